@@ -1,0 +1,37 @@
+# make demo   the main job, from a fresh clone        make test    every test
+# make quick  a fast loop, under a minute             make check   lint, types, imports, generated code up to date
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: demo test quick check generate benchmarks clean
+
+$(READY): setup.cfg pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "installing into .venv"
+	@$(BIN)/python -m pip install -q --editable ".[data,test,check]"
+	@touch $@
+
+demo: $(READY)
+	@$(BIN)/continua demo --out out/demo
+
+test: $(READY)
+	$(BIN)/python -m pytest
+
+quick: $(READY)
+	$(BIN)/python -m pytest -x -m "not slow"
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --config setup.cfg
+	$(BIN)/continua generate --check specs/*.toml
+
+generate: $(READY)
+	$(BIN)/continua generate specs/*.toml
+
+benchmarks: $(READY)
+	$(BIN)/python benchmarks/kernels.py
+
+clean:
+	rm -rf .venv out build *.egg-info

@@ -1,0 +1,799 @@
+"""Program → plain Python over NumPy arrays, which Numba compiles: the text of ``cpu.py``.
+
+The emitter decides loops, registers and buffers, never mathematics. The printed functions read no module-level
+value and contain no float literal: the same text runs as plain Python, float32, float64 and complex128.
+Layout: (channel · axis, record) with records contiguous.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from derive.errors import GenerationError
+from derive.loss import Loss
+from derive.program import Chain, Contract, Node, Operand, Operation, Outer, Pointwise, Program
+
+CALLS = {
+    "tanh": "np.tanh", "sinh": "np.sinh", "cosh": "np.cosh", "exp": "np.exp", "log": "np.log", "sqrt": "np.sqrt",
+    "sin": "np.sin", "cos": "np.cos", "tan": "np.tan", "atan": "np.arctan", "erf": "math.erf", "Abs": "np.abs",
+    "sign": "np.sign", "floor": "np.floor",
+}  # fmt: skip
+
+
+# --- scalar code --------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Constants:
+    """The exact numbers of a kernel, in the order in which its ``constants`` argument holds them: 0 and 1 first."""
+
+    values: list[Fraction] = field(default_factory=lambda: [Fraction(0), Fraction(1)])
+
+    def name(self, value: Fraction) -> str:
+        if value not in self.values:
+            self.values.append(value)
+        return f"c{self.values.index(value)}"
+
+    def load(self, used: Iterable[str]) -> list[str]:
+        """The lines that bring the used constants into registers, with their values for the reader."""
+        lines = []
+        for position, value in enumerate(self.values):
+            if f"c{position}" in used:
+                lines.append(f"c{position} = constants[{position}]  # {_readable(value)}")
+        return lines
+
+
+def _readable(value: Fraction) -> str:
+    return str(value) if value.denominator < 10**6 else f"{float(value):.17g}"
+
+
+@dataclass
+class Scalar:
+    """Straight-line code for scalar expressions: each distinct call or shared subexpression is computed once."""
+
+    constants: Constants
+    calls: dict[str, str]
+    lines: list[str] = field(default_factory=list)
+    names: dict[str, str] = field(default_factory=dict)
+    used: set[str] = field(default_factory=set)
+
+    def print(self, expressions: tuple[Node, ...]) -> list[str]:
+        """The texts of the expressions; ``lines`` then holds the assignments they rely on."""
+        counts: dict[str, int] = {}
+        for e in expressions:
+            self._count(e, counts)
+        return [self._text(e, counts) for e in expressions]
+
+    def _count(self, node: Node, counts: dict[str, int]) -> None:
+        key = node.key()
+        counts[key] = counts.get(key, 0) + 1
+        if counts[key] == 1:
+            for a in node.args:
+                self._count(a, counts)
+
+    def _assign(self, key: str, text: str) -> str:
+        name = f"t{len(self.lines)}"
+        self.lines.append(f"{name} = {text}")
+        self.names[key] = name
+        return name
+
+    def _text(self, node: Node, counts: dict[str, int]) -> str:
+        if node.head == "constant":
+            assert isinstance(node.value, Fraction)
+            name = self.constants.name(node.value)
+            self.used.add(name)
+            return name
+        if node.head == "symbol":
+            return str(node.value)
+        key = node.key()
+        if key in self.names:
+            return self.names[key]
+        text = self._operation(node, counts)
+        shared = counts.get(key, 0) > 1 or node.head in ("power", "softplus", "sigmoid") or node.head in self.calls
+        return self._assign(key, text) if shared else f"({text})"
+
+    def _operation(self, node: Node, counts: dict[str, int]) -> str:
+        if node.head == "power":
+            return self._power(node, counts)
+        args = [self._text(a, counts) for a in node.args]
+        if node.head == "add":
+            return " + ".join(args)
+        if node.head == "mul":
+            return "*".join(args)
+        if node.head == "div":
+            return f"{args[0]}/{args[1]}"
+        if node.head == "where":
+            condition = f"{self._text(node.args[0].args[0], counts)} {node.args[0].head} " + self._text(
+                node.args[0].args[1], counts
+            )
+            return f"{args[1]} if {condition} else {args[2]}"
+        if node.head in ("<", "<=", ">", ">="):
+            return f"{args[0]} {node.head} {args[1]}"
+        if node.head in ("Max", "Min"):
+            return self._extreme(node.head, args)
+        if node.head in ("sigmoid", "softplus"):
+            return self._stable(node.head, args[0])
+        if node.head in self.calls:
+            return f"{self.calls[node.head]}({args[0]})"
+        raise GenerationError(f"the operation {node.head}", "the operations of derive.program",
+                              "an expression that no emitter prints", "report it with the spec")  # fmt: skip
+
+    def _power(self, node: Node, counts: dict[str, int]) -> str:
+        exponent = node.args[1].value
+        assert isinstance(exponent, Fraction)
+        base = self._text(node.args[0], counts)
+        if not base.isidentifier():
+            base = self._assign(f"base:{node.args[0].key()}", base)
+        n = int(exponent)
+        square = base
+        result = ""
+        while n:  # binary powering: x⁸ costs three products
+            if n & 1:
+                result = f"{result}*{square}" if result else square
+            n >>= 1
+            if n:
+                key = f"square:{square}"
+                square = self.names.get(key) or self._assign(key, f"{square}*{square}")
+        return result
+
+    def _extreme(self, head: str, args: list[str]) -> str:
+        relation = ">" if head == "Max" else "<"
+        text = args[0]
+        for other in args[1:]:
+            left = text if text.isidentifier() else self._assign(f"extreme:{text}", text)
+            text = f"{left} if {left} {relation} {other} else {other}"
+        return text
+
+    def _stable(self, head: str, argument: str) -> str:
+        """sigmoid and softplus without overflow."""
+        x = argument if argument.isidentifier() else self._assign(f"argument:{argument}", argument)
+        one = self.constants.name(Fraction(1))
+        zero = self.constants.name(Fraction(0))
+        self.used |= {one, zero}
+        exp, log = self.calls["exp"], self.calls["log1p"]
+        if head == "sigmoid":
+            return f"{one}/({one} + {exp}(-{x}))"
+        return f"({x} if {x} > {zero} else {zero}) + {log}({exp}(-{self.calls['Abs']}({x})))"
+
+
+CALLS["log1p"] = "np.log1p"
+
+
+# --- loops --------------------------------------------------------------------------------------------------
+
+Lines = list[str]
+
+
+def indent(lines: Lines, levels: int = 1) -> Lines:
+    return ["    " * levels + line if line else line for line in lines]
+
+
+@dataclass
+class Context:
+    """How the operands of a chain are written in the kernel at hand. place: operand → text; constants: shared."""
+
+    program: Program
+    place: dict[str, str]
+    constants: Constants
+    used: set[str] = field(default_factory=set)
+    channels: str = "channels"
+
+    def at(self, operand: str) -> str:
+        return self.place.get(operand, operand)
+
+
+def print_operation(op: Operation, context: Context) -> Lines:
+    if isinstance(op, Contract):
+        return _contract(op, context)
+    if isinstance(op, Outer):
+        return _outer(op, context)
+    return _pointwise(op, context)
+
+
+def _contract(op: Contract, context: Context) -> Lines:
+    out, operand, table = context.at(op.out), context.at(op.operand), context.at(op.table)
+    mark = "ᵀ" if op.transposed else ""
+    head = [f"# {_plain(op.out)} {'+' if op.accumulate else ''}= {op.table}{mark} {_plain(op.operand)}"]
+    if op.learned:
+        return head + _dense(out, table + (".T" if op.transposed else ""), operand, op.accumulate)
+    blocks = _channel_blocks(out, table, operand, op.transposed)
+    body = CONTRACT_LOOPS[op.structure](*blocks, op.transposed, op.accumulate)
+    return [*head, f"for c in range({context.channels}):", *indent(body)]
+
+
+def _channel_blocks(out: str, table: str, operand: str, transposed: bool) -> tuple[str, str, str]:
+    """The rows of channel c, of what T is applied to and of the result."""
+    rows, columns = (1, 0) if transposed else (0, 1)
+    return (
+        f"{out}[c*{table}.shape[{rows}]:(c + 1)*{table}.shape[{rows}]]",
+        table,
+        f"{operand}[c*{table}.shape[{columns}]:(c + 1)*{table}.shape[{columns}]]",
+    )
+
+
+def _dense(out: str, table: str, operand: str, accumulate: bool) -> Lines:
+    if not accumulate:
+        return [f"np.dot({table}, {operand}, {out})"]
+    return [
+        f"product = np.dot({table}, {operand})",
+        f"target = {out}",
+        "for a in range(product.shape[0]):",
+        "    for r in range(product.shape[1]):",
+        "        target[a, r] += product[a, r]",
+    ]
+
+
+def _dense_table(out: str, table: str, operand: str, transposed: bool, accumulate: bool) -> Lines:
+    return _dense(out, table + (".T" if transposed else ""), operand, accumulate)
+
+
+def _diagonal(out: str, table: str, operand: str, transposed: bool, accumulate: bool) -> Lines:
+    return [
+        f"target, given = {out}, {operand}",
+        f"for a in range({table}.shape[0]):",
+        "    for r in range(given.shape[1]):",
+        f"        target[a, r] {'+' if accumulate else ''}= {table}[a, a]*given[a, r]",
+    ]
+
+
+def _banded(out: str, table: str, operand: str, transposed: bool, accumulate: bool) -> Lines:
+    target, given = ("b", "a") if transposed else ("a", "b")
+    clear = [] if accumulate else ["target[:] = constants[0]"]
+    return [
+        f"target, given = {out}, {operand}",
+        *clear,
+        f"for a in range({table}.shape[0]):",
+        f"    for b in range({table}_runs[a, 0], {table}_runs[a, 1]):",
+        f"        factor = {table}[a, b]",
+        "        for r in range(given.shape[1]):",
+        f"            target[{target}, r] += factor*given[{given}, r]",
+    ]
+
+
+CONTRACT_LOOPS = {"dense": _dense_table, "diagonal": _diagonal, "banded": _banded}
+
+
+def _outer(op: Outer, context: Context) -> Lines:
+    return [
+        f"# gradient of {op.table}: += {_plain(op.out)} {_plain(op.operand)}ᵀ, summed over records",
+        f"product = np.dot({context.at(op.out)}, {context.at(op.operand)}.T)",
+        f"target = {context.at('bar_' + op.table)}",
+        "for a in range(product.shape[0]):",
+        "    for b in range(product.shape[1]):",
+        "        target[a, b] += product[a, b]",
+    ]
+
+
+def _pointwise(op: Pointwise, context: Context) -> Lines:
+    scalar = Scalar(context.constants, CALLS)
+    texts = scalar.print(op.expressions)
+    context.used |= scalar.used
+    inner: Lines = []
+    for symbol, operands in op.inputs:
+        inner.append(f"{symbol} = " + " + ".join(_element(context, o) for o in operands))
+    inner += scalar.lines
+    before: Lines = []
+    after: Lines = []
+    written: dict[str, str] = {}
+    for out, text, accumulate, reduce in zip(op.outs, texts, op.accumulate, op.reduce):
+        text = written.get(text) or text
+        if reduce:
+            before.append("total = constants[0]")
+            inner.append(f"total += {text}")
+            after.append(f"{context.at(out)}[a] += total")
+        else:
+            value = f"value_{out}"
+            inner += [f"{value} = {text}", f"{_element(context, out)} {'+' if accumulate else ''}= {value}"]
+            written[text] = value
+    first = context.at(op.inputs[0][1][0])
+    comment = ", ".join(_plain(o) for o in op.outs)
+    names = ", ".join(f"{s} = {' + '.join(_plain(o) for o in ops)}" for s, ops in op.inputs)
+    return [
+        f"# {comment} at every node and record, {names}",
+        f"for a in range({first}.shape[0]):",
+        *indent(before),
+        f"    for r in range({first}.shape[1]):",
+        *indent(inner, 2),
+        *indent(after),
+    ]
+
+
+def _element(context: Context, operand: str) -> str:
+    return f"{context.at(operand)}[a]" if operand == "e" else f"{context.at(operand)}[a, r]"
+
+
+PLAIN = {"H": "H_i", "M": "m_i", "e": "e_s", "E": "E_s", "w": "w_s"}
+
+
+def _plain(operand: str) -> str:
+    if operand.startswith("bar_"):
+        return f"{_plain(operand[4:])}̄"
+    return PLAIN.get(operand, operand)
+
+
+# --- kernels ------------------------------------------------------------------------------------------------
+
+
+def table_arguments(program: Program, tables: Iterable[str]) -> list[str]:
+    """The table arguments of a kernel: those whose structure leaves something to do, runs after banded ones."""
+    names = []
+    for table in tables:
+        if program.structure(table) != "identity":
+            names.append(table)
+            if program.structure(table) == "banded":
+                names.append(f"{table}_runs")
+    return names
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """One printed function. arguments: as called; constants: what its ``constants`` argument must hold."""
+
+    name: str
+    arguments: tuple[str, ...]
+    constants: tuple[Fraction, ...]
+    lines: tuple[str, ...]
+
+    def text(self) -> str:
+        head = f"def {self.name}({', '.join(self.arguments)}):"
+        if len(head) > 110:
+            head = f"def {self.name}(\n    {', '.join(self.arguments)},\n):"
+        return "\n".join([head, *indent(list(self.lines))]) + "\n"
+
+
+def kernels(programs: tuple[Program, ...], suffix: str) -> tuple[Kernel, ...]:
+    """All kernels of one signature: for every plan its operators and their adjoint, forward and adjoint.
+
+    ``_float32`` marks the kernels whose functions are the forms that vectorise in single precision.
+    """
+    printed: list[Kernel] = []
+    for program in programs:
+        printed += [operators(program, suffix, False), operators_adjoint(program, suffix, False)]
+        if program.entry and program.plan == "formed":
+            printed += [operators(program, suffix, True), operators_adjoint(program, suffix, True)]
+        for precision in ("", "_float32"):
+            printed += [forward(program, suffix, precision), adjoint(program, suffix, precision)]
+    return tuple(printed)
+
+
+def stage_tables(program: Program) -> list[str]:
+    """The tables that a stage's chain applies, in a fixed order."""
+    names = table_arguments(program, [t for t in ("Phi", "C", "X", "A") if t in _applied(program.exact)])
+    if program.entry:
+        names += [f"{t}_entry" for t in ("C", "X") if t in _applied(program.entry[0])]
+    return names
+
+
+def _applied(chain: Chain) -> set[str]:
+    return {op.table for op in chain.stage if isinstance(op, Contract) and not op.learned}
+
+
+def learned_table(program: Program) -> str:
+    return "E" if program.plan == "formed" else "w"
+
+
+ROWS = {"state": "h.shape[0]", "node": "biases.shape[1]", "weight_out": "operators.shape[1]",
+        "weight_in": "operators.shape[2]"}  # fmt: skip
+
+
+def forward(program: Program, suffix: str, precision: str) -> Kernel:
+    """The forward kernel: (7) with the stages of (4), (5); the state is advanced in place."""
+    constants = Constants()
+    kept = [k.name for k in program.kept]
+    place = {k: f"{k}[slot]" for k in kept} | {"M": "m[i]", "e": "bias", learned_table(program): "operator"}
+    context = Context(program, place, constants)
+    stage = [
+        *_combine(context.at("H"), "i", "# H_i = α_i h_n + Σ_j γ_ij m_j"),
+        *_print_chain(_chains(program, precision)[0].stage, context),
+    ]
+    arguments = ["h", "combine", "operator_index", "bias_index", "operators", "biases", *stage_tables(program)]
+    if program.entry:
+        arguments += entry_arguments(program)
+        first = _print_chain(_chains(program, precision)[1].stage, _entry_context(context))
+        stage = ["if n == 0 and i == 0:  # the state as it arrives", *indent(first), "else:", *indent(stage)]
+    work = [*([] if "H" in kept else [Operand("H", ("state", "record"))]), *program.work]
+    lines = [
+        *_docstring(program, "forward", precision),
+        *constants.load(context.used),
+        "steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]",
+        "m = np.empty((stages, h.shape[0], records), h.dtype)",
+        *[f"{w.name} = np.empty(({ROWS[w.axes[0]]}, records), h.dtype)" for w in work],
+        *(_project_entry() if program.entry else []),
+        "for n in range(steps):",
+        "    for i in range(stages):",
+        "        slot = n*stages + i if keep else 0",
+        "        bias = biases[bias_index[n, i]]",
+        "        operator = operators[operator_index[n, i]]",
+        *indent(stage, 2),
+        *indent(_combine("h", "stages", "# h_{n+1} = α h_n + Σ_j γ_j m_j"), 1),
+    ]
+    name = f"{program.plan}_forward{precision}_{suffix}"
+    return Kernel(name, (*arguments, "constants", "channels", "keep", *kept), tuple(constants.values), tuple(lines))
+
+
+def _chains(program: Program, precision: str) -> tuple[Chain, ...]:
+    single = 1 if precision else 0
+    own = (program.exact, program.float32)[single]
+    return (own, program.entry[single]) if program.entry else (own,)
+
+
+def _print_chain(chain: Iterable[Operation], context: Context) -> Lines:
+    return [line for op in chain for line in print_operation(op, context)]
+
+
+def entry_arguments(program: Program) -> list[str]:
+    """What a slab needs whose state arrives in another basis: that state, its projection and its operator."""
+    return ["h_entry", "P_entry", *(["operator_entry"] if program.plan == "formed" else [])]
+
+
+def _entry_context(context: Context) -> Context:
+    """The first stage of such a slab: H is the arriving state, C and X are that basis's tables."""
+    place = context.place | {"H": "h_entry", "bar_H": "bar_entry", "C": "C_entry", "X": "X_entry"}
+    if context.program.plan == "formed":
+        place |= {"E": "operator_entry", "bar_E": "bar_operator_entry"}
+    return Context(context.program, place, context.constants, context.used)
+
+
+def _project_entry() -> Lines:
+    return [
+        "# h_0 = P h_entry, the L2 projection into this slab's basis (13)",
+        "for c in range(channels):",
+        *indent(_dense_table(*_channel_blocks("h", "P_entry", "h_entry", False), False, False)),
+    ]
+
+
+def _combine(target: str, row: str, comment: str) -> Lines:
+    return [
+        comment,
+        f"alpha = combine[n, {row}, 0]",
+        f"target = {target}",
+        "for a in range(h.shape[0]):",
+        "    for r in range(records):",
+        "        target[a, r] = alpha*h[a, r]",
+        f"for j in range({row}):",
+        f"    gamma = combine[n, {row}, j + 1]",
+        "    if gamma != 0:",
+        "        for a in range(h.shape[0]):",
+        "            for r in range(records):",
+        "                target[a, r] += gamma*m[j, a, r]",
+    ]
+
+
+def adjoint(program: Program, suffix: str, precision: str) -> Kernel:
+    """The adjoint kernel: (10), (11) in reverse order of the stages; ``bar`` becomes dL/dh_0 in place."""
+    constants = Constants()
+    learned = learned_table(program)
+    kept = [k.name for k in program.kept]
+    place = {k: f"{k}[slot]" for k in kept}
+    place |= {"bar_M": "bar_m[i]", "e": "bias", "bar_e": "bar_bias", learned: "operator"}
+    place[f"bar_{learned}"] = "bar_operator"
+    context = Context(program, place, constants)
+    stage = [
+        *_print_chain(_chains(program, precision)[0].reverse, context),
+        *_spread("bar_H", "i", "# m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i", first=False),
+    ]
+    arguments = ["bar", "combine", "operator_index", "bias_index", "operators", "biases", *stage_tables(program)]
+    outputs = ["bar_operators", "bar_biases"]
+    if program.entry:
+        arguments += entry_arguments(program)
+        outputs += ["bar_entry", *(["bar_operator_entry"] if program.plan == "formed" else [])]
+        first = _print_chain(_chains(program, precision)[1].reverse, _entry_context(context))
+        stage = ["if n == 0 and i == 0:  # the state as it arrived", *indent(first), "else:", *indent(stage)]
+    lines = [
+        *_docstring(program, "adjoint", precision),
+        *constants.load(context.used),
+        "steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]",
+        "bar_m = np.empty((stages, bar.shape[0], records), bar.dtype)",
+        *[f"bar_{b.name} = np.empty(({ROWS[b.axes[0]].replace('h.', 'bar.')}, records), bar.dtype)"
+          for b in program.bars],
+        "bar_h = np.empty(bar.shape, bar.dtype)",
+        "for n in range(steps - 1, -1, -1):",
+        *indent(_spread("bar", "stages", "# m̄_j = γ_j λ_{n+1},  h̄ = α λ_{n+1}", first=True)),
+        "    for i in range(stages - 1, -1, -1):",
+        "        slot = n*stages + i",
+        "        bias, bar_bias = biases[bias_index[n, i]], bar_biases[bias_index[n, i]]",
+        "        operator, bar_operator = operators[operator_index[n, i]], bar_operators[operator_index[n, i]]",
+        *indent(stage, 2),
+        "    bar[:] = bar_h",
+        *(_return_entry() if program.entry else []),
+    ]  # fmt: skip
+    name = f"{program.plan}_adjoint{precision}_{suffix}"
+    return Kernel(
+        name, (*arguments, "constants", "channels", *kept, *outputs), tuple(constants.values), tuple(lines)
+    )
+
+
+def _return_entry() -> Lines:
+    return [
+        "# dL/dh_entry += Pᵀ dL/dh_0",
+        "for c in range(channels):",
+        *indent(_dense_table(*_channel_blocks("bar_entry", "P_entry", "bar", True), True, True)),
+    ]
+
+
+def _spread(source: str, row: str, comment: str, first: bool) -> Lines:
+    sign = "" if first else "+"
+    test = [] if first else ["    if gamma != 0:"]
+    depth = 1 if first else 2
+    return [
+        comment,
+        f"alpha = combine[n, {row}, 0]",
+        f"for a in range({source}.shape[0]):",
+        "    for r in range(records):",
+        f"        bar_h[a, r] {sign}= alpha*{source}[a, r]",
+        f"for j in range({row}):",
+        f"    gamma = combine[n, {row}, j + 1]",
+        *test,
+        *indent([
+            f"for a in range({source}.shape[0]):",
+            "    for r in range(records):",
+            f"        bar_m[j, a, r] {sign}= gamma*{source}[a, r]",
+        ], depth),
+    ]  # fmt: skip
+
+
+def _docstring(program: Program, kind: str, precision: str) -> Lines:
+    u = "E_s h + e_s,  E_s = Φ w_s C" if program.plan == "formed" else "Φ (w_s (C h)) + e_s"
+    single = " Functions in their single-precision forms." if precision else ""
+    if kind == "forward":
+        what = f"h ← h(stop): m_i = A r(u, X h),  u = {u}   (4), (5), (7).{single}"
+    else:
+        what = f"bar ← dL/dh(start), and the gradients of operators and biases   (10), (11).{single}"
+    return [f'"""{what}"""']
+
+
+def operators(program: Program, suffix: str, entry: bool) -> Kernel:
+    """Stage operators from the fields' coefficients: Mix over depth, then (formed) Φ · C block by block; e = Ψ β."""
+    tables = _operator_tables(program, entry)
+    lines = ['"""' + _operator_title(program, entry) + '"""']
+    if program.plan == "formed":
+        lines += [
+            "mixed = np.empty(w.shape[1:], w.dtype)",
+            "for s in range(theta.shape[0]):",
+            *indent(_mix("mixed", "w", "theta")),
+            *indent(_blocks(program, entry, reverse=False)),
+        ]
+    else:
+        lines += ["for s in range(theta.shape[0]):", *indent(_mix("operators[s]", "w", "theta"))]
+    arguments = ["w", "theta", *tables]
+    outputs = ["operators"]
+    if not entry:
+        lines += [
+            "mixed_bias = np.empty((beta.shape[1], 1), beta.dtype)",
+            "column = np.empty((biases.shape[1], 1), beta.dtype)",
+            "for s in range(vartheta.shape[0]):",
+            *indent(_mix_bias(program)),
+        ]
+        arguments += ["beta", "vartheta", *table_arguments(program, ["Psi"])]
+        outputs.append("biases")
+    name = f"{program.plan}_{'entry_' if entry else ''}operators_{suffix}"
+    return Kernel(name, (*arguments, "constants", "channels", *outputs), (Fraction(0), Fraction(1)), tuple(lines))
+
+
+def operators_adjoint(program: Program, suffix: str, entry: bool) -> Kernel:
+    """The gradients of the coefficients from those of the operators and biases, added to bar_w and bar_beta."""
+    tables = _operator_tables(program, entry)
+    lines = [f'"""The adjoint of: {_operator_title(program, entry)}   (11)"""']
+    if program.plan == "formed":
+        lines += [
+            "mixed = np.empty(bar_w.shape[1:], bar_w.dtype)",
+            "for s in range(theta.shape[0]):",
+            *indent(_blocks(program, entry, reverse=True)),
+            *indent(_unmix("bar_w", "mixed", "theta")),
+        ]
+    else:
+        lines += ["for s in range(theta.shape[0]):", *indent(_unmix("bar_w", "bar_operators[s]", "theta"))]
+    arguments = ["bar_operators", "theta", *tables]
+    outputs = ["bar_w"]
+    if not entry:
+        lines += [
+            "mixed_bias = np.empty((bar_beta.shape[1], 1), bar_beta.dtype)",
+            "column = np.empty((bar_biases.shape[1], 1), bar_beta.dtype)",
+            "for s in range(vartheta.shape[0]):",
+            *indent(_unmix_bias(program)),
+        ]
+        arguments += ["bar_biases", "vartheta", *table_arguments(program, ["Psi"])]
+        outputs.append("bar_beta")
+    name = f"{program.plan}_{'entry_' if entry else ''}operators_adjoint_{suffix}"
+    return Kernel(name, (*arguments, "constants", "channels", *outputs), (Fraction(0), Fraction(1)), tuple(lines))
+
+
+def _operator_title(program: Program, entry: bool) -> str:
+    if program.plan == "factors":
+        return "w_s = Σ_k θ_k(δ_s) w_k,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k   (4)"
+    if entry:
+        return "E_s = Φ (Σ_k θ_k(δ_s) w_k) C for the state as it arrives   (4)"
+    return "E_s = Φ (Σ_k θ_k(δ_s) w_k) C,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k   (4)"
+
+
+def _operator_tables(program: Program, entry: bool) -> list[str]:
+    if program.plan == "factors":
+        return []
+    return [*table_arguments(program, ["Phi"]), *(["C_entry"] if entry else table_arguments(program, ["C"]))]
+
+
+def _mix(out: str, fields: str, rows: str) -> Lines:
+    return [
+        f"# Σ_k {rows}_sk {fields}_k",
+        f"target = {out}",
+        "target[:] = constants[0]",
+        f"for k in range({rows}.shape[1]):",
+        f"    factor = {rows}[s, k]",
+        "    if factor != 0:",
+        "        for a in range(target.shape[0]):",
+        "            for b in range(target.shape[1]):",
+        f"                target[a, b] += factor*{fields}[k, a, b]",
+    ]
+
+
+def _unmix(out: str, source: str, rows: str) -> Lines:
+    return [
+        f"given = {source}",
+        f"for k in range({rows}.shape[1]):",
+        f"    factor = {rows}[s, k]",
+        "    if factor != 0:",
+        "        for a in range(given.shape[0]):",
+        "            for b in range(given.shape[1]):",
+        f"                {out}[k, a, b] += factor*given[a, b]",
+    ]
+
+
+def _blocks(program: Program, entry: bool, reverse: bool) -> Lines:
+    """E_s = Φ w_s C (or w̄_s = Φᵀ Ē_s Cᵀ) for every pair of channels."""
+    phi, c = program.structure("Phi"), "dense" if entry else program.structure("C")
+    c_table = "C_entry" if entry else "C"
+    whole, small = ("bar_operators[s]", "mixed") if reverse else ("operators[s]", "mixed")
+    source, target = (whole, small) if reverse else (small, whole)
+    body: Lines = [
+        f"rows, columns = {source}.shape[0]//channels, {source}.shape[1]//channels",
+        f"block = {source}[o*rows:(o + 1)*rows, c*columns:(c + 1)*columns].copy()",
+    ]
+    if phi != "identity":
+        height = "Phi.shape[1]" if reverse else "Phi.shape[0]"
+        body += [
+            f"left = np.empty(({height}, block.shape[1]), block.dtype)",
+            *CONTRACT_LOOPS[phi]("left", "Phi", "block", reverse, False),
+        ]
+    left = "block" if phi == "identity" else "left"
+    if c != "identity":
+        # the columns: (left C)ᵀ = Cᵀ leftᵀ
+        height = f"{c_table}.shape[0]" if reverse else f"{c_table}.shape[1]"
+        body += [
+            f"turned = {left}.T.copy()",
+            f"right = np.empty(({height}, turned.shape[1]), block.dtype)",
+            *CONTRACT_LOOPS[c]("right", c_table, "turned", not reverse, False),
+            "result = right.T",
+        ]
+    else:
+        body.append(f"result = {left}")
+    body += [
+        "rows, columns = result.shape",
+        f"whole = {target}",
+        "for a in range(rows):",
+        "    for b in range(columns):",
+        "        whole[o*rows + a, c*columns + b] = result[a, b]",
+    ]
+    return ["for o in range(channels):", "    for c in range(channels):", *indent(body, 2)]
+
+
+def _mix_bias(program: Program) -> Lines:
+    lines = [
+        "mixed_bias[:] = constants[0]",
+        "for k in range(vartheta.shape[1]):",
+        "    for a in range(beta.shape[1]):",
+        "        mixed_bias[a, 0] += vartheta[s, k]*beta[k, a]",
+    ]
+    result = "mixed_bias"
+    if program.structure("Psi") != "identity":
+        op = Contract("column", "Psi", "mixed_bias", program.structure("Psi"))
+        lines += _contract(op, Context(program, {}, Constants()))
+        result = "column"
+    return [*lines, "for a in range(biases.shape[1]):", f"    biases[s, a] = {result}[a, 0]"]
+
+
+def _unmix_bias(program: Program) -> Lines:
+    lines = ["for a in range(bar_biases.shape[1]):", "    column[a, 0] = bar_biases[s, a]"]
+    result = "column"
+    if program.structure("Psi") != "identity":
+        op = Contract("mixed_bias", "Psi", "column", program.structure("Psi"), transposed=True)
+        lines += _contract(op, Context(program, {}, Constants()))
+        result = "mixed_bias"
+    return [
+        *lines,
+        "for k in range(vartheta.shape[1]):",
+        "    for a in range(bar_beta.shape[1]):",
+        f"        bar_beta[k, a] += vartheta[s, k]*{result}[a, 0]",
+    ]
+
+
+# --- readout and loss ---------------------------------------------------------------------------------------
+
+
+def readout() -> tuple[Kernel, ...]:
+    """The affine functional readout z = R y + a of the final state, and its adjoint."""
+    forward_lines = (
+        '"""z_k = ∫ R_k(ξ) y(ξ) dξ + a_k: the rows of ``operator`` are the readout\'s fields against the state basis."""',
+        "np.dot(operator, y, z)",
+        "for k in range(z.shape[0]):",
+        "    for r in range(z.shape[1]):",
+        "        z[k, r] += constant[k]",
+    )
+    adjoint_lines = (
+        '"""The adjoint of: z = R y + a. bar_y is set; the gradients of R and a are added to."""',
+        "np.dot(operator.T, bar_z, bar_y)",
+        "product = np.dot(bar_z, y.T)",
+        "for k in range(product.shape[0]):",
+        "    for b in range(product.shape[1]):",
+        "        bar_operator[k, b] += product[k, b]",
+        "for k in range(bar_z.shape[0]):",
+        "    for r in range(bar_z.shape[1]):",
+        "        bar_constant[k] += bar_z[k, r]",
+    )
+    return (
+        Kernel("readout", ("y", "operator", "constant", "z"), (), forward_lines),
+        Kernel(
+            "readout_adjoint",
+            ("bar_z", "y", "operator", "bar_y", "bar_operator", "bar_constant"),
+            (),
+            adjoint_lines,
+        ),
+    )
+
+
+def loss(form: Loss) -> Kernel:
+    """The loss of every record and its source ∂L/∂z, from the derivation of its file."""
+    constants = Constants()
+    sums = Scalar(constants, CALLS)
+    terms = sums.print(tuple(g for _, g in form.sums))
+    final = Scalar(constants, CALLS)
+    (value_text,) = final.print((form.value,))
+    back = Scalar(constants, CALLS)
+    (source_text,) = back.print((form.source,))
+    used = sums.used | final.used | back.used
+    shift: Lines = []
+    load = ["zk, tk = z[k, r], target[k, r]"]
+    if form.shift:
+        shift = [
+            "top = z[0, r]  # L is unchanged when a constant is added to every output",
+            "for k in range(z.shape[0]):",
+            "    top = z[k, r] if z[k, r] > top else top",
+        ]
+        load = ["zk, tk = z[k, r] - top, target[k, r]"]
+    names = [name for name, _ in form.sums]
+    lines = [
+        f'"""L of every record ({form.name}) and source = ∂L/∂z, from its derivation."""',
+        *constants.load(used),
+        "for r in range(z.shape[1]):",
+        *indent(shift),
+        *[f"    {name} = constants[0]" for name in names],
+        "    for k in range(z.shape[0]):",
+        *indent(load, 2),
+        *indent(sums.lines, 2),
+        *[f"        {name} += {t}" for name, t in zip(names, terms)],
+        *indent(final.lines),
+        f"    value[r] = {value_text}",
+        "    for k in range(z.shape[0]):",
+        *indent(load, 2),
+        *indent(back.lines, 2),
+        f"        source[k, r] = {source_text}",
+    ]
+    return Kernel("loss", ("z", "target", "constants", "value", "source"), tuple(constants.values), tuple(lines))
+
+
+def module(title: str, formula: str, printed: Iterable[Kernel]) -> str:
+    """The text of cpu.py."""
+    head = f'''"""{title}
+
+{formula}
+
+Written by ``continua generate``; do not edit. The derivation is in derivation.md beside this file.
+Rows are (channel · axis), columns are records. Tables, tableau and constants are arguments: the module holds none.
+"""
+
+import math  # noqa: F401
+
+import numpy as np
+'''
+    return head + "".join(f"\n\n{kernel.text()}" for kernel in printed)

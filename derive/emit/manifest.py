@@ -1,0 +1,151 @@
+"""The whole of a spec's generated folder, as file names and contents."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from derive import equation as equations
+from derive import loss as losses
+from derive import program as programs
+from derive import spec as declaration
+from derive.emit import cpu, tables
+from derive.errors import SpecError
+from derive.galerkin import SemiDiscrete, semidiscrete
+from derive.program import PLANS, Plan, Program
+from derive.spec import Spec
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Derived:
+    """One representation, derived: its slabs' forms and programs (one a plan)."""
+
+    name: str
+    spec: Spec
+    forms: tuple[SemiDiscrete, ...]
+    programs: tuple[tuple[Program, ...], ...]
+
+
+def representations(spec: Spec) -> dict[str, Spec]:
+    """The base and its levels, and for each pair that differs in fields *and* solver the mixed one between them."""
+    named = {"base": replace(spec, levels=()), **dict(spec.levels)}
+    found = dict(named)
+    known = {declaration.digest(s) for s in found.values()}
+    for first, source in named.items():
+        for second, target in named.items():
+            mixed = between(source, target)
+            if mixed is not None and declaration.digest(mixed) not in known:
+                known.add(declaration.digest(mixed))
+                found[f"{first}+{second}"] = mixed
+    return found
+
+
+def between(source: Spec, target: Spec) -> Spec | None:
+    """The target's fields on the source's solver: what separates the fields part of a change from the solver part.
+
+    None when the two cannot be combined (the steps do not divide the depth elements, say).
+    """
+    if len(source.slabs) != len(target.slabs):
+        return None
+    slabs = tuple(
+        replace(t, state=s.state, quadrature=s.quadrature) for s, t in zip(source.slabs, target.slabs)
+    )
+    mixed = replace(target, entry=source.entry, slabs=slabs, tableau=source.tableau, steps=source.steps, levels=())
+    try:
+        declaration.step_lengths(mixed)
+    except SpecError:
+        return None
+    return mixed
+
+
+def derive(name: str, spec: Spec) -> Derived:
+    """Derive one representation of a spec."""
+    equation = equations.derive(spec)
+    forms = semidiscrete(spec, equation)
+    chains = tuple(
+        tuple(programs.build(equation, form.structures, form.entry, plan) for plan in PLANS) for form in forms
+    )
+    return Derived(name, spec, forms, chains)
+
+
+def choose_plan(form: SemiDiscrete, channels: int) -> Plan:
+    """Form the stage operators unless their factors cost clearly less a record and stage (multiplications)."""
+    nodes, state = form.tables["X"].shape
+    out, in_ = form.tables["Phi"].shape[1], form.tables["C"].shape[0]
+    formed = channels * nodes * channels * state
+    factors = channels * in_ * state + channels * out * channels * in_ + channels * nodes * out
+    # Three small products cost more than one of the same size; the ratio was measured on the demo's sizes.
+    return "formed" if formed <= 1.5 * factors else "factors"
+
+
+def generate(spec: Spec) -> dict[str, bytes]:
+    """Every file of ``generated/<name>/``: name → content. Equal specs give equal bytes, everywhere."""
+    from derive.emit import cuda, derivation
+
+    specs = representations(spec)
+    derived = [derive(name, s) for name, s in specs.items()]
+    arrays: dict[str, np.ndarray] = {}
+    suffixes: dict[str, str] = {}
+    printed: dict[str, tuple[Program, ...]] = {}
+    entries: dict[str, Any] = {}
+    for one in derived:
+        entries[one.name] = _entry(one, arrays, suffixes, printed)
+    arrays |= tables.transfer_arrays(specs)
+    loss = losses.derive(spec.loss)
+    arrays["constants/loss"] = tables.nearest(cpu.loss(loss).constants)
+    kernels = [*(k for s, p in printed.items() for k in cpu.kernels(p, s)), *cpu.readout(), cpu.loss(loss)]
+    title = f"Kernels of the continuum \\"{spec.name}\\"; specification {declaration.digest(spec)[:12]}."
+    formula = equations.derive(spec).formula
+    manifest = {
+        "format": FORMAT,
+        "name": spec.name,
+        "summary": spec.summary,
+        "spec": declaration.to_dict(spec),
+        "representations": entries,
+        "tables": {key: tables.describe(arrays[key]) for key in sorted(arrays)},
+    }
+    return {
+        "cpu.py": cpu.module(title, formula, kernels).encode(),
+        "cuda.py": cuda.module(title, formula, printed, loss).encode(),
+        "tables.npz": tables.pack(arrays),
+        "manifest.json": (json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode(),
+        "derivation.md": derivation.text(spec, derived).encode(),
+    }
+
+
+def _entry(
+    one: Derived, arrays: dict[str, np.ndarray], suffixes: dict[str, str], printed: dict[str, tuple[Program, ...]]
+) -> dict[str, Any]:
+    """The manifest's entry of one representation; fills in its arrays and any kernels not printed yet."""
+    digest = declaration.digest(one.spec)
+    slabs = []
+    for k, (form, chains) in enumerate(zip(one.forms, one.programs)):
+        mark = programs.signature(chains)
+        suffix = suffixes.setdefault(mark, str(len(suffixes) + 1))
+        printed.setdefault(suffix, chains)
+        found = tables.slab_arrays(form)
+        for kernel in cpu.kernels(chains, suffix):
+            found[f"constants/{kernel.name.removesuffix('_' + suffix)}"] = tables.nearest(kernel.constants)
+        arrays |= {f"{digest[:12]}/{k}/{key}": value for key, value in found.items()}
+        slabs.append(
+            {
+                "start": str(form.start),
+                "stop": str(form.stop),
+                "signature": mark,
+                "kernels": suffix,
+                "structures": form.structures,
+                "entry": form.entry,
+                "plan": choose_plan(form, one.spec.channels),
+                "aliasing": f"{form.aliasing:.1e}",
+            }
+        )
+    last = one.forms[-1].bases["state"]
+    arrays |= {f"{digest[:12]}/readout/{key}": v for key, v in tables.readout_arrays(one.spec, last).items()}
+    return {"digest": digest, "spec": declaration.to_dict(replace(one.spec, levels=())), "slabs": slabs}
+
+

@@ -1,0 +1,121 @@
+"""Exact tables → the float64 arrays of ``tables.npz``: rounded once, to the nearest double."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import math
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from derive import adjoint, bases, inner_product, transfer
+from derive.bases import Basis
+from derive.galerkin import WIDTH, SemiDiscrete
+from derive.spec import BasisSpec, Spec
+
+Arrays = dict[str, np.ndarray]
+
+
+def slab_arrays(form: SemiDiscrete) -> Arrays:
+    """One slab's tables, stage indices, quadrature nodes and run-time bases."""
+    arrays = {name: table.to_float() for name, table in form.tables.items()}
+    for name in ("Phi", "Psi", "C", "X", "A"):
+        if form.structures[name] == "banded":
+            arrays[f"{name}_runs"] = runs(form.tables[name].nonzero())
+    arrays["nodes"] = form.nodes.to_float().ravel()
+    arrays["operator_index"] = np.array(form.operator_index, dtype=np.int64)
+    arrays["bias_index"] = np.array(form.bias_index, dtype=np.int64)
+    arrays["combine"] = nearest(form.combine)
+    arrays["combine_adjoint"] = nearest([adjoint.discrete(step) for step in form.combine])
+    for name, basis in form.bases.items():
+        arrays |= {f"pieces/{name}/{key}": value for key, value in inner_product.pieces(basis).items()}
+        if basis.continuous:
+            arrays[f"stiffness/{name}"] = inner_product.stiffness(basis).to_float()
+    return arrays
+
+
+def readout_arrays(spec: Spec, state: Basis) -> Arrays:
+    """Functional readout: G = ⟨ζ_i, χ_j⟩, the Gram matrix of ζ, and ζ itself. Empty when the output is a function."""
+    if spec.readout is None:
+        return {}
+    zeta = bases.build(spec.readout, WIDTH)
+    arrays = {"G": inner_product.gram(zeta, state).to_float(), "gram/readout": inner_product.gram(zeta, zeta).to_float()}
+    arrays |= {f"pieces/readout/{key}": value for key, value in inner_product.pieces(zeta).items()}
+    if zeta.continuous:
+        arrays["stiffness/readout"] = inner_product.stiffness(zeta).to_float()
+    return arrays
+
+
+def runs(pattern: np.ndarray) -> np.ndarray:
+    """(rows, 2): first nonzero column of every row and one past its last; (0, 0) for an empty row."""
+    table = np.zeros((len(pattern), 2), dtype=np.int64)
+    for row, entries in enumerate(pattern):
+        columns = np.flatnonzero(entries)
+        if len(columns):
+            table[row] = columns[0], columns[-1] + 1
+    return table
+
+
+def nearest(values: Any) -> np.ndarray:
+    """Fractions, nested in sequences → float64 (Python rounds a fraction to the nearest double)."""
+
+    def convert(value: Any) -> Any:
+        return float(value) if isinstance(value, Fraction | int) else [convert(v) for v in value]
+
+    return np.array(convert(values), dtype=np.float64)
+
+
+def basis_key(basis: BasisSpec, interval: tuple[Fraction, Fraction]) -> str:
+    """Twelve digits that name a basis on an interval; transfers are filed under pairs of them."""
+    content = json.dumps([repr(basis), str(interval[0]), str(interval[1])])
+    return hashlib.sha256(content.encode()).hexdigest()[:12]
+
+
+def directions(spec: Spec) -> Iterator[tuple[str, BasisSpec, tuple[Fraction, Fraction]]]:
+    """Every basis of a spec that a transfer may start from or end in: (role and slab, basis, interval)."""
+    yield "entry/0", spec.entry, WIDTH
+    if spec.readout is not None:
+        yield "readout/0", spec.readout, WIDTH
+    for k, slab in enumerate(spec.slabs):
+        depth = (slab.start, slab.stop)
+        yield f"state/{k}", slab.state, WIDTH
+        for role in ("weight_out", "weight_in", "bias_width"):
+            yield f"{role}/{k}", getattr(slab, role), WIDTH
+        for role in ("weight_depth", "bias_depth"):
+            yield f"{role}/{k}", getattr(slab, role), depth
+
+
+def transfer_arrays(specs: Mapping[str, Spec]) -> Arrays:
+    """The projections (13) between every two of the representations, and the couplings ⟨new, old⟩ for distances."""
+    arrays: Arrays = {}
+    for source in specs.values():
+        for target in specs.values():
+            old = {role: (basis, interval) for role, basis, interval in directions(source)}
+            for role, basis, interval in directions(target):
+                if role not in old or old[role] == (basis, interval) or old[role][1] != interval:
+                    continue
+                name = f"transfer/{basis_key(*old[role])}/{basis_key(basis, interval)}"
+                if f"{name}/P" not in arrays:
+                    first, second = bases.build(*old[role]), bases.build(basis, interval)
+                    arrays[f"{name}/P"] = transfer.transfer(second, first).to_float()
+                    arrays[f"{name}/B"] = inner_product.gram(second, first).to_float()
+    return arrays
+
+
+def pack(arrays: Mapping[str, np.ndarray]) -> bytes:
+    """tables.npz as bytes: sorted names and fixed dates, so that equal tables are equal files."""
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **{k: arrays[k] for k in sorted(arrays)})  # type: ignore[arg-type]
+    return buffer.getvalue()
+
+
+def describe(array: np.ndarray) -> dict[str, Any]:
+    """Shape, Euclidean norm and sha256 of a table, for the manifest."""
+    entry: dict[str, Any] = {"shape": list(array.shape), "sha256": hashlib.sha256(array.tobytes()).hexdigest()}
+    if array.dtype == np.float64:
+        entry["norm"] = math.sqrt(math.fsum(float(v) * float(v) for v in array.ravel()))
+    return entry

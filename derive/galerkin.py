@@ -1,0 +1,204 @@
+"""Equation × bases → the semi-discrete form (4), (5), its stages in depth (7), and the structure of its tables.
+
+Everything here is exact (``ExactMatrix``); rounding happens once, when ``emit.tables`` writes float64.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from derive import bases, inner_product, tableau, transfer
+from derive.equation import Equation
+from derive.errors import DerivationError
+from derive.program import Structure
+from derive.spec import BasisSpec, Slab, Spec, step_lengths
+
+if TYPE_CHECKING:
+    from derive.bases import Basis
+    from derive.inner_product import ExactMatrix, Rule
+
+WIDTH = (Fraction(-1), Fraction(1))
+
+
+@dataclass(frozen=True)
+class SemiDiscrete:
+    """One slab of the semi-discrete form, exact.
+
+    bases: "state", "entry", "weight_out", "weight_in", "weight_depth", "bias_width", "bias_depth".
+    tables: M, M_h (state mass, by integrals and by the rule), Phi, Psi, C, X, A, theta (stage rows of the weight's
+    depth basis, distinct), vartheta (the bias's), and the Gram matrices "gram/<basis>"; with another entry basis
+    also C_entry, X_entry and P_entry.
+    structures: of Phi, Psi, C, X, A.  operator_index, bias_index: (steps, stages), the row of theta, vartheta.
+    combine: (steps, stages + 1, stages + 1), equation 7 with the linear part eliminated.
+    nodes: the quadrature points ξ_q.  aliasing: largest entry of |M_h − M|, what the rule leaves.
+    """
+
+    start: Fraction
+    stop: Fraction
+    bases: dict[str, Basis]
+    tables: dict[str, ExactMatrix]
+    structures: dict[str, Structure]
+    entry: bool
+    operator_index: tuple[tuple[int, ...], ...]
+    bias_index: tuple[tuple[int, ...], ...]
+    combine: tuple[tuple[tuple[Fraction, ...], ...], ...]
+    nodes: ExactMatrix
+    aliasing: float
+
+
+def semidiscrete(spec: Spec, equation: Equation) -> tuple[SemiDiscrete, ...]:
+    """Every slab's semi-discrete form, in the order of depth."""
+    forms = []
+    entry = spec.entry
+    for slab, steps in zip(spec.slabs, step_lengths(spec)):
+        forms.append(_slab(spec, equation, slab, entry, steps))
+        entry = slab.state
+    return tuple(forms)
+
+
+def _slab(
+    spec: Spec, equation: Equation, slab: Slab, entry: BasisSpec, steps: tuple[tuple[Fraction, Fraction], ...]
+) -> SemiDiscrete:
+    depth = (slab.start, slab.stop)
+    chosen = {
+        "entry": bases.build(entry, WIDTH),
+        "state": bases.build(slab.state, WIDTH),
+        "weight_out": bases.build(slab.weight_out, WIDTH),
+        "weight_in": bases.build(slab.weight_in, WIDTH),
+        "weight_depth": bases.build(slab.weight_depth, depth),
+        "bias_width": bases.build(slab.bias_width, WIDTH),
+        "bias_depth": bases.build(slab.bias_depth, depth),
+    }
+    state = chosen["state"]
+    rule = quadrature(spec, slab, chosen)
+    tables = {f"gram/{name}": inner_product.gram(b, b) for name, b in chosen.items()}
+    mass = tables["gram/state"]
+    x = inner_product.evaluate(state, rule)
+    weighted = x.T.scaled(columns=rule.weights)
+    mass_rule = weighted @ x
+    aliasing = (mass_rule - mass).largest()
+    # The rule's mass equals the exact one whenever the rule is exact; the exact one keeps its zeros.
+    mass_h = mass if aliasing < 1e-30 else mass_rule
+    tables |= {
+        "M": mass,
+        "M_h": mass_h,
+        "Phi": inner_product.evaluate(chosen["weight_out"], rule),
+        "Psi": inner_product.evaluate(chosen["bias_width"], rule),
+        "C": inner_product.gram(chosen["weight_in"], state),
+        "X": x,
+        "A": mass_h.solve(weighted),
+    }
+    changes = entry != slab.state
+    if changes:
+        tables |= {
+            "C_entry": inner_product.gram(chosen["weight_in"], chosen["entry"]),
+            "X_entry": inner_product.evaluate(chosen["entry"], rule),
+            "P_entry": transfer.transfer(state, chosen["entry"]),
+        }
+    tables["theta"], operator_index = _stage_rows(spec, chosen["weight_depth"], steps)
+    tables["vartheta"], bias_index = _stage_rows(spec, chosen["bias_depth"], steps)
+    kappa = Fraction(int(equation.kappa.p), int(equation.kappa.q)) if equation.kappa else Fraction(0)
+    return SemiDiscrete(
+        start=slab.start,
+        stop=slab.stop,
+        bases=chosen,
+        tables=tables,
+        structures={name: structure(tables[name]) for name in ("Phi", "Psi", "C", "X", "A")},
+        entry=changes,
+        operator_index=operator_index,
+        bias_index=bias_index,
+        combine=tuple(tableau.combination(spec.tableau, kappa, length) for _, length in steps),
+        nodes=rule.points,
+        aliasing=aliasing,
+    )
+
+
+def quadrature(spec: Spec, slab: Slab, chosen: dict[str, Basis]) -> Rule:
+    """The rule of section 3: Gauss–Legendre on the cells of the union of breakpoints; equally spaced for Fourier.
+
+    The default makes A exact on products of χ with φ and ψ, and takes at least ⌈3n/2⌉ points for a spectral
+    state (one cell) of size n.
+    """
+    state = chosen["state"]
+    if state.kind == "fourier":
+        count = slab.quadrature or -(-3 * state.size // 2)
+        if count < state.size:
+            raise _too_few(count, state.size)
+        return inner_product.uniform_rule(count)
+    involved = [state, chosen["weight_out"], chosen["bias_width"]]
+    union = tuple(sorted({b for basis in involved for b in basis.breakpoints}))
+    cells = len(union) - 1
+    if slab.quadrature is not None:
+        if slab.quadrature % cells or slab.quadrature < state.size:
+            raise DerivationError(
+                f"quadrature = {slab.quadrature} points over {cells} cells for a state of size {state.size}",
+                f"a multiple of {cells}, at least {state.size}",
+                "every cell of the union of the breakpoints gets the same number of points",
+                f"use quadrature = {cells * -(-max(state.size, slab.quadrature) // cells)}, or leave it out",
+                "state.quadrature",
+            )
+        per_cell = slab.quadrature // cells
+    else:
+        per_cell = _points_per_cell(involved, cells)
+    return inner_product.gauss_rule(union, per_cell)
+
+
+def _points_per_cell(involved: list[Basis], cells: int) -> int:
+    # A closed-form or trigonometric function counts like a polynomial with twice as many functions.
+    degrees = [b.degree if b.degree is not None else 2 * b.size for b in involved]
+    state = involved[0]
+    exact = -(-(degrees[0] + max(degrees) + 1) // 2)
+    spectral = len(state.breakpoints) == 2 and state.size > 1
+    return max(exact, -(-(-(-3 * state.size // 2)) // cells)) if spectral else exact
+
+
+def _too_few(count: int, size: int) -> DerivationError:
+    return DerivationError(
+        f"quadrature = {count} for a state of {size} functions",
+        f"at least {size} points; the default is {-(-3 * size // 2)}",
+        "with fewer points than functions the projection A has no unique value",
+        "leave quadrature out, or raise it",
+        "state.quadrature",
+    )
+
+
+def _stage_rows(
+    spec: Spec, depth: Basis, steps: tuple[tuple[Fraction, Fraction], ...]
+) -> tuple[ExactMatrix, tuple[tuple[int, ...], ...]]:
+    """Θ_sk = θ_k(δ_s) at all stages: its distinct rows, and which row each (step, stage) uses.
+
+    At a breakpoint the value is the limit from inside the step (section 4).
+    """
+    found: dict[tuple[str, ...], int] = {}
+    rows: list[ExactMatrix] = []
+    index = []
+    for start, length in steps:
+        stages = []
+        for c in spec.tableau.c:
+            row = inner_product.evaluate_at(depth, start + c * length, (start, start + length))
+            key = tuple(str(entry) for entry in row.entries())
+            if key not in found:
+                found[key] = len(rows)
+                rows.append(row)
+            stages.append(found[key])
+        index.append(tuple(stages))
+    return inner_product.stack(rows), tuple(index)
+
+
+def structure(table: ExactMatrix) -> Structure:
+    """What the pattern of exact zeros and ones says: identity, diagonal, banded (rows are short runs) or dense."""
+    pattern = table.nonzero()
+    rows, columns = pattern.shape
+    if rows == columns and not (pattern & ~_eye(rows)).any():
+        return "identity" if table.is_identity() else "diagonal"
+    runs = [int(r.nonzero()[0][-1] - r.nonzero()[0][0] + 1) if r.any() else 0 for r in pattern]
+    # A run of at most a quarter of the row beats a dense product on every size that we measured.
+    return "banded" if 4 * max(runs, default=0) <= columns else "dense"
+
+
+def _eye(n: int):  # type: ignore[no-untyped-def]
+    import numpy as np
+
+    return np.eye(n, dtype=bool)

@@ -1,0 +1,70 @@
+"""A declared loss → its value and its adjoint source, derived; the terminal condition of equation 8.
+
+A loss is V(S₁, S₂, …) with S_i = Σ_k g_i(z_k, t_k) over the components of the readout z and the target t. On a
+function the components are coordinates in an L2-orthonormal basis, so that Σ (z − t)² = ∫ |y − y*|² dξ exactly.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from derive import registry
+from derive.errors import DerivationError
+from derive.program import Node, tree
+
+
+@dataclass(frozen=True)
+class Loss:
+    """sums: (name, g_i) in the symbols zk, tk; value: V in the sums' names; source: ∂L/∂z_k in zk, tk and the sums.
+
+    shift: whether z may be replaced by z − max z (checked), which keeps exponentials from overflowing.
+    """
+
+    name: str
+    sums: tuple[tuple[str, Node], ...]
+    value: Node
+    source: Node
+    shift: bool
+
+
+def derive(name: str) -> Loss:
+    """The loss of ``losses/<name>.py`` with ∂L/∂z_k = Σ_i ∂V/∂S_i ∂g_i/∂z by the chain rule."""
+    import sympy as sp
+
+    from derive.expression import parse
+
+    entry = registry.entry("losses", name)
+    z, t = sp.symbols("zk tk", real=True)
+    sums = {key: parse(text, {"z": z, "t": t}) for key, text in sorted(entry.SUMS.items())}
+    symbols = {key: sp.Symbol(key, real=True) for key in sums}
+    value = parse(entry.VALUE, symbols)
+    source = sum(sp.diff(value, symbols[key]) * sp.diff(g, z) for key, g in sums.items())
+    if entry.SHIFT_INVARIANT:
+        _check_shift(name, value, sums, symbols, z, t)
+    return Loss(
+        name, tuple((key, tree(g)) for key, g in sums.items()), tree(value), tree(source), entry.SHIFT_INVARIANT
+    )
+
+
+def _check_shift(name, value, sums, symbols, z, t) -> None:  # type: ignore[no-untyped-def]
+    """V is the same for z and z + a when the targets sum to one: shown on two components."""
+    import sympy as sp
+
+    a, first, second, p = sp.symbols("a z1 z2 p", real=True)
+
+    def total(shift):  # type: ignore[no-untyped-def]
+        parts = {
+            symbols[key]: g.subs({z: first + shift, t: p}, simultaneous=True)
+            + g.subs({z: second + shift, t: 1 - p}, simultaneous=True)
+            for key, g in sums.items()
+        }
+        return value.subs(parts, simultaneous=True)
+
+    slope = sp.simplify(sp.diff(total(a), a))
+    if slope != 0:
+        raise DerivationError(
+            f"the loss {name}, declared to be unchanged when a constant is added to every output",
+            "a loss whose derivative along (1, …, 1) is zero",
+            f"that derivative is {slope}",
+            "set SHIFT_INVARIANT = False in its file",
+        )

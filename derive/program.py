@@ -1,0 +1,425 @@
+"""What a kernel has to compute, as data: the one thing that every emitter reads.
+
+A program is a chain of four operations over named axes. Each has one adjoint rule, the stationarity of its
+term ⟨ō, op(inputs) − o⟩ in the Lagrangian of the discrete equations (``mathematics.md``, equations 10 and 11):
+
+============  ==============================================  =============================================
+operation     o =                                             adjoint
+============  ==============================================  =============================================
+Contract      T i   (T acts on the rows, channel by channel)  ī += Tᵀ ō,  and T̄ += ō iᵀ when T is learned
+Pointwise     g(i₁, i₂, …) at every node and record           ī_k += ∂g/∂i_k ō, summed over missing axes
+Combine       α h + Σ_j γ_j m_j   (tableau, exact factors)     h̄ += α ō,  m̄_j += γ_j ō
+Mix           Σ_k Θ_sk w_k        (depth basis at a stage)     w̄_k += Θ_sk ō
+============  ==============================================  =============================================
+
+Operands are named arrays; their axes say how they are laid out, and sizes never appear: loops are generic.
+A table's *structure* was found by the derivation (``galerkin``); an identity disappears from the chain.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, Literal
+
+from derive.errors import GenerationError
+
+if TYPE_CHECKING:
+    from derive.equation import Equation
+
+Structure = Literal["identity", "diagonal", "banded", "dense"]
+Plan = Literal["formed", "factors"]
+PLANS: tuple[Plan, ...] = ("formed", "factors")
+
+# The tables whose structure shapes a kernel, with the axes of their rows and columns.
+TABLES: dict[str, tuple[str, str]] = {
+    "Phi": ("node", "weight_out"),
+    "Psi": ("node", "bias"),
+    "C": ("weight_in", "state"),
+    "X": ("node", "state"),
+    "A": ("state", "node"),
+}
+
+
+# --- scalar expressions -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Node:
+    """One node of a scalar expression: ``head`` is a symbol's name, an operator or a function.
+
+    head: "symbol", "constant", "add", "mul", "div", "where" or the name of a function; args: nodes;
+    value: the symbol's name or the exact constant.
+    """
+
+    head: str
+    args: tuple[Node, ...] = ()
+    value: str | Fraction | None = None
+
+    def key(self) -> str:
+        """A canonical text, the same for every SymPy, Python and hash seed."""
+        if self.head in ("symbol", "constant"):
+            return f"{self.value}"
+        return f"{self.head}({','.join(a.key() for a in self.args)})"
+
+
+FUNCTIONS = {
+    "tanh", "sinh", "cosh", "exp", "log", "sqrt", "sin", "cos", "tan", "atan", "erf",
+    "Abs", "sign", "sigmoid", "softplus", "floor", "Max", "Min",
+}  # fmt: skip
+
+
+def _constant(value: Fraction | int) -> Node:
+    return Node("constant", value=Fraction(value))
+
+
+def _sorted_sum(terms: list[Node]) -> Node:
+    return terms[0] if len(terms) == 1 else Node("add", tuple(sorted(terms, key=Node.key)))
+
+
+def _product(factors: list[Node]) -> Node:
+    return factors[0] if len(factors) == 1 else Node("mul", tuple(sorted(factors, key=Node.key)))
+
+
+def tree(expression: Any) -> Node:
+    """The canonical tree of a SymPy expression; unknown heads raise GenerationError."""
+    import sympy as sp
+
+    e = expression
+    if e.is_Symbol:
+        return Node("symbol", value=e.name)
+    if e.is_Rational:
+        return _constant(Fraction(int(e.p), int(e.q)))
+    if e.is_NumberSymbol or (e.is_number and not e.free_symbols and not e.is_Function):
+        # π, √2 …: rounded once, far beyond any precision that a kernel has
+        return _constant(Fraction(str(sp.N(e, 60))))
+    if e.is_Add:
+        return _sorted_sum([tree(a) for a in e.args])
+    if e.is_Mul:
+        return _mul(e)
+    if e.is_Pow:
+        return _pow(e)
+    if isinstance(e, sp.Piecewise):
+        return _piecewise(e)
+    name = type(e).__name__
+    if name in FUNCTIONS:
+        args = [tree(a) for a in e.args]
+        if name in ("Max", "Min"):
+            args.sort(key=Node.key)
+        return Node(name, tuple(args))
+    raise GenerationError(
+        f"the expression {e}",
+        "sums, products, powers and " + ", ".join(sorted(FUNCTIONS)),
+        f"no kernel can be printed for {name}",
+        "rewrite the rate or the activation with the functions above",
+    )
+
+
+def _mul(e: Any) -> Node:
+    numerator: list[Node] = []
+    denominator: list[Node] = []
+    coefficient = Fraction(1)
+    for factor in e.args:
+        if factor.is_Rational:
+            coefficient *= Fraction(int(factor.p), int(factor.q))
+        elif factor.is_Pow and factor.exp.is_Rational and factor.exp.is_negative:
+            denominator.append(tree(factor.base ** (-factor.exp)))
+        else:
+            numerator.append(tree(factor))
+    if coefficient != 1 or not numerator:
+        numerator.append(_constant(coefficient))
+    top = _product(numerator)
+    return Node("div", (top, _product(denominator))) if denominator else top
+
+
+def _pow(e: Any) -> Node:
+    import sympy as sp
+
+    base, exponent = e.base, e.exp
+    if exponent.is_Integer:
+        n = int(exponent)
+        power = Node("power", (tree(base), _constant(abs(n)))) if abs(n) > 1 else tree(base)
+        return power if n > 0 else Node("div", (_constant(1), power))
+    if exponent.is_Rational and int(exponent.q) == 2:
+        root = Node("sqrt", (tree(base),))
+        p = abs(int(exponent.p))
+        power = Node("power", (root, _constant(p))) if p > 1 else root
+        return power if exponent.is_positive else Node("div", (_constant(1), power))
+    return tree(sp.exp(exponent * sp.log(base), evaluate=False))
+
+
+def _piecewise(e: Any) -> Node:
+    *cases, (last, condition) = list(e.args)
+    if condition not in (True,) and str(condition) != "True":
+        cases.append((last, condition))
+        result = _constant(0)
+    else:
+        result = tree(last)
+    for value, relation in reversed(cases):
+        left, right, head = relation.lhs, relation.rhs, relation.rel_op
+        if head not in ("<", "<=", ">", ">="):
+            raise GenerationError(f"the condition {relation}", "<, <=, >, >=", "a kink the printer cannot place",
+                                  "write the activation with max, min or abs")  # fmt: skip
+        result = Node("where", (Node(head, (tree(left), tree(right))), tree(value), result))
+    return result
+
+
+# --- operations ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Operand:
+    """A named array. axes: its rows (and "record" where each record has its own); kept: per stage, for the adjoint.
+
+    per_stage: one row block for each distinct stage operator, found by an index table.
+    """
+
+    name: str
+    axes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Contract:
+    """out = T operand over the row axis (Tᵀ when transposed); ``learned`` tables carry a stage index."""
+
+    out: str
+    table: str
+    operand: str
+    structure: Structure
+    transposed: bool = False
+    accumulate: bool = False
+    learned: bool = False
+
+
+@dataclass(frozen=True)
+class Outer:
+    """The gradient of a learned table: T̄_s += ō iᵀ, summed over records."""
+
+    table: str
+    out: str
+    operand: str
+
+
+@dataclass(frozen=True)
+class Pointwise:
+    """outs[k] = expressions[k] of the inputs, at every node and record.
+
+    inputs: (symbol in the expressions, the operands whose sum it is); the bias ``e`` has no record axis and is
+    broadcast. reduce: outputs that are summed over records, into the gradient of such an operand.
+    """
+
+    outs: tuple[str, ...]
+    inputs: tuple[tuple[str, tuple[str, ...]], ...]
+    expressions: tuple[Node, ...]
+    accumulate: tuple[bool, ...]
+    reduce: tuple[bool, ...]
+
+
+Operation = Contract | Outer | Pointwise
+
+
+@dataclass(frozen=True)
+class Chain:
+    """A stage's operations H → m, and their reverse m̄ → H̄ with the gradients of what is learned."""
+
+    stage: tuple[Operation, ...]
+    reverse: tuple[Operation, ...]
+
+
+@dataclass(frozen=True)
+class Program:
+    """One slab's kernel for one plan: the chain of a stage and its reverse. See the module's table.
+
+    formed: u = E_s h + e_s with E_s = Φ w_s C formed once per change of weights;  factors: u = Φ (w_s (C h)) + e_s.
+    exact, float32: the chain, with its functions as they are or in the forms that vectorise in single precision.
+    entry: the same pair for the very first stage of a slab whose state arrives in another basis (then H is that
+    state and C, X are the tables of that basis); None where the bases agree.
+    kept: operands of the forward chain that the reverse chain reads.  work: the other intermediate operands.
+    bars: the cotangents that the reverse chain needs room for.
+    """
+
+    plan: Plan
+    structures: tuple[tuple[str, Structure], ...]
+    exact: Chain
+    float32: Chain
+    entry: tuple[Chain, Chain] | None
+    kept: tuple[Operand, ...]
+    work: tuple[Operand, ...]
+    bars: tuple[Operand, ...]
+
+    def structure(self, table: str) -> Structure:
+        return dict(self.structures)[table]
+
+    def text(self) -> str:
+        """The canonical text; its hash is the signature. Constants' values are data and stay out."""
+        parts = [self.plan, repr(self.structures)]
+        for chain in (self.exact, self.float32, *(self.entry or ())):
+            parts += [_operation_text(op) for op in (*chain.stage, *chain.reverse)]
+        return "\n".join(parts)
+
+
+def _operation_text(op: Operation) -> str:
+    if isinstance(op, Pointwise):
+        numbers: dict[Fraction, str] = {}
+        body = ";".join(_text_without_values(e, numbers) for e in op.expressions)
+        return f"Pointwise({op.outs},{op.inputs},{op.accumulate},{op.reduce},{body})"
+    return repr(op)
+
+
+def _text_without_values(node: Node, numbers: dict[Fraction, str]) -> str:
+    if node.head == "constant":
+        assert isinstance(node.value, Fraction)
+        return numbers.setdefault(node.value, f"c{len(numbers)}")
+    if node.head == "symbol":
+        return str(node.value)
+    if node.head == "power":
+        return f"power({_text_without_values(node.args[0], numbers)},{node.args[1].value})"
+    return f"{node.head}({','.join(_text_without_values(a, numbers) for a in node.args)})"
+
+
+def signature(programs: tuple[Program, ...]) -> str:
+    """sha256 of the canonical texts of a slab's programs (all plans): one signature, one set of kernels."""
+    return hashlib.sha256("\n\n".join(p.text() for p in programs).encode()).hexdigest()
+
+
+# --- building -----------------------------------------------------------------------------------------------
+
+_ROWS = {"H": "state", "G": "weight_in", "T": "weight_out", "U": "node", "Z": "node", "R": "node", "M": "state"}
+
+
+def build(equation: Equation, structures: dict[str, Structure], entry: bool, plan: Plan) -> Program:
+    """The program of (4), (5) and (10), (11) for one plan.
+
+    structures: what the derivation found for Φ, Ψ, C, X and A. entry: the state arrives in another basis.
+    """
+    from derive.approximation import float32_form
+
+    forms = (lambda expression: expression, float32_form)
+    exact, float32 = (_chain(equation, structures, plan, form) for form in forms)
+    first: tuple[Chain, Chain] | None = None
+    if entry:
+        # The entry basis shares neither zeros nor nodes with the slab's own: its tables are full ones.
+        full: dict[str, Structure] = {**structures, "C": "dense", "X": "dense"}
+        one, two = (_chain(equation, full, plan, form) for form in forms)
+        first = (one, two)
+    chains = (exact, *(first or ())[:1])
+    kept = {name for chain in chains for name in _kept(chain)}
+    produced = {name for chain in chains for op in chain.stage for name in _results(op)}
+    bars = {name[4:] for chain in chains for op in chain.reverse for name in _results(op) if name != "bar_e"}
+    return Program(
+        plan=plan,
+        structures=tuple(sorted(structures.items())),
+        exact=exact,
+        float32=float32,
+        entry=first,
+        kept=_operands(kept),
+        work=_operands(produced - kept - {"M"}),
+        bars=_operands((bars | ({"R"} & produced)) - {"M"}),
+    )
+
+
+def _operands(names: set[str]) -> tuple[Operand, ...]:
+    return tuple(Operand(n, (_ROWS[n], "record")) for n in sorted(names))
+
+
+def _results(op: Operation) -> tuple[str, ...]:
+    if isinstance(op, Contract):
+        return (op.out,)
+    return op.outs if isinstance(op, Pointwise) else ()
+
+
+def _kept(chain: Chain) -> set[str]:
+    """What the reverse operations read of the forward ones."""
+    names: set[str] = set()
+    for op in chain.reverse:
+        if isinstance(op, Outer):
+            names.add(op.operand)
+        elif isinstance(op, Pointwise):
+            names |= {o for _, operands in op.inputs for o in operands if not o.startswith("bar_") and o != "e"}
+    return names
+
+
+def _chain(equation: Equation, structures: dict[str, Structure], plan: Plan, form: Callable[[Any], Any]) -> Chain:
+    derivatives = {"u": equation.rho_u, "h": equation.rho_h - (equation.kappa or 0)}
+    stage = _forward(form(equation.r), structures, plan)
+    return Chain(stage, _reverse(stage, {name: form(d) for name, d in derivatives.items()}))
+
+
+def _forward(rate: Any, structures: dict[str, Structure], plan: Plan) -> tuple[Operation, ...]:
+    """The chain H → m of one stage; identities are renamed away."""
+    ops: list[Operation] = []
+    alias: dict[str, str] = {}
+
+    def name(x: str) -> str:
+        return alias.get(x, x)
+
+    def contract(out: str, table: str, operand: str, learned: bool = False) -> None:
+        structure: Structure = "dense" if learned else structures[table]
+        if structure == "identity":
+            alias[out] = name(operand)
+        else:
+            ops.append(Contract(out, table, name(operand), structure, learned=learned))
+
+    symbols = {s.name for s in rate.free_symbols}
+    if plan == "formed":
+        contract("U", "E", "H", learned=True)
+    else:
+        contract("G", "C", "H")
+        contract("T", "w", "G", learned=True)
+        contract("U", "Phi", "T")
+    inputs = [("u", (name("U"), "e"))]
+    if "h" in symbols:
+        contract("Z", "X", "H")
+        inputs.append(("h", (name("Z"),)))
+    out = "M" if structures["A"] == "identity" else "R"
+    ops.append(Pointwise((out,), tuple(inputs), (tree(rate),), (False,), (False,)))
+    contract("M", "A", "R")
+    return tuple(ops)
+
+
+def _reverse(chain: tuple[Operation, ...], derivatives: dict[str, Any]) -> tuple[Operation, ...]:
+    """The adjoint of a chain: every operation's rule, last one first; ``bar_x`` is the cotangent of x."""
+    ops: list[Operation] = []
+    seen: set[str] = set()
+
+    def collects(x: str) -> bool:
+        """Whether bar_x already holds something, so that this contribution adds to it."""
+        again = x in seen
+        seen.add(x)
+        return again
+
+    for op in reversed(chain):
+        if isinstance(op, Contract):
+            if op.learned:
+                ops.append(Outer(op.table, f"bar_{op.out}", op.operand))
+            accumulate = collects(op.operand)
+            ops.append(
+                replace(op, out=f"bar_{op.operand}", operand=f"bar_{op.out}", transposed=True, accumulate=accumulate)
+            )
+        elif isinstance(op, Pointwise):
+            ops.append(_reverse_pointwise(op, derivatives, collects))
+    return tuple(ops)
+
+
+def _reverse_pointwise(op: Pointwise, derivatives: dict[str, Any], collects: Callable[[str], bool]) -> Pointwise:
+    """bar_i = ∂g/∂i · bar_o for every input; the broadcast bias collects the sum over records."""
+    import sympy as sp
+
+    (out,) = op.outs
+    v = sp.Symbol("v", real=True)
+    outs: list[str] = []
+    expressions: list[Node] = []
+    accumulate: list[bool] = []
+    reduce: list[bool] = []
+    for symbol, operands in op.inputs:
+        expression = tree(v * derivatives[symbol])
+        for operand in operands:
+            summed = operand == "e"
+            outs.append(f"bar_{operand}")
+            expressions.append(expression)
+            accumulate.append(summed or collects(operand))
+            reduce.append(summed)
+    inputs = (*op.inputs, ("v", (f"bar_{out}",)))
+    return Pointwise(tuple(outs), inputs, tuple(expressions), tuple(accumulate), tuple(reduce))

@@ -1,0 +1,503 @@
+"""Continuum: fields on a representation. The only file that knows both layouts, the fields' and the kernels'.
+
+A continuum is a value: training, refining and projecting return new ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.linalg import block_diag
+
+from derive import spec as declaration
+from derive.errors import DataError, RepresentationError, SpecError
+from derive.spec import Spec
+from numerics import representation as representations
+from numerics.datasets import Records, records
+from numerics.field import Field, FieldSlab
+from numerics.initial import project_function, random_function
+from numerics.pieces import Pieces, default_points, evaluate, projection
+from numerics.representation import Representation
+from numerics.solver import Solver, Weights
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Records as the solver sees them.
+
+    states: (channels · entry size, N), the coefficients of x(ξ); targets: (outputs, N) in the loss's coordinates;
+    offset: per record, the part of the loss that no coefficient can change (N,); labels: classes, or None.
+    """
+
+    states: Array
+    targets: Array
+    offset: Array
+    labels: Array | None
+
+    def __len__(self) -> int:
+        return self.states.shape[1]
+
+    def take(self, indices: Array) -> Prepared:
+        """Some of the records, in the given order."""
+        return Prepared(
+            np.ascontiguousarray(self.states[:, indices]),
+            np.ascontiguousarray(self.targets[:, indices]),
+            self.offset[indices],
+            None if self.labels is None else self.labels[indices],
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Continuum:
+    """A model: the declaration with its levels, the level it stands on, and its fields.
+
+    base: the spec with its ladder; level: a level's name, or None for the base itself.
+    fields: "W", "b" and, with a functional readout, "R" and "a".
+    history: rows of past training; training: the optimiser's state, for resuming. report: of the last refinement or
+    projection. classes: names of the classes in the training data.
+    """
+
+    base: Spec
+    level: str | None
+    fields: Mapping[str, Field]
+    history: tuple[dict[str, Any], ...] = ()
+    training: dict[str, Any] | None = None
+    report: Any = None
+    classes: tuple[str, ...] = ()
+    stored: Representation | None = field(default=None, repr=False)
+
+    # --- making ---------------------------------------------------------------------------------------------
+
+    @classmethod
+    def from_spec(cls, spec: Spec | str | Path, seed: int = 0, level: str | None = None) -> Continuum:
+        """A random continuum: the seed draws functions, which are then projected, so that one seed is one
+        function whatever the bases.
+
+        spec: a Spec, the path of a TOML file, or the name of a generated spec. Raises SpecError.
+        """
+        base = resolve(spec)
+        model = cls._zero(base, level)
+        return model._with_functions(lambda name, shape: random_function(name, shape, seed, model.spec))
+
+    @classmethod
+    def from_fields(
+        cls, spec: Spec | str | Path, level: str | None = None, **functions: Callable[..., Any] | Array
+    ) -> Continuum:
+        """A continuum whose fields are the L2 projections of given functions; fields not given are zero.
+
+        W(ξ, ξ′, δ), b(ξ, δ), R(ξ) are called with broadcastable arrays and return numbers, or matrices (c′×c),
+        vectors (c′) and matrices (outputs × c) in trailing axes; ``a`` is an array (outputs,).
+        """
+        model = cls._zero(resolve(spec), level)
+        unknown = set(functions) - set(model.fields)
+        if unknown:
+            raise SpecError(
+                f"field {', '.join(sorted(unknown))}", f"fields of this spec: {', '.join(model.fields)}",
+                "a field that the equation does not have", "name one of the fields above",
+            )  # fmt: skip
+        return model._with_functions(lambda name, shape: functions.get(name))
+
+    @classmethod
+    def _zero(cls, base: Spec, level: str | None) -> Continuum:
+        spec = base.level(level) if level else base
+        rep = representations.of(spec, base)
+        return cls(base, level, zero_fields(rep), stored=rep)
+
+    def _with_functions(self, give: Callable[[str, tuple[int, ...]], Any]) -> Continuum:
+        fields = {}
+        for name, old in self.fields.items():
+            function = give(name, old.slabs[0].coefficients.shape[len(old.slabs[0].bases) :])
+            fields[name] = old if function is None else project_function(old, function)
+        return self.replace(fields=fields)
+
+    # --- what it is -----------------------------------------------------------------------------------------
+
+    @property
+    def spec(self) -> Spec:
+        """The resolved spec of the level that the model stands on."""
+        return self.base.level(self.level) if self.level else self.base
+
+    @cached_property
+    def representation(self) -> Representation:
+        return self.stored or representations.of(self.spec, self.base)
+
+    @property
+    def size(self) -> int:
+        """The number of coefficients."""
+        return sum(slab.coefficients.size for f in self.fields.values() for slab in f.slabs)
+
+    def __repr__(self) -> str:
+        spec = self.spec
+        parts = ", ".join(
+            f"{name} {'×'.join(str(n) for n in f.slabs[0].coefficients.shape)}" for name, f in self.fields.items()
+        )
+        return (
+            f"Continuum({self.base.name!r}, level={self.level or 'base'}, rate={spec.rate}, "
+            f"activation={spec.activation}, {spec.tableau.name} × {spec.steps}, {self.size} coefficients: {parts})"
+        )
+
+    def replace(self, **changes: Any) -> Continuum:
+        """A copy with other fields, history, training, report or classes."""
+        return replace(self, **changes)
+
+    # --- coordinates ----------------------------------------------------------------------------------------
+
+    @property
+    def blocks(self) -> tuple[tuple[str, slice], ...]:
+        """The part of ``coordinates`` that belongs to each field."""
+        found, start = [], 0
+        for name, f in self.fields.items():
+            stop = start + sum(s.coefficients.size for s in f.slabs)
+            found.append((name, slice(start, stop)))
+            start = stop
+        return tuple(found)
+
+    @property
+    def coordinates(self) -> Array:
+        """All fields in L2-orthonormal coordinates, concatenated: Euclidean products are those of (12)."""
+        return np.concatenate([s.orthonormal().ravel() for f in self.fields.values() for s in f.slabs])
+
+    def with_coordinates(self, coordinates: Array, **changes: Any) -> Continuum:
+        """The continuum with these coordinates."""
+        fields, start = {}, 0
+        for name, f in self.fields.items():
+            slabs = []
+            for slab in f.slabs:
+                stop = start + slab.coefficients.size
+                part = coordinates[start:stop].reshape(slab.coefficients.shape)
+                slabs.append(slab.from_orthonormal(part))
+                start = stop
+            fields[name] = replace(f, slabs=tuple(slabs))
+        return self.replace(fields=fields, **changes)
+
+    # --- running --------------------------------------------------------------------------------------------
+
+    @cached_property
+    def solver(self) -> Solver:
+        """The kernels with this model's stage operators formed."""
+        solver = Solver(self.representation, self.spec.precision)
+        solver.form(kernel_weights(self.fields))
+        return solver
+
+    def _readout(self) -> tuple[Array, Array]:
+        """The affine map from y's coefficients to what the loss compares: (outputs, channels · state), (outputs,)."""
+        spec, rep = self.spec, self.representation
+        if spec.outputs is None:
+            root = np.linalg.cholesky(rep.slabs[-1].tables["M"]).T
+            operator = block_diag(*[root] * spec.channels)
+            return operator, np.zeros(len(operator))
+        r = self.fields["R"].slabs[0].coefficients
+        operator = np.einsum("ioc,ij->ocj", r, rep.readout["G"]).reshape(spec.outputs, -1)
+        return operator, self.fields["a"].slabs[0].coefficients
+
+    def prepare(self, data: Records) -> Prepared:
+        """Project records and their targets. Raises DataError naming the record."""
+        states = self.project_samples(data)
+        count = states.shape[1]
+        spec = self.spec
+        if data.y is None:
+            return Prepared(states, np.zeros((self._readout()[1].size, count)), np.zeros(count), None)
+        if spec.outputs is None:
+            return self._function_targets(data, states)
+        y = np.asarray(data.y)
+        if spec.loss == "cross-entropy":
+            return Prepared(states, _one_hot(y, spec.outputs), np.zeros(count), y.astype(np.int64))
+        y = y.astype(np.float64).reshape(count, -1)
+        if y.shape[1] != spec.outputs:
+            raise DataError(
+                f"targets with {y.shape[1]} numbers a record", f"{spec.outputs}, as readout.outputs declares",
+                "the data belong to another spec", "change readout.outputs, or use the data it was written for",
+            )  # fmt: skip
+        return Prepared(states, np.ascontiguousarray(y.T), np.zeros(count), None)
+
+    def project_samples(self, data: Records) -> Array:
+        """Coefficients of the records as functions, (channels · entry size, N)."""
+        spec = self.spec
+        if data.channels != spec.channels:
+            raise DataError(
+                f"records with {data.channels} channels", f"{spec.channels}, as equation.channels declares",
+                "the data belong to another spec", "change equation.channels, or use the data it was written for",
+            )  # fmt: skip
+        return _project(self.representation, "entry", spec, data.points(), data.samples())
+
+    def _function_targets(self, data: Records, states: Array) -> Prepared:
+        spec, rep = self.spec, self.representation
+        values = data.targets()
+        coefficients = _project(rep, "state", spec, data.points(), values)
+        targets = self._readout()[0] @ coefficients
+        # ∫ |y*|² of the interpolant itself, so that the loss is the whole distance and not its visible part
+        offset = np.array(
+            [interpolant_norm(spec, points, v) for points, v in zip(data.points(), values)]
+        ) - np.einsum("kn,kn->n", targets, targets)
+        return Prepared(states, targets, offset, None)
+
+    def objective(self, prepared: Prepared, coordinates: Array | None = None) -> tuple[float, Array]:
+        """Mean loss with penalties, and its exact gradient in orthonormal coordinates (10), (11), (12)."""
+        model = self if coordinates is None else self.with_coordinates(coordinates)
+        loss, gradient = model.coefficient_gradient(prepared)
+        flat = [
+            slab.pull_back_orthonormal(g).ravel()
+            for name, f in model.fields.items()
+            for slab, g in zip(f.slabs, gradient[name])
+        ]
+        return loss, np.concatenate(flat)
+
+    def coefficient_gradient(self, prepared: Prepared) -> tuple[float, dict[str, list[Array]]]:
+        """Mean loss with penalties, and dL/dcoefficients of every field and slab."""
+        loss, operators, bar_r, bar_a, _ = self._sweep(prepared)
+        gradient = _field_gradients(self, operators)
+        if self.spec.outputs is not None:
+            shape = (self.spec.outputs, self.spec.channels, -1)
+            g = self.representation.readout["G"]
+            gradient["R"] = [np.einsum("ocj,ij->ioc", bar_r.reshape(shape), g)]
+            gradient["a"] = [bar_a]
+        for penalty in self.spec.penalties:
+            f, weight = self.fields[penalty.field], float(penalty.weight)
+            loss += weight * f.squared_norm(penalty.norm)
+            for mine, theirs in zip(gradient[penalty.field], f.squared_norm_gradient(penalty.norm)):
+                mine += weight * theirs
+        return loss, gradient
+
+    def _sweep(self, prepared: Prepared) -> tuple[float, list[dict[str, Array]], Array, Array, Array]:
+        """Loss and mean gradients at the stage operators, the readout and the states."""
+        count = len(prepared)
+        losses, operators, bar_r, bar_a, bar_states = self.solver.gradient(
+            prepared.states, *self._readout(), prepared.targets
+        )
+        loss = float(np.mean(losses.astype(np.float64) + prepared.offset))
+        scaled = [{name: a.astype(np.float64) / count for name, a in slab.items()} for slab in operators]
+        return loss, scaled, bar_r / count, bar_a / count, bar_states.astype(np.float64) / count
+
+    def value_and_gradient(
+        self, x: Any, y: Any, xi: Any = None, metric: str = "L2"
+    ) -> tuple[float, dict[str, Field]]:
+        """Loss and gradient as fields: the L2 gradient (12), or dL/dcoefficients with metric="coefficients"."""
+        if metric not in ("L2", "coefficients"):
+            raise DataError(f"metric {metric!r}", "'L2' or 'coefficients'", "a typing error", "use one of the two")
+        loss, gradient = self.coefficient_gradient(self.prepare(records(x, xi, y)))
+        fields = {}
+        for name, f in self.fields.items():
+            slabs = [
+                replace(slab, coefficients=slab.riesz(g) if metric == "L2" else g)
+                for slab, g in zip(f.slabs, gradient[name])
+            ]
+            fields[name] = replace(f, slabs=tuple(slabs))
+        return loss, fields
+
+    def outputs(self, prepared: Prepared) -> Array:
+        """What the loss compares with the targets, (N, outputs)."""
+        return self.solver.outputs(prepared.states, *self._readout()).T
+
+    def loss(self, prepared: Prepared) -> float:
+        """Mean loss with penalties."""
+        values = self.solver.losses(self.outputs(prepared).T, prepared.targets) + prepared.offset
+        penalties = sum(float(p.weight) * self.fields[p.field].squared_norm(p.norm) for p in self.spec.penalties)
+        return float(np.mean(values)) + penalties
+
+    def scores(self, prepared: Prepared) -> dict[str, float]:
+        """loss (without penalties) and accuracy, or root mean square error."""
+        z = self.outputs(prepared)
+        values = self.solver.losses(z.T, prepared.targets) + prepared.offset
+        if prepared.labels is not None:
+            return {"loss": float(np.mean(values)), "accuracy": float(np.mean(z.argmax(axis=1) == prepared.labels))}
+        return {"loss": float(np.mean(values)), "rmse": float(np.sqrt(np.mean(values)))}
+
+    def __call__(self, x: Any, xi: Any = None, at: Any = None) -> Any:
+        """Outputs for records at any points.
+
+        x: (samples, points[, channels]) or a list of arrays; xi: their points; at: where to give a function's
+        values (default: each record's own points). Returns (samples, outputs), or (samples, points, channels), or
+        a list of (points, channels) when the records' points differ in number.
+        """
+        data = x if isinstance(x, Records) else records(x, xi)
+        states = self.project_samples(data)
+        if self.spec.outputs is not None:
+            return self.solver.outputs(states, *self._readout()).T
+        y = self.solver.final(states).astype(np.float64)
+        return _values(self.representation, y, self.spec, data.points() if at is None else at)
+
+    def trajectory(self, x: Any, xi: Any = None, at: Any = None) -> tuple[Array, Array]:
+        """The state along the depth: depths (D,), values (N, D, points, channels) at the points ``at``."""
+        data = x if isinstance(x, Records) else records(x, xi)
+        points = np.linspace(-1, 1, 101) if at is None else np.asarray(at, dtype=np.float64)
+        path = self.solver.path(self.project_samples(data))
+        depths, values = [], []
+        lengths = declaration.step_lengths(self.spec)
+        for k, (slab, states, steps) in enumerate(zip(self.representation.slabs, path, lengths)):
+            starts = [float(start) for start, _ in steps]
+            if k == 0:
+                depths.append(starts[0])
+                values.append(_grid(Pieces.from_arrays(_under(slab.tables, "pieces/entry/")), states[0], points))
+            own = Pieces.from_arrays(_under(slab.tables, "pieces/state/"))
+            depths += [*starts[1:], slab.stop]
+            values += [_grid(own, h, points) for h in states[1:]]
+        channels = self.spec.channels
+        return np.array(depths), np.stack([v.reshape(len(points), channels, -1) for v in values]).transpose(3, 0, 1, 2)
+
+    def save(self, path: str | Path) -> None:
+        """Write the model to one file."""
+        from numerics.fit import save
+
+        save(self, path)
+
+
+def resolve(spec: Spec | str | Path) -> Spec:
+    """A Spec from itself, a TOML path, or the name of a generated spec."""
+    if isinstance(spec, Spec):
+        return spec
+    if not Path(spec).is_file():
+        for folder in representations.folders():
+            content = representations.manifest(folder)
+            if content["name"] == str(spec):
+                return declaration.from_dict(content["spec"])
+    return declaration.load_spec(spec)
+
+
+def zero_fields(rep: Representation) -> dict[str, Field]:
+    """Fields of a representation with zero coefficients."""
+    spec, c = rep.spec, rep.spec.channels
+
+    def slab(tables: Mapping[str, Array], roles: tuple[str, ...], channels: tuple[int, ...], ends: tuple[float, float]) -> FieldSlab:
+        bases = tuple(Pieces.from_arrays(_under(tables, f"pieces/{role}/")) for role in roles)
+        shape = (*(b.size for b in bases), *channels)
+        stiffness = tuple(tables.get(f"stiffness/{role}") for role in roles)
+        grams = tuple(tables[f"gram/{role}"] for role in roles)
+        return FieldSlab(*ends, bases, grams, np.zeros(shape), stiffness)
+
+    weight, bias = ("weight_out", "weight_in", "weight_depth"), ("bias_width", "bias_depth")
+    ends = [(s.start, s.stop) for s in rep.slabs]
+    fields = {
+        "W": Field("W", tuple(slab(s.tables, weight, (c, c), e) for s, e in zip(rep.slabs, ends)), ("xi", "xi_", "delta")),
+        "b": Field("b", tuple(slab(s.tables, bias, (c,), e) for s, e in zip(rep.slabs, ends)), ("xi", "delta")),
+    }
+    if spec.outputs is not None:
+        fields["R"] = Field("R", (slab(rep.readout, ("readout",), (spec.outputs, c), (0.0, 1.0)),), ("xi",))
+        fields["a"] = Field("a", (slab({}, (), (spec.outputs,), (0.0, 1.0)),), ())
+    return fields
+
+
+def kernel_weights(fields: Mapping[str, Field]) -> list[Weights]:
+    """Fields' coefficients in the kernels' layout: w[i,j,k,o,c] → (k, o·i, c·j), β[i,k,o] → (k, o·i)."""
+    found = []
+    for w_slab, b_slab in zip(fields["W"].slabs, fields["b"].slabs):
+        w, b = w_slab.coefficients, b_slab.coefficients
+        i, j, k, o, c = w.shape
+        found.append(
+            Weights(
+                np.ascontiguousarray(w.transpose(2, 3, 0, 4, 1)).reshape(k, o * i, c * j),
+                np.ascontiguousarray(b.transpose(1, 2, 0)).reshape(b.shape[1], -1),
+            )
+        )
+    return found
+
+
+def _field_gradients(model: Continuum, operators: list[dict[str, Array]]) -> dict[str, list[Array]]:
+    """dL/dw and dL/dβ in the fields' layout, from the gradients of the stage operators."""
+    found: dict[str, list[Array]] = {"W": [], "b": []}
+    slabs = zip(model.solver.slabs, operators, kernel_weights(model.fields), model.fields["W"].slabs, model.fields["b"].slabs)
+    for slab, gradient, weights, w_slab, b_slab in slabs:
+        cast = {name: a.astype(slab.dtype) for name, a in gradient.items()}
+        back = slab.pull_back(cast, weights)
+        i, j, k, o, c = w_slab.coefficients.shape
+        found["W"].append(np.ascontiguousarray(back.w.reshape(k, o, i, c, j).transpose(2, 4, 0, 1, 3)))
+        m, kb, ob = b_slab.coefficients.shape
+        found["b"].append(np.ascontiguousarray(back.beta.reshape(kb, ob, m).transpose(2, 0, 1)))
+    return found
+
+
+def _under(tables: Mapping[str, Array], prefix: str) -> dict[str, Array]:
+    return {key.removeprefix(prefix): a for key, a in tables.items() if key.startswith(prefix)}
+
+
+def _project(rep: Representation, role: str, spec: Spec, points: list[Array | None], samples: list[Array]) -> Array:
+    """Coefficients (channels · n, N) of records sampled at their own points; equal points share one matrix."""
+    tables = rep.slabs[0 if role == "entry" else -1].tables
+    pieces = Pieces.from_arrays(_under(tables, f"pieces/{role}/"))
+    mass = tables[f"gram/{role}"]
+    smoothing = None if spec.smoothing is None else float(spec.smoothing)
+    matrices: dict[bytes, Array] = {}
+    columns = np.empty((spec.channels, pieces.size, len(samples)))
+    for n, (xi, x) in enumerate(zip(points, samples)):
+        key = np.asarray(len(x) if xi is None else xi, dtype=np.float64).tobytes() + bytes(xi is None)
+        if key not in matrices:
+            where = default_points(spec.interpolant, len(x), spec.periodic) if xi is None else xi
+            try:
+                matrices[key] = projection(pieces, mass, where, spec.interpolant, spec.periodic, smoothing)
+            except DataError as error:
+                raise DataError(error.given, error.allowed, error.cause, error.fix, f"record {n}") from None
+        columns[:, :, n] = x.T @ matrices[key].T
+    return columns.reshape(-1, len(samples))
+
+
+def interpolant_norm(spec: Spec, xi: Array | None, values: Array) -> float:
+    """∫ |I[y]|² dξ of the samples' interpolant, summed over channels; exact for both interpolants of functions."""
+    count = len(values)
+    if spec.interpolant == "constant" or count == 1:
+        return float(2 / count * np.sum(values**2))
+    points = default_points(spec.interpolant, count, spec.periodic) if xi is None else xi
+    if spec.periodic:
+        points, values = np.append(points, points[0] + 2), np.vstack([values, values[:1]])
+    left, right, lengths = values[:-1], values[1:], np.diff(points)[:, None]
+    inside = float(np.sum(lengths * (left**2 + left * right + right**2)) / 3)
+    if spec.periodic:
+        return inside
+    ends = (points[0] + 1) * np.sum(values[0] ** 2) + (1 - points[-1]) * np.sum(values[-1] ** 2)
+    return inside + float(ends)
+
+
+def _one_hot(y: Array, outputs: int) -> Array:
+    labels = y.astype(np.int64)
+    if y.ndim != 1 or (labels != y).any() or labels.min() < 0 or labels.max() >= outputs:
+        raise DataError(
+            f"classes of shape {y.shape} from {y.min()} to {y.max()}", f"whole numbers 0 to {outputs - 1}, one a record",
+            "the data have other classes than readout.outputs declares", "relabel the classes or change readout.outputs",
+        )  # fmt: skip
+    return np.ascontiguousarray(np.eye(outputs)[labels].T)
+
+
+def _grid(pieces: Pieces, coefficients: Array, points: Array) -> Array:
+    """Values of channel-stacked coefficients (c·n, N) at points: (points, c, N)."""
+    basis = evaluate(pieces, points)
+    return np.einsum("pn,cnr->pcr", basis, coefficients.reshape(-1, pieces.size, coefficients.shape[1]))
+
+
+def _values(rep: Representation, y: Array, spec: Spec, at: Any) -> Any:
+    pieces = Pieces.from_arrays(_under(rep.slabs[-1].tables, "pieces/state/"))
+    if isinstance(at, list):
+        shared = all(p is at[0] or np.array_equal(p, at[0]) for p in at) if at else True
+        if not shared:
+            return [
+                _grid(pieces, y[:, n : n + 1], np.asarray(p, dtype=np.float64))[:, :, 0] for n, p in enumerate(at)
+            ]
+        at = at[0]
+    return _grid(pieces, y, np.asarray(at, dtype=np.float64)).transpose(2, 0, 1)
+
+
+def same_solver(first: Spec, second: Spec) -> bool:
+    """Whether two specs share state bases, quadrature, tableau and steps, so that equal fields give equal outputs."""
+
+    def key(spec: Spec) -> tuple[Any, ...]:
+        slabs = tuple((s.start, s.stop, s.state, s.quadrature) for s in spec.slabs)
+        return spec.entry, slabs, spec.tableau, spec.steps, spec.rate, spec.activation, spec.spacing
+
+    return key(first) == key(second)
+
+
+def check_level(model: Continuum, level: str) -> Spec:
+    """The spec of a declared level ("base" is the spec itself). Raises RepresentationError naming the levels."""
+    if level == "base":
+        return model.base
+    names = [name for name, _ in model.base.levels]
+    if level not in names:
+        raise RepresentationError(
+            f"level {level!r}", f"levels of {model.base.name}: {', '.join(['base', *names])}",
+            "a typing error, or a level that the spec does not declare", "declare it under [levels] and generate again",
+        )  # fmt: skip
+    return model.base.level(level)

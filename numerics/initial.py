@@ -1,0 +1,113 @@
+"""Functions → fields: the L2 projection of given or random functions, the start of every model.
+
+A seed draws a *function*, a random combination of orthonormal Legendre modes with decaying amplitudes, which is
+then projected: one seed is one function, whatever the bases, the widths or the depth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.polynomial import legendre
+from scipy.linalg import cho_factor, cho_solve
+
+from derive.errors import SpecError
+from derive.spec import Spec
+from numerics.field import Field, FieldSlab
+from numerics.pieces import Pieces, evaluate
+
+Array = np.ndarray
+
+MODES = 12  # in each width direction
+DEPTH_MODES = 3
+# Amplitudes fall like (1 + degree)^(−DECAY): W is then continuous, and rougher bases see little more than smooth ones.
+DECAY = 1.5
+FIELD_ORDER = ("W", "b", "R", "a")
+
+
+def random_function(name: str, shape: tuple[int, ...], seed: int, spec: Spec) -> Callable[..., Array] | None:
+    """The random function of a field; trailing axes ``shape`` are channels. Biases and constants start at zero.
+
+    W has L2 norm about one a pair of channels, divided by √c so that sums over channels keep their size.
+    """
+    if name in ("b", "a"):
+        return None
+    generator = np.random.default_rng([seed, FIELD_ORDER.index(name)])
+    if name == "W":
+        return _modes(generator, (MODES, MODES, DEPTH_MODES), shape, 1 / np.sqrt(spec.channels))
+    return _modes(generator, (MODES,), shape, 1 / np.sqrt(spec.channels))
+
+
+def _modes(
+    generator: np.random.Generator, counts: tuple[int, ...], shape: tuple[int, ...], scale: float
+) -> Callable[..., Array]:
+    amplitudes = np.ones(counts)
+    for axis, count in enumerate(counts):
+        decay = (1.0 + np.arange(count)) ** -DECAY
+        amplitudes *= decay.reshape([-1 if a == axis else 1 for a in range(len(counts))])
+    amplitudes *= scale / np.sqrt(np.sum(amplitudes**2))
+    draws = generator.standard_normal((*counts, *shape)) * amplitudes.reshape(*counts, *[1] * len(shape))
+
+    def function(*points: Array) -> Array:
+        values = draws
+        for axis, x in enumerate(points):
+            depth = axis == 2  # δ ∈ [0, 1]; ξ, ξ′ ∈ [−1, 1]
+            argument = 2 * x.ravel() - 1 if depth else x.ravel()
+            norms = np.sqrt((2 * np.arange(counts[axis]) + 1) / (1 if depth else 2))
+            modes = legendre.legvander(argument, counts[axis] - 1) * norms
+            values = np.moveaxis(np.tensordot(modes, values, (1, axis)), 0, axis)
+        return values
+
+    return function
+
+
+def project_function(field: Field, function: Callable[..., Any] | Array) -> Field:
+    """The field's L2 projection of a function, slab by slab: M⁻¹ ⟨basis, f⟩ along every axis.
+
+    function: called with arrays that broadcast over the axes (ξ, ξ′, δ); an array is taken as it is where the
+    field has no axes. Raises SpecError when the values have another shape than the field's channels.
+    """
+    return replace(field, slabs=tuple(_project_slab(field.name, slab, function) for slab in field.slabs))
+
+
+def _project_slab(name: str, slab: FieldSlab, function: Callable[..., Any] | Array) -> FieldSlab:
+    channels = slab.coefficients.shape[len(slab.bases) :]
+    if not slab.bases:
+        return replace(slab, coefficients=_shaped(name, function, (), channels))
+    rules = [quadrature(basis) for basis in slab.bases]
+    count = len(rules)
+    grid = [x.reshape([-1 if a == axis else 1 for a in range(count)]) for axis, (x, _) in enumerate(rules)]
+    assert callable(function)
+    values = _shaped(name, function(*grid), tuple(len(x) for x, _ in rules), channels)
+    for axis, (basis, gram, (x, weights)) in enumerate(zip(slab.bases, slab.grams, rules)):
+        tested = (evaluate(basis, x) * weights[:, None]).T
+        along = cho_solve(cho_factor(gram), tested)
+        values = np.moveaxis(np.tensordot(along, values, (1, axis)), 0, axis)
+    return replace(slab, coefficients=np.ascontiguousarray(values))
+
+
+def _shaped(name: str, given: Any, grid: tuple[int, ...], channels: tuple[int, ...]) -> Array:
+    values = np.asarray(given, dtype=np.float64)
+    if values.ndim <= len(grid) and all(n == 1 for n in channels):
+        values = values.reshape(*values.shape, *[1] * (len(grid) - values.ndim), *channels) if values.ndim else values
+    try:
+        return np.ascontiguousarray(np.broadcast_to(values, (*grid, *channels)))
+    except ValueError:
+        raise SpecError(
+            f"values of shape {values.shape} for the field {name}",
+            f"shape {(*grid, *channels)}: the points, then the channels {channels}",
+            "the function does not return one matrix or vector for each point",
+            "append the channel axes, or broadcast with the arguments it is given",
+            name,
+        ) from None
+
+
+def quadrature(basis: Pieces) -> tuple[Array, Array]:
+    """Gauss points and weights on every cell of a basis: exact for its products with itself, generous for functions."""
+    degree = basis.size if basis.coefficients is None else basis.coefficients.shape[-1]
+    x, w = legendre.leggauss(max(2 * degree, 24))
+    left, right = basis.breakpoints[:-1, None], basis.breakpoints[1:, None]
+    return (left + (right - left) * (x + 1) / 2).ravel(), ((right - left) / 2 * w).ravel()

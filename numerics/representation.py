@@ -1,0 +1,256 @@
+"""Tables and kernels of one discretisation: the one door to ``derive``.
+
+A representation is looked for in generated modules (beside ``numerics``, then where CONTINUA_GENERATED points or in
+``./continua_generated``, then in the user's cache) and derived only when nobody has it yet.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+import tempfile
+from dataclasses import dataclass, replace
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from derive import spec as declaration
+from derive.errors import RepresentationError
+from derive.spec import Spec
+
+Arrays = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class SlabTables:
+    """One slab's tables (float64), its kernels' module and suffix, and the plan that its sizes suggest.
+
+    signature: what the kernels compute; tables: see ``derive.galerkin.SemiDiscrete``.
+    """
+
+    start: float
+    stop: float
+    signature: str
+    plan: str
+    entry: bool
+    structures: dict[str, str]
+    tables: Arrays
+    module: Path
+    suffix: str
+
+
+@dataclass(frozen=True)
+class Representation:
+    """One discretisation: the resolved spec with the tables and kernels that belong to it.
+
+    readout: G, Gram matrix and run-time basis of a functional readout (empty for function outputs).
+    constants: of the loss kernel.
+    """
+
+    spec: Spec
+    digest: str
+    slabs: tuple[SlabTables, ...]
+    readout: Arrays
+    loss_constants: np.ndarray
+    arrays: Arrays
+    entry: dict[str, Any]
+
+
+def of(spec: Spec, base: Spec | None = None) -> Representation:
+    """The representation of a spec; derived, with one line saying so, if no generated module has it.
+
+    base: the spec whose levels the spec is one of; deriving writes the whole ladder at once.
+    """
+    return _of(replace(spec, levels=()), base or spec)
+
+
+@lru_cache(maxsize=64)
+def _of(spec: Spec, base: Spec) -> Representation:
+    digest = declaration.digest(spec)
+    found = find(digest)
+    if found is None:
+        found = _derive(digest, base if digest in _digests(base) else spec)
+    folder, entry = found
+    with np.load(folder / "tables.npz", allow_pickle=False) as stored:
+        prefix = digest[:12] + "/"
+        arrays = {key: stored[key] for key in stored.files if key.startswith(prefix) or key == "constants/loss"}
+    _verify(folder, arrays)
+    return assemble(spec, entry, arrays)
+
+
+def assemble(spec: Spec, entry: dict[str, Any], arrays: Arrays) -> Representation:
+    """A representation from a manifest's entry and its arrays, which may come from a model file.
+
+    Kernels are always found by signature among generated modules: no code comes from a model.
+    """
+    digest = str(entry["digest"])
+    slabs = []
+    for k, slab in enumerate(entry["slabs"]):
+        prefix = f"{digest[:12]}/{k}/"
+        module, suffix = kernels(slab["signature"], spec)
+        slabs.append(
+            SlabTables(
+                start=_number(slab["start"]),
+                stop=_number(slab["stop"]),
+                signature=slab["signature"],
+                plan=slab["plan"],
+                entry=slab["entry"],
+                structures=slab["structures"],
+                tables={key.removeprefix(prefix): a for key, a in arrays.items() if key.startswith(prefix)},
+                module=module,
+                suffix=suffix,
+            )
+        )
+    prefix = f"{digest[:12]}/readout/"
+    readout = {key.removeprefix(prefix): a for key, a in arrays.items() if key.startswith(prefix)}
+    return Representation(spec, digest, tuple(slabs), readout, arrays["constants/loss"], arrays, entry)
+
+
+def _number(text: str) -> float:
+    numerator, _, denominator = text.partition("/")
+    return int(numerator) / int(denominator or 1)
+
+
+def transfer(source: str, target: str) -> Arrays:
+    """P and B of (13) between two bases, by the names that ``basis_key`` gives them."""
+    name = f"transfer/{source}/{target}"
+    for folder in folders():
+        with np.load(folder / "tables.npz", allow_pickle=False) as stored:
+            if f"{name}/P" in stored.files:
+                return {"P": stored[f"{name}/P"], "B": stored[f"{name}/B"]}
+    raise RepresentationError(
+        f"no projection between the bases {source} and {target}",
+        "levels of one spec, generated together",
+        "the modules were generated before the level was declared",
+        "run `continua generate` on the spec",
+    )
+
+
+# --- where modules live -------------------------------------------------------------------------------------
+
+
+def roots() -> list[Path]:
+    """The folders that may hold generated modules, in the order of search."""
+    import platformdirs
+
+    given = os.environ.get("CONTINUA_GENERATED")
+    return [
+        Path(__file__).resolve().parent.parent / "generated",
+        Path(given) if given else Path("continua_generated").resolve(),
+        Path(platformdirs.user_cache_dir("neural-continua")) / "kernels",
+    ]
+
+
+def folders() -> list[Path]:
+    """Every folder with a manifest, in the order of search."""
+    return [
+        path.parent
+        for root in roots()
+        if root.is_dir()
+        for path in sorted(root.glob("*/manifest.json"))
+        if not path.parent.name.startswith(".")
+    ]
+
+
+@cache
+def _manifest(path: Path, _stamp: float) -> dict[str, Any]:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))  # type: ignore[no-any-return]
+    except (OSError, ValueError) as error:
+        raise RepresentationError(
+            f"{path}: {error}", "the manifest that `continua generate` writes", "the file was cut short or edited",
+            "delete its folder, or run `continua generate` again",
+        ) from error  # fmt: skip
+
+
+def manifest(folder: Path) -> dict[str, Any]:
+    path = folder / "manifest.json"
+    return _manifest(path, path.stat().st_mtime)
+
+
+def find(digest: str) -> tuple[Path, dict[str, Any]] | None:
+    """The folder and the manifest's entry that hold a representation, or None."""
+    for folder in folders():
+        for entry in manifest(folder)["representations"].values():
+            if entry["digest"] == digest:
+                return folder, entry
+    return None
+
+
+def kernels(signature: str, spec: Spec) -> tuple[Path, str]:
+    """The module and suffix of a signature's kernels; derived from the spec when nobody has them."""
+    for attempt in range(2):
+        for folder in folders():
+            for entry in manifest(folder)["representations"].values():
+                for slab in entry["slabs"]:
+                    if slab["signature"] == signature:
+                        return folder / "cpu.py", slab["kernels"]
+        if attempt == 0:
+            _derive(declaration.digest(spec), spec)
+    raise RepresentationError(
+        f"kernels of signature {signature[:12]}",
+        "the signature that this version derives from the model's spec",
+        "the model was written by another version of the derivation",
+        "train it again, or use the version that wrote it",
+    )
+
+
+def _digests(base: Spec) -> set[str]:
+    return {declaration.digest(replace(base, levels=())), *(declaration.digest(s) for _, s in base.levels)}
+
+
+def _derive(digest: str, spec: Spec) -> tuple[Path, dict[str, Any]]:
+    """Derive a spec with its levels and keep the result in the user's cache."""
+    from derive.emit.manifest import generate
+
+    print(f"deriving {spec.name} (no generated module has this representation)", file=sys.stderr)
+    files = generate(spec)
+    target = roots()[-1] / f"{spec.name}-{hashlib.sha256(files['manifest.json']).hexdigest()[:12]}"
+    try:
+        write_folder(target, files)
+    except OSError:  # a read-only home: the modules live as long as the process
+        target = Path(tempfile.mkdtemp(prefix="continua-")) / spec.name
+        write_folder(target, files)
+        os.environ["CONTINUA_GENERATED"] = str(target.parent)
+    found = find(digest)
+    if found is None:
+        raise RepresentationError(
+            f"a derivation of {spec.name} without the representation {digest[:12]}",
+            "a spec whose levels name only what differs",
+            "the spec changed while it was derived",
+            "run the command again",
+        )
+    return found
+
+
+def write_folder(target: Path, files: dict[str, bytes]) -> None:
+    """Write a folder of generated files at once: a temporary folder beside it, then a rename."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    try:
+        for name, content in files.items():
+            (temporary / name).write_bytes(content)
+        try:
+            temporary.rename(target)
+        except OSError:
+            if not (target / "manifest.json").is_file():
+                raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _verify(folder: Path, arrays: Arrays) -> None:
+    listed = manifest(folder)["tables"]
+    for key, array in arrays.items():
+        if hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest() != listed[key]["sha256"]:
+            raise RepresentationError(
+                f"table {key} of {folder.name} differs from its manifest",
+                "tables as `continua generate` wrote them",
+                "the file was edited or damaged",
+                "run `continua generate` again",
+            )

@@ -1,0 +1,275 @@
+"""Runs a representation's kernels: states through the slabs, and gradients back, tile by tile.
+
+Kernels name their arguments; a table is handed over by its name, so no kernel's argument list is repeated here.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from numerics import device
+from numerics.representation import Representation, SlabTables
+
+Arrays = dict[str, np.ndarray]
+
+TILE = 64  # records a kernel works on at once: a stage's arrays then stay in the second-level cache
+BLOCK = 4  # tiles that share one partial gradient
+
+
+@dataclass(frozen=True)
+class Weights:
+    """One slab's coefficients as the kernels see them: w (K, c′·m, c·m′) and β (K, c′·m_b)."""
+
+    w: np.ndarray
+    beta: np.ndarray
+
+
+@dataclass
+class Slab:
+    """A slab's kernels with everything but the states bound: tables in the kernels' precision, stage operators.
+
+    kernels: a name such as "forward" → the function to call.
+    """
+
+    tables: SlabTables
+    channels: int
+    dtype: np.dtype[Any]
+    plan: str
+    kernels: Callable[[SlabTables, str], Callable[..., Any]]
+    bound: Arrays = field(init=False)
+    operators: Arrays = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.bound = {
+            name: np.ascontiguousarray(a, dtype=self.dtype) if a.dtype == np.float64 else a
+            for name, a in self.tables.tables.items()
+            if "/" not in name
+        }
+        first = self.bound["operator_index"][0, 0]
+        self.bound["theta_entry"] = self.bound["theta"][first : first + 1]
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        t = self.tables.tables
+        return {
+            "state": t["X"].shape[1],
+            "entry": t["X_entry" if self.tables.entry else "X"].shape[1],
+            "node": t["X"].shape[0],
+            "weight_out": t["Phi"].shape[1],
+            "weight_in": t["C"].shape[0],
+        }
+
+    @property
+    def stages(self) -> int:
+        steps, rows, _ = self.tables.tables["combine"].shape
+        return steps * (rows - 1)
+
+    def call(self, what: str, given: Mapping[str, Any]) -> None:
+        """Call a kernel: its arguments by name, first from ``given``, then from the tables."""
+        name = f"{self.plan}_{what}"
+        single = "_float32" if self.dtype == np.float32 and what in ("forward", "adjoint") else ""
+        function = self.kernels(self.tables, name + single)
+        constants = self.tables.tables[f"constants/{name}{single}"].astype(self.dtype)
+        values: dict[str, Any] = {**self.bound, "constants": constants, "channels": self.channels, **given}
+        function(*(values[argument] for argument in arguments(function)))
+
+    def form(self, weights: Weights) -> None:
+        """Stage operators and biases of these coefficients; once per change of weights."""
+        c, n = self.channels, self.sizes
+        w, beta = (np.ascontiguousarray(a, dtype=self.dtype) for a in (weights.w, weights.beta))
+        rows = (n["node"], n["state"]) if self.plan == "formed" else (n["weight_out"], n["weight_in"])
+        operators = np.empty((len(self.bound["theta"]), c * rows[0], c * rows[1]), self.dtype)
+        biases = np.empty((len(self.bound["vartheta"]), c * n["node"]), self.dtype)
+        self.call("operators", {"w": w, "beta": beta, "operators": operators, "biases": biases})
+        self.operators = {"operators": operators, "biases": biases}
+        if self.tables.entry and self.plan == "formed":
+            entry = np.empty((1, c * n["node"], c * n["entry"]), self.dtype)
+            self.call("entry_operators", {"w": w, "theta": self.bound["theta_entry"], "operators": entry})
+            self.operators["operator_entry"] = entry[0]
+
+    def empty_gradient(self) -> Arrays:
+        """Zero gradients of the stage operators."""
+        return {f"bar_{name}": np.zeros_like(a) for name, a in self.operators.items()}
+
+    def pull_back(self, gradient: Arrays, weights: Weights) -> Weights:
+        """Gradients of the coefficients from those of the operators (11)."""
+        bar_w, bar_beta = (np.zeros(a.shape, self.dtype) for a in (weights.w, weights.beta))
+        self.call("operators_adjoint", {**gradient, "bar_w": bar_w, "bar_beta": bar_beta})
+        if "bar_operator_entry" in gradient:
+            entry = {"bar_operators": gradient["bar_operator_entry"][None], "theta": self.bound["theta_entry"]}
+            self.call("entry_operators_adjoint", {**entry, "bar_w": bar_w})
+        return Weights(bar_w.astype(np.float64), bar_beta.astype(np.float64))
+
+    def forward(self, h: np.ndarray, keep: bool) -> tuple[np.ndarray, Arrays]:
+        """The state at the slab's end, (channels · state, records), and what the adjoint will read."""
+        records = h.shape[1]
+        slots = self.stages if keep else 1
+        kept = self._kept(slots, records)
+        out = np.empty((self.channels * self.sizes["state"], records), self.dtype) if self.tables.entry else h.copy()
+        self.call("forward", {**self.operators, **kept, "h": out, "h_entry": h, "keep": keep})
+        return out, kept | {"h_entry": h}
+
+    def _kept(self, slots: int, records: int) -> Arrays:
+        rows = {"H": "state", "G": "weight_in", "T": "weight_out", "U": "node", "Z": "node", "R": "node"}
+        names = arguments(self.kernels(self.tables, f"{self.plan}_forward"))
+        return {
+            name: np.empty((slots, self.channels * self.sizes[axis], records), self.dtype)
+            for name, axis in rows.items()
+            if name in names
+        }
+
+    def adjoint(self, bar: np.ndarray, kept: Arrays, gradient: Arrays) -> np.ndarray:
+        """dL/d(state at the slab's start); adds to the operators' gradient."""
+        bar_entry = np.zeros_like(kept["h_entry"])
+        self.call("adjoint", {**self.operators, **kept, **gradient, "bar": bar, "bar_entry": bar_entry})
+        return bar_entry if self.tables.entry else bar
+
+
+def arguments(function: Callable[..., Any]) -> tuple[str, ...]:
+    return _arguments(getattr(function, "py_func", function))
+
+
+def _arguments(function: Callable[..., Any]) -> tuple[str, ...]:
+    code = function.__code__
+    return code.co_varnames[: code.co_argcount]
+
+
+def cpu_kernels(tables: SlabTables, name: str) -> Callable[..., Any]:
+    """The compiled kernel of a slab."""
+    return device.compiled(tables.module, f"{name}_{tables.suffix}")
+
+
+def plain_kernels(tables: SlabTables, name: str) -> Callable[..., Any]:
+    """The same text as plain Python: any dtype, small sizes."""
+    return getattr(device.load_module(tables.module), f"{name}_{tables.suffix}")  # type: ignore[no-any-return]
+
+
+class Solver:
+    """The semi-discrete network of a representation: (5) by (7) from slab to slab, then readout and loss.
+
+    dtype: arithmetic of the kernels. plan: overrides each slab's own choice.
+    """
+
+    def __init__(
+        self,
+        representation: Representation,
+        dtype: Any = np.float64,
+        plan: str | None = None,
+        kernels: Callable[[SlabTables, str], Callable[..., Any]] = cpu_kernels,
+    ) -> None:
+        self.representation = representation
+        self.dtype = np.dtype(dtype)
+        spec = representation.spec
+        self.slabs = [Slab(s, spec.channels, self.dtype, plan or s.plan, kernels) for s in representation.slabs]
+        self.loss_constants = representation.loss_constants.astype(self.dtype)
+        self._plain = kernels is plain_kernels
+
+    def _common(self, name: str) -> Callable[..., Any]:
+        path = self.representation.slabs[-1].module
+        return getattr(device.load_module(path), name) if self._plain else device.compiled(path, name)
+
+    def form(self, weights: list[Weights]) -> None:
+        """Form every slab's stage operators."""
+        with device.serial_blas():
+            for slab, w in zip(self.slabs, weights):
+                slab.form(w)
+
+    def final(self, states: np.ndarray) -> np.ndarray:
+        """y = h(·, 1) for states (entry rows, records)."""
+        with device.serial_blas():
+            tiles = device.blocks(states.shape[1], TILE, 1)
+            parts = device.spread(lambda t: self._final(states, tiles[t][0]), len(tiles))
+        return np.concatenate(parts, axis=1)
+
+    def _final(self, states: np.ndarray, tile: slice) -> np.ndarray:
+        h = np.ascontiguousarray(states[:, tile], dtype=self.dtype)
+        for slab in self.slabs:
+            h, _ = slab.forward(h, keep=False)
+        return h
+
+    def path(self, states: np.ndarray) -> list[list[np.ndarray]]:
+        """Slab by slab, the state after 0, 1, 2 … steps; the first one of a slab is the state as it arrives."""
+        h = np.ascontiguousarray(states, dtype=self.dtype)
+        whole = []
+        with device.serial_blas():
+            for slab in self.slabs:
+                combine = slab.bound["combine"]
+                found = [h]
+                for n in range(1, len(combine) + 1):
+                    slab.bound["combine"] = combine[:n]  # the first n steps, run again from the start
+                    found.append(slab.forward(h, keep=False)[0])
+                slab.bound["combine"] = combine
+                whole.append(found)
+                h = found[-1]
+        return whole
+
+    def gradient(
+        self, states: np.ndarray, operator: np.ndarray, constant: np.ndarray, targets: np.ndarray
+    ) -> tuple[np.ndarray, list[Arrays], np.ndarray, np.ndarray, np.ndarray]:
+        """Loss of every record and the summed gradients, by the discrete adjoint.
+
+        states (entry rows, N), operator (outputs, rows of y), constant (outputs,), targets (outputs, N) →
+        losses (N,), gradients of each slab's operators, of ``operator``, of ``constant``, and dL/dstates.
+        The split into blocks is fixed and partial sums are added in order: the same bits for any number of threads.
+        """
+        records = states.shape[1]
+        blocks = device.blocks(records, TILE, BLOCK)
+        readout = np.ascontiguousarray(operator, dtype=self.dtype), np.ascontiguousarray(constant, dtype=self.dtype)
+
+        def work(index: int) -> list[Any]:
+            gradient = [slab.empty_gradient() for slab in self.slabs]
+            bars = np.zeros_like(readout[0]), np.zeros_like(readout[1])
+            parts = [self._tile(states[:, t], targets[:, t], readout, gradient, bars) for t in blocks[index]]
+            return [gradient, bars, parts]
+
+        with device.serial_blas():
+            done = device.spread(work, len(blocks))
+        gradient, (bar_operator, bar_constant), parts = done[0]
+        for other, bars, more in done[1:]:
+            for mine, theirs in zip(gradient, other):
+                for name in mine:
+                    mine[name] += theirs[name]
+            bar_operator += bars[0]
+            bar_constant += bars[1]
+            parts = parts + more
+        losses = np.concatenate([value for value, _ in parts])
+        bar_states = np.concatenate([bar for _, bar in parts], axis=1)
+        return losses, gradient, bar_operator, bar_constant, bar_states
+
+    def _tile(
+        self, states: np.ndarray, targets: np.ndarray, readout: Any, gradient: list[Arrays], bars: Any
+    ) -> tuple[np.ndarray, np.ndarray]:
+        h = np.ascontiguousarray(states, dtype=self.dtype)
+        kept = []
+        for slab in self.slabs:
+            h, k = slab.forward(h, keep=True)
+            kept.append(k)
+        operator, constant = readout
+        z = np.empty((len(constant), h.shape[1]), self.dtype)
+        self._common("readout")(h, operator, constant, z)
+        value, source = np.empty(h.shape[1], self.dtype), np.empty_like(z)
+        target = np.ascontiguousarray(targets, dtype=self.dtype)
+        self._common("loss")(z, target, self.loss_constants, value, source)
+        bar = np.empty_like(h)
+        self._common("readout_adjoint")(source, h, operator, bar, bars[0], bars[1])
+        for slab, k, g in zip(reversed(self.slabs), reversed(kept), reversed(gradient)):
+            bar = slab.adjoint(bar, k, g)
+        return value, bar
+
+    def outputs(self, states: np.ndarray, operator: np.ndarray, constant: np.ndarray) -> np.ndarray:
+        """Readout values (outputs, records)."""
+        y = self.final(states).astype(np.float64)
+        return operator @ y + constant[:, None]  # type: ignore[no-any-return]
+
+    def losses(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """The loss of every record from readout values (outputs, records)."""
+        z = np.ascontiguousarray(outputs, dtype=self.dtype)
+        value, source = np.empty(z.shape[1], self.dtype), np.empty_like(z)
+        target = np.ascontiguousarray(targets, dtype=self.dtype)
+        self._common("loss")(z, target, self.loss_constants, value, source)
+        return value.astype(np.float64)
