@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING
 from derive import bases, inner_product, tableau, transfer
 from derive.equation import Equation
 from derive.errors import DerivationError
+from derive.ladder import WIDTH
 from derive.program import Structure
 from derive.spec import BasisSpec, Slab, Spec, step_lengths
 
 if TYPE_CHECKING:
     from derive.bases import Basis
     from derive.inner_product import ExactMatrix, Rule
-
-WIDTH = (Fraction(-1), Fraction(1))
 
 
 @dataclass(frozen=True)

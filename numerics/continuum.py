@@ -186,7 +186,7 @@ class Continuum:
         solver.form(kernel_weights(self.fields))
         return solver
 
-    def _readout(self) -> tuple[Array, Array]:
+    def readout_map(self) -> tuple[Array, Array]:
         """The affine map from y's coefficients to what the loss compares: (outputs, channels · state), (outputs,)."""
         spec, rep = self.spec, self.representation
         if spec.outputs is None:
@@ -203,7 +203,7 @@ class Continuum:
         count = states.shape[1]
         spec = self.spec
         if data.y is None:
-            return Prepared(states, np.zeros((self._readout()[1].size, count)), np.zeros(count), None)
+            return Prepared(states, np.zeros((self.readout_map()[1].size, count)), np.zeros(count), None)
         if spec.outputs is None:
             return self._function_targets(data, states)
         y = np.asarray(data.y)
@@ -231,7 +231,7 @@ class Continuum:
         spec, rep = self.spec, self.representation
         values = data.targets()
         coefficients = _project(rep, "state", spec, data.points(), values)
-        targets = self._readout()[0] @ coefficients
+        targets = self.readout_map()[0] @ coefficients
         # ∫ |y*|² of the interpolant itself, so that the loss is the whole distance and not its visible part
         offset = np.array(
             [interpolant_norm(spec, points, v) for points, v in zip(data.points(), values)]
@@ -269,7 +269,7 @@ class Continuum:
         """Loss and mean gradients at the stage operators, the readout and the states."""
         count = len(prepared)
         losses, operators, bar_r, bar_a, bar_states = self.solver.gradient(
-            prepared.states, *self._readout(), prepared.targets
+            prepared.states, *self.readout_map(), prepared.targets
         )
         loss = float(np.mean(losses.astype(np.float64) + prepared.offset))
         scaled = [{name: a.astype(np.float64) / count for name, a in slab.items()} for slab in operators]
@@ -293,7 +293,7 @@ class Continuum:
 
     def outputs(self, prepared: Prepared) -> Array:
         """What the loss compares with the targets, (N, outputs)."""
-        return self.solver.outputs(prepared.states, *self._readout()).T
+        return self.solver.outputs(prepared.states, *self.readout_map()).T
 
     def loss(self, prepared: Prepared) -> float:
         """Mean loss with penalties."""
@@ -319,7 +319,7 @@ class Continuum:
         data = x if isinstance(x, Records) else records(x, xi)
         states = self.project_samples(data)
         if self.spec.outputs is not None:
-            return self.solver.outputs(states, *self._readout()).T
+            return self.solver.outputs(states, *self.readout_map()).T
         y = self.solver.final(states).astype(np.float64)
         return _values(self.representation, y, self.spec, data.points() if at is None else at)
 

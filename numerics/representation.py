@@ -21,7 +21,10 @@ import numpy as np
 
 from derive import spec as declaration
 from derive.errors import RepresentationError
+from derive.ladder import between
 from derive.spec import Spec
+
+__all__ = ["Representation", "SlabTables", "assemble", "between", "folders", "manifest", "of", "transfer"]
 
 Arrays = dict[str, np.ndarray]
 
@@ -116,13 +119,15 @@ def _number(text: str) -> float:
     return int(numerator) / int(denominator or 1)
 
 
-def transfer(source: str, target: str) -> Arrays:
-    """P and B of (13) between two bases, by the names that ``basis_key`` gives them."""
+def transfer(source: str, target: str) -> np.ndarray:
+    """P of (13) between two bases, by the names that the manifest gives them."""
     name = f"transfer/{source}/{target}"
     for folder in folders():
-        with np.load(folder / "tables.npz", allow_pickle=False) as stored:
-            if f"{name}/P" in stored.files:
-                return {"P": stored[f"{name}/P"], "B": stored[f"{name}/B"]}
+        if name in manifest(folder)["tables"]:
+            with np.load(folder / "tables.npz", allow_pickle=False) as stored:
+                array = stored[name]
+            _verify(folder, {name: array})
+            return array
     raise RepresentationError(
         f"no projection between the bases {source} and {target}",
         "levels of one spec, generated together",

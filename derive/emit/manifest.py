@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from derive import equation as equations
+from derive import ladder
 from derive import loss as losses
 from derive import program as programs
 from derive import spec as declaration
 from derive.emit import cpu, tables
-from derive.errors import SpecError
 from derive.galerkin import SemiDiscrete, semidiscrete
 from derive.program import PLANS, Plan, Program
 from derive.spec import Spec
@@ -29,38 +29,6 @@ class Derived:
     spec: Spec
     forms: tuple[SemiDiscrete, ...]
     programs: tuple[tuple[Program, ...], ...]
-
-
-def representations(spec: Spec) -> dict[str, Spec]:
-    """The base and its levels, and for each pair that differs in fields *and* solver the mixed one between them."""
-    named = {"base": replace(spec, levels=()), **dict(spec.levels)}
-    found = dict(named)
-    known = {declaration.digest(s) for s in found.values()}
-    for first, source in named.items():
-        for second, target in named.items():
-            mixed = between(source, target)
-            if mixed is not None and declaration.digest(mixed) not in known:
-                known.add(declaration.digest(mixed))
-                found[f"{first}+{second}"] = mixed
-    return found
-
-
-def between(source: Spec, target: Spec) -> Spec | None:
-    """The target's fields on the source's solver: what separates the fields part of a change from the solver part.
-
-    None when the two cannot be combined (the steps do not divide the depth elements, say).
-    """
-    if len(source.slabs) != len(target.slabs):
-        return None
-    slabs = tuple(
-        replace(t, state=s.state, quadrature=s.quadrature) for s, t in zip(source.slabs, target.slabs)
-    )
-    mixed = replace(target, entry=source.entry, slabs=slabs, tableau=source.tableau, steps=source.steps, levels=())
-    try:
-        declaration.step_lengths(mixed)
-    except SpecError:
-        return None
-    return mixed
 
 
 def derive(name: str, spec: Spec) -> Derived:
@@ -87,7 +55,7 @@ def generate(spec: Spec) -> dict[str, bytes]:
     """Every file of ``generated/<name>/``: name → content. Equal specs give equal bytes, everywhere."""
     from derive.emit import cuda, derivation
 
-    specs = representations(spec)
+    specs = ladder.representations(spec)
     derived = [derive(name, s) for name, s in specs.items()]
     arrays: dict[str, np.ndarray] = {}
     suffixes: dict[str, str] = {}
@@ -146,6 +114,11 @@ def _entry(
         )
     last = one.forms[-1].bases["state"]
     arrays |= {f"{digest[:12]}/readout/{key}": v for key, v in tables.readout_arrays(one.spec, last).items()}
-    return {"digest": digest, "spec": declaration.to_dict(replace(one.spec, levels=())), "slabs": slabs}
+    return {
+        "digest": digest,
+        "spec": declaration.to_dict(replace(one.spec, levels=())),
+        "slabs": slabs,
+        "bases": {role: ladder.basis_key(basis, interval) for role, basis, interval in ladder.directions(one.spec)},
+    }
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
@@ -14,8 +13,9 @@ import numpy as np
 
 from derive import adjoint, bases, inner_product, transfer
 from derive.bases import Basis
-from derive.galerkin import WIDTH, SemiDiscrete
-from derive.spec import BasisSpec, Spec
+from derive.galerkin import SemiDiscrete
+from derive.ladder import WIDTH, basis_key, directions
+from derive.spec import Spec
 
 Arrays = dict[str, np.ndarray]
 
@@ -69,40 +69,18 @@ def nearest(values: Any) -> np.ndarray:
     return np.array(convert(values), dtype=np.float64)
 
 
-def basis_key(basis: BasisSpec, interval: tuple[Fraction, Fraction]) -> str:
-    """Twelve digits that name a basis on an interval; transfers are filed under pairs of them."""
-    content = json.dumps([repr(basis), str(interval[0]), str(interval[1])])
-    return hashlib.sha256(content.encode()).hexdigest()[:12]
-
-
-def directions(spec: Spec) -> Iterator[tuple[str, BasisSpec, tuple[Fraction, Fraction]]]:
-    """Every basis of a spec that a transfer may start from or end in: (role and slab, basis, interval)."""
-    yield "entry/0", spec.entry, WIDTH
-    if spec.readout is not None:
-        yield "readout/0", spec.readout, WIDTH
-    for k, slab in enumerate(spec.slabs):
-        depth = (slab.start, slab.stop)
-        yield f"state/{k}", slab.state, WIDTH
-        for role in ("weight_out", "weight_in", "bias_width"):
-            yield f"{role}/{k}", getattr(slab, role), WIDTH
-        for role in ("weight_depth", "bias_depth"):
-            yield f"{role}/{k}", getattr(slab, role), depth
-
-
 def transfer_arrays(specs: Mapping[str, Spec]) -> Arrays:
-    """The projections (13) between every two of the representations, and the couplings ⟨new, old⟩ for distances."""
+    """The projections (13) between every two of the representations, axis by axis and slab by slab."""
     arrays: Arrays = {}
     for source in specs.values():
+        old = {role: (basis, interval) for role, basis, interval in directions(source)}
         for target in specs.values():
-            old = {role: (basis, interval) for role, basis, interval in directions(source)}
             for role, basis, interval in directions(target):
                 if role not in old or old[role] == (basis, interval) or old[role][1] != interval:
                     continue
                 name = f"transfer/{basis_key(*old[role])}/{basis_key(basis, interval)}"
-                if f"{name}/P" not in arrays:
-                    first, second = bases.build(*old[role]), bases.build(basis, interval)
-                    arrays[f"{name}/P"] = transfer.transfer(second, first).to_float()
-                    arrays[f"{name}/B"] = inner_product.gram(second, first).to_float()
+                if name not in arrays:
+                    arrays[name] = transfer.transfer(bases.build(basis, interval), bases.build(*old[role])).to_float()
     return arrays
 
 

@@ -1,0 +1,224 @@
+"""Bases: finite lists of functions on an interval, smooth between breakpoints (section 2); one family a file.
+
+A family's file has
+
+- ``SUMMARY``, one line, and ``PARAMETERS``, the keys of a declaration it understands, out of size, cells, degree,
+  breakpoints and functions;
+- ``resolve(given, interval) -> dict`` that completes and checks a declaration (``ValueError`` with a message);
+- ``build(spec, interval) -> Basis``.
+
+``functions[j]`` maps the cells where function j is not zero to either a polynomial, as its coefficients in Legendre
+polynomials of the cell's own coordinate t = 2(ξ − a)/(b − a) − 1, or a SymPy expression in ``closed_form.XI``;
+``from_expressions`` turns expressions that are polynomials into the former. Everything else follows from this.
+
+Reading this module imports neither SymPy nor flint: declarations are checked without them.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Any
+
+from derive import registry
+
+if TYPE_CHECKING:
+    from derive.spec import BasisSpec
+
+Interval = tuple[Fraction, Fraction]
+Series = tuple[Fraction, ...]
+WIDTH: Interval = (Fraction(-1), Fraction(1))
+
+
+@dataclass(frozen=True, eq=False)
+class Basis:
+    """Functions on an interval; see the module. Two bases are equal when they are the same object (``build`` caches).
+
+    family: the file's name.  breakpoints: cells + 1 of them, from one end of the interval to the other.
+    period: the length after which every function repeats, for a trigonometric basis (functions 1, cos, sin, …).
+    """
+
+    family: str
+    interval: Interval
+    breakpoints: tuple[Fraction, ...]
+    functions: tuple[Mapping[int, Any], ...]
+    period: Fraction | None = None
+
+    @property
+    def size(self) -> int:
+        """The number of functions."""
+        return len(self.functions)
+
+    @property
+    def cells(self) -> int:
+        """The number of cells."""
+        return len(self.breakpoints) - 1
+
+    @cached_property
+    def kind(self) -> str:
+        """"polynomial" (piecewise), "fourier" or "closed-form"."""
+        if self.period is not None:
+            return "fourier"
+        series = all(isinstance(f, tuple) for function in self.functions for f in function.values())
+        return "polynomial" if series else "closed-form"
+
+    @cached_property
+    def degree(self) -> int | None:
+        """The highest degree on any cell; None if some function is not a polynomial."""
+        if self.kind != "polynomial":
+            return None
+        return max((len(f) - 1 for function in self.functions for f in function.values()), default=0)
+
+    @cached_property
+    def active(self) -> tuple[tuple[int, ...], ...]:
+        """For each cell the functions that are not zero there."""
+        found: list[list[int]] = [[] for _ in range(self.cells)]
+        for j, function in enumerate(self.functions):
+            for cell in function:
+                found[cell].append(j)
+        return tuple(map(tuple, found))
+
+    @cached_property
+    def continuous(self) -> bool:
+        """Whether every function is continuous at every inner breakpoint."""
+        from derive import inner_product
+
+        return all(
+            not (inner_product.evaluate_at(self, b, (a, b)) - inner_product.evaluate_at(self, b, (b, c))).nonzero().any()
+            for a, b, c in zip(self.breakpoints, self.breakpoints[1:], self.breakpoints[2:])
+        )
+
+    def cell_of(self, point: Fraction) -> int:
+        """The cell of a point; at an inner breakpoint the one on the right, at the end the last."""
+        return min(max(bisect_right(self.breakpoints, point) - 1, 0), self.cells - 1)
+
+    def bounds(self, cell: int) -> Interval:
+        """Both ends of a cell."""
+        return self.breakpoints[cell], self.breakpoints[cell + 1]
+
+    def expression(self, j: int) -> Any:
+        """Function j as a SymPy expression in ``closed_form.XI``, by cells where there are several."""
+        import sympy as sp
+
+        from derive.closed_form import XI, local_expression
+
+        parts = []
+        for cell in range(self.cells):
+            a, b = self.bounds(cell)
+            parts.append((local_expression(self.functions[j].get(cell, ()), a, b), XI < sp.Rational(b)))
+        parts[-1] = (parts[-1][0], sp.true)
+        return sp.Piecewise(*parts) if self.cells > 1 else parts[0][0]
+
+
+def build(spec: BasisSpec, interval: tuple[Fraction | int, Fraction | int] = WIDTH) -> Basis:
+    """The basis that a resolved declaration describes, on an interval; the same object for equal arguments."""
+    return _build(spec, (Fraction(interval[0]), Fraction(interval[1])))
+
+
+@lru_cache(maxsize=256)
+def _build(spec: BasisSpec, interval: Interval) -> Basis:
+    basis: Basis = registry.entry("bases", spec.family).build(spec, interval)
+    return basis
+
+
+def from_expressions(
+    family: str, interval: Interval, breakpoints: tuple[Fraction, ...], expressions: Sequence[Any]
+) -> Basis:
+    """The basis of SymPy expressions in ``closed_form.XI``; abs, sign, min and max are resolved cell by cell.
+
+    Errors: ``DerivationError`` for one that changes its branch inside a cell.
+    """
+    from derive.closed_form import polynomial_series, resolve_branches
+
+    functions = []
+    for expression in expressions:
+        function = {}
+        for cell, (a, b) in enumerate(zip(breakpoints, breakpoints[1:])):
+            smooth = resolve_branches(expression, a, b)
+            if smooth != 0:
+                series = polynomial_series(smooth, a, b)
+                function[cell] = smooth if series is None else series
+        functions.append(function)
+    return Basis(family, interval, breakpoints, tuple(functions))
+
+
+def legendre_series(monomials: Sequence[Fraction]) -> Series:
+    """Coefficients of 1, t, t², … → coefficients of P₀(t), P₁(t), P₂(t), …"""
+    series: list[Fraction] = []
+    for coefficient in reversed(monomials):
+        # Horner's rule, with t P_k = ((k + 1) P_{k+1} + k P_{k−1}) / (2k + 1).
+        shifted = [Fraction(0)] * (len(series) + 1)
+        for k, value in enumerate(series):
+            shifted[k + 1] += value * Fraction(k + 1, 2 * k + 1)
+            if k:
+                shifted[k - 1] += value * Fraction(k, 2 * k + 1)
+        shifted[0] += coefficient
+        series = shifted
+    return trimmed(series)
+
+
+def trimmed(series: Sequence[Fraction]) -> Series:
+    """Without the zeros at the end."""
+    length = len(series)
+    while length and not series[length - 1]:
+        length -= 1
+    return tuple(series[:length])
+
+
+def uniform(interval: Interval, cells: int) -> tuple[Fraction, ...]:
+    """The breakpoints of equal cells."""
+    start, stop = interval
+    return tuple(start + (stop - start) * Fraction(k, cells) for k in range(cells + 1))
+
+
+def resolve_cells(given: Mapping[str, Any], interval: Interval, extra: int) -> dict[str, Any]:
+    """Size, cells and breakpoints of a piecewise basis with size = cells + extra, from any of them that determine it.
+
+    Breakpoints that cut equal cells are dropped, so that equal bases have equal declarations.
+    """
+    counts = {}
+    if given.get("cells") is not None:
+        counts["cells"] = count(given, "cells")
+    if given.get("size") is not None:
+        counts["size"] = count(given, "size") - extra
+    breakpoints = given.get("breakpoints")
+    if breakpoints is not None:
+        breakpoints = check_breakpoints(breakpoints, interval)
+        counts["breakpoints"] = len(breakpoints) - 1
+    if not counts:
+        raise ValueError("the number of cells is missing: give size, cells or breakpoints")
+    if len(set(counts.values())) > 1:
+        listed = ", ".join(f"{key} mean {value} cells" for key, value in counts.items())
+        raise ValueError(f"{listed}; size must be cells + {extra}" if extra else f"{listed}; they must agree")
+    cells = next(iter(counts.values()))
+    if cells < 1:
+        raise ValueError(f"size = {cells + extra}: at least {extra + 1} functions are needed for one cell")
+    if breakpoints == uniform(interval, cells):
+        breakpoints = None
+    return {"size": cells + extra, "cells": cells, "degree": None, "breakpoints": breakpoints, "functions": ()}
+
+
+def check_breakpoints(breakpoints: Iterable[Fraction], interval: Interval) -> tuple[Fraction, ...]:
+    """The breakpoints as a tuple, if they increase from one end of the interval to the other."""
+    found = tuple(Fraction(b) for b in breakpoints)
+    if len(found) < 2 or found[0] != interval[0] or found[-1] != interval[1]:
+        raise ValueError(f"breakpoints must start at {interval[0]} and end at {interval[1]}")
+    for left, right in zip(found, found[1:]):
+        if left >= right:
+            raise ValueError(f"breakpoints must increase: {right} follows {left}")
+    return found
+
+
+def count(given: Mapping[str, Any], key: str, default: int | None = None) -> int:
+    """A positive whole number from a declaration; ``ValueError`` where it is missing and has no default."""
+    if given.get(key) is None:
+        if default is None:
+            raise ValueError(f"{key} is missing")
+        return default
+    value = given[key]
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{key} = {value!r}: a positive whole number is needed")
+    return value

@@ -1,0 +1,32 @@
+"""Hat functions: continuous and piecewise linear, one at one breakpoint and zero at the others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from derive.bases import Basis, Interval, resolve_cells, uniform
+
+if TYPE_CHECKING:
+    from derive.spec import BasisSpec
+
+SUMMARY = "continuous, piecewise linear, one function a breakpoint"
+PARAMETERS = ("size", "cells", "breakpoints")
+
+
+def resolve(given: Mapping[str, Any], interval: Interval) -> dict[str, Any]:
+    """size = cells + 1."""
+    return {**resolve_cells(given, interval, 1), "degree": 1}
+
+
+def build(spec: BasisSpec, interval: Interval) -> Basis:
+    """The nodal functions; the first and the last are half hats."""
+    assert spec.cells is not None
+    breakpoints = spec.breakpoints or uniform(interval, spec.cells)
+    half = Fraction(1, 2)
+    functions = []
+    for node in range(spec.cells + 1):
+        sides = {node - 1: (half, half), node: (half, -half)}  # rising (1 + t)/2, falling (1 − t)/2
+        functions.append({cell: series for cell, series in sides.items() if 0 <= cell < spec.cells})
+    return Basis("hat", interval, breakpoints, tuple(functions))

@@ -1,0 +1,63 @@
+"""A spec's levels and what lies between them: which representations belong together. Needs no SymPy."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from fractions import Fraction
+
+from derive import spec as declaration
+from derive.errors import SpecError
+from derive.spec import BasisSpec, Spec
+
+WIDTH = (Fraction(-1), Fraction(1))
+Interval = tuple[Fraction, Fraction]
+
+
+def representations(spec: Spec) -> dict[str, Spec]:
+    """The base and its levels, and for each pair that differs in fields *and* solver the mixed one between them."""
+    named = {"base": replace(spec, levels=()), **dict(spec.levels)}
+    found = dict(named)
+    known = {declaration.digest(s) for s in found.values()}
+    for first, source in named.items():
+        for second, target in named.items():
+            mixed = between(source, target)
+            if mixed is not None and declaration.digest(mixed) not in known:
+                known.add(declaration.digest(mixed))
+                found[f"{first}+{second}"] = mixed
+    return found
+
+
+def between(source: Spec, target: Spec) -> Spec | None:
+    """The target's fields on the source's solver: what separates the fields part of a change from the solver part.
+
+    None when the two cannot be combined (the steps do not divide the depth elements, say).
+    """
+    if len(source.slabs) != len(target.slabs):
+        return None
+    slabs = tuple(replace(t, state=s.state, quadrature=s.quadrature) for s, t in zip(source.slabs, target.slabs))
+    mixed = replace(target, entry=source.entry, slabs=slabs, tableau=source.tableau, steps=source.steps, levels=())
+    try:
+        declaration.step_lengths(mixed)
+    except SpecError:
+        return None
+    return mixed
+
+
+def basis_key(basis: BasisSpec, interval: Interval) -> str:
+    """Twelve digits that name a basis on an interval; transfers are filed under pairs of them."""
+    content = json.dumps([repr(basis), str(interval[0]), str(interval[1])])
+    return hashlib.sha256(content.encode()).hexdigest()[:12]
+
+
+def directions(spec: Spec) -> Iterator[tuple[str, BasisSpec, Interval]]:
+    """Every basis of a spec that a transfer may start from or end in: (role and slab, basis, interval)."""
+    if spec.readout is not None:
+        yield "readout/0", spec.readout, WIDTH
+    for k, slab in enumerate(spec.slabs):
+        for role in ("weight_out", "weight_in", "bias_width"):
+            yield f"{role}/{k}", getattr(slab, role), WIDTH
+        for role in ("weight_depth", "bias_depth"):
+            yield f"{role}/{k}", getattr(slab, role), (slab.start, slab.stop)

@@ -1,0 +1,286 @@
+"""One model, many representations: moving fields between levels, and what it does to them, the outputs and the loss.
+
+Every move reports two parts. *Fields*: what the L2 projection of the fields (13) changes with the solver kept.
+*Solver*: what other state bases, quadrature or steps change with the fields kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from derive.errors import RepresentationError
+from numerics import representation as representations
+from numerics.continuum import (
+    Continuum,
+    Prepared,
+    check_level,
+    kernel_weights,
+    same_solver,
+    zero_fields,
+)
+from numerics.datasets import Records, records as make_records
+from numerics.field import Field, FieldSlab
+from numerics.initial import quadrature
+from numerics.pieces import Pieces, evaluate
+from numerics.solver import Solver
+
+Array = np.ndarray
+Sizes = tuple[int, int]
+
+PROBES = 16  # random smooth records that measure outputs when no data are given
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a move from one level to another does. Losses and estimates are None without data.
+
+    distance: ‖F − PF‖ by field, norm: ‖F‖ by field, both in L2, in a common space.
+    outputs_fields, outputs_solver: relative change of the outputs (root mean square), on the data or on probes.
+    first_order: ⟨g(W), PW − W⟩;  predicted: (14);  loss_between: the loss with the new fields on the old solver
+    (None when the two cannot be combined).
+    """
+
+    source: str
+    target: str
+    coefficients: Sizes
+    distance: Mapping[str, float]
+    norm: Mapping[str, float]
+    outputs_fields: float | None
+    outputs_solver: float | None
+    first_order: float | None = None
+    predicted: float | None = None
+    loss_before: float | None = None
+    loss_between: float | None = None
+    loss_after: float | None = None
+
+    @property
+    def fields_part(self) -> float | None:
+        """Measured change of the loss by the fields."""
+        return None if self.loss_between is None or self.loss_before is None else self.loss_between - self.loss_before
+
+    @property
+    def solver_part(self) -> float | None:
+        """Measured change of the loss by the solver."""
+        return None if self.loss_between is None or self.loss_after is None else self.loss_after - self.loss_between
+
+    def __str__(self) -> str:
+        lines = [f"{self.source} → {self.target}: {self.coefficients[0]} → {self.coefficients[1]} coefficients"]
+        for name, distance in self.distance.items():
+            lines.append(f"  ‖{name} − P{name}‖ = {distance:.3e}   of ‖{name}‖ = {self.norm[name]:.3e}")
+        lines.append(f"  outputs move by   fields {_number(self.outputs_fields)}   solver {_number(self.outputs_solver)}")
+        if self.loss_before is not None:
+            lines += [
+                f"  loss {_number(self.loss_before)} → {_number(self.loss_after)}",
+                f"  change by fields  predicted (14) {_number(self.predicted)}   measured {_number(self.fields_part)}"
+                f"   (first order alone {_number(self.first_order)})",
+                f"  change by solver  measured {_number(self.solver_part)}",
+            ]
+        return "\n".join(lines)
+
+
+def _number(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.3e}"
+
+
+def project(
+    model: Continuum, level: str, x: Any = None, y: Any = None, xi: Any = None, records: Records | None = None
+) -> Continuum:
+    """The model on another level: its fields' L2 projections (13), with ``.report``.
+
+    level: a level's name or "base". With data (x, y[, xi] or records) the report holds the losses and (14).
+    Raises RepresentationError for an unknown level or slabs that do not match.
+    """
+    if records is None and x is not None:
+        records = make_records(x, xi, y)
+    return move(model, level, records)
+
+
+def move(model: Continuum, level: str, data: Records | None) -> Continuum:
+    """``project``, for records or None."""
+    spec = check_level(model, level)
+    target = None if level == "base" else level
+    rep = representations.of(spec, model.base)
+    new = Continuum(
+        model.base, target, transfer_fields(model, rep), model.history, classes=model.classes, stored=rep
+    )
+    middle = _between(model, new)
+    return new.replace(report=_report(model, middle, new, data))
+
+
+def transfer_fields(model: Continuum, rep: representations.Representation) -> dict[str, Field]:
+    """The fields' projections into another representation's bases."""
+    if len(rep.slabs) != len(model.representation.slabs):
+        raise RepresentationError(
+            f"{len(model.representation.slabs)} slabs in depth, projected onto {len(rep.slabs)}",
+            "the same number of slabs on both levels",
+            "the level declares another list of slabs",
+            "keep the slabs and change the bases inside them",
+        )
+    roles = {"W": ("weight_out", "weight_in", "weight_depth"), "b": ("bias_width", "bias_depth"), "R": ("readout",)}
+    empty = zero_fields(rep)
+    fields = {}
+    for name, field in model.fields.items():
+        slabs = []
+        for k, (old, new) in enumerate(zip(field.slabs, empty[name].slabs)):
+            values = old.coefficients
+            for axis, role in enumerate(roles.get(name, ())):
+                keys = [r.entry["bases"][f"{role}/{k}"] for r in (model.representation, rep)]
+                if keys[0] != keys[1]:
+                    p = representations.transfer(*keys)
+                    values = np.moveaxis(np.tensordot(p, values, (1, axis)), 0, axis)
+            slabs.append(replace(new, coefficients=np.ascontiguousarray(values)))
+        fields[name] = replace(field, slabs=tuple(slabs))
+    return fields
+
+
+def _between(old: Continuum, new: Continuum) -> Continuum | None:
+    """The new fields on the old solver."""
+    if same_solver(old.spec, new.spec):
+        return new
+    spec = representations.between(old.spec, new.spec)
+    if spec is None:
+        return None
+    if all(old.fields[n].slabs[0].coefficients.shape == f.slabs[0].coefficients.shape for n, f in new.fields.items()):
+        entries = old.representation.entry["bases"], new.representation.entry["bases"]
+        if entries[0] == entries[1]:
+            return old
+    return Continuum(replace(spec, levels=()), None, new.fields, stored=representations.of(spec, old.base))
+
+
+def _report(old: Continuum, middle: Continuum | None, new: Continuum, data: Records | None) -> Report:
+    probe = data or _probes(old)
+    prepared = [None if m is None else m.prepare(probe) for m in (old, middle, new)]
+    parts = _output_changes(old, middle, new, probe)
+    report = Report(
+        source=old.level or "base",
+        target=new.level or "base",
+        coefficients=(old.size, new.size),
+        distance={name: distance(f, new.fields[name]) for name, f in old.fields.items()},
+        norm={name: f.norm() for name, f in old.fields.items()},
+        outputs_fields=parts[0],
+        outputs_solver=parts[1],
+    )
+    if data is None or data.y is None:
+        return report
+    first, last = prepared[0], prepared[2]
+    assert first is not None and last is not None
+    estimate = loss_change(old, middle, first) if middle is not None else (None, None)
+    return replace(
+        report,
+        first_order=estimate[0],
+        predicted=estimate[1],
+        loss_before=old.loss(first),
+        loss_between=None if middle is None or prepared[1] is None else middle.loss(prepared[1]),
+        loss_after=new.loss(last),
+    )
+
+
+def _probes(model: Continuum) -> Records:
+    """Random smooth records, the same for every call."""
+    xi = np.linspace(-1, 1, 101)
+    generator = np.random.default_rng(0)
+    modes = np.polynomial.legendre.legvander(xi, 7) / (1.0 + np.arange(8))
+    x = np.einsum("pm,nmc->npc", modes, generator.standard_normal((PROBES, 8, model.spec.channels)))
+    if model.spec.periodic:
+        x = x * np.cos(np.pi * xi / 2)[None, :, None] ** 2
+        return make_records(x[:, :-1], xi[:-1])
+    if model.spec.interpolant == "constant":
+        return make_records(x)
+    return make_records(x, xi)
+
+
+def _output_changes(
+    old: Continuum, middle: Continuum | None, new: Continuum, probe: Records
+) -> tuple[float | None, float | None]:
+    at = None if old.spec.outputs is not None else np.linspace(-1, 1, 201)
+    values = [None if m is None else np.asarray(m(probe, at=at)) for m in (old, middle, new)]
+    first, between, last = values
+    assert first is not None and last is not None
+    size = float(np.sqrt(np.mean(first**2))) or 1.0
+    if between is None:
+        return None, None
+    return (
+        float(np.sqrt(np.mean((between - first) ** 2))) / size,
+        float(np.sqrt(np.mean((last - between) ** 2))) / size,
+    )
+
+
+def loss_change(old: Continuum, new: Continuum, prepared: Prepared) -> tuple[float, float]:
+    """Predicted change of the loss between two sets of fields on one solver: first order, and estimate (14).
+
+    The pairing is taken at the stage operators, so that the two may live in any bases.
+    """
+    (before, first), (after, second) = (_stage_gradients(m, prepared) for m in (old, new))
+    simple = sum(float(np.sum(g * (b - a))) for g, a, b in zip(first, before, after))
+    other = sum(float(np.sum(g * (b - a))) for g, a, b in zip(second, before, after))
+    # A quadratic penalty's change is what (14) gives for it, exactly.
+    penalty = sum(
+        float(p.weight) * (new.fields[p.field].squared_norm(p.norm) - old.fields[p.field].squared_norm(p.norm))
+        for p in old.spec.penalties
+    )
+    slope = sum(float(p.weight) * _penalty_slope(old, new, p.field, p.norm) for p in old.spec.penalties)
+    return simple + slope, (simple + other) / 2 + penalty
+
+
+def _penalty_slope(old: Continuum, new: Continuum, name: str, norm: str) -> float:
+    """⟨gradient at the old fields, change⟩ of a squared norm: Q(b) − Q(a) − Q(b − a), with Q(b − a) in a common space."""
+    change = new.fields[name].squared_norm(norm) - old.fields[name].squared_norm(norm)
+    return change - distance(old.fields[name], new.fields[name]) ** 2 if norm == "L2" else change
+
+
+def _stage_gradients(model: Continuum, prepared: Prepared) -> tuple[list[Array], list[Array]]:
+    """Operators, biases and readout of every stage, and dL/d of each; rows that stages share are told apart."""
+
+    solver = Solver(model.representation, model.spec.precision, plan="formed")
+    for slab in solver.slabs:
+        for rows, index in (("theta", "operator_index"), ("vartheta", "bias_index")):
+            where = slab.bound[index]
+            slab.bound[rows] = np.ascontiguousarray(slab.bound[rows][where.ravel()])
+            slab.bound[index] = np.arange(where.size).reshape(where.shape)
+        slab.bound["theta_entry"] = slab.bound["theta"][:1]
+    solver.form(kernel_weights(model.fields))
+    operator, constant = model.readout_map()
+    _, slabs, bar_operator, bar_constant, _ = solver.gradient(prepared.states, operator, constant, prepared.targets)
+    values, gradients = [operator, constant], [bar_operator, bar_constant]
+    for slab, bars in zip(solver.slabs, slabs):
+        for name, array in slab.operators.items():
+            values.append(array.astype(np.float64))
+            gradients.append(bars[f"bar_{name}"].astype(np.float64))
+    return values, [g / len(prepared) for g in gradients]
+
+
+# --- distances ----------------------------------------------------------------------------------------------
+
+
+def distance(first: Field, second: Field) -> float:
+    """‖F − G‖ in L2, of fields in any bases: by values on the cells that both share, without cancellation."""
+    return float(np.sqrt(sum(_slab_distance(a, b) for a, b in zip(first.slabs, second.slabs))))
+
+
+def _slab_distance(first: FieldSlab, second: FieldSlab) -> float:
+    if not first.bases:
+        return float(np.sum((first.coefficients - second.coefficients) ** 2))
+    values = [first.coefficients, second.coefficients]
+    weights = []
+    for axis, bases in enumerate(zip(first.bases, second.bases)):
+        x, w = _common_rule(*bases)
+        weights.append(w)
+        values = [
+            np.moveaxis(np.tensordot(evaluate(basis, x), v, (1, axis)), 0, axis) for basis, v in zip(bases, values)
+        ]
+    square = (values[0] - values[1]) ** 2
+    for w in weights:
+        square = np.tensordot(w, square, (0, 0))
+    return float(np.sum(square))
+
+
+def _common_rule(first: Pieces, second: Pieces) -> tuple[Array, Array]:
+    """Gauss points on the union of the breakpoints, exact for squares of both."""
+    union = np.union1d(first.breakpoints, second.breakpoints)
+    union = union[np.append(True, np.diff(union) > 1e-14)]
+    larger = max((first, second), key=lambda p: p.size if p.coefficients is None else p.coefficients.shape[-1])
+    return quadrature(replace(larger, breakpoints=union))
