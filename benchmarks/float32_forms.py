@@ -1,4 +1,4 @@
-"""Fits the coefficients of ``derive/approximation.py`` again and prints them: ``python benchmarks/float32_forms.py``.
+"""Fits the coefficients of ``derive/approximation.py`` again and prints them.
 
 Each target is fitted by a polynomial or a quotient of two, near the smallest largest error: linearised least
 squares at Chebyshev points in 40 digits, reweighted by the errors (Lawson), then rounded to float32.
@@ -61,7 +61,7 @@ TARGETS = {
 
 
 def fit(target: Target, points: int = 150, sweeps: int = 25) -> tuple[mp.mpf, list[mp.mpf], list[mp.mpf]]:
-    """The best (largest weighted error at the points, numerator, denominator with constant term 1) of all sweeps."""
+    """The best sweep's (largest weighted error, numerator, denominator with constant term 1)."""
     p, q = target.degrees
     a, b = mp.mpf(target.start), mp.mpf(target.stop)
     t = [(a + b) / 2 - (b - a) / 2 * mp.cos(mp.pi * (2 * k + 1) / (2 * points)) for k in range(points)]
@@ -82,7 +82,8 @@ def fit(target: Target, points: int = 150, sweeps: int = 25) -> tuple[mp.mpf, li
         upper = [solution[j] for j in range(p + 1)]
         lower = [mp.mpf(1)] + [solution[p + j] for j in range(1, q + 1)]
         below = [mp.polyval(lower[::-1], s) for s in t]
-        errors = [abs(scale[k] * (mp.polyval(upper[::-1], t[k]) / below[k] - values[k])) for k in range(points)]
+        quotient = [mp.polyval(upper[::-1], s) / d for s, d in zip(t, below)]
+        errors = [abs(w * (r - f)) for w, r, f in zip(scale, quotient, values)]
         best = min(best, (max(errors), upper, lower), key=lambda found: found[0])
         if sweep >= 2:
             lawson = [weight * error for weight, error in zip(lawson, errors)]

@@ -19,7 +19,7 @@ A table's *structure* was found by the derivation (``galerkin``); an identity di
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Literal
@@ -229,34 +229,49 @@ class Chain:
 
 
 @dataclass(frozen=True)
-class Program:
-    """One slab's kernel for one plan: the chain of a stage and its reverse. See the module's table.
+class Form:
+    """A program's chains with its functions written in one way, and the room they need.
 
-    formed: u = E_s h + e_s with E_s = Φ w_s C formed once per change of weights;  factors: u = Φ (w_s (C h)) + e_s.
-    exact, float32: the chain, with its functions as they are or in the forms that vectorise in single precision.
-    entry: the same pair for the very first stage of a slab whose state arrives in another basis (then H is that
-    state and C, X are the tables of that basis); None where the bases agree.
+    entry: the chain of the very first stage of a slab whose state arrives in another basis (there H is that state,
+    and C, X are the tables of that basis); None where the bases agree.
     kept: operands of the forward chain that the reverse chain reads.  work: the other intermediate operands.
     bars: the cotangents that the reverse chain needs room for.
     """
 
-    plan: Plan
-    structures: tuple[tuple[str, Structure], ...]
-    exact: Chain
-    float32: Chain
-    entry: tuple[Chain, Chain] | None
+    chain: Chain
+    entry: Chain | None
     kept: tuple[Operand, ...]
     work: tuple[Operand, ...]
     bars: tuple[Operand, ...]
 
+
+@dataclass(frozen=True)
+class Program:
+    """One slab's kernel for one plan. See the module's table.
+
+    formed: u = E_s h + e_s with E_s = Φ w_s C formed once per change of weights;  factors: u = Φ (w_s (C h)) + e_s.
+    exact, float32: with the functions as they are, and in the forms that vectorise in single precision.
+    """
+
+    plan: Plan
+    structures: tuple[tuple[str, Structure], ...]
+    exact: Form
+    float32: Form
+
     def structure(self, table: str) -> Structure:
         return dict(self.structures)[table]
+
+    @property
+    def entry(self) -> bool:
+        """Whether the slab's state arrives in another basis."""
+        return self.exact.entry is not None
 
     def text(self) -> str:
         """The canonical text; its hash is the signature. Constants' values are data and stay out."""
         parts = [self.plan, repr(self.structures)]
-        for chain in (self.exact, self.float32, *(self.entry or ())):
-            parts += [_operation_text(op) for op in (*chain.stage, *chain.reverse)]
+        for form in (self.exact, self.float32):
+            for chain in (form.chain, *([form.entry] if form.entry else [])):
+                parts += [_operation_text(op) for op in (*chain.stage, *chain.reverse)]
         return "\n".join(parts)
 
 
@@ -286,7 +301,7 @@ def signature(programs: tuple[Program, ...]) -> str:
 
 # --- building -----------------------------------------------------------------------------------------------
 
-_ROWS = {"H": "state", "G": "weight_in", "T": "weight_out", "U": "node", "Z": "node", "R": "node", "M": "state"}
+_ROWS = {"H": "state", "G": "weight_in", "T": "weight_out", "M": "state"}  # every other operand lives at the nodes
 
 
 def build(equation: Equation, structures: dict[str, Structure], entry: bool, plan: Plan) -> Program:
@@ -296,32 +311,36 @@ def build(equation: Equation, structures: dict[str, Structure], entry: bool, pla
     """
     from derive.approximation import float32_form
 
-    forms = (lambda expression: expression, float32_form)
-    exact, float32 = (_chain(equation, structures, plan, form) for form in forms)
-    first: tuple[Chain, Chain] | None = None
-    if entry:
-        # The entry basis shares neither zeros nor nodes with the slab's own: its tables are full ones.
-        full: dict[str, Structure] = {**structures, "C": "dense", "X": "dense"}
-        one, two = (_chain(equation, full, plan, form) for form in forms)
-        first = (one, two)
-    chains = (exact, *(first or ())[:1])
-    kept = {name for chain in chains for name in _kept(chain)}
-    produced = {name for chain in chains for op in chain.stage for name in _results(op)}
-    bars = {name[4:] for chain in chains for op in chain.reverse for name in _results(op) if name != "bar_e"}
-    return Program(
-        plan=plan,
-        structures=tuple(sorted(structures.items())),
-        exact=exact,
-        float32=float32,
-        entry=first,
-        kept=_operands(kept),
-        work=_operands(produced - kept - {"M"}),
-        bars=_operands((bars | ({"R"} & produced)) - {"M"}),
+    exact, single = (_form(equation, structures, entry, plan, write) for write in (_as_it_is, float32_form))
+    return Program(plan, tuple(sorted(structures.items())), exact, single)
+
+
+def _as_it_is(expression: Any) -> Any:
+    return expression
+
+
+def _form(
+    equation: Equation, structures: dict[str, Structure], entry: bool, plan: Plan, write: Callable[[Any], Any]
+) -> Form:
+    chain = _chain(equation, structures, plan, write)
+    # The entry basis shares neither zeros nor nodes with the slab's own: its tables are full ones.
+    full: dict[str, Structure] = {**structures, "C": "dense", "X": "dense"}
+    first = _chain(equation, full, plan, write) if entry else None
+    chains = (chain, first) if first else (chain,)
+    kept = {name for c in chains for name in _kept(c)}
+    produced = {name for c in chains for op in c.stage for name in _results(op)}
+    cotangents = {name[4:] for c in chains for op in c.reverse for name in _results(op)} - {"e"}
+    return Form(
+        chain,
+        first,
+        _operands(kept),
+        _operands(produced - kept - {"M"}),
+        _operands((cotangents | ({"R"} & produced)) - {"M"}),
     )
 
 
 def _operands(names: set[str]) -> tuple[Operand, ...]:
-    return tuple(Operand(n, (_ROWS[n], "record")) for n in sorted(names))
+    return tuple(Operand(n, (_ROWS.get(n, "node"), "record")) for n in sorted(names))
 
 
 def _results(op: Operation) -> tuple[str, ...]:
@@ -341,14 +360,55 @@ def _kept(chain: Chain) -> set[str]:
     return names
 
 
-def _chain(equation: Equation, structures: dict[str, Structure], plan: Plan, form: Callable[[Any], Any]) -> Chain:
-    derivatives = {"u": equation.rho_u, "h": equation.rho_h - (equation.kappa or 0)}
-    stage = _forward(form(equation.r), structures, plan)
-    return Chain(stage, _reverse(stage, {name: form(d) for name, d in derivatives.items()}))
+def _chain(equation: Equation, structures: dict[str, Structure], plan: Plan, write: Callable[[Any], Any]) -> Chain:
+    rate = tree(write(equation.r))
+    derivatives = {"u": tree(write(equation.rho_u)), "h": tree(write(equation.rho_h - (equation.kappa or 0)))}
+    shared = _shared(rate, tuple(derivatives.values()))
+    stage = _forward(rate, shared, structures, plan)
+    names = {node.key(): Node("symbol", value=f"f{k + 1}") for k, node in enumerate(shared)}
+    return Chain(stage, _reverse(stage, {x: _substitute(d, names) for x, d in derivatives.items()}, len(shared)))
 
 
-def _forward(rate: Any, structures: dict[str, Structure], plan: Plan) -> tuple[Operation, ...]:
-    """The chain H → m of one stage; identities are renamed away."""
+# What costs more than the few operations around it: the forward sweep keeps its value for the reverse one.
+_EXPENSIVE = (FUNCTIONS | {"div"}) - {"Abs", "sign", "floor", "Max", "Min"}
+
+
+def _shared(rate: Node, derivatives: tuple[Node, ...]) -> tuple[Node, ...]:
+    """The largest expensive subexpressions of the rate that its derivatives contain too: f(u) in f′ = 1 − f²."""
+    wanted = {n.key() for d in derivatives for n in _walk(d)}
+    found: dict[str, Node] = {}
+
+    def search(node: Node) -> None:
+        if node.key() in wanted and node.head in _EXPENSIVE and _symbols(node):
+            found[node.key()] = node
+        else:
+            for a in node.args:
+                search(a)
+
+    search(rate)
+    return tuple(found[key] for key in sorted(found))
+
+
+def _walk(node: Node) -> Iterator[Node]:
+    yield node
+    for a in node.args:
+        yield from _walk(a)
+
+
+def _symbols(node: Node) -> set[str]:
+    return {str(n.value) for n in _walk(node) if n.head == "symbol"}
+
+
+def _substitute(node: Node, names: dict[str, Node]) -> Node:
+    if node.key() in names:
+        return names[node.key()]
+    return replace(node, args=tuple(_substitute(a, names) for a in node.args))
+
+
+def _forward(
+    rate: Node, shared: tuple[Node, ...], structures: dict[str, Structure], plan: Plan
+) -> tuple[Operation, ...]:
+    """The chain H → m of one stage; identities are renamed away. F1, F2 … hold the shared subexpressions."""
     ops: list[Operation] = []
     alias: dict[str, str] = {}
 
@@ -362,24 +422,24 @@ def _forward(rate: Any, structures: dict[str, Structure], plan: Plan) -> tuple[O
         else:
             ops.append(Contract(out, table, name(operand), structure, learned=learned))
 
-    symbols = {s.name for s in rate.free_symbols}
     if plan == "formed":
         contract("U", "E", "H", learned=True)
     else:
         contract("G", "C", "H")
         contract("T", "w", "G", learned=True)
         contract("U", "Phi", "T")
-    inputs = [("u", (name("U"), "e"))]
-    if "h" in symbols:
+    inputs: list[tuple[str, tuple[str, ...]]] = [("u", (name("U"), "e"))]
+    if "h" in _symbols(rate):
         contract("Z", "X", "H")
         inputs.append(("h", (name("Z"),)))
-    out = "M" if structures["A"] == "identity" else "R"
-    ops.append(Pointwise((out,), tuple(inputs), (tree(rate),), (False,), (False,)))
+    outs = ("M" if structures["A"] == "identity" else "R", *(f"F{k + 1}" for k in range(len(shared))))
+    flags = (False,) * len(outs)
+    ops.append(Pointwise(outs, tuple(inputs), (rate, *shared), flags, flags))
     contract("M", "A", "R")
     return tuple(ops)
 
 
-def _reverse(chain: tuple[Operation, ...], derivatives: dict[str, Any]) -> tuple[Operation, ...]:
+def _reverse(chain: tuple[Operation, ...], derivatives: dict[str, Node], shared: int) -> tuple[Operation, ...]:
     """The adjoint of a chain: every operation's rule, last one first; ``bar_x`` is the cotangent of x."""
     ops: list[Operation] = []
     seen: set[str] = set()
@@ -399,27 +459,28 @@ def _reverse(chain: tuple[Operation, ...], derivatives: dict[str, Any]) -> tuple
                 replace(op, out=f"bar_{op.operand}", operand=f"bar_{op.out}", transposed=True, accumulate=accumulate)
             )
         elif isinstance(op, Pointwise):
-            ops.append(_reverse_pointwise(op, derivatives, collects))
+            ops.append(_reverse_pointwise(op, derivatives, shared, collects))
     return tuple(ops)
 
 
-def _reverse_pointwise(op: Pointwise, derivatives: dict[str, Any], collects: Callable[[str], bool]) -> Pointwise:
+def _reverse_pointwise(
+    op: Pointwise, derivatives: dict[str, Node], shared: int, collects: Callable[[str], bool]
+) -> Pointwise:
     """bar_i = ∂g/∂i · bar_o for every input; the broadcast bias collects the sum over records."""
-    import sympy as sp
-
-    (out,) = op.outs
-    v = sp.Symbol("v", real=True)
     outs: list[str] = []
     expressions: list[Node] = []
     accumulate: list[bool] = []
     reduce: list[bool] = []
     for symbol, operands in op.inputs:
-        expression = tree(v * derivatives[symbol])
+        expression = _product([Node("symbol", value="v"), derivatives[symbol]])
         for operand in operands:
             summed = operand == "e"
             outs.append(f"bar_{operand}")
             expressions.append(expression)
             accumulate.append(summed or collects(operand))
             reduce.append(summed)
-    inputs = (*op.inputs, ("v", (f"bar_{out}",)))
-    return Pointwise(tuple(outs), inputs, tuple(expressions), tuple(accumulate), tuple(reduce))
+    used = {s for e in expressions for s in _symbols(e)}
+    values = [(f"f{k + 1}", (f"F{k + 1}",)) for k in range(shared)]
+    inputs = [(s, operands) for s, operands in (*op.inputs, *values) if s in used]
+    inputs.append(("v", (f"bar_{op.outs[0]}",)))
+    return Pointwise(tuple(outs), tuple(inputs), tuple(expressions), tuple(accumulate), tuple(reduce))

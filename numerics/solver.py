@@ -17,6 +17,9 @@ from numerics.representation import Representation, SlabTables
 
 Arrays = dict[str, np.ndarray]
 
+# Rows of what a forward kernel keeps; everything not named here lives at the nodes.
+KEPT_ROWS = {"H": "state", "G": "weight_in", "T": "weight_out"}
+
 TILE = 64  # records a kernel works on at once: a stage's arrays then stay in the second-level cache
 BLOCK = 4  # tiles that share one partial gradient
 
@@ -71,12 +74,17 @@ class Slab:
 
     def call(self, what: str, given: Mapping[str, Any]) -> None:
         """Call a kernel: its arguments by name, first from ``given``, then from the tables."""
-        name = f"{self.plan}_{what}"
-        single = "_float32" if self.dtype == np.float32 and what in ("forward", "adjoint") else ""
-        function = self.kernels(self.tables, name + single)
-        constants = self.tables.tables[f"constants/{name}{single}"].astype(self.dtype)
+        function = self._kernel(what)
+        constants = self.tables.tables[f"constants/{self._name(what)}"].astype(self.dtype)
         values: dict[str, Any] = {**self.bound, "constants": constants, "channels": self.channels, **given}
         function(*(values[argument] for argument in arguments(function)))
+
+    def _name(self, what: str) -> str:
+        single = self.dtype == np.float32 and what in ("forward", "adjoint")
+        return f"{self.plan}_{what}{'_float32' if single else ''}"
+
+    def _kernel(self, what: str) -> Callable[..., Any]:
+        return self.kernels(self.tables, self._name(what))
 
     def form(self, weights: Weights) -> None:
         """Stage operators and biases of these coefficients; once per change of weights."""
@@ -115,12 +123,11 @@ class Slab:
         return out, kept | {"h_entry": h}
 
     def _kept(self, slots: int, records: int) -> Arrays:
-        rows = {"H": "state", "G": "weight_in", "T": "weight_out", "U": "node", "Z": "node", "R": "node"}
-        names = arguments(self.kernels(self.tables, f"{self.plan}_forward"))
+        """Room for what the forward kernel keeps for the adjoint: the arguments after ``keep``."""
+        names = arguments(self._kernel("forward"))
         return {
-            name: np.empty((slots, self.channels * self.sizes[axis], records), self.dtype)
-            for name, axis in rows.items()
-            if name in names
+            name: np.empty((slots, self.channels * self.sizes[KEPT_ROWS.get(name, "node")], records), self.dtype)
+            for name in names[names.index("keep") + 1 :]
         }
 
     def adjoint(self, bar: np.ndarray, kept: Arrays, gradient: Arrays) -> np.ndarray:

@@ -22,6 +22,11 @@ CALLS = {
 }  # fmt: skip
 
 
+def local(symbol: str) -> str:
+    """The name of a symbol's value at one node and record; the arrays of a kernel are called h, too."""
+    return f"{symbol}_q" if symbol[0] in "uhvf" and symbol[1:].isdecimal() or len(symbol) == 1 else symbol
+
+
 # --- scalar code --------------------------------------------------------------------------------------------
 
 
@@ -74,6 +79,9 @@ class Scalar:
                 self._count(a, counts)
 
     def _assign(self, key: str, text: str) -> str:
+        if text.isidentifier():
+            self.names[key] = text
+            return text
         name = f"t{len(self.lines)}"
         self.lines.append(f"{name} = {text}")
         self.names[key] = name
@@ -86,7 +94,7 @@ class Scalar:
             self.used.add(name)
             return name
         if node.head == "symbol":
-            return str(node.value)
+            return local(str(node.value))
         key = node.key()
         if key in self.names:
             return self.names[key]
@@ -272,7 +280,7 @@ def _pointwise(op: Pointwise, context: Context) -> Lines:
     context.used |= scalar.used
     inner: Lines = []
     for symbol, operands in op.inputs:
-        inner.append(f"{symbol} = " + " + ".join(_element(context, o) for o in operands))
+        inner.append(f"{local(symbol)} = " + " + ".join(_element(context, o) for o in operands))
     inner += scalar.lines
     before: Lines = []
     after: Lines = []
@@ -287,7 +295,7 @@ def _pointwise(op: Pointwise, context: Context) -> Lines:
             value = f"value_{out}"
             inner += [f"{value} = {text}", f"{_element(context, out)} {'+' if accumulate else ''}= {value}"]
             written[text] = value
-    first = context.at(op.inputs[0][1][0])
+    first = context.at(op.inputs[-1][1][0] if op.inputs[-1][0] == "v" else op.inputs[0][1][0])
     comment = ", ".join(_plain(o) for o in op.outs)
     names = ", ".join(f"{s} = {' + '.join(_plain(o) for o in ops)}" for s, ops in op.inputs)
     return [
@@ -360,9 +368,9 @@ def kernels(programs: tuple[Program, ...], suffix: str) -> tuple[Kernel, ...]:
 
 def stage_tables(program: Program) -> list[str]:
     """The tables that a stage's chain applies, in a fixed order."""
-    names = table_arguments(program, [t for t in ("Phi", "C", "X", "A") if t in _applied(program.exact)])
-    if program.entry:
-        names += [f"{t}_entry" for t in ("C", "X") if t in _applied(program.entry[0])]
+    names = table_arguments(program, [t for t in ("Phi", "C", "X", "A") if t in _applied(program.exact.chain)])
+    if program.exact.entry:
+        names += [f"{t}_entry" for t in ("C", "X") if t in _applied(program.exact.entry)]
     return names
 
 
@@ -381,19 +389,20 @@ ROWS = {"state": "h.shape[0]", "node": "biases.shape[1]", "weight_out": "operato
 def forward(program: Program, suffix: str, precision: str) -> Kernel:
     """The forward kernel: (7) with the stages of (4), (5); the state is advanced in place."""
     constants = Constants()
-    kept = [k.name for k in program.kept]
+    form = program.float32 if precision else program.exact
+    kept = [k.name for k in form.kept]
     place = {k: f"{k}[slot]" for k in kept} | {"M": "m[i]", "e": "bias", learned_table(program): "operator"}
     context = Context(program, place, constants)
     stage = [
         *_combine(context.at("H"), "i", "# H_i = α_i h_n + Σ_j γ_ij m_j"),
-        *_print_chain(_chains(program, precision)[0].stage, context),
+        *_print_chain(form.chain.stage, context),
     ]
     arguments = ["h", "combine", "operator_index", "bias_index", "operators", "biases", *stage_tables(program)]
-    if program.entry:
+    if form.entry:
         arguments += entry_arguments(program)
-        first = _print_chain(_chains(program, precision)[1].stage, _entry_context(context))
+        first = _print_chain(form.entry.stage, _entry_context(context))
         stage = ["if n == 0 and i == 0:  # the state as it arrives", *indent(first), "else:", *indent(stage)]
-    work = [*([] if "H" in kept else [Operand("H", ("state", "record"))]), *program.work]
+    work = [*([] if "H" in kept else [Operand("H", ("state", "record"))]), *form.work]
     lines = [
         *_docstring(program, "forward", precision),
         *constants.load(context.used),
@@ -411,12 +420,6 @@ def forward(program: Program, suffix: str, precision: str) -> Kernel:
     ]
     name = f"{program.plan}_forward{precision}_{suffix}"
     return Kernel(name, (*arguments, "constants", "channels", "keep", *kept), tuple(constants.values), tuple(lines))
-
-
-def _chains(program: Program, precision: str) -> tuple[Chain, ...]:
-    single = 1 if precision else 0
-    own = (program.exact, program.float32)[single]
-    return (own, program.entry[single]) if program.entry else (own,)
 
 
 def _print_chain(chain: Iterable[Operation], context: Context) -> Lines:
@@ -465,21 +468,22 @@ def adjoint(program: Program, suffix: str, precision: str) -> Kernel:
     """The adjoint kernel: (10), (11) in reverse order of the stages; ``bar`` becomes dL/dh_0 in place."""
     constants = Constants()
     learned = learned_table(program)
-    kept = [k.name for k in program.kept]
+    form = program.float32 if precision else program.exact
+    kept = [k.name for k in form.kept]
     place = {k: f"{k}[slot]" for k in kept}
     place |= {"bar_M": "bar_m[i]", "e": "bias", "bar_e": "bar_bias", learned: "operator"}
     place[f"bar_{learned}"] = "bar_operator"
     context = Context(program, place, constants)
     stage = [
-        *_print_chain(_chains(program, precision)[0].reverse, context),
+        *_print_chain(form.chain.reverse, context),
         *_spread("bar_H", "i", "# m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i", first=False),
     ]
     arguments = ["bar", "combine", "operator_index", "bias_index", "operators", "biases", *stage_tables(program)]
     outputs = ["bar_operators", "bar_biases"]
-    if program.entry:
+    if form.entry:
         arguments += entry_arguments(program)
         outputs += ["bar_entry", *(["bar_operator_entry"] if program.plan == "formed" else [])]
-        first = _print_chain(_chains(program, precision)[1].reverse, _entry_context(context))
+        first = _print_chain(form.entry.reverse, _entry_context(context))
         stage = ["if n == 0 and i == 0:  # the state as it arrived", *indent(first), "else:", *indent(stage)]
     lines = [
         *_docstring(program, "adjoint", precision),
@@ -487,7 +491,7 @@ def adjoint(program: Program, suffix: str, precision: str) -> Kernel:
         "steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]",
         "bar_m = np.empty((stages, bar.shape[0], records), bar.dtype)",
         *[f"bar_{b.name} = np.empty(({ROWS[b.axes[0]].replace('h.', 'bar.')}, records), bar.dtype)"
-          for b in program.bars],
+          for b in form.bars],
         "bar_h = np.empty(bar.shape, bar.dtype)",
         "for n in range(steps - 1, -1, -1):",
         *indent(_spread("bar", "stages", "# m̄_j = γ_j λ_{n+1},  h̄ = α λ_{n+1}", first=True)),

@@ -67,7 +67,7 @@ def generate(spec: Spec) -> dict[str, bytes]:
     loss = losses.derive(spec.loss)
     arrays["constants/loss"] = tables.nearest(cpu.loss(loss).constants)
     kernels = [*(k for s, p in printed.items() for k in cpu.kernels(p, s)), *cpu.readout(), cpu.loss(loss)]
-    title = f"Kernels of the continuum \\"{spec.name}\\"; specification {declaration.digest(spec)[:12]}."
+    title = f"Kernels of the continuum '{spec.name}'; specification {declaration.digest(spec)[:12]}."
     formula = equations.derive(spec).formula
     manifest = {
         "format": FORMAT,

@@ -1,0 +1,269 @@
+"""The integro-differential equation (1), (2), derived step by step from the discrete layer.
+
+A rate or an activation is any expression of the grammar. Kinks (max, min, abs) become cases, and a derivative at
+a kink is the one from the left: relu′(0) = 0, |·|′(0) = −1. Where the two cases do not differ by an affine
+function of u or h, the derivative at the kink is that of the smaller one (max) or of the larger one (min).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from derive import registry
+from derive.errors import DerivationError
+
+if TYPE_CHECKING:
+    from derive.spec import Spec
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of the derivation: a title, the formula as a SymPy object, and the sentence that joins it on."""
+
+    title: str
+    formula: Any
+    prose: str
+
+
+@dataclass(frozen=True)
+class Equation:
+    """∂h/∂δ = ρ(u, h), pointwise in ξ, with every parameter an exact number.
+
+    activation: f in the symbol u.  rho, rho_u, rho_h: ρ, ∂ρ/∂u, ∂ρ/∂h in the real symbols u and h.
+    kappa, r: ρ = r(u) + κ h with κ rational; where ∂ρ/∂h is no rational constant, kappa is None and r is ρ.
+    spacing: Δ.  steps: the derivation.
+    """
+
+    rate: str
+    activation: Any
+    rho: Any
+    rho_u: Any
+    rho_h: Any
+    kappa: Any
+    r: Any
+    spacing: Fraction
+    steps: tuple[Step, ...]
+
+
+def derive(spec: Spec) -> Equation:
+    """The equation that a spec declares. Raises ExpressionError and DerivationError."""
+    import sympy as sp
+
+    u, h = sp.symbols("u h", real=True)
+    numbers = {name: _rational(value) for name, value in spec.parameters}
+    activation = with_cases(_activation(spec, u, numbers))
+    rho = with_cases(_rate(spec, u, h, numbers, lambda a: activation.xreplace({u: a}), _rational(spec.spacing)))
+    rho_u, rho_h = derivative(rho, u), derivative(rho, h)
+    kappa, r = _split(rho, rho_h, h)
+    abstract = _rate(spec, u, h, numbers, sp.Function("f"), sp.Symbol("Delta", positive=True))
+    steps = (*from_layers(), *_generalised(abstract, spec.rate), *_inserted(rho, kappa, r))
+    return Equation(spec.rate, activation, rho, rho_u, rho_h, kappa, r, spec.spacing, steps)
+
+
+def _rational(value: Fraction) -> Any:
+    import sympy as sp
+
+    return sp.Rational(value.numerator, value.denominator)
+
+
+def _text(kind: str, given: str) -> str:
+    """A registry entry's expression, or the given one."""
+    return str(registry.entry(kind, given).EXPRESSION) if given in registry.names(kind) else given
+
+
+def _activation(spec: Spec, u: Any, numbers: dict[str, Any]) -> Any:
+    from derive.expression import parse
+
+    return parse(_text("activations", spec.activation), {**numbers, "u": u})
+
+
+def _rate(spec: Spec, u: Any, h: Any, numbers: dict[str, Any], f: Callable[[Any], Any], spacing: Any) -> Any:
+    from derive.expression import parse
+
+    names = {**numbers, "u": u, "h": h, "Delta": spacing}
+    return parse(_text("rates", spec.rate), names, {"f": f})
+
+
+def _split(rho: Any, rho_h: Any, h: Any) -> tuple[Any, Any]:
+    """(κ, r) with ρ = r + κ h, or (None, ρ)."""
+    import sympy as sp
+
+    slope = sp.expand(rho_h)
+    return (slope, rho.xreplace({h: sp.Integer(0)})) if slope.is_Rational else (None, rho)
+
+
+# --- kinks --------------------------------------------------------------------------------------------------
+
+
+def with_cases(expression: Any) -> Any:
+    """The expression with max, min, abs and sign written as cases that meet at a kink from the left."""
+    import sympy as sp
+
+    if not expression.args or isinstance(expression, sp.Piecewise):
+        return expression
+    args = [with_cases(a) for a in expression.args]
+    if isinstance(expression, (sp.Max, sp.Min)):
+        *others, result = sorted(args, key=str)
+        for a in reversed(others):
+            result = _larger(a, result) if isinstance(expression, sp.Max) else -_larger(-a, -result)
+        return result
+    if isinstance(expression, sp.Abs):
+        return _larger(args[0], -args[0])
+    if isinstance(expression, sp.sign):
+        return _cases((-1, args[0] < 0), (0, args[0] <= 0), (1, True))
+    return expression.func(*args)
+
+
+def _larger(a: Any, b: Any) -> Any:
+    """max(a, b): the case that holds left of the kink comes first."""
+    import sympy as sp
+
+    difference = sp.expand(a - b)
+    for name in ("u", "h"):
+        symbol = sp.Symbol(name, real=True)
+        slope = difference.diff(symbol) if not difference.has(sp.Piecewise) else symbol
+        if slope.is_number and not slope.is_zero and difference.free_symbols == {symbol}:
+            left, right = (b, a) if slope.is_positive else (a, b)
+            return _cases((left, symbol <= symbol - difference / slope), (right, True))
+    return _cases((b, difference <= 0), (a, True))
+
+
+def _cases(*branches: tuple[Any, Any]) -> Any:
+    """A Piecewise as it stands: SymPy's own rewriting of conditions changes between its versions."""
+    import sympy as sp
+
+    kept = []
+    for value, condition in branches:
+        if condition in (False, sp.false):
+            continue
+        kept.append((sp.sympify(value), condition))
+        if condition in (True, sp.true):
+            break
+    same = all(value == kept[0][0] for value, _ in kept)
+    return kept[0][0] if same else sp.Piecewise(*kept, evaluate=False)
+
+
+def derivative(expression: Any, symbol: Any) -> Any:
+    """∂/∂symbol by the chain rule, case by case; raises DerivationError where SymPy has no closed form."""
+    import sympy as sp
+
+    inner: dict[Any, Any] = {}
+
+    def cut(e: Any) -> Any:
+        if isinstance(e, sp.Piecewise):
+            return inner.setdefault(e, sp.Dummy(f"case{len(inner)}", real=True))
+        return e.func(*(cut(a) for a in e.args)) if e.args else e
+
+    smooth = cut(expression)
+    result = sp.diff(smooth, symbol)
+    for cases, dummy in inner.items():
+        slopes = _cases(*((derivative(value, symbol), condition) for value, condition in cases.args))
+        result += sp.diff(smooth, dummy) * slopes
+    result = result.xreplace({dummy: cases for cases, dummy in inner.items()})
+    if result.has(sp.Derivative, sp.Subs, sp.DiracDelta, sp.Heaviside, sp.zoo, sp.nan):
+        raise DerivationError(
+            f"the derivative of {expression} with respect to {symbol}",
+            "an expression with a derivative in closed form",
+            "SymPy leaves it unevaluated",
+            "write the rate or the activation with other functions",
+        )
+    return result
+
+
+# --- the derivation -----------------------------------------------------------------------------------------
+
+
+def from_layers() -> tuple[Step, ...]:
+    """From one discrete layer to ∂h/∂δ = (f(u) − h)/Δ: the perceptron as forward Euler of a continuum.
+
+    Each formula is computed from the one before it; DerivationError if the last does not lead back to the first.
+    """
+    import sympy as sp
+
+    i, j, l, n = sp.symbols("i j l N", integer=True, positive=True)
+    xi, eta, depth = sp.symbols("xi xi' delta", real=True)
+    spacing = sp.Symbol("Delta", positive=True)
+    f, h, u, weight, bias = (sp.Function(name) for name in ("f", "h", "u", "W", "b"))
+    value, before, matrix, shift = (sp.IndexedBase(name) for name in ("h", "u", "w", "b"))
+
+    layer = sp.Eq(value[l + 1, i], f(before[l, i]))
+    total = sp.Eq(before[l, i], sp.Sum(matrix[l, i, j] * value[l, j], (j, 1, n)) + shift[l, i])
+    stacked = sp.Eq(h(xi, depth + spacing), f(u(xi, depth)))
+    # Neuron j sits at the middle ξ_j of the j-th of N equal cells of [−1, 1]; w_ij = W(ξ, ξ_j) 2/N.
+    middle = -1 + (2 * j - 1) / n
+    riemann = sp.Sum(weight(xi, middle, depth) * h(middle, depth) * 2 / n, (j, 1, n)) + bias(xi, depth)
+    integral = sp.Integral(weight(xi, eta, depth) * h(eta, depth), (eta, -1, 1)) + bias(xi, depth)
+    quotient = sp.Eq(
+        (stacked.lhs - h(xi, depth)) / spacing, (stacked.rhs - h(xi, depth)) / spacing, evaluate=False
+    )
+    limit = sp.Eq(sp.Derivative(h(xi, depth), depth), quotient.rhs, evaluate=False)
+    euler = sp.Eq(h(xi, depth + spacing), sp.expand(h(xi, depth) + spacing * limit.rhs), evaluate=False)
+    if euler.rhs != stacked.rhs:
+        raise _broken("the forward Euler step of the continuum", euler.rhs, stacked.rhs)
+    return (
+        Step("A layer", layer, "Neuron i of layer l + 1 applies the activation to its pre-activation u."),
+        Step("Its pre-activation", total, "Every neuron j of layer l contributes with a weight; a bias is added."),
+        Step("Layers become depths", stacked, "Layer l sits at the depth δ = l Δ, neuron i at the width ξ."),
+        Step(
+            "Neurons become widths",
+            sp.Eq(u(xi, depth), sp.Limit(riemann, n, sp.oo), evaluate=False),
+            "With N neurons at the middles of equal cells and weights w = (2/N) W the sum is a Riemann sum.",
+        ),
+        Step("The pre-activation, (1)", sp.Eq(u(xi, depth), integral), "Its limit is an integral operator."),
+        Step("A difference quotient", quotient, "Take h off both sides and divide by the spacing."),
+        Step("The continuum, (2)", limit, "The left side is the forward difference of a derivative in depth."),
+        Step("Back again", euler, "Forward Euler with step Δ returns the layer exactly."),
+    )
+
+
+def _generalised(rho: Any, name: str) -> tuple[Step, ...]:
+    """What forward Euler with step Δ makes of a rate, and how the boxed γ of the note differs."""
+    import sympy as sp
+
+    u, h = sp.symbols("u h", real=True)
+    spacing = sp.Symbol("Delta", positive=True)
+    f = sp.Function("f")
+    update = sp.expand(h + spacing * rho)
+    boxed = (f(u) - u) / spacing
+    gap = sp.expand(h + spacing * boxed - f(u))
+    if gap != h - u:
+        raise _broken("the boxed rate's layer less the perceptron's", gap, h - u)
+    return (
+        Step("The declared rate", sp.Eq(sp.Symbol("rho"), rho, evaluate=False), f"The spec declares {name!r}."),
+        Step(
+            "Its discrete layer", sp.Eq(sp.Symbol("h_next"), update, evaluate=False), "Forward Euler with step Δ."
+        ),
+        Step(
+            "The boxed rate is another model",
+            sp.Eq(sp.Symbol("h_boxed") - f(u), gap, evaluate=False),
+            "γ(u) = (f(u) − u)/Δ applied to the pre-activation misses the perceptron's layer by h − u: "
+            "the two agree only where the pre-activation equals the state.",
+        ),
+    )
+
+
+def _inserted(rho: Any, kappa: Any, r: Any) -> tuple[Step, ...]:
+    """The rate with its activation and numbers, and its linear part."""
+    import sympy as sp
+
+    declared = Step(
+        "With the activation and the numbers inserted",
+        sp.Eq(sp.Symbol("rho"), rho, evaluate=False),
+        "Parameters are exact rational numbers.",
+    )
+    if kappa is None:
+        prose = "∂ρ/∂h is not a rational constant: the rate is kept whole."
+        return declared, Step("No constant linear part", sp.Eq(sp.Symbol("r"), r, evaluate=False), prose)
+    u, h = sp.symbols("u h", real=True)
+    split = sp.Eq(sp.Symbol("rho"), sp.Add(r, sp.Mul(kappa, h, evaluate=False), evaluate=False), evaluate=False)
+    prose = "∂ρ/∂h = κ is constant, so the linear part is taken out of the quadrature exactly."
+    return declared, Step("The linear part, ρ = r(u) + κ h", split, prose)
+
+
+def _broken(what: str, found: Any, expected: Any) -> DerivationError:
+    return DerivationError(
+        f"{what}: {found}", f"{expected}", "this version of SymPy evaluates differently", "report it with its version"
+    )

@@ -1,0 +1,25 @@
+"""Projection and prolongation between bases: equation 13, P = M′⁻¹ B with B_ij = ⟨φ′_i, φ_j⟩."""
+
+from __future__ import annotations
+
+from derive.bases import Basis
+from derive.exact import ExactMatrix, identity
+from derive.inner_product import gram
+
+
+def transfer(new: Basis, old: Basis) -> ExactMatrix:
+    """P, (size of new × size of old): coefficients in ``old`` → coefficients of the L2 projection on ``new`` (13)."""
+    if new is old:
+        return identity(new.size)
+    return gram(new, new).solve(gram(new, old))
+
+
+def contains(new: Basis, old: Basis) -> bool:
+    """Whether every function of ``old`` is in the span of ``new``: then P is a prolongation and no field changes.
+
+    The residual of the projection is compared with zero: exactly for polynomials, else to 1e-40 in its square.
+    """
+    if new is old:
+        return True
+    residual = gram(old, old) - gram(new, old).T @ transfer(new, old)
+    return not residual.nonzero().diagonal().any()

@@ -1,0 +1,209 @@
+"""``continua``: from a declaration to a trained model, and from one representation of it to another.
+
+Commands import what they need when they run, so that ``--help`` is quick and ``predict`` never imports SymPy.
+"""
+
+from __future__ import annotations
+
+import configparser
+from pathlib import Path
+
+import click
+
+from derive.errors import SpecError
+from numerics import commands, console
+from numerics.console import Commands, example, json_option, model_argument
+
+KINDS = ("bases", "rates", "tableaux", "activations", "losses")
+SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
+
+
+@click.group(cls=Commands, context_settings=SETTINGS)
+@click.version_option(package_name="neural-continua", message="%(prog)s %(version)s")
+def main() -> None:
+    """Neural networks as continua: derive, generate, train, refine and project."""
+
+
+# --- declarations -------------------------------------------------------------------------------------------
+
+
+@main.command()
+@click.argument("name")
+@example("continua new waves", "continua check waves.toml")
+def new(name: str) -> None:
+    """Write NAME.toml, a spec with a comment on every key."""
+    from numerics.template import TEMPLATE
+
+    path = Path(name).with_suffix(".toml")
+    if path.exists():
+        raise SpecError(
+            str(path), "a name that is still free", "it exists", "choose another name, or move the file"
+        )
+    console.write_if_changed(path, TEMPLATE.replace("NAME", path.stem).encode())
+    click.echo(f"{path}: read it, change it, then `continua check {path}`")
+
+
+@main.command("list")
+@click.argument("kind", type=click.Choice(KINDS))
+@json_option
+@example("continua list bases")
+def list_(kind: str, as_json: bool) -> None:
+    """List what specs can name: bases, rates, tableaux, activations or losses."""
+    from derive import registry
+
+    found = {name: registry.entry(kind, name).SUMMARY for name in registry.names(kind)}
+    if as_json:
+        console.print_json(found)
+        return
+    for name, summary in found.items():
+        click.echo(f"{name:14} {summary}")
+
+
+@main.command()
+@click.argument("spec")
+@json_option
+@example("continua check specs/gunpoint.toml")
+def check(spec: str, as_json: bool) -> None:
+    """Read SPEC and refuse what cannot work; derive nothing."""
+    from derive import spec as declaration
+
+    read = declaration.load_spec(spec)
+    if as_json:
+        console.print_json(declaration.to_dict(read))
+        return
+    levels = ", ".join(name for name, _ in read.levels) or "none"
+    solver = f"{read.tableau.name} × {read.steps}"
+    click.echo(f"{read.name}: {read.rate}, {read.activation}, {solver}; levels: {levels}")
+
+
+@main.command()
+@click.argument("spec")
+@click.option("--matrices", is_flag=True, help="Print the exact matrices as well.")
+@example("continua derive specs/gunpoint.toml")
+def derive(spec: str, matrices: bool) -> None:
+    """Print the derivation of SPEC, step by step, in the order of an argument."""
+    from derive import explain
+    from derive import spec as declaration
+
+    read = declaration.load_spec(spec)
+    with console.working(f"deriving {read.name}"):
+        text = explain.text(read, matrices=matrices)
+    click.echo(text)
+
+
+@main.command()
+@click.argument("specs", nargs=-1, required=True)
+@click.option("--into", type=click.Path(path_type=Path), help="The folder that holds the specs' folders.")
+@click.option("--check", "only_check", is_flag=True, help="Write nothing; exit 1 if anything is stale.")
+@json_option
+@example("continua generate specs/gunpoint.toml", "git diff generated/")
+def generate(specs: tuple[str, ...], into: Path | None, only_check: bool, as_json: bool) -> None:
+    """Write the modules of SPECS: kernels, tables, manifest and derivation.
+
+    They go to generated/ inside a checkout of this project and to ./continua_generated/ elsewhere. Files are
+    written only if they change.
+    """
+    root = into or generated_root()
+    changed = generate_all(specs, root, write=not only_check)
+    if as_json:
+        console.print_json({"into": str(root), "stale" if only_check else "written": changed})
+    elif only_check:
+        for name in changed:
+            click.echo(f"stale: {root / name}")
+    else:
+        click.echo("\n".join(f"wrote {root / name}" for name in changed) or f"{root}: nothing changed")
+    if only_check and changed:
+        click.echo("run `continua generate` on these specs", err=True)
+        raise click.exceptions.Exit(1)
+
+
+def generate_all(specs: tuple[str, ...], root: Path, write: bool) -> list[str]:
+    """Derive specs and bring their folders up to date; the names of the files that differ, as folder/file."""
+    from derive import spec as declaration
+    from derive.emit.manifest import generate as derive_files
+
+    changed = []
+    read = [declaration.load_spec(spec) for spec in specs]
+    with console.steps() as progress:
+        task = progress.add_task("generating", total=len(read))
+        for spec in read:
+            progress.update(task, description=f"generating {spec.name}")
+            for name, content in derive_files(spec).items():
+                path = root / spec.name / name
+                if console.write_if_changed(path, content) if write else console.differs(path, content):
+                    changed.append(f"{spec.name}/{name}")
+            progress.advance(task)
+    return changed
+
+
+def generated_root() -> Path:
+    """``generated/`` when working inside a checkout of this project, else ``./continua_generated``."""
+    home = Path(__file__).resolve().parent.parent
+    setup = configparser.ConfigParser()
+    setup.read(home / "setup.cfg", encoding="utf-8")
+    here = Path.cwd().resolve()
+    ours = setup.get("metadata", "name", fallback="") == "neural-continua" and (home / "generated").is_dir()
+    if ours and (here == home or home in here.parents):
+        return home / "generated"
+    return Path("continua_generated")
+
+
+for command in commands.ALL:
+    main.add_command(command)
+
+
+@main.command()
+@model_argument
+@json_option
+@example("continua show fine.npz")
+def show(model: Path, as_json: bool) -> None:
+    """What MODEL is: its equation, the sizes of its fields, its levels and its history."""
+    from numerics import describe
+    from numerics.checkpoint import load
+
+    facts = describe.facts(load(model), _rate_expression)
+    if as_json:
+        console.print_json(facts)
+        return
+    click.echo(describe.text(facts, model.stat().st_size))
+
+
+def _rate_expression(rate: str) -> str:
+    """A named rate written out; any other rate is an expression already."""
+    from derive import registry
+
+    return str(registry.entry("rates", rate).EXPRESSION) if rate in registry.names("rates") else rate
+
+
+@main.command()
+@json_option
+@example("continua doctor")
+def doctor(as_json: bool) -> None:
+    """Say what works on this machine, and why not; exits 1 if anything needed is broken."""
+    from numerics import doctor as doctors
+
+    findings = doctors.examine()
+    if as_json:
+        console.print_json([vars(finding) for finding in findings])
+    else:
+        for finding in findings:
+            click.echo(f"{finding.state:8} {finding.what:24} {finding.says}")
+    if not doctors.healthy(findings):
+        raise click.exceptions.Exit(1)
+
+
+@main.command()
+@click.option("--out", type=click.Path(path_type=Path), default=Path("out/demo"), show_default=True)
+@example("continua demo --out out/demo")
+def demo(out: Path) -> None:
+    """The main job on real records: train, refine, train on, project, polish.
+
+    Derives and generates the spec gunpoint, runs 5 seeds, prints one table, and writes report.html, results.json,
+    the records and two models to --out.
+    """
+    from numerics import demo as demonstration
+
+    path = Path(__file__).resolve().parent.parent / "specs" / "gunpoint.toml"
+    if path.is_file():  # a checkout; an installed package carries the modules and the spec inside them
+        generate_all((str(path),), generated_root(), write=True)
+    demonstration.run("gunpoint", out)

@@ -1,0 +1,328 @@
+"""The commands that make, move and use models: data, fit, refine, project, evaluate, predict and plot.
+
+They run on a machine without SymPy, as long as nothing has to be derived.
+"""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from derive.errors import DataError, GenerationError, SpecError
+from numerics import console
+from numerics.console import example, json_option, model_argument
+
+Command = Callable[..., Any]
+
+out_option = click.option("--out", required=True, type=click.Path(path_type=Path), help="The file to write.")
+data_option = click.option(
+    "--data",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Records: an .npz with x, and perhaps y, xi.",
+)
+some_data_option = click.option("--data", type=click.Path(path_type=Path), help="Records to measure on.")
+level_option = click.option("--level", required=True, help="A level that the spec declares, or base.")
+device_option = click.option(
+    "--device",
+    type=click.Choice(["cpu", "cuda"]),
+    default="cpu",
+    show_default=True,
+    help="Where kernels run.",
+)
+
+
+# --- data and training --------------------------------------------------------------------------------------
+
+
+@click.command()
+@click.argument("name")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder to write to.")
+@json_option
+@example("continua data gunpoint --out data/gunpoint")
+def data(name: str, out: Path, as_json: bool) -> None:
+    """Write the real data set NAME as train.npz and test.npz, split as it was published.
+
+    Names: gunpoint, arrowhead, italypowerdemand, osuleaf, japanesevowels, basicmotions, tecator, digits.
+    """
+    from numerics import datasets
+
+    with console.working(f"reading {name}"):
+        parts = dict(zip(("train", "test"), datasets.load(name)))
+    out.mkdir(parents=True, exist_ok=True)
+    for part, found in parts.items():
+        datasets.write(out / f"{part}.npz", found)
+    if as_json:
+        files = {part: {"file": str(out / f"{part}.npz"), "records": len(r)} for part, r in parts.items()}
+        console.print_json(files)
+        return
+    for part, found in parts.items():
+        click.echo(f"{out / part}.npz: {len(found)} records")
+
+
+@click.command()
+@click.argument("spec")
+@data_option
+@out_option
+@click.option("--resume", is_flag=True, help="Go on from the last save of --out, bit for bit.")
+@click.option("--dry-run", is_flag=True, help="Say what would be trained and for how long; write nothing.")
+@click.option("--level", help="The level to train on (default: base, or the model's own).")
+@click.option("--epochs", type=click.IntRange(1), help="Passes over the records.")
+@click.option("--optimiser", type=click.Choice(["adam", "lbfgs"]))
+@click.option("--learning-rate", type=click.FloatRange(0, min_open=True))
+@click.option("--batch", type=click.IntRange(1), help="Records a step (default: all).")
+@click.option("--validation", type=click.FloatRange(0, 1, max_open=True), help="Share of records held out.")
+@click.option("--patience", type=click.IntRange(1), help="Epochs without improvement before stopping.")
+@click.option("--seed", type=int, help="Draws the first fields and the order of the records.")
+@device_option
+@json_option
+@example(
+    "continua data gunpoint --out data",
+    "continua fit specs/gunpoint.toml --data data/train.npz --out coarse.npz",
+)
+def fit(
+    spec: str,
+    data: Path,
+    out: Path,
+    resume: bool,
+    dry_run: bool,
+    level: str | None,
+    device: str,
+    as_json: bool,
+    **overrides: Any,
+) -> None:
+    """Train SPEC (a TOML file, the name of a generated spec, or a model to train on) and write the model.
+
+    Options override the spec's [training]. Ctrl-C or a kill loses at most one save interval.
+    """
+    from numerics import datasets
+    from numerics import fit as fitting
+
+    use_device(device)
+    records = datasets.read(data)
+    given = {key: value for key, value in overrides.items() if value is not None}
+    model = _start(spec, level, given.get("seed"))
+    if dry_run:
+        console.print_facts(_dry_run(model, records, given), as_json)
+        return
+    model = fitting.fit(model, records, out=out, resume=resume, progress=not as_json, **given)
+    model.save(out)
+    facts = {"model": str(out), "epochs": len(model.history), **model.scores(model.prepare(records))}
+    console.print_facts(facts, as_json)
+
+
+def _start(spec: str, level: str | None, seed: int | None) -> Any:
+    """The model that training starts from: a new one, or a saved one."""
+    from numerics.checkpoint import load
+    from numerics.continuum import Continuum
+
+    if Path(spec).suffix == ".npz":
+        model = load(spec)
+        if level not in (None, model.level or "base"):
+            raise SpecError(
+                f"--level {level} with a model at level {model.level or 'base'}", "the model's own level",
+                "training does not move a model between levels",
+                "use `continua refine` or `continua project` first",
+            )  # fmt: skip
+        return model
+    from numerics.continuum import resolve
+
+    base = resolve(spec)
+    chosen = None if level in (None, "base") else level
+    return Continuum.from_spec(base, seed=base.training.seed if seed is None else seed, level=chosen)
+
+
+def _dry_run(model: Any, records: Any, given: dict[str, Any]) -> dict[str, Any]:
+    """What training would do, from the time of one gradient (the second one: the first may compile)."""
+    prepared = model.prepare(records)
+    model.objective(prepared)
+    start = time.perf_counter()
+    loss, _ = model.objective(prepared)
+    seconds = time.perf_counter() - start
+    epochs = given.get("epochs", model.spec.training.epochs)
+    return {
+        "model": repr(model), "records": len(prepared), "coefficients": model.size, "epochs": epochs,
+        "loss": loss, "seconds an epoch": seconds, "seconds in all": seconds * epochs,
+    }  # fmt: skip
+
+
+def use_device(name: str) -> None:
+    """Refuse a device that is not there, and say what is missing."""
+    if name == "cpu":
+        return
+    from numerics import device, doctor
+
+    missing = doctor.cuda_missing()
+    if missing:
+        raise GenerationError(
+            "--device cuda", "a device, its driver and numba-cuda", missing, "use --device cpu"
+        )
+    device.select(name)
+
+
+# --- levels -------------------------------------------------------------------------------------------------
+
+
+@click.command()
+@model_argument
+@level_option
+@some_data_option
+@out_option
+@json_option
+@example("continua refine coarse.npz --level fine --data data/train.npz --out fine.npz")
+def refine(model: Path, level: str, data: Path | None, out: Path, as_json: bool) -> None:
+    """Move MODEL to a level that contains it: the fields stay as they are, and so does what they compute.
+
+    Prints the fields part and the solver part of the change before it writes.
+    """
+    from numerics.refinement import refine as move
+
+    _move(move, model, level, data, out, as_json)
+
+
+@click.command()
+@model_argument
+@level_option
+@some_data_option
+@out_option
+@json_option
+@example("continua project fine.npz --level pocket --data data/train.npz --out pocket.npz")
+def project(model: Path, level: str, data: Path | None, out: Path, as_json: bool) -> None:
+    """Move MODEL to any level: the best L2 approximation of its fields there.
+
+    Prints ‖W − PW‖ and, with data, the predicted and the measured change of the loss before it writes.
+    """
+    from numerics.projection import project as move
+
+    _move(move, model, level, data, out, as_json)
+
+
+def _move(move: Command, path: Path, level: str, data: Path | None, out: Path, as_json: bool) -> None:
+    from numerics import datasets
+    from numerics.checkpoint import load
+
+    records = None if data is None else datasets.read(data)
+    with console.working(f"moving to {level}"):
+        moved = move(load(path), level, records=records)
+    if not as_json:
+        click.echo(str(moved.report))
+    moved.save(out)
+    if as_json:
+        console.print_json({"model": str(out), **report_dict(moved.report)})
+
+
+def report_dict(report: Any) -> dict[str, Any]:
+    """A report's numbers, with the parts that it computes from them."""
+    numbers = {name: getattr(report, name) for name in type(report).__dataclass_fields__}
+    return {**numbers, "fields_part": report.fields_part, "solver_part": report.solver_part}
+
+
+# --- using models -------------------------------------------------------------------------------------------
+
+
+@click.command()
+@model_argument
+@data_option
+@device_option
+@json_option
+@example("continua evaluate fine.npz --data data/test.npz")
+def evaluate(model: Path, data: Path, device: str, as_json: bool) -> None:
+    """Score MODEL on records with targets: loss, and accuracy or root mean square error."""
+    from numerics import datasets
+    from numerics.checkpoint import load
+
+    use_device(device)
+    records = datasets.read(data)
+    if records.y is None:
+        raise DataError(
+            "records without y",
+            "an .npz with targets y",
+            "the file holds samples only",
+            "use `predict`",
+            str(data),
+        )
+    with console.working("evaluating"):
+        found = load(model)
+        scores = found.scores(found.prepare(records))
+    console.print_facts({"records": len(records), **scores}, as_json)
+
+
+@click.command()
+@model_argument
+@data_option
+@click.option("--out", type=click.Path(path_type=Path), help="An .npz for the outputs (default: print them).")
+@click.option("--at", type=click.Path(path_type=Path), help="An .npy with the points to give functions at.")
+@device_option
+@json_option
+@example("continua predict pocket.npz --data data/test.npz --out predictions.npz")
+def predict(model: Path, data: Path, out: Path | None, at: Path | None, device: str, as_json: bool) -> None:
+    """Outputs of MODEL for records at any sampling."""
+    from numerics import datasets
+    from numerics.checkpoint import load
+
+    use_device(device)
+    records = datasets.read(data)
+    points = None if at is None else _points(at)
+    with console.working("predicting"):
+        found = load(model)
+        y = found(records, at=points)
+    if out is not None:
+        console.write_if_changed(out, _packed(y, records, points))
+        click.echo(f"{out}: {len(records)} records", err=as_json)
+    elif not as_json:
+        for n, values in enumerate(y):
+            click.echo(f"{n} " + " ".join(f"{v:.6g}" for v in values.ravel()))
+    if as_json:
+        console.print_json({"y": [values.tolist() for values in y]})
+
+
+def _points(path: Path) -> Any:
+    import numpy as np
+
+    try:
+        return np.load(path, allow_pickle=False)
+    except ValueError as error:
+        raise DataError(
+            str(error), "an .npy with a list of points in [-1, 1]", "another kind of file",
+            "write it with numpy.save", str(path),
+        ) from None  # fmt: skip
+
+
+def _packed(y: Any, records: Any, points: Any) -> bytes:
+    """Predictions as an .npz: y (samples, …); ragged ones as y, xi and offsets, like the records."""
+    import numpy as np
+
+    arrays = {"y": y}
+    if isinstance(y, list):
+        ends = np.cumsum([0, *(len(values) for values in y)])
+        arrays = {"y": np.concatenate(y), "xi": np.concatenate(records.points()), "offsets": ends}
+    elif points is not None:
+        arrays["xi"] = points
+    stream = io.BytesIO()
+    np.savez(stream, **arrays)
+    return stream.getvalue()
+
+
+@click.command()
+@model_argument
+@some_data_option
+@click.option("--out", type=click.Path(path_type=Path), default=Path("model.html"), show_default=True)
+@example("continua plot fine.npz --data data/test.npz --out fine.html")
+def plot(model: Path, data: Path | None, out: Path) -> None:
+    """Pictures of MODEL in one HTML page: training, weight field and, with records, states and cases."""
+    from numerics import datasets, report
+    from numerics.checkpoint import load
+
+    with console.working("drawing"):
+        records = None if data is None else datasets.read(data)
+        page = report.model_page(load(model), records)
+    console.write_if_changed(out, page.encode())
+    click.echo(str(out))
+
+
+ALL = (data, fit, refine, project, evaluate, predict, plot)

@@ -1,0 +1,158 @@
+"""What every command shares: readable errors, tables, JSON, progress, and files that are whole or absent."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from derive.errors import ContinuumError
+
+REFUSED = 2
+INTERRUPTED = 130
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+model_argument = click.argument("model", type=click.Path(path_type=Path))
+
+
+class Commands(click.Group):
+    """A group whose commands end in one readable block instead of a traceback, listed in the order of use."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except ContinuumError as error:
+            click.echo(str(error), err=True)
+        except BrokenPipeError:
+            raise  # click ends quietly when the reader of a pipe has gone
+        except OSError as error:
+            click.echo(str(_unusable(error)), err=True)
+        except KeyboardInterrupt:
+            click.echo("interrupted; files already written are whole", err=True)
+            ctx.exit(INTERRUPTED)
+        ctx.exit(REFUSED)
+
+
+def example(*lines: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Ends a command's help with an example, kept line by line."""
+
+    def add(function: Callable[..., Any]) -> Callable[..., Any]:
+        text = inspect.cleandoc(function.__doc__ or "")
+        shown = "\n".join(f"  {line}" for line in lines)
+        function.__doc__ = f"{text}\n\n\b\nExample:\n{shown}"
+        return function
+
+    return add
+
+
+def print_facts(facts: dict[str, Any], as_json: bool) -> None:
+    """Names and values, a line each, or one JSON document."""
+    if as_json:
+        print_json(facts)
+        return
+    for name, value in facts.items():
+        click.echo(f"{name:18} {f'{value:.6g}' if isinstance(value, float) else value}")
+
+
+def _unusable(error: OSError) -> ContinuumError:
+    return ContinuumError(
+        str(error),
+        "files that can be read, and folders that can be written",
+        "a path that does not exist, a full disk, or missing permissions",
+        "check the path and its permissions",
+    )
+
+
+def differs(path: Path, content: bytes) -> bool:
+    """Whether a file is missing or holds something else."""
+    return not path.is_file() or path.read_bytes() != content
+
+
+def write_if_changed(path: Path, content: bytes) -> bool:
+    """Write a file whole (beside it, then renamed), only if its content changes; whether it did."""
+    if not differs(path, content):
+        return False
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
+        mask = os.umask(0)  # mkstemp ignores the umask and would leave the file to its owner alone
+        os.umask(mask)
+        os.chmod(temporary, 0o666 & ~mask)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    return True
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on standard output."""
+    click.echo(json.dumps(value, indent=1, ensure_ascii=False, default=_plain))
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "tolist"):  # NumPy's numbers and arrays
+        return value.tolist()
+    return str(value)
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> None:
+    """A table on standard output; the first column is text, the others are aligned on the right."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    found = Table(box=box.SIMPLE_HEAD, title=title or None, title_justify="left", pad_edge=False)
+    for index, column in enumerate(columns):
+        found.add_column(column, justify="left" if index == 0 else "right", overflow="fold")
+    for row in rows:
+        found.add_row(*(Text(cell) for cell in row))
+    console(stderr=False).print(found)
+
+
+def console(stderr: bool = True) -> Any:
+    """A rich console. Lines are not cut where the output is a file or a pipe."""
+    from rich.console import Console
+
+    found = Console(stderr=stderr, highlight=False)
+    return found if found.is_terminal else Console(stderr=stderr, highlight=False, width=200)
+
+
+@contextlib.contextmanager
+def working(what: str) -> Iterator[None]:
+    """A moving line on standard error while something of unknown length runs; silent where nobody watches."""
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
+    with Progress(*columns, console=console(), transient=True) as progress:
+        progress.add_task(what, total=None)
+        yield
+
+
+def steps() -> Any:
+    """A progress bar on standard error for work of known length."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    return Progress(*columns, console=console(), transient=True)
+
+
+def size(count: float) -> str:
+    """Bytes for people: 812 B, 14.2 KiB, 3.1 MiB."""
+    for unit in ("B", "KiB", "MiB"):
+        if count < 1024:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} GiB"

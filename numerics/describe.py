@@ -1,0 +1,78 @@
+"""A model in words: the equation it solves, its fields, its levels, how it was trained; ``continua show``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from numerics.console import size
+from numerics.report import stages
+
+if TYPE_CHECKING:
+    from numerics.continuum import Continuum
+
+
+def facts(model: Continuum, rate_expression: Callable[[str], str]) -> dict[str, Any]:
+    """Everything that ``show`` says, JSON-able. rate_expression: a rate's name → it written out."""
+    spec = model.spec
+    return {
+        "name": model.base.name,
+        "summary": model.base.summary,
+        "level": model.level or "base",
+        "levels": ["base", *(name for name, _ in model.base.levels)],
+        "rate": rate_expression(spec.rate),
+        "activation": spec.activation,
+        "spacing": str(spec.spacing),
+        "channels": spec.channels,
+        "outputs": spec.outputs,
+        "loss": spec.loss,
+        "tableau": spec.tableau.name,
+        "steps": spec.steps,
+        "precision": spec.precision,
+        "coefficients": model.size,
+        "fields": {name: _field(field) for name, field in model.fields.items()},
+        "history": [_stage(level, rows) for level, rows in stages(model.history)],
+    }
+
+
+def _field(field: Any) -> dict[str, Any]:
+    return {
+        "slabs": [
+            {"shape": list(s.coefficients.shape), "families": [basis.kind for basis in s.bases]}
+            for s in field.slabs
+        ],
+        "coefficients": sum(s.coefficients.size for s in field.slabs),
+        "norm": field.norm(),
+    }
+
+
+def _stage(level: str, rows: list[Any]) -> dict[str, Any]:
+    return {"level": level, "epochs": len(rows), "first loss": rows[0]["loss"], "last loss": rows[-1]["loss"]}
+
+
+def text(found: dict[str, Any], stored: int) -> str:
+    """The facts for people. stored: bytes of the file."""
+    lines = [
+        f"{found['name']}, level {found['level']} of {', '.join(found['levels'])}",
+        f"  {found['summary']}",
+        "",
+        "  u(ξ, δ) = ∫ W(ξ, ξ′, δ) h(ξ′, δ) dξ′ + b(ξ, δ)",
+        f"  ∂h/∂δ   = {found['rate']}   with f = {found['activation']}, Δ = {found['spacing']}",
+        _readout(found),
+        f"  solved with {found['tableau']}, {found['steps']} steps, in {found['precision']}",
+        "",
+    ]
+    for name, field in found["fields"].items():
+        shapes = ", ".join("×".join(map(str, slab["shape"])) for slab in field["slabs"])
+        lines.append(f"  {name}  {shapes}   {field['coefficients']} coefficients, norm {field['norm']:.4g}")
+    lines.append(f"  {found['coefficients']} coefficients in all, {size(stored)} on disk")
+    for stage in found["history"]:
+        losses = f"loss {stage['first loss']:.4g} → {stage['last loss']:.4g}"
+        lines.append(f"  trained at {stage['level']}: {stage['epochs']} epochs, {losses}")
+    return "\n".join(lines)
+
+
+def _readout(found: dict[str, Any]) -> str:
+    if found["outputs"] is None:
+        return f"  output h(ξ, 1), loss {found['loss']}"
+    return f"  outputs ∫ R_k(ξ) h(ξ, 1) dξ + a_k, k = 1 … {found['outputs']}, loss {found['loss']}"

@@ -1,0 +1,427 @@
+"""Basis functions at run time: values, derivatives, and the maps from sampled records to coefficients.
+
+A basis is *pieces*: breakpoints with local Legendre coefficients (piecewise polynomials), frequencies (Fourier), or
+a printed function with a quadrature rule a piece (closed form). Values come from recurrences, never from expanded
+monomials; integrals against a sampled record are taken interval by interval, where both factors are smooth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from scipy.linalg import cho_factor, cho_solve, solve_triangular
+from scipy.special import roots_legendre, spherical_jn
+
+from derive.errors import DataError, RepresentationError
+
+Array = np.ndarray
+
+INTERPOLANTS = ("linear", "constant", "least-squares")
+EDGE = 1e-12  # points this far outside an interval, by rounding, are taken as its ends
+MIDPOINT = 1e-9  # points this close to the cells' midpoints are the midpoints
+RANK = 1e-10  # singular values below this fraction of the largest one determine nothing that noise would not bury
+CHUNK = 1 << 21  # values formed at once when many intervals are integrated
+
+
+@dataclass(frozen=True, eq=False)
+class Pieces:
+    """A basis of ``size`` functions on [breakpoints[0], breakpoints[-1]].
+
+    kind: "polynomial" with coefficients (size, cells, degree + 1) of P_k(2(x − a)/(b − a) − 1) on the cell [a, b];
+    "fourier", the functions 1, cos, sin, cos, sin, … of 2πk(x − middle)/length; or "closed-form" with
+    function(cell, x) → (size, len(x)) and ``points``, the Gauss points a cell that integrate its products.
+    """
+
+    kind: str
+    breakpoints: Array
+    coefficients: Array | None
+    size: int
+    function: Callable[[int, Array], Array] | None = None
+    points: int = 0
+
+    @classmethod
+    def from_arrays(
+        cls, arrays: Mapping[str, Array], function: Callable[[int, Array], Array] | None = None
+    ) -> Pieces:
+        """From the arrays that the tables hold ("kind", "breakpoints" and what the kind needs).
+
+        Raises RepresentationError when they do not fit together.
+        """
+        kind = str(arrays["kind"])
+        breakpoints = np.asarray(arrays["breakpoints"], dtype=np.float64)
+        if breakpoints.ndim != 1 or len(breakpoints) < 2 or not (np.diff(breakpoints) > 0).all():
+            raise _misfit(f"breakpoints {breakpoints}", "at least two increasing numbers")
+        if kind == "fourier":
+            return cls(kind, breakpoints, None, int(arrays["size"]))
+        if kind == "closed-form":
+            if function is None:
+                raise _misfit("a closed-form basis without its function", "the function printed for it")
+            middle = (breakpoints[:1] + breakpoints[1:2]) / 2
+            return cls(kind, breakpoints, None, len(function(0, middle)), function, int(arrays["points"]))
+        coefficients = np.asarray(arrays.get("coefficients"))
+        if kind != "polynomial" or coefficients.ndim != 3 or coefficients.shape[1] != len(breakpoints) - 1:
+            raise _misfit(
+                f"kind {kind!r}, {len(breakpoints) - 1} cells, coefficients of shape {coefficients.shape}",
+                "kind polynomial, fourier or closed-form; coefficients (size, cells, degree + 1)",
+            )
+        return cls(kind, breakpoints, coefficients.astype(np.float64), len(coefficients))
+
+    @property
+    def cells(self) -> int:
+        """The number of cells."""
+        return len(self.breakpoints) - 1
+
+
+def _misfit(given: str, allowed: str) -> RepresentationError:
+    return RepresentationError(given, allowed, "the tables were edited or damaged", "run `continua generate` again")
+
+
+# --- values -------------------------------------------------------------------------------------------------
+
+
+def evaluate(pieces: Pieces, x: Array) -> Array:
+    """Values of all functions at points x (n,): (n, size).
+
+    At an inner breakpoint the limit from the right, at the end from the left; Fourier is periodic.
+    Raises DataError for points outside the interval.
+    """
+    return _table(pieces, x, derivative=False)
+
+
+def derivative(pieces: Pieces, x: Array) -> Array:
+    """First derivatives of all functions at points x (n,): (n, size), cell by cell, with the limits of ``evaluate``."""
+    return _table(pieces, x, derivative=True)
+
+
+def _table(pieces: Pieces, x: Array, derivative: bool) -> Array:
+    x = np.atleast_1d(np.asarray(x, dtype=np.float64))
+    if pieces.kind == "fourier":
+        return _fourier(pieces, x, derivative)
+    x = _inside(pieces.breakpoints, x)
+    found = np.empty((len(x), pieces.size))
+    for cell, rows in _by_cell(pieces.breakpoints, x):
+        found[rows] = _on_cell(pieces, cell, x[rows], derivative)
+    return found
+
+
+def _on_cell(pieces: Pieces, cell: int, x: Array, derivative: bool) -> Array:
+    """Values or derivatives (n, size) at points of one cell."""
+    if pieces.coefficients is None:
+        if derivative or pieces.function is None:
+            raise RepresentationError(
+                "a derivative of a closed-form basis", "polynomial and Fourier bases",
+                "only its values are printed", "use its stiffness matrix",
+            )  # fmt: skip
+        return pieces.function(cell, x).T
+    series = pieces.coefficients[:, cell]
+    a, b = pieces.breakpoints[cell], pieces.breakpoints[cell + 1]
+    # (x − middle)/half is x itself on [−1, 1]: P_n' is n²/2 at the ends and would show a lost bit there.
+    t = np.clip((x - (a + b) / 2) / ((b - a) / 2), -1.0, 1.0)
+    values = legendre(t, series.shape[1] - 1)
+    if derivative:
+        values = _legendre_derivatives(values) * (2 / (b - a))
+    return (series @ values).T
+
+
+def legendre(t: Array, degree: int) -> Array:
+    """P_0 … P_degree at t in [−1, 1]: (degree + 1, len(t)).
+
+    By differences of neighbours from the nearer end (Reinsch): P_k(±t) = (±1)^k P_k(t), and with 1 − |t| known
+    exactly the steps stay small where the plain recurrence would magnify rounding.
+    """
+    table = np.empty((degree + 1, len(t)))
+    table[0] = 1.0
+    gap = np.abs(t) - 1.0
+    step = np.zeros_like(gap)
+    for k in range(degree):
+        step = (k * step + (2 * k + 1) * gap * table[k]) / (k + 1)
+        table[k + 1] = table[k] + step
+    table[1::2] *= np.where(t < 0, -1.0, 1.0)
+    return table
+
+
+def _legendre_derivatives(values: Array) -> Array:
+    """P_0' … P_n' from P_0 … P_n: P_{k+1}' = P_{k−1}' + (2k + 1) P_k."""
+    found = np.zeros_like(values)
+    for k in range(len(values) - 1):
+        found[k + 1] = (2 * k + 1) * values[k] + (found[k - 1] if k else 0.0)
+    return found
+
+
+def _fourier(pieces: Pieces, x: Array, derivative: bool) -> Array:
+    frequencies, angle = _angles(pieces, x)
+    found = np.empty((len(x), pieces.size))
+    cosine, sine = np.cos(angle), np.sin(angle)
+    if derivative:
+        found[:, 0], found[:, 1::2], found[:, 2::2] = 0.0, -frequencies * sine, frequencies * cosine
+    else:
+        found[:, 0], found[:, 1::2], found[:, 2::2] = 1.0, cosine, sine
+    return found
+
+
+def _angles(pieces: Pieces, x: Array) -> tuple[Array, Array]:
+    """Angular frequencies (K,) and angles (n, K), reduced to [−π, π] before π enters."""
+    start, stop = pieces.breakpoints[0], pieces.breakpoints[-1]
+    k = np.arange(1, (pieces.size + 1) // 2)
+    if not np.isfinite(x).all():
+        raise _outside(x[~np.isfinite(x)][0], start, stop)
+    half = (stop - start) / 2
+    turns = k * ((x - (start + stop) / 2) / half)[:, None]
+    return np.pi * k / half, np.pi * (turns - 2 * np.rint(turns / 2))
+
+
+def _inside(breakpoints: Array, x: Array) -> Array:
+    start, stop = breakpoints[0], breakpoints[-1]
+    wrong = ~((x >= start - EDGE) & (x <= stop + EDGE))
+    if wrong.any():
+        raise _outside(x[wrong][0], start, stop)
+    return np.clip(x, start, stop)
+
+
+def _outside(point: float, start: float, stop: float) -> DataError:
+    return DataError(
+        f"the point {point}", f"points from {start:g} to {stop:g}",
+        "a coordinate in other units", "scale the coordinates to this interval",
+    )  # fmt: skip
+
+
+def _by_cell(breakpoints: Array, x: Array) -> Iterator[tuple[int, Array | slice]]:
+    """Every cell that holds points, with their rows."""
+    if len(breakpoints) == 2:
+        yield 0, slice(None)
+        return
+    cells = np.clip(np.searchsorted(breakpoints, x, side="right") - 1, 0, len(breakpoints) - 2)
+    order = np.argsort(cells, kind="stable")
+    found, starts = np.unique(cells[order], return_index=True)
+    for cell, rows in zip(found, np.split(order, starts[1:])):
+        yield int(cell), rows
+
+
+# --- integrals over intervals --------------------------------------------------------------------------------
+
+
+def _moments(pieces: Pieces, left: Array, right: Array) -> Array:
+    """∫ χ_j dx and ∫ χ_j s dx over intervals inside the cells, s from −1 to 1 on each: (2, intervals, size)."""
+    if pieces.kind == "fourier":
+        return _fourier_moments(pieces, left, right)
+    found = np.empty((2, len(left), pieces.size))
+    counts = _gauss_counts(pieces, left, right)
+    for count in np.unique(counts):
+        rows = np.flatnonzero(counts == count)
+        s, w = _gauss(int(count))
+        tested = np.stack([w, w * s])
+        size = max(1, CHUNK // (len(s) * pieces.size))
+        for part in (rows[i : i + size] for i in range(0, len(rows), size)):
+            middle, half = (left[part] + right[part]) / 2, (right[part] - left[part]) / 2
+            values = evaluate(pieces, (middle[:, None] + half[:, None] * s).ravel())
+            sums = tested @ values.reshape(len(part), len(s), pieces.size)
+            found[:, part] = sums.transpose(1, 0, 2) * half[:, None]
+    return found
+
+
+def _fourier_moments(pieces: Pieces, left: Array, right: Array) -> Array:
+    """∫ e^{iωx} = h e^{iωm} j₀(ωh/2) and ∫ e^{iωx} s = i h e^{iωm} j₁(ωh/2): nothing cancels, however small ωh is."""
+    frequencies, angle = _angles(pieces, (left + right) / 2)
+    length = right - left
+    z = frequencies * length[:, None] / 2
+    even, odd = length[:, None] * spherical_jn(0, z), length[:, None] * spherical_jn(1, z)
+    cosine, sine = np.cos(angle), np.sin(angle)
+    found = np.zeros((2, len(left), pieces.size))
+    found[0, :, 0] = length
+    found[0, :, 1::2], found[0, :, 2::2] = cosine * even, sine * even
+    found[1, :, 1::2], found[1, :, 2::2] = -sine * odd, cosine * odd
+    return found
+
+
+@lru_cache(maxsize=64)
+def _gauss(count: int) -> tuple[Array, Array]:
+    x, w = roots_legendre(count)
+    return x, w
+
+
+def _gauss_counts(pieces: Pieces, left: Array, right: Array) -> Array:
+    """Gauss points an interval needs for χ_j times a linear function: exact, or fewer where that cannot be told."""
+    if pieces.coefficients is None:
+        return np.full(len(left), pieces.points)
+    degree = pieces.coefficients.shape[2] - 1
+    cells = np.searchsorted(pieces.breakpoints, (left + right) / 2, side="right") - 1
+    fractions = (right - left) / np.diff(pieces.breakpoints)[np.clip(cells, 0, pieces.cells - 1)]
+    halvings, where = np.unique(np.ceil(np.log2(fractions)), return_inverse=True)
+    enough = np.array([_points_for(degree, float(2.0**e)) for e in halvings])
+    return enough[where]
+
+
+@lru_cache(maxsize=1024)
+def _points_for(degree: int, fraction: float) -> int:
+    """Points for P_degree times a linear function, to 1e-18, on an interval that is a fraction of P's cell.
+
+    The error of Q points is below 64/15 · max|f| ρ^(−2Q) / (1 − ρ⁻²) with the maximum over the Bernstein ellipse ρ
+    of the interval, whose points are at most ε = fraction (ρ + 1/ρ)/2 away from the cell; there
+    |P_n| ≤ exp(n arccosh(1 + ε)). Never more than ⌈(degree + 2)/2⌉, which is exact.
+    """
+    rho = np.geomspace(1.5, 1e8, 80)
+    growth = degree * np.arccosh(1 + fraction * (rho + 1 / rho) / 2) + np.log1p(rho)
+    bound = (growth + np.log(64 / 15 / (1 - rho**-2)) + 18 * np.log(10)) / (2 * np.log(rho))
+    return min((degree + 3) // 2, int(np.ceil(bound.min())))
+
+
+# --- samples to functions ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Segments:
+    """A sampled record's interpolant on intervals [left, right] that follow each other from −1 to 1.
+
+    On each it is the straight line from sample ``first`` at ``start`` to sample ``last`` at ``stop``, which may lie
+    outside the interval; equal samples at both ends make a constant.
+    """
+
+    left: Array
+    right: Array
+    start: Array
+    stop: Array
+    first: Array
+    last: Array
+
+    def cut(self, breakpoints: Array) -> _Segments:
+        """The same interpolant on intervals that no breakpoint divides."""
+        edges = np.union1d(np.append(self.left, self.right[-1]), breakpoints[1:-1])
+        left, right = edges[:-1], edges[1:]
+        at = np.clip(np.searchsorted(self.left, left, side="right") - 1, 0, len(self.left) - 1)
+        return _Segments(left, right, self.start[at], self.stop[at], self.first[at], self.last[at])
+
+
+def _segments(xi: Array, interpolant: str, periodic: bool) -> _Segments:
+    count = len(xi)
+    index = np.arange(count)
+    if interpolant == "constant":
+        edges = (2 * np.arange(count + 1) - count) / count
+        return _Segments(edges[:-1], edges[1:], edges[:-1], edges[1:], index, index)
+    if periodic:
+        nodes = np.concatenate([[xi[-1] - 2], xi, [xi[0] + 2]])
+        owner = np.concatenate([[count - 1], index, [0]])
+    else:
+        nodes = np.concatenate([[-1.0], xi, [1.0]])
+        owner = np.concatenate([[0], index, [count - 1]])
+    left, right = np.clip(nodes[:-1], -1, 1), np.clip(nodes[1:], -1, 1)
+    kept = right > left
+    columns = (left, right, nodes[:-1], nodes[1:], owner[:-1], owner[1:])
+    return _Segments(*(column[kept] for column in columns))
+
+
+def default_points(interpolant: str, n: int, periodic: bool) -> Array:
+    """Where n samples without points lie: the midpoints of n equal cells for "constant", −1 + 2j/n if periodic,
+    else equally spaced from −1 to 1; a single one in the middle."""
+    if interpolant == "constant" or (n == 1 and not periodic):
+        return (2 * np.arange(n) + 1 - n) / n
+    if periodic:
+        return (2 * np.arange(n) - n) / n
+    return np.linspace(-1, 1, n)
+
+
+def check_points(xi: Array, periodic: bool = False) -> Array:
+    """The points as float64 (n,). Raises DataError unless they increase within [−1, 1]; −1 and 1 are one periodic point."""
+    xi = np.asarray(xi, dtype=np.float64)
+    allowed = "increasing numbers from -1 to 1, one a sample"
+    if xi.ndim != 1 or not len(xi):
+        raise DataError(f"points of shape {xi.shape}", allowed, "no samples, or an axis too many", "give one list")
+    wrong = np.flatnonzero(~((xi >= -1) & (xi <= 1)))
+    if len(wrong):
+        raise DataError(
+            f"xi = {xi[wrong[0]]} at position {wrong[0]}", allowed, "coordinates in other units, or a missing value",
+            "map the coordinates to [-1, 1]; leave missing points out",
+        )  # fmt: skip
+    wrong = np.flatnonzero(np.diff(xi) <= 0)
+    if len(wrong):
+        at = wrong[0] + 1
+        what = "again" if xi[at] == xi[at - 1] else f"after {xi[at - 1]}"
+        raise DataError(
+            f"xi = {xi[at]} {what} at position {at}", allowed, "points out of order, or a point measured twice",
+            "sort the samples by their points and average those that share one",
+        )  # fmt: skip
+    if periodic and xi[-1] - xi[0] >= 2:
+        raise DataError(
+            "both xi = -1 and xi = 1", "one of them: on a periodic domain they are the same point",
+            "the closing sample repeats the first", "leave the last sample out",
+        )  # fmt: skip
+    return xi
+
+
+def sample_functional(pieces: Pieces, xi: Array, interpolant: str, periodic: bool) -> Array:
+    """B (size, n) with Σ_s B_js x_s = ∫ χ_j I[x] dξ for samples x at points xi (n,); see ``projection``.
+
+    interpolant: "linear" or "constant". Exact to rounding for polynomials and Fourier.
+    """
+    xi = check_points(xi, periodic)
+    if interpolant == "constant":
+        _check_midpoints(xi)
+    parts = _segments(xi, interpolant, periodic)
+    if pieces.kind != "fourier":
+        parts = parts.cut(pieces.breakpoints)
+    mean, slope = _moments(pieces, parts.left, parts.right)
+    span = parts.stop - parts.start
+    middle = (((parts.left + parts.right) / 2 - parts.start) / span)[:, None]
+    rise = ((parts.right - parts.left) / 2 / span)[:, None]
+    found = np.zeros((len(xi), pieces.size))
+    np.add.at(found, parts.last, middle * mean + rise * slope)
+    np.add.at(found, parts.first, (1 - middle) * mean - rise * slope)
+    return found.T
+
+
+def _check_midpoints(xi: Array) -> None:
+    away = np.abs(xi - default_points("constant", len(xi), False))
+    if away.max() > MIDPOINT:
+        at = int(away.argmax())
+        raise DataError(
+            f"xi = {xi[at]} at position {at} of {len(xi)} samples",
+            f"the midpoints of {len(xi)} equal cells, or no points, for interpolant \"constant\"",
+            "samples at points of their own, which are not means over equal cells",
+            'declare interpolant = "linear", or leave the points out',
+        )  # fmt: skip
+
+
+def projection(
+    pieces: Pieces, mass: Array, xi: Array, interpolant: str, periodic: bool, smoothing: float | None = None
+) -> Array:
+    """The coefficients' matrix P (size, n): a record's coefficients are P x for its samples x at points xi (n,).
+
+    mass: the exact Gram matrix, rounded (size, size). interpolant: "linear", the L2 projection of the
+    piecewise-linear interpolant, constant beyond the outer samples, wrapping if periodic; "constant", that of the
+    step function on n equal cells; "least-squares", the function of the basis nearest to the samples.
+    smoothing: λ ≥ 0 for "least-squares", which then minimises 2/n Σ|h(ξ_s) − x_s|² + λ ∫h². One sample is a constant.
+    Raises DataError for points that are duplicate, unsorted or outside, or that do not determine the coefficients.
+    """
+    if interpolant not in INTERPOLANTS:
+        raise DataError(
+            f"interpolant {interpolant!r}", ", ".join(INTERPOLANTS), "a typing error", "use one of these",
+        )  # fmt: skip
+    if interpolant == "least-squares" and len(xi) > 1:
+        return _least_squares(pieces, mass, check_points(xi, periodic), smoothing)
+    kind = "linear" if interpolant == "least-squares" else interpolant
+    found: Array = cho_solve(cho_factor(mass), sample_functional(pieces, xi, kind, periodic))
+    return found
+
+
+def _least_squares(pieces: Pieces, mass: Array, xi: Array, smoothing: float | None) -> Array:
+    """In L2-orthonormal coordinates, so that the rank and λ do not depend on how the functions are scaled."""
+    root = np.linalg.cholesky(mass)
+    scale = np.sqrt(2 / len(xi))
+    values = scale * solve_triangular(root, evaluate(pieces, xi).T, lower=True).T
+    left, singular, right = np.linalg.svd(values, full_matrices=False)
+    kept = singular > RANK * singular[0]
+    if smoothing:
+        gains = singular / (singular**2 + smoothing)
+    elif kept.sum() == pieces.size:
+        gains = 1 / singular
+    else:
+        raise DataError(
+            f"{len(xi)} points that determine {kept.sum()} of {pieces.size} coefficients (the rank)",
+            f"points of rank {pieces.size}, or a smoothing",
+            "too few points, or a gap in which some functions of the basis are alone",
+            'declare input.smoothing, a smaller basis, or interpolant = "linear"',
+        )
+    found: Array = scale * solve_triangular(root.T, (right.T * gains) @ left.T, lower=False)
+    return found

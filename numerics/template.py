@@ -1,0 +1,54 @@
+"""The commented spec that ``continua new`` writes."""
+
+TEMPLATE = """\
+# A continuum. `continua check` reads this file; `continua list bases` (rates, tableaux, activations, losses)
+# says what can be named. Numbers that enter the derivation are integers or exact strings such as "1/2".
+name = "NAME"
+summary = "What this model is for"
+
+[equation]                      # ∂h/∂δ = rate(u, h),  u = ∫ W h dξ′ + b
+rate = "residual"               # a named rate, or an expression in u, h and parameters: "tanh(u) - a*h"
+activation = "tanh"
+spacing = "1/2"                 # Δ, the distance between the discrete layers that are generalised
+channels = 1
+# parameters = { a = "1/2" }    # constants that the rate uses
+# periodic = true               # -1 and 1 are the same point
+
+[input]
+interpolant = "linear"          # linear | constant | least-squares: how samples become a function
+
+[state]
+basis = { family = "legendre", size = 24 }       # a list gives every slab its own basis
+
+[weight]                        # W(ξ, ξ′, δ)
+width_out = { family = "legendre", size = 12 }
+width_in = { family = "legendre", size = 12 }
+depth = { family = "p0", cells = 2 }
+
+[bias]                          # b(ξ, δ)
+width = { family = "legendre", size = 12 }
+depth = { family = "p0", cells = 2 }
+
+[integration]
+tableau = "heun"
+steps = 4                       # in all; shared equally by the depth elements
+
+[readout]                       # without this table the output is a function, h(ξ, 1)
+outputs = 2                     # classes or numbers: ∫ R_k(ξ) h(ξ, 1) dξ + a_k
+basis = { family = "legendre", size = 12 }
+
+[loss]
+kind = "cross-entropy"          # or "l2"
+penalty = { W = "1/10000" }     # L2 norms of fields; { W = { H1 = "1/1000" } } for their slopes
+
+[training]                      # options of `continua fit` override these
+optimiser = "adam"
+epochs = 300
+learning_rate = 0.01
+
+[levels]                        # each names only what differs from the spec above
+fine = { weight = { depth = { family = "p0", cells = 4 } } }
+[levels.pocket.weight]
+width_out = { family = "legendre", size = 8 }
+width_in = { family = "legendre", size = 8 }
+"""

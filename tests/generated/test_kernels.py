@@ -1,0 +1,306 @@
+"""The generated kernels against independent NumPy: identities, an oracle network, and every kind of derivative."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from derive.spec import load_spec
+from numerics.continuum import Continuum, kernel_weights
+from numerics.solver import Solver, plain_kernels
+from tests.reference import TABLEAUX, basis, gauss, breakpoints, network
+
+P0 = {"family": "p0", "cells": 5}
+LEGENDRE = {"family": "legendre", "size": 5}
+HAT = {"family": "hat", "cells": 4}
+BSPLINE = {"family": "bspline", "degree": 2, "cells": 3}
+FOURIER = {"family": "fourier", "size": 5}
+
+RATES = {
+    "mlp": lambda f, delta: lambda u, h: (f(u) - h) / delta,
+    "residual": lambda f, delta: lambda u, h: f(u) / delta,
+    "literal": lambda f, delta: lambda u, h: (f(u) - u) / delta,
+    "tanh(u)*h - h**2/3": lambda f, delta: lambda u, h: np.tanh(u) * h - h**2 / 3,
+    "sin(u) - h/2": lambda f, delta: lambda u, h: np.sin(u) - h / 2,
+}
+
+
+def declare(**changes: object) -> dict:
+    spec = {
+        "name": "test",
+        "equation": {"rate": "residual", "activation": "tanh", "spacing": "1/2", "channels": 1},
+        "state": {"basis": LEGENDRE},
+        "weight": {"width_out": HAT, "width_in": BSPLINE, "depth": {"family": "p0", "cells": 2}},
+        "bias": {"width": HAT, "depth": {"family": "hat", "cells": 1}},
+        "integration": {"tableau": "heun", "steps": 4},
+        "readout": {"outputs": 3, "basis": {"family": "legendre", "size": 3}},
+        "loss": {"kind": "cross-entropy"},
+    }
+    for key, value in changes.items():
+        spec[key] = {**spec.get(key, {}), **value} if isinstance(value, dict) else value  # type: ignore[dict-item]
+    return spec
+
+
+def random_model(declared: dict, seed: int = 0, scale: float = 0.4) -> Continuum:
+    model = Continuum.from_spec(load_spec(declared), seed=0)
+    generator = np.random.default_rng(seed)
+    return model.with_coordinates(generator.standard_normal(model.size) * scale)
+
+
+def rule(declared: dict) -> tuple[np.ndarray, np.ndarray]:
+    """The quadrature that section 3 declares, written out again."""
+    state = declared["state"]["basis"]
+    if state["family"] == "fourier":
+        count = -(-3 * state["size"] // 2)
+        return -1 + 2 * np.arange(count) / count, np.full(count, 2 / count)
+    chosen = (state, declared["weight"]["width_out"], declared["bias"]["width"])
+    union = np.unique(np.concatenate([breakpoints(b, (-1.0, 1.0)) for b in chosen]).round(14))
+    degree = [{"p0": 0, "hat": 1}.get(b["family"], b.get("degree", b.get("size", 0) - 1)) for b in chosen]
+    points = -(-(degree[0] + max(degree) + 1) // 2)
+    if state["family"] == "legendre":
+        points = max(points, -(-(-(-3 * state["size"] // 2)) // (len(union) - 1)))
+    return gauss(union, points)
+
+
+def coefficients(model: Continuum) -> tuple[np.ndarray, np.ndarray]:
+    return model.fields["W"].slabs[0].coefficients, model.fields["b"].slabs[0].coefficients
+
+
+def reference_state(declared: dict, w: np.ndarray, beta: np.ndarray, h: np.ndarray) -> np.ndarray:
+    equation = declared["equation"]
+    f = {"tanh": np.tanh, "sin": np.sin}[equation["activation"]]
+    spacing = {"1/2": 0.5, "1/4": 0.25}[equation["spacing"]]
+    rate = RATES[equation["rate"]](f, spacing)
+    return network(declared, *rule(declared), w, beta, h, TABLEAUX[declared["integration"]["tableau"]], rate)
+
+
+CASES = {
+    "legendre heun": declare(),
+    "mlp": declare(equation={"rate": "mlp"}),
+    "literal rk4": declare(equation={"rate": "literal"}, integration={"tableau": "rk4"}),
+    "two channels": declare(equation={"channels": 2}),
+    "own rate": declare(equation={"rate": "tanh(u)*h - h**2/3"}, integration={"tableau": "rk4"}),
+    "own rate, split": declare(equation={"rate": "sin(u) - h/2", "activation": "sin"}),
+    "p0": declare(
+        equation={"rate": "mlp"}, state={"basis": P0}, weight={"width_out": P0, "width_in": P0}, bias={"width": P0}
+    ),
+    "p0, h at nodes": declare(
+        equation={"rate": "tanh(u)*h - h**2/3"}, state={"basis": P0}, weight={"width_out": P0, "width_in": P0},
+        bias={"width": P0},
+    ),
+    "hat": declare(state={"basis": {"family": "hat", "cells": 9}}),
+    "bspline": declare(state={"basis": {"family": "bspline", "degree": 3, "cells": 6}}),
+    "fourier": declare(
+        equation={"periodic": True}, state={"basis": FOURIER},
+        weight={"width_out": FOURIER, "width_in": FOURIER}, bias={"width": FOURIER},
+    ),
+    "uneven cells": declare(
+        state={"basis": {"family": "hat", "breakpoints": ["-1", "-1/3", "1/10", "3/4", "1"]}},
+        weight={"width_out": {"family": "p0", "breakpoints": ["-1", "1/7", "1"]}},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("plan", ["formed", "factors"])
+@pytest.mark.parametrize("case", CASES)
+def test_the_forward_kernel_is_the_network_written_out(case: str, plan: str) -> None:
+    declared = CASES[case]
+    model = random_model(declared)
+    channels = declared["equation"]["channels"]
+    n = model.representation.slabs[0].tables["X"].shape[1]
+    h = np.random.default_rng(1).standard_normal((channels, n, 7))
+    solver = Solver(model.representation, plan=plan)
+    solver.form(kernel_weights(model.fields))
+    found = solver.final(h.reshape(-1, 7)).reshape(channels, n, 7)
+    expected = reference_state(declared, *coefficients(model), h)
+    assert np.max(np.abs(found - expected)) <= 1e-12 * np.max(np.abs(expected))
+
+
+def cross_entropy(z: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    return np.log(np.sum(np.exp(z), axis=0)) - z[labels, np.arange(z.shape[1])]
+
+
+def reference_loss(declared: dict, parts: list[np.ndarray], h: np.ndarray, labels: np.ndarray) -> complex:
+    """Mean cross-entropy of the network written out, for complex coefficients too."""
+    w, beta, r, a = parts
+    y = reference_state(declared, w, beta, h)
+    fine, weights = gauss(np.linspace(-1, 1, 37), 8)
+    zeta = basis(declared["readout"]["basis"], (-1.0, 1.0), fine)
+    g = (zeta * weights[:, None]).T @ basis(declared["state"]["basis"], (-1.0, 1.0), fine)
+    z = np.einsum("ioc,ij,cjn->on", r, g, y) + a[:, None]
+    return np.mean(cross_entropy(z, labels))
+
+
+@pytest.mark.parametrize("plan", ["formed", "factors"])
+@pytest.mark.parametrize("case", [c for c in CASES if c not in ("hat", "bspline", "uneven cells")])
+def test_the_gradient_is_the_complex_step_derivative(case: str, plan: str) -> None:
+    """Row "gradient against complex step" of section 7, on a random direction in all coefficients and the input."""
+    declared = CASES[case]
+    model = random_model(declared)
+    c = declared["equation"]["channels"]
+    n = model.representation.slabs[0].tables["X"].shape[1]
+    generator = np.random.default_rng(2)
+    h = generator.standard_normal((c, n, 6))
+    labels = generator.integers(0, 3, 6)
+    parts = [model.fields[name].slabs[0].coefficients for name in ("W", "b", "R", "a")]
+    directions = [generator.standard_normal(p.shape) for p in parts]
+    ahead = generator.standard_normal(h.shape)
+    step = 1e-30
+    moved = [p + 1j * step * d for p, d in zip(parts, directions)]
+    expected = reference_loss(declared, moved, h + 1j * step * ahead, labels).imag / step
+
+    object.__setattr__(model.representation.slabs[0], "plan", plan)
+    try:
+        model = model.replace(fields=dict(model.fields))
+        from numerics.continuum import Prepared
+
+        prepared = Prepared(h.reshape(-1, 6), np.eye(3)[labels].T.copy(), np.zeros(6), labels)
+        _, gradient = model.coefficient_gradient(prepared)
+        _, _, _, _, bar_states = model._sweep(prepared)
+    finally:
+        object.__setattr__(model.representation.slabs[0], "plan", "formed")
+    found = sum(np.sum(gradient[name][0] * d) for name, d in zip(("W", "b", "R", "a"), directions))
+    found += np.sum(bar_states.reshape(h.shape) * ahead)
+    size = np.sqrt(sum(np.sum(gradient[name][0] ** 2) for name in ("W", "b", "R", "a")) + np.sum(bar_states**2))
+    length = np.sqrt(sum(np.sum(d**2) for d in directions) + np.sum(ahead**2))
+    assert abs(found - expected) <= 1e-13 * size * length
+
+
+@pytest.mark.parametrize("case", ["legendre heun", "own rate", "p0", "hat"])
+def test_dot_product_of_tangent_and_adjoint(case: str) -> None:
+    """⟨J v, w⟩ = ⟨v, Jᵀ w⟩ with the tangent by the complex step of the kernels' own text."""
+    model = random_model(CASES[case])
+    generator = np.random.default_rng(3)
+    solver = Solver(model.representation, np.complex128, plan="formed", kernels=plain_kernels)
+    weights = kernel_weights(model.fields)
+    direction = generator.standard_normal(weights[0].w.shape)
+    slab = solver.slabs[0]
+    h = generator.standard_normal((slab.sizes["state"], 3)).astype(complex)
+    slab.form(type(weights[0])(weights[0].w + 1e-30j * direction, weights[0].beta))
+    tangent = slab.forward(h, keep=False)[0].imag / 1e-30
+    slab.form(weights[0])
+    _, kept = slab.forward(h, keep=True)
+    bar = generator.standard_normal(tangent.shape)
+    gradient = slab.empty_gradient()
+    slab.adjoint(bar.astype(complex), kept, gradient)
+    back = slab.pull_back(gradient, weights[0]).w
+    left, right = np.sum(tangent * bar), np.sum(direction * back)
+    assert abs(left - right) <= 1e-12 * np.linalg.norm(tangent) * np.linalg.norm(bar)
+
+
+def test_taylor_remainder_has_slope_two() -> None:
+    model = random_model(declare())
+    generator = np.random.default_rng(4)
+    x, y = generator.standard_normal((9, 30)), generator.integers(0, 3, 9)
+    from numerics.datasets import records
+
+    prepared = model.prepare(records(x, None, y))
+    v = generator.standard_normal(model.size)
+    v /= np.linalg.norm(v)
+    start = model.coordinates
+    loss, gradient = model.objective(prepared)
+    steps = np.geomspace(1e-4, 1e-2, 7)
+    remainders = [abs(model.with_coordinates(start + t * v).loss(prepared) - loss - t * (gradient @ v)) for t in steps]
+    slope = np.polyfit(np.log(steps), np.log(remainders), 1)[0]
+    assert abs(slope - 2) <= 0.05
+
+
+WIDTHS = st.lists(st.integers(1, 6), min_size=2, max_size=5)
+
+
+@given(widths=WIDTHS, seed=st.integers(0, 100), activation=st.sampled_from(["tanh", "relu", "sin"]))
+def test_p0_mlp_euler_is_the_perceptron_of_any_widths(widths: list[int], seed: int, activation: str) -> None:
+    """Row 1 of section 7: slabs with bases of their own, one Euler step of s = Δ each, plain Python kernels."""
+    model, layers = perceptron(widths, activation, np.random.default_rng(seed))
+    x = np.random.default_rng(seed + 1).standard_normal((3, widths[0]))
+    f = {"tanh": np.tanh, "relu": lambda u: np.maximum(u, 0), "sin": np.sin}[activation]
+    expected = x.T
+    for weight, bias in layers:
+        expected = f(weight @ expected + bias[:, None])
+    solver = Solver(model.representation, kernels=plain_kernels)
+    solver.form(kernel_weights(model.fields))
+    assert np.max(np.abs(solver.final(x.T.copy()) - expected)) <= 1e-13 * max(1.0, np.max(np.abs(expected)))
+
+
+def perceptron(widths: list[int], activation: str, generator: np.random.Generator):
+    """A random perceptron and the continuum that it is (section 2: w_ij = (n/2) W_ij)."""
+    layers = len(widths) - 1
+    cells = [{"family": "p0", "cells": n} for n in widths]
+    once = {"family": "p0", "cells": 1}
+    spec = {
+        "name": "perceptron",
+        "equation": {"rate": "mlp", "activation": activation, "spacing": f"1/{layers}"},
+        "input": {"interpolant": "constant"},
+        "state": {"basis": cells},
+        "weight": {"width_out": cells[1:], "width_in": cells[:-1], "depth": [once] * layers},
+        "bias": {"width": cells[1:], "depth": [once] * layers},
+        "integration": {"tableau": "euler", "steps": layers},
+        "loss": {"kind": "l2"},
+    }
+    model = Continuum.from_spec(load_spec(spec))
+    drawn, fields = [], {}
+    for n, m in zip(widths, widths[1:]):
+        drawn.append((generator.standard_normal((m, n)) / np.sqrt(n), generator.standard_normal(m)))
+    for name in ("W", "b"):
+        slabs = []
+        for slab, (weight, bias) in zip(model.fields[name].slabs, drawn):
+            value = weight * weight.shape[1] / 2 if name == "W" else bias
+            slabs.append(type(slab)(*_with(slab, value.reshape(slab.coefficients.shape))))
+        fields[name] = type(model.fields[name])(name, tuple(slabs), model.fields[name].axes)
+    return model.replace(fields=fields), drawn
+
+
+def _with(slab, coefficients):
+    return slab.start, slab.stop, slab.bases, slab.grams, coefficients, *(() if len(slab.__dict__) < 6 else (slab.stiffness,))
+
+
+def test_any_number_of_threads_gives_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = random_model(declare())
+    from numerics.datasets import records
+
+    generator = np.random.default_rng(5)
+    prepared = model.prepare(records(generator.standard_normal((700, 20)), None, generator.integers(0, 3, 700)))
+    found = []
+    for threads in ("1", "2", "5"):
+        monkeypatch.setenv("CONTINUA_THREADS", threads)
+        found.append(model.objective(prepared))
+    for loss, gradient in found[1:]:
+        assert loss == found[0][0]
+        assert np.array_equal(gradient, found[0][1])
+
+
+def test_single_precision_stays_within_its_error_budget() -> None:
+    declared = declare()
+    double, single = random_model(declared), random_model({**declared, "precision": "float32"})
+    from numerics.datasets import records
+
+    generator = np.random.default_rng(6)
+    data = records(generator.standard_normal((40, 25)), None, generator.integers(0, 3, 40))
+    (loss, gradient), (loss32, gradient32) = (m.objective(m.prepare(data)) for m in (double, single))
+    assert abs(loss - loss32) <= 2e-6 * max(1, abs(loss))
+    assert np.linalg.norm(gradient - gradient32) <= 2e-5 * np.linalg.norm(gradient)
+
+
+def test_a_rate_that_nobody_has_seen_trains_without_generated_modules(tmp_path, monkeypatch) -> None:
+    """No kernel is a template: with no generated module in reach, a new rate is derived, compiled and trained."""
+    from numerics import fit, representation
+
+    monkeypatch.setattr(representation, "roots", lambda: [tmp_path])
+    representation._of.cache_clear()
+    declared = declare(equation={"rate": "cos(u)*exp(-h**2) - a*atan(h + u)", "parameters": {"a": "3/7"}})
+    generator = np.random.default_rng(7)
+    x = generator.standard_normal((30, 1)) * np.sin(np.linspace(0, 3, 20)) + 0.1 * generator.standard_normal((30, 20))
+    y = (x[:, 10] > 0).astype(int)
+    model = Continuum.from_spec(load_spec(declared), seed=1)
+    trained = fit(model, x, y, epochs=60)
+    assert list(tmp_path.iterdir())
+    from numerics.datasets import records
+
+    prepared = model.prepare(records(x, None, y))
+    assert trained.loss(prepared) < 0.5 * model.loss(prepared)
+    representation._of.cache_clear()
+    assert os.path.isdir(tmp_path)

@@ -1,0 +1,329 @@
+"""Commands as a user types them: the whole path on small records, and what a mistake looks like."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from derive.spec import load_spec
+
+from derive import registry
+from numerics import cli, console
+
+SPEC = """
+name = "small"
+summary = "Two bumps, told apart"
+[equation]
+rate = "residual"
+activation = "tanh"
+spacing = "1/2"
+channels = 1
+[state]
+basis = { family = "legendre", size = 6 }
+[weight]
+width_out = { family = "legendre", size = 4 }
+width_in = { family = "legendre", size = 4 }
+depth = { family = "p0", cells = 1 }
+[bias]
+width = { family = "legendre", size = 4 }
+depth = { family = "p0", cells = 1 }
+[integration]
+tableau = "heun"
+steps = 2
+[readout]
+outputs = 2
+basis = { family = "legendre", size = 3 }
+[loss]
+kind = "cross-entropy"
+[training]
+epochs = 8
+[levels]
+fine = { weight = { depth = { family = "p0", cells = 2 } } }
+[levels.pocket.weight]
+width_out = { family = "legendre", size = 3 }
+width_in = { family = "legendre", size = 3 }
+"""
+
+
+def records(count: int = 12, points: int = 20) -> dict[str, np.ndarray]:
+    """Bumps on the left (class 0) or on the right (class 1), with a little noise."""
+    generator = np.random.default_rng(0)
+    y = np.arange(count) % 2
+    centre = np.where(y == 0, -0.5, 0.5)[:, None]
+    x = np.exp(-8 * (np.linspace(-1, 1, points) - centre) ** 2) + 0.05 * generator.standard_normal(
+        (count, points)
+    )
+    return {"x": x, "y": y}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a spec, its modules, records, and a model trained on its base."""
+    folder = tmp_path_factory.mktemp("cli")
+    (folder / "small.toml").write_text(SPEC, encoding="utf-8")
+    np.savez(folder / "train.npz", **records())
+    here = os.getcwd()
+    os.chdir(folder)
+    try:
+        run("generate", "small.toml")
+        run("fit", "small.toml", "--data", "train.npz", "--out", "base.npz")
+        yield folder
+    finally:
+        os.chdir(here)
+
+
+@pytest.fixture(autouse=True)
+def inside(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if "place" in request.fixturenames:
+        monkeypatch.chdir(request.getfixturevalue("place"))
+
+
+def run(*arguments: str, code: int = 0) -> str:
+    """A command's standard output; it must exit with ``code``, and never with a traceback."""
+    result = CliRunner().invoke(cli.main, list(arguments))
+    assert result.exit_code == code, (result.stdout, result.stderr, result.exception)
+    assert "Traceback" not in result.output
+    return result.stdout if code in (0, 1) else result.stderr
+
+
+def test_every_command_has_help_with_an_example() -> None:
+    for name in cli.main.commands:
+        text = run(name, "--help")
+        assert f"\n  Example:\n    continua {'data' if name == 'fit' else name}" in text, name
+
+
+def test_the_promised_commands_are_there() -> None:
+    promised = "new list check derive generate data fit refine project evaluate predict show plot doctor demo"
+    assert set(promised.split()) <= set(cli.main.commands)
+
+
+def test_new_writes_a_spec_that_passes_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    run("new", "waves")
+    assert run("check", "waves.toml").startswith("waves: residual, tanh, heun × 4; levels: fine, pocket")
+    before = (tmp_path / "waves.toml").read_bytes()
+    assert "the file exists" in run("new", "waves", code=2)
+    assert (tmp_path / "waves.toml").read_bytes() == before
+
+
+@pytest.mark.parametrize("kind", cli.KINDS)
+def test_list_names_every_entry(kind: str) -> None:
+    assert list(json.loads(run("list", kind, "--json"))) == list(registry.names(kind))
+    assert all(name in run("list", kind) for name in registry.names(kind))
+
+
+def test_check_prints_the_resolved_spec(place: Path) -> None:
+    found = json.loads(run("check", "small.toml", "--json"))
+    assert found["name"] == "small"
+
+
+def test_derive_speaks_of_every_step(place: Path) -> None:
+    text = run("derive", "small.toml")
+    assert len(text.splitlines()) > 20 and "δ" in text
+
+
+def test_generate_writes_once_and_check_names_what_is_stale(place: Path, tmp_path: Path) -> None:
+    into = str(tmp_path / "modules")
+    first = json.loads(run("generate", "small.toml", "--into", into, "--json"))
+    assert {"small/cpu.py", "small/tables.npz", "small/manifest.json"} <= set(first["written"])
+    times = {p: p.stat().st_mtime_ns for p in (tmp_path / "modules" / "small").iterdir()}
+    assert json.loads(run("generate", "small.toml", "--into", into, "--json"))["written"] == []
+    assert times == {p: p.stat().st_mtime_ns for p in (tmp_path / "modules" / "small").iterdir()}
+    assert run("generate", "--check", "small.toml", "--into", into) == ""
+    kernel = tmp_path / "modules" / "small" / "cpu.py"
+    kernel.write_text(kernel.read_text() + "# edited\n")
+    edited = kernel.read_bytes()
+    assert "small/cpu.py" in run("generate", "--check", "small.toml", "--into", into, code=1)
+    assert kernel.read_bytes() == edited
+
+
+def test_generate_goes_beside_the_user_outside_a_checkout(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert (place / "continua_generated" / "small" / "cpu.py").is_file()
+    home = Path(cli.__file__).parent.parent
+    monkeypatch.chdir(home)
+    assert cli.generated_root() == home / "generated"
+
+
+def test_from_training_to_a_projected_model(place: Path) -> None:
+    run("refine", "base.npz", "--level", "fine", "--data", "train.npz", "--out", "fine.npz")
+    run("fit", "fine.npz", "--data", "train.npz", "--out", "trained.npz", "--epochs", "4")
+    text = run("project", "trained.npz", "--level", "pocket", "--data", "train.npz", "--out", "pocket.npz")
+    assert "‖W − PW‖" in text and "predicted (14)" in text
+    sizes = [
+        json.loads(run("show", f"{name}.npz", "--json"))["coefficients"]
+        for name in ("base", "fine", "pocket")
+    ]
+    assert sizes[1] > sizes[0] > sizes[2]
+    report = json.loads(
+        run(
+            "project",
+            "trained.npz",
+            "--level",
+            "pocket",
+            "--data",
+            "train.npz",
+            "--out",
+            "again.npz",
+            "--json",
+        )
+    )
+    measured = report["loss_after"] - report["loss_before"]
+    assert measured == pytest.approx(report["fields_part"] + report["solver_part"], abs=1e-12)
+
+
+def test_refining_changes_no_prediction(place: Path) -> None:
+    run("refine", "base.npz", "--level", "fine", "--out", "same.npz")
+    outputs = [
+        json.loads(run("predict", f"{m}.npz", "--data", "train.npz", "--json"))["y"] for m in ("base", "same")
+    ]
+    np.testing.assert_allclose(outputs[0], outputs[1], atol=1e-12)
+
+
+def test_evaluate_agrees_with_predictions(place: Path) -> None:
+    run("predict", "base.npz", "--data", "train.npz", "--out", "y.npz")
+    with np.load("y.npz") as stored:
+        accuracy = np.mean(stored["y"].argmax(axis=1) == records()["y"])
+    assert json.loads(run("evaluate", "base.npz", "--data", "train.npz", "--json"))["accuracy"] == accuracy
+
+
+def test_show_says_equation_sizes_and_history(place: Path) -> None:
+    text = run("show", "base.npz")
+    assert "∂h/∂δ" in text and "f(u)/Delta" in text and "trained at base: 8 epochs" in text
+
+
+def test_plot_is_one_page(place: Path) -> None:
+    run("plot", "base.npz", "--data", "train.npz", "--out", "page.html")
+    assert "data:image/png;base64," in (place / "page.html").read_text(encoding="utf-8")
+
+
+def test_dry_run_writes_nothing(place: Path) -> None:
+    before = sorted(place.iterdir())
+    assert "coefficients" in run("fit", "small.toml", "--data", "train.npz", "--out", "no.npz", "--dry-run")
+    assert sorted(place.iterdir()) == before
+
+
+def test_resume_ends_where_one_run_ends(place: Path) -> None:
+    run("fit", "small.toml", "--data", "train.npz", "--out", "whole.npz", "--epochs", "6")
+    run("fit", "small.toml", "--data", "train.npz", "--out", "parts.npz", "--epochs", "3")
+    run("fit", "small.toml", "--data", "train.npz", "--out", "parts.npz", "--epochs", "6", "--resume")
+    outputs = [run("predict", f"{m}.npz", "--data", "train.npz", "--json") for m in ("whole", "parts")]
+    assert outputs[0] == outputs[1]
+
+
+def test_doctor_finds_this_project_healthy() -> None:
+    findings = {f["what"]: f["state"] for f in json.loads(run("doctor", "--json"))}
+    assert findings["package numerics"] == "ok" and findings["threads"] == "ok"
+    assert findings["CUDA"] in ("ok", "missing")
+
+
+# --- mistakes -----------------------------------------------------------------------------------------------
+
+
+MISTAKES = [
+    ("check", "absent.toml"),
+    ("fit", "absent.toml", "--data", "train.npz", "--out", "no.npz"),
+    ("fit", "small.toml", "--data", "absent.npz", "--out", "no.npz"),
+    ("fit", "small.toml", "--data", "train.npz", "--out", "no.npz", "--level", "absent"),
+    ("fit", "base.npz", "--data", "train.npz", "--out", "no.npz", "--level", "fine"),
+    ("fit", "small.toml", "--data", "nan.npz", "--out", "no.npz"),
+    ("refine", "base.npz", "--level", "pocket", "--out", "no.npz"),
+    ("refine", "base.npz", "--level", "absent", "--out", "no.npz"),
+    ("project", "absent.npz", "--level", "pocket", "--out", "no.npz"),
+    ("project", "train.npz", "--level", "pocket", "--out", "no.npz"),
+    ("evaluate", "base.npz", "--data", "unlabelled.npz"),
+    ("predict", "base.npz", "--data", "base.npz", "--out", "no.npz"),
+    ("predict", "base.npz", "--data", "train.npz", "--at", "small.toml", "--out", "no.npz"),
+    ("predict", "base.npz", "--data", "train.npz", "--out", "small.toml/no.npz"),
+    ("plot", "cut.npz", "--out", "no.html"),
+    ("show", "cut.npz"),
+    ("data", "absent", "--out", "absent"),
+]
+
+
+@pytest.mark.parametrize("arguments", MISTAKES, ids=" ".join)
+def test_mistakes_end_in_one_readable_block(place: Path, arguments: tuple[str, ...]) -> None:
+    train = records()
+    np.savez("unlabelled.npz", x=train["x"])
+    np.savez("nan.npz", x=np.where(np.arange(20) == 3, np.nan, train["x"]), y=train["y"])
+    Path("cut.npz").write_bytes(Path("base.npz").read_bytes()[:-200])
+    before = sorted(place.rglob("*"))
+    block = run(*arguments, code=2)
+    assert all(part in block for part in ("given", "allowed", "cause", "fix")), block
+    assert sorted(place.rglob("*")) == before
+
+
+def test_a_device_that_is_not_there_says_what_is_missing(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from numerics import doctor
+
+    monkeypatch.setattr(doctor, "cuda_missing", lambda: "no device answers")
+    text = run("predict", "base.npz", "--data", "train.npz", "--device", "cuda", code=2)
+    assert "no device answers" in text
+
+
+def test_an_interrupt_is_one_line(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("derive.spec.load_spec", interrupt)
+    assert len(run("check", "small.toml", code=console.INTERRUPTED).splitlines()) == 1
+
+
+def test_files_are_whole_or_absent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "file"
+    assert console.write_if_changed(path, b"one") and not console.write_if_changed(path, b"one")
+
+    def fail(*_: object) -> None:
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr("os.replace", fail)
+    with pytest.raises(OSError, match="full"):
+        console.write_if_changed(path, b"two")
+    assert path.read_bytes() == b"one" and [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+# --- without SymPy ------------------------------------------------------------------------------------------
+
+BLOCKED = """
+import sys
+for name in ("sympy", "flint"):
+    sys.modules[name] = None
+from numerics.cli import main
+main(sys.argv[1:])
+"""
+
+
+def test_a_saved_model_needs_no_sympy_and_starts_quickly(place: Path) -> None:
+    commands = [
+        ["predict", "base.npz", "--data", "train.npz", "--json"],
+        ["refine", "base.npz", "--level", "fine", "--data", "train.npz", "--out", "f.npz"],
+        ["project", "f.npz", "--level", "pocket", "--data", "train.npz", "--out", "p.npz"],
+        ["show", "p.npz"],
+        ["evaluate", "p.npz", "--data", "train.npz"],
+    ]
+    for command in commands:
+        done = subprocess.run([sys.executable, "-c", BLOCKED, *command], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    start = time.perf_counter()  # compiled code is cached now
+    subprocess.run([sys.executable, "-c", BLOCKED, *commands[0]], capture_output=True, check=True)
+    assert time.perf_counter() - start < 2 * slack()
+
+
+def slack() -> float:
+    """How much slower than alone a process may be while other tests run beside it."""
+    return 3.0 if os.environ.get("PYTEST_XDIST_WORKER") else 1.5
+
+
+def test_specs_in_the_checkout_are_read() -> None:
+    for path in sorted((Path(cli.__file__).parent.parent / "specs").glob("*.toml")):
+        assert load_spec(path).name == path.stem

@@ -1,0 +1,151 @@
+"""Convergence of discrete networks to the continuum: depth, width, and the adjoints. Orders are fitted in a window."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from derive.spec import load_spec
+from numerics.continuum import Continuum
+
+WEIGHT = lambda xi, xi_, delta: np.cos(2 * xi - xi_) * np.exp(-delta) + 0.3 * xi * xi_  # noqa: E731
+BIAS = lambda xi, delta: 0.4 * np.sin(2 * xi + delta)  # noqa: E731
+START = lambda xi: np.exp(xi / 2) * np.sin(2 * xi + 0.3)  # noqa: E731
+
+
+def smooth(family: dict, tableau: str, steps: int, activation: str = "tanh", depth: dict | None = None) -> Continuum:
+    """The continuum of WEIGHT and BIAS with rate mlp, Δ = 1/2, represented in a family along ξ and ξ′."""
+    depth = depth or {"family": "legendre", "size": 8}
+    spec = {
+        "name": "smooth",
+        "equation": {"rate": "mlp", "activation": activation, "spacing": "1/2"},
+        "state": {"basis": family},
+        "weight": {"width_out": family, "width_in": family, "depth": depth},
+        "bias": {"width": family, "depth": depth},
+        "integration": {"tableau": tableau, "steps": steps},
+        "loss": {"kind": "l2"},
+    }
+    return Continuum.from_fields(load_spec(spec), W=WEIGHT, b=BIAS)
+
+
+def start_coefficients(model: Continuum) -> np.ndarray:
+    """The L2 projection of START, by a rule written here."""
+    from numerics.pieces import Pieces, evaluate
+
+    tables = model.representation.slabs[0].tables
+    pieces = Pieces.from_arrays({k.removeprefix("pieces/state/"): v for k, v in tables.items() if k.startswith("pieces/state/")})
+    x, w = np.polynomial.legendre.leggauss(20)
+    left, right = pieces.breakpoints[:-1, None], pieces.breakpoints[1:, None]
+    points = (left + (right - left) * (x + 1) / 2).ravel()
+    weights = ((right - left) / 2 * w).ravel()
+    values = evaluate(pieces, points)
+    return np.linalg.solve(tables["M"], values.T @ (weights * START(points)))[:, None]
+
+
+def final_values(model: Continuum, points: np.ndarray) -> np.ndarray:
+    from numerics.continuum import _grid
+    from numerics.pieces import Pieces
+
+    tables = model.representation.slabs[0].tables
+    pieces = Pieces.from_arrays({k.removeprefix("pieces/state/"): v for k, v in tables.items() if k.startswith("pieces/state/")})
+    return _grid(pieces, model.solver.final(start_coefficients(model)), points)[:, 0, 0]
+
+
+POINTS, LENGTHS = np.polynomial.legendre.leggauss(60)
+
+
+def order(sizes: list[int], errors: list[float]) -> float:
+    return -np.polyfit(np.log(sizes), np.log(errors), 1)[0]
+
+
+@pytest.mark.parametrize(("tableau", "expected"), [("euler", 1), ("heun", 2), ("rk4", 4)])
+def test_depth_refinement_has_the_order_of_the_tableau(tableau: str, expected: int) -> None:
+    family = {"family": "legendre", "size": 10}
+    exact = final_values(smooth(family, "rk4", 256), POINTS)
+    sizes = [16, 32, 64]
+    errors = [np.sqrt(LENGTHS @ (final_values(smooth(family, tableau, s), POINTS) - exact) ** 2) for s in sizes]
+    assert abs(order(sizes, errors) - expected) < 0.15
+
+
+def leaky(steps: int, n: int) -> np.ndarray:
+    """h ← (1 − s/Δ) h + (s/Δ) f(W h + b), an ordinary network of width n, written as a loop over its layers."""
+    cells = -1 + (2 * np.arange(n) + 1) / n
+    fine, w = np.polynomial.legendre.leggauss(8)
+    inside = cells[:, None] + fine / n
+    h = (START(inside) * w).sum(axis=1) / 2
+    ratio = 2.0 / steps
+    for layer in range(steps):
+        delta = layer / steps
+        weights = WEIGHT(cells[:, None], cells[None, :], delta) * (2 / n)
+        h = (1 - ratio) * h + ratio * np.tanh(weights @ h + BIAS(cells, delta))
+    return h
+
+
+def test_leaky_networks_converge_to_the_continuum_in_depth_and_in_width() -> None:
+    reference = smooth({"family": "legendre", "size": 12}, "rk4", 64)
+    depth_errors, width_errors = [], []
+    depths = [64, 128, 256]
+    fixed = 512
+    cells = -1 + (2 * np.arange(fixed) + 1) / fixed
+    exact = final_values(reference, cells)
+    for steps in depths:
+        depth_errors.append(np.sqrt(np.mean((leaky(steps, fixed) - exact) ** 2)))
+    assert abs(order(depths, depth_errors) - 1) < 0.1
+    widths = [8, 16, 32]
+    finest = leaky(64, 1024).reshape(-1)
+    for n in widths:
+        means = finest.reshape(n, -1).mean(axis=1)
+        width_errors.append(np.sqrt(np.mean((leaky(64, n) - means) ** 2)))
+    assert abs(order(widths, width_errors) - 2) < 0.2
+
+
+@pytest.mark.parametrize(
+    ("name", "family", "sizes", "expected"),
+    [
+        ("p0", lambda n: {"family": "p0", "cells": n}, [8, 16, 32], 1),
+        ("hat", lambda n: {"family": "hat", "cells": n}, [8, 16, 32], 2),
+        ("bspline", lambda n: {"family": "bspline", "degree": 3, "cells": n}, [4, 8, 16], 4),
+    ],
+)
+def test_width_refinement_has_the_order_of_the_degree(name: str, family, sizes: list[int], expected: int) -> None:
+    exact = final_values(smooth({"family": "legendre", "size": 16}, "rk4", 8), POINTS)
+    errors = [np.sqrt(LENGTHS @ (final_values(smooth(family(n), "rk4", 8), POINTS) - exact) ** 2) for n in sizes]
+    assert abs(order(sizes, errors) - expected) < 0.25
+
+
+def test_legendre_converges_faster_than_any_power() -> None:
+    exact = final_values(smooth({"family": "legendre", "size": 24}, "rk4", 8), POINTS)
+    errors = [
+        np.sqrt(LENGTHS @ (final_values(smooth({"family": "legendre", "size": n}, "rk4", 8), POINTS) - exact) ** 2)
+        for n in (4, 6, 8, 10, 12)
+    ]
+    rates = np.diff(np.log(errors)) / np.diff(np.log([4, 6, 8, 10, 12]))
+    assert errors[-1] < 1e-5
+    assert rates[-1] < -5
+
+
+def test_discontinuous_targets_cost_half_an_order() -> None:
+    """Gibbs: the L2 error of a smooth basis at a jump falls like n^(−1/2), refinement or not."""
+    from numerics.datasets import records
+
+    xi = np.linspace(-1, 1, 20001)
+    jump = np.where(xi > 0.1, 1.0, 0.0)[None]
+    errors, sizes = [], [16, 32, 64, 128]
+    for n in sizes:
+        model = smooth({"family": "legendre", "size": n}, "euler", 2)
+        back = np.asarray(model.project_samples(records(jump, xi)))[:, 0]
+        values = np.polynomial.legendre.legval(xi, back)
+        errors.append(np.sqrt(np.mean((values - jump[0]) ** 2)))
+    assert 0.3 < order(sizes, errors) < 0.7
+
+
+def test_another_sampling_moves_the_output_with_the_interpolation_order() -> None:
+    model = smooth({"family": "legendre", "size": 12}, "rk4", 8)
+    at = np.linspace(-1, 1, 41)
+    exact = model(START(np.linspace(-1, 1, 20001))[None], at=at)
+    sizes = [20, 40, 80]
+    errors = []
+    for n in sizes:
+        xi = np.sort(np.cos(np.linspace(0, np.pi, n)))
+        errors.append(np.abs(model(START(xi)[None], xi=xi, at=at) - exact).max())
+    assert abs(order(sizes, errors) - 2) < 0.2

@@ -1,0 +1,107 @@
+"""An independent evaluation of the semi-discrete network (4), (5), (7) in plain NumPy.
+
+It shares no code with the package: bases are written out here, stages follow the tableau as printed in textbooks,
+and any dtype works, complex numbers included (for the complex step).
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+from numpy.polynomial import legendre
+
+
+def basis(declared: dict, interval: tuple[float, float], points: np.ndarray) -> np.ndarray:
+    """Values (points, size) of a declared basis; at a breakpoint the value from the right."""
+    a, b = interval
+    t = 2 * (np.asarray(points, dtype=float) - a) / (b - a) - 1
+    family = declared["family"]
+    if family == "legendre":
+        return legendre.legvander(t, declared["size"] - 1)
+    breaks = breakpoints(declared, interval)
+    if family == "p0":
+        cell = np.clip(np.searchsorted(breaks, points, side="right") - 1, 0, len(breaks) - 2)
+        return np.eye(len(breaks) - 1)[cell]
+    if family == "hat":
+        return np.stack([np.interp(points, breaks, row) for row in np.eye(len(breaks))], axis=1)
+    if family == "bspline":
+        from scipy.interpolate import BSpline
+
+        degree = declared["degree"]
+        knots = np.concatenate([[a] * degree, breaks, [b] * degree])
+        return np.nan_to_num(BSpline(knots, np.eye(len(knots) - degree - 1), degree)(points))
+    if family == "fourier":
+        columns = [np.ones_like(t)]
+        for k in range(1, declared["size"] // 2 + 1):
+            columns += [np.cos(np.pi * k * t), np.sin(np.pi * k * t)]
+        return np.stack(columns, axis=1)
+    raise KeyError(family)
+
+
+def breakpoints(declared: dict, interval: tuple[float, float]) -> np.ndarray:
+    a, b = interval
+    family = declared["family"]
+    if "breakpoints" in declared:
+        return np.array([float(Fraction(x)) for x in declared["breakpoints"]])
+    count = declared.get("cells") or {"p0": declared.get("size"), "hat": declared.get("size", 1) - 1}.get(family, 1)
+    return np.linspace(a, b, count + 1)
+
+
+def gauss(breaks: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    x, w = legendre.leggauss(count)
+    left, right = breaks[:-1, None], breaks[1:, None]
+    return (left + (right - left) * (x + 1) / 2).ravel(), ((right - left) / 2 * w).ravel()
+
+
+def network(spec: dict, nodes, weights, w, beta, h, tableau, rate, kappa_free=True):
+    """h(·, 1) as coefficients (c, n, N) from h(·, 0); a single slab.
+
+    nodes, weights: the quadrature of (5). w[i,j,k,o,c], beta[i,k,o]. tableau: (A, b, c). rate: ρ(u, h).
+    Stages as in the textbook, without splitting the rate.
+    """
+    state, weight, bias = spec["state"]["basis"], spec["weight"], spec["bias"]
+    width, depth = (-1.0, 1.0), (0.0, 1.0)
+    x = basis(state, width, nodes)
+    phi, psi = basis(weight["width_out"], width, nodes), basis(bias["width"], width, nodes)
+    breaks = np.union1d(breakpoints(state, width), breakpoints(weight["width_in"], width))
+    fine, fine_weights = gauss(breaks, 64)
+    coupling = (basis(weight["width_in"], width, fine) * fine_weights[:, None]).T @ basis(state, width, fine)
+    projector = np.linalg.solve((x * weights[:, None]).T @ x, (x * weights[:, None]).T)
+    steps, (a_matrix, b_row, c_row) = spec["integration"]["steps"], tableau
+    s = 1.0 / steps
+
+    def right_hand_side(state_now, depth_now, step):
+        inside = np.clip(depth_now, step * s + 1e-9, (step + 1) * s - 1e-9)
+        where = depth_now if continuous(weight["depth"]) else inside
+        theta = basis(weight["depth"], depth, np.array([where]))[0]
+        where = depth_now if continuous(bias["depth"]) else inside
+        vartheta = basis(bias["depth"], depth, np.array([where]))[0]
+        inner = np.einsum("jl,cln->cjn", coupling, state_now)
+        u = np.einsum("k,qi,ijkoc,cjn->oqn", theta, phi, w, inner)
+        u = u + np.einsum("k,qi,iko->oq", vartheta, psi, beta)[:, :, None]
+        at_nodes = np.einsum("qj,cjn->cqn", x, state_now)
+        return np.einsum("jq,cqn->cjn", projector, rate(u, at_nodes))
+
+    for n in range(steps):
+        k = []
+        for i in range(len(b_row)):
+            stage = h + s * sum((a_matrix[i][j] * k[j] for j in range(i)), 0 * h)
+            k.append(right_hand_side(stage, (n + c_row[i]) * s, n))
+        h = h + s * sum(b_row[i] * k[i] for i in range(len(b_row)))
+    return h
+
+
+def continuous(declared: dict) -> bool:
+    return declared["family"] != "p0"
+
+
+TABLEAUX = {
+    "euler": ([[0.0]], [1.0], [0.0]),
+    "heun": ([[0, 0], [1.0, 0]], [0.5, 0.5], [0, 1.0]),
+    "rk4": (
+        [[0, 0, 0, 0], [0.5, 0, 0, 0], [0, 0.5, 0, 0], [0, 0, 1.0, 0]],
+        [1 / 6, 1 / 3, 1 / 3, 1 / 6],
+        [0, 0.5, 0.5, 1.0],
+    ),
+}
