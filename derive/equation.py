@@ -1,8 +1,9 @@
 """The integro-differential equation (1), (2), derived step by step from the discrete layer.
 
 A rate or an activation is any expression of the grammar. Kinks (max, min, abs) become cases, and a derivative at
-a kink is the one from the left: relu′(0) = 0, |·|′(0) = −1. Where the two cases do not differ by an affine
-function of u or h, the derivative at the kink is that of the smaller one (max) or of the larger one (min).
+a kink is the one from the left: relu′(0) = 0, |·|′(0) = −1. Where two operands a, b of max or min, in the order of
+their texts, do not differ by an affine function of u or of h, the derivative where they meet is that of b for max
+and that of a for min.
 """
 
 from __future__ import annotations
@@ -17,6 +18,10 @@ from derive.errors import DerivationError
 
 if TYPE_CHECKING:
     from derive.spec import Spec
+
+
+# Nested kinks multiply their cases; beyond this many the conditions compare the operands themselves.
+MOST_BRANCHES = 16
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,9 @@ def derive(spec: Spec) -> Equation:
     u, h = sp.symbols("u h", real=True)
     numbers = {name: _rational(value) for name, value in spec.parameters}
     activation = with_cases(_activation(spec, u, numbers))
-    rho = with_cases(_rate(spec, u, h, numbers, lambda a: activation.xreplace({u: a}), _rational(spec.spacing)))
+    rho = with_cases(
+        _rate(spec, u, h, numbers, lambda a: activation.xreplace({u: a}), _rational(spec.spacing))
+    )
     rho_u, rho_h = derivative(rho, u), derivative(rho, h)
     kappa, r = _split(rho, rho_h, h)
     abstract = _rate(spec, u, h, numbers, sp.Function("f"), sp.Symbol("Delta", positive=True))
@@ -108,27 +115,39 @@ def with_cases(expression: Any) -> Any:
     if isinstance(expression, (sp.Max, sp.Min)):
         *others, result = sorted(args, key=str)
         for a in reversed(others):
-            result = _larger(a, result) if isinstance(expression, sp.Max) else -_larger(-a, -result)
+            result = _extreme(a, result, isinstance(expression, sp.Max))
         return result
     if isinstance(expression, sp.Abs):
-        return _larger(args[0], -args[0])
+        return _extreme(args[0], -args[0], True)
     if isinstance(expression, sp.sign):
         return _cases((-1, args[0] < 0), (0, args[0] <= 0), (1, True))
     return expression.func(*args)
 
 
-def _larger(a: Any, b: Any) -> Any:
-    """max(a, b): the case that holds left of the kink comes first."""
+def _extreme(a: Any, b: Any, largest: bool) -> Any:
+    """max(a, b), or min(a, b): the case that holds left of the kink comes first."""
     import sympy as sp
 
+    for cases, other in ((a, b), (b, a)):
+        if isinstance(cases, sp.Piecewise) and _branches(a) * _branches(b) <= MOST_BRANCHES:
+            return _cases(*((_extreme(value, other, largest), condition) for value, condition in cases.args))
     difference = sp.expand(a - b)
-    for name in ("u", "h"):
-        symbol = sp.Symbol(name, real=True)
-        slope = difference.diff(symbol) if not difference.has(sp.Piecewise) else symbol
-        if slope.is_number and not slope.is_zero and difference.free_symbols == {symbol}:
-            left, right = (b, a) if slope.is_positive else (a, b)
-            return _cases((left, symbol <= symbol - difference / slope), (right, True))
-    return _cases((b, difference <= 0), (a, True))
+    if len(difference.free_symbols) == 1 and not difference.has(sp.Piecewise):
+        (symbol,) = difference.free_symbols
+        slope = sp.diff(difference, symbol)
+        if slope.is_number and slope.is_nonzero:
+            left, right = (b, a) if bool(slope.is_positive) == largest else (a, b)
+            return _cases((left, symbol <= sp.expand(symbol - difference / slope)), (right, True))
+    smaller_first = (b, a) if largest else (a, b)
+    return _cases((smaller_first[0], difference <= 0), (smaller_first[1], True))
+
+
+def _branches(expression: Any) -> int:
+    import sympy as sp
+
+    if not isinstance(expression, sp.Piecewise):
+        return 1
+    return sum(_branches(value) for value, _ in expression.args)
 
 
 def _cases(*branches: tuple[Any, Any]) -> Any:
@@ -205,7 +224,11 @@ def from_layers() -> tuple[Step, ...]:
         raise _broken("the forward Euler step of the continuum", euler.rhs, stacked.rhs)
     return (
         Step("A layer", layer, "Neuron i of layer l + 1 applies the activation to its pre-activation u."),
-        Step("Its pre-activation", total, "Every neuron j of layer l contributes with a weight; a bias is added."),
+        Step(
+            "Its pre-activation",
+            total,
+            "Every neuron j of layer l contributes with a weight; a bias is added.",
+        ),
         Step("Layers become depths", stacked, "Layer l sits at the depth δ = l Δ, neuron i at the width ξ."),
         Step(
             "Neurons become widths",
@@ -214,7 +237,9 @@ def from_layers() -> tuple[Step, ...]:
         ),
         Step("The pre-activation, (1)", sp.Eq(u(xi, depth), integral), "Its limit is an integral operator."),
         Step("A difference quotient", quotient, "Take h off both sides and divide by the spacing."),
-        Step("The continuum, (2)", limit, "The left side is the forward difference of a derivative in depth."),
+        Step(
+            "The continuum, (2)", limit, "The left side is the forward difference of a derivative in depth."
+        ),
         Step("Back again", euler, "Forward Euler with step Δ returns the layer exactly."),
     )
 
@@ -232,9 +257,13 @@ def _generalised(rho: Any, name: str) -> tuple[Step, ...]:
     if gap != h - u:
         raise _broken("the boxed rate's layer less the perceptron's", gap, h - u)
     return (
-        Step("The declared rate", sp.Eq(sp.Symbol("rho"), rho, evaluate=False), f"The spec declares {name!r}."),
         Step(
-            "Its discrete layer", sp.Eq(sp.Symbol("h_next"), update, evaluate=False), "Forward Euler with step Δ."
+            "The declared rate", sp.Eq(sp.Symbol("rho"), rho, evaluate=False), f"The spec declares {name!r}."
+        ),
+        Step(
+            "Its discrete layer",
+            sp.Eq(sp.Symbol("h_next"), update, evaluate=False),
+            "Forward Euler with step Δ.",
         ),
         Step(
             "The boxed rate is another model",
@@ -257,13 +286,18 @@ def _inserted(rho: Any, kappa: Any, r: Any) -> tuple[Step, ...]:
     if kappa is None:
         prose = "∂ρ/∂h is not a rational constant: the rate is kept whole."
         return declared, Step("No constant linear part", sp.Eq(sp.Symbol("r"), r, evaluate=False), prose)
-    u, h = sp.symbols("u h", real=True)
-    split = sp.Eq(sp.Symbol("rho"), sp.Add(r, sp.Mul(kappa, h, evaluate=False), evaluate=False), evaluate=False)
+    h = sp.Symbol("h", real=True)
+    split = sp.Eq(
+        sp.Symbol("rho"), sp.Add(r, sp.Mul(kappa, h, evaluate=False), evaluate=False), evaluate=False
+    )
     prose = "∂ρ/∂h = κ is constant, so the linear part is taken out of the quadrature exactly."
     return declared, Step("The linear part, ρ = r(u) + κ h", split, prose)
 
 
 def _broken(what: str, found: Any, expected: Any) -> DerivationError:
     return DerivationError(
-        f"{what}: {found}", f"{expected}", "this version of SymPy evaluates differently", "report it with its version"
+        f"{what}: {found}",
+        f"{expected}",
+        "this version of SymPy evaluates differently",
+        "report it with its version",
     )

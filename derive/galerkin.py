@@ -10,9 +10,9 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from derive import bases, inner_product, tableau, transfer
+from derive.bases import WIDTH
 from derive.equation import Equation
 from derive.errors import DerivationError
-from derive.ladder import WIDTH
 from derive.program import Structure
 from derive.spec import BasisSpec, Slab, Spec, step_lengths
 

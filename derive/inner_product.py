@@ -16,9 +16,9 @@ import numpy as np
 from flint import arb, arb_mat, ctx, fmpq, fmpq_mat
 
 from derive.bases import Basis, Interval, trimmed
-from derive.closed_form import XI, evaluator, product_integral, value
+from derive.closed_form import XI, Side, coefficient_rows, gauss_nodes, legendre_values, product_integrals
 from derive.errors import DerivationError
-from derive.exact import PRECISIONS, ExactMatrix, as_fmpq, as_fraction, identity, nearest, rational, stack
+from derive.exact import PRECISIONS, ExactMatrix, as_fmpq, as_fraction, identity, rational, stack
 
 __all__ = [
     "ExactMatrix",
@@ -89,8 +89,7 @@ def gauss_rule(breakpoints: Sequence[Fraction], points_per_cell: int) -> Rule:
 
     def column(entry: Callable[[arb, arb, fmpq, fmpq], arb]) -> ExactMatrix:
         def recipe() -> arb_mat:
-            n = points_per_cell
-            nodes = [arb.legendre_p_root(n, n - 1 - k, weight=True) for k in range(n)]
+            nodes = gauss_nodes(points_per_cell, ctx.prec)
             return arb_mat(
                 len(cells), 1, [entry(x, w, as_fmpq(m), as_fmpq(h)) for m, h in places for x, w in nodes]
             )
@@ -174,18 +173,13 @@ def _restricted(
     """Legendre coefficients up to ``degree`` on [a, b], inside p's cell, of polynomials given on the cell."""
     start, stop = p.bounds(p.cell_of(a))
     length = max(len(s) for s in series.values())
-    table = _coefficients(series.values(), length)
+    table = coefficient_rows(series.values(), length)
     if (start, stop) == (a, b):
         kept = min(length, degree + 1)
         cut = [[row[k] if k < kept else fmpq(0) for k in range(degree + 1)] for row in table.tolist()]
         return fmpq_mat(len(cut), degree + 1, [e for row in cut for e in row])
     scale, shift = (b - a) / (stop - start), (a + b - start - stop) / (stop - start)
     return table * _restriction(scale, shift, length - 1, degree)
-
-
-def _coefficients(series: Any, length: int) -> fmpq_mat:
-    padded = [[as_fmpq(c) for c in s] + [fmpq(0)] * (length - len(s)) for s in series]
-    return fmpq_mat(len(padded), length, [e for row in padded for e in row])
 
 
 @lru_cache(maxsize=2048)
@@ -197,8 +191,8 @@ def _restriction(scale: Fraction, shift: Fraction, highest: int, degree: int) ->
     """
     count = highest + degree + 3
     alpha = as_fmpq(scale)
-    upper = _legendre_values(as_fmpq(shift + scale), count)
-    lower = _legendre_values(as_fmpq(shift - scale), count)
+    upper = legendre_values(as_fmpq(shift + scale), count)
+    lower = legendre_values(as_fmpq(shift - scale), count)
 
     def difference(values: Sequence[fmpq], n: int) -> fmpq:
         return values[n + 1] - (values[n - 1] if n else 0)
@@ -223,14 +217,6 @@ def _restriction(scale: Fraction, shift: Fraction, highest: int, degree: int) ->
     return fmpq_mat(highest + 1, degree + 1, entries)
 
 
-def _legendre_values(t: Any, count: int) -> list[Any]:
-    """P₀(t) … P_{count−1}(t) by the three-term recurrence, for a rational or a ball."""
-    values = [t * 0 + 1, t]
-    for n in range(1, count - 1):
-        values.append((t * values[n] * (2 * n + 1) - values[n - 1] * n) / (n + 1))
-    return values[:count]
-
-
 def _fourier_gram(p: Basis, q: Basis) -> ExactMatrix:
     assert p.period is not None
     norms = [p.period, p.period / 2]
@@ -245,15 +231,22 @@ def _enclosed_gram(p: Basis, q: Basis) -> arb_mat:
         return _fourier_coupling(q, p).transpose()
     table = [[arb(0)] * q.size for _ in range(p.size)]
     for a, b in _common_cells(p, q):
-        first, second = p.cell_of(a), q.cell_of(a)
-        known = _series_on(p, first), _series_on(q, second)
-        for i in p.active[first]:
-            f = evaluator(p.functions[i][first], *p.bounds(first))
-            for j in q.active[second]:
-                if i not in known[0] or j not in known[1]:
-                    g = evaluator(q.functions[j][second], *q.bounds(second))
-                    table[i][j] += product_integral(f, g, a, b)
+        (first, left), (second, right) = ((c.cell_of(a), _series_on(c, c.cell_of(a))) for c in (p, q))
+        rough = [i for i in p.active[first] if i not in left]
+        for rows, columns in (
+            (rough, list(q.active[second])),
+            (list(left), [j for j in q.active[second] if j not in right]),
+        ):
+            if rows and columns:
+                block = product_integrals(_side(p, first, rows), _side(q, second, columns), a, b)
+                for i, entries in zip(rows, block.tolist()):
+                    for j, entry in zip(columns, entries):
+                        table[i][j] += entry
     return arb_mat(table)
+
+
+def _side(p: Basis, cell: int, chosen: Sequence[int]) -> Side:
+    return Side(tuple(p.functions[j][cell] for j in chosen), p.bounds(cell))
 
 
 def _fourier_coupling(p: Basis, q: Basis) -> arb_mat:
@@ -276,7 +269,7 @@ def _fourier_coupling(p: Basis, q: Basis) -> arb_mat:
                 bessel[z] = _spherical_bessel(z, p.degree + 1)
             sine, cosine = arb.sin_cos_pi_fmpq(as_fmpq(turns * ((a + b) / 2 - middle)))
             moments += _cosine_and_sine_moments(bessel[z][:length], cosine, sine)
-        block = arb_mat(_coefficients(series.values(), length)) * arb_mat(moments).transpose()
+        block = arb_mat(coefficient_rows(series.values(), length)) * arb_mat(moments).transpose()
         half = as_fmpq((b - a) / 2)
         for row, i in enumerate(series):
             table[i] = [total + half * block[row, j] for j, total in enumerate(table[i])]
@@ -350,39 +343,26 @@ def _values(p: Basis, points: ExactMatrix, cells: list[int]) -> ExactMatrix:
     """p_j at each point, as its cell has it; rational where the points and the functions are."""
     shape = (len(cells), p.size)
     if p.kind == "polynomial" and points.rational:
-        return ExactMatrix(shape, fmpq_mat(*shape, _table(p, points.entries(), cells, fmpq(0), fmpq_mat)))
-    # The recurrence loses at most log₂(1 + √2) bits a degree on [-1, 1].
-    guard = 2 * max((len(f) for g in p.functions for f in g.values() if isinstance(f, tuple)), default=0)
+        return ExactMatrix(shape, _table(p, points.entries(), cells, fmpq_mat))
 
     def recipe() -> arb_mat:
-        with ctx.workprec(ctx.prec + guard):
-            if p.kind == "fourier":
-                return _fourier_table(p, points)
-            return arb_mat(*shape, _table(p, points.enclosure().entries(), cells, arb(0), arb_mat))
+        if p.kind == "fourier":
+            return _fourier_table(p, points)
+        with ctx.workprec(ctx.prec + max(_side(p, c, p.active[c]).guard for c in range(p.cells))):
+            return _table(p, points.enclosure().entries(), cells, arb_mat)
 
     return ExactMatrix(shape, recipe=recipe)
 
 
-def _table(p: Basis, points: Sequence[Any], cells: list[int], zero: Any, matrix: Any) -> list[Any]:
-    rows = [[zero] * p.size for _ in cells]
+def _table(p: Basis, points: Sequence[Any], cells: list[int], matrix: Any) -> Any:
+    rows = [[0] * p.size for _ in cells]
     for cell in sorted(set(cells)):
-        a, b = p.bounds(cell)
         chosen = [q for q, c in enumerate(cells) if c == cell]
-        series = _series_on(p, cell)
-        if series:
-            length = max(len(s) for s in series.values())
-            scale, shift = as_fmpq(2 / (b - a)), as_fmpq((a + b) / (a - b))
-            values = matrix([_legendre_values(points[q] * scale + shift, length) for q in chosen])
-            block = values * matrix(_coefficients(series.values(), length)).transpose()
-            for row, q in enumerate(chosen):
-                for column, j in enumerate(series):
-                    rows[q][j] = block[row, column]
-        for j in p.active[cell]:
-            if j not in series:
-                f = evaluator(p.functions[j][cell], a, b)
-                for q in chosen:
-                    rows[q][j] = value(f, arb(points[q]))
-    return [e for row in rows for e in row]
+        block = _side(p, cell, p.active[cell]).values([points[q] for q in chosen], matrix)
+        for q, entries in zip(chosen, block.tolist()):
+            for j, entry in zip(p.active[cell], entries):
+                rows[q][j] = entry
+    return matrix(len(cells), p.size, [e for row in rows for e in row])
 
 
 def _fourier_table(p: Basis, points: ExactMatrix) -> arb_mat:

@@ -6,14 +6,11 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from fractions import Fraction
 
 from derive import spec as declaration
+from derive.bases import WIDTH, Interval
 from derive.errors import SpecError
 from derive.spec import BasisSpec, Spec
-
-WIDTH = (Fraction(-1), Fraction(1))
-Interval = tuple[Fraction, Fraction]
 
 
 def representations(spec: Spec) -> dict[str, Spec]:

@@ -36,9 +36,7 @@ def new(name: str) -> None:
 
     path = Path(name).with_suffix(".toml")
     if path.exists():
-        raise SpecError(
-            str(path), "a name that is still free", "it exists", "choose another name, or move the file"
-        )
+        raise SpecError(str(path), "a name that is still free", "it exists", "choose another name, or move the file")
     console.write_if_changed(path, TEMPLATE.replace("NAME", path.stem).encode())
     click.echo(f"{path}: read it, change it, then `continua check {path}`")
 
@@ -198,8 +196,8 @@ def doctor(as_json: bool) -> None:
 def demo(out: Path) -> None:
     """The main job on real records: train, refine, train on, project, polish.
 
-    Derives and generates the spec gunpoint, runs 5 seeds, prints one table, and writes report.html, results.json,
-    the records and two models to --out.
+    Derives and generates the spec gunpoint, runs 5 seeds, prints one table, and writes report.html,
+    results.json, the records and two models to --out.
     """
     from numerics import demo as demonstration
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from derive.errors import DataError, GenerationError, SpecError
+from derive.errors import DataError, SpecError
 from numerics import console
 from numerics.console import example, json_option, model_argument
 
@@ -101,17 +101,15 @@ def fit(
     Options override the spec's [training]. Ctrl-C or a kill loses at most one save interval.
     """
     from numerics import datasets
-    from numerics import fit as fitting
+    from numerics.fit import fit as train
 
-    use_device(device)
     records = datasets.read(data)
     given = {key: value for key, value in overrides.items() if value is not None}
-    model = _start(spec, level, given.get("seed"))
+    model = on_device(_start(spec, level, given.get("seed")), device)
     if dry_run:
         console.print_facts(_dry_run(model, records, given), as_json)
         return
-    model = fitting.fit(model, records, out=out, resume=resume, progress=not as_json, **given)
-    model.save(out)
+    model = train(model, records, out=out, resume=resume, progress=not as_json, **given)
     facts = {"model": str(out), "epochs": len(model.history), **model.scores(model.prepare(records))}
     console.print_facts(facts, as_json)
 
@@ -151,18 +149,14 @@ def _dry_run(model: Any, records: Any, given: dict[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def use_device(name: str) -> None:
-    """Refuse a device that is not there, and say what is missing."""
+def on_device(model: Any, name: str) -> Any:
+    """The model with its kernels on a device. Raises RepresentationError saying what is missing there."""
     if name == "cpu":
-        return
-    from numerics import device, doctor
+        return model
+    from numerics import cuda
 
-    missing = doctor.cuda_missing()
-    if missing:
-        raise GenerationError(
-            "--device cuda", "a device, its driver and numba-cuda", missing, "use --device cpu"
-        )
-    device.select(name)
+    cuda.require()
+    return model.replace(device=name)
 
 
 # --- levels -------------------------------------------------------------------------------------------------
@@ -236,7 +230,6 @@ def evaluate(model: Path, data: Path, device: str, as_json: bool) -> None:
     from numerics import datasets
     from numerics.checkpoint import load
 
-    use_device(device)
     records = datasets.read(data)
     if records.y is None:
         raise DataError(
@@ -247,7 +240,7 @@ def evaluate(model: Path, data: Path, device: str, as_json: bool) -> None:
             str(data),
         )
     with console.working("evaluating"):
-        found = load(model)
+        found = on_device(load(model), device)
         scores = found.scores(found.prepare(records))
     console.print_facts({"records": len(records), **scores}, as_json)
 
@@ -265,11 +258,10 @@ def predict(model: Path, data: Path, out: Path | None, at: Path | None, device: 
     from numerics import datasets
     from numerics.checkpoint import load
 
-    use_device(device)
     records = datasets.read(data)
     points = None if at is None else _points(at)
     with console.working("predicting"):
-        found = load(model)
+        found = on_device(load(model), device)
         y = found(records, at=points)
     if out is not None:
         console.write_if_changed(out, _packed(y, records, points))

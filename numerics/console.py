@@ -37,8 +37,8 @@ class Commands(click.Group):
             raise  # click ends quietly when the reader of a pipe has gone
         except OSError as error:
             click.echo(str(_unusable(error)), err=True)
-        except KeyboardInterrupt:
-            click.echo("interrupted; files already written are whole", err=True)
+        except KeyboardInterrupt as interrupt:
+            click.echo(str(interrupt) or "interrupted; files already written are whole", err=True)
             ctx.exit(INTERRUPTED)
         ctx.exit(REFUSED)
 

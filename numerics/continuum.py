@@ -22,7 +22,7 @@ from numerics.datasets import Records, records
 from numerics.field import Field, FieldSlab
 from numerics.initial import project_function, random_function
 from numerics.pieces import Pieces, default_points, evaluate, projection
-from numerics.representation import Representation
+from numerics.representation import Representation, SlabTables
 from numerics.solver import Solver, Weights
 
 Array = np.ndarray
@@ -334,8 +334,8 @@ class Continuum:
             starts = [float(start) for start, _ in steps]
             if k == 0:
                 depths.append(starts[0])
-                values.append(_grid(Pieces.from_arrays(_under(slab.tables, "pieces/entry/")), states[0], points))
-            own = Pieces.from_arrays(_under(slab.tables, "pieces/state/"))
+                values.append(_grid(slab.pieces("entry"), states[0], points))
+            own = slab.pieces("state")
             depths += [*starts[1:], slab.stop]
             values += [_grid(own, h, points) for h in states[1:]]
         channels = self.spec.channels
@@ -343,7 +343,7 @@ class Continuum:
 
     def save(self, path: str | Path) -> None:
         """Write the model to one file."""
-        from numerics.fit import save
+        from numerics.checkpoint import save
 
         save(self, path)
 
@@ -363,24 +363,31 @@ def resolve(spec: Spec | str | Path) -> Spec:
 def zero_fields(rep: Representation) -> dict[str, Field]:
     """Fields of a representation with zero coefficients."""
     spec, c = rep.spec, rep.spec.channels
-
-    def slab(tables: Mapping[str, Array], roles: tuple[str, ...], channels: tuple[int, ...], ends: tuple[float, float]) -> FieldSlab:
-        bases = tuple(Pieces.from_arrays(_under(tables, f"pieces/{role}/")) for role in roles)
-        shape = (*(b.size for b in bases), *channels)
-        stiffness = tuple(tables.get(f"stiffness/{role}") for role in roles)
-        grams = tuple(tables[f"gram/{role}"] for role in roles)
-        return FieldSlab(*ends, bases, grams, np.zeros(shape), stiffness)
-
     weight, bias = ("weight_out", "weight_in", "weight_depth"), ("bias_width", "bias_depth")
-    ends = [(s.start, s.stop) for s in rep.slabs]
     fields = {
-        "W": Field("W", tuple(slab(s.tables, weight, (c, c), e) for s, e in zip(rep.slabs, ends)), ("xi", "xi_", "delta")),
-        "b": Field("b", tuple(slab(s.tables, bias, (c,), e) for s, e in zip(rep.slabs, ends)), ("xi", "delta")),
+        "W": Field("W", tuple(_zero_slab(s, weight, (c, c)) for s in rep.slabs), ("xi", "xi_", "delta")),
+        "b": Field("b", tuple(_zero_slab(s, bias, (c,)) for s in rep.slabs), ("xi", "delta")),
     }
     if spec.outputs is not None:
-        fields["R"] = Field("R", (slab(rep.readout, ("readout",), (spec.outputs, c), (0.0, 1.0)),), ("xi",))
-        fields["a"] = Field("a", (slab({}, (), (spec.outputs,), (0.0, 1.0)),), ())
+        zeta, tables = rep.readout_pieces(), rep.readout
+        shape = (zeta.size, spec.outputs, c)
+        stiffness = (tables.get("stiffness/readout"),)
+        slab = FieldSlab(0.0, 1.0, (zeta,), (tables["gram/readout"],), np.zeros(shape), stiffness)
+        fields["R"] = Field("R", (slab,), ("xi",))
+        fields["a"] = Field("a", (FieldSlab(0.0, 1.0, (), (), np.zeros(spec.outputs), ()),), ())
     return fields
+
+
+def _zero_slab(slab: SlabTables, roles: tuple[str, ...], channels: tuple[int, ...]) -> FieldSlab:
+    bases = tuple(slab.pieces(role) for role in roles)
+    return FieldSlab(
+        slab.start,
+        slab.stop,
+        bases,
+        tuple(slab.tables[f"gram/{role}"] for role in roles),
+        np.zeros((*(b.size for b in bases), *channels)),
+        tuple(slab.tables.get(f"stiffness/{role}") for role in roles),
+    )
 
 
 def kernel_weights(fields: Mapping[str, Field]) -> list[Weights]:
@@ -412,15 +419,10 @@ def _field_gradients(model: Continuum, operators: list[dict[str, Array]]) -> dic
     return found
 
 
-def _under(tables: Mapping[str, Array], prefix: str) -> dict[str, Array]:
-    return {key.removeprefix(prefix): a for key, a in tables.items() if key.startswith(prefix)}
-
-
 def _project(rep: Representation, role: str, spec: Spec, points: list[Array | None], samples: list[Array]) -> Array:
     """Coefficients (channels · n, N) of records sampled at their own points; equal points share one matrix."""
-    tables = rep.slabs[0 if role == "entry" else -1].tables
-    pieces = Pieces.from_arrays(_under(tables, f"pieces/{role}/"))
-    mass = tables[f"gram/{role}"]
+    slab = rep.slabs[0 if role == "entry" else -1]
+    pieces, mass = slab.pieces(role), slab.tables[f"gram/{role}"]
     smoothing = None if spec.smoothing is None else float(spec.smoothing)
     matrices: dict[bytes, Array] = {}
     columns = np.empty((spec.channels, pieces.size, len(samples)))
@@ -469,7 +471,7 @@ def _grid(pieces: Pieces, coefficients: Array, points: Array) -> Array:
 
 
 def _values(rep: Representation, y: Array, spec: Spec, at: Any) -> Any:
-    pieces = Pieces.from_arrays(_under(rep.slabs[-1].tables, "pieces/state/"))
+    pieces = rep.slabs[-1].pieces("state")
     if isinstance(at, list):
         shared = all(p is at[0] or np.array_equal(p, at[0]) for p in at) if at else True
         if not shared:

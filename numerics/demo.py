@@ -117,7 +117,7 @@ def _stage(model: Continuum, moved: Report | None, data: Data) -> Stage:
 
 def majority(data: Data) -> float:
     """Test accuracy of always saying the training records' commonest class."""
-    classes, counts = np.unique(data.train.y, return_counts=True)
+    classes, counts = np.unique(np.asarray(data.train.y), return_counts=True)
     return float(np.mean(np.asarray(data.test.y) == classes[counts.argmax()]))
 
 
@@ -125,15 +125,8 @@ def ridge(data: Data) -> float:
     """Test accuracy of ridge regression on raw samples, its penalty chosen on folds of the training set."""
     x, y = _matrix(data.train), np.asarray(data.train.y)
     fold = np.random.default_rng(0).permutation(len(y)) % FOLDS
-    scores = [
-        np.mean(
-            [
-                _ridge_accuracy(x[kept], y[kept], x[~kept], y[~kept], a)
-                for kept in (fold != k for k in range(FOLDS))
-            ]
-        )
-        for a in ALPHAS
-    ]
+    kept = [fold != k for k in range(FOLDS)]
+    scores = [np.mean([_ridge_accuracy(x[k], y[k], x[~k], y[~k], alpha) for k in kept]) for alpha in ALPHAS]
     return _ridge_accuracy(x, y, _matrix(data.test), np.asarray(data.test.y), ALPHAS[int(np.argmax(scores))])
 
 
@@ -239,9 +232,7 @@ def peak_memory() -> int:
 
 def _print(cells: Sequence[Sequence[str]], started: float) -> None:
     console.print_table(COLUMNS, cells, f"mean ± spread (sample standard deviation) of {len(SEEDS)} seeds")
-    print(
-        "‖W − PW‖, (14), by fields, by solver: of the move to that representation, on the training records."
-    )
+    print("‖W − PW‖, (14), by fields, by solver: of the move to that representation, on the training records.")
     print("Stored: the file as given away. ms: samples to outputs.", end=" ")
     print(f"{time.perf_counter() - started:.0f} s in all, peak memory {console.size(peak_memory())}.")
 
@@ -254,7 +245,8 @@ def pictures(name: str, runs: Sequence[Sequence[Stage]], data: Data, cells: Sequ
     _, _, fine, pocket, polished = runs[0]
     histories = {f"seed {seed}": run[-1].model.history for seed, run in zip(SEEDS, runs)}
     chosen = report.first_of_each(data.test)
-    labels = [f"test record {i}, class {np.asarray(data.test.y)[i]}" for i in chosen]
+    classes = np.asarray(data.test.y)
+    labels = [f"test record {i}, class {report.class_name(data.test, classes[i])}" for i in chosen]
     weights = {"fine": fine.model.fields["W"], "pocket": pocket.model.fields["W"]}
     moved = report.preformatted(str(pocket.report))
     sections = [
@@ -264,9 +256,7 @@ def pictures(name: str, runs: Sequence[Sequence[Stage]], data: Data, cells: Sequ
             f"One line a seed: base, then fine, then the polish on pocket ({len(SEEDS)} seeds).",
             (report.loss_over_time(histories),),
         ),
-        report.Section(
-            "Weight field before and after projection", "Seed 0.", (report.weight_fields(weights), moved)
-        ),
+        report.Section("Weight field before and after projection", "Seed 0.", (report.weight_fields(weights), moved)),
         report.Section(
             "State h(ξ, δ) of a few records",
             "The fine model of seed 0: the record itself at δ = 0, the output at δ = 1.",

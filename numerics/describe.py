@@ -38,8 +38,7 @@ def facts(model: Continuum, rate_expression: Callable[[str], str]) -> dict[str, 
 def _field(field: Any) -> dict[str, Any]:
     return {
         "slabs": [
-            {"shape": list(s.coefficients.shape), "families": [basis.kind for basis in s.bases]}
-            for s in field.slabs
+            {"shape": list(s.coefficients.shape), "families": [basis.kind for basis in s.bases]} for s in field.slabs
         ],
         "coefficients": sum(s.coefficients.size for s in field.slabs),
         "norm": field.norm(),

@@ -69,9 +69,8 @@ def _pool(count: int) -> ThreadPoolExecutor:
 
 @cache
 def _blas() -> Any:
-    from threadpoolctl import ThreadpoolController
-
     import scipy.linalg.cython_blas  # noqa: F401  the library that Numba's np.dot calls must be loaded to be found
+    from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()
 

@@ -8,11 +8,10 @@ import os
 import platform
 import sys
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from numerics import device, representation
+from numerics import cuda, device, representation
 
 NEEDED = ("numpy", "scipy", "numba", "sympy", "python-flint", "click", "rich", "platformdirs", "matplotlib")
 OPTIONAL = {"sktime": "data", "scikit-learn": "data", "numba-cuda": "cuda"}
@@ -103,34 +102,8 @@ def _threads() -> Finding:
 
 
 def _cuda() -> Finding:
-    reason = cuda_missing()
-    return Finding("CUDA", "missing", reason) if reason else Finding("CUDA", "ok", "a device answers")
-
-
-def cuda_missing() -> str | None:
-    """Why kernels cannot run on a CUDA device here, or None if they can."""
-    checks: tuple[Callable[[], str | None], ...] = (_no_package, _no_device)
-    return next((reason for reason in (check() for check in checks) if reason), None)
-
-
-def _no_package() -> str | None:
-    try:
-        importlib.metadata.version("numba-cuda")
-    except importlib.metadata.PackageNotFoundError:
-        return "the package numba-cuda is not installed; `pip install 'neural-continua[cuda]'`"
-    return None
-
-
-def _no_device() -> str | None:
-    from numba import cuda
-
-    try:
-        if cuda.is_available():
-            return None
-        cuda.detect()
-    except Exception as error:  # the driver's own exceptions, which differ between versions
-        return f"no device answers: {error}"
-    return "the driver is there, but no device that it supports"
+    lack = cuda.missing()
+    return Finding("CUDA", "ok", "a device answers") if lack is None else Finding("CUDA", "missing", "; ".join(lack))
 
 
 def healthy(findings: list[Finding]) -> bool:

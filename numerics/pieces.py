@@ -1,8 +1,8 @@
 """Basis functions at run time: values, derivatives, and the maps from sampled records to coefficients.
 
-A basis is *pieces*: breakpoints with local Legendre coefficients (piecewise polynomials), frequencies (Fourier), or
-a printed function with a quadrature rule a piece (closed form). Values come from recurrences, never from expanded
-monomials; integrals against a sampled record are taken interval by interval, where both factors are smooth.
+A basis is *pieces*: breakpoints with local Legendre coefficients (piecewise polynomials), frequencies (Fourier),
+or a printed function with a quadrature rule a piece (closed form). Values come from recurrences, never from
+expanded monomials; integrals against a sampled record are taken on intervals where both factors are smooth.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Array = np.ndarray
 INTERPOLANTS = ("linear", "constant", "least-squares")
 EDGE = 1e-12  # points this far outside an interval, by rounding, are taken as its ends
 MIDPOINT = 1e-9  # points this close to the cells' midpoints are the midpoints
-RANK = 1e-10  # singular values below this fraction of the largest one determine nothing that noise would not bury
+RANK = 1e-10  # singular values below this fraction of the largest: what they determine drowns in noise
 CHUNK = 1 << 21  # values formed at once when many intervals are integrated
 
 
@@ -30,8 +30,8 @@ CHUNK = 1 << 21  # values formed at once when many intervals are integrated
 class Pieces:
     """A basis of ``size`` functions on [breakpoints[0], breakpoints[-1]].
 
-    kind: "polynomial" with coefficients (size, cells, degree + 1) of P_k(2(x − a)/(b − a) − 1) on the cell [a, b];
-    "fourier", the functions 1, cos, sin, cos, sin, … of 2πk(x − middle)/length; or "closed-form" with
+    kind: "polynomial" with coefficients (size, cells, degree + 1) of P_k(2(x − a)/(b − a) − 1) on each cell
+    [a, b]; "fourier", the functions 1, cos, sin, cos, sin, … of 2πk(x − middle)/length; or "closed-form" with
     function(cell, x) → (size, len(x)) and ``points``, the Gauss points a cell that integrate its products.
     """
 
@@ -76,7 +76,8 @@ class Pieces:
 
 
 def _misfit(given: str, allowed: str) -> RepresentationError:
-    return RepresentationError(given, allowed, "the tables were edited or damaged", "run `continua generate` again")
+    cause = "the tables were edited or damaged"
+    return RepresentationError(given, allowed, cause, "run `continua generate` again")
 
 
 # --- values -------------------------------------------------------------------------------------------------
@@ -92,7 +93,7 @@ def evaluate(pieces: Pieces, x: Array) -> Array:
 
 
 def derivative(pieces: Pieces, x: Array) -> Array:
-    """First derivatives of all functions at points x (n,): (n, size), cell by cell, with the limits of ``evaluate``."""
+    """First derivatives of all functions at points x (n,): (n, size), with the limits of ``evaluate``."""
     return _table(pieces, x, derivative=True)
 
 
@@ -123,14 +124,15 @@ def _on_cell(pieces: Pieces, cell: int, x: Array, derivative: bool) -> Array:
     values = legendre(t, series.shape[1] - 1)
     if derivative:
         values = _legendre_derivatives(values) * (2 / (b - a))
-    return (series @ values).T
+    found: Array = (series @ values).T
+    return found
 
 
 def legendre(t: Array, degree: int) -> Array:
     """P_0 … P_degree at t in [−1, 1]: (degree + 1, len(t)).
 
-    By differences of neighbours from the nearer end (Reinsch): P_k(±t) = (±1)^k P_k(t), and with 1 − |t| known
-    exactly the steps stay small where the plain recurrence would magnify rounding.
+    By differences of neighbours from the nearer end (Reinsch), with P_k(−t) = (−1)^k P_k(t): 1 − |t| has no
+    rounding error near the ends, where the plain recurrence would magnify one.
     """
     table = np.empty((degree + 1, len(t)))
     table[0] = 1.0
@@ -178,7 +180,8 @@ def _inside(breakpoints: Array, x: Array) -> Array:
     wrong = ~((x >= start - EDGE) & (x <= stop + EDGE))
     if wrong.any():
         raise _outside(x[wrong][0], start, stop)
-    return np.clip(x, start, stop)
+    inside: Array = np.clip(x, start, stop)
+    return inside
 
 
 def _outside(point: float, start: float, stop: float) -> DataError:
@@ -200,11 +203,11 @@ def _by_cell(breakpoints: Array, x: Array) -> Iterator[tuple[int, Array | slice]
         yield int(cell), rows
 
 
-# --- integrals over intervals --------------------------------------------------------------------------------
+# --- integrals over intervals -----------------------------------------------------------------------------
 
 
 def _moments(pieces: Pieces, left: Array, right: Array) -> Array:
-    """∫ χ_j dx and ∫ χ_j s dx over intervals inside the cells, s from −1 to 1 on each: (2, intervals, size)."""
+    """∫ χ_j and ∫ χ_j s over intervals inside the cells, s from −1 to 1 on each: (2, intervals, size)."""
     if pieces.kind == "fourier":
         return _fourier_moments(pieces, left, right)
     found = np.empty((2, len(left), pieces.size))
@@ -223,7 +226,7 @@ def _moments(pieces: Pieces, left: Array, right: Array) -> Array:
 
 
 def _fourier_moments(pieces: Pieces, left: Array, right: Array) -> Array:
-    """∫ e^{iωx} = h e^{iωm} j₀(ωh/2) and ∫ e^{iωx} s = i h e^{iωm} j₁(ωh/2): nothing cancels, however small ωh is."""
+    """∫ e^{iωx} = h e^{iωm} j₀(ωh/2) and ∫ e^{iωx} s = i h e^{iωm} j₁(ωh/2): nothing cancels for small ωh."""
     frequencies, angle = _angles(pieces, (left + right) / 2)
     length = right - left
     z = frequencies * length[:, None] / 2
@@ -243,7 +246,7 @@ def _gauss(count: int) -> tuple[Array, Array]:
 
 
 def _gauss_counts(pieces: Pieces, left: Array, right: Array) -> Array:
-    """Gauss points an interval needs for χ_j times a linear function: exact, or fewer where that cannot be told."""
+    """Gauss points an interval needs for χ_j times a linear function: exact, or to far below rounding."""
     if pieces.coefficients is None:
         return np.full(len(left), pieces.points)
     degree = pieces.coefficients.shape[2] - 1
@@ -258,7 +261,7 @@ def _gauss_counts(pieces: Pieces, left: Array, right: Array) -> Array:
 def _points_for(degree: int, fraction: float) -> int:
     """Points for P_degree times a linear function, to 1e-18, on an interval that is a fraction of P's cell.
 
-    The error of Q points is below 64/15 · max|f| ρ^(−2Q) / (1 − ρ⁻²) with the maximum over the Bernstein ellipse ρ
+    The error of Q points is below 64/15 · max|f| ρ^(−2Q) / (1 − ρ⁻²), the maximum over the Bernstein ellipse ρ
     of the interval, whose points are at most ε = fraction (ρ + 1/ρ)/2 away from the cell; there
     |P_n| ≤ exp(n arccosh(1 + ε)). Never more than ⌈(degree + 2)/2⌉, which is exact.
     """
@@ -268,15 +271,15 @@ def _points_for(degree: int, fraction: float) -> int:
     return min((degree + 3) // 2, int(np.ceil(bound.min())))
 
 
-# --- samples to functions ------------------------------------------------------------------------------------
+# --- samples to functions ---------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class _Segments:
     """A sampled record's interpolant on intervals [left, right] that follow each other from −1 to 1.
 
-    On each it is the straight line from sample ``first`` at ``start`` to sample ``last`` at ``stop``, which may lie
-    outside the interval; equal samples at both ends make a constant.
+    On each it is the straight line from sample ``first`` at ``start`` to sample ``last`` at ``stop``, which may
+    lie outside the interval; equal samples at both ends make a constant.
     """
 
     left: Array
@@ -313,8 +316,11 @@ def _segments(xi: Array, interpolant: str, periodic: bool) -> _Segments:
 
 
 def default_points(interpolant: str, n: int, periodic: bool) -> Array:
-    """Where n samples without points lie: the midpoints of n equal cells for "constant", −1 + 2j/n if periodic,
-    else equally spaced from −1 to 1; a single one in the middle."""
+    """Where n samples without points lie (n,).
+
+    The midpoints of n equal cells for "constant", −1 + 2j/n if periodic, else equally spaced from −1 to 1, and
+    a single one in the middle.
+    """
     if interpolant == "constant" or (n == 1 and not periodic):
         return (2 * np.arange(n) + 1 - n) / n
     if periodic:
@@ -323,15 +329,17 @@ def default_points(interpolant: str, n: int, periodic: bool) -> Array:
 
 
 def check_points(xi: Array, periodic: bool = False) -> Array:
-    """The points as float64 (n,). Raises DataError unless they increase within [−1, 1]; −1 and 1 are one periodic point."""
+    """The points as float64 (n,). Raises DataError unless they increase within [−1, 1], and do not close a period."""
     xi = np.asarray(xi, dtype=np.float64)
     allowed = "increasing numbers from -1 to 1, one a sample"
     if xi.ndim != 1 or not len(xi):
-        raise DataError(f"points of shape {xi.shape}", allowed, "no samples, or an axis too many", "give one list")
+        cause = "no samples, or an axis too many"
+        raise DataError(f"points of shape {xi.shape}", allowed, cause, "give one list of numbers")
     wrong = np.flatnonzero(~((xi >= -1) & (xi <= 1)))
     if len(wrong):
         raise DataError(
-            f"xi = {xi[wrong[0]]} at position {wrong[0]}", allowed, "coordinates in other units, or a missing value",
+            f"xi = {xi[wrong[0]]} at position {wrong[0]}", allowed,
+            "coordinates in other units, or a missing value",
             "map the coordinates to [-1, 1]; leave missing points out",
         )  # fmt: skip
     wrong = np.flatnonzero(np.diff(xi) <= 0)
@@ -339,7 +347,8 @@ def check_points(xi: Array, periodic: bool = False) -> Array:
         at = wrong[0] + 1
         what = "again" if xi[at] == xi[at - 1] else f"after {xi[at - 1]}"
         raise DataError(
-            f"xi = {xi[at]} {what} at position {at}", allowed, "points out of order, or a point measured twice",
+            f"xi = {xi[at]} {what} at position {at}", allowed,
+            "points out of order, or a point measured twice",
             "sort the samples by their points and average those that share one",
         )  # fmt: skip
     if periodic and xi[-1] - xi[0] >= 2:
@@ -362,9 +371,10 @@ def sample_functional(pieces: Pieces, xi: Array, interpolant: str, periodic: boo
     if pieces.kind != "fourier":
         parts = parts.cut(pieces.breakpoints)
     mean, slope = _moments(pieces, parts.left, parts.right)
-    span = parts.stop - parts.start
-    middle = (((parts.left + parts.right) / 2 - parts.start) / span)[:, None]
-    rise = ((parts.right - parts.left) / 2 / span)[:, None]
+    span = 2 * (parts.stop - parts.start)
+    # Differences first: they are exact between close points, whose midpoint is not.
+    middle = (((parts.left - parts.start) + (parts.right - parts.start)) / span)[:, None]
+    rise = ((parts.right - parts.left) / span)[:, None]
     found = np.zeros((len(xi), pieces.size))
     np.add.at(found, parts.last, middle * mean + rise * slope)
     np.add.at(found, parts.first, (1 - middle) * mean - rise * slope)
@@ -386,13 +396,14 @@ def _check_midpoints(xi: Array) -> None:
 def projection(
     pieces: Pieces, mass: Array, xi: Array, interpolant: str, periodic: bool, smoothing: float | None = None
 ) -> Array:
-    """The coefficients' matrix P (size, n): a record's coefficients are P x for its samples x at points xi (n,).
+    """The coefficients' matrix P (size, n): coefficients = P x for a record's samples x at points xi (n,).
 
     mass: the exact Gram matrix, rounded (size, size). interpolant: "linear", the L2 projection of the
-    piecewise-linear interpolant, constant beyond the outer samples, wrapping if periodic; "constant", that of the
-    step function on n equal cells; "least-squares", the function of the basis nearest to the samples.
-    smoothing: λ ≥ 0 for "least-squares", which then minimises 2/n Σ|h(ξ_s) − x_s|² + λ ∫h². One sample is a constant.
-    Raises DataError for points that are duplicate, unsorted or outside, or that do not determine the coefficients.
+    piecewise-linear interpolant, constant beyond the outer samples, wrapping if periodic; "constant", that of
+    the step function on n equal cells; "least-squares", the function of the basis nearest to the samples.
+    smoothing: λ > 0 for "least-squares", which then minimises 2/n Σ|h(ξ_s) − x_s|² + λ ∫h².
+    One sample is a constant. Raises DataError for points that are duplicate, unsorted or outside, or that do not
+    determine the coefficients.
     """
     if interpolant not in INTERPOLANTS:
         raise DataError(

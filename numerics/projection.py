@@ -22,7 +22,8 @@ from numerics.continuum import (
     same_solver,
     zero_fields,
 )
-from numerics.datasets import Records, records as make_records
+from numerics.datasets import Records
+from numerics.datasets import records as make_records
 from numerics.field import Field, FieldSlab
 from numerics.initial import quadrature
 from numerics.pieces import Pieces, evaluate

@@ -142,7 +142,7 @@ def depths_of(field: Field) -> Array:
     for slab in field.slabs:
         ends += [float(b) for b in slab.bases[-1].breakpoints]
     cuts = np.unique(np.round(ends, 12))
-    middles = (cuts[:-1] + cuts[1:]) / 2
+    middles: Array = (cuts[:-1] + cuts[1:]) / 2
     if len(middles) == 1:  # one element, in which the field may still vary
         return np.array([0.1, 0.5, 0.9])
     keep = np.unique(np.linspace(0, len(middles) - 1, DEPTHS_SHOWN).round().astype(int))
@@ -152,10 +152,11 @@ def depths_of(field: Field) -> Array:
 def strength(field: Field, depth: float) -> tuple[Array, str]:
     """W(ξ, ξ′, depth) on a grid, (GRID, GRID); with several channels the Frobenius norm over them."""
     points = np.linspace(-1, 1, GRID)
-    values = np.asarray(field(points[:, None], points[None, :], depth))
+    values: Array = np.asarray(field(points[:, None], points[None, :], depth))
     if values.ndim == 2:
         return values, "W"
-    return np.sqrt(np.sum(values**2, axis=(2, 3))), "|W| over channels"
+    size: Array = np.sqrt(np.sum(values**2, axis=(2, 3)))
+    return size, "|W| over channels"
 
 
 def weight_fields(fields: Mapping[str, Field]) -> str:
@@ -170,9 +171,7 @@ def weight_fields(fields: Mapping[str, Field]) -> str:
     figure, grid = _axes(len(rows), len(depths), 2.7, 2.5)
     for axes_row, (name, row) in zip(grid, rows.items()):
         for axes, depth, values in zip(axes_row, depths, row):
-            image = axes.imshow(
-                values, extent=(-1, 1, -1, 1), origin="lower", cmap="RdBu_r", vmin=-limit, vmax=limit
-            )
+            image = axes.imshow(values, extent=(-1, 1, -1, 1), origin="lower", cmap="RdBu_r", vmin=-limit, vmax=limit)
             axes.set(title=f"δ = {depth:.3g}", xlabel="ξ′")
         axes_row[0].set_ylabel(f"{name}\nξ")
     figure.colorbar(image, ax=grid, label=label, shrink=0.7)
@@ -189,19 +188,10 @@ def samples_of(data: Records, index: int) -> tuple[Array, Array]:
     return np.linspace(-1, 1, len(x)) if xi is None else xi, x
 
 
-def only(data: Records, indices: Sequence[int]) -> tuple[list[Array], list[Array] | None]:
-    """Samples and points of a few records, as the model's call takes them."""
-    samples, points = data.samples(), data.points()
-    chosen = [points[i] for i in indices]
-    known = [p for p in chosen if p is not None]
-    return [samples[i] for i in indices], known if len(known) == len(chosen) else None
-
-
 def states(model: Continuum, data: Records, indices: Sequence[int], labels: Sequence[str]) -> str:
     """h(ξ, δ) of a few records, first channel: from the record itself (δ = 0) to the output (δ = 1)."""
     points = np.linspace(-1, 1, GRID)
-    x, xi = only(data, indices)
-    depths, values = model.trajectory(x, xi, at=points)
+    depths, values = model.trajectory(data.take(indices), at=points)
     shown = values[..., 0]
     limit = float(np.abs(shown).max()) or 1.0
     figure, (row,) = _axes(1, len(indices), 3.0, 3.0)
@@ -229,10 +219,16 @@ def cases(data: Records, indices: Sequence[int], labels: Sequence[str], columns:
     return picture(figure, f"Records {', '.join(map(str, indices))} as curves")
 
 
+def class_name(data: Records, label: int) -> str:
+    """What a class was called, or its number."""
+    return data.classes[label] if data.classes else str(label)
+
+
 def probabilities(outputs: Array) -> Array:
-    """Softmax over the last axis."""
+    """Softmax over the last axis, (records, classes)."""
     shifted = np.exp(outputs - outputs.max(axis=-1, keepdims=True))
-    return shifted / shifted.sum(axis=-1, keepdims=True)
+    shares: Array = shifted / shifted.sum(axis=-1, keepdims=True)
+    return shares
 
 
 def right_and_wrong(model: Continuum, data: Records, most: int = 8) -> list[Section]:
@@ -251,7 +247,10 @@ def right_and_wrong(model: Continuum, data: Records, most: int = 8) -> list[Sect
     sections = []
     for heading, order in found:
         chosen = [int(i) for i in order[:most]]
-        labels = [f"record {i}: is {truth[i]}, said {guess[i]} ({sure[i]:.0%})" for i in chosen]
+        labels = [
+            f"record {i}: is {class_name(data, truth[i])}, said {class_name(data, guess[i])} ({sure[i]:.0%})"
+            for i in chosen
+        ]
         text = f"{len(order)} of {len(truth)} test records." + ("" if chosen else " None to show.")
         sections.append(Section(heading, text, (cases(data, chosen, labels),) if chosen else ()))
     return sections
@@ -275,7 +274,7 @@ def model_page(model: Continuum, data: Records | None = None) -> str:
 
 def first_of_each(data: Records, most: int = 4) -> list[int]:
     """Indices of a few records, taken from the classes in turn where there are classes."""
-    count = len(data.samples())
+    count = len(data)
     y = None if data.y is None else np.asarray(data.y)
     if y is None or y.ndim != 1 or y.dtype.kind not in "iu":
         return list(range(min(most, count)))

@@ -12,6 +12,7 @@ import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from pathlib import Path
@@ -23,6 +24,8 @@ from derive import spec as declaration
 from derive.errors import RepresentationError
 from derive.ladder import between
 from derive.spec import Spec
+from numerics import device
+from numerics.pieces import Pieces
 
 __all__ = ["Representation", "SlabTables", "assemble", "between", "folders", "manifest", "of", "transfer"]
 
@@ -46,6 +49,10 @@ class SlabTables:
     module: Path
     suffix: str
 
+    def pieces(self, role: str) -> Pieces:
+        """The run-time basis of a role: "entry", "state", "weight_out" …"""
+        return _pieces(self.tables, role)
+
 
 @dataclass(frozen=True)
 class Representation:
@@ -62,6 +69,19 @@ class Representation:
     loss_constants: np.ndarray
     arrays: Arrays
     entry: dict[str, Any]
+
+    def readout_pieces(self) -> Pieces:
+        """The run-time basis of a functional readout."""
+        return _pieces(self.readout, "readout")
+
+
+def _pieces(tables: Arrays, role: str) -> Pieces:
+    prefix = f"pieces/{role}/"
+    arrays = {key.removeprefix(prefix): a for key, a in tables.items() if key.startswith(prefix)}
+    if "function" not in arrays:
+        return Pieces.from_arrays(arrays)
+    function, constants = printed_function(str(arrays["function"])), arrays["constants"]
+    return Pieces.from_arrays(arrays, lambda cell, x: function(cell, x, constants))
 
 
 def of(spec: Spec, base: Spec | None = None) -> Representation:
@@ -203,6 +223,17 @@ def kernels(signature: str, spec: Spec) -> tuple[Path, str]:
         "the model was written by another version of the derivation",
         "train it again, or use the version that wrote it",
     )
+
+
+def printed_function(name: str) -> Callable[..., np.ndarray]:
+    """The function of a closed-form basis, from the generated module that holds it."""
+    for folder in folders():
+        if name in manifest(folder)["functions"]:
+            return getattr(device.load_module(folder / "cpu.py"), name)  # type: ignore[no-any-return]
+    raise RepresentationError(
+        f"the closed-form basis {name}", "a basis of a generated spec", "its generated module was deleted",
+        "run `continua generate` on the spec again",
+    )  # fmt: skip
 
 
 def _digests(base: Spec) -> set[str]:

@@ -5,7 +5,6 @@ Kernels name their arguments; a table is handed over by its name, so no kernel's
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any

@@ -108,7 +108,7 @@ class Basis:
         parts = []
         for cell in range(self.cells):
             a, b = self.bounds(cell)
-            parts.append((local_expression(self.functions[j].get(cell, ()), a, b), XI < sp.Rational(b)))
+            parts.append((local_expression(self.functions[j].get(cell, ()), a, b), sp.Rational(b) > XI))
         parts[-1] = (parts[-1][0], sp.true)
         return sp.Piecewise(*parts) if self.cells > 1 else parts[0][0]
 

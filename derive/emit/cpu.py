@@ -7,13 +7,15 @@ Layout: (channel · axis, record) with records contiguous.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
 
+from derive.bases import Basis
 from derive.errors import GenerationError
 from derive.loss import Loss
-from derive.program import Chain, Contract, Node, Operand, Operation, Outer, Pointwise, Program
+from derive.program import Chain, Contract, Node, Operand, Operation, Outer, Pointwise, Program, tree
 
 CALLS = {
     "tanh": "np.tanh", "sinh": "np.sinh", "cosh": "np.cosh", "exp": "np.exp", "log": "np.log", "sqrt": "np.sqrt",
@@ -24,7 +26,7 @@ CALLS = {
 
 def local(symbol: str) -> str:
     """The name of a symbol's value at one node and record; the arrays of a kernel are called h, too."""
-    return f"{symbol}_q" if symbol[0] in "uhvf" and symbol[1:].isdecimal() or len(symbol) == 1 else symbol
+    return f"{symbol}_q" if (symbol[0] in "uhvf" and symbol[1:].isdecimal()) or len(symbol) == 1 else symbol
 
 
 # --- scalar code --------------------------------------------------------------------------------------------
@@ -784,6 +786,32 @@ def loss(form: Loss) -> Kernel:
         f"        source[k, r] = {source_text}",
     ]
     return Kernel("loss", ("z", "target", "constants", "value", "source"), tuple(constants.values), tuple(lines))
+
+
+def closed_form(basis: Basis) -> Kernel:
+    """The functions of a closed-form basis, cell by cell, as array expressions."""
+    from derive.closed_form import local_expression
+
+    constants = Constants()
+    body: Lines = []
+    for cell in range(basis.cells):
+        scalar = Scalar(constants, CALLS)
+        rows = [tree(local_expression(f.get(cell, ()), *basis.bounds(cell))) for f in basis.functions]
+        texts = scalar.print(tuple(rows))
+        body += [
+            f"if cell == {cell}:",
+            *indent(constants.load(scalar.used)),
+            *indent(scalar.lines),
+            *[f"    values[{j}] = {text}" for j, text in enumerate(texts)],
+        ]
+    lines = [
+        '"""The functions of a closed-form basis on one of its cells: (size, len(xi))."""',
+        f"values = np.empty(({basis.size}, len(xi)), xi.dtype)",
+        *body,
+        "return values",
+    ]
+    mark = hashlib.sha256("\n".join([*lines, *map(str, constants.values)]).encode()).hexdigest()[:12]
+    return Kernel(f"basis_{mark}", ("cell", "xi", "constants"), tuple(constants.values), tuple(lines))
 
 
 def module(title: str, formula: str, printed: Iterable[Kernel]) -> str:

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from derive import bases, ladder
 from derive import equation as equations
-from derive import ladder
 from derive import loss as losses
 from derive import program as programs
 from derive import spec as declaration
+from derive.bases import Basis
 from derive.emit import cpu, tables
 from derive.galerkin import SemiDiscrete, semidiscrete
 from derive.program import PLANS, Plan, Program
@@ -66,15 +67,19 @@ def generate(spec: Spec) -> dict[str, bytes]:
     arrays |= tables.transfer_arrays(specs)
     loss = losses.derive(spec.loss)
     arrays["constants/loss"] = tables.nearest(cpu.loss(loss).constants)
-    kernels = [*(k for s, p in printed.items() for k in cpu.kernels(p, s)), *cpu.readout(), cpu.loss(loss)]
+    functions = {k.name: k for k in (cpu.closed_form(b) for one in derived for b in closed_bases(one))}
+    kernels = [*functions.values(), *(k for s, p in printed.items() for k in cpu.kernels(p, s)), *cpu.readout(), cpu.loss(loss)]
     title = f"Kernels of the continuum '{spec.name}'; specification {declaration.digest(spec)[:12]}."
-    formula = equations.derive(spec).formula
+    formula = (
+        f"∂h/∂δ = ρ(u, h),  rate {spec.rate},  f = {spec.activation},  Δ = {spec.spacing};  u = ∫ W h dξ′ + b   (1), (2)"
+    )
     manifest = {
         "format": FORMAT,
         "name": spec.name,
         "summary": spec.summary,
         "spec": declaration.to_dict(spec),
         "representations": entries,
+        "functions": sorted(functions),
         "tables": {key: tables.describe(arrays[key]) for key in sorted(arrays)},
     }
     return {
@@ -84,6 +89,14 @@ def generate(spec: Spec) -> dict[str, bytes]:
         "manifest.json": (json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode(),
         "derivation.md": derivation.text(spec, derived).encode(),
     }
+
+
+def closed_bases(one: Derived) -> list[Basis]:
+    """The bases of a representation whose functions have to be printed."""
+    found = [basis for form in one.forms for basis in form.bases.values()]
+    if one.spec.readout is not None:
+        found.append(bases.build(one.spec.readout))
+    return [basis for basis in found if basis.kind == "closed-form"]
 
 
 def _entry(

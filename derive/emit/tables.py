@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from derive import adjoint, bases, inner_product, transfer
-from derive.bases import Basis
+from derive.bases import WIDTH, Basis
+from derive.emit import cpu
 from derive.galerkin import SemiDiscrete
-from derive.ladder import WIDTH, basis_key, directions
+from derive.ladder import basis_key, directions
 from derive.spec import Spec
 
 Arrays = dict[str, np.ndarray]
@@ -32,10 +33,19 @@ def slab_arrays(form: SemiDiscrete) -> Arrays:
     arrays["combine"] = nearest(form.combine)
     arrays["combine_adjoint"] = nearest([adjoint.discrete(step) for step in form.combine])
     for name, basis in form.bases.items():
-        arrays |= {f"pieces/{name}/{key}": value for key, value in inner_product.pieces(basis).items()}
+        arrays |= {f"pieces/{name}/{key}": value for key, value in run_time_basis(basis).items()}
         if basis.continuous:
             arrays[f"stiffness/{name}"] = inner_product.stiffness(basis).to_float()
     return arrays
+
+
+def run_time_basis(basis: Basis) -> Arrays:
+    """A basis as the run time sees it; a closed-form one names its printed function and holds its constants."""
+    found = inner_product.pieces(basis)
+    if basis.kind == "closed-form":
+        kernel = cpu.closed_form(basis)
+        found |= {"function": np.array(kernel.name), "constants": nearest(kernel.constants)}
+    return found
 
 
 def readout_arrays(spec: Spec, state: Basis) -> Arrays:
@@ -44,7 +54,7 @@ def readout_arrays(spec: Spec, state: Basis) -> Arrays:
         return {}
     zeta = bases.build(spec.readout, WIDTH)
     arrays = {"G": inner_product.gram(zeta, state).to_float(), "gram/readout": inner_product.gram(zeta, zeta).to_float()}
-    arrays |= {f"pieces/readout/{key}": value for key, value in inner_product.pieces(zeta).items()}
+    arrays |= {f"pieces/readout/{key}": value for key, value in run_time_basis(zeta).items()}
     if zeta.continuous:
         arrays["stiffness/readout"] = inner_product.stiffness(zeta).to_float()
     return arrays

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from derive.spec import load_spec
 from numerics.continuum import Continuum, kernel_weights
 from numerics.solver import Solver, plain_kernels
-from tests.reference import TABLEAUX, basis, gauss, breakpoints, network
+from tests.reference import TABLEAUX, basis, breakpoints, gauss, network
 
 P0 = {"family": "p0", "cells": 5}
 LEGENDRE = {"family": "legendre", "size": 5}
@@ -128,7 +128,7 @@ def reference_loss(declared: dict, parts: list[np.ndarray], h: np.ndarray, label
     """Mean cross-entropy of the network written out, for complex coefficients too."""
     w, beta, r, a = parts
     y = reference_state(declared, w, beta, h)
-    fine, weights = gauss(np.linspace(-1, 1, 37), 8)
+    fine, weights = gauss(breakpoints(declared["state"]["basis"], (-1.0, 1.0)), 24)
     zeta = basis(declared["readout"]["basis"], (-1.0, 1.0), fine)
     g = (zeta * weights[:, None]).T @ basis(declared["state"]["basis"], (-1.0, 1.0), fine)
     z = np.einsum("ioc,ij,cjn->on", r, g, y) + a[:, None]

@@ -8,13 +8,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from derive.spec import load_spec
 
 from derive import registry
+from derive.spec import load_spec
 from numerics import cli, console
 
 SPEC = """
@@ -57,9 +58,7 @@ def records(count: int = 12, points: int = 20) -> dict[str, np.ndarray]:
     generator = np.random.default_rng(0)
     y = np.arange(count) % 2
     centre = np.where(y == 0, -0.5, 0.5)[:, None]
-    x = np.exp(-8 * (np.linspace(-1, 1, points) - centre) ** 2) + 0.05 * generator.standard_normal(
-        (count, points)
-    )
+    x = np.exp(-8 * (np.linspace(-1, 1, points) - centre) ** 2) + 0.05 * generator.standard_normal((count, points))
     return {"x": x, "y": y}
 
 
@@ -144,9 +143,7 @@ def test_generate_writes_once_and_check_names_what_is_stale(place: Path, tmp_pat
     assert kernel.read_bytes() == edited
 
 
-def test_generate_goes_beside_the_user_outside_a_checkout(
-    place: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_generate_goes_beside_the_user_outside_a_checkout(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (place / "continua_generated" / "small" / "cpu.py").is_file()
     home = Path(cli.__file__).parent.parent
     monkeypatch.chdir(home)
@@ -158,10 +155,7 @@ def test_from_training_to_a_projected_model(place: Path) -> None:
     run("fit", "fine.npz", "--data", "train.npz", "--out", "trained.npz", "--epochs", "4")
     text = run("project", "trained.npz", "--level", "pocket", "--data", "train.npz", "--out", "pocket.npz")
     assert "‖W − PW‖" in text and "predicted (14)" in text
-    sizes = [
-        json.loads(run("show", f"{name}.npz", "--json"))["coefficients"]
-        for name in ("base", "fine", "pocket")
-    ]
+    sizes = [json.loads(run("show", f"{name}.npz", "--json"))["coefficients"] for name in ("base", "fine", "pocket")]
     assert sizes[1] > sizes[0] > sizes[2]
     report = json.loads(
         run(
@@ -182,9 +176,7 @@ def test_from_training_to_a_projected_model(place: Path) -> None:
 
 def test_refining_changes_no_prediction(place: Path) -> None:
     run("refine", "base.npz", "--level", "fine", "--out", "same.npz")
-    outputs = [
-        json.loads(run("predict", f"{m}.npz", "--data", "train.npz", "--json"))["y"] for m in ("base", "same")
-    ]
+    outputs = [json.loads(run("predict", f"{m}.npz", "--data", "train.npz", "--json"))["y"] for m in ("base", "same")]
     np.testing.assert_allclose(outputs[0], outputs[1], atol=1e-12)
 
 
@@ -211,12 +203,34 @@ def test_dry_run_writes_nothing(place: Path) -> None:
     assert sorted(place.iterdir()) == before
 
 
-def test_resume_ends_where_one_run_ends(place: Path) -> None:
-    run("fit", "small.toml", "--data", "train.npz", "--out", "whole.npz", "--epochs", "6")
-    run("fit", "small.toml", "--data", "train.npz", "--out", "parts.npz", "--epochs", "3")
-    run("fit", "small.toml", "--data", "train.npz", "--out", "parts.npz", "--epochs", "6", "--resume")
+def test_resume_ends_where_one_run_ends(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from numerics import optimisers
+
+    given = ("fit", "small.toml", "--data", "train.npz", "--epochs", "6", "--batch", "5")
+    run(*given, "--out", "whole.npz")
+    step, calls = optimisers.step, iter(range(100))
+
+    def interrupted(*arguments: Any) -> Any:
+        if next(calls) == 7:
+            raise KeyboardInterrupt
+        return step(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(optimisers, "step", interrupted)
+        said = run(*given, "--out", "parts.npz", code=console.INTERRUPTED)
+    assert said.splitlines()[-1].startswith("interrupted in epoch 3") and "parts.npz" in said
+    run(*given, "--out", "parts.npz", "--resume")
     outputs = [run("predict", f"{m}.npz", "--data", "train.npz", "--json") for m in ("whole", "parts")]
     assert outputs[0] == outputs[1]
+
+
+def test_data_names_every_data_set(tmp_path: Path) -> None:
+    from numerics import datasets
+
+    assert all(name in run("data", "--help") for name in datasets.names())
+    found = json.loads(run("data", "gunpoint", "--out", str(tmp_path / "new" / "gunpoint"), "--json"))
+    assert [part["records"] for part in found.values()] == [50, 150]
+    assert len(datasets.read(found["test"]["file"])) == 150
 
 
 def test_doctor_finds_this_project_healthy() -> None:
@@ -261,12 +275,8 @@ def test_mistakes_end_in_one_readable_block(place: Path, arguments: tuple[str, .
     assert sorted(place.rglob("*")) == before
 
 
-def test_a_device_that_is_not_there_says_what_is_missing(
-    place: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from numerics import doctor
-
-    monkeypatch.setattr(doctor, "cuda_missing", lambda: "no device answers")
+def test_a_device_that_is_not_there_says_what_is_missing(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("numerics.cuda.missing", lambda: ("no device answers", "use the processor"))
     text = run("predict", "base.npz", "--data", "train.npz", "--device", "cuda", code=2)
     assert "no device answers" in text
 

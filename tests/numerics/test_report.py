@@ -8,11 +8,11 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from numerics.datasets import Records
-from numerics.datasets import records as make_records
 
 from numerics import demo, report
 from numerics.continuum import Continuum
+from numerics.datasets import Records
+from numerics.datasets import records as make_records
 from tests.numerics.test_cli import SPEC, records
 
 PNG = b"\x89PNG\r\n\x1a\n"

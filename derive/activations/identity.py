@@ -1,0 +1,4 @@
+"""f(u) = u: a linear continuum."""
+
+SUMMARY = "f(u) = u: a linear continuum"
+EXPRESSION = "u"

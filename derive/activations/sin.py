@@ -1,0 +1,4 @@
+"""Sine."""
+
+SUMMARY = "Sine"
+EXPRESSION = "sin(u)"

@@ -1,0 +1,4 @@
+"""Smooth rectifier log(1 + exp u)."""
+
+SUMMARY = "Smooth rectifier log(1 + exp u)"
+EXPRESSION = "softplus(u)"

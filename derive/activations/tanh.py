@@ -1,0 +1,4 @@
+"""Hyperbolic tangent."""
+
+SUMMARY = "Hyperbolic tangent"
+EXPRESSION = "tanh(u)"

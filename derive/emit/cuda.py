@@ -1,0 +1,716 @@
+"""Program → kernels for Numba-CUDA: the text of ``cuda.py``.
+
+A thread block works on a tile of records, tile after tile. Every operation is a loop that the block's threads share,
+rows by threadIdx.y and records by threadIdx.x (neighbouring threads read neighbouring records), and threads wait for
+each other after each operation. What an operation leaves for the next lies in the block's working memory: shared
+memory sized at launch where that is enough, its row of a workspace otherwise. Sums over records are collected block
+by block and added in the order of the blocks, by a kernel of their own: equal bits on every device.
+
+Names, mathematics and constants are those of the CPU printer; only loops and memory differ.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from derive.emit.cpu import (
+    Constants,
+    Kernel,
+    Lines,
+    Scalar,
+    _docstring,
+    _operator_tables,
+    _operator_title,
+    _plain,
+    entry_arguments,
+    indent,
+    learned_table,
+    local,
+    stage_tables,
+    table_arguments,
+)
+from derive.loss import Loss
+from derive.program import Chain, Contract, Form, Node, Operation, Outer, Pointwise, Program, Structure
+
+CALLS = {
+    "tanh": "math.tanh", "sinh": "math.sinh", "cosh": "math.cosh", "exp": "math.exp", "log": "math.log",
+    "sqrt": "math.sqrt", "sin": "math.sin", "cos": "math.cos", "tan": "math.tan", "atan": "math.atan",
+    "erf": "math.erf", "Abs": "math.fabs", "floor": "math.floor", "log1p": "math.log1p",
+}  # fmt: skip
+
+# The rows of an operand, by the variables that a kernel's head defines; what is not named here lives at the nodes.
+ROWS = {"H": "state", "M": "state", "G": "weight_in", "T": "weight_out"}
+
+SYNC = "cuda.syncthreads()"
+LANES = [
+    "row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x",
+    "block, blocks = cuda.blockIdx.x, cuda.gridDim.x",
+]
+ALL_LANES = ["thread, threads = row*columns + column, rows*columns"]
+RECORDS = "for r in range(column, count, columns):"
+
+
+class DeviceScalar(Scalar):
+    """Scalar code with the functions of ``math``, which has no sign."""
+
+    def _operation(self, node: Node, counts: dict[str, int]) -> str:
+        if node.head != "sign":
+            return super()._operation(node, counts)
+        x = self._text(node.args[0], counts)
+        if not x.isidentifier():
+            x = self._assign(f"argument:{x}", x)
+        zero, one = self.constants.name(self.constants.values[0]), self.constants.name(self.constants.values[1])
+        self.used |= {zero, one}
+        return f"{one} if {x} > {zero} else (-{one} if {x} < {zero} else {x})"  # NaN stays NaN
+
+
+# --- operations ---------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Context:
+    """How a kernel writes the elements of its arrays.
+
+    place: array → text of one element, with {a} for its row and {r} for its record (or its second row).
+    rows: operand → its number of rows, where it is not the usual one.
+    """
+
+    program: Program
+    place: dict[str, str]
+    constants: Constants
+    used: set[str] = field(default_factory=set)
+    rows: dict[str, str] = field(default_factory=dict)
+
+    def at(self, operand: str, row: str = "a", other: str = "r") -> str:
+        if operand in self.place:
+            return self.place[operand].format(a=row, r=other)
+        return f"{operand}[{_factor(row)}*tile + {other}]"
+
+    def height(self, operand: str) -> str:
+        name = operand.removeprefix("bar_")
+        return self.rows.get(name) or ROWS.get(name, "node")
+
+
+def _factor(text: str) -> str:
+    return text if text.isidentifier() else f"({text})"
+
+
+def print_operation(op: Operation, context: Context) -> Lines:
+    if isinstance(op, Contract):
+        return _contract(op, context)
+    if isinstance(op, Outer):
+        return _outer(op, context)
+    return _pointwise(op, context)
+
+
+def print_chain(chain: Iterable[Operation], context: Context) -> Lines:
+    return [line for op in chain for line in (*print_operation(op, context), SYNC)]
+
+
+def _contract(op: Contract, context: Context) -> Lines:
+    mark = "ᵀ" if op.transposed else ""
+    head = f"# {_plain(op.out)} {'+' if op.accumulate else ''}= {_plain(op.table)}{mark} {_plain(op.operand)}"
+    if not op.learned:
+        table = context.place.get(op.table, op.table)
+        loops = _channels(
+            op.structure, table, op.transposed,
+            lambda a: context.at(op.out, a), lambda b: context.at(op.operand, b), RECORDS, op.accumulate,
+        )  # fmt: skip
+        return [head, *loops]
+    element = context.at(op.table, "b", "a") if op.transposed else context.at(op.table, "a", "b")
+    total = [
+        "total = constants[0]",
+        f"for b in range({context.height(op.operand)}):",
+        f"    total += {element}*{context.at(op.operand, 'b')}",
+        f"{context.at(op.out)} {'+' if op.accumulate else ''}= total",
+    ]
+    return [head, f"for a in range(row, {context.height(op.out)}, rows):", f"    {RECORDS}", *indent(total, 2)]
+
+
+def _channels(
+    structure: Structure, table: str, transposed: bool, out: Callable[[str], str], operand: Callable[[str], str],
+    other: str | None, accumulate: bool, lanes: str = "row, {}, rows",
+) -> Lines:  # fmt: skip
+    """out = T operand (Tᵀ when transposed) channel by channel; out, operand: row → element.
+
+    other: the loop over the second index, if there is one. lanes: how the threads share the rows.
+    """
+    rows, columns = (f"{table}.shape[{k}]" for k in ((1, 0) if transposed else (0, 1)))
+    target, sign = out(f"c*{rows} + a"), "+" if accumulate else ""
+    if structure == "diagonal":
+        body = [f"{target} {sign}= {table}[a, a]*{operand(f'c*{columns} + a')}"]
+    else:
+        element = f"{table}[b, a]" if transposed else f"{table}[a, b]"
+        reach = f"{table}_columns" if transposed else f"{table}_runs"
+        inner = f"{reach}[a, 0], {reach}[a, 1]" if structure == "banded" else columns
+        body = [
+            "total = constants[0]",
+            f"for b in range({inner}):",
+            f"    total += {element}*{operand(f'c*{columns} + b')}",
+            f"{target} {sign}= total",
+        ]
+    if other:
+        body = [other, *indent(body)]
+    return ["for c in range(channels):", f"    for a in range({lanes.format(rows)}):", *indent(body, 2)]
+
+
+def _outer(op: Outer, context: Context) -> Lines:
+    return [
+        f"# gradient of {_plain(op.table)}: += {_plain(op.out)} {_plain(op.operand)}ᵀ, summed over the tile's records",
+        f"for a in range(row, {context.height(op.out)}, rows):",
+        f"    for b in range(column, {context.height(op.operand)}, columns):",
+        "        total = constants[0]",
+        "        for r in range(count):",
+        f"            total += {context.at(op.out)}*{context.at(op.operand, 'b')}",
+        f"        {context.at('bar_' + op.table, 'a', 'b')} += total",
+    ]
+
+
+def _pointwise(op: Pointwise, context: Context) -> Lines:
+    scalar = DeviceScalar(context.constants, CALLS)
+    texts = scalar.print(op.expressions)
+    context.used |= scalar.used
+    before = [f"{local(s)} = " + " + ".join(context.at(o) for o in operands) for s, operands in op.inputs]
+    inner = before + scalar.lines
+    written: dict[str, str] = {}
+    for out, text, accumulate, reduce in zip(op.outs, texts, op.accumulate, op.reduce):
+        if not reduce:
+            value = written.setdefault(text, f"value_{out}")
+            inner += [f"{value} = {text}"] if value == f"value_{out}" else []
+            inner.append(f"{context.at(out)} {'+' if accumulate else ''}= {value}")
+    height = context.height(op.inputs[-1][1][0] if op.inputs[-1][0] == "v" else op.inputs[0][1][0])
+    names = ", ".join(f"{s} = {' + '.join(_plain(o) for o in ops)}" for s, ops in op.inputs)
+    lines = [
+        f"# {', '.join(_plain(o) for o, reduce in zip(op.outs, op.reduce) if not reduce)} "
+        f"at every node and record, {names}",
+        f"for a in range(row, {height}, rows):",
+        f"    {RECORDS}",
+        *indent(inner, 2),
+    ]
+    for out, text, reduce in zip(op.outs, texts, op.reduce):
+        if reduce:
+            same = [o for o, t, k, r in zip(op.outs, texts, op.accumulate, op.reduce) if t == text and not (k or r)]
+            summand = [f"total += {context.at(same[0])}"] if same else [*before, *scalar.lines, f"total += {text}"]
+            lines += _over_records(out, height, summand, context)
+    return lines
+
+
+def _over_records(out: str, height: str, summand: Lines, context: Context) -> Lines:
+    """The gradient of an operand that all records share: a sum over the tile, by one thread a row."""
+    return [
+        SYNC,
+        f"# {_plain(out)}: the same, summed over the tile's records",
+        f"for a in range(row*columns + column, {height}, rows*columns):",
+        "    total = constants[0]",
+        "    for r in range(count):",
+        *indent(summand, 2),
+        f"    {context.at(out)} += total",
+    ]
+
+
+def _used(arguments: Iterable[str], lines: Lines) -> list[str]:
+    """The arguments that the lines read; a banded table comes with its runs, by rows or by columns."""
+    words = {word for line in lines for word in re.findall(r"\w+", line.partition("#")[0])}
+    found = []
+    for name in arguments:
+        both = (name, f"{name.removesuffix('_runs')}_columns") if name.endswith("_runs") else (name,)
+        found += [one for one in both if one in words]
+    return found
+
+
+# --- forward and adjoint ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Room:
+    """A block's working memory in a kernel: arrays one after the other, each (name, rows)."""
+
+    arrays: tuple[tuple[str, str], ...]
+
+    @property
+    def rows(self) -> str:
+        return " + ".join(rows for _, rows in self.arrays)
+
+    def lines(self, like: str) -> Lines:
+        lines = [
+            "# working memory: shared memory, sized at launch, unless the workspace has room for it",
+            f"room = cuda.shared.array(0, {like}.dtype)",
+            "if workspace.shape[1] > 1:",
+            "    room = workspace[block]",
+        ]
+        for k, (name, _) in enumerate(self.arrays):
+            before = " + ".join(rows for _, rows in self.arrays[:k])
+            lines.append(f"{name} = room[{f'({before})*tile' if before else ''}:]")
+        return lines
+
+
+def _head(program: Program, like: str) -> Lines:
+    """The sizes that the loops need."""
+    sizes = [f"state, node = {like}.shape[0], biases.shape[1]"]
+    if program.plan == "factors":
+        sizes.append("weight_out, weight_in = operators.shape[1], operators.shape[2]")
+    if program.entry:
+        sizes.append("entry = h_entry.shape[0]")
+    return [f"steps, stages, records = combine.shape[0], combine.shape[1] - 1, {like}.shape[1]", *sizes, *LANES]
+
+
+TILES = [
+    "for first in range(block*tile, records, blocks*tile):",
+    "    count = min(tile, records - first)",
+]
+
+
+def _entry_context(context: Context) -> Context:
+    """The first stage of a slab whose state arrives in another basis: H is that state, C and X its tables."""
+    place = context.place | {"C": "C_entry", "X": "X_entry"}
+    place |= {"H": "h_entry[{a}, first + {r}]", "bar_H": "bar_entry[{a}, first + {r}]"}
+    if context.program.plan == "formed":
+        place |= {"E": "operator_entry[{a}, {r}]", "bar_E": "bar_operator_entry[block, {a}, {r}]"}
+    return replace(context, place=place, rows={"H": "entry"})
+
+
+def _with_entry(stage: Lines, entry: Chain | None, reverse: bool, context: Context) -> Lines:
+    if entry is None:
+        return stage
+    first = print_chain(entry.reverse if reverse else entry.stage, _entry_context(context))
+    comment = "the state as it arrived" if reverse else "the state as it arrives"
+    return [f"if n == 0 and i == 0:  # {comment}", *indent(first), "else:", *indent(stage)]
+
+
+def _places(program: Program, form: Form) -> dict[str, str]:
+    learned = learned_table(program)
+    return {k.name: f"{k.name}[slot, {{a}}, first + {{r}}]" for k in form.kept} | {
+        "h": "h[{a}, first + {r}]",
+        "M": "m[(i*state + {a})*tile + {r}]",
+        "e": "biases[bias, {a}]",
+        learned: "operators[operator, {a}, {r}]",
+        "bar": "bar[{a}, first + {r}]",
+        "bar_M": "bar_m[(i*state + {a})*tile + {r}]",
+        "bar_e": "bar_biases[block, bias, {a}]",
+        f"bar_{learned}": "bar_operators[block, operator, {a}, {r}]",
+    }
+
+
+def forward(program: Program, suffix: str, precision: str) -> Kernel:
+    """The forward kernel: (7) with the stages of (4), (5); the state is advanced in place."""
+    constants = Constants()
+    form = _form(program, precision)
+    context = Context(program, _places(program, form), constants)
+    stage = [
+        *_combine(context, "H", "i", "# H_i = α_i h_n + Σ_j γ_ij m_j"),
+        *print_chain(form.chain.stage, context),
+    ]
+    stage = _with_entry(stage, form.entry, False, context)
+    lines = [
+        *_docstring(program, "forward", precision),
+        *constants.load(context.used),
+        *_head(program, "h"),
+        *forward_room(form).lines("h"),
+        *TILES,
+        *indent(_project_entry() if program.entry else []),
+        "    for n in range(steps):",
+        "        for i in range(stages):",
+        "            slot = n*stages + i if keep else 0",
+        "            operator, bias = operator_index[n, i], bias_index[n, i]",
+        *indent(stage, 3),
+        *indent(_combine(context, "h", "stages", "# h_{n+1} = α h_n + Σ_j γ_j m_j"), 2),
+    ]
+    arguments = ["h", "combine", "operator_index", "bias_index", "operators", "biases", *stage_tables(program)]
+    arguments += entry_arguments(program) if program.entry else []
+    arguments = [*_used(arguments, lines), "constants", "channels", "workspace", "tile", "keep", *(k.name for k in form.kept)]
+    name = f"{program.plan}_forward{precision}_{suffix}"
+    return Kernel(name, tuple(arguments), tuple(constants.values), tuple(lines))
+
+
+def _form(program: Program, precision: str) -> Form:
+    return program.float32 if precision else program.exact
+
+
+def forward_room(form: Form) -> Room:
+    names = [w.name for w in form.work]
+    if "H" not in {k.name for k in form.kept}:
+        names.insert(0, "H")
+    return Room((("m", "stages*state"), *((name, ROWS.get(name, "node")) for name in names)))
+
+
+def _project_entry() -> Lines:
+    return [
+        "# h_0 = P h_entry, the L2 projection into this slab's basis (13)",
+        *_channels(
+            "dense", "P_entry", False, "h[{}, first + r]".format, "h_entry[{}, first + r]".format, RECORDS, False
+        ),
+        SYNC,
+    ]
+
+
+def _combine(context: Context, target: str, row: str, comment: str) -> Lines:
+    return [
+        comment,
+        "for a in range(row, state, rows):",
+        f"    {RECORDS}",
+        f"        total = combine[n, {row}, 0]*{context.at('h')}",
+        f"        for j in range({row}):",
+        f"            total += combine[n, {row}, j + 1]*m[(j*state + a)*tile + r]",
+        f"        {context.at(target)} = total",
+        SYNC,
+    ]
+
+
+def adjoint(program: Program, suffix: str, precision: str) -> Kernel:
+    """The adjoint kernel: (10), (11) in reverse order of the stages; ``bar`` becomes dL/dh_0 in place.
+
+    Gradients of operators and biases are this block's: their first index is the block.
+    """
+    constants = Constants()
+    form = _form(program, precision)
+    context = Context(program, _places(program, form), constants)
+    stage = [
+        *print_chain(form.chain.reverse, context),
+        *_spread(context, "bar_H", "i", "# m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i", "+"),
+    ]
+    stage = _with_entry(stage, form.entry, True, context)
+    lines = [
+        *_docstring(program, "adjoint", precision),
+        *constants.load(context.used),
+        *_head(program, "bar"),
+        *adjoint_room(form).lines("bar"),
+        *TILES,
+        "    for n in range(steps - 1, -1, -1):",
+        *indent(_spread(context, "bar", "stages", "# m̄_j = γ_j λ_{n+1},  h̄ = α λ_{n+1}", ""), 2),
+        "        for i in range(stages - 1, -1, -1):",
+        "            slot = n*stages + i",
+        "            operator, bias = operator_index[n, i], bias_index[n, i]",
+        *indent(stage, 3),
+        "        # λ_n = h̄",
+        "        for a in range(row, state, rows):",
+        f"            {RECORDS}",
+        "                bar[a, first + r] = bar_h[a*tile + r]",
+        f"        {SYNC}",
+        *indent(_return_entry() if program.entry else []),
+    ]
+    arguments = ["bar", "combine", "operator_index", "bias_index", "operators", "biases", *stage_tables(program)]
+    arguments += entry_arguments(program) if program.entry else []
+    arguments = [*_used(arguments, lines), "constants", "channels", *(k.name for k in form.kept)]
+    arguments += ["bar_operators", "bar_biases"]
+    if program.entry:
+        arguments += ["bar_entry", *(["bar_operator_entry"] if program.plan == "formed" else [])]
+    name = f"{program.plan}_adjoint{precision}_{suffix}"
+    return Kernel(name, (*arguments, "workspace", "tile"), tuple(constants.values), tuple(lines))
+
+
+def adjoint_room(form: Form) -> Room:
+    bars = tuple((f"bar_{b.name}", ROWS.get(b.name, "node")) for b in form.bars)
+    return Room((("bar_m", "stages*state"), ("bar_h", "state"), *bars))
+
+
+def _return_entry() -> Lines:
+    return [
+        "# dL/dh_entry += Pᵀ dL/dh_0",
+        *_channels(
+            "dense", "P_entry", True, "bar_entry[{}, first + r]".format, "bar[{}, first + r]".format, RECORDS, True
+        ),
+        SYNC,
+    ]
+
+
+def _spread(context: Context, source: str, row: str, comment: str, sign: str) -> Lines:
+    return [
+        comment,
+        "for a in range(row, state, rows):",
+        f"    {RECORDS}",
+        f"        bar_h[a*tile + r] {sign}= combine[n, {row}, 0]*{context.at(source)}",
+        f"        for j in range({row}):",
+        f"            bar_m[(j*state + a)*tile + r] {sign}= combine[n, {row}, j + 1]*{context.at(source)}",
+        SYNC,
+    ]
+
+
+def room_function(program: Program, kind: str, precision: str, suffix: str) -> str:
+    """A function for the host: how many rows of working memory a forward or adjoint kernel needs."""
+    form, name = _form(program, precision), f"{program.plan}_{kind}{precision}"
+    room = forward_room(form) if kind == "forward" else adjoint_room(form)
+    return (
+        f"def {name}_rows_{suffix}(stages, state, node, weight_out, weight_in):\n"
+        f'    """Rows of working memory that a record needs in {name}_{suffix}."""\n'
+        f"    return {room.rows}\n"
+    )
+
+
+# --- stage operators ----------------------------------------------------------------------------------------
+
+PAIR = "for b in range(column, {}, columns):"
+
+
+def operators(program: Program, suffix: str, entry: bool) -> Kernel:
+    """Stage operators from the fields' coefficients: Mix over depth, then (formed) Φ · C; e = Ψ β. A block a row of θ.
+
+    mixed, left: room for Σ_k θ_sk w_k and for Φ times it, used where Φ or C leaves something to do.
+    """
+    phi, c = _factors(program, entry)
+    targets = [*(["mixed"] if phi or c else []), *(["left"] if phi and c else []), "operators"]
+    stage = _mix(targets[0])
+    if phi:
+        stage += [f"# {targets[1]} = Φ {targets[0]}", *_left("Phi", phi, False, targets[0], targets[1]), SYNC]
+    if c:
+        title = "# E_s = " + ("left C" if phi else "mixed C")
+        stage += [title, *_right(c[0], c[1], False, targets[-2], "operators"), SYNC]
+    lines = ['"""' + _operator_title(program, entry) + '"""', *LANES]
+    lines += ["for s in range(block, theta.shape[0], blocks):", *indent(stage)]
+    arguments = ["w", "theta", *_operator_tables(program, entry)]
+    outputs = targets
+    if not entry:
+        psi = program.structure("Psi")
+        bias = "biases" if psi == "identity" else "mixed_bias"
+        lines += [*ALL_LANES, "for s in range(block, vartheta.shape[0], blocks):", *indent(_mix_bias(bias))]
+        if psi != "identity":
+            loops = _channels(psi, "Psi", False, "biases[s, {}]".format, "mixed_bias[s, {}]".format, None, False, THREADS)
+            lines += indent(["# e_s = Ψ β_s", *loops])
+        arguments += ["beta", "vartheta", *table_arguments(program, ["Psi"])]
+        outputs = [*outputs, *dict.fromkeys((bias, "biases"))]
+    name = f"{program.plan}_{'entry_' if entry else ''}operators_{suffix}"
+    arguments = [*_used(arguments, lines), "constants", "channels", *outputs]
+    return Kernel(name, tuple(arguments), tuple(Constants().values), tuple(lines))
+
+
+THREADS = "thread, {}, threads"
+
+
+def _factors(program: Program, entry: bool) -> tuple[Structure | None, tuple[str, Structure] | None]:
+    """What is left to do for Φ and for C when an operator is formed."""
+    if program.plan == "factors":
+        return None, None
+    phi = program.structure("Phi")
+    c: tuple[str, Structure] = ("C_entry", "dense") if entry else ("C", program.structure("C"))
+    return (None if phi == "identity" else phi), (None if c[1] == "identity" else c)
+
+
+def _mix(target: str) -> Lines:
+    return [
+        "# Σ_k θ_sk w_k",
+        "for a in range(row, w.shape[1], rows):",
+        "    for b in range(column, w.shape[2], columns):",
+        "        total = constants[0]",
+        "        for k in range(theta.shape[1]):",
+        "            total += theta[s, k]*w[k, a, b]",
+        f"        {target}[s, a, b] = total",
+        SYNC,
+    ]
+
+
+def _mix_bias(target: str) -> Lines:
+    return [
+        "# β_s = Σ_k ϑ_sk β_k",
+        "for a in range(thread, beta.shape[1], threads):",
+        "    total = constants[0]",
+        "    for k in range(vartheta.shape[1]):",
+        "        total += vartheta[s, k]*beta[k, a]",
+        f"    {target}[s, a] = total",
+        SYNC,
+    ]
+
+
+def _left(table: str, structure: Structure, transposed: bool, source: str, target: str) -> Lines:
+    """target[s] = T source[s], channel by channel (Tᵀ when transposed)."""
+    columns = f"for d in range(column, {source}.shape[2], columns):"
+    return _channels(
+        structure, table, transposed, f"{target}[s, {{}}, d]".format, f"{source}[s, {{}}, d]".format, columns, False
+    )
+
+
+def _right(table: str, structure: Structure, transposed: bool, source: str, target: str) -> Lines:
+    """target[s] = source[s] T, channel by channel (times Tᵀ when transposed): its columns are Tᵀ times those rows."""
+    height = f"for d in range(row, {source}.shape[1], rows):"
+    return _channels(
+        structure, table, not transposed, f"{target}[s, d, {{}}]".format, f"{source}[s, d, {{}}]".format, height, False,
+        "column, {}, columns",
+    )  # fmt: skip
+
+
+def operators_adjoint(program: Program, suffix: str, entry: bool) -> Kernel:
+    """From the gradients of operators and biases to those of Σ_k θ_sk w_k and Σ_k ϑ_sk β_k: mixed, mixed_bias.
+
+    ``depth_adjoint`` then collects them over the stages.
+    """
+    phi, c = _factors(program, entry)
+    lines = [f'"""The adjoint of: {_operator_title(program, entry)}   (11), but for the sums over the stages."""', *LANES]
+    stage: Lines = []
+    source = "bar_operators"
+    if c:
+        target = "left" if phi else "mixed"
+        stage += [f"# {target} = Ē_s Cᵀ", *_right(c[0], c[1], True, source, target), SYNC]
+        source = target
+    if phi:
+        stage += [f"# mixed = Φᵀ {_plain(source) if c else 'Ē_s'}", *_left("Phi", phi, True, source, "mixed"), SYNC]
+    if not stage:
+        stage = [
+            "for a in range(row, mixed.shape[1], rows):",
+            "    for b in range(column, mixed.shape[2], columns):",
+            "        mixed[s, a, b] = bar_operators[s, a, b]",
+        ]
+    lines += ["for s in range(block, mixed.shape[0], blocks):", *indent(stage)]
+    arguments = ["bar_operators", *_operator_tables(program, entry)]
+    outputs = [*(["left"] if phi and c else []), "mixed"]
+    if not entry:
+        psi = program.structure("Psi")
+        lines += [*ALL_LANES, "for s in range(block, mixed_bias.shape[0], blocks):"]
+        if psi == "identity":
+            lines += ["    for a in range(thread, mixed_bias.shape[1], threads):",
+                      "        mixed_bias[s, a] = bar_biases[s, a]"]  # fmt: skip
+        else:
+            loops = _channels(psi, "Psi", True, "mixed_bias[s, {}]".format, "bar_biases[s, {}]".format, None, False, THREADS)
+            lines += indent(["# mixed_bias = Ψᵀ ē_s", *loops])
+        arguments += ["bar_biases", *table_arguments(program, ["Psi"])]
+        outputs.append("mixed_bias")
+    name = f"{program.plan}_{'entry_' if entry else ''}operators_adjoint_{suffix}"
+    arguments = [*_used(arguments, lines), "constants", "channels", *outputs]
+    return Kernel(name, tuple(arguments), tuple(Constants().values), tuple(lines))
+
+
+# --- readout, loss and sums ---------------------------------------------------------------------------------
+
+ONE_EACH = "range(cuda.grid(1), {}, cuda.gridsize(1))"
+
+
+def common() -> tuple[Kernel, ...]:
+    """What every module holds: the affine readout z = R y + a with its adjoint, sums, and zeros."""
+    readout = (
+        '"""z_k = ∫ R_k(ξ) y(ξ) dξ + a_k: the rows of ``operator`` are the readout\'s fields against the state basis."""',
+        *LANES,
+        "for first in range(block*columns, y.shape[1], blocks*columns):",
+        "    for k in range(row, z.shape[0], rows):",
+        "        for r in range(first + column, min(first + columns, y.shape[1]), columns):",
+        "            total = constant[k]",
+        "            for b in range(y.shape[0]):",
+        "                total += operator[k, b]*y[b, r]",
+        "            z[k, r] = total",
+    )
+    readout_adjoint = (
+        '"""The adjoint of: z = R y + a. bar_y is set; a block adds to its own gradients of R and a."""',
+        *LANES,
+        "for first in range(block*tile, y.shape[1], blocks*tile):",
+        "    last = min(first + tile, y.shape[1])",
+        "    # ȳ = Rᵀ z̄",
+        "    for b in range(row, y.shape[0], rows):",
+        "        for r in range(first + column, last, columns):",
+        "            total = constants[0]",
+        "            for k in range(bar_z.shape[0]):",
+        "                total += operator[k, b]*bar_z[k, r]",
+        "            bar_y[b, r] = total",
+        "    # R̄ += z̄ yᵀ,  ā += z̄, summed over the tile's records",
+        "    for k in range(row, bar_z.shape[0], rows):",
+        "        for b in range(column, y.shape[0], columns):",
+        "            total = constants[0]",
+        "            for r in range(first, last):",
+        "                total += bar_z[k, r]*y[b, r]",
+        "            bar_operator[block, k, b] += total",
+        "    for k in range(row*columns + column, bar_z.shape[0], rows*columns):",
+        "        total = constants[0]",
+        "        for r in range(first, last):",
+        "            total += bar_z[k, r]",
+        "        bar_constant[block, k] += total",
+    )
+    sum_blocks = (
+        '"""total_e = Σ_p partial_pe: the blocks\' sums, added in the order of the blocks."""',
+        f"for e in {ONE_EACH.format('total.shape[0]')}:",
+        "    value = partial[0, e]",
+        "    for p in range(1, partial.shape[0]):",
+        "        value += partial[p, e]",
+        "    total[e] = value",
+    )
+    depth_adjoint = (
+        '"""The adjoint of the mix over depth: bar_ke += Σ_s θ_sk mixed_se   (11)."""',
+        f"for e in {ONE_EACH.format('bar.shape[1]')}:",
+        "    for k in range(bar.shape[0]):",
+        "        value = bar[k, e]",
+        "        for s in range(theta.shape[0]):",
+        "            value += theta[s, k]*mixed[s, e]",
+        "        bar[k, e] = value",
+    )
+    clear = (
+        '"""values_e = 0."""',
+        f"for e in {ONE_EACH.format('values.shape[0]')}:",
+        "    values[e] = constants[0]",
+    )
+    gradients = ("bar_z", "y", "operator", "constants", "bar_y", "bar_operator", "bar_constant", "tile")
+    zero = tuple(Constants().values)
+    return (
+        Kernel("readout", ("y", "operator", "constant", "z"), (), readout),
+        Kernel("readout_adjoint", gradients, zero, readout_adjoint),
+        Kernel("sum_blocks", ("partial", "total"), (), sum_blocks),
+        Kernel("depth_adjoint", ("theta", "mixed", "bar"), (), depth_adjoint),
+        Kernel("clear", ("values", "constants"), zero, clear),
+    )
+
+
+def loss(form: Loss) -> Kernel:
+    """The loss of every record and its source ∂L/∂z, from the derivation of its file; a thread a record."""
+    constants = Constants()
+    sums, final, back = (DeviceScalar(constants, CALLS) for _ in range(3))
+    terms = sums.print(tuple(g for _, g in form.sums))
+    (value_text,) = final.print((form.value,))
+    (source_text,) = back.print((form.source,))
+    load = [f"zk, tk = z[k, r]{' - top' if form.shift else ''}, target[k, r]"]
+    shift = [
+        "top = z[0, r]  # L is unchanged when a constant is added to every output",
+        "for k in range(1, z.shape[0]):",
+        "    top = z[k, r] if z[k, r] > top else top",
+    ]
+    names = [name for name, _ in form.sums]
+    lines = [
+        f'"""L of every record ({form.name}) and source = ∂L/∂z, from its derivation."""',
+        *constants.load(sums.used | final.used | back.used),
+        f"for r in {ONE_EACH.format('z.shape[1]')}:",
+        *indent(shift if form.shift else []),
+        *[f"    {name} = constants[0]" for name in names],
+        "    for k in range(z.shape[0]):",
+        *indent([*load, *sums.lines, *(f"{name} += {t}" for name, t in zip(names, terms))], 2),
+        *indent([*final.lines, f"value[r] = {value_text}"]),
+        "    for k in range(z.shape[0]):",
+        *indent([*load, *back.lines, f"source[k, r] = {source_text}"], 2),
+    ]
+    return Kernel("loss", ("z", "target", "constants", "value", "source"), tuple(constants.values), tuple(lines))
+
+
+# --- the module ---------------------------------------------------------------------------------------------
+
+
+def kernels(programs: tuple[Program, ...], suffix: str) -> tuple[Kernel, ...]:
+    """All kernels of one signature, by the names that the CPU's have."""
+    printed: list[Kernel] = []
+    for program in programs:
+        entries = (False, True) if program.entry and program.plan == "formed" else (False,)
+        for entry in entries:
+            printed += [operators(program, suffix, entry), operators_adjoint(program, suffix, entry)]
+        for precision in ("", "_float32"):
+            printed += [forward(program, suffix, precision), adjoint(program, suffix, precision)]
+    return tuple(printed)
+
+
+def module(title: str, formula: str, printed: Mapping[str, tuple[Program, ...]], form: Loss) -> str:
+    """The text of cuda.py. printed: suffix → the programs of one signature, one a plan."""
+    texts = []
+    for suffix, programs in printed.items():
+        texts += [kernel.text() for kernel in kernels(programs, suffix)]
+        texts += [
+            room_function(program, kind, precision, suffix)
+            for program in programs
+            for kind in ("forward", "adjoint")
+            for precision in ("", "_float32")
+        ]
+    texts += [kernel.text() for kernel in (*common(), loss(form))]
+    head = f'''"""{title}
+
+{formula}
+
+Written by ``continua generate``; do not edit. The derivation is in derivation.md beside this file.
+A thread block works on a tile of records, tile after tile: rows (channel · axis) go by threadIdx.y, records by
+threadIdx.x, and the threads wait for each other after every operation. Tables, tableau and constants are arguments.
+"""
+
+import math  # noqa: F401
+
+from numba import cuda
+'''
+    return head + "".join(f"\n\n{text}" for text in texts)

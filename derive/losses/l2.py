@@ -1,0 +1,7 @@
+"""Squared L2 distance: of numbers, or of functions (exact, in the coordinates of an orthonormal basis)."""
+
+SUMMARY = "Squared L2 distance, of numbers or of functions"
+ON = ("outputs", "function")
+SUMS = {"square": "(z - t)**2"}
+VALUE = "square"
+SHIFT_INVARIANT = False

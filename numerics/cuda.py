@@ -1,0 +1,354 @@
+"""Runs the CUDA kernels of a representation: the solver's interface, with everything between two calls on the device.
+
+Records go through in launches of a fixed size, tiles of a launch to a fixed number of blocks, and the blocks' sums are
+added in order: results do not depend on the device.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from derive.errors import RepresentationError
+from numerics import device
+from numerics.representation import Representation, SlabTables
+from numerics.solver import KEPT_ROWS, Arrays, Slab, Solver, Weights, arguments
+
+PARTIALS = 2**26  # numbers that the blocks' gradients of one slab's operators may take together
+
+
+@dataclass(frozen=True)
+class Launch:
+    """How records are cut: per launch, per tile, and the threads (records, rows) of a block; at most ``blocks`` blocks.
+
+    shared: bytes of shared memory a block may take; every device grants 48 KiB without being asked.
+    """
+
+    records: int = 8192
+    tile: int = 32
+    threads: tuple[int, int] = (32, 8)
+    blocks: int = 128
+    shared: int = 48 * 1024
+
+    def grid(self, records: int) -> int:
+        return max(1, min(self.blocks, -(-records // self.tile)))
+
+
+def missing() -> tuple[str, str] | None:
+    """What keeps kernels from running on a GPU here, and what to do about it; None when nothing does."""
+    from numba import config
+
+    if not config.ENABLE_CUDASIM and importlib.util.find_spec("numba_cuda") is None:
+        return "numba-cuda is not installed", 'pip install "neural-continua[cuda]"'
+    from numba import cuda
+
+    if cuda.is_available():
+        return None
+    error = cuda.cuda_error()
+    if error is not None:
+        return f"no working NVIDIA driver ({error})", "install the driver, or use --device cpu"
+    return "the driver finds no GPU", "run on a machine with an NVIDIA GPU, or use --device cpu"
+
+
+def require() -> None:
+    """Raise RepresentationError, naming what is missing, where kernels cannot run on a GPU."""
+    lack = missing()
+    if lack is not None:
+        raise RepresentationError("--device cuda", "a machine with numba-cuda, a driver and an NVIDIA GPU", *lack)
+
+
+@cache
+def compiled(path: Path, name: str) -> Callable[..., Any]:
+    """The kernel ``name`` of the cuda.py at ``path``, compiled on first launch for each set of types."""
+    from numba import cuda
+
+    return cuda.jit(getattr(device.load_module(path), name))  # type: ignore[no-any-return]
+
+
+def module(tables: SlabTables) -> Path:
+    """The cuda.py beside a slab's cpu.py."""
+    return tables.module.with_name("cuda.py")
+
+
+def cuda_kernels(tables: SlabTables, name: str) -> Callable[..., Any]:
+    """The kernel of a slab."""
+    return compiled(module(tables), f"{name}_{tables.suffix}")
+
+
+def to_device(array: np.ndarray, dtype: Any) -> Any:
+    """A device array of a host array (or that device array itself); whole numbers stay what they are."""
+    from numba import cuda
+
+    if not isinstance(array, np.ndarray):
+        return array
+    return cuda.to_device(np.ascontiguousarray(array, dtype=dtype if array.dtype.kind == "f" else array.dtype))
+
+
+def to_host(array: Any) -> np.ndarray:
+    return array if isinstance(array, np.ndarray) else array.copy_to_host()
+
+
+def columns(runs: np.ndarray, count: int) -> np.ndarray:
+    """(count, 2): first and one past the last row whose run meets each column of a banded table."""
+    reach = np.zeros((count, 2), dtype=np.int64)
+    for b in range(count):
+        (meets,) = np.nonzero((runs[:, 0] <= b) & (b < runs[:, 1]))
+        if len(meets):
+            reach[b] = meets[0], meets[-1] + 1
+    return reach
+
+
+@dataclass
+class CudaSlab(Slab):
+    """A slab with its tables, operators and kept states on the device."""
+
+    launch: Launch = field(default_factory=Launch)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, table in list(self.bound.items()):
+            if name.endswith("_runs"):
+                of = name.removesuffix("_runs")
+                self.bound[f"{of}_columns"] = columns(table, self.bound[of].shape[1])
+        self.bound = {name: to_device(a, self.dtype) for name, a in self.bound.items()}
+
+    def empty(self, *shape: int) -> Any:
+        """Room on the device."""
+        from numba import cuda
+
+        return cuda.device_array(shape, self.dtype)
+
+    def zeros(self, *shape: int) -> Any:
+        """Zeros on the device."""
+        array = self.empty(*shape)
+        self.common("clear", array.size, array.reshape(array.size), to_device(np.zeros(1), self.dtype))
+        return array
+
+    def common(self, name: str, size: int, *given: Any, grid: int = 0) -> None:
+        """Launch a kernel that all slabs share over ``size`` elements."""
+        threads = self.launch.threads[0] * self.launch.threads[1]
+        if grid:
+            compiled(module(self.tables), name)[grid, self.launch.threads](*given)
+        else:
+            compiled(module(self.tables), name)[min(1024, -(-size // threads)), threads](*given)
+
+    def call(self, what: str, given: Mapping[str, Any], grid: int = 0, shared: int = 0) -> None:
+        """Launch a kernel: its arguments by name, first from ``given``, then from the tables."""
+        function = self._kernel(what)
+        constants = to_device(self.tables.tables[f"constants/{self._name(what)}"], self.dtype)
+        values: dict[str, Any] = {**self.bound, "constants": constants, "channels": self.channels, **given}
+        wanted = (values[argument] for argument in self._arguments(what))
+        function[grid or len(self.bound["theta"]), self.launch.threads, 0, shared](*wanted)
+
+    def _arguments(self, what: str) -> tuple[str, ...]:
+        text = device.load_module(module(self.tables))
+        return arguments(getattr(text, f"{self._name(what)}_{self.tables.suffix}"))
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Of the arrays that the operators' kernels work with; the first axis is the row of θ or ϑ."""
+        c, n = self.channels, self.sizes
+        stages, bias_stages = len(self.bound["theta"]), len(self.bound["vartheta"])
+        rows = (n["node"], n["state"]) if self.plan == "formed" else (n["weight_out"], n["weight_in"])
+        return {
+            "operators": (stages, c * rows[0], c * rows[1]),
+            "biases": (bias_stages, c * n["node"]),
+            "operator_entry": (1, c * n["node"], c * n["entry"]),
+            "mixed": (stages, c * n["weight_out"], c * n["weight_in"]),
+            "left": (stages, c * n["node"], c * n["weight_in"]),
+        }
+
+    def form(self, weights: Weights) -> None:
+        """Stage operators and biases of these coefficients; once per change of weights."""
+        w, beta = (to_device(a, self.dtype) for a in (weights.w, weights.beta))
+        shapes = self.shapes()
+        room = {name: self.empty(*shapes[name]) for name in ("mixed", "left")}
+        room["mixed_bias"] = self.empty(len(self.bound["vartheta"]), beta.shape[1])
+        found = {name: self.empty(*shapes[name]) for name in ("operators", "biases")}
+        self.call("operators", {"w": w, "beta": beta, **room, **found})
+        if self.tables.entry and self.plan == "formed":
+            entry = self.empty(*shapes["operator_entry"])
+            given = {"w": w, "theta": self.bound["theta_entry"], **room, "operators": entry}
+            self.call("entry_operators", given)
+            found["operator_entry"] = entry[0]
+        self.operators = found
+
+    def empty_gradient(self, blocks: int = 1) -> Arrays:
+        """Zero gradients of the stage operators, one a block."""
+        return {f"bar_{name}": self.zeros(blocks, *a.shape) for name, a in self.operators.items()}
+
+    def total(self, partial: Any) -> Any:
+        """Σ over the blocks, in order."""
+        shape = partial.shape[1:]
+        size = int(np.prod(shape))
+        result = self.empty(*shape)
+        self.common("sum_blocks", size, partial.reshape(partial.shape[0], size), result.reshape(size))
+        return result
+
+    def pull_back(self, gradient: Arrays, weights: Weights) -> Weights:
+        """Gradients of the coefficients from those of the operators (11)."""
+        bars = {name: to_device(a, self.dtype) for name, a in gradient.items()}
+        bar_w, bar_beta = self.zeros(*weights.w.shape), self.zeros(*weights.beta.shape)
+        shapes = self.shapes()
+        room = {name: self.empty(*shapes[name]) for name in ("mixed", "left")}
+        room["mixed_bias"] = self.empty(len(self.bound["vartheta"]), weights.beta.shape[1])
+        self.call("operators_adjoint", {**bars, **room})
+        self._collect("theta", room["mixed"], bar_w)
+        self._collect("vartheta", room["mixed_bias"], bar_beta)
+        if "bar_operator_entry" in bars:
+            entry = bars["bar_operator_entry"]
+            room = {name: self.empty(1, *shapes[name][1:]) for name in ("mixed", "left")}
+            self.call("entry_operators_adjoint", {"bar_operators": entry.reshape(1, *entry.shape), **room})
+            self._collect("theta_entry", room["mixed"], bar_w)
+        return Weights(to_host(bar_w).astype(np.float64), to_host(bar_beta).astype(np.float64))
+
+    def _collect(self, rows: str, mixed: Any, bar: Any) -> None:
+        size = bar.size // bar.shape[0]
+        flat = (a.reshape(a.shape[0], size) for a in (mixed, bar))
+        self.common("depth_adjoint", size, self.bound[rows], *flat)
+
+    def _memory(self, kind: str, grid: int) -> tuple[dict[str, Any], int]:
+        """The working memory of a forward or adjoint kernel: shared if that is enough, else a workspace."""
+        c, n = self.channels, self.sizes
+        stages = self.bound["combine"].shape[1] - 1
+        count = getattr(device.load_module(module(self.tables)), f"{self._name(kind)}_rows_{self.tables.suffix}")
+        rows = count(stages, *(c * n[axis] for axis in ("state", "node", "weight_out", "weight_in")))
+        size = rows * self.launch.tile
+        shared = size * self.dtype.itemsize <= self.launch.shared
+        given = {"workspace": self.empty(grid, 1 if shared else size), "tile": self.launch.tile}
+        return given, size * self.dtype.itemsize if shared else 0
+
+    def forward(self, h: Any, keep: bool) -> tuple[Any, Arrays]:
+        """The state at the slab's end, (channels · state, records), and what the adjoint will read."""
+        arrived = to_device(h, self.dtype)
+        records = arrived.shape[1]
+        out = self.empty(self.channels * self.sizes["state"], records)
+        if not self.tables.entry:
+            out.copy_to_device(arrived)
+        kept = self._kept(self.stages if keep else 1, records)
+        memory, shared = self._memory("forward", self.launch.grid(records))
+        given = {**self.operators, **kept, **memory, "h": out, "h_entry": arrived, "keep": keep}
+        self.call("forward", given, self.launch.grid(records), shared)
+        return out, kept | {"h_entry": arrived}
+
+    def _kept(self, slots: int, records: int) -> Arrays:
+        names = self._arguments("forward")
+        return {
+            name: self.empty(slots, self.channels * self.sizes[KEPT_ROWS.get(name, "node")], records)
+            for name in names[names.index("keep") + 1 :]
+        }
+
+    def adjoint(self, bar: Any, kept: Arrays, gradient: Arrays) -> Any:
+        """dL/d(state at the slab's start); adds to the operators' gradients of the blocks."""
+        records = bar.shape[1]
+        bar_entry = self.zeros(*kept["h_entry"].shape) if self.tables.entry else None
+        memory, shared = self._memory("adjoint", self.launch.grid(records))
+        given = {**self.operators, **kept, **gradient, **memory, "bar": bar, "bar_entry": bar_entry}
+        self.call("adjoint", given, self.launch.grid(records), shared)
+        return bar_entry if self.tables.entry else bar
+
+
+class CudaSolver(Solver):
+    """The solver of a representation on the GPU; states and results are host arrays, as they are for the CPU.
+
+    Raises RepresentationError, saying what is missing, where no GPU can be used.
+    """
+
+    slabs: list[CudaSlab]  # type: ignore[assignment]
+
+    def __init__(
+        self,
+        representation: Representation,
+        dtype: Any = np.float64,
+        plan: str | None = None,
+        launch: Launch | None = None,
+    ) -> None:
+        require()
+        self.representation = representation
+        self.dtype = np.dtype(dtype)
+        self.launch = launch or Launch()
+        channels = representation.spec.channels
+        self.slabs = [
+            CudaSlab(s, channels, self.dtype, plan or s.plan, cuda_kernels, launch=self.launch)
+            for s in representation.slabs
+        ]
+        largest = max(int(np.prod(slab.shapes()["operators"])) for slab in self.slabs)
+        self.launch = replace(self.launch, blocks=max(1, min(self.launch.blocks, PARTIALS // largest)))
+        for slab in self.slabs:
+            slab.launch = self.launch
+        self.loss_constants = to_device(representation.loss_constants, self.dtype)
+
+    def form(self, weights: list[Weights]) -> None:
+        """Form every slab's stage operators."""
+        for slab, w in zip(self.slabs, weights):
+            slab.form(w)
+
+    def _launches(self, records: int) -> list[slice]:
+        return [slice(a, min(a + self.launch.records, records)) for a in range(0, records, self.launch.records)]
+
+    def final(self, states: np.ndarray) -> np.ndarray:
+        """y = h(·, 1) for states (entry rows, records)."""
+        parts = [to_host(self._final(states, part)) for part in self._launches(states.shape[1])]
+        return np.concatenate(parts, axis=1)
+
+    def path(self, states: np.ndarray) -> list[list[np.ndarray]]:
+        """Slab by slab, the state after 0, 1, 2 … steps; the first one of a slab is the state as it arrives."""
+        return [[to_host(h) for h in slab] for slab in super().path(states)]
+
+    def gradient(
+        self, states: np.ndarray, operator: np.ndarray, constant: np.ndarray, targets: np.ndarray
+    ) -> tuple[np.ndarray, list[Arrays], np.ndarray, np.ndarray, np.ndarray]:
+        """Loss of every record and the summed gradients, by the discrete adjoint; shapes as for the CPU."""
+        last = self.slabs[-1]
+        blocks = self.launch.grid(min(states.shape[1], self.launch.records))
+        readout = to_device(operator, self.dtype), to_device(constant, self.dtype)
+        gradient = [slab.empty_gradient(blocks) for slab in self.slabs]
+        bars = tuple(last.zeros(blocks, *a.shape) for a in readout)
+        parts = [
+            self._tile(states[:, part], targets[:, part], readout, gradient, bars)
+            for part in self._launches(states.shape[1])
+        ]
+        totals = [
+            {name: to_host(slab.total(partial)) for name, partial in found.items()}
+            for slab, found in zip(self.slabs, gradient)
+        ]
+        bar_operator, bar_constant = (to_host(last.total(bar)) for bar in bars)
+        losses = np.concatenate([value for value, _ in parts])
+        bar_states = np.concatenate([bar for _, bar in parts], axis=1)
+        return losses, totals, bar_operator, bar_constant, bar_states
+
+    def _tile(
+        self, states: np.ndarray, targets: np.ndarray, readout: Any, gradient: list[Arrays], bars: Any
+    ) -> tuple[np.ndarray, np.ndarray]:
+        last = self.slabs[-1]
+        h: Any = states
+        kept = []
+        for slab in self.slabs:
+            h, k = slab.forward(h, keep=True)
+            kept.append(k)
+        records, (operator, constant), grid = h.shape[1], readout, self.launch.grid(h.shape[1])
+        z = last.empty(len(constant), records)
+        last.common("readout", records, h, operator, constant, z, grid=grid)
+        value, source = self._loss(z, targets)
+        bar = last.empty(*h.shape)
+        zero = self.loss_constants
+        last.common("readout_adjoint", records, source, h, operator, zero, bar, *bars, self.launch.tile, grid=grid)
+        for slab, k, g in zip(reversed(self.slabs), reversed(kept), reversed(gradient)):
+            bar = slab.adjoint(bar, k, g)
+        return to_host(value), to_host(bar)
+
+    def _loss(self, z: Any, targets: np.ndarray) -> tuple[Any, Any]:
+        last = self.slabs[-1]
+        value, source = last.empty(z.shape[1]), last.empty(*z.shape)
+        last.common("loss", z.shape[1], z, to_device(targets, self.dtype), self.loss_constants, value, source)
+        return value, source
+
+    def losses(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """The loss of every record from readout values (outputs, records)."""
+        value, _ = self._loss(to_device(outputs, self.dtype), targets)
+        return to_host(value).astype(np.float64)

@@ -1,0 +1,544 @@
+"""Records: sampled functions with their targets, as arrays, as .npz files, and real ones that other packages ship.
+
+Every record is a function on [−1, 1], known at points of its own. All of them are kept behind each other and cut by
+offsets, so that records of equal and of different lengths are one thing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import importlib.util
+import io
+import os
+import secrets
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from derive.errors import DataError
+from numerics.pieces import check_points
+
+Array = np.ndarray
+
+KEYS = ("x", "xi", "y", "offsets", "classes")
+LAYOUT = "x (samples × points [× channels]), or x (total [× channels]) with offsets (samples + 1)"
+
+
+@dataclass(frozen=True, eq=False)
+class Records:
+    """Sampled functions, checked: made by ``records`` and ``read``.
+
+    x: (total, channels), the samples of all records behind each other; offsets: (records + 1,), where each starts.
+    xi: the points (total,), or None where the interpolant's default points are meant.
+    y: None; classes, integers (records,); numbers (records,) or (records, outputs); functions (total, channels).
+    classes: the original names of the classes 0, 1, …, where they had names.
+    """
+
+    x: Array
+    offsets: Array
+    xi: Array | None = None
+    y: Array | None = None
+    classes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __repr__(self) -> str:
+        n = self.lengths
+        span = f"{n[0]}" if len(set(n)) == 1 else f"{n.min()} to {n.max()}"
+        y = "no targets" if self.y is None else f"y {self.y.dtype} {self.y.shape}"
+        return f"Records({len(self)} records, {span} points, {self.channels} channels, {y})"
+
+    @property
+    def channels(self) -> int:
+        return int(self.x.shape[1])
+
+    @property
+    def lengths(self) -> Array:
+        """The number of points of every record (records,)."""
+        return np.diff(self.offsets)
+
+    @property
+    def functions(self) -> bool:
+        """Whether the targets are functions, sampled at the records' points."""
+        return self.y is not None and len(self.y) == len(self.x) != len(self)
+
+    def samples(self) -> list[Array]:
+        """Every record's samples (points, channels)."""
+        return self._cut(self.x)
+
+    def points(self) -> list[Array | None]:
+        """Every record's points (points,), None for the interpolant's default points."""
+        return [None] * len(self) if self.xi is None else list(self._cut(self.xi))
+
+    def targets(self) -> list[Array]:
+        """Every record's target function (points, channels). Raises DataError where targets are not functions."""
+        y = self.y
+        if y is not None and len(y) == len(self.x):
+            return self._cut(y.reshape(len(y), -1))
+        if y is not None and y.ndim == 2 and (self.lengths == y.shape[1]).all():
+            return [row[:, None].astype(np.float64) for row in y]
+        raise DataError(
+            "no targets" if y is None else f"targets of shape {y.shape} for {len(self)} records",
+            "functions: y (samples × points × channels), one value for every sample of x",
+            "the data are for numbers or classes, the spec for functions",
+            "declare readout.outputs, or give y at the points of x",
+        )
+
+    def take(self, indices: Sequence[int] | Array) -> Records:
+        """Some of the records, in the given order."""
+        index = np.asarray(indices, dtype=np.int64)
+        lengths = self.lengths[index]
+        offsets = _offsets(lengths)
+        rows = np.repeat(self.offsets[:-1][index] - offsets[:-1], lengths) + np.arange(offsets[-1])
+        y = None if self.y is None else self.y[rows if self.functions else index]
+        return Records(self.x[rows], offsets, None if self.xi is None else self.xi[rows], y, self.classes)
+
+    def _cut(self, values: Array) -> list[Array]:
+        return [values[a:b] for a, b in zip(self.offsets[:-1], self.offsets[1:])]
+
+
+def _offsets(lengths: Sequence[int] | Array) -> Array:
+    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+
+
+# --- from arrays --------------------------------------------------------------------------------------------
+
+
+def records(x: Any, xi: Any = None, y: Any = None, classes: Sequence[str] = ()) -> Records:
+    """Records from arrays, or from lists of arrays when they differ in length.
+
+    x: (samples, points[, channels]), or a list of (points[, channels]). xi: points (points,), shared, or one row or
+    list a sample. y: classes (integers, or names, which are numbered), numbers, or functions
+    (samples, points, channels) or a list of (points[, channels]). classes: names of the classes 0, 1, ….
+    Raises DataError naming the record.
+    """
+    return _records(x, xi, y, classes, "")
+
+
+def _records(x: Any, xi: Any, y: Any, classes: Sequence[str], file: str) -> Records:
+    with _located(file):
+        parts = _parts(x, "x")
+        lengths = [len(part) for part in parts]
+        channels = {part.shape[1] for part in parts}
+        if len(channels) > 1:
+            raise _refuse(
+                f"records with {', '.join(map(str, sorted(channels)))} channels", "one number of channels",
+                "an axis too many, or channels × points instead of points × channels",
+                "give every record as (points, channels)",
+            )  # fmt: skip
+        where = None if xi is None else _flat_points(xi, lengths)
+        return _checked(np.concatenate(parts), _offsets(lengths), where, _flat_targets(y, lengths), classes)
+
+
+def _parts(given: Any, name: str) -> list[Array]:
+    """Records as (points, channels)."""
+    listed = isinstance(given, list | tuple) or (isinstance(given, np.ndarray) and given.dtype == object)
+    if not listed:
+        array = _numbers(given, name)
+        if array.ndim not in (2, 3):
+            raise _refuse(
+                f"{name} of shape {array.shape}", LAYOUT, "a single record, or an axis too many",
+                f"write {name}[None] for one record",
+            )  # fmt: skip
+        return list(array[:, :, None] if array.ndim == 2 else array) or _no_records()
+    found = []
+    for number, part in enumerate(given):
+        array = _numbers(part, name, number)
+        if array.ndim not in (1, 2):
+            raise _refuse(
+                f"{name} of shape {array.shape}", "a list of arrays (points) or (points, channels)",
+                "a single record, or an axis too many", "put the record's samples into one array", number,
+            )  # fmt: skip
+        found.append(array[:, None] if array.ndim == 1 else array)
+    return found or _no_records()
+
+
+def _no_records() -> list[Array]:
+    raise _refuse("no records", "at least one record", "an empty selection", "check how the data were cut")
+
+
+def _numbers(given: Any, name: str, record: int | None = None) -> Array:
+    try:
+        array = np.asarray(given)
+    except ValueError:
+        raise _refuse(
+            f"{name} with rows of different lengths", "numbers in rows of equal lengths, or a list of arrays",
+            "ragged records inside a record", "give every record as its own array", record,
+        ) from None  # fmt: skip
+    if array.dtype.kind not in "iuf":
+        raise _refuse(
+            f"{name} of type {array.dtype}", "real numbers", "text, complex numbers, or Python objects",
+            f"convert {name} to float64", record,
+        )  # fmt: skip
+    return array.astype(np.float64)
+
+
+def _flat_points(xi: Any, lengths: list[int]) -> Array:
+    """Points of all records behind each other, from shared points, rows, or a list."""
+    try:
+        array = np.asarray(xi, dtype=np.float64)
+    except (ValueError, TypeError):
+        array = None
+    if array is not None and array.ndim == 1 and all(n == len(array) for n in lengths):
+        return np.tile(array, len(lengths))
+    rows = list(xi) if array is None else list(array)
+    if len(rows) != len(lengths) or np.ndim(rows[0]) == 0:
+        shape = f"{len(rows)} lists" if array is None else f"shape {array.shape}"
+        raise _refuse(
+            f"xi of {shape} for {len(lengths)} records", "shared points (points), or one row or list a record",
+            "points of other records, or a missing axis", "give the points of every sample",
+        )  # fmt: skip
+    found = [_numbers(row, "xi", number) for number, row in enumerate(rows)]
+    for number, (row, count) in enumerate(zip(found, lengths)):
+        if row.shape != (count,):
+            raise _refuse(
+                f"xi of shape {row.shape} for {count} samples", "one point a sample",
+                "samples or points were left out on one side only", "leave both out", number,
+            )  # fmt: skip
+    return np.concatenate(found)
+
+
+def _flat_targets(y: Any, lengths: list[int]) -> Array | None:
+    """Targets with one row a record, or for functions one row a sample."""
+    if y is None:
+        return None
+    if isinstance(y, list | tuple) and y and all(np.ndim(part) for part in y):
+        parts = [np.asarray(part) for part in y]
+        if [len(part) for part in parts] == lengths and (len(set(lengths)) > 1 or parts[0].ndim == 2):
+            return np.concatenate([part.reshape(len(part), -1) for part in parts])
+    try:
+        array = np.asarray(y)
+    except ValueError:
+        raise _refuse(
+            f"y as {len(y)} rows of different lengths", "one row a record, or functions at the points of x",
+            "target functions that are sampled elsewhere than the records", "give y at the points of x",
+        ) from None  # fmt: skip
+    if len(set(lengths)) > 1:
+        return array
+    if array.ndim == 3 and array.shape[:2] == (len(lengths), lengths[0]):
+        return array.reshape(sum(lengths), -1)
+    if array.ndim and len(array) != len(lengths):  # functions of rectangular records come as three axes
+        raise _wrong_shape(array, len(lengths), sum(lengths))
+    return array
+
+
+# --- checks -------------------------------------------------------------------------------------------------
+
+
+def _checked(x: Array, offsets: Array, xi: Array | None, y: Array | None, classes: Sequence[str]) -> Records:
+    """Records, after everything that can be wrong with arrays that fit together."""
+    empty = np.flatnonzero(np.diff(offsets) < 1)
+    if len(empty) or not x.shape[1]:
+        raise _refuse(
+            "no samples" if len(empty) else "no channels", "at least one sample and one channel a record",
+            "a record from which everything was left out", "leave the record out too", *empty[:1],
+        )  # fmt: skip
+    bad = np.flatnonzero(~np.isfinite(x).all(axis=1))
+    if len(bad):
+        record = int(np.searchsorted(offsets, bad[0], side="right")) - 1
+        channel = int(np.flatnonzero(~np.isfinite(x[bad[0]]))[0])
+        raise _refuse(
+            f"x = {x[bad[0], channel]} at position {bad[0] - offsets[record]}, channel {channel}", "finite numbers",
+            "a missing value, or an overflow", "leave the point out and give the others with their xi", record,
+        )  # fmt: skip
+    if xi is not None:
+        _check_all_points(xi, offsets)
+    found, names = _named(y, tuple(map(str, classes)))
+    if found is not None:
+        _check_targets(found, offsets, names)
+    return Records(np.ascontiguousarray(x), offsets, xi, found, names)
+
+
+def _check_all_points(xi: Array, offsets: Array) -> None:
+    before: Array | None = None
+    for record, (a, b) in enumerate(zip(offsets[:-1], offsets[1:])):
+        if before is None or not np.array_equal(before, xi[a:b]):  # records mostly share their points
+            before = xi[a:b]
+            try:
+                check_points(before)
+            except DataError as error:
+                raise _refuse(error.given, error.allowed, error.cause, error.fix, record) from None
+
+
+def _named(y: Array | None, classes: tuple[str, ...]) -> tuple[Array | None, tuple[str, ...]]:
+    """Class names → their numbers, in the order of ``classes`` or else sorted; numbers as they are."""
+    if y is None or y.dtype.kind not in "USb":
+        return y, classes
+    if y.dtype.kind == "b":
+        return y.astype(np.int64), classes
+    labels = y.astype(str)
+    names = classes or tuple(map(str, np.unique(labels)))
+    unknown = np.flatnonzero(~np.isin(labels.ravel(), names))
+    if len(unknown):
+        raise _refuse(
+            f"the class {labels.ravel()[unknown[0]]!r}", f"classes: {', '.join(names)}",
+            "a typing error, or a class that is not listed", "add it to classes", int(unknown[0]),
+        )  # fmt: skip
+    numbers = {name: number for number, name in enumerate(names)}
+    return np.array([numbers[label] for label in labels.ravel()], dtype=np.int64).reshape(labels.shape), names
+
+
+def _check_targets(y: Array, offsets: Array, classes: tuple[str, ...]) -> None:
+    count, total = len(offsets) - 1, int(offsets[-1])
+    if y.dtype.kind not in "iuf":
+        raise _refuse(
+            f"y of type {y.dtype}", "whole numbers, names or real numbers", "complex numbers or Python objects",
+            "convert y to integers or float64",
+        )  # fmt: skip
+    if y.ndim not in (1, 2) or len(y) not in (count, total):
+        raise _wrong_shape(y, count, total)
+    bad = np.flatnonzero(~np.isfinite(y.reshape(len(y), -1)).all(axis=1))
+    if len(bad):
+        record = bad[0] if len(y) == count else np.searchsorted(offsets, bad[0], side="right") - 1
+        raise _refuse(
+            f"y = {y[bad[0]]}", "finite numbers", "a missing target, or an overflow", "leave the record out",
+            int(record),
+        )  # fmt: skip
+    if classes and (y.ndim != 1 or y.dtype.kind == "f" or y.min() < 0 or y.max() >= len(classes)):
+        raise _refuse(
+            f"y of type {y.dtype}, shape {y.shape}, from {y.min()} to {y.max()}, with {len(classes)} classes",
+            f"whole numbers from 0 to {len(classes) - 1}, one a record",
+            "classes counted from 1, or names of other data", "number the classes from 0, or leave classes out",
+        )  # fmt: skip
+
+
+def _wrong_shape(y: Array, count: int, total: int) -> DataError:
+    return _refuse(
+        f"y of shape {y.shape} for {count} records with {total} samples in all",
+        "classes (samples), numbers (samples [× outputs]), or functions (samples × points × channels)",
+        "targets of other records, or an axis too many", "give one target a record, or one value a sample",
+    )  # fmt: skip
+
+
+def _refuse(given: str, allowed: str, cause: str, fix: str, record: Any = None) -> DataError:
+    return DataError(given, allowed, cause, fix, "" if record is None else f"record {record}")
+
+
+@contextlib.contextmanager
+def _located(file: str) -> Iterator[None]:
+    """Errors inside also name the file."""
+    try:
+        yield
+    except DataError as error:
+        where = ", ".join(part for part in (file, error.where) if part)
+        raise DataError(error.given, error.allowed, error.cause, error.fix, where) from None
+
+
+# --- files --------------------------------------------------------------------------------------------------
+
+
+def read(path: str | Path) -> Records:
+    """Records from an .npz with x and perhaps xi, y, offsets, classes; no Python object is ever loaded.
+
+    Raises DataError naming the file and the record.
+    """
+    with _located(str(path)):
+        arrays = _arrays(Path(path))
+        x, y, classes = arrays["x"], arrays.get("y"), arrays.get("classes", np.array([], dtype=str))
+        if classes.ndim != 1 or (classes.size and classes.dtype.kind not in "US"):
+            raise _refuse(
+                f"classes of type {classes.dtype}, shape {classes.shape}", "a list of names",
+                "numbers, or one name only", "write classes as an array of texts",
+            )  # fmt: skip
+        names = list(classes.astype(str))
+        if "offsets" not in arrays:
+            return _records(x, arrays.get("xi"), y, names, "")
+        return _ragged(x, arrays["offsets"], arrays.get("xi"), y, names)
+
+
+def _ragged(x: Array, offsets: Array, xi: Array | None, y: Array | None, classes: list[str]) -> Records:
+    x = _numbers(x, "x")
+    if x.ndim not in (1, 2):
+        raise _refuse(
+            f"x of shape {x.shape} with offsets", "x (total [× channels])",
+            "a rectangular x needs no offsets", "leave the offsets out, or put all samples behind each other",
+        )  # fmt: skip
+    fits = offsets.ndim == 1 and offsets.dtype.kind in "iu" and len(offsets) > 1
+    if not fits or offsets[0] != 0 or offsets[-1] != len(x) or (offsets[1:] < offsets[:-1]).any():
+        raise _refuse(
+            f"offsets of type {offsets.dtype}, shape {offsets.shape}: {str(offsets).replace(chr(10), '')}",
+            f"increasing whole numbers from 0 to {len(x)}, the length of x",
+            "lengths instead of offsets, or samples that were left out", "write np.append(0, np.cumsum(lengths))",
+        )  # fmt: skip
+    if xi is not None and xi.shape != (len(x),):
+        raise _refuse(
+            f"xi of shape {xi.shape} for {len(x)} samples", "xi (total): one point a sample",
+            "samples or points were left out on one side only", "leave both out",
+        )  # fmt: skip
+    points = None if xi is None else _numbers(xi, "xi")
+    return _checked(x.reshape(len(x), -1), offsets.astype(np.int64), points, y, classes)
+
+
+def _arrays(path: Path) -> dict[str, Array]:
+    """The known arrays of an .npz. Raises DataError for any other file."""
+    if not path.exists():
+        raise _refuse("no such file", "an .npz of records", "a typing error", "check the path")
+    if path.is_dir() or not zipfile.is_zipfile(path):
+        raise _refuse(
+            "a folder" if path.is_dir() else f"{path.stat().st_size} bytes that are not an .npz archive",
+            "an .npz, as np.savez writes it", "another kind of file, or one that was cut short",
+            "write it again, for instance with `continua data NAME --out DIR`",
+        )  # fmt: skip
+    try:
+        with zipfile.ZipFile(path) as archive:
+            files = {name.removesuffix(".npy"): name for name in archive.namelist()}
+            _check_keys(list(files))
+            # Entries are read whole, so that their checksums are verified.
+            streams = {key: io.BytesIO(archive.read(file)) for key, file in files.items()}
+            return {key: np.lib.format.read_array(s, allow_pickle=False) for key, s in streams.items()}
+    except DataError:
+        raise
+    except Exception as e:  # damaged archives and array headers fail in more ways than can be listed
+        objects = "Object arrays" in str(e) or "pickled" in str(e)
+        raise _refuse(
+            "an array of Python objects" if objects else f"an archive that cannot be read: {e}",
+            "arrays of numbers, and of texts for classes",
+            "lists of different lengths were saved as they are" if objects else "the file was cut short or damaged",
+            "put all samples behind each other, with offsets" if objects else "write the file again",
+        ) from e  # fmt: skip
+
+
+def _check_keys(names: list[str]) -> None:
+    unknown = sorted(set(names) - set(KEYS))
+    if unknown:
+        near = difflib.get_close_matches(unknown[0].lower(), KEYS, 1)
+        raise _refuse(
+            f"an array named {unknown[0]!r}", ", ".join(KEYS), "a typing error, or a file of another kind",
+            f"name it {near[0]!r}" if near else "write the records under these names",
+        )  # fmt: skip
+    if "x" not in names:
+        raise _refuse(
+            f"arrays {', '.join(names) or 'none'}, but no x", LAYOUT, "a file of another kind", "write x",
+        )  # fmt: skip
+
+
+def write(path: str | Path, data: Records) -> None:
+    """Write records as an .npz, whole or not at all: beside it, flushed, then renamed. Raises DataError."""
+    target = Path(path)
+    arrays = _packed(data)
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(6)}")
+    try:
+        with temporary.open("xb") as stream:
+            np.savez(stream, allow_pickle=False, **arrays)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(target)
+    except OSError as error:
+        raise DataError(
+            f"{error.strerror}", "a folder that exists and can be written to, on a disk with room",
+            "a typing error, missing permissions or a full disk", "choose another path", str(path),
+        ) from error  # fmt: skip
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+
+
+def _packed(data: Records) -> dict[str, Array]:
+    """The arrays of a file: rectangular where all records have the same length, with shared points where they do."""
+    count, lengths = len(data), data.lengths
+    arrays: dict[str, Array | None] = {"x": data.x, "xi": data.xi, "y": data.y}
+    if (lengths == lengths[0]).all():
+        x = data.x.reshape(count, lengths[0], -1)
+        xi = None if data.xi is None else data.xi.reshape(count, -1)
+        shared = xi is not None and (xi == xi[0]).all()
+        arrays["x"] = x[:, :, 0] if data.channels == 1 else x
+        arrays["xi"] = xi[0] if shared and xi is not None else xi
+        if data.functions and data.y is not None:
+            arrays["y"] = data.y.reshape(count, lengths[0], -1)
+    else:
+        arrays["offsets"] = data.offsets
+    if data.classes:
+        arrays["classes"] = np.array(data.classes)
+    return {name: array for name, array in arrays.items() if array is not None}
+
+
+# --- real records -------------------------------------------------------------------------------------------
+
+SERIES = ("GunPoint", "ArrowHead", "ItalyPowerDemand", "OSULeaf", "JapaneseVowels", "BasicMotions", "Tecator")
+DIGITS = "digits"
+TRAINING_DIGITS = 898  # of 1,797, in their order: the halves of scikit-learn's own example
+INK = 16.0  # the darkest pixel
+
+
+def names() -> tuple[str, ...]:
+    """The data sets that ``load`` knows."""
+    return (*(name.lower() for name in SERIES), DIGITS)
+
+
+def load(name: str) -> tuple[Records, Records]:
+    """(train, test) of a real data set, with the published split; upper and lower case are the same.
+
+    The series are those of the UCR and UEA archives that sktime ships: GunPoint, ArrowHead, ItalyPowerDemand,
+    OSULeaf (classes, one channel), JapaneseVowels (12 channels, 7 to 29 points), BasicMotions (6 channels), and
+    Tecator (a number to predict). Digits are scikit-learn's: 64 pixels in [0, 1], row by row; the first 898
+    train, the last 899 test. Nothing is downloaded. Raises DataError for an unknown name or a missing package.
+    """
+    known = {s.lower(): s for s in (*SERIES, DIGITS)}
+    if name.lower() not in known:
+        near = difflib.get_close_matches(name.lower(), known, 1)
+        raise DataError(
+            f"data set {name!r}", ", ".join(known), "a typing error",
+            f"did you mean {near[0]!r}?" if near else "choose one of these, or write your own .npz",
+        )  # fmt: skip
+    if name.lower() == DIGITS:
+        return _digits()
+    folder = _package("sktime") / "datasets" / "data" / known[name.lower()]
+    train, test = (_series(folder / f"{folder.name}_{part}.ts") for part in ("TRAIN", "TEST"))
+    return train, test
+
+
+def _package(name: str) -> Path:
+    """The folder of an installed package, without importing it (sktime takes seconds)."""
+    found = importlib.util.find_spec(name)
+    if found is None or found.origin is None:
+        raise DataError(
+            f"the package {name} is not installed", "the extra `data`", "the package was installed without it",
+            'pip install "neural-continua[data]"',
+        )  # fmt: skip
+    return Path(found.origin).parent
+
+
+def _digits() -> tuple[Records, Records]:
+    _package("sklearn")
+    from sklearn.datasets import load_digits
+
+    pixels, labels = load_digits(return_X_y=True)
+    whole = records(pixels / INK, None, labels, [str(digit) for digit in range(10)])
+    order = np.arange(len(whole))
+    return whole.take(order[:TRAINING_DIGITS]), whole.take(order[TRAINING_DIGITS:])
+
+
+def _series(path: Path) -> Records:
+    """Records from a .ts file: a header, then a line a record, its channels and its label separated by colons."""
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError as error:
+        raise DataError(
+            f"{path.name} cannot be read: {error.strerror}", "an sktime that ships its data",
+            "another version of sktime", 'pip install --upgrade "neural-continua[data]"',
+        ) from error  # fmt: skip
+    header: dict[str, list[str]] = {}
+    x, labels = [], []
+    for line in filter(None, map(str.strip, lines)):
+        if line.startswith("@"):
+            key, *values = line[1:].split()
+            header[key.lower()] = values
+        elif not line.startswith("#"):
+            *channels, label = line.split(":")
+            x.append(np.array([channel.split(",") for channel in channels], dtype=np.float64).T)
+            labels.append(label.strip())
+    y, classes = _labels(labels, header)
+    return _records(x, None, y, classes, path.name)
+
+
+def _labels(labels: list[str], header: Mapping[str, list[str]]) -> tuple[Array, list[str]]:
+    """Numbers for a regression, else names in the header's order."""
+    if header.get("targetlabel", ["false"])[0] == "true":
+        return np.array(labels, dtype=np.float64), []
+    return np.array(labels), header["classlabel"][1:]

@@ -1,0 +1,425 @@
+"""Training: epochs, batches, early stopping, and runs that go on after an interruption with the same bits.
+
+A run is a chain of frozen values, one a batch; whatever the next batch depends on is in the value, and the value is
+in the model file. Orders of records are drawn from PCG64 seeded with (seed, epoch), so these two are its state.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import math
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from derive.errors import CheckpointError, DataError, TrainingError
+from numerics import checkpoint, optimisers
+from numerics.checkpoint import save
+from numerics.continuum import Continuum, Prepared
+from numerics.datasets import Records, records
+
+__all__ = ["Options", "fit", "save", "split"]
+
+Row = dict[str, Any]
+Callback = Callable[[Continuum, Row], Any]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What decides a run, beside the data: a run is only resumed with equal options. batch: None is all records."""
+
+    epochs: int
+    optimiser: str
+    learning_rate: float
+    batch: int | None
+    validation: float
+    patience: int | None
+    seed: int
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """What stays fixed during a run. data: the sha256 of the records; held: those for validation, if any."""
+
+    model: Continuum
+    options: Options
+    data: str
+    classes: tuple[str, ...]
+    training: Prepared
+    held: Prepared | None
+
+    @property
+    def batches(self) -> int:
+        size = self.options.batch or len(self.training)
+        return -(-len(self.training) // size)
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """Where a run stands.
+
+    epoch: epochs completed; batch: batches completed since; total: the sum over their records of the loss, seconds:
+    their time; vector: orthonormal coordinates; best, best_loss, stale: of the validation split, stale being the
+    epochs since the best; stopped: why the optimiser gave up, or "".
+    """
+
+    optimiser: optimisers.State
+    vector: np.ndarray
+    history: tuple[Row, ...]
+    epoch: int = 0
+    batch: int = 0
+    total: float = 0.0
+    seconds: float = 0.0
+    best: np.ndarray | None = None
+    best_loss: float | None = None
+    stale: int = 0
+    stopped: str = ""
+
+
+def fit(
+    model: Continuum,
+    x: Any,
+    y: Any = None,
+    xi: Any = None,
+    *,
+    epochs: int | None = None,
+    optimiser: str | None = None,
+    learning_rate: float | None = None,
+    batch: int | None = None,
+    validation: float | None = None,
+    patience: int | None = None,
+    seed: int | None = None,
+    callback: Callback | None = None,
+    out: str | Path | None = None,
+    save_every: float = 10.0,
+    resume: bool = False,
+    progress: bool = False,
+) -> Continuum:
+    """The model trained on records: x, y and perhaps their points xi, or a Records as x.
+
+    Options left out are those of the spec's [training]. batch: records a step; validation: the share of records
+    held out, class by class, the model with the least loss on them being the one that is returned; patience:
+    epochs without improvement there before stopping. callback(model, row) is called after every epoch and may
+    return True to stop. A row holds level, epoch, loss (mean over the epoch, each batch's before its step), seconds
+    and, with a split, validation.
+
+    out: a file that is written at the end and, in between, at most every ``save_every`` seconds.
+    resume: go on with the run in ``out`` (if there is none, the model's own) as if it had never stopped.
+
+    Raises DataError; TrainingError for options that cannot work and numbers that are not finite (``out`` then keeps
+    the last good state); CheckpointError when ``out`` cannot be written, or holds a run with other data or options.
+    Ctrl-C saves, then raises KeyboardInterrupt with a message.
+    """
+    given = {
+        "epochs": epochs, "optimiser": optimiser, "learning_rate": learning_rate, "batch": batch,
+        "validation": validation, "patience": patience, "seed": seed,
+    }  # fmt: skip
+    job = _job(model, x if isinstance(x, Records) else records(x, xi, y), given)
+    run = _resumed(job, out) if resume else _first(job)
+    keep = Saver(job, out, save_every)
+    if job.options.optimiser in optimisers.REMARKS:
+        print(optimisers.REMARKS[job.options.optimiser], file=sys.stderr)
+    try:
+        with _watch(progress, job, run) as show:
+            while not _finished(job, run):
+                steps = _steps(job, run)
+                for run in steps:
+                    keep(run)
+                run = _closed(job, run)
+                row = run.history[-1]
+                show(row)
+                if callback is not None and callback(_trained(job, run), row):
+                    break
+    except KeyboardInterrupt:
+        keep(run, now=True)
+        where = f"saved to {out}, where resuming goes on" if out else "nothing was saved: no `out` was given"
+        raise KeyboardInterrupt(f"interrupted in epoch {run.epoch + 1}; {where}") from None
+    keep(run, now=True)
+    return _trained(job, run)
+
+
+# --- a run --------------------------------------------------------------------------------------------------
+
+
+def _first(job: Job) -> Run:
+    return Run(_optimiser(job), job.model.coordinates, job.model.history)
+
+
+def _optimiser(job: Job) -> optimisers.State:
+    options = job.options
+    steps = options.epochs * job.batches
+    return optimisers.start(options.optimiser, job.model.blocks, options.learning_rate, steps)
+
+
+def _finished(job: Job, run: Run) -> bool:
+    patience = job.options.patience
+    return run.epoch >= job.options.epochs or run.stopped != "" or (patience is not None and run.stale >= patience)
+
+
+def _steps(job: Job, run: Run) -> Iterator[Run]:
+    """The run after each of the batches that are left of its epoch."""
+    count = len(job.training)
+    size = job.options.batch or count
+    order = _generator(job.options.seed, 1 + run.epoch).permutation(count)
+    for index in range(run.batch, job.batches):
+        part = job.training.take(order[index * size : (index + 1) * size]) if job.batches > 1 else job.training
+        began = time.perf_counter()
+        state, vector, info = _step(job, run, part)
+        run = replace(
+            run,
+            optimiser=state,
+            vector=vector,
+            batch=index + 1,
+            total=run.total + info.value * len(part),
+            seconds=run.seconds + time.perf_counter() - began,
+            stopped=info.stop,
+        )
+        yield run
+
+
+def _step(job: Job, run: Run, part: Prepared) -> tuple[optimisers.State, np.ndarray, optimisers.Info]:
+    def objective(vector: np.ndarray) -> tuple[float, np.ndarray]:
+        return job.model.objective(part, vector)
+
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):  # what overflows is found, and refused with its place
+            return optimisers.step(run.optimiser, objective, run.vector)
+    except TrainingError as error:
+        where = f"epoch {run.epoch + 1}, batch {run.batch + 1} of {job.batches}"
+        raise TrainingError(error.given, error.allowed, error.cause, error.fix, where) from error
+
+
+def _closed(job: Job, run: Run) -> Run:
+    """The run after its epoch's last batch: validated, with one more row of history."""
+    row: Row = {
+        "level": job.model.level or "base",
+        "epoch": run.epoch + 1,
+        "loss": run.total / len(job.training),
+        "seconds": run.seconds,
+    }
+    run = replace(run, epoch=run.epoch + 1, batch=0, total=0.0, seconds=0.0)
+    if job.held is not None:
+        scores = job.model.with_coordinates(run.vector).scores(job.held)
+        loss = scores["loss"]
+        if not math.isfinite(loss):
+            raise TrainingError(
+                f"a loss of {loss} on the validation records", "finite numbers", "a state that grows along the depth",
+                "lower learning_rate, or take more steps in [integration]", f"epoch {run.epoch}",
+            )  # fmt: skip
+        row |= {f"validation {name}": score for name, score in scores.items() if name != "loss"}
+        row["validation"] = loss
+        if run.best_loss is None or loss < run.best_loss:
+            run = replace(run, best=run.vector, best_loss=loss, stale=0)
+        else:
+            run = replace(run, stale=run.stale + 1)
+    return replace(run, history=(*run.history, row))
+
+
+def _trained(job: Job, run: Run) -> Continuum:
+    """The model as it stands: the best so far on the validation records, or without these the present one."""
+    coordinates = run.vector if run.best is None else run.best
+    changes = {"history": run.history, "training": _to_training(job, run), "classes": job.classes}
+    return job.model.with_coordinates(coordinates, **changes)
+
+
+# --- stopping and resuming ----------------------------------------------------------------------------------
+
+
+def _to_training(job: Job, run: Run) -> dict[str, Any]:
+    """Everything that resuming needs: JSON-able values, and arrays (which model files keep as entries)."""
+    arrays = {f"optimiser/{name}": array for name, array in run.optimiser.to_arrays().items()}
+    if run.best is not None:
+        arrays["best"] = run.best
+    names = ("epoch", "batch", "total", "seconds", "best_loss", "stale", "stopped")
+    scalars = {name: getattr(run, name) for name in names}
+    return {"options": asdict(job.options), "data": job.data, **scalars, "vector": run.vector, **arrays}
+
+
+def _resumed(job: Job, out: str | Path | None) -> Run:
+    """The run that ``out`` holds, or else the model. Raises CheckpointError for none, or for another run."""
+    source = job.model
+    if out is not None and Path(out).exists():
+        source = checkpoint.load(out)
+    where = str(out or "")
+    if source.training is None:
+        raise CheckpointError(
+            "no run to resume", "a file, or a model, that `fit` wrote",
+            "the run was stopped before its first save, or the model was moved to another level since",
+            "start without resuming", where,
+        )  # fmt: skip
+    _check_same(job, source, where)
+    stored = source.training
+    prefix = "optimiser/"
+    try:
+        state = {key.removeprefix(prefix): a for key, a in stored.items() if key.startswith(prefix)}
+        run = Run(
+            optimiser=_optimiser(job).from_arrays(state),
+            vector=stored["vector"],
+            history=source.history,
+            epoch=stored["epoch"],
+            batch=stored["batch"],
+            total=stored["total"],
+            seconds=stored["seconds"],
+            best=stored.get("best"),
+            best_loss=stored["best_loss"],
+            stale=stored["stale"],
+            stopped=stored["stopped"],
+        )
+    except KeyError as error:
+        raise CheckpointError(
+            f"a run without {error}", "what `fit` writes", "another version wrote it", "start without resuming", where
+        ) from error
+    if run.vector.shape != (job.model.size,):
+        raise CheckpointError(
+            f"{run.vector.size} coordinates", f"{job.model.size}, as the spec has coefficients",
+            "the file was put together by hand", "start without resuming", where,
+        )  # fmt: skip
+    return run
+
+
+def _check_same(job: Job, source: Continuum, where: str) -> None:
+    stored = source.training or {}
+    past, present = stored.get("options", {}), asdict(job.options)
+    differences = [
+        f"{name}: {past.get(name)} then, {value} now" for name, value in present.items() if past.get(name) != value
+    ]
+    if source.base != job.model.base or source.level != job.model.level:
+        differences.append("the spec or its level")
+    if stored.get("data") != job.data:
+        differences.append("the records")
+    if differences:
+        raise CheckpointError(
+            f"another run ({'; '.join(differences)})", "the spec, the records and the options that it was started with",
+            "something changed since", "restore them, or start a new run without resuming", where,
+        )  # fmt: skip
+
+
+class Saver:
+    """Writes a run to its file, at most every so many seconds."""
+
+    def __init__(self, job: Job, out: str | Path | None, every: float) -> None:
+        self.job, self.out, self.every = job, out, every
+        self.last = time.monotonic()
+        if out is not None:
+            checkpoint.check_writable(out)  # now, rather than after the training
+
+    def __call__(self, run: Run, now: bool = False) -> None:
+        if self.out is not None and (now or time.monotonic() - self.last >= self.every):
+            save(_trained(self.job, run), self.out)
+            self.last = time.monotonic()
+
+
+# --- data and options ---------------------------------------------------------------------------------------
+
+
+def _job(model: Continuum, data: Records, given: dict[str, Any]) -> Job:
+    if data.y is None:
+        raise DataError("records without targets", "y", "y was left out", "give y, or records that hold it")
+    defaults = model.spec.training
+    options = Options(**{name: getattr(defaults, name) if v is None else v for name, v in given.items()})
+    _check_options(options)
+    prepared = model.prepare(data)
+    kept, held = split(len(prepared), prepared.labels, options.validation, options.seed)
+    training = prepared.take(kept) if len(held) else prepared
+    classes = data.classes or model.classes
+    job = Job(model, options, digest(data), classes, training, prepared.take(held) if len(held) else None)
+    if options.optimiser in optimisers.WHOLE_DATA and job.batches > 1:
+        raise TrainingError(
+            f"{options.optimiser} with batches of {options.batch} records", "all records in every step",
+            "its curvature pairs compare gradients, which must be of one loss", "leave batch out, or use adam",
+        )  # fmt: skip
+    return job
+
+
+def _check_options(options: Options) -> None:
+    wrong = [
+        (options.epochs < 0, f"epochs {options.epochs}", "0 or more"),
+        (options.optimiser not in optimisers.NAMES, f"optimiser {options.optimiser!r}", ", ".join(optimisers.NAMES)),
+        (not 0 < options.learning_rate < math.inf, f"learning_rate {options.learning_rate}", "a positive number"),
+        (options.batch is not None and options.batch < 1, f"batch {options.batch}", "1 or more records"),
+        (not 0 <= options.validation < 1, f"validation {options.validation}", "a share from 0 to below 1"),
+        (options.patience is not None and options.patience < 1, f"patience {options.patience}", "1 or more epochs"),
+        (options.patience is not None and options.validation == 0, "patience without validation", "validation > 0"),
+        (options.seed < 0, f"seed {options.seed}", "0 or more"),
+    ]
+    for bad, given, allowed in wrong:
+        if bad:
+            raise TrainingError(given, allowed, "an option of `fit`, or of the spec's [training]", "change it")
+
+
+def split(count: int, labels: np.ndarray | None, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Indices (kept, held out), both ascending; of each class the given share, and never all of it.
+
+    labels: (count,) classes, or None for records of one kind. Whole records left over by rounding go to the classes
+    with the largest remainders. Raises TrainingError if nothing would be held out of a positive share.
+    """
+    if share == 0:
+        return np.arange(count), np.arange(0)
+    generator = _generator(seed, 0)
+    kinds = np.zeros(count, dtype=np.int64) if labels is None else labels
+    members = [generator.permutation(np.flatnonzero(kinds == kind)) for kind in np.unique(kinds)]
+    quotas = np.array([share * len(indices) for indices in members])
+    most = np.array([len(indices) - 1 for indices in members])
+    taken = np.minimum(np.floor(quotas).astype(np.int64), most)
+    for kind in np.argsort(taken - quotas, kind="stable"):
+        if taken.sum() < round(share * count) and taken[kind] < most[kind]:
+            taken[kind] += 1
+    if taken.sum() == 0:
+        raise TrainingError(
+            f"validation {share} of {count} records", "a share that holds out a record and keeps one of each class",
+            "too few records", "raise validation, or set it to 0",
+        )  # fmt: skip
+    held = np.sort(np.concatenate([indices[:n] for indices, n in zip(members, taken)]))
+    return np.setdiff1d(np.arange(count), held), held
+
+
+def _generator(seed: int, stream: int) -> np.random.Generator:
+    """Stream 0 splits the records, stream 1 + e orders them in epoch e."""
+    return np.random.Generator(np.random.PCG64([seed, stream]))
+
+
+def digest(data: Records) -> str:
+    """The sha256 of records: their samples, points and targets."""
+    found = hashlib.sha256()
+    for array in (data.x, data.offsets, data.xi, data.y):
+        content = np.array([] if array is None else array)
+        found.update(f"{content.dtype.str}{content.shape}".encode() + content.tobytes())
+    return found.hexdigest()
+
+
+# --- progress -----------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _watch(progress: bool, job: Job, run: Run) -> Iterator[Callable[[Row], None]]:
+    """A bar on standard error with the loss and the records a second; shows a row when called with it."""
+    if not progress:
+        yield lambda row: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("training"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.description}"),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("", total=job.options.epochs, completed=run.epoch)
+
+        def show(row: Row) -> None:
+            parts = [f"loss {row['loss']:.4g}"]
+            if "validation" in row:
+                parts.append(f"validation {row['validation']:.4g}")
+            parts.append(f"{len(job.training) / max(row['seconds'], 1e-9):,.0f} records/s")
+            bar.update(task, advance=1, description="  ".join(parts))
+
+        yield show

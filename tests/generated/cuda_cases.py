@@ -1,0 +1,206 @@
+"""Small slabs with random tables of every structure, printed for both targets, and what to compare on them.
+
+Run as a script with NUMBA_ENABLE_CUDASIM=1 it prints, as JSON, how far the simulated kernels are from the CPU's.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import sympy as sp
+
+from derive import loss as losses
+from derive import program as programs
+from derive.emit import cpu, cuda, tables
+from derive.equation import Equation
+from numerics.cuda import CudaSolver, Launch
+from numerics.representation import SlabTables
+from numerics.solver import Solver, Weights, plain_kernels
+
+U, H = sp.symbols("u h", real=True)
+LEAK = sp.Piecewise((U / 5, U <= 0), (U, True))
+
+MLP = {"Phi": "identity", "Psi": "identity", "C": "diagonal", "X": "identity", "A": "identity"}
+SPECTRAL = dict.fromkeys(MLP, "dense")
+LOCAL = {"Phi": "banded", "Psi": "banded", "C": "banded", "X": "banded", "A": "dense"}
+MIXED = {"Phi": "dense", "Psi": "diagonal", "C": "identity", "X": "banded", "A": "banded"}
+
+
+@dataclass(frozen=True)
+class Case:
+    """rate: ρ(u, h). stages: of the tableau. entry: a second slab whose state arrives in another basis."""
+
+    rate: Any
+    structures: dict[str, str]
+    stages: int = 1
+    channels: int = 1
+    entry: bool = False
+    loss: str = "cross-entropy"
+    launch: Launch = Launch(records=4, tile=2, threads=(2, 2), blocks=2)
+    precision: str = "float64"
+
+
+CASES = {
+    "mlp, euler": Case(2 * (sp.tanh(U) - H), MLP),
+    "residual, heun": Case(sp.tanh(U) / 2, SPECTRAL, stages=2),
+    "h nonlinear": Case(sp.tanh(U) * H - H**2 / 3, LOCAL, stages=2),
+    "h nonlinear, nodal": Case(sp.sin(U) * H - H**3 / 3, MLP, stages=2),
+    "two channels": Case(sp.erf(U) - H / 3, MIXED, stages=2, channels=2, loss="l2"),
+    "entry": Case(LEAK * H - H / 7, LOCAL, stages=2, entry=True),
+    "entry, two channels": Case(sp.exp(-(U**2)) + sp.sign(H) / 4, SPECTRAL, entry=True, channels=2),
+    "workspace": Case(
+        sp.log(1 + sp.exp(U)) - H, MIXED, stages=3,
+        launch=Launch(records=5, tile=2, threads=(2, 1), blocks=1, shared=0),
+    ),
+    "functions": Case(
+        sp.tanh(U) * sp.erf(H) + sp.exp(-(U**2)) * sp.atan(H) + sp.sqrt(1 + U**2) * sp.sin(H) + sp.cos(U) / (2 + H**2)
+        + sp.log(1 + H**2) / (1 + sp.exp(-U)) + sp.sinh(H / 4) * sp.cosh(U / 4) + U**5 / 99,
+        SPECTRAL, launch=Launch(records=5, tile=2, threads=(2, 1)),
+    ),
+    "single precision": Case(sp.tanh(U) * H, SPECTRAL, stages=2, precision="float32"),
+}  # fmt: skip
+
+
+def equation(rate: Any) -> Equation:
+    rho_u, rho_h = sp.diff(rate, U), sp.expand(sp.diff(rate, H))
+    if rate.has(sp.sign):  # its derivative is zero on both sides of the kink
+        rho_h = sp.Integer(0)
+    kappa = rho_h if rho_h.is_Rational and not rate.has(sp.sign) else None
+    r = rate.xreplace({H: sp.Integer(0)}) if kappa is not None else rate
+    return Equation("", U, rate, rho_u, rho_h, kappa, r, Fraction(1, 2), ())
+
+
+class Draw:
+    """Random tables."""
+
+    def __init__(self, seed: int) -> None:
+        self.generator = np.random.default_rng(seed)
+
+    def normal(self, *shape: int) -> np.ndarray:
+        return self.generator.standard_normal(shape) / 2
+
+    def table(self, structure: str, rows: int, columns: int) -> np.ndarray:
+        if structure == "identity":
+            return np.eye(rows)
+        full = self.normal(rows, columns)
+        if structure == "diagonal":
+            return np.diag(np.diag(full))
+        if structure == "dense":
+            return full
+        start = self.generator.integers(0, columns, rows)
+        index = np.arange(columns)
+        return np.where((index >= start[:, None]) & (index < start[:, None] + 2), full, 0)
+
+
+def sizes(structures: dict[str, str]) -> dict[str, int]:
+    square = {"identity", "diagonal"}
+    state, node = 4, 4 if {structures["X"], structures["A"]} & square else 5
+    return {
+        "state": state,
+        "node": node,
+        "weight_out": node if structures["Phi"] in square else 3,
+        "weight_in": state if structures["C"] in square else 3,
+        "bias": node if structures["Psi"] in square else 3,
+    }
+
+
+def slab_arrays(case: Case, draw: Draw, entry: bool) -> dict[str, np.ndarray]:
+    n = sizes(case.structures)
+    shapes = {"Phi": ("node", "weight_out"), "Psi": ("node", "bias"), "C": ("weight_in", "state"),
+              "X": ("node", "state"), "A": ("state", "node")}  # fmt: skip
+    found = {}
+    for name, (rows, columns) in shapes.items():
+        found[name] = draw.table(case.structures[name], n[rows], n[columns])
+        if case.structures[name] == "banded":
+            found[f"{name}_runs"] = tables.runs(found[name] != 0)
+    if entry:
+        found |= {"C_entry": draw.normal(n["weight_in"], 3), "X_entry": draw.normal(n["node"], 3)}
+        found["P_entry"] = draw.normal(n["state"], 3)
+    steps = 2
+    found |= {"theta": draw.normal(2, 3), "vartheta": draw.normal(3, 2)}
+    found["operator_index"] = draw.generator.integers(0, 2, (steps, case.stages))
+    found["bias_index"] = draw.generator.integers(0, 3, (steps, case.stages))
+    combine = draw.normal(steps, case.stages + 1, case.stages + 1)
+    found["combine"] = np.stack([np.tril(step) for step in combine])
+    return found
+
+
+def representation(case: Case, folder: Path, draw: Draw) -> Any:
+    """What a solver reads of a representation, with both modules written to ``folder``."""
+    form = losses.derive(case.loss)
+    printed = {
+        suffix: tuple(
+            programs.build(equation(case.rate), case.structures, entry, plan)  # type: ignore[arg-type]
+            for plan in programs.PLANS
+        )
+        for suffix, entry in (("1", False), *([("2", True)] if case.entry else []))
+    }
+    folder.mkdir(parents=True)
+    cpu_kernels = {suffix: cpu.kernels(chains, suffix) for suffix, chains in printed.items()}
+    flat = [k for found in cpu_kernels.values() for k in found]
+    (folder / "cpu.py").write_text(cpu.module("t", "f", [*flat, *cpu.readout(), cpu.loss(form)]), encoding="utf-8")
+    (folder / "cuda.py").write_text(cuda.module("t", "f", printed, form), encoding="utf-8")
+    slabs = []
+    for suffix in printed:
+        arrays = slab_arrays(case, draw, suffix == "2")
+        for kernel in cpu_kernels[suffix]:
+            arrays[f"constants/{kernel.name.removesuffix('_' + suffix)}"] = tables.nearest(kernel.constants)
+        slabs.append(
+            SlabTables(0.0, 1.0, "", "formed", suffix == "2", case.structures, arrays, folder / "cpu.py", suffix)
+        )
+    if case.entry:  # the first slab's state, of size 4 in its own basis, is read by the second in one of size 4
+        for name in ("C_entry", "X_entry", "P_entry"):
+            slabs[1].tables[name] = draw.normal(len(slabs[1].tables[name]), 4)
+    constants = tables.nearest(cpu.loss(form).constants)
+    return SimpleNamespace(spec=SimpleNamespace(channels=case.channels), slabs=tuple(slabs), loss_constants=constants)
+
+
+def results(solver: Solver, case: Case, draw: Draw, records: int = 5) -> dict[str, np.ndarray]:
+    """Everything a solver computes, by name, for random weights and records."""
+    c, n = case.channels, sizes(case.structures)
+    weights = [
+        Weights(draw.normal(3, c * n["weight_out"], c * n["weight_in"]), draw.normal(2, c * n["bias"]))
+        for _ in solver.slabs
+    ]
+    solver.form(weights)
+    states, operator, constant = draw.normal(c * n["state"], records), draw.normal(3, c * n["state"]), draw.normal(3)
+    targets = np.eye(3)[draw.generator.integers(0, 3, records)].T
+    losses_, gradient, bar_operator, bar_constant, bar_states = solver.gradient(states, operator, constant, targets)
+    outputs = solver.outputs(states, operator, constant)
+    found = {"final": solver.final(states), "losses": losses_, "bar_operator": bar_operator, "outputs": outputs}
+    found |= {"bar_constant": bar_constant, "bar_states": bar_states, "loss": solver.losses(outputs, targets)}
+    for k, (slab, bars, w) in enumerate(zip(solver.slabs, gradient, weights)):
+        found |= {f"{k}/{name}": array for name, array in bars.items()}
+        pulled = slab.pull_back(bars, w)
+        found |= {f"{k}/w": pulled.w, f"{k}/beta": pulled.beta}
+    for k, states_along in enumerate(solver.path(states)):
+        found |= {f"{k}/path {n}": state for n, state in enumerate(states_along)}
+    return found
+
+
+def compare(name: str, plan: str, folder: Path) -> dict[str, float]:
+    """quantity → largest difference between simulator and CPU text, relative to the largest value."""
+    case = CASES[name]
+    made = representation(case, folder / f"{name}-{plan}".replace(" ", "-").replace(",", ""), Draw(1))
+    host = results(Solver(made, case.precision, plan, plain_kernels), case, Draw(2))
+    there = results(CudaSolver(made, case.precision, plan, case.launch), case, Draw(2))
+    assert host.keys() == there.keys()
+    assert all(there[key].dtype == host[key].dtype for key in host)
+    return {key: float(np.max(np.abs(there[key] - host[key])) / np.max(np.abs(host[key]))) for key in host}
+
+
+if __name__ == "__main__":
+    assert os.environ.get("NUMBA_ENABLE_CUDASIM") == "1"
+    sys.setswitchinterval(1e-5)  # the simulator polls its threads; the usual 5 ms would pass between two of them
+    with tempfile.TemporaryDirectory() as scratch:
+        report = {f"{n}/{p}": compare(n, p, Path(scratch)) for n in (sys.argv[1:] or CASES) for p in programs.PLANS}
+    print(json.dumps(report))

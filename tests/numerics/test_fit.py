@@ -1,0 +1,476 @@
+"""Training: resuming bit for bit, stopping, splitting, and refusing. Mostly on a linear classifier that stands in
+for a continuum, so that hundreds of runs are quick; the last part trains a continuum."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+import types
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from derive.errors import CheckpointError, DataError, TrainingError
+from numerics import checkpoint
+from numerics import datasets as data_sets
+
+fitting = sys.modules[__import__("numerics.fit", fromlist=["fit"]).__name__]
+fit, split = fitting.fit, fitting.split
+Array = np.ndarray
+
+DEFAULTS = types.SimpleNamespace(
+    epochs=6, optimiser="adam", learning_rate=0.05, batch=None, validation=0.0, patience=None, seed=0
+)
+
+
+@dataclass(frozen=True)
+class Part:
+    x: Array
+    y: Array
+
+    @property
+    def labels(self) -> Array:
+        return self.y
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def take(self, indices: Array) -> Part:
+        return Part(self.x[indices], self.y[indices])
+
+
+@dataclass(frozen=True, eq=False)
+class Classifier:
+    """Logistic regression with the face of a continuum: fields W (points,) and a (1,)."""
+
+    coordinates: Array
+    history: tuple[dict[str, Any], ...] = ()
+    training: dict[str, Any] | None = None
+    classes: tuple[str, ...] = ()
+    level: str | None = None
+    base: str = "classifier"
+    defaults: Any = field(default=DEFAULTS, repr=False)
+
+    @property
+    def spec(self) -> Any:
+        return types.SimpleNamespace(training=self.defaults)
+
+    @property
+    def size(self) -> int:
+        return len(self.coordinates)
+
+    @property
+    def blocks(self) -> tuple[tuple[str, slice], ...]:
+        return ("W", slice(0, self.size - 1)), ("a", slice(self.size - 1, self.size))
+
+    def with_coordinates(self, coordinates: Array, **changes: Any) -> Classifier:
+        return replace(self, coordinates=coordinates, **changes)
+
+    def prepare(self, data: Any) -> Part:
+        return Part(np.stack(data.samples())[:, :, 0], data.y)
+
+    def objective(self, part: Part, v: Array) -> tuple[float, Array]:
+        z = part.x @ v[:-1] + v[-1]
+        loss = np.mean(np.logaddexp(0, z) - part.y * z) + 1e-3 * (v @ v)
+        residual = (1 / (1 + np.exp(-z)) - part.y) / len(part)
+        return float(loss), np.append(part.x.T @ residual, residual.sum()) + 2e-3 * v
+
+    def scores(self, part: Part) -> dict[str, float]:
+        z = part.x @ self.coordinates[:-1] + self.coordinates[-1]
+        return {"loss": float(np.mean(np.logaddexp(0, z) - part.y * z)), "accuracy": float(np.mean((z > 0) == part.y))}
+
+
+def problem(count: int = 41, points: int = 7, seed: int = 0) -> tuple[Classifier, Any]:
+    generator = np.random.default_rng(seed)
+    x = generator.standard_normal((count, points))
+    y = (x @ generator.standard_normal(points) + generator.standard_normal(count) > 0).astype(np.int64)
+    return Classifier(generator.standard_normal(points + 1)), data_sets.records(x, None, y)
+
+
+@pytest.fixture(autouse=True)
+def stand_in_files(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """Classifiers go through real files too."""
+    if "continuum" in request.keywords:
+        return
+
+    def save(model: Classifier, path: Path) -> None:
+        training = model.training or {}
+        arrays = {k: a for k, a in training.items() if isinstance(a, np.ndarray)}
+        scalars = {k: a for k, a in training.items() if k not in arrays}
+        header = {"history": list(model.history), "training": scalars, "level": model.level, "base": model.base}
+        checkpoint.write(path, header, {"coordinates": model.coordinates, **arrays})
+
+    def load(path: Path) -> Classifier:
+        header, arrays = checkpoint.read(path)
+        v = arrays.pop("coordinates")
+        training = {**header["training"], **arrays}
+        return Classifier(v, tuple(header["history"]), training, level=header["level"], base=header["base"])
+
+    monkeypatch.setattr(fitting, "save", save)
+    monkeypatch.setattr(checkpoint, "load", load)
+
+
+def untimed(history: Any) -> list[dict[str, Any]]:
+    return [{key: value for key, value in row.items() if key != "seconds"} for row in history]
+
+
+def same(first: Any, second: Any) -> bool:
+    """Equal to the last bit: coordinates, history but for times, and all that a further run would depend on."""
+    a, b = ({k: v for k, v in m.training.items() if k != "seconds"} for m in (first, second))
+    return (
+        np.array_equal(first.coordinates, second.coordinates)
+        and untimed(first.history) == untimed(second.history)
+        and a.keys() == b.keys()
+        and all(np.array_equal(a[key], b[key]) for key in a)
+    )
+
+
+class Killed(Exception):
+    pass
+
+
+def killing(model: Any, after: int) -> Any:
+    """The model, dying in the given evaluation of its objective."""
+    calls = 0
+    kind = type(model)
+
+    class Mortal(kind):
+        def objective(self, part: Any, v: Array | None = None) -> tuple[float, Array]:
+            nonlocal calls
+            calls += 1
+            if calls == after:
+                raise Killed
+            return super().objective(part, v)
+
+    return Mortal(**{name: getattr(model, name) for name in kind.__dataclass_fields__})
+
+
+# --- resuming -----------------------------------------------------------------------------------------------
+
+RUNS = st.fixed_dictionaries(
+    {"optimiser": st.sampled_from(["adam", "adam-coordinatewise", "gradient-descent", "lbfgs"])},
+    optional={
+        "batch": st.integers(3, 50),
+        "validation": st.sampled_from([0.2, 0.3]),
+        "seed": st.integers(0, 5),
+    },
+)
+
+
+@settings(max_examples=60)
+@given(options=RUNS, kill=st.integers(2, 14), patience=st.booleans())
+def test_a_killed_run_goes_on_with_the_same_bits(tmp_path_factory, options, kill: int, patience: bool) -> None:
+    """Killed anywhere, in the middle of an epoch too: every number equals the undisturbed run's."""
+    if options["optimiser"] == "lbfgs":
+        options.pop("batch", None)
+    if patience and "validation" in options:
+        options["patience"] = 2
+    model, data = problem()
+    expected = fit(model, data, **options)
+    out = tmp_path_factory.mktemp("run") / "m.npz"
+    try:
+        fit(killing(model, kill), data, out=out, save_every=0, **options)
+    except Killed:
+        pass
+    resumed = fit(model, data, out=out, resume=True, **options)
+    assert same(resumed, expected)
+    assert same(checkpoint.load(out), expected)
+
+
+def test_a_callback_that_raises_leaves_a_run_to_resume(tmp_path: Path) -> None:
+    model, data = problem()
+
+    def callback(_: Any, row: dict[str, Any]) -> None:
+        if row["epoch"] == 3:
+            raise Killed
+
+    options = {"batch": 10, "validation": 0.2}
+    with pytest.raises(Killed):
+        fit(model, data, out=tmp_path / "m.npz", save_every=0, callback=callback, **options)
+    resumed = fit(model, data, out=tmp_path / "m.npz", resume=True, **options)
+    assert same(resumed, fit(model, data, **options))
+
+
+def test_a_run_stopped_in_memory_goes_on_without_a_file() -> None:
+    model, data = problem()
+    half = fit(model, data, callback=lambda _, row: row["epoch"] == 2)
+    assert len(half.history) == 2
+    assert same(fit(half, data, resume=True), fit(model, data))
+    assert not same(half, fit(model, data))
+
+
+def test_resuming_a_finished_run_changes_nothing(tmp_path: Path) -> None:
+    model, data = problem()
+    done = fit(model, data, out=tmp_path / "m.npz")
+    before = (tmp_path / "m.npz").read_bytes()
+    assert same(fit(model, data, out=tmp_path / "m.npz", resume=True), done)
+    assert (tmp_path / "m.npz").read_bytes() == before
+
+
+def test_a_second_run_appends_to_the_history() -> None:
+    model, data = problem()
+    twice = fit(fit(model, data, epochs=2), data, epochs=3)
+    assert [row["epoch"] for row in twice.history] == [1, 2, 1, 2, 3]
+
+
+def test_other_data_options_specs_and_files_are_not_resumed(tmp_path: Path) -> None:
+    model, data = problem()
+    out = tmp_path / "m.npz"
+    with pytest.raises(CheckpointError, match="no run to resume"):
+        fit(model, data, out=out, resume=True)
+    fit(model, data, out=out, epochs=2)
+    _, other = problem(seed=1)
+    with pytest.raises(CheckpointError, match="the records"):
+        fit(model, other, out=out, epochs=2, resume=True)
+    changed = data_sets.records(np.stack(data.samples()), None, 1 - data.y)
+    with pytest.raises(CheckpointError, match="the records"):
+        fit(model, changed, out=out, epochs=2, resume=True)
+    moved = data_sets.records(np.stack(data.samples()), np.linspace(-1, 0.9, 7), data.y)
+    with pytest.raises(CheckpointError, match="the records"):
+        fit(model, moved, out=out, epochs=2, resume=True)
+    for options in ({"epochs": 3}, {"learning_rate": 0.04}, {"batch": 5}, {"seed": 1}, {"optimiser": "lbfgs"}):
+        with pytest.raises(CheckpointError, match=f"{next(iter(options))}: .* then, .* now"):
+            fit(model, data, out=out, resume=True, **{"epochs": 2, **options})
+    with pytest.raises(CheckpointError, match="spec or its level"):
+        fit(replace(model, level="fine"), data, out=out, epochs=2, resume=True)
+    header, arrays = checkpoint.read(out)
+    checkpoint.write(out, header, {key: a for key, a in arrays.items() if key != "vector"})
+    with pytest.raises(CheckpointError, match="without 'vector'"):
+        fit(model, data, out=out, epochs=2, resume=True)
+
+
+# --- saving and interrupting --------------------------------------------------------------------------------
+
+
+def test_ctrl_c_saves_says_so_and_the_run_goes_on(tmp_path: Path) -> None:
+    model, data = problem()
+    out = tmp_path / "m.npz"
+
+    def interrupt(_: Any, row: dict[str, Any]) -> None:
+        if row["epoch"] == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt, match=r"interrupted in epoch 4; saved to .*m\.npz"):
+        fit(model, data, out=out, callback=interrupt, batch=10)
+    assert len(checkpoint.load(out).history) == 3
+    assert same(fit(model, data, out=out, resume=True, batch=10), fit(model, data, batch=10))
+    with pytest.raises(KeyboardInterrupt, match="nothing was saved"):
+        fit(model, data, callback=interrupt)
+
+
+def test_saves_are_as_rare_as_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, data = problem()
+    clock, saved = [0.0], []
+    monkeypatch.setattr(fitting.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(fitting, "save", lambda found, path: saved.append(found.training["epoch"]))
+
+    def callback(*_: Any) -> None:
+        clock[0] += 1.0
+
+    fit(model, data, out=tmp_path / "m.npz", epochs=35, save_every=10, callback=callback)
+    assert saved == [10, 20, 30, 35]
+
+
+def test_an_unwritable_place_is_found_before_training(tmp_path: Path) -> None:
+    model, data = problem()
+    (tmp_path / "folder.npz").mkdir()
+    with pytest.raises(CheckpointError, match="folder"):
+        fit(killing(model, 1), data, out=tmp_path / "folder.npz")
+
+
+def test_the_model_in_the_file_is_the_best_so_far_not_the_last(tmp_path: Path) -> None:
+    model, data = problem()
+    found = []
+
+    def callback(now: Any, row: dict[str, Any]) -> None:
+        found.append((row["validation"], now.coordinates))
+
+    done = fit(
+        model, data, validation=0.3, learning_rate=2.0, epochs=20, out=tmp_path / "m.npz", callback=callback
+    )  # fmt: skip
+    losses = [loss for loss, _ in found]
+    best = int(np.argmin(losses))
+    assert best < 19
+    assert np.array_equal(done.coordinates, found[best][1])
+    assert np.array_equal(checkpoint.load(tmp_path / "m.npz").coordinates, done.coordinates)
+    assert not np.array_equal(done.training["vector"], done.coordinates)
+
+
+# --- epochs -------------------------------------------------------------------------------------------------
+
+
+def test_an_epoch_sees_every_record_once_in_a_seeded_order() -> None:
+    model, data = problem(count=23)
+    seen: list[Array] = []
+
+    class Watched(Classifier):
+        def objective(self, part: Part, v: Array) -> tuple[float, Array]:
+            seen.append(part.x[:, 0])
+            return super().objective(part, v)
+
+    watched = Watched(model.coordinates)
+    fit(watched, data, batch=5, epochs=2, seed=3)
+    assert [len(part) for part in seen] == [5, 5, 5, 5, 3] * 2
+    everything = np.sort(np.stack(data.samples())[:, 0, 0])
+    first, second = np.concatenate(seen[:5]), np.concatenate(seen[5:])
+    assert np.array_equal(np.sort(first), everything) and np.array_equal(np.sort(second), everything)
+    assert not np.array_equal(first, second)
+    once = list(seen)
+    seen.clear()
+    fit(watched, data, batch=5, epochs=2, seed=3)
+    assert all(np.array_equal(a, b) for a, b in zip(once, seen))
+
+
+def test_rows_hold_the_epochs_mean_loss(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, data = problem(count=23)
+    part = model.prepare(data)
+    done = fit(model, data, optimiser="gradient-descent", epochs=1)
+    assert done.history[0]["loss"] == pytest.approx(model.objective(part, model.coordinates)[0], rel=1e-14)
+    assert done.history[0].keys() == {"level", "epoch", "loss", "seconds"}
+    losses = []
+
+    class Watched(Classifier):
+        def objective(self, part: Part, v: Array) -> tuple[float, Array]:
+            found = super().objective(part, v)
+            losses.append(len(part) * found[0])
+            return found
+
+    done = fit(Watched(model.coordinates), data, batch=10, epochs=1, validation=0.2)
+    assert done.history[0]["loss"] == pytest.approx(sum(losses) / 18, rel=1e-14)
+    assert {"validation", "validation accuracy"} < done.history[0].keys()
+
+
+@pytest.mark.parametrize("optimiser", ["adam", "lbfgs"])
+def test_training_trains(optimiser: str) -> None:
+    model, data = problem()
+    part = model.prepare(data)
+    done = fit(model, data, optimiser=optimiser, epochs=300, learning_rate=0.1)
+    assert np.linalg.norm(model.objective(part, done.coordinates)[1]) < 1e-3
+    if optimiser == "lbfgs":  # stops by itself when nothing is left to do
+        assert len(done.history) < 60 and done.training["stopped"]
+
+
+def test_patience_stops_early() -> None:
+    model, data = problem()
+    done = fit(model, data, validation=0.3, learning_rate=2.0, epochs=200, patience=4)
+    losses = [row["validation"] for row in done.history]
+    assert len(losses) < 200 and int(np.argmin(losses)) == len(losses) - 5
+
+
+def test_lists_arrays_and_records_are_the_same_data() -> None:
+    model, data = problem()
+    x = np.stack(data.samples())[:, :, 0]
+    assert same(fit(model, x, data.y, epochs=2), fit(model, data, epochs=2))
+
+
+def test_the_mesh_dependent_optimiser_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    model, data = problem()
+    fit(model, data, epochs=1)
+    assert capsys.readouterr() == ("", "")
+    fit(model, data, epochs=1, optimiser="adam-coordinatewise")
+    assert "depend on the mesh" in capsys.readouterr().err
+
+
+def test_progress_shows_loss_and_throughput(capsys: pytest.CaptureFixture[str]) -> None:
+    model, data = problem()
+    fit(model, data, epochs=4, validation=0.2, progress=True)
+    shown = capsys.readouterr()
+    assert "4/4" in shown.err and "loss 0." in shown.err and "records/s" in shown.err and not shown.out
+
+
+# --- refusing -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("what", ["loss", "gradient", "validation"])
+def test_what_is_not_finite_stops_with_its_place_and_keeps_the_file(tmp_path: Path, what: str) -> None:
+    model, data = problem()
+    calls = 0
+
+    class Unstable(Classifier):
+        def objective(self, part: Part, v: Array) -> tuple[float, Array]:
+            nonlocal calls
+            calls += 1
+            loss, gradient = super().objective(part, v)
+            if calls == 8 and what != "validation":
+                return (math.nan, gradient) if what == "loss" else (loss, gradient * np.nan)
+            return loss, gradient
+
+        def scores(self, part: Part) -> dict[str, float]:
+            found = super().scores(part)
+            return {**found, "loss": math.inf} if calls >= 8 and what == "validation" else found
+
+    out = tmp_path / "m.npz"
+    place = "epoch 2" if what == "validation" else "epoch 2, batch 4 of 4"
+    with pytest.raises(TrainingError, match=place):
+        fit(Unstable(model.coordinates), data, batch=10, validation=0.2, out=out, save_every=0)
+    kept = checkpoint.load(out)
+    assert len(kept.history) == 1 and np.isfinite(kept.training["vector"]).all()
+    assert kept.training["batch"] == (4 if what == "validation" else 3)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"epochs": -1}, "epochs -1"),
+        ({"optimiser": "adamw"}, "adam, adam-coordinatewise, lbfgs"),
+        ({"learning_rate": 0.0}, "learning_rate 0.0"),
+        ({"learning_rate": math.nan}, "learning_rate nan"),
+        ({"batch": 0}, "batch 0"),
+        ({"validation": 1.0}, "validation 1.0"),
+        ({"patience": 3}, "patience without validation"),
+        ({"patience": 0, "validation": 0.1}, "patience 0"),
+        ({"seed": -1}, "seed -1"),
+        ({"optimiser": "lbfgs", "batch": 7}, "lbfgs with batches of 7"),
+        ({"validation": 0.001}, "validation 0.001 of 41"),
+    ],
+)
+def test_options_that_cannot_work(options: dict[str, Any], said: str) -> None:
+    model, data = problem()
+    with pytest.raises(TrainingError, match=said):
+        fit(model, data, **options)
+
+
+def test_records_without_targets() -> None:
+    model, data = problem()
+    with pytest.raises(DataError, match="without targets"):
+        fit(model, np.stack(data.samples())[:, :, 0])
+
+
+# --- splitting ----------------------------------------------------------------------------------------------
+
+
+@given(
+    counts=st.lists(st.integers(1, 30), min_size=1, max_size=5),
+    share=st.sampled_from([0.1, 0.2, 0.25, 0.5, 0.9]),
+    seed=st.integers(0, 3),
+)
+def test_splits_are_stratified(counts: list[int], share: float, seed: int) -> None:
+    labels = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(counts)), counts))
+    try:
+        kept, held = split(len(labels), labels, share, seed)
+    except TrainingError:
+        assert all(n == 1 or share * n < 1 for n in counts)
+        return
+    assert np.array_equal(np.sort(np.concatenate([kept, held])), np.arange(len(labels)))
+    found = Counter(labels[held].tolist())
+    for kind, count in enumerate(counts):
+        assert found[kind] <= count - 1
+        assert found[kind] >= min(math.floor(share * count), count - 1)
+        assert found[kind] <= math.ceil(share * count)
+    again = split(len(labels), labels, share, seed)
+    assert np.array_equal(again[1], held)
+
+
+def test_splits_differ_by_seed_and_work_without_classes() -> None:
+    kept, held = split(50, None, 0.2, 0)
+    assert len(held) == 10 and len(kept) == 40
+    assert not np.array_equal(held, split(50, None, 0.2, 1)[1])
+    kept, held = split(50, None, 0.0, 0)
+    assert len(kept) == 50 and not len(held)

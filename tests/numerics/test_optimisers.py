@@ -1,0 +1,254 @@
+"""Optimisers against closed forms, SciPy, and their behaviour under refinement."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.optimize import minimize, rosen, rosen_der
+
+from derive.errors import CheckpointError, TrainingError
+from numerics import optimisers
+from numerics.optimisers import NAMES, cosine, line_search, start, step, two_loop
+
+BLOCKS = (("W", slice(0, 6)), ("b", slice(6, 10)))
+
+
+def quadratic(size: int = 10, condition: float = 100.0, seed: int = 0):
+    """½ (x − c)ᵀ A (x − c) + 1 with known spectrum, and its minimiser."""
+    generator = np.random.default_rng(seed)
+    q, _ = np.linalg.qr(generator.standard_normal((size, size)))
+    matrix = q @ np.diag(np.geomspace(1, condition, size)) @ q.T
+    centre = generator.standard_normal(size)
+
+    def objective(x: np.ndarray) -> tuple[float, np.ndarray]:
+        return 1 + 0.5 * float((x - centre) @ matrix @ (x - centre)), matrix @ (x - centre)
+
+    return objective, centre
+
+
+def run(state, objective, vector, steps):
+    infos = []
+    for _ in range(steps):
+        state, vector, info = step(state, objective, vector)
+        infos.append(info)
+        if info.stop:
+            break
+    return state, vector, infos
+
+
+# --- first order --------------------------------------------------------------------------------------------
+
+
+def test_gradient_descent_contracts_a_quadratic_as_it_must() -> None:
+    objective, centre = quadratic()
+    _, gradient = objective(np.zeros(10))
+    _, vector, info = step(start("gradient-descent", BLOCKS, 0.01, 5), objective, np.zeros(10))
+    assert np.array_equal(vector, -0.01 * gradient)
+    assert info.length == pytest.approx(0.01 * info.gradient_norm)
+    _, vector, _ = run(start("gradient-descent", BLOCKS, 0.015, 5), objective, np.zeros(10), 3000)
+    assert np.allclose(vector, centre, atol=1e-12)
+
+
+def test_adam_is_the_published_recursion() -> None:
+    """Both kinds against a loop written out here, number by number."""
+    objective, _ = quadratic()
+    for name in ("adam", "adam-coordinatewise"):
+        x, m, v = np.ones(10), np.zeros(10), np.zeros(10)
+        for t in range(1, 21):
+            _, g = objective(x)
+            squares = g**2
+            if name == "adam":
+                squares = np.concatenate([np.full(6, g[:6] @ g[:6]), np.full(4, g[6:] @ g[6:])])
+            m = 0.9 * m + 0.1 * g
+            v = 0.999 * v + 0.001 * squares
+            rate = 0.05 * (1 + math.cos(math.pi * (t - 1) / 20)) / 2
+            x = x - rate * (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
+        _, vector, _ = run(start(name, BLOCKS, 0.05, 20), objective, np.ones(10), 20)
+        assert np.allclose(vector, x, rtol=0, atol=1e-13)
+
+
+@given(cells=st.integers(1, 200), seed=st.integers(0, 9))
+def test_adams_first_step_has_one_length_on_every_mesh_only_without_coordinates(cells: int, seed: int) -> None:
+    """A smooth gradient, as coordinates on uniform P0 meshes of different fineness."""
+    middles = (np.arange(cells) + 0.5) / cells
+    gradient = np.cos(middles + seed) / math.sqrt(cells)  # orthonormal coordinates of one function
+
+    def objective(x: np.ndarray) -> tuple[float, np.ndarray]:
+        return 0.0, gradient
+
+    blocks = (("W", slice(0, cells)),)
+    _, _, info = step(start("adam", blocks, 0.01, 10), objective, np.zeros(cells))
+    assert info.length == pytest.approx(0.01, rel=1e-5)
+    _, _, info = step(start("adam-coordinatewise", blocks, 0.01, 10), objective, np.zeros(cells))
+    assert info.length == pytest.approx(0.01 * math.sqrt(cells), rel=2e-2)
+
+
+def test_cosine_falls_from_the_rate_to_zero() -> None:
+    rates = [cosine(0.3, done, 50) for done in range(51)]
+    assert rates[0] == 0.3 and rates[50] == 0 and rates[25] == pytest.approx(0.15)
+    assert all(a > b for a, b in zip(rates, rates[1:]))
+    assert cosine(0.3, 70, 50) == 0
+
+
+# --- L-BFGS -------------------------------------------------------------------------------------------------
+
+
+def test_two_loop_is_the_dense_bfgs_update() -> None:
+    """The recursion against explicit inverse-Hessian updates (I − ρ s yᵀ) H (I − ρ y sᵀ) + ρ s sᵀ."""
+    generator = np.random.default_rng(1)
+    matrix = generator.standard_normal((8, 8))
+    matrix = matrix @ matrix.T + np.eye(8)
+    steps = tuple(generator.standard_normal((5, 8)))
+    changes = tuple(matrix @ s for s in steps)
+    inverse = np.eye(8) * (steps[-1] @ changes[-1]) / (changes[-1] @ changes[-1])
+    for s, y in zip(steps, changes):
+        rho = 1 / (s @ y)
+        left = np.eye(8) - rho * np.outer(s, y)
+        inverse = left @ inverse @ left.T + rho * np.outer(s, s)
+    gradient = generator.standard_normal(8)
+    assert np.allclose(two_loop(gradient, steps, changes), -inverse @ gradient, rtol=1e-10)
+
+
+def test_lbfgs_on_rosenbrock_finds_what_scipy_finds() -> None:
+    blocks = (("W", slice(0, 6)),)
+    origin = np.array([-1.2, 1.0, -0.5, 0.8, 1.3, -0.7])
+    calls = 0
+
+    def objective(x: np.ndarray) -> tuple[float, np.ndarray]:
+        nonlocal calls
+        calls += 1
+        return float(rosen(x)), rosen_der(x)
+
+    _, vector, infos = run(start("lbfgs", blocks, 0.1, 0), objective, origin, 200)
+    peer = minimize(rosen, origin, jac=rosen_der, method="L-BFGS-B", options={"ftol": 0, "gtol": 1e-10})
+    assert rosen(vector) <= 1e-18
+    assert calls <= 1.5 * peer.nfev
+    assert sum(info.evaluations for info in infos) == calls
+    assert infos[-1].stop
+    assert all(b.value <= a.value for a, b in zip(infos, infos[1:]))
+
+
+def test_lbfgs_behaves_alike_on_every_mesh() -> None:
+    """Fitting one function with a smoothing operator: the values along the way agree to the mesh's own error."""
+    histories = []
+    for cells in (50, 100, 200):
+        middles = -1 + (2 * np.arange(cells) + 1) / cells
+        kernel = np.exp(-((middles[:, None] - middles) ** 2)) * 2 / cells  # in orthonormal coordinates
+        target = np.sin(3 * middles) * math.sqrt(2 / cells)
+
+        def objective(x: np.ndarray, kernel=kernel, target=target) -> tuple[float, np.ndarray]:
+            residual = kernel @ x - target
+            return 0.5 * float(residual @ residual), kernel.T @ residual
+
+        _, _, infos = run(start("lbfgs", (("W", slice(0, cells)),), 0.1, 0), objective, np.zeros(cells), 8)
+        histories.append([info.value for info in infos])
+    coarse, middle, fine = np.array(histories)
+    assert np.abs(coarse - fine).max() <= 1e-3 * fine[0]
+    assert np.abs(middle - fine).max() <= 0.5 * np.abs(coarse - fine).max()
+
+
+def test_lbfgs_goes_on_at_kinks_and_stops_when_nothing_is_left() -> None:
+    def kinked(x: np.ndarray) -> tuple[float, np.ndarray]:
+        return float(np.sum(np.abs(x - 1)) + 0.05 * np.sum(x**2)), np.sign(x - 1) + 0.1 * x
+
+    _, vector, infos = run(start("lbfgs", BLOCKS, 0.1, 0), kinked, np.linspace(-3, 2, 10), 200)
+    assert infos[-1].stop
+    assert kinked(vector)[0] <= kinked(np.ones(10))[0] * 1.05
+    objective, centre = quadratic()
+    _, _, info = step(start("lbfgs", BLOCKS, 0.1, 0), objective, centre)
+    assert info.stop == "the gradient is zero"
+
+
+def test_lbfgs_backs_away_from_where_the_loss_is_not_finite() -> None:
+    def barrier(x: np.ndarray) -> tuple[float, np.ndarray]:
+        with np.errstate(all="ignore"):
+            return float(np.sum(x - np.log(x))), 1 - 1 / x
+
+    _, vector, infos = run(start("lbfgs", BLOCKS, 50.0, 0), barrier, np.linspace(0.01, 4, 10), 100)
+    assert np.allclose(vector, 1, atol=1e-6) and infos[-1].stop
+
+
+@given(st.floats(1e-6, 1e6), st.floats(-2, 2), st.floats(0.1, 10))
+def test_line_search_satisfies_strong_wolfe(first: float, tilt: float, scale: float) -> None:
+    def value(t: float) -> tuple[float, float]:
+        t = t / scale
+        return -t / (t * t + 2) + 0.01 * tilt * math.sin(t), (
+            (t * t - 2) / (t * t + 2) ** 2 + 0.01 * tilt * math.cos(t)
+        ) / scale
+
+    def trial(t: float) -> optimisers.Trial:
+        return optimisers.Trial(t, *value(t), np.zeros(1))
+
+    origin = trial(0.0)
+    found = line_search(trial, origin, first)
+    assert found is not None
+    assert found.value <= origin.value + 1e-4 * found.step * origin.slope + 1e-15
+    assert abs(found.slope) <= 0.9 * abs(origin.slope)
+
+
+# --- what all of them promise -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_run_continued_from_its_arrays_makes_the_same_bits(name: str) -> None:
+    objective, _ = quadratic()
+    origin = np.ones(10)
+    whole, expected, _ = run(start(name, BLOCKS, 0.02, 24), objective, origin, 24)
+    half, vector, _ = run(start(name, BLOCKS, 0.02, 24), objective, origin, 11)
+    arrays = {key: a.copy() for key, a in half.to_arrays().items()}
+    resumed, vector, _ = run(start(name, BLOCKS, 0.02, 24).from_arrays(arrays), objective, vector.copy(), 13)
+    assert np.array_equal(vector, expected)
+    final = whole.to_arrays()
+    assert final.keys() == resumed.to_arrays().keys()
+    assert all(np.array_equal(a, final[key]) for key, a in resumed.to_arrays().items())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_steps_change_nothing_in_place(name: str) -> None:
+    objective, _ = quadratic()
+    state, vector, _ = run(start(name, BLOCKS, 0.02, 9), objective, np.ones(10), 3)
+    before = {key: a.copy() for key, a in state.to_arrays().items()}
+    copy = vector.copy()
+    step(state, objective, vector)
+    assert np.array_equal(vector, copy)
+    assert all(np.array_equal(a, before[key]) for key, a in state.to_arrays().items())
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("part", ["loss", "gradient"])
+def test_numbers_that_are_not_finite_stop_with_their_place(name: str, part: str) -> None:
+    def objective(x: np.ndarray) -> tuple[float, np.ndarray]:
+        gradient = np.ones(10)
+        if part == "gradient":
+            gradient[7] = np.inf
+        return (math.nan if part == "loss" else 1.0), gradient
+
+    with pytest.raises(TrainingError, match="loss of nan" if part == "loss" else "1 of 4 numbers in the gradient of b"):
+        step(start(name, BLOCKS, 0.1, 1), objective, np.zeros(10))
+
+
+def test_coordinates_that_overflow_stop_too() -> None:
+    with pytest.raises(TrainingError, match="the coordinates of W"), np.errstate(over="ignore"):
+        step(start("gradient-descent", BLOCKS, 1e300, 1), lambda x: (1.0, np.full(10, 1e300)), np.zeros(10))
+
+
+@pytest.mark.parametrize("name", ["adam", "lbfgs"])
+def test_arrays_of_another_optimiser_are_refused(name: str) -> None:
+    objective, _ = quadratic()
+    state, _, _ = run(start(name, BLOCKS, 0.02, 9), objective, np.ones(10), 3)
+    arrays = state.to_arrays()
+    other = "lbfgs" if name == "adam" else "adam"
+    with pytest.raises(CheckpointError, match="another optimiser"):
+        start(other, BLOCKS, 0.02, 9).from_arrays(arrays)
+    arrays.popitem()
+    with pytest.raises(CheckpointError):
+        start(name, BLOCKS, 0.02, 9).from_arrays(arrays)
+
+
+def test_unknown_optimisers_are_refused_by_name() -> None:
+    with pytest.raises(TrainingError, match="adamw"):
+        start("adamw", BLOCKS, 0.1, 1)
