@@ -162,6 +162,21 @@ def by_parts(term: Any) -> tuple[Any, Any]:
     return boundary, integral
 
 
+def abbreviated(expression: Any) -> Any:
+    """The expression with u(ξ, δ) in place of the integral that defines it, and ρ's arguments left out."""
+    import sympy as sp
+
+    s = symbols()
+    swap = {s.xi: s.eta, s.eta: s.xi}
+    u, here = sp.Function("u"), pre_activation()
+    for written, at in ((here, s.xi), (_renamed(here, swap), s.eta)):
+        expression = expression.xreplace({written: u(at, s.depth)})
+        for rate in (s.rho, s.rho_u, s.rho_h):
+            arguments = (u(at, s.depth), s.fields["h"](at, s.depth))
+            expression = expression.xreplace({rate(*arguments): sp.Function(rate.__name__)(at, s.depth)})
+    return expression
+
+
 @cache
 def continuous() -> Continuous:
     """(8) and (9), by the Gateaux derivative of the Lagrangian, Fubini and integration by parts in δ."""
@@ -207,7 +222,7 @@ def continuous() -> Continuous:
         Step("Its Gateaux derivative", sp.Integral(sp.Add(*terms), width, depth),
              "Differentiate by ε at 0 with h + ε η, W + ε Ω, b + ε β, V + ε ν."),
         Step("Fubini and integration by parts", sp.Integral(inside, width, depth),
-             "Exchange ξ and ξ′ so that η stands outside the inner integral; move ∂/∂δ from η to λ."),
+             "The terms in η: exchange ξ and ξ′ so that η leaves the inner integral; move ∂/∂δ from η to λ."),
         Step("What is left at the ends of depth", boundary,
              "At δ = 1 the loss cancels it when λ is its functional derivative; at δ = 0 it is dL/dx = λ."),
         Step("The adjoint equation, (8)", equation, "The factor of η vanishes for every η."),
@@ -274,9 +289,7 @@ def stage_lagrangian(stages: int) -> tuple[Any, dict[str, Any]]:
     state_bar = [sp.Symbol(f"H_bar{i}") for i in range(stages + 1)]
     moved_bar = [sp.Symbol(f"m_bar{i}") for i in range(stages)]
     entries = {(i, 0): sp.Symbol(f"alpha{i}") for i in range(stages + 1)}
-    entries |= {
-        (i, j + 1): sp.Symbol(f"gamma{i}_{j}") for i in range(stages + 1) for j in range(min(i, stages))
-    }
+    entries |= {(i, j + 1): sp.Symbol(f"gamma{i}_{j}") for i in range(stages + 1) for j in range(min(i, stages))}
     lagrangian = sp.Integer(0)
     for i in range(stages + 1):
         known = sum(entries[i, j + 1] * moved[j] for j in range(min(i, stages)))

@@ -245,14 +245,19 @@ def product_integrals(left: Side, right: Side, a: Fraction, b: Fraction) -> arb_
     goal = ctx.prec
     total = arb_mat(len(left.functions), len(right.functions))
     waiting = [(a, b, 0)]
+    halvings = 0
     with ctx.workprec(goal + left.guard + right.guard):
+        # A function that is not real is not analytic on any ellipse either: say the simpler thing.
+        for side in (left, right):
+            side.values([_ball(a + (b - a) * Fraction(k, 5)) for k in (1, 2, 4)])
         while waiting:
             low, high, depth = waiting.pop()
             found = _gauss_integrals(left, right, low, high, goal)
             if found is not None:
                 total = total + found
-            elif depth < 2 * goal:
+            elif depth < 2 * goal and halvings < 8 * goal:
                 middle = (low + high) / 2
+                halvings += 1
                 waiting += [(low, middle, depth + 1), (middle, high, depth + 1)]
             else:
                 raise _not_integrable(left, right, low)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 from derive import registry
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 # Nested kinks multiply their cases; beyond this many the conditions compare the operands themselves.
 MOST_BRANCHES = 16
+MOST_TERMS = 1000
 
 
 @dataclass(frozen=True)
@@ -60,9 +62,7 @@ def derive(spec: Spec) -> Equation:
     u, h = sp.symbols("u h", real=True)
     numbers = {name: _rational(value) for name, value in spec.parameters}
     activation = with_cases(_activation(spec, u, numbers))
-    rho = with_cases(
-        _rate(spec, u, h, numbers, lambda a: activation.xreplace({u: a}), _rational(spec.spacing))
-    )
+    rho = with_cases(_rate(spec, u, h, numbers, lambda a: activation.xreplace({u: a}), _rational(spec.spacing)))
     rho_u, rho_h = derivative(rho, u), derivative(rho, h)
     kappa, r = _split(rho, rho_h, h)
     abstract = _rate(spec, u, h, numbers, sp.Function("f"), sp.Symbol("Delta", positive=True))
@@ -98,8 +98,29 @@ def _split(rho: Any, rho_h: Any, h: Any) -> tuple[Any, Any]:
     """(κ, r) with ρ = r + κ h, or (None, ρ)."""
     import sympy as sp
 
-    slope = sp.expand(rho_h)
+    slope = _expanded(rho_h)
     return (slope, rho.xreplace({h: sp.Integer(0)})) if slope.is_Rational else (None, rho)
+
+
+def _expanded(expression: Any) -> Any:
+    """Products multiplied out, unless that would make more than ``MOST_TERMS`` terms."""
+    import sympy as sp
+
+    return sp.expand(expression) if _terms(expression) < MOST_TERMS else expression
+
+
+def _terms(expression: Any) -> int:
+    """A bound, at most ``MOST_TERMS``, of the terms that multiplying out makes."""
+    counts = [_terms(a) for a in expression.args]
+    if expression.is_Add:
+        bound = sum(counts)
+    elif expression.is_Mul:
+        bound = prod(counts)
+    elif expression.is_Pow and expression.exp.is_Integer:
+        bound = counts[0] ** min(abs(int(expression.exp)), MOST_TERMS)
+    else:
+        bound = max(counts, default=1)
+    return min(bound, MOST_TERMS)
 
 
 # --- kinks --------------------------------------------------------------------------------------------------
@@ -131,7 +152,7 @@ def _extreme(a: Any, b: Any, largest: bool) -> Any:
     for cases, other in ((a, b), (b, a)):
         if isinstance(cases, sp.Piecewise) and _branches(a) * _branches(b) <= MOST_BRANCHES:
             return _cases(*((_extreme(value, other, largest), condition) for value, condition in cases.args))
-    difference = sp.expand(a - b)
+    difference = _expanded(a - b)
     if len(difference.free_symbols) == 1 and not difference.has(sp.Piecewise):
         (symbol,) = difference.free_symbols
         slope = sp.diff(difference, symbol)
@@ -215,9 +236,7 @@ def from_layers() -> tuple[Step, ...]:
     middle = -1 + (2 * j - 1) / n
     riemann = sp.Sum(weight(xi, middle, depth) * h(middle, depth) * 2 / n, (j, 1, n)) + bias(xi, depth)
     integral = sp.Integral(weight(xi, eta, depth) * h(eta, depth), (eta, -1, 1)) + bias(xi, depth)
-    quotient = sp.Eq(
-        (stacked.lhs - h(xi, depth)) / spacing, (stacked.rhs - h(xi, depth)) / spacing, evaluate=False
-    )
+    quotient = sp.Eq((stacked.lhs - h(xi, depth)) / spacing, (stacked.rhs - h(xi, depth)) / spacing, evaluate=False)
     limit = sp.Eq(sp.Derivative(h(xi, depth), depth), quotient.rhs, evaluate=False)
     euler = sp.Eq(h(xi, depth + spacing), sp.expand(h(xi, depth) + spacing * limit.rhs), evaluate=False)
     if euler.rhs != stacked.rhs:
@@ -237,9 +256,7 @@ def from_layers() -> tuple[Step, ...]:
         ),
         Step("The pre-activation, (1)", sp.Eq(u(xi, depth), integral), "Its limit is an integral operator."),
         Step("A difference quotient", quotient, "Take h off both sides and divide by the spacing."),
-        Step(
-            "The continuum, (2)", limit, "The left side is the forward difference of a derivative in depth."
-        ),
+        Step("The continuum, (2)", limit, "The left side is the forward difference of a derivative in depth."),
         Step("Back again", euler, "Forward Euler with step Δ returns the layer exactly."),
     )
 
@@ -251,15 +268,13 @@ def _generalised(rho: Any, name: str) -> tuple[Step, ...]:
     u, h = sp.symbols("u h", real=True)
     spacing = sp.Symbol("Delta", positive=True)
     f = sp.Function("f")
-    update = sp.expand(h + spacing * rho)
+    update = _expanded(h + spacing * rho)
     boxed = (f(u) - u) / spacing
     gap = sp.expand(h + spacing * boxed - f(u))
     if gap != h - u:
         raise _broken("the boxed rate's layer less the perceptron's", gap, h - u)
     return (
-        Step(
-            "The declared rate", sp.Eq(sp.Symbol("rho"), rho, evaluate=False), f"The spec declares {name!r}."
-        ),
+        Step("The declared rate", sp.Eq(sp.Symbol("rho"), rho, evaluate=False), f"The spec declares {name!r}."),
         Step(
             "Its discrete layer",
             sp.Eq(sp.Symbol("h_next"), update, evaluate=False),
@@ -286,10 +301,10 @@ def _inserted(rho: Any, kappa: Any, r: Any) -> tuple[Step, ...]:
     if kappa is None:
         prose = "∂ρ/∂h is not a rational constant: the rate is kept whole."
         return declared, Step("No constant linear part", sp.Eq(sp.Symbol("r"), r, evaluate=False), prose)
+    if kappa == 0:
+        return declared, Step("No linear part, ρ = r(u)", sp.Eq(sp.Symbol("r"), r, evaluate=False), "ρ is free of h.")
     h = sp.Symbol("h", real=True)
-    split = sp.Eq(
-        sp.Symbol("rho"), sp.Add(r, sp.Mul(kappa, h, evaluate=False), evaluate=False), evaluate=False
-    )
+    split = sp.Eq(sp.Symbol("rho"), sp.Add(r, sp.Mul(kappa, h, evaluate=False), evaluate=False), evaluate=False)
     prose = "∂ρ/∂h = κ is constant, so the linear part is taken out of the quadrature exactly."
     return declared, Step("The linear part, ρ = r(u) + κ h", split, prose)
 

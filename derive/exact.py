@@ -21,7 +21,7 @@ NEGLIGIBLE = 1e-40  # an entry that may be zero and is smaller than this, is zer
 
 
 class ExactMatrix:
-    """A (rows × columns) matrix of exact numbers. Build one with the functions below, combine with ``@``, ``-``, ``.T``.
+    """A (rows × columns) matrix of exact numbers; built by the functions below, combined with ``@``, ``-``, ``.T``.
 
     Errors: ``DerivationError`` when a matrix is singular, or when 6144 bits do not settle a question about it.
     """

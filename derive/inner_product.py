@@ -71,7 +71,7 @@ def stiffness(p: Basis) -> ExactMatrix:
 
 @dataclass(frozen=True, eq=False)
 class Rule:
-    """A quadrature rule of Q points. points, weights: (Q × 1).  breakpoints and cells: point q lies inside cell cells[q]."""
+    """A quadrature rule of Q points. points, weights: (Q × 1).  cells: the cell of each point between breakpoints."""
 
     points: ExactMatrix
     weights: ExactMatrix
@@ -90,9 +90,7 @@ def gauss_rule(breakpoints: Sequence[Fraction], points_per_cell: int) -> Rule:
     def column(entry: Callable[[arb, arb, fmpq, fmpq], arb]) -> ExactMatrix:
         def recipe() -> arb_mat:
             nodes = gauss_nodes(points_per_cell, ctx.prec)
-            return arb_mat(
-                len(cells), 1, [entry(x, w, as_fmpq(m), as_fmpq(h)) for m, h in places for x, w in nodes]
-            )
+            return arb_mat(len(cells), 1, [entry(x, w, as_fmpq(m), as_fmpq(h)) for m, h in places for x, w in nodes])
 
         return ExactMatrix((len(cells), 1), recipe=recipe)
 
@@ -112,7 +110,7 @@ def evaluate(p: Basis, rule: Rule) -> ExactMatrix:
 
 
 def evaluate_at(p: Basis, point: Fraction, inside: Interval) -> ExactMatrix:
-    """p_j(point), (1 × size); at a breakpoint the limit from inside the interval ``inside``, which ends or starts there."""
+    """p_j(point), (1 × size); at a breakpoint the limit from inside the interval ``inside``."""
     cell = p.cell_of(point)
     if point == p.breakpoints[cell] and point >= inside[1]:
         cell = max(cell - 1, 0)
@@ -167,9 +165,7 @@ def _series_on(p: Basis, cell: int) -> dict[int, tuple[Fraction, ...]]:
     return {j: f for j, f in found.items() if isinstance(f, tuple) and p.kind != "fourier"}
 
 
-def _restricted(
-    p: Basis, series: dict[int, tuple[Fraction, ...]], a: Fraction, b: Fraction, degree: int
-) -> fmpq_mat:
+def _restricted(p: Basis, series: dict[int, tuple[Fraction, ...]], a: Fraction, b: Fraction, degree: int) -> fmpq_mat:
     """Legendre coefficients up to ``degree`` on [a, b], inside p's cell, of polynomials given on the cell."""
     start, stop = p.bounds(p.cell_of(a))
     length = max(len(s) for s in series.values())

@@ -40,9 +40,7 @@ class Condition:
 def conditions(order: int) -> tuple[Condition, ...]:
     """The order conditions for every rooted tree of up to ``order`` nodes: 1, 1, 2, 4, 9 of each size."""
     return tuple(
-        Condition(
-            tree, f"Σ b_i {_written(tree, 'i', iter('jklmn'))}".strip(), size, 1 / Fraction(_density(tree))
-        )
+        Condition(tree, f"Σ b_i {_written(tree, 'i', iter('jklmn'))}".strip(), size, 1 / Fraction(_density(tree)))
         for size in range(1, order + 1)
         for tree in trees(size)
     )
@@ -125,11 +123,7 @@ def check(tableau: TableauSpec) -> None:
         left = condition.left(tableau.a, tableau.b)
         if left != condition.right:
             actual = order(tableau.a, tableau.b)
-            fix = (
-                f"declare order = {actual}, or correct an entry"
-                if actual
-                else "correct an entry: b must sum to 1"
-            )
+            fix = f"declare order = {actual}, or correct an entry" if actual else "correct an entry: b must sum to 1"
             raise _failed(tableau, f"{condition.name} = {left}", f"{condition.name} = {condition.right}",
                           f"a condition of order {condition.order} fails, {tableau.order} is claimed", fix)  # fmt: skip
 

@@ -52,7 +52,8 @@ def missing() -> tuple[str, str] | None:
         return None
     error = cuda.cuda_error()
     if error is not None:
-        return f"no working NVIDIA driver ({error})", "install the driver, or use --device cpu"
+        said = " ".join(str(error).split())
+        return f"no working NVIDIA driver: {said}", "install the driver, or use --device cpu"
     return "the driver finds no GPU", "run on a machine with an NVIDIA GPU, or use --device cpu"
 
 
@@ -64,21 +65,30 @@ def require() -> None:
 
 
 @cache
-def compiled(path: Path, name: str) -> Callable[..., Any]:
+def compiled(path: Path, name: str) -> Any:
     """The kernel ``name`` of the cuda.py at ``path``, compiled on first launch for each set of types."""
     from numba import cuda
 
-    return cuda.jit(getattr(device.load_module(path), name))  # type: ignore[no-any-return]
+    return cuda.jit(getattr(device.load_module(path), name))
 
 
-def module(tables: SlabTables) -> Path:
-    """The cuda.py beside a slab's cpu.py."""
-    return tables.module.with_name("cuda.py")
+def module(path: Path) -> Path:
+    """The cuda.py beside a cpu.py."""
+    return path.with_name("cuda.py")
+
+
+def start(path: Path, name: str, launch: Launch, size: int, *given: Any, tiles: bool = False) -> None:
+    """Launch a kernel over ``size`` elements, or over the tiles of as many records."""
+    threads = launch.threads[0] * launch.threads[1]
+    if tiles:
+        compiled(path, name)[launch.grid(size), launch.threads](*given)
+    else:
+        compiled(path, name)[min(1024, -(-size // threads)), threads](*given)
 
 
 def cuda_kernels(tables: SlabTables, name: str) -> Callable[..., Any]:
     """The kernel of a slab."""
-    return compiled(module(tables), f"{name}_{tables.suffix}")
+    return compiled(module(tables.module), f"{name}_{tables.suffix}")  # type: ignore[no-any-return]
 
 
 def to_device(array: np.ndarray, dtype: Any) -> Any:
@@ -130,24 +140,20 @@ class CudaSlab(Slab):
         self.common("clear", array.size, array.reshape(array.size), to_device(np.zeros(1), self.dtype))
         return array
 
-    def common(self, name: str, size: int, *given: Any, grid: int = 0) -> None:
-        """Launch a kernel that all slabs share over ``size`` elements."""
-        threads = self.launch.threads[0] * self.launch.threads[1]
-        if grid:
-            compiled(module(self.tables), name)[grid, self.launch.threads](*given)
-        else:
-            compiled(module(self.tables), name)[min(1024, -(-size // threads)), threads](*given)
+    def common(self, name: str, size: int, *given: Any) -> None:
+        """Launch a kernel that every module holds over ``size`` elements."""
+        start(module(self.tables.module), name, self.launch, size, *given)
 
     def call(self, what: str, given: Mapping[str, Any], grid: int = 0, shared: int = 0) -> None:
         """Launch a kernel: its arguments by name, first from ``given``, then from the tables."""
-        function = self._kernel(what)
+        function: Any = self._kernel(what)
         constants = to_device(self.tables.tables[f"constants/{self._name(what)}"], self.dtype)
         values: dict[str, Any] = {**self.bound, "constants": constants, "channels": self.channels, **given}
         wanted = (values[argument] for argument in self._arguments(what))
         function[grid or len(self.bound["theta"]), self.launch.threads, 0, shared](*wanted)
 
     def _arguments(self, what: str) -> tuple[str, ...]:
-        text = device.load_module(module(self.tables))
+        text = device.load_module(module(self.tables.module))
         return arguments(getattr(text, f"{self._name(what)}_{self.tables.suffix}"))
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -216,7 +222,7 @@ class CudaSlab(Slab):
         """The working memory of a forward or adjoint kernel: shared if that is enough, else a workspace."""
         c, n = self.channels, self.sizes
         stages = self.bound["combine"].shape[1] - 1
-        count = getattr(device.load_module(module(self.tables)), f"{self._name(kind)}_rows_{self.tables.suffix}")
+        count = getattr(device.load_module(module(self.tables.module)), f"{self._name(kind)}_rows_{self.tables.suffix}")
         rows = count(stages, *(c * n[axis] for axis in ("state", "node", "weight_out", "weight_in")))
         size = rows * self.launch.tile
         shared = size * self.dtype.itemsize <= self.launch.shared
@@ -331,21 +337,25 @@ class CudaSolver(Solver):
         for slab in self.slabs:
             h, k = slab.forward(h, keep=True)
             kept.append(k)
-        records, (operator, constant), grid = h.shape[1], readout, self.launch.grid(h.shape[1])
+        records, (operator, constant) = h.shape[1], readout
         z = last.empty(len(constant), records)
-        last.common("readout", records, h, operator, constant, z, grid=grid)
+        self._start("readout", records, h, operator, constant, z, tiles=True)
         value, source = self._loss(z, targets)
         bar = last.empty(*h.shape)
         zero = self.loss_constants
-        last.common("readout_adjoint", records, source, h, operator, zero, bar, *bars, self.launch.tile, grid=grid)
+        given = (source, h, operator, zero, bar, *bars, self.launch.tile)
+        self._start("readout_adjoint", records, *given, tiles=True)
         for slab, k, g in zip(reversed(self.slabs), reversed(kept), reversed(gradient)):
             bar = slab.adjoint(bar, k, g)
         return to_host(value), to_host(bar)
 
+    def _start(self, name: str, size: int, *given: Any, tiles: bool = False) -> None:
+        start(module(self.representation.module), name, self.launch, size, *given, tiles=tiles)
+
     def _loss(self, z: Any, targets: np.ndarray) -> tuple[Any, Any]:
         last = self.slabs[-1]
         value, source = last.empty(z.shape[1]), last.empty(*z.shape)
-        last.common("loss", z.shape[1], z, to_device(targets, self.dtype), self.loss_constants, value, source)
+        self._start("loss", z.shape[1], z, to_device(targets, self.dtype), self.loss_constants, value, source)
         return value, source
 
     def losses(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:

@@ -277,7 +277,7 @@ def _named(y: Array | None, classes: tuple[str, ...]) -> tuple[Array | None, tup
     unknown = np.flatnonzero(~np.isin(labels.ravel(), names))
     if len(unknown):
         raise _refuse(
-            f"the class {labels.ravel()[unknown[0]]!r}", f"classes: {', '.join(names)}",
+            f"the class {str(labels.ravel()[unknown[0]])!r}", f"classes: {', '.join(names)}",
             "a typing error, or a class that is not listed", "add it to classes", int(unknown[0]),
         )  # fmt: skip
     numbers = {name: number for number, name in enumerate(names)}

@@ -24,7 +24,9 @@ Arrays = dict[str, np.ndarray]
 Blocks = tuple[tuple[str, slice], ...]
 Objective = Callable[[Vector], tuple[float, Vector]]
 
-FIRST_DECAY, SECOND_DECAY, FLOOR = 0.9, 0.999, 1e-8  # Adam's usual constants; the floor bounds its quotient
+FIRST_DECAY, FLOOR = 0.9, 1e-8  # Adam's usual constants; the floor bounds its quotient
+COORDINATE_DECAY = 0.999  # of a coordinate's second moment, as usual
+FIELD_DECAY = 0.95  # ‖g‖² averages over a whole field; remembering large early gradients would only shorten steps
 PAIRS = 10  # of steps and gradient differences that L-BFGS remembers
 DECREASE, CURVATURE = 1e-4, 0.9  # the strong Wolfe conditions
 TRIALS = 30  # evaluations in one line search
@@ -119,8 +121,9 @@ class Descent:
 class Adam:
     """Adam, its rate decaying to zero over the planned steps by half a cosine.
 
-    With one second moment a field, the mean of ‖g‖² in L2, a step's L2 length is at most about the learning rate
-    on every mesh (the first step's is exactly that, field by field): refining does not change it.
+    With one second moment a field, the mean of ‖g‖² in L2, a step moves each field by an L2 length of about the
+    learning rate, never more than 1.2 times it and in the first step exactly it, on every mesh: refining a field
+    does not change its steps.
     ``coordinatewise`` keeps one second moment a coordinate, as usual; then a step depends on the mesh, the length
     of the first one growing like the square root of the number of coefficients.
 
@@ -141,9 +144,10 @@ class Adam:
         if not self.coordinatewise:
             square = np.array([np.sum(square[part]) for _, part in self.blocks])
         moment = FIRST_DECAY * self.moment + (1 - FIRST_DECAY) * gradient
-        second = SECOND_DECAY * self.second + (1 - SECOND_DECAY) * square
+        decay = COORDINATE_DECAY if self.coordinatewise else FIELD_DECAY
+        second = decay * self.second + (1 - decay) * square
         count = self.count + 1
-        scale = np.sqrt(second / (1 - SECOND_DECAY**count)) + FLOOR
+        scale = np.sqrt(second / (1 - decay**count)) + FLOOR
         if not self.coordinatewise:
             scale = np.repeat(scale, [part.stop - part.start for _, part in self.blocks])
         rate = cosine(self.learning_rate, self.count, self.steps) / (1 - FIRST_DECAY**count)

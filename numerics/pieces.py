@@ -43,9 +43,7 @@ class Pieces:
     points: int = 0
 
     @classmethod
-    def from_arrays(
-        cls, arrays: Mapping[str, Array], function: Callable[[int, Array], Array] | None = None
-    ) -> Pieces:
+    def from_arrays(cls, arrays: Mapping[str, Array], function: Callable[[int, Array], Array] | None = None) -> Pieces:
         """From the arrays that the tables hold ("kind", "breakpoints" and what the kind needs).
 
         Raises RepresentationError when they do not fit together.

@@ -59,7 +59,7 @@ class Representation:
     """One discretisation: the resolved spec with the tables and kernels that belong to it.
 
     readout: G, Gram matrix and run-time basis of a functional readout (empty for function outputs).
-    constants: of the loss kernel.
+    loss_constants, module: of the loss and readout kernels.
     """
 
     spec: Spec
@@ -67,6 +67,7 @@ class Representation:
     slabs: tuple[SlabTables, ...]
     readout: Arrays
     loss_constants: np.ndarray
+    module: Path
     arrays: Arrays
     entry: dict[str, Any]
 
@@ -131,7 +132,8 @@ def assemble(spec: Spec, entry: dict[str, Any], arrays: Arrays) -> Representatio
         )
     prefix = f"{digest[:12]}/readout/"
     readout = {key.removeprefix(prefix): a for key, a in arrays.items() if key.startswith(prefix)}
-    return Representation(spec, digest, tuple(slabs), readout, arrays["constants/loss"], arrays, entry)
+    module = _module(entry["loss"], "loss", spec)[0]
+    return Representation(spec, digest, tuple(slabs), readout, arrays["constants/loss"], module, arrays, entry)
 
 
 def _number(text: str) -> float:
@@ -209,17 +211,22 @@ def find(digest: str) -> tuple[Path, dict[str, Any]] | None:
 
 def kernels(signature: str, spec: Spec) -> tuple[Path, str]:
     """The module and suffix of a signature's kernels; derived from the spec when nobody has them."""
+    return _module(signature, "signature", spec)
+
+
+def _module(mark: str, kind: str, spec: Spec) -> tuple[Path, str]:
+    """The module that holds the kernels with a mark: a slab's "signature", or a representation's "loss"."""
     for attempt in range(2):
         for folder in folders():
             for entry in manifest(folder)["representations"].values():
-                for slab in entry["slabs"]:
-                    if slab["signature"] == signature:
-                        return folder / "cpu.py", slab["kernels"]
+                for part in entry["slabs"] if kind == "signature" else [entry]:
+                    if part[kind] == mark:
+                        return folder / "cpu.py", part.get("kernels", "")
         if attempt == 0:
             _derive(declaration.digest(spec), spec)
     raise RepresentationError(
-        f"kernels of signature {signature[:12]}",
-        "the signature that this version derives from the model's spec",
+        f"kernels of {kind} {mark[:12]}",
+        "what this version derives from the model's spec",
         "the model was written by another version of the derivation",
         "train it again, or use the version that wrote it",
     )

@@ -176,7 +176,7 @@ class Solver:
         self._plain = kernels is plain_kernels
 
     def _common(self, name: str) -> Callable[..., Any]:
-        path = self.representation.slabs[-1].module
+        path = self.representation.module
         return getattr(device.load_module(path), name) if self._plain else device.compiled(path, name)
 
     def form(self, weights: list[Weights]) -> None:

@@ -59,7 +59,7 @@ class Basis:
 
     @cached_property
     def kind(self) -> str:
-        """"polynomial" (piecewise), "fourier" or "closed-form"."""
+        """What the functions are: "polynomial" (piecewise), "fourier" or "closed-form"."""
         if self.period is not None:
             return "fourier"
         series = all(isinstance(f, tuple) for function in self.functions for f in function.values())
@@ -84,12 +84,11 @@ class Basis:
     @cached_property
     def continuous(self) -> bool:
         """Whether every function is continuous at every inner breakpoint."""
-        from derive import inner_product
+        from derive.inner_product import evaluate_at
 
-        return all(
-            not (inner_product.evaluate_at(self, b, (a, b)) - inner_product.evaluate_at(self, b, (b, c))).nonzero().any()
-            for a, b, c in zip(self.breakpoints, self.breakpoints[1:], self.breakpoints[2:])
-        )
+        inner = zip(self.breakpoints, self.breakpoints[1:], self.breakpoints[2:])
+        jumps = (evaluate_at(self, b, (b, c)) - evaluate_at(self, b, (a, b)) for a, b, c in inner)
+        return not any(jump.nonzero().any() for jump in jumps)
 
     def cell_of(self, point: Fraction) -> int:
         """The cell of a point; at an inner breakpoint the one on the right, at the end the last."""

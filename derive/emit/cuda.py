@@ -319,7 +319,8 @@ def forward(program: Program, suffix: str, precision: str) -> Kernel:
     ]
     arguments = ["h", "combine", "operator_index", "bias_index", "operators", "biases", *stage_tables(program)]
     arguments += entry_arguments(program) if program.entry else []
-    arguments = [*_used(arguments, lines), "constants", "channels", "workspace", "tile", "keep", *(k.name for k in form.kept)]
+    arguments = [*_used(arguments, lines), "constants", "channels", "workspace", "tile", "keep"]
+    arguments += [k.name for k in form.kept]
     name = f"{program.plan}_forward{precision}_{suffix}"
     return Kernel(name, tuple(arguments), tuple(constants.values), tuple(lines))
 
@@ -465,16 +466,12 @@ def operators(program: Program, suffix: str, entry: bool) -> Kernel:
         bias = "biases" if psi == "identity" else "mixed_bias"
         lines += [*ALL_LANES, "for s in range(block, vartheta.shape[0], blocks):", *indent(_mix_bias(bias))]
         if psi != "identity":
-            loops = _channels(psi, "Psi", False, "biases[s, {}]".format, "mixed_bias[s, {}]".format, None, False, THREADS)
-            lines += indent(["# e_s = Ψ β_s", *loops])
+            lines += indent(["# e_s = Ψ β_s", *_bias(psi, False, "mixed_bias", "biases")])
         arguments += ["beta", "vartheta", *table_arguments(program, ["Psi"])]
         outputs = [*outputs, *dict.fromkeys((bias, "biases"))]
     name = f"{program.plan}_{'entry_' if entry else ''}operators_{suffix}"
     arguments = [*_used(arguments, lines), "constants", "channels", *outputs]
     return Kernel(name, tuple(arguments), tuple(Constants().values), tuple(lines))
-
-
-THREADS = "thread, {}, threads"
 
 
 def _factors(program: Program, entry: bool) -> tuple[Structure | None, tuple[str, Structure] | None]:
@@ -528,13 +525,20 @@ def _right(table: str, structure: Structure, transposed: bool, source: str, targ
     )  # fmt: skip
 
 
+def _bias(structure: Structure, transposed: bool, source: str, target: str) -> Lines:
+    """target[s] = Ψ source[s], channel by channel (Ψᵀ when transposed); no second index to share."""
+    out, operand = f"{target}[s, {{}}]".format, f"{source}[s, {{}}]".format
+    return _channels(structure, "Psi", transposed, out, operand, None, False, "thread, {}, threads")
+
+
 def operators_adjoint(program: Program, suffix: str, entry: bool) -> Kernel:
     """From the gradients of operators and biases to those of Σ_k θ_sk w_k and Σ_k ϑ_sk β_k: mixed, mixed_bias.
 
     ``depth_adjoint`` then collects them over the stages.
     """
     phi, c = _factors(program, entry)
-    lines = [f'"""The adjoint of: {_operator_title(program, entry)}   (11), but for the sums over the stages."""', *LANES]
+    title = f"The adjoint of: {_operator_title(program, entry)}   (11), but for the sums over the stages."
+    lines = [f'"""{title}"""', *LANES]
     stage: Lines = []
     source = "bar_operators"
     if c:
@@ -559,8 +563,7 @@ def operators_adjoint(program: Program, suffix: str, entry: bool) -> Kernel:
             lines += ["    for a in range(thread, mixed_bias.shape[1], threads):",
                       "        mixed_bias[s, a] = bar_biases[s, a]"]  # fmt: skip
         else:
-            loops = _channels(psi, "Psi", True, "mixed_bias[s, {}]".format, "bar_biases[s, {}]".format, None, False, THREADS)
-            lines += indent(["# mixed_bias = Ψᵀ ē_s", *loops])
+            lines += indent(["# mixed_bias = Ψᵀ ē_s", *_bias(psi, True, "bar_biases", "mixed_bias")])
         arguments += ["bar_biases", *table_arguments(program, ["Psi"])]
         outputs.append("mixed_bias")
     name = f"{program.plan}_{'entry_' if entry else ''}operators_adjoint_{suffix}"
@@ -576,7 +579,7 @@ ONE_EACH = "range(cuda.grid(1), {}, cuda.gridsize(1))"
 def common() -> tuple[Kernel, ...]:
     """What every module holds: the affine readout z = R y + a with its adjoint, sums, and zeros."""
     readout = (
-        '"""z_k = ∫ R_k(ξ) y(ξ) dξ + a_k: the rows of ``operator`` are the readout\'s fields against the state basis."""',
+        '"""z_k = ∫ R_k(ξ) y(ξ) dξ + a_k: ``operator`` holds the readout\'s fields against the state basis."""',
         *LANES,
         "for first in range(block*columns, y.shape[1], blocks*columns):",
         "    for k in range(row, z.shape[0], rows):",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass, replace
 from typing import Any
@@ -62,10 +63,12 @@ def generate(spec: Spec) -> dict[str, bytes]:
     suffixes: dict[str, str] = {}
     printed: dict[str, tuple[Program, ...]] = {}
     entries: dict[str, Any] = {}
+    loss = losses.derive(spec.loss)
+    mark = hashlib.sha256(cpu.loss(loss).text().encode()).hexdigest()
     for one in derived:
         entries[one.name] = _entry(one, arrays, suffixes, printed)
+        entries[one.name]["loss"] = mark
     arrays |= tables.transfer_arrays(specs)
-    loss = losses.derive(spec.loss)
     arrays["constants/loss"] = tables.nearest(cpu.loss(loss).constants)
     functions = {k.name: k for k in (cpu.closed_form(b) for one in derived for b in closed_bases(one))}
     kernels = [*functions.values(), *(k for s, p in printed.items() for k in cpu.kernels(p, s)), *cpu.readout(), cpu.loss(loss)]

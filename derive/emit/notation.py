@@ -11,8 +11,11 @@ from derive.program import Node
 
 GREEK = {
     "xi": "ξ", "delta": "δ", "Delta": "Δ", "lambda": "λ", "eta": "η", "Omega": "Ω", "beta": "β", "nu": "ν", "rho": "ρ",
-    "epsilon": "ε", "mu": "μ", "alpha": "α", "gamma": "γ",
+    "epsilon": "ε", "mu": "μ",
 }  # fmt: skip
+INDEXED = {"lambda_next": "λₙ₊₁", "lambda_n": "λₙ", "h_n": "hₙ", "zk": "z_k", "tk": "t_k"}
+SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+OPERATORS = ("∫", "∂", "Σ")
 RELATIONS = {"<": "<", "<=": "≤", ">": ">", ">=": "≥", "==": "="}
 
 
@@ -43,11 +46,14 @@ def number(value: Fraction) -> str:
 
 
 def name(symbol: str) -> str:
-    """ξ′ for xi', ρ_u for rho_u, h₂ is left as h2."""
+    """ξ′ for xi', ρ_u for rho_u, μ₁ for mu1."""
+    if symbol in INDEXED:
+        return INDEXED[symbol]
     stem = symbol.rstrip("'")
-    head, _, tail = stem.partition("_")
-    primes = "′" * (len(symbol) - len(stem))
-    return GREEK.get(head, head) + (f"_{tail}" if tail else "") + primes
+    head, *tail = stem.split("_", 1)
+    letters = head.rstrip("0123456789")
+    text = GREEK.get(letters, letters) + head[len(letters) :].translate(SUBSCRIPTS)
+    return "_".join([text, *tail]) + "′" * (len(symbol) - len(stem))
 
 
 # --- arithmetic ---------------------------------------------------------------------------------------------
@@ -60,43 +66,28 @@ def _constant(value: Fraction) -> Text:
 
 
 def _sum(terms: Iterable[Text]) -> Text:
-    first, *rest = sorted(terms, key=lambda t: (t.negative, t.text))
-    text = first.signed + "".join(f" − {t.inside_sum}" if t.negative else f" + {t.text}" for t in map(_Term, rest))
+    first, *rest = sorted(terms, key=lambda t: (t.negative, t.text.swapcase()))
+    text = first.signed
+    for t in rest:
+        bracketed = f"({t.text})" if t.negative and t.binding == 0 else t.text
+        text += f" − {bracketed}" if t.negative else f" + {bracketed}"
     return Text(text, 0)
-
-
-@dataclass(frozen=True)
-class _Term:
-    """A summand; a sum that is taken off needs brackets."""
-
-    of: Text
-
-    @property
-    def negative(self) -> bool:
-        return self.of.negative
-
-    @property
-    def text(self) -> str:
-        return self.of.text
-
-    @property
-    def inside_sum(self) -> str:
-        return f"({self.of.text})" if self.of.binding == 0 else self.of.text
 
 
 def _product(coefficient: Fraction, above: list[Text], below: list[Text]) -> Text:
     negative = (coefficient < 0) ^ (sum(t.negative for t in above + below) % 2 == 1)
     above, below = ([Text(t.text, t.binding) for t in side] for side in (above, below))
-    top = [str(abs(coefficient.numerator))] if abs(coefficient.numerator) != 1 or not above else []
-    bottom = [str(coefficient.denominator)] if coefficient.denominator != 1 else []
-    # Operators come last, sums before them: 2 (1 − x) f(u) ∫ …
-    ordered = sorted(above, key=lambda t: (t.text.startswith(("∫", "∂", "Σ")), t.binding != 2, t.text))
-    top += [t.inside(1) for t in ordered]
-    bottom += [t.inside(2) for t in sorted(below, key=lambda t: t.text)]
-    text = " ".join(top)
-    if bottom:
-        text = (f"({text})" if len(top) > 1 else text) + "/" + (bottom[0] if len(bottom) == 1 else f"({' '.join(bottom)})")
-    return Text(text, 2 if len(top) == 1 and not bottom and (not above or ordered[0].binding != 1) else 1, negative)
+    above.sort(key=lambda t: (t.text.startswith(OPERATORS), t.binding == 0 or "(" in t.text, t.text))
+    top = [t.inside(1) for t in above]
+    if abs(coefficient.numerator) != 1 or not top:
+        top.insert(0, str(abs(coefficient.numerator)))
+    bottom = [t.inside(2) for t in sorted(below, key=lambda t: t.text)]
+    if coefficient.denominator != 1:
+        bottom.insert(0, str(coefficient.denominator))
+    if not bottom:
+        return Text(" ".join(top), above[0].binding if len(top) == 1 and above else 1, negative)
+    numerator = f"({' '.join(top)})" if any(t.text.startswith(OPERATORS) for t in above) else " ".join(top)
+    return Text(f"{numerator}/{bottom[0] if len(bottom) == 1 else '(' + ' '.join(bottom) + ')'}", 1, negative)
 
 
 def _power(base: Text, exponent: Fraction) -> Text:
@@ -111,7 +102,8 @@ def _call(function: str, args: Iterable[str]) -> Text:
 
 
 def _cases(branches: list[tuple[str, str]]) -> Text:
-    return Text("{" + "; ".join(f"{value} if {condition}" if condition else f"{value} otherwise" for value, condition in branches) + "}")
+    parts = (f"{value} if {condition}" if condition else f"{value} otherwise" for value, condition in branches)
+    return Text("{" + "; ".join(parts) + "}")
 
 
 # --- nodes --------------------------------------------------------------------------------------------------
@@ -125,13 +117,13 @@ def _node(node: Node) -> Text:
     args = [_node(a) for a in node.args]
     if node.head == "add":
         return _sum(args)
+    if node.head == "sqrt":
+        return _power(args[0], Fraction(1, 2))
     if node.head == "power":
         return _power(args[0], Fraction(node.args[1].value))  # type: ignore[arg-type]
     if node.head in ("mul", "div"):
-        factors = node.args if node.head == "mul" else node.args[:1]
-        below = [] if node.head == "mul" else [args[1]]
-        if node.head == "div" and factors[0].head == "mul":
-            factors = factors[0].args
+        factors = _factors(node if node.head == "mul" else node.args[0])
+        below = [] if node.head == "mul" else [_node(a) for a in _factors(node.args[1])]
         coefficient, above = Fraction(1), []
         for factor in factors:
             if factor.head == "constant" and Fraction(factor.value).denominator <= 10**9:  # type: ignore[arg-type]
@@ -145,6 +137,10 @@ def _node(node: Node) -> Text:
     if node.head in RELATIONS:
         return Text(f"{args[0].signed} {RELATIONS[node.head]} {args[1].signed}", 0)
     return _call(node.head, (a.signed for a in args))
+
+
+def _factors(node: Node) -> tuple[Node, ...]:
+    return node.args if node.head == "mul" else (node,)
 
 
 # --- SymPy --------------------------------------------------------------------------------------------------

@@ -39,9 +39,7 @@ def inserted(expression):
     u, h = sp.symbols("u h")
     parts = {S.rho: rate(u, h), S.rho_u: rate(u, h).diff(u), S.rho_h: rate(u, h).diff(h)}
     for function, value in parts.items():
-        expression = expression.replace(
-            function, lambda p, q, v=value: v.subs({u: p, h: q}, simultaneous=True)
-        )
+        expression = expression.replace(function, lambda p, q, v=value: v.subs({u: p, h: q}, simultaneous=True))
     return sp.expand(sp.expand(expression).doit())
 
 
@@ -163,9 +161,7 @@ def test_classical_form(stages: int) -> None:
     for i in range(stages):
         expected = step * sp.Symbol(f"b{i + 1}") * after
         for j in range(i + 1, stages):
-            expected += (
-                step * sp.Symbol(f"a{j + 1}{i + 1}") * sp.Symbol(f"J{j + 1}") * sp.Symbol(f"mu{j + 1}")
-            )
+            expected += step * sp.Symbol(f"a{j + 1}{i + 1}") * sp.Symbol(f"J{j + 1}") * sp.Symbol(f"mu{j + 1}")
         assert sp.expand(steps[f"Stage {i + 1}"].rhs - expected) == 0
     expected = after + sum(sp.Symbol(f"J{i + 1}") * sp.Symbol(f"mu{i + 1}") for i in range(stages))
     assert sp.expand(steps["The state before"].rhs - expected) == 0

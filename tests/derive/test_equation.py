@@ -103,10 +103,7 @@ def test_activations_and_derivatives(name: str) -> None:
 )
 def test_the_derivative_at_a_kink_is_the_one_from_the_left(activation, kink, left, right) -> None:
     found = equation.derive(declared("residual", activation, "1"))
-    at = {
-        x: float(numeric(found.rho_u, u=np.float64(x)))
-        for x in (kink, float(kink) - 1e-3, float(kink) + 1e-3)
-    }
+    at = {x: float(numeric(found.rho_u, u=np.float64(x))) for x in (kink, float(kink) - 1e-3, float(kink) + 1e-3)}
     assert at[kink] == at[float(kink) - 1e-3] == left
     assert at[float(kink) + 1e-3] == right
 

@@ -82,9 +82,7 @@ def test_conditions_agree_with_taylor_series() -> None:
         stages = []
         for i, row in enumerate(method.a):
             y = 1 + s * sum(sp.Rational(x.numerator, x.denominator) * k for x, k in zip(row, stages))
-            stages.append(
-                sp.expand(slope(sp.Rational(method.c[i].numerator, method.c[i].denominator) * s, y))
-            )
+            stages.append(sp.expand(slope(sp.Rational(method.c[i].numerator, method.c[i].denominator) * s, y)))
         end = 1 + s * sum(sp.Rational(x.numerator, x.denominator) * k for x, k in zip(method.b, stages))
         error = sp.expand(end - solution.subs(t, s))
         first = next(k for k in range(1, 8) if error.coeff(s, k) != 0)
@@ -131,10 +129,7 @@ def test_stability_function(given: TableauSpec) -> None:
     b = sp.Matrix([[sp.Rational(x.numerator, x.denominator) for x in given.b]])
     n = len(given.b)
     exact = 1 + z * (b * (sp.eye(n) - z * matrix).inv() * sp.ones(n, 1))[0]
-    found = sum(
-        sp.Rational(c.numerator, c.denominator) * z**k
-        for k, c in enumerate(tableau.stability_function(given))
-    )
+    found = sum(sp.Rational(c.numerator, c.denominator) * z**k for k, c in enumerate(tableau.stability_function(given)))
     assert sp.simplify(exact - found) == 0
 
 

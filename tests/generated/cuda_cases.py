@@ -35,6 +35,9 @@ LOCAL = {"Phi": "banded", "Psi": "banded", "C": "banded", "X": "banded", "A": "d
 MIXED = {"Phi": "dense", "Psi": "diagonal", "C": "identity", "X": "banded", "A": "banded"}
 
 
+SMALL = Launch(records=4, tile=2, threads=(2, 2), blocks=2)  # several launches, tiles and blocks for five records
+
+
 @dataclass(frozen=True)
 class Case:
     """rate: ρ(u, h). stages: of the tableau. entry: a second slab whose state arrives in another basis."""
@@ -45,7 +48,7 @@ class Case:
     channels: int = 1
     entry: bool = False
     loss: str = "cross-entropy"
-    launch: Launch = Launch(records=4, tile=2, threads=(2, 2), blocks=2)
+    launch: Launch = SMALL
     precision: str = "float64"
 
 
@@ -161,7 +164,12 @@ def representation(case: Case, folder: Path, draw: Draw) -> Any:
         for name in ("C_entry", "X_entry", "P_entry"):
             slabs[1].tables[name] = draw.normal(len(slabs[1].tables[name]), 4)
     constants = tables.nearest(cpu.loss(form).constants)
-    return SimpleNamespace(spec=SimpleNamespace(channels=case.channels), slabs=tuple(slabs), loss_constants=constants)
+    return SimpleNamespace(
+        spec=SimpleNamespace(channels=case.channels),
+        slabs=tuple(slabs),
+        loss_constants=constants,
+        module=folder / "cpu.py",
+    )
 
 
 def results(solver: Solver, case: Case, draw: Draw, records: int = 5) -> dict[str, np.ndarray]:

@@ -21,8 +21,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
 
 from derive.errors import CheckpointError
+from derive.spec import load_spec
 from numerics import checkpoint
-from numerics.checkpoint import check_writable, pack, read, write
+from numerics.checkpoint import check_writable, load, pack, read, save, write
+from numerics.continuum import Continuum
 
 HEADER = {"spec": {"name": "δ-model", "spacing": "1/2"}, "level": None, "history": [{"loss": 0.1, "epoch": 1}]}
 ARRAYS = {
@@ -111,9 +113,8 @@ def test_bytes_do_not_depend_on_time_process_or_hash_seed(path: Path) -> None:
     program = f"import numpy as np\nfrom numerics.checkpoint import pack\nimport sys\nHEADER = {HEADER!r}\n"
     program += "A = {'b': np.arange(3.0), 'a': np.eye(2)}\nsys.stdout.buffer.write(pack(HEADER, A))"
     expected = pack(HEADER, {"b": np.arange(3.0), "a": np.eye(2)})
-    found = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, check=True, env={**os.environ, "PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo"}
-    )  # fmt: skip
+    elsewhere = {**os.environ, "PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo"}
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, env=elsewhere)
     assert found.stdout == expected
 
 
@@ -336,3 +337,79 @@ def test_folders_are_made_links_followed_and_the_umask_kept(tmp_path: Path) -> N
 def test_check_writable_leaves_nothing(tmp_path: Path) -> None:
     check_writable(tmp_path / "m.npz")
     assert not list(tmp_path.iterdir())
+
+
+# --- models -------------------------------------------------------------------------------------------------
+
+SMALL, ONCE = {"family": "legendre", "size": 3}, {"family": "p0", "cells": 1}
+SPEC = {
+    "name": "stored",
+    "equation": {"rate": "residual", "activation": "tanh", "spacing": "1/2"},
+    "state": {"basis": {"family": "legendre", "size": 4}},
+    "weight": {"width_out": SMALL, "width_in": SMALL, "depth": ONCE},
+    "bias": {"width": SMALL, "depth": ONCE},
+    "integration": {"tableau": "heun", "steps": 2},
+    "readout": {"outputs": 2, "basis": SMALL},
+    "loss": {"kind": "cross-entropy"},
+    "levels": {"wide": {"weight": {"width_out": {"family": "legendre", "size": 4}}}},
+}
+
+
+@pytest.fixture(scope="module")
+def model() -> Continuum:
+    made = Continuum.from_spec(load_spec(SPEC), seed=3, level="wide")
+    rows = ({"level": "wide", "epoch": 1, "loss": 0.25},)
+    training = {"epoch": 1, "best_loss": None, "vector": made.coordinates}
+    return made.replace(history=rows, training=training, classes=("left", "right"))
+
+
+def test_a_model_comes_back_as_it_was(model: Continuum, tmp_path: Path) -> None:
+    save(model, tmp_path / "m.npz")
+    found = load(tmp_path / "m.npz")
+    x = np.random.default_rng(0).standard_normal((5, 9))
+    assert np.array_equal(found(x), model(x))
+    assert np.array_equal(found.coordinates, model.coordinates)
+    assert (found.base, found.level, found.history, found.classes) == (
+        model.base, model.level, model.history, model.classes,
+    )  # fmt: skip
+    assert found.training is not None and found.training.keys() == model.training.keys()
+    assert np.array_equal(found.training["vector"], model.training["vector"])
+    save(found, tmp_path / "again.npz")
+    assert (tmp_path / "again.npz").read_bytes() == (tmp_path / "m.npz").read_bytes()
+
+
+def test_a_model_without_training_stays_without(model: Continuum, tmp_path: Path) -> None:
+    model.replace(training=None).save(tmp_path / "m.npz")
+    assert load(tmp_path / "m.npz").training is None
+
+
+def altered(model: Continuum, path: Path, **changes: object) -> Path:
+    """A file with correct sums whose header or entries are not what ``save`` writes; None leaves a key out."""
+    save(model, path)
+    header, arrays = read(path)
+    for key, value in changes.items():
+        (header if key in header else arrays).update({key: value})
+    write(
+        path,
+        {key: value for key, value in header.items() if value is not None or key in ("level", "training")},
+        {key: value for key, value in arrays.items() if value is not None},
+    )
+    return path
+
+
+def test_files_put_together_by_hand_are_refused(model: Continuum, tmp_path: Path) -> None:
+    w = model.fields["W"].slabs[0].coefficients
+    cases = [
+        ({"fields/W/0": w[:2]}, "fields/W/0"),
+        ({"fields/W/0": None}, "fields/W/0: missing"),
+        ({"fields/V/0": w}, "fields/V/0"),
+        ({"fields/W/0": w * np.nan}, "not finite"),
+        ({"fields/W/0": w.astype(np.float32)}, "float64"),
+        ({"history": None}, "history"),
+        ({"spec": {"name": "x"}}, str(tmp_path)),
+        ({"level": None}, "tables of the representation"),
+        ({"level": "narrow"}, str(tmp_path)),
+    ]
+    for changes, said in cases:
+        with pytest.raises(CheckpointError, match=said):
+            load(altered(model, tmp_path / "m.npz", **changes))

@@ -60,13 +60,14 @@ def test_adam_is_the_published_recursion() -> None:
         x, m, v = np.ones(10), np.zeros(10), np.zeros(10)
         for t in range(1, 21):
             _, g = objective(x)
-            squares = g**2
+            squares, decay = g**2, 0.999
             if name == "adam":
+                decay = 0.95
                 squares = np.concatenate([np.full(6, g[:6] @ g[:6]), np.full(4, g[6:] @ g[6:])])
             m = 0.9 * m + 0.1 * g
-            v = 0.999 * v + 0.001 * squares
+            v = decay * v + (1 - decay) * squares
             rate = 0.05 * (1 + math.cos(math.pi * (t - 1) / 20)) / 2
-            x = x - rate * (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
+            x = x - rate * (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - decay**t)) + 1e-8)
         _, vector, _ = run(start(name, BLOCKS, 0.05, 20), objective, np.ones(10), 20)
         assert np.allclose(vector, x, rtol=0, atol=1e-13)
 
@@ -85,6 +86,16 @@ def test_adams_first_step_has_one_length_on_every_mesh_only_without_coordinates(
     assert info.length == pytest.approx(0.01, rel=1e-5)
     _, _, info = step(start("adam-coordinatewise", blocks, 0.01, 10), objective, np.zeros(cells))
     assert info.length == pytest.approx(0.01 * math.sqrt(cells), rel=2e-2)
+
+
+@given(st.lists(st.floats(-6, 6), min_size=1, max_size=60))
+def test_no_step_of_adam_is_much_longer_than_the_rate(exponents: list[float]) -> None:
+    """Gradients that jump over twelve orders of magnitude, the worst a second moment can meet."""
+    gradients = iter(np.outer(10.0 ** np.array(exponents), np.ones(4)))
+    state, vector = start("adam", (("W", slice(0, 4)),), 0.01, 10**9), np.zeros(4)
+    for _ in exponents:
+        state, vector, info = step(state, lambda x: (0.0, next(gradients)), vector)
+        assert info.length <= 1.2 * 0.01
 
 
 def test_cosine_falls_from_the_rate_to_zero() -> None:

@@ -64,9 +64,7 @@ def splines(breakpoints, degree: int) -> tuple[Pieces, list[BSpline]]:
 
 
 def fourier(size: int, interval=(-1.0, 1.0)) -> Pieces:
-    return Pieces.from_arrays(
-        {"kind": np.array("fourier"), "breakpoints": np.array(interval), "size": np.array(size)}
-    )
+    return Pieces.from_arrays({"kind": np.array("fourier"), "breakpoints": np.array(interval), "size": np.array(size)})
 
 
 def closed_form() -> Pieces:
@@ -329,7 +327,7 @@ def test_a_projection_takes_milliseconds() -> None:
         start = time.perf_counter()
         projection(pieces, mass, np.linspace(-1, 1, 150), "linear", False)
         times.append(time.perf_counter() - start)
-    assert min(times) < 0.05
+    assert min(times) < 0.25  # 2 ms on an idle core
 
 
 # --- projections --------------------------------------------------------------------------------------------

@@ -1,0 +1,432 @@
+"""The derivation of a spec as Markdown: ``derivation.md``, in the order of an argument.
+
+Formulas are printed from the objects that the other stages derived, by ``notation``; what is fixed notation is
+written out here. No SymPy printer is involved, so that the bytes are the same everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from derive import adjoint, bases, loss, tableau, transfer
+from derive import equation as equations
+from derive.emit.notation import SUBSCRIPTS, formula, number
+from derive.equation import Equation, Step
+from derive.exact import ExactMatrix
+from derive.galerkin import SemiDiscrete
+from derive.ladder import directions
+from derive.spec import BasisSpec, Spec, step_lengths
+
+if TYPE_CHECKING:
+    from derive.emit.manifest import Derived
+
+ROLES = {
+    "entry": "χ⁰, the state that enters",
+    "state": "χ, the state",
+    "weight_out": "φ, the weight in ξ",
+    "weight_in": "φ̃, the weight in ξ′",
+    "weight_depth": "θ, the weight in δ",
+    "bias_width": "ψ, the bias in ξ",
+    "bias_depth": "ϑ, the bias in δ",
+}
+MEANINGS = {
+    "Phi": "Φ_qi = φ_i(ξ_q)",
+    "Psi": "Ψ_qi = ψ_i(ξ_q)",
+    "C": "C_jl = ⟨φ̃_j, χ_l⟩",
+    "X": "X_qj = χ_j(ξ_q)",
+    "A": "A = (Xᵀ diag(ω) X)⁻¹ Xᵀ diag(ω)",
+}
+
+
+def text(spec: Spec, derived: Sequence[Derived], matrices: bool = False) -> str:
+    """The whole derivation. derived: the base first, then its levels; pairs between them are left out.
+
+    matrices: also every exact table of the base, rational entries as fractions, others as nearest doubles.
+    """
+    base, *others = derived
+    equation = equations.derive(spec)
+    lines = [
+        f"# The continuum '{spec.name}'", "",
+        *([spec.summary, ""] if spec.summary else []),
+        *_continuum(equation),
+        *_rate(spec, equation),
+        *_bases(spec, base.forms),
+        *_semidiscrete(spec, base.forms),
+        *_depth(spec, equation, base.forms),
+        *_adjoint(spec, base.forms),
+        *_loss(spec),
+        *_levels(base, [level for level in others if "+" not in level.name]),
+        *(_matrices(base.forms) if matrices else []),
+    ]  # fmt: skip
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+# --- pieces of Markdown -------------------------------------------------------------------------------------
+
+
+def _shown(*formulas: str) -> list[str]:
+    """Formulas as an indented block, which Markdown leaves alone."""
+    return [*(f"    {f}" for f in formulas), ""]
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    lines = [head, ["---"] * len(head), *rows]
+    return [f"| {' | '.join(cell.replace('|', '∣') for cell in line)} |" for line in lines] + [""]
+
+
+def _steps(steps: Iterable[Step]) -> Iterator[str]:
+    for step in steps:
+        yield from (f"**{step.title}.** {step.prose}", "")
+        yield from _shown(formula(adjoint.abbreviated(step.formula)))
+
+
+def _index(k: int) -> str:
+    return str(k).translate(SUBSCRIPTS)
+
+
+# --- the sections -------------------------------------------------------------------------------------------
+
+
+def _continuum(equation: Equation) -> Iterator[str]:
+    yield from ("## 1. From layers to a continuum", "")
+    yield from _steps(equation.steps[: len(equations.from_layers())])
+
+
+def _rate(spec: Spec, equation: Equation) -> Iterator[str]:
+    import sympy as sp
+
+    yield from ("## 2. The rate", "")
+    constants = [f"Δ = {spec.spacing}", *(f"{name} = {number(value)}" for name, value in spec.parameters)]
+    yield from (f"Rate {spec.rate}, activation {spec.activation}, {', '.join(constants)}.", "")
+    yield from _steps(equation.steps[len(equations.from_layers()) :])
+    yield from ("**Its derivatives**, by u and by h.", "")
+    yield from _shown(f"∂ρ/∂u = {formula(equation.rho_u)}", f"∂ρ/∂h = {formula(equation.rho_h)}")
+    if equation.rho.has(sp.Piecewise):
+        yield from ("At a kink the derivative is the one from the left.", "")
+
+
+def _family(basis: BasisSpec) -> str:
+    details = [
+        f"{key} {value}" for key, value in (("cells", basis.cells), ("degree", basis.degree)) if value is not None
+    ]
+    if basis.functions:
+        details.append("functions " + ", ".join(basis.functions))
+    return basis.family + (f" ({', '.join(details)})" if details else "")
+
+
+def _roles(spec: Spec, k: int) -> Iterator[tuple[str, BasisSpec]]:
+    slab = spec.slabs[k]
+    entry = spec.slabs[k - 1].state if k else spec.entry
+    if entry != slab.state:
+        yield "entry", entry
+    for role in ROLES:
+        if role != "entry":
+            yield role, getattr(slab, role)
+
+
+def _bases(spec: Spec, forms: Sequence[SemiDiscrete]) -> Iterator[str]:
+    yield from ("## 3. The bases, (3)", "")
+    yield from _shown(
+        "h = Σ_j h_j(δ) χ_j(ξ)",
+        "W = Σ_ijk w_ijk φ_i(ξ) φ̃_j(ξ′) θ_k(δ)",
+        "b = Σ_ik β_ik ψ_i(ξ) ϑ_k(δ)",
+    )
+    for k, form in enumerate(forms):
+        yield from (f"Slab {k + 1}, δ from {form.start} to {form.stop}:", "")
+        rows = [
+            (ROLES[role], _family(basis), str(basis.size), _smoothness(form.bases[role]))
+            for role, basis in _roles(spec, k)
+        ]
+        yield from _table(("basis", "family", "functions", "at breakpoints"), rows)
+    if spec.channels > 1:
+        yield from (
+            f"There are c = {spec.channels} channels: every w_ijk is a c × c matrix, every β_ik a vector.",
+            "",
+        )
+    yield from (f"The fields have {_coefficients(spec)} coefficients in all.", "")
+
+
+def _smoothness(basis: bases.Basis) -> str:
+    if basis.cells == 1:
+        return "one cell"
+    return "continuous" if basis.continuous else "with jumps"
+
+
+def _coefficients(spec: Spec) -> int:
+    total = 0
+    for s in spec.slabs:
+        total += s.weight_out.size * s.weight_in.size * s.weight_depth.size * spec.channels**2
+        total += s.bias_width.size * s.bias_depth.size * spec.channels
+    if spec.readout is not None and spec.outputs is not None:
+        total += spec.outputs * (spec.readout.size * spec.channels + 1)
+    return total
+
+
+def _semidiscrete(spec: Spec, forms: Sequence[SemiDiscrete]) -> Iterator[str]:
+    yield from ("## 4. The semi-discrete form, (4) and (5)", "")
+    yield from (
+        "Insert (3) into (1), take the integral over ξ′ exactly and look at the nodes ξ_q; project ρ at the nodes back "
+        "to the state's basis in the discrete L2 inner product, so that A X = 1.", "",
+    )  # fmt: skip
+    yield from _shown(
+        "u_q = Σ_k θ_k(δ) Φ_qi w_ijk (C h)_j + Σ_k ϑ_k(δ) Ψ_qi β_ik        (4)",
+        "ḣ = A ρ(u, X h)                                                  (5)",
+    )
+    for k, form in enumerate(forms):
+        rows = [
+            (
+                MEANINGS[name],
+                " × ".join(map(str, form.tables[name].shape)),
+                form.structures[name],
+                _exactness(form.tables[name]),
+            )
+            for name in MEANINGS
+        ]
+        points = form.nodes.shape[0]
+        left = "exact" if form.aliasing < 1e-30 else f"off by {form.aliasing:.1e}"
+        yield from (f"Slab {k + 1}: {points} nodes; the rule's mass matrix of the state is {left}.", "")
+        yield from _table(("table", "rows × columns", "structure", "entries"), rows)
+        if form.entry:
+            yield from ("The state enters in another basis: its first stage uses C and X of that basis.", "")
+    yield from (f"Samples become coefficients by the interpolant '{spec.interpolant}'.", "")
+
+
+def _exactness(table: ExactMatrix) -> str:
+    return "rational" if table.rational else "algebraic or transcendental, enclosed"
+
+
+def _depth(spec: Spec, equation: Equation, forms: Sequence[SemiDiscrete]) -> Iterator[str]:
+    method = spec.tableau
+    yield from (f"## 5. Integration in depth, (7): {method.name}", "")
+    rows = [[str(c), *map(number, row)] for c, row in zip(method.c, method.a)]
+    yield from _table(
+        ["c", *(f"a·{_index(j + 1)}" for j in range(len(method.b)))], [*rows, ["b̄", *map(number, method.b)]]
+    )
+    yield from (
+        f"It claims order {method.order}. Besides c = Σ a these conditions hold, one for each rooted tree:",
+        "",
+    )
+    conditions = tableau.conditions(method.order)
+    yield from _table(("condition", "left", "right"), [
+        (c.name, number(c.left(method.a, method.b)), number(c.right)) for c in conditions
+    ])  # fmt: skip
+    yield from ("Its stability function is", "")
+    yield from _shown("R(z) = " + _polynomial(tableau.stability_function(method)))
+    lengths = [[length for _, length in steps] for steps in step_lengths(spec)]
+    for k, (form, slab) in enumerate(zip(forms, lengths)):
+        yield from _steps_of_slab(k, form, slab)
+    kappa = Fraction(int(equation.kappa.p), int(equation.kappa.q)) if equation.kappa is not None else None
+    if kappa:
+        yield from (
+            f"The linear part, κ = {number(kappa)}, is eliminated: k_j = m_j + κ H_j with m_j = A r(u(H_j)).",
+            "",
+        )
+        longest = max(length for slab in lengths for length in slab)
+        value = sum(c * (kappa * longest) ** i for i, c in enumerate(tableau.stability_function(method)))
+        yield from (f"For the longest step R(κ s) = {number(value)}.", "")
+    else:
+        yield from ("There is no constant linear part to eliminate: k_j = m_j = A ρ(u(H_j), X H_j).", "")
+    for length, rows_of_step in _distinct(lengths, forms):
+        yield from (f"A step of length s = {length}:", "")
+        yield from _shown(*_forward_rows(rows_of_step))
+
+
+def _steps_of_slab(k: int, form: SemiDiscrete, lengths: Sequence[Fraction]) -> Iterator[str]:
+    different = sorted(set(lengths))
+    operators = form.tables["theta"].shape[0]
+    stages = sum(len(row) for row in form.operator_index)
+    yield from (
+        f"Slab {k + 1}: {len(lengths)} steps of length {', '.join(map(str, different))}; {stages} stages share "
+        f"{operators} stage operators E = Φ (Σ_k Θ_sk w_k) C.", "",
+    )  # fmt: skip
+
+
+def _distinct(
+    lengths: Sequence[Sequence[Fraction]], forms: Sequence[SemiDiscrete]
+) -> list[tuple[Fraction, tableau.Table]]:
+    """One combination for each length of step, longest first."""
+    found = {length: table for slab, form in zip(lengths, forms) for length, table in zip(slab, form.combine)}
+    return sorted(found.items(), reverse=True)
+
+
+def _polynomial(coefficients: Sequence[Fraction]) -> str:
+    import sympy as sp
+
+    z = sp.Symbol("z")
+    powers = "⁰¹²³⁴⁵⁶⁷⁸⁹"
+    terms = [formula(sp.Rational(c.numerator, c.denominator) * z ** min(k, 1)) for k, c in enumerate(coefficients)]
+    raised = [
+        t.replace("z", "z" + "".join(powers[int(d)] for d in str(k))) if k > 1 else t for k, t in enumerate(terms)
+    ]
+    return " + ".join(t for t, c in zip(raised, coefficients) if c).replace("+ −", "− ")
+
+
+def _linear(pairs: Iterable[tuple[Fraction, str]]) -> str:
+    """Σ coefficient symbol, in the order given."""
+    result = ""
+    for coefficient, symbol in pairs:
+        if coefficient == 0:
+            continue
+        size = abs(coefficient)
+        factor = "" if size == 1 else f"{size} " if size.denominator == 1 else f"({size}) "
+        sign = ("−" if coefficient < 0 else "") if not result else (" − " if coefficient < 0 else " + ")
+        result += f"{sign}{factor}{symbol}"
+    return result or "0"
+
+
+def _forward_rows(rows: tableau.Table) -> list[str]:
+    stages = len(rows) - 1
+    targets = [*(f"H{_index(i + 1)}" for i in range(stages)), "hₙ₊₁"]
+    sources = ["hₙ", *(f"m{_index(j + 1)}" for j in range(stages))]
+    return [f"{target} = {_linear(zip(row, sources))}" for target, row in zip(targets, rows)]
+
+
+def _reverse_rows(rows: tableau.Table) -> list[str]:
+    """The reverse sweep, last stage first."""
+    stages = len(rows) - 1
+    multipliers = [*(f"H̄{_index(i + 1)}" for i in range(stages)), "h̄ₙ₊₁"]
+    order = range(stages, -1, -1)
+    lines = []
+    for j in range(stages - 1, -1, -1):
+        lines.append(f"m̄{_index(j + 1)} = {_linear((rows[i][j + 1], multipliers[i]) for i in order)}")
+    lines.append(f"h̄ₙ = {_linear((rows[i][0], multipliers[i]) for i in order)}")
+    return lines
+
+
+def _adjoint(spec: Spec, forms: Sequence[SemiDiscrete]) -> Iterator[str]:
+    yield from ("## 6. The adjoint", "", "### Of the continuum, (8) and (9)", "")
+    yield from _steps(adjoint.continuous().steps)
+    yield from ("The local field V is zero here.", "")
+    if spec.channels > 1:
+        yield from (
+            "With channels the products are matrix products, and what multiplies λ is transposed.",
+            "",
+        )
+    yield from ("### Of the discrete equations, (10) and (11)", "")
+    yield from _steps(adjoint.classical(len(spec.tableau.b)))
+    yield from (
+        "With the linear part eliminated the same Lagrangian gives the sweep that the kernels run. H̄ᵢ is what (11) "
+        "returns for m̄ᵢ; it gives the exact gradient of the discrete loss.", "",
+    )  # fmt: skip
+    lengths = [[length for _, length in steps] for steps in step_lengths(spec)]
+    for length, rows in _distinct(lengths, forms):
+        yield from (f"A step of length s = {length}, backwards:", "")
+        yield from _shown(*_reverse_rows(adjoint.discrete(rows)))
+    yield from _shown(
+        "v = Aᵀ m̄,  p = (∂ρ/∂u)ᵀ v                                       (11)",
+        "dL/dw_ijk += Σ_q Φ_qi θ_k p_q (C h)_jᵀ,  dL/dβ_ik += Σ_q Ψ_qi ϑ_k p_q",
+        "H̄ = Σ_k θ_k Cᵀ w_kᵀ Φᵀ p + Xᵀ (∂r/∂h)ᵀ v",
+    )
+
+
+def _loss(spec: Spec) -> Iterator[str]:
+    derived = loss.derive(spec.loss)
+    yield from (f"## 7. The loss: {spec.loss}", "")
+    if spec.outputs is not None and spec.readout is not None:
+        yield from (
+            f"The readout has {spec.outputs} outputs, R in {_family(spec.readout)}, {spec.readout.size} functions.",
+            "",
+        )
+        yield from _shown("z_k = ∫ R_k(ξ) y(ξ) dξ + a_k,  y(ξ) = h(ξ, 1)")
+        source = "λ(ξ, 1) = Σ_k (∂L/∂z_k) R_k(ξ)"
+    else:
+        yield from (
+            "z_k are the coordinates of y(ξ) = h(ξ, 1) in an L2-orthonormal basis e_k, t_k those of the target.",
+            "",
+        )
+        source = "λ(ξ, 1) = Σ_k (∂L/∂z_k) e_k(ξ)"
+    sums = [f"{name} = Σ_k {formula(term)}" for name, term in derived.sums]
+    value = f"L = {formula(derived.value)},  the mean over the records"
+    yield from _shown(*sums, value, f"∂L/∂z_k = {formula(derived.source)}", source)
+    if derived.shift:
+        yield from (
+            "L does not change when a constant is added to every z_k, so max z is taken off first.",
+            "",
+        )
+    for penalty in spec.penalties:
+        yield from _shown(f"L += {penalty.weight} ‖{penalty.field}‖² in {penalty.norm}")
+
+
+def _levels(base: Derived, levels: Sequence[Derived]) -> Iterator[str]:
+    if not levels:
+        return
+    yield from (
+        "## 8. The levels",
+        "",
+        "A field moves from one basis to another by its L2 projection, axis by axis:",
+        "",
+    )
+    yield from _shown("P = M′⁻¹ B,  B_ij = ⟨φ′_i, φ_j⟩,  on W: P_ξ ⊗ P_ξ′ ⊗ P_δ        (13)")
+    for level in levels:
+        yield from (f"### {level.name}", "")
+        yield from (
+            f"{_coefficients(level.spec)} coefficients, where the base has {_coefficients(base.spec)}.",
+            "",
+        )
+        rows = list(_changes(base.spec, level.spec))
+        yield from (_table(("field and slab", "from", "to", "P"), rows) if rows else ("Its fields are the base's.", ""))
+        changed = _solver_changes(base, level)
+        if changed:
+            yield from (
+                f"The solver changes: {', '.join(changed)}. Outputs move by the discretisation error.",
+                "",
+            )
+        elif all(row[3].startswith("prolongation") for row in rows):
+            yield from ("The solver is the base's and every field is kept exactly, so outputs stay.", "")
+        else:
+            yield from (
+                "The solver is the base's: outputs move only by what the projection takes off the fields.",
+                "",
+            )
+
+
+def _changes(spec: Spec, level: Spec) -> Iterator[tuple[str, str, str, str]]:
+    target = {role: (basis, interval) for role, basis, interval in directions(level)}
+    for role, basis, interval in directions(spec):
+        if role not in target or target[role] == (basis, interval):
+            continue
+        if target[role][1] != interval:
+            yield role, _sized(basis), _sized(target[role][0]), "none: the slabs differ"
+            continue
+        old, new = bases.build(basis, interval), bases.build(*target[role])
+        kind = "prolongation" if transfer.contains(new, old) else "projection"
+        yield role, _sized(basis), _sized(target[role][0]), f"{kind}, {new.size} × {old.size}"
+
+
+def _sized(basis: BasisSpec) -> str:
+    return f"{_family(basis)}, {basis.size}"
+
+
+def _solver_changes(base: Derived, level: Derived) -> list[str]:
+    old, new = base.spec, level.spec
+    changed = []
+    if [old.entry, *(s.state for s in old.slabs)] != [new.entry, *(s.state for s in new.slabs)]:
+        changed.append("the state's basis")
+    if _nodes(base) != _nodes(level):
+        changed.append("the quadrature")
+    if old.tableau != new.tableau:
+        changed.append(f"the tableau, to {new.tableau.name}")
+    if step_lengths(old) != step_lengths(new):
+        changed.append(f"{old.steps} steps become {new.steps}")
+    return changed
+
+
+def _nodes(derived: Derived) -> list[list[float]]:
+    return [form.nodes.to_float().ravel().tolist() for form in derived.forms]
+
+
+def _matrices(forms: Sequence[SemiDiscrete]) -> Iterator[str]:
+    yield from ("## The exact tables", "")
+    for k, form in enumerate(forms):
+        for name, table in sorted(form.tables.items()):
+            yield from (f"Slab {k + 1}, {name}, {table.shape[0]} × {table.shape[1]}:", "")
+            yield from _shown(*_rows(table))
+
+
+def _rows(table: ExactMatrix) -> Iterator[str]:
+    columns = table.shape[1]
+    entries: list[Any] = list(table.entries()) if table.rational else [repr(float(x)) for x in table.to_float().ravel()]
+    for start in range(0, len(entries), columns):
+        yield "  ".join(str(e) for e in entries[start : start + columns])

@@ -1,0 +1,258 @@
+"""The declaration of a model: read, completed and checked, without deriving anything and without SymPy.
+
+A ``Spec`` is frozen and resolved: every basis knows its size, every slab its bases, every level is a whole Spec.
+Numbers that enter the derivation are exact.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, is_dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+from derive.errors import SpecError
+
+
+@dataclass(frozen=True)
+class BasisSpec:
+    """A resolved basis: ``size`` functions of a family; see the family's file for the other values."""
+
+    family: str
+    size: int
+    cells: int | None = None
+    degree: int | None = None
+    breakpoints: tuple[Fraction, ...] | None = None
+    functions: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class TableauSpec:
+    """An explicit Butcher tableau with exact entries: a (stages × stages), b, c and the order it claims."""
+
+    name: str
+    a: tuple[tuple[Fraction, ...], ...]
+    b: tuple[Fraction, ...]
+    c: tuple[Fraction, ...]
+    order: int
+
+
+@dataclass(frozen=True)
+class Slab:
+    """A part [start, stop] of the depth with bases of its own (section 3); quadrature: points, None for the default."""
+
+    start: Fraction
+    stop: Fraction
+    state: BasisSpec
+    weight_out: BasisSpec
+    weight_in: BasisSpec
+    weight_depth: BasisSpec
+    bias_width: BasisSpec
+    bias_depth: BasisSpec
+    quadrature: int | None = None
+
+
+@dataclass(frozen=True)
+class Penalty:
+    """weight · ‖field‖² in the norm "L2" or the seminorm "H1" (squared L2 norm of the gradient)."""
+
+    field: str
+    norm: str
+    weight: Fraction
+
+
+@dataclass(frozen=True)
+class Training:
+    """Defaults of ``fit``. batch: records a step, None for all; validation: share held out; patience: epochs."""
+
+    optimiser: str = "adam"
+    epochs: int = 300
+    learning_rate: float = 0.01
+    batch: int | None = None
+    validation: float = 0.0
+    patience: int | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A resolved declaration. entry: the state basis that records are projected into; slabs: in order of depth.
+
+    outputs, readout: None when the output is a function. levels: (name, Spec) of the ladder.
+    """
+
+    name: str
+    summary: str
+    rate: str
+    activation: str
+    spacing: Fraction
+    channels: int
+    parameters: tuple[tuple[str, Fraction], ...]
+    periodic: bool
+    interpolant: str
+    smoothing: Fraction | None
+    entry: BasisSpec
+    slabs: tuple[Slab, ...]
+    tableau: TableauSpec
+    steps: int
+    outputs: int | None
+    readout: BasisSpec | None
+    loss: str
+    penalties: tuple[Penalty, ...]
+    training: Training
+    precision: str
+    levels: tuple[tuple[str, Spec], ...] = ()
+
+    def level(self, name: str) -> Spec:
+        """The Spec of a level. Raises SpecError naming the levels there are."""
+        found = dict(self.levels).get(name)
+        if found is None:
+            known = ", ".join(n for n, _ in self.levels) or "none"
+            raise SpecError(
+                f"level {name!r}",
+                f"levels of {self.name}: {known}",
+                "a typing error, or a level that the spec does not declare",
+                "declare it under [levels], or use one of the above",
+                "levels",
+            )
+        return found
+
+
+def load_spec(source: str | Path | Mapping[str, Any]) -> Spec:
+    """A Spec from a TOML file or from a mapping of the same shape. Raises SpecError."""
+    from derive.declaration import read
+
+    if isinstance(source, Mapping):
+        return read(source, str(source.get("name", "spec")))
+    return read(_toml(Path(source)), str(source))
+
+
+LARGEST_FILE = 1 << 20
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    fix = "give the path of a TOML file; `continua new NAME` writes a commented one"
+    try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise SpecError(
+                f"{path.stat().st_size} bytes", f"a declaration of at most {LARGEST_FILE} bytes",
+                "another file was named", fix, str(path),
+            )  # fmt: skip
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SpecError(
+            f"{path} ({error.strerror})", "a readable TOML file", "a typing error in the path", fix, str(path)
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise SpecError(
+            f"{error}" or type(error).__name__, "TOML: tables in [brackets], one key = value a line, each key once",
+            "a missing quote or bracket, or a key given twice", "correct that line", str(path),
+        ) from None  # fmt: skip
+
+
+# --- depth --------------------------------------------------------------------------------------------------
+
+
+def depth_breakpoints(basis: BasisSpec, start: Fraction, stop: Fraction) -> tuple[Fraction, ...]:
+    """The breakpoints of a resolved depth basis on [start, stop]."""
+    if basis.breakpoints:
+        return basis.breakpoints
+    cells = basis.cells or 1
+    return tuple(start + (stop - start) * Fraction(k, cells) for k in range(cells + 1))
+
+
+def depth_elements(slab: Slab) -> tuple[Fraction, ...]:
+    """The union of the depth breakpoints of weight and bias: fields are smooth in δ between them."""
+    ends = slab.start, slab.stop
+    return tuple(sorted({*depth_breakpoints(slab.weight_depth, *ends), *depth_breakpoints(slab.bias_depth, *ends)}))
+
+
+def step_lengths(spec: Spec) -> tuple[tuple[tuple[Fraction, Fraction], ...], ...]:
+    """(start, length) of every step, slab by slab: each depth element gets the same whole number of them.
+
+    Raises SpecError when ``steps`` cannot be shared equally.
+    """
+    elements = [depth_elements(slab) for slab in spec.slabs]
+    count = sum(len(e) - 1 for e in elements)
+    if spec.steps % count:
+        below, above = spec.steps // count * count, (spec.steps // count + 1) * count
+        raise SpecError(
+            f"steps = {spec.steps} over {count} depth elements",
+            f"a multiple of {count}",
+            "every element of the union of the depth breakpoints of weight and bias gets the same number of steps",
+            f"use steps = {above}" + (f" or {below}" if below else "") + ", or change the depth bases",
+            "integration.steps",
+        )
+    share = spec.steps // count
+    return tuple(
+        tuple((a + (b - a) * Fraction(k, share), (b - a) / share) for a, b in zip(e, e[1:]) for k in range(share))
+        for e in elements
+    )
+
+
+# --- as data ------------------------------------------------------------------------------------------------
+
+
+def to_dict(spec: Spec) -> dict[str, Any]:
+    """The Spec as JSON-able data; exact numbers become strings. ``from_dict`` is its inverse."""
+    found: dict[str, Any] = _plain(asdict(spec))
+    return found
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Fraction):
+        return str(value)
+    if isinstance(value, dict):
+        return {key: _plain(v) for key, v in value.items()}
+    return [_plain(v) for v in value] if isinstance(value, list | tuple) else value
+
+
+def from_dict(data: Mapping[str, Any]) -> Spec:
+    """The Spec that ``to_dict`` wrote. Raises SpecError when something is missing or of another type."""
+    try:
+        found: Spec = _typed(Spec, data)
+    except (KeyError, TypeError, ValueError, AttributeError, ZeroDivisionError) as error:
+        raise SpecError(
+            f"a stored spec that does not read ({error})", "what `to_dict` writes", "another version, or an edited file",
+            "generate or train again with this version",
+        ) from None  # fmt: skip
+    return found
+
+
+def _typed(kind: Any, value: Any) -> Any:
+    if value is None:
+        if type(None) in get_args(kind):
+            return None
+        raise ValueError("a value is missing")
+    options = [k for k in get_args(kind) if k is not type(None)]
+    if isinstance(kind, type) and is_dataclass(kind):
+        hints = get_type_hints(kind)
+        return kind(**{f.name: _typed(hints[f.name], value[f.name]) for f in fields(kind)})
+    if type(None) in get_args(kind):
+        return _typed(options[0], value)
+    if getattr(kind, "__origin__", None) is tuple:
+        if not isinstance(value, list | tuple):
+            raise TypeError("a list was expected")
+        if options[-1] is Ellipsis:
+            return tuple(_typed(options[0], v) for v in value)
+        return tuple(_typed(k, v) for k, v in zip(options, value, strict=True))
+    if kind is Fraction:
+        return Fraction(value)
+    if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    if type(value) is not kind:
+        raise TypeError(f"{value!r} is no {kind.__name__}")
+    return value
+
+
+def digest(spec: Spec) -> str:
+    """sha256 of all that enters the derivation of this representation; not of names, training or precision."""
+    bare = replace(
+        spec, name="", summary="", training=Training(), levels=(), precision="",
+        penalties=(),
+    )  # fmt: skip
+    return hashlib.sha256(json.dumps(to_dict(bare), sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,147 @@
+"""The derivation as text: its order, its numbers, its notation, and the same bytes from every process."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import sympy as sp
+
+from derive import explain
+from derive.emit.notation import formula
+from derive.program import tree
+from derive.spec import load_spec
+
+DECLARED = {
+    "name": "test",
+    "summary": "A small one",
+    "equation": {"rate": "mlp", "activation": "relu", "spacing": "1/2", "channels": 2},
+    "state": {"basis": {"family": "legendre", "size": 4}},
+    "weight": {
+        "width_out": {"family": "hat", "cells": 3},
+        "width_in": {"family": "bspline", "degree": 2, "cells": 2},
+        "depth": {"family": "p0", "cells": 2},
+    },
+    "bias": {"width": {"family": "hat", "cells": 3}, "depth": {"family": "hat", "cells": 1}},
+    "integration": {"tableau": "heun", "steps": 4},
+    "readout": {"outputs": 3, "basis": {"family": "legendre", "size": 3}},
+    "loss": {"kind": "cross-entropy"},
+    "levels": {
+        "fine": {"weight": {"depth": {"family": "p0", "cells": 4}}},
+        "finer": {"weight": {"width_out": {"family": "hat", "cells": 2}}, "integration": {"steps": 8}},
+    },
+}
+SECTIONS = [
+    "## 1. From layers to a continuum", "## 2. The rate", "## 3. The bases", "## 4. The semi-discrete form",
+    "## 5. Integration in depth", "## 6. The adjoint", "## 7. The loss", "## 8. The levels",
+]  # fmt: skip
+PRINT = "import json, sys; from derive import explain; from derive.spec import load_spec; " \
+    "sys.stdout.buffer.write(explain.text(load_spec(json.loads(sys.argv[1]))).encode())"  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def text() -> str:
+    return explain.text(load_spec(DECLARED))
+
+
+def test_the_order_of_an_argument(text: str) -> None:
+    places = [text.index(section) for section in SECTIONS]
+    assert places == sorted(places)
+    assert text.endswith("\n") and not text.endswith("\n\n")
+    assert not any(written in text for written in ("sqrt(", "Integral(", "Piecewise(", "Derivative("))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "    ∂h(ξ, δ)/∂δ = (f(u(ξ, δ)) − h(ξ, δ))/Δ",
+        "    u(ξ, δ) = b(ξ, δ) + ∫ W(ξ, ξ′, δ) h(ξ′, δ) dξ′",
+        "    ρ = 2 {0 if u ≤ 0; u otherwise} − 2 h",
+        "    ∂ρ/∂u = 2 {0 if u ≤ 0; 1 otherwise}",
+        "At a kink the derivative is the one from the left.",
+        "    h_boxed − f(u) = h − u",
+        "| χ, the state | legendre (cells 1, degree 3) | 4 | one cell |",
+        "| C_jl = ⟨φ̃_j, χ_l⟩ | 4 × 4 | dense | rational |",
+        "| Σ b_i c_i | 1/2 | 1/2 |",
+        "    R(z) = 1 + z + z²/2",
+        "For the longest step R(κ s) = 5/8.",
+        "    hₙ₊₁ = (5/8) hₙ + (1/16) m₁ + (1/8) m₂",
+        "    m̄₁ = (1/16) h̄ₙ₊₁ + (1/4) H̄₂",
+        "    h̄ₙ = (5/8) h̄ₙ₊₁ + (1/2) H̄₂ + H̄₁",
+        "    −∂λ(ξ, δ)/∂δ = V(ξ, δ) λ(ξ, δ) ρ_u(ξ, δ) + λ(ξ, δ) ρ_h(ξ, δ) + ∫ W(ξ′, ξ, δ) λ(ξ′, δ) ρ_u(ξ′, δ) dξ′",
+        "    μ₁ = b₁ s λₙ₊₁ + J₂ a₂₁ s μ₂",
+        "    ∂L/∂z_k = exp(z_k)/partition − t_k",
+        "| weight_depth/0 | p0 (cells 2, degree 0), 2 | p0 (cells 4, degree 0), 4 | prolongation, 4 × 2 |",
+        "The solver is the base's and every field is kept exactly, so outputs stay.",
+    ],
+)
+def test_lines(text: str, line: str) -> None:
+    assert line in text.splitlines()
+
+
+def test_numbers_of_coefficients(text: str) -> None:
+    base = 4 * 4 * 2 * 4 + 4 * 2 * 2 + 3 * (3 * 2 + 1)
+    assert f"The fields have {base} coefficients in all." in text
+    assert f"{base + 4 * 4 * 2 * 4} coefficients, where the base has {base}." in text
+
+
+def test_a_change_of_solver_is_named(text: str) -> None:
+    """Other cells of the weight move the quadrature nodes, though the spec says nothing of them."""
+    assert "The solver changes: the quadrature, 4 steps become 8." in text
+    assert "projection, 3 × 4" in text
+
+
+def test_exact_matrices_on_request() -> None:
+    declared = {**DECLARED, "levels": {}, "state": {"basis": {"family": "p0", "cells": 2}}}
+    shown = explain.text(load_spec(declared), matrices=True)
+    assert "Slab 1, M, 2 × 2:\n\n    1  0\n    0  1\n" in shown
+    assert "1/2" in shown.split("Slab 1, C, ")[1].split("Slab 1, ")[0]
+
+
+def test_same_bytes_from_every_process(text: str) -> None:
+    root = Path(__file__).parents[2]
+    for seed in ("1", "2"):
+        done = subprocess.run(
+            [sys.executable, "-c", PRINT, json.dumps(DECLARED)],
+            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(root)},
+            capture_output=True, check=True, cwd=root,
+        )  # fmt: skip
+        assert done.stdout == text.encode()
+
+
+U, H, X = sp.symbols("u h x", real=True)
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        (2 * sp.tanh(U) - 2 * H, "2 tanh(u) − 2 h"),
+        (-(U**2) / 3, "−u²/3"),
+        ((1 + U) * H, "h (1 + u)"),
+        (sp.exp(-U) / (1 + H) ** 2, "exp(−u)/(1 + h)²"),
+        (U / (2 * H * X), "u/(2 h x)"),
+        (X - sp.Mul(2, H - U, evaluate=False), "x − 2 (h − u)"),
+        (sp.sqrt(U + 1), "√(1 + u)"),
+        (U ** sp.Rational(3, 2), "u^(3/2)"),
+        (sp.Rational(-1, 2), "−1/2"),
+        (sp.Integer(0), "0"),
+    ],
+)
+def test_notation(expression, expected: str) -> None:
+    assert formula(expression) == expected
+    if "^" not in expected:
+        assert formula(tree(expression)) == expected
+
+
+def test_notation_of_operators() -> None:
+    h, xi, depth = sp.Function("h"), sp.Symbol("xi"), sp.Symbol("delta")
+    assert formula(sp.Integral(-h(xi), (xi, -1, 1))) == "∫ (−h(ξ)) dξ"
+    assert formula(sp.Derivative(h(xi, depth), depth)) == "∂h(ξ, δ)/∂δ"
+    assert formula(sp.Symbol("xi'")) == "ξ′" and formula(sp.Symbol("a21")) == "a₂₁"
+    cases = sp.Piecewise((0, U <= 1), (U, True), evaluate=False)
+    assert formula(cases) == formula(tree(cases)) == "{0 if u ≤ 1; u otherwise}"
+    assert formula(tree(sp.pi * U)) == "3.141592654… u" and formula(sp.pi * U) == "u π"

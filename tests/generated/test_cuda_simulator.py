@@ -1,0 +1,112 @@
+"""The CUDA kernels, run by Numba's simulator in a process of its own, against the CPU's text run as plain Python."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from derive import loss as losses
+from derive import program as programs
+from derive.emit import cpu, cuda
+from derive.errors import RepresentationError
+from numerics import cuda as runner
+from tests.generated.cuda_cases import CASES, Draw, equation, representation
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def report() -> dict[str, dict[str, float]]:
+    """case/plan → quantity → largest relative difference."""
+    environment = {**os.environ, "NUMBA_ENABLE_CUDASIM": "1"}
+    command = [sys.executable, "-m", "tests.generated.cuda_cases"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("plan", programs.PLANS)
+@pytest.mark.parametrize("name", CASES)
+def test_the_simulated_kernels_equal_the_cpu_kernels(report, name: str, plan: str) -> None:
+    found = report[f"{name}/{plan}"]
+    tolerance = 1e-12 if CASES[name].precision == "float64" else 3e-6
+    assert {key: value for key, value in found.items() if not value <= tolerance} == {}
+    wanted = {"final", "losses", "bar_operator", "bar_constant", "bar_states", "0/bar_operators", "0/bar_biases"}
+    assert wanted | {"0/w", "0/beta", "0/path 1"} <= found.keys()
+    assert ("1/bar_operator_entry" in found) == (CASES[name].entry and plan == "formed")
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_both_targets_number_their_constants_alike(name: str) -> None:
+    """One table of constants serves both modules."""
+    case = CASES[name]
+    for entry in (False, case.entry):
+        made = equation(case.rate)
+        chains = tuple(programs.build(made, case.structures, entry, plan) for plan in programs.PLANS)  # type: ignore[arg-type]
+        there = {k.name: k.constants for k in cuda.kernels(chains, "1")}
+        assert there == {k.name: k.constants for k in cpu.kernels(chains, "1")}
+    form = losses.derive(case.loss)
+    assert cuda.loss(form).constants == cpu.loss(form).constants
+
+
+def test_kernels_are_generic_text(tmp_path: Path) -> None:
+    """No float literal, no module-level value, no call but math, range, min and the CUDA intrinsics."""
+    representation(CASES["functions"], tmp_path / "functions", Draw(1))
+    text = (tmp_path / "functions" / "cuda.py").read_text(encoding="utf-8")
+    code = "\n".join(line.partition("#")[0] for line in re.sub(r'""".*?"""', "", text, flags=re.S).splitlines())
+    assert not re.search(r"\d\.\d|\d\.(?!\w)|\de-?\d", code)
+    assert not re.search(r"^\w+ *=", code, flags=re.M)
+    calls = {c for c in re.findall(r"([\w.]+)\(", code) if not re.match(r"(formed|factors)_", c)}
+    assert {c for c in calls if "." not in c} <= {
+        "range", "min", "readout", "readout_adjoint", "sum_blocks", "depth_adjoint", "clear", "loss"
+    }  # fmt: skip
+    assert {c for c in calls if "." in c and not c.startswith("math.")} <= {
+        "cuda.syncthreads", "cuda.shared.array", "cuda.grid", "cuda.gridsize"
+    }  # fmt: skip
+
+
+def test_the_printed_text_does_not_depend_on_the_run(tmp_path: Path) -> None:
+    for k in range(2):
+        representation(CASES["two channels"], tmp_path / str(k), Draw(1))
+    assert (tmp_path / "0" / "cuda.py").read_bytes() == (tmp_path / "1" / "cuda.py").read_bytes()
+
+
+def test_a_banded_table_knows_the_rows_that_meet_a_column() -> None:
+    runs = np.array([[1, 3], [0, 0], [0, 2], [2, 4]])
+    assert runner.columns(runs, 5).tolist() == [[2, 3], [0, 3], [0, 4], [3, 4], [0, 0]]
+
+
+@pytest.mark.parametrize(
+    ("lack", "said"),
+    [
+        (("numba-cuda is not installed", 'pip install "neural-continua[cuda]"'), "neural-continua[cuda]"),
+        (("the driver finds no GPU", "run on a machine with an NVIDIA GPU, or use --device cpu"), "no GPU"),
+    ],
+)
+def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, lack: tuple[str, str], said: str) -> None:
+    monkeypatch.setattr(runner, "missing", lambda: lack)
+    with pytest.raises(RepresentationError, match=re.escape(said)):
+        runner.CudaSolver(None)  # type: ignore[arg-type]
+
+
+def test_without_the_package_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner.importlib.util, "find_spec", lambda name: None)
+    assert runner.missing() == ("numba-cuda is not installed", 'pip install "neural-continua[cuda]"')
+
+
+def test_the_solver_keeps_the_cpu_solvers_interface() -> None:
+    from numerics.solver import Slab, Solver
+
+    for name in ("form", "final", "path", "gradient", "outputs", "losses"):
+        ours, theirs = (inspect.signature(getattr(c, name)) for c in (runner.CudaSolver, Solver))
+        assert list(ours.parameters) == list(theirs.parameters)
+    ours, theirs = (inspect.signature(c.pull_back) for c in (runner.CudaSlab, Slab))
+    assert list(ours.parameters) == list(theirs.parameters)
