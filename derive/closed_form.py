@@ -275,9 +275,9 @@ def _gauss_integrals(left: Side, right: Side, a: Fraction, b: Fraction, goal: in
             error = half * 64 / (15 * (1 - rho**-2))
             size = _largest(bounds[0]) * _largest(bounds[1]) * error + arb(2) ** -goal
             bits = goal + float((size.log() / arb(2).log()).abs_upper() if size > 1 else 0)
-            points = 8 * math.ceil((bits / (2 * math.log2(radius)) + 2) / 8)
-            if points <= goal + left.guard + right.guard + 64 and (best is None or points < best[0]):
-                best = points, error * rho ** (2 - 2 * points), *bounds
+            count = 8 * math.ceil((bits / (2 * math.log2(radius)) + 2) / 8)
+            if count <= goal + left.guard + right.guard + 64 and (best is None or count < best[0]):
+                best = count, error * rho ** (2 - 2 * count), *bounds
     if best is None:
         return _negligible(left, right, a, b, goal)
     count, error, first, second = best

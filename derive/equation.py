@@ -61,13 +61,17 @@ def derive(spec: Spec) -> Equation:
 
     u, h = sp.symbols("u h", real=True)
     numbers = {name: _rational(value) for name, value in spec.parameters}
-    activation = with_cases(_activation(spec, u, numbers))
-    rho = with_cases(_rate(spec, u, h, numbers, lambda a: activation.xreplace({u: a}), _rational(spec.spacing)))
+    activation = _activation(spec, u, numbers)
+    written = _rate(spec, u, h, numbers, lambda a: activation.xreplace({u: a}), _rational(spec.spacing))
+    # Cases come last: SymPy changes conditions when it substitutes into them.
+    rho = with_cases(written)
     rho_u, rho_h = derivative(rho, u), derivative(rho, h)
-    kappa, r = _split(rho, rho_h, h)
+    slope = _expanded(rho_h)
+    # ρ − κ h does not depend on h, so that it is ρ at h = 0
+    kappa, r = (slope, with_cases(written.xreplace({h: sp.Integer(0)}))) if slope.is_Rational else (None, rho)
     abstract = _rate(spec, u, h, numbers, sp.Function("f"), sp.Symbol("Delta", positive=True))
     steps = (*from_layers(), *_generalised(abstract, spec.rate), *_inserted(rho, kappa, r))
-    return Equation(spec.rate, activation, rho, rho_u, rho_h, kappa, r, spec.spacing, steps)
+    return Equation(spec.rate, with_cases(activation), rho, rho_u, rho_h, kappa, r, spec.spacing, steps)
 
 
 def _rational(value: Fraction) -> Any:
@@ -92,14 +96,6 @@ def _rate(spec: Spec, u: Any, h: Any, numbers: dict[str, Any], f: Callable[[Any]
 
     names = {**numbers, "u": u, "h": h, "Delta": spacing}
     return parse(_text("rates", spec.rate), names, {"f": f})
-
-
-def _split(rho: Any, rho_h: Any, h: Any) -> tuple[Any, Any]:
-    """(κ, r) with ρ = r + κ h, or (None, ρ)."""
-    import sympy as sp
-
-    slope = _expanded(rho_h)
-    return (slope, rho.xreplace({h: sp.Integer(0)})) if slope.is_Rational else (None, rho)
 
 
 def _expanded(expression: Any) -> Any:
@@ -130,37 +126,58 @@ def with_cases(expression: Any) -> Any:
     """The expression with max, min, abs and sign written as cases that meet at a kink from the left."""
     import sympy as sp
 
-    if not expression.args or isinstance(expression, sp.Piecewise):
+    if not expression.args:
         return expression
-    args = [with_cases(a) for a in expression.args]
     if isinstance(expression, (sp.Max, sp.Min)):
-        *others, result = sorted(args, key=str)
-        for a in reversed(others):
-            result = _extreme(a, result, isinstance(expression, sp.Max))
-        return result
+        return _folded(sorted(expression.args, key=str), type(expression))
     if isinstance(expression, sp.Abs):
-        return _extreme(args[0], -args[0], True)
+        (a,) = expression.args
+        return _folded([a, -a], sp.Max)
     if isinstance(expression, sp.sign):
-        return _cases((-1, args[0] < 0), (0, args[0] <= 0), (1, True))
-    return expression.func(*args)
+        (a,) = expression.args
+        return _cases((-1, a < 0), (0, a <= 0), (1, True))
+    return expression.func(*(with_cases(a) for a in expression.args))
 
 
-def _extreme(a: Any, b: Any, largest: bool) -> Any:
-    """max(a, b), or min(a, b): the case that holds left of the kink comes first."""
+def _folded(operands: list[Any], extreme: Any) -> Any:
+    """The Max or Min of several operands, two at a time from the last."""
     import sympy as sp
 
-    for cases, other in ((a, b), (b, a)):
-        if isinstance(cases, sp.Piecewise) and _branches(a) * _branches(b) <= MOST_BRANCHES:
-            return _cases(*((_extreme(value, other, largest), condition) for value, condition in cases.args))
-    difference = _expanded(a - b)
-    if len(difference.free_symbols) == 1 and not difference.has(sp.Piecewise):
+    *pairs, result = ((with_cases(a), a) for a in operands)
+    for pair in reversed(pairs):
+        result = (_extreme(pair, result, extreme is sp.Max), extreme(pair[1], result[1]))
+    return result[0]
+
+
+def _extreme(first: tuple[Any, Any], second: tuple[Any, Any], largest: bool) -> Any:
+    """max(a, b), or min(a, b): the case that holds left of the kink comes first.
+
+    Both operands come in cases and as they were: conditions use the latter, as SymPy allows no cases within them.
+    """
+    import sympy as sp
+
+    (a, _), (b, _) = first, second
+    for cases, other in ((first, second), (second, first)):
+        if isinstance(cases[0], sp.Piecewise) and _branches(a) * _branches(b) <= MOST_BRANCHES and _separate(cases[0]):
+            branches = cases[0].args
+            return _cases(*((_extreme((value, value), other, largest), condition) for value, condition in branches))
+    difference = _expanded(first[1] - second[1])
+    if len(difference.free_symbols) == 1 and not difference.has(sp.Max, sp.Min, sp.Abs, sp.sign):
         (symbol,) = difference.free_symbols
         slope = sp.diff(difference, symbol)
         if slope.is_number and slope.is_nonzero:
             left, right = (b, a) if bool(slope.is_positive) == largest else (a, b)
             return _cases((left, symbol <= sp.expand(symbol - difference / slope)), (right, True))
-    smaller_first = (b, a) if largest else (a, b)
-    return _cases((smaller_first[0], difference <= 0), (smaller_first[1], True))
+    left, right = (b, a) if largest else (a, b)
+    return _cases((left, difference <= 0), (right, True))
+
+
+def _separate(cases: Any) -> bool:
+    """Whether no value of the cases, nor of cases among its values, has cases deeper inside."""
+    import sympy as sp
+
+    values = [value for value, _ in cases.args]
+    return all(_separate(v) if isinstance(v, sp.Piecewise) else not v.has(sp.Piecewise) for v in values)
 
 
 def _branches(expression: Any) -> int:

@@ -17,6 +17,7 @@ from flint import arb, arb_mat, ctx, fmpq, fmpq_mat
 from derive.errors import DerivationError
 
 PRECISIONS = (192, 384, 768, 1536, 3072, 6144)  # bits
+SINGULAR = 1536  # bits that do not tell a matrix from a singular one: it is called singular
 NEGLIGIBLE = 1e-40  # an entry that may be zero and is smaller than this, is zero
 
 
@@ -90,7 +91,7 @@ class ExactMatrix:
 
     def _solve(self, other: ExactMatrix) -> arb_mat:
         # Wide balls may contain a singular matrix where the matrix is not: then the precision is raised here.
-        for precision in (ctx.prec, *(p for p in PRECISIONS if p > ctx.prec)):
+        for precision in (ctx.prec, *(p for p in PRECISIONS if ctx.prec < p <= SINGULAR)):
             with ctx.workprec(precision):
                 try:
                     return self.enclosure().solve(other.enclosure())
@@ -121,9 +122,12 @@ class ExactMatrix:
         if self._rational is not None:
             values: list[float | None] = [_nearest_of_rational(e) for e in self._rational.entries()]
         else:
+            values = [None] * (self.shape[0] * self.shape[1])
             for precision in PRECISIONS:
                 with ctx.workprec(precision):
-                    values = [nearest(ball) for ball in self.enclosure().entries()]
+                    # What is decided stays: else entries that decay like aⁿ would ask for ever more digits of nothing.
+                    balls = self.enclosure().entries()
+                    values = [nearest(ball) if v is None else v for v, ball in zip(values, balls, strict=True)]
                 if None not in values:
                     break
             else:

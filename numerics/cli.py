@@ -46,7 +46,10 @@ def new(name: str) -> None:
 @json_option
 @example("continua list bases")
 def list_(kind: str, as_json: bool) -> None:
-    """List what specs can name: bases, rates, tableaux, activations or losses."""
+    """List the bases, rates, … that specs can name.
+
+    KIND is bases, rates, tableaux, activations or losses.
+    """
     from derive import registry
 
     found = {name: registry.entry(kind, name).SUMMARY for name in registry.names(kind)}
@@ -79,7 +82,7 @@ def check(spec: str, as_json: bool) -> None:
 @click.option("--matrices", is_flag=True, help="Print the exact matrices as well.")
 @example("continua derive specs/gunpoint.toml")
 def derive(spec: str, matrices: bool) -> None:
-    """Print the derivation of SPEC, step by step, in the order of an argument."""
+    """Print the derivation of SPEC, step by step."""
     from derive import explain
     from derive import spec as declaration
 
@@ -96,9 +99,10 @@ def derive(spec: str, matrices: bool) -> None:
 @json_option
 @example("continua generate specs/gunpoint.toml", "git diff generated/")
 def generate(specs: tuple[str, ...], into: Path | None, only_check: bool, as_json: bool) -> None:
-    """Write the modules of SPECS: kernels, tables, manifest and derivation.
+    """Write the kernels and tables of SPECS.
 
-    They go to generated/ inside a checkout of this project and to ./continua_generated/ elsewhere. Files are
+    With them come a manifest and the derivation. They go to generated/ inside a checkout of this project
+    and to ./continua_generated/ elsewhere. Files are
     written only if they change.
     """
     root = into or generated_root()
@@ -155,7 +159,7 @@ for command in commands.ALL:
 @json_option
 @example("continua show fine.npz")
 def show(model: Path, as_json: bool) -> None:
-    """What MODEL is: its equation, the sizes of its fields, its levels and its history."""
+    """Say what MODEL is: equation, sizes, levels, history."""
     from numerics import describe
     from numerics.checkpoint import load
 
@@ -177,7 +181,10 @@ def _rate_expression(rate: str) -> str:
 @json_option
 @example("continua doctor")
 def doctor(as_json: bool) -> None:
-    """Say what works on this machine, and why not; exits 1 if anything needed is broken."""
+    """Say what works on this machine, and why not.
+
+    Exits 1 if anything that is needed is broken.
+    """
     from numerics import doctor as doctors
 
     findings = doctors.examine()
@@ -194,10 +201,10 @@ def doctor(as_json: bool) -> None:
 @click.option("--out", type=click.Path(path_type=Path), default=Path("out/demo"), show_default=True)
 @example("continua demo --out out/demo")
 def demo(out: Path) -> None:
-    """The main job on real records: train, refine, train on, project, polish.
+    """Run the main job on real records, from spec to table.
 
-    Derives and generates the spec gunpoint, runs 5 seeds, prints one table, and writes report.html,
-    results.json, the records and two models to --out.
+    Derives and generates the spec gunpoint; with 5 seeds trains, refines, trains on, projects and polishes; prints
+    one table, and writes report.html, results.json, the records and two models to --out.
     """
     from numerics import demo as demonstration
 

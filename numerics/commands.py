@@ -46,9 +46,10 @@ device_option = click.option(
 @json_option
 @example("continua data gunpoint --out data/gunpoint")
 def data(name: str, out: Path, as_json: bool) -> None:
-    """Write the real data set NAME as train.npz and test.npz, split as it was published.
+    """Write a real data set as train.npz and test.npz.
 
-    Names: gunpoint, arrowhead, italypowerdemand, osuleaf, japanesevowels, basicmotions, tecator, digits.
+    The split is the published one. Names: gunpoint, arrowhead, italypowerdemand, osuleaf, japanesevowels,
+    basicmotions, tecator, digits.
     """
     from numerics import datasets
 
@@ -96,9 +97,10 @@ def fit(
     as_json: bool,
     **overrides: Any,
 ) -> None:
-    """Train SPEC (a TOML file, the name of a generated spec, or a model to train on) and write the model.
+    """Train SPEC and write the model.
 
-    Options override the spec's [training]. Ctrl-C or a kill loses at most one save interval.
+    SPEC is a TOML file, the name of a generated spec, or a model to train on. Options override the spec's
+    [training]. Ctrl-C or a kill loses at most one save interval.
     """
     from numerics import datasets
     from numerics.fit import fit as train
@@ -170,9 +172,10 @@ def on_device(model: Any, name: str) -> Any:
 @json_option
 @example("continua refine coarse.npz --level fine --data data/train.npz --out fine.npz")
 def refine(model: Path, level: str, data: Path | None, out: Path, as_json: bool) -> None:
-    """Move MODEL to a level that contains it: the fields stay as they are, and so does what they compute.
+    """Move MODEL to a level that contains it.
 
-    Prints the fields part and the solver part of the change before it writes.
+    Its fields stay as they are, and with the solver unchanged so does what they compute. Prints the fields
+    part and the solver part of the change before it writes.
     """
     from numerics.refinement import refine as move
 
@@ -187,9 +190,10 @@ def refine(model: Path, level: str, data: Path | None, out: Path, as_json: bool)
 @json_option
 @example("continua project fine.npz --level pocket --data data/train.npz --out pocket.npz")
 def project(model: Path, level: str, data: Path | None, out: Path, as_json: bool) -> None:
-    """Move MODEL to any level: the best L2 approximation of its fields there.
+    """Move MODEL to any level, as well as that allows.
 
-    Prints ‖W − PW‖ and, with data, the predicted and the measured change of the loss before it writes.
+    Its fields become their best L2 approximations there. Prints ‖W − PW‖ and, with data, the predicted and
+    the measured change of the loss before it writes.
     """
     from numerics.projection import project as move
 
@@ -226,7 +230,7 @@ def report_dict(report: Any) -> dict[str, Any]:
 @json_option
 @example("continua evaluate fine.npz --data data/test.npz")
 def evaluate(model: Path, data: Path, device: str, as_json: bool) -> None:
-    """Score MODEL on records with targets: loss, and accuracy or root mean square error."""
+    """Score MODEL on records: loss, and accuracy or rmse."""
     from numerics import datasets
     from numerics.checkpoint import load
 
@@ -259,9 +263,9 @@ def predict(model: Path, data: Path, out: Path | None, at: Path | None, device: 
     from numerics.checkpoint import load
 
     records = datasets.read(data)
-    points = None if at is None else _points(at)
     with console.working("predicting"):
         found = on_device(load(model), device)
+        points = None if at is None else _points(at, found)
         y = found(records, at=points)
     if out is not None:
         console.write_if_changed(out, _packed(y, records, points))
@@ -273,16 +277,25 @@ def predict(model: Path, data: Path, out: Path | None, at: Path | None, device: 
         console.print_json({"y": [values.tolist() for values in y]})
 
 
-def _points(path: Path) -> Any:
+def _points(path: Path, model: Any) -> Any:
+    """The points in an .npy, for a model whose outputs are functions."""
     import numpy as np
 
-    try:
-        return np.load(path, allow_pickle=False)
-    except ValueError as error:
+    if model.spec.outputs is not None:
         raise DataError(
-            str(error), "an .npy with a list of points in [-1, 1]", "another kind of file",
-            "write it with numpy.save", str(path),
-        ) from None  # fmt: skip
+            f"--at for a model that gives {model.spec.outputs} numbers a record", "a model that gives functions",
+            "its readout integrates the function away", "leave --at out",
+        )  # fmt: skip
+    try:
+        points = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError):
+        points = None
+    if not isinstance(points, np.ndarray) or points.ndim != 1 or points.dtype.kind not in "iuf":
+        raise DataError(
+            "no list of numbers" if points is None else f"an array of shape {np.shape(points)}",
+            "an .npy with a list of points from -1 to 1", "another kind of file", "write it with numpy.save", str(path),
+        )  # fmt: skip
+    return points
 
 
 def _packed(y: Any, records: Any, points: Any) -> bytes:
@@ -292,9 +305,11 @@ def _packed(y: Any, records: Any, points: Any) -> bytes:
     arrays = {"y": y}
     if isinstance(y, list):
         ends = np.cumsum([0, *(len(values) for values in y)])
-        arrays = {"y": np.concatenate(y), "xi": np.concatenate(records.points()), "offsets": ends}
-    elif points is not None:
+        arrays = {"y": np.concatenate(y), "offsets": ends}
+    if points is not None:
         arrays["xi"] = points
+    elif isinstance(y, list) and records.xi is not None:
+        arrays["xi"] = records.xi
     stream = io.BytesIO()
     np.savez(stream, **arrays)
     return stream.getvalue()
@@ -306,7 +321,10 @@ def _packed(y: Any, records: Any, points: Any) -> bytes:
 @click.option("--out", type=click.Path(path_type=Path), default=Path("model.html"), show_default=True)
 @example("continua plot fine.npz --data data/test.npz --out fine.html")
 def plot(model: Path, data: Path | None, out: Path) -> None:
-    """Pictures of MODEL in one HTML page: training, weight field and, with records, states and cases."""
+    """Draw MODEL on one HTML page.
+
+    Training, weight field and, with records, states and cases.
+    """
     from numerics import datasets, report
     from numerics.checkpoint import load
 

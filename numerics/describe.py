@@ -56,7 +56,7 @@ def text(found: dict[str, Any], stored: int) -> str:
         f"  {found['summary']}",
         "",
         "  u(ξ, δ) = ∫ W(ξ, ξ′, δ) h(ξ′, δ) dξ′ + b(ξ, δ)",
-        f"  ∂h/∂δ   = {found['rate']}   with f = {found['activation']}, Δ = {found['spacing']}",
+        f"  ∂h/∂δ   = {found['rate'].replace('Delta', 'Δ')}   with f = {found['activation']}, Δ = {found['spacing']}",
         _readout(found),
         f"  solved with {found['tableau']}, {found['steps']} steps, in {found['precision']}",
         "",

@@ -142,17 +142,18 @@ def depths_of(field: Field) -> Array:
     for slab in field.slabs:
         ends += [float(b) for b in slab.bases[-1].breakpoints]
     cuts = np.unique(np.round(ends, 12))
-    middles: Array = (cuts[:-1] + cuts[1:]) / 2
+    middles = (cuts[:-1] + cuts[1:]) / 2
     if len(middles) == 1:  # one element, in which the field may still vary
         return np.array([0.1, 0.5, 0.9])
     keep = np.unique(np.linspace(0, len(middles) - 1, DEPTHS_SHOWN).round().astype(int))
-    return middles[keep]
+    shown: Array = middles[keep]
+    return shown
 
 
 def strength(field: Field, depth: float) -> tuple[Array, str]:
     """W(ξ, ξ′, depth) on a grid, (GRID, GRID); with several channels the Frobenius norm over them."""
     points = np.linspace(-1, 1, GRID)
-    values: Array = np.asarray(field(points[:, None], points[None, :], depth))
+    values = np.asarray(field(points[:, None], points[None, :], depth))
     if values.ndim == 2:
         return values, "W"
     size: Array = np.sqrt(np.sum(values**2, axis=(2, 3)))

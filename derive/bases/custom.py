@@ -43,5 +43,5 @@ def build(spec: BasisSpec, interval: Interval) -> Basis:
     from derive.closed_form import XI
     from derive.expression import parse
 
-    expressions = [parse(text, dict.fromkeys(NAMES, XI)) for text in spec.functions]
+    expressions = [parse(text, dict.fromkeys(NAMES, XI)) for text in spec.functions or ()]
     return from_expressions("custom", interval, spec.breakpoints or interval, expressions)

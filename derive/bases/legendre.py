@@ -20,8 +20,10 @@ def resolve(given: Mapping[str, Any], interval: Interval) -> dict[str, Any]:
     if given.get("size") is None and given.get("degree") is None:
         raise ValueError("size is missing: the number of polynomials")
     degree = given.get("degree")
+    if degree is not None and (not isinstance(degree, int) or isinstance(degree, bool) or degree < 0):
+        raise ValueError(f"degree = {degree!r}: a whole number from 0 is needed")
     size = count(given, "size", default=None if degree is None else degree + 1)
-    if degree is not None and (isinstance(degree, bool) or degree != size - 1):
+    if degree is not None and degree != size - 1:
         raise ValueError(f"size = {size} and degree = {degree}: size must be degree + 1")
     return {"size": size, "cells": 1, "degree": size - 1, "breakpoints": None, "functions": ()}
 

@@ -224,7 +224,7 @@ def _depth(spec: Spec, equation: Equation, forms: Sequence[SemiDiscrete]) -> Ite
             "",
         )
         longest = max(length for slab in lengths for length in slab)
-        value = sum(c * (kappa * longest) ** i for i, c in enumerate(tableau.stability_function(method)))
+        value = sum((c * (kappa * longest) ** i for i, c in enumerate(tableau.stability_function(method))), Fraction(0))
         yield from (f"For the longest step R(κ s) = {number(value)}.", "")
     else:
         yield from ("There is no constant linear part to eliminate: k_j = m_j = A ρ(u(H_j), X H_j).", "")

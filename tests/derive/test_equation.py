@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction as F
+from functools import reduce
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,6 +13,7 @@ from scipy.special import erf
 
 from derive import equation, registry
 from derive.errors import ContinuumError
+from derive.program import Node, tree
 
 U, H = sp.symbols("u h", real=True)
 NUMPY = {
@@ -24,7 +26,8 @@ NUMPY = {
     "silu": lambda u: u / (1 + np.exp(-u)),
     "sin": np.sin,
 }
-STANDARD = {"sigmoid": NUMPY["sigmoid"], "softplus": NUMPY["softplus"], "erf": erf}
+FUNCTIONS = {**NUMPY, "erf": erf, "cos": np.cos, "exp": np.exp, "Abs": np.abs, "sign": np.sign, "sqrt": np.sqrt}
+COMPARISONS = {"<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal}
 
 
 def declared(rate: str, activation: str = "tanh", spacing: str = "1/2", **parameters: str) -> SimpleNamespace:
@@ -35,9 +38,23 @@ def declared(rate: str, activation: str = "tanh", spacing: str = "1/2", **parame
 
 
 def numeric(expression, **values):
-    names = sorted(values)
-    f = sp.lambdify([sp.Symbol(n, real=True) for n in names], expression, [STANDARD, "numpy"])
-    return f(*(values[n] for n in names))
+    """The value that a kernel would compute, from the canonical tree."""
+
+    def of(node: Node):
+        if node.head == "symbol":
+            return values[node.value]
+        if node.head == "constant":
+            return np.float64(node.value)
+        args = [of(a) for a in node.args]
+        if node.head in ("add", "mul", "Max", "Min"):
+            return reduce({"add": np.add, "mul": np.multiply, "Max": np.maximum, "Min": np.minimum}[node.head], args)
+        if node.head in ("div", "power"):
+            return args[0] / args[1] if node.head == "div" else args[0] ** int(args[1])
+        if node.head == "where":
+            return np.where(*args)
+        return {**COMPARISONS, **FUNCTIONS}[node.head](*args)
+
+    return of(tree(expression))
 
 
 def test_named_rates() -> None:
@@ -124,6 +141,29 @@ def test_smooth_functions_of_kinks() -> None:
     rho_h = (numeric(found.rho, u=u, h=h + step) - numeric(found.rho, u=u, h=h - step)) / (2 * step)
     assert np.allclose(numeric(found.rho_u, u=u, h=h), rho_u, atol=1e-7)
     assert np.allclose(numeric(found.rho_h, u=u, h=h), rho_h, atol=1e-7)
+
+
+@pytest.mark.parametrize("rate", ["f(f(u) - 1)", "f(sin(f(u)) - 1/2) - h", "sign(f(u) - 1)*u + abs(f(u) - h)"])
+def test_kinks_inside_kinks(rate: str) -> None:
+    found = equation.derive(declared(rate, "relu", "1"))
+    rng = np.random.default_rng(2)
+    u, h = rng.normal(size=(2, 200)) * 2
+    relu, step = NUMPY["relu"], 1e-6
+    exact = {
+        "f(f(u) - 1)": relu(relu(u) - 1),
+        "f(sin(f(u)) - 1/2) - h": relu(np.sin(relu(u)) - 0.5) - h,
+        "sign(f(u) - 1)*u + abs(f(u) - h)": np.sign(relu(u) - 1) * u + np.abs(relu(u) - h),
+    }
+    assert np.allclose(numeric(found.rho, u=u, h=h), exact[rate], atol=1e-14)
+    slope = (numeric(found.rho, u=u + step, h=h) - numeric(found.rho, u=u - step, h=h)) / (2 * step)
+    assert np.allclose(numeric(found.rho_u, u=u, h=h) * np.ones(200), slope, atol=1e-7)
+    for expression in (found.r, found.rho_u, found.rho_h):
+        assert tree(expression)
+
+
+def test_huge_powers_are_not_multiplied_out() -> None:
+    found = equation.derive(declared("((u + h)**20 + f(u))**30*h", "tanh", "1"))
+    assert found.kappa is None and found.rho.count_ops() < 20
 
 
 def test_steps_lead_from_the_layer_to_the_continuum_and_back() -> None:

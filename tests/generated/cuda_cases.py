@@ -22,9 +22,11 @@ from derive import loss as losses
 from derive import program as programs
 from derive.emit import cpu, cuda, tables
 from derive.equation import Equation
+from numerics.continuum import kernel_weights
 from numerics.cuda import CudaSolver, Launch
 from numerics.representation import SlabTables
 from numerics.solver import Solver, Weights, plain_kernels
+from tests.generated.test_kernels import P0, declare, random_model
 
 U, H = sp.symbols("u h", real=True)
 LEAK = sp.Piecewise((U / 5, U <= 0), (U, True))
@@ -70,6 +72,14 @@ CASES = {
         SPECTRAL, launch=Launch(records=5, tile=2, threads=(2, 1)),
     ),
     "single precision": Case(sp.tanh(U) * H, SPECTRAL, stages=2, precision="float32"),
+}  # fmt: skip
+
+DECLARED = {
+    "p0, mlp, euler": declare(
+        equation={"rate": "mlp"}, state={"basis": P0}, weight={"width_out": P0, "width_in": P0}, bias={"width": P0},
+        integration={"tableau": "euler", "steps": 2},
+    ),
+    "legendre, residual, heun": declare(integration={"steps": 2}),
 }  # fmt: skip
 
 
@@ -206,9 +216,30 @@ def compare(name: str, plan: str, folder: Path) -> dict[str, float]:
     return {key: float(np.max(np.abs(there[key] - host[key])) / np.max(np.abs(host[key]))) for key in host}
 
 
+def compare_declared(name: str) -> dict[str, float]:
+    """The same for a model of a declared spec: loss, gradients and final state."""
+    model = random_model(DECLARED[name])
+    slab = model.solver.slabs[0]
+    states = Draw(3).normal(slab.channels * slab.sizes["state"], 5)
+    weights, targets = kernel_weights(model.fields), np.eye(3)[[0, 1, 2, 0, 1]].T
+    both = []
+    for solver in (
+        Solver(model.representation, plan="formed", kernels=plain_kernels),
+        CudaSolver(model.representation, plan="formed", launch=SMALL),
+    ):
+        solver.form(weights)
+        losses_, (bars,), bar_operator, _, bar_states = solver.gradient(states, *model.readout_map(), targets)
+        pulled = solver.slabs[0].pull_back(bars, weights[0])
+        found = {"final": solver.final(states), "losses": losses_, "w": pulled.w, "beta": pulled.beta}
+        both.append(found | {"bar_operator": bar_operator, "bar_states": bar_states})
+    host, there = both
+    return {key: float(np.max(np.abs(there[key] - host[key])) / np.max(np.abs(host[key]))) for key in host}
+
+
 if __name__ == "__main__":
     assert os.environ.get("NUMBA_ENABLE_CUDASIM") == "1"
     sys.setswitchinterval(1e-5)  # the simulator polls its threads; the usual 5 ms would pass between two of them
     with tempfile.TemporaryDirectory() as scratch:
-        report = {f"{n}/{p}": compare(n, p, Path(scratch)) for n in (sys.argv[1:] or CASES) for p in programs.PLANS}
+        report = {f"{n}/{p}": compare(n, p, Path(scratch)) for n in CASES for p in programs.PLANS}
+    report |= {name: compare_declared(name) for name in DECLARED}
     print(json.dumps(report))

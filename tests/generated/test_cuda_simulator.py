@@ -18,7 +18,7 @@ from derive import program as programs
 from derive.emit import cpu, cuda
 from derive.errors import RepresentationError
 from numerics import cuda as runner
-from tests.generated.cuda_cases import CASES, Draw, equation, representation
+from tests.generated.cuda_cases import CASES, DECLARED, Draw, equation, representation
 
 ROOT = Path(__file__).parents[2]
 
@@ -33,6 +33,7 @@ def report() -> dict[str, dict[str, float]]:
     return json.loads(done.stdout)  # type: ignore[no-any-return]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("plan", programs.PLANS)
 @pytest.mark.parametrize("name", CASES)
 def test_the_simulated_kernels_equal_the_cpu_kernels(report, name: str, plan: str) -> None:
@@ -42,6 +43,12 @@ def test_the_simulated_kernels_equal_the_cpu_kernels(report, name: str, plan: st
     wanted = {"final", "losses", "bar_operator", "bar_constant", "bar_states", "0/bar_operators", "0/bar_biases"}
     assert wanted | {"0/w", "0/beta", "0/path 1"} <= found.keys()
     assert ("1/bar_operator_entry" in found) == (CASES[name].entry and plan == "formed")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", DECLARED)
+def test_the_simulated_kernels_of_declared_specs_equal_the_cpu_kernels(report, name: str) -> None:
+    assert {key: value for key, value in report[name].items() if not value <= 1e-12} == {}
 
 
 @pytest.mark.parametrize("name", CASES)

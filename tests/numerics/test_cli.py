@@ -108,7 +108,7 @@ def test_new_writes_a_spec_that_passes_check(tmp_path: Path, monkeypatch: pytest
     run("new", "waves")
     assert run("check", "waves.toml").startswith("waves: residual, tanh, heun × 4; levels: fine, pocket")
     before = (tmp_path / "waves.toml").read_bytes()
-    assert "the file exists" in run("new", "waves", code=2)
+    assert "it exists" in run("new", "waves", code=2)
     assert (tmp_path / "waves.toml").read_bytes() == before
 
 
@@ -187,9 +187,36 @@ def test_evaluate_agrees_with_predictions(place: Path) -> None:
     assert json.loads(run("evaluate", "base.npz", "--data", "train.npz", "--json"))["accuracy"] == accuracy
 
 
+def test_functions_are_predicted_at_any_points(place: Path) -> None:
+    from numerics import Continuum
+
+    start, end = SPEC.index("[readout]"), SPEC.index("[loss]")
+    text = (SPEC[:start] + SPEC[end:]).replace("cross-entropy", "l2").replace('"small"', '"maps"')
+    Path("maps.toml").write_text(text, encoding="utf-8")
+    model = Continuum.from_spec("maps.toml", seed=3)
+    model.save("maps.npz")
+    x = records()["x"][:2]
+    xi = [np.linspace(-1, 1, 20), np.linspace(-0.5, 1, 7)]
+    parts = [x[0], x[1][:7]]
+    np.savez("ragged.npz", x=np.concatenate(parts), xi=np.concatenate(xi), offsets=[0, 20, 27])
+    run("predict", "maps.npz", "--data", "ragged.npz", "--out", "own.npz")
+    with np.load("own.npz") as stored:
+        for k, values in enumerate(model(parts, xi=xi)):
+            np.testing.assert_array_equal(stored["y"][slice(*stored["offsets"][k : k + 2])], values)
+        np.testing.assert_array_equal(stored["xi"], np.concatenate(xi))
+    np.save("at.npy", np.array([-1.0, 0.3, 1.0]))
+    run("predict", "maps.npz", "--data", "ragged.npz", "--at", "at.npy", "--out", "at.npz")
+    with np.load("at.npz") as stored:
+        assert stored["y"].shape == (2, 3, 1) and stored["xi"].tolist() == [-1.0, 0.3, 1.0]
+    for bad in (np.array([0.0, 7.0]), np.zeros((2, 2)), np.array(["a"])):
+        np.save("bad.npy", bad)
+        run("predict", "maps.npz", "--data", "ragged.npz", "--at", "bad.npy", code=2)
+    assert "leave --at out" in run("predict", "base.npz", "--data", "train.npz", "--at", "at.npy", code=2)
+
+
 def test_show_says_equation_sizes_and_history(place: Path) -> None:
     text = run("show", "base.npz")
-    assert "∂h/∂δ" in text and "f(u)/Delta" in text and "trained at base: 8 epochs" in text
+    assert "∂h/∂δ" in text and "f(u)/Δ" in text and "trained at base: 8 epochs" in text
 
 
 def test_plot_is_one_page(place: Path) -> None:

@@ -517,7 +517,7 @@ def test_a_continuum_killed_in_the_middle_goes_on_with_the_same_bits(
     expected = fit(continuum, waves, **options)
     out = tmp_path / "m.npz"
     with pytest.raises(Killed):
-        fit(killing(continuum, 10), waves, out=out, save_every=0, **options)
+        fit(killing(continuum, 7), waves, out=out, save_every=0, **options)
     resumed = fit(Continuum.from_spec(load_spec(SPEC), seed=2), waves, out=out, resume=True, **options)
     assert same(resumed, expected) and same(checkpoint.load(out), expected)
     assert resumed.classes == ("down", "up")
