@@ -19,8 +19,21 @@ LARGEST_TABLE = 1 << 30  # bytes of one table; a spec beyond it is a typing erro
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 
 TABLES: dict[str, tuple[str, ...]] = {
-    "": ("name", "summary", "precision", "equation", "input", "state", "weight", "bias", "integration", "readout",
-         "loss", "training", "levels"),
+    "": (
+        "name",
+        "summary",
+        "precision",
+        "equation",
+        "input",
+        "state",
+        "weight",
+        "bias",
+        "integration",
+        "readout",
+        "loss",
+        "training",
+        "levels",
+    ),
     "equation": ("rate", "activation", "spacing", "channels", "parameters", "periodic"),
     "input": ("interpolant", "smoothing"),
     "state": ("basis", "quadrature"),
@@ -30,7 +43,7 @@ TABLES: dict[str, tuple[str, ...]] = {
     "readout": ("outputs", "basis"),
     "loss": ("kind", "penalty"),
     "training": ("optimiser", "epochs", "learning_rate", "batch", "validation", "patience", "seed"),
-}  # fmt: skip
+}
 REQUIRED = ("name", "equation", "state", "weight", "bias", "integration", "loss")
 OPTIMISERS = ("adam", "adam-coordinatewise", "gradient-descent", "lbfgs")
 
@@ -44,12 +57,22 @@ def read(data: Mapping[str, Any], where: str) -> Spec:
     levels = []
     for name, changes in ladder.items():
         if not NAME.fullmatch(str(name)) or name == "base":
-            reader.fail(f"levels.{name}", f"a level called {name!r}", "letters, digits, - and _; not base",
-                        "a name that files cannot carry", "rename the level")  # fmt: skip
+            reader.fail(
+                f"levels.{name}",
+                f"a level called {name!r}",
+                "letters, digits, - and _; not base",
+                "a name that files cannot carry",
+                "rename the level",
+            )
         inner = Reader(where, f"levels.{name}.")
         if not isinstance(changes, Mapping):
-            inner.fail("", f"{changes!r}", "a table of what differs", "a value where a table is meant",
-                       'write name = { integration = { steps = 8 } }')  # fmt: skip
+            inner.fail(
+                "",
+                f"{changes!r}",
+                "a table of what differs",
+                "a value where a table is meant",
+                "write name = { integration = { steps = 8 } }",
+            )
         merged = merge(base, changes)
         merged["name"] = base["name"]
         levels.append((str(name), inner.spec(merged)))
@@ -86,7 +109,9 @@ class Reader:
         """A sub-table with only known keys."""
         value = data.get(key, default)
         if not isinstance(value, Mapping):
-            self.fail(key, f"{value!r}", f"a table [{key}]", "a value where a table is meant", f"write [{key}] above its keys")
+            self.fail(
+                key, f"{value!r}", f"a table [{key}]", "a value where a table is meant", f"write [{key}] above its keys"
+            )
         if key in TABLES:
             self.known(value, TABLES[key], key)
         return value  # type: ignore[no-any-return]
@@ -95,9 +120,13 @@ class Reader:
         for key in table:
             if key not in allowed:
                 near = difflib.get_close_matches(str(key), allowed, 1)
-                self.fail(f"{path}.{key}".lstrip("."), f"the key {key!r}", f"{', '.join(allowed)}",
-                          f"did you mean {near[0]!r}?" if near else "a typing error, or a key of another table",
-                          "correct or remove it")  # fmt: skip
+                self.fail(
+                    f"{path}.{key}".lstrip("."),
+                    f"the key {key!r}",
+                    f"{', '.join(allowed)}",
+                    f"did you mean {near[0]!r}?" if near else "a typing error, or a key of another table",
+                    "correct or remove it",
+                )
 
     def integer(self, table: Mapping[str, Any], key: str, path: str, low: int, default: Any = None) -> Any:
         value = table.get(key, default)
@@ -105,8 +134,13 @@ class Reader:
             return None
         high = LARGEST.get(key, 10**9)
         if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            self.fail(f"{path}.{key}", f"{value!r}", f"a whole number from {low} to {high}",
-                      "a quoted number, a fraction, or a size out of range", f"write {key} = {max(low, 4)}")  # fmt: skip
+            self.fail(
+                f"{path}.{key}",
+                f"{value!r}",
+                f"a whole number from {low} to {high}",
+                "a quoted number, a fraction, or a size out of range",
+                f"write {key} = {max(low, 4)}",
+            )
         return value
 
     def exact(self, value: Any, path: str) -> Fraction:
@@ -118,8 +152,13 @@ class Reader:
     def choice(self, value: Any, allowed: Collection[str], path: str) -> str:
         if not isinstance(value, str) or value not in allowed:
             near = difflib.get_close_matches(str(value), allowed, 1)
-            self.fail(path, f"{value!r}", ", ".join(allowed),
-                      f"did you mean {near[0]!r}?" if near else "a name that does not exist", "use one of the above")  # fmt: skip
+            self.fail(
+                path,
+                f"{value!r}",
+                ", ".join(allowed),
+                f"did you mean {near[0]!r}?" if near else "a name that does not exist",
+                "use one of the above",
+            )
         return str(value)
 
     def need(self, table: Mapping[str, Any], key: str, path: str) -> Any:
@@ -135,8 +174,13 @@ class Reader:
             self.need(data, key, "")
         name = data["name"]
         if not isinstance(name, str) or not NAME.fullmatch(name):
-            self.fail("name", f"{name!r}", "letters, digits, - and _, a letter first, at most 64",
-                      "the name is also a folder's", "rename the spec")  # fmt: skip
+            self.fail(
+                "name",
+                f"{name!r}",
+                "letters, digits, - and _, a letter first, at most 64",
+                "the name is also a folder's",
+                "rename the spec",
+            )
         equation = self.equation(data)
         entry, slabs = self.slabs(data, equation["periodic"])
         outputs, readout, loss, penalties = self.targets(data, equation["periodic"], slabs)
@@ -173,13 +217,17 @@ class Reader:
         table = self.table(data, "equation")
         parameters = table.get("parameters", {})
         if not isinstance(parameters, Mapping):
-            self.fail("equation.parameters", f"{parameters!r}", "a table such as { a = \"1/2\" }", "a value", "use { }")
+            self.fail("equation.parameters", f"{parameters!r}", 'a table such as { a = "1/2" }', "a value", "use { }")
         reserved = {"u", "h", "f", "Delta", "pi", *expression.FUNCTIONS}
         for key in parameters:
             if not re.fullmatch(r"[A-Za-z][A-Za-z0-9]{0,31}", str(key)) or key in reserved:
-                self.fail(f"equation.parameters.{key}", f"a parameter called {key!r}",
-                          f"letters and digits; not {', '.join(sorted(reserved))}", "a name with a meaning of its own",
-                          "rename the parameter")  # fmt: skip
+                self.fail(
+                    f"equation.parameters.{key}",
+                    f"a parameter called {key!r}",
+                    f"letters and digits; not {', '.join(sorted(reserved))}",
+                    "a name with a meaning of its own",
+                    "rename the parameter",
+                )
         exact = tuple(sorted((str(k), self.exact(v, f"equation.parameters.{k}")) for k, v in parameters.items()))
         names = {k for k, _ in exact}
         rate = self.formula(self.need(table, "rate", "equation"), "rates", {"u", "h", "Delta", *names}, "equation.rate")
@@ -189,18 +237,32 @@ class Reader:
             self.fail("equation.spacing", f"{spacing}", "a positive number Δ", "a sign", 'write spacing = "1/4"')
         periodic = table.get("periodic", False)
         if not isinstance(periodic, bool):
-            self.fail("equation.periodic", f"{periodic!r}", "true or false", "quotes around it", "write periodic = true")
+            self.fail(
+                "equation.periodic", f"{periodic!r}", "true or false", "quotes around it", "write periodic = true"
+            )
         given = self.table(data, "input", {})
-        interpolant = self.choice(given.get("interpolant", "linear"), ("linear", "constant", "least-squares"), "input.interpolant")
+        interpolant = self.choice(
+            given.get("interpolant", "linear"), ("linear", "constant", "least-squares"), "input.interpolant"
+        )
         smoothing = self.exact(given["smoothing"], "input.smoothing") if "smoothing" in given else None
         if smoothing is not None and (smoothing <= 0 or interpolant != "least-squares"):
-            self.fail("input.smoothing", f"{smoothing}", "a positive number, with interpolant = \"least-squares\"",
-                      "the other interpolants need none", "remove it")  # fmt: skip
+            self.fail(
+                "input.smoothing",
+                f"{smoothing}",
+                'a positive number, with interpolant = "least-squares"',
+                "the other interpolants need none",
+                "remove it",
+            )
         return {
-            "rate": rate, "activation": activation, "spacing": spacing, "parameters": exact, "periodic": periodic,
-            "channels": self.integer(table, "channels", "equation", 1, 1), "interpolant": interpolant,
+            "rate": rate,
+            "activation": activation,
+            "spacing": spacing,
+            "parameters": exact,
+            "periodic": periodic,
+            "channels": self.integer(table, "channels", "equation", 1, 1),
+            "interpolant": interpolant,
             "smoothing": smoothing,
-        }  # fmt: skip
+        }
 
     def formula(self, value: Any, kind: str, names: set[str], path: str) -> str:
         """A registry name, or an expression that passes the grammar."""
@@ -217,7 +279,9 @@ class Reader:
 
     def basis(self, value: Any, path: str, interval: tuple[Fraction, Fraction], periodic: bool) -> BasisSpec:
         if not isinstance(value, Mapping):
-            self.fail(path, f"{value!r}", '{ family = "legendre", size = 20 }', "a family's name alone", "write a table")
+            self.fail(
+                path, f"{value!r}", '{ family = "legendre", size = 20 }', "a family's name alone", "write a table"
+            )
         family = self.choice(self.need(value, "family", path), registry.names("bases"), f"{path}.family")
         entry = registry.entry("bases", family)
         self.known(value, ("family", *entry.PARAMETERS), path)
@@ -228,19 +292,32 @@ class Reader:
         if "breakpoints" in value:
             points = value["breakpoints"]
             if not isinstance(points, list | tuple) or not 2 <= len(points) <= LARGEST["cells"] + 1:
-                self.fail(f"{path}.breakpoints", f"{points!r}", 'a list such as ["-1", "0", "1"]', "one number", "list them all")
+                self.fail(
+                    f"{path}.breakpoints",
+                    f"{points!r}",
+                    'a list such as ["-1", "0", "1"]',
+                    "one number",
+                    "list them all",
+                )
             given["breakpoints"] = tuple(self.exact(p, f"{path}.breakpoints") for p in points)
         if "functions" in value:
             given["functions"] = self.functions(value["functions"], path)
         try:
             resolved = BasisSpec(family, **entry.resolve(given, interval))
         except ValueError as error:
-            self.fail(path, _short(str(dict(value))), f"a {family} basis: {entry.SUMMARY}", str(error), "change these numbers")
+            self.fail(
+                path, _short(str(dict(value))), f"a {family} basis: {entry.SUMMARY}", str(error), "change these numbers"
+            )
         if resolved.size > LARGEST["size"]:
             self.fail(path, f"{resolved.size} functions", f"at most {LARGEST['size']}", "an extra digit", "use fewer")
         if family == "fourier" and interval == WIDTH and not periodic:
-            self.fail(path, "a Fourier basis on a domain that is not periodic", "equation.periodic = true",
-                      "on an interval its coefficients fall only like 1/k", "declare periodic = true, or use legendre")  # fmt: skip
+            self.fail(
+                path,
+                "a Fourier basis on a domain that is not periodic",
+                "equation.periodic = true",
+                "on an interval its coefficients fall only like 1/k",
+                "declare periodic = true, or use legendre",
+            )
         return resolved
 
     def functions(self, value: Any, path: str) -> tuple[str, ...]:
@@ -262,9 +339,13 @@ class Reader:
         if isinstance(states, list | tuple):
             lengths["state.basis, less the input's,"] = len(states) - 1
         if len(set(lengths.values())) > 1 or 0 in lengths.values() or max(lengths.values(), default=1) > 1000:
-            self.fail("", "lists of bases of different lengths: " + ", ".join(f"{p} {n}" for p, n in lengths.items()),
-                      "lists with one basis a slab; state.basis has one more, the input's", "a slab left out",
-                      "give every list the same slabs, or one basis for all")  # fmt: skip
+            self.fail(
+                "",
+                "lists of bases of different lengths: " + ", ".join(f"{p} {n}" for p, n in lengths.items()),
+                "lists with one basis a slab; state.basis has one more, the input's",
+                "a slab left out",
+                "give every list the same slabs, or one basis for all",
+            )
         count = max(lengths.values(), default=1)
 
         def one(path: str, value: Any, k: int, interval: tuple[Fraction, Fraction]) -> BasisSpec:
@@ -277,7 +358,16 @@ class Reader:
             depth = (Fraction(k, count), Fraction(k + 1, count))
             parts = {path: one(path, v, k, depth if path.endswith("depth") else WIDTH) for path, v in given.items()}
             found.append(
-                Slab(*depth, one("state.basis", states, k + 1, WIDTH), *(parts[p] for p in given), quadrature=quadrature)
+                Slab(
+                    *depth,
+                    one("state.basis", states, k + 1, WIDTH),
+                    parts["weight.width_out"],
+                    parts["weight.width_in"],
+                    parts["weight.depth"],
+                    parts["bias.width"],
+                    parts["bias.depth"],
+                    quadrature,
+                )
             )
         return one("state.basis", states, 0, WIDTH), tuple(found)
 
@@ -292,10 +382,20 @@ class Reader:
             self.known(value, ("a", "b", "c", "order"), path)
             rows, b, c = (self.need(value, key, path) for key in ("a", "b", "c"))
             name, order = "own", self.integer({"order": self.need(value, "order", path)}, "order", path, 1)
-            if not all(isinstance(v, list | tuple) for v in (rows, b, c)) or not all(isinstance(r, list | tuple) for r in rows):
-                self.fail(path, f"{value!r}", 'a = [["1/2"]], b = ["0", "1"], c = ["0", "1/2"]', "a row without brackets", "use lists")
+            if not all(isinstance(v, list | tuple) for v in (rows, b, c)) or not all(
+                isinstance(r, list | tuple) for r in rows
+            ):
+                self.fail(
+                    path,
+                    f"{value!r}",
+                    'a = [["1/2"]], b = ["0", "1"], c = ["0", "1/2"]',
+                    "a row without brackets",
+                    "use lists",
+                )
         else:
-            self.fail("integration.tableau", f"{value!r}", "a name or a table with a, b, c and order", "a number", "name one")
+            self.fail(
+                "integration.tableau", f"{value!r}", "a name or a table with a, b, c and order", "a number", "name one"
+            )
         return self.square_tableau(name, rows, b, c, order)
 
     def square_tableau(self, name: str, rows: Any, b: Any, c: Any, order: int) -> TableauSpec:
@@ -303,17 +403,32 @@ class Reader:
         # rows may leave out the empty first one and the zeros on and above the diagonal
         rows = [[], *rows] if len(rows) == stages - 1 else list(rows)
         if not 1 <= stages <= 32 or len(rows) != stages or len(c) != stages or any(len(r) > stages for r in rows):
-            self.fail(path, f"{len(rows)} rows of a, {stages} of b, {len(c)} of c", "as many rows of a and entries of c as of b",
-                      "an entry left out", "write a row of a for every stage but the first")  # fmt: skip
+            self.fail(
+                path,
+                f"{len(rows)} rows of a, {stages} of b, {len(c)} of c",
+                "as many rows of a and entries of c as of b",
+                "an entry left out",
+                "write a row of a for every stage but the first",
+            )
         a = tuple(tuple(self.exact(v, path + ".a") for v in [*r, *[0] * (stages - len(r))]) for r in rows)
         for i, row in enumerate(a):
             if any(row[i:]):
-                self.fail(path + ".a", f"row {i + 1}: {[str(v) for v in row]}", "zeros on and above the diagonal (an explicit tableau)",
-                          "an implicit tableau, or a row in the wrong place", "use an explicit tableau")  # fmt: skip
+                self.fail(
+                    path + ".a",
+                    f"row {i + 1}: {[str(v) for v in row]}",
+                    "zeros on and above the diagonal (an explicit tableau)",
+                    "an implicit tableau, or a row in the wrong place",
+                    "use an explicit tableau",
+                )
         nodes = tuple(self.exact(v, path + ".c") for v in c)
         if any(not 0 <= v <= 1 for v in nodes):
-            self.fail(path + ".c", f"{[str(v) for v in nodes]}", "nodes between 0 and 1", "a stage outside its step",
-                      "the fields are known inside the step only")  # fmt: skip
+            self.fail(
+                path + ".c",
+                f"{[str(v) for v in nodes]}",
+                "nodes between 0 and 1",
+                "a stage outside its step",
+                "the fields are known inside the step only",
+            )
         return TableauSpec(name, a, tuple(self.exact(v, path + ".b") for v in b), nodes, order)
 
     def targets(self, data: Mapping[str, Any], periodic: bool, slabs: tuple[Slab, ...]) -> Any:
@@ -326,14 +441,26 @@ class Reader:
         loss = self.choice(self.need(table, "kind", "loss"), registry.names("losses"), "loss.kind")
         on = registry.entry("losses", loss).ON
         if ("function" if outputs is None else "outputs") not in on:
-            self.fail("loss.kind", f"{loss} on {'a function' if outputs is None else 'outputs'}", f"{loss} on {' or '.join(on)}",
-                      "a readout that is missing or should not be there", "add [readout] with outputs and basis, or use l2")  # fmt: skip
+            self.fail(
+                "loss.kind",
+                f"{loss} on {'a function' if outputs is None else 'outputs'}",
+                f"{loss} on {' or '.join(on)}",
+                "a readout that is missing or should not be there",
+                "add [readout] with outputs and basis, or use l2",
+            )
         if loss == "cross-entropy" and outputs == 1:
-            self.fail("readout.outputs", "one output for cross-entropy", "one output a class, at least 2", "a single class",
-                      "write outputs = 2")  # fmt: skip
+            self.fail(
+                "readout.outputs",
+                "one output for cross-entropy",
+                "one output a class, at least 2",
+                "a single class",
+                "write outputs = 2",
+            )
         return outputs, readout, loss, self.penalties(table, slabs, readout)
 
-    def penalties(self, table: Mapping[str, Any], slabs: tuple[Slab, ...], readout: BasisSpec | None) -> tuple[Penalty, ...]:
+    def penalties(
+        self, table: Mapping[str, Any], slabs: tuple[Slab, ...], readout: BasisSpec | None
+    ) -> tuple[Penalty, ...]:
         given = table.get("penalty", {})
         if not isinstance(given, Mapping):
             self.fail("loss.penalty", f"{given!r}", '{ W = "1/10000" }', "a number alone", "name the field")
@@ -346,7 +473,9 @@ class Reader:
             for norm, number in norms.items():
                 weight = self.exact(number, f"loss.penalty.{field}")
                 if weight < 0:
-                    self.fail(f"loss.penalty.{field}", f"{weight}", "a number that is not negative", "a sign", "drop the sign")
+                    self.fail(
+                        f"loss.penalty.{field}", f"{weight}", "a number that is not negative", "a sign", "drop the sign"
+                    )
                 if norm == "H1":
                     self.smooth(field, slabs, readout)
                 found.append(Penalty(field, norm, weight))
@@ -354,11 +483,20 @@ class Reader:
 
     def smooth(self, field: str, slabs: tuple[Slab, ...], readout: BasisSpec | None) -> None:
         """H1 norms need continuous bases in the width directions."""
-        chosen = {"W": [b for s in slabs for b in (s.weight_out, s.weight_in)], "b": [s.bias_width for s in slabs], "R": [readout]}
+        chosen: dict[str, list[BasisSpec | None]] = {
+            "W": [b for s in slabs for b in (s.weight_out, s.weight_in)],
+            "b": [s.bias_width for s in slabs],
+            "R": [readout],
+        }
         for basis in chosen[field]:
             if basis is not None and basis.family == "p0" and basis.size > 1:
-                self.fail(f"loss.penalty.{field}", f"an H1 norm of {field} in a {basis.family} basis",
-                          "a continuous basis, or L2", "a field that jumps has no H1 norm", "use hat, bspline or legendre")  # fmt: skip
+                self.fail(
+                    f"loss.penalty.{field}",
+                    f"an H1 norm of {field} in a {basis.family} basis",
+                    "a continuous basis, or L2",
+                    "a field that jumps has no H1 norm",
+                    "use hat, bspline or legendre",
+                )
 
     def training(self, data: Mapping[str, Any]) -> Training:
         table = self.table(data, "training", {})
@@ -373,7 +511,13 @@ class Reader:
                 value = table[key]
                 number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
                 if not number or not 0 <= value <= high or (key == "learning_rate" and value == 0):
-                    self.fail(f"training.{key}", f"{value!r}", f"a number up to {high:g}", "a sign or quotes", f"write {key} = 0.01")
+                    self.fail(
+                        f"training.{key}",
+                        f"{value!r}",
+                        f"a number up to {high:g}",
+                        "a sign or quotes",
+                        f"write {key} = 0.01",
+                    )
                 found[key] = float(value)
         return Training(**found)
 
@@ -393,22 +537,35 @@ class Reader:
             factor = 2
             while factor < 10**6 and not tableau.stable(spec.tableau, kappa, longest / factor):
                 factor += 1
-            self.fail("integration.steps", f"{spec.steps} steps of up to {longest} with Δ = {spec.spacing}",
-                      f"steps s with |R(−s/Δ)| ≤ 1, R the stability function of {spec.tableau.name}",
-                      "the linear part −h/Δ grows instead of decaying", f"use steps = {spec.steps * factor}")  # fmt: skip
+            self.fail(
+                "integration.steps",
+                f"{spec.steps} steps of up to {longest} with Δ = {spec.spacing}",
+                f"steps s with |R(−s/Δ)| ≤ 1, R the stability function of {spec.tableau.name}",
+                "the linear part −h/Δ grows instead of decaying",
+                f"use steps = {spec.steps * factor}",
+            )
 
     def check_size(self, spec: Spec) -> None:
         """Refuse what cannot fit before anything is allocated."""
         for slab in spec.slabs:
             nodes = slab.quadrature or 2 * slab.state.size + max(slab.weight_out.size, slab.bias_width.size)
             stages = spec.steps * len(spec.tableau.b)
-            largest = 8 * spec.channels**2 * max(
-                nodes * slab.state.size * min(stages, slab.weight_depth.size * 4),
-                slab.weight_out.size * slab.weight_in.size * slab.weight_depth.size,
-            )  # fmt: skip
+            largest = (
+                8
+                * spec.channels**2
+                * max(
+                    nodes * slab.state.size * min(stages, slab.weight_depth.size * 4),
+                    slab.weight_out.size * slab.weight_in.size * slab.weight_depth.size,
+                )
+            )
             if largest > LARGEST_TABLE * 8:
-                self.fail("", f"tables of about {largest / 2**30:.0f} GiB", f"at most {LARGEST_TABLE * 8 / 2**30:.0f} GiB",
-                          "sizes or channels with an extra digit", "use smaller bases or fewer channels")  # fmt: skip
+                self.fail(
+                    "",
+                    f"tables of about {largest / 2**30:.0f} GiB",
+                    f"at most {LARGEST_TABLE * 8 / 2**30:.0f} GiB",
+                    "sizes or channels with an extra digit",
+                    "use smaller bases or fewer channels",
+                )
 
 
 def _short(text: str) -> str:

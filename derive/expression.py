@@ -24,9 +24,22 @@ INTEGER = 10**12
 DIGITS = 40  # of a decimal number
 
 ONE_ARGUMENT = (
-    "tanh", "sinh", "cosh", "exp", "log", "sqrt", "sin", "cos", "tan", "atan", "erf", "abs", "sign", "sigmoid",
+    "tanh",
+    "sinh",
+    "cosh",
+    "exp",
+    "log",
+    "sqrt",
+    "sin",
+    "cos",
+    "tan",
+    "atan",
+    "erf",
+    "abs",
+    "sign",
+    "sigmoid",
     "softplus",
-)  # fmt: skip
+)
 FUNCTIONS = (*ONE_ARGUMENT, "max", "min")
 OPERATORS = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow)
 GRAMMAR = f"numbers, + - * / **, parentheses, pi and {', '.join(FUNCTIONS)}"
@@ -35,20 +48,40 @@ GRAMMAR = f"numbers, + - * / **, parentheses, pi and {', '.join(FUNCTIONS)}"
 def check(text: Any, names: Collection[str], where: str = "", functions: Collection[str] = ()) -> ast.expr:
     """The syntax tree of an expression in ``names``; raises ExpressionError for anything outside the grammar."""
     if not isinstance(text, str):
-        raise _refused(repr(text)[:80], "an expression in quotes", "a number or a table where text is meant",
-                       'write it as a string, such as "tanh(u)"', where)  # fmt: skip
+        raise _refused(
+            repr(text)[:80],
+            "an expression in quotes",
+            "a number or a table where text is meant",
+            'write it as a string, such as "tanh(u)"',
+            where,
+        )
     if len(text) > LENGTH or not text.strip():
-        raise _refused(f"{len(text)} characters", f"1 to {LENGTH} characters", "an empty or generated expression",
-                       "shorten it with parameters", where)  # fmt: skip
-    if not text.isascii() or "\n" in text or "\\" in text or "_" * 2 in text:
-        raise _refused(text[:80], "ASCII letters, digits and + - * / ( ) . ,", "a symbol pasted from elsewhere",
-                       "write the names of functions and variables in ASCII", where)  # fmt: skip
+        raise _refused(
+            f"{len(text)} characters",
+            f"1 to {LENGTH} characters",
+            "an empty or generated expression",
+            "shorten it with parameters",
+            where,
+        )
+    if not text.isascii() or any(mark in text for mark in ("\n", "\\", "#", "__")):
+        raise _refused(
+            text[:80],
+            "ASCII letters, digits and + - * / ( ) . ,",
+            "a symbol pasted from elsewhere",
+            "write the names of functions and variables in ASCII",
+            where,
+        )
     _check_nesting(text, where)
     try:
         body = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
-        raise _refused(text[:80], GRAMMAR, f"it does not read as a formula ({error})",
-                       "check parentheses and operators; multiplication is written *", where) from None  # fmt: skip
+        raise _refused(
+            text[:80],
+            GRAMMAR,
+            f"it does not read as a formula ({error})",
+            "check parentheses and operators; multiplication is written *",
+            where,
+        ) from None
     _check_node(body, text, set(names), set(functions), where, 0)
     return body
 
@@ -61,18 +94,20 @@ def _check_nesting(text: str, where: str) -> None:
         deepest = max(deepest, depth)
     signs = max((len(run) for run in re.findall(r"[-+~\s]+", text)), default=0)
     if max(deepest, signs) > DEPTH or text.count("**") > DEPTH:
-        raise _refused(text[:80], f"at most {DEPTH} nested operations", "a generated expression",
-                       "simplify it, or name parts of it as parameters", where)  # fmt: skip
+        raise _refused(
+            text[:80],
+            f"at most {DEPTH} nested operations",
+            "a generated expression",
+            "simplify it, or name parts of it as parameters",
+            where,
+        )
 
 
-def _check_node(
-    node: ast.AST, text: str, names: set[str], functions: set[str], where: str, depth: int
-) -> None:
+def _check_node(node: ast.AST, text: str, names: set[str], functions: set[str], where: str, depth: int) -> None:
     # A sum of n terms is a tree of depth n in Python's syntax; only the length limits those.
     chained = isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub | ast.Mult)
-    if depth > DEPTH and not chained or depth > LENGTH // 4:
-        raise _refused(text[:80], f"at most {DEPTH} nested operations", "a generated expression",
-                       "simplify it", where)  # fmt: skip
+    if (depth > DEPTH and not chained) or depth > LENGTH // 4:
+        raise _refused(text[:80], f"at most {DEPTH} nested operations", "a generated expression", "simplify it", where)
     if isinstance(node, ast.BinOp) and isinstance(node.op, OPERATORS):
         if isinstance(node.op, ast.Pow):
             _check_exponent(node.right, text, where)
@@ -84,16 +119,25 @@ def _check_node(
     elif isinstance(node, ast.Name):
         if node.id not in names and node.id != "pi":
             known = ", ".join([*sorted(names), "pi"])
-            raise _refused(f"the name {node.id!r} in {text[:80]!r}", f"{known}; functions {', '.join(FUNCTIONS)}",
-                           "an undeclared parameter or a typing error", "declare it, or use a name above",
-                           where)  # fmt: skip
+            raise _refused(
+                f"the name {node.id!r} in {text[:80]!r}",
+                f"{known}; functions {', '.join(FUNCTIONS)}",
+                "an undeclared parameter or a typing error",
+                "declare it, or use a name above",
+                where,
+            )
         children = []
     elif isinstance(node, ast.Constant) and type(node.value) in (int, float):
         _check_number(node, text, where)
         children = []
     else:
-        raise _refused(f"{type(node).__name__} in {text[:80]!r}", GRAMMAR, "something that is not a formula",
-                       "use the operations above only", where)  # fmt: skip
+        raise _refused(
+            f"{type(node).__name__} in {text[:80]!r}",
+            GRAMMAR,
+            "something that is not a formula",
+            "use the operations above only",
+            where,
+        )
     for child in children:
         _check_node(child, text, names, functions, where, depth + 1)
 
@@ -102,30 +146,43 @@ def _check_call(node: ast.Call, text: str, functions: set[str], where: str) -> l
     known = {*FUNCTIONS, *functions}
     if not isinstance(node.func, ast.Name) or node.func.id not in known or node.keywords:
         what = node.func.id if isinstance(node.func, ast.Name) else type(node.func).__name__
-        raise _refused(f"a call of {what} in {text[:80]!r}", f"functions {', '.join(sorted(known))}",
-                       "a function that the grammar does not have", "write it with the functions above",
-                       where)  # fmt: skip
+        raise _refused(
+            f"a call of {what} in {text[:80]!r}",
+            f"functions {', '.join(sorted(known))}",
+            "a function that the grammar does not have",
+            "write it with the functions above",
+            where,
+        )
     count = len(node.args)
     several = node.func.id in ("max", "min")
     if (several and not 2 <= count <= 8) or (not several and count != 1):
-        raise _refused(f"{node.func.id} with {count} arguments in {text[:80]!r}",
-                       "max and min take 2 to 8 arguments, the other functions one", "a missing or extra comma",
-                       "check the commas", where)  # fmt: skip
+        raise _refused(
+            f"{node.func.id} with {count} arguments in {text[:80]!r}",
+            "max and min take 2 to 8 arguments, the other functions one",
+            "a missing or extra comma",
+            "check the commas",
+            where,
+        )
     return list(node.args)
 
 
 def _check_exponent(node: ast.expr, text: str, where: str) -> None:
     number = _exact_value(node)
     if number is None or abs(number) > EXPONENT or number.denominator > EXPONENT:
-        raise _refused(f"an exponent in {text[:80]!r}", f"a number between -{EXPONENT} and {EXPONENT}, such as 2 or (1/2)",
-                       "a variable or huge power", "write exp(b*log(a)) for a power with a variable exponent",
-                       where)  # fmt: skip
+        raise _refused(
+            f"an exponent in {text[:80]!r}",
+            f"a number between -{EXPONENT} and {EXPONENT}, such as 2 or (1/2)",
+            "a variable or huge power",
+            "write exp(b*log(a)) for a power with a variable exponent",
+            where,
+        )
 
 
 def _exact_value(node: ast.expr) -> Fraction | None:
     """A literal number with sign or as a quotient of two; None for anything else."""
     if isinstance(node, ast.Constant) and type(node.value) in (int, float):
-        return Fraction(str(node.value)) if abs(node.value) < 1e15 else None
+        number = float(str(node.value))
+        return Fraction(str(node.value)) if abs(number) < 1e15 else None
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd):
         inner = _exact_value(node.operand)
         return None if inner is None else (-inner if isinstance(node.op, ast.USub) else inner)
@@ -142,9 +199,14 @@ def _literal(node: ast.Constant, text: str) -> str:
 def _check_number(node: ast.Constant, text: str, where: str) -> None:
     literal = _literal(node, text)
     plain = re.fullmatch(r"\d*\.?\d*([eE][-+]?\d{1,2})?", literal)
-    if not plain or len(literal) > DIGITS or abs(node.value) > INTEGER:  # type: ignore[operator, arg-type]
-        raise _refused(f"the number {literal[:40]} in {text[:80]!r}", f"decimal numbers up to {INTEGER}",
-                       "a number in another notation or too large", "scale the variables", where)  # fmt: skip
+    if not plain or len(literal) > DIGITS or abs(node.value) > INTEGER:  # type: ignore[arg-type]
+        raise _refused(
+            f"the number {literal[:40]} in {text[:80]!r}",
+            f"decimal numbers up to {INTEGER}",
+            "a number in another notation or too large",
+            "scale the variables",
+            where,
+        )
 
 
 def _refused(given: str, allowed: str, cause: str, fix: str, where: str) -> ExpressionError:
@@ -161,9 +223,13 @@ def parse_rational(text: Any, where: str = "") -> Fraction:
             value = Fraction(found[3]) if found[3] else Fraction(int(found[1]), int(found[2] or 1))
             if abs(value) <= INTEGER:
                 return value
-    raise _refused(repr(text)[:80], 'an integer or an exact string such as "1/2" or "0.25"',
-                   "a binary fraction would not be exact, so floats are not taken", "put the number in quotes",
-                   where)  # fmt: skip
+    raise _refused(
+        repr(text)[:80],
+        'an integer or an exact string such as "1/2" or "0.25"',
+        "a binary fraction would not be exact, so floats are not taken",
+        "put the number in quotes",
+        where,
+    )
 
 
 # --- SymPy --------------------------------------------------------------------------------------------------
@@ -192,7 +258,9 @@ def _build(node: ast.expr, text: str, names: Mapping[str, Any], functions: Mappi
     if isinstance(node, ast.Call):
         assert isinstance(node.func, ast.Name)
         arguments = [_build(a, text, names, functions) for a in node.args]
-        return functions[node.func.id](arguments[0]) if node.func.id in functions else _function(node.func.id)(*arguments)
+        return (
+            functions[node.func.id](arguments[0]) if node.func.id in functions else _function(node.func.id)(*arguments)
+        )
     assert isinstance(node, ast.BinOp)
     left, right = (_build(side, text, names, functions) for side in (node.left, node.right))
     if isinstance(node.op, ast.Add):
@@ -221,7 +289,7 @@ def sigmoid() -> Any:
     """The logistic function as a SymPy class, so that printers can write it without overflow."""
     import sympy as sp
 
-    class sigmoid(sp.Function):  # type: ignore[misc]  # noqa: N801
+    class sigmoid(sp.Function):  # type: ignore[misc]
         nargs = 1
 
         def fdiff(self, argindex: int = 1) -> Any:
@@ -244,7 +312,7 @@ def softplus() -> Any:
     """log(1 + exp x) as a SymPy class; its derivative is the logistic function."""
     import sympy as sp
 
-    class softplus(sp.Function):  # type: ignore[misc]  # noqa: N801
+    class softplus(sp.Function):  # type: ignore[misc]
         nargs = 1
 
         def fdiff(self, argindex: int = 1) -> Any:

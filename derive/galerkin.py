@@ -5,20 +5,22 @@ Everything here is exact (``ExactMatrix``); rounding happens once, when ``emit.t
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from derive import bases, inner_product, tableau, transfer
 from derive.bases import WIDTH
 from derive.equation import Equation
 from derive.errors import DerivationError
-from derive.program import Structure
 from derive.spec import BasisSpec, Slab, Spec, step_lengths
 
 if TYPE_CHECKING:
     from derive.bases import Basis
     from derive.inner_product import ExactMatrix, Rule
+
+Structure = Literal["identity", "diagonal", "banded", "dense"]
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,8 @@ class SemiDiscrete:
 
 
 def semidiscrete(spec: Spec, equation: Equation) -> tuple[SemiDiscrete, ...]:
-    """Every slab's semi-discrete form, in the order of depth."""
+    """Every slab's semi-discrete form, in the order of depth. Raises DerivationError, also for a false tableau."""
+    tableau.check(spec.tableau)
     forms = []
     entry = spec.entry
     for slab, steps in zip(spec.slabs, step_lengths(spec)):
@@ -126,7 +129,7 @@ def quadrature(spec: Spec, slab: Slab, chosen: dict[str, Basis]) -> Rule:
         if count < state.size:
             raise _too_few(count, state.size)
         return inner_product.uniform_rule(count)
-    involved = [state, chosen["weight_out"], chosen["bias_width"]]
+    involved = [state, *(bases.build(b, WIDTH) for b in slab.rule or (slab.weight_out, slab.bias_width))]
     union = tuple(sorted({b for basis in involved for b in basis.breakpoints}))
     cells = len(union) - 1
     if slab.quadrature is not None:
@@ -150,7 +153,7 @@ def _points_per_cell(involved: list[Basis], cells: int) -> int:
     state = involved[0]
     exact = -(-(degrees[0] + max(degrees) + 1) // 2)
     spectral = len(state.breakpoints) == 2 and state.size > 1
-    return max(exact, -(-(-(-3 * state.size // 2)) // cells)) if spectral else exact
+    return max(exact, math.ceil(math.ceil(1.5 * state.size) / cells)) if spectral else exact
 
 
 def _too_few(count: int, size: int) -> DerivationError:

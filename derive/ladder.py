@@ -10,7 +10,7 @@ from dataclasses import replace
 from derive import spec as declaration
 from derive.bases import WIDTH, Interval
 from derive.errors import SpecError
-from derive.spec import BasisSpec, Spec
+from derive.spec import BasisSpec, Slab, Spec
 
 
 def representations(spec: Spec) -> dict[str, Spec]:
@@ -34,13 +34,21 @@ def between(source: Spec, target: Spec) -> Spec | None:
     """
     if len(source.slabs) != len(target.slabs):
         return None
-    slabs = tuple(replace(t, state=s.state, quadrature=s.quadrature) for s, t in zip(source.slabs, target.slabs))
+    slabs = tuple(
+        replace(t, state=s.state, quadrature=s.quadrature, rule=s.rule or _rule(s, t))
+        for s, t in zip(source.slabs, target.slabs)
+    )
     mixed = replace(target, entry=source.entry, slabs=slabs, tableau=source.tableau, steps=source.steps, levels=())
     try:
         declaration.step_lengths(mixed)
     except SpecError:
         return None
     return mixed
+
+
+def _rule(source: Slab, target: Slab) -> tuple[BasisSpec, ...] | None:
+    own = (source.weight_out, source.bias_width)
+    return None if own == (target.weight_out, target.bias_width) else own
 
 
 def basis_key(basis: BasisSpec, interval: Interval) -> str:

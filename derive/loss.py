@@ -7,6 +7,7 @@ function the components are coordinates in an L2-orthonormal basis, so that Σ (
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from derive import registry
 from derive.errors import DerivationError
@@ -46,21 +47,17 @@ def derive(name: str) -> Loss:
     )
 
 
-def _check_shift(name, value, sums, symbols, z, t) -> None:  # type: ignore[no-untyped-def]
+def _check_shift(name: str, value: Any, sums: dict[str, Any], symbols: dict[str, Any], z: Any, t: Any) -> None:
     """V is the same for z and z + a when the targets sum to one: shown on two components."""
     import sympy as sp
 
     a, first, second, p = sp.symbols("a z1 z2 p", real=True)
-
-    def total(shift):  # type: ignore[no-untyped-def]
-        parts = {
-            symbols[key]: g.subs({z: first + shift, t: p}, simultaneous=True)
-            + g.subs({z: second + shift, t: 1 - p}, simultaneous=True)
-            for key, g in sums.items()
-        }
-        return value.subs(parts, simultaneous=True)
-
-    slope = sp.simplify(sp.diff(total(a), a))
+    parts = {
+        symbols[key]: g.subs({z: first + a, t: p}, simultaneous=True)
+        + g.subs({z: second + a, t: 1 - p}, simultaneous=True)
+        for key, g in sums.items()
+    }
+    slope = sp.simplify(sp.diff(value.subs(parts, simultaneous=True), a))
     if slope != 0:
         raise DerivationError(
             f"the loss {name}, declared to be unchanged when a constant is added to every output",

@@ -28,8 +28,8 @@ from derive.errors import GenerationError
 
 if TYPE_CHECKING:
     from derive.equation import Equation
+    from derive.galerkin import Structure
 
-Structure = Literal["identity", "diagonal", "banded", "dense"]
 Plan = Literal["formed", "factors"]
 PLANS: tuple[Plan, ...] = ("formed", "factors")
 

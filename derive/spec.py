@@ -43,7 +43,11 @@ class TableauSpec:
 
 @dataclass(frozen=True)
 class Slab:
-    """A part [start, stop] of the depth with bases of its own (section 3); quadrature: points, None for the default."""
+    """A part [start, stop] of the depth with bases of its own (section 3).
+
+    quadrature: points, None for the default. rule: the bases that decide the rule beside the state's, where these are
+    not the slab's own (fields on another level's solver).
+    """
 
     start: Fraction
     stop: Fraction
@@ -54,6 +58,7 @@ class Slab:
     bias_width: BasisSpec
     bias_depth: BasisSpec
     quadrature: int | None = None
+    rule: tuple[BasisSpec, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -139,9 +144,12 @@ def _toml(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > LARGEST_FILE:
             raise SpecError(
-                f"{path.stat().st_size} bytes", f"a declaration of at most {LARGEST_FILE} bytes",
-                "another file was named", fix, str(path),
-            )  # fmt: skip
+                f"{path.stat().st_size} bytes",
+                f"a declaration of at most {LARGEST_FILE} bytes",
+                "another file was named",
+                fix,
+                str(path),
+            )
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise SpecError(
@@ -149,9 +157,12 @@ def _toml(path: Path) -> dict[str, Any]:
         ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SpecError(
-            f"{error}" or type(error).__name__, "TOML: tables in [brackets], one key = value a line, each key once",
-            "a missing quote or bracket, or a key given twice", "correct that line", str(path),
-        ) from None  # fmt: skip
+            f"{error}" or type(error).__name__,
+            "TOML: tables in [brackets], one key = value a line, each key once",
+            "a missing quote or bracket, or a key given twice",
+            "correct that line",
+            str(path),
+        ) from None
 
 
 # --- depth --------------------------------------------------------------------------------------------------
@@ -217,9 +228,11 @@ def from_dict(data: Mapping[str, Any]) -> Spec:
         found: Spec = _typed(Spec, data)
     except (KeyError, TypeError, ValueError, AttributeError, ZeroDivisionError) as error:
         raise SpecError(
-            f"a stored spec that does not read ({error})", "what `to_dict` writes", "another version, or an edited file",
+            f"a stored spec that does not read ({error})",
+            "what `to_dict` writes",
+            "another version, or an edited file",
             "generate or train again with this version",
-        ) from None  # fmt: skip
+        ) from None
     return found
 
 
@@ -252,7 +265,12 @@ def _typed(kind: Any, value: Any) -> Any:
 def digest(spec: Spec) -> str:
     """sha256 of all that enters the derivation of this representation; not of names, training or precision."""
     bare = replace(
-        spec, name="", summary="", training=Training(), levels=(), precision="",
+        spec,
+        name="",
+        summary="",
+        training=Training(),
+        levels=(),
+        precision="",
         penalties=(),
-    )  # fmt: skip
+    )
     return hashlib.sha256(json.dumps(to_dict(bare), sort_keys=True).encode()).hexdigest()

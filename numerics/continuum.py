@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.linalg import block_diag
@@ -17,6 +17,7 @@ from scipy.linalg import block_diag
 from derive import spec as declaration
 from derive.errors import DataError, RepresentationError, SpecError
 from derive.spec import Spec
+from numerics import device
 from numerics import representation as representations
 from numerics.datasets import Records, records
 from numerics.field import Field, FieldSlab
@@ -24,6 +25,9 @@ from numerics.initial import project_function, random_function
 from numerics.pieces import Pieces, default_points, evaluate, projection
 from numerics.representation import Representation, SlabTables
 from numerics.solver import Solver, Weights
+
+if TYPE_CHECKING:
+    from numerics.cuda import CudaSolver
 
 Array = np.ndarray
 
@@ -42,7 +46,7 @@ class Prepared:
     labels: Array | None
 
     def __len__(self) -> int:
-        return self.states.shape[1]
+        return int(self.states.shape[1])
 
     def take(self, indices: Array) -> Prepared:
         """Some of the records, in the given order."""
@@ -61,7 +65,7 @@ class Continuum:
     base: the spec with its ladder; level: a level's name, or None for the base itself.
     fields: "W", "b" and, with a functional readout, "R" and "a".
     history: rows of past training; training: the optimiser's state, for resuming. report: of the last refinement or
-    projection. classes: names of the classes in the training data.
+    projection. classes: names of the classes in the training data. device: where the kernels run, "cpu" or "cuda".
     """
 
     base: Spec
@@ -71,6 +75,7 @@ class Continuum:
     training: dict[str, Any] | None = None
     report: Any = None
     classes: tuple[str, ...] = ()
+    device: str = "cpu"
     stored: Representation | None = field(default=None, repr=False)
 
     # --- making ---------------------------------------------------------------------------------------------
@@ -99,9 +104,11 @@ class Continuum:
         unknown = set(functions) - set(model.fields)
         if unknown:
             raise SpecError(
-                f"field {', '.join(sorted(unknown))}", f"fields of this spec: {', '.join(model.fields)}",
-                "a field that the equation does not have", "name one of the fields above",
-            )  # fmt: skip
+                f"field {', '.join(sorted(unknown))}",
+                f"fields of this spec: {', '.join(model.fields)}",
+                "a field that the equation does not have",
+                "name one of the fields above",
+            )
         return model._with_functions(lambda name, shape: functions.get(name))
 
     @classmethod
@@ -180,11 +187,18 @@ class Continuum:
     # --- running --------------------------------------------------------------------------------------------
 
     @cached_property
-    def solver(self) -> Solver:
+    def solver(self) -> Solver | CudaSolver:
         """The kernels with this model's stage operators formed."""
-        solver = Solver(self.representation, self.spec.precision)
+        solver = self._new_solver()
         solver.form(kernel_weights(self.fields))
         return solver
+
+    def _new_solver(self) -> Solver | CudaSolver:
+        if self.device == "cpu":
+            return Solver(self.representation, self.spec.precision)
+        from numerics.cuda import CudaSolver
+
+        return CudaSolver(self.representation, self.spec.precision)
 
     def readout_map(self) -> tuple[Array, Array]:
         """The affine map from y's coefficients to what the loss compares: (outputs, channels · state), (outputs,)."""
@@ -212,9 +226,11 @@ class Continuum:
         y = y.astype(np.float64).reshape(count, -1)
         if y.shape[1] != spec.outputs:
             raise DataError(
-                f"targets with {y.shape[1]} numbers a record", f"{spec.outputs}, as readout.outputs declares",
-                "the data belong to another spec", "change readout.outputs, or use the data it was written for",
-            )  # fmt: skip
+                f"targets with {y.shape[1]} numbers a record",
+                f"{spec.outputs}, as readout.outputs declares",
+                "the data belong to another spec",
+                "change readout.outputs, or use the data it was written for",
+            )
         return Prepared(states, np.ascontiguousarray(y.T), np.zeros(count), None)
 
     def project_samples(self, data: Records) -> Array:
@@ -222,9 +238,11 @@ class Continuum:
         spec = self.spec
         if data.channels != spec.channels:
             raise DataError(
-                f"records with {data.channels} channels", f"{spec.channels}, as equation.channels declares",
-                "the data belong to another spec", "change equation.channels, or use the data it was written for",
-            )  # fmt: skip
+                f"records with {data.channels} channels",
+                f"{spec.channels}, as equation.channels declares",
+                "the data belong to another spec",
+                "change equation.channels, or use the data it was written for",
+            )
         return _project(self.representation, "entry", spec, data.points(), data.samples())
 
     def _function_targets(self, data: Records, states: Array) -> Prepared:
@@ -232,22 +250,23 @@ class Continuum:
         values = data.targets()
         coefficients = _project(rep, "state", spec, data.points(), values)
         targets = self.readout_map()[0] @ coefficients
+        if spec.interpolant == "least-squares":  # the fit itself is the target function
+            return Prepared(states, targets, np.zeros(len(values)), None)
         # ∫ |y*|² of the interpolant itself, so that the loss is the whole distance and not its visible part
-        offset = np.array(
-            [interpolant_norm(spec, points, v) for points, v in zip(data.points(), values)]
-        ) - np.einsum("kn,kn->n", targets, targets)
-        return Prepared(states, targets, offset, None)
+        whole = [interpolant_norm(spec, points, v) for points, v in zip(self.sample_points(data), values)]
+        return Prepared(states, targets, np.array(whole) - np.einsum("kn,kn->n", targets, targets), None)
 
     def objective(self, prepared: Prepared, coordinates: Array | None = None) -> tuple[float, Array]:
         """Mean loss with penalties, and its exact gradient in orthonormal coordinates (10), (11), (12)."""
-        model = self if coordinates is None else self.with_coordinates(coordinates)
-        loss, gradient = model.coefficient_gradient(prepared)
-        flat = [
-            slab.pull_back_orthonormal(g).ravel()
-            for name, f in model.fields.items()
-            for slab, g in zip(f.slabs, gradient[name])
-        ]
-        return loss, np.concatenate(flat)
+        with device.serial_blas():
+            model = self if coordinates is None else self.with_coordinates(coordinates)
+            loss, gradient = model.coefficient_gradient(prepared)
+            flat = [
+                slab.pull_back_orthonormal(g).ravel()
+                for name, f in model.fields.items()
+                for slab, g in zip(f.slabs, gradient[name])
+            ]
+            return loss, np.concatenate(flat)
 
     def coefficient_gradient(self, prepared: Prepared) -> tuple[float, dict[str, list[Array]]]:
         """Mean loss with penalties, and dL/dcoefficients of every field and slab."""
@@ -275,9 +294,7 @@ class Continuum:
         scaled = [{name: a.astype(np.float64) / count for name, a in slab.items()} for slab in operators]
         return loss, scaled, bar_r / count, bar_a / count, bar_states.astype(np.float64) / count
 
-    def value_and_gradient(
-        self, x: Any, y: Any, xi: Any = None, metric: str = "L2"
-    ) -> tuple[float, dict[str, Field]]:
+    def value_and_gradient(self, x: Any, y: Any, xi: Any = None, metric: str = "L2") -> tuple[float, dict[str, Field]]:
         """Loss and gradient as fields: the L2 gradient (12), or dL/dcoefficients with metric="coefficients"."""
         if metric not in ("L2", "coefficients"):
             raise DataError(f"metric {metric!r}", "'L2' or 'coefficients'", "a typing error", "use one of the two")
@@ -321,7 +338,15 @@ class Continuum:
         if self.spec.outputs is not None:
             return self.solver.outputs(states, *self.readout_map()).T
         y = self.solver.final(states).astype(np.float64)
-        return _values(self.representation, y, self.spec, data.points() if at is None else at)
+        return _values(self.representation, y, self.sample_points(data) if at is None else at)
+
+    def sample_points(self, data: Records) -> list[Array]:
+        """Every record's points, the interpolant's default ones where none were given."""
+        spec = self.spec
+        return [
+            default_points(spec.interpolant, int(n), spec.periodic) if xi is None else xi
+            for xi, n in zip(data.points(), data.lengths)
+        ]
 
     def trajectory(self, x: Any, xi: Any = None, at: Any = None) -> tuple[Array, Array]:
         """The state along the depth: depths (D,), values (N, D, points, channels) at the points ``at``."""
@@ -408,8 +433,9 @@ def kernel_weights(fields: Mapping[str, Field]) -> list[Weights]:
 def _field_gradients(model: Continuum, operators: list[dict[str, Array]]) -> dict[str, list[Array]]:
     """dL/dw and dL/dβ in the fields' layout, from the gradients of the stage operators."""
     found: dict[str, list[Array]] = {"W": [], "b": []}
-    slabs = zip(model.solver.slabs, operators, kernel_weights(model.fields), model.fields["W"].slabs, model.fields["b"].slabs)
-    for slab, gradient, weights, w_slab, b_slab in slabs:
+    parts = zip(model.solver.slabs, operators, kernel_weights(model.fields))
+    shapes = zip(model.fields["W"].slabs, model.fields["b"].slabs)
+    for (slab, gradient, weights), (w_slab, b_slab) in zip(parts, shapes):
         cast = {name: a.astype(slab.dtype) for name, a in gradient.items()}
         back = slab.pull_back(cast, weights)
         i, j, k, o, c = w_slab.coefficients.shape
@@ -438,12 +464,11 @@ def _project(rep: Representation, role: str, spec: Spec, points: list[Array | No
     return columns.reshape(-1, len(samples))
 
 
-def interpolant_norm(spec: Spec, xi: Array | None, values: Array) -> float:
-    """∫ |I[y]|² dξ of the samples' interpolant, summed over channels; exact for both interpolants of functions."""
+def interpolant_norm(spec: Spec, points: Array, values: Array) -> float:
+    """∫ |I[y]|² dξ of the samples' interpolant, summed over channels; exact."""
     count = len(values)
     if spec.interpolant == "constant" or count == 1:
         return float(2 / count * np.sum(values**2))
-    points = default_points(spec.interpolant, count, spec.periodic) if xi is None else xi
     if spec.periodic:
         points, values = np.append(points, points[0] + 2), np.vstack([values, values[:1]])
     left, right, lengths = values[:-1], values[1:], np.diff(points)[:, None]
@@ -458,38 +483,40 @@ def _one_hot(y: Array, outputs: int) -> Array:
     labels = y.astype(np.int64)
     if y.ndim != 1 or (labels != y).any() or labels.min() < 0 or labels.max() >= outputs:
         raise DataError(
-            f"classes of shape {y.shape} from {y.min()} to {y.max()}", f"whole numbers 0 to {outputs - 1}, one a record",
-            "the data have other classes than readout.outputs declares", "relabel the classes or change readout.outputs",
-        )  # fmt: skip
+            f"classes of shape {y.shape} from {y.min()} to {y.max()}",
+            f"whole numbers 0 to {outputs - 1}, one a record",
+            "the data have other classes than readout.outputs declares",
+            "relabel the classes or change readout.outputs",
+        )
     return np.ascontiguousarray(np.eye(outputs)[labels].T)
 
 
 def _grid(pieces: Pieces, coefficients: Array, points: Array) -> Array:
     """Values of channel-stacked coefficients (c·n, N) at points: (points, c, N)."""
     basis = evaluate(pieces, points)
-    return np.einsum("pn,cnr->pcr", basis, coefficients.reshape(-1, pieces.size, coefficients.shape[1]))
+    return np.asarray(np.einsum("pn,cnr->pcr", basis, coefficients.reshape(-1, pieces.size, coefficients.shape[1])))
 
 
-def _values(rep: Representation, y: Array, spec: Spec, at: Any) -> Any:
+def _values(rep: Representation, y: Array, at: Any) -> Any:
     pieces = rep.slabs[-1].pieces("state")
     if isinstance(at, list):
         shared = all(p is at[0] or np.array_equal(p, at[0]) for p in at) if at else True
         if not shared:
-            return [
-                _grid(pieces, y[:, n : n + 1], np.asarray(p, dtype=np.float64))[:, :, 0] for n, p in enumerate(at)
-            ]
+            return [_grid(pieces, y[:, n : n + 1], np.asarray(p, dtype=np.float64))[:, :, 0] for n, p in enumerate(at)]
         at = at[0]
     return _grid(pieces, y, np.asarray(at, dtype=np.float64)).transpose(2, 0, 1)
 
 
-def same_solver(first: Spec, second: Spec) -> bool:
-    """Whether two specs share state bases, quadrature, tableau and steps, so that equal fields give equal outputs."""
+def same_solver(first: Representation, second: Representation) -> bool:
+    """Whether two representations share state bases, nodes, tableau and steps: then equal fields give equal outputs."""
 
     def key(spec: Spec) -> tuple[Any, ...]:
-        slabs = tuple((s.start, s.stop, s.state, s.quadrature) for s in spec.slabs)
-        return spec.entry, slabs, spec.tableau, spec.steps, spec.rate, spec.activation, spec.spacing
+        slabs = tuple((s.start, s.stop, s.state) for s in spec.slabs)
+        return spec.entry, slabs, spec.tableau, spec.steps, spec.rate, spec.activation, spec.spacing, spec.parameters
 
-    return key(first) == key(second)
+    return key(first.spec) == key(second.spec) and all(
+        np.array_equal(a.tables["nodes"], b.tables["nodes"]) for a, b in zip(first.slabs, second.slabs)
+    )
 
 
 def check_level(model: Continuum, level: str) -> Spec:
@@ -499,7 +526,9 @@ def check_level(model: Continuum, level: str) -> Spec:
     names = [name for name, _ in model.base.levels]
     if level not in names:
         raise RepresentationError(
-            f"level {level!r}", f"levels of {model.base.name}: {', '.join(['base', *names])}",
-            "a typing error, or a level that the spec does not declare", "declare it under [levels] and generate again",
-        )  # fmt: skip
+            f"level {level!r}",
+            f"levels of {model.base.name}: {', '.join(['base', *names])}",
+            "a typing error, or a level that the spec does not declare",
+            "declare it under [levels] and generate again",
+        )
     return model.base.level(level)

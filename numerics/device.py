@@ -1,6 +1,7 @@
 """Compiles generated functions for this machine, and spreads serial kernels over threads.
 
-Only this file compiles. Kernels are serial over a tile of records and release the GIL; a thread pool runs tiles
+This file compiles for the CPU, ``cuda`` for NVIDIA's GPUs.
+ Kernels are serial over a tile of records and release the GIL; a thread pool runs tiles
 side by side. Linear algebra inside them is single-threaded, so results do not depend on the number of threads.
 """
 
@@ -10,6 +11,7 @@ import contextlib
 import importlib.util
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -32,9 +34,11 @@ def load_module(path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None or not path.is_file():
         raise RepresentationError(
-            f"no module at {path}", "a folder written by `continua generate`", "files were moved or deleted",
+            f"no module at {path}",
+            "a folder written by `continua generate`",
+            "files were moved or deleted",
             "run `continua generate` again",
-        )  # fmt: skip
+        )
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     spec.loader.exec_module(module)
@@ -75,11 +79,21 @@ def _blas() -> Any:
     return ThreadpoolController()
 
 
+_inside = threading.local()
+
+
 @contextlib.contextmanager
 def serial_blas() -> Iterator[None]:
-    """Single-threaded linear algebra inside; entered once around a whole computation, not once a tile."""
-    with _blas().limit(limits=1, user_api="blas"):
+    """Single-threaded linear algebra inside; costs nothing where it is already so."""
+    if getattr(_inside, "serial", False):
         yield
+        return
+    _inside.serial = True
+    try:
+        with _blas().limit(limits=1, user_api="blas"):
+            yield
+    finally:
+        _inside.serial = False
 
 
 def spread(work: Callable[[int], Result], count: int) -> list[Result]:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from derive.errors import CheckpointError, DataError, TrainingError
-from numerics import checkpoint, optimisers
+from numerics import checkpoint, device, optimisers
 from numerics.checkpoint import save
 from numerics.continuum import Continuum, Prepared
 from numerics.datasets import Records, records
@@ -126,7 +126,7 @@ def fit(
     if job.options.optimiser in optimisers.REMARKS:
         print(optimisers.REMARKS[job.options.optimiser], file=sys.stderr)
     try:
-        with _watch(progress, job, run) as show:
+        with device.serial_blas(), _watch(progress, job, run) as show:
             while not _finished(job, run):
                 steps = _steps(job, run)
                 for run in steps:

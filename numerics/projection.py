@@ -72,7 +72,8 @@ class Report:
         lines = [f"{self.source} → {self.target}: {self.coefficients[0]} → {self.coefficients[1]} coefficients"]
         for name, distance in self.distance.items():
             lines.append(f"  ‖{name} − P{name}‖ = {distance:.3e}   of ‖{name}‖ = {self.norm[name]:.3e}")
-        lines.append(f"  outputs move by   fields {_number(self.outputs_fields)}   solver {_number(self.outputs_solver)}")
+        parts = f"fields {_number(self.outputs_fields)}   solver {_number(self.outputs_solver)}"
+        lines.append(f"  outputs move by   {parts}")
         if self.loss_before is not None:
             lines += [
                 f"  loss {_number(self.loss_before)} → {_number(self.loss_after)}",
@@ -140,7 +141,7 @@ def transfer_fields(model: Continuum, rep: representations.Representation) -> di
 
 def _between(old: Continuum, new: Continuum) -> Continuum | None:
     """The new fields on the old solver."""
-    if same_solver(old.spec, new.spec):
+    if same_solver(old.representation, new.representation):
         return new
     spec = representations.between(old.spec, new.spec)
     if spec is None:
@@ -228,7 +229,7 @@ def loss_change(old: Continuum, new: Continuum, prepared: Prepared) -> tuple[flo
 
 
 def _penalty_slope(old: Continuum, new: Continuum, name: str, norm: str) -> float:
-    """⟨gradient at the old fields, change⟩ of a squared norm: Q(b) − Q(a) − Q(b − a), with Q(b − a) in a common space."""
+    """⟨gradient at the old fields, change⟩ of a squared norm: Q(b) − Q(a) − Q(b − a), b − a in a common space."""
     change = new.fields[name].squared_norm(norm) - old.fields[name].squared_norm(norm)
     return change - distance(old.fields[name], new.fields[name]) ** 2 if norm == "L2" else change
 

@@ -149,7 +149,7 @@ def transfer(source: str, target: str) -> np.ndarray:
             with np.load(folder / "tables.npz", allow_pickle=False) as stored:
                 array = stored[name]
             _verify(folder, {name: array})
-            return array
+            return np.asarray(array)
     raise RepresentationError(
         f"no projection between the bases {source} and {target}",
         "levels of one spec, generated together",
@@ -190,9 +190,11 @@ def _manifest(path: Path, _stamp: float) -> dict[str, Any]:
         return json.loads(path.read_text(encoding="utf-8"))  # type: ignore[no-any-return]
     except (OSError, ValueError) as error:
         raise RepresentationError(
-            f"{path}: {error}", "the manifest that `continua generate` writes", "the file was cut short or edited",
+            f"{path}: {error}",
+            "the manifest that `continua generate` writes",
+            "the file was cut short or edited",
             "delete its folder, or run `continua generate` again",
-        ) from error  # fmt: skip
+        ) from error
 
 
 def manifest(folder: Path) -> dict[str, Any]:
@@ -238,9 +240,11 @@ def printed_function(name: str) -> Callable[..., np.ndarray]:
         if name in manifest(folder)["functions"]:
             return getattr(device.load_module(folder / "cpu.py"), name)  # type: ignore[no-any-return]
     raise RepresentationError(
-        f"the closed-form basis {name}", "a basis of a generated spec", "its generated module was deleted",
+        f"the closed-form basis {name}",
+        "a basis of a generated spec",
+        "its generated module was deleted",
         "run `continua generate` on the spec again",
-    )  # fmt: skip
+    )
 
 
 def _digests(base: Spec) -> set[str]:

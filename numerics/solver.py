@@ -69,7 +69,7 @@ class Slab:
     @property
     def stages(self) -> int:
         steps, rows, _ = self.tables.tables["combine"].shape
-        return steps * (rows - 1)
+        return int(steps * (rows - 1))
 
     def call(self, what: str, given: Mapping[str, Any]) -> None:
         """Call a kernel: its arguments by name, first from ``given``, then from the tables."""

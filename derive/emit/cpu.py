@@ -720,7 +720,7 @@ def _unmix_bias(program: Program) -> Lines:
 def readout() -> tuple[Kernel, ...]:
     """The affine functional readout z = R y + a of the final state, and its adjoint."""
     forward_lines = (
-        '"""z_k = ∫ R_k(ξ) y(ξ) dξ + a_k: the rows of ``operator`` are the readout\'s fields against the state basis."""',
+        '"""z_k = ∫ R_k(ξ) y(ξ) dξ + a_k: the rows of ``operator`` are the fields R against the state basis."""',
         "np.dot(operator, y, z)",
         "for k in range(z.shape[0]):",
         "    for r in range(z.shape[1]):",

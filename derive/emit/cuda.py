@@ -31,8 +31,9 @@ from derive.emit.cpu import (
     stage_tables,
     table_arguments,
 )
+from derive.galerkin import Structure
 from derive.loss import Loss
-from derive.program import Chain, Contract, Form, Node, Operation, Outer, Pointwise, Program, Structure
+from derive.program import Chain, Contract, Form, Node, Operation, Outer, Pointwise, Program
 
 CALLS = {
     "tanh": "math.tanh", "sinh": "math.sinh", "cosh": "math.cosh", "exp": "math.exp", "log": "math.log",

@@ -71,10 +71,12 @@ def generate(spec: Spec) -> dict[str, bytes]:
     arrays |= tables.transfer_arrays(specs)
     arrays["constants/loss"] = tables.nearest(cpu.loss(loss).constants)
     functions = {k.name: k for k in (cpu.closed_form(b) for one in derived for b in closed_bases(one))}
-    kernels = [*functions.values(), *(k for s, p in printed.items() for k in cpu.kernels(p, s)), *cpu.readout(), cpu.loss(loss)]
+    kernels = [*functions.values(), *(k for s, p in printed.items() for k in cpu.kernels(p, s))]
+    kernels += [*cpu.readout(), cpu.loss(loss)]
     title = f"Kernels of the continuum '{spec.name}'; specification {declaration.digest(spec)[:12]}."
     formula = (
-        f"∂h/∂δ = ρ(u, h),  rate {spec.rate},  f = {spec.activation},  Δ = {spec.spacing};  u = ∫ W h dξ′ + b   (1), (2)"
+        f"∂h/∂δ = ρ(u, h),  rate {spec.rate},  f = {spec.activation},  Δ = {spec.spacing};  "
+        "u = ∫ W h dξ′ + b   (1), (2)"
     )
     manifest = {
         "format": FORMAT,
@@ -89,9 +91,26 @@ def generate(spec: Spec) -> dict[str, bytes]:
         "cpu.py": cpu.module(title, formula, kernels).encode(),
         "cuda.py": cuda.module(title, formula, printed, loss).encode(),
         "tables.npz": tables.pack(arrays),
-        "manifest.json": (json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode(),
+        "manifest.json": _written(manifest).encode(),
         "derivation.md": derivation.text(spec, derived).encode(),
     }
+
+
+def _written(manifest: dict[str, Any]) -> str:
+    """JSON with one line a table and a representation, so that a change of basis reads as a short diff."""
+
+    def line(value: Any) -> str:
+        return json.dumps(value, sort_keys=True, ensure_ascii=False)
+
+    parts = []
+    for key in sorted(manifest):
+        value = manifest[key]
+        if key in ("tables", "representations"):
+            rows = ",\n".join(f"  {line(name)}: {line(value[name])}" for name in sorted(value))
+            parts.append(f" {line(key)}: {{\n{rows}\n }}")
+        else:
+            parts.append(f" {line(key)}: {line(value)}")
+    return "{\n" + ",\n".join(parts) + "\n}\n"
 
 
 def closed_bases(one: Derived) -> list[Basis]:

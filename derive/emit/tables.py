@@ -53,7 +53,10 @@ def readout_arrays(spec: Spec, state: Basis) -> Arrays:
     if spec.readout is None:
         return {}
     zeta = bases.build(spec.readout, WIDTH)
-    arrays = {"G": inner_product.gram(zeta, state).to_float(), "gram/readout": inner_product.gram(zeta, zeta).to_float()}
+    arrays = {
+        "G": inner_product.gram(zeta, state).to_float(),
+        "gram/readout": inner_product.gram(zeta, zeta).to_float(),
+    }
     arrays |= {f"pieces/readout/{key}": value for key, value in run_time_basis(zeta).items()}
     if zeta.continuous:
         arrays["stiffness/readout"] = inner_product.stiffness(zeta).to_float()
@@ -97,7 +100,7 @@ def transfer_arrays(specs: Mapping[str, Spec]) -> Arrays:
 def pack(arrays: Mapping[str, np.ndarray]) -> bytes:
     """tables.npz as bytes: sorted names and fixed dates, so that equal tables are equal files."""
     buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **{k: arrays[k] for k in sorted(arrays)})  # type: ignore[arg-type]
+    np.savez(buffer, allow_pickle=False, **{k: arrays[k] for k in sorted(arrays)})
     return buffer.getvalue()
 
 
