@@ -21,23 +21,24 @@ from numerics.pieces import Pieces, evaluate
 
 Array = np.ndarray
 
-MODES = 12  # in each width direction
+MODES = 20  # in each width direction
 DEPTH_MODES = 3
-# Amplitudes fall like (1 + degree)^(−DECAY): W is then continuous, and rougher bases see little more than smooth ones.
-DECAY = 1.5
+DECAY = 1.0  # amplitudes fall like (1 + degree)^(−DECAY), so that coarse and fine bases see much the same function
+SCALE = 2.0  # L2 norm of W: smaller ones start in the linear range of the activations
 FIELD_ORDER = ("W", "b", "R", "a")
 
 
 def random_function(name: str, shape: tuple[int, ...], seed: int, spec: Spec) -> Callable[..., Array] | None:
     """The random function of a field; trailing axes ``shape`` are channels. Biases and constants start at zero.
 
-    W has L2 norm about one a pair of channels, divided by √c so that sums over channels keep their size.
+    W has L2 norm about SCALE a pair of channels and R about one, divided by √c so that sums over channels keep
+    their size.
     """
     if name in ("b", "a"):
         return None
     generator = np.random.default_rng([seed, FIELD_ORDER.index(name)])
     if name == "W":
-        return _modes(generator, (MODES, MODES, DEPTH_MODES), shape, 1 / np.sqrt(spec.channels))
+        return _modes(generator, (MODES, MODES, DEPTH_MODES), shape, SCALE / np.sqrt(spec.channels))
     return _modes(generator, (MODES,), shape, 1 / np.sqrt(spec.channels))
 
 

@@ -1,6 +1,6 @@
-"""Kernels of the continuum 'gunpoint'; specification be9c5c911e60.
+"""Kernels of the continuum 'gunpoint'; specification fe92c4d905f8.
 
-∂h/∂δ = ρ(u, h),  rate residual,  f = tanh,  Δ = 1/2;  u = ∫ W h dξ′ + b   (1), (2)
+∂h/∂δ = ρ(u, h),  rate mlp,  f = gelu,  Δ = 1/4;  u = ∫ W h dξ′ + b   (1), (2)
 
 Written by ``continua generate``; do not edit. The derivation is in derivation.md beside this file.
 Rows are (channel · axis), columns are records. Tables, tableau and constants are arguments: the module holds none.
@@ -107,14 +107,16 @@ def formed_operators_adjoint_1(
 
 
 def formed_forward_1(
-    h, combine, operator_index, bias_index, operators, biases, A, constants, channels, keep, F1, H,
+    h, combine, operator_index, bias_index, operators, biases, A, constants, channels, keep, F1, H, U,
 ):
     """h ← h(stop): m_i = A r(u, X h),  u = E_s h + e_s,  E_s = Φ w_s C   (4), (5), (7)."""
+    c1 = constants[1]  # 1
     c2 = constants[2]  # 2
+    c3 = constants[3]  # 1/2
+    c4 = constants[4]  # 1.4142135623730951
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
     m = np.empty((stages, h.shape[0], records), h.dtype)
     R = np.empty((biases.shape[1], records), h.dtype)
-    U = np.empty((biases.shape[1], records), h.dtype)
     for n in range(steps):
         for i in range(stages):
             slot = n*stages + i if keep else 0
@@ -133,13 +135,13 @@ def formed_forward_1(
                         for r in range(records):
                             target[a, r] += gamma*m[j, a, r]
             # U = E H_i
-            np.dot(operator, H[slot], U)
+            np.dot(operator, H[slot], U[slot])
             # R, F1 at every node and record, u = U + e_s
-            for a in range(U.shape[0]):
-                for r in range(U.shape[1]):
-                    u_q = U[a, r] + bias[a]
-                    t0 = np.tanh(u_q)
-                    value_R = (c2*t0)
+            for a in range(U[slot].shape[0]):
+                for r in range(U[slot].shape[1]):
+                    u_q = U[slot][a, r] + bias[a]
+                    t0 = math.erf((c3*c4*u_q))
+                    value_R = (c2*(c1 + t0)*u_q)
                     R[a, r] = value_R
                     value_F1 = t0
                     F1[slot][a, r] = value_F1
@@ -161,11 +163,13 @@ def formed_forward_1(
 
 
 def formed_adjoint_1(
-    bar, combine, operator_index, bias_index, operators, biases, A, constants, channels, F1, H, bar_operators, bar_biases,
+    bar, combine, operator_index, bias_index, operators, biases, A, constants, channels, F1, H, U, bar_operators, bar_biases,
 ):
     """bar ← dL/dh(start), and the gradients of operators and biases   (10), (11)."""
     c2 = constants[2]  # 2
-    c3 = constants[3]  # -2
+    c3 = constants[3]  # 1.4142135623730951
+    c4 = constants[4]  # -1/2
+    c5 = constants[5]  # 1.7724538509055161
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
     bar_m = np.empty((stages, bar.shape[0], records), bar.dtype)
     bar_H = np.empty((bar.shape[0], records), bar.dtype)
@@ -190,15 +194,17 @@ def formed_adjoint_1(
             # R̄ = Aᵀ m_ī
             for c in range(channels):
                 np.dot(A.T, bar_m[i][c*A.shape[0]:(c + 1)*A.shape[0]], bar_R[c*A.shape[1]:(c + 1)*A.shape[1]])
-            # Ū, e_s̄ at every node and record, f1 = F1, v = R̄
+            # Ū, e_s̄ at every node and record, u = U + e_s, f1 = F1, v = R̄
             for a in range(bar_R.shape[0]):
                 total = constants[0]
                 for r in range(bar_R.shape[1]):
+                    u_q = U[slot][a, r] + bias[a]
                     f1_q = F1[slot][a, r]
                     v_q = bar_R[a, r]
-                    t0 = f1_q*f1_q
-                    t1 = (c2 + (c3*t0))*v_q
-                    value_bar_U = t1
+                    t0 = u_q*u_q
+                    t1 = np.exp((c4*t0))
+                    t2 = (c2 + ((c2*c3*t1*u_q)/c5) + (c2*f1_q))*v_q
+                    value_bar_U = t2
                     bar_U[a, r] = value_bar_U
                     total += value_bar_U
                 bar_bias[a] += total
@@ -225,25 +231,29 @@ def formed_adjoint_1(
 
 
 def formed_forward_float32_1(
-    h, combine, operator_index, bias_index, operators, biases, A, constants, channels, keep, F1, H,
+    h, combine, operator_index, bias_index, operators, biases, A, constants, channels, keep, F1, H, U,
 ):
     """h ← h(stop): m_i = A r(u, X h),  u = E_s h + e_s,  E_s = Φ w_s C   (4), (5), (7). Functions in their single-precision forms."""
     c1 = constants[1]  # 1
     c2 = constants[2]  # 2
-    c3 = constants[3]  # -9
-    c4 = constants[4]  # 9
-    c5 = constants[5]  # 0.13381005823612213
-    c6 = constants[6]  # 0.0034955658484250307
-    c7 = constants[7]  # 2.0608731574611738e-05
-    c8 = constants[8]  # 1.3354206629401233e-08
-    c9 = constants[9]  # 0.46714320778846741
-    c10 = constants[10]  # 0.02587689645588398
-    c11 = constants[11]  # 0.00032855989411473274
-    c12 = constants[12]  # 7.7763650097040227e-07
+    c3 = constants[3]  # -2055209/524288
+    c4 = constants[4]  # 2055209/524288
+    c5 = constants[5]  # 1/2
+    c6 = constants[6]  # 1.4142135623730951
+    c7 = constants[7]  # 1.1283791065216064
+    c8 = constants[8]  # 0.19040583074092865
+    c9 = constants[9]  # 0.052748642861843109
+    c10 = constants[10]  # 0.0037655914202332497
+    c11 = constants[11]  # 0.00028488246607594192
+    c12 = constants[12]  # 2.0500958726188401e-06
+    c13 = constants[13]  # 0.50207549333572388
+    c14 = constants[14]  # 0.1141088530421257
+    c15 = constants[15]  # 0.014969164505600929
+    c16 = constants[16]  # 0.0011625300394371152
+    c17 = constants[17]  # 3.8091791793704033e-05
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
     m = np.empty((stages, h.shape[0], records), h.dtype)
     R = np.empty((biases.shape[1], records), h.dtype)
-    U = np.empty((biases.shape[1], records), h.dtype)
     for n in range(steps):
         for i in range(stages):
             slot = n*stages + i if keep else 0
@@ -262,15 +272,15 @@ def formed_forward_float32_1(
                         for r in range(records):
                             target[a, r] += gamma*m[j, a, r]
             # U = E H_i
-            np.dot(operator, H[slot], U)
+            np.dot(operator, H[slot], U[slot])
             # R, F1 at every node and record, u = U + e_s
-            for a in range(U.shape[0]):
-                for r in range(U.shape[1]):
-                    u_q = U[a, r] + bias[a]
-                    t0 = c3 if c3 > (c4 if c4 < u_q else u_q) else (c4 if c4 < u_q else u_q)
+            for a in range(U[slot].shape[0]):
+                for r in range(U[slot].shape[1]):
+                    u_q = U[slot][a, r] + bias[a]
+                    t0 = c3 if c3 > (c4 if c4 < (c5*c6*u_q) else (c5*c6*u_q)) else (c4 if c4 < (c5*c6*u_q) else (c5*c6*u_q))
                     t1 = t0*t0
-                    t2 = (t0*(c1 + ((c5 + ((c6 + ((c7 + (c8*t1))*t1))*t1))*t1)))/(c1 + ((c9 + ((c10 + ((c11 + (c12*t1))*t1))*t1))*t1))
-                    value_R = (c2*t2)
+                    t2 = (t0*(c7 + ((c8 + ((c9 + ((c10 + ((c11 + (c12*t1))*t1))*t1))*t1))*t1)))/(c1 + ((c13 + ((c14 + ((c15 + ((c16 + (c17*t1))*t1))*t1))*t1))*t1))
+                    value_R = (c2*(c1 + t2)*u_q)
                     R[a, r] = value_R
                     value_F1 = t2
                     F1[slot][a, r] = value_F1
@@ -292,11 +302,34 @@ def formed_forward_float32_1(
 
 
 def formed_adjoint_float32_1(
-    bar, combine, operator_index, bias_index, operators, biases, A, constants, channels, F1, H, bar_operators, bar_biases,
+    bar, combine, operator_index, bias_index, operators, biases, A, constants, channels, F1, H, U, bar_operators, bar_biases,
 ):
     """bar ← dL/dh(start), and the gradients of operators and biases   (10), (11). Functions in their single-precision forms."""
+    c1 = constants[1]  # 1
     c2 = constants[2]  # 2
-    c3 = constants[3]  # -2
+    c3 = constants[3]  # 1.4142135623730951
+    c4 = constants[4]  # 1.0842021724855044e-19
+    c5 = constants[5]  # 63
+    c6 = constants[6]  # 1/2
+    c7 = constants[7]  # -63
+    c8 = constants[8]  # 4127/64
+    c9 = constants[9]  # 0.72134751081466675
+    c10 = constants[10]  # -1/2
+    c11 = constants[11]  # -2
+    c12 = constants[12]  # 15
+    c13 = constants[13]  # 18446744073709551616
+    c14 = constants[14]  # 255
+    c15 = constants[15]  # 3
+    c16 = constants[16]  # 4294967296
+    c17 = constants[17]  # 65535
+    c18 = constants[18]  # 0.69314718246459961
+    c19 = constants[19]  # 0.24022646248340607
+    c20 = constants[20]  # 0.055503286421298981
+    c21 = constants[21]  # 0.009618489071726799
+    c22 = constants[22]  # 0.0013399930903688073
+    c23 = constants[23]  # 0.000153457818669267
+    c24 = constants[24]  # -1
+    c25 = constants[25]  # 1.7724538509055161
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
     bar_m = np.empty((stages, bar.shape[0], records), bar.dtype)
     bar_H = np.empty((bar.shape[0], records), bar.dtype)
@@ -321,15 +354,30 @@ def formed_adjoint_float32_1(
             # R̄ = Aᵀ m_ī
             for c in range(channels):
                 np.dot(A.T, bar_m[i][c*A.shape[0]:(c + 1)*A.shape[0]], bar_R[c*A.shape[1]:(c + 1)*A.shape[1]])
-            # Ū, e_s̄ at every node and record, f1 = F1, v = R̄
+            # Ū, e_s̄ at every node and record, u = U + e_s, f1 = F1, v = R̄
             for a in range(bar_R.shape[0]):
                 total = constants[0]
                 for r in range(bar_R.shape[1]):
+                    u_q = U[slot][a, r] + bias[a]
                     f1_q = F1[slot][a, r]
                     v_q = bar_R[a, r]
-                    t0 = f1_q*f1_q
-                    t1 = (c2 + (c3*t0))*v_q
-                    value_bar_U = t1
+                    t0 = u_q*u_q
+                    t1 = c7 if c7 > (c8 if c8 < (c9*(c10*t0)) else (c9*(c10*t0))) else (c8 if c8 < (c9*(c10*t0)) else (c9*(c10*t0)))
+                    t2 = np.floor((c6 + t1))
+                    t3 = c5 + t2
+                    t4 = np.floor((c6*t3))
+                    t5 = np.floor((c6*t4))
+                    t6 = np.floor((c6*t5))
+                    t7 = np.floor((c6*t6))
+                    t8 = np.floor((c6*t7))
+                    t9 = np.floor((c6*t8))
+                    t10 = np.floor((c6*t9))
+                    t11 = c4*(c1 + (t3 + (c11*t4)))*(c1 + (c12*(t5 + (c11*t6))))*(c1 + (c13*(t9 + (c11*t10))))*(c1 + (c14*(t6 + (c11*t7))))*(c1 + (c15*(t4 + (c11*t5))))*(c1 + (c16*(t8 + (c11*t9))))*(c1 + (c17*(t7 + (c11*t8))))
+                    t12 = t1 + (c24*t2)
+                    t13 = (t11 + ((c18 + ((c19 + ((c20 + ((c21 + ((c22 + (c23*t12))*t12))*t12))*t12))*t12))*t12*t11))
+                    t14 = t13*t13
+                    t15 = (c2 + ((c2*c3*t14*u_q)/c25) + (c2*f1_q))*v_q
+                    value_bar_U = t15
                     bar_U[a, r] = value_bar_U
                     total += value_bar_U
                 bar_bias[a] += total
@@ -407,16 +455,18 @@ def factors_operators_adjoint_1(
 
 
 def factors_forward_1(
-    h, combine, operator_index, bias_index, operators, biases, Phi, C, C_runs, A, constants, channels, keep, F1, G,
+    h, combine, operator_index, bias_index, operators, biases, Phi, C, C_runs, A, constants, channels, keep, F1, G, U,
 ):
     """h ← h(stop): m_i = A r(u, X h),  u = Φ (w_s (C h)) + e_s   (4), (5), (7)."""
+    c1 = constants[1]  # 1
     c2 = constants[2]  # 2
+    c3 = constants[3]  # 1/2
+    c4 = constants[4]  # 1.4142135623730951
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
     m = np.empty((stages, h.shape[0], records), h.dtype)
     H = np.empty((h.shape[0], records), h.dtype)
     R = np.empty((biases.shape[1], records), h.dtype)
     T = np.empty((operators.shape[1], records), h.dtype)
-    U = np.empty((biases.shape[1], records), h.dtype)
     for n in range(steps):
         for i in range(stages):
             slot = n*stages + i if keep else 0
@@ -447,13 +497,13 @@ def factors_forward_1(
             np.dot(operator, G[slot], T)
             # U = Phi T
             for c in range(channels):
-                np.dot(Phi, T[c*Phi.shape[1]:(c + 1)*Phi.shape[1]], U[c*Phi.shape[0]:(c + 1)*Phi.shape[0]])
+                np.dot(Phi, T[c*Phi.shape[1]:(c + 1)*Phi.shape[1]], U[slot][c*Phi.shape[0]:(c + 1)*Phi.shape[0]])
             # R, F1 at every node and record, u = U + e_s
-            for a in range(U.shape[0]):
-                for r in range(U.shape[1]):
-                    u_q = U[a, r] + bias[a]
-                    t0 = np.tanh(u_q)
-                    value_R = (c2*t0)
+            for a in range(U[slot].shape[0]):
+                for r in range(U[slot].shape[1]):
+                    u_q = U[slot][a, r] + bias[a]
+                    t0 = math.erf((c3*c4*u_q))
+                    value_R = (c2*(c1 + t0)*u_q)
                     R[a, r] = value_R
                     value_F1 = t0
                     F1[slot][a, r] = value_F1
@@ -475,11 +525,13 @@ def factors_forward_1(
 
 
 def factors_adjoint_1(
-    bar, combine, operator_index, bias_index, operators, biases, Phi, C, C_runs, A, constants, channels, F1, G, bar_operators, bar_biases,
+    bar, combine, operator_index, bias_index, operators, biases, Phi, C, C_runs, A, constants, channels, F1, G, U, bar_operators, bar_biases,
 ):
     """bar ← dL/dh(start), and the gradients of operators and biases   (10), (11)."""
     c2 = constants[2]  # 2
-    c3 = constants[3]  # -2
+    c3 = constants[3]  # 1.4142135623730951
+    c4 = constants[4]  # -1/2
+    c5 = constants[5]  # 1.7724538509055161
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
     bar_m = np.empty((stages, bar.shape[0], records), bar.dtype)
     bar_G = np.empty((operators.shape[2], records), bar.dtype)
@@ -506,15 +558,17 @@ def factors_adjoint_1(
             # R̄ = Aᵀ m_ī
             for c in range(channels):
                 np.dot(A.T, bar_m[i][c*A.shape[0]:(c + 1)*A.shape[0]], bar_R[c*A.shape[1]:(c + 1)*A.shape[1]])
-            # Ū, e_s̄ at every node and record, f1 = F1, v = R̄
+            # Ū, e_s̄ at every node and record, u = U + e_s, f1 = F1, v = R̄
             for a in range(bar_R.shape[0]):
                 total = constants[0]
                 for r in range(bar_R.shape[1]):
+                    u_q = U[slot][a, r] + bias[a]
                     f1_q = F1[slot][a, r]
                     v_q = bar_R[a, r]
-                    t0 = f1_q*f1_q
-                    t1 = (c2 + (c3*t0))*v_q
-                    value_bar_U = t1
+                    t0 = u_q*u_q
+                    t1 = np.exp((c4*t0))
+                    t2 = (c2 + ((c2*c3*t1*u_q)/c5) + (c2*f1_q))*v_q
+                    value_bar_U = t2
                     bar_U[a, r] = value_bar_U
                     total += value_bar_U
                 bar_bias[a] += total
@@ -553,27 +607,31 @@ def factors_adjoint_1(
 
 
 def factors_forward_float32_1(
-    h, combine, operator_index, bias_index, operators, biases, Phi, C, C_runs, A, constants, channels, keep, F1, G,
+    h, combine, operator_index, bias_index, operators, biases, Phi, C, C_runs, A, constants, channels, keep, F1, G, U,
 ):
     """h ← h(stop): m_i = A r(u, X h),  u = Φ (w_s (C h)) + e_s   (4), (5), (7). Functions in their single-precision forms."""
     c1 = constants[1]  # 1
     c2 = constants[2]  # 2
-    c3 = constants[3]  # -9
-    c4 = constants[4]  # 9
-    c5 = constants[5]  # 0.13381005823612213
-    c6 = constants[6]  # 0.0034955658484250307
-    c7 = constants[7]  # 2.0608731574611738e-05
-    c8 = constants[8]  # 1.3354206629401233e-08
-    c9 = constants[9]  # 0.46714320778846741
-    c10 = constants[10]  # 0.02587689645588398
-    c11 = constants[11]  # 0.00032855989411473274
-    c12 = constants[12]  # 7.7763650097040227e-07
+    c3 = constants[3]  # -2055209/524288
+    c4 = constants[4]  # 2055209/524288
+    c5 = constants[5]  # 1/2
+    c6 = constants[6]  # 1.4142135623730951
+    c7 = constants[7]  # 1.1283791065216064
+    c8 = constants[8]  # 0.19040583074092865
+    c9 = constants[9]  # 0.052748642861843109
+    c10 = constants[10]  # 0.0037655914202332497
+    c11 = constants[11]  # 0.00028488246607594192
+    c12 = constants[12]  # 2.0500958726188401e-06
+    c13 = constants[13]  # 0.50207549333572388
+    c14 = constants[14]  # 0.1141088530421257
+    c15 = constants[15]  # 0.014969164505600929
+    c16 = constants[16]  # 0.0011625300394371152
+    c17 = constants[17]  # 3.8091791793704033e-05
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
     m = np.empty((stages, h.shape[0], records), h.dtype)
     H = np.empty((h.shape[0], records), h.dtype)
     R = np.empty((biases.shape[1], records), h.dtype)
     T = np.empty((operators.shape[1], records), h.dtype)
-    U = np.empty((biases.shape[1], records), h.dtype)
     for n in range(steps):
         for i in range(stages):
             slot = n*stages + i if keep else 0
@@ -604,15 +662,15 @@ def factors_forward_float32_1(
             np.dot(operator, G[slot], T)
             # U = Phi T
             for c in range(channels):
-                np.dot(Phi, T[c*Phi.shape[1]:(c + 1)*Phi.shape[1]], U[c*Phi.shape[0]:(c + 1)*Phi.shape[0]])
+                np.dot(Phi, T[c*Phi.shape[1]:(c + 1)*Phi.shape[1]], U[slot][c*Phi.shape[0]:(c + 1)*Phi.shape[0]])
             # R, F1 at every node and record, u = U + e_s
-            for a in range(U.shape[0]):
-                for r in range(U.shape[1]):
-                    u_q = U[a, r] + bias[a]
-                    t0 = c3 if c3 > (c4 if c4 < u_q else u_q) else (c4 if c4 < u_q else u_q)
+            for a in range(U[slot].shape[0]):
+                for r in range(U[slot].shape[1]):
+                    u_q = U[slot][a, r] + bias[a]
+                    t0 = c3 if c3 > (c4 if c4 < (c5*c6*u_q) else (c5*c6*u_q)) else (c4 if c4 < (c5*c6*u_q) else (c5*c6*u_q))
                     t1 = t0*t0
-                    t2 = (t0*(c1 + ((c5 + ((c6 + ((c7 + (c8*t1))*t1))*t1))*t1)))/(c1 + ((c9 + ((c10 + ((c11 + (c12*t1))*t1))*t1))*t1))
-                    value_R = (c2*t2)
+                    t2 = (t0*(c7 + ((c8 + ((c9 + ((c10 + ((c11 + (c12*t1))*t1))*t1))*t1))*t1)))/(c1 + ((c13 + ((c14 + ((c15 + ((c16 + (c17*t1))*t1))*t1))*t1))*t1))
+                    value_R = (c2*(c1 + t2)*u_q)
                     R[a, r] = value_R
                     value_F1 = t2
                     F1[slot][a, r] = value_F1
@@ -634,11 +692,34 @@ def factors_forward_float32_1(
 
 
 def factors_adjoint_float32_1(
-    bar, combine, operator_index, bias_index, operators, biases, Phi, C, C_runs, A, constants, channels, F1, G, bar_operators, bar_biases,
+    bar, combine, operator_index, bias_index, operators, biases, Phi, C, C_runs, A, constants, channels, F1, G, U, bar_operators, bar_biases,
 ):
     """bar ← dL/dh(start), and the gradients of operators and biases   (10), (11). Functions in their single-precision forms."""
+    c1 = constants[1]  # 1
     c2 = constants[2]  # 2
-    c3 = constants[3]  # -2
+    c3 = constants[3]  # 1.4142135623730951
+    c4 = constants[4]  # 1.0842021724855044e-19
+    c5 = constants[5]  # 63
+    c6 = constants[6]  # 1/2
+    c7 = constants[7]  # -63
+    c8 = constants[8]  # 4127/64
+    c9 = constants[9]  # 0.72134751081466675
+    c10 = constants[10]  # -1/2
+    c11 = constants[11]  # -2
+    c12 = constants[12]  # 15
+    c13 = constants[13]  # 18446744073709551616
+    c14 = constants[14]  # 255
+    c15 = constants[15]  # 3
+    c16 = constants[16]  # 4294967296
+    c17 = constants[17]  # 65535
+    c18 = constants[18]  # 0.69314718246459961
+    c19 = constants[19]  # 0.24022646248340607
+    c20 = constants[20]  # 0.055503286421298981
+    c21 = constants[21]  # 0.009618489071726799
+    c22 = constants[22]  # 0.0013399930903688073
+    c23 = constants[23]  # 0.000153457818669267
+    c24 = constants[24]  # -1
+    c25 = constants[25]  # 1.7724538509055161
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
     bar_m = np.empty((stages, bar.shape[0], records), bar.dtype)
     bar_G = np.empty((operators.shape[2], records), bar.dtype)
@@ -665,15 +746,30 @@ def factors_adjoint_float32_1(
             # R̄ = Aᵀ m_ī
             for c in range(channels):
                 np.dot(A.T, bar_m[i][c*A.shape[0]:(c + 1)*A.shape[0]], bar_R[c*A.shape[1]:(c + 1)*A.shape[1]])
-            # Ū, e_s̄ at every node and record, f1 = F1, v = R̄
+            # Ū, e_s̄ at every node and record, u = U + e_s, f1 = F1, v = R̄
             for a in range(bar_R.shape[0]):
                 total = constants[0]
                 for r in range(bar_R.shape[1]):
+                    u_q = U[slot][a, r] + bias[a]
                     f1_q = F1[slot][a, r]
                     v_q = bar_R[a, r]
-                    t0 = f1_q*f1_q
-                    t1 = (c2 + (c3*t0))*v_q
-                    value_bar_U = t1
+                    t0 = u_q*u_q
+                    t1 = c7 if c7 > (c8 if c8 < (c9*(c10*t0)) else (c9*(c10*t0))) else (c8 if c8 < (c9*(c10*t0)) else (c9*(c10*t0)))
+                    t2 = np.floor((c6 + t1))
+                    t3 = c5 + t2
+                    t4 = np.floor((c6*t3))
+                    t5 = np.floor((c6*t4))
+                    t6 = np.floor((c6*t5))
+                    t7 = np.floor((c6*t6))
+                    t8 = np.floor((c6*t7))
+                    t9 = np.floor((c6*t8))
+                    t10 = np.floor((c6*t9))
+                    t11 = c4*(c1 + (t3 + (c11*t4)))*(c1 + (c12*(t5 + (c11*t6))))*(c1 + (c13*(t9 + (c11*t10))))*(c1 + (c14*(t6 + (c11*t7))))*(c1 + (c15*(t4 + (c11*t5))))*(c1 + (c16*(t8 + (c11*t9))))*(c1 + (c17*(t7 + (c11*t8))))
+                    t12 = t1 + (c24*t2)
+                    t13 = (t11 + ((c18 + ((c19 + ((c20 + ((c21 + ((c22 + (c23*t12))*t12))*t12))*t12))*t12))*t12*t11))
+                    t14 = t13*t13
+                    t15 = (c2 + ((c2*c3*t14*u_q)/c25) + (c2*f1_q))*v_q
+                    value_bar_U = t15
                     bar_U[a, r] = value_bar_U
                     total += value_bar_U
                 bar_bias[a] += total
@@ -712,7 +808,7 @@ def factors_adjoint_float32_1(
 
 
 def readout(y, operator, constant, z):
-    """z_k = ∫ R_k(ξ) y(ξ) dξ + a_k: the rows of ``operator`` are the readout's fields against the state basis."""
+    """z_k = ∫ R_k(ξ) y(ξ) dξ + a_k: the rows of ``operator`` are the fields R against the state basis."""
     np.dot(operator, y, z)
     for k in range(z.shape[0]):
         for r in range(z.shape[1]):

@@ -1,6 +1,6 @@
-"""Kernels of the continuum 'gunpoint'; specification be9c5c911e60.
+"""Kernels of the continuum 'gunpoint'; specification fe92c4d905f8.
 
-∂h/∂δ = ρ(u, h),  rate residual,  f = tanh,  Δ = 1/2;  u = ∫ W h dξ′ + b   (1), (2)
+∂h/∂δ = ρ(u, h),  rate mlp,  f = gelu,  Δ = 1/4;  u = ∫ W h dξ′ + b   (1), (2)
 
 Written by ``continua generate``; do not edit. The derivation is in derivation.md beside this file.
 A thread block works on a tile of records, tile after tile: rows (channel · axis) go by threadIdx.y, records by
@@ -100,10 +100,13 @@ def formed_operators_adjoint_1(
 
 
 def formed_forward_1(
-    h, combine, operator_index, bias_index, operators, biases, A, constants, channels, workspace, tile, keep, F1, H,
+    h, combine, operator_index, bias_index, operators, biases, A, constants, channels, workspace, tile, keep, F1, H, U,
 ):
     """h ← h(stop): m_i = A r(u, X h),  u = E_s h + e_s,  E_s = Φ w_s C   (4), (5), (7)."""
+    c1 = constants[1]  # 1
     c2 = constants[2]  # 2
+    c3 = constants[3]  # 1/2
+    c4 = constants[4]  # 1.4142135623730951
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
     state, node = h.shape[0], biases.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
@@ -114,7 +117,6 @@ def formed_forward_1(
         room = workspace[block]
     m = room[:]
     R = room[(stages*state)*tile:]
-    U = room[(stages*state + node)*tile:]
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps):
@@ -135,14 +137,14 @@ def formed_forward_1(
                         total = constants[0]
                         for b in range(state):
                             total += operators[operator, a, b]*H[slot, b, first + r]
-                        U[a*tile + r] = total
+                        U[slot, a, first + r] = total
                 cuda.syncthreads()
                 # R, F1 at every node and record, u = U + e_s
                 for a in range(row, node, rows):
                     for r in range(column, count, columns):
-                        u_q = U[a*tile + r] + biases[bias, a]
-                        t0 = math.tanh(u_q)
-                        value_R = (c2*t0)
+                        u_q = U[slot, a, first + r] + biases[bias, a]
+                        t0 = math.erf((c3*c4*u_q))
+                        value_R = (c2*(c1 + t0)*u_q)
                         R[a*tile + r] = value_R
                         value_F1 = t0
                         F1[slot, a, first + r] = value_F1
@@ -167,11 +169,13 @@ def formed_forward_1(
 
 
 def formed_adjoint_1(
-    bar, combine, operator_index, bias_index, operators, biases, A, constants, channels, F1, H, bar_operators, bar_biases, workspace, tile,
+    bar, combine, operator_index, bias_index, operators, biases, A, constants, channels, F1, H, U, bar_operators, bar_biases, workspace, tile,
 ):
     """bar ← dL/dh(start), and the gradients of operators and biases   (10), (11)."""
     c2 = constants[2]  # 2
-    c3 = constants[3]  # -2
+    c3 = constants[3]  # 1.4142135623730951
+    c4 = constants[4]  # -1/2
+    c5 = constants[5]  # 1.7724538509055161
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
     state, node = bar.shape[0], biases.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
@@ -207,14 +211,16 @@ def formed_adjoint_1(
                                 total += A[b, a]*bar_m[(i*state + c*A.shape[0] + b)*tile + r]
                             bar_R[(c*A.shape[1] + a)*tile + r] = total
                 cuda.syncthreads()
-                # Ū at every node and record, f1 = F1, v = R̄
+                # Ū at every node and record, u = U + e_s, f1 = F1, v = R̄
                 for a in range(row, node, rows):
                     for r in range(column, count, columns):
+                        u_q = U[slot, a, first + r] + biases[bias, a]
                         f1_q = F1[slot, a, first + r]
                         v_q = bar_R[a*tile + r]
-                        t0 = f1_q*f1_q
-                        t1 = (c2 + (c3*t0))*v_q
-                        value_bar_U = t1
+                        t0 = u_q*u_q
+                        t1 = math.exp((c4*t0))
+                        t2 = (c2 + ((c2*c3*t1*u_q)/c5) + (c2*f1_q))*v_q
+                        value_bar_U = t2
                         bar_U[a*tile + r] = value_bar_U
                 cuda.syncthreads()
                 # e_s̄: the same, summed over the tile's records
@@ -255,21 +261,26 @@ def formed_adjoint_1(
 
 
 def formed_forward_float32_1(
-    h, combine, operator_index, bias_index, operators, biases, A, constants, channels, workspace, tile, keep, F1, H,
+    h, combine, operator_index, bias_index, operators, biases, A, constants, channels, workspace, tile, keep, F1, H, U,
 ):
     """h ← h(stop): m_i = A r(u, X h),  u = E_s h + e_s,  E_s = Φ w_s C   (4), (5), (7). Functions in their single-precision forms."""
     c1 = constants[1]  # 1
     c2 = constants[2]  # 2
-    c3 = constants[3]  # -9
-    c4 = constants[4]  # 9
-    c5 = constants[5]  # 0.13381005823612213
-    c6 = constants[6]  # 0.0034955658484250307
-    c7 = constants[7]  # 2.0608731574611738e-05
-    c8 = constants[8]  # 1.3354206629401233e-08
-    c9 = constants[9]  # 0.46714320778846741
-    c10 = constants[10]  # 0.02587689645588398
-    c11 = constants[11]  # 0.00032855989411473274
-    c12 = constants[12]  # 7.7763650097040227e-07
+    c3 = constants[3]  # -2055209/524288
+    c4 = constants[4]  # 2055209/524288
+    c5 = constants[5]  # 1/2
+    c6 = constants[6]  # 1.4142135623730951
+    c7 = constants[7]  # 1.1283791065216064
+    c8 = constants[8]  # 0.19040583074092865
+    c9 = constants[9]  # 0.052748642861843109
+    c10 = constants[10]  # 0.0037655914202332497
+    c11 = constants[11]  # 0.00028488246607594192
+    c12 = constants[12]  # 2.0500958726188401e-06
+    c13 = constants[13]  # 0.50207549333572388
+    c14 = constants[14]  # 0.1141088530421257
+    c15 = constants[15]  # 0.014969164505600929
+    c16 = constants[16]  # 0.0011625300394371152
+    c17 = constants[17]  # 3.8091791793704033e-05
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
     state, node = h.shape[0], biases.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
@@ -280,7 +291,6 @@ def formed_forward_float32_1(
         room = workspace[block]
     m = room[:]
     R = room[(stages*state)*tile:]
-    U = room[(stages*state + node)*tile:]
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps):
@@ -301,16 +311,16 @@ def formed_forward_float32_1(
                         total = constants[0]
                         for b in range(state):
                             total += operators[operator, a, b]*H[slot, b, first + r]
-                        U[a*tile + r] = total
+                        U[slot, a, first + r] = total
                 cuda.syncthreads()
                 # R, F1 at every node and record, u = U + e_s
                 for a in range(row, node, rows):
                     for r in range(column, count, columns):
-                        u_q = U[a*tile + r] + biases[bias, a]
-                        t0 = c3 if c3 > (c4 if c4 < u_q else u_q) else (c4 if c4 < u_q else u_q)
+                        u_q = U[slot, a, first + r] + biases[bias, a]
+                        t0 = c3 if c3 > (c4 if c4 < (c5*c6*u_q) else (c5*c6*u_q)) else (c4 if c4 < (c5*c6*u_q) else (c5*c6*u_q))
                         t1 = t0*t0
-                        t2 = (t0*(c1 + ((c5 + ((c6 + ((c7 + (c8*t1))*t1))*t1))*t1)))/(c1 + ((c9 + ((c10 + ((c11 + (c12*t1))*t1))*t1))*t1))
-                        value_R = (c2*t2)
+                        t2 = (t0*(c7 + ((c8 + ((c9 + ((c10 + ((c11 + (c12*t1))*t1))*t1))*t1))*t1)))/(c1 + ((c13 + ((c14 + ((c15 + ((c16 + (c17*t1))*t1))*t1))*t1))*t1))
+                        value_R = (c2*(c1 + t2)*u_q)
                         R[a*tile + r] = value_R
                         value_F1 = t2
                         F1[slot, a, first + r] = value_F1
@@ -335,11 +345,34 @@ def formed_forward_float32_1(
 
 
 def formed_adjoint_float32_1(
-    bar, combine, operator_index, bias_index, operators, biases, A, constants, channels, F1, H, bar_operators, bar_biases, workspace, tile,
+    bar, combine, operator_index, bias_index, operators, biases, A, constants, channels, F1, H, U, bar_operators, bar_biases, workspace, tile,
 ):
     """bar ← dL/dh(start), and the gradients of operators and biases   (10), (11). Functions in their single-precision forms."""
+    c1 = constants[1]  # 1
     c2 = constants[2]  # 2
-    c3 = constants[3]  # -2
+    c3 = constants[3]  # 1.4142135623730951
+    c4 = constants[4]  # 1.0842021724855044e-19
+    c5 = constants[5]  # 63
+    c6 = constants[6]  # 1/2
+    c7 = constants[7]  # -63
+    c8 = constants[8]  # 4127/64
+    c9 = constants[9]  # 0.72134751081466675
+    c10 = constants[10]  # -1/2
+    c11 = constants[11]  # -2
+    c12 = constants[12]  # 15
+    c13 = constants[13]  # 18446744073709551616
+    c14 = constants[14]  # 255
+    c15 = constants[15]  # 3
+    c16 = constants[16]  # 4294967296
+    c17 = constants[17]  # 65535
+    c18 = constants[18]  # 0.69314718246459961
+    c19 = constants[19]  # 0.24022646248340607
+    c20 = constants[20]  # 0.055503286421298981
+    c21 = constants[21]  # 0.009618489071726799
+    c22 = constants[22]  # 0.0013399930903688073
+    c23 = constants[23]  # 0.000153457818669267
+    c24 = constants[24]  # -1
+    c25 = constants[25]  # 1.7724538509055161
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
     state, node = bar.shape[0], biases.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
@@ -375,14 +408,29 @@ def formed_adjoint_float32_1(
                                 total += A[b, a]*bar_m[(i*state + c*A.shape[0] + b)*tile + r]
                             bar_R[(c*A.shape[1] + a)*tile + r] = total
                 cuda.syncthreads()
-                # Ū at every node and record, f1 = F1, v = R̄
+                # Ū at every node and record, u = U + e_s, f1 = F1, v = R̄
                 for a in range(row, node, rows):
                     for r in range(column, count, columns):
+                        u_q = U[slot, a, first + r] + biases[bias, a]
                         f1_q = F1[slot, a, first + r]
                         v_q = bar_R[a*tile + r]
-                        t0 = f1_q*f1_q
-                        t1 = (c2 + (c3*t0))*v_q
-                        value_bar_U = t1
+                        t0 = u_q*u_q
+                        t1 = c7 if c7 > (c8 if c8 < (c9*(c10*t0)) else (c9*(c10*t0))) else (c8 if c8 < (c9*(c10*t0)) else (c9*(c10*t0)))
+                        t2 = math.floor((c6 + t1))
+                        t3 = c5 + t2
+                        t4 = math.floor((c6*t3))
+                        t5 = math.floor((c6*t4))
+                        t6 = math.floor((c6*t5))
+                        t7 = math.floor((c6*t6))
+                        t8 = math.floor((c6*t7))
+                        t9 = math.floor((c6*t8))
+                        t10 = math.floor((c6*t9))
+                        t11 = c4*(c1 + (t3 + (c11*t4)))*(c1 + (c12*(t5 + (c11*t6))))*(c1 + (c13*(t9 + (c11*t10))))*(c1 + (c14*(t6 + (c11*t7))))*(c1 + (c15*(t4 + (c11*t5))))*(c1 + (c16*(t8 + (c11*t9))))*(c1 + (c17*(t7 + (c11*t8))))
+                        t12 = t1 + (c24*t2)
+                        t13 = (t11 + ((c18 + ((c19 + ((c20 + ((c21 + ((c22 + (c23*t12))*t12))*t12))*t12))*t12))*t12*t11))
+                        t14 = t13*t13
+                        t15 = (c2 + ((c2*c3*t14*u_q)/c25) + (c2*f1_q))*v_q
+                        value_bar_U = t15
                         bar_U[a*tile + r] = value_bar_U
                 cuda.syncthreads()
                 # e_s̄: the same, summed over the tile's records
@@ -473,10 +521,13 @@ def factors_operators_adjoint_1(bar_operators, bar_biases, Psi, constants, chann
 
 
 def factors_forward_1(
-    h, combine, operator_index, bias_index, operators, biases, Phi, C, C_runs, A, constants, channels, workspace, tile, keep, F1, G,
+    h, combine, operator_index, bias_index, operators, biases, Phi, C, C_runs, A, constants, channels, workspace, tile, keep, F1, G, U,
 ):
     """h ← h(stop): m_i = A r(u, X h),  u = Φ (w_s (C h)) + e_s   (4), (5), (7)."""
+    c1 = constants[1]  # 1
     c2 = constants[2]  # 2
+    c3 = constants[3]  # 1/2
+    c4 = constants[4]  # 1.4142135623730951
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
     state, node = h.shape[0], biases.shape[1]
     weight_out, weight_in = operators.shape[1], operators.shape[2]
@@ -490,7 +541,6 @@ def factors_forward_1(
     H = room[(stages*state)*tile:]
     R = room[(stages*state + state)*tile:]
     T = room[(stages*state + state + node)*tile:]
-    U = room[(stages*state + state + node + weight_out)*tile:]
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps):
@@ -529,14 +579,14 @@ def factors_forward_1(
                             total = constants[0]
                             for b in range(Phi.shape[1]):
                                 total += Phi[a, b]*T[(c*Phi.shape[1] + b)*tile + r]
-                            U[(c*Phi.shape[0] + a)*tile + r] = total
+                            U[slot, c*Phi.shape[0] + a, first + r] = total
                 cuda.syncthreads()
                 # R, F1 at every node and record, u = U + e_s
                 for a in range(row, node, rows):
                     for r in range(column, count, columns):
-                        u_q = U[a*tile + r] + biases[bias, a]
-                        t0 = math.tanh(u_q)
-                        value_R = (c2*t0)
+                        u_q = U[slot, a, first + r] + biases[bias, a]
+                        t0 = math.erf((c3*c4*u_q))
+                        value_R = (c2*(c1 + t0)*u_q)
                         R[a*tile + r] = value_R
                         value_F1 = t0
                         F1[slot, a, first + r] = value_F1
@@ -561,11 +611,13 @@ def factors_forward_1(
 
 
 def factors_adjoint_1(
-    bar, combine, operator_index, bias_index, operators, biases, Phi, C, C_columns, A, constants, channels, F1, G, bar_operators, bar_biases, workspace, tile,
+    bar, combine, operator_index, bias_index, operators, biases, Phi, C, C_columns, A, constants, channels, F1, G, U, bar_operators, bar_biases, workspace, tile,
 ):
     """bar ← dL/dh(start), and the gradients of operators and biases   (10), (11)."""
     c2 = constants[2]  # 2
-    c3 = constants[3]  # -2
+    c3 = constants[3]  # 1.4142135623730951
+    c4 = constants[4]  # -1/2
+    c5 = constants[5]  # 1.7724538509055161
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
     state, node = bar.shape[0], biases.shape[1]
     weight_out, weight_in = operators.shape[1], operators.shape[2]
@@ -604,14 +656,16 @@ def factors_adjoint_1(
                                 total += A[b, a]*bar_m[(i*state + c*A.shape[0] + b)*tile + r]
                             bar_R[(c*A.shape[1] + a)*tile + r] = total
                 cuda.syncthreads()
-                # Ū at every node and record, f1 = F1, v = R̄
+                # Ū at every node and record, u = U + e_s, f1 = F1, v = R̄
                 for a in range(row, node, rows):
                     for r in range(column, count, columns):
+                        u_q = U[slot, a, first + r] + biases[bias, a]
                         f1_q = F1[slot, a, first + r]
                         v_q = bar_R[a*tile + r]
-                        t0 = f1_q*f1_q
-                        t1 = (c2 + (c3*t0))*v_q
-                        value_bar_U = t1
+                        t0 = u_q*u_q
+                        t1 = math.exp((c4*t0))
+                        t2 = (c2 + ((c2*c3*t1*u_q)/c5) + (c2*f1_q))*v_q
+                        value_bar_U = t2
                         bar_U[a*tile + r] = value_bar_U
                 cuda.syncthreads()
                 # e_s̄: the same, summed over the tile's records
@@ -670,21 +724,26 @@ def factors_adjoint_1(
 
 
 def factors_forward_float32_1(
-    h, combine, operator_index, bias_index, operators, biases, Phi, C, C_runs, A, constants, channels, workspace, tile, keep, F1, G,
+    h, combine, operator_index, bias_index, operators, biases, Phi, C, C_runs, A, constants, channels, workspace, tile, keep, F1, G, U,
 ):
     """h ← h(stop): m_i = A r(u, X h),  u = Φ (w_s (C h)) + e_s   (4), (5), (7). Functions in their single-precision forms."""
     c1 = constants[1]  # 1
     c2 = constants[2]  # 2
-    c3 = constants[3]  # -9
-    c4 = constants[4]  # 9
-    c5 = constants[5]  # 0.13381005823612213
-    c6 = constants[6]  # 0.0034955658484250307
-    c7 = constants[7]  # 2.0608731574611738e-05
-    c8 = constants[8]  # 1.3354206629401233e-08
-    c9 = constants[9]  # 0.46714320778846741
-    c10 = constants[10]  # 0.02587689645588398
-    c11 = constants[11]  # 0.00032855989411473274
-    c12 = constants[12]  # 7.7763650097040227e-07
+    c3 = constants[3]  # -2055209/524288
+    c4 = constants[4]  # 2055209/524288
+    c5 = constants[5]  # 1/2
+    c6 = constants[6]  # 1.4142135623730951
+    c7 = constants[7]  # 1.1283791065216064
+    c8 = constants[8]  # 0.19040583074092865
+    c9 = constants[9]  # 0.052748642861843109
+    c10 = constants[10]  # 0.0037655914202332497
+    c11 = constants[11]  # 0.00028488246607594192
+    c12 = constants[12]  # 2.0500958726188401e-06
+    c13 = constants[13]  # 0.50207549333572388
+    c14 = constants[14]  # 0.1141088530421257
+    c15 = constants[15]  # 0.014969164505600929
+    c16 = constants[16]  # 0.0011625300394371152
+    c17 = constants[17]  # 3.8091791793704033e-05
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
     state, node = h.shape[0], biases.shape[1]
     weight_out, weight_in = operators.shape[1], operators.shape[2]
@@ -698,7 +757,6 @@ def factors_forward_float32_1(
     H = room[(stages*state)*tile:]
     R = room[(stages*state + state)*tile:]
     T = room[(stages*state + state + node)*tile:]
-    U = room[(stages*state + state + node + weight_out)*tile:]
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps):
@@ -737,16 +795,16 @@ def factors_forward_float32_1(
                             total = constants[0]
                             for b in range(Phi.shape[1]):
                                 total += Phi[a, b]*T[(c*Phi.shape[1] + b)*tile + r]
-                            U[(c*Phi.shape[0] + a)*tile + r] = total
+                            U[slot, c*Phi.shape[0] + a, first + r] = total
                 cuda.syncthreads()
                 # R, F1 at every node and record, u = U + e_s
                 for a in range(row, node, rows):
                     for r in range(column, count, columns):
-                        u_q = U[a*tile + r] + biases[bias, a]
-                        t0 = c3 if c3 > (c4 if c4 < u_q else u_q) else (c4 if c4 < u_q else u_q)
+                        u_q = U[slot, a, first + r] + biases[bias, a]
+                        t0 = c3 if c3 > (c4 if c4 < (c5*c6*u_q) else (c5*c6*u_q)) else (c4 if c4 < (c5*c6*u_q) else (c5*c6*u_q))
                         t1 = t0*t0
-                        t2 = (t0*(c1 + ((c5 + ((c6 + ((c7 + (c8*t1))*t1))*t1))*t1)))/(c1 + ((c9 + ((c10 + ((c11 + (c12*t1))*t1))*t1))*t1))
-                        value_R = (c2*t2)
+                        t2 = (t0*(c7 + ((c8 + ((c9 + ((c10 + ((c11 + (c12*t1))*t1))*t1))*t1))*t1)))/(c1 + ((c13 + ((c14 + ((c15 + ((c16 + (c17*t1))*t1))*t1))*t1))*t1))
+                        value_R = (c2*(c1 + t2)*u_q)
                         R[a*tile + r] = value_R
                         value_F1 = t2
                         F1[slot, a, first + r] = value_F1
@@ -771,11 +829,34 @@ def factors_forward_float32_1(
 
 
 def factors_adjoint_float32_1(
-    bar, combine, operator_index, bias_index, operators, biases, Phi, C, C_columns, A, constants, channels, F1, G, bar_operators, bar_biases, workspace, tile,
+    bar, combine, operator_index, bias_index, operators, biases, Phi, C, C_columns, A, constants, channels, F1, G, U, bar_operators, bar_biases, workspace, tile,
 ):
     """bar ← dL/dh(start), and the gradients of operators and biases   (10), (11). Functions in their single-precision forms."""
+    c1 = constants[1]  # 1
     c2 = constants[2]  # 2
-    c3 = constants[3]  # -2
+    c3 = constants[3]  # 1.4142135623730951
+    c4 = constants[4]  # 1.0842021724855044e-19
+    c5 = constants[5]  # 63
+    c6 = constants[6]  # 1/2
+    c7 = constants[7]  # -63
+    c8 = constants[8]  # 4127/64
+    c9 = constants[9]  # 0.72134751081466675
+    c10 = constants[10]  # -1/2
+    c11 = constants[11]  # -2
+    c12 = constants[12]  # 15
+    c13 = constants[13]  # 18446744073709551616
+    c14 = constants[14]  # 255
+    c15 = constants[15]  # 3
+    c16 = constants[16]  # 4294967296
+    c17 = constants[17]  # 65535
+    c18 = constants[18]  # 0.69314718246459961
+    c19 = constants[19]  # 0.24022646248340607
+    c20 = constants[20]  # 0.055503286421298981
+    c21 = constants[21]  # 0.009618489071726799
+    c22 = constants[22]  # 0.0013399930903688073
+    c23 = constants[23]  # 0.000153457818669267
+    c24 = constants[24]  # -1
+    c25 = constants[25]  # 1.7724538509055161
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
     state, node = bar.shape[0], biases.shape[1]
     weight_out, weight_in = operators.shape[1], operators.shape[2]
@@ -814,14 +895,29 @@ def factors_adjoint_float32_1(
                                 total += A[b, a]*bar_m[(i*state + c*A.shape[0] + b)*tile + r]
                             bar_R[(c*A.shape[1] + a)*tile + r] = total
                 cuda.syncthreads()
-                # Ū at every node and record, f1 = F1, v = R̄
+                # Ū at every node and record, u = U + e_s, f1 = F1, v = R̄
                 for a in range(row, node, rows):
                     for r in range(column, count, columns):
+                        u_q = U[slot, a, first + r] + biases[bias, a]
                         f1_q = F1[slot, a, first + r]
                         v_q = bar_R[a*tile + r]
-                        t0 = f1_q*f1_q
-                        t1 = (c2 + (c3*t0))*v_q
-                        value_bar_U = t1
+                        t0 = u_q*u_q
+                        t1 = c7 if c7 > (c8 if c8 < (c9*(c10*t0)) else (c9*(c10*t0))) else (c8 if c8 < (c9*(c10*t0)) else (c9*(c10*t0)))
+                        t2 = math.floor((c6 + t1))
+                        t3 = c5 + t2
+                        t4 = math.floor((c6*t3))
+                        t5 = math.floor((c6*t4))
+                        t6 = math.floor((c6*t5))
+                        t7 = math.floor((c6*t6))
+                        t8 = math.floor((c6*t7))
+                        t9 = math.floor((c6*t8))
+                        t10 = math.floor((c6*t9))
+                        t11 = c4*(c1 + (t3 + (c11*t4)))*(c1 + (c12*(t5 + (c11*t6))))*(c1 + (c13*(t9 + (c11*t10))))*(c1 + (c14*(t6 + (c11*t7))))*(c1 + (c15*(t4 + (c11*t5))))*(c1 + (c16*(t8 + (c11*t9))))*(c1 + (c17*(t7 + (c11*t8))))
+                        t12 = t1 + (c24*t2)
+                        t13 = (t11 + ((c18 + ((c19 + ((c20 + ((c21 + ((c22 + (c23*t12))*t12))*t12))*t12))*t12))*t12*t11))
+                        t14 = t13*t13
+                        t15 = (c2 + ((c2*c3*t14*u_q)/c25) + (c2*f1_q))*v_q
+                        value_bar_U = t15
                         bar_U[a*tile + r] = value_bar_U
                 cuda.syncthreads()
                 # e_s̄: the same, summed over the tile's records
@@ -881,12 +977,12 @@ def factors_adjoint_float32_1(
 
 def formed_forward_rows_1(stages, state, node, weight_out, weight_in):
     """Rows of working memory that a record needs in formed_forward_1."""
-    return stages*state + node + node
+    return stages*state + node
 
 
 def formed_forward_float32_rows_1(stages, state, node, weight_out, weight_in):
     """Rows of working memory that a record needs in formed_forward_float32_1."""
-    return stages*state + node + node
+    return stages*state + node
 
 
 def formed_adjoint_rows_1(stages, state, node, weight_out, weight_in):
@@ -901,12 +997,12 @@ def formed_adjoint_float32_rows_1(stages, state, node, weight_out, weight_in):
 
 def factors_forward_rows_1(stages, state, node, weight_out, weight_in):
     """Rows of working memory that a record needs in factors_forward_1."""
-    return stages*state + state + node + weight_out + node
+    return stages*state + state + node + weight_out
 
 
 def factors_forward_float32_rows_1(stages, state, node, weight_out, weight_in):
     """Rows of working memory that a record needs in factors_forward_float32_1."""
-    return stages*state + state + node + weight_out + node
+    return stages*state + state + node + weight_out
 
 
 def factors_adjoint_rows_1(stages, state, node, weight_out, weight_in):

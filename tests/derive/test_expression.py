@@ -26,7 +26,20 @@ DUNDERS = [
 ]
 CALLS = [
     f"{name}({argument})"
-    for name in ("eval", "exec", "open", "compile", "getattr", "vars", "globals", "__import__", "print", "input", "len", "sympify")
+    for name in (
+        "eval",
+        "exec",
+        "open",
+        "compile",
+        "getattr",
+        "vars",
+        "globals",
+        "__import__",
+        "print",
+        "input",
+        "len",
+        "sympify",
+    )
     for argument in ("u", "'os'", "1, 2")
 ]
 OTHERS = [
