@@ -15,9 +15,9 @@ import time
 os.environ["CONTINUA_THREADS"] = "1"
 
 import numpy as np
-from derive.spec import load_spec
 from threadpoolctl import threadpool_limits
 
+from derive.spec import load_spec
 from numerics.continuum import Continuum
 
 CASES = {

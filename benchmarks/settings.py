@@ -56,7 +56,7 @@ def score(setting: dict[str, Any]) -> tuple[float, float, float]:
         inside, outside = train.take(order[folds != fold]), train.take(order[folds == fold])
         model = fit(Continuum.from_spec(spec, seed=fold), inside)
         fine = fit(refine(model, "fine"), inside)
-        pocket = fit(project(fine, "pocket"), inside, epochs=int(POLISH * setting["epochs"]))
+        pocket = fit(project(fine, "pocket"), inside, epochs=int(POLISH * 2 * setting["epochs"]))
         scores = fine.scores(fine.prepare(outside))
         polished = pocket.scores(pocket.prepare(outside))
         found.append((scores["accuracy"], scores["loss"], polished["accuracy"]))

@@ -1,6 +1,6 @@
-"""Kernels of the continuum 'gunpoint'; specification fe92c4d905f8.
+"""Kernels of the continuum 'gunpoint'; specification 145e76626674.
 
-∂h/∂δ = ρ(u, h),  rate mlp,  f = gelu,  Δ = 1/4;  u = ∫ W h dξ′ + b   (1), (2)
+∂h/∂δ = ρ(u, h),  rate residual,  f = gelu,  Δ = 1/4;  u = ∫ W h dξ′ + b   (1), (2)
 
 Written by ``continua generate``; do not edit. The derivation is in derivation.md beside this file.
 A thread block works on a tile of records, tile after tile: rows (channel · axis) go by threadIdx.y, records by
