@@ -1,0 +1,123 @@
+"""Moving between levels: what must not change, what the reports say, and the estimate of the loss change (14)."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+
+from derive.errors import RepresentationError
+from derive.spec import load_spec
+from numerics import Continuum, project, refine
+from numerics.datasets import records
+from numerics.projection import distance, loss_change
+
+
+def cells(n: int) -> dict:
+    return {"family": "p0", "cells": n}
+
+
+def legendre(n: int) -> dict:
+    return {"family": "legendre", "size": n}
+
+
+LADDER = {
+    "name": "ladder",
+    "equation": {"rate": "residual", "activation": "tanh", "spacing": "1/2"},
+    "state": {"basis": legendre(8)},
+    "weight": {"width_out": legendre(6), "width_in": legendre(6), "depth": cells(2)},
+    "bias": {"width": legendre(6), "depth": cells(2)},
+    "integration": {"tableau": "heun", "steps": 4},
+    "readout": {"outputs": 3, "basis": legendre(5)},
+    "loss": {"kind": "cross-entropy", "penalty": {"W": "1/100"}},
+    "levels": {
+        "fine": {"weight": {"depth": cells(4)}, "bias": {"depth": cells(4)}},
+        "wide": {"weight": {"width_out": legendre(8), "width_in": legendre(7)}},
+        "finer": {"weight": {"depth": cells(4)}, "integration": {"steps": 8}},
+        "small": {"weight": {"width_out": legendre(4), "width_in": legendre(4)}, "bias": {"depth": cells(1)}},
+        "hats": {"weight": {"width_out": {"family": "hat", "cells": 5}, "width_in": {"family": "hat", "cells": 5}}},
+    },
+}
+
+
+def model(seed: int = 0) -> Continuum:
+    start = Continuum.from_spec(load_spec(copy.deepcopy(LADDER)), seed=seed)
+    generator = np.random.default_rng(seed)
+    return start.with_coordinates(0.5 * generator.standard_normal(start.size))
+
+
+def data(count: int = 12):
+    generator = np.random.default_rng(9)
+    return records(generator.standard_normal((count, 15)), None, generator.integers(0, 3, count))
+
+
+@pytest.mark.parametrize("level", ["fine", "wide"])
+def test_a_prolongation_with_the_solver_kept_leaves_outputs_alone(level: str) -> None:
+    coarse, x = model(), data().samples()
+    fine = refine(coarse, level)
+    assert fine.size > coarse.size
+    assert np.max(np.abs(fine(x) - coarse(x))) <= 1e-12 * np.max(np.abs(coarse(x)))
+    assert fine.report.outputs_fields <= 1e-12 and fine.report.outputs_solver == 0
+    back = project(fine, "base")
+    assert np.max(np.abs(back.coordinates - coarse.coordinates)) <= 1e-12
+
+
+def test_other_steps_move_the_output_by_the_solver_part_alone() -> None:
+    moved = refine(model(), "finer", records=data())
+    report = moved.report
+    assert abs(report.fields_part) <= 1e-12
+    assert report.solver_part != 0 and report.outputs_solver > 1e-6
+    assert report.loss_after - report.loss_before == pytest.approx(report.fields_part + report.solver_part, abs=1e-14)
+
+
+@pytest.mark.parametrize("level", ["small", "hats"])
+def test_a_projection_is_the_nearest_field(level: str) -> None:
+    """The residual is orthogonal: no small change of the projection comes nearer; and the distance is the direct one."""
+    old = model()
+    new = project(old, level)
+    best = distance(old.fields["W"], new.fields["W"])
+    generator = np.random.default_rng(1)
+    for _ in range(5):
+        other = new.with_coordinates(new.coordinates + 1e-3 * generator.standard_normal(new.size))
+        assert distance(old.fields["W"], other.fields["W"]) > best
+    x, w = np.polynomial.legendre.leggauss(40)
+    points = np.concatenate([(a + (b - a) * (x + 1) / 2) for a, b in zip(np.linspace(-1, 1, 6), np.linspace(-1, 1, 6)[1:])])
+    weights = np.tile(w / 5, 5)
+    depths = np.array([0.25, 0.75])
+    grid = np.ix_(points, points, depths)
+    gap = old.fields["W"](*grid) - new.fields["W"](*grid)
+    assert best == pytest.approx(np.sqrt(np.einsum("ijk,i,j->", gap**2, weights, weights) / 2), rel=1e-10)
+
+
+def test_refusing_to_lose_fields() -> None:
+    with pytest.raises(RepresentationError, match="use `project`"):
+        refine(model(), "small")
+    with pytest.raises(RepresentationError, match="fine, wide"):
+        project(model(), "larger")
+
+
+@pytest.mark.parametrize("level", ["fine", "small"])
+def test_the_estimate_of_the_loss_change_has_remainder_slope_three(level: str) -> None:
+    """(14): along W + t (direction), |estimate − change| falls like t³, and first order like t²."""
+    start = project(model(), level) if level == "small" else model()
+    prepared = start.prepare(data())
+    direction = np.random.default_rng(2).standard_normal(start.size)
+    direction /= np.linalg.norm(direction)
+    sizes = np.geomspace(2e-3, 4e-2, 6)
+    errors, first = [], []
+    for t in sizes:
+        moved = start.with_coordinates(start.coordinates + t * direction)
+        simple, estimate = loss_change(start, moved, prepared)
+        change = moved.loss(prepared) - start.loss(prepared)
+        errors.append(abs(estimate - change))
+        first.append(abs(simple - change))
+    slope = np.polyfit(np.log(sizes), np.log(errors), 1)[0]
+    assert 2.8 < slope < 3.2
+    assert 1.8 < np.polyfit(np.log(sizes), np.log(first), 1)[0] < 2.2
+
+
+def test_the_report_reads_as_a_table() -> None:
+    shown = str(project(model(), "small", records=data()).report)
+    for words in ("base → small", "‖W − PW‖", "predicted (14)", "change by solver"):
+        assert words in shown
