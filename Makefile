@@ -22,10 +22,10 @@ demo: $(READY)
 	@$(BIN)/continua demo --out out/demo
 
 test: $(CUDA)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 quick: $(READY)
-	$(BIN)/python -m pytest -x -m "not slow"
+	$(BIN)/python -m pytest -n auto -x -m "not slow"
 
 check: $(READY)
 	$(BIN)/ruff check .

@@ -11,5 +11,4 @@ def text(spec: Spec, matrices: bool = False) -> str:
 
     Raises ExpressionError and DerivationError.
     """
-    levels = [manifest.derive(name, level) for name, level in spec.levels]
-    return derivation.text(spec, [manifest.derive("base", spec), *levels], matrices)
+    return derivation.text(spec, manifest.derive(spec), matrices)

@@ -22,6 +22,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from derive.errors import GenerationError
@@ -58,11 +59,12 @@ class Node:
     args: tuple[Node, ...] = ()
     value: str | Fraction | None = None
 
+    @cached_property
     def key(self) -> str:
         """A canonical text, the same for every SymPy, Python and hash seed."""
         if self.head in ("symbol", "constant"):
             return f"{self.value}"
-        return f"{self.head}({','.join(a.key() for a in self.args)})"
+        return f"{self.head}({','.join(a.key for a in self.args)})"
 
 
 FUNCTIONS = {
@@ -75,12 +77,16 @@ def _constant(value: Fraction | int) -> Node:
     return Node("constant", value=Fraction(value))
 
 
+def _by_key(node: Node) -> str:
+    return node.key
+
+
 def _sorted_sum(terms: list[Node]) -> Node:
-    return terms[0] if len(terms) == 1 else Node("add", tuple(sorted(terms, key=Node.key)))
+    return terms[0] if len(terms) == 1 else Node("add", tuple(sorted(terms, key=_by_key)))
 
 
 def _product(factors: list[Node]) -> Node:
-    return factors[0] if len(factors) == 1 else Node("mul", tuple(sorted(factors, key=Node.key)))
+    return factors[0] if len(factors) == 1 else Node("mul", tuple(sorted(factors, key=_by_key)))
 
 
 def tree(expression: Any) -> Node:
@@ -107,7 +113,7 @@ def tree(expression: Any) -> Node:
     if name in FUNCTIONS:
         args = [tree(a) for a in e.args]
         if name in ("Max", "Min"):
-            args.sort(key=Node.key)
+            args.sort(key=_by_key)
         return Node(name, tuple(args))
     raise GenerationError(
         f"the expression {e}",
@@ -365,7 +371,7 @@ def _chain(equation: Equation, structures: dict[str, Structure], plan: Plan, wri
     derivatives = {"u": tree(write(equation.rho_u)), "h": tree(write(equation.rho_h - (equation.kappa or 0)))}
     shared = _shared(rate, tuple(derivatives.values()))
     stage = _forward(rate, shared, structures, plan)
-    names = {node.key(): Node("symbol", value=f"f{k + 1}") for k, node in enumerate(shared)}
+    names = {node.key: Node("symbol", value=f"f{k + 1}") for k, node in enumerate(shared)}
     return Chain(stage, _reverse(stage, {x: _substitute(d, names) for x, d in derivatives.items()}, len(shared)))
 
 
@@ -375,12 +381,12 @@ _EXPENSIVE = (FUNCTIONS | {"div"}) - {"Abs", "sign", "floor", "Max", "Min"}
 
 def _shared(rate: Node, derivatives: tuple[Node, ...]) -> tuple[Node, ...]:
     """The largest expensive subexpressions of the rate that its derivatives contain too: f(u) in f′ = 1 − f²."""
-    wanted = {n.key() for d in derivatives for n in _walk(d)}
+    wanted = {n.key for d in derivatives for n in _walk(d)}
     found: dict[str, Node] = {}
 
     def search(node: Node) -> None:
-        if node.key() in wanted and node.head in _EXPENSIVE and _symbols(node):
-            found[node.key()] = node
+        if node.key in wanted and node.head in _EXPENSIVE and _symbols(node):
+            found[node.key] = node
         else:
             for a in node.args:
                 search(a)
@@ -400,8 +406,8 @@ def _symbols(node: Node) -> set[str]:
 
 
 def _substitute(node: Node, names: dict[str, Node]) -> Node:
-    if node.key() in names:
-        return names[node.key()]
+    if node.key in names:
+        return names[node.key]
     return replace(node, args=tuple(_substitute(a, names) for a in node.args))
 
 

@@ -100,22 +100,22 @@ def _of(spec: Spec, base: Spec) -> Representation:
     if found is None:
         found = _derive(digest, base if digest in _digests(base) else spec)
     folder, entry = found
+    entry = dict(entry)
+    names = entry.pop("tables")
     with np.load(folder / "tables.npz", allow_pickle=False) as stored:
-        prefix = digest[:12] + "/"
-        arrays = {key: stored[key] for key in stored.files if key.startswith(prefix) or key == "constants/loss"}
-    _verify(folder, arrays)
-    return assemble(spec, entry, arrays)
+        contents = {name: stored[name] for name in sorted(set(names.values()))}
+    _verify(folder, contents)
+    return assemble(spec, entry, {role: contents[name] for role, name in names.items()})
 
 
 def assemble(spec: Spec, entry: dict[str, Any], arrays: Arrays) -> Representation:
-    """A representation from a manifest's entry and its arrays, which may come from a model file.
+    """A representation from a manifest's entry and its tables by role, which may come from a model file.
 
     Kernels are always found by signature among generated modules: no code comes from a model.
     """
-    digest = str(entry["digest"])
     slabs = []
     for k, slab in enumerate(entry["slabs"]):
-        prefix = f"{digest[:12]}/{k}/"
+        prefix = f"{k}/"
         module, suffix = kernels(slab["signature"], spec)
         slabs.append(
             SlabTables(
@@ -130,10 +130,10 @@ def assemble(spec: Spec, entry: dict[str, Any], arrays: Arrays) -> Representatio
                 suffix=suffix,
             )
         )
-    prefix = f"{digest[:12]}/readout/"
-    readout = {key.removeprefix(prefix): a for key, a in arrays.items() if key.startswith(prefix)}
+    readout = {key.removeprefix("readout/"): a for key, a in arrays.items() if key.startswith("readout/")}
     module = _module(entry["loss"], "loss", spec)[0]
-    return Representation(spec, digest, tuple(slabs), readout, arrays["constants/loss"], module, arrays, entry)
+    constants = arrays["constants/loss"]
+    return Representation(spec, str(entry["digest"]), tuple(slabs), readout, constants, module, arrays, entry)
 
 
 def _number(text: str) -> float:

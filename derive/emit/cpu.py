@@ -74,7 +74,7 @@ class Scalar:
         return [self._text(e, counts) for e in expressions]
 
     def _count(self, node: Node, counts: dict[str, int]) -> None:
-        key = node.key()
+        key = node.key
         counts[key] = counts.get(key, 0) + 1
         if counts[key] == 1:
             for a in node.args:
@@ -97,7 +97,7 @@ class Scalar:
             return name
         if node.head == "symbol":
             return local(str(node.value))
-        key = node.key()
+        key = node.key
         if key in self.names:
             return self.names[key]
         text = self._operation(node, counts)
@@ -135,7 +135,7 @@ class Scalar:
         assert isinstance(exponent, Fraction)
         base = self._text(node.args[0], counts)
         if not base.isidentifier():
-            base = self._assign(f"base:{node.args[0].key()}", base)
+            base = self._assign(f"base:{node.args[0].key}", base)
         n = int(exponent)
         square = base
         result = ""

@@ -33,14 +33,39 @@ class Derived:
     programs: tuple[tuple[Program, ...], ...]
 
 
-def derive(name: str, spec: Spec) -> Derived:
-    """Derive one representation of a spec."""
-    equation = equations.derive(spec)
-    forms = semidiscrete(spec, equation)
-    chains = tuple(
-        tuple(programs.build(equation, form.structures, form.entry, plan) for plan in PLANS) for form in forms
-    )
-    return Derived(name, spec, forms, chains)
+def derive(spec: Spec) -> list[Derived]:
+    """Derive a spec's base, its levels and the mixed representations between them."""
+    specs = ladder.representations(spec)
+    equation = {name: equations.derive(s) for name, s in specs.items()}
+    forms = _share_structures({name: semidiscrete(s, equation[name]) for name, s in specs.items()})
+    return [
+        Derived(
+            name,
+            specs[name],
+            slabs,
+            tuple(
+                tuple(programs.build(equation[name], form.structures, form.entry, plan) for plan in PLANS)
+                for form in slabs
+            ),
+        )
+        for name, slabs in forms.items()
+    ]
+
+
+def _share_structures(forms: dict[str, tuple[SemiDiscrete, ...]]) -> dict[str, tuple[SemiDiscrete, ...]]:
+    """Whether a table is worth treating as banded depends on its size; one answer for all levels, one kernel."""
+
+    def dense(form: SemiDiscrete, k: int, table: str) -> bool:
+        peers = [slabs[k] for slabs in forms.values() if len(slabs) > k]
+        return form.structures[table] == "banded" and any(p.structures[table] == "dense" for p in peers)
+
+    return {
+        name: tuple(
+            replace(form, structures={t: "dense" if dense(form, k, t) else tag for t, tag in form.structures.items()})
+            for k, form in enumerate(slabs)
+        )
+        for name, slabs in forms.items()
+    }
 
 
 def choose_plan(form: SemiDiscrete, channels: int) -> Plan:
@@ -57,8 +82,7 @@ def generate(spec: Spec) -> dict[str, bytes]:
     """Every file of ``generated/<name>/``: name → content. Equal specs give equal bytes, everywhere."""
     from derive.emit import cuda, derivation
 
-    specs = ladder.representations(spec)
-    derived = [derive(name, s) for name, s in specs.items()]
+    derived = derive(spec)
     arrays: dict[str, np.ndarray] = {}
     suffixes: dict[str, str] = {}
     printed: dict[str, tuple[Program, ...]] = {}
@@ -68,7 +92,8 @@ def generate(spec: Spec) -> dict[str, bytes]:
     for one in derived:
         entries[one.name] = _entry(one, arrays, suffixes, printed)
         entries[one.name]["loss"] = mark
-    arrays |= tables.transfer_arrays(specs)
+        entries[one.name]["tables"]["constants/loss"] = "constants/loss"
+    arrays |= tables.transfer_arrays({one.name: one.spec for one in derived})
     arrays["constants/loss"] = tables.nearest(cpu.loss(loss).constants)
     functions = {k.name: k for k in (cpu.closed_form(b) for one in derived for b in closed_bases(one))}
     kernels = [*functions.values(), *(k for s, p in printed.items() for k in cpu.kernels(p, s))]
@@ -125,8 +150,8 @@ def _entry(
     one: Derived, arrays: dict[str, np.ndarray], suffixes: dict[str, str], printed: dict[str, tuple[Program, ...]]
 ) -> dict[str, Any]:
     """The manifest's entry of one representation; fills in its arrays and any kernels not printed yet."""
-    digest = declaration.digest(one.spec)
     slabs = []
+    own: dict[str, np.ndarray] = {}
     for k, (form, chains) in enumerate(zip(one.forms, one.programs)):
         mark = programs.signature(chains)
         suffix = suffixes.setdefault(mark, str(len(suffixes) + 1))
@@ -134,7 +159,7 @@ def _entry(
         found = tables.slab_arrays(form)
         for kernel in cpu.kernels(chains, suffix):
             found[f"constants/{kernel.name.removesuffix('_' + suffix)}"] = tables.nearest(kernel.constants)
-        arrays |= {f"{digest[:12]}/{k}/{key}": value for key, value in found.items()}
+        own |= {f"{k}/{key}": value for key, value in found.items()}
         slabs.append(
             {
                 "start": str(form.start),
@@ -148,12 +173,13 @@ def _entry(
             }
         )
     last = one.forms[-1].bases["state"]
-    arrays |= {f"{digest[:12]}/readout/{key}": v for key, v in tables.readout_arrays(one.spec, last).items()}
+    own |= {f"readout/{key}": value for key, value in tables.readout_arrays(one.spec, last).items()}
     return {
-        "digest": digest,
+        "digest": declaration.digest(one.spec),
         "spec": declaration.to_dict(replace(one.spec, levels=())),
         "slabs": slabs,
         "bases": {role: ladder.basis_key(basis, interval) for role, basis, interval in ladder.directions(one.spec)},
+        "tables": tables.store(one.name, own, arrays),
     }
 
 

@@ -97,6 +97,21 @@ def transfer_arrays(specs: Mapping[str, Spec]) -> Arrays:
     return arrays
 
 
+def store(name: str, own: Arrays, arrays: Arrays) -> dict[str, str]:
+    """File a representation's tables, each content once: role → the name under which ``arrays`` holds it."""
+    known = {_content(array): key for key, array in arrays.items()}
+    names = {}
+    for role in sorted(own):
+        key = known.setdefault(_content(own[role]), f"{name}/{role}")
+        arrays.setdefault(key, own[role])
+        names[role] = key
+    return names
+
+
+def _content(array: np.ndarray) -> tuple[str, tuple[int, ...], bytes]:
+    return str(array.dtype), array.shape, array.tobytes()
+
+
 def pack(arrays: Mapping[str, np.ndarray]) -> bytes:
     """tables.npz as bytes: sorted names and fixed dates, so that equal tables are equal files."""
     buffer = io.BytesIO()

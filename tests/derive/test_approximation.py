@@ -77,8 +77,8 @@ def source(node: Node, lines: dict[str, str]) -> str:
         return "x"
     if node.head == "constant":
         return f"np.float32({float(node.value)!r})"
-    if node.key() in lines:
-        return lines[node.key()].split(" = ")[0]
+    if node.key in lines:
+        return lines[node.key].split(" = ")[0]
     if node.head == "power":
         args = [source(node.args[0], lines)] * int(node.args[1].value)
     else:
@@ -91,7 +91,7 @@ def source(node: Node, lines: dict[str, str]) -> str:
     else:
         text = {"add": " + ", "mul": "*", "power": "*", "div": "/"}[node.head].join(args)
     name = f"t{len(lines)}"
-    lines[node.key()] = f"{name} = {text}"
+    lines[node.key] = f"{name} = {text}"
     return name
 
 

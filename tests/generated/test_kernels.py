@@ -105,9 +105,19 @@ CASES = {
     ),
 }  # fmt: skip
 
+QUICK = ("legendre heun", "own rate", "p0")
 
-@pytest.mark.parametrize("plan", ["formed", "factors"])
-@pytest.mark.parametrize("case", CASES)
+
+def cases(*without: str) -> list[object]:
+    """Every case under both plans; compilation takes a second or two each, so that `make quick` runs three."""
+    chosen = [(case, plan) for case in CASES if case not in without for plan in ("formed", "factors")]
+    return [
+        pytest.param(case, plan, marks=() if case in QUICK and plan == "formed" else pytest.mark.slow)
+        for case, plan in chosen
+    ]
+
+
+@pytest.mark.parametrize(("case", "plan"), cases())
 def test_the_forward_kernel_is_the_network_written_out(case: str, plan: str) -> None:
     declared = CASES[case]
     model = random_model(declared)
@@ -136,8 +146,7 @@ def reference_loss(declared: dict, parts: list[np.ndarray], h: np.ndarray, label
     return np.mean(cross_entropy(z, labels))
 
 
-@pytest.mark.parametrize("plan", ["formed", "factors"])
-@pytest.mark.parametrize("case", [c for c in CASES if c not in ("hat", "bspline", "uneven cells")])
+@pytest.mark.parametrize(("case", "plan"), cases("hat", "bspline", "uneven cells"))
 def test_the_gradient_is_the_complex_step_derivative(case: str, plan: str) -> None:
     """Row "gradient against complex step" of section 7, on a random direction in all coefficients and the input."""
     declared = CASES[case]
@@ -193,6 +202,7 @@ def test_dot_product_of_tangent_and_adjoint(case: str) -> None:
     assert abs(left - right) <= 1e-12 * np.linalg.norm(tangent) * np.linalg.norm(bar)
 
 
+@pytest.mark.slow
 def test_taylor_remainder_has_slope_two() -> None:
     model = random_model(declare())
     generator = np.random.default_rng(4)
@@ -270,6 +280,7 @@ def test_any_number_of_threads_gives_the_same_bits(monkeypatch: pytest.MonkeyPat
         assert np.array_equal(gradient, found[0][1])
 
 
+@pytest.mark.slow
 def test_single_precision_stays_within_its_error_budget() -> None:
     declared = declare()
     double, single = random_model(declared), random_model({**declared, "precision": "float32"})

@@ -107,6 +107,7 @@ def test_leaky_networks_converge_to_the_continuum_in_depth_and_in_width() -> Non
         ("bspline", lambda n: {"family": "bspline", "degree": 3, "cells": n}, [24, 48, 96], 4),
     ],
 )
+@pytest.mark.slow
 def test_width_refinement_has_the_order_of_the_degree(name: str, family, sizes: list[int], expected: int) -> None:
     exact = final_values(smooth({"family": "legendre", "size": 48}, "rk4", 8), POINTS)
     errors = [np.sqrt(LENGTHS @ (final_values(smooth(family(n), "rk4", 8), POINTS) - exact) ** 2) for n in sizes]
@@ -125,6 +126,7 @@ def test_legendre_converges_faster_than_any_power() -> None:
     assert (np.diff(rates) > 0).all()
 
 
+@pytest.mark.slow
 def test_discontinuous_targets_cost_half_an_order() -> None:
     """Gibbs: the L2 error of a smooth basis at a jump falls like n^(−1/2), refinement or not."""
     from numerics.datasets import records
