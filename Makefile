@@ -4,6 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 CUDA := .venv/.cuda
+OLDEST := .venv/oldest-sympy
 
 .PHONY: demo test quick check generate benchmarks clean
 
@@ -18,6 +19,11 @@ $(CUDA): $(READY)
 	@-$(BIN)/python -m pip install -q --editable ".[cuda]"
 	@touch $@
 
+# The oldest SymPy that setup.cfg allows: it must generate the same bytes.
+$(OLDEST): setup.cfg | $(READY)
+	@rm -rf $@
+	@$(BIN)/python -m pip install -q --no-deps --target $@ sympy==$$(sed -n 's/ *sympy>=//p' setup.cfg).0
+
 demo: $(READY)
 	@$(BIN)/continua demo --out out/demo
 
@@ -27,17 +33,19 @@ test: $(CUDA)
 quick: $(READY)
 	$(BIN)/python -m pytest -n auto -x -m "not slow"
 
-check: $(READY)
+check: $(READY) $(OLDEST)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --config setup.cfg
 	$(BIN)/continua generate --check specs/*.toml
+	PYTHONHASHSEED=1 PYTHONPATH=$(OLDEST) $(BIN)/continua generate --check specs/*.toml
 
 generate: $(READY)
 	$(BIN)/continua generate specs/*.toml
 
 benchmarks: $(READY)
-	$(BIN)/python benchmarks/kernels.py
+	$(BIN)/python benchmarks/kernels.py benchmarks/records/kernels.txt
+	$(BIN)/python benchmarks/settings.py benchmarks/records/settings.txt
 
 clean:
 	rm -rf .venv out build *.egg-info

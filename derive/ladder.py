@@ -12,6 +12,8 @@ from derive.bases import WIDTH, Interval
 from derive.errors import SpecError
 from derive.spec import BasisSpec, Slab, Spec
 
+FORMAT = 2  # of the manifest that lists them; raised when its layout changes
+
 
 def representations(spec: Spec) -> dict[str, Spec]:
     """The base and its levels, and for each pair that differs in fields *and* solver the mixed one between them."""

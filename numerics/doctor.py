@@ -68,10 +68,15 @@ def _shadowed(name: str) -> Finding:
 
 
 def _modules() -> Finding:
-    found = [folder.name for folder in representation.folders()]
-    if not found:
+    found = representation.folders()
+    cache = representation.roots()[-1]
+    cached = sum(folder.parent == cache for folder in found)
+    names = [folder.name for folder in found if folder.parent != cache]
+    if cached:
+        names.append(f"{cached} in {cache}")
+    if not names:
         return Finding("generated modules", "missing", "none found; `continua generate` writes them")
-    return Finding("generated modules", "ok", ", ".join(found))
+    return Finding("generated modules", "ok", ", ".join(names))
 
 
 def _kernel_cache() -> Finding:

@@ -22,7 +22,7 @@ import numpy as np
 
 from derive import spec as declaration
 from derive.errors import RepresentationError
-from derive.ladder import between
+from derive.ladder import FORMAT, between
 from derive.spec import Spec
 from numerics import device
 from numerics.pieces import Pieces
@@ -169,18 +169,28 @@ def roots() -> list[Path]:
     return [
         Path(__file__).resolve().parent.parent / "generated",
         Path(given) if given else Path("continua_generated").resolve(),
-        Path(platformdirs.user_cache_dir("neural-continua")) / "kernels",
+        Path(platformdirs.user_cache_dir("neural-continua")) / "kernels" / _edition(),
     ]
 
 
+@cache
+def _edition() -> str:
+    """Twelve digits for the derivation's own sources: what another edition cached is not used."""
+    sources = Path(declaration.__file__).parent
+    content = hashlib.sha256()
+    for path in sorted(sources.rglob("*.py")):
+        content.update(path.relative_to(sources).as_posix().encode() + path.read_bytes())
+    return content.hexdigest()[:12]
+
+
 def folders() -> list[Path]:
-    """Every folder with a manifest, in the order of search."""
+    """Every folder with a manifest that this version reads, in the order of search."""
     return [
         path.parent
         for root in roots()
         if root.is_dir()
         for path in sorted(root.glob("*/manifest.json"))
-        if not path.parent.name.startswith(".")
+        if not path.parent.name.startswith(".") and manifest(path.parent).get("format") == FORMAT
     ]
 
 

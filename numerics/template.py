@@ -42,9 +42,9 @@ kind = "cross-entropy"          # or "l2"
 penalty = { W = "1/10000" }     # L2 norms of fields; { W = { H1 = "1/1000" } } for their slopes
 
 [training]                      # options of `continua fit` override these
-optimiser = "adam"
+optimiser = "lbfgs"             # adam with `batch = 64` where there are many records
 epochs = 300
-learning_rate = 0.01
+learning_rate = 0.1
 
 [levels]                        # each names only what differs from the spec above
 fine = { weight = { depth = { family = "p0", cells = 4 } } }

@@ -20,8 +20,6 @@ from derive.galerkin import SemiDiscrete, semidiscrete
 from derive.program import PLANS, Plan, Program
 from derive.spec import Spec
 
-FORMAT = 1
-
 
 @dataclass(frozen=True)
 class Derived:
@@ -104,7 +102,7 @@ def generate(spec: Spec) -> dict[str, bytes]:
         "u = ∫ W h dξ′ + b   (1), (2)"
     )
     manifest = {
-        "format": FORMAT,
+        "format": ladder.FORMAT,
         "name": spec.name,
         "summary": spec.summary,
         "spec": declaration.to_dict(spec),
