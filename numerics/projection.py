@@ -26,7 +26,7 @@ from numerics.datasets import Records
 from numerics.datasets import records as make_records
 from numerics.field import Field, FieldSlab
 from numerics.initial import quadrature
-from numerics.pieces import Pieces, evaluate
+from numerics.pieces import Pieces, derivative, evaluate
 from numerics.solver import Solver
 
 Array = np.ndarray
@@ -170,7 +170,7 @@ def _report(old: Continuum, middle: Continuum | None, new: Continuum, data: Reco
         return report
     first, last = prepared[0], prepared[2]
     assert first is not None and last is not None
-    estimate = loss_change(old, middle, first) if middle is not None else (None, None)
+    estimate = (None, None) if middle is None else loss_change(old, middle, first)
     return replace(
         report,
         first_order=estimate[0],
@@ -211,7 +211,7 @@ def _output_changes(
     )
 
 
-def loss_change(old: Continuum, new: Continuum, prepared: Prepared) -> tuple[float, float]:
+def loss_change(old: Continuum, new: Continuum, prepared: Prepared) -> tuple[float | None, float]:
     """Predicted change of the loss between two sets of fields on one solver: first order, and estimate (14).
 
     The pairing is taken at the stage operators, so that the two may live in any bases.
@@ -224,14 +224,22 @@ def loss_change(old: Continuum, new: Continuum, prepared: Prepared) -> tuple[flo
         float(p.weight) * (new.fields[p.field].squared_norm(p.norm) - old.fields[p.field].squared_norm(p.norm))
         for p in old.spec.penalties
     )
-    slope = sum(float(p.weight) * _penalty_slope(old, new, p.field, p.norm) for p in old.spec.penalties)
-    return simple + slope, (simple + other) / 2 + penalty
+    first_order: float | None = simple
+    for p in old.spec.penalties:
+        slope = _penalty_slope(old.fields[p.field], new.fields[p.field], p.norm)
+        first_order = None if first_order is None or slope is None else first_order + float(p.weight) * slope
+    return first_order, (simple + other) / 2 + penalty
 
 
-def _penalty_slope(old: Continuum, new: Continuum, name: str, norm: str) -> float:
-    """⟨gradient at the old fields, change⟩ of a squared norm: Q(b) − Q(a) − Q(b − a), b − a in a common space."""
-    change = new.fields[name].squared_norm(norm) - old.fields[name].squared_norm(norm)
-    return change - distance(old.fields[name], new.fields[name]) ** 2 if norm == "L2" else change
+def _penalty_slope(old: Field, new: Field, norm: str) -> float | None:
+    """⟨gradient at the old field, change⟩ of a squared norm: Q(b) − Q(a) − Q(b − a), b − a in a common space.
+
+    None for an H1 norm in a closed-form basis, whose derivatives are not printed.
+    """
+    closed = any(basis.kind == "closed-form" for f in (old, new) for slab in f.slabs for basis in slab.bases)
+    if norm == "H1" and closed:
+        return None
+    return new.squared_norm(norm) - old.squared_norm(norm) - distance(old, new, norm) ** 2
 
 
 def _stage_gradients(model: Continuum, prepared: Prepared) -> tuple[list[Array], list[Array]]:
@@ -258,26 +266,29 @@ def _stage_gradients(model: Continuum, prepared: Prepared) -> tuple[list[Array],
 # --- distances ----------------------------------------------------------------------------------------------
 
 
-def distance(first: Field, second: Field) -> float:
-    """‖F − G‖ in L2, of fields in any bases: by values on the cells that both share, without cancellation."""
-    return float(np.sqrt(sum(_slab_distance(a, b) for a, b in zip(first.slabs, second.slabs))))
+def distance(first: Field, second: Field, norm: str = "L2") -> float:
+    """‖F − G‖ in "L2" or "H1", of fields in any bases: by values on the cells that both share, no cancellation."""
+    return float(np.sqrt(sum(_slab_distance(a, b, norm) for a, b in zip(first.slabs, second.slabs))))
 
 
-def _slab_distance(first: FieldSlab, second: FieldSlab) -> float:
+def _slab_distance(first: FieldSlab, second: FieldSlab, norm: str) -> float:
     if not first.bases:
         return float(np.sum((first.coefficients - second.coefficients) ** 2))
-    values = [first.coefficients, second.coefficients]
-    weights = []
-    for axis, bases in enumerate(zip(first.bases, second.bases)):
-        x, w = _common_rule(*bases)
-        weights.append(w)
-        values = [
-            np.moveaxis(np.tensordot(evaluate(basis, x), v, (1, axis)), 0, axis) for basis, v in zip(bases, values)
-        ]
-    square = (values[0] - values[1]) ** 2
-    for w in weights:
-        square = np.tensordot(w, square, (0, 0))
-    return float(np.sum(square))
+    rules = [_common_rule(*bases) for bases in zip(first.bases, second.bases)]
+    total = 0.0
+    for differentiated in range(-1, len(rules) if norm == "H1" else 0):  # −1: the values themselves
+        values = []
+        for slab in (first, second):
+            found = slab.coefficients
+            for axis, (basis, (x, _)) in enumerate(zip(slab.bases, rules)):
+                table = derivative(basis, x) if axis == differentiated else evaluate(basis, x)
+                found = np.moveaxis(np.tensordot(table, found, (1, axis)), 0, axis)
+            values.append(found)
+        square = (values[0] - values[1]) ** 2
+        for _, w in rules:
+            square = np.tensordot(w, square, (0, 0))
+        total += float(np.sum(square))
+    return total
 
 
 def _common_rule(first: Pieces, second: Pieces) -> tuple[Array, Array]:

@@ -41,8 +41,8 @@ LADDER = {
 }
 
 
-def model(seed: int = 0) -> Continuum:
-    start = Continuum.from_spec(load_spec(copy.deepcopy(LADDER)), seed=seed)
+def model(seed: int = 0, **changes: object) -> Continuum:
+    start = Continuum.from_spec(load_spec(copy.deepcopy(LADDER | changes)), seed=seed)
     generator = np.random.default_rng(seed)
     return start.with_coordinates(0.5 * generator.standard_normal(start.size))
 
@@ -116,6 +116,22 @@ def test_the_estimate_of_the_loss_change_has_remainder_slope_three(level: str) -
     slope = np.polyfit(np.log(sizes), np.log(errors), 1)[0]
     assert 2.8 < slope < 3.2
     assert 1.8 < np.polyfit(np.log(sizes), np.log(first), 1)[0] < 2.2
+
+
+def test_first_order_of_an_h1_penalty_between_other_bases() -> None:
+    """⟨gradient, PW − W⟩ by a difference quotient along the line from W to PW, in a space that holds both."""
+    penalty = {"kind": "cross-entropy", "penalty": {"W": {"H1": "1/10"}}}
+    depth = {"family": "hat", "cells": 2}
+    weight = {"width_out": legendre(6), "width_in": legendre(6), "depth": depth}
+    small = {"small": {"weight": {"width_out": legendre(4), "width_in": legendre(4)}}}
+    old = model(loss=penalty, weight=weight, levels=small)
+    new = project(old, "small")
+    prepared = old.prepare(data())
+    back = project(new, "base")  # the small space lies in the large one
+    step = 1e-6
+    along = [old.with_coordinates(old.coordinates + t * (back.coordinates - old.coordinates)) for t in (-step, step)]
+    expected = (along[1].loss(prepared) - along[0].loss(prepared)) / (2 * step)
+    assert loss_change(old, new, prepared)[0] == pytest.approx(expected, rel=1e-7)
 
 
 def test_the_report_reads_as_a_table() -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.interpolate import CubicHermiteSpline
 
 from derive.spec import load_spec
-from numerics.continuum import Continuum
+from numerics.continuum import Continuum, kernel_weights
+from tests.reference import basis
 
 WEIGHT = lambda xi, xi_, delta: np.cos(2 * xi - xi_) * np.exp(-delta) + 0.3 * xi * xi_  # noqa: E731
 BIAS = lambda xi, delta: 0.4 * np.sin(2 * xi + delta)  # noqa: E731
@@ -65,6 +67,79 @@ def test_depth_refinement_has_the_order_of_the_tableau(tableau: str, expected: i
     sizes = [16, 32, 64]
     errors = [np.sqrt(LENGTHS @ (final_values(smooth(family, tableau, s), POINTS) - exact) ** 2) for s in sizes]
     assert abs(order(sizes, errors) - expected) < 0.15
+
+
+def semi_discrete(model: Continuum):
+    """(5) and the vector–Jacobian products of its right-hand side, for the mlp rate with tanh and Δ = 1/2, in NumPy."""
+    family = {"family": "legendre", "size": 10}
+    nodes, lengths = np.polynomial.legendre.leggauss(15)
+    x = basis(family, (-1.0, 1.0), nodes)
+    back = np.linalg.solve((x * lengths[:, None]).T @ x, (x * lengths[:, None]).T)
+    mass = (x * lengths[:, None]).T @ x
+    w, beta = (model.fields[name].slabs[0].coefficients for name in ("W", "b"))
+    w, beta = w[..., 0, 0], beta[..., 0]
+
+    def parts(h, depth):
+        theta = basis({"family": "legendre", "size": 8}, (0.0, 1.0), np.array([depth]))[0]
+        inner = mass @ h
+        return theta, inner, np.tanh(x @ (np.einsum("ijk,k,j->i", w, theta, inner) + beta @ theta))
+
+    def rate(h, depth):
+        return 2 * (back @ parts(h, depth)[2] - h)
+
+    def pulled_back(h, depth, bar):
+        """λ ↦ (∂F/∂h)ᵀ λ and the integrands of (9) in the coefficients of W."""
+        theta, inner, f = parts(h, depth)
+        p = x.T @ (2 * (1 - f**2) * (back.T @ bar))
+        return mass @ np.einsum("ijk,k,i->j", w, theta, p) - 2 * bar, np.einsum("i,j,k->ijk", p, inner, theta)
+
+    return rate, pulled_back, mass
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("tableau", "sizes", "expected"),
+    [("euler", [32, 64, 128], 1), ("heun", [8, 16, 32], 2), ("rk4", [8, 16, 32], 4)],
+)
+def test_the_gap_between_continuous_and_discrete_adjoint_has_the_order_of_the_tableau(
+    tableau: str, sizes: list[int], expected: int
+) -> None:
+    """Section 5: weight basis fixed, h(δ) by cubic Hermite between the steps, (8) and (9) integrated accurately."""
+    gaps = []
+    for steps in sizes:
+        model = smooth({"family": "legendre", "size": 10}, tableau, steps)
+        rate, pulled_back, mass = semi_discrete(model)
+        h = start_coefficients(model)
+        path = [state[:, 0] for state in model.solver.path(h)[0]]
+        zeros = np.zeros((10, 1))
+        operator, constant = model.readout_map()
+        _, gradients, *_ = model.solver.gradient(h, operator, constant, zeros)
+        slab = model.solver.slabs[0]
+        discrete = slab.pull_back(gradients[0], kernel_weights(model.fields)[0]).w
+        s = 1 / steps
+        spline = CubicHermiteSpline(
+            np.linspace(0, 1, steps + 1), path, [rate(y, n * s) for n, y in enumerate(path)]
+        )
+
+        def backwards(t, both):
+            bar, integrand = pulled_back(spline(1 - t), 1 - t, both[:10])
+            return np.concatenate([bar, integrand.ravel()])
+
+        start = np.concatenate([2 * mass @ path[-1], np.zeros(10 * 10 * 8)])  # ∂/∂h of ∫ y²
+        grid = np.linspace(0, 1, 4 * steps + 1)
+        for t0, t1 in zip(grid, grid[1:]):
+            start = rk4(backwards, t0, t1 - t0, start)
+        continuous = start[10:].reshape(10, 10, 8).transpose(2, 0, 1)
+        gaps.append(np.linalg.norm(continuous - discrete.reshape(continuous.shape)))
+    assert abs(order(sizes, gaps) - expected) < 0.2
+
+
+def rk4(rate, t: float, s: float, y: np.ndarray) -> np.ndarray:
+    k1 = rate(t, y)
+    k2 = rate(t + s / 2, y + s / 2 * k1)
+    k3 = rate(t + s / 2, y + s / 2 * k2)
+    k4 = rate(t + s, y + s * k3)
+    return y + s / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
 
 
 def leaky(steps: int, n: int) -> np.ndarray:
