@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from numerics import console, datasets, device, report
+from numerics import console, datasets, report
 from numerics.continuum import Continuum, resolve
 from numerics.datasets import Records
 from numerics.fit import fit
@@ -65,8 +65,7 @@ def run(name: str, out: Path) -> None:
     with console.working(f"reading {name}"):
         data = Data(*datasets.load(name))
     total = len(SEEDS) * sum(_epochs(spec))
-    # Matrices this small are slower on several threads, and the threads would be taken from the kernels.
-    with console.steps() as progress, device.serial_blas():
+    with console.steps() as progress:
         task = progress.add_task("training", total=total)
 
         def advance(*_: Any) -> None:

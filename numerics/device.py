@@ -1,8 +1,8 @@
 """Compiles generated functions for this machine, and spreads serial kernels over threads.
 
-This file compiles for the CPU, ``cuda`` for NVIDIA's GPUs.
- Kernels are serial over a tile of records and release the GIL; a thread pool runs tiles
-side by side. Linear algebra inside them is single-threaded, so results do not depend on the number of threads.
+This file compiles for the CPU, ``cuda`` for NVIDIA's GPUs. Kernels are serial over a tile of records and release the
+GIL; a thread pool runs tiles side by side. Linear algebra inside them is single-threaded, so results do not depend on
+the number of threads.
 """
 
 from __future__ import annotations

@@ -110,7 +110,7 @@ class Slab:
         if "bar_operator_entry" in gradient:
             entry = {"bar_operators": gradient["bar_operator_entry"][None], "theta": self.bound["theta_entry"]}
             self.call("entry_operators_adjoint", {**entry, "bar_w": bar_w})
-        return Weights(bar_w.astype(np.float64), bar_beta.astype(np.float64))
+        return Weights(bar_w.real.astype(np.float64), bar_beta.real.astype(np.float64))
 
     def forward(self, h: np.ndarray, keep: bool) -> tuple[np.ndarray, Arrays]:
         """The state at the slab's end, (channels · state, records), and what the adjoint will read."""
