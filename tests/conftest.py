@@ -1,13 +1,13 @@
-"""Every test derives into a cache of its own, so that nothing is found that another checkout left behind."""
+"""Tests derive into a cache of this checkout, keyed by the derivation's sources: the second run compiles little."""
 
 from __future__ import annotations
 
 import os
-import tempfile
+from pathlib import Path
 
 from hypothesis import settings
 
-os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="continua-tests-")
+os.environ["XDG_CACHE_HOME"] = str(Path(__file__).resolve().parent.parent / ".pytest_cache" / "continua")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
 settings.register_profile("ci", deadline=None, derandomize=True, max_examples=25)

@@ -195,6 +195,7 @@ def test_coefficients_are_float32_numbers() -> None:
             assert float(np.float32(float(number))) == Fraction(int(number.p), int(number.q))
 
 
+@pytest.mark.slow
 def test_the_fit_is_the_one_that_the_script_prints() -> None:
     path = Path(__file__).parents[2] / "benchmarks" / "float32_forms.py"
     found = importlib.util.spec_from_file_location("float32_forms", path)

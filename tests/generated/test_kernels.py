@@ -293,6 +293,7 @@ def test_single_precision_stays_within_its_error_budget() -> None:
     assert np.linalg.norm(gradient - gradient32) <= 2e-5 * np.linalg.norm(gradient)
 
 
+@pytest.mark.slow
 def test_a_rate_that_nobody_has_seen_trains_without_generated_modules(tmp_path, monkeypatch) -> None:
     """No kernel is a template: with no generated module in reach, a new rate is derived, compiled and trained."""
     from numerics import fit, representation

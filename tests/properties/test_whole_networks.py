@@ -7,6 +7,7 @@ and penalties are written out here or in ``tests.reference``. Gradients are comp
 from __future__ import annotations
 
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from scipy.special import erf
 
 from derive.spec import load_spec
+from numerics import representation
 from numerics.continuum import Continuum
 from numerics.datasets import records
 from numerics.solver import Solver, plain_kernels
@@ -280,7 +282,10 @@ def reference(declared: dict, fields: dict, xs: list, points: list, y) -> comple
 @pytest.mark.slow
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(declared=declarations(), seed=st.integers(0, 1000))
-def test_loss_and_gradient_of_a_random_network(monkeypatch: pytest.MonkeyPatch, declared: dict, seed: int) -> None:
+def test_loss_and_gradient_of_a_random_network(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, declared: dict, seed: int
+) -> None:
+    monkeypatch.setattr(representation, "roots", lambda: [tmp_path])
     monkeypatch.setattr(Continuum, "_new_solver", lambda self: Solver(self.representation, kernels=plain_kernels))
     model = Continuum.from_spec(load_spec(declared), seed=0)
     generator = np.random.default_rng(seed)
