@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 import sympy as sp
-from flint import acb, arb, arb_mat, ctx, fmpq, fmpq_mat
+from flint import acb, arb, arb_mat, ctx, fmpq, fmpq_mat, fmpq_poly, fmpz_poly
 
 from derive.bases import Interval, Series, legendre_series
 from derive.errors import DerivationError
@@ -302,6 +302,27 @@ def gauss_nodes(count: int, precision: int) -> tuple[tuple[arb, arb], ...]:
     """The nodes on [-1, 1], in increasing order, with their weights."""
     with ctx.workprec(precision):
         return tuple(arb.legendre_p_root(count, count - 1 - k, weight=True) for k in range(count))
+
+
+@lru_cache(maxsize=64)
+def lobatto_nodes(count: int, precision: int) -> tuple[tuple[arb, arb], ...]:
+    """The Gauss–Lobatto nodes on [-1, 1], in increasing order, with their weights 2/(n (n − 1) P_{n−1}²).
+
+    Between the ends lie the roots of P′_{n−1}, the Gauss–Jacobi nodes for α = β = 1.
+    """
+    degree = count - 1
+    with ctx.workprec(precision):
+        slope = fmpz_poly([0])
+        for k in range(degree - 1, -1, -2):  # P′_n = Σ (2k + 1) P_k over k = n − 1, n − 3, …
+            slope += (2 * k + 1) * _integer_legendre(k, degree)
+        roots = sorted((root.real for root, _ in slope.complex_roots()), key=lambda r: float(r.mid()))
+        nodes = [arb(-1), *roots, arb(1)]
+        return tuple((t, 2 / (legendre_values(t, count)[-1] ** 2 * (count * degree))) for t in nodes)
+
+
+def _integer_legendre(k: int, scale: int) -> fmpz_poly:
+    """2^scale P_k, whose coefficients are integers for k ≤ scale."""
+    return fmpz_poly([int(c * 2**scale) for c in fmpq_poly.legendre_p(k).coeffs()])
 
 
 def legendre_values(t: Any, count: int) -> list[Any]:

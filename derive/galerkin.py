@@ -120,10 +120,12 @@ def _slab(
 def quadrature(spec: Spec, slab: Slab, chosen: dict[str, Basis]) -> Rule:
     """The rule of section 3: Gauss–Legendre on the cells of the union of breakpoints; equally spaced for Fourier.
 
-    The default makes A exact on products of χ with φ and ψ, and takes at least ⌈3n/2⌉ points for a spectral
-    state (one cell) of size n.
+    A nodal state brings its own points. The default makes A exact on products of χ with φ and ψ, and takes at least
+    ⌈3n/2⌉ points for a spectral state (one cell) of size n.
     """
     state = chosen["state"]
+    if state.nodes is not None and slab.quadrature is None:
+        return state.nodes
     if state.kind == "fourier":
         count = slab.quadrature or -(-3 * state.size // 2)
         if count < state.size:

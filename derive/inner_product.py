@@ -15,8 +15,16 @@ from typing import Any
 import numpy as np
 from flint import arb, arb_mat, ctx, fmpq, fmpq_mat
 
-from derive.bases import Basis, Interval, trimmed
-from derive.closed_form import XI, Side, coefficient_rows, gauss_nodes, legendre_values, product_integrals
+from derive.bases import Basis, Combination, Interval, trimmed
+from derive.closed_form import (
+    XI,
+    Side,
+    coefficient_rows,
+    gauss_nodes,
+    legendre_values,
+    lobatto_nodes,
+    product_integrals,
+)
 from derive.errors import DerivationError
 from derive.exact import PRECISIONS, ExactMatrix, as_fmpq, as_fraction, identity, rational, stack
 
@@ -28,8 +36,11 @@ __all__ = [
     "gauss_rule",
     "gram",
     "identity",
+    "lobatto_rule",
+    "nodal",
     "pieces",
     "rational",
+    "restriction",
     "stack",
     "stiffness",
     "uniform_rule",
@@ -46,6 +57,10 @@ def gram(p: Basis, q: Basis) -> ExactMatrix:
             "the inner product of functions that live in different places",
             "take both in the same slab and direction",
         )
+    if p.combination is not None:
+        return p.combination.matrix @ gram(p.combination.of, q)
+    if q.combination is not None:
+        return gram(q, p).T
     if p.kind == q.kind == "fourier":
         return _fourier_gram(p, q)
     shape = (p.size, q.size)
@@ -66,6 +81,8 @@ def stiffness(p: Basis) -> ExactMatrix:
         factors = [fmpq(2 * ((j + 1) // 2) ** 2) / as_fmpq(p.period) for j in range(p.size)]
         diagonal = rational([[f if i == j else fmpq(0) for j in range(p.size)] for i, f in enumerate(factors)])
         return ExactMatrix(diagonal.shape, recipe=lambda: diagonal.enclosure() * (arb.pi() ** 2))
+    if p.combination is not None:
+        return p.combination.matrix @ stiffness(p.combination.of) @ p.combination.matrix.T
     return gram(_derivative(p), _derivative(p))
 
 
@@ -97,6 +114,59 @@ def gauss_rule(breakpoints: Sequence[Fraction], points_per_cell: int) -> Rule:
     return Rule(column(lambda x, w, m, h: x * h + m), column(lambda x, w, m, h: w * h), cells, found)
 
 
+def lobatto_rule(breakpoints: Sequence[Fraction], points_per_cell: int) -> Rule:
+    """Gauss–Lobatto with the ends of every cell among its points; what two cells share is one point, on the right.
+
+    Exact to degree 2n − 3 for n points a cell.
+    """
+    found = tuple(Fraction(b) for b in breakpoints)
+    inner = points_per_cell - 1
+    cells = tuple(min(k // inner, len(found) - 2) for k in range(inner * (len(found) - 1) + 1))
+
+    def column(what: int) -> ExactMatrix:
+        def recipe() -> arb_mat:
+            nodes = lobatto_nodes(points_per_cell, ctx.prec)
+            entries = [arb(0)] * len(cells)
+            for cell, (a, b) in enumerate(zip(found, found[1:])):
+                half, middle = as_fmpq((b - a) / 2), as_fmpq((a + b) / 2)
+                for k, node in enumerate(nodes):
+                    if what:
+                        entries[cell * inner + k] += node[1] * half
+                    else:
+                        entries[cell * inner + k] = node[0] * half + middle
+            return arb_mat(len(entries), 1, entries)
+
+        return ExactMatrix((len(cells), 1), recipe=recipe)
+
+    return Rule(column(0), column(1), cells, found)
+
+
+def nodal(family: str, interval: Interval, rule: Rule, degree: int, lobatto: bool) -> Basis:
+    """The functions of ``degree`` on every cell that are one at one point of a rule and zero at its others.
+
+    A Gauss or Lobatto rule with degree + 1 points a cell integrates ℓ_i P_k for all k, but for k = p at Lobatto
+    points, where Σ w P_p² = 2/p: ℓ_i = Σ_k w_i P_k(t_i)/γ_k P_k with γ_k = Σ_j w_j P_k(t_j)².
+    """
+    cells, count = len(rule.breakpoints) - 1, degree + 1
+
+    def recipe() -> arb_mat:
+        nodes = lobatto_nodes(count, ctx.prec) if lobatto else gauss_nodes(count, ctx.prec)
+        norms = [arb(2) / (2 * k + 1) for k in range(count)]
+        if lobatto:
+            norms[degree] = arb(2) / degree
+        table = [[arb(0)] * (cells * count) for _ in rule.cells]
+        for i, (t, w) in enumerate(nodes):
+            row = [w * value / norm for value, norm in zip(legendre_values(t, count), norms)]
+            for cell in range(cells):
+                table[cell * (count - lobatto) + i][cell * count : (cell + 1) * count] = row
+        return arb_mat(table)
+
+    series = tuple({cell: (Fraction(0),) * k + (Fraction(1),)} for cell in range(cells) for k in range(count))
+    of = Basis("discontinuous", interval, rule.breakpoints, series)
+    matrix = ExactMatrix((len(rule.cells), of.size), recipe=recipe)
+    return Basis(family, interval, rule.breakpoints, (), combination=Combination(matrix, of), nodes=rule)
+
+
 def uniform_rule(count: int) -> Rule:
     """The points −1 + 2q/Q of a periodic [-1, 1], each with weight 2/Q; exact for frequencies below Q."""
     points = [[Fraction(2 * q, count) - 1] for q in range(count)]
@@ -123,6 +193,8 @@ def pieces(p: Basis) -> dict[str, np.ndarray]:
     polynomial: coefficients (size, cells, degree + 1) of P_k(2(ξ − a)/(b − a) − 1) on the cell [a, b].
     fourier: size.  closed-form: points, the Gauss points a cell that integrate products of the functions.
     """
+    if p.combination is not None:
+        return _combined_pieces(p.combination.matrix, p.combination.of)
     found = {"kind": np.array(p.kind), "breakpoints": np.array([float(b) for b in p.breakpoints])}
     if p.kind == "fourier":
         return {**found, "size": np.array(p.size, dtype=np.int64)}
@@ -133,6 +205,16 @@ def pieces(p: Basis) -> dict[str, np.ndarray]:
         for cell, series in function.items():
             coefficients[j, cell, : len(series)] = [float(c) for c in series]
     return {**found, "coefficients": coefficients}
+
+
+def _combined_pieces(matrix: ExactMatrix, of: Basis) -> dict[str, np.ndarray]:
+    assert of.degree is not None
+    length = of.degree + 1
+    padded = [{c: (*f, *[Fraction(0)] * (length - len(f))) for c, f in g.items()} for g in of.functions]
+    nothing = (Fraction(0),) * length
+    rows = [[value for cell in range(of.cells) for value in g.get(cell, nothing)] for g in padded]
+    combined = (matrix @ rational(rows)).to_float()
+    return {**pieces(of), "coefficients": combined.reshape(matrix.shape[0], of.cells, length)}
 
 
 def _common_cells(p: Basis, q: Basis) -> Iterator[Interval]:
@@ -176,6 +258,17 @@ def _restricted(p: Basis, series: dict[int, tuple[Fraction, ...]], a: Fraction, 
         return fmpq_mat(len(cut), degree + 1, [e for row in cut for e in row])
     scale, shift = (b - a) / (stop - start), (a + b - start - stop) / (stop - start)
     return table * _restriction(scale, shift, length - 1, degree)
+
+
+def restriction(series: tuple[Fraction, ...], cell: Interval, part: Interval) -> tuple[Fraction, ...]:
+    """The Legendre series on a part of a cell of a polynomial given on the cell."""
+    (start, stop), (a, b) = cell, part
+    if not series or cell == part:
+        return series
+    degree = len(series) - 1
+    table = _restriction((b - a) / (stop - start), (a + b - start - stop) / (stop - start), degree, degree)
+    row = coefficient_rows([series], len(series)) * table
+    return trimmed([as_fraction(value) for value in row.entries()])
 
 
 @lru_cache(maxsize=2048)
@@ -337,6 +430,8 @@ def _search(p: Basis, points: ExactMatrix, q: int) -> int:
 
 def _values(p: Basis, points: ExactMatrix, cells: list[int]) -> ExactMatrix:
     """p_j at each point, as its cell has it; rational where the points and the functions are."""
+    if p.combination is not None:
+        return _values(p.combination.of, points, cells) @ p.combination.matrix.T
     shape = (len(cells), p.size)
     if p.kind == "polynomial" and points.rational:
         return ExactMatrix(shape, _table(p, points.entries(), cells, fmpq_mat))

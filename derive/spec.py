@@ -63,7 +63,7 @@ class Slab:
 
 @dataclass(frozen=True)
 class Penalty:
-    """weight · ‖field‖² in the norm "L2" or the seminorm "H1" (squared L2 norm of the gradient)."""
+    """weight · ‖field‖² in the norm "L2", or "H1", which adds the squared L2 norms of the derivatives."""
 
     field: str
     norm: str

@@ -26,11 +26,21 @@ from typing import TYPE_CHECKING, Any
 from derive import registry
 
 if TYPE_CHECKING:
+    from derive.exact import ExactMatrix
+    from derive.inner_product import Rule
     from derive.spec import BasisSpec
 
 Interval = tuple[Fraction, Fraction]
 Series = tuple[Fraction, ...]
 WIDTH: Interval = (Fraction(-1), Fraction(1))
+
+
+@dataclass(frozen=True)
+class Combination:
+    """Functions Σ_j T_ij g_j. matrix: T (size × size of ``of``), exact but not rational; of: the g_j, rational."""
+
+    matrix: ExactMatrix
+    of: Basis
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +49,8 @@ class Basis:
 
     family: the file's name.  breakpoints: cells + 1 of them, from one end of the interval to the other.
     period: the length after which every function repeats, for a trigonometric basis (functions 1, cos, sin, …).
+    combination: set instead of ``functions`` where piecewise polynomials have irrational coefficients.
+    nodes: of a nodal basis, the points and weights of its own quadrature rule, one function a point.
     """
 
     family: str
@@ -46,11 +58,13 @@ class Basis:
     breakpoints: tuple[Fraction, ...]
     functions: tuple[Mapping[int, Any], ...]
     period: Fraction | None = None
+    combination: Combination | None = None
+    nodes: Rule | None = None
 
     @property
     def size(self) -> int:
         """The number of functions."""
-        return len(self.functions)
+        return self.combination.matrix.shape[0] if self.combination else len(self.functions)
 
     @property
     def cells(self) -> int:
@@ -70,6 +84,8 @@ class Basis:
         """The highest degree on any cell; None if some function is not a polynomial."""
         if self.kind != "polynomial":
             return None
+        if self.combination is not None:
+            return self.combination.of.degree
         return max((len(f) - 1 for function in self.functions for f in function.values()), default=0)
 
     @cached_property
@@ -171,6 +187,31 @@ def uniform(interval: Interval, cells: int) -> tuple[Fraction, ...]:
     """The breakpoints of equal cells."""
     start, stop = interval
     return tuple(start + (stop - start) * Fraction(k, cells) for k in range(cells + 1))
+
+
+def resolve_elements(given: Mapping[str, Any], interval: Interval, shared: int, lowest: int) -> dict[str, Any]:
+    """Size, cells and degree of cells that hold degree + 1 functions each, ``shared`` of them with the next cell.
+
+    One cell unless cells or breakpoints say otherwise; the degree, ``lowest`` at least, may follow from the size.
+    """
+    cells = {"cells": given.get("cells"), "breakpoints": given.get("breakpoints")}
+    if cells == {"cells": None, "breakpoints": None}:
+        cells["cells"] = 1
+    found = resolve_cells(cells, interval, 0)
+    degree = given.get("degree")
+    if degree is None:
+        size = count(given, "size")
+        degree, rest = divmod(size - shared, found["cells"])
+        degree -= 1 - shared
+        if rest or degree < lowest:
+            example = found["cells"] * (max(degree, lowest) + 1 - shared) + shared
+            raise ValueError(f"size = {size} over {found['cells']} cells; {example} would do")
+    if not isinstance(degree, int) or isinstance(degree, bool) or degree < lowest:
+        raise ValueError(f"degree = {degree!r}: a whole number from {lowest} is needed")
+    size = found["cells"] * (degree + 1 - shared) + shared
+    if count(given, "size", default=size) != size:
+        raise ValueError(f"size = {given['size']}, but {found['cells']} cells of degree {degree} have {size} functions")
+    return {**found, "size": size, "degree": degree}
 
 
 def resolve_cells(given: Mapping[str, Any], interval: Interval, extra: int) -> dict[str, Any]:

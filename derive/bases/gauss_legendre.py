@@ -1,0 +1,31 @@
+"""Nodal functions at the Gauss–Legendre points of every cell: one at one point, zero at the others. Orthogonal.
+
+With the points as quadrature X = A = I; between cells the functions jump. Their Legendre coefficients are algebraic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from derive.bases import Basis, Interval, resolve_elements, uniform
+
+if TYPE_CHECKING:
+    from derive.spec import BasisSpec
+
+SUMMARY = "nodal at Gauss–Legendre points, which are its quadrature: X = A = I"
+PARAMETERS = ("size", "cells", "degree", "breakpoints")
+
+
+def resolve(given: Mapping[str, Any], interval: Interval) -> dict[str, Any]:
+    """size = cells · (degree + 1)."""
+    return resolve_elements(given, interval, shared=0, lowest=0)
+
+
+def build(spec: BasisSpec, interval: Interval) -> Basis:
+    """ℓ_j = Σ_k (2k + 1)/2 w_j P_k(t_j) P_k on each cell: the rule integrates ℓ_j P_k exactly."""
+    from derive.inner_product import gauss_rule, nodal
+
+    assert spec.cells is not None and spec.degree is not None
+    breakpoints = spec.breakpoints or uniform(interval, spec.cells)
+    return nodal("gauss-legendre", interval, gauss_rule(breakpoints, spec.degree + 1), spec.degree, lobatto=False)
