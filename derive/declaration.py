@@ -10,7 +10,7 @@ from fractions import Fraction
 from typing import Any
 
 from derive import expression, registry, tableau
-from derive.errors import ExpressionError, SpecError
+from derive.errors import DerivationError, ExpressionError, SpecError
 from derive.spec import BasisSpec, Penalty, Slab, Spec, TableauSpec, Training, step_lengths
 
 WIDTH = (Fraction(-1), Fraction(1))
@@ -73,6 +73,7 @@ def read(data: Mapping[str, Any], where: str) -> Spec:
                 "a value where a table is meant",
                 "write name = { integration = { steps = 8 } }",
             )
+        inner.same_model(changes)
         merged = merge(base, changes)
         merged["name"] = base["name"]
         levels.append((str(name), inner.spec(merged)))
@@ -165,6 +166,20 @@ class Reader:
         if key not in table:
             self.fail(f"{path}.{key}".lstrip("."), "nothing", f"the key {key}", "it was left out", f"add {key}")
         return table[key]
+
+    def same_model(self, changes: Mapping[str, Any]) -> None:
+        """A level is another representation of one model: it changes bases, steps and training, nothing else."""
+        fixed = [key for key in ("equation", "input", "loss", "summary") if key in changes]
+        if isinstance(changes.get("readout"), Mapping) and "outputs" in changes["readout"]:
+            fixed.append("readout.outputs")
+        if fixed:
+            self.fail(
+                fixed[0],
+                f"a level with another {fixed[0]}",
+                "levels that change state, weight, bias, integration, readout.basis, precision or training",
+                "another model, not another representation of this one",
+                "write a spec of its own for it",
+            )
 
     # --- the parts ------------------------------------------------------------------------------------------
 
@@ -429,7 +444,12 @@ class Reader:
                 "a stage outside its step",
                 "the fields are known inside the step only",
             )
-        return TableauSpec(name, a, tuple(self.exact(v, path + ".b") for v in b), nodes, order)
+        found = TableauSpec(name, a, tuple(self.exact(v, path + ".b") for v in b), nodes, order)
+        try:
+            tableau.check(found)
+        except DerivationError as error:
+            self.fail(path, error.given, error.allowed, error.cause, error.fix)
+        return found
 
     def targets(self, data: Mapping[str, Any], periodic: bool, slabs: tuple[Slab, ...]) -> Any:
         outputs, readout = None, None
@@ -482,21 +502,27 @@ class Reader:
         return tuple(found)
 
     def smooth(self, field: str, slabs: tuple[Slab, ...], readout: BasisSpec | None) -> None:
-        """H1 norms need continuous bases in the width directions."""
-        chosen: dict[str, list[BasisSpec | None]] = {
-            "W": [b for s in slabs for b in (s.weight_out, s.weight_in)],
-            "b": [s.bias_width for s in slabs],
-            "R": [readout],
+        """H1 norms need continuous bases in every direction."""
+        chosen: dict[str, dict[str, list[BasisSpec | None]]] = {
+            "W": {
+                "weight.width_out": [s.weight_out for s in slabs],
+                "weight.width_in": [s.weight_in for s in slabs],
+                "weight.depth": [s.weight_depth for s in slabs],
+            },
+            "b": {"bias.width": [s.bias_width for s in slabs], "bias.depth": [s.bias_depth for s in slabs]},
+            "R": {"readout.basis": [readout]},
         }
-        for basis in chosen[field]:
-            if basis is not None and basis.family == "p0" and basis.size > 1:
-                self.fail(
-                    f"loss.penalty.{field}",
-                    f"an H1 norm of {field} in a {basis.family} basis",
-                    "a continuous basis, or L2",
-                    "a field that jumps has no H1 norm",
-                    "use hat, bspline or legendre",
-                )
+        for path, found in chosen[field].items():
+            for basis in found:
+                jumps = basis is not None and getattr(registry.entry("bases", basis.family), "JUMPS", False)
+                if basis is not None and jumps and (basis.cells or 1) > 1:
+                    self.fail(
+                        f"loss.penalty.{field}",
+                        f"an H1 norm of {field}, whose {path} is {basis.family} on {basis.cells} cells",
+                        "continuous bases in every direction, or the L2 norm",
+                        "a field that jumps has no H1 norm",
+                        f"use hat, bspline or legendre for {path}",
+                    )
 
     def training(self, data: Mapping[str, Any]) -> Training:
         table = self.table(data, "training", {})

@@ -50,8 +50,7 @@ class SemiDiscrete:
 
 
 def semidiscrete(spec: Spec, equation: Equation) -> tuple[SemiDiscrete, ...]:
-    """Every slab's semi-discrete form, in the order of depth. Raises DerivationError, also for a false tableau."""
-    tableau.check(spec.tableau)
+    """Every slab's semi-discrete form, in the order of depth. Raises DerivationError."""
     forms = []
     entry = spec.entry
     for slab, steps in zip(spec.slabs, step_lengths(spec)):

@@ -6,11 +6,14 @@ Commands import what they need when they run, so that ``--help`` is quick and ``
 from __future__ import annotations
 
 import configparser
+import importlib
+import os
 from pathlib import Path
+from typing import Any
 
 import click
 
-from derive.errors import SpecError
+from derive.errors import GenerationError, SpecError
 from numerics import commands, console
 from numerics.console import Commands, example, json_option, model_argument
 
@@ -32,9 +35,15 @@ def main() -> None:
 @example("continua new waves", "continua check waves.toml")
 def new(name: str) -> None:
     """Write NAME.toml, a spec with a comment on every key."""
+    from derive import declaration
     from numerics.template import TEMPLATE
 
-    path = Path(name).with_suffix(".toml")
+    if not declaration.NAME.fullmatch(Path(name).name.removesuffix(".toml")):
+        raise SpecError(
+            f"the name {name!r}", "letters, digits, - and _, a letter first, at most 64",
+            "the name is also a folder's", "choose such a name",
+        )  # fmt: skip
+    path = Path(name.removesuffix(".toml") + ".toml")
     if path.exists():
         raise SpecError(str(path), "a name that is still free", "it exists", "choose another name, or move the file")
     console.write_if_changed(path, TEMPLATE.replace("NAME", path.stem).encode())
@@ -83,11 +92,11 @@ def check(spec: str, as_json: bool) -> None:
 @example("continua derive specs/gunpoint.toml")
 def derive(spec: str, matrices: bool) -> None:
     """Print the derivation of SPEC, step by step."""
-    from derive import explain
     from derive import spec as declaration
 
     read = declaration.load_spec(spec)
-    with console.working(f"deriving {read.name}"):
+    with console.working(f"deriving {read.name}"), console.about(spec):
+        explain = _derivation("derive.explain")
         text = explain.text(read, matrices=matrices)
     click.echo(text)
 
@@ -101,11 +110,10 @@ def derive(spec: str, matrices: bool) -> None:
 def generate(specs: tuple[str, ...], into: Path | None, only_check: bool, as_json: bool) -> None:
     """Write the kernels and tables of SPECS.
 
-    With them come a manifest and the derivation. They go to generated/ inside a checkout of this project
-    and to ./continua_generated/ elsewhere. Files are
-    written only if they change.
+    With them come a manifest and the derivation. They go where CONTINUA_GENERATED points; else to generated/ for specs
+    of this project's checkout, and to ./continua_generated/ for others. Files are written only if they change.
     """
-    root = into or generated_root()
+    root = into or generated_root(specs)
     changed = generate_all(specs, root, write=not only_check)
     if as_json:
         console.print_json({"into": str(root), "stale" if only_check else "written": changed})
@@ -122,15 +130,24 @@ def generate(specs: tuple[str, ...], into: Path | None, only_check: bool, as_jso
 def generate_all(specs: tuple[str, ...], root: Path, write: bool) -> list[str]:
     """Derive specs and bring their folders up to date; the names of the files that differ, as folder/file."""
     from derive import spec as declaration
-    from derive.emit.manifest import generate as derive_files
 
+    derive_files = _derivation("derive.emit.manifest").generate
     changed = []
     read = [declaration.load_spec(spec) for spec in specs]
+    names = [spec.name for spec in read]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise SpecError(
+            f"two specs called {twice[0]!r}", "a name of its own for every spec",
+            "their modules would go to the same folder", "rename one of them",
+        )  # fmt: skip
     with console.steps() as progress:
         task = progress.add_task("generating", total=len(read))
-        for spec in read:
+        for path_given, spec in zip(specs, read):
             progress.update(task, description=f"generating {spec.name}")
-            for name, content in derive_files(spec).items():
+            with console.about(path_given):
+                files = derive_files(spec)
+            for name, content in files.items():
                 path = root / spec.name / name
                 if console.write_if_changed(path, content) if write else console.differs(path, content):
                     changed.append(f"{spec.name}/{name}")
@@ -138,14 +155,26 @@ def generate_all(specs: tuple[str, ...], root: Path, write: bool) -> list[str]:
     return changed
 
 
-def generated_root() -> Path:
-    """``generated/`` when working inside a checkout of this project, else ``./continua_generated``."""
+def _derivation(module: str) -> Any:
+    """A module of ``derive`` that needs SymPy. Raises GenerationError where that does not import."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise GenerationError(
+            str(error), "SymPy and python-flint", "an incomplete or damaged installation",
+            "`pip install sympy python-flint`; `continua doctor` says what else is missing",
+        ) from error  # fmt: skip
+
+
+def generated_root(specs: tuple[str, ...]) -> Path:
+    """Where CONTINUA_GENERATED points; else ``generated/`` for a checkout's specs, ``./continua_generated`` for others."""
+    if os.environ.get("CONTINUA_GENERATED"):
+        return Path(os.environ["CONTINUA_GENERATED"])
     home = Path(__file__).resolve().parent.parent
     setup = configparser.ConfigParser()
     setup.read(home / "setup.cfg", encoding="utf-8")
-    here = Path.cwd().resolve()
     ours = setup.get("metadata", "name", fallback="") == "neural-continua" and (home / "generated").is_dir()
-    if ours and (here == home or home in here.parents):
+    if ours and all(home in Path(spec).resolve().parents for spec in specs):
         return home / "generated"
     return Path("continua_generated")
 
@@ -210,5 +239,5 @@ def demo(out: Path) -> None:
 
     path = Path(__file__).resolve().parent.parent / "specs" / "gunpoint.toml"
     if path.is_file():  # a checkout; an installed package carries the modules and the spec inside them
-        generate_all((str(path),), generated_root(), write=True)
+        generate_all((str(path),), generated_root((str(path),)), write=True)
     demonstration.run("gunpoint", out)

@@ -6,6 +6,7 @@ They run on a machine without SymPy, as long as nothing has to be derived.
 from __future__ import annotations
 
 import io
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,8 @@ from typing import Any
 
 import click
 
-from derive.errors import DataError, SpecError
+from derive.declaration import OPTIMISERS
+from derive.errors import CheckpointError, DataError, SpecError
 from numerics import console
 from numerics.console import example, json_option, model_argument
 
@@ -74,12 +76,13 @@ def data(name: str, out: Path, as_json: bool) -> None:
 @click.option("--dry-run", is_flag=True, help="Say what would be trained and for how long; write nothing.")
 @click.option("--level", help="The level to train on (default: base, or the model's own).")
 @click.option("--epochs", type=click.IntRange(1), help="Passes over the records.")
-@click.option("--optimiser", type=click.Choice(["adam", "lbfgs"]))
+@click.option("--optimiser", type=click.Choice(OPTIMISERS))
 @click.option("--learning-rate", type=click.FloatRange(0, min_open=True))
 @click.option("--batch", type=click.IntRange(1), help="Records a step (default: all).")
 @click.option("--validation", type=click.FloatRange(0, 1, max_open=True), help="Share of records held out.")
 @click.option("--patience", type=click.IntRange(1), help="Epochs without improvement before stopping.")
-@click.option("--seed", type=int, help="Draws the first fields and the order of the records.")
+@click.option("--save-every", type=click.FloatRange(0), default=10, show_default=True, help="Seconds between saves.")
+@click.option("--seed", type=click.IntRange(0), help="Draws the first fields and the order of the records.")
 @device_option
 @json_option
 @example(
@@ -95,24 +98,36 @@ def fit(
     level: str | None,
     device: str,
     as_json: bool,
+    save_every: float,
     **overrides: Any,
 ) -> None:
     """Train SPEC and write the model.
 
     SPEC is a TOML file, the name of a generated spec, or a model to train on. Options override the spec's
-    [training]. Ctrl-C or a kill loses at most one save interval.
+    [training]; with --resume those left out are the run's own. Ctrl-C and SIGTERM save and stop; a harder kill
+    loses what came after the last save.
     """
     from numerics import datasets
     from numerics.fit import fit as train
 
     records = datasets.read(data)
     given = {key: value for key, value in overrides.items() if value is not None}
+    trains_on = Path(spec).suffix == ".npz"
+    console.check_out(out, [data, None if trains_on else spec])
+    if out.exists() and not resume and not (trains_on and out.samefile(spec)):
+        raise CheckpointError(
+            f"--out {out}, which exists", "a new name, or --resume to go on with the run in it",
+            "--resume was left out, or a name used twice", "add --resume, choose another name, or move the file",
+        )  # fmt: skip
     model = on_device(_start(spec, level, given.get("seed")), device)
-    if dry_run:
-        console.print_facts(_dry_run(model, records, given), as_json)
-        return
-    model = train(model, records, out=out, resume=resume, progress=not as_json, **given)
-    facts = {"model": str(out), "epochs": len(model.history), **model.scores(model.prepare(records))}
+    with console.about(data):
+        if dry_run:
+            console.print_facts(_dry_run(model, records, given), as_json)
+            return
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # as schedulers stop a job
+        options = {**given, "out": out, "resume": resume, "save_every": save_every, "progress": not as_json}
+        model = train(model, records, **options)
+        facts = {"model": str(out), "epochs": len(model.history), **model.scores(model.prepare(records))}
     console.print_facts(facts, as_json)
 
 
@@ -204,8 +219,9 @@ def _move(move: Command, path: Path, level: str, data: Path | None, out: Path, a
     from numerics import datasets
     from numerics.checkpoint import load
 
+    console.check_out(out, [data, path])
     records = None if data is None else datasets.read(data)
-    with console.working(f"moving to {level}"):
+    with console.working(f"moving to {level}"), console.about(data or path):
         moved = move(load(path), level, records=records)
     if not as_json:
         click.echo(str(moved.report))
@@ -243,7 +259,7 @@ def evaluate(model: Path, data: Path, device: str, as_json: bool) -> None:
             "use `predict`",
             str(data),
         )
-    with console.working("evaluating"):
+    with console.working("evaluating"), console.about(data):
         found = on_device(load(model), device)
         scores = found.scores(found.prepare(records))
     console.print_facts({"records": len(records), **scores}, as_json)
@@ -258,23 +274,32 @@ def evaluate(model: Path, data: Path, device: str, as_json: bool) -> None:
 @json_option
 @example("continua predict pocket.npz --data data/test.npz --out predictions.npz")
 def predict(model: Path, data: Path, out: Path | None, at: Path | None, device: str, as_json: bool) -> None:
-    """Outputs of MODEL for records at any sampling."""
+    """Outputs of MODEL for records at any sampling.
+
+    A classifier's outputs are scores, the logarithms of probabilities up to a constant; the class with the highest
+    comes with them, as `label` in --out.
+    """
     from numerics import datasets
     from numerics.checkpoint import load
 
+    if out is not None:
+        console.check_out(out, [data, model, at])
     records = datasets.read(data)
-    with console.working("predicting"):
+    with console.working("predicting"), console.about(data):
         found = on_device(load(model), device)
         points = None if at is None else _points(at, found)
         y = found(records, at=points)
+    labels = found.labels(y)
     if out is not None:
-        console.write_if_changed(out, _packed(y, records, points))
+        console.write_if_changed(out, _packed(y, records, points, labels))
         click.echo(f"{out}: {len(records)} records", err=as_json)
     elif not as_json:
         for n, values in enumerate(y):
-            click.echo(f"{n} " + " ".join(f"{v:.6g}" for v in values.ravel()))
+            said = [] if labels is None else [str(labels[n])]
+            click.echo(" ".join([str(n), *said, *(f"{v:.6g}" for v in values.ravel())]))
     if as_json:
-        console.print_json({"y": [values.tolist() for values in y]})
+        chosen = {} if labels is None else {"label": labels.tolist()}
+        console.print_json({"y": [values.tolist() for values in y], **chosen})
 
 
 def _points(path: Path, model: Any) -> Any:
@@ -290,7 +315,7 @@ def _points(path: Path, model: Any) -> Any:
         points = np.load(path, allow_pickle=False)
     except (ValueError, EOFError):
         points = None
-    if not isinstance(points, np.ndarray) or points.ndim != 1 or points.dtype.kind not in "iuf":
+    if not isinstance(points, np.ndarray) or points.ndim != 1 or points.dtype.kind not in "iuf" or not points.size:
         raise DataError(
             "no list of numbers" if points is None else f"an array of shape {np.shape(points)}",
             "an .npy with a list of points from -1 to 1", "another kind of file", "write it with numpy.save", str(path),
@@ -298,11 +323,11 @@ def _points(path: Path, model: Any) -> Any:
     return points
 
 
-def _packed(y: Any, records: Any, points: Any) -> bytes:
-    """Predictions as an .npz: y (samples, …); ragged ones as y, xi and offsets, like the records."""
+def _packed(y: Any, records: Any, points: Any, labels: Any) -> bytes:
+    """Predictions as an .npz: y (samples, …) and a classifier's labels; ragged ones as y, xi and offsets."""
     import numpy as np
 
-    arrays = {"y": y}
+    arrays = {"y": y} if labels is None else {"y": y, "label": labels}
     if isinstance(y, list):
         ends = np.cumsum([0, *(len(values) for values in y)])
         arrays = {"y": np.concatenate(y), "offsets": ends}
@@ -328,6 +353,7 @@ def plot(model: Path, data: Path | None, out: Path) -> None:
     from numerics import datasets, report
     from numerics.checkpoint import load
 
+    console.check_out(out, [data, model])
     with console.working("drawing"):
         records = None if data is None else datasets.read(data)
         page = report.model_page(load(model), records)

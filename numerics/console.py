@@ -43,6 +43,34 @@ class Commands(click.Group):
         ctx.exit(REFUSED)
 
 
+@contextlib.contextmanager
+def about(path: Path | str) -> Iterator[None]:
+    """Errors raised inside concern this file: they say so, unless they name it already."""
+    try:
+        yield
+    except ContinuumError as error:
+        if str(path) in error.where:
+            raise
+        where = f"{path}, {error.where}" if error.where else str(path)
+        raise type(error)(error.given, error.allowed, error.cause, error.fix, where) from error
+
+
+def check_out(out: Path, inputs: Sequence[Path | str | None]) -> None:
+    """Refuse to write over what is read, or over a folder, before any work is done. Raises ContinuumError."""
+    if any(given is not None and Path(given).exists() and out.exists() and out.samefile(given) for given in inputs):
+        raise ContinuumError(
+            f"--out {out}, which is also read", "another file", "a name used twice", "choose another name for --out"
+        )
+    if out.is_dir():
+        raise ContinuumError(f"--out {out}, a folder", "a file", "a name left out", f"write --out {out / 'NAME'}")
+    found = next(p for p in (out.absolute(), *out.absolute().parents) if p.exists())
+    if not os.access(found, os.W_OK):
+        raise ContinuumError(
+            f"--out {out}, which cannot be written", "a place that can be written",
+            f"missing permissions for {found}", "choose another place",
+        )  # fmt: skip
+
+
 def example(*lines: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Ends a command's help with an example, kept line by line."""
 
@@ -133,6 +161,9 @@ def console(stderr: bool = True) -> Any:
 @contextlib.contextmanager
 def working(what: str) -> Iterator[None]:
     """A moving line on standard error while something of unknown length runs; silent where nobody watches."""
+    if not console().is_terminal:
+        yield
+        return
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()

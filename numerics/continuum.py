@@ -15,7 +15,7 @@ import numpy as np
 from scipy.linalg import block_diag
 
 from derive import spec as declaration
-from derive.errors import DataError, RepresentationError, SpecError
+from derive.errors import DataError, RepresentationError, SpecError, TrainingError
 from derive.spec import Spec
 from numerics import device
 from numerics import representation as representations
@@ -30,29 +30,37 @@ if TYPE_CHECKING:
     from numerics.cuda import CudaSolver
 
 Array = np.ndarray
+Declared = Spec | Mapping[str, Any] | str | Path
 
 
 @dataclass(frozen=True)
 class Prepared:
     """Records as the solver sees them.
 
-    states: (channels · entry size, N), the coefficients of x(ξ); targets: (outputs, N) in the loss's coordinates;
-    offset: per record, the part of the loss that no coefficient can change (N,); labels: classes, or None.
+    states: (channels · entry size, N), the coefficients of x(ξ); targets: (outputs, N) in the loss's coordinates, or
+    None where the records have none; offset: per record, the part of the loss that no coefficient can change (N,);
+    labels: classes, or None.
     """
 
     states: Array
-    targets: Array
+    targets: Array | None
     offset: Array
     labels: Array | None
 
     def __len__(self) -> int:
         return int(self.states.shape[1])
 
+    def wanted(self) -> Array:
+        """The targets. Raises DataError where there are none."""
+        if self.targets is None:
+            raise DataError("records without targets", "y", "y was left out", "give y, or records that hold it")
+        return self.targets
+
     def take(self, indices: Array) -> Prepared:
         """Some of the records, in the given order."""
         return Prepared(
             np.ascontiguousarray(self.states[:, indices]),
-            np.ascontiguousarray(self.targets[:, indices]),
+            None if self.targets is None else np.ascontiguousarray(self.targets[:, indices]),
             self.offset[indices],
             None if self.labels is None else self.labels[indices],
         )
@@ -81,19 +89,21 @@ class Continuum:
     # --- making ---------------------------------------------------------------------------------------------
 
     @classmethod
-    def from_spec(cls, spec: Spec | str | Path, seed: int = 0, level: str | None = None) -> Continuum:
+    def from_spec(cls, spec: Declared, seed: int = 0, level: str | None = None) -> Continuum:
         """A random continuum: the seed draws functions, which are then projected, so that one seed is one
         function whatever the bases.
 
-        spec: a Spec, the path of a TOML file, or the name of a generated spec. Raises SpecError.
+        spec: a Spec, a declaration, the path of a TOML file, or the name of a generated spec. Raises SpecError.
         """
+        if not isinstance(seed, int | np.integer) or seed < 0:
+            raise SpecError(f"seed {seed!r}", "a whole number from 0", "a sign, or quotes", "use seed = 0")
         base = resolve(spec)
         model = cls._zero(base, level)
         return model._with_functions(lambda name, shape: random_function(name, shape, seed, model.spec))
 
     @classmethod
     def from_fields(
-        cls, spec: Spec | str | Path, level: str | None = None, **functions: Callable[..., Any] | Array
+        cls, spec: Declared, level: str | None = None, **functions: Callable[..., Any] | Array
     ) -> Continuum:
         """A continuum whose fields are the L2 projections of given functions; fields not given are zero.
 
@@ -217,11 +227,12 @@ class Continuum:
         count = states.shape[1]
         spec = self.spec
         if data.y is None:
-            return Prepared(states, np.zeros((self.readout_map()[1].size, count)), np.zeros(count), None)
+            return Prepared(states, None, np.zeros(count), None)
         if spec.outputs is None:
             return self._function_targets(data, states)
         y = np.asarray(data.y)
         if spec.loss == "cross-entropy":
+            y = self._own_classes(y, data.classes)
             return Prepared(states, _one_hot(y, spec.outputs), np.zeros(count), y.astype(np.int64))
         y = y.astype(np.float64).reshape(count, -1)
         if y.shape[1] != spec.outputs:
@@ -232,6 +243,19 @@ class Continuum:
                 "change readout.outputs, or use the data it was written for",
             )
         return Prepared(states, np.ascontiguousarray(y.T), np.zeros(count), None)
+
+    def _own_classes(self, y: Array, classes: tuple[str, ...]) -> Array:
+        """Classes counted as in the training data: files may list the same names in another order, or fewer."""
+        if not classes or not self.classes or classes == self.classes:
+            return y
+        unknown = sorted(set(classes) - set(self.classes))
+        if unknown:
+            raise DataError(
+                f"the class {unknown[0]!r}", f"the classes of the training data: {', '.join(self.classes)}",
+                "records of another problem", "rename the class, or train a model that knows it",
+            )  # fmt: skip
+        own: Array = np.array([self.classes.index(name) for name in classes])[y]
+        return own
 
     def project_samples(self, data: Records) -> Array:
         """Coefficients of the records as functions, (channels · entry size, N)."""
@@ -288,7 +312,7 @@ class Continuum:
         """Loss and mean gradients at the stage operators, the readout and the states."""
         count = len(prepared)
         losses, operators, bar_r, bar_a, bar_states = self.solver.gradient(
-            prepared.states, *self.readout_map(), prepared.targets
+            prepared.states, *self.readout_map(), prepared.wanted()
         )
         loss = float(np.mean(losses.astype(np.float64) + prepared.offset))
         scaled = [{name: a.astype(np.float64) / count for name, a in slab.items()} for slab in operators]
@@ -310,18 +334,20 @@ class Continuum:
 
     def outputs(self, prepared: Prepared) -> Array:
         """What the loss compares with the targets, (N, outputs)."""
-        return self.solver.outputs(prepared.states, *self.readout_map()).T
+        return _finite(self.solver.outputs(prepared.states, *self.readout_map()).T)
 
     def loss(self, prepared: Prepared) -> float:
         """Mean loss with penalties."""
-        values = self.solver.losses(self.outputs(prepared).T, prepared.targets) + prepared.offset
+        targets = prepared.wanted()
+        values = self.solver.losses(self.outputs(prepared).T, targets) + prepared.offset
         penalties = sum(float(p.weight) * self.fields[p.field].squared_norm(p.norm) for p in self.spec.penalties)
         return float(np.mean(values)) + penalties
 
     def scores(self, prepared: Prepared) -> dict[str, float]:
         """loss (without penalties) and accuracy, or root mean square error."""
+        targets = prepared.wanted()
         z = self.outputs(prepared)
-        values = self.solver.losses(z.T, prepared.targets) + prepared.offset
+        values = self.solver.losses(z.T, targets) + prepared.offset
         if prepared.labels is not None:
             return {"loss": float(np.mean(values)), "accuracy": float(np.mean(z.argmax(axis=1) == prepared.labels))}
         return {"loss": float(np.mean(values)), "rmse": float(np.sqrt(np.mean(values)))}
@@ -336,9 +362,24 @@ class Continuum:
         data = x if isinstance(x, Records) else records(x, xi)
         states = self.project_samples(data)
         if self.spec.outputs is not None:
-            return self.solver.outputs(states, *self.readout_map()).T
-        y = self.solver.final(states).astype(np.float64)
+            if at is not None:
+                raise DataError(
+                    f"points for a model that gives {self.spec.outputs} numbers a record",
+                    "points for models that give functions", "its readout integrates the function away",
+                    "leave `at` out",
+                )  # fmt: skip
+            return _finite(self.solver.outputs(states, *self.readout_map()).T)
+        y = _finite(self.solver.final(states).astype(np.float64).T).T
+        if at is not None:
+            at = np.atleast_1d(np.asarray(at, dtype=np.float64))
         return _values(self.representation, y, self.sample_points(data) if at is None else at)
+
+    def labels(self, outputs: Any) -> Array | None:
+        """A classifier's answers for its outputs (N, classes): names where the training data had them, else numbers."""
+        if self.spec.loss != "cross-entropy":
+            return None
+        best: Array = np.argmax(np.asarray(outputs), axis=1)
+        return np.array(self.classes)[best] if self.classes else best
 
     def sample_points(self, data: Records) -> list[Array]:
         """Every record's points, the interpolant's default ones where none were given."""
@@ -373,10 +414,24 @@ class Continuum:
         save(self, path)
 
 
-def resolve(spec: Spec | str | Path) -> Spec:
-    """A Spec from itself, a TOML path, or the name of a generated spec."""
+def _finite(outputs: Array) -> Array:
+    """Outputs (records, …) as they are. Raises TrainingError for the first that is not finite."""
+    wrong = ~np.isfinite(outputs).reshape(len(outputs), -1).all(axis=1)
+    if wrong.any():
+        raise TrainingError(
+            f"an output of record {int(np.argmax(wrong))} that is not finite", "finite numbers",
+            "a state that grows without bound along the depth, or a rate that is not defined there",
+            "take more steps in [integration], train with a smaller learning_rate, or bound the rate",
+        )  # fmt: skip
+    return outputs
+
+
+def resolve(spec: Declared) -> Spec:
+    """A Spec from itself, a declaration, a TOML path, or the name of a generated spec."""
     if isinstance(spec, Spec):
         return spec
+    if isinstance(spec, Mapping):
+        return declaration.load_spec(spec)
     if not Path(spec).is_file():
         for folder in representations.folders():
             content = representations.manifest(folder)

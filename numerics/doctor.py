@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 import importlib.util
 import os
@@ -15,6 +16,7 @@ from numerics import cuda, device, representation
 
 NEEDED = ("numpy", "scipy", "numba", "sympy", "python-flint", "click", "rich", "platformdirs", "matplotlib")
 OPTIONAL = {"sktime": "data", "scikit-learn": "data", "numba-cuda": "cuda"}
+MODULES = {"python-flint": "flint"}
 OWN = ("derive", "numerics", "generated")
 
 
@@ -40,9 +42,13 @@ def examine() -> list[Finding]:
 
 def _version(name: str) -> Finding:
     try:
-        return Finding(name, "ok", importlib.metadata.version(name))
+        version = importlib.metadata.version(name)
+        importlib.import_module(MODULES.get(name, name))
     except importlib.metadata.PackageNotFoundError:
         return Finding(name, "broken", f"not installed; `pip install {name}`")
+    except Exception as error:  # whatever a damaged installation raises
+        return Finding(name, "broken", f"version {version} does not import: {error}; install it again")
+    return Finding(name, "ok", version)
 
 
 def _optional(name: str, extra: str) -> Finding:

@@ -110,7 +110,8 @@ def fit(
     and, with a split, validation.
 
     out: a file that is written at the end and, in between, at most every ``save_every`` seconds.
-    resume: go on with the run in ``out`` (if there is none, the model's own) as if it had never stopped.
+    resume: go on with the run in ``out`` (if there is none, the model's own) as if it had never stopped; options left
+    out are then that run's.
 
     Raises DataError; TrainingError for options that cannot work and numbers that are not finite (``out`` then keeps
     the last good state); CheckpointError when ``out`` cannot be written, or holds a run with other data or options.
@@ -120,6 +121,8 @@ def fit(
         "epochs": epochs, "optimiser": optimiser, "learning_rate": learning_rate, "batch": batch,
         "validation": validation, "patience": patience, "seed": seed,
     }  # fmt: skip
+    if resume:
+        given = _as_before(model, out, given)
     job = _job(model, x if isinstance(x, Records) else records(x, xi, y), given)
     run = _resumed(job, out) if resume else _first(job)
     keep = Saver(job, out, save_every)
@@ -283,6 +286,13 @@ def _resumed(job: Job, out: str | Path | None) -> Run:
     return run
 
 
+def _as_before(model: Continuum, out: str | Path | None, given: dict[str, Any]) -> dict[str, Any]:
+    """The options that were given, and for the others those of the run to resume."""
+    source = checkpoint.load(out) if out is not None and Path(out).exists() else model
+    past = (source.training or {}).get("options", {})
+    return {name: past.get(name) if value is None else value for name, value in given.items()}
+
+
 def _check_same(job: Job, source: Continuum, where: str) -> None:
     stored = source.training or {}
     past, present = stored.get("options", {}), asdict(job.options)
@@ -296,7 +306,8 @@ def _check_same(job: Job, source: Continuum, where: str) -> None:
     if differences:
         raise CheckpointError(
             f"another run ({'; '.join(differences)})", "the spec, the records and the options that it was started with",
-            "something changed since", "restore them, or start a new run without resuming", where,
+            "something changed since; a finished run is not prolonged, its learning rate has decayed",
+            "restore them, or train the model itself on: `continua fit MODEL`, fit(load(MODEL), …)", where,
         )  # fmt: skip
 
 
@@ -327,7 +338,7 @@ def _job(model: Continuum, data: Records, given: dict[str, Any]) -> Job:
     prepared = model.prepare(data)
     kept, held = split(len(prepared), prepared.labels, options.validation, options.seed)
     training = prepared.take(kept) if len(held) else prepared
-    classes = data.classes or model.classes
+    classes = model.classes or data.classes
     job = Job(model, options, digest(data), classes, training, prepared.take(held) if len(held) else None)
     if options.optimiser in optimisers.WHOLE_DATA and job.batches > 1:
         raise TrainingError(
@@ -338,6 +349,12 @@ def _job(model: Continuum, data: Records, given: dict[str, Any]) -> Job:
 
 
 def _check_options(options: Options) -> None:
+    whole = {name: getattr(options, name) for name in ("epochs", "batch", "patience", "seed")}
+    for name, value in whole.items():
+        if value is not None and (not isinstance(value, int | np.integer) or isinstance(value, bool)):
+            raise TrainingError(
+                f"{name} {value!r}", "a whole number", "quotes, or a fraction", f"write {name} = 10"
+            )
     wrong = [
         (options.epochs < 0, f"epochs {options.epochs}", "0 or more"),
         (options.optimiser not in optimisers.NAMES, f"optimiser {options.optimiser!r}", ", ".join(optimisers.NAMES)),
@@ -416,7 +433,7 @@ def _watch(progress: bool, job: Job, run: Run) -> Iterator[Callable[[Row], None]
         task = bar.add_task("", total=job.options.epochs, completed=run.epoch)
 
         def show(row: Row) -> None:
-            parts = [f"loss {row['loss']:.4g}"]
+            parts = [f"loss with penalties {row['loss']:.4g}"]
             if "validation" in row:
                 parts.append(f"validation {row['validation']:.4g}")
             parts.append(f"{len(job.training) / max(row['seconds'], 1e-9):,.0f} records/s")

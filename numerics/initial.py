@@ -81,8 +81,7 @@ def _project_slab(name: str, slab: FieldSlab, function: Callable[..., Any] | Arr
     rules = [quadrature(basis) for basis in slab.bases]
     count = len(rules)
     grid = [x.reshape([-1 if a == axis else 1 for a in range(count)]) for axis, (x, _) in enumerate(rules)]
-    assert callable(function)
-    values = _shaped(name, function(*grid), tuple(len(x) for x, _ in rules), channels)
+    values = _shaped(name, _called(name, function, grid), tuple(len(x) for x, _ in rules), channels)
     for axis, (basis, gram, (x, weights)) in enumerate(zip(slab.bases, slab.grams, rules)):
         tested = (evaluate(basis, x) * weights[:, None]).T
         along = cho_solve(cho_factor(gram), tested)
@@ -90,10 +89,26 @@ def _project_slab(name: str, slab: FieldSlab, function: Callable[..., Any] | Arr
     return replace(slab, coefficients=np.ascontiguousarray(values))
 
 
+def _called(name: str, function: Any, grid: list[Array]) -> Any:
+    try:
+        return function(*grid)
+    except TypeError as error:
+        raise SpecError(
+            f"a function for the field {name} that fails: {error}",
+            f"a function of {len(grid)} arrays that broadcast", "another number of arguments, or `math` for `numpy`",
+            "take one argument an axis and use NumPy's functions", name,
+        ) from error  # fmt: skip
+
+
 def _shaped(name: str, given: Any, grid: tuple[int, ...], channels: tuple[int, ...]) -> Array:
     values = np.asarray(given, dtype=np.float64)
     if values.ndim <= len(grid) and all(n == 1 for n in channels):
         values = values.reshape(*values.shape, *[1] * (len(grid) - values.ndim), *channels) if values.ndim else values
+    if not np.isfinite(values).all():
+        raise SpecError(
+            f"values of the field {name} that are not finite", "finite numbers on the whole domain",
+            "a logarithm, a root or a quotient outside its domain", "change the function there", name,
+        )  # fmt: skip
     try:
         return np.ascontiguousarray(np.broadcast_to(values, (*grid, *channels)))
     except ValueError:

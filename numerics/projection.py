@@ -42,7 +42,7 @@ class Report:
     distance: ‖F − PF‖ by field, norm: ‖F‖ by field, both in L2, in a common space.
     outputs_fields, outputs_solver: relative change of the outputs (root mean square), on the data or on probes.
     first_order: ⟨g(W), PW − W⟩;  predicted: (14);  loss_between: the loss with the new fields on the old solver
-    (None when the two cannot be combined).
+    (None when the two cannot be combined). Losses include the penalties. measured: on data, else on probes.
     """
 
     source: str
@@ -57,6 +57,7 @@ class Report:
     loss_before: float | None = None
     loss_between: float | None = None
     loss_after: float | None = None
+    measured: bool = False
 
     @property
     def fields_part(self) -> float | None:
@@ -73,10 +74,11 @@ class Report:
         for name, distance in self.distance.items():
             lines.append(f"  ‖{name} − P{name}‖ = {distance:.3e}   of ‖{name}‖ = {self.norm[name]:.3e}")
         parts = f"fields {_number(self.outputs_fields)}   solver {_number(self.outputs_solver)}"
-        lines.append(f"  outputs move by   {parts}")
+        where = "on the records" if self.measured else "on random smooth records"
+        lines.append(f"  outputs move by   {parts}   {where}")
         if self.loss_before is not None:
             lines += [
-                f"  loss {_number(self.loss_before)} → {_number(self.loss_after)}",
+                f"  loss with penalties {_number(self.loss_before)} → {_number(self.loss_after)}",
                 f"  change by fields  predicted (14) {_number(self.predicted)}   measured {_number(self.fields_part)}"
                 f"   (first order alone {_number(self.first_order)})",
                 f"  change by solver  measured {_number(self.solver_part)}",
@@ -97,7 +99,7 @@ def project(
     Raises RepresentationError for an unknown level or slabs that do not match.
     """
     if records is None and x is not None:
-        records = make_records(x, xi, y)
+        records = x if isinstance(x, Records) else make_records(x, xi, y)
     return move(model, level, records)
 
 
@@ -165,6 +167,7 @@ def _report(old: Continuum, middle: Continuum | None, new: Continuum, data: Reco
         norm={name: f.norm() for name, f in old.fields.items()},
         outputs_fields=parts[0],
         outputs_solver=parts[1],
+        measured=data is not None,
     )
     if data is None or data.y is None:
         return report
@@ -254,7 +257,7 @@ def _stage_gradients(model: Continuum, prepared: Prepared) -> tuple[list[Array],
         slab.bound["theta_entry"] = slab.bound["theta"][:1]
     solver.form(kernel_weights(model.fields))
     operator, constant = model.readout_map()
-    _, slabs, bar_operator, bar_constant, _ = solver.gradient(prepared.states, operator, constant, prepared.targets)
+    _, slabs, bar_operator, bar_constant, _ = solver.gradient(prepared.states, operator, constant, prepared.wanted())
     values, gradients = [operator, constant], [bar_operator, bar_constant]
     for slab, bars in zip(solver.slabs, slabs):
         for name, array in slab.operators.items():

@@ -1,7 +1,7 @@
 """Tables and kernels of one discretisation: the one door to ``derive``.
 
-A representation is looked for in generated modules (beside ``numerics``, then where CONTINUA_GENERATED points or in
-``./continua_generated``, then in the user's cache) and derived only when nobody has it yet.
+A representation is looked for in generated modules (beside ``numerics``, where CONTINUA_GENERATED points, in
+``./continua_generated``, in the user's cache) and derived only when nobody has it yet.
 """
 
 from __future__ import annotations
@@ -168,7 +168,8 @@ def roots() -> list[Path]:
     given = os.environ.get("CONTINUA_GENERATED")
     return [
         Path(__file__).resolve().parent.parent / "generated",
-        Path(given) if given else Path("continua_generated").resolve(),
+        *([Path(given).resolve()] if given else []),
+        Path("continua_generated").resolve(),
         Path(platformdirs.user_cache_dir("neural-continua")) / "kernels" / _edition(),
     ]
 
@@ -263,8 +264,14 @@ def _digests(base: Spec) -> set[str]:
 
 def _derive(digest: str, spec: Spec) -> tuple[Path, dict[str, Any]]:
     """Derive a spec with its levels and keep the result in the user's cache."""
-    from derive.emit.manifest import generate
-
+    try:
+        from derive.emit.manifest import generate
+    except ImportError as error:
+        raise RepresentationError(
+            f"no kernels for {spec.name} on this machine, and {error}", "generated modules, or SymPy and python-flint",
+            "the model comes from another machine, or the package was updated since",
+            "install sympy and python-flint, or copy the folder that `continua generate` writes, ./continua_generated",
+        ) from error  # fmt: skip
     print(f"deriving {spec.name} (no generated module has this representation)", file=sys.stderr)
     files = generate(spec)
     target = roots()[-1] / f"{spec.name}-{hashlib.sha256(files['manifest.json']).hexdigest()[:12]}"

@@ -39,7 +39,7 @@ basis = { family = "legendre", size = 12 }
 
 [loss]
 kind = "cross-entropy"          # or "l2"
-penalty = { W = "1/10000" }     # L2 norms of fields; { W = { H1 = "1/1000" } } for their slopes
+penalty = { W = "1/10000" }     # L2 norms of fields; { W = { H1 = "1/1000" } } where all its bases are continuous
 
 [training]                      # options of `continua fit` override these
 optimiser = "lbfgs"             # adam with `batch = 64` where there are many records

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 SUMMARY = "polynomials of a degree on every cell, discontinuous between cells"
 PARAMETERS = ("size", "cells", "degree", "breakpoints")
+JUMPS = True
 
 
 def resolve(given: Mapping[str, Any], interval: Interval) -> dict[str, Any]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 SUMMARY = "nodal at Gauss–Legendre points, which are its quadrature: X = A = I"
 PARAMETERS = ("size", "cells", "degree", "breakpoints")
+JUMPS = True
 
 
 def resolve(given: Mapping[str, Any], interval: Interval) -> dict[str, Any]:

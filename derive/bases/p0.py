@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 SUMMARY = "piecewise constant, one function a cell"
 PARAMETERS = ("size", "cells", "breakpoints")
+JUMPS = True
 
 
 def resolve(given: Mapping[str, Any], interval: Interval) -> dict[str, Any]:

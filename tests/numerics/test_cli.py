@@ -364,3 +364,54 @@ def slack() -> float:
 def test_specs_in_the_checkout_are_read() -> None:
     for path in sorted((Path(cli.__file__).parent.parent / "specs").glob("*.toml")):
         assert load_spec(path).name == path.stem
+
+
+# --- nothing is lost ----------------------------------------------------------------------------------------
+
+
+def test_no_command_writes_over_what_it_reads(place: Path) -> None:
+    before = {name: (place / name).read_bytes() for name in ("train.npz", "base.npz", "small.toml")}
+    for arguments in (
+        ["predict", "base.npz", "--data", "train.npz", "--out", "train.npz"],
+        ["fit", "small.toml", "--data", "train.npz", "--out", "train.npz"],
+        ["fit", "small.toml", "--data", "train.npz", "--out", "small.toml"],
+        ["fit", "small.toml", "--data", "train.npz", "--out", "base.npz", "--epochs", "1"],
+        ["plot", "base.npz", "--out", "base.npz"],
+        ["project", "base.npz", "--level", "pocket", "--out", "base.npz"],
+    ):
+        assert "--out" in run(*arguments, code=2), arguments
+    assert {name: (place / name).read_bytes() for name in before} == before
+
+
+def test_sigterm_saves_and_the_run_goes_on(place: Path) -> None:
+    command = [sys.executable, "-m", "numerics.cli", "fit", "small.toml", "--data", "train.npz", "--out", "t.npz"]
+    options = ["--epochs", "100000", "--save-every", "0.2"]
+    process = subprocess.Popen([*command, *options], stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not Path("t.npz").exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    process.terminate()
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130 and "saved to t.npz" in said
+    assert "Traceback" not in said
+    resumed = subprocess.Popen([*command, "--resume"], stderr=subprocess.PIPE, text=True)  # its options come back
+    time.sleep(4)
+    resumed.terminate()
+    assert "another run" not in resumed.communicate(timeout=60)[1]
+
+
+def test_predictions_carry_the_names_of_classes(place: Path) -> None:
+    given = records()
+    np.savez("named.npz", x=given["x"], y=np.array(["left", "right"])[given["y"]])
+    run("fit", "small.toml", "--data", "named.npz", "--out", "named_model.npz", "--epochs", "60", "--optimiser", "lbfgs")
+    run("predict", "named_model.npz", "--data", "named.npz", "--out", "p.npz")
+    with np.load("p.npz") as found:
+        assert set(found["label"]) <= {"left", "right"}
+        assert np.array_equal(found["label"], np.array(["left", "right"])[found["y"].argmax(axis=1)])
+    score = json.loads(run("evaluate", "named_model.npz", "--data", "named.npz", "--json"))["accuracy"]
+    only = given["y"] == 1
+    np.savez("right.npz", x=given["x"][only], y=np.array(["right"] * only.sum()))
+    part = json.loads(run("evaluate", "named_model.npz", "--data", "right.npz", "--json"))["accuracy"]
+    assert score == 1 and part == 1
+    np.savez("other.npz", x=given["x"], y=np.array(["up", "down"])[given["y"]])
+    assert "the class 'down'" in run("evaluate", "named_model.npz", "--data", "other.npz", code=2)
