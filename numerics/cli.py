@@ -167,7 +167,7 @@ def _derivation(module: str) -> Any:
 
 
 def generated_root(specs: tuple[str, ...]) -> Path:
-    """Where CONTINUA_GENERATED points; else ``generated/`` for a checkout's specs, ``./continua_generated`` for others."""
+    """Where CONTINUA_GENERATED points; else ``generated/`` for the checkout's specs, ``./continua_generated``."""
     if os.environ.get("CONTINUA_GENERATED"):
         return Path(os.environ["CONTINUA_GENERATED"])
     home = Path(__file__).resolve().parent.parent

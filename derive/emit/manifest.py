@@ -20,6 +20,8 @@ from derive.galerkin import SemiDiscrete, semidiscrete
 from derive.program import PLANS, Plan, Program
 from derive.spec import Spec
 
+LINE = 160  # characters of a line in the manifest, enough for a table's shape, norm and checksum
+
 
 @dataclass(frozen=True)
 class Derived:
@@ -120,20 +122,21 @@ def generate(spec: Spec) -> dict[str, bytes]:
 
 
 def _written(manifest: dict[str, Any]) -> str:
-    """JSON with one line a table and a representation, so that a change of basis reads as a short diff."""
+    """JSON with what fits a line on one, so that a change of basis reads as a short diff."""
 
-    def line(value: Any) -> str:
-        return json.dumps(value, sort_keys=True, ensure_ascii=False)
-
-    parts = []
-    for key in sorted(manifest):
-        value = manifest[key]
-        if key in ("tables", "representations"):
-            rows = ",\n".join(f"  {line(name)}: {line(value[name])}" for name in sorted(value))
-            parts.append(f" {line(key)}: {{\n{rows}\n }}")
+    def text(value: Any, indent: int) -> str:
+        line = json.dumps(value, sort_keys=True, ensure_ascii=False)
+        if indent + len(line) <= LINE or not isinstance(value, dict | list) or not value:
+            return line
+        inner = " " * (indent + 1)
+        if isinstance(value, list):
+            parts, ends = [text(v, indent + 1) for v in value], "[]"
         else:
-            parts.append(f" {line(key)}: {line(value)}")
-    return "{\n" + ",\n".join(parts) + "\n}\n"
+            parts, ends = [f"{json.dumps(k)}: {text(value[k], indent + 1)}" for k in sorted(value)], "{}"
+        body = f",\n{inner}".join(parts)
+        return f"{ends[0]}\n{inner}{body}\n{' ' * indent}{ends[1]}"
+
+    return text(manifest, 0) + "\n"
 
 
 def closed_bases(one: Derived) -> list[Basis]:

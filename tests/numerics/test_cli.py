@@ -403,7 +403,8 @@ def test_sigterm_saves_and_the_run_goes_on(place: Path) -> None:
 def test_predictions_carry_the_names_of_classes(place: Path) -> None:
     given = records()
     np.savez("named.npz", x=given["x"], y=np.array(["left", "right"])[given["y"]])
-    run("fit", "small.toml", "--data", "named.npz", "--out", "named_model.npz", "--epochs", "60", "--optimiser", "lbfgs")
+    options = ["--epochs", "60", "--optimiser", "lbfgs"]
+    run("fit", "small.toml", "--data", "named.npz", "--out", "named_model.npz", *options)
     run("predict", "named_model.npz", "--data", "named.npz", "--out", "p.npz")
     with np.load("p.npz") as found:
         assert set(found["label"]) <= {"left", "right"}
