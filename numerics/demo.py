@@ -33,7 +33,7 @@ TIMED_RECORDS = 1000
 FOLDS = 5
 ALPHAS = np.logspace(-3, 3, 13)
 COLUMNS = (
-    "representation", "coefficients", "stored bytes", "test accuracy", "train loss", "‖W − PW‖",
+    "representation", "coefficients", "stored bytes", "test accuracy", "objective", "‖W − PW‖",
     "predicted (14)", "by fields", "by solver", "ms / 1,000",
 )  # fmt: skip
 STAGES = ("base", "fine, refined", "fine, trained on", "pocket, projected", "pocket, polished")

@@ -66,7 +66,7 @@ def text(found: dict[str, Any], stored: int) -> str:
         lines.append(f"  {name}  {shapes}   {field['coefficients']} coefficients, norm {field['norm']:.4g}")
     lines.append(f"  {found['coefficients']} coefficients in all, {size(stored)} on disk")
     for stage in found["history"]:
-        losses = f"loss with penalties {stage['first loss']:.4g} → {stage['last loss']:.4g}"
+        losses = f"objective {stage['first loss']:.4g} → {stage['last loss']:.4g}"
         lines.append(f"  trained at {stage['level']}: {stage['epochs']} epochs, {losses}")
     return "\n".join(lines)
 

@@ -433,7 +433,7 @@ def _watch(progress: bool, job: Job, run: Run) -> Iterator[Callable[[Row], None]
         task = bar.add_task("", total=job.options.epochs, completed=run.epoch)
 
         def show(row: Row) -> None:
-            parts = [f"loss with penalties {row['loss']:.4g}"]
+            parts = [f"objective {row['loss']:.4g}"]
             if "validation" in row:
                 parts.append(f"validation {row['validation']:.4g}")
             parts.append(f"{len(job.training) / max(row['seconds'], 1e-9):,.0f} records/s")

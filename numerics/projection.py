@@ -42,7 +42,7 @@ class Report:
     distance: ‖F − PF‖ by field, norm: ‖F‖ by field, both in L2, in a common space.
     outputs_fields, outputs_solver: relative change of the outputs (root mean square), on the data or on probes.
     first_order: ⟨g(W), PW − W⟩;  predicted: (14);  loss_between: the loss with the new fields on the old solver
-    (None when the two cannot be combined). Losses include the penalties. measured: on data, else on probes.
+    (None when the two cannot be combined). Losses are objectives here: with penalties. measured: on data, else on probes.
     """
 
     source: str
@@ -78,7 +78,7 @@ class Report:
         lines.append(f"  outputs move by   {parts}   {where}")
         if self.loss_before is not None:
             lines += [
-                f"  loss with penalties {_number(self.loss_before)} → {_number(self.loss_after)}",
+                f"  objective {_number(self.loss_before)} → {_number(self.loss_after)}",
                 f"  change by fields  predicted (14) {_number(self.predicted)}   measured {_number(self.fields_part)}"
                 f"   (first order alone {_number(self.first_order)})",
                 f"  change by solver  measured {_number(self.solver_part)}",

@@ -14,6 +14,7 @@ import numpy as np
 from derive import adjoint, bases, inner_product, transfer
 from derive.bases import WIDTH, Basis
 from derive.emit import cpu
+from derive.errors import DerivationError
 from derive.galerkin import SemiDiscrete
 from derive.ladder import basis_key, directions
 from derive.spec import Spec
@@ -34,9 +35,20 @@ def slab_arrays(form: SemiDiscrete) -> Arrays:
     arrays["combine_adjoint"] = nearest([adjoint.discrete(step) for step in form.combine])
     for name, basis in form.bases.items():
         arrays |= {f"pieces/{name}/{key}": value for key, value in run_time_basis(basis).items()}
-        if basis.continuous:
-            arrays[f"stiffness/{name}"] = inner_product.stiffness(basis).to_float()
+        arrays |= _stiffness(basis, f"stiffness/{name}")
     return arrays
+
+
+def _stiffness(basis: Basis, name: str) -> Arrays:
+    """⟨χ_i′, χ_j′⟩ where it exists: the functions are continuous, their derivatives square-integrable."""
+    if not basis.continuous:
+        return {}
+    try:
+        return {name: inner_product.stiffness(basis).to_float()}
+    except DerivationError:
+        if basis.kind != "closed-form":
+            raise
+        return {}  # such as sqrt(1 + ξ): an H1 norm of a field in this basis is refused where it is asked for
 
 
 def run_time_basis(basis: Basis) -> Arrays:
@@ -58,9 +70,7 @@ def readout_arrays(spec: Spec, state: Basis) -> Arrays:
         "gram/readout": inner_product.gram(zeta, zeta).to_float(),
     }
     arrays |= {f"pieces/readout/{key}": value for key, value in run_time_basis(zeta).items()}
-    if zeta.continuous:
-        arrays["stiffness/readout"] = inner_product.stiffness(zeta).to_float()
-    return arrays
+    return arrays | _stiffness(zeta, "stiffness/readout")
 
 
 def runs(pattern: np.ndarray) -> np.ndarray:

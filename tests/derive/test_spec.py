@@ -107,6 +107,10 @@ BAD: list[tuple[str, Any, str]] = [
     ("training.learning_rate", float("nan"), "a number up to"),
     ("levels", {"base": {}}, "not base"),
     ("levels", {"fine": 3}, "a table of what differs"),
+    ("levels", {"fine": {"equation": {"activation": "relu"}}}, "another model"),
+    ("levels", {"fine": {"readout": {"outputs": 5}}}, "readout.outputs"),
+    ("loss.penalty", {"W": {"H1": "1"}}, "weight.depth is p0"),
+    ("integration.tableau", {"a": [["1/2"]], "b": ["0", "1"], "c": ["0", "1/2"], "order": 3}, "Σ b_i"),
     ("levels", {"fine": {"integration": {"steps": 5}}}, "a multiple of 2"),
     ("levels", {"fine": {"colour": 1}}, "levels.fine.colour"),
 ]

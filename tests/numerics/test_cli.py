@@ -146,8 +146,10 @@ def test_generate_writes_once_and_check_names_what_is_stale(place: Path, tmp_pat
 def test_generate_goes_beside_the_user_outside_a_checkout(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (place / "continua_generated" / "small" / "cpu.py").is_file()
     home = Path(cli.__file__).parent.parent
-    monkeypatch.chdir(home)
-    assert cli.generated_root() == home / "generated"
+    assert cli.generated_root(("small.toml",)) == Path("continua_generated")
+    assert cli.generated_root((str(home / "specs" / "gunpoint.toml"),)) == home / "generated"
+    monkeypatch.setenv("CONTINUA_GENERATED", "elsewhere")
+    assert cli.generated_root(("small.toml",)) == Path("elsewhere")
 
 
 def test_from_training_to_a_projected_model(place: Path) -> None:
@@ -384,7 +386,7 @@ def test_no_command_writes_over_what_it_reads(place: Path) -> None:
 
 
 def test_sigterm_saves_and_the_run_goes_on(place: Path) -> None:
-    command = [sys.executable, "-m", "numerics.cli", "fit", "small.toml", "--data", "train.npz", "--out", "t.npz"]
+    command = [sys.executable, "-c", "from numerics.cli import main; main()", "fit", "small.toml", "--data", "train.npz", "--out", "t.npz"]
     options = ["--epochs", "100000", "--save-every", "0.2"]
     process = subprocess.Popen([*command, *options], stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60

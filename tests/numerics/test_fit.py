@@ -384,7 +384,7 @@ def test_progress_shows_loss_and_throughput(capsys: pytest.CaptureFixture[str]) 
     model, data = problem()
     fit(model, data, epochs=4, validation=0.2, progress=True)
     shown = capsys.readouterr()
-    assert re.search(r"4/4 .* loss with penalties \d.* validation \d.* records/s", shown.err) and not shown.out
+    assert re.search(r"4/4 .* objective \d.* validation \d.* records/s", shown.err) and not shown.out
 
 
 # --- refusing -----------------------------------------------------------------------------------------------

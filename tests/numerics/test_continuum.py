@@ -1,0 +1,77 @@
+"""What a Continuum refuses, and how it names things."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from derive.errors import DataError, SpecError, TrainingError
+from numerics import Continuum
+from numerics.datasets import records
+
+LEGENDRE = {"family": "legendre", "size": 4}
+ONCE = {"family": "p0", "cells": 1}
+SPEC = {
+    "name": "refusals",
+    "equation": {"rate": "residual", "activation": "tanh", "spacing": "1/2"},
+    "state": {"basis": LEGENDRE},
+    "weight": {"width_out": LEGENDRE, "width_in": LEGENDRE, "depth": ONCE},
+    "bias": {"width": LEGENDRE, "depth": ONCE},
+    "integration": {"tableau": "heun", "steps": 2},
+    "readout": {"outputs": 2, "basis": LEGENDRE},
+    "loss": {"kind": "cross-entropy"},
+}
+X = np.random.default_rng(0).standard_normal((6, 9))
+
+
+@pytest.fixture(scope="module")
+def model() -> Continuum:
+    return Continuum.from_spec(SPEC, seed=0)
+
+
+def test_class_names_mean_the_same_in_every_file(model: Continuum) -> None:
+    """Names listed in another order, or only some of them, count as in the training data; others are refused."""
+    named = model.replace(classes=("run", "walk"))
+    y = np.array([0, 1, 1, 0, 1, 0])
+    expected = named.prepare(records(X, None, y)).labels
+    swapped = records(X, None, 1 - y, classes=("walk", "run"))
+    assert np.array_equal(named.prepare(swapped).labels, expected)
+    only = records(X[y == 1], None, np.array(["walk"] * 3))
+    assert np.array_equal(named.prepare(only).labels, [1, 1, 1])
+    with pytest.raises(DataError, match="'swim'"):
+        named.prepare(records(X, None, np.array(["swim", "walk", "run"] * 2)))
+
+
+def test_losses_need_targets(model: Continuum) -> None:
+    prepared = model.prepare(records(X))
+    for measure in (model.loss, model.scores, model.objective):
+        with pytest.raises(DataError, match="without targets"):
+            measure(prepared)
+    assert model.outputs(prepared).shape == (6, 2)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [lambda xi, xi_, delta: np.log(xi - 2) + xi_ * delta, lambda xi: xi, lambda a, b, c: float(a)],
+    ids=["nan", "one argument", "not an array"],
+)
+def test_fields_that_are_no_functions_are_refused(function) -> None:
+    with np.errstate(invalid="ignore"), pytest.raises(SpecError, match="the field W"):
+        Continuum.from_fields(SPEC, W=function)
+
+
+def test_a_state_that_explodes_is_named() -> None:
+    wild = Continuum.from_fields({**SPEC, "equation": {"rate": "h**3 + u"}, "integration": {"tableau": "rk4", "steps": 8}})
+    with np.errstate(over="ignore", invalid="ignore"), pytest.raises(TrainingError, match="record 0"):
+        wild(1e80 * X)
+
+
+def test_points_for_numbers_are_refused(model: Continuum) -> None:
+    with pytest.raises(DataError, match="points"):
+        model(X, at=[0.0, 1.0])
+
+
+@pytest.mark.parametrize("seed", [-1, "a", 1.5])
+def test_seeds_are_whole_numbers(seed) -> None:
+    with pytest.raises(SpecError, match="seed"):
+        Continuum.from_spec(SPEC, seed=seed)
