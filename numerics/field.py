@@ -103,7 +103,7 @@ class FieldSlab:
         found = self.stiffness[axis] if axis < len(self.stiffness) else None
         if found is None:
             raise RepresentationError(
-                f"an H1 norm along axis {axis + 1} of {len(self.grams)}, whose basis has no square-integrable derivative",
+                f"an H1 norm along axis {axis + 1} of {len(self.grams)}, whose basis has no derivative in L2",
                 "H1 norms of fields with continuous bases in every direction",
                 "the basis jumps between its cells, or is steep like a square root at the end of one",
                 "use the L2 norm, or a continuous basis such as hat, bspline, legendre or fourier",

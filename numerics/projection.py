@@ -42,7 +42,8 @@ class Report:
     distance: ‖F − PF‖ by field, norm: ‖F‖ by field, both in L2, in a common space.
     outputs_fields, outputs_solver: relative change of the outputs (root mean square), on the data or on probes.
     first_order: ⟨g(W), PW − W⟩;  predicted: (14);  loss_between: the loss with the new fields on the old solver
-    (None when the two cannot be combined). Losses are objectives here: with penalties. measured: on data, else on probes.
+    (None when the two cannot be combined). Losses are objectives here: with penalties.
+    measured: on data, else on probes.
     """
 
     source: str

@@ -386,7 +386,8 @@ def test_no_command_writes_over_what_it_reads(place: Path) -> None:
 
 
 def test_sigterm_saves_and_the_run_goes_on(place: Path) -> None:
-    command = [sys.executable, "-c", "from numerics.cli import main; main()", "fit", "small.toml", "--data", "train.npz", "--out", "t.npz"]
+    start = [sys.executable, "-c", "from numerics.cli import main; main()"]
+    command = [*start, "fit", "small.toml", "--data", "train.npz", "--out", "t.npz"]
     options = ["--epochs", "100000", "--save-every", "0.2"]
     process = subprocess.Popen([*command, *options], stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60

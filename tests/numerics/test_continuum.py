@@ -61,7 +61,8 @@ def test_fields_that_are_no_functions_are_refused(function) -> None:
 
 
 def test_a_state_that_explodes_is_named() -> None:
-    wild = Continuum.from_fields({**SPEC, "equation": {"rate": "h**3 + u"}, "integration": {"tableau": "rk4", "steps": 8}})
+    steps = {"tableau": "rk4", "steps": 8}
+    wild = Continuum.from_fields({**SPEC, "equation": {"rate": "h**3 + u"}, "integration": steps})
     with np.errstate(over="ignore", invalid="ignore"), pytest.raises(TrainingError, match="record 0"):
         wild(1e80 * X)
 

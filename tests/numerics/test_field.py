@@ -245,7 +245,7 @@ def test_bad_arguments_are_named(points, message: str) -> None:
 
 def test_what_fields_refuse() -> None:
     field = weight_field()
-    with pytest.raises(RepresentationError, match="along axis 2, whose basis is not continuous"):
+    with pytest.raises(RepresentationError, match="along axis 3 of 3, whose basis has no derivative"):
         field.squared_norm("H1")
     with pytest.raises(DataError, match="norm 'H2'"):
         field.norm("H2")
