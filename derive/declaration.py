@@ -340,7 +340,7 @@ class Reader:
             self.fail(f"{path}.functions", f"{value!r}", 'a list such as ["1", "xi"]', "one text alone", "use [ ]")
         for k, text in enumerate(value):
             try:
-                expression.check(text, {"xi"})
+                expression.check(text, {"xi", "delta"})
             except ExpressionError as error:
                 self.fail(f"{path}.functions[{k}]", error.given, error.allowed, error.cause, error.fix)
         return tuple(str(v) for v in value)

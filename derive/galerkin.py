@@ -30,7 +30,8 @@ class SemiDiscrete:
     bases: "state", "entry", "weight_out", "weight_in", "weight_depth", "bias_width", "bias_depth".
     tables: M, M_h (state mass, by integrals and by the rule), Phi, Psi, C, X, A, theta (stage rows of the weight's
     depth basis, distinct), vartheta (the bias's), and the Gram matrices "gram/<basis>"; with another entry basis
-    also C_entry, X_entry and P_entry.
+    also C_entry, X_entry and P_entry, for a first stage that sees the state as it arrives:
+    A r(u, X_entry h) + κ P_entry h, the linear part by the exact projection.
     structures: of Phi, Psi, C, X, A.  operator_index, bias_index: (steps, stages), the row of theta, vartheta.
     combine: (steps, stages + 1, stages + 1), equation 7 with the linear part eliminated.
     nodes: the quadrature points ξ_q.  aliasing: largest entry of |M_h − M|, what the rule leaves.

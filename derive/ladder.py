@@ -32,7 +32,7 @@ def representations(spec: Spec) -> dict[str, Spec]:
 def between(source: Spec, target: Spec) -> Spec | None:
     """The target's fields on the source's solver: what separates the fields part of a change from the solver part.
 
-    None when the two cannot be combined (the steps do not divide the depth elements, say).
+    None when the two cannot be combined: depth elements of the target that would move the source's steps.
     """
     if len(source.slabs) != len(target.slabs):
         return None
@@ -42,10 +42,10 @@ def between(source: Spec, target: Spec) -> Spec | None:
     )
     mixed = replace(target, entry=source.entry, slabs=slabs, tableau=source.tableau, steps=source.steps, levels=())
     try:
-        declaration.step_lengths(mixed)
-    except SpecError:
+        same = declaration.step_lengths(mixed) == declaration.step_lengths(source)
+    except SpecError:  # the steps do not divide the target's elements
         return None
-    return mixed
+    return mixed if same else None
 
 
 def _rule(source: Slab, target: Slab) -> tuple[BasisSpec, ...] | None:

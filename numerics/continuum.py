@@ -211,7 +211,10 @@ class Continuum:
         return CudaSolver(self.representation, self.spec.precision)
 
     def readout_map(self) -> tuple[Array, Array]:
-        """The affine map from y's coefficients to what the loss compares: (outputs, channels · state), (outputs,)."""
+        """The affine map from y's coefficients to what the loss compares: (outputs, channels · state), (outputs,).
+
+        Functions are compared in L2 exactly, by M and not by M_h, whatever quadrature the state has.
+        """
         spec, rep = self.spec, self.representation
         if spec.outputs is None:
             root = np.linalg.cholesky(rep.slabs[-1].tables["M"]).T
@@ -272,6 +275,11 @@ class Continuum:
     def _function_targets(self, data: Records, states: Array) -> Prepared:
         spec, rep = self.spec, self.representation
         values = data.targets()
+        if values and values[0].shape[1] != spec.channels:
+            raise DataError(
+                f"targets with {values[0].shape[1]} channels", f"{spec.channels}, as equation.channels declares",
+                "one channel left out, or the data of another spec", "give every channel of y",
+            )  # fmt: skip
         coefficients = _project(rep, "state", spec, data.points(), values)
         targets = self.readout_map()[0] @ coefficients
         if spec.interpolant == "least-squares":  # the fit itself is the target function
@@ -567,7 +575,8 @@ def same_solver(first: Representation, second: Representation) -> bool:
 
     def key(spec: Spec) -> tuple[Any, ...]:
         slabs = tuple((s.start, s.stop, s.state) for s in spec.slabs)
-        return spec.entry, slabs, spec.tableau, spec.steps, spec.rate, spec.activation, spec.spacing, spec.parameters
+        steps = declaration.step_lengths(spec)
+        return spec.entry, slabs, spec.tableau, steps, spec.rate, spec.activation, spec.spacing, spec.parameters
 
     return key(first.spec) == key(second.spec) and all(
         np.array_equal(a.tables["nodes"], b.tables["nodes"]) for a, b in zip(first.slabs, second.slabs)

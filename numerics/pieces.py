@@ -190,11 +190,12 @@ def _outside(point: float, start: float, stop: float) -> DataError:
 
 
 def _by_cell(breakpoints: Array, x: Array) -> Iterator[tuple[int, Array | slice]]:
-    """Every cell that holds points, with their rows."""
+    """Every cell that holds points, with their rows; within rounding of a breakpoint a point is the breakpoint."""
     if len(breakpoints) == 2:
         yield 0, slice(None)
         return
-    cells = np.clip(np.searchsorted(breakpoints, x, side="right") - 1, 0, len(breakpoints) - 2)
+    reach = 4 * np.finfo(np.float64).eps * np.max(np.abs(breakpoints))
+    cells = np.searchsorted(breakpoints[1:-1] - reach, x, side="right")
     order = np.argsort(cells, kind="stable")
     found, starts = np.unique(cells[order], return_index=True)
     for cell, rows in zip(found, np.split(order, starts[1:])):

@@ -191,11 +191,11 @@ def _probes(model: Continuum) -> Records:
     generator = np.random.default_rng(0)
     modes = np.polynomial.legendre.legvander(xi, 7) / (1.0 + np.arange(8))
     x = np.einsum("pm,nmc->npc", modes, generator.standard_normal((PROBES, 8, model.spec.channels)))
+    if model.spec.interpolant == "constant":
+        return make_records(x)
     if model.spec.periodic:
         x = x * np.cos(np.pi * xi / 2)[None, :, None] ** 2
         return make_records(x[:, :-1], xi[:-1])
-    if model.spec.interpolant == "constant":
-        return make_records(x)
     return make_records(x, xi)
 
 

@@ -76,3 +76,12 @@ def test_points_for_numbers_are_refused(model: Continuum) -> None:
 def test_seeds_are_whole_numbers(seed) -> None:
     with pytest.raises(SpecError, match="seed"):
         Continuum.from_spec(SPEC, seed=seed)
+
+
+def test_function_targets_have_every_channel() -> None:
+    spec = {**SPEC, "equation": {**SPEC["equation"], "channels": 2}, "loss": {"kind": "l2"}}
+    del spec["readout"]
+    two = Continuum.from_spec(spec)
+    x = np.zeros((3, 9, 2))
+    with pytest.raises(DataError, match="targets with 1 channels"):
+        two.prepare(records(x, None, np.zeros((3, 9))))

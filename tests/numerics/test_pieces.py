@@ -163,6 +163,11 @@ def test_limits_at_breakpoints_are_from_the_right_and_at_the_end_from_the_left()
     assert np.allclose(evaluate(closed_form(), np.array([0.25, 0.2])), [[1, np.cos(0.25)], [1, np.exp(0.2)]])
 
 
+def test_a_point_within_rounding_of_a_breakpoint_is_the_breakpoint() -> None:
+    cuts = [-1, -5 / 7, -1 / 7, 5 / 7, 1]
+    assert np.array_equal(evaluate(p0(cuts), np.linspace(-1, 1, 8)).argmax(axis=1), [0, 1, 1, 2, 2, 2, 3, 3])
+
+
 def test_points_outside_are_refused_unless_by_rounding() -> None:
     assert np.array_equal(evaluate(spectral(3), np.array([1 + 1e-15]))[0], [1, 1, 1])
     for point in (1.01, np.nan, np.inf):

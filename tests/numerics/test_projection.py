@@ -134,6 +134,27 @@ def test_first_order_of_an_h1_penalty_between_other_bases() -> None:
     assert loss_change(old, new, prepared)[0] == pytest.approx(expected, rel=1e-7)
 
 
+def test_depth_elements_that_move_the_steps_are_a_change_of_solver() -> None:
+    """Steps are shared by the depth elements: uneven elements move them, though no field changes."""
+    uneven = {"family": "p0", "breakpoints": ["0", "1/4", "1"]}
+    old = model(levels={"moved": {"bias": {"depth": uneven}}}, bias={"width": legendre(6), "depth": cells(1)},
+                weight={"width_out": legendre(6), "width_in": legendre(6), "depth": cells(1)})  # fmt: skip
+    report = project(old, "moved", records=data()).report
+    assert max(report.distance.values()) <= 1e-12
+    assert report.loss_after != report.loss_before
+    assert report.fields_part is None and report.predicted is None and report.outputs_fields is None
+
+
+def test_probes_suit_every_interpolant() -> None:
+    fourier = {"family": "fourier", "size": 5}
+    weight = {"width_out": fourier, "width_in": fourier, "depth": cells(2)}
+    equation = {"rate": "residual", "activation": "tanh", "spacing": "1/2", "periodic": True}
+    for interpolant in ("linear", "constant", "least-squares"):
+        old = model(equation=equation, input={"interpolant": interpolant}, state={"basis": fourier}, weight=weight,
+                    levels={"fine": {"weight": {"depth": cells(4)}}})  # fmt: skip
+        assert refine(old, "fine").report.outputs_fields <= 1e-12
+
+
 def test_the_report_reads_as_a_table() -> None:
     shown = str(project(model(), "small", records=data()).report)
     for words in ("base → small", "‖W − PW‖", "predicted (14)", "change by solver"):

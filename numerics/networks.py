@@ -1,0 +1,261 @@
+"""Discrete networks ↔ continua: a perceptron or a residual network *is* a continuum on piecewise constants (section 2).
+
+With P0 states, one midpoint in a cell, and one Euler step of s = Δ a layer, the semi-discrete form is the network:
+w_ij = (n/2) W_ij. Layers of different widths are slabs with bases of their own; layers of one width are the cells of
+one depth basis. The last, affine layer is the readout, R_k = (n/2) W_k.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from derive.errors import DataError, RepresentationError
+from numerics.continuum import Continuum
+
+Array = np.ndarray
+
+KINDS = ("mlp", "residual")
+LASTS = ("affine", "activation")
+SKLEARN = {"logistic": "sigmoid", "tanh": "tanh", "relu": "relu", "identity": "identity"}
+
+
+@dataclass(frozen=True, eq=False)
+class Layers:
+    """A discrete network: h ← f(W h + b) for kind "mlp", h ← h + f(W h + b) for "residual", layer after layer.
+
+    weights: (out × in) each; biases: (out,) each; last: "affine" if the last layer has no activation (and, in a
+    residual network, no h of its own), else "activation".
+    """
+
+    weights: tuple[Array, ...]
+    biases: tuple[Array, ...]
+    activation: str
+    kind: str = "mlp"
+    last: str = "affine"
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """The number of inputs, then of every layer's outputs."""
+        return (self.weights[0].shape[1], *(len(w) for w in self.weights))
+
+    @property
+    def inner(self) -> int:
+        """How many layers have an activation."""
+        return len(self.weights) - (self.last == "affine")
+
+
+def layers(
+    weights: Sequence[Any], biases: Sequence[Any], activation: str, kind: str = "mlp", last: str = "affine"
+) -> Layers:
+    """A discrete network from its matrices (out × in) and biases. Raises DataError naming the layer."""
+    for value, allowed, name in ((kind, KINDS, "kind"), (last, LASTS, "last")):
+        if value not in allowed:
+            raise _refuse(f"{name} {value!r}", ", ".join(allowed), "a typing error", "use one of these")
+    if len(weights) != len(biases) or not weights:
+        raise _refuse(
+            f"{len(weights)} weight matrices and {len(biases)} biases", "as many of both, one at least",
+            "an array left out", "give a bias for every layer, zeros if it has none",
+        )  # fmt: skip
+    found = [np.asarray(a, dtype=np.float64) for a in weights], [np.asarray(a, dtype=np.float64) for a in biases]
+    for k, (w, b) in enumerate(zip(*found)):
+        before = found[0][k - 1].shape[0] if k else w.shape[-1]
+        if w.ndim != 2 or b.shape != w.shape[:1] or w.shape[1] != before:
+            raise _refuse(
+                f"layer {k}: weights {w.shape}, bias {b.shape}, {before} numbers arriving", "W (out × in), b (out,)",
+                "a transposed matrix, or a layer left out", f"give W{k} as outputs × inputs",
+            )  # fmt: skip
+        if not (np.isfinite(w).all() and np.isfinite(b).all()):
+            raise _refuse(f"layer {k} with values that are not finite", "finite numbers", "a diverged training",
+                          "train the network again")  # fmt: skip
+    network = Layers(tuple(found[0]), tuple(found[1]), activation, kind, last)
+    if network.inner == 0:
+        raise _refuse("a single affine layer", "a layer with an activation", "a linear model",
+                      'use last = "activation", or add a layer')  # fmt: skip
+    inner = set(network.widths[: network.inner + 1])
+    if kind == "residual" and len(inner) > 1:
+        raise _refuse(f"a residual network of widths {network.widths}", "equal widths of all layers but an affine last",
+                      "h + f(W h + b) needs both of one size", 'use kind = "mlp"')  # fmt: skip
+    return network
+
+
+def declare(
+    network: Layers, name: str, loss: str | None = None, levels: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The declaration of the continuum that a network is."""
+    inner = network.inner
+    widths = network.widths[: inner + 1]
+    cells = [{"family": "p0", "cells": n} for n in widths]
+    classes = network.last == "affine" and len(network.weights[-1]) > 1
+    spec: dict[str, Any] = {
+        "name": name,
+        "summary": " → ".join(str(n) for n in network.widths),
+        "equation": {"rate": network.kind, "activation": network.activation, "spacing": f"1/{inner}"},
+        "input": {"interpolant": "constant"},
+        "integration": {"tableau": "euler", "steps": inner},
+        "loss": {"kind": loss or ("cross-entropy" if classes else "l2")},
+        "levels": dict(levels or {}),
+    }
+    if len(set(widths)) == 1:  # one width: the layers are the cells of a depth basis
+        depth = {"family": "p0", "cells": inner}
+        spec["state"] = {"basis": cells[0]}
+        spec["weight"] = {"width_out": cells[0], "width_in": cells[0], "depth": depth}
+        spec["bias"] = {"width": cells[0], "depth": depth}
+    else:
+        once = [{"family": "p0", "cells": 1}] * inner
+        spec["state"] = {"basis": cells}
+        spec["weight"] = {"width_out": cells[1:], "width_in": cells[:-1], "depth": once}
+        spec["bias"] = {"width": cells[1:], "depth": once}
+    if network.last == "affine":
+        spec["readout"] = {"outputs": len(network.weights[-1]), "basis": cells[-1]}
+    return spec
+
+
+def from_layers(
+    weights: Sequence[Any] | Layers,
+    biases: Sequence[Any] = (),
+    activation: str = "tanh",
+    *,
+    kind: str = "mlp",
+    last: str = "affine",
+    loss: str | None = None,
+    levels: Mapping[str, Any] | None = None,
+    name: str = "network",
+    classes: Sequence[str] = (),
+) -> Continuum:
+    """The continuum that a discrete network is: the same outputs to rounding, for inputs of n samples a record.
+
+    weights: matrices (out × in), or a ``Layers``; biases: vectors (out,). activation: a name or an expression in u.
+    kind, last: see ``Layers``. loss: for further training; cross-entropy unless the output is one number or a
+    function. levels: other representations, as in a spec's [levels]. Raises DataError and SpecError.
+    """
+    network = weights if isinstance(weights, Layers) else layers(weights, biases, activation, kind, last)
+    model = Continuum.from_fields(declare(network, name, loss, levels))
+    matrices = [w * (w.shape[1] / 2) for w in network.weights]  # w_ij = (n/2) W_ij
+    inner = network.inner
+    if len(model.fields["W"].slabs) == 1:
+        w = [np.stack(matrices[:inner], axis=2)]
+        b = [np.stack(network.biases[:inner], axis=1)]
+    else:
+        w = [m[:, :, None] for m in matrices[:inner]]
+        b = [v[:, None] for v in network.biases[:inner]]
+    values = {"W": [a[..., None, None] for a in w], "b": [a[..., None] for a in b]}
+    if network.last == "affine":
+        values["R"] = [matrices[-1].T[:, :, None]]
+        values["a"] = [network.biases[-1]]
+    fields = {
+        key: replace(
+            field,
+            slabs=tuple(replace(s, coefficients=np.ascontiguousarray(v)) for s, v in zip(field.slabs, values[key])),
+        )
+        for key, field in model.fields.items()
+    }
+    return model.replace(fields=fields, classes=tuple(str(c) for c in classes))
+
+
+def to_layers(model: Continuum) -> Layers:
+    """The discrete network that a continuum on piecewise constants is. Raises RepresentationError if it is none."""
+    spec, rep = model.spec, model.representation
+    inner = spec.steps
+    reasons = []
+    if spec.rate not in KINDS:
+        reasons.append(f"the rate {spec.rate}")
+    if spec.tableau.name != "euler" or Fraction(1, inner) != spec.spacing:
+        reasons.append(f"{spec.tableau.name} with {inner} steps and Δ = {spec.spacing}")
+    if any(slab.structures[table] != "identity" for slab in rep.slabs for table in ("X", "A")):
+        reasons.append("a state that is not piecewise constant with one node a cell")
+    if spec.channels > 1:
+        reasons.append(f"{spec.channels} channels")
+    if reasons:
+        raise RepresentationError(
+            f"{', '.join(reasons)}: no discrete network of the common kinds",
+            "rate mlp or residual, Euler steps of s = Δ, a P0 state as fine as its fields, one channel",
+            "the model stands on another representation",
+            "declare such a level and project the model onto it first",
+        )
+    weights: list[Array] = []
+    biases: list[Array] = []
+    for slab in model.solver.slabs:
+        start = len(biases)
+        for rows in zip(slab.bound["operator_index"][:, 0], slab.bound["bias_index"][:, 0]):
+            matrix = slab.operators["operators"][rows[0]]
+            if slab.tables.entry and len(biases) == start:  # the first layer sees the state of the slab before
+                matrix = slab.operators["operator_entry"]
+            weights.append(np.array(matrix, dtype=np.float64))
+            biases.append(np.array(slab.operators["biases"][rows[1]], dtype=np.float64))
+    if spec.outputs is None:
+        return Layers(tuple(weights), tuple(biases), spec.activation, spec.rate, "activation")
+    operator, constant = model.readout_map()
+    return Layers((*weights, operator), (*biases, constant), spec.activation, spec.rate, "affine")
+
+
+def from_sklearn(estimator: Any, levels: Mapping[str, Any] | None = None, name: str = "network") -> Continuum:
+    """The continuum of a fitted ``MLPClassifier`` or ``MLPRegressor``.
+
+    A classifier's outputs are the logarithms of its probabilities up to a constant; for two classes, where
+    scikit-learn has one number u, they are (0, u). Raises DataError for other estimators.
+    """
+    if not hasattr(estimator, "coefs_") or getattr(estimator, "out_activation_", None) not in (
+        "identity", "softmax", "logistic",
+    ):  # fmt: skip
+        raise _refuse(f"{type(estimator).__name__}", "a fitted MLPClassifier or MLPRegressor", "it was not fitted",
+                      "call fit first")  # fmt: skip
+    weights, biases = [w.T for w in estimator.coefs_], list(estimator.intercepts_)
+    kind = estimator.out_activation_
+    if kind == "logistic":
+        if len(weights[-1]) > 1:
+            raise _refuse("a classifier of several labels at once", "one class a record", "multilabel targets",
+                          "train one classifier a label")  # fmt: skip
+        weights[-1] = np.vstack([np.zeros_like(weights[-1]), weights[-1]])
+        biases[-1] = np.concatenate([[0.0], biases[-1]])
+    return from_layers(
+        weights, biases, SKLEARN[estimator.activation], levels=levels, name=name,
+        loss="l2" if kind == "identity" else "cross-entropy",
+        classes=[] if kind == "identity" else [str(c) for c in estimator.classes_],
+    )  # fmt: skip
+
+
+# --- files --------------------------------------------------------------------------------------------------
+
+
+def read(path: str | Path) -> Layers:
+    """A network from an .npz with W0, b0, W1, b1, … (W: out × in) and ``activation``, perhaps ``kind`` and ``last``."""
+    where = str(path)
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            arrays = {key: stored[key] for key in stored.files}
+    except FileNotFoundError:
+        raise _refuse("no such file", "an .npz of a network", "a typing error", "check the path", where) from None
+    except (OSError, ValueError) as error:
+        raise _refuse(f"{error}", "an .npz without pickles", "another kind of file", "write it with numpy.savez",
+                      where) from None  # fmt: skip
+    count = sum(key.startswith("W") for key in arrays)
+    known = {*(f"{letter}{k}" for k in range(count) for letter in "Wb"), "activation", "kind", "last"}
+    odd = sorted(set(arrays) ^ known - {"kind", "last"} - set(arrays)) or sorted(set(arrays) - known)
+    if odd or not count:
+        raise _refuse(f"the entries {', '.join(sorted(arrays)) or 'none'}", "W0, b0, W1, b1, … and activation",
+                      f"{odd[0] if odd else 'W0'} is left out or unknown", "write all of them with numpy.savez",
+                      where)  # fmt: skip
+    words = {key: str(arrays[key]) for key in ("activation", "kind", "last") if key in arrays}
+    try:
+        return layers([arrays[f"W{k}"] for k in range(count)], [arrays[f"b{k}"] for k in range(count)], **words)
+    except (TypeError, ValueError) as error:
+        raise _refuse(f"{error}", "arrays of numbers", "text or objects", "write matrices of numbers", where) from None
+
+
+def arrays(network: Layers) -> dict[str, Array]:
+    """The entries of the .npz that ``read`` reads."""
+    words = {"activation": network.activation, "kind": network.kind, "last": network.last}
+    found = {key: np.array(value) for key, value in words.items()}
+    for k, (w, b) in enumerate(zip(network.weights, network.biases)):
+        found |= {f"W{k}": w, f"b{k}": b}
+    return found
+
+
+def _refuse(given: str, allowed: str, cause: str, fix: str, where: str = "") -> DataError:
+    return DataError(given, allowed, cause, fix, where)
