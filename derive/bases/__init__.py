@@ -121,6 +121,12 @@ class Basis:
 
         from derive.closed_form import XI, local_expression
 
+        if self.combination is not None:
+            weights = self.combination.matrix
+            return sum(
+                sp.Float(str(weights[j, k].mid().str(60, radius=False)), 60) * self.combination.of.expression(k)
+                for k in range(weights.shape[1])
+            )
         parts = []
         for cell in range(self.cells):
             a, b = self.bounds(cell)
@@ -193,13 +199,16 @@ def uniform(interval: Interval, cells: int) -> tuple[Fraction, ...]:
 def resolve_elements(given: Mapping[str, Any], interval: Interval, shared: int, lowest: int) -> dict[str, Any]:
     """Size, cells and degree of cells that hold degree + 1 functions each, ``shared`` of them with the next cell.
 
-    One cell unless cells or breakpoints say otherwise; the degree, ``lowest`` at least, may follow from the size.
+    One cell unless cells or breakpoints say otherwise; the degree, ``lowest`` at least, follows from the size if one is
+    given, and is 2 where nothing tells it.
     """
     cells = {"cells": given.get("cells"), "breakpoints": given.get("breakpoints")}
     if cells == {"cells": None, "breakpoints": None}:
         cells["cells"] = 1
     found = resolve_cells(cells, interval, 0)
     degree = given.get("degree")
+    if degree is None and given.get("size") is None and cells != {"cells": 1, "breakpoints": None}:
+        degree = 2
     if degree is None:
         size = count(given, "size")
         degree, rest = divmod(size - shared, found["cells"])

@@ -48,7 +48,11 @@ def examples(family: str, interval=WIDTH) -> list[bases.Basis]:
         except ValueError:
             continue
     if "breakpoints" in registry.entry("bases", family).PARAMETERS:
-        found.append(make(family, interval, breakpoints=(start, *inner, stop)))
+        cuts = (start, *inner, stop)
+        try:
+            found.append(make(family, interval, breakpoints=cuts))
+        except ValueError:  # a family that wants 2, 4, 8 … cells
+            found.append(make(family, interval, breakpoints=(start, (start + inner[0]) / 2, *inner, stop)))
     if family == "bspline":
         found.append(make(family, interval, degree=1, cells=3))
         found.append(make(family, interval, degree=4, breakpoints=(start, *inner, stop)))
@@ -80,6 +84,8 @@ def nodes(count: int = 100) -> tuple[tuple[mpmath.mpf, mpmath.mpf], ...]:
 
 def numeric(basis: bases.Basis, derivative: int = 0):
     """The functions, or their derivatives, as mpmath functions on every cell: [cell][j]."""
+    if basis.nodes is not None:
+        return nodal(basis, derivative)
     table = []
     for a, b in zip(basis.breakpoints, basis.breakpoints[1:]):
         row = []
@@ -92,6 +98,47 @@ def numeric(basis: bases.Basis, derivative: int = 0):
             row.append(sp.lambdify(XI, expression, modules="mpmath"))
         table.append(row)
     return table
+
+
+def nodal(basis: bases.Basis, derivative: int):
+    """Lagrange's polynomials Π (ξ − x_m)/(x_j − x_m) through nodes found by mpmath, cell by cell."""
+    count, lobatto = basis.degree + 1, basis.family == "gauss-lobatto"
+    with mpmath.workdps(DIGITS):
+        if lobatto:
+            inner = mpmath.polyroots(_slope(count - 1), maxsteps=500, extraprec=400) if count > 2 else []
+            local = sorted([mpmath.mpf(-1), *(mpmath.re(r) for r in inner), mpmath.mpf(1)])
+        else:
+            local = sorted(_roots(count))
+        table = []
+        for cell, (a, b) in enumerate(zip(basis.breakpoints, basis.breakpoints[1:])):
+            places = [exact(a) + exact(b - a) * (t + 1) / 2 for t in local]
+            row = [lambda x: mpmath.mpf(0)] * basis.size
+            for j, place in enumerate(places):
+                expression = sp.Integer(1)
+                for other in places:
+                    if other != place:
+                        expression *= (XI - sp.Float(other, DIGITS)) / sp.Float(place - other, DIGITS)
+                number = cell * (count - lobatto) + j
+                row[number] = sp.lambdify(XI, sp.diff(expression, XI, derivative), modules="mpmath")
+            table.append(row)
+    return table
+
+
+def _roots(count: int) -> list[mpmath.mpf]:
+    """The roots of P_count by Newton's method."""
+    found = []
+    for k in range(count):
+        x = mpmath.cos(mpmath.pi * (k + mpmath.mpf(3) / 4) / (count + mpmath.mpf(1) / 2))
+        for _ in range(10):
+            x -= mpmath.legendre(count, x) / mpmath.diff(lambda t: mpmath.legendre(count, t), x)
+        found.append(x)
+    return found
+
+
+def _slope(degree: int) -> list[mpmath.mpf]:
+    """The coefficients of P′_degree, highest power first."""
+    polynomial = sp.Poly(sp.diff(sp.legendre(degree, XI), XI), XI)
+    return [mpmath.mpf(int(c.p)) / int(c.q) for c in polynomial.all_coeffs()]
 
 
 def integrals(p: bases.Basis, q: bases.Basis, derivative: int = 0) -> list[list[mpmath.mpf]]:

@@ -68,7 +68,7 @@ CUSTOM = {
 @st.composite
 def bases(draw, continuous: bool = False, periodic: bool = False) -> dict:
     """A small basis: every family, sometimes with cells of uneven lengths."""
-    families = ["hat", "bspline", "legendre"]
+    families = ["hat", "bspline", "legendre", "lagrange", "chebyshev", "hierarchical"]
     family = draw(st.sampled_from(families if continuous else [*families, "p0", "custom", *["fourier"] * periodic]))
     if family == "legendre":
         return {"family": family, "size": draw(st.integers(1, 5))}
