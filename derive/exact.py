@@ -34,6 +34,8 @@ class ExactMatrix:
         self._rational = rational
         self._recipe = recipe
         self._known: tuple[int, arb_mat] | None = None
+        self._rounded: np.ndarray | None = None
+        self._pattern: np.ndarray | None = None
 
     @property
     def rational(self) -> bool:
@@ -118,9 +120,15 @@ class ExactMatrix:
         return self.entries()[index[0] * self.shape[1] + index[1]]
 
     def to_float(self) -> np.ndarray:
-        """(rows, columns) float64: the nearest doubles, proven."""
+        """(rows, columns) float64, not to be written to: the nearest doubles, proven."""
+        if self._rounded is None:
+            self._rounded = self._nearest()
+            self._rounded.flags.writeable = False
+        return self._rounded
+
+    def _nearest(self) -> np.ndarray:
         if self._rational is not None:
-            values: list[float | None] = [_nearest_of_rational(e) for e in self._rational.entries()]
+            values: list[float | None] = [_nearest_of_rational(e) if e else 0.0 for e in self._rational.entries()]
         else:
             values = [None] * (self.shape[0] * self.shape[1])
             for precision in PRECISIONS:
@@ -136,9 +144,11 @@ class ExactMatrix:
 
     def nonzero(self) -> np.ndarray:
         """(rows, columns) bool: which entries are not zero. A ball around 0 of radius < 1e-40 counts as 0."""
-        entries = self.entries()
-        pattern = [not e.contains(0) if isinstance(e, arb) else bool(e) for e in entries]
-        return np.array(pattern, dtype=bool).reshape(self.shape)
+        if self._pattern is None:
+            found = [not e.contains(0) if isinstance(e, arb) else bool(e) for e in self.entries()]
+            self._pattern = np.array(found, dtype=bool).reshape(self.shape)
+            self._pattern.flags.writeable = False
+        return self._pattern
 
     def largest(self) -> float:
         """An upper bound of the largest absolute value, wider than it by 1e-40 at most (before its own rounding)."""
@@ -151,7 +161,10 @@ class ExactMatrix:
 
     def is_identity(self) -> bool:
         """Whether this is the identity matrix."""
-        return self.shape[0] == self.shape[1] and not (self - identity(self.shape[0])).nonzero().any()
+        if self.shape[0] != self.shape[1] or not self.is_diagonal():
+            return False
+        diagonal = [e - 1 for e in self.entries()[:: self.shape[0] + 1]]
+        return all(e.contains(0) and e.rad() < NEGLIGIBLE if isinstance(e, arb) else not e for e in diagonal)
 
     def _settled(self, accept: Callable[[arb_mat], bool]) -> Any:
         if self._rational is not None:

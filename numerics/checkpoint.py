@@ -57,11 +57,14 @@ def save(model: Continuum, path: str | Path) -> None:
         for name, field in model.fields.items()
         for k, slab in enumerate(field.slabs)
     }
-    tables = {f"tables/{key}": a for key, a in model.representation.arrays.items()}
+    first: dict[int, str] = {}  # a table in several roles is stored once
+    names = {role: first.setdefault(id(a), role) for role, a in model.representation.arrays.items()}
+    tables = {f"tables/{name}": model.representation.arrays[name] for name in first.values()}
     header = {
         "spec": declaration.to_dict(model.base),
         "level": model.level,
         "representation": model.representation.entry,
+        "tables": names,
         "classes": list(model.classes),
         "history": [dict(row) for row in model.history],
         "training": None if model.training is None else scalars,
@@ -79,7 +82,8 @@ def load(path: str | Path) -> Continuum:
         level, entry = header["level"], header["representation"]
         spec = replace(base.level(level) if level else base, levels=())
         _same_digest(declaration.digest(spec), entry["digest"], path)
-        rep = representations.assemble(spec, entry, _under("tables/", arrays))
+        stored = _under("tables/", arrays)
+        rep = representations.assemble(spec, entry, {role: stored[name] for role, name in header["tables"].items()})
         training = header["training"]
         return Continuum(
             base=base,

@@ -361,4 +361,76 @@ def plot(model: Path, data: Path | None, out: Path) -> None:
     click.echo(str(out))
 
 
-ALL = (data, fit, refine, project, evaluate, predict, plot)
+# --- discrete networks --------------------------------------------------------------------------------------
+
+
+@click.command("import")
+@click.argument("network", type=click.Path(path_type=Path))
+@out_option
+@click.option("--order", "ordered", is_flag=True, help="Permute hidden neurons so that the weights are a smooth field.")
+@click.option("--levels", type=click.Path(path_type=Path), help="A TOML file whose [levels] the model gets.")
+@click.option("--name", help="The model's name (default: the file's).")
+@json_option
+@example("continua import network.npz --order --out model.npz")
+def import_(network: Path, out: Path, ordered: bool, levels: Path | None, name: str | None, as_json: bool) -> None:
+    """Write the continuum that NETWORK is: the same outputs, to rounding.
+
+    NETWORK is an .npz with W0, b0, W1, b1, … (W: out × in), `activation`, and perhaps `kind` (mlp or residual) and
+    `last` (affine, the default, or activation: whether the last layer has one).
+    """
+    from numerics import networks, ordering
+
+    console.check_out(out, [network, levels])
+    with console.working("importing"), console.about(network):
+        found = networks.read(network)
+        facts: dict[str, Any] = {"model": str(out), "layers": " → ".join(map(str, found.widths))}
+        if ordered:
+            found, gain = ordering.order(found)
+            facts |= {"variation before": gain.variation[0], "variation after": gain.variation[1]}
+        ladder = {} if levels is None else _levels(levels)
+        stem = name or "".join(c if c.isascii() and c.isalnum() else "-" for c in network.stem)
+        model = networks.from_layers(found, levels=ladder, name=stem if stem[:1].isalpha() else f"n{stem}")
+    model.save(out)
+    if ordered and not as_json:
+        click.echo(str(gain))
+    console.print_facts({**facts, "coefficients": model.size}, as_json)
+
+
+def _levels(path: Path) -> Any:
+    """The [levels] table of a TOML file."""
+    import tomllib
+
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))["levels"]
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError) as error:
+        raise SpecError(
+            f"{error}", "a TOML file with a table [levels]", "another kind of file", "write [levels] as in a spec",
+            str(path),
+        ) from None  # fmt: skip
+
+
+@click.command()
+@model_argument
+@out_option
+@example("continua export model.npz --out network.npz")
+def export(model: Path, out: Path) -> None:
+    """Write the discrete network that MODEL is, as `import` reads it.
+
+    MODEL stands on piecewise constants with one Euler step of s = Δ a layer; other models are projected onto such a
+    level first.
+    """
+    import numpy as np
+
+    from numerics import networks
+    from numerics.checkpoint import load
+
+    console.check_out(out, [model])
+    with console.about(model):
+        network = networks.to_layers(load(model))
+    stream = io.BytesIO()
+    np.savez(stream, allow_pickle=False, **networks.arrays(network))
+    console.write_if_changed(out, stream.getvalue())
+    click.echo(f"{out}: {' → '.join(map(str, network.widths))}, {network.activation}")
+
+
+ALL = (data, fit, refine, project, evaluate, predict, plot, import_, export)

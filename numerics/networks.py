@@ -235,12 +235,11 @@ def read(path: str | Path) -> Layers:
         raise _refuse(f"{error}", "an .npz without pickles", "another kind of file", "write it with numpy.savez",
                       where) from None  # fmt: skip
     count = sum(key.startswith("W") for key in arrays)
-    known = {*(f"{letter}{k}" for k in range(count) for letter in "Wb"), "activation", "kind", "last"}
-    odd = sorted(set(arrays) ^ known - {"kind", "last"} - set(arrays)) or sorted(set(arrays) - known)
-    if odd or not count:
+    needed = {*(f"{letter}{k}" for k in range(max(count, 1)) for letter in "Wb"), "activation"}
+    odd = sorted(needed - set(arrays)) + sorted(set(arrays) - needed - {"kind", "last"})
+    if odd:
         raise _refuse(f"the entries {', '.join(sorted(arrays)) or 'none'}", "W0, b0, W1, b1, … and activation",
-                      f"{odd[0] if odd else 'W0'} is left out or unknown", "write all of them with numpy.savez",
-                      where)  # fmt: skip
+                      f"{odd[0]} is left out or unknown", "write all of them with numpy.savez", where)  # fmt: skip
     words = {key: str(arrays[key]) for key in ("activation", "kind", "last") if key in arrays}
     try:
         return layers([arrays[f"W{k}"] for k in range(count)], [arrays[f"b{k}"] for k in range(count)], **words)

@@ -31,12 +31,39 @@ def basis(declared: dict, interval: tuple[float, float], points: np.ndarray) -> 
         degree = declared["degree"]
         knots = np.concatenate([[a] * degree, breaks, [b] * degree])
         return np.nan_to_num(BSpline(knots, np.eye(len(knots) - degree - 1), degree)(points))
+    if family == "chebyshev":
+        return np.cos(np.arange(declared["size"]) * np.arccos(np.clip(t, -1, 1))[:, None])
+    if family in ("discontinuous", "lagrange", "hierarchical"):
+        return by_cell(family, breaks, declared["degree"], np.asarray(points, dtype=float))
     if family == "fourier":
         columns = [np.ones_like(t)]
         for k in range(1, declared["size"] // 2 + 1):
             columns += [np.cos(np.pi * k * t), np.sin(np.pi * k * t)]
         return np.stack(columns, axis=1)
     raise KeyError(family)
+
+
+def by_cell(family: str, breaks: np.ndarray, p: int, points: np.ndarray) -> np.ndarray:
+    """Finite elements of degree p, from their values on a cell's own coordinate."""
+    cells = len(breaks) - 1
+    cell = np.clip(np.searchsorted(breaks, points, side="right") - 1, 0, cells - 1)
+    t = 2 * (points - breaks[cell]) / np.diff(breaks)[cell] - 1
+    found = np.zeros((len(points), cells * (p + 1) if family == "discontinuous" else cells * p + 1))
+    rows = np.arange(len(points))
+    if family == "discontinuous":
+        for k in range(p + 1):
+            found[rows, cell * (p + 1) + k] = legendre.legval(t, np.eye(p + 1)[k])
+    elif family == "lagrange":
+        nodes = np.linspace(-1, 1, p + 1)
+        for k in range(p + 1):
+            others = np.delete(nodes, k)
+            found[rows, cell * p + k] = np.prod((t[:, None] - others) / (nodes[k] - others), axis=1)
+    else:
+        found[rows, cell], found[rows, cell + 1] = (1 - t) / 2, (1 + t) / 2
+        for k in range(2, p + 1):
+            bubble = legendre.Legendre.basis(k - 1).integ(lbnd=-1)(t)
+            found[rows, cells + 1 + (k - 2) * cells + cell] = bubble
+    return found
 
 
 def breakpoints(declared: dict, interval: tuple[float, float]) -> np.ndarray:

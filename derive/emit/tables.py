@@ -133,5 +133,5 @@ def describe(array: np.ndarray) -> dict[str, Any]:
     """Shape, Euclidean norm and sha256 of a table, for the manifest."""
     entry: dict[str, Any] = {"shape": list(array.shape), "sha256": hashlib.sha256(array.tobytes()).hexdigest()}
     if array.dtype == np.float64:
-        entry["norm"] = math.sqrt(math.fsum(float(v) * float(v) for v in array.ravel()))
+        entry["norm"] = math.sqrt(math.fsum((array[array != 0] ** 2).tolist()))
     return entry

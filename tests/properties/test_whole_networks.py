@@ -69,8 +69,9 @@ CUSTOM = {
 def bases(draw, continuous: bool = False, periodic: bool = False) -> dict:
     """A small basis: every family, sometimes with cells of uneven lengths."""
     families = ["hat", "bspline", "legendre", "lagrange", "chebyshev", "hierarchical"]
-    family = draw(st.sampled_from(families if continuous else [*families, "p0", "custom", *["fourier"] * periodic]))
-    if family == "legendre":
+    others = ["p0", "discontinuous", "custom", *["fourier"] * periodic]
+    family = draw(st.sampled_from(families if continuous else families + others))
+    if family in ("legendre", "chebyshev"):
         return {"family": family, "size": draw(st.integers(1, 5))}
     if family == "fourier":
         return {"family": family, "size": draw(st.sampled_from([1, 3, 5]))}
@@ -78,7 +79,7 @@ def bases(draw, continuous: bool = False, periodic: bool = False) -> dict:
         return {"family": family, **CUSTOM[draw(st.sampled_from(sorted(CUSTOM)))][0]}
     low, high = Fraction(-1), Fraction(1)
     declared = {"family": family}
-    if family == "bspline":
+    if family in ("bspline", "lagrange", "hierarchical", "discontinuous"):
         declared["degree"] = draw(st.integers(1, 3))
     if draw(st.booleans()):
         inner = sorted(draw(st.sets(st.sampled_from([Fraction(k, 7) for k in range(1, 7)]), min_size=1, max_size=2)))
