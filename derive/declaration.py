@@ -458,8 +458,8 @@ class Reader:
             outputs = self.integer({"outputs": self.need(table, "outputs", "readout")}, "outputs", "readout", 1)
             readout = self.basis(self.need(table, "basis", "readout"), "readout.basis", WIDTH, periodic)
         table = self.table(data, "loss")
-        loss = self.choice(self.need(table, "kind", "loss"), registry.names("losses"), "loss.kind")
-        on = registry.entry("losses", loss).ON
+        loss = self.formula(self.need(table, "kind", "loss"), "losses", {"z", "t"}, "loss.kind")
+        on = registry.entry("losses", loss).ON if loss in registry.names("losses") else ("outputs",)
         if ("function" if outputs is None else "outputs") not in on:
             self.fail(
                 "loss.kind",
@@ -468,10 +468,10 @@ class Reader:
                 "a readout that is missing or should not be there",
                 "add [readout] with outputs and basis, or use l2",
             )
-        if loss == "cross-entropy" and outputs == 1:
+        if loss in ("cross-entropy", "kullback-leibler") and outputs == 1:
             self.fail(
                 "readout.outputs",
-                "one output for cross-entropy",
+                f"one output for {loss}",
                 "one output a class, at least 2",
                 "a single class",
                 "write outputs = 2",

@@ -1,7 +1,8 @@
 """A declared loss → its value and its adjoint source, derived; the terminal condition of equation 8.
 
-A loss is V(S₁, S₂, …) with S_i = Σ_k g_i(z_k, t_k) over the components of the readout z and the target t. On a
-function the components are coordinates in an L2-orthonormal basis, so that Σ (z − t)² = ∫ |y − y*|² dξ exactly.
+A loss is V(S₁, S₂, …) with S_i = Σ_k g_i(z_k, t_k) over the components of the readout z and the target t; a user's
+loss is the sum of one expression g(z, t). On a function the components are coordinates in an L2-orthonormal basis, so
+that Σ (z − t)² = ∫ |y − y*|² dξ exactly.
 """
 
 from __future__ import annotations
@@ -29,22 +30,27 @@ class Loss:
 
 
 def derive(name: str) -> Loss:
-    """The loss of ``losses/<name>.py`` with ∂L/∂z_k = Σ_i ∂V/∂S_i ∂g_i/∂z by the chain rule."""
+    """The loss of ``losses/<name>.py``, or of a user's g(z, t), with ∂L/∂z_k = Σ_i ∂V/∂S_i ∂g_i/∂z by the chain rule.
+
+    At a kink the derivative is the one from the left, as for activations.
+    """
     import sympy as sp
 
+    from derive.equation import derivative, with_cases
     from derive.expression import parse
 
-    entry = registry.entry("losses", name)
+    named = name in registry.names("losses")
+    entry = registry.entry("losses", name) if named else None
+    texts, total = (entry.SUMS, entry.VALUE) if entry else ({"sum": name}, "sum")
     z, t = sp.symbols("zk tk", real=True)
-    sums = {key: parse(text, {"z": z, "t": t}) for key, text in sorted(entry.SUMS.items())}
+    sums = {key: parse(text, {"z": z, "t": t}) for key, text in sorted(texts.items())}
     symbols = {key: sp.Symbol(key, real=True) for key in sums}
-    value = parse(entry.VALUE, symbols)
-    source = sum(sp.diff(value, symbols[key]) * sp.diff(g, z) for key, g in sums.items())
-    if entry.SHIFT_INVARIANT:
+    value = parse(total, symbols)
+    source = sum(sp.diff(value, symbols[key]) * derivative(with_cases(g), z) for key, g in sums.items())
+    shift = bool(entry and entry.SHIFT_INVARIANT)
+    if shift:
         _check_shift(name, value, sums, symbols, z, t)
-    return Loss(
-        name, tuple((key, tree(g)) for key, g in sums.items()), tree(value), tree(source), entry.SHIFT_INVARIANT
-    )
+    return Loss(name, tuple((key, tree(g)) for key, g in sums.items()), tree(value), tree(source), shift)
 
 
 def _check_shift(name: str, value: Any, sums: dict[str, Any], symbols: dict[str, Any], z: Any, t: Any) -> None:

@@ -1,0 +1,113 @@
+"""Every loss: its kernel against mpmath, value and derivative; a user's own; what is refused."""
+
+from __future__ import annotations
+
+import math
+
+import mpmath
+import numpy as np
+import pytest
+
+from derive import loss as losses
+from derive import registry
+from derive.emit import cpu, tables
+from derive.errors import SpecError
+from derive.spec import load_spec
+from numerics import Continuum, fit
+
+
+def softmax_sum(z):
+    return mpmath.log(mpmath.fsum(mpmath.exp(v) for v in z))
+
+
+def huber(r):
+    return r**2 / 2 if abs(r) <= 1 else abs(r) - mpmath.mpf(1) / 2
+
+
+REFERENCES = {
+    "l2": lambda z, t: mpmath.fsum((a - b) ** 2 for a, b in zip(z, t)),
+    "cross-entropy": lambda z, t: softmax_sum(z) - mpmath.fsum(a * b for a, b in zip(z, t)),
+    "huber": lambda z, t: mpmath.fsum(huber(a - b) for a, b in zip(z, t)),
+    "kullback-leibler": lambda z, t: mpmath.fsum(
+        b * (mpmath.log(b) - a + softmax_sum(z)) for a, b in zip(z, t) if b > 0
+    ),
+    "(z - t)**4 + exp(z)/3": lambda z, t: mpmath.fsum((a - b) ** 4 + mpmath.exp(a) / 3 for a, b in zip(z, t)),
+}
+PROBABILITIES = ("cross-entropy", "kullback-leibler")
+
+
+def test_every_loss_has_a_reference_here() -> None:
+    assert set(registry.names("losses")) < set(REFERENCES)
+
+
+def run(name: str, z: np.ndarray, t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The kernel's text as plain Python: values (records,), source (outputs, records)."""
+    kernel = cpu.loss(losses.derive(name))
+    space: dict = {"math": math, "np": np}
+    exec(cpu.module("", "", [kernel]), space)
+    value, source = np.empty(z.shape[1]), np.empty_like(z)
+    space["loss"](z, t, tables.nearest(kernel.constants), value, source)
+    return value, source
+
+
+@pytest.mark.parametrize("name", REFERENCES)
+def test_value_and_source_against_mpmath(name: str) -> None:
+    generator = np.random.default_rng(0)
+    z = 2 * generator.standard_normal((4, 30))
+    t = generator.standard_normal((4, 30))
+    if name in PROBABILITIES:
+        t = np.exp(t) / np.exp(t).sum(axis=0)
+        t[:, :5] = np.eye(4)[generator.integers(0, 4, 5)].T  # classes: probabilities that are zero
+    value, source = run(name, z, t)
+    with mpmath.workdps(40):
+        for r in range(z.shape[1]):
+            column, target = [mpmath.mpf(v) for v in z[:, r]], [mpmath.mpf(v) for v in t[:, r]]
+            expected = REFERENCES[name](column, target)
+            assert abs(value[r] - float(expected)) <= 1e-14 * max(1.0, abs(float(expected)))
+            for k in range(4):
+                moved = [mpmath.mpf(0)] * 4
+                moved[k] = mpmath.mpf("1e-15")
+                up, down = (
+                    REFERENCES[name]([a + s * b for a, b in zip(column, moved)], target) for s in (1, -1)
+                )
+                slope = float((up - down) / mpmath.mpf("2e-15"))
+                assert abs(source[k, r] - slope) <= 1e-12 * max(1.0, abs(slope))
+
+
+def test_huge_scores_do_not_overflow() -> None:
+    for name in PROBABILITIES:
+        value, source = run(name, np.array([[900.0], [-900.0]]), np.array([[0.5], [0.5]]))
+        assert np.isfinite(value).all() and np.isfinite(source).all()
+
+
+SPEC = {
+    "name": "losses",
+    "equation": {"rate": "residual", "activation": "tanh", "spacing": "1/2"},
+    "state": {"basis": {"family": "legendre", "size": 5}},
+    "weight": {"width_out": {"family": "hat", "cells": 3}, "width_in": {"family": "hat", "cells": 3},
+               "depth": {"family": "p0", "cells": 1}},
+    "bias": {"width": {"family": "hat", "cells": 3}, "depth": {"family": "p0", "cells": 1}},
+    "integration": {"tableau": "heun", "steps": 2},
+    "readout": {"outputs": 2, "basis": {"family": "legendre", "size": 3}},
+}  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["huber", "kullback-leibler", "(z - t)**4"])
+def test_models_train_on_other_losses(kind: str) -> None:
+    generator = np.random.default_rng(1)
+    x = np.sin(np.linspace(0, 3, 12) * generator.uniform(1, 2, (30, 1)))
+    y = np.stack([x.mean(axis=1), 1 - x.mean(axis=1)], axis=1)
+    model = Continuum.from_spec({**SPEC, "loss": {"kind": kind}})
+    trained = fit(model, x, y, optimiser="lbfgs", learning_rate=0.1, epochs=30)
+    assert trained.history[-1]["loss"] < 0.2 * trained.history[0]["loss"] or trained.history[-1]["loss"] < 0.02
+
+
+def test_own_losses_are_refused_where_they_make_no_sense() -> None:
+    load_spec({**SPEC, "loss": {"kind": "abs(z - t)"}})
+    for kind, words in (("(z - y)**2", "'y'"), ("__import__('os')", "loss.kind"), ("huberr", "loss.kind")):
+        with pytest.raises(SpecError, match=words):
+            load_spec({**SPEC, "loss": {"kind": kind}})
+    function = {key: value for key, value in SPEC.items() if key != "readout"}
+    with pytest.raises(SpecError, match="on outputs"):
+        load_spec({**function, "loss": {"kind": "(z - t)**4"}})
