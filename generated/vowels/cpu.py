@@ -1,0 +1,717 @@
+"""Kernels of the continuum 'vowels'; specification 15df482557b8.
+
+∂h/∂δ = ρ(u, h),  rate residual,  f = tanh,  Δ = 1/2;  u = ∫ W h dξ′ + b   (1), (2)
+
+Written by ``continua generate``; do not edit. The derivation is in derivation.md beside this file.
+Rows are (channel · axis), columns are records. Tables, tableau and constants are arguments: the module holds none.
+"""
+
+import math  # noqa: F401
+
+import numpy as np
+
+
+def formed_operators_1(w, theta, Phi, C, beta, vartheta, Psi, constants, channels, operators, biases):
+    """E_s = Φ (Σ_k θ_k(δ_s) w_k) C,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k   (4)"""
+    mixed = np.empty(w.shape[1:], w.dtype)
+    for s in range(theta.shape[0]):
+        # Σ_k theta_sk w_k
+        target = mixed
+        target[:] = constants[0]
+        for k in range(theta.shape[1]):
+            factor = theta[s, k]
+            if factor != 0:
+                for a in range(target.shape[0]):
+                    for b in range(target.shape[1]):
+                        target[a, b] += factor*w[k, a, b]
+        for o in range(channels):
+            for c in range(channels):
+                rows, columns = mixed.shape[0]//channels, mixed.shape[1]//channels
+                block = mixed[o*rows:(o + 1)*rows, c*columns:(c + 1)*columns].copy()
+                left = np.empty((Phi.shape[0], block.shape[1]), block.dtype)
+                np.dot(Phi, block, left)
+                turned = left.T.copy()
+                right = np.empty((C.shape[1], turned.shape[1]), block.dtype)
+                np.dot(C.T, turned, right)
+                result = right.T
+                rows, columns = result.shape
+                whole = operators[s]
+                for a in range(rows):
+                    for b in range(columns):
+                        whole[o*rows + a, c*columns + b] = result[a, b]
+    mixed_bias = np.empty((beta.shape[1], 1), beta.dtype)
+    column = np.empty((biases.shape[1], 1), beta.dtype)
+    for s in range(vartheta.shape[0]):
+        mixed_bias[:] = constants[0]
+        for k in range(vartheta.shape[1]):
+            for a in range(beta.shape[1]):
+                mixed_bias[a, 0] += vartheta[s, k]*beta[k, a]
+        # column = Psi mixed_bias
+        for c in range(channels):
+            np.dot(Psi, mixed_bias[c*Psi.shape[1]:(c + 1)*Psi.shape[1]], column[c*Psi.shape[0]:(c + 1)*Psi.shape[0]])
+        for a in range(biases.shape[1]):
+            biases[s, a] = column[a, 0]
+
+
+def formed_operators_adjoint_1(
+    bar_operators, theta, Phi, C, bar_biases, vartheta, Psi, constants, channels, bar_w, bar_beta,
+):
+    """The adjoint of: E_s = Φ (Σ_k θ_k(δ_s) w_k) C,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k   (4)   (11)"""
+    mixed = np.empty(bar_w.shape[1:], bar_w.dtype)
+    for s in range(theta.shape[0]):
+        for o in range(channels):
+            for c in range(channels):
+                rows, columns = bar_operators[s].shape[0]//channels, bar_operators[s].shape[1]//channels
+                block = bar_operators[s][o*rows:(o + 1)*rows, c*columns:(c + 1)*columns].copy()
+                left = np.empty((Phi.shape[1], block.shape[1]), block.dtype)
+                np.dot(Phi.T, block, left)
+                turned = left.T.copy()
+                right = np.empty((C.shape[0], turned.shape[1]), block.dtype)
+                np.dot(C, turned, right)
+                result = right.T
+                rows, columns = result.shape
+                whole = mixed
+                for a in range(rows):
+                    for b in range(columns):
+                        whole[o*rows + a, c*columns + b] = result[a, b]
+        given = mixed
+        for k in range(theta.shape[1]):
+            factor = theta[s, k]
+            if factor != 0:
+                for a in range(given.shape[0]):
+                    for b in range(given.shape[1]):
+                        bar_w[k, a, b] += factor*given[a, b]
+    mixed_bias = np.empty((bar_beta.shape[1], 1), bar_beta.dtype)
+    column = np.empty((bar_biases.shape[1], 1), bar_beta.dtype)
+    for s in range(vartheta.shape[0]):
+        for a in range(bar_biases.shape[1]):
+            column[a, 0] = bar_biases[s, a]
+        # mixed_bias = Psiᵀ column
+        for c in range(channels):
+            np.dot(Psi.T, column[c*Psi.shape[0]:(c + 1)*Psi.shape[0]], mixed_bias[c*Psi.shape[1]:(c + 1)*Psi.shape[1]])
+        for k in range(vartheta.shape[1]):
+            for a in range(bar_beta.shape[1]):
+                bar_beta[k, a] += vartheta[s, k]*mixed_bias[a, 0]
+
+
+def formed_forward_1(
+    h, combine, operator_index, bias_index, operators, biases, A, constants, channels, keep, F1, H,
+):
+    """h ← h(stop): m_i = A r(u, X h),  u = E_s h + e_s,  E_s = Φ w_s C   (4), (5), (7)."""
+    c2 = constants[2]  # 2
+    steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
+    m = np.empty((stages, h.shape[0], records), h.dtype)
+    R = np.empty((biases.shape[1], records), h.dtype)
+    U = np.empty((biases.shape[1], records), h.dtype)
+    for n in range(steps):
+        for i in range(stages):
+            slot = n*stages + i if keep else 0
+            bias = biases[bias_index[n, i]]
+            operator = operators[operator_index[n, i]]
+            # H_i = α_i h_n + Σ_j γ_ij m_j
+            alpha = combine[n, i, 0]
+            target = H[slot]
+            for a in range(h.shape[0]):
+                for r in range(records):
+                    target[a, r] = alpha*h[a, r]
+            for j in range(i):
+                gamma = combine[n, i, j + 1]
+                if gamma != 0:
+                    for a in range(h.shape[0]):
+                        for r in range(records):
+                            target[a, r] += gamma*m[j, a, r]
+            # U = E H_i
+            np.dot(operator, H[slot], U)
+            # R, F1 at every node and record, u = U + e_s
+            for a in range(U.shape[0]):
+                for r in range(U.shape[1]):
+                    u_q = U[a, r] + bias[a]
+                    t0 = np.tanh(u_q)
+                    value_R = (c2*t0)
+                    R[a, r] = value_R
+                    value_F1 = t0
+                    F1[slot][a, r] = value_F1
+            # m_i = A R
+            for c in range(channels):
+                np.dot(A, R[c*A.shape[1]:(c + 1)*A.shape[1]], m[i][c*A.shape[0]:(c + 1)*A.shape[0]])
+        # h_{n+1} = α h_n + Σ_j γ_j m_j
+        alpha = combine[n, stages, 0]
+        target = h
+        for a in range(h.shape[0]):
+            for r in range(records):
+                target[a, r] = alpha*h[a, r]
+        for j in range(stages):
+            gamma = combine[n, stages, j + 1]
+            if gamma != 0:
+                for a in range(h.shape[0]):
+                    for r in range(records):
+                        target[a, r] += gamma*m[j, a, r]
+
+
+def formed_adjoint_1(
+    bar, combine, operator_index, bias_index, operators, biases, A, constants, channels, F1, H, bar_operators, bar_biases,
+):
+    """bar ← dL/dh(start), and the gradients of operators and biases   (10), (11)."""
+    c2 = constants[2]  # 2
+    c3 = constants[3]  # -2
+    steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
+    bar_m = np.empty((stages, bar.shape[0], records), bar.dtype)
+    bar_H = np.empty((bar.shape[0], records), bar.dtype)
+    bar_R = np.empty((biases.shape[1], records), bar.dtype)
+    bar_U = np.empty((biases.shape[1], records), bar.dtype)
+    bar_h = np.empty(bar.shape, bar.dtype)
+    for n in range(steps - 1, -1, -1):
+        # m̄_j = γ_j λ_{n+1},  h̄ = α λ_{n+1}
+        alpha = combine[n, stages, 0]
+        for a in range(bar.shape[0]):
+            for r in range(records):
+                bar_h[a, r] = alpha*bar[a, r]
+        for j in range(stages):
+            gamma = combine[n, stages, j + 1]
+            for a in range(bar.shape[0]):
+                for r in range(records):
+                    bar_m[j, a, r] = gamma*bar[a, r]
+        for i in range(stages - 1, -1, -1):
+            slot = n*stages + i
+            bias, bar_bias = biases[bias_index[n, i]], bar_biases[bias_index[n, i]]
+            operator, bar_operator = operators[operator_index[n, i]], bar_operators[operator_index[n, i]]
+            # R̄ = Aᵀ m_ī
+            for c in range(channels):
+                np.dot(A.T, bar_m[i][c*A.shape[0]:(c + 1)*A.shape[0]], bar_R[c*A.shape[1]:(c + 1)*A.shape[1]])
+            # Ū, e_s̄ at every node and record, f1 = F1, v = R̄
+            for a in range(bar_R.shape[0]):
+                total = constants[0]
+                for r in range(bar_R.shape[1]):
+                    f1_q = F1[slot][a, r]
+                    v_q = bar_R[a, r]
+                    t0 = f1_q*f1_q
+                    t1 = (c2 + (c3*t0))*v_q
+                    value_bar_U = t1
+                    bar_U[a, r] = value_bar_U
+                    total += value_bar_U
+                bar_bias[a] += total
+            # gradient of E: += Ū H_iᵀ, summed over records
+            product = np.dot(bar_U, H[slot].T)
+            target = bar_operator
+            for a in range(product.shape[0]):
+                for b in range(product.shape[1]):
+                    target[a, b] += product[a, b]
+            # H_ī = Eᵀ Ū
+            np.dot(operator.T, bar_U, bar_H)
+            # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
+            alpha = combine[n, i, 0]
+            for a in range(bar_H.shape[0]):
+                for r in range(records):
+                    bar_h[a, r] += alpha*bar_H[a, r]
+            for j in range(i):
+                gamma = combine[n, i, j + 1]
+                if gamma != 0:
+                    for a in range(bar_H.shape[0]):
+                        for r in range(records):
+                            bar_m[j, a, r] += gamma*bar_H[a, r]
+        bar[:] = bar_h
+
+
+def formed_forward_float32_1(
+    h, combine, operator_index, bias_index, operators, biases, A, constants, channels, keep, F1, H,
+):
+    """h ← h(stop): m_i = A r(u, X h),  u = E_s h + e_s,  E_s = Φ w_s C   (4), (5), (7). Functions in their single-precision forms."""
+    c1 = constants[1]  # 1
+    c2 = constants[2]  # 2
+    c3 = constants[3]  # -9
+    c4 = constants[4]  # 9
+    c5 = constants[5]  # 0.13381005823612213
+    c6 = constants[6]  # 0.0034955658484250307
+    c7 = constants[7]  # 2.0608731574611738e-05
+    c8 = constants[8]  # 1.3354206629401233e-08
+    c9 = constants[9]  # 0.46714320778846741
+    c10 = constants[10]  # 0.02587689645588398
+    c11 = constants[11]  # 0.00032855989411473274
+    c12 = constants[12]  # 7.7763650097040227e-07
+    steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
+    m = np.empty((stages, h.shape[0], records), h.dtype)
+    R = np.empty((biases.shape[1], records), h.dtype)
+    U = np.empty((biases.shape[1], records), h.dtype)
+    for n in range(steps):
+        for i in range(stages):
+            slot = n*stages + i if keep else 0
+            bias = biases[bias_index[n, i]]
+            operator = operators[operator_index[n, i]]
+            # H_i = α_i h_n + Σ_j γ_ij m_j
+            alpha = combine[n, i, 0]
+            target = H[slot]
+            for a in range(h.shape[0]):
+                for r in range(records):
+                    target[a, r] = alpha*h[a, r]
+            for j in range(i):
+                gamma = combine[n, i, j + 1]
+                if gamma != 0:
+                    for a in range(h.shape[0]):
+                        for r in range(records):
+                            target[a, r] += gamma*m[j, a, r]
+            # U = E H_i
+            np.dot(operator, H[slot], U)
+            # R, F1 at every node and record, u = U + e_s
+            for a in range(U.shape[0]):
+                for r in range(U.shape[1]):
+                    u_q = U[a, r] + bias[a]
+                    t0 = c3 if c3 > (c4 if c4 < u_q else u_q) else (c4 if c4 < u_q else u_q)
+                    t1 = t0*t0
+                    t2 = (t0*(c1 + ((c5 + ((c6 + ((c7 + (c8*t1))*t1))*t1))*t1)))/(c1 + ((c9 + ((c10 + ((c11 + (c12*t1))*t1))*t1))*t1))
+                    value_R = (c2*t2)
+                    R[a, r] = value_R
+                    value_F1 = t2
+                    F1[slot][a, r] = value_F1
+            # m_i = A R
+            for c in range(channels):
+                np.dot(A, R[c*A.shape[1]:(c + 1)*A.shape[1]], m[i][c*A.shape[0]:(c + 1)*A.shape[0]])
+        # h_{n+1} = α h_n + Σ_j γ_j m_j
+        alpha = combine[n, stages, 0]
+        target = h
+        for a in range(h.shape[0]):
+            for r in range(records):
+                target[a, r] = alpha*h[a, r]
+        for j in range(stages):
+            gamma = combine[n, stages, j + 1]
+            if gamma != 0:
+                for a in range(h.shape[0]):
+                    for r in range(records):
+                        target[a, r] += gamma*m[j, a, r]
+
+
+def formed_adjoint_float32_1(
+    bar, combine, operator_index, bias_index, operators, biases, A, constants, channels, F1, H, bar_operators, bar_biases,
+):
+    """bar ← dL/dh(start), and the gradients of operators and biases   (10), (11). Functions in their single-precision forms."""
+    c2 = constants[2]  # 2
+    c3 = constants[3]  # -2
+    steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
+    bar_m = np.empty((stages, bar.shape[0], records), bar.dtype)
+    bar_H = np.empty((bar.shape[0], records), bar.dtype)
+    bar_R = np.empty((biases.shape[1], records), bar.dtype)
+    bar_U = np.empty((biases.shape[1], records), bar.dtype)
+    bar_h = np.empty(bar.shape, bar.dtype)
+    for n in range(steps - 1, -1, -1):
+        # m̄_j = γ_j λ_{n+1},  h̄ = α λ_{n+1}
+        alpha = combine[n, stages, 0]
+        for a in range(bar.shape[0]):
+            for r in range(records):
+                bar_h[a, r] = alpha*bar[a, r]
+        for j in range(stages):
+            gamma = combine[n, stages, j + 1]
+            for a in range(bar.shape[0]):
+                for r in range(records):
+                    bar_m[j, a, r] = gamma*bar[a, r]
+        for i in range(stages - 1, -1, -1):
+            slot = n*stages + i
+            bias, bar_bias = biases[bias_index[n, i]], bar_biases[bias_index[n, i]]
+            operator, bar_operator = operators[operator_index[n, i]], bar_operators[operator_index[n, i]]
+            # R̄ = Aᵀ m_ī
+            for c in range(channels):
+                np.dot(A.T, bar_m[i][c*A.shape[0]:(c + 1)*A.shape[0]], bar_R[c*A.shape[1]:(c + 1)*A.shape[1]])
+            # Ū, e_s̄ at every node and record, f1 = F1, v = R̄
+            for a in range(bar_R.shape[0]):
+                total = constants[0]
+                for r in range(bar_R.shape[1]):
+                    f1_q = F1[slot][a, r]
+                    v_q = bar_R[a, r]
+                    t0 = f1_q*f1_q
+                    t1 = (c2 + (c3*t0))*v_q
+                    value_bar_U = t1
+                    bar_U[a, r] = value_bar_U
+                    total += value_bar_U
+                bar_bias[a] += total
+            # gradient of E: += Ū H_iᵀ, summed over records
+            product = np.dot(bar_U, H[slot].T)
+            target = bar_operator
+            for a in range(product.shape[0]):
+                for b in range(product.shape[1]):
+                    target[a, b] += product[a, b]
+            # H_ī = Eᵀ Ū
+            np.dot(operator.T, bar_U, bar_H)
+            # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
+            alpha = combine[n, i, 0]
+            for a in range(bar_H.shape[0]):
+                for r in range(records):
+                    bar_h[a, r] += alpha*bar_H[a, r]
+            for j in range(i):
+                gamma = combine[n, i, j + 1]
+                if gamma != 0:
+                    for a in range(bar_H.shape[0]):
+                        for r in range(records):
+                            bar_m[j, a, r] += gamma*bar_H[a, r]
+        bar[:] = bar_h
+
+
+def factors_operators_1(w, theta, beta, vartheta, Psi, constants, channels, operators, biases):
+    """w_s = Σ_k θ_k(δ_s) w_k,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k   (4)"""
+    for s in range(theta.shape[0]):
+        # Σ_k theta_sk w_k
+        target = operators[s]
+        target[:] = constants[0]
+        for k in range(theta.shape[1]):
+            factor = theta[s, k]
+            if factor != 0:
+                for a in range(target.shape[0]):
+                    for b in range(target.shape[1]):
+                        target[a, b] += factor*w[k, a, b]
+    mixed_bias = np.empty((beta.shape[1], 1), beta.dtype)
+    column = np.empty((biases.shape[1], 1), beta.dtype)
+    for s in range(vartheta.shape[0]):
+        mixed_bias[:] = constants[0]
+        for k in range(vartheta.shape[1]):
+            for a in range(beta.shape[1]):
+                mixed_bias[a, 0] += vartheta[s, k]*beta[k, a]
+        # column = Psi mixed_bias
+        for c in range(channels):
+            np.dot(Psi, mixed_bias[c*Psi.shape[1]:(c + 1)*Psi.shape[1]], column[c*Psi.shape[0]:(c + 1)*Psi.shape[0]])
+        for a in range(biases.shape[1]):
+            biases[s, a] = column[a, 0]
+
+
+def factors_operators_adjoint_1(
+    bar_operators, theta, bar_biases, vartheta, Psi, constants, channels, bar_w, bar_beta,
+):
+    """The adjoint of: w_s = Σ_k θ_k(δ_s) w_k,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k   (4)   (11)"""
+    for s in range(theta.shape[0]):
+        given = bar_operators[s]
+        for k in range(theta.shape[1]):
+            factor = theta[s, k]
+            if factor != 0:
+                for a in range(given.shape[0]):
+                    for b in range(given.shape[1]):
+                        bar_w[k, a, b] += factor*given[a, b]
+    mixed_bias = np.empty((bar_beta.shape[1], 1), bar_beta.dtype)
+    column = np.empty((bar_biases.shape[1], 1), bar_beta.dtype)
+    for s in range(vartheta.shape[0]):
+        for a in range(bar_biases.shape[1]):
+            column[a, 0] = bar_biases[s, a]
+        # mixed_bias = Psiᵀ column
+        for c in range(channels):
+            np.dot(Psi.T, column[c*Psi.shape[0]:(c + 1)*Psi.shape[0]], mixed_bias[c*Psi.shape[1]:(c + 1)*Psi.shape[1]])
+        for k in range(vartheta.shape[1]):
+            for a in range(bar_beta.shape[1]):
+                bar_beta[k, a] += vartheta[s, k]*mixed_bias[a, 0]
+
+
+def factors_forward_1(
+    h, combine, operator_index, bias_index, operators, biases, Phi, C, A, constants, channels, keep, F1, G,
+):
+    """h ← h(stop): m_i = A r(u, X h),  u = Φ (w_s (C h)) + e_s   (4), (5), (7)."""
+    c2 = constants[2]  # 2
+    steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
+    m = np.empty((stages, h.shape[0], records), h.dtype)
+    H = np.empty((h.shape[0], records), h.dtype)
+    R = np.empty((biases.shape[1], records), h.dtype)
+    T = np.empty((operators.shape[1], records), h.dtype)
+    U = np.empty((biases.shape[1], records), h.dtype)
+    for n in range(steps):
+        for i in range(stages):
+            slot = n*stages + i if keep else 0
+            bias = biases[bias_index[n, i]]
+            operator = operators[operator_index[n, i]]
+            # H_i = α_i h_n + Σ_j γ_ij m_j
+            alpha = combine[n, i, 0]
+            target = H
+            for a in range(h.shape[0]):
+                for r in range(records):
+                    target[a, r] = alpha*h[a, r]
+            for j in range(i):
+                gamma = combine[n, i, j + 1]
+                if gamma != 0:
+                    for a in range(h.shape[0]):
+                        for r in range(records):
+                            target[a, r] += gamma*m[j, a, r]
+            # G = C H_i
+            for c in range(channels):
+                np.dot(C, H[c*C.shape[1]:(c + 1)*C.shape[1]], G[slot][c*C.shape[0]:(c + 1)*C.shape[0]])
+            # T = w G
+            np.dot(operator, G[slot], T)
+            # U = Phi T
+            for c in range(channels):
+                np.dot(Phi, T[c*Phi.shape[1]:(c + 1)*Phi.shape[1]], U[c*Phi.shape[0]:(c + 1)*Phi.shape[0]])
+            # R, F1 at every node and record, u = U + e_s
+            for a in range(U.shape[0]):
+                for r in range(U.shape[1]):
+                    u_q = U[a, r] + bias[a]
+                    t0 = np.tanh(u_q)
+                    value_R = (c2*t0)
+                    R[a, r] = value_R
+                    value_F1 = t0
+                    F1[slot][a, r] = value_F1
+            # m_i = A R
+            for c in range(channels):
+                np.dot(A, R[c*A.shape[1]:(c + 1)*A.shape[1]], m[i][c*A.shape[0]:(c + 1)*A.shape[0]])
+        # h_{n+1} = α h_n + Σ_j γ_j m_j
+        alpha = combine[n, stages, 0]
+        target = h
+        for a in range(h.shape[0]):
+            for r in range(records):
+                target[a, r] = alpha*h[a, r]
+        for j in range(stages):
+            gamma = combine[n, stages, j + 1]
+            if gamma != 0:
+                for a in range(h.shape[0]):
+                    for r in range(records):
+                        target[a, r] += gamma*m[j, a, r]
+
+
+def factors_adjoint_1(
+    bar, combine, operator_index, bias_index, operators, biases, Phi, C, A, constants, channels, F1, G, bar_operators, bar_biases,
+):
+    """bar ← dL/dh(start), and the gradients of operators and biases   (10), (11)."""
+    c2 = constants[2]  # 2
+    c3 = constants[3]  # -2
+    steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
+    bar_m = np.empty((stages, bar.shape[0], records), bar.dtype)
+    bar_G = np.empty((operators.shape[2], records), bar.dtype)
+    bar_H = np.empty((bar.shape[0], records), bar.dtype)
+    bar_R = np.empty((biases.shape[1], records), bar.dtype)
+    bar_T = np.empty((operators.shape[1], records), bar.dtype)
+    bar_U = np.empty((biases.shape[1], records), bar.dtype)
+    bar_h = np.empty(bar.shape, bar.dtype)
+    for n in range(steps - 1, -1, -1):
+        # m̄_j = γ_j λ_{n+1},  h̄ = α λ_{n+1}
+        alpha = combine[n, stages, 0]
+        for a in range(bar.shape[0]):
+            for r in range(records):
+                bar_h[a, r] = alpha*bar[a, r]
+        for j in range(stages):
+            gamma = combine[n, stages, j + 1]
+            for a in range(bar.shape[0]):
+                for r in range(records):
+                    bar_m[j, a, r] = gamma*bar[a, r]
+        for i in range(stages - 1, -1, -1):
+            slot = n*stages + i
+            bias, bar_bias = biases[bias_index[n, i]], bar_biases[bias_index[n, i]]
+            operator, bar_operator = operators[operator_index[n, i]], bar_operators[operator_index[n, i]]
+            # R̄ = Aᵀ m_ī
+            for c in range(channels):
+                np.dot(A.T, bar_m[i][c*A.shape[0]:(c + 1)*A.shape[0]], bar_R[c*A.shape[1]:(c + 1)*A.shape[1]])
+            # Ū, e_s̄ at every node and record, f1 = F1, v = R̄
+            for a in range(bar_R.shape[0]):
+                total = constants[0]
+                for r in range(bar_R.shape[1]):
+                    f1_q = F1[slot][a, r]
+                    v_q = bar_R[a, r]
+                    t0 = f1_q*f1_q
+                    t1 = (c2 + (c3*t0))*v_q
+                    value_bar_U = t1
+                    bar_U[a, r] = value_bar_U
+                    total += value_bar_U
+                bar_bias[a] += total
+            # T̄ = Phiᵀ Ū
+            for c in range(channels):
+                np.dot(Phi.T, bar_U[c*Phi.shape[0]:(c + 1)*Phi.shape[0]], bar_T[c*Phi.shape[1]:(c + 1)*Phi.shape[1]])
+            # gradient of w: += T̄ Gᵀ, summed over records
+            product = np.dot(bar_T, G[slot].T)
+            target = bar_operator
+            for a in range(product.shape[0]):
+                for b in range(product.shape[1]):
+                    target[a, b] += product[a, b]
+            # Ḡ = wᵀ T̄
+            np.dot(operator.T, bar_T, bar_G)
+            # H_ī = Cᵀ Ḡ
+            for c in range(channels):
+                np.dot(C.T, bar_G[c*C.shape[0]:(c + 1)*C.shape[0]], bar_H[c*C.shape[1]:(c + 1)*C.shape[1]])
+            # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
+            alpha = combine[n, i, 0]
+            for a in range(bar_H.shape[0]):
+                for r in range(records):
+                    bar_h[a, r] += alpha*bar_H[a, r]
+            for j in range(i):
+                gamma = combine[n, i, j + 1]
+                if gamma != 0:
+                    for a in range(bar_H.shape[0]):
+                        for r in range(records):
+                            bar_m[j, a, r] += gamma*bar_H[a, r]
+        bar[:] = bar_h
+
+
+def factors_forward_float32_1(
+    h, combine, operator_index, bias_index, operators, biases, Phi, C, A, constants, channels, keep, F1, G,
+):
+    """h ← h(stop): m_i = A r(u, X h),  u = Φ (w_s (C h)) + e_s   (4), (5), (7). Functions in their single-precision forms."""
+    c1 = constants[1]  # 1
+    c2 = constants[2]  # 2
+    c3 = constants[3]  # -9
+    c4 = constants[4]  # 9
+    c5 = constants[5]  # 0.13381005823612213
+    c6 = constants[6]  # 0.0034955658484250307
+    c7 = constants[7]  # 2.0608731574611738e-05
+    c8 = constants[8]  # 1.3354206629401233e-08
+    c9 = constants[9]  # 0.46714320778846741
+    c10 = constants[10]  # 0.02587689645588398
+    c11 = constants[11]  # 0.00032855989411473274
+    c12 = constants[12]  # 7.7763650097040227e-07
+    steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
+    m = np.empty((stages, h.shape[0], records), h.dtype)
+    H = np.empty((h.shape[0], records), h.dtype)
+    R = np.empty((biases.shape[1], records), h.dtype)
+    T = np.empty((operators.shape[1], records), h.dtype)
+    U = np.empty((biases.shape[1], records), h.dtype)
+    for n in range(steps):
+        for i in range(stages):
+            slot = n*stages + i if keep else 0
+            bias = biases[bias_index[n, i]]
+            operator = operators[operator_index[n, i]]
+            # H_i = α_i h_n + Σ_j γ_ij m_j
+            alpha = combine[n, i, 0]
+            target = H
+            for a in range(h.shape[0]):
+                for r in range(records):
+                    target[a, r] = alpha*h[a, r]
+            for j in range(i):
+                gamma = combine[n, i, j + 1]
+                if gamma != 0:
+                    for a in range(h.shape[0]):
+                        for r in range(records):
+                            target[a, r] += gamma*m[j, a, r]
+            # G = C H_i
+            for c in range(channels):
+                np.dot(C, H[c*C.shape[1]:(c + 1)*C.shape[1]], G[slot][c*C.shape[0]:(c + 1)*C.shape[0]])
+            # T = w G
+            np.dot(operator, G[slot], T)
+            # U = Phi T
+            for c in range(channels):
+                np.dot(Phi, T[c*Phi.shape[1]:(c + 1)*Phi.shape[1]], U[c*Phi.shape[0]:(c + 1)*Phi.shape[0]])
+            # R, F1 at every node and record, u = U + e_s
+            for a in range(U.shape[0]):
+                for r in range(U.shape[1]):
+                    u_q = U[a, r] + bias[a]
+                    t0 = c3 if c3 > (c4 if c4 < u_q else u_q) else (c4 if c4 < u_q else u_q)
+                    t1 = t0*t0
+                    t2 = (t0*(c1 + ((c5 + ((c6 + ((c7 + (c8*t1))*t1))*t1))*t1)))/(c1 + ((c9 + ((c10 + ((c11 + (c12*t1))*t1))*t1))*t1))
+                    value_R = (c2*t2)
+                    R[a, r] = value_R
+                    value_F1 = t2
+                    F1[slot][a, r] = value_F1
+            # m_i = A R
+            for c in range(channels):
+                np.dot(A, R[c*A.shape[1]:(c + 1)*A.shape[1]], m[i][c*A.shape[0]:(c + 1)*A.shape[0]])
+        # h_{n+1} = α h_n + Σ_j γ_j m_j
+        alpha = combine[n, stages, 0]
+        target = h
+        for a in range(h.shape[0]):
+            for r in range(records):
+                target[a, r] = alpha*h[a, r]
+        for j in range(stages):
+            gamma = combine[n, stages, j + 1]
+            if gamma != 0:
+                for a in range(h.shape[0]):
+                    for r in range(records):
+                        target[a, r] += gamma*m[j, a, r]
+
+
+def factors_adjoint_float32_1(
+    bar, combine, operator_index, bias_index, operators, biases, Phi, C, A, constants, channels, F1, G, bar_operators, bar_biases,
+):
+    """bar ← dL/dh(start), and the gradients of operators and biases   (10), (11). Functions in their single-precision forms."""
+    c2 = constants[2]  # 2
+    c3 = constants[3]  # -2
+    steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
+    bar_m = np.empty((stages, bar.shape[0], records), bar.dtype)
+    bar_G = np.empty((operators.shape[2], records), bar.dtype)
+    bar_H = np.empty((bar.shape[0], records), bar.dtype)
+    bar_R = np.empty((biases.shape[1], records), bar.dtype)
+    bar_T = np.empty((operators.shape[1], records), bar.dtype)
+    bar_U = np.empty((biases.shape[1], records), bar.dtype)
+    bar_h = np.empty(bar.shape, bar.dtype)
+    for n in range(steps - 1, -1, -1):
+        # m̄_j = γ_j λ_{n+1},  h̄ = α λ_{n+1}
+        alpha = combine[n, stages, 0]
+        for a in range(bar.shape[0]):
+            for r in range(records):
+                bar_h[a, r] = alpha*bar[a, r]
+        for j in range(stages):
+            gamma = combine[n, stages, j + 1]
+            for a in range(bar.shape[0]):
+                for r in range(records):
+                    bar_m[j, a, r] = gamma*bar[a, r]
+        for i in range(stages - 1, -1, -1):
+            slot = n*stages + i
+            bias, bar_bias = biases[bias_index[n, i]], bar_biases[bias_index[n, i]]
+            operator, bar_operator = operators[operator_index[n, i]], bar_operators[operator_index[n, i]]
+            # R̄ = Aᵀ m_ī
+            for c in range(channels):
+                np.dot(A.T, bar_m[i][c*A.shape[0]:(c + 1)*A.shape[0]], bar_R[c*A.shape[1]:(c + 1)*A.shape[1]])
+            # Ū, e_s̄ at every node and record, f1 = F1, v = R̄
+            for a in range(bar_R.shape[0]):
+                total = constants[0]
+                for r in range(bar_R.shape[1]):
+                    f1_q = F1[slot][a, r]
+                    v_q = bar_R[a, r]
+                    t0 = f1_q*f1_q
+                    t1 = (c2 + (c3*t0))*v_q
+                    value_bar_U = t1
+                    bar_U[a, r] = value_bar_U
+                    total += value_bar_U
+                bar_bias[a] += total
+            # T̄ = Phiᵀ Ū
+            for c in range(channels):
+                np.dot(Phi.T, bar_U[c*Phi.shape[0]:(c + 1)*Phi.shape[0]], bar_T[c*Phi.shape[1]:(c + 1)*Phi.shape[1]])
+            # gradient of w: += T̄ Gᵀ, summed over records
+            product = np.dot(bar_T, G[slot].T)
+            target = bar_operator
+            for a in range(product.shape[0]):
+                for b in range(product.shape[1]):
+                    target[a, b] += product[a, b]
+            # Ḡ = wᵀ T̄
+            np.dot(operator.T, bar_T, bar_G)
+            # H_ī = Cᵀ Ḡ
+            for c in range(channels):
+                np.dot(C.T, bar_G[c*C.shape[0]:(c + 1)*C.shape[0]], bar_H[c*C.shape[1]:(c + 1)*C.shape[1]])
+            # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
+            alpha = combine[n, i, 0]
+            for a in range(bar_H.shape[0]):
+                for r in range(records):
+                    bar_h[a, r] += alpha*bar_H[a, r]
+            for j in range(i):
+                gamma = combine[n, i, j + 1]
+                if gamma != 0:
+                    for a in range(bar_H.shape[0]):
+                        for r in range(records):
+                            bar_m[j, a, r] += gamma*bar_H[a, r]
+        bar[:] = bar_h
+
+
+def readout(y, operator, constant, z):
+    """z_k = ∫ R_k(ξ) y(ξ) dξ + a_k: the rows of ``operator`` are the fields R against the state basis."""
+    np.dot(operator, y, z)
+    for k in range(z.shape[0]):
+        for r in range(z.shape[1]):
+            z[k, r] += constant[k]
+
+
+def readout_adjoint(bar_z, y, operator, bar_y, bar_operator, bar_constant):
+    """The adjoint of: z = R y + a. bar_y is set; the gradients of R and a are added to."""
+    np.dot(operator.T, bar_z, bar_y)
+    product = np.dot(bar_z, y.T)
+    for k in range(product.shape[0]):
+        for b in range(product.shape[1]):
+            bar_operator[k, b] += product[k, b]
+    for k in range(bar_z.shape[0]):
+        for r in range(bar_z.shape[1]):
+            bar_constant[k] += bar_z[k, r]
+
+
+def loss(z, target, constants, value, source):
+    """L of every record (cross-entropy) and source = ∂L/∂z, from its derivation."""
+    c2 = constants[2]  # -1
+    for r in range(z.shape[1]):
+        top = z[0, r]  # L is unchanged when a constant is added to every output
+        for k in range(z.shape[0]):
+            top = z[k, r] if z[k, r] > top else top
+        hit = constants[0]
+        partition = constants[0]
+        for k in range(z.shape[0]):
+            zk, tk = z[k, r] - top, target[k, r]
+            t0 = np.exp(zk)
+            hit += (tk*zk)
+            partition += t0
+        t0 = np.log(partition)
+        value[r] = (t0 + (c2*hit))
+        for k in range(z.shape[0]):
+            zk, tk = z[k, r] - top, target[k, r]
+            t0 = np.exp(zk)
+            source[k, r] = ((t0/partition) + (c2*tk))
