@@ -28,7 +28,7 @@ demo: $(READY)
 	@$(BIN)/continua demo --out out/demo
 
 test: $(CUDA)
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --nbmake tests notebooks
 
 quick: $(READY)
 	$(BIN)/python -m pytest -n auto -x -m "not slow"
