@@ -87,17 +87,48 @@ def check(spec: str, as_json: bool) -> None:
 
 
 @main.command()
-@click.argument("spec")
+@click.argument("spec", required=False)
 @click.option("--matrices", is_flag=True, help="Print the exact matrices as well.")
-@example("continua derive specs/gunpoint.toml")
-def derive(spec: str, matrices: bool) -> None:
-    """Print the derivation of SPEC, step by step."""
+@click.option("--format", "form", type=click.Choice(["text", "html", "latex"]), default="text", show_default=True)
+@click.option("--diff", "other", help="Another spec: print what changes in the mathematics and in the kernels.")
+@click.option("--tableau", help="A tableau instead of a spec: its order conditions and its stability.")
+@click.option("--plot", "picture", type=click.Path(path_type=Path), help="With --tableau: draw |R| ≤ 1 as PNG or SVG.")
+@example("continua derive specs/gunpoint.toml", "continua derive specs/gunpoint.toml --format html > gunpoint.html",
+         "continua derive specs/gunpoint.toml --diff other.toml", "continua derive --tableau rk4 --plot rk4.png")
+def derive(
+    spec: str | None, matrices: bool, form: str, other: str | None, tableau: str | None, picture: Path | None
+) -> None:
+    """Print the derivation of SPEC, step by step.
+
+    The page of --format html needs no network; the document of --format latex is for xelatex or lualatex.
+    """
     from derive import spec as declaration
 
+    if (spec is None) == (tableau is None) or (picture is not None and tableau is None):
+        raise SpecError(
+            "SPEC and --tableau" if spec else "neither SPEC nor --tableau", "one of the two; --plot with --tableau",
+            "an argument left out, or one too many", "see `continua derive --help`",
+        )  # fmt: skip
+    if tableau is not None:
+        explain = _derivation("derive.explain")
+        click.echo(explain.tableau_text(tableau), nl=False)
+        if picture is not None:
+            from numerics import report
+
+            console.check_out(picture, [])
+            report.stability(explain.named_tableau(tableau), picture)
+        return
+    assert spec is not None
     read = declaration.load_spec(spec)
+    if other is not None:
+        second = declaration.load_spec(other)
+        with console.working(f"deriving {read.name} and {second.name}"), console.about(spec):
+            text = _derivation("derive.explain").diff(read, second)
+        click.echo(text)
+        return
     with console.working(f"deriving {read.name}"), console.about(spec):
         explain = _derivation("derive.explain")
-        text = explain.text(read, matrices=matrices)
+        text = getattr(explain, form)(read, matrices=matrices)
     click.echo(text)
 
 

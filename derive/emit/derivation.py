@@ -6,7 +6,7 @@ written out here. No SymPy printer is involved, so that the bytes are the same e
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -40,22 +40,29 @@ MEANINGS = {
 }
 
 
-def text(spec: Spec, derived: Sequence[Derived], matrices: bool = False) -> str:
-    """The whole derivation. derived: the base first, then its levels; pairs between them are left out.
+Typeset = Callable[[Any], list[str]]
+
+
+def text(
+    spec: Spec, derived: Sequence[Derived], matrices: bool = False, typeset: Typeset | None = None
+) -> str:
+    """The whole derivation as Markdown. derived: the base first, then its levels; pairs between them are left out.
 
     matrices: also every exact table of the base, rational entries as fractions, others as nearest doubles.
+    typeset: SymPy formula → lines, for the formulas of derivation steps; Unicode unless given.
     """
+    typeset = typeset or _unicode
     base, *others = derived
     equation = equations.derive(spec)
     lines = [
         f"# The continuum '{spec.name}'", "",
         *([spec.summary, ""] if spec.summary else []),
-        *_continuum(equation),
-        *_rate(spec, equation),
+        *_continuum(equation, typeset),
+        *_rate(spec, equation, typeset),
         *_bases(spec, base.forms),
         *_semidiscrete(spec, base.forms),
         *_depth(spec, equation, base.forms),
-        *_adjoint(spec, base.forms),
+        *_adjoint(spec, base.forms, typeset),
         *_loss(spec),
         *_levels(base, [level for level in others if "+" not in level.name]),
         *(_matrices(base.forms) if matrices else []),
@@ -76,10 +83,14 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     return [f"| {' | '.join(cell.replace('|', '∣') for cell in line)} |" for line in lines] + [""]
 
 
-def _steps(steps: Iterable[Step]) -> Iterator[str]:
+def _unicode(expression: Any) -> list[str]:
+    return _shown(formula(expression))
+
+
+def _steps(steps: Iterable[Step], typeset: Typeset) -> Iterator[str]:
     for step in steps:
         yield from (f"**{step.title}.** {step.prose}", "")
-        yield from _shown(formula(adjoint.abbreviated(step.formula)))
+        yield from typeset(adjoint.abbreviated(step.formula))
 
 
 def _index(k: int) -> str:
@@ -89,18 +100,18 @@ def _index(k: int) -> str:
 # --- the sections -------------------------------------------------------------------------------------------
 
 
-def _continuum(equation: Equation) -> Iterator[str]:
+def _continuum(equation: Equation, typeset: Typeset) -> Iterator[str]:
     yield from ("## 1. From layers to a continuum", "")
-    yield from _steps(equation.steps[: len(equations.from_layers())])
+    yield from _steps(equation.steps[: len(equations.from_layers())], typeset)
 
 
-def _rate(spec: Spec, equation: Equation) -> Iterator[str]:
+def _rate(spec: Spec, equation: Equation, typeset: Typeset) -> Iterator[str]:
     import sympy as sp
 
     yield from ("## 2. The rate", "")
     constants = [f"Δ = {spec.spacing}", *(f"{name} = {number(value)}" for name, value in spec.parameters)]
     yield from (f"Rate {spec.rate}, activation {spec.activation}, {', '.join(constants)}.", "")
-    yield from _steps(equation.steps[len(equations.from_layers()) :])
+    yield from _steps(equation.steps[len(equations.from_layers()) :], typeset)
     yield from ("**Its derivatives**, by u and by h.", "")
     yield from _shown(f"∂ρ/∂u = {formula(equation.rho_u)}", f"∂ρ/∂h = {formula(equation.rho_h)}")
     if equation.rho.has(sp.Piecewise):
@@ -295,9 +306,9 @@ def _reverse_rows(rows: tableau.Table) -> list[str]:
     return lines
 
 
-def _adjoint(spec: Spec, forms: Sequence[SemiDiscrete]) -> Iterator[str]:
+def _adjoint(spec: Spec, forms: Sequence[SemiDiscrete], typeset: Typeset) -> Iterator[str]:
     yield from ("## 6. The adjoint", "", "### Of the continuum, (8) and (9)", "")
-    yield from _steps(adjoint.continuous().steps)
+    yield from _steps(adjoint.continuous().steps, typeset)
     yield from ("The local field V is zero here.", "")
     if spec.channels > 1:
         yield from (
@@ -305,7 +316,7 @@ def _adjoint(spec: Spec, forms: Sequence[SemiDiscrete]) -> Iterator[str]:
             "",
         )
     yield from ("### Of the discrete equations, (10) and (11)", "")
-    yield from _steps(adjoint.classical(len(spec.tableau.b)))
+    yield from _steps(adjoint.classical(len(spec.tableau.b)), typeset)
     yield from (
         "With the linear part eliminated the same Lagrangian gives the sweep that the kernels run. H̄ᵢ is what (11) "
         "returns for m̄ᵢ; it gives the exact gradient of the discrete loss.", "",

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import sympy as sp
 
-from derive import explain
+from derive import explain, registry
 from derive.emit.notation import formula
 from derive.program import tree
 from derive.spec import load_spec
@@ -145,3 +145,64 @@ def test_notation_of_operators() -> None:
     cases = sp.Piecewise((0, U <= 1), (U, True), evaluate=False)
     assert formula(cases) == formula(tree(cases)) == "{0 if u ≤ 1; u otherwise}"
     assert formula(tree(sp.pi * U)) == "3.141592654… u" and formula(sp.pi * U) == "u π"
+
+
+# --- formats ------------------------------------------------------------------------------------------------
+
+
+def test_the_page_needs_no_network_and_its_formulas_are_mathml() -> None:
+    import re
+    from xml.etree import ElementTree
+
+    page = explain.html(load_spec(DECLARED))
+    for section in SECTIONS:
+        assert section.lstrip("# ").split(". ", 1)[1] in page
+    formulas = re.findall(r"<math.*?</math>", page, re.S)
+    steps = explain.text(load_spec(DECLARED)).count("**")
+    assert 20 < len(formulas) <= steps
+    for one in formulas:
+        ElementTree.fromstring(one)
+    assert "http" not in page and "<script" not in page and "src=" not in page
+    assert "xi'" not in page
+
+
+def test_the_latex_document_is_balanced() -> None:
+    import re
+
+    document = explain.latex(load_spec(DECLARED), matrices=True)
+    opened = re.findall(r"\\begin\{(\w+)\}", document)
+    assert sorted(opened) == sorted(re.findall(r"\\end\{(\w+)\}", document)) and len(opened) > 10
+    assert document.count(r"\[") == document.count(r"\]") > 20
+    outside = re.sub(r"\\begin\{Verbatim\}.*?\\end\{Verbatim\}|\\\[.*?\\\]", "", document, flags=re.S)
+    assert not re.search(r"(?<!\\)[#_](?!\d*mm)", outside.split(r"\begin{document}")[1])
+
+
+def test_a_diff_shows_the_mathematics_and_the_kernels() -> None:
+    other = {**DECLARED, "equation": {**DECLARED["equation"], "rate": "residual"}}
+    shown = explain.diff(load_spec(DECLARED), load_spec(other))
+    mathematics, kernels = shown.split("# The kernels")
+    assert "-    ρ = (f(u) − h)/Δ" in mathematics and "+    ρ = f(u)/Δ" in mathematics
+    assert "+++" in kernels and "@@" in kernels
+    assert explain.diff(load_spec(DECLARED), load_spec(DECLARED)).count("Nothing changes.") == 2
+
+
+@pytest.mark.parametrize("name", registry.names("tableaux"))
+def test_every_tableau_is_explained(name: str) -> None:
+    """Order by the conditions printed, and the interval where |R| ≤ 1, against NumPy's roots of R(z) ± 1."""
+    import re
+
+    import numpy as np
+
+    from derive.tableau import stability_function
+
+    shown = explain.tableau_text(name)
+    assert f"Order {registry.entry('tableaux', name).ORDER}." in shown and ", not " in shown
+    limit = float(re.search(r"s ≤ ([\d.]+) Δ", shown)[1])
+    coefficients = np.array([float(c) for c in stability_function(explain.named_tableau(name))][::-1])
+    crossings = [
+        -root.real
+        for sign in (1, -1)
+        for root in np.roots(np.polysub(coefficients, [sign]))
+        if abs(root.imag) < 1e-9 and root.real < -1e-6
+    ]
+    assert abs(limit - min(crossings)) <= 2e-3
