@@ -45,6 +45,8 @@ generate: $(READY)
 
 benchmarks: $(READY)
 	$(BIN)/python benchmarks/kernels.py benchmarks/records/kernels.txt
+	$(BIN)/python benchmarks/derivation.py benchmarks/records/derivation.txt
+	$(BIN)/python benchmarks/specs.py benchmarks/records/specs.txt
 	$(BIN)/python benchmarks/settings.py benchmarks/records/settings.txt
 
 clean:
