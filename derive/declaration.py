@@ -198,7 +198,7 @@ class Reader:
             )
         equation = self.equation(data)
         entry, slabs = self.slabs(data, equation["periodic"])
-        outputs, readout, loss, penalties = self.targets(data, equation["periodic"], slabs)
+        outputs, readout, loss, penalties = self.targets(data, equation, slabs)
         integration = self.table(data, "integration")
         steps = self.integer(integration, "steps", "integration", 1)
         if steps is None:
@@ -451,12 +451,12 @@ class Reader:
             self.fail(path, error.given, error.allowed, error.cause, error.fix)
         return found
 
-    def targets(self, data: Mapping[str, Any], periodic: bool, slabs: tuple[Slab, ...]) -> Any:
+    def targets(self, data: Mapping[str, Any], equation: Mapping[str, Any], slabs: tuple[Slab, ...]) -> Any:
         outputs, readout = None, None
         if "readout" in data:
             table = self.table(data, "readout")
             outputs = self.integer({"outputs": self.need(table, "outputs", "readout")}, "outputs", "readout", 1)
-            readout = self.basis(self.need(table, "basis", "readout"), "readout.basis", WIDTH, periodic)
+            readout = self.basis(self.need(table, "basis", "readout"), "readout.basis", WIDTH, equation["periodic"])
         table = self.table(data, "loss")
         loss = self.formula(self.need(table, "kind", "loss"), "losses", {"z", "t"}, "loss.kind")
         on = registry.entry("losses", loss).ON if loss in registry.names("losses") else ("outputs",)
@@ -468,6 +468,18 @@ class Reader:
                 "a readout that is missing or should not be there",
                 "add [readout] with outputs and basis, or use l2",
             )
+        if loss == "h1":
+            state = slabs[-1].state
+            jumps = getattr(registry.entry("bases", state.family), "JUMPS", False) and (state.cells or 1) > 1
+            constant = equation["interpolant"] == "constant"
+            if jumps or constant:
+                self.fail(
+                    "loss.kind",
+                    f"h1 with {'targets that are' if constant else f'a {state.family} state, which is'} not continuous",
+                    "a continuous state basis and a linear or least-squares interpolant",
+                    "what jumps has no slope in L2",
+                    "use l2, or another basis and interpolant",
+                )
         if loss in ("cross-entropy", "kullback-leibler") and outputs == 1:
             self.fail(
                 "readout.outputs",

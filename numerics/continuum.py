@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.linalg import block_diag
+from scipy.linalg import block_diag, solve_triangular
 
 from derive import spec as declaration
 from derive.errors import DataError, RepresentationError, SpecError, TrainingError
@@ -217,12 +217,18 @@ class Continuum:
         """
         spec, rep = self.spec, self.representation
         if spec.outputs is None:
-            root = np.linalg.cholesky(rep.slabs[-1].tables["M"]).T
-            operator = block_diag(*[root] * spec.channels)
+            operator = block_diag(*[self._root] * spec.channels)
             return operator, np.zeros(len(operator))
         r = self.fields["R"].slabs[0].coefficients
         operator = np.einsum("ioc,ij->ocj", r, rep.readout["G"]).reshape(spec.outputs, -1)
         return operator, self.fields["a"].slabs[0].coefficients
+
+    @property
+    def _root(self) -> Array:
+        """Lᵀ with L Lᵀ the Gram matrix of the state's functions in the norm of the loss, L2 or H1."""
+        tables = self.representation.slabs[-1].tables
+        gram = tables["M"] + tables["stiffness/state"] if self.spec.loss == "h1" else tables["M"]
+        return np.linalg.cholesky(gram).T
 
     def prepare(self, data: Records) -> Prepared:
         """Project records and their targets. Raises DataError naming the record."""
@@ -281,11 +287,18 @@ class Continuum:
                 "one channel left out, or the data of another spec", "give every channel of y",
             )  # fmt: skip
         coefficients = _project(rep, "state", spec, data.points(), values)
-        targets = self.readout_map()[0] @ coefficients
         if spec.interpolant == "least-squares":  # the fit itself is the target function
-            return Prepared(states, targets, np.zeros(len(values)), None)
-        # ∫ |y*|² of the interpolant itself, so that the loss is the whole distance and not its visible part
-        whole = [interpolant_norm(spec, points, v) for points, v in zip(self.sample_points(data), values)]
+            return Prepared(states, self.readout_map()[0] @ coefficients, np.zeros(len(values)), None)
+        # ‖y*‖² of the interpolant itself, so that the loss is the whole distance and not its visible part
+        points = self.sample_points(data)
+        whole = [interpolant_norm(spec, xi, v) for xi, v in zip(points, values)]
+        loads = block_diag(*[rep.slabs[-1].tables["M"]] * spec.channels) @ coefficients  # ⟨χ_j, y*⟩
+        if spec.loss == "h1":
+            slopes = [interpolant_slopes(spec, xi, v, rep.slabs[-1].pieces("state")) for xi, v in zip(points, values)]
+            loads += np.stack([load.ravel() for load, _ in slopes], axis=1)  # ⟨∂χ_j, ∂y*⟩
+            whole = [value + slope for value, (_, slope) in zip(whole, slopes)]
+        root = block_diag(*[self._root] * spec.channels)
+        targets = np.ascontiguousarray(solve_triangular(root, loads, trans=1))
         return Prepared(states, targets, np.array(whole) - np.einsum("kn,kn->n", targets, targets), None)
 
     def objective(self, prepared: Prepared, coordinates: Array | None = None) -> tuple[float, Array]:
@@ -540,6 +553,21 @@ def interpolant_norm(spec: Spec, points: Array, values: Array) -> float:
         return inside
     ends = (points[0] + 1) * np.sum(values[0] ** 2) + (1 - points[-1]) * np.sum(values[-1] ** 2)
     return inside + float(ends)
+
+
+def interpolant_slopes(spec: Spec, points: Array, values: Array, pieces: Pieces) -> tuple[Array, float]:
+    """⟨∂χ_j, ∂I[y]⟩ (channels, n) and ∫ |∂I[y]|² of the piecewise-linear interpolant; χ_j are continuous."""
+    if len(values) == 1:
+        return np.zeros((values.shape[1], pieces.size)), 0.0
+    if spec.periodic:  # cut open at ±1, where the value is between the last sample and the first
+        gap = points[0] + 2 - points[-1]
+        edge = values[-1:] + (values[:1] - values[-1:]) * (1 - points[-1]) / gap
+        start = int(points[0] == -1)
+        points = np.concatenate([[-1.0], points[start:], [1.0]])
+        values = np.vstack([edge, values[start:], edge])
+    slopes = np.diff(values, axis=0) / np.diff(points)[:, None]
+    rises = np.diff(evaluate(pieces, points), axis=0)  # ∫ ∂χ_j between two samples
+    return slopes.T @ rises, float(np.sum(slopes**2 * np.diff(points)[:, None]))
 
 
 def _one_hot(y: Array, outputs: int) -> Array:

@@ -33,6 +33,7 @@ REFERENCES = {
     ),
     "(z - t)**4 + exp(z)/3": lambda z, t: mpmath.fsum((a - b) ** 4 + mpmath.exp(a) / 3 for a, b in zip(z, t)),
 }
+REFERENCES["h1"] = REFERENCES["l2"]  # in coordinates of another norm
 PROBABILITIES = ("cross-entropy", "kullback-leibler")
 
 
@@ -111,3 +112,51 @@ def test_own_losses_are_refused_where_they_make_no_sense() -> None:
     function = {key: value for key, value in SPEC.items() if key != "readout"}
     with pytest.raises(SpecError, match="on outputs"):
         load_spec({**function, "loss": {"kind": "(z - t)**4"}})
+
+
+@pytest.mark.parametrize("periodic", [False, True])
+@pytest.mark.parametrize("family", ["hat", "legendre", "fourier"])
+def test_the_h1_loss_is_the_distance_to_the_interpolant_itself(family: str, periodic: bool) -> None:
+    """∫ (y − y*)² + (∂y − ∂y*)² by quadrature on the cells between samples, y from the model at many points."""
+    periodic |= family == "fourier"
+    basis = {"family": family, "size": 7}
+    hat = {"family": "hat", "cells": 3}
+    once = {"family": "p0", "cells": 1}
+    spec = {
+        **{key: value for key, value in SPEC.items() if key != "readout"},
+        "equation": {**SPEC["equation"], "periodic": periodic, "channels": 2},
+        "state": {"basis": basis}, "loss": {"kind": "h1"},
+        "weight": {"width_out": hat, "width_in": hat, "depth": once},
+    }  # fmt: skip
+    generator = np.random.default_rng(2)
+    model = Continuum.from_spec(spec, seed=1)
+    xi = np.sort(generator.uniform(-1, 1, 9)) if family != "fourier" else -1 + 2 * np.arange(9) / 9
+    x, y = generator.standard_normal((2, 1, 9, 2))
+    from numerics.datasets import records
+
+    loss = model.loss(model.prepare(records(x, xi, y)))
+    # the output's slope from its values: exact for these functions with steps of 1e-5 and central differences
+    nodes, weights = np.polynomial.legendre.leggauss(40)
+    cuts = np.unique(np.concatenate([xi, np.linspace(-1, 1, 7), [-1, 1]]))
+    total = 0.0
+    for a, b in zip(cuts, cuts[1:]):
+        points = a + (b - a) * (nodes + 1) / 2
+        step = 1e-5 * (b - a)
+        values, up, down = (model(x, xi, at=points + s)[0] for s in (0, step, -step))
+        wrap = {"period": 2} if periodic else {}
+        target = np.stack([np.interp(points, xi, y[0, :, c], **wrap) for c in range(2)], axis=1)
+        ends = [np.array([np.interp(p, xi, y[0, :, c], **wrap) for c in range(2)]) for p in (a + 1e-9, b - 1e-9)]
+        slope = (ends[1] - ends[0]) / (b - a - 2e-9)
+        gap = (values - target) ** 2 + ((up - down) / (2 * step) - slope) ** 2
+        total += float(np.sum(weights[:, None] * (b - a) / 2 * gap))
+    assert loss == pytest.approx(total, rel=1e-5)
+
+
+def test_h1_needs_continuous_states() -> None:
+    function = {key: value for key, value in SPEC.items() if key != "readout"}
+    with pytest.raises(SpecError, match="not continuous"):
+        load_spec({**function, "state": {"basis": {"family": "p0", "cells": 4}}, "loss": {"kind": "h1"}})
+    with pytest.raises(SpecError, match="not continuous"):
+        load_spec({**function, "input": {"interpolant": "constant"}, "loss": {"kind": "h1"}})
+    with pytest.raises(SpecError, match="h1 on outputs"):
+        load_spec({**SPEC, "loss": {"kind": "h1"}})
