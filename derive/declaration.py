@@ -315,6 +315,13 @@ class Reader:
                     "list them all",
                 )
             given["breakpoints"] = tuple(self.exact(p, f"{path}.breakpoints") for p in points)
+        if "of" in value:
+            given["of"] = self.basis(value["of"], f"{path}.of", interval, periodic)
+        if "rows" in value:
+            rows = value["rows"]
+            if not isinstance(rows, list | tuple) or not all(isinstance(row, list | tuple) for row in rows):
+                self.fail(f"{path}.rows", f"{rows!r}", 'lists such as [["1", "1/2"]]', "one list", "use [[ ]]")
+            given["rows"] = tuple(tuple(self.exact(v, f"{path}.rows") for v in row) for row in rows)
         if "functions" in value:
             given["functions"] = self.functions(value["functions"], path)
         try:
@@ -470,7 +477,7 @@ class Reader:
             )
         if loss == "h1":
             state = slabs[-1].state
-            jumps = getattr(registry.entry("bases", state.family), "JUMPS", False) and (state.cells or 1) > 1
+            jumps = _jumps(state)
             constant = equation["interpolant"] == "constant"
             if jumps or constant:
                 self.fail(
@@ -526,8 +533,7 @@ class Reader:
         }
         for path, found in chosen[field].items():
             for basis in found:
-                jumps = basis is not None and getattr(registry.entry("bases", basis.family), "JUMPS", False)
-                if basis is not None and jumps and (basis.cells or 1) > 1:
+                if basis is not None and _jumps(basis):
                     self.fail(
                         f"loss.penalty.{field}",
                         f"an H1 norm of {field}, whose {path} is {basis.family} on {basis.cells} cells",
@@ -604,6 +610,13 @@ class Reader:
                     "sizes or channels with an extra digit",
                     "use smaller bases or fewer channels",
                 )
+
+
+def _jumps(basis: BasisSpec) -> bool:
+    """Whether a basis is known, without building it, to be discontinuous."""
+    if basis.of is not None:
+        return _jumps(basis.of)
+    return (basis.cells or 1) > 1 and getattr(registry.entry("bases", basis.family), "JUMPS", False)
 
 
 def _short(text: str) -> str:

@@ -20,7 +20,10 @@ from derive.errors import SpecError
 
 @dataclass(frozen=True)
 class BasisSpec:
-    """A resolved basis: ``size`` functions of a family; see the family's file for the other values."""
+    """A resolved basis: ``size`` functions of a family; see the family's file for the other values.
+
+    of, rows: of the family "combination", the basis that is combined and the exact coefficients.
+    """
 
     family: str
     size: int
@@ -28,6 +31,8 @@ class BasisSpec:
     degree: int | None = None
     breakpoints: tuple[Fraction, ...] | None = None
     functions: tuple[str, ...] | None = None
+    of: BasisSpec | None = None
+    rows: tuple[tuple[Fraction, ...], ...] | None = None
 
 
 @dataclass(frozen=True)

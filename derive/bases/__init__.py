@@ -3,7 +3,7 @@
 A family's file has
 
 - ``SUMMARY``, one line, and ``PARAMETERS``, the keys of a declaration it understands, out of size, cells, degree,
-  breakpoints and functions;
+  breakpoints, functions, of and rows;
 - ``JUMPS = True`` where the functions are discontinuous between cells;
 - ``resolve(given, interval) -> dict`` that completes and checks a declaration (``ValueError`` with a message);
 - ``build(spec, interval) -> Basis``.

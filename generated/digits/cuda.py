@@ -1,4 +1,4 @@
-"""Kernels of the continuum 'digits'; specification 6c618e7cf818.
+"""Kernels of the continuum 'digits'; specification f075815ff5ff.
 
 ∂h/∂δ = ρ(u, h),  rate residual,  f = tanh,  Δ = 1/2;  u = ∫ W h dξ′ + b   (1), (2)
 

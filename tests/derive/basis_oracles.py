@@ -38,6 +38,9 @@ def examples(family: str, interval=WIDTH) -> list[bases.Basis]:
     """Small bases of a family; one that nobody has listed here is tried with every size up to 7."""
     start, stop = interval
     inner = [start + (stop - start) * part for part in (Fraction(1, 2), Fraction(4, 5))]
+    if family == "combination":
+        rows = tuple(tuple(map(Fraction, row)) for row in (("1", "-1/2", "0", "3"), ("0", "1", "1/3", "1")))
+        return [make(family, interval, of=declare(of, interval, size=4), rows=rows) for of in ("hat", "legendre")]
     if family == "custom":
         middle = (start, Fraction(0), stop) if start < 0 else interval
         return [make(family, interval, functions=f, breakpoints=middle) for f in CUSTOM]

@@ -21,7 +21,7 @@ from derive.errors import DerivationError
 from derive.inner_product import evaluate, evaluate_at, gauss_rule
 from tests.derive.basis_oracles import DEPTH, DIGITS, WIDTH, declare, exact, examples, families, make, numeric
 
-KEYS = {"size", "cells", "degree", "breakpoints", "functions"}
+KEYS = {"size", "cells", "degree", "breakpoints", "functions", "of", "rows"}
 
 
 def sample(basis: bases.Basis, points: list[Fraction]) -> np.ndarray:
@@ -297,9 +297,12 @@ def test_declarations_are_checked_without_sympy_and_flint():
         import sys
         sys.modules["sympy"] = sys.modules["flint"] = None
         from derive import bases, registry
+        from derive.spec import BasisSpec
         for name in registry.names("bases"):
             module = registry.entry("bases", name)
             given = {"functions": ["xi"]} if name == "custom" else {"size": 4 if name == "multiwavelet" else 5}
+            if name == "combination":
+                given = {"of": BasisSpec("hat", 2, 1, 1, None, ()), "rows": ((1, 2),)}
             print(name, module.resolve(given, bases.WIDTH)["size"])
     """
     result = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=False)

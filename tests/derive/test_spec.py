@@ -97,7 +97,7 @@ BAD: list[tuple[str, Any, str]] = [
     ("integration.steps", ..., "the key steps"),
     ("readout.outputs", 1, "one output a class"),
     ("readout", ..., "cross-entropy on a function"),
-    ("loss.kind", "hinge", "cross-entropy, l2"),
+    ("loss.kind", "hinge", "cross-entropy, h1, huber"),
     ("loss.penalty", "1/100", "{ W"),
     ("loss.penalty", {"W": "-1"}, "not negative"),
     ("loss.penalty", {"Q": "1"}, "'Q'"),
