@@ -24,7 +24,8 @@ def adapt(model: Continuum, error: float = 0.01, name: str = "adapted", records:
 
     W(ξ, ξ′, δ) is unfolded along ξ and along ξ′ (proper orthogonal decomposition, in L2); as many functions are kept
     in each as leave a relative L2 error of W of at most ``error``. The bases are exact combinations of the present
-    ones, so that the level is a projection like any other; what was kept is orthonormal. The solver stays. Raises DataError for an error outside (0, 1).
+    ones, so that the level is a projection like any other; what was kept is orthonormal. The solver stays.
+    Raises DataError for an error outside (0, 1).
     """
     if not 0 < error < 1:
         raise DataError(f"error {error!r}", "a number between 0 and 1", "a percentage", "write error=0.01")
