@@ -103,9 +103,12 @@ def _interval(found: TableauSpec) -> str:
     """The longest step that keeps |R| ≤ 1 on the negative axis, to a thousandth."""
     from fractions import Fraction
 
-    k = 0
-    while k < 20_000 and tableau.stable(found, Fraction(-1), Fraction(k + 1, 1000)):
-        k += 1
+    k, stride = 0, 64
+    while stride:  # first in strides, then the last of them in halves
+        if k < 20_000 and tableau.stable(found, Fraction(-1), Fraction(k + stride, 1000)):
+            k += stride
+        else:
+            stride //= 2
     return f"|R(−s/Δ)| ≤ 1 for s ≤ {k / 1000:g} Δ: the longest steps of the rate mlp"
 
 

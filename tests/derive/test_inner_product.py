@@ -41,7 +41,7 @@ from tests.derive.basis_oracles import (
 )
 
 
-@pytest.mark.parametrize("interval", [WIDTH, DEPTH])
+@pytest.mark.parametrize("interval", [WIDTH, pytest.param(DEPTH, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("family", families())
 def test_mass_matrices(family, interval):
     for basis in examples(family, interval):
@@ -49,6 +49,7 @@ def test_mass_matrices(family, interval):
         assert gram(basis, basis).rational == (basis.kind != "closed-form" and basis.combination is None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("first", "second"), list(itertools.combinations(families(), 2)))
 def test_couplings_between_families(first, second):
     for p, q in zip(examples(first), reversed(examples(second))):
@@ -57,7 +58,7 @@ def test_couplings_between_families(first, second):
         assert_equal(gram(q, p), expected.T)
 
 
-@pytest.mark.parametrize("interval", [WIDTH, DEPTH])
+@pytest.mark.parametrize("interval", [WIDTH, pytest.param(DEPTH, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("family", families())
 def test_stiffness(family, interval):
     for basis in examples(family, interval):

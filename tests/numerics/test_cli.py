@@ -385,6 +385,7 @@ def test_no_command_writes_over_what_it_reads(place: Path) -> None:
     assert {name: (place / name).read_bytes() for name in before} == before
 
 
+@pytest.mark.slow
 def test_sigterm_saves_and_the_run_goes_on(place: Path) -> None:
     start = [sys.executable, "-c", "from numerics.cli import main; main()"]
     command = [*start, "fit", "small.toml", "--data", "train.npz", "--out", "t.npz"]
