@@ -145,6 +145,8 @@ class Reader:
         return value
 
     def exact(self, value: Any, path: str) -> Fraction:
+        if isinstance(value, Fraction):  # from Python, or a tableau's file
+            return value
         try:
             return expression.parse_rational(value)
         except ExpressionError as error:

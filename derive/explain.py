@@ -77,24 +77,29 @@ def named_tableau(name: str) -> TableauSpec:
     return Reader("the registry").tableau({"tableau": name})
 
 
+def _written(value: Any) -> str:
+    """A fraction, or where that is long its decimals."""
+    return number(value) if len(str(value)) <= 14 else f"{float(value):.10g}…".replace("-", "−")
+
+
 def tableau_text(name: str) -> str:
     """A tableau with its order conditions up to one order more than it has, and its stability, as text."""
     found = named_tableau(name)
     stages = len(found.b)
-    width = max(len(number(v)) for row in (*found.a, found.b, found.c) for v in row) + 2
+    width = max(len(_written(v)) for row in (*found.a, found.b, found.c) for v in row) + 2
     lines = [f"{name}: {registry.entry('tableaux', name).SUMMARY}", ""]
     for c, row in zip(found.c, found.a):
-        lines.append(f"{number(c):>{width}} │" + "".join(f"{number(v):>{width}}" for v in row))
+        lines.append(f"{_written(c):>{width}} │" + "".join(f"{_written(v):>{width}}" for v in row))
     lines.append(" " * width + " ┼" + "─" * (width * stages))
-    lines += [" " * width + " │" + "".join(f"{number(v):>{width}}" for v in found.b), ""]
+    lines += [" " * width + " │" + "".join(f"{_written(v):>{width}}" for v in found.b), ""]
     reached = tableau.order(found.a, found.b)
     lines.append(f"Order {reached}. Its conditions, with those of the next order:")
     for condition in tableau.conditions(min(reached + 1, tableau.HIGHEST_ORDER)):
         left = condition.left(found.a, found.b)
         mark = "" if left == condition.right else f", not {condition.right}"
-        lines.append(f"  {condition.name} = {left}{mark}")
+        lines.append(f"  {condition.name} = {_written(left)}{mark}")
     coefficients = tableau.stability_function(found)
-    powers = [f"({c}) z^{k}" if k > 1 else ("1" if k == 0 else f"({c}) z") for k, c in enumerate(coefficients) if c]
+    powers = [f"({_written(c)}) z^{k}" if k > 1 else ("1" if k == 0 else f"({_written(c)}) z") for k, c in enumerate(coefficients) if c]
     lines += ["", f"Stability function R(z) = {' + '.join(powers)}", _interval(found)]
     return "\n".join(lines) + "\n"
 

@@ -197,3 +197,22 @@ def test_combination_on_arrays() -> None:
                 moved.append(np.tanh(state))
         h = state
     assert np.abs(h - expected).max() < 1e-15
+
+
+@pytest.mark.parametrize(("name", "expected"), [("euler", 1.0), ("heun", 1.0), ("ssprk33", 1.0), ("ssprk54", 1.50818)])
+def test_strong_stability_is_preserved_up_to_the_known_step(name: str, expected: float) -> None:
+    """The radius of absolute monotonicity (Kraaijevanger 1991): r K (I + r K)⁻¹ ≥ 0 and (I + r K)⁻¹ e ≥ 0 up to it."""
+    entry = registry.entry("tableaux", name)
+    stages = len(entry.B)
+    k = np.zeros((stages + 1, stages + 1))
+    k[:stages, :stages] = [[float(F(v)) for v in row] for row in entry.A]
+    k[stages, :stages] = [float(F(v)) for v in entry.B]
+
+    def monotone(r: float) -> bool:
+        inverse = np.linalg.inv(np.eye(stages + 1) + r * k)
+        return bool((r * k @ inverse >= -1e-12).all() and (inverse.sum(axis=1) >= -1e-12).all())
+
+    low, high = 0.0, 4.0
+    for _ in range(50):
+        low, high = ((low + high) / 2, high) if monotone((low + high) / 2) else (low, (low + high) / 2)
+    assert abs(low - expected) <= 1e-5
