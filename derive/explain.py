@@ -99,7 +99,8 @@ def tableau_text(name: str) -> str:
         mark = "" if left == condition.right else f", not {condition.right}"
         lines.append(f"  {condition.name} = {_written(left)}{mark}")
     coefficients = tableau.stability_function(found)
-    powers = [f"({_written(c)}) z^{k}" if k > 1 else ("1" if k == 0 else f"({_written(c)}) z") for k, c in enumerate(coefficients) if c]
+    names = ["1", "z", *(f"z^{k}" for k in range(2, len(coefficients)))]
+    powers = [name if c == 1 else f"({_written(c)}) {name}" for c, name in zip(coefficients, names) if c]
     lines += ["", f"Stability function R(z) = {' + '.join(powers)}", _interval(found)]
     return "\n".join(lines) + "\n"
 
