@@ -17,6 +17,7 @@ import numpy as np
 from sklearn.linear_model import RidgeClassifierCV
 
 from numerics import Continuum, datasets, fit
+from numerics.demo import Data, majority
 
 DATA = {
     "mlp": "ArrowHead",
@@ -38,11 +39,11 @@ def row(spec: str, data: str) -> str:
         seconds.append(time.perf_counter() - start)
         scores.append(model.scores(model.prepare(test))["accuracy"])
     first, second = (model.prepare(part) for part in (train, test))
-    majority = np.mean(second.labels == np.bincount(first.labels).argmax())
+    commonest = majority(Data(train, test))
     ridge = RidgeClassifierCV(np.logspace(-4, 4, 17)).fit(first.states.T, first.labels)
     linear = ridge.score(second.states.T, second.labels)
     spread = f"{np.mean(scores):.3f} ± {np.std(scores, ddof=1):.3f}"
-    baselines = f"{majority:8.3f} {linear:8.3f}"
+    baselines = f"{commonest:8.3f} {linear:8.3f}"
     return f"{spec:10s} {data:18s} {baselines}  {spread:15s} {model.size:7,d} {np.median(seconds):8.1f}"
 
 

@@ -11,12 +11,13 @@ from typing import Any
 
 from derive import expression, registry, tableau
 from derive.errors import DerivationError, ExpressionError, SpecError
-from derive.spec import BasisSpec, Penalty, Slab, Spec, TableauSpec, Training, step_lengths
+from derive.spec import OPTIMISERS, BasisSpec, Penalty, Slab, Spec, TableauSpec, Training, step_lengths
 
 WIDTH = (Fraction(-1), Fraction(1))
 LARGEST = {"size": 2048, "cells": 2048, "degree": 64, "steps": 100_000, "outputs": 100_000, "channels": 4096}
 LARGEST_TABLE = 1 << 30  # bytes of one table; a spec beyond it is a typing error
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
+NAMES = "letters, digits, - and _, a letter first, at most 64"
 
 TABLES: dict[str, tuple[str, ...]] = {
     "": (
@@ -45,7 +46,6 @@ TABLES: dict[str, tuple[str, ...]] = {
     "training": ("optimiser", "epochs", "learning_rate", "batch", "validation", "patience", "seed"),
 }
 REQUIRED = ("name", "equation", "state", "weight", "bias", "integration", "loss")
-OPTIMISERS = ("adam", "adam-coordinatewise", "gradient-descent", "lbfgs")
 
 
 def read(data: Mapping[str, Any], where: str) -> Spec:
@@ -194,7 +194,7 @@ class Reader:
             self.fail(
                 "name",
                 f"{name!r}",
-                "letters, digits, - and _, a letter first, at most 64",
+                NAMES,
                 "the name is also a folder's",
                 "rename the spec",
             )

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from flint import arb, arb_mat, ctx, fmpq, fmpq_mat
 
-from derive.bases import Basis, Combination, Interval, trimmed
+from derive.bases import Basis, Combination, Interval, cellwise, trimmed
 from derive.closed_form import (
     XI,
     Side,
@@ -123,31 +123,30 @@ def lobatto_rule(breakpoints: Sequence[Fraction], points_per_cell: int) -> Rule:
     inner = points_per_cell - 1
     cells = tuple(min(k // inner, len(found) - 2) for k in range(inner * (len(found) - 1) + 1))
 
-    def column(what: int) -> ExactMatrix:
+    def column(entry: Callable[[arb, arb, arb, fmpq, fmpq], arb]) -> ExactMatrix:
         def recipe() -> arb_mat:
             nodes = lobatto_nodes(points_per_cell, ctx.prec)
             entries = [arb(0)] * len(cells)
             for cell, (a, b) in enumerate(zip(found, found[1:])):
                 half, middle = as_fmpq((b - a) / 2), as_fmpq((a + b) / 2)
-                for k, node in enumerate(nodes):
-                    if what:
-                        entries[cell * inner + k] += node[1] * half
-                    else:
-                        entries[cell * inner + k] = node[0] * half + middle
+                for place, (t, w) in enumerate(nodes, cell * inner):
+                    entries[place] = entry(entries[place], t, w, middle, half)
             return arb_mat(len(entries), 1, entries)
 
         return ExactMatrix((len(cells), 1), recipe=recipe)
 
-    return Rule(column(0), column(1), cells, found)
+    points = column(lambda _, t, __, middle, half: t * half + middle)
+    return Rule(points, column(lambda before, _, w, __, half: before + w * half), cells, found)
 
 
-def nodal(family: str, interval: Interval, rule: Rule, degree: int, lobatto: bool) -> Basis:
-    """The functions of ``degree`` on every cell that are one at one point of a rule and zero at its others.
+def nodal(family: str, interval: Interval, breakpoints: Sequence[Fraction], degree: int, lobatto: bool) -> Basis:
+    """The functions of ``degree`` on every cell that are one at one Gauss (or Lobatto) point and zero at the others.
 
-    A Gauss or Lobatto rule with degree + 1 points a cell integrates ℓ_i P_k for all k, but for k = p at Lobatto
+    The rule with degree + 1 points a cell integrates ℓ_i P_k for all k, but for k = p at Lobatto
     points, where Σ w P_p² = 2/p: ℓ_i = Σ_k w_i P_k(t_i)/γ_k P_k with γ_k = Σ_j w_j P_k(t_j)².
     """
-    cells, count = len(rule.breakpoints) - 1, degree + 1
+    cells, count = len(breakpoints) - 1, degree + 1
+    rule = (lobatto_rule if lobatto else gauss_rule)(breakpoints, count)
 
     def recipe() -> arb_mat:
         nodes = lobatto_nodes(count, ctx.prec) if lobatto else gauss_nodes(count, ctx.prec)
@@ -161,8 +160,7 @@ def nodal(family: str, interval: Interval, rule: Rule, degree: int, lobatto: boo
                 table[cell * (count - lobatto) + i][cell * count : (cell + 1) * count] = row
         return arb_mat(table)
 
-    series = tuple({cell: (Fraction(0),) * k + (Fraction(1),)} for cell in range(cells) for k in range(count))
-    of = Basis("discontinuous", interval, rule.breakpoints, series)
+    of = Basis("discontinuous", interval, rule.breakpoints, cellwise(cells, degree))
     matrix = ExactMatrix((len(rule.cells), of.size), recipe=recipe)
     return Basis(family, interval, rule.breakpoints, (), combination=Combination(matrix, of), nodes=rule)
 

@@ -18,6 +18,12 @@ from typing import Any, get_args, get_type_hints
 from derive.errors import SpecError
 
 
+def uniform(interval: tuple[Fraction, Fraction], cells: int) -> tuple[Fraction, ...]:
+    """The breakpoints of equal cells."""
+    start, stop = interval
+    return tuple(start + (stop - start) * Fraction(k, cells) for k in range(cells + 1))
+
+
 @dataclass(frozen=True)
 class BasisSpec:
     """A resolved basis: ``size`` functions of a family; see the family's file for the other values.
@@ -33,6 +39,10 @@ class BasisSpec:
     functions: tuple[str, ...] | None = None
     of: BasisSpec | None = None
     rows: tuple[tuple[Fraction, ...], ...] | None = None
+
+    def cuts(self, interval: tuple[Fraction, Fraction]) -> tuple[Fraction, ...]:
+        """The breakpoints on an interval: the declared ones, or those of equal cells."""
+        return self.breakpoints or uniform(interval, self.cells or 1)
 
 
 @dataclass(frozen=True)
@@ -73,6 +83,9 @@ class Penalty:
     field: str
     norm: str
     weight: Fraction
+
+
+OPTIMISERS = ("adam", "adam-coordinatewise", "lbfgs", "gradient-descent")
 
 
 @dataclass(frozen=True)
@@ -173,18 +186,10 @@ def _toml(path: Path) -> dict[str, Any]:
 # --- depth --------------------------------------------------------------------------------------------------
 
 
-def depth_breakpoints(basis: BasisSpec, start: Fraction, stop: Fraction) -> tuple[Fraction, ...]:
-    """The breakpoints of a resolved depth basis on [start, stop]."""
-    if basis.breakpoints:
-        return basis.breakpoints
-    cells = basis.cells or 1
-    return tuple(start + (stop - start) * Fraction(k, cells) for k in range(cells + 1))
-
-
 def depth_elements(slab: Slab) -> tuple[Fraction, ...]:
     """The union of the depth breakpoints of weight and bias: fields are smooth in δ between them."""
     ends = slab.start, slab.stop
-    return tuple(sorted({*depth_breakpoints(slab.weight_depth, *ends), *depth_breakpoints(slab.bias_depth, *ends)}))
+    return tuple(sorted({*slab.weight_depth.cuts(ends), *slab.bias_depth.cuts(ends)}))
 
 
 def step_lengths(spec: Spec) -> tuple[tuple[tuple[Fraction, Fraction], ...], ...]:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from fractions import Fraction
 
 import numpy as np
 
-from derive import registry
-from derive.bases import WIDTH
 from derive.errors import DataError
-from derive.spec import BasisSpec
+from numerics import representation as representations
 from numerics.continuum import Continuum
 from numerics.datasets import Records
 from numerics.field import FieldSlab
@@ -33,7 +30,7 @@ def adapt(model: Continuum, error: float = 0.01, name: str = "adapted", records:
     slabs = []
     for slab, field in zip(spec.slabs, model.fields["W"].slabs):
         out, inner = (
-            _combination(basis, leading(field, axis, error))
+            representations.combination(basis, leading(field, axis, error))
             for axis, basis in enumerate((slab.weight_out, slab.weight_in))
         )
         rule = slab.rule or (slab.weight_out, slab.bias_width)  # the nodes stay
@@ -55,9 +52,3 @@ def leading(field: FieldSlab, axis: int, error: float) -> Array:
     kept = int(np.sum(lost > error**2 / 2 * np.sum(values**2)))
     _, factor = field.factored[axis]
     return np.linalg.solve(factor.T, left[:, : max(kept, 1)]).T
-
-
-def _combination(basis: BasisSpec, rows: Array) -> BasisSpec:
-    exact = tuple(tuple(Fraction(repr(float(v))) for v in row) for row in rows)
-    family = registry.entry("bases", "combination")
-    return BasisSpec("combination", **family.resolve({"of": basis, "rows": exact}, WIDTH))

@@ -114,10 +114,7 @@ def _filled(fields: dict[str, Field], arrays: Arrays, path: str | Path) -> dict[
         if arrays[key].dtype != np.float64 or not np.isfinite(arrays[key]).all():
             raise _incomplete(path, f"fields/{key}: coefficients that are not finite float64 numbers")
     return {
-        name: replace(
-            field,
-            slabs=tuple(replace(s, coefficients=arrays[f"{name}/{k}"]) for k, s in enumerate(field.slabs)),
-        )
+        name: field.with_coefficients(arrays[f"{name}/{k}"] for k in range(len(field.slabs)))
         for name, field in fields.items()
     }
 

@@ -40,8 +40,7 @@ def new(name: str) -> None:
 
     if not declaration.NAME.fullmatch(Path(name).name.removesuffix(".toml")):
         raise SpecError(
-            f"the name {name!r}", "letters, digits, - and _, a letter first, at most 64",
-            "the name is also a folder's", "choose such a name",
+            f"the name {name!r}", declaration.NAMES, "the name is also a folder's", "choose such a name",
         )  # fmt: skip
     path = Path(name.removesuffix(".toml") + ".toml")
     if path.exists():
@@ -113,10 +112,12 @@ def derive(
         explain = _derivation("derive.explain")
         click.echo(explain.tableau_text(tableau), nl=False)
         if picture is not None:
+            from derive.tableau import stability_function
             from numerics import report
 
             console.check_out(picture, [])
-            report.stability(explain.named_tableau(tableau), picture)
+            coefficients = [float(c) for c in stability_function(explain.named_tableau(tableau))]
+            report.stability(tableau, coefficients, picture)
         return
     assert spec is not None
     read = declaration.load_spec(spec)

@@ -14,8 +14,8 @@ from typing import Any
 
 import click
 
-from derive.declaration import OPTIMISERS
 from derive.errors import CheckpointError, DataError, SpecError
+from derive.spec import OPTIMISERS
 from numerics import console
 from numerics.console import example, json_option, model_argument
 

@@ -344,14 +344,9 @@ class Continuum:
         if metric not in ("L2", "coefficients"):
             raise DataError(f"metric {metric!r}", "'L2' or 'coefficients'", "a typing error", "use one of the two")
         loss, gradient = self.coefficient_gradient(self.prepare(records(x, xi, y)))
-        fields = {}
-        for name, f in self.fields.items():
-            slabs = [
-                replace(slab, coefficients=slab.riesz(g) if metric == "L2" else g)
-                for slab, g in zip(f.slabs, gradient[name])
-            ]
-            fields[name] = replace(f, slabs=tuple(slabs))
-        return loss, fields
+        if metric == "L2":
+            gradient = {n: [s.riesz(g) for s, g in zip(f.slabs, gradient[n])] for n, f in self.fields.items()}
+        return loss, {name: f.with_coefficients(gradient[name]) for name, f in self.fields.items()}
 
     def outputs(self, prepared: Prepared) -> Array:
         """What the loss compares with the targets, (N, outputs)."""

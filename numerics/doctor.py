@@ -74,7 +74,7 @@ def _shadowed(name: str) -> Finding:
 
 
 def _modules() -> Finding:
-    found = representation.folders()
+    found = list(representation.folders())
     cache = representation.roots()[-1]
     cached = sum(folder.parent == cache for folder in found)
     names = [folder.name for folder in found if folder.parent != cache]

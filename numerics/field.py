@@ -6,6 +6,7 @@ R[i, out, in], and a constant a[out] with no basis at all. A field over several 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -175,6 +176,11 @@ class Field:
         channels = self.slabs[0].channels
         total = sum(_slab_values(self, slab, arrays, len(shape)) for slab in self.slabs)
         return np.reshape(total, shape if all(n == 1 for n in channels) else (*shape, *channels))[()]
+
+    def with_coefficients(self, coefficients: Iterable[Array]) -> Field:
+        """The field of the same spaces with these coefficients, slab by slab."""
+        slabs = (replace(slab, coefficients=np.ascontiguousarray(c)) for slab, c in zip(self.slabs, coefficients))
+        return replace(self, slabs=tuple(slabs))
 
     def norm(self, norm: str = "L2") -> float:
         """‖F‖ in "L2" or "H1"."""

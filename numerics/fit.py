@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from derive.errors import CheckpointError, DataError, TrainingError
+from derive.spec import OPTIMISERS
 from numerics import checkpoint, device, optimisers
 from numerics.checkpoint import save
 from numerics.continuum import Continuum, Prepared
@@ -121,10 +122,12 @@ def fit(
         "epochs": epochs, "optimiser": optimiser, "learning_rate": learning_rate, "batch": batch,
         "validation": validation, "patience": patience, "seed": seed,
     }  # fmt: skip
-    if resume:
-        given = _as_before(model, out, given)
+    source = _source(model, out) if resume else None
+    if source is not None:  # options left out are the run's own
+        past = (source.training or {}).get("options", {})
+        given = {name: past.get(name) if value is None else value for name, value in given.items()}
     job = _job(model, x if isinstance(x, Records) else records(x, xi, y), given)
-    run = _resumed(job, out) if resume else _first(job)
+    run = _first(job) if source is None else _resumed(job, source, str(out or ""))
     keep = Saver(job, out, save_every)
     if job.options.optimiser in optimisers.REMARKS:
         print(optimisers.REMARKS[job.options.optimiser], file=sys.stderr)
@@ -244,12 +247,13 @@ def _to_training(job: Job, run: Run) -> dict[str, Any]:
     return {"options": asdict(job.options), "data": job.data, **scalars, "vector": run.vector, **arrays}
 
 
-def _resumed(job: Job, out: str | Path | None) -> Run:
-    """The run that ``out`` holds, or else the model. Raises CheckpointError for none, or for another run."""
-    source = job.model
-    if out is not None and Path(out).exists():
-        source = checkpoint.load(out)
-    where = str(out or "")
+def _source(model: Continuum, out: str | Path | None) -> Continuum:
+    """The model whose run is to be resumed: the one that ``out`` holds, or else the given one."""
+    return checkpoint.load(out) if out is not None and Path(out).exists() else model
+
+
+def _resumed(job: Job, source: Continuum, where: str) -> Run:
+    """The run that a model holds. Raises CheckpointError for none, or for another run."""
     if source.training is None:
         raise CheckpointError(
             "no run to resume", "a file, or a model, that `fit` wrote",
@@ -284,13 +288,6 @@ def _resumed(job: Job, out: str | Path | None) -> Run:
             "the file was put together by hand", "start without resuming", where,
         )  # fmt: skip
     return run
-
-
-def _as_before(model: Continuum, out: str | Path | None, given: dict[str, Any]) -> dict[str, Any]:
-    """The options that were given, and for the others those of the run to resume."""
-    source = checkpoint.load(out) if out is not None and Path(out).exists() else model
-    past = (source.training or {}).get("options", {})
-    return {name: past.get(name) if value is None else value for name, value in given.items()}
 
 
 def _check_same(job: Job, source: Continuum, where: str) -> None:
@@ -357,7 +354,7 @@ def _check_options(options: Options) -> None:
             )
     wrong = [
         (options.epochs < 0, f"epochs {options.epochs}", "0 or more"),
-        (options.optimiser not in optimisers.NAMES, f"optimiser {options.optimiser!r}", ", ".join(optimisers.NAMES)),
+        (options.optimiser not in OPTIMISERS, f"optimiser {options.optimiser!r}", ", ".join(OPTIMISERS)),
         (not 0 < options.learning_rate < math.inf, f"learning_rate {options.learning_rate}", "a positive number"),
         (options.batch is not None and options.batch < 1, f"batch {options.batch}", "1 or more records"),
         (not 0 <= options.validation < 1, f"validation {options.validation}", "a share from 0 to below 1"),

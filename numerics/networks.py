@@ -8,7 +8,7 @@ one depth basis. The last, affine layer is the readout, R_k = (n/2) W_k.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -56,9 +56,9 @@ def layers(
     """A discrete network from its matrices (out × in) and biases. Raises DataError naming the layer."""
     for value, allowed, name in ((kind, KINDS, "kind"), (last, LASTS, "last")):
         if value not in allowed:
-            raise _refuse(f"{name} {value!r}", ", ".join(allowed), "a typing error", "use one of these")
+            raise DataError(f"{name} {value!r}", ", ".join(allowed), "a typing error", "use one of these")
     if len(weights) != len(biases) or not weights:
-        raise _refuse(
+        raise DataError(
             f"{len(weights)} weight matrices and {len(biases)} biases", "as many of both, one at least",
             "an array left out", "give a bias for every layer, zeros if it has none",
         )  # fmt: skip
@@ -66,21 +66,23 @@ def layers(
     for k, (w, b) in enumerate(zip(*found)):
         before = found[0][k - 1].shape[0] if k else w.shape[-1]
         if w.ndim != 2 or b.shape != w.shape[:1] or w.shape[1] != before:
-            raise _refuse(
+            raise DataError(
                 f"layer {k}: weights {w.shape}, bias {b.shape}, {before} numbers arriving", "W (out × in), b (out,)",
                 "a transposed matrix, or a layer left out", f"give W{k} as outputs × inputs",
             )  # fmt: skip
         if not (np.isfinite(w).all() and np.isfinite(b).all()):
-            raise _refuse(f"layer {k} with values that are not finite", "finite numbers", "a diverged training",
+            raise DataError(f"layer {k} with values that are not finite", "finite numbers", "a diverged training",
                           "train the network again")  # fmt: skip
     network = Layers(tuple(found[0]), tuple(found[1]), activation, kind, last)
     if network.inner == 0:
-        raise _refuse("a single affine layer", "a layer with an activation", "a linear model",
+        raise DataError("a single affine layer", "a layer with an activation", "a linear model",
                       'use last = "activation", or add a layer')  # fmt: skip
     inner = set(network.widths[: network.inner + 1])
     if kind == "residual" and len(inner) > 1:
-        raise _refuse(f"a residual network of widths {network.widths}", "equal widths of all layers but an affine last",
-                      "h + f(W h + b) needs both of one size", 'use kind = "mlp"')  # fmt: skip
+        raise DataError(
+            f"a residual network of widths {network.widths}", "equal widths of all layers but an affine last",
+            "h + f(W h + b) needs both of one size", 'use kind = "mlp"',
+        )  # fmt: skip
     return network
 
 
@@ -148,13 +150,7 @@ def from_layers(
     if network.last == "affine":
         values["R"] = [matrices[-1].T[:, :, None]]
         values["a"] = [network.biases[-1]]
-    fields = {
-        key: replace(
-            field,
-            slabs=tuple(replace(s, coefficients=np.ascontiguousarray(v)) for s, v in zip(field.slabs, values[key])),
-        )
-        for key, field in model.fields.items()
-    }
+    fields = {key: field.with_coefficients(values[key]) for key, field in model.fields.items()}
     return model.replace(fields=fields, classes=tuple(str(c) for c in classes))
 
 
@@ -203,13 +199,13 @@ def from_sklearn(estimator: Any, levels: Mapping[str, Any] | None = None, name: 
     if not hasattr(estimator, "coefs_") or getattr(estimator, "out_activation_", None) not in (
         "identity", "softmax", "logistic",
     ):  # fmt: skip
-        raise _refuse(f"{type(estimator).__name__}", "a fitted MLPClassifier or MLPRegressor", "it was not fitted",
+        raise DataError(f"{type(estimator).__name__}", "a fitted MLPClassifier or MLPRegressor", "it was not fitted",
                       "call fit first")  # fmt: skip
     weights, biases = [w.T for w in estimator.coefs_], list(estimator.intercepts_)
     kind = estimator.out_activation_
     if kind == "logistic":
         if len(weights[-1]) > 1:
-            raise _refuse("a classifier of several labels at once", "one class a record", "multilabel targets",
+            raise DataError("a classifier of several labels at once", "one class a record", "multilabel targets",
                           "train one classifier a label")  # fmt: skip
         weights[-1] = np.vstack([np.zeros_like(weights[-1]), weights[-1]])
         biases[-1] = np.concatenate([[0.0], biases[-1]])
@@ -230,21 +226,23 @@ def read(path: str | Path) -> Layers:
         with np.load(path, allow_pickle=False) as stored:
             arrays = {key: stored[key] for key in stored.files}
     except FileNotFoundError:
-        raise _refuse("no such file", "an .npz of a network", "a typing error", "check the path", where) from None
+        raise DataError("no such file", "an .npz of a network", "a typing error", "check the path", where) from None
     except (OSError, ValueError) as error:
-        raise _refuse(f"{error}", "an .npz without pickles", "another kind of file", "write it with numpy.savez",
+        raise DataError(f"{error}", "an .npz without pickles", "another kind of file", "write it with numpy.savez",
                       where) from None  # fmt: skip
     count = sum(key.startswith("W") for key in arrays)
     needed = {*(f"{letter}{k}" for k in range(max(count, 1)) for letter in "Wb"), "activation"}
     odd = sorted(needed - set(arrays)) + sorted(set(arrays) - needed - {"kind", "last"})
     if odd:
-        raise _refuse(f"the entries {', '.join(sorted(arrays)) or 'none'}", "W0, b0, W1, b1, … and activation",
+        raise DataError(f"the entries {', '.join(sorted(arrays)) or 'none'}", "W0, b0, W1, b1, … and activation",
                       f"{odd[0]} is left out or unknown", "write all of them with numpy.savez", where)  # fmt: skip
     words = {key: str(arrays[key]) for key in ("activation", "kind", "last") if key in arrays}
     try:
         return layers([arrays[f"W{k}"] for k in range(count)], [arrays[f"b{k}"] for k in range(count)], **words)
     except (TypeError, ValueError) as error:
-        raise _refuse(f"{error}", "arrays of numbers", "text or objects", "write matrices of numbers", where) from None
+        raise DataError(
+            f"{error}", "arrays of numbers", "text or objects", "write matrices of numbers", where
+        ) from None
 
 
 def arrays(network: Layers) -> dict[str, Array]:
@@ -254,7 +252,3 @@ def arrays(network: Layers) -> dict[str, Array]:
     for k, (w, b) in enumerate(zip(network.weights, network.biases)):
         found |= {f"W{k}": w, f"b{k}": b}
     return found
-
-
-def _refuse(given: str, allowed: str, cause: str, fix: str, where: str = "") -> DataError:
-    return DataError(given, allowed, cause, fix, where)

@@ -18,6 +18,7 @@ from typing import Protocol
 import numpy as np
 
 from derive.errors import CheckpointError, TrainingError
+from derive.spec import OPTIMISERS
 
 Vector = np.ndarray
 Arrays = dict[str, np.ndarray]
@@ -68,12 +69,12 @@ def step(state: State, value_and_gradient: Objective, vector: Vector) -> tuple[S
 def start(name: str, blocks: Blocks, learning_rate: float, steps: int) -> State:
     """The state before the first step.
 
-    name: one of NAMES; blocks: the fields' slices, which cover the vector; learning_rate: an L2 length (see each
+    name: one of OPTIMISERS; blocks: the fields' slices, which cover the vector; learning_rate: an L2 length (see each
     optimiser); steps: how many are planned, for the decay of Adam's rate. Raises TrainingError for another name.
     """
-    if name not in NAMES:
+    if name not in OPTIMISERS:
         raise TrainingError(
-            f"optimiser {name!r}", ", ".join(NAMES), "a typing error", "use one of the optimisers above"
+            f"optimiser {name!r}", ", ".join(OPTIMISERS), "a typing error", "use one of the optimisers above"
         )
     size = blocks[-1][1].stop
     if name == "lbfgs":
@@ -367,7 +368,6 @@ def _checked(arrays: Mapping[str, np.ndarray], shapes: Mapping[str, tuple[int, .
         )  # fmt: skip
 
 
-NAMES = ("adam", "adam-coordinatewise", "lbfgs", "gradient-descent")
 WHOLE_DATA = ("lbfgs",)  # optimisers that compare gradients of different steps, which batches would falsify
 REMARKS = {
     "adam-coordinatewise": "adam-coordinatewise: its steps depend on the mesh (the first one's length grows like the "

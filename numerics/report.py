@@ -284,22 +284,20 @@ def first_of_each(data: Records, most: int = 4) -> list[int]:
     return sorted(int(i) for i in np.lexsort((y, ranks))[:most])
 
 
-def stability(tableau: Any, path: Path) -> None:
-    """Draw the boundary |R(z)| = 1 of a tableau's stability region, z = κ s, to a PNG or SVG."""
+def stability(name: str, coefficients: Sequence[float], path: Path) -> None:
+    """Draw |R(z)| ≤ 1, z = κ s, to a PNG or SVG. coefficients: of the stability function R, constant term first."""
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    from derive.tableau import stability_function
-
-    coefficients = [float(c) for c in stability_function(tableau)]
     z = np.linspace(-6, 2, 500)[None, :] + 1j * np.linspace(-5, 5, 500)[:, None]
     figure, axes = plt.subplots(figsize=(5, 5))
-    axes.contourf(z.real, z.imag, np.abs(np.polyval(coefficients[::-1], z)), levels=[0, 1], colors=["#c9d8ef"])
-    axes.contour(z.real, z.imag, np.abs(np.polyval(coefficients[::-1], z)), levels=[1], colors=["#2b5797"])
+    size = np.abs(np.polyval(coefficients[::-1], z))
+    axes.contourf(z.real, z.imag, size, levels=[0, 1], colors=["#c9d8ef"])
+    axes.contour(z.real, z.imag, size, levels=[1], colors=["#2b5797"])
     axes.axhline(0, color="0.7", lw=0.6)
     axes.axvline(0, color="0.7", lw=0.6)
-    axes.set(xlabel="Re κs", ylabel="Im κs", title=f"{tableau.name}: |R(κs)| ≤ 1", aspect="equal")
+    axes.set(xlabel="Re κs", ylabel="Im κs", title=f"{name}: |R(κs)| ≤ 1", aspect="equal")
     figure.savefig(path, dpi=120, bbox_inches="tight")
     plt.close(figure)

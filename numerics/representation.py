@@ -12,8 +12,9 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ import numpy as np
 from derive import spec as declaration
 from derive.errors import RepresentationError
 from derive.ladder import FORMAT, between
-from derive.spec import Spec
+from derive.spec import BasisSpec, Spec
 from numerics import device
 from numerics.pieces import Pieces
 
@@ -158,6 +159,15 @@ def transfer(source: str, target: str) -> np.ndarray:
     )
 
 
+def combination(basis: BasisSpec, rows: np.ndarray) -> BasisSpec:
+    """The declaration of the functions Σ_j rows_ij g_j of a width basis g; rows (r, size) are taken as they are."""
+    from derive import bases, registry
+
+    exact = tuple(tuple(Fraction(repr(float(v))) for v in row) for row in rows)
+    family = registry.entry("bases", "combination")
+    return BasisSpec("combination", **family.resolve({"of": basis, "rows": exact}, bases.WIDTH))
+
+
 # --- where modules live -------------------------------------------------------------------------------------
 
 
@@ -184,15 +194,12 @@ def _edition() -> str:
     return content.hexdigest()[:12]
 
 
-def folders() -> list[Path]:
-    """Every folder with a manifest that this version reads, in the order of search."""
-    return [
-        path.parent
-        for root in roots()
-        if root.is_dir()
-        for path in sorted(root.glob("*/manifest.json"))
-        if not path.parent.name.startswith(".") and manifest(path.parent).get("format") == FORMAT
-    ]
+def folders() -> Iterator[Path]:
+    """Every folder with a manifest that this version reads, in the order of search; read only as far as it goes."""
+    for root in roots():
+        for path in sorted(root.glob("*/manifest.json")) if root.is_dir() else ():
+            if not path.parent.name.startswith(".") and manifest(path.parent).get("format") == FORMAT:
+                yield path.parent
 
 
 @cache

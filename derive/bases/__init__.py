@@ -25,11 +25,11 @@ from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from derive import registry
+from derive.spec import BasisSpec, uniform
 
 if TYPE_CHECKING:
     from derive.exact import ExactMatrix
     from derive.inner_product import Rule
-    from derive.spec import BasisSpec
 
 Interval = tuple[Fraction, Fraction]
 Series = tuple[Fraction, ...]
@@ -116,17 +116,11 @@ class Basis:
         return self.breakpoints[cell], self.breakpoints[cell + 1]
 
     def expression(self, j: int) -> Any:
-        """Function j as a SymPy expression in ``closed_form.XI``, by cells where there are several."""
+        """Function j of ``functions`` as a SymPy expression in ``closed_form.XI``, by cells where there are several."""
         import sympy as sp
 
         from derive.closed_form import XI, local_expression
 
-        if self.combination is not None:
-            weights = self.combination.matrix
-            return sum(
-                sp.Float(str(weights[j, k].mid().str(60, radius=False)), 60) * self.combination.of.expression(k)
-                for k in range(weights.shape[1])
-            )
         parts = []
         for cell in range(self.cells):
             a, b = self.bounds(cell)
@@ -170,16 +164,26 @@ def from_expressions(
 def legendre_series(monomials: Sequence[Fraction]) -> Series:
     """Coefficients of 1, t, t², … → coefficients of P₀(t), P₁(t), P₂(t), …"""
     series: list[Fraction] = []
-    for coefficient in reversed(monomials):
-        # Horner's rule, with t P_k = ((k + 1) P_{k+1} + k P_{k−1}) / (2k + 1).
-        shifted = [Fraction(0)] * (len(series) + 1)
-        for k, value in enumerate(series):
-            shifted[k + 1] += value * Fraction(k + 1, 2 * k + 1)
-            if k:
-                shifted[k - 1] += value * Fraction(k, 2 * k + 1)
-        shifted[0] += coefficient
-        series = shifted
+    for coefficient in reversed(monomials):  # Horner's rule
+        series = times_t(series)
+        series[0] += coefficient
     return trimmed(series)
+
+
+def times_t(series: Sequence[Fraction]) -> list[Fraction]:
+    """The Legendre series times t, one longer: t P_k = ((k + 1) P_{k+1} + k P_{k−1})/(2k + 1)."""
+    found = [Fraction(0)] * (len(series) + 1)
+    for k, value in enumerate(series):
+        if value:
+            found[k + 1] += value * Fraction(k + 1, 2 * k + 1)
+            if k:
+                found[k - 1] += value * Fraction(k, 2 * k + 1)
+    return found
+
+
+def cellwise(cells: int, degree: int) -> tuple[dict[int, Series], ...]:
+    """P_0 … P_degree of every cell's own coordinate, cell by cell."""
+    return tuple({cell: (Fraction(0),) * n + (Fraction(1),)} for cell in range(cells) for n in range(degree + 1))
 
 
 def trimmed(series: Sequence[Fraction]) -> Series:
@@ -188,12 +192,6 @@ def trimmed(series: Sequence[Fraction]) -> Series:
     while length and not series[length - 1]:
         length -= 1
     return tuple(series[:length])
-
-
-def uniform(interval: Interval, cells: int) -> tuple[Fraction, ...]:
-    """The breakpoints of equal cells."""
-    start, stop = interval
-    return tuple(start + (stop - start) * Fraction(k, cells) for k in range(cells + 1))
 
 
 def resolve_elements(given: Mapping[str, Any], interval: Interval, shared: int, lowest: int) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from derive.bases import Basis, Interval, count, legendre_series, resolve_cells, uniform
+from derive.bases import Basis, Interval, count, legendre_series, resolve_cells
 
 if TYPE_CHECKING:
     from derive.spec import BasisSpec
@@ -24,7 +24,7 @@ def resolve(given: Mapping[str, Any], interval: Interval) -> dict[str, Any]:
 def build(spec: BasisSpec, interval: Interval) -> Basis:
     """Every function by Cox–de Boor on exact polynomials, cell by cell."""
     assert spec.cells is not None and spec.degree is not None
-    breakpoints = spec.breakpoints or uniform(interval, spec.cells)
+    breakpoints = spec.cuts(interval)
     knots = (breakpoints[0],) * spec.degree + breakpoints + (breakpoints[-1],) * spec.degree
     functions: list[dict[int, tuple[Fraction, ...]]] = [{} for _ in range(spec.size)]
     for cell in range(spec.cells):

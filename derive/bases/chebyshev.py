@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from derive.bases import Basis, Interval, trimmed
+from derive.bases import Basis, Interval, times_t, trimmed
 from derive.bases.legendre import resolve
 
 if TYPE_CHECKING:
@@ -22,20 +22,9 @@ def build(spec: BasisSpec, interval: Interval) -> Basis:
     """T_{n+1} = 2 t T_n − T_{n−1}, in Legendre coefficients throughout."""
     series: list[list[Fraction]] = [[Fraction(1)], [Fraction(0), Fraction(1)]]
     while len(series) < spec.size:
-        following = [2 * value for value in _times_t(series[-1])]
+        following = [2 * value for value in times_t(series[-1])]
         for k, value in enumerate(series[-2]):
             following[k] -= value
         series.append(following)
     functions: list[Mapping[int, Any]] = [{0: trimmed(s)} for s in series[: spec.size]]
     return Basis("chebyshev", interval, interval, tuple(functions))
-
-
-def _times_t(series: list[Fraction]) -> list[Fraction]:
-    """t P_k = ((k + 1) P_{k+1} + k P_{k−1})/(2k + 1)."""
-    found = [Fraction(0)] * (len(series) + 1)
-    for k, value in enumerate(series):
-        if value:
-            found[k + 1] += value * Fraction(k + 1, 2 * k + 1)
-            if k:
-                found[k - 1] += value * Fraction(k, 2 * k + 1)
-    return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fractions import Fraction
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from derive.bases import Basis, Combination, Interval, trimmed
@@ -47,25 +48,20 @@ def build(spec: BasisSpec, interval: Interval) -> Basis:
 
 
 def _combined(row: tuple[Fraction, ...], of: Basis) -> dict[int, Any]:
-    found: dict[int, Any] = {}
-    for factor, function in zip(row, of.functions):
-        for cell, part in function.items() if factor else ():
-            if cell in found:
-                found[cell] = _sum(found[cell], _scaled(factor, part))
-            else:
-                found[cell] = _scaled(factor, part)
-    return {cell: part for cell, part in found.items() if part}
-
-
-def _scaled(factor: Fraction, part: Any) -> Any:
+    """One combination: Legendre series where all parts on a cell are, else an expression."""
     import sympy as sp
 
-    return tuple(factor * v for v in part) if isinstance(part, tuple) else sp.Rational(factor) * part
+    from derive.closed_form import local_expression
 
-
-def _sum(first: Any, second: Any) -> Any:
-    if isinstance(first, tuple) and isinstance(second, tuple):
-        length = max(len(first), len(second))
-        padded = [(*s, *[Fraction(0)] * (length - len(s))) for s in (first, second)]
-        return trimmed([a + b for a, b in zip(*padded)])
-    raise ValueError("polynomials and other functions in one cell")
+    parts: dict[int, list[tuple[Fraction, Any]]] = {}
+    for factor, function in zip(row, of.functions):
+        for cell, part in function.items() if factor else ():
+            parts.setdefault(cell, []).append((factor, part))
+    found: dict[int, Any] = {}
+    for cell, terms in parts.items():
+        if all(isinstance(part, tuple) for _, part in terms):
+            columns = zip_longest(*(part for _, part in terms), fillvalue=Fraction(0))
+            found[cell] = trimmed([sum(f * v for (f, _), v in zip(terms, column)) for column in columns])
+        else:
+            found[cell] = sp.Add(*(sp.Rational(f) * local_expression(part, *of.bounds(cell)) for f, part in terms))
+    return {cell: part for cell, part in found.items() if part}

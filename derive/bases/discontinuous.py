@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from derive.bases import Basis, Interval, resolve_elements, uniform
+from derive.bases import Basis, Interval, cellwise, resolve_elements
 
 if TYPE_CHECKING:
     from derive.spec import BasisSpec
@@ -24,8 +23,4 @@ def resolve(given: Mapping[str, Any], interval: Interval) -> dict[str, Any]:
 def build(spec: BasisSpec, interval: Interval) -> Basis:
     """P_0 … P_p of the cell's coordinate, cell by cell."""
     assert spec.cells is not None and spec.degree is not None
-    breakpoints = spec.breakpoints or uniform(interval, spec.cells)
-    functions = tuple(
-        {cell: (Fraction(0),) * n + (Fraction(1),)} for cell in range(spec.cells) for n in range(spec.degree + 1)
-    )
-    return Basis("discontinuous", interval, breakpoints, functions)
+    return Basis("discontinuous", interval, spec.cuts(interval), cellwise(spec.cells, spec.degree))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from derive.bases import Basis, Interval, resolve_elements, uniform
+from derive.bases import Basis, Interval, resolve_elements
 
 if TYPE_CHECKING:
     from derive.spec import BasisSpec
@@ -24,8 +24,7 @@ def resolve(given: Mapping[str, Any], interval: Interval) -> dict[str, Any]:
 
 def build(spec: BasisSpec, interval: Interval) -> Basis:
     """The interpolation functions of the points; one at a breakpoint lives on both sides of it."""
-    from derive.inner_product import lobatto_rule, nodal
+    from derive.inner_product import nodal
 
-    assert spec.cells is not None and spec.degree is not None
-    breakpoints = spec.breakpoints or uniform(interval, spec.cells)
-    return nodal("gauss-lobatto", interval, lobatto_rule(breakpoints, spec.degree + 1), spec.degree, lobatto=True)
+    assert spec.degree is not None
+    return nodal("gauss-lobatto", interval, spec.cuts(interval), spec.degree, lobatto=True)

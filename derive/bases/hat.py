@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from derive.bases import Basis, Interval, resolve_cells, uniform
+from derive.bases import Basis, Interval, Series, resolve_cells
 
 if TYPE_CHECKING:
     from derive.spec import BasisSpec
@@ -23,10 +23,14 @@ def resolve(given: Mapping[str, Any], interval: Interval) -> dict[str, Any]:
 def build(spec: BasisSpec, interval: Interval) -> Basis:
     """The nodal functions; the first and the last are half hats."""
     assert spec.cells is not None
-    breakpoints = spec.breakpoints or uniform(interval, spec.cells)
+    return Basis("hat", interval, spec.cuts(interval), hats(spec.cells))
+
+
+def hats(cells: int) -> tuple[dict[int, Series], ...]:
+    """The nodal functions, rising and falling on the cells beside their breakpoints."""
     half = Fraction(1, 2)
-    functions = []
-    for node in range(spec.cells + 1):
+    found: list[dict[int, Series]] = []
+    for node in range(cells + 1):
         sides = {node - 1: (half, half), node: (half, -half)}  # rising (1 + t)/2, falling (1 − t)/2
-        functions.append({cell: series for cell, series in sides.items() if 0 <= cell < spec.cells})
-    return Basis("hat", interval, breakpoints, tuple(functions))
+        found.append({cell: series for cell, series in sides.items() if 0 <= cell < cells})
+    return tuple(found)

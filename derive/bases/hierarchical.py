@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from derive.bases import Basis, Interval, resolve_elements, uniform
+from derive.bases import Basis, Interval, resolve_elements
+from derive.bases.hat import hats
 
 if TYPE_CHECKING:
     from derive.spec import BasisSpec
@@ -23,14 +24,9 @@ def resolve(given: Mapping[str, Any], interval: Interval) -> dict[str, Any]:
 def build(spec: BasisSpec, interval: Interval) -> Basis:
     """The hats, then degree by degree (P_k − P_{k−2})/(2k − 1) = ∫ P_{k−1} dt of every cell, zero at its ends."""
     assert spec.cells is not None and spec.degree is not None
-    breakpoints = spec.breakpoints or uniform(interval, spec.cells)
-    half = Fraction(1, 2)
-    functions: list[Mapping[int, Any]] = []
-    for node in range(spec.cells + 1):
-        sides = {node - 1: (half, half), node: (half, -half)}
-        functions.append({cell: series for cell, series in sides.items() if 0 <= cell < spec.cells})
+    functions: list[Mapping[int, Any]] = [*hats(spec.cells)]
     for k in range(2, spec.degree + 1):
         scale = Fraction(1, 2 * k - 1)
         bubble = (Fraction(0),) * (k - 2) + (-scale, Fraction(0), scale)
         functions += [{cell: bubble} for cell in range(spec.cells)]
-    return Basis("hierarchical", interval, breakpoints, tuple(functions))
+    return Basis("hierarchical", interval, spec.cuts(interval), tuple(functions))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from derive.bases import Basis, Interval, Series, legendre_series, resolve_elements, uniform
+from derive.bases import Basis, Interval, Series, legendre_series, resolve_elements
 
 if TYPE_CHECKING:
     from derive.spec import BasisSpec
@@ -23,7 +23,7 @@ def resolve(given: Mapping[str, Any], interval: Interval) -> dict[str, Any]:
 def build(spec: BasisSpec, interval: Interval) -> Basis:
     """The nodal functions from left to right; a function at a breakpoint lives on both sides of it."""
     assert spec.cells is not None and spec.degree is not None
-    breakpoints = spec.breakpoints or uniform(interval, spec.cells)
+    breakpoints = spec.cuts(interval)
     local = _on_cell(spec.degree)
     functions: list[dict[int, Series]] = [{} for _ in range(spec.size)]
     for cell in range(spec.cells):

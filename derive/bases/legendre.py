@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from derive.bases import Basis, Interval, count
+from derive.bases import Basis, Interval, cellwise, count
 
 if TYPE_CHECKING:
     from derive.spec import BasisSpec
@@ -30,5 +29,4 @@ def resolve(given: Mapping[str, Any], interval: Interval) -> dict[str, Any]:
 
 def build(spec: BasisSpec, interval: Interval) -> Basis:
     """P_n(t), which are their own Legendre coefficients."""
-    functions = tuple({0: (Fraction(0),) * n + (Fraction(1),)} for n in range(spec.size))
-    return Basis("legendre", interval, interval, functions)
+    return Basis("legendre", interval, interval, cellwise(1, spec.size - 1))

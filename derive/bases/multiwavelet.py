@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from derive.bases import Basis, Interval, Series, count, legendre_series, resolve_elements, trimmed, uniform
+from derive.bases import Basis, Interval, Series, cellwise, count, legendre_series, resolve_elements, trimmed
 
 if TYPE_CHECKING:
     from derive.spec import BasisSpec
@@ -25,7 +25,7 @@ def resolve(given: Mapping[str, Any], interval: Interval) -> dict[str, Any]:
     """size = cells · (degree + 1), cells a power of two; degree 0 unless told."""
     degree = 0 if given.get("degree") is None else given["degree"]
     told = given.get("cells") is not None or given.get("breakpoints") is not None
-    cells = given.get("cells") if told else count(given, "size") // (count({"n": degree + 1}, "n"))
+    cells = given.get("cells") if told else count(given, "size") // max(degree + 1, 1)
     found = resolve_elements({**given, "degree": degree, "cells": cells}, interval, shared=0, lowest=0)
     if found["cells"] & (found["cells"] - 1):
         raise ValueError(f"{found['cells']} cells: a power of two is needed, every level halves them")
@@ -37,15 +37,14 @@ def build(spec: BasisSpec, interval: Interval) -> Basis:
     from derive.inner_product import restriction
 
     assert spec.cells is not None and spec.degree is not None
-    breakpoints, degree = spec.breakpoints or uniform(interval, spec.cells), spec.degree
+    breakpoints, degree = spec.cuts(interval), spec.degree
 
     def on_cells(series: Series, a: Fraction, b: Fraction, first: int, last: int) -> dict[int, Series]:
         """A polynomial on [a, b] on the finest cells first … last − 1."""
         cut = {c: restriction(series, (a, b), (breakpoints[c], breakpoints[c + 1])) for c in range(first, last)}
         return {c: s for c, s in cut.items() if s}
 
-    units: list[Series] = [(Fraction(0),) * n + (Fraction(1),) for n in range(degree + 1)]
-    functions: list[Mapping[int, Any]] = [on_cells(unit, *interval, 0, spec.cells) for unit in units]
+    functions: list[Mapping[int, Any]] = [on_cells(f[0], *interval, 0, spec.cells) for f in cellwise(1, degree)]
     width = spec.cells
     while width > 1:
         half = width // 2

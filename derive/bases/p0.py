@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from derive.bases import Basis, Interval, resolve_cells, uniform
+from derive.bases import Basis, Interval, resolve_cells
 
 if TYPE_CHECKING:
     from derive.spec import BasisSpec
@@ -24,5 +24,5 @@ def resolve(given: Mapping[str, Any], interval: Interval) -> dict[str, Any]:
 def build(spec: BasisSpec, interval: Interval) -> Basis:
     """The indicator functions of the cells."""
     assert spec.cells is not None
-    breakpoints = spec.breakpoints or uniform(interval, spec.cells)
+    breakpoints = spec.cuts(interval)
     return Basis("p0", interval, breakpoints, tuple({cell: (Fraction(1),)} for cell in range(spec.cells)))

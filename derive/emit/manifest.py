@@ -36,20 +36,17 @@ class Derived:
 def derive(spec: Spec) -> list[Derived]:
     """Derive a spec's base, its levels and the mixed representations between them."""
     specs = ladder.representations(spec)
-    equation = {name: equations.derive(s) for name, s in specs.items()}
-    forms = _share_structures({name: semidiscrete(s, equation[name]) for name, s in specs.items()})
-    return [
-        Derived(
-            name,
-            specs[name],
-            slabs,
-            tuple(
-                tuple(programs.build(equation[name], form.structures, form.entry, plan) for plan in PLANS)
-                for form in slabs
-            ),
-        )
-        for name, slabs in forms.items()
-    ]
+    equation = equations.derive(spec)  # levels represent one model
+    forms = _share_structures({name: semidiscrete(s, equation) for name, s in specs.items()})
+    built: dict[str, tuple[Program, ...]] = {}
+
+    def chains(form: SemiDiscrete) -> tuple[Program, ...]:
+        key = f"{sorted(form.structures.items())} {form.entry}"
+        if key not in built:
+            built[key] = tuple(programs.build(equation, form.structures, form.entry, plan) for plan in PLANS)
+        return built[key]
+
+    return [Derived(name, specs[name], slabs, tuple(map(chains, slabs))) for name, slabs in forms.items()]
 
 
 def _share_structures(forms: dict[str, tuple[SemiDiscrete, ...]]) -> dict[str, tuple[SemiDiscrete, ...]]:
@@ -83,17 +80,17 @@ def generate(spec: Spec) -> dict[str, bytes]:
     from derive.emit import cuda, derivation
 
     derived = derive(spec)
-    arrays: dict[str, np.ndarray] = {}
+    stored = tables.Store()
     suffixes: dict[str, str] = {}
     printed: dict[str, tuple[Program, ...]] = {}
     entries: dict[str, Any] = {}
     loss = losses.derive(spec.loss)
     mark = hashlib.sha256(cpu.loss(loss).text().encode()).hexdigest()
     for one in derived:
-        entries[one.name] = _entry(one, arrays, suffixes, printed)
+        entries[one.name] = _entry(one, stored, suffixes, printed)
         entries[one.name]["loss"] = mark
         entries[one.name]["tables"]["constants/loss"] = "constants/loss"
-    arrays |= tables.transfer_arrays({one.name: one.spec for one in derived})
+    arrays = stored.arrays | tables.transfer_arrays({one.name: one.spec for one in derived})
     arrays["constants/loss"] = tables.nearest(cpu.loss(loss).constants)
     functions = {k.name: k for k in (cpu.closed_form(b) for one in derived for b in closed_bases(one))}
     kernels = [*functions.values(), *(k for s, p in printed.items() for k in cpu.kernels(p, s))]
@@ -148,9 +145,9 @@ def closed_bases(one: Derived) -> list[Basis]:
 
 
 def _entry(
-    one: Derived, arrays: dict[str, np.ndarray], suffixes: dict[str, str], printed: dict[str, tuple[Program, ...]]
+    one: Derived, stored: tables.Store, suffixes: dict[str, str], printed: dict[str, tuple[Program, ...]]
 ) -> dict[str, Any]:
-    """The manifest's entry of one representation; fills in its arrays and any kernels not printed yet."""
+    """The manifest's entry of one representation; stores its tables and any kernels not printed yet."""
     slabs = []
     own: dict[str, np.ndarray] = {}
     for k, (form, chains) in enumerate(zip(one.forms, one.programs)):
@@ -180,7 +177,7 @@ def _entry(
         "spec": declaration.to_dict(replace(one.spec, levels=())),
         "slabs": slabs,
         "bases": {role: ladder.basis_key(basis, interval) for role, basis, interval in ladder.directions(one.spec)},
-        "tables": tables.store(one.name, own, arrays),
+        "tables": stored.file(one.name, own),
     }
 
 

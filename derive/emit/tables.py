@@ -6,6 +6,7 @@ import hashlib
 import io
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
@@ -107,19 +108,21 @@ def transfer_arrays(specs: Mapping[str, Spec]) -> Arrays:
     return arrays
 
 
-def store(name: str, own: Arrays, arrays: Arrays) -> dict[str, str]:
-    """File a representation's tables, each content once: role → the name under which ``arrays`` holds it."""
-    known = {_content(array): key for key, array in arrays.items()}
-    names = {}
-    for role in sorted(own):
-        key = known.setdefault(_content(own[role]), f"{name}/{role}")
-        arrays.setdefault(key, own[role])
-        names[role] = key
-    return names
+@dataclass
+class Store:
+    """The tables of a ladder's representations, each content once."""
 
+    arrays: Arrays = field(default_factory=dict)
+    _names: dict[tuple[str, tuple[int, ...], bytes], str] = field(default_factory=dict)
 
-def _content(array: np.ndarray) -> tuple[str, tuple[int, ...], bytes]:
-    return str(array.dtype), array.shape, array.tobytes()
+    def file(self, name: str, own: Arrays) -> dict[str, str]:
+        """Store a representation's tables by role; role → the name under which ``arrays`` holds the table."""
+        found = {}
+        for role, array in sorted(own.items()):
+            content = (str(array.dtype), array.shape, array.tobytes())
+            found[role] = self._names.setdefault(content, f"{name}/{role}")
+            self.arrays.setdefault(found[role], array)
+        return found
 
 
 def pack(arrays: Mapping[str, np.ndarray]) -> bytes:

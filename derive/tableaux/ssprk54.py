@@ -13,7 +13,7 @@ SUMMARY = "Strong-stability-preserving, five stages, order 4 (Spiteri and Ruuth 
 
 
 def _solve(rows: list[list[Fraction]], right: list[Fraction]) -> list[Fraction]:
-    """Gauss elimination with exact numbers."""
+    """Gauss elimination in fractions: declarations are read where flint is not installed."""
     table = [[*row, value] for row, value in zip(rows, right)]
     for k in range(len(table)):
         pivot = next(i for i in range(k, len(table)) if table[i][k])

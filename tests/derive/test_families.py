@@ -9,12 +9,12 @@ import pytest
 from numpy.polynomial import chebyshev, legendre
 
 from derive import transfer
-from derive.inner_product import evaluate, gram, pieces
+from derive.inner_product import evaluate, gauss_rule, gram, pieces
 from derive.spec import load_spec
 from numerics import Continuum
 from numerics.pieces import Pieces
 from numerics.pieces import evaluate as values
-from tests.derive.basis_oracles import make
+from tests.derive.basis_oracles import declare, make
 
 UNEVEN = (F(-1), F(-1, 3), F(1, 2), F(1))
 
@@ -112,3 +112,13 @@ def test_raising_the_degree_of_a_hierarchical_basis_only_adds_functions() -> Non
         values(Pieces.from_arrays(pieces(make("hierarchical", breakpoints=UNEVEN, degree=p))), x) for p in (3, 5)
     )
     assert np.max(np.abs(low - high[:, : low.shape[1]])) <= 1e-14
+
+
+def test_combinations_of_closed_forms() -> None:
+    """Parts of both kinds in one cell: −2 exp ξ + 3 ξ + ½ |ξ| at points, to the last digits."""
+    of = declare("custom", functions=("exp(xi)", "xi", "abs(xi)"), breakpoints=(F(-1), F(0), F(1)))
+    basis = make("combination", of=of, rows=((F(-2), F(3), F(1, 2)), (F(0), F(1), F(-1))))
+    rule = gauss_rule(basis.breakpoints, 5)
+    x = rule.points.to_float().ravel()
+    expected = np.stack([-2 * np.exp(x) + 3 * x + np.abs(x) / 2, x - np.abs(x)], axis=1)
+    assert np.max(np.abs(evaluate(basis, rule).to_float() - expected)) <= 1e-15

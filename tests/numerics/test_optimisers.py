@@ -12,7 +12,7 @@ from scipy.optimize import minimize, rosen, rosen_der
 
 from derive.errors import CheckpointError, TrainingError
 from numerics import optimisers
-from numerics.optimisers import NAMES, cosine, line_search, start, step, two_loop
+from numerics.optimisers import OPTIMISERS, cosine, line_search, start, step, two_loop
 
 BLOCKS = (("W", slice(0, 6)), ("b", slice(6, 10)))
 
@@ -204,7 +204,7 @@ def test_line_search_satisfies_strong_wolfe(first: float, tilt: float, scale: fl
 # --- what all of them promise -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", OPTIMISERS)
 def test_a_run_continued_from_its_arrays_makes_the_same_bits(name: str) -> None:
     objective, _ = quadratic()
     origin = np.ones(10)
@@ -218,7 +218,7 @@ def test_a_run_continued_from_its_arrays_makes_the_same_bits(name: str) -> None:
     assert all(np.array_equal(a, final[key]) for key, a in resumed.to_arrays().items())
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", OPTIMISERS)
 def test_steps_change_nothing_in_place(name: str) -> None:
     objective, _ = quadratic()
     state, vector, _ = run(start(name, BLOCKS, 0.02, 9), objective, np.ones(10), 3)
@@ -229,7 +229,7 @@ def test_steps_change_nothing_in_place(name: str) -> None:
     assert all(np.array_equal(a, before[key]) for key, a in state.to_arrays().items())
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", OPTIMISERS)
 @pytest.mark.parametrize("part", ["loss", "gradient"])
 def test_numbers_that_are_not_finite_stop_with_their_place(name: str, part: str) -> None:
     def objective(x: np.ndarray) -> tuple[float, np.ndarray]:
