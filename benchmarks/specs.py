@@ -24,6 +24,7 @@ DATA = {
     "vowels": "JapaneseVowels",
     "digits": "digits",
     "custom": "ItalyPowerDemand",
+    "stiff": "ItalyPowerDemand",
     "gunpoint": "GunPoint",
 }
 SEEDS = range(3)

@@ -246,9 +246,10 @@ def _failed(what: str, found: Any, expected: Any) -> DerivationError:
 def discrete(combination: Table) -> Table:
     """The reverse sweep of one step, in the layout of ``tableau.combination``: G of shape (S + 1, S + 1) with
 
-        m̄_j = G[S][j + 1] h̄_{n+1} + Σ_{i > j} G[i][j + 1] H̄_i,   h̄_n = G[S][0] h̄_{n+1} + Σ_i G[i][0] H̄_i,
+        m̄_j = G[S][j + 1] h̄_{n+1} + Σ_i G[i][j + 1] H̄_i,   h̄_n = G[S][0] h̄_{n+1} + Σ_i G[i][0] H̄_i,
 
-    i, j = 0 … S − 1. H̄_i is what the stage's rate returns for m̄_i (11).
+    i, j = 0 … S − 1. H̄_i is what the stage's rate returns for m̄_i (11). For an explicit tableau only i > j count; for
+    an implicit one these are linear equations, the transposes of those that Newton's method solves.
     """
     return tuple(
         tuple(combination[place[0]][place[1]] if place else Fraction(0) for place in row)
@@ -278,7 +279,7 @@ def rules(stages: int) -> tuple[tuple[tuple[int, int] | None, ...], ...]:
 def stage_lagrangian(stages: int) -> tuple[Any, dict[str, Any]]:
     """The Lagrangian of one step in combination form, and its symbols.
 
-    Σ_i H̄_i (α_i h_n + Σ_{j<i} γ_ij m_j − H_i) + Σ_j m̄_j (F_j(H_j) − m_j), the last H being h_{n+1}. Returned symbols:
+    Σ_i H̄_i (α_i h_n + Σ_j γ_ij m_j − H_i) + Σ_j m̄_j (F_j(H_j) − m_j), the last H being h_{n+1}. Returned symbols:
     "h", lists "H", "m", "H_bar", "m_bar", and "entries" (i, column) → α_i or γ_i,column−1.
     """
     import sympy as sp
@@ -289,10 +290,10 @@ def stage_lagrangian(stages: int) -> tuple[Any, dict[str, Any]]:
     state_bar = [sp.Symbol(f"H_bar{i}") for i in range(stages + 1)]
     moved_bar = [sp.Symbol(f"m_bar{i}") for i in range(stages)]
     entries = {(i, 0): sp.Symbol(f"alpha{i}") for i in range(stages + 1)}
-    entries |= {(i, j + 1): sp.Symbol(f"gamma{i}_{j}") for i in range(stages + 1) for j in range(min(i, stages))}
+    entries |= {(i, j + 1): sp.Symbol(f"gamma{i}_{j}") for i in range(stages + 1) for j in range(stages)}
     lagrangian = sp.Integer(0)
     for i in range(stages + 1):
-        known = sum(entries[i, j + 1] * moved[j] for j in range(min(i, stages)))
+        known = sum(entries[i, j + 1] * moved[j] for j in range(stages))
         lagrangian += state_bar[i] * (entries[i, 0] * h + known - state[i])
     for j in range(stages):
         lagrangian += moved_bar[j] * (sp.Function(f"F{j}")(state[j]) - moved[j])
@@ -307,8 +308,8 @@ def stage_lagrangian(stages: int) -> tuple[Any, dict[str, Any]]:
 
 
 @cache
-def classical(stages: int) -> tuple[Step, ...]:
-    """(10) from the Lagrangian of (7) for an explicit tableau with symbolic entries: the μ_i, then λ_n."""
+def classical(stages: int, explicit: bool = True) -> tuple[Step, ...]:
+    """(10) from the Lagrangian of (7) for a tableau with symbolic entries: the μ_i, then λ_n."""
     import sympy as sp
 
     step, before, after = sp.symbols("s lambda_n lambda_next")
@@ -316,10 +317,13 @@ def classical(stages: int) -> tuple[Step, ...]:
     k = [sp.Symbol(f"k{i + 1}") for i in range(stages)]
     mu = [sp.Symbol(f"mu{i + 1}") for i in range(stages)]
     slope = [sp.Symbol(f"J{i + 1}") for i in range(stages)]
-    a = {(i, j): sp.Symbol(f"a{i + 1}{j + 1}") for i in range(stages) for j in range(i)}
+    a = {(i, j): sp.Symbol(f"a{i + 1}{j + 1}") for i in range(stages) for j in range(i if explicit else stages)}
     b = [sp.Symbol(f"b{i + 1}") for i in range(stages)]
     end = h + step * sum(b[i] * k[i] for i in range(stages))
-    inner = [h + step * sum((a[i, j] * k[j] for j in range(i)), sp.Integer(0)) for i in range(stages)]
+    inner = [
+        h + step * sum((entry * k[j] for (row, j), entry in a.items() if row == i), sp.Integer(0))
+        for i in range(stages)
+    ]
     # F_i enters through its slope J_i alone: dF_i(H_i) = J_i dH_i
     lagrangian = after * end + sum(mu[i] * (slope[i] * inner[i] - k[i]) for i in range(stages))
     steps = [Step("The Lagrangian of a step", lagrangian, "Every stage is a constraint with a multiplier μ.")]

@@ -9,9 +9,10 @@ from collections.abc import Collection, Mapping
 from fractions import Fraction
 from typing import Any
 
-from derive import expression, registry, tableau
+from derive import expression, registry, surd, tableau
 from derive.errors import DerivationError, ExpressionError, SpecError
 from derive.spec import OPTIMISERS, BasisSpec, Penalty, Slab, Spec, TableauSpec, Training, step_lengths
+from derive.surd import Exact, Surd
 
 WIDTH = (Fraction(-1), Fraction(1))
 LARGEST = {"size": 2048, "cells": 2048, "degree": 64, "steps": 100_000, "outputs": 100_000, "channels": 4096}
@@ -149,6 +150,15 @@ class Reader:
             return value
         try:
             return expression.parse_rational(value)
+        except ExpressionError as error:
+            return self.fail(path, error.given, error.allowed, error.cause, error.fix)  # type: ignore[no-any-return]
+
+    def entry(self, value: Any, path: str) -> Exact:
+        """An entry of a tableau, which may hold a square root."""
+        if not isinstance(value, str) or "sqrt" not in value:
+            return self.exact(value, path)
+        try:
+            return surd.parse(value)
         except ExpressionError as error:
             return self.fail(path, error.given, error.allowed, error.cause, error.fix)  # type: ignore[no-any-return]
 
@@ -434,17 +444,18 @@ class Reader:
                 "an entry left out",
                 "write a row of a for every stage but the first",
             )
-        a = tuple(tuple(self.exact(v, path + ".a") for v in [*r, *[0] * (stages - len(r))]) for r in rows)
-        for i, row in enumerate(a):
-            if any(row[i:]):
-                self.fail(
-                    path + ".a",
-                    f"row {i + 1}: {[str(v) for v in row]}",
-                    "zeros on and above the diagonal (an explicit tableau)",
-                    "an implicit tableau, or a row in the wrong place",
-                    "use an explicit tableau",
-                )
-        nodes = tuple(self.exact(v, path + ".c") for v in c)
+        a = tuple(tuple(self.entry(v, path + ".a") for v in [*r, *[0] * (stages - len(r))]) for r in rows)
+        weights = tuple(self.entry(v, path + ".b") for v in b)
+        nodes = tuple(self.entry(v, path + ".c") for v in c)
+        roots = sorted({v.d for v in (*weights, *nodes, *(e for row in a for e in row)) if isinstance(v, Surd)})
+        if len(roots) > 1:
+            self.fail(
+                path,
+                f"the square roots of {', '.join(map(str, roots))}",
+                "the root of one number in a tableau",
+                "entries of different methods",
+                "use one method's entries",
+            )
         if any(not 0 <= v <= 1 for v in nodes):
             self.fail(
                 path + ".c",
@@ -453,7 +464,7 @@ class Reader:
                 "a stage outside its step",
                 "the fields are known inside the step only",
             )
-        found = TableauSpec(name, a, tuple(self.exact(v, path + ".b") for v in b), nodes, order)
+        found = TableauSpec(name, a, weights, nodes, order)
         try:
             tableau.check(found)
         except DerivationError as error:

@@ -15,6 +15,7 @@ import numpy as np
 from flint import arb, arb_mat, ctx, fmpq, fmpq_mat
 
 from derive.errors import DerivationError
+from derive.surd import Exact, Surd
 
 PRECISIONS = (192, 384, 768, 1536, 3072, 6144)  # bits
 SINGULAR = 1536  # bits that do not tell a matrix from a singular one: it is called singular
@@ -182,6 +183,17 @@ def rational(rows: Iterable[Sequence[Fraction | fmpq | int]], columns: int | Non
     table = [[as_fmpq(e) for e in row] for row in rows]
     width = len(table[0]) if columns is None else columns
     return ExactMatrix((len(table), width), fmpq_mat(len(table), width, [e for row in table for e in row]))
+
+
+def single(value: Exact) -> ExactMatrix:
+    """The 1 × 1 matrix of a number."""
+    if not isinstance(value, Surd):
+        return rational([[value]])
+
+    def recipe() -> arb_mat:
+        return arb_mat(1, 1, [as_fmpq(value.a) + as_fmpq(value.b) * arb(value.d).sqrt()])
+
+    return ExactMatrix((1, 1), recipe=recipe)
 
 
 def identity(size: int) -> ExactMatrix:

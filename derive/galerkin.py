@@ -15,6 +15,7 @@ from derive.bases import WIDTH
 from derive.equation import Equation
 from derive.errors import DerivationError
 from derive.spec import BasisSpec, Slab, Spec, step_lengths
+from derive.tableau import Table
 
 if TYPE_CHECKING:
     from derive.bases import Basis
@@ -31,9 +32,11 @@ class SemiDiscrete:
     tables: M, M_h (state mass, by integrals and by the rule), Phi, Psi, C, X, A, theta (stage rows of the weight's
     depth basis, distinct), vartheta (the bias's), and the Gram matrices "gram/<basis>"; with another entry basis
     also C_entry, X_entry and P_entry, for a first stage that sees the state as it arrives:
-    A r(u, X_entry h) + κ P_entry h, the linear part by the exact projection.
+    A r(u, X_entry h) + κ P_entry h, the linear part by the exact projection. The stages of an implicit tableau see the
+    projected state alone.
     structures: of Phi, Psi, C, X, A.  operator_index, bias_index: (steps, stages), the row of theta, vartheta.
     combine: (steps, stages + 1, stages + 1), equation 7 with the linear part eliminated.
+    groups: the stages [start, stop) that are solved for together; None where all are explicit.
     nodes: the quadrature points ξ_q.  aliasing: largest entry of |M_h − M|, what the rule leaves.
     """
 
@@ -45,7 +48,8 @@ class SemiDiscrete:
     entry: bool
     operator_index: tuple[tuple[int, ...], ...]
     bias_index: tuple[tuple[int, ...], ...]
-    combine: tuple[tuple[tuple[Fraction, ...], ...], ...]
+    combine: tuple[Table, ...]
+    groups: tuple[tuple[int, int], ...] | None
     nodes: ExactMatrix
     aliasing: float
 
@@ -94,11 +98,10 @@ def _slab(
     }
     changes = entry != slab.state
     if changes:
-        tables |= {
-            "C_entry": inner_product.gram(chosen["weight_in"], chosen["entry"]),
-            "X_entry": inner_product.evaluate(chosen["entry"], rule),
-            "P_entry": transfer.transfer(state, chosen["entry"]),
-        }
+        tables["P_entry"] = transfer.transfer(state, chosen["entry"])
+    if changes and spec.tableau.explicit:
+        tables["C_entry"] = inner_product.gram(chosen["weight_in"], chosen["entry"])
+        tables["X_entry"] = inner_product.evaluate(chosen["entry"], rule)
     tables["theta"], operator_index = _stage_rows(spec, chosen["weight_depth"], steps)
     tables["vartheta"], bias_index = _stage_rows(spec, chosen["bias_depth"], steps)
     kappa = Fraction(int(equation.kappa.p), int(equation.kappa.q)) if equation.kappa else Fraction(0)
@@ -112,6 +115,7 @@ def _slab(
         operator_index=operator_index,
         bias_index=bias_index,
         combine=tuple(tableau.combination(spec.tableau, kappa, length) for _, length in steps),
+        groups=None if spec.tableau.explicit else spec.tableau.groups,
         nodes=rule.points,
         aliasing=aliasing,
     )

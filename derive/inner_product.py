@@ -26,7 +26,8 @@ from derive.closed_form import (
     product_integrals,
 )
 from derive.errors import DerivationError
-from derive.exact import PRECISIONS, ExactMatrix, as_fmpq, as_fraction, identity, rational, stack
+from derive.exact import PRECISIONS, ExactMatrix, as_fmpq, as_fraction, identity, rational, single, stack
+from derive.surd import Exact
 
 __all__ = [
     "ExactMatrix",
@@ -177,12 +178,12 @@ def evaluate(p: Basis, rule: Rule) -> ExactMatrix:
     return _values(p, rule.points, _located(p, rule))
 
 
-def evaluate_at(p: Basis, point: Fraction, inside: Interval) -> ExactMatrix:
+def evaluate_at(p: Basis, point: Exact, inside: Interval) -> ExactMatrix:
     """p_j(point), (1 × size); at a breakpoint the limit from inside the interval ``inside``."""
     cell = p.cell_of(point)
     if point == p.breakpoints[cell] and point >= inside[1]:
         cell = max(cell - 1, 0)
-    return _values(p, rational([[point]]), [cell])
+    return _values(p, single(point), [cell])
 
 
 def pieces(p: Basis) -> dict[str, np.ndarray]:

@@ -12,6 +12,10 @@ Combine       α h + Σ_j γ_j m_j   (tableau, exact factors)     h̄ += α ō, 
 Mix           Σ_k Θ_sk w_k        (depth basis at a stage)     w̄_k += Θ_sk ō
 ============  ==============================================  =============================================
 
+The stages of an implicit tableau are solved for by Newton's method, whose equations need the derivative J of a
+stage's chain and its transpose. Each operation has one tangent rule for that (Contract: itself; Pointwise:
+Σ ∂g/∂i di), and Jᵀ is the adjoint without the gradients of what is learned.
+
 Operands are named arrays; their axes say how they are laid out, and sizes never appear: loops are generic.
 A table's *structure* was found by the derivation (``galerkin``); an identity disappears from the chain.
 """
@@ -228,10 +232,15 @@ Operation = Contract | Outer | Pointwise
 
 @dataclass(frozen=True)
 class Chain:
-    """A stage's operations H → m, and their reverse m̄ → H̄ with the gradients of what is learned."""
+    """A stage's operations H → m, and their reverse m̄ → H̄ with the gradients of what is learned.
+
+    tangent, transposed: dH → dm = J dH and m̄ → Jᵀ m̄ alone, for the stages of an implicit tableau; else empty.
+    """
 
     stage: tuple[Operation, ...]
     reverse: tuple[Operation, ...]
+    tangent: tuple[Operation, ...] = ()
+    transposed: tuple[Operation, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -241,7 +250,7 @@ class Form:
     entry: the chain of the very first stage of a slab whose state arrives in another basis (there H is that state,
     and C, X are the tables of that basis); None where the bases agree.
     kept: operands of the forward chain that the reverse chain reads.  work: the other intermediate operands.
-    bars: the cotangents that the reverse chain needs room for.
+    bars: the cotangents that the reverse chain needs room for.  dots: the tangents, for an implicit tableau.
     """
 
     chain: Chain
@@ -249,6 +258,7 @@ class Form:
     kept: tuple[Operand, ...]
     work: tuple[Operand, ...]
     bars: tuple[Operand, ...]
+    dots: tuple[Operand, ...]
 
 
 @dataclass(frozen=True)
@@ -257,27 +267,25 @@ class Program:
 
     formed: u = E_s h + e_s with E_s = Φ w_s C formed once per change of weights;  factors: u = Φ (w_s (C h)) + e_s.
     exact, float32: with the functions as they are, and in the forms that vectorise in single precision.
+    entry: whether the slab's state arrives in another basis.  implicit: whether stages have to be solved for.
     """
 
     plan: Plan
     structures: tuple[tuple[str, Structure], ...]
     exact: Form
     float32: Form
+    entry: bool
+    implicit: bool
 
     def structure(self, table: str) -> Structure:
         return dict(self.structures)[table]
 
-    @property
-    def entry(self) -> bool:
-        """Whether the slab's state arrives in another basis."""
-        return self.exact.entry is not None
-
     def text(self) -> str:
         """The canonical text; its hash is the signature. Constants' values are data and stay out."""
-        parts = [self.plan, repr(self.structures)]
+        parts = [self.plan, repr(self.structures), *(["implicit", str(self.entry)] if self.implicit else [])]
         for form in (self.exact, self.float32):
             for chain in (form.chain, *([form.entry] if form.entry else [])):
-                parts += [_operation_text(op) for op in (*chain.stage, *chain.reverse)]
+                parts += [_operation_text(op) for op in (*chain.stage, *chain.reverse, *chain.tangent)]
         return "\n".join(parts)
 
 
@@ -310,15 +318,21 @@ def signature(programs: tuple[Program, ...]) -> str:
 _ROWS = {"H": "state", "G": "weight_in", "T": "weight_out", "M": "state"}  # every other operand lives at the nodes
 
 
-def build(equation: Equation, structures: dict[str, Structure], entry: bool, plan: Plan) -> Program:
+def build(
+    equation: Equation, structures: dict[str, Structure], entry: bool, plan: Plan, implicit: bool = False
+) -> Program:
     """The program of (4), (5) and (10), (11) for one plan.
 
     structures: what the derivation found for Φ, Ψ, C, X and A. entry: the state arrives in another basis.
+    implicit: the tableau's stages have to be solved for; they see an arriving state by its projection alone.
     """
     from derive.approximation import float32_form
 
-    exact, single = (_form(equation, structures, entry, plan, write) for write in (_as_it_is, float32_form))
-    return Program(plan, tuple(sorted(structures.items())), exact, single)
+    exact, single = (
+        _form(equation, structures, entry and not implicit, plan, write, implicit)
+        for write in (_as_it_is, float32_form)
+    )
+    return Program(plan, tuple(sorted(structures.items())), exact, single, entry, implicit)
 
 
 def _as_it_is(expression: Any) -> Any:
@@ -326,12 +340,17 @@ def _as_it_is(expression: Any) -> Any:
 
 
 def _form(
-    equation: Equation, structures: dict[str, Structure], entry: bool, plan: Plan, write: Callable[[Any], Any]
+    equation: Equation,
+    structures: dict[str, Structure],
+    entry: bool,
+    plan: Plan,
+    write: Callable[[Any], Any],
+    implicit: bool,
 ) -> Form:
-    chain = _chain(equation, structures, plan, write)
+    chain = _chain(equation, structures, plan, write, implicit)
     # The entry basis shares neither zeros nor nodes with the slab's own: its tables are full ones.
     full: dict[str, Structure] = {**structures, "C": "dense", "X": "dense"}
-    first = _chain(equation, full, plan, write) if entry else None
+    first = _chain(equation, full, plan, write, False) if entry else None
     chains = (chain, first) if first else (chain,)
     kept = {name for c in chains for name in _kept(c)}
     produced = {name for c in chains for op in c.stage for name in _results(op)}
@@ -342,6 +361,7 @@ def _form(
         _operands(kept),
         _operands(produced - kept - {"M"}),
         _operands((cotangents | ({"R"} & produced)) - {"M"}),
+        _operands({name.removeprefix("dot_") for op in chain.tangent for name in _results(op)} - {"M"}),
     )
 
 
@@ -366,13 +386,19 @@ def _kept(chain: Chain) -> set[str]:
     return names
 
 
-def _chain(equation: Equation, structures: dict[str, Structure], plan: Plan, write: Callable[[Any], Any]) -> Chain:
+def _chain(
+    equation: Equation, structures: dict[str, Structure], plan: Plan, write: Callable[[Any], Any], implicit: bool
+) -> Chain:
     rate = tree(write(equation.r))
     derivatives = {"u": tree(write(equation.rho_u)), "h": tree(write(equation.rho_h - (equation.kappa or 0)))}
     shared = _shared(rate, tuple(derivatives.values()))
     stage = _forward(rate, shared, structures, plan)
     names = {node.key: Node("symbol", value=f"f{k + 1}") for k, node in enumerate(shared)}
-    return Chain(stage, _reverse(stage, {x: _substitute(d, names) for x, d in derivatives.items()}, len(shared)))
+    slopes = {x: _substitute(d, names) for x, d in derivatives.items()}
+    reverse = _reverse(stage, slopes, len(shared))
+    if not implicit:
+        return Chain(stage, reverse)
+    return Chain(stage, reverse, _tangent(stage, slopes, len(shared)), _without_gradients(reverse))
 
 
 # What costs more than the few operations around it: the forward sweep keeps its value for the reverse one.
@@ -485,8 +511,42 @@ def _reverse_pointwise(
             expressions.append(expression)
             accumulate.append(summed or collects(operand))
             reduce.append(summed)
+    inputs = (*_values_read(op, expressions, shared), ("v", (f"bar_{op.outs[0]}",)))
+    return Pointwise(tuple(outs), inputs, tuple(expressions), tuple(accumulate), tuple(reduce))
+
+
+def _values_read(op: Pointwise, expressions: list[Node], shared: int) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """What derivatives of a pointwise operation read of its own inputs and of the values that it kept."""
     used = {s for e in expressions for s in _symbols(e)}
     values = [(f"f{k + 1}", (f"F{k + 1}",)) for k in range(shared)]
-    inputs = [(s, operands) for s, operands in (*op.inputs, *values) if s in used]
-    inputs.append(("v", (f"bar_{op.outs[0]}",)))
-    return Pointwise(tuple(outs), tuple(inputs), tuple(expressions), tuple(accumulate), tuple(reduce))
+    return tuple((s, operands) for s, operands in (*op.inputs, *values) if s in used)
+
+
+def _without_gradients(reverse: tuple[Operation, ...]) -> tuple[Operation, ...]:
+    """The adjoint of a chain without what only gradients of weights and biases need."""
+    ops: list[Operation] = []
+    for op in reverse:
+        if isinstance(op, Pointwise):
+            chosen = [k for k, summed in enumerate(op.reduce) if not summed]
+            outs, expressions, accumulate, reduce = (
+                tuple(column[k] for k in chosen) for column in (op.outs, op.expressions, op.accumulate, op.reduce)
+            )
+            op = Pointwise(outs, op.inputs, expressions, accumulate, reduce)  # type: ignore[arg-type]
+        if not isinstance(op, Outer):
+            ops.append(op)
+    return tuple(ops)
+
+
+def _tangent(chain: tuple[Operation, ...], derivatives: dict[str, Node], shared: int) -> tuple[Operation, ...]:
+    """The derivative of a chain in a direction of the state: every operation's rule; ``dot_x`` is the tangent of x."""
+    ops: list[Operation] = []
+    for op in chain:
+        if isinstance(op, Contract):
+            ops.append(replace(op, out=f"dot_{op.out}", operand=f"dot_{op.operand}"))
+        elif isinstance(op, Pointwise):
+            moving = [(f"v{k + 1}", s, [o for o in operands if o != "e"]) for k, (s, operands) in enumerate(op.inputs)]
+            slope = _sorted_sum([_product([Node("symbol", value=v), derivatives[s]]) for v, s, _ in moving])
+            tangents = tuple((v, tuple(f"dot_{o}" for o in operands)) for v, _, operands in moving)
+            inputs = (*_values_read(op, [slope], shared), *tangents)
+            ops.append(Pointwise((f"dot_{op.outs[0]}",), inputs, (slope,), (False,), (False,)))
+    return tuple(ops)

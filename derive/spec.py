@@ -15,7 +15,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
-from derive.errors import SpecError
+from derive import surd
+from derive.errors import ExpressionError, SpecError
+from derive.surd import Exact, Surd
 
 
 def uniform(interval: tuple[Fraction, Fraction], cells: int) -> tuple[Fraction, ...]:
@@ -47,13 +49,28 @@ class BasisSpec:
 
 @dataclass(frozen=True)
 class TableauSpec:
-    """An explicit Butcher tableau with exact entries: a (stages × stages), b, c and the order it claims."""
+    """A Butcher tableau with exact entries: a (stages × stages), b, c and the order it claims."""
 
     name: str
-    a: tuple[tuple[Fraction, ...], ...]
-    b: tuple[Fraction, ...]
-    c: tuple[Fraction, ...]
+    a: tuple[tuple[Exact, ...], ...]
+    b: tuple[Exact, ...]
+    c: tuple[Exact, ...]
     order: int
+
+    @property
+    def explicit(self) -> bool:
+        """Whether every stage depends on earlier ones only."""
+        return not any(entry for i, row in enumerate(self.a) for entry in row[i:])
+
+    @property
+    def groups(self) -> tuple[tuple[int, int], ...]:
+        """The stages [start, stop) that have to be solved for together, in order."""
+        reach, starts = 0, []
+        for i, row in enumerate(self.a):
+            if i >= reach:
+                starts.append(i)
+            reach = max(reach, i + 1, *(j + 1 for j, entry in enumerate(row) if entry))
+        return tuple(zip(starts, [*starts[1:], len(self.a)]))
 
 
 @dataclass(frozen=True)
@@ -225,7 +242,7 @@ def to_dict(spec: Spec) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, Fraction):
+    if isinstance(value, Fraction | Surd):
         return str(value)
     if isinstance(value, dict):
         return {key: _plain(v) for key, v in value.items()}
@@ -236,7 +253,7 @@ def from_dict(data: Mapping[str, Any]) -> Spec:
     """The Spec that ``to_dict`` wrote. Raises SpecError when something is missing or of another type."""
     try:
         found: Spec = _typed(Spec, data)
-    except (KeyError, TypeError, ValueError, AttributeError, ZeroDivisionError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, ZeroDivisionError, ExpressionError) as error:
         raise SpecError(
             f"a stored spec that does not read ({error})",
             "what `to_dict` writes",
@@ -247,6 +264,8 @@ def from_dict(data: Mapping[str, Any]) -> Spec:
 
 
 def _typed(kind: Any, value: Any) -> Any:
+    if kind == Exact:
+        return surd.parse(value) if "sqrt" in value else Fraction(value)
     if value is None:
         if type(None) in get_args(kind):
             return None

@@ -9,6 +9,7 @@ from itertools import combinations_with_replacement
 from typing import TYPE_CHECKING, Any
 
 from derive.errors import DerivationError
+from derive.surd import Exact
 
 if TYPE_CHECKING:
     from derive.spec import TableauSpec
@@ -17,7 +18,9 @@ HIGHEST_ORDER = 5
 
 # A rooted tree is the sorted tuple of the trees that hang from its root; () is the single node.
 Tree = tuple[Any, ...]
-Table = tuple[tuple[Fraction, ...], ...]
+Row = tuple[Exact, ...]
+Table = tuple[Row, ...]
+Polynomial = tuple[Exact, ...]
 
 
 @dataclass(frozen=True)
@@ -97,22 +100,18 @@ def _written(tree: Tree, index: str, letters: Any) -> str:
     return " ".join(parts)
 
 
-def order(a: Table, b: tuple[Fraction, ...]) -> int:
+def order(a: Table, b: Row) -> int:
     """The largest order, up to five, whose conditions all hold exactly."""
     failing = [c.order for c in conditions(HIGHEST_ORDER) if c.left(a, b) != c.right]
     return min(failing, default=HIGHEST_ORDER + 1) - 1
 
 
 def check(tableau: TableauSpec) -> None:
-    """Checks an explicit tableau with exact entries: c = Σ a, and every condition of the order that it claims.
+    """Checks a tableau with exact entries: c = Σ a, and every condition of the order that it claims.
 
     Raises DerivationError with the condition that fails and both of its sides.
     """
     for i, row in enumerate(tableau.a):
-        for j, entry in enumerate(row[i:], start=i):
-            if entry:
-                raise _failed(tableau, f"a_{i + 1},{j + 1} = {entry}", "zeros on and above the diagonal",
-                              "an implicit tableau", "use an explicit one")  # fmt: skip
         if sum(row) != tableau.c[i]:
             raise _failed(tableau, f"c_{i + 1} = {tableau.c[i]}", f"c_{i + 1} = Σ_j a_{i + 1},j = {sum(row)}",
                           "a stage must sit at the depth that its row of a reaches", f"write {sum(row)}")  # fmt: skip
@@ -132,36 +131,70 @@ def _failed(tableau: TableauSpec, given: str, allowed: str, cause: str, fix: str
     return DerivationError(given, allowed, cause, fix, f"the tableau {tableau.name}")
 
 
-def stability_function(tableau: TableauSpec) -> tuple[Fraction, ...]:
-    """R(z) = 1 + z Σ_i b_i ((1 − z a)⁻¹ 1)_i, a polynomial: its coefficients, constant term first."""
-    powers = [Fraction(1)] * len(tableau.a)
-    result = [Fraction(1)]
-    for _ in tableau.a:
-        result.append(sum((b * p for b, p in zip(tableau.b, powers)), Fraction(0)))
-        powers = [sum((x * p for x, p in zip(row, powers)), Fraction(0)) for row in tableau.a]
-    return tuple(result)
+def stability_function(tableau: TableauSpec) -> tuple[Polynomial, Polynomial]:
+    """R(z) = 1 + z Σ_i b_i ((1 − z a)⁻¹ 1)_i = det(1 − z a + z 1 bᵀ)/det(1 − z a): its numerator and denominator.
+
+    Coefficients, constant term first; the denominator of an explicit tableau is (1,).
+    """
+    shifted = [[x - b for x, b in zip(row, tableau.b)] for row in tableau.a]
+    return _determinant(shifted), _determinant(tableau.a)
+
+
+def _determinant(a: Any) -> Polynomial:
+    """det(1 − z a) as a polynomial in z, by the recursion of Faddeev and LeVerrier."""
+    size = range(len(a))
+    found: list[Exact] = [Fraction(1)]
+    power: list[list[Any]] = [[Fraction(i == j) for j in size] for i in size]
+    for k in range(1, len(a) + 1):
+        product = [[sum((a[i][m] * power[m][j] for m in size), Fraction(0)) for j in size] for i in size]
+        found.append(-sum((product[i][i] for i in size), Fraction(0)) / k)
+        power = [[entry + (found[-1] if i == j else 0) for j, entry in enumerate(row)] for i, row in enumerate(product)]
+    while not found[-1]:
+        found.pop()
+    return tuple(found)
+
+
+def value(polynomial: Polynomial, z: Any) -> Any:
+    """A polynomial's value."""
+    return sum((c * z**k for k, c in enumerate(polynomial)), Fraction(0))
 
 
 def stable(tableau: TableauSpec, kappa: Fraction, step: Fraction) -> bool:
     """Whether |R(κ s)| ≤ 1: the linear part of the rate does not grow."""
-    z = kappa * step
-    value = sum((c * z**k for k, c in enumerate(stability_function(tableau))), Fraction(0))
-    return abs(value) <= 1
+    above, below = (value(p, kappa * step) for p in stability_function(tableau))
+    return bool(below) and abs(above) <= abs(below)
 
 
 def combination(tableau: TableauSpec, kappa: Fraction, step: Fraction) -> Table:
     """One step of (7) for ḣ = A r + κ h, with κ eliminated exactly: shape (stages + 1, stages + 1).
 
-    H_i = α_i h_n + Σ_{j<i} γ_ij m_j and, in the last row, h_{n+1} = α_S h_n + Σ_j γ_Sj m_j, where
-    m_j = A r(u(H_j), X H_j). Column 0 is α, column j + 1 is γ of stage j.
+    H_i = α_i h_n + Σ_j γ_ij m_j and, in the last row, h_{n+1} = α_S h_n + Σ_j γ_Sj m_j, where
+    m_j = A r(u(H_j), X H_j). Column 0 is α, column j + 1 is γ of stage j; γ is zero where a is zero with everything
+    that a stage waits for. Raises DerivationError when the linear part leaves a stage undetermined.
     """
-    stages = len(tableau.a)
-    rows: list[tuple[Fraction, ...]] = []
-    for coefficients in (*tableau.a, tableau.b):
-        # H = h_n + s Σ_j a_j (m_j + κ H_j), where H_j is a row that is already known
-        row = [Fraction(1)] + [step * c for c in coefficients]
-        for c, earlier in zip(coefficients, rows):
-            row = [entry + step * kappa * c * known for entry, known in zip(row, earlier)]
-        rows.append(tuple(row))
-        assert len(row) == stages + 1
-    return tuple(rows)
+    factor = step * kappa
+    # H = h 1 + s a (m + κ H):  (1 − s κ a) H = h 1 + s a m
+    left = [[(i == j) - factor * entry for j, entry in enumerate(row)] for i, row in enumerate(tableau.a)]
+    right = [[Fraction(1), *(step * entry for entry in row)] for row in tableau.a]
+    rows = _solved(tableau, left, right)
+    last: list[Any] = [Fraction(1), *(step * b for b in tableau.b)]
+    for b, row in zip(tableau.b, rows):
+        last = [entry + factor * b * known for entry, known in zip(last, row)]
+    return (*(tuple(row) for row in rows), tuple(last))
+
+
+def _solved(tableau: TableauSpec, left: list[list[Any]], right: list[list[Any]]) -> list[list[Any]]:
+    """left⁻¹ right, by exact elimination."""
+    size = range(len(left))
+    rows = [[*a, *b] for a, b in zip(left, right)]
+    for k in size:
+        pivot = next((i for i in range(k, len(rows)) if rows[i][k]), None)
+        if pivot is None:
+            raise _failed(tableau, "stage equations that are singular for this linear part and step",
+                          "another number of steps", "1/(κ s) is an eigenvalue of a", "change steps")  # fmt: skip
+        rows[k], rows[pivot] = rows[pivot], rows[k]
+        rows[k] = [entry / rows[k][k] for entry in rows[k]]
+        for i in size:
+            if i != k and rows[i][k]:
+                rows[i] = [x - rows[i][k] * y for x, y in zip(rows[i], rows[k])]
+    return [row[len(left) :] for row in rows]

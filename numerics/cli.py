@@ -92,8 +92,12 @@ def check(spec: str, as_json: bool) -> None:
 @click.option("--diff", "other", help="Another spec: print what changes in the mathematics and in the kernels.")
 @click.option("--tableau", help="A tableau instead of a spec: its order conditions and its stability.")
 @click.option("--plot", "picture", type=click.Path(path_type=Path), help="With --tableau: draw |R| ≤ 1 as PNG or SVG.")
-@example("continua derive specs/gunpoint.toml", "continua derive specs/gunpoint.toml --format html > gunpoint.html",
-         "continua derive specs/gunpoint.toml --diff other.toml", "continua derive --tableau rk4 --plot rk4.png")
+@example(
+    "continua derive specs/gunpoint.toml",
+    "continua derive specs/gunpoint.toml --format html > gunpoint.html",
+    "continua derive specs/gunpoint.toml --diff other.toml",
+    "continua derive --tableau rk4 --plot rk4.png",
+)
 def derive(
     spec: str | None, matrices: bool, form: str, other: str | None, tableau: str | None, picture: Path | None
 ) -> None:
@@ -116,8 +120,8 @@ def derive(
             from numerics import report
 
             console.check_out(picture, [])
-            coefficients = [float(c) for c in stability_function(explain.named_tableau(tableau))]
-            report.stability(tableau, coefficients, picture)
+            above, below = ([float(c) for c in p] for p in stability_function(explain.named_tableau(tableau)))
+            report.stability(tableau, above, below, picture)
         return
     assert spec is not None
     read = declaration.load_spec(spec)

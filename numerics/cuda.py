@@ -21,7 +21,7 @@ import numpy as np
 from derive.errors import RepresentationError
 from numerics import device
 from numerics.representation import Representation, SlabTables
-from numerics.solver import KEPT_ROWS, Arrays, Slab, Solver, Weights, arguments
+from numerics.solver import KEPT_ROWS, Arrays, Slab, Solver, Weights, arguments, check_stages
 
 PARTIALS = 2**26  # numbers that the blocks' gradients of one slab's operators may take together
 
@@ -180,7 +180,7 @@ class CudaSlab(Slab):
         room["mixed_bias"] = self.empty(len(self.bound["vartheta"]), beta.shape[1])
         found = {name: self.empty(*shapes[name]) for name in ("operators", "biases")}
         self.call("operators", {"w": w, "beta": beta, **room, **found})
-        if self.tables.entry and self.plan == "formed":
+        if self.meets_arrival:
             entry = self.empty(*shapes["operator_entry"])
             given = {"w": w, "theta": self.bound["theta_entry"], **room, "operators": entry}
             self.call("entry_operators", given)
@@ -226,7 +226,8 @@ class CudaSlab(Slab):
         c, n = self.channels, self.sizes
         stages = self.bound["combine"].shape[1] - 1
         count = getattr(device.load_module(module(self.tables.module)), f"{self._name(kind)}_rows_{self.tables.suffix}")
-        rows = count(stages, *(c * n[axis] for axis in ("state", "node", "weight_out", "weight_in")))
+        sizes = {axis: c * n[axis] for axis in ("state", "node", "weight_out", "weight_in")} | {"stages": stages}
+        rows = count(**sizes, **({"krylov": self.bound["krylov"]} if self.implicit else {}))
         size = rows * self.launch.tile
         shared = size * self.dtype.itemsize <= self.launch.shared
         given = {"workspace": self.empty(grid, 1 if shared else size), "tile": self.launch.tile}
@@ -239,10 +240,14 @@ class CudaSlab(Slab):
         out = self.empty(self.channels * self.sizes["state"], records)
         if not self.tables.entry:
             out.copy_to_device(arrived)
-        kept = self._kept(self.stages if keep else 1, records)
+        per_step = self.bound["combine"].shape[1] - 1 if self.implicit else 1
+        kept = self._kept(self.stages if keep else per_step, records)
+        unsolved = self.zeros(records) if self.implicit else None
         memory, shared = self._memory("forward", self.launch.grid(records))
-        given = {**self.operators, **kept, **memory, "h": out, "h_entry": arrived, "keep": keep}
+        given = {**self.operators, **kept, **memory, "h": out, "h_entry": arrived, "keep": keep, "unsolved": unsolved}
         self.call("forward", given, self.launch.grid(records), shared)
+        if self.implicit:
+            check_stages(to_host(unsolved))
         return out, kept | {"h_entry": arrived}
 
     def _kept(self, slots: int, records: int) -> Arrays:
@@ -250,6 +255,7 @@ class CudaSlab(Slab):
         return {
             name: self.empty(slots, self.channels * self.sizes[KEPT_ROWS.get(name, "node")], records)
             for name in names[names.index("keep") + 1 :]
+            if name != "unsolved"
         }
 
     def adjoint(self, bar: Any, kept: Arrays, gradient: Arrays) -> Any:

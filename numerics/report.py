@@ -284,8 +284,11 @@ def first_of_each(data: Records, most: int = 4) -> list[int]:
     return sorted(int(i) for i in np.lexsort((y, ranks))[:most])
 
 
-def stability(name: str, coefficients: Sequence[float], path: Path) -> None:
-    """Draw |R(z)| ≤ 1, z = κ s, to a PNG or SVG. coefficients: of the stability function R, constant term first."""
+def stability(name: str, above: Sequence[float], below: Sequence[float], path: Path) -> None:
+    """Draw |R(z)| ≤ 1, z = κ s, to a PNG or SVG.
+
+    above, below: coefficients of the stability function's numerator and denominator, constant term first.
+    """
     import matplotlib
 
     matplotlib.use("Agg")
@@ -293,7 +296,7 @@ def stability(name: str, coefficients: Sequence[float], path: Path) -> None:
 
     z = np.linspace(-6, 2, 500)[None, :] + 1j * np.linspace(-5, 5, 500)[:, None]
     figure, axes = plt.subplots(figsize=(5, 5))
-    size = np.abs(np.polyval(coefficients[::-1], z))
+    size = np.abs(np.polyval(above[::-1], z)) / np.abs(np.polyval(below[::-1], z))
     axes.contourf(z.real, z.imag, size, levels=[0, 1], colors=["#c9d8ef"])
     axes.contour(z.real, z.imag, size, levels=[1], colors=["#2b5797"])
     axes.axhline(0, color="0.7", lw=0.6)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from derive.errors import TrainingError
 from numerics import device
 from numerics.representation import Representation, SlabTables
 
@@ -54,13 +55,26 @@ class Slab:
         }
         first = self.bound["operator_index"][0, 0]
         self.bound["theta_entry"] = self.bound["theta"][first : first + 1]
+        if self.implicit:
+            stages = self.bound["combine"].shape[1] - 1
+            self.bound |= newton_arguments(self.dtype, stages * self.channels * self.sizes["state"])
+
+    @property
+    def implicit(self) -> bool:
+        """Whether stages have to be solved for."""
+        return "groups" in self.tables.tables
+
+    @property
+    def meets_arrival(self) -> bool:
+        """Whether the first stage takes the state as it arrives, in another basis, with operators of its own."""
+        return "C_entry" in self.tables.tables and self.plan == "formed"
 
     @property
     def sizes(self) -> dict[str, int]:
         t = self.tables.tables
         return {
             "state": t["X"].shape[1],
-            "entry": t["X_entry" if self.tables.entry else "X"].shape[1],
+            "entry": t["P_entry" if self.tables.entry else "X"].shape[1],
             "node": t["X"].shape[0],
             "weight_out": t["Phi"].shape[1],
             "weight_in": t["C"].shape[0],
@@ -94,7 +108,7 @@ class Slab:
         biases = np.empty((len(self.bound["vartheta"]), c * n["node"]), self.dtype)
         self.call("operators", {"w": w, "beta": beta, "operators": operators, "biases": biases})
         self.operators = {"operators": operators, "biases": biases}
-        if self.tables.entry and self.plan == "formed":
+        if self.meets_arrival:
             entry = np.empty((1, c * n["node"], c * n["entry"]), self.dtype)
             self.call("entry_operators", {"w": w, "theta": self.bound["theta_entry"], "operators": entry})
             self.operators["operator_entry"] = entry[0]
@@ -115,10 +129,13 @@ class Slab:
     def forward(self, h: np.ndarray, keep: bool) -> tuple[np.ndarray, Arrays]:
         """The state at the slab's end, (channels · state, records), and what the adjoint will read."""
         records = h.shape[1]
-        slots = self.stages if keep else 1
-        kept = self._kept(slots, records)
+        per_step = self.bound["combine"].shape[1] - 1 if self.implicit else 1
+        kept = self._kept(self.stages if keep else per_step, records)
         out = np.empty((self.channels * self.sizes["state"], records), self.dtype) if self.tables.entry else h.copy()
-        self.call("forward", {**self.operators, **kept, "h": out, "h_entry": h, "keep": keep})
+        unsolved = np.zeros(records, self.dtype)
+        self.call("forward", {**self.operators, **kept, "h": out, "h_entry": h, "keep": keep, "unsolved": unsolved})
+        if self.implicit:
+            check_stages(unsolved)
         return out, kept | {"h_entry": h}
 
     def _kept(self, slots: int, records: int) -> Arrays:
@@ -127,6 +144,7 @@ class Slab:
         return {
             name: np.empty((slots, self.channels * self.sizes[KEPT_ROWS.get(name, "node")], records), self.dtype)
             for name in names[names.index("keep") + 1 :]
+            if name != "unsolved"
         }
 
     def adjoint(self, bar: np.ndarray, kept: Arrays, gradient: Arrays) -> np.ndarray:
@@ -134,6 +152,29 @@ class Slab:
         bar_entry = np.zeros_like(kept["h_entry"])
         self.call("adjoint", {**self.operators, **kept, **gradient, "bar": bar, "bar_entry": bar_entry})
         return bar_entry if self.tables.entry else bar
+
+
+def newton_arguments(dtype: np.dtype[Any], unknowns: int) -> dict[str, Any]:
+    """What an implicit kernel is told about accuracy and effort; see ``derive.emit.newton``."""
+    precision = float(np.finfo(dtype).eps)
+    return {
+        "limits": np.array([8 * precision, 1e-3, precision**0.5, 2 * precision], dtype),
+        "iterations": 50,
+        "cycles": 20,
+        "krylov": min(40, unknowns),
+    }
+
+
+def check_stages(unsolved: np.ndarray) -> None:
+    """Raise TrainingError for a record whose stages could not be solved for; one that is not finite is said later."""
+    limit = float(np.finfo(unsolved.dtype).eps) ** 0.5
+    worst = int(np.argmax(np.where(np.isfinite(unsolved), unsolved, 0)))
+    if unsolved[worst] > limit:
+        raise TrainingError(
+            f"stages of an implicit step that are not solved: a relative error of {unsolved[worst]:.1e} is left",
+            f"at most {limit:.1e}", "a step too long for Newton's method, or weights that grew without bound",
+            "take more steps in [integration], or train with a smaller learning_rate",
+        )  # fmt: skip
 
 
 def arguments(function: Callable[..., Any]) -> tuple[str, ...]:

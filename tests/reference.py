@@ -112,11 +112,44 @@ def network(spec: dict, nodes, weights, w, beta, h, tableau, rate, kappa_free=Tr
 
     for n in range(steps):
         k = []
-        for i in range(len(b_row)):
-            stage = h + s * sum((a_matrix[i][j] * k[j] for j in range(i)), 0 * h)
-            k.append(right_hand_side(stage, (n + c_row[i]) * s, n))
+        if np.any(np.triu(a_matrix)):
+            k = implicit_stages(
+                lambda i, stage, n=n: right_hand_side(stage, (n + c_row[i]) * s, n), h, s * np.array(a_matrix)
+            )
+        else:
+            for i in range(len(b_row)):
+                stage = h + s * sum((a_matrix[i][j] * k[j] for j in range(i)), 0 * h)
+                k.append(right_hand_side(stage, (n + c_row[i]) * s, n))
         h = h + s * sum(b_row[i] * k[i] for i in range(len(b_row)))
     return h
+
+
+def implicit_stages(slope, h: np.ndarray, sa: np.ndarray) -> np.ndarray:
+    """k_i = slope(i, h + Σ_j sa_ij k_j), all stages of one record after the other, by Newton with a dense Jacobian.
+
+    The Jacobian, at the real part, is taken column by column with a complex step; the unknowns may be complex.
+    """
+    stages, (channels, size, records) = len(sa), h.shape
+    found = np.zeros((stages, channels, size, records), dtype=h.dtype)
+    for r in range(records):
+        start = h[:, :, r : r + 1]
+
+        def left(flat: np.ndarray, start=start) -> np.ndarray:
+            k = flat.reshape(stages, channels, size, 1)
+            values = [slope(i, start + np.einsum("j,jcnr->cnr", sa[i], k)) for i in range(stages)]
+            return np.ravel(values) - flat
+
+        k = np.ravel([slope(i, start) for i in range(stages)])
+        for _ in range(60):
+            real = k.real
+            # weights and h may be complex themselves
+            columns = [(left(real + 1e-30j * e) - left(real + 0j)).imag / 1e-30 for e in np.eye(len(k))]
+            change = np.linalg.solve(np.array(columns).T, left(k))
+            k = k - change
+            if np.max(np.abs(change)) <= 1e-15 * np.max(np.abs(k)):
+                break
+        found[..., r] = k.reshape(stages, channels, size)
+    return found
 
 
 def continuous(declared: dict) -> bool:
@@ -131,4 +164,12 @@ TABLEAUX = {
         [1 / 6, 1 / 3, 1 / 3, 1 / 6],
         [0, 0.5, 0.5, 1.0],
     ),
+    "backward-euler": ([[1.0]], [1.0], [1.0]),
+    "implicit-midpoint": ([[0.5]], [1.0], [0.5]),
+    "gauss4": (
+        [[1 / 4, 1 / 4 - 3**0.5 / 6], [1 / 4 + 3**0.5 / 6, 1 / 4]],
+        [0.5, 0.5],
+        [0.5 - 3**0.5 / 6, 0.5 + 3**0.5 / 6],
+    ),
+    "sdirk2": ([[1 - 0.5**0.5, 0], [0.5**0.5, 1 - 0.5**0.5]], [0.5**0.5, 1 - 0.5**0.5], [1 - 0.5**0.5, 1.0]),
 }

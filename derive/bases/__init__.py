@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 from derive import registry
 from derive.spec import BasisSpec, uniform
+from derive.surd import Exact
 
 if TYPE_CHECKING:
     from derive.exact import ExactMatrix
@@ -107,7 +108,7 @@ class Basis:
         jumps = (evaluate_at(self, b, (b, c)) - evaluate_at(self, b, (a, b)) for a, b, c in inner)
         return not any(jump.nonzero().any() for jump in jumps)
 
-    def cell_of(self, point: Fraction) -> int:
+    def cell_of(self, point: Exact) -> int:
         """The cell of a point; at an inner breakpoint the one on the right, at the end the last."""
         return min(max(bisect_right(self.breakpoints, point) - 1, 0), self.cells - 1)
 

@@ -13,171 +13,19 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from derive.bases import Basis
-from derive.errors import GenerationError
+from derive.emit import newton
+from derive.emit.scalar import Constants, Lines, Scalar, indent, local
 from derive.loss import Loss
-from derive.program import Chain, Contract, Node, Operand, Operation, Outer, Pointwise, Program, tree
+from derive.program import Chain, Contract, Form, Operand, Operation, Outer, Pointwise, Program, tree
 
 CALLS = {
     "tanh": "np.tanh", "sinh": "np.sinh", "cosh": "np.cosh", "exp": "np.exp", "log": "np.log", "sqrt": "np.sqrt",
     "sin": "np.sin", "cos": "np.cos", "tan": "np.tan", "atan": "np.arctan", "erf": "math.erf", "Abs": "np.abs",
-    "sign": "np.sign", "floor": "np.floor",
+    "sign": "np.sign", "floor": "np.floor", "log1p": "np.log1p",
 }  # fmt: skip
 
 
-def local(symbol: str) -> str:
-    """The name of a symbol's value at one node and record; the arrays of a kernel are called h, too."""
-    return f"{symbol}_q" if (symbol[0] in "uhvf" and symbol[1:].isdecimal()) or len(symbol) == 1 else symbol
-
-
-# --- scalar code --------------------------------------------------------------------------------------------
-
-
-@dataclass
-class Constants:
-    """The exact numbers of a kernel, in the order in which its ``constants`` argument holds them: 0 and 1 first."""
-
-    values: list[Fraction] = field(default_factory=lambda: [Fraction(0), Fraction(1)])
-
-    def name(self, value: Fraction) -> str:
-        if value not in self.values:
-            self.values.append(value)
-        return f"c{self.values.index(value)}"
-
-    def load(self, used: Iterable[str]) -> list[str]:
-        """The lines that bring the used constants into registers, with their values for the reader."""
-        lines = []
-        for position, value in enumerate(self.values):
-            if f"c{position}" in used:
-                lines.append(f"c{position} = constants[{position}]  # {_readable(value)}")
-        return lines
-
-
-def _readable(value: Fraction) -> str:
-    return str(value) if value.denominator < 10**6 else f"{float(value):.17g}"
-
-
-@dataclass
-class Scalar:
-    """Straight-line code for scalar expressions: each distinct call or shared subexpression is computed once."""
-
-    constants: Constants
-    calls: dict[str, str]
-    lines: list[str] = field(default_factory=list)
-    names: dict[str, str] = field(default_factory=dict)
-    used: set[str] = field(default_factory=set)
-
-    def print(self, expressions: tuple[Node, ...]) -> list[str]:
-        """The texts of the expressions; ``lines`` then holds the assignments they rely on."""
-        counts: dict[str, int] = {}
-        for e in expressions:
-            self._count(e, counts)
-        return [self._text(e, counts) for e in expressions]
-
-    def _count(self, node: Node, counts: dict[str, int]) -> None:
-        key = node.key
-        counts[key] = counts.get(key, 0) + 1
-        if counts[key] == 1:
-            for a in node.args:
-                self._count(a, counts)
-
-    def _assign(self, key: str, text: str) -> str:
-        if text.isidentifier():
-            self.names[key] = text
-            return text
-        name = f"t{len(self.lines)}"
-        self.lines.append(f"{name} = {text}")
-        self.names[key] = name
-        return name
-
-    def _text(self, node: Node, counts: dict[str, int]) -> str:
-        if node.head == "constant":
-            assert isinstance(node.value, Fraction)
-            name = self.constants.name(node.value)
-            self.used.add(name)
-            return name
-        if node.head == "symbol":
-            return local(str(node.value))
-        key = node.key
-        if key in self.names:
-            return self.names[key]
-        text = self._operation(node, counts)
-        shared = counts.get(key, 0) > 1 or node.head in ("power", "softplus", "sigmoid") or node.head in self.calls
-        return self._assign(key, text) if shared else f"({text})"
-
-    def _operation(self, node: Node, counts: dict[str, int]) -> str:
-        if node.head == "power":
-            return self._power(node, counts)
-        args = [self._text(a, counts) for a in node.args]
-        if node.head == "add":
-            return " + ".join(args)
-        if node.head == "mul":
-            return "*".join(args)
-        if node.head == "div":
-            return f"{args[0]}/{args[1]}"
-        if node.head == "where":
-            condition = f"{self._text(node.args[0].args[0], counts)} {node.args[0].head} " + self._text(
-                node.args[0].args[1], counts
-            )
-            return f"{args[1]} if {condition} else {args[2]}"
-        if node.head in ("<", "<=", ">", ">="):
-            return f"{args[0]} {node.head} {args[1]}"
-        if node.head in ("Max", "Min"):
-            return self._extreme(node.head, args)
-        if node.head in ("sigmoid", "softplus"):
-            return self._stable(node.head, args[0])
-        if node.head in self.calls:
-            return f"{self.calls[node.head]}({args[0]})"
-        raise GenerationError(f"the operation {node.head}", "the operations of derive.program",
-                              "an expression that no emitter prints", "report it with the spec")  # fmt: skip
-
-    def _power(self, node: Node, counts: dict[str, int]) -> str:
-        exponent = node.args[1].value
-        assert isinstance(exponent, Fraction)
-        base = self._text(node.args[0], counts)
-        if not base.isidentifier():
-            base = self._assign(f"base:{node.args[0].key}", base)
-        n = int(exponent)
-        square = base
-        result = ""
-        while n:  # binary powering: x⁸ costs three products
-            if n & 1:
-                result = f"{result}*{square}" if result else square
-            n >>= 1
-            if n:
-                key = f"square:{square}"
-                square = self.names.get(key) or self._assign(key, f"{square}*{square}")
-        return result
-
-    def _extreme(self, head: str, args: list[str]) -> str:
-        relation = ">" if head == "Max" else "<"
-        text = args[0]
-        for other in args[1:]:
-            left = text if text.isidentifier() else self._assign(f"extreme:{text}", text)
-            text = f"{left} if {left} {relation} {other} else {other}"
-        return text
-
-    def _stable(self, head: str, argument: str) -> str:
-        """sigmoid and softplus without overflow."""
-        x = argument if argument.isidentifier() else self._assign(f"argument:{argument}", argument)
-        one = self.constants.name(Fraction(1))
-        zero = self.constants.name(Fraction(0))
-        self.used |= {one, zero}
-        exp, log = self.calls["exp"], self.calls["log1p"]
-        if head == "sigmoid":
-            return f"{one}/({one} + {exp}(-{x}))"
-        return f"({x} if {x} > {zero} else {zero}) + {log}({exp}(-{self.calls['Abs']}({x})))"
-
-
-CALLS["log1p"] = "np.log1p"
-
-
-# --- loops --------------------------------------------------------------------------------------------------
-
-Lines = list[str]
-
-
-def indent(lines: Lines, levels: int = 1) -> Lines:
-    return ["    " * levels + line if line else line for line in lines]
+# --- operations ---------------------------------------------------------------------------------------------
 
 
 @dataclass
@@ -361,7 +209,7 @@ def kernels(programs: tuple[Program, ...], suffix: str) -> tuple[Kernel, ...]:
     printed: list[Kernel] = []
     for program in programs:
         printed += [operators(program, suffix, False), operators_adjoint(program, suffix, False)]
-        if program.entry and program.plan == "formed":
+        if program.exact.entry and program.plan == "formed":
             printed += [operators(program, suffix, True), operators_adjoint(program, suffix, True)]
         for precision in ("", "_float32"):
             printed += [forward(program, suffix, precision), adjoint(program, suffix, precision)]
@@ -395,33 +243,116 @@ def forward(program: Program, suffix: str, precision: str) -> Kernel:
     kept = [k.name for k in form.kept]
     place = {k: f"{k}[slot]" for k in kept} | {"M": "m[i]", "e": "bias", learned_table(program): "operator"}
     context = Context(program, place, constants)
-    stage = [
-        *_combine(context.at("H"), "i", "# H_i = α_i h_n + Σ_j γ_ij m_j"),
-        *_print_chain(form.chain.stage, context),
-    ]
     arguments = ["h", "combine", "operator_index", "bias_index", "operators", "biases", *stage_tables(program)]
-    if form.entry:
-        arguments += entry_arguments(program)
-        first = _print_chain(form.entry.stage, _entry_context(context))
-        stage = ["if n == 0 and i == 0:  # the state as it arrives", *indent(first), "else:", *indent(stage)]
-    work = [*([] if "H" in kept else [Operand("H", ("state", "record"))]), *form.work]
+    arguments += entry_arguments(program) if program.entry else []
+    if program.implicit:
+        arguments += newton.ARGUMENTS
+        stages = _implicit_stages(form, context)
+    else:
+        stages = _explicit_stages(form, context)
+    work = [*([] if "H" in kept or program.implicit else [Operand("H", ("state", "record"))]), *form.work]
     lines = [
         *_docstring(program, "forward", precision),
         *constants.load(context.used),
         "steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]",
         "m = np.empty((stages, h.shape[0], records), h.dtype)",
         *[f"{w.name} = np.empty(({ROWS[w.axes[0]]}, records), h.dtype)" for w in work],
+        *(_newton_memory("h", form, "H" not in kept) if program.implicit else []),
         *(_project_entry() if program.entry else []),
         "for n in range(steps):",
-        "    for i in range(stages):",
-        "        slot = n*stages + i if keep else 0",
-        "        bias = biases[bias_index[n, i]]",
-        "        operator = operators[operator_index[n, i]]",
-        *indent(stage, 2),
+        *indent(stages),
         *indent(_combine("h", "stages", "# h_{n+1} = α h_n + Σ_j γ_j m_j"), 1),
     ]
+    outputs = ["keep", *kept, *(["unsolved"] if program.implicit else [])]
     name = f"{program.plan}_forward{precision}_{suffix}"
-    return Kernel(name, (*arguments, "constants", "channels", "keep", *kept), tuple(constants.values), tuple(lines))
+    return Kernel(name, (*arguments, "constants", "channels", *outputs), tuple(constants.values), tuple(lines))
+
+
+STAGE = ("bias = biases[bias_index[n, i]]", "operator = operators[operator_index[n, i]]")
+
+
+def _explicit_stages(form: Form, context: Context) -> Lines:
+    """The stages of a step, each from earlier ones."""
+    stage = [
+        *_combine(context.at("H"), "i", "# H_i = α_i h_n + Σ_j γ_ij m_j"),
+        *_print_chain(form.chain.stage, context),
+    ]
+    if form.entry:
+        first = _print_chain(form.entry.stage, _entry_context(context))
+        stage = ["if n == 0 and i == 0:  # the state as it arrives", *indent(first), "else:", *indent(stage)]
+    return ["for i in range(stages):", *indent(["slot = n*stages + i if keep else 0", *STAGE, *stage])]
+
+
+def _implicit_stages(form: Form, context: Context) -> Lines:
+    """The stages of a step, group by group, by Newton's method."""
+    if "H" not in context.place:
+        context.place["H"] = "H[i]"
+    places = {"dot_H": "directions[k, i*state:(i + 1)*state]", "dot_M": "moved[i*state:(i + 1)*state]"}
+    tangent = Context(context.program, context.place | places, context.constants, context.used)
+    loops = CpuLoops(context, ["slot = n*stages + i if keep else i", *STAGE])
+    stages = newton.forward(loops, _print_chain(form.chain.stage, context), _print_chain(form.chain.tangent, tangent))
+    return ["for group in range(groups.shape[0]):", *indent([GROUP, *stages])]
+
+
+GROUP = "begin, end = groups[group, 0], groups[group, 1]"
+
+
+def _newton_memory(like: str, form: Form, own_stages: bool) -> Lines:
+    """Room for Newton's method; its vectors hold all stages below one another."""
+    solving = like == "h"
+    arrays = {f"dot_{d.name}": ROWS[d.axes[0]] for d in form.dots} if solving else {}
+    arrays |= dict.fromkeys(newton.vectors(solving), "stages*state")
+    arrays |= {f"{name}_r": rows for name, rows in newton.numbers(solving).items()}
+    return [
+        f"state = {like}.shape[0]",
+        *(["H = np.empty((stages, state, records), h.dtype)"] if own_stages else []),
+        f"directions = np.empty((krylov + 1, stages*state, records), {like}.dtype)",
+        *[f"{name} = np.empty(({rows}, records), {like}.dtype)" for name, rows in arrays.items()],
+    ]
+
+
+class CpuLoops(newton.Loops):
+    """Rows outside, records inside: those are contiguous."""
+
+    def __init__(self, context: Context, bind: Lines) -> None:
+        super().__init__(context.constants, bind, CALLS["sqrt"], CALLS["Abs"])
+        self.context = context
+
+    def constant(self, value: Fraction | int) -> str:
+        name = super().constant(value)
+        self.context.used.add(name)
+        return name
+
+    def rows(self, body: Lines, low: str = "0", high: str = "state") -> Lines:
+        return [f"for a in range({low}, {high}):", "    for r in range(records):", *indent(body, 2)]
+
+    def records(self, body: Lines) -> Lines:
+        return ["for r in range(records):", *indent(body)]
+
+    def total(self, target: str, term: str) -> Lines:
+        clear = self.records([f"{target} = {self.constant(0)}"])
+        return [*clear, *self.rows([f"{target} += {term}"], *newton.WHOLE)]
+
+    def any(self) -> Lines:
+        test = [f"if {self.number('live')} == {self.constant(1)}:", "    wanted = 1"]
+        return ["wanted = 0", *self.records(test)]
+
+    def vector(self, name: str, row: str) -> str:
+        return f"{name}[{row}, r]"
+
+    def direction(self, k: str, row: str) -> str:
+        return f"directions[{k}, {row}, r]"
+
+    def number(self, name: str, k: str = "0") -> str:
+        return f"{name}_r[{k}, r]"
+
+    def operand(self, name: str, stage: str = "i") -> str:
+        if name in ("m", "bar_m"):
+            return f"{name}[{stage}, a, r]"
+        return f"{self.context.at(name)}[a, r]"
+
+    def worst(self) -> str:
+        return "unsolved[r]"
 
 
 def _print_chain(chain: Iterable[Operation], context: Context) -> Lines:
@@ -430,7 +361,8 @@ def _print_chain(chain: Iterable[Operation], context: Context) -> Lines:
 
 def entry_arguments(program: Program) -> list[str]:
     """What a slab needs whose state arrives in another basis: that state, its projection and its operator."""
-    return ["h_entry", "P_entry", *(["operator_entry"] if program.plan == "formed" else [])]
+    operator = ["operator_entry"] if program.exact.entry and program.plan == "formed" else []
+    return ["h_entry", "P_entry", *operator]
 
 
 def _entry_context(context: Context) -> Context:
@@ -476,17 +408,16 @@ def adjoint(program: Program, suffix: str, precision: str) -> Kernel:
     place |= {"bar_M": "bar_m[i]", "e": "bias", "bar_e": "bar_bias", learned: "operator"}
     place[f"bar_{learned}"] = "bar_operator"
     context = Context(program, place, constants)
-    stage = [
-        *_print_chain(form.chain.reverse, context),
-        *_spread("bar_H", "i", "# m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i", first=False),
-    ]
     arguments = ["bar", "combine", "operator_index", "bias_index", "operators", "biases", *stage_tables(program)]
     outputs = ["bar_operators", "bar_biases"]
-    if form.entry:
+    if program.entry:
         arguments += entry_arguments(program)
-        outputs += ["bar_entry", *(["bar_operator_entry"] if program.plan == "formed" else [])]
-        first = _print_chain(form.entry.reverse, _entry_context(context))
-        stage = ["if n == 0 and i == 0:  # the state as it arrived", *indent(first), "else:", *indent(stage)]
+        outputs += ["bar_entry", *(["bar_operator_entry"] if form.entry and program.plan == "formed" else [])]
+    if program.implicit:
+        arguments += newton.ARGUMENTS
+        stages = _implicit_reverse(form, context)
+    else:
+        stages = _explicit_reverse(form, context)
     lines = [
         *_docstring(program, "adjoint", precision),
         *constants.load(context.used),
@@ -495,20 +426,44 @@ def adjoint(program: Program, suffix: str, precision: str) -> Kernel:
         *[f"bar_{b.name} = np.empty(({ROWS[b.axes[0]].replace('h.', 'bar.')}, records), bar.dtype)"
           for b in form.bars],
         "bar_h = np.empty(bar.shape, bar.dtype)",
+        *(_newton_memory("bar", form, False) if program.implicit else []),
         "for n in range(steps - 1, -1, -1):",
-        *indent(_spread("bar", "stages", "# m̄_j = γ_j λ_{n+1},  h̄ = α λ_{n+1}", first=True)),
-        "    for i in range(stages - 1, -1, -1):",
-        "        slot = n*stages + i",
-        "        bias, bar_bias = biases[bias_index[n, i]], bar_biases[bias_index[n, i]]",
-        "        operator, bar_operator = operators[operator_index[n, i]], bar_operators[operator_index[n, i]]",
-        *indent(stage, 2),
+        *indent(_spread("bar", "stages", "stages", "# m̄_j = γ_j λ_{n+1},  h̄ = α λ_{n+1}", first=True)),
+        *indent(stages),
         "    bar[:] = bar_h",
         *(_return_entry() if program.entry else []),
     ]  # fmt: skip
     name = f"{program.plan}_adjoint{precision}_{suffix}"
-    return Kernel(
-        name, (*arguments, "constants", "channels", *kept, *outputs), tuple(constants.values), tuple(lines)
+    return Kernel(name, (*arguments, "constants", "channels", *kept, *outputs), tuple(constants.values), tuple(lines))
+
+
+REVERSED_STAGE = (
+    "slot = n*stages + i",
+    "bias, bar_bias = biases[bias_index[n, i]], bar_biases[bias_index[n, i]]",
+    "operator, bar_operator = operators[operator_index[n, i]], bar_operators[operator_index[n, i]]",
+)
+BACK = "# m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i"
+
+
+def _explicit_reverse(form: Form, context: Context) -> Lines:
+    """The stages of a step backwards, the last one first."""
+    stage = [*_print_chain(form.chain.reverse, context), *_spread("bar_H", "i", "i", BACK, first=False)]
+    if form.entry:
+        first = _print_chain(form.entry.reverse, _entry_context(context))
+        stage = ["if n == 0 and i == 0:  # the state as it arrived", *indent(first), "else:", *indent(stage)]
+    return ["for i in range(stages - 1, -1, -1):", *indent([*REVERSED_STAGE, *stage])]
+
+
+def _implicit_reverse(form: Form, context: Context) -> Lines:
+    """The stages of a step backwards, group by group, by the transposed equations."""
+    places = {"bar_M": "directions[k, i*state:(i + 1)*state]", "bar_H": "moved[i*state:(i + 1)*state]"}
+    transposed = Context(context.program, context.place | places, context.constants, context.used)
+    stages = newton.adjoint(
+        CpuLoops(context, list(REVERSED_STAGE)),
+        _print_chain(form.chain.transposed, transposed),
+        [*_print_chain(form.chain.reverse, context), *_spread("bar_H", "i", "begin", BACK, first=False)],
     )
+    return ["for group in range(groups.shape[0] - 1, -1, -1):", *indent([GROUP, *stages])]
 
 
 def _return_entry() -> Lines:
@@ -519,7 +474,7 @@ def _return_entry() -> Lines:
     ]
 
 
-def _spread(source: str, row: str, comment: str, first: bool) -> Lines:
+def _spread(source: str, row: str, count: str, comment: str, first: bool) -> Lines:
     sign = "" if first else "+"
     test = [] if first else ["    if gamma != 0:"]
     depth = 1 if first else 2
@@ -529,7 +484,7 @@ def _spread(source: str, row: str, comment: str, first: bool) -> Lines:
         f"for a in range({source}.shape[0]):",
         "    for r in range(records):",
         f"        bar_h[a, r] {sign}= alpha*{source}[a, r]",
-        f"for j in range({row}):",
+        f"for j in range({count}):",
         f"    gamma = combine[n, {row}, j + 1]",
         *test,
         *indent([

@@ -14,23 +14,21 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 
+from derive.emit import newton
 from derive.emit.cpu import (
-    Constants,
     Kernel,
-    Lines,
-    Scalar,
     _docstring,
     _operator_tables,
     _operator_title,
     _plain,
     entry_arguments,
-    indent,
     learned_table,
-    local,
     stage_tables,
     table_arguments,
 )
+from derive.emit.scalar import Constants, Lines, Scalar, indent, local
 from derive.galerkin import Structure
 from derive.loss import Loss
 from derive.program import Chain, Contract, Form, Node, Operation, Outer, Pointwise, Program
@@ -90,7 +88,7 @@ class Context:
         return f"{operand}[{_factor(row)}*tile + {other}]"
 
     def height(self, operand: str) -> str:
-        name = operand.removeprefix("bar_")
+        name = operand.removeprefix("bar_").removeprefix("dot_")
         return self.rows.get(name) or ROWS.get(name, "node")
 
 
@@ -241,9 +239,8 @@ class Room:
             "if workspace.shape[1] > 1:",
             "    room = workspace[block]",
         ]
-        for k, (name, _) in enumerate(self.arrays):
-            before = " + ".join(rows for _, rows in self.arrays[:k])
-            lines.append(f"{name} = room[{f'({before})*tile' if before else ''}:]")
+        lines.append("start = 0")
+        lines += [f"{name}, start = room[start:], start + {_factor(rows)}*tile" for name, rows in self.arrays]
         return lines
 
 
@@ -299,42 +296,118 @@ def forward(program: Program, suffix: str, precision: str) -> Kernel:
     constants = Constants()
     form = _form(program, precision)
     context = Context(program, _places(program, form), constants)
+    stages = _implicit_stages(form, context) if program.implicit else _explicit_stages(form, context)
+    lines = [
+        *_docstring(program, "forward", precision),
+        *constants.load(context.used),
+        *_head(program, "h"),
+        *forward_room(form, program.implicit).lines("h"),
+        *TILES,
+        *indent(_project_entry() if program.entry else []),
+        "    for n in range(steps):",
+        *indent(stages, 2),
+        *indent(_combine(context, "h", "stages", "# h_{n+1} = α h_n + Σ_j γ_j m_j"), 2),
+    ]
+    arguments = ["h", "combine", "operator_index", "bias_index", "operators", "biases", *stage_tables(program)]
+    arguments += [*(entry_arguments(program) if program.entry else []), *newton.ARGUMENTS]
+    arguments = [*_used(arguments, lines), "constants", "channels", "workspace", "tile", "keep"]
+    arguments += [*(k.name for k in form.kept), *(["unsolved"] if program.implicit else [])]
+    name = f"{program.plan}_forward{precision}_{suffix}"
+    return Kernel(name, tuple(arguments), tuple(constants.values), tuple(lines))
+
+
+STAGE = "operator, bias = operator_index[n, i], bias_index[n, i]"
+
+
+def _explicit_stages(form: Form, context: Context) -> Lines:
+    """The stages of a step, each from earlier ones."""
     stage = [
         *_combine(context, "H", "i", "# H_i = α_i h_n + Σ_j γ_ij m_j"),
         *print_chain(form.chain.stage, context),
     ]
     stage = _with_entry(stage, form.entry, False, context)
-    lines = [
-        *_docstring(program, "forward", precision),
-        *constants.load(context.used),
-        *_head(program, "h"),
-        *forward_room(form).lines("h"),
-        *TILES,
-        *indent(_project_entry() if program.entry else []),
-        "    for n in range(steps):",
-        "        for i in range(stages):",
-        "            slot = n*stages + i if keep else 0",
-        "            operator, bias = operator_index[n, i], bias_index[n, i]",
-        *indent(stage, 3),
-        *indent(_combine(context, "h", "stages", "# h_{n+1} = α h_n + Σ_j γ_j m_j"), 2),
-    ]
-    arguments = ["h", "combine", "operator_index", "bias_index", "operators", "biases", *stage_tables(program)]
-    arguments += entry_arguments(program) if program.entry else []
-    arguments = [*_used(arguments, lines), "constants", "channels", "workspace", "tile", "keep"]
-    arguments += [k.name for k in form.kept]
-    name = f"{program.plan}_forward{precision}_{suffix}"
-    return Kernel(name, tuple(arguments), tuple(constants.values), tuple(lines))
+    return ["for i in range(stages):", *indent(["slot = n*stages + i if keep else 0", STAGE, *stage])]
+
+
+def _implicit_stages(form: Form, context: Context) -> Lines:
+    """The stages of a step, group by group, by Newton's method."""
+    context.place.setdefault("H", "H[(i*state + {a})*tile + {r}]")
+    tangent = replace(context, place=context.place | {"dot_H": DIRECTION, "dot_M": MOVED})
+    loops = CudaLoops(context, ["slot = n*stages + i if keep else i", STAGE])
+    stages = newton.forward(loops, print_chain(form.chain.stage, context), print_chain(form.chain.tangent, tangent))
+    return ["for group in range(groups.shape[0]):", *indent([GROUP, *stages])]
+
+
+GROUP = "begin, end = groups[group, 0], groups[group, 1]"
+DIRECTION = "directions[((k*stages + i)*state + {a})*tile + {r}]"
+MOVED = "moved[(i*state + {a})*tile + {r}]"
+EACH = "for r in range(row*columns + column, count, rows*columns):"
+
+
+class CudaLoops(newton.Loops):
+    """Elements are shared by all threads of a block; sums over rows are made by one thread a record."""
+
+    def __init__(self, context: Context, bind: Lines) -> None:
+        super().__init__(context.constants, bind, CALLS["sqrt"], CALLS["Abs"])
+        self.context = context
+
+    def constant(self, value: Fraction | int) -> str:
+        name = super().constant(value)
+        self.context.used.add(name)
+        return name
+
+    def rows(self, body: Lines, low: str = "0", high: str = "state") -> Lines:
+        return [f"for a in range({low} + row, {high}, rows):", f"    {RECORDS}", *indent(body, 2), SYNC]
+
+    def records(self, body: Lines) -> Lines:
+        return [EACH, *indent(body), SYNC]
+
+    def total(self, target: str, term: str) -> Lines:
+        low, high = newton.WHOLE
+        loop = [f"for a in range({low}, {high}):", f"    total += {term}"]
+        return self.records(["total = constants[0]", *loop, f"{target} = total"])
+
+    def any(self) -> Lines:
+        test = [f"if {self.number('live')} == {self.constant(1)}:", "    wanted = 1"]
+        return ["wanted = 0", EACH, *indent(test), "wanted = cuda.syncthreads_or(wanted)"]
+
+    def vector(self, name: str, row: str) -> str:
+        return f"{name}[{_factor(row)}*tile + r]"
+
+    def direction(self, k: str, row: str) -> str:
+        return f"directions[({_factor(k)}*stages*state + {row})*tile + r]"
+
+    def number(self, name: str, k: str = "0") -> str:
+        return f"{name}_r[{_factor(k)}*tile + r]"
+
+    def operand(self, name: str, stage: str = "i") -> str:
+        if name in ("m", "bar_m"):
+            return f"{name}[({stage}*state + a)*tile + r]"
+        return self.context.at(name)
+
+    def worst(self) -> str:
+        return "unsolved[first + r]"
 
 
 def _form(program: Program, precision: str) -> Form:
     return program.float32 if precision else program.exact
 
 
-def forward_room(form: Form) -> Room:
-    names = [w.name for w in form.work]
+def forward_room(form: Form, implicit: bool) -> Room:
+    arrays = {"m": "stages*state"}
     if "H" not in {k.name for k in form.kept}:
-        names.insert(0, "H")
-    return Room((("m", "stages*state"), *((name, ROWS.get(name, "node")) for name in names)))
+        arrays["H"] = "stages*state" if implicit else "state"
+    arrays |= {w.name: ROWS.get(w.name, "node") for w in form.work}
+    if implicit:
+        arrays |= {f"dot_{d.name}": ROWS.get(d.name, "node") for d in form.dots} | _newton_arrays(solving=True)
+    return Room(tuple(arrays.items()))
+
+
+def _newton_arrays(solving: bool) -> dict[str, str]:
+    """What Newton's method, or the adjoint's equations, need: name → rows."""
+    arrays = dict.fromkeys(newton.vectors(solving), "stages*state")
+    arrays |= {f"{name}_r": rows for name, rows in newton.numbers(solving).items()}
+    return arrays | {"directions": "(krylov + 1)*stages*state"}
 
 
 def _project_entry() -> Lines:
@@ -368,23 +441,16 @@ def adjoint(program: Program, suffix: str, precision: str) -> Kernel:
     constants = Constants()
     form = _form(program, precision)
     context = Context(program, _places(program, form), constants)
-    stage = [
-        *print_chain(form.chain.reverse, context),
-        *_spread(context, "bar_H", "i", "# m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i", "+"),
-    ]
-    stage = _with_entry(stage, form.entry, True, context)
+    stages = _implicit_reverse(form, context) if program.implicit else _explicit_reverse(form, context)
     lines = [
         *_docstring(program, "adjoint", precision),
         *constants.load(context.used),
         *_head(program, "bar"),
-        *adjoint_room(form).lines("bar"),
+        *adjoint_room(form, program.implicit).lines("bar"),
         *TILES,
         "    for n in range(steps - 1, -1, -1):",
-        *indent(_spread(context, "bar", "stages", "# m̄_j = γ_j λ_{n+1},  h̄ = α λ_{n+1}", ""), 2),
-        "        for i in range(stages - 1, -1, -1):",
-        "            slot = n*stages + i",
-        "            operator, bias = operator_index[n, i], bias_index[n, i]",
-        *indent(stage, 3),
+        *indent(_spread(context, "bar", "stages", "stages", "# m̄_j = γ_j λ_{n+1},  h̄ = α λ_{n+1}", ""), 2),
+        *indent(stages, 2),
         "        # λ_n = h̄",
         "        for a in range(row, state, rows):",
         f"            {RECORDS}",
@@ -393,18 +459,40 @@ def adjoint(program: Program, suffix: str, precision: str) -> Kernel:
         *indent(_return_entry() if program.entry else []),
     ]
     arguments = ["bar", "combine", "operator_index", "bias_index", "operators", "biases", *stage_tables(program)]
-    arguments += entry_arguments(program) if program.entry else []
+    arguments += [*(entry_arguments(program) if program.entry else []), *newton.ARGUMENTS]
     arguments = [*_used(arguments, lines), "constants", "channels", *(k.name for k in form.kept)]
     arguments += ["bar_operators", "bar_biases"]
     if program.entry:
-        arguments += ["bar_entry", *(["bar_operator_entry"] if program.plan == "formed" else [])]
+        arguments += ["bar_entry", *(["bar_operator_entry"] if form.entry and program.plan == "formed" else [])]
     name = f"{program.plan}_adjoint{precision}_{suffix}"
     return Kernel(name, (*arguments, "workspace", "tile"), tuple(constants.values), tuple(lines))
 
 
-def adjoint_room(form: Form) -> Room:
-    bars = tuple((f"bar_{b.name}", ROWS.get(b.name, "node")) for b in form.bars)
-    return Room((("bar_m", "stages*state"), ("bar_h", "state"), *bars))
+BACK = "# m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i"
+
+
+def _explicit_reverse(form: Form, context: Context) -> Lines:
+    """The stages of a step backwards, the last one first."""
+    stage = [*print_chain(form.chain.reverse, context), *_spread(context, "bar_H", "i", "i", BACK, "+")]
+    stage = _with_entry(stage, form.entry, True, context)
+    return ["for i in range(stages - 1, -1, -1):", *indent(["slot = n*stages + i", STAGE, *stage])]
+
+
+def _implicit_reverse(form: Form, context: Context) -> Lines:
+    """The stages of a step backwards, group by group, by the transposed equations."""
+    transposed = replace(context, place=context.place | {"bar_M": DIRECTION, "bar_H": MOVED})
+    stages = newton.adjoint(
+        CudaLoops(context, ["slot = n*stages + i", STAGE]),
+        print_chain(form.chain.transposed, transposed),
+        [*print_chain(form.chain.reverse, context), *_spread(context, "bar_H", "i", "begin", BACK, "+")],
+    )
+    return ["for group in range(groups.shape[0] - 1, -1, -1):", *indent([GROUP, *stages])]
+
+
+def adjoint_room(form: Form, implicit: bool) -> Room:
+    arrays = {"bar_m": "stages*state", "bar_h": "state"}
+    arrays |= {f"bar_{b.name}": ROWS.get(b.name, "node") for b in form.bars}
+    return Room(tuple((arrays | (_newton_arrays(solving=False) if implicit else {})).items()))
 
 
 def _return_entry() -> Lines:
@@ -417,13 +505,13 @@ def _return_entry() -> Lines:
     ]
 
 
-def _spread(context: Context, source: str, row: str, comment: str, sign: str) -> Lines:
+def _spread(context: Context, source: str, row: str, count: str, comment: str, sign: str) -> Lines:
     return [
         comment,
         "for a in range(row, state, rows):",
         f"    {RECORDS}",
         f"        bar_h[a*tile + r] {sign}= combine[n, {row}, 0]*{context.at(source)}",
-        f"        for j in range({row}):",
+        f"        for j in range({count}):",
         f"            bar_m[(j*state + a)*tile + r] {sign}= combine[n, {row}, j + 1]*{context.at(source)}",
         SYNC,
     ]
@@ -432,9 +520,10 @@ def _spread(context: Context, source: str, row: str, comment: str, sign: str) ->
 def room_function(program: Program, kind: str, precision: str, suffix: str) -> str:
     """A function for the host: how many rows of working memory a forward or adjoint kernel needs."""
     form, name = _form(program, precision), f"{program.plan}_{kind}{precision}"
-    room = forward_room(form) if kind == "forward" else adjoint_room(form)
+    room = (forward_room if kind == "forward" else adjoint_room)(form, program.implicit)
+    sizes = ["stages", "state", "node", "weight_out", "weight_in", *(["krylov"] if program.implicit else [])]
     return (
-        f"def {name}_rows_{suffix}(stages, state, node, weight_out, weight_in):\n"
+        f"def {name}_rows_{suffix}({', '.join(sizes)}):\n"
         f'    """Rows of working memory that a record needs in {name}_{suffix}."""\n'
         f"    return {room.rows}\n"
     )
@@ -684,7 +773,7 @@ def kernels(programs: tuple[Program, ...], suffix: str) -> tuple[Kernel, ...]:
     """All kernels of one signature, by the names that the CPU's have."""
     printed: list[Kernel] = []
     for program in programs:
-        entries = (False, True) if program.entry and program.plan == "formed" else (False,)
+        entries = (False, True) if program.exact.entry and program.plan == "formed" else (False,)
         for entry in entries:
             printed += [operators(program, suffix, entry), operators_adjoint(program, suffix, entry)]
         for precision in ("", "_float32"):

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from derive import adjoint, bases, loss, tableau, transfer
 from derive import equation as equations
-from derive.emit.notation import SUBSCRIPTS, formula, number
+from derive.emit.notation import SUBSCRIPTS, formula, number, quotient
 from derive.equation import Equation, Step
 from derive.exact import ExactMatrix
 from derive.galerkin import SemiDiscrete
 from derive.ladder import directions
 from derive.spec import BasisSpec, Spec, step_lengths
+from derive.surd import Exact
 
 if TYPE_CHECKING:
     from derive.emit.manifest import Derived
@@ -43,9 +44,7 @@ MEANINGS = {
 Typeset = Callable[[Any], list[str]]
 
 
-def text(
-    spec: Spec, derived: Sequence[Derived], matrices: bool = False, typeset: Typeset | None = None
-) -> str:
+def text(spec: Spec, derived: Sequence[Derived], matrices: bool = False, typeset: Typeset | None = None) -> str:
     """The whole derivation as Markdown. derived: the base first, then its levels; pairs between them are left out.
 
     matrices: also every exact table of the base, rational entries as fractions, others as nearest doubles.
@@ -224,7 +223,7 @@ def _depth(spec: Spec, equation: Equation, forms: Sequence[SemiDiscrete]) -> Ite
         (c.name, number(c.left(method.a, method.b)), number(c.right)) for c in conditions
     ])  # fmt: skip
     yield from ("Its stability function is", "")
-    yield from _shown("R(z) = " + _polynomial(tableau.stability_function(method)))
+    yield from _shown("R(z) = " + quotient(tableau.stability_function(method)))
     lengths = [[length for _, length in steps] for steps in step_lengths(spec)]
     for k, (form, slab) in enumerate(zip(forms, lengths)):
         yield from _steps_of_slab(k, form, slab)
@@ -235,10 +234,17 @@ def _depth(spec: Spec, equation: Equation, forms: Sequence[SemiDiscrete]) -> Ite
             "",
         )
         longest = max(length for slab in lengths for length in slab)
-        value = sum((c * (kappa * longest) ** i for i, c in enumerate(tableau.stability_function(method))), Fraction(0))
-        yield from (f"For the longest step R(κ s) = {number(value)}.", "")
+        above, below = (tableau.value(p, kappa * longest) for p in tableau.stability_function(method))
+        yield from (f"For the longest step R(κ s) = {number(above / below)}.", "")
     else:
         yield from ("There is no constant linear part to eliminate: k_j = m_j = A ρ(u(H_j), X H_j).", "")
+    if not method.explicit:
+        groups = ", ".join(" and ".join(str(i + 1) for i in range(*group)) for group in method.groups)
+        yield from (
+            f"Stages that are solved for together: {groups}. They are found by Newton's method; its corrections, "
+            "solutions of (1 − γ J) dH = residual, by GMRES, which needs products with J alone: the tangent of (4), (5).",
+            "",
+        )  # fmt: skip
     for length, rows_of_step in _distinct(lengths, forms):
         yield from (f"A step of length s = {length}:", "")
         yield from _shown(*_forward_rows(rows_of_step))
@@ -262,26 +268,14 @@ def _distinct(
     return sorted(found.items(), reverse=True)
 
 
-def _polynomial(coefficients: Sequence[Fraction]) -> str:
-    import sympy as sp
-
-    z = sp.Symbol("z")
-    powers = "⁰¹²³⁴⁵⁶⁷⁸⁹"
-    terms = [formula(sp.Rational(c.numerator, c.denominator) * z ** min(k, 1)) for k, c in enumerate(coefficients)]
-    raised = [
-        t.replace("z", "z" + "".join(powers[int(d)] for d in str(k))) if k > 1 else t for k, t in enumerate(terms)
-    ]
-    return " + ".join(t for t, c in zip(raised, coefficients) if c).replace("+ −", "− ")
-
-
-def _linear(pairs: Iterable[tuple[Fraction, str]]) -> str:
+def _linear(pairs: Iterable[tuple[Exact, str]]) -> str:
     """Σ coefficient symbol, in the order given."""
     result = ""
     for coefficient, symbol in pairs:
         if coefficient == 0:
             continue
-        size = abs(coefficient)
-        factor = "" if size == 1 else f"{size} " if size.denominator == 1 else f"({size}) "
+        size: Exact = abs(coefficient)
+        factor = "" if size == 1 else f"{size} " if str(size).isdecimal() else f"({number(size)}) "
         sign = ("−" if coefficient < 0 else "") if not result else (" − " if coefficient < 0 else " + ")
         result += f"{sign}{factor}{symbol}"
     return result or "0"
@@ -316,11 +310,16 @@ def _adjoint(spec: Spec, forms: Sequence[SemiDiscrete], typeset: Typeset) -> Ite
             "",
         )
     yield from ("### Of the discrete equations, (10) and (11)", "")
-    yield from _steps(adjoint.classical(len(spec.tableau.b)), typeset)
+    yield from _steps(adjoint.classical(len(spec.tableau.b), spec.tableau.explicit), typeset)
     yield from (
         "With the linear part eliminated the same Lagrangian gives the sweep that the kernels run. H̄ᵢ is what (11) "
         "returns for m̄ᵢ; it gives the exact gradient of the discrete loss.", "",
     )  # fmt: skip
+    if not spec.tableau.explicit:
+        yield from (
+            "Within a group of stages these are linear equations for the m̄ᵢ, the transposes of Newton's; they are "
+            "solved by GMRES, which needs (11) alone.", "",
+        )  # fmt: skip
     lengths = [[length for _, length in steps] for steps in step_lengths(spec)]
     for length, rows in _distinct(lengths, forms):
         yield from (f"A step of length s = {length}, backwards:", "")

@@ -41,9 +41,10 @@ def derive(spec: Spec) -> list[Derived]:
     built: dict[str, tuple[Program, ...]] = {}
 
     def chains(form: SemiDiscrete) -> tuple[Program, ...]:
-        key = f"{sorted(form.structures.items())} {form.entry}"
+        implicit = form.groups is not None
+        key = f"{sorted(form.structures.items())} {form.entry} {implicit}"
         if key not in built:
-            built[key] = tuple(programs.build(equation, form.structures, form.entry, plan) for plan in PLANS)
+            built[key] = tuple(programs.build(equation, form.structures, form.entry, plan, implicit) for plan in PLANS)
         return built[key]
 
     return [Derived(name, specs[name], slabs, tuple(map(chains, slabs))) for name, slabs in forms.items()]
@@ -179,5 +180,3 @@ def _entry(
         "bases": {role: ladder.basis_key(basis, interval) for role, basis, interval in ladder.directions(one.spec)},
         "tables": stored.file(one.name, own),
     }
-
-

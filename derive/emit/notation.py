@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
 from derive.program import Node
+from derive.surd import Exact
 
 GREEK = {
     "xi": "ξ", "delta": "δ", "Delta": "Δ", "lambda": "λ", "eta": "η", "Omega": "Ω", "beta": "β", "nu": "ν", "rho": "ρ",
@@ -15,6 +17,7 @@ GREEK = {
 }  # fmt: skip
 INDEXED = {"lambda_next": "λₙ₊₁", "lambda_n": "λₙ", "h_n": "hₙ", "zk": "z_k", "tk": "t_k"}
 SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+POWERS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 OPERATORS = ("∫", "∂", "Σ")
 RELATIONS = {"<": "<", "<=": "≤", ">": ">", ">=": "≥", "==": "="}
 
@@ -41,8 +44,34 @@ def formula(expression: Any) -> str:
     return (_node(expression) if isinstance(expression, Node) else _sympy(expression)).signed
 
 
-def number(value: Fraction) -> str:
-    return f"−{-value}" if value < 0 else str(value)
+def number(value: Exact) -> str:
+    """An exact number: −1/2, 1/4 − √3/6."""
+    return re.sub(r"\*?sqrt\((\d+)\)", r"√\1", str(value)).replace("-", "−")
+
+
+def polynomial(coefficients: Sequence[Exact], symbol: str = "z", written: Callable[[Exact], str] = number) -> str:
+    """Σ_k c_k z^k, lowest power first."""
+    text = ""
+    for k, c in enumerate(coefficients):
+        if not c:
+            continue
+        power = symbol + str(k).translate(POWERS) * (k > 1) if k else ""
+        sign = "−" if c < 0 else "+"
+        size: Exact = abs(c)
+        if size == 1:
+            term = power or "1"
+        elif isinstance(size, Fraction) and size.numerator == 1 and power:
+            term = f"{power}/{size.denominator}"
+        else:
+            term = f"({written(size)}) {power}".strip() if power else written(size)
+        text += f" {sign} {term}" if text else term if sign == "+" else f"−{term}"
+    return text or "0"
+
+
+def quotient(polynomials: tuple[Sequence[Exact], Sequence[Exact]], written: Callable[[Exact], str] = number) -> str:
+    """A polynomial over another one; the denominator 1 is left out."""
+    above, below = (polynomial(p, written=written) for p in polynomials)
+    return above if below == "1" else f"({above})/({below})"
 
 
 def name(symbol: str) -> str:
@@ -93,7 +122,7 @@ def _product(coefficient: Fraction, above: list[Text], below: list[Text]) -> Tex
 def _power(base: Text, exponent: Fraction) -> Text:
     if exponent == Fraction(1, 2):
         return Text(f"√{base.inside(2)}")
-    digits = str(exponent).translate(str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻"))
+    digits = str(exponent).translate(POWERS)
     return Text(base.inside(2) + (digits if exponent.denominator == 1 else f"^({exponent})"))
 
 

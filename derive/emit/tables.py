@@ -12,13 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from derive import adjoint, bases, inner_product, transfer
+from derive import bases, inner_product, transfer
 from derive.bases import WIDTH, Basis
 from derive.emit import cpu
 from derive.errors import DerivationError
 from derive.galerkin import SemiDiscrete
 from derive.ladder import basis_key, directions
 from derive.spec import Spec
+from derive.surd import Surd
 
 Arrays = dict[str, np.ndarray]
 
@@ -33,7 +34,8 @@ def slab_arrays(form: SemiDiscrete) -> Arrays:
     arrays["operator_index"] = np.array(form.operator_index, dtype=np.int64)
     arrays["bias_index"] = np.array(form.bias_index, dtype=np.int64)
     arrays["combine"] = nearest(form.combine)
-    arrays["combine_adjoint"] = nearest([adjoint.discrete(step) for step in form.combine])
+    if form.groups is not None:
+        arrays["groups"] = np.array(form.groups, dtype=np.int64)
     for name, basis in form.bases.items():
         arrays |= {f"pieces/{name}/{key}": value for key, value in run_time_basis(basis).items()}
         arrays |= _stiffness(basis, f"stiffness/{name}")
@@ -85,10 +87,10 @@ def runs(pattern: np.ndarray) -> np.ndarray:
 
 
 def nearest(values: Any) -> np.ndarray:
-    """Fractions, nested in sequences → float64 (Python rounds a fraction to the nearest double)."""
+    """Exact numbers, nested in sequences → float64 (Python rounds a fraction to the nearest double)."""
 
     def convert(value: Any) -> Any:
-        return float(value) if isinstance(value, Fraction | int) else [convert(v) for v in value]
+        return float(value) if isinstance(value, Fraction | Surd | int) else [convert(v) for v in value]
 
     return np.array(convert(values), dtype=np.float64)
 

@@ -106,8 +106,9 @@ def formed_forward_1(
     room = cuda.shared.array(0, h.dtype)
     if workspace.shape[1] > 1:
         room = workspace[block]
-    m = room[:]
-    U = room[(stages*state)*tile:]
+    start = 0
+    m, start = room[start:], start + (stages*state)*tile
+    U, start = room[start:], start + node*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps):
@@ -164,10 +165,11 @@ def formed_adjoint_1(
     room = cuda.shared.array(0, bar.dtype)
     if workspace.shape[1] > 1:
         room = workspace[block]
-    bar_m = room[:]
-    bar_h = room[(stages*state)*tile:]
-    bar_H = room[(stages*state + state)*tile:]
-    bar_U = room[(stages*state + state + state)*tile:]
+    start = 0
+    bar_m, start = room[start:], start + (stages*state)*tile
+    bar_h, start = room[start:], start + state*tile
+    bar_H, start = room[start:], start + state*tile
+    bar_U, start = room[start:], start + node*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps - 1, -1, -1):
@@ -252,8 +254,9 @@ def formed_forward_float32_1(
     room = cuda.shared.array(0, h.dtype)
     if workspace.shape[1] > 1:
         room = workspace[block]
-    m = room[:]
-    U = room[(stages*state)*tile:]
+    start = 0
+    m, start = room[start:], start + (stages*state)*tile
+    U, start = room[start:], start + node*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps):
@@ -312,10 +315,11 @@ def formed_adjoint_float32_1(
     room = cuda.shared.array(0, bar.dtype)
     if workspace.shape[1] > 1:
         room = workspace[block]
-    bar_m = room[:]
-    bar_h = room[(stages*state)*tile:]
-    bar_H = room[(stages*state + state)*tile:]
-    bar_U = room[(stages*state + state + state)*tile:]
+    start = 0
+    bar_m, start = room[start:], start + (stages*state)*tile
+    bar_h, start = room[start:], start + state*tile
+    bar_H, start = room[start:], start + state*tile
+    bar_U, start = room[start:], start + node*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps - 1, -1, -1):
@@ -444,10 +448,11 @@ def factors_forward_1(
     room = cuda.shared.array(0, h.dtype)
     if workspace.shape[1] > 1:
         room = workspace[block]
-    m = room[:]
-    H = room[(stages*state)*tile:]
-    T = room[(stages*state + state)*tile:]
-    U = room[(stages*state + state + weight_out)*tile:]
+    start = 0
+    m, start = room[start:], start + (stages*state)*tile
+    H, start = room[start:], start + state*tile
+    T, start = room[start:], start + weight_out*tile
+    U, start = room[start:], start + node*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps):
@@ -520,12 +525,13 @@ def factors_adjoint_1(
     room = cuda.shared.array(0, bar.dtype)
     if workspace.shape[1] > 1:
         room = workspace[block]
-    bar_m = room[:]
-    bar_h = room[(stages*state)*tile:]
-    bar_G = room[(stages*state + state)*tile:]
-    bar_H = room[(stages*state + state + weight_in)*tile:]
-    bar_T = room[(stages*state + state + weight_in + state)*tile:]
-    bar_U = room[(stages*state + state + weight_in + state + weight_out)*tile:]
+    start = 0
+    bar_m, start = room[start:], start + (stages*state)*tile
+    bar_h, start = room[start:], start + state*tile
+    bar_G, start = room[start:], start + weight_in*tile
+    bar_H, start = room[start:], start + state*tile
+    bar_T, start = room[start:], start + weight_out*tile
+    bar_U, start = room[start:], start + node*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps - 1, -1, -1):
@@ -626,10 +632,11 @@ def factors_forward_float32_1(
     room = cuda.shared.array(0, h.dtype)
     if workspace.shape[1] > 1:
         room = workspace[block]
-    m = room[:]
-    H = room[(stages*state)*tile:]
-    T = room[(stages*state + state)*tile:]
-    U = room[(stages*state + state + weight_out)*tile:]
+    start = 0
+    m, start = room[start:], start + (stages*state)*tile
+    H, start = room[start:], start + state*tile
+    T, start = room[start:], start + weight_out*tile
+    U, start = room[start:], start + node*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps):
@@ -704,12 +711,13 @@ def factors_adjoint_float32_1(
     room = cuda.shared.array(0, bar.dtype)
     if workspace.shape[1] > 1:
         room = workspace[block]
-    bar_m = room[:]
-    bar_h = room[(stages*state)*tile:]
-    bar_G = room[(stages*state + state)*tile:]
-    bar_H = room[(stages*state + state + weight_in)*tile:]
-    bar_T = room[(stages*state + state + weight_in + state)*tile:]
-    bar_U = room[(stages*state + state + weight_in + state + weight_out)*tile:]
+    start = 0
+    bar_m, start = room[start:], start + (stages*state)*tile
+    bar_h, start = room[start:], start + state*tile
+    bar_G, start = room[start:], start + weight_in*tile
+    bar_H, start = room[start:], start + state*tile
+    bar_T, start = room[start:], start + weight_out*tile
+    bar_U, start = room[start:], start + node*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps - 1, -1, -1):
@@ -925,8 +933,9 @@ def formed_forward_2(
     room = cuda.shared.array(0, h.dtype)
     if workspace.shape[1] > 1:
         room = workspace[block]
-    m = room[:]
-    U = room[(stages*state)*tile:]
+    start = 0
+    m, start = room[start:], start + (stages*state)*tile
+    U, start = room[start:], start + node*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps):
@@ -983,10 +992,11 @@ def formed_adjoint_2(
     room = cuda.shared.array(0, bar.dtype)
     if workspace.shape[1] > 1:
         room = workspace[block]
-    bar_m = room[:]
-    bar_h = room[(stages*state)*tile:]
-    bar_H = room[(stages*state + state)*tile:]
-    bar_U = room[(stages*state + state + state)*tile:]
+    start = 0
+    bar_m, start = room[start:], start + (stages*state)*tile
+    bar_h, start = room[start:], start + state*tile
+    bar_H, start = room[start:], start + state*tile
+    bar_U, start = room[start:], start + node*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps - 1, -1, -1):
@@ -1071,8 +1081,9 @@ def formed_forward_float32_2(
     room = cuda.shared.array(0, h.dtype)
     if workspace.shape[1] > 1:
         room = workspace[block]
-    m = room[:]
-    U = room[(stages*state)*tile:]
+    start = 0
+    m, start = room[start:], start + (stages*state)*tile
+    U, start = room[start:], start + node*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps):
@@ -1131,10 +1142,11 @@ def formed_adjoint_float32_2(
     room = cuda.shared.array(0, bar.dtype)
     if workspace.shape[1] > 1:
         room = workspace[block]
-    bar_m = room[:]
-    bar_h = room[(stages*state)*tile:]
-    bar_H = room[(stages*state + state)*tile:]
-    bar_U = room[(stages*state + state + state)*tile:]
+    start = 0
+    bar_m, start = room[start:], start + (stages*state)*tile
+    bar_h, start = room[start:], start + state*tile
+    bar_H, start = room[start:], start + state*tile
+    bar_U, start = room[start:], start + node*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps - 1, -1, -1):
@@ -1263,10 +1275,11 @@ def factors_forward_2(
     room = cuda.shared.array(0, h.dtype)
     if workspace.shape[1] > 1:
         room = workspace[block]
-    m = room[:]
-    H = room[(stages*state)*tile:]
-    T = room[(stages*state + state)*tile:]
-    U = room[(stages*state + state + weight_out)*tile:]
+    start = 0
+    m, start = room[start:], start + (stages*state)*tile
+    H, start = room[start:], start + state*tile
+    T, start = room[start:], start + weight_out*tile
+    U, start = room[start:], start + node*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps):
@@ -1342,12 +1355,13 @@ def factors_adjoint_2(
     room = cuda.shared.array(0, bar.dtype)
     if workspace.shape[1] > 1:
         room = workspace[block]
-    bar_m = room[:]
-    bar_h = room[(stages*state)*tile:]
-    bar_G = room[(stages*state + state)*tile:]
-    bar_H = room[(stages*state + state + weight_in)*tile:]
-    bar_T = room[(stages*state + state + weight_in + state)*tile:]
-    bar_U = room[(stages*state + state + weight_in + state + weight_out)*tile:]
+    start = 0
+    bar_m, start = room[start:], start + (stages*state)*tile
+    bar_h, start = room[start:], start + state*tile
+    bar_G, start = room[start:], start + weight_in*tile
+    bar_H, start = room[start:], start + state*tile
+    bar_T, start = room[start:], start + weight_out*tile
+    bar_U, start = room[start:], start + node*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps - 1, -1, -1):
@@ -1451,10 +1465,11 @@ def factors_forward_float32_2(
     room = cuda.shared.array(0, h.dtype)
     if workspace.shape[1] > 1:
         room = workspace[block]
-    m = room[:]
-    H = room[(stages*state)*tile:]
-    T = room[(stages*state + state)*tile:]
-    U = room[(stages*state + state + weight_out)*tile:]
+    start = 0
+    m, start = room[start:], start + (stages*state)*tile
+    H, start = room[start:], start + state*tile
+    T, start = room[start:], start + weight_out*tile
+    U, start = room[start:], start + node*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps):
@@ -1532,12 +1547,13 @@ def factors_adjoint_float32_2(
     room = cuda.shared.array(0, bar.dtype)
     if workspace.shape[1] > 1:
         room = workspace[block]
-    bar_m = room[:]
-    bar_h = room[(stages*state)*tile:]
-    bar_G = room[(stages*state + state)*tile:]
-    bar_H = room[(stages*state + state + weight_in)*tile:]
-    bar_T = room[(stages*state + state + weight_in + state)*tile:]
-    bar_U = room[(stages*state + state + weight_in + state + weight_out)*tile:]
+    start = 0
+    bar_m, start = room[start:], start + (stages*state)*tile
+    bar_h, start = room[start:], start + state*tile
+    bar_G, start = room[start:], start + weight_in*tile
+    bar_H, start = room[start:], start + state*tile
+    bar_T, start = room[start:], start + weight_out*tile
+    bar_U, start = room[start:], start + node*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps - 1, -1, -1):

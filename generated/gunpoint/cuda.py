@@ -115,8 +115,9 @@ def formed_forward_1(
     room = cuda.shared.array(0, h.dtype)
     if workspace.shape[1] > 1:
         room = workspace[block]
-    m = room[:]
-    R = room[(stages*state)*tile:]
+    start = 0
+    m, start = room[start:], start + (stages*state)*tile
+    R, start = room[start:], start + node*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps):
@@ -184,11 +185,12 @@ def formed_adjoint_1(
     room = cuda.shared.array(0, bar.dtype)
     if workspace.shape[1] > 1:
         room = workspace[block]
-    bar_m = room[:]
-    bar_h = room[(stages*state)*tile:]
-    bar_H = room[(stages*state + state)*tile:]
-    bar_R = room[(stages*state + state + state)*tile:]
-    bar_U = room[(stages*state + state + state + node)*tile:]
+    start = 0
+    bar_m, start = room[start:], start + (stages*state)*tile
+    bar_h, start = room[start:], start + state*tile
+    bar_H, start = room[start:], start + state*tile
+    bar_R, start = room[start:], start + node*tile
+    bar_U, start = room[start:], start + node*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps - 1, -1, -1):
@@ -289,8 +291,9 @@ def formed_forward_float32_1(
     room = cuda.shared.array(0, h.dtype)
     if workspace.shape[1] > 1:
         room = workspace[block]
-    m = room[:]
-    R = room[(stages*state)*tile:]
+    start = 0
+    m, start = room[start:], start + (stages*state)*tile
+    R, start = room[start:], start + node*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps):
@@ -381,11 +384,12 @@ def formed_adjoint_float32_1(
     room = cuda.shared.array(0, bar.dtype)
     if workspace.shape[1] > 1:
         room = workspace[block]
-    bar_m = room[:]
-    bar_h = room[(stages*state)*tile:]
-    bar_H = room[(stages*state + state)*tile:]
-    bar_R = room[(stages*state + state + state)*tile:]
-    bar_U = room[(stages*state + state + state + node)*tile:]
+    start = 0
+    bar_m, start = room[start:], start + (stages*state)*tile
+    bar_h, start = room[start:], start + state*tile
+    bar_H, start = room[start:], start + state*tile
+    bar_R, start = room[start:], start + node*tile
+    bar_U, start = room[start:], start + node*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps - 1, -1, -1):
@@ -537,10 +541,11 @@ def factors_forward_1(
     room = cuda.shared.array(0, h.dtype)
     if workspace.shape[1] > 1:
         room = workspace[block]
-    m = room[:]
-    H = room[(stages*state)*tile:]
-    R = room[(stages*state + state)*tile:]
-    T = room[(stages*state + state + node)*tile:]
+    start = 0
+    m, start = room[start:], start + (stages*state)*tile
+    H, start = room[start:], start + state*tile
+    R, start = room[start:], start + node*tile
+    T, start = room[start:], start + weight_out*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps):
@@ -627,13 +632,14 @@ def factors_adjoint_1(
     room = cuda.shared.array(0, bar.dtype)
     if workspace.shape[1] > 1:
         room = workspace[block]
-    bar_m = room[:]
-    bar_h = room[(stages*state)*tile:]
-    bar_G = room[(stages*state + state)*tile:]
-    bar_H = room[(stages*state + state + weight_in)*tile:]
-    bar_R = room[(stages*state + state + weight_in + state)*tile:]
-    bar_T = room[(stages*state + state + weight_in + state + node)*tile:]
-    bar_U = room[(stages*state + state + weight_in + state + node + weight_out)*tile:]
+    start = 0
+    bar_m, start = room[start:], start + (stages*state)*tile
+    bar_h, start = room[start:], start + state*tile
+    bar_G, start = room[start:], start + weight_in*tile
+    bar_H, start = room[start:], start + state*tile
+    bar_R, start = room[start:], start + node*tile
+    bar_T, start = room[start:], start + weight_out*tile
+    bar_U, start = room[start:], start + node*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps - 1, -1, -1):
@@ -753,10 +759,11 @@ def factors_forward_float32_1(
     room = cuda.shared.array(0, h.dtype)
     if workspace.shape[1] > 1:
         room = workspace[block]
-    m = room[:]
-    H = room[(stages*state)*tile:]
-    R = room[(stages*state + state)*tile:]
-    T = room[(stages*state + state + node)*tile:]
+    start = 0
+    m, start = room[start:], start + (stages*state)*tile
+    H, start = room[start:], start + state*tile
+    R, start = room[start:], start + node*tile
+    T, start = room[start:], start + weight_out*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps):
@@ -866,13 +873,14 @@ def factors_adjoint_float32_1(
     room = cuda.shared.array(0, bar.dtype)
     if workspace.shape[1] > 1:
         room = workspace[block]
-    bar_m = room[:]
-    bar_h = room[(stages*state)*tile:]
-    bar_G = room[(stages*state + state)*tile:]
-    bar_H = room[(stages*state + state + weight_in)*tile:]
-    bar_R = room[(stages*state + state + weight_in + state)*tile:]
-    bar_T = room[(stages*state + state + weight_in + state + node)*tile:]
-    bar_U = room[(stages*state + state + weight_in + state + node + weight_out)*tile:]
+    start = 0
+    bar_m, start = room[start:], start + (stages*state)*tile
+    bar_h, start = room[start:], start + state*tile
+    bar_G, start = room[start:], start + weight_in*tile
+    bar_H, start = room[start:], start + state*tile
+    bar_R, start = room[start:], start + node*tile
+    bar_T, start = room[start:], start + weight_out*tile
+    bar_U, start = room[start:], start + node*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps - 1, -1, -1):

@@ -119,8 +119,9 @@ def formed_forward_1(
     room = cuda.shared.array(0, h.dtype)
     if workspace.shape[1] > 1:
         room = workspace[block]
-    m = room[:]
-    U = room[(stages*state)*tile:]
+    start = 0
+    m, start = room[start:], start + (stages*state)*tile
+    U, start = room[start:], start + node*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         # h_0 = P h_entry, the L2 projection into this slab's basis (13)
@@ -207,10 +208,11 @@ def formed_adjoint_1(
     room = cuda.shared.array(0, bar.dtype)
     if workspace.shape[1] > 1:
         room = workspace[block]
-    bar_m = room[:]
-    bar_h = room[(stages*state)*tile:]
-    bar_H = room[(stages*state + state)*tile:]
-    bar_U = room[(stages*state + state + state)*tile:]
+    start = 0
+    bar_m, start = room[start:], start + (stages*state)*tile
+    bar_h, start = room[start:], start + state*tile
+    bar_H, start = room[start:], start + state*tile
+    bar_U, start = room[start:], start + node*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps - 1, -1, -1):
@@ -340,8 +342,9 @@ def formed_forward_float32_1(
     room = cuda.shared.array(0, h.dtype)
     if workspace.shape[1] > 1:
         room = workspace[block]
-    m = room[:]
-    U = room[(stages*state)*tile:]
+    start = 0
+    m, start = room[start:], start + (stages*state)*tile
+    U, start = room[start:], start + node*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         # h_0 = P h_entry, the L2 projection into this slab's basis (13)
@@ -432,10 +435,11 @@ def formed_adjoint_float32_1(
     room = cuda.shared.array(0, bar.dtype)
     if workspace.shape[1] > 1:
         room = workspace[block]
-    bar_m = room[:]
-    bar_h = room[(stages*state)*tile:]
-    bar_H = room[(stages*state + state)*tile:]
-    bar_U = room[(stages*state + state + state)*tile:]
+    start = 0
+    bar_m, start = room[start:], start + (stages*state)*tile
+    bar_h, start = room[start:], start + state*tile
+    bar_H, start = room[start:], start + state*tile
+    bar_U, start = room[start:], start + node*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps - 1, -1, -1):
@@ -593,9 +597,10 @@ def factors_forward_1(
     room = cuda.shared.array(0, h.dtype)
     if workspace.shape[1] > 1:
         room = workspace[block]
-    m = room[:]
-    H = room[(stages*state)*tile:]
-    T = room[(stages*state + state)*tile:]
+    start = 0
+    m, start = room[start:], start + (stages*state)*tile
+    H, start = room[start:], start + state*tile
+    T, start = room[start:], start + weight_out*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         # h_0 = P h_entry, the L2 projection into this slab's basis (13)
@@ -701,11 +706,12 @@ def factors_adjoint_1(
     room = cuda.shared.array(0, bar.dtype)
     if workspace.shape[1] > 1:
         room = workspace[block]
-    bar_m = room[:]
-    bar_h = room[(stages*state)*tile:]
-    bar_G = room[(stages*state + state)*tile:]
-    bar_H = room[(stages*state + state + weight_in)*tile:]
-    bar_T = room[(stages*state + state + weight_in + state)*tile:]
+    start = 0
+    bar_m, start = room[start:], start + (stages*state)*tile
+    bar_h, start = room[start:], start + state*tile
+    bar_G, start = room[start:], start + weight_in*tile
+    bar_H, start = room[start:], start + state*tile
+    bar_T, start = room[start:], start + weight_out*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps - 1, -1, -1):
@@ -854,9 +860,10 @@ def factors_forward_float32_1(
     room = cuda.shared.array(0, h.dtype)
     if workspace.shape[1] > 1:
         room = workspace[block]
-    m = room[:]
-    H = room[(stages*state)*tile:]
-    T = room[(stages*state + state)*tile:]
+    start = 0
+    m, start = room[start:], start + (stages*state)*tile
+    H, start = room[start:], start + state*tile
+    T, start = room[start:], start + weight_out*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         # h_0 = P h_entry, the L2 projection into this slab's basis (13)
@@ -966,11 +973,12 @@ def factors_adjoint_float32_1(
     room = cuda.shared.array(0, bar.dtype)
     if workspace.shape[1] > 1:
         room = workspace[block]
-    bar_m = room[:]
-    bar_h = room[(stages*state)*tile:]
-    bar_G = room[(stages*state + state)*tile:]
-    bar_H = room[(stages*state + state + weight_in)*tile:]
-    bar_T = room[(stages*state + state + weight_in + state)*tile:]
+    start = 0
+    bar_m, start = room[start:], start + (stages*state)*tile
+    bar_h, start = room[start:], start + state*tile
+    bar_G, start = room[start:], start + weight_in*tile
+    bar_H, start = room[start:], start + state*tile
+    bar_T, start = room[start:], start + weight_out*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps - 1, -1, -1):
@@ -1240,8 +1248,9 @@ def formed_forward_2(
     room = cuda.shared.array(0, h.dtype)
     if workspace.shape[1] > 1:
         room = workspace[block]
-    m = room[:]
-    U = room[(stages*state)*tile:]
+    start = 0
+    m, start = room[start:], start + (stages*state)*tile
+    U, start = room[start:], start + node*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         # h_0 = P h_entry, the L2 projection into this slab's basis (13)
@@ -1328,10 +1337,11 @@ def formed_adjoint_2(
     room = cuda.shared.array(0, bar.dtype)
     if workspace.shape[1] > 1:
         room = workspace[block]
-    bar_m = room[:]
-    bar_h = room[(stages*state)*tile:]
-    bar_H = room[(stages*state + state)*tile:]
-    bar_U = room[(stages*state + state + state)*tile:]
+    start = 0
+    bar_m, start = room[start:], start + (stages*state)*tile
+    bar_h, start = room[start:], start + state*tile
+    bar_H, start = room[start:], start + state*tile
+    bar_U, start = room[start:], start + node*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps - 1, -1, -1):
@@ -1461,8 +1471,9 @@ def formed_forward_float32_2(
     room = cuda.shared.array(0, h.dtype)
     if workspace.shape[1] > 1:
         room = workspace[block]
-    m = room[:]
-    U = room[(stages*state)*tile:]
+    start = 0
+    m, start = room[start:], start + (stages*state)*tile
+    U, start = room[start:], start + node*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         # h_0 = P h_entry, the L2 projection into this slab's basis (13)
@@ -1553,10 +1564,11 @@ def formed_adjoint_float32_2(
     room = cuda.shared.array(0, bar.dtype)
     if workspace.shape[1] > 1:
         room = workspace[block]
-    bar_m = room[:]
-    bar_h = room[(stages*state)*tile:]
-    bar_H = room[(stages*state + state)*tile:]
-    bar_U = room[(stages*state + state + state)*tile:]
+    start = 0
+    bar_m, start = room[start:], start + (stages*state)*tile
+    bar_h, start = room[start:], start + state*tile
+    bar_H, start = room[start:], start + state*tile
+    bar_U, start = room[start:], start + node*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps - 1, -1, -1):
@@ -1714,9 +1726,10 @@ def factors_forward_2(
     room = cuda.shared.array(0, h.dtype)
     if workspace.shape[1] > 1:
         room = workspace[block]
-    m = room[:]
-    H = room[(stages*state)*tile:]
-    T = room[(stages*state + state)*tile:]
+    start = 0
+    m, start = room[start:], start + (stages*state)*tile
+    H, start = room[start:], start + state*tile
+    T, start = room[start:], start + weight_out*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         # h_0 = P h_entry, the L2 projection into this slab's basis (13)
@@ -1822,11 +1835,12 @@ def factors_adjoint_2(
     room = cuda.shared.array(0, bar.dtype)
     if workspace.shape[1] > 1:
         room = workspace[block]
-    bar_m = room[:]
-    bar_h = room[(stages*state)*tile:]
-    bar_G = room[(stages*state + state)*tile:]
-    bar_H = room[(stages*state + state + weight_in)*tile:]
-    bar_T = room[(stages*state + state + weight_in + state)*tile:]
+    start = 0
+    bar_m, start = room[start:], start + (stages*state)*tile
+    bar_h, start = room[start:], start + state*tile
+    bar_G, start = room[start:], start + weight_in*tile
+    bar_H, start = room[start:], start + state*tile
+    bar_T, start = room[start:], start + weight_out*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps - 1, -1, -1):
@@ -1975,9 +1989,10 @@ def factors_forward_float32_2(
     room = cuda.shared.array(0, h.dtype)
     if workspace.shape[1] > 1:
         room = workspace[block]
-    m = room[:]
-    H = room[(stages*state)*tile:]
-    T = room[(stages*state + state)*tile:]
+    start = 0
+    m, start = room[start:], start + (stages*state)*tile
+    H, start = room[start:], start + state*tile
+    T, start = room[start:], start + weight_out*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         # h_0 = P h_entry, the L2 projection into this slab's basis (13)
@@ -2087,11 +2102,12 @@ def factors_adjoint_float32_2(
     room = cuda.shared.array(0, bar.dtype)
     if workspace.shape[1] > 1:
         room = workspace[block]
-    bar_m = room[:]
-    bar_h = room[(stages*state)*tile:]
-    bar_G = room[(stages*state + state)*tile:]
-    bar_H = room[(stages*state + state + weight_in)*tile:]
-    bar_T = room[(stages*state + state + weight_in + state)*tile:]
+    start = 0
+    bar_m, start = room[start:], start + (stages*state)*tile
+    bar_h, start = room[start:], start + state*tile
+    bar_G, start = room[start:], start + weight_in*tile
+    bar_H, start = room[start:], start + state*tile
+    bar_T, start = room[start:], start + weight_out*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps - 1, -1, -1):

@@ -6,11 +6,12 @@ from fractions import Fraction as F
 
 import numpy as np
 import pytest
+import scipy.optimize
 import sympy as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from derive import registry, tableau
+from derive import explain, registry, tableau
 from derive.errors import DerivationError
 from derive.spec import TableauSpec
 
@@ -56,14 +57,9 @@ def test_orders(given: TableauSpec) -> None:
 
 @pytest.mark.parametrize("name", registry.names("tableaux"))
 def test_registered_tableaux(name: str) -> None:
-    entry = registry.entry("tableaux", name)
-    stages = len(entry.B)
-    rows = [[F(x) for x in row] for row in entry.A]
-    rows = [[] for _ in range(stages - len(rows))] + rows
-    square = tuple(tuple(row + [F(0)] * (stages - len(row))) for row in rows)
-    given = TableauSpec(name, square, tuple(map(F, entry.B)), tuple(map(F, entry.C)), entry.ORDER)
+    given = explain.named_tableau(name)
     tableau.check(given)
-    assert tableau.order(given.a, given.b) == entry.ORDER
+    assert tableau.order(given.a, given.b) == registry.entry("tableaux", name).ORDER
 
 
 def test_conditions_agree_with_taylor_series() -> None:
@@ -99,7 +95,6 @@ def test_conditions_agree_with_taylor_series() -> None:
             spec([[], ["1/2"], ["0", "1/2"], ["0", "0", "1"]], "1/6 1/3 1/3 1/6", "0 1/2 1/2 1", 5),
             "is claimed",
         ),
-        (spec([["1"]], "1", "1", 1), "implicit"),
         (spec([[]], "1", "0", 6), "order = 6"),
     ],
 )
@@ -122,15 +117,43 @@ def test_conditions_hold_for_symbols() -> None:
     assert sp.expand(left[0]) == 1 and sp.solve(left[1] - sp.Rational(1, 2), a) == [1 / (2 * b)]
 
 
-@pytest.mark.parametrize("given", ALL)
-def test_stability_function(given: TableauSpec) -> None:
-    z = sp.Symbol("z")
-    matrix = sp.Matrix([[sp.Rational(x.numerator, x.denominator) for x in row] for row in given.a])
-    b = sp.Matrix([[sp.Rational(x.numerator, x.denominator) for x in given.b]])
-    n = len(given.b)
-    exact = 1 + z * (b * (sp.eye(n) - z * matrix).inv() * sp.ones(n, 1))[0]
-    found = sum(sp.Rational(c.numerator, c.denominator) * z**k for k, c in enumerate(tableau.stability_function(given)))
-    assert sp.simplify(exact - found) == 0
+@pytest.mark.parametrize("name", registry.names("tableaux"))
+def test_stability_function(name: str) -> None:
+    given = explain.named_tableau(name)
+    z, n = sp.Symbol("z"), len(given.b)
+    matrix = sp.Matrix([[sp.sympify(str(x)) for x in row] for row in given.a])
+    b = sp.Matrix([[sp.sympify(str(x)) for x in given.b]])
+    inner = (sp.eye(n) - z * matrix).LUsolve(sp.ones(n, 1))
+    above, below = (
+        sum(sp.sympify(str(c)) * z**k for k, c in enumerate(p)) for p in tableau.stability_function(given)
+    )
+    assert sp.simplify(1 + z * (b * inner)[0] - above / below) == 0
+    assert (below == 1) == given.explicit
+
+
+IMPLICIT = {"backward-euler": True, "implicit-midpoint": False, "gauss4": False, "sdirk2": True}
+
+
+def test_all_implicit_tableaux_are_tested() -> None:
+    assert {name for name in registry.names("tableaux") if not explain.named_tableau(name).explicit} == set(IMPLICIT)
+
+
+@pytest.mark.parametrize(("name", "damping"), IMPLICIT.items())
+def test_implicit_tableaux_are_stable_in_the_left_half_plane(name: str, damping: bool) -> None:
+    """|R| ≤ 1 on the imaginary axis with poles on the right: A-stable. R → 0 at infinity: L-stable."""
+    above, below = ([float(c) for c in p][::-1] for p in tableau.stability_function(explain.named_tableau(name)))
+    y = 1j * np.geomspace(1e-3, 1e6, 4001)
+    assert (np.abs(np.polyval(above, y)) <= np.abs(np.polyval(below, y)) * (1 + 1e-9)).all()
+    assert (np.roots(below).real > 0).all()
+    assert (abs(np.polyval(above, -1e9) / np.polyval(below, -1e9)) < 1e-6) == damping
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("gauss4", ((0, 2),)), ("sdirk2", ((0, 1), (1, 2))), ("kutta3", ((0, 1), (1, 2), (2, 3)))],
+)
+def test_stages_that_are_solved_for_together(name: str, expected: tuple) -> None:
+    assert explain.named_tableau(name).groups == expected
 
 
 def test_stable() -> None:
@@ -148,6 +171,28 @@ def test_without_linear_part_it_is_the_tableau() -> None:
     rows = tableau.combination(RK4, F(0), F(1, 5))
     for row, coefficients in zip(rows, (*RK4.a, RK4.b)):
         assert row == (F(1), *(F(1, 5) * c for c in coefficients))
+
+
+@pytest.mark.parametrize("name", IMPLICIT)
+def test_an_implicit_step_with_the_linear_part_eliminated(name: str) -> None:
+    """H and h_{n+1} of ḣ = sin h − 5 h, the stages found by SciPy's root finder from (7) as it stands."""
+    given, s, start = explain.named_tableau(name), 0.25, np.array([0.7, -1.2])
+    a, b = np.array([[float(v) for v in row] for row in given.a]), np.array([float(v) for v in given.b])
+
+    def left(flat: np.ndarray) -> np.ndarray:
+        states = start + s * a @ (k := flat.reshape(len(b), 2))
+        return np.ravel(np.sin(states) - 5 * states - k)
+
+    k = scipy.optimize.fsolve(left, np.zeros(2 * len(b)), xtol=1e-14).reshape(len(b), 2)
+    states = start + s * a @ k
+    rows = np.array([[float(v) for v in row] for row in tableau.combination(given, F(-5), F(1, 4))])
+    again = rows[:, :1] * start + rows[:, 1:] @ np.sin(states)
+    assert np.abs(again - np.vstack([states, start + s * b @ k])).max() <= 1e-13
+
+
+def test_a_singular_linear_part_is_refused() -> None:
+    with pytest.raises(DerivationError, match="singular"):
+        tableau.combination(explain.named_tableau("backward-euler"), F(4), F(1, 4))
 
 
 entries = st.fractions(min_value=-2, max_value=2, max_denominator=6)

@@ -42,13 +42,17 @@ SMALL = Launch(records=4, tile=2, threads=(2, 2), blocks=2)  # several launches,
 
 @dataclass(frozen=True)
 class Case:
-    """rate: ρ(u, h). stages: of the tableau. entry: a second slab whose state arrives in another basis."""
+    """rate: ρ(u, h). stages: of the tableau. entry: a second slab whose state arrives in another basis.
+
+    groups: the stages that are solved for together; none for an explicit tableau.
+    """
 
     rate: Any
     structures: dict[str, str]
     stages: int = 1
     channels: int = 1
     entry: bool = False
+    groups: tuple[tuple[int, int], ...] = ()
     loss: str = "cross-entropy"
     launch: Launch = SMALL
     precision: str = "float64"
@@ -71,6 +75,12 @@ CASES = {
         + sp.log(1 + H**2) / (1 + sp.exp(-U)) + sp.sinh(H / 4) * sp.cosh(U / 4) + U**5 / 99,
         SPECTRAL, launch=Launch(records=5, tile=2, threads=(2, 1)),
     ),
+    "gauss": Case(sp.tanh(U) * H - H / 5, SPECTRAL, stages=2, groups=((0, 2),)),
+    "implicit, two groups": Case(
+        sp.sin(U) - H**3 / 9, LOCAL, stages=3, channels=2, groups=((0, 1), (1, 3)), entry=True,
+        launch=Launch(records=5, tile=4, threads=(2, 2), blocks=1),
+    ),
+    "implicit, nodal": Case(2 * (sp.tanh(U) - H), MLP, stages=1, groups=((0, 1),)),
     "single precision": Case(sp.tanh(U) * H, SPECTRAL, stages=2, precision="float32"),
 }  # fmt: skip
 
@@ -136,14 +146,19 @@ def slab_arrays(case: Case, draw: Draw, entry: bool) -> dict[str, np.ndarray]:
         if case.structures[name] == "banded":
             found[f"{name}_runs"] = tables.runs(found[name] != 0)
     if entry:
-        found |= {"C_entry": draw.normal(n["weight_in"], 3), "X_entry": draw.normal(n["node"], 3)}
         found["P_entry"] = draw.normal(n["state"], 3)
+        if not case.groups:
+            found |= {"C_entry": draw.normal(n["weight_in"], 3), "X_entry": draw.normal(n["node"], 3)}
     steps = 2
     found |= {"theta": draw.normal(2, 3), "vartheta": draw.normal(3, 2)}
     found["operator_index"] = draw.generator.integers(0, 2, (steps, case.stages))
     found["bias_index"] = draw.generator.integers(0, 3, (steps, case.stages))
     combine = draw.normal(steps, case.stages + 1, case.stages + 1)
     found["combine"] = np.stack([np.tril(step) for step in combine])
+    if case.groups:
+        found["groups"] = np.array(case.groups)
+        for start, stop in case.groups:  # entries that keep Newton's method convergent
+            found["combine"][:, start:stop, start + 1 : stop + 1] = combine[:, start:stop, start + 1 : stop + 1] / 8
     return found
 
 
@@ -152,7 +167,7 @@ def representation(case: Case, folder: Path, draw: Draw) -> Any:
     form = losses.derive(case.loss)
     printed = {
         suffix: tuple(
-            programs.build(equation(case.rate), case.structures, entry, plan)  # type: ignore[arg-type]
+            programs.build(equation(case.rate), case.structures, entry, plan, bool(case.groups))  # type: ignore[arg-type]
             for plan in programs.PLANS
         )
         for suffix, entry in (("1", False), *([("2", True)] if case.entry else []))
@@ -171,7 +186,7 @@ def representation(case: Case, folder: Path, draw: Draw) -> Any:
             SlabTables(0.0, 1.0, "", "formed", suffix == "2", case.structures, arrays, folder / "cpu.py", suffix)
         )
     if case.entry:  # the first slab's state, of size 4 in its own basis, is read by the second in one of size 4
-        for name in ("C_entry", "X_entry", "P_entry"):
+        for name in sorted({"C_entry", "X_entry", "P_entry"} & set(slabs[1].tables)):
             slabs[1].tables[name] = draw.normal(len(slabs[1].tables[name]), 4)
     constants = tables.nearest(cpu.loss(form).constants)
     return SimpleNamespace(

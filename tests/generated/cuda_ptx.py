@@ -20,13 +20,15 @@ from tests.generated.cuda_cases import CASES, Draw, representation
 CHOSEN = (
     ("entry, two channels", r".*_2|[a-z_]*", (9, 0)),
     ("h nonlinear", r".*_(forward|adjoint)(_float32)?_1", (8, 0)),
+    ("gauss", r"formed_(forward|adjoint)(_float32)?_1", (9, 0)),
     ("functions", r"formed_(forward|adjoint)_float32_1", (8, 0)),
 )
 
-SCALARS = {"channels": numba.int64, "tile": numba.int64, "keep": numba.boolean}
-WHOLE = {"operator_index": 2, "bias_index": 2}
+SCALARS = dict.fromkeys(("channels", "tile", "iterations", "cycles", "krylov"), numba.int64) | {"keep": numba.boolean}
+WHOLE = {"operator_index": 2, "bias_index": 2, "groups": 2}
 DIMENSIONS = {"combine": 3, "operators": 3, "biases": 2, "constants": 1, "constant": 1, "operator_entry": 2, "w": 3,
-              "mixed": 3, "left": 3, "value": 1, "values": 1, "total": 1}  # fmt: skip
+              "mixed": 3, "left": 3, "value": 1, "values": 1, "total": 1,
+              "limits": 1, "unsolved": 1}  # fmt: skip
 BY_BLOCK = {"bar_operators", "bar_biases", "bar_operator_entry", "bar_operator", "bar_constant"}
 
 

@@ -26,6 +26,7 @@ RATES = {
     "residual": lambda f, delta: lambda u, h: f(u) / delta,
     "literal": lambda f, delta: lambda u, h: (f(u) - u) / delta,
     "tanh(u)*h - h**2/3": lambda f, delta: lambda u, h: np.tanh(u) * h - h**2 / 3,
+    "sin(u) - h**3/3": lambda f, delta: lambda u, h: np.sin(u) - h**3 / 3,
     "sin(u) - h/2": lambda f, delta: lambda u, h: np.sin(u) - h / 2,
 }
 
@@ -102,6 +103,16 @@ CASES = {
     "uneven cells": declare(
         state={"basis": {"family": "hat", "breakpoints": ["-1", "-1/3", "1/10", "3/4", "1"]}},
         weight={"width_out": {"family": "p0", "breakpoints": ["-1", "1/7", "1"]}},
+    ),
+    "gauss4": declare(integration={"tableau": "gauss4", "steps": 2}),
+    "mlp, backward euler": declare(
+        equation={"rate": "mlp", "spacing": "1/4"}, integration={"tableau": "backward-euler"}
+    ),
+    "own rate, sdirk2": declare(equation={"rate": "sin(u) - h**3/3"}, integration={"tableau": "sdirk2"}),
+    "two channels, midpoint": declare(equation={"channels": 2}, integration={"tableau": "implicit-midpoint"}),
+    "p0, gauss4": declare(
+        equation={"rate": "sin(u) - h**3/3"}, state={"basis": P0}, weight={"width_out": P0, "width_in": P0},
+        bias={"width": P0}, integration={"tableau": "gauss4", "steps": 2},
     ),
 }  # fmt: skip
 

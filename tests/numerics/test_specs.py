@@ -16,6 +16,7 @@ DATA = {
     "digits": "digits",
     "custom": "ItalyPowerDemand",
     "mlp": "ArrowHead",
+    "stiff": "ItalyPowerDemand",
 }
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.interpolate import CubicHermiteSpline
 
+from derive.registry import entry, names
 from derive.spec import load_spec
 from numerics.continuum import Continuum, kernel_weights
 from tests.reference import basis
@@ -60,11 +61,17 @@ def order(sizes: list[int], errors: list[float]) -> float:
     return -np.polyfit(np.log(sizes), np.log(errors), 1)[0]
 
 
-@pytest.mark.parametrize(("tableau", "expected"), [("euler", 1), ("heun", 2), ("rk4", 4)])
-def test_depth_refinement_has_the_order_of_the_tableau(tableau: str, expected: int) -> None:
+QUICK = ("euler", "heun", "rk4")
+
+
+@pytest.mark.parametrize(
+    "tableau", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in names("tableaux")]
+)
+def test_depth_refinement_has_the_order_of_the_tableau(tableau: str) -> None:
+    expected = entry("tableaux", tableau).ORDER
     family = {"family": "legendre", "size": 10}
-    exact = final_values(smooth(family, "rk4", 256), POINTS)
-    sizes = [16, 32, 64]
+    exact = final_values(smooth(family, "dopri5", 128), POINTS)
+    sizes = {1: [32, 64, 128], 5: [32, 48, 64]}.get(expected, [12, 16, 24, 32])
     errors = [np.sqrt(LENGTHS @ (final_values(smooth(family, tableau, s), POINTS) - exact) ** 2) for s in sizes]
     assert abs(order(sizes, errors) - expected) < 0.15
 
@@ -99,7 +106,8 @@ def semi_discrete(model: Continuum):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("tableau", "sizes", "expected"),
-    [("euler", [32, 64, 128], 1), ("heun", [8, 16, 32], 2), ("rk4", [8, 16, 32], 4)],
+    [("euler", [32, 64, 128], 1), ("heun", [8, 16, 32], 2), ("rk4", [8, 16, 32], 4),
+     ("implicit-midpoint", [8, 16, 32], 2), ("gauss4", [8, 16, 32], 4)],
 )
 def test_the_gap_between_continuous_and_discrete_adjoint_has_the_order_of_the_tableau(
     tableau: str, sizes: list[int], expected: int

@@ -1,0 +1,2563 @@
+"""Kernels of the continuum 'stiff'; specification d6aa7b533191.
+
+∂h/∂δ = ρ(u, h),  rate tanh(u) - a*h**3,  f = tanh,  Δ = 1;  u = ∫ W h dξ′ + b   (1), (2)
+
+Written by ``continua generate``; do not edit. The derivation is in derivation.md beside this file.
+Rows are (channel · axis), columns are records. Tables, tableau and constants are arguments: the module holds none.
+"""
+
+import math  # noqa: F401
+
+import numpy as np
+
+
+def formed_operators_1(w, theta, Phi, C, C_runs, beta, vartheta, Psi, constants, channels, operators, biases):
+    """E_s = Φ (Σ_k θ_k(δ_s) w_k) C,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k   (4)"""
+    mixed = np.empty(w.shape[1:], w.dtype)
+    for s in range(theta.shape[0]):
+        # Σ_k theta_sk w_k
+        target = mixed
+        target[:] = constants[0]
+        for k in range(theta.shape[1]):
+            factor = theta[s, k]
+            if factor != 0:
+                for a in range(target.shape[0]):
+                    for b in range(target.shape[1]):
+                        target[a, b] += factor*w[k, a, b]
+        for o in range(channels):
+            for c in range(channels):
+                rows, columns = mixed.shape[0]//channels, mixed.shape[1]//channels
+                block = mixed[o*rows:(o + 1)*rows, c*columns:(c + 1)*columns].copy()
+                left = np.empty((Phi.shape[0], block.shape[1]), block.dtype)
+                np.dot(Phi, block, left)
+                turned = left.T.copy()
+                right = np.empty((C.shape[1], turned.shape[1]), block.dtype)
+                target, given = right, turned
+                target[:] = constants[0]
+                for a in range(C.shape[0]):
+                    for b in range(C_runs[a, 0], C_runs[a, 1]):
+                        factor = C[a, b]
+                        for r in range(given.shape[1]):
+                            target[b, r] += factor*given[a, r]
+                result = right.T
+                rows, columns = result.shape
+                whole = operators[s]
+                for a in range(rows):
+                    for b in range(columns):
+                        whole[o*rows + a, c*columns + b] = result[a, b]
+    mixed_bias = np.empty((beta.shape[1], 1), beta.dtype)
+    column = np.empty((biases.shape[1], 1), beta.dtype)
+    for s in range(vartheta.shape[0]):
+        mixed_bias[:] = constants[0]
+        for k in range(vartheta.shape[1]):
+            for a in range(beta.shape[1]):
+                mixed_bias[a, 0] += vartheta[s, k]*beta[k, a]
+        # column = Psi mixed_bias
+        for c in range(channels):
+            np.dot(Psi, mixed_bias[c*Psi.shape[1]:(c + 1)*Psi.shape[1]], column[c*Psi.shape[0]:(c + 1)*Psi.shape[0]])
+        for a in range(biases.shape[1]):
+            biases[s, a] = column[a, 0]
+
+
+def formed_operators_adjoint_1(
+    bar_operators, theta, Phi, C, C_runs, bar_biases, vartheta, Psi, constants, channels, bar_w, bar_beta,
+):
+    """The adjoint of: E_s = Φ (Σ_k θ_k(δ_s) w_k) C,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k   (4)   (11)"""
+    mixed = np.empty(bar_w.shape[1:], bar_w.dtype)
+    for s in range(theta.shape[0]):
+        for o in range(channels):
+            for c in range(channels):
+                rows, columns = bar_operators[s].shape[0]//channels, bar_operators[s].shape[1]//channels
+                block = bar_operators[s][o*rows:(o + 1)*rows, c*columns:(c + 1)*columns].copy()
+                left = np.empty((Phi.shape[1], block.shape[1]), block.dtype)
+                np.dot(Phi.T, block, left)
+                turned = left.T.copy()
+                right = np.empty((C.shape[0], turned.shape[1]), block.dtype)
+                target, given = right, turned
+                target[:] = constants[0]
+                for a in range(C.shape[0]):
+                    for b in range(C_runs[a, 0], C_runs[a, 1]):
+                        factor = C[a, b]
+                        for r in range(given.shape[1]):
+                            target[a, r] += factor*given[b, r]
+                result = right.T
+                rows, columns = result.shape
+                whole = mixed
+                for a in range(rows):
+                    for b in range(columns):
+                        whole[o*rows + a, c*columns + b] = result[a, b]
+        given = mixed
+        for k in range(theta.shape[1]):
+            factor = theta[s, k]
+            if factor != 0:
+                for a in range(given.shape[0]):
+                    for b in range(given.shape[1]):
+                        bar_w[k, a, b] += factor*given[a, b]
+    mixed_bias = np.empty((bar_beta.shape[1], 1), bar_beta.dtype)
+    column = np.empty((bar_biases.shape[1], 1), bar_beta.dtype)
+    for s in range(vartheta.shape[0]):
+        for a in range(bar_biases.shape[1]):
+            column[a, 0] = bar_biases[s, a]
+        # mixed_bias = Psiᵀ column
+        for c in range(channels):
+            np.dot(Psi.T, column[c*Psi.shape[0]:(c + 1)*Psi.shape[0]], mixed_bias[c*Psi.shape[1]:(c + 1)*Psi.shape[1]])
+        for k in range(vartheta.shape[1]):
+            for a in range(bar_beta.shape[1]):
+                bar_beta[k, a] += vartheta[s, k]*mixed_bias[a, 0]
+
+
+def formed_forward_1(
+    h, combine, operator_index, bias_index, operators, biases, X, A, groups, limits, iterations, cycles, krylov, constants, channels, keep, F1, H, Z, unsolved,
+):
+    """h ← h(stop): m_i = A r(u, X h),  u = E_s h + e_s,  E_s = Φ w_s C   (4), (5), (7)."""
+    c0 = constants[0]  # 0
+    c1 = constants[1]  # 1
+    c2 = constants[2]  # -4
+    c3 = constants[3]  # -1
+    c4 = constants[4]  # -12
+    c5 = constants[5]  # 2
+    c6 = constants[6]  # 1/1024
+    steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
+    m = np.empty((stages, h.shape[0], records), h.dtype)
+    R = np.empty((biases.shape[1], records), h.dtype)
+    U = np.empty((biases.shape[1], records), h.dtype)
+    state = h.shape[0]
+    directions = np.empty((krylov + 1, stages*state, records), h.dtype)
+    dot_R = np.empty((biases.shape[1], records), h.dtype)
+    dot_U = np.empty((biases.shape[1], records), h.dtype)
+    dot_Z = np.empty((biases.shape[1], records), h.dtype)
+    given_vector = np.empty((stages*state, records), h.dtype)
+    solution = np.empty((stages*state, records), h.dtype)
+    image = np.empty((stages*state, records), h.dtype)
+    moved = np.empty((stages*state, records), h.dtype)
+    known = np.empty((stages*state, records), h.dtype)
+    change = np.empty((stages*state, records), h.dtype)
+    error_r = np.empty((1, records), h.dtype)
+    live_r = np.empty((1, records), h.dtype)
+    reach_r = np.empty((1, records), h.dtype)
+    last_r = np.empty((1, records), h.dtype)
+    factor_r = np.empty((1, records), h.dtype)
+    before_r = np.empty((1, records), h.dtype)
+    after_r = np.empty((1, records), h.dtype)
+    size_r = np.empty((1, records), h.dtype)
+    old_r = np.empty((1, records), h.dtype)
+    damping_r = np.empty((1, records), h.dtype)
+    residue_r = np.empty((1, records), h.dtype)
+    dots_r = np.empty((krylov + 1, records), h.dtype)
+    cosine_r = np.empty((krylov, records), h.dtype)
+    sine_r = np.empty((krylov, records), h.dtype)
+    rest_r = np.empty((krylov + 1, records), h.dtype)
+    matrix_r = np.empty(((krylov + 1)*krylov, records), h.dtype)
+    for n in range(steps):
+        for group in range(groups.shape[0]):
+            begin, end = groups[group, 0], groups[group, 1]
+            # the first guess: what earlier stages say
+            for i in range(begin, end):
+                slot = n*stages + i if keep else i
+                bias = biases[bias_index[n, i]]
+                operator = operators[operator_index[n, i]]
+                for a in range(0, state):
+                    for r in range(records):
+                        total = combine[n, i, 0]*h[a, r]
+                        for j in range(begin):
+                            total += combine[n, i, j + 1]*m[j, a, r]
+                        known[i*state + a, r] = total
+                        H[slot][a, r] = total
+            for iteration in range(iterations):
+                for i in range(begin, end):
+                    slot = n*stages + i if keep else i
+                    bias = biases[bias_index[n, i]]
+                    operator = operators[operator_index[n, i]]
+                    # U = E H_i
+                    np.dot(operator, H[slot], U)
+                    # Z = X H_i
+                    for c in range(channels):
+                        np.dot(X, H[slot][c*X.shape[1]:(c + 1)*X.shape[1]], Z[slot][c*X.shape[0]:(c + 1)*X.shape[0]])
+                    # R, F1 at every node and record, u = U + e_s, h = Z
+                    for a in range(U.shape[0]):
+                        for r in range(U.shape[1]):
+                            u_q = U[a, r] + bias[a]
+                            h_q = Z[slot][a, r]
+                            t0 = h_q*h_q
+                            t1 = h_q*t0
+                            t2 = np.tanh(u_q)
+                            value_R = ((c2*t1) + t2)
+                            R[a, r] = value_R
+                            value_F1 = t2
+                            F1[slot][a, r] = value_F1
+                    # m_i = A R
+                    for c in range(channels):
+                        np.dot(A, R[c*A.shape[1]:(c + 1)*A.shape[1]], m[i][c*A.shape[0]:(c + 1)*A.shape[0]])
+                # residual: α_i h + Σ_j γ_ij m_j − H_i
+                for i in range(begin, end):
+                    slot = n*stages + i if keep else i
+                    bias = biases[bias_index[n, i]]
+                    operator = operators[operator_index[n, i]]
+                    for a in range(0, state):
+                        for r in range(records):
+                            total = known[i*state + a, r]
+                            for j in range(begin, end):
+                                total += combine[n, i, j + 1]*m[j, a, r]
+                            solution[i*state + a, r] = total
+                            given_vector[i*state + a, r] = total - H[slot][a, r]
+                for r in range(records):
+                    error_r[0, r] = c0
+                for a in range(begin*state, end*state):
+                    for r in range(records):
+                        error_r[0, r] += given_vector[a, r]*given_vector[a, r]
+                for r in range(records):
+                    size_r[0, r] = c0
+                for a in range(begin*state, end*state):
+                    for r in range(records):
+                        size_r[0, r] += solution[a, r]*solution[a, r]
+                for r in range(records):
+                    before_r[0, r] = c0
+                for a in range(begin*state, end*state):
+                    for r in range(records):
+                        before_r[0, r] += known[a, r]*known[a, r]
+                for r in range(records):
+                    error_r[0, r] = np.sqrt(error_r[0, r])
+                    size_r[0, r] = np.sqrt(size_r[0, r]) + np.sqrt(before_r[0, r])
+                    residue_r[0, r] = error_r[0, r]/size_r[0, r] if size_r[0, r] > c0 else error_r[0, r]
+                    stuck = iteration > 0 and c5*error_r[0, r] > old_r[0, r] and old_r[0, r] <= limits[2]*size_r[0, r]
+                    if not error_r[0, r] > limits[0]*size_r[0, r] or stuck:  # as good as rounding allows
+                        damping_r[0, r] = c0
+                    elif iteration > 0 and not error_r[0, r] < old_r[0, r]:  # half of the correction; given up when that is nothing
+                        damping_r[0, r] = damping_r[0, r]/c5 if damping_r[0, r] > c6 else c0
+                    else:
+                        old_r[0, r] = error_r[0, r]
+                        damping_r[0, r] = c1
+                    live_r[0, r] = c1 if damping_r[0, r] > c0 else c0
+                wanted = 0
+                for r in range(records):
+                    if live_r[0, r] == c1:
+                        wanted = 1
+                if not wanted:
+                    break
+                for a in range(begin*state, end*state):
+                    for r in range(records):
+                        given_vector[a, r] *= c1 if damping_r[0, r] == c1 else c0
+                for a in range(begin*state, end*state):
+                    for r in range(records):
+                        solution[a, r] = c0
+                for cycle in range(cycles):
+                    for a in range(begin*state, end*state):
+                        for r in range(records):
+                            directions[0, a, r] = solution[a, r]
+                    used = 0
+                    for step in range(krylov + 1):
+                        k = max(step - 1, 0)
+                        if step > 0 or cycle > 0:
+                            for i in range(begin, end):
+                                slot = n*stages + i if keep else i
+                                bias = biases[bias_index[n, i]]
+                                operator = operators[operator_index[n, i]]
+                                # dot_U = E dot_H
+                                np.dot(operator, directions[k, i*state:(i + 1)*state], dot_U)
+                                # dot_Z = X dot_H
+                                for c in range(channels):
+                                    np.dot(X, directions[k, i*state:(i + 1)*state][c*X.shape[1]:(c + 1)*X.shape[1]], dot_Z[c*X.shape[0]:(c + 1)*X.shape[0]])
+                                # dot_R at every node and record, h = Z, f1 = F1, v1 = dot_U, v2 = dot_Z
+                                for a in range(Z[slot].shape[0]):
+                                    for r in range(Z[slot].shape[1]):
+                                        h_q = Z[slot][a, r]
+                                        f1_q = F1[slot][a, r]
+                                        v1_q = dot_U[a, r]
+                                        v2_q = dot_Z[a, r]
+                                        t0 = f1_q*f1_q
+                                        t1 = h_q*h_q
+                                        value_dot_R = (((c1 + (c3*t0))*v1_q) + ((c4*t1)*v2_q))
+                                        dot_R[a, r] = value_dot_R
+                                # dot_M = A dot_R
+                                for c in range(channels):
+                                    np.dot(A, dot_R[c*A.shape[1]:(c + 1)*A.shape[1]], moved[i*state:(i + 1)*state][c*A.shape[0]:(c + 1)*A.shape[0]])
+                            for i in range(begin, end):
+                                slot = n*stages + i if keep else i
+                                bias = biases[bias_index[n, i]]
+                                operator = operators[operator_index[n, i]]
+                                for a in range(0, state):
+                                    for r in range(records):
+                                        total = directions[k, i*state + a, r]
+                                        for j in range(begin, end):
+                                            total -= combine[n, i, j + 1]*moved[j*state + a, r]
+                                        image[i*state + a, r] = total
+                        if step == 0:  # what is left of the right side
+                            for a in range(begin*state, end*state):
+                                for r in range(records):
+                                    value = given_vector[a, r]
+                                    if cycle > 0:
+                                        value -= image[a, r]
+                                    directions[0, a, r] = value
+                            for r in range(records):
+                                error_r[0, r] = c0
+                            for a in range(begin*state, end*state):
+                                for r in range(records):
+                                    error_r[0, r] += directions[0, a, r]*directions[0, a, r]
+                            for r in range(records):
+                                error_r[0, r] = np.sqrt(error_r[0, r])
+                                if cycle == 0:
+                                    reach_r[0, r] = limits[1]*error_r[0, r]
+                                    last_r[0, r] = c5*error_r[0, r] + error_r[0, r]
+                                live_r[0, r] = c1 if error_r[0, r] > reach_r[0, r] and c5*error_r[0, r] < last_r[0, r] else c0
+                                last_r[0, r] = error_r[0, r]
+                                rest_r[0, r] = error_r[0, r]
+                                factor_r[0, r] = c1/error_r[0, r] if live_r[0, r] == c1 else c0
+                            wanted = 0
+                            for r in range(records):
+                                if live_r[0, r] == c1:
+                                    wanted = 1
+                            if not wanted:
+                                break
+                            for a in range(begin*state, end*state):
+                                for r in range(records):
+                                    directions[0, a, r] *= factor_r[0, r]
+                        else:
+                            for r in range(records):
+                                before_r[0, r] = c0
+                            for a in range(begin*state, end*state):
+                                for r in range(records):
+                                    before_r[0, r] += image[a, r]*image[a, r]
+                            for r in range(records):
+                                for j in range(k + 2):
+                                    matrix_r[j*krylov + k, r] = c0
+                            for repeat in range(2):
+                                for j in range(k + 1):
+                                    for r in range(records):
+                                        dots_r[j, r] = c0
+                                    for a in range(begin*state, end*state):
+                                        for r in range(records):
+                                            dots_r[j, r] += directions[j, a, r]*image[a, r]
+                                for j in range(k + 1):
+                                    for a in range(begin*state, end*state):
+                                        for r in range(records):
+                                            image[a, r] -= dots_r[j, r]*directions[j, a, r]
+                                for r in range(records):
+                                    for j in range(k + 1):
+                                        matrix_r[j*krylov + k, r] += dots_r[j, r]
+                            for r in range(records):
+                                after_r[0, r] = c0
+                            for a in range(begin*state, end*state):
+                                for r in range(records):
+                                    after_r[0, r] += image[a, r]*image[a, r]
+                            for r in range(records):
+                                after_r[0, r] = np.sqrt(after_r[0, r])
+                                if not after_r[0, r] > limits[0]*np.sqrt(before_r[0, r]):  # nothing new: the directions span the solution
+                                    after_r[0, r] = c0
+                                factor_r[0, r] = c1/after_r[0, r] if after_r[0, r] > c0 else c0
+                                for j in range(k):
+                                    above, below = matrix_r[j*krylov + k, r], matrix_r[(j + 1)*krylov + k, r]
+                                    matrix_r[j*krylov + k, r] = cosine_r[j, r]*above + sine_r[j, r]*below
+                                    matrix_r[(j + 1)*krylov + k, r] = cosine_r[j, r]*below - sine_r[j, r]*above
+                                above = matrix_r[k*krylov + k, r]
+                                length = np.sqrt(above*above + after_r[0, r]*after_r[0, r])
+                                cosine_r[k, r] = above/length if length > c0 else c1
+                                sine_r[k, r] = after_r[0, r]/length if length > c0 else c0
+                                matrix_r[k*krylov + k, r] = length
+                                rest_r[k + 1, r] = -sine_r[k, r]*rest_r[k, r]
+                                rest_r[k, r] = cosine_r[k, r]*rest_r[k, r]
+                                live_r[0, r] = c1 if np.abs(rest_r[k + 1, r]) > reach_r[0, r] else c0
+                            for a in range(begin*state, end*state):
+                                for r in range(records):
+                                    directions[k + 1, a, r] = factor_r[0, r]*image[a, r]
+                            used = k + 1
+                            wanted = 0
+                            for r in range(records):
+                                if live_r[0, r] == c1:
+                                    wanted = 1
+                            if not wanted:
+                                break
+                    if used == 0:
+                        break
+                    for r in range(records):
+                        for back in range(used):
+                            j = used - 1 - back
+                            total = rest_r[j, r]
+                            for l in range(j + 1, used):
+                                total -= matrix_r[j*krylov + l, r]*dots_r[l, r]
+                            pivot = matrix_r[j*krylov + j, r]
+                            dots_r[j, r] = total/pivot if pivot != c0 else c0
+                    for j in range(used):
+                        for a in range(begin*state, end*state):
+                            for r in range(records):
+                                solution[a, r] += dots_r[j, r]*directions[j, a, r]
+                for i in range(begin, end):
+                    slot = n*stages + i if keep else i
+                    bias = biases[bias_index[n, i]]
+                    operator = operators[operator_index[n, i]]
+                    for a in range(0, state):
+                        for r in range(records):
+                            if damping_r[0, r] == c1:
+                                change[i*state + a, r] = solution[i*state + a, r]
+                                H[slot][a, r] += solution[i*state + a, r]
+                            elif damping_r[0, r] > c0:
+                                H[slot][a, r] -= damping_r[0, r]*change[i*state + a, r]
+            for r in range(records):
+                if not residue_r[0, r] <= unsolved[r]:
+                    unsolved[r] = residue_r[0, r]
+        # h_{n+1} = α h_n + Σ_j γ_j m_j
+        alpha = combine[n, stages, 0]
+        target = h
+        for a in range(h.shape[0]):
+            for r in range(records):
+                target[a, r] = alpha*h[a, r]
+        for j in range(stages):
+            gamma = combine[n, stages, j + 1]
+            if gamma != 0:
+                for a in range(h.shape[0]):
+                    for r in range(records):
+                        target[a, r] += gamma*m[j, a, r]
+
+
+def formed_adjoint_1(
+    bar, combine, operator_index, bias_index, operators, biases, X, A, groups, limits, iterations, cycles, krylov, constants, channels, F1, H, Z, bar_operators, bar_biases,
+):
+    """bar ← dL/dh(start), and the gradients of operators and biases   (10), (11)."""
+    c0 = constants[0]  # 0
+    c1 = constants[1]  # 1
+    c2 = constants[2]  # -1
+    c3 = constants[3]  # -12
+    c4 = constants[4]  # 2
+    steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
+    bar_m = np.empty((stages, bar.shape[0], records), bar.dtype)
+    bar_H = np.empty((bar.shape[0], records), bar.dtype)
+    bar_R = np.empty((biases.shape[1], records), bar.dtype)
+    bar_U = np.empty((biases.shape[1], records), bar.dtype)
+    bar_Z = np.empty((biases.shape[1], records), bar.dtype)
+    bar_h = np.empty(bar.shape, bar.dtype)
+    state = bar.shape[0]
+    directions = np.empty((krylov + 1, stages*state, records), bar.dtype)
+    given_vector = np.empty((stages*state, records), bar.dtype)
+    solution = np.empty((stages*state, records), bar.dtype)
+    image = np.empty((stages*state, records), bar.dtype)
+    moved = np.empty((stages*state, records), bar.dtype)
+    error_r = np.empty((1, records), bar.dtype)
+    live_r = np.empty((1, records), bar.dtype)
+    reach_r = np.empty((1, records), bar.dtype)
+    last_r = np.empty((1, records), bar.dtype)
+    factor_r = np.empty((1, records), bar.dtype)
+    before_r = np.empty((1, records), bar.dtype)
+    after_r = np.empty((1, records), bar.dtype)
+    dots_r = np.empty((krylov + 1, records), bar.dtype)
+    cosine_r = np.empty((krylov, records), bar.dtype)
+    sine_r = np.empty((krylov, records), bar.dtype)
+    rest_r = np.empty((krylov + 1, records), bar.dtype)
+    matrix_r = np.empty(((krylov + 1)*krylov, records), bar.dtype)
+    for n in range(steps - 1, -1, -1):
+        # m̄_j = γ_j λ_{n+1},  h̄ = α λ_{n+1}
+        alpha = combine[n, stages, 0]
+        for a in range(bar.shape[0]):
+            for r in range(records):
+                bar_h[a, r] = alpha*bar[a, r]
+        for j in range(stages):
+            gamma = combine[n, stages, j + 1]
+            for a in range(bar.shape[0]):
+                for r in range(records):
+                    bar_m[j, a, r] = gamma*bar[a, r]
+        for group in range(groups.shape[0] - 1, -1, -1):
+            begin, end = groups[group, 0], groups[group, 1]
+            for i in range(begin, end):
+                slot = n*stages + i
+                bias, bar_bias = biases[bias_index[n, i]], bar_biases[bias_index[n, i]]
+                operator, bar_operator = operators[operator_index[n, i]], bar_operators[operator_index[n, i]]
+                for a in range(0, state):
+                    for r in range(records):
+                        given_vector[i*state + a, r] = bar_m[i, a, r]
+            for a in range(begin*state, end*state):
+                for r in range(records):
+                    solution[a, r] = c0
+            for cycle in range(cycles):
+                for a in range(begin*state, end*state):
+                    for r in range(records):
+                        directions[0, a, r] = solution[a, r]
+                used = 0
+                for step in range(krylov + 1):
+                    k = max(step - 1, 0)
+                    if step > 0 or cycle > 0:
+                        for i in range(begin, end):
+                            slot = n*stages + i
+                            bias, bar_bias = biases[bias_index[n, i]], bar_biases[bias_index[n, i]]
+                            operator, bar_operator = operators[operator_index[n, i]], bar_operators[operator_index[n, i]]
+                            # R̄ = Aᵀ m_ī
+                            for c in range(channels):
+                                np.dot(A.T, directions[k, i*state:(i + 1)*state][c*A.shape[0]:(c + 1)*A.shape[0]], bar_R[c*A.shape[1]:(c + 1)*A.shape[1]])
+                            # Ū, Z̄ at every node and record, h = Z, f1 = F1, v = R̄
+                            for a in range(bar_R.shape[0]):
+                                for r in range(bar_R.shape[1]):
+                                    h_q = Z[slot][a, r]
+                                    f1_q = F1[slot][a, r]
+                                    v_q = bar_R[a, r]
+                                    t0 = f1_q*f1_q
+                                    t1 = h_q*h_q
+                                    value_bar_U = ((c1 + (c2*t0))*v_q)
+                                    bar_U[a, r] = value_bar_U
+                                    value_bar_Z = ((c3*t1)*v_q)
+                                    bar_Z[a, r] = value_bar_Z
+                            # H_ī = Xᵀ Z̄
+                            for c in range(channels):
+                                np.dot(X.T, bar_Z[c*X.shape[0]:(c + 1)*X.shape[0]], moved[i*state:(i + 1)*state][c*X.shape[1]:(c + 1)*X.shape[1]])
+                            # H_ī += Eᵀ Ū
+                            product = np.dot(operator.T, bar_U)
+                            target = moved[i*state:(i + 1)*state]
+                            for a in range(product.shape[0]):
+                                for r in range(product.shape[1]):
+                                    target[a, r] += product[a, r]
+                        for i in range(begin, end):
+                            slot = n*stages + i
+                            bias, bar_bias = biases[bias_index[n, i]], bar_biases[bias_index[n, i]]
+                            operator, bar_operator = operators[operator_index[n, i]], bar_operators[operator_index[n, i]]
+                            for a in range(0, state):
+                                for r in range(records):
+                                    total = directions[k, i*state + a, r]
+                                    for j in range(begin, end):
+                                        total -= combine[n, j, i + 1]*moved[j*state + a, r]
+                                    image[i*state + a, r] = total
+                    if step == 0:  # what is left of the right side
+                        for a in range(begin*state, end*state):
+                            for r in range(records):
+                                value = given_vector[a, r]
+                                if cycle > 0:
+                                    value -= image[a, r]
+                                directions[0, a, r] = value
+                        for r in range(records):
+                            error_r[0, r] = c0
+                        for a in range(begin*state, end*state):
+                            for r in range(records):
+                                error_r[0, r] += directions[0, a, r]*directions[0, a, r]
+                        for r in range(records):
+                            error_r[0, r] = np.sqrt(error_r[0, r])
+                            if cycle == 0:
+                                reach_r[0, r] = limits[3]*error_r[0, r]
+                                last_r[0, r] = c4*error_r[0, r] + error_r[0, r]
+                            live_r[0, r] = c1 if error_r[0, r] > reach_r[0, r] and c4*error_r[0, r] < last_r[0, r] else c0
+                            last_r[0, r] = error_r[0, r]
+                            rest_r[0, r] = error_r[0, r]
+                            factor_r[0, r] = c1/error_r[0, r] if live_r[0, r] == c1 else c0
+                        wanted = 0
+                        for r in range(records):
+                            if live_r[0, r] == c1:
+                                wanted = 1
+                        if not wanted:
+                            break
+                        for a in range(begin*state, end*state):
+                            for r in range(records):
+                                directions[0, a, r] *= factor_r[0, r]
+                    else:
+                        for r in range(records):
+                            before_r[0, r] = c0
+                        for a in range(begin*state, end*state):
+                            for r in range(records):
+                                before_r[0, r] += image[a, r]*image[a, r]
+                        for r in range(records):
+                            for j in range(k + 2):
+                                matrix_r[j*krylov + k, r] = c0
+                        for repeat in range(2):
+                            for j in range(k + 1):
+                                for r in range(records):
+                                    dots_r[j, r] = c0
+                                for a in range(begin*state, end*state):
+                                    for r in range(records):
+                                        dots_r[j, r] += directions[j, a, r]*image[a, r]
+                            for j in range(k + 1):
+                                for a in range(begin*state, end*state):
+                                    for r in range(records):
+                                        image[a, r] -= dots_r[j, r]*directions[j, a, r]
+                            for r in range(records):
+                                for j in range(k + 1):
+                                    matrix_r[j*krylov + k, r] += dots_r[j, r]
+                        for r in range(records):
+                            after_r[0, r] = c0
+                        for a in range(begin*state, end*state):
+                            for r in range(records):
+                                after_r[0, r] += image[a, r]*image[a, r]
+                        for r in range(records):
+                            after_r[0, r] = np.sqrt(after_r[0, r])
+                            if not after_r[0, r] > limits[0]*np.sqrt(before_r[0, r]):  # nothing new: the directions span the solution
+                                after_r[0, r] = c0
+                            factor_r[0, r] = c1/after_r[0, r] if after_r[0, r] > c0 else c0
+                            for j in range(k):
+                                above, below = matrix_r[j*krylov + k, r], matrix_r[(j + 1)*krylov + k, r]
+                                matrix_r[j*krylov + k, r] = cosine_r[j, r]*above + sine_r[j, r]*below
+                                matrix_r[(j + 1)*krylov + k, r] = cosine_r[j, r]*below - sine_r[j, r]*above
+                            above = matrix_r[k*krylov + k, r]
+                            length = np.sqrt(above*above + after_r[0, r]*after_r[0, r])
+                            cosine_r[k, r] = above/length if length > c0 else c1
+                            sine_r[k, r] = after_r[0, r]/length if length > c0 else c0
+                            matrix_r[k*krylov + k, r] = length
+                            rest_r[k + 1, r] = -sine_r[k, r]*rest_r[k, r]
+                            rest_r[k, r] = cosine_r[k, r]*rest_r[k, r]
+                            live_r[0, r] = c1 if np.abs(rest_r[k + 1, r]) > reach_r[0, r] else c0
+                        for a in range(begin*state, end*state):
+                            for r in range(records):
+                                directions[k + 1, a, r] = factor_r[0, r]*image[a, r]
+                        used = k + 1
+                        wanted = 0
+                        for r in range(records):
+                            if live_r[0, r] == c1:
+                                wanted = 1
+                        if not wanted:
+                            break
+                if used == 0:
+                    break
+                for r in range(records):
+                    for back in range(used):
+                        j = used - 1 - back
+                        total = rest_r[j, r]
+                        for l in range(j + 1, used):
+                            total -= matrix_r[j*krylov + l, r]*dots_r[l, r]
+                        pivot = matrix_r[j*krylov + j, r]
+                        dots_r[j, r] = total/pivot if pivot != c0 else c0
+                for j in range(used):
+                    for a in range(begin*state, end*state):
+                        for r in range(records):
+                            solution[a, r] += dots_r[j, r]*directions[j, a, r]
+            for i in range(begin, end):
+                slot = n*stages + i
+                bias, bar_bias = biases[bias_index[n, i]], bar_biases[bias_index[n, i]]
+                operator, bar_operator = operators[operator_index[n, i]], bar_operators[operator_index[n, i]]
+                for a in range(0, state):
+                    for r in range(records):
+                        bar_m[i, a, r] = solution[i*state + a, r]
+            for i in range(end - 1, begin - 1, -1):
+                slot = n*stages + i
+                bias, bar_bias = biases[bias_index[n, i]], bar_biases[bias_index[n, i]]
+                operator, bar_operator = operators[operator_index[n, i]], bar_operators[operator_index[n, i]]
+                # R̄ = Aᵀ m_ī
+                for c in range(channels):
+                    np.dot(A.T, bar_m[i][c*A.shape[0]:(c + 1)*A.shape[0]], bar_R[c*A.shape[1]:(c + 1)*A.shape[1]])
+                # Ū, e_s̄, Z̄ at every node and record, h = Z, f1 = F1, v = R̄
+                for a in range(bar_R.shape[0]):
+                    total = constants[0]
+                    for r in range(bar_R.shape[1]):
+                        h_q = Z[slot][a, r]
+                        f1_q = F1[slot][a, r]
+                        v_q = bar_R[a, r]
+                        t0 = f1_q*f1_q
+                        t1 = (c1 + (c2*t0))*v_q
+                        t2 = h_q*h_q
+                        value_bar_U = t1
+                        bar_U[a, r] = value_bar_U
+                        total += value_bar_U
+                        value_bar_Z = ((c3*t2)*v_q)
+                        bar_Z[a, r] = value_bar_Z
+                    bar_bias[a] += total
+                # H_ī = Xᵀ Z̄
+                for c in range(channels):
+                    np.dot(X.T, bar_Z[c*X.shape[0]:(c + 1)*X.shape[0]], bar_H[c*X.shape[1]:(c + 1)*X.shape[1]])
+                # gradient of E: += Ū H_iᵀ, summed over records
+                product = np.dot(bar_U, H[slot].T)
+                target = bar_operator
+                for a in range(product.shape[0]):
+                    for b in range(product.shape[1]):
+                        target[a, b] += product[a, b]
+                # H_ī += Eᵀ Ū
+                product = np.dot(operator.T, bar_U)
+                target = bar_H
+                for a in range(product.shape[0]):
+                    for r in range(product.shape[1]):
+                        target[a, r] += product[a, r]
+                # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
+                alpha = combine[n, i, 0]
+                for a in range(bar_H.shape[0]):
+                    for r in range(records):
+                        bar_h[a, r] += alpha*bar_H[a, r]
+                for j in range(begin):
+                    gamma = combine[n, i, j + 1]
+                    if gamma != 0:
+                        for a in range(bar_H.shape[0]):
+                            for r in range(records):
+                                bar_m[j, a, r] += gamma*bar_H[a, r]
+        bar[:] = bar_h
+
+
+def formed_forward_float32_1(
+    h, combine, operator_index, bias_index, operators, biases, X, A, groups, limits, iterations, cycles, krylov, constants, channels, keep, F1, H, Z, unsolved,
+):
+    """h ← h(stop): m_i = A r(u, X h),  u = E_s h + e_s,  E_s = Φ w_s C   (4), (5), (7). Functions in their single-precision forms."""
+    c0 = constants[0]  # 0
+    c1 = constants[1]  # 1
+    c2 = constants[2]  # -9
+    c3 = constants[3]  # 9
+    c4 = constants[4]  # 0.13381005823612213
+    c5 = constants[5]  # 0.0034955658484250307
+    c6 = constants[6]  # 2.0608731574611738e-05
+    c7 = constants[7]  # 1.3354206629401233e-08
+    c8 = constants[8]  # 0.46714320778846741
+    c9 = constants[9]  # 0.02587689645588398
+    c10 = constants[10]  # 0.00032855989411473274
+    c11 = constants[11]  # 7.7763650097040227e-07
+    c12 = constants[12]  # -4
+    c13 = constants[13]  # -1
+    c14 = constants[14]  # -12
+    c15 = constants[15]  # 2
+    c16 = constants[16]  # 1/1024
+    steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
+    m = np.empty((stages, h.shape[0], records), h.dtype)
+    R = np.empty((biases.shape[1], records), h.dtype)
+    U = np.empty((biases.shape[1], records), h.dtype)
+    state = h.shape[0]
+    directions = np.empty((krylov + 1, stages*state, records), h.dtype)
+    dot_R = np.empty((biases.shape[1], records), h.dtype)
+    dot_U = np.empty((biases.shape[1], records), h.dtype)
+    dot_Z = np.empty((biases.shape[1], records), h.dtype)
+    given_vector = np.empty((stages*state, records), h.dtype)
+    solution = np.empty((stages*state, records), h.dtype)
+    image = np.empty((stages*state, records), h.dtype)
+    moved = np.empty((stages*state, records), h.dtype)
+    known = np.empty((stages*state, records), h.dtype)
+    change = np.empty((stages*state, records), h.dtype)
+    error_r = np.empty((1, records), h.dtype)
+    live_r = np.empty((1, records), h.dtype)
+    reach_r = np.empty((1, records), h.dtype)
+    last_r = np.empty((1, records), h.dtype)
+    factor_r = np.empty((1, records), h.dtype)
+    before_r = np.empty((1, records), h.dtype)
+    after_r = np.empty((1, records), h.dtype)
+    size_r = np.empty((1, records), h.dtype)
+    old_r = np.empty((1, records), h.dtype)
+    damping_r = np.empty((1, records), h.dtype)
+    residue_r = np.empty((1, records), h.dtype)
+    dots_r = np.empty((krylov + 1, records), h.dtype)
+    cosine_r = np.empty((krylov, records), h.dtype)
+    sine_r = np.empty((krylov, records), h.dtype)
+    rest_r = np.empty((krylov + 1, records), h.dtype)
+    matrix_r = np.empty(((krylov + 1)*krylov, records), h.dtype)
+    for n in range(steps):
+        for group in range(groups.shape[0]):
+            begin, end = groups[group, 0], groups[group, 1]
+            # the first guess: what earlier stages say
+            for i in range(begin, end):
+                slot = n*stages + i if keep else i
+                bias = biases[bias_index[n, i]]
+                operator = operators[operator_index[n, i]]
+                for a in range(0, state):
+                    for r in range(records):
+                        total = combine[n, i, 0]*h[a, r]
+                        for j in range(begin):
+                            total += combine[n, i, j + 1]*m[j, a, r]
+                        known[i*state + a, r] = total
+                        H[slot][a, r] = total
+            for iteration in range(iterations):
+                for i in range(begin, end):
+                    slot = n*stages + i if keep else i
+                    bias = biases[bias_index[n, i]]
+                    operator = operators[operator_index[n, i]]
+                    # U = E H_i
+                    np.dot(operator, H[slot], U)
+                    # Z = X H_i
+                    for c in range(channels):
+                        np.dot(X, H[slot][c*X.shape[1]:(c + 1)*X.shape[1]], Z[slot][c*X.shape[0]:(c + 1)*X.shape[0]])
+                    # R, F1 at every node and record, u = U + e_s, h = Z
+                    for a in range(U.shape[0]):
+                        for r in range(U.shape[1]):
+                            u_q = U[a, r] + bias[a]
+                            h_q = Z[slot][a, r]
+                            t0 = c2 if c2 > (c3 if c3 < u_q else u_q) else (c3 if c3 < u_q else u_q)
+                            t1 = t0*t0
+                            t2 = (t0*(c1 + ((c4 + ((c5 + ((c6 + (c7*t1))*t1))*t1))*t1)))/(c1 + ((c8 + ((c9 + ((c10 + (c11*t1))*t1))*t1))*t1))
+                            t3 = h_q*h_q
+                            t4 = h_q*t3
+                            value_R = (t2 + (c12*t4))
+                            R[a, r] = value_R
+                            value_F1 = t2
+                            F1[slot][a, r] = value_F1
+                    # m_i = A R
+                    for c in range(channels):
+                        np.dot(A, R[c*A.shape[1]:(c + 1)*A.shape[1]], m[i][c*A.shape[0]:(c + 1)*A.shape[0]])
+                # residual: α_i h + Σ_j γ_ij m_j − H_i
+                for i in range(begin, end):
+                    slot = n*stages + i if keep else i
+                    bias = biases[bias_index[n, i]]
+                    operator = operators[operator_index[n, i]]
+                    for a in range(0, state):
+                        for r in range(records):
+                            total = known[i*state + a, r]
+                            for j in range(begin, end):
+                                total += combine[n, i, j + 1]*m[j, a, r]
+                            solution[i*state + a, r] = total
+                            given_vector[i*state + a, r] = total - H[slot][a, r]
+                for r in range(records):
+                    error_r[0, r] = c0
+                for a in range(begin*state, end*state):
+                    for r in range(records):
+                        error_r[0, r] += given_vector[a, r]*given_vector[a, r]
+                for r in range(records):
+                    size_r[0, r] = c0
+                for a in range(begin*state, end*state):
+                    for r in range(records):
+                        size_r[0, r] += solution[a, r]*solution[a, r]
+                for r in range(records):
+                    before_r[0, r] = c0
+                for a in range(begin*state, end*state):
+                    for r in range(records):
+                        before_r[0, r] += known[a, r]*known[a, r]
+                for r in range(records):
+                    error_r[0, r] = np.sqrt(error_r[0, r])
+                    size_r[0, r] = np.sqrt(size_r[0, r]) + np.sqrt(before_r[0, r])
+                    residue_r[0, r] = error_r[0, r]/size_r[0, r] if size_r[0, r] > c0 else error_r[0, r]
+                    stuck = iteration > 0 and c15*error_r[0, r] > old_r[0, r] and old_r[0, r] <= limits[2]*size_r[0, r]
+                    if not error_r[0, r] > limits[0]*size_r[0, r] or stuck:  # as good as rounding allows
+                        damping_r[0, r] = c0
+                    elif iteration > 0 and not error_r[0, r] < old_r[0, r]:  # half of the correction; given up when that is nothing
+                        damping_r[0, r] = damping_r[0, r]/c15 if damping_r[0, r] > c16 else c0
+                    else:
+                        old_r[0, r] = error_r[0, r]
+                        damping_r[0, r] = c1
+                    live_r[0, r] = c1 if damping_r[0, r] > c0 else c0
+                wanted = 0
+                for r in range(records):
+                    if live_r[0, r] == c1:
+                        wanted = 1
+                if not wanted:
+                    break
+                for a in range(begin*state, end*state):
+                    for r in range(records):
+                        given_vector[a, r] *= c1 if damping_r[0, r] == c1 else c0
+                for a in range(begin*state, end*state):
+                    for r in range(records):
+                        solution[a, r] = c0
+                for cycle in range(cycles):
+                    for a in range(begin*state, end*state):
+                        for r in range(records):
+                            directions[0, a, r] = solution[a, r]
+                    used = 0
+                    for step in range(krylov + 1):
+                        k = max(step - 1, 0)
+                        if step > 0 or cycle > 0:
+                            for i in range(begin, end):
+                                slot = n*stages + i if keep else i
+                                bias = biases[bias_index[n, i]]
+                                operator = operators[operator_index[n, i]]
+                                # dot_U = E dot_H
+                                np.dot(operator, directions[k, i*state:(i + 1)*state], dot_U)
+                                # dot_Z = X dot_H
+                                for c in range(channels):
+                                    np.dot(X, directions[k, i*state:(i + 1)*state][c*X.shape[1]:(c + 1)*X.shape[1]], dot_Z[c*X.shape[0]:(c + 1)*X.shape[0]])
+                                # dot_R at every node and record, h = Z, f1 = F1, v1 = dot_U, v2 = dot_Z
+                                for a in range(Z[slot].shape[0]):
+                                    for r in range(Z[slot].shape[1]):
+                                        h_q = Z[slot][a, r]
+                                        f1_q = F1[slot][a, r]
+                                        v1_q = dot_U[a, r]
+                                        v2_q = dot_Z[a, r]
+                                        t0 = f1_q*f1_q
+                                        t1 = h_q*h_q
+                                        value_dot_R = (((c1 + (c13*t0))*v1_q) + ((c14*t1)*v2_q))
+                                        dot_R[a, r] = value_dot_R
+                                # dot_M = A dot_R
+                                for c in range(channels):
+                                    np.dot(A, dot_R[c*A.shape[1]:(c + 1)*A.shape[1]], moved[i*state:(i + 1)*state][c*A.shape[0]:(c + 1)*A.shape[0]])
+                            for i in range(begin, end):
+                                slot = n*stages + i if keep else i
+                                bias = biases[bias_index[n, i]]
+                                operator = operators[operator_index[n, i]]
+                                for a in range(0, state):
+                                    for r in range(records):
+                                        total = directions[k, i*state + a, r]
+                                        for j in range(begin, end):
+                                            total -= combine[n, i, j + 1]*moved[j*state + a, r]
+                                        image[i*state + a, r] = total
+                        if step == 0:  # what is left of the right side
+                            for a in range(begin*state, end*state):
+                                for r in range(records):
+                                    value = given_vector[a, r]
+                                    if cycle > 0:
+                                        value -= image[a, r]
+                                    directions[0, a, r] = value
+                            for r in range(records):
+                                error_r[0, r] = c0
+                            for a in range(begin*state, end*state):
+                                for r in range(records):
+                                    error_r[0, r] += directions[0, a, r]*directions[0, a, r]
+                            for r in range(records):
+                                error_r[0, r] = np.sqrt(error_r[0, r])
+                                if cycle == 0:
+                                    reach_r[0, r] = limits[1]*error_r[0, r]
+                                    last_r[0, r] = c15*error_r[0, r] + error_r[0, r]
+                                live_r[0, r] = c1 if error_r[0, r] > reach_r[0, r] and c15*error_r[0, r] < last_r[0, r] else c0
+                                last_r[0, r] = error_r[0, r]
+                                rest_r[0, r] = error_r[0, r]
+                                factor_r[0, r] = c1/error_r[0, r] if live_r[0, r] == c1 else c0
+                            wanted = 0
+                            for r in range(records):
+                                if live_r[0, r] == c1:
+                                    wanted = 1
+                            if not wanted:
+                                break
+                            for a in range(begin*state, end*state):
+                                for r in range(records):
+                                    directions[0, a, r] *= factor_r[0, r]
+                        else:
+                            for r in range(records):
+                                before_r[0, r] = c0
+                            for a in range(begin*state, end*state):
+                                for r in range(records):
+                                    before_r[0, r] += image[a, r]*image[a, r]
+                            for r in range(records):
+                                for j in range(k + 2):
+                                    matrix_r[j*krylov + k, r] = c0
+                            for repeat in range(2):
+                                for j in range(k + 1):
+                                    for r in range(records):
+                                        dots_r[j, r] = c0
+                                    for a in range(begin*state, end*state):
+                                        for r in range(records):
+                                            dots_r[j, r] += directions[j, a, r]*image[a, r]
+                                for j in range(k + 1):
+                                    for a in range(begin*state, end*state):
+                                        for r in range(records):
+                                            image[a, r] -= dots_r[j, r]*directions[j, a, r]
+                                for r in range(records):
+                                    for j in range(k + 1):
+                                        matrix_r[j*krylov + k, r] += dots_r[j, r]
+                            for r in range(records):
+                                after_r[0, r] = c0
+                            for a in range(begin*state, end*state):
+                                for r in range(records):
+                                    after_r[0, r] += image[a, r]*image[a, r]
+                            for r in range(records):
+                                after_r[0, r] = np.sqrt(after_r[0, r])
+                                if not after_r[0, r] > limits[0]*np.sqrt(before_r[0, r]):  # nothing new: the directions span the solution
+                                    after_r[0, r] = c0
+                                factor_r[0, r] = c1/after_r[0, r] if after_r[0, r] > c0 else c0
+                                for j in range(k):
+                                    above, below = matrix_r[j*krylov + k, r], matrix_r[(j + 1)*krylov + k, r]
+                                    matrix_r[j*krylov + k, r] = cosine_r[j, r]*above + sine_r[j, r]*below
+                                    matrix_r[(j + 1)*krylov + k, r] = cosine_r[j, r]*below - sine_r[j, r]*above
+                                above = matrix_r[k*krylov + k, r]
+                                length = np.sqrt(above*above + after_r[0, r]*after_r[0, r])
+                                cosine_r[k, r] = above/length if length > c0 else c1
+                                sine_r[k, r] = after_r[0, r]/length if length > c0 else c0
+                                matrix_r[k*krylov + k, r] = length
+                                rest_r[k + 1, r] = -sine_r[k, r]*rest_r[k, r]
+                                rest_r[k, r] = cosine_r[k, r]*rest_r[k, r]
+                                live_r[0, r] = c1 if np.abs(rest_r[k + 1, r]) > reach_r[0, r] else c0
+                            for a in range(begin*state, end*state):
+                                for r in range(records):
+                                    directions[k + 1, a, r] = factor_r[0, r]*image[a, r]
+                            used = k + 1
+                            wanted = 0
+                            for r in range(records):
+                                if live_r[0, r] == c1:
+                                    wanted = 1
+                            if not wanted:
+                                break
+                    if used == 0:
+                        break
+                    for r in range(records):
+                        for back in range(used):
+                            j = used - 1 - back
+                            total = rest_r[j, r]
+                            for l in range(j + 1, used):
+                                total -= matrix_r[j*krylov + l, r]*dots_r[l, r]
+                            pivot = matrix_r[j*krylov + j, r]
+                            dots_r[j, r] = total/pivot if pivot != c0 else c0
+                    for j in range(used):
+                        for a in range(begin*state, end*state):
+                            for r in range(records):
+                                solution[a, r] += dots_r[j, r]*directions[j, a, r]
+                for i in range(begin, end):
+                    slot = n*stages + i if keep else i
+                    bias = biases[bias_index[n, i]]
+                    operator = operators[operator_index[n, i]]
+                    for a in range(0, state):
+                        for r in range(records):
+                            if damping_r[0, r] == c1:
+                                change[i*state + a, r] = solution[i*state + a, r]
+                                H[slot][a, r] += solution[i*state + a, r]
+                            elif damping_r[0, r] > c0:
+                                H[slot][a, r] -= damping_r[0, r]*change[i*state + a, r]
+            for r in range(records):
+                if not residue_r[0, r] <= unsolved[r]:
+                    unsolved[r] = residue_r[0, r]
+        # h_{n+1} = α h_n + Σ_j γ_j m_j
+        alpha = combine[n, stages, 0]
+        target = h
+        for a in range(h.shape[0]):
+            for r in range(records):
+                target[a, r] = alpha*h[a, r]
+        for j in range(stages):
+            gamma = combine[n, stages, j + 1]
+            if gamma != 0:
+                for a in range(h.shape[0]):
+                    for r in range(records):
+                        target[a, r] += gamma*m[j, a, r]
+
+
+def formed_adjoint_float32_1(
+    bar, combine, operator_index, bias_index, operators, biases, X, A, groups, limits, iterations, cycles, krylov, constants, channels, F1, H, Z, bar_operators, bar_biases,
+):
+    """bar ← dL/dh(start), and the gradients of operators and biases   (10), (11). Functions in their single-precision forms."""
+    c0 = constants[0]  # 0
+    c1 = constants[1]  # 1
+    c2 = constants[2]  # -1
+    c3 = constants[3]  # -12
+    c4 = constants[4]  # 2
+    steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
+    bar_m = np.empty((stages, bar.shape[0], records), bar.dtype)
+    bar_H = np.empty((bar.shape[0], records), bar.dtype)
+    bar_R = np.empty((biases.shape[1], records), bar.dtype)
+    bar_U = np.empty((biases.shape[1], records), bar.dtype)
+    bar_Z = np.empty((biases.shape[1], records), bar.dtype)
+    bar_h = np.empty(bar.shape, bar.dtype)
+    state = bar.shape[0]
+    directions = np.empty((krylov + 1, stages*state, records), bar.dtype)
+    given_vector = np.empty((stages*state, records), bar.dtype)
+    solution = np.empty((stages*state, records), bar.dtype)
+    image = np.empty((stages*state, records), bar.dtype)
+    moved = np.empty((stages*state, records), bar.dtype)
+    error_r = np.empty((1, records), bar.dtype)
+    live_r = np.empty((1, records), bar.dtype)
+    reach_r = np.empty((1, records), bar.dtype)
+    last_r = np.empty((1, records), bar.dtype)
+    factor_r = np.empty((1, records), bar.dtype)
+    before_r = np.empty((1, records), bar.dtype)
+    after_r = np.empty((1, records), bar.dtype)
+    dots_r = np.empty((krylov + 1, records), bar.dtype)
+    cosine_r = np.empty((krylov, records), bar.dtype)
+    sine_r = np.empty((krylov, records), bar.dtype)
+    rest_r = np.empty((krylov + 1, records), bar.dtype)
+    matrix_r = np.empty(((krylov + 1)*krylov, records), bar.dtype)
+    for n in range(steps - 1, -1, -1):
+        # m̄_j = γ_j λ_{n+1},  h̄ = α λ_{n+1}
+        alpha = combine[n, stages, 0]
+        for a in range(bar.shape[0]):
+            for r in range(records):
+                bar_h[a, r] = alpha*bar[a, r]
+        for j in range(stages):
+            gamma = combine[n, stages, j + 1]
+            for a in range(bar.shape[0]):
+                for r in range(records):
+                    bar_m[j, a, r] = gamma*bar[a, r]
+        for group in range(groups.shape[0] - 1, -1, -1):
+            begin, end = groups[group, 0], groups[group, 1]
+            for i in range(begin, end):
+                slot = n*stages + i
+                bias, bar_bias = biases[bias_index[n, i]], bar_biases[bias_index[n, i]]
+                operator, bar_operator = operators[operator_index[n, i]], bar_operators[operator_index[n, i]]
+                for a in range(0, state):
+                    for r in range(records):
+                        given_vector[i*state + a, r] = bar_m[i, a, r]
+            for a in range(begin*state, end*state):
+                for r in range(records):
+                    solution[a, r] = c0
+            for cycle in range(cycles):
+                for a in range(begin*state, end*state):
+                    for r in range(records):
+                        directions[0, a, r] = solution[a, r]
+                used = 0
+                for step in range(krylov + 1):
+                    k = max(step - 1, 0)
+                    if step > 0 or cycle > 0:
+                        for i in range(begin, end):
+                            slot = n*stages + i
+                            bias, bar_bias = biases[bias_index[n, i]], bar_biases[bias_index[n, i]]
+                            operator, bar_operator = operators[operator_index[n, i]], bar_operators[operator_index[n, i]]
+                            # R̄ = Aᵀ m_ī
+                            for c in range(channels):
+                                np.dot(A.T, directions[k, i*state:(i + 1)*state][c*A.shape[0]:(c + 1)*A.shape[0]], bar_R[c*A.shape[1]:(c + 1)*A.shape[1]])
+                            # Ū, Z̄ at every node and record, h = Z, f1 = F1, v = R̄
+                            for a in range(bar_R.shape[0]):
+                                for r in range(bar_R.shape[1]):
+                                    h_q = Z[slot][a, r]
+                                    f1_q = F1[slot][a, r]
+                                    v_q = bar_R[a, r]
+                                    t0 = f1_q*f1_q
+                                    t1 = h_q*h_q
+                                    value_bar_U = ((c1 + (c2*t0))*v_q)
+                                    bar_U[a, r] = value_bar_U
+                                    value_bar_Z = ((c3*t1)*v_q)
+                                    bar_Z[a, r] = value_bar_Z
+                            # H_ī = Xᵀ Z̄
+                            for c in range(channels):
+                                np.dot(X.T, bar_Z[c*X.shape[0]:(c + 1)*X.shape[0]], moved[i*state:(i + 1)*state][c*X.shape[1]:(c + 1)*X.shape[1]])
+                            # H_ī += Eᵀ Ū
+                            product = np.dot(operator.T, bar_U)
+                            target = moved[i*state:(i + 1)*state]
+                            for a in range(product.shape[0]):
+                                for r in range(product.shape[1]):
+                                    target[a, r] += product[a, r]
+                        for i in range(begin, end):
+                            slot = n*stages + i
+                            bias, bar_bias = biases[bias_index[n, i]], bar_biases[bias_index[n, i]]
+                            operator, bar_operator = operators[operator_index[n, i]], bar_operators[operator_index[n, i]]
+                            for a in range(0, state):
+                                for r in range(records):
+                                    total = directions[k, i*state + a, r]
+                                    for j in range(begin, end):
+                                        total -= combine[n, j, i + 1]*moved[j*state + a, r]
+                                    image[i*state + a, r] = total
+                    if step == 0:  # what is left of the right side
+                        for a in range(begin*state, end*state):
+                            for r in range(records):
+                                value = given_vector[a, r]
+                                if cycle > 0:
+                                    value -= image[a, r]
+                                directions[0, a, r] = value
+                        for r in range(records):
+                            error_r[0, r] = c0
+                        for a in range(begin*state, end*state):
+                            for r in range(records):
+                                error_r[0, r] += directions[0, a, r]*directions[0, a, r]
+                        for r in range(records):
+                            error_r[0, r] = np.sqrt(error_r[0, r])
+                            if cycle == 0:
+                                reach_r[0, r] = limits[3]*error_r[0, r]
+                                last_r[0, r] = c4*error_r[0, r] + error_r[0, r]
+                            live_r[0, r] = c1 if error_r[0, r] > reach_r[0, r] and c4*error_r[0, r] < last_r[0, r] else c0
+                            last_r[0, r] = error_r[0, r]
+                            rest_r[0, r] = error_r[0, r]
+                            factor_r[0, r] = c1/error_r[0, r] if live_r[0, r] == c1 else c0
+                        wanted = 0
+                        for r in range(records):
+                            if live_r[0, r] == c1:
+                                wanted = 1
+                        if not wanted:
+                            break
+                        for a in range(begin*state, end*state):
+                            for r in range(records):
+                                directions[0, a, r] *= factor_r[0, r]
+                    else:
+                        for r in range(records):
+                            before_r[0, r] = c0
+                        for a in range(begin*state, end*state):
+                            for r in range(records):
+                                before_r[0, r] += image[a, r]*image[a, r]
+                        for r in range(records):
+                            for j in range(k + 2):
+                                matrix_r[j*krylov + k, r] = c0
+                        for repeat in range(2):
+                            for j in range(k + 1):
+                                for r in range(records):
+                                    dots_r[j, r] = c0
+                                for a in range(begin*state, end*state):
+                                    for r in range(records):
+                                        dots_r[j, r] += directions[j, a, r]*image[a, r]
+                            for j in range(k + 1):
+                                for a in range(begin*state, end*state):
+                                    for r in range(records):
+                                        image[a, r] -= dots_r[j, r]*directions[j, a, r]
+                            for r in range(records):
+                                for j in range(k + 1):
+                                    matrix_r[j*krylov + k, r] += dots_r[j, r]
+                        for r in range(records):
+                            after_r[0, r] = c0
+                        for a in range(begin*state, end*state):
+                            for r in range(records):
+                                after_r[0, r] += image[a, r]*image[a, r]
+                        for r in range(records):
+                            after_r[0, r] = np.sqrt(after_r[0, r])
+                            if not after_r[0, r] > limits[0]*np.sqrt(before_r[0, r]):  # nothing new: the directions span the solution
+                                after_r[0, r] = c0
+                            factor_r[0, r] = c1/after_r[0, r] if after_r[0, r] > c0 else c0
+                            for j in range(k):
+                                above, below = matrix_r[j*krylov + k, r], matrix_r[(j + 1)*krylov + k, r]
+                                matrix_r[j*krylov + k, r] = cosine_r[j, r]*above + sine_r[j, r]*below
+                                matrix_r[(j + 1)*krylov + k, r] = cosine_r[j, r]*below - sine_r[j, r]*above
+                            above = matrix_r[k*krylov + k, r]
+                            length = np.sqrt(above*above + after_r[0, r]*after_r[0, r])
+                            cosine_r[k, r] = above/length if length > c0 else c1
+                            sine_r[k, r] = after_r[0, r]/length if length > c0 else c0
+                            matrix_r[k*krylov + k, r] = length
+                            rest_r[k + 1, r] = -sine_r[k, r]*rest_r[k, r]
+                            rest_r[k, r] = cosine_r[k, r]*rest_r[k, r]
+                            live_r[0, r] = c1 if np.abs(rest_r[k + 1, r]) > reach_r[0, r] else c0
+                        for a in range(begin*state, end*state):
+                            for r in range(records):
+                                directions[k + 1, a, r] = factor_r[0, r]*image[a, r]
+                        used = k + 1
+                        wanted = 0
+                        for r in range(records):
+                            if live_r[0, r] == c1:
+                                wanted = 1
+                        if not wanted:
+                            break
+                if used == 0:
+                    break
+                for r in range(records):
+                    for back in range(used):
+                        j = used - 1 - back
+                        total = rest_r[j, r]
+                        for l in range(j + 1, used):
+                            total -= matrix_r[j*krylov + l, r]*dots_r[l, r]
+                        pivot = matrix_r[j*krylov + j, r]
+                        dots_r[j, r] = total/pivot if pivot != c0 else c0
+                for j in range(used):
+                    for a in range(begin*state, end*state):
+                        for r in range(records):
+                            solution[a, r] += dots_r[j, r]*directions[j, a, r]
+            for i in range(begin, end):
+                slot = n*stages + i
+                bias, bar_bias = biases[bias_index[n, i]], bar_biases[bias_index[n, i]]
+                operator, bar_operator = operators[operator_index[n, i]], bar_operators[operator_index[n, i]]
+                for a in range(0, state):
+                    for r in range(records):
+                        bar_m[i, a, r] = solution[i*state + a, r]
+            for i in range(end - 1, begin - 1, -1):
+                slot = n*stages + i
+                bias, bar_bias = biases[bias_index[n, i]], bar_biases[bias_index[n, i]]
+                operator, bar_operator = operators[operator_index[n, i]], bar_operators[operator_index[n, i]]
+                # R̄ = Aᵀ m_ī
+                for c in range(channels):
+                    np.dot(A.T, bar_m[i][c*A.shape[0]:(c + 1)*A.shape[0]], bar_R[c*A.shape[1]:(c + 1)*A.shape[1]])
+                # Ū, e_s̄, Z̄ at every node and record, h = Z, f1 = F1, v = R̄
+                for a in range(bar_R.shape[0]):
+                    total = constants[0]
+                    for r in range(bar_R.shape[1]):
+                        h_q = Z[slot][a, r]
+                        f1_q = F1[slot][a, r]
+                        v_q = bar_R[a, r]
+                        t0 = f1_q*f1_q
+                        t1 = (c1 + (c2*t0))*v_q
+                        t2 = h_q*h_q
+                        value_bar_U = t1
+                        bar_U[a, r] = value_bar_U
+                        total += value_bar_U
+                        value_bar_Z = ((c3*t2)*v_q)
+                        bar_Z[a, r] = value_bar_Z
+                    bar_bias[a] += total
+                # H_ī = Xᵀ Z̄
+                for c in range(channels):
+                    np.dot(X.T, bar_Z[c*X.shape[0]:(c + 1)*X.shape[0]], bar_H[c*X.shape[1]:(c + 1)*X.shape[1]])
+                # gradient of E: += Ū H_iᵀ, summed over records
+                product = np.dot(bar_U, H[slot].T)
+                target = bar_operator
+                for a in range(product.shape[0]):
+                    for b in range(product.shape[1]):
+                        target[a, b] += product[a, b]
+                # H_ī += Eᵀ Ū
+                product = np.dot(operator.T, bar_U)
+                target = bar_H
+                for a in range(product.shape[0]):
+                    for r in range(product.shape[1]):
+                        target[a, r] += product[a, r]
+                # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
+                alpha = combine[n, i, 0]
+                for a in range(bar_H.shape[0]):
+                    for r in range(records):
+                        bar_h[a, r] += alpha*bar_H[a, r]
+                for j in range(begin):
+                    gamma = combine[n, i, j + 1]
+                    if gamma != 0:
+                        for a in range(bar_H.shape[0]):
+                            for r in range(records):
+                                bar_m[j, a, r] += gamma*bar_H[a, r]
+        bar[:] = bar_h
+
+
+def factors_operators_1(w, theta, beta, vartheta, Psi, constants, channels, operators, biases):
+    """w_s = Σ_k θ_k(δ_s) w_k,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k   (4)"""
+    for s in range(theta.shape[0]):
+        # Σ_k theta_sk w_k
+        target = operators[s]
+        target[:] = constants[0]
+        for k in range(theta.shape[1]):
+            factor = theta[s, k]
+            if factor != 0:
+                for a in range(target.shape[0]):
+                    for b in range(target.shape[1]):
+                        target[a, b] += factor*w[k, a, b]
+    mixed_bias = np.empty((beta.shape[1], 1), beta.dtype)
+    column = np.empty((biases.shape[1], 1), beta.dtype)
+    for s in range(vartheta.shape[0]):
+        mixed_bias[:] = constants[0]
+        for k in range(vartheta.shape[1]):
+            for a in range(beta.shape[1]):
+                mixed_bias[a, 0] += vartheta[s, k]*beta[k, a]
+        # column = Psi mixed_bias
+        for c in range(channels):
+            np.dot(Psi, mixed_bias[c*Psi.shape[1]:(c + 1)*Psi.shape[1]], column[c*Psi.shape[0]:(c + 1)*Psi.shape[0]])
+        for a in range(biases.shape[1]):
+            biases[s, a] = column[a, 0]
+
+
+def factors_operators_adjoint_1(
+    bar_operators, theta, bar_biases, vartheta, Psi, constants, channels, bar_w, bar_beta,
+):
+    """The adjoint of: w_s = Σ_k θ_k(δ_s) w_k,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k   (4)   (11)"""
+    for s in range(theta.shape[0]):
+        given = bar_operators[s]
+        for k in range(theta.shape[1]):
+            factor = theta[s, k]
+            if factor != 0:
+                for a in range(given.shape[0]):
+                    for b in range(given.shape[1]):
+                        bar_w[k, a, b] += factor*given[a, b]
+    mixed_bias = np.empty((bar_beta.shape[1], 1), bar_beta.dtype)
+    column = np.empty((bar_biases.shape[1], 1), bar_beta.dtype)
+    for s in range(vartheta.shape[0]):
+        for a in range(bar_biases.shape[1]):
+            column[a, 0] = bar_biases[s, a]
+        # mixed_bias = Psiᵀ column
+        for c in range(channels):
+            np.dot(Psi.T, column[c*Psi.shape[0]:(c + 1)*Psi.shape[0]], mixed_bias[c*Psi.shape[1]:(c + 1)*Psi.shape[1]])
+        for k in range(vartheta.shape[1]):
+            for a in range(bar_beta.shape[1]):
+                bar_beta[k, a] += vartheta[s, k]*mixed_bias[a, 0]
+
+
+def factors_forward_1(
+    h, combine, operator_index, bias_index, operators, biases, Phi, C, C_runs, X, A, groups, limits, iterations, cycles, krylov, constants, channels, keep, F1, G, Z, unsolved,
+):
+    """h ← h(stop): m_i = A r(u, X h),  u = Φ (w_s (C h)) + e_s   (4), (5), (7)."""
+    c0 = constants[0]  # 0
+    c1 = constants[1]  # 1
+    c2 = constants[2]  # -4
+    c3 = constants[3]  # -1
+    c4 = constants[4]  # -12
+    c5 = constants[5]  # 2
+    c6 = constants[6]  # 1/1024
+    steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
+    m = np.empty((stages, h.shape[0], records), h.dtype)
+    R = np.empty((biases.shape[1], records), h.dtype)
+    T = np.empty((operators.shape[1], records), h.dtype)
+    U = np.empty((biases.shape[1], records), h.dtype)
+    state = h.shape[0]
+    H = np.empty((stages, state, records), h.dtype)
+    directions = np.empty((krylov + 1, stages*state, records), h.dtype)
+    dot_G = np.empty((operators.shape[2], records), h.dtype)
+    dot_R = np.empty((biases.shape[1], records), h.dtype)
+    dot_T = np.empty((operators.shape[1], records), h.dtype)
+    dot_U = np.empty((biases.shape[1], records), h.dtype)
+    dot_Z = np.empty((biases.shape[1], records), h.dtype)
+    given_vector = np.empty((stages*state, records), h.dtype)
+    solution = np.empty((stages*state, records), h.dtype)
+    image = np.empty((stages*state, records), h.dtype)
+    moved = np.empty((stages*state, records), h.dtype)
+    known = np.empty((stages*state, records), h.dtype)
+    change = np.empty((stages*state, records), h.dtype)
+    error_r = np.empty((1, records), h.dtype)
+    live_r = np.empty((1, records), h.dtype)
+    reach_r = np.empty((1, records), h.dtype)
+    last_r = np.empty((1, records), h.dtype)
+    factor_r = np.empty((1, records), h.dtype)
+    before_r = np.empty((1, records), h.dtype)
+    after_r = np.empty((1, records), h.dtype)
+    size_r = np.empty((1, records), h.dtype)
+    old_r = np.empty((1, records), h.dtype)
+    damping_r = np.empty((1, records), h.dtype)
+    residue_r = np.empty((1, records), h.dtype)
+    dots_r = np.empty((krylov + 1, records), h.dtype)
+    cosine_r = np.empty((krylov, records), h.dtype)
+    sine_r = np.empty((krylov, records), h.dtype)
+    rest_r = np.empty((krylov + 1, records), h.dtype)
+    matrix_r = np.empty(((krylov + 1)*krylov, records), h.dtype)
+    for n in range(steps):
+        for group in range(groups.shape[0]):
+            begin, end = groups[group, 0], groups[group, 1]
+            # the first guess: what earlier stages say
+            for i in range(begin, end):
+                slot = n*stages + i if keep else i
+                bias = biases[bias_index[n, i]]
+                operator = operators[operator_index[n, i]]
+                for a in range(0, state):
+                    for r in range(records):
+                        total = combine[n, i, 0]*h[a, r]
+                        for j in range(begin):
+                            total += combine[n, i, j + 1]*m[j, a, r]
+                        known[i*state + a, r] = total
+                        H[i][a, r] = total
+            for iteration in range(iterations):
+                for i in range(begin, end):
+                    slot = n*stages + i if keep else i
+                    bias = biases[bias_index[n, i]]
+                    operator = operators[operator_index[n, i]]
+                    # G = C H_i
+                    for c in range(channels):
+                        target, given = G[slot][c*C.shape[0]:(c + 1)*C.shape[0]], H[i][c*C.shape[1]:(c + 1)*C.shape[1]]
+                        target[:] = constants[0]
+                        for a in range(C.shape[0]):
+                            for b in range(C_runs[a, 0], C_runs[a, 1]):
+                                factor = C[a, b]
+                                for r in range(given.shape[1]):
+                                    target[a, r] += factor*given[b, r]
+                    # T = w G
+                    np.dot(operator, G[slot], T)
+                    # U = Phi T
+                    for c in range(channels):
+                        np.dot(Phi, T[c*Phi.shape[1]:(c + 1)*Phi.shape[1]], U[c*Phi.shape[0]:(c + 1)*Phi.shape[0]])
+                    # Z = X H_i
+                    for c in range(channels):
+                        np.dot(X, H[i][c*X.shape[1]:(c + 1)*X.shape[1]], Z[slot][c*X.shape[0]:(c + 1)*X.shape[0]])
+                    # R, F1 at every node and record, u = U + e_s, h = Z
+                    for a in range(U.shape[0]):
+                        for r in range(U.shape[1]):
+                            u_q = U[a, r] + bias[a]
+                            h_q = Z[slot][a, r]
+                            t0 = h_q*h_q
+                            t1 = h_q*t0
+                            t2 = np.tanh(u_q)
+                            value_R = ((c2*t1) + t2)
+                            R[a, r] = value_R
+                            value_F1 = t2
+                            F1[slot][a, r] = value_F1
+                    # m_i = A R
+                    for c in range(channels):
+                        np.dot(A, R[c*A.shape[1]:(c + 1)*A.shape[1]], m[i][c*A.shape[0]:(c + 1)*A.shape[0]])
+                # residual: α_i h + Σ_j γ_ij m_j − H_i
+                for i in range(begin, end):
+                    slot = n*stages + i if keep else i
+                    bias = biases[bias_index[n, i]]
+                    operator = operators[operator_index[n, i]]
+                    for a in range(0, state):
+                        for r in range(records):
+                            total = known[i*state + a, r]
+                            for j in range(begin, end):
+                                total += combine[n, i, j + 1]*m[j, a, r]
+                            solution[i*state + a, r] = total
+                            given_vector[i*state + a, r] = total - H[i][a, r]
+                for r in range(records):
+                    error_r[0, r] = c0
+                for a in range(begin*state, end*state):
+                    for r in range(records):
+                        error_r[0, r] += given_vector[a, r]*given_vector[a, r]
+                for r in range(records):
+                    size_r[0, r] = c0
+                for a in range(begin*state, end*state):
+                    for r in range(records):
+                        size_r[0, r] += solution[a, r]*solution[a, r]
+                for r in range(records):
+                    before_r[0, r] = c0
+                for a in range(begin*state, end*state):
+                    for r in range(records):
+                        before_r[0, r] += known[a, r]*known[a, r]
+                for r in range(records):
+                    error_r[0, r] = np.sqrt(error_r[0, r])
+                    size_r[0, r] = np.sqrt(size_r[0, r]) + np.sqrt(before_r[0, r])
+                    residue_r[0, r] = error_r[0, r]/size_r[0, r] if size_r[0, r] > c0 else error_r[0, r]
+                    stuck = iteration > 0 and c5*error_r[0, r] > old_r[0, r] and old_r[0, r] <= limits[2]*size_r[0, r]
+                    if not error_r[0, r] > limits[0]*size_r[0, r] or stuck:  # as good as rounding allows
+                        damping_r[0, r] = c0
+                    elif iteration > 0 and not error_r[0, r] < old_r[0, r]:  # half of the correction; given up when that is nothing
+                        damping_r[0, r] = damping_r[0, r]/c5 if damping_r[0, r] > c6 else c0
+                    else:
+                        old_r[0, r] = error_r[0, r]
+                        damping_r[0, r] = c1
+                    live_r[0, r] = c1 if damping_r[0, r] > c0 else c0
+                wanted = 0
+                for r in range(records):
+                    if live_r[0, r] == c1:
+                        wanted = 1
+                if not wanted:
+                    break
+                for a in range(begin*state, end*state):
+                    for r in range(records):
+                        given_vector[a, r] *= c1 if damping_r[0, r] == c1 else c0
+                for a in range(begin*state, end*state):
+                    for r in range(records):
+                        solution[a, r] = c0
+                for cycle in range(cycles):
+                    for a in range(begin*state, end*state):
+                        for r in range(records):
+                            directions[0, a, r] = solution[a, r]
+                    used = 0
+                    for step in range(krylov + 1):
+                        k = max(step - 1, 0)
+                        if step > 0 or cycle > 0:
+                            for i in range(begin, end):
+                                slot = n*stages + i if keep else i
+                                bias = biases[bias_index[n, i]]
+                                operator = operators[operator_index[n, i]]
+                                # dot_G = C dot_H
+                                for c in range(channels):
+                                    target, given = dot_G[c*C.shape[0]:(c + 1)*C.shape[0]], directions[k, i*state:(i + 1)*state][c*C.shape[1]:(c + 1)*C.shape[1]]
+                                    target[:] = constants[0]
+                                    for a in range(C.shape[0]):
+                                        for b in range(C_runs[a, 0], C_runs[a, 1]):
+                                            factor = C[a, b]
+                                            for r in range(given.shape[1]):
+                                                target[a, r] += factor*given[b, r]
+                                # dot_T = w dot_G
+                                np.dot(operator, dot_G, dot_T)
+                                # dot_U = Phi dot_T
+                                for c in range(channels):
+                                    np.dot(Phi, dot_T[c*Phi.shape[1]:(c + 1)*Phi.shape[1]], dot_U[c*Phi.shape[0]:(c + 1)*Phi.shape[0]])
+                                # dot_Z = X dot_H
+                                for c in range(channels):
+                                    np.dot(X, directions[k, i*state:(i + 1)*state][c*X.shape[1]:(c + 1)*X.shape[1]], dot_Z[c*X.shape[0]:(c + 1)*X.shape[0]])
+                                # dot_R at every node and record, h = Z, f1 = F1, v1 = dot_U, v2 = dot_Z
+                                for a in range(Z[slot].shape[0]):
+                                    for r in range(Z[slot].shape[1]):
+                                        h_q = Z[slot][a, r]
+                                        f1_q = F1[slot][a, r]
+                                        v1_q = dot_U[a, r]
+                                        v2_q = dot_Z[a, r]
+                                        t0 = f1_q*f1_q
+                                        t1 = h_q*h_q
+                                        value_dot_R = (((c1 + (c3*t0))*v1_q) + ((c4*t1)*v2_q))
+                                        dot_R[a, r] = value_dot_R
+                                # dot_M = A dot_R
+                                for c in range(channels):
+                                    np.dot(A, dot_R[c*A.shape[1]:(c + 1)*A.shape[1]], moved[i*state:(i + 1)*state][c*A.shape[0]:(c + 1)*A.shape[0]])
+                            for i in range(begin, end):
+                                slot = n*stages + i if keep else i
+                                bias = biases[bias_index[n, i]]
+                                operator = operators[operator_index[n, i]]
+                                for a in range(0, state):
+                                    for r in range(records):
+                                        total = directions[k, i*state + a, r]
+                                        for j in range(begin, end):
+                                            total -= combine[n, i, j + 1]*moved[j*state + a, r]
+                                        image[i*state + a, r] = total
+                        if step == 0:  # what is left of the right side
+                            for a in range(begin*state, end*state):
+                                for r in range(records):
+                                    value = given_vector[a, r]
+                                    if cycle > 0:
+                                        value -= image[a, r]
+                                    directions[0, a, r] = value
+                            for r in range(records):
+                                error_r[0, r] = c0
+                            for a in range(begin*state, end*state):
+                                for r in range(records):
+                                    error_r[0, r] += directions[0, a, r]*directions[0, a, r]
+                            for r in range(records):
+                                error_r[0, r] = np.sqrt(error_r[0, r])
+                                if cycle == 0:
+                                    reach_r[0, r] = limits[1]*error_r[0, r]
+                                    last_r[0, r] = c5*error_r[0, r] + error_r[0, r]
+                                live_r[0, r] = c1 if error_r[0, r] > reach_r[0, r] and c5*error_r[0, r] < last_r[0, r] else c0
+                                last_r[0, r] = error_r[0, r]
+                                rest_r[0, r] = error_r[0, r]
+                                factor_r[0, r] = c1/error_r[0, r] if live_r[0, r] == c1 else c0
+                            wanted = 0
+                            for r in range(records):
+                                if live_r[0, r] == c1:
+                                    wanted = 1
+                            if not wanted:
+                                break
+                            for a in range(begin*state, end*state):
+                                for r in range(records):
+                                    directions[0, a, r] *= factor_r[0, r]
+                        else:
+                            for r in range(records):
+                                before_r[0, r] = c0
+                            for a in range(begin*state, end*state):
+                                for r in range(records):
+                                    before_r[0, r] += image[a, r]*image[a, r]
+                            for r in range(records):
+                                for j in range(k + 2):
+                                    matrix_r[j*krylov + k, r] = c0
+                            for repeat in range(2):
+                                for j in range(k + 1):
+                                    for r in range(records):
+                                        dots_r[j, r] = c0
+                                    for a in range(begin*state, end*state):
+                                        for r in range(records):
+                                            dots_r[j, r] += directions[j, a, r]*image[a, r]
+                                for j in range(k + 1):
+                                    for a in range(begin*state, end*state):
+                                        for r in range(records):
+                                            image[a, r] -= dots_r[j, r]*directions[j, a, r]
+                                for r in range(records):
+                                    for j in range(k + 1):
+                                        matrix_r[j*krylov + k, r] += dots_r[j, r]
+                            for r in range(records):
+                                after_r[0, r] = c0
+                            for a in range(begin*state, end*state):
+                                for r in range(records):
+                                    after_r[0, r] += image[a, r]*image[a, r]
+                            for r in range(records):
+                                after_r[0, r] = np.sqrt(after_r[0, r])
+                                if not after_r[0, r] > limits[0]*np.sqrt(before_r[0, r]):  # nothing new: the directions span the solution
+                                    after_r[0, r] = c0
+                                factor_r[0, r] = c1/after_r[0, r] if after_r[0, r] > c0 else c0
+                                for j in range(k):
+                                    above, below = matrix_r[j*krylov + k, r], matrix_r[(j + 1)*krylov + k, r]
+                                    matrix_r[j*krylov + k, r] = cosine_r[j, r]*above + sine_r[j, r]*below
+                                    matrix_r[(j + 1)*krylov + k, r] = cosine_r[j, r]*below - sine_r[j, r]*above
+                                above = matrix_r[k*krylov + k, r]
+                                length = np.sqrt(above*above + after_r[0, r]*after_r[0, r])
+                                cosine_r[k, r] = above/length if length > c0 else c1
+                                sine_r[k, r] = after_r[0, r]/length if length > c0 else c0
+                                matrix_r[k*krylov + k, r] = length
+                                rest_r[k + 1, r] = -sine_r[k, r]*rest_r[k, r]
+                                rest_r[k, r] = cosine_r[k, r]*rest_r[k, r]
+                                live_r[0, r] = c1 if np.abs(rest_r[k + 1, r]) > reach_r[0, r] else c0
+                            for a in range(begin*state, end*state):
+                                for r in range(records):
+                                    directions[k + 1, a, r] = factor_r[0, r]*image[a, r]
+                            used = k + 1
+                            wanted = 0
+                            for r in range(records):
+                                if live_r[0, r] == c1:
+                                    wanted = 1
+                            if not wanted:
+                                break
+                    if used == 0:
+                        break
+                    for r in range(records):
+                        for back in range(used):
+                            j = used - 1 - back
+                            total = rest_r[j, r]
+                            for l in range(j + 1, used):
+                                total -= matrix_r[j*krylov + l, r]*dots_r[l, r]
+                            pivot = matrix_r[j*krylov + j, r]
+                            dots_r[j, r] = total/pivot if pivot != c0 else c0
+                    for j in range(used):
+                        for a in range(begin*state, end*state):
+                            for r in range(records):
+                                solution[a, r] += dots_r[j, r]*directions[j, a, r]
+                for i in range(begin, end):
+                    slot = n*stages + i if keep else i
+                    bias = biases[bias_index[n, i]]
+                    operator = operators[operator_index[n, i]]
+                    for a in range(0, state):
+                        for r in range(records):
+                            if damping_r[0, r] == c1:
+                                change[i*state + a, r] = solution[i*state + a, r]
+                                H[i][a, r] += solution[i*state + a, r]
+                            elif damping_r[0, r] > c0:
+                                H[i][a, r] -= damping_r[0, r]*change[i*state + a, r]
+            for r in range(records):
+                if not residue_r[0, r] <= unsolved[r]:
+                    unsolved[r] = residue_r[0, r]
+        # h_{n+1} = α h_n + Σ_j γ_j m_j
+        alpha = combine[n, stages, 0]
+        target = h
+        for a in range(h.shape[0]):
+            for r in range(records):
+                target[a, r] = alpha*h[a, r]
+        for j in range(stages):
+            gamma = combine[n, stages, j + 1]
+            if gamma != 0:
+                for a in range(h.shape[0]):
+                    for r in range(records):
+                        target[a, r] += gamma*m[j, a, r]
+
+
+def factors_adjoint_1(
+    bar, combine, operator_index, bias_index, operators, biases, Phi, C, C_runs, X, A, groups, limits, iterations, cycles, krylov, constants, channels, F1, G, Z, bar_operators, bar_biases,
+):
+    """bar ← dL/dh(start), and the gradients of operators and biases   (10), (11)."""
+    c0 = constants[0]  # 0
+    c1 = constants[1]  # 1
+    c2 = constants[2]  # -1
+    c3 = constants[3]  # -12
+    c4 = constants[4]  # 2
+    steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
+    bar_m = np.empty((stages, bar.shape[0], records), bar.dtype)
+    bar_G = np.empty((operators.shape[2], records), bar.dtype)
+    bar_H = np.empty((bar.shape[0], records), bar.dtype)
+    bar_R = np.empty((biases.shape[1], records), bar.dtype)
+    bar_T = np.empty((operators.shape[1], records), bar.dtype)
+    bar_U = np.empty((biases.shape[1], records), bar.dtype)
+    bar_Z = np.empty((biases.shape[1], records), bar.dtype)
+    bar_h = np.empty(bar.shape, bar.dtype)
+    state = bar.shape[0]
+    directions = np.empty((krylov + 1, stages*state, records), bar.dtype)
+    given_vector = np.empty((stages*state, records), bar.dtype)
+    solution = np.empty((stages*state, records), bar.dtype)
+    image = np.empty((stages*state, records), bar.dtype)
+    moved = np.empty((stages*state, records), bar.dtype)
+    error_r = np.empty((1, records), bar.dtype)
+    live_r = np.empty((1, records), bar.dtype)
+    reach_r = np.empty((1, records), bar.dtype)
+    last_r = np.empty((1, records), bar.dtype)
+    factor_r = np.empty((1, records), bar.dtype)
+    before_r = np.empty((1, records), bar.dtype)
+    after_r = np.empty((1, records), bar.dtype)
+    dots_r = np.empty((krylov + 1, records), bar.dtype)
+    cosine_r = np.empty((krylov, records), bar.dtype)
+    sine_r = np.empty((krylov, records), bar.dtype)
+    rest_r = np.empty((krylov + 1, records), bar.dtype)
+    matrix_r = np.empty(((krylov + 1)*krylov, records), bar.dtype)
+    for n in range(steps - 1, -1, -1):
+        # m̄_j = γ_j λ_{n+1},  h̄ = α λ_{n+1}
+        alpha = combine[n, stages, 0]
+        for a in range(bar.shape[0]):
+            for r in range(records):
+                bar_h[a, r] = alpha*bar[a, r]
+        for j in range(stages):
+            gamma = combine[n, stages, j + 1]
+            for a in range(bar.shape[0]):
+                for r in range(records):
+                    bar_m[j, a, r] = gamma*bar[a, r]
+        for group in range(groups.shape[0] - 1, -1, -1):
+            begin, end = groups[group, 0], groups[group, 1]
+            for i in range(begin, end):
+                slot = n*stages + i
+                bias, bar_bias = biases[bias_index[n, i]], bar_biases[bias_index[n, i]]
+                operator, bar_operator = operators[operator_index[n, i]], bar_operators[operator_index[n, i]]
+                for a in range(0, state):
+                    for r in range(records):
+                        given_vector[i*state + a, r] = bar_m[i, a, r]
+            for a in range(begin*state, end*state):
+                for r in range(records):
+                    solution[a, r] = c0
+            for cycle in range(cycles):
+                for a in range(begin*state, end*state):
+                    for r in range(records):
+                        directions[0, a, r] = solution[a, r]
+                used = 0
+                for step in range(krylov + 1):
+                    k = max(step - 1, 0)
+                    if step > 0 or cycle > 0:
+                        for i in range(begin, end):
+                            slot = n*stages + i
+                            bias, bar_bias = biases[bias_index[n, i]], bar_biases[bias_index[n, i]]
+                            operator, bar_operator = operators[operator_index[n, i]], bar_operators[operator_index[n, i]]
+                            # R̄ = Aᵀ m_ī
+                            for c in range(channels):
+                                np.dot(A.T, directions[k, i*state:(i + 1)*state][c*A.shape[0]:(c + 1)*A.shape[0]], bar_R[c*A.shape[1]:(c + 1)*A.shape[1]])
+                            # Ū, Z̄ at every node and record, h = Z, f1 = F1, v = R̄
+                            for a in range(bar_R.shape[0]):
+                                for r in range(bar_R.shape[1]):
+                                    h_q = Z[slot][a, r]
+                                    f1_q = F1[slot][a, r]
+                                    v_q = bar_R[a, r]
+                                    t0 = f1_q*f1_q
+                                    t1 = h_q*h_q
+                                    value_bar_U = ((c1 + (c2*t0))*v_q)
+                                    bar_U[a, r] = value_bar_U
+                                    value_bar_Z = ((c3*t1)*v_q)
+                                    bar_Z[a, r] = value_bar_Z
+                            # H_ī = Xᵀ Z̄
+                            for c in range(channels):
+                                np.dot(X.T, bar_Z[c*X.shape[0]:(c + 1)*X.shape[0]], moved[i*state:(i + 1)*state][c*X.shape[1]:(c + 1)*X.shape[1]])
+                            # T̄ = Phiᵀ Ū
+                            for c in range(channels):
+                                np.dot(Phi.T, bar_U[c*Phi.shape[0]:(c + 1)*Phi.shape[0]], bar_T[c*Phi.shape[1]:(c + 1)*Phi.shape[1]])
+                            # Ḡ = wᵀ T̄
+                            np.dot(operator.T, bar_T, bar_G)
+                            # H_ī += Cᵀ Ḡ
+                            for c in range(channels):
+                                target, given = moved[i*state:(i + 1)*state][c*C.shape[1]:(c + 1)*C.shape[1]], bar_G[c*C.shape[0]:(c + 1)*C.shape[0]]
+                                for a in range(C.shape[0]):
+                                    for b in range(C_runs[a, 0], C_runs[a, 1]):
+                                        factor = C[a, b]
+                                        for r in range(given.shape[1]):
+                                            target[b, r] += factor*given[a, r]
+                        for i in range(begin, end):
+                            slot = n*stages + i
+                            bias, bar_bias = biases[bias_index[n, i]], bar_biases[bias_index[n, i]]
+                            operator, bar_operator = operators[operator_index[n, i]], bar_operators[operator_index[n, i]]
+                            for a in range(0, state):
+                                for r in range(records):
+                                    total = directions[k, i*state + a, r]
+                                    for j in range(begin, end):
+                                        total -= combine[n, j, i + 1]*moved[j*state + a, r]
+                                    image[i*state + a, r] = total
+                    if step == 0:  # what is left of the right side
+                        for a in range(begin*state, end*state):
+                            for r in range(records):
+                                value = given_vector[a, r]
+                                if cycle > 0:
+                                    value -= image[a, r]
+                                directions[0, a, r] = value
+                        for r in range(records):
+                            error_r[0, r] = c0
+                        for a in range(begin*state, end*state):
+                            for r in range(records):
+                                error_r[0, r] += directions[0, a, r]*directions[0, a, r]
+                        for r in range(records):
+                            error_r[0, r] = np.sqrt(error_r[0, r])
+                            if cycle == 0:
+                                reach_r[0, r] = limits[3]*error_r[0, r]
+                                last_r[0, r] = c4*error_r[0, r] + error_r[0, r]
+                            live_r[0, r] = c1 if error_r[0, r] > reach_r[0, r] and c4*error_r[0, r] < last_r[0, r] else c0
+                            last_r[0, r] = error_r[0, r]
+                            rest_r[0, r] = error_r[0, r]
+                            factor_r[0, r] = c1/error_r[0, r] if live_r[0, r] == c1 else c0
+                        wanted = 0
+                        for r in range(records):
+                            if live_r[0, r] == c1:
+                                wanted = 1
+                        if not wanted:
+                            break
+                        for a in range(begin*state, end*state):
+                            for r in range(records):
+                                directions[0, a, r] *= factor_r[0, r]
+                    else:
+                        for r in range(records):
+                            before_r[0, r] = c0
+                        for a in range(begin*state, end*state):
+                            for r in range(records):
+                                before_r[0, r] += image[a, r]*image[a, r]
+                        for r in range(records):
+                            for j in range(k + 2):
+                                matrix_r[j*krylov + k, r] = c0
+                        for repeat in range(2):
+                            for j in range(k + 1):
+                                for r in range(records):
+                                    dots_r[j, r] = c0
+                                for a in range(begin*state, end*state):
+                                    for r in range(records):
+                                        dots_r[j, r] += directions[j, a, r]*image[a, r]
+                            for j in range(k + 1):
+                                for a in range(begin*state, end*state):
+                                    for r in range(records):
+                                        image[a, r] -= dots_r[j, r]*directions[j, a, r]
+                            for r in range(records):
+                                for j in range(k + 1):
+                                    matrix_r[j*krylov + k, r] += dots_r[j, r]
+                        for r in range(records):
+                            after_r[0, r] = c0
+                        for a in range(begin*state, end*state):
+                            for r in range(records):
+                                after_r[0, r] += image[a, r]*image[a, r]
+                        for r in range(records):
+                            after_r[0, r] = np.sqrt(after_r[0, r])
+                            if not after_r[0, r] > limits[0]*np.sqrt(before_r[0, r]):  # nothing new: the directions span the solution
+                                after_r[0, r] = c0
+                            factor_r[0, r] = c1/after_r[0, r] if after_r[0, r] > c0 else c0
+                            for j in range(k):
+                                above, below = matrix_r[j*krylov + k, r], matrix_r[(j + 1)*krylov + k, r]
+                                matrix_r[j*krylov + k, r] = cosine_r[j, r]*above + sine_r[j, r]*below
+                                matrix_r[(j + 1)*krylov + k, r] = cosine_r[j, r]*below - sine_r[j, r]*above
+                            above = matrix_r[k*krylov + k, r]
+                            length = np.sqrt(above*above + after_r[0, r]*after_r[0, r])
+                            cosine_r[k, r] = above/length if length > c0 else c1
+                            sine_r[k, r] = after_r[0, r]/length if length > c0 else c0
+                            matrix_r[k*krylov + k, r] = length
+                            rest_r[k + 1, r] = -sine_r[k, r]*rest_r[k, r]
+                            rest_r[k, r] = cosine_r[k, r]*rest_r[k, r]
+                            live_r[0, r] = c1 if np.abs(rest_r[k + 1, r]) > reach_r[0, r] else c0
+                        for a in range(begin*state, end*state):
+                            for r in range(records):
+                                directions[k + 1, a, r] = factor_r[0, r]*image[a, r]
+                        used = k + 1
+                        wanted = 0
+                        for r in range(records):
+                            if live_r[0, r] == c1:
+                                wanted = 1
+                        if not wanted:
+                            break
+                if used == 0:
+                    break
+                for r in range(records):
+                    for back in range(used):
+                        j = used - 1 - back
+                        total = rest_r[j, r]
+                        for l in range(j + 1, used):
+                            total -= matrix_r[j*krylov + l, r]*dots_r[l, r]
+                        pivot = matrix_r[j*krylov + j, r]
+                        dots_r[j, r] = total/pivot if pivot != c0 else c0
+                for j in range(used):
+                    for a in range(begin*state, end*state):
+                        for r in range(records):
+                            solution[a, r] += dots_r[j, r]*directions[j, a, r]
+            for i in range(begin, end):
+                slot = n*stages + i
+                bias, bar_bias = biases[bias_index[n, i]], bar_biases[bias_index[n, i]]
+                operator, bar_operator = operators[operator_index[n, i]], bar_operators[operator_index[n, i]]
+                for a in range(0, state):
+                    for r in range(records):
+                        bar_m[i, a, r] = solution[i*state + a, r]
+            for i in range(end - 1, begin - 1, -1):
+                slot = n*stages + i
+                bias, bar_bias = biases[bias_index[n, i]], bar_biases[bias_index[n, i]]
+                operator, bar_operator = operators[operator_index[n, i]], bar_operators[operator_index[n, i]]
+                # R̄ = Aᵀ m_ī
+                for c in range(channels):
+                    np.dot(A.T, bar_m[i][c*A.shape[0]:(c + 1)*A.shape[0]], bar_R[c*A.shape[1]:(c + 1)*A.shape[1]])
+                # Ū, e_s̄, Z̄ at every node and record, h = Z, f1 = F1, v = R̄
+                for a in range(bar_R.shape[0]):
+                    total = constants[0]
+                    for r in range(bar_R.shape[1]):
+                        h_q = Z[slot][a, r]
+                        f1_q = F1[slot][a, r]
+                        v_q = bar_R[a, r]
+                        t0 = f1_q*f1_q
+                        t1 = (c1 + (c2*t0))*v_q
+                        t2 = h_q*h_q
+                        value_bar_U = t1
+                        bar_U[a, r] = value_bar_U
+                        total += value_bar_U
+                        value_bar_Z = ((c3*t2)*v_q)
+                        bar_Z[a, r] = value_bar_Z
+                    bar_bias[a] += total
+                # H_ī = Xᵀ Z̄
+                for c in range(channels):
+                    np.dot(X.T, bar_Z[c*X.shape[0]:(c + 1)*X.shape[0]], bar_H[c*X.shape[1]:(c + 1)*X.shape[1]])
+                # T̄ = Phiᵀ Ū
+                for c in range(channels):
+                    np.dot(Phi.T, bar_U[c*Phi.shape[0]:(c + 1)*Phi.shape[0]], bar_T[c*Phi.shape[1]:(c + 1)*Phi.shape[1]])
+                # gradient of w: += T̄ Gᵀ, summed over records
+                product = np.dot(bar_T, G[slot].T)
+                target = bar_operator
+                for a in range(product.shape[0]):
+                    for b in range(product.shape[1]):
+                        target[a, b] += product[a, b]
+                # Ḡ = wᵀ T̄
+                np.dot(operator.T, bar_T, bar_G)
+                # H_ī += Cᵀ Ḡ
+                for c in range(channels):
+                    target, given = bar_H[c*C.shape[1]:(c + 1)*C.shape[1]], bar_G[c*C.shape[0]:(c + 1)*C.shape[0]]
+                    for a in range(C.shape[0]):
+                        for b in range(C_runs[a, 0], C_runs[a, 1]):
+                            factor = C[a, b]
+                            for r in range(given.shape[1]):
+                                target[b, r] += factor*given[a, r]
+                # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
+                alpha = combine[n, i, 0]
+                for a in range(bar_H.shape[0]):
+                    for r in range(records):
+                        bar_h[a, r] += alpha*bar_H[a, r]
+                for j in range(begin):
+                    gamma = combine[n, i, j + 1]
+                    if gamma != 0:
+                        for a in range(bar_H.shape[0]):
+                            for r in range(records):
+                                bar_m[j, a, r] += gamma*bar_H[a, r]
+        bar[:] = bar_h
+
+
+def factors_forward_float32_1(
+    h, combine, operator_index, bias_index, operators, biases, Phi, C, C_runs, X, A, groups, limits, iterations, cycles, krylov, constants, channels, keep, F1, G, Z, unsolved,
+):
+    """h ← h(stop): m_i = A r(u, X h),  u = Φ (w_s (C h)) + e_s   (4), (5), (7). Functions in their single-precision forms."""
+    c0 = constants[0]  # 0
+    c1 = constants[1]  # 1
+    c2 = constants[2]  # -9
+    c3 = constants[3]  # 9
+    c4 = constants[4]  # 0.13381005823612213
+    c5 = constants[5]  # 0.0034955658484250307
+    c6 = constants[6]  # 2.0608731574611738e-05
+    c7 = constants[7]  # 1.3354206629401233e-08
+    c8 = constants[8]  # 0.46714320778846741
+    c9 = constants[9]  # 0.02587689645588398
+    c10 = constants[10]  # 0.00032855989411473274
+    c11 = constants[11]  # 7.7763650097040227e-07
+    c12 = constants[12]  # -4
+    c13 = constants[13]  # -1
+    c14 = constants[14]  # -12
+    c15 = constants[15]  # 2
+    c16 = constants[16]  # 1/1024
+    steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
+    m = np.empty((stages, h.shape[0], records), h.dtype)
+    R = np.empty((biases.shape[1], records), h.dtype)
+    T = np.empty((operators.shape[1], records), h.dtype)
+    U = np.empty((biases.shape[1], records), h.dtype)
+    state = h.shape[0]
+    H = np.empty((stages, state, records), h.dtype)
+    directions = np.empty((krylov + 1, stages*state, records), h.dtype)
+    dot_G = np.empty((operators.shape[2], records), h.dtype)
+    dot_R = np.empty((biases.shape[1], records), h.dtype)
+    dot_T = np.empty((operators.shape[1], records), h.dtype)
+    dot_U = np.empty((biases.shape[1], records), h.dtype)
+    dot_Z = np.empty((biases.shape[1], records), h.dtype)
+    given_vector = np.empty((stages*state, records), h.dtype)
+    solution = np.empty((stages*state, records), h.dtype)
+    image = np.empty((stages*state, records), h.dtype)
+    moved = np.empty((stages*state, records), h.dtype)
+    known = np.empty((stages*state, records), h.dtype)
+    change = np.empty((stages*state, records), h.dtype)
+    error_r = np.empty((1, records), h.dtype)
+    live_r = np.empty((1, records), h.dtype)
+    reach_r = np.empty((1, records), h.dtype)
+    last_r = np.empty((1, records), h.dtype)
+    factor_r = np.empty((1, records), h.dtype)
+    before_r = np.empty((1, records), h.dtype)
+    after_r = np.empty((1, records), h.dtype)
+    size_r = np.empty((1, records), h.dtype)
+    old_r = np.empty((1, records), h.dtype)
+    damping_r = np.empty((1, records), h.dtype)
+    residue_r = np.empty((1, records), h.dtype)
+    dots_r = np.empty((krylov + 1, records), h.dtype)
+    cosine_r = np.empty((krylov, records), h.dtype)
+    sine_r = np.empty((krylov, records), h.dtype)
+    rest_r = np.empty((krylov + 1, records), h.dtype)
+    matrix_r = np.empty(((krylov + 1)*krylov, records), h.dtype)
+    for n in range(steps):
+        for group in range(groups.shape[0]):
+            begin, end = groups[group, 0], groups[group, 1]
+            # the first guess: what earlier stages say
+            for i in range(begin, end):
+                slot = n*stages + i if keep else i
+                bias = biases[bias_index[n, i]]
+                operator = operators[operator_index[n, i]]
+                for a in range(0, state):
+                    for r in range(records):
+                        total = combine[n, i, 0]*h[a, r]
+                        for j in range(begin):
+                            total += combine[n, i, j + 1]*m[j, a, r]
+                        known[i*state + a, r] = total
+                        H[i][a, r] = total
+            for iteration in range(iterations):
+                for i in range(begin, end):
+                    slot = n*stages + i if keep else i
+                    bias = biases[bias_index[n, i]]
+                    operator = operators[operator_index[n, i]]
+                    # G = C H_i
+                    for c in range(channels):
+                        target, given = G[slot][c*C.shape[0]:(c + 1)*C.shape[0]], H[i][c*C.shape[1]:(c + 1)*C.shape[1]]
+                        target[:] = constants[0]
+                        for a in range(C.shape[0]):
+                            for b in range(C_runs[a, 0], C_runs[a, 1]):
+                                factor = C[a, b]
+                                for r in range(given.shape[1]):
+                                    target[a, r] += factor*given[b, r]
+                    # T = w G
+                    np.dot(operator, G[slot], T)
+                    # U = Phi T
+                    for c in range(channels):
+                        np.dot(Phi, T[c*Phi.shape[1]:(c + 1)*Phi.shape[1]], U[c*Phi.shape[0]:(c + 1)*Phi.shape[0]])
+                    # Z = X H_i
+                    for c in range(channels):
+                        np.dot(X, H[i][c*X.shape[1]:(c + 1)*X.shape[1]], Z[slot][c*X.shape[0]:(c + 1)*X.shape[0]])
+                    # R, F1 at every node and record, u = U + e_s, h = Z
+                    for a in range(U.shape[0]):
+                        for r in range(U.shape[1]):
+                            u_q = U[a, r] + bias[a]
+                            h_q = Z[slot][a, r]
+                            t0 = c2 if c2 > (c3 if c3 < u_q else u_q) else (c3 if c3 < u_q else u_q)
+                            t1 = t0*t0
+                            t2 = (t0*(c1 + ((c4 + ((c5 + ((c6 + (c7*t1))*t1))*t1))*t1)))/(c1 + ((c8 + ((c9 + ((c10 + (c11*t1))*t1))*t1))*t1))
+                            t3 = h_q*h_q
+                            t4 = h_q*t3
+                            value_R = (t2 + (c12*t4))
+                            R[a, r] = value_R
+                            value_F1 = t2
+                            F1[slot][a, r] = value_F1
+                    # m_i = A R
+                    for c in range(channels):
+                        np.dot(A, R[c*A.shape[1]:(c + 1)*A.shape[1]], m[i][c*A.shape[0]:(c + 1)*A.shape[0]])
+                # residual: α_i h + Σ_j γ_ij m_j − H_i
+                for i in range(begin, end):
+                    slot = n*stages + i if keep else i
+                    bias = biases[bias_index[n, i]]
+                    operator = operators[operator_index[n, i]]
+                    for a in range(0, state):
+                        for r in range(records):
+                            total = known[i*state + a, r]
+                            for j in range(begin, end):
+                                total += combine[n, i, j + 1]*m[j, a, r]
+                            solution[i*state + a, r] = total
+                            given_vector[i*state + a, r] = total - H[i][a, r]
+                for r in range(records):
+                    error_r[0, r] = c0
+                for a in range(begin*state, end*state):
+                    for r in range(records):
+                        error_r[0, r] += given_vector[a, r]*given_vector[a, r]
+                for r in range(records):
+                    size_r[0, r] = c0
+                for a in range(begin*state, end*state):
+                    for r in range(records):
+                        size_r[0, r] += solution[a, r]*solution[a, r]
+                for r in range(records):
+                    before_r[0, r] = c0
+                for a in range(begin*state, end*state):
+                    for r in range(records):
+                        before_r[0, r] += known[a, r]*known[a, r]
+                for r in range(records):
+                    error_r[0, r] = np.sqrt(error_r[0, r])
+                    size_r[0, r] = np.sqrt(size_r[0, r]) + np.sqrt(before_r[0, r])
+                    residue_r[0, r] = error_r[0, r]/size_r[0, r] if size_r[0, r] > c0 else error_r[0, r]
+                    stuck = iteration > 0 and c15*error_r[0, r] > old_r[0, r] and old_r[0, r] <= limits[2]*size_r[0, r]
+                    if not error_r[0, r] > limits[0]*size_r[0, r] or stuck:  # as good as rounding allows
+                        damping_r[0, r] = c0
+                    elif iteration > 0 and not error_r[0, r] < old_r[0, r]:  # half of the correction; given up when that is nothing
+                        damping_r[0, r] = damping_r[0, r]/c15 if damping_r[0, r] > c16 else c0
+                    else:
+                        old_r[0, r] = error_r[0, r]
+                        damping_r[0, r] = c1
+                    live_r[0, r] = c1 if damping_r[0, r] > c0 else c0
+                wanted = 0
+                for r in range(records):
+                    if live_r[0, r] == c1:
+                        wanted = 1
+                if not wanted:
+                    break
+                for a in range(begin*state, end*state):
+                    for r in range(records):
+                        given_vector[a, r] *= c1 if damping_r[0, r] == c1 else c0
+                for a in range(begin*state, end*state):
+                    for r in range(records):
+                        solution[a, r] = c0
+                for cycle in range(cycles):
+                    for a in range(begin*state, end*state):
+                        for r in range(records):
+                            directions[0, a, r] = solution[a, r]
+                    used = 0
+                    for step in range(krylov + 1):
+                        k = max(step - 1, 0)
+                        if step > 0 or cycle > 0:
+                            for i in range(begin, end):
+                                slot = n*stages + i if keep else i
+                                bias = biases[bias_index[n, i]]
+                                operator = operators[operator_index[n, i]]
+                                # dot_G = C dot_H
+                                for c in range(channels):
+                                    target, given = dot_G[c*C.shape[0]:(c + 1)*C.shape[0]], directions[k, i*state:(i + 1)*state][c*C.shape[1]:(c + 1)*C.shape[1]]
+                                    target[:] = constants[0]
+                                    for a in range(C.shape[0]):
+                                        for b in range(C_runs[a, 0], C_runs[a, 1]):
+                                            factor = C[a, b]
+                                            for r in range(given.shape[1]):
+                                                target[a, r] += factor*given[b, r]
+                                # dot_T = w dot_G
+                                np.dot(operator, dot_G, dot_T)
+                                # dot_U = Phi dot_T
+                                for c in range(channels):
+                                    np.dot(Phi, dot_T[c*Phi.shape[1]:(c + 1)*Phi.shape[1]], dot_U[c*Phi.shape[0]:(c + 1)*Phi.shape[0]])
+                                # dot_Z = X dot_H
+                                for c in range(channels):
+                                    np.dot(X, directions[k, i*state:(i + 1)*state][c*X.shape[1]:(c + 1)*X.shape[1]], dot_Z[c*X.shape[0]:(c + 1)*X.shape[0]])
+                                # dot_R at every node and record, h = Z, f1 = F1, v1 = dot_U, v2 = dot_Z
+                                for a in range(Z[slot].shape[0]):
+                                    for r in range(Z[slot].shape[1]):
+                                        h_q = Z[slot][a, r]
+                                        f1_q = F1[slot][a, r]
+                                        v1_q = dot_U[a, r]
+                                        v2_q = dot_Z[a, r]
+                                        t0 = f1_q*f1_q
+                                        t1 = h_q*h_q
+                                        value_dot_R = (((c1 + (c13*t0))*v1_q) + ((c14*t1)*v2_q))
+                                        dot_R[a, r] = value_dot_R
+                                # dot_M = A dot_R
+                                for c in range(channels):
+                                    np.dot(A, dot_R[c*A.shape[1]:(c + 1)*A.shape[1]], moved[i*state:(i + 1)*state][c*A.shape[0]:(c + 1)*A.shape[0]])
+                            for i in range(begin, end):
+                                slot = n*stages + i if keep else i
+                                bias = biases[bias_index[n, i]]
+                                operator = operators[operator_index[n, i]]
+                                for a in range(0, state):
+                                    for r in range(records):
+                                        total = directions[k, i*state + a, r]
+                                        for j in range(begin, end):
+                                            total -= combine[n, i, j + 1]*moved[j*state + a, r]
+                                        image[i*state + a, r] = total
+                        if step == 0:  # what is left of the right side
+                            for a in range(begin*state, end*state):
+                                for r in range(records):
+                                    value = given_vector[a, r]
+                                    if cycle > 0:
+                                        value -= image[a, r]
+                                    directions[0, a, r] = value
+                            for r in range(records):
+                                error_r[0, r] = c0
+                            for a in range(begin*state, end*state):
+                                for r in range(records):
+                                    error_r[0, r] += directions[0, a, r]*directions[0, a, r]
+                            for r in range(records):
+                                error_r[0, r] = np.sqrt(error_r[0, r])
+                                if cycle == 0:
+                                    reach_r[0, r] = limits[1]*error_r[0, r]
+                                    last_r[0, r] = c15*error_r[0, r] + error_r[0, r]
+                                live_r[0, r] = c1 if error_r[0, r] > reach_r[0, r] and c15*error_r[0, r] < last_r[0, r] else c0
+                                last_r[0, r] = error_r[0, r]
+                                rest_r[0, r] = error_r[0, r]
+                                factor_r[0, r] = c1/error_r[0, r] if live_r[0, r] == c1 else c0
+                            wanted = 0
+                            for r in range(records):
+                                if live_r[0, r] == c1:
+                                    wanted = 1
+                            if not wanted:
+                                break
+                            for a in range(begin*state, end*state):
+                                for r in range(records):
+                                    directions[0, a, r] *= factor_r[0, r]
+                        else:
+                            for r in range(records):
+                                before_r[0, r] = c0
+                            for a in range(begin*state, end*state):
+                                for r in range(records):
+                                    before_r[0, r] += image[a, r]*image[a, r]
+                            for r in range(records):
+                                for j in range(k + 2):
+                                    matrix_r[j*krylov + k, r] = c0
+                            for repeat in range(2):
+                                for j in range(k + 1):
+                                    for r in range(records):
+                                        dots_r[j, r] = c0
+                                    for a in range(begin*state, end*state):
+                                        for r in range(records):
+                                            dots_r[j, r] += directions[j, a, r]*image[a, r]
+                                for j in range(k + 1):
+                                    for a in range(begin*state, end*state):
+                                        for r in range(records):
+                                            image[a, r] -= dots_r[j, r]*directions[j, a, r]
+                                for r in range(records):
+                                    for j in range(k + 1):
+                                        matrix_r[j*krylov + k, r] += dots_r[j, r]
+                            for r in range(records):
+                                after_r[0, r] = c0
+                            for a in range(begin*state, end*state):
+                                for r in range(records):
+                                    after_r[0, r] += image[a, r]*image[a, r]
+                            for r in range(records):
+                                after_r[0, r] = np.sqrt(after_r[0, r])
+                                if not after_r[0, r] > limits[0]*np.sqrt(before_r[0, r]):  # nothing new: the directions span the solution
+                                    after_r[0, r] = c0
+                                factor_r[0, r] = c1/after_r[0, r] if after_r[0, r] > c0 else c0
+                                for j in range(k):
+                                    above, below = matrix_r[j*krylov + k, r], matrix_r[(j + 1)*krylov + k, r]
+                                    matrix_r[j*krylov + k, r] = cosine_r[j, r]*above + sine_r[j, r]*below
+                                    matrix_r[(j + 1)*krylov + k, r] = cosine_r[j, r]*below - sine_r[j, r]*above
+                                above = matrix_r[k*krylov + k, r]
+                                length = np.sqrt(above*above + after_r[0, r]*after_r[0, r])
+                                cosine_r[k, r] = above/length if length > c0 else c1
+                                sine_r[k, r] = after_r[0, r]/length if length > c0 else c0
+                                matrix_r[k*krylov + k, r] = length
+                                rest_r[k + 1, r] = -sine_r[k, r]*rest_r[k, r]
+                                rest_r[k, r] = cosine_r[k, r]*rest_r[k, r]
+                                live_r[0, r] = c1 if np.abs(rest_r[k + 1, r]) > reach_r[0, r] else c0
+                            for a in range(begin*state, end*state):
+                                for r in range(records):
+                                    directions[k + 1, a, r] = factor_r[0, r]*image[a, r]
+                            used = k + 1
+                            wanted = 0
+                            for r in range(records):
+                                if live_r[0, r] == c1:
+                                    wanted = 1
+                            if not wanted:
+                                break
+                    if used == 0:
+                        break
+                    for r in range(records):
+                        for back in range(used):
+                            j = used - 1 - back
+                            total = rest_r[j, r]
+                            for l in range(j + 1, used):
+                                total -= matrix_r[j*krylov + l, r]*dots_r[l, r]
+                            pivot = matrix_r[j*krylov + j, r]
+                            dots_r[j, r] = total/pivot if pivot != c0 else c0
+                    for j in range(used):
+                        for a in range(begin*state, end*state):
+                            for r in range(records):
+                                solution[a, r] += dots_r[j, r]*directions[j, a, r]
+                for i in range(begin, end):
+                    slot = n*stages + i if keep else i
+                    bias = biases[bias_index[n, i]]
+                    operator = operators[operator_index[n, i]]
+                    for a in range(0, state):
+                        for r in range(records):
+                            if damping_r[0, r] == c1:
+                                change[i*state + a, r] = solution[i*state + a, r]
+                                H[i][a, r] += solution[i*state + a, r]
+                            elif damping_r[0, r] > c0:
+                                H[i][a, r] -= damping_r[0, r]*change[i*state + a, r]
+            for r in range(records):
+                if not residue_r[0, r] <= unsolved[r]:
+                    unsolved[r] = residue_r[0, r]
+        # h_{n+1} = α h_n + Σ_j γ_j m_j
+        alpha = combine[n, stages, 0]
+        target = h
+        for a in range(h.shape[0]):
+            for r in range(records):
+                target[a, r] = alpha*h[a, r]
+        for j in range(stages):
+            gamma = combine[n, stages, j + 1]
+            if gamma != 0:
+                for a in range(h.shape[0]):
+                    for r in range(records):
+                        target[a, r] += gamma*m[j, a, r]
+
+
+def factors_adjoint_float32_1(
+    bar, combine, operator_index, bias_index, operators, biases, Phi, C, C_runs, X, A, groups, limits, iterations, cycles, krylov, constants, channels, F1, G, Z, bar_operators, bar_biases,
+):
+    """bar ← dL/dh(start), and the gradients of operators and biases   (10), (11). Functions in their single-precision forms."""
+    c0 = constants[0]  # 0
+    c1 = constants[1]  # 1
+    c2 = constants[2]  # -1
+    c3 = constants[3]  # -12
+    c4 = constants[4]  # 2
+    steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
+    bar_m = np.empty((stages, bar.shape[0], records), bar.dtype)
+    bar_G = np.empty((operators.shape[2], records), bar.dtype)
+    bar_H = np.empty((bar.shape[0], records), bar.dtype)
+    bar_R = np.empty((biases.shape[1], records), bar.dtype)
+    bar_T = np.empty((operators.shape[1], records), bar.dtype)
+    bar_U = np.empty((biases.shape[1], records), bar.dtype)
+    bar_Z = np.empty((biases.shape[1], records), bar.dtype)
+    bar_h = np.empty(bar.shape, bar.dtype)
+    state = bar.shape[0]
+    directions = np.empty((krylov + 1, stages*state, records), bar.dtype)
+    given_vector = np.empty((stages*state, records), bar.dtype)
+    solution = np.empty((stages*state, records), bar.dtype)
+    image = np.empty((stages*state, records), bar.dtype)
+    moved = np.empty((stages*state, records), bar.dtype)
+    error_r = np.empty((1, records), bar.dtype)
+    live_r = np.empty((1, records), bar.dtype)
+    reach_r = np.empty((1, records), bar.dtype)
+    last_r = np.empty((1, records), bar.dtype)
+    factor_r = np.empty((1, records), bar.dtype)
+    before_r = np.empty((1, records), bar.dtype)
+    after_r = np.empty((1, records), bar.dtype)
+    dots_r = np.empty((krylov + 1, records), bar.dtype)
+    cosine_r = np.empty((krylov, records), bar.dtype)
+    sine_r = np.empty((krylov, records), bar.dtype)
+    rest_r = np.empty((krylov + 1, records), bar.dtype)
+    matrix_r = np.empty(((krylov + 1)*krylov, records), bar.dtype)
+    for n in range(steps - 1, -1, -1):
+        # m̄_j = γ_j λ_{n+1},  h̄ = α λ_{n+1}
+        alpha = combine[n, stages, 0]
+        for a in range(bar.shape[0]):
+            for r in range(records):
+                bar_h[a, r] = alpha*bar[a, r]
+        for j in range(stages):
+            gamma = combine[n, stages, j + 1]
+            for a in range(bar.shape[0]):
+                for r in range(records):
+                    bar_m[j, a, r] = gamma*bar[a, r]
+        for group in range(groups.shape[0] - 1, -1, -1):
+            begin, end = groups[group, 0], groups[group, 1]
+            for i in range(begin, end):
+                slot = n*stages + i
+                bias, bar_bias = biases[bias_index[n, i]], bar_biases[bias_index[n, i]]
+                operator, bar_operator = operators[operator_index[n, i]], bar_operators[operator_index[n, i]]
+                for a in range(0, state):
+                    for r in range(records):
+                        given_vector[i*state + a, r] = bar_m[i, a, r]
+            for a in range(begin*state, end*state):
+                for r in range(records):
+                    solution[a, r] = c0
+            for cycle in range(cycles):
+                for a in range(begin*state, end*state):
+                    for r in range(records):
+                        directions[0, a, r] = solution[a, r]
+                used = 0
+                for step in range(krylov + 1):
+                    k = max(step - 1, 0)
+                    if step > 0 or cycle > 0:
+                        for i in range(begin, end):
+                            slot = n*stages + i
+                            bias, bar_bias = biases[bias_index[n, i]], bar_biases[bias_index[n, i]]
+                            operator, bar_operator = operators[operator_index[n, i]], bar_operators[operator_index[n, i]]
+                            # R̄ = Aᵀ m_ī
+                            for c in range(channels):
+                                np.dot(A.T, directions[k, i*state:(i + 1)*state][c*A.shape[0]:(c + 1)*A.shape[0]], bar_R[c*A.shape[1]:(c + 1)*A.shape[1]])
+                            # Ū, Z̄ at every node and record, h = Z, f1 = F1, v = R̄
+                            for a in range(bar_R.shape[0]):
+                                for r in range(bar_R.shape[1]):
+                                    h_q = Z[slot][a, r]
+                                    f1_q = F1[slot][a, r]
+                                    v_q = bar_R[a, r]
+                                    t0 = f1_q*f1_q
+                                    t1 = h_q*h_q
+                                    value_bar_U = ((c1 + (c2*t0))*v_q)
+                                    bar_U[a, r] = value_bar_U
+                                    value_bar_Z = ((c3*t1)*v_q)
+                                    bar_Z[a, r] = value_bar_Z
+                            # H_ī = Xᵀ Z̄
+                            for c in range(channels):
+                                np.dot(X.T, bar_Z[c*X.shape[0]:(c + 1)*X.shape[0]], moved[i*state:(i + 1)*state][c*X.shape[1]:(c + 1)*X.shape[1]])
+                            # T̄ = Phiᵀ Ū
+                            for c in range(channels):
+                                np.dot(Phi.T, bar_U[c*Phi.shape[0]:(c + 1)*Phi.shape[0]], bar_T[c*Phi.shape[1]:(c + 1)*Phi.shape[1]])
+                            # Ḡ = wᵀ T̄
+                            np.dot(operator.T, bar_T, bar_G)
+                            # H_ī += Cᵀ Ḡ
+                            for c in range(channels):
+                                target, given = moved[i*state:(i + 1)*state][c*C.shape[1]:(c + 1)*C.shape[1]], bar_G[c*C.shape[0]:(c + 1)*C.shape[0]]
+                                for a in range(C.shape[0]):
+                                    for b in range(C_runs[a, 0], C_runs[a, 1]):
+                                        factor = C[a, b]
+                                        for r in range(given.shape[1]):
+                                            target[b, r] += factor*given[a, r]
+                        for i in range(begin, end):
+                            slot = n*stages + i
+                            bias, bar_bias = biases[bias_index[n, i]], bar_biases[bias_index[n, i]]
+                            operator, bar_operator = operators[operator_index[n, i]], bar_operators[operator_index[n, i]]
+                            for a in range(0, state):
+                                for r in range(records):
+                                    total = directions[k, i*state + a, r]
+                                    for j in range(begin, end):
+                                        total -= combine[n, j, i + 1]*moved[j*state + a, r]
+                                    image[i*state + a, r] = total
+                    if step == 0:  # what is left of the right side
+                        for a in range(begin*state, end*state):
+                            for r in range(records):
+                                value = given_vector[a, r]
+                                if cycle > 0:
+                                    value -= image[a, r]
+                                directions[0, a, r] = value
+                        for r in range(records):
+                            error_r[0, r] = c0
+                        for a in range(begin*state, end*state):
+                            for r in range(records):
+                                error_r[0, r] += directions[0, a, r]*directions[0, a, r]
+                        for r in range(records):
+                            error_r[0, r] = np.sqrt(error_r[0, r])
+                            if cycle == 0:
+                                reach_r[0, r] = limits[3]*error_r[0, r]
+                                last_r[0, r] = c4*error_r[0, r] + error_r[0, r]
+                            live_r[0, r] = c1 if error_r[0, r] > reach_r[0, r] and c4*error_r[0, r] < last_r[0, r] else c0
+                            last_r[0, r] = error_r[0, r]
+                            rest_r[0, r] = error_r[0, r]
+                            factor_r[0, r] = c1/error_r[0, r] if live_r[0, r] == c1 else c0
+                        wanted = 0
+                        for r in range(records):
+                            if live_r[0, r] == c1:
+                                wanted = 1
+                        if not wanted:
+                            break
+                        for a in range(begin*state, end*state):
+                            for r in range(records):
+                                directions[0, a, r] *= factor_r[0, r]
+                    else:
+                        for r in range(records):
+                            before_r[0, r] = c0
+                        for a in range(begin*state, end*state):
+                            for r in range(records):
+                                before_r[0, r] += image[a, r]*image[a, r]
+                        for r in range(records):
+                            for j in range(k + 2):
+                                matrix_r[j*krylov + k, r] = c0
+                        for repeat in range(2):
+                            for j in range(k + 1):
+                                for r in range(records):
+                                    dots_r[j, r] = c0
+                                for a in range(begin*state, end*state):
+                                    for r in range(records):
+                                        dots_r[j, r] += directions[j, a, r]*image[a, r]
+                            for j in range(k + 1):
+                                for a in range(begin*state, end*state):
+                                    for r in range(records):
+                                        image[a, r] -= dots_r[j, r]*directions[j, a, r]
+                            for r in range(records):
+                                for j in range(k + 1):
+                                    matrix_r[j*krylov + k, r] += dots_r[j, r]
+                        for r in range(records):
+                            after_r[0, r] = c0
+                        for a in range(begin*state, end*state):
+                            for r in range(records):
+                                after_r[0, r] += image[a, r]*image[a, r]
+                        for r in range(records):
+                            after_r[0, r] = np.sqrt(after_r[0, r])
+                            if not after_r[0, r] > limits[0]*np.sqrt(before_r[0, r]):  # nothing new: the directions span the solution
+                                after_r[0, r] = c0
+                            factor_r[0, r] = c1/after_r[0, r] if after_r[0, r] > c0 else c0
+                            for j in range(k):
+                                above, below = matrix_r[j*krylov + k, r], matrix_r[(j + 1)*krylov + k, r]
+                                matrix_r[j*krylov + k, r] = cosine_r[j, r]*above + sine_r[j, r]*below
+                                matrix_r[(j + 1)*krylov + k, r] = cosine_r[j, r]*below - sine_r[j, r]*above
+                            above = matrix_r[k*krylov + k, r]
+                            length = np.sqrt(above*above + after_r[0, r]*after_r[0, r])
+                            cosine_r[k, r] = above/length if length > c0 else c1
+                            sine_r[k, r] = after_r[0, r]/length if length > c0 else c0
+                            matrix_r[k*krylov + k, r] = length
+                            rest_r[k + 1, r] = -sine_r[k, r]*rest_r[k, r]
+                            rest_r[k, r] = cosine_r[k, r]*rest_r[k, r]
+                            live_r[0, r] = c1 if np.abs(rest_r[k + 1, r]) > reach_r[0, r] else c0
+                        for a in range(begin*state, end*state):
+                            for r in range(records):
+                                directions[k + 1, a, r] = factor_r[0, r]*image[a, r]
+                        used = k + 1
+                        wanted = 0
+                        for r in range(records):
+                            if live_r[0, r] == c1:
+                                wanted = 1
+                        if not wanted:
+                            break
+                if used == 0:
+                    break
+                for r in range(records):
+                    for back in range(used):
+                        j = used - 1 - back
+                        total = rest_r[j, r]
+                        for l in range(j + 1, used):
+                            total -= matrix_r[j*krylov + l, r]*dots_r[l, r]
+                        pivot = matrix_r[j*krylov + j, r]
+                        dots_r[j, r] = total/pivot if pivot != c0 else c0
+                for j in range(used):
+                    for a in range(begin*state, end*state):
+                        for r in range(records):
+                            solution[a, r] += dots_r[j, r]*directions[j, a, r]
+            for i in range(begin, end):
+                slot = n*stages + i
+                bias, bar_bias = biases[bias_index[n, i]], bar_biases[bias_index[n, i]]
+                operator, bar_operator = operators[operator_index[n, i]], bar_operators[operator_index[n, i]]
+                for a in range(0, state):
+                    for r in range(records):
+                        bar_m[i, a, r] = solution[i*state + a, r]
+            for i in range(end - 1, begin - 1, -1):
+                slot = n*stages + i
+                bias, bar_bias = biases[bias_index[n, i]], bar_biases[bias_index[n, i]]
+                operator, bar_operator = operators[operator_index[n, i]], bar_operators[operator_index[n, i]]
+                # R̄ = Aᵀ m_ī
+                for c in range(channels):
+                    np.dot(A.T, bar_m[i][c*A.shape[0]:(c + 1)*A.shape[0]], bar_R[c*A.shape[1]:(c + 1)*A.shape[1]])
+                # Ū, e_s̄, Z̄ at every node and record, h = Z, f1 = F1, v = R̄
+                for a in range(bar_R.shape[0]):
+                    total = constants[0]
+                    for r in range(bar_R.shape[1]):
+                        h_q = Z[slot][a, r]
+                        f1_q = F1[slot][a, r]
+                        v_q = bar_R[a, r]
+                        t0 = f1_q*f1_q
+                        t1 = (c1 + (c2*t0))*v_q
+                        t2 = h_q*h_q
+                        value_bar_U = t1
+                        bar_U[a, r] = value_bar_U
+                        total += value_bar_U
+                        value_bar_Z = ((c3*t2)*v_q)
+                        bar_Z[a, r] = value_bar_Z
+                    bar_bias[a] += total
+                # H_ī = Xᵀ Z̄
+                for c in range(channels):
+                    np.dot(X.T, bar_Z[c*X.shape[0]:(c + 1)*X.shape[0]], bar_H[c*X.shape[1]:(c + 1)*X.shape[1]])
+                # T̄ = Phiᵀ Ū
+                for c in range(channels):
+                    np.dot(Phi.T, bar_U[c*Phi.shape[0]:(c + 1)*Phi.shape[0]], bar_T[c*Phi.shape[1]:(c + 1)*Phi.shape[1]])
+                # gradient of w: += T̄ Gᵀ, summed over records
+                product = np.dot(bar_T, G[slot].T)
+                target = bar_operator
+                for a in range(product.shape[0]):
+                    for b in range(product.shape[1]):
+                        target[a, b] += product[a, b]
+                # Ḡ = wᵀ T̄
+                np.dot(operator.T, bar_T, bar_G)
+                # H_ī += Cᵀ Ḡ
+                for c in range(channels):
+                    target, given = bar_H[c*C.shape[1]:(c + 1)*C.shape[1]], bar_G[c*C.shape[0]:(c + 1)*C.shape[0]]
+                    for a in range(C.shape[0]):
+                        for b in range(C_runs[a, 0], C_runs[a, 1]):
+                            factor = C[a, b]
+                            for r in range(given.shape[1]):
+                                target[b, r] += factor*given[a, r]
+                # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
+                alpha = combine[n, i, 0]
+                for a in range(bar_H.shape[0]):
+                    for r in range(records):
+                        bar_h[a, r] += alpha*bar_H[a, r]
+                for j in range(begin):
+                    gamma = combine[n, i, j + 1]
+                    if gamma != 0:
+                        for a in range(bar_H.shape[0]):
+                            for r in range(records):
+                                bar_m[j, a, r] += gamma*bar_H[a, r]
+        bar[:] = bar_h
+
+
+def readout(y, operator, constant, z):
+    """z_k = ∫ R_k(ξ) y(ξ) dξ + a_k: the rows of ``operator`` are the fields R against the state basis."""
+    np.dot(operator, y, z)
+    for k in range(z.shape[0]):
+        for r in range(z.shape[1]):
+            z[k, r] += constant[k]
+
+
+def readout_adjoint(bar_z, y, operator, bar_y, bar_operator, bar_constant):
+    """The adjoint of: z = R y + a. bar_y is set; the gradients of R and a are added to."""
+    np.dot(operator.T, bar_z, bar_y)
+    product = np.dot(bar_z, y.T)
+    for k in range(product.shape[0]):
+        for b in range(product.shape[1]):
+            bar_operator[k, b] += product[k, b]
+    for k in range(bar_z.shape[0]):
+        for r in range(bar_z.shape[1]):
+            bar_constant[k] += bar_z[k, r]
+
+
+def loss(z, target, constants, value, source):
+    """L of every record (cross-entropy) and source = ∂L/∂z, from its derivation."""
+    c2 = constants[2]  # -1
+    for r in range(z.shape[1]):
+        top = z[0, r]  # L is unchanged when a constant is added to every output
+        for k in range(z.shape[0]):
+            top = z[k, r] if z[k, r] > top else top
+        hit = constants[0]
+        partition = constants[0]
+        for k in range(z.shape[0]):
+            zk, tk = z[k, r] - top, target[k, r]
+            t0 = np.exp(zk)
+            hit += (tk*zk)
+            partition += t0
+        t0 = np.log(partition)
+        value[r] = (t0 + (c2*hit))
+        for k in range(z.shape[0]):
+            zk, tk = z[k, r] - top, target[k, r]
+            t0 = np.exp(zk)
+            source[k, r] = ((t0/partition) + (c2*tk))

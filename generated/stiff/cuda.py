@@ -1,0 +1,3208 @@
+"""Kernels of the continuum 'stiff'; specification d6aa7b533191.
+
+∂h/∂δ = ρ(u, h),  rate tanh(u) - a*h**3,  f = tanh,  Δ = 1;  u = ∫ W h dξ′ + b   (1), (2)
+
+Written by ``continua generate``; do not edit. The derivation is in derivation.md beside this file.
+A thread block works on a tile of records, tile after tile: rows (channel · axis) go by threadIdx.y, records by
+threadIdx.x, and the threads wait for each other after every operation. Tables, tableau and constants are arguments.
+"""
+
+import math  # noqa: F401
+
+from numba import cuda
+
+
+def formed_operators_1(
+    w, theta, Phi, C, C_columns, beta, vartheta, Psi, constants, channels, mixed, left, operators, mixed_bias, biases,
+):
+    """E_s = Φ (Σ_k θ_k(δ_s) w_k) C,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k   (4)"""
+    row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
+    block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    for s in range(block, theta.shape[0], blocks):
+        # Σ_k θ_sk w_k
+        for a in range(row, w.shape[1], rows):
+            for b in range(column, w.shape[2], columns):
+                total = constants[0]
+                for k in range(theta.shape[1]):
+                    total += theta[s, k]*w[k, a, b]
+                mixed[s, a, b] = total
+        cuda.syncthreads()
+        # left = Φ mixed
+        for c in range(channels):
+            for a in range(row, Phi.shape[0], rows):
+                for d in range(column, mixed.shape[2], columns):
+                    total = constants[0]
+                    for b in range(Phi.shape[1]):
+                        total += Phi[a, b]*mixed[s, c*Phi.shape[1] + b, d]
+                    left[s, c*Phi.shape[0] + a, d] = total
+        cuda.syncthreads()
+        # E_s = left C
+        for c in range(channels):
+            for a in range(column, C.shape[1], columns):
+                for d in range(row, left.shape[1], rows):
+                    total = constants[0]
+                    for b in range(C_columns[a, 0], C_columns[a, 1]):
+                        total += C[b, a]*left[s, d, c*C.shape[0] + b]
+                    operators[s, d, c*C.shape[1] + a] = total
+        cuda.syncthreads()
+    thread, threads = row*columns + column, rows*columns
+    for s in range(block, vartheta.shape[0], blocks):
+        # β_s = Σ_k ϑ_sk β_k
+        for a in range(thread, beta.shape[1], threads):
+            total = constants[0]
+            for k in range(vartheta.shape[1]):
+                total += vartheta[s, k]*beta[k, a]
+            mixed_bias[s, a] = total
+        cuda.syncthreads()
+        # e_s = Ψ β_s
+        for c in range(channels):
+            for a in range(thread, Psi.shape[0], threads):
+                total = constants[0]
+                for b in range(Psi.shape[1]):
+                    total += Psi[a, b]*mixed_bias[s, c*Psi.shape[1] + b]
+                biases[s, c*Psi.shape[0] + a] = total
+
+
+def formed_operators_adjoint_1(
+    bar_operators, Phi, C, C_runs, bar_biases, Psi, constants, channels, left, mixed, mixed_bias,
+):
+    """The adjoint of: E_s = Φ (Σ_k θ_k(δ_s) w_k) C,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k   (4)   (11), but for the sums over the stages."""
+    row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
+    block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    for s in range(block, mixed.shape[0], blocks):
+        # left = Ē_s Cᵀ
+        for c in range(channels):
+            for a in range(column, C.shape[0], columns):
+                for d in range(row, bar_operators.shape[1], rows):
+                    total = constants[0]
+                    for b in range(C_runs[a, 0], C_runs[a, 1]):
+                        total += C[a, b]*bar_operators[s, d, c*C.shape[1] + b]
+                    left[s, d, c*C.shape[0] + a] = total
+        cuda.syncthreads()
+        # mixed = Φᵀ left
+        for c in range(channels):
+            for a in range(row, Phi.shape[1], rows):
+                for d in range(column, left.shape[2], columns):
+                    total = constants[0]
+                    for b in range(Phi.shape[0]):
+                        total += Phi[b, a]*left[s, c*Phi.shape[0] + b, d]
+                    mixed[s, c*Phi.shape[1] + a, d] = total
+        cuda.syncthreads()
+    thread, threads = row*columns + column, rows*columns
+    for s in range(block, mixed_bias.shape[0], blocks):
+        # mixed_bias = Ψᵀ ē_s
+        for c in range(channels):
+            for a in range(thread, Psi.shape[1], threads):
+                total = constants[0]
+                for b in range(Psi.shape[0]):
+                    total += Psi[b, a]*bar_biases[s, c*Psi.shape[0] + b]
+                mixed_bias[s, c*Psi.shape[1] + a] = total
+
+
+def formed_forward_1(
+    h, combine, operator_index, bias_index, operators, biases, X, A, groups, limits, iterations, cycles, krylov, constants, channels, workspace, tile, keep, F1, H, Z, unsolved,
+):
+    """h ← h(stop): m_i = A r(u, X h),  u = E_s h + e_s,  E_s = Φ w_s C   (4), (5), (7)."""
+    c0 = constants[0]  # 0
+    c1 = constants[1]  # 1
+    c2 = constants[2]  # -4
+    c3 = constants[3]  # -1
+    c4 = constants[4]  # -12
+    c5 = constants[5]  # 2
+    c6 = constants[6]  # 1/1024
+    steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
+    state, node = h.shape[0], biases.shape[1]
+    row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
+    block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    # working memory: shared memory, sized at launch, unless the workspace has room for it
+    room = cuda.shared.array(0, h.dtype)
+    if workspace.shape[1] > 1:
+        room = workspace[block]
+    start = 0
+    m, start = room[start:], start + (stages*state)*tile
+    R, start = room[start:], start + node*tile
+    U, start = room[start:], start + node*tile
+    dot_R, start = room[start:], start + node*tile
+    dot_U, start = room[start:], start + node*tile
+    dot_Z, start = room[start:], start + node*tile
+    given_vector, start = room[start:], start + (stages*state)*tile
+    solution, start = room[start:], start + (stages*state)*tile
+    image, start = room[start:], start + (stages*state)*tile
+    moved, start = room[start:], start + (stages*state)*tile
+    known, start = room[start:], start + (stages*state)*tile
+    change, start = room[start:], start + (stages*state)*tile
+    error_r, start = room[start:], start + (1)*tile
+    live_r, start = room[start:], start + (1)*tile
+    reach_r, start = room[start:], start + (1)*tile
+    last_r, start = room[start:], start + (1)*tile
+    factor_r, start = room[start:], start + (1)*tile
+    before_r, start = room[start:], start + (1)*tile
+    after_r, start = room[start:], start + (1)*tile
+    size_r, start = room[start:], start + (1)*tile
+    old_r, start = room[start:], start + (1)*tile
+    damping_r, start = room[start:], start + (1)*tile
+    residue_r, start = room[start:], start + (1)*tile
+    dots_r, start = room[start:], start + (krylov + 1)*tile
+    cosine_r, start = room[start:], start + krylov*tile
+    sine_r, start = room[start:], start + krylov*tile
+    rest_r, start = room[start:], start + (krylov + 1)*tile
+    matrix_r, start = room[start:], start + ((krylov + 1)*krylov)*tile
+    directions, start = room[start:], start + ((krylov + 1)*stages*state)*tile
+    for first in range(block*tile, records, blocks*tile):
+        count = min(tile, records - first)
+        for n in range(steps):
+            for group in range(groups.shape[0]):
+                begin, end = groups[group, 0], groups[group, 1]
+                # the first guess: what earlier stages say
+                for i in range(begin, end):
+                    slot = n*stages + i if keep else i
+                    operator, bias = operator_index[n, i], bias_index[n, i]
+                    for a in range(0 + row, state, rows):
+                        for r in range(column, count, columns):
+                            total = combine[n, i, 0]*h[a, first + r]
+                            for j in range(begin):
+                                total += combine[n, i, j + 1]*m[(j*state + a)*tile + r]
+                            known[(i*state + a)*tile + r] = total
+                            H[slot, a, first + r] = total
+                    cuda.syncthreads()
+                for iteration in range(iterations):
+                    for i in range(begin, end):
+                        slot = n*stages + i if keep else i
+                        operator, bias = operator_index[n, i], bias_index[n, i]
+                        # U = E_s H_i
+                        for a in range(row, node, rows):
+                            for r in range(column, count, columns):
+                                total = constants[0]
+                                for b in range(state):
+                                    total += operators[operator, a, b]*H[slot, b, first + r]
+                                U[a*tile + r] = total
+                        cuda.syncthreads()
+                        # Z = X H_i
+                        for c in range(channels):
+                            for a in range(row, X.shape[0], rows):
+                                for r in range(column, count, columns):
+                                    total = constants[0]
+                                    for b in range(X.shape[1]):
+                                        total += X[a, b]*H[slot, c*X.shape[1] + b, first + r]
+                                    Z[slot, c*X.shape[0] + a, first + r] = total
+                        cuda.syncthreads()
+                        # R, F1 at every node and record, u = U + e_s, h = Z
+                        for a in range(row, node, rows):
+                            for r in range(column, count, columns):
+                                u_q = U[a*tile + r] + biases[bias, a]
+                                h_q = Z[slot, a, first + r]
+                                t0 = h_q*h_q
+                                t1 = h_q*t0
+                                t2 = math.tanh(u_q)
+                                value_R = ((c2*t1) + t2)
+                                R[a*tile + r] = value_R
+                                value_F1 = t2
+                                F1[slot, a, first + r] = value_F1
+                        cuda.syncthreads()
+                        # m_i = A R
+                        for c in range(channels):
+                            for a in range(row, A.shape[0], rows):
+                                for r in range(column, count, columns):
+                                    total = constants[0]
+                                    for b in range(A.shape[1]):
+                                        total += A[a, b]*R[(c*A.shape[1] + b)*tile + r]
+                                    m[(i*state + c*A.shape[0] + a)*tile + r] = total
+                        cuda.syncthreads()
+                    # residual: α_i h + Σ_j γ_ij m_j − H_i
+                    for i in range(begin, end):
+                        slot = n*stages + i if keep else i
+                        operator, bias = operator_index[n, i], bias_index[n, i]
+                        for a in range(0 + row, state, rows):
+                            for r in range(column, count, columns):
+                                total = known[(i*state + a)*tile + r]
+                                for j in range(begin, end):
+                                    total += combine[n, i, j + 1]*m[(j*state + a)*tile + r]
+                                solution[(i*state + a)*tile + r] = total
+                                given_vector[(i*state + a)*tile + r] = total - H[slot, a, first + r]
+                        cuda.syncthreads()
+                    for r in range(row*columns + column, count, rows*columns):
+                        total = constants[0]
+                        for a in range(begin*state, end*state):
+                            total += given_vector[a*tile + r]*given_vector[a*tile + r]
+                        error_r[(0)*tile + r] = total
+                    cuda.syncthreads()
+                    for r in range(row*columns + column, count, rows*columns):
+                        total = constants[0]
+                        for a in range(begin*state, end*state):
+                            total += solution[a*tile + r]*solution[a*tile + r]
+                        size_r[(0)*tile + r] = total
+                    cuda.syncthreads()
+                    for r in range(row*columns + column, count, rows*columns):
+                        total = constants[0]
+                        for a in range(begin*state, end*state):
+                            total += known[a*tile + r]*known[a*tile + r]
+                        before_r[(0)*tile + r] = total
+                    cuda.syncthreads()
+                    for r in range(row*columns + column, count, rows*columns):
+                        error_r[(0)*tile + r] = math.sqrt(error_r[(0)*tile + r])
+                        size_r[(0)*tile + r] = math.sqrt(size_r[(0)*tile + r]) + math.sqrt(before_r[(0)*tile + r])
+                        residue_r[(0)*tile + r] = error_r[(0)*tile + r]/size_r[(0)*tile + r] if size_r[(0)*tile + r] > c0 else error_r[(0)*tile + r]
+                        stuck = iteration > 0 and c5*error_r[(0)*tile + r] > old_r[(0)*tile + r] and old_r[(0)*tile + r] <= limits[2]*size_r[(0)*tile + r]
+                        if not error_r[(0)*tile + r] > limits[0]*size_r[(0)*tile + r] or stuck:  # as good as rounding allows
+                            damping_r[(0)*tile + r] = c0
+                        elif iteration > 0 and not error_r[(0)*tile + r] < old_r[(0)*tile + r]:  # half of the correction; given up when that is nothing
+                            damping_r[(0)*tile + r] = damping_r[(0)*tile + r]/c5 if damping_r[(0)*tile + r] > c6 else c0
+                        else:
+                            old_r[(0)*tile + r] = error_r[(0)*tile + r]
+                            damping_r[(0)*tile + r] = c1
+                        live_r[(0)*tile + r] = c1 if damping_r[(0)*tile + r] > c0 else c0
+                    cuda.syncthreads()
+                    wanted = 0
+                    for r in range(row*columns + column, count, rows*columns):
+                        if live_r[(0)*tile + r] == c1:
+                            wanted = 1
+                    wanted = cuda.syncthreads_or(wanted)
+                    if not wanted:
+                        break
+                    for a in range(begin*state + row, end*state, rows):
+                        for r in range(column, count, columns):
+                            given_vector[a*tile + r] *= c1 if damping_r[(0)*tile + r] == c1 else c0
+                    cuda.syncthreads()
+                    for a in range(begin*state + row, end*state, rows):
+                        for r in range(column, count, columns):
+                            solution[a*tile + r] = c0
+                    cuda.syncthreads()
+                    for cycle in range(cycles):
+                        for a in range(begin*state + row, end*state, rows):
+                            for r in range(column, count, columns):
+                                directions[((0)*stages*state + a)*tile + r] = solution[a*tile + r]
+                        cuda.syncthreads()
+                        used = 0
+                        for step in range(krylov + 1):
+                            k = max(step - 1, 0)
+                            if step > 0 or cycle > 0:
+                                for i in range(begin, end):
+                                    slot = n*stages + i if keep else i
+                                    operator, bias = operator_index[n, i], bias_index[n, i]
+                                    # dot_U = E_s dot_H
+                                    for a in range(row, node, rows):
+                                        for r in range(column, count, columns):
+                                            total = constants[0]
+                                            for b in range(state):
+                                                total += operators[operator, a, b]*directions[((k*stages + i)*state + b)*tile + r]
+                                            dot_U[a*tile + r] = total
+                                    cuda.syncthreads()
+                                    # dot_Z = X dot_H
+                                    for c in range(channels):
+                                        for a in range(row, X.shape[0], rows):
+                                            for r in range(column, count, columns):
+                                                total = constants[0]
+                                                for b in range(X.shape[1]):
+                                                    total += X[a, b]*directions[((k*stages + i)*state + c*X.shape[1] + b)*tile + r]
+                                                dot_Z[(c*X.shape[0] + a)*tile + r] = total
+                                    cuda.syncthreads()
+                                    # dot_R at every node and record, h = Z, f1 = F1, v1 = dot_U, v2 = dot_Z
+                                    for a in range(row, node, rows):
+                                        for r in range(column, count, columns):
+                                            h_q = Z[slot, a, first + r]
+                                            f1_q = F1[slot, a, first + r]
+                                            v1_q = dot_U[a*tile + r]
+                                            v2_q = dot_Z[a*tile + r]
+                                            t0 = f1_q*f1_q
+                                            t1 = h_q*h_q
+                                            value_dot_R = (((c1 + (c3*t0))*v1_q) + ((c4*t1)*v2_q))
+                                            dot_R[a*tile + r] = value_dot_R
+                                    cuda.syncthreads()
+                                    # dot_M = A dot_R
+                                    for c in range(channels):
+                                        for a in range(row, A.shape[0], rows):
+                                            for r in range(column, count, columns):
+                                                total = constants[0]
+                                                for b in range(A.shape[1]):
+                                                    total += A[a, b]*dot_R[(c*A.shape[1] + b)*tile + r]
+                                                moved[(i*state + c*A.shape[0] + a)*tile + r] = total
+                                    cuda.syncthreads()
+                                for i in range(begin, end):
+                                    slot = n*stages + i if keep else i
+                                    operator, bias = operator_index[n, i], bias_index[n, i]
+                                    for a in range(0 + row, state, rows):
+                                        for r in range(column, count, columns):
+                                            total = directions[(k*stages*state + i*state + a)*tile + r]
+                                            for j in range(begin, end):
+                                                total -= combine[n, i, j + 1]*moved[(j*state + a)*tile + r]
+                                            image[(i*state + a)*tile + r] = total
+                                    cuda.syncthreads()
+                            if step == 0:  # what is left of the right side
+                                for a in range(begin*state + row, end*state, rows):
+                                    for r in range(column, count, columns):
+                                        value = given_vector[a*tile + r]
+                                        if cycle > 0:
+                                            value -= image[a*tile + r]
+                                        directions[((0)*stages*state + a)*tile + r] = value
+                                cuda.syncthreads()
+                                for r in range(row*columns + column, count, rows*columns):
+                                    total = constants[0]
+                                    for a in range(begin*state, end*state):
+                                        total += directions[((0)*stages*state + a)*tile + r]*directions[((0)*stages*state + a)*tile + r]
+                                    error_r[(0)*tile + r] = total
+                                cuda.syncthreads()
+                                for r in range(row*columns + column, count, rows*columns):
+                                    error_r[(0)*tile + r] = math.sqrt(error_r[(0)*tile + r])
+                                    if cycle == 0:
+                                        reach_r[(0)*tile + r] = limits[1]*error_r[(0)*tile + r]
+                                        last_r[(0)*tile + r] = c5*error_r[(0)*tile + r] + error_r[(0)*tile + r]
+                                    live_r[(0)*tile + r] = c1 if error_r[(0)*tile + r] > reach_r[(0)*tile + r] and c5*error_r[(0)*tile + r] < last_r[(0)*tile + r] else c0
+                                    last_r[(0)*tile + r] = error_r[(0)*tile + r]
+                                    rest_r[(0)*tile + r] = error_r[(0)*tile + r]
+                                    factor_r[(0)*tile + r] = c1/error_r[(0)*tile + r] if live_r[(0)*tile + r] == c1 else c0
+                                cuda.syncthreads()
+                                wanted = 0
+                                for r in range(row*columns + column, count, rows*columns):
+                                    if live_r[(0)*tile + r] == c1:
+                                        wanted = 1
+                                wanted = cuda.syncthreads_or(wanted)
+                                if not wanted:
+                                    break
+                                for a in range(begin*state + row, end*state, rows):
+                                    for r in range(column, count, columns):
+                                        directions[((0)*stages*state + a)*tile + r] *= factor_r[(0)*tile + r]
+                                cuda.syncthreads()
+                            else:
+                                for r in range(row*columns + column, count, rows*columns):
+                                    total = constants[0]
+                                    for a in range(begin*state, end*state):
+                                        total += image[a*tile + r]*image[a*tile + r]
+                                    before_r[(0)*tile + r] = total
+                                cuda.syncthreads()
+                                for r in range(row*columns + column, count, rows*columns):
+                                    for j in range(k + 2):
+                                        matrix_r[(j*krylov + k)*tile + r] = c0
+                                cuda.syncthreads()
+                                for repeat in range(2):
+                                    for j in range(k + 1):
+                                        for r in range(row*columns + column, count, rows*columns):
+                                            total = constants[0]
+                                            for a in range(begin*state, end*state):
+                                                total += directions[(j*stages*state + a)*tile + r]*image[a*tile + r]
+                                            dots_r[j*tile + r] = total
+                                        cuda.syncthreads()
+                                    for j in range(k + 1):
+                                        for a in range(begin*state + row, end*state, rows):
+                                            for r in range(column, count, columns):
+                                                image[a*tile + r] -= dots_r[j*tile + r]*directions[(j*stages*state + a)*tile + r]
+                                        cuda.syncthreads()
+                                    for r in range(row*columns + column, count, rows*columns):
+                                        for j in range(k + 1):
+                                            matrix_r[(j*krylov + k)*tile + r] += dots_r[j*tile + r]
+                                    cuda.syncthreads()
+                                for r in range(row*columns + column, count, rows*columns):
+                                    total = constants[0]
+                                    for a in range(begin*state, end*state):
+                                        total += image[a*tile + r]*image[a*tile + r]
+                                    after_r[(0)*tile + r] = total
+                                cuda.syncthreads()
+                                for r in range(row*columns + column, count, rows*columns):
+                                    after_r[(0)*tile + r] = math.sqrt(after_r[(0)*tile + r])
+                                    if not after_r[(0)*tile + r] > limits[0]*math.sqrt(before_r[(0)*tile + r]):  # nothing new: the directions span the solution
+                                        after_r[(0)*tile + r] = c0
+                                    factor_r[(0)*tile + r] = c1/after_r[(0)*tile + r] if after_r[(0)*tile + r] > c0 else c0
+                                    for j in range(k):
+                                        above, below = matrix_r[(j*krylov + k)*tile + r], matrix_r[((j + 1)*krylov + k)*tile + r]
+                                        matrix_r[(j*krylov + k)*tile + r] = cosine_r[j*tile + r]*above + sine_r[j*tile + r]*below
+                                        matrix_r[((j + 1)*krylov + k)*tile + r] = cosine_r[j*tile + r]*below - sine_r[j*tile + r]*above
+                                    above = matrix_r[(k*krylov + k)*tile + r]
+                                    length = math.sqrt(above*above + after_r[(0)*tile + r]*after_r[(0)*tile + r])
+                                    cosine_r[k*tile + r] = above/length if length > c0 else c1
+                                    sine_r[k*tile + r] = after_r[(0)*tile + r]/length if length > c0 else c0
+                                    matrix_r[(k*krylov + k)*tile + r] = length
+                                    rest_r[(k + 1)*tile + r] = -sine_r[k*tile + r]*rest_r[k*tile + r]
+                                    rest_r[k*tile + r] = cosine_r[k*tile + r]*rest_r[k*tile + r]
+                                    live_r[(0)*tile + r] = c1 if math.fabs(rest_r[(k + 1)*tile + r]) > reach_r[(0)*tile + r] else c0
+                                cuda.syncthreads()
+                                for a in range(begin*state + row, end*state, rows):
+                                    for r in range(column, count, columns):
+                                        directions[((k + 1)*stages*state + a)*tile + r] = factor_r[(0)*tile + r]*image[a*tile + r]
+                                cuda.syncthreads()
+                                used = k + 1
+                                wanted = 0
+                                for r in range(row*columns + column, count, rows*columns):
+                                    if live_r[(0)*tile + r] == c1:
+                                        wanted = 1
+                                wanted = cuda.syncthreads_or(wanted)
+                                if not wanted:
+                                    break
+                        if used == 0:
+                            break
+                        for r in range(row*columns + column, count, rows*columns):
+                            for back in range(used):
+                                j = used - 1 - back
+                                total = rest_r[j*tile + r]
+                                for l in range(j + 1, used):
+                                    total -= matrix_r[(j*krylov + l)*tile + r]*dots_r[l*tile + r]
+                                pivot = matrix_r[(j*krylov + j)*tile + r]
+                                dots_r[j*tile + r] = total/pivot if pivot != c0 else c0
+                        cuda.syncthreads()
+                        for j in range(used):
+                            for a in range(begin*state + row, end*state, rows):
+                                for r in range(column, count, columns):
+                                    solution[a*tile + r] += dots_r[j*tile + r]*directions[(j*stages*state + a)*tile + r]
+                            cuda.syncthreads()
+                    for i in range(begin, end):
+                        slot = n*stages + i if keep else i
+                        operator, bias = operator_index[n, i], bias_index[n, i]
+                        for a in range(0 + row, state, rows):
+                            for r in range(column, count, columns):
+                                if damping_r[(0)*tile + r] == c1:
+                                    change[(i*state + a)*tile + r] = solution[(i*state + a)*tile + r]
+                                    H[slot, a, first + r] += solution[(i*state + a)*tile + r]
+                                elif damping_r[(0)*tile + r] > c0:
+                                    H[slot, a, first + r] -= damping_r[(0)*tile + r]*change[(i*state + a)*tile + r]
+                        cuda.syncthreads()
+                for r in range(row*columns + column, count, rows*columns):
+                    if not residue_r[(0)*tile + r] <= unsolved[first + r]:
+                        unsolved[first + r] = residue_r[(0)*tile + r]
+                cuda.syncthreads()
+            # h_{n+1} = α h_n + Σ_j γ_j m_j
+            for a in range(row, state, rows):
+                for r in range(column, count, columns):
+                    total = combine[n, stages, 0]*h[a, first + r]
+                    for j in range(stages):
+                        total += combine[n, stages, j + 1]*m[(j*state + a)*tile + r]
+                    h[a, first + r] = total
+            cuda.syncthreads()
+
+
+def formed_adjoint_1(
+    bar, combine, operator_index, bias_index, operators, biases, X, A, groups, limits, cycles, krylov, constants, channels, F1, H, Z, bar_operators, bar_biases, workspace, tile,
+):
+    """bar ← dL/dh(start), and the gradients of operators and biases   (10), (11)."""
+    c0 = constants[0]  # 0
+    c1 = constants[1]  # 1
+    c2 = constants[2]  # -1
+    c3 = constants[3]  # -12
+    c4 = constants[4]  # 2
+    steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
+    state, node = bar.shape[0], biases.shape[1]
+    row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
+    block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    # working memory: shared memory, sized at launch, unless the workspace has room for it
+    room = cuda.shared.array(0, bar.dtype)
+    if workspace.shape[1] > 1:
+        room = workspace[block]
+    start = 0
+    bar_m, start = room[start:], start + (stages*state)*tile
+    bar_h, start = room[start:], start + state*tile
+    bar_H, start = room[start:], start + state*tile
+    bar_R, start = room[start:], start + node*tile
+    bar_U, start = room[start:], start + node*tile
+    bar_Z, start = room[start:], start + node*tile
+    given_vector, start = room[start:], start + (stages*state)*tile
+    solution, start = room[start:], start + (stages*state)*tile
+    image, start = room[start:], start + (stages*state)*tile
+    moved, start = room[start:], start + (stages*state)*tile
+    error_r, start = room[start:], start + (1)*tile
+    live_r, start = room[start:], start + (1)*tile
+    reach_r, start = room[start:], start + (1)*tile
+    last_r, start = room[start:], start + (1)*tile
+    factor_r, start = room[start:], start + (1)*tile
+    before_r, start = room[start:], start + (1)*tile
+    after_r, start = room[start:], start + (1)*tile
+    dots_r, start = room[start:], start + (krylov + 1)*tile
+    cosine_r, start = room[start:], start + krylov*tile
+    sine_r, start = room[start:], start + krylov*tile
+    rest_r, start = room[start:], start + (krylov + 1)*tile
+    matrix_r, start = room[start:], start + ((krylov + 1)*krylov)*tile
+    directions, start = room[start:], start + ((krylov + 1)*stages*state)*tile
+    for first in range(block*tile, records, blocks*tile):
+        count = min(tile, records - first)
+        for n in range(steps - 1, -1, -1):
+            # m̄_j = γ_j λ_{n+1},  h̄ = α λ_{n+1}
+            for a in range(row, state, rows):
+                for r in range(column, count, columns):
+                    bar_h[a*tile + r] = combine[n, stages, 0]*bar[a, first + r]
+                    for j in range(stages):
+                        bar_m[(j*state + a)*tile + r] = combine[n, stages, j + 1]*bar[a, first + r]
+            cuda.syncthreads()
+            for group in range(groups.shape[0] - 1, -1, -1):
+                begin, end = groups[group, 0], groups[group, 1]
+                for i in range(begin, end):
+                    slot = n*stages + i
+                    operator, bias = operator_index[n, i], bias_index[n, i]
+                    for a in range(0 + row, state, rows):
+                        for r in range(column, count, columns):
+                            given_vector[(i*state + a)*tile + r] = bar_m[(i*state + a)*tile + r]
+                    cuda.syncthreads()
+                for a in range(begin*state + row, end*state, rows):
+                    for r in range(column, count, columns):
+                        solution[a*tile + r] = c0
+                cuda.syncthreads()
+                for cycle in range(cycles):
+                    for a in range(begin*state + row, end*state, rows):
+                        for r in range(column, count, columns):
+                            directions[((0)*stages*state + a)*tile + r] = solution[a*tile + r]
+                    cuda.syncthreads()
+                    used = 0
+                    for step in range(krylov + 1):
+                        k = max(step - 1, 0)
+                        if step > 0 or cycle > 0:
+                            for i in range(begin, end):
+                                slot = n*stages + i
+                                operator, bias = operator_index[n, i], bias_index[n, i]
+                                # R̄ = Aᵀ m_ī
+                                for c in range(channels):
+                                    for a in range(row, A.shape[1], rows):
+                                        for r in range(column, count, columns):
+                                            total = constants[0]
+                                            for b in range(A.shape[0]):
+                                                total += A[b, a]*directions[((k*stages + i)*state + c*A.shape[0] + b)*tile + r]
+                                            bar_R[(c*A.shape[1] + a)*tile + r] = total
+                                cuda.syncthreads()
+                                # Ū, Z̄ at every node and record, h = Z, f1 = F1, v = R̄
+                                for a in range(row, node, rows):
+                                    for r in range(column, count, columns):
+                                        h_q = Z[slot, a, first + r]
+                                        f1_q = F1[slot, a, first + r]
+                                        v_q = bar_R[a*tile + r]
+                                        t0 = f1_q*f1_q
+                                        t1 = h_q*h_q
+                                        value_bar_U = ((c1 + (c2*t0))*v_q)
+                                        bar_U[a*tile + r] = value_bar_U
+                                        value_bar_Z = ((c3*t1)*v_q)
+                                        bar_Z[a*tile + r] = value_bar_Z
+                                cuda.syncthreads()
+                                # H_ī = Xᵀ Z̄
+                                for c in range(channels):
+                                    for a in range(row, X.shape[1], rows):
+                                        for r in range(column, count, columns):
+                                            total = constants[0]
+                                            for b in range(X.shape[0]):
+                                                total += X[b, a]*bar_Z[(c*X.shape[0] + b)*tile + r]
+                                            moved[(i*state + c*X.shape[1] + a)*tile + r] = total
+                                cuda.syncthreads()
+                                # H_ī += E_sᵀ Ū
+                                for a in range(row, state, rows):
+                                    for r in range(column, count, columns):
+                                        total = constants[0]
+                                        for b in range(node):
+                                            total += operators[operator, b, a]*bar_U[b*tile + r]
+                                        moved[(i*state + a)*tile + r] += total
+                                cuda.syncthreads()
+                            for i in range(begin, end):
+                                slot = n*stages + i
+                                operator, bias = operator_index[n, i], bias_index[n, i]
+                                for a in range(0 + row, state, rows):
+                                    for r in range(column, count, columns):
+                                        total = directions[(k*stages*state + i*state + a)*tile + r]
+                                        for j in range(begin, end):
+                                            total -= combine[n, j, i + 1]*moved[(j*state + a)*tile + r]
+                                        image[(i*state + a)*tile + r] = total
+                                cuda.syncthreads()
+                        if step == 0:  # what is left of the right side
+                            for a in range(begin*state + row, end*state, rows):
+                                for r in range(column, count, columns):
+                                    value = given_vector[a*tile + r]
+                                    if cycle > 0:
+                                        value -= image[a*tile + r]
+                                    directions[((0)*stages*state + a)*tile + r] = value
+                            cuda.syncthreads()
+                            for r in range(row*columns + column, count, rows*columns):
+                                total = constants[0]
+                                for a in range(begin*state, end*state):
+                                    total += directions[((0)*stages*state + a)*tile + r]*directions[((0)*stages*state + a)*tile + r]
+                                error_r[(0)*tile + r] = total
+                            cuda.syncthreads()
+                            for r in range(row*columns + column, count, rows*columns):
+                                error_r[(0)*tile + r] = math.sqrt(error_r[(0)*tile + r])
+                                if cycle == 0:
+                                    reach_r[(0)*tile + r] = limits[3]*error_r[(0)*tile + r]
+                                    last_r[(0)*tile + r] = c4*error_r[(0)*tile + r] + error_r[(0)*tile + r]
+                                live_r[(0)*tile + r] = c1 if error_r[(0)*tile + r] > reach_r[(0)*tile + r] and c4*error_r[(0)*tile + r] < last_r[(0)*tile + r] else c0
+                                last_r[(0)*tile + r] = error_r[(0)*tile + r]
+                                rest_r[(0)*tile + r] = error_r[(0)*tile + r]
+                                factor_r[(0)*tile + r] = c1/error_r[(0)*tile + r] if live_r[(0)*tile + r] == c1 else c0
+                            cuda.syncthreads()
+                            wanted = 0
+                            for r in range(row*columns + column, count, rows*columns):
+                                if live_r[(0)*tile + r] == c1:
+                                    wanted = 1
+                            wanted = cuda.syncthreads_or(wanted)
+                            if not wanted:
+                                break
+                            for a in range(begin*state + row, end*state, rows):
+                                for r in range(column, count, columns):
+                                    directions[((0)*stages*state + a)*tile + r] *= factor_r[(0)*tile + r]
+                            cuda.syncthreads()
+                        else:
+                            for r in range(row*columns + column, count, rows*columns):
+                                total = constants[0]
+                                for a in range(begin*state, end*state):
+                                    total += image[a*tile + r]*image[a*tile + r]
+                                before_r[(0)*tile + r] = total
+                            cuda.syncthreads()
+                            for r in range(row*columns + column, count, rows*columns):
+                                for j in range(k + 2):
+                                    matrix_r[(j*krylov + k)*tile + r] = c0
+                            cuda.syncthreads()
+                            for repeat in range(2):
+                                for j in range(k + 1):
+                                    for r in range(row*columns + column, count, rows*columns):
+                                        total = constants[0]
+                                        for a in range(begin*state, end*state):
+                                            total += directions[(j*stages*state + a)*tile + r]*image[a*tile + r]
+                                        dots_r[j*tile + r] = total
+                                    cuda.syncthreads()
+                                for j in range(k + 1):
+                                    for a in range(begin*state + row, end*state, rows):
+                                        for r in range(column, count, columns):
+                                            image[a*tile + r] -= dots_r[j*tile + r]*directions[(j*stages*state + a)*tile + r]
+                                    cuda.syncthreads()
+                                for r in range(row*columns + column, count, rows*columns):
+                                    for j in range(k + 1):
+                                        matrix_r[(j*krylov + k)*tile + r] += dots_r[j*tile + r]
+                                cuda.syncthreads()
+                            for r in range(row*columns + column, count, rows*columns):
+                                total = constants[0]
+                                for a in range(begin*state, end*state):
+                                    total += image[a*tile + r]*image[a*tile + r]
+                                after_r[(0)*tile + r] = total
+                            cuda.syncthreads()
+                            for r in range(row*columns + column, count, rows*columns):
+                                after_r[(0)*tile + r] = math.sqrt(after_r[(0)*tile + r])
+                                if not after_r[(0)*tile + r] > limits[0]*math.sqrt(before_r[(0)*tile + r]):  # nothing new: the directions span the solution
+                                    after_r[(0)*tile + r] = c0
+                                factor_r[(0)*tile + r] = c1/after_r[(0)*tile + r] if after_r[(0)*tile + r] > c0 else c0
+                                for j in range(k):
+                                    above, below = matrix_r[(j*krylov + k)*tile + r], matrix_r[((j + 1)*krylov + k)*tile + r]
+                                    matrix_r[(j*krylov + k)*tile + r] = cosine_r[j*tile + r]*above + sine_r[j*tile + r]*below
+                                    matrix_r[((j + 1)*krylov + k)*tile + r] = cosine_r[j*tile + r]*below - sine_r[j*tile + r]*above
+                                above = matrix_r[(k*krylov + k)*tile + r]
+                                length = math.sqrt(above*above + after_r[(0)*tile + r]*after_r[(0)*tile + r])
+                                cosine_r[k*tile + r] = above/length if length > c0 else c1
+                                sine_r[k*tile + r] = after_r[(0)*tile + r]/length if length > c0 else c0
+                                matrix_r[(k*krylov + k)*tile + r] = length
+                                rest_r[(k + 1)*tile + r] = -sine_r[k*tile + r]*rest_r[k*tile + r]
+                                rest_r[k*tile + r] = cosine_r[k*tile + r]*rest_r[k*tile + r]
+                                live_r[(0)*tile + r] = c1 if math.fabs(rest_r[(k + 1)*tile + r]) > reach_r[(0)*tile + r] else c0
+                            cuda.syncthreads()
+                            for a in range(begin*state + row, end*state, rows):
+                                for r in range(column, count, columns):
+                                    directions[((k + 1)*stages*state + a)*tile + r] = factor_r[(0)*tile + r]*image[a*tile + r]
+                            cuda.syncthreads()
+                            used = k + 1
+                            wanted = 0
+                            for r in range(row*columns + column, count, rows*columns):
+                                if live_r[(0)*tile + r] == c1:
+                                    wanted = 1
+                            wanted = cuda.syncthreads_or(wanted)
+                            if not wanted:
+                                break
+                    if used == 0:
+                        break
+                    for r in range(row*columns + column, count, rows*columns):
+                        for back in range(used):
+                            j = used - 1 - back
+                            total = rest_r[j*tile + r]
+                            for l in range(j + 1, used):
+                                total -= matrix_r[(j*krylov + l)*tile + r]*dots_r[l*tile + r]
+                            pivot = matrix_r[(j*krylov + j)*tile + r]
+                            dots_r[j*tile + r] = total/pivot if pivot != c0 else c0
+                    cuda.syncthreads()
+                    for j in range(used):
+                        for a in range(begin*state + row, end*state, rows):
+                            for r in range(column, count, columns):
+                                solution[a*tile + r] += dots_r[j*tile + r]*directions[(j*stages*state + a)*tile + r]
+                        cuda.syncthreads()
+                for i in range(begin, end):
+                    slot = n*stages + i
+                    operator, bias = operator_index[n, i], bias_index[n, i]
+                    for a in range(0 + row, state, rows):
+                        for r in range(column, count, columns):
+                            bar_m[(i*state + a)*tile + r] = solution[(i*state + a)*tile + r]
+                    cuda.syncthreads()
+                for i in range(end - 1, begin - 1, -1):
+                    slot = n*stages + i
+                    operator, bias = operator_index[n, i], bias_index[n, i]
+                    # R̄ = Aᵀ m_ī
+                    for c in range(channels):
+                        for a in range(row, A.shape[1], rows):
+                            for r in range(column, count, columns):
+                                total = constants[0]
+                                for b in range(A.shape[0]):
+                                    total += A[b, a]*bar_m[(i*state + c*A.shape[0] + b)*tile + r]
+                                bar_R[(c*A.shape[1] + a)*tile + r] = total
+                    cuda.syncthreads()
+                    # Ū, Z̄ at every node and record, h = Z, f1 = F1, v = R̄
+                    for a in range(row, node, rows):
+                        for r in range(column, count, columns):
+                            h_q = Z[slot, a, first + r]
+                            f1_q = F1[slot, a, first + r]
+                            v_q = bar_R[a*tile + r]
+                            t0 = f1_q*f1_q
+                            t1 = (c1 + (c2*t0))*v_q
+                            t2 = h_q*h_q
+                            value_bar_U = t1
+                            bar_U[a*tile + r] = value_bar_U
+                            value_bar_Z = ((c3*t2)*v_q)
+                            bar_Z[a*tile + r] = value_bar_Z
+                    cuda.syncthreads()
+                    # e_s̄: the same, summed over the tile's records
+                    for a in range(row*columns + column, node, rows*columns):
+                        total = constants[0]
+                        for r in range(count):
+                            total += bar_U[a*tile + r]
+                        bar_biases[block, bias, a] += total
+                    cuda.syncthreads()
+                    # H_ī = Xᵀ Z̄
+                    for c in range(channels):
+                        for a in range(row, X.shape[1], rows):
+                            for r in range(column, count, columns):
+                                total = constants[0]
+                                for b in range(X.shape[0]):
+                                    total += X[b, a]*bar_Z[(c*X.shape[0] + b)*tile + r]
+                                bar_H[(c*X.shape[1] + a)*tile + r] = total
+                    cuda.syncthreads()
+                    # gradient of E_s: += Ū H_iᵀ, summed over the tile's records
+                    for a in range(row, node, rows):
+                        for b in range(column, state, columns):
+                            total = constants[0]
+                            for r in range(count):
+                                total += bar_U[a*tile + r]*H[slot, b, first + r]
+                            bar_operators[block, operator, a, b] += total
+                    cuda.syncthreads()
+                    # H_ī += E_sᵀ Ū
+                    for a in range(row, state, rows):
+                        for r in range(column, count, columns):
+                            total = constants[0]
+                            for b in range(node):
+                                total += operators[operator, b, a]*bar_U[b*tile + r]
+                            bar_H[a*tile + r] += total
+                    cuda.syncthreads()
+                    # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
+                    for a in range(row, state, rows):
+                        for r in range(column, count, columns):
+                            bar_h[a*tile + r] += combine[n, i, 0]*bar_H[a*tile + r]
+                            for j in range(begin):
+                                bar_m[(j*state + a)*tile + r] += combine[n, i, j + 1]*bar_H[a*tile + r]
+                    cuda.syncthreads()
+            # λ_n = h̄
+            for a in range(row, state, rows):
+                for r in range(column, count, columns):
+                    bar[a, first + r] = bar_h[a*tile + r]
+            cuda.syncthreads()
+
+
+def formed_forward_float32_1(
+    h, combine, operator_index, bias_index, operators, biases, X, A, groups, limits, iterations, cycles, krylov, constants, channels, workspace, tile, keep, F1, H, Z, unsolved,
+):
+    """h ← h(stop): m_i = A r(u, X h),  u = E_s h + e_s,  E_s = Φ w_s C   (4), (5), (7). Functions in their single-precision forms."""
+    c0 = constants[0]  # 0
+    c1 = constants[1]  # 1
+    c2 = constants[2]  # -9
+    c3 = constants[3]  # 9
+    c4 = constants[4]  # 0.13381005823612213
+    c5 = constants[5]  # 0.0034955658484250307
+    c6 = constants[6]  # 2.0608731574611738e-05
+    c7 = constants[7]  # 1.3354206629401233e-08
+    c8 = constants[8]  # 0.46714320778846741
+    c9 = constants[9]  # 0.02587689645588398
+    c10 = constants[10]  # 0.00032855989411473274
+    c11 = constants[11]  # 7.7763650097040227e-07
+    c12 = constants[12]  # -4
+    c13 = constants[13]  # -1
+    c14 = constants[14]  # -12
+    c15 = constants[15]  # 2
+    c16 = constants[16]  # 1/1024
+    steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
+    state, node = h.shape[0], biases.shape[1]
+    row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
+    block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    # working memory: shared memory, sized at launch, unless the workspace has room for it
+    room = cuda.shared.array(0, h.dtype)
+    if workspace.shape[1] > 1:
+        room = workspace[block]
+    start = 0
+    m, start = room[start:], start + (stages*state)*tile
+    R, start = room[start:], start + node*tile
+    U, start = room[start:], start + node*tile
+    dot_R, start = room[start:], start + node*tile
+    dot_U, start = room[start:], start + node*tile
+    dot_Z, start = room[start:], start + node*tile
+    given_vector, start = room[start:], start + (stages*state)*tile
+    solution, start = room[start:], start + (stages*state)*tile
+    image, start = room[start:], start + (stages*state)*tile
+    moved, start = room[start:], start + (stages*state)*tile
+    known, start = room[start:], start + (stages*state)*tile
+    change, start = room[start:], start + (stages*state)*tile
+    error_r, start = room[start:], start + (1)*tile
+    live_r, start = room[start:], start + (1)*tile
+    reach_r, start = room[start:], start + (1)*tile
+    last_r, start = room[start:], start + (1)*tile
+    factor_r, start = room[start:], start + (1)*tile
+    before_r, start = room[start:], start + (1)*tile
+    after_r, start = room[start:], start + (1)*tile
+    size_r, start = room[start:], start + (1)*tile
+    old_r, start = room[start:], start + (1)*tile
+    damping_r, start = room[start:], start + (1)*tile
+    residue_r, start = room[start:], start + (1)*tile
+    dots_r, start = room[start:], start + (krylov + 1)*tile
+    cosine_r, start = room[start:], start + krylov*tile
+    sine_r, start = room[start:], start + krylov*tile
+    rest_r, start = room[start:], start + (krylov + 1)*tile
+    matrix_r, start = room[start:], start + ((krylov + 1)*krylov)*tile
+    directions, start = room[start:], start + ((krylov + 1)*stages*state)*tile
+    for first in range(block*tile, records, blocks*tile):
+        count = min(tile, records - first)
+        for n in range(steps):
+            for group in range(groups.shape[0]):
+                begin, end = groups[group, 0], groups[group, 1]
+                # the first guess: what earlier stages say
+                for i in range(begin, end):
+                    slot = n*stages + i if keep else i
+                    operator, bias = operator_index[n, i], bias_index[n, i]
+                    for a in range(0 + row, state, rows):
+                        for r in range(column, count, columns):
+                            total = combine[n, i, 0]*h[a, first + r]
+                            for j in range(begin):
+                                total += combine[n, i, j + 1]*m[(j*state + a)*tile + r]
+                            known[(i*state + a)*tile + r] = total
+                            H[slot, a, first + r] = total
+                    cuda.syncthreads()
+                for iteration in range(iterations):
+                    for i in range(begin, end):
+                        slot = n*stages + i if keep else i
+                        operator, bias = operator_index[n, i], bias_index[n, i]
+                        # U = E_s H_i
+                        for a in range(row, node, rows):
+                            for r in range(column, count, columns):
+                                total = constants[0]
+                                for b in range(state):
+                                    total += operators[operator, a, b]*H[slot, b, first + r]
+                                U[a*tile + r] = total
+                        cuda.syncthreads()
+                        # Z = X H_i
+                        for c in range(channels):
+                            for a in range(row, X.shape[0], rows):
+                                for r in range(column, count, columns):
+                                    total = constants[0]
+                                    for b in range(X.shape[1]):
+                                        total += X[a, b]*H[slot, c*X.shape[1] + b, first + r]
+                                    Z[slot, c*X.shape[0] + a, first + r] = total
+                        cuda.syncthreads()
+                        # R, F1 at every node and record, u = U + e_s, h = Z
+                        for a in range(row, node, rows):
+                            for r in range(column, count, columns):
+                                u_q = U[a*tile + r] + biases[bias, a]
+                                h_q = Z[slot, a, first + r]
+                                t0 = c2 if c2 > (c3 if c3 < u_q else u_q) else (c3 if c3 < u_q else u_q)
+                                t1 = t0*t0
+                                t2 = (t0*(c1 + ((c4 + ((c5 + ((c6 + (c7*t1))*t1))*t1))*t1)))/(c1 + ((c8 + ((c9 + ((c10 + (c11*t1))*t1))*t1))*t1))
+                                t3 = h_q*h_q
+                                t4 = h_q*t3
+                                value_R = (t2 + (c12*t4))
+                                R[a*tile + r] = value_R
+                                value_F1 = t2
+                                F1[slot, a, first + r] = value_F1
+                        cuda.syncthreads()
+                        # m_i = A R
+                        for c in range(channels):
+                            for a in range(row, A.shape[0], rows):
+                                for r in range(column, count, columns):
+                                    total = constants[0]
+                                    for b in range(A.shape[1]):
+                                        total += A[a, b]*R[(c*A.shape[1] + b)*tile + r]
+                                    m[(i*state + c*A.shape[0] + a)*tile + r] = total
+                        cuda.syncthreads()
+                    # residual: α_i h + Σ_j γ_ij m_j − H_i
+                    for i in range(begin, end):
+                        slot = n*stages + i if keep else i
+                        operator, bias = operator_index[n, i], bias_index[n, i]
+                        for a in range(0 + row, state, rows):
+                            for r in range(column, count, columns):
+                                total = known[(i*state + a)*tile + r]
+                                for j in range(begin, end):
+                                    total += combine[n, i, j + 1]*m[(j*state + a)*tile + r]
+                                solution[(i*state + a)*tile + r] = total
+                                given_vector[(i*state + a)*tile + r] = total - H[slot, a, first + r]
+                        cuda.syncthreads()
+                    for r in range(row*columns + column, count, rows*columns):
+                        total = constants[0]
+                        for a in range(begin*state, end*state):
+                            total += given_vector[a*tile + r]*given_vector[a*tile + r]
+                        error_r[(0)*tile + r] = total
+                    cuda.syncthreads()
+                    for r in range(row*columns + column, count, rows*columns):
+                        total = constants[0]
+                        for a in range(begin*state, end*state):
+                            total += solution[a*tile + r]*solution[a*tile + r]
+                        size_r[(0)*tile + r] = total
+                    cuda.syncthreads()
+                    for r in range(row*columns + column, count, rows*columns):
+                        total = constants[0]
+                        for a in range(begin*state, end*state):
+                            total += known[a*tile + r]*known[a*tile + r]
+                        before_r[(0)*tile + r] = total
+                    cuda.syncthreads()
+                    for r in range(row*columns + column, count, rows*columns):
+                        error_r[(0)*tile + r] = math.sqrt(error_r[(0)*tile + r])
+                        size_r[(0)*tile + r] = math.sqrt(size_r[(0)*tile + r]) + math.sqrt(before_r[(0)*tile + r])
+                        residue_r[(0)*tile + r] = error_r[(0)*tile + r]/size_r[(0)*tile + r] if size_r[(0)*tile + r] > c0 else error_r[(0)*tile + r]
+                        stuck = iteration > 0 and c15*error_r[(0)*tile + r] > old_r[(0)*tile + r] and old_r[(0)*tile + r] <= limits[2]*size_r[(0)*tile + r]
+                        if not error_r[(0)*tile + r] > limits[0]*size_r[(0)*tile + r] or stuck:  # as good as rounding allows
+                            damping_r[(0)*tile + r] = c0
+                        elif iteration > 0 and not error_r[(0)*tile + r] < old_r[(0)*tile + r]:  # half of the correction; given up when that is nothing
+                            damping_r[(0)*tile + r] = damping_r[(0)*tile + r]/c15 if damping_r[(0)*tile + r] > c16 else c0
+                        else:
+                            old_r[(0)*tile + r] = error_r[(0)*tile + r]
+                            damping_r[(0)*tile + r] = c1
+                        live_r[(0)*tile + r] = c1 if damping_r[(0)*tile + r] > c0 else c0
+                    cuda.syncthreads()
+                    wanted = 0
+                    for r in range(row*columns + column, count, rows*columns):
+                        if live_r[(0)*tile + r] == c1:
+                            wanted = 1
+                    wanted = cuda.syncthreads_or(wanted)
+                    if not wanted:
+                        break
+                    for a in range(begin*state + row, end*state, rows):
+                        for r in range(column, count, columns):
+                            given_vector[a*tile + r] *= c1 if damping_r[(0)*tile + r] == c1 else c0
+                    cuda.syncthreads()
+                    for a in range(begin*state + row, end*state, rows):
+                        for r in range(column, count, columns):
+                            solution[a*tile + r] = c0
+                    cuda.syncthreads()
+                    for cycle in range(cycles):
+                        for a in range(begin*state + row, end*state, rows):
+                            for r in range(column, count, columns):
+                                directions[((0)*stages*state + a)*tile + r] = solution[a*tile + r]
+                        cuda.syncthreads()
+                        used = 0
+                        for step in range(krylov + 1):
+                            k = max(step - 1, 0)
+                            if step > 0 or cycle > 0:
+                                for i in range(begin, end):
+                                    slot = n*stages + i if keep else i
+                                    operator, bias = operator_index[n, i], bias_index[n, i]
+                                    # dot_U = E_s dot_H
+                                    for a in range(row, node, rows):
+                                        for r in range(column, count, columns):
+                                            total = constants[0]
+                                            for b in range(state):
+                                                total += operators[operator, a, b]*directions[((k*stages + i)*state + b)*tile + r]
+                                            dot_U[a*tile + r] = total
+                                    cuda.syncthreads()
+                                    # dot_Z = X dot_H
+                                    for c in range(channels):
+                                        for a in range(row, X.shape[0], rows):
+                                            for r in range(column, count, columns):
+                                                total = constants[0]
+                                                for b in range(X.shape[1]):
+                                                    total += X[a, b]*directions[((k*stages + i)*state + c*X.shape[1] + b)*tile + r]
+                                                dot_Z[(c*X.shape[0] + a)*tile + r] = total
+                                    cuda.syncthreads()
+                                    # dot_R at every node and record, h = Z, f1 = F1, v1 = dot_U, v2 = dot_Z
+                                    for a in range(row, node, rows):
+                                        for r in range(column, count, columns):
+                                            h_q = Z[slot, a, first + r]
+                                            f1_q = F1[slot, a, first + r]
+                                            v1_q = dot_U[a*tile + r]
+                                            v2_q = dot_Z[a*tile + r]
+                                            t0 = f1_q*f1_q
+                                            t1 = h_q*h_q
+                                            value_dot_R = (((c1 + (c13*t0))*v1_q) + ((c14*t1)*v2_q))
+                                            dot_R[a*tile + r] = value_dot_R
+                                    cuda.syncthreads()
+                                    # dot_M = A dot_R
+                                    for c in range(channels):
+                                        for a in range(row, A.shape[0], rows):
+                                            for r in range(column, count, columns):
+                                                total = constants[0]
+                                                for b in range(A.shape[1]):
+                                                    total += A[a, b]*dot_R[(c*A.shape[1] + b)*tile + r]
+                                                moved[(i*state + c*A.shape[0] + a)*tile + r] = total
+                                    cuda.syncthreads()
+                                for i in range(begin, end):
+                                    slot = n*stages + i if keep else i
+                                    operator, bias = operator_index[n, i], bias_index[n, i]
+                                    for a in range(0 + row, state, rows):
+                                        for r in range(column, count, columns):
+                                            total = directions[(k*stages*state + i*state + a)*tile + r]
+                                            for j in range(begin, end):
+                                                total -= combine[n, i, j + 1]*moved[(j*state + a)*tile + r]
+                                            image[(i*state + a)*tile + r] = total
+                                    cuda.syncthreads()
+                            if step == 0:  # what is left of the right side
+                                for a in range(begin*state + row, end*state, rows):
+                                    for r in range(column, count, columns):
+                                        value = given_vector[a*tile + r]
+                                        if cycle > 0:
+                                            value -= image[a*tile + r]
+                                        directions[((0)*stages*state + a)*tile + r] = value
+                                cuda.syncthreads()
+                                for r in range(row*columns + column, count, rows*columns):
+                                    total = constants[0]
+                                    for a in range(begin*state, end*state):
+                                        total += directions[((0)*stages*state + a)*tile + r]*directions[((0)*stages*state + a)*tile + r]
+                                    error_r[(0)*tile + r] = total
+                                cuda.syncthreads()
+                                for r in range(row*columns + column, count, rows*columns):
+                                    error_r[(0)*tile + r] = math.sqrt(error_r[(0)*tile + r])
+                                    if cycle == 0:
+                                        reach_r[(0)*tile + r] = limits[1]*error_r[(0)*tile + r]
+                                        last_r[(0)*tile + r] = c15*error_r[(0)*tile + r] + error_r[(0)*tile + r]
+                                    live_r[(0)*tile + r] = c1 if error_r[(0)*tile + r] > reach_r[(0)*tile + r] and c15*error_r[(0)*tile + r] < last_r[(0)*tile + r] else c0
+                                    last_r[(0)*tile + r] = error_r[(0)*tile + r]
+                                    rest_r[(0)*tile + r] = error_r[(0)*tile + r]
+                                    factor_r[(0)*tile + r] = c1/error_r[(0)*tile + r] if live_r[(0)*tile + r] == c1 else c0
+                                cuda.syncthreads()
+                                wanted = 0
+                                for r in range(row*columns + column, count, rows*columns):
+                                    if live_r[(0)*tile + r] == c1:
+                                        wanted = 1
+                                wanted = cuda.syncthreads_or(wanted)
+                                if not wanted:
+                                    break
+                                for a in range(begin*state + row, end*state, rows):
+                                    for r in range(column, count, columns):
+                                        directions[((0)*stages*state + a)*tile + r] *= factor_r[(0)*tile + r]
+                                cuda.syncthreads()
+                            else:
+                                for r in range(row*columns + column, count, rows*columns):
+                                    total = constants[0]
+                                    for a in range(begin*state, end*state):
+                                        total += image[a*tile + r]*image[a*tile + r]
+                                    before_r[(0)*tile + r] = total
+                                cuda.syncthreads()
+                                for r in range(row*columns + column, count, rows*columns):
+                                    for j in range(k + 2):
+                                        matrix_r[(j*krylov + k)*tile + r] = c0
+                                cuda.syncthreads()
+                                for repeat in range(2):
+                                    for j in range(k + 1):
+                                        for r in range(row*columns + column, count, rows*columns):
+                                            total = constants[0]
+                                            for a in range(begin*state, end*state):
+                                                total += directions[(j*stages*state + a)*tile + r]*image[a*tile + r]
+                                            dots_r[j*tile + r] = total
+                                        cuda.syncthreads()
+                                    for j in range(k + 1):
+                                        for a in range(begin*state + row, end*state, rows):
+                                            for r in range(column, count, columns):
+                                                image[a*tile + r] -= dots_r[j*tile + r]*directions[(j*stages*state + a)*tile + r]
+                                        cuda.syncthreads()
+                                    for r in range(row*columns + column, count, rows*columns):
+                                        for j in range(k + 1):
+                                            matrix_r[(j*krylov + k)*tile + r] += dots_r[j*tile + r]
+                                    cuda.syncthreads()
+                                for r in range(row*columns + column, count, rows*columns):
+                                    total = constants[0]
+                                    for a in range(begin*state, end*state):
+                                        total += image[a*tile + r]*image[a*tile + r]
+                                    after_r[(0)*tile + r] = total
+                                cuda.syncthreads()
+                                for r in range(row*columns + column, count, rows*columns):
+                                    after_r[(0)*tile + r] = math.sqrt(after_r[(0)*tile + r])
+                                    if not after_r[(0)*tile + r] > limits[0]*math.sqrt(before_r[(0)*tile + r]):  # nothing new: the directions span the solution
+                                        after_r[(0)*tile + r] = c0
+                                    factor_r[(0)*tile + r] = c1/after_r[(0)*tile + r] if after_r[(0)*tile + r] > c0 else c0
+                                    for j in range(k):
+                                        above, below = matrix_r[(j*krylov + k)*tile + r], matrix_r[((j + 1)*krylov + k)*tile + r]
+                                        matrix_r[(j*krylov + k)*tile + r] = cosine_r[j*tile + r]*above + sine_r[j*tile + r]*below
+                                        matrix_r[((j + 1)*krylov + k)*tile + r] = cosine_r[j*tile + r]*below - sine_r[j*tile + r]*above
+                                    above = matrix_r[(k*krylov + k)*tile + r]
+                                    length = math.sqrt(above*above + after_r[(0)*tile + r]*after_r[(0)*tile + r])
+                                    cosine_r[k*tile + r] = above/length if length > c0 else c1
+                                    sine_r[k*tile + r] = after_r[(0)*tile + r]/length if length > c0 else c0
+                                    matrix_r[(k*krylov + k)*tile + r] = length
+                                    rest_r[(k + 1)*tile + r] = -sine_r[k*tile + r]*rest_r[k*tile + r]
+                                    rest_r[k*tile + r] = cosine_r[k*tile + r]*rest_r[k*tile + r]
+                                    live_r[(0)*tile + r] = c1 if math.fabs(rest_r[(k + 1)*tile + r]) > reach_r[(0)*tile + r] else c0
+                                cuda.syncthreads()
+                                for a in range(begin*state + row, end*state, rows):
+                                    for r in range(column, count, columns):
+                                        directions[((k + 1)*stages*state + a)*tile + r] = factor_r[(0)*tile + r]*image[a*tile + r]
+                                cuda.syncthreads()
+                                used = k + 1
+                                wanted = 0
+                                for r in range(row*columns + column, count, rows*columns):
+                                    if live_r[(0)*tile + r] == c1:
+                                        wanted = 1
+                                wanted = cuda.syncthreads_or(wanted)
+                                if not wanted:
+                                    break
+                        if used == 0:
+                            break
+                        for r in range(row*columns + column, count, rows*columns):
+                            for back in range(used):
+                                j = used - 1 - back
+                                total = rest_r[j*tile + r]
+                                for l in range(j + 1, used):
+                                    total -= matrix_r[(j*krylov + l)*tile + r]*dots_r[l*tile + r]
+                                pivot = matrix_r[(j*krylov + j)*tile + r]
+                                dots_r[j*tile + r] = total/pivot if pivot != c0 else c0
+                        cuda.syncthreads()
+                        for j in range(used):
+                            for a in range(begin*state + row, end*state, rows):
+                                for r in range(column, count, columns):
+                                    solution[a*tile + r] += dots_r[j*tile + r]*directions[(j*stages*state + a)*tile + r]
+                            cuda.syncthreads()
+                    for i in range(begin, end):
+                        slot = n*stages + i if keep else i
+                        operator, bias = operator_index[n, i], bias_index[n, i]
+                        for a in range(0 + row, state, rows):
+                            for r in range(column, count, columns):
+                                if damping_r[(0)*tile + r] == c1:
+                                    change[(i*state + a)*tile + r] = solution[(i*state + a)*tile + r]
+                                    H[slot, a, first + r] += solution[(i*state + a)*tile + r]
+                                elif damping_r[(0)*tile + r] > c0:
+                                    H[slot, a, first + r] -= damping_r[(0)*tile + r]*change[(i*state + a)*tile + r]
+                        cuda.syncthreads()
+                for r in range(row*columns + column, count, rows*columns):
+                    if not residue_r[(0)*tile + r] <= unsolved[first + r]:
+                        unsolved[first + r] = residue_r[(0)*tile + r]
+                cuda.syncthreads()
+            # h_{n+1} = α h_n + Σ_j γ_j m_j
+            for a in range(row, state, rows):
+                for r in range(column, count, columns):
+                    total = combine[n, stages, 0]*h[a, first + r]
+                    for j in range(stages):
+                        total += combine[n, stages, j + 1]*m[(j*state + a)*tile + r]
+                    h[a, first + r] = total
+            cuda.syncthreads()
+
+
+def formed_adjoint_float32_1(
+    bar, combine, operator_index, bias_index, operators, biases, X, A, groups, limits, cycles, krylov, constants, channels, F1, H, Z, bar_operators, bar_biases, workspace, tile,
+):
+    """bar ← dL/dh(start), and the gradients of operators and biases   (10), (11). Functions in their single-precision forms."""
+    c0 = constants[0]  # 0
+    c1 = constants[1]  # 1
+    c2 = constants[2]  # -1
+    c3 = constants[3]  # -12
+    c4 = constants[4]  # 2
+    steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
+    state, node = bar.shape[0], biases.shape[1]
+    row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
+    block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    # working memory: shared memory, sized at launch, unless the workspace has room for it
+    room = cuda.shared.array(0, bar.dtype)
+    if workspace.shape[1] > 1:
+        room = workspace[block]
+    start = 0
+    bar_m, start = room[start:], start + (stages*state)*tile
+    bar_h, start = room[start:], start + state*tile
+    bar_H, start = room[start:], start + state*tile
+    bar_R, start = room[start:], start + node*tile
+    bar_U, start = room[start:], start + node*tile
+    bar_Z, start = room[start:], start + node*tile
+    given_vector, start = room[start:], start + (stages*state)*tile
+    solution, start = room[start:], start + (stages*state)*tile
+    image, start = room[start:], start + (stages*state)*tile
+    moved, start = room[start:], start + (stages*state)*tile
+    error_r, start = room[start:], start + (1)*tile
+    live_r, start = room[start:], start + (1)*tile
+    reach_r, start = room[start:], start + (1)*tile
+    last_r, start = room[start:], start + (1)*tile
+    factor_r, start = room[start:], start + (1)*tile
+    before_r, start = room[start:], start + (1)*tile
+    after_r, start = room[start:], start + (1)*tile
+    dots_r, start = room[start:], start + (krylov + 1)*tile
+    cosine_r, start = room[start:], start + krylov*tile
+    sine_r, start = room[start:], start + krylov*tile
+    rest_r, start = room[start:], start + (krylov + 1)*tile
+    matrix_r, start = room[start:], start + ((krylov + 1)*krylov)*tile
+    directions, start = room[start:], start + ((krylov + 1)*stages*state)*tile
+    for first in range(block*tile, records, blocks*tile):
+        count = min(tile, records - first)
+        for n in range(steps - 1, -1, -1):
+            # m̄_j = γ_j λ_{n+1},  h̄ = α λ_{n+1}
+            for a in range(row, state, rows):
+                for r in range(column, count, columns):
+                    bar_h[a*tile + r] = combine[n, stages, 0]*bar[a, first + r]
+                    for j in range(stages):
+                        bar_m[(j*state + a)*tile + r] = combine[n, stages, j + 1]*bar[a, first + r]
+            cuda.syncthreads()
+            for group in range(groups.shape[0] - 1, -1, -1):
+                begin, end = groups[group, 0], groups[group, 1]
+                for i in range(begin, end):
+                    slot = n*stages + i
+                    operator, bias = operator_index[n, i], bias_index[n, i]
+                    for a in range(0 + row, state, rows):
+                        for r in range(column, count, columns):
+                            given_vector[(i*state + a)*tile + r] = bar_m[(i*state + a)*tile + r]
+                    cuda.syncthreads()
+                for a in range(begin*state + row, end*state, rows):
+                    for r in range(column, count, columns):
+                        solution[a*tile + r] = c0
+                cuda.syncthreads()
+                for cycle in range(cycles):
+                    for a in range(begin*state + row, end*state, rows):
+                        for r in range(column, count, columns):
+                            directions[((0)*stages*state + a)*tile + r] = solution[a*tile + r]
+                    cuda.syncthreads()
+                    used = 0
+                    for step in range(krylov + 1):
+                        k = max(step - 1, 0)
+                        if step > 0 or cycle > 0:
+                            for i in range(begin, end):
+                                slot = n*stages + i
+                                operator, bias = operator_index[n, i], bias_index[n, i]
+                                # R̄ = Aᵀ m_ī
+                                for c in range(channels):
+                                    for a in range(row, A.shape[1], rows):
+                                        for r in range(column, count, columns):
+                                            total = constants[0]
+                                            for b in range(A.shape[0]):
+                                                total += A[b, a]*directions[((k*stages + i)*state + c*A.shape[0] + b)*tile + r]
+                                            bar_R[(c*A.shape[1] + a)*tile + r] = total
+                                cuda.syncthreads()
+                                # Ū, Z̄ at every node and record, h = Z, f1 = F1, v = R̄
+                                for a in range(row, node, rows):
+                                    for r in range(column, count, columns):
+                                        h_q = Z[slot, a, first + r]
+                                        f1_q = F1[slot, a, first + r]
+                                        v_q = bar_R[a*tile + r]
+                                        t0 = f1_q*f1_q
+                                        t1 = h_q*h_q
+                                        value_bar_U = ((c1 + (c2*t0))*v_q)
+                                        bar_U[a*tile + r] = value_bar_U
+                                        value_bar_Z = ((c3*t1)*v_q)
+                                        bar_Z[a*tile + r] = value_bar_Z
+                                cuda.syncthreads()
+                                # H_ī = Xᵀ Z̄
+                                for c in range(channels):
+                                    for a in range(row, X.shape[1], rows):
+                                        for r in range(column, count, columns):
+                                            total = constants[0]
+                                            for b in range(X.shape[0]):
+                                                total += X[b, a]*bar_Z[(c*X.shape[0] + b)*tile + r]
+                                            moved[(i*state + c*X.shape[1] + a)*tile + r] = total
+                                cuda.syncthreads()
+                                # H_ī += E_sᵀ Ū
+                                for a in range(row, state, rows):
+                                    for r in range(column, count, columns):
+                                        total = constants[0]
+                                        for b in range(node):
+                                            total += operators[operator, b, a]*bar_U[b*tile + r]
+                                        moved[(i*state + a)*tile + r] += total
+                                cuda.syncthreads()
+                            for i in range(begin, end):
+                                slot = n*stages + i
+                                operator, bias = operator_index[n, i], bias_index[n, i]
+                                for a in range(0 + row, state, rows):
+                                    for r in range(column, count, columns):
+                                        total = directions[(k*stages*state + i*state + a)*tile + r]
+                                        for j in range(begin, end):
+                                            total -= combine[n, j, i + 1]*moved[(j*state + a)*tile + r]
+                                        image[(i*state + a)*tile + r] = total
+                                cuda.syncthreads()
+                        if step == 0:  # what is left of the right side
+                            for a in range(begin*state + row, end*state, rows):
+                                for r in range(column, count, columns):
+                                    value = given_vector[a*tile + r]
+                                    if cycle > 0:
+                                        value -= image[a*tile + r]
+                                    directions[((0)*stages*state + a)*tile + r] = value
+                            cuda.syncthreads()
+                            for r in range(row*columns + column, count, rows*columns):
+                                total = constants[0]
+                                for a in range(begin*state, end*state):
+                                    total += directions[((0)*stages*state + a)*tile + r]*directions[((0)*stages*state + a)*tile + r]
+                                error_r[(0)*tile + r] = total
+                            cuda.syncthreads()
+                            for r in range(row*columns + column, count, rows*columns):
+                                error_r[(0)*tile + r] = math.sqrt(error_r[(0)*tile + r])
+                                if cycle == 0:
+                                    reach_r[(0)*tile + r] = limits[3]*error_r[(0)*tile + r]
+                                    last_r[(0)*tile + r] = c4*error_r[(0)*tile + r] + error_r[(0)*tile + r]
+                                live_r[(0)*tile + r] = c1 if error_r[(0)*tile + r] > reach_r[(0)*tile + r] and c4*error_r[(0)*tile + r] < last_r[(0)*tile + r] else c0
+                                last_r[(0)*tile + r] = error_r[(0)*tile + r]
+                                rest_r[(0)*tile + r] = error_r[(0)*tile + r]
+                                factor_r[(0)*tile + r] = c1/error_r[(0)*tile + r] if live_r[(0)*tile + r] == c1 else c0
+                            cuda.syncthreads()
+                            wanted = 0
+                            for r in range(row*columns + column, count, rows*columns):
+                                if live_r[(0)*tile + r] == c1:
+                                    wanted = 1
+                            wanted = cuda.syncthreads_or(wanted)
+                            if not wanted:
+                                break
+                            for a in range(begin*state + row, end*state, rows):
+                                for r in range(column, count, columns):
+                                    directions[((0)*stages*state + a)*tile + r] *= factor_r[(0)*tile + r]
+                            cuda.syncthreads()
+                        else:
+                            for r in range(row*columns + column, count, rows*columns):
+                                total = constants[0]
+                                for a in range(begin*state, end*state):
+                                    total += image[a*tile + r]*image[a*tile + r]
+                                before_r[(0)*tile + r] = total
+                            cuda.syncthreads()
+                            for r in range(row*columns + column, count, rows*columns):
+                                for j in range(k + 2):
+                                    matrix_r[(j*krylov + k)*tile + r] = c0
+                            cuda.syncthreads()
+                            for repeat in range(2):
+                                for j in range(k + 1):
+                                    for r in range(row*columns + column, count, rows*columns):
+                                        total = constants[0]
+                                        for a in range(begin*state, end*state):
+                                            total += directions[(j*stages*state + a)*tile + r]*image[a*tile + r]
+                                        dots_r[j*tile + r] = total
+                                    cuda.syncthreads()
+                                for j in range(k + 1):
+                                    for a in range(begin*state + row, end*state, rows):
+                                        for r in range(column, count, columns):
+                                            image[a*tile + r] -= dots_r[j*tile + r]*directions[(j*stages*state + a)*tile + r]
+                                    cuda.syncthreads()
+                                for r in range(row*columns + column, count, rows*columns):
+                                    for j in range(k + 1):
+                                        matrix_r[(j*krylov + k)*tile + r] += dots_r[j*tile + r]
+                                cuda.syncthreads()
+                            for r in range(row*columns + column, count, rows*columns):
+                                total = constants[0]
+                                for a in range(begin*state, end*state):
+                                    total += image[a*tile + r]*image[a*tile + r]
+                                after_r[(0)*tile + r] = total
+                            cuda.syncthreads()
+                            for r in range(row*columns + column, count, rows*columns):
+                                after_r[(0)*tile + r] = math.sqrt(after_r[(0)*tile + r])
+                                if not after_r[(0)*tile + r] > limits[0]*math.sqrt(before_r[(0)*tile + r]):  # nothing new: the directions span the solution
+                                    after_r[(0)*tile + r] = c0
+                                factor_r[(0)*tile + r] = c1/after_r[(0)*tile + r] if after_r[(0)*tile + r] > c0 else c0
+                                for j in range(k):
+                                    above, below = matrix_r[(j*krylov + k)*tile + r], matrix_r[((j + 1)*krylov + k)*tile + r]
+                                    matrix_r[(j*krylov + k)*tile + r] = cosine_r[j*tile + r]*above + sine_r[j*tile + r]*below
+                                    matrix_r[((j + 1)*krylov + k)*tile + r] = cosine_r[j*tile + r]*below - sine_r[j*tile + r]*above
+                                above = matrix_r[(k*krylov + k)*tile + r]
+                                length = math.sqrt(above*above + after_r[(0)*tile + r]*after_r[(0)*tile + r])
+                                cosine_r[k*tile + r] = above/length if length > c0 else c1
+                                sine_r[k*tile + r] = after_r[(0)*tile + r]/length if length > c0 else c0
+                                matrix_r[(k*krylov + k)*tile + r] = length
+                                rest_r[(k + 1)*tile + r] = -sine_r[k*tile + r]*rest_r[k*tile + r]
+                                rest_r[k*tile + r] = cosine_r[k*tile + r]*rest_r[k*tile + r]
+                                live_r[(0)*tile + r] = c1 if math.fabs(rest_r[(k + 1)*tile + r]) > reach_r[(0)*tile + r] else c0
+                            cuda.syncthreads()
+                            for a in range(begin*state + row, end*state, rows):
+                                for r in range(column, count, columns):
+                                    directions[((k + 1)*stages*state + a)*tile + r] = factor_r[(0)*tile + r]*image[a*tile + r]
+                            cuda.syncthreads()
+                            used = k + 1
+                            wanted = 0
+                            for r in range(row*columns + column, count, rows*columns):
+                                if live_r[(0)*tile + r] == c1:
+                                    wanted = 1
+                            wanted = cuda.syncthreads_or(wanted)
+                            if not wanted:
+                                break
+                    if used == 0:
+                        break
+                    for r in range(row*columns + column, count, rows*columns):
+                        for back in range(used):
+                            j = used - 1 - back
+                            total = rest_r[j*tile + r]
+                            for l in range(j + 1, used):
+                                total -= matrix_r[(j*krylov + l)*tile + r]*dots_r[l*tile + r]
+                            pivot = matrix_r[(j*krylov + j)*tile + r]
+                            dots_r[j*tile + r] = total/pivot if pivot != c0 else c0
+                    cuda.syncthreads()
+                    for j in range(used):
+                        for a in range(begin*state + row, end*state, rows):
+                            for r in range(column, count, columns):
+                                solution[a*tile + r] += dots_r[j*tile + r]*directions[(j*stages*state + a)*tile + r]
+                        cuda.syncthreads()
+                for i in range(begin, end):
+                    slot = n*stages + i
+                    operator, bias = operator_index[n, i], bias_index[n, i]
+                    for a in range(0 + row, state, rows):
+                        for r in range(column, count, columns):
+                            bar_m[(i*state + a)*tile + r] = solution[(i*state + a)*tile + r]
+                    cuda.syncthreads()
+                for i in range(end - 1, begin - 1, -1):
+                    slot = n*stages + i
+                    operator, bias = operator_index[n, i], bias_index[n, i]
+                    # R̄ = Aᵀ m_ī
+                    for c in range(channels):
+                        for a in range(row, A.shape[1], rows):
+                            for r in range(column, count, columns):
+                                total = constants[0]
+                                for b in range(A.shape[0]):
+                                    total += A[b, a]*bar_m[(i*state + c*A.shape[0] + b)*tile + r]
+                                bar_R[(c*A.shape[1] + a)*tile + r] = total
+                    cuda.syncthreads()
+                    # Ū, Z̄ at every node and record, h = Z, f1 = F1, v = R̄
+                    for a in range(row, node, rows):
+                        for r in range(column, count, columns):
+                            h_q = Z[slot, a, first + r]
+                            f1_q = F1[slot, a, first + r]
+                            v_q = bar_R[a*tile + r]
+                            t0 = f1_q*f1_q
+                            t1 = (c1 + (c2*t0))*v_q
+                            t2 = h_q*h_q
+                            value_bar_U = t1
+                            bar_U[a*tile + r] = value_bar_U
+                            value_bar_Z = ((c3*t2)*v_q)
+                            bar_Z[a*tile + r] = value_bar_Z
+                    cuda.syncthreads()
+                    # e_s̄: the same, summed over the tile's records
+                    for a in range(row*columns + column, node, rows*columns):
+                        total = constants[0]
+                        for r in range(count):
+                            total += bar_U[a*tile + r]
+                        bar_biases[block, bias, a] += total
+                    cuda.syncthreads()
+                    # H_ī = Xᵀ Z̄
+                    for c in range(channels):
+                        for a in range(row, X.shape[1], rows):
+                            for r in range(column, count, columns):
+                                total = constants[0]
+                                for b in range(X.shape[0]):
+                                    total += X[b, a]*bar_Z[(c*X.shape[0] + b)*tile + r]
+                                bar_H[(c*X.shape[1] + a)*tile + r] = total
+                    cuda.syncthreads()
+                    # gradient of E_s: += Ū H_iᵀ, summed over the tile's records
+                    for a in range(row, node, rows):
+                        for b in range(column, state, columns):
+                            total = constants[0]
+                            for r in range(count):
+                                total += bar_U[a*tile + r]*H[slot, b, first + r]
+                            bar_operators[block, operator, a, b] += total
+                    cuda.syncthreads()
+                    # H_ī += E_sᵀ Ū
+                    for a in range(row, state, rows):
+                        for r in range(column, count, columns):
+                            total = constants[0]
+                            for b in range(node):
+                                total += operators[operator, b, a]*bar_U[b*tile + r]
+                            bar_H[a*tile + r] += total
+                    cuda.syncthreads()
+                    # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
+                    for a in range(row, state, rows):
+                        for r in range(column, count, columns):
+                            bar_h[a*tile + r] += combine[n, i, 0]*bar_H[a*tile + r]
+                            for j in range(begin):
+                                bar_m[(j*state + a)*tile + r] += combine[n, i, j + 1]*bar_H[a*tile + r]
+                    cuda.syncthreads()
+            # λ_n = h̄
+            for a in range(row, state, rows):
+                for r in range(column, count, columns):
+                    bar[a, first + r] = bar_h[a*tile + r]
+            cuda.syncthreads()
+
+
+def factors_operators_1(w, theta, beta, vartheta, Psi, constants, channels, operators, mixed_bias, biases):
+    """w_s = Σ_k θ_k(δ_s) w_k,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k   (4)"""
+    row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
+    block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    for s in range(block, theta.shape[0], blocks):
+        # Σ_k θ_sk w_k
+        for a in range(row, w.shape[1], rows):
+            for b in range(column, w.shape[2], columns):
+                total = constants[0]
+                for k in range(theta.shape[1]):
+                    total += theta[s, k]*w[k, a, b]
+                operators[s, a, b] = total
+        cuda.syncthreads()
+    thread, threads = row*columns + column, rows*columns
+    for s in range(block, vartheta.shape[0], blocks):
+        # β_s = Σ_k ϑ_sk β_k
+        for a in range(thread, beta.shape[1], threads):
+            total = constants[0]
+            for k in range(vartheta.shape[1]):
+                total += vartheta[s, k]*beta[k, a]
+            mixed_bias[s, a] = total
+        cuda.syncthreads()
+        # e_s = Ψ β_s
+        for c in range(channels):
+            for a in range(thread, Psi.shape[0], threads):
+                total = constants[0]
+                for b in range(Psi.shape[1]):
+                    total += Psi[a, b]*mixed_bias[s, c*Psi.shape[1] + b]
+                biases[s, c*Psi.shape[0] + a] = total
+
+
+def factors_operators_adjoint_1(bar_operators, bar_biases, Psi, constants, channels, mixed, mixed_bias):
+    """The adjoint of: w_s = Σ_k θ_k(δ_s) w_k,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k   (4)   (11), but for the sums over the stages."""
+    row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
+    block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    for s in range(block, mixed.shape[0], blocks):
+        for a in range(row, mixed.shape[1], rows):
+            for b in range(column, mixed.shape[2], columns):
+                mixed[s, a, b] = bar_operators[s, a, b]
+    thread, threads = row*columns + column, rows*columns
+    for s in range(block, mixed_bias.shape[0], blocks):
+        # mixed_bias = Ψᵀ ē_s
+        for c in range(channels):
+            for a in range(thread, Psi.shape[1], threads):
+                total = constants[0]
+                for b in range(Psi.shape[0]):
+                    total += Psi[b, a]*bar_biases[s, c*Psi.shape[0] + b]
+                mixed_bias[s, c*Psi.shape[1] + a] = total
+
+
+def factors_forward_1(
+    h, combine, operator_index, bias_index, operators, biases, Phi, C, C_runs, X, A, groups, limits, iterations, cycles, krylov, constants, channels, workspace, tile, keep, F1, G, Z, unsolved,
+):
+    """h ← h(stop): m_i = A r(u, X h),  u = Φ (w_s (C h)) + e_s   (4), (5), (7)."""
+    c0 = constants[0]  # 0
+    c1 = constants[1]  # 1
+    c2 = constants[2]  # -4
+    c3 = constants[3]  # -1
+    c4 = constants[4]  # -12
+    c5 = constants[5]  # 2
+    c6 = constants[6]  # 1/1024
+    steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
+    state, node = h.shape[0], biases.shape[1]
+    weight_out, weight_in = operators.shape[1], operators.shape[2]
+    row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
+    block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    # working memory: shared memory, sized at launch, unless the workspace has room for it
+    room = cuda.shared.array(0, h.dtype)
+    if workspace.shape[1] > 1:
+        room = workspace[block]
+    start = 0
+    m, start = room[start:], start + (stages*state)*tile
+    H, start = room[start:], start + (stages*state)*tile
+    R, start = room[start:], start + node*tile
+    T, start = room[start:], start + weight_out*tile
+    U, start = room[start:], start + node*tile
+    dot_G, start = room[start:], start + weight_in*tile
+    dot_R, start = room[start:], start + node*tile
+    dot_T, start = room[start:], start + weight_out*tile
+    dot_U, start = room[start:], start + node*tile
+    dot_Z, start = room[start:], start + node*tile
+    given_vector, start = room[start:], start + (stages*state)*tile
+    solution, start = room[start:], start + (stages*state)*tile
+    image, start = room[start:], start + (stages*state)*tile
+    moved, start = room[start:], start + (stages*state)*tile
+    known, start = room[start:], start + (stages*state)*tile
+    change, start = room[start:], start + (stages*state)*tile
+    error_r, start = room[start:], start + (1)*tile
+    live_r, start = room[start:], start + (1)*tile
+    reach_r, start = room[start:], start + (1)*tile
+    last_r, start = room[start:], start + (1)*tile
+    factor_r, start = room[start:], start + (1)*tile
+    before_r, start = room[start:], start + (1)*tile
+    after_r, start = room[start:], start + (1)*tile
+    size_r, start = room[start:], start + (1)*tile
+    old_r, start = room[start:], start + (1)*tile
+    damping_r, start = room[start:], start + (1)*tile
+    residue_r, start = room[start:], start + (1)*tile
+    dots_r, start = room[start:], start + (krylov + 1)*tile
+    cosine_r, start = room[start:], start + krylov*tile
+    sine_r, start = room[start:], start + krylov*tile
+    rest_r, start = room[start:], start + (krylov + 1)*tile
+    matrix_r, start = room[start:], start + ((krylov + 1)*krylov)*tile
+    directions, start = room[start:], start + ((krylov + 1)*stages*state)*tile
+    for first in range(block*tile, records, blocks*tile):
+        count = min(tile, records - first)
+        for n in range(steps):
+            for group in range(groups.shape[0]):
+                begin, end = groups[group, 0], groups[group, 1]
+                # the first guess: what earlier stages say
+                for i in range(begin, end):
+                    slot = n*stages + i if keep else i
+                    operator, bias = operator_index[n, i], bias_index[n, i]
+                    for a in range(0 + row, state, rows):
+                        for r in range(column, count, columns):
+                            total = combine[n, i, 0]*h[a, first + r]
+                            for j in range(begin):
+                                total += combine[n, i, j + 1]*m[(j*state + a)*tile + r]
+                            known[(i*state + a)*tile + r] = total
+                            H[(i*state + a)*tile + r] = total
+                    cuda.syncthreads()
+                for iteration in range(iterations):
+                    for i in range(begin, end):
+                        slot = n*stages + i if keep else i
+                        operator, bias = operator_index[n, i], bias_index[n, i]
+                        # G = C H_i
+                        for c in range(channels):
+                            for a in range(row, C.shape[0], rows):
+                                for r in range(column, count, columns):
+                                    total = constants[0]
+                                    for b in range(C_runs[a, 0], C_runs[a, 1]):
+                                        total += C[a, b]*H[(i*state + c*C.shape[1] + b)*tile + r]
+                                    G[slot, c*C.shape[0] + a, first + r] = total
+                        cuda.syncthreads()
+                        # T = w_s G
+                        for a in range(row, weight_out, rows):
+                            for r in range(column, count, columns):
+                                total = constants[0]
+                                for b in range(weight_in):
+                                    total += operators[operator, a, b]*G[slot, b, first + r]
+                                T[a*tile + r] = total
+                        cuda.syncthreads()
+                        # U = Phi T
+                        for c in range(channels):
+                            for a in range(row, Phi.shape[0], rows):
+                                for r in range(column, count, columns):
+                                    total = constants[0]
+                                    for b in range(Phi.shape[1]):
+                                        total += Phi[a, b]*T[(c*Phi.shape[1] + b)*tile + r]
+                                    U[(c*Phi.shape[0] + a)*tile + r] = total
+                        cuda.syncthreads()
+                        # Z = X H_i
+                        for c in range(channels):
+                            for a in range(row, X.shape[0], rows):
+                                for r in range(column, count, columns):
+                                    total = constants[0]
+                                    for b in range(X.shape[1]):
+                                        total += X[a, b]*H[(i*state + c*X.shape[1] + b)*tile + r]
+                                    Z[slot, c*X.shape[0] + a, first + r] = total
+                        cuda.syncthreads()
+                        # R, F1 at every node and record, u = U + e_s, h = Z
+                        for a in range(row, node, rows):
+                            for r in range(column, count, columns):
+                                u_q = U[a*tile + r] + biases[bias, a]
+                                h_q = Z[slot, a, first + r]
+                                t0 = h_q*h_q
+                                t1 = h_q*t0
+                                t2 = math.tanh(u_q)
+                                value_R = ((c2*t1) + t2)
+                                R[a*tile + r] = value_R
+                                value_F1 = t2
+                                F1[slot, a, first + r] = value_F1
+                        cuda.syncthreads()
+                        # m_i = A R
+                        for c in range(channels):
+                            for a in range(row, A.shape[0], rows):
+                                for r in range(column, count, columns):
+                                    total = constants[0]
+                                    for b in range(A.shape[1]):
+                                        total += A[a, b]*R[(c*A.shape[1] + b)*tile + r]
+                                    m[(i*state + c*A.shape[0] + a)*tile + r] = total
+                        cuda.syncthreads()
+                    # residual: α_i h + Σ_j γ_ij m_j − H_i
+                    for i in range(begin, end):
+                        slot = n*stages + i if keep else i
+                        operator, bias = operator_index[n, i], bias_index[n, i]
+                        for a in range(0 + row, state, rows):
+                            for r in range(column, count, columns):
+                                total = known[(i*state + a)*tile + r]
+                                for j in range(begin, end):
+                                    total += combine[n, i, j + 1]*m[(j*state + a)*tile + r]
+                                solution[(i*state + a)*tile + r] = total
+                                given_vector[(i*state + a)*tile + r] = total - H[(i*state + a)*tile + r]
+                        cuda.syncthreads()
+                    for r in range(row*columns + column, count, rows*columns):
+                        total = constants[0]
+                        for a in range(begin*state, end*state):
+                            total += given_vector[a*tile + r]*given_vector[a*tile + r]
+                        error_r[(0)*tile + r] = total
+                    cuda.syncthreads()
+                    for r in range(row*columns + column, count, rows*columns):
+                        total = constants[0]
+                        for a in range(begin*state, end*state):
+                            total += solution[a*tile + r]*solution[a*tile + r]
+                        size_r[(0)*tile + r] = total
+                    cuda.syncthreads()
+                    for r in range(row*columns + column, count, rows*columns):
+                        total = constants[0]
+                        for a in range(begin*state, end*state):
+                            total += known[a*tile + r]*known[a*tile + r]
+                        before_r[(0)*tile + r] = total
+                    cuda.syncthreads()
+                    for r in range(row*columns + column, count, rows*columns):
+                        error_r[(0)*tile + r] = math.sqrt(error_r[(0)*tile + r])
+                        size_r[(0)*tile + r] = math.sqrt(size_r[(0)*tile + r]) + math.sqrt(before_r[(0)*tile + r])
+                        residue_r[(0)*tile + r] = error_r[(0)*tile + r]/size_r[(0)*tile + r] if size_r[(0)*tile + r] > c0 else error_r[(0)*tile + r]
+                        stuck = iteration > 0 and c5*error_r[(0)*tile + r] > old_r[(0)*tile + r] and old_r[(0)*tile + r] <= limits[2]*size_r[(0)*tile + r]
+                        if not error_r[(0)*tile + r] > limits[0]*size_r[(0)*tile + r] or stuck:  # as good as rounding allows
+                            damping_r[(0)*tile + r] = c0
+                        elif iteration > 0 and not error_r[(0)*tile + r] < old_r[(0)*tile + r]:  # half of the correction; given up when that is nothing
+                            damping_r[(0)*tile + r] = damping_r[(0)*tile + r]/c5 if damping_r[(0)*tile + r] > c6 else c0
+                        else:
+                            old_r[(0)*tile + r] = error_r[(0)*tile + r]
+                            damping_r[(0)*tile + r] = c1
+                        live_r[(0)*tile + r] = c1 if damping_r[(0)*tile + r] > c0 else c0
+                    cuda.syncthreads()
+                    wanted = 0
+                    for r in range(row*columns + column, count, rows*columns):
+                        if live_r[(0)*tile + r] == c1:
+                            wanted = 1
+                    wanted = cuda.syncthreads_or(wanted)
+                    if not wanted:
+                        break
+                    for a in range(begin*state + row, end*state, rows):
+                        for r in range(column, count, columns):
+                            given_vector[a*tile + r] *= c1 if damping_r[(0)*tile + r] == c1 else c0
+                    cuda.syncthreads()
+                    for a in range(begin*state + row, end*state, rows):
+                        for r in range(column, count, columns):
+                            solution[a*tile + r] = c0
+                    cuda.syncthreads()
+                    for cycle in range(cycles):
+                        for a in range(begin*state + row, end*state, rows):
+                            for r in range(column, count, columns):
+                                directions[((0)*stages*state + a)*tile + r] = solution[a*tile + r]
+                        cuda.syncthreads()
+                        used = 0
+                        for step in range(krylov + 1):
+                            k = max(step - 1, 0)
+                            if step > 0 or cycle > 0:
+                                for i in range(begin, end):
+                                    slot = n*stages + i if keep else i
+                                    operator, bias = operator_index[n, i], bias_index[n, i]
+                                    # dot_G = C dot_H
+                                    for c in range(channels):
+                                        for a in range(row, C.shape[0], rows):
+                                            for r in range(column, count, columns):
+                                                total = constants[0]
+                                                for b in range(C_runs[a, 0], C_runs[a, 1]):
+                                                    total += C[a, b]*directions[((k*stages + i)*state + c*C.shape[1] + b)*tile + r]
+                                                dot_G[(c*C.shape[0] + a)*tile + r] = total
+                                    cuda.syncthreads()
+                                    # dot_T = w_s dot_G
+                                    for a in range(row, weight_out, rows):
+                                        for r in range(column, count, columns):
+                                            total = constants[0]
+                                            for b in range(weight_in):
+                                                total += operators[operator, a, b]*dot_G[b*tile + r]
+                                            dot_T[a*tile + r] = total
+                                    cuda.syncthreads()
+                                    # dot_U = Phi dot_T
+                                    for c in range(channels):
+                                        for a in range(row, Phi.shape[0], rows):
+                                            for r in range(column, count, columns):
+                                                total = constants[0]
+                                                for b in range(Phi.shape[1]):
+                                                    total += Phi[a, b]*dot_T[(c*Phi.shape[1] + b)*tile + r]
+                                                dot_U[(c*Phi.shape[0] + a)*tile + r] = total
+                                    cuda.syncthreads()
+                                    # dot_Z = X dot_H
+                                    for c in range(channels):
+                                        for a in range(row, X.shape[0], rows):
+                                            for r in range(column, count, columns):
+                                                total = constants[0]
+                                                for b in range(X.shape[1]):
+                                                    total += X[a, b]*directions[((k*stages + i)*state + c*X.shape[1] + b)*tile + r]
+                                                dot_Z[(c*X.shape[0] + a)*tile + r] = total
+                                    cuda.syncthreads()
+                                    # dot_R at every node and record, h = Z, f1 = F1, v1 = dot_U, v2 = dot_Z
+                                    for a in range(row, node, rows):
+                                        for r in range(column, count, columns):
+                                            h_q = Z[slot, a, first + r]
+                                            f1_q = F1[slot, a, first + r]
+                                            v1_q = dot_U[a*tile + r]
+                                            v2_q = dot_Z[a*tile + r]
+                                            t0 = f1_q*f1_q
+                                            t1 = h_q*h_q
+                                            value_dot_R = (((c1 + (c3*t0))*v1_q) + ((c4*t1)*v2_q))
+                                            dot_R[a*tile + r] = value_dot_R
+                                    cuda.syncthreads()
+                                    # dot_M = A dot_R
+                                    for c in range(channels):
+                                        for a in range(row, A.shape[0], rows):
+                                            for r in range(column, count, columns):
+                                                total = constants[0]
+                                                for b in range(A.shape[1]):
+                                                    total += A[a, b]*dot_R[(c*A.shape[1] + b)*tile + r]
+                                                moved[(i*state + c*A.shape[0] + a)*tile + r] = total
+                                    cuda.syncthreads()
+                                for i in range(begin, end):
+                                    slot = n*stages + i if keep else i
+                                    operator, bias = operator_index[n, i], bias_index[n, i]
+                                    for a in range(0 + row, state, rows):
+                                        for r in range(column, count, columns):
+                                            total = directions[(k*stages*state + i*state + a)*tile + r]
+                                            for j in range(begin, end):
+                                                total -= combine[n, i, j + 1]*moved[(j*state + a)*tile + r]
+                                            image[(i*state + a)*tile + r] = total
+                                    cuda.syncthreads()
+                            if step == 0:  # what is left of the right side
+                                for a in range(begin*state + row, end*state, rows):
+                                    for r in range(column, count, columns):
+                                        value = given_vector[a*tile + r]
+                                        if cycle > 0:
+                                            value -= image[a*tile + r]
+                                        directions[((0)*stages*state + a)*tile + r] = value
+                                cuda.syncthreads()
+                                for r in range(row*columns + column, count, rows*columns):
+                                    total = constants[0]
+                                    for a in range(begin*state, end*state):
+                                        total += directions[((0)*stages*state + a)*tile + r]*directions[((0)*stages*state + a)*tile + r]
+                                    error_r[(0)*tile + r] = total
+                                cuda.syncthreads()
+                                for r in range(row*columns + column, count, rows*columns):
+                                    error_r[(0)*tile + r] = math.sqrt(error_r[(0)*tile + r])
+                                    if cycle == 0:
+                                        reach_r[(0)*tile + r] = limits[1]*error_r[(0)*tile + r]
+                                        last_r[(0)*tile + r] = c5*error_r[(0)*tile + r] + error_r[(0)*tile + r]
+                                    live_r[(0)*tile + r] = c1 if error_r[(0)*tile + r] > reach_r[(0)*tile + r] and c5*error_r[(0)*tile + r] < last_r[(0)*tile + r] else c0
+                                    last_r[(0)*tile + r] = error_r[(0)*tile + r]
+                                    rest_r[(0)*tile + r] = error_r[(0)*tile + r]
+                                    factor_r[(0)*tile + r] = c1/error_r[(0)*tile + r] if live_r[(0)*tile + r] == c1 else c0
+                                cuda.syncthreads()
+                                wanted = 0
+                                for r in range(row*columns + column, count, rows*columns):
+                                    if live_r[(0)*tile + r] == c1:
+                                        wanted = 1
+                                wanted = cuda.syncthreads_or(wanted)
+                                if not wanted:
+                                    break
+                                for a in range(begin*state + row, end*state, rows):
+                                    for r in range(column, count, columns):
+                                        directions[((0)*stages*state + a)*tile + r] *= factor_r[(0)*tile + r]
+                                cuda.syncthreads()
+                            else:
+                                for r in range(row*columns + column, count, rows*columns):
+                                    total = constants[0]
+                                    for a in range(begin*state, end*state):
+                                        total += image[a*tile + r]*image[a*tile + r]
+                                    before_r[(0)*tile + r] = total
+                                cuda.syncthreads()
+                                for r in range(row*columns + column, count, rows*columns):
+                                    for j in range(k + 2):
+                                        matrix_r[(j*krylov + k)*tile + r] = c0
+                                cuda.syncthreads()
+                                for repeat in range(2):
+                                    for j in range(k + 1):
+                                        for r in range(row*columns + column, count, rows*columns):
+                                            total = constants[0]
+                                            for a in range(begin*state, end*state):
+                                                total += directions[(j*stages*state + a)*tile + r]*image[a*tile + r]
+                                            dots_r[j*tile + r] = total
+                                        cuda.syncthreads()
+                                    for j in range(k + 1):
+                                        for a in range(begin*state + row, end*state, rows):
+                                            for r in range(column, count, columns):
+                                                image[a*tile + r] -= dots_r[j*tile + r]*directions[(j*stages*state + a)*tile + r]
+                                        cuda.syncthreads()
+                                    for r in range(row*columns + column, count, rows*columns):
+                                        for j in range(k + 1):
+                                            matrix_r[(j*krylov + k)*tile + r] += dots_r[j*tile + r]
+                                    cuda.syncthreads()
+                                for r in range(row*columns + column, count, rows*columns):
+                                    total = constants[0]
+                                    for a in range(begin*state, end*state):
+                                        total += image[a*tile + r]*image[a*tile + r]
+                                    after_r[(0)*tile + r] = total
+                                cuda.syncthreads()
+                                for r in range(row*columns + column, count, rows*columns):
+                                    after_r[(0)*tile + r] = math.sqrt(after_r[(0)*tile + r])
+                                    if not after_r[(0)*tile + r] > limits[0]*math.sqrt(before_r[(0)*tile + r]):  # nothing new: the directions span the solution
+                                        after_r[(0)*tile + r] = c0
+                                    factor_r[(0)*tile + r] = c1/after_r[(0)*tile + r] if after_r[(0)*tile + r] > c0 else c0
+                                    for j in range(k):
+                                        above, below = matrix_r[(j*krylov + k)*tile + r], matrix_r[((j + 1)*krylov + k)*tile + r]
+                                        matrix_r[(j*krylov + k)*tile + r] = cosine_r[j*tile + r]*above + sine_r[j*tile + r]*below
+                                        matrix_r[((j + 1)*krylov + k)*tile + r] = cosine_r[j*tile + r]*below - sine_r[j*tile + r]*above
+                                    above = matrix_r[(k*krylov + k)*tile + r]
+                                    length = math.sqrt(above*above + after_r[(0)*tile + r]*after_r[(0)*tile + r])
+                                    cosine_r[k*tile + r] = above/length if length > c0 else c1
+                                    sine_r[k*tile + r] = after_r[(0)*tile + r]/length if length > c0 else c0
+                                    matrix_r[(k*krylov + k)*tile + r] = length
+                                    rest_r[(k + 1)*tile + r] = -sine_r[k*tile + r]*rest_r[k*tile + r]
+                                    rest_r[k*tile + r] = cosine_r[k*tile + r]*rest_r[k*tile + r]
+                                    live_r[(0)*tile + r] = c1 if math.fabs(rest_r[(k + 1)*tile + r]) > reach_r[(0)*tile + r] else c0
+                                cuda.syncthreads()
+                                for a in range(begin*state + row, end*state, rows):
+                                    for r in range(column, count, columns):
+                                        directions[((k + 1)*stages*state + a)*tile + r] = factor_r[(0)*tile + r]*image[a*tile + r]
+                                cuda.syncthreads()
+                                used = k + 1
+                                wanted = 0
+                                for r in range(row*columns + column, count, rows*columns):
+                                    if live_r[(0)*tile + r] == c1:
+                                        wanted = 1
+                                wanted = cuda.syncthreads_or(wanted)
+                                if not wanted:
+                                    break
+                        if used == 0:
+                            break
+                        for r in range(row*columns + column, count, rows*columns):
+                            for back in range(used):
+                                j = used - 1 - back
+                                total = rest_r[j*tile + r]
+                                for l in range(j + 1, used):
+                                    total -= matrix_r[(j*krylov + l)*tile + r]*dots_r[l*tile + r]
+                                pivot = matrix_r[(j*krylov + j)*tile + r]
+                                dots_r[j*tile + r] = total/pivot if pivot != c0 else c0
+                        cuda.syncthreads()
+                        for j in range(used):
+                            for a in range(begin*state + row, end*state, rows):
+                                for r in range(column, count, columns):
+                                    solution[a*tile + r] += dots_r[j*tile + r]*directions[(j*stages*state + a)*tile + r]
+                            cuda.syncthreads()
+                    for i in range(begin, end):
+                        slot = n*stages + i if keep else i
+                        operator, bias = operator_index[n, i], bias_index[n, i]
+                        for a in range(0 + row, state, rows):
+                            for r in range(column, count, columns):
+                                if damping_r[(0)*tile + r] == c1:
+                                    change[(i*state + a)*tile + r] = solution[(i*state + a)*tile + r]
+                                    H[(i*state + a)*tile + r] += solution[(i*state + a)*tile + r]
+                                elif damping_r[(0)*tile + r] > c0:
+                                    H[(i*state + a)*tile + r] -= damping_r[(0)*tile + r]*change[(i*state + a)*tile + r]
+                        cuda.syncthreads()
+                for r in range(row*columns + column, count, rows*columns):
+                    if not residue_r[(0)*tile + r] <= unsolved[first + r]:
+                        unsolved[first + r] = residue_r[(0)*tile + r]
+                cuda.syncthreads()
+            # h_{n+1} = α h_n + Σ_j γ_j m_j
+            for a in range(row, state, rows):
+                for r in range(column, count, columns):
+                    total = combine[n, stages, 0]*h[a, first + r]
+                    for j in range(stages):
+                        total += combine[n, stages, j + 1]*m[(j*state + a)*tile + r]
+                    h[a, first + r] = total
+            cuda.syncthreads()
+
+
+def factors_adjoint_1(
+    bar, combine, operator_index, bias_index, operators, biases, Phi, C, C_columns, X, A, groups, limits, cycles, krylov, constants, channels, F1, G, Z, bar_operators, bar_biases, workspace, tile,
+):
+    """bar ← dL/dh(start), and the gradients of operators and biases   (10), (11)."""
+    c0 = constants[0]  # 0
+    c1 = constants[1]  # 1
+    c2 = constants[2]  # -1
+    c3 = constants[3]  # -12
+    c4 = constants[4]  # 2
+    steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
+    state, node = bar.shape[0], biases.shape[1]
+    weight_out, weight_in = operators.shape[1], operators.shape[2]
+    row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
+    block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    # working memory: shared memory, sized at launch, unless the workspace has room for it
+    room = cuda.shared.array(0, bar.dtype)
+    if workspace.shape[1] > 1:
+        room = workspace[block]
+    start = 0
+    bar_m, start = room[start:], start + (stages*state)*tile
+    bar_h, start = room[start:], start + state*tile
+    bar_G, start = room[start:], start + weight_in*tile
+    bar_H, start = room[start:], start + state*tile
+    bar_R, start = room[start:], start + node*tile
+    bar_T, start = room[start:], start + weight_out*tile
+    bar_U, start = room[start:], start + node*tile
+    bar_Z, start = room[start:], start + node*tile
+    given_vector, start = room[start:], start + (stages*state)*tile
+    solution, start = room[start:], start + (stages*state)*tile
+    image, start = room[start:], start + (stages*state)*tile
+    moved, start = room[start:], start + (stages*state)*tile
+    error_r, start = room[start:], start + (1)*tile
+    live_r, start = room[start:], start + (1)*tile
+    reach_r, start = room[start:], start + (1)*tile
+    last_r, start = room[start:], start + (1)*tile
+    factor_r, start = room[start:], start + (1)*tile
+    before_r, start = room[start:], start + (1)*tile
+    after_r, start = room[start:], start + (1)*tile
+    dots_r, start = room[start:], start + (krylov + 1)*tile
+    cosine_r, start = room[start:], start + krylov*tile
+    sine_r, start = room[start:], start + krylov*tile
+    rest_r, start = room[start:], start + (krylov + 1)*tile
+    matrix_r, start = room[start:], start + ((krylov + 1)*krylov)*tile
+    directions, start = room[start:], start + ((krylov + 1)*stages*state)*tile
+    for first in range(block*tile, records, blocks*tile):
+        count = min(tile, records - first)
+        for n in range(steps - 1, -1, -1):
+            # m̄_j = γ_j λ_{n+1},  h̄ = α λ_{n+1}
+            for a in range(row, state, rows):
+                for r in range(column, count, columns):
+                    bar_h[a*tile + r] = combine[n, stages, 0]*bar[a, first + r]
+                    for j in range(stages):
+                        bar_m[(j*state + a)*tile + r] = combine[n, stages, j + 1]*bar[a, first + r]
+            cuda.syncthreads()
+            for group in range(groups.shape[0] - 1, -1, -1):
+                begin, end = groups[group, 0], groups[group, 1]
+                for i in range(begin, end):
+                    slot = n*stages + i
+                    operator, bias = operator_index[n, i], bias_index[n, i]
+                    for a in range(0 + row, state, rows):
+                        for r in range(column, count, columns):
+                            given_vector[(i*state + a)*tile + r] = bar_m[(i*state + a)*tile + r]
+                    cuda.syncthreads()
+                for a in range(begin*state + row, end*state, rows):
+                    for r in range(column, count, columns):
+                        solution[a*tile + r] = c0
+                cuda.syncthreads()
+                for cycle in range(cycles):
+                    for a in range(begin*state + row, end*state, rows):
+                        for r in range(column, count, columns):
+                            directions[((0)*stages*state + a)*tile + r] = solution[a*tile + r]
+                    cuda.syncthreads()
+                    used = 0
+                    for step in range(krylov + 1):
+                        k = max(step - 1, 0)
+                        if step > 0 or cycle > 0:
+                            for i in range(begin, end):
+                                slot = n*stages + i
+                                operator, bias = operator_index[n, i], bias_index[n, i]
+                                # R̄ = Aᵀ m_ī
+                                for c in range(channels):
+                                    for a in range(row, A.shape[1], rows):
+                                        for r in range(column, count, columns):
+                                            total = constants[0]
+                                            for b in range(A.shape[0]):
+                                                total += A[b, a]*directions[((k*stages + i)*state + c*A.shape[0] + b)*tile + r]
+                                            bar_R[(c*A.shape[1] + a)*tile + r] = total
+                                cuda.syncthreads()
+                                # Ū, Z̄ at every node and record, h = Z, f1 = F1, v = R̄
+                                for a in range(row, node, rows):
+                                    for r in range(column, count, columns):
+                                        h_q = Z[slot, a, first + r]
+                                        f1_q = F1[slot, a, first + r]
+                                        v_q = bar_R[a*tile + r]
+                                        t0 = f1_q*f1_q
+                                        t1 = h_q*h_q
+                                        value_bar_U = ((c1 + (c2*t0))*v_q)
+                                        bar_U[a*tile + r] = value_bar_U
+                                        value_bar_Z = ((c3*t1)*v_q)
+                                        bar_Z[a*tile + r] = value_bar_Z
+                                cuda.syncthreads()
+                                # H_ī = Xᵀ Z̄
+                                for c in range(channels):
+                                    for a in range(row, X.shape[1], rows):
+                                        for r in range(column, count, columns):
+                                            total = constants[0]
+                                            for b in range(X.shape[0]):
+                                                total += X[b, a]*bar_Z[(c*X.shape[0] + b)*tile + r]
+                                            moved[(i*state + c*X.shape[1] + a)*tile + r] = total
+                                cuda.syncthreads()
+                                # T̄ = Phiᵀ Ū
+                                for c in range(channels):
+                                    for a in range(row, Phi.shape[1], rows):
+                                        for r in range(column, count, columns):
+                                            total = constants[0]
+                                            for b in range(Phi.shape[0]):
+                                                total += Phi[b, a]*bar_U[(c*Phi.shape[0] + b)*tile + r]
+                                            bar_T[(c*Phi.shape[1] + a)*tile + r] = total
+                                cuda.syncthreads()
+                                # Ḡ = w_sᵀ T̄
+                                for a in range(row, weight_in, rows):
+                                    for r in range(column, count, columns):
+                                        total = constants[0]
+                                        for b in range(weight_out):
+                                            total += operators[operator, b, a]*bar_T[b*tile + r]
+                                        bar_G[a*tile + r] = total
+                                cuda.syncthreads()
+                                # H_ī += Cᵀ Ḡ
+                                for c in range(channels):
+                                    for a in range(row, C.shape[1], rows):
+                                        for r in range(column, count, columns):
+                                            total = constants[0]
+                                            for b in range(C_columns[a, 0], C_columns[a, 1]):
+                                                total += C[b, a]*bar_G[(c*C.shape[0] + b)*tile + r]
+                                            moved[(i*state + c*C.shape[1] + a)*tile + r] += total
+                                cuda.syncthreads()
+                            for i in range(begin, end):
+                                slot = n*stages + i
+                                operator, bias = operator_index[n, i], bias_index[n, i]
+                                for a in range(0 + row, state, rows):
+                                    for r in range(column, count, columns):
+                                        total = directions[(k*stages*state + i*state + a)*tile + r]
+                                        for j in range(begin, end):
+                                            total -= combine[n, j, i + 1]*moved[(j*state + a)*tile + r]
+                                        image[(i*state + a)*tile + r] = total
+                                cuda.syncthreads()
+                        if step == 0:  # what is left of the right side
+                            for a in range(begin*state + row, end*state, rows):
+                                for r in range(column, count, columns):
+                                    value = given_vector[a*tile + r]
+                                    if cycle > 0:
+                                        value -= image[a*tile + r]
+                                    directions[((0)*stages*state + a)*tile + r] = value
+                            cuda.syncthreads()
+                            for r in range(row*columns + column, count, rows*columns):
+                                total = constants[0]
+                                for a in range(begin*state, end*state):
+                                    total += directions[((0)*stages*state + a)*tile + r]*directions[((0)*stages*state + a)*tile + r]
+                                error_r[(0)*tile + r] = total
+                            cuda.syncthreads()
+                            for r in range(row*columns + column, count, rows*columns):
+                                error_r[(0)*tile + r] = math.sqrt(error_r[(0)*tile + r])
+                                if cycle == 0:
+                                    reach_r[(0)*tile + r] = limits[3]*error_r[(0)*tile + r]
+                                    last_r[(0)*tile + r] = c4*error_r[(0)*tile + r] + error_r[(0)*tile + r]
+                                live_r[(0)*tile + r] = c1 if error_r[(0)*tile + r] > reach_r[(0)*tile + r] and c4*error_r[(0)*tile + r] < last_r[(0)*tile + r] else c0
+                                last_r[(0)*tile + r] = error_r[(0)*tile + r]
+                                rest_r[(0)*tile + r] = error_r[(0)*tile + r]
+                                factor_r[(0)*tile + r] = c1/error_r[(0)*tile + r] if live_r[(0)*tile + r] == c1 else c0
+                            cuda.syncthreads()
+                            wanted = 0
+                            for r in range(row*columns + column, count, rows*columns):
+                                if live_r[(0)*tile + r] == c1:
+                                    wanted = 1
+                            wanted = cuda.syncthreads_or(wanted)
+                            if not wanted:
+                                break
+                            for a in range(begin*state + row, end*state, rows):
+                                for r in range(column, count, columns):
+                                    directions[((0)*stages*state + a)*tile + r] *= factor_r[(0)*tile + r]
+                            cuda.syncthreads()
+                        else:
+                            for r in range(row*columns + column, count, rows*columns):
+                                total = constants[0]
+                                for a in range(begin*state, end*state):
+                                    total += image[a*tile + r]*image[a*tile + r]
+                                before_r[(0)*tile + r] = total
+                            cuda.syncthreads()
+                            for r in range(row*columns + column, count, rows*columns):
+                                for j in range(k + 2):
+                                    matrix_r[(j*krylov + k)*tile + r] = c0
+                            cuda.syncthreads()
+                            for repeat in range(2):
+                                for j in range(k + 1):
+                                    for r in range(row*columns + column, count, rows*columns):
+                                        total = constants[0]
+                                        for a in range(begin*state, end*state):
+                                            total += directions[(j*stages*state + a)*tile + r]*image[a*tile + r]
+                                        dots_r[j*tile + r] = total
+                                    cuda.syncthreads()
+                                for j in range(k + 1):
+                                    for a in range(begin*state + row, end*state, rows):
+                                        for r in range(column, count, columns):
+                                            image[a*tile + r] -= dots_r[j*tile + r]*directions[(j*stages*state + a)*tile + r]
+                                    cuda.syncthreads()
+                                for r in range(row*columns + column, count, rows*columns):
+                                    for j in range(k + 1):
+                                        matrix_r[(j*krylov + k)*tile + r] += dots_r[j*tile + r]
+                                cuda.syncthreads()
+                            for r in range(row*columns + column, count, rows*columns):
+                                total = constants[0]
+                                for a in range(begin*state, end*state):
+                                    total += image[a*tile + r]*image[a*tile + r]
+                                after_r[(0)*tile + r] = total
+                            cuda.syncthreads()
+                            for r in range(row*columns + column, count, rows*columns):
+                                after_r[(0)*tile + r] = math.sqrt(after_r[(0)*tile + r])
+                                if not after_r[(0)*tile + r] > limits[0]*math.sqrt(before_r[(0)*tile + r]):  # nothing new: the directions span the solution
+                                    after_r[(0)*tile + r] = c0
+                                factor_r[(0)*tile + r] = c1/after_r[(0)*tile + r] if after_r[(0)*tile + r] > c0 else c0
+                                for j in range(k):
+                                    above, below = matrix_r[(j*krylov + k)*tile + r], matrix_r[((j + 1)*krylov + k)*tile + r]
+                                    matrix_r[(j*krylov + k)*tile + r] = cosine_r[j*tile + r]*above + sine_r[j*tile + r]*below
+                                    matrix_r[((j + 1)*krylov + k)*tile + r] = cosine_r[j*tile + r]*below - sine_r[j*tile + r]*above
+                                above = matrix_r[(k*krylov + k)*tile + r]
+                                length = math.sqrt(above*above + after_r[(0)*tile + r]*after_r[(0)*tile + r])
+                                cosine_r[k*tile + r] = above/length if length > c0 else c1
+                                sine_r[k*tile + r] = after_r[(0)*tile + r]/length if length > c0 else c0
+                                matrix_r[(k*krylov + k)*tile + r] = length
+                                rest_r[(k + 1)*tile + r] = -sine_r[k*tile + r]*rest_r[k*tile + r]
+                                rest_r[k*tile + r] = cosine_r[k*tile + r]*rest_r[k*tile + r]
+                                live_r[(0)*tile + r] = c1 if math.fabs(rest_r[(k + 1)*tile + r]) > reach_r[(0)*tile + r] else c0
+                            cuda.syncthreads()
+                            for a in range(begin*state + row, end*state, rows):
+                                for r in range(column, count, columns):
+                                    directions[((k + 1)*stages*state + a)*tile + r] = factor_r[(0)*tile + r]*image[a*tile + r]
+                            cuda.syncthreads()
+                            used = k + 1
+                            wanted = 0
+                            for r in range(row*columns + column, count, rows*columns):
+                                if live_r[(0)*tile + r] == c1:
+                                    wanted = 1
+                            wanted = cuda.syncthreads_or(wanted)
+                            if not wanted:
+                                break
+                    if used == 0:
+                        break
+                    for r in range(row*columns + column, count, rows*columns):
+                        for back in range(used):
+                            j = used - 1 - back
+                            total = rest_r[j*tile + r]
+                            for l in range(j + 1, used):
+                                total -= matrix_r[(j*krylov + l)*tile + r]*dots_r[l*tile + r]
+                            pivot = matrix_r[(j*krylov + j)*tile + r]
+                            dots_r[j*tile + r] = total/pivot if pivot != c0 else c0
+                    cuda.syncthreads()
+                    for j in range(used):
+                        for a in range(begin*state + row, end*state, rows):
+                            for r in range(column, count, columns):
+                                solution[a*tile + r] += dots_r[j*tile + r]*directions[(j*stages*state + a)*tile + r]
+                        cuda.syncthreads()
+                for i in range(begin, end):
+                    slot = n*stages + i
+                    operator, bias = operator_index[n, i], bias_index[n, i]
+                    for a in range(0 + row, state, rows):
+                        for r in range(column, count, columns):
+                            bar_m[(i*state + a)*tile + r] = solution[(i*state + a)*tile + r]
+                    cuda.syncthreads()
+                for i in range(end - 1, begin - 1, -1):
+                    slot = n*stages + i
+                    operator, bias = operator_index[n, i], bias_index[n, i]
+                    # R̄ = Aᵀ m_ī
+                    for c in range(channels):
+                        for a in range(row, A.shape[1], rows):
+                            for r in range(column, count, columns):
+                                total = constants[0]
+                                for b in range(A.shape[0]):
+                                    total += A[b, a]*bar_m[(i*state + c*A.shape[0] + b)*tile + r]
+                                bar_R[(c*A.shape[1] + a)*tile + r] = total
+                    cuda.syncthreads()
+                    # Ū, Z̄ at every node and record, h = Z, f1 = F1, v = R̄
+                    for a in range(row, node, rows):
+                        for r in range(column, count, columns):
+                            h_q = Z[slot, a, first + r]
+                            f1_q = F1[slot, a, first + r]
+                            v_q = bar_R[a*tile + r]
+                            t0 = f1_q*f1_q
+                            t1 = (c1 + (c2*t0))*v_q
+                            t2 = h_q*h_q
+                            value_bar_U = t1
+                            bar_U[a*tile + r] = value_bar_U
+                            value_bar_Z = ((c3*t2)*v_q)
+                            bar_Z[a*tile + r] = value_bar_Z
+                    cuda.syncthreads()
+                    # e_s̄: the same, summed over the tile's records
+                    for a in range(row*columns + column, node, rows*columns):
+                        total = constants[0]
+                        for r in range(count):
+                            total += bar_U[a*tile + r]
+                        bar_biases[block, bias, a] += total
+                    cuda.syncthreads()
+                    # H_ī = Xᵀ Z̄
+                    for c in range(channels):
+                        for a in range(row, X.shape[1], rows):
+                            for r in range(column, count, columns):
+                                total = constants[0]
+                                for b in range(X.shape[0]):
+                                    total += X[b, a]*bar_Z[(c*X.shape[0] + b)*tile + r]
+                                bar_H[(c*X.shape[1] + a)*tile + r] = total
+                    cuda.syncthreads()
+                    # T̄ = Phiᵀ Ū
+                    for c in range(channels):
+                        for a in range(row, Phi.shape[1], rows):
+                            for r in range(column, count, columns):
+                                total = constants[0]
+                                for b in range(Phi.shape[0]):
+                                    total += Phi[b, a]*bar_U[(c*Phi.shape[0] + b)*tile + r]
+                                bar_T[(c*Phi.shape[1] + a)*tile + r] = total
+                    cuda.syncthreads()
+                    # gradient of w_s: += T̄ Gᵀ, summed over the tile's records
+                    for a in range(row, weight_out, rows):
+                        for b in range(column, weight_in, columns):
+                            total = constants[0]
+                            for r in range(count):
+                                total += bar_T[a*tile + r]*G[slot, b, first + r]
+                            bar_operators[block, operator, a, b] += total
+                    cuda.syncthreads()
+                    # Ḡ = w_sᵀ T̄
+                    for a in range(row, weight_in, rows):
+                        for r in range(column, count, columns):
+                            total = constants[0]
+                            for b in range(weight_out):
+                                total += operators[operator, b, a]*bar_T[b*tile + r]
+                            bar_G[a*tile + r] = total
+                    cuda.syncthreads()
+                    # H_ī += Cᵀ Ḡ
+                    for c in range(channels):
+                        for a in range(row, C.shape[1], rows):
+                            for r in range(column, count, columns):
+                                total = constants[0]
+                                for b in range(C_columns[a, 0], C_columns[a, 1]):
+                                    total += C[b, a]*bar_G[(c*C.shape[0] + b)*tile + r]
+                                bar_H[(c*C.shape[1] + a)*tile + r] += total
+                    cuda.syncthreads()
+                    # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
+                    for a in range(row, state, rows):
+                        for r in range(column, count, columns):
+                            bar_h[a*tile + r] += combine[n, i, 0]*bar_H[a*tile + r]
+                            for j in range(begin):
+                                bar_m[(j*state + a)*tile + r] += combine[n, i, j + 1]*bar_H[a*tile + r]
+                    cuda.syncthreads()
+            # λ_n = h̄
+            for a in range(row, state, rows):
+                for r in range(column, count, columns):
+                    bar[a, first + r] = bar_h[a*tile + r]
+            cuda.syncthreads()
+
+
+def factors_forward_float32_1(
+    h, combine, operator_index, bias_index, operators, biases, Phi, C, C_runs, X, A, groups, limits, iterations, cycles, krylov, constants, channels, workspace, tile, keep, F1, G, Z, unsolved,
+):
+    """h ← h(stop): m_i = A r(u, X h),  u = Φ (w_s (C h)) + e_s   (4), (5), (7). Functions in their single-precision forms."""
+    c0 = constants[0]  # 0
+    c1 = constants[1]  # 1
+    c2 = constants[2]  # -9
+    c3 = constants[3]  # 9
+    c4 = constants[4]  # 0.13381005823612213
+    c5 = constants[5]  # 0.0034955658484250307
+    c6 = constants[6]  # 2.0608731574611738e-05
+    c7 = constants[7]  # 1.3354206629401233e-08
+    c8 = constants[8]  # 0.46714320778846741
+    c9 = constants[9]  # 0.02587689645588398
+    c10 = constants[10]  # 0.00032855989411473274
+    c11 = constants[11]  # 7.7763650097040227e-07
+    c12 = constants[12]  # -4
+    c13 = constants[13]  # -1
+    c14 = constants[14]  # -12
+    c15 = constants[15]  # 2
+    c16 = constants[16]  # 1/1024
+    steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
+    state, node = h.shape[0], biases.shape[1]
+    weight_out, weight_in = operators.shape[1], operators.shape[2]
+    row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
+    block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    # working memory: shared memory, sized at launch, unless the workspace has room for it
+    room = cuda.shared.array(0, h.dtype)
+    if workspace.shape[1] > 1:
+        room = workspace[block]
+    start = 0
+    m, start = room[start:], start + (stages*state)*tile
+    H, start = room[start:], start + (stages*state)*tile
+    R, start = room[start:], start + node*tile
+    T, start = room[start:], start + weight_out*tile
+    U, start = room[start:], start + node*tile
+    dot_G, start = room[start:], start + weight_in*tile
+    dot_R, start = room[start:], start + node*tile
+    dot_T, start = room[start:], start + weight_out*tile
+    dot_U, start = room[start:], start + node*tile
+    dot_Z, start = room[start:], start + node*tile
+    given_vector, start = room[start:], start + (stages*state)*tile
+    solution, start = room[start:], start + (stages*state)*tile
+    image, start = room[start:], start + (stages*state)*tile
+    moved, start = room[start:], start + (stages*state)*tile
+    known, start = room[start:], start + (stages*state)*tile
+    change, start = room[start:], start + (stages*state)*tile
+    error_r, start = room[start:], start + (1)*tile
+    live_r, start = room[start:], start + (1)*tile
+    reach_r, start = room[start:], start + (1)*tile
+    last_r, start = room[start:], start + (1)*tile
+    factor_r, start = room[start:], start + (1)*tile
+    before_r, start = room[start:], start + (1)*tile
+    after_r, start = room[start:], start + (1)*tile
+    size_r, start = room[start:], start + (1)*tile
+    old_r, start = room[start:], start + (1)*tile
+    damping_r, start = room[start:], start + (1)*tile
+    residue_r, start = room[start:], start + (1)*tile
+    dots_r, start = room[start:], start + (krylov + 1)*tile
+    cosine_r, start = room[start:], start + krylov*tile
+    sine_r, start = room[start:], start + krylov*tile
+    rest_r, start = room[start:], start + (krylov + 1)*tile
+    matrix_r, start = room[start:], start + ((krylov + 1)*krylov)*tile
+    directions, start = room[start:], start + ((krylov + 1)*stages*state)*tile
+    for first in range(block*tile, records, blocks*tile):
+        count = min(tile, records - first)
+        for n in range(steps):
+            for group in range(groups.shape[0]):
+                begin, end = groups[group, 0], groups[group, 1]
+                # the first guess: what earlier stages say
+                for i in range(begin, end):
+                    slot = n*stages + i if keep else i
+                    operator, bias = operator_index[n, i], bias_index[n, i]
+                    for a in range(0 + row, state, rows):
+                        for r in range(column, count, columns):
+                            total = combine[n, i, 0]*h[a, first + r]
+                            for j in range(begin):
+                                total += combine[n, i, j + 1]*m[(j*state + a)*tile + r]
+                            known[(i*state + a)*tile + r] = total
+                            H[(i*state + a)*tile + r] = total
+                    cuda.syncthreads()
+                for iteration in range(iterations):
+                    for i in range(begin, end):
+                        slot = n*stages + i if keep else i
+                        operator, bias = operator_index[n, i], bias_index[n, i]
+                        # G = C H_i
+                        for c in range(channels):
+                            for a in range(row, C.shape[0], rows):
+                                for r in range(column, count, columns):
+                                    total = constants[0]
+                                    for b in range(C_runs[a, 0], C_runs[a, 1]):
+                                        total += C[a, b]*H[(i*state + c*C.shape[1] + b)*tile + r]
+                                    G[slot, c*C.shape[0] + a, first + r] = total
+                        cuda.syncthreads()
+                        # T = w_s G
+                        for a in range(row, weight_out, rows):
+                            for r in range(column, count, columns):
+                                total = constants[0]
+                                for b in range(weight_in):
+                                    total += operators[operator, a, b]*G[slot, b, first + r]
+                                T[a*tile + r] = total
+                        cuda.syncthreads()
+                        # U = Phi T
+                        for c in range(channels):
+                            for a in range(row, Phi.shape[0], rows):
+                                for r in range(column, count, columns):
+                                    total = constants[0]
+                                    for b in range(Phi.shape[1]):
+                                        total += Phi[a, b]*T[(c*Phi.shape[1] + b)*tile + r]
+                                    U[(c*Phi.shape[0] + a)*tile + r] = total
+                        cuda.syncthreads()
+                        # Z = X H_i
+                        for c in range(channels):
+                            for a in range(row, X.shape[0], rows):
+                                for r in range(column, count, columns):
+                                    total = constants[0]
+                                    for b in range(X.shape[1]):
+                                        total += X[a, b]*H[(i*state + c*X.shape[1] + b)*tile + r]
+                                    Z[slot, c*X.shape[0] + a, first + r] = total
+                        cuda.syncthreads()
+                        # R, F1 at every node and record, u = U + e_s, h = Z
+                        for a in range(row, node, rows):
+                            for r in range(column, count, columns):
+                                u_q = U[a*tile + r] + biases[bias, a]
+                                h_q = Z[slot, a, first + r]
+                                t0 = c2 if c2 > (c3 if c3 < u_q else u_q) else (c3 if c3 < u_q else u_q)
+                                t1 = t0*t0
+                                t2 = (t0*(c1 + ((c4 + ((c5 + ((c6 + (c7*t1))*t1))*t1))*t1)))/(c1 + ((c8 + ((c9 + ((c10 + (c11*t1))*t1))*t1))*t1))
+                                t3 = h_q*h_q
+                                t4 = h_q*t3
+                                value_R = (t2 + (c12*t4))
+                                R[a*tile + r] = value_R
+                                value_F1 = t2
+                                F1[slot, a, first + r] = value_F1
+                        cuda.syncthreads()
+                        # m_i = A R
+                        for c in range(channels):
+                            for a in range(row, A.shape[0], rows):
+                                for r in range(column, count, columns):
+                                    total = constants[0]
+                                    for b in range(A.shape[1]):
+                                        total += A[a, b]*R[(c*A.shape[1] + b)*tile + r]
+                                    m[(i*state + c*A.shape[0] + a)*tile + r] = total
+                        cuda.syncthreads()
+                    # residual: α_i h + Σ_j γ_ij m_j − H_i
+                    for i in range(begin, end):
+                        slot = n*stages + i if keep else i
+                        operator, bias = operator_index[n, i], bias_index[n, i]
+                        for a in range(0 + row, state, rows):
+                            for r in range(column, count, columns):
+                                total = known[(i*state + a)*tile + r]
+                                for j in range(begin, end):
+                                    total += combine[n, i, j + 1]*m[(j*state + a)*tile + r]
+                                solution[(i*state + a)*tile + r] = total
+                                given_vector[(i*state + a)*tile + r] = total - H[(i*state + a)*tile + r]
+                        cuda.syncthreads()
+                    for r in range(row*columns + column, count, rows*columns):
+                        total = constants[0]
+                        for a in range(begin*state, end*state):
+                            total += given_vector[a*tile + r]*given_vector[a*tile + r]
+                        error_r[(0)*tile + r] = total
+                    cuda.syncthreads()
+                    for r in range(row*columns + column, count, rows*columns):
+                        total = constants[0]
+                        for a in range(begin*state, end*state):
+                            total += solution[a*tile + r]*solution[a*tile + r]
+                        size_r[(0)*tile + r] = total
+                    cuda.syncthreads()
+                    for r in range(row*columns + column, count, rows*columns):
+                        total = constants[0]
+                        for a in range(begin*state, end*state):
+                            total += known[a*tile + r]*known[a*tile + r]
+                        before_r[(0)*tile + r] = total
+                    cuda.syncthreads()
+                    for r in range(row*columns + column, count, rows*columns):
+                        error_r[(0)*tile + r] = math.sqrt(error_r[(0)*tile + r])
+                        size_r[(0)*tile + r] = math.sqrt(size_r[(0)*tile + r]) + math.sqrt(before_r[(0)*tile + r])
+                        residue_r[(0)*tile + r] = error_r[(0)*tile + r]/size_r[(0)*tile + r] if size_r[(0)*tile + r] > c0 else error_r[(0)*tile + r]
+                        stuck = iteration > 0 and c15*error_r[(0)*tile + r] > old_r[(0)*tile + r] and old_r[(0)*tile + r] <= limits[2]*size_r[(0)*tile + r]
+                        if not error_r[(0)*tile + r] > limits[0]*size_r[(0)*tile + r] or stuck:  # as good as rounding allows
+                            damping_r[(0)*tile + r] = c0
+                        elif iteration > 0 and not error_r[(0)*tile + r] < old_r[(0)*tile + r]:  # half of the correction; given up when that is nothing
+                            damping_r[(0)*tile + r] = damping_r[(0)*tile + r]/c15 if damping_r[(0)*tile + r] > c16 else c0
+                        else:
+                            old_r[(0)*tile + r] = error_r[(0)*tile + r]
+                            damping_r[(0)*tile + r] = c1
+                        live_r[(0)*tile + r] = c1 if damping_r[(0)*tile + r] > c0 else c0
+                    cuda.syncthreads()
+                    wanted = 0
+                    for r in range(row*columns + column, count, rows*columns):
+                        if live_r[(0)*tile + r] == c1:
+                            wanted = 1
+                    wanted = cuda.syncthreads_or(wanted)
+                    if not wanted:
+                        break
+                    for a in range(begin*state + row, end*state, rows):
+                        for r in range(column, count, columns):
+                            given_vector[a*tile + r] *= c1 if damping_r[(0)*tile + r] == c1 else c0
+                    cuda.syncthreads()
+                    for a in range(begin*state + row, end*state, rows):
+                        for r in range(column, count, columns):
+                            solution[a*tile + r] = c0
+                    cuda.syncthreads()
+                    for cycle in range(cycles):
+                        for a in range(begin*state + row, end*state, rows):
+                            for r in range(column, count, columns):
+                                directions[((0)*stages*state + a)*tile + r] = solution[a*tile + r]
+                        cuda.syncthreads()
+                        used = 0
+                        for step in range(krylov + 1):
+                            k = max(step - 1, 0)
+                            if step > 0 or cycle > 0:
+                                for i in range(begin, end):
+                                    slot = n*stages + i if keep else i
+                                    operator, bias = operator_index[n, i], bias_index[n, i]
+                                    # dot_G = C dot_H
+                                    for c in range(channels):
+                                        for a in range(row, C.shape[0], rows):
+                                            for r in range(column, count, columns):
+                                                total = constants[0]
+                                                for b in range(C_runs[a, 0], C_runs[a, 1]):
+                                                    total += C[a, b]*directions[((k*stages + i)*state + c*C.shape[1] + b)*tile + r]
+                                                dot_G[(c*C.shape[0] + a)*tile + r] = total
+                                    cuda.syncthreads()
+                                    # dot_T = w_s dot_G
+                                    for a in range(row, weight_out, rows):
+                                        for r in range(column, count, columns):
+                                            total = constants[0]
+                                            for b in range(weight_in):
+                                                total += operators[operator, a, b]*dot_G[b*tile + r]
+                                            dot_T[a*tile + r] = total
+                                    cuda.syncthreads()
+                                    # dot_U = Phi dot_T
+                                    for c in range(channels):
+                                        for a in range(row, Phi.shape[0], rows):
+                                            for r in range(column, count, columns):
+                                                total = constants[0]
+                                                for b in range(Phi.shape[1]):
+                                                    total += Phi[a, b]*dot_T[(c*Phi.shape[1] + b)*tile + r]
+                                                dot_U[(c*Phi.shape[0] + a)*tile + r] = total
+                                    cuda.syncthreads()
+                                    # dot_Z = X dot_H
+                                    for c in range(channels):
+                                        for a in range(row, X.shape[0], rows):
+                                            for r in range(column, count, columns):
+                                                total = constants[0]
+                                                for b in range(X.shape[1]):
+                                                    total += X[a, b]*directions[((k*stages + i)*state + c*X.shape[1] + b)*tile + r]
+                                                dot_Z[(c*X.shape[0] + a)*tile + r] = total
+                                    cuda.syncthreads()
+                                    # dot_R at every node and record, h = Z, f1 = F1, v1 = dot_U, v2 = dot_Z
+                                    for a in range(row, node, rows):
+                                        for r in range(column, count, columns):
+                                            h_q = Z[slot, a, first + r]
+                                            f1_q = F1[slot, a, first + r]
+                                            v1_q = dot_U[a*tile + r]
+                                            v2_q = dot_Z[a*tile + r]
+                                            t0 = f1_q*f1_q
+                                            t1 = h_q*h_q
+                                            value_dot_R = (((c1 + (c13*t0))*v1_q) + ((c14*t1)*v2_q))
+                                            dot_R[a*tile + r] = value_dot_R
+                                    cuda.syncthreads()
+                                    # dot_M = A dot_R
+                                    for c in range(channels):
+                                        for a in range(row, A.shape[0], rows):
+                                            for r in range(column, count, columns):
+                                                total = constants[0]
+                                                for b in range(A.shape[1]):
+                                                    total += A[a, b]*dot_R[(c*A.shape[1] + b)*tile + r]
+                                                moved[(i*state + c*A.shape[0] + a)*tile + r] = total
+                                    cuda.syncthreads()
+                                for i in range(begin, end):
+                                    slot = n*stages + i if keep else i
+                                    operator, bias = operator_index[n, i], bias_index[n, i]
+                                    for a in range(0 + row, state, rows):
+                                        for r in range(column, count, columns):
+                                            total = directions[(k*stages*state + i*state + a)*tile + r]
+                                            for j in range(begin, end):
+                                                total -= combine[n, i, j + 1]*moved[(j*state + a)*tile + r]
+                                            image[(i*state + a)*tile + r] = total
+                                    cuda.syncthreads()
+                            if step == 0:  # what is left of the right side
+                                for a in range(begin*state + row, end*state, rows):
+                                    for r in range(column, count, columns):
+                                        value = given_vector[a*tile + r]
+                                        if cycle > 0:
+                                            value -= image[a*tile + r]
+                                        directions[((0)*stages*state + a)*tile + r] = value
+                                cuda.syncthreads()
+                                for r in range(row*columns + column, count, rows*columns):
+                                    total = constants[0]
+                                    for a in range(begin*state, end*state):
+                                        total += directions[((0)*stages*state + a)*tile + r]*directions[((0)*stages*state + a)*tile + r]
+                                    error_r[(0)*tile + r] = total
+                                cuda.syncthreads()
+                                for r in range(row*columns + column, count, rows*columns):
+                                    error_r[(0)*tile + r] = math.sqrt(error_r[(0)*tile + r])
+                                    if cycle == 0:
+                                        reach_r[(0)*tile + r] = limits[1]*error_r[(0)*tile + r]
+                                        last_r[(0)*tile + r] = c15*error_r[(0)*tile + r] + error_r[(0)*tile + r]
+                                    live_r[(0)*tile + r] = c1 if error_r[(0)*tile + r] > reach_r[(0)*tile + r] and c15*error_r[(0)*tile + r] < last_r[(0)*tile + r] else c0
+                                    last_r[(0)*tile + r] = error_r[(0)*tile + r]
+                                    rest_r[(0)*tile + r] = error_r[(0)*tile + r]
+                                    factor_r[(0)*tile + r] = c1/error_r[(0)*tile + r] if live_r[(0)*tile + r] == c1 else c0
+                                cuda.syncthreads()
+                                wanted = 0
+                                for r in range(row*columns + column, count, rows*columns):
+                                    if live_r[(0)*tile + r] == c1:
+                                        wanted = 1
+                                wanted = cuda.syncthreads_or(wanted)
+                                if not wanted:
+                                    break
+                                for a in range(begin*state + row, end*state, rows):
+                                    for r in range(column, count, columns):
+                                        directions[((0)*stages*state + a)*tile + r] *= factor_r[(0)*tile + r]
+                                cuda.syncthreads()
+                            else:
+                                for r in range(row*columns + column, count, rows*columns):
+                                    total = constants[0]
+                                    for a in range(begin*state, end*state):
+                                        total += image[a*tile + r]*image[a*tile + r]
+                                    before_r[(0)*tile + r] = total
+                                cuda.syncthreads()
+                                for r in range(row*columns + column, count, rows*columns):
+                                    for j in range(k + 2):
+                                        matrix_r[(j*krylov + k)*tile + r] = c0
+                                cuda.syncthreads()
+                                for repeat in range(2):
+                                    for j in range(k + 1):
+                                        for r in range(row*columns + column, count, rows*columns):
+                                            total = constants[0]
+                                            for a in range(begin*state, end*state):
+                                                total += directions[(j*stages*state + a)*tile + r]*image[a*tile + r]
+                                            dots_r[j*tile + r] = total
+                                        cuda.syncthreads()
+                                    for j in range(k + 1):
+                                        for a in range(begin*state + row, end*state, rows):
+                                            for r in range(column, count, columns):
+                                                image[a*tile + r] -= dots_r[j*tile + r]*directions[(j*stages*state + a)*tile + r]
+                                        cuda.syncthreads()
+                                    for r in range(row*columns + column, count, rows*columns):
+                                        for j in range(k + 1):
+                                            matrix_r[(j*krylov + k)*tile + r] += dots_r[j*tile + r]
+                                    cuda.syncthreads()
+                                for r in range(row*columns + column, count, rows*columns):
+                                    total = constants[0]
+                                    for a in range(begin*state, end*state):
+                                        total += image[a*tile + r]*image[a*tile + r]
+                                    after_r[(0)*tile + r] = total
+                                cuda.syncthreads()
+                                for r in range(row*columns + column, count, rows*columns):
+                                    after_r[(0)*tile + r] = math.sqrt(after_r[(0)*tile + r])
+                                    if not after_r[(0)*tile + r] > limits[0]*math.sqrt(before_r[(0)*tile + r]):  # nothing new: the directions span the solution
+                                        after_r[(0)*tile + r] = c0
+                                    factor_r[(0)*tile + r] = c1/after_r[(0)*tile + r] if after_r[(0)*tile + r] > c0 else c0
+                                    for j in range(k):
+                                        above, below = matrix_r[(j*krylov + k)*tile + r], matrix_r[((j + 1)*krylov + k)*tile + r]
+                                        matrix_r[(j*krylov + k)*tile + r] = cosine_r[j*tile + r]*above + sine_r[j*tile + r]*below
+                                        matrix_r[((j + 1)*krylov + k)*tile + r] = cosine_r[j*tile + r]*below - sine_r[j*tile + r]*above
+                                    above = matrix_r[(k*krylov + k)*tile + r]
+                                    length = math.sqrt(above*above + after_r[(0)*tile + r]*after_r[(0)*tile + r])
+                                    cosine_r[k*tile + r] = above/length if length > c0 else c1
+                                    sine_r[k*tile + r] = after_r[(0)*tile + r]/length if length > c0 else c0
+                                    matrix_r[(k*krylov + k)*tile + r] = length
+                                    rest_r[(k + 1)*tile + r] = -sine_r[k*tile + r]*rest_r[k*tile + r]
+                                    rest_r[k*tile + r] = cosine_r[k*tile + r]*rest_r[k*tile + r]
+                                    live_r[(0)*tile + r] = c1 if math.fabs(rest_r[(k + 1)*tile + r]) > reach_r[(0)*tile + r] else c0
+                                cuda.syncthreads()
+                                for a in range(begin*state + row, end*state, rows):
+                                    for r in range(column, count, columns):
+                                        directions[((k + 1)*stages*state + a)*tile + r] = factor_r[(0)*tile + r]*image[a*tile + r]
+                                cuda.syncthreads()
+                                used = k + 1
+                                wanted = 0
+                                for r in range(row*columns + column, count, rows*columns):
+                                    if live_r[(0)*tile + r] == c1:
+                                        wanted = 1
+                                wanted = cuda.syncthreads_or(wanted)
+                                if not wanted:
+                                    break
+                        if used == 0:
+                            break
+                        for r in range(row*columns + column, count, rows*columns):
+                            for back in range(used):
+                                j = used - 1 - back
+                                total = rest_r[j*tile + r]
+                                for l in range(j + 1, used):
+                                    total -= matrix_r[(j*krylov + l)*tile + r]*dots_r[l*tile + r]
+                                pivot = matrix_r[(j*krylov + j)*tile + r]
+                                dots_r[j*tile + r] = total/pivot if pivot != c0 else c0
+                        cuda.syncthreads()
+                        for j in range(used):
+                            for a in range(begin*state + row, end*state, rows):
+                                for r in range(column, count, columns):
+                                    solution[a*tile + r] += dots_r[j*tile + r]*directions[(j*stages*state + a)*tile + r]
+                            cuda.syncthreads()
+                    for i in range(begin, end):
+                        slot = n*stages + i if keep else i
+                        operator, bias = operator_index[n, i], bias_index[n, i]
+                        for a in range(0 + row, state, rows):
+                            for r in range(column, count, columns):
+                                if damping_r[(0)*tile + r] == c1:
+                                    change[(i*state + a)*tile + r] = solution[(i*state + a)*tile + r]
+                                    H[(i*state + a)*tile + r] += solution[(i*state + a)*tile + r]
+                                elif damping_r[(0)*tile + r] > c0:
+                                    H[(i*state + a)*tile + r] -= damping_r[(0)*tile + r]*change[(i*state + a)*tile + r]
+                        cuda.syncthreads()
+                for r in range(row*columns + column, count, rows*columns):
+                    if not residue_r[(0)*tile + r] <= unsolved[first + r]:
+                        unsolved[first + r] = residue_r[(0)*tile + r]
+                cuda.syncthreads()
+            # h_{n+1} = α h_n + Σ_j γ_j m_j
+            for a in range(row, state, rows):
+                for r in range(column, count, columns):
+                    total = combine[n, stages, 0]*h[a, first + r]
+                    for j in range(stages):
+                        total += combine[n, stages, j + 1]*m[(j*state + a)*tile + r]
+                    h[a, first + r] = total
+            cuda.syncthreads()
+
+
+def factors_adjoint_float32_1(
+    bar, combine, operator_index, bias_index, operators, biases, Phi, C, C_columns, X, A, groups, limits, cycles, krylov, constants, channels, F1, G, Z, bar_operators, bar_biases, workspace, tile,
+):
+    """bar ← dL/dh(start), and the gradients of operators and biases   (10), (11). Functions in their single-precision forms."""
+    c0 = constants[0]  # 0
+    c1 = constants[1]  # 1
+    c2 = constants[2]  # -1
+    c3 = constants[3]  # -12
+    c4 = constants[4]  # 2
+    steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
+    state, node = bar.shape[0], biases.shape[1]
+    weight_out, weight_in = operators.shape[1], operators.shape[2]
+    row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
+    block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    # working memory: shared memory, sized at launch, unless the workspace has room for it
+    room = cuda.shared.array(0, bar.dtype)
+    if workspace.shape[1] > 1:
+        room = workspace[block]
+    start = 0
+    bar_m, start = room[start:], start + (stages*state)*tile
+    bar_h, start = room[start:], start + state*tile
+    bar_G, start = room[start:], start + weight_in*tile
+    bar_H, start = room[start:], start + state*tile
+    bar_R, start = room[start:], start + node*tile
+    bar_T, start = room[start:], start + weight_out*tile
+    bar_U, start = room[start:], start + node*tile
+    bar_Z, start = room[start:], start + node*tile
+    given_vector, start = room[start:], start + (stages*state)*tile
+    solution, start = room[start:], start + (stages*state)*tile
+    image, start = room[start:], start + (stages*state)*tile
+    moved, start = room[start:], start + (stages*state)*tile
+    error_r, start = room[start:], start + (1)*tile
+    live_r, start = room[start:], start + (1)*tile
+    reach_r, start = room[start:], start + (1)*tile
+    last_r, start = room[start:], start + (1)*tile
+    factor_r, start = room[start:], start + (1)*tile
+    before_r, start = room[start:], start + (1)*tile
+    after_r, start = room[start:], start + (1)*tile
+    dots_r, start = room[start:], start + (krylov + 1)*tile
+    cosine_r, start = room[start:], start + krylov*tile
+    sine_r, start = room[start:], start + krylov*tile
+    rest_r, start = room[start:], start + (krylov + 1)*tile
+    matrix_r, start = room[start:], start + ((krylov + 1)*krylov)*tile
+    directions, start = room[start:], start + ((krylov + 1)*stages*state)*tile
+    for first in range(block*tile, records, blocks*tile):
+        count = min(tile, records - first)
+        for n in range(steps - 1, -1, -1):
+            # m̄_j = γ_j λ_{n+1},  h̄ = α λ_{n+1}
+            for a in range(row, state, rows):
+                for r in range(column, count, columns):
+                    bar_h[a*tile + r] = combine[n, stages, 0]*bar[a, first + r]
+                    for j in range(stages):
+                        bar_m[(j*state + a)*tile + r] = combine[n, stages, j + 1]*bar[a, first + r]
+            cuda.syncthreads()
+            for group in range(groups.shape[0] - 1, -1, -1):
+                begin, end = groups[group, 0], groups[group, 1]
+                for i in range(begin, end):
+                    slot = n*stages + i
+                    operator, bias = operator_index[n, i], bias_index[n, i]
+                    for a in range(0 + row, state, rows):
+                        for r in range(column, count, columns):
+                            given_vector[(i*state + a)*tile + r] = bar_m[(i*state + a)*tile + r]
+                    cuda.syncthreads()
+                for a in range(begin*state + row, end*state, rows):
+                    for r in range(column, count, columns):
+                        solution[a*tile + r] = c0
+                cuda.syncthreads()
+                for cycle in range(cycles):
+                    for a in range(begin*state + row, end*state, rows):
+                        for r in range(column, count, columns):
+                            directions[((0)*stages*state + a)*tile + r] = solution[a*tile + r]
+                    cuda.syncthreads()
+                    used = 0
+                    for step in range(krylov + 1):
+                        k = max(step - 1, 0)
+                        if step > 0 or cycle > 0:
+                            for i in range(begin, end):
+                                slot = n*stages + i
+                                operator, bias = operator_index[n, i], bias_index[n, i]
+                                # R̄ = Aᵀ m_ī
+                                for c in range(channels):
+                                    for a in range(row, A.shape[1], rows):
+                                        for r in range(column, count, columns):
+                                            total = constants[0]
+                                            for b in range(A.shape[0]):
+                                                total += A[b, a]*directions[((k*stages + i)*state + c*A.shape[0] + b)*tile + r]
+                                            bar_R[(c*A.shape[1] + a)*tile + r] = total
+                                cuda.syncthreads()
+                                # Ū, Z̄ at every node and record, h = Z, f1 = F1, v = R̄
+                                for a in range(row, node, rows):
+                                    for r in range(column, count, columns):
+                                        h_q = Z[slot, a, first + r]
+                                        f1_q = F1[slot, a, first + r]
+                                        v_q = bar_R[a*tile + r]
+                                        t0 = f1_q*f1_q
+                                        t1 = h_q*h_q
+                                        value_bar_U = ((c1 + (c2*t0))*v_q)
+                                        bar_U[a*tile + r] = value_bar_U
+                                        value_bar_Z = ((c3*t1)*v_q)
+                                        bar_Z[a*tile + r] = value_bar_Z
+                                cuda.syncthreads()
+                                # H_ī = Xᵀ Z̄
+                                for c in range(channels):
+                                    for a in range(row, X.shape[1], rows):
+                                        for r in range(column, count, columns):
+                                            total = constants[0]
+                                            for b in range(X.shape[0]):
+                                                total += X[b, a]*bar_Z[(c*X.shape[0] + b)*tile + r]
+                                            moved[(i*state + c*X.shape[1] + a)*tile + r] = total
+                                cuda.syncthreads()
+                                # T̄ = Phiᵀ Ū
+                                for c in range(channels):
+                                    for a in range(row, Phi.shape[1], rows):
+                                        for r in range(column, count, columns):
+                                            total = constants[0]
+                                            for b in range(Phi.shape[0]):
+                                                total += Phi[b, a]*bar_U[(c*Phi.shape[0] + b)*tile + r]
+                                            bar_T[(c*Phi.shape[1] + a)*tile + r] = total
+                                cuda.syncthreads()
+                                # Ḡ = w_sᵀ T̄
+                                for a in range(row, weight_in, rows):
+                                    for r in range(column, count, columns):
+                                        total = constants[0]
+                                        for b in range(weight_out):
+                                            total += operators[operator, b, a]*bar_T[b*tile + r]
+                                        bar_G[a*tile + r] = total
+                                cuda.syncthreads()
+                                # H_ī += Cᵀ Ḡ
+                                for c in range(channels):
+                                    for a in range(row, C.shape[1], rows):
+                                        for r in range(column, count, columns):
+                                            total = constants[0]
+                                            for b in range(C_columns[a, 0], C_columns[a, 1]):
+                                                total += C[b, a]*bar_G[(c*C.shape[0] + b)*tile + r]
+                                            moved[(i*state + c*C.shape[1] + a)*tile + r] += total
+                                cuda.syncthreads()
+                            for i in range(begin, end):
+                                slot = n*stages + i
+                                operator, bias = operator_index[n, i], bias_index[n, i]
+                                for a in range(0 + row, state, rows):
+                                    for r in range(column, count, columns):
+                                        total = directions[(k*stages*state + i*state + a)*tile + r]
+                                        for j in range(begin, end):
+                                            total -= combine[n, j, i + 1]*moved[(j*state + a)*tile + r]
+                                        image[(i*state + a)*tile + r] = total
+                                cuda.syncthreads()
+                        if step == 0:  # what is left of the right side
+                            for a in range(begin*state + row, end*state, rows):
+                                for r in range(column, count, columns):
+                                    value = given_vector[a*tile + r]
+                                    if cycle > 0:
+                                        value -= image[a*tile + r]
+                                    directions[((0)*stages*state + a)*tile + r] = value
+                            cuda.syncthreads()
+                            for r in range(row*columns + column, count, rows*columns):
+                                total = constants[0]
+                                for a in range(begin*state, end*state):
+                                    total += directions[((0)*stages*state + a)*tile + r]*directions[((0)*stages*state + a)*tile + r]
+                                error_r[(0)*tile + r] = total
+                            cuda.syncthreads()
+                            for r in range(row*columns + column, count, rows*columns):
+                                error_r[(0)*tile + r] = math.sqrt(error_r[(0)*tile + r])
+                                if cycle == 0:
+                                    reach_r[(0)*tile + r] = limits[3]*error_r[(0)*tile + r]
+                                    last_r[(0)*tile + r] = c4*error_r[(0)*tile + r] + error_r[(0)*tile + r]
+                                live_r[(0)*tile + r] = c1 if error_r[(0)*tile + r] > reach_r[(0)*tile + r] and c4*error_r[(0)*tile + r] < last_r[(0)*tile + r] else c0
+                                last_r[(0)*tile + r] = error_r[(0)*tile + r]
+                                rest_r[(0)*tile + r] = error_r[(0)*tile + r]
+                                factor_r[(0)*tile + r] = c1/error_r[(0)*tile + r] if live_r[(0)*tile + r] == c1 else c0
+                            cuda.syncthreads()
+                            wanted = 0
+                            for r in range(row*columns + column, count, rows*columns):
+                                if live_r[(0)*tile + r] == c1:
+                                    wanted = 1
+                            wanted = cuda.syncthreads_or(wanted)
+                            if not wanted:
+                                break
+                            for a in range(begin*state + row, end*state, rows):
+                                for r in range(column, count, columns):
+                                    directions[((0)*stages*state + a)*tile + r] *= factor_r[(0)*tile + r]
+                            cuda.syncthreads()
+                        else:
+                            for r in range(row*columns + column, count, rows*columns):
+                                total = constants[0]
+                                for a in range(begin*state, end*state):
+                                    total += image[a*tile + r]*image[a*tile + r]
+                                before_r[(0)*tile + r] = total
+                            cuda.syncthreads()
+                            for r in range(row*columns + column, count, rows*columns):
+                                for j in range(k + 2):
+                                    matrix_r[(j*krylov + k)*tile + r] = c0
+                            cuda.syncthreads()
+                            for repeat in range(2):
+                                for j in range(k + 1):
+                                    for r in range(row*columns + column, count, rows*columns):
+                                        total = constants[0]
+                                        for a in range(begin*state, end*state):
+                                            total += directions[(j*stages*state + a)*tile + r]*image[a*tile + r]
+                                        dots_r[j*tile + r] = total
+                                    cuda.syncthreads()
+                                for j in range(k + 1):
+                                    for a in range(begin*state + row, end*state, rows):
+                                        for r in range(column, count, columns):
+                                            image[a*tile + r] -= dots_r[j*tile + r]*directions[(j*stages*state + a)*tile + r]
+                                    cuda.syncthreads()
+                                for r in range(row*columns + column, count, rows*columns):
+                                    for j in range(k + 1):
+                                        matrix_r[(j*krylov + k)*tile + r] += dots_r[j*tile + r]
+                                cuda.syncthreads()
+                            for r in range(row*columns + column, count, rows*columns):
+                                total = constants[0]
+                                for a in range(begin*state, end*state):
+                                    total += image[a*tile + r]*image[a*tile + r]
+                                after_r[(0)*tile + r] = total
+                            cuda.syncthreads()
+                            for r in range(row*columns + column, count, rows*columns):
+                                after_r[(0)*tile + r] = math.sqrt(after_r[(0)*tile + r])
+                                if not after_r[(0)*tile + r] > limits[0]*math.sqrt(before_r[(0)*tile + r]):  # nothing new: the directions span the solution
+                                    after_r[(0)*tile + r] = c0
+                                factor_r[(0)*tile + r] = c1/after_r[(0)*tile + r] if after_r[(0)*tile + r] > c0 else c0
+                                for j in range(k):
+                                    above, below = matrix_r[(j*krylov + k)*tile + r], matrix_r[((j + 1)*krylov + k)*tile + r]
+                                    matrix_r[(j*krylov + k)*tile + r] = cosine_r[j*tile + r]*above + sine_r[j*tile + r]*below
+                                    matrix_r[((j + 1)*krylov + k)*tile + r] = cosine_r[j*tile + r]*below - sine_r[j*tile + r]*above
+                                above = matrix_r[(k*krylov + k)*tile + r]
+                                length = math.sqrt(above*above + after_r[(0)*tile + r]*after_r[(0)*tile + r])
+                                cosine_r[k*tile + r] = above/length if length > c0 else c1
+                                sine_r[k*tile + r] = after_r[(0)*tile + r]/length if length > c0 else c0
+                                matrix_r[(k*krylov + k)*tile + r] = length
+                                rest_r[(k + 1)*tile + r] = -sine_r[k*tile + r]*rest_r[k*tile + r]
+                                rest_r[k*tile + r] = cosine_r[k*tile + r]*rest_r[k*tile + r]
+                                live_r[(0)*tile + r] = c1 if math.fabs(rest_r[(k + 1)*tile + r]) > reach_r[(0)*tile + r] else c0
+                            cuda.syncthreads()
+                            for a in range(begin*state + row, end*state, rows):
+                                for r in range(column, count, columns):
+                                    directions[((k + 1)*stages*state + a)*tile + r] = factor_r[(0)*tile + r]*image[a*tile + r]
+                            cuda.syncthreads()
+                            used = k + 1
+                            wanted = 0
+                            for r in range(row*columns + column, count, rows*columns):
+                                if live_r[(0)*tile + r] == c1:
+                                    wanted = 1
+                            wanted = cuda.syncthreads_or(wanted)
+                            if not wanted:
+                                break
+                    if used == 0:
+                        break
+                    for r in range(row*columns + column, count, rows*columns):
+                        for back in range(used):
+                            j = used - 1 - back
+                            total = rest_r[j*tile + r]
+                            for l in range(j + 1, used):
+                                total -= matrix_r[(j*krylov + l)*tile + r]*dots_r[l*tile + r]
+                            pivot = matrix_r[(j*krylov + j)*tile + r]
+                            dots_r[j*tile + r] = total/pivot if pivot != c0 else c0
+                    cuda.syncthreads()
+                    for j in range(used):
+                        for a in range(begin*state + row, end*state, rows):
+                            for r in range(column, count, columns):
+                                solution[a*tile + r] += dots_r[j*tile + r]*directions[(j*stages*state + a)*tile + r]
+                        cuda.syncthreads()
+                for i in range(begin, end):
+                    slot = n*stages + i
+                    operator, bias = operator_index[n, i], bias_index[n, i]
+                    for a in range(0 + row, state, rows):
+                        for r in range(column, count, columns):
+                            bar_m[(i*state + a)*tile + r] = solution[(i*state + a)*tile + r]
+                    cuda.syncthreads()
+                for i in range(end - 1, begin - 1, -1):
+                    slot = n*stages + i
+                    operator, bias = operator_index[n, i], bias_index[n, i]
+                    # R̄ = Aᵀ m_ī
+                    for c in range(channels):
+                        for a in range(row, A.shape[1], rows):
+                            for r in range(column, count, columns):
+                                total = constants[0]
+                                for b in range(A.shape[0]):
+                                    total += A[b, a]*bar_m[(i*state + c*A.shape[0] + b)*tile + r]
+                                bar_R[(c*A.shape[1] + a)*tile + r] = total
+                    cuda.syncthreads()
+                    # Ū, Z̄ at every node and record, h = Z, f1 = F1, v = R̄
+                    for a in range(row, node, rows):
+                        for r in range(column, count, columns):
+                            h_q = Z[slot, a, first + r]
+                            f1_q = F1[slot, a, first + r]
+                            v_q = bar_R[a*tile + r]
+                            t0 = f1_q*f1_q
+                            t1 = (c1 + (c2*t0))*v_q
+                            t2 = h_q*h_q
+                            value_bar_U = t1
+                            bar_U[a*tile + r] = value_bar_U
+                            value_bar_Z = ((c3*t2)*v_q)
+                            bar_Z[a*tile + r] = value_bar_Z
+                    cuda.syncthreads()
+                    # e_s̄: the same, summed over the tile's records
+                    for a in range(row*columns + column, node, rows*columns):
+                        total = constants[0]
+                        for r in range(count):
+                            total += bar_U[a*tile + r]
+                        bar_biases[block, bias, a] += total
+                    cuda.syncthreads()
+                    # H_ī = Xᵀ Z̄
+                    for c in range(channels):
+                        for a in range(row, X.shape[1], rows):
+                            for r in range(column, count, columns):
+                                total = constants[0]
+                                for b in range(X.shape[0]):
+                                    total += X[b, a]*bar_Z[(c*X.shape[0] + b)*tile + r]
+                                bar_H[(c*X.shape[1] + a)*tile + r] = total
+                    cuda.syncthreads()
+                    # T̄ = Phiᵀ Ū
+                    for c in range(channels):
+                        for a in range(row, Phi.shape[1], rows):
+                            for r in range(column, count, columns):
+                                total = constants[0]
+                                for b in range(Phi.shape[0]):
+                                    total += Phi[b, a]*bar_U[(c*Phi.shape[0] + b)*tile + r]
+                                bar_T[(c*Phi.shape[1] + a)*tile + r] = total
+                    cuda.syncthreads()
+                    # gradient of w_s: += T̄ Gᵀ, summed over the tile's records
+                    for a in range(row, weight_out, rows):
+                        for b in range(column, weight_in, columns):
+                            total = constants[0]
+                            for r in range(count):
+                                total += bar_T[a*tile + r]*G[slot, b, first + r]
+                            bar_operators[block, operator, a, b] += total
+                    cuda.syncthreads()
+                    # Ḡ = w_sᵀ T̄
+                    for a in range(row, weight_in, rows):
+                        for r in range(column, count, columns):
+                            total = constants[0]
+                            for b in range(weight_out):
+                                total += operators[operator, b, a]*bar_T[b*tile + r]
+                            bar_G[a*tile + r] = total
+                    cuda.syncthreads()
+                    # H_ī += Cᵀ Ḡ
+                    for c in range(channels):
+                        for a in range(row, C.shape[1], rows):
+                            for r in range(column, count, columns):
+                                total = constants[0]
+                                for b in range(C_columns[a, 0], C_columns[a, 1]):
+                                    total += C[b, a]*bar_G[(c*C.shape[0] + b)*tile + r]
+                                bar_H[(c*C.shape[1] + a)*tile + r] += total
+                    cuda.syncthreads()
+                    # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
+                    for a in range(row, state, rows):
+                        for r in range(column, count, columns):
+                            bar_h[a*tile + r] += combine[n, i, 0]*bar_H[a*tile + r]
+                            for j in range(begin):
+                                bar_m[(j*state + a)*tile + r] += combine[n, i, j + 1]*bar_H[a*tile + r]
+                    cuda.syncthreads()
+            # λ_n = h̄
+            for a in range(row, state, rows):
+                for r in range(column, count, columns):
+                    bar[a, first + r] = bar_h[a*tile + r]
+            cuda.syncthreads()
+
+
+def formed_forward_rows_1(stages, state, node, weight_out, weight_in, krylov):
+    """Rows of working memory that a record needs in formed_forward_1."""
+    return stages*state + node + node + node + node + node + stages*state + stages*state + stages*state + stages*state + stages*state + stages*state + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + krylov + 1 + krylov + krylov + krylov + 1 + (krylov + 1)*krylov + (krylov + 1)*stages*state
+
+
+def formed_forward_float32_rows_1(stages, state, node, weight_out, weight_in, krylov):
+    """Rows of working memory that a record needs in formed_forward_float32_1."""
+    return stages*state + node + node + node + node + node + stages*state + stages*state + stages*state + stages*state + stages*state + stages*state + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + krylov + 1 + krylov + krylov + krylov + 1 + (krylov + 1)*krylov + (krylov + 1)*stages*state
+
+
+def formed_adjoint_rows_1(stages, state, node, weight_out, weight_in, krylov):
+    """Rows of working memory that a record needs in formed_adjoint_1."""
+    return stages*state + state + state + node + node + node + stages*state + stages*state + stages*state + stages*state + 1 + 1 + 1 + 1 + 1 + 1 + 1 + krylov + 1 + krylov + krylov + krylov + 1 + (krylov + 1)*krylov + (krylov + 1)*stages*state
+
+
+def formed_adjoint_float32_rows_1(stages, state, node, weight_out, weight_in, krylov):
+    """Rows of working memory that a record needs in formed_adjoint_float32_1."""
+    return stages*state + state + state + node + node + node + stages*state + stages*state + stages*state + stages*state + 1 + 1 + 1 + 1 + 1 + 1 + 1 + krylov + 1 + krylov + krylov + krylov + 1 + (krylov + 1)*krylov + (krylov + 1)*stages*state
+
+
+def factors_forward_rows_1(stages, state, node, weight_out, weight_in, krylov):
+    """Rows of working memory that a record needs in factors_forward_1."""
+    return stages*state + stages*state + node + weight_out + node + weight_in + node + weight_out + node + node + stages*state + stages*state + stages*state + stages*state + stages*state + stages*state + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + krylov + 1 + krylov + krylov + krylov + 1 + (krylov + 1)*krylov + (krylov + 1)*stages*state
+
+
+def factors_forward_float32_rows_1(stages, state, node, weight_out, weight_in, krylov):
+    """Rows of working memory that a record needs in factors_forward_float32_1."""
+    return stages*state + stages*state + node + weight_out + node + weight_in + node + weight_out + node + node + stages*state + stages*state + stages*state + stages*state + stages*state + stages*state + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + krylov + 1 + krylov + krylov + krylov + 1 + (krylov + 1)*krylov + (krylov + 1)*stages*state
+
+
+def factors_adjoint_rows_1(stages, state, node, weight_out, weight_in, krylov):
+    """Rows of working memory that a record needs in factors_adjoint_1."""
+    return stages*state + state + weight_in + state + node + weight_out + node + node + stages*state + stages*state + stages*state + stages*state + 1 + 1 + 1 + 1 + 1 + 1 + 1 + krylov + 1 + krylov + krylov + krylov + 1 + (krylov + 1)*krylov + (krylov + 1)*stages*state
+
+
+def factors_adjoint_float32_rows_1(stages, state, node, weight_out, weight_in, krylov):
+    """Rows of working memory that a record needs in factors_adjoint_float32_1."""
+    return stages*state + state + weight_in + state + node + weight_out + node + node + stages*state + stages*state + stages*state + stages*state + 1 + 1 + 1 + 1 + 1 + 1 + 1 + krylov + 1 + krylov + krylov + krylov + 1 + (krylov + 1)*krylov + (krylov + 1)*stages*state
+
+
+def readout(y, operator, constant, z):
+    """z_k = ∫ R_k(ξ) y(ξ) dξ + a_k: ``operator`` holds the readout's fields against the state basis."""
+    row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
+    block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    for first in range(block*columns, y.shape[1], blocks*columns):
+        for k in range(row, z.shape[0], rows):
+            for r in range(first + column, min(first + columns, y.shape[1]), columns):
+                total = constant[k]
+                for b in range(y.shape[0]):
+                    total += operator[k, b]*y[b, r]
+                z[k, r] = total
+
+
+def readout_adjoint(bar_z, y, operator, constants, bar_y, bar_operator, bar_constant, tile):
+    """The adjoint of: z = R y + a. bar_y is set; a block adds to its own gradients of R and a."""
+    row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
+    block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    for first in range(block*tile, y.shape[1], blocks*tile):
+        last = min(first + tile, y.shape[1])
+        # ȳ = Rᵀ z̄
+        for b in range(row, y.shape[0], rows):
+            for r in range(first + column, last, columns):
+                total = constants[0]
+                for k in range(bar_z.shape[0]):
+                    total += operator[k, b]*bar_z[k, r]
+                bar_y[b, r] = total
+        # R̄ += z̄ yᵀ,  ā += z̄, summed over the tile's records
+        for k in range(row, bar_z.shape[0], rows):
+            for b in range(column, y.shape[0], columns):
+                total = constants[0]
+                for r in range(first, last):
+                    total += bar_z[k, r]*y[b, r]
+                bar_operator[block, k, b] += total
+        for k in range(row*columns + column, bar_z.shape[0], rows*columns):
+            total = constants[0]
+            for r in range(first, last):
+                total += bar_z[k, r]
+            bar_constant[block, k] += total
+
+
+def sum_blocks(partial, total):
+    """total_e = Σ_p partial_pe: the blocks' sums, added in the order of the blocks."""
+    for e in range(cuda.grid(1), total.shape[0], cuda.gridsize(1)):
+        value = partial[0, e]
+        for p in range(1, partial.shape[0]):
+            value += partial[p, e]
+        total[e] = value
+
+
+def depth_adjoint(theta, mixed, bar):
+    """The adjoint of the mix over depth: bar_ke += Σ_s θ_sk mixed_se   (11)."""
+    for e in range(cuda.grid(1), bar.shape[1], cuda.gridsize(1)):
+        for k in range(bar.shape[0]):
+            value = bar[k, e]
+            for s in range(theta.shape[0]):
+                value += theta[s, k]*mixed[s, e]
+            bar[k, e] = value
+
+
+def clear(values, constants):
+    """values_e = 0."""
+    for e in range(cuda.grid(1), values.shape[0], cuda.gridsize(1)):
+        values[e] = constants[0]
+
+
+def loss(z, target, constants, value, source):
+    """L of every record (cross-entropy) and source = ∂L/∂z, from its derivation."""
+    c2 = constants[2]  # -1
+    for r in range(cuda.grid(1), z.shape[1], cuda.gridsize(1)):
+        top = z[0, r]  # L is unchanged when a constant is added to every output
+        for k in range(1, z.shape[0]):
+            top = z[k, r] if z[k, r] > top else top
+        hit = constants[0]
+        partition = constants[0]
+        for k in range(z.shape[0]):
+            zk, tk = z[k, r] - top, target[k, r]
+            t0 = math.exp(zk)
+            hit += (tk*zk)
+            partition += t0
+        t0 = math.log(partition)
+        value[r] = (t0 + (c2*hit))
+        for k in range(z.shape[0]):
+            zk, tk = z[k, r] - top, target[k, r]
+            t0 = math.exp(zk)
+            source[k, r] = ((t0/partition) + (c2*tk))
