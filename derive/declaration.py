@@ -11,7 +11,7 @@ from typing import Any
 
 from derive import expression, registry, surd, tableau
 from derive.errors import DerivationError, ExpressionError, SpecError
-from derive.spec import OPTIMISERS, BasisSpec, Penalty, Slab, Spec, TableauSpec, Training, step_lengths
+from derive.spec import OPTIMISERS, BasisSpec, Penalty, Slab, Spec, TableauSpec, Training, depth_elements, step_lengths
 from derive.surd import Exact, Surd
 
 WIDTH = (Fraction(-1), Fraction(1))
@@ -41,9 +41,9 @@ TABLES: dict[str, tuple[str, ...]] = {
     "state": ("basis", "quadrature"),
     "weight": ("width_out", "width_in", "depth"),
     "bias": ("width", "depth"),
-    "integration": ("tableau", "steps"),
+    "integration": ("tableau", "steps", "tolerance"),
     "readout": ("outputs", "basis"),
-    "loss": ("kind", "penalty"),
+    "loss": ("kind", "weight", "penalty"),
     "training": ("optimiser", "epochs", "learning_rate", "batch", "validation", "patience", "seed"),
 }
 REQUIRED = ("name", "equation", "state", "weight", "bias", "integration", "loss")
@@ -210,21 +210,22 @@ class Reader:
             )
         equation = self.equation(data)
         entry, slabs = self.slabs(data, equation["periodic"])
-        outputs, readout, loss, penalties = self.targets(data, equation, slabs)
+        outputs, readout, loss, weight, penalties = self.targets(data, equation, slabs)
         integration = self.table(data, "integration")
-        steps = self.integer(integration, "steps", "integration", 1)
-        if steps is None:
-            self.need(integration, "steps", "integration")
+        method = self.tableau(integration)
+        steps, tolerance = self.steps(integration, method, entry, slabs)
         spec = Spec(
             name=name,
             summary=self.summary(data),
             entry=entry,
             slabs=slabs,
-            tableau=self.tableau(integration),
+            tableau=method,
             steps=steps,
+            tolerance=tolerance,
             outputs=outputs,
             readout=readout,
             loss=loss,
+            weight=weight,
             penalties=penalties,
             training=self.training(data),
             precision=self.choice(data.get("precision", "float64"), ("float64", "float32"), "precision"),
@@ -405,18 +406,49 @@ class Reader:
             )
         return one("state.basis", states, 0, WIDTH), tuple(found)
 
+    def steps(
+        self, table: Mapping[str, Any], method: TableauSpec, arrives: BasisSpec, slabs: tuple[Slab, ...]
+    ) -> tuple[int, Fraction | None]:
+        """The number of steps; or, where they are adaptive, one for each depth element and the tolerance."""
+        given = self.need(table, "steps", "integration")
+        if given != "adaptive":  # a tolerance then waits for the level that has adaptive steps
+            return self.integer(table, "steps", "integration", 1), None
+        if method.embedded is None:
+            entries = {name: registry.entry("tableaux", name) for name in registry.names("tableaux")}
+            known = [name for name, entry in entries.items() if hasattr(entry, "EMBEDDED")]
+            self.fail(
+                "integration.steps", f"adaptive steps with {method.name}",
+                f"a tableau with embedded weights: {', '.join(known)}, or your own with embedded = [...]",
+                "a single method does not tell its error", f'write tableau = "{known[0]}"',
+            )  # fmt: skip
+        if any(slab.state != arrives for slab in slabs):
+            self.fail(
+                "integration.steps", "adaptive steps with state bases that change along the depth",
+                "one state basis for all slabs", "a network of layers, whose steps are its layers",
+                "write the number of steps",
+            )  # fmt: skip
+        tolerance = self.exact(table.get("tolerance", "1/1000"), "integration.tolerance")
+        if not 0 < tolerance < 1:
+            self.fail(
+                "integration.tolerance", f"{tolerance}", "a number between 0 and 1", "a sign, or a number of digits",
+                'write tolerance = "1/1000"',
+            )  # fmt: skip
+        return sum(len(depth_elements(slab)) - 1 for slab in slabs), tolerance
+
     def tableau(self, table: Mapping[str, Any]) -> TableauSpec:
         value = table.get("tableau", "euler")
         if isinstance(value, str):
             name = self.choice(value, registry.names("tableaux"), "integration.tableau")
             entry = registry.entry("tableaux", name)
             rows, b, c, order = entry.A, entry.B, entry.C, entry.ORDER
+            embedded = getattr(entry, "EMBEDDED", None)
         elif isinstance(value, Mapping):
             path = "integration.tableau"
-            self.known(value, ("a", "b", "c", "order"), path)
+            self.known(value, ("a", "b", "c", "order", "embedded"), path)
+            embedded = value.get("embedded")
             rows, b, c = (self.need(value, key, path) for key in ("a", "b", "c"))
             name, order = "own", self.integer({"order": self.need(value, "order", path)}, "order", path, 1)
-            if not all(isinstance(v, list | tuple) for v in (rows, b, c)) or not all(
+            if not all(isinstance(v, list | tuple) for v in (rows, b, c, embedded or [])) or not all(
                 isinstance(r, list | tuple) for r in rows
             ):
                 self.fail(
@@ -430,9 +462,9 @@ class Reader:
             self.fail(
                 "integration.tableau", f"{value!r}", "a name or a table with a, b, c and order", "a number", "name one"
             )
-        return self.square_tableau(name, rows, b, c, order)
+        return self.square_tableau(name, rows, b, c, order, embedded)
 
-    def square_tableau(self, name: str, rows: Any, b: Any, c: Any, order: int) -> TableauSpec:
+    def square_tableau(self, name: str, rows: Any, b: Any, c: Any, order: int, embedded: Any) -> TableauSpec:
         path, stages = "integration.tableau", len(b)
         # rows may leave out the empty first one and the zeros on and above the diagonal
         rows = [[], *rows] if len(rows) == stages - 1 else list(rows)
@@ -447,7 +479,9 @@ class Reader:
         a = tuple(tuple(self.entry(v, path + ".a") for v in [*r, *[0] * (stages - len(r))]) for r in rows)
         weights = tuple(self.entry(v, path + ".b") for v in b)
         nodes = tuple(self.entry(v, path + ".c") for v in c)
-        roots = sorted({v.d for v in (*weights, *nodes, *(e for row in a for e in row)) if isinstance(v, Surd)})
+        other = None if embedded is None else tuple(self.entry(v, path + ".embedded") for v in embedded)
+        entries = (*weights, *(other or ()), *nodes, *(entry for row in a for entry in row))
+        roots = sorted({entry.d for entry in entries if isinstance(entry, Surd)})
         if len(roots) > 1:
             self.fail(
                 path,
@@ -464,7 +498,15 @@ class Reader:
                 "a stage outside its step",
                 "the fields are known inside the step only",
             )
-        found = TableauSpec(name, a, weights, nodes, order)
+        if other is not None and (len(other) != stages or other == weights or sum(other) != 1):
+            self.fail(
+                path + ".embedded",
+                f"{[str(v) for v in other]}",
+                f"{stages} weights with sum 1 that are not b",
+                "weights of another method",
+                "use those of a method of another order on the same stages",
+            )
+        found = TableauSpec(name, a, weights, nodes, order, other)
         try:
             tableau.check(found)
         except DerivationError as error:
@@ -508,7 +550,27 @@ class Reader:
                 "a single class",
                 "write outputs = 2",
             )
-        return outputs, readout, loss, self.penalties(table, slabs, readout)
+        weight = self.weight(table, equation) if "weight" in table else None
+        if weight and (loss != "l2" or outputs is not None):
+            self.fail(
+                "loss.weight",
+                f"a weight for {loss} on {'a function' if outputs is None else 'outputs'}",
+                "a weight for l2 on a function: ∫ weight · |y − y*|² dξ",
+                "a loss that integrates nothing",
+                "leave weight out",
+            )
+        return outputs, readout, loss, weight, self.penalties(table, slabs, readout)
+
+    def weight(self, table: Mapping[str, Any], equation: Mapping[str, Any]) -> BasisSpec:
+        """The weight of l2: an expression in xi, or a basis of one function."""
+        value = table["weight"]
+        declared = {"family": "custom", "functions": [value]} if isinstance(value, str) else value
+        found = self.basis(declared, "loss.weight", WIDTH, equation["periodic"])
+        if found.size != 1:
+            self.fail(
+                "loss.weight", f"{found.size} functions", "one function", "a basis, not a weight", 'write "1 + xi**2"'
+            )
+        return found
 
     def penalties(
         self, table: Mapping[str, Any], slabs: tuple[Slab, ...], readout: BasisSpec | None
@@ -581,12 +643,12 @@ class Reader:
     # --- what cannot work -----------------------------------------------------------------------------------
 
     def check_depth(self, spec: Spec) -> None:
-        """The steps divide the depth elements, and are stable where that can be known (section 4)."""
+        """Fixed steps divide the depth elements, and are stable where that can be known (section 4)."""
         try:
             steps = step_lengths(spec)
         except SpecError as error:
             self.fail(error.where, error.given, error.allowed, error.cause, error.fix)
-        if spec.rate != "mlp":
+        if spec.rate != "mlp" or spec.tolerance is not None:
             return
         longest = max(length for slab in steps for _, length in slab)
         kappa = -1 / spec.spacing

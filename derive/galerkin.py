@@ -37,7 +37,7 @@ class SemiDiscrete:
     structures: of Phi, Psi, C, X, A.  operator_index, bias_index: (steps, stages), the row of theta, vartheta.
     combine: (steps, stages + 1, stages + 1), equation 7 with the linear part eliminated.
     groups: the stages [start, stop) that are solved for together; None where all are explicit.
-    nodes: the quadrature points ξ_q.  aliasing: largest entry of |M_h − M|, what the rule leaves.
+    kappa: κ.  nodes: the quadrature points ξ_q.  aliasing: largest entry of |M_h − M|, what the rule leaves.
     """
 
     start: Fraction
@@ -50,6 +50,7 @@ class SemiDiscrete:
     bias_index: tuple[tuple[int, ...], ...]
     combine: tuple[Table, ...]
     groups: tuple[tuple[int, int], ...] | None
+    kappa: Fraction
     nodes: ExactMatrix
     aliasing: float
 
@@ -116,6 +117,7 @@ def _slab(
         bias_index=bias_index,
         combine=tuple(tableau.combination(spec.tableau, kappa, length) for _, length in steps),
         groups=None if spec.tableau.explicit else spec.tableau.groups,
+        kappa=kappa,
         nodes=rule.points,
         aliasing=aliasing,
     )

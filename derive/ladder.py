@@ -40,7 +40,8 @@ def between(source: Spec, target: Spec) -> Spec | None:
         replace(t, state=s.state, quadrature=s.quadrature, rule=s.rule or _rule(s, t))
         for s, t in zip(source.slabs, target.slabs)
     )
-    mixed = replace(target, entry=source.entry, slabs=slabs, tableau=source.tableau, steps=source.steps, levels=())
+    solver = {"entry": source.entry, "tableau": source.tableau, "steps": source.steps, "tolerance": source.tolerance}
+    mixed = replace(target, slabs=slabs, levels=(), **solver)  # type: ignore[arg-type]
     try:
         same = declaration.step_lengths(mixed) == declaration.step_lengths(source)
     except SpecError:  # the steps do not divide the target's elements

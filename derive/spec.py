@@ -49,13 +49,17 @@ class BasisSpec:
 
 @dataclass(frozen=True)
 class TableauSpec:
-    """A Butcher tableau with exact entries: a (stages × stages), b, c and the order it claims."""
+    """A Butcher tableau with exact entries: a (stages × stages), b, c and the order it claims.
+
+    embedded: weights of another order on the same stages; their difference to b estimates the error. None: none known.
+    """
 
     name: str
     a: tuple[tuple[Exact, ...], ...]
     b: tuple[Exact, ...]
     c: tuple[Exact, ...]
     order: int
+    embedded: tuple[Exact, ...] | None = None
 
     @property
     def explicit(self) -> bool:
@@ -122,7 +126,9 @@ class Training:
 class Spec:
     """A resolved declaration. entry: the state basis that records are projected into; slabs: in order of depth.
 
-    outputs, readout: None when the output is a function. levels: (name, Spec) of the ladder.
+    tolerance: of adaptive steps, then ``steps`` is one for each depth element, where they start; None for fixed ones.
+    outputs, readout: None when the output is a function. weight: of the loss l2, one function of ξ that is nowhere
+    negative; None for 1. levels: (name, Spec) of the ladder.
     """
 
     name: str
@@ -139,13 +145,20 @@ class Spec:
     slabs: tuple[Slab, ...]
     tableau: TableauSpec
     steps: int
+    tolerance: Fraction | None
     outputs: int | None
     readout: BasisSpec | None
     loss: str
+    weight: BasisSpec | None
     penalties: tuple[Penalty, ...]
     training: Training
     precision: str
     levels: tuple[tuple[str, Spec], ...] = ()
+
+    @property
+    def solver(self) -> str:
+        """The tableau and its steps, in a few words."""
+        return f"{self.tableau.name} {'× ' + str(self.steps) if self.tolerance is None else f'to {self.tolerance}'}"
 
     def level(self, name: str) -> Spec:
         """The Spec of a level. Raises SpecError naming the levels there are."""

@@ -81,8 +81,7 @@ def check(spec: str, as_json: bool) -> None:
         console.print_json(declaration.to_dict(read))
         return
     levels = ", ".join(name for name, _ in read.levels) or "none"
-    solver = f"{read.tableau.name} × {read.steps}"
-    click.echo(f"{read.name}: {read.rate}, {read.activation}, {solver}; levels: {levels}")
+    click.echo(f"{read.name}: {read.rate}, {read.activation}, {read.solver}; levels: {levels}")
 
 
 @main.command()

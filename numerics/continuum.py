@@ -22,7 +22,7 @@ from numerics import representation as representations
 from numerics.datasets import Records, records
 from numerics.field import Field, FieldSlab
 from numerics.initial import project_function, random_function
-from numerics.pieces import Pieces, default_points, evaluate, projection
+from numerics.pieces import Pieces, default_points, evaluate, projection, weighted_functional
 from numerics.representation import Representation, SlabTables
 from numerics.solver import Solver, Weights
 
@@ -157,7 +157,7 @@ class Continuum:
         )
         return (
             f"Continuum({self.base.name!r}, level={self.level or 'base'}, rate={spec.rate}, "
-            f"activation={spec.activation}, {spec.tableau.name} × {spec.steps}, {self.size} coefficients: {parts})"
+            f"activation={spec.activation}, {spec.solver}, {self.size} coefficients: {parts})"
         )
 
     def replace(self, **changes: Any) -> Continuum:
@@ -225,7 +225,9 @@ class Continuum:
 
     @property
     def _root(self) -> Array:
-        """Lᵀ with L Lᵀ the Gram matrix of the state's functions in the norm of the loss, L2 or H1."""
+        """Lᵀ with L Lᵀ the Gram matrix of the state's functions in the norm of the loss, L2 (with its weight) or H1."""
+        if self.spec.weight is not None:
+            return np.linalg.cholesky(self.representation.readout["M"]).T
         tables = self.representation.slabs[-1].tables
         gram = tables["M"] + tables["stiffness/state"] if self.spec.loss == "h1" else tables["M"]
         return np.linalg.cholesky(gram).T
@@ -291,8 +293,18 @@ class Continuum:
             return Prepared(states, self.readout_map()[0] @ coefficients, np.zeros(len(values)), None)
         # ‖y*‖² of the interpolant itself, so that the loss is the whole distance and not its visible part
         points = self.sample_points(data)
-        whole = [interpolant_norm(spec, xi, v) for xi, v in zip(points, values)]
-        loads = block_diag(*[rep.slabs[-1].tables["M"]] * spec.channels) @ coefficients  # ⟨χ_j, y*⟩
+        if spec.weight is not None:
+            pieces = rep.readout_pieces("weight"), rep.slabs[-1].pieces("state")
+            different = {xi.tobytes(): xi for xi in points}
+            integrals = {
+                key: weighted_functional(*pieces, xi, spec.interpolant, spec.periodic) for key, xi in different.items()
+            }
+            chosen = [integrals[xi.tobytes()] for xi in points]
+            whole = [float(np.sum(v * (square @ v))) for (_, square), v in zip(chosen, values)]
+            loads = np.stack([(load @ v).T.ravel() for (load, _), v in zip(chosen, values)], axis=1)  # ⟨ω χ_j, y*⟩
+        else:
+            whole = [interpolant_norm(spec, xi, v) for xi, v in zip(points, values)]
+            loads = block_diag(*[rep.slabs[-1].tables["M"]] * spec.channels) @ coefficients  # ⟨χ_j, y*⟩
         if spec.loss == "h1":
             slopes = [interpolant_slopes(spec, xi, v, rep.slabs[-1].pieces("state")) for xi, v in zip(points, values)]
             loads += np.stack([load.ravel() for load, _ in slopes], axis=1)  # ⟨∂χ_j, ∂y*⟩
@@ -411,9 +423,8 @@ class Continuum:
         points = np.linspace(-1, 1, 101) if at is None else np.asarray(at, dtype=np.float64)
         path = self.solver.path(self.project_samples(data))
         depths, values = [], []
-        lengths = declaration.step_lengths(self.spec)
-        for k, (slab, states, steps) in enumerate(zip(self.representation.slabs, path, lengths)):
-            starts = [float(start) for start, _ in steps]
+        for k, (slab, states, steps) in enumerate(zip(self.representation.slabs, path, self.solver.taken)):
+            starts = [start for start, _ in steps]
             if k == 0:
                 depths.append(starts[0])
                 values.append(_grid(slab.pieces("entry"), states[0], points))
@@ -599,7 +610,8 @@ def same_solver(first: Representation, second: Representation) -> bool:
     def key(spec: Spec) -> tuple[Any, ...]:
         slabs = tuple((s.start, s.stop, s.state) for s in spec.slabs)
         steps = declaration.step_lengths(spec)
-        return spec.entry, slabs, spec.tableau, steps, spec.rate, spec.activation, spec.spacing, spec.parameters
+        solver = spec.entry, slabs, spec.tableau, steps, spec.tolerance
+        return *solver, spec.rate, spec.activation, spec.spacing, spec.parameters
 
     return key(first.spec) == key(second.spec) and all(
         np.array_equal(a.tables["nodes"], b.tables["nodes"]) for a, b in zip(first.slabs, second.slabs)

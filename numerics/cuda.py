@@ -122,6 +122,7 @@ class CudaSlab(Slab):
     """A slab with its tables, operators and kept states on the device."""
 
     launch: Launch = field(default_factory=Launch)
+    ready: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -130,6 +131,13 @@ class CudaSlab(Slab):
                 of = name.removesuffix("_runs")
                 self.bound[f"{of}_columns"] = columns(table, self.bound[of].shape[1])
         self.bound = {name: to_device(a, self.dtype) for name, a in self.bound.items()}
+        self.ready = True
+
+    def bind(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Tables to hand to the kernels."""
+        super().bind(arrays)
+        if self.ready:
+            self.bound |= {name: to_device(self.bound[name], self.dtype) for name in arrays}
 
     def empty(self, *shape: int) -> Any:
         """Room on the device."""
@@ -297,17 +305,18 @@ class CudaSolver(Solver):
         for slab in self.slabs:
             slab.launch = self.launch
         self.loss_constants = to_device(representation.loss_constants, self.dtype)
+        self._declare_steps()
 
-    def form(self, weights: list[Weights]) -> None:
-        """Form every slab's stage operators."""
-        for slab, w in zip(self.slabs, weights):
-            slab.form(w)
+    def _advance(self, slab: Slab, h: np.ndarray) -> np.ndarray:
+        parts = [to_host(slab.forward(h[:, part], keep=False)[0]) for part in self._launches(h.shape[1])]
+        return np.concatenate(parts, axis=1)
 
     def _launches(self, records: int) -> list[slice]:
         return [slice(a, min(a + self.launch.records, records)) for a in range(0, records, self.launch.records)]
 
     def final(self, states: np.ndarray) -> np.ndarray:
         """y = h(·, 1) for states (entry rows, records)."""
+        self._settle(states)
         parts = [to_host(self._final(states, part)) for part in self._launches(states.shape[1])]
         return np.concatenate(parts, axis=1)
 
@@ -319,6 +328,7 @@ class CudaSolver(Solver):
         self, states: np.ndarray, operator: np.ndarray, constant: np.ndarray, targets: np.ndarray
     ) -> tuple[np.ndarray, list[Arrays], np.ndarray, np.ndarray, np.ndarray]:
         """Loss of every record and the summed gradients, by the discrete adjoint; shapes as for the CPU."""
+        self._settle(states)
         last = self.slabs[-1]
         blocks = self.launch.grid(min(states.shape[1], self.launch.records))
         readout = to_device(operator, self.dtype), to_device(constant, self.dtype)

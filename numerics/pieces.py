@@ -90,6 +90,14 @@ def evaluate(pieces: Pieces, x: Array) -> Array:
     return _table(pieces, x, derivative=False)
 
 
+def evaluate_inside(pieces: Pieces, x: Array, inside: float) -> Array:
+    """Values (n, size) at points x of the cell that holds the point ``inside``: at its ends the limits from there."""
+    if pieces.kind == "fourier":
+        return evaluate(pieces, x)
+    cell = int(np.searchsorted(pieces.breakpoints, inside, side="right")) - 1
+    return _on_cell(pieces, min(max(cell, 0), pieces.cells - 1), x, False)
+
+
 def derivative(pieces: Pieces, x: Array) -> Array:
     """First derivatives of all functions at points x (n,): (n, size), with the limits of ``evaluate``."""
     return _table(pieces, x, derivative=True)
@@ -378,6 +386,34 @@ def sample_functional(pieces: Pieces, xi: Array, interpolant: str, periodic: boo
     np.add.at(found, parts.last, middle * mean + rise * slope)
     np.add.at(found, parts.first, (1 - middle) * mean - rise * slope)
     return found.T
+
+
+def weighted_functional(
+    weight: Pieces, pieces: Pieces, xi: Array, interpolant: str, periodic: bool
+) -> tuple[Array, Array]:
+    """B (size, n) and Q (n, n): Σ_s B_js x_s = ∫ ω χ_j I[x] dξ and xᵀ Q x = ∫ ω I[x]² dξ for samples x at xi (n,).
+
+    ω is the one function of ``weight``. Exact to rounding; see ``sample_functional``.
+    """
+    parts = _segments(check_points(xi, periodic), interpolant, periodic)
+    parts = parts.cut(np.union1d(weight.breakpoints, pieces.breakpoints if pieces.kind != "fourier" else [-1, 1]))
+    # A rule for each factor with a line is, with the points of both, one for their product; cosines up to frequency
+    # size/2 are resolved by as many points as functions, and some more for sixteen digits.
+    both = [pieces.size + 20 if p.kind == "fourier" else _gauss_counts(p, parts.left, parts.right).max()
+            for p in (weight, pieces)]  # fmt: skip
+    s, w = _gauss(int(sum(both)))
+    half = (parts.right - parts.left)[:, None] / 2
+    at = parts.left[:, None] + half * (1 + s)
+    factors = half * w * evaluate(weight, at.ravel()).reshape(at.shape)
+    rise = (at - parts.start[:, None]) / (parts.stop - parts.start)[:, None]
+    values = evaluate(pieces, at.ravel()).reshape(*at.shape, pieces.size)
+    found, squares = np.zeros((len(xi), pieces.size)), np.zeros((len(xi), len(xi)))
+    ends = ((parts.first, 1 - rise), (parts.last, rise))
+    for owner, line in ends:
+        np.add.at(found, owner, np.einsum("sq,sqj->sj", factors * line, values))
+        for other, second in ends:
+            np.add.at(squares, (owner, other), np.sum(factors * line * second, axis=1))
+    return found.T, squares
 
 
 def _check_midpoints(xi: Array) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 
 from derive.errors import RepresentationError
 from numerics import representation as representations
+from numerics.adaptive import Steps
 from numerics.continuum import (
     Continuum,
     Prepared,
@@ -220,7 +221,8 @@ def loss_change(old: Continuum, new: Continuum, prepared: Prepared) -> tuple[flo
 
     The pairing is taken at the stage operators, so that the two may live in any bases.
     """
-    (before, first), (after, second) = (_stage_gradients(m, prepared) for m in (old, new))
+    steps = None if old.spec.tolerance is None else old.solver.find_steps(prepared.states)
+    (before, first), (after, second) = (_stage_gradients(m, prepared, steps) for m in (old, new))
     simple = sum(float(np.sum(g * (b - a))) for g, a, b in zip(first, before, after))
     other = sum(float(np.sum(g * (b - a))) for g, a, b in zip(second, before, after))
     # A quadratic penalty's change is what (14) gives for it, exactly.
@@ -246,10 +248,17 @@ def _penalty_slope(old: Field, new: Field, norm: str) -> float | None:
     return new.squared_norm(norm) - old.squared_norm(norm) - distance(old, new, norm) ** 2
 
 
-def _stage_gradients(model: Continuum, prepared: Prepared) -> tuple[list[Array], list[Array]]:
-    """Operators, biases and readout of every stage, and dL/d of each; rows that stages share are told apart."""
+def _stage_gradients(
+    model: Continuum, prepared: Prepared, steps: list[Steps] | None
+) -> tuple[list[Array], list[Array]]:
+    """Operators, biases and readout of every stage, and dL/d of each; rows that stages share are told apart.
 
+    steps: those to take where they are adaptive, so that two models have the same stages.
+    """
     solver = Solver(model.representation, model.spec.precision, plan="formed")
+    if steps is not None:
+        solver.weights = kernel_weights(model.fields)
+        solver.take_steps(steps)
     for slab in solver.slabs:
         for rows, index in (("theta", "operator_index"), ("vartheta", "bias_index")):
             where = slab.bound[index]

@@ -59,7 +59,7 @@ class SlabTables:
 class Representation:
     """One discretisation: the resolved spec with the tables and kernels that belong to it.
 
-    readout: G, Gram matrix and run-time basis of a functional readout (empty for function outputs).
+    readout: G, Gram matrix and run-time basis of a functional readout; for functions, what a weighted loss needs.
     loss_constants, module: of the loss and readout kernels.
     """
 
@@ -72,9 +72,9 @@ class Representation:
     arrays: Arrays
     entry: dict[str, Any]
 
-    def readout_pieces(self) -> Pieces:
-        """The run-time basis of a functional readout."""
-        return _pieces(self.readout, "readout")
+    def readout_pieces(self, role: str = "readout") -> Pieces:
+        """The run-time basis of a functional readout; or the one function of a loss's "weight"."""
+        return _pieces(self.readout, role)
 
 
 def _pieces(tables: Arrays, role: str) -> Pieces:

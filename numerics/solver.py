@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from derive.errors import TrainingError
-from numerics import device
+from derive.spec import depth_elements, step_lengths
+from numerics import adaptive, device
+from numerics.adaptive import Steps
 from numerics.representation import Representation, SlabTables
 
 Arrays = dict[str, np.ndarray]
@@ -48,16 +51,18 @@ class Slab:
     operators: Arrays = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.bound = {
-            name: np.ascontiguousarray(a, dtype=self.dtype) if a.dtype == np.float64 else a
-            for name, a in self.tables.tables.items()
-            if "/" not in name
-        }
+        self.bound = {}
+        self.bind({name: a for name, a in self.tables.tables.items() if "/" not in name})
         first = self.bound["operator_index"][0, 0]
         self.bound["theta_entry"] = self.bound["theta"][first : first + 1]
         if self.implicit:
             stages = self.bound["combine"].shape[1] - 1
             self.bound |= newton_arguments(self.dtype, stages * self.channels * self.sizes["state"])
+
+    def bind(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Tables to hand to the kernels, in their precision; whole numbers stay what they are."""
+        for name, a in arrays.items():
+            self.bound[name] = np.ascontiguousarray(a, dtype=self.dtype if a.dtype == np.float64 else a.dtype)
 
     @property
     def implicit(self) -> bool:
@@ -82,7 +87,7 @@ class Slab:
 
     @property
     def stages(self) -> int:
-        steps, rows, _ = self.tables.tables["combine"].shape
+        steps, rows, _ = self.bound["combine"].shape
         return int(steps * (rows - 1))
 
     def call(self, what: str, given: Mapping[str, Any]) -> None:
@@ -199,8 +204,15 @@ def plain_kernels(tables: SlabTables, name: str) -> Callable[..., Any]:
 class Solver:
     """The semi-discrete network of a representation: (5) by (7) from slab to slab, then readout and loss.
 
-    dtype: arithmetic of the kernels. plan: overrides each slab's own choice.
+    dtype: arithmetic of the kernels. plan: overrides each slab's own choice. Adaptive steps are found anew for the
+    states of every call, unless ``take_steps`` has settled them.
+
+    open: whether steps have to be found. taken: (start, length) of every step of the last call, slab by slab.
     """
+
+    open: bool
+    taken: list[Steps]
+    weights: list[Weights]
 
     def __init__(
         self,
@@ -215,19 +227,95 @@ class Solver:
         self.slabs = [Slab(s, spec.channels, self.dtype, plan or s.plan, kernels) for s in representation.slabs]
         self.loss_constants = representation.loss_constants.astype(self.dtype)
         self._plain = kernels is plain_kernels
+        self._declare_steps()
+
+    def _declare_steps(self) -> None:
+        spec = self.representation.spec
+        self.open = spec.tolerance is not None
+        self.taken = [[(float(start), float(length)) for start, length in slab] for slab in step_lengths(spec)]
 
     def _common(self, name: str) -> Callable[..., Any]:
         path = self.representation.module
         return getattr(device.load_module(path), name) if self._plain else device.compiled(path, name)
 
     def form(self, weights: list[Weights]) -> None:
-        """Form every slab's stage operators."""
+        """Form every slab's stage operators; with adaptive steps, once these are known."""
+        self.weights = weights
+        if not self.open:
+            self._form()
+
+    def _form(self) -> None:
         with device.serial_blas():
-            for slab, w in zip(self.slabs, weights):
+            for slab, w in zip(self.slabs, self.weights):
                 slab.form(w)
+
+    def find_steps(self, states: np.ndarray) -> list[Steps]:
+        """Adaptive steps for states (entry rows, records), slab by slab, with the weights that were given to ``form``.
+
+        A step is taken when every record's estimated error is at most tolerance (1 + ‖h‖), in L2.
+        """
+        h, found = np.asarray(states, dtype=self.dtype), []
+        for slab, weights, declared in zip(self.slabs, self.weights, self.representation.spec.slabs):
+            elements = np.array([float(b) for b in depth_elements(declared)])
+            attempt = partial(self._attempt, slab, weights, self._method(slab))
+            steps, h = adaptive.find(elements, self._method(slab).order, h, attempt)
+            found.append(steps)
+        return found
+
+    def _method(self, slab: Slab) -> adaptive.Method:
+        return adaptive.Method.of(self.representation.spec.tableau, float(slab.tables.tables["kappa"]))
+
+    def _attempt(
+        self, slab: Slab, weights: Weights, method: adaptive.Method, h: np.ndarray, start: float, length: float
+    ) -> tuple[float, np.ndarray]:
+        """One step of all records: the largest error in units of what is tolerated, and the states after it."""
+        self._bind(slab, [(start, length)])
+        slab.form(weights)
+        after = self._advance(slab, h)
+        slab.bind({"combine": method.error(length)[None]})
+        error, before, now = (self._norms(slab, x) for x in (self._advance(slab, h), h, after))
+        tolerance = float(self.representation.spec.tolerance or 0)
+        return float(np.max(error / (tolerance * (1 + np.maximum(before, now))))), after
+
+    def _advance(self, slab: Slab, h: np.ndarray) -> np.ndarray:
+        """All records' states at the end of what a slab's tables describe."""
+        with device.serial_blas():
+            tiles = device.blocks(h.shape[1], TILE, 1)
+            parts = device.spread(
+                lambda t: slab.forward(np.ascontiguousarray(h[:, tiles[t][0]]), keep=False)[0], len(tiles)
+            )
+        return np.concatenate(parts, axis=1)
+
+    def _norms(self, slab: Slab, h: np.ndarray) -> np.ndarray:
+        """‖h‖ in L2 of every record, (N,)."""
+        parts = h.astype(np.float64).reshape(slab.channels, -1, h.shape[1])
+        with np.errstate(over="ignore", invalid="ignore"):
+            squares: np.ndarray = np.einsum("cir,ij,cjr->r", parts, slab.tables.tables["M"], parts)
+            return np.asarray(np.sqrt(squares))
+
+    def _bind(self, slab: Slab, steps: Steps) -> None:
+        depth = slab.tables.pieces("weight_depth"), slab.tables.pieces("bias_depth")
+        slab.bind(adaptive.tables(self._method(slab), *depth, steps))
+
+    def take_steps(self, steps: list[Steps]) -> None:
+        """Take these steps from now on, slab by slab, whatever the states."""
+        self.open = False
+        self._take(steps)
+
+    def _take(self, steps: list[Steps]) -> None:
+        self.taken = steps
+        for slab, own in zip(self.slabs, steps):
+            self._bind(slab, own)
+        self._form()
+
+    def _settle(self, states: np.ndarray) -> None:
+        """Find the steps for these states, where they are open."""
+        if self.open:
+            self._take(self.find_steps(states))
 
     def final(self, states: np.ndarray) -> np.ndarray:
         """y = h(·, 1) for states (entry rows, records)."""
+        self._settle(states)
         with device.serial_blas():
             tiles = device.blocks(states.shape[1], TILE, 1)
             parts = device.spread(lambda t: self._final(states, tiles[t][0]), len(tiles))
@@ -241,6 +329,7 @@ class Solver:
 
     def path(self, states: np.ndarray) -> list[list[np.ndarray]]:
         """Slab by slab, the state after 0, 1, 2 … steps; the first one of a slab is the state as it arrives."""
+        self._settle(states)
         h = np.ascontiguousarray(states, dtype=self.dtype)
         whole = []
         with device.serial_blas():
@@ -264,6 +353,7 @@ class Solver:
         losses (N,), gradients of each slab's operators, of ``operator``, of ``constant``, and dL/dstates.
         The split into blocks is fixed and partial sums are added in order: the same bits for any number of threads.
         """
+        self._settle(states)
         records = states.shape[1]
         blocks = device.blocks(records, TILE, BLOCK)
         readout = np.ascontiguousarray(operator, dtype=self.dtype), np.ascontiguousarray(constant, dtype=self.dtype)

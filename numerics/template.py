@@ -31,14 +31,14 @@ depth = { family = "p0", cells = 2 }
 
 [integration]
 tableau = "heun"
-steps = 4                       # in all; shared equally by the depth elements
+steps = 4                       # in all; or "adaptive", with tableau = "dopri5" and tolerance = "1/1000"
 
 [readout]                       # without this table the output is a function, h(ξ, 1)
 outputs = 2                     # classes or numbers: ∫ R_k(ξ) h(ξ, 1) dξ + a_k
 basis = { family = "legendre", size = 12 }
 
 [loss]
-kind = "cross-entropy"          # or "l2"
+kind = "cross-entropy"          # or "l2"; on functions also weight = "1 + xi**2"
 penalty = { W = "1/10000" }     # L2 norms of fields; { W = { H1 = "1/1000" } } where all its bases are continuous
 
 [training]                      # options of `continua fit` override these

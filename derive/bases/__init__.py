@@ -25,6 +25,7 @@ from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from derive import registry
+from derive.errors import DerivationError
 from derive.spec import BasisSpec, uniform
 from derive.surd import Exact
 
@@ -160,6 +161,38 @@ def from_expressions(
                 function[cell] = smooth if series is None else series
         functions.append(function)
     return Basis(family, interval, breakpoints, tuple(functions))
+
+
+def weighted(weight: Basis, basis: Basis) -> Basis:
+    """The functions of a basis, each times the one function of ``weight``, on the cells of both.
+
+    Errors: ``DerivationError`` for a weight that is negative somewhere.
+    """
+    import sympy as sp
+
+    from derive.closed_form import local_expression, polynomial_series, resolve_branches
+
+    if basis.combination is not None:
+        inner = weighted(weight, basis.combination.of)
+        combination = Combination(basis.combination.matrix, inner)
+        return Basis("weighted", basis.interval, inner.breakpoints, (), combination=combination)
+    breakpoints = tuple(sorted({*weight.breakpoints, *basis.breakpoints}))
+    functions: list[dict[int, Any]] = [{} for _ in basis.functions]
+    for cell, (a, b) in enumerate(zip(breakpoints, breakpoints[1:])):
+        place = weight.cell_of(a)
+        factor = local_expression(weight.functions[0].get(place, ()), *weight.bounds(place))
+        if resolve_branches(sp.Abs(factor, evaluate=False), a, b) != factor:
+            raise DerivationError(
+                f"the weight {factor} on ({a}, {b})", "a weight that is not negative", "a sign",
+                "a loss would reward errors there: change the sign", "loss.weight",
+            )  # fmt: skip
+        place = basis.cell_of(a)
+        for found, function in zip(functions, basis.functions):
+            if place in function and factor != 0:
+                product = factor * local_expression(function[place], *basis.bounds(place))
+                series = polynomial_series(sp.expand(product), a, b)
+                found[cell] = product if series is None else series
+    return Basis("weighted", basis.interval, breakpoints, tuple(functions))
 
 
 def legendre_series(monomials: Sequence[Fraction]) -> Series:

@@ -210,10 +210,11 @@ def _exactness(table: ExactMatrix) -> str:
 def _depth(spec: Spec, equation: Equation, forms: Sequence[SemiDiscrete]) -> Iterator[str]:
     method = spec.tableau
     yield from (f"## 5. Integration in depth, (7): {method.name}", "")
-    rows = [[str(c), *map(number, row)] for c, row in zip(method.c, method.a)]
-    yield from _table(
-        ["c", *(f"a·{_index(j + 1)}" for j in range(len(method.b)))], [*rows, ["b̄", *map(number, method.b)]]
-    )
+    rows = [[number(c), *map(number, row)] for c, row in zip(method.c, method.a)]
+    rows.append(["b̄", *map(number, method.b)])
+    if method.embedded is not None:
+        rows.append([f"order {tableau.order(method.a, method.embedded)}", *map(number, method.embedded)])
+    yield from _table(["c", *(f"a·{_index(j + 1)}" for j in range(len(method.b)))], rows)
     yield from (
         f"It claims order {method.order}. Besides c = Σ a these conditions hold, one for each rooted tree:",
         "",
@@ -224,6 +225,12 @@ def _depth(spec: Spec, equation: Equation, forms: Sequence[SemiDiscrete]) -> Ite
     ])  # fmt: skip
     yield from ("Its stability function is", "")
     yield from _shown("R(z) = " + quotient(tableau.stability_function(method)))
+    if spec.tolerance is not None:
+        yield from (
+            "The steps are found while the model runs: the difference of the two rows of weights estimates the error "
+            f"of a step, which may be {spec.tolerance} (1 + ‖h‖) for every record; (10) is then taken on those steps. "
+            "Below are the steps that are tried first.", "",
+        )  # fmt: skip
     lengths = [[length for _, length in steps] for steps in step_lengths(spec)]
     for k, (form, slab) in enumerate(zip(forms, lengths)):
         yield from _steps_of_slab(k, form, slab)
@@ -242,7 +249,7 @@ def _depth(spec: Spec, equation: Equation, forms: Sequence[SemiDiscrete]) -> Ite
         groups = ", ".join(" and ".join(str(i + 1) for i in range(*group)) for group in method.groups)
         yield from (
             f"Stages that are solved for together: {groups}. They are found by Newton's method; its corrections, "
-            "solutions of (1 − γ J) dH = residual, by GMRES, which needs products with J alone: the tangent of (4), (5).",
+            "solutions of (1 − γ J) dH = residual, by GMRES from products with J alone, the tangent of (4), (5).",
             "",
         )  # fmt: skip
     for length, rows_of_step in _distinct(lengths, forms):
@@ -274,7 +281,7 @@ def _linear(pairs: Iterable[tuple[Exact, str]]) -> str:
     for coefficient, symbol in pairs:
         if coefficient == 0:
             continue
-        size: Exact = abs(coefficient)
+        size = -coefficient if coefficient < 0 else coefficient
         factor = "" if size == 1 else f"{size} " if str(size).isdecimal() else f"({number(size)}) "
         sign = ("−" if coefficient < 0 else "") if not result else (" − " if coefficient < 0 else " + ")
         result += f"{sign}{factor}{symbol}"
@@ -334,6 +341,9 @@ def _adjoint(spec: Spec, forms: Sequence[SemiDiscrete], typeset: Typeset) -> Ite
 def _loss(spec: Spec) -> Iterator[str]:
     derived = loss.derive(spec.loss)
     yield from (f"## 7. The loss: {spec.loss}", "")
+    if spec.weight is not None:
+        functions = spec.weight.functions or (spec.weight.family,)
+        yield from (f"With the weight ω = {functions[0]}: ∫ ω |y − y*|² dξ, exact; M is ⟨ω χ_i, χ_j⟩ here.", "")
     if spec.outputs is not None and spec.readout is not None:
         yield from (
             f"The readout has {spec.outputs} outputs, R in {_family(spec.readout)}, {spec.readout.size} functions.",
@@ -418,7 +428,9 @@ def _solver_changes(base: Derived, level: Derived) -> list[str]:
         changed.append("the quadrature")
     if old.tableau != new.tableau:
         changed.append(f"the tableau, to {new.tableau.name}")
-    if step_lengths(old) != step_lengths(new):
+    if old.tolerance != new.tolerance:
+        changed.append(f"the steps, to {new.solver}")
+    elif step_lengths(old) != step_lengths(new):
         changed.append(f"{old.steps} steps become {new.steps}")
     return changed
 

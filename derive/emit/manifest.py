@@ -140,8 +140,7 @@ def _written(manifest: dict[str, Any]) -> str:
 def closed_bases(one: Derived) -> list[Basis]:
     """The bases of a representation whose functions have to be printed."""
     found = [basis for form in one.forms for basis in form.bases.values()]
-    if one.spec.readout is not None:
-        found.append(bases.build(one.spec.readout))
+    found += [bases.build(declared) for declared in (one.spec.readout, one.spec.weight) if declared is not None]
     return [basis for basis in found if basis.kind == "closed-form"]
 
 

@@ -57,7 +57,7 @@ def polynomial(coefficients: Sequence[Exact], symbol: str = "z", written: Callab
             continue
         power = symbol + str(k).translate(POWERS) * (k > 1) if k else ""
         sign = "−" if c < 0 else "+"
-        size: Exact = abs(c)
+        size = -c if c < 0 else c
         if size == 1:
             term = power or "1"
         elif isinstance(size, Fraction) and size.numerator == 1 and power:

@@ -34,6 +34,7 @@ def slab_arrays(form: SemiDiscrete) -> Arrays:
     arrays["operator_index"] = np.array(form.operator_index, dtype=np.int64)
     arrays["bias_index"] = np.array(form.bias_index, dtype=np.int64)
     arrays["combine"] = nearest(form.combine)
+    arrays["kappa"] = np.array(float(form.kappa))
     if form.groups is not None:
         arrays["groups"] = np.array(form.groups, dtype=np.int64)
     for name, basis in form.bases.items():
@@ -64,7 +65,14 @@ def run_time_basis(basis: Basis) -> Arrays:
 
 
 def readout_arrays(spec: Spec, state: Basis) -> Arrays:
-    """Functional readout: G = ⟨ζ_i, χ_j⟩, the Gram matrix of ζ, and ζ itself. Empty when the output is a function."""
+    """Functional readout: G = ⟨ζ_i, χ_j⟩, the Gram matrix of ζ, and ζ itself.
+
+    When the output is a function and the loss has a weight ω: M = ⟨ω χ_i, χ_j⟩, and ω itself.
+    """
+    if spec.weight is not None:
+        weight = bases.build(spec.weight, WIDTH)
+        arrays = {f"pieces/weight/{key}": value for key, value in run_time_basis(weight).items()}
+        return arrays | {"M": inner_product.gram(bases.weighted(weight, state), state).to_float()}
     if spec.readout is None:
         return {}
     zeta = bases.build(spec.readout, WIDTH)

@@ -1,6 +1,6 @@
-"""Dormand and Prince's method of order 5, seven stages, with constant steps."""
+"""Dormand and Prince's method of order 5 with an embedded one of order 4, seven stages."""
 
-SUMMARY = "Dormand and Prince's method of order 5, seven stages, with constant steps"
+SUMMARY = "Dormand and Prince's method of order 5, seven stages; its embedded order 4 steers adaptive steps"
 A = (
     ("0", "0", "0", "0", "0", "0", "0"),
     ("1/5", "0", "0", "0", "0", "0", "0"),
@@ -13,3 +13,4 @@ A = (
 B = ("35/384", "0", "500/1113", "125/192", "-2187/6784", "11/84", "0")
 C = ("0", "1/5", "3/10", "4/5", "8/9", "1", "1")
 ORDER = 5
+EMBEDDED = ("5179/57600", "0", "7571/16695", "393/640", "-92097/339200", "187/2100", "1/40")

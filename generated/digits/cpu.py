@@ -1,4 +1,4 @@
-"""Kernels of the continuum 'digits'; specification f075815ff5ff.
+"""Kernels of the continuum 'digits'; specification a573bc283c79.
 
 ∂h/∂δ = ρ(u, h),  rate residual,  f = tanh,  Δ = 1/2;  u = ∫ W h dξ′ + b   (1), (2)
 

@@ -1,4 +1,4 @@
-"""Kernels of the continuum 'gunpoint'; specification 945eaf30c18d.
+"""Kernels of the continuum 'gunpoint'; specification 80a4b8ac06eb.
 
 ∂h/∂δ = ρ(u, h),  rate residual,  f = gelu,  Δ = 1/4;  u = ∫ W h dξ′ + b   (1), (2)
 

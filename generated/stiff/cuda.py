@@ -1,4 +1,4 @@
-"""Kernels of the continuum 'stiff'; specification d6aa7b533191.
+"""Kernels of the continuum 'stiff'; specification a98d719c4465.
 
 ∂h/∂δ = ρ(u, h),  rate tanh(u) - a*h**3,  f = tanh,  Δ = 1;  u = ∫ W h dξ′ + b   (1), (2)
 

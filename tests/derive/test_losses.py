@@ -11,7 +11,7 @@ import pytest
 from derive import loss as losses
 from derive import registry
 from derive.emit import cpu, tables
-from derive.errors import SpecError
+from derive.errors import DerivationError, SpecError
 from derive.spec import load_spec
 from numerics import Continuum, fit
 
@@ -150,6 +150,82 @@ def test_the_h1_loss_is_the_distance_to_the_interpolant_itself(family: str, peri
         gap = (values - target) ** 2 + ((up - down) / (2 * step) - slope) ** 2
         total += float(np.sum(weights[:, None] * (b - a) / 2 * gap))
     assert loss == pytest.approx(total, rel=1e-5)
+
+
+WEIGHTS = {
+    "polynomial": ("1 + xi**2", lambda x: 1 + x**2, []),
+    "smooth": ("exp(-2*xi)", lambda x: np.exp(-2 * x), []),
+    "vanishing at the ends": ("1 - xi**2", lambda x: 1 - x**2, []),
+    "with a kink": (
+        {"family": "custom", "breakpoints": ["-1", "1/3", "1"], "functions": ["abs(xi - 1/3)"]},
+        lambda x: np.abs(x - 1 / 3),
+        [1 / 3],
+    ),
+}
+
+
+@pytest.mark.parametrize("weight", WEIGHTS)
+@pytest.mark.parametrize(("family", "interpolant"), [("hat", "linear"), ("legendre", "constant"), ("fourier", "linear"),
+                                                     ("gauss-legendre", "least-squares")])  # fmt: skip
+def test_the_weighted_l2_loss_is_the_weighted_distance(family: str, interpolant: str, weight: str) -> None:
+    """∫ ω |y − y*|² by quadrature between samples and kinks; its gradient by differences along a line."""
+    from numerics.datasets import records
+
+    declared, omega, kinks = WEIGHTS[weight]
+    once, hat = {"family": "p0", "cells": 1}, {"family": "hat", "cells": 3}
+    basis = {"family": family, "size": 6} if family == "gauss-legendre" else {"family": family, "size": 7}
+    spec = {
+        **{key: value for key, value in SPEC.items() if key != "readout"},
+        "equation": {**SPEC["equation"], "periodic": family == "fourier", "channels": 2},
+        "input": {"interpolant": interpolant}, "state": {"basis": basis},
+        "loss": {"kind": "l2", "weight": declared}, "weight": {"width_out": hat, "width_in": hat, "depth": once},
+    }  # fmt: skip
+    generator = np.random.default_rng(3)
+    model = Continuum.from_spec(spec, seed=1)
+    n = 9
+    xi = {"constant": (2 * np.arange(n) + 1 - n) / n}.get(interpolant, np.sort(generator.uniform(-1, 1, n)))
+    x, y = generator.standard_normal((2, 3, n, 2))
+    prepared = model.prepare(records(x, xi, y))
+    nodes, lengths = np.polynomial.legendre.leggauss(40)
+    edges = (2 * np.arange(n + 1) - n) / n if interpolant == "constant" else xi
+    cuts = np.unique(np.concatenate([edges, np.linspace(-1, 1, 7), kinks]))
+    points = np.concatenate([a + (b - a) * (nodes + 1) / 2 for a, b in zip(cuts, cuts[1:])])
+    factors = np.concatenate([lengths * (b - a) / 2 for a, b in zip(cuts, cuts[1:])]) * omega(points)
+    if interpolant == "constant":
+        target = y[:, np.clip(((points + 1) * n / 2).astype(int), 0, n - 1)]
+    elif interpolant == "linear":
+        wrap = {"period": 2} if family == "fourier" else {}
+        target = np.stack([[np.interp(points, xi, v, **wrap) for v in r.T] for r in y]).transpose(0, 2, 1)
+    else:  # the polynomial nearest to the samples
+        fit_ = [np.polynomial.legendre.legfit(xi, r, 5) for r in y]
+        target = np.stack([np.polynomial.legendre.legval(points, c).T for c in fit_])
+    gap = model(x, xi, at=points) - target
+    expected = np.einsum("p,npc->", factors, gap**2) / 3
+    assert model.loss(prepared) == pytest.approx(expected, rel=1e-11)
+    direction = generator.standard_normal(model.size)
+    loss, gradient = model.objective(prepared)
+    up, down = (model.with_coordinates(model.coordinates + s * direction).loss(prepared) for s in (1e-5, -1e-5))
+    assert loss == pytest.approx(expected, rel=1e-11)
+    assert gradient @ direction == pytest.approx((up - down) / 2e-5, rel=1e-6, abs=1e-7)
+
+
+def test_weights_are_refused_where_they_make_no_sense() -> None:
+    function = {key: value for key, value in SPEC.items() if key != "readout"}
+    for declared, words in (
+        ({"kind": "h1", "weight": "1"}, "a weight for h1"),
+        ({"kind": "l2", "weight": "z"}, "loss.weight"),
+        ({"kind": "l2", "weight": 2}, "loss.weight"),
+        ({"kind": "l2", "weight": {"family": "legendre", "size": 2}}, "one function"),
+    ):
+        with pytest.raises(SpecError, match=words):
+            load_spec({**function, "loss": declared})
+    with pytest.raises(SpecError, match="a weight for l2 on outputs"):
+        load_spec({**SPEC, "loss": {"kind": "l2", "weight": "1"}})
+    for negative in ("-1", "xi - 2", "-exp(xi)"):
+        with pytest.raises(DerivationError, match="not negative"):
+            Continuum.from_spec({**function, "loss": {"kind": "l2", "weight": negative}})
+    with pytest.raises(DerivationError, match="changes its sign"):
+        Continuum.from_spec({**function, "loss": {"kind": "l2", "weight": "xi"}})
 
 
 def test_h1_needs_continuous_states() -> None:

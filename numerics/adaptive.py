@@ -1,0 +1,110 @@
+"""Steps chosen by the error that an embedded method estimates, and the tables of a slab for steps of any length.
+
+All records of a call take the same steps, those that the record in most need of short ones asks for: stage operators
+belong to depths, and are formed once for all records. Gradients are exact for the steps that were taken (10).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from derive.errors import TrainingError
+from derive.spec import TableauSpec
+from derive.tableau import order
+from numerics.pieces import Pieces, evaluate_inside
+
+Arrays = dict[str, np.ndarray]
+Steps = list[tuple[float, float]]  # (start, length) of every step
+
+SAFETY = 0.9
+SHRINK, GROW = 0.2, 5.0  # bounds of the ratio of one step to the one before
+SMALLEST = 1e-7  # of a depth element: a shorter step says that there is no solution to follow
+
+
+@dataclass(frozen=True)
+class Method:
+    """A tableau with embedded weights in floating point, for ḣ = A r + κ h.
+
+    difference: b̄ less the embedded weights. order: of the error that the difference estimates, in the step's length.
+    """
+
+    a: np.ndarray
+    b: np.ndarray
+    c: np.ndarray
+    difference: np.ndarray
+    order: int
+    kappa: float
+
+    @classmethod
+    def of(cls, tableau: TableauSpec, kappa: float) -> Method:
+        assert tableau.embedded is not None
+        a = np.array([[float(v) for v in row] for row in tableau.a])
+        b, c, other = (np.array([float(v) for v in row]) for row in (tableau.b, tableau.c, tableau.embedded))
+        lower = min(order(tableau.a, tableau.b), order(tableau.a, tableau.embedded))
+        return cls(a, b, c, b - other, lower + 1, kappa)
+
+    def step(self, length: float) -> np.ndarray:
+        """(7) with κ eliminated, as ``derive.tableau.combination`` has it: (stages + 1, stages + 1)."""
+        return self._combined(length, 1.0, self.b)
+
+    def error(self, length: float) -> np.ndarray:
+        """The same with the estimated error in place of h_{n+1}."""
+        return self._combined(length, 0.0, self.difference)
+
+    def _combined(self, length: float, old: float, weights: np.ndarray) -> np.ndarray:
+        right = np.hstack([np.ones((len(self.b), 1)), length * self.a])
+        rows = np.linalg.solve(np.eye(len(self.b)) - length * self.kappa * self.a, right)
+        last = np.append(old, length * weights) + length * self.kappa * (weights @ rows)
+        return np.vstack([rows, last])
+
+
+def tables(method: Method, weight_depth: Pieces, bias_depth: Pieces, steps: Steps) -> Arrays:
+    """What the kernels need of the steps: combine, and θ and ϑ at the stages with the row that each stage uses."""
+    found = {"combine": np.stack([method.step(length) for _, length in steps])}
+    for rows, index, basis in (("theta", "operator_index", weight_depth), ("vartheta", "bias_index", bias_depth)):
+        values = np.concatenate(
+            [evaluate_inside(basis, start + method.c * length, start + length / 2) for start, length in steps]
+        )
+        found[rows], inverse = np.unique(values, axis=0, return_inverse=True)
+        found[index] = inverse.reshape(len(steps), len(method.c))
+    return found
+
+
+def find(
+    elements: np.ndarray,
+    order: int,
+    h: np.ndarray,
+    attempt: Callable[[np.ndarray, float, float], tuple[float, np.ndarray]],
+) -> tuple[Steps, np.ndarray]:
+    """Steps through the depth elements for the states h, and the states at the end.
+
+    elements: breakpoints that no step crosses; the first is tried as one step. order: of the error in a step's length.
+    attempt(h, start, length): the error in units of what is tolerated, and the states after the step.
+    Raises TrainingError where no step is short enough.
+    """
+    steps: Steps = []
+    length = float(elements[1] - elements[0])
+    for start, stop in zip(elements, elements[1:]):
+        at = float(start)
+        while at < stop:
+            rest = float(stop) - at
+            trial = length if length < 0.6 * rest else rest if length >= rest else rest / 2  # no crumb at the end
+            error, after = attempt(h, at, trial)
+            factor = SHRINK
+            if np.isfinite(error):
+                factor = float(np.clip(SAFETY * max(error, 1e-10) ** (-1 / order), SHRINK, GROW))
+            if error <= 1:
+                steps.append((at, trial))
+                h = after
+                at = float(stop) if trial == rest else at + trial
+            elif trial < SMALLEST * (stop - start):
+                raise TrainingError(
+                    f"a step of {trial:.1e} at depth {at:.6g} whose error is {error:.1e} times what is tolerated",
+                    "errors that fall with the step", "a state that grows without bound, or a rate that jumps",
+                    "raise integration.tolerance, or take an implicit tableau with a fixed number of steps",
+                )  # fmt: skip
+            length = factor * trial
+    return steps, h
