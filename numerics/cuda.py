@@ -305,7 +305,7 @@ class CudaSolver(Solver):
         for slab in self.slabs:
             slab.launch = self.launch
         self.loss_constants = to_device(representation.loss_constants, self.dtype)
-        self._declare_steps()
+        self.open = representation.spec.tolerance is not None
 
     def _advance(self, slab: Slab, h: np.ndarray) -> np.ndarray:
         parts = [to_host(slab.forward(h[:, part], keep=False)[0]) for part in self._launches(h.shape[1])]

@@ -207,11 +207,11 @@ class Solver:
     dtype: arithmetic of the kernels. plan: overrides each slab's own choice. Adaptive steps are found anew for the
     states of every call, unless ``take_steps`` has settled them.
 
-    open: whether steps have to be found. taken: (start, length) of every step of the last call, slab by slab.
+    open: whether steps have to be found. chosen: those of the last call, where they are not the declared ones.
     """
 
     open: bool
-    taken: list[Steps]
+    chosen: list[Steps] | None = None
     weights: list[Weights]
 
     def __init__(
@@ -227,12 +227,13 @@ class Solver:
         self.slabs = [Slab(s, spec.channels, self.dtype, plan or s.plan, kernels) for s in representation.slabs]
         self.loss_constants = representation.loss_constants.astype(self.dtype)
         self._plain = kernels is plain_kernels
-        self._declare_steps()
-
-    def _declare_steps(self) -> None:
-        spec = self.representation.spec
         self.open = spec.tolerance is not None
-        self.taken = [[(float(start), float(length)) for start, length in slab] for slab in step_lengths(spec)]
+
+    @property
+    def taken(self) -> list[Steps]:
+        """(start, length) of every step of the last call, slab by slab."""
+        declared = step_lengths(self.representation.spec)
+        return self.chosen or [[(float(start), float(length)) for start, length in slab] for slab in declared]
 
     def _common(self, name: str) -> Callable[..., Any]:
         path = self.representation.module
@@ -303,7 +304,7 @@ class Solver:
         self._take(steps)
 
     def _take(self, steps: list[Steps]) -> None:
-        self.taken = steps
+        self.chosen = steps
         for slab, own in zip(self.slabs, steps):
             self._bind(slab, own)
         self._form()
