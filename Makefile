@@ -6,7 +6,7 @@ READY := .venv/.ready
 CUDA := .venv/.cuda
 OLDEST := .venv/oldest-sympy
 
-.PHONY: demo test quick check generate benchmarks clean
+.PHONY: demo test quick check generate benchmarks torture clean
 
 $(READY): setup.cfg pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -48,6 +48,9 @@ benchmarks: $(READY)
 	$(BIN)/python benchmarks/derivation.py benchmarks/records/derivation.txt
 	$(BIN)/python benchmarks/specs.py benchmarks/records/specs.txt
 	$(BIN)/python benchmarks/settings.py benchmarks/records/settings.txt
+
+torture: $(READY)
+	$(BIN)/python -m tests.torture --out benchmarks/records/torture.txt
 
 clean:
 	rm -rf .venv out build *.egg-info

@@ -11,11 +11,22 @@ from typing import Any
 
 from derive import expression, registry, surd, tableau
 from derive.errors import DerivationError, ExpressionError, SpecError
-from derive.spec import OPTIMISERS, BasisSpec, Penalty, Slab, Spec, TableauSpec, Training, depth_elements, step_lengths
+from derive.spec import (
+    OPTIMISERS,
+    BasisSpec,
+    Penalty,
+    Slab,
+    Spec,
+    TableauSpec,
+    Training,
+    depth_elements,
+    steps_an_element,
+)
 from derive.surd import Exact, Surd
 
 WIDTH = (Fraction(-1), Fraction(1))
-LARGEST = {"size": 2048, "cells": 2048, "degree": 64, "steps": 100_000, "outputs": 100_000, "channels": 4096}
+LARGEST = {"size": 2048, "cells": 2048, "degree": 64, "steps": 100_000, "outputs": 100_000, "channels": 4096,
+           "levels": 64}  # fmt: skip
 LARGEST_TABLE = 1 << 30  # bytes of one table; a spec beyond it is a typing error
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 NAMES = "letters, digits, - and _, a letter first, at most 64"
@@ -55,6 +66,8 @@ def read(data: Mapping[str, Any], where: str) -> Spec:
     base = {key: value for key, value in data.items() if key != "levels"}
     spec = reader.spec(base)
     ladder = reader.table(data, "levels", {}) if "levels" in data else {}
+    if len(ladder) > LARGEST["levels"]:
+        reader.fail("levels", f"{len(ladder)} levels", f"at most {LARGEST['levels']}", "a generated file", "keep some")
     levels = []
     for name, changes in ladder.items():
         if not NAME.fullmatch(str(name)) or name == "base":
@@ -373,7 +386,8 @@ class Reader:
         lengths = {path: len(v) for path, v in given.items() if isinstance(v, list | tuple)}
         if isinstance(states, list | tuple):
             lengths["state.basis, less the input's,"] = len(states) - 1
-        if len(set(lengths.values())) > 1 or 0 in lengths.values() or max(lengths.values(), default=1) > 1000:
+        counts = set(lengths.values()) or {1}
+        if len(counts) > 1 or not 1 <= min(counts) <= 1000:
             self.fail(
                 "",
                 "lists of bases of different lengths: " + ", ".join(f"{p} {n}" for p, n in lengths.items()),
@@ -381,7 +395,7 @@ class Reader:
                 "a slab left out",
                 "give every list the same slabs, or one basis for all",
             )
-        count = max(lengths.values(), default=1)
+        count = min(counts)
 
         def one(path: str, value: Any, k: int, interval: tuple[Fraction, Fraction]) -> BasisSpec:
             listed = isinstance(value, list | tuple)
@@ -506,7 +520,7 @@ class Reader:
                 "weights of another method",
                 "use those of a method of another order on the same stages",
             )
-        found = TableauSpec(name, a, weights, nodes, order, other)
+        found = TableauSpec(name, a, weights, nodes, order, other, other and tableau.order(a, other))
         try:
             tableau.check(found)
         except DerivationError as error:
@@ -645,17 +659,24 @@ class Reader:
     def check_depth(self, spec: Spec) -> None:
         """Fixed steps divide the depth elements, and are stable where that can be known (section 4)."""
         try:
-            steps = step_lengths(spec)
+            share = steps_an_element(spec)
         except SpecError as error:
             self.fail(error.where, error.given, error.allowed, error.cause, error.fix)
         if spec.rate != "mlp" or spec.tolerance is not None:
             return
-        longest = max(length for slab in steps for _, length in slab)
+        ends = [depth_elements(slab) for slab in spec.slabs]
+        longest = max(b - a for e in ends for a, b in zip(e, e[1:])) / share
         kappa = -1 / spec.spacing
         if not tableau.stable(spec.tableau, kappa, longest):
-            factor = 2
-            while factor < 10**6 and not tableau.stable(spec.tableau, kappa, longest / factor):
-                factor += 1
+            below, factor = 1, 2
+            while factor < 10**9 and not tableau.stable(spec.tableau, kappa, longest / factor):
+                below, factor = factor, 2 * factor
+            while factor - below > 1:
+                middle = (below + factor) // 2
+                if tableau.stable(spec.tableau, kappa, longest / middle):
+                    factor = middle
+                else:
+                    below = middle
             self.fail(
                 "integration.steps",
                 f"{spec.steps} steps of up to {longest} with Δ = {spec.spacing}",

@@ -19,14 +19,23 @@ class ContinuumError(Exception):
         self.where = where
 
     def __str__(self) -> str:
-        place = f" in {self.where}" if self.where else ""
+        place = f" in {_line(self.where)}" if self.where else ""
         return (
             f"{type(self).__name__}{place}\n"
-            f"  given    {self.given}\n"
-            f"  allowed  {self.allowed}\n"
-            f"  cause    {self.cause}\n"
-            f"  fix      {self.fix}"
+            f"  given    {_line(self.given)}\n"
+            f"  allowed  {_line(self.allowed)}\n"
+            f"  cause    {_line(self.cause)}\n"
+            f"  fix      {_line(self.fix)}"
         )
+
+
+LONGEST = 500  # characters of one answer
+
+
+def _line(text: str) -> str:
+    """Text that was given from outside as one line that a terminal shows and does not obey."""
+    cut = text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} … {text[-LONGEST // 4 :]}"
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in cut) or "''"
 
 
 class SpecError(ContinuumError):

@@ -9,7 +9,9 @@ Grammar: numbers (integers, decimals; exact), names, + − * / **, unary −, th
 from __future__ import annotations
 
 import ast
+import math
 import re
+import warnings
 from collections.abc import Callable, Collection, Mapping
 from fractions import Fraction
 from functools import cache
@@ -22,6 +24,7 @@ DEPTH = 50  # nested operations
 EXPONENT = 64
 INTEGER = 10**12
 DIGITS = 40  # of a decimal number
+LARGEST = 1e36  # of a part without variables; single precision ends at 3e38
 
 ONE_ARGUMENT = (
     "tanh",
@@ -73,7 +76,9 @@ def check(text: Any, names: Collection[str], where: str = "", functions: Collect
         )
     _check_nesting(text, where)
     try:
-        body = ast.parse(text.strip(), mode="eval").body
+        with warnings.catch_warnings():  # Python's parser warns of what is refused below
+            warnings.simplefilter("ignore")
+            body = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
         raise _refused(
             text[:80],
@@ -83,6 +88,7 @@ def check(text: Any, names: Collection[str], where: str = "", functions: Collect
             where,
         ) from None
     _check_node(body, text, set(names), set(functions), where, 0)
+    _check_constants(body, text, {}, where)
     return body
 
 
@@ -140,6 +146,65 @@ def _check_node(node: ast.AST, text: str, names: set[str], functions: set[str], 
         )
     for child in children:
         _check_node(child, text, names, functions, where, depth + 1)
+
+
+def _check_constants(node: ast.expr, text: str, values: Mapping[str, float], where: str) -> float | None:
+    """The value of a part whose names are all in ``values``, None for others; it must be real and of moderate size.
+
+    SymPy would take a part like exp(exp(exp(99))) for an exact number, and time without end.
+    """
+    children: list[ast.expr] = []
+    if isinstance(node, ast.Constant):
+        return float(node.value)  # type: ignore[arg-type]
+    if isinstance(node, ast.Name):
+        return values.get(node.id, math.pi if node.id == "pi" else None)
+    if isinstance(node, ast.UnaryOp):
+        children = [node.operand]
+    elif isinstance(node, ast.BinOp):
+        children = [node.left, node.right]
+    elif isinstance(node, ast.Call):
+        children = node.args
+    parts = [_check_constants(child, text, values, where) for child in children]
+    if any(part is None for part in parts):
+        return None
+    try:
+        found = _value(node, [part for part in parts if part is not None])
+        if found is None:
+            return None
+    except (ArithmeticError, ValueError):
+        found = math.nan
+    if not (isinstance(found, float) and abs(found) <= LARGEST):
+        raise _refused(
+            f"{ast.unparse(node)[:60]!r} in {text[:80]!r}",
+            f"parts without variables that are real numbers up to {LARGEST:g}",
+            "a root or logarithm of a negative number, a division by zero, or an exponential of a large number",
+            "write the number that is meant",
+            where,
+        )
+    return found
+
+
+def _value(node: ast.expr, parts: list[float]) -> float | None:
+    if isinstance(node, ast.UnaryOp):
+        return -parts[0] if isinstance(node.op, ast.USub) else parts[0]
+    if isinstance(node, ast.BinOp):
+        left, right = parts
+        if isinstance(node.op, ast.Pow):
+            power: float = left**right
+            return power
+        return {ast.Add: left + right, ast.Sub: left - right, ast.Mult: left * right}.get(
+            type(node.op), left / right if isinstance(node.op, ast.Div) else None
+        )
+    assert isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    name = node.func.id
+    own: dict[str, Callable[..., float]] = {
+        "abs": abs, "max": max, "min": min, "sign": lambda x: math.copysign(x != 0, x),
+        "sigmoid": lambda x: 1 / (1 + math.exp(-x)) if x > -700 else 0.0,
+        "softplus": lambda x: max(x, 0.0) + math.log1p(math.exp(-abs(x))),
+    }  # fmt: skip
+    if name in own:
+        return float(own[name](*parts))
+    return float(getattr(math, name)(*parts)) if name in ONE_ARGUMENT else None
 
 
 def _check_call(node: ast.Call, text: str, functions: set[str], where: str) -> list[ast.AST]:
@@ -239,9 +304,24 @@ def parse(
     text: str, names: Mapping[str, Any], functions: Mapping[str, Callable[[Any], Any]] | None = None, where: str = ""
 ) -> Any:
     """The SymPy expression of a text in the given names; ``functions`` adds one-argument functions, such as f."""
+    import sympy as sp
+
     given = functions or {}
     body = check(text, names.keys(), where, given.keys())
-    return _build(body, text, names, given)
+    _check_constants(body, text, {name: float(v) for name, v in names.items() if v.is_Number}, where)
+    try:
+        found = _build(body, text, names, given)
+    except (ArithmeticError, ValueError, TypeError, MemoryError, RecursionError) as error:
+        raise _refused(
+            text[:80], "a formula with real values", f"SymPy does not take it ({error})",
+            "check the arguments of max, min, roots and logarithms", where,
+        ) from None  # fmt: skip
+    if found.has(sp.zoo, sp.nan, sp.oo, sp.S.NegativeInfinity, sp.I):
+        raise _refused(
+            text[:80], "a formula with real, finite values", f"it is {found}, whatever its variables are",
+            "check divisions, roots and logarithms", where,
+        )  # fmt: skip
+    return found
 
 
 def _build(node: ast.expr, text: str, names: Mapping[str, Any], functions: Mapping[str, Callable[[Any], Any]]) -> Any:
@@ -299,7 +379,9 @@ def sigmoid() -> Any:
             return 1 / (1 + sp.exp(-x))
 
         def _eval_evalf(self, precision: int) -> Any:
-            return self.rewrite(sp.exp)._eval_evalf(precision)
+            value = self.rewrite(sp.exp)._eval_evalf(precision)
+            # rounding leaves an imaginary part, and max and min would refuse to compare
+            return sp.re(value) if self.is_extended_real and value is not None else value
 
         def _eval_is_extended_real(self) -> Any:
             return self.args[0].is_extended_real
@@ -322,7 +404,9 @@ def softplus() -> Any:
             return sp.log(1 + sp.exp(x))
 
         def _eval_evalf(self, precision: int) -> Any:
-            return self.rewrite(sp.exp)._eval_evalf(precision)
+            value = self.rewrite(sp.exp)._eval_evalf(precision)
+            # rounding leaves an imaginary part, and max and min would refuse to compare
+            return sp.re(value) if self.is_extended_real and value is not None else value
 
         def _eval_is_extended_real(self) -> Any:
             return self.args[0].is_extended_real

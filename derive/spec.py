@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
@@ -51,7 +52,8 @@ class BasisSpec:
 class TableauSpec:
     """A Butcher tableau with exact entries: a (stages × stages), b, c and the order it claims.
 
-    embedded: weights of another order on the same stages; their difference to b estimates the error. None: none known.
+    embedded: weights of another method on the same stages, of order ``embedded_order``; their difference to b estimates
+    the error. None: none known.
     """
 
     name: str
@@ -60,6 +62,7 @@ class TableauSpec:
     c: tuple[Exact, ...]
     order: int
     embedded: tuple[Exact, ...] | None = None
+    embedded_order: int | None = None
 
     @property
     def explicit(self) -> bool:
@@ -185,6 +188,9 @@ def load_spec(source: str | Path | Mapping[str, Any]) -> Spec:
 
 
 LARGEST_FILE = 1 << 20
+LARGEST_NUMBER = 10**18
+# tomllib takes time that grows like the square of a dotted key's length
+LONG_KEY = re.compile(r"""^[\s\[]*(?:[\w"'-]+\s*\.\s*){32}""", re.MULTILINE)
 
 
 def _toml(path: Path) -> dict[str, Any]:
@@ -198,12 +204,19 @@ def _toml(path: Path) -> dict[str, Any]:
                 fix,
                 str(path),
             )
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        if LONG_KEY.search(text):
+            raise SpecError(
+                "a key of more than 32 parts", "[table.key], a few parts", "a generated file", fix, str(path)
+            )
+        found = tomllib.loads(text)
+        _check_numbers(found, str(path))
+        return found
     except OSError as error:
         raise SpecError(
             f"{path} ({error.strerror})", "a readable TOML file", "a typing error in the path", fix, str(path)
         ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # broken TOML or UTF-8, or a number that Python will not read
         raise SpecError(
             f"{error}" or type(error).__name__,
             "TOML: tables in [brackets], one key = value a line, each key once",
@@ -211,6 +224,18 @@ def _toml(path: Path) -> dict[str, Any]:
             "correct that line",
             str(path),
         ) from None
+
+
+def _check_numbers(value: Any, where: str) -> None:
+    """Refuse whole numbers that nothing can mean, and that Python would not even print."""
+    if isinstance(value, Mapping | list):
+        for part in value.values() if isinstance(value, Mapping) else value:
+            _check_numbers(part, where)
+    elif isinstance(value, int) and abs(value) > LARGEST_NUMBER:
+        raise SpecError(
+            f"a whole number of {value.bit_length()} bits", f"whole numbers up to {LARGEST_NUMBER:g}",
+            "a generated file, or an extra digit", "write the number that is meant", where,
+        )  # fmt: skip
 
 
 # --- depth --------------------------------------------------------------------------------------------------
@@ -228,7 +253,16 @@ def step_lengths(spec: Spec) -> tuple[tuple[tuple[Fraction, Fraction], ...], ...
     Raises SpecError when ``steps`` cannot be shared equally.
     """
     elements = [depth_elements(slab) for slab in spec.slabs]
-    count = sum(len(e) - 1 for e in elements)
+    share = steps_an_element(spec)
+    return tuple(
+        tuple((a + (b - a) * Fraction(k, share), (b - a) / share) for a, b in zip(e, e[1:]) for k in range(share))
+        for e in elements
+    )
+
+
+def steps_an_element(spec: Spec) -> int:
+    """How many steps every depth element gets. Raises SpecError when ``steps`` cannot be shared equally."""
+    count = sum(len(depth_elements(slab)) - 1 for slab in spec.slabs)
     if spec.steps % count:
         below, above = spec.steps // count * count, (spec.steps // count + 1) * count
         raise SpecError(
@@ -238,11 +272,7 @@ def step_lengths(spec: Spec) -> tuple[tuple[tuple[Fraction, Fraction], ...], ...
             f"use steps = {above}" + (f" or {below}" if below else "") + ", or change the depth bases",
             "integration.steps",
         )
-    share = spec.steps // count
-    return tuple(
-        tuple((a + (b - a) * Fraction(k, share), (b - a) / share) for a, b in zip(e, e[1:]) for k in range(share))
-        for e in elements
-    )
+    return spec.steps // count
 
 
 # --- as data ------------------------------------------------------------------------------------------------

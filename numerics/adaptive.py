@@ -13,7 +13,6 @@ import numpy as np
 
 from derive.errors import TrainingError
 from derive.spec import TableauSpec
-from derive.tableau import order
 from numerics.pieces import Pieces, evaluate_inside
 
 Arrays = dict[str, np.ndarray]
@@ -40,11 +39,10 @@ class Method:
 
     @classmethod
     def of(cls, tableau: TableauSpec, kappa: float) -> Method:
-        assert tableau.embedded is not None
+        assert tableau.embedded is not None and tableau.embedded_order is not None
         a = np.array([[float(v) for v in row] for row in tableau.a])
         b, c, other = (np.array([float(v) for v in row]) for row in (tableau.b, tableau.c, tableau.embedded))
-        lower = min(order(tableau.a, tableau.b), order(tableau.a, tableau.embedded))
-        return cls(a, b, c, b - other, lower + 1, kappa)
+        return cls(a, b, c, b - other, min(tableau.order, tableau.embedded_order) + 1, kappa)
 
     def step(self, length: float) -> np.ndarray:
         """(7) with κ eliminated, as ``derive.tableau.combination`` has it: (stages + 1, stages + 1)."""

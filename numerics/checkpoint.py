@@ -29,6 +29,7 @@ from derive.errors import CheckpointError, ContinuumError
 from numerics import representation as representations
 
 if TYPE_CHECKING:
+    from derive.spec import Spec
     from numerics.continuum import Continuum
     from numerics.field import Field
 
@@ -82,15 +83,22 @@ def load(path: str | Path) -> Continuum:
         level, entry = header["level"], header["representation"]
         spec = replace(base.level(level) if level else base, levels=())
         _same_digest(declaration.digest(spec), entry["digest"], path)
+        _check_header(header, spec, path)
         stored = _under("tables/", arrays)
-        rep = representations.assemble(spec, entry, {role: stored[name] for role, name in header["tables"].items()})
-        training = header["training"]
+        tables = {role: stored[name] for role, name in header["tables"].items()}
+        rep = representations.assemble(spec, entry, tables)
+        representations.check_tables(rep.digest, tables)
+        training, moments = header["training"], _under("training/", arrays)
+        for key, array in moments.items():
+            counted = array.dtype.kind in "iu" and array.ndim == 0
+            if not counted and (array.dtype != np.float64 or not np.isfinite(array).all()):
+                raise _incomplete(path, f"training/{key}: neither a count nor finite float64 numbers")
         return Continuum(
             base=base,
             level=level,
             fields=_filled(zero_fields(rep), _under("fields/", arrays), path),
             history=tuple(header["history"]),
-            training=None if training is None else {**training, **_under("training/", arrays)},
+            training=None if training is None else {**training, **moments},
             classes=tuple(header["classes"]),
             stored=rep,
         )
@@ -100,6 +108,19 @@ def load(path: str | Path) -> Continuum:
         raise CheckpointError(error.given, error.allowed, error.cause, error.fix, str(path)) from error
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise _incomplete(path, f"a header or entry that does not fit: {error!r}") from error
+
+
+def _check_header(header: Mapping[str, Any], spec: Spec, path: str | Path) -> None:
+    """Classes, history and slabs as ``save`` writes them."""
+    classes, history = header["classes"], header["history"]
+    named = isinstance(classes, list) and all(isinstance(name, str) for name in classes)
+    if not named or len(set(classes)) != len(classes) or (classes and len(classes) != spec.outputs):
+        raise _incomplete(path, f"classes {classes!r} of a model with {spec.outputs} outputs")
+    if not isinstance(history, list) or not all(isinstance(row, dict) and "loss" in row for row in history):
+        raise _incomplete(path, f"a history of {history!r}")
+    ends = [(slab["start"], slab["stop"]) for slab in header["representation"]["slabs"]]
+    if ends != [(str(slab.start), str(slab.stop)) for slab in spec.slabs]:
+        raise _incomplete(path, f"slabs at {ends}, but the spec has others")
 
 
 def _filled(fields: dict[str, Field], arrays: Arrays, path: str | Path) -> dict[str, Field]:

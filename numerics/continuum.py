@@ -578,9 +578,9 @@ def interpolant_slopes(spec: Spec, points: Array, values: Array, pieces: Pieces)
 
 def _one_hot(y: Array, outputs: int) -> Array:
     labels = y.astype(np.int64)
-    if y.ndim != 1 or (labels != y).any() or labels.min() < 0 or labels.max() >= outputs:
+    if y.ndim != 1 or not y.size or (labels != y).any() or labels.min() < 0 or labels.max() >= outputs:
         raise DataError(
-            f"classes of shape {y.shape} from {y.min()} to {y.max()}",
+            f"classes of shape {y.shape}" + (f" from {y.min()} to {y.max()}" if y.size else ""),
             f"whole numbers 0 to {outputs - 1}, one a record",
             "the data have other classes than readout.outputs declares",
             "relabel the classes or change readout.outputs",

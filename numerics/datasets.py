@@ -26,6 +26,7 @@ from numerics.pieces import check_points
 Array = np.ndarray
 
 KEYS = ("x", "xi", "y", "offsets", "classes")
+FREELY_UNFOLDED, RATIO = 1 << 24, 100  # bytes of arrays in an archive of any size, and how much larger they may be
 LAYOUT = "x (samples × points [× channels]), or x (total [× channels]) with offsets (samples + 1)"
 
 
@@ -187,7 +188,7 @@ def _flat_points(xi: Any, lengths: list[int]) -> Array:
         array = None
     if array is not None and array.ndim == 1 and all(n == len(array) for n in lengths):
         return np.tile(array, len(lengths))
-    rows = list(xi) if array is None else list(array)
+    rows = list(xi) if array is None else list(np.atleast_1d(array))
     if len(rows) != len(lengths) or np.ndim(rows[0]) == 0:
         shape = f"{len(rows)} lists" if array is None else f"shape {array.shape}"
         raise _refuse(
@@ -272,7 +273,7 @@ def _named(y: Array | None, classes: tuple[str, ...]) -> tuple[Array | None, tup
         return y, classes
     if y.dtype.kind == "b":
         return y.astype(np.int64), classes
-    labels = y.astype(str)
+    labels = _texts(y, "y")
     names = classes or tuple(map(str, np.unique(labels)))
     unknown = np.flatnonzero(~np.isin(labels.ravel(), names))
     if len(unknown):
@@ -282,6 +283,19 @@ def _named(y: Array | None, classes: tuple[str, ...]) -> tuple[Array | None, tup
         )  # fmt: skip
     numbers = {name: number for number, name in enumerate(names)}
     return np.array([numbers[label] for label in labels.ravel()], dtype=np.int64).reshape(labels.shape), names
+
+
+def _texts(names: Array, what: str) -> Array:
+    """Names as text. Raises DataError for bytes that are none."""
+    try:
+        found: Array = names.astype(str)
+        "".join(found.ravel())  # reads every letter
+    except (UnicodeError, SystemError, ValueError):
+        raise _refuse(
+            f"{what} with bytes that are no text", "names in ASCII, or as texts", "another encoding, or a damaged file",
+            f"write {what} as an array of str",
+        ) from None  # fmt: skip
+    return found
 
 
 def _check_targets(y: Array, offsets: Array, classes: tuple[str, ...]) -> None:
@@ -346,7 +360,12 @@ def read(path: str | Path) -> Records:
                 f"classes of type {classes.dtype}, shape {classes.shape}", "a list of names",
                 "numbers, or one name only", "write classes as an array of texts",
             )  # fmt: skip
-        names = list(classes.astype(str))
+        names = list(_texts(classes, "classes"))
+        if len(set(names)) < len(names):
+            raise _refuse(
+                f"the class {max(names, key=names.count)!r} twice", "every class once", "two lists put together",
+                "write each name once, in the order of their numbers",
+            )  # fmt: skip
         if "offsets" not in arrays:
             return _records(x, arrays.get("xi"), y, names, "")
         return _ragged(x, arrays["offsets"], arrays.get("xi"), y, names)
@@ -389,6 +408,7 @@ def _arrays(path: Path) -> dict[str, Array]:
         with zipfile.ZipFile(path) as archive:
             files = {name.removesuffix(".npy"): name for name in archive.namelist()}
             _check_keys(list(files))
+            _check_size(archive, path.stat().st_size)
             # Entries are read whole, so that their checksums are verified.
             streams = {key: io.BytesIO(archive.read(file)) for key, file in files.items()}
             return {key: np.lib.format.read_array(s, allow_pickle=False) for key, s in streams.items()}
@@ -402,6 +422,19 @@ def _arrays(path: Path) -> dict[str, Array]:
             "lists of different lengths were saved as they are" if objects else "the file was cut short or damaged",
             "put all samples behind each other, with offsets" if objects else "write the file again",
         ) from e  # fmt: skip
+
+
+def _check_size(archive: zipfile.ZipFile, stored: int) -> None:
+    """Refuse an archive that unfolds to far more than measurements do, before anything is unfolded."""
+    size = sum(entry.file_size for entry in archive.infolist())
+    usual = zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED
+    other = [entry.filename for entry in archive.infolist() if entry.compress_type not in usual]
+    if size > max(FREELY_UNFOLDED, RATIO * stored) or other:
+        raise _refuse(
+            f"{other[0]} in another compression" if other else f"{stored} bytes that unfold to {size}",
+            f"arrays as np.savez or np.savez_compressed writes them, at most {RATIO} times as large as the file",
+            "a damaged or forged file, or records that are all zeros", "write it with np.savez",
+        )  # fmt: skip
 
 
 def _check_keys(names: list[str]) -> None:

@@ -117,6 +117,8 @@ def assemble(spec: Spec, entry: dict[str, Any], arrays: Arrays) -> Representatio
     slabs = []
     for k, slab in enumerate(entry["slabs"]):
         prefix = f"{k}/"
+        if slab["plan"] not in ("formed", "factors"):
+            raise ValueError(f"the plan {slab['plan']!r}")
         module, suffix = kernels(slab["signature"], spec)
         slabs.append(
             SlabTables(
@@ -135,6 +137,26 @@ def assemble(spec: Spec, entry: dict[str, Any], arrays: Arrays) -> Representatio
     module = _module(entry["loss"], "loss", spec)[0]
     constants = arrays["constants/loss"]
     return Representation(spec, str(entry["digest"]), tuple(slabs), readout, constants, module, arrays, entry)
+
+
+def check_tables(digest: str, arrays: Arrays) -> None:
+    """Compare a model's tables with those generated here, if there are any. Raises RepresentationError."""
+    found = find(digest)
+    if found is None:
+        return
+    folder, entry = found
+    listed = manifest(folder)["tables"]
+    for role, name in entry["tables"].items():
+        if role not in arrays or _sum(arrays[role]) != listed[name]["sha256"]:
+            raise RepresentationError(
+                f"the table {role} of a model, which differs from that of {folder.name}",
+                "the tables that its spec has", "a file put together by hand, or an older version's",
+                "train again, or use the version that wrote it",
+            )  # fmt: skip
+
+
+def _sum(array: np.ndarray) -> str:
+    return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
 
 
 def _number(text: str) -> float:
@@ -318,7 +340,7 @@ def write_folder(target: Path, files: dict[str, bytes]) -> None:
 def _verify(folder: Path, arrays: Arrays) -> None:
     listed = manifest(folder)["tables"]
     for key, array in arrays.items():
-        if hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest() != listed[key]["sha256"]:
+        if _sum(array) != listed[key]["sha256"]:
             raise RepresentationError(
                 f"table {key} of {folder.name} differs from its manifest",
                 "tables as `continua generate` wrote them",

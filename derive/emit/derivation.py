@@ -213,7 +213,7 @@ def _depth(spec: Spec, equation: Equation, forms: Sequence[SemiDiscrete]) -> Ite
     rows = [[number(c), *map(number, row)] for c, row in zip(method.c, method.a)]
     rows.append(["b̄", *map(number, method.b)])
     if method.embedded is not None:
-        rows.append([f"order {tableau.order(method.a, method.embedded)}", *map(number, method.embedded)])
+        rows.append([f"order {method.embedded_order}", *map(number, method.embedded)])
     yield from _table(["c", *(f"a·{_index(j + 1)}" for j in range(len(method.b)))], rows)
     yield from (
         f"It claims order {method.order}. Besides c = Σ a these conditions hold, one for each rooted tree:",

@@ -1,4 +1,4 @@
-"""Kernels of the continuum 'digits'; specification a573bc283c79.
+"""Kernels of the continuum 'digits'; specification c787300cab1b.
 
 ∂h/∂δ = ρ(u, h),  rate residual,  f = tanh,  Δ = 1/2;  u = ∫ W h dξ′ + b   (1), (2)
 

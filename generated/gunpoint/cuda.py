@@ -1,4 +1,4 @@
-"""Kernels of the continuum 'gunpoint'; specification 80a4b8ac06eb.
+"""Kernels of the continuum 'gunpoint'; specification 2fb5f3afd58f.
 
 ∂h/∂δ = ρ(u, h),  rate residual,  f = gelu,  Δ = 1/4;  u = ∫ W h dξ′ + b   (1), (2)
 

@@ -1,4 +1,4 @@
-"""Kernels of the continuum 'mlp'; specification 5ee09be6515e.
+"""Kernels of the continuum 'mlp'; specification e0075a7cdfd7.
 
 ∂h/∂δ = ρ(u, h),  rate mlp,  f = tanh,  Δ = 1/2;  u = ∫ W h dξ′ + b   (1), (2)
 
