@@ -520,7 +520,8 @@ class Reader:
                 "weights of another method",
                 "use those of a method of another order on the same stages",
             )
-        found = TableauSpec(name, a, weights, nodes, order, other, other and tableau.order(a, other))
+        lower = None if other is None else tableau.order(a, other)
+        found = TableauSpec(name, a, weights, nodes, order, other, lower)
         try:
             tableau.check(found)
         except DerivationError as error:
