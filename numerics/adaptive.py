@@ -25,24 +25,27 @@ SMALLEST = 1e-7  # of a depth element: a shorter step says that there is no solu
 
 @dataclass(frozen=True)
 class Method:
-    """A tableau with embedded weights in floating point, for ḣ = A r + κ h.
+    """A tableau in floating point, for ḣ = A r + κ h.
 
-    difference: b̄ less the embedded weights. order: of the error that the difference estimates, in the step's length.
+    difference: b̄ less the embedded weights, None where there are none. order: of the error that it estimates, in the
+    step's length.
     """
 
     a: np.ndarray
     b: np.ndarray
     c: np.ndarray
-    difference: np.ndarray
+    difference: np.ndarray | None
     order: int
     kappa: float
 
     @classmethod
     def of(cls, tableau: TableauSpec, kappa: float) -> Method:
-        assert tableau.embedded is not None and tableau.embedded_order is not None
         a = np.array([[float(v) for v in row] for row in tableau.a])
-        b, c, other = (np.array([float(v) for v in row]) for row in (tableau.b, tableau.c, tableau.embedded))
-        return cls(a, b, c, b - other, min(tableau.order, tableau.embedded_order) + 1, kappa)
+        b, c = (np.array([float(v) for v in row]) for row in (tableau.b, tableau.c))
+        if tableau.embedded is None:
+            return cls(a, b, c, None, tableau.order + 1, kappa)
+        difference = b - np.array([float(v) for v in tableau.embedded])
+        return cls(a, b, c, difference, min(tableau.order, tableau.embedded_order or 0) + 1, kappa)
 
     def step(self, length: float) -> np.ndarray:
         """(7) with κ eliminated, as ``derive.tableau.combination`` has it: (stages + 1, stages + 1)."""
@@ -50,6 +53,7 @@ class Method:
 
     def error(self, length: float) -> np.ndarray:
         """The same with the estimated error in place of h_{n+1}."""
+        assert self.difference is not None
         return self._combined(length, 0.0, self.difference)
 
     def _combined(self, length: float, old: float, weights: np.ndarray) -> np.ndarray:

@@ -242,6 +242,49 @@ def _rate_expression(rate: str) -> str:
 
 
 @main.command()
+@click.argument("subject", metavar="SPEC|MODEL")
+@json_option
+@click.option("--html", "page", type=click.Path(path_type=Path), help="Write a page with the convergence plots.")
+@example("continua verify specs/gunpoint.toml", "continua verify model.npz --html verify.html")
+def verify(subject: str, as_json: bool, page: Path | None) -> None:
+    """Measure on a SPEC or a MODEL what the mathematics promises.
+
+    Discrete equivalents, convergence with the order that the spec can reach, derivatives, spaces, code: a table of
+    what is expected and what is measured. Exits 1 if a property fails.
+    """
+    from derive import spec as declaration
+    from numerics import report
+
+    _derivation("derive.emit.manifest")
+    from numerics import verify as verification
+
+    if page is not None:
+        console.check_out(page, [subject])
+    model = None
+    if Path(subject).suffix == ".npz":
+        from numerics.checkpoint import load
+
+        model = load(subject)
+    base = declaration.load_spec(subject) if model is None else model.base
+    with console.steps() as progress, console.about(subject):
+        task = progress.add_task("verifying", total=len(verification.PROPERTIES) + 1)
+
+        def tell(what: str) -> None:
+            progress.update(task, description=f"measuring {what}", advance=1)
+
+        findings = verification.verify(base, model, tell)
+    if page is not None:
+        console.write_if_changed(page, report.verification_page(base.name, findings).encode())
+    if as_json:
+        console.print_json([vars(finding) for finding in findings])
+    else:
+        rows = [(f.name, f.expected, f.measured, verification.VERDICTS[f.passed], f.explained) for f in findings]
+        console.print_table(("property", "expected", "measured", "verdict", "explained in"), rows)
+    if any(finding.passed is False for finding in findings):
+        raise click.exceptions.Exit(1)
+
+
+@main.command()
 @json_option
 @example("continua doctor")
 def doctor(as_json: bool) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from numerics.continuum import Continuum
     from numerics.datasets import Records
     from numerics.field import Field
+    from numerics.verify import Finding
 
 Array = np.ndarray
 Row = Mapping[str, Any]
@@ -304,3 +305,18 @@ def stability(name: str, above: Sequence[float], below: Sequence[float], path: P
     axes.set(xlabel="Re κs", ylabel="Im κs", title=f"{name}: |R(κs)| ≤ 1", aspect="equal")
     figure.savefig(path, dpi=120, bbox_inches="tight")
     plt.close(figure)
+
+
+def verification_page(name: str, findings: Sequence[Finding]) -> str:
+    """What ``continua verify`` measured: a table, and the errors of every study against its sizes."""
+    verdicts = {True: "holds", False: "FAILS", None: "–"}
+    rows = [(f.name, f.expected, f.measured, verdicts[f.passed], f.explained) for f in findings]
+    sections = [Section("Properties", "", (table(("property", "expected", "measured", "verdict", "in"), rows),))]
+    for f in findings:
+        if f.curve is not None:
+            figure, ((axes,),) = _axes(1, 1, 5.0, 3.2)
+            axes.loglog(*f.curve, "o-", color=COLOURS[0])
+            axes.set(xlabel="size" if "refinement" in f.name else "t", ylabel="error")
+            alt = f"{f.name}: {f.measured}"
+            sections.append(Section(f.name, f"Expected {f.expected}, measured {f.measured}.", (picture(figure, alt),)))
+    return page(f"{name}: what the mathematics promises, measured", sections)

@@ -139,6 +139,13 @@ def assemble(spec: Spec, entry: dict[str, Any], arrays: Arrays) -> Representatio
     return Representation(spec, str(entry["digest"]), tuple(slabs), readout, constants, module, arrays, entry)
 
 
+def pieces_of(basis: Any) -> Pieces:
+    """The run-time form of a basis of the derivation that needs no printed function."""
+    from derive import inner_product
+
+    return Pieces.from_arrays(inner_product.pieces(basis))
+
+
 def check_tables(digest: str, arrays: Arrays) -> None:
     """Compare a model's tables with those generated here, if there are any. Raises RepresentationError."""
     found = find(digest)

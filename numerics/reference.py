@@ -1,0 +1,193 @@
+"""The semi-discrete network of a spec in NumPy, straight from the derivation's exact tables.
+
+Nothing here is printed, compiled or stored: tables come from ``derive.galerkin``, the rate and the loss are SymPy
+expressions evaluated node by node, stages follow the tableau as textbooks have it, κ not eliminated, implicit ones by a
+dense Newton method. Any dtype works, complex numbers included. ``numerics.verify`` measures the kernels against it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import scipy.special
+
+from derive.spec import Spec, step_lengths
+
+if TYPE_CHECKING:
+    from derive.equation import Equation
+    from derive.galerkin import SemiDiscrete
+
+Array = np.ndarray
+Fields = Mapping[str, Sequence[Array]]  # coefficients of W (i, j, k, out, in) and b (i, k, out), slab by slab
+
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "tanh": np.tanh, "sinh": np.sinh, "cosh": np.cosh, "exp": np.exp, "log": np.log, "sin": np.sin, "cos": np.cos,
+    "tan": np.tan, "atan": np.arctan, "erf": scipy.special.erf,
+    "sigmoid": lambda x: 1 / (1 + np.exp(-x)), "softplus": lambda x: np.log(1 + np.exp(x)),
+    "floor": lambda x: np.floor(np.real(x)),
+}  # fmt: skip
+RELATIONS: dict[str, Callable[..., Any]] = {
+    "<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal
+}  # fmt: skip
+
+
+def value(expression: Any, values: Mapping[str, Any]) -> Any:
+    """A SymPy expression at NumPy values of its symbols, complex ones too; conditions look at real parts."""
+    if expression.is_Symbol:
+        return values[expression.name]
+    if expression.is_number:
+        return float(expression.evalf(30))
+    if expression.is_Add:
+        return sum(value(a, values) for a in expression.args)
+    if expression.is_Mul:
+        return np.prod(np.broadcast_arrays(*(value(a, values) for a in expression.args)), axis=0)
+    if expression.is_Pow:
+        base, exponent = (value(a, values) for a in expression.args)
+        return base ** (int(exponent) if exponent == int(exponent) else exponent)
+    if expression.is_Piecewise:
+        found: Any = 0.0
+        for piece, condition in reversed(expression.args):
+            met: Any = True
+            if condition not in (True,) and str(condition) != "True":
+                sides = (np.real(value(side, values)) for side in (condition.lhs, condition.rhs))
+                met = RELATIONS[condition.rel_op](*sides)
+            found = np.where(met, value(piece, values), found)
+        return found
+    return FUNCTIONS[type(expression).__name__](*(value(a, values) for a in expression.args))
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A spec's network: its equation and the exact tables of every slab."""
+
+    spec: Spec
+    equation: Equation
+    forms: tuple[SemiDiscrete, ...]
+
+    @classmethod
+    def of(cls, spec: Spec) -> Reference:
+        """Derive what is needed; takes as long as the tables do. Raises DerivationError."""
+        from derive import equation, galerkin
+
+        made = equation.derive(spec)
+        return cls(spec, made, galerkin.semidiscrete(spec, made))
+
+    def rho(self, u: Any, h: Any) -> Any:
+        """ρ(u, h)."""
+        return value(self.equation.rho, {"u": u, "h": h}) + 0 * (u + h)
+
+    @cached_property
+    def tables(self) -> list[dict[str, Array]]:
+        return [{name: table.to_float() for name, table in form.tables.items()} for form in self.forms]
+
+    def final(self, fields: Fields, h: Array) -> Array:
+        """h(·, 1) as coefficients (channels, n, N), from those of the records (channels, entry size, N)."""
+        for k, (form, tables, steps) in enumerate(zip(self.forms, self.tables, step_lengths(self.spec))):
+            arrived = h if form.entry else None
+            if arrived is not None:
+                h = np.einsum("ij,cjn->cin", tables["P_entry"], h)
+            slopes = _Slopes(self, form, tables, fields["W"][k], fields["b"][k])
+            for n, (_, length) in enumerate(steps):
+                h = self._step(slopes, n, float(length), h, arrived if n == 0 else None)
+        return h
+
+    def _step(self, slopes: _Slopes, n: int, s: float, h: Array, arrived: Array | None) -> Array:
+        tableau = self.spec.tableau
+        a = np.array([[float(v) for v in row] for row in tableau.a])
+        b = [float(v) for v in tableau.b]
+        if not tableau.explicit:
+            k: list[Array] = list(_implicit(lambda i, stage: slopes(n, i, stage), h, s * a))
+        else:
+            k = []
+            for i, row in enumerate(a):
+                stage = h + s * sum((x * m for x, m in zip(row, k)), 0 * h)
+                k.append(slopes(n, i, stage) if i or arrived is None else slopes.arriving(n, arrived))
+        return np.asarray(h + s * sum(x * m for x, m in zip(b, k)))
+
+    def readout(self, r: Array, a: Array, y: Array) -> Array:
+        """z (outputs, N) of a functional readout."""
+        from derive import bases, inner_product
+
+        assert self.spec.readout is not None
+        g = inner_product.gram(bases.build(self.spec.readout), self.forms[-1].bases["state"]).to_float()
+        return np.asarray(np.einsum("ioc,ij,cjn->on", r, g, y) + a[:, None])
+
+    def loss(self, z: Array, target: Array) -> Any:
+        """The mean loss of readout values (outputs, N)."""
+        import sympy as sp
+
+        from derive import registry
+        from derive.equation import with_cases
+        from derive.expression import parse
+
+        name = self.spec.loss
+        entry = registry.entry("losses", name) if name in registry.names("losses") else None
+        texts, total = (entry.SUMS, entry.VALUE) if entry else ({"sum": name}, "sum")
+        symbols = {key: sp.Symbol(key, real=True) for key in ("z", "t", *texts)}
+        sums = {}
+        for key, text in texts.items():
+            term = with_cases(parse(text, {k: symbols[k] for k in ("z", "t")}))
+            sums[key] = np.sum(value(term, {"z": z, "t": target}) + 0 * z, axis=0)
+        return np.mean(value(parse(total, {key: symbols[key] for key in texts}), sums))
+
+
+@dataclass(frozen=True)
+class _Slopes:
+    """F(h, δ) of (5) at the stages of one slab."""
+
+    network: Reference
+    form: SemiDiscrete
+    tables: dict[str, Array]
+    w: Array
+    beta: Array
+
+    def __call__(self, n: int, i: int, h: Array) -> Array:
+        return self._rate(n, i, h, "C", "X")
+
+    def arriving(self, n: int, h: Array) -> Array:
+        """The first stage of a slab sees the state as it arrives, but for its linear part (section 3)."""
+        kappa = float(self.form.kappa)
+        straight = self._rate(n, 0, h, "C_entry", "X_entry")
+        if not kappa:
+            return straight  # the whole rate depends on u alone, or on h in no constant way
+        linear = np.einsum("jq,qi,cin->cjn", self.tables["A"], self.tables["X_entry"], h)
+        projected = np.einsum("ij,cjn->cin", self.tables["P_entry"], h)
+        return np.asarray(straight + kappa * (projected - linear))
+
+    def _rate(self, n: int, i: int, h: Array, coupling: str, at_nodes: str) -> Array:
+        t = self.tables
+        theta, vartheta = t["theta"][self.form.operator_index[n][i]], t["vartheta"][self.form.bias_index[n][i]]
+        inner = np.einsum("jl,cln->cjn", t[coupling], h)
+        w = np.einsum("k,qi,ijkoc->qjoc", theta, t["Phi"], self.w)
+        u = np.einsum("qjoc,cjn->oqn", w, inner)
+        u = u + np.einsum("k,qi,iko->oq", vartheta, t["Psi"], self.beta)[:, :, None]
+        rho = self.network.rho(u, np.einsum("qj,cjn->cqn", t[at_nodes], h))
+        return np.asarray(np.einsum("jq,cqn->cjn", t["A"], rho))
+
+
+def _implicit(slope: Callable[[int, Array], Array], h: Array, sa: Array) -> Array:
+    """k_i = slope(i, h + Σ_j sa_ij k_j), record by record, by Newton's method with a dense complex-step Jacobian."""
+    stages, (channels, size, records) = len(sa), h.shape
+    found = np.zeros((stages, channels, size, records), dtype=h.dtype)
+    for r in range(records):
+        start = h[:, :, r : r + 1]
+
+        def left(flat: Array, start: Array = start) -> Array:
+            k = flat.reshape(stages, channels, size, 1)
+            ends = [slope(i, start + np.einsum("j,jcnr->cnr", sa[i], k)) for i in range(stages)]
+            return np.asarray(np.ravel(ends) - flat)
+
+        k = np.zeros(stages * channels * size, dtype=h.dtype)
+        for _ in range(60):
+            real = k.real + 0j
+            columns = [(left(real + 1e-30j * e) - left(real)).imag / 1e-30 for e in np.eye(len(k))]
+            change = np.linalg.solve(np.array(columns).T, left(k))
+            k = k - change
+            if np.max(np.abs(change)) <= 1e-14 * np.max(np.abs(k)):
+                break
+        found[..., r] = k.reshape(stages, channels, size)
+    return found

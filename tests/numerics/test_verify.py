@@ -1,0 +1,91 @@
+"""``continua verify``: every checked-in spec holds what it promises, and a fault anywhere is found."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from derive.spec import load_spec
+from numerics import cli, datasets, fit, reference, verify
+from numerics.continuum import Continuum
+from numerics.solver import Slab, Solver
+
+SPECS = Path(__file__).parents[2] / "specs"
+SMALL = {
+    "name": "small",
+    "equation": {"rate": "mlp", "activation": "tanh", "spacing": "1/2"},
+    "state": {"basis": {"family": "hat", "cells": 6}},
+    "weight": {"width_out": {"family": "legendre", "size": 3}, "width_in": {"family": "legendre", "size": 3},
+               "depth": {"family": "p0", "cells": 1}},
+    "bias": {"width": {"family": "legendre", "size": 3}, "depth": {"family": "p0", "cells": 1}},
+    "integration": {"tableau": "heun", "steps": 2},
+    "readout": {"outputs": 2, "basis": {"family": "legendre", "size": 2}}, "loss": {"kind": "cross-entropy"},
+    "levels": {"fine": {"weight": {"width_in": {"family": "legendre", "size": 5}}}},
+}  # fmt: skip
+
+
+def failed(declared: object = SMALL) -> set[str]:
+    return {f.name for f in verify.verify(load_spec(declared)) if f.passed is False}  # type: ignore[arg-type]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(path.stem for path in SPECS.glob("*.toml")))
+def test_checked_in_specs_hold_what_they_promise(name: str) -> None:
+    findings = verify.verify(load_spec(SPECS / f"{name}.toml"))
+    assert [(f.name, f.expected, f.measured) for f in findings if f.passed is False] == []
+    assert sum(f.passed is True for f in findings) >= 14
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("activation", ["relu", "sigmoid", "sin(u)/2 + u"])
+def test_other_activations(activation: str) -> None:
+    assert failed({**SMALL, "equation": {**SMALL["equation"], "activation": activation}}) == set()
+
+
+@pytest.mark.slow
+def test_faults_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One fault at a time, each in another place, each seen by the property that is about it."""
+    assert failed() == set()
+    gradient, forward, combined = Solver.gradient, Slab.forward, verify.adaptive.Method._combined
+
+    def scaled(self, *given):
+        losses, slabs, *rest = gradient(self, *given)
+        return losses, [{k: v * (1 + 1e-9) for k, v in slab.items()} for slab in slabs], *rest
+
+    with monkeypatch.context() as patch:  # a gradient that is off by 1e-9
+        patch.setattr(Solver, "gradient", scaled)
+        assert "gradient against complex step" in failed()
+    with monkeypatch.context() as patch:  # a state that is off by 1e-9
+        patch.setattr(Slab, "forward", lambda self, h, keep: ((r := forward(self, h, keep))[0] * (1 + 1e-9), r[1]))
+        assert {"perceptron of 2 layers", "kernels against NumPy, formed"} <= failed()
+    with monkeypatch.context() as patch:  # a tableau with a wrong weight: a lower order
+        patch.setattr(
+            verify.adaptive.Method, "_combined",
+            lambda self, s, old, w: combined(self, s, old, w * np.array([1.01, 0.99]) if len(w) == 2 else w),
+        )  # fmt: skip
+        assert "refinement in depth" in failed()
+    with monkeypatch.context() as patch:  # a reference that is wrong does not pass either
+        rho = reference.Reference.rho
+        patch.setattr(reference.Reference, "rho", lambda self, u, h: rho(self, u, h) + 1e-9)
+        assert "kernels against NumPy, factors" in failed()
+
+
+@pytest.mark.slow
+def test_the_command_prints_a_table_json_and_a_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    train, _ = datasets.load("GunPoint")
+    fit(Continuum.from_spec(SPECS / "gunpoint.toml"), train, epochs=2).save("model.npz")
+    result = CliRunner().invoke(cli.main, ["verify", "model.npz", "--html", "page.html"])
+    assert result.exit_code == 0, result.output
+    assert "gradient against complex step" in result.stdout and "holds" in result.stdout
+    page = Path("page.html").read_text(encoding="utf-8")
+    assert page.count("<img") >= 3 and "refinement in depth" in page
+    monkeypatch.setattr(verify, "PROPERTIES", (("a failure", lambda s: s.at_most("code", "never", 2.0, 1.0, "")),))
+    result = CliRunner().invoke(cli.main, ["verify", str(SPECS / "gunpoint.toml"), "--json"])
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)[0]["passed"] is False
+    assert CliRunner().invoke(cli.main, ["verify", "nothing.toml"]).exit_code == 2
