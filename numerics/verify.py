@@ -8,7 +8,9 @@ derived from it: the order of its tableau, the degree of its bases, the kinks of
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
@@ -23,6 +25,7 @@ from numerics import adaptive
 from numerics.continuum import Continuum, Prepared, kernel_weights
 from numerics.projection import loss_change
 from numerics.reference import Reference
+from numerics.solver import Solver
 
 Array = np.ndarray
 RECORDS = 12
@@ -347,7 +350,7 @@ def taylor(subject: Subject) -> None:
     first = [abs(value - loss - t * float(slope @ direction)) for value, t in zip(values, steps)]
     smooth = subject.smoothness == "analytic"
     _slope(subject, "Taylor remainder of the gradient", steps, first, 2, 0.1 if smooth else 0.4, loss)
-    steps = np.geomspace(0.02, 0.5, 6)
+    steps = np.geomspace(0.003, 0.1, 6)
     third = []
     for t in steps:
         other = model.with_coordinates(start + t * direction)
