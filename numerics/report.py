@@ -309,8 +309,9 @@ def stability(name: str, above: Sequence[float], below: Sequence[float], path: P
 
 def verification_page(name: str, findings: Sequence[Finding]) -> str:
     """What ``continua verify`` measured: a table, and the errors of every study against its sizes."""
-    verdicts = {True: "holds", False: "FAILS", None: "–"}
-    rows = [(f.name, f.expected, f.measured, verdicts[f.passed], f.explained) for f in findings]
+    from numerics.verify import VERDICTS
+
+    rows = [(f.name, f.expected, f.measured, VERDICTS[f.passed], f.explained) for f in findings]
     sections = [Section("Properties", "", (table(("property", "expected", "measured", "verdict", "in"), rows),))]
     for f in findings:
         if f.curve is not None:

@@ -46,6 +46,24 @@ def test_other_activations(activation: str) -> None:
     assert failed({**SMALL, "equation": {**SMALL["equation"], "activation": activation}}) == set()
 
 
+FUNCTION = {key: part for key, part in SMALL.items() if key not in ("readout", "levels")}
+OWN = {"family": "custom", "functions": ["1", "xi", "exp(xi)", "cos(2*xi)"]}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "declared",
+    [
+        {**FUNCTION, "state": {"basis": OWN}, "loss": {"kind": "l2", "weight": "1 + xi**2"}},
+        {**SMALL, "state": {"basis": {"family": "multiwavelet", "degree": 1, "cells": 4}},
+         "equation": {"rate": "sign(u) - h/2", "spacing": "1"}, "loss": {"kind": "(z - t)**4"}},
+        {**SMALL, "integration": {"tableau": "dopri5", "steps": "adaptive", "tolerance": "1/1000"}},
+    ],
+)  # fmt: skip
+def test_bases_rates_losses_and_steps_of_ones_own(declared: dict) -> None:
+    assert failed(declared) == set()
+
+
 @pytest.mark.slow
 def test_faults_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """One fault at a time, each in another place, each seen by the property that is about it."""
