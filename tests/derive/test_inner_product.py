@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import time
 from fractions import Fraction
 
 import mpmath
@@ -272,7 +271,6 @@ def test_two_intervals_have_no_inner_product():
     ],
 )
 def test_complete_tables_of_the_largest_bases(family, given, points):
-    started = time.perf_counter()
     basis = make(family, **given)
     rule = uniform_rule(points) if family == "fourier" else gauss_rule(basis.breakpoints, points)
     mass, table = gram(basis, basis), evaluate(basis, rule)
@@ -283,4 +281,3 @@ def test_complete_tables_of_the_largest_bases(family, given, points):
     if basis.size <= 129:
         coarse = make(family, **{k: v // 2 + v % 2 if k in ("size", "cells") else v for k, v in given.items()})
         assert np.isfinite(transfer(coarse, basis).to_float()).all()
-    assert time.perf_counter() - started < 20  # a few seconds on an idle machine

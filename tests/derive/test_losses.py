@@ -68,9 +68,7 @@ def test_value_and_source_against_mpmath(name: str) -> None:
             for k in range(4):
                 moved = [mpmath.mpf(0)] * 4
                 moved[k] = mpmath.mpf("1e-15")
-                up, down = (
-                    REFERENCES[name]([a + s * b for a, b in zip(column, moved)], target) for s in (1, -1)
-                )
+                up, down = (REFERENCES[name]([a + s * b for a, b in zip(column, moved)], target) for s in (1, -1))
                 slope = float((up - down) / mpmath.mpf("2e-15"))
                 assert abs(source[k, r] - slope) <= 1e-12 * max(1.0, abs(slope))
 

@@ -90,8 +90,11 @@ BAD: list[tuple[str, Any, str]] = [
     ("weight.depth", [P0, P0, P0], "different lengths" if False else "steps"),
     ("integration.tableau", "rk5", "rk4"),
     ("integration.tableau", {"a": [["1"]], "b": ["1"], "c": ["0"], "order": 1}, "c_1 = Σ_j a_1,j = 1"),
-    ("integration.tableau", {"a": [["sqrt(2)/2", "1 - sqrt(3)/3"]], "b": ["0", "1"], "c": ["0", "1"], "order": 1},
-     "the root of one number"),
+    (
+        "integration.tableau",
+        {"a": [["sqrt(2)/2", "1 - sqrt(3)/3"]], "b": ["0", "1"], "c": ["0", "1"], "order": 1},
+        "the root of one number",
+    ),
     ("integration.tableau", {"a": [["sqrt(-2)"]], "b": ["1"], "c": ["1"], "order": 1}, "roots of one whole number"),
     ("integration.tableau", {"a": [], "b": ["1"], "order": 1}, "the key c"),
     ("integration.tableau", {"a": [["1/2"]], "b": ["0", "1"], "c": ["0", "3/2"], "order": 2}, "between 0 and 1"),

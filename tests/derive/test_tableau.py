@@ -124,9 +124,7 @@ def test_stability_function(name: str) -> None:
     matrix = sp.Matrix([[sp.sympify(str(x)) for x in row] for row in given.a])
     b = sp.Matrix([[sp.sympify(str(x)) for x in given.b]])
     inner = (sp.eye(n) - z * matrix).LUsolve(sp.ones(n, 1))
-    above, below = (
-        sum(sp.sympify(str(c)) * z**k for k, c in enumerate(p)) for p in tableau.stability_function(given)
-    )
+    above, below = (sum(sp.sympify(str(c)) * z**k for k, c in enumerate(p)) for p in tableau.stability_function(given))
     assert sp.simplify(1 + z * (b * inner)[0] - above / below) == 0
     assert (below == 1) == given.explicit
 

@@ -342,7 +342,7 @@ main(sys.argv[1:])
 """
 
 
-def test_a_saved_model_needs_no_sympy_and_starts_quickly(place: Path) -> None:
+def test_a_saved_model_needs_no_sympy(place: Path) -> None:
     commands = [
         ["predict", "base.npz", "--data", "train.npz", "--json"],
         ["refine", "base.npz", "--level", "fine", "--data", "train.npz", "--out", "f.npz"],
@@ -353,14 +353,6 @@ def test_a_saved_model_needs_no_sympy_and_starts_quickly(place: Path) -> None:
     for command in commands:
         done = subprocess.run([sys.executable, "-c", BLOCKED, *command], capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
-    start = time.perf_counter()  # compiled code is cached now
-    subprocess.run([sys.executable, "-c", BLOCKED, *commands[0]], capture_output=True, check=True)
-    assert time.perf_counter() - start < 2 * slack()
-
-
-def slack() -> float:
-    """How much slower than alone a process may be while other tests run beside it."""
-    return 3.0 if os.environ.get("PYTEST_XDIST_WORKER") else 1.5
 
 
 def test_specs_in_the_checkout_are_read() -> None:

@@ -106,8 +106,13 @@ def semi_discrete(model: Continuum):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("tableau", "sizes", "expected"),
-    [("euler", [32, 64, 128], 1), ("heun", [8, 16, 32], 2), ("rk4", [8, 16, 32], 4),
-     ("implicit-midpoint", [8, 16, 32], 2), ("gauss4", [8, 16, 32], 4)],
+    [
+        ("euler", [32, 64, 128], 1),
+        ("heun", [8, 16, 32], 2),
+        ("rk4", [8, 16, 32], 4),
+        ("implicit-midpoint", [8, 16, 32], 2),
+        ("gauss4", [8, 16, 32], 4),
+    ],
 )
 def test_the_gap_between_continuous_and_discrete_adjoint_has_the_order_of_the_tableau(
     tableau: str, sizes: list[int], expected: int
@@ -125,9 +130,7 @@ def test_the_gap_between_continuous_and_discrete_adjoint_has_the_order_of_the_ta
         slab = model.solver.slabs[0]
         discrete = slab.pull_back(gradients[0], kernel_weights(model.fields)[0]).w
         s = 1 / steps
-        spline = CubicHermiteSpline(
-            np.linspace(0, 1, steps + 1), path, [rate(y, n * s) for n, y in enumerate(path)]
-        )
+        spline = CubicHermiteSpline(np.linspace(0, 1, steps + 1), path, [rate(y, n * s) for n, y in enumerate(path)])
 
         def backwards(t, both):
             bar, integrand = pulled_back(spline(1 - t), 1 - t, both[:10])
