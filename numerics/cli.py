@@ -244,9 +244,10 @@ def _rate_expression(rate: str) -> str:
 @main.command()
 @click.argument("subject", metavar="SPEC|MODEL")
 @json_option
+@click.option("--full", is_flag=True, help="Also the CUDA kernels, in Numba's simulator.")
 @click.option("--html", "page", type=click.Path(path_type=Path), help="Write a page with the convergence plots.")
 @example("continua verify specs/gunpoint.toml", "continua verify model.npz --html verify.html")
-def verify(subject: str, as_json: bool, page: Path | None) -> None:
+def verify(subject: str, as_json: bool, full: bool, page: Path | None) -> None:
     """Measure on a SPEC or a MODEL what the mathematics promises.
 
     Discrete equivalents, convergence with the order that the spec can reach, derivatives, spaces, code: a table of
@@ -267,12 +268,12 @@ def verify(subject: str, as_json: bool, page: Path | None) -> None:
         model = load(subject)
     base = declaration.load_spec(subject) if model is None else model.base
     with console.steps() as progress, console.about(subject):
-        task = progress.add_task("verifying", total=len(verification.PROPERTIES) + 1)
+        task = progress.add_task("verifying", total=len(verification.properties(full)) + 1)
 
         def tell(what: str) -> None:
             progress.update(task, description=f"measuring {what}", advance=1)
 
-        findings = verification.verify(base, model, tell)
+        findings = verification.verify(base, model, full, tell)
     if page is not None:
         console.write_if_changed(page, report.verification_page(base.name, findings).encode())
     if as_json:

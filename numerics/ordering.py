@@ -59,8 +59,11 @@ def order(network: Layers) -> tuple[Layers, Gain]:
     for layer in range(len(network.weights) - 1):
         found = permuted(found, layer, shortest_path(distances(found, layer)))
     pairs = list(zip(network.weights, found.weights))
-    needed = [{name: (count(old), count(new)) for name, count in COUNTS.items()} for old, new in pairs]
-    return found, Gain((variation(network), variation(found)), tuple(needed), tuple(w.shape for w in network.weights))
+    counts = [
+        {name: (needed(curve(old), old.size), needed(curve(new), new.size)) for name, curve in FAMILIES.items()}
+        for old, new in pairs
+    ]
+    return found, Gain((variation(network), variation(found)), tuple(counts), tuple(w.shape for w in network.weights))
 
 
 def permuted(network: Layers, layer: int, permutation: Array) -> Layers:
@@ -138,33 +141,49 @@ def _reversals(lengths: Array, path: Array) -> Array:
 
 # --- how many coefficients a field needs --------------------------------------------------------------------
 
-
-def leading_legendre(w: Array) -> int:
-    """m m′, the smallest, with which P_0 … P_{m−1} and P_0 … P_{m′−1} represent w, as averages on cells, to 1 %."""
-    return _leading(_legendre_averages(len(w)).T @ w @ _legendre_averages(w.shape[1]), w)
+Curve = tuple[Array, Array]  # numbers of coefficients, increasing, and the least relative L2 errors with them
 
 
-def largest_cosines(w: Array) -> int:
-    """How many of the discrete cosine coefficients, the largest ones, represent w to 1 %."""
-    squares = np.sort(dctn(w, norm="ortho").ravel() ** 2)
-    return max(int(np.sum(np.cumsum(squares) > SHARE**2 * squares.sum())), 1)
-
-
-def adapted(w: Array) -> int:
-    """r (n + n′) for the smallest rank r of w to 1 %: the cost in the basis of its singular vectors."""
-    squares = np.linalg.svd(w, compute_uv=False)[::-1] ** 2
-    rank = max(int(np.sum(np.cumsum(squares) > SHARE**2 * squares.sum())), 1)
-    return min(rank * sum(w.shape), w.size)
-
-
-COUNTS = {"legendre": leading_legendre, "largest cosines": largest_cosines, "adapted (SVD)": adapted}
-
-
-def _leading(coefficients: Array, w: Array) -> int:
-    """The smallest m · m′ whose leading block leaves out no more than the share."""
+def leading_legendre(w: Array) -> Curve:
+    """With P_0 … P_{m−1} and P_0 … P_{m′−1}, m m′ of them, as averages on cells."""
+    coefficients = _legendre_averages(len(w)).T @ w @ _legendre_averages(w.shape[1])
     kept = np.cumsum(np.cumsum(coefficients**2, axis=0), axis=1)
     sizes = np.outer(np.arange(1, len(w) + 1), np.arange(1, w.shape[1] + 1))
-    return int(np.min(sizes, where=np.sum(w**2) - kept <= SHARE**2 * np.sum(w**2), initial=w.size))
+    order = np.argsort(sizes, axis=None, kind="stable")
+    counts, left = sizes.ravel()[order], np.minimum.accumulate((np.sum(w**2) - kept).ravel()[order])
+    last = np.append(np.diff(counts) > 0, True)  # of the shapes with equally many
+    return counts[last], _relative(left[last], w)
+
+
+def largest_cosines(w: Array) -> Curve:
+    """With the largest of the discrete cosine coefficients."""
+    squares = np.sort(dctn(w, norm="ortho").ravel() ** 2)[::-1]
+    return np.arange(1, w.size + 1), _relative(_tails(squares), w)
+
+
+def adapted(w: Array) -> Curve:
+    """With the first r singular vectors on either side, r (n + n′) numbers."""
+    squares = np.linalg.svd(w, compute_uv=False) ** 2
+    return np.arange(1, len(squares) + 1) * sum(w.shape), _relative(_tails(squares), w)
+
+
+FAMILIES = {"legendre": leading_legendre, "largest cosines": largest_cosines, "adapted (SVD)": adapted}
+
+
+def needed(curve: Curve, most: int, share: float = SHARE) -> int:
+    """How many coefficients leave at most this share of a field; no more than the ``most`` that it has itself."""
+    counts, errors = curve
+    enough = counts[errors <= share]
+    return int(min(enough[0], most)) if len(enough) else most
+
+
+def _tails(squares: Array) -> Array:
+    """What the first 1, 2, 3 … leave."""
+    return np.append(np.cumsum(squares[::-1])[::-1][1:], 0.0)
+
+
+def _relative(squares: Array, w: Array) -> Array:
+    return np.asarray(np.sqrt(np.maximum(squares, 0) / (np.sum(w**2) or 1.0)))
 
 
 def _legendre_averages(n: int) -> Array:

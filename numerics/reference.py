@@ -86,16 +86,20 @@ class Reference:
 
     def final(self, fields: Fields, h: Array) -> Array:
         """h(·, 1) as coefficients (channels, n, N), from those of the records (channels, entry size, N)."""
-        for k, (form, tables, steps) in enumerate(zip(self.forms, self.tables, step_lengths(self.spec))):
+        for k, (form, steps) in enumerate(zip(self.forms, step_lengths(self.spec))):
             arrived = h if form.entry else None
             if arrived is not None:
-                h = np.einsum("ij,cjn->cin", tables["P_entry"], h)
-            slopes = _Slopes(self, form, tables, fields["W"][k], fields["b"][k])
+                h = np.einsum("ij,cjn->cin", self.tables[k]["P_entry"], h)
+            slopes = self.slopes(fields, k)
             for n, (_, length) in enumerate(steps):
                 h = self._step(slopes, n, float(length), h, arrived if n == 0 else None)
         return h
 
-    def _step(self, slopes: _Slopes, n: int, s: float, h: Array, arrived: Array | None) -> Array:
+    def slopes(self, fields: Fields, k: int) -> Slopes:
+        """The right-hand side in slab k."""
+        return Slopes(self, self.forms[k], self.tables[k], fields["W"][k], fields["b"][k])
+
+    def _step(self, slopes: Slopes, n: int, s: float, h: Array, arrived: Array | None) -> Array:
         tableau = self.spec.tableau
         a = np.array([[float(v) for v in row] for row in tableau.a])
         b = [float(v) for v in tableau.b]
@@ -136,7 +140,7 @@ class Reference:
 
 
 @dataclass(frozen=True)
-class _Slopes:
+class Slopes:
     """F(h, δ) of (5) at the stages of one slab."""
 
     network: Reference
@@ -159,8 +163,12 @@ class _Slopes:
         return np.asarray(straight + kappa * (projected - linear))
 
     def _rate(self, n: int, i: int, h: Array, coupling: str, at_nodes: str) -> Array:
+        theta = self.tables["theta"][self.form.operator_index[n][i]]
+        return self.between(theta, self.tables["vartheta"][self.form.bias_index[n][i]], h, coupling, at_nodes)
+
+    def between(self, theta: Array, vartheta: Array, h: Array, coupling: str = "C", at_nodes: str = "X") -> Array:
+        """F(h, δ) at any depth, from the values there of the depth bases of W and b."""
         t = self.tables
-        theta, vartheta = t["theta"][self.form.operator_index[n][i]], t["vartheta"][self.form.bias_index[n][i]]
         inner = np.einsum("jl,cln->cjn", t[coupling], h)
         w = np.einsum("k,qi,ijkoc->qjoc", theta, t["Phi"], self.w)
         u = np.einsum("qjoc,cjn->oqn", w, inner)

@@ -314,10 +314,14 @@ def verification_page(name: str, findings: Sequence[Finding]) -> str:
     rows = [(f.name, f.expected, f.measured, VERDICTS[f.passed], f.explained) for f in findings]
     sections = [Section("Properties", "", (table(("property", "expected", "measured", "verdict", "in"), rows),))]
     for f in findings:
-        if f.curve is not None:
+        if f.curves:
             figure, ((axes,),) = _axes(1, 1, 5.0, 3.2)
-            axes.loglog(*f.curve, "o-", color=COLOURS[0])
-            axes.set(xlabel="size" if "refinement" in f.name else "t", ylabel="error")
-            alt = f"{f.name}: {f.measured}"
-            sections.append(Section(f.name, f"Expected {f.expected}, measured {f.measured}.", (picture(figure, alt),)))
+            for colour, (label, curve) in zip(COLOURS, f.curves.items()):
+                axes.loglog(*curve, "o-", color=colour, label=label, markersize=3)
+            if len(f.curves) > 1:
+                axes.legend(frameon=False)
+            size = "size" if "refinement" in f.name else "coefficients" if f.section == "network" else "t"
+            axes.set(xlabel=size, ylabel="error")
+            said = f"Expected {f.expected}, measured {f.measured}." if f.expected else f"{f.measured}."
+            sections.append(Section(f.name, said, (picture(figure, f"{f.name}: {f.measured}"),)))
     return page(f"{name}: what the mathematics promises, measured", sections)

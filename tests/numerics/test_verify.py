@@ -10,9 +10,11 @@ import pytest
 from click.testing import CliRunner
 
 from derive.spec import load_spec
-from numerics import cli, datasets, fit, reference, verify
+from numerics import adaptive, cli, datasets, fit, networks, ordering, reference, verify
 from numerics.continuum import Continuum
 from numerics.solver import Slab, Solver
+from numerics.verify import code, derivatives
+from numerics.verify.subject import Subject
 
 SPECS = Path(__file__).parents[2] / "specs"
 SMALL = {
@@ -68,7 +70,8 @@ def test_bases_rates_losses_and_steps_of_ones_own(declared: dict) -> None:
 def test_faults_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """One fault at a time, each in another place, each seen by the property that is about it."""
     assert failed() == set()
-    gradient, forward, combined = Solver.gradient, Slab.forward, verify.adaptive.Method._combined
+    discrete = derivatives._discrete
+    gradient, forward, combined = Solver.gradient, Slab.forward, adaptive.Method._combined
 
     def scaled(self, *given):
         losses, slabs, *rest = gradient(self, *given)
@@ -82,14 +85,51 @@ def test_faults_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
         assert {"perceptron of 2 layers", "kernels against NumPy, formed"} <= failed()
     with monkeypatch.context() as patch:  # a tableau with a wrong weight: a lower order
         patch.setattr(
-            verify.adaptive.Method, "_combined",
+            adaptive.Method, "_combined",
             lambda self, s, old, w: combined(self, s, old, w * np.array([1.01, 0.99]) if len(w) == 2 else w),
         )  # fmt: skip
         assert "refinement in depth" in failed()
+    with monkeypatch.context() as patch:  # a gradient that does not approach the continuous adjoint
+        patch.setattr(derivatives, "_discrete", lambda *given: discrete(*given) * (1 + 1e-3))
+        assert "discrete against continuous adjoint" in failed()
     with monkeypatch.context() as patch:  # a reference that is wrong does not pass either
         rho = reference.Reference.rho
         patch.setattr(reference.Reference, "rho", lambda self, u, h: rho(self, u, h) + 1e-9)
         assert "kernels against NumPy, factors" in failed()
+
+
+@pytest.mark.slow
+def test_the_cuda_kernels_are_simulated(monkeypatch: pytest.MonkeyPatch) -> None:
+    subject = Subject.of(load_spec(SMALL))  # type: ignore[arg-type]
+    code.simulator(subject)
+    monkeypatch.setattr(code.sys, "executable", "false")
+    code.simulator(subject)
+    assert [finding.passed for finding in subject.findings] == [True, False]
+
+
+def test_whether_a_network_is_a_continuum_is_answered() -> None:
+    """Weights that are samples of smooth fields, the same ones shuffled, and noise."""
+    n, xi = 32, (np.arange(32) + 0.5) / 16 - 1
+    smooth = [np.sin(2 * xi[:, None] + xi[None] + k) / n for k in range(3)] + [np.cos(xi)[None] * [[1.0], [2.0]]]
+    noise = [np.random.default_rng(k).standard_normal(w.shape) for k, w in enumerate(smooth)]
+    biases = [np.sin(xi), np.cos(xi), np.sin(xi), np.zeros(2)]
+    found = {}
+    for name, weights in {"smooth": smooth, "noise": noise}.items():
+        network = networks.layers(weights, biases, "tanh")
+        for kind in ("", "shuffled "):
+            for layer in range(3 if kind else 0):
+                network = ordering.permuted(network, layer, np.random.default_rng(layer).permutation(n))
+            subject = Subject.of(networks.from_layers(network).base, networks.from_layers(network))
+            verify.network.smoothness(subject)
+            found[kind + name] = {f.name: f for f in subject.findings}
+    answers = {key: rows["is this network a continuum?"].measured.partition(":")[0] for key, rows in found.items()}
+    assert answers == {"smooth": "yes", "shuffled smooth": "in another order", "noise": "no", "shuffled noise": "no"}
+    variation = {key: rows["total variation, shuffled neurons being 1"].measured for key, rows in found.items()}
+    as_it_stands, ordered = (float(v.split()[k]) for v, k in zip([variation["shuffled smooth"]] * 2, (0, 4)))
+    assert ordered < 0.6 * as_it_stands and float(variation["smooth"].split()[0]) < 0.6
+    for rows in found.values():  # the whole matrix is always enough, and errors fall with the coefficients
+        for counts, errors in rows["W0: of 1,024 numbers, for 1 % error"].curves.values():
+            assert np.all(np.diff(counts) > 0) and np.all(np.diff(errors) <= 1e-12)
 
 
 @pytest.mark.slow

@@ -1,0 +1,56 @@
+"""What the mathematics promises, measured on a spec: ``continua verify``.
+
+Every property is measured against something that shares no code with what it measures: loops over layers, the
+NumPy network of ``numerics.reference``, complex steps, SciPy's integrators, mpmath at 50 digits. What a spec can be
+expected to reach is derived from it: the order of its tableau, the degree of its bases, the kinks of its rate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from derive.spec import Spec
+from numerics.continuum import Continuum
+from numerics.verify import code, derivatives, equivalents, network, spaces
+from numerics.verify.subject import Finding, Subject
+
+__all__ = ["FULL", "PROPERTIES", "VERDICTS", "Finding", "properties", "verify"]
+
+Property = tuple[str, Callable[[Subject], None]]
+
+VERDICTS = {True: "holds", False: "FAILS", None: "–"}
+PROPERTIES: tuple[Property, ...] = (
+    ("a network of layers", equivalents.layers),
+    ("refinement in depth", equivalents.depth),
+    ("refinement in width", equivalents.width),
+    ("refinement in width and depth", equivalents.both),
+    ("gradients", derivatives.gradient),
+    ("Taylor remainders", derivatives.taylor),
+    ("the continuous adjoint", derivatives.adjoints),
+    ("Gram matrices", spaces.grams),
+    ("projections", spaces.projections),
+    ("conditions", spaces.conditions),
+    ("kernels", code.kernels),
+    ("precision", code.precision),
+    ("threads", code.threads),
+    ("regeneration", code.regeneration),
+    ("the weights as a field", network.smoothness),
+)
+FULL: tuple[Property, ...] = (("the CUDA kernels in the simulator", code.simulator),)
+
+
+def properties(full: bool) -> tuple[Property, ...]:
+    """What is measured: in seconds, or with ``full`` in minutes."""
+    return (*PROPERTIES, *FULL) if full else PROPERTIES
+
+
+def verify(
+    spec: Spec, model: Continuum | None = None, full: bool = False, progress: Callable[[str], None] | None = None
+) -> list[Finding]:
+    """Measure every property on a spec, or on a model of it. progress: told what is measured next."""
+    subject = Subject.of(spec, model)
+    for what, measure in properties(full):
+        if progress is not None:
+            progress(what)
+        measure(subject)
+    return subject.findings

@@ -1,0 +1,103 @@
+"""Generated code: kernels against the exact tables, precisions, threads, bytes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from derive import spec as declaration
+from numerics.continuum import Prepared, kernel_weights
+from numerics.solver import Solver
+from numerics.verify.subject import RECORDS, Subject
+
+SIMULATED = 3  # records: the simulator is Python, thread by thread
+
+
+def kernels(subject: Subject) -> None:
+    """The compiled kernels against the NumPy network, by both plans."""
+    expected = subject.reference.final(subject.fields, subject.states)
+    for plan in ("formed", "factors"):
+        solver = Solver(subject.model.representation, plan=plan)
+        solver.form(kernel_weights(subject.model.fields))
+        found = solver.final(subject.states.reshape(-1, RECORDS)).reshape(expected.shape)
+        error = float(np.abs(found - expected).max() / np.abs(expected).max())
+        subject.at_most("code", f"kernels against NumPy, {plan}", error, 1e-12, "derivation.md")
+
+
+def precision(subject: Subject) -> None:
+    """Single against double precision: loss and gradient."""
+    values = []
+    for kind in ("float64", "float32"):
+        base = replace(subject.spec, precision=kind, levels=())
+        values.append(subject.model.replace(base=base, level=None).objective(subject.prepared))
+    (loss, slope), (loss32, slope32) = values
+    changed = float(np.linalg.norm(slope - slope32) / np.linalg.norm(slope))
+    error = max(abs(loss - loss32) / max(1.0, abs(loss)), changed)
+    subject.at_most("code", "float32 against float64: loss, gradient", error, 1e-4, "README.md")
+
+
+def threads(subject: Subject) -> None:
+    """Equal bits with 1, 2 and 5 threads."""
+    states, targets = (np.tile(a, (1, 30)) for a in (subject.prepared.states, subject.prepared.wanted()))
+    many = Prepared(states, targets, np.zeros(30 * RECORDS), None)
+    found = []
+    for count in ("1", "2", "5"):
+        with _environment("CONTINUA_THREADS", count):
+            found.append(subject.model.objective(many))
+    same = all(loss == found[0][0] and np.array_equal(slope, found[0][1]) for loss, slope in found)
+    text = "equal" if same else "different"
+    subject.add("code", "equal bits with 1, 2 and 5 threads", "equal", text, same, "README.md")
+
+
+@contextmanager
+def _environment(name: str, setting: str) -> Iterator[None]:
+    before = os.environ.get(name)
+    os.environ[name] = setting
+    try:
+        yield
+    finally:
+        del os.environ[name]
+        if before is not None:
+            os.environ[name] = before
+
+
+def regeneration(subject: Subject) -> None:
+    """Generating twice gives the same bytes, and those of the modules in use."""
+    from derive.emit.manifest import generate
+    from numerics.representation import find
+
+    files = generate(subject.model.base)
+    same = files == generate(subject.model.base)
+    text = "equal" if same else "different"
+    place = find(declaration.digest(subject.spec))
+    if place is not None and place[0].name == subject.model.base.name:
+        stale = [name for name, content in files.items() if (place[0] / name).read_bytes() != content]
+        same, text = same and not stale, f"stale: {', '.join(stale)}" if stale else text
+    subject.add("code", "byte-equal regeneration", "equal", text, same, "README.md")
+
+
+def simulator(subject: Subject) -> None:
+    """The CUDA kernels in Numba's simulator, which needs no GPU, against the compiled ones: state, loss, gradients."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.npz"
+        bare = replace(subject.model.base, precision="float64") if subject.model.level is None else subject.spec
+        subject.model.replace(base=bare, level=None).save(path)
+        np.savez(Path(folder) / "records.npz", states=subject.states[:, :, :SIMULATED].reshape(-1, SIMULATED),
+                 targets=subject.prepared.wanted()[:, :SIMULATED])  # fmt: skip
+        environment = {**os.environ, "NUMBA_ENABLE_CUDASIM": "1"}
+        command = [sys.executable, "-m", "numerics.verify.simulator", folder]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
+    name = "CUDA kernels, simulated, against the CPU's"
+    if done.returncode:
+        said = " ".join(done.stderr.split()[-12:])
+        subject.add("code", name, "≤ 1e-12", f"failed: {said}", False, "README.md")
+        return
+    subject.at_most("code", name, float(done.stdout), 1e-12, "README.md")

@@ -1,0 +1,40 @@
+"""``python -m numerics.verify.simulator FOLDER``: how far simulated CUDA kernels are from the CPU's.
+
+In a process of its own, since NUMBA_ENABLE_CUDASIM is read when Numba is imported. FOLDER: model.npz, records.npz.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from numerics.checkpoint import load
+from numerics.continuum import kernel_weights
+from numerics.cuda import CudaSolver, Launch
+from numerics.solver import Solver
+
+LAUNCH = Launch(records=2, tile=2, threads=(2, 2), blocks=2)  # several launches for three records
+STEPS = 3  # of every slab: the simulator runs thread by thread, in Python
+
+
+def largest(folder: Path) -> float:
+    """The largest difference of states, losses and gradients, relative to each one's largest value."""
+    model = load(folder / "model.npz")
+    with np.load(folder / "records.npz") as stored:
+        states, targets = stored["states"], stored["targets"]
+    solvers = Solver(model.representation), CudaSolver(model.representation, launch=LAUNCH)
+    found = []
+    for solver in solvers:
+        solver.form(kernel_weights(model.fields))
+        solver.take_steps([steps[:STEPS] for steps in solver.taken])
+        losses, slabs, *bars = solver.gradient(states, *model.readout_map(), targets)
+        operators = [slab[name] for slab in slabs for name in sorted(slab)]
+        found.append([solver.final(states), losses, *operators, *bars])
+    gaps = [np.abs(a - b).max() / (np.abs(a).max() or 1.0) for a, b in zip(*found)]
+    return float(max(gaps))
+
+
+if __name__ == "__main__":
+    print(largest(Path(sys.argv[1])))

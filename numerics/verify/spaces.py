@@ -1,0 +1,104 @@
+"""Gram matrices, projections and conditioning of the bases."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from numerics.verify.subject import NOTEBOOKS, Subject
+
+
+def grams(subject: Subject) -> None:
+    """Gram matrices against mpmath's quadrature at 50 digits, a sample of entries of every basis."""
+    import mpmath
+
+    from derive.closed_form import local_expression
+
+    generator = np.random.default_rng(8)
+    worst, count = 0.0, 0
+    with mpmath.workdps(50):
+        for form, tables in zip(subject.reference.forms, subject.reference.tables):
+            for name, basis in form.bases.items():
+                if basis.combination is not None:
+                    continue
+                table = tables[f"gram/{name}"]
+                for i, step in generator.integers(0, basis.size, (4, 2)):
+                    j = min(i + step % 3, basis.size - 1)  # neighbours, whose product is not zero everywhere
+                    exact = mpmath.mpf(0)
+                    for cell in sorted(set(basis.functions[i]) & set(basis.functions[j])):
+                        a, b = basis.bounds(cell)
+                        parts = [local_expression(basis.functions[k][cell], a, b) for k in (i, j)]
+                        ends = [mpmath.mpf(e.numerator) / e.denominator for e in (a, b)]
+                        exact += mpmath.quad(_mp_function(parts[0] * parts[1]), ends, maxdegree=8)
+                    scale = max(abs(float(exact)), float(np.abs(table).max()) * 1e-3)
+                    worst = max(worst, abs(table[i, j] - float(exact)) / scale)
+                    count += 1
+    name = f"Gram matrices at 50 digits ({count} entries)"
+    subject.at_most("spaces", name, worst, 2.3e-16, NOTEBOOKS[1])
+
+
+def _mp_function(expression: Any) -> Callable[[Any], Any]:
+    import mpmath
+    import sympy as sp
+
+    from derive.closed_form import XI
+
+    def function(x: Any) -> Any:
+        return mpmath.mpf(str(sp.N(expression.subs(XI, sp.Float(str(x), 50)), 50)))
+
+    return function
+
+
+def projections(subject: Subject) -> None:
+    """Between the levels: what is left is orthogonal, nested spaces give the identity, projecting twice is once."""
+    from derive import bases, inner_product, ladder, transfer
+
+    levels = [replace(subject.model.base, levels=()), *(s for _, s in subject.model.base.levels)]
+    pairs = set()
+    for source in levels:
+        old = {role: (basis, interval) for role, basis, interval in ladder.directions(source)}
+        for target in levels:
+            for role, basis, interval in ladder.directions(target):
+                if role in old and old[role] != (basis, interval) and old[role][1] == interval:
+                    pairs.add((old[role][0], basis, interval))
+    if not pairs:
+        subject.add("spaces", "projections between levels", "", "the levels share their bases", None, NOTEBOOKS[1])
+        return
+    orthogonal, identity, twice, nested = 0.0, 0.0, 0.0, 0
+    for first, second, interval in pairs:
+        a, b = bases.build(first, interval), bases.build(second, interval)
+        down, up = transfer.transfer(b, a).to_float(), transfer.transfer(a, b).to_float()
+        mass, mixed = inner_product.gram(b, b).to_float(), inner_product.gram(b, a).to_float()
+        orthogonal = max(orthogonal, float(np.abs(mass @ down - mixed).max() / np.abs(mixed).max()))
+        gap = float(np.abs(down @ up - np.eye(b.size)).max())
+        if gap <= 1e-9:  # b's functions lie in a
+            once = up @ down
+            nested += 1
+            identity = max(identity, gap)
+            twice = max(twice, float(np.abs(once @ once - once).max() / np.abs(once).max()))
+    subject.at_most("spaces", f"residual ⟂ space ({len(pairs)} projections)", orthogonal, 1e-14, NOTEBOOKS[1])
+    if nested:
+        subject.at_most("spaces", f"P↓P↑ = 1 ({nested} nested pairs)", identity, 1e-13, NOTEBOOKS[1])
+        subject.at_most("spaces", "projecting twice is projecting once", twice, 1e-13, NOTEBOOKS[1])
+
+
+def conditions(subject: Subject) -> None:
+    """Conditioning of the state's basis, aliasing left by its rule, and depth functions that the stages see."""
+    worst, seen, blind = 1.0, 0.0, 0
+    for form, tables in zip(subject.reference.forms, subject.reference.tables):
+        mass = tables["M_h"]
+        scale = 1 / np.sqrt(np.diag(mass))
+        worst = max(worst, float(np.linalg.cond(mass * np.outer(scale, scale))))
+        seen = max(seen, form.aliasing)
+        for rows in ("theta", "vartheta"):
+            blind += tables[rows].shape[1] - int(np.linalg.matrix_rank(tables[rows], tol=1e-9))
+    good = worst < 1e8
+    subject.add("spaces", "condition of the state's mass matrix", "< 1e+08", f"{worst:.1e}", good, "docs/bases.md")
+    text = "none" if seen < 1e-30 else f"{seen:.1e}"
+    subject.add("spaces", "aliasing of the quadrature on χ_i χ_j", "reported", text, None, "docs/bases.md")
+    subject.add("spaces", "depth functions that no stage sees", "0", str(blind), blind == 0, "docs/integrators.md")
+
+

@@ -1,0 +1,145 @@
+"""What is verified, and what is found: a spec with a model and records of its size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from derive.spec import Spec
+from numerics.adaptive import Steps
+from numerics.continuum import Continuum, Prepared
+from numerics.reference import Reference
+
+Array = np.ndarray
+RECORDS = 12
+ADAPTIVE = 8
+ROUNDING = 1e-12  # of the state's size: below it a convergence study sees rounding
+
+NOTEBOOKS = (
+    "notebooks/1_from_layers_to_the_continuum.ipynb",
+    "notebooks/2_bases_gram_matrices_and_projections.ipynb",
+    "notebooks/3_the_adjoint.ipynb",
+    "notebooks/4_integrators_as_data.ipynb",
+    "notebooks/6_is_this_network_a_continuum.ipynb",
+)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A property that was measured. passed: None where it does not apply; curves: name → sizes and errors."""
+
+    section: str
+    name: str
+    expected: str
+    measured: str
+    passed: bool | None
+    explained: str
+    curves: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = field(default_factory=dict)
+
+
+@dataclass
+class Subject:
+    """A spec with a model of it, random where none was given, and random records of its size.
+
+    trained: whether the model was given. Adaptive steps are replaced by ``ADAPTIVE`` equal ones in every depth element.
+    """
+
+    spec: Spec
+    model: Continuum
+    trained: bool = False
+    findings: list[Finding] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, base: Spec, model: Continuum | None = None) -> Subject:
+        trained = model is not None
+        if model is None:
+            model = Continuum.from_spec(base, seed=0)
+            noise = np.random.default_rng(1).standard_normal(model.size)
+            model = model.with_coordinates(model.coordinates + 3 * noise / np.linalg.norm(noise))
+        if model.spec.tolerance is not None:  # steps that the records choose cannot be compared one by one
+            fixed = replace(model.spec, tolerance=None, steps=ADAPTIVE * model.spec.steps, levels=())
+            model = Continuum(fixed, None, model.fields)
+        return cls(replace(model.spec, levels=()), model, trained)
+
+    @cached_property
+    def reference(self) -> Reference:
+        return Reference.of(self.spec)
+
+    @cached_property
+    def fields(self) -> dict[str, list[Array]]:
+        return {name: [slab.coefficients for slab in f.slabs] for name, f in self.model.fields.items()}
+
+    @cached_property
+    def states(self) -> Array:
+        """Coefficients of smooth random records, (channels, entry size, RECORDS)."""
+        pieces = self.model.representation.slabs[0].pieces("entry")
+        return self.random_states(pieces, self.spec.channels)
+
+    def random_states(self, pieces: Any, channels: int) -> Array:
+        """The L2 projections of sums of a few smooth waves; periodic ones where the domain is."""
+        from numerics.initial import quadrature
+        from numerics.pieces import evaluate
+
+        generator = np.random.default_rng(2)
+        points, lengths = quadrature(pieces)
+        waves = np.pi * np.arange(4) * (1 if self.spec.periodic else 0.5)
+        parts = generator.standard_normal((2, channels, RECORDS, 4)) / (1 + np.arange(4)) ** 2
+        values = parts[0] @ np.cos(np.outer(waves, points)) + parts[1] @ np.sin(np.outer(waves, points))
+        table = evaluate(pieces, points)
+        mass = (table.T * lengths) @ table
+        return np.asarray(np.linalg.solve(mass, np.einsum("qj,q,crq->jcr", table, lengths, values).reshape(
+            pieces.size, -1)).reshape(pieces.size, channels, RECORDS).transpose(1, 0, 2))  # fmt: skip
+
+    @cached_property
+    def prepared(self) -> Prepared:
+        """The records with random targets, in the loss's coordinates."""
+        generator = np.random.default_rng(3)
+        rows = len(self.model.readout_map()[1])
+        targets = generator.standard_normal((rows, RECORDS))
+        if self.spec.loss in ("cross-entropy", "kullback-leibler"):
+            targets = np.eye(rows)[generator.integers(0, rows, RECORDS)].T.copy()
+        return Prepared(self.states.reshape(-1, RECORDS), targets, np.zeros(RECORDS), None)
+
+    @cached_property
+    def smoothness(self) -> str:
+        """What the rate is: "analytic", "kinked" (continuous) or "jumping"."""
+        import sympy as sp
+
+        rho = self.reference.equation.rho
+        if not rho.has(sp.Piecewise, sp.floor, sp.sign):
+            return "analytic"
+        grid = np.linspace(-4, 4, 4001)
+        for arguments in ((grid, 0 * grid), (0 * grid, grid)):
+            values = self.reference.rho(*arguments)
+            if np.abs(np.diff(values)).max() > 0.05 * max(1.0, np.ptp(values)):
+                return "jumping"
+        return "kinked"
+
+    def add(self, section: str, name: str, expected: str, measured: str, passed: bool | None, explained: str,
+            curves: Any = None) -> None:  # fmt: skip
+        self.findings.append(Finding(section, name, expected, measured, passed, explained, curves or {}))
+
+    def at_most(self, section: str, name: str, measured: float, limit: float, explained: str) -> None:
+        """A number that has a bound."""
+        self.add(section, name, f"≤ {limit:.0e}", f"{measured:.1e}", bool(measured <= limit), explained)
+
+    def order(self, section: str, name: str, sizes: list[int], errors: list[float], expected: int, slack: float,
+              explained: str, floor: float = ROUNDING) -> None:  # fmt: skip
+        """The order of a study, by a fit over the sizes whose error is above the floor."""
+        seen = [(n, e) for n, e in zip(sizes, errors) if e > floor]
+        curve = tuple(float(n) for n, _ in seen), tuple(e for _, e in seen)
+        if len(seen) < 2:
+            measured, passed = f"error {errors[-1]:.0e}: rounding at once", max(errors[1:]) <= floor
+        else:
+            slope = -float(np.polyfit(np.log([n for n, _ in seen]), np.log([e for _, e in seen]), 1)[0])
+            measured, passed = f"order {slope:.2f}, error {seen[-1][1]:.0e}", slope >= expected - slack
+        self.add(section, name, f"order ≥ {expected}", measured, bool(passed), explained, {"": curve})
+
+
+def divided(elements: Array, share: int) -> Steps:
+    """Equal steps, so many in every depth element."""
+    cuts = np.concatenate([np.linspace(a, b, share, endpoint=False) for a, b in zip(elements, elements[1:])])
+    return list(zip(cuts, np.repeat(np.diff(elements) / share, share)))
