@@ -6,7 +6,7 @@ READY := .venv/.ready
 CUDA := .venv/.cuda
 OLDEST := .venv/oldest-sympy
 
-.PHONY: demo test quick check generate benchmarks torture clean
+.PHONY: demo test quick check generate benchmarks torture mutants clean
 
 $(READY): setup.cfg pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -51,6 +51,11 @@ benchmarks: $(READY)
 
 torture: $(READY)
 	$(BIN)/python -m tests.torture --out benchmarks/records/torture.txt
+
+# Alone on the machine: a check that takes three times as long as without a fault counts as failed.
+mutants: $(READY)
+	@$(BIN)/python -m pip install -q --editable ".[mutants]"
+	$(BIN)/python -m tests.mutants --out benchmarks/records/mutants.txt
 
 clean:
 	rm -rf .venv out build *.egg-info

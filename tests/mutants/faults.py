@@ -1,0 +1,219 @@
+"""Faults in the mathematics of the sources: a sign, a lost factor, a transposed coupling, the wrong side of a kink.
+
+Each is (name, file, old text, new text); the old text occurs once in its file. ``faults_generated`` has those in the
+checked-in modules.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.mutants.mutant import Check, Mutant, first_difference
+from tests.mutants.plans import checks
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One fault. within: the function that the old text is in, where others have the same line.
+
+    checks: what is run, in order; () for what ``plans`` says. every: see ``Mutant``.
+    """
+
+    name: str
+    path: str
+    old: str
+    new: str
+    within: str = ""
+    checks: tuple[Check, ...] = ()
+    every: bool = False
+
+    def apply(self, text: str) -> str:
+        """The file with the fault. Raises ValueError unless the old text occurs exactly once."""
+        start, stop = 0, len(text)
+        if self.within:
+            start = text.index(f"\ndef {self.within}(")
+            following = text.find("\ndef ", start + 1)
+            stop = stop if following < 0 else following
+        if text.count(self.old, start, stop) != 1:
+            raise ValueError(f"{self.name}: {text.count(self.old, start, stop)} times in {self.path} {self.within}")
+        at = text.index(self.old, start, stop)
+        return text[:at] + self.new + text[at + len(self.old) :]
+
+    def mutant(self, root: Path) -> Mutant:
+        text = (root / self.path).read_text(encoding="utf-8")
+        mutated = self.apply(text)
+        line, before, after = first_difference(text, mutated)
+        chosen = self.checks or checks(self.path)
+        return Mutant("listed", self.name, self.path, line, before, after, mutated, chosen, self.every)
+
+
+DERIVE = (
+    # --- tableaux and steps in depth
+    Fault("rk4: two weights exchanged", "derive/tableaux/rk4.py",
+          'B = ("1/6", "1/3", "1/3", "1/6")', 'B = ("1/6", "1/3", "1/6", "1/3")'),
+    Fault("gauss4: the coupling of its stages transposed", "derive/tableaux/gauss4.py",
+          'A = (("1/4", "1/4 - sqrt(3)/6"), ("1/4 + sqrt(3)/6", "1/4"))',
+          'A = (("1/4", "1/4 + sqrt(3)/6"), ("1/4 - sqrt(3)/6", "1/4"))'),
+    Fault("dopri5: the sign of one weight", "derive/tableaux/dopri5.py",
+          'B = ("35/384", "0", "500/1113", "125/192", "-2187/6784", "11/84", "0")',
+          'B = ("35/384", "0", "500/1113", "125/192", "2187/6784", "11/84", "0")'),
+    Fault("dopri5: an embedded weight", "derive/tableaux/dopri5.py", '"187/2100"', '"187/2010"'),
+    Fault("ssprk54: a stage's q from the wrong abscissa", "derive/tableaux/ssprk54.py",
+          "q3 = a32 * c2", "q3 = a32 * c3"),
+    Fault("order conditions: densities add up", "derive/tableau.py",
+          "        result *= _density(branch)", "        result += _density(branch)"),
+    Fault("step: κ eliminated with the wrong sign", "derive/tableau.py",
+          "(i == j) - factor * entry", "(i == j) + factor * entry"),
+    Fault("step: κ left out of h_{n+1}", "derive/tableau.py",
+          "last = [entry + factor * b * known", "last = [entry + 0 * b * known"),
+    Fault("stability function: z 1 bᵀ subtracted", "derive/tableau.py", "[x - b for x", "[x + b for x"),
+    # --- adjoint
+    Fault("adjoint: integration by parts loses its minus", "derive/adjoint.py",
+          "collected.append(-inside)", "collected.append(inside)"),
+    Fault("adjoint: the kernel on its diagonal instead of transposed", "derive/adjoint.py",
+          "* integral.function.xreplace(swap)", "* integral.function.xreplace({s.eta: s.xi})"),
+    Fault("adjoint: the reverse sweep reads the tableau transposed", "derive/adjoint.py",
+          "combination[place[0]][place[1]]", "combination[place[1]][place[0]]"),
+    Fault("adjoint: off by one stage in the Lagrangian", "derive/adjoint.py",
+          "known = sum(entries[i, j + 1] * moved[j]", "known = sum(entries[i, j] * moved[j]"),
+    Fault("adjoint: λ loses the step length", "derive/adjoint.py",
+          "end = h + step * sum(b[i]", "end = h + sum(b[i]"),
+    # --- equation, rates, activations, losses
+    Fault("equation: the Riemann sum loses its 2", "derive/equation.py",
+          "h(middle, depth) * 2 / n", "h(middle, depth) / n"),
+    Fault("equation: a layer without Δ", "derive/equation.py",
+          "update = _expanded(h + spacing * rho)", "update = _expanded(h + rho)"),
+    Fault("equation: the other side of a kink", "derive/equation.py",
+          "left, right = (b, a) if bool(slope.is_positive) == largest else (a, b)",
+          "left, right = (a, b) if bool(slope.is_positive) == largest else (b, a)"),
+    Fault("mlp: 1/Δ lost", "derive/rates/mlp.py", '"(f(u) - h)/Delta"', '"f(u) - h"'),
+    Fault("residual: times Δ", "derive/rates/residual.py", '"f(u)/Delta"', '"f(u)*Delta"'),
+    Fault("literal: h instead of u", "derive/rates/literal.py", '"(f(u) - u)/Delta"', '"(f(u) - h)/Delta"'),
+    Fault("gelu: another width", "derive/activations/gelu.py", "erf(u/sqrt(2))", "erf(u/2)"),
+    Fault("leaky relu: another slope", "derive/activations/leaky_relu.py", '"max(u, u/100)"', '"max(u, u/10)"'),
+    Fault("huber: the half of its corner lost", "derive/losses/huber.py",
+          "min(abs(z - t), 1)/2)", "min(abs(z - t), 1))"),
+    Fault("Kullback–Leibler: the entropy of the targets lost", "derive/losses/kullback_leibler.py",
+          'VALUE = "order + log(partition) - hit"', 'VALUE = "log(partition) - hit"'),
+    Fault("loss: the source by the target", "derive/loss.py",
+          "derivative(with_cases(g), z)", "derivative(with_cases(g), t)"),
+    # --- bases and integrals
+    Fault("hat: rises on both sides", "derive/bases/hat.py", "node: (half, -half)", "node: (half, half)"),
+    Fault("bspline: one branch of Cox–de Boor", "derive/bases/bspline.py",
+          "fall = [1 - rise[0], -rise[1]]", "fall = [1 - rise[0], rise[1]]"),
+    Fault("bases: the recurrence of t P_k", "derive/bases/__init__.py",
+          "Fraction(k, 2 * k + 1)", "Fraction(k + 1, 2 * k + 1)"),
+    Fault("bases: the wrong side of a breakpoint", "derive/bases/__init__.py",
+          "bisect_right(self.breakpoints, point) - 1", "sum(b < point for b in self.breakpoints) - 1"),
+    Fault("Lobatto: weights with P instead of P²", "derive/closed_form.py",
+          "legendre_values(t, count)[-1] ** 2 *", "legendre_values(t, count)[-1] *"),
+    Fault("Gram: an entry's norm", "derive/inner_product.py",
+          "as_fmpq((b - a) / (2 * k + 1)) for k", "as_fmpq((b - a) / (2 * k + 2)) for k"),
+    Fault("Gram: Fourier functions of equal norms", "derive/inner_product.py",
+          "norms = [p.period, p.period / 2]", "norms = [p.period, p.period]"),
+    Fault("stiffness: frequencies shifted by one function", "derive/inner_product.py",
+          "2 * ((j + 1) // 2) ** 2", "2 * (j // 2) ** 2"),
+    Fault("coupling: the sign of a cosine moment", "derive/inner_product.py",
+          "rows[0].append(-amplitude * sine", "rows[0].append(amplitude * sine"),
+    Fault("Lobatto: shared points lose one side's weight", "derive/inner_product.py",
+          "before + w * half", "w * half"),
+    Fault("projection: mass lost, P = B", "derive/transfer.py",
+          "return gram(new, new).solve(gram(new, old))", "return gram(new, old)"),
+    # --- semi-discrete form
+    Fault("galerkin: A without the quadrature's weights", "derive/galerkin.py",
+          "weighted = x.T.scaled(columns=rule.weights)", "weighted = x.T"),
+    Fault("galerkin: the lumped mass is not used", "derive/galerkin.py",
+          '"A": mass_h.solve(weighted)', '"A": mass.solve(weighted)'),
+    Fault("galerkin: the coupling C transposed", "derive/galerkin.py",
+          '"C": inner_product.gram(chosen["weight_in"], state),',
+          '"C": inner_product.gram(state, chosen["weight_in"]),'),
+    Fault("galerkin: a stage on the wrong side of a breakpoint", "derive/galerkin.py",
+          "start + c * length, (start, start + length))", "start + c * length, (start - length, start))"),
+    Fault("galerkin: all steps as long as the first", "derive/galerkin.py",
+          "tableau.combination(spec.tableau, kappa, length) for _, length",
+          "tableau.combination(spec.tableau, kappa, steps[0][1]) for _, length"),
+    # --- programs and printers
+    Fault("program: a second cotangent overwrites the first", "derive/program.py",
+          "accumulate = collects(op.operand)", "accumulate = collects(op.operand) and False"),
+    Fault("program: κ counted twice", "derive/program.py",
+          "equation.rho_h - (equation.kappa or 0)", "equation.rho_h"),
+    Fault("emit: the term Pᵀ λ of an arriving state dropped", "derive/emit/cpu.py",
+          "*(_return_entry() if program.entry else [])", "*([] if program.entry else [])"),
+    Fault("emit: stages start from the last one but one", "derive/emit/cpu.py",
+          '"for i in range(stages - 1, -1, -1):", *indent', '"for i in range(stages - 2, -1, -1):", *indent'),
+    Fault("Newton: the update with the wrong sign", "derive/emit/newton.py",
+          "{operand('H')} += {v('solution', ROW)}", "{operand('H')} -= {v('solution', ROW)}"),
+    Fault("Newton: transposed equations not transposed", "derive/emit/newton.py",
+          '"combine[n, j, i + 1]"', '"combine[n, i, j + 1]"'),
+    Fault("float32: one coefficient of the sine", "derive/approximation.py", "0x1.4668b0p+6", "0x1.4668b0p+5"),
+)  # fmt: skip
+
+NUMERICS = (
+    # --- optimisers and training
+    Fault("Adam: the second moment's bias", "numerics/optimisers.py",
+          "np.sqrt(second / (1 - decay**count))", "np.sqrt(second)"),
+    Fault("Adam: the first moment's bias", "numerics/optimisers.py",
+          "cosine(self.learning_rate, self.count, self.steps) / (1 - FIRST_DECAY**count)",
+          "cosine(self.learning_rate, self.count, self.steps)"),
+    Fault("Adam: resuming loses a moment", "numerics/optimisers.py",
+          'replace(self, moment=arrays["moment"], second=', "replace(self, second="),
+    Fault("L-BFGS: the second loop's sign", "numerics/optimisers.py",
+          "(factor - inner(y, direction) / inner(s, y)) * s", "(factor + inner(y, direction) / inner(s, y)) * s"),
+    Fault("L-BFGS: the scaling of the first guess turned over", "numerics/optimisers.py",
+          "(inner(steps[-1], changes[-1]) / inner(changes[-1], changes[-1]))",
+          "(inner(changes[-1], changes[-1]) / inner(steps[-1], changes[-1]))"),
+    Fault("fit: the worst model is kept", "numerics/fit.py",
+          "loss < run.best_loss:", "loss > run.best_loss:"),
+    Fault("fit: resuming loses the best model", "numerics/fit.py",
+          'best=stored.get("best"),', "best=None,"),
+    # --- fields and their metric
+    Fault("field: the gradient is not mapped back", "numerics/field.py",
+          "return self._solve(self._solve(gradient, transposed=False), transposed=True)",
+          "return self._solve(gradient, transposed=False)"),
+    Fault("field: H1 with a mass too many", "numerics/field.py",
+          "part = part if other == axis else along(gram, part, other)", "part = along(gram, part, other)"),
+    Fault("field: both slabs count where they meet", "numerics/field.py",
+          "((x < slab.stop) | last)", "((x <= slab.stop) | last)"),
+    Fault("penalty: half its gradient", "numerics/field.py",
+          "return [2 * slab.metric(norm)", "return [slab.metric(norm)"),
+    # --- the continuum
+    Fault("loss: the gradient of the operators is not a mean", "numerics/continuum.py",
+          "{name: a.astype(np.float64) / count for", "{name: a.astype(np.float64) for"),
+    Fault("layout: channels of W transposed", "numerics/continuum.py",
+          "w.transpose(2, 3, 0, 4, 1)", "w.transpose(2, 4, 0, 3, 1)"),
+    Fault("targets: the norm of the interpolant", "numerics/continuum.py",
+          "(left**2 + left * right + right**2)) / 3)", "(left**2 + left * right + right**2)) / 2)"),
+    Fault("h1: the loss without slopes", "numerics/continuum.py",
+          'tables["M"] + tables["stiffness/state"] if', 'tables["M"] if'),
+    Fault("solver: partial gradients overwrite each other", "numerics/solver.py",
+          "mine[name] += theirs[name]", "mine[name] = theirs[name]"),
+    Fault("solver: a trajectory one step ahead", "numerics/solver.py",
+          'slab.bound["combine"] = combine[:n]  #', 'slab.bound["combine"] = combine[: n - 1]  #'),
+    # --- pieces
+    Fault("pieces: the recurrence of derivatives", "numerics/pieces.py",
+          "found[k + 1] = (2 * k + 1) * values[k]", "found[k + 1] = (2 * k - 1) * values[k]"),
+    Fault("pieces: the wrong side of a breakpoint", "numerics/pieces.py",
+          "breakpoints[1:-1] - reach", "breakpoints[1:-1] + reach"),
+    Fault("pieces: a Fourier moment's sign", "numerics/pieces.py",
+          "= -sine * odd, cosine * odd", "= sine * odd, cosine * odd"),
+    Fault("pieces: smoothing filters with λ instead of σ² + λ", "numerics/pieces.py",
+          "singular / (singular**2 + smoothing)", "singular / (singular + smoothing)"),
+    Fault("pieces: two ends of a line exchanged", "numerics/pieces.py",
+          "middle * mean + rise * slope", "middle * mean - rise * slope"),
+    # --- levels, networks, adaptive steps
+    Fault("(14): one gradient instead of the mean of two", "numerics/projection.py",
+          "(simple + other) / 2 + penalty", "simple + penalty"),
+    Fault("projection: the penalty's slope", "numerics/projection.py",
+          "- distance(old, new, norm) ** 2", "+ distance(old, new, norm) ** 2"),
+    Fault("projection of functions: mass lost", "numerics/initial.py",
+          "along = cho_solve(cho_factor(gram), tested)", "along = tested"),
+    Fault("networks: n/2 of the wrong width", "numerics/networks.py",
+          "[w * (w.shape[1] / 2)", "[w * (w.shape[0] / 2)"),
+    Fault("adaptive: κ left out of h_{n+1}", "numerics/adaptive.py",
+          "length * weights) + length * self.kappa * (weights @ rows)", "length * weights) + 0 * (weights @ rows)"),
+    Fault("adaptive: a stage on the wrong side of a breakpoint", "numerics/adaptive.py",
+          "start + length / 2) for", "start + length) for"),
+    Fault("adapted: coordinates are not mapped back", "numerics/adapted.py",
+          "np.linalg.solve(factor.T, left[:, : max(kept, 1)])", "np.linalg.solve(factor, left[:, : max(kept, 1)])"),
+)  # fmt: skip
