@@ -11,10 +11,6 @@ import contextlib
 import hashlib
 import io
 import json
-import os
-import re
-import secrets
-import socket
 import struct
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -26,6 +22,7 @@ import numpy as np
 
 from derive import spec as declaration
 from derive.errors import CheckpointError, ContinuumError
+from numerics import console
 from numerics import representation as representations
 
 if TYPE_CHECKING:
@@ -177,24 +174,13 @@ def write(path: str | Path, header: Mapping[str, Any], arrays: Mapping[str, np.n
     """
     content = pack(header, arrays)
     with _explained(path):
-        target = _target(path)
-        temporary = _beside(target)
-        try:
-            with open(temporary, "xb") as stream:
-                stream.write(content)
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.replace(temporary, target)
-        finally:
-            temporary.unlink(missing_ok=True)
-        _flush_folder(target.parent)
-        _remove_strays(target)
+        console.write_whole(_target(path), content)
 
 
 def check_writable(path: str | Path) -> None:
     """Raise CheckpointError now if ``write`` could not write there later; leaves nothing behind."""
     with _explained(path):
-        temporary = _beside(_target(path))
+        temporary = console.beside(_target(path))
         temporary.touch(exist_ok=False)
         temporary.unlink()
 
@@ -240,53 +226,10 @@ def _seal(document: dict[str, Any]) -> bytes:
 
 
 def _target(path: str | Path) -> Path:
-    """Where the file goes, through symbolic links, with its folder made."""
-    target = Path(os.path.realpath(path))
-    if target.is_dir():
-        raise IsADirectoryError(0, "this is a folder, not a file", str(path))
+    """Where the file goes, with its folder made."""
+    target = console.final(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     return target
-
-
-def _beside(target: Path) -> Path:
-    return target.with_name(f"{_temporary_prefix(target)}{os.getpid()}-{secrets.token_hex(4)}.tmp")
-
-
-def _temporary_prefix(target: Path) -> str:
-    """Says whose temporary file it is, for which target and on which machine."""
-    short = [hashlib.sha256(text.encode()).hexdigest()[:8] for text in (target.name, socket.gethostname())]
-    return f".continua-{short[0]}-{short[1]}-"
-
-
-def _remove_strays(target: Path) -> None:
-    """Temporary files for this target of processes of this machine that are no more."""
-    if os.name != "posix":  # elsewhere signal 0 would not only ask
-        return
-    pattern = re.compile(re.escape(_temporary_prefix(target)) + r"(\d+)-[0-9a-f]+\.tmp")
-    for path in target.parent.iterdir():
-        found = pattern.fullmatch(path.name)
-        if found and not _alive(int(found[1])):
-            path.unlink(missing_ok=True)
-
-
-def _alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _flush_folder(folder: Path) -> None:
-    """Make the rename itself survive a power cut, where folders can be flushed."""
-    with contextlib.suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 @contextlib.contextmanager

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import hashlib
 import inspect
 import json
 import os
-import tempfile
+import re
+import secrets
+import shutil
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,6 +32,19 @@ class Commands(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
+
+    def make_context(self, *args: Any, **keys: Any) -> click.Context:
+        """As click's; --help and --version write here, and Ctrl-C may come as early."""
+        try:
+            return super().make_context(*args, **keys)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            click.echo(str(_unusable(error)), err=True)
+            raise click.exceptions.Exit(REFUSED) from error
+        except KeyboardInterrupt as interrupt:
+            click.echo("interrupted; files already written are whole", err=True)
+            raise click.exceptions.Exit(INTERRUPTED) from interrupt
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -101,28 +119,102 @@ def _unusable(error: OSError) -> ContinuumError:
     )
 
 
+# --- files that are whole or absent -------------------------------------------------------------------------
+
+
 def differs(path: Path, content: bytes) -> bool:
     """Whether a file is missing or holds something else."""
     return not path.is_file() or path.read_bytes() != content
 
 
 def write_if_changed(path: Path, content: bytes) -> bool:
-    """Write a file whole (beside it, then renamed), only if its content changes; whether it did."""
-    if not differs(path, content):
-        return False
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    """Write a file whole, only if its content changes; whether it did. Removes what killed writers left of it."""
+    changed = differs(path, content)
+    if changed:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, content)
+    else:
+        remove_strays(final(path))
+    return changed
+
+
+def write_whole(path: str | Path, content: bytes) -> None:
+    """Write a file: beside its place, flushed to the disk, then renamed; its folder has to exist.
+
+    What killed writers of the same file left behind is removed. Raises OSError, and then leaves everything as it was.
+    """
+    target = final(path)
+    temporary = beside(target)
     try:
-        with os.fdopen(handle, "wb") as stream:
+        with open(temporary, "xb") as stream:
             stream.write(content)
-        mask = os.umask(0)  # mkstemp ignores the umask and would leave the file to its owner alone
-        os.umask(mask)
-        os.chmod(temporary, 0o666 & ~mask)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
+    _flush_folder(target.parent)
+    remove_strays(target)
+
+
+def final(path: str | Path) -> Path:
+    """Where a file goes, through symbolic links. Raises OSError for what a rename would put out of existence."""
+    target = Path(os.path.realpath(path))
+    if target.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "this is a folder, not a file", str(path))
+    if target.exists() and not target.is_file():
+        raise OSError(errno.EINVAL, "this is a device or a pipe, not a file", str(path))
+    return target
+
+
+def beside(target: Path) -> Path:
+    """A new name for what is written before it becomes the target; its writer's number is in it."""
+    return target.with_name(f"{_prefix(target)}{os.getpid()}-{secrets.token_hex(4)}.tmp")
+
+
+def _prefix(target: Path) -> str:
+    """Says whose temporary file it is, for which target and on which machine."""
+    short = [hashlib.sha256(os.fsencode(text)).hexdigest()[:8] for text in (target.name, socket.gethostname())]
+    return f".continua-{short[0]}-{short[1]}-"
+
+
+def remove_strays(target: Path) -> None:
+    """Remove temporary files and folders for this target, of processes of this machine that are no more."""
+    if os.name != "posix":  # elsewhere signal 0 would not only ask
+        return
+    pattern = re.compile(re.escape(_prefix(target)) + r"(\d+)-[0-9a-f]+\.tmp")
+    with contextlib.suppress(OSError):  # somebody else's folder; the file itself is written
+        for path in list(target.parent.iterdir()):
+            found = pattern.fullmatch(path.name)
+            if not found or _alive(int(found[1])):
+                continue
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
     return True
+
+
+def _flush_folder(folder: Path) -> None:
+    """Make the rename itself survive a power cut, where folders can be flushed."""
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+# --- output -------------------------------------------------------------------------------------------------
 
 
 def print_json(value: Any) -> None:

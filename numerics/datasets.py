@@ -10,8 +10,6 @@ import contextlib
 import difflib
 import importlib.util
 import io
-import os
-import secrets
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from derive.errors import DataError
+from numerics import console
 from numerics.pieces import check_points
 
 Array = np.ndarray
@@ -453,23 +452,15 @@ def _check_keys(names: list[str]) -> None:
 
 def write(path: str | Path, data: Records) -> None:
     """Write records as an .npz, whole or not at all: beside it, flushed, then renamed. Raises DataError."""
-    target = Path(path)
-    arrays = _packed(data)
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(6)}")
+    stream = io.BytesIO()
     try:
-        with temporary.open("xb") as stream:
-            np.savez(stream, allow_pickle=False, **arrays)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(target)
+        np.savez(stream, allow_pickle=False, **_packed(data))
+        console.write_whole(path, stream.getvalue())
     except OSError as error:
         raise DataError(
             f"{error.strerror}", "a folder that exists and can be written to, on a disk with room",
             "a typing error, missing permissions or a full disk", "choose another path", str(path),
         ) from error  # fmt: skip
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
 
 
 def _packed(data: Records) -> dict[str, Array]:

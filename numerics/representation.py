@@ -6,13 +6,15 @@ A representation is looked for in generated modules (beside ``numerics``, where 
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import hashlib
 import json
 import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache, lru_cache
@@ -25,12 +27,13 @@ from derive import spec as declaration
 from derive.errors import RepresentationError
 from derive.ladder import FORMAT, between
 from derive.spec import BasisSpec, Spec
-from numerics import device
+from numerics import console, device
 from numerics.pieces import Pieces
 
 __all__ = ["Representation", "SlabTables", "assemble", "between", "folders", "manifest", "of", "transfer"]
 
 Arrays = dict[str, np.ndarray]
+LISTED = ("functions", "representations", "tables")  # in every manifest
 
 
 @dataclass(frozen=True)
@@ -103,9 +106,7 @@ def _of(spec: Spec, base: Spec) -> Representation:
     folder, entry = found
     entry = dict(entry)
     names = entry.pop("tables")
-    with np.load(folder / "tables.npz", allow_pickle=False) as stored:
-        contents = {name: stored[name] for name in sorted(set(names.values()))}
-    _verify(folder, contents)
+    contents = _stored(folder, sorted(set(names.values())))
     return assemble(spec, entry, {role: contents[name] for role, name in names.items()})
 
 
@@ -176,10 +177,7 @@ def transfer(source: str, target: str) -> np.ndarray:
     name = f"transfer/{source}/{target}"
     for folder in folders():
         if name in manifest(folder)["tables"]:
-            with np.load(folder / "tables.npz", allow_pickle=False) as stored:
-                array = stored[name]
-            _verify(folder, {name: array})
-            return np.asarray(array)
+            return _stored(folder, [name])[name]
     raise RepresentationError(
         f"no projection between the bases {source} and {target}",
         "levels of one spec, generated together",
@@ -200,17 +198,23 @@ def combination(basis: BasisSpec, rows: np.ndarray) -> BasisSpec:
 # --- where modules live -------------------------------------------------------------------------------------
 
 
+_of_this_process: list[Path] = []  # folders for modules that no cache could take
+
+
 def roots() -> list[Path]:
-    """The folders that may hold generated modules, in the order of search."""
+    """The folders that may hold generated modules, in the order of search; the user's cache is the last."""
+    found = [Path(__file__).resolve().parent.parent / "generated"]
+    given = os.environ.get("CONTINUA_GENERATED")
+    for path in (given, "continua_generated") if given else ("continua_generated",):
+        with contextlib.suppress(OSError):  # a working directory that was deleted
+            found.append(Path(path).resolve())
+    return [*found, *_of_this_process, _cache()]
+
+
+def _cache() -> Path:
     import platformdirs
 
-    given = os.environ.get("CONTINUA_GENERATED")
-    return [
-        Path(__file__).resolve().parent.parent / "generated",
-        *([Path(given).resolve()] if given else []),
-        Path("continua_generated").resolve(),
-        Path(platformdirs.user_cache_dir("neural-continua")) / "kernels" / _edition(),
-    ]
+    return Path(platformdirs.user_cache_dir("neural-continua")) / "kernels" / _edition()
 
 
 @cache
@@ -224,24 +228,70 @@ def _edition() -> str:
 
 
 def folders() -> Iterator[Path]:
-    """Every folder with a manifest that this version reads, in the order of search; read only as far as it goes."""
-    for root in roots():
+    """Every folder with a manifest that this version reads, in the order of search; read only as far as it goes.
+
+    What is damaged in the cache is removed, to be derived again; elsewhere it is somebody's to repair.
+    """
+    *_, cached = found = roots()
+    for root in found:
         for path in sorted(root.glob("*/manifest.json")) if root.is_dir() else ():
-            if not path.parent.name.startswith(".") and manifest(path.parent).get("format") == FORMAT:
-                yield path.parent
+            folder = path.parent
+            if folder.name.startswith("."):
+                continue
+            if root == cached and not _whole(folder):
+                _discard(folder)
+            elif manifest(folder).get("format") == FORMAT:
+                yield folder
+
+
+def _whole(folder: Path) -> bool:
+    """Whether a cached folder holds what was written: its name ends in the digest of its files."""
+    try:
+        stamp = tuple((p.name, p.stat().st_mtime_ns, p.stat().st_size) for p in sorted(folder.iterdir()) if p.is_file())
+    except OSError:
+        return False
+    return _has_digest(folder, stamp)
+
+
+@cache
+def _has_digest(folder: Path, stamp: tuple[tuple[str, int, int], ...]) -> bool:
+    try:
+        files = {name: (folder / name).read_bytes() for name, *_ in stamp}
+    except OSError:
+        return False
+    return folder.name.endswith(f"-{_digest_of(files)}")
+
+
+def _digest_of(files: Mapping[str, bytes]) -> str:
+    """Twelve digits for a folder's files."""
+    found = hashlib.sha256()
+    for name, content in sorted(files.items()):
+        found.update(f"{name} {len(content)}\n".encode() + content)
+    return found.hexdigest()[:12]
+
+
+def _discard(folder: Path) -> None:
+    """Remove a folder, out of everybody's sight first; where it cannot be removed it is not used."""
+    aside = console.beside(folder)
+    with contextlib.suppress(OSError):
+        folder.rename(aside)
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 @cache
 def _manifest(path: Path, _stamp: float) -> dict[str, Any]:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))  # type: ignore[no-any-return]
-    except (OSError, ValueError) as error:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(found, dict) or (found.get("format") == FORMAT and not found.keys() >= set(LISTED)):
+            raise ValueError(f"not a table of {', '.join(LISTED)}")
+    except (OSError, ValueError, RecursionError) as error:
         raise RepresentationError(
             f"{path}: {error}",
             "the manifest that `continua generate` writes",
             "the file was cut short or edited",
             "delete its folder, or run `continua generate` again",
         ) from error
+    return found
 
 
 def manifest(folder: Path) -> dict[str, Any]:
@@ -310,13 +360,11 @@ def _derive(digest: str, spec: Spec) -> tuple[Path, dict[str, Any]]:
         ) from error  # fmt: skip
     print(f"deriving {spec.name} (no generated module has this representation)", file=sys.stderr)
     files = generate(spec)
-    target = roots()[-1] / f"{spec.name}-{hashlib.sha256(files['manifest.json']).hexdigest()[:12]}"
+    name = f"{spec.name}-{_digest_of(files)}"
     try:
-        write_folder(target, files)
-    except OSError:  # a read-only home: the modules live as long as the process
-        target = Path(tempfile.mkdtemp(prefix="continua-")) / spec.name
-        write_folder(target, files)
-        os.environ["CONTINUA_GENERATED"] = str(target.parent)
+        write_folder(_cache() / name, files)
+    except OSError:  # a read-only home, a full disk: the modules live as long as the process
+        write_folder(_folder_of_this_process() / name, files)
     found = find(digest)
     if found is None:
         raise RepresentationError(
@@ -328,26 +376,57 @@ def _derive(digest: str, spec: Spec) -> tuple[Path, dict[str, Any]]:
     return found
 
 
-def write_folder(target: Path, files: dict[str, bytes]) -> None:
-    """Write a folder of generated files at once: a temporary folder beside it, then a rename."""
+def _folder_of_this_process() -> Path:
+    """A folder that is searched by this process, and removed at its end."""
+    folder = Path(tempfile.mkdtemp(prefix="continua-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    _of_this_process.append(folder)
+    return folder
+
+
+def write_folder(target: Path, files: Mapping[str, bytes]) -> None:
+    """Write a folder of generated files at once: a temporary folder beside it, then a rename.
+
+    The folder's name ends in its files' digest: one that is there already, and whole, is kept; another one, or what
+    was left of one, is replaced. What killed writers of the same folder left is removed. Raises OSError.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    temporary = console.beside(target)
     try:
+        temporary.mkdir()
         for name, content in files.items():
             (temporary / name).write_bytes(content)
         try:
             temporary.rename(target)
         except OSError:
-            if not (target / "manifest.json").is_file():
-                raise
+            if not _whole(target):
+                _discard(target)
+                temporary.rename(target)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+    console.remove_strays(target)
+
+
+def _stored(folder: Path, names: Sequence[str]) -> Arrays:
+    """Tables of a folder, checked. Raises RepresentationError for damage."""
+    try:
+        with np.load(folder / "tables.npz", allow_pickle=False) as stored:
+            arrays = {name: np.asarray(stored[name]) for name in names}
+    except Exception as error:  # damaged archives and array headers fail in more ways than can be listed
+        raise RepresentationError(
+            f"{folder / 'tables.npz'}, which cannot be read: {error}",
+            "tables as `continua generate` wrote them",
+            "the file was cut short, edited or damaged",
+            "run `continua generate` again",
+        ) from error
+    _verify(folder, arrays)
+    return arrays
 
 
 def _verify(folder: Path, arrays: Arrays) -> None:
     listed = manifest(folder)["tables"]
     for key, array in arrays.items():
-        if _sum(array) != listed[key]["sha256"]:
+        if _sum(array) != listed.get(key, {}).get("sha256"):
             raise RepresentationError(
                 f"table {key} of {folder.name} differs from its manifest",
                 "tables as `continua generate` wrote them",

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,9 +21,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
 
-from derive.errors import CheckpointError
+from derive.errors import CheckpointError, RepresentationError
 from derive.spec import load_spec
-from numerics import checkpoint
+from numerics import checkpoint, console, datasets, representation
 from numerics.checkpoint import check_writable, load, pack, read, save, write
 from numerics.continuum import Continuum
 
@@ -413,3 +414,103 @@ def test_files_put_together_by_hand_are_refused(model: Continuum, tmp_path: Path
     for changes, said in cases:
         with pytest.raises(CheckpointError, match=said):
             load(altered(model, tmp_path / "m.npz", **changes))
+
+
+# --- all files that are written whole -----------------------------------------------------------------------
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+import numpy as np
+from numerics import console, datasets, representation
+os.replace = os.rename = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+Path.rename = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+path = Path(sys.argv[2])
+{"file": lambda: console.write_if_changed(path, b"new"),
+ "records": lambda: datasets.write(path, datasets.records(np.zeros((1, 2)))),
+ "folder": lambda: representation.write_folder(path, {"manifest.json": b"{}"})}[sys.argv[1]]()
+"""
+
+
+@pytest.mark.parametrize("kind", ["file", "records", "folder"])
+def test_what_a_killed_writer_left_goes_with_the_next_write(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "target"
+    found = subprocess.run([sys.executable, "-c", KILLED, kind, str(path)], check=False)
+    assert found.returncode == -signal.SIGKILL
+    assert len(list(tmp_path.iterdir())) == 1 and not path.exists()
+    if kind == "file":
+        console.write_if_changed(path, b"new")
+    elif kind == "records":
+        datasets.write(path, datasets.records(np.zeros((1, 2))))
+    else:
+        representation.write_folder(path, {"manifest.json": b"{}"})
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_strays_go_even_if_nothing_changes(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    console.write_whole(path, b"content")
+    name = console.beside(path).name.split("-")
+    stray = path.with_name("-".join([*name[:3], str(2**22 + 1), name[4]]))
+    stray.touch()
+    assert not console.write_if_changed(path, b"content")
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes are POSIX")
+def test_a_pipe_or_a_device_is_not_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    with pytest.raises(CheckpointError, match="a device or a pipe"):
+        write(path, HEADER, ARRAYS)
+    with pytest.raises(OSError, match="a device or a pipe"):
+        console.write_whole(path, b"content")
+    assert path.is_fifo() and list(tmp_path.iterdir()) == [path]
+
+
+# --- the cache ----------------------------------------------------------------------------------------------
+
+
+def damages() -> dict[str, Any]:
+    return {
+        "cut": lambda p: p.write_bytes(p.read_bytes()[:100]),
+        "edited": lambda p: p.write_bytes(p.read_bytes().replace(b"0", b"1", 1)),
+        "empty": lambda p: p.write_bytes(b""),
+        "gone": lambda p: p.unlink(),
+        "a folder": lambda p: (p.unlink(), p.mkdir()),
+    }
+
+
+@pytest.mark.parametrize("file", ["cpu.py", "tables.npz", "manifest.json"])
+@pytest.mark.parametrize("damage", list(damages()))
+def test_what_is_damaged_in_the_cache_is_derived_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, damage: str
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    files = {"cpu.py": b"x = 0\n", "tables.npz": b"0" * 200, "manifest.json": b'{"format": 0}' + b" " * 200}
+    target = representation._cache() / f"small-{representation._digest_of(files)}"
+    representation.write_folder(target, files)
+    inode = target.stat().st_ino
+    assert representation._whole(target)
+    representation.write_folder(target, files)
+    assert target.stat().st_ino == inode  # kept, with what was compiled for it
+    damages()[damage](target / file)
+    assert target not in list(representation.folders())
+    representation.write_folder(target, files)
+    assert representation._whole(target) and list(target.parent.iterdir()) == [target]
+
+
+def test_damaged_tables_of_a_generated_folder_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text('{"tables": {}}')
+    for content in (b"", b"PK\x03\x04", b"no archive"):
+        (tmp_path / "tables.npz").write_bytes(content)
+        with pytest.raises(RepresentationError, match="cannot be read"):
+            representation._stored(tmp_path, ["base/0/A"])
+
+
+def test_a_manifest_of_another_kind_is_refused(tmp_path: Path) -> None:
+    for content in ("[]", "{", '{"format": 2}', "[" * 100_000):
+        path = tmp_path / "manifest.json"
+        path.write_text(content)
+        with pytest.raises(RepresentationError, match="the manifest that"):
+            representation._manifest(path, float(len(content)))
