@@ -85,3 +85,15 @@ def test_function_targets_have_every_channel() -> None:
     x = np.zeros((3, 9, 2))
     with pytest.raises(DataError, match="targets with 1 channels"):
         two.prepare(records(x, None, np.zeros((3, 9))))
+
+
+def test_many_records_have_the_mean_of_their_gradients(model: Continuum) -> None:
+    """Kernels work on tiles, and tiles share partial sums: however many of them, each record counts once."""
+    generator = np.random.default_rng(4)
+    x, y = generator.standard_normal((700, 9)), generator.integers(0, 2, 700)
+    prepared = model.prepare(records(x, None, y))
+    parts = [prepared.take(np.arange(start, min(start + 50, 700))) for start in range(0, 700, 50)]
+    losses, gradients = zip(*(model.objective(part) for part in parts))
+    loss, gradient = model.objective(prepared)
+    assert abs(loss - np.mean(losses)) <= 1e-13
+    assert np.max(np.abs(gradient - np.mean(gradients, axis=0))) <= 1e-14
