@@ -31,7 +31,9 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=90 * 60, help="stop starting mutants after this time")
     parser.add_argument("--out", type=Path, help="the record to write")
     parser.add_argument("--name", default="", help="mutants whose name contains this")
-    parser.add_argument("--again", action="store_true", help="survivors once more, with the tests of HEAD")
+    parser.add_argument(
+        "--again", action="store_true", help="survivors, and what took too long, once more, with the tests of HEAD"
+    )
     given = parser.parse_args()
     until = time.monotonic() + given.seconds
     commit = harness.freeze()
@@ -51,7 +53,8 @@ def main() -> int:
 
 
 def _forget_survivors() -> None:
-    kept = [row for row in harness.lines(harness.PROGRESS) if row["outcome"] == "caught"]
+    rows = list(harness.lines(harness.PROGRESS))
+    kept = [row for row in rows if row["outcome"] == "caught" and not row["by"].startswith("over ")]
     harness.unpack("HEAD", ("tests",))
     harness.BASELINE.unlink(missing_ok=True)
     harness.PROGRESS.unlink(missing_ok=True)

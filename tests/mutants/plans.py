@@ -102,13 +102,22 @@ NUMERICS = {
     "template": ("cli",),
     "verify": (),
 }
+ALSO = {
+    "continuum": ("tests/derive/test_losses.py", NETWORKS),
+    "pieces": ("tests/derive/test_losses.py", "tests/derive/test_families.py"),
+    "initial": ("tests/derive/test_families.py", "tests/numerics/test_adapted.py"),
+    "solver": (NETWORKS,),
+}
+ALONG_DEPTH = ("solver", "adaptive", "continuum", "initial")  # orders, and the continuous adjoint along a trajectory
+ALWAYS_COMPILED = ("tests/derive/test_approximation.py",)  # it looks at machine code
+ANY = ("continuum", "fit", "cli")  # of a module that is not named above
 VERIFIED = ("reference", "verify")  # what `continua verify` is made of, and its tests
 COMPILED_KERNELS = ("solver", "device", "continuum", "initial", "representation")
 
 
 @cache
 def checks(path: str) -> tuple[Check, ...]:
-    """The checks of a source file, in order. Raises KeyError for a module without any."""
+    """The checks of a source file, in order."""
     folder, _, rest = path.removesuffix(".py").partition("/")
     parts = rest.split("/")
     if folder == "derive":
@@ -118,7 +127,7 @@ def checks(path: str) -> tuple[Check, ...]:
 
 
 def _derive(module: str) -> tuple[Check, ...]:
-    direct = [f"tests/derive/test_{name}.py" for name in DERIVE[module]]
+    direct = [f"tests/derive/test_{name}.py" for name in DERIVE.get(module, ("spec", "explain"))]
     if module.startswith("emit/cuda"):
         cheap = Check("tests", (CUDA, "-k", "constants or generic"), compiled=False)
         return cheap, *_files([CUDA], compiled=False), Check("bytes", ())
@@ -132,10 +141,11 @@ def _numerics(module: str) -> tuple[Check, ...]:
         return _files(["tests/numerics/test_verify.py"])
     if module == "cuda":
         return _files([CUDA], compiled=False)
-    direct = [f"tests/numerics/test_{name}.py" for name in NUMERICS[module]]
+    direct = [f"tests/numerics/test_{name}.py" for name in NUMERICS.get(module, ANY)]
     kernels = [KERNELS] if module in COMPILED_KERNELS else []
-    return _files([*direct, *kernels])
+    gap = (Check("tests", (ORDERS, "-k", "heun or gap and not implicit")),) if module in ALONG_DEPTH else ()
+    return *_files([*direct, *kernels, *ALSO.get(module, ())]), *gap
 
 
 def _files(paths: list[str], compiled: bool = True) -> tuple[Check, ...]:
-    return tuple(Check("tests", (path,), compiled) for path in paths)
+    return tuple(Check("tests", (path,), compiled or path in ALWAYS_COMPILED) for path in paths)
