@@ -12,7 +12,7 @@ import re
 import secrets
 import shutil
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -146,15 +146,47 @@ def write_whole(path: str | Path, content: bytes) -> None:
     target = final(path)
     temporary = beside(target)
     try:
-        with open(temporary, "xb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
+        _write_new(temporary, content)
         os.replace(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
     _flush_folder(target.parent)
     remove_strays(target)
+
+
+def write_together(folder: Path, files: Mapping[str, bytes], last: str) -> list[str]:
+    """Bring the files of a folder up to date, as one; the names of those that changed.
+
+    All are on the disk before the first takes its place. last: the file without which nobody reads the others. It is
+    taken away first and comes last, so that a kill leaves the old files, the new ones, or none that are read.
+    Raises OSError; a disk that is full leaves everything as it was.
+    """
+    targets = {name: final(folder / name) for name in files}
+    changed = [name for name, content in files.items() if differs(folder / name, content)]
+    ready = {name: beside(targets[name]) for name in changed}
+    try:
+        for name, temporary in ready.items():
+            temporary.parent.mkdir(parents=True, exist_ok=True)
+            _write_new(temporary, files[name])
+        if last in changed:
+            targets[last].unlink(missing_ok=True)
+        for name in sorted(changed, key=last.__eq__):
+            os.replace(ready[name], targets[name])
+    finally:
+        for temporary in ready.values():
+            temporary.unlink(missing_ok=True)
+    if changed:
+        _flush_folder(folder)
+    for target in targets.values():
+        remove_strays(target)
+    return changed
+
+
+def _write_new(path: Path, content: bytes) -> None:
+    with open(path, "xb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
 
 
 def final(path: str | Path) -> Path:

@@ -468,6 +468,55 @@ def test_a_pipe_or_a_device_is_not_replaced(tmp_path: Path) -> None:
     assert path.is_fifo() and list(tmp_path.iterdir()) == [path]
 
 
+# --- files that belong together -----------------------------------------------------------------------------
+
+TOGETHER = """
+import os, signal, sys
+from pathlib import Path
+from numerics import console
+moves, stop = [os.replace, os.unlink], int(sys.argv[2])
+def counting(call):
+    def one(*given, **named):
+        global stop
+        stop -= 1
+        if stop < 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return call(*given, **named)
+    return one
+os.replace, os.unlink = map(counting, moves)
+Path.unlink = lambda self, missing_ok=False: os.path.exists(self) and os.unlink(self)
+console.write_together(Path(sys.argv[1]), {"a": b"new", "index": b"new", "b": b"new"}, "index")
+"""
+
+
+@pytest.mark.parametrize("stop", range(5))
+def test_files_that_belong_together_are_never_mixed(tmp_path: Path, stop: int) -> None:
+    folder = tmp_path / "folder"
+    old, new = (dict.fromkeys(("a", "b", "index"), content) for content in (b"old", b"new"))
+    assert console.write_together(folder, old, "index") == ["a", "b", "index"]
+    found = subprocess.run([sys.executable, "-c", TOGETHER, str(folder), str(stop)], check=False)
+    assert found.returncode == (0 if stop == 4 else -signal.SIGKILL)
+    held = {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix != ".tmp"}
+    assert held in (old, new) or "index" not in held
+    console.write_together(folder, new, "index")
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == new
+    assert console.write_together(folder, new, "index") == []
+
+
+def test_a_full_disk_leaves_files_that_belong_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    console.write_together(tmp_path, {"a": b"old", "index": b"old"}, "index")
+    calls = iter([None])
+
+    def full(_: int) -> None:
+        if next(calls, "full"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        console.write_together(tmp_path, {"a": b"new", "index": b"new"}, "index")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"a": b"old", "index": b"old"}
+
+
 # --- the cache ----------------------------------------------------------------------------------------------
 
 

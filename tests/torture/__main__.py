@@ -33,7 +33,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.torture", description=__doc__)
     parser.add_argument("--only", choices=[section.name for section in SECTIONS], help="one section")
     parser.add_argument("--seconds", type=float, default=3600, help="at most, in all (default: %(default)s)")
-    parser.add_argument("--out", type=Path, help="a file for the record, which is also printed")
+    parser.add_argument("--out", type=Path, help="a file for the record, which is also printed; other sections' stay")
     given = parser.parse_args()
 
     with contextlib.suppress(ValueError, OSError):  # where the limit is lower already
@@ -49,11 +49,13 @@ def main() -> int:
     except harness.Stopped:
         print("interrupted; start again to go on", file=sys.stderr)
     found = [(section, harness.load(section)) for section in chosen]
-    text = "\n".join(harness.record(section, progress) for section, progress in found)
+    parts = {section.name: harness.record(section, progress) for section, progress in found}
     if given.out:
         given.out.parent.mkdir(parents=True, exist_ok=True)
-        given.out.write_text(text, encoding="utf-8")
-    print(text, end="")
+        before = given.out.read_text(encoding="utf-8") if given.out.exists() else ""
+        whole = harness.combined(before, parts, [section.name for section in SECTIONS])
+        given.out.write_text(whole, encoding="utf-8")
+    print("\n".join(parts.values()), end="")
     return int(any(progress.failed for _, progress in found))
 
 

@@ -19,7 +19,7 @@ import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -358,3 +358,10 @@ def record(section: Section, progress: Progress) -> str:
             details = problem.partition(":")[2].strip()
             lines.append(f"    seed {seed}  {what}" + (f"  →  {details}" if details else ""))
     return "\n".join(lines) + "\n"
+
+
+def combined(before: str, parts: Mapping[str, str], names: Sequence[str]) -> str:
+    """A record of all sections: these parts, and those of the record before for sections that did not run now."""
+    kept = {part.partition("\n")[0]: part.rstrip("\n") + "\n" for part in before.split("\n\n") if part.strip()}
+    found = {**kept, **parts}
+    return "\n".join(found[name] for name in names if name in found)

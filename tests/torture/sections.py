@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.torture import data, expressions, models, specs
+from tests.torture import data, expressions, kills, machine, models, specs
 
-SECTIONS = (expressions.SECTION, specs.SECTION, data.SECTION, models.SECTION)
+SECTIONS = (expressions.SECTION, specs.SECTION, data.SECTION, models.SECTION, kills.SECTION, machine.SECTION)

@@ -63,3 +63,12 @@ def test_what_is_known_to_fail(
 
 def test_known_failures_are_in_the_samples() -> None:
     assert all(set(section.known) <= set(section.sample) for section in SECTIONS)
+
+
+def test_a_record_keeps_the_parts_of_sections_that_did_not_run() -> None:
+    before = "one\n  cases 1\n\nthree\n  cases 3\n"
+    assert harness.combined(before, {"two": "two\n  cases 2\n"}, ["one", "two", "three"]) == (
+        "one\n  cases 1\n\ntwo\n  cases 2\n\nthree\n  cases 3\n"
+    )
+    assert harness.combined(before, {"one": "one\n  cases 9\n"}, ["one", "two", "three"]).startswith("one\n  cases 9\n")
+    assert harness.combined("", {"one": "one\n"}, ["one"]) == "one\n"
