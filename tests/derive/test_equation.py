@@ -201,3 +201,11 @@ def test_the_riemann_sum_converges_to_the_integral() -> None:
 def test_names_outside_the_grammar_are_refused(rate: str) -> None:
     with pytest.raises(ContinuumError):
         equation.derive(declared(rate))
+
+
+def test_every_activation_has_a_value_written_here() -> None:
+    """The leaky rectifier keeps 1/100 of what is negative; all others are compared above."""
+    assert {*registry.names("activations")} - {*NUMPY} == {"leaky-relu"}
+    u = np.array([-20.0, -1.0, -0.01, 0.0, 0.01, 3.0])
+    found = numeric(equation.derive(declared("residual", "leaky-relu", "1")).rho, u=u)
+    assert np.allclose(found, np.where(u > 0, u, u / 100), rtol=1e-15, atol=0)

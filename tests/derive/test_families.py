@@ -122,3 +122,19 @@ def test_combinations_of_closed_forms() -> None:
     x = rule.points.to_float().ravel()
     expected = np.stack([-2 * np.exp(x) + 3 * x + np.abs(x) / 2, x - np.abs(x)], axis=1)
     assert np.max(np.abs(evaluate(basis, rule).to_float() - expected)) <= 1e-15
+
+
+@pytest.mark.parametrize("count", [2, 3, 5])
+def test_lobatto_rules_of_several_cells_add_up_at_shared_points(count: int) -> None:
+    """Exact to degree 2n − 3 for functions that are smooth on every cell and continuous between them."""
+    from derive.inner_product import lobatto_rule
+
+    cuts = [-1.0, -0.5, 0.25, 1.0]
+    rule = lobatto_rule([F(c) for c in cuts], count)
+    x, w = rule.points.to_float().ravel(), rule.weights.to_float().ravel()
+    assert len(x) == 3 * (count - 1) + 1 and np.all(np.diff(x) > 0)
+    for power in range(1, 2 * count - 2):
+        for kink in cuts[1:-1]:
+            integral = ((1 - kink) ** (power + 1) + (1 + kink) ** (power + 1)) / (power + 1)
+            assert abs(w @ np.abs(x - kink) ** power - integral) <= 1e-14
+    assert abs(w.sum() - 2) <= 1e-15

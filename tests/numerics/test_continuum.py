@@ -97,3 +97,28 @@ def test_many_records_have_the_mean_of_their_gradients(model: Continuum) -> None
     loss, gradient = model.objective(prepared)
     assert abs(loss - np.mean(losses)) <= 1e-13
     assert np.max(np.abs(gradient - np.mean(gradients, axis=0))) <= 1e-14
+
+
+@pytest.mark.parametrize("plan", ["formed", "factors"])
+def test_gradients_reach_slabs_before_a_change_of_basis(plan: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a state arrives in another basis and is added to, dL/dh goes back through its projection too."""
+    from numerics.solver import Solver
+
+    bases = [LEGENDRE, {"family": "hat", "cells": 4}, {"family": "p0", "cells": 6}]
+    spec = {
+        **SPEC,
+        "name": "slabs",
+        "state": {"basis": bases},
+        "weight": {"width_out": [LEGENDRE] * 2, "width_in": [LEGENDRE] * 2, "depth": [ONCE] * 2},
+        "bias": {"width": [LEGENDRE] * 2, "depth": [ONCE] * 2},
+        "integration": {"tableau": "heun", "steps": 4},
+    }
+    monkeypatch.setattr(Continuum, "_new_solver", lambda self: Solver(self.representation, plan=plan))
+    two = Continuum.from_spec(spec, seed=1)
+    prepared = two.prepare(records(X, None, np.arange(6) % 2))
+    start, generator = two.coordinates, np.random.default_rng(5)
+    _, gradient = two.objective(prepared)
+    for _ in range(3):
+        v = generator.standard_normal(len(start))
+        ahead, behind = (two.with_coordinates(start + t * v).loss(prepared) for t in (1e-5, -1e-5))
+        assert abs((ahead - behind) / 2e-5 - gradient @ v) <= 1e-8 * np.linalg.norm(gradient) * np.linalg.norm(v)
