@@ -136,8 +136,11 @@ DERIVE = (
     # --- programs and printers
     Fault("program: a second cotangent overwrites the first", "derive/program.py",
           "accumulate = collects(op.operand)", "accumulate = collects(op.operand) and False"),
-    Fault("program: κ counted twice", "derive/program.py",
-          "equation.rho_h - (equation.kappa or 0)", "equation.rho_h"),
+    Fault("program: κ counted twice",
+        "derive/program.py",
+        "rate = tree(write(equation.r))",
+        "rate = tree(write(equation.rho))",
+    ),
     Fault("emit: the term Pᵀ λ of an arriving state dropped", "derive/emit/cpu.py",
           "*(_return_entry() if program.entry else [])", "*([] if program.entry else [])"),
     Fault("emit: stages start from the last one but one", "derive/emit/cpu.py",

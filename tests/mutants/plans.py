@@ -61,6 +61,7 @@ RUN_TIME = {  # and what of ``numerics`` stands directly on it
     "galerkin": ("tests/numerics/test_projection.py", "tests/numerics/test_networks.py"),
     "transfer": ("tests/numerics/test_projection.py",),
     "tableau": ("tests/properties/test_stiffness.py",),
+    "emit/cpu": ("tests/numerics/test_continuum.py",),
     "emit/newton": ("tests/properties/test_stiffness.py",),
     "emit/tables": ("tests/numerics/test_projection.py", "tests/numerics/test_fit.py"),
     "emit/manifest": ("tests/numerics/test_projection.py", "tests/numerics/test_networks.py"),
