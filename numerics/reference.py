@@ -180,7 +180,8 @@ class Slopes:
 def _implicit(slope: Callable[[int, Array], Array], h: Array, sa: Array) -> Array:
     """k_i = slope(i, h + Σ_j sa_ij k_j), record by record, by Newton's method with a dense complex-step Jacobian."""
     stages, (channels, size, records) = len(sa), h.shape
-    found = np.zeros((stages, channels, size, records), dtype=h.dtype)
+    kind = np.result_type(slope(0, h))  # complex where the fields are
+    found = np.zeros((stages, channels, size, records), dtype=kind)
     for r in range(records):
         start = h[:, :, r : r + 1]
 
@@ -189,7 +190,7 @@ def _implicit(slope: Callable[[int, Array], Array], h: Array, sa: Array) -> Arra
             ends = [slope(i, start + np.einsum("j,jcnr->cnr", sa[i], k)) for i in range(stages)]
             return np.asarray(np.ravel(ends) - flat)
 
-        k = np.zeros(stages * channels * size, dtype=h.dtype)
+        k = np.zeros(stages * channels * size, dtype=kind)
         for _ in range(60):
             real = k.real + 0j
             columns = [(left(real + 1e-30j * e) - left(real)).imag / 1e-30 for e in np.eye(len(k))]

@@ -309,7 +309,7 @@ def test_a_rate_that_nobody_has_seen_trains_without_generated_modules(tmp_path, 
     """No kernel is a template: with no generated module in reach, a new rate is derived, compiled and trained."""
     from numerics import fit, representation
 
-    monkeypatch.setattr(representation, "roots", lambda: [tmp_path])
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     representation._of.cache_clear()
     declared = declare(equation={"rate": "cos(u)*exp(-h**2) - a*atan(h + u)", "parameters": {"a": "3/7"}})
     generator = np.random.default_rng(7)

@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from scipy.special import erf
 
 from derive.spec import load_spec
-from numerics import representation
 from numerics.continuum import Continuum
 from numerics.datasets import records
 from numerics.solver import Solver, plain_kernels
@@ -286,7 +285,7 @@ def reference(declared: dict, fields: dict, xs: list, points: list, y) -> comple
 def test_loss_and_gradient_of_a_random_network(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, declared: dict, seed: int
 ) -> None:
-    monkeypatch.setattr(representation, "roots", lambda: [tmp_path])
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(Continuum, "_new_solver", lambda self: Solver(self.representation, kernels=plain_kernels))
     model = Continuum.from_spec(load_spec(declared), seed=0)
     generator = np.random.default_rng(seed)

@@ -1,0 +1,93 @@
+"""Whatever is registered, in any combination: kernels and gradients against the NumPy network of the exact tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from derive import registry
+from derive.spec import load_spec
+from numerics import networks, testing
+from numerics.continuum import Continuum
+from numerics.reference import Reference
+from numerics.solver import Solver, plain_kernels
+
+ANY = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+
+
+@pytest.fixture(autouse=True)
+def plain(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Kernels as plain Python, nothing compiled or kept."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(Continuum, "_new_solver", lambda self: Solver(self.representation, kernels=plain_kernels))
+
+
+@pytest.mark.slow
+@ANY
+@given(declared=testing.specs(), data=st.data())
+def test_states_and_gradients_of_any_spec(declared: dict, data: st.DataObject) -> None:
+    spec = load_spec(declared)
+    model = data.draw(testing.models(declared))
+    prepared = model.prepare(data.draw(testing.records(spec)))
+    network = Reference.of(spec)
+    fields = {name: [slab.coefficients for slab in f.slabs] for name, f in model.fields.items()}
+    states = prepared.states.reshape(spec.channels, -1, len(prepared))
+    with np.errstate(over="ignore", invalid="ignore"):
+        expected = network.final(fields, states)
+    size = float(np.abs(expected).max())
+    assume(np.isfinite(size) and size < 100)  # some rates explode; rounding is then amplified in both
+    found = model.solver.final(prepared.states).reshape(expected.shape)
+    assert np.abs(found - expected).max() <= 1e-11 * max(size, 1.0)
+    generator = np.random.default_rng(0)
+    ways = {name: [generator.standard_normal(p.shape) for p in parts] for name, parts in fields.items()}
+    moved = {name: [p + 1e-30j * d for p, d in zip(parts, ways[name])] for name, parts in fields.items()}
+    y = network.final(moved, states)
+    if spec.outputs is None:
+        z = model.readout_map()[0] @ y.reshape(-1, len(prepared))
+    else:
+        z = network.readout(moved["R"][0], moved["a"][0], y)
+    slope = network.loss(z, prepared.wanted()).imag / 1e-30
+    _, gradient = model.coefficient_gradient(prepared)
+    parts = [(g, d) for name, directions in ways.items() for g, d in zip(gradient[name], directions)]
+    scale = np.sqrt(sum(np.sum(g**2) for g, _ in parts) * sum(np.sum(d**2) for _, d in parts))
+    assert abs(sum(np.sum(g * d) for g, d in parts) - slope) <= 1e-10 * max(scale, 1e-3)
+
+
+@ANY
+@given(network=testing.networks())
+def test_any_network_becomes_a_continuum_and_comes_back(network: networks.Layers) -> None:
+    back = networks.to_layers(networks.from_layers(network))
+    assert back.widths == network.widths and back.kind == network.kind and back.last == network.last
+    for old, new in zip((*network.weights, *network.biases), (*back.weights, *back.biases)):
+        assert np.abs(old - new).max() <= 1e-15 * max(1.0, float(np.abs(old).max()))
+
+
+@ANY
+@given(given_fields=testing.fields())
+def test_smooth_fields_are_projected_as_closely_as_their_basis_allows(given_fields: dict) -> None:
+    """Waves of a few periods: three functions along every direction see them roughly, twelve to seven digits."""
+    xi = np.linspace(-1, 1, 9)
+    errors = []
+    for size in (3, 12):
+        width = {"family": "legendre", "size": size}
+        declared = {
+            **testing.PLAIN,
+            "weight": {"width_out": width, "width_in": width, "depth": width},
+            "bias": {"width": width, "depth": width},
+        }
+        model = Continuum.from_fields(declared, **given_fields)
+        points = xi[:, None], np.linspace(0, 1, 5)[None]
+        errors.append(np.abs(model.fields["b"](*points) - given_fields["b"](*points)).max())
+    assert errors[1] <= 1e-7 and errors[1] <= errors[0]
+
+
+ENTRIES = [(kind, name) for kind in registry.KINDS for name in registry.names(kind) if name != "combination"]
+
+
+@pytest.mark.parametrize(("kind", "name"), ENTRIES)
+def test_every_entry_has_an_example(kind: str, name: str) -> None:
+    assert name in str(testing.example(kind, name)) and load_spec(testing.example(kind, name))
