@@ -122,3 +122,35 @@ def test_gradients_reach_slabs_before_a_change_of_basis(plan: str, monkeypatch: 
         v = generator.standard_normal(len(start))
         ahead, behind = (two.with_coordinates(start + t * v).loss(prepared) for t in (1e-5, -1e-5))
         assert abs((ahead - behind) / 2e-5 - gradient @ v) <= 1e-8 * np.linalg.norm(gradient) * np.linalg.norm(v)
+
+
+@pytest.mark.parametrize("family", [LEGENDRE, {"family": "hat", "cells": 3}, {"family": "bspline", "size": 6}])
+def test_functions_inside_the_space_are_kept(family: dict) -> None:
+    """The L2 projection of what a basis contains is what was given, in any basis that is not orthonormal."""
+    spec = {
+        **SPEC,
+        "weight": {"width_out": family, "width_in": LEGENDRE, "depth": {"family": "hat", "cells": 2}},
+        "bias": {"width": family, "depth": {"family": "legendre", "size": 3}},
+    }
+
+    def w(xi, xi_, delta):
+        return (1 - 2 * xi) * (xi_**3 - xi_ / 2) * (0.3 + delta)
+
+    def b(xi, delta):
+        return (0.2 + xi) * delta**2
+
+    fields = Continuum.from_fields(spec, W=w, b=b).fields
+    xi, xi_, delta = (np.random.default_rng(6).uniform(low, 1, 20) for low in (-1, -1, 0))
+    assert np.max(np.abs(fields["W"](xi, xi_, delta) - w(xi, xi_, delta))) <= 1e-13
+    assert np.max(np.abs(fields["b"](xi, delta) - b(xi, delta))) <= 1e-13
+
+
+def test_a_trajectory_leads_from_the_record_to_the_output() -> None:
+    """One Euler step of ∂h/∂δ = 1 adds its length; the last state is the function that the model gives."""
+    spec = {**SPEC, "equation": {"rate": "1"}, "integration": {"tableau": "euler", "steps": 4}, "loss": {"kind": "l2"}}
+    del spec["readout"]
+    model, points = Continuum.from_spec(spec), np.linspace(-1, 1, 5)
+    depths, values = model.trajectory(X, at=points)
+    assert np.array_equal(depths, np.linspace(0, 1, 5))
+    assert np.max(np.abs(values[:, :, :, 0] - values[:, :1, :, 0] - depths[:, None])) <= 1e-13
+    assert np.max(np.abs(values[:, -1, :, 0] - model(X, at=points)[:, :, 0])) <= 1e-13
