@@ -31,14 +31,12 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=90 * 60, help="stop starting mutants after this time")
     parser.add_argument("--out", type=Path, help="the record to write")
     parser.add_argument("--name", default="", help="mutants whose name contains this")
-    parser.add_argument(
-        "--again", action="store_true", help="survivors, and what took too long, once more, with the tests of HEAD"
-    )
+    parser.add_argument("--again", nargs="*", metavar="TEST", help="survivors once more, with these tests of HEAD")
     given = parser.parse_args()
     until = time.monotonic() + given.seconds
     commit = harness.freeze()
-    if given.again:
-        _forget_survivors()
+    if given.again is not None:
+        _forget_survivors(given.again)
     mutants = collect(harness.BASE)
     chosen = [m for m in mutants if given.only in (None, m.part) and given.name in m.name]
     try:
@@ -52,11 +50,12 @@ def main() -> int:
     return _verdict(chosen, rows)
 
 
-def _forget_survivors() -> None:
+def _forget_survivors(tests: list[str]) -> None:
+    """They, and what only took too long, are run again; tests: files to take from HEAD into the frozen tree."""
     rows = list(harness.lines(harness.PROGRESS))
     kept = [row for row in rows if row["outcome"] == "caught" and not row["by"].startswith("over ")]
-    harness.unpack("HEAD", ("tests",))
-    harness.BASELINE.unlink(missing_ok=True)
+    if tests:
+        harness.unpack("HEAD", tests)
     harness.PROGRESS.unlink(missing_ok=True)
     for row in kept:
         harness.note(harness.PROGRESS, row)
