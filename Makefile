@@ -6,7 +6,7 @@ READY := .venv/.ready
 CUDA := .venv/.cuda
 OLDEST := .venv/oldest-sympy
 
-.PHONY: demo test quick check generate benchmarks torture mutants clean
+.PHONY: demo test quick night check generate benchmarks torture mutants clean
 
 $(READY): setup.cfg pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -31,7 +31,11 @@ test: $(CUDA)
 	$(BIN)/python -m pytest -n auto --nbmake tests notebooks
 
 quick: $(READY)
-	$(BIN)/python -m pytest -n auto -x -m "not slow"
+	$(BIN)/python -m pytest -n auto -x -m "not slow" --hypothesis-profile=quick
+
+# Fifty times the examples, new ones every night, for an hour at most; what fails is kept in .hypothesis/ and tried first.
+night: $(READY)
+	timeout --signal=INT 3600 $(BIN)/python -m pytest -n auto -m hypothesis --hypothesis-profile=night || test $$? = 124
 
 check: $(READY) $(OLDEST)
 	$(BIN)/ruff check .

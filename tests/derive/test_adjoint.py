@@ -7,7 +7,7 @@ from fractions import Fraction as F
 import numpy as np
 import pytest
 import sympy as sp
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from derive import adjoint, tableau
@@ -112,7 +112,6 @@ def random_tableau(data, stages: int) -> TableauSpec:
     return TableauSpec("random", a, b, tuple(F(0) for _ in b), 1)
 
 
-@settings(max_examples=40, deadline=None)
 @given(data=st.data(), stages=st.integers(1, 5), kappa=entries)
 def test_reverse_sweep_against_complex_step(data, stages: int, kappa: F) -> None:
     """h̄_n of a step with ḣ = tanh(B h) + κ h, from the tables of ``discrete``."""
@@ -167,7 +166,6 @@ def test_classical_form(stages: int) -> None:
     assert sp.expand(steps["The state before"].rhs - expected) == 0
 
 
-@settings(max_examples=20, deadline=None)
 @given(data=st.data(), stages=st.integers(1, 4), kappa=entries)
 def test_both_discrete_forms_agree(data, stages: int, kappa: F) -> None:
     """(10) with J = r′ + κ and the combination form, for a scalar linear rate, in exact arithmetic."""

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import scipy.optimize
 import sympy as sp
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from derive import explain, registry, tableau
@@ -196,7 +196,6 @@ def test_a_singular_linear_part_is_refused() -> None:
 entries = st.fractions(min_value=-2, max_value=2, max_denominator=6)
 
 
-@settings(max_examples=50, deadline=None)
 @given(data=st.data(), stages=st.integers(1, 5), kappa=entries, step=entries)
 def test_combination_is_the_step(data, stages, kappa, step) -> None:
     """Against (7) done stage by stage in exact arithmetic, for random tableaux."""

@@ -291,7 +291,7 @@ def test_files_that_are_not_there(tmp_path: Path) -> None:
 
 
 @given(position=st.integers(0, len(GOOD) - 1), cut=st.integers(0, len(GOOD)))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_damage_never_alters_a_value(tmp_path: Path, position: int, cut: int) -> None:
     path = tmp_path / "records.npz"
     path.write_bytes(GOOD)

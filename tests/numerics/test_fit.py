@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from derive.errors import CheckpointError, DataError, TrainingError
@@ -165,7 +165,6 @@ RUNS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=60)
 @given(options=RUNS, kill=st.integers(2, 14), patience=st.booleans())
 def test_a_killed_run_goes_on_with_the_same_bits(tmp_path_factory, options, kill: int, patience: bool) -> None:
     """Killed anywhere, in the middle of an epoch too: every number equals the undisturbed run's."""

@@ -69,7 +69,7 @@ def test_any_network_becomes_a_continuum_and_comes_back(network: networks.Layers
 @ANY
 @given(given_fields=testing.fields())
 def test_smooth_fields_are_projected_as_closely_as_their_basis_allows(given_fields: dict) -> None:
-    """Waves of a few periods: three functions along every direction see them roughly, twelve to seven digits."""
+    """Waves of a few periods: three functions along every direction see them roughly, twelve to six digits."""
     xi = np.linspace(-1, 1, 9)
     errors = []
     for size in (3, 12):
@@ -82,7 +82,7 @@ def test_smooth_fields_are_projected_as_closely_as_their_basis_allows(given_fiel
         model = Continuum.from_fields(declared, **given_fields)
         points = xi[:, None], np.linspace(0, 1, 5)[None]
         errors.append(np.abs(model.fields["b"](*points) - given_fields["b"](*points)).max())
-    assert errors[1] <= 1e-7 and errors[1] <= errors[0]
+    assert errors[1] <= 1e-6 and errors[1] <= errors[0]
 
 
 ENTRIES = [(kind, name) for kind in registry.KINDS for name in registry.names(kind) if name != "combination"]

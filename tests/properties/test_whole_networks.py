@@ -280,7 +280,7 @@ def reference(declared: dict, fields: dict, xs: list, points: list, y) -> comple
 
 
 @pytest.mark.slow
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(declared=declarations(), seed=st.integers(0, 1000))
 def test_loss_and_gradient_of_a_random_network(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, declared: dict, seed: int
