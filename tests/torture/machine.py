@@ -440,6 +440,21 @@ def compiling(count: int) -> Case:
     return case
 
 
+def killed_cold(operation: int) -> Case:
+    """A process that dies while it derives into an empty cache, or compiles; the next one leaves nothing of it."""
+
+    def case(shop: Workshop) -> str:
+        environment = shop.cold()
+        folder = shop.new("out")
+        WRITERS["fit"].run(shop, folder, environment=environment, operation=operation)
+        problem = readable(WRITERS["fit"].run(shop, shop.new("out"), environment=environment), 0)
+        return problem or same_model(shop, folder / "m.npz") or unharmed(shop.folder / "cold", {})
+
+    return case
+
+
+for operation in (3, 7, 14, 22, 28, 34):
+    CASES[f"killed with an empty cache, before change {operation}"] = killed_cold(operation)
 for count in (2, 4):
     CASES[f"{count} processes generate"] = generating(count)
     CASES[f"{count} processes derive and compile"] = compiling(count)
