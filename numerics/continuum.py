@@ -15,9 +15,9 @@ import numpy as np
 from scipy.linalg import block_diag, solve_triangular
 
 from derive import spec as declaration
-from derive.errors import DataError, RepresentationError, SpecError, TrainingError
+from derive.errors import DataError, RepresentationError, SpecError
 from derive.spec import Spec
-from numerics import device
+from numerics import device, stability
 from numerics import representation as representations
 from numerics.datasets import Records, records
 from numerics.field import Field, FieldSlab
@@ -362,7 +362,14 @@ class Continuum:
 
     def outputs(self, prepared: Prepared) -> Array:
         """What the loss compares with the targets, (N, outputs)."""
-        return _finite(self.solver.outputs(prepared.states, *self.readout_map()).T)
+        return self._finite(self.solver.outputs(prepared.states, *self.readout_map()).T, prepared.states)
+
+    def _finite(self, outputs: Array, states: Array) -> Array:
+        """Outputs (records, …) of states as they are. Raises TrainingError for the first that is not finite."""
+        wrong = ~np.isfinite(outputs).reshape(len(outputs), -1).all(axis=1)
+        if wrong.any():
+            raise stability.error(self, states, f"an output of record {int(np.argmax(wrong))} that is not finite")
+        return outputs
 
     def loss(self, prepared: Prepared) -> float:
         """Mean loss with penalties."""
@@ -396,8 +403,8 @@ class Continuum:
                     "points for models that give functions", "its readout integrates the function away",
                     "leave `at` out",
                 )  # fmt: skip
-            return _finite(self.solver.outputs(states, *self.readout_map()).T)
-        y = _finite(self.solver.final(states).astype(np.float64).T).T
+            return self._finite(self.solver.outputs(states, *self.readout_map()).T, states)
+        y = self._finite(self.solver.final(states).astype(np.float64).T, states).T
         if at is not None:
             at = np.atleast_1d(np.asarray(at, dtype=np.float64))
         return _values(self.representation, y, self.sample_points(data) if at is None else at)
@@ -439,18 +446,6 @@ class Continuum:
         from numerics.checkpoint import save
 
         save(self, path)
-
-
-def _finite(outputs: Array) -> Array:
-    """Outputs (records, …) as they are. Raises TrainingError for the first that is not finite."""
-    wrong = ~np.isfinite(outputs).reshape(len(outputs), -1).all(axis=1)
-    if wrong.any():
-        raise TrainingError(
-            f"an output of record {int(np.argmax(wrong))} that is not finite", "finite numbers",
-            "a state that grows without bound along the depth, or a rate that is not defined there",
-            "take more steps in [integration], train with a smaller learning_rate, or bound the rate",
-        )  # fmt: skip
-    return outputs
 
 
 def resolve(spec: Declared) -> Spec:

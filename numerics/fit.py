@@ -20,7 +20,7 @@ import numpy as np
 
 from derive.errors import CheckpointError, DataError, TrainingError
 from derive.spec import OPTIMISERS
-from numerics import checkpoint, device, optimisers
+from numerics import checkpoint, device, optimisers, stability
 from numerics.checkpoint import save
 from numerics.continuum import Continuum, Prepared
 from numerics.datasets import Records, records
@@ -198,6 +198,9 @@ def _step(job: Job, run: Run, part: Prepared) -> tuple[optimisers.State, np.ndar
             return optimisers.step(run.optimiser, objective, run.vector)
     except TrainingError as error:
         where = f"epoch {run.epoch + 1}, batch {run.batch + 1} of {job.batches}"
+        model = job.model.with_coordinates(run.vector)
+        if stability.diagnose(model, part.states) is not None:
+            raise stability.error(model, part.states, error.given, where) from error
         raise TrainingError(error.given, error.allowed, error.cause, error.fix, where) from error
 
 
@@ -211,13 +214,15 @@ def _closed(job: Job, run: Run) -> Run:
     }
     run = replace(run, epoch=run.epoch + 1, batch=0, total=0.0, seconds=0.0)
     if job.held is not None:
-        scores = job.model.with_coordinates(run.vector).scores(job.held)
+        model = job.model.with_coordinates(run.vector)
+        try:
+            scores = model.scores(job.held)
+        except TrainingError as error:
+            where = f"epoch {run.epoch}, validation"
+            raise TrainingError(error.given, error.allowed, error.cause, error.fix, where) from error
         loss = scores["loss"]
         if not math.isfinite(loss):
-            raise TrainingError(
-                f"a loss of {loss} on the validation records", "finite numbers", "a state that grows along the depth",
-                "lower learning_rate, or take more steps in [integration]", f"epoch {run.epoch}",
-            )  # fmt: skip
+            raise stability.error(model, job.held.states, f"a loss of {loss}", f"epoch {run.epoch}, validation")
         row |= {f"validation {name}": score for name, score in scores.items() if name != "loss"}
         row["validation"] = loss
         if run.best_loss is None or loss < run.best_loss:

@@ -36,6 +36,7 @@ DEFAULTS = types.SimpleNamespace(
 class Part:
     x: Array
     y: Array
+    states = None
 
     @property
     def labels(self) -> Array:
@@ -58,6 +59,7 @@ class Classifier:
     classes: tuple[str, ...] = ()
     level: str | None = None
     base: str = "classifier"
+    solver = None  # nothing along a depth that could be unstable
 
     @property
     def spec(self) -> Any:

@@ -1,0 +1,103 @@
+"""What is not finite is said with its place; a step too long with the one that would be stable."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from derive.errors import TrainingError
+from derive.registry import names
+from derive.spec import load_spec
+from numerics import adaptive, checkpoint, stability
+from numerics.continuum import Continuum
+from numerics.fit import fit
+
+WIDTH, ONCE = {"family": "legendre", "size": 4}, {"family": "p0", "cells": 1}
+
+
+def declared(rate: str, tableau: str = "euler", steps: int = 8) -> dict:
+    return {
+        "name": "unstable",
+        "equation": {"rate": rate, "activation": "tanh", "spacing": "1"},
+        "state": {"basis": {"family": "p0", "cells": 4}},
+        "weight": {"width_out": WIDTH, "width_in": WIDTH, "depth": ONCE},
+        "bias": {"width": WIDTH, "depth": ONCE},
+        "integration": {"tableau": tableau, "steps": steps},
+        "readout": {"outputs": 2, "basis": {"family": "p0", "cells": 1}},
+        "loss": {"kind": "cross-entropy"},
+    }
+
+
+@pytest.mark.parametrize("tableau", ["euler", "heun", "rk4"])
+def test_an_unstable_step_is_named_with_the_stable_one(tableau: str) -> None:
+    """ḣ = −4 h³ at h = 5: λ = −300; Euler and Heun are stable up to s = 2/300, RK4 up to 2.785/300."""
+    model = Continuum.from_fields(declared("tanh(u) - 4*h**3", tableau))
+    x = np.zeros((3, 4))
+    x[1] = 5.0
+    with pytest.raises(TrainingError) as caught:
+        model(x)
+    text = str(caught.value)
+    assert "record 1, step 1 of 8, from depth 0" in text and "unstable step" in text
+    stable = {"euler": 2 / 300, "heun": 2 / 300, "rk4": 2.785293563405282 / 300}[tableau]
+    found = stability.diagnose(model, model.project_samples(_records(x)))
+    assert found is not None and found.stable == pytest.approx(stable, rel=1e-4)
+    needed = int(text.split("take ")[1].split()[0].replace(",", ""))
+    assert 1 / needed <= stable < 2 / needed
+    again = Continuum.from_fields(declared("tanh(u) - 4*h**3", tableau, steps=needed))
+    assert np.isfinite(again(x)).all()
+    assert np.isfinite(Continuum.from_fields(declared("tanh(u) - 4*h**3", "backward-euler"))(x)).all()
+
+
+def _records(x: np.ndarray):
+    from numerics.datasets import records
+
+    return records(x)
+
+
+@pytest.mark.parametrize("rate", ["9*h**5 + u", "log(1 - h) + u"])
+def test_growth_and_undefined_rates_are_not_called_unstable(rate: str) -> None:
+    model = Continuum.from_fields(declared(rate))
+    x = np.zeros((3, 4))
+    x[2] = 3.0
+    with pytest.raises(TrainingError) as caught:
+        model(x)
+    assert "record 2, step" in str(caught.value) and "unstable" not in str(caught.value)
+
+
+def test_training_that_becomes_unstable_says_so_and_keeps_the_last_good_file(tmp_path: Path) -> None:
+    model = Continuum.from_spec(load_spec(declared("u - h**3", steps=6)), seed=0)
+    x = np.random.default_rng(0).standard_normal((12, 6)) / 4
+    out = tmp_path / "model.npz"
+    with pytest.raises(TrainingError, match=r"(?s)epoch \d+, batch 1 of 1.*unstable step"):
+        fit(model, x, np.arange(12) % 2, epochs=60, optimiser="gradient-descent", learning_rate=1e6, out=out,
+            save_every=0)  # fmt: skip
+    assert np.isfinite(checkpoint.load(out).coordinates).all()
+
+
+@pytest.mark.parametrize("field", ["W", "b", "R", "a"])
+def test_a_planted_nan_is_found(field: str) -> None:
+    model = Continuum.from_spec(load_spec(declared("tanh(u) - h")), seed=0)
+    values = {name: [s.coefficients.copy() for s in f.slabs] for name, f in model.fields.items()}
+    values[field][0].flat[0] = np.nan
+    broken = model.replace(fields={name: f.with_coefficients(values[name]) for name, f in model.fields.items()})
+    x = np.ones((3, 5))
+    with pytest.raises(TrainingError, match="not finite"):
+        broken(x)
+    with pytest.raises(TrainingError, match="epoch 1, batch 1 of 1"):
+        fit(broken, x, np.array([0, 1, 0]), epochs=2)
+
+
+@pytest.mark.parametrize("name", names("tableaux"))
+def test_amplification_is_that_of_the_method_on_the_test_equation(name: str) -> None:
+    """Stages of ẏ = λ y solved as a linear system written here."""
+    from derive.explain import named_tableau
+
+    tableau = named_tableau(name)
+    a = np.array([[float(v) for v in row] for row in tableau.a])
+    b = np.array([float(v) for v in tableau.b])
+    for z in (-0.3, -2.5 + 1j, 4j):
+        k = np.linalg.solve(np.eye(len(b)) / z - a, np.ones(len(b)))  # s k = z (1 + a s k)
+        found = stability.amplification(adaptive.Method.of(tableau, 0.0), np.array([z]))
+        assert found[0] == pytest.approx(abs(1 + b @ k), rel=1e-12)
