@@ -26,8 +26,10 @@ from tests.mutants.mutant import Check, Mutant
 
 ROOT = Path(__file__).resolve().parents[2]
 PLACE = ROOT / ".mutants"
+PLUGIN = Path(__file__).with_name("plugin")
 BASE, PROGRESS, BASELINE = PLACE / "base", PLACE / "done.jsonl", PLACE / "baseline.jsonl"
 WORKERS = 2
+QUIET = ("-x", "-q", "-rfE", "--tb=no", "-p", "no:cacheprovider", "-p", "no_shrinking")
 MEMORY = 12 << 30  # bytes of address space
 LEAST, MOST = 150.0, 500.0  # seconds that a check may take; between them three times what it takes without a fault
 FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
@@ -96,7 +98,7 @@ def plant(tree: Path, mutant: Mutant) -> None:
 def perform(check: Check, tree: Path, limit: float) -> Seen:
     """Run a check in a tree; a check that ends in time with nothing to say has not failed."""
     if check.kind == "tests":
-        command = ["-m", "pytest", "-x", "-q", "-rfE", "--tb=no", "-p", "no:cacheprovider", *check.arguments]
+        command = ["-m", "pytest", *QUIET, *check.arguments]
     elif check.kind == "bytes":
         specs = sorted(p.relative_to(tree).as_posix() for p in (tree / "specs").glob("*.toml"))
         command = ["-c", MAIN, "generate", "--check", *(check.arguments or specs)]
@@ -136,7 +138,7 @@ def _judge_verify(code: int, output: str) -> tuple[bool, str]:
 def run(command: Sequence[str], tree: Path, limit: float, compiled: bool) -> tuple[int | None, str]:
     """Python in a tree: its exit status (None: out of time) and its output. The tree's packages are the ones found."""
     environment = {
-        **os.environ, "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "" if tree == BASE else "1",
+        **os.environ, "PYTHONPATH": f"{tree}:{PLUGIN}", "PYTHONDONTWRITEBYTECODE": "" if tree == BASE else "1",
         "MPLBACKEND": "Agg", "OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1",
         "XDG_CACHE_HOME": str(tree / ".pytest_cache" / "continua"), "NUMBA_DISABLE_JIT": "0" if compiled else "1",
     }  # fmt: skip
