@@ -153,16 +153,23 @@ def _start(spec: str, level: str | None, seed: int | None) -> Any:
 
 
 def _dry_run(model: Any, records: Any, given: dict[str, Any]) -> dict[str, Any]:
-    """What training would do, from the time of one gradient (the second one: the first may compile)."""
+    """What training would do and take, from the gradients of one batch (the second one: the first may compile)."""
+    import numpy as np
+
     prepared = model.prepare(records)
-    model.objective(prepared)
+    settings = model.spec.training
+    batch = min(given.get("batch", settings.batch) or len(prepared), len(prepared))
+    part = prepared.take(np.arange(batch))
+    model.objective(part)
     start = time.perf_counter()
-    loss, _ = model.objective(prepared)
-    seconds = time.perf_counter() - start
-    epochs = given.get("epochs", model.spec.training.epochs)
+    loss, _ = model.objective(part)
+    seconds = (time.perf_counter() - start) * -(-len(prepared) // batch)
+    epochs = given.get("epochs", settings.epochs)
+    vectors = {"lbfgs": 30}.get(given.get("optimiser", settings.optimiser), 8) * 8 * model.size
     return {
         "model": repr(model), "records": len(prepared), "coefficients": model.size, "epochs": epochs,
         "loss": loss, "seconds an epoch": seconds, "seconds in all": seconds * epochs,
+        "memory (MiB)": (console.peak_memory() + vectors) / 2**20,
     }  # fmt: skip
 
 

@@ -12,6 +12,7 @@ import re
 import secrets
 import shutil
 import socket
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,8 @@ class Commands(click.Group):
             raise  # click ends quietly when the reader of a pipe has gone
         except OSError as error:
             click.echo(str(_unusable(error)), err=True)
+        except MemoryError as error:
+            click.echo(str(_too_large(error)), err=True)
         except KeyboardInterrupt as interrupt:
             click.echo(str(interrupt) or "interrupted; files already written are whole", err=True)
             ctx.exit(INTERRUPTED)
@@ -110,12 +113,34 @@ def print_facts(facts: dict[str, Any], as_json: bool) -> None:
         click.echo(f"{name:18} {f'{value:.6g}' if isinstance(value, float) else value}")
 
 
+def peak_memory() -> int:
+    """Bytes of memory that this process has held at most so far; what it holds now where that is not known."""
+    try:
+        import resource
+
+        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return most if sys.platform == "darwin" else most * 1024
+    except ImportError:
+        import psutil
+
+        return int(psutil.Process().memory_info().rss)
+
+
 def _unusable(error: OSError) -> ContinuumError:
     return ContinuumError(
         str(error),
         "files that can be read, and folders that can be written",
         "a path that does not exist, a full disk, or missing permissions",
         "check the path and its permissions",
+    )
+
+
+def _too_large(error: MemoryError) -> ContinuumError:
+    return ContinuumError(
+        str(error) or "more memory than there is",
+        "what fits into this machine's memory",
+        "bases of many functions, many stages, or many records at once",
+        "make the spec or the batch smaller; `continua fit --dry-run` says what training takes",
     )
 
 

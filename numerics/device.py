@@ -12,6 +12,7 @@ import importlib.util
 import os
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -19,7 +20,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
-from derive.errors import RepresentationError
+from derive.errors import RepresentationError, TrainingError
 
 Result = TypeVar("Result")
 
@@ -96,12 +97,36 @@ def serial_blas() -> Iterator[None]:
         _inside.serial = False
 
 
-def spread(work: Callable[[int], Result], count: int) -> list[Result]:
-    """[work(0), …, work(count − 1)], side by side; the order of the results is that of the arguments."""
+def stream(work: Callable[[int], Result], count: int) -> Iterator[Result]:
+    """work(0), …, work(count − 1), side by side and in order; no more than are being worked on wait to be taken."""
     workers = min(threads(), count)
     if workers <= 1:
-        return [work(index) for index in range(count)]
-    return list(_pool(workers).map(work, range(count)))
+        yield from map(work, range(count))
+        return
+    pool, waiting = _pool(workers), range(count)
+    at_work = deque(pool.submit(work, index) for index in waiting[: workers + 1])
+    for index in (*waiting[workers + 1 :], *[-1] * len(at_work)):
+        yield at_work.popleft().result()
+        if index >= 0:
+            at_work.append(pool.submit(work, index))
+
+
+def spread(work: Callable[[int], Result], count: int) -> list[Result]:
+    """[work(0), …, work(count − 1)], side by side."""
+    return list(stream(work, count))
+
+
+def room(needed: int, what: str) -> None:
+    """Raise TrainingError where memory for this many bytes is not to be had, before it is asked for."""
+    import psutil
+
+    free = psutil.virtual_memory().available
+    if needed > free:
+        raise TrainingError(
+            f"{what}, {needed / 2**30:,.1f} GiB", f"the {free / 2**30:,.1f} GiB of memory that are free",
+            "state, weights or channels of many functions, many stages, or many records at once",
+            "make [state] and [weight] smaller, take fewer steps, set training.batch, or use a larger machine",
+        )  # fmt: skip
 
 
 def blocks(records: int, tile: int, tiles: int) -> Sequence[Sequence[slice]]:

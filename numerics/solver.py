@@ -109,6 +109,8 @@ class Slab:
         c, n = self.channels, self.sizes
         w, beta = (np.ascontiguousarray(a, dtype=self.dtype) for a in (weights.w, weights.beta))
         rows = (n["node"], n["state"]) if self.plan == "formed" else (n["weight_out"], n["weight_in"])
+        numbers = len(self.bound["theta"]) * c * rows[0] * c * rows[1]
+        device.room(numbers * self.dtype.itemsize, f"operators of {len(self.bound['theta']):,} stages")
         operators = np.empty((len(self.bound["theta"]), c * rows[0], c * rows[1]), self.dtype)
         biases = np.empty((len(self.bound["vartheta"]), c * n["node"]), self.dtype)
         self.call("operators", {"w": w, "beta": beta, "operators": operators, "biases": biases})
@@ -151,6 +153,12 @@ class Slab:
             for name in names[names.index("keep") + 1 :]
             if name != "unsolved"
         }
+
+    def kept_bytes(self, records: int) -> int:
+        """What ``forward`` keeps of so many records for the adjoint."""
+        names = arguments(self._kernel("forward"))
+        rows = [self.sizes[KEPT_ROWS.get(name, "node")] for name in names[names.index("keep") + 1 :]]
+        return self.stages * self.channels * sum(rows) * records * self.dtype.itemsize
 
     def adjoint(self, bar: np.ndarray, kept: Arrays, gradient: Arrays) -> np.ndarray:
         """dL/d(state at the slab's start); adds to the operators' gradient."""
@@ -365,19 +373,29 @@ class Solver:
             parts = [self._tile(states[:, t], targets[:, t], readout, gradient, bars) for t in blocks[index]]
             return [gradient, bars, parts]
 
+        device.room(self.bytes_needed(records), f"a gradient over {records:,} records")
         with device.serial_blas():
-            done = device.spread(work, len(blocks))
-        gradient, (bar_operator, bar_constant), parts = done[0]
-        for other, bars, more in done[1:]:
-            for mine, theirs in zip(gradient, other):
-                for name in mine:
-                    mine[name] += theirs[name]
-            bar_operator += bars[0]
-            bar_constant += bars[1]
-            parts = parts + more
+            done = device.stream(work, len(blocks))
+            gradient, (bar_operator, bar_constant), parts = next(done)
+            for other, bars, more in done:
+                for mine, theirs in zip(gradient, other):
+                    for name in mine:
+                        mine[name] += theirs[name]
+                bar_operator += bars[0]
+                bar_constant += bars[1]
+                parts = parts + more
         losses = np.concatenate([value for value, _ in parts])
         bar_states = np.concatenate([bar for _, bar in parts], axis=1)
         return losses, gradient, bar_operator, bar_constant, bar_states
+
+    def bytes_needed(self, records: int) -> int:
+        """What a gradient over so many records takes beyond tables and operators."""
+        workers = min(device.threads(), -(-records // (TILE * BLOCK)))
+        operators = sum(a.nbytes for slab in self.slabs for a in slab.operators.values())
+        tile = sum(slab.kept_bytes(min(TILE, records)) for slab in self.slabs)
+        rows = sum(slab.channels * slab.sizes["entry"] for slab in self.slabs[:1])
+        sums = workers + 2 if workers > 1 else 2  # the sum, those at work, and one that waits
+        return int(sums * operators + workers * tile + 2 * rows * records * self.dtype.itemsize)
 
     def _tile(
         self, states: np.ndarray, targets: np.ndarray, readout: Any, gradient: list[Arrays], bars: Any

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+import types
 from pathlib import Path
 from typing import Any
 
@@ -230,6 +231,34 @@ def test_dry_run_writes_nothing(place: Path) -> None:
     before = sorted(place.iterdir())
     assert "coefficients" in run("fit", "small.toml", "--data", "train.npz", "--out", "no.npz", "--dry-run")
     assert sorted(place.iterdir()) == before
+
+
+PEAK = """
+import resource, sys
+from numerics.cli import main
+try:
+    main(sys.argv[1:])
+finally:
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10, file=sys.stderr)
+"""
+
+
+@pytest.mark.slow
+def test_a_dry_run_says_how_much_memory_training_takes(place: Path) -> None:
+    command = [sys.executable, "-c", PEAK, "fit", "small.toml", "--data", "train.npz", "--out", "m.npz", "--json"]
+    dry, real = (
+        subprocess.run([*command, *more], capture_output=True, text=True, check=True) for more in (["--dry-run"], [])
+    )
+    (place / "m.npz").unlink()
+    assert json.loads(dry.stdout)["memory (MiB)"] == pytest.approx(float(real.stderr.split()[-1]), rel=0.15)
+
+
+def test_what_cannot_fit_is_refused_before_it_is_allocated(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import psutil
+
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: types.SimpleNamespace(available=100))
+    said = run("fit", "small.toml", "--data", "train.npz", "--out", "no.npz", code=2)
+    assert "GiB" in said and "training.batch" in said and not (place / "no.npz").exists()
 
 
 def test_resume_ends_where_one_run_ends(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
