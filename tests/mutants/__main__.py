@@ -6,6 +6,7 @@ Resumable: what is done is in .mutants/done.jsonl, for the tree in .mutants/base
 from __future__ import annotations
 
 import argparse
+import random
 import shutil
 import sys
 import time
@@ -18,10 +19,12 @@ from tests.mutants.mutant import Mutant
 
 
 def collect(root: Path) -> list[Mutant]:
-    """Every mutant of a tree: the listed ones in the sources, the sampled ones, those in generated code."""
-    from tests.mutants.sampling import sample
+    """Every mutant of a tree: the listed ones in the sources, then the others, mixed: a part says much."""
+    from tests.mutants.sampling import SEED, sample
 
-    return [*(f.mutant(root) for f in (*NUMERICS, *DERIVE)), *sample(root), *(f.mutant(root) for f in GENERATED)]
+    others = [*sample(root), *(f.mutant(root) for f in GENERATED)]
+    random.Random(SEED).shuffle(others)
+    return [*(f.mutant(root) for f in (*NUMERICS, *DERIVE)), *others]
 
 
 def main() -> int:

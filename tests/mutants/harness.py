@@ -128,9 +128,10 @@ def _judge_tests(code: int, output: str) -> tuple[bool, str]:
 def _judge_verify(code: int, output: str) -> tuple[bool, str]:
     """Numerical properties only: that bytes differ is the other check's."""
     try:
-        findings = json.loads(output[output.index("[") :])
+        findings, _ = json.JSONDecoder().raw_decode(output, output.index("["))  # blank lines of a bar may follow
     except ValueError:
-        return code != 0, f"verify ended with {code}: {output.strip()[-120:]}" if code else ""
+        said = " ".join(output.split())
+        return code != 0, f"verify ended with {code}: {said[-100:]}" if code else ""
     wrong = [f["name"] for f in findings if f["passed"] is False and "byte-equal" not in f["name"]]
     return bool(wrong), "; ".join(wrong)
 

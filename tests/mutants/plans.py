@@ -15,7 +15,7 @@ ORDERS = "tests/properties/test_convergence.py"
 DERIVE = {
     "adjoint": ("adjoint", "explain"),
     "approximation": ("approximation",),
-    "bases": ("bases", "families", "transfer", "spec", "inner_product"),
+    "bases": ("bases", "families", "transfer", "spec", "losses"),
     "closed_form": ("bases", "families", "inner_product"),
     "declaration": ("spec", "families", "bases", "tableau", "losses"),
     "emit/cpu": (),
@@ -50,7 +50,7 @@ DERIVE = {
 THEN = (KERNELS, NETWORKS)
 SIMULATED = ("emit/cuda", "emit/newton", "program", "emit/scalar")
 RUN_TIME = {  # and what of ``numerics`` stands directly on it
-    "bases": ("tests/numerics/test_projection.py",),
+    "bases": ("tests/numerics/test_projection.py", "tests/numerics/test_adapted.py"),
     "declaration": ("tests/numerics/test_continuum.py", "tests/numerics/test_networks.py"),
     "spec": (
         "tests/numerics/test_continuum.py",
