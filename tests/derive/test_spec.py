@@ -220,3 +220,18 @@ def test_reading_a_spec_imports_no_sympy() -> None:
     )
     assert subprocess.run([sys.executable, "-c", code, str(GUNPOINT)]).returncode == 0
     assert declaration.LARGEST_FILE < 10_000_000
+
+
+@pytest.mark.parametrize(("channels", "largest"), [(16, 1448), (32, 724), (64, 362)])
+def test_fields_of_eight_gibibytes_are_the_largest(channels: int, largest: int) -> None:
+    """W has 8 c² n² 2 bytes on two depth cells: 2³³ are allowed."""
+    for size, good in ((largest, True), (largest + 1, False)):
+        width = {"family": "p0", "cells": size}
+        declared = changed("equation.channels", channels)
+        declared["weight"] |= {"width_out": width, "width_in": width}
+        assert (8 * channels**2 * size**2 * 2 <= 2**33) == good
+        if good:
+            assert load_spec(declared).channels == channels
+        else:
+            with pytest.raises(SpecError, match="tables of about 8 GiB"):
+                load_spec(declared)
