@@ -340,6 +340,6 @@ SECTION = Section(
     COUNT,
     prepare,
     __file__,
-    sample=(1, 14, 173),
+    sample=(14, 19, 173),
     known=known.KILLS,
 )
