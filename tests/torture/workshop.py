@@ -145,7 +145,7 @@ FITS = {
 def fitted(workshop: Workshop, spec: Path, out: Path, options: tuple[str, ...], **others: object) -> Ended:
     """One run of ``fit``."""
     arguments = ("fit", spec, "--data", workshop.data, "--out", out, *options)
-    return workshop.server.run(*arguments, folder=out.parent, **others)
+    return workshop.server.run(*arguments, folder=workshop.new("run"), **others)
 
 
 def must(ended: Ended) -> Ended:
