@@ -7,6 +7,7 @@ both ends of every ball round to the same double.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from typing import Any
@@ -234,8 +235,10 @@ def nearest(ball: arb) -> float | None:
 
 def _nearest_of_end(end: arb) -> float:
     mantissa, exponent = (int(part) for part in end.man_exp())
-    # Python divides integers with one correct rounding, subnormal results included.
-    return float(mantissa << exponent) if exponent >= 0 else mantissa / (1 << -exponent)
+    try:  # Python divides integers with one correct rounding, subnormal results included
+        return float(mantissa << exponent) if exponent >= 0 else mantissa / (1 << -exponent)
+    except OverflowError:  # beyond the largest double
+        return math.copysign(math.inf, mantissa)
 
 
 def _nearest_of_rational(value: fmpq) -> float:

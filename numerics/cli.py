@@ -182,10 +182,12 @@ def generate_all(specs: tuple[str, ...], root: Path, write: bool) -> list[str]:
             progress.update(task, description=f"generating {spec.name}")
             with console.about(path_given):
                 files = derive_files(spec)
-            for name, content in files.items():
-                path = root / spec.name / name
-                if console.write_if_changed(path, content) if write else console.differs(path, content):
-                    changed.append(f"{spec.name}/{name}")
+            folder = root / spec.name
+            if write:
+                names = console.write_together(folder, files, "manifest.json")
+            else:
+                names = [name for name, content in files.items() if console.differs(folder / name, content)]
+            changed += [f"{spec.name}/{name}" for name in names]
             progress.advance(task)
     return changed
 

@@ -435,7 +435,8 @@ def export(model: Path, out: Path) -> None:
     with console.about(model):
         network = networks.to_layers(load(model))
     stream = io.BytesIO()
-    np.savez(stream, allow_pickle=False, **networks.arrays(network))
+    entries: dict[str, Any] = networks.arrays(network)
+    np.savez(stream, **entries)
     console.write_if_changed(out, stream.getvalue())
     click.echo(f"{out}: {' → '.join(map(str, network.widths))}, {network.activation}")
 

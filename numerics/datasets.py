@@ -454,7 +454,8 @@ def write(path: str | Path, data: Records) -> None:
     """Write records as an .npz, whole or not at all: beside it, flushed, then renamed. Raises DataError."""
     stream = io.BytesIO()
     try:
-        np.savez(stream, allow_pickle=False, **_packed(data))
+        entries: dict[str, Any] = _packed(data)
+        np.savez(stream, **entries)
         console.write_whole(path, stream.getvalue())
     except OSError as error:
         raise DataError(

@@ -49,14 +49,9 @@ def load_module(path: Path) -> ModuleType:
 @cache
 def compiled(path: Path, name: str) -> Callable[..., Any]:
     """The function ``name`` of the generated module at ``path``, compiled on first call for each set of types."""
-    import numba
+    from numerics import kernel_cache
 
-    function = getattr(load_module(path), name)
-    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": FASTMATH}
-    try:
-        return numba.njit(cache=True, **options)(function)  # type: ignore[no-any-return]
-    except RuntimeError:  # no directory that the cache could be written to
-        return numba.njit(**options)(function)  # type: ignore[no-any-return]
+    return kernel_cache.jit(getattr(load_module(path), name), nogil=True, error_model="numpy", fastmath=FASTMATH)
 
 
 def threads() -> int:

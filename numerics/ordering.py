@@ -114,9 +114,9 @@ def fiedler(lengths: Array) -> Array:
 
 @cache
 def _two_opt() -> Any:
-    import numba
+    from numerics import kernel_cache
 
-    return numba.njit(cache=True)(_reversals)
+    return kernel_cache.jit(_reversals)
 
 
 def _reversals(lengths: Array, path: Array) -> Array:

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from numerics import console
+
 if TYPE_CHECKING:
     from numerics.continuum import Continuum
     from numerics.datasets import Records
@@ -303,8 +305,10 @@ def stability(name: str, above: Sequence[float], below: Sequence[float], path: P
     axes.axhline(0, color="0.7", lw=0.6)
     axes.axvline(0, color="0.7", lw=0.6)
     axes.set(xlabel="Re κs", ylabel="Im κs", title=f"{name}: |R(κs)| ≤ 1", aspect="equal")
-    figure.savefig(path, dpi=120, bbox_inches="tight")
+    stream = io.BytesIO()
+    figure.savefig(stream, format=path.suffix[1:].lower() or "png", dpi=120, bbox_inches="tight")
     plt.close(figure)
+    console.write_if_changed(path, stream.getvalue())
 
 
 def verification_page(name: str, findings: Sequence[Finding]) -> str:

@@ -138,7 +138,8 @@ class Store:
 def pack(arrays: Mapping[str, np.ndarray]) -> bytes:
     """tables.npz as bytes: sorted names and fixed dates, so that equal tables are equal files."""
     buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **{k: arrays[k] for k in sorted(arrays)})
+    entries: dict[str, Any] = {k: arrays[k] for k in sorted(arrays)}
+    np.savez(buffer, **entries)
     return buffer.getvalue()
 
 

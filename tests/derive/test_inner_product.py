@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 import math
+import sys
 from fractions import Fraction
 
 import mpmath
 import numpy as np
 import pytest
 from flint import arb, arb_mat, ctx, fmpq
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from derive.errors import DerivationError
@@ -231,6 +232,7 @@ def _column(entries):
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False), st.integers(-3, 3))
+@example(sys.float_info.max, 0)
 def test_a_ball_rounds_only_when_both_ends_agree(value, ulps):
     with ctx.workprec(2200):
         middle = arb(value) + arb(math.ulp(value)) * fmpq(ulps, 7)
