@@ -154,3 +154,31 @@ def test_a_trajectory_leads_from_the_record_to_the_output() -> None:
     assert np.array_equal(depths, np.linspace(0, 1, 5))
     assert np.max(np.abs(values[:, :, :, 0] - values[:, :1, :, 0] - depths[:, None])) <= 1e-13
     assert np.max(np.abs(values[:, -1, :, 0] - model(X, at=points)[:, :, 0])) <= 1e-13
+
+
+def test_a_trajectory_goes_on_from_slab_to_slab() -> None:
+    once = {"family": "p0", "cells": 1}
+    spec = {
+        **SPEC,
+        "equation": {"rate": "1"},
+        "weight": {"width_out": LEGENDRE, "width_in": LEGENDRE, "depth": [once] * 3},
+        "bias": {"width": LEGENDRE, "depth": [once] * 3},
+        "integration": {"tableau": "euler", "steps": 6},
+        "loss": {"kind": "l2"},
+    }
+    del spec["readout"]
+    model, points = Continuum.from_spec(spec), np.linspace(-1, 1, 5)
+    depths, values = model.trajectory(X, at=points)
+    assert np.max(np.abs(depths - np.linspace(0, 1, 7))) <= 1e-15
+    assert np.max(np.abs(values[:, :, :, 0] - values[:, :1, :, 0] - depths[:, None])) <= 1e-13
+
+
+@pytest.mark.parametrize(
+    ("solver", "steps"), [({"steps": 3}, 3), ({"steps": "adaptive", "tolerance": "1/100"}, "adaptive")]
+)
+def test_a_description_names_the_steps(solver: dict, steps: object) -> None:
+    from numerics.describe import facts
+
+    model = Continuum.from_spec({**SPEC, "integration": {"tableau": "dopri5", **solver}})
+    found = facts(model, str)
+    assert (found["tableau"], found["steps"], found["rate"]) == ("dopri5", steps, "residual")
