@@ -563,3 +563,20 @@ def test_a_manifest_of_another_kind_is_refused(tmp_path: Path) -> None:
         path.write_text(content)
         with pytest.raises(RepresentationError, match="the manifest that"):
             representation._manifest(path, float(len(content)))
+
+
+def test_what_another_machine_is_writing_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Process numbers of one machine say nothing about another's: only strays of this one, for this file, go."""
+    import socket
+
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    monkeypatch.setattr(os, "getpid", lambda: ended.pid)
+    mine, other_file = console.beside(tmp_path / "a.npz"), console.beside(tmp_path / "b.npz")
+    with monkeypatch.context() as patch:
+        patch.setattr(socket, "gethostname", lambda: "another")
+        elsewhere = console.beside(tmp_path / "a.npz")
+    for path in (mine, other_file, elsewhere):
+        path.write_bytes(b"")
+    console.remove_strays(tmp_path / "a.npz")
+    assert sorted(tmp_path.iterdir()) == sorted((other_file, elsewhere))
