@@ -235,3 +235,10 @@ def test_fields_of_eight_gibibytes_are_the_largest(channels: int, largest: int) 
         else:
             with pytest.raises(SpecError, match="tables of about 8 GiB"):
                 load_spec(declared)
+
+
+@pytest.mark.parametrize("row", [["1", "0", "0"], ["1", "0", "0", "0", "0"]])
+def test_combinations_have_a_number_for_every_function(row: list[str]) -> None:
+    rows = [["1", "0", "0", "1/2"], row]
+    with pytest.raises(SpecError, match=rf"rows\[1\] has {len(row)} numbers for the 4 functions of legendre"):
+        load_spec(changed("weight.width_out", {"family": "combination", "of": LEGENDRE, "rows": rows}))
