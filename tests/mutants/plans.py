@@ -84,7 +84,7 @@ NUMERICS = {
     "cuda": (),
     "datasets": ("datasets", "fit", "continuum", "cli"),
     "demo": ("report", "cli"),
-    "describe": ("cli", "checkpoint"),
+    "describe": ("continuum", "cli", "checkpoint"),
     "device": ("fit", "continuum"),
     "doctor": ("cli",),
     "field": ("field", "optimisers", "projection", "fit"),
