@@ -135,3 +135,11 @@ def test_random_text_gives_an_expression_or_an_expression_error(text: str) -> No
 def test_checking_imports_no_sympy() -> None:
     code = "import sys; from derive.expression import check; check('tanh(u)', ('u',)); sys.exit('sympy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+@pytest.mark.parametrize(("before", "after"), [("(", ")"), ("tanh(", ")"), ("(-", ")"), ("abs(", ")")])
+def test_fifty_operations_may_be_nested(before: str, after: str) -> None:
+    deepest = 50 if before in ("(", "tanh(", "abs(") else 25  # a sign is an operation, too
+    assert parse(before * deepest + "u" + after * deepest, NAMES).has(U)
+    with pytest.raises(ExpressionError, match="at most 50 nested operations"):
+        parse(before * 51 + "u" + after * 51, NAMES)
