@@ -580,3 +580,24 @@ def test_what_another_machine_is_writing_stays(tmp_path: Path, monkeypatch: pyte
         path.write_bytes(b"")
     console.remove_strays(tmp_path / "a.npz")
     assert sorted(tmp_path.iterdir()) == sorted((other_file, elsewhere))
+
+
+@pytest.mark.parametrize("role", ["0/C", "0/combine", "readout/G"])
+def test_tables_of_a_spec_are_those_that_were_generated(tmp_path: Path, role: str) -> None:
+    """A file may be whole, its sums right, and hold another table than its spec has."""
+    path = tmp_path / "model.npz"
+    Continuum.from_spec(Path(__file__).parents[2] / "specs" / "gunpoint.toml").save(path)
+    header, arrays = read(path)
+    name = f"tables/{header['tables'][role]}"
+    write(path, header, arrays)
+    load(path)
+    write(path, header, arrays | {name: arrays[name] * (1 + 1e-15)})
+    with pytest.raises((CheckpointError, RepresentationError), match="the table .* of a model, which differs"):
+        load(path)
+
+
+def test_what_a_running_process_is_writing_stays(tmp_path: Path) -> None:
+    here = console.beside(tmp_path / "a.npz")
+    here.write_bytes(b"")
+    console.remove_strays(tmp_path / "a.npz")
+    assert here.is_file()

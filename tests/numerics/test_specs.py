@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from numerics import Continuum, datasets, fit, project
+from numerics.pieces import evaluate
 
 SPECS = Path(__file__).parent.parent.parent / "specs"
 DATA = {
@@ -37,3 +38,13 @@ def test_specs_learn_from_their_data_and_move_along_their_levels(name: str) -> N
         moved = project(model, level, records=train)
         assert np.isfinite(moved.report.loss_after)
         assert level in str(moved.report)
+
+
+def test_the_functions_of_the_custom_spec_are_the_declared_ones() -> None:
+    """What the checked-in module prints of them, branches and exponents included, against NumPy."""
+    slab = Continuum.from_spec(SPECS / "custom.toml").representation.slabs[0]
+    xi, delta = np.linspace(-1, 1, 41), np.linspace(0, 1, 21)
+    width = [1 + 0 * xi, xi, np.abs(xi), np.sin(3 * xi), np.cos(3 * xi), np.exp(-8 * xi**2)]
+    depth = [1 + 0 * delta, np.exp(-3 * delta)]
+    for role, points, functions in (("weight_out", xi, width), ("weight_depth", delta, depth)):
+        assert np.max(np.abs(evaluate(slab.pieces(role), points) - np.stack(functions, axis=1))) <= 1e-15
