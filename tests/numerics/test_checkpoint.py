@@ -592,7 +592,7 @@ def test_tables_of_a_spec_are_those_that_were_generated(tmp_path: Path, role: st
     write(path, header, arrays)
     load(path)
     write(path, header, arrays | {name: arrays[name] * (1 + 1e-15)})
-    with pytest.raises((CheckpointError, RepresentationError), match="the table .* of a model, which differs"):
+    with pytest.raises((CheckpointError, RepresentationError), match=r"the table .* of a model, which differs"):
         load(path)
 
 
