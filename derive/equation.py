@@ -196,7 +196,7 @@ def _cases(*branches: tuple[Any, Any]) -> Any:
     for value, condition in branches:
         if condition in (False, sp.false):
             continue
-        kept.append((sp.sympify(value), condition))
+        kept.append((sp.Integer(value) if isinstance(value, int) else value, condition))
         if condition in (True, sp.true):
             break
     same = all(value == kept[0][0] for value, _ in kept)
