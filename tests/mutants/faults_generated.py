@@ -10,11 +10,15 @@ from tests.mutants.faults import Fault
 from tests.mutants.mutant import Check
 
 
-def _fault(name: str, module: str, within: str, old: str, new: str) -> Fault:
+BASES = Check("tests", ("tests/numerics/test_specs.py", "-k", "functions"))
+
+
+def _fault(name: str, module: str, within: str, old: str, new: str, *also: Check) -> Fault:
     spec = f"specs/{module.partition('/')[0]}.toml"
     checks = [Check("bytes", (spec,))]
     if module.endswith("cpu.py"):
         checks.insert(0, Check("verify", (spec,)))
+    checks += also
     return Fault(f"{module}: {name}", f"generated/{module}", old, new, within, tuple(checks), every=True)
 
 
@@ -34,9 +38,9 @@ GENERATED = (
     _fault("h̄ without the factor α", "custom/cpu.py", "formed_adjoint_1",
            "bar_h[a, r] += alpha*bar_H[a, r]", "bar_h[a, r] += bar_H[a, r]"),
     _fault("the wrong branch of |ξ|", "custom/cpu.py", "basis_392fe3fcfcdf",
-           "values[2] = (c2*xi)", "values[2] = xi"),
+           "values[2] = (c2*xi)", "values[2] = xi", BASES),
     _fault("a depth function decays with a sign less", "custom/cpu.py", "basis_7551385b7ff3",
-           "t0 = np.exp((c2*xi))", "t0 = np.exp((-c2*xi))"),
+           "t0 = np.exp((c2*xi))", "t0 = np.exp((-c2*xi))", BASES),
     _fault("the loss's source with the wrong sign", "custom/cpu.py", "loss",
            "source[k, r] = ((t0/partition) + (c2*tk))", "source[k, r] = ((t0/partition) - (c2*tk))"),
     _fault("the bias's gradient of one stage overwrites the others", "custom/cpu.py", "factors_adjoint_1",

@@ -80,17 +80,18 @@ def _survivors(survivors: Sequence[Mutant]) -> list[str]:
 def _generated(group: Sequence[Mutant], rows: dict[str, dict[str, Any]]) -> list[str]:
     if not group:
         return []
-    numerical = sum("verify" in rows[m.name]["all"] for m in group)
+    numerical = sum(bool({"verify", "tests"} & rows[m.name]["all"].keys()) for m in group)
     same = sum("bytes" in rows[m.name]["all"] for m in group)
     found = [
         "",
         f"Generated code: of {len(group)} faults `continua generate --check` finds {same}, a numerical property of",
-        f"`continua verify SPEC` finds {numerical}:",
+        f"`continua verify SPEC` (or a test) finds {numerical}:",
     ]
     for m in group:
         seen = rows[m.name]["all"]
         found += [f"  {m.path}:{m.line}  {m.name.partition(': ')[2]}", f"    - {m.before}", f"    + {m.after}"]
-        found += [f"    {'bytes differ' if 'bytes' in seen else 'the same bytes'}; {seen.get('verify', 'no property')}"]
+        named = "; ".join(seen[kind] for kind in ("verify", "tests") if kind in seen)
+        found += [f"    {'bytes differ' if 'bytes' in seen else 'the same bytes'}; {named or 'no property'}"]
     return found
 
 

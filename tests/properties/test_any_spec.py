@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from derive import registry
 from derive.spec import load_spec
-from numerics import networks, testing
+from numerics import adaptive, networks, testing
 from numerics.continuum import Continuum
 from numerics.reference import Reference
 from numerics.solver import Solver, plain_kernels
@@ -83,6 +83,16 @@ def test_smooth_fields_are_projected_as_closely_as_their_basis_allows(given_fiel
         points = xi[:, None], np.linspace(0, 1, 5)[None]
         errors.append(np.abs(model.fields["b"](*points) - given_fields["b"](*points)).max())
     assert errors[1] <= 1e-6 and errors[1] <= errors[0]
+
+
+@pytest.mark.slow
+def test_one_line_checks_an_entry_and_finds_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    testing.check("tableaux", "ralston3")
+    testing.check("losses", "huber")
+    with monkeypatch.context() as patch:
+        patch.setattr(adaptive.Method, "step", lambda self, length: self._combined(length, 1.0, self.b * 1.01))
+        with pytest.raises(AssertionError, match="refinement in depth: expected order ≥ 3"):
+            testing.check("tableaux", "ralston3")
 
 
 ENTRIES = [(kind, name) for kind in registry.KINDS for name in registry.names(kind) if name != "combination"]
