@@ -9,7 +9,6 @@ from __future__ import annotations
 from tests.mutants.faults import Fault
 from tests.mutants.mutant import Check
 
-
 BASES = Check("tests", ("tests/numerics/test_specs.py", "-k", "functions"))
 
 

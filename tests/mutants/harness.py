@@ -28,10 +28,11 @@ ROOT = Path(__file__).resolve().parents[2]
 PLACE = ROOT / ".mutants"
 PLUGIN = Path(__file__).with_name("plugin")
 BASE, PROGRESS, BASELINE = PLACE / "base", PLACE / "done.jsonl", PLACE / "baseline.jsonl"
+NEWER = PLACE / "newer"  # tests that were taken from a later commit
 WORKERS = 2
 QUIET = ("-x", "-q", "-rfE", "--tb=no", "-p", "no:cacheprovider", "-p", "no_shrinking")
 MEMORY = 12 << 30  # bytes of address space
-LEAST, MOST = 150.0, 500.0  # seconds that a check may take; between them three times what it takes without a fault
+LEAST, MOST = 150.0, 500.0  # seconds that a check may take: three times what it takes without a fault
 FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
 MAIN = "from numerics.cli import main; main()"
 HERE = "import derive.spec, numerics, generated; print(derive.spec.__file__, numerics.__file__, generated.__file__)"
@@ -67,8 +68,14 @@ def freeze() -> str:
 def unpack(commit: str, paths: Sequence[str]) -> None:
     """Files of a commit into the frozen tree, with the commit's date."""
     BASE.mkdir(parents=True, exist_ok=True)
+    if paths:
+        NEWER.write_text("\n".join(sorted({*newer(), *paths})), encoding="utf-8")
     archive = _git("archive", "--format=tar", commit, *paths)
     subprocess.run(["tar", "-x", "-C", str(BASE)], input=archive, check=True)
+
+
+def newer() -> list[str]:
+    return NEWER.read_text(encoding="utf-8").split() if NEWER.is_file() else []
 
 
 def _git(*arguments: str) -> bytes:
@@ -239,7 +246,8 @@ def examine(mutant: Mutant, worker: int, known: dict[str, float]) -> dict[str, A
     began = time.monotonic()
     found: dict[str, str] = {}
     for check in mutant.checks:
-        limit = min(max(LEAST, 3 * known.get(check.key, MOST)), MOST)
+        usual = known.get(check.key, MOST)
+        limit = min(max(LEAST, 3 * usual), max(MOST, 1.5 * usual))
         seen = perform(check, tree, limit)
         if seen.failed:
             found.setdefault(check.kind, seen.by)

@@ -14,15 +14,18 @@ EXPLANATIONS = Path(__file__).with_name("explanations.toml")
 WIDTH = 118
 
 
-def write(out: Path, mutants: Sequence[Mutant], rows: dict[str, dict[str, Any]], commit: str) -> None:
-    """The record of the mutants that are done, as plain text."""
-    out.write_text("\n".join(_lines(mutants, rows, commit)) + "\n", encoding="utf-8")
+def write(
+    out: Path, mutants: Sequence[Mutant], rows: dict[str, dict[str, Any]], commit: str, newer: Sequence[str] = ()
+) -> None:
+    """The record of the mutants that are done, as plain text. newer: tests of a later commit than the tree's."""
+    out.write_text("\n".join(_lines(mutants, rows, commit, newer)) + "\n", encoding="utf-8")
 
 
-def _lines(mutants: Sequence[Mutant], rows: dict[str, dict[str, Any]], commit: str) -> list[str]:
+def _lines(mutants: Sequence[Mutant], rows: dict[str, dict[str, Any]], commit: str, newer: Sequence[str]) -> list[str]:
     found = [
         "Faults planted in the sources and in the checked-in kernels, one at a time, and which test finds each.",
         f"python -m tests.mutants   (tree {commit[:12]})",
+        *([f"with tests written since: {', '.join(newer)}"] if newer else []),
         "",
         f"{'part':<28}{'mutants':>9}{'done':>7}{'caught':>8}{'caught %':>10}{'minutes':>9}",
     ]
@@ -35,6 +38,7 @@ def _lines(mutants: Sequence[Mutant], rows: dict[str, dict[str, Any]], commit: s
     for name, group in parts.items():
         found += _total(name, group, rows) if group else []
     found += _total("all", mutants, rows)
+    found += _without_equivalents(parts["sampled over the sources"], rows)
     found += ["", "What found them:", *_finders(mutants, rows)]
     survivors = [m for m in mutants if rows.get(m.name, {}).get("outcome") == "survived"]
     found += ["", f"Survivors: {len(survivors) or 'none'}", *_survivors(survivors)]
@@ -52,6 +56,22 @@ def _total(name: str, group: Sequence[Mutant], rows: dict[str, dict[str, Any]]) 
     share = f"{100 * caught / len(done):.1f}" if done else "–"
     minutes = sum(row["seconds"] for row in done) / 60
     return [f"{name:<28}{len(group):>9}{len(done):>7}{caught:>8}{share:>10}{minutes:>9.1f}"]
+
+
+def equivalent(group: Sequence[Mutant]) -> set[str]:
+    """The names of those that are explained to be the same program."""
+    why = explanations()
+    return {m.name for m in group if why.get(m.name, "").startswith("equivalent")}
+
+
+def _without_equivalents(group: Sequence[Mutant], rows: dict[str, dict[str, Any]]) -> list[str]:
+    same = equivalent(group)
+    others = [rows[m.name] for m in group if m.name in rows and m.name not in same]
+    if not same or not others:
+        return []
+    caught = sum(row["outcome"] == "caught" for row in others)
+    share = f"{caught} of {len(others)}, {100 * caught / len(others):.1f} %"
+    return ["", f"{len(same)} of the sampled ones are equivalent; of the others {share}, are caught."]
 
 
 def _finders(mutants: Sequence[Mutant], rows: dict[str, dict[str, Any]]) -> list[str]:
