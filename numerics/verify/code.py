@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from derive import spec as declaration
-from numerics.continuum import Prepared, kernel_weights
+from numerics.continuum import kernel_weights
 from numerics.solver import Solver
-from numerics.verify.subject import RECORDS, Subject
+from numerics.verify.subject import PLANS, RECORDS, Subject
 
 SIMULATED = 3  # records: the simulator is Python, thread by thread
 
@@ -24,7 +24,7 @@ SIMULATED = 3  # records: the simulator is Python, thread by thread
 def kernels(subject: Subject) -> None:
     """The compiled kernels against the NumPy network, by both plans."""
     expected = subject.reference.final(subject.fields, subject.states)
-    for plan in ("formed", "factors"):
+    for plan in PLANS:
         solver = Solver(subject.model.representation, plan=plan)
         solver.form(kernel_weights(subject.model.fields))
         found = solver.final(subject.states.reshape(-1, RECORDS)).reshape(expected.shape)
@@ -46,12 +46,10 @@ def precision(subject: Subject) -> None:
 
 def threads(subject: Subject) -> None:
     """Equal bits with 1, 2 and 5 threads."""
-    states, targets = (np.tile(a, (1, 30)) for a in (subject.prepared.states, subject.prepared.wanted()))
-    many = Prepared(states, targets, np.zeros(30 * RECORDS), None)
     found = []
     for count in ("1", "2", "5"):
         with _environment("CONTINUA_THREADS", count):
-            found.append(subject.model.objective(many))
+            found.append(subject.model.objective(subject.many))
     same = all(loss == found[0][0] and np.array_equal(slope, found[0][1]) for loss, slope in found)
     text = "equal" if same else "different"
     subject.add("code", "equal bits with 1, 2 and 5 threads", "equal", text, same, "README.md")

@@ -10,11 +10,14 @@ import numpy as np
 
 from derive.spec import Spec
 from numerics.adaptive import Steps
-from numerics.continuum import Continuum, Prepared
+from numerics.continuum import Continuum, Prepared, kernel_weights
 from numerics.reference import Reference
+from numerics.solver import Solver
 
 Array = np.ndarray
 RECORDS = 12
+COPIES = 30
+PLANS = ("formed", "factors")  # in which order kernels multiply
 ADAPTIVE = 8
 ROUNDING = 1e-12  # of the state's size: below it a convergence study sees rounding
 
@@ -98,6 +101,20 @@ class Subject:
         return Prepared(self.states.reshape(-1, RECORDS), targets, np.zeros(RECORDS), None)
 
     @cached_property
+    def many(self) -> Prepared:
+        """The records over and over: more than one tile, and more than one block of tiles."""
+        states, targets = (np.tile(a, (1, COPIES)) for a in (self.prepared.states, self.prepared.wanted()))
+        return Prepared(states, targets, np.zeros(COPIES * RECORDS), None)
+
+    def planned(self, plan: str) -> Continuum:
+        """The model without penalties, in double precision, its kernels multiplying in a given way."""
+        bare = self.model.replace(base=replace(self.spec, penalties=(), levels=()), level=None)
+        solver = Solver(bare.representation, plan=plan)
+        solver.form(kernel_weights(bare.fields))
+        vars(bare)["solver"] = solver  # where the cached property is kept
+        return bare
+
+    @cached_property
     def smoothness(self) -> str:
         """What the rate is: "analytic", "kinked" (continuous) or "jumping"."""
         import sympy as sp
@@ -126,7 +143,7 @@ class Subject:
         seen = [(n, e) for n, e in zip(sizes, errors) if e > floor]
         curve = tuple(float(n) for n, _ in seen), tuple(e for _, e in seen)
         if len(seen) < 2:
-            measured, passed = f"error {errors[-1]:.0e}: rounding at once", max(errors[1:]) <= floor
+            measured, passed = f"error {errors[-1]:.0e}: rounding at once", max(errors[1:] or errors) <= floor
         else:
             slope = -float(np.polyfit(np.log([n for n, _ in seen]), np.log([e for _, e in seen]), 1)[0])
             measured, passed = f"order {slope:.2f}, error {seen[-1][1]:.0e}", slope >= expected - slack

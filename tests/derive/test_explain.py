@@ -102,6 +102,7 @@ def test_exact_matrices_on_request() -> None:
     assert "1/2" in shown.split("Slab 1, C, ")[1].split("Slab 1, ")[0]
 
 
+@pytest.mark.slow
 def test_same_bytes_from_every_process(text: str) -> None:
     root = Path(__file__).parents[2]
     for seed in ("1", "2"):

@@ -45,6 +45,7 @@ def test_every_source_has_checks_that_exist() -> None:
                 assert [name for name in tests if not (ROOT / name).is_file()] == []
 
 
+@pytest.mark.slow
 def test_the_sample_is_reproducible() -> None:
     pytest.importorskip("cosmic_ray")
     from tests.mutants.sampling import sample

@@ -179,6 +179,7 @@ def test_the_error_row_is_the_difference_of_both_methods() -> None:
     assert method.step(s)[:-1] @ moved == pytest.approx(states, rel=1e-14)
 
 
+@pytest.mark.slow
 def test_adaptive_models_train_save_move_and_show_their_steps(tmp_path) -> None:
     generator = np.random.default_rng(3)
     x = generator.standard_normal((60, 1)) * np.linspace(-1, 1, 12) + 0.2 * generator.standard_normal((60, 12))

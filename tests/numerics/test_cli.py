@@ -222,6 +222,7 @@ def test_show_says_equation_sizes_and_history(place: Path) -> None:
     assert "∂h/∂δ" in text and "f(u)/Δ" in text and "trained at base: 8 epochs" in text
 
 
+@pytest.mark.slow
 def test_plot_is_one_page(place: Path) -> None:
     run("plot", "base.npz", "--data", "train.npz", "--out", "page.html")
     assert "data:image/png;base64," in (place / "page.html").read_text(encoding="utf-8")
@@ -371,6 +372,7 @@ main(sys.argv[1:])
 """
 
 
+@pytest.mark.slow
 def test_a_saved_model_needs_no_sympy(place: Path) -> None:
     commands = [
         ["predict", "base.npz", "--data", "train.npz", "--json"],

@@ -86,6 +86,7 @@ def test_stages_follow_the_levels() -> None:
     assert report.stages([{"level": None, "loss": 1.0}])[0][0] == "base"
 
 
+@pytest.mark.slow
 def test_a_model_page_shows_training_fields_states_and_cases(model: Continuum, data: Records) -> None:
     page = report.model_page(model.replace(history=HISTORY), data)
     assert len(check(page)) >= 4  # losses, weight field, states, and right or wrong cases

@@ -80,6 +80,23 @@ def test_faults_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:  # a gradient that is off by 1e-9
         patch.setattr(Solver, "gradient", scaled)
         assert "gradient against complex step" in failed()
+    adjoint = Slab.adjoint
+
+    def overwriting(self, bar, kept, gradient):
+        for part in gradient.values():
+            part[...] = 0
+        return adjoint(self, bar, kept, gradient)
+
+    with monkeypatch.context() as patch:  # a second tile that forgets the first
+        patch.setattr(Slab, "adjoint", overwriting)
+        assert "gradient against complex step" in failed()
+    for plan in ("formed", "factors"):  # an adjoint that is wrong in one of the plans
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                Slab, "adjoint",
+                lambda self, bar, *given, plan=plan: adjoint(self, bar * (1 + 1e-9 * (self.plan == plan)), *given),
+            )  # fmt: skip
+            assert "gradient against complex step" in failed()
     with monkeypatch.context() as patch:  # a state that is off by 1e-9
         patch.setattr(Slab, "forward", lambda self, h, keep: ((r := forward(self, h, keep))[0] * (1 + 1e-9), r[1]))
         assert {"perceptron of 2 layers", "kernels against NumPy, formed"} <= failed()

@@ -167,6 +167,7 @@ def leaky(steps: int, n: int) -> np.ndarray:
     return h
 
 
+@pytest.mark.slow
 def test_leaky_networks_converge_to_the_continuum_in_depth_and_in_width() -> None:
     reference = smooth({"family": "legendre", "size": 40}, "rk4", 64)
     depth_errors, width_errors = [], []
