@@ -1,0 +1,66 @@
+"""Damaged or mixed-up files of the cache are compiled again, never run."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+MODULE = "def f(x):\n    return {factor} * x\n"
+RUN = """
+import importlib.util, sys
+from numerics import kernel_cache
+spec = importlib.util.spec_from_file_location("cached", sys.argv[1])
+module = importlib.util.module_from_spec(spec)
+sys.modules["cached"] = module
+spec.loader.exec_module(module)
+f = kernel_cache.jit(module.f)
+print(f(3.0), sum(f.stats.cache_hits.values()))
+"""
+
+
+def run(module: Path) -> tuple[float, int]:
+    """What a process of its own computes, and how often it found its code in the cache."""
+    done = subprocess.run([sys.executable, "-c", RUN, str(module)], capture_output=True, text=True, check=True)
+    found, hits = done.stdout.split()
+    return float(found), int(hits)
+
+
+def cut(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+def flipped(content: bytes) -> bytes:
+    return content[:400] + bytes([content[400] ^ 1]) + content[401:]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("damage", [cut, flipped, lambda content: b""], ids=["cut", "flipped", "emptied"])
+@pytest.mark.parametrize("kind", ["nbi", "nbc"])
+def test_damage_costs_a_compilation_and_no_more(tmp_path: Path, kind: str, damage: Callable[[bytes], bytes]) -> None:
+    module = tmp_path / "cached.py"
+    module.write_text(MODULE.format(factor=2))
+    assert run(module) == (6.0, 0) and run(module) == (6.0, 1)
+    (stored,) = tmp_path.glob(f"__pycache__/*.{kind}")
+    content = stored.read_bytes()
+    stored.write_bytes(damage(content) if len(content) > 401 or damage is not flipped else content[:-1] + b"?")
+    assert run(module) == (6.0, 0)
+    assert run(module) == (6.0, 1)
+
+
+@pytest.mark.slow
+def test_machine_code_of_another_source_is_not_run(tmp_path: Path) -> None:
+    """What a killed compilation may leave: the index of the new source beside the old code."""
+    module = tmp_path / "cached.py"
+    module.write_text(MODULE.format(factor=2))
+    run(module)
+    (stored,) = tmp_path.glob("__pycache__/*.nbc")
+    old = stored.read_bytes()
+    module.write_text(MODULE.format(factor=5))
+    assert run(module) == (15.0, 0)
+    (stored,) = tmp_path.glob("__pycache__/*.nbc")
+    stored.write_bytes(old)
+    assert run(module) == (15.0, 0) and run(module) == (15.0, 1)
