@@ -6,7 +6,6 @@ They run on a machine without SymPy, as long as nothing has to be derived.
 from __future__ import annotations
 
 import io
-import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -124,7 +123,6 @@ def fit(
         if dry_run:
             console.print_facts(_dry_run(model, records, given), as_json)
             return
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # as schedulers stop a job
         options = {**given, "out": out, "resume": resume, "save_every": save_every, "progress": not as_json}
         model = train(model, records, **options)
         facts = {"model": str(out), "epochs": len(model.history), **model.scores(model.prepare(records))}

@@ -1,7 +1,7 @@
 """Machines that fail: full disks, locked folders, damaged caches, signals, pipes that close, clocks, locales.
 
-What must hold: a command works, or ends with one readable block and exit code 2, 130 for Ctrl-C; never a traceback.
-Files that exist stay as they are, none is there in part, and the same command where nothing fails leaves no other file.
+What must hold: a command works, or ends with one readable block and exit code 2, 130 for Ctrl-C and SIGTERM; never with a
+traceback. Files that exist stay as they are, none is there in part, and the same command where nothing fails leaves no other file.
 What a machine does not allow (mounting, giving up root's rights) is left out there, and the label says so.
 """
 
@@ -539,8 +539,7 @@ def signalled(writer: Writer, number: int, share: float) -> Case:
         wanted = {name: facts(folder / name) for name in listing(folder)}
         before = {name: facts(folder / name) for name in prepared(shop, writer, folder)}
         ended = writer.run(shop, folder, after=share * whole.seconds, number=number)
-        answered = number == signal.SIGINT or writer.name.startswith("fit")
-        problem = readable(ended, 0, 130 if answered else -number, -number)  # the last in the interpreter's own end
+        problem = readable(ended, 0, 130, -number)  # the last before the command begins, or in the interpreter's end
         after = {name: facts(folder / name) for name in listing(folder)}
         in_part = [
             name
