@@ -1,8 +1,8 @@
 """Machines that fail: full disks, locked folders, damaged caches, signals, pipes that close, clocks, locales.
 
-What must hold: a command works, or ends with one readable block and exit code 2, 130 for Ctrl-C and SIGTERM; never with a
-traceback. Files that exist stay as they are, none is there in part, and the same command where nothing fails leaves no other file.
-What a machine does not allow (mounting, giving up root's rights) is left out there, and the label says so.
+What must hold: a command works, or ends with one readable block and exit code 2, 130 for Ctrl-C and SIGTERM; never with
+a traceback. Files that exist stay as they are, none is there in part, and the same command where nothing fails leaves
+no other file. What a machine does not allow (mounting, giving up root's rights) is left out there, as its label says.
 """
 
 from __future__ import annotations
