@@ -40,6 +40,7 @@ def data(count: int = 10):
     return records(generator.standard_normal((count, 12, 2)), None, generator.integers(0, 2, count))
 
 
+@pytest.mark.slow
 def test_a_field_of_rank_two_needs_two_functions_and_keeps_its_outputs(tmp_path) -> None:
     model = low_rank()
     small = adapt(model, error=1e-6, records=data())
@@ -63,6 +64,7 @@ def test_the_error_is_kept(error: float) -> None:
     assert report.coefficients[1] <= report.coefficients[0]
 
 
+@pytest.mark.slow
 def test_the_level_trains_and_bad_errors_are_refused() -> None:
     small = adapt(low_rank(), error=0.1)
     trained = fit(small, data(), optimiser="lbfgs", learning_rate=0.1, epochs=15)

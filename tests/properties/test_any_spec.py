@@ -57,6 +57,7 @@ def test_states_and_gradients_of_any_spec(declared: dict, data: st.DataObject) -
     assert abs(sum(np.sum(g * d) for g, d in parts) - slope) <= 1e-10 * max(scale, 1e-3)
 
 
+@pytest.mark.slow
 @ANY
 @given(network=testing.networks())
 def test_any_network_becomes_a_continuum_and_comes_back(network: networks.Layers) -> None:
