@@ -21,7 +21,7 @@ import numpy as np
 from derive.errors import RepresentationError
 from numerics import device
 from numerics.representation import Representation, SlabTables
-from numerics.solver import KEPT_ROWS, Arrays, Slab, Solver, Weights, arguments, check_stages
+from numerics.solver import Arrays, Slab, Solver, Weights, arguments, check_stages
 
 PARTIALS = 2**26  # numbers that the blocks' gradients of one slab's operators may take together
 
@@ -259,12 +259,7 @@ class CudaSlab(Slab):
         return out, kept | {"h_entry": arrived}
 
     def _kept(self, slots: int, records: int) -> Arrays:
-        names = self._arguments("forward")
-        return {
-            name: self.empty(slots, self.channels * self.sizes[KEPT_ROWS.get(name, "node")], records)
-            for name in names[names.index("keep") + 1 :]
-            if name != "unsolved"
-        }
+        return {name: self.empty(slots, rows, records) for name, rows in self.kept_rows().items()}
 
     def adjoint(self, bar: Any, kept: Arrays, gradient: Arrays) -> Any:
         """dL/d(state at the slab's start); adds to the operators' gradients of the blocks."""

@@ -198,9 +198,9 @@ def _step(job: Job, run: Run, part: Prepared) -> tuple[optimisers.State, np.ndar
             return optimisers.step(run.optimiser, objective, run.vector)
     except TrainingError as error:
         where = f"epoch {run.epoch + 1}, batch {run.batch + 1} of {job.batches}"
-        model = job.model.with_coordinates(run.vector)
-        if stability.diagnose(model, part.states) is not None:
-            raise stability.error(model, part.states, error.given, where) from error
+        found = stability.diagnose(job.model.with_coordinates(run.vector), part.states)
+        if found is not None:
+            raise stability.explained(found, error.given, where) from error
         raise TrainingError(error.given, error.allowed, error.cause, error.fix, where) from error
 
 

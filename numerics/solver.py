@@ -147,18 +147,23 @@ class Slab:
 
     def _kept(self, slots: int, records: int) -> Arrays:
         """Room for what the forward kernel keeps for the adjoint: the arguments after ``keep``."""
-        names = arguments(self._kernel("forward"))
+        return {name: np.empty((slots, rows, records), self.dtype) for name, rows in self.kept_rows().items()}
+
+    def kept_rows(self) -> dict[str, int]:
+        """The rows of each array that the forward kernel keeps."""
+        names = self._arguments("forward")
         return {
-            name: np.empty((slots, self.channels * self.sizes[KEPT_ROWS.get(name, "node")], records), self.dtype)
+            name: self.channels * self.sizes[KEPT_ROWS.get(name, "node")]
             for name in names[names.index("keep") + 1 :]
             if name != "unsolved"
         }
 
+    def _arguments(self, what: str) -> tuple[str, ...]:
+        return arguments(self._kernel(what))
+
     def kept_bytes(self, records: int) -> int:
         """What ``forward`` keeps of so many records for the adjoint."""
-        names = arguments(self._kernel("forward"))
-        rows = [self.sizes[KEPT_ROWS.get(name, "node")] for name in names[names.index("keep") + 1 :]]
-        return self.stages * self.channels * sum(rows) * records * self.dtype.itemsize
+        return self.stages * sum(self.kept_rows().values()) * records * self.dtype.itemsize
 
     def adjoint(self, bar: np.ndarray, kept: Arrays, gradient: Arrays) -> np.ndarray:
         """dL/d(state at the slab's start); adds to the operators' gradient."""

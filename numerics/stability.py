@@ -16,7 +16,7 @@ import numpy as np
 from derive.errors import TrainingError
 from derive.spec import TableauSpec
 from numerics import adaptive
-from numerics.solver import Slab, Solver
+from numerics.solver import Slab, Solver, Weights
 
 if TYPE_CHECKING:
     from numerics.continuum import Continuum
@@ -46,7 +46,11 @@ class Diagnosis:
 
 def error(model: Continuum, states: Array, given: str, where: str = "") -> TrainingError:
     """The error for numbers that are not finite, with where they began and, of a step too long, what is stable."""
-    found = diagnose(model, states)
+    return explained(diagnose(model, states), given, where)
+
+
+def explained(found: Diagnosis | None, given: str, where: str = "") -> TrainingError:
+    """The error of a diagnosis, or of none."""
     if found is None or found.stable is None:
         return TrainingError(
             given if found is None else f"{given}; first in {found}", "finite numbers",
@@ -75,27 +79,27 @@ def diagnose(model: Continuum, states: Array) -> Diagnosis | None:
         if not wrong.any():
             return None
         record = int(np.argmax(wrong))
-        for slab, taken, whole in zip(solver.slabs, solver.taken, path):
+        for slab, weights, taken, whole in zip(solver.slabs, solver.weights, solver.taken, path):
             column = [h[:, record : record + 1] for h in whole]
             finite = [bool(np.isfinite(h).all()) for h in column]
             if all(finite):
                 continue
             last = finite.index(False) - 1
-            unstable = _first_unstable(model, slab, taken, column[: last + 1], model.spec.tableau)
+            unstable = _first_unstable(slab, weights, taken, column[: last + 1], model.spec.tableau)
             step, stable = unstable if unstable is not None else (last, None)
             return Diagnosis(record, step, len(taken), *taken[step], model.spec.tableau.name, stable)
     return None
 
 
 def _first_unstable(
-    model: Continuum, slab: Slab, taken: adaptive.Steps, states: Sequence[Array], tableau: TableauSpec
+    slab: Slab, weights: Weights, taken: adaptive.Steps, states: Sequence[Array], tableau: TableauSpec
 ) -> tuple[int, float] | None:
     """The first of some steps that is unstable, and the longest stable one from there."""
     if slab.tables.entry:
         return None
     method = adaptive.Method.of(tableau, 0.0)
     for n, (h, (start, length)) in enumerate(zip(states, taken)):
-        jacobian = _jacobian(model, slab, h, start, length)
+        jacobian = _jacobian(slab, weights, h, start, length)
         if not np.isfinite(jacobian).all():
             return None
         modes = np.linalg.eigvals(jacobian)
@@ -106,11 +110,8 @@ def _first_unstable(
     return None
 
 
-def _jacobian(model: Continuum, slab: Slab, h: Array, start: float, length: float) -> Array:
+def _jacobian(slab: Slab, weights: Weights, h: Array, start: float, length: float) -> Array:
     """∂F/∂h at a state (rows, 1) and a depth, by central differences of the kernels' F."""
-    from numerics.continuum import kernel_weights
-
-    index = model.solver.slabs.index(slab)
     own = Slab(slab.tables, slab.channels, np.dtype(np.float64), slab.plan, slab.kernels)
     if own.implicit:
         return np.full((len(h), len(h)), np.nan)  # implicit steps of the tableaux there are do not blow up decay
@@ -118,7 +119,7 @@ def _jacobian(model: Continuum, slab: Slab, h: Array, start: float, length: floa
     kappa = float(slab.tables.tables["kappa"])
     euler = adaptive.Method(np.zeros((1, 1)), np.ones(1), np.zeros(1), None, 1, kappa)
     own.bind(adaptive.tables(euler, *depth, [(start, length)]))
-    own.form(kernel_weights(model.fields)[index])
+    own.form(weights)
     width = 1e-6 * max(1.0, float(np.abs(h).max()))
     moved = np.hstack([h + width * np.eye(len(h)), h - width * np.eye(len(h))])
     after = own.forward(np.ascontiguousarray(moved), keep=False)[0]

@@ -130,7 +130,7 @@ def implicit_stages(slope, h: np.ndarray, sa: np.ndarray) -> np.ndarray:
     The Jacobian, at the real part, is taken column by column with a complex step; the unknowns may be complex.
     """
     stages, (channels, size, records) = len(sa), h.shape
-    found = np.zeros((stages, channels, size, records), dtype=h.dtype)
+    found = np.zeros((stages, channels, size, records), dtype=np.result_type(slope(0, h)))
     for r in range(records):
         start = h[:, :, r : r + 1]
 

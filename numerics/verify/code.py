@@ -14,8 +14,6 @@ from pathlib import Path
 import numpy as np
 
 from derive import spec as declaration
-from numerics.continuum import kernel_weights
-from numerics.solver import Solver
 from numerics.verify.subject import PLANS, RECORDS, Subject
 
 SIMULATED = 3  # records: the simulator is Python, thread by thread
@@ -25,9 +23,7 @@ def kernels(subject: Subject) -> None:
     """The compiled kernels against the NumPy network, by both plans."""
     expected = subject.reference.final(subject.fields, subject.states)
     for plan in PLANS:
-        solver = Solver(subject.model.representation, plan=plan)
-        solver.form(kernel_weights(subject.model.fields))
-        found = solver.final(subject.states.reshape(-1, RECORDS)).reshape(expected.shape)
+        found = subject.planned(plan).solver.final(subject.states.reshape(-1, RECORDS)).reshape(expected.shape)
         error = float(np.abs(found - expected).max() / np.abs(expected).max())
         subject.at_most("code", f"kernels against NumPy, {plan}", error, 1e-12, "derivation.md")
 

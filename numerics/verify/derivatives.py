@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from scipy.integrate import solve_ivp
 
-from derive import spec as declaration
 from numerics import adaptive
 from numerics.pieces import evaluate_inside
 from numerics.projection import loss_change
@@ -92,8 +90,6 @@ def _slope(
     subject.add("derivatives", name, f"slope ≥ {expected}", f"{slope:.2f}", passed, NOTEBOOKS[2], {"": curve})
 
 
-
-
 # --- the continuous adjoint ---------------------------------------------------------------------------------
 
 
@@ -102,7 +98,7 @@ def adjoints(subject: Subject) -> None:
 
     The continuous adjoint is integrated by SciPy to ten digits, for one record and in one direction of the fields.
     """
-    spec, tableau, name = subject.spec, subject.spec.tableau, "discrete against continuous adjoint"
+    tableau, name = subject.spec.tableau, "discrete against continuous adjoint"
     if any(form.entry for form in subject.reference.forms) or subject.smoothness == "jumping":
         why = "the layers are the model" if subject.smoothness != "jumping" else "a rate that jumps has none"
         subject.add("derivatives", name, "", why, None, NOTEBOOKS[2])
@@ -110,12 +106,11 @@ def adjoints(subject: Subject) -> None:
     generator = np.random.default_rng(9)
     way = {field: [generator.standard_normal(p.shape) for p in parts] for field, parts in subject.fields.items()}
     truth = _continuous(subject, way)
-    elements = [np.array([float(b) for b in declaration.depth_elements(slab)]) for slab in spec.slabs]
-    share = max(1, 8 // (sum(map(len, elements)) - len(elements)))
+    share = max(1, 8 // sum(len(e) - 1 for e in subject.elements))
     sizes: list[int] = []
     errors: list[float] = []
     while len(sizes) < 5 and (not errors or errors[-1] > 1e-7):
-        steps = [divided(e, share) for e in elements]
+        steps = [divided(e, share) for e in subject.elements]
         sizes.append(sum(map(len, steps)))
         errors.append(abs(_discrete(subject, way, steps) - truth) / abs(truth))
         share *= 2
@@ -126,7 +121,7 @@ def adjoints(subject: Subject) -> None:
 
 def _discrete(subject: Subject, way: dict[str, list[Array]], steps: list[adaptive.Steps]) -> float:
     """The derivative of one record's loss in a direction of W and b, by the kernels' adjoint for these steps."""
-    model = subject.model.replace(base=replace(subject.spec, penalties=(), levels=()), level=None)
+    model = subject.bare()
     model.solver.take_steps(steps)
     _, found = model.coefficient_gradient(subject.prepared.take(np.array([0])))
     return sum(float(np.sum(g * d)) for field in ("W", "b") for g, d in zip(found[field], way[field]))
@@ -141,10 +136,9 @@ def _continuous(subject: Subject, way: dict[str, list[Array]]) -> float:
     accuracy = {"method": "DOP853", "rtol": 1e-11, "atol": 1e-12}
 
     pieces = []  # (start, stop, rate of (h, depth) with given fields)
-    for k, slab in enumerate(subject.spec.slabs):
+    for k, ends in enumerate(subject.elements):
         tables = subject.model.representation.slabs[k]
         depths = tables.pieces("weight_depth"), tables.pieces("bias_depth")
-        ends = [float(b) for b in declaration.depth_elements(slab)]
         for start, stop in zip(ends, ends[1:]):
 
             def rate(
@@ -164,8 +158,8 @@ def _continuous(subject: Subject, way: dict[str, list[Array]]) -> float:
 
     unit = np.eye(channels * n).reshape(channels, n, -1)
     targets = subject.prepared.wanted()[:, :1]
-    ends = h.reshape(channels, n, 1) + 1j * tiny * unit
-    p = np.array([_loss_of(subject, fields, ends[:, :, j : j + 1], targets).imag / tiny for j in range(channels * n)])
+    tips = h.reshape(channels, n, 1) + 1j * tiny * unit
+    p = np.array([_loss_of(subject, fields, tips[:, :, j : j + 1], targets).imag / tiny for j in range(channels * n)])
 
     total = np.append(p, 0.0)
     for (start, stop, rate), sol in zip(reversed(pieces), reversed(solutions)):

@@ -91,14 +91,12 @@ def _named(name: str) -> TableauSpec:
 def _stepper(subject: Subject) -> Callable[[TableauSpec, int], Array]:
     """(tableau, steps) → the final state by the kernels, with about so many equal steps in every depth element."""
     solver = subject.model.solver.__class__(subject.model.representation)
-    slabs = subject.spec.slabs
-    elements = [np.array([float(b) for b in declaration.depth_elements(slab)]) for slab in slabs]
-    total = sum(len(e) - 1 for e in elements)
+    total = sum(len(e) - 1 for e in subject.elements)
 
     def solve(tableau: TableauSpec, steps: int) -> Array:
         share = -(-steps // total)
         h: Array = subject.states.reshape(-1, RECORDS)
-        for slab, e, weights in zip(solver.slabs, elements, kernel_weights(subject.model.fields)):
+        for slab, e, weights in zip(solver.slabs, subject.elements, kernel_weights(subject.model.fields)):
             method = adaptive.Method.of(tableau, float(slab.tables.tables["kappa"]))
             pieces = slab.tables.pieces("weight_depth"), slab.tables.pieces("bias_depth")
             slab.bind(adaptive.tables(method, *pieces, divided(e, share)))

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from derive.spec import Spec
+from derive.spec import Spec, depth_elements
 from numerics.adaptive import Steps
 from numerics.continuum import Continuum, Prepared, kernel_weights
 from numerics.reference import Reference
@@ -106,9 +106,18 @@ class Subject:
         states, targets = (np.tile(a, (1, COPIES)) for a in (self.prepared.states, self.prepared.wanted()))
         return Prepared(states, targets, np.zeros(COPIES * RECORDS), None)
 
+    @cached_property
+    def elements(self) -> list[Array]:
+        """The ends of the depth elements, slab by slab."""
+        return [np.array([float(b) for b in depth_elements(slab)]) for slab in self.spec.slabs]
+
+    def bare(self) -> Continuum:
+        """A copy of the model without penalties and levels, with a solver of its own."""
+        return self.model.replace(base=replace(self.spec, penalties=(), levels=()), level=None)
+
     def planned(self, plan: str) -> Continuum:
-        """The model without penalties, in double precision, its kernels multiplying in a given way."""
-        bare = self.model.replace(base=replace(self.spec, penalties=(), levels=()), level=None)
+        """The bare model in double precision, its kernels multiplying in a given way."""
+        bare = self.bare()
         solver = Solver(bare.representation, plan=plan)
         solver.form(kernel_weights(bare.fields))
         vars(bare)["solver"] = solver  # where the cached property is kept

@@ -50,6 +50,20 @@ def test_an_unstable_step_is_named_with_the_stable_one(tableau: str) -> None:
     assert np.isfinite(Continuum.from_fields(declared("tanh(u) - 4*h**3", "backward-euler"))(x)).all()
 
 
+def test_the_second_of_two_slabs_may_be_the_unstable_one() -> None:
+    """Slabs with one state basis; the bias of the second drives the state to where steps are too long."""
+    spec = declared("u - h**3", steps=16)
+    halves = [{"family": "p0", "cells": 1}] * 2
+    spec |= {
+        "state": {"basis": [{"family": "p0", "cells": 4}] * 3},
+        "weight": {"width_out": [WIDTH] * 2, "width_in": [WIDTH] * 2, "depth": halves},
+        "bias": {"width": [WIDTH] * 2, "depth": halves},
+    }
+    model = Continuum.from_fields(spec, b=lambda xi, depth: np.where(depth < 0.5, 0.0, 1e4) + 0 * xi)
+    found = stability.diagnose(model, model.project_samples(_records(np.zeros((1, 4)))))
+    assert found is not None and found.depth >= 0.5 and found.stable is not None
+
+
 def _records(x: np.ndarray):
     from numerics.datasets import records
 

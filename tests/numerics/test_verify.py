@@ -13,18 +13,15 @@ from derive.spec import load_spec
 from numerics import adaptive, cli, datasets, fit, networks, ordering, reference, verify
 from numerics.continuum import Continuum
 from numerics.solver import Slab, Solver
+from numerics.testing import PLAIN
 from numerics.verify import code, derivatives
 from numerics.verify.subject import Subject
 
 SPECS = Path(__file__).parents[2] / "specs"
 SMALL = {
+    **PLAIN,
     "name": "small",
-    "equation": {"rate": "mlp", "activation": "tanh", "spacing": "1/2"},
     "state": {"basis": {"family": "hat", "cells": 6}},
-    "weight": {"width_out": {"family": "legendre", "size": 3}, "width_in": {"family": "legendre", "size": 3},
-               "depth": {"family": "p0", "cells": 1}},
-    "bias": {"width": {"family": "legendre", "size": 3}, "depth": {"family": "p0", "cells": 1}},
-    "integration": {"tableau": "heun", "steps": 2},
     "readout": {"outputs": 2, "basis": {"family": "legendre", "size": 2}}, "loss": {"kind": "cross-entropy"},
     "levels": {"fine": {"weight": {"width_in": {"family": "legendre", "size": 5}}}},
 }  # fmt: skip
