@@ -12,7 +12,7 @@ from derive.bases import WIDTH, Interval
 from derive.errors import SpecError
 from derive.spec import BasisSpec, Slab, Spec
 
-FORMAT = 2  # of the manifest that lists them; raised when its layout changes
+FORMAT = 3  # of the manifest, and of the arrays that kernels are given; raised when either changes
 
 
 def representations(spec: Spec) -> dict[str, Spec]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.linalg import block_diag, solve_triangular
+from scipy.linalg import solve_triangular
 
 from derive import spec as declaration
 from derive.errors import DataError, RepresentationError, SpecError
@@ -37,7 +37,7 @@ Declared = Spec | Mapping[str, Any] | str | Path
 class Prepared:
     """Records as the solver sees them.
 
-    states: (channels · entry size, N), the coefficients of x(ξ); targets: (outputs, N) in the loss's coordinates, or
+    states: (entry size · channels, N), the coefficients of x(ξ); targets: (outputs, N) in the loss's coordinates, or
     None where the records have none; offset: per record, the part of the loss that no coefficient can change (N,);
     labels: classes, or None.
     """
@@ -211,16 +211,16 @@ class Continuum:
         return CudaSolver(self.representation, self.spec.precision)
 
     def readout_map(self) -> tuple[Array, Array]:
-        """The affine map from y's coefficients to what the loss compares: (outputs, channels · state), (outputs,).
+        """The affine map from y's coefficients to what the loss compares: (outputs, state · channels), (outputs,).
 
         Functions are compared in L2 exactly, by M and not by M_h, whatever quadrature the state has.
         """
         spec, rep = self.spec, self.representation
         if spec.outputs is None:
-            operator = block_diag(*[self._root] * spec.channels)
+            operator = np.kron(self._root, np.eye(spec.channels))
             return operator, np.zeros(len(operator))
         r = self.fields["R"].slabs[0].coefficients
-        operator = np.einsum("ioc,ij->ocj", r, rep.readout["G"]).reshape(spec.outputs, -1)
+        operator = np.einsum("ioc,ij->ojc", r, rep.readout["G"]).reshape(spec.outputs, -1)
         return operator, self.fields["a"].slabs[0].coefficients
 
     @property
@@ -269,7 +269,7 @@ class Continuum:
         return own
 
     def project_samples(self, data: Records) -> Array:
-        """Coefficients of the records as functions, (channels · entry size, N)."""
+        """Coefficients of the records as functions, (entry size · channels, N)."""
         spec = self.spec
         if data.channels != spec.channels:
             raise DataError(
@@ -301,15 +301,15 @@ class Continuum:
             }
             chosen = [integrals[xi.tobytes()] for xi in points]
             whole = [float(np.sum(v * (square @ v))) for (_, square), v in zip(chosen, values)]
-            loads = np.stack([(load @ v).T.ravel() for (load, _), v in zip(chosen, values)], axis=1)  # ⟨ω χ_j, y*⟩
+            loads = np.stack([(load @ v).ravel() for (load, _), v in zip(chosen, values)], axis=1)  # ⟨ω χ_j, y*⟩
         else:
             whole = [interpolant_norm(spec, xi, v) for xi, v in zip(points, values)]
-            loads = block_diag(*[rep.slabs[-1].tables["M"]] * spec.channels) @ coefficients  # ⟨χ_j, y*⟩
+            loads = np.kron(rep.slabs[-1].tables["M"], np.eye(spec.channels)) @ coefficients  # ⟨χ_j, y*⟩
         if spec.loss == "h1":
             slopes = [interpolant_slopes(spec, xi, v, rep.slabs[-1].pieces("state")) for xi, v in zip(points, values)]
-            loads += np.stack([load.ravel() for load, _ in slopes], axis=1)  # ⟨∂χ_j, ∂y*⟩
+            loads += np.stack([load.T.ravel() for load, _ in slopes], axis=1)  # ⟨∂χ_j, ∂y*⟩
             whole = [value + slope for value, (_, slope) in zip(whole, slopes)]
-        root = block_diag(*[self._root] * spec.channels)
+        root = np.kron(self._root, np.eye(spec.channels))
         targets = np.ascontiguousarray(solve_triangular(root, loads, trans=1))
         return Prepared(states, targets, np.array(whole) - np.einsum("kn,kn->n", targets, targets), None)
 
@@ -330,9 +330,9 @@ class Continuum:
         loss, operators, bar_r, bar_a, _ = self._sweep(prepared)
         gradient = _field_gradients(self, operators)
         if self.spec.outputs is not None:
-            shape = (self.spec.outputs, self.spec.channels, -1)
+            shape = (self.spec.outputs, -1, self.spec.channels)
             g = self.representation.readout["G"]
-            gradient["R"] = [np.einsum("ocj,ij->ioc", bar_r.reshape(shape), g)]
+            gradient["R"] = [np.einsum("ojc,ij->ioc", bar_r.reshape(shape), g)]
             gradient["a"] = [bar_a]
         for penalty in self.spec.penalties:
             f, weight = self.fields[penalty.field], float(penalty.weight)
@@ -493,15 +493,15 @@ def _zero_slab(slab: SlabTables, roles: tuple[str, ...], channels: tuple[int, ..
 
 
 def kernel_weights(fields: Mapping[str, Field]) -> list[Weights]:
-    """Fields' coefficients in the kernels' layout: w[i,j,k,o,c] → (k, o·i, c·j), β[i,k,o] → (k, o·i)."""
+    """Fields' coefficients in the kernels' layout: w[i,j,k,o,c] → (k, i·o, j·c), β[i,k,o] → (k, i·o)."""
     found = []
     for w_slab, b_slab in zip(fields["W"].slabs, fields["b"].slabs):
         w, b = w_slab.coefficients, b_slab.coefficients
         i, j, k, o, c = w.shape
         found.append(
             Weights(
-                np.ascontiguousarray(w.transpose(2, 3, 0, 4, 1)).reshape(k, o * i, c * j),
-                np.ascontiguousarray(b.transpose(1, 2, 0)).reshape(b.shape[1], -1),
+                np.ascontiguousarray(w.transpose(2, 0, 3, 1, 4)).reshape(k, i * o, j * c),
+                np.ascontiguousarray(b.transpose(1, 0, 2)).reshape(b.shape[1], -1),
             )
         )
     return found
@@ -516,19 +516,19 @@ def _field_gradients(model: Continuum, operators: list[dict[str, Array]]) -> dic
         cast = {name: a.astype(slab.dtype) for name, a in gradient.items()}
         back = slab.pull_back(cast, weights)
         i, j, k, o, c = w_slab.coefficients.shape
-        found["W"].append(np.ascontiguousarray(back.w.reshape(k, o, i, c, j).transpose(2, 4, 0, 1, 3)))
+        found["W"].append(np.ascontiguousarray(back.w.reshape(k, i, o, j, c).transpose(1, 3, 0, 2, 4)))
         m, kb, ob = b_slab.coefficients.shape
-        found["b"].append(np.ascontiguousarray(back.beta.reshape(kb, ob, m).transpose(2, 0, 1)))
+        found["b"].append(np.ascontiguousarray(back.beta.reshape(kb, m, ob).transpose(1, 0, 2)))
     return found
 
 
 def _project(rep: Representation, role: str, spec: Spec, points: list[Array | None], samples: list[Array]) -> Array:
-    """Coefficients (channels · n, N) of records sampled at their own points; equal points share one matrix."""
+    """Coefficients (n · channels, N) of records sampled at their own points; equal points share one matrix."""
     slab = rep.slabs[0 if role == "entry" else -1]
     pieces, mass = slab.pieces(role), slab.tables[f"gram/{role}"]
     smoothing = None if spec.smoothing is None else float(spec.smoothing)
     matrices: dict[bytes, Array] = {}
-    columns = np.empty((spec.channels, pieces.size, len(samples)))
+    columns = np.empty((pieces.size, spec.channels, len(samples)))
     for n, (xi, x) in enumerate(zip(points, samples)):
         key = np.asarray(len(x) if xi is None else xi, dtype=np.float64).tobytes() + bytes(xi is None)
         if key not in matrices:
@@ -537,7 +537,7 @@ def _project(rep: Representation, role: str, spec: Spec, points: list[Array | No
                 matrices[key] = projection(pieces, mass, where, spec.interpolant, spec.periodic, smoothing)
             except DataError as error:
                 raise DataError(error.given, error.allowed, error.cause, error.fix, f"record {n}") from None
-        columns[:, :, n] = x.T @ matrices[key].T
+        columns[:, :, n] = matrices[key] @ x
     return columns.reshape(-1, len(samples))
 
 
@@ -584,9 +584,9 @@ def _one_hot(y: Array, outputs: int) -> Array:
 
 
 def _grid(pieces: Pieces, coefficients: Array, points: Array) -> Array:
-    """Values of channel-stacked coefficients (c·n, N) at points: (points, c, N)."""
-    basis = evaluate(pieces, points)
-    return np.asarray(np.einsum("pn,cnr->pcr", basis, coefficients.reshape(-1, pieces.size, coefficients.shape[1])))
+    """Values of coefficients (n·c, N) at points: (points, c, N)."""
+    values = evaluate(pieces, points) @ coefficients.reshape(pieces.size, -1)
+    return values.reshape(len(points), -1, coefficients.shape[1])
 
 
 def _values(rep: Representation, y: Array, at: Any) -> Any:

@@ -242,7 +242,7 @@ class CudaSlab(Slab):
         return given, size * self.dtype.itemsize if shared else 0
 
     def forward(self, h: Any, keep: bool) -> tuple[Any, Arrays]:
-        """The state at the slab's end, (channels · state, records), and what the adjoint will read."""
+        """The state at the slab's end, (state · channels, records), and what the adjoint will read."""
         arrived = to_device(h, self.dtype)
         records = arrived.shape[1]
         out = self.empty(self.channels * self.sizes["state"], records)

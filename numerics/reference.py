@@ -85,11 +85,11 @@ class Reference:
         return [{name: table.to_float() for name, table in form.tables.items()} for form in self.forms]
 
     def final(self, fields: Fields, h: Array) -> Array:
-        """h(·, 1) as coefficients (channels, n, N), from those of the records (channels, entry size, N)."""
+        """h(·, 1) as coefficients (n, channels, N), from those of the records (entry size, channels, N)."""
         for k, (form, steps) in enumerate(zip(self.forms, step_lengths(self.spec))):
             arrived = h if form.entry else None
             if arrived is not None:
-                h = np.einsum("ij,cjn->cin", self.tables[k]["P_entry"], h)
+                h = np.einsum("ij,jcn->icn", self.tables[k]["P_entry"], h)
             slopes = self.slopes(fields, k)
             for n, (_, length) in enumerate(steps):
                 h = self._step(slopes, n, float(length), h, arrived if n == 0 else None)
@@ -118,7 +118,7 @@ class Reference:
 
         assert self.spec.readout is not None
         g = inner_product.gram(bases.build(self.spec.readout), self.forms[-1].bases["state"]).to_float()
-        return np.asarray(np.einsum("ioc,ij,cjn->on", r, g, y) + a[:, None])
+        return np.asarray(np.einsum("ioc,ij,jcn->on", r, g, y) + a[:, None])
 
     def loss(self, z: Array, target: Array) -> Any:
         """The mean loss of readout values (outputs, N)."""
@@ -158,8 +158,8 @@ class Slopes:
         straight = self._rate(n, 0, h, "C_entry", "X_entry")
         if not kappa:
             return straight  # the whole rate depends on u alone, or on h in no constant way
-        linear = np.einsum("jq,qi,cin->cjn", self.tables["A"], self.tables["X_entry"], h)
-        projected = np.einsum("ij,cjn->cin", self.tables["P_entry"], h)
+        linear = np.einsum("jq,qi,icn->jcn", self.tables["A"], self.tables["X_entry"], h)
+        projected = np.einsum("ij,jcn->icn", self.tables["P_entry"], h)
         return np.asarray(straight + kappa * (projected - linear))
 
     def _rate(self, n: int, i: int, h: Array, coupling: str, at_nodes: str) -> Array:
@@ -169,25 +169,25 @@ class Slopes:
     def between(self, theta: Array, vartheta: Array, h: Array, coupling: str = "C", at_nodes: str = "X") -> Array:
         """F(h, δ) at any depth, from the values there of the depth bases of W and b."""
         t = self.tables
-        inner = np.einsum("jl,cln->cjn", t[coupling], h)
+        inner = np.einsum("jl,lcn->jcn", t[coupling], h)
         w = np.einsum("k,qi,ijkoc->qjoc", theta, t["Phi"], self.w)
-        u = np.einsum("qjoc,cjn->oqn", w, inner)
-        u = u + np.einsum("k,qi,iko->oq", vartheta, t["Psi"], self.beta)[:, :, None]
-        rho = self.network.rho(u, np.einsum("qj,cjn->cqn", t[at_nodes], h))
-        return np.asarray(np.einsum("jq,cqn->cjn", t["A"], rho))
+        u = np.einsum("qjoc,jcn->qon", w, inner)
+        u = u + np.einsum("k,qi,iko->qo", vartheta, t["Psi"], self.beta)[:, :, None]
+        rho = self.network.rho(u, np.einsum("qj,jcn->qcn", t[at_nodes], h))
+        return np.asarray(np.einsum("jq,qcn->jcn", t["A"], rho))
 
 
 def _implicit(slope: Callable[[int, Array], Array], h: Array, sa: Array) -> Array:
     """k_i = slope(i, h + Σ_j sa_ij k_j), record by record, by Newton's method with a dense complex-step Jacobian."""
-    stages, (channels, size, records) = len(sa), h.shape
+    stages, (size, channels, records) = len(sa), h.shape
     kind = np.result_type(slope(0, h))  # complex where the fields are
-    found = np.zeros((stages, channels, size, records), dtype=kind)
+    found = np.zeros((stages, size, channels, records), dtype=kind)
     for r in range(records):
         start = h[:, :, r : r + 1]
 
         def left(flat: Array, start: Array = start) -> Array:
-            k = flat.reshape(stages, channels, size, 1)
-            ends = [slope(i, start + np.einsum("j,jcnr->cnr", sa[i], k)) for i in range(stages)]
+            k = flat.reshape(stages, size, channels, 1)
+            ends = [slope(i, start + np.einsum("j,jncr->ncr", sa[i], k)) for i in range(stages)]
             return np.asarray(np.ravel(ends) - flat)
 
         k = np.zeros(stages * channels * size, dtype=kind)
@@ -198,5 +198,5 @@ def _implicit(slope: Callable[[int, Array], Array], h: Array, sa: Array) -> Arra
             k = k - change
             if np.max(np.abs(change)) <= 1e-14 * np.max(np.abs(k)):
                 break
-        found[..., r] = k.reshape(stages, channels, size)
+        found[..., r] = k.reshape(stages, size, channels)
     return found

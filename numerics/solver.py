@@ -29,7 +29,7 @@ BLOCK = 4  # tiles that share one partial gradient
 
 @dataclass(frozen=True)
 class Weights:
-    """One slab's coefficients as the kernels see them: w (K, c′·m, c·m′) and β (K, c′·m_b)."""
+    """One slab's coefficients as the kernels see them: w (K, m·c′, m′·c) and β (K, m_b·c′)."""
 
     w: np.ndarray
     beta: np.ndarray
@@ -134,7 +134,7 @@ class Slab:
         return Weights(bar_w.real.astype(np.float64), bar_beta.real.astype(np.float64))
 
     def forward(self, h: np.ndarray, keep: bool) -> tuple[np.ndarray, Arrays]:
-        """The state at the slab's end, (channels · state, records), and what the adjoint will read."""
+        """The state at the slab's end, (state · channels, records), and what the adjoint will read."""
         records = h.shape[1]
         per_step = self.bound["combine"].shape[1] - 1 if self.implicit else 1
         kept = self._kept(self.stages if keep else per_step, records)
@@ -302,9 +302,9 @@ class Solver:
 
     def _norms(self, slab: Slab, h: np.ndarray) -> np.ndarray:
         """‖h‖ in L2 of every record, (N,)."""
-        parts = h.astype(np.float64).reshape(slab.channels, -1, h.shape[1])
+        parts = h.astype(np.float64).reshape(-1, slab.channels, h.shape[1])
         with np.errstate(over="ignore", invalid="ignore"):
-            squares: np.ndarray = np.einsum("cir,ij,cjr->r", parts, slab.tables.tables["M"], parts)
+            squares: np.ndarray = np.einsum("icr,ij,jcr->r", parts, slab.tables.tables["M"], parts)
             return np.asarray(np.sqrt(squares))
 
     def _bind(self, slab: Slab, steps: Steps) -> None:

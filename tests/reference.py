@@ -82,7 +82,7 @@ def gauss(breaks: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def network(spec: dict, nodes, weights, w, beta, h, tableau, rate, kappa_free=True):
-    """h(·, 1) as coefficients (c, n, N) from h(·, 0); a single slab.
+    """h(·, 1) as coefficients (n, c, N) from h(·, 0); a single slab.
 
     nodes, weights: the quadrature of (5). w[i,j,k,o,c], beta[i,k,o]. tableau: (A, b, c). rate: ρ(u, h).
     Stages as in the textbook, without splitting the rate.
@@ -104,11 +104,11 @@ def network(spec: dict, nodes, weights, w, beta, h, tableau, rate, kappa_free=Tr
         theta = basis(weight["depth"], depth, np.array([where]))[0]
         where = depth_now if continuous(bias["depth"]) else inside
         vartheta = basis(bias["depth"], depth, np.array([where]))[0]
-        inner = np.einsum("jl,cln->cjn", coupling, state_now)
-        u = np.einsum("k,qi,ijkoc,cjn->oqn", theta, phi, w, inner)
-        u = u + np.einsum("k,qi,iko->oq", vartheta, psi, beta)[:, :, None]
-        at_nodes = np.einsum("qj,cjn->cqn", x, state_now)
-        return np.einsum("jq,cqn->cjn", projector, rate(u, at_nodes))
+        inner = np.einsum("jl,lcn->jcn", coupling, state_now)
+        u = np.einsum("k,qi,ijkoc,jcn->qon", theta, phi, w, inner)
+        u = u + np.einsum("k,qi,iko->qo", vartheta, psi, beta)[:, :, None]
+        at_nodes = np.einsum("qj,jcn->qcn", x, state_now)
+        return np.einsum("jq,qcn->jcn", projector, rate(u, at_nodes))
 
     for n in range(steps):
         k = []
@@ -129,14 +129,14 @@ def implicit_stages(slope, h: np.ndarray, sa: np.ndarray) -> np.ndarray:
 
     The Jacobian, at the real part, is taken column by column with a complex step; the unknowns may be complex.
     """
-    stages, (channels, size, records) = len(sa), h.shape
-    found = np.zeros((stages, channels, size, records), dtype=np.result_type(slope(0, h)))
+    stages, (size, channels, records) = len(sa), h.shape
+    found = np.zeros((stages, size, channels, records), dtype=np.result_type(slope(0, h)))
     for r in range(records):
         start = h[:, :, r : r + 1]
 
         def left(flat: np.ndarray, start=start) -> np.ndarray:
-            k = flat.reshape(stages, channels, size, 1)
-            values = [slope(i, start + np.einsum("j,jcnr->cnr", sa[i], k)) for i in range(stages)]
+            k = flat.reshape(stages, size, channels, 1)
+            values = [slope(i, start + np.einsum("j,jncr->ncr", sa[i], k)) for i in range(stages)]
             return np.ravel(values) - flat
 
         k = np.ravel([slope(i, start) for i in range(stages)])
@@ -148,7 +148,7 @@ def implicit_stages(slope, h: np.ndarray, sa: np.ndarray) -> np.ndarray:
             k = k - change
             if np.max(np.abs(change)) <= 1e-15 * np.max(np.abs(k)):
                 break
-        found[..., r] = k.reshape(stages, channels, size)
+        found[..., r] = k.reshape(stages, size, channels)
     return found
 
 

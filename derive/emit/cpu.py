@@ -2,7 +2,7 @@
 
 The emitter decides loops, registers and buffers, never mathematics. The printed functions read no module-level
 value and contain no float literal: the same text runs as plain Python, float32, float64 and complex128.
-Layout: (channel · axis, record) with records contiguous.
+Layout: (axis · channel, record) with records contiguous: a table acts on all channels and records at once.
 """
 
 from __future__ import annotations
@@ -36,7 +36,6 @@ class Context:
     place: dict[str, str]
     constants: Constants
     used: set[str] = field(default_factory=set)
-    channels: str = "channels"
 
     def at(self, operand: str) -> str:
         return self.place.get(operand, operand)
@@ -53,22 +52,23 @@ def print_operation(op: Operation, context: Context) -> Lines:
 def _contract(op: Contract, context: Context) -> Lines:
     out, operand, table = context.at(op.out), context.at(op.operand), context.at(op.table)
     mark = "ᵀ" if op.transposed else ""
-    head = [f"# {_plain(op.out)} {'+' if op.accumulate else ''}= {op.table}{mark} {_plain(op.operand)}"]
+    head = f"# {_plain(op.out)} {'+' if op.accumulate else ''}= {op.table}{mark} {_plain(op.operand)}"
     if op.learned:
-        return head + _dense(out, table + (".T" if op.transposed else ""), operand, op.accumulate)
-    blocks = _channel_blocks(out, table, operand, op.transposed)
-    body = CONTRACT_LOOPS[op.structure](*blocks, op.transposed, op.accumulate)
-    return [*head, f"for c in range({context.channels}):", *indent(body)]
+        return [head, *_dense(out, table + (".T" if op.transposed else ""), operand, op.accumulate)]
+    return [head, *_apply_table(op.structure, out, table, operand, op.transposed, op.accumulate)]
 
 
-def _channel_blocks(out: str, table: str, operand: str, transposed: bool) -> tuple[str, str, str]:
-    """The rows of channel c, of what T is applied to and of the result."""
+def _apply_table(
+    structure: Structure, out: str, table: str, operand: str, transposed: bool, accumulate: bool
+) -> Lines:
+    """out = T operand along the axis of both, for all channels and records at once."""
     rows, columns = (1, 0) if transposed else (0, 1)
-    return (
-        f"{out}[c*{table}.shape[{rows}]:(c + 1)*{table}.shape[{rows}]]",
-        table,
-        f"{operand}[c*{table}.shape[{columns}]:(c + 1)*{table}.shape[{columns}]]",
-    )
+    flat = [
+        f"width = {out}.size//{table}.shape[{rows}]",
+        f"target = {out}.reshape(({table}.shape[{rows}], width))",
+        f"given = {operand}.reshape(({table}.shape[{columns}], width))",
+    ]
+    return [*flat, *CONTRACT_LOOPS[structure]("target", table, "given", transposed, accumulate)]
 
 
 def _dense(out: str, table: str, operand: str, accumulate: bool) -> Lines:
@@ -76,7 +76,7 @@ def _dense(out: str, table: str, operand: str, accumulate: bool) -> Lines:
         return [f"np.dot({table}, {operand}, {out})"]
     return [
         f"product = np.dot({table}, {operand})",
-        f"target = {out}",
+        *([f"target = {out}"] if out != "target" else []),
         "for a in range(product.shape[0]):",
         "    for r in range(product.shape[1]):",
         "        target[a, r] += product[a, r]",
@@ -89,24 +89,21 @@ def _dense_table(out: str, table: str, operand: str, transposed: bool, accumulat
 
 def _diagonal(out: str, table: str, operand: str, transposed: bool, accumulate: bool) -> Lines:
     return [
-        f"target, given = {out}, {operand}",
         f"for a in range({table}.shape[0]):",
-        "    for r in range(given.shape[1]):",
-        f"        target[a, r] {'+' if accumulate else ''}= {table}[a, a]*given[a, r]",
+        f"    for r in range({operand}.shape[1]):",
+        f"        {out}[a, r] {'+' if accumulate else ''}= {table}[a, a]*{operand}[a, r]",
     ]
 
 
 def _banded(out: str, table: str, operand: str, transposed: bool, accumulate: bool) -> Lines:
-    target, given = ("b", "a") if transposed else ("a", "b")
-    clear = [] if accumulate else ["target[:] = constants[0]"]
+    row, column = ("b", "a") if transposed else ("a", "b")
     return [
-        f"target, given = {out}, {operand}",
-        *clear,
+        *([] if accumulate else [f"{out}[:] = constants[0]"]),
         f"for a in range({table}.shape[0]):",
         f"    for b in range({table}_runs[a, 0], {table}_runs[a, 1]):",
         f"        factor = {table}[a, b]",
-        "        for r in range(given.shape[1]):",
-        f"            target[{target}, r] += factor*given[{given}, r]",
+        f"        for r in range({operand}.shape[1]):",
+        f"            {out}[{row}, r] += factor*{operand}[{column}, r]",
     ]
 
 
@@ -376,8 +373,7 @@ def _entry_context(context: Context) -> Context:
 def _project_entry() -> Lines:
     return [
         "# h_0 = P h_entry, the L2 projection into this slab's basis (13)",
-        "for c in range(channels):",
-        *indent(_dense_table(*_channel_blocks("h", "P_entry", "h_entry", False), False, False)),
+        *_apply_table("dense", "h", "P_entry", "h_entry", False, False),
     ]
 
 
@@ -469,8 +465,7 @@ def _implicit_reverse(form: Form, context: Context) -> Lines:
 def _return_entry() -> Lines:
     return [
         "# dL/dh_entry += Pᵀ dL/dh_0",
-        "for c in range(channels):",
-        *indent(_dense_table(*_channel_blocks("bar_entry", "P_entry", "bar", True), True, True)),
+        *_apply_table("dense", "bar_entry", "P_entry", "bar", True, True),
     ]
 
 
@@ -514,7 +509,7 @@ def operators(program: Program, suffix: str, entry: bool) -> Kernel:
             "mixed = np.empty(w.shape[1:], w.dtype)",
             "for s in range(theta.shape[0]):",
             *indent(_mix("mixed", "w", "theta")),
-            *indent(_blocks(program, entry, reverse=False)),
+            *indent(_formed(program, entry, reverse=False)),
         ]
     else:
         lines += ["for s in range(theta.shape[0]):", *indent(_mix("operators[s]", "w", "theta"))]
@@ -541,7 +536,7 @@ def operators_adjoint(program: Program, suffix: str, entry: bool) -> Kernel:
         lines += [
             "mixed = np.empty(bar_w.shape[1:], bar_w.dtype)",
             "for s in range(theta.shape[0]):",
-            *indent(_blocks(program, entry, reverse=True)),
+            *indent(_formed(program, entry, reverse=True)),
             *indent(_unmix("bar_w", "mixed", "theta")),
         ]
     else:
@@ -601,42 +596,36 @@ def _unmix(out: str, source: str, rows: str) -> Lines:
     ]
 
 
-def _blocks(program: Program, entry: bool, reverse: bool) -> Lines:
-    """E_s = Φ w_s C (or w̄_s = Φᵀ Ē_s Cᵀ) for every pair of channels."""
+def _formed(program: Program, entry: bool, reverse: bool) -> Lines:
+    """E_s = Φ w_s C (or w̄_s = Φᵀ Ē_s Cᵀ): Φ acts on the rows of both, C on the columns, channel by channel."""
     phi, c = program.structure("Phi"), "dense" if entry else program.structure("C")
     c_table = "C_entry" if entry else "C"
-    whole, small = ("bar_operators[s]", "mixed") if reverse else ("operators[s]", "mixed")
-    source, target = (whole, small) if reverse else (small, whole)
-    body: Lines = [
-        f"rows, columns = {source}.shape[0]//channels, {source}.shape[1]//channels",
-        f"block = {source}[o*rows:(o + 1)*rows, c*columns:(c + 1)*columns].copy()",
-    ]
+    source, target = ("bar_operators[s]", "mixed") if reverse else ("mixed", "operators[s]")
+    lines: Lines = [f"rows = {source}"]
     if phi != "identity":
-        height = "Phi.shape[1]" if reverse else "Phi.shape[0]"
-        body += [
-            f"left = np.empty(({height}, block.shape[1]), block.dtype)",
-            *CONTRACT_LOOPS[phi]("left", "Phi", "block", reverse, False),
+        new, old = (1, 0) if reverse else (0, 1)
+        lines += [
+            f"width = rows.size//Phi.shape[{old}]",
+            f"left = np.empty((Phi.shape[{new}], width), rows.dtype)",
+            f"given = rows.reshape((Phi.shape[{old}], width))",
+            *CONTRACT_LOOPS[phi]("left", "Phi", "given", reverse, False),
+            f"rows = left.reshape((left.size//{source}.shape[1], {source}.shape[1]))",
         ]
-    left = "block" if phi == "identity" else "left"
     if c != "identity":
-        # the columns: (left C)ᵀ = Cᵀ leftᵀ
-        height = f"{c_table}.shape[0]" if reverse else f"{c_table}.shape[1]"
-        body += [
-            f"turned = {left}.T.copy()",
-            f"right = np.empty(({height}, turned.shape[1]), block.dtype)",
-            *CONTRACT_LOOPS[c]("right", c_table, "turned", not reverse, False),
-            "result = right.T",
+        new, old = (0, 1) if reverse else (1, 0)
+        lines += [
+            "# the columns: transposed, they are rows",
+            "height = rows.shape[0]",
+            f"turned = rows.reshape((height, {c_table}.shape[{old}], channels)).transpose((1, 0, 2)).copy()",
+            f"given = turned.reshape(({c_table}.shape[{old}], height*channels))",
+            f"right = np.empty(({c_table}.shape[{new}], height*channels), rows.dtype)",
+            *CONTRACT_LOOPS[c]("right", c_table, "given", not reverse, False),
+            f"{target}[:] = right.reshape(({c_table}.shape[{new}], height, channels)).transpose((1, 0, 2)).copy()"
+            f".reshape({target}.shape)",
         ]
     else:
-        body.append(f"result = {left}")
-    body += [
-        "rows, columns = result.shape",
-        f"whole = {target}",
-        "for a in range(rows):",
-        "    for b in range(columns):",
-        "        whole[o*rows + a, c*columns + b] = result[a, b]",
-    ]
-    return ["for o in range(channels):", "    for c in range(channels):", *indent(body, 2)]
+        lines.append(f"{target}[:] = rows")
+    return lines
 
 
 def _mix_bias(program: Program) -> Lines:
@@ -646,20 +635,18 @@ def _mix_bias(program: Program) -> Lines:
         "    for a in range(beta.shape[1]):",
         "        mixed_bias[a, 0] += vartheta[s, k]*beta[k, a]",
     ]
-    result = "mixed_bias"
-    if program.structure("Psi") != "identity":
-        op = Contract("column", "Psi", "mixed_bias", program.structure("Psi"))
-        lines += _contract(op, Context(program, {}, Constants()))
+    psi, result = program.structure("Psi"), "mixed_bias"
+    if psi != "identity":
+        lines += ["# column = Psi mixed_bias", *_apply_table(psi, "column", "Psi", "mixed_bias", False, False)]
         result = "column"
     return [*lines, "for a in range(biases.shape[1]):", f"    biases[s, a] = {result}[a, 0]"]
 
 
 def _unmix_bias(program: Program) -> Lines:
     lines = ["for a in range(bar_biases.shape[1]):", "    column[a, 0] = bar_biases[s, a]"]
-    result = "column"
-    if program.structure("Psi") != "identity":
-        op = Contract("mixed_bias", "Psi", "column", program.structure("Psi"), transposed=True)
-        lines += _contract(op, Context(program, {}, Constants()))
+    psi, result = program.structure("Psi"), "column"
+    if psi != "identity":
+        lines += ["# mixed_bias = Psiᵀ column", *_apply_table(psi, "mixed_bias", "Psi", "column", True, False)]
         result = "mixed_bias"
     return [
         *lines,
@@ -776,7 +763,7 @@ def module(title: str, formula: str, printed: Iterable[Kernel]) -> str:
 {formula}
 
 Written by ``continua generate``; do not edit. The derivation is in derivation.md beside this file.
-Rows are (channel · axis), columns are records. Tables, tableau and constants are arguments: the module holds none.
+Rows are (axis · channel), columns are records. Tables, tableau and constants are arguments: the module holds none.
 """
 
 import math  # noqa: F401

@@ -137,9 +137,9 @@ def _channels(
     other: the loop over the second index, if there is one. lanes: how the threads share the rows.
     """
     rows, columns = (f"{table}.shape[{k}]" for k in ((1, 0) if transposed else (0, 1)))
-    target, sign = out(f"c*{rows} + a"), "+" if accumulate else ""
+    target, sign = out("a*channels + c"), "+" if accumulate else ""
     if structure == "diagonal":
-        body = [f"{target} {sign}= {table}[a, a]*{operand(f'c*{columns} + a')}"]
+        body = [f"{target} {sign}= {table}[a, a]*{operand('a*channels + c')}"]
     else:
         element = f"{table}[b, a]" if transposed else f"{table}[a, b]"
         reach = f"{table}_columns" if transposed else f"{table}_runs"
@@ -147,7 +147,7 @@ def _channels(
         body = [
             "total = constants[0]",
             f"for b in range({inner}):",
-            f"    total += {element}*{operand(f'c*{columns} + b')}",
+            f"    total += {element}*{operand('b*channels + c')}",
             f"{target} {sign}= total",
         ]
     if other:
@@ -798,7 +798,7 @@ def module(title: str, formula: str, printed: Mapping[str, tuple[Program, ...]],
 {formula}
 
 Written by ``continua generate``; do not edit. The derivation is in derivation.md beside this file.
-A thread block works on a tile of records, tile after tile: rows (channel · axis) go by threadIdx.y, records by
+A thread block works on a tile of records, tile after tile: rows (axis · channel) go by threadIdx.y, records by
 threadIdx.x, and the threads wait for each other after every operation. Tables, tableau and constants are arguments.
 """
 

@@ -3,7 +3,7 @@
 ∂h/∂δ = ρ(u, h),  rate tanh(u) - a*h,  f = tanh,  Δ = 1/2;  u = ∫ W h dξ′ + b   (1), (2)
 
 Written by ``continua generate``; do not edit. The derivation is in derivation.md beside this file.
-Rows are (channel · axis), columns are records. Tables, tableau and constants are arguments: the module holds none.
+Rows are (axis · channel), columns are records. Tables, tableau and constants are arguments: the module holds none.
 """
 
 import math  # noqa: F401
@@ -73,21 +73,19 @@ def formed_operators_1(w, theta, Phi, C, beta, vartheta, Psi, constants, channel
                 for a in range(target.shape[0]):
                     for b in range(target.shape[1]):
                         target[a, b] += factor*w[k, a, b]
-        for o in range(channels):
-            for c in range(channels):
-                rows, columns = mixed.shape[0]//channels, mixed.shape[1]//channels
-                block = mixed[o*rows:(o + 1)*rows, c*columns:(c + 1)*columns].copy()
-                left = np.empty((Phi.shape[0], block.shape[1]), block.dtype)
-                np.dot(Phi, block, left)
-                turned = left.T.copy()
-                right = np.empty((C.shape[1], turned.shape[1]), block.dtype)
-                np.dot(C.T, turned, right)
-                result = right.T
-                rows, columns = result.shape
-                whole = operators[s]
-                for a in range(rows):
-                    for b in range(columns):
-                        whole[o*rows + a, c*columns + b] = result[a, b]
+        rows = mixed
+        width = rows.size//Phi.shape[1]
+        left = np.empty((Phi.shape[0], width), rows.dtype)
+        given = rows.reshape((Phi.shape[1], width))
+        np.dot(Phi, given, left)
+        rows = left.reshape((left.size//mixed.shape[1], mixed.shape[1]))
+        # the columns: transposed, they are rows
+        height = rows.shape[0]
+        turned = rows.reshape((height, C.shape[0], channels)).transpose((1, 0, 2)).copy()
+        given = turned.reshape((C.shape[0], height*channels))
+        right = np.empty((C.shape[1], height*channels), rows.dtype)
+        np.dot(C.T, given, right)
+        operators[s][:] = right.reshape((C.shape[1], height, channels)).transpose((1, 0, 2)).copy().reshape(operators[s].shape)
     mixed_bias = np.empty((beta.shape[1], 1), beta.dtype)
     column = np.empty((biases.shape[1], 1), beta.dtype)
     for s in range(vartheta.shape[0]):
@@ -96,8 +94,10 @@ def formed_operators_1(w, theta, Phi, C, beta, vartheta, Psi, constants, channel
             for a in range(beta.shape[1]):
                 mixed_bias[a, 0] += vartheta[s, k]*beta[k, a]
         # column = Psi mixed_bias
-        for c in range(channels):
-            np.dot(Psi, mixed_bias[c*Psi.shape[1]:(c + 1)*Psi.shape[1]], column[c*Psi.shape[0]:(c + 1)*Psi.shape[0]])
+        width = column.size//Psi.shape[0]
+        target = column.reshape((Psi.shape[0], width))
+        given = mixed_bias.reshape((Psi.shape[1], width))
+        np.dot(Psi, given, target)
         for a in range(biases.shape[1]):
             biases[s, a] = column[a, 0]
 
@@ -108,21 +108,19 @@ def formed_operators_adjoint_1(
     """The adjoint of: E_s = Φ (Σ_k θ_k(δ_s) w_k) C,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k   (4)   (11)"""
     mixed = np.empty(bar_w.shape[1:], bar_w.dtype)
     for s in range(theta.shape[0]):
-        for o in range(channels):
-            for c in range(channels):
-                rows, columns = bar_operators[s].shape[0]//channels, bar_operators[s].shape[1]//channels
-                block = bar_operators[s][o*rows:(o + 1)*rows, c*columns:(c + 1)*columns].copy()
-                left = np.empty((Phi.shape[1], block.shape[1]), block.dtype)
-                np.dot(Phi.T, block, left)
-                turned = left.T.copy()
-                right = np.empty((C.shape[0], turned.shape[1]), block.dtype)
-                np.dot(C, turned, right)
-                result = right.T
-                rows, columns = result.shape
-                whole = mixed
-                for a in range(rows):
-                    for b in range(columns):
-                        whole[o*rows + a, c*columns + b] = result[a, b]
+        rows = bar_operators[s]
+        width = rows.size//Phi.shape[0]
+        left = np.empty((Phi.shape[1], width), rows.dtype)
+        given = rows.reshape((Phi.shape[0], width))
+        np.dot(Phi.T, given, left)
+        rows = left.reshape((left.size//bar_operators[s].shape[1], bar_operators[s].shape[1]))
+        # the columns: transposed, they are rows
+        height = rows.shape[0]
+        turned = rows.reshape((height, C.shape[1], channels)).transpose((1, 0, 2)).copy()
+        given = turned.reshape((C.shape[1], height*channels))
+        right = np.empty((C.shape[0], height*channels), rows.dtype)
+        np.dot(C, given, right)
+        mixed[:] = right.reshape((C.shape[0], height, channels)).transpose((1, 0, 2)).copy().reshape(mixed.shape)
         given = mixed
         for k in range(theta.shape[1]):
             factor = theta[s, k]
@@ -136,8 +134,10 @@ def formed_operators_adjoint_1(
         for a in range(bar_biases.shape[1]):
             column[a, 0] = bar_biases[s, a]
         # mixed_bias = Psiᵀ column
-        for c in range(channels):
-            np.dot(Psi.T, column[c*Psi.shape[0]:(c + 1)*Psi.shape[0]], mixed_bias[c*Psi.shape[1]:(c + 1)*Psi.shape[1]])
+        width = mixed_bias.size//Psi.shape[1]
+        target = mixed_bias.reshape((Psi.shape[1], width))
+        given = column.reshape((Psi.shape[0], width))
+        np.dot(Psi.T, given, target)
         for k in range(vartheta.shape[1]):
             for a in range(bar_beta.shape[1]):
                 bar_beta[k, a] += vartheta[s, k]*mixed_bias[a, 0]
@@ -180,8 +180,10 @@ def formed_forward_1(
                     value_F1 = value_R
                     F1[slot][a, r] = value_F1
             # m_i = A R
-            for c in range(channels):
-                np.dot(A, R[c*A.shape[1]:(c + 1)*A.shape[1]], m[i][c*A.shape[0]:(c + 1)*A.shape[0]])
+            width = m[i].size//A.shape[0]
+            target = m[i].reshape((A.shape[0], width))
+            given = R.reshape((A.shape[1], width))
+            np.dot(A, given, target)
         # h_{n+1} = α h_n + Σ_j γ_j m_j
         alpha = combine[n, stages, 0]
         target = h
@@ -224,8 +226,10 @@ def formed_adjoint_1(
             bias, bar_bias = biases[bias_index[n, i]], bar_biases[bias_index[n, i]]
             operator, bar_operator = operators[operator_index[n, i]], bar_operators[operator_index[n, i]]
             # R̄ = Aᵀ m_ī
-            for c in range(channels):
-                np.dot(A.T, bar_m[i][c*A.shape[0]:(c + 1)*A.shape[0]], bar_R[c*A.shape[1]:(c + 1)*A.shape[1]])
+            width = bar_R.size//A.shape[1]
+            target = bar_R.reshape((A.shape[1], width))
+            given = bar_m[i].reshape((A.shape[0], width))
+            np.dot(A.T, given, target)
             # Ū, e_s̄ at every node and record, f1 = F1, v = R̄
             for a in range(bar_R.shape[0]):
                 total = constants[0]
@@ -310,8 +314,10 @@ def formed_forward_float32_1(
                     value_F1 = value_R
                     F1[slot][a, r] = value_F1
             # m_i = A R
-            for c in range(channels):
-                np.dot(A, R[c*A.shape[1]:(c + 1)*A.shape[1]], m[i][c*A.shape[0]:(c + 1)*A.shape[0]])
+            width = m[i].size//A.shape[0]
+            target = m[i].reshape((A.shape[0], width))
+            given = R.reshape((A.shape[1], width))
+            np.dot(A, given, target)
         # h_{n+1} = α h_n + Σ_j γ_j m_j
         alpha = combine[n, stages, 0]
         target = h
@@ -354,8 +360,10 @@ def formed_adjoint_float32_1(
             bias, bar_bias = biases[bias_index[n, i]], bar_biases[bias_index[n, i]]
             operator, bar_operator = operators[operator_index[n, i]], bar_operators[operator_index[n, i]]
             # R̄ = Aᵀ m_ī
-            for c in range(channels):
-                np.dot(A.T, bar_m[i][c*A.shape[0]:(c + 1)*A.shape[0]], bar_R[c*A.shape[1]:(c + 1)*A.shape[1]])
+            width = bar_R.size//A.shape[1]
+            target = bar_R.reshape((A.shape[1], width))
+            given = bar_m[i].reshape((A.shape[0], width))
+            np.dot(A.T, given, target)
             # Ū, e_s̄ at every node and record, f1 = F1, v = R̄
             for a in range(bar_R.shape[0]):
                 total = constants[0]
@@ -410,8 +418,10 @@ def factors_operators_1(w, theta, beta, vartheta, Psi, constants, channels, oper
             for a in range(beta.shape[1]):
                 mixed_bias[a, 0] += vartheta[s, k]*beta[k, a]
         # column = Psi mixed_bias
-        for c in range(channels):
-            np.dot(Psi, mixed_bias[c*Psi.shape[1]:(c + 1)*Psi.shape[1]], column[c*Psi.shape[0]:(c + 1)*Psi.shape[0]])
+        width = column.size//Psi.shape[0]
+        target = column.reshape((Psi.shape[0], width))
+        given = mixed_bias.reshape((Psi.shape[1], width))
+        np.dot(Psi, given, target)
         for a in range(biases.shape[1]):
             biases[s, a] = column[a, 0]
 
@@ -434,8 +444,10 @@ def factors_operators_adjoint_1(
         for a in range(bar_biases.shape[1]):
             column[a, 0] = bar_biases[s, a]
         # mixed_bias = Psiᵀ column
-        for c in range(channels):
-            np.dot(Psi.T, column[c*Psi.shape[0]:(c + 1)*Psi.shape[0]], mixed_bias[c*Psi.shape[1]:(c + 1)*Psi.shape[1]])
+        width = mixed_bias.size//Psi.shape[1]
+        target = mixed_bias.reshape((Psi.shape[1], width))
+        given = column.reshape((Psi.shape[0], width))
+        np.dot(Psi.T, given, target)
         for k in range(vartheta.shape[1]):
             for a in range(bar_beta.shape[1]):
                 bar_beta[k, a] += vartheta[s, k]*mixed_bias[a, 0]
@@ -469,13 +481,17 @@ def factors_forward_1(
                         for r in range(records):
                             target[a, r] += gamma*m[j, a, r]
             # G = C H_i
-            for c in range(channels):
-                np.dot(C, H[c*C.shape[1]:(c + 1)*C.shape[1]], G[slot][c*C.shape[0]:(c + 1)*C.shape[0]])
+            width = G[slot].size//C.shape[0]
+            target = G[slot].reshape((C.shape[0], width))
+            given = H.reshape((C.shape[1], width))
+            np.dot(C, given, target)
             # T = w G
             np.dot(operator, G[slot], T)
             # U = Phi T
-            for c in range(channels):
-                np.dot(Phi, T[c*Phi.shape[1]:(c + 1)*Phi.shape[1]], U[c*Phi.shape[0]:(c + 1)*Phi.shape[0]])
+            width = U.size//Phi.shape[0]
+            target = U.reshape((Phi.shape[0], width))
+            given = T.reshape((Phi.shape[1], width))
+            np.dot(Phi, given, target)
             # R, F1 at every node and record, u = U + e_s
             for a in range(U.shape[0]):
                 for r in range(U.shape[1]):
@@ -486,8 +502,10 @@ def factors_forward_1(
                     value_F1 = value_R
                     F1[slot][a, r] = value_F1
             # m_i = A R
-            for c in range(channels):
-                np.dot(A, R[c*A.shape[1]:(c + 1)*A.shape[1]], m[i][c*A.shape[0]:(c + 1)*A.shape[0]])
+            width = m[i].size//A.shape[0]
+            target = m[i].reshape((A.shape[0], width))
+            given = R.reshape((A.shape[1], width))
+            np.dot(A, given, target)
         # h_{n+1} = α h_n + Σ_j γ_j m_j
         alpha = combine[n, stages, 0]
         target = h
@@ -532,8 +550,10 @@ def factors_adjoint_1(
             bias, bar_bias = biases[bias_index[n, i]], bar_biases[bias_index[n, i]]
             operator, bar_operator = operators[operator_index[n, i]], bar_operators[operator_index[n, i]]
             # R̄ = Aᵀ m_ī
-            for c in range(channels):
-                np.dot(A.T, bar_m[i][c*A.shape[0]:(c + 1)*A.shape[0]], bar_R[c*A.shape[1]:(c + 1)*A.shape[1]])
+            width = bar_R.size//A.shape[1]
+            target = bar_R.reshape((A.shape[1], width))
+            given = bar_m[i].reshape((A.shape[0], width))
+            np.dot(A.T, given, target)
             # Ū, e_s̄ at every node and record, f1 = F1, v = R̄
             for a in range(bar_R.shape[0]):
                 total = constants[0]
@@ -547,8 +567,10 @@ def factors_adjoint_1(
                     total += value_bar_U
                 bar_bias[a] += total
             # T̄ = Phiᵀ Ū
-            for c in range(channels):
-                np.dot(Phi.T, bar_U[c*Phi.shape[0]:(c + 1)*Phi.shape[0]], bar_T[c*Phi.shape[1]:(c + 1)*Phi.shape[1]])
+            width = bar_T.size//Phi.shape[1]
+            target = bar_T.reshape((Phi.shape[1], width))
+            given = bar_U.reshape((Phi.shape[0], width))
+            np.dot(Phi.T, given, target)
             # gradient of w: += T̄ Gᵀ, summed over records
             product = np.dot(bar_T, G[slot].T)
             target = bar_operator
@@ -558,8 +580,10 @@ def factors_adjoint_1(
             # Ḡ = wᵀ T̄
             np.dot(operator.T, bar_T, bar_G)
             # H_ī = Cᵀ Ḡ
-            for c in range(channels):
-                np.dot(C.T, bar_G[c*C.shape[0]:(c + 1)*C.shape[0]], bar_H[c*C.shape[1]:(c + 1)*C.shape[1]])
+            width = bar_H.size//C.shape[1]
+            target = bar_H.reshape((C.shape[1], width))
+            given = bar_G.reshape((C.shape[0], width))
+            np.dot(C.T, given, target)
             # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
             alpha = combine[n, i, 0]
             for a in range(bar_H.shape[0]):
@@ -613,13 +637,17 @@ def factors_forward_float32_1(
                         for r in range(records):
                             target[a, r] += gamma*m[j, a, r]
             # G = C H_i
-            for c in range(channels):
-                np.dot(C, H[c*C.shape[1]:(c + 1)*C.shape[1]], G[slot][c*C.shape[0]:(c + 1)*C.shape[0]])
+            width = G[slot].size//C.shape[0]
+            target = G[slot].reshape((C.shape[0], width))
+            given = H.reshape((C.shape[1], width))
+            np.dot(C, given, target)
             # T = w G
             np.dot(operator, G[slot], T)
             # U = Phi T
-            for c in range(channels):
-                np.dot(Phi, T[c*Phi.shape[1]:(c + 1)*Phi.shape[1]], U[c*Phi.shape[0]:(c + 1)*Phi.shape[0]])
+            width = U.size//Phi.shape[0]
+            target = U.reshape((Phi.shape[0], width))
+            given = T.reshape((Phi.shape[1], width))
+            np.dot(Phi, given, target)
             # R, F1 at every node and record, u = U + e_s
             for a in range(U.shape[0]):
                 for r in range(U.shape[1]):
@@ -632,8 +660,10 @@ def factors_forward_float32_1(
                     value_F1 = value_R
                     F1[slot][a, r] = value_F1
             # m_i = A R
-            for c in range(channels):
-                np.dot(A, R[c*A.shape[1]:(c + 1)*A.shape[1]], m[i][c*A.shape[0]:(c + 1)*A.shape[0]])
+            width = m[i].size//A.shape[0]
+            target = m[i].reshape((A.shape[0], width))
+            given = R.reshape((A.shape[1], width))
+            np.dot(A, given, target)
         # h_{n+1} = α h_n + Σ_j γ_j m_j
         alpha = combine[n, stages, 0]
         target = h
@@ -678,8 +708,10 @@ def factors_adjoint_float32_1(
             bias, bar_bias = biases[bias_index[n, i]], bar_biases[bias_index[n, i]]
             operator, bar_operator = operators[operator_index[n, i]], bar_operators[operator_index[n, i]]
             # R̄ = Aᵀ m_ī
-            for c in range(channels):
-                np.dot(A.T, bar_m[i][c*A.shape[0]:(c + 1)*A.shape[0]], bar_R[c*A.shape[1]:(c + 1)*A.shape[1]])
+            width = bar_R.size//A.shape[1]
+            target = bar_R.reshape((A.shape[1], width))
+            given = bar_m[i].reshape((A.shape[0], width))
+            np.dot(A.T, given, target)
             # Ū, e_s̄ at every node and record, f1 = F1, v = R̄
             for a in range(bar_R.shape[0]):
                 total = constants[0]
@@ -693,8 +725,10 @@ def factors_adjoint_float32_1(
                     total += value_bar_U
                 bar_bias[a] += total
             # T̄ = Phiᵀ Ū
-            for c in range(channels):
-                np.dot(Phi.T, bar_U[c*Phi.shape[0]:(c + 1)*Phi.shape[0]], bar_T[c*Phi.shape[1]:(c + 1)*Phi.shape[1]])
+            width = bar_T.size//Phi.shape[1]
+            target = bar_T.reshape((Phi.shape[1], width))
+            given = bar_U.reshape((Phi.shape[0], width))
+            np.dot(Phi.T, given, target)
             # gradient of w: += T̄ Gᵀ, summed over records
             product = np.dot(bar_T, G[slot].T)
             target = bar_operator
@@ -704,8 +738,10 @@ def factors_adjoint_float32_1(
             # Ḡ = wᵀ T̄
             np.dot(operator.T, bar_T, bar_G)
             # H_ī = Cᵀ Ḡ
-            for c in range(channels):
-                np.dot(C.T, bar_G[c*C.shape[0]:(c + 1)*C.shape[0]], bar_H[c*C.shape[1]:(c + 1)*C.shape[1]])
+            width = bar_H.size//C.shape[1]
+            target = bar_H.reshape((C.shape[1], width))
+            given = bar_G.reshape((C.shape[0], width))
+            np.dot(C.T, given, target)
             # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
             alpha = combine[n, i, 0]
             for a in range(bar_H.shape[0]):

@@ -3,7 +3,7 @@
 ∂h/∂δ = ρ(u, h),  rate residual,  f = tanh,  Δ = 1/2;  u = ∫ W h dξ′ + b   (1), (2)
 
 Written by ``continua generate``; do not edit. The derivation is in derivation.md beside this file.
-Rows are (channel · axis), columns are records. Tables, tableau and constants are arguments: the module holds none.
+Rows are (axis · channel), columns are records. Tables, tableau and constants are arguments: the module holds none.
 """
 
 import math  # noqa: F401
@@ -26,30 +26,26 @@ def formed_operators_1(
                 for a in range(target.shape[0]):
                     for b in range(target.shape[1]):
                         target[a, b] += factor*w[k, a, b]
-        for o in range(channels):
-            for c in range(channels):
-                rows, columns = mixed.shape[0]//channels, mixed.shape[1]//channels
-                block = mixed[o*rows:(o + 1)*rows, c*columns:(c + 1)*columns].copy()
-                left = np.empty((Phi.shape[0], block.shape[1]), block.dtype)
-                target, given = left, block
-                target[:] = constants[0]
-                for a in range(Phi.shape[0]):
-                    for b in range(Phi_runs[a, 0], Phi_runs[a, 1]):
-                        factor = Phi[a, b]
-                        for r in range(given.shape[1]):
-                            target[a, r] += factor*given[b, r]
-                turned = left.T.copy()
-                right = np.empty((C.shape[1], turned.shape[1]), block.dtype)
-                target, given = right, turned
-                for a in range(C.shape[0]):
-                    for r in range(given.shape[1]):
-                        target[a, r] = C[a, a]*given[a, r]
-                result = right.T
-                rows, columns = result.shape
-                whole = operators[s]
-                for a in range(rows):
-                    for b in range(columns):
-                        whole[o*rows + a, c*columns + b] = result[a, b]
+        rows = mixed
+        width = rows.size//Phi.shape[1]
+        left = np.empty((Phi.shape[0], width), rows.dtype)
+        given = rows.reshape((Phi.shape[1], width))
+        left[:] = constants[0]
+        for a in range(Phi.shape[0]):
+            for b in range(Phi_runs[a, 0], Phi_runs[a, 1]):
+                factor = Phi[a, b]
+                for r in range(given.shape[1]):
+                    left[a, r] += factor*given[b, r]
+        rows = left.reshape((left.size//mixed.shape[1], mixed.shape[1]))
+        # the columns: transposed, they are rows
+        height = rows.shape[0]
+        turned = rows.reshape((height, C.shape[0], channels)).transpose((1, 0, 2)).copy()
+        given = turned.reshape((C.shape[0], height*channels))
+        right = np.empty((C.shape[1], height*channels), rows.dtype)
+        for a in range(C.shape[0]):
+            for r in range(given.shape[1]):
+                right[a, r] = C[a, a]*given[a, r]
+        operators[s][:] = right.reshape((C.shape[1], height, channels)).transpose((1, 0, 2)).copy().reshape(operators[s].shape)
     mixed_bias = np.empty((beta.shape[1], 1), beta.dtype)
     column = np.empty((biases.shape[1], 1), beta.dtype)
     for s in range(vartheta.shape[0]):
@@ -58,14 +54,15 @@ def formed_operators_1(
             for a in range(beta.shape[1]):
                 mixed_bias[a, 0] += vartheta[s, k]*beta[k, a]
         # column = Psi mixed_bias
-        for c in range(channels):
-            target, given = column[c*Psi.shape[0]:(c + 1)*Psi.shape[0]], mixed_bias[c*Psi.shape[1]:(c + 1)*Psi.shape[1]]
-            target[:] = constants[0]
-            for a in range(Psi.shape[0]):
-                for b in range(Psi_runs[a, 0], Psi_runs[a, 1]):
-                    factor = Psi[a, b]
-                    for r in range(given.shape[1]):
-                        target[a, r] += factor*given[b, r]
+        width = column.size//Psi.shape[0]
+        target = column.reshape((Psi.shape[0], width))
+        given = mixed_bias.reshape((Psi.shape[1], width))
+        target[:] = constants[0]
+        for a in range(Psi.shape[0]):
+            for b in range(Psi_runs[a, 0], Psi_runs[a, 1]):
+                factor = Psi[a, b]
+                for r in range(given.shape[1]):
+                    target[a, r] += factor*given[b, r]
         for a in range(biases.shape[1]):
             biases[s, a] = column[a, 0]
 
@@ -76,30 +73,26 @@ def formed_operators_adjoint_1(
     """The adjoint of: E_s = Φ (Σ_k θ_k(δ_s) w_k) C,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k   (4)   (11)"""
     mixed = np.empty(bar_w.shape[1:], bar_w.dtype)
     for s in range(theta.shape[0]):
-        for o in range(channels):
-            for c in range(channels):
-                rows, columns = bar_operators[s].shape[0]//channels, bar_operators[s].shape[1]//channels
-                block = bar_operators[s][o*rows:(o + 1)*rows, c*columns:(c + 1)*columns].copy()
-                left = np.empty((Phi.shape[1], block.shape[1]), block.dtype)
-                target, given = left, block
-                target[:] = constants[0]
-                for a in range(Phi.shape[0]):
-                    for b in range(Phi_runs[a, 0], Phi_runs[a, 1]):
-                        factor = Phi[a, b]
-                        for r in range(given.shape[1]):
-                            target[b, r] += factor*given[a, r]
-                turned = left.T.copy()
-                right = np.empty((C.shape[0], turned.shape[1]), block.dtype)
-                target, given = right, turned
-                for a in range(C.shape[0]):
-                    for r in range(given.shape[1]):
-                        target[a, r] = C[a, a]*given[a, r]
-                result = right.T
-                rows, columns = result.shape
-                whole = mixed
-                for a in range(rows):
-                    for b in range(columns):
-                        whole[o*rows + a, c*columns + b] = result[a, b]
+        rows = bar_operators[s]
+        width = rows.size//Phi.shape[0]
+        left = np.empty((Phi.shape[1], width), rows.dtype)
+        given = rows.reshape((Phi.shape[0], width))
+        left[:] = constants[0]
+        for a in range(Phi.shape[0]):
+            for b in range(Phi_runs[a, 0], Phi_runs[a, 1]):
+                factor = Phi[a, b]
+                for r in range(given.shape[1]):
+                    left[b, r] += factor*given[a, r]
+        rows = left.reshape((left.size//bar_operators[s].shape[1], bar_operators[s].shape[1]))
+        # the columns: transposed, they are rows
+        height = rows.shape[0]
+        turned = rows.reshape((height, C.shape[1], channels)).transpose((1, 0, 2)).copy()
+        given = turned.reshape((C.shape[1], height*channels))
+        right = np.empty((C.shape[0], height*channels), rows.dtype)
+        for a in range(C.shape[0]):
+            for r in range(given.shape[1]):
+                right[a, r] = C[a, a]*given[a, r]
+        mixed[:] = right.reshape((C.shape[0], height, channels)).transpose((1, 0, 2)).copy().reshape(mixed.shape)
         given = mixed
         for k in range(theta.shape[1]):
             factor = theta[s, k]
@@ -113,14 +106,15 @@ def formed_operators_adjoint_1(
         for a in range(bar_biases.shape[1]):
             column[a, 0] = bar_biases[s, a]
         # mixed_bias = Psiᵀ column
-        for c in range(channels):
-            target, given = mixed_bias[c*Psi.shape[1]:(c + 1)*Psi.shape[1]], column[c*Psi.shape[0]:(c + 1)*Psi.shape[0]]
-            target[:] = constants[0]
-            for a in range(Psi.shape[0]):
-                for b in range(Psi_runs[a, 0], Psi_runs[a, 1]):
-                    factor = Psi[a, b]
-                    for r in range(given.shape[1]):
-                        target[b, r] += factor*given[a, r]
+        width = mixed_bias.size//Psi.shape[1]
+        target = mixed_bias.reshape((Psi.shape[1], width))
+        given = column.reshape((Psi.shape[0], width))
+        target[:] = constants[0]
+        for a in range(Psi.shape[0]):
+            for b in range(Psi_runs[a, 0], Psi_runs[a, 1]):
+                factor = Psi[a, b]
+                for r in range(given.shape[1]):
+                    target[b, r] += factor*given[a, r]
         for k in range(vartheta.shape[1]):
             for a in range(bar_beta.shape[1]):
                 bar_beta[k, a] += vartheta[s, k]*mixed_bias[a, 0]
@@ -379,14 +373,15 @@ def factors_operators_1(w, theta, beta, vartheta, Psi, Psi_runs, constants, chan
             for a in range(beta.shape[1]):
                 mixed_bias[a, 0] += vartheta[s, k]*beta[k, a]
         # column = Psi mixed_bias
-        for c in range(channels):
-            target, given = column[c*Psi.shape[0]:(c + 1)*Psi.shape[0]], mixed_bias[c*Psi.shape[1]:(c + 1)*Psi.shape[1]]
-            target[:] = constants[0]
-            for a in range(Psi.shape[0]):
-                for b in range(Psi_runs[a, 0], Psi_runs[a, 1]):
-                    factor = Psi[a, b]
-                    for r in range(given.shape[1]):
-                        target[a, r] += factor*given[b, r]
+        width = column.size//Psi.shape[0]
+        target = column.reshape((Psi.shape[0], width))
+        given = mixed_bias.reshape((Psi.shape[1], width))
+        target[:] = constants[0]
+        for a in range(Psi.shape[0]):
+            for b in range(Psi_runs[a, 0], Psi_runs[a, 1]):
+                factor = Psi[a, b]
+                for r in range(given.shape[1]):
+                    target[a, r] += factor*given[b, r]
         for a in range(biases.shape[1]):
             biases[s, a] = column[a, 0]
 
@@ -409,14 +404,15 @@ def factors_operators_adjoint_1(
         for a in range(bar_biases.shape[1]):
             column[a, 0] = bar_biases[s, a]
         # mixed_bias = Psiᵀ column
-        for c in range(channels):
-            target, given = mixed_bias[c*Psi.shape[1]:(c + 1)*Psi.shape[1]], column[c*Psi.shape[0]:(c + 1)*Psi.shape[0]]
-            target[:] = constants[0]
-            for a in range(Psi.shape[0]):
-                for b in range(Psi_runs[a, 0], Psi_runs[a, 1]):
-                    factor = Psi[a, b]
-                    for r in range(given.shape[1]):
-                        target[b, r] += factor*given[a, r]
+        width = mixed_bias.size//Psi.shape[1]
+        target = mixed_bias.reshape((Psi.shape[1], width))
+        given = column.reshape((Psi.shape[0], width))
+        target[:] = constants[0]
+        for a in range(Psi.shape[0]):
+            for b in range(Psi_runs[a, 0], Psi_runs[a, 1]):
+                factor = Psi[a, b]
+                for r in range(given.shape[1]):
+                    target[b, r] += factor*given[a, r]
         for k in range(vartheta.shape[1]):
             for a in range(bar_beta.shape[1]):
                 bar_beta[k, a] += vartheta[s, k]*mixed_bias[a, 0]
@@ -450,22 +446,24 @@ def factors_forward_1(
                         for r in range(records):
                             target[a, r] += gamma*m[j, a, r]
             # G = C H_i
-            for c in range(channels):
-                target, given = G[slot][c*C.shape[0]:(c + 1)*C.shape[0]], H[c*C.shape[1]:(c + 1)*C.shape[1]]
-                for a in range(C.shape[0]):
-                    for r in range(given.shape[1]):
-                        target[a, r] = C[a, a]*given[a, r]
+            width = G[slot].size//C.shape[0]
+            target = G[slot].reshape((C.shape[0], width))
+            given = H.reshape((C.shape[1], width))
+            for a in range(C.shape[0]):
+                for r in range(given.shape[1]):
+                    target[a, r] = C[a, a]*given[a, r]
             # T = w G
             np.dot(operator, G[slot], T)
             # U = Phi T
-            for c in range(channels):
-                target, given = U[c*Phi.shape[0]:(c + 1)*Phi.shape[0]], T[c*Phi.shape[1]:(c + 1)*Phi.shape[1]]
-                target[:] = constants[0]
-                for a in range(Phi.shape[0]):
-                    for b in range(Phi_runs[a, 0], Phi_runs[a, 1]):
-                        factor = Phi[a, b]
-                        for r in range(given.shape[1]):
-                            target[a, r] += factor*given[b, r]
+            width = U.size//Phi.shape[0]
+            target = U.reshape((Phi.shape[0], width))
+            given = T.reshape((Phi.shape[1], width))
+            target[:] = constants[0]
+            for a in range(Phi.shape[0]):
+                for b in range(Phi_runs[a, 0], Phi_runs[a, 1]):
+                    factor = Phi[a, b]
+                    for r in range(given.shape[1]):
+                        target[a, r] += factor*given[b, r]
             # m_i, F1 at every node and record, u = U + e_s
             for a in range(U.shape[0]):
                 for r in range(U.shape[1]):
@@ -530,14 +528,15 @@ def factors_adjoint_1(
                     total += value_bar_U
                 bar_bias[a] += total
             # T̄ = Phiᵀ Ū
-            for c in range(channels):
-                target, given = bar_T[c*Phi.shape[1]:(c + 1)*Phi.shape[1]], bar_U[c*Phi.shape[0]:(c + 1)*Phi.shape[0]]
-                target[:] = constants[0]
-                for a in range(Phi.shape[0]):
-                    for b in range(Phi_runs[a, 0], Phi_runs[a, 1]):
-                        factor = Phi[a, b]
-                        for r in range(given.shape[1]):
-                            target[b, r] += factor*given[a, r]
+            width = bar_T.size//Phi.shape[1]
+            target = bar_T.reshape((Phi.shape[1], width))
+            given = bar_U.reshape((Phi.shape[0], width))
+            target[:] = constants[0]
+            for a in range(Phi.shape[0]):
+                for b in range(Phi_runs[a, 0], Phi_runs[a, 1]):
+                    factor = Phi[a, b]
+                    for r in range(given.shape[1]):
+                        target[b, r] += factor*given[a, r]
             # gradient of w: += T̄ Gᵀ, summed over records
             product = np.dot(bar_T, G[slot].T)
             target = bar_operator
@@ -547,11 +546,12 @@ def factors_adjoint_1(
             # Ḡ = wᵀ T̄
             np.dot(operator.T, bar_T, bar_G)
             # H_ī = Cᵀ Ḡ
-            for c in range(channels):
-                target, given = bar_H[c*C.shape[1]:(c + 1)*C.shape[1]], bar_G[c*C.shape[0]:(c + 1)*C.shape[0]]
-                for a in range(C.shape[0]):
-                    for r in range(given.shape[1]):
-                        target[a, r] = C[a, a]*given[a, r]
+            width = bar_H.size//C.shape[1]
+            target = bar_H.reshape((C.shape[1], width))
+            given = bar_G.reshape((C.shape[0], width))
+            for a in range(C.shape[0]):
+                for r in range(given.shape[1]):
+                    target[a, r] = C[a, a]*given[a, r]
             # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
             alpha = combine[n, i, 0]
             for a in range(bar_H.shape[0]):
@@ -605,22 +605,24 @@ def factors_forward_float32_1(
                         for r in range(records):
                             target[a, r] += gamma*m[j, a, r]
             # G = C H_i
-            for c in range(channels):
-                target, given = G[slot][c*C.shape[0]:(c + 1)*C.shape[0]], H[c*C.shape[1]:(c + 1)*C.shape[1]]
-                for a in range(C.shape[0]):
-                    for r in range(given.shape[1]):
-                        target[a, r] = C[a, a]*given[a, r]
+            width = G[slot].size//C.shape[0]
+            target = G[slot].reshape((C.shape[0], width))
+            given = H.reshape((C.shape[1], width))
+            for a in range(C.shape[0]):
+                for r in range(given.shape[1]):
+                    target[a, r] = C[a, a]*given[a, r]
             # T = w G
             np.dot(operator, G[slot], T)
             # U = Phi T
-            for c in range(channels):
-                target, given = U[c*Phi.shape[0]:(c + 1)*Phi.shape[0]], T[c*Phi.shape[1]:(c + 1)*Phi.shape[1]]
-                target[:] = constants[0]
-                for a in range(Phi.shape[0]):
-                    for b in range(Phi_runs[a, 0], Phi_runs[a, 1]):
-                        factor = Phi[a, b]
-                        for r in range(given.shape[1]):
-                            target[a, r] += factor*given[b, r]
+            width = U.size//Phi.shape[0]
+            target = U.reshape((Phi.shape[0], width))
+            given = T.reshape((Phi.shape[1], width))
+            target[:] = constants[0]
+            for a in range(Phi.shape[0]):
+                for b in range(Phi_runs[a, 0], Phi_runs[a, 1]):
+                    factor = Phi[a, b]
+                    for r in range(given.shape[1]):
+                        target[a, r] += factor*given[b, r]
             # m_i, F1 at every node and record, u = U + e_s
             for a in range(U.shape[0]):
                 for r in range(U.shape[1]):
@@ -687,14 +689,15 @@ def factors_adjoint_float32_1(
                     total += value_bar_U
                 bar_bias[a] += total
             # T̄ = Phiᵀ Ū
-            for c in range(channels):
-                target, given = bar_T[c*Phi.shape[1]:(c + 1)*Phi.shape[1]], bar_U[c*Phi.shape[0]:(c + 1)*Phi.shape[0]]
-                target[:] = constants[0]
-                for a in range(Phi.shape[0]):
-                    for b in range(Phi_runs[a, 0], Phi_runs[a, 1]):
-                        factor = Phi[a, b]
-                        for r in range(given.shape[1]):
-                            target[b, r] += factor*given[a, r]
+            width = bar_T.size//Phi.shape[1]
+            target = bar_T.reshape((Phi.shape[1], width))
+            given = bar_U.reshape((Phi.shape[0], width))
+            target[:] = constants[0]
+            for a in range(Phi.shape[0]):
+                for b in range(Phi_runs[a, 0], Phi_runs[a, 1]):
+                    factor = Phi[a, b]
+                    for r in range(given.shape[1]):
+                        target[b, r] += factor*given[a, r]
             # gradient of w: += T̄ Gᵀ, summed over records
             product = np.dot(bar_T, G[slot].T)
             target = bar_operator
@@ -704,11 +707,12 @@ def factors_adjoint_float32_1(
             # Ḡ = wᵀ T̄
             np.dot(operator.T, bar_T, bar_G)
             # H_ī = Cᵀ Ḡ
-            for c in range(channels):
-                target, given = bar_H[c*C.shape[1]:(c + 1)*C.shape[1]], bar_G[c*C.shape[0]:(c + 1)*C.shape[0]]
-                for a in range(C.shape[0]):
-                    for r in range(given.shape[1]):
-                        target[a, r] = C[a, a]*given[a, r]
+            width = bar_H.size//C.shape[1]
+            target = bar_H.reshape((C.shape[1], width))
+            given = bar_G.reshape((C.shape[0], width))
+            for a in range(C.shape[0]):
+                for r in range(given.shape[1]):
+                    target[a, r] = C[a, a]*given[a, r]
             # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
             alpha = combine[n, i, 0]
             for a in range(bar_H.shape[0]):
@@ -738,33 +742,29 @@ def formed_operators_2(
                 for a in range(target.shape[0]):
                     for b in range(target.shape[1]):
                         target[a, b] += factor*w[k, a, b]
-        for o in range(channels):
-            for c in range(channels):
-                rows, columns = mixed.shape[0]//channels, mixed.shape[1]//channels
-                block = mixed[o*rows:(o + 1)*rows, c*columns:(c + 1)*columns].copy()
-                left = np.empty((Phi.shape[0], block.shape[1]), block.dtype)
-                target, given = left, block
-                target[:] = constants[0]
-                for a in range(Phi.shape[0]):
-                    for b in range(Phi_runs[a, 0], Phi_runs[a, 1]):
-                        factor = Phi[a, b]
-                        for r in range(given.shape[1]):
-                            target[a, r] += factor*given[b, r]
-                turned = left.T.copy()
-                right = np.empty((C.shape[1], turned.shape[1]), block.dtype)
-                target, given = right, turned
-                target[:] = constants[0]
-                for a in range(C.shape[0]):
-                    for b in range(C_runs[a, 0], C_runs[a, 1]):
-                        factor = C[a, b]
-                        for r in range(given.shape[1]):
-                            target[b, r] += factor*given[a, r]
-                result = right.T
-                rows, columns = result.shape
-                whole = operators[s]
-                for a in range(rows):
-                    for b in range(columns):
-                        whole[o*rows + a, c*columns + b] = result[a, b]
+        rows = mixed
+        width = rows.size//Phi.shape[1]
+        left = np.empty((Phi.shape[0], width), rows.dtype)
+        given = rows.reshape((Phi.shape[1], width))
+        left[:] = constants[0]
+        for a in range(Phi.shape[0]):
+            for b in range(Phi_runs[a, 0], Phi_runs[a, 1]):
+                factor = Phi[a, b]
+                for r in range(given.shape[1]):
+                    left[a, r] += factor*given[b, r]
+        rows = left.reshape((left.size//mixed.shape[1], mixed.shape[1]))
+        # the columns: transposed, they are rows
+        height = rows.shape[0]
+        turned = rows.reshape((height, C.shape[0], channels)).transpose((1, 0, 2)).copy()
+        given = turned.reshape((C.shape[0], height*channels))
+        right = np.empty((C.shape[1], height*channels), rows.dtype)
+        right[:] = constants[0]
+        for a in range(C.shape[0]):
+            for b in range(C_runs[a, 0], C_runs[a, 1]):
+                factor = C[a, b]
+                for r in range(given.shape[1]):
+                    right[b, r] += factor*given[a, r]
+        operators[s][:] = right.reshape((C.shape[1], height, channels)).transpose((1, 0, 2)).copy().reshape(operators[s].shape)
     mixed_bias = np.empty((beta.shape[1], 1), beta.dtype)
     column = np.empty((biases.shape[1], 1), beta.dtype)
     for s in range(vartheta.shape[0]):
@@ -773,14 +773,15 @@ def formed_operators_2(
             for a in range(beta.shape[1]):
                 mixed_bias[a, 0] += vartheta[s, k]*beta[k, a]
         # column = Psi mixed_bias
-        for c in range(channels):
-            target, given = column[c*Psi.shape[0]:(c + 1)*Psi.shape[0]], mixed_bias[c*Psi.shape[1]:(c + 1)*Psi.shape[1]]
-            target[:] = constants[0]
-            for a in range(Psi.shape[0]):
-                for b in range(Psi_runs[a, 0], Psi_runs[a, 1]):
-                    factor = Psi[a, b]
-                    for r in range(given.shape[1]):
-                        target[a, r] += factor*given[b, r]
+        width = column.size//Psi.shape[0]
+        target = column.reshape((Psi.shape[0], width))
+        given = mixed_bias.reshape((Psi.shape[1], width))
+        target[:] = constants[0]
+        for a in range(Psi.shape[0]):
+            for b in range(Psi_runs[a, 0], Psi_runs[a, 1]):
+                factor = Psi[a, b]
+                for r in range(given.shape[1]):
+                    target[a, r] += factor*given[b, r]
         for a in range(biases.shape[1]):
             biases[s, a] = column[a, 0]
 
@@ -791,33 +792,29 @@ def formed_operators_adjoint_2(
     """The adjoint of: E_s = Φ (Σ_k θ_k(δ_s) w_k) C,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k   (4)   (11)"""
     mixed = np.empty(bar_w.shape[1:], bar_w.dtype)
     for s in range(theta.shape[0]):
-        for o in range(channels):
-            for c in range(channels):
-                rows, columns = bar_operators[s].shape[0]//channels, bar_operators[s].shape[1]//channels
-                block = bar_operators[s][o*rows:(o + 1)*rows, c*columns:(c + 1)*columns].copy()
-                left = np.empty((Phi.shape[1], block.shape[1]), block.dtype)
-                target, given = left, block
-                target[:] = constants[0]
-                for a in range(Phi.shape[0]):
-                    for b in range(Phi_runs[a, 0], Phi_runs[a, 1]):
-                        factor = Phi[a, b]
-                        for r in range(given.shape[1]):
-                            target[b, r] += factor*given[a, r]
-                turned = left.T.copy()
-                right = np.empty((C.shape[0], turned.shape[1]), block.dtype)
-                target, given = right, turned
-                target[:] = constants[0]
-                for a in range(C.shape[0]):
-                    for b in range(C_runs[a, 0], C_runs[a, 1]):
-                        factor = C[a, b]
-                        for r in range(given.shape[1]):
-                            target[a, r] += factor*given[b, r]
-                result = right.T
-                rows, columns = result.shape
-                whole = mixed
-                for a in range(rows):
-                    for b in range(columns):
-                        whole[o*rows + a, c*columns + b] = result[a, b]
+        rows = bar_operators[s]
+        width = rows.size//Phi.shape[0]
+        left = np.empty((Phi.shape[1], width), rows.dtype)
+        given = rows.reshape((Phi.shape[0], width))
+        left[:] = constants[0]
+        for a in range(Phi.shape[0]):
+            for b in range(Phi_runs[a, 0], Phi_runs[a, 1]):
+                factor = Phi[a, b]
+                for r in range(given.shape[1]):
+                    left[b, r] += factor*given[a, r]
+        rows = left.reshape((left.size//bar_operators[s].shape[1], bar_operators[s].shape[1]))
+        # the columns: transposed, they are rows
+        height = rows.shape[0]
+        turned = rows.reshape((height, C.shape[1], channels)).transpose((1, 0, 2)).copy()
+        given = turned.reshape((C.shape[1], height*channels))
+        right = np.empty((C.shape[0], height*channels), rows.dtype)
+        right[:] = constants[0]
+        for a in range(C.shape[0]):
+            for b in range(C_runs[a, 0], C_runs[a, 1]):
+                factor = C[a, b]
+                for r in range(given.shape[1]):
+                    right[a, r] += factor*given[b, r]
+        mixed[:] = right.reshape((C.shape[0], height, channels)).transpose((1, 0, 2)).copy().reshape(mixed.shape)
         given = mixed
         for k in range(theta.shape[1]):
             factor = theta[s, k]
@@ -831,14 +828,15 @@ def formed_operators_adjoint_2(
         for a in range(bar_biases.shape[1]):
             column[a, 0] = bar_biases[s, a]
         # mixed_bias = Psiᵀ column
-        for c in range(channels):
-            target, given = mixed_bias[c*Psi.shape[1]:(c + 1)*Psi.shape[1]], column[c*Psi.shape[0]:(c + 1)*Psi.shape[0]]
-            target[:] = constants[0]
-            for a in range(Psi.shape[0]):
-                for b in range(Psi_runs[a, 0], Psi_runs[a, 1]):
-                    factor = Psi[a, b]
-                    for r in range(given.shape[1]):
-                        target[b, r] += factor*given[a, r]
+        width = mixed_bias.size//Psi.shape[1]
+        target = mixed_bias.reshape((Psi.shape[1], width))
+        given = column.reshape((Psi.shape[0], width))
+        target[:] = constants[0]
+        for a in range(Psi.shape[0]):
+            for b in range(Psi_runs[a, 0], Psi_runs[a, 1]):
+                factor = Psi[a, b]
+                for r in range(given.shape[1]):
+                    target[b, r] += factor*given[a, r]
         for k in range(vartheta.shape[1]):
             for a in range(bar_beta.shape[1]):
                 bar_beta[k, a] += vartheta[s, k]*mixed_bias[a, 0]
@@ -1097,14 +1095,15 @@ def factors_operators_2(w, theta, beta, vartheta, Psi, Psi_runs, constants, chan
             for a in range(beta.shape[1]):
                 mixed_bias[a, 0] += vartheta[s, k]*beta[k, a]
         # column = Psi mixed_bias
-        for c in range(channels):
-            target, given = column[c*Psi.shape[0]:(c + 1)*Psi.shape[0]], mixed_bias[c*Psi.shape[1]:(c + 1)*Psi.shape[1]]
-            target[:] = constants[0]
-            for a in range(Psi.shape[0]):
-                for b in range(Psi_runs[a, 0], Psi_runs[a, 1]):
-                    factor = Psi[a, b]
-                    for r in range(given.shape[1]):
-                        target[a, r] += factor*given[b, r]
+        width = column.size//Psi.shape[0]
+        target = column.reshape((Psi.shape[0], width))
+        given = mixed_bias.reshape((Psi.shape[1], width))
+        target[:] = constants[0]
+        for a in range(Psi.shape[0]):
+            for b in range(Psi_runs[a, 0], Psi_runs[a, 1]):
+                factor = Psi[a, b]
+                for r in range(given.shape[1]):
+                    target[a, r] += factor*given[b, r]
         for a in range(biases.shape[1]):
             biases[s, a] = column[a, 0]
 
@@ -1127,14 +1126,15 @@ def factors_operators_adjoint_2(
         for a in range(bar_biases.shape[1]):
             column[a, 0] = bar_biases[s, a]
         # mixed_bias = Psiᵀ column
-        for c in range(channels):
-            target, given = mixed_bias[c*Psi.shape[1]:(c + 1)*Psi.shape[1]], column[c*Psi.shape[0]:(c + 1)*Psi.shape[0]]
-            target[:] = constants[0]
-            for a in range(Psi.shape[0]):
-                for b in range(Psi_runs[a, 0], Psi_runs[a, 1]):
-                    factor = Psi[a, b]
-                    for r in range(given.shape[1]):
-                        target[b, r] += factor*given[a, r]
+        width = mixed_bias.size//Psi.shape[1]
+        target = mixed_bias.reshape((Psi.shape[1], width))
+        given = column.reshape((Psi.shape[0], width))
+        target[:] = constants[0]
+        for a in range(Psi.shape[0]):
+            for b in range(Psi_runs[a, 0], Psi_runs[a, 1]):
+                factor = Psi[a, b]
+                for r in range(given.shape[1]):
+                    target[b, r] += factor*given[a, r]
         for k in range(vartheta.shape[1]):
             for a in range(bar_beta.shape[1]):
                 bar_beta[k, a] += vartheta[s, k]*mixed_bias[a, 0]
@@ -1168,25 +1168,27 @@ def factors_forward_2(
                         for r in range(records):
                             target[a, r] += gamma*m[j, a, r]
             # G = C H_i
-            for c in range(channels):
-                target, given = G[slot][c*C.shape[0]:(c + 1)*C.shape[0]], H[c*C.shape[1]:(c + 1)*C.shape[1]]
-                target[:] = constants[0]
-                for a in range(C.shape[0]):
-                    for b in range(C_runs[a, 0], C_runs[a, 1]):
-                        factor = C[a, b]
-                        for r in range(given.shape[1]):
-                            target[a, r] += factor*given[b, r]
+            width = G[slot].size//C.shape[0]
+            target = G[slot].reshape((C.shape[0], width))
+            given = H.reshape((C.shape[1], width))
+            target[:] = constants[0]
+            for a in range(C.shape[0]):
+                for b in range(C_runs[a, 0], C_runs[a, 1]):
+                    factor = C[a, b]
+                    for r in range(given.shape[1]):
+                        target[a, r] += factor*given[b, r]
             # T = w G
             np.dot(operator, G[slot], T)
             # U = Phi T
-            for c in range(channels):
-                target, given = U[c*Phi.shape[0]:(c + 1)*Phi.shape[0]], T[c*Phi.shape[1]:(c + 1)*Phi.shape[1]]
-                target[:] = constants[0]
-                for a in range(Phi.shape[0]):
-                    for b in range(Phi_runs[a, 0], Phi_runs[a, 1]):
-                        factor = Phi[a, b]
-                        for r in range(given.shape[1]):
-                            target[a, r] += factor*given[b, r]
+            width = U.size//Phi.shape[0]
+            target = U.reshape((Phi.shape[0], width))
+            given = T.reshape((Phi.shape[1], width))
+            target[:] = constants[0]
+            for a in range(Phi.shape[0]):
+                for b in range(Phi_runs[a, 0], Phi_runs[a, 1]):
+                    factor = Phi[a, b]
+                    for r in range(given.shape[1]):
+                        target[a, r] += factor*given[b, r]
             # m_i, F1 at every node and record, u = U + e_s
             for a in range(U.shape[0]):
                 for r in range(U.shape[1]):
@@ -1251,14 +1253,15 @@ def factors_adjoint_2(
                     total += value_bar_U
                 bar_bias[a] += total
             # T̄ = Phiᵀ Ū
-            for c in range(channels):
-                target, given = bar_T[c*Phi.shape[1]:(c + 1)*Phi.shape[1]], bar_U[c*Phi.shape[0]:(c + 1)*Phi.shape[0]]
-                target[:] = constants[0]
-                for a in range(Phi.shape[0]):
-                    for b in range(Phi_runs[a, 0], Phi_runs[a, 1]):
-                        factor = Phi[a, b]
-                        for r in range(given.shape[1]):
-                            target[b, r] += factor*given[a, r]
+            width = bar_T.size//Phi.shape[1]
+            target = bar_T.reshape((Phi.shape[1], width))
+            given = bar_U.reshape((Phi.shape[0], width))
+            target[:] = constants[0]
+            for a in range(Phi.shape[0]):
+                for b in range(Phi_runs[a, 0], Phi_runs[a, 1]):
+                    factor = Phi[a, b]
+                    for r in range(given.shape[1]):
+                        target[b, r] += factor*given[a, r]
             # gradient of w: += T̄ Gᵀ, summed over records
             product = np.dot(bar_T, G[slot].T)
             target = bar_operator
@@ -1268,14 +1271,15 @@ def factors_adjoint_2(
             # Ḡ = wᵀ T̄
             np.dot(operator.T, bar_T, bar_G)
             # H_ī = Cᵀ Ḡ
-            for c in range(channels):
-                target, given = bar_H[c*C.shape[1]:(c + 1)*C.shape[1]], bar_G[c*C.shape[0]:(c + 1)*C.shape[0]]
-                target[:] = constants[0]
-                for a in range(C.shape[0]):
-                    for b in range(C_runs[a, 0], C_runs[a, 1]):
-                        factor = C[a, b]
-                        for r in range(given.shape[1]):
-                            target[b, r] += factor*given[a, r]
+            width = bar_H.size//C.shape[1]
+            target = bar_H.reshape((C.shape[1], width))
+            given = bar_G.reshape((C.shape[0], width))
+            target[:] = constants[0]
+            for a in range(C.shape[0]):
+                for b in range(C_runs[a, 0], C_runs[a, 1]):
+                    factor = C[a, b]
+                    for r in range(given.shape[1]):
+                        target[b, r] += factor*given[a, r]
             # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
             alpha = combine[n, i, 0]
             for a in range(bar_H.shape[0]):
@@ -1329,25 +1333,27 @@ def factors_forward_float32_2(
                         for r in range(records):
                             target[a, r] += gamma*m[j, a, r]
             # G = C H_i
-            for c in range(channels):
-                target, given = G[slot][c*C.shape[0]:(c + 1)*C.shape[0]], H[c*C.shape[1]:(c + 1)*C.shape[1]]
-                target[:] = constants[0]
-                for a in range(C.shape[0]):
-                    for b in range(C_runs[a, 0], C_runs[a, 1]):
-                        factor = C[a, b]
-                        for r in range(given.shape[1]):
-                            target[a, r] += factor*given[b, r]
+            width = G[slot].size//C.shape[0]
+            target = G[slot].reshape((C.shape[0], width))
+            given = H.reshape((C.shape[1], width))
+            target[:] = constants[0]
+            for a in range(C.shape[0]):
+                for b in range(C_runs[a, 0], C_runs[a, 1]):
+                    factor = C[a, b]
+                    for r in range(given.shape[1]):
+                        target[a, r] += factor*given[b, r]
             # T = w G
             np.dot(operator, G[slot], T)
             # U = Phi T
-            for c in range(channels):
-                target, given = U[c*Phi.shape[0]:(c + 1)*Phi.shape[0]], T[c*Phi.shape[1]:(c + 1)*Phi.shape[1]]
-                target[:] = constants[0]
-                for a in range(Phi.shape[0]):
-                    for b in range(Phi_runs[a, 0], Phi_runs[a, 1]):
-                        factor = Phi[a, b]
-                        for r in range(given.shape[1]):
-                            target[a, r] += factor*given[b, r]
+            width = U.size//Phi.shape[0]
+            target = U.reshape((Phi.shape[0], width))
+            given = T.reshape((Phi.shape[1], width))
+            target[:] = constants[0]
+            for a in range(Phi.shape[0]):
+                for b in range(Phi_runs[a, 0], Phi_runs[a, 1]):
+                    factor = Phi[a, b]
+                    for r in range(given.shape[1]):
+                        target[a, r] += factor*given[b, r]
             # m_i, F1 at every node and record, u = U + e_s
             for a in range(U.shape[0]):
                 for r in range(U.shape[1]):
@@ -1414,14 +1420,15 @@ def factors_adjoint_float32_2(
                     total += value_bar_U
                 bar_bias[a] += total
             # T̄ = Phiᵀ Ū
-            for c in range(channels):
-                target, given = bar_T[c*Phi.shape[1]:(c + 1)*Phi.shape[1]], bar_U[c*Phi.shape[0]:(c + 1)*Phi.shape[0]]
-                target[:] = constants[0]
-                for a in range(Phi.shape[0]):
-                    for b in range(Phi_runs[a, 0], Phi_runs[a, 1]):
-                        factor = Phi[a, b]
-                        for r in range(given.shape[1]):
-                            target[b, r] += factor*given[a, r]
+            width = bar_T.size//Phi.shape[1]
+            target = bar_T.reshape((Phi.shape[1], width))
+            given = bar_U.reshape((Phi.shape[0], width))
+            target[:] = constants[0]
+            for a in range(Phi.shape[0]):
+                for b in range(Phi_runs[a, 0], Phi_runs[a, 1]):
+                    factor = Phi[a, b]
+                    for r in range(given.shape[1]):
+                        target[b, r] += factor*given[a, r]
             # gradient of w: += T̄ Gᵀ, summed over records
             product = np.dot(bar_T, G[slot].T)
             target = bar_operator
@@ -1431,14 +1438,15 @@ def factors_adjoint_float32_2(
             # Ḡ = wᵀ T̄
             np.dot(operator.T, bar_T, bar_G)
             # H_ī = Cᵀ Ḡ
-            for c in range(channels):
-                target, given = bar_H[c*C.shape[1]:(c + 1)*C.shape[1]], bar_G[c*C.shape[0]:(c + 1)*C.shape[0]]
-                target[:] = constants[0]
-                for a in range(C.shape[0]):
-                    for b in range(C_runs[a, 0], C_runs[a, 1]):
-                        factor = C[a, b]
-                        for r in range(given.shape[1]):
-                            target[b, r] += factor*given[a, r]
+            width = bar_H.size//C.shape[1]
+            target = bar_H.reshape((C.shape[1], width))
+            given = bar_G.reshape((C.shape[0], width))
+            target[:] = constants[0]
+            for a in range(C.shape[0]):
+                for b in range(C_runs[a, 0], C_runs[a, 1]):
+                    factor = C[a, b]
+                    for r in range(given.shape[1]):
+                        target[b, r] += factor*given[a, r]
             # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
             alpha = combine[n, i, 0]
             for a in range(bar_H.shape[0]):

@@ -3,7 +3,7 @@
 ∂h/∂δ = ρ(u, h),  rate residual,  f = tanh,  Δ = 1/2;  u = ∫ W h dξ′ + b   (1), (2)
 
 Written by ``continua generate``; do not edit. The derivation is in derivation.md beside this file.
-A thread block works on a tile of records, tile after tile: rows (channel · axis) go by threadIdx.y, records by
+A thread block works on a tile of records, tile after tile: rows (axis · channel) go by threadIdx.y, records by
 threadIdx.x, and the threads wait for each other after every operation. Tables, tableau and constants are arguments.
 """
 
@@ -33,14 +33,14 @@ def formed_operators_1(
                 for d in range(column, mixed.shape[2], columns):
                     total = constants[0]
                     for b in range(Phi_runs[a, 0], Phi_runs[a, 1]):
-                        total += Phi[a, b]*mixed[s, c*Phi.shape[1] + b, d]
-                    left[s, c*Phi.shape[0] + a, d] = total
+                        total += Phi[a, b]*mixed[s, b*channels + c, d]
+                    left[s, a*channels + c, d] = total
         cuda.syncthreads()
         # E_s = left C
         for c in range(channels):
             for a in range(column, C.shape[1], columns):
                 for d in range(row, left.shape[1], rows):
-                    operators[s, d, c*C.shape[1] + a] = C[a, a]*left[s, d, c*C.shape[0] + a]
+                    operators[s, d, a*channels + c] = C[a, a]*left[s, d, a*channels + c]
         cuda.syncthreads()
     thread, threads = row*columns + column, rows*columns
     for s in range(block, vartheta.shape[0], blocks):
@@ -56,8 +56,8 @@ def formed_operators_1(
             for a in range(thread, Psi.shape[0], threads):
                 total = constants[0]
                 for b in range(Psi_runs[a, 0], Psi_runs[a, 1]):
-                    total += Psi[a, b]*mixed_bias[s, c*Psi.shape[1] + b]
-                biases[s, c*Psi.shape[0] + a] = total
+                    total += Psi[a, b]*mixed_bias[s, b*channels + c]
+                biases[s, a*channels + c] = total
 
 
 def formed_operators_adjoint_1(
@@ -71,7 +71,7 @@ def formed_operators_adjoint_1(
         for c in range(channels):
             for a in range(column, C.shape[0], columns):
                 for d in range(row, bar_operators.shape[1], rows):
-                    left[s, d, c*C.shape[0] + a] = C[a, a]*bar_operators[s, d, c*C.shape[1] + a]
+                    left[s, d, a*channels + c] = C[a, a]*bar_operators[s, d, a*channels + c]
         cuda.syncthreads()
         # mixed = Φᵀ left
         for c in range(channels):
@@ -79,8 +79,8 @@ def formed_operators_adjoint_1(
                 for d in range(column, left.shape[2], columns):
                     total = constants[0]
                     for b in range(Phi_columns[a, 0], Phi_columns[a, 1]):
-                        total += Phi[b, a]*left[s, c*Phi.shape[0] + b, d]
-                    mixed[s, c*Phi.shape[1] + a, d] = total
+                        total += Phi[b, a]*left[s, b*channels + c, d]
+                    mixed[s, a*channels + c, d] = total
         cuda.syncthreads()
     thread, threads = row*columns + column, rows*columns
     for s in range(block, mixed_bias.shape[0], blocks):
@@ -89,8 +89,8 @@ def formed_operators_adjoint_1(
             for a in range(thread, Psi.shape[1], threads):
                 total = constants[0]
                 for b in range(Psi_columns[a, 0], Psi_columns[a, 1]):
-                    total += Psi[b, a]*bar_biases[s, c*Psi.shape[0] + b]
-                mixed_bias[s, c*Psi.shape[1] + a] = total
+                    total += Psi[b, a]*bar_biases[s, b*channels + c]
+                mixed_bias[s, a*channels + c] = total
 
 
 def formed_forward_1(
@@ -409,8 +409,8 @@ def factors_operators_1(
             for a in range(thread, Psi.shape[0], threads):
                 total = constants[0]
                 for b in range(Psi_runs[a, 0], Psi_runs[a, 1]):
-                    total += Psi[a, b]*mixed_bias[s, c*Psi.shape[1] + b]
-                biases[s, c*Psi.shape[0] + a] = total
+                    total += Psi[a, b]*mixed_bias[s, b*channels + c]
+                biases[s, a*channels + c] = total
 
 
 def factors_operators_adjoint_1(
@@ -430,8 +430,8 @@ def factors_operators_adjoint_1(
             for a in range(thread, Psi.shape[1], threads):
                 total = constants[0]
                 for b in range(Psi_columns[a, 0], Psi_columns[a, 1]):
-                    total += Psi[b, a]*bar_biases[s, c*Psi.shape[0] + b]
-                mixed_bias[s, c*Psi.shape[1] + a] = total
+                    total += Psi[b, a]*bar_biases[s, b*channels + c]
+                mixed_bias[s, a*channels + c] = total
 
 
 def factors_forward_1(
@@ -471,7 +471,7 @@ def factors_forward_1(
                 for c in range(channels):
                     for a in range(row, C.shape[0], rows):
                         for r in range(column, count, columns):
-                            G[slot, c*C.shape[0] + a, first + r] = C[a, a]*H[(c*C.shape[1] + a)*tile + r]
+                            G[slot, a*channels + c, first + r] = C[a, a]*H[(a*channels + c)*tile + r]
                 cuda.syncthreads()
                 # T = w_s G
                 for a in range(row, weight_out, rows):
@@ -487,8 +487,8 @@ def factors_forward_1(
                         for r in range(column, count, columns):
                             total = constants[0]
                             for b in range(Phi_runs[a, 0], Phi_runs[a, 1]):
-                                total += Phi[a, b]*T[(c*Phi.shape[1] + b)*tile + r]
-                            U[(c*Phi.shape[0] + a)*tile + r] = total
+                                total += Phi[a, b]*T[(b*channels + c)*tile + r]
+                            U[(a*channels + c)*tile + r] = total
                 cuda.syncthreads()
                 # m_i, F1 at every node and record, u = U + e_s
                 for a in range(row, node, rows):
@@ -568,8 +568,8 @@ def factors_adjoint_1(
                         for r in range(column, count, columns):
                             total = constants[0]
                             for b in range(Phi_columns[a, 0], Phi_columns[a, 1]):
-                                total += Phi[b, a]*bar_U[(c*Phi.shape[0] + b)*tile + r]
-                            bar_T[(c*Phi.shape[1] + a)*tile + r] = total
+                                total += Phi[b, a]*bar_U[(b*channels + c)*tile + r]
+                            bar_T[(a*channels + c)*tile + r] = total
                 cuda.syncthreads()
                 # gradient of w_s: += T̄ Gᵀ, summed over the tile's records
                 for a in range(row, weight_out, rows):
@@ -591,7 +591,7 @@ def factors_adjoint_1(
                 for c in range(channels):
                     for a in range(row, C.shape[1], rows):
                         for r in range(column, count, columns):
-                            bar_H[(c*C.shape[1] + a)*tile + r] = C[a, a]*bar_G[(c*C.shape[0] + a)*tile + r]
+                            bar_H[(a*channels + c)*tile + r] = C[a, a]*bar_G[(a*channels + c)*tile + r]
                 cuda.syncthreads()
                 # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
                 for a in range(row, state, rows):
@@ -655,7 +655,7 @@ def factors_forward_float32_1(
                 for c in range(channels):
                     for a in range(row, C.shape[0], rows):
                         for r in range(column, count, columns):
-                            G[slot, c*C.shape[0] + a, first + r] = C[a, a]*H[(c*C.shape[1] + a)*tile + r]
+                            G[slot, a*channels + c, first + r] = C[a, a]*H[(a*channels + c)*tile + r]
                 cuda.syncthreads()
                 # T = w_s G
                 for a in range(row, weight_out, rows):
@@ -671,8 +671,8 @@ def factors_forward_float32_1(
                         for r in range(column, count, columns):
                             total = constants[0]
                             for b in range(Phi_runs[a, 0], Phi_runs[a, 1]):
-                                total += Phi[a, b]*T[(c*Phi.shape[1] + b)*tile + r]
-                            U[(c*Phi.shape[0] + a)*tile + r] = total
+                                total += Phi[a, b]*T[(b*channels + c)*tile + r]
+                            U[(a*channels + c)*tile + r] = total
                 cuda.syncthreads()
                 # m_i, F1 at every node and record, u = U + e_s
                 for a in range(row, node, rows):
@@ -754,8 +754,8 @@ def factors_adjoint_float32_1(
                         for r in range(column, count, columns):
                             total = constants[0]
                             for b in range(Phi_columns[a, 0], Phi_columns[a, 1]):
-                                total += Phi[b, a]*bar_U[(c*Phi.shape[0] + b)*tile + r]
-                            bar_T[(c*Phi.shape[1] + a)*tile + r] = total
+                                total += Phi[b, a]*bar_U[(b*channels + c)*tile + r]
+                            bar_T[(a*channels + c)*tile + r] = total
                 cuda.syncthreads()
                 # gradient of w_s: += T̄ Gᵀ, summed over the tile's records
                 for a in range(row, weight_out, rows):
@@ -777,7 +777,7 @@ def factors_adjoint_float32_1(
                 for c in range(channels):
                     for a in range(row, C.shape[1], rows):
                         for r in range(column, count, columns):
-                            bar_H[(c*C.shape[1] + a)*tile + r] = C[a, a]*bar_G[(c*C.shape[0] + a)*tile + r]
+                            bar_H[(a*channels + c)*tile + r] = C[a, a]*bar_G[(a*channels + c)*tile + r]
                 cuda.syncthreads()
                 # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
                 for a in range(row, state, rows):
@@ -854,8 +854,8 @@ def formed_operators_2(
                 for d in range(column, mixed.shape[2], columns):
                     total = constants[0]
                     for b in range(Phi_runs[a, 0], Phi_runs[a, 1]):
-                        total += Phi[a, b]*mixed[s, c*Phi.shape[1] + b, d]
-                    left[s, c*Phi.shape[0] + a, d] = total
+                        total += Phi[a, b]*mixed[s, b*channels + c, d]
+                    left[s, a*channels + c, d] = total
         cuda.syncthreads()
         # E_s = left C
         for c in range(channels):
@@ -863,8 +863,8 @@ def formed_operators_2(
                 for d in range(row, left.shape[1], rows):
                     total = constants[0]
                     for b in range(C_columns[a, 0], C_columns[a, 1]):
-                        total += C[b, a]*left[s, d, c*C.shape[0] + b]
-                    operators[s, d, c*C.shape[1] + a] = total
+                        total += C[b, a]*left[s, d, b*channels + c]
+                    operators[s, d, a*channels + c] = total
         cuda.syncthreads()
     thread, threads = row*columns + column, rows*columns
     for s in range(block, vartheta.shape[0], blocks):
@@ -880,8 +880,8 @@ def formed_operators_2(
             for a in range(thread, Psi.shape[0], threads):
                 total = constants[0]
                 for b in range(Psi_runs[a, 0], Psi_runs[a, 1]):
-                    total += Psi[a, b]*mixed_bias[s, c*Psi.shape[1] + b]
-                biases[s, c*Psi.shape[0] + a] = total
+                    total += Psi[a, b]*mixed_bias[s, b*channels + c]
+                biases[s, a*channels + c] = total
 
 
 def formed_operators_adjoint_2(
@@ -897,8 +897,8 @@ def formed_operators_adjoint_2(
                 for d in range(row, bar_operators.shape[1], rows):
                     total = constants[0]
                     for b in range(C_runs[a, 0], C_runs[a, 1]):
-                        total += C[a, b]*bar_operators[s, d, c*C.shape[1] + b]
-                    left[s, d, c*C.shape[0] + a] = total
+                        total += C[a, b]*bar_operators[s, d, b*channels + c]
+                    left[s, d, a*channels + c] = total
         cuda.syncthreads()
         # mixed = Φᵀ left
         for c in range(channels):
@@ -906,8 +906,8 @@ def formed_operators_adjoint_2(
                 for d in range(column, left.shape[2], columns):
                     total = constants[0]
                     for b in range(Phi_columns[a, 0], Phi_columns[a, 1]):
-                        total += Phi[b, a]*left[s, c*Phi.shape[0] + b, d]
-                    mixed[s, c*Phi.shape[1] + a, d] = total
+                        total += Phi[b, a]*left[s, b*channels + c, d]
+                    mixed[s, a*channels + c, d] = total
         cuda.syncthreads()
     thread, threads = row*columns + column, rows*columns
     for s in range(block, mixed_bias.shape[0], blocks):
@@ -916,8 +916,8 @@ def formed_operators_adjoint_2(
             for a in range(thread, Psi.shape[1], threads):
                 total = constants[0]
                 for b in range(Psi_columns[a, 0], Psi_columns[a, 1]):
-                    total += Psi[b, a]*bar_biases[s, c*Psi.shape[0] + b]
-                mixed_bias[s, c*Psi.shape[1] + a] = total
+                    total += Psi[b, a]*bar_biases[s, b*channels + c]
+                mixed_bias[s, a*channels + c] = total
 
 
 def formed_forward_2(
@@ -1236,8 +1236,8 @@ def factors_operators_2(
             for a in range(thread, Psi.shape[0], threads):
                 total = constants[0]
                 for b in range(Psi_runs[a, 0], Psi_runs[a, 1]):
-                    total += Psi[a, b]*mixed_bias[s, c*Psi.shape[1] + b]
-                biases[s, c*Psi.shape[0] + a] = total
+                    total += Psi[a, b]*mixed_bias[s, b*channels + c]
+                biases[s, a*channels + c] = total
 
 
 def factors_operators_adjoint_2(
@@ -1257,8 +1257,8 @@ def factors_operators_adjoint_2(
             for a in range(thread, Psi.shape[1], threads):
                 total = constants[0]
                 for b in range(Psi_columns[a, 0], Psi_columns[a, 1]):
-                    total += Psi[b, a]*bar_biases[s, c*Psi.shape[0] + b]
-                mixed_bias[s, c*Psi.shape[1] + a] = total
+                    total += Psi[b, a]*bar_biases[s, b*channels + c]
+                mixed_bias[s, a*channels + c] = total
 
 
 def factors_forward_2(
@@ -1300,8 +1300,8 @@ def factors_forward_2(
                         for r in range(column, count, columns):
                             total = constants[0]
                             for b in range(C_runs[a, 0], C_runs[a, 1]):
-                                total += C[a, b]*H[(c*C.shape[1] + b)*tile + r]
-                            G[slot, c*C.shape[0] + a, first + r] = total
+                                total += C[a, b]*H[(b*channels + c)*tile + r]
+                            G[slot, a*channels + c, first + r] = total
                 cuda.syncthreads()
                 # T = w_s G
                 for a in range(row, weight_out, rows):
@@ -1317,8 +1317,8 @@ def factors_forward_2(
                         for r in range(column, count, columns):
                             total = constants[0]
                             for b in range(Phi_runs[a, 0], Phi_runs[a, 1]):
-                                total += Phi[a, b]*T[(c*Phi.shape[1] + b)*tile + r]
-                            U[(c*Phi.shape[0] + a)*tile + r] = total
+                                total += Phi[a, b]*T[(b*channels + c)*tile + r]
+                            U[(a*channels + c)*tile + r] = total
                 cuda.syncthreads()
                 # m_i, F1 at every node and record, u = U + e_s
                 for a in range(row, node, rows):
@@ -1398,8 +1398,8 @@ def factors_adjoint_2(
                         for r in range(column, count, columns):
                             total = constants[0]
                             for b in range(Phi_columns[a, 0], Phi_columns[a, 1]):
-                                total += Phi[b, a]*bar_U[(c*Phi.shape[0] + b)*tile + r]
-                            bar_T[(c*Phi.shape[1] + a)*tile + r] = total
+                                total += Phi[b, a]*bar_U[(b*channels + c)*tile + r]
+                            bar_T[(a*channels + c)*tile + r] = total
                 cuda.syncthreads()
                 # gradient of w_s: += T̄ Gᵀ, summed over the tile's records
                 for a in range(row, weight_out, rows):
@@ -1423,8 +1423,8 @@ def factors_adjoint_2(
                         for r in range(column, count, columns):
                             total = constants[0]
                             for b in range(C_columns[a, 0], C_columns[a, 1]):
-                                total += C[b, a]*bar_G[(c*C.shape[0] + b)*tile + r]
-                            bar_H[(c*C.shape[1] + a)*tile + r] = total
+                                total += C[b, a]*bar_G[(b*channels + c)*tile + r]
+                            bar_H[(a*channels + c)*tile + r] = total
                 cuda.syncthreads()
                 # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
                 for a in range(row, state, rows):
@@ -1490,8 +1490,8 @@ def factors_forward_float32_2(
                         for r in range(column, count, columns):
                             total = constants[0]
                             for b in range(C_runs[a, 0], C_runs[a, 1]):
-                                total += C[a, b]*H[(c*C.shape[1] + b)*tile + r]
-                            G[slot, c*C.shape[0] + a, first + r] = total
+                                total += C[a, b]*H[(b*channels + c)*tile + r]
+                            G[slot, a*channels + c, first + r] = total
                 cuda.syncthreads()
                 # T = w_s G
                 for a in range(row, weight_out, rows):
@@ -1507,8 +1507,8 @@ def factors_forward_float32_2(
                         for r in range(column, count, columns):
                             total = constants[0]
                             for b in range(Phi_runs[a, 0], Phi_runs[a, 1]):
-                                total += Phi[a, b]*T[(c*Phi.shape[1] + b)*tile + r]
-                            U[(c*Phi.shape[0] + a)*tile + r] = total
+                                total += Phi[a, b]*T[(b*channels + c)*tile + r]
+                            U[(a*channels + c)*tile + r] = total
                 cuda.syncthreads()
                 # m_i, F1 at every node and record, u = U + e_s
                 for a in range(row, node, rows):
@@ -1590,8 +1590,8 @@ def factors_adjoint_float32_2(
                         for r in range(column, count, columns):
                             total = constants[0]
                             for b in range(Phi_columns[a, 0], Phi_columns[a, 1]):
-                                total += Phi[b, a]*bar_U[(c*Phi.shape[0] + b)*tile + r]
-                            bar_T[(c*Phi.shape[1] + a)*tile + r] = total
+                                total += Phi[b, a]*bar_U[(b*channels + c)*tile + r]
+                            bar_T[(a*channels + c)*tile + r] = total
                 cuda.syncthreads()
                 # gradient of w_s: += T̄ Gᵀ, summed over the tile's records
                 for a in range(row, weight_out, rows):
@@ -1615,8 +1615,8 @@ def factors_adjoint_float32_2(
                         for r in range(column, count, columns):
                             total = constants[0]
                             for b in range(C_columns[a, 0], C_columns[a, 1]):
-                                total += C[b, a]*bar_G[(c*C.shape[0] + b)*tile + r]
-                            bar_H[(c*C.shape[1] + a)*tile + r] = total
+                                total += C[b, a]*bar_G[(b*channels + c)*tile + r]
+                            bar_H[(a*channels + c)*tile + r] = total
                 cuda.syncthreads()
                 # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
                 for a in range(row, state, rows):

@@ -3,7 +3,7 @@
 ∂h/∂δ = ρ(u, h),  rate mlp,  f = tanh,  Δ = 1/2;  u = ∫ W h dξ′ + b   (1), (2)
 
 Written by ``continua generate``; do not edit. The derivation is in derivation.md beside this file.
-Rows are (channel · axis), columns are records. Tables, tableau and constants are arguments: the module holds none.
+Rows are (axis · channel), columns are records. Tables, tableau and constants are arguments: the module holds none.
 """
 
 import math  # noqa: F401
@@ -24,19 +24,14 @@ def formed_operators_1(w, theta, C, beta, vartheta, constants, channels, operato
                 for a in range(target.shape[0]):
                     for b in range(target.shape[1]):
                         target[a, b] += factor*w[k, a, b]
-        for o in range(channels):
-            for c in range(channels):
-                rows, columns = mixed.shape[0]//channels, mixed.shape[1]//channels
-                block = mixed[o*rows:(o + 1)*rows, c*columns:(c + 1)*columns].copy()
-                turned = block.T.copy()
-                right = np.empty((C.shape[1], turned.shape[1]), block.dtype)
-                np.dot(C.T, turned, right)
-                result = right.T
-                rows, columns = result.shape
-                whole = operators[s]
-                for a in range(rows):
-                    for b in range(columns):
-                        whole[o*rows + a, c*columns + b] = result[a, b]
+        rows = mixed
+        # the columns: transposed, they are rows
+        height = rows.shape[0]
+        turned = rows.reshape((height, C.shape[0], channels)).transpose((1, 0, 2)).copy()
+        given = turned.reshape((C.shape[0], height*channels))
+        right = np.empty((C.shape[1], height*channels), rows.dtype)
+        np.dot(C.T, given, right)
+        operators[s][:] = right.reshape((C.shape[1], height, channels)).transpose((1, 0, 2)).copy().reshape(operators[s].shape)
     mixed_bias = np.empty((beta.shape[1], 1), beta.dtype)
     column = np.empty((biases.shape[1], 1), beta.dtype)
     for s in range(vartheta.shape[0]):
@@ -54,19 +49,14 @@ def formed_operators_adjoint_1(
     """The adjoint of: E_s = Φ (Σ_k θ_k(δ_s) w_k) C,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k   (4)   (11)"""
     mixed = np.empty(bar_w.shape[1:], bar_w.dtype)
     for s in range(theta.shape[0]):
-        for o in range(channels):
-            for c in range(channels):
-                rows, columns = bar_operators[s].shape[0]//channels, bar_operators[s].shape[1]//channels
-                block = bar_operators[s][o*rows:(o + 1)*rows, c*columns:(c + 1)*columns].copy()
-                turned = block.T.copy()
-                right = np.empty((C.shape[0], turned.shape[1]), block.dtype)
-                np.dot(C, turned, right)
-                result = right.T
-                rows, columns = result.shape
-                whole = mixed
-                for a in range(rows):
-                    for b in range(columns):
-                        whole[o*rows + a, c*columns + b] = result[a, b]
+        rows = bar_operators[s]
+        # the columns: transposed, they are rows
+        height = rows.shape[0]
+        turned = rows.reshape((height, C.shape[1], channels)).transpose((1, 0, 2)).copy()
+        given = turned.reshape((C.shape[1], height*channels))
+        right = np.empty((C.shape[0], height*channels), rows.dtype)
+        np.dot(C, given, right)
+        mixed[:] = right.reshape((C.shape[0], height, channels)).transpose((1, 0, 2)).copy().reshape(mixed.shape)
         given = mixed
         for k in range(theta.shape[1]):
             factor = theta[s, k]
@@ -97,38 +87,28 @@ def formed_entry_operators_1(w, theta, C_entry, constants, channels, operators):
                 for a in range(target.shape[0]):
                     for b in range(target.shape[1]):
                         target[a, b] += factor*w[k, a, b]
-        for o in range(channels):
-            for c in range(channels):
-                rows, columns = mixed.shape[0]//channels, mixed.shape[1]//channels
-                block = mixed[o*rows:(o + 1)*rows, c*columns:(c + 1)*columns].copy()
-                turned = block.T.copy()
-                right = np.empty((C_entry.shape[1], turned.shape[1]), block.dtype)
-                np.dot(C_entry.T, turned, right)
-                result = right.T
-                rows, columns = result.shape
-                whole = operators[s]
-                for a in range(rows):
-                    for b in range(columns):
-                        whole[o*rows + a, c*columns + b] = result[a, b]
+        rows = mixed
+        # the columns: transposed, they are rows
+        height = rows.shape[0]
+        turned = rows.reshape((height, C_entry.shape[0], channels)).transpose((1, 0, 2)).copy()
+        given = turned.reshape((C_entry.shape[0], height*channels))
+        right = np.empty((C_entry.shape[1], height*channels), rows.dtype)
+        np.dot(C_entry.T, given, right)
+        operators[s][:] = right.reshape((C_entry.shape[1], height, channels)).transpose((1, 0, 2)).copy().reshape(operators[s].shape)
 
 
 def formed_entry_operators_adjoint_1(bar_operators, theta, C_entry, constants, channels, bar_w):
     """The adjoint of: E_s = Φ (Σ_k θ_k(δ_s) w_k) C for the state as it arrives   (4)   (11)"""
     mixed = np.empty(bar_w.shape[1:], bar_w.dtype)
     for s in range(theta.shape[0]):
-        for o in range(channels):
-            for c in range(channels):
-                rows, columns = bar_operators[s].shape[0]//channels, bar_operators[s].shape[1]//channels
-                block = bar_operators[s][o*rows:(o + 1)*rows, c*columns:(c + 1)*columns].copy()
-                turned = block.T.copy()
-                right = np.empty((C_entry.shape[0], turned.shape[1]), block.dtype)
-                np.dot(C_entry, turned, right)
-                result = right.T
-                rows, columns = result.shape
-                whole = mixed
-                for a in range(rows):
-                    for b in range(columns):
-                        whole[o*rows + a, c*columns + b] = result[a, b]
+        rows = bar_operators[s]
+        # the columns: transposed, they are rows
+        height = rows.shape[0]
+        turned = rows.reshape((height, C_entry.shape[1], channels)).transpose((1, 0, 2)).copy()
+        given = turned.reshape((C_entry.shape[1], height*channels))
+        right = np.empty((C_entry.shape[0], height*channels), rows.dtype)
+        np.dot(C_entry, given, right)
+        mixed[:] = right.reshape((C_entry.shape[0], height, channels)).transpose((1, 0, 2)).copy().reshape(mixed.shape)
         given = mixed
         for k in range(theta.shape[1]):
             factor = theta[s, k]
@@ -147,8 +127,10 @@ def formed_forward_1(
     m = np.empty((stages, h.shape[0], records), h.dtype)
     U = np.empty((biases.shape[1], records), h.dtype)
     # h_0 = P h_entry, the L2 projection into this slab's basis (13)
-    for c in range(channels):
-        np.dot(P_entry, h_entry[c*P_entry.shape[1]:(c + 1)*P_entry.shape[1]], h[c*P_entry.shape[0]:(c + 1)*P_entry.shape[0]])
+    width = h.size//P_entry.shape[0]
+    target = h.reshape((P_entry.shape[0], width))
+    given = h_entry.reshape((P_entry.shape[1], width))
+    np.dot(P_entry, given, target)
     for n in range(steps):
         for i in range(stages):
             slot = n*stages + i if keep else 0
@@ -285,12 +267,13 @@ def formed_adjoint_1(
                                 bar_m[j, a, r] += gamma*bar_H[a, r]
         bar[:] = bar_h
     # dL/dh_entry += Pᵀ dL/dh_0
-    for c in range(channels):
-        product = np.dot(P_entry.T, bar[c*P_entry.shape[0]:(c + 1)*P_entry.shape[0]])
-        target = bar_entry[c*P_entry.shape[1]:(c + 1)*P_entry.shape[1]]
-        for a in range(product.shape[0]):
-            for r in range(product.shape[1]):
-                target[a, r] += product[a, r]
+    width = bar_entry.size//P_entry.shape[1]
+    target = bar_entry.reshape((P_entry.shape[1], width))
+    given = bar.reshape((P_entry.shape[0], width))
+    product = np.dot(P_entry.T, given)
+    for a in range(product.shape[0]):
+        for r in range(product.shape[1]):
+            target[a, r] += product[a, r]
 
 
 def formed_forward_float32_1(
@@ -313,8 +296,10 @@ def formed_forward_float32_1(
     m = np.empty((stages, h.shape[0], records), h.dtype)
     U = np.empty((biases.shape[1], records), h.dtype)
     # h_0 = P h_entry, the L2 projection into this slab's basis (13)
-    for c in range(channels):
-        np.dot(P_entry, h_entry[c*P_entry.shape[1]:(c + 1)*P_entry.shape[1]], h[c*P_entry.shape[0]:(c + 1)*P_entry.shape[0]])
+    width = h.size//P_entry.shape[0]
+    target = h.reshape((P_entry.shape[0], width))
+    given = h_entry.reshape((P_entry.shape[1], width))
+    np.dot(P_entry, given, target)
     for n in range(steps):
         for i in range(stages):
             slot = n*stages + i if keep else 0
@@ -455,12 +440,13 @@ def formed_adjoint_float32_1(
                                 bar_m[j, a, r] += gamma*bar_H[a, r]
         bar[:] = bar_h
     # dL/dh_entry += Pᵀ dL/dh_0
-    for c in range(channels):
-        product = np.dot(P_entry.T, bar[c*P_entry.shape[0]:(c + 1)*P_entry.shape[0]])
-        target = bar_entry[c*P_entry.shape[1]:(c + 1)*P_entry.shape[1]]
-        for a in range(product.shape[0]):
-            for r in range(product.shape[1]):
-                target[a, r] += product[a, r]
+    width = bar_entry.size//P_entry.shape[1]
+    target = bar_entry.reshape((P_entry.shape[1], width))
+    given = bar.reshape((P_entry.shape[0], width))
+    product = np.dot(P_entry.T, given)
+    for a in range(product.shape[0]):
+        for r in range(product.shape[1]):
+            target[a, r] += product[a, r]
 
 
 def factors_operators_1(w, theta, beta, vartheta, constants, channels, operators, biases):
@@ -518,8 +504,10 @@ def factors_forward_1(
     H = np.empty((h.shape[0], records), h.dtype)
     T = np.empty((operators.shape[1], records), h.dtype)
     # h_0 = P h_entry, the L2 projection into this slab's basis (13)
-    for c in range(channels):
-        np.dot(P_entry, h_entry[c*P_entry.shape[1]:(c + 1)*P_entry.shape[1]], h[c*P_entry.shape[0]:(c + 1)*P_entry.shape[0]])
+    width = h.size//P_entry.shape[0]
+    target = h.reshape((P_entry.shape[0], width))
+    given = h_entry.reshape((P_entry.shape[1], width))
+    np.dot(P_entry, given, target)
     for n in range(steps):
         for i in range(stages):
             slot = n*stages + i if keep else 0
@@ -527,8 +515,10 @@ def factors_forward_1(
             operator = operators[operator_index[n, i]]
             if n == 0 and i == 0:  # the state as it arrives
                 # G = C H_i
-                for c in range(channels):
-                    np.dot(C_entry, h_entry[c*C_entry.shape[1]:(c + 1)*C_entry.shape[1]], G[slot][c*C_entry.shape[0]:(c + 1)*C_entry.shape[0]])
+                width = G[slot].size//C_entry.shape[0]
+                target = G[slot].reshape((C_entry.shape[0], width))
+                given = h_entry.reshape((C_entry.shape[1], width))
+                np.dot(C_entry, given, target)
                 # T = w G
                 np.dot(operator, G[slot], T)
                 # m_i, F1 at every node and record, u = T + e_s
@@ -554,8 +544,10 @@ def factors_forward_1(
                             for r in range(records):
                                 target[a, r] += gamma*m[j, a, r]
                 # G = C H_i
-                for c in range(channels):
-                    np.dot(C, H[c*C.shape[1]:(c + 1)*C.shape[1]], G[slot][c*C.shape[0]:(c + 1)*C.shape[0]])
+                width = G[slot].size//C.shape[0]
+                target = G[slot].reshape((C.shape[0], width))
+                given = H.reshape((C.shape[1], width))
+                np.dot(C, given, target)
                 # T = w G
                 np.dot(operator, G[slot], T)
                 # m_i, F1 at every node and record, u = T + e_s
@@ -630,8 +622,10 @@ def factors_adjoint_1(
                 # Ḡ = wᵀ T̄
                 np.dot(operator.T, bar_T, bar_G)
                 # H_ī = Cᵀ Ḡ
-                for c in range(channels):
-                    np.dot(C_entry.T, bar_G[c*C_entry.shape[0]:(c + 1)*C_entry.shape[0]], bar_entry[c*C_entry.shape[1]:(c + 1)*C_entry.shape[1]])
+                width = bar_entry.size//C_entry.shape[1]
+                target = bar_entry.reshape((C_entry.shape[1], width))
+                given = bar_G.reshape((C_entry.shape[0], width))
+                np.dot(C_entry.T, given, target)
             else:
                 # T̄, e_s̄ at every node and record, f1 = F1, v = m_ī
                 for a in range(bar_m[i].shape[0]):
@@ -654,8 +648,10 @@ def factors_adjoint_1(
                 # Ḡ = wᵀ T̄
                 np.dot(operator.T, bar_T, bar_G)
                 # H_ī = Cᵀ Ḡ
-                for c in range(channels):
-                    np.dot(C.T, bar_G[c*C.shape[0]:(c + 1)*C.shape[0]], bar_H[c*C.shape[1]:(c + 1)*C.shape[1]])
+                width = bar_H.size//C.shape[1]
+                target = bar_H.reshape((C.shape[1], width))
+                given = bar_G.reshape((C.shape[0], width))
+                np.dot(C.T, given, target)
                 # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
                 alpha = combine[n, i, 0]
                 for a in range(bar_H.shape[0]):
@@ -669,12 +665,13 @@ def factors_adjoint_1(
                                 bar_m[j, a, r] += gamma*bar_H[a, r]
         bar[:] = bar_h
     # dL/dh_entry += Pᵀ dL/dh_0
-    for c in range(channels):
-        product = np.dot(P_entry.T, bar[c*P_entry.shape[0]:(c + 1)*P_entry.shape[0]])
-        target = bar_entry[c*P_entry.shape[1]:(c + 1)*P_entry.shape[1]]
-        for a in range(product.shape[0]):
-            for r in range(product.shape[1]):
-                target[a, r] += product[a, r]
+    width = bar_entry.size//P_entry.shape[1]
+    target = bar_entry.reshape((P_entry.shape[1], width))
+    given = bar.reshape((P_entry.shape[0], width))
+    product = np.dot(P_entry.T, given)
+    for a in range(product.shape[0]):
+        for r in range(product.shape[1]):
+            target[a, r] += product[a, r]
 
 
 def factors_forward_float32_1(
@@ -698,8 +695,10 @@ def factors_forward_float32_1(
     H = np.empty((h.shape[0], records), h.dtype)
     T = np.empty((operators.shape[1], records), h.dtype)
     # h_0 = P h_entry, the L2 projection into this slab's basis (13)
-    for c in range(channels):
-        np.dot(P_entry, h_entry[c*P_entry.shape[1]:(c + 1)*P_entry.shape[1]], h[c*P_entry.shape[0]:(c + 1)*P_entry.shape[0]])
+    width = h.size//P_entry.shape[0]
+    target = h.reshape((P_entry.shape[0], width))
+    given = h_entry.reshape((P_entry.shape[1], width))
+    np.dot(P_entry, given, target)
     for n in range(steps):
         for i in range(stages):
             slot = n*stages + i if keep else 0
@@ -707,8 +706,10 @@ def factors_forward_float32_1(
             operator = operators[operator_index[n, i]]
             if n == 0 and i == 0:  # the state as it arrives
                 # G = C H_i
-                for c in range(channels):
-                    np.dot(C_entry, h_entry[c*C_entry.shape[1]:(c + 1)*C_entry.shape[1]], G[slot][c*C_entry.shape[0]:(c + 1)*C_entry.shape[0]])
+                width = G[slot].size//C_entry.shape[0]
+                target = G[slot].reshape((C_entry.shape[0], width))
+                given = h_entry.reshape((C_entry.shape[1], width))
+                np.dot(C_entry, given, target)
                 # T = w G
                 np.dot(operator, G[slot], T)
                 # m_i, F1 at every node and record, u = T + e_s
@@ -736,8 +737,10 @@ def factors_forward_float32_1(
                             for r in range(records):
                                 target[a, r] += gamma*m[j, a, r]
                 # G = C H_i
-                for c in range(channels):
-                    np.dot(C, H[c*C.shape[1]:(c + 1)*C.shape[1]], G[slot][c*C.shape[0]:(c + 1)*C.shape[0]])
+                width = G[slot].size//C.shape[0]
+                target = G[slot].reshape((C.shape[0], width))
+                given = H.reshape((C.shape[1], width))
+                np.dot(C, given, target)
                 # T = w G
                 np.dot(operator, G[slot], T)
                 # m_i, F1 at every node and record, u = T + e_s
@@ -814,8 +817,10 @@ def factors_adjoint_float32_1(
                 # Ḡ = wᵀ T̄
                 np.dot(operator.T, bar_T, bar_G)
                 # H_ī = Cᵀ Ḡ
-                for c in range(channels):
-                    np.dot(C_entry.T, bar_G[c*C_entry.shape[0]:(c + 1)*C_entry.shape[0]], bar_entry[c*C_entry.shape[1]:(c + 1)*C_entry.shape[1]])
+                width = bar_entry.size//C_entry.shape[1]
+                target = bar_entry.reshape((C_entry.shape[1], width))
+                given = bar_G.reshape((C_entry.shape[0], width))
+                np.dot(C_entry.T, given, target)
             else:
                 # T̄, e_s̄ at every node and record, f1 = F1, v = m_ī
                 for a in range(bar_m[i].shape[0]):
@@ -838,8 +843,10 @@ def factors_adjoint_float32_1(
                 # Ḡ = wᵀ T̄
                 np.dot(operator.T, bar_T, bar_G)
                 # H_ī = Cᵀ Ḡ
-                for c in range(channels):
-                    np.dot(C.T, bar_G[c*C.shape[0]:(c + 1)*C.shape[0]], bar_H[c*C.shape[1]:(c + 1)*C.shape[1]])
+                width = bar_H.size//C.shape[1]
+                target = bar_H.reshape((C.shape[1], width))
+                given = bar_G.reshape((C.shape[0], width))
+                np.dot(C.T, given, target)
                 # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
                 alpha = combine[n, i, 0]
                 for a in range(bar_H.shape[0]):
@@ -853,12 +860,13 @@ def factors_adjoint_float32_1(
                                 bar_m[j, a, r] += gamma*bar_H[a, r]
         bar[:] = bar_h
     # dL/dh_entry += Pᵀ dL/dh_0
-    for c in range(channels):
-        product = np.dot(P_entry.T, bar[c*P_entry.shape[0]:(c + 1)*P_entry.shape[0]])
-        target = bar_entry[c*P_entry.shape[1]:(c + 1)*P_entry.shape[1]]
-        for a in range(product.shape[0]):
-            for r in range(product.shape[1]):
-                target[a, r] += product[a, r]
+    width = bar_entry.size//P_entry.shape[1]
+    target = bar_entry.reshape((P_entry.shape[1], width))
+    given = bar.reshape((P_entry.shape[0], width))
+    product = np.dot(P_entry.T, given)
+    for a in range(product.shape[0]):
+        for r in range(product.shape[1]):
+            target[a, r] += product[a, r]
 
 
 def formed_operators_2(w, theta, C, C_runs, beta, vartheta, constants, channels, operators, biases):
@@ -874,25 +882,19 @@ def formed_operators_2(w, theta, C, C_runs, beta, vartheta, constants, channels,
                 for a in range(target.shape[0]):
                     for b in range(target.shape[1]):
                         target[a, b] += factor*w[k, a, b]
-        for o in range(channels):
-            for c in range(channels):
-                rows, columns = mixed.shape[0]//channels, mixed.shape[1]//channels
-                block = mixed[o*rows:(o + 1)*rows, c*columns:(c + 1)*columns].copy()
-                turned = block.T.copy()
-                right = np.empty((C.shape[1], turned.shape[1]), block.dtype)
-                target, given = right, turned
-                target[:] = constants[0]
-                for a in range(C.shape[0]):
-                    for b in range(C_runs[a, 0], C_runs[a, 1]):
-                        factor = C[a, b]
-                        for r in range(given.shape[1]):
-                            target[b, r] += factor*given[a, r]
-                result = right.T
-                rows, columns = result.shape
-                whole = operators[s]
-                for a in range(rows):
-                    for b in range(columns):
-                        whole[o*rows + a, c*columns + b] = result[a, b]
+        rows = mixed
+        # the columns: transposed, they are rows
+        height = rows.shape[0]
+        turned = rows.reshape((height, C.shape[0], channels)).transpose((1, 0, 2)).copy()
+        given = turned.reshape((C.shape[0], height*channels))
+        right = np.empty((C.shape[1], height*channels), rows.dtype)
+        right[:] = constants[0]
+        for a in range(C.shape[0]):
+            for b in range(C_runs[a, 0], C_runs[a, 1]):
+                factor = C[a, b]
+                for r in range(given.shape[1]):
+                    right[b, r] += factor*given[a, r]
+        operators[s][:] = right.reshape((C.shape[1], height, channels)).transpose((1, 0, 2)).copy().reshape(operators[s].shape)
     mixed_bias = np.empty((beta.shape[1], 1), beta.dtype)
     column = np.empty((biases.shape[1], 1), beta.dtype)
     for s in range(vartheta.shape[0]):
@@ -910,25 +912,19 @@ def formed_operators_adjoint_2(
     """The adjoint of: E_s = Φ (Σ_k θ_k(δ_s) w_k) C,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k   (4)   (11)"""
     mixed = np.empty(bar_w.shape[1:], bar_w.dtype)
     for s in range(theta.shape[0]):
-        for o in range(channels):
-            for c in range(channels):
-                rows, columns = bar_operators[s].shape[0]//channels, bar_operators[s].shape[1]//channels
-                block = bar_operators[s][o*rows:(o + 1)*rows, c*columns:(c + 1)*columns].copy()
-                turned = block.T.copy()
-                right = np.empty((C.shape[0], turned.shape[1]), block.dtype)
-                target, given = right, turned
-                target[:] = constants[0]
-                for a in range(C.shape[0]):
-                    for b in range(C_runs[a, 0], C_runs[a, 1]):
-                        factor = C[a, b]
-                        for r in range(given.shape[1]):
-                            target[a, r] += factor*given[b, r]
-                result = right.T
-                rows, columns = result.shape
-                whole = mixed
-                for a in range(rows):
-                    for b in range(columns):
-                        whole[o*rows + a, c*columns + b] = result[a, b]
+        rows = bar_operators[s]
+        # the columns: transposed, they are rows
+        height = rows.shape[0]
+        turned = rows.reshape((height, C.shape[1], channels)).transpose((1, 0, 2)).copy()
+        given = turned.reshape((C.shape[1], height*channels))
+        right = np.empty((C.shape[0], height*channels), rows.dtype)
+        right[:] = constants[0]
+        for a in range(C.shape[0]):
+            for b in range(C_runs[a, 0], C_runs[a, 1]):
+                factor = C[a, b]
+                for r in range(given.shape[1]):
+                    right[a, r] += factor*given[b, r]
+        mixed[:] = right.reshape((C.shape[0], height, channels)).transpose((1, 0, 2)).copy().reshape(mixed.shape)
         given = mixed
         for k in range(theta.shape[1]):
             factor = theta[s, k]
@@ -959,38 +955,28 @@ def formed_entry_operators_2(w, theta, C_entry, constants, channels, operators):
                 for a in range(target.shape[0]):
                     for b in range(target.shape[1]):
                         target[a, b] += factor*w[k, a, b]
-        for o in range(channels):
-            for c in range(channels):
-                rows, columns = mixed.shape[0]//channels, mixed.shape[1]//channels
-                block = mixed[o*rows:(o + 1)*rows, c*columns:(c + 1)*columns].copy()
-                turned = block.T.copy()
-                right = np.empty((C_entry.shape[1], turned.shape[1]), block.dtype)
-                np.dot(C_entry.T, turned, right)
-                result = right.T
-                rows, columns = result.shape
-                whole = operators[s]
-                for a in range(rows):
-                    for b in range(columns):
-                        whole[o*rows + a, c*columns + b] = result[a, b]
+        rows = mixed
+        # the columns: transposed, they are rows
+        height = rows.shape[0]
+        turned = rows.reshape((height, C_entry.shape[0], channels)).transpose((1, 0, 2)).copy()
+        given = turned.reshape((C_entry.shape[0], height*channels))
+        right = np.empty((C_entry.shape[1], height*channels), rows.dtype)
+        np.dot(C_entry.T, given, right)
+        operators[s][:] = right.reshape((C_entry.shape[1], height, channels)).transpose((1, 0, 2)).copy().reshape(operators[s].shape)
 
 
 def formed_entry_operators_adjoint_2(bar_operators, theta, C_entry, constants, channels, bar_w):
     """The adjoint of: E_s = Φ (Σ_k θ_k(δ_s) w_k) C for the state as it arrives   (4)   (11)"""
     mixed = np.empty(bar_w.shape[1:], bar_w.dtype)
     for s in range(theta.shape[0]):
-        for o in range(channels):
-            for c in range(channels):
-                rows, columns = bar_operators[s].shape[0]//channels, bar_operators[s].shape[1]//channels
-                block = bar_operators[s][o*rows:(o + 1)*rows, c*columns:(c + 1)*columns].copy()
-                turned = block.T.copy()
-                right = np.empty((C_entry.shape[0], turned.shape[1]), block.dtype)
-                np.dot(C_entry, turned, right)
-                result = right.T
-                rows, columns = result.shape
-                whole = mixed
-                for a in range(rows):
-                    for b in range(columns):
-                        whole[o*rows + a, c*columns + b] = result[a, b]
+        rows = bar_operators[s]
+        # the columns: transposed, they are rows
+        height = rows.shape[0]
+        turned = rows.reshape((height, C_entry.shape[1], channels)).transpose((1, 0, 2)).copy()
+        given = turned.reshape((C_entry.shape[1], height*channels))
+        right = np.empty((C_entry.shape[0], height*channels), rows.dtype)
+        np.dot(C_entry, given, right)
+        mixed[:] = right.reshape((C_entry.shape[0], height, channels)).transpose((1, 0, 2)).copy().reshape(mixed.shape)
         given = mixed
         for k in range(theta.shape[1]):
             factor = theta[s, k]
@@ -1009,8 +995,10 @@ def formed_forward_2(
     m = np.empty((stages, h.shape[0], records), h.dtype)
     U = np.empty((biases.shape[1], records), h.dtype)
     # h_0 = P h_entry, the L2 projection into this slab's basis (13)
-    for c in range(channels):
-        np.dot(P_entry, h_entry[c*P_entry.shape[1]:(c + 1)*P_entry.shape[1]], h[c*P_entry.shape[0]:(c + 1)*P_entry.shape[0]])
+    width = h.size//P_entry.shape[0]
+    target = h.reshape((P_entry.shape[0], width))
+    given = h_entry.reshape((P_entry.shape[1], width))
+    np.dot(P_entry, given, target)
     for n in range(steps):
         for i in range(stages):
             slot = n*stages + i if keep else 0
@@ -1147,12 +1135,13 @@ def formed_adjoint_2(
                                 bar_m[j, a, r] += gamma*bar_H[a, r]
         bar[:] = bar_h
     # dL/dh_entry += Pᵀ dL/dh_0
-    for c in range(channels):
-        product = np.dot(P_entry.T, bar[c*P_entry.shape[0]:(c + 1)*P_entry.shape[0]])
-        target = bar_entry[c*P_entry.shape[1]:(c + 1)*P_entry.shape[1]]
-        for a in range(product.shape[0]):
-            for r in range(product.shape[1]):
-                target[a, r] += product[a, r]
+    width = bar_entry.size//P_entry.shape[1]
+    target = bar_entry.reshape((P_entry.shape[1], width))
+    given = bar.reshape((P_entry.shape[0], width))
+    product = np.dot(P_entry.T, given)
+    for a in range(product.shape[0]):
+        for r in range(product.shape[1]):
+            target[a, r] += product[a, r]
 
 
 def formed_forward_float32_2(
@@ -1175,8 +1164,10 @@ def formed_forward_float32_2(
     m = np.empty((stages, h.shape[0], records), h.dtype)
     U = np.empty((biases.shape[1], records), h.dtype)
     # h_0 = P h_entry, the L2 projection into this slab's basis (13)
-    for c in range(channels):
-        np.dot(P_entry, h_entry[c*P_entry.shape[1]:(c + 1)*P_entry.shape[1]], h[c*P_entry.shape[0]:(c + 1)*P_entry.shape[0]])
+    width = h.size//P_entry.shape[0]
+    target = h.reshape((P_entry.shape[0], width))
+    given = h_entry.reshape((P_entry.shape[1], width))
+    np.dot(P_entry, given, target)
     for n in range(steps):
         for i in range(stages):
             slot = n*stages + i if keep else 0
@@ -1317,12 +1308,13 @@ def formed_adjoint_float32_2(
                                 bar_m[j, a, r] += gamma*bar_H[a, r]
         bar[:] = bar_h
     # dL/dh_entry += Pᵀ dL/dh_0
-    for c in range(channels):
-        product = np.dot(P_entry.T, bar[c*P_entry.shape[0]:(c + 1)*P_entry.shape[0]])
-        target = bar_entry[c*P_entry.shape[1]:(c + 1)*P_entry.shape[1]]
-        for a in range(product.shape[0]):
-            for r in range(product.shape[1]):
-                target[a, r] += product[a, r]
+    width = bar_entry.size//P_entry.shape[1]
+    target = bar_entry.reshape((P_entry.shape[1], width))
+    given = bar.reshape((P_entry.shape[0], width))
+    product = np.dot(P_entry.T, given)
+    for a in range(product.shape[0]):
+        for r in range(product.shape[1]):
+            target[a, r] += product[a, r]
 
 
 def factors_operators_2(w, theta, beta, vartheta, constants, channels, operators, biases):
@@ -1380,8 +1372,10 @@ def factors_forward_2(
     H = np.empty((h.shape[0], records), h.dtype)
     T = np.empty((operators.shape[1], records), h.dtype)
     # h_0 = P h_entry, the L2 projection into this slab's basis (13)
-    for c in range(channels):
-        np.dot(P_entry, h_entry[c*P_entry.shape[1]:(c + 1)*P_entry.shape[1]], h[c*P_entry.shape[0]:(c + 1)*P_entry.shape[0]])
+    width = h.size//P_entry.shape[0]
+    target = h.reshape((P_entry.shape[0], width))
+    given = h_entry.reshape((P_entry.shape[1], width))
+    np.dot(P_entry, given, target)
     for n in range(steps):
         for i in range(stages):
             slot = n*stages + i if keep else 0
@@ -1389,8 +1383,10 @@ def factors_forward_2(
             operator = operators[operator_index[n, i]]
             if n == 0 and i == 0:  # the state as it arrives
                 # G = C H_i
-                for c in range(channels):
-                    np.dot(C_entry, h_entry[c*C_entry.shape[1]:(c + 1)*C_entry.shape[1]], G[slot][c*C_entry.shape[0]:(c + 1)*C_entry.shape[0]])
+                width = G[slot].size//C_entry.shape[0]
+                target = G[slot].reshape((C_entry.shape[0], width))
+                given = h_entry.reshape((C_entry.shape[1], width))
+                np.dot(C_entry, given, target)
                 # T = w G
                 np.dot(operator, G[slot], T)
                 # m_i, F1 at every node and record, u = T + e_s
@@ -1416,14 +1412,15 @@ def factors_forward_2(
                             for r in range(records):
                                 target[a, r] += gamma*m[j, a, r]
                 # G = C H_i
-                for c in range(channels):
-                    target, given = G[slot][c*C.shape[0]:(c + 1)*C.shape[0]], H[c*C.shape[1]:(c + 1)*C.shape[1]]
-                    target[:] = constants[0]
-                    for a in range(C.shape[0]):
-                        for b in range(C_runs[a, 0], C_runs[a, 1]):
-                            factor = C[a, b]
-                            for r in range(given.shape[1]):
-                                target[a, r] += factor*given[b, r]
+                width = G[slot].size//C.shape[0]
+                target = G[slot].reshape((C.shape[0], width))
+                given = H.reshape((C.shape[1], width))
+                target[:] = constants[0]
+                for a in range(C.shape[0]):
+                    for b in range(C_runs[a, 0], C_runs[a, 1]):
+                        factor = C[a, b]
+                        for r in range(given.shape[1]):
+                            target[a, r] += factor*given[b, r]
                 # T = w G
                 np.dot(operator, G[slot], T)
                 # m_i, F1 at every node and record, u = T + e_s
@@ -1498,8 +1495,10 @@ def factors_adjoint_2(
                 # Ḡ = wᵀ T̄
                 np.dot(operator.T, bar_T, bar_G)
                 # H_ī = Cᵀ Ḡ
-                for c in range(channels):
-                    np.dot(C_entry.T, bar_G[c*C_entry.shape[0]:(c + 1)*C_entry.shape[0]], bar_entry[c*C_entry.shape[1]:(c + 1)*C_entry.shape[1]])
+                width = bar_entry.size//C_entry.shape[1]
+                target = bar_entry.reshape((C_entry.shape[1], width))
+                given = bar_G.reshape((C_entry.shape[0], width))
+                np.dot(C_entry.T, given, target)
             else:
                 # T̄, e_s̄ at every node and record, f1 = F1, v = m_ī
                 for a in range(bar_m[i].shape[0]):
@@ -1522,14 +1521,15 @@ def factors_adjoint_2(
                 # Ḡ = wᵀ T̄
                 np.dot(operator.T, bar_T, bar_G)
                 # H_ī = Cᵀ Ḡ
-                for c in range(channels):
-                    target, given = bar_H[c*C.shape[1]:(c + 1)*C.shape[1]], bar_G[c*C.shape[0]:(c + 1)*C.shape[0]]
-                    target[:] = constants[0]
-                    for a in range(C.shape[0]):
-                        for b in range(C_runs[a, 0], C_runs[a, 1]):
-                            factor = C[a, b]
-                            for r in range(given.shape[1]):
-                                target[b, r] += factor*given[a, r]
+                width = bar_H.size//C.shape[1]
+                target = bar_H.reshape((C.shape[1], width))
+                given = bar_G.reshape((C.shape[0], width))
+                target[:] = constants[0]
+                for a in range(C.shape[0]):
+                    for b in range(C_runs[a, 0], C_runs[a, 1]):
+                        factor = C[a, b]
+                        for r in range(given.shape[1]):
+                            target[b, r] += factor*given[a, r]
                 # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
                 alpha = combine[n, i, 0]
                 for a in range(bar_H.shape[0]):
@@ -1543,12 +1543,13 @@ def factors_adjoint_2(
                                 bar_m[j, a, r] += gamma*bar_H[a, r]
         bar[:] = bar_h
     # dL/dh_entry += Pᵀ dL/dh_0
-    for c in range(channels):
-        product = np.dot(P_entry.T, bar[c*P_entry.shape[0]:(c + 1)*P_entry.shape[0]])
-        target = bar_entry[c*P_entry.shape[1]:(c + 1)*P_entry.shape[1]]
-        for a in range(product.shape[0]):
-            for r in range(product.shape[1]):
-                target[a, r] += product[a, r]
+    width = bar_entry.size//P_entry.shape[1]
+    target = bar_entry.reshape((P_entry.shape[1], width))
+    given = bar.reshape((P_entry.shape[0], width))
+    product = np.dot(P_entry.T, given)
+    for a in range(product.shape[0]):
+        for r in range(product.shape[1]):
+            target[a, r] += product[a, r]
 
 
 def factors_forward_float32_2(
@@ -1572,8 +1573,10 @@ def factors_forward_float32_2(
     H = np.empty((h.shape[0], records), h.dtype)
     T = np.empty((operators.shape[1], records), h.dtype)
     # h_0 = P h_entry, the L2 projection into this slab's basis (13)
-    for c in range(channels):
-        np.dot(P_entry, h_entry[c*P_entry.shape[1]:(c + 1)*P_entry.shape[1]], h[c*P_entry.shape[0]:(c + 1)*P_entry.shape[0]])
+    width = h.size//P_entry.shape[0]
+    target = h.reshape((P_entry.shape[0], width))
+    given = h_entry.reshape((P_entry.shape[1], width))
+    np.dot(P_entry, given, target)
     for n in range(steps):
         for i in range(stages):
             slot = n*stages + i if keep else 0
@@ -1581,8 +1584,10 @@ def factors_forward_float32_2(
             operator = operators[operator_index[n, i]]
             if n == 0 and i == 0:  # the state as it arrives
                 # G = C H_i
-                for c in range(channels):
-                    np.dot(C_entry, h_entry[c*C_entry.shape[1]:(c + 1)*C_entry.shape[1]], G[slot][c*C_entry.shape[0]:(c + 1)*C_entry.shape[0]])
+                width = G[slot].size//C_entry.shape[0]
+                target = G[slot].reshape((C_entry.shape[0], width))
+                given = h_entry.reshape((C_entry.shape[1], width))
+                np.dot(C_entry, given, target)
                 # T = w G
                 np.dot(operator, G[slot], T)
                 # m_i, F1 at every node and record, u = T + e_s
@@ -1610,14 +1615,15 @@ def factors_forward_float32_2(
                             for r in range(records):
                                 target[a, r] += gamma*m[j, a, r]
                 # G = C H_i
-                for c in range(channels):
-                    target, given = G[slot][c*C.shape[0]:(c + 1)*C.shape[0]], H[c*C.shape[1]:(c + 1)*C.shape[1]]
-                    target[:] = constants[0]
-                    for a in range(C.shape[0]):
-                        for b in range(C_runs[a, 0], C_runs[a, 1]):
-                            factor = C[a, b]
-                            for r in range(given.shape[1]):
-                                target[a, r] += factor*given[b, r]
+                width = G[slot].size//C.shape[0]
+                target = G[slot].reshape((C.shape[0], width))
+                given = H.reshape((C.shape[1], width))
+                target[:] = constants[0]
+                for a in range(C.shape[0]):
+                    for b in range(C_runs[a, 0], C_runs[a, 1]):
+                        factor = C[a, b]
+                        for r in range(given.shape[1]):
+                            target[a, r] += factor*given[b, r]
                 # T = w G
                 np.dot(operator, G[slot], T)
                 # m_i, F1 at every node and record, u = T + e_s
@@ -1694,8 +1700,10 @@ def factors_adjoint_float32_2(
                 # Ḡ = wᵀ T̄
                 np.dot(operator.T, bar_T, bar_G)
                 # H_ī = Cᵀ Ḡ
-                for c in range(channels):
-                    np.dot(C_entry.T, bar_G[c*C_entry.shape[0]:(c + 1)*C_entry.shape[0]], bar_entry[c*C_entry.shape[1]:(c + 1)*C_entry.shape[1]])
+                width = bar_entry.size//C_entry.shape[1]
+                target = bar_entry.reshape((C_entry.shape[1], width))
+                given = bar_G.reshape((C_entry.shape[0], width))
+                np.dot(C_entry.T, given, target)
             else:
                 # T̄, e_s̄ at every node and record, f1 = F1, v = m_ī
                 for a in range(bar_m[i].shape[0]):
@@ -1718,14 +1726,15 @@ def factors_adjoint_float32_2(
                 # Ḡ = wᵀ T̄
                 np.dot(operator.T, bar_T, bar_G)
                 # H_ī = Cᵀ Ḡ
-                for c in range(channels):
-                    target, given = bar_H[c*C.shape[1]:(c + 1)*C.shape[1]], bar_G[c*C.shape[0]:(c + 1)*C.shape[0]]
-                    target[:] = constants[0]
-                    for a in range(C.shape[0]):
-                        for b in range(C_runs[a, 0], C_runs[a, 1]):
-                            factor = C[a, b]
-                            for r in range(given.shape[1]):
-                                target[b, r] += factor*given[a, r]
+                width = bar_H.size//C.shape[1]
+                target = bar_H.reshape((C.shape[1], width))
+                given = bar_G.reshape((C.shape[0], width))
+                target[:] = constants[0]
+                for a in range(C.shape[0]):
+                    for b in range(C_runs[a, 0], C_runs[a, 1]):
+                        factor = C[a, b]
+                        for r in range(given.shape[1]):
+                            target[b, r] += factor*given[a, r]
                 # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
                 alpha = combine[n, i, 0]
                 for a in range(bar_H.shape[0]):
@@ -1739,12 +1748,13 @@ def factors_adjoint_float32_2(
                                 bar_m[j, a, r] += gamma*bar_H[a, r]
         bar[:] = bar_h
     # dL/dh_entry += Pᵀ dL/dh_0
-    for c in range(channels):
-        product = np.dot(P_entry.T, bar[c*P_entry.shape[0]:(c + 1)*P_entry.shape[0]])
-        target = bar_entry[c*P_entry.shape[1]:(c + 1)*P_entry.shape[1]]
-        for a in range(product.shape[0]):
-            for r in range(product.shape[1]):
-                target[a, r] += product[a, r]
+    width = bar_entry.size//P_entry.shape[1]
+    target = bar_entry.reshape((P_entry.shape[1], width))
+    given = bar.reshape((P_entry.shape[0], width))
+    product = np.dot(P_entry.T, given)
+    for a in range(product.shape[0]):
+        for r in range(product.shape[1]):
+            target[a, r] += product[a, r]
 
 
 def readout(y, operator, constant, z):

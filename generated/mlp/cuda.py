@@ -3,7 +3,7 @@
 ∂h/∂δ = ρ(u, h),  rate mlp,  f = tanh,  Δ = 1/2;  u = ∫ W h dξ′ + b   (1), (2)
 
 Written by ``continua generate``; do not edit. The derivation is in derivation.md beside this file.
-A thread block works on a tile of records, tile after tile: rows (channel · axis) go by threadIdx.y, records by
+A thread block works on a tile of records, tile after tile: rows (axis · channel) go by threadIdx.y, records by
 threadIdx.x, and the threads wait for each other after every operation. Tables, tableau and constants are arguments.
 """
 
@@ -31,8 +31,8 @@ def formed_operators_1(w, theta, C, beta, vartheta, constants, channels, mixed, 
                 for d in range(row, mixed.shape[1], rows):
                     total = constants[0]
                     for b in range(C.shape[0]):
-                        total += C[b, a]*mixed[s, d, c*C.shape[0] + b]
-                    operators[s, d, c*C.shape[1] + a] = total
+                        total += C[b, a]*mixed[s, d, b*channels + c]
+                    operators[s, d, a*channels + c] = total
         cuda.syncthreads()
     thread, threads = row*columns + column, rows*columns
     for s in range(block, vartheta.shape[0], blocks):
@@ -56,8 +56,8 @@ def formed_operators_adjoint_1(bar_operators, C, bar_biases, constants, channels
                 for d in range(row, bar_operators.shape[1], rows):
                     total = constants[0]
                     for b in range(C.shape[1]):
-                        total += C[a, b]*bar_operators[s, d, c*C.shape[1] + b]
-                    mixed[s, d, c*C.shape[0] + a] = total
+                        total += C[a, b]*bar_operators[s, d, b*channels + c]
+                    mixed[s, d, a*channels + c] = total
         cuda.syncthreads()
     thread, threads = row*columns + column, rows*columns
     for s in range(block, mixed_bias.shape[0], blocks):
@@ -84,8 +84,8 @@ def formed_entry_operators_1(w, theta, C_entry, constants, channels, mixed, oper
                 for d in range(row, mixed.shape[1], rows):
                     total = constants[0]
                     for b in range(C_entry.shape[0]):
-                        total += C_entry[b, a]*mixed[s, d, c*C_entry.shape[0] + b]
-                    operators[s, d, c*C_entry.shape[1] + a] = total
+                        total += C_entry[b, a]*mixed[s, d, b*channels + c]
+                    operators[s, d, a*channels + c] = total
         cuda.syncthreads()
 
 
@@ -100,8 +100,8 @@ def formed_entry_operators_adjoint_1(bar_operators, C_entry, constants, channels
                 for d in range(row, bar_operators.shape[1], rows):
                     total = constants[0]
                     for b in range(C_entry.shape[1]):
-                        total += C_entry[a, b]*bar_operators[s, d, c*C_entry.shape[1] + b]
-                    mixed[s, d, c*C_entry.shape[0] + a] = total
+                        total += C_entry[a, b]*bar_operators[s, d, b*channels + c]
+                    mixed[s, d, a*channels + c] = total
         cuda.syncthreads()
 
 
@@ -130,8 +130,8 @@ def formed_forward_1(
                 for r in range(column, count, columns):
                     total = constants[0]
                     for b in range(P_entry.shape[1]):
-                        total += P_entry[a, b]*h_entry[c*P_entry.shape[1] + b, first + r]
-                    h[c*P_entry.shape[0] + a, first + r] = total
+                        total += P_entry[a, b]*h_entry[b*channels + c, first + r]
+                    h[a*channels + c, first + r] = total
         cuda.syncthreads()
         for n in range(steps):
             for i in range(stages):
@@ -312,8 +312,8 @@ def formed_adjoint_1(
                 for r in range(column, count, columns):
                     total = constants[0]
                     for b in range(P_entry.shape[0]):
-                        total += P_entry[b, a]*bar[c*P_entry.shape[0] + b, first + r]
-                    bar_entry[c*P_entry.shape[1] + a, first + r] += total
+                        total += P_entry[b, a]*bar[b*channels + c, first + r]
+                    bar_entry[a*channels + c, first + r] += total
         cuda.syncthreads()
 
 
@@ -353,8 +353,8 @@ def formed_forward_float32_1(
                 for r in range(column, count, columns):
                     total = constants[0]
                     for b in range(P_entry.shape[1]):
-                        total += P_entry[a, b]*h_entry[c*P_entry.shape[1] + b, first + r]
-                    h[c*P_entry.shape[0] + a, first + r] = total
+                        total += P_entry[a, b]*h_entry[b*channels + c, first + r]
+                    h[a*channels + c, first + r] = total
         cuda.syncthreads()
         for n in range(steps):
             for i in range(stages):
@@ -539,8 +539,8 @@ def formed_adjoint_float32_1(
                 for r in range(column, count, columns):
                     total = constants[0]
                     for b in range(P_entry.shape[0]):
-                        total += P_entry[b, a]*bar[c*P_entry.shape[0] + b, first + r]
-                    bar_entry[c*P_entry.shape[1] + a, first + r] += total
+                        total += P_entry[b, a]*bar[b*channels + c, first + r]
+                    bar_entry[a*channels + c, first + r] += total
         cuda.syncthreads()
 
 
@@ -609,8 +609,8 @@ def factors_forward_1(
                 for r in range(column, count, columns):
                     total = constants[0]
                     for b in range(P_entry.shape[1]):
-                        total += P_entry[a, b]*h_entry[c*P_entry.shape[1] + b, first + r]
-                    h[c*P_entry.shape[0] + a, first + r] = total
+                        total += P_entry[a, b]*h_entry[b*channels + c, first + r]
+                    h[a*channels + c, first + r] = total
         cuda.syncthreads()
         for n in range(steps):
             for i in range(stages):
@@ -623,8 +623,8 @@ def factors_forward_1(
                             for r in range(column, count, columns):
                                 total = constants[0]
                                 for b in range(C_entry.shape[1]):
-                                    total += C_entry[a, b]*h_entry[c*C_entry.shape[1] + b, first + r]
-                                G[slot, c*C_entry.shape[0] + a, first + r] = total
+                                    total += C_entry[a, b]*h_entry[b*channels + c, first + r]
+                                G[slot, a*channels + c, first + r] = total
                     cuda.syncthreads()
                     # T = w_s G
                     for a in range(row, weight_out, rows):
@@ -659,8 +659,8 @@ def factors_forward_1(
                             for r in range(column, count, columns):
                                 total = constants[0]
                                 for b in range(C.shape[1]):
-                                    total += C[a, b]*H[(c*C.shape[1] + b)*tile + r]
-                                G[slot, c*C.shape[0] + a, first + r] = total
+                                    total += C[a, b]*H[(b*channels + c)*tile + r]
+                                G[slot, a*channels + c, first + r] = total
                     cuda.syncthreads()
                     # T = w_s G
                     for a in range(row, weight_out, rows):
@@ -765,8 +765,8 @@ def factors_adjoint_1(
                             for r in range(column, count, columns):
                                 total = constants[0]
                                 for b in range(C_entry.shape[0]):
-                                    total += C_entry[b, a]*bar_G[(c*C_entry.shape[0] + b)*tile + r]
-                                bar_entry[c*C_entry.shape[1] + a, first + r] = total
+                                    total += C_entry[b, a]*bar_G[(b*channels + c)*tile + r]
+                                bar_entry[a*channels + c, first + r] = total
                     cuda.syncthreads()
                 else:
                     # T̄ at every node and record, f1 = F1, v = m_ī
@@ -808,8 +808,8 @@ def factors_adjoint_1(
                             for r in range(column, count, columns):
                                 total = constants[0]
                                 for b in range(C.shape[0]):
-                                    total += C[b, a]*bar_G[(c*C.shape[0] + b)*tile + r]
-                                bar_H[(c*C.shape[1] + a)*tile + r] = total
+                                    total += C[b, a]*bar_G[(b*channels + c)*tile + r]
+                                bar_H[(a*channels + c)*tile + r] = total
                     cuda.syncthreads()
                     # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
                     for a in range(row, state, rows):
@@ -829,8 +829,8 @@ def factors_adjoint_1(
                 for r in range(column, count, columns):
                     total = constants[0]
                     for b in range(P_entry.shape[0]):
-                        total += P_entry[b, a]*bar[c*P_entry.shape[0] + b, first + r]
-                    bar_entry[c*P_entry.shape[1] + a, first + r] += total
+                        total += P_entry[b, a]*bar[b*channels + c, first + r]
+                    bar_entry[a*channels + c, first + r] += total
         cuda.syncthreads()
 
 
@@ -872,8 +872,8 @@ def factors_forward_float32_1(
                 for r in range(column, count, columns):
                     total = constants[0]
                     for b in range(P_entry.shape[1]):
-                        total += P_entry[a, b]*h_entry[c*P_entry.shape[1] + b, first + r]
-                    h[c*P_entry.shape[0] + a, first + r] = total
+                        total += P_entry[a, b]*h_entry[b*channels + c, first + r]
+                    h[a*channels + c, first + r] = total
         cuda.syncthreads()
         for n in range(steps):
             for i in range(stages):
@@ -886,8 +886,8 @@ def factors_forward_float32_1(
                             for r in range(column, count, columns):
                                 total = constants[0]
                                 for b in range(C_entry.shape[1]):
-                                    total += C_entry[a, b]*h_entry[c*C_entry.shape[1] + b, first + r]
-                                G[slot, c*C_entry.shape[0] + a, first + r] = total
+                                    total += C_entry[a, b]*h_entry[b*channels + c, first + r]
+                                G[slot, a*channels + c, first + r] = total
                     cuda.syncthreads()
                     # T = w_s G
                     for a in range(row, weight_out, rows):
@@ -924,8 +924,8 @@ def factors_forward_float32_1(
                             for r in range(column, count, columns):
                                 total = constants[0]
                                 for b in range(C.shape[1]):
-                                    total += C[a, b]*H[(c*C.shape[1] + b)*tile + r]
-                                G[slot, c*C.shape[0] + a, first + r] = total
+                                    total += C[a, b]*H[(b*channels + c)*tile + r]
+                                G[slot, a*channels + c, first + r] = total
                     cuda.syncthreads()
                     # T = w_s G
                     for a in range(row, weight_out, rows):
@@ -1032,8 +1032,8 @@ def factors_adjoint_float32_1(
                             for r in range(column, count, columns):
                                 total = constants[0]
                                 for b in range(C_entry.shape[0]):
-                                    total += C_entry[b, a]*bar_G[(c*C_entry.shape[0] + b)*tile + r]
-                                bar_entry[c*C_entry.shape[1] + a, first + r] = total
+                                    total += C_entry[b, a]*bar_G[(b*channels + c)*tile + r]
+                                bar_entry[a*channels + c, first + r] = total
                     cuda.syncthreads()
                 else:
                     # T̄ at every node and record, f1 = F1, v = m_ī
@@ -1075,8 +1075,8 @@ def factors_adjoint_float32_1(
                             for r in range(column, count, columns):
                                 total = constants[0]
                                 for b in range(C.shape[0]):
-                                    total += C[b, a]*bar_G[(c*C.shape[0] + b)*tile + r]
-                                bar_H[(c*C.shape[1] + a)*tile + r] = total
+                                    total += C[b, a]*bar_G[(b*channels + c)*tile + r]
+                                bar_H[(a*channels + c)*tile + r] = total
                     cuda.syncthreads()
                     # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
                     for a in range(row, state, rows):
@@ -1096,8 +1096,8 @@ def factors_adjoint_float32_1(
                 for r in range(column, count, columns):
                     total = constants[0]
                     for b in range(P_entry.shape[0]):
-                        total += P_entry[b, a]*bar[c*P_entry.shape[0] + b, first + r]
-                    bar_entry[c*P_entry.shape[1] + a, first + r] += total
+                        total += P_entry[b, a]*bar[b*channels + c, first + r]
+                    bar_entry[a*channels + c, first + r] += total
         cuda.syncthreads()
 
 
@@ -1160,8 +1160,8 @@ def formed_operators_2(w, theta, C, C_columns, beta, vartheta, constants, channe
                 for d in range(row, mixed.shape[1], rows):
                     total = constants[0]
                     for b in range(C_columns[a, 0], C_columns[a, 1]):
-                        total += C[b, a]*mixed[s, d, c*C.shape[0] + b]
-                    operators[s, d, c*C.shape[1] + a] = total
+                        total += C[b, a]*mixed[s, d, b*channels + c]
+                    operators[s, d, a*channels + c] = total
         cuda.syncthreads()
     thread, threads = row*columns + column, rows*columns
     for s in range(block, vartheta.shape[0], blocks):
@@ -1185,8 +1185,8 @@ def formed_operators_adjoint_2(bar_operators, C, C_runs, bar_biases, constants, 
                 for d in range(row, bar_operators.shape[1], rows):
                     total = constants[0]
                     for b in range(C_runs[a, 0], C_runs[a, 1]):
-                        total += C[a, b]*bar_operators[s, d, c*C.shape[1] + b]
-                    mixed[s, d, c*C.shape[0] + a] = total
+                        total += C[a, b]*bar_operators[s, d, b*channels + c]
+                    mixed[s, d, a*channels + c] = total
         cuda.syncthreads()
     thread, threads = row*columns + column, rows*columns
     for s in range(block, mixed_bias.shape[0], blocks):
@@ -1213,8 +1213,8 @@ def formed_entry_operators_2(w, theta, C_entry, constants, channels, mixed, oper
                 for d in range(row, mixed.shape[1], rows):
                     total = constants[0]
                     for b in range(C_entry.shape[0]):
-                        total += C_entry[b, a]*mixed[s, d, c*C_entry.shape[0] + b]
-                    operators[s, d, c*C_entry.shape[1] + a] = total
+                        total += C_entry[b, a]*mixed[s, d, b*channels + c]
+                    operators[s, d, a*channels + c] = total
         cuda.syncthreads()
 
 
@@ -1229,8 +1229,8 @@ def formed_entry_operators_adjoint_2(bar_operators, C_entry, constants, channels
                 for d in range(row, bar_operators.shape[1], rows):
                     total = constants[0]
                     for b in range(C_entry.shape[1]):
-                        total += C_entry[a, b]*bar_operators[s, d, c*C_entry.shape[1] + b]
-                    mixed[s, d, c*C_entry.shape[0] + a] = total
+                        total += C_entry[a, b]*bar_operators[s, d, b*channels + c]
+                    mixed[s, d, a*channels + c] = total
         cuda.syncthreads()
 
 
@@ -1259,8 +1259,8 @@ def formed_forward_2(
                 for r in range(column, count, columns):
                     total = constants[0]
                     for b in range(P_entry.shape[1]):
-                        total += P_entry[a, b]*h_entry[c*P_entry.shape[1] + b, first + r]
-                    h[c*P_entry.shape[0] + a, first + r] = total
+                        total += P_entry[a, b]*h_entry[b*channels + c, first + r]
+                    h[a*channels + c, first + r] = total
         cuda.syncthreads()
         for n in range(steps):
             for i in range(stages):
@@ -1441,8 +1441,8 @@ def formed_adjoint_2(
                 for r in range(column, count, columns):
                     total = constants[0]
                     for b in range(P_entry.shape[0]):
-                        total += P_entry[b, a]*bar[c*P_entry.shape[0] + b, first + r]
-                    bar_entry[c*P_entry.shape[1] + a, first + r] += total
+                        total += P_entry[b, a]*bar[b*channels + c, first + r]
+                    bar_entry[a*channels + c, first + r] += total
         cuda.syncthreads()
 
 
@@ -1482,8 +1482,8 @@ def formed_forward_float32_2(
                 for r in range(column, count, columns):
                     total = constants[0]
                     for b in range(P_entry.shape[1]):
-                        total += P_entry[a, b]*h_entry[c*P_entry.shape[1] + b, first + r]
-                    h[c*P_entry.shape[0] + a, first + r] = total
+                        total += P_entry[a, b]*h_entry[b*channels + c, first + r]
+                    h[a*channels + c, first + r] = total
         cuda.syncthreads()
         for n in range(steps):
             for i in range(stages):
@@ -1668,8 +1668,8 @@ def formed_adjoint_float32_2(
                 for r in range(column, count, columns):
                     total = constants[0]
                     for b in range(P_entry.shape[0]):
-                        total += P_entry[b, a]*bar[c*P_entry.shape[0] + b, first + r]
-                    bar_entry[c*P_entry.shape[1] + a, first + r] += total
+                        total += P_entry[b, a]*bar[b*channels + c, first + r]
+                    bar_entry[a*channels + c, first + r] += total
         cuda.syncthreads()
 
 
@@ -1738,8 +1738,8 @@ def factors_forward_2(
                 for r in range(column, count, columns):
                     total = constants[0]
                     for b in range(P_entry.shape[1]):
-                        total += P_entry[a, b]*h_entry[c*P_entry.shape[1] + b, first + r]
-                    h[c*P_entry.shape[0] + a, first + r] = total
+                        total += P_entry[a, b]*h_entry[b*channels + c, first + r]
+                    h[a*channels + c, first + r] = total
         cuda.syncthreads()
         for n in range(steps):
             for i in range(stages):
@@ -1752,8 +1752,8 @@ def factors_forward_2(
                             for r in range(column, count, columns):
                                 total = constants[0]
                                 for b in range(C_entry.shape[1]):
-                                    total += C_entry[a, b]*h_entry[c*C_entry.shape[1] + b, first + r]
-                                G[slot, c*C_entry.shape[0] + a, first + r] = total
+                                    total += C_entry[a, b]*h_entry[b*channels + c, first + r]
+                                G[slot, a*channels + c, first + r] = total
                     cuda.syncthreads()
                     # T = w_s G
                     for a in range(row, weight_out, rows):
@@ -1788,8 +1788,8 @@ def factors_forward_2(
                             for r in range(column, count, columns):
                                 total = constants[0]
                                 for b in range(C_runs[a, 0], C_runs[a, 1]):
-                                    total += C[a, b]*H[(c*C.shape[1] + b)*tile + r]
-                                G[slot, c*C.shape[0] + a, first + r] = total
+                                    total += C[a, b]*H[(b*channels + c)*tile + r]
+                                G[slot, a*channels + c, first + r] = total
                     cuda.syncthreads()
                     # T = w_s G
                     for a in range(row, weight_out, rows):
@@ -1894,8 +1894,8 @@ def factors_adjoint_2(
                             for r in range(column, count, columns):
                                 total = constants[0]
                                 for b in range(C_entry.shape[0]):
-                                    total += C_entry[b, a]*bar_G[(c*C_entry.shape[0] + b)*tile + r]
-                                bar_entry[c*C_entry.shape[1] + a, first + r] = total
+                                    total += C_entry[b, a]*bar_G[(b*channels + c)*tile + r]
+                                bar_entry[a*channels + c, first + r] = total
                     cuda.syncthreads()
                 else:
                     # T̄ at every node and record, f1 = F1, v = m_ī
@@ -1937,8 +1937,8 @@ def factors_adjoint_2(
                             for r in range(column, count, columns):
                                 total = constants[0]
                                 for b in range(C_columns[a, 0], C_columns[a, 1]):
-                                    total += C[b, a]*bar_G[(c*C.shape[0] + b)*tile + r]
-                                bar_H[(c*C.shape[1] + a)*tile + r] = total
+                                    total += C[b, a]*bar_G[(b*channels + c)*tile + r]
+                                bar_H[(a*channels + c)*tile + r] = total
                     cuda.syncthreads()
                     # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
                     for a in range(row, state, rows):
@@ -1958,8 +1958,8 @@ def factors_adjoint_2(
                 for r in range(column, count, columns):
                     total = constants[0]
                     for b in range(P_entry.shape[0]):
-                        total += P_entry[b, a]*bar[c*P_entry.shape[0] + b, first + r]
-                    bar_entry[c*P_entry.shape[1] + a, first + r] += total
+                        total += P_entry[b, a]*bar[b*channels + c, first + r]
+                    bar_entry[a*channels + c, first + r] += total
         cuda.syncthreads()
 
 
@@ -2001,8 +2001,8 @@ def factors_forward_float32_2(
                 for r in range(column, count, columns):
                     total = constants[0]
                     for b in range(P_entry.shape[1]):
-                        total += P_entry[a, b]*h_entry[c*P_entry.shape[1] + b, first + r]
-                    h[c*P_entry.shape[0] + a, first + r] = total
+                        total += P_entry[a, b]*h_entry[b*channels + c, first + r]
+                    h[a*channels + c, first + r] = total
         cuda.syncthreads()
         for n in range(steps):
             for i in range(stages):
@@ -2015,8 +2015,8 @@ def factors_forward_float32_2(
                             for r in range(column, count, columns):
                                 total = constants[0]
                                 for b in range(C_entry.shape[1]):
-                                    total += C_entry[a, b]*h_entry[c*C_entry.shape[1] + b, first + r]
-                                G[slot, c*C_entry.shape[0] + a, first + r] = total
+                                    total += C_entry[a, b]*h_entry[b*channels + c, first + r]
+                                G[slot, a*channels + c, first + r] = total
                     cuda.syncthreads()
                     # T = w_s G
                     for a in range(row, weight_out, rows):
@@ -2053,8 +2053,8 @@ def factors_forward_float32_2(
                             for r in range(column, count, columns):
                                 total = constants[0]
                                 for b in range(C_runs[a, 0], C_runs[a, 1]):
-                                    total += C[a, b]*H[(c*C.shape[1] + b)*tile + r]
-                                G[slot, c*C.shape[0] + a, first + r] = total
+                                    total += C[a, b]*H[(b*channels + c)*tile + r]
+                                G[slot, a*channels + c, first + r] = total
                     cuda.syncthreads()
                     # T = w_s G
                     for a in range(row, weight_out, rows):
@@ -2161,8 +2161,8 @@ def factors_adjoint_float32_2(
                             for r in range(column, count, columns):
                                 total = constants[0]
                                 for b in range(C_entry.shape[0]):
-                                    total += C_entry[b, a]*bar_G[(c*C_entry.shape[0] + b)*tile + r]
-                                bar_entry[c*C_entry.shape[1] + a, first + r] = total
+                                    total += C_entry[b, a]*bar_G[(b*channels + c)*tile + r]
+                                bar_entry[a*channels + c, first + r] = total
                     cuda.syncthreads()
                 else:
                     # T̄ at every node and record, f1 = F1, v = m_ī
@@ -2204,8 +2204,8 @@ def factors_adjoint_float32_2(
                             for r in range(column, count, columns):
                                 total = constants[0]
                                 for b in range(C_columns[a, 0], C_columns[a, 1]):
-                                    total += C[b, a]*bar_G[(c*C.shape[0] + b)*tile + r]
-                                bar_H[(c*C.shape[1] + a)*tile + r] = total
+                                    total += C[b, a]*bar_G[(b*channels + c)*tile + r]
+                                bar_H[(a*channels + c)*tile + r] = total
                     cuda.syncthreads()
                     # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
                     for a in range(row, state, rows):
@@ -2225,8 +2225,8 @@ def factors_adjoint_float32_2(
                 for r in range(column, count, columns):
                     total = constants[0]
                     for b in range(P_entry.shape[0]):
-                        total += P_entry[b, a]*bar[c*P_entry.shape[0] + b, first + r]
-                    bar_entry[c*P_entry.shape[1] + a, first + r] += total
+                        total += P_entry[b, a]*bar[b*channels + c, first + r]
+                    bar_entry[a*channels + c, first + r] += total
         cuda.syncthreads()
 
 

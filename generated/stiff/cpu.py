@@ -3,7 +3,7 @@
 ∂h/∂δ = ρ(u, h),  rate tanh(u) - a*h**3,  f = tanh,  Δ = 1;  u = ∫ W h dξ′ + b   (1), (2)
 
 Written by ``continua generate``; do not edit. The derivation is in derivation.md beside this file.
-Rows are (channel · axis), columns are records. Tables, tableau and constants are arguments: the module holds none.
+Rows are (axis · channel), columns are records. Tables, tableau and constants are arguments: the module holds none.
 """
 
 import math  # noqa: F401
@@ -24,27 +24,24 @@ def formed_operators_1(w, theta, Phi, C, C_runs, beta, vartheta, Psi, constants,
                 for a in range(target.shape[0]):
                     for b in range(target.shape[1]):
                         target[a, b] += factor*w[k, a, b]
-        for o in range(channels):
-            for c in range(channels):
-                rows, columns = mixed.shape[0]//channels, mixed.shape[1]//channels
-                block = mixed[o*rows:(o + 1)*rows, c*columns:(c + 1)*columns].copy()
-                left = np.empty((Phi.shape[0], block.shape[1]), block.dtype)
-                np.dot(Phi, block, left)
-                turned = left.T.copy()
-                right = np.empty((C.shape[1], turned.shape[1]), block.dtype)
-                target, given = right, turned
-                target[:] = constants[0]
-                for a in range(C.shape[0]):
-                    for b in range(C_runs[a, 0], C_runs[a, 1]):
-                        factor = C[a, b]
-                        for r in range(given.shape[1]):
-                            target[b, r] += factor*given[a, r]
-                result = right.T
-                rows, columns = result.shape
-                whole = operators[s]
-                for a in range(rows):
-                    for b in range(columns):
-                        whole[o*rows + a, c*columns + b] = result[a, b]
+        rows = mixed
+        width = rows.size//Phi.shape[1]
+        left = np.empty((Phi.shape[0], width), rows.dtype)
+        given = rows.reshape((Phi.shape[1], width))
+        np.dot(Phi, given, left)
+        rows = left.reshape((left.size//mixed.shape[1], mixed.shape[1]))
+        # the columns: transposed, they are rows
+        height = rows.shape[0]
+        turned = rows.reshape((height, C.shape[0], channels)).transpose((1, 0, 2)).copy()
+        given = turned.reshape((C.shape[0], height*channels))
+        right = np.empty((C.shape[1], height*channels), rows.dtype)
+        right[:] = constants[0]
+        for a in range(C.shape[0]):
+            for b in range(C_runs[a, 0], C_runs[a, 1]):
+                factor = C[a, b]
+                for r in range(given.shape[1]):
+                    right[b, r] += factor*given[a, r]
+        operators[s][:] = right.reshape((C.shape[1], height, channels)).transpose((1, 0, 2)).copy().reshape(operators[s].shape)
     mixed_bias = np.empty((beta.shape[1], 1), beta.dtype)
     column = np.empty((biases.shape[1], 1), beta.dtype)
     for s in range(vartheta.shape[0]):
@@ -53,8 +50,10 @@ def formed_operators_1(w, theta, Phi, C, C_runs, beta, vartheta, Psi, constants,
             for a in range(beta.shape[1]):
                 mixed_bias[a, 0] += vartheta[s, k]*beta[k, a]
         # column = Psi mixed_bias
-        for c in range(channels):
-            np.dot(Psi, mixed_bias[c*Psi.shape[1]:(c + 1)*Psi.shape[1]], column[c*Psi.shape[0]:(c + 1)*Psi.shape[0]])
+        width = column.size//Psi.shape[0]
+        target = column.reshape((Psi.shape[0], width))
+        given = mixed_bias.reshape((Psi.shape[1], width))
+        np.dot(Psi, given, target)
         for a in range(biases.shape[1]):
             biases[s, a] = column[a, 0]
 
@@ -65,27 +64,24 @@ def formed_operators_adjoint_1(
     """The adjoint of: E_s = Φ (Σ_k θ_k(δ_s) w_k) C,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k   (4)   (11)"""
     mixed = np.empty(bar_w.shape[1:], bar_w.dtype)
     for s in range(theta.shape[0]):
-        for o in range(channels):
-            for c in range(channels):
-                rows, columns = bar_operators[s].shape[0]//channels, bar_operators[s].shape[1]//channels
-                block = bar_operators[s][o*rows:(o + 1)*rows, c*columns:(c + 1)*columns].copy()
-                left = np.empty((Phi.shape[1], block.shape[1]), block.dtype)
-                np.dot(Phi.T, block, left)
-                turned = left.T.copy()
-                right = np.empty((C.shape[0], turned.shape[1]), block.dtype)
-                target, given = right, turned
-                target[:] = constants[0]
-                for a in range(C.shape[0]):
-                    for b in range(C_runs[a, 0], C_runs[a, 1]):
-                        factor = C[a, b]
-                        for r in range(given.shape[1]):
-                            target[a, r] += factor*given[b, r]
-                result = right.T
-                rows, columns = result.shape
-                whole = mixed
-                for a in range(rows):
-                    for b in range(columns):
-                        whole[o*rows + a, c*columns + b] = result[a, b]
+        rows = bar_operators[s]
+        width = rows.size//Phi.shape[0]
+        left = np.empty((Phi.shape[1], width), rows.dtype)
+        given = rows.reshape((Phi.shape[0], width))
+        np.dot(Phi.T, given, left)
+        rows = left.reshape((left.size//bar_operators[s].shape[1], bar_operators[s].shape[1]))
+        # the columns: transposed, they are rows
+        height = rows.shape[0]
+        turned = rows.reshape((height, C.shape[1], channels)).transpose((1, 0, 2)).copy()
+        given = turned.reshape((C.shape[1], height*channels))
+        right = np.empty((C.shape[0], height*channels), rows.dtype)
+        right[:] = constants[0]
+        for a in range(C.shape[0]):
+            for b in range(C_runs[a, 0], C_runs[a, 1]):
+                factor = C[a, b]
+                for r in range(given.shape[1]):
+                    right[a, r] += factor*given[b, r]
+        mixed[:] = right.reshape((C.shape[0], height, channels)).transpose((1, 0, 2)).copy().reshape(mixed.shape)
         given = mixed
         for k in range(theta.shape[1]):
             factor = theta[s, k]
@@ -99,8 +95,10 @@ def formed_operators_adjoint_1(
         for a in range(bar_biases.shape[1]):
             column[a, 0] = bar_biases[s, a]
         # mixed_bias = Psiᵀ column
-        for c in range(channels):
-            np.dot(Psi.T, column[c*Psi.shape[0]:(c + 1)*Psi.shape[0]], mixed_bias[c*Psi.shape[1]:(c + 1)*Psi.shape[1]])
+        width = mixed_bias.size//Psi.shape[1]
+        target = mixed_bias.reshape((Psi.shape[1], width))
+        given = column.reshape((Psi.shape[0], width))
+        np.dot(Psi.T, given, target)
         for k in range(vartheta.shape[1]):
             for a in range(bar_beta.shape[1]):
                 bar_beta[k, a] += vartheta[s, k]*mixed_bias[a, 0]
@@ -171,8 +169,10 @@ def formed_forward_1(
                     # U = E H_i
                     np.dot(operator, H[slot], U)
                     # Z = X H_i
-                    for c in range(channels):
-                        np.dot(X, H[slot][c*X.shape[1]:(c + 1)*X.shape[1]], Z[slot][c*X.shape[0]:(c + 1)*X.shape[0]])
+                    width = Z[slot].size//X.shape[0]
+                    target = Z[slot].reshape((X.shape[0], width))
+                    given = H[slot].reshape((X.shape[1], width))
+                    np.dot(X, given, target)
                     # R, F1 at every node and record, u = U + e_s, h = Z
                     for a in range(U.shape[0]):
                         for r in range(U.shape[1]):
@@ -186,8 +186,10 @@ def formed_forward_1(
                             value_F1 = t2
                             F1[slot][a, r] = value_F1
                     # m_i = A R
-                    for c in range(channels):
-                        np.dot(A, R[c*A.shape[1]:(c + 1)*A.shape[1]], m[i][c*A.shape[0]:(c + 1)*A.shape[0]])
+                    width = m[i].size//A.shape[0]
+                    target = m[i].reshape((A.shape[0], width))
+                    given = R.reshape((A.shape[1], width))
+                    np.dot(A, given, target)
                 # residual: α_i h + Σ_j γ_ij m_j − H_i
                 for i in range(begin, end):
                     slot = n*stages + i if keep else i
@@ -255,8 +257,10 @@ def formed_forward_1(
                                 # dot_U = E dot_H
                                 np.dot(operator, directions[k, i*state:(i + 1)*state], dot_U)
                                 # dot_Z = X dot_H
-                                for c in range(channels):
-                                    np.dot(X, directions[k, i*state:(i + 1)*state][c*X.shape[1]:(c + 1)*X.shape[1]], dot_Z[c*X.shape[0]:(c + 1)*X.shape[0]])
+                                width = dot_Z.size//X.shape[0]
+                                target = dot_Z.reshape((X.shape[0], width))
+                                given = directions[k, i*state:(i + 1)*state].reshape((X.shape[1], width))
+                                np.dot(X, given, target)
                                 # dot_R at every node and record, h = Z, f1 = F1, v1 = dot_U, v2 = dot_Z
                                 for a in range(Z[slot].shape[0]):
                                     for r in range(Z[slot].shape[1]):
@@ -269,8 +273,10 @@ def formed_forward_1(
                                         value_dot_R = (((c1 + (c3*t0))*v1_q) + ((c4*t1)*v2_q))
                                         dot_R[a, r] = value_dot_R
                                 # dot_M = A dot_R
-                                for c in range(channels):
-                                    np.dot(A, dot_R[c*A.shape[1]:(c + 1)*A.shape[1]], moved[i*state:(i + 1)*state][c*A.shape[0]:(c + 1)*A.shape[0]])
+                                width = moved[i*state:(i + 1)*state].size//A.shape[0]
+                                target = moved[i*state:(i + 1)*state].reshape((A.shape[0], width))
+                                given = dot_R.reshape((A.shape[1], width))
+                                np.dot(A, given, target)
                             for i in range(begin, end):
                                 slot = n*stages + i if keep else i
                                 bias = biases[bias_index[n, i]]
@@ -478,8 +484,10 @@ def formed_adjoint_1(
                             bias, bar_bias = biases[bias_index[n, i]], bar_biases[bias_index[n, i]]
                             operator, bar_operator = operators[operator_index[n, i]], bar_operators[operator_index[n, i]]
                             # R̄ = Aᵀ m_ī
-                            for c in range(channels):
-                                np.dot(A.T, directions[k, i*state:(i + 1)*state][c*A.shape[0]:(c + 1)*A.shape[0]], bar_R[c*A.shape[1]:(c + 1)*A.shape[1]])
+                            width = bar_R.size//A.shape[1]
+                            target = bar_R.reshape((A.shape[1], width))
+                            given = directions[k, i*state:(i + 1)*state].reshape((A.shape[0], width))
+                            np.dot(A.T, given, target)
                             # Ū, Z̄ at every node and record, h = Z, f1 = F1, v = R̄
                             for a in range(bar_R.shape[0]):
                                 for r in range(bar_R.shape[1]):
@@ -493,8 +501,10 @@ def formed_adjoint_1(
                                     value_bar_Z = ((c3*t1)*v_q)
                                     bar_Z[a, r] = value_bar_Z
                             # H_ī = Xᵀ Z̄
-                            for c in range(channels):
-                                np.dot(X.T, bar_Z[c*X.shape[0]:(c + 1)*X.shape[0]], moved[i*state:(i + 1)*state][c*X.shape[1]:(c + 1)*X.shape[1]])
+                            width = moved[i*state:(i + 1)*state].size//X.shape[1]
+                            target = moved[i*state:(i + 1)*state].reshape((X.shape[1], width))
+                            given = bar_Z.reshape((X.shape[0], width))
+                            np.dot(X.T, given, target)
                             # H_ī += Eᵀ Ū
                             product = np.dot(operator.T, bar_U)
                             target = moved[i*state:(i + 1)*state]
@@ -622,8 +632,10 @@ def formed_adjoint_1(
                 bias, bar_bias = biases[bias_index[n, i]], bar_biases[bias_index[n, i]]
                 operator, bar_operator = operators[operator_index[n, i]], bar_operators[operator_index[n, i]]
                 # R̄ = Aᵀ m_ī
-                for c in range(channels):
-                    np.dot(A.T, bar_m[i][c*A.shape[0]:(c + 1)*A.shape[0]], bar_R[c*A.shape[1]:(c + 1)*A.shape[1]])
+                width = bar_R.size//A.shape[1]
+                target = bar_R.reshape((A.shape[1], width))
+                given = bar_m[i].reshape((A.shape[0], width))
+                np.dot(A.T, given, target)
                 # Ū, e_s̄, Z̄ at every node and record, h = Z, f1 = F1, v = R̄
                 for a in range(bar_R.shape[0]):
                     total = constants[0]
@@ -641,8 +653,10 @@ def formed_adjoint_1(
                         bar_Z[a, r] = value_bar_Z
                     bar_bias[a] += total
                 # H_ī = Xᵀ Z̄
-                for c in range(channels):
-                    np.dot(X.T, bar_Z[c*X.shape[0]:(c + 1)*X.shape[0]], bar_H[c*X.shape[1]:(c + 1)*X.shape[1]])
+                width = bar_H.size//X.shape[1]
+                target = bar_H.reshape((X.shape[1], width))
+                given = bar_Z.reshape((X.shape[0], width))
+                np.dot(X.T, given, target)
                 # gradient of E: += Ū H_iᵀ, summed over records
                 product = np.dot(bar_U, H[slot].T)
                 target = bar_operator
@@ -744,8 +758,10 @@ def formed_forward_float32_1(
                     # U = E H_i
                     np.dot(operator, H[slot], U)
                     # Z = X H_i
-                    for c in range(channels):
-                        np.dot(X, H[slot][c*X.shape[1]:(c + 1)*X.shape[1]], Z[slot][c*X.shape[0]:(c + 1)*X.shape[0]])
+                    width = Z[slot].size//X.shape[0]
+                    target = Z[slot].reshape((X.shape[0], width))
+                    given = H[slot].reshape((X.shape[1], width))
+                    np.dot(X, given, target)
                     # R, F1 at every node and record, u = U + e_s, h = Z
                     for a in range(U.shape[0]):
                         for r in range(U.shape[1]):
@@ -761,8 +777,10 @@ def formed_forward_float32_1(
                             value_F1 = t2
                             F1[slot][a, r] = value_F1
                     # m_i = A R
-                    for c in range(channels):
-                        np.dot(A, R[c*A.shape[1]:(c + 1)*A.shape[1]], m[i][c*A.shape[0]:(c + 1)*A.shape[0]])
+                    width = m[i].size//A.shape[0]
+                    target = m[i].reshape((A.shape[0], width))
+                    given = R.reshape((A.shape[1], width))
+                    np.dot(A, given, target)
                 # residual: α_i h + Σ_j γ_ij m_j − H_i
                 for i in range(begin, end):
                     slot = n*stages + i if keep else i
@@ -830,8 +848,10 @@ def formed_forward_float32_1(
                                 # dot_U = E dot_H
                                 np.dot(operator, directions[k, i*state:(i + 1)*state], dot_U)
                                 # dot_Z = X dot_H
-                                for c in range(channels):
-                                    np.dot(X, directions[k, i*state:(i + 1)*state][c*X.shape[1]:(c + 1)*X.shape[1]], dot_Z[c*X.shape[0]:(c + 1)*X.shape[0]])
+                                width = dot_Z.size//X.shape[0]
+                                target = dot_Z.reshape((X.shape[0], width))
+                                given = directions[k, i*state:(i + 1)*state].reshape((X.shape[1], width))
+                                np.dot(X, given, target)
                                 # dot_R at every node and record, h = Z, f1 = F1, v1 = dot_U, v2 = dot_Z
                                 for a in range(Z[slot].shape[0]):
                                     for r in range(Z[slot].shape[1]):
@@ -844,8 +864,10 @@ def formed_forward_float32_1(
                                         value_dot_R = (((c1 + (c13*t0))*v1_q) + ((c14*t1)*v2_q))
                                         dot_R[a, r] = value_dot_R
                                 # dot_M = A dot_R
-                                for c in range(channels):
-                                    np.dot(A, dot_R[c*A.shape[1]:(c + 1)*A.shape[1]], moved[i*state:(i + 1)*state][c*A.shape[0]:(c + 1)*A.shape[0]])
+                                width = moved[i*state:(i + 1)*state].size//A.shape[0]
+                                target = moved[i*state:(i + 1)*state].reshape((A.shape[0], width))
+                                given = dot_R.reshape((A.shape[1], width))
+                                np.dot(A, given, target)
                             for i in range(begin, end):
                                 slot = n*stages + i if keep else i
                                 bias = biases[bias_index[n, i]]
@@ -1053,8 +1075,10 @@ def formed_adjoint_float32_1(
                             bias, bar_bias = biases[bias_index[n, i]], bar_biases[bias_index[n, i]]
                             operator, bar_operator = operators[operator_index[n, i]], bar_operators[operator_index[n, i]]
                             # R̄ = Aᵀ m_ī
-                            for c in range(channels):
-                                np.dot(A.T, directions[k, i*state:(i + 1)*state][c*A.shape[0]:(c + 1)*A.shape[0]], bar_R[c*A.shape[1]:(c + 1)*A.shape[1]])
+                            width = bar_R.size//A.shape[1]
+                            target = bar_R.reshape((A.shape[1], width))
+                            given = directions[k, i*state:(i + 1)*state].reshape((A.shape[0], width))
+                            np.dot(A.T, given, target)
                             # Ū, Z̄ at every node and record, h = Z, f1 = F1, v = R̄
                             for a in range(bar_R.shape[0]):
                                 for r in range(bar_R.shape[1]):
@@ -1068,8 +1092,10 @@ def formed_adjoint_float32_1(
                                     value_bar_Z = ((c3*t1)*v_q)
                                     bar_Z[a, r] = value_bar_Z
                             # H_ī = Xᵀ Z̄
-                            for c in range(channels):
-                                np.dot(X.T, bar_Z[c*X.shape[0]:(c + 1)*X.shape[0]], moved[i*state:(i + 1)*state][c*X.shape[1]:(c + 1)*X.shape[1]])
+                            width = moved[i*state:(i + 1)*state].size//X.shape[1]
+                            target = moved[i*state:(i + 1)*state].reshape((X.shape[1], width))
+                            given = bar_Z.reshape((X.shape[0], width))
+                            np.dot(X.T, given, target)
                             # H_ī += Eᵀ Ū
                             product = np.dot(operator.T, bar_U)
                             target = moved[i*state:(i + 1)*state]
@@ -1197,8 +1223,10 @@ def formed_adjoint_float32_1(
                 bias, bar_bias = biases[bias_index[n, i]], bar_biases[bias_index[n, i]]
                 operator, bar_operator = operators[operator_index[n, i]], bar_operators[operator_index[n, i]]
                 # R̄ = Aᵀ m_ī
-                for c in range(channels):
-                    np.dot(A.T, bar_m[i][c*A.shape[0]:(c + 1)*A.shape[0]], bar_R[c*A.shape[1]:(c + 1)*A.shape[1]])
+                width = bar_R.size//A.shape[1]
+                target = bar_R.reshape((A.shape[1], width))
+                given = bar_m[i].reshape((A.shape[0], width))
+                np.dot(A.T, given, target)
                 # Ū, e_s̄, Z̄ at every node and record, h = Z, f1 = F1, v = R̄
                 for a in range(bar_R.shape[0]):
                     total = constants[0]
@@ -1216,8 +1244,10 @@ def formed_adjoint_float32_1(
                         bar_Z[a, r] = value_bar_Z
                     bar_bias[a] += total
                 # H_ī = Xᵀ Z̄
-                for c in range(channels):
-                    np.dot(X.T, bar_Z[c*X.shape[0]:(c + 1)*X.shape[0]], bar_H[c*X.shape[1]:(c + 1)*X.shape[1]])
+                width = bar_H.size//X.shape[1]
+                target = bar_H.reshape((X.shape[1], width))
+                given = bar_Z.reshape((X.shape[0], width))
+                np.dot(X.T, given, target)
                 # gradient of E: += Ū H_iᵀ, summed over records
                 product = np.dot(bar_U, H[slot].T)
                 target = bar_operator
@@ -1264,8 +1294,10 @@ def factors_operators_1(w, theta, beta, vartheta, Psi, constants, channels, oper
             for a in range(beta.shape[1]):
                 mixed_bias[a, 0] += vartheta[s, k]*beta[k, a]
         # column = Psi mixed_bias
-        for c in range(channels):
-            np.dot(Psi, mixed_bias[c*Psi.shape[1]:(c + 1)*Psi.shape[1]], column[c*Psi.shape[0]:(c + 1)*Psi.shape[0]])
+        width = column.size//Psi.shape[0]
+        target = column.reshape((Psi.shape[0], width))
+        given = mixed_bias.reshape((Psi.shape[1], width))
+        np.dot(Psi, given, target)
         for a in range(biases.shape[1]):
             biases[s, a] = column[a, 0]
 
@@ -1288,8 +1320,10 @@ def factors_operators_adjoint_1(
         for a in range(bar_biases.shape[1]):
             column[a, 0] = bar_biases[s, a]
         # mixed_bias = Psiᵀ column
-        for c in range(channels):
-            np.dot(Psi.T, column[c*Psi.shape[0]:(c + 1)*Psi.shape[0]], mixed_bias[c*Psi.shape[1]:(c + 1)*Psi.shape[1]])
+        width = mixed_bias.size//Psi.shape[1]
+        target = mixed_bias.reshape((Psi.shape[1], width))
+        given = column.reshape((Psi.shape[0], width))
+        np.dot(Psi.T, given, target)
         for k in range(vartheta.shape[1]):
             for a in range(bar_beta.shape[1]):
                 bar_beta[k, a] += vartheta[s, k]*mixed_bias[a, 0]
@@ -1362,22 +1396,27 @@ def factors_forward_1(
                     bias = biases[bias_index[n, i]]
                     operator = operators[operator_index[n, i]]
                     # G = C H_i
-                    for c in range(channels):
-                        target, given = G[slot][c*C.shape[0]:(c + 1)*C.shape[0]], H[i][c*C.shape[1]:(c + 1)*C.shape[1]]
-                        target[:] = constants[0]
-                        for a in range(C.shape[0]):
-                            for b in range(C_runs[a, 0], C_runs[a, 1]):
-                                factor = C[a, b]
-                                for r in range(given.shape[1]):
-                                    target[a, r] += factor*given[b, r]
+                    width = G[slot].size//C.shape[0]
+                    target = G[slot].reshape((C.shape[0], width))
+                    given = H[i].reshape((C.shape[1], width))
+                    target[:] = constants[0]
+                    for a in range(C.shape[0]):
+                        for b in range(C_runs[a, 0], C_runs[a, 1]):
+                            factor = C[a, b]
+                            for r in range(given.shape[1]):
+                                target[a, r] += factor*given[b, r]
                     # T = w G
                     np.dot(operator, G[slot], T)
                     # U = Phi T
-                    for c in range(channels):
-                        np.dot(Phi, T[c*Phi.shape[1]:(c + 1)*Phi.shape[1]], U[c*Phi.shape[0]:(c + 1)*Phi.shape[0]])
+                    width = U.size//Phi.shape[0]
+                    target = U.reshape((Phi.shape[0], width))
+                    given = T.reshape((Phi.shape[1], width))
+                    np.dot(Phi, given, target)
                     # Z = X H_i
-                    for c in range(channels):
-                        np.dot(X, H[i][c*X.shape[1]:(c + 1)*X.shape[1]], Z[slot][c*X.shape[0]:(c + 1)*X.shape[0]])
+                    width = Z[slot].size//X.shape[0]
+                    target = Z[slot].reshape((X.shape[0], width))
+                    given = H[i].reshape((X.shape[1], width))
+                    np.dot(X, given, target)
                     # R, F1 at every node and record, u = U + e_s, h = Z
                     for a in range(U.shape[0]):
                         for r in range(U.shape[1]):
@@ -1391,8 +1430,10 @@ def factors_forward_1(
                             value_F1 = t2
                             F1[slot][a, r] = value_F1
                     # m_i = A R
-                    for c in range(channels):
-                        np.dot(A, R[c*A.shape[1]:(c + 1)*A.shape[1]], m[i][c*A.shape[0]:(c + 1)*A.shape[0]])
+                    width = m[i].size//A.shape[0]
+                    target = m[i].reshape((A.shape[0], width))
+                    given = R.reshape((A.shape[1], width))
+                    np.dot(A, given, target)
                 # residual: α_i h + Σ_j γ_ij m_j − H_i
                 for i in range(begin, end):
                     slot = n*stages + i if keep else i
@@ -1458,22 +1499,27 @@ def factors_forward_1(
                                 bias = biases[bias_index[n, i]]
                                 operator = operators[operator_index[n, i]]
                                 # dot_G = C dot_H
-                                for c in range(channels):
-                                    target, given = dot_G[c*C.shape[0]:(c + 1)*C.shape[0]], directions[k, i*state:(i + 1)*state][c*C.shape[1]:(c + 1)*C.shape[1]]
-                                    target[:] = constants[0]
-                                    for a in range(C.shape[0]):
-                                        for b in range(C_runs[a, 0], C_runs[a, 1]):
-                                            factor = C[a, b]
-                                            for r in range(given.shape[1]):
-                                                target[a, r] += factor*given[b, r]
+                                width = dot_G.size//C.shape[0]
+                                target = dot_G.reshape((C.shape[0], width))
+                                given = directions[k, i*state:(i + 1)*state].reshape((C.shape[1], width))
+                                target[:] = constants[0]
+                                for a in range(C.shape[0]):
+                                    for b in range(C_runs[a, 0], C_runs[a, 1]):
+                                        factor = C[a, b]
+                                        for r in range(given.shape[1]):
+                                            target[a, r] += factor*given[b, r]
                                 # dot_T = w dot_G
                                 np.dot(operator, dot_G, dot_T)
                                 # dot_U = Phi dot_T
-                                for c in range(channels):
-                                    np.dot(Phi, dot_T[c*Phi.shape[1]:(c + 1)*Phi.shape[1]], dot_U[c*Phi.shape[0]:(c + 1)*Phi.shape[0]])
+                                width = dot_U.size//Phi.shape[0]
+                                target = dot_U.reshape((Phi.shape[0], width))
+                                given = dot_T.reshape((Phi.shape[1], width))
+                                np.dot(Phi, given, target)
                                 # dot_Z = X dot_H
-                                for c in range(channels):
-                                    np.dot(X, directions[k, i*state:(i + 1)*state][c*X.shape[1]:(c + 1)*X.shape[1]], dot_Z[c*X.shape[0]:(c + 1)*X.shape[0]])
+                                width = dot_Z.size//X.shape[0]
+                                target = dot_Z.reshape((X.shape[0], width))
+                                given = directions[k, i*state:(i + 1)*state].reshape((X.shape[1], width))
+                                np.dot(X, given, target)
                                 # dot_R at every node and record, h = Z, f1 = F1, v1 = dot_U, v2 = dot_Z
                                 for a in range(Z[slot].shape[0]):
                                     for r in range(Z[slot].shape[1]):
@@ -1486,8 +1532,10 @@ def factors_forward_1(
                                         value_dot_R = (((c1 + (c3*t0))*v1_q) + ((c4*t1)*v2_q))
                                         dot_R[a, r] = value_dot_R
                                 # dot_M = A dot_R
-                                for c in range(channels):
-                                    np.dot(A, dot_R[c*A.shape[1]:(c + 1)*A.shape[1]], moved[i*state:(i + 1)*state][c*A.shape[0]:(c + 1)*A.shape[0]])
+                                width = moved[i*state:(i + 1)*state].size//A.shape[0]
+                                target = moved[i*state:(i + 1)*state].reshape((A.shape[0], width))
+                                given = dot_R.reshape((A.shape[1], width))
+                                np.dot(A, given, target)
                             for i in range(begin, end):
                                 slot = n*stages + i if keep else i
                                 bias = biases[bias_index[n, i]]
@@ -1697,8 +1745,10 @@ def factors_adjoint_1(
                             bias, bar_bias = biases[bias_index[n, i]], bar_biases[bias_index[n, i]]
                             operator, bar_operator = operators[operator_index[n, i]], bar_operators[operator_index[n, i]]
                             # R̄ = Aᵀ m_ī
-                            for c in range(channels):
-                                np.dot(A.T, directions[k, i*state:(i + 1)*state][c*A.shape[0]:(c + 1)*A.shape[0]], bar_R[c*A.shape[1]:(c + 1)*A.shape[1]])
+                            width = bar_R.size//A.shape[1]
+                            target = bar_R.reshape((A.shape[1], width))
+                            given = directions[k, i*state:(i + 1)*state].reshape((A.shape[0], width))
+                            np.dot(A.T, given, target)
                             # Ū, Z̄ at every node and record, h = Z, f1 = F1, v = R̄
                             for a in range(bar_R.shape[0]):
                                 for r in range(bar_R.shape[1]):
@@ -1712,21 +1762,26 @@ def factors_adjoint_1(
                                     value_bar_Z = ((c3*t1)*v_q)
                                     bar_Z[a, r] = value_bar_Z
                             # H_ī = Xᵀ Z̄
-                            for c in range(channels):
-                                np.dot(X.T, bar_Z[c*X.shape[0]:(c + 1)*X.shape[0]], moved[i*state:(i + 1)*state][c*X.shape[1]:(c + 1)*X.shape[1]])
+                            width = moved[i*state:(i + 1)*state].size//X.shape[1]
+                            target = moved[i*state:(i + 1)*state].reshape((X.shape[1], width))
+                            given = bar_Z.reshape((X.shape[0], width))
+                            np.dot(X.T, given, target)
                             # T̄ = Phiᵀ Ū
-                            for c in range(channels):
-                                np.dot(Phi.T, bar_U[c*Phi.shape[0]:(c + 1)*Phi.shape[0]], bar_T[c*Phi.shape[1]:(c + 1)*Phi.shape[1]])
+                            width = bar_T.size//Phi.shape[1]
+                            target = bar_T.reshape((Phi.shape[1], width))
+                            given = bar_U.reshape((Phi.shape[0], width))
+                            np.dot(Phi.T, given, target)
                             # Ḡ = wᵀ T̄
                             np.dot(operator.T, bar_T, bar_G)
                             # H_ī += Cᵀ Ḡ
-                            for c in range(channels):
-                                target, given = moved[i*state:(i + 1)*state][c*C.shape[1]:(c + 1)*C.shape[1]], bar_G[c*C.shape[0]:(c + 1)*C.shape[0]]
-                                for a in range(C.shape[0]):
-                                    for b in range(C_runs[a, 0], C_runs[a, 1]):
-                                        factor = C[a, b]
-                                        for r in range(given.shape[1]):
-                                            target[b, r] += factor*given[a, r]
+                            width = moved[i*state:(i + 1)*state].size//C.shape[1]
+                            target = moved[i*state:(i + 1)*state].reshape((C.shape[1], width))
+                            given = bar_G.reshape((C.shape[0], width))
+                            for a in range(C.shape[0]):
+                                for b in range(C_runs[a, 0], C_runs[a, 1]):
+                                    factor = C[a, b]
+                                    for r in range(given.shape[1]):
+                                        target[b, r] += factor*given[a, r]
                         for i in range(begin, end):
                             slot = n*stages + i
                             bias, bar_bias = biases[bias_index[n, i]], bar_biases[bias_index[n, i]]
@@ -1848,8 +1903,10 @@ def factors_adjoint_1(
                 bias, bar_bias = biases[bias_index[n, i]], bar_biases[bias_index[n, i]]
                 operator, bar_operator = operators[operator_index[n, i]], bar_operators[operator_index[n, i]]
                 # R̄ = Aᵀ m_ī
-                for c in range(channels):
-                    np.dot(A.T, bar_m[i][c*A.shape[0]:(c + 1)*A.shape[0]], bar_R[c*A.shape[1]:(c + 1)*A.shape[1]])
+                width = bar_R.size//A.shape[1]
+                target = bar_R.reshape((A.shape[1], width))
+                given = bar_m[i].reshape((A.shape[0], width))
+                np.dot(A.T, given, target)
                 # Ū, e_s̄, Z̄ at every node and record, h = Z, f1 = F1, v = R̄
                 for a in range(bar_R.shape[0]):
                     total = constants[0]
@@ -1867,11 +1924,15 @@ def factors_adjoint_1(
                         bar_Z[a, r] = value_bar_Z
                     bar_bias[a] += total
                 # H_ī = Xᵀ Z̄
-                for c in range(channels):
-                    np.dot(X.T, bar_Z[c*X.shape[0]:(c + 1)*X.shape[0]], bar_H[c*X.shape[1]:(c + 1)*X.shape[1]])
+                width = bar_H.size//X.shape[1]
+                target = bar_H.reshape((X.shape[1], width))
+                given = bar_Z.reshape((X.shape[0], width))
+                np.dot(X.T, given, target)
                 # T̄ = Phiᵀ Ū
-                for c in range(channels):
-                    np.dot(Phi.T, bar_U[c*Phi.shape[0]:(c + 1)*Phi.shape[0]], bar_T[c*Phi.shape[1]:(c + 1)*Phi.shape[1]])
+                width = bar_T.size//Phi.shape[1]
+                target = bar_T.reshape((Phi.shape[1], width))
+                given = bar_U.reshape((Phi.shape[0], width))
+                np.dot(Phi.T, given, target)
                 # gradient of w: += T̄ Gᵀ, summed over records
                 product = np.dot(bar_T, G[slot].T)
                 target = bar_operator
@@ -1881,13 +1942,14 @@ def factors_adjoint_1(
                 # Ḡ = wᵀ T̄
                 np.dot(operator.T, bar_T, bar_G)
                 # H_ī += Cᵀ Ḡ
-                for c in range(channels):
-                    target, given = bar_H[c*C.shape[1]:(c + 1)*C.shape[1]], bar_G[c*C.shape[0]:(c + 1)*C.shape[0]]
-                    for a in range(C.shape[0]):
-                        for b in range(C_runs[a, 0], C_runs[a, 1]):
-                            factor = C[a, b]
-                            for r in range(given.shape[1]):
-                                target[b, r] += factor*given[a, r]
+                width = bar_H.size//C.shape[1]
+                target = bar_H.reshape((C.shape[1], width))
+                given = bar_G.reshape((C.shape[0], width))
+                for a in range(C.shape[0]):
+                    for b in range(C_runs[a, 0], C_runs[a, 1]):
+                        factor = C[a, b]
+                        for r in range(given.shape[1]):
+                            target[b, r] += factor*given[a, r]
                 # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
                 alpha = combine[n, i, 0]
                 for a in range(bar_H.shape[0]):
@@ -1979,22 +2041,27 @@ def factors_forward_float32_1(
                     bias = biases[bias_index[n, i]]
                     operator = operators[operator_index[n, i]]
                     # G = C H_i
-                    for c in range(channels):
-                        target, given = G[slot][c*C.shape[0]:(c + 1)*C.shape[0]], H[i][c*C.shape[1]:(c + 1)*C.shape[1]]
-                        target[:] = constants[0]
-                        for a in range(C.shape[0]):
-                            for b in range(C_runs[a, 0], C_runs[a, 1]):
-                                factor = C[a, b]
-                                for r in range(given.shape[1]):
-                                    target[a, r] += factor*given[b, r]
+                    width = G[slot].size//C.shape[0]
+                    target = G[slot].reshape((C.shape[0], width))
+                    given = H[i].reshape((C.shape[1], width))
+                    target[:] = constants[0]
+                    for a in range(C.shape[0]):
+                        for b in range(C_runs[a, 0], C_runs[a, 1]):
+                            factor = C[a, b]
+                            for r in range(given.shape[1]):
+                                target[a, r] += factor*given[b, r]
                     # T = w G
                     np.dot(operator, G[slot], T)
                     # U = Phi T
-                    for c in range(channels):
-                        np.dot(Phi, T[c*Phi.shape[1]:(c + 1)*Phi.shape[1]], U[c*Phi.shape[0]:(c + 1)*Phi.shape[0]])
+                    width = U.size//Phi.shape[0]
+                    target = U.reshape((Phi.shape[0], width))
+                    given = T.reshape((Phi.shape[1], width))
+                    np.dot(Phi, given, target)
                     # Z = X H_i
-                    for c in range(channels):
-                        np.dot(X, H[i][c*X.shape[1]:(c + 1)*X.shape[1]], Z[slot][c*X.shape[0]:(c + 1)*X.shape[0]])
+                    width = Z[slot].size//X.shape[0]
+                    target = Z[slot].reshape((X.shape[0], width))
+                    given = H[i].reshape((X.shape[1], width))
+                    np.dot(X, given, target)
                     # R, F1 at every node and record, u = U + e_s, h = Z
                     for a in range(U.shape[0]):
                         for r in range(U.shape[1]):
@@ -2010,8 +2077,10 @@ def factors_forward_float32_1(
                             value_F1 = t2
                             F1[slot][a, r] = value_F1
                     # m_i = A R
-                    for c in range(channels):
-                        np.dot(A, R[c*A.shape[1]:(c + 1)*A.shape[1]], m[i][c*A.shape[0]:(c + 1)*A.shape[0]])
+                    width = m[i].size//A.shape[0]
+                    target = m[i].reshape((A.shape[0], width))
+                    given = R.reshape((A.shape[1], width))
+                    np.dot(A, given, target)
                 # residual: α_i h + Σ_j γ_ij m_j − H_i
                 for i in range(begin, end):
                     slot = n*stages + i if keep else i
@@ -2077,22 +2146,27 @@ def factors_forward_float32_1(
                                 bias = biases[bias_index[n, i]]
                                 operator = operators[operator_index[n, i]]
                                 # dot_G = C dot_H
-                                for c in range(channels):
-                                    target, given = dot_G[c*C.shape[0]:(c + 1)*C.shape[0]], directions[k, i*state:(i + 1)*state][c*C.shape[1]:(c + 1)*C.shape[1]]
-                                    target[:] = constants[0]
-                                    for a in range(C.shape[0]):
-                                        for b in range(C_runs[a, 0], C_runs[a, 1]):
-                                            factor = C[a, b]
-                                            for r in range(given.shape[1]):
-                                                target[a, r] += factor*given[b, r]
+                                width = dot_G.size//C.shape[0]
+                                target = dot_G.reshape((C.shape[0], width))
+                                given = directions[k, i*state:(i + 1)*state].reshape((C.shape[1], width))
+                                target[:] = constants[0]
+                                for a in range(C.shape[0]):
+                                    for b in range(C_runs[a, 0], C_runs[a, 1]):
+                                        factor = C[a, b]
+                                        for r in range(given.shape[1]):
+                                            target[a, r] += factor*given[b, r]
                                 # dot_T = w dot_G
                                 np.dot(operator, dot_G, dot_T)
                                 # dot_U = Phi dot_T
-                                for c in range(channels):
-                                    np.dot(Phi, dot_T[c*Phi.shape[1]:(c + 1)*Phi.shape[1]], dot_U[c*Phi.shape[0]:(c + 1)*Phi.shape[0]])
+                                width = dot_U.size//Phi.shape[0]
+                                target = dot_U.reshape((Phi.shape[0], width))
+                                given = dot_T.reshape((Phi.shape[1], width))
+                                np.dot(Phi, given, target)
                                 # dot_Z = X dot_H
-                                for c in range(channels):
-                                    np.dot(X, directions[k, i*state:(i + 1)*state][c*X.shape[1]:(c + 1)*X.shape[1]], dot_Z[c*X.shape[0]:(c + 1)*X.shape[0]])
+                                width = dot_Z.size//X.shape[0]
+                                target = dot_Z.reshape((X.shape[0], width))
+                                given = directions[k, i*state:(i + 1)*state].reshape((X.shape[1], width))
+                                np.dot(X, given, target)
                                 # dot_R at every node and record, h = Z, f1 = F1, v1 = dot_U, v2 = dot_Z
                                 for a in range(Z[slot].shape[0]):
                                     for r in range(Z[slot].shape[1]):
@@ -2105,8 +2179,10 @@ def factors_forward_float32_1(
                                         value_dot_R = (((c1 + (c13*t0))*v1_q) + ((c14*t1)*v2_q))
                                         dot_R[a, r] = value_dot_R
                                 # dot_M = A dot_R
-                                for c in range(channels):
-                                    np.dot(A, dot_R[c*A.shape[1]:(c + 1)*A.shape[1]], moved[i*state:(i + 1)*state][c*A.shape[0]:(c + 1)*A.shape[0]])
+                                width = moved[i*state:(i + 1)*state].size//A.shape[0]
+                                target = moved[i*state:(i + 1)*state].reshape((A.shape[0], width))
+                                given = dot_R.reshape((A.shape[1], width))
+                                np.dot(A, given, target)
                             for i in range(begin, end):
                                 slot = n*stages + i if keep else i
                                 bias = biases[bias_index[n, i]]
@@ -2316,8 +2392,10 @@ def factors_adjoint_float32_1(
                             bias, bar_bias = biases[bias_index[n, i]], bar_biases[bias_index[n, i]]
                             operator, bar_operator = operators[operator_index[n, i]], bar_operators[operator_index[n, i]]
                             # R̄ = Aᵀ m_ī
-                            for c in range(channels):
-                                np.dot(A.T, directions[k, i*state:(i + 1)*state][c*A.shape[0]:(c + 1)*A.shape[0]], bar_R[c*A.shape[1]:(c + 1)*A.shape[1]])
+                            width = bar_R.size//A.shape[1]
+                            target = bar_R.reshape((A.shape[1], width))
+                            given = directions[k, i*state:(i + 1)*state].reshape((A.shape[0], width))
+                            np.dot(A.T, given, target)
                             # Ū, Z̄ at every node and record, h = Z, f1 = F1, v = R̄
                             for a in range(bar_R.shape[0]):
                                 for r in range(bar_R.shape[1]):
@@ -2331,21 +2409,26 @@ def factors_adjoint_float32_1(
                                     value_bar_Z = ((c3*t1)*v_q)
                                     bar_Z[a, r] = value_bar_Z
                             # H_ī = Xᵀ Z̄
-                            for c in range(channels):
-                                np.dot(X.T, bar_Z[c*X.shape[0]:(c + 1)*X.shape[0]], moved[i*state:(i + 1)*state][c*X.shape[1]:(c + 1)*X.shape[1]])
+                            width = moved[i*state:(i + 1)*state].size//X.shape[1]
+                            target = moved[i*state:(i + 1)*state].reshape((X.shape[1], width))
+                            given = bar_Z.reshape((X.shape[0], width))
+                            np.dot(X.T, given, target)
                             # T̄ = Phiᵀ Ū
-                            for c in range(channels):
-                                np.dot(Phi.T, bar_U[c*Phi.shape[0]:(c + 1)*Phi.shape[0]], bar_T[c*Phi.shape[1]:(c + 1)*Phi.shape[1]])
+                            width = bar_T.size//Phi.shape[1]
+                            target = bar_T.reshape((Phi.shape[1], width))
+                            given = bar_U.reshape((Phi.shape[0], width))
+                            np.dot(Phi.T, given, target)
                             # Ḡ = wᵀ T̄
                             np.dot(operator.T, bar_T, bar_G)
                             # H_ī += Cᵀ Ḡ
-                            for c in range(channels):
-                                target, given = moved[i*state:(i + 1)*state][c*C.shape[1]:(c + 1)*C.shape[1]], bar_G[c*C.shape[0]:(c + 1)*C.shape[0]]
-                                for a in range(C.shape[0]):
-                                    for b in range(C_runs[a, 0], C_runs[a, 1]):
-                                        factor = C[a, b]
-                                        for r in range(given.shape[1]):
-                                            target[b, r] += factor*given[a, r]
+                            width = moved[i*state:(i + 1)*state].size//C.shape[1]
+                            target = moved[i*state:(i + 1)*state].reshape((C.shape[1], width))
+                            given = bar_G.reshape((C.shape[0], width))
+                            for a in range(C.shape[0]):
+                                for b in range(C_runs[a, 0], C_runs[a, 1]):
+                                    factor = C[a, b]
+                                    for r in range(given.shape[1]):
+                                        target[b, r] += factor*given[a, r]
                         for i in range(begin, end):
                             slot = n*stages + i
                             bias, bar_bias = biases[bias_index[n, i]], bar_biases[bias_index[n, i]]
@@ -2467,8 +2550,10 @@ def factors_adjoint_float32_1(
                 bias, bar_bias = biases[bias_index[n, i]], bar_biases[bias_index[n, i]]
                 operator, bar_operator = operators[operator_index[n, i]], bar_operators[operator_index[n, i]]
                 # R̄ = Aᵀ m_ī
-                for c in range(channels):
-                    np.dot(A.T, bar_m[i][c*A.shape[0]:(c + 1)*A.shape[0]], bar_R[c*A.shape[1]:(c + 1)*A.shape[1]])
+                width = bar_R.size//A.shape[1]
+                target = bar_R.reshape((A.shape[1], width))
+                given = bar_m[i].reshape((A.shape[0], width))
+                np.dot(A.T, given, target)
                 # Ū, e_s̄, Z̄ at every node and record, h = Z, f1 = F1, v = R̄
                 for a in range(bar_R.shape[0]):
                     total = constants[0]
@@ -2486,11 +2571,15 @@ def factors_adjoint_float32_1(
                         bar_Z[a, r] = value_bar_Z
                     bar_bias[a] += total
                 # H_ī = Xᵀ Z̄
-                for c in range(channels):
-                    np.dot(X.T, bar_Z[c*X.shape[0]:(c + 1)*X.shape[0]], bar_H[c*X.shape[1]:(c + 1)*X.shape[1]])
+                width = bar_H.size//X.shape[1]
+                target = bar_H.reshape((X.shape[1], width))
+                given = bar_Z.reshape((X.shape[0], width))
+                np.dot(X.T, given, target)
                 # T̄ = Phiᵀ Ū
-                for c in range(channels):
-                    np.dot(Phi.T, bar_U[c*Phi.shape[0]:(c + 1)*Phi.shape[0]], bar_T[c*Phi.shape[1]:(c + 1)*Phi.shape[1]])
+                width = bar_T.size//Phi.shape[1]
+                target = bar_T.reshape((Phi.shape[1], width))
+                given = bar_U.reshape((Phi.shape[0], width))
+                np.dot(Phi.T, given, target)
                 # gradient of w: += T̄ Gᵀ, summed over records
                 product = np.dot(bar_T, G[slot].T)
                 target = bar_operator
@@ -2500,13 +2589,14 @@ def factors_adjoint_float32_1(
                 # Ḡ = wᵀ T̄
                 np.dot(operator.T, bar_T, bar_G)
                 # H_ī += Cᵀ Ḡ
-                for c in range(channels):
-                    target, given = bar_H[c*C.shape[1]:(c + 1)*C.shape[1]], bar_G[c*C.shape[0]:(c + 1)*C.shape[0]]
-                    for a in range(C.shape[0]):
-                        for b in range(C_runs[a, 0], C_runs[a, 1]):
-                            factor = C[a, b]
-                            for r in range(given.shape[1]):
-                                target[b, r] += factor*given[a, r]
+                width = bar_H.size//C.shape[1]
+                target = bar_H.reshape((C.shape[1], width))
+                given = bar_G.reshape((C.shape[0], width))
+                for a in range(C.shape[0]):
+                    for b in range(C_runs[a, 0], C_runs[a, 1]):
+                        factor = C[a, b]
+                        for r in range(given.shape[1]):
+                            target[b, r] += factor*given[a, r]
                 # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
                 alpha = combine[n, i, 0]
                 for a in range(bar_H.shape[0]):

@@ -3,7 +3,7 @@
 ∂h/∂δ = ρ(u, h),  rate tanh(u) - a*h**3,  f = tanh,  Δ = 1;  u = ∫ W h dξ′ + b   (1), (2)
 
 Written by ``continua generate``; do not edit. The derivation is in derivation.md beside this file.
-A thread block works on a tile of records, tile after tile: rows (channel · axis) go by threadIdx.y, records by
+A thread block works on a tile of records, tile after tile: rows (axis · channel) go by threadIdx.y, records by
 threadIdx.x, and the threads wait for each other after every operation. Tables, tableau and constants are arguments.
 """
 
@@ -33,8 +33,8 @@ def formed_operators_1(
                 for d in range(column, mixed.shape[2], columns):
                     total = constants[0]
                     for b in range(Phi.shape[1]):
-                        total += Phi[a, b]*mixed[s, c*Phi.shape[1] + b, d]
-                    left[s, c*Phi.shape[0] + a, d] = total
+                        total += Phi[a, b]*mixed[s, b*channels + c, d]
+                    left[s, a*channels + c, d] = total
         cuda.syncthreads()
         # E_s = left C
         for c in range(channels):
@@ -42,8 +42,8 @@ def formed_operators_1(
                 for d in range(row, left.shape[1], rows):
                     total = constants[0]
                     for b in range(C_columns[a, 0], C_columns[a, 1]):
-                        total += C[b, a]*left[s, d, c*C.shape[0] + b]
-                    operators[s, d, c*C.shape[1] + a] = total
+                        total += C[b, a]*left[s, d, b*channels + c]
+                    operators[s, d, a*channels + c] = total
         cuda.syncthreads()
     thread, threads = row*columns + column, rows*columns
     for s in range(block, vartheta.shape[0], blocks):
@@ -59,8 +59,8 @@ def formed_operators_1(
             for a in range(thread, Psi.shape[0], threads):
                 total = constants[0]
                 for b in range(Psi.shape[1]):
-                    total += Psi[a, b]*mixed_bias[s, c*Psi.shape[1] + b]
-                biases[s, c*Psi.shape[0] + a] = total
+                    total += Psi[a, b]*mixed_bias[s, b*channels + c]
+                biases[s, a*channels + c] = total
 
 
 def formed_operators_adjoint_1(
@@ -76,8 +76,8 @@ def formed_operators_adjoint_1(
                 for d in range(row, bar_operators.shape[1], rows):
                     total = constants[0]
                     for b in range(C_runs[a, 0], C_runs[a, 1]):
-                        total += C[a, b]*bar_operators[s, d, c*C.shape[1] + b]
-                    left[s, d, c*C.shape[0] + a] = total
+                        total += C[a, b]*bar_operators[s, d, b*channels + c]
+                    left[s, d, a*channels + c] = total
         cuda.syncthreads()
         # mixed = Φᵀ left
         for c in range(channels):
@@ -85,8 +85,8 @@ def formed_operators_adjoint_1(
                 for d in range(column, left.shape[2], columns):
                     total = constants[0]
                     for b in range(Phi.shape[0]):
-                        total += Phi[b, a]*left[s, c*Phi.shape[0] + b, d]
-                    mixed[s, c*Phi.shape[1] + a, d] = total
+                        total += Phi[b, a]*left[s, b*channels + c, d]
+                    mixed[s, a*channels + c, d] = total
         cuda.syncthreads()
     thread, threads = row*columns + column, rows*columns
     for s in range(block, mixed_bias.shape[0], blocks):
@@ -95,8 +95,8 @@ def formed_operators_adjoint_1(
             for a in range(thread, Psi.shape[1], threads):
                 total = constants[0]
                 for b in range(Psi.shape[0]):
-                    total += Psi[b, a]*bar_biases[s, c*Psi.shape[0] + b]
-                mixed_bias[s, c*Psi.shape[1] + a] = total
+                    total += Psi[b, a]*bar_biases[s, b*channels + c]
+                mixed_bias[s, a*channels + c] = total
 
 
 def formed_forward_1(
@@ -183,8 +183,8 @@ def formed_forward_1(
                                 for r in range(column, count, columns):
                                     total = constants[0]
                                     for b in range(X.shape[1]):
-                                        total += X[a, b]*H[slot, c*X.shape[1] + b, first + r]
-                                    Z[slot, c*X.shape[0] + a, first + r] = total
+                                        total += X[a, b]*H[slot, b*channels + c, first + r]
+                                    Z[slot, a*channels + c, first + r] = total
                         cuda.syncthreads()
                         # R, F1 at every node and record, u = U + e_s, h = Z
                         for a in range(row, node, rows):
@@ -205,8 +205,8 @@ def formed_forward_1(
                                 for r in range(column, count, columns):
                                     total = constants[0]
                                     for b in range(A.shape[1]):
-                                        total += A[a, b]*R[(c*A.shape[1] + b)*tile + r]
-                                    m[(i*state + c*A.shape[0] + a)*tile + r] = total
+                                        total += A[a, b]*R[(b*channels + c)*tile + r]
+                                    m[(i*state + a*channels + c)*tile + r] = total
                         cuda.syncthreads()
                     # residual: α_i h + Σ_j γ_ij m_j − H_i
                     for i in range(begin, end):
@@ -293,8 +293,8 @@ def formed_forward_1(
                                             for r in range(column, count, columns):
                                                 total = constants[0]
                                                 for b in range(X.shape[1]):
-                                                    total += X[a, b]*directions[((k*stages + i)*state + c*X.shape[1] + b)*tile + r]
-                                                dot_Z[(c*X.shape[0] + a)*tile + r] = total
+                                                    total += X[a, b]*directions[((k*stages + i)*state + b*channels + c)*tile + r]
+                                                dot_Z[(a*channels + c)*tile + r] = total
                                     cuda.syncthreads()
                                     # dot_R at every node and record, h = Z, f1 = F1, v1 = dot_U, v2 = dot_Z
                                     for a in range(row, node, rows):
@@ -314,8 +314,8 @@ def formed_forward_1(
                                             for r in range(column, count, columns):
                                                 total = constants[0]
                                                 for b in range(A.shape[1]):
-                                                    total += A[a, b]*dot_R[(c*A.shape[1] + b)*tile + r]
-                                                moved[(i*state + c*A.shape[0] + a)*tile + r] = total
+                                                    total += A[a, b]*dot_R[(b*channels + c)*tile + r]
+                                                moved[(i*state + a*channels + c)*tile + r] = total
                                     cuda.syncthreads()
                                 for i in range(begin, end):
                                     slot = n*stages + i if keep else i
@@ -549,8 +549,8 @@ def formed_adjoint_1(
                                         for r in range(column, count, columns):
                                             total = constants[0]
                                             for b in range(A.shape[0]):
-                                                total += A[b, a]*directions[((k*stages + i)*state + c*A.shape[0] + b)*tile + r]
-                                            bar_R[(c*A.shape[1] + a)*tile + r] = total
+                                                total += A[b, a]*directions[((k*stages + i)*state + b*channels + c)*tile + r]
+                                            bar_R[(a*channels + c)*tile + r] = total
                                 cuda.syncthreads()
                                 # Ū, Z̄ at every node and record, h = Z, f1 = F1, v = R̄
                                 for a in range(row, node, rows):
@@ -571,8 +571,8 @@ def formed_adjoint_1(
                                         for r in range(column, count, columns):
                                             total = constants[0]
                                             for b in range(X.shape[0]):
-                                                total += X[b, a]*bar_Z[(c*X.shape[0] + b)*tile + r]
-                                            moved[(i*state + c*X.shape[1] + a)*tile + r] = total
+                                                total += X[b, a]*bar_Z[(b*channels + c)*tile + r]
+                                            moved[(i*state + a*channels + c)*tile + r] = total
                                 cuda.syncthreads()
                                 # H_ī += E_sᵀ Ū
                                 for a in range(row, state, rows):
@@ -723,8 +723,8 @@ def formed_adjoint_1(
                             for r in range(column, count, columns):
                                 total = constants[0]
                                 for b in range(A.shape[0]):
-                                    total += A[b, a]*bar_m[(i*state + c*A.shape[0] + b)*tile + r]
-                                bar_R[(c*A.shape[1] + a)*tile + r] = total
+                                    total += A[b, a]*bar_m[(i*state + b*channels + c)*tile + r]
+                                bar_R[(a*channels + c)*tile + r] = total
                     cuda.syncthreads()
                     # Ū, Z̄ at every node and record, h = Z, f1 = F1, v = R̄
                     for a in range(row, node, rows):
@@ -753,8 +753,8 @@ def formed_adjoint_1(
                             for r in range(column, count, columns):
                                 total = constants[0]
                                 for b in range(X.shape[0]):
-                                    total += X[b, a]*bar_Z[(c*X.shape[0] + b)*tile + r]
-                                bar_H[(c*X.shape[1] + a)*tile + r] = total
+                                    total += X[b, a]*bar_Z[(b*channels + c)*tile + r]
+                                bar_H[(a*channels + c)*tile + r] = total
                     cuda.syncthreads()
                     # gradient of E_s: += Ū H_iᵀ, summed over the tile's records
                     for a in range(row, node, rows):
@@ -880,8 +880,8 @@ def formed_forward_float32_1(
                                 for r in range(column, count, columns):
                                     total = constants[0]
                                     for b in range(X.shape[1]):
-                                        total += X[a, b]*H[slot, c*X.shape[1] + b, first + r]
-                                    Z[slot, c*X.shape[0] + a, first + r] = total
+                                        total += X[a, b]*H[slot, b*channels + c, first + r]
+                                    Z[slot, a*channels + c, first + r] = total
                         cuda.syncthreads()
                         # R, F1 at every node and record, u = U + e_s, h = Z
                         for a in range(row, node, rows):
@@ -904,8 +904,8 @@ def formed_forward_float32_1(
                                 for r in range(column, count, columns):
                                     total = constants[0]
                                     for b in range(A.shape[1]):
-                                        total += A[a, b]*R[(c*A.shape[1] + b)*tile + r]
-                                    m[(i*state + c*A.shape[0] + a)*tile + r] = total
+                                        total += A[a, b]*R[(b*channels + c)*tile + r]
+                                    m[(i*state + a*channels + c)*tile + r] = total
                         cuda.syncthreads()
                     # residual: α_i h + Σ_j γ_ij m_j − H_i
                     for i in range(begin, end):
@@ -992,8 +992,8 @@ def formed_forward_float32_1(
                                             for r in range(column, count, columns):
                                                 total = constants[0]
                                                 for b in range(X.shape[1]):
-                                                    total += X[a, b]*directions[((k*stages + i)*state + c*X.shape[1] + b)*tile + r]
-                                                dot_Z[(c*X.shape[0] + a)*tile + r] = total
+                                                    total += X[a, b]*directions[((k*stages + i)*state + b*channels + c)*tile + r]
+                                                dot_Z[(a*channels + c)*tile + r] = total
                                     cuda.syncthreads()
                                     # dot_R at every node and record, h = Z, f1 = F1, v1 = dot_U, v2 = dot_Z
                                     for a in range(row, node, rows):
@@ -1013,8 +1013,8 @@ def formed_forward_float32_1(
                                             for r in range(column, count, columns):
                                                 total = constants[0]
                                                 for b in range(A.shape[1]):
-                                                    total += A[a, b]*dot_R[(c*A.shape[1] + b)*tile + r]
-                                                moved[(i*state + c*A.shape[0] + a)*tile + r] = total
+                                                    total += A[a, b]*dot_R[(b*channels + c)*tile + r]
+                                                moved[(i*state + a*channels + c)*tile + r] = total
                                     cuda.syncthreads()
                                 for i in range(begin, end):
                                     slot = n*stages + i if keep else i
@@ -1248,8 +1248,8 @@ def formed_adjoint_float32_1(
                                         for r in range(column, count, columns):
                                             total = constants[0]
                                             for b in range(A.shape[0]):
-                                                total += A[b, a]*directions[((k*stages + i)*state + c*A.shape[0] + b)*tile + r]
-                                            bar_R[(c*A.shape[1] + a)*tile + r] = total
+                                                total += A[b, a]*directions[((k*stages + i)*state + b*channels + c)*tile + r]
+                                            bar_R[(a*channels + c)*tile + r] = total
                                 cuda.syncthreads()
                                 # Ū, Z̄ at every node and record, h = Z, f1 = F1, v = R̄
                                 for a in range(row, node, rows):
@@ -1270,8 +1270,8 @@ def formed_adjoint_float32_1(
                                         for r in range(column, count, columns):
                                             total = constants[0]
                                             for b in range(X.shape[0]):
-                                                total += X[b, a]*bar_Z[(c*X.shape[0] + b)*tile + r]
-                                            moved[(i*state + c*X.shape[1] + a)*tile + r] = total
+                                                total += X[b, a]*bar_Z[(b*channels + c)*tile + r]
+                                            moved[(i*state + a*channels + c)*tile + r] = total
                                 cuda.syncthreads()
                                 # H_ī += E_sᵀ Ū
                                 for a in range(row, state, rows):
@@ -1422,8 +1422,8 @@ def formed_adjoint_float32_1(
                             for r in range(column, count, columns):
                                 total = constants[0]
                                 for b in range(A.shape[0]):
-                                    total += A[b, a]*bar_m[(i*state + c*A.shape[0] + b)*tile + r]
-                                bar_R[(c*A.shape[1] + a)*tile + r] = total
+                                    total += A[b, a]*bar_m[(i*state + b*channels + c)*tile + r]
+                                bar_R[(a*channels + c)*tile + r] = total
                     cuda.syncthreads()
                     # Ū, Z̄ at every node and record, h = Z, f1 = F1, v = R̄
                     for a in range(row, node, rows):
@@ -1452,8 +1452,8 @@ def formed_adjoint_float32_1(
                             for r in range(column, count, columns):
                                 total = constants[0]
                                 for b in range(X.shape[0]):
-                                    total += X[b, a]*bar_Z[(c*X.shape[0] + b)*tile + r]
-                                bar_H[(c*X.shape[1] + a)*tile + r] = total
+                                    total += X[b, a]*bar_Z[(b*channels + c)*tile + r]
+                                bar_H[(a*channels + c)*tile + r] = total
                     cuda.syncthreads()
                     # gradient of E_s: += Ū H_iᵀ, summed over the tile's records
                     for a in range(row, node, rows):
@@ -1512,8 +1512,8 @@ def factors_operators_1(w, theta, beta, vartheta, Psi, constants, channels, oper
             for a in range(thread, Psi.shape[0], threads):
                 total = constants[0]
                 for b in range(Psi.shape[1]):
-                    total += Psi[a, b]*mixed_bias[s, c*Psi.shape[1] + b]
-                biases[s, c*Psi.shape[0] + a] = total
+                    total += Psi[a, b]*mixed_bias[s, b*channels + c]
+                biases[s, a*channels + c] = total
 
 
 def factors_operators_adjoint_1(bar_operators, bar_biases, Psi, constants, channels, mixed, mixed_bias):
@@ -1531,8 +1531,8 @@ def factors_operators_adjoint_1(bar_operators, bar_biases, Psi, constants, chann
             for a in range(thread, Psi.shape[1], threads):
                 total = constants[0]
                 for b in range(Psi.shape[0]):
-                    total += Psi[b, a]*bar_biases[s, c*Psi.shape[0] + b]
-                mixed_bias[s, c*Psi.shape[1] + a] = total
+                    total += Psi[b, a]*bar_biases[s, b*channels + c]
+                mixed_bias[s, a*channels + c] = total
 
 
 def factors_forward_1(
@@ -1616,8 +1616,8 @@ def factors_forward_1(
                                 for r in range(column, count, columns):
                                     total = constants[0]
                                     for b in range(C_runs[a, 0], C_runs[a, 1]):
-                                        total += C[a, b]*H[(i*state + c*C.shape[1] + b)*tile + r]
-                                    G[slot, c*C.shape[0] + a, first + r] = total
+                                        total += C[a, b]*H[(i*state + b*channels + c)*tile + r]
+                                    G[slot, a*channels + c, first + r] = total
                         cuda.syncthreads()
                         # T = w_s G
                         for a in range(row, weight_out, rows):
@@ -1633,8 +1633,8 @@ def factors_forward_1(
                                 for r in range(column, count, columns):
                                     total = constants[0]
                                     for b in range(Phi.shape[1]):
-                                        total += Phi[a, b]*T[(c*Phi.shape[1] + b)*tile + r]
-                                    U[(c*Phi.shape[0] + a)*tile + r] = total
+                                        total += Phi[a, b]*T[(b*channels + c)*tile + r]
+                                    U[(a*channels + c)*tile + r] = total
                         cuda.syncthreads()
                         # Z = X H_i
                         for c in range(channels):
@@ -1642,8 +1642,8 @@ def factors_forward_1(
                                 for r in range(column, count, columns):
                                     total = constants[0]
                                     for b in range(X.shape[1]):
-                                        total += X[a, b]*H[(i*state + c*X.shape[1] + b)*tile + r]
-                                    Z[slot, c*X.shape[0] + a, first + r] = total
+                                        total += X[a, b]*H[(i*state + b*channels + c)*tile + r]
+                                    Z[slot, a*channels + c, first + r] = total
                         cuda.syncthreads()
                         # R, F1 at every node and record, u = U + e_s, h = Z
                         for a in range(row, node, rows):
@@ -1664,8 +1664,8 @@ def factors_forward_1(
                                 for r in range(column, count, columns):
                                     total = constants[0]
                                     for b in range(A.shape[1]):
-                                        total += A[a, b]*R[(c*A.shape[1] + b)*tile + r]
-                                    m[(i*state + c*A.shape[0] + a)*tile + r] = total
+                                        total += A[a, b]*R[(b*channels + c)*tile + r]
+                                    m[(i*state + a*channels + c)*tile + r] = total
                         cuda.syncthreads()
                     # residual: α_i h + Σ_j γ_ij m_j − H_i
                     for i in range(begin, end):
@@ -1744,8 +1744,8 @@ def factors_forward_1(
                                             for r in range(column, count, columns):
                                                 total = constants[0]
                                                 for b in range(C_runs[a, 0], C_runs[a, 1]):
-                                                    total += C[a, b]*directions[((k*stages + i)*state + c*C.shape[1] + b)*tile + r]
-                                                dot_G[(c*C.shape[0] + a)*tile + r] = total
+                                                    total += C[a, b]*directions[((k*stages + i)*state + b*channels + c)*tile + r]
+                                                dot_G[(a*channels + c)*tile + r] = total
                                     cuda.syncthreads()
                                     # dot_T = w_s dot_G
                                     for a in range(row, weight_out, rows):
@@ -1761,8 +1761,8 @@ def factors_forward_1(
                                             for r in range(column, count, columns):
                                                 total = constants[0]
                                                 for b in range(Phi.shape[1]):
-                                                    total += Phi[a, b]*dot_T[(c*Phi.shape[1] + b)*tile + r]
-                                                dot_U[(c*Phi.shape[0] + a)*tile + r] = total
+                                                    total += Phi[a, b]*dot_T[(b*channels + c)*tile + r]
+                                                dot_U[(a*channels + c)*tile + r] = total
                                     cuda.syncthreads()
                                     # dot_Z = X dot_H
                                     for c in range(channels):
@@ -1770,8 +1770,8 @@ def factors_forward_1(
                                             for r in range(column, count, columns):
                                                 total = constants[0]
                                                 for b in range(X.shape[1]):
-                                                    total += X[a, b]*directions[((k*stages + i)*state + c*X.shape[1] + b)*tile + r]
-                                                dot_Z[(c*X.shape[0] + a)*tile + r] = total
+                                                    total += X[a, b]*directions[((k*stages + i)*state + b*channels + c)*tile + r]
+                                                dot_Z[(a*channels + c)*tile + r] = total
                                     cuda.syncthreads()
                                     # dot_R at every node and record, h = Z, f1 = F1, v1 = dot_U, v2 = dot_Z
                                     for a in range(row, node, rows):
@@ -1791,8 +1791,8 @@ def factors_forward_1(
                                             for r in range(column, count, columns):
                                                 total = constants[0]
                                                 for b in range(A.shape[1]):
-                                                    total += A[a, b]*dot_R[(c*A.shape[1] + b)*tile + r]
-                                                moved[(i*state + c*A.shape[0] + a)*tile + r] = total
+                                                    total += A[a, b]*dot_R[(b*channels + c)*tile + r]
+                                                moved[(i*state + a*channels + c)*tile + r] = total
                                     cuda.syncthreads()
                                 for i in range(begin, end):
                                     slot = n*stages + i if keep else i
@@ -2029,8 +2029,8 @@ def factors_adjoint_1(
                                         for r in range(column, count, columns):
                                             total = constants[0]
                                             for b in range(A.shape[0]):
-                                                total += A[b, a]*directions[((k*stages + i)*state + c*A.shape[0] + b)*tile + r]
-                                            bar_R[(c*A.shape[1] + a)*tile + r] = total
+                                                total += A[b, a]*directions[((k*stages + i)*state + b*channels + c)*tile + r]
+                                            bar_R[(a*channels + c)*tile + r] = total
                                 cuda.syncthreads()
                                 # Ū, Z̄ at every node and record, h = Z, f1 = F1, v = R̄
                                 for a in range(row, node, rows):
@@ -2051,8 +2051,8 @@ def factors_adjoint_1(
                                         for r in range(column, count, columns):
                                             total = constants[0]
                                             for b in range(X.shape[0]):
-                                                total += X[b, a]*bar_Z[(c*X.shape[0] + b)*tile + r]
-                                            moved[(i*state + c*X.shape[1] + a)*tile + r] = total
+                                                total += X[b, a]*bar_Z[(b*channels + c)*tile + r]
+                                            moved[(i*state + a*channels + c)*tile + r] = total
                                 cuda.syncthreads()
                                 # T̄ = Phiᵀ Ū
                                 for c in range(channels):
@@ -2060,8 +2060,8 @@ def factors_adjoint_1(
                                         for r in range(column, count, columns):
                                             total = constants[0]
                                             for b in range(Phi.shape[0]):
-                                                total += Phi[b, a]*bar_U[(c*Phi.shape[0] + b)*tile + r]
-                                            bar_T[(c*Phi.shape[1] + a)*tile + r] = total
+                                                total += Phi[b, a]*bar_U[(b*channels + c)*tile + r]
+                                            bar_T[(a*channels + c)*tile + r] = total
                                 cuda.syncthreads()
                                 # Ḡ = w_sᵀ T̄
                                 for a in range(row, weight_in, rows):
@@ -2077,8 +2077,8 @@ def factors_adjoint_1(
                                         for r in range(column, count, columns):
                                             total = constants[0]
                                             for b in range(C_columns[a, 0], C_columns[a, 1]):
-                                                total += C[b, a]*bar_G[(c*C.shape[0] + b)*tile + r]
-                                            moved[(i*state + c*C.shape[1] + a)*tile + r] += total
+                                                total += C[b, a]*bar_G[(b*channels + c)*tile + r]
+                                            moved[(i*state + a*channels + c)*tile + r] += total
                                 cuda.syncthreads()
                             for i in range(begin, end):
                                 slot = n*stages + i
@@ -2221,8 +2221,8 @@ def factors_adjoint_1(
                             for r in range(column, count, columns):
                                 total = constants[0]
                                 for b in range(A.shape[0]):
-                                    total += A[b, a]*bar_m[(i*state + c*A.shape[0] + b)*tile + r]
-                                bar_R[(c*A.shape[1] + a)*tile + r] = total
+                                    total += A[b, a]*bar_m[(i*state + b*channels + c)*tile + r]
+                                bar_R[(a*channels + c)*tile + r] = total
                     cuda.syncthreads()
                     # Ū, Z̄ at every node and record, h = Z, f1 = F1, v = R̄
                     for a in range(row, node, rows):
@@ -2251,8 +2251,8 @@ def factors_adjoint_1(
                             for r in range(column, count, columns):
                                 total = constants[0]
                                 for b in range(X.shape[0]):
-                                    total += X[b, a]*bar_Z[(c*X.shape[0] + b)*tile + r]
-                                bar_H[(c*X.shape[1] + a)*tile + r] = total
+                                    total += X[b, a]*bar_Z[(b*channels + c)*tile + r]
+                                bar_H[(a*channels + c)*tile + r] = total
                     cuda.syncthreads()
                     # T̄ = Phiᵀ Ū
                     for c in range(channels):
@@ -2260,8 +2260,8 @@ def factors_adjoint_1(
                             for r in range(column, count, columns):
                                 total = constants[0]
                                 for b in range(Phi.shape[0]):
-                                    total += Phi[b, a]*bar_U[(c*Phi.shape[0] + b)*tile + r]
-                                bar_T[(c*Phi.shape[1] + a)*tile + r] = total
+                                    total += Phi[b, a]*bar_U[(b*channels + c)*tile + r]
+                                bar_T[(a*channels + c)*tile + r] = total
                     cuda.syncthreads()
                     # gradient of w_s: += T̄ Gᵀ, summed over the tile's records
                     for a in range(row, weight_out, rows):
@@ -2285,8 +2285,8 @@ def factors_adjoint_1(
                             for r in range(column, count, columns):
                                 total = constants[0]
                                 for b in range(C_columns[a, 0], C_columns[a, 1]):
-                                    total += C[b, a]*bar_G[(c*C.shape[0] + b)*tile + r]
-                                bar_H[(c*C.shape[1] + a)*tile + r] += total
+                                    total += C[b, a]*bar_G[(b*channels + c)*tile + r]
+                                bar_H[(a*channels + c)*tile + r] += total
                     cuda.syncthreads()
                     # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
                     for a in range(row, state, rows):
@@ -2393,8 +2393,8 @@ def factors_forward_float32_1(
                                 for r in range(column, count, columns):
                                     total = constants[0]
                                     for b in range(C_runs[a, 0], C_runs[a, 1]):
-                                        total += C[a, b]*H[(i*state + c*C.shape[1] + b)*tile + r]
-                                    G[slot, c*C.shape[0] + a, first + r] = total
+                                        total += C[a, b]*H[(i*state + b*channels + c)*tile + r]
+                                    G[slot, a*channels + c, first + r] = total
                         cuda.syncthreads()
                         # T = w_s G
                         for a in range(row, weight_out, rows):
@@ -2410,8 +2410,8 @@ def factors_forward_float32_1(
                                 for r in range(column, count, columns):
                                     total = constants[0]
                                     for b in range(Phi.shape[1]):
-                                        total += Phi[a, b]*T[(c*Phi.shape[1] + b)*tile + r]
-                                    U[(c*Phi.shape[0] + a)*tile + r] = total
+                                        total += Phi[a, b]*T[(b*channels + c)*tile + r]
+                                    U[(a*channels + c)*tile + r] = total
                         cuda.syncthreads()
                         # Z = X H_i
                         for c in range(channels):
@@ -2419,8 +2419,8 @@ def factors_forward_float32_1(
                                 for r in range(column, count, columns):
                                     total = constants[0]
                                     for b in range(X.shape[1]):
-                                        total += X[a, b]*H[(i*state + c*X.shape[1] + b)*tile + r]
-                                    Z[slot, c*X.shape[0] + a, first + r] = total
+                                        total += X[a, b]*H[(i*state + b*channels + c)*tile + r]
+                                    Z[slot, a*channels + c, first + r] = total
                         cuda.syncthreads()
                         # R, F1 at every node and record, u = U + e_s, h = Z
                         for a in range(row, node, rows):
@@ -2443,8 +2443,8 @@ def factors_forward_float32_1(
                                 for r in range(column, count, columns):
                                     total = constants[0]
                                     for b in range(A.shape[1]):
-                                        total += A[a, b]*R[(c*A.shape[1] + b)*tile + r]
-                                    m[(i*state + c*A.shape[0] + a)*tile + r] = total
+                                        total += A[a, b]*R[(b*channels + c)*tile + r]
+                                    m[(i*state + a*channels + c)*tile + r] = total
                         cuda.syncthreads()
                     # residual: α_i h + Σ_j γ_ij m_j − H_i
                     for i in range(begin, end):
@@ -2523,8 +2523,8 @@ def factors_forward_float32_1(
                                             for r in range(column, count, columns):
                                                 total = constants[0]
                                                 for b in range(C_runs[a, 0], C_runs[a, 1]):
-                                                    total += C[a, b]*directions[((k*stages + i)*state + c*C.shape[1] + b)*tile + r]
-                                                dot_G[(c*C.shape[0] + a)*tile + r] = total
+                                                    total += C[a, b]*directions[((k*stages + i)*state + b*channels + c)*tile + r]
+                                                dot_G[(a*channels + c)*tile + r] = total
                                     cuda.syncthreads()
                                     # dot_T = w_s dot_G
                                     for a in range(row, weight_out, rows):
@@ -2540,8 +2540,8 @@ def factors_forward_float32_1(
                                             for r in range(column, count, columns):
                                                 total = constants[0]
                                                 for b in range(Phi.shape[1]):
-                                                    total += Phi[a, b]*dot_T[(c*Phi.shape[1] + b)*tile + r]
-                                                dot_U[(c*Phi.shape[0] + a)*tile + r] = total
+                                                    total += Phi[a, b]*dot_T[(b*channels + c)*tile + r]
+                                                dot_U[(a*channels + c)*tile + r] = total
                                     cuda.syncthreads()
                                     # dot_Z = X dot_H
                                     for c in range(channels):
@@ -2549,8 +2549,8 @@ def factors_forward_float32_1(
                                             for r in range(column, count, columns):
                                                 total = constants[0]
                                                 for b in range(X.shape[1]):
-                                                    total += X[a, b]*directions[((k*stages + i)*state + c*X.shape[1] + b)*tile + r]
-                                                dot_Z[(c*X.shape[0] + a)*tile + r] = total
+                                                    total += X[a, b]*directions[((k*stages + i)*state + b*channels + c)*tile + r]
+                                                dot_Z[(a*channels + c)*tile + r] = total
                                     cuda.syncthreads()
                                     # dot_R at every node and record, h = Z, f1 = F1, v1 = dot_U, v2 = dot_Z
                                     for a in range(row, node, rows):
@@ -2570,8 +2570,8 @@ def factors_forward_float32_1(
                                             for r in range(column, count, columns):
                                                 total = constants[0]
                                                 for b in range(A.shape[1]):
-                                                    total += A[a, b]*dot_R[(c*A.shape[1] + b)*tile + r]
-                                                moved[(i*state + c*A.shape[0] + a)*tile + r] = total
+                                                    total += A[a, b]*dot_R[(b*channels + c)*tile + r]
+                                                moved[(i*state + a*channels + c)*tile + r] = total
                                     cuda.syncthreads()
                                 for i in range(begin, end):
                                     slot = n*stages + i if keep else i
@@ -2808,8 +2808,8 @@ def factors_adjoint_float32_1(
                                         for r in range(column, count, columns):
                                             total = constants[0]
                                             for b in range(A.shape[0]):
-                                                total += A[b, a]*directions[((k*stages + i)*state + c*A.shape[0] + b)*tile + r]
-                                            bar_R[(c*A.shape[1] + a)*tile + r] = total
+                                                total += A[b, a]*directions[((k*stages + i)*state + b*channels + c)*tile + r]
+                                            bar_R[(a*channels + c)*tile + r] = total
                                 cuda.syncthreads()
                                 # Ū, Z̄ at every node and record, h = Z, f1 = F1, v = R̄
                                 for a in range(row, node, rows):
@@ -2830,8 +2830,8 @@ def factors_adjoint_float32_1(
                                         for r in range(column, count, columns):
                                             total = constants[0]
                                             for b in range(X.shape[0]):
-                                                total += X[b, a]*bar_Z[(c*X.shape[0] + b)*tile + r]
-                                            moved[(i*state + c*X.shape[1] + a)*tile + r] = total
+                                                total += X[b, a]*bar_Z[(b*channels + c)*tile + r]
+                                            moved[(i*state + a*channels + c)*tile + r] = total
                                 cuda.syncthreads()
                                 # T̄ = Phiᵀ Ū
                                 for c in range(channels):
@@ -2839,8 +2839,8 @@ def factors_adjoint_float32_1(
                                         for r in range(column, count, columns):
                                             total = constants[0]
                                             for b in range(Phi.shape[0]):
-                                                total += Phi[b, a]*bar_U[(c*Phi.shape[0] + b)*tile + r]
-                                            bar_T[(c*Phi.shape[1] + a)*tile + r] = total
+                                                total += Phi[b, a]*bar_U[(b*channels + c)*tile + r]
+                                            bar_T[(a*channels + c)*tile + r] = total
                                 cuda.syncthreads()
                                 # Ḡ = w_sᵀ T̄
                                 for a in range(row, weight_in, rows):
@@ -2856,8 +2856,8 @@ def factors_adjoint_float32_1(
                                         for r in range(column, count, columns):
                                             total = constants[0]
                                             for b in range(C_columns[a, 0], C_columns[a, 1]):
-                                                total += C[b, a]*bar_G[(c*C.shape[0] + b)*tile + r]
-                                            moved[(i*state + c*C.shape[1] + a)*tile + r] += total
+                                                total += C[b, a]*bar_G[(b*channels + c)*tile + r]
+                                            moved[(i*state + a*channels + c)*tile + r] += total
                                 cuda.syncthreads()
                             for i in range(begin, end):
                                 slot = n*stages + i
@@ -3000,8 +3000,8 @@ def factors_adjoint_float32_1(
                             for r in range(column, count, columns):
                                 total = constants[0]
                                 for b in range(A.shape[0]):
-                                    total += A[b, a]*bar_m[(i*state + c*A.shape[0] + b)*tile + r]
-                                bar_R[(c*A.shape[1] + a)*tile + r] = total
+                                    total += A[b, a]*bar_m[(i*state + b*channels + c)*tile + r]
+                                bar_R[(a*channels + c)*tile + r] = total
                     cuda.syncthreads()
                     # Ū, Z̄ at every node and record, h = Z, f1 = F1, v = R̄
                     for a in range(row, node, rows):
@@ -3030,8 +3030,8 @@ def factors_adjoint_float32_1(
                             for r in range(column, count, columns):
                                 total = constants[0]
                                 for b in range(X.shape[0]):
-                                    total += X[b, a]*bar_Z[(c*X.shape[0] + b)*tile + r]
-                                bar_H[(c*X.shape[1] + a)*tile + r] = total
+                                    total += X[b, a]*bar_Z[(b*channels + c)*tile + r]
+                                bar_H[(a*channels + c)*tile + r] = total
                     cuda.syncthreads()
                     # T̄ = Phiᵀ Ū
                     for c in range(channels):
@@ -3039,8 +3039,8 @@ def factors_adjoint_float32_1(
                             for r in range(column, count, columns):
                                 total = constants[0]
                                 for b in range(Phi.shape[0]):
-                                    total += Phi[b, a]*bar_U[(c*Phi.shape[0] + b)*tile + r]
-                                bar_T[(c*Phi.shape[1] + a)*tile + r] = total
+                                    total += Phi[b, a]*bar_U[(b*channels + c)*tile + r]
+                                bar_T[(a*channels + c)*tile + r] = total
                     cuda.syncthreads()
                     # gradient of w_s: += T̄ Gᵀ, summed over the tile's records
                     for a in range(row, weight_out, rows):
@@ -3064,8 +3064,8 @@ def factors_adjoint_float32_1(
                             for r in range(column, count, columns):
                                 total = constants[0]
                                 for b in range(C_columns[a, 0], C_columns[a, 1]):
-                                    total += C[b, a]*bar_G[(c*C.shape[0] + b)*tile + r]
-                                bar_H[(c*C.shape[1] + a)*tile + r] += total
+                                    total += C[b, a]*bar_G[(b*channels + c)*tile + r]
+                                bar_H[(a*channels + c)*tile + r] += total
                     cuda.syncthreads()
                     # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
                     for a in range(row, state, rows):

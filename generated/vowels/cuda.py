@@ -3,7 +3,7 @@
 ∂h/∂δ = ρ(u, h),  rate residual,  f = tanh,  Δ = 1/2;  u = ∫ W h dξ′ + b   (1), (2)
 
 Written by ``continua generate``; do not edit. The derivation is in derivation.md beside this file.
-A thread block works on a tile of records, tile after tile: rows (channel · axis) go by threadIdx.y, records by
+A thread block works on a tile of records, tile after tile: rows (axis · channel) go by threadIdx.y, records by
 threadIdx.x, and the threads wait for each other after every operation. Tables, tableau and constants are arguments.
 """
 
@@ -33,8 +33,8 @@ def formed_operators_1(
                 for d in range(column, mixed.shape[2], columns):
                     total = constants[0]
                     for b in range(Phi.shape[1]):
-                        total += Phi[a, b]*mixed[s, c*Phi.shape[1] + b, d]
-                    left[s, c*Phi.shape[0] + a, d] = total
+                        total += Phi[a, b]*mixed[s, b*channels + c, d]
+                    left[s, a*channels + c, d] = total
         cuda.syncthreads()
         # E_s = left C
         for c in range(channels):
@@ -42,8 +42,8 @@ def formed_operators_1(
                 for d in range(row, left.shape[1], rows):
                     total = constants[0]
                     for b in range(C.shape[0]):
-                        total += C[b, a]*left[s, d, c*C.shape[0] + b]
-                    operators[s, d, c*C.shape[1] + a] = total
+                        total += C[b, a]*left[s, d, b*channels + c]
+                    operators[s, d, a*channels + c] = total
         cuda.syncthreads()
     thread, threads = row*columns + column, rows*columns
     for s in range(block, vartheta.shape[0], blocks):
@@ -59,8 +59,8 @@ def formed_operators_1(
             for a in range(thread, Psi.shape[0], threads):
                 total = constants[0]
                 for b in range(Psi.shape[1]):
-                    total += Psi[a, b]*mixed_bias[s, c*Psi.shape[1] + b]
-                biases[s, c*Psi.shape[0] + a] = total
+                    total += Psi[a, b]*mixed_bias[s, b*channels + c]
+                biases[s, a*channels + c] = total
 
 
 def formed_operators_adjoint_1(
@@ -76,8 +76,8 @@ def formed_operators_adjoint_1(
                 for d in range(row, bar_operators.shape[1], rows):
                     total = constants[0]
                     for b in range(C.shape[1]):
-                        total += C[a, b]*bar_operators[s, d, c*C.shape[1] + b]
-                    left[s, d, c*C.shape[0] + a] = total
+                        total += C[a, b]*bar_operators[s, d, b*channels + c]
+                    left[s, d, a*channels + c] = total
         cuda.syncthreads()
         # mixed = Φᵀ left
         for c in range(channels):
@@ -85,8 +85,8 @@ def formed_operators_adjoint_1(
                 for d in range(column, left.shape[2], columns):
                     total = constants[0]
                     for b in range(Phi.shape[0]):
-                        total += Phi[b, a]*left[s, c*Phi.shape[0] + b, d]
-                    mixed[s, c*Phi.shape[1] + a, d] = total
+                        total += Phi[b, a]*left[s, b*channels + c, d]
+                    mixed[s, a*channels + c, d] = total
         cuda.syncthreads()
     thread, threads = row*columns + column, rows*columns
     for s in range(block, mixed_bias.shape[0], blocks):
@@ -95,8 +95,8 @@ def formed_operators_adjoint_1(
             for a in range(thread, Psi.shape[1], threads):
                 total = constants[0]
                 for b in range(Psi.shape[0]):
-                    total += Psi[b, a]*bar_biases[s, c*Psi.shape[0] + b]
-                mixed_bias[s, c*Psi.shape[1] + a] = total
+                    total += Psi[b, a]*bar_biases[s, b*channels + c]
+                mixed_bias[s, a*channels + c] = total
 
 
 def formed_forward_1(
@@ -154,8 +154,8 @@ def formed_forward_1(
                         for r in range(column, count, columns):
                             total = constants[0]
                             for b in range(A.shape[1]):
-                                total += A[a, b]*R[(c*A.shape[1] + b)*tile + r]
-                            m[(i*state + c*A.shape[0] + a)*tile + r] = total
+                                total += A[a, b]*R[(b*channels + c)*tile + r]
+                            m[(i*state + a*channels + c)*tile + r] = total
                 cuda.syncthreads()
             # h_{n+1} = α h_n + Σ_j γ_j m_j
             for a in range(row, state, rows):
@@ -206,8 +206,8 @@ def formed_adjoint_1(
                         for r in range(column, count, columns):
                             total = constants[0]
                             for b in range(A.shape[0]):
-                                total += A[b, a]*bar_m[(i*state + c*A.shape[0] + b)*tile + r]
-                            bar_R[(c*A.shape[1] + a)*tile + r] = total
+                                total += A[b, a]*bar_m[(i*state + b*channels + c)*tile + r]
+                            bar_R[(a*channels + c)*tile + r] = total
                 cuda.syncthreads()
                 # Ū at every node and record, f1 = F1, v = R̄
                 for a in range(row, node, rows):
@@ -324,8 +324,8 @@ def formed_forward_float32_1(
                         for r in range(column, count, columns):
                             total = constants[0]
                             for b in range(A.shape[1]):
-                                total += A[a, b]*R[(c*A.shape[1] + b)*tile + r]
-                            m[(i*state + c*A.shape[0] + a)*tile + r] = total
+                                total += A[a, b]*R[(b*channels + c)*tile + r]
+                            m[(i*state + a*channels + c)*tile + r] = total
                 cuda.syncthreads()
             # h_{n+1} = α h_n + Σ_j γ_j m_j
             for a in range(row, state, rows):
@@ -376,8 +376,8 @@ def formed_adjoint_float32_1(
                         for r in range(column, count, columns):
                             total = constants[0]
                             for b in range(A.shape[0]):
-                                total += A[b, a]*bar_m[(i*state + c*A.shape[0] + b)*tile + r]
-                            bar_R[(c*A.shape[1] + a)*tile + r] = total
+                                total += A[b, a]*bar_m[(i*state + b*channels + c)*tile + r]
+                            bar_R[(a*channels + c)*tile + r] = total
                 cuda.syncthreads()
                 # Ū at every node and record, f1 = F1, v = R̄
                 for a in range(row, node, rows):
@@ -453,8 +453,8 @@ def factors_operators_1(w, theta, beta, vartheta, Psi, constants, channels, oper
             for a in range(thread, Psi.shape[0], threads):
                 total = constants[0]
                 for b in range(Psi.shape[1]):
-                    total += Psi[a, b]*mixed_bias[s, c*Psi.shape[1] + b]
-                biases[s, c*Psi.shape[0] + a] = total
+                    total += Psi[a, b]*mixed_bias[s, b*channels + c]
+                biases[s, a*channels + c] = total
 
 
 def factors_operators_adjoint_1(bar_operators, bar_biases, Psi, constants, channels, mixed, mixed_bias):
@@ -472,8 +472,8 @@ def factors_operators_adjoint_1(bar_operators, bar_biases, Psi, constants, chann
             for a in range(thread, Psi.shape[1], threads):
                 total = constants[0]
                 for b in range(Psi.shape[0]):
-                    total += Psi[b, a]*bar_biases[s, c*Psi.shape[0] + b]
-                mixed_bias[s, c*Psi.shape[1] + a] = total
+                    total += Psi[b, a]*bar_biases[s, b*channels + c]
+                mixed_bias[s, a*channels + c] = total
 
 
 def factors_forward_1(
@@ -516,8 +516,8 @@ def factors_forward_1(
                         for r in range(column, count, columns):
                             total = constants[0]
                             for b in range(C.shape[1]):
-                                total += C[a, b]*H[(c*C.shape[1] + b)*tile + r]
-                            G[slot, c*C.shape[0] + a, first + r] = total
+                                total += C[a, b]*H[(b*channels + c)*tile + r]
+                            G[slot, a*channels + c, first + r] = total
                 cuda.syncthreads()
                 # T = w_s G
                 for a in range(row, weight_out, rows):
@@ -533,8 +533,8 @@ def factors_forward_1(
                         for r in range(column, count, columns):
                             total = constants[0]
                             for b in range(Phi.shape[1]):
-                                total += Phi[a, b]*T[(c*Phi.shape[1] + b)*tile + r]
-                            U[(c*Phi.shape[0] + a)*tile + r] = total
+                                total += Phi[a, b]*T[(b*channels + c)*tile + r]
+                            U[(a*channels + c)*tile + r] = total
                 cuda.syncthreads()
                 # R, F1 at every node and record, u = U + e_s
                 for a in range(row, node, rows):
@@ -552,8 +552,8 @@ def factors_forward_1(
                         for r in range(column, count, columns):
                             total = constants[0]
                             for b in range(A.shape[1]):
-                                total += A[a, b]*R[(c*A.shape[1] + b)*tile + r]
-                            m[(i*state + c*A.shape[0] + a)*tile + r] = total
+                                total += A[a, b]*R[(b*channels + c)*tile + r]
+                            m[(i*state + a*channels + c)*tile + r] = total
                 cuda.syncthreads()
             # h_{n+1} = α h_n + Σ_j γ_j m_j
             for a in range(row, state, rows):
@@ -607,8 +607,8 @@ def factors_adjoint_1(
                         for r in range(column, count, columns):
                             total = constants[0]
                             for b in range(A.shape[0]):
-                                total += A[b, a]*bar_m[(i*state + c*A.shape[0] + b)*tile + r]
-                            bar_R[(c*A.shape[1] + a)*tile + r] = total
+                                total += A[b, a]*bar_m[(i*state + b*channels + c)*tile + r]
+                            bar_R[(a*channels + c)*tile + r] = total
                 cuda.syncthreads()
                 # Ū at every node and record, f1 = F1, v = R̄
                 for a in range(row, node, rows):
@@ -633,8 +633,8 @@ def factors_adjoint_1(
                         for r in range(column, count, columns):
                             total = constants[0]
                             for b in range(Phi.shape[0]):
-                                total += Phi[b, a]*bar_U[(c*Phi.shape[0] + b)*tile + r]
-                            bar_T[(c*Phi.shape[1] + a)*tile + r] = total
+                                total += Phi[b, a]*bar_U[(b*channels + c)*tile + r]
+                            bar_T[(a*channels + c)*tile + r] = total
                 cuda.syncthreads()
                 # gradient of w_s: += T̄ Gᵀ, summed over the tile's records
                 for a in range(row, weight_out, rows):
@@ -658,8 +658,8 @@ def factors_adjoint_1(
                         for r in range(column, count, columns):
                             total = constants[0]
                             for b in range(C.shape[0]):
-                                total += C[b, a]*bar_G[(c*C.shape[0] + b)*tile + r]
-                            bar_H[(c*C.shape[1] + a)*tile + r] = total
+                                total += C[b, a]*bar_G[(b*channels + c)*tile + r]
+                            bar_H[(a*channels + c)*tile + r] = total
                 cuda.syncthreads()
                 # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
                 for a in range(row, state, rows):
@@ -726,8 +726,8 @@ def factors_forward_float32_1(
                         for r in range(column, count, columns):
                             total = constants[0]
                             for b in range(C.shape[1]):
-                                total += C[a, b]*H[(c*C.shape[1] + b)*tile + r]
-                            G[slot, c*C.shape[0] + a, first + r] = total
+                                total += C[a, b]*H[(b*channels + c)*tile + r]
+                            G[slot, a*channels + c, first + r] = total
                 cuda.syncthreads()
                 # T = w_s G
                 for a in range(row, weight_out, rows):
@@ -743,8 +743,8 @@ def factors_forward_float32_1(
                         for r in range(column, count, columns):
                             total = constants[0]
                             for b in range(Phi.shape[1]):
-                                total += Phi[a, b]*T[(c*Phi.shape[1] + b)*tile + r]
-                            U[(c*Phi.shape[0] + a)*tile + r] = total
+                                total += Phi[a, b]*T[(b*channels + c)*tile + r]
+                            U[(a*channels + c)*tile + r] = total
                 cuda.syncthreads()
                 # R, F1 at every node and record, u = U + e_s
                 for a in range(row, node, rows):
@@ -764,8 +764,8 @@ def factors_forward_float32_1(
                         for r in range(column, count, columns):
                             total = constants[0]
                             for b in range(A.shape[1]):
-                                total += A[a, b]*R[(c*A.shape[1] + b)*tile + r]
-                            m[(i*state + c*A.shape[0] + a)*tile + r] = total
+                                total += A[a, b]*R[(b*channels + c)*tile + r]
+                            m[(i*state + a*channels + c)*tile + r] = total
                 cuda.syncthreads()
             # h_{n+1} = α h_n + Σ_j γ_j m_j
             for a in range(row, state, rows):
@@ -819,8 +819,8 @@ def factors_adjoint_float32_1(
                         for r in range(column, count, columns):
                             total = constants[0]
                             for b in range(A.shape[0]):
-                                total += A[b, a]*bar_m[(i*state + c*A.shape[0] + b)*tile + r]
-                            bar_R[(c*A.shape[1] + a)*tile + r] = total
+                                total += A[b, a]*bar_m[(i*state + b*channels + c)*tile + r]
+                            bar_R[(a*channels + c)*tile + r] = total
                 cuda.syncthreads()
                 # Ū at every node and record, f1 = F1, v = R̄
                 for a in range(row, node, rows):
@@ -845,8 +845,8 @@ def factors_adjoint_float32_1(
                         for r in range(column, count, columns):
                             total = constants[0]
                             for b in range(Phi.shape[0]):
-                                total += Phi[b, a]*bar_U[(c*Phi.shape[0] + b)*tile + r]
-                            bar_T[(c*Phi.shape[1] + a)*tile + r] = total
+                                total += Phi[b, a]*bar_U[(b*channels + c)*tile + r]
+                            bar_T[(a*channels + c)*tile + r] = total
                 cuda.syncthreads()
                 # gradient of w_s: += T̄ Gᵀ, summed over the tile's records
                 for a in range(row, weight_out, rows):
@@ -870,8 +870,8 @@ def factors_adjoint_float32_1(
                         for r in range(column, count, columns):
                             total = constants[0]
                             for b in range(C.shape[0]):
-                                total += C[b, a]*bar_G[(c*C.shape[0] + b)*tile + r]
-                            bar_H[(c*C.shape[1] + a)*tile + r] = total
+                                total += C[b, a]*bar_G[(b*channels + c)*tile + r]
+                            bar_H[(a*channels + c)*tile + r] = total
                 cuda.syncthreads()
                 # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
                 for a in range(row, state, rows):

@@ -46,7 +46,7 @@ def _loss(subject: Subject, fields: dict[str, list[Array]], states: Array) -> An
 
 
 def _loss_of(subject: Subject, fields: dict[str, list[Array]], y: Array, targets: Array) -> Any:
-    """The mean loss of final states (channels, n, N)."""
+    """The mean loss of final states (n, channels, N)."""
     if subject.spec.outputs is not None:
         z = subject.reference.readout(fields["R"][0], fields["a"][0], y)
     else:
@@ -131,7 +131,7 @@ def _continuous(subject: Subject, way: dict[str, list[Array]]) -> float:
     """∫ pᵀ ∂F/∂(W, b) dδ along the direction, with ḣ = F(h, δ) and −ṗ = (∂F/∂h)ᵀ p, p(1) = ∂L/∂h(1)."""
     reference, fields, tiny = subject.reference, subject.fields, 1e-30
     states = subject.states[:, :, :1]
-    channels, n, _ = states.shape
+    n, channels, _ = states.shape
     moved = {field: [p + 1j * tiny * d for p, d in zip(fields[field], way[field])] for field in ("W", "b")}
     accuracy = {"method": "DOP853", "rtol": 1e-11, "atol": 1e-12}
 
@@ -151,21 +151,21 @@ def _continuous(subject: Subject, way: dict[str, list[Array]]) -> float:
 
     solutions, h = [], states.ravel()
     for start, stop, rate in pieces:
-        flow = solve_ivp(lambda at, y, rate=rate: rate(fields, y.reshape(channels, n, 1), at).ravel(),
+        flow = solve_ivp(lambda at, y, rate=rate: rate(fields, y.reshape(n, channels, 1), at).ravel(),
                          (start, stop), h, dense_output=True, **accuracy)  # fmt: skip
         solutions.append(flow.sol)
         h = flow.y[:, -1]
 
-    unit = np.eye(channels * n).reshape(channels, n, -1)
+    unit = np.eye(channels * n).reshape(n, channels, -1)
     targets = subject.prepared.wanted()[:, :1]
-    tips = h.reshape(channels, n, 1) + 1j * tiny * unit
+    tips = h.reshape(n, channels, 1) + 1j * tiny * unit
     p = np.array([_loss_of(subject, fields, tips[:, :, j : j + 1], targets).imag / tiny for j in range(channels * n)])
 
     total = np.append(p, 0.0)
     for (start, stop, rate), sol in zip(reversed(pieces), reversed(solutions)):
 
         def back(at: float, y: Array, rate: Any = rate, sol: Any = sol) -> Array:
-            state = sol(at).reshape(channels, n, 1)
+            state = sol(at).reshape(n, channels, 1)
             jacobian = rate(fields, state + 1j * tiny * unit, at).imag.reshape(channels * n, -1) / tiny
             source = rate(moved, state + 0j, at).imag.ravel() / tiny
             return np.append(-jacobian.T @ y[:-1], -(y[:-1] @ source))

@@ -47,11 +47,11 @@ def layers(subject: Subject) -> None:
     generator = np.random.default_rng(4)
     model = model.with_coordinates(generator.standard_normal(model.size) * 0.5)
     w, beta = (model.fields[name].slabs[0].coefficients for name in ("W", "b"))
-    h = generator.standard_normal((spec.channels, n, 5))
+    h = generator.standard_normal((n, spec.channels, 5))
     found = model.solver.final(h.reshape(-1, 5)).reshape(h.shape)
     expected, s = h, 1 / count
     for k in range(count):
-        u = np.einsum("ijoc,cjn->oin", 2 / n * w[:, :, k], expected) + beta[:, k].T[:, :, None]
+        u = np.einsum("ijoc,jcn->ion", 2 / n * w[:, :, k], expected) + beta[:, k][:, :, None]
         expected = expected + s * subject.reference.rho(u, expected)
     kind = {"mlp": "perceptron", "residual": "residual network"}.get(spec.rate, "network h ← h + s ρ(u, h)")
     if spec.rate == "mlp" and s != float(spec.spacing):
@@ -215,4 +215,4 @@ def _smooth_solution(
     fields = {"W": [generator.standard_normal((3, 3, 1, c, c)) / c], "b": [generator.standard_normal((3, 1, c)) / 2]}
     pieces: Pieces = pieces_of(network.forms[0].bases["state"])
     y = network.final(fields, subject.random_states(pieces, c)[:, :, :2])
-    return np.asarray(np.einsum("pn,cnr->pcr", evaluate(pieces, points), y))
+    return np.asarray(np.einsum("pn,ncr->pcr", evaluate(pieces, points), y))

@@ -71,7 +71,7 @@ class Subject:
 
     @cached_property
     def states(self) -> Array:
-        """Coefficients of smooth random records, (channels, entry size, RECORDS)."""
+        """Coefficients of smooth random records, (entry size, channels, RECORDS)."""
         pieces = self.model.representation.slabs[0].pieces("entry")
         return self.random_states(pieces, self.spec.channels)
 
@@ -88,7 +88,7 @@ class Subject:
         table = evaluate(pieces, points)
         mass = (table.T * lengths) @ table
         return np.asarray(np.linalg.solve(mass, np.einsum("qj,q,crq->jcr", table, lengths, values).reshape(
-            pieces.size, -1)).reshape(pieces.size, channels, RECORDS).transpose(1, 0, 2))  # fmt: skip
+            pieces.size, -1)).reshape(pieces.size, channels, RECORDS))  # fmt: skip
 
     @cached_property
     def prepared(self) -> Prepared:

@@ -134,10 +134,10 @@ def test_the_forward_kernel_is_the_network_written_out(case: str, plan: str) -> 
     model = random_model(declared)
     channels = declared["equation"]["channels"]
     n = model.representation.slabs[0].tables["X"].shape[1]
-    h = np.random.default_rng(1).standard_normal((channels, n, 7))
+    h = np.random.default_rng(1).standard_normal((n, channels, 7))
     solver = Solver(model.representation, plan=plan)
     solver.form(kernel_weights(model.fields))
-    found = solver.final(h.reshape(-1, 7)).reshape(channels, n, 7)
+    found = solver.final(h.reshape(-1, 7)).reshape(n, channels, 7)
     expected = reference_state(declared, *coefficients(model), h)
     assert np.max(np.abs(found - expected)) <= 1e-12 * np.max(np.abs(expected))
 
@@ -153,7 +153,7 @@ def reference_loss(declared: dict, parts: list[np.ndarray], h: np.ndarray, label
     fine, weights = gauss(breakpoints(declared["state"]["basis"], (-1.0, 1.0)), 24)
     zeta = basis(declared["readout"]["basis"], (-1.0, 1.0), fine)
     g = (zeta * weights[:, None]).T @ basis(declared["state"]["basis"], (-1.0, 1.0), fine)
-    z = np.einsum("ioc,ij,cjn->on", r, g, y) + a[:, None]
+    z = np.einsum("ioc,ij,jcn->on", r, g, y) + a[:, None]
     return np.mean(cross_entropy(z, labels))
 
 
@@ -165,7 +165,7 @@ def test_the_gradient_is_the_complex_step_derivative(case: str, plan: str) -> No
     c = declared["equation"]["channels"]
     n = model.representation.slabs[0].tables["X"].shape[1]
     generator = np.random.default_rng(2)
-    h = generator.standard_normal((c, n, 6))
+    h = generator.standard_normal((n, c, 6))
     labels = generator.integers(0, 3, 6)
     parts = [model.fields[name].slabs[0].coefficients for name in ("W", "b", "R", "a")]
     directions = [generator.standard_normal(p.shape) for p in parts]

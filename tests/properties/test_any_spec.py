@@ -35,7 +35,7 @@ def test_states_and_gradients_of_any_spec(declared: dict, data: st.DataObject) -
     prepared = model.prepare(data.draw(testing.records(spec)))
     network = Reference.of(spec)
     fields = {name: [slab.coefficients for slab in f.slabs] for name, f in model.fields.items()}
-    states = prepared.states.reshape(spec.channels, -1, len(prepared))
+    states = prepared.states.reshape(-1, spec.channels, len(prepared))
     with np.errstate(over="ignore", invalid="ignore"):
         expected = network.final(fields, states)
     size = float(np.abs(expected).max())
