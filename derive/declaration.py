@@ -6,6 +6,7 @@ import difflib
 import math
 import re
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -17,6 +18,7 @@ from derive.spec import (
     Penalty,
     Slab,
     Spec,
+    SymmetrySpec,
     TableauSpec,
     Training,
     depth_elements,
@@ -27,6 +29,7 @@ from derive.surd import Exact, Surd
 WIDTH = (Fraction(-1), Fraction(1))
 LARGEST = {"size": 2048, "cells": 2048, "degree": 64, "steps": 100_000, "outputs": 100_000, "channels": 4096,
            "levels": 64}  # fmt: skip
+NUMBERED = tuple(f"u{k}" for k in range(1, 9))  # the names of several pre-activations
 LARGEST_TABLE = 1 << 30  # bytes of one table; a spec beyond it is a typing error
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 NAMES = "letters, digits, - and _, a letter first, at most 64"
@@ -47,7 +50,17 @@ TABLES: dict[str, tuple[str, ...]] = {
         "training",
         "levels",
     ),
-    "equation": ("rate", "activation", "spacing", "channels", "parameters", "periodic"),
+    "equation": (
+        "rate",
+        "activation",
+        "spacing",
+        "channels",
+        "parameters",
+        "learned",
+        "local",
+        "symmetry",
+        "periodic",
+    ),
     "input": ("interpolant", "smoothing"),
     "state": ("basis", "quadrature"),
     "weight": ("width_out", "width_in", "depth"),
@@ -223,6 +236,7 @@ class Reader:
             )
         equation = self.equation(data)
         entry, slabs = self.slabs(data, equation["periodic"])
+        slabs = self.invariant(equation["symmetries"], entry, slabs)
         outputs, readout, loss, weight, penalties = self.targets(data, equation, slabs)
         integration = self.table(data, "integration")
         method = self.tableau(integration)
@@ -256,22 +270,14 @@ class Reader:
 
     def equation(self, data: Mapping[str, Any]) -> dict[str, Any]:
         table = self.table(data, "equation")
-        parameters = table.get("parameters", {})
-        if not isinstance(parameters, Mapping):
-            self.fail("equation.parameters", f"{parameters!r}", 'a table such as { a = "1/2" }', "a value", "use { }")
-        reserved = {"u", "h", "f", "Delta", "pi", *expression.FUNCTIONS}
-        for key in parameters:
-            if not re.fullmatch(r"[A-Za-z][A-Za-z0-9]{0,31}", str(key)) or key in reserved:
-                self.fail(
-                    f"equation.parameters.{key}",
-                    f"a parameter called {key!r}",
-                    f"letters and digits; not {', '.join(sorted(reserved))}",
-                    "a name with a meaning of its own",
-                    "rename the parameter",
-                )
-        exact = tuple(sorted((str(k), self.exact(v, f"equation.parameters.{k}")) for k, v in parameters.items()))
+        exact, learned = (self.parameters(table, key) for key in ("parameters", "learned"))
         names = {k for k, _ in exact}
-        rate = self.formula(self.need(table, "rate", "equation"), "rates", {"u", "h", "Delta", *names}, "equation.rate")
+        both = names & {k for k, _ in learned}
+        if both:
+            self.fail(f"equation.learned.{min(both)}", "a parameter that is given and learned", "one of the two",
+                      "a line left over", "remove it from parameters, or from learned")  # fmt: skip
+        known = {"u", *NUMBERED, "h", "Delta", *names, *(k for k, _ in learned)}
+        rate = self.formula(self.need(table, "rate", "equation"), "rates", known, "equation.rate")
         activation = self.formula(table.get("activation", "tanh"), "activations", {"u", *names}, "equation.activation")
         spacing = self.exact(table.get("spacing", 1), "equation.spacing")
         if spacing <= 0:
@@ -281,6 +287,10 @@ class Reader:
             self.fail(
                 "equation.periodic", f"{periodic!r}", "true or false", "quotes around it", "write periodic = true"
             )
+        local = table.get("local", False)
+        if not isinstance(local, bool):
+            self.fail("equation.local", f"{local!r}", "true or false: whether there is a V", "quotes around it",
+                      "write local = true")  # fmt: skip
         given = self.table(data, "input", {})
         interpolant = self.choice(
             given.get("interpolant", "linear"), ("linear", "constant", "least-squares"), "input.interpolant"
@@ -299,11 +309,76 @@ class Reader:
             "activation": activation,
             "spacing": spacing,
             "parameters": exact,
+            "pre_activations": self.pre_activations(rate),
+            "learned": learned,
+            "local": local,
+            "symmetries": self.symmetries(table, periodic),
             "periodic": periodic,
             "channels": self.integer(table, "channels", "equation", 1, 1),
             "interpolant": interpolant,
             "smoothing": smoothing,
         }
+
+    def parameters(self, table: Mapping[str, Any], key: str) -> tuple[tuple[str, Fraction], ...]:
+        """The rate's parameters that are given, or learned."""
+        given = table.get(key, {})
+        path = f"equation.{key}"
+        if not isinstance(given, Mapping):
+            self.fail(path, f"{given!r}", 'a table such as { a = "1/2" }', "a value", "use { }")
+        reserved = {"u", *NUMBERED, "h", "f", "Delta", "pi", *expression.FUNCTIONS}
+        for name in given:
+            if not re.fullmatch(r"[A-Za-z][A-Za-z0-9]{0,31}", str(name)) or name in reserved:
+                self.fail(
+                    f"{path}.{name}",
+                    f"a parameter called {name!r}",
+                    f"letters and digits; not {', '.join(sorted(reserved))}",
+                    "a name with a meaning of its own",
+                    "rename the parameter",
+                )
+        return tuple(sorted((str(k), self.exact(v, f"{path}.{k}")) for k, v in given.items()))
+
+    def pre_activations(self, rate: str) -> int:
+        """How many u a rate names: u alone, or u1, u2, …"""
+        used = set() if rate in registry.names("rates") else set(re.findall(r"\bu\d*\b", rate))
+        count = max((int(name[1:]) for name in used - {"u"}), default=1)
+        if ("u" in used and len(used) > 1) or (used - {"u"} and used != set(NUMBERED[:count])):
+            self.fail("equation.rate", f"the pre-activations {', '.join(sorted(used))}",
+                      "u alone, or u1, u2, … without gaps", "a number left out, or one too many",
+                      "number them from 1")  # fmt: skip
+        return count if used - {"u"} else 1
+
+    def symmetries(self, table: Mapping[str, Any], periodic: bool) -> tuple[SymmetrySpec, ...]:
+        given = table.get("symmetry", [])
+        found = []
+        for one in given if isinstance(given, list | tuple) else [given]:
+            shift = isinstance(one, Mapping) and set(one) == {"shift"}
+            if one not in ("translation", "reflection") and not shift:
+                self.fail("equation.symmetry", f"{one!r}", '"translation", "reflection", { shift = "1/4" }, or a list',
+                          "a typing error", 'write symmetry = "translation"')  # fmt: skip
+            amount = self.exact(one["shift"], "equation.symmetry.shift") if shift else None
+            if one != "reflection" and not periodic:
+                self.fail("equation.symmetry", f"{one!r} on an interval with ends", "periodic = true for shifts",
+                          "the key periodic was left out", "write periodic = true in [equation]")  # fmt: skip
+            found.append(SymmetrySpec("shift" if shift else str(one), amount))
+        return tuple(found)
+
+    def invariant(
+        self, symmetries: tuple[SymmetrySpec, ...], entry: BasisSpec, slabs: tuple[Slab, ...]
+    ) -> tuple[Slab, ...]:
+        """The slabs with bias bases that the symmetries leave alone; the others must be closed under them."""
+        if not symmetries:
+            return slabs
+        from derive import bases, symmetry
+
+        try:
+            for role, declared in [("state.basis", entry), *(("state.basis", slab.state) for slab in slabs)]:
+                symmetry.check_closed(symmetries, bases.build(declared), role)
+            return tuple(
+                replace(slab, bias_width=symmetry.invariant_basis(symmetries, slab.bias_width, "bias.width"))
+                for slab in slabs
+            )
+        except DerivationError as error:
+            return self.fail(error.where, error.given, error.allowed, error.cause, error.fix)  # type: ignore[no-any-return]
 
     def formula(self, value: Any, kind: str, names: set[str], path: str) -> str:
         """A registry name, or an expression that passes the grammar."""

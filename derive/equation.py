@@ -8,7 +8,7 @@ and that of a for min.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from math import prod
@@ -37,22 +37,33 @@ class Step:
 
 @dataclass(frozen=True)
 class Equation:
-    """∂h/∂δ = ρ(u, h), pointwise in ξ, with every parameter an exact number.
+    """∂h/∂δ = ρ(u, h), pointwise in ξ, with every parameter that is not learned an exact number.
 
-    activation: f in the symbol u.  rho, rho_u, rho_h: ρ, ∂ρ/∂u, ∂ρ/∂h in the real symbols u and h.
+    activation: f in the symbol u.  rho: ρ in the real symbols h, u (or u1, u2, … for several pre-activations) and the
+    learned parameters.  slopes: symbol → the derivative of ρ with respect to it.
     kappa, r: ρ = r(u) + κ h with κ rational; where ∂ρ/∂h is no rational constant, kappa is None and r is ρ.
-    spacing: Δ.  steps: the derivation.
+    spacing: Δ.  learned: the names of the learned parameters.  steps: the derivation.
     """
 
     rate: str
     activation: Any
     rho: Any
-    rho_u: Any
-    rho_h: Any
+    slopes: Mapping[str, Any]
     kappa: Any
     r: Any
     spacing: Fraction
     steps: tuple[Step, ...]
+    learned: tuple[str, ...] = ()
+
+    @property
+    def pre_activations(self) -> tuple[str, ...]:
+        """The names of the pre-activations: u, or u1, u2, …."""
+        return tuple(name for name in self.slopes if name not in ("h", *self.learned))
+
+
+def pre_activations(count: int) -> tuple[str, ...]:
+    """The names in a rate of so many pre-activations a channel."""
+    return ("u",) if count == 1 else tuple(f"u{k + 1}" for k in range(count))
 
 
 def derive(spec: Spec) -> Equation:
@@ -60,18 +71,20 @@ def derive(spec: Spec) -> Equation:
     import sympy as sp
 
     u, h = sp.symbols("u h", real=True)
+    learned = tuple(name for name, _ in spec.learned)
+    symbols = {n: sp.Symbol(n, real=True) for n in (*pre_activations(spec.pre_activations), "h", *learned)}
     numbers = {name: _rational(value) for name, value in spec.parameters}
     activation = _activation(spec, u, numbers)
-    written = _rate(spec, u, h, numbers, lambda a: activation.xreplace({u: a}), _rational(spec.spacing))
+    written = _rate(spec, symbols, numbers, lambda a: activation.xreplace({u: a}), _rational(spec.spacing))
     # Cases come last: SymPy changes conditions when it substitutes into them.
     rho = with_cases(written)
-    rho_u, rho_h = derivative(rho, u), derivative(rho, h)
-    slope = _expanded(rho_h)
+    slopes = {name: derivative(rho, symbol) for name, symbol in symbols.items()}
+    slope = _expanded(slopes["h"])
     # ρ − κ h does not depend on h, so that it is ρ at h = 0
     kappa, r = (slope, with_cases(written.xreplace({h: sp.Integer(0)}))) if slope.is_Rational else (None, rho)
-    abstract = _rate(spec, u, h, numbers, sp.Function("f"), sp.Symbol("Delta", positive=True))
+    abstract = _rate(spec, symbols, numbers, sp.Function("f"), sp.Symbol("Delta", positive=True))
     steps = (*from_layers(), *_generalised(abstract, spec.rate), *_inserted(rho, kappa, r))
-    return Equation(spec.rate, with_cases(activation), rho, rho_u, rho_h, kappa, r, spec.spacing, steps)
+    return Equation(spec.rate, with_cases(activation), rho, slopes, kappa, r, spec.spacing, steps, learned)
 
 
 def _rational(value: Fraction) -> Any:
@@ -91,10 +104,12 @@ def _activation(spec: Spec, u: Any, numbers: dict[str, Any]) -> Any:
     return parse(_text("activations", spec.activation), {**numbers, "u": u})
 
 
-def _rate(spec: Spec, u: Any, h: Any, numbers: dict[str, Any], f: Callable[[Any], Any], spacing: Any) -> Any:
+def _rate(
+    spec: Spec, symbols: Mapping[str, Any], numbers: dict[str, Any], f: Callable[[Any], Any], spacing: Any
+) -> Any:
     from derive.expression import parse
 
-    names = {**numbers, "u": u, "h": h, "Delta": spacing}
+    names = {**numbers, **symbols, "Delta": spacing}
     return parse(_text("rates", spec.rate), names, {"f": f})
 
 

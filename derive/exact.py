@@ -121,6 +121,30 @@ class ExactMatrix:
     def __getitem__(self, index: tuple[int, int]) -> Any:
         return self.entries()[index[0] * self.shape[1] + index[1]]
 
+    def as_fractions(self) -> list[list[Fraction]] | None:
+        """The rows, where every entry is rational or proven to be near a whole number; else None."""
+        if self._rational is not None:
+            values = [as_fraction(e) for e in self._rational.entries()]
+        else:
+            balls = self.entries()
+            whole = [round(float(e.mid())) for e in balls]
+            if not all((e - n).contains(0) and e.rad() < NEGLIGIBLE for e, n in zip(balls, whole)):
+                return None
+            values = [Fraction(n) for n in whole]
+        return [values[k : k + self.shape[1]] for k in range(0, len(values), self.shape[1])]
+
+    def chosen(self, rows: Sequence[int] | None = None, columns: Sequence[int] | None = None) -> ExactMatrix:
+        """Some of the rows and columns, in the given order."""
+        r = list(range(self.shape[0]) if rows is None else rows)
+        c = list(range(self.shape[1]) if columns is None else columns)
+
+        def pick(matrix: Any, kind: Any) -> Any:
+            return kind(len(r), len(c), [matrix[i, j] for i in r for j in c])
+
+        if self._rational is not None:
+            return ExactMatrix((len(r), len(c)), pick(self._rational, fmpq_mat))
+        return ExactMatrix((len(r), len(c)), recipe=lambda: pick(self.enclosure(), arb_mat))
+
     def to_float(self) -> np.ndarray:
         """(rows, columns) float64, not to be written to: the nearest doubles, proven."""
         if self._rounded is None:
@@ -208,6 +232,31 @@ def stack(parts: Sequence[ExactMatrix]) -> ExactMatrix:
     if all(p.rational for p in parts):
         return ExactMatrix(shape, fmpq_mat(*shape, [e for p in parts for e in p.entries()]))
     return ExactMatrix(shape, recipe=lambda: arb_mat(*shape, [e for p in parts for e in p.enclosure().entries()]))
+
+
+def collected(
+    shape: tuple[int, int],
+    first: ExactMatrix,
+    second: ExactMatrix,
+    terms: Sequence[tuple[int, int, int, int, fmpq]],
+) -> ExactMatrix:
+    """The matrix whose entry (row, column) is the sum of factor · first[a] · second[b] over the terms
+
+    (row, column, a, b, factor); a and b count the entries of the two matrices row by row.
+    """
+
+    def summed(left: Sequence[Any], right: Sequence[Any], kind: Any) -> Any:
+        values = [kind(0)] * (shape[0] * shape[1])
+        for row, column, a, b, factor in terms:
+            values[row * shape[1] + column] += left[a] * right[b] * factor
+        return values
+
+    if first._rational is not None and second._rational is not None:
+        values = summed(first._rational.entries(), second._rational.entries(), fmpq)
+        return ExactMatrix(shape, fmpq_mat(*shape, values))
+    return ExactMatrix(
+        shape, recipe=lambda: arb_mat(*shape, summed(first.enclosure().entries(), second.enclosure().entries(), arb))
+    )
 
 
 def as_fmpq(value: Fraction | fmpq | int) -> fmpq:

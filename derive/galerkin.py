@@ -6,11 +6,12 @@ Everything here is exact (``ExactMatrix``); rounding happens once, when ``emit.t
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Literal
 
-from derive import bases, inner_product, tableau, transfer
+from derive import bases, inner_product, symmetry, tableau, transfer
 from derive.bases import WIDTH
 from derive.equation import Equation
 from derive.errors import DerivationError
@@ -20,8 +21,55 @@ from derive.tableau import Table
 if TYPE_CHECKING:
     from derive.bases import Basis
     from derive.inner_product import ExactMatrix, Rule
+    from derive.symmetry import Admissible
 
-Structure = Literal["identity", "diagonal", "banded", "dense"]
+Structure = Literal["identity", "diagonal", "banded", "dense", "blocks"]
+
+
+Blocks = tuple[tuple[int, int, int, int, int], ...]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How kernels store learned tables in blocks.
+
+    blocks: "w", "V" → (first row, last, first column, last, start of its numbers) of every block.
+    rows, columns: the functions of φ and φ̃ in the order of the blocks of w; None: as they are.
+    entries, values: N (w = N z) as (m, start, row in the block, column in it, columns of the block) and numbers.
+    """
+
+    blocks: Mapping[str, Blocks] = field(default_factory=dict)
+    rows: tuple[int, ...] | None = None
+    columns: tuple[int, ...] | None = None
+    entries: tuple[tuple[int, int, int, int, int], ...] = ()
+    values: tuple[Fraction, ...] = ()
+
+    @classmethod
+    def of(cls, weight: Admissible) -> Layout:
+        """Block after block, each with its rows and columns side by side."""
+        rows: list[int] = []
+        columns: list[int] = []
+        found, start = [], 0
+        place: dict[int, tuple[int, int, int]] = {}  # row of w → start, row in its block, columns
+        for own_rows, own_columns in weight.blocks:
+            first = len(rows), len(columns)
+            rows += own_rows
+            columns += own_columns
+            found.append((first[0], len(rows), first[1], len(columns), start))
+            place |= {i: (start, k, len(own_columns)) for k, i in enumerate(own_rows)}
+            start += len(own_rows) * len(own_columns)
+        within = {j: k for _, own in weight.blocks for k, j in enumerate(own)}
+        entries = tuple((m, place[i][0], place[i][1], within[j], place[i][2]) for m, i, j, _ in weight.entries)
+        values = tuple(value for *_, value in weight.entries)
+        return cls({"w": tuple(found)}, tuple(rows), tuple(columns), entries, values)
+
+    def table(self, name: str, tables: Mapping[str, ExactMatrix]) -> ExactMatrix:
+        """A table as kernels see it: Φ and C with the functions in the order of the blocks."""
+        if name == "Phi" and self.rows is not None:
+            return tables[name].chosen(columns=self.rows)
+        if name in ("C", "C_entry") and self.columns is not None:
+            return tables[name].chosen(rows=self.columns)
+        return tables[name]
 
 
 @dataclass(frozen=True)
@@ -38,6 +86,7 @@ class SemiDiscrete:
     combine: (steps, stages + 1, stages + 1), equation 7 with the linear part eliminated.
     groups: the stages [start, stop) that are solved for together; None where all are explicit.
     kappa: κ.  nodes: the quadrature points ξ_q.  aliasing: largest entry of |M_h − M|, what the rule leaves.
+    weight: what symmetries leave of w, or None.  layout: how w and V are stored in blocks, where they are.
     """
 
     start: Fraction
@@ -53,6 +102,8 @@ class SemiDiscrete:
     kappa: Fraction
     nodes: ExactMatrix
     aliasing: float
+    weight: Admissible | None
+    layout: Layout
 
 
 def semidiscrete(spec: Spec, equation: Equation) -> tuple[SemiDiscrete, ...]:
@@ -97,6 +148,16 @@ def _slab(
         "X": x,
         "A": mass_h.solve(weighted),
     }
+    weight = None
+    layout = Layout()
+    if spec.symmetries:
+        weight = symmetry.admissible(spec.symmetries, chosen["weight_out"], chosen["weight_in"])
+        check_any(weight, spec)
+        layout = Layout.of(weight)
+        tables["gram/weight_pair"] = weight.gram(tables["gram/weight_out"], tables["gram/weight_in"])
+    blocks = dict(layout.blocks)
+    if spec.local:
+        tables["Psi_V"], blocks["V"] = local_blocks(tables["Psi"])
     changes = entry != slab.state
     if changes:
         tables["P_entry"] = transfer.transfer(state, chosen["entry"])
@@ -111,7 +172,8 @@ def _slab(
         stop=slab.stop,
         bases=chosen,
         tables=tables,
-        structures={name: structure(tables[name]) for name in ("Phi", "Psi", "C", "X", "A")},
+        structures={name: structure(layout.table(name, tables)) for name in ("Phi", "Psi", "C", "X", "A")}
+        | dict.fromkeys(blocks, "blocks"),
         entry=changes,
         operator_index=operator_index,
         bias_index=bias_index,
@@ -120,7 +182,35 @@ def _slab(
         kappa=kappa,
         nodes=rule.points,
         aliasing=aliasing,
+        weight=weight,
+        layout=replace(layout, blocks=blocks),
     )
+
+
+def check_any(weight: Admissible, spec: Spec) -> None:
+    """Raise DerivationError where symmetries leave nothing of w."""
+    if not weight.size:
+        raise DerivationError(
+            f"no weight on these bases that {' and '.join(map(str, spec.symmetries))} leaves alone",
+            "bases with functions that move alike", "width_out and width_in are of different kinds",
+            "use equal bases for both", "equation.symmetry",
+        )  # fmt: skip
+
+
+def local_blocks(psi: ExactMatrix) -> tuple[ExactMatrix, Blocks]:
+    """The different rows of Ψ, each of which makes one matrix V_s, and the block of every node."""
+    nodes, size = psi.shape
+    known: dict[tuple[str, ...], int] = {}
+    first: list[int] = []
+    blocks = []
+    texts = [str(entry) for entry in psi.entries()]
+    for q in range(nodes):
+        key = tuple(texts[q * size : (q + 1) * size])
+        if key not in known:
+            known[key] = len(first)
+            first.append(q)
+        blocks.append((q, q + 1, q, q + 1, known[key]))
+    return psi.chosen(rows=first), tuple(blocks)
 
 
 def quadrature(spec: Spec, slab: Slab, chosen: dict[str, Basis]) -> Rule:

@@ -6,7 +6,8 @@ term ⟨ō, op(inputs) − o⟩ in the Lagrangian of the discrete equations (``m
 ============  ==============================================  =============================================
 operation     o =                                             adjoint
 ============  ==============================================  =============================================
-Contract      T i   (T acts on the rows, channel by channel)  ī += Tᵀ ō,  and T̄ += ō iᵀ when T is learned
+Contract      T i   (T acts on the axis, for every channel)    ī += Tᵀ ō,  and T̄ += ō iᵀ when T is learned:
+                                                              then it acts on axis and channels, or on blocks of them
 Pointwise     g(i₁, i₂, …) at every node and record           ī_k += ∂g/∂i_k ō, summed over missing axes
 Combine       α h + Σ_j γ_j m_j   (tableau, exact factors)     h̄ += α ō,  m̄_j += γ_j ō
 Mix           Σ_k Θ_sk w_k        (depth basis at a stage)     w̄_k += Θ_sk ō
@@ -17,13 +18,17 @@ stage's chain and its transpose. Each operation has one tangent rule for that (C
 Σ ∂g/∂i di), and Jᵀ is the adjoint without the gradients of what is learned.
 
 Operands are named arrays; their axes say how they are laid out, and sizes never appear: loops are generic.
-A table's *structure* was found by the derivation (``galerkin``); an identity disappears from the chain.
+With g pre-activations a channel, ``U@0``, ``U@1`` … are the parts of U, whose rows are (node · g · channel), and
+``p@0``, ``p@1`` … the learned parameters, a number a channel.
+A table's *structure* was found by the derivation (``galerkin``); an identity disappears from the chain. The learned
+table w may consist of *blocks*, (first row, last row, first column, last column, start of its numbers): those that a
+symmetry leaves, or one a node that all are the same (a convolution); V always is one block a node.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
@@ -181,18 +186,19 @@ def _piecewise(e: Any) -> Node:
 
 @dataclass(frozen=True)
 class Operand:
-    """A named array. axes: its rows (and "record" where each record has its own); kept: per stage, for the adjoint.
-
-    per_stage: one row block for each distinct stage operator, found by an index table.
-    """
+    """A named array. axis: of its rows, which it has for every channel; wide: for every pre-activation of each."""
 
     name: str
-    axes: tuple[str, ...]
+    axis: str
+    wide: bool = False
 
 
 @dataclass(frozen=True)
 class Contract:
-    """out = T operand over the row axis (Tᵀ when transposed); ``learned`` tables carry a stage index."""
+    """out = T operand over the row axis (Tᵀ when transposed); ``learned`` tables carry a stage index.
+
+    structure: of a learned table, "dense" or "blocks".
+    """
 
     out: str
     table: str
@@ -210,14 +216,17 @@ class Outer:
     table: str
     out: str
     operand: str
+    structure: Structure
 
 
 @dataclass(frozen=True)
 class Pointwise:
     """outs[k] = expressions[k] of the inputs, at every node and record.
 
-    inputs: (symbol in the expressions, the operands whose sum it is); the bias ``e`` has no record axis and is
-    broadcast. reduce: outputs that are summed over records, into the gradient of such an operand.
+    inputs: (symbol in the expressions, the operands whose sum it is); the bias ``e`` and the parameters ``p`` have no
+    record axis and are broadcast. reduce: outputs that are summed over records, into the gradient of such an operand.
+    parts: g, how many pre-activations a channel has.  by_channel: whether parts or parameters make rows differ by
+    their channel.
     """
 
     outs: tuple[str, ...]
@@ -225,6 +234,22 @@ class Pointwise:
     expressions: tuple[Node, ...]
     accumulate: tuple[bool, ...]
     reduce: tuple[bool, ...]
+    parts: int = 1
+
+    @property
+    def by_channel(self) -> bool:
+        return any("@" in operand for _, operands in self.inputs for operand in operands) or "@" in "".join(self.outs)
+
+
+def base(operand: str) -> str:
+    """The array that a part belongs to: U of U@1."""
+    return operand.partition("@")[0]
+
+
+def part(operand: str) -> int | None:
+    """Which part of its array an operand is: 1 of U@1; None for the whole."""
+    _, mark, number = operand.partition("@")
+    return int(number) if mark else None
 
 
 Operation = Contract | Outer | Pointwise
@@ -268,6 +293,7 @@ class Program:
     formed: u = E_s h + e_s with E_s = Φ w_s C formed once per change of weights;  factors: u = Φ (w_s (C h)) + e_s.
     exact, float32: with the functions as they are, and in the forms that vectorise in single precision.
     entry: whether the slab's state arrives in another basis.  implicit: whether stages have to be solved for.
+    parts: g, pre-activations a channel.  parameters: how many of the rate's are learned.
     """
 
     plan: Plan
@@ -276,6 +302,18 @@ class Program:
     float32: Form
     entry: bool
     implicit: bool
+    parts: int = 1
+    parameters: int = 0
+
+    @property
+    def blocks(self) -> bool:
+        """Whether w consists of blocks."""
+        return dict(self.structures).get("w") == "blocks"
+
+    @property
+    def local(self) -> bool:
+        """Whether there is a V."""
+        return any(table == "V" for table, _ in self.structures)
 
     def structure(self, table: str) -> Structure:
         return dict(self.structures)[table]
@@ -283,6 +321,7 @@ class Program:
     def text(self) -> str:
         """The canonical text; its hash is the signature. Constants' values are data and stay out."""
         parts = [self.plan, repr(self.structures), *(["implicit", str(self.entry)] if self.implicit else [])]
+        parts += [f"{self.parts} {self.parameters}"]
         for form in (self.exact, self.float32):
             for chain in (form.chain, *([form.entry] if form.entry else [])):
                 parts += [_operation_text(op) for op in (*chain.stage, *chain.reverse, *chain.tangent)]
@@ -293,7 +332,7 @@ def _operation_text(op: Operation) -> str:
     if isinstance(op, Pointwise):
         numbers: dict[Fraction, str] = {}
         body = ";".join(_text_without_values(e, numbers) for e in op.expressions)
-        return f"Pointwise({op.outs},{op.inputs},{op.accumulate},{op.reduce},{body})"
+        return f"Pointwise({op.outs},{op.inputs},{op.accumulate},{op.reduce},{op.parts},{body})"
     return repr(op)
 
 
@@ -315,7 +354,13 @@ def signature(programs: tuple[Program, ...]) -> str:
 
 # --- building -----------------------------------------------------------------------------------------------
 
-_ROWS = {"H": "state", "G": "weight_in", "T": "weight_out", "M": "state"}  # every other operand lives at the nodes
+ROWS = {"H": "state", "G": "weight_in", "T": "weight_out", "M": "state"}  # every other operand lives at the nodes
+WIDE = ("T", "U")  # operands with all pre-activations of every channel
+
+
+def plans(structures: Mapping[str, Structure]) -> tuple[Plan, ...]:
+    """The plans that make sense: blocks are applied as they are, never formed into one operator."""
+    return ("factors",) if "blocks" in structures.values() else PLANS
 
 
 def build(
@@ -323,7 +368,8 @@ def build(
 ) -> Program:
     """The program of (4), (5) and (10), (11) for one plan.
 
-    structures: what the derivation found for Φ, Ψ, C, X and A. entry: the state arrives in another basis.
+    structures: what the derivation found for Φ, Ψ, C, X and A; "blocks" for w where it has them, and for V where the
+    equation has one. entry: the state arrives in another basis.
     implicit: the tableau's stages have to be solved for; they see an arriving state by its projection alone.
     """
     from derive.approximation import float32_form
@@ -332,7 +378,10 @@ def build(
         _form(equation, structures, entry and not implicit, plan, write, implicit)
         for write in (_as_it_is, float32_form)
     )
-    return Program(plan, tuple(sorted(structures.items())), exact, single, entry, implicit)
+    count = len(equation.pre_activations)
+    return Program(
+        plan, tuple(sorted(structures.items())), exact, single, entry, implicit, count, len(equation.learned)
+    )
 
 
 def _as_it_is(expression: Any) -> Any:
@@ -360,19 +409,19 @@ def _form(
         first,
         _operands(kept),
         _operands(produced - kept - {"M"}),
-        _operands((cotangents | ({"R"} & produced)) - {"M"}),
+        _operands((cotangents | ({"R"} & produced)) - {"M", "p"}),
         _operands({name.removeprefix("dot_") for op in chain.tangent for name in _results(op)} - {"M"}),
     )
 
 
 def _operands(names: set[str]) -> tuple[Operand, ...]:
-    return tuple(Operand(n, (_ROWS.get(n, "node"), "record")) for n in sorted(names))
+    return tuple(Operand(n, ROWS.get(n, "node"), n in WIDE) for n in sorted(names))
 
 
 def _results(op: Operation) -> tuple[str, ...]:
     if isinstance(op, Contract):
         return (op.out,)
-    return op.outs if isinstance(op, Pointwise) else ()
+    return tuple(map(base, op.outs)) if isinstance(op, Pointwise) else ()
 
 
 def _kept(chain: Chain) -> set[str]:
@@ -382,7 +431,8 @@ def _kept(chain: Chain) -> set[str]:
         if isinstance(op, Outer):
             names.add(op.operand)
         elif isinstance(op, Pointwise):
-            names |= {o for _, operands in op.inputs for o in operands if not o.startswith("bar_") and o != "e"}
+            operands = {base(o) for _, found in op.inputs for o in found}
+            names |= {o for o in operands if not o.startswith("bar_") and o not in SHARED}
     return names
 
 
@@ -390,9 +440,10 @@ def _chain(
     equation: Equation, structures: dict[str, Structure], plan: Plan, write: Callable[[Any], Any], implicit: bool
 ) -> Chain:
     rate = tree(write(equation.r))
-    derivatives = {"u": tree(write(equation.rho_u)), "h": tree(write(equation.rho_h - (equation.kappa or 0)))}
+    slopes_of_r = {**equation.slopes, "h": equation.slopes["h"] - (equation.kappa or 0)}
+    derivatives = {name: tree(write(slope)) for name, slope in slopes_of_r.items()}
     shared = _shared(rate, tuple(derivatives.values()))
-    stage = _forward(rate, shared, structures, plan)
+    stage = _forward(rate, shared, structures, plan, equation.pre_activations, equation.learned)
     names = {node.key: Node("symbol", value=f"f{k + 1}") for k, node in enumerate(shared)}
     slopes = {x: _substitute(d, names) for x, d in derivatives.items()}
     reverse = _reverse(stage, slopes, len(shared))
@@ -437,8 +488,16 @@ def _substitute(node: Node, names: dict[str, Node]) -> Node:
     return replace(node, args=tuple(_substitute(a, names) for a in node.args))
 
 
+SHARED = ("e", "p")  # what all records share
+
+
 def _forward(
-    rate: Node, shared: tuple[Node, ...], structures: dict[str, Structure], plan: Plan
+    rate: Node,
+    shared: tuple[Node, ...],
+    structures: dict[str, Structure],
+    plan: Plan,
+    pre_activations: tuple[str, ...],
+    learned: tuple[str, ...],
 ) -> tuple[Operation, ...]:
     """The chain H → m of one stage; identities are renamed away. F1, F2 … hold the shared subexpressions."""
     ops: list[Operation] = []
@@ -447,12 +506,13 @@ def _forward(
     def name(x: str) -> str:
         return alias.get(x, x)
 
-    def contract(out: str, table: str, operand: str, learned: bool = False) -> None:
-        structure: Structure = "dense" if learned else structures[table]
+    def contract(out: str, table: str, operand: str, learned: bool = False, accumulate: bool = False) -> None:
+        structure: Structure = "dense" if table == "E" else structures.get(table, "dense")
         if structure == "identity":
             alias[out] = name(operand)
         else:
-            ops.append(Contract(out, table, name(operand), structure, learned=learned))
+            op = Contract(name(out), table, name(operand), structure, accumulate=accumulate, learned=learned)
+            ops.append(op)
 
     if plan == "formed":
         contract("U", "E", "H", learned=True)
@@ -460,13 +520,21 @@ def _forward(
         contract("G", "C", "H")
         contract("T", "w", "G", learned=True)
         contract("U", "Phi", "T")
-    inputs: list[tuple[str, tuple[str, ...]]] = [("u", (name("U"), "e"))]
-    if "h" in _symbols(rate):
+    at_nodes = "h" in _symbols(rate)
+    if at_nodes or "V" in structures:
         contract("Z", "X", "H")
+    if "V" in structures:
+        contract("U", "V", "Z", learned=True, accumulate=True)
+    parts = [""] if len(pre_activations) == 1 else [f"@{k}" for k in range(len(pre_activations))]
+    inputs: list[tuple[str, tuple[str, ...]]] = [
+        (symbol, (name("U") + mark, f"e{mark}")) for symbol, mark in zip(pre_activations, parts)
+    ]
+    if at_nodes:
         inputs.append(("h", (name("Z"),)))
+    inputs += [(symbol, (f"p@{k}",)) for k, symbol in enumerate(learned)]
     outs = ("M" if structures["A"] == "identity" else "R", *(f"F{k + 1}" for k in range(len(shared))))
     flags = (False,) * len(outs)
-    ops.append(Pointwise(outs, tuple(inputs), (rate, *shared), flags, flags))
+    ops.append(Pointwise(outs, tuple(inputs), (rate, *shared), flags, flags, len(parts)))
     contract("M", "A", "R")
     return tuple(ops)
 
@@ -485,7 +553,7 @@ def _reverse(chain: tuple[Operation, ...], derivatives: dict[str, Node], shared:
     for op in reversed(chain):
         if isinstance(op, Contract):
             if op.learned:
-                ops.append(Outer(op.table, f"bar_{op.out}", op.operand))
+                ops.append(Outer(op.table, f"bar_{op.out}", op.operand, op.structure))
             accumulate = collects(op.operand)
             ops.append(
                 replace(op, out=f"bar_{op.operand}", operand=f"bar_{op.out}", transposed=True, accumulate=accumulate)
@@ -506,13 +574,13 @@ def _reverse_pointwise(
     for symbol, operands in op.inputs:
         expression = _product([Node("symbol", value="v"), derivatives[symbol]])
         for operand in operands:
-            summed = operand == "e"
+            summed = base(operand) in SHARED
             outs.append(f"bar_{operand}")
             expressions.append(expression)
             accumulate.append(summed or collects(operand))
             reduce.append(summed)
     inputs = (*_values_read(op, expressions, shared), ("v", (f"bar_{op.outs[0]}",)))
-    return Pointwise(tuple(outs), inputs, tuple(expressions), tuple(accumulate), tuple(reduce))
+    return Pointwise(tuple(outs), inputs, tuple(expressions), tuple(accumulate), tuple(reduce), op.parts)
 
 
 def _values_read(op: Pointwise, expressions: list[Node], shared: int) -> tuple[tuple[str, tuple[str, ...]], ...]:
@@ -531,7 +599,7 @@ def _without_gradients(reverse: tuple[Operation, ...]) -> tuple[Operation, ...]:
             outs, expressions, accumulate, reduce = (
                 tuple(column[k] for k in chosen) for column in (op.outs, op.expressions, op.accumulate, op.reduce)
             )
-            op = Pointwise(outs, op.inputs, expressions, accumulate, reduce)  # type: ignore[arg-type]
+            op = Pointwise(outs, op.inputs, expressions, accumulate, reduce, op.parts)  # type: ignore[arg-type]
         if not isinstance(op, Outer):
             ops.append(op)
     return tuple(ops)
@@ -544,9 +612,10 @@ def _tangent(chain: tuple[Operation, ...], derivatives: dict[str, Node], shared:
         if isinstance(op, Contract):
             ops.append(replace(op, out=f"dot_{op.out}", operand=f"dot_{op.operand}"))
         elif isinstance(op, Pointwise):
-            moving = [(f"v{k + 1}", s, [o for o in operands if o != "e"]) for k, (s, operands) in enumerate(op.inputs)]
+            own = [(s, [o for o in operands if base(o) not in SHARED]) for s, operands in op.inputs]
+            moving = [(f"v{k + 1}", s, operands) for k, (s, operands) in enumerate(own) if operands]
             slope = _sorted_sum([_product([Node("symbol", value=v), derivatives[s]]) for v, s, _ in moving])
             tangents = tuple((v, tuple(f"dot_{o}" for o in operands)) for v, _, operands in moving)
             inputs = (*_values_read(op, [slope], shared), *tangents)
-            ops.append(Pointwise((f"dot_{op.outs[0]}",), inputs, (slope,), (False,), (False,)))
+            ops.append(Pointwise((f"dot_{op.outs[0]}",), inputs, (slope,), (False,), (False,), op.parts))
     return tuple(ops)

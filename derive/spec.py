@@ -109,6 +109,20 @@ class Penalty:
     weight: Fraction
 
 
+@dataclass(frozen=True)
+class SymmetrySpec:
+    """A symmetry of the network (6). kind: "translation" (all shifts), "reflection" (ξ → −ξ) or "shift".
+
+    amount: of a shift, ξ → ξ + amount on the periodic interval; it generates a cyclic group.
+    """
+
+    kind: str
+    amount: Fraction | None = None
+
+    def __str__(self) -> str:
+        return self.kind if self.amount is None else f"shift by {self.amount}"
+
+
 OPTIMISERS = ("adam", "adam-coordinatewise", "lbfgs", "gradient-descent")
 
 
@@ -129,6 +143,10 @@ class Training:
 class Spec:
     """A resolved declaration. entry: the state basis that records are projected into; slabs: in order of depth.
 
+    pre_activations: g, how many u the rate has for every channel.  learned: (name, start) of the rate's parameters
+    that training changes, a number a channel.  local: whether the equation has V.  symmetries: that W has; the bases
+    of other fields are invariant under them already.
+
     tolerance: of adaptive steps, then ``steps`` is one for each depth element, where they start; None for fixed ones.
     outputs, readout: None when the output is a function. weight: of the loss l2, one function of ξ that is nowhere
     negative; None for 1. levels: (name, Spec) of the ladder.
@@ -141,6 +159,10 @@ class Spec:
     spacing: Fraction
     channels: int
     parameters: tuple[tuple[str, Fraction], ...]
+    pre_activations: int
+    learned: tuple[tuple[str, Fraction], ...]
+    local: bool
+    symmetries: tuple[SymmetrySpec, ...]
     periodic: bool
     interpolant: str
     smoothing: Fraction | None

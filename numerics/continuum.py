@@ -465,23 +465,35 @@ def resolve(spec: Declared) -> Spec:
 def zero_fields(rep: Representation) -> dict[str, Field]:
     """Fields of a representation with zero coefficients."""
     spec, c = rep.spec, rep.spec.channels
-    weight, bias = ("weight_out", "weight_in", "weight_depth"), ("bias_width", "bias_depth")
+    wide = spec.pre_activations * c
+    weight = ("weight_pair",) if spec.symmetries else ("weight_out", "weight_in")
+    bias = ("bias_width", "bias_depth")
     fields = {
-        "W": Field("W", tuple(_zero_slab(s, weight, (c, c)) for s in rep.slabs), ("xi", "xi_", "delta")),
-        "b": Field("b", tuple(_zero_slab(s, bias, (c,)) for s in rep.slabs), ("xi", "delta")),
+        "W": Field(
+            "W", tuple(_zero_slab(s, (*weight, "weight_depth"), (wide, c)) for s in rep.slabs), ("xi", "xi_", "delta")
+        ),
+        "b": Field("b", tuple(_zero_slab(s, bias, (wide,)) for s in rep.slabs), ("xi", "delta")),
     }
+    if spec.local:
+        fields["V"] = Field("V", tuple(_zero_slab(s, bias, (wide, c)) for s in rep.slabs), ("xi", "delta"))
+    if spec.learned:
+        fields["parameters"] = _constant("parameters", (len(spec.learned), c))
     if spec.outputs is not None:
         zeta, tables = rep.readout_pieces(), rep.readout
         shape = (zeta.size, spec.outputs, c)
         stiffness = (tables.get("stiffness/readout"),)
         slab = FieldSlab(0.0, 1.0, (zeta,), (tables["gram/readout"],), np.zeros(shape), stiffness)
         fields["R"] = Field("R", (slab,), ("xi",))
-        fields["a"] = Field("a", (FieldSlab(0.0, 1.0, (), (), np.zeros(spec.outputs), ()),), ())
+        fields["a"] = _constant("a", (spec.outputs,))
     return fields
 
 
+def _constant(name: str, shape: tuple[int, ...]) -> Field:
+    return Field(name, (FieldSlab(0.0, 1.0, (), (), np.zeros(shape), ()),), ())
+
+
 def _zero_slab(slab: SlabTables, roles: tuple[str, ...], channels: tuple[int, ...]) -> FieldSlab:
-    bases = tuple(slab.pieces(role) for role in roles)
+    bases = tuple(slab.pair() if role == "weight_pair" else slab.pieces(role) for role in roles)
     return FieldSlab(
         slab.start,
         slab.stop,
@@ -493,32 +505,61 @@ def _zero_slab(slab: SlabTables, roles: tuple[str, ...], channels: tuple[int, ..
 
 
 def kernel_weights(fields: Mapping[str, Field]) -> list[Weights]:
-    """Fields' coefficients in the kernels' layout: w[i,j,k,o,c] → (k, i·o, j·c), β[i,k,o] → (k, i·o)."""
+    """Fields' coefficients in the kernels' layout: w[i,j,k,o,c] → (k, i·o, j·c), z[m,k,o,c] and v[i,k,o,c] → (k, m, o·c),
+
+    β[i,k,o] → (k, i·o).
+    """
     found = []
-    for w_slab, b_slab in zip(fields["W"].slabs, fields["b"].slabs):
+    for n, (w_slab, b_slab) in enumerate(zip(fields["W"].slabs, fields["b"].slabs)):
         w, b = w_slab.coefficients, b_slab.coefficients
-        i, j, k, o, c = w.shape
+        if w.ndim == 5:
+            i, j, k, o, c = w.shape
+            weights = np.ascontiguousarray(w.transpose(2, 0, 3, 1, 4)).reshape(k, i * o, j * c)
+        else:
+            weights = _depth_first(w)
         found.append(
             Weights(
-                np.ascontiguousarray(w.transpose(2, 0, 3, 1, 4)).reshape(k, i * o, j * c),
+                weights,
                 np.ascontiguousarray(b.transpose(1, 0, 2)).reshape(b.shape[1], -1),
+                _depth_first(fields["V"].slabs[n].coefficients) if "V" in fields else None,
+                fields["parameters"].slabs[0].coefficients if "parameters" in fields else None,
             )
         )
     return found
 
 
+def _depth_first(z: Array) -> Array:
+    m, k, o, c = z.shape
+    return np.ascontiguousarray(z.transpose(1, 0, 2, 3)).reshape(k, m, o * c)
+
+
+def _depth_second(z: Array, shape: tuple[int, ...]) -> Array:
+    m, k, o, c = shape
+    return np.ascontiguousarray(z.reshape(k, m, o, c).transpose(1, 0, 2, 3))
+
+
 def _field_gradients(model: Continuum, operators: list[dict[str, Array]]) -> dict[str, list[Array]]:
-    """dL/dw and dL/dβ in the fields' layout, from the gradients of the stage operators."""
-    found: dict[str, list[Array]] = {"W": [], "b": []}
-    parts = zip(model.solver.slabs, operators, kernel_weights(model.fields))
-    shapes = zip(model.fields["W"].slabs, model.fields["b"].slabs)
-    for (slab, gradient, weights), (w_slab, b_slab) in zip(parts, shapes):
+    """dL/dcoefficients of what the stages read, in the fields' layout, from the gradients of the stage operators."""
+    fields = model.fields
+    found: dict[str, list[Array]] = {name: [] for name in ("W", "b", "V", "parameters") if name in fields}
+    parts = zip(model.solver.slabs, operators, kernel_weights(fields))
+    for n, (slab, gradient, weights) in enumerate(parts):
         cast = {name: a.astype(slab.dtype) for name, a in gradient.items()}
         back = slab.pull_back(cast, weights)
-        i, j, k, o, c = w_slab.coefficients.shape
-        found["W"].append(np.ascontiguousarray(back.w.reshape(k, i, o, j, c).transpose(1, 3, 0, 2, 4)))
-        m, kb, ob = b_slab.coefficients.shape
+        shape = fields["W"].slabs[n].coefficients.shape
+        if len(shape) == 5:
+            i, j, k, o, c = shape
+            found["W"].append(np.ascontiguousarray(back.w.reshape(k, i, o, j, c).transpose(1, 3, 0, 2, 4)))
+        else:
+            found["W"].append(_depth_second(back.w, shape))
+        m, kb, ob = fields["b"].slabs[n].coefficients.shape
         found["b"].append(np.ascontiguousarray(back.beta.reshape(kb, m, ob).transpose(1, 0, 2)))
+        if back.v is not None:
+            found["V"].append(_depth_second(back.v, fields["V"].slabs[n].coefficients.shape))
+        if back.parameters is not None:
+            found["parameters"].append(back.parameters)
+    if "parameters" in found:  # all slabs share them
+        found["parameters"] = [np.sum(found["parameters"], axis=0)]
     return found
 
 
@@ -585,7 +626,7 @@ def _one_hot(y: Array, outputs: int) -> Array:
 
 def _grid(pieces: Pieces, coefficients: Array, points: Array) -> Array:
     """Values of coefficients (n·c, N) at points: (points, c, N)."""
-    values = evaluate(pieces, points) @ coefficients.reshape(pieces.size, -1)
+    values: Array = evaluate(pieces, points) @ coefficients.reshape(pieces.size, -1)
     return values.reshape(len(points), -1, coefficients.shape[1])
 
 

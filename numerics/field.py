@@ -1,7 +1,8 @@
 """A field: coefficients in a tensor product of bases; its value, norms, inner product and Riesz metric (12).
 
-Coefficients are arrays with one axis a basis, then the channels: W[i, j, k, out, in], b[i, k, out],
-R[i, out, in], and a constant a[out] with no basis at all. A field over several slabs has one array a slab.
+Coefficients are arrays with one axis a basis, then the channels: W[i, j, k, out, in], b[i, k, out], V[i, k, out, in],
+R[i, out, in], and a constant a[out] with no basis at all. Symmetries leave W fewer coefficients, W[m, k, out, in], of
+functions of both widths (``Pair``). A field over several slabs has one array a slab.
 """
 
 from __future__ import annotations
@@ -27,19 +28,47 @@ def along(matrix: Array, values: Array, axis: int) -> Array:
 
 
 @dataclass(frozen=True, eq=False)
+class Pair:
+    """Functions of two widths, Ω_m(ξ, ξ′) = Σ_ij N_ijm φ_i(ξ) φ̃_j(ξ′): what symmetries leave of W (6).
+
+    outer, inner: φ and φ̃.  index, values: (m, i, j) of the entries of N that are not zero (E, 3), and they (E,).
+    """
+
+    outer: Pieces
+    inner: Pieces
+    index: Array
+    values: Array
+
+    kind = "pair"
+
+    @property
+    def size(self) -> int:
+        """The number of functions."""
+        return int(self.index[:, 0].max()) + 1
+
+    def combined(self, outer: Array, inner: Array) -> Array:
+        """Values (…, m) from those of φ (…, I) and φ̃ (…, J), whose other axes broadcast."""
+        shape = np.broadcast_shapes(outer.shape[:-1], inner.shape[:-1])
+        found = np.zeros((*shape, self.size))
+        for (m, i, j), value in zip(self.index, self.values):
+            found[..., m] += value * outer[..., i] * inner[..., j]
+        return found
+
+
+@dataclass(frozen=True, eq=False)
 class FieldSlab:
     """A field's part on the depths [start, stop].
 
-    bases, grams: one an axis, the basis and its exact Gram matrix, rounded.
+    bases, grams: one an axis, the basis and its exact Gram matrix, rounded; a ``Pair`` is one axis for two widths.
     coefficients: (*basis sizes, *channels).
-    stiffness: ⟨p′, p′⟩ an axis, None where the basis is not continuous; needed for H1 only.
+    stiffness: ⟨p′, p′⟩ an axis, both derivatives of a pair, None where the basis is not continuous; for H1 only.
     factored: Gram matrices with their Cholesky factors, which ``dataclasses.replace`` hands on.
     Raises RepresentationError for a Gram matrix that is not positive definite.
     """
 
     start: float
     stop: float
-    bases: tuple[Pieces, ...]
+    bases: tuple[Pieces | Pair, ...]
     grams: tuple[Array, ...]
     coefficients: Array
     stiffness: tuple[Array | None, ...] = ()
@@ -207,9 +236,21 @@ class Field:
 
 def _same_space(first: FieldSlab, second: FieldSlab) -> bool:
     return first.coefficients.shape == second.coefficients.shape and all(
-        p.kind == q.kind and np.array_equal(p.breakpoints, q.breakpoints)
-        and _equal(p.coefficients, q.coefficients) and np.array_equal(m, n)
+        _same_basis(p, q) and np.array_equal(m, n)
         for p, q, m, n in zip(first.bases, second.bases, first.grams, second.grams)
+    )
+
+
+def _same_basis(first: Pieces | Pair, second: Pieces | Pair) -> bool:
+    if isinstance(first, Pair) or isinstance(second, Pair):
+        return (
+            isinstance(first, Pair) and isinstance(second, Pair)
+            and np.array_equal(first.index, second.index) and np.array_equal(first.values, second.values)
+            and _same_basis(first.outer, second.outer) and _same_basis(first.inner, second.inner)
+        )  # fmt: skip
+    return (
+        first.kind == second.kind and np.array_equal(first.breakpoints, second.breakpoints)
+        and _equal(first.coefficients, second.coefficients)
     )  # fmt: skip
 
 
@@ -225,7 +266,16 @@ def _slab_values(whole: Field, slab: FieldSlab, points: list[Array], dimensions:
     operands: list[Any] = []
     labels = range(dimensions, dimensions + slab.coefficients.ndim)
     varying: set[int] = set()
-    for axis, (name, basis, x) in enumerate(zip(whole.axes, slab.bases, points)):
+    names = list(whole.axes)
+    if slab.bases and isinstance(slab.bases[0], Pair):
+        shape = np.broadcast_shapes(points[0].shape, points[1].shape)
+        own = [dimensions - len(shape) + d for d, n in enumerate(shape) if n != 1]
+        operands += [_pair_values(slab.bases[0], points[0], points[1], shape), [*own, labels[0]]]
+        varying.update(own)
+        names, points = names[2:], points[2:]
+    first = len(operands) // 2
+    for axis, (name, basis, x) in enumerate(zip(names, slab.bases[first:], points), first):
+        assert isinstance(basis, Pieces)
         own = [dimensions - x.ndim + d for d, n in enumerate(x.shape) if n != 1]
         look = _depth_values if name == "delta" else _width_values
         table = look(whole, slab, basis, x.ravel())
@@ -234,6 +284,15 @@ def _slab_values(whole: Field, slab: FieldSlab, points: list[Array], dimensions:
     operands += [slab.coefficients, list(labels)]
     result = [*sorted(varying), *labels[len(slab.bases) :]]
     return np.asarray(np.einsum(*operands, result, optimize="greedy"))
+
+
+def _pair_values(pair: Pair, x: Array, y: Array, shape: tuple[int, ...]) -> Array:
+    """(*the longer ones of shape, m): the functions at pairs of points that broadcast to ``shape``."""
+    tables = []
+    for basis, points in ((pair.outer, x), (pair.inner, y)):
+        inside = _checked(points.ravel(), basis.breakpoints[0], basis.breakpoints[-1])
+        tables.append(evaluate(basis, inside).reshape(*points.shape, basis.size))
+    return pair.combined(*tables).reshape(*(n for n in shape if n != 1), pair.size)
 
 
 def _width_values(_: Field, __: FieldSlab, basis: Pieces, x: Array) -> Array:

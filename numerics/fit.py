@@ -354,9 +354,7 @@ def _check_options(options: Options) -> None:
     whole = {name: getattr(options, name) for name in ("epochs", "batch", "patience", "seed")}
     for name, value in whole.items():
         if value is not None and (not isinstance(value, int | np.integer) or isinstance(value, bool)):
-            raise TrainingError(
-                f"{name} {value!r}", "a whole number", "quotes, or a fraction", f"write {name} = 10"
-            )
+            raise TrainingError(f"{name} {value!r}", "a whole number", "quotes, or a fraction", f"write {name} = 10")
     wrong = [
         (options.epochs < 0, f"epochs {options.epochs}", "0 or more"),
         (options.optimiser not in OPTIMISERS, f"optimiser {options.optimiser!r}", ", ".join(OPTIMISERS)),

@@ -7,7 +7,9 @@ then projected: one seed is one function, whatever the bases, the widths or the 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,8 +17,8 @@ from numpy.polynomial import legendre
 from scipy.linalg import cho_factor, cho_solve
 
 from derive.errors import SpecError
-from derive.spec import Spec
-from numerics.field import Field, FieldSlab
+from derive.spec import Spec, SymmetrySpec
+from numerics.field import Field, FieldSlab, Pair, along
 from numerics.pieces import Pieces, evaluate
 
 Array = np.ndarray
@@ -25,44 +27,102 @@ MODES = 20  # in each width direction
 DEPTH_MODES = 3
 DECAY = 1.0  # amplitudes fall like (1 + degree)^(−DECAY), so that coarse and fine bases see much the same function
 SCALE = 2.0  # L2 norm of W: smaller ones start in the linear range of the activations
-FIELD_ORDER = ("W", "b", "R", "a")
+FIELD_ORDER = ("W", "b", "R", "a", "V")
 
 
-def random_function(name: str, shape: tuple[int, ...], seed: int, spec: Spec) -> Callable[..., Array] | None:
+@dataclass(frozen=True)
+class Modes:
+    """The function Σ draws[k₁, k₂, …] m_k₁(x₁) m_k₂(x₂) …: one set of modes an axis, or one for both widths.
+
+    draws: (*counts, *channels).  axes: coordinates, one array or two → the modes there, (points…, count).
+    """
+
+    draws: Array
+    axes: tuple[Callable[..., Array], ...]
+
+    def __call__(self, *points: Array) -> Array:
+        values, rest = self.draws, [np.ravel(x) for x in points]
+        grid = []
+        for axis, modes in enumerate(self.axes):
+            both = len(points) > len(self.axes) and axis == 0
+            table = modes(*(rest.pop(0) for _ in range(2 if both else 1)))
+            grid += table.shape[:-1]
+            flat = table.reshape(-1, table.shape[-1])
+            values = np.moveaxis(np.tensordot(flat, values, (1, axis)), 0, axis)
+        return values.reshape(*grid, *values.shape[len(self.axes) :])
+
+
+def random_function(name: str, shape: tuple[int, ...], seed: int, spec: Spec) -> Modes | Array | None:
     """The random function of a field; trailing axes ``shape`` are channels. Biases and constants start at zero.
 
-    W has L2 norm about SCALE a pair of channels and R about one, divided by √c so that sums over channels keep
-    their size.
+    W has L2 norm about SCALE a pair of channels, V and R about one, divided by √c so that sums over channels keep
+    their size. W has the symmetries that the spec declares, and V is constant along ξ then. Learned parameters start
+    where the spec says.
     """
     if name in ("b", "a"):
         return None
+    if name == "parameters":
+        return np.broadcast_to(np.array([[float(start)] for _, start in spec.learned]), shape)
     generator = np.random.default_rng([seed, FIELD_ORDER.index(name)])
-    if name == "W":
-        return _modes(generator, (MODES, MODES, DEPTH_MODES), shape, SCALE / np.sqrt(spec.channels))
-    return _modes(generator, (MODES,), shape, 1 / np.sqrt(spec.channels))
+    scale = 1 / np.sqrt(spec.channels)
+    if name == "R":
+        return Modes(_draws(generator, (MODES,), shape, scale), (_width_modes,))
+    if name == "V":
+        count = 1 if spec.symmetries else MODES
+        return Modes(
+            _draws(generator, (count, DEPTH_MODES), shape, scale), (partial(_width_modes, count=count), _depth_modes)
+        )
+    if not spec.symmetries:
+        draws = _draws(generator, (MODES, MODES, DEPTH_MODES), shape, SCALE * scale)
+        return Modes(draws, (_width_modes, _width_modes, _depth_modes))
+    if any(one.kind == "translation" for one in spec.symmetries):
+        draws = _draws(generator, (MODES, DEPTH_MODES), (2, *shape), SCALE * scale)
+        both = np.moveaxis(draws, 2, 1).reshape(2 * MODES, DEPTH_MODES, *shape)
+        return Modes(both, (_waves, _depth_modes))
+    draws = _draws(generator, (MODES, MODES, DEPTH_MODES), shape, SCALE * scale)
+    return Modes(draws.reshape(-1, *draws.shape[2:]), (partial(_averaged, symmetries=spec.symmetries), _depth_modes))
 
 
-def _modes(
-    generator: np.random.Generator, counts: tuple[int, ...], shape: tuple[int, ...], scale: float
-) -> Callable[..., Array]:
+def _draws(generator: np.random.Generator, counts: tuple[int, ...], shape: tuple[int, ...], scale: float) -> Array:
     amplitudes = np.ones(counts)
     for axis, count in enumerate(counts):
         decay = (1.0 + np.arange(count)) ** -DECAY
         amplitudes *= decay.reshape([-1 if a == axis else 1 for a in range(len(counts))])
     amplitudes *= scale / np.sqrt(np.sum(amplitudes**2))
-    draws = generator.standard_normal((*counts, *shape)) * amplitudes.reshape(*counts, *[1] * len(shape))
+    return np.asarray(generator.standard_normal((*counts, *shape)) * amplitudes.reshape(*counts, *[1] * len(shape)))
 
-    def function(*points: Array) -> Array:
-        values = draws
-        for axis, x in enumerate(points):
-            depth = axis == 2  # δ ∈ [0, 1]; ξ, ξ′ ∈ [−1, 1]
-            argument = 2 * x.ravel() - 1 if depth else x.ravel()
-            norms = np.sqrt((2 * np.arange(counts[axis]) + 1) / (1 if depth else 2))
-            modes = legendre.legvander(argument, counts[axis] - 1) * norms
-            values = np.moveaxis(np.tensordot(modes, values, (1, axis)), 0, axis)
-        return values
 
-    return function
+def _width_modes(x: Array, count: int = MODES) -> Array:
+    """Orthonormal Legendre polynomials on [−1, 1]."""
+    return legendre.legvander(x, count - 1) * np.sqrt((2 * np.arange(count) + 1) / 2)
+
+
+def _depth_modes(x: Array) -> Array:
+    """Orthonormal Legendre polynomials on [0, 1]."""
+    return legendre.legvander(2 * x - 1, DEPTH_MODES - 1) * np.sqrt(2 * np.arange(DEPTH_MODES) + 1)
+
+
+def _waves(x: Array, y: Array) -> Array:
+    """Orthonormal cosines and sines of ξ − ξ′, which every translation leaves alone; a sine of frequency 0 is zero."""
+    angles = np.pi * np.subtract.outer(x, y)[..., None] * np.arange(MODES)
+    waves = np.stack([np.cos(angles), np.sin(angles)], axis=-1) / np.sqrt(2)
+    waves[..., 0, :] /= np.sqrt(2)
+    return waves.reshape(len(x), len(y), 2 * MODES)
+
+
+def _averaged(x: Array, y: Array, symmetries: tuple[SymmetrySpec, ...]) -> Array:
+    """Products of Legendre modes, averaged over the group that reflections and shifts generate; norms are kept."""
+    images = [(1, Fraction(0))]  # ξ → sign ξ + shift on the periodic interval
+    for sign, shift in images:
+        for one in symmetries:
+            moved = (sign, (shift + one.amount) % 2) if one.amount is not None else (-sign, -shift % 2)
+            if moved not in images:
+                images.append(moved)
+    total = np.zeros((len(x), len(y), MODES * MODES))
+    for sign, shift in images:
+        tables = [_width_modes((sign * p + float(shift) + 1) % 2 - 1 if shift else sign * p) for p in (x, y)]
+        total += np.einsum("xa,yb->xyab", *tables).reshape(total.shape)
+    return np.asarray(total / np.sqrt(len(images)))
 
 
 def project_function(field: Field, function: Callable[..., Any] | Array) -> Field:
@@ -78,15 +138,61 @@ def _project_slab(name: str, slab: FieldSlab, function: Callable[..., Any] | Arr
     channels = slab.coefficients.shape[len(slab.bases) :]
     if not slab.bases:
         return replace(slab, coefficients=_shaped(name, function, (), channels))
-    rules = [quadrature(basis) for basis in slab.bases]
+    if isinstance(function, Modes):
+        return _project_modes(slab, function)
+    if isinstance(slab.bases[0], Pair):
+        return _project_pair(name, slab, function)
+    rules = [quadrature(basis) for basis in _plain(slab.bases)]
     count = len(rules)
     grid = [x.reshape([-1 if a == axis else 1 for a in range(count)]) for axis, (x, _) in enumerate(rules)]
     values = _shaped(name, _called(name, function, grid), tuple(len(x) for x, _ in rules), channels)
-    for axis, (basis, gram, (x, weights)) in enumerate(zip(slab.bases, slab.grams, rules)):
+    for axis, (basis, gram, (x, weights)) in enumerate(zip(_plain(slab.bases), slab.grams, rules)):
         tested = (evaluate(basis, x) * weights[:, None]).T
-        along = cho_solve(cho_factor(gram), tested)
-        values = np.moveaxis(np.tensordot(along, values, (1, axis)), 0, axis)
+        values = along(cho_solve(cho_factor(gram), tested), values, axis)
     return replace(slab, coefficients=np.ascontiguousarray(values))
+
+
+def _plain(bases: tuple[Pieces | Pair, ...]) -> tuple[Pieces, ...]:
+    return tuple(basis for basis in bases if isinstance(basis, Pieces))
+
+
+def _project_modes(slab: FieldSlab, function: Modes) -> FieldSlab:
+    """Axis by axis: the modes are projected, not the values."""
+    found = function.draws
+    for axis, (basis, gram, modes) in enumerate(zip(slab.bases, slab.grams, function.axes)):
+        if isinstance(basis, Pair):
+            (x, first), (y, second) = quadrature(basis.outer), quadrature(basis.inner)
+            tables = evaluate(basis.outer, x) * first[:, None], evaluate(basis.inner, y) * second[:, None]
+            # ∫∫ φ_i(ξ) φ̃_j(ξ′) mode
+            loads = np.einsum("xi,xyk->iyk", tables[0], modes(x, y), optimize=True)
+            loads = np.einsum("yj,iyk->ijk", tables[1], loads, optimize=True)
+            tested = _tested(basis, loads)
+        else:
+            x, weights = quadrature(basis)
+            tested = (evaluate(basis, x) * weights[:, None]).T @ modes(x)
+        found = along(cho_solve(cho_factor(gram), tested), found, axis)
+    return replace(slab, coefficients=np.ascontiguousarray(found))
+
+
+def _tested(pair: Pair, loads: Array) -> Array:
+    """Σ_ij N_ijm of loads (i, j, …): (m, …)."""
+    found = np.zeros((pair.size, *loads.shape[2:]))
+    for (m, i, j), value in zip(pair.index, pair.values):
+        found[m] += value * loads[i, j]
+    return found
+
+
+def _project_pair(name: str, slab: FieldSlab, function: Any) -> FieldSlab:
+    """A given W(ξ, ξ′, δ): its part with the symmetries."""
+    pair = slab.bases[0]
+    assert isinstance(pair, Pair)
+    bases = (pair.outer, pair.inner, *_plain(slab.bases))
+    tensor = FieldSlab(
+        slab.start, slab.stop, bases, tuple(np.eye(b.size) for b in bases),
+        np.zeros((*(b.size for b in bases), *slab.channels)),
+    )  # fmt: skip
+    loads = _project_slab(name, tensor, function).coefficients  # with identities for Gram matrices: the integrals
+    return replace(slab, coefficients=slab.riesz(_tested(pair, loads)))
 
 
 def _called(name: str, function: Any, grid: list[Array]) -> Any:

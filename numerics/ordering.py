@@ -87,9 +87,7 @@ def distances(network: Layers, layer: int) -> Array:
 
 def variation(network: Layers) -> float:
     """Σ over hidden layers of the total variation of W along ξ, of b, and of the next W along ξ′."""
-    return float(
-        sum(np.trace(distances(network, layer), offset=1) for layer in range(len(network.weights) - 1))
-    )
+    return float(sum(np.trace(distances(network, layer), offset=1) for layer in range(len(network.weights) - 1)))
 
 
 def shortest_path(lengths: Array) -> Array:

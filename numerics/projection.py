@@ -110,9 +110,7 @@ def move(model: Continuum, level: str, data: Records | None) -> Continuum:
     spec = check_level(model, level)
     target = None if level == "base" else level
     rep = representations.of(spec, model.base)
-    new = Continuum(
-        model.base, target, transfer_fields(model, rep), model.history, classes=model.classes, stored=rep
-    )
+    new = Continuum(model.base, target, transfer_fields(model, rep), model.history, classes=model.classes, stored=rep)
     middle = _between(model, new)
     return new.replace(report=_report(model, middle, new, data))
 

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from derive.galerkin import SemiDiscrete
 
 Array = np.ndarray
-Fields = Mapping[str, Sequence[Array]]  # coefficients of W (i, j, k, out, in) and b (i, k, out), slab by slab
+# Coefficients, slab by slab: W (i, j, k, out, in), or (m, k, out, in) with symmetries, b (i, k, out), V (i, k, out, in)
+# and, in one slab, the learned parameters (their number, channels).
+Fields = Mapping[str, Sequence[Array]]
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "tanh": np.tanh, "sinh": np.sinh, "cosh": np.cosh, "exp": np.exp, "log": np.log, "sin": np.sin, "cos": np.cos,
@@ -76,9 +78,16 @@ class Reference:
         made = equation.derive(spec)
         return cls(spec, made, galerkin.semidiscrete(spec, made))
 
-    def rho(self, u: Any, h: Any) -> Any:
-        """ρ(u, h)."""
-        return value(self.equation.rho, {"u": u, "h": h}) + 0 * (u + h)
+    def rho(self, u: Any, h: Any, parameters: Any = ()) -> Any:
+        """ρ(u, h); u has the pre-activations of each channel one after the other in its second axis (…, g·c, N).
+
+        parameters: the learned ones, (their number, c).
+        """
+        names = self.equation.pre_activations
+        parts = [u] if len(names) == 1 else np.split(u, len(names), axis=-2)
+        values = dict(zip(names, parts)) | {"h": h}
+        values |= {name: np.asarray(a)[:, None] for name, a in zip(self.equation.learned, parameters)}
+        return value(self.equation.rho, values) + 0 * (parts[0] + h)
 
     @cached_property
     def tables(self) -> list[dict[str, Array]]:
@@ -97,7 +106,16 @@ class Reference:
 
     def slopes(self, fields: Fields, k: int) -> Slopes:
         """The right-hand side in slab k."""
-        return Slopes(self, self.forms[k], self.tables[k], fields["W"][k], fields["b"][k])
+        form, w = self.forms[k], fields["W"][k]
+        if form.weight is not None:
+            sizes = (form.bases["weight_out"].size, form.bases["weight_in"].size)
+            whole = np.zeros((*sizes, *w.shape[1:]), w.dtype)
+            for m, i, j, number in form.weight.entries:
+                whole[i, j] += float(number) * w[m]
+            w = whole
+        v = fields["V"][k] if "V" in fields else None
+        parameters = fields["parameters"][0] if "parameters" in fields else ()
+        return Slopes(self, form, self.tables[k], w, fields["b"][k], v, parameters)
 
     def _step(self, slopes: Slopes, n: int, s: float, h: Array, arrived: Array | None) -> Array:
         tableau = self.spec.tableau
@@ -148,6 +166,8 @@ class Slopes:
     tables: dict[str, Array]
     w: Array
     beta: Array
+    v: Array | None = None
+    parameters: Any = ()
 
     def __call__(self, n: int, i: int, h: Array) -> Array:
         return self._rate(n, i, h, "C", "X")
@@ -173,7 +193,10 @@ class Slopes:
         w = np.einsum("k,qi,ijkoc->qjoc", theta, t["Phi"], self.w)
         u = np.einsum("qjoc,jcn->qon", w, inner)
         u = u + np.einsum("k,qi,iko->qo", vartheta, t["Psi"], self.beta)[:, :, None]
-        rho = self.network.rho(u, np.einsum("qj,jcn->qcn", t[at_nodes], h))
+        at = np.einsum("qj,jcn->qcn", t[at_nodes], h)
+        if self.v is not None:
+            u = u + np.einsum("k,qi,ikoc,qcn->qon", vartheta, t["Psi"], self.v, at)
+        rho = self.network.rho(u, at, self.parameters)
         return np.asarray(np.einsum("jq,qcn->jcn", t["A"], rho))
 
 

@@ -28,6 +28,7 @@ from derive.errors import RepresentationError
 from derive.ladder import FORMAT, between
 from derive.spec import BasisSpec, Spec
 from numerics import console, device
+from numerics.field import Pair
 from numerics.pieces import Pieces
 
 __all__ = ["Representation", "SlabTables", "assemble", "between", "folders", "manifest", "of", "transfer"]
@@ -56,6 +57,12 @@ class SlabTables:
     def pieces(self, role: str) -> Pieces:
         """The run-time basis of a role: "entry", "state", "weight_out" …"""
         return _pieces(self.tables, role)
+
+    def pair(self) -> Pair:
+        """The functions of both widths that symmetries leave of W."""
+        return Pair(
+            self.pieces("weight_out"), self.pieces("weight_in"), self.tables["weight_pair"], self.tables["w_values"]
+        )
 
 
 @dataclass(frozen=True)

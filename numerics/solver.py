@@ -5,6 +5,7 @@ Kernels name their arguments; a table is handed over by its name, so no kernel's
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -29,17 +30,27 @@ BLOCK = 4  # tiles that share one partial gradient
 
 @dataclass(frozen=True)
 class Weights:
-    """One slab's coefficients as the kernels see them: w (K, m·c′, m′·c) and β (K, m_b·c′)."""
+    """One slab's coefficients as the kernels see them: w (K, m·c′, m′·c), or (K, size, c′·c) with symmetries, β
+
+    (K, m_b·c′); v (K, m_b, c′·c) where there is a V, and the learned parameters (their number, c).
+    """
 
     w: np.ndarray
     beta: np.ndarray
+    v: np.ndarray | None = None
+    parameters: np.ndarray | None = None
+
+    def given(self, dtype: np.dtype[Any]) -> Arrays:
+        """The arrays that there are, by name."""
+        arrays = {"w": self.w, "beta": self.beta, "v": self.v, "parameters": self.parameters}
+        return {n: np.ascontiguousarray(a, dtype=dtype) for n, a in arrays.items() if a is not None}
 
 
 @dataclass
 class Slab:
     """A slab's kernels with everything but the states bound: tables in the kernels' precision, stage operators.
 
-    kernels: a name such as "forward" → the function to call.
+    kernels: a name such as "forward" → the function to call. parts: pre-activations a channel.
     """
 
     tables: SlabTables
@@ -47,6 +58,7 @@ class Slab:
     dtype: np.dtype[Any]
     plan: str
     kernels: Callable[[SlabTables, str], Callable[..., Any]]
+    parts: int = 1
     bound: Arrays = field(init=False)
     operators: Arrays = field(default_factory=dict)
 
@@ -86,6 +98,24 @@ class Slab:
         }
 
     @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Of the arrays that ``form`` makes; the first axis is the row of θ or ϑ."""
+        c, n, wide = self.channels, self.sizes, self.parts * self.channels
+        stages, bias_stages = len(self.bound["theta"]), len(self.bound["vartheta"])
+        rows = (n["node"], n["state"]) if self.plan == "formed" else (n["weight_out"], n["weight_in"])
+        found: dict[str, tuple[int, ...]] = {
+            "operators": (stages, wide * rows[0], c * rows[1]), "biases": (bias_stages, wide * n["node"])
+        }  # fmt: skip
+        for name, table, count in (("operators", "w_blocks", stages), ("local_operators", "V_blocks", bias_stages)):
+            blocks = self.tables.tables.get(table)
+            if blocks is not None:
+                ends = blocks[:, 4] + (blocks[:, 1] - blocks[:, 0]) * (blocks[:, 3] - blocks[:, 2])
+                found[name] = (count, int(ends.max()) * wide * c)
+        if self.meets_arrival:
+            found["operator_entry"] = (1, wide * n["node"], c * n["entry"])
+        return found
+
+    @property
     def stages(self) -> int:
         steps, rows, _ = self.bound["combine"].shape
         return int(steps * (rows - 1))
@@ -106,19 +136,18 @@ class Slab:
 
     def form(self, weights: Weights) -> None:
         """Stage operators and biases of these coefficients; once per change of weights."""
-        c, n = self.channels, self.sizes
-        w, beta = (np.ascontiguousarray(a, dtype=self.dtype) for a in (weights.w, weights.beta))
-        rows = (n["node"], n["state"]) if self.plan == "formed" else (n["weight_out"], n["weight_in"])
-        numbers = len(self.bound["theta"]) * c * rows[0] * c * rows[1]
+        given, shapes = weights.given(self.dtype), self.shapes
+        numbers = sum(math.prod(shape) for shape in shapes.values())
         device.room(numbers * self.dtype.itemsize, f"operators of {len(self.bound['theta']):,} stages")
-        operators = np.empty((len(self.bound["theta"]), c * rows[0], c * rows[1]), self.dtype)
-        biases = np.empty((len(self.bound["vartheta"]), c * n["node"]), self.dtype)
-        self.call("operators", {"w": w, "beta": beta, "operators": operators, "biases": biases})
-        self.operators = {"operators": operators, "biases": biases}
+        found = {name: np.empty(shape, self.dtype) for name, shape in shapes.items()}
+        self.call("operators", {**given, **found})
         if self.meets_arrival:
-            entry = np.empty((1, c * n["node"], c * n["entry"]), self.dtype)
-            self.call("entry_operators", {"w": w, "theta": self.bound["theta_entry"], "operators": entry})
-            self.operators["operator_entry"] = entry[0]
+            entry = {"theta": self.bound["theta_entry"], "operators": found["operator_entry"]}
+            self.call("entry_operators", {**given, **entry})
+            found["operator_entry"] = found["operator_entry"][0]
+        if "parameters" in given:
+            found["parameters"] = given["parameters"]
+        self.operators = found
 
     def empty_gradient(self) -> Arrays:
         """Zero gradients of the stage operators."""
@@ -126,12 +155,14 @@ class Slab:
 
     def pull_back(self, gradient: Arrays, weights: Weights) -> Weights:
         """Gradients of the coefficients from those of the operators (11)."""
-        bar_w, bar_beta = (np.zeros(a.shape, self.dtype) for a in (weights.w, weights.beta))
-        self.call("operators_adjoint", {**gradient, "bar_w": bar_w, "bar_beta": bar_beta})
+        bars = {f"bar_{name}": np.zeros(a.shape, self.dtype) for name, a in weights.given(self.dtype).items()}
+        if "bar_parameters" in bars:
+            bars["bar_parameters"] = gradient["bar_parameters"]
+        self.call("operators_adjoint", {**gradient, **bars})
         if "bar_operator_entry" in gradient:
             entry = {"bar_operators": gradient["bar_operator_entry"][None], "theta": self.bound["theta_entry"]}
-            self.call("entry_operators_adjoint", {**entry, "bar_w": bar_w})
-        return Weights(bar_w.real.astype(np.float64), bar_beta.real.astype(np.float64))
+            self.call("entry_operators_adjoint", {**entry, "bar_w": bars["bar_w"]})
+        return Weights(**{name.removeprefix("bar_"): a.real.astype(np.float64) for name, a in bars.items()})
 
     def forward(self, h: np.ndarray, keep: bool) -> tuple[np.ndarray, Arrays]:
         """The state at the slab's end, (state · channels, records), and what the adjoint will read."""
@@ -152,8 +183,9 @@ class Slab:
     def kept_rows(self) -> dict[str, int]:
         """The rows of each array that the forward kernel keeps."""
         names = self._arguments("forward")
+        wide = {"U": self.parts, "T": self.parts}
         return {
-            name: self.channels * self.sizes[KEPT_ROWS.get(name, "node")]
+            name: wide.get(name, 1) * self.channels * self.sizes[KEPT_ROWS.get(name, "node")]
             for name in names[names.index("keep") + 1 :]
             if name != "unsolved"
         }
@@ -237,7 +269,10 @@ class Solver:
         self.representation = representation
         self.dtype = np.dtype(dtype)
         spec = representation.spec
-        self.slabs = [Slab(s, spec.channels, self.dtype, plan or s.plan, kernels) for s in representation.slabs]
+        self.slabs = [
+            Slab(s, spec.channels, self.dtype, plan or s.plan, kernels, spec.pre_activations)
+            for s in representation.slabs
+        ]
         self.loss_constants = representation.loss_constants.astype(self.dtype)
         self._plain = kernels is plain_kernels
         self.open = spec.tolerance is not None

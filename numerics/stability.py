@@ -112,7 +112,7 @@ def _first_unstable(
 
 def _jacobian(slab: Slab, weights: Weights, h: Array, start: float, length: float) -> Array:
     """∂F/∂h at a state (rows, 1) and a depth, by central differences of the kernels' F."""
-    own = Slab(slab.tables, slab.channels, np.dtype(np.float64), slab.plan, slab.kernels)
+    own = Slab(slab.tables, slab.channels, np.dtype(np.float64), slab.plan, slab.kernels, slab.parts)
     if own.implicit:
         return np.full((len(h), len(h)), np.nan)  # implicit steps of the tableaux there are do not blow up decay
     depth = slab.tables.pieces("weight_depth"), slab.tables.pieces("bias_depth")
@@ -130,10 +130,7 @@ def _jacobian(slab: Slab, weights: Weights, h: Array, start: float, length: floa
 def amplification(method: adaptive.Method, z: Array) -> Array:
     """|R(z)| at complex z = s λ."""
     stages = len(method.b)
-    found = [
-        1 + v * (method.b @ np.linalg.solve(np.eye(stages) - v * method.a, np.ones(stages)))
-        for v in np.ravel(z)
-    ]
+    found = [1 + v * (method.b @ np.linalg.solve(np.eye(stages) - v * method.a, np.ones(stages))) for v in np.ravel(z)]
     return np.abs(found)
 
 

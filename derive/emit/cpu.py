@@ -8,15 +8,29 @@ Layout: (axis · channel, record) with records contiguous: a table acts on all c
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
 
 from derive.bases import Basis
 from derive.emit import newton
 from derive.emit.scalar import Constants, Lines, Scalar, indent, local
+from derive.galerkin import Structure
 from derive.loss import Loss
-from derive.program import Chain, Contract, Form, Operand, Operation, Outer, Pointwise, Program, tree
+from derive.program import (
+    SHARED,
+    Chain,
+    Contract,
+    Form,
+    Operand,
+    Operation,
+    Outer,
+    Pointwise,
+    Program,
+    base,
+    part,
+    tree,
+)
 
 CALLS = {
     "tanh": "np.tanh", "sinh": "np.sinh", "cosh": "np.cosh", "exp": "np.exp", "log": "np.log", "sqrt": "np.sqrt",
@@ -40,6 +54,11 @@ class Context:
     def at(self, operand: str) -> str:
         return self.place.get(operand, operand)
 
+    @property
+    def wide(self) -> str:
+        """How many pre-activations all channels have together."""
+        return "channels" if self.program.parts == 1 else f"{self.program.parts}*channels"
+
 
 def print_operation(op: Operation, context: Context) -> Lines:
     if isinstance(op, Contract):
@@ -53,14 +72,14 @@ def _contract(op: Contract, context: Context) -> Lines:
     out, operand, table = context.at(op.out), context.at(op.operand), context.at(op.table)
     mark = "ᵀ" if op.transposed else ""
     head = f"# {_plain(op.out)} {'+' if op.accumulate else ''}= {op.table}{mark} {_plain(op.operand)}"
+    if op.structure == "blocks":
+        return [head, *_block_loop(op, context)]
     if op.learned:
         return [head, *_dense(out, table + (".T" if op.transposed else ""), operand, op.accumulate)]
     return [head, *_apply_table(op.structure, out, table, operand, op.transposed, op.accumulate)]
 
 
-def _apply_table(
-    structure: Structure, out: str, table: str, operand: str, transposed: bool, accumulate: bool
-) -> Lines:
+def _apply_table(structure: Structure, out: str, table: str, operand: str, transposed: bool, accumulate: bool) -> Lines:
     """out = T operand along the axis of both, for all channels and records at once."""
     rows, columns = (1, 0) if transposed else (0, 1)
     flat = [
@@ -69,6 +88,33 @@ def _apply_table(
         f"given = {operand}.reshape(({table}.shape[{columns}], width))",
     ]
     return [*flat, *CONTRACT_LOOPS[structure]("target", table, "given", transposed, accumulate)]
+
+
+def _block(context: Context, table: str, array: str, wide: str, narrow: str) -> Lines:
+    """Block k of a learned table: ``array`` as its matrix, and its rows of what it acts on and of the result."""
+    shape = (
+        f"({table}_blocks[k, 1] - {table}_blocks[k, 0])*{context.wide}, ({table}_blocks[k, 3] - {table}_blocks[k, 2])"
+    )
+    return [
+        f"rows, columns = {shape}*channels",
+        f"start = {table}_blocks[k, 4]*{context.wide}*channels",
+        f"block = {array}[start:start + rows*columns].reshape((rows, columns))",
+        f"high = {wide}[{table}_blocks[k, 0]*{context.wide}:{table}_blocks[k, 1]*{context.wide}]",
+        f"low = {narrow}[{table}_blocks[k, 2]*channels:{table}_blocks[k, 3]*channels]",
+    ]
+
+
+def _block_loop(op: Contract, context: Context) -> Lines:
+    """T applied block by block; rows that no block meets are zero."""
+    out, operand = context.at(op.out), context.at(op.operand)
+    wide, narrow = (operand, out) if op.transposed else (out, operand)
+    target, given, matrix = ("low", "high", "block.T") if op.transposed else ("high", "low", "block")
+    return [
+        *([] if op.accumulate else [f"{out}[:] = constants[0]"]),
+        f"for k in range({op.table}_blocks.shape[0]):",
+        *indent(_block(context, op.table, context.at(op.table), wide, narrow)),
+        *indent(_dense(target, matrix, given, op.accumulate)),
+    ]
 
 
 def _dense(out: str, table: str, operand: str, accumulate: bool) -> Lines:
@@ -111,8 +157,20 @@ CONTRACT_LOOPS = {"dense": _dense_table, "diagonal": _diagonal, "banded": _bande
 
 
 def _outer(op: Outer, context: Context) -> Lines:
+    title = f"# gradient of {op.table}: += {_plain(op.out)} {_plain(op.operand)}ᵀ, summed over records"
+    if op.structure == "blocks":
+        array = context.at("bar_" + op.table)
+        return [
+            title,
+            f"for k in range({op.table}_blocks.shape[0]):",
+            *indent(_block(context, op.table, array, context.at(op.out), context.at(op.operand))),
+            "    product = np.dot(high, low.T)",
+            "    for a in range(rows):",
+            "        for b in range(columns):",
+            "            block[a, b] += product[a, b]",
+        ]
     return [
-        f"# gradient of {op.table}: += {_plain(op.out)} {_plain(op.operand)}ᵀ, summed over records",
+        title,
         f"product = np.dot({context.at(op.out)}, {context.at(op.operand)}.T)",
         f"target = {context.at('bar_' + op.table)}",
         "for a in range(product.shape[0]):",
@@ -127,7 +185,7 @@ def _pointwise(op: Pointwise, context: Context) -> Lines:
     context.used |= scalar.used
     inner: Lines = []
     for symbol, operands in op.inputs:
-        inner.append(f"{local(symbol)} = " + " + ".join(_element(context, o) for o in operands))
+        inner.append(f"{local(symbol)} = " + " + ".join(element(context.at, o) for o in operands))
     inner += scalar.lines
     before: Lines = []
     after: Lines = []
@@ -135,28 +193,55 @@ def _pointwise(op: Pointwise, context: Context) -> Lines:
     for out, text, accumulate, reduce in zip(op.outs, texts, op.accumulate, op.reduce):
         text = written.get(text) or text
         if reduce:
-            before.append("total = constants[0]")
-            inner.append(f"total += {text}")
-            after.append(f"{context.at(out)}[a] += total")
+            total = "total" if op.reduce.count(True) == 1 else f"total_{len(after) + 1}"
+            before.append(f"{total} = constants[0]")
+            inner.append(f"{total} += {text}")
+            after.append(f"{element(context.at, out)} += {total}")
         else:
-            value = f"value_{out}"
-            inner += [f"{value} = {text}", f"{_element(context, out)} {'+' if accumulate else ''}= {value}"]
+            value = f"value_{out.replace('@', '_')}"
+            inner += [f"{value} = {text}", f"{element(context.at, out)} {'+' if accumulate else ''}= {value}"]
             written[text] = value
-    first = context.at(op.inputs[-1][1][0] if op.inputs[-1][0] == "v" else op.inputs[0][1][0])
+    first = spanning(op)
     comment = ", ".join(_plain(o) for o in op.outs)
     names = ", ".join(f"{s} = {' + '.join(_plain(o) for o in ops)}" for s, ops in op.inputs)
+    body = [
+        *before,
+        f"for r in range({context.at(base(first))}.shape[1]):",
+        *indent(inner),
+        *after,
+    ]
+    head = f"# {comment} at every node and record, {names}"
+    rows = f"{context.at(base(first))}.shape[0]"
+    if not op.by_channel:
+        return [head, f"for a in range({rows}):", *indent(body)]
     return [
-        f"# {comment} at every node and record, {names}",
-        f"for a in range({first}.shape[0]):",
-        *indent(before),
-        f"    for r in range({first}.shape[1]):",
-        *indent(inner, 2),
-        *indent(after),
+        head,
+        f"for q in range({rows}//({'' if part(first) is None else f'{op.parts}*'}channels)):",
+        "    for c in range(channels):",
+        f"        {ROW_OF_PART.format(parts=op.parts)}",
+        *indent(body, 2),
     ]
 
 
-def _element(context: Context, operand: str) -> str:
-    return f"{context.at(operand)}[a]" if operand == "e" else f"{context.at(operand)}[a, r]"
+# Row a has node q and channel c; its pre-activations are in the rows b, b + channels, … of what has them all.
+ROW_OF_PART = "a, b = q*channels + c, {parts}*q*channels + c"
+
+
+def spanning(op: Pointwise) -> str:
+    """An input that has all nodes and records."""
+    if op.inputs[-1][0] == "v":
+        return op.inputs[-1][1][0]
+    return next(o for _, operands in op.inputs for o in operands if base(o) not in SHARED)
+
+
+def element(at: Callable[[str], str], operand: str) -> str:
+    """One element of an operand in the row a, or of its part, which lies ``part`` channels further, and record r."""
+    array, number = base(operand), part(operand)
+    name, shared = at(array), array.removeprefix("bar_")
+    if shared == "p":
+        return f"{name}[{number}, c]"
+    row = "a" if number is None else "b" + (f" + {number}*channels" if number > 1 else " + channels" if number else "")
+    return f"{name}[{row}]" if shared == "e" else f"{name}[{row}, r]"
 
 
 PLAIN = {"H": "H_i", "M": "m_i", "e": "e_s", "E": "E_s", "w": "w_s"}
@@ -165,7 +250,8 @@ PLAIN = {"H": "H_i", "M": "m_i", "e": "e_s", "E": "E_s", "w": "w_s"}
 def _plain(operand: str) -> str:
     if operand.startswith("bar_"):
         return f"{_plain(operand[4:])}̄"
-    return PLAIN.get(operand, operand)
+    array, number = base(operand), part(operand)
+    return PLAIN.get(array, array) + ("" if number is None else f"@{number + 1}")
 
 
 # --- kernels ------------------------------------------------------------------------------------------------
@@ -214,11 +300,17 @@ def kernels(programs: tuple[Program, ...], suffix: str) -> tuple[Kernel, ...]:
 
 
 def stage_tables(program: Program) -> list[str]:
-    """The tables that a stage's chain applies, in a fixed order."""
+    """The tables that a stage's chain applies, in a fixed order; after them what else is learned, and where blocks lie."""
     names = table_arguments(program, [t for t in ("Phi", "C", "X", "A") if t in _applied(program.exact.chain)])
     if program.exact.entry:
         names += [f"{t}_entry" for t in ("C", "X") if t in _applied(program.exact.entry)]
-    return names
+    names += ["w_blocks"] if program.blocks else []
+    return [*names, *also_learned(program), *(["V_blocks"] if program.local else [])]
+
+
+def also_learned(program: Program) -> list[str]:
+    """The learned arrays of a stage beside its operator and bias."""
+    return [*(["local_operators"] if program.local else []), *(["parameters"] if program.parameters else [])]
 
 
 def _applied(chain: Chain) -> set[str]:
@@ -229,8 +321,20 @@ def learned_table(program: Program) -> str:
     return "E" if program.plan == "formed" else "w"
 
 
-ROWS = {"state": "h.shape[0]", "node": "biases.shape[1]", "weight_out": "operators.shape[1]",
-        "weight_in": "operators.shape[2]"}  # fmt: skip
+def height(program: Program, operand: Operand, like: str = "h") -> str:
+    """The number of an operand's rows, from the shapes of a kernel's arguments; like: the array of a state."""
+    parts = program.parts
+    found = {
+        "state": f"{like}.shape[0]",
+        "node": "biases.shape[1]" if operand.wide or parts == 1 else f"biases.shape[1]//{parts}",
+        "weight_out": "operators.shape[1]",
+        "weight_in": "operators.shape[2]",
+    }
+    if program.blocks:  # their operator is a row of numbers
+        wide = "channels" if parts == 1 else f"{parts}*channels"
+        found["weight_out"] = "biases.shape[1]" if program.structure("Phi") == "identity" else f"Phi.shape[1]*{wide}"
+        found["weight_in"] = f"{like}.shape[0]" if program.structure("C") == "identity" else "C.shape[0]*channels"
+    return found[operand.axis]
 
 
 def forward(program: Program, suffix: str, precision: str) -> Kernel:
@@ -239,6 +343,7 @@ def forward(program: Program, suffix: str, precision: str) -> Kernel:
     form = program.float32 if precision else program.exact
     kept = [k.name for k in form.kept]
     place = {k: f"{k}[slot]" for k in kept} | {"M": "m[i]", "e": "bias", learned_table(program): "operator"}
+    place |= {"V": "local_operator", "p": "parameters"}
     context = Context(program, place, constants)
     arguments = ["h", "combine", "operator_index", "bias_index", "operators", "biases", *stage_tables(program)]
     arguments += entry_arguments(program) if program.entry else []
@@ -247,14 +352,14 @@ def forward(program: Program, suffix: str, precision: str) -> Kernel:
         stages = _implicit_stages(form, context)
     else:
         stages = _explicit_stages(form, context)
-    work = [*([] if "H" in kept or program.implicit else [Operand("H", ("state", "record"))]), *form.work]
+    work = [*([] if "H" in kept or program.implicit else [Operand("H", "state")]), *form.work]
     lines = [
         *_docstring(program, "forward", precision),
         *constants.load(context.used),
         "steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]",
         "m = np.empty((stages, h.shape[0], records), h.dtype)",
-        *[f"{w.name} = np.empty(({ROWS[w.axes[0]]}, records), h.dtype)" for w in work],
-        *(_newton_memory("h", form, "H" not in kept) if program.implicit else []),
+        *[f"{w.name} = np.empty(({height(program, w)}, records), h.dtype)" for w in work],
+        *(_newton_memory(program, "h", form, "H" not in kept) if program.implicit else []),
         *(_project_entry() if program.entry else []),
         "for n in range(steps):",
         *indent(stages),
@@ -265,7 +370,10 @@ def forward(program: Program, suffix: str, precision: str) -> Kernel:
     return Kernel(name, (*arguments, "constants", "channels", *outputs), tuple(constants.values), tuple(lines))
 
 
-STAGE = ("bias = biases[bias_index[n, i]]", "operator = operators[operator_index[n, i]]")
+def stage_head(program: Program) -> Lines:
+    """What a stage reads."""
+    local_operator = ["local_operator = local_operators[bias_index[n, i]]"] if program.local else []
+    return ["bias = biases[bias_index[n, i]]", "operator = operators[operator_index[n, i]]", *local_operator]
 
 
 def _explicit_stages(form: Form, context: Context) -> Lines:
@@ -277,7 +385,10 @@ def _explicit_stages(form: Form, context: Context) -> Lines:
     if form.entry:
         first = _print_chain(form.entry.stage, _entry_context(context))
         stage = ["if n == 0 and i == 0:  # the state as it arrives", *indent(first), "else:", *indent(stage)]
-    return ["for i in range(stages):", *indent(["slot = n*stages + i if keep else 0", *STAGE, *stage])]
+    return [
+        "for i in range(stages):",
+        *indent(["slot = n*stages + i if keep else 0", *stage_head(context.program), *stage]),
+    ]
 
 
 def _implicit_stages(form: Form, context: Context) -> Lines:
@@ -286,7 +397,7 @@ def _implicit_stages(form: Form, context: Context) -> Lines:
         context.place["H"] = "H[i]"
     places = {"dot_H": "directions[k, i*state:(i + 1)*state]", "dot_M": "moved[i*state:(i + 1)*state]"}
     tangent = Context(context.program, context.place | places, context.constants, context.used)
-    loops = CpuLoops(context, ["slot = n*stages + i if keep else i", *STAGE])
+    loops = CpuLoops(context, ["slot = n*stages + i if keep else i", *stage_head(context.program)])
     stages = newton.forward(loops, _print_chain(form.chain.stage, context), _print_chain(form.chain.tangent, tangent))
     return ["for group in range(groups.shape[0]):", *indent([GROUP, *stages])]
 
@@ -294,10 +405,10 @@ def _implicit_stages(form: Form, context: Context) -> Lines:
 GROUP = "begin, end = groups[group, 0], groups[group, 1]"
 
 
-def _newton_memory(like: str, form: Form, own_stages: bool) -> Lines:
+def _newton_memory(program: Program, like: str, form: Form, own_stages: bool) -> Lines:
     """Room for Newton's method; its vectors hold all stages below one another."""
     solving = like == "h"
-    arrays = {f"dot_{d.name}": ROWS[d.axes[0]] for d in form.dots} if solving else {}
+    arrays = {f"dot_{d.name}": height(program, d) for d in form.dots} if solving else {}
     arrays |= dict.fromkeys(newton.vectors(solving), "stages*state")
     arrays |= {f"{name}_r": rows for name, rows in newton.numbers(solving).items()}
     return [
@@ -402,10 +513,11 @@ def adjoint(program: Program, suffix: str, precision: str) -> Kernel:
     kept = [k.name for k in form.kept]
     place = {k: f"{k}[slot]" for k in kept}
     place |= {"bar_M": "bar_m[i]", "e": "bias", "bar_e": "bar_bias", learned: "operator"}
-    place[f"bar_{learned}"] = "bar_operator"
+    place |= {f"bar_{learned}": "bar_operator", "V": "local_operator", "bar_V": "bar_local_operator"}
+    place |= {"p": "parameters", "bar_p": "bar_parameters"}
     context = Context(program, place, constants)
     arguments = ["bar", "combine", "operator_index", "bias_index", "operators", "biases", *stage_tables(program)]
-    outputs = ["bar_operators", "bar_biases"]
+    outputs = ["bar_operators", "bar_biases", *(f"bar_{name}" for name in also_learned(program))]
     if program.entry:
         arguments += entry_arguments(program)
         outputs += ["bar_entry", *(["bar_operator_entry"] if form.entry and program.plan == "formed" else [])]
@@ -419,10 +531,9 @@ def adjoint(program: Program, suffix: str, precision: str) -> Kernel:
         *constants.load(context.used),
         "steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]",
         "bar_m = np.empty((stages, bar.shape[0], records), bar.dtype)",
-        *[f"bar_{b.name} = np.empty(({ROWS[b.axes[0]].replace('h.', 'bar.')}, records), bar.dtype)"
-          for b in form.bars],
+        *[f"bar_{b.name} = np.empty(({height(program, b, 'bar')}, records), bar.dtype)" for b in form.bars],
         "bar_h = np.empty(bar.shape, bar.dtype)",
-        *(_newton_memory("bar", form, False) if program.implicit else []),
+        *(_newton_memory(program, "bar", form, False) if program.implicit else []),
         "for n in range(steps - 1, -1, -1):",
         *indent(_spread("bar", "stages", "stages", "# m̄_j = γ_j λ_{n+1},  h̄ = α λ_{n+1}", first=True)),
         *indent(stages),
@@ -433,11 +544,16 @@ def adjoint(program: Program, suffix: str, precision: str) -> Kernel:
     return Kernel(name, (*arguments, "constants", "channels", *kept, *outputs), tuple(constants.values), tuple(lines))
 
 
-REVERSED_STAGE = (
-    "slot = n*stages + i",
-    "bias, bar_bias = biases[bias_index[n, i]], bar_biases[bias_index[n, i]]",
-    "operator, bar_operator = operators[operator_index[n, i]], bar_operators[operator_index[n, i]]",
-)
+def reversed_head(program: Program) -> Lines:
+    """What a stage reads backwards, and what it adds to."""
+    arrays = [("bias", "biases", "bias"), ("operator", "operators", "operator")]
+    arrays += [("local_operator", "local_operators", "bias")] if program.local else []
+    return [
+        "slot = n*stages + i",
+        *(f"{one}, bar_{one} = {all_}[{by}_index[n, i]], bar_{all_}[{by}_index[n, i]]" for one, all_, by in arrays),
+    ]
+
+
 BACK = "# m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i"
 
 
@@ -447,7 +563,7 @@ def _explicit_reverse(form: Form, context: Context) -> Lines:
     if form.entry:
         first = _print_chain(form.entry.reverse, _entry_context(context))
         stage = ["if n == 0 and i == 0:  # the state as it arrived", *indent(first), "else:", *indent(stage)]
-    return ["for i in range(stages - 1, -1, -1):", *indent([*REVERSED_STAGE, *stage])]
+    return ["for i in range(stages - 1, -1, -1):", *indent([*reversed_head(context.program), *stage])]
 
 
 def _implicit_reverse(form: Form, context: Context) -> Lines:
@@ -455,7 +571,7 @@ def _implicit_reverse(form: Form, context: Context) -> Lines:
     places = {"bar_M": "directions[k, i*state:(i + 1)*state]", "bar_H": "moved[i*state:(i + 1)*state]"}
     transposed = Context(context.program, context.place | places, context.constants, context.used)
     stages = newton.adjoint(
-        CpuLoops(context, list(REVERSED_STAGE)),
+        CpuLoops(context, reversed_head(context.program)),
         _print_chain(form.chain.transposed, transposed),
         [*_print_chain(form.chain.reverse, context), *_spread("bar_H", "i", "begin", BACK, first=False)],
     )
@@ -511,6 +627,13 @@ def operators(program: Program, suffix: str, entry: bool) -> Kernel:
             *indent(_mix("mixed", "w", "theta")),
             *indent(_formed(program, entry, reverse=False)),
         ]
+    elif program.blocks:
+        lines += [
+            "mixed = np.empty(w.shape[1:], w.dtype)",
+            "for s in range(theta.shape[0]):",
+            *indent(_mix("mixed", "w", "theta")),
+            *indent(_placed(program, reverse=False)),
+        ]
     else:
         lines += ["for s in range(theta.shape[0]):", *indent(_mix("operators[s]", "w", "theta"))]
     arguments = ["w", "theta", *tables]
@@ -524,6 +647,15 @@ def operators(program: Program, suffix: str, entry: bool) -> Kernel:
         ]
         arguments += ["beta", "vartheta", *table_arguments(program, ["Psi"])]
         outputs.append("biases")
+    if program.local:
+        lines += [
+            "mixed_local = np.empty(v.shape[1:], v.dtype)",
+            "for s in range(vartheta.shape[0]):",
+            *indent(_mix("mixed_local", "v", "vartheta")),
+            *indent(_apply_table("dense", "local_operators[s]", "Psi_V", "mixed_local", False, False)),
+        ]
+        arguments += ["v", "Psi_V"]
+        outputs.append("local_operators")
     name = f"{program.plan}_{'entry_' if entry else ''}operators_{suffix}"
     return Kernel(name, (*arguments, "constants", "channels", *outputs), (Fraction(0), Fraction(1)), tuple(lines))
 
@@ -539,6 +671,13 @@ def operators_adjoint(program: Program, suffix: str, entry: bool) -> Kernel:
             *indent(_formed(program, entry, reverse=True)),
             *indent(_unmix("bar_w", "mixed", "theta")),
         ]
+    elif program.blocks:
+        lines += [
+            "mixed = np.empty(bar_w.shape[1:], bar_w.dtype)",
+            "for s in range(theta.shape[0]):",
+            *indent(_placed(program, reverse=True)),
+            *indent(_unmix("bar_w", "mixed", "theta")),
+        ]
     else:
         lines += ["for s in range(theta.shape[0]):", *indent(_unmix("bar_w", "bar_operators[s]", "theta"))]
     arguments = ["bar_operators", "theta", *tables]
@@ -552,13 +691,24 @@ def operators_adjoint(program: Program, suffix: str, entry: bool) -> Kernel:
         ]
         arguments += ["bar_biases", "vartheta", *table_arguments(program, ["Psi"])]
         outputs.append("bar_beta")
+    if program.local:
+        lines += [
+            "mixed_local = np.empty(bar_v.shape[1:], bar_v.dtype)",
+            "for s in range(vartheta.shape[0]):",
+            *indent(_apply_table("dense", "mixed_local", "Psi_V", "bar_local_operators[s]", True, False)),
+            *indent(_unmix("bar_v", "mixed_local", "vartheta")),
+        ]
+        arguments += ["bar_local_operators", "Psi_V"]
+        outputs.append("bar_v")
     name = f"{program.plan}_{'entry_' if entry else ''}operators_adjoint_{suffix}"
     return Kernel(name, (*arguments, "constants", "channels", *outputs), (Fraction(0), Fraction(1)), tuple(lines))
 
 
 def _operator_title(program: Program, entry: bool) -> str:
     if program.plan == "factors":
-        return "w_s = Σ_k θ_k(δ_s) w_k,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k   (4)"
+        w = "the blocks of w_s = N Σ_k θ_k(δ_s) z_k" if program.blocks else "w_s = Σ_k θ_k(δ_s) w_k"
+        v = ",  V_s = Ψ Σ_k ϑ_k(δ_s) v_k" if program.local else ""
+        return f"{w},  e_s = Ψ Σ_k ϑ_k(δ_s) β_k{v}   (4)"
     if entry:
         return "E_s = Φ (Σ_k θ_k(δ_s) w_k) C for the state as it arrives   (4)"
     return "E_s = Φ (Σ_k θ_k(δ_s) w_k) C,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k   (4)"
@@ -566,7 +716,7 @@ def _operator_title(program: Program, entry: bool) -> str:
 
 def _operator_tables(program: Program, entry: bool) -> list[str]:
     if program.plan == "factors":
-        return []
+        return ["w_entries", "w_values"] if program.blocks else []
     return [*table_arguments(program, ["Phi"]), *(["C_entry"] if entry else table_arguments(program, ["C"]))]
 
 
@@ -593,6 +743,27 @@ def _unmix(out: str, source: str, rows: str) -> Lines:
         "        for a in range(given.shape[0]):",
         "            for b in range(given.shape[1]):",
         f"                {out}[k, a, b] += factor*given[a, b]",
+    ]
+
+
+def _placed(program: Program, reverse: bool) -> Lines:
+    """w = N z: entry e adds its multiple of parameter m to row i, column j of its block, for all channels.
+
+    An entry is (m, start of its block's numbers, i, j, columns of the block).
+    """
+    wide = "channels" if program.parts == 1 else f"{program.parts}*channels"
+    place, number = "whole[first + c]", "mixed[w_entries[e, 0], o*channels + c]"
+    change = f"{number} += w_values[e]*{place}" if reverse else f"{place} += w_values[e]*{number}"
+    return [
+        "# w = N z, entry by entry",
+        f"whole = {'bar_operators' if reverse else 'operators'}[s]",
+        f"{'mixed' if reverse else 'whole'}[:] = constants[0]",
+        "for e in range(w_entries.shape[0]):",
+        f"    for o in range({wide}):",
+        f"        row = w_entries[e, 2]*{wide} + o",
+        f"        first = (w_entries[e, 1]*{wide} + row*w_entries[e, 4] + w_entries[e, 3])*channels",
+        "        for c in range(channels):",
+        f"            {change}",
     ]
 
 

@@ -96,6 +96,11 @@ def _index(k: int) -> str:
     return str(k).translate(SUBSCRIPTS)
 
 
+def _index_of(name: str) -> str:
+    """u₁ for u1."""
+    return name.translate(SUBSCRIPTS) if name[-1].isdigit() else name
+
+
 # --- the sections -------------------------------------------------------------------------------------------
 
 
@@ -111,8 +116,9 @@ def _rate(spec: Spec, equation: Equation, typeset: Typeset) -> Iterator[str]:
     constants = [f"Δ = {spec.spacing}", *(f"{name} = {number(value)}" for name, value in spec.parameters)]
     yield from (f"Rate {spec.rate}, activation {spec.activation}, {', '.join(constants)}.", "")
     yield from _steps(equation.steps[len(equations.from_layers()) :], typeset)
-    yield from ("**Its derivatives**, by u and by h.", "")
-    yield from _shown(f"∂ρ/∂u = {formula(equation.rho_u)}", f"∂ρ/∂h = {formula(equation.rho_h)}")
+    names = list(equation.slopes)
+    yield from (f"**Its derivatives**, by {', by '.join(names[:-1])} and by {names[-1]}.", "")
+    yield from _shown(*(f"∂ρ/∂{_index_of(name)} = {formula(slope)}" for name, slope in equation.slopes.items()))
     if equation.rho.has(sp.Piecewise):
         yield from ("At a kink the derivative is the one from the left.", "")
 

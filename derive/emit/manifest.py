@@ -17,7 +17,7 @@ from derive import spec as declaration
 from derive.bases import Basis
 from derive.emit import cpu, tables
 from derive.galerkin import SemiDiscrete, semidiscrete
-from derive.program import PLANS, Plan, Program
+from derive.program import Plan, Program
 from derive.spec import Spec
 
 LINE = 160  # characters of a line in the manifest, enough for a table's shape, norm and checksum
@@ -44,7 +44,8 @@ def derive(spec: Spec) -> list[Derived]:
         implicit = form.groups is not None
         key = f"{sorted(form.structures.items())} {form.entry} {implicit}"
         if key not in built:
-            built[key] = tuple(programs.build(equation, form.structures, form.entry, plan, implicit) for plan in PLANS)
+            plans = programs.plans(form.structures)
+            built[key] = tuple(programs.build(equation, form.structures, form.entry, plan, implicit) for plan in plans)
         return built[key]
 
     return [Derived(name, specs[name], slabs, tuple(map(chains, slabs))) for name, slabs in forms.items()]
@@ -68,6 +69,8 @@ def _share_structures(forms: dict[str, tuple[SemiDiscrete, ...]]) -> dict[str, t
 
 def choose_plan(form: SemiDiscrete, channels: int) -> Plan:
     """Form the stage operators unless their factors cost clearly less a record and stage (multiplications)."""
+    if "blocks" in form.structures.values():
+        return "factors"
     nodes, state = form.tables["X"].shape
     out, in_ = form.tables["Phi"].shape[1], form.tables["C"].shape[0]
     formed = channels * nodes * channels * state

@@ -26,10 +26,17 @@ Arrays = dict[str, np.ndarray]
 
 def slab_arrays(form: SemiDiscrete) -> Arrays:
     """One slab's tables, stage indices, quadrature nodes and run-time bases."""
-    arrays = {name: table.to_float() for name, table in form.tables.items()}
+    layout = form.layout
+    arrays = {name: layout.table(name, form.tables).to_float() for name in form.tables}
     for name in ("Phi", "Psi", "C", "X", "A"):
         if form.structures[name] == "banded":
-            arrays[f"{name}_runs"] = runs(form.tables[name].nonzero())
+            arrays[f"{name}_runs"] = runs(layout.table(name, form.tables).nonzero())
+    for name, blocks in layout.blocks.items():
+        arrays[f"{name}_blocks"] = np.array(blocks, dtype=np.int64)
+    if form.weight is not None:
+        arrays["w_entries"] = np.array(layout.entries, dtype=np.int64)
+        arrays["w_values"] = nearest(layout.values)
+        arrays["weight_pair"] = np.array([(m, i, j) for m, i, j, _ in form.weight.entries], dtype=np.int64)
     arrays["nodes"] = form.nodes.to_float().ravel()
     arrays["operator_index"] = np.array(form.operator_index, dtype=np.int64)
     arrays["bias_index"] = np.array(form.bias_index, dtype=np.int64)
@@ -40,7 +47,20 @@ def slab_arrays(form: SemiDiscrete) -> Arrays:
     for name, basis in form.bases.items():
         arrays |= {f"pieces/{name}/{key}": value for key, value in run_time_basis(basis).items()}
         arrays |= _stiffness(basis, f"stiffness/{name}")
+    if form.weight is not None:
+        arrays |= _pair_stiffness(form)
     return arrays
+
+
+def _pair_stiffness(form: SemiDiscrete) -> Arrays:
+    """⟨∂Ω_m, ∂Ω_n⟩ of the functions of both widths that symmetries leave, the derivatives by both added."""
+    assert form.weight is not None
+    out, inner = form.bases["weight_out"], form.bases["weight_in"]
+    if not (_stiffness(out, "") and _stiffness(inner, "")):
+        return {}
+    masses = inner_product.gram(out, out), inner_product.gram(inner, inner)
+    first = form.weight.gram(inner_product.stiffness(out), masses[1]).to_float()
+    return {"stiffness/weight_pair": first + form.weight.gram(masses[0], inner_product.stiffness(inner)).to_float()}
 
 
 def _stiffness(basis: Basis, name: str) -> Arrays:

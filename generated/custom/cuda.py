@@ -1,4 +1,4 @@
-"""Kernels of the continuum 'custom'; specification 9c7fc6e0094f.
+"""Kernels of the continuum 'custom'; specification e70a868c1871.
 
 ∂h/∂δ = ρ(u, h),  rate tanh(u) - a*h,  f = tanh,  Δ = 1/2;  u = ∫ W h dξ′ + b   (1), (2)
 

@@ -1,4 +1,4 @@
-"""Kernels of the continuum 'digits'; specification c787300cab1b.
+"""Kernels of the continuum 'digits'; specification 4085e7e24952.
 
 ∂h/∂δ = ρ(u, h),  rate residual,  f = tanh,  Δ = 1/2;  u = ∫ W h dξ′ + b   (1), (2)
 

@@ -1,4 +1,4 @@
-"""Kernels of the continuum 'gunpoint'; specification 2fb5f3afd58f.
+"""Kernels of the continuum 'gunpoint'; specification d4b357c56c67.
 
 ∂h/∂δ = ρ(u, h),  rate residual,  f = gelu,  Δ = 1/4;  u = ∫ W h dξ′ + b   (1), (2)
 

@@ -1,4 +1,4 @@
-"""Kernels of the continuum 'mlp'; specification e0075a7cdfd7.
+"""Kernels of the continuum 'mlp'; specification 56f69f4ac673.
 
 ∂h/∂δ = ρ(u, h),  rate mlp,  f = tanh,  Δ = 1/2;  u = ∫ W h dξ′ + b   (1), (2)
 

@@ -1,4 +1,4 @@
-"""Kernels of the continuum 'stiff'; specification 3c2d7ab8a7c9.
+"""Kernels of the continuum 'stiff'; specification 28f920106384.
 
 ∂h/∂δ = ρ(u, h),  rate tanh(u) - a*h**3,  f = tanh,  Δ = 1;  u = ∫ W h dξ′ + b   (1), (2)
 

@@ -1,4 +1,4 @@
-"""Kernels of the continuum 'vowels'; specification 5d96c20a7e90.
+"""Kernels of the continuum 'vowels'; specification 8bfe7b4dbb44.
 
 ∂h/∂δ = ρ(u, h),  rate residual,  f = tanh,  Δ = 1/2;  u = ∫ W h dξ′ + b   (1), (2)
 

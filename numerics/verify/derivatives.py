@@ -24,9 +24,7 @@ def gradient(subject: Subject) -> None:
     ways = {name: [generator.standard_normal(p.shape) for p in parts] for name, parts in fields.items()}
     along = generator.standard_normal(subject.states.shape)
     moved = {n: [p + 1e-30j * d for p, d in zip(fields[n], ways[n])] for n in fields}
-    both, alone = (
-        _loss(subject, given, subject.states + 1e-30j * along).imag / 1e-30 for given in (moved, fields)
-    )
+    both, alone = (_loss(subject, given, subject.states + 1e-30j * along).imag / 1e-30 for given in (moved, fields))
     length = math.sqrt(sum(float(np.sum(d**2)) for parts in ways.values() for d in parts) + np.sum(along**2))
     errors, dots = [], []
     for plan in PLANS:

@@ -141,9 +141,7 @@ def _as_it_is(subject: Subject, name: str) -> None:
     subject.add(SECTION, name, "", text, None, NOTEBOOKS[1])
 
 
-def _judge_solutions(
-    subject: Subject, name: str, study: _Width, values: list[Array], order: int, slack: float
-) -> None:
+def _judge_solutions(subject: Subject, name: str, study: _Width, values: list[Array], order: int, slack: float) -> None:
     """The last of the solutions is the truth."""
     size = float(np.abs(values[-1]).max())
     errors = [float(np.sqrt(np.mean((v - values[-1]) ** 2))) / size for v in values[:-1]]
@@ -194,9 +192,7 @@ def _family(declared: BasisSpec) -> tuple[list[int], Callable[[int], BasisSpec]]
     return ([4, 6, 8, 12, 16, 64] if (degree or 0) < 2 else [2, 3, 4, 6, 16]), build
 
 
-def _smooth_solution(
-    subject: Subject, state: BasisSpec, points: Array, tableau: TableauSpec, steps: int
-) -> Array:
+def _smooth_solution(subject: Subject, state: BasisSpec, points: Array, tableau: TableauSpec, steps: int) -> Array:
     """y(ξ) with smooth fields in few functions and the given state basis, by the NumPy network."""
     from derive.declaration import WIDTH, Reader
     from numerics.pieces import Pieces, evaluate

@@ -100,5 +100,3 @@ def conditions(subject: Subject) -> None:
     text = "none" if seen < 1e-30 else f"{seen:.1e}"
     subject.add("spaces", "aliasing of the quadrature on χ_i χ_j", "reported", text, None, "docs/bases.md")
     subject.add("spaces", "depth functions that no stage sees", "0", str(blind), blind == 0, "docs/integrators.md")
-
-

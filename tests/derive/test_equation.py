@@ -61,7 +61,7 @@ def test_named_rates() -> None:
     mlp, residual, literal = (equation.derive(declared(r)) for r in ("mlp", "residual", "literal"))
     assert mlp.rho == 2 * sp.tanh(U) - 2 * H
     assert (mlp.kappa, mlp.r) == (-2, 2 * sp.tanh(U))
-    assert sp.expand(mlp.rho_u - 2 * (1 - sp.tanh(U) ** 2)) == 0 and mlp.rho_h == -2
+    assert sp.expand(mlp.slopes["u"] - 2 * (1 - sp.tanh(U) ** 2)) == 0 and mlp.slopes["h"] == -2
     assert residual.rho == 2 * sp.tanh(U) and residual.kappa == 0 and residual.r == residual.rho
     assert sp.expand(literal.rho - mlp.rho - 2 * (H - U)) == 0 and literal.kappa == 0
 
@@ -82,7 +82,7 @@ def test_users_rate_with_parameters() -> None:
     found = equation.derive(declared("tanh(u)*h - a*h + f(u)/Delta", "sin", "1/4", a="1/3"))
     assert sp.expand(found.rho - (sp.tanh(U) * H - H / 3 + 4 * sp.sin(U))) == 0
     assert found.kappa is None and found.r == found.rho
-    assert sp.expand(found.rho_h - (sp.tanh(U) - sp.Rational(1, 3))) == 0
+    assert sp.expand(found.slopes["h"] - (sp.tanh(U) - sp.Rational(1, 3))) == 0
 
 
 def test_linear_part_is_found_where_it_hides() -> None:
@@ -97,7 +97,7 @@ def test_activations_and_derivatives(name: str) -> None:
     u = np.concatenate([np.linspace(-4, 4, 41) + 0.01, [-20.0, 20.0]])
     step = 1e-6
     slope = (numeric(found.rho, u=u + step) - numeric(found.rho, u=u - step)) / (2 * step)
-    got = numeric(found.rho_u, u=u) * np.ones_like(u)
+    got = numeric(found.slopes["u"], u=u) * np.ones_like(u)
     assert np.allclose(got, slope, atol=1e-8)
     if name in NUMPY:
         assert np.allclose(numeric(found.rho, u=u), NUMPY[name](u), atol=1e-14)
@@ -120,14 +120,14 @@ def test_activations_and_derivatives(name: str) -> None:
 )
 def test_the_derivative_at_a_kink_is_the_one_from_the_left(activation, kink, left, right) -> None:
     found = equation.derive(declared("residual", activation, "1"))
-    at = {x: float(numeric(found.rho_u, u=np.float64(x))) for x in (kink, float(kink) - 1e-3, float(kink) + 1e-3)}
+    at = {x: float(numeric(found.slopes["u"], u=np.float64(x))) for x in (kink, float(kink) - 1e-3, float(kink) + 1e-3)}
     assert at[kink] == at[float(kink) - 1e-3] == left
     assert at[float(kink) + 1e-3] == right
 
 
 def test_relu_is_cases() -> None:
     found = equation.derive(declared("mlp", "relu", "1"))
-    assert not found.rho.has(sp.Max) and found.rho.has(sp.Piecewise) and not found.rho_u.has(sp.Heaviside)
+    assert not found.rho.has(sp.Max) and found.rho.has(sp.Piecewise) and not found.slopes["u"].has(sp.Heaviside)
     assert found.kappa == -1
     assert np.isnan(numeric(found.r, u=np.array([np.nan]))).all()
 
@@ -139,8 +139,8 @@ def test_smooth_functions_of_kinks() -> None:
     step = 1e-6
     rho_u = (numeric(found.rho, u=u + step, h=h) - numeric(found.rho, u=u - step, h=h)) / (2 * step)
     rho_h = (numeric(found.rho, u=u, h=h + step) - numeric(found.rho, u=u, h=h - step)) / (2 * step)
-    assert np.allclose(numeric(found.rho_u, u=u, h=h), rho_u, atol=1e-7)
-    assert np.allclose(numeric(found.rho_h, u=u, h=h), rho_h, atol=1e-7)
+    assert np.allclose(numeric(found.slopes["u"], u=u, h=h), rho_u, atol=1e-7)
+    assert np.allclose(numeric(found.slopes["h"], u=u, h=h), rho_h, atol=1e-7)
 
 
 @pytest.mark.parametrize("rate", ["f(f(u) - 1)", "f(sin(f(u)) - 1/2) - h", "sign(f(u) - 1)*u + abs(f(u) - h)"])
@@ -156,8 +156,8 @@ def test_kinks_inside_kinks(rate: str) -> None:
     }
     assert np.allclose(numeric(found.rho, u=u, h=h), exact[rate], atol=1e-14)
     slope = (numeric(found.rho, u=u + step, h=h) - numeric(found.rho, u=u - step, h=h)) / (2 * step)
-    assert np.allclose(numeric(found.rho_u, u=u, h=h) * np.ones(200), slope, atol=1e-7)
-    for expression in (found.r, found.rho_u, found.rho_h):
+    assert np.allclose(numeric(found.slopes["u"], u=u, h=h) * np.ones(200), slope, atol=1e-7)
+    for expression in (found.r, found.slopes["u"], found.slopes["h"]):
         assert tree(expression)
 
 

@@ -99,7 +99,7 @@ def equation(rate: Any) -> Equation:
         rho_h = sp.Integer(0)
     kappa = rho_h if rho_h.is_Rational and not rate.has(sp.sign) else None
     r = rate.xreplace({H: sp.Integer(0)}) if kappa is not None else rate
-    return Equation("", U, rate, rho_u, rho_h, kappa, r, Fraction(1, 2), ())
+    return Equation("", U, rate, {"u": rho_u, "h": rho_h}, kappa, r, Fraction(1, 2), ())
 
 
 class Draw:
