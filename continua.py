@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
+import os
 import sys
+
+INTERRUPTED = 130  # as shells say it of a command that Ctrl-C ended
 
 
 def main() -> None:
@@ -11,5 +15,12 @@ def main() -> None:
         from numerics.cli import main as commands
     except KeyboardInterrupt:
         print("interrupted; nothing had begun", file=sys.stderr)
-        sys.exit(130)
-    commands()
+        sys.exit(INTERRUPTED)
+    try:
+        commands()
+    except SystemExit as ending:
+        if ending.code == INTERRUPTED:  # the compiler's objects may be half made: to destroy those would crash
+            atexit._run_exitfuncs()
+            sys.stdout.flush()
+            os._exit(INTERRUPTED)
+        raise

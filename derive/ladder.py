@@ -60,6 +60,18 @@ def basis_key(basis: BasisSpec, interval: Interval) -> str:
     return hashlib.sha256(content.encode()).hexdigest()[:12]
 
 
+def pair_key(slab: Slab, spec: Spec) -> str:
+    """Twelve digits that name the functions of both widths that the symmetries leave of W."""
+    content = json.dumps([repr(slab.weight_out), repr(slab.weight_in), *map(str, spec.symmetries)])
+    return hashlib.sha256(content.encode()).hexdigest()[:12]
+
+
+def pairs(spec: Spec) -> Iterator[tuple[str, Slab]]:
+    """(role and slab, slab) of every W whose two widths are one direction."""
+    if spec.symmetries:
+        yield from ((f"weight_pair/{k}", slab) for k, slab in enumerate(spec.slabs))
+
+
 def directions(spec: Spec) -> Iterator[tuple[str, BasisSpec, Interval]]:
     """Every basis of a spec that a transfer may start from or end in: (role and slab, basis, interval)."""
     if spec.readout is not None:

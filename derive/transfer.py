@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from derive.bases import Basis
+from collections.abc import Sequence
+
+from derive.bases import Basis, build
 from derive.exact import ExactMatrix, identity
 from derive.inner_product import gram
+from derive.spec import Slab, SymmetrySpec
+from derive.symmetry import admissible
 
 
 def transfer(new: Basis, old: Basis) -> ExactMatrix:
@@ -12,6 +16,15 @@ def transfer(new: Basis, old: Basis) -> ExactMatrix:
     if new is old:
         return identity(new.size)
     return gram(new, new).solve(gram(new, old))
+
+
+def pair_transfer(symmetries: Sequence[SymmetrySpec], new: Slab, old: Slab) -> ExactMatrix:
+    """P between the weights that symmetries leave on two slabs' bases: (N′ᵀ (M ⊗ M̃) N′)⁻¹ N′ᵀ (B ⊗ B̃) N."""
+    out, inner = build(new.weight_out), build(new.weight_in)
+    old_out, old_inner = build(old.weight_out), build(old.weight_in)
+    ours, theirs = admissible(symmetries, out, inner), admissible(symmetries, old_out, old_inner)
+    mixed = ours.gram(gram(out, old_out), gram(inner, old_inner), theirs)
+    return ours.gram(gram(out, out), gram(inner, inner)).solve(mixed)
 
 
 def contains(new: Basis, old: Basis) -> bool:

@@ -505,9 +505,9 @@ def _zero_slab(slab: SlabTables, roles: tuple[str, ...], channels: tuple[int, ..
 
 
 def kernel_weights(fields: Mapping[str, Field]) -> list[Weights]:
-    """Fields' coefficients in the kernels' layout: w[i,j,k,o,c] → (k, i·o, j·c), z[m,k,o,c] and v[i,k,o,c] → (k, m, o·c),
+    """Fields' coefficients in the kernels' layout.
 
-    β[i,k,o] → (k, i·o).
+    w[i,j,k,o,c] → (k, i·o, j·c), β[i,k,o] → (k, i·o), and both z[m,k,o,c] and v[m,k,o,c] → (k, m, o·c).
     """
     found = []
     for n, (w_slab, b_slab) in enumerate(zip(fields["W"].slabs, fields["b"].slabs)):

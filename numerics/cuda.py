@@ -10,6 +10,7 @@ neither been run nor timed yet.
 from __future__ import annotations
 
 import importlib.util
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -167,32 +168,27 @@ class CudaSlab(Slab):
         text = device.load_module(module(self.tables.module))
         return arguments(getattr(text, f"{self._name(what)}_{self.tables.suffix}"))
 
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Of the arrays that the operators' kernels work with; the first axis is the row of θ or ϑ."""
-        c, n = self.channels, self.sizes
-        stages, bias_stages = len(self.bound["theta"]), len(self.bound["vartheta"])
-        rows = (n["node"], n["state"]) if self.plan == "formed" else (n["weight_out"], n["weight_in"])
-        return {
-            "operators": (stages, c * rows[0], c * rows[1]),
-            "biases": (bias_stages, c * n["node"]),
-            "operator_entry": (1, c * n["node"], c * n["entry"]),
-            "mixed": (stages, c * n["weight_out"], c * n["weight_in"]),
-            "left": (stages, c * n["node"], c * n["weight_in"]),
-        }
+    def room(self, weights: Weights, stages: int | None = None) -> dict[str, Any]:
+        """Working memory of the operators' kernels; stages: rows of θ, all by default."""
+        count, bias_stages = stages or len(self.bound["theta"]), len(self.bound["vartheta"])
+        shapes = {"mixed": (count, *weights.w.shape[1:]), "mixed_bias": (bias_stages, weights.beta.shape[1])}
+        shapes["left"] = (count, self.parts * self.channels * self.sizes["node"], weights.w.shape[2])
+        if weights.v is not None:
+            shapes["mixed_local"] = (bias_stages, *weights.v.shape[1:])
+        return {name: self.empty(*shape) for name, shape in shapes.items()}
 
     def form(self, weights: Weights) -> None:
         """Stage operators and biases of these coefficients; once per change of weights."""
-        w, beta = (to_device(a, self.dtype) for a in (weights.w, weights.beta))
-        shapes = self.shapes()
-        room = {name: self.empty(*shapes[name]) for name in ("mixed", "left")}
-        room["mixed_bias"] = self.empty(len(self.bound["vartheta"]), beta.shape[1])
-        found = {name: self.empty(*shapes[name]) for name in ("operators", "biases")}
-        self.call("operators", {"w": w, "beta": beta, **room, **found})
+        given = {name: to_device(a, self.dtype) for name, a in weights.given(self.dtype).items()}
+        room = self.room(weights)
+        found = {name: self.empty(*shape) for name, shape in self.shapes.items()}
+        self.call("operators", {**given, **room, **found})
         if self.meets_arrival:
-            entry = self.empty(*shapes["operator_entry"])
-            given = {"w": w, "theta": self.bound["theta_entry"], **room, "operators": entry}
-            self.call("entry_operators", given)
-            found["operator_entry"] = entry[0]
+            entry = {"theta": self.bound["theta_entry"], "operators": found["operator_entry"]}
+            self.call("entry_operators", {**given, **room, **entry})
+            found["operator_entry"] = found["operator_entry"][0]
+        if "parameters" in given:
+            found["parameters"] = given["parameters"]
         self.operators = found
 
     def empty_gradient(self, blocks: int = 1) -> Arrays:
@@ -210,19 +206,21 @@ class CudaSlab(Slab):
     def pull_back(self, gradient: Arrays, weights: Weights) -> Weights:
         """Gradients of the coefficients from those of the operators (11)."""
         bars = {name: to_device(a, self.dtype) for name, a in gradient.items()}
-        bar_w, bar_beta = self.zeros(*weights.w.shape), self.zeros(*weights.beta.shape)
-        shapes = self.shapes()
-        room = {name: self.empty(*shapes[name]) for name in ("mixed", "left")}
-        room["mixed_bias"] = self.empty(len(self.bound["vartheta"]), weights.beta.shape[1])
+        found = {name: self.zeros(*a.shape) for name, a in weights.given(self.dtype).items() if name != "parameters"}
+        room = self.room(weights)
         self.call("operators_adjoint", {**bars, **room})
-        self._collect("theta", room["mixed"], bar_w)
-        self._collect("vartheta", room["mixed_bias"], bar_beta)
+        self._collect("theta", room["mixed"], found["w"])
+        self._collect("vartheta", room["mixed_bias"], found["beta"])
+        if "v" in found:
+            self._collect("vartheta", room["mixed_local"], found["v"])
         if "bar_operator_entry" in bars:
             entry = bars["bar_operator_entry"]
-            room = {name: self.empty(1, *shapes[name][1:]) for name in ("mixed", "left")}
+            room = self.room(weights, 1)
             self.call("entry_operators_adjoint", {"bar_operators": entry.reshape(1, *entry.shape), **room})
-            self._collect("theta_entry", room["mixed"], bar_w)
-        return Weights(to_host(bar_w).astype(np.float64), to_host(bar_beta).astype(np.float64))
+            self._collect("theta_entry", room["mixed"], found["w"])
+        if "bar_parameters" in bars:
+            found["parameters"] = bars["bar_parameters"]
+        return Weights(**{name: to_host(a).astype(np.float64) for name, a in found.items()})
 
     def _collect(self, rows: str, mixed: Any, bar: Any) -> None:
         size = bar.size // bar.shape[0]
@@ -234,7 +232,8 @@ class CudaSlab(Slab):
         c, n = self.channels, self.sizes
         stages = self.bound["combine"].shape[1] - 1
         count = getattr(device.load_module(module(self.tables.module)), f"{self._name(kind)}_rows_{self.tables.suffix}")
-        sizes = {axis: c * n[axis] for axis in ("state", "node", "weight_out", "weight_in")} | {"stages": stages}
+        sizes = {axis: c * n[axis] for axis in ("state", "node", "weight_in")} | {"stages": stages}
+        sizes |= {"wide": self.parts * c * n["node"], "weight_out": self.parts * c * n["weight_out"]}
         rows = count(**sizes, **({"krylov": self.bound["krylov"]} if self.implicit else {}))
         size = rows * self.launch.tile
         shared = size * self.dtype.itemsize <= self.launch.shared
@@ -290,12 +289,14 @@ class CudaSolver(Solver):
         self.representation = representation
         self.dtype = np.dtype(dtype)
         self.launch = launch or Launch()
-        channels = representation.spec.channels
+        spec = representation.spec
         self.slabs = [
-            CudaSlab(s, channels, self.dtype, plan or s.plan, cuda_kernels, launch=self.launch)
+            CudaSlab(
+                s, spec.channels, self.dtype, plan or s.plan, cuda_kernels, spec.pre_activations, launch=self.launch
+            )
             for s in representation.slabs
         ]
-        largest = max(int(np.prod(slab.shapes()["operators"])) for slab in self.slabs)
+        largest = max(math.prod(slab.shapes["operators"]) for slab in self.slabs)
         self.launch = replace(self.launch, blocks=max(1, min(self.launch.blocks, PARTIALS // largest)))
         for slab in self.slabs:
             slab.launch = self.launch

@@ -42,7 +42,7 @@ class Modes:
 
     def __call__(self, *points: Array) -> Array:
         values, rest = self.draws, [np.ravel(x) for x in points]
-        grid = []
+        grid: list[int] = []
         for axis, modes in enumerate(self.axes):
             both = len(points) > len(self.axes) and axis == 0
             table = modes(*(rest.pop(0) for _ in range(2 if both else 1)))
@@ -94,12 +94,12 @@ def _draws(generator: np.random.Generator, counts: tuple[int, ...], shape: tuple
 
 def _width_modes(x: Array, count: int = MODES) -> Array:
     """Orthonormal Legendre polynomials on [−1, 1]."""
-    return legendre.legvander(x, count - 1) * np.sqrt((2 * np.arange(count) + 1) / 2)
+    return np.asarray(legendre.legvander(x, count - 1) * np.sqrt((2 * np.arange(count) + 1) / 2))
 
 
 def _depth_modes(x: Array) -> Array:
     """Orthonormal Legendre polynomials on [0, 1]."""
-    return legendre.legvander(2 * x - 1, DEPTH_MODES - 1) * np.sqrt(2 * np.arange(DEPTH_MODES) + 1)
+    return np.asarray(legendre.legvander(2 * x - 1, DEPTH_MODES - 1) * np.sqrt(2 * np.arange(DEPTH_MODES) + 1))
 
 
 def _waves(x: Array, y: Array) -> Array:
@@ -107,7 +107,7 @@ def _waves(x: Array, y: Array) -> Array:
     angles = np.pi * np.subtract.outer(x, y)[..., None] * np.arange(MODES)
     waves = np.stack([np.cos(angles), np.sin(angles)], axis=-1) / np.sqrt(2)
     waves[..., 0, :] /= np.sqrt(2)
-    return waves.reshape(len(x), len(y), 2 * MODES)
+    return np.asarray(waves.reshape(len(x), len(y), 2 * MODES))
 
 
 def _averaged(x: Array, y: Array, symmetries: tuple[SymmetrySpec, ...]) -> Array:

@@ -6,7 +6,7 @@ Every move reports two parts. *Fields*: what the L2 projection of the fields (13
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,7 +25,7 @@ from numerics.continuum import (
 )
 from numerics.datasets import Records
 from numerics.datasets import records as make_records
-from numerics.field import Field, FieldSlab
+from numerics.field import Field, FieldSlab, Pair, along
 from numerics.initial import quadrature
 from numerics.pieces import Pieces, derivative, evaluate
 from numerics.solver import Solver
@@ -124,7 +124,9 @@ def transfer_fields(model: Continuum, rep: representations.Representation) -> di
             "the level declares another list of slabs",
             "keep the slabs and change the bases inside them",
         )
-    roles = {"W": ("weight_out", "weight_in", "weight_depth"), "b": ("bias_width", "bias_depth"), "R": ("readout",)}
+    width = ("weight_pair",) if model.spec.symmetries else ("weight_out", "weight_in")
+    bias = ("bias_width", "bias_depth")
+    roles = {"W": (*width, "weight_depth"), "b": bias, "V": bias, "R": ("readout",)}
     empty = zero_fields(rep)
     fields = {}
     for name, field in model.fields.items():
@@ -214,11 +216,17 @@ def _output_changes(
     )
 
 
-def loss_change(old: Continuum, new: Continuum, prepared: Prepared) -> tuple[float | None, float]:
+def loss_change(old: Continuum, new: Continuum, prepared: Prepared) -> tuple[float | None, float | None]:
     """Predicted change of the loss between two sets of fields on one solver: first order, and estimate (14).
 
-    The pairing is taken at the stage operators, so that the two may live in any bases.
+    The pairing is taken at the stage operators, so that the two may live in any bases; operators in blocks belong to
+    bases, and both are then moved to the larger ones. None and None where these do not hold the others.
     """
+    if any("w_blocks" in slab.tables for slab in (*old.representation.slabs, *new.representation.slabs)):
+        common = _on_larger(old, new)
+        if common is None:
+            return None, None
+        old, new = common
     steps = None if old.spec.tolerance is None else old.solver.find_steps(prepared.states)
     (before, first), (after, second) = (_stage_gradients(m, prepared, steps) for m in (old, new))
     simple = sum(float(np.sum(g * (b - a))) for g, a, b in zip(first, before, after))
@@ -233,6 +241,21 @@ def loss_change(old: Continuum, new: Continuum, prepared: Prepared) -> tuple[flo
         slope = _penalty_slope(old.fields[p.field], new.fields[p.field], p.norm)
         first_order = None if first_order is None or slope is None else first_order + float(p.weight) * slope
     return first_order, (simple + other) / 2 + penalty
+
+
+def _on_larger(old: Continuum, new: Continuum) -> tuple[Continuum, Continuum] | None:
+    """Both models' fields in the bases of the one that has more coefficients; None where that changes a field."""
+    rep = max((old, new), key=lambda model: model.size).representation
+    found = []
+    for model in (old, new):
+        fields = transfer_fields(model, rep)
+        if any(distance(f, fields[name]) > NESTED * max(1.0, f.norm()) for name, f in model.fields.items()):
+            return None
+        found.append(Continuum(rep.spec, None, fields, device=model.device, stored=rep))
+    return found[0], found[1]
+
+
+NESTED = 1e-10  # a change of a field, relative to it, that is none
 
 
 def _penalty_slope(old: Field, new: Field, norm: str) -> float | None:
@@ -253,7 +276,8 @@ def _stage_gradients(
 
     steps: those to take where they are adaptive, so that two models have the same stages.
     """
-    solver = Solver(model.representation, model.spec.precision, plan="formed")
+    blocks = any("blocks" in slab.structures.values() for slab in model.representation.slabs)
+    solver = Solver(model.representation, model.spec.precision, plan=None if blocks else "formed")
     if steps is not None:
         solver.weights = kernel_weights(model.fields)
         solver.take_steps(steps)
@@ -285,21 +309,54 @@ def distance(first: Field, second: Field, norm: str = "L2") -> float:
 def _slab_distance(first: FieldSlab, second: FieldSlab, norm: str) -> float:
     if not first.bases:
         return float(np.sum((first.coefficients - second.coefficients) ** 2))
-    rules = [_common_rule(*bases) for bases in zip(first.bases, second.bases)]
+    axes = list(zip(first.bases, second.bases))
+    plain = [_coordinates(*pair, evaluate) for pair in axes]
+    tables = [plain]
+    if norm == "H1":
+        tables += [
+            [*plain[:axis], slope, *plain[axis + 1 :]]
+            for axis, pair in enumerate(axes)
+            for slope in ([_coordinates(*pair, derivative)] if isinstance(pair[0], Pieces) else _slopes(*pair))
+        ]
     total = 0.0
-    for differentiated in range(-1, len(rules) if norm == "H1" else 0):  # −1: the values themselves
+    for chosen in tables:
         values = []
-        for slab in (first, second):
+        for slab, side in ((first, 0), (second, 1)):
             found = slab.coefficients
-            for axis, (basis, (x, _)) in enumerate(zip(slab.bases, rules)):
-                table = derivative(basis, x) if axis == differentiated else evaluate(basis, x)
-                found = np.moveaxis(np.tensordot(table, found, (1, axis)), 0, axis)
+            for axis, table in enumerate(chosen):
+                found = along(table[side], found, axis)
             values.append(found)
-        square = (values[0] - values[1]) ** 2
-        for _, w in rules:
-            square = np.tensordot(w, square, (0, 0))
-        total += float(np.sum(square))
+        total += float(np.sum((values[0] - values[1]) ** 2))
     return total
+
+
+Coordinates = tuple[Array, Array]  # (r, size of the first), (r, size of the second)
+Table = Callable[[Pieces, Array], Array]
+
+
+def _coordinates(first: Pieces | Pair, second: Pieces | Pair, table: Table, other: Table | None = None) -> Coordinates:
+    """The functions of two bases, or what ``table`` makes of them, in coordinates that are orthonormal in L2.
+
+    other: what is done to functions of pairs along ξ′, where it is not the same.
+    """
+    if isinstance(first, Pieces) and isinstance(second, Pieces):
+        x, weights = _common_rule(first, second)
+        parts = [table(basis, x) * np.sqrt(weights)[:, None] for basis in (first, second)]
+    else:
+        assert isinstance(first, Pair) and isinstance(second, Pair)
+        (x, outer), (y, inner) = _common_rule(first.outer, second.outer), _common_rule(first.inner, second.inner)
+        size = np.sqrt(np.multiply.outer(outer, inner)).reshape(-1, 1)
+        parts = [
+            pair.combined(table(pair.outer, x)[:, None], (other or table)(pair.inner, y)).reshape(-1, pair.size) * size
+            for pair in (first, second)
+        ]
+    triangular: Array = np.linalg.qr(np.hstack(parts))[1]
+    return triangular[:, : first.size], triangular[:, first.size :]
+
+
+def _slopes(first: Pieces | Pair, second: Pieces | Pair) -> list[Coordinates]:
+    """Of functions of pairs: their derivatives by ξ and by ξ′."""
+    return [_coordinates(first, second, derivative, evaluate), _coordinates(first, second, evaluate, derivative)]
 
 
 def _common_rule(first: Pieces, second: Pieces) -> tuple[Array, Array]:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from numerics import console
+from numerics.pieces import Pieces
 
 if TYPE_CHECKING:
     from numerics.continuum import Continuum
@@ -144,7 +145,9 @@ def depths_of(field: Field) -> Array:
     """A few depths that see different parts of a field: the middles of its depth cells, thinned."""
     ends = [slab.start for slab in field.slabs] + [field.slabs[-1].stop]
     for slab in field.slabs:
-        ends += [float(b) for b in slab.bases[-1].breakpoints]
+        depth = slab.bases[-1]
+        assert isinstance(depth, Pieces)
+        ends += [float(b) for b in depth.breakpoints]
     cuts = np.unique(np.round(ends, 12))
     middles = (cuts[:-1] + cuts[1:]) / 2
     if len(middles) == 1:  # one element, in which the field may still vary

@@ -91,16 +91,16 @@ def _apply_table(structure: Structure, out: str, table: str, operand: str, trans
 
 
 def _block(context: Context, table: str, array: str, wide: str, narrow: str) -> Lines:
-    """Block k of a learned table: ``array`` as its matrix, and its rows of what it acts on and of the result."""
+    """One piece of a learned table: ``array`` as its matrix, and its rows of what it acts on and of the result."""
     shape = (
-        f"({table}_blocks[k, 1] - {table}_blocks[k, 0])*{context.wide}, ({table}_blocks[k, 3] - {table}_blocks[k, 2])"
+        f"({table}_blocks[piece, 1] - {table}_blocks[piece, 0])*{context.wide}, ({table}_blocks[piece, 3] - {table}_blocks[piece, 2])"
     )
     return [
         f"rows, columns = {shape}*channels",
-        f"start = {table}_blocks[k, 4]*{context.wide}*channels",
+        f"start = {table}_blocks[piece, 4]*{context.wide}*channels",
         f"block = {array}[start:start + rows*columns].reshape((rows, columns))",
-        f"high = {wide}[{table}_blocks[k, 0]*{context.wide}:{table}_blocks[k, 1]*{context.wide}]",
-        f"low = {narrow}[{table}_blocks[k, 2]*channels:{table}_blocks[k, 3]*channels]",
+        f"high = {wide}[{table}_blocks[piece, 0]*{context.wide}:{table}_blocks[piece, 1]*{context.wide}]",
+        f"low = {narrow}[{table}_blocks[piece, 2]*channels:{table}_blocks[piece, 3]*channels]",
     ]
 
 
@@ -111,7 +111,7 @@ def _block_loop(op: Contract, context: Context) -> Lines:
     target, given, matrix = ("low", "high", "block.T") if op.transposed else ("high", "low", "block")
     return [
         *([] if op.accumulate else [f"{out}[:] = constants[0]"]),
-        f"for k in range({op.table}_blocks.shape[0]):",
+        f"for piece in range({op.table}_blocks.shape[0]):",
         *indent(_block(context, op.table, context.at(op.table), wide, narrow)),
         *indent(_dense(target, matrix, given, op.accumulate)),
     ]
@@ -162,7 +162,7 @@ def _outer(op: Outer, context: Context) -> Lines:
         array = context.at("bar_" + op.table)
         return [
             title,
-            f"for k in range({op.table}_blocks.shape[0]):",
+            f"for piece in range({op.table}_blocks.shape[0]):",
             *indent(_block(context, op.table, array, context.at(op.out), context.at(op.operand))),
             "    product = np.dot(high, low.T)",
             "    for a in range(rows):",
@@ -300,7 +300,7 @@ def kernels(programs: tuple[Program, ...], suffix: str) -> tuple[Kernel, ...]:
 
 
 def stage_tables(program: Program) -> list[str]:
-    """The tables that a stage's chain applies, in a fixed order; after them what else is learned, and where blocks lie."""
+    """The tables that a stage's chain applies, in a fixed order; then what else is learned, and where blocks lie."""
     names = table_arguments(program, [t for t in ("Phi", "C", "X", "A") if t in _applied(program.exact.chain)])
     if program.exact.entry:
         names += [f"{t}_entry" for t in ("C", "X") if t in _applied(program.exact.entry)]

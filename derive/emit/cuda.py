@@ -18,20 +18,23 @@ from fractions import Fraction
 
 from derive.emit import newton
 from derive.emit.cpu import (
+    ROW_OF_PART,
     Kernel,
     _docstring,
     _operator_tables,
     _operator_title,
     _plain,
+    also_learned,
     entry_arguments,
     learned_table,
+    spanning,
     stage_tables,
     table_arguments,
 )
 from derive.emit.scalar import Constants, Lines, Scalar, indent, local
 from derive.galerkin import Structure
 from derive.loss import Loss
-from derive.program import Chain, Contract, Form, Node, Operation, Outer, Pointwise, Program
+from derive.program import Chain, Contract, Form, Node, Operation, Outer, Pointwise, Program, base, part
 
 CALLS = {
     "tanh": "math.tanh", "sinh": "math.sinh", "cosh": "math.cosh", "exp": "math.exp", "log": "math.log",
@@ -40,7 +43,7 @@ CALLS = {
 }  # fmt: skip
 
 # The rows of an operand, by the variables that a kernel's head defines; what is not named here lives at the nodes.
-ROWS = {"H": "state", "M": "state", "G": "weight_in", "T": "weight_out"}
+ROWS = {"H": "state", "M": "state", "G": "weight_in", "T": "weight_out", "U": "wide"}
 
 SYNC = "cuda.syncthreads()"
 LANES = [
@@ -88,7 +91,7 @@ class Context:
         return f"{operand}[{_factor(row)}*tile + {other}]"
 
     def height(self, operand: str) -> str:
-        name = operand.removeprefix("bar_").removeprefix("dot_")
+        name = base(operand).removeprefix("bar_").removeprefix("dot_")
         return self.rows.get(name) or ROWS.get(name, "node")
 
 
@@ -116,8 +119,11 @@ def _contract(op: Contract, context: Context) -> Lines:
         loops = _channels(
             op.structure, table, op.transposed,
             lambda a: context.at(op.out, a), lambda b: context.at(op.operand, b), RECORDS, op.accumulate,
+            channels=_wide(context.program) if op.table == "Phi" else "channels",
         )  # fmt: skip
         return [head, *loops]
+    if op.structure == "blocks":
+        return [head, *_block_loop(op, context)]
     element = context.at(op.table, "b", "a") if op.transposed else context.at(op.table, "a", "b")
     total = [
         "total = constants[0]",
@@ -128,18 +134,56 @@ def _contract(op: Contract, context: Context) -> Lines:
     return [head, f"for a in range(row, {context.height(op.out)}, rows):", f"    {RECORDS}", *indent(total, 2)]
 
 
+def _wide(program: Program) -> str:
+    """How many pre-activations all channels have together."""
+    return "channels" if program.parts == 1 else f"{program.parts}*channels"
+
+
+def _block(context: Context, table: str) -> Lines:
+    """One piece of a learned table: its size, its first rows in what it acts on and in the result, its first number."""
+    wide = _wide(context.program)
+    return [
+        f"high, high_count = {table}_blocks[piece, 0]*{wide}, ({table}_blocks[piece, 1] - {table}_blocks[piece, 0])*{wide}",
+        f"low, low_count = {table}_blocks[piece, 2]*channels, ({table}_blocks[piece, 3] - {table}_blocks[piece, 2])*channels",
+        f"origin = {table}_blocks[piece, 4]*{wide}*channels",
+    ]
+
+
+def _block_loop(op: Contract, context: Context) -> Lines:
+    """T applied block by block; rows that no block meets are zero."""
+    clear = [
+        f"for a in range(row, {context.height(op.out)}, rows):",
+        f"    {RECORDS}",
+        f"        {context.at(op.out)} = constants[0]",
+        SYNC,
+    ]
+    low_element, high_element = ("high", "low") if op.transposed else ("low", "high")
+    place = "origin + b*low_count + a" if op.transposed else "origin + a*low_count + b"
+    return [
+        *([] if op.accumulate else clear),
+        f"for piece in range({op.table}_blocks.shape[0]):",
+        *indent(_block(context, op.table)),
+        f"    for a in range(row, {high_element}_count, rows):",
+        f"        {RECORDS}",
+        "            total = constants[0]",
+        f"            for b in range({low_element}_count):",
+        f"                total += {context.at(op.table, place)}*{context.at(op.operand, f'{low_element} + b')}",
+        f"            {context.at(op.out, f'{high_element} + a')} += total",
+    ]
+
+
 def _channels(
     structure: Structure, table: str, transposed: bool, out: Callable[[str], str], operand: Callable[[str], str],
-    other: str | None, accumulate: bool, lanes: str = "row, {}, rows",
+    other: str | None, accumulate: bool, lanes: str = "row, {}, rows", channels: str = "channels",
 ) -> Lines:  # fmt: skip
     """out = T operand (Tᵀ when transposed) channel by channel; out, operand: row → element.
 
-    other: the loop over the second index, if there is one. lanes: how the threads share the rows.
+    other: the loop over the second index, if there is one. lanes: how the threads share the rows. channels: how many.
     """
     rows, columns = (f"{table}.shape[{k}]" for k in ((1, 0) if transposed else (0, 1)))
-    target, sign = out("a*channels + c"), "+" if accumulate else ""
+    target, sign = out(f"a*{channels} + c"), "+" if accumulate else ""
     if structure == "diagonal":
-        body = [f"{target} {sign}= {table}[a, a]*{operand('a*channels + c')}"]
+        body = [f"{target} {sign}= {table}[a, a]*{operand(f'a*{channels} + c')}"]
     else:
         element = f"{table}[b, a]" if transposed else f"{table}[a, b]"
         reach = f"{table}_columns" if transposed else f"{table}_runs"
@@ -147,17 +191,32 @@ def _channels(
         body = [
             "total = constants[0]",
             f"for b in range({inner}):",
-            f"    total += {element}*{operand('b*channels + c')}",
+            f"    total += {element}*{operand(f'b*{channels} + c')}",
             f"{target} {sign}= total",
         ]
     if other:
         body = [other, *indent(body)]
-    return ["for c in range(channels):", f"    for a in range({lanes.format(rows)}):", *indent(body, 2)]
+    return [f"for c in range({channels}):", f"    for a in range({lanes.format(rows)}):", *indent(body, 2)]
 
 
 def _outer(op: Outer, context: Context) -> Lines:
+    title = (
+        f"# gradient of {_plain(op.table)}: += {_plain(op.out)} {_plain(op.operand)}ᵀ, summed over the tile's records"
+    )
+    if op.structure == "blocks":  # those that share their numbers have one shape: a thread adds to its own
+        return [
+            title,
+            f"for piece in range({op.table}_blocks.shape[0]):",
+            *indent(_block(context, op.table)),
+            "    for a in range(row, high_count, rows):",
+            "        for b in range(column, low_count, columns):",
+            "            total = constants[0]",
+            "            for r in range(count):",
+            f"                total += {context.at(op.out, 'high + a')}*{context.at(op.operand, 'low + b')}",
+            f"            {context.at('bar_' + op.table, 'origin + a*low_count + b')} += total",
+        ]
     return [
-        f"# gradient of {_plain(op.table)}: += {_plain(op.out)} {_plain(op.operand)}ᵀ, summed over the tile's records",
+        title,
         f"for a in range(row, {context.height(op.out)}, rows):",
         f"    for b in range(column, {context.height(op.operand)}, columns):",
         "        total = constants[0]",
@@ -171,41 +230,71 @@ def _pointwise(op: Pointwise, context: Context) -> Lines:
     scalar = DeviceScalar(context.constants, CALLS)
     texts = scalar.print(op.expressions)
     context.used |= scalar.used
-    before = [f"{local(s)} = " + " + ".join(context.at(o) for o in operands) for s, operands in op.inputs]
+    before = [f"{local(s)} = " + " + ".join(_element(context, o) for o in operands) for s, operands in op.inputs]
     inner = before + scalar.lines
     written: dict[str, str] = {}
     for out, text, accumulate, reduce in zip(op.outs, texts, op.accumulate, op.reduce):
         if not reduce:
-            value = written.setdefault(text, f"value_{out}")
-            inner += [f"{value} = {text}"] if value == f"value_{out}" else []
-            inner.append(f"{context.at(out)} {'+' if accumulate else ''}= {value}")
-    height = context.height(op.inputs[-1][1][0] if op.inputs[-1][0] == "v" else op.inputs[0][1][0])
+            name = f"value_{out.replace('@', '_')}"
+            value = written.setdefault(text, name)
+            inner += [f"{value} = {text}"] if value == name else []
+            inner.append(f"{_element(context, out)} {'+' if accumulate else ''}= {value}")
+    # parts of an operand: as many rows as those with one a channel
+    height = "node" if op.by_channel else context.height(spanning(op))
+    find = ["q, c = a//channels, a % channels", ROW_OF_PART.format(parts=op.parts)] if op.by_channel else []
     names = ", ".join(f"{s} = {' + '.join(_plain(o) for o in ops)}" for s, ops in op.inputs)
     lines = [
         f"# {', '.join(_plain(o) for o, reduce in zip(op.outs, op.reduce) if not reduce)} "
         f"at every node and record, {names}",
         f"for a in range(row, {height}, rows):",
+        *indent(find),
         f"    {RECORDS}",
         *indent(inner, 2),
     ]
     for out, text, reduce in zip(op.outs, texts, op.reduce):
         if reduce:
             same = [o for o, t, k, r in zip(op.outs, texts, op.accumulate, op.reduce) if t == text and not (k or r)]
-            summand = [f"total += {context.at(same[0])}"] if same else [*before, *scalar.lines, f"total += {text}"]
-            lines += _over_records(out, height, summand, context)
+            own = f"total += {text if not same else _element(context, same[0])}"
+            summand = [own] if same else [*before, *scalar.lines, own]
+            over = _over_nodes if base(out) == "bar_p" else _over_records
+            lines += over(out, height, find, summand, context)
     return lines
 
 
-def _over_records(out: str, height: str, summand: Lines, context: Context) -> Lines:
+def _element(context: Context, operand: str) -> str:
+    """One element of an operand in row a, or of its part, or of the parameters of channel c."""
+    array, number = base(operand), part(operand)
+    if array in ("p", "bar_p"):
+        return context.at(array, str(number), "c")
+    return context.at(array) if number is None else context.at(array, f"b + {number}*channels" if number else "b")
+
+
+def _over_records(out: str, height: str, find: Lines, summand: Lines, context: Context) -> Lines:
     """The gradient of an operand that all records share: a sum over the tile, by one thread a row."""
     return [
         SYNC,
         f"# {_plain(out)}: the same, summed over the tile's records",
         f"for a in range(row*columns + column, {height}, rows*columns):",
+        *indent(find),
         "    total = constants[0]",
         "    for r in range(count):",
         *indent(summand, 2),
-        f"    {context.at(out)} += total",
+        f"    {_element(context, out)} += total",
+    ]
+
+
+def _over_nodes(out: str, height: str, find: Lines, summand: Lines, context: Context) -> Lines:
+    """The gradient of a parameter that all nodes and records share, by one thread a channel."""
+    return [
+        SYNC,
+        f"# {_plain(out)}: the same, summed over the nodes and the tile's records",
+        "for c in range(row*columns + column, channels, rows*columns):",
+        "    total = constants[0]",
+        f"    for a in range(c, {height}, channels):",
+        *indent(find, 2),
+        "        for r in range(count):",
+        *indent(summand, 3),
+        f"    {_element(context, out)} += total",
     ]
 
 
@@ -246,8 +335,14 @@ class Room:
 
 def _head(program: Program, like: str) -> Lines:
     """The sizes that the loops need."""
-    sizes = [f"state, node = {like}.shape[0], biases.shape[1]"]
-    if program.plan == "factors":
+    parts = program.parts
+    sizes = [f"state, node = {like}.shape[0], biases.shape[1]{'' if parts == 1 else f'//{parts}'}"]
+    sizes.append("wide = biases.shape[1]")
+    if program.blocks:
+        out = "wide" if program.structure("Phi") == "identity" else f"Phi.shape[1]*{_wide(program)}"
+        inner = "state" if program.structure("C") == "identity" else "C.shape[0]*channels"
+        sizes.append(f"weight_out, weight_in = {out}, {inner}")
+    elif program.plan == "factors":
         sizes.append("weight_out, weight_in = operators.shape[1], operators.shape[2]")
     if program.entry:
         sizes.append("entry = h_entry.shape[0]")
@@ -283,11 +378,15 @@ def _places(program: Program, form: Form) -> dict[str, str]:
         "h": "h[{a}, first + {r}]",
         "M": "m[(i*state + {a})*tile + {r}]",
         "e": "biases[bias, {a}]",
-        learned: "operators[operator, {a}, {r}]",
+        "p": "parameters[{a}, {r}]",
+        "V": "local_operators[bias, {a}]",
+        learned: "operators[operator, {a}]" if program.blocks else "operators[operator, {a}, {r}]",
         "bar": "bar[{a}, first + {r}]",
         "bar_M": "bar_m[(i*state + {a})*tile + {r}]",
         "bar_e": "bar_biases[block, bias, {a}]",
-        f"bar_{learned}": "bar_operators[block, operator, {a}, {r}]",
+        "bar_p": "bar_parameters[block, {a}, {r}]",
+        "bar_V": "bar_local_operators[block, bias, {a}]",
+        f"bar_{learned}": f"bar_operators[block, operator, {{a}}{'' if program.blocks else ', {r}'}]",
     }
 
 
@@ -461,7 +560,7 @@ def adjoint(program: Program, suffix: str, precision: str) -> Kernel:
     arguments = ["bar", "combine", "operator_index", "bias_index", "operators", "biases", *stage_tables(program)]
     arguments += [*(entry_arguments(program) if program.entry else []), *newton.ARGUMENTS]
     arguments = [*_used(arguments, lines), "constants", "channels", *(k.name for k in form.kept)]
-    arguments += ["bar_operators", "bar_biases"]
+    arguments += ["bar_operators", "bar_biases", *(f"bar_{name}" for name in also_learned(program))]
     if program.entry:
         arguments += ["bar_entry", *(["bar_operator_entry"] if form.entry and program.plan == "formed" else [])]
     name = f"{program.plan}_adjoint{precision}_{suffix}"
@@ -521,7 +620,7 @@ def room_function(program: Program, kind: str, precision: str, suffix: str) -> s
     """A function for the host: how many rows of working memory a forward or adjoint kernel needs."""
     form, name = _form(program, precision), f"{program.plan}_{kind}{precision}"
     room = (forward_room if kind == "forward" else adjoint_room)(form, program.implicit)
-    sizes = ["stages", "state", "node", "weight_out", "weight_in", *(["krylov"] if program.implicit else [])]
+    sizes = ["stages", "state", "node", "wide", "weight_out", "weight_in", *(["krylov"] if program.implicit else [])]
     return (
         f"def {name}_rows_{suffix}({', '.join(sizes)}):\n"
         f'    """Rows of working memory that a record needs in {name}_{suffix}."""\n'
@@ -540,10 +639,12 @@ def operators(program: Program, suffix: str, entry: bool) -> Kernel:
     mixed, left: room for Σ_k θ_sk w_k and for Φ times it, used where Φ or C leaves something to do.
     """
     phi, c = _factors(program, entry)
-    targets = [*(["mixed"] if phi or c else []), *(["left"] if phi and c else []), "operators"]
-    stage = _mix(targets[0])
+    targets = [
+        *(["mixed"] if phi or c or program.blocks else []), *(["left"] if phi and c else []), "operators"
+    ]  # fmt: skip
+    stage = [*_mix(targets[0]), *(_placed(program, reverse=False) if program.blocks else [])]
     if phi:
-        stage += [f"# {targets[1]} = Φ {targets[0]}", *_left("Phi", phi, False, targets[0], targets[1]), SYNC]
+        stage += [f"# {targets[1]} = Φ {targets[0]}", *_left(_wide(program), phi, False, targets[0], targets[1]), SYNC]
     if c:
         title = "# E_s = " + ("left C" if phi else "mixed C")
         stage += [title, *_right(c[0], c[1], False, targets[-2], "operators"), SYNC]
@@ -556,9 +657,14 @@ def operators(program: Program, suffix: str, entry: bool) -> Kernel:
         bias = "biases" if psi == "identity" else "mixed_bias"
         lines += [*ALL_LANES, "for s in range(block, vartheta.shape[0], blocks):", *indent(_mix_bias(bias))]
         if psi != "identity":
-            lines += indent(["# e_s = Ψ β_s", *_bias(psi, False, "mixed_bias", "biases")])
+            lines += indent(["# e_s = Ψ β_s", *_bias(_wide(program), psi, False, "mixed_bias", "biases")])
         arguments += ["beta", "vartheta", *table_arguments(program, ["Psi"])]
         outputs = [*outputs, *dict.fromkeys((bias, "biases"))]
+    if program.local:
+        lines += ["for s in range(block, vartheta.shape[0], blocks):", *indent(_mix("mixed_local", "v", "vartheta"))]
+        lines += indent(["# V_s = Ψ v_s", *_local(False, "mixed_local", "local_operators")])
+        arguments += ["v", "Psi_V"]
+        outputs += ["mixed_local", "local_operators"]
     name = f"{program.plan}_{'entry_' if entry else ''}operators_{suffix}"
     arguments = [*_used(arguments, lines), "constants", "channels", *outputs]
     return Kernel(name, tuple(arguments), tuple(Constants().values), tuple(lines))
@@ -573,14 +679,14 @@ def _factors(program: Program, entry: bool) -> tuple[Structure | None, tuple[str
     return (None if phi == "identity" else phi), (None if c[1] == "identity" else c)
 
 
-def _mix(target: str) -> Lines:
+def _mix(target: str, fields: str = "w", weights: str = "theta") -> Lines:
     return [
-        "# Σ_k θ_sk w_k",
-        "for a in range(row, w.shape[1], rows):",
-        "    for b in range(column, w.shape[2], columns):",
+        f"# Σ_k {'θ' if weights == 'theta' else 'ϑ'}_sk {fields}_k",
+        f"for a in range(row, {fields}.shape[1], rows):",
+        f"    for b in range(column, {fields}.shape[2], columns):",
         "        total = constants[0]",
-        "        for k in range(theta.shape[1]):",
-        "            total += theta[s, k]*w[k, a, b]",
+        f"        for k in range({weights}.shape[1]):",
+        f"            total += {weights}[s, k]*{fields}[k, a, b]",
         f"        {target}[s, a, b] = total",
         SYNC,
     ]
@@ -598,12 +704,11 @@ def _mix_bias(target: str) -> Lines:
     ]
 
 
-def _left(table: str, structure: Structure, transposed: bool, source: str, target: str) -> Lines:
-    """target[s] = T source[s], channel by channel (Tᵀ when transposed)."""
+def _left(wide: str, structure: Structure, transposed: bool, source: str, target: str) -> Lines:
+    """target[s] = Φ source[s], channel by channel (Φᵀ when transposed)."""
     columns = f"for d in range(column, {source}.shape[2], columns):"
-    return _channels(
-        structure, table, transposed, f"{target}[s, {{}}, d]".format, f"{source}[s, {{}}, d]".format, columns, False
-    )
+    out, operand = f"{target}[s, {{}}, d]".format, f"{source}[s, {{}}, d]".format
+    return _channels(structure, "Phi", transposed, out, operand, columns, False, channels=wide)
 
 
 def _right(table: str, structure: Structure, transposed: bool, source: str, target: str) -> Lines:
@@ -615,10 +720,58 @@ def _right(table: str, structure: Structure, transposed: bool, source: str, targ
     )  # fmt: skip
 
 
-def _bias(structure: Structure, transposed: bool, source: str, target: str) -> Lines:
+def _bias(wide: str, structure: Structure, transposed: bool, source: str, target: str) -> Lines:
     """target[s] = Ψ source[s], channel by channel (Ψᵀ when transposed); no second index to share."""
     out, operand = f"{target}[s, {{}}]".format, f"{source}[s, {{}}]".format
-    return _channels(structure, "Psi", transposed, out, operand, None, False, "thread, {}, threads")
+    return _channels(structure, "Psi", transposed, out, operand, None, False, "thread, {}, threads", wide)
+
+
+def _local(transposed: bool, source: str, target: str) -> Lines:
+    """The matrices V_s, one a different row of Ψ, from those of ψ_i; or their gradients back."""
+    size = "local_operators.shape[1]//Psi_V.shape[0]" if not transposed else "mixed_local.shape[2]"
+    element = "Psi_V[b, a]" if transposed else "Psi_V[a, b]"
+    rows, columns = ("Psi_V.shape[1]", "Psi_V.shape[0]") if transposed else ("Psi_V.shape[0]", "Psi_V.shape[1]")
+    given, out = ("[s, b*size + d]", "[s, a, d]") if transposed else ("[s, b, d]", "[s, a*size + d]")
+    return [
+        f"size = {size}",
+        f"for a in range(row, {rows}, rows):",
+        "    for d in range(column, size, columns):",
+        "        total = constants[0]",
+        f"        for b in range({columns}):",
+        f"            total += {element}*{source}{given}",
+        f"        {target}{out} = total",
+        SYNC,
+    ]
+
+
+def _placed(program: Program, reverse: bool) -> Lines:
+    """w = N z, entry by entry, or z̄ = Nᵀ w̄; a thread has its own pairs of channels. See the CPU's."""
+    wide = _wide(program)
+    place, number = "operators[s, at + c]", "mixed[s, w_entries[e, 0], o*channels + c]"
+    change = f"{number} += w_values[e]*bar_{place}" if reverse else f"{place} += w_values[e]*{number}"
+    clear = "mixed[s, a, o*channels + c]" if reverse else None
+    lines = ["# z̄ = Nᵀ w̄" if reverse else "# w = N z"]
+    if clear is None:
+        lines += [
+            "for a in range(row*columns + column, operators.shape[1], rows*columns):",
+            "    operators[s, a] = constants[0]",
+            SYNC,
+        ]
+    body = [
+        "for e in range(w_entries.shape[0]):",
+        f"    line = w_entries[e, 2]*{wide} + o",
+        f"    at = (w_entries[e, 1]*{wide} + line*w_entries[e, 4] + w_entries[e, 3])*channels",
+        f"    {change}",
+    ]
+    if clear is not None:
+        body = ["for a in range(mixed.shape[1]):", f"    {clear} = constants[0]", *body]
+    return [
+        *lines,
+        f"for o in range(row, {wide}, rows):",
+        "    for c in range(column, channels, columns):",
+        *indent(body, 2),
+        SYNC,
+    ]
 
 
 def operators_adjoint(program: Program, suffix: str, entry: bool) -> Kernel:
@@ -636,8 +789,14 @@ def operators_adjoint(program: Program, suffix: str, entry: bool) -> Kernel:
         stage += [f"# {target} = Ē_s Cᵀ", *_right(c[0], c[1], True, source, target), SYNC]
         source = target
     if phi:
-        stage += [f"# mixed = Φᵀ {_plain(source) if c else 'Ē_s'}", *_left("Phi", phi, True, source, "mixed"), SYNC]
-    if not stage:
+        stage += [
+            f"# mixed = Φᵀ {_plain(source) if c else 'Ē_s'}",
+            *_left(_wide(program), phi, True, source, "mixed"),
+            SYNC,
+        ]
+    if program.blocks:
+        stage = _placed(program, reverse=True)
+    elif not stage:
         stage = [
             "for a in range(row, mixed.shape[1], rows):",
             "    for b in range(column, mixed.shape[2], columns):",
@@ -653,9 +812,14 @@ def operators_adjoint(program: Program, suffix: str, entry: bool) -> Kernel:
             lines += ["    for a in range(thread, mixed_bias.shape[1], threads):",
                       "        mixed_bias[s, a] = bar_biases[s, a]"]  # fmt: skip
         else:
-            lines += indent(["# mixed_bias = Ψᵀ ē_s", *_bias(psi, True, "bar_biases", "mixed_bias")])
+            lines += indent(["# mixed_bias = Ψᵀ ē_s", *_bias(_wide(program), psi, True, "bar_biases", "mixed_bias")])
         arguments += ["bar_biases", *table_arguments(program, ["Psi"])]
         outputs.append("mixed_bias")
+    if program.local:
+        lines += ["for s in range(block, mixed_local.shape[0], blocks):"]
+        lines += indent(["# mixed_local = Ψᵀ V̄_s", *_local(True, "bar_local_operators", "mixed_local")])
+        arguments += ["bar_local_operators", "Psi_V"]
+        outputs.append("mixed_local")
     name = f"{program.plan}_{'entry_' if entry else ''}operators_adjoint_{suffix}"
     arguments = [*_used(arguments, lines), "constants", "channels", *outputs]
     return Kernel(name, tuple(arguments), tuple(Constants().values), tuple(lines))

@@ -179,6 +179,7 @@ def _entry(
         "digest": declaration.digest(one.spec),
         "spec": declaration.to_dict(replace(one.spec, levels=())),
         "slabs": slabs,
-        "bases": {role: ladder.basis_key(basis, interval) for role, basis, interval in ladder.directions(one.spec)},
+        "bases": {role: ladder.basis_key(basis, interval) for role, basis, interval in ladder.directions(one.spec)}
+        | {role: ladder.pair_key(slab, one.spec) for role, slab in ladder.pairs(one.spec)},
         "tables": stored.file(one.name, own),
     }

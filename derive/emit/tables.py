@@ -17,7 +17,7 @@ from derive.bases import WIDTH, Basis
 from derive.emit import cpu
 from derive.errors import DerivationError
 from derive.galerkin import SemiDiscrete
-from derive.ladder import basis_key, directions
+from derive.ladder import basis_key, directions, pair_key, pairs
 from derive.spec import Spec
 from derive.surd import Surd
 
@@ -135,6 +135,21 @@ def transfer_arrays(specs: Mapping[str, Spec]) -> Arrays:
                 name = f"transfer/{basis_key(*old[role])}/{basis_key(basis, interval)}"
                 if name not in arrays:
                     arrays[name] = transfer.transfer(bases.build(basis, interval), bases.build(*old[role])).to_float()
+    return arrays | _pair_transfers(specs)
+
+
+def _pair_transfers(specs: Mapping[str, Spec]) -> Arrays:
+    """The same for the functions of both widths that symmetries leave of W."""
+    arrays: Arrays = {}
+    for source in specs.values():
+        old = {role: (pair_key(slab, source), slab) for role, slab in pairs(source)}
+        for target in specs.values():
+            for role, slab in pairs(target):
+                if role not in old or old[role][0] == pair_key(slab, target):
+                    continue
+                name = f"transfer/{old[role][0]}/{pair_key(slab, target)}"
+                if name not in arrays:
+                    arrays[name] = transfer.pair_transfer(source.symmetries, slab, old[role][1]).to_float()
     return arrays
 
 

@@ -70,7 +70,9 @@ def taylor(subject: Subject) -> None:
     third = []
     for t in steps:
         other = model.with_coordinates(start + t * direction)
-        third.append(abs(other.loss(prepared) - loss - loss_change(model, other, prepared)[1]))
+        predicted = loss_change(model, other, prepared)[1]
+        assert predicted is not None  # both are in the same bases
+        third.append(abs(other.loss(prepared) - loss - predicted))
     _slope(subject, "remainder of the loss-change estimate (14)", steps, third, 3, 0.3 if smooth else 1.2, loss)
 
 
