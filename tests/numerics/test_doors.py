@@ -257,10 +257,21 @@ def test_a_trained_model_names_every_output_or_none(made: dict[str, Any], tmp_pa
     with pytest.raises(DataError, match="1 classes: run"):
         fit(made["m"], records(X, None, ["run"] * 6), epochs=1, out=tmp_path / "m.npz")
     assert not (tmp_path / "m.npz").exists()
-    numbers_ = Continuum.from_spec({**SPEC, "name": "vectors", "loss": {"kind": "l2"}})
-    named = records(X, None, ["a", "b", "c"] * 2)
-    with pytest.raises(DataError, match="1 numbers a record"):
-        numbers_.prepare(named)
+    one = {"outputs": 1, "basis": LEGENDRE}
+    numbered = Continuum.from_spec({**SPEC, "name": "numbers", "readout": one, "loss": {"kind": "l2"}, "levels": {}})
+    fit(numbered, records(X, None, ["a", "b", "c"] * 2), epochs=1, out=tmp_path / "m.npz")
+    assert load(tmp_path / "m.npz").classes == ()  # numbers have no names
+
+
+def test_a_model_is_not_moved_under_its_own_feet(made: dict[str, Any]) -> None:
+    with pytest.raises(DataError, match="name 'small'"):
+        adapt(project(made["m"], "small"), name="small")
+
+
+@pytest.mark.skipif(np.finfo(np.longdouble).max == np.finfo(float).max, reason="longdouble is float64 here")
+def test_targets_that_become_infinite_are_refused() -> None:
+    with pytest.raises(DataError, match="finite numbers"):
+        records(X, None, np.full(6, np.longdouble("1e400")))
 
 
 def test_functions_of_records_that_differ_in_length(made: dict[str, Any]) -> None:
@@ -350,7 +361,7 @@ WRONG: dict[str, Callable[[dict[str, Any]], Any]] = {
     "points beside Records": lambda k: k["m"](records(X), XI),
     "targets beside Records": lambda k: fit(k["m"], records(X, None, Y), 1 - Y),
     "classes beside Records": lambda k: records(records(X), None, None, ["a", "b"]),
-    "records and x": lambda k: project(k["m"], "small", X, Y, records=records(X, None, Y)),
+    "records and x": lambda k: project(k["m"], "small", X, records=records(X)),
     "targets alone": lambda k: project(k["m"], "small", y=Y),
     "points alone": lambda k: project(k["m"], "small", xi=XI),
     "fit without records": lambda k: fit(k["m"], None, Y),
@@ -388,7 +399,6 @@ WRONG: dict[str, Callable[[dict[str, Any]], Any]] = {
     "a network's name": lambda k: from_layers(W, B, name="a/b"),
     "the name of an adapted level": lambda k: adapt(k["m"], name="a b"),
     "base as an adapted level": lambda k: adapt(k["m"], name="base"),
-    "the model's level adapted": lambda k: adapt(project(k["m"], "small"), name="small"),
     # numbers
     "true as a seed": lambda k: Continuum.from_spec(SPEC, seed=True),
     "an error in words": lambda k: adapt(k["m"], "0.1"),
@@ -406,6 +416,7 @@ WRONG: dict[str, Callable[[dict[str, Any]], Any]] = {
     "the inner product with an array": lambda k: k["m"].fields["b"].inner(X),
     "the distance to an array": lambda k: projection.distance(k["m"].fields["b"], X),
     "the distance of W and b": lambda k: projection.distance(k["m"].fields["W"], k["m"].fields["b"]),
+    "the distance of W and R": lambda k: projection.distance(k["m"].fields["W"], k["m"].fields["R"]),
     "coordinates too short": lambda k: k["m"].with_coordinates(np.ones(29)),
     "coordinates too long": lambda k: k["m"].with_coordinates(np.ones(31)),
     "one constant for two outputs": lambda k: field_of("a", 1.0),
@@ -443,7 +454,22 @@ def test_calls_that_are_wrong(made: dict[str, Any], case: str, tmp_path: Path, m
 
 @pytest.mark.parametrize(
     "chosen",
-    [[6], [-7], [0.0], [], ["a"], None, [None], [[0, 1]], 0, [1j], [True, False], slice(2), [[1], [1, 2]]],
+    [
+        [6],
+        [-7],
+        [0.0],
+        [],
+        np.arange(0),
+        ["a"],
+        None,
+        [None],
+        [[0, 1]],
+        0,
+        [1j],
+        [True, False],
+        slice(2),
+        [[1], [1, 2]],
+    ],
     ids=repr,
 )
 def test_positions_that_are_none(made: dict[str, Any], chosen: Any) -> None:
