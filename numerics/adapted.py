@@ -27,13 +27,13 @@ def adapt(model: Continuum, error: float = 0.01, name: str = "adapted", records:
     Raises DataError for an error outside (0, 1), and a name that the model's own level has or that no level can have.
     """
     instance(model, Continuum, "give a model, as numerics.load reads it")
+    if not isinstance(error, Real) or not 0 < error < 1:
+        raise DataError(f"error {error!r}", "a number between 0 and 1", "a percentage", "write error=0.01")
     if not isinstance(name, str) or not name.replace("-", "_").isidentifier() or name in ("base", model.level):
         raise DataError(
             f"name {name!r}", "letters, digits, - and _; not base, nor the level that the model stands on",
             "the model was adapted before", 'write name="adapted-again"',
         )  # fmt: skip
-    if not isinstance(error, Real) or not 0 < error < 1:
-        raise DataError(f"error {error!r}", "a number between 0 and 1", "a percentage", "write error=0.01")
     spec = model.spec
     slabs = []
     for slab, field in zip(spec.slabs, model.fields["W"].slabs):
