@@ -345,13 +345,9 @@ def _job(model: Continuum, data: Records, given: dict[str, Any]) -> Job:
     prepared = model.prepare(data)
     kept, held = split(len(prepared), prepared.labels, options.validation, options.seed)
     training = prepared.take(kept) if len(held) else prepared
-    classes = model.classes or (() if prepared.labels is None else data.classes)
-    if classes and len(classes) != model.spec.outputs:
-        raise DataError(
-            f"{len(classes)} classes: {', '.join(classes)}", f"{model.spec.outputs}, as readout.outputs declares",
-            "records of some classes only, whose other names nobody knows",
-            "list all names in classes, or change readout.outputs",
-        )  # fmt: skip
+    classes = model.classes
+    if data.classes and not classes and prepared.labels is not None:
+        classes = _names(data.classes, model.spec.outputs or 0)
     job = Job(model, options, digest(data), classes, training, prepared.take(held) if len(held) else None)
     if options.optimiser in optimisers.WHOLE_DATA and job.batches > 1:
         raise TrainingError(
@@ -359,6 +355,16 @@ def _job(model: Continuum, data: Records, given: dict[str, Any]) -> Job:
             "its curvature pairs compare gradients, which must be of one loss", "leave batch out, or use adam",
         )  # fmt: skip
     return job
+
+
+def _names(classes: tuple[str, ...], outputs: int) -> tuple[str, ...]:
+    """A name for every output, as model files have them; the data may name fewer. Raises DataError for more."""
+    if len(classes) > outputs:
+        raise DataError(
+            f"{len(classes)} classes: {', '.join(classes)}", f"{outputs}, as readout.outputs declares",
+            "the data belong to another spec", "leave out the names that no record has, or change readout.outputs",
+        )  # fmt: skip
+    return (*classes, *(f"class {k}" for k in range(len(classes), outputs)))
 
 
 def _check_ways(callback: Any, out: Any, save_every: Any) -> None:

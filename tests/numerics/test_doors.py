@@ -252,15 +252,20 @@ def test_class_names_are_a_list_with_each_name_once(names: Any) -> None:
         from_layers(W, B, classes=[*names, "c"] if isinstance(names, list) and len(names) > 1 else names)
 
 
-def test_a_trained_model_names_every_output_or_none(made: dict[str, Any], tmp_path: Path) -> None:
-    """Otherwise its file could not be read again."""
-    with pytest.raises(DataError, match="1 classes: run"):
-        fit(made["m"], records(X, None, ["run"] * 6), epochs=1, out=tmp_path / "m.npz")
+def test_what_a_model_calls_its_outputs_is_read_again(made: dict[str, Any], tmp_path: Path) -> None:
+    """Data may name fewer classes than there are outputs, and not more; targets that are numbers have no names."""
+    with pytest.raises(DataError, match="3 classes: run, swim, walk"):
+        fit(made["m"], records(X, None, Y, ["run", "swim", "walk"]), epochs=1, out=tmp_path / "m.npz")
     assert not (tmp_path / "m.npz").exists()
+    done = fit(made["m"], records(X, None, ["run"] * 6), epochs=1, out=tmp_path / "m.npz")
+    again = load(tmp_path / "m.npz")
+    assert again.classes == done.classes == ("run", "class 1")
+    assert again.labels([[0.0, 1.0], [1.0, 0.0]]).tolist() == ["class 1", "run"]
+    assert np.array_equal(again.prepare(records(X, None, ["run"] * 6)).labels, [0] * 6)
     one = {"outputs": 1, "basis": LEGENDRE}
     numbered = Continuum.from_spec({**SPEC, "name": "numbers", "readout": one, "loss": {"kind": "l2"}, "levels": {}})
     fit(numbered, records(X, None, ["a", "b", "c"] * 2), epochs=1, out=tmp_path / "m.npz")
-    assert load(tmp_path / "m.npz").classes == ()  # numbers have no names
+    assert load(tmp_path / "m.npz").classes == ()
 
 
 def test_a_model_is_not_moved_under_its_own_feet(made: dict[str, Any]) -> None:
