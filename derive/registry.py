@@ -8,6 +8,8 @@ from functools import cache
 from pathlib import Path
 from types import ModuleType
 
+from derive.errors import SpecError
+
 KINDS = ("rates", "activations", "losses", "bases", "tableaux")
 
 
@@ -19,5 +21,8 @@ def names(kind: str) -> tuple[str, ...]:
 
 
 def entry(kind: str, name: str) -> ModuleType:
-    """The module of an entry."""
+    """The module of an entry. Raises SpecError for a name, or a kind, that is none."""
+    known = names(kind) if kind in KINDS else KINDS
+    if kind not in KINDS or name not in known:
+        raise SpecError(f"{name!r} of {kind!r}", ", ".join(known), "a typing error", "use one of these")
     return importlib.import_module(f"derive.{kind}.{name.replace('-', '_')}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import tomllib
 from collections.abc import Mapping
@@ -187,7 +188,7 @@ class Spec:
 
     def level(self, name: str) -> Spec:
         """The Spec of a level. Raises SpecError naming the levels there are."""
-        found = dict(self.levels).get(name)
+        found = dict(self.levels).get(name) if isinstance(name, str) else None
         if found is None:
             known = ", ".join(n for n, _ in self.levels) or "none"
             raise SpecError(
@@ -206,6 +207,11 @@ def load_spec(source: str | Path | Mapping[str, Any]) -> Spec:
 
     if isinstance(source, Mapping):
         return read(source, str(source.get("name", "spec")))
+    if not isinstance(source, str | os.PathLike):
+        raise SpecError(
+            f"a declaration of type {type(source).__name__}", "a path, or a table", "another argument",
+            "give the path of a TOML file, or a mapping of the same shape",
+        )  # fmt: skip
     return read(_toml(Path(source)), str(source))
 
 

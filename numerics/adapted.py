@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from numbers import Real
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from derive.errors import DataError
 from numerics import representation as representations
 from numerics.continuum import Continuum
 from numerics.datasets import Records
+from numerics.doors import instance
 from numerics.field import FieldSlab
 from numerics.projection import move
 
@@ -22,10 +24,16 @@ def adapt(model: Continuum, error: float = 0.01, name: str = "adapted", records:
     W(ξ, ξ′, δ) is unfolded along ξ and along ξ′ (proper orthogonal decomposition, in L2); as many functions are kept
     in each as leave a relative L2 error of W of at most ``error``. The bases are exact combinations of the present
     ones, so that the level is a projection like any other; what was kept is orthonormal. The solver stays.
-    Raises DataError for an error outside (0, 1).
+    Raises DataError for an error outside (0, 1), and a name that the model's own level has or that no level can have.
     """
-    if not 0 < error < 1:
+    instance(model, Continuum, "give a model, as numerics.load reads it")
+    if not isinstance(error, Real) or not 0 < error < 1:
         raise DataError(f"error {error!r}", "a number between 0 and 1", "a percentage", "write error=0.01")
+    if not isinstance(name, str) or not name.replace("-", "_").isidentifier() or name in ("base", model.level):
+        raise DataError(
+            f"name {name!r}", "letters, digits, - and _; not base, nor the level that the model stands on",
+            "the model was adapted before", 'write name="adapted-again"',
+        )  # fmt: skip
     spec = model.spec
     slabs = []
     for slab, field in zip(spec.slabs, model.fields["W"].slabs):

@@ -24,6 +24,7 @@ from derive import spec as declaration
 from derive.errors import CheckpointError, ContinuumError
 from numerics import console
 from numerics import representation as representations
+from numerics.doors import instance
 
 if TYPE_CHECKING:
     from derive.spec import Spec
@@ -35,6 +36,7 @@ Arrays = dict[str, np.ndarray]
 VERSION = 1
 HEADER = "model.json"
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can hold; a real one would change equal models' bytes
+UNUSABLE = (OSError, TypeError, ValueError)  # what paths raise, the latter two where they are none
 # What zipfile raises on damaged archives, beside BadZipFile: a flipped bit can ask for passwords or other methods.
 DAMAGE = (
     zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, ValueError, KeyError, struct.error,
@@ -47,6 +49,9 @@ DAMAGE = (
 
 def save(model: Continuum, path: str | Path) -> None:
     """Write a model to one file, whole or not at all. Raises CheckpointError if it cannot be written."""
+    from numerics.continuum import Continuum
+
+    instance(model, Continuum, "give a model, then the path")
     training = model.training or {}
     arrays = {f"training/{key}": a for key, a in training.items() if isinstance(a, np.ndarray)}
     scalars = {key: value for key, value in training.items() if not isinstance(value, np.ndarray)}
@@ -236,9 +241,10 @@ def _target(path: str | Path) -> Path:
 def _explained(path: str | Path) -> Iterator[None]:
     try:
         yield
-    except OSError as error:
+    except UNUSABLE as error:
         raise CheckpointError(
-            error.strerror or str(error), "a file in a folder that can be written, on a disk with room",
+            getattr(error, "strerror", None) or str(error),
+            "a file in a folder that can be written, on a disk with room",
             "a folder's name, missing permissions, or a full disk", "choose another path", str(path),
         ) from error  # fmt: skip
 
@@ -254,9 +260,9 @@ def read(path: str | Path) -> tuple[dict[str, Any], Arrays]:
     """
     try:
         content = Path(path).read_bytes()
-    except OSError as error:
+    except UNUSABLE as error:
         raise CheckpointError(
-            error.strerror or str(error), "a model file that can be read",
+            getattr(error, "strerror", None) or str(error), "a model file that can be read",
             "a typing error, a folder, or missing permissions", "check the path", str(path),
         ) from error  # fmt: skip
     try:

@@ -5,6 +5,7 @@ A continuum is a value: training, refining and projecting return new ones.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -20,6 +21,7 @@ from derive.spec import Spec
 from numerics import device, stability
 from numerics import representation as representations
 from numerics.datasets import Records, records
+from numerics.doors import instance, numbers, positions
 from numerics.field import Field, FieldSlab
 from numerics.initial import project_function, random_function
 from numerics.pieces import Pieces, default_points, evaluate, projection, weighted_functional
@@ -57,7 +59,8 @@ class Prepared:
         return self.targets
 
     def take(self, indices: Array) -> Prepared:
-        """Some of the records, in the given order."""
+        """Some of the records, in the given order. Raises DataError for positions that are none."""
+        indices = positions(indices, len(self))
         return Prepared(
             np.ascontiguousarray(self.states[:, indices]),
             None if self.targets is None else np.ascontiguousarray(self.targets[:, indices]),
@@ -95,7 +98,7 @@ class Continuum:
 
         spec: a Spec, a declaration, the path of a TOML file, or the name of a generated spec. Raises SpecError.
         """
-        if not isinstance(seed, int | np.integer) or seed < 0:
+        if not isinstance(seed, int | np.integer) or isinstance(seed, bool) or seed < 0:
             raise SpecError(f"seed {seed!r}", "a whole number from 0", "a sign, or quotes", "use seed = 0")
         base = resolve(spec)
         model = cls._zero(base, level)
@@ -123,7 +126,7 @@ class Continuum:
 
     @classmethod
     def _zero(cls, base: Spec, level: str | None) -> Continuum:
-        spec = base.level(level) if level else base
+        spec = base if level is None else base.level(level)
         rep = representations.of(spec, base)
         return cls(base, level, zero_fields(rep), stored=rep)
 
@@ -182,7 +185,8 @@ class Continuum:
         return np.concatenate([s.orthonormal().ravel() for f in self.fields.values() for s in f.slabs])
 
     def with_coordinates(self, coordinates: Array, **changes: Any) -> Continuum:
-        """The continuum with these coordinates."""
+        """The continuum with these coordinates (size,)."""
+        coordinates = numbers(coordinates, "coordinates", (self.size,))
         fields, start = {}, 0
         for name, f in self.fields.items():
             slabs = []
@@ -234,6 +238,7 @@ class Continuum:
 
     def prepare(self, data: Records) -> Prepared:
         """Project records and their targets. Raises DataError naming the record."""
+        data = records(data)
         states = self.project_samples(data)
         count = states.shape[1]
         spec = self.spec
@@ -270,7 +275,7 @@ class Continuum:
 
     def project_samples(self, data: Records) -> Array:
         """Coefficients of the records as functions, (entry size · channels, N)."""
-        spec = self.spec
+        data, spec = records(data), self.spec
         if data.channels != spec.channels:
             raise DataError(
                 f"records with {data.channels} channels",
@@ -343,6 +348,7 @@ class Continuum:
 
     def _sweep(self, prepared: Prepared) -> tuple[float, list[dict[str, Array]], Array, Array, Array]:
         """Loss and mean gradients at the stage operators, the readout and the states."""
+        self._check_own(prepared)
         count = len(prepared)
         losses, operators, bar_r, bar_a, bar_states = self.solver.gradient(
             prepared.states, *self.readout_map(), prepared.wanted()
@@ -362,7 +368,20 @@ class Continuum:
 
     def outputs(self, prepared: Prepared) -> Array:
         """What the loss compares with the targets, (N, outputs)."""
+        self._check_own(prepared)
         return self._finite(self.solver.outputs(prepared.states, *self.readout_map()).T, prepared.states)
+
+    def _check_own(self, prepared: Prepared) -> None:
+        """Raise DataError for what another model, or nobody, prepared: kernels look at no shapes."""
+        instance(prepared, Prepared, "give model.prepare(records)")
+        spec, targets = self.spec, prepared.targets
+        wanted = spec.channels * spec.entry.size, spec.outputs or spec.channels * spec.slabs[-1].state.size
+        found = len(prepared.states), wanted[1] if targets is None else len(targets)
+        if found != wanted:
+            raise DataError(
+                f"prepared records of {found[0]} coefficients and {found[1]} targets", f"{wanted[0]} and {wanted[1]}",
+                "they were prepared by another model", "prepare the records with this one",
+            )  # fmt: skip
 
     def _finite(self, outputs: Array, states: Array) -> Array:
         """Outputs (records, …) of states as they are. Raises TrainingError for the first that is not finite."""
@@ -373,6 +392,7 @@ class Continuum:
 
     def loss(self, prepared: Prepared) -> float:
         """Mean loss with penalties."""
+        self._check_own(prepared)
         targets = prepared.wanted()
         values = self.solver.losses(self.outputs(prepared).T, targets) + prepared.offset
         penalties = sum(float(p.weight) * self.fields[p.field].squared_norm(p.norm) for p in self.spec.penalties)
@@ -380,6 +400,7 @@ class Continuum:
 
     def scores(self, prepared: Prepared) -> dict[str, float]:
         """loss (without penalties) and accuracy, or root mean square error."""
+        self._check_own(prepared)
         targets = prepared.wanted()
         z = self.outputs(prepared)
         values = self.solver.losses(z.T, targets) + prepared.offset
@@ -392,9 +413,10 @@ class Continuum:
 
         x: (samples, points[, channels]) or a list of arrays; xi: their points; at: where to give a function's
         values (default: each record's own points). Returns (samples, outputs), or (samples, points, channels), or
-        a list of (points, channels) when the records' points differ in number.
+        a list of (points, channels) when the records' points differ in number. Raises DataError, and TrainingError
+        for an output that is not finite.
         """
-        data = x if isinstance(x, Records) else records(x, xi)
+        data = records(x, xi)
         states = self.project_samples(data)
         if self.spec.outputs is not None:
             if at is not None:
@@ -405,20 +427,27 @@ class Continuum:
                 )  # fmt: skip
             return self._finite(self.solver.outputs(states, *self.readout_map()).T, states)
         y = self._finite(self.solver.final(states).astype(np.float64).T, states).T
-        if at is not None:
-            at = np.atleast_1d(np.asarray(at, dtype=np.float64))
-        return _values(self.representation, y, self.sample_points(data) if at is None else at)
+        return _values(self.representation, y, self.sample_points(data) if at is None else _line(at))
 
     def labels(self, outputs: Any) -> Array | None:
-        """A classifier's answers for its outputs (N, classes): names where the training data had them, else numbers."""
+        """A classifier's answers for its outputs (N, classes): names where the training data had them, else numbers.
+
+        Raises DataError for outputs of another shape, or not finite.
+        """
         if self.spec.loss != "cross-entropy":
             return None
-        best: Array = np.argmax(np.asarray(outputs), axis=1)
+        values = numbers(outputs, "outputs")
+        if values.ndim != 2 or values.shape[1] != self.spec.outputs or not np.isfinite(values).all():
+            raise DataError(
+                f"outputs of shape {values.shape}", f"finite numbers (records, {self.spec.outputs})",
+                "one record without its axis, or another model's outputs", "give what the model returned",
+            )  # fmt: skip
+        best: Array = np.argmax(values, axis=1)
         return np.array(self.classes)[best] if self.classes else best
 
     def sample_points(self, data: Records) -> list[Array]:
         """Every record's points, the interpolant's default ones where none were given."""
-        spec = self.spec
+        data, spec = records(data), self.spec
         return [
             default_points(spec.interpolant, int(n), spec.periodic) if xi is None else xi
             for xi, n in zip(data.points(), data.lengths)
@@ -426,8 +455,8 @@ class Continuum:
 
     def trajectory(self, x: Any, xi: Any = None, at: Any = None) -> tuple[Array, Array]:
         """The state along the depth: depths (D,), values (N, D, points, channels) at the points ``at``."""
-        data = x if isinstance(x, Records) else records(x, xi)
-        points = np.linspace(-1, 1, 101) if at is None else np.asarray(at, dtype=np.float64)
+        data = records(x, xi)
+        points = np.linspace(-1, 1, 101) if at is None else _line(at)
         path = self.solver.path(self.project_samples(data))
         depths, values = [], []
         for k, (slab, states, steps) in enumerate(zip(self.representation.slabs, path, self.solver.taken)):
@@ -438,8 +467,7 @@ class Continuum:
             own = slab.pieces("state")
             depths += [*starts[1:], slab.stop]
             values += [_grid(own, h, points) for h in states[1:]]
-        channels = self.spec.channels
-        return np.array(depths), np.stack([v.reshape(len(points), channels, -1) for v in values]).transpose(3, 0, 1, 2)
+        return np.array(depths), np.stack(values).transpose(3, 0, 1, 2)
 
     def save(self, path: str | Path) -> None:
         """Write the model to one file."""
@@ -454,7 +482,7 @@ def resolve(spec: Declared) -> Spec:
         return spec
     if isinstance(spec, Mapping):
         return declaration.load_spec(spec)
-    if not Path(spec).is_file():
+    if isinstance(spec, str | os.PathLike) and not Path(spec).is_file():
         for folder in representations.folders():
             content = representations.manifest(folder)
             if content["name"] == str(spec):
@@ -630,6 +658,17 @@ def _grid(pieces: Pieces, coefficients: Array, points: Array) -> Array:
     return values.reshape(len(points), -1, coefficients.shape[1])
 
 
+def _line(at: Any) -> Array:
+    """Points (n,), or a single one."""
+    points = np.atleast_1d(numbers(at, "at"))
+    if points.ndim > 1:
+        raise DataError(
+            f"at of shape {points.shape}", "points (n,), the same for all records", "points of every record",
+            "give one list of numbers, or evaluate the records one by one",
+        )  # fmt: skip
+    return points
+
+
 def _values(rep: Representation, y: Array, at: Any) -> Any:
     pieces = rep.slabs[-1].pieces("state")
     if isinstance(at, list):
@@ -656,10 +695,11 @@ def same_solver(first: Representation, second: Representation) -> bool:
 
 def check_level(model: Continuum, level: str) -> Spec:
     """The spec of a declared level ("base" is the spec itself). Raises RepresentationError naming the levels."""
-    if level == "base":
-        return model.base
+    instance(model, Continuum, "give a model, as numerics.load reads it")
     names = [name for name, _ in model.base.levels]
-    if level not in names:
+    if isinstance(level, str) and level == "base":
+        return model.base
+    if not isinstance(level, str) or level not in names:
         raise RepresentationError(
             f"level {level!r}",
             f"levels of {model.base.name}: {', '.join(['base', *names])}",

@@ -10,8 +10,9 @@ import contextlib
 import difflib
 import importlib.util
 import io
+import os
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ import numpy as np
 
 from derive.errors import DataError
 from numerics import console
+from numerics.doors import check_mask, instance, numbers, positions
 from numerics.pieces import check_points
 
 Array = np.ndarray
@@ -91,8 +93,8 @@ class Records:
         )
 
     def take(self, indices: Sequence[int] | Array) -> Records:
-        """Some of the records, in the given order."""
-        index = np.asarray(indices, dtype=np.int64)
+        """Some of the records, in the given order. Raises DataError for positions that are none."""
+        index = positions(indices, len(self))
         lengths = self.lengths[index]
         offsets = _offsets(lengths)
         rows = np.repeat(self.offsets[:-1][index] - offsets[:-1], lengths) + np.arange(offsets[-1])
@@ -110,19 +112,26 @@ def _offsets(lengths: Sequence[int] | Array) -> Array:
 # --- from arrays --------------------------------------------------------------------------------------------
 
 
-def records(x: Any, xi: Any = None, y: Any = None, classes: Sequence[str] = ()) -> Records:
+def records(x: Any, xi: Any = None, y: Any = None, classes: Sequence[Any] | Array = ()) -> Records:
     """Records from arrays, or from lists of arrays when they differ in length.
 
     x: (samples, points[, channels]), or a list of (points[, channels]). xi: points (points,), shared, or one row or
     list a sample. y: classes (integers, or names, which are numbered), numbers, or functions
     (samples, points, channels) or a list of (points[, channels]). classes: names of the classes 0, 1, ….
-    Raises DataError naming the record.
+    A Records stands for itself. Raises DataError naming the record.
     """
-    return _records(x, xi, y, classes, "")
+    if not isinstance(x, Records):
+        return _records(x, xi, y, classes, "")
+    if xi is not None or y is not None or np.size(classes):
+        raise _refuse(
+            "Records beside points, targets or classes", "Records alone, or x with its xi and y",
+            "Records hold their own", "leave the others out, or put all into the Records",
+        )  # fmt: skip
+    return x
 
 
-def _records(x: Any, xi: Any, y: Any, classes: Sequence[str], file: str) -> Records:
-    with _located(file):
+def _records(x: Any, xi: Any, y: Any, classes: Sequence[Any] | Array, file: str) -> Records:
+    with located(file):
         parts = _parts(x, "x")
         lengths = [len(part) for part in parts]
         channels = {part.shape[1] for part in parts}
@@ -140,7 +149,7 @@ def _parts(given: Any, name: str) -> list[Array]:
     """Records as (points, channels)."""
     listed = isinstance(given, list | tuple) or (isinstance(given, np.ndarray) and given.dtype == object)
     if not listed:
-        array = _numbers(given, name)
+        array = numbers(given, name)
         if array.ndim not in (2, 3):
             raise _refuse(
                 f"{name} of shape {array.shape}", LAYOUT, "a single record, or an axis too many",
@@ -149,7 +158,7 @@ def _parts(given: Any, name: str) -> list[Array]:
         return list(array[:, :, None] if array.ndim == 2 else array) or _no_records()
     found = []
     for number, part in enumerate(given):
-        array = _numbers(part, name, number)
+        array = numbers(part, name, where=f"record {number}")
         if array.ndim not in (1, 2):
             raise _refuse(
                 f"{name} of shape {array.shape}", "a list of arrays (points) or (points, channels)",
@@ -163,38 +172,21 @@ def _no_records() -> list[Array]:
     raise _refuse("no records", "at least one record", "an empty selection", "check how the data were cut")
 
 
-def _numbers(given: Any, name: str, record: int | None = None) -> Array:
-    try:
-        array = np.asarray(given)
-    except ValueError:
-        raise _refuse(
-            f"{name} with rows of different lengths", "numbers in rows of equal lengths, or a list of arrays",
-            "ragged records inside a record", "give every record as its own array", record,
-        ) from None  # fmt: skip
-    if array.dtype.kind not in "iuf":
-        raise _refuse(
-            f"{name} of type {array.dtype}", "real numbers", "text, complex numbers, or Python objects",
-            f"convert {name} to float64", record,
-        )  # fmt: skip
-    return array.astype(np.float64)
-
-
 def _flat_points(xi: Any, lengths: list[int]) -> Array:
     """Points of all records behind each other, from shared points, rows, or a list."""
-    try:
-        array = np.asarray(xi, dtype=np.float64)
-    except (ValueError, TypeError):
-        array = None
+    listed = isinstance(xi, list | tuple) or (isinstance(xi, np.ndarray) and xi.dtype == object and xi.ndim == 1)
+    nested = listed and any(isinstance(row, list | tuple | np.ndarray) for row in xi)
+    array = None if nested else numbers(xi, "xi")
     if array is not None and array.ndim == 1 and all(n == len(array) for n in lengths):
         return np.tile(array, len(lengths))
     rows = list(xi) if array is None else list(np.atleast_1d(array))
-    if len(rows) != len(lengths) or np.ndim(rows[0]) == 0:
+    if len(rows) != len(lengths) or not all(isinstance(row, list | tuple | np.ndarray) for row in rows):
         shape = f"{len(rows)} lists" if array is None else f"shape {array.shape}"
         raise _refuse(
             f"xi of {shape} for {len(lengths)} records", "shared points (points), or one row or list a record",
             "points of other records, or a missing axis", "give the points of every sample",
         )  # fmt: skip
-    found = [_numbers(row, "xi", number) for number, row in enumerate(rows)]
+    found = [numbers(row, "xi", where=f"record {number}") for number, row in enumerate(rows)]
     for number, (row, count) in enumerate(zip(found, lengths)):
         if row.shape != (count,):
             raise _refuse(
@@ -208,15 +200,16 @@ def _flat_targets(y: Any, lengths: list[int]) -> Array | None:
     """Targets with one row a record, or for functions one row a sample."""
     if y is None:
         return None
-    if isinstance(y, list | tuple) and y and all(np.ndim(part) for part in y):
-        parts = [np.asarray(part) for part in y]
-        if [len(part) for part in parts] == lengths and (len(set(lengths)) > 1 or parts[0].ndim == 2):
-            return np.concatenate([part.reshape(len(part), -1) for part in parts])
+    check_mask(y, "y")
     try:
+        if isinstance(y, list | tuple) and y and all(np.ndim(part) for part in y):
+            parts = [np.asarray(part) for part in y]
+            if [len(part) for part in parts] == lengths and (len(set(lengths)) > 1 or parts[0].ndim == 2):
+                return np.concatenate([part.reshape(len(part), -1) for part in parts])
         array = np.asarray(y)
     except ValueError:
         raise _refuse(
-            f"y as {len(y)} rows of different lengths", "one row a record, or functions at the points of x",
+            f"y as {len(y)} rows of different lengths or shapes", "one row a record, or functions at the points of x",
             "target functions that are sampled elsewhere than the records", "give y at the points of x",
         ) from None  # fmt: skip
     if len(set(lengths)) > 1:
@@ -231,7 +224,7 @@ def _flat_targets(y: Any, lengths: list[int]) -> Array | None:
 # --- checks -------------------------------------------------------------------------------------------------
 
 
-def _checked(x: Array, offsets: Array, xi: Array | None, y: Array | None, classes: Sequence[str]) -> Records:
+def _checked(x: Array, offsets: Array, xi: Array | None, y: Array | None, classes: Sequence[Any] | Array) -> Records:
     """Records, after everything that can be wrong with arrays that fit together."""
     empty = np.flatnonzero(np.diff(offsets) < 1)
     if len(empty) or not x.shape[1]:
@@ -249,7 +242,7 @@ def _checked(x: Array, offsets: Array, xi: Array | None, y: Array | None, classe
         )  # fmt: skip
     if xi is not None:
         _check_all_points(xi, offsets)
-    found, names = _named(y, tuple(map(str, classes)))
+    found, names = _named(y, class_names(classes))
     if found is not None:
         _check_targets(found, offsets, names)
     return Records(np.ascontiguousarray(x), offsets, xi, found, names)
@@ -284,6 +277,27 @@ def _named(y: Array | None, classes: tuple[str, ...]) -> tuple[Array | None, tup
     return np.array([numbers[label] for label in labels.ravel()], dtype=np.int64).reshape(labels.shape), names
 
 
+def class_names(given: Sequence[Any] | Array) -> tuple[str, ...]:
+    """Names of the classes 0, 1, …, each once. Raises DataError."""
+    try:
+        listed = isinstance(given, Sequence | np.ndarray) and not isinstance(given, str)
+        array = np.asarray(given) if listed else np.array(None)
+    except ValueError:  # names of different lengths in lists, or bytes that are no text
+        array = np.array(None)
+    if array.ndim != 1:
+        raise _refuse(
+            f"classes of type {type(given).__name__}", "a list of names", "one name, or a set, which has no order",
+            'write classes = ["first", "second"]',
+        )  # fmt: skip
+    names = tuple(map(str, _texts(array, "classes")))
+    if len(set(names)) < len(names):
+        raise _refuse(
+            f"the class {max(names, key=names.count)!r} twice", "every class once", "two lists put together",
+            "write each name once, in the order of their numbers",
+        )  # fmt: skip
+    return names
+
+
 def _texts(names: Array, what: str) -> Array:
     """Names as text. Raises DataError for bytes that are none."""
     try:
@@ -306,7 +320,8 @@ def _check_targets(y: Array, offsets: Array, classes: tuple[str, ...]) -> None:
         )  # fmt: skip
     if y.ndim not in (1, 2) or len(y) not in (count, total):
         raise _wrong_shape(y, count, total)
-    bad = np.flatnonzero(~np.isfinite(y.reshape(len(y), -1)).all(axis=1))
+    with np.errstate(over="ignore"):
+        bad = np.flatnonzero(~np.isfinite(y.reshape(len(y), -1).astype(np.float64)).all(axis=1))
     if len(bad):
         record = bad[0] if len(y) == count else np.searchsorted(offsets, bad[0], side="right") - 1
         raise _refuse(
@@ -334,7 +349,7 @@ def _refuse(given: str, allowed: str, cause: str, fix: str, record: Any = None) 
 
 
 @contextlib.contextmanager
-def _located(file: str) -> Iterator[None]:
+def located(file: str) -> Iterator[None]:
     """Errors inside also name the file."""
     try:
         yield
@@ -351,27 +366,21 @@ def read(path: str | Path) -> Records:
 
     Raises DataError naming the file and the record.
     """
-    with _located(str(path)):
-        arrays = _arrays(Path(path))
+    with located(str(path)):
+        arrays = archive(path, _check_keys)
         x, y, classes = arrays["x"], arrays.get("y"), arrays.get("classes", np.array([], dtype=str))
         if classes.ndim != 1 or (classes.size and classes.dtype.kind not in "US"):
             raise _refuse(
                 f"classes of type {classes.dtype}, shape {classes.shape}", "a list of names",
                 "numbers, or one name only", "write classes as an array of texts",
             )  # fmt: skip
-        names = list(_texts(classes, "classes"))
-        if len(set(names)) < len(names):
-            raise _refuse(
-                f"the class {max(names, key=names.count)!r} twice", "every class once", "two lists put together",
-                "write each name once, in the order of their numbers",
-            )  # fmt: skip
         if "offsets" not in arrays:
-            return _records(x, arrays.get("xi"), y, names, "")
-        return _ragged(x, arrays["offsets"], arrays.get("xi"), y, names)
+            return _records(x, arrays.get("xi"), y, classes, "")
+        return _ragged(x, arrays["offsets"], arrays.get("xi"), y, classes)
 
 
-def _ragged(x: Array, offsets: Array, xi: Array | None, y: Array | None, classes: list[str]) -> Records:
-    x = _numbers(x, "x")
+def _ragged(x: Array, offsets: Array, xi: Array | None, y: Array | None, classes: Array) -> Records:
+    x = numbers(x, "x")
     if x.ndim not in (1, 2):
         raise _refuse(
             f"x of shape {x.shape} with offsets", "x (total [× channels])",
@@ -389,14 +398,17 @@ def _ragged(x: Array, offsets: Array, xi: Array | None, y: Array | None, classes
             f"xi of shape {xi.shape} for {len(x)} samples", "xi (total): one point a sample",
             "samples or points were left out on one side only", "leave both out",
         )  # fmt: skip
-    points = None if xi is None else _numbers(xi, "xi")
+    points = None if xi is None else numbers(xi, "xi")
     return _checked(x.reshape(len(x), -1), offsets.astype(np.int64), points, y, classes)
 
 
-def _arrays(path: Path) -> dict[str, Array]:
-    """The known arrays of an .npz. Raises DataError for any other file."""
+def archive(file: str | Path, check: Callable[[list[str]], None]) -> dict[str, Array]:
+    """The arrays of an .npz whose names pass a check. Raises DataError for any other file."""
+    if not isinstance(file, str | os.PathLike):
+        raise _refuse(f"a path of type {type(file).__name__}", "a path", "another argument", "give the path of an .npz")
+    path = Path(file)
     if not path.exists():
-        raise _refuse("no such file", "an .npz of records", "a typing error", "check the path")
+        raise _refuse("no such file", "an .npz", "a typing error", "check the path")
     if path.is_dir() or not zipfile.is_zipfile(path):
         raise _refuse(
             "a folder" if path.is_dir() else f"{path.stat().st_size} bytes that are not an .npz archive",
@@ -406,7 +418,7 @@ def _arrays(path: Path) -> dict[str, Array]:
     try:
         with zipfile.ZipFile(path) as archive:
             files = {name.removesuffix(".npy"): name for name in archive.namelist()}
-            _check_keys(list(files))
+            check(list(files))
             _check_size(archive, path.stat().st_size)
             # Entries are read whole, so that their checksums are verified.
             streams = {key: io.BytesIO(archive.read(file)) for key, file in files.items()}
@@ -452,14 +464,16 @@ def _check_keys(names: list[str]) -> None:
 
 def write(path: str | Path, data: Records) -> None:
     """Write records as an .npz, whole or not at all: beside it, flushed, then renamed. Raises DataError."""
+    instance(data, Records, "make them with numerics.datasets.records")
     stream = io.BytesIO()
     try:
         entries: dict[str, Any] = _packed(data)
         np.savez(stream, **entries)
         console.write_whole(path, stream.getvalue())
-    except OSError as error:
+    except (OSError, TypeError, ValueError) as error:  # the latter two for what is no path
         raise DataError(
-            f"{error.strerror}", "a folder that exists and can be written to, on a disk with room",
+            f"{getattr(error, 'strerror', None) or error}",
+            "a folder that exists and can be written to, on a disk with room",
             "a typing error, missing permissions or a full disk", "choose another path", str(path),
         ) from error  # fmt: skip
 
@@ -505,15 +519,16 @@ def load(name: str) -> tuple[Records, Records]:
     train, the last 899 test. Nothing is downloaded. Raises DataError for an unknown name or a missing package.
     """
     known = {s.lower(): s for s in (*SERIES, DIGITS)}
-    if name.lower() not in known:
-        near = difflib.get_close_matches(name.lower(), known, 1)
+    wanted = str(name).lower()
+    if wanted not in known:
+        near = difflib.get_close_matches(wanted, known, 1)
         raise DataError(
             f"data set {name!r}", ", ".join(known), "a typing error",
             f"did you mean {near[0]!r}?" if near else "choose one of these, or write your own .npz",
         )  # fmt: skip
-    if name.lower() == DIGITS:
+    if wanted == DIGITS:
         return _digits()
-    folder = _package("sktime") / "datasets" / "data" / known[name.lower()]
+    folder = _package("sktime") / "datasets" / "data" / known[wanted]
     train, test = (_series(folder / f"{folder.name}_{part}.ts") for part in ("TRAIN", "TEST"))
     return train, test
 

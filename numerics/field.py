@@ -15,6 +15,7 @@ import numpy as np
 from scipy.linalg import solve_triangular
 
 from derive.errors import DataError, RepresentationError
+from numerics.doors import instance, numbers
 from numerics.pieces import EDGE, Pieces, evaluate
 
 Array = np.ndarray
@@ -114,7 +115,7 @@ class FieldSlab:
 
     def metric(self, norm: str) -> Array:
         """A c, where cᵀ A c is the squared norm: A = ⊗M in "L2"; "H1" adds ⊗M with M → K, for every axis in turn."""
-        _check_norm(norm)
+        check_norm(norm)
         mass = self.coefficients
         for axis, gram in enumerate(self.grams):
             mass = along(gram, mass, axis)
@@ -142,7 +143,7 @@ class FieldSlab:
 
     def squared_norm(self, norm: str = "L2") -> float:
         """∫ |F|² over the slab, for "H1" with ∫ |∂F|² of every axis added."""
-        _check_norm(norm)
+        check_norm(norm)
         total = float(np.sum(self.orthonormal() ** 2))
         if norm == "H1":
             total += float(np.sum(self.coefficients * self._seminorm_metric()))
@@ -161,7 +162,8 @@ def _cholesky(gram: Array) -> Array:
         ) from None
 
 
-def _check_norm(norm: str) -> None:
+def check_norm(norm: str) -> None:
+    """Raise DataError for a norm that is none."""
     if norm not in NORMS:
         raise DataError(f"norm {norm!r}", " or ".join(NORMS), "a typing error", "use one of the two")
 
@@ -194,7 +196,7 @@ class Field:
                 f"{len(self.axes)}: {', '.join(self.axes)}",
                 "a coordinate too many or too few", f"call {self.name}({', '.join(self.axes)})",
             )  # fmt: skip
-        arrays = [np.asarray(p, dtype=np.float64) for p in points]
+        arrays = [numbers(p, name) for name, p in zip(self.axes, points)]
         try:
             shape = np.broadcast_shapes(*(a.shape for a in arrays))
         except ValueError:
@@ -207,8 +209,15 @@ class Field:
         return np.reshape(total, shape if all(n == 1 for n in channels) else (*shape, *channels))[()]
 
     def with_coefficients(self, coefficients: Iterable[Array]) -> Field:
-        """The field of the same spaces with these coefficients, slab by slab."""
-        slabs = (replace(slab, coefficients=np.ascontiguousarray(c)) for slab, c in zip(self.slabs, coefficients))
+        """The field of the same spaces with these coefficients, slab by slab. Raises DataError for other shapes."""
+        given = list(coefficients) if isinstance(coefficients, Iterable) else []
+        if len(given) != len(self.slabs):
+            raise DataError(
+                f"coefficients of {len(given)} slabs", f"a list of {len(self.slabs)} arrays, one a slab",
+                "a single array, or the slabs of another level", f"give {self.name}'s coefficients as a list",
+            )  # fmt: skip
+        checked = [numbers(c, self.name, s.coefficients.shape) for s, c in zip(self.slabs, given)]
+        slabs = (replace(slab, coefficients=np.ascontiguousarray(c)) for slab, c in zip(self.slabs, checked))
         return replace(self, slabs=tuple(slabs))
 
     def norm(self, norm: str = "L2") -> float:
@@ -225,6 +234,7 @@ class Field:
 
     def inner(self, other: Field) -> float:
         """⟨F, G⟩ in L2, for a field in the same bases. Raises RepresentationError for other bases."""
+        instance(other, Field, "give one of a model's fields")
         same = len(self.slabs) == len(other.slabs) and all(map(_same_space, self.slabs, other.slabs))
         if not same:
             raise RepresentationError(

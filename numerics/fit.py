@@ -9,10 +9,12 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import math
+import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from numerics import checkpoint, device, optimisers, stability
 from numerics.checkpoint import save
 from numerics.continuum import Continuum, Prepared
 from numerics.datasets import Records, records
+from numerics.doors import instance
 
 __all__ = ["Options", "fit", "save", "split"]
 
@@ -118,6 +121,9 @@ def fit(
     the last good state); CheckpointError when ``out`` cannot be written, or holds a run with other data or options.
     Ctrl-C saves, then raises KeyboardInterrupt with a message.
     """
+    if not hasattr(model, "objective"):  # whatever has the face of a continuum can be trained
+        instance(model, Continuum, "give a model, as numerics.load reads it")
+    _check_ways(callback, out, save_every)
     given = {
         "epochs": epochs, "optimiser": optimiser, "learning_rate": learning_rate, "batch": batch,
         "validation": validation, "patience": patience, "seed": seed,
@@ -126,7 +132,7 @@ def fit(
     if source is not None:  # options left out are the run's own
         past = (source.training or {}).get("options", {})
         given = {name: past.get(name) if value is None else value for name, value in given.items()}
-    job = _job(model, x if isinstance(x, Records) else records(x, xi, y), given)
+    job = _job(model, records(x, xi, y), given)
     run = _first(job) if source is None else _resumed(job, source, str(out or ""))
     keep = Saver(job, out, save_every)
     if job.options.optimiser in optimisers.REMARKS:
@@ -335,12 +341,13 @@ def _job(model: Continuum, data: Records, given: dict[str, Any]) -> Job:
     if data.y is None:
         raise DataError("records without targets", "y", "y was left out", "give y, or records that hold it")
     defaults = model.spec.training
-    options = Options(**{name: getattr(defaults, name) if v is None else v for name, v in given.items()})
-    _check_options(options)
+    options = _options({name: getattr(defaults, name) if v is None else v for name, v in given.items()})
     prepared = model.prepare(data)
     kept, held = split(len(prepared), prepared.labels, options.validation, options.seed)
     training = prepared.take(kept) if len(held) else prepared
-    classes = model.classes or data.classes
+    classes = model.classes
+    if data.classes and not classes and prepared.labels is not None:
+        classes = _names(data.classes, model.spec.outputs or 0)
     job = Job(model, options, digest(data), classes, training, prepared.take(held) if len(held) else None)
     if options.optimiser in optimisers.WHOLE_DATA and job.batches > 1:
         raise TrainingError(
@@ -350,14 +357,47 @@ def _job(model: Continuum, data: Records, given: dict[str, Any]) -> Job:
     return job
 
 
-def _check_options(options: Options) -> None:
-    whole = {name: getattr(options, name) for name in ("epochs", "batch", "patience", "seed")}
-    for name, value in whole.items():
-        if value is not None and (not isinstance(value, int | np.integer) or isinstance(value, bool)):
-            raise TrainingError(f"{name} {value!r}", "a whole number", "quotes, or a fraction", f"write {name} = 10")
+def _names(classes: tuple[str, ...], outputs: int) -> tuple[str, ...]:
+    """A name for every output, as model files have them; the data may name fewer. Raises DataError for more."""
+    if len(classes) > outputs:
+        raise DataError(
+            f"{len(classes)} classes: {', '.join(classes)}", f"{outputs}, as readout.outputs declares",
+            "the data belong to another spec", "leave out the names that no record has, or change readout.outputs",
+        )  # fmt: skip
+    return (*classes, *(f"class {k}" for k in range(len(classes), outputs)))
+
+
+def _check_ways(callback: Any, out: Any, save_every: Any) -> None:
+    """The options that do not decide a run. Raises TrainingError."""
+    seconds = isinstance(save_every, Real) and float(save_every) >= 0
+    wrong = [
+        (callback is not None and not callable(callback), f"callback {callback!r}", "a function of a model and a row"),
+        (out is not None and not isinstance(out, str | os.PathLike), f"out {out!r}", "a path"),
+        (not seconds, f"save_every {save_every!r}", "seconds, 0 or more"),
+    ]
+    for bad, given, allowed in wrong:
+        if bad:
+            raise TrainingError(given, allowed, "arguments in another order", "change it, or leave it out")
+
+
+def _options(given: Mapping[str, Any]) -> Options:
+    """Options as plain numbers, which files can hold. Raises TrainingError for what cannot work."""
+    plain = dict(given)
+    for name in ("epochs", "batch", "patience", "seed", "learning_rate", "validation"):
+        real = name in ("learning_rate", "validation")
+        kind: Any = Real if real else Integral
+        value = given[name]
+        if value is None:
+            continue
+        if not isinstance(value, kind) or isinstance(value, bool):
+            allowed = "a number" if real else "a whole number"
+            raise TrainingError(f"{name} {value!r}", allowed, "quotes, or a fraction", f"write {name} = 1")
+        plain[name] = float(value) if real else int(value)
+    options = Options(**plain)
+    named = isinstance(options.optimiser, str) and options.optimiser in OPTIMISERS
     wrong = [
         (options.epochs < 0, f"epochs {options.epochs}", "0 or more"),
-        (options.optimiser not in OPTIMISERS, f"optimiser {options.optimiser!r}", ", ".join(OPTIMISERS)),
+        (not named, f"optimiser {options.optimiser!r}", ", ".join(OPTIMISERS)),
         (not 0 < options.learning_rate < math.inf, f"learning_rate {options.learning_rate}", "a positive number"),
         (options.batch is not None and options.batch < 1, f"batch {options.batch}", "1 or more records"),
         (not 0 <= options.validation < 1, f"validation {options.validation}", "a share from 0 to below 1"),
@@ -365,9 +405,10 @@ def _check_options(options: Options) -> None:
         (options.patience is not None and options.validation == 0, "patience without validation", "validation > 0"),
         (options.seed < 0, f"seed {options.seed}", "0 or more"),
     ]
-    for bad, given, allowed in wrong:
+    for bad, found, allowed in wrong:
         if bad:
-            raise TrainingError(given, allowed, "an option of `fit`, or of the spec's [training]", "change it")
+            raise TrainingError(found, allowed, "an option of `fit`, or of the spec's [training]", "change it")
+    return options
 
 
 def split(count: int, labels: np.ndarray | None, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -376,6 +417,12 @@ def split(count: int, labels: np.ndarray | None, share: float, seed: int) -> tup
     labels: (count,) classes, or None for records of one kind. Whole records left over by rounding go to the classes
     with the largest remainders. Raises TrainingError if nothing would be held out of a positive share.
     """
+    if not 0 <= share < 1 or (labels is not None and labels.shape != (count,)):
+        shape = None if labels is None else labels.shape
+        raise TrainingError(
+            f"a share of {share} of {count} records, labels of shape {shape}", "0 to below 1, and a label a record",
+            "a percentage, or labels of other records", "give validation = 0.2 and every record's label",
+        )  # fmt: skip
     if share == 0:
         return np.arange(count), np.arange(0)
     generator = _generator(seed, 0)

@@ -18,6 +18,7 @@ from scipy.linalg import cho_factor, cho_solve
 
 from derive.errors import SpecError
 from derive.spec import Spec, SymmetrySpec
+from numerics.doors import numbers
 from numerics.field import Field, FieldSlab, Pair, along
 from numerics.pieces import Pieces, evaluate
 
@@ -137,7 +138,8 @@ def project_function(field: Field, function: Callable[..., Any] | Array) -> Fiel
 def _project_slab(name: str, slab: FieldSlab, function: Callable[..., Any] | Array) -> FieldSlab:
     channels = slab.coefficients.shape[len(slab.bases) :]
     if not slab.bases:
-        return replace(slab, coefficients=_shaped(name, function, (), channels))
+        values = numbers(function, f"the field {name}", None if channels == (1,) else channels, name, SpecError)
+        return replace(slab, coefficients=_shaped(name, values, (), channels))
     if isinstance(function, Modes):
         return _project_modes(slab, function)
     if isinstance(slab.bases[0], Pair):
@@ -145,7 +147,8 @@ def _project_slab(name: str, slab: FieldSlab, function: Callable[..., Any] | Arr
     rules = [quadrature(basis) for basis in _plain(slab.bases)]
     count = len(rules)
     grid = [x.reshape([-1 if a == axis else 1 for a in range(count)]) for axis, (x, _) in enumerate(rules)]
-    values = _shaped(name, _called(name, function, grid), tuple(len(x) for x, _ in rules), channels)
+    found = _called(name, function, [x.copy() for x in grid])  # whatever the function does to its arguments
+    values = _shaped(name, found, tuple(len(x) for x, _ in rules), channels)
     for axis, (basis, gram, (x, weights)) in enumerate(zip(_plain(slab.bases), slab.grams, rules)):
         tested = (evaluate(basis, x) * weights[:, None]).T
         values = along(cho_solve(cho_factor(gram), tested), values, axis)
@@ -207,15 +210,18 @@ def _called(name: str, function: Any, grid: list[Array]) -> Any:
 
 
 def _shaped(name: str, given: Any, grid: tuple[int, ...], channels: tuple[int, ...]) -> Array:
-    values = np.asarray(given, dtype=np.float64)
-    if values.ndim <= len(grid) and all(n == 1 for n in channels):
-        values = values.reshape(*values.shape, *[1] * (len(grid) - values.ndim), *channels) if values.ndim else values
+    values = numbers(given, f"values of the field {name}", where=name, error=SpecError)
+    if values.ndim == len(grid) and all(n == 1 for n in channels):
+        values = values.reshape(*values.shape, *channels)
+    constant = values.ndim == 0 or values.shape == channels
     if not np.isfinite(values).all():
         raise SpecError(
             f"values of the field {name} that are not finite", "finite numbers on the whole domain",
             "a logarithm, a root or a quotient outside its domain", "change the function there", name,
         )  # fmt: skip
     try:
+        if not constant and values.ndim != len(grid) + len(channels):  # axes that NumPy would take for other ones
+            raise ValueError
         return np.ascontiguousarray(np.broadcast_to(values, (*grid, *channels)))
     except ValueError:
         raise SpecError(

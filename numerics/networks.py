@@ -17,11 +17,14 @@ import numpy as np
 
 from derive.errors import DataError, RepresentationError
 from numerics.continuum import Continuum
+from numerics.datasets import archive, class_names, located
+from numerics.doors import instance, numbers
 
 Array = np.ndarray
 
 KINDS = ("mlp", "residual")
 LASTS = ("affine", "activation")
+WORDS = ("activation", "kind", "last")  # entries of a file beside the arrays
 SKLEARN = {"logistic": "sigmoid", "tanh": "tanh", "relu": "relu", "identity": "identity"}
 
 
@@ -57,15 +60,16 @@ def layers(
     for value, allowed, name in ((kind, KINDS, "kind"), (last, LASTS, "last")):
         if value not in allowed:
             raise DataError(f"{name} {value!r}", ", ".join(allowed), "a typing error", "use one of these")
-    if len(weights) != len(biases) or not weights:
+    counts = [len(a) if isinstance(a, Sequence) and not isinstance(a, str) else 0 for a in (weights, biases)]
+    if counts[0] != counts[1] or not counts[0]:
         raise DataError(
-            f"{len(weights)} weight matrices and {len(biases)} biases", "as many of both, one at least",
+            f"{counts[0]} weight matrices and {counts[1]} biases", "as many of both, one at least, in two lists",
             "an array left out", "give a bias for every layer, zeros if it has none",
         )  # fmt: skip
-    found = [np.asarray(a, dtype=np.float64) for a in weights], [np.asarray(a, dtype=np.float64) for a in biases]
+    found = [numbers(w, f"W{k}") for k, w in enumerate(weights)], [numbers(b, f"b{k}") for k, b in enumerate(biases)]
     for k, (w, b) in enumerate(zip(*found)):
-        before = found[0][k - 1].shape[0] if k else w.shape[-1]
-        if w.ndim != 2 or b.shape != w.shape[:1] or w.shape[1] != before:
+        before = len(found[1][k - 1]) if k else w.shape[-1] if w.ndim else 0
+        if w.ndim != 2 or b.shape != w.shape[:1] or w.shape[1] != before or not w.size:
             raise DataError(
                 f"layer {k}: weights {w.shape}, bias {b.shape}, {before} numbers arriving", "W (out × in), b (out,)",
                 "a transposed matrix, or a layer left out", f"give W{k} as outputs × inputs",
@@ -101,7 +105,7 @@ def declare(
         "input": {"interpolant": "constant"},
         "integration": {"tableau": "euler", "steps": inner},
         "loss": {"kind": loss or ("cross-entropy" if classes else "l2")},
-        "levels": dict(levels or {}),
+        "levels": {} if levels is None else levels,
     }
     if len(set(widths)) == 1:  # one width: the layers are the cells of a depth basis
         depth = {"family": "p0", "cells": inner}
@@ -136,7 +140,20 @@ def from_layers(
     kind, last: see ``Layers``. loss: for further training; cross-entropy unless the output is one number or a
     function. levels: other representations, as in a spec's [levels]. Raises DataError and SpecError.
     """
-    network = weights if isinstance(weights, Layers) else layers(weights, biases, activation, kind, last)
+    if isinstance(weights, Layers):
+        if (tuple(biases), activation, kind, last) != ((), "tanh", "mlp", "affine"):
+            raise DataError(
+                "Layers beside biases, an activation, a kind or a last layer", "Layers alone, or matrices with these",
+                "Layers hold their own", "leave the others out, or change the Layers",
+            )  # fmt: skip
+        given = weights
+        weights, biases, activation, kind, last = given.weights, given.biases, given.activation, given.kind, given.last
+    network, labels = layers(weights, biases, activation, kind, last), class_names(classes)
+    if labels and (network.last != "affine" or len(labels) != network.widths[-1]):
+        raise DataError(
+            f"{len(labels)} classes", "one name an output of an affine last layer", "a name too many or too few",
+            "name every output, or leave classes out",
+        )  # fmt: skip
     model = Continuum.from_fields(declare(network, name, loss, levels))
     matrices = [w * (w.shape[1] / 2) for w in network.weights]  # w_ij = (n/2) W_ij
     inner = network.inner
@@ -151,11 +168,12 @@ def from_layers(
         values["R"] = [matrices[-1].T[:, :, None]]
         values["a"] = [network.biases[-1]]
     fields = {key: field.with_coefficients(values[key]) for key, field in model.fields.items()}
-    return model.replace(fields=fields, classes=tuple(str(c) for c in classes))
+    return model.replace(fields=fields, classes=labels)
 
 
 def to_layers(model: Continuum) -> Layers:
     """The discrete network that a continuum on piecewise constants is. Raises RepresentationError if it is none."""
+    instance(model, Continuum, "give a model, as numerics.load reads it")
     spec, rep = model.spec, model.representation
     inner = spec.steps
     reasons = []
@@ -221,28 +239,26 @@ def from_sklearn(estimator: Any, levels: Mapping[str, Any] | None = None, name: 
 
 def read(path: str | Path) -> Layers:
     """A network from an .npz with W0, b0, W1, b1, … (W: out × in) and ``activation``, perhaps ``kind`` and ``last``."""
-    where = str(path)
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            arrays = {key: stored[key] for key in stored.files}
-    except FileNotFoundError:
-        raise DataError("no such file", "an .npz of a network", "a typing error", "check the path", where) from None
-    except (OSError, ValueError) as error:
-        raise DataError(f"{error}", "an .npz without pickles", "another kind of file", "write it with numpy.savez",
-                      where) from None  # fmt: skip
-    count = sum(key.startswith("W") for key in arrays)
-    needed = {*(f"{letter}{k}" for k in range(max(count, 1)) for letter in "Wb"), "activation"}
-    odd = sorted(needed - set(arrays)) + sorted(set(arrays) - needed - {"kind", "last"})
-    if odd:
-        raise DataError(f"the entries {', '.join(sorted(arrays)) or 'none'}", "W0, b0, W1, b1, … and activation",
-                      f"{odd[0]} is left out or unknown", "write all of them with numpy.savez", where)  # fmt: skip
-    words = {key: str(arrays[key]) for key in ("activation", "kind", "last") if key in arrays}
-    try:
+    with located(str(path)):
+        arrays = archive(path, _check_entries)
+        words = {key: _word(arrays[key], key) for key in WORDS if key in arrays}
+        count = (len(arrays) - len(words)) // 2
         return layers([arrays[f"W{k}"] for k in range(count)], [arrays[f"b{k}"] for k in range(count)], **words)
-    except (TypeError, ValueError) as error:
-        raise DataError(
-            f"{error}", "arrays of numbers", "text or objects", "write matrices of numbers", where
-        ) from None
+
+
+def _word(array: Array, name: str) -> str:
+    if array.ndim or array.dtype.kind != "U":
+        raise DataError(f"{name} of type {array.dtype}", "a text", "a number, or a list", f"write {name} as a text")
+    return str(array)
+
+
+def _check_entries(names: Sequence[str]) -> None:
+    count = sum(key.startswith("W") for key in names)
+    needed = {*(f"{letter}{k}" for k in range(max(count, 1)) for letter in "Wb"), "activation"}
+    odd = sorted(needed - set(names)) + sorted(set(names) - needed - set(WORDS))
+    if odd:
+        raise DataError(f"the entries {', '.join(sorted(names)) or 'none'}", "W0, b0, W1, b1, … and activation",
+                      f"{odd[0]} is left out or unknown", "write all of them with numpy.savez")  # fmt: skip
 
 
 def arrays(network: Layers) -> dict[str, Array]:

@@ -19,6 +19,7 @@ from scipy.linalg import eigh
 from scipy.spatial.distance import cdist
 
 from derive.errors import DataError
+from numerics.doors import instance
 from numerics.networks import Layers
 
 Array = np.ndarray
@@ -49,6 +50,7 @@ class Gain:
 
 def order(network: Layers) -> tuple[Layers, Gain]:
     """The network with its hidden neurons in a smooth order, and the gain. Raises DataError for residual networks."""
+    instance(network, Layers, "make them with numerics.networks.layers")
     if network.kind == "residual":
         raise DataError(
             "an order for a residual network", "networks of kind mlp",
@@ -67,7 +69,14 @@ def order(network: Layers) -> tuple[Layers, Gain]:
 
 
 def permuted(network: Layers, layer: int, permutation: Array) -> Layers:
-    """The same function with the neurons of a hidden layer in another order."""
+    """The same function with the neurons of a hidden layer in another order. Raises DataError for what is no order."""
+    n = len(_hidden(network, layer)[0])
+    order = np.asarray(permutation)
+    if order.shape != (n,) or order.dtype.kind not in "iu" or not np.array_equal(np.sort(order), np.arange(n)):
+        raise DataError(
+            f"an order of shape {order.shape}", f"each of 0 … {n - 1} once", "a neuron left out, or another layer's",
+            "give a permutation",
+        )  # fmt: skip
     weights, biases = list(network.weights), list(network.biases)
     weights[layer] = weights[layer][permutation]
     biases[layer] = biases[layer][permutation]
@@ -77,12 +86,20 @@ def permuted(network: Layers, layer: int, permutation: Array) -> Layers:
 
 def distances(network: Layers, layer: int) -> Array:
     """(n, n): what two neurons of a layer add to the total variation as neighbours."""
-    incoming, outgoing = network.weights[layer], network.weights[layer + 1]
+    incoming, outgoing = _hidden(network, layer)
     n = len(incoming)
     # W = (n′/2) w on cells of lengths 2/n and 2/n′: neighbouring rows count Σ |Δw|, columns of the next w n/n″ times it
     features = np.hstack([incoming, network.biases[layer][:, None], outgoing.T * (n / len(outgoing))])
     found: Array = cdist(features, features, "cityblock")
     return found
+
+
+def _hidden(network: Layers, layer: int) -> tuple[Array, Array]:
+    """The matrices before and behind a hidden layer. Raises DataError for a layer that is none."""
+    count = len(network.weights) - 1
+    if not isinstance(layer, int | np.integer) or not 0 <= layer < count:
+        raise DataError(f"hidden layer {layer!r}", f"0 … {count - 1}", "the last layer, or a name", "give its number")
+    return network.weights[layer], network.weights[layer + 1]
 
 
 def variation(network: Layers) -> float:

@@ -16,6 +16,7 @@ from scipy.linalg import cho_factor, cho_solve, solve_triangular
 from scipy.special import roots_legendre, spherical_jn
 
 from derive.errors import DataError, RepresentationError
+from numerics.doors import numbers
 
 Array = np.ndarray
 
@@ -92,6 +93,7 @@ def evaluate(pieces: Pieces, x: Array) -> Array:
 
 def evaluate_inside(pieces: Pieces, x: Array, inside: float) -> Array:
     """Values (n, size) at points x of the cell that holds the point ``inside``: at its ends the limits from there."""
+    x = _points(x)
     if pieces.kind == "fourier":
         return evaluate(pieces, x)
     cell = int(np.searchsorted(pieces.breakpoints, inside, side="right")) - 1
@@ -103,8 +105,15 @@ def derivative(pieces: Pieces, x: Array) -> Array:
     return _table(pieces, x, derivative=True)
 
 
+def _points(x: Array) -> Array:
+    found = np.atleast_1d(numbers(x, "points"))
+    if found.ndim > 1:
+        raise DataError(f"points of shape {found.shape}", "points (n,)", "an axis too many", "give x.ravel()")
+    return found
+
+
 def _table(pieces: Pieces, x: Array, derivative: bool) -> Array:
-    x = np.atleast_1d(np.asarray(x, dtype=np.float64))
+    x = _points(x)
     if pieces.kind == "fourier":
         return _fourier(pieces, x, derivative)
     x = _inside(pieces.breakpoints, x)
@@ -328,6 +337,9 @@ def default_points(interpolant: str, n: int, periodic: bool) -> Array:
     The midpoints of n equal cells for "constant", −1 + 2j/n if periodic, else equally spaced from −1 to 1, and
     a single one in the middle.
     """
+    _check_interpolant(interpolant, INTERPOLANTS)
+    if not isinstance(n, int | np.integer) or n < 1:
+        raise DataError(f"{n!r} samples", "a whole number from 1", "an empty record", "leave the record out")
     if interpolant == "constant" or (n == 1 and not periodic):
         return (2 * np.arange(n) + 1 - n) / n
     if periodic:
@@ -337,7 +349,7 @@ def default_points(interpolant: str, n: int, periodic: bool) -> Array:
 
 def check_points(xi: Array, periodic: bool = False) -> Array:
     """The points as float64 (n,). Raises DataError unless they increase within [−1, 1], and do not close a period."""
-    xi = np.asarray(xi, dtype=np.float64)
+    xi = numbers(xi, "points")
     allowed = "increasing numbers from -1 to 1, one a sample"
     if xi.ndim != 1 or not len(xi):
         cause = "no samples, or an axis too many"
@@ -372,6 +384,7 @@ def sample_functional(pieces: Pieces, xi: Array, interpolant: str, periodic: boo
     interpolant: "linear" or "constant". Exact to rounding for polynomials and Fourier.
     """
     xi = check_points(xi, periodic)
+    _check_interpolant(interpolant, INTERPOLANTS[:2])
     if interpolant == "constant":
         _check_midpoints(xi)
     parts = _segments(xi, interpolant, periodic)
@@ -416,6 +429,11 @@ def weighted_functional(
     return found.T, squares
 
 
+def _check_interpolant(interpolant: str, allowed: tuple[str, ...]) -> None:
+    if interpolant not in allowed:
+        raise DataError(f"interpolant {interpolant!r}", ", ".join(allowed), "a typing error", "use one of these")
+
+
 def _check_midpoints(xi: Array) -> None:
     away = np.abs(xi - default_points("constant", len(xi), False))
     if away.max() > MIDPOINT:
@@ -440,12 +458,10 @@ def projection(
     One sample is a constant. Raises DataError for points that are duplicate, unsorted or outside, or that do not
     determine the coefficients.
     """
-    if interpolant not in INTERPOLANTS:
-        raise DataError(
-            f"interpolant {interpolant!r}", ", ".join(INTERPOLANTS), "a typing error", "use one of these",
-        )  # fmt: skip
+    _check_interpolant(interpolant, INTERPOLANTS)
+    xi = check_points(xi, periodic)
     if interpolant == "least-squares" and len(xi) > 1:
-        return _least_squares(pieces, mass, check_points(xi, periodic), smoothing)
+        return _least_squares(pieces, mass, xi, smoothing)
     kind = "linear" if interpolant == "least-squares" else interpolant
     found: Array = cho_solve(cho_factor(mass), sample_functional(pieces, xi, kind, periodic))
     return found

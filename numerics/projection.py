@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from derive.errors import RepresentationError
+from derive.errors import DataError, RepresentationError
 from numerics import representation as representations
 from numerics.adaptive import Steps
 from numerics.continuum import (
@@ -25,7 +25,8 @@ from numerics.continuum import (
 )
 from numerics.datasets import Records
 from numerics.datasets import records as make_records
-from numerics.field import Field, FieldSlab, Pair, along
+from numerics.doors import instance
+from numerics.field import Field, FieldSlab, Pair, along, check_norm
 from numerics.initial import quadrature
 from numerics.pieces import Pieces, derivative, evaluate
 from numerics.solver import Solver
@@ -98,15 +99,17 @@ def project(
     """The model on another level: its fields' L2 projections (13), with ``.report``.
 
     level: a level's name or "base". With data (x, y[, xi] or records) the report holds the losses and (14).
-    Raises RepresentationError for an unknown level or slabs that do not match.
+    Raises RepresentationError for an unknown level or slabs that do not match, DataError for the data.
     """
-    if records is None and x is not None:
-        records = x if isinstance(x, Records) else make_records(x, xi, y)
-    return move(model, level, records)
+    if records is not None and x is not None:
+        raise DataError("x and records", "one of the two", "data given twice", "leave one of them out")
+    data = x if records is None else records
+    return move(model, level, None if data is y is xi is None else make_records(data, xi, y))
 
 
 def move(model: Continuum, level: str, data: Records | None) -> Continuum:
     """``project``, for records or None."""
+    data = None if data is None else make_records(data)
     spec = check_level(model, level)
     target = None if level == "base" else level
     rep = representations.of(spec, model.base)
@@ -302,8 +305,23 @@ def _stage_gradients(
 
 
 def distance(first: Field, second: Field, norm: str = "L2") -> float:
-    """‖F − G‖ in "L2" or "H1", of fields in any bases: by values on the cells that both share, no cancellation."""
+    """‖F − G‖ in "L2" or "H1", of fields in any bases: by values on the cells that both share, no cancellation.
+
+    Raises DataError for another norm, RepresentationError for fields of other arguments, channels or slabs.
+    """
+    check_norm(norm)
+    for field in (first, second):
+        instance(field, Field, "give two of a model's fields")
+    if _domain(first) != _domain(second):
+        raise RepresentationError(
+            f"the distance of {first!r} and {second!r}", "fields of the same arguments, channels and slabs",
+            "two different fields, or levels that share no slabs", "compare fields of one name",
+        )  # fmt: skip
     return float(np.sqrt(sum(_slab_distance(a, b, norm) for a, b in zip(first.slabs, second.slabs))))
+
+
+def _domain(field: Field) -> tuple[Any, ...]:
+    return field.axes, [(slab.start, slab.stop, slab.channels) for slab in field.slabs]
 
 
 def _slab_distance(first: FieldSlab, second: FieldSlab, norm: str) -> float:

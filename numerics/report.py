@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from numerics import console
+from numerics.doors import instance
 from numerics.pieces import Pieces
 
 if TYPE_CHECKING:
@@ -265,7 +266,12 @@ def right_and_wrong(model: Continuum, data: Records, most: int = 8) -> list[Sect
 
 
 def model_page(model: Continuum, data: Records | None = None) -> str:
-    """A model's page: its weight field, its training, and, with data, states and cases."""
+    """A model's page: its weight field, its training, and, with data, states and cases. Raises DataError."""
+    from numerics.continuum import Continuum
+    from numerics.datasets import records
+
+    instance(model, Continuum, "give a model, as numerics.load reads it")
+    data = None if data is None else records(data)
     sections = [Section("What it is", "", (preformatted(repr(model)),))]
     if model.history:
         sections.append(Section("Loss over time", "", (loss_over_time({"model": model.history}),)))
@@ -290,7 +296,7 @@ def first_of_each(data: Records, most: int = 4) -> list[int]:
     return sorted(int(i) for i in np.lexsort((y, ranks))[:most])
 
 
-def stability(name: str, above: Sequence[float], below: Sequence[float], path: Path) -> None:
+def stability(name: str, above: Sequence[float], below: Sequence[float], path: str | Path) -> None:
     """Draw |R(z)| ≤ 1, z = κ s, to a PNG or SVG.
 
     above, below: coefficients of the stability function's numerator and denominator, constant term first.
@@ -308,7 +314,7 @@ def stability(name: str, above: Sequence[float], below: Sequence[float], path: P
     axes.axhline(0, color="0.7", lw=0.6)
     axes.axvline(0, color="0.7", lw=0.6)
     axes.set(xlabel="Re κs", ylabel="Im κs", title=f"{name}: |R(κs)| ≤ 1", aspect="equal")
-    stream = io.BytesIO()
+    stream, path = io.BytesIO(), Path(path)
     figure.savefig(stream, format=path.suffix[1:].lower() or "png", dpi=120, bbox_inches="tight")
     plt.close(figure)
     console.write_if_changed(path, stream.getvalue())

@@ -239,7 +239,7 @@ def check(kind: str, name: str, full: bool = False) -> None:
 def example(kind: str, name: str) -> dict[str, Any]:
     """A small spec with an entry of a kind in it; a basis stands for the state and in the weight, with another level.
 
-    Raises ValueError for a kind that is none.
+    Raises SpecError for a kind, or a basis, that is none.
     """
     if kind == "bases":
         found = declarations(name, periodic=name in PERIODIC)
@@ -253,4 +253,4 @@ def example(kind: str, name: str) -> dict[str, Any]:
         return {**PLAIN, "loss": {"kind": name}, **readout}
     if kind in ("rates", "activations"):
         return {**PLAIN, "equation": {**PLAIN["equation"], kind[:-1]: name}}
-    raise ValueError(f"kind {kind!r}: one of {', '.join(registry.KINDS)}")
+    raise SpecError(f"kind {kind!r}", ", ".join(registry.KINDS), "a typing error", "use one of these")

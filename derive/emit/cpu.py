@@ -92,11 +92,9 @@ def _apply_table(structure: Structure, out: str, table: str, operand: str, trans
 
 def _block(context: Context, table: str, array: str, wide: str, narrow: str) -> Lines:
     """One piece of a learned table: ``array`` as its matrix, and its rows of what it acts on and of the result."""
-    shape = (
-        f"({table}_blocks[piece, 1] - {table}_blocks[piece, 0])*{context.wide}, ({table}_blocks[piece, 3] - {table}_blocks[piece, 2])"
-    )
     return [
-        f"rows, columns = {shape}*channels",
+        f"rows = ({table}_blocks[piece, 1] - {table}_blocks[piece, 0])*{context.wide}",
+        f"columns = ({table}_blocks[piece, 3] - {table}_blocks[piece, 2])*channels",
         f"start = {table}_blocks[piece, 4]*{context.wide}*channels",
         f"block = {array}[start:start + rows*columns].reshape((rows, columns))",
         f"high = {wide}[{table}_blocks[piece, 0]*{context.wide}:{table}_blocks[piece, 1]*{context.wide}]",

@@ -143,8 +143,9 @@ def _block(context: Context, table: str) -> Lines:
     """One piece of a learned table: its size, its first rows in what it acts on and in the result, its first number."""
     wide = _wide(context.program)
     return [
-        f"high, high_count = {table}_blocks[piece, 0]*{wide}, ({table}_blocks[piece, 1] - {table}_blocks[piece, 0])*{wide}",
-        f"low, low_count = {table}_blocks[piece, 2]*channels, ({table}_blocks[piece, 3] - {table}_blocks[piece, 2])*channels",
+        f"high, low = {table}_blocks[piece, 0]*{wide}, {table}_blocks[piece, 2]*channels",
+        f"high_count = ({table}_blocks[piece, 1] - {table}_blocks[piece, 0])*{wide}",
+        f"low_count = ({table}_blocks[piece, 3] - {table}_blocks[piece, 2])*channels",
         f"origin = {table}_blocks[piece, 4]*{wide}*channels",
     ]
 

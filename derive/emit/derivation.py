@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from derive import adjoint, bases, loss, tableau, transfer
@@ -436,8 +437,8 @@ def _solver_changes(base: Derived, level: Derived) -> list[str]:
         changed.append(f"the tableau, to {new.tableau.name}")
     if old.tolerance != new.tolerance:
         changed.append(f"the steps, to {new.solver}")
-    elif step_lengths(old) != step_lengths(new):
-        changed.append(f"{old.steps} steps become {new.steps}")
+    elif [*chain(*step_lengths(old))] != [*chain(*step_lengths(new))]:
+        changed.append(f"{old.steps} steps become {new.steps}" if old.steps != new.steps else "the steps' lengths")
     return changed
 
 

@@ -105,6 +105,7 @@ def formed_forward_1(
     """h ← h(stop): m_i = A r(u, X h),  u = E_s h + e_s,  E_s = Φ w_s C   (4), (5), (7)."""
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
     state, node = h.shape[0], biases.shape[1]
+    wide = biases.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     # working memory: shared memory, sized at launch, unless the workspace has room for it
@@ -114,7 +115,7 @@ def formed_forward_1(
     start = 0
     m, start = room[start:], start + (stages*state)*tile
     R, start = room[start:], start + node*tile
-    U, start = room[start:], start + node*tile
+    U, start = room[start:], start + wide*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps):
@@ -130,7 +131,7 @@ def formed_forward_1(
                         H[slot, a, first + r] = total
                 cuda.syncthreads()
                 # U = E_s H_i
-                for a in range(row, node, rows):
+                for a in range(row, wide, rows):
                     for r in range(column, count, columns):
                         total = constants[0]
                         for b in range(state):
@@ -138,7 +139,7 @@ def formed_forward_1(
                         U[a*tile + r] = total
                 cuda.syncthreads()
                 # R, F1 at every node and record, u = U + e_s
-                for a in range(row, node, rows):
+                for a in range(row, wide, rows):
                     for r in range(column, count, columns):
                         u_q = U[a*tile + r] + biases[bias, a]
                         t0 = math.tanh(u_q)
@@ -173,6 +174,7 @@ def formed_adjoint_1(
     c2 = constants[2]  # -1
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
     state, node = bar.shape[0], biases.shape[1]
+    wide = biases.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     # working memory: shared memory, sized at launch, unless the workspace has room for it
@@ -184,7 +186,7 @@ def formed_adjoint_1(
     bar_h, start = room[start:], start + state*tile
     bar_H, start = room[start:], start + state*tile
     bar_R, start = room[start:], start + node*tile
-    bar_U, start = room[start:], start + node*tile
+    bar_U, start = room[start:], start + wide*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps - 1, -1, -1):
@@ -225,7 +227,7 @@ def formed_adjoint_1(
                     bar_biases[block, bias, a] += total
                 cuda.syncthreads()
                 # gradient of E_s: += Ū H_iᵀ, summed over the tile's records
-                for a in range(row, node, rows):
+                for a in range(row, wide, rows):
                     for b in range(column, state, columns):
                         total = constants[0]
                         for r in range(count):
@@ -236,7 +238,7 @@ def formed_adjoint_1(
                 for a in range(row, state, rows):
                     for r in range(column, count, columns):
                         total = constants[0]
-                        for b in range(node):
+                        for b in range(wide):
                             total += operators[operator, b, a]*bar_U[b*tile + r]
                         bar_H[a*tile + r] = total
                 cuda.syncthreads()
@@ -271,6 +273,7 @@ def formed_forward_float32_1(
     c11 = constants[11]  # 7.7763650097040227e-07
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
     state, node = h.shape[0], biases.shape[1]
+    wide = biases.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     # working memory: shared memory, sized at launch, unless the workspace has room for it
@@ -280,7 +283,7 @@ def formed_forward_float32_1(
     start = 0
     m, start = room[start:], start + (stages*state)*tile
     R, start = room[start:], start + node*tile
-    U, start = room[start:], start + node*tile
+    U, start = room[start:], start + wide*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps):
@@ -296,7 +299,7 @@ def formed_forward_float32_1(
                         H[slot, a, first + r] = total
                 cuda.syncthreads()
                 # U = E_s H_i
-                for a in range(row, node, rows):
+                for a in range(row, wide, rows):
                     for r in range(column, count, columns):
                         total = constants[0]
                         for b in range(state):
@@ -304,7 +307,7 @@ def formed_forward_float32_1(
                         U[a*tile + r] = total
                 cuda.syncthreads()
                 # R, F1 at every node and record, u = U + e_s
-                for a in range(row, node, rows):
+                for a in range(row, wide, rows):
                     for r in range(column, count, columns):
                         u_q = U[a*tile + r] + biases[bias, a]
                         t0 = c2 if c2 > (c3 if c3 < u_q else u_q) else (c3 if c3 < u_q else u_q)
@@ -341,6 +344,7 @@ def formed_adjoint_float32_1(
     c2 = constants[2]  # -1
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
     state, node = bar.shape[0], biases.shape[1]
+    wide = biases.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     # working memory: shared memory, sized at launch, unless the workspace has room for it
@@ -352,7 +356,7 @@ def formed_adjoint_float32_1(
     bar_h, start = room[start:], start + state*tile
     bar_H, start = room[start:], start + state*tile
     bar_R, start = room[start:], start + node*tile
-    bar_U, start = room[start:], start + node*tile
+    bar_U, start = room[start:], start + wide*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps - 1, -1, -1):
@@ -393,7 +397,7 @@ def formed_adjoint_float32_1(
                     bar_biases[block, bias, a] += total
                 cuda.syncthreads()
                 # gradient of E_s: += Ū H_iᵀ, summed over the tile's records
-                for a in range(row, node, rows):
+                for a in range(row, wide, rows):
                     for b in range(column, state, columns):
                         total = constants[0]
                         for r in range(count):
@@ -404,7 +408,7 @@ def formed_adjoint_float32_1(
                 for a in range(row, state, rows):
                     for r in range(column, count, columns):
                         total = constants[0]
-                        for b in range(node):
+                        for b in range(wide):
                             total += operators[operator, b, a]*bar_U[b*tile + r]
                         bar_H[a*tile + r] = total
                 cuda.syncthreads()
@@ -478,6 +482,7 @@ def factors_forward_1(
     """h ← h(stop): m_i = A r(u, X h),  u = Φ (w_s (C h)) + e_s   (4), (5), (7)."""
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
     state, node = h.shape[0], biases.shape[1]
+    wide = biases.shape[1]
     weight_out, weight_in = operators.shape[1], operators.shape[2]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
@@ -490,7 +495,7 @@ def factors_forward_1(
     H, start = room[start:], start + state*tile
     R, start = room[start:], start + node*tile
     T, start = room[start:], start + weight_out*tile
-    U, start = room[start:], start + node*tile
+    U, start = room[start:], start + wide*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps):
@@ -532,7 +537,7 @@ def factors_forward_1(
                             U[(a*channels + c)*tile + r] = total
                 cuda.syncthreads()
                 # R, F1 at every node and record, u = U + e_s
-                for a in range(row, node, rows):
+                for a in range(row, wide, rows):
                     for r in range(column, count, columns):
                         u_q = U[a*tile + r] + biases[bias, a]
                         t0 = math.tanh(u_q)
@@ -567,6 +572,7 @@ def factors_adjoint_1(
     c2 = constants[2]  # -1
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
     state, node = bar.shape[0], biases.shape[1]
+    wide = biases.shape[1]
     weight_out, weight_in = operators.shape[1], operators.shape[2]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
@@ -581,7 +587,7 @@ def factors_adjoint_1(
     bar_H, start = room[start:], start + state*tile
     bar_R, start = room[start:], start + node*tile
     bar_T, start = room[start:], start + weight_out*tile
-    bar_U, start = room[start:], start + node*tile
+    bar_U, start = room[start:], start + wide*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps - 1, -1, -1):
@@ -686,6 +692,7 @@ def factors_forward_float32_1(
     c11 = constants[11]  # 7.7763650097040227e-07
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
     state, node = h.shape[0], biases.shape[1]
+    wide = biases.shape[1]
     weight_out, weight_in = operators.shape[1], operators.shape[2]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
@@ -698,7 +705,7 @@ def factors_forward_float32_1(
     H, start = room[start:], start + state*tile
     R, start = room[start:], start + node*tile
     T, start = room[start:], start + weight_out*tile
-    U, start = room[start:], start + node*tile
+    U, start = room[start:], start + wide*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps):
@@ -740,7 +747,7 @@ def factors_forward_float32_1(
                             U[(a*channels + c)*tile + r] = total
                 cuda.syncthreads()
                 # R, F1 at every node and record, u = U + e_s
-                for a in range(row, node, rows):
+                for a in range(row, wide, rows):
                     for r in range(column, count, columns):
                         u_q = U[a*tile + r] + biases[bias, a]
                         t0 = c2 if c2 > (c3 if c3 < u_q else u_q) else (c3 if c3 < u_q else u_q)
@@ -777,6 +784,7 @@ def factors_adjoint_float32_1(
     c2 = constants[2]  # -1
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
     state, node = bar.shape[0], biases.shape[1]
+    wide = biases.shape[1]
     weight_out, weight_in = operators.shape[1], operators.shape[2]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
@@ -791,7 +799,7 @@ def factors_adjoint_float32_1(
     bar_H, start = room[start:], start + state*tile
     bar_R, start = room[start:], start + node*tile
     bar_T, start = room[start:], start + weight_out*tile
-    bar_U, start = room[start:], start + node*tile
+    bar_U, start = room[start:], start + wide*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps - 1, -1, -1):
@@ -879,44 +887,44 @@ def factors_adjoint_float32_1(
             cuda.syncthreads()
 
 
-def formed_forward_rows_1(stages, state, node, weight_out, weight_in):
+def formed_forward_rows_1(stages, state, node, wide, weight_out, weight_in):
     """Rows of working memory that a record needs in formed_forward_1."""
-    return stages*state + node + node
+    return stages*state + node + wide
 
 
-def formed_forward_float32_rows_1(stages, state, node, weight_out, weight_in):
+def formed_forward_float32_rows_1(stages, state, node, wide, weight_out, weight_in):
     """Rows of working memory that a record needs in formed_forward_float32_1."""
-    return stages*state + node + node
+    return stages*state + node + wide
 
 
-def formed_adjoint_rows_1(stages, state, node, weight_out, weight_in):
+def formed_adjoint_rows_1(stages, state, node, wide, weight_out, weight_in):
     """Rows of working memory that a record needs in formed_adjoint_1."""
-    return stages*state + state + state + node + node
+    return stages*state + state + state + node + wide
 
 
-def formed_adjoint_float32_rows_1(stages, state, node, weight_out, weight_in):
+def formed_adjoint_float32_rows_1(stages, state, node, wide, weight_out, weight_in):
     """Rows of working memory that a record needs in formed_adjoint_float32_1."""
-    return stages*state + state + state + node + node
+    return stages*state + state + state + node + wide
 
 
-def factors_forward_rows_1(stages, state, node, weight_out, weight_in):
+def factors_forward_rows_1(stages, state, node, wide, weight_out, weight_in):
     """Rows of working memory that a record needs in factors_forward_1."""
-    return stages*state + state + node + weight_out + node
+    return stages*state + state + node + weight_out + wide
 
 
-def factors_forward_float32_rows_1(stages, state, node, weight_out, weight_in):
+def factors_forward_float32_rows_1(stages, state, node, wide, weight_out, weight_in):
     """Rows of working memory that a record needs in factors_forward_float32_1."""
-    return stages*state + state + node + weight_out + node
+    return stages*state + state + node + weight_out + wide
 
 
-def factors_adjoint_rows_1(stages, state, node, weight_out, weight_in):
+def factors_adjoint_rows_1(stages, state, node, wide, weight_out, weight_in):
     """Rows of working memory that a record needs in factors_adjoint_1."""
-    return stages*state + state + weight_in + state + node + weight_out + node
+    return stages*state + state + weight_in + state + node + weight_out + wide
 
 
-def factors_adjoint_float32_rows_1(stages, state, node, weight_out, weight_in):
+def factors_adjoint_float32_rows_1(stages, state, node, wide, weight_out, weight_in):
     """Rows of working memory that a record needs in factors_adjoint_float32_1."""
-    return stages*state + state + weight_in + state + node + weight_out + node
+    return stages*state + state + weight_in + state + node + weight_out + wide
 
 
 def readout(y, operator, constant, z):

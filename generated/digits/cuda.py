@@ -100,6 +100,7 @@ def formed_forward_1(
     c2 = constants[2]  # 2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
     state, node = h.shape[0], biases.shape[1]
+    wide = biases.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     # working memory: shared memory, sized at launch, unless the workspace has room for it
@@ -108,7 +109,7 @@ def formed_forward_1(
         room = workspace[block]
     start = 0
     m, start = room[start:], start + (stages*state)*tile
-    U, start = room[start:], start + node*tile
+    U, start = room[start:], start + wide*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps):
@@ -124,7 +125,7 @@ def formed_forward_1(
                         H[slot, a, first + r] = total
                 cuda.syncthreads()
                 # U = E_s H_i
-                for a in range(row, node, rows):
+                for a in range(row, wide, rows):
                     for r in range(column, count, columns):
                         total = constants[0]
                         for b in range(state):
@@ -132,7 +133,7 @@ def formed_forward_1(
                         U[a*tile + r] = total
                 cuda.syncthreads()
                 # m_i, F1 at every node and record, u = U + e_s
-                for a in range(row, node, rows):
+                for a in range(row, wide, rows):
                     for r in range(column, count, columns):
                         u_q = U[a*tile + r] + biases[bias, a]
                         t0 = math.tanh(u_q)
@@ -159,6 +160,7 @@ def formed_adjoint_1(
     c3 = constants[3]  # -2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
     state, node = bar.shape[0], biases.shape[1]
+    wide = biases.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     # working memory: shared memory, sized at launch, unless the workspace has room for it
@@ -169,7 +171,7 @@ def formed_adjoint_1(
     bar_m, start = room[start:], start + (stages*state)*tile
     bar_h, start = room[start:], start + state*tile
     bar_H, start = room[start:], start + state*tile
-    bar_U, start = room[start:], start + node*tile
+    bar_U, start = room[start:], start + wide*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps - 1, -1, -1):
@@ -201,7 +203,7 @@ def formed_adjoint_1(
                     bar_biases[block, bias, a] += total
                 cuda.syncthreads()
                 # gradient of E_s: += Ū H_iᵀ, summed over the tile's records
-                for a in range(row, node, rows):
+                for a in range(row, wide, rows):
                     for b in range(column, state, columns):
                         total = constants[0]
                         for r in range(count):
@@ -212,7 +214,7 @@ def formed_adjoint_1(
                 for a in range(row, state, rows):
                     for r in range(column, count, columns):
                         total = constants[0]
-                        for b in range(node):
+                        for b in range(wide):
                             total += operators[operator, b, a]*bar_U[b*tile + r]
                         bar_H[a*tile + r] = total
                 cuda.syncthreads()
@@ -248,6 +250,7 @@ def formed_forward_float32_1(
     c12 = constants[12]  # 7.7763650097040227e-07
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
     state, node = h.shape[0], biases.shape[1]
+    wide = biases.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     # working memory: shared memory, sized at launch, unless the workspace has room for it
@@ -256,7 +259,7 @@ def formed_forward_float32_1(
         room = workspace[block]
     start = 0
     m, start = room[start:], start + (stages*state)*tile
-    U, start = room[start:], start + node*tile
+    U, start = room[start:], start + wide*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps):
@@ -272,7 +275,7 @@ def formed_forward_float32_1(
                         H[slot, a, first + r] = total
                 cuda.syncthreads()
                 # U = E_s H_i
-                for a in range(row, node, rows):
+                for a in range(row, wide, rows):
                     for r in range(column, count, columns):
                         total = constants[0]
                         for b in range(state):
@@ -280,7 +283,7 @@ def formed_forward_float32_1(
                         U[a*tile + r] = total
                 cuda.syncthreads()
                 # m_i, F1 at every node and record, u = U + e_s
-                for a in range(row, node, rows):
+                for a in range(row, wide, rows):
                     for r in range(column, count, columns):
                         u_q = U[a*tile + r] + biases[bias, a]
                         t0 = c3 if c3 > (c4 if c4 < u_q else u_q) else (c4 if c4 < u_q else u_q)
@@ -309,6 +312,7 @@ def formed_adjoint_float32_1(
     c3 = constants[3]  # -2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
     state, node = bar.shape[0], biases.shape[1]
+    wide = biases.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     # working memory: shared memory, sized at launch, unless the workspace has room for it
@@ -319,7 +323,7 @@ def formed_adjoint_float32_1(
     bar_m, start = room[start:], start + (stages*state)*tile
     bar_h, start = room[start:], start + state*tile
     bar_H, start = room[start:], start + state*tile
-    bar_U, start = room[start:], start + node*tile
+    bar_U, start = room[start:], start + wide*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps - 1, -1, -1):
@@ -351,7 +355,7 @@ def formed_adjoint_float32_1(
                     bar_biases[block, bias, a] += total
                 cuda.syncthreads()
                 # gradient of E_s: += Ū H_iᵀ, summed over the tile's records
-                for a in range(row, node, rows):
+                for a in range(row, wide, rows):
                     for b in range(column, state, columns):
                         total = constants[0]
                         for r in range(count):
@@ -362,7 +366,7 @@ def formed_adjoint_float32_1(
                 for a in range(row, state, rows):
                     for r in range(column, count, columns):
                         total = constants[0]
-                        for b in range(node):
+                        for b in range(wide):
                             total += operators[operator, b, a]*bar_U[b*tile + r]
                         bar_H[a*tile + r] = total
                 cuda.syncthreads()
@@ -441,6 +445,7 @@ def factors_forward_1(
     c2 = constants[2]  # 2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
     state, node = h.shape[0], biases.shape[1]
+    wide = biases.shape[1]
     weight_out, weight_in = operators.shape[1], operators.shape[2]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
@@ -452,7 +457,7 @@ def factors_forward_1(
     m, start = room[start:], start + (stages*state)*tile
     H, start = room[start:], start + state*tile
     T, start = room[start:], start + weight_out*tile
-    U, start = room[start:], start + node*tile
+    U, start = room[start:], start + wide*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps):
@@ -491,7 +496,7 @@ def factors_forward_1(
                             U[(a*channels + c)*tile + r] = total
                 cuda.syncthreads()
                 # m_i, F1 at every node and record, u = U + e_s
-                for a in range(row, node, rows):
+                for a in range(row, wide, rows):
                     for r in range(column, count, columns):
                         u_q = U[a*tile + r] + biases[bias, a]
                         t0 = math.tanh(u_q)
@@ -518,6 +523,7 @@ def factors_adjoint_1(
     c3 = constants[3]  # -2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
     state, node = bar.shape[0], biases.shape[1]
+    wide = biases.shape[1]
     weight_out, weight_in = operators.shape[1], operators.shape[2]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
@@ -531,7 +537,7 @@ def factors_adjoint_1(
     bar_G, start = room[start:], start + weight_in*tile
     bar_H, start = room[start:], start + state*tile
     bar_T, start = room[start:], start + weight_out*tile
-    bar_U, start = room[start:], start + node*tile
+    bar_U, start = room[start:], start + wide*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps - 1, -1, -1):
@@ -625,6 +631,7 @@ def factors_forward_float32_1(
     c12 = constants[12]  # 7.7763650097040227e-07
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
     state, node = h.shape[0], biases.shape[1]
+    wide = biases.shape[1]
     weight_out, weight_in = operators.shape[1], operators.shape[2]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
@@ -636,7 +643,7 @@ def factors_forward_float32_1(
     m, start = room[start:], start + (stages*state)*tile
     H, start = room[start:], start + state*tile
     T, start = room[start:], start + weight_out*tile
-    U, start = room[start:], start + node*tile
+    U, start = room[start:], start + wide*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps):
@@ -675,7 +682,7 @@ def factors_forward_float32_1(
                             U[(a*channels + c)*tile + r] = total
                 cuda.syncthreads()
                 # m_i, F1 at every node and record, u = U + e_s
-                for a in range(row, node, rows):
+                for a in range(row, wide, rows):
                     for r in range(column, count, columns):
                         u_q = U[a*tile + r] + biases[bias, a]
                         t0 = c3 if c3 > (c4 if c4 < u_q else u_q) else (c4 if c4 < u_q else u_q)
@@ -704,6 +711,7 @@ def factors_adjoint_float32_1(
     c3 = constants[3]  # -2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
     state, node = bar.shape[0], biases.shape[1]
+    wide = biases.shape[1]
     weight_out, weight_in = operators.shape[1], operators.shape[2]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
@@ -717,7 +725,7 @@ def factors_adjoint_float32_1(
     bar_G, start = room[start:], start + weight_in*tile
     bar_H, start = room[start:], start + state*tile
     bar_T, start = room[start:], start + weight_out*tile
-    bar_U, start = room[start:], start + node*tile
+    bar_U, start = room[start:], start + wide*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps - 1, -1, -1):
@@ -793,44 +801,44 @@ def factors_adjoint_float32_1(
             cuda.syncthreads()
 
 
-def formed_forward_rows_1(stages, state, node, weight_out, weight_in):
+def formed_forward_rows_1(stages, state, node, wide, weight_out, weight_in):
     """Rows of working memory that a record needs in formed_forward_1."""
-    return stages*state + node
+    return stages*state + wide
 
 
-def formed_forward_float32_rows_1(stages, state, node, weight_out, weight_in):
+def formed_forward_float32_rows_1(stages, state, node, wide, weight_out, weight_in):
     """Rows of working memory that a record needs in formed_forward_float32_1."""
-    return stages*state + node
+    return stages*state + wide
 
 
-def formed_adjoint_rows_1(stages, state, node, weight_out, weight_in):
+def formed_adjoint_rows_1(stages, state, node, wide, weight_out, weight_in):
     """Rows of working memory that a record needs in formed_adjoint_1."""
-    return stages*state + state + state + node
+    return stages*state + state + state + wide
 
 
-def formed_adjoint_float32_rows_1(stages, state, node, weight_out, weight_in):
+def formed_adjoint_float32_rows_1(stages, state, node, wide, weight_out, weight_in):
     """Rows of working memory that a record needs in formed_adjoint_float32_1."""
-    return stages*state + state + state + node
+    return stages*state + state + state + wide
 
 
-def factors_forward_rows_1(stages, state, node, weight_out, weight_in):
+def factors_forward_rows_1(stages, state, node, wide, weight_out, weight_in):
     """Rows of working memory that a record needs in factors_forward_1."""
-    return stages*state + state + weight_out + node
+    return stages*state + state + weight_out + wide
 
 
-def factors_forward_float32_rows_1(stages, state, node, weight_out, weight_in):
+def factors_forward_float32_rows_1(stages, state, node, wide, weight_out, weight_in):
     """Rows of working memory that a record needs in factors_forward_float32_1."""
-    return stages*state + state + weight_out + node
+    return stages*state + state + weight_out + wide
 
 
-def factors_adjoint_rows_1(stages, state, node, weight_out, weight_in):
+def factors_adjoint_rows_1(stages, state, node, wide, weight_out, weight_in):
     """Rows of working memory that a record needs in factors_adjoint_1."""
-    return stages*state + state + weight_in + state + weight_out + node
+    return stages*state + state + weight_in + state + weight_out + wide
 
 
-def factors_adjoint_float32_rows_1(stages, state, node, weight_out, weight_in):
+def factors_adjoint_float32_rows_1(stages, state, node, wide, weight_out, weight_in):
     """Rows of working memory that a record needs in factors_adjoint_float32_1."""
-    return stages*state + state + weight_in + state + weight_out + node
+    return stages*state + state + weight_in + state + weight_out + wide
 
 
 def formed_operators_2(
@@ -927,6 +935,7 @@ def formed_forward_2(
     c2 = constants[2]  # 2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
     state, node = h.shape[0], biases.shape[1]
+    wide = biases.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     # working memory: shared memory, sized at launch, unless the workspace has room for it
@@ -935,7 +944,7 @@ def formed_forward_2(
         room = workspace[block]
     start = 0
     m, start = room[start:], start + (stages*state)*tile
-    U, start = room[start:], start + node*tile
+    U, start = room[start:], start + wide*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps):
@@ -951,7 +960,7 @@ def formed_forward_2(
                         H[slot, a, first + r] = total
                 cuda.syncthreads()
                 # U = E_s H_i
-                for a in range(row, node, rows):
+                for a in range(row, wide, rows):
                     for r in range(column, count, columns):
                         total = constants[0]
                         for b in range(state):
@@ -959,7 +968,7 @@ def formed_forward_2(
                         U[a*tile + r] = total
                 cuda.syncthreads()
                 # m_i, F1 at every node and record, u = U + e_s
-                for a in range(row, node, rows):
+                for a in range(row, wide, rows):
                     for r in range(column, count, columns):
                         u_q = U[a*tile + r] + biases[bias, a]
                         t0 = math.tanh(u_q)
@@ -986,6 +995,7 @@ def formed_adjoint_2(
     c3 = constants[3]  # -2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
     state, node = bar.shape[0], biases.shape[1]
+    wide = biases.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     # working memory: shared memory, sized at launch, unless the workspace has room for it
@@ -996,7 +1006,7 @@ def formed_adjoint_2(
     bar_m, start = room[start:], start + (stages*state)*tile
     bar_h, start = room[start:], start + state*tile
     bar_H, start = room[start:], start + state*tile
-    bar_U, start = room[start:], start + node*tile
+    bar_U, start = room[start:], start + wide*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps - 1, -1, -1):
@@ -1028,7 +1038,7 @@ def formed_adjoint_2(
                     bar_biases[block, bias, a] += total
                 cuda.syncthreads()
                 # gradient of E_s: += Ū H_iᵀ, summed over the tile's records
-                for a in range(row, node, rows):
+                for a in range(row, wide, rows):
                     for b in range(column, state, columns):
                         total = constants[0]
                         for r in range(count):
@@ -1039,7 +1049,7 @@ def formed_adjoint_2(
                 for a in range(row, state, rows):
                     for r in range(column, count, columns):
                         total = constants[0]
-                        for b in range(node):
+                        for b in range(wide):
                             total += operators[operator, b, a]*bar_U[b*tile + r]
                         bar_H[a*tile + r] = total
                 cuda.syncthreads()
@@ -1075,6 +1085,7 @@ def formed_forward_float32_2(
     c12 = constants[12]  # 7.7763650097040227e-07
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
     state, node = h.shape[0], biases.shape[1]
+    wide = biases.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     # working memory: shared memory, sized at launch, unless the workspace has room for it
@@ -1083,7 +1094,7 @@ def formed_forward_float32_2(
         room = workspace[block]
     start = 0
     m, start = room[start:], start + (stages*state)*tile
-    U, start = room[start:], start + node*tile
+    U, start = room[start:], start + wide*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps):
@@ -1099,7 +1110,7 @@ def formed_forward_float32_2(
                         H[slot, a, first + r] = total
                 cuda.syncthreads()
                 # U = E_s H_i
-                for a in range(row, node, rows):
+                for a in range(row, wide, rows):
                     for r in range(column, count, columns):
                         total = constants[0]
                         for b in range(state):
@@ -1107,7 +1118,7 @@ def formed_forward_float32_2(
                         U[a*tile + r] = total
                 cuda.syncthreads()
                 # m_i, F1 at every node and record, u = U + e_s
-                for a in range(row, node, rows):
+                for a in range(row, wide, rows):
                     for r in range(column, count, columns):
                         u_q = U[a*tile + r] + biases[bias, a]
                         t0 = c3 if c3 > (c4 if c4 < u_q else u_q) else (c4 if c4 < u_q else u_q)
@@ -1136,6 +1147,7 @@ def formed_adjoint_float32_2(
     c3 = constants[3]  # -2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
     state, node = bar.shape[0], biases.shape[1]
+    wide = biases.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     # working memory: shared memory, sized at launch, unless the workspace has room for it
@@ -1146,7 +1158,7 @@ def formed_adjoint_float32_2(
     bar_m, start = room[start:], start + (stages*state)*tile
     bar_h, start = room[start:], start + state*tile
     bar_H, start = room[start:], start + state*tile
-    bar_U, start = room[start:], start + node*tile
+    bar_U, start = room[start:], start + wide*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps - 1, -1, -1):
@@ -1178,7 +1190,7 @@ def formed_adjoint_float32_2(
                     bar_biases[block, bias, a] += total
                 cuda.syncthreads()
                 # gradient of E_s: += Ū H_iᵀ, summed over the tile's records
-                for a in range(row, node, rows):
+                for a in range(row, wide, rows):
                     for b in range(column, state, columns):
                         total = constants[0]
                         for r in range(count):
@@ -1189,7 +1201,7 @@ def formed_adjoint_float32_2(
                 for a in range(row, state, rows):
                     for r in range(column, count, columns):
                         total = constants[0]
-                        for b in range(node):
+                        for b in range(wide):
                             total += operators[operator, b, a]*bar_U[b*tile + r]
                         bar_H[a*tile + r] = total
                 cuda.syncthreads()
@@ -1268,6 +1280,7 @@ def factors_forward_2(
     c2 = constants[2]  # 2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
     state, node = h.shape[0], biases.shape[1]
+    wide = biases.shape[1]
     weight_out, weight_in = operators.shape[1], operators.shape[2]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
@@ -1279,7 +1292,7 @@ def factors_forward_2(
     m, start = room[start:], start + (stages*state)*tile
     H, start = room[start:], start + state*tile
     T, start = room[start:], start + weight_out*tile
-    U, start = room[start:], start + node*tile
+    U, start = room[start:], start + wide*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps):
@@ -1321,7 +1334,7 @@ def factors_forward_2(
                             U[(a*channels + c)*tile + r] = total
                 cuda.syncthreads()
                 # m_i, F1 at every node and record, u = U + e_s
-                for a in range(row, node, rows):
+                for a in range(row, wide, rows):
                     for r in range(column, count, columns):
                         u_q = U[a*tile + r] + biases[bias, a]
                         t0 = math.tanh(u_q)
@@ -1348,6 +1361,7 @@ def factors_adjoint_2(
     c3 = constants[3]  # -2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
     state, node = bar.shape[0], biases.shape[1]
+    wide = biases.shape[1]
     weight_out, weight_in = operators.shape[1], operators.shape[2]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
@@ -1361,7 +1375,7 @@ def factors_adjoint_2(
     bar_G, start = room[start:], start + weight_in*tile
     bar_H, start = room[start:], start + state*tile
     bar_T, start = room[start:], start + weight_out*tile
-    bar_U, start = room[start:], start + node*tile
+    bar_U, start = room[start:], start + wide*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps - 1, -1, -1):
@@ -1458,6 +1472,7 @@ def factors_forward_float32_2(
     c12 = constants[12]  # 7.7763650097040227e-07
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
     state, node = h.shape[0], biases.shape[1]
+    wide = biases.shape[1]
     weight_out, weight_in = operators.shape[1], operators.shape[2]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
@@ -1469,7 +1484,7 @@ def factors_forward_float32_2(
     m, start = room[start:], start + (stages*state)*tile
     H, start = room[start:], start + state*tile
     T, start = room[start:], start + weight_out*tile
-    U, start = room[start:], start + node*tile
+    U, start = room[start:], start + wide*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps):
@@ -1511,7 +1526,7 @@ def factors_forward_float32_2(
                             U[(a*channels + c)*tile + r] = total
                 cuda.syncthreads()
                 # m_i, F1 at every node and record, u = U + e_s
-                for a in range(row, node, rows):
+                for a in range(row, wide, rows):
                     for r in range(column, count, columns):
                         u_q = U[a*tile + r] + biases[bias, a]
                         t0 = c3 if c3 > (c4 if c4 < u_q else u_q) else (c4 if c4 < u_q else u_q)
@@ -1540,6 +1555,7 @@ def factors_adjoint_float32_2(
     c3 = constants[3]  # -2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
     state, node = bar.shape[0], biases.shape[1]
+    wide = biases.shape[1]
     weight_out, weight_in = operators.shape[1], operators.shape[2]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
@@ -1553,7 +1569,7 @@ def factors_adjoint_float32_2(
     bar_G, start = room[start:], start + weight_in*tile
     bar_H, start = room[start:], start + state*tile
     bar_T, start = room[start:], start + weight_out*tile
-    bar_U, start = room[start:], start + node*tile
+    bar_U, start = room[start:], start + wide*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps - 1, -1, -1):
@@ -1632,44 +1648,44 @@ def factors_adjoint_float32_2(
             cuda.syncthreads()
 
 
-def formed_forward_rows_2(stages, state, node, weight_out, weight_in):
+def formed_forward_rows_2(stages, state, node, wide, weight_out, weight_in):
     """Rows of working memory that a record needs in formed_forward_2."""
-    return stages*state + node
+    return stages*state + wide
 
 
-def formed_forward_float32_rows_2(stages, state, node, weight_out, weight_in):
+def formed_forward_float32_rows_2(stages, state, node, wide, weight_out, weight_in):
     """Rows of working memory that a record needs in formed_forward_float32_2."""
-    return stages*state + node
+    return stages*state + wide
 
 
-def formed_adjoint_rows_2(stages, state, node, weight_out, weight_in):
+def formed_adjoint_rows_2(stages, state, node, wide, weight_out, weight_in):
     """Rows of working memory that a record needs in formed_adjoint_2."""
-    return stages*state + state + state + node
+    return stages*state + state + state + wide
 
 
-def formed_adjoint_float32_rows_2(stages, state, node, weight_out, weight_in):
+def formed_adjoint_float32_rows_2(stages, state, node, wide, weight_out, weight_in):
     """Rows of working memory that a record needs in formed_adjoint_float32_2."""
-    return stages*state + state + state + node
+    return stages*state + state + state + wide
 
 
-def factors_forward_rows_2(stages, state, node, weight_out, weight_in):
+def factors_forward_rows_2(stages, state, node, wide, weight_out, weight_in):
     """Rows of working memory that a record needs in factors_forward_2."""
-    return stages*state + state + weight_out + node
+    return stages*state + state + weight_out + wide
 
 
-def factors_forward_float32_rows_2(stages, state, node, weight_out, weight_in):
+def factors_forward_float32_rows_2(stages, state, node, wide, weight_out, weight_in):
     """Rows of working memory that a record needs in factors_forward_float32_2."""
-    return stages*state + state + weight_out + node
+    return stages*state + state + weight_out + wide
 
 
-def factors_adjoint_rows_2(stages, state, node, weight_out, weight_in):
+def factors_adjoint_rows_2(stages, state, node, wide, weight_out, weight_in):
     """Rows of working memory that a record needs in factors_adjoint_2."""
-    return stages*state + state + weight_in + state + weight_out + node
+    return stages*state + state + weight_in + state + weight_out + wide
 
 
-def factors_adjoint_float32_rows_2(stages, state, node, weight_out, weight_in):
+def factors_adjoint_float32_rows_2(stages, state, node, wide, weight_out, weight_in):
     """Rows of working memory that a record needs in factors_adjoint_float32_2."""
-    return stages*state + state + weight_in + state + weight_out + node
+    return stages*state + state + weight_in + state + weight_out + wide
 
 
 def readout(y, operator, constant, z):

@@ -109,6 +109,7 @@ def formed_forward_1(
     c4 = constants[4]  # 1.4142135623730951
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
     state, node = h.shape[0], biases.shape[1]
+    wide = biases.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     # working memory: shared memory, sized at launch, unless the workspace has room for it
@@ -133,7 +134,7 @@ def formed_forward_1(
                         H[slot, a, first + r] = total
                 cuda.syncthreads()
                 # U = E_s H_i
-                for a in range(row, node, rows):
+                for a in range(row, wide, rows):
                     for r in range(column, count, columns):
                         total = constants[0]
                         for b in range(state):
@@ -141,7 +142,7 @@ def formed_forward_1(
                         U[slot, a, first + r] = total
                 cuda.syncthreads()
                 # R, F1 at every node and record, u = U + e_s
-                for a in range(row, node, rows):
+                for a in range(row, wide, rows):
                     for r in range(column, count, columns):
                         u_q = U[slot, a, first + r] + biases[bias, a]
                         t0 = math.erf((c3*c4*u_q))
@@ -179,6 +180,7 @@ def formed_adjoint_1(
     c5 = constants[5]  # 1.7724538509055161
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
     state, node = bar.shape[0], biases.shape[1]
+    wide = biases.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     # working memory: shared memory, sized at launch, unless the workspace has room for it
@@ -190,7 +192,7 @@ def formed_adjoint_1(
     bar_h, start = room[start:], start + state*tile
     bar_H, start = room[start:], start + state*tile
     bar_R, start = room[start:], start + node*tile
-    bar_U, start = room[start:], start + node*tile
+    bar_U, start = room[start:], start + wide*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps - 1, -1, -1):
@@ -233,7 +235,7 @@ def formed_adjoint_1(
                     bar_biases[block, bias, a] += total
                 cuda.syncthreads()
                 # gradient of E_s: += Ū H_iᵀ, summed over the tile's records
-                for a in range(row, node, rows):
+                for a in range(row, wide, rows):
                     for b in range(column, state, columns):
                         total = constants[0]
                         for r in range(count):
@@ -244,7 +246,7 @@ def formed_adjoint_1(
                 for a in range(row, state, rows):
                     for r in range(column, count, columns):
                         total = constants[0]
-                        for b in range(node):
+                        for b in range(wide):
                             total += operators[operator, b, a]*bar_U[b*tile + r]
                         bar_H[a*tile + r] = total
                 cuda.syncthreads()
@@ -285,6 +287,7 @@ def formed_forward_float32_1(
     c17 = constants[17]  # 3.8091791793704033e-05
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
     state, node = h.shape[0], biases.shape[1]
+    wide = biases.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     # working memory: shared memory, sized at launch, unless the workspace has room for it
@@ -309,7 +312,7 @@ def formed_forward_float32_1(
                         H[slot, a, first + r] = total
                 cuda.syncthreads()
                 # U = E_s H_i
-                for a in range(row, node, rows):
+                for a in range(row, wide, rows):
                     for r in range(column, count, columns):
                         total = constants[0]
                         for b in range(state):
@@ -317,7 +320,7 @@ def formed_forward_float32_1(
                         U[slot, a, first + r] = total
                 cuda.syncthreads()
                 # R, F1 at every node and record, u = U + e_s
-                for a in range(row, node, rows):
+                for a in range(row, wide, rows):
                     for r in range(column, count, columns):
                         u_q = U[slot, a, first + r] + biases[bias, a]
                         t0 = c3 if c3 > (c4 if c4 < (c5*c6*u_q) else (c5*c6*u_q)) else (c4 if c4 < (c5*c6*u_q) else (c5*c6*u_q))
@@ -378,6 +381,7 @@ def formed_adjoint_float32_1(
     c25 = constants[25]  # 1.7724538509055161
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
     state, node = bar.shape[0], biases.shape[1]
+    wide = biases.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     # working memory: shared memory, sized at launch, unless the workspace has room for it
@@ -389,7 +393,7 @@ def formed_adjoint_float32_1(
     bar_h, start = room[start:], start + state*tile
     bar_H, start = room[start:], start + state*tile
     bar_R, start = room[start:], start + node*tile
-    bar_U, start = room[start:], start + node*tile
+    bar_U, start = room[start:], start + wide*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps - 1, -1, -1):
@@ -445,7 +449,7 @@ def formed_adjoint_float32_1(
                     bar_biases[block, bias, a] += total
                 cuda.syncthreads()
                 # gradient of E_s: += Ū H_iᵀ, summed over the tile's records
-                for a in range(row, node, rows):
+                for a in range(row, wide, rows):
                     for b in range(column, state, columns):
                         total = constants[0]
                         for r in range(count):
@@ -456,7 +460,7 @@ def formed_adjoint_float32_1(
                 for a in range(row, state, rows):
                     for r in range(column, count, columns):
                         total = constants[0]
-                        for b in range(node):
+                        for b in range(wide):
                             total += operators[operator, b, a]*bar_U[b*tile + r]
                         bar_H[a*tile + r] = total
                 cuda.syncthreads()
@@ -534,6 +538,7 @@ def factors_forward_1(
     c4 = constants[4]  # 1.4142135623730951
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
     state, node = h.shape[0], biases.shape[1]
+    wide = biases.shape[1]
     weight_out, weight_in = operators.shape[1], operators.shape[2]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
@@ -587,7 +592,7 @@ def factors_forward_1(
                             U[slot, a*channels + c, first + r] = total
                 cuda.syncthreads()
                 # R, F1 at every node and record, u = U + e_s
-                for a in range(row, node, rows):
+                for a in range(row, wide, rows):
                     for r in range(column, count, columns):
                         u_q = U[slot, a, first + r] + biases[bias, a]
                         t0 = math.erf((c3*c4*u_q))
@@ -625,6 +630,7 @@ def factors_adjoint_1(
     c5 = constants[5]  # 1.7724538509055161
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
     state, node = bar.shape[0], biases.shape[1]
+    wide = biases.shape[1]
     weight_out, weight_in = operators.shape[1], operators.shape[2]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
@@ -639,7 +645,7 @@ def factors_adjoint_1(
     bar_H, start = room[start:], start + state*tile
     bar_R, start = room[start:], start + node*tile
     bar_T, start = room[start:], start + weight_out*tile
-    bar_U, start = room[start:], start + node*tile
+    bar_U, start = room[start:], start + wide*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps - 1, -1, -1):
@@ -752,6 +758,7 @@ def factors_forward_float32_1(
     c17 = constants[17]  # 3.8091791793704033e-05
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
     state, node = h.shape[0], biases.shape[1]
+    wide = biases.shape[1]
     weight_out, weight_in = operators.shape[1], operators.shape[2]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
@@ -805,7 +812,7 @@ def factors_forward_float32_1(
                             U[slot, a*channels + c, first + r] = total
                 cuda.syncthreads()
                 # R, F1 at every node and record, u = U + e_s
-                for a in range(row, node, rows):
+                for a in range(row, wide, rows):
                     for r in range(column, count, columns):
                         u_q = U[slot, a, first + r] + biases[bias, a]
                         t0 = c3 if c3 > (c4 if c4 < (c5*c6*u_q) else (c5*c6*u_q)) else (c4 if c4 < (c5*c6*u_q) else (c5*c6*u_q))
@@ -866,6 +873,7 @@ def factors_adjoint_float32_1(
     c25 = constants[25]  # 1.7724538509055161
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
     state, node = bar.shape[0], biases.shape[1]
+    wide = biases.shape[1]
     weight_out, weight_in = operators.shape[1], operators.shape[2]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
@@ -880,7 +888,7 @@ def factors_adjoint_float32_1(
     bar_H, start = room[start:], start + state*tile
     bar_R, start = room[start:], start + node*tile
     bar_T, start = room[start:], start + weight_out*tile
-    bar_U, start = room[start:], start + node*tile
+    bar_U, start = room[start:], start + wide*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps - 1, -1, -1):
@@ -983,44 +991,44 @@ def factors_adjoint_float32_1(
             cuda.syncthreads()
 
 
-def formed_forward_rows_1(stages, state, node, weight_out, weight_in):
+def formed_forward_rows_1(stages, state, node, wide, weight_out, weight_in):
     """Rows of working memory that a record needs in formed_forward_1."""
     return stages*state + node
 
 
-def formed_forward_float32_rows_1(stages, state, node, weight_out, weight_in):
+def formed_forward_float32_rows_1(stages, state, node, wide, weight_out, weight_in):
     """Rows of working memory that a record needs in formed_forward_float32_1."""
     return stages*state + node
 
 
-def formed_adjoint_rows_1(stages, state, node, weight_out, weight_in):
+def formed_adjoint_rows_1(stages, state, node, wide, weight_out, weight_in):
     """Rows of working memory that a record needs in formed_adjoint_1."""
-    return stages*state + state + state + node + node
+    return stages*state + state + state + node + wide
 
 
-def formed_adjoint_float32_rows_1(stages, state, node, weight_out, weight_in):
+def formed_adjoint_float32_rows_1(stages, state, node, wide, weight_out, weight_in):
     """Rows of working memory that a record needs in formed_adjoint_float32_1."""
-    return stages*state + state + state + node + node
+    return stages*state + state + state + node + wide
 
 
-def factors_forward_rows_1(stages, state, node, weight_out, weight_in):
+def factors_forward_rows_1(stages, state, node, wide, weight_out, weight_in):
     """Rows of working memory that a record needs in factors_forward_1."""
     return stages*state + state + node + weight_out
 
 
-def factors_forward_float32_rows_1(stages, state, node, weight_out, weight_in):
+def factors_forward_float32_rows_1(stages, state, node, wide, weight_out, weight_in):
     """Rows of working memory that a record needs in factors_forward_float32_1."""
     return stages*state + state + node + weight_out
 
 
-def factors_adjoint_rows_1(stages, state, node, weight_out, weight_in):
+def factors_adjoint_rows_1(stages, state, node, wide, weight_out, weight_in):
     """Rows of working memory that a record needs in factors_adjoint_1."""
-    return stages*state + state + weight_in + state + node + weight_out + node
+    return stages*state + state + weight_in + state + node + weight_out + wide
 
 
-def factors_adjoint_float32_rows_1(stages, state, node, weight_out, weight_in):
+def factors_adjoint_float32_rows_1(stages, state, node, wide, weight_out, weight_in):
     """Rows of working memory that a record needs in factors_adjoint_float32_1."""
-    return stages*state + state + weight_in + state + node + weight_out + node
+    return stages*state + state + weight_in + state + node + weight_out + wide
 
 
 def readout(y, operator, constant, z):

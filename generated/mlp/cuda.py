@@ -112,6 +112,7 @@ def formed_forward_1(
     c2 = constants[2]  # 2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
     state, node = h.shape[0], biases.shape[1]
+    wide = biases.shape[1]
     entry = h_entry.shape[0]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
@@ -121,7 +122,7 @@ def formed_forward_1(
         room = workspace[block]
     start = 0
     m, start = room[start:], start + (stages*state)*tile
-    U, start = room[start:], start + node*tile
+    U, start = room[start:], start + wide*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         # h_0 = P h_entry, the L2 projection into this slab's basis (13)
@@ -139,7 +140,7 @@ def formed_forward_1(
                 operator, bias = operator_index[n, i], bias_index[n, i]
                 if n == 0 and i == 0:  # the state as it arrives
                     # U = E_s H_i
-                    for a in range(row, node, rows):
+                    for a in range(row, wide, rows):
                         for r in range(column, count, columns):
                             total = constants[0]
                             for b in range(entry):
@@ -147,7 +148,7 @@ def formed_forward_1(
                             U[a*tile + r] = total
                     cuda.syncthreads()
                     # m_i, F1 at every node and record, u = U + e_s
-                    for a in range(row, node, rows):
+                    for a in range(row, wide, rows):
                         for r in range(column, count, columns):
                             u_q = U[a*tile + r] + biases[bias, a]
                             t0 = math.tanh(u_q)
@@ -166,7 +167,7 @@ def formed_forward_1(
                             H[slot, a, first + r] = total
                     cuda.syncthreads()
                     # U = E_s H_i
-                    for a in range(row, node, rows):
+                    for a in range(row, wide, rows):
                         for r in range(column, count, columns):
                             total = constants[0]
                             for b in range(state):
@@ -174,7 +175,7 @@ def formed_forward_1(
                             U[a*tile + r] = total
                     cuda.syncthreads()
                     # m_i, F1 at every node and record, u = U + e_s
-                    for a in range(row, node, rows):
+                    for a in range(row, wide, rows):
                         for r in range(column, count, columns):
                             u_q = U[a*tile + r] + biases[bias, a]
                             t0 = math.tanh(u_q)
@@ -201,6 +202,7 @@ def formed_adjoint_1(
     c3 = constants[3]  # -2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
     state, node = bar.shape[0], biases.shape[1]
+    wide = biases.shape[1]
     entry = h_entry.shape[0]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
@@ -212,7 +214,7 @@ def formed_adjoint_1(
     bar_m, start = room[start:], start + (stages*state)*tile
     bar_h, start = room[start:], start + state*tile
     bar_H, start = room[start:], start + state*tile
-    bar_U, start = room[start:], start + node*tile
+    bar_U, start = room[start:], start + wide*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps - 1, -1, -1):
@@ -245,7 +247,7 @@ def formed_adjoint_1(
                         bar_biases[block, bias, a] += total
                     cuda.syncthreads()
                     # gradient of E_s: += Ū H_iᵀ, summed over the tile's records
-                    for a in range(row, node, rows):
+                    for a in range(row, wide, rows):
                         for b in range(column, entry, columns):
                             total = constants[0]
                             for r in range(count):
@@ -256,7 +258,7 @@ def formed_adjoint_1(
                     for a in range(row, entry, rows):
                         for r in range(column, count, columns):
                             total = constants[0]
-                            for b in range(node):
+                            for b in range(wide):
                                 total += operator_entry[b, a]*bar_U[b*tile + r]
                             bar_entry[a, first + r] = total
                     cuda.syncthreads()
@@ -279,7 +281,7 @@ def formed_adjoint_1(
                         bar_biases[block, bias, a] += total
                     cuda.syncthreads()
                     # gradient of E_s: += Ū H_iᵀ, summed over the tile's records
-                    for a in range(row, node, rows):
+                    for a in range(row, wide, rows):
                         for b in range(column, state, columns):
                             total = constants[0]
                             for r in range(count):
@@ -290,7 +292,7 @@ def formed_adjoint_1(
                     for a in range(row, state, rows):
                         for r in range(column, count, columns):
                             total = constants[0]
-                            for b in range(node):
+                            for b in range(wide):
                                 total += operators[operator, b, a]*bar_U[b*tile + r]
                             bar_H[a*tile + r] = total
                     cuda.syncthreads()
@@ -335,6 +337,7 @@ def formed_forward_float32_1(
     c12 = constants[12]  # 7.7763650097040227e-07
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
     state, node = h.shape[0], biases.shape[1]
+    wide = biases.shape[1]
     entry = h_entry.shape[0]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
@@ -344,7 +347,7 @@ def formed_forward_float32_1(
         room = workspace[block]
     start = 0
     m, start = room[start:], start + (stages*state)*tile
-    U, start = room[start:], start + node*tile
+    U, start = room[start:], start + wide*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         # h_0 = P h_entry, the L2 projection into this slab's basis (13)
@@ -362,7 +365,7 @@ def formed_forward_float32_1(
                 operator, bias = operator_index[n, i], bias_index[n, i]
                 if n == 0 and i == 0:  # the state as it arrives
                     # U = E_s H_i
-                    for a in range(row, node, rows):
+                    for a in range(row, wide, rows):
                         for r in range(column, count, columns):
                             total = constants[0]
                             for b in range(entry):
@@ -370,7 +373,7 @@ def formed_forward_float32_1(
                             U[a*tile + r] = total
                     cuda.syncthreads()
                     # m_i, F1 at every node and record, u = U + e_s
-                    for a in range(row, node, rows):
+                    for a in range(row, wide, rows):
                         for r in range(column, count, columns):
                             u_q = U[a*tile + r] + biases[bias, a]
                             t0 = c3 if c3 > (c4 if c4 < u_q else u_q) else (c4 if c4 < u_q else u_q)
@@ -391,7 +394,7 @@ def formed_forward_float32_1(
                             H[slot, a, first + r] = total
                     cuda.syncthreads()
                     # U = E_s H_i
-                    for a in range(row, node, rows):
+                    for a in range(row, wide, rows):
                         for r in range(column, count, columns):
                             total = constants[0]
                             for b in range(state):
@@ -399,7 +402,7 @@ def formed_forward_float32_1(
                             U[a*tile + r] = total
                     cuda.syncthreads()
                     # m_i, F1 at every node and record, u = U + e_s
-                    for a in range(row, node, rows):
+                    for a in range(row, wide, rows):
                         for r in range(column, count, columns):
                             u_q = U[a*tile + r] + biases[bias, a]
                             t0 = c3 if c3 > (c4 if c4 < u_q else u_q) else (c4 if c4 < u_q else u_q)
@@ -428,6 +431,7 @@ def formed_adjoint_float32_1(
     c3 = constants[3]  # -2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
     state, node = bar.shape[0], biases.shape[1]
+    wide = biases.shape[1]
     entry = h_entry.shape[0]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
@@ -439,7 +443,7 @@ def formed_adjoint_float32_1(
     bar_m, start = room[start:], start + (stages*state)*tile
     bar_h, start = room[start:], start + state*tile
     bar_H, start = room[start:], start + state*tile
-    bar_U, start = room[start:], start + node*tile
+    bar_U, start = room[start:], start + wide*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps - 1, -1, -1):
@@ -472,7 +476,7 @@ def formed_adjoint_float32_1(
                         bar_biases[block, bias, a] += total
                     cuda.syncthreads()
                     # gradient of E_s: += Ū H_iᵀ, summed over the tile's records
-                    for a in range(row, node, rows):
+                    for a in range(row, wide, rows):
                         for b in range(column, entry, columns):
                             total = constants[0]
                             for r in range(count):
@@ -483,7 +487,7 @@ def formed_adjoint_float32_1(
                     for a in range(row, entry, rows):
                         for r in range(column, count, columns):
                             total = constants[0]
-                            for b in range(node):
+                            for b in range(wide):
                                 total += operator_entry[b, a]*bar_U[b*tile + r]
                             bar_entry[a, first + r] = total
                     cuda.syncthreads()
@@ -506,7 +510,7 @@ def formed_adjoint_float32_1(
                         bar_biases[block, bias, a] += total
                     cuda.syncthreads()
                     # gradient of E_s: += Ū H_iᵀ, summed over the tile's records
-                    for a in range(row, node, rows):
+                    for a in range(row, wide, rows):
                         for b in range(column, state, columns):
                             total = constants[0]
                             for r in range(count):
@@ -517,7 +521,7 @@ def formed_adjoint_float32_1(
                     for a in range(row, state, rows):
                         for r in range(column, count, columns):
                             total = constants[0]
-                            for b in range(node):
+                            for b in range(wide):
                                 total += operators[operator, b, a]*bar_U[b*tile + r]
                             bar_H[a*tile + r] = total
                     cuda.syncthreads()
@@ -589,6 +593,7 @@ def factors_forward_1(
     c2 = constants[2]  # 2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
     state, node = h.shape[0], biases.shape[1]
+    wide = biases.shape[1]
     weight_out, weight_in = operators.shape[1], operators.shape[2]
     entry = h_entry.shape[0]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
@@ -698,6 +703,7 @@ def factors_adjoint_1(
     c3 = constants[3]  # -2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
     state, node = bar.shape[0], biases.shape[1]
+    wide = biases.shape[1]
     weight_out, weight_in = operators.shape[1], operators.shape[2]
     entry = h_entry.shape[0]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
@@ -852,6 +858,7 @@ def factors_forward_float32_1(
     c12 = constants[12]  # 7.7763650097040227e-07
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
     state, node = h.shape[0], biases.shape[1]
+    wide = biases.shape[1]
     weight_out, weight_in = operators.shape[1], operators.shape[2]
     entry = h_entry.shape[0]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
@@ -965,6 +972,7 @@ def factors_adjoint_float32_1(
     c3 = constants[3]  # -2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
     state, node = bar.shape[0], biases.shape[1]
+    wide = biases.shape[1]
     weight_out, weight_in = operators.shape[1], operators.shape[2]
     entry = h_entry.shape[0]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
@@ -1101,42 +1109,42 @@ def factors_adjoint_float32_1(
         cuda.syncthreads()
 
 
-def formed_forward_rows_1(stages, state, node, weight_out, weight_in):
+def formed_forward_rows_1(stages, state, node, wide, weight_out, weight_in):
     """Rows of working memory that a record needs in formed_forward_1."""
-    return stages*state + node
+    return stages*state + wide
 
 
-def formed_forward_float32_rows_1(stages, state, node, weight_out, weight_in):
+def formed_forward_float32_rows_1(stages, state, node, wide, weight_out, weight_in):
     """Rows of working memory that a record needs in formed_forward_float32_1."""
-    return stages*state + node
+    return stages*state + wide
 
 
-def formed_adjoint_rows_1(stages, state, node, weight_out, weight_in):
+def formed_adjoint_rows_1(stages, state, node, wide, weight_out, weight_in):
     """Rows of working memory that a record needs in formed_adjoint_1."""
-    return stages*state + state + state + node
+    return stages*state + state + state + wide
 
 
-def formed_adjoint_float32_rows_1(stages, state, node, weight_out, weight_in):
+def formed_adjoint_float32_rows_1(stages, state, node, wide, weight_out, weight_in):
     """Rows of working memory that a record needs in formed_adjoint_float32_1."""
-    return stages*state + state + state + node
+    return stages*state + state + state + wide
 
 
-def factors_forward_rows_1(stages, state, node, weight_out, weight_in):
+def factors_forward_rows_1(stages, state, node, wide, weight_out, weight_in):
     """Rows of working memory that a record needs in factors_forward_1."""
     return stages*state + state + weight_out
 
 
-def factors_forward_float32_rows_1(stages, state, node, weight_out, weight_in):
+def factors_forward_float32_rows_1(stages, state, node, wide, weight_out, weight_in):
     """Rows of working memory that a record needs in factors_forward_float32_1."""
     return stages*state + state + weight_out
 
 
-def factors_adjoint_rows_1(stages, state, node, weight_out, weight_in):
+def factors_adjoint_rows_1(stages, state, node, wide, weight_out, weight_in):
     """Rows of working memory that a record needs in factors_adjoint_1."""
     return stages*state + state + weight_in + state + weight_out
 
 
-def factors_adjoint_float32_rows_1(stages, state, node, weight_out, weight_in):
+def factors_adjoint_float32_rows_1(stages, state, node, wide, weight_out, weight_in):
     """Rows of working memory that a record needs in factors_adjoint_float32_1."""
     return stages*state + state + weight_in + state + weight_out
 
@@ -1241,6 +1249,7 @@ def formed_forward_2(
     c2 = constants[2]  # 2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
     state, node = h.shape[0], biases.shape[1]
+    wide = biases.shape[1]
     entry = h_entry.shape[0]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
@@ -1250,7 +1259,7 @@ def formed_forward_2(
         room = workspace[block]
     start = 0
     m, start = room[start:], start + (stages*state)*tile
-    U, start = room[start:], start + node*tile
+    U, start = room[start:], start + wide*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         # h_0 = P h_entry, the L2 projection into this slab's basis (13)
@@ -1268,7 +1277,7 @@ def formed_forward_2(
                 operator, bias = operator_index[n, i], bias_index[n, i]
                 if n == 0 and i == 0:  # the state as it arrives
                     # U = E_s H_i
-                    for a in range(row, node, rows):
+                    for a in range(row, wide, rows):
                         for r in range(column, count, columns):
                             total = constants[0]
                             for b in range(entry):
@@ -1276,7 +1285,7 @@ def formed_forward_2(
                             U[a*tile + r] = total
                     cuda.syncthreads()
                     # m_i, F1 at every node and record, u = U + e_s
-                    for a in range(row, node, rows):
+                    for a in range(row, wide, rows):
                         for r in range(column, count, columns):
                             u_q = U[a*tile + r] + biases[bias, a]
                             t0 = math.tanh(u_q)
@@ -1295,7 +1304,7 @@ def formed_forward_2(
                             H[slot, a, first + r] = total
                     cuda.syncthreads()
                     # U = E_s H_i
-                    for a in range(row, node, rows):
+                    for a in range(row, wide, rows):
                         for r in range(column, count, columns):
                             total = constants[0]
                             for b in range(state):
@@ -1303,7 +1312,7 @@ def formed_forward_2(
                             U[a*tile + r] = total
                     cuda.syncthreads()
                     # m_i, F1 at every node and record, u = U + e_s
-                    for a in range(row, node, rows):
+                    for a in range(row, wide, rows):
                         for r in range(column, count, columns):
                             u_q = U[a*tile + r] + biases[bias, a]
                             t0 = math.tanh(u_q)
@@ -1330,6 +1339,7 @@ def formed_adjoint_2(
     c3 = constants[3]  # -2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
     state, node = bar.shape[0], biases.shape[1]
+    wide = biases.shape[1]
     entry = h_entry.shape[0]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
@@ -1341,7 +1351,7 @@ def formed_adjoint_2(
     bar_m, start = room[start:], start + (stages*state)*tile
     bar_h, start = room[start:], start + state*tile
     bar_H, start = room[start:], start + state*tile
-    bar_U, start = room[start:], start + node*tile
+    bar_U, start = room[start:], start + wide*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps - 1, -1, -1):
@@ -1374,7 +1384,7 @@ def formed_adjoint_2(
                         bar_biases[block, bias, a] += total
                     cuda.syncthreads()
                     # gradient of E_s: += Ū H_iᵀ, summed over the tile's records
-                    for a in range(row, node, rows):
+                    for a in range(row, wide, rows):
                         for b in range(column, entry, columns):
                             total = constants[0]
                             for r in range(count):
@@ -1385,7 +1395,7 @@ def formed_adjoint_2(
                     for a in range(row, entry, rows):
                         for r in range(column, count, columns):
                             total = constants[0]
-                            for b in range(node):
+                            for b in range(wide):
                                 total += operator_entry[b, a]*bar_U[b*tile + r]
                             bar_entry[a, first + r] = total
                     cuda.syncthreads()
@@ -1408,7 +1418,7 @@ def formed_adjoint_2(
                         bar_biases[block, bias, a] += total
                     cuda.syncthreads()
                     # gradient of E_s: += Ū H_iᵀ, summed over the tile's records
-                    for a in range(row, node, rows):
+                    for a in range(row, wide, rows):
                         for b in range(column, state, columns):
                             total = constants[0]
                             for r in range(count):
@@ -1419,7 +1429,7 @@ def formed_adjoint_2(
                     for a in range(row, state, rows):
                         for r in range(column, count, columns):
                             total = constants[0]
-                            for b in range(node):
+                            for b in range(wide):
                                 total += operators[operator, b, a]*bar_U[b*tile + r]
                             bar_H[a*tile + r] = total
                     cuda.syncthreads()
@@ -1464,6 +1474,7 @@ def formed_forward_float32_2(
     c12 = constants[12]  # 7.7763650097040227e-07
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
     state, node = h.shape[0], biases.shape[1]
+    wide = biases.shape[1]
     entry = h_entry.shape[0]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
@@ -1473,7 +1484,7 @@ def formed_forward_float32_2(
         room = workspace[block]
     start = 0
     m, start = room[start:], start + (stages*state)*tile
-    U, start = room[start:], start + node*tile
+    U, start = room[start:], start + wide*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         # h_0 = P h_entry, the L2 projection into this slab's basis (13)
@@ -1491,7 +1502,7 @@ def formed_forward_float32_2(
                 operator, bias = operator_index[n, i], bias_index[n, i]
                 if n == 0 and i == 0:  # the state as it arrives
                     # U = E_s H_i
-                    for a in range(row, node, rows):
+                    for a in range(row, wide, rows):
                         for r in range(column, count, columns):
                             total = constants[0]
                             for b in range(entry):
@@ -1499,7 +1510,7 @@ def formed_forward_float32_2(
                             U[a*tile + r] = total
                     cuda.syncthreads()
                     # m_i, F1 at every node and record, u = U + e_s
-                    for a in range(row, node, rows):
+                    for a in range(row, wide, rows):
                         for r in range(column, count, columns):
                             u_q = U[a*tile + r] + biases[bias, a]
                             t0 = c3 if c3 > (c4 if c4 < u_q else u_q) else (c4 if c4 < u_q else u_q)
@@ -1520,7 +1531,7 @@ def formed_forward_float32_2(
                             H[slot, a, first + r] = total
                     cuda.syncthreads()
                     # U = E_s H_i
-                    for a in range(row, node, rows):
+                    for a in range(row, wide, rows):
                         for r in range(column, count, columns):
                             total = constants[0]
                             for b in range(state):
@@ -1528,7 +1539,7 @@ def formed_forward_float32_2(
                             U[a*tile + r] = total
                     cuda.syncthreads()
                     # m_i, F1 at every node and record, u = U + e_s
-                    for a in range(row, node, rows):
+                    for a in range(row, wide, rows):
                         for r in range(column, count, columns):
                             u_q = U[a*tile + r] + biases[bias, a]
                             t0 = c3 if c3 > (c4 if c4 < u_q else u_q) else (c4 if c4 < u_q else u_q)
@@ -1557,6 +1568,7 @@ def formed_adjoint_float32_2(
     c3 = constants[3]  # -2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
     state, node = bar.shape[0], biases.shape[1]
+    wide = biases.shape[1]
     entry = h_entry.shape[0]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
@@ -1568,7 +1580,7 @@ def formed_adjoint_float32_2(
     bar_m, start = room[start:], start + (stages*state)*tile
     bar_h, start = room[start:], start + state*tile
     bar_H, start = room[start:], start + state*tile
-    bar_U, start = room[start:], start + node*tile
+    bar_U, start = room[start:], start + wide*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps - 1, -1, -1):
@@ -1601,7 +1613,7 @@ def formed_adjoint_float32_2(
                         bar_biases[block, bias, a] += total
                     cuda.syncthreads()
                     # gradient of E_s: += Ū H_iᵀ, summed over the tile's records
-                    for a in range(row, node, rows):
+                    for a in range(row, wide, rows):
                         for b in range(column, entry, columns):
                             total = constants[0]
                             for r in range(count):
@@ -1612,7 +1624,7 @@ def formed_adjoint_float32_2(
                     for a in range(row, entry, rows):
                         for r in range(column, count, columns):
                             total = constants[0]
-                            for b in range(node):
+                            for b in range(wide):
                                 total += operator_entry[b, a]*bar_U[b*tile + r]
                             bar_entry[a, first + r] = total
                     cuda.syncthreads()
@@ -1635,7 +1647,7 @@ def formed_adjoint_float32_2(
                         bar_biases[block, bias, a] += total
                     cuda.syncthreads()
                     # gradient of E_s: += Ū H_iᵀ, summed over the tile's records
-                    for a in range(row, node, rows):
+                    for a in range(row, wide, rows):
                         for b in range(column, state, columns):
                             total = constants[0]
                             for r in range(count):
@@ -1646,7 +1658,7 @@ def formed_adjoint_float32_2(
                     for a in range(row, state, rows):
                         for r in range(column, count, columns):
                             total = constants[0]
-                            for b in range(node):
+                            for b in range(wide):
                                 total += operators[operator, b, a]*bar_U[b*tile + r]
                             bar_H[a*tile + r] = total
                     cuda.syncthreads()
@@ -1718,6 +1730,7 @@ def factors_forward_2(
     c2 = constants[2]  # 2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
     state, node = h.shape[0], biases.shape[1]
+    wide = biases.shape[1]
     weight_out, weight_in = operators.shape[1], operators.shape[2]
     entry = h_entry.shape[0]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
@@ -1827,6 +1840,7 @@ def factors_adjoint_2(
     c3 = constants[3]  # -2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
     state, node = bar.shape[0], biases.shape[1]
+    wide = biases.shape[1]
     weight_out, weight_in = operators.shape[1], operators.shape[2]
     entry = h_entry.shape[0]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
@@ -1981,6 +1995,7 @@ def factors_forward_float32_2(
     c12 = constants[12]  # 7.7763650097040227e-07
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
     state, node = h.shape[0], biases.shape[1]
+    wide = biases.shape[1]
     weight_out, weight_in = operators.shape[1], operators.shape[2]
     entry = h_entry.shape[0]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
@@ -2094,6 +2109,7 @@ def factors_adjoint_float32_2(
     c3 = constants[3]  # -2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
     state, node = bar.shape[0], biases.shape[1]
+    wide = biases.shape[1]
     weight_out, weight_in = operators.shape[1], operators.shape[2]
     entry = h_entry.shape[0]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
@@ -2230,42 +2246,42 @@ def factors_adjoint_float32_2(
         cuda.syncthreads()
 
 
-def formed_forward_rows_2(stages, state, node, weight_out, weight_in):
+def formed_forward_rows_2(stages, state, node, wide, weight_out, weight_in):
     """Rows of working memory that a record needs in formed_forward_2."""
-    return stages*state + node
+    return stages*state + wide
 
 
-def formed_forward_float32_rows_2(stages, state, node, weight_out, weight_in):
+def formed_forward_float32_rows_2(stages, state, node, wide, weight_out, weight_in):
     """Rows of working memory that a record needs in formed_forward_float32_2."""
-    return stages*state + node
+    return stages*state + wide
 
 
-def formed_adjoint_rows_2(stages, state, node, weight_out, weight_in):
+def formed_adjoint_rows_2(stages, state, node, wide, weight_out, weight_in):
     """Rows of working memory that a record needs in formed_adjoint_2."""
-    return stages*state + state + state + node
+    return stages*state + state + state + wide
 
 
-def formed_adjoint_float32_rows_2(stages, state, node, weight_out, weight_in):
+def formed_adjoint_float32_rows_2(stages, state, node, wide, weight_out, weight_in):
     """Rows of working memory that a record needs in formed_adjoint_float32_2."""
-    return stages*state + state + state + node
+    return stages*state + state + state + wide
 
 
-def factors_forward_rows_2(stages, state, node, weight_out, weight_in):
+def factors_forward_rows_2(stages, state, node, wide, weight_out, weight_in):
     """Rows of working memory that a record needs in factors_forward_2."""
     return stages*state + state + weight_out
 
 
-def factors_forward_float32_rows_2(stages, state, node, weight_out, weight_in):
+def factors_forward_float32_rows_2(stages, state, node, wide, weight_out, weight_in):
     """Rows of working memory that a record needs in factors_forward_float32_2."""
     return stages*state + state + weight_out
 
 
-def factors_adjoint_rows_2(stages, state, node, weight_out, weight_in):
+def factors_adjoint_rows_2(stages, state, node, wide, weight_out, weight_in):
     """Rows of working memory that a record needs in factors_adjoint_2."""
     return stages*state + state + weight_in + state + weight_out
 
 
-def factors_adjoint_float32_rows_2(stages, state, node, weight_out, weight_in):
+def factors_adjoint_float32_rows_2(stages, state, node, wide, weight_out, weight_in):
     """Rows of working memory that a record needs in factors_adjoint_float32_2."""
     return stages*state + state + weight_in + state + weight_out
 

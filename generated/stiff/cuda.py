@@ -112,6 +112,7 @@ def formed_forward_1(
     c6 = constants[6]  # 1/1024
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
     state, node = h.shape[0], biases.shape[1]
+    wide = biases.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     # working memory: shared memory, sized at launch, unless the workspace has room for it
@@ -121,9 +122,9 @@ def formed_forward_1(
     start = 0
     m, start = room[start:], start + (stages*state)*tile
     R, start = room[start:], start + node*tile
-    U, start = room[start:], start + node*tile
+    U, start = room[start:], start + wide*tile
     dot_R, start = room[start:], start + node*tile
-    dot_U, start = room[start:], start + node*tile
+    dot_U, start = room[start:], start + wide*tile
     dot_Z, start = room[start:], start + node*tile
     given_vector, start = room[start:], start + (stages*state)*tile
     solution, start = room[start:], start + (stages*state)*tile
@@ -170,7 +171,7 @@ def formed_forward_1(
                         slot = n*stages + i if keep else i
                         operator, bias = operator_index[n, i], bias_index[n, i]
                         # U = E_s H_i
-                        for a in range(row, node, rows):
+                        for a in range(row, wide, rows):
                             for r in range(column, count, columns):
                                 total = constants[0]
                                 for b in range(state):
@@ -187,7 +188,7 @@ def formed_forward_1(
                                     Z[slot, a*channels + c, first + r] = total
                         cuda.syncthreads()
                         # R, F1 at every node and record, u = U + e_s, h = Z
-                        for a in range(row, node, rows):
+                        for a in range(row, wide, rows):
                             for r in range(column, count, columns):
                                 u_q = U[a*tile + r] + biases[bias, a]
                                 h_q = Z[slot, a, first + r]
@@ -280,7 +281,7 @@ def formed_forward_1(
                                     slot = n*stages + i if keep else i
                                     operator, bias = operator_index[n, i], bias_index[n, i]
                                     # dot_U = E_s dot_H
-                                    for a in range(row, node, rows):
+                                    for a in range(row, wide, rows):
                                         for r in range(column, count, columns):
                                             total = constants[0]
                                             for b in range(state):
@@ -478,6 +479,7 @@ def formed_adjoint_1(
     c4 = constants[4]  # 2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
     state, node = bar.shape[0], biases.shape[1]
+    wide = biases.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     # working memory: shared memory, sized at launch, unless the workspace has room for it
@@ -489,7 +491,7 @@ def formed_adjoint_1(
     bar_h, start = room[start:], start + state*tile
     bar_H, start = room[start:], start + state*tile
     bar_R, start = room[start:], start + node*tile
-    bar_U, start = room[start:], start + node*tile
+    bar_U, start = room[start:], start + wide*tile
     bar_Z, start = room[start:], start + node*tile
     given_vector, start = room[start:], start + (stages*state)*tile
     solution, start = room[start:], start + (stages*state)*tile
@@ -578,7 +580,7 @@ def formed_adjoint_1(
                                 for a in range(row, state, rows):
                                     for r in range(column, count, columns):
                                         total = constants[0]
-                                        for b in range(node):
+                                        for b in range(wide):
                                             total += operators[operator, b, a]*bar_U[b*tile + r]
                                         moved[(i*state + a)*tile + r] += total
                                 cuda.syncthreads()
@@ -757,7 +759,7 @@ def formed_adjoint_1(
                                 bar_H[(a*channels + c)*tile + r] = total
                     cuda.syncthreads()
                     # gradient of E_s: += Ū H_iᵀ, summed over the tile's records
-                    for a in range(row, node, rows):
+                    for a in range(row, wide, rows):
                         for b in range(column, state, columns):
                             total = constants[0]
                             for r in range(count):
@@ -768,7 +770,7 @@ def formed_adjoint_1(
                     for a in range(row, state, rows):
                         for r in range(column, count, columns):
                             total = constants[0]
-                            for b in range(node):
+                            for b in range(wide):
                                 total += operators[operator, b, a]*bar_U[b*tile + r]
                             bar_H[a*tile + r] += total
                     cuda.syncthreads()
@@ -809,6 +811,7 @@ def formed_forward_float32_1(
     c16 = constants[16]  # 1/1024
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
     state, node = h.shape[0], biases.shape[1]
+    wide = biases.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     # working memory: shared memory, sized at launch, unless the workspace has room for it
@@ -818,9 +821,9 @@ def formed_forward_float32_1(
     start = 0
     m, start = room[start:], start + (stages*state)*tile
     R, start = room[start:], start + node*tile
-    U, start = room[start:], start + node*tile
+    U, start = room[start:], start + wide*tile
     dot_R, start = room[start:], start + node*tile
-    dot_U, start = room[start:], start + node*tile
+    dot_U, start = room[start:], start + wide*tile
     dot_Z, start = room[start:], start + node*tile
     given_vector, start = room[start:], start + (stages*state)*tile
     solution, start = room[start:], start + (stages*state)*tile
@@ -867,7 +870,7 @@ def formed_forward_float32_1(
                         slot = n*stages + i if keep else i
                         operator, bias = operator_index[n, i], bias_index[n, i]
                         # U = E_s H_i
-                        for a in range(row, node, rows):
+                        for a in range(row, wide, rows):
                             for r in range(column, count, columns):
                                 total = constants[0]
                                 for b in range(state):
@@ -884,7 +887,7 @@ def formed_forward_float32_1(
                                     Z[slot, a*channels + c, first + r] = total
                         cuda.syncthreads()
                         # R, F1 at every node and record, u = U + e_s, h = Z
-                        for a in range(row, node, rows):
+                        for a in range(row, wide, rows):
                             for r in range(column, count, columns):
                                 u_q = U[a*tile + r] + biases[bias, a]
                                 h_q = Z[slot, a, first + r]
@@ -979,7 +982,7 @@ def formed_forward_float32_1(
                                     slot = n*stages + i if keep else i
                                     operator, bias = operator_index[n, i], bias_index[n, i]
                                     # dot_U = E_s dot_H
-                                    for a in range(row, node, rows):
+                                    for a in range(row, wide, rows):
                                         for r in range(column, count, columns):
                                             total = constants[0]
                                             for b in range(state):
@@ -1177,6 +1180,7 @@ def formed_adjoint_float32_1(
     c4 = constants[4]  # 2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
     state, node = bar.shape[0], biases.shape[1]
+    wide = biases.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     # working memory: shared memory, sized at launch, unless the workspace has room for it
@@ -1188,7 +1192,7 @@ def formed_adjoint_float32_1(
     bar_h, start = room[start:], start + state*tile
     bar_H, start = room[start:], start + state*tile
     bar_R, start = room[start:], start + node*tile
-    bar_U, start = room[start:], start + node*tile
+    bar_U, start = room[start:], start + wide*tile
     bar_Z, start = room[start:], start + node*tile
     given_vector, start = room[start:], start + (stages*state)*tile
     solution, start = room[start:], start + (stages*state)*tile
@@ -1277,7 +1281,7 @@ def formed_adjoint_float32_1(
                                 for a in range(row, state, rows):
                                     for r in range(column, count, columns):
                                         total = constants[0]
-                                        for b in range(node):
+                                        for b in range(wide):
                                             total += operators[operator, b, a]*bar_U[b*tile + r]
                                         moved[(i*state + a)*tile + r] += total
                                 cuda.syncthreads()
@@ -1456,7 +1460,7 @@ def formed_adjoint_float32_1(
                                 bar_H[(a*channels + c)*tile + r] = total
                     cuda.syncthreads()
                     # gradient of E_s: += Ū H_iᵀ, summed over the tile's records
-                    for a in range(row, node, rows):
+                    for a in range(row, wide, rows):
                         for b in range(column, state, columns):
                             total = constants[0]
                             for r in range(count):
@@ -1467,7 +1471,7 @@ def formed_adjoint_float32_1(
                     for a in range(row, state, rows):
                         for r in range(column, count, columns):
                             total = constants[0]
-                            for b in range(node):
+                            for b in range(wide):
                                 total += operators[operator, b, a]*bar_U[b*tile + r]
                             bar_H[a*tile + r] += total
                     cuda.syncthreads()
@@ -1548,6 +1552,7 @@ def factors_forward_1(
     c6 = constants[6]  # 1/1024
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
     state, node = h.shape[0], biases.shape[1]
+    wide = biases.shape[1]
     weight_out, weight_in = operators.shape[1], operators.shape[2]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
@@ -1560,11 +1565,11 @@ def factors_forward_1(
     H, start = room[start:], start + (stages*state)*tile
     R, start = room[start:], start + node*tile
     T, start = room[start:], start + weight_out*tile
-    U, start = room[start:], start + node*tile
+    U, start = room[start:], start + wide*tile
     dot_G, start = room[start:], start + weight_in*tile
     dot_R, start = room[start:], start + node*tile
     dot_T, start = room[start:], start + weight_out*tile
-    dot_U, start = room[start:], start + node*tile
+    dot_U, start = room[start:], start + wide*tile
     dot_Z, start = room[start:], start + node*tile
     given_vector, start = room[start:], start + (stages*state)*tile
     solution, start = room[start:], start + (stages*state)*tile
@@ -1646,7 +1651,7 @@ def factors_forward_1(
                                     Z[slot, a*channels + c, first + r] = total
                         cuda.syncthreads()
                         # R, F1 at every node and record, u = U + e_s, h = Z
-                        for a in range(row, node, rows):
+                        for a in range(row, wide, rows):
                             for r in range(column, count, columns):
                                 u_q = U[a*tile + r] + biases[bias, a]
                                 h_q = Z[slot, a, first + r]
@@ -1955,6 +1960,7 @@ def factors_adjoint_1(
     c4 = constants[4]  # 2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
     state, node = bar.shape[0], biases.shape[1]
+    wide = biases.shape[1]
     weight_out, weight_in = operators.shape[1], operators.shape[2]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
@@ -1969,7 +1975,7 @@ def factors_adjoint_1(
     bar_H, start = room[start:], start + state*tile
     bar_R, start = room[start:], start + node*tile
     bar_T, start = room[start:], start + weight_out*tile
-    bar_U, start = room[start:], start + node*tile
+    bar_U, start = room[start:], start + wide*tile
     bar_Z, start = room[start:], start + node*tile
     given_vector, start = room[start:], start + (stages*state)*tile
     solution, start = room[start:], start + (stages*state)*tile
@@ -2325,6 +2331,7 @@ def factors_forward_float32_1(
     c16 = constants[16]  # 1/1024
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
     state, node = h.shape[0], biases.shape[1]
+    wide = biases.shape[1]
     weight_out, weight_in = operators.shape[1], operators.shape[2]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
@@ -2337,11 +2344,11 @@ def factors_forward_float32_1(
     H, start = room[start:], start + (stages*state)*tile
     R, start = room[start:], start + node*tile
     T, start = room[start:], start + weight_out*tile
-    U, start = room[start:], start + node*tile
+    U, start = room[start:], start + wide*tile
     dot_G, start = room[start:], start + weight_in*tile
     dot_R, start = room[start:], start + node*tile
     dot_T, start = room[start:], start + weight_out*tile
-    dot_U, start = room[start:], start + node*tile
+    dot_U, start = room[start:], start + wide*tile
     dot_Z, start = room[start:], start + node*tile
     given_vector, start = room[start:], start + (stages*state)*tile
     solution, start = room[start:], start + (stages*state)*tile
@@ -2423,7 +2430,7 @@ def factors_forward_float32_1(
                                     Z[slot, a*channels + c, first + r] = total
                         cuda.syncthreads()
                         # R, F1 at every node and record, u = U + e_s, h = Z
-                        for a in range(row, node, rows):
+                        for a in range(row, wide, rows):
                             for r in range(column, count, columns):
                                 u_q = U[a*tile + r] + biases[bias, a]
                                 h_q = Z[slot, a, first + r]
@@ -2734,6 +2741,7 @@ def factors_adjoint_float32_1(
     c4 = constants[4]  # 2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
     state, node = bar.shape[0], biases.shape[1]
+    wide = biases.shape[1]
     weight_out, weight_in = operators.shape[1], operators.shape[2]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
@@ -2748,7 +2756,7 @@ def factors_adjoint_float32_1(
     bar_H, start = room[start:], start + state*tile
     bar_R, start = room[start:], start + node*tile
     bar_T, start = room[start:], start + weight_out*tile
-    bar_U, start = room[start:], start + node*tile
+    bar_U, start = room[start:], start + wide*tile
     bar_Z, start = room[start:], start + node*tile
     given_vector, start = room[start:], start + (stages*state)*tile
     solution, start = room[start:], start + (stages*state)*tile
@@ -3081,44 +3089,44 @@ def factors_adjoint_float32_1(
             cuda.syncthreads()
 
 
-def formed_forward_rows_1(stages, state, node, weight_out, weight_in, krylov):
+def formed_forward_rows_1(stages, state, node, wide, weight_out, weight_in, krylov):
     """Rows of working memory that a record needs in formed_forward_1."""
-    return stages*state + node + node + node + node + node + stages*state + stages*state + stages*state + stages*state + stages*state + stages*state + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + krylov + 1 + krylov + krylov + krylov + 1 + (krylov + 1)*krylov + (krylov + 1)*stages*state
+    return stages*state + node + wide + node + wide + node + stages*state + stages*state + stages*state + stages*state + stages*state + stages*state + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + krylov + 1 + krylov + krylov + krylov + 1 + (krylov + 1)*krylov + (krylov + 1)*stages*state
 
 
-def formed_forward_float32_rows_1(stages, state, node, weight_out, weight_in, krylov):
+def formed_forward_float32_rows_1(stages, state, node, wide, weight_out, weight_in, krylov):
     """Rows of working memory that a record needs in formed_forward_float32_1."""
-    return stages*state + node + node + node + node + node + stages*state + stages*state + stages*state + stages*state + stages*state + stages*state + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + krylov + 1 + krylov + krylov + krylov + 1 + (krylov + 1)*krylov + (krylov + 1)*stages*state
+    return stages*state + node + wide + node + wide + node + stages*state + stages*state + stages*state + stages*state + stages*state + stages*state + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + krylov + 1 + krylov + krylov + krylov + 1 + (krylov + 1)*krylov + (krylov + 1)*stages*state
 
 
-def formed_adjoint_rows_1(stages, state, node, weight_out, weight_in, krylov):
+def formed_adjoint_rows_1(stages, state, node, wide, weight_out, weight_in, krylov):
     """Rows of working memory that a record needs in formed_adjoint_1."""
-    return stages*state + state + state + node + node + node + stages*state + stages*state + stages*state + stages*state + 1 + 1 + 1 + 1 + 1 + 1 + 1 + krylov + 1 + krylov + krylov + krylov + 1 + (krylov + 1)*krylov + (krylov + 1)*stages*state
+    return stages*state + state + state + node + wide + node + stages*state + stages*state + stages*state + stages*state + 1 + 1 + 1 + 1 + 1 + 1 + 1 + krylov + 1 + krylov + krylov + krylov + 1 + (krylov + 1)*krylov + (krylov + 1)*stages*state
 
 
-def formed_adjoint_float32_rows_1(stages, state, node, weight_out, weight_in, krylov):
+def formed_adjoint_float32_rows_1(stages, state, node, wide, weight_out, weight_in, krylov):
     """Rows of working memory that a record needs in formed_adjoint_float32_1."""
-    return stages*state + state + state + node + node + node + stages*state + stages*state + stages*state + stages*state + 1 + 1 + 1 + 1 + 1 + 1 + 1 + krylov + 1 + krylov + krylov + krylov + 1 + (krylov + 1)*krylov + (krylov + 1)*stages*state
+    return stages*state + state + state + node + wide + node + stages*state + stages*state + stages*state + stages*state + 1 + 1 + 1 + 1 + 1 + 1 + 1 + krylov + 1 + krylov + krylov + krylov + 1 + (krylov + 1)*krylov + (krylov + 1)*stages*state
 
 
-def factors_forward_rows_1(stages, state, node, weight_out, weight_in, krylov):
+def factors_forward_rows_1(stages, state, node, wide, weight_out, weight_in, krylov):
     """Rows of working memory that a record needs in factors_forward_1."""
-    return stages*state + stages*state + node + weight_out + node + weight_in + node + weight_out + node + node + stages*state + stages*state + stages*state + stages*state + stages*state + stages*state + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + krylov + 1 + krylov + krylov + krylov + 1 + (krylov + 1)*krylov + (krylov + 1)*stages*state
+    return stages*state + stages*state + node + weight_out + wide + weight_in + node + weight_out + wide + node + stages*state + stages*state + stages*state + stages*state + stages*state + stages*state + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + krylov + 1 + krylov + krylov + krylov + 1 + (krylov + 1)*krylov + (krylov + 1)*stages*state
 
 
-def factors_forward_float32_rows_1(stages, state, node, weight_out, weight_in, krylov):
+def factors_forward_float32_rows_1(stages, state, node, wide, weight_out, weight_in, krylov):
     """Rows of working memory that a record needs in factors_forward_float32_1."""
-    return stages*state + stages*state + node + weight_out + node + weight_in + node + weight_out + node + node + stages*state + stages*state + stages*state + stages*state + stages*state + stages*state + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + krylov + 1 + krylov + krylov + krylov + 1 + (krylov + 1)*krylov + (krylov + 1)*stages*state
+    return stages*state + stages*state + node + weight_out + wide + weight_in + node + weight_out + wide + node + stages*state + stages*state + stages*state + stages*state + stages*state + stages*state + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + krylov + 1 + krylov + krylov + krylov + 1 + (krylov + 1)*krylov + (krylov + 1)*stages*state
 
 
-def factors_adjoint_rows_1(stages, state, node, weight_out, weight_in, krylov):
+def factors_adjoint_rows_1(stages, state, node, wide, weight_out, weight_in, krylov):
     """Rows of working memory that a record needs in factors_adjoint_1."""
-    return stages*state + state + weight_in + state + node + weight_out + node + node + stages*state + stages*state + stages*state + stages*state + 1 + 1 + 1 + 1 + 1 + 1 + 1 + krylov + 1 + krylov + krylov + krylov + 1 + (krylov + 1)*krylov + (krylov + 1)*stages*state
+    return stages*state + state + weight_in + state + node + weight_out + wide + node + stages*state + stages*state + stages*state + stages*state + 1 + 1 + 1 + 1 + 1 + 1 + 1 + krylov + 1 + krylov + krylov + krylov + 1 + (krylov + 1)*krylov + (krylov + 1)*stages*state
 
 
-def factors_adjoint_float32_rows_1(stages, state, node, weight_out, weight_in, krylov):
+def factors_adjoint_float32_rows_1(stages, state, node, wide, weight_out, weight_in, krylov):
     """Rows of working memory that a record needs in factors_adjoint_float32_1."""
-    return stages*state + state + weight_in + state + node + weight_out + node + node + stages*state + stages*state + stages*state + stages*state + 1 + 1 + 1 + 1 + 1 + 1 + 1 + krylov + 1 + krylov + krylov + krylov + 1 + (krylov + 1)*krylov + (krylov + 1)*stages*state
+    return stages*state + state + weight_in + state + node + weight_out + wide + node + stages*state + stages*state + stages*state + stages*state + 1 + 1 + 1 + 1 + 1 + 1 + 1 + krylov + 1 + krylov + krylov + krylov + 1 + (krylov + 1)*krylov + (krylov + 1)*stages*state
 
 
 def readout(y, operator, constant, z):

@@ -106,6 +106,7 @@ def formed_forward_1(
     c2 = constants[2]  # 2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
     state, node = h.shape[0], biases.shape[1]
+    wide = biases.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     # working memory: shared memory, sized at launch, unless the workspace has room for it
@@ -115,7 +116,7 @@ def formed_forward_1(
     start = 0
     m, start = room[start:], start + (stages*state)*tile
     R, start = room[start:], start + node*tile
-    U, start = room[start:], start + node*tile
+    U, start = room[start:], start + wide*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps):
@@ -131,7 +132,7 @@ def formed_forward_1(
                         H[slot, a, first + r] = total
                 cuda.syncthreads()
                 # U = E_s H_i
-                for a in range(row, node, rows):
+                for a in range(row, wide, rows):
                     for r in range(column, count, columns):
                         total = constants[0]
                         for b in range(state):
@@ -139,7 +140,7 @@ def formed_forward_1(
                         U[a*tile + r] = total
                 cuda.syncthreads()
                 # R, F1 at every node and record, u = U + e_s
-                for a in range(row, node, rows):
+                for a in range(row, wide, rows):
                     for r in range(column, count, columns):
                         u_q = U[a*tile + r] + biases[bias, a]
                         t0 = math.tanh(u_q)
@@ -175,6 +176,7 @@ def formed_adjoint_1(
     c3 = constants[3]  # -2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
     state, node = bar.shape[0], biases.shape[1]
+    wide = biases.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     # working memory: shared memory, sized at launch, unless the workspace has room for it
@@ -186,7 +188,7 @@ def formed_adjoint_1(
     bar_h, start = room[start:], start + state*tile
     bar_H, start = room[start:], start + state*tile
     bar_R, start = room[start:], start + node*tile
-    bar_U, start = room[start:], start + node*tile
+    bar_U, start = room[start:], start + wide*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps - 1, -1, -1):
@@ -227,7 +229,7 @@ def formed_adjoint_1(
                     bar_biases[block, bias, a] += total
                 cuda.syncthreads()
                 # gradient of E_s: += Ū H_iᵀ, summed over the tile's records
-                for a in range(row, node, rows):
+                for a in range(row, wide, rows):
                     for b in range(column, state, columns):
                         total = constants[0]
                         for r in range(count):
@@ -238,7 +240,7 @@ def formed_adjoint_1(
                 for a in range(row, state, rows):
                     for r in range(column, count, columns):
                         total = constants[0]
-                        for b in range(node):
+                        for b in range(wide):
                             total += operators[operator, b, a]*bar_U[b*tile + r]
                         bar_H[a*tile + r] = total
                 cuda.syncthreads()
@@ -274,6 +276,7 @@ def formed_forward_float32_1(
     c12 = constants[12]  # 7.7763650097040227e-07
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
     state, node = h.shape[0], biases.shape[1]
+    wide = biases.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     # working memory: shared memory, sized at launch, unless the workspace has room for it
@@ -283,7 +286,7 @@ def formed_forward_float32_1(
     start = 0
     m, start = room[start:], start + (stages*state)*tile
     R, start = room[start:], start + node*tile
-    U, start = room[start:], start + node*tile
+    U, start = room[start:], start + wide*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps):
@@ -299,7 +302,7 @@ def formed_forward_float32_1(
                         H[slot, a, first + r] = total
                 cuda.syncthreads()
                 # U = E_s H_i
-                for a in range(row, node, rows):
+                for a in range(row, wide, rows):
                     for r in range(column, count, columns):
                         total = constants[0]
                         for b in range(state):
@@ -307,7 +310,7 @@ def formed_forward_float32_1(
                         U[a*tile + r] = total
                 cuda.syncthreads()
                 # R, F1 at every node and record, u = U + e_s
-                for a in range(row, node, rows):
+                for a in range(row, wide, rows):
                     for r in range(column, count, columns):
                         u_q = U[a*tile + r] + biases[bias, a]
                         t0 = c3 if c3 > (c4 if c4 < u_q else u_q) else (c4 if c4 < u_q else u_q)
@@ -345,6 +348,7 @@ def formed_adjoint_float32_1(
     c3 = constants[3]  # -2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
     state, node = bar.shape[0], biases.shape[1]
+    wide = biases.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     # working memory: shared memory, sized at launch, unless the workspace has room for it
@@ -356,7 +360,7 @@ def formed_adjoint_float32_1(
     bar_h, start = room[start:], start + state*tile
     bar_H, start = room[start:], start + state*tile
     bar_R, start = room[start:], start + node*tile
-    bar_U, start = room[start:], start + node*tile
+    bar_U, start = room[start:], start + wide*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps - 1, -1, -1):
@@ -397,7 +401,7 @@ def formed_adjoint_float32_1(
                     bar_biases[block, bias, a] += total
                 cuda.syncthreads()
                 # gradient of E_s: += Ū H_iᵀ, summed over the tile's records
-                for a in range(row, node, rows):
+                for a in range(row, wide, rows):
                     for b in range(column, state, columns):
                         total = constants[0]
                         for r in range(count):
@@ -408,7 +412,7 @@ def formed_adjoint_float32_1(
                 for a in range(row, state, rows):
                     for r in range(column, count, columns):
                         total = constants[0]
-                        for b in range(node):
+                        for b in range(wide):
                             total += operators[operator, b, a]*bar_U[b*tile + r]
                         bar_H[a*tile + r] = total
                 cuda.syncthreads()
@@ -483,6 +487,7 @@ def factors_forward_1(
     c2 = constants[2]  # 2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
     state, node = h.shape[0], biases.shape[1]
+    wide = biases.shape[1]
     weight_out, weight_in = operators.shape[1], operators.shape[2]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
@@ -495,7 +500,7 @@ def factors_forward_1(
     H, start = room[start:], start + state*tile
     R, start = room[start:], start + node*tile
     T, start = room[start:], start + weight_out*tile
-    U, start = room[start:], start + node*tile
+    U, start = room[start:], start + wide*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps):
@@ -537,7 +542,7 @@ def factors_forward_1(
                             U[(a*channels + c)*tile + r] = total
                 cuda.syncthreads()
                 # R, F1 at every node and record, u = U + e_s
-                for a in range(row, node, rows):
+                for a in range(row, wide, rows):
                     for r in range(column, count, columns):
                         u_q = U[a*tile + r] + biases[bias, a]
                         t0 = math.tanh(u_q)
@@ -573,6 +578,7 @@ def factors_adjoint_1(
     c3 = constants[3]  # -2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
     state, node = bar.shape[0], biases.shape[1]
+    wide = biases.shape[1]
     weight_out, weight_in = operators.shape[1], operators.shape[2]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
@@ -587,7 +593,7 @@ def factors_adjoint_1(
     bar_H, start = room[start:], start + state*tile
     bar_R, start = room[start:], start + node*tile
     bar_T, start = room[start:], start + weight_out*tile
-    bar_U, start = room[start:], start + node*tile
+    bar_U, start = room[start:], start + wide*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps - 1, -1, -1):
@@ -693,6 +699,7 @@ def factors_forward_float32_1(
     c12 = constants[12]  # 7.7763650097040227e-07
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
     state, node = h.shape[0], biases.shape[1]
+    wide = biases.shape[1]
     weight_out, weight_in = operators.shape[1], operators.shape[2]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
@@ -705,7 +712,7 @@ def factors_forward_float32_1(
     H, start = room[start:], start + state*tile
     R, start = room[start:], start + node*tile
     T, start = room[start:], start + weight_out*tile
-    U, start = room[start:], start + node*tile
+    U, start = room[start:], start + wide*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps):
@@ -747,7 +754,7 @@ def factors_forward_float32_1(
                             U[(a*channels + c)*tile + r] = total
                 cuda.syncthreads()
                 # R, F1 at every node and record, u = U + e_s
-                for a in range(row, node, rows):
+                for a in range(row, wide, rows):
                     for r in range(column, count, columns):
                         u_q = U[a*tile + r] + biases[bias, a]
                         t0 = c3 if c3 > (c4 if c4 < u_q else u_q) else (c4 if c4 < u_q else u_q)
@@ -785,6 +792,7 @@ def factors_adjoint_float32_1(
     c3 = constants[3]  # -2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
     state, node = bar.shape[0], biases.shape[1]
+    wide = biases.shape[1]
     weight_out, weight_in = operators.shape[1], operators.shape[2]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
@@ -799,7 +807,7 @@ def factors_adjoint_float32_1(
     bar_H, start = room[start:], start + state*tile
     bar_R, start = room[start:], start + node*tile
     bar_T, start = room[start:], start + weight_out*tile
-    bar_U, start = room[start:], start + node*tile
+    bar_U, start = room[start:], start + wide*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps - 1, -1, -1):
@@ -887,44 +895,44 @@ def factors_adjoint_float32_1(
             cuda.syncthreads()
 
 
-def formed_forward_rows_1(stages, state, node, weight_out, weight_in):
+def formed_forward_rows_1(stages, state, node, wide, weight_out, weight_in):
     """Rows of working memory that a record needs in formed_forward_1."""
-    return stages*state + node + node
+    return stages*state + node + wide
 
 
-def formed_forward_float32_rows_1(stages, state, node, weight_out, weight_in):
+def formed_forward_float32_rows_1(stages, state, node, wide, weight_out, weight_in):
     """Rows of working memory that a record needs in formed_forward_float32_1."""
-    return stages*state + node + node
+    return stages*state + node + wide
 
 
-def formed_adjoint_rows_1(stages, state, node, weight_out, weight_in):
+def formed_adjoint_rows_1(stages, state, node, wide, weight_out, weight_in):
     """Rows of working memory that a record needs in formed_adjoint_1."""
-    return stages*state + state + state + node + node
+    return stages*state + state + state + node + wide
 
 
-def formed_adjoint_float32_rows_1(stages, state, node, weight_out, weight_in):
+def formed_adjoint_float32_rows_1(stages, state, node, wide, weight_out, weight_in):
     """Rows of working memory that a record needs in formed_adjoint_float32_1."""
-    return stages*state + state + state + node + node
+    return stages*state + state + state + node + wide
 
 
-def factors_forward_rows_1(stages, state, node, weight_out, weight_in):
+def factors_forward_rows_1(stages, state, node, wide, weight_out, weight_in):
     """Rows of working memory that a record needs in factors_forward_1."""
-    return stages*state + state + node + weight_out + node
+    return stages*state + state + node + weight_out + wide
 
 
-def factors_forward_float32_rows_1(stages, state, node, weight_out, weight_in):
+def factors_forward_float32_rows_1(stages, state, node, wide, weight_out, weight_in):
     """Rows of working memory that a record needs in factors_forward_float32_1."""
-    return stages*state + state + node + weight_out + node
+    return stages*state + state + node + weight_out + wide
 
 
-def factors_adjoint_rows_1(stages, state, node, weight_out, weight_in):
+def factors_adjoint_rows_1(stages, state, node, wide, weight_out, weight_in):
     """Rows of working memory that a record needs in factors_adjoint_1."""
-    return stages*state + state + weight_in + state + node + weight_out + node
+    return stages*state + state + weight_in + state + node + weight_out + wide
 
 
-def factors_adjoint_float32_rows_1(stages, state, node, weight_out, weight_in):
+def factors_adjoint_float32_rows_1(stages, state, node, wide, weight_out, weight_in):
     """Rows of working memory that a record needs in factors_adjoint_float32_1."""
-    return stages*state + state + weight_in + state + node + weight_out + node
+    return stages*state + state + weight_in + state + node + weight_out + wide
 
 
 def readout(y, operator, constant, z):

@@ -95,6 +95,32 @@ def test_a_change_of_solver_is_named(text: str) -> None:
     assert "projection, 3 × 4" in text
 
 
+def test_levels_with_other_slabs_list_every_basis_that_changes() -> None:
+    """More slabs than the base, and fewer: what lies on other depths, or nowhere, hides nothing that comes after it."""
+
+    def slabs(count: int, size: int) -> dict:
+        width, once = [{"family": "legendre", "size": size}] * count, [{"family": "p0", "cells": 1}] * count
+        return {
+            "weight": {"width_out": width, "width_in": width, "depth": once}, "bias": {"width": width, "depth": once},
+        }  # fmt: skip
+
+    levels = {"more": {**slabs(3, 4), "integration": {"steps": 6}}, "fewer": slabs(1, 3)}
+    shown = explain.text(load_spec({**DECLARED, **slabs(2, 3), "levels": levels}))
+    more, fewer = shown.split("### more\n")[1].split("### fewer\n")
+    rows = [
+        [cell.strip() for cell in line.split("|")[1:-1]] for line in (more + fewer).splitlines() if "/" in line[:20]
+    ]
+    widths = [
+        [f"{role}/{k}", "prolongation, 4 × 3"] for k in (0, 1) for role in ("weight_out", "weight_in", "bias_width")
+    ]
+    depths = [[f"{role}/{k}", "none: the slabs differ"] for k in (0, 1) for role in ("weight_depth", "bias_depth")]
+    found = [[row[0], row[-1]] for row in rows]
+    assert sorted(found[:10]) == sorted(widths + depths)
+    assert found[10:] == depths[:2]  # of the one slab that is left; its other bases are the base's
+    assert "4 steps become 6" in more
+    assert "steps" not in fewer  # four steps of 1/4, in two slabs or in one
+
+
 def test_exact_matrices_on_request() -> None:
     declared = {**DECLARED, "levels": {}, "state": {"basis": {"family": "p0", "cells": 2}}}
     shown = explain.text(load_spec(declared), matrices=True)

@@ -190,7 +190,7 @@ def representation(case: Case, folder: Path, draw: Draw) -> Any:
             slabs[1].tables[name] = draw.normal(len(slabs[1].tables[name]), 4)
     constants = tables.nearest(cpu.loss(form).constants)
     return SimpleNamespace(
-        spec=SimpleNamespace(channels=case.channels, tolerance=None),
+        spec=SimpleNamespace(channels=case.channels, tolerance=None, pre_activations=1),
         slabs=tuple(slabs),
         loss_constants=constants,
         module=folder / "cpu.py",

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from numerics import device
+
+ROOT = Path(__file__).parents[2]
 MODULE = "def f(x):\n    return {factor} * x\n"
 RUN = """
 import importlib.util, sys
@@ -64,3 +67,15 @@ def test_machine_code_of_another_source_is_not_run(tmp_path: Path) -> None:
     (stored,) = tmp_path.glob("__pycache__/*.nbc")
     stored.write_bytes(old)
     assert run(module) == (15.0, 0) and run(module) == (15.0, 1)
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("generated/*/cpu.py")), ids=lambda path: path.parent.name)
+def test_kernels_run_side_by_side_and_see_nans(path: Path) -> None:
+    """They let go of the interpreter's lock, divide as NumPy does, and are never told that there are no NaNs."""
+    names = [name for name in vars(device.load_module(path)) if name.startswith(("form", "forward", "adjoint", "loss"))]
+    assert len(names) >= 4
+    for name in names:
+        options = device.compiled(path, name).targetoptions  # type: ignore[attr-defined]
+        assert options["nogil"] is True and options["error_model"] == "numpy"
+        assert options["fastmath"] == {"contract", "reassoc", "nsz", "arcp"}  # LLVM's nnan and ninf are not among them
+        assert not options.get("parallel")

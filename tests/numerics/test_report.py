@@ -13,6 +13,7 @@ from numerics import demo, report
 from numerics.continuum import Continuum
 from numerics.datasets import Records
 from numerics.datasets import records as make_records
+from numerics.verify import Finding
 from tests.numerics.test_cli import SPEC, records
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -95,6 +96,46 @@ def test_a_model_page_shows_training_fields_states_and_cases(model: Continuum, d
 
 def test_a_model_page_without_records_or_history(model: Continuum) -> None:
     assert len(check(report.model_page(model))) == 1
+
+
+@pytest.fixture
+def figures(monkeypatch: pytest.MonkeyPatch) -> list:
+    """The figures that pictures are made of, before they are."""
+    found: list = []
+    monkeypatch.setattr(report, "picture", lambda figure, alt: found.append(figure) or "")
+    return found
+
+
+def labels(figure) -> list[tuple[str, str, str]]:
+    return [(axes.get_title(), axes.get_xlabel(), axes.get_ylabel()) for axes in figure.axes]
+
+
+def test_every_axis_says_what_it_is(model: Continuum, data: Records, figures: list) -> None:
+    """The rows of a grid are named at their left, once; depths above, the arguments at the axes they belong to."""
+    field = model.fields["W"]
+    depths = [f"δ = {depth:.3g}" for depth in report.depths_of(field)]
+    report.weight_fields({"before": field, "after": field.with_coefficients([2 * s.coefficients for s in field.slabs])})
+    names = ("before", "after", "after − before")
+    expected = [(depth, "ξ′", f"{name}\nξ" if k == 0 else "") for name in names for k, depth in enumerate(depths)]
+    assert len(depths) > 1 and labels(figures[-1]) == [*expected, ("", "", "W")]  # the last is the colour bar
+    report.states(model, data, [0, 1, 2], ["a", "b", "c"])
+    assert labels(figures[-1]) == [("a", "ξ", "δ"), ("b", "ξ", ""), ("c", "ξ", ""), ("", "", "h")]
+    report.loss_over_time({"run": HISTORY, "again": HISTORY})
+    (axes,) = figures[-1].axes
+    assert labels(figures[-1]) == [("", "epochs so far", "training loss")]
+    assert axes.get_yscale() == "log" and axes.get_legend().get_title().get_text() == "level"
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["base", "fine"]  # each level once
+    report.cases(data, [0, 1], ["first", "second"])
+    assert [title for title, *_ in labels(figures[-1])] == ["first", "second"]
+
+
+def test_studies_are_drawn_against_what_was_refined(figures: list) -> None:
+    curve = {"one": ((1.0, 2.0), (0.1, 0.01)), "two": ((1.0, 2.0), (0.2, 0.02))}
+    studies = [("equivalents", "refinement in depth", "size"), ("network", "W0", "coefficients"), ("x", "Taylor", "t")]
+    for section, name, axis in studies:
+        report.verification_page("s", [Finding(section, name, "", "1", True, "", curve)])
+        assert labels(figures[-1]) == [("", axis, "error")]
+        assert [text.get_text() for text in figures[-1].axes[0].get_legend().get_texts()] == ["one", "two"]
 
 
 def test_strength_is_the_field_itself_with_one_channel(model: Continuum) -> None:

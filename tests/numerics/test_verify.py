@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from derive import bases, transfer
 from derive.spec import load_spec
 from numerics import adaptive, cli, datasets, fit, networks, ordering, reference, verify
 from numerics.continuum import Continuum
 from numerics.solver import Slab, Solver
 from numerics.testing import PLAIN
-from numerics.verify import code, derivatives
+from numerics.verify import code, derivatives, equivalents, spaces
 from numerics.verify.subject import Subject
 
 SPECS = Path(__file__).parents[2] / "specs"
@@ -110,6 +112,47 @@ def test_faults_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
         rho = reference.Reference.rho
         patch.setattr(reference.Reference, "rho", lambda self, u, h: rho(self, u, h) + 1e-9)
         assert "kernels against NumPy, factors" in failed()
+
+
+NESTED = {**SMALL, "levels": {"fine": {"weight": {"width_in": {"family": "hat", "cells": 4}}}},
+          "weight": {**SMALL["weight"], "width_in": {"family": "hat", "cells": 2}}}  # fmt: skip
+
+
+def projected() -> dict[str, verify.Finding]:
+    subject = Subject.of(load_spec(NESTED))  # type: ignore[arg-type]
+    spaces.projections(subject)
+    return {finding.name: finding for finding in subject.findings}
+
+
+def test_projections_are_measured_where_spaces_are_nested(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two projections between two bases, one of them back: with P↓ too large by ε, P = P↑P↓ has |P² − P| = ε |P|."""
+    found = projected()
+    nested, once = "P↓P↑ = 1 (1 nested pairs)", "projecting twice is projecting once"
+    assert {name: f.passed for name, f in found.items()} == {
+        "residual ⟂ space (2 projections)": True, nested: True, once: True,
+    }  # fmt: skip
+    whole = transfer.transfer
+
+    def planted(new: bases.Basis, old: bases.Basis) -> SimpleNamespace:
+        factor = 1 + 1e-10 * (new.size < old.size)
+        return SimpleNamespace(to_float=lambda: factor * whole(new, old).to_float())
+
+    monkeypatch.setattr(transfer, "transfer", planted)
+    found = projected()
+    assert not any(finding.passed for finding in found.values())
+    assert [float(found[name].measured) for name in (nested, once)] == pytest.approx([1e-10, 1e-10], rel=0.06)
+
+
+def test_a_network_that_would_explode_is_named_with_its_notebook() -> None:
+    """Δ = 1/32: four Euler steps multiply h by −7 each, so that there are no layers to compare with."""
+    declared = {**SMALL, "equation": {**SMALL["equation"], "rate": "mlp", "spacing": "1/32"},
+                "integration": {"tableau": "backward-euler", "steps": 2}}  # fmt: skip
+    subject = Subject.of(load_spec(declared))  # type: ignore[arg-type]
+    equivalents.layers(subject)
+    (finding,) = subject.findings
+    assert finding.passed is None and finding.measured.startswith("not stable: ")
+    (notebook,) = (SPECS.parent / "notebooks").glob("*_from_layers_to_the_continuum.ipynb")
+    assert finding.explained == f"notebook {notebook.name[0]}"
 
 
 @pytest.mark.slow
