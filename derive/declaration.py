@@ -41,6 +41,7 @@ TABLES: dict[str, tuple[str, ...]] = {
         "precision",
         "equation",
         "input",
+        "lift",
         "state",
         "weight",
         "bias",
@@ -62,6 +63,7 @@ TABLES: dict[str, tuple[str, ...]] = {
         "periodic",
     ),
     "input": ("interpolant", "smoothing"),
+    "lift": ("inputs",),
     "state": ("basis", "quadrature"),
     "weight": ("width_out", "width_in", "depth"),
     "bias": ("width", "depth"),
@@ -207,7 +209,7 @@ class Reader:
 
     def same_model(self, changes: Mapping[str, Any]) -> None:
         """A level is another representation of one model: it changes bases, steps and training, nothing else."""
-        fixed = [key for key in ("equation", "input", "loss", "summary") if key in changes]
+        fixed = [key for key in ("equation", "input", "lift", "loss", "summary") if key in changes]
         if isinstance(changes.get("readout"), Mapping) and "outputs" in changes["readout"]:
             fixed.append("readout.outputs")
         if fixed:
@@ -238,12 +240,16 @@ class Reader:
         entry, slabs = self.slabs(data, equation["periodic"])
         slabs = self.invariant(equation["symmetries"], entry, slabs)
         outputs, readout, loss, weight, penalties = self.targets(data, equation, slabs)
+        lift = self.table(data, "lift", {})
+        if "lift" in data:
+            self.need(lift, "inputs", "lift")
         integration = self.table(data, "integration")
         method = self.tableau(integration)
         steps, tolerance = self.steps(integration, method, entry, slabs)
         spec = Spec(
             name=name,
             summary=self.summary(data),
+            inputs=self.integer(lift, "inputs", "lift", 1),
             entry=entry,
             slabs=slabs,
             tableau=method,
@@ -608,16 +614,17 @@ class Reader:
         if "readout" in data:
             table = self.table(data, "readout")
             outputs = self.integer({"outputs": self.need(table, "outputs", "readout")}, "outputs", "readout", 1)
-            readout = self.basis(self.need(table, "basis", "readout"), "readout.basis", WIDTH, equation["periodic"])
+            if "basis" in table:
+                readout = self.basis(table["basis"], "readout.basis", WIDTH, equation["periodic"])
         table = self.table(data, "loss")
         loss = self.formula(self.need(table, "kind", "loss"), "losses", {"z", "t"}, "loss.kind")
         on = registry.entry("losses", loss).ON if loss in registry.names("losses") else ("outputs",)
-        if ("function" if outputs is None else "outputs") not in on:
+        if ("function" if readout is None else "outputs") not in on:
             self.fail(
                 "loss.kind",
-                f"{loss} on {'a function' if outputs is None else 'outputs'}",
+                f"{loss} on {'a function' if readout is None else 'outputs'}",
                 f"{loss} on {' or '.join(on)}",
-                "a readout that is missing or should not be there",
+                "a readout that is missing, or without a basis, or that should not be there",
                 "add [readout] with outputs and basis, or use l2",
             )
         if loss == "h1":
@@ -632,7 +639,7 @@ class Reader:
                     "what jumps has no slope in L2",
                     "use l2, or another basis and interpolant",
                 )
-        if loss in ("cross-entropy", "kullback-leibler") and outputs == 1:
+        if loss in ("cross-entropy", "kullback-leibler") and readout is not None and outputs == 1:
             self.fail(
                 "readout.outputs",
                 f"one output for {loss}",
@@ -641,10 +648,10 @@ class Reader:
                 "write outputs = 2",
             )
         weight = self.weight(table, equation) if "weight" in table else None
-        if weight and (loss != "l2" or outputs is not None):
+        if weight and (loss != "l2" or readout is not None):
             self.fail(
                 "loss.weight",
-                f"a weight for {loss} on {'a function' if outputs is None else 'outputs'}",
+                f"a weight for {loss} on {'a function' if readout is None else 'outputs'}",
                 "a weight for l2 on a function: ∫ weight · |y − y*|² dξ",
                 "a loss that integrates nothing",
                 "leave weight out",

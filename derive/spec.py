@@ -149,8 +149,10 @@ class Spec:
     of other fields are invariant under them already.
 
     tolerance: of adaptive steps, then ``steps`` is one for each depth element, where they start; None for fixed ones.
-    outputs, readout: None when the output is a function. weight: of the loss l2, one function of ξ that is nowhere
-    negative; None for 1. levels: (name, Spec) of the ladder.
+    inputs: channels of the records, which a lift takes to those of the state; None without a lift.
+    outputs: numbers or classes that functionals with a ``readout`` basis make of the final state; without one, channels
+    of the output function, made at every point; None when the output is the final state. weight: of the loss l2, one
+    function of ξ that is nowhere negative; None for 1. levels: (name, Spec) of the ladder.
     """
 
     name: str
@@ -167,6 +169,7 @@ class Spec:
     periodic: bool
     interpolant: str
     smoothing: Fraction | None
+    inputs: int | None
     entry: BasisSpec
     slabs: tuple[Slab, ...]
     tableau: TableauSpec
@@ -180,6 +183,21 @@ class Spec:
     training: Training
     precision: str
     levels: tuple[tuple[str, Spec], ...] = ()
+
+    @property
+    def functional(self) -> bool:
+        """Whether the output is numbers or classes, and not a function."""
+        return self.readout is not None
+
+    @property
+    def record_channels(self) -> int:
+        """Channels of the records."""
+        return self.channels if self.inputs is None else self.inputs
+
+    @property
+    def output_channels(self) -> int:
+        """Channels of the output, where that is a function."""
+        return self.channels if self.outputs is None else self.outputs
 
     @property
     def solver(self) -> str:

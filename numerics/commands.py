@@ -311,7 +311,7 @@ def _points(path: Path, model: Any) -> Any:
     """The points in an .npy, for a model whose outputs are functions."""
     import numpy as np
 
-    if model.spec.outputs is not None:
+    if model.spec.functional:
         raise DataError(
             f"--at for a model that gives {model.spec.outputs} numbers a record", "a model that gives functions",
             "its readout integrates the function away", "leave --at out",

@@ -224,6 +224,9 @@ class Continuum:
             operator = np.kron(self._root, np.eye(spec.channels))
             return operator, np.zeros(len(operator))
         r = self.fields["R"].slabs[0].coefficients
+        if not spec.functional:
+            one, a = rep.slabs[-1].tables["one/state"], self.fields["a"].slabs[0].coefficients
+            return np.kron(self._root, r), np.multiply.outer(self._root @ one, a).ravel()
         operator = np.einsum("ioc,ij->ojc", r, rep.readout["G"]).reshape(spec.outputs, -1)
         return operator, self.fields["a"].slabs[0].coefficients
 
@@ -244,8 +247,9 @@ class Continuum:
         spec = self.spec
         if data.y is None:
             return Prepared(states, None, np.zeros(count), None)
-        if spec.outputs is None:
+        if not spec.functional:
             return self._function_targets(data, states)
+        assert spec.outputs is not None
         y = np.asarray(data.y)
         if spec.loss == "cross-entropy":
             y = self._own_classes(y, data.classes)
@@ -274,28 +278,41 @@ class Continuum:
         return own
 
     def project_samples(self, data: Records) -> Array:
-        """Coefficients of the records as functions, (entry size · channels, N)."""
+        """Coefficients of the records as functions, (entry size · channels, N).
+
+        With a lift those of the constant function come after the records' channels.
+        """
         data, spec = records(data), self.spec
-        if data.channels != spec.channels:
+        key = "equation.channels" if spec.inputs is None else "lift.inputs"
+        if data.channels != spec.record_channels:
             raise DataError(
                 f"records with {data.channels} channels",
-                f"{spec.channels}, as equation.channels declares",
+                f"{spec.record_channels}, as {key} declares",
                 "the data belong to another spec",
-                "change equation.channels, or use the data it was written for",
+                f"change {key}, or use the data it was written for",
             )
-        return _project(self.representation, "entry", spec, data.points(), data.samples())
+        found = _project(self.representation, "entry", spec, data.points(), data.samples())
+        if spec.inputs is None:
+            return found
+        one = self.representation.slabs[0].tables["one/entry"]
+        parts = found.reshape(len(one), spec.inputs, -1)
+        whole = np.broadcast_to(one[:, None, None], (len(one), 1, parts.shape[2]))
+        return np.concatenate([parts, whole], axis=1).reshape(-1, parts.shape[2])
 
     def _function_targets(self, data: Records, states: Array) -> Prepared:
         spec, rep = self.spec, self.representation
         values = data.targets()
-        if values and values[0].shape[1] != spec.channels:
+        channels = spec.output_channels
+        key = "equation.channels" if spec.outputs is None else "readout.outputs"
+        if values and values[0].shape[1] != channels:
             raise DataError(
-                f"targets with {values[0].shape[1]} channels", f"{spec.channels}, as equation.channels declares",
+                f"targets with {values[0].shape[1]} channels", f"{channels}, as {key} declares",
                 "one channel left out, or the data of another spec", "give every channel of y",
             )  # fmt: skip
         coefficients = _project(rep, "state", spec, data.points(), values)
+        root = np.kron(self._root, np.eye(channels))
         if spec.interpolant == "least-squares":  # the fit itself is the target function
-            return Prepared(states, self.readout_map()[0] @ coefficients, np.zeros(len(values)), None)
+            return Prepared(states, root @ coefficients, np.zeros(len(values)), None)
         # ‖y*‖² of the interpolant itself, so that the loss is the whole distance and not its visible part
         points = self.sample_points(data)
         if spec.weight is not None:
@@ -309,12 +326,11 @@ class Continuum:
             loads = np.stack([(load @ v).ravel() for (load, _), v in zip(chosen, values)], axis=1)  # ⟨ω χ_j, y*⟩
         else:
             whole = [interpolant_norm(spec, xi, v) for xi, v in zip(points, values)]
-            loads = np.kron(rep.slabs[-1].tables["M"], np.eye(spec.channels)) @ coefficients  # ⟨χ_j, y*⟩
+            loads = np.kron(rep.slabs[-1].tables["M"], np.eye(channels)) @ coefficients  # ⟨χ_j, y*⟩
         if spec.loss == "h1":
             slopes = [interpolant_slopes(spec, xi, v, rep.slabs[-1].pieces("state")) for xi, v in zip(points, values)]
             loads += np.stack([load.T.ravel() for load, _ in slopes], axis=1)  # ⟨∂χ_j, ∂y*⟩
             whole = [value + slope for value, (_, slope) in zip(whole, slopes)]
-        root = np.kron(self._root, np.eye(spec.channels))
         targets = np.ascontiguousarray(solve_triangular(root, loads, trans=1))
         return Prepared(states, targets, np.array(whole) - np.einsum("kn,kn->n", targets, targets), None)
 
@@ -334,7 +350,12 @@ class Continuum:
         """Mean loss with penalties, and dL/dcoefficients of every field and slab."""
         loss, operators, bar_r, bar_a, _ = self._sweep(prepared)
         gradient = _field_gradients(self, operators)
-        if self.spec.outputs is not None:
+        if self.spec.outputs is not None and not self.spec.functional:
+            one = self.representation.slabs[-1].tables["one/state"]
+            blocks = bar_r.reshape(len(one), self.spec.outputs, len(one), self.spec.channels)
+            gradient["R"] = [np.einsum("lj,lojc->oc", self._root, blocks)]
+            gradient["a"] = [(self._root @ one) @ bar_a.reshape(len(one), -1)]
+        elif self.spec.outputs is not None:
             shape = (self.spec.outputs, -1, self.spec.channels)
             g = self.representation.readout["G"]
             gradient["R"] = [np.einsum("ojc,ij->ioc", bar_r.reshape(shape), g)]
@@ -375,7 +396,9 @@ class Continuum:
         """Raise DataError for what another model, or nobody, prepared: kernels look at no shapes."""
         instance(prepared, Prepared, "give model.prepare(records)")
         spec, targets = self.spec, prepared.targets
-        wanted = spec.channels * spec.entry.size, spec.outputs or spec.channels * spec.slabs[-1].state.size
+        rows = spec.channels if spec.inputs is None else spec.inputs + 1
+        numbers_out = spec.outputs if spec.functional else spec.output_channels * spec.slabs[-1].state.size
+        wanted = rows * spec.entry.size, numbers_out
         found = len(prepared.states), wanted[1] if targets is None else len(targets)
         if found != wanted:
             raise DataError(
@@ -418,7 +441,7 @@ class Continuum:
         """
         data = records(x, xi)
         states = self.project_samples(data)
-        if self.spec.outputs is not None:
+        if self.spec.functional:
             if at is not None:
                 raise DataError(
                     f"points for a model that gives {self.spec.outputs} numbers a record",
@@ -427,6 +450,11 @@ class Continuum:
                 )  # fmt: skip
             return self._finite(self.solver.outputs(states, *self.readout_map()).T, states)
         y = self._finite(self.solver.final(states).astype(np.float64).T, states).T
+        if self.spec.outputs is not None:
+            r, a = (self.fields[name].slabs[0].coefficients for name in ("R", "a"))
+            one = self.representation.slabs[-1].tables["one/state"]
+            parts = np.einsum("oc,lcn->lon", r, y.reshape(len(one), -1, y.shape[1]))
+            y = (parts + np.multiply.outer(one, a)[:, :, None]).reshape(-1, y.shape[1])
         return _values(self.representation, y, self.sample_points(data) if at is None else _line(at))
 
     def labels(self, outputs: Any) -> Array | None:
@@ -506,7 +534,11 @@ def zero_fields(rep: Representation) -> dict[str, Field]:
         fields["V"] = Field("V", tuple(_zero_slab(s, bias, (wide, c)) for s in rep.slabs), ("xi", "delta"))
     if spec.learned:
         fields["parameters"] = _constant("parameters", (len(spec.learned), c))
-    if spec.outputs is not None:
+    if spec.inputs is not None:
+        fields["P"] = _constant("P", (c, spec.inputs + 1))
+    if spec.outputs is not None and not spec.functional:
+        fields |= {"R": _constant("R", (spec.outputs, c)), "a": _constant("a", (spec.outputs,))}
+    elif spec.outputs is not None:
         zeta, tables = rep.readout_pieces(), rep.readout
         shape = (zeta.size, spec.outputs, c)
         stiffness = (tables.get("stiffness/readout"),)
@@ -551,6 +583,7 @@ def kernel_weights(fields: Mapping[str, Field]) -> list[Weights]:
                 np.ascontiguousarray(b.transpose(1, 0, 2)).reshape(b.shape[1], -1),
                 _depth_first(fields["V"].slabs[n].coefficients) if "V" in fields else None,
                 fields["parameters"].slabs[0].coefficients if "parameters" in fields else None,
+                fields["P"].slabs[0].coefficients if n == 0 and "P" in fields else None,
             )
         )
     return found
@@ -569,7 +602,7 @@ def _depth_second(z: Array, shape: tuple[int, ...]) -> Array:
 def _field_gradients(model: Continuum, operators: list[dict[str, Array]]) -> dict[str, list[Array]]:
     """dL/dcoefficients of what the stages read, in the fields' layout, from the gradients of the stage operators."""
     fields = model.fields
-    found: dict[str, list[Array]] = {name: [] for name in ("W", "b", "V", "parameters") if name in fields}
+    found: dict[str, list[Array]] = {name: [] for name in ("W", "b", "V", "parameters", "P") if name in fields}
     parts = zip(model.solver.slabs, operators, kernel_weights(fields))
     for n, (slab, gradient, weights) in enumerate(parts):
         cast = {name: a.astype(slab.dtype) for name, a in gradient.items()}
@@ -586,6 +619,8 @@ def _field_gradients(model: Continuum, operators: list[dict[str, Array]]) -> dic
             found["V"].append(_depth_second(back.v, fields["V"].slabs[n].coefficients.shape))
         if back.parameters is not None:
             found["parameters"].append(back.parameters)
+        if back.lift is not None:
+            found["P"].append(back.lift)
     if "parameters" in found:  # all slabs share them
         found["parameters"] = [np.sum(found["parameters"], axis=0)]
     return found
@@ -597,7 +632,7 @@ def _project(rep: Representation, role: str, spec: Spec, points: list[Array | No
     pieces, mass = slab.pieces(role), slab.tables[f"gram/{role}"]
     smoothing = None if spec.smoothing is None else float(spec.smoothing)
     matrices: dict[bytes, Array] = {}
-    columns = np.empty((pieces.size, spec.channels, len(samples)))
+    columns = np.empty((pieces.size, samples[0].shape[1] if samples else 1, len(samples)))
     for n, (xi, x) in enumerate(zip(points, samples)):
         key = np.asarray(len(x) if xi is None else xi, dtype=np.float64).tobytes() + bytes(xi is None)
         if key not in matrices:

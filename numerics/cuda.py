@@ -22,7 +22,7 @@ import numpy as np
 from derive.errors import RepresentationError
 from numerics import device
 from numerics.representation import Representation, SlabTables
-from numerics.solver import Arrays, Slab, Solver, Weights, arguments, check_stages
+from numerics.solver import AS_THEY_ARE, Arrays, Slab, Solver, Weights, arguments, check_stages
 
 PARTIALS = 2**26  # numbers that the blocks' gradients of one slab's operators may take together
 
@@ -187,9 +187,7 @@ class CudaSlab(Slab):
             entry = {"theta": self.bound["theta_entry"], "operators": found["operator_entry"]}
             self.call("entry_operators", {**given, **room, **entry})
             found["operator_entry"] = found["operator_entry"][0]
-        if "parameters" in given:
-            found["parameters"] = given["parameters"]
-        self.operators = found
+        self.operators = found | {name: given[name] for name in AS_THEY_ARE if name in given}
 
     def empty_gradient(self, blocks: int = 1) -> Arrays:
         """Zero gradients of the stage operators, one a block."""
@@ -206,7 +204,8 @@ class CudaSlab(Slab):
     def pull_back(self, gradient: Arrays, weights: Weights) -> Weights:
         """Gradients of the coefficients from those of the operators (11)."""
         bars = {name: to_device(a, self.dtype) for name, a in gradient.items()}
-        found = {name: self.zeros(*a.shape) for name, a in weights.given(self.dtype).items() if name != "parameters"}
+        given = weights.given(self.dtype)
+        found = {name: self.zeros(*a.shape) for name, a in given.items() if name not in AS_THEY_ARE}
         room = self.room(weights)
         self.call("operators_adjoint", {**bars, **room})
         self._collect("theta", room["mixed"], found["w"])
@@ -218,8 +217,7 @@ class CudaSlab(Slab):
             room = self.room(weights, 1)
             self.call("entry_operators_adjoint", {"bar_operators": entry.reshape(1, *entry.shape), **room})
             self._collect("theta_entry", room["mixed"], found["w"])
-        if "bar_parameters" in bars:
-            found["parameters"] = bars["bar_parameters"]
+        found |= {name: bars[f"bar_{name}"] for name in AS_THEY_ARE if name in given}
         return Weights(**{name: to_host(a).astype(np.float64) for name, a in found.items()})
 
     def _collect(self, rows: str, mixed: Any, bar: Any) -> None:
@@ -347,7 +345,8 @@ class CudaSolver(Solver):
         self, states: np.ndarray, targets: np.ndarray, readout: Any, gradient: list[Arrays], bars: Any
     ) -> tuple[np.ndarray, np.ndarray]:
         last = self.slabs[-1]
-        h: Any = states
+        x = to_device(states, self.dtype)
+        h = self._lifted(x)
         kept = []
         for slab in self.slabs:
             h, k = slab.forward(h, keep=True)
@@ -357,12 +356,27 @@ class CudaSolver(Solver):
         self._start("readout", records, h, operator, constant, z, tiles=True)
         value, source = self._loss(z, targets)
         bar = last.empty(*h.shape)
-        zero = self.loss_constants
-        given = (source, h, operator, zero, bar, *bars, self.launch.tile)
+        zero = to_device(np.zeros(1), self.dtype)
+        given: tuple[Any, ...] = (source, h, operator, zero, bar, *bars, self.launch.tile)
         self._start("readout_adjoint", records, *given, tiles=True)
         for slab, k, g in zip(reversed(self.slabs), reversed(kept), reversed(gradient)):
             bar = slab.adjoint(bar, k, g)
+        lift = self.slabs[0].operators.get("lift")
+        if lift is not None:
+            bar_x = last.empty(*x.shape)
+            given = (bar, x, lift, zero, bar_x, gradient[0]["bar_lift"], self.launch.tile)
+            self._start("lift_adjoint", records, *given, tiles=True)
+            bar = bar_x
         return to_host(value), to_host(bar)
+
+    def _lifted(self, states: Any) -> Any:
+        x, lift = to_device(states, self.dtype), self.slabs[0].operators.get("lift")
+        if lift is None:
+            return x
+        h = self.slabs[0].empty(len(x) // lift.shape[1] * lift.shape[0], x.shape[1])
+        zero = to_device(np.zeros(1), self.dtype)
+        self._start("lift", x.shape[1], x, lift, zero, h, tiles=True)
+        return h
 
     def _start(self, name: str, size: int, *given: Any, tiles: bool = False) -> None:
         start(module(self.representation.module), name, self.launch, size, *given, tiles=tiles)

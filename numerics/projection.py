@@ -194,7 +194,7 @@ def _probes(model: Continuum) -> Records:
     xi = np.linspace(-1, 1, 101)
     generator = np.random.default_rng(0)
     modes = np.polynomial.legendre.legvander(xi, 7) / (1.0 + np.arange(8))
-    x = np.einsum("pm,nmc->npc", modes, generator.standard_normal((PROBES, 8, model.spec.channels)))
+    x = np.einsum("pm,nmc->npc", modes, generator.standard_normal((PROBES, 8, model.spec.record_channels)))
     if model.spec.interpolant == "constant":
         return make_records(x)
     if model.spec.periodic:
@@ -206,7 +206,7 @@ def _probes(model: Continuum) -> Records:
 def _output_changes(
     old: Continuum, middle: Continuum | None, new: Continuum, probe: Records
 ) -> tuple[float | None, float | None]:
-    at = None if old.spec.outputs is not None else np.linspace(-1, 1, 201)
+    at = None if old.spec.functional else np.linspace(-1, 1, 201)
     values = [None if m is None else np.asarray(m(probe, at=at)) for m in (old, middle, new)]
     first, between, last = values
     assert first is not None and last is not None

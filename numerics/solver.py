@@ -32,18 +32,23 @@ BLOCK = 4  # tiles that share one partial gradient
 class Weights:
     """One slab's coefficients as the kernels see them: w (K, m·c′, m′·c), or (K, size, c′·c) with symmetries, β
 
-    (K, m_b·c′); v (K, m_b, c′·c) where there is a V, and the learned parameters (their number, c).
+    (K, m_b·c′); v (K, m_b, c′·c) where there is a V, the learned parameters (their number, c), and, of the first slab,
+    the lift (c, inputs + 1).
     """
 
     w: np.ndarray
     beta: np.ndarray
     v: np.ndarray | None = None
     parameters: np.ndarray | None = None
+    lift: np.ndarray | None = None
 
     def given(self, dtype: np.dtype[Any]) -> Arrays:
         """The arrays that there are, by name."""
-        arrays = {"w": self.w, "beta": self.beta, "v": self.v, "parameters": self.parameters}
+        arrays = {"w": self.w, "beta": self.beta, "v": self.v, "parameters": self.parameters, "lift": self.lift}
         return {n: np.ascontiguousarray(a, dtype=dtype) for n, a in arrays.items() if a is not None}
+
+
+AS_THEY_ARE = ("parameters", "lift")  # coefficients that kernels read without a change
 
 
 @dataclass
@@ -145,9 +150,7 @@ class Slab:
             entry = {"theta": self.bound["theta_entry"], "operators": found["operator_entry"]}
             self.call("entry_operators", {**given, **entry})
             found["operator_entry"] = found["operator_entry"][0]
-        if "parameters" in given:
-            found["parameters"] = given["parameters"]
-        self.operators = found
+        self.operators = found | {name: given[name] for name in AS_THEY_ARE if name in given}
 
     def empty_gradient(self) -> Arrays:
         """Zero gradients of the stage operators."""
@@ -156,8 +159,7 @@ class Slab:
     def pull_back(self, gradient: Arrays, weights: Weights) -> Weights:
         """Gradients of the coefficients from those of the operators (11)."""
         bars = {f"bar_{name}": np.zeros(a.shape, self.dtype) for name, a in weights.given(self.dtype).items()}
-        if "bar_parameters" in bars:
-            bars["bar_parameters"] = gradient["bar_parameters"]
+        bars |= {name: a for name, a in gradient.items() if name.removeprefix("bar_") in AS_THEY_ARE}
         self.call("operators_adjoint", {**gradient, **bars})
         if "bar_operator_entry" in gradient:
             entry = {"bar_operators": gradient["bar_operator_entry"][None], "theta": self.bound["theta_entry"]}
@@ -303,7 +305,7 @@ class Solver:
 
         A step is taken when every record's estimated error is at most tolerance (1 + ‖h‖), in L2.
         """
-        h, found = np.asarray(states, dtype=self.dtype), []
+        h, found = self._lifted(states), []
         for slab, weights, declared in zip(self.slabs, self.weights, self.representation.spec.slabs):
             elements = np.array([float(b) for b in depth_elements(declared)])
             attempt = partial(self._attempt, slab, weights, self._method(slab))
@@ -370,8 +372,18 @@ class Solver:
             parts = device.spread(lambda t: self._final(states, tiles[t][0]), len(tiles))
         return np.concatenate(parts, axis=1)
 
+    def _lifted(self, states: np.ndarray) -> np.ndarray:
+        """h(·, 0) of records, as the first slab takes it."""
+        x = np.ascontiguousarray(states, dtype=self.dtype)
+        lift = self.slabs[0].operators.get("lift")
+        if lift is None:
+            return x
+        h = np.empty((len(x) // lift.shape[1] * lift.shape[0], x.shape[1]), self.dtype)
+        self._common("lift")(x, lift, h)
+        return h
+
     def _final(self, states: np.ndarray, tile: slice) -> np.ndarray:
-        h = np.ascontiguousarray(states[:, tile], dtype=self.dtype)
+        h = self._lifted(states[:, tile])
         for slab in self.slabs:
             h, _ = slab.forward(h, keep=False)
         return h
@@ -379,7 +391,7 @@ class Solver:
     def path(self, states: np.ndarray) -> list[list[np.ndarray]]:
         """Slab by slab, the state after 0, 1, 2 … steps; the first one of a slab is the state as it arrives."""
         self._settle(states)
-        h = np.ascontiguousarray(states, dtype=self.dtype)
+        h = self._lifted(states)
         whole = []
         with device.serial_blas():
             for slab in self.slabs:
@@ -440,7 +452,8 @@ class Solver:
     def _tile(
         self, states: np.ndarray, targets: np.ndarray, readout: Any, gradient: list[Arrays], bars: Any
     ) -> tuple[np.ndarray, np.ndarray]:
-        h = np.ascontiguousarray(states, dtype=self.dtype)
+        x = np.ascontiguousarray(states, dtype=self.dtype)
+        h = self._lifted(x)
         kept = []
         for slab in self.slabs:
             h, k = slab.forward(h, keep=True)
@@ -455,6 +468,11 @@ class Solver:
         self._common("readout_adjoint")(source, h, operator, bar, bars[0], bars[1])
         for slab, k, g in zip(reversed(self.slabs), reversed(kept), reversed(gradient)):
             bar = slab.adjoint(bar, k, g)
+        lift = self.slabs[0].operators.get("lift")
+        if lift is not None:
+            bar_x = np.empty_like(x)
+            self._common("lift_adjoint")(bar, x, lift, bar_x, gradient[0]["bar_lift"])
+            bar = bar_x
         return value, bar
 
     def outputs(self, states: np.ndarray, operator: np.ndarray, constant: np.ndarray) -> np.ndarray:

@@ -197,10 +197,10 @@ def records(draw: st.DrawFn, spec: Spec, most: int = 6) -> Records:
     generator = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     lengths = draw(st.lists(st.integers(1, 12), min_size=count, max_size=count))
     xi = [np.sort(generator.uniform(-1, 1, n)) for n in lengths]
-    x = [generator.standard_normal((n, spec.channels)) for n in lengths]
+    x = [generator.standard_normal((n, spec.record_channels)) for n in lengths]
     y: Any
-    if spec.outputs is None:
-        y = [generator.standard_normal((n, spec.channels)) for n in lengths]
+    if spec.outputs is None or not spec.functional:
+        y = [generator.standard_normal((n, spec.output_channels)) for n in lengths]
     elif spec.loss == "cross-entropy":
         y = np.arange(count) % spec.outputs
     else:

@@ -829,7 +829,7 @@ def _unmix_bias(program: Program) -> Lines:
 
 
 def readout() -> tuple[Kernel, ...]:
-    """The affine functional readout z = R y + a of the final state, and its adjoint."""
+    """What lies before and behind the equation: the lift h = P (x, 1), the readout z = R y + a, and their adjoints."""
     forward_lines = (
         '"""z_k = ∫ R_k(ξ) y(ξ) dξ + a_k: the rows of ``operator`` are the fields R against the state basis."""',
         "np.dot(operator, y, z)",
@@ -848,7 +848,25 @@ def readout() -> tuple[Kernel, ...]:
         "    for r in range(bar_z.shape[1]):",
         "        bar_constant[k] += bar_z[k, r]",
     )
+    lift = (
+        '"""h = P (x, 1): at every function of the basis, from the coefficients of the records and of 1."""',
+        "for a in range(h.shape[0]//lift.shape[0]):",
+        "    low = x[a*lift.shape[1]:(a + 1)*lift.shape[1]]",
+        "    np.dot(lift, low, h[a*lift.shape[0]:(a + 1)*lift.shape[0]])",
+    )
+    lift_adjoint = (
+        '"""The adjoint of: h = P (x, 1). bar_x is set; the gradient of P is added to."""',
+        "for a in range(bar_h.shape[0]//lift.shape[0]):",
+        "    high = bar_h[a*lift.shape[0]:(a + 1)*lift.shape[0]]",
+        "    np.dot(lift.T, high, bar_x[a*lift.shape[1]:(a + 1)*lift.shape[1]])",
+        "    product = np.dot(high, x[a*lift.shape[1]:(a + 1)*lift.shape[1]].T)",
+        "    for c in range(product.shape[0]):",
+        "        for k in range(product.shape[1]):",
+        "            bar_lift[c, k] += product[c, k]",
+    )
     return (
+        Kernel("lift", ("x", "lift", "h"), (), lift),
+        Kernel("lift_adjoint", ("bar_h", "x", "lift", "bar_x", "bar_lift"), (), lift_adjoint),
         Kernel("readout", ("y", "operator", "constant", "z"), (), forward_lines),
         Kernel(
             "readout_adjoint",

@@ -869,6 +869,38 @@ def common() -> tuple[Kernel, ...]:
         "            total += bar_z[k, r]",
         "        bar_constant[block, k] += total",
     )
+    lift = (
+        '"""h = P (x, 1): at every function of the basis, from the coefficients of the records and of 1."""',
+        *LANES,
+        "size, inputs = lift.shape[0], lift.shape[1]",
+        "for first in range(block*columns, h.shape[1], blocks*columns):",
+        "    for a in range(row, h.shape[0], rows):",
+        "        for r in range(first + column, min(first + columns, h.shape[1]), columns):",
+        "            total = constants[0]",
+        "            for k in range(inputs):",
+        "                total += lift[a % size, k]*x[a//size*inputs + k, r]",
+        "            h[a, r] = total",
+    )
+    lift_adjoint = (
+        '"""The adjoint of: h = P (x, 1). bar_x is set; a block adds to its own gradient of P."""',
+        *LANES,
+        "size, inputs = lift.shape[0], lift.shape[1]",
+        "for first in range(block*tile, x.shape[1], blocks*tile):",
+        "    last = min(first + tile, x.shape[1])",
+        "    for a in range(row, x.shape[0], rows):",
+        "        for r in range(first + column, last, columns):",
+        "            total = constants[0]",
+        "            for c in range(size):",
+        "                total += lift[c, a % inputs]*bar_h[a//inputs*size + c, r]",
+        "            bar_x[a, r] = total",
+        "    for c in range(row, size, rows):",
+        "        for k in range(column, inputs, columns):",
+        "            total = constants[0]",
+        "            for a in range(x.shape[0]//inputs):",
+        "                for r in range(first, last):",
+        "                    total += bar_h[a*size + c, r]*x[a*inputs + k, r]",
+        "            bar_lift[block, c, k] += total",
+    )
     sum_blocks = (
         '"""total_e = Σ_p partial_pe: the blocks\' sums, added in the order of the blocks."""',
         f"for e in {ONE_EACH.format('total.shape[0]')}:",
@@ -894,6 +926,8 @@ def common() -> tuple[Kernel, ...]:
     gradients = ("bar_z", "y", "operator", "constants", "bar_y", "bar_operator", "bar_constant", "tile")
     zero = tuple(Constants().values)
     return (
+        Kernel("lift", ("x", "lift", "constants", "h"), zero, lift),
+        Kernel("lift_adjoint", ("bar_h", "x", "lift", "constants", "bar_x", "bar_lift", "tile"), zero, lift_adjoint),
         Kernel("readout", ("y", "operator", "constant", "z"), (), readout),
         Kernel("readout_adjoint", gradients, zero, readout_adjoint),
         Kernel("sum_blocks", ("partial", "total"), (), sum_blocks),

@@ -18,7 +18,7 @@ from derive.emit import cpu
 from derive.errors import DerivationError
 from derive.galerkin import SemiDiscrete
 from derive.ladder import basis_key, directions, pair_key, pairs
-from derive.spec import Spec
+from derive.spec import BasisSpec, Spec
 from derive.surd import Surd
 
 Arrays = dict[str, np.ndarray]
@@ -49,7 +49,14 @@ def slab_arrays(form: SemiDiscrete) -> Arrays:
         arrays |= _stiffness(basis, f"stiffness/{name}")
     if form.weight is not None:
         arrays |= _pair_stiffness(form)
+    for role in ("entry", "state"):
+        arrays[f"one/{role}"] = transfer.transfer(form.bases[role], _constant()).to_float().ravel()
     return arrays
+
+
+def _constant() -> Basis:
+    """The function 1 on the whole width."""
+    return bases.build(BasisSpec("p0", 1, cells=1, functions=()))
 
 
 def _pair_stiffness(form: SemiDiscrete) -> Arrays:

@@ -1,4 +1,4 @@
-"""Kernels of the continuum 'digits'; specification 4085e7e24952.
+"""Kernels of the continuum 'digits'; specification a4878626386f.
 
 ∂h/∂δ = ρ(u, h),  rate residual,  f = tanh,  Δ = 1/2;  u = ∫ W h dξ′ + b   (1), (2)
 
@@ -1686,6 +1686,42 @@ def factors_adjoint_rows_2(stages, state, node, wide, weight_out, weight_in):
 def factors_adjoint_float32_rows_2(stages, state, node, wide, weight_out, weight_in):
     """Rows of working memory that a record needs in factors_adjoint_float32_2."""
     return stages*state + state + weight_in + state + weight_out + wide
+
+
+def lift(x, lift, constants, h):
+    """h = P (x, 1): at every function of the basis, from the coefficients of the records and of 1."""
+    row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
+    block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    size, inputs = lift.shape[0], lift.shape[1]
+    for first in range(block*columns, h.shape[1], blocks*columns):
+        for a in range(row, h.shape[0], rows):
+            for r in range(first + column, min(first + columns, h.shape[1]), columns):
+                total = constants[0]
+                for k in range(inputs):
+                    total += lift[a % size, k]*x[a//size*inputs + k, r]
+                h[a, r] = total
+
+
+def lift_adjoint(bar_h, x, lift, constants, bar_x, bar_lift, tile):
+    """The adjoint of: h = P (x, 1). bar_x is set; a block adds to its own gradient of P."""
+    row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
+    block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    size, inputs = lift.shape[0], lift.shape[1]
+    for first in range(block*tile, x.shape[1], blocks*tile):
+        last = min(first + tile, x.shape[1])
+        for a in range(row, x.shape[0], rows):
+            for r in range(first + column, last, columns):
+                total = constants[0]
+                for c in range(size):
+                    total += lift[c, a % inputs]*bar_h[a//inputs*size + c, r]
+                bar_x[a, r] = total
+        for c in range(row, size, rows):
+            for k in range(column, inputs, columns):
+                total = constants[0]
+                for a in range(x.shape[0]//inputs):
+                    for r in range(first, last):
+                        total += bar_h[a*size + c, r]*x[a*inputs + k, r]
+                bar_lift[block, c, k] += total
 
 
 def readout(y, operator, constant, z):

@@ -1,4 +1,4 @@
-"""Kernels of the continuum 'mlp'; specification 56f69f4ac673.
+"""Kernels of the continuum 'mlp'; specification 43ebf740beed.
 
 ∂h/∂δ = ρ(u, h),  rate mlp,  f = tanh,  Δ = 1/2;  u = ∫ W h dξ′ + b   (1), (2)
 
@@ -1755,6 +1755,24 @@ def factors_adjoint_float32_2(
     for a in range(product.shape[0]):
         for r in range(product.shape[1]):
             target[a, r] += product[a, r]
+
+
+def lift(x, lift, h):
+    """h = P (x, 1): at every function of the basis, from the coefficients of the records and of 1."""
+    for a in range(h.shape[0]//lift.shape[0]):
+        low = x[a*lift.shape[1]:(a + 1)*lift.shape[1]]
+        np.dot(lift, low, h[a*lift.shape[0]:(a + 1)*lift.shape[0]])
+
+
+def lift_adjoint(bar_h, x, lift, bar_x, bar_lift):
+    """The adjoint of: h = P (x, 1). bar_x is set; the gradient of P is added to."""
+    for a in range(bar_h.shape[0]//lift.shape[0]):
+        high = bar_h[a*lift.shape[0]:(a + 1)*lift.shape[0]]
+        np.dot(lift.T, high, bar_x[a*lift.shape[1]:(a + 1)*lift.shape[1]])
+        product = np.dot(high, x[a*lift.shape[1]:(a + 1)*lift.shape[1]].T)
+        for c in range(product.shape[0]):
+            for k in range(product.shape[1]):
+                bar_lift[c, k] += product[c, k]
 
 
 def readout(y, operator, constant, z):

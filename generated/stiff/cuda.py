@@ -1,4 +1,4 @@
-"""Kernels of the continuum 'stiff'; specification 28f920106384.
+"""Kernels of the continuum 'stiff'; specification 0fc74dd32c2e.
 
 ∂h/∂δ = ρ(u, h),  rate tanh(u) - a*h**3,  f = tanh,  Δ = 1;  u = ∫ W h dξ′ + b   (1), (2)
 
@@ -3127,6 +3127,42 @@ def factors_adjoint_rows_1(stages, state, node, wide, weight_out, weight_in, kry
 def factors_adjoint_float32_rows_1(stages, state, node, wide, weight_out, weight_in, krylov):
     """Rows of working memory that a record needs in factors_adjoint_float32_1."""
     return stages*state + state + weight_in + state + node + weight_out + wide + node + stages*state + stages*state + stages*state + stages*state + 1 + 1 + 1 + 1 + 1 + 1 + 1 + krylov + 1 + krylov + krylov + krylov + 1 + (krylov + 1)*krylov + (krylov + 1)*stages*state
+
+
+def lift(x, lift, constants, h):
+    """h = P (x, 1): at every function of the basis, from the coefficients of the records and of 1."""
+    row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
+    block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    size, inputs = lift.shape[0], lift.shape[1]
+    for first in range(block*columns, h.shape[1], blocks*columns):
+        for a in range(row, h.shape[0], rows):
+            for r in range(first + column, min(first + columns, h.shape[1]), columns):
+                total = constants[0]
+                for k in range(inputs):
+                    total += lift[a % size, k]*x[a//size*inputs + k, r]
+                h[a, r] = total
+
+
+def lift_adjoint(bar_h, x, lift, constants, bar_x, bar_lift, tile):
+    """The adjoint of: h = P (x, 1). bar_x is set; a block adds to its own gradient of P."""
+    row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
+    block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    size, inputs = lift.shape[0], lift.shape[1]
+    for first in range(block*tile, x.shape[1], blocks*tile):
+        last = min(first + tile, x.shape[1])
+        for a in range(row, x.shape[0], rows):
+            for r in range(first + column, last, columns):
+                total = constants[0]
+                for c in range(size):
+                    total += lift[c, a % inputs]*bar_h[a//inputs*size + c, r]
+                bar_x[a, r] = total
+        for c in range(row, size, rows):
+            for k in range(column, inputs, columns):
+                total = constants[0]
+                for a in range(x.shape[0]//inputs):
+                    for r in range(first, last):
+                        total += bar_h[a*size + c, r]*x[a*inputs + k, r]
+                bar_lift[block, c, k] += total
 
 
 def readout(y, operator, constant, z):
