@@ -501,13 +501,23 @@ def _packed(data: Records) -> dict[str, Array]:
 
 SERIES = ("GunPoint", "ArrowHead", "ItalyPowerDemand", "OSULeaf", "JapaneseVowels", "BasicMotions", "Tecator")
 DIGITS = "digits"
+BURGERS = "burgers"
 TRAINING_DIGITS = 898  # of 1,797, in their order: the halves of scikit-learn's own example
 INK = 16.0  # the darkest pixel
 
 
 def names() -> tuple[str, ...]:
     """The data sets that ``load`` knows."""
-    return (*(name.lower() for name in SERIES), DIGITS)
+    return (*(name.lower() for name in SERIES), DIGITS, BURGERS)
+
+
+def parts(name: str) -> dict[str, Records]:
+    """"train" and "test" of a data set, and of burgers the test records at more points too. Raises DataError."""
+    if str(name).lower() == BURGERS:
+        from numerics import burgers
+
+        return burgers.load()
+    return dict(zip(("train", "test"), load(name)))
 
 
 def load(name: str) -> tuple[Records, Records]:
@@ -516,9 +526,10 @@ def load(name: str) -> tuple[Records, Records]:
     The series are those of the UCR and UEA archives that sktime ships: GunPoint, ArrowHead, ItalyPowerDemand,
     OSULeaf (classes, one channel), JapaneseVowels (12 channels, 7 to 29 points), BasicMotions (6 channels), and
     Tecator (a number to predict). Digits are scikit-learn's: 64 pixels in [0, 1], row by row; the first 898
-    train, the last 899 test. Nothing is downloaded. Raises DataError for an unknown name or a missing package.
+    train, the last 899 test. Burgers are solutions of Burgers' equation, made here. Nothing is downloaded. Raises
+    DataError for an unknown name or a missing package.
     """
-    known = {s.lower(): s for s in (*SERIES, DIGITS)}
+    known = {s.lower(): s for s in (*SERIES, DIGITS, BURGERS)}
     wanted = str(name).lower()
     if wanted not in known:
         near = difflib.get_close_matches(wanted, known, 1)
@@ -526,6 +537,9 @@ def load(name: str) -> tuple[Records, Records]:
             f"data set {name!r}", ", ".join(known), "a typing error",
             f"did you mean {near[0]!r}?" if near else "choose one of these, or write your own .npz",
         )  # fmt: skip
+    if wanted == BURGERS:
+        found = parts(wanted)
+        return found["train"], found["test"]
     if wanted == DIGITS:
         return _digits()
     folder = _package("sktime") / "datasets" / "data" / known[wanted]

@@ -19,16 +19,18 @@ def numbers(
     where: str = "",
     error: type[ContinuumError] = DataError,
 ) -> Array:
-    """Real numbers as float64; exact ones and truth values too.
+    """Real numbers as float64; exact ones too.
 
     Raises ``error`` for ragged rows, masked values, complex numbers, text and other objects, or another shape.
     """
     check_mask(given, what, where, error)
     try:
         array = np.asarray(given)
-        exact = array.dtype == object and all(isinstance(value, Real) for value in array.flat)
+        exact = array.dtype == object and all(
+            isinstance(value, Real) and not isinstance(value, bool) for value in array.flat
+        )
         with np.errstate(over="ignore"):  # what becomes infinite is refused as such
-            found = np.asarray(array, dtype=np.float64) if exact or array.dtype.kind in "biuf" else None
+            found = np.asarray(array, dtype=np.float64) if exact or array.dtype.kind in "iuf" else None
     except (ValueError, OverflowError):
         raise error(
             f"{what} with rows of different lengths, or numbers beyond float64",
@@ -37,7 +39,7 @@ def numbers(
         ) from None  # fmt: skip
     if found is None:
         raise error(
-            f"{what} of type {array.dtype}", "real numbers", "text, complex numbers, or Python objects",
+            f"{what} of type {array.dtype}", "real numbers", "text, truth values, complex numbers, or Python objects",
             f"convert {what} to float64", where,
         )  # fmt: skip
     if shape is not None and found.shape != shape:
