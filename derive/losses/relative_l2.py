@@ -1,0 +1,7 @@
+"""The relative L2 error ‖y − y*‖/‖y*‖ of a function; the usual measure of neural operators."""
+
+SUMMARY = "the relative L2 error of a function, ‖y − y*‖/‖y*‖"
+ON = ("function",)
+SUMS = {"error": "(z - t)**2", "size": "t**2"}
+VALUE = "sqrt(error/size)"
+SHIFT_INVARIANT = False
