@@ -173,7 +173,7 @@ def derivative(basis: Basis) -> Rows:
         for f in range(1, basis.size // 2 + 1):
             rows[2 * f][2 * f - 1], rows[2 * f - 1][2 * f] = Fraction(-f), Fraction(f)
         return rows
-    if basis.size == 1 and basis.degree == 0 and basis.continuous:
+    if _is_constant(basis):
         return [{}]
     raise DerivationError(
         f"translation of a {basis.family} basis", "a Fourier basis, or one constant function",
@@ -188,6 +188,8 @@ def action(one: SymmetrySpec, basis: Basis) -> Rows:
 
     if basis.kind == "fourier":
         return [{i: Fraction(-1 if i and i % 2 == 0 else 1)} for i in range(basis.size)]
+    if _is_constant(basis):
+        return [{0: Fraction(1)}]
     moved = _reflected(basis) if one.amount is None else _shifted(basis, one.amount)
     if moved is not None:
         mass = gram(basis, basis)
@@ -201,6 +203,10 @@ def action(one: SymmetrySpec, basis: Basis) -> Rows:
         "breakpoints that do not move to breakpoints, or functions that are continuous where the interval closes",
         "use a Fourier basis, or equal cells that divide the shift", "equation.symmetry",
     )  # fmt: skip
+
+
+def _is_constant(basis: Basis) -> bool:
+    return basis.size == 1 and basis.degree == 0 and basis.cells == 1
 
 
 def _reflected(basis: Basis) -> Basis:

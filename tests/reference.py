@@ -81,11 +81,11 @@ def gauss(breaks: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     return (left + (right - left) * (x + 1) / 2).ravel(), ((right - left) / 2 * w).ravel()
 
 
-def network(spec: dict, nodes, weights, w, beta, h, tableau, rate, kappa_free=True):
+def network(spec: dict, nodes, weights, w, beta, h, tableau, rate, v=None):
     """h(·, 1) as coefficients (n, c, N) from h(·, 0); a single slab.
 
-    nodes, weights: the quadrature of (5). w[i,j,k,o,c], beta[i,k,o]. tableau: (A, b, c). rate: ρ(u, h).
-    Stages as in the textbook, without splitting the rate.
+    nodes, weights: the quadrature of (5). w[i,j,k,o,c], beta[i,k,o], v[i,k,o,c]. tableau: (A, b, c). rate: ρ(u, h), for
+    u (Q, o, N) and h (Q, c, N). Stages as in the textbook, without splitting the rate.
     """
     state, weight, bias = spec["state"]["basis"], spec["weight"], spec["bias"]
     width, depth = (-1.0, 1.0), (0.0, 1.0)
@@ -108,6 +108,8 @@ def network(spec: dict, nodes, weights, w, beta, h, tableau, rate, kappa_free=Tr
         u = np.einsum("k,qi,ijkoc,jcn->qon", theta, phi, w, inner)
         u = u + np.einsum("k,qi,iko->qo", vartheta, psi, beta)[:, :, None]
         at_nodes = np.einsum("qj,jcn->qcn", x, state_now)
+        if v is not None:
+            u = u + np.einsum("k,qi,ikoc,qcn->qon", vartheta, psi, v, at_nodes)
         return np.einsum("jq,qcn->jcn", projector, rate(u, at_nodes))
 
     for n in range(steps):

@@ -1,0 +1,396 @@
+"""Several pre-activations, a local field, learned parameters, symmetries, lift and readout, against plain NumPy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+import sympy as sp
+
+from derive import bases, symmetry
+from derive.errors import SpecError
+from derive.spec import SymmetrySpec, load_spec
+from numerics import Continuum, project
+from numerics.continuum import Prepared
+from numerics.datasets import records
+from tests.generated.test_kernels import rule
+from tests.reference import TABLEAUX, network
+
+CELLS = {"family": "p0", "cells": 8}
+LEGENDRE = {"family": "legendre", "size": 4}
+FOURIER = {"family": "fourier", "size": 7}
+ONE = {"family": "p0", "cells": 1}
+Arrays = dict[str, Any]
+
+
+def sigmoid(x: Any) -> Any:
+    return 1 / (1 + np.exp(-x))
+
+
+def halves(u: Any) -> tuple[Any, Any]:
+    """u1 and u2 of every channel: one after the other in the second axis."""
+    return u[:, : u.shape[1] // 2], u[:, u.shape[1] // 2 :]
+
+
+@dataclass(frozen=True)
+class Case:
+    """equation: keys of the declaration. rate: ρ(u, h, parameters) in NumPy. whole: what W's coefficients mean."""
+
+    rate: Callable[[Any, Any, Any], Any]
+    equation: dict[str, Any]
+    state: dict[str, Any] = field(default_factory=lambda: {"family": "legendre", "size": 6})
+    width: dict[str, Any] = field(default_factory=lambda: LEGENDRE)
+    bias: dict[str, Any] | None = None
+    tableau: str = "heun"
+    whole: Callable[[Any], Any] = lambda z: z
+
+    def declared(self) -> dict[str, Any]:
+        bias = self.bias or self.width
+        depth = {"family": "p0", "cells": 2}
+        return {
+            "name": "wider",
+            "equation": {"rate": "residual", "activation": "tanh", "spacing": "1/2", "channels": 3, **self.equation},
+            "state": {"basis": self.state},
+            "weight": {"width_out": self.width, "width_in": self.width, "depth": depth},
+            "bias": {"width": bias, "depth": depth},
+            "integration": {"tableau": self.tableau, "steps": 4},
+            "loss": {"kind": "l2"},
+        }
+
+
+def convolution(z: Any) -> Any:
+    """Frequency 0 is a number, frequency k the block [[a, b], [−b, a]] (section 3)."""
+    size = len(z)
+    w = np.zeros((size, size, *z.shape[1:]), z.dtype)
+    w[0, 0] = z[0]
+    for k in range(1, size, 2):
+        w[k, k] = w[k + 1, k + 1] = z[k]
+        w[k, k + 1], w[k + 1, k] = z[k + 1], -z[k + 1]
+    return w
+
+
+def even(z: Any) -> Any:
+    """Legendre polynomials keep the pairs of equal parity."""
+    w = np.zeros((4, 4, *z.shape[1:]), z.dtype)
+    for m, (i, j) in enumerate((i, j) for i in range(4) for j in range(4) if (i + j) % 2 == 0):
+        w[i, j] = z[m]
+    return w
+
+
+def circulant(z: Any) -> Any:
+    """A shift by two of eight cells repeats every coefficient four times."""
+    w = np.zeros((8, 8, *z.shape[1:]), z.dtype)
+    for m, (i, j) in enumerate((i, j) for i in range(2) for j in range(8)):
+        for turn in range(0, 8, 2):
+            w[(i + turn) % 8, (j + turn) % 8] = z[m]
+    return w
+
+
+CASES = {
+    "gate": Case(lambda u, h, p: halves(u)[0] * sigmoid(halves(u)[1]), {"rate": "u1*sigmoid(u2)"}),
+    "gate and h": Case(
+        lambda u, h, p: np.sin(halves(u)[0]) * np.tanh(halves(u)[1]) - h * np.cos(halves(u)[1]),
+        {"rate": "sin(u1)*tanh(u2) - h*cos(u2)"},
+    ),
+    "three": Case(
+        lambda u, h, p: np.sin(u[:, :3]) * np.cos(u[:, 3:6]) + np.tanh(u[:, 6:]) - h,
+        {"rate": "sin(u1)*cos(u2) + tanh(u3) - h"},
+    ),
+    "local": Case(lambda u, h, p: 2 * np.tanh(u), {"local": True}),
+    "local, cells": Case(
+        lambda u, h, p: np.tanh(u) * h, {"rate": "tanh(u)*h", "local": True}, state=CELLS, width=CELLS
+    ),
+    "local, gate, constant": Case(
+        lambda u, h, p: halves(u)[0] * sigmoid(halves(u)[1]) - h / 2, {"rate": "u1*sigmoid(u2) - h/2", "local": True},
+        bias=ONE,
+    ),
+    "learned": Case(
+        lambda u, h, p: np.exp(p[0])[:, None] * np.tanh(u) - p[1][:, None] * h,
+        {"rate": "exp(a)*tanh(u) - b*h", "learned": {"a": "1/2", "b": "1/3"}},
+    ),
+    "learned, gate": Case(
+        lambda u, h, p: p[0][:, None] * halves(u)[0] * sigmoid(halves(u)[1]),
+        {"rate": "a*u1*sigmoid(u2)", "learned": {"a": "1"}, "local": True},
+    ),
+    "translation": Case(
+        lambda u, h, p: halves(u)[0] * sigmoid(halves(u)[1]) - h,
+        {"rate": "u1*sigmoid(u2) - h", "local": True, "symmetry": "translation", "periodic": True},
+        state={"family": "fourier", "size": 9}, width=FOURIER, bias=ONE, whole=convolution,
+    ),
+    "reflection": Case(
+        lambda u, h, p: 2 * np.tanh(u), {"symmetry": "reflection"}, bias=ONE, whole=even
+    ),
+    "shift": Case(
+        lambda u, h, p: 2 * np.tanh(u), {"symmetry": {"shift": "1/2"}, "periodic": True},
+        state=CELLS, width=CELLS, bias=ONE, whole=circulant,
+    ),
+    "implicit": Case(
+        lambda u, h, p: halves(u)[0] * sigmoid(halves(u)[1]) - p[0][:, None] * h,
+        {"rate": "u1*sigmoid(u2) - a*h", "learned": {"a": "1"}, "local": True}, tableau="implicit-midpoint",
+    ),
+}  # fmt: skip
+
+
+def model_of(case: Case, scale: float = 0.4) -> Continuum:
+    model = Continuum.from_spec(load_spec(case.declared()), seed=0)
+    return model.with_coordinates(np.random.default_rng(1).standard_normal(model.size) * scale)
+
+
+def coefficients(model: Continuum) -> Arrays:
+    return {name: f.slabs[0].coefficients for name, f in model.fields.items()}
+
+
+def final(case: Case, fields: Arrays, h: Any) -> Any:
+    """The state at the end, with everything written out again."""
+    declared = case.declared()
+    parameters = fields.get("parameters")
+    found = rule(declared) if case.state["family"] != "p0" else cells(8)
+    return network(
+        declared, *found, case.whole(fields["W"]), fields["b"], h, TABLEAUX[case.tableau],
+        lambda u, at: case.rate(u, at, parameters), fields.get("V"),
+    )  # fmt: skip
+
+
+def cells(count: int) -> tuple[Any, Any]:
+    return -1 + (2 * np.arange(count) + 1) / count, np.full(count, 2 / count)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_states_and_gradients_are_those_of_the_network_written_out(name: str) -> None:
+    case = CASES[name]
+    model = model_of(case, 0.15 if case.tableau != "heun" else 0.4)
+    generator = np.random.default_rng(2)
+    size = model.representation.slabs[0].tables["X"].shape[1]
+    h, fields = generator.standard_normal((size, 3, 5)), coefficients(model)
+    expected = final(case, fields, h)
+    found = model.solver.final(h.reshape(-1, 5)).reshape(h.shape)
+    assert np.max(np.abs(found - expected)) <= 1e-13 * max(1.0, np.max(np.abs(expected)))
+
+    operator, constant = model.readout_map()
+    target = generator.standard_normal((len(constant), 5))
+    ways = {key: generator.standard_normal(a.shape) for key, a in fields.items()}
+    along = generator.standard_normal(h.shape)
+    moved = {key: a + 1e-30j * ways[key] for key, a in fields.items()}
+    z = operator @ final(case, moved, h + 1e-30j * along).reshape(-1, 5)
+    slope = np.mean(np.sum((z - target) ** 2, axis=0)).imag / 1e-30
+    prepared = Prepared(h.reshape(-1, 5), target, np.zeros(5), None)
+    _, gradient = model.coefficient_gradient(prepared)
+    bars = model._sweep(prepared)[4]
+    measured = sum(np.sum(gradient[key][0] * ways[key]) for key in ways) + np.sum(bars.reshape(h.shape) * along)
+    length = np.sqrt(sum(np.sum(gradient[key][0] ** 2) for key in ways) + np.sum(bars**2))
+    assert abs(measured - slope) <= 1e-13 * length * np.sqrt(sum(a.size for a in ways.values()) + along.size)
+
+
+def test_the_learned_parameters_start_where_they_are_declared() -> None:
+    model = Continuum.from_spec(load_spec(CASES["learned"].declared()))
+    assert np.array_equal(coefficients(model)["parameters"], [[0.5] * 3, [1 / 3] * 3])
+
+
+# --- symmetry -----------------------------------------------------------------------------------------------
+
+
+def rolled(model: Continuum, states: Any, angle: float) -> Any:
+    """Fourier coefficients of h(ξ + s): every frequency k turns by kπs."""
+    parts = states.reshape(-1, 3, states.shape[1]).copy()
+    for k in range(1, len(parts), 2):
+        turn = (k + 1) // 2 * np.pi * angle
+        c, s = parts[k].copy(), parts[k + 1].copy()
+        parts[k], parts[k + 1] = np.cos(turn) * c + np.sin(turn) * s, np.cos(turn) * s - np.sin(turn) * c
+    return parts.reshape(states.shape)
+
+
+def test_translation_commutes_on_the_grid_and_is_measured_off_it() -> None:
+    model = model_of(CASES["translation"])
+    nodes = len(model.representation.slabs[0].tables["nodes"])
+    states = np.random.default_rng(3).standard_normal((27, 4))
+    gaps = []
+    for angle in (2 / nodes, 6 / nodes, 0.123):
+        gap = rolled(model, model.solver.final(states), angle) - model.solver.final(rolled(model, states, angle))
+        gaps.append(np.abs(gap).max())
+    assert max(gaps[:2]) <= 1e-12 < 1e-6 < gaps[2] < 1  # products alias off the grid
+
+
+def test_reflections_and_shifts_commute() -> None:
+    states = np.random.default_rng(3).standard_normal((6, 3, 4))
+    model = model_of(CASES["reflection"])
+    mirror = (-1.0) ** np.arange(6)[:, None, None]
+    ahead = model.solver.final((mirror * states).reshape(18, 4)).reshape(states.shape)
+    assert np.abs(mirror * model.solver.final(states.reshape(18, 4)).reshape(states.shape) - ahead).max() <= 1e-12
+    states = np.random.default_rng(3).standard_normal((8, 3, 4))
+    model = model_of(CASES["shift"])
+    ahead = model.solver.final(np.roll(states, 2, axis=0).reshape(24, 4)).reshape(states.shape)
+    behind = np.roll(model.solver.final(states.reshape(24, 4)).reshape(states.shape), 2, axis=0)
+    assert np.abs(behind - ahead).max() <= 1e-12
+    ahead = model.solver.final(np.roll(states, 1, axis=0).reshape(24, 4)).reshape(states.shape)
+    behind = np.roll(model.solver.final(states.reshape(24, 4)).reshape(states.shape), 1, axis=0)
+    assert np.abs(behind - ahead).max() > 1e-3
+
+
+def test_the_constrained_convolution_is_a_fourier_neural_operator_s_layer() -> None:
+    """rfft, a complex matrix a frequency, irfft (Li et al. 2021)."""
+    generator = np.random.default_rng(4)
+    z = generator.standard_normal((7, 3, 2))
+    values = generator.standard_normal((16, 2))
+    xi = -1 + 2 * np.arange(16) / 16
+    waves = np.concatenate([[np.ones(16)], *([np.cos(k * np.pi * xi), np.sin(k * np.pi * xi)] for k in (1, 2, 3))])
+    coupling = waves * 2 / 16  # ∫ φ_j h, exact for what 16 points resolve
+    found = np.einsum("iq,ijoc,jp,pc->qo", waves, convolution(z), coupling, values)
+    spectrum = np.fft.rfft(values, axis=0)
+    out = np.zeros((9, 3), complex)
+    out[0] = 2 * (z[0] @ spectrum[0])
+    for k in (1, 2, 3):  # a cos k(ξ − ξ′) + b …: the multiplier a + ib
+        out[k] = (z[2 * k - 1] + 1j * z[2 * k]) @ spectrum[k]
+    assert np.abs(found - np.fft.irfft(out, 16, axis=0)).max() <= 1e-13
+
+
+KINDS: dict[str, tuple[dict[str, Any], SymmetrySpec, Callable[[Any], Any]]] = {
+    "legendre, reflection": (LEGENDRE, SymmetrySpec("reflection"), lambda x: -x),
+    "hat, reflection": ({"family": "hat", "cells": 3}, SymmetrySpec("reflection"), lambda x: -x),
+    "spline, reflection": ({"family": "bspline", "cells": 3, "degree": 2}, SymmetrySpec("reflection"), lambda x: -x),
+    "nodal, reflection": ({"family": "gauss-legendre", "cells": 2, "degree": 2}, SymmetrySpec("reflection"),
+                          lambda x: -x),
+    "cells, shift": (CELLS, SymmetrySpec("shift", sp.Rational(1, 4)), lambda x: (x + 0.25 + 1) % 2 - 1),
+    "fourier, shift": (FOURIER, SymmetrySpec("shift", sp.Rational(2, 3)), lambda x: (x + 2 / 3 + 1) % 2 - 1),
+    "fourier, reflection": (FOURIER, SymmetrySpec("reflection"), lambda x: -x),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_the_admissible_weights_are_all_that_the_symmetry_leaves(name: str) -> None:
+    """Their number is the rank of the average over the group, and each of them is invariant at points."""
+    from fractions import Fraction
+
+    from derive.declaration import Reader
+    from numerics.pieces import evaluate
+    from numerics.representation import pieces_of
+
+    declared, one, move = KINDS[name]
+    if one.amount is not None:
+        one = SymmetrySpec(one.kind, Fraction(int(one.amount.p), int(one.amount.q)))
+    spec = Reader("test").basis(declared, "basis", (Fraction(-1), Fraction(1)), True)
+    basis = bases.build(spec)
+    found = symmetry.admissible([one], basis, basis)
+    points = np.sort(np.random.default_rng(0).uniform(-1, 1, 400))
+    table = evaluate(pieces_of(basis), points)
+    matrix = np.linalg.lstsq(table, evaluate(pieces_of(basis), move(points)), rcond=None)[0]
+    action, power, order = np.kron(matrix, matrix), np.eye(len(matrix) ** 2), 1
+    total = power.copy()
+    while not np.allclose(power := action @ power, np.eye(len(power)), atol=1e-8):
+        total, order = total + power, order + 1
+    assert found.size == np.linalg.matrix_rank(total / order, tol=1e-8)
+    z = np.random.default_rng(1).standard_normal(found.size)
+    w = np.zeros((basis.size, basis.size))
+    for m, i, j, value in found.entries:
+        w[i, j] += float(value) * z[m]
+    assert np.allclose(action @ w.ravel(), w.ravel(), atol=1e-9)
+    rows = np.array([[float(v) for v in row] for row in symmetry.invariant([one], basis)])
+    assert np.allclose(rows @ matrix.T, rows, atol=1e-9) or np.allclose(matrix @ rows.T, rows.T, atol=1e-9)
+
+
+def test_blocks_are_the_frequencies_and_the_parities() -> None:
+    declared = CASES["translation"].declared()
+    model = Continuum.from_spec(load_spec(declared))
+    blocks = model.representation.slabs[0].tables["w_blocks"]
+    assert [tuple(row) for row in blocks] == [(0, 1, 0, 1, 0), (1, 3, 1, 3, 1), (3, 5, 3, 5, 5), (5, 7, 5, 7, 9)]
+    assert coefficients(model)["W"].shape == (7, 2, 6, 3)
+    reflected = Continuum.from_spec(load_spec(CASES["reflection"].declared())).representation.slabs[0]
+    assert [tuple(row[:4]) for row in reflected.tables["w_blocks"]] == [(0, 2, 0, 2), (2, 4, 2, 4)]
+
+
+def test_fields_with_symmetries_are_functions_and_levels_keep_them() -> None:
+    """W depends on ξ − ξ′ alone; a level with more frequencies changes neither the field nor the outputs."""
+    declared = CASES["translation"].declared() | {
+        "levels": {"more": {"weight": {"width_out": {"family": "fourier", "size": 11},
+                                       "width_in": {"family": "fourier", "size": 11}}},
+                   "less": {"weight": {"width_out": {"family": "fourier", "size": 3},
+                                       "width_in": {"family": "fourier", "size": 3}}}},
+    }  # fmt: skip
+    model = Continuum.from_spec(load_spec(declared), seed=3)
+    field_w = model.fields["W"]
+    x, y = np.array([-0.8, 0.1, 0.4]), np.array([0.3, -0.2, 0.9])
+    moved = [(v + 0.37 + 1) % 2 - 1 for v in (x, y)]
+    assert np.allclose(field_w(x, y, 0.3), field_w(*moved, 0.3), atol=1e-12)
+    assert np.allclose(field_w(x[:, None], y[None], 0.3)[1, 2], field_w(x[1], y[2], 0.3))
+    data = np.random.default_rng(0).standard_normal((4, 20, 3))
+    more = project(model, "more", x=data)
+    assert more.report.distance["W"] <= 1e-12 and more.report.outputs_fields <= 1e-12
+    less = project(model, "less", x=data, y=data)
+    back = project(less, "base", x=data, y=data)
+    assert back.report.distance["W"] <= 1e-12 and less.report.predicted is not None
+    gone = model.fields["W"].slabs[0].coefficients[3:] * np.sqrt(2 * 0.5)  # orthonormal up to 2, cells of length ½
+    assert less.report.distance["W"] == pytest.approx(np.sqrt(np.sum(gone**2)), rel=1e-12)
+    waves = np.array([0, 1, 1, 2, 2, 3, 3]) * np.pi  # both derivatives of cos k(ξ − ξ′) have the norm² 2 k²
+    stiffness = model.representation.slabs[0].tables["stiffness/weight_pair"]
+    assert np.allclose(stiffness, np.diag(4 * waves**2), atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"symmetry": "translation"}, "periodic = true"),
+        ({"symmetry": "translation", "periodic": True}, "a Fourier basis"),
+        ({"symmetry": {"shift": "1/3"}, "periodic": True}, "cells that divide"),
+        ({"symmetry": "rotation"}, '"reflection"'),
+        ({"rate": "u1 + u3"}, "without gaps"),
+        ({"rate": "u*u1"}, "u alone"),
+        ({"rate": "a*tanh(u)", "learned": {"a": "1"}, "parameters": {"a": "1"}}, "one of the two"),
+        ({"rate": "tanh(u)", "learned": {"u1": "1"}}, "a name with a meaning"),
+        ({"local": "yes"}, "whether there is a V"),
+    ],
+)
+def test_what_cannot_be_is_refused(changes: dict[str, Any], said: str) -> None:
+    declared = CASES["local"].declared()
+    declared["equation"] = {**declared["equation"], "local": False, **changes}
+    with pytest.raises(SpecError) as error:
+        load_spec(declared)
+    assert said in str(error.value)
+
+
+# --- lift and readout ---------------------------------------------------------------------------------------
+
+
+def fourier(values: Any, size: int) -> Any:
+    """Coefficients (n, c, N) of samples (N, points, c) at −1 + 2j/points."""
+    spectrum = np.fft.rfft(values, axis=1) / values.shape[1]
+    found = np.zeros((size, values.shape[2], len(values)))
+    found[0] = spectrum[:, 0].real.T
+    for k in range(1, size // 2 + 1):  # cos kπξ = (−1)^k cos 2πkj/points
+        found[2 * k - 1], found[2 * k] = 2 * (-1) ** k * spectrum[:, k].real.T, -2 * (-1) ** k * spectrum[:, k].imag.T
+    return found
+
+
+def test_a_lift_and_a_pointwise_readout_are_affine_at_every_point() -> None:
+    case = CASES["translation"]
+    declared = case.declared() | {
+        "lift": {"inputs": 1}, "readout": {"outputs": 2}, "input": {"interpolant": "least-squares"}
+    }  # fmt: skip
+    model = Continuum.from_spec(load_spec(declared), seed=1)
+    generator = np.random.default_rng(0)
+    model = model.with_coordinates(generator.standard_normal(model.size) * 0.3)
+    xi = -1 + 2 * np.arange(16) / 16
+    x, y = generator.standard_normal((5, 16, 1)), generator.standard_normal((5, 16, 2))
+    fields = coefficients(model)
+
+    def loss(given: Arrays) -> Any:
+        inputs = fourier(x, 9)
+        h = np.einsum("oc,ncr->nor", given["P"][:, :1], inputs)
+        h[0] = h[0] + given["P"][:, 1:]
+        out = np.einsum("oc,ncr->nor", given["R"], final(case, given, h))
+        out[0] = out[0] + given["a"][:, None]
+        weights = np.array([2.0, *[1.0] * 8])
+        return np.mean(np.einsum("n,nor->r", weights, (out - fourier(y, 9)) ** 2))
+
+    prepared = model.prepare(records(x, xi, y))
+    value, gradient = model.coefficient_gradient(prepared)
+    assert value == pytest.approx(loss(fields), rel=1e-13)
+    ways = {key: generator.standard_normal(a.shape) for key, a in fields.items()}
+    slope = loss({key: a + 1e-30j * ways[key] for key, a in fields.items()}).imag / 1e-30
+    measured = sum(np.sum(gradient[key][0] * ways[key]) for key in ways)
+    assert measured == pytest.approx(slope, rel=1e-12)
+    assert np.asarray(model(x, xi=xi, at=[0.0, 0.3, 0.5])).shape == (5, 3, 2)
+    assert np.allclose(model(x, xi=xi)[:, 3], np.asarray(model(x, xi=xi, at=xi[3:4]))[:, 0])
+    with pytest.raises(Exception, match=r"lift\.inputs"):
+        model.prepare(records(np.ones((2, 16, 3)), xi))
