@@ -221,17 +221,17 @@ class Continuum:
         """
         spec, rep = self.spec, self.representation
         if spec.outputs is None:
-            operator = np.kron(self._root, np.eye(spec.channels))
+            operator = np.kron(self.root, np.eye(spec.channels))
             return operator, np.zeros(len(operator))
         r = self.fields["R"].slabs[0].coefficients
         if not spec.functional:
             one, a = rep.slabs[-1].tables["one/state"], self.fields["a"].slabs[0].coefficients
-            return np.kron(self._root, r), np.multiply.outer(self._root @ one, a).ravel()
+            return np.kron(self.root, r), np.multiply.outer(self.root @ one, a).ravel()
         operator = np.einsum("ioc,ij->ojc", r, rep.readout["G"]).reshape(spec.outputs, -1)
         return operator, self.fields["a"].slabs[0].coefficients
 
     @property
-    def _root(self) -> Array:
+    def root(self) -> Array:
         """Lᵀ with L Lᵀ the Gram matrix of the state's functions in the norm of the loss, L2 (with its weight) or H1."""
         if self.spec.weight is not None:
             return np.linalg.cholesky(self.representation.readout["M"]).T
@@ -310,7 +310,7 @@ class Continuum:
                 "one channel left out, or the data of another spec", "give every channel of y",
             )  # fmt: skip
         coefficients = _project(rep, "state", spec, data.points(), values)
-        root = np.kron(self._root, np.eye(channels))
+        root = np.kron(self.root, np.eye(channels))
         if spec.interpolant == "least-squares":  # the fit itself is the target function
             return Prepared(states, root @ coefficients, np.zeros(len(values)), None)
         # ‖y*‖² of the interpolant itself, so that the loss is the whole distance and not its visible part
@@ -353,8 +353,8 @@ class Continuum:
         if self.spec.outputs is not None and not self.spec.functional:
             one = self.representation.slabs[-1].tables["one/state"]
             blocks = bar_r.reshape(len(one), self.spec.outputs, len(one), self.spec.channels)
-            gradient["R"] = [np.einsum("lj,lojc->oc", self._root, blocks)]
-            gradient["a"] = [(self._root @ one) @ bar_a.reshape(len(one), -1)]
+            gradient["R"] = [np.einsum("lj,lojc->oc", self.root, blocks)]
+            gradient["a"] = [(self.root @ one) @ bar_a.reshape(len(one), -1)]
         elif self.spec.outputs is not None:
             shape = (self.spec.outputs, -1, self.spec.channels)
             g = self.representation.readout["G"]

@@ -136,7 +136,7 @@ def transfer_fields(model: Continuum, rep: representations.Representation) -> di
         slabs = []
         for k, (old, new) in enumerate(zip(field.slabs, empty[name].slabs)):
             values = old.coefficients
-            for axis, role in enumerate(roles.get(name, ())):
+            for axis, role in enumerate(roles.get(name, ()) if old.bases else ()):
                 keys = [r.entry["bases"][f"{role}/{k}"] for r in (model.representation, rep)]
                 if keys[0] != keys[1]:
                     p = representations.transfer(*keys)

@@ -94,7 +94,11 @@ class Reference:
         return [{name: table.to_float() for name, table in form.tables.items()} for form in self.forms]
 
     def final(self, fields: Fields, h: Array) -> Array:
-        """h(·, 1) as coefficients (n, channels, N), from those of the records (entry size, channels, N)."""
+        """h(·, 1) as coefficients (n, channels, N), from those of the records (entry size, channels, N).
+
+        With a lift the records have its channels, and those of the constant function as one more.
+        """
+        h = self.lifted(fields, h)
         for k, (form, steps) in enumerate(zip(self.forms, step_lengths(self.spec))):
             arrived = h if form.entry else None
             if arrived is not None:
@@ -103,6 +107,10 @@ class Reference:
             for n, (_, length) in enumerate(steps):
                 h = self._step(slopes, n, float(length), h, arrived if n == 0 else None)
         return h
+
+    def lifted(self, fields: Fields, x: Array) -> Array:
+        """h(·, 0)."""
+        return x if self.spec.inputs is None else np.einsum("cf,nfr->ncr", fields["P"][0], x)
 
     def slopes(self, fields: Fields, k: int) -> Slopes:
         """The right-hand side in slab k."""
@@ -113,8 +121,8 @@ class Reference:
             for m, i, j, number in form.weight.entries:
                 whole[i, j] += float(number) * w[m]
             w = whole
-        v = fields["V"][k] if "V" in fields else None
-        parameters = fields["parameters"][0] if "parameters" in fields else ()
+        v = fields["V"][k] if self.spec.local else None
+        parameters = fields["parameters"][0] if self.spec.learned else ()
         return Slopes(self, form, self.tables[k], w, fields["b"][k], v, parameters)
 
     def _step(self, slopes: Slopes, n: int, s: float, h: Array, arrived: Array | None) -> Array:

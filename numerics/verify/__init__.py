@@ -30,6 +30,7 @@ PROPERTIES: tuple[Property, ...] = (
     ("Gram matrices", spaces.grams),
     ("projections", spaces.projections),
     ("conditions", spaces.conditions),
+    ("symmetries", spaces.symmetries),
     ("kernels", code.kernels),
     ("precision", code.precision),
     ("threads", code.threads),

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from derive import spec as declaration
-from numerics.verify.subject import PLANS, RECORDS, Subject
+from numerics.verify.subject import RECORDS, Subject
 
 SIMULATED = 3  # records: the simulator is Python, thread by thread
 
@@ -22,7 +22,7 @@ SIMULATED = 3  # records: the simulator is Python, thread by thread
 def kernels(subject: Subject) -> None:
     """The compiled kernels against the NumPy network, by both plans."""
     expected = subject.reference.final(subject.fields, subject.states)
-    for plan in PLANS:
+    for plan in subject.plans:
         found = subject.planned(plan).solver.final(subject.states.reshape(-1, RECORDS)).reshape(expected.shape)
         error = float(np.abs(found - expected).max() / np.abs(expected).max())
         subject.at_most("code", f"kernels against NumPy, {plan}", error, 1e-12, "derivation.md")
@@ -68,11 +68,11 @@ def regeneration(subject: Subject) -> None:
     from derive.emit.manifest import generate
     from numerics.representation import find
 
-    files = generate(subject.model.base)
-    same = files == generate(subject.model.base)
+    files = generate(subject.base)
+    same = files == generate(subject.base)
     text = "equal" if same else "different"
-    place = find(declaration.digest(subject.spec))
-    if place is not None and place[0].name == subject.model.base.name:
+    place = find(declaration.digest(replace(subject.base, levels=())))
+    if place is not None and place[0].name == subject.base.name:
         stale = [name for name, content in files.items() if (place[0] / name).read_bytes() != content]
         same, text = same and not stale, f"stale: {', '.join(stale)}" if stale else text
     subject.add("code", "byte-equal regeneration", "equal", text, same, "README.md")

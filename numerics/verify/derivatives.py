@@ -11,7 +11,7 @@ from scipy.integrate import solve_ivp
 from numerics import adaptive
 from numerics.pieces import evaluate_inside
 from numerics.projection import loss_change
-from numerics.verify.subject import COPIES, NOTEBOOKS, PLANS, Array, Subject, divided
+from numerics.verify.subject import COPIES, NOTEBOOKS, Array, Subject, divided
 
 
 def gradient(subject: Subject) -> None:
@@ -27,7 +27,7 @@ def gradient(subject: Subject) -> None:
     both, alone = (_loss(subject, given, subject.states + 1e-30j * along).imag / 1e-30 for given in (moved, fields))
     length = math.sqrt(sum(float(np.sum(d**2)) for parts in ways.values() for d in parts) + np.sum(along**2))
     errors, dots = [], []
-    for plan in PLANS:
+    for plan in subject.plans:
         _, found = (model := subject.planned(plan)).coefficient_gradient(subject.many)
         bar_states = model._sweep(subject.many)[4].reshape(*along.shape[:2], COPIES, -1).sum(axis=2)
         measured = sum(float(np.sum(g * d)) for n in ways for g, d in zip(found[n], ways[n]))
@@ -48,7 +48,11 @@ def _loss_of(subject: Subject, fields: dict[str, list[Array]], y: Array, targets
     if subject.spec.functional:
         z = subject.reference.readout(fields["R"][0], fields["a"][0], y)
     else:
-        z = subject.model.readout_map()[0] @ y.reshape(-1, y.shape[-1])
+        z = y
+        if subject.spec.outputs is not None:
+            one = subject.model.representation.slabs[-1].tables["one/state"]
+            z = np.einsum("oc,ncr->nor", fields["R"][0], y) + np.multiply.outer(one, fields["a"][0])[:, :, None]
+        z = np.einsum("ln,nor->lor", subject.model.root, z).reshape(-1, y.shape[-1])
     return subject.reference.loss(z, targets)
 
 
@@ -131,8 +135,10 @@ def _continuous(subject: Subject, way: dict[str, list[Array]]) -> float:
     """∫ pᵀ ∂F/∂(W, b) dδ along the direction, with ḣ = F(h, δ) and −ṗ = (∂F/∂h)ᵀ p, p(1) = ∂L/∂h(1)."""
     reference, fields, tiny = subject.reference, subject.fields, 1e-30
     states = subject.states[:, :, :1]
-    n, channels, _ = states.shape
+    lifted = reference.lifted(fields, states)
+    n, channels, _ = lifted.shape
     moved = {field: [p + 1j * tiny * d for p, d in zip(fields[field], way[field])] for field in ("W", "b")}
+    moved = {**fields, **moved}
     accuracy = {"method": "DOP853", "rtol": 1e-11, "atol": 1e-12}
 
     pieces = []  # (start, stop, rate of (h, depth) with given fields)
@@ -149,7 +155,7 @@ def _continuous(subject: Subject, way: dict[str, list[Array]]) -> float:
 
             pieces.append((start, stop, rate))
 
-    solutions, h = [], states.ravel()
+    solutions, h = [], lifted.ravel()
     for start, stop, rate in pieces:
         flow = solve_ivp(lambda at, y, rate=rate: rate(fields, y.reshape(n, channels, 1), at).ravel(),
                          (start, stop), h, dense_output=True, **accuracy)  # fmt: skip

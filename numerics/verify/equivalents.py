@@ -32,6 +32,7 @@ def layers(subject: Subject) -> None:
         "name": "layers",
         "equation": {
             "rate": spec.rate, "activation": spec.activation, "spacing": str(spec.spacing), "channels": spec.channels,
+            "learned": {name: str(v) for name, v in spec.learned},
             "parameters": {name: str(v) for name, v in spec.parameters},
         },
         "input": {"interpolant": "constant"},
@@ -47,12 +48,13 @@ def layers(subject: Subject) -> None:
     generator = np.random.default_rng(4)
     model = model.with_coordinates(generator.standard_normal(model.size) * 0.5)
     w, beta = (model.fields[name].slabs[0].coefficients for name in ("W", "b"))
+    learned = model.fields["parameters"].slabs[0].coefficients if spec.learned else ()
     h = generator.standard_normal((n, spec.channels, 5))
     found = model.solver.final(h.reshape(-1, 5)).reshape(h.shape)
     expected, s = h, 1 / count
     for k in range(count):
         u = np.einsum("ijoc,jcn->ion", 2 / n * w[:, :, k], expected) + beta[:, k][:, :, None]
-        expected = expected + s * subject.reference.rho(u, expected)
+        expected = expected + s * subject.reference.rho(u, expected, learned)
     kind = {"mlp": "perceptron", "residual": "residual network"}.get(spec.rate, "network h ← h + s ρ(u, h)")
     if spec.rate == "mlp" and s != float(spec.spacing):
         kind = "leaky network"
@@ -95,7 +97,8 @@ def _stepper(subject: Subject) -> Callable[[TableauSpec, int], Array]:
 
     def solve(tableau: TableauSpec, steps: int) -> Array:
         share = -(-steps // total)
-        h: Array = subject.states.reshape(-1, RECORDS)
+        fields = {name: [s.coefficients for s in f.slabs] for name, f in subject.model.fields.items()}
+        h: Array = np.ascontiguousarray(subject.reference.lifted(fields, subject.states).reshape(-1, RECORDS))
         for slab, e, weights in zip(solver.slabs, subject.elements, kernel_weights(subject.model.fields)):
             method = adaptive.Method.of(tableau, float(slab.tables.tables["kappa"]))
             pieces = slab.tables.pieces("weight_depth"), slab.tables.pieces("bias_depth")
@@ -204,11 +207,15 @@ def _smooth_solution(subject: Subject, state: BasisSpec, points: Array, tableau:
     once = BasisSpec("p0", 1, cells=1, functions=())
     slab = declaration.Slab(Fraction(0), Fraction(1), state, smooth, smooth, once, smooth, once)
     plain = replace(spec, entry=state, slabs=(slab,), tableau=tableau, steps=steps, tolerance=None, outputs=None,
-                    readout=None, weight=None, loss="l2", penalties=())  # fmt: skip
+                    readout=None, weight=None, loss="l2", penalties=(), inputs=None, symmetries=())  # fmt: skip
     network = Reference.of(plain)
     generator = np.random.default_rng(5)
-    c = spec.channels
-    fields = {"W": [generator.standard_normal((3, 3, 1, c, c)) / c], "b": [generator.standard_normal((3, 1, c)) / 2]}
+    c, wide = spec.channels, spec.pre_activations * spec.channels
+    fields = {
+        "W": [generator.standard_normal((3, 3, 1, wide, c)) / c], "b": [generator.standard_normal((3, 1, wide)) / 2],
+        "V": [generator.standard_normal((3, 1, wide, c)) / (2 * c)],
+        "parameters": [np.array([[float(start)] * c for _, start in spec.learned])],
+    }  # fmt: skip
     pieces: Pieces = pieces_of(network.forms[0].bases["state"])
     y = network.final(fields, subject.random_states(pieces, c)[:, :, :2])
     return np.asarray(np.einsum("pn,ncr->pcr", evaluate(pieces, points), y))

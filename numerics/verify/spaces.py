@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from numerics.verify.subject import NOTEBOOKS, Subject
+from numerics.field import along
+from numerics.verify.subject import NOTEBOOKS, RECORDS, Subject
 
 
 def grams(subject: Subject) -> None:
@@ -30,9 +31,9 @@ def grams(subject: Subject) -> None:
                     exact = mpmath.mpf(0)
                     for cell in sorted(set(basis.functions[i]) & set(basis.functions[j])):
                         a, b = basis.bounds(cell)
-                        parts = [local_expression(basis.functions[k][cell], a, b) for k in (i, j)]
+                        first, second = (local_expression(basis.functions[k][cell], a, b) for k in (i, j))
                         ends = [mpmath.mpf(e.numerator) / e.denominator for e in (a, b)]
-                        exact += mpmath.quad(_mp_function(parts[0] * parts[1]), ends, maxdegree=8)
+                        exact += mpmath.quad(_mp_function(first * second), ends, maxdegree=8)
                     scale = max(abs(float(exact)), float(np.abs(table).max()) * 1e-3)
                     worst = max(worst, abs(table[i, j] - float(exact)) / scale)
                     count += 1
@@ -41,22 +42,34 @@ def grams(subject: Subject) -> None:
 
 
 def _mp_function(expression: Any) -> Callable[[Any], Any]:
+    """A SymPy expression of a basis as a function of mpmath's numbers."""
     import mpmath
     import sympy as sp
 
-    from derive.closed_form import XI
+    numbers: dict[Any, Any] = {}
 
-    def function(x: Any) -> Any:
-        return mpmath.mpf(str(sp.N(expression.subs(XI, sp.Float(str(x), 50)), 50)))
+    def value(e: Any, x: Any) -> Any:
+        if e.is_Symbol:
+            return x
+        if e.is_number:
+            return numbers[e] if e in numbers else numbers.setdefault(e, mpmath.mpf(str(sp.N(e, 60))))
+        parts = [value(a, x) for a in e.args]
+        if e.is_Add:
+            return mpmath.fsum(parts)
+        if e.is_Mul:
+            return mpmath.fprod(parts)
+        if e.is_Pow:
+            return parts[0] ** (int(e.exp) if e.exp.is_Integer else parts[1])
+        return getattr(mpmath, type(e).__name__)(*parts)
 
-    return function
+    return lambda x: value(expression, x)
 
 
 def projections(subject: Subject) -> None:
     """Between the levels: what is left is orthogonal, nested spaces give the identity, projecting twice is once."""
     from derive import bases, inner_product, ladder, transfer
 
-    levels = [replace(subject.model.base, levels=()), *(s for _, s in subject.model.base.levels)]
+    levels = [replace(subject.base, levels=()), *(s for _, s in subject.base.levels)]
     pairs = set()
     for source in levels:
         old = {role: (basis, interval) for role, basis, interval in ladder.directions(source)}
@@ -83,6 +96,37 @@ def projections(subject: Subject) -> None:
     if nested:
         subject.at_most("spaces", f"P↓P↑ = 1 ({nested} nested pairs)", identity, 1e-13, NOTEBOOKS[1])
         subject.at_most("spaces", "projecting twice is projecting once", twice, 1e-13, NOTEBOOKS[1])
+
+
+def symmetries(subject: Subject) -> None:
+    """The network after a symmetry is the symmetry after the network, where nodes go to nodes; and elsewhere."""
+    from numerics.pieces import evaluate
+
+    spec, model = subject.spec, subject.model
+    slab = model.representation.slabs[0]
+    if any(s.state != spec.entry for s in spec.slabs):
+        subject.add("spaces", "symmetries", "", "state bases that change along the depth", None, "docs/bases.md")
+        return
+    pieces, nodes = slab.pieces("state"), slab.tables["nodes"]
+    generator = np.random.default_rng(9)
+    points = np.sort(generator.uniform(-1, 1, 8 * pieces.size))
+    states = generator.standard_normal(subject.states.shape)  # of all that the basis holds, so that products alias
+
+    def gap(sign: int, shift: float) -> float:
+        moved = sign * points if not shift else (sign * points + shift + 1) % 2 - 1
+        action = np.linalg.lstsq(evaluate(pieces, points), evaluate(pieces, moved), rcond=None)[0]
+        ahead = model.solver.final(along(action, states, 0).reshape(-1, RECORDS))
+        after = model.solver.final(states.reshape(-1, RECORDS)).reshape(pieces.size, -1)
+        change = (action @ after).reshape(ahead.shape) - ahead
+        return float(np.abs(change).max() / np.abs(ahead).max())
+
+    for one in spec.symmetries:
+        sign = -1 if one.kind == "reflection" else 1
+        shift = float(one.amount or 0) if one.kind != "translation" else 4 / len(nodes)
+        subject.at_most("spaces", f"the network commutes with {one}", gap(sign, shift), 1e-11, "docs/bases.md")
+        if one.kind == "translation":
+            text = f"{gap(1, np.sqrt(2) / 7):.1e}"
+            subject.add("spaces", "and with shifts off the nodes", "reported", text, None, "docs/bases.md")
 
 
 def conditions(subject: Subject) -> None:

@@ -19,6 +19,7 @@ RECORDS = 12
 COPIES = 30
 PLANS = ("formed", "factors")  # in which order kernels multiply
 ADAPTIVE = 8
+THIN = 2  # channels: kernels are the same text for any number of them, and the NumPy network is slow
 ROUNDING = 1e-12  # of the state's size: below it a convergence study sees rounding
 
 NOTEBOOKS = tuple(f"notebook {n}" for n in (1, 2, 3, 4, 6))  # where the sections are explained
@@ -41,11 +42,13 @@ class Finding:
 class Subject:
     """A spec with a model of it, random where none was given, and random records of its size.
 
-    trained: whether the model was given. Adaptive steps are replaced by ``ADAPTIVE`` equal ones in every depth element.
+    trained: whether the model was given. base: its declaration, with the levels. Adaptive steps are replaced by
+    ``ADAPTIVE`` equal ones in every depth element, and of many channels the first ``THIN`` are taken.
     """
 
     spec: Spec
     model: Continuum
+    base: Spec
     trained: bool = False
     findings: list[Finding] = field(default_factory=list)
 
@@ -59,7 +62,15 @@ class Subject:
         if model.spec.tolerance is not None:  # steps that the records choose cannot be compared one by one
             fixed = replace(model.spec, tolerance=None, steps=ADAPTIVE * model.spec.steps, levels=())
             model = Continuum(fixed, None, model.fields)
-        return cls(replace(model.spec, levels=()), model, trained)
+        thin = thinned(model)
+        exact = replace(thin.spec, precision="float64", levels=())
+        return cls(exact, Continuum(exact, None, thin.fields, thin.history), model.base, trained)
+
+    @property
+    def plans(self) -> tuple[str, ...]:
+        """The orders in which kernels can multiply."""
+        blocks = any("blocks" in slab.structures.values() for slab in self.model.representation.slabs)
+        return PLANS[1:] if blocks else PLANS
 
     @cached_property
     def reference(self) -> Reference:
@@ -71,9 +82,10 @@ class Subject:
 
     @cached_property
     def states(self) -> Array:
-        """Coefficients of smooth random records, (entry size, channels, RECORDS)."""
+        """Coefficients of smooth random records, (entry size, channels, RECORDS); a lift reads one channel more."""
         pieces = self.model.representation.slabs[0].pieces("entry")
-        return self.random_states(pieces, self.spec.channels)
+        spec = self.spec
+        return self.random_states(pieces, spec.channels if spec.inputs is None else spec.inputs + 1)
 
     def random_states(self, pieces: Any, channels: int) -> Array:
         """The L2 projections of sums of a few smooth waves; periodic ones where the domain is."""
@@ -132,8 +144,9 @@ class Subject:
         if not rho.has(sp.Piecewise, sp.floor, sp.sign):
             return "analytic"
         grid = np.linspace(-4, 4, 4001)
-        for arguments in ((grid, 0 * grid), (0 * grid, grid)):
-            values = self.reference.rho(*arguments)
+        learned = [[float(start)] for _, start in self.spec.learned]
+        for u, h in ((grid, 0 * grid), (0 * grid, grid)):
+            values = self.reference.rho(np.tile(u, (self.spec.pre_activations, 1)), h[None], learned)[0]
             if np.abs(np.diff(values)).max() > 0.05 * max(1.0, np.ptp(values)):
                 return "jumping"
         return "kinked"
@@ -157,6 +170,26 @@ class Subject:
             slope = -float(np.polyfit(np.log([n for n, _ in seen]), np.log([e for _, e in seen]), 1)[0])
             measured, passed = f"order {slope:.2f}, error {seen[-1][1]:.0e}", slope >= expected - slack
         self.add(section, name, f"order ≥ {expected}", measured, bool(passed), explained, {"": curve})
+
+
+def thinned(model: Continuum) -> Continuum:
+    """The model with its first ``THIN`` channels alone, if it has more."""
+    spec, c, g = model.spec, model.spec.channels, model.spec.pre_activations
+    if c <= THIN:
+        return model
+
+    def narrow(name: str, a: Array) -> Array:
+        if name in ("W", "V"):
+            return a.reshape(*a.shape[:-2], g, c, c)[..., :THIN, :THIN].reshape(*a.shape[:-2], g * THIN, THIN)
+        if name == "b":
+            return a.reshape(*a.shape[:-1], g, c)[..., :THIN].reshape(*a.shape[:-1], g * THIN)
+        return a if name == "a" else a[:THIN] if name == "P" else a[..., :THIN]
+
+    fields = {
+        name: replace(f, slabs=tuple(replace(slab, coefficients=narrow(name, slab.coefficients)) for slab in f.slabs))
+        for name, f in model.fields.items()
+    }
+    return Continuum(replace(spec, channels=THIN, levels=()), None, fields, model.history)
 
 
 def divided(elements: Array, share: int) -> Steps:
