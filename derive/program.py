@@ -336,9 +336,16 @@ def _operation_text(op: Operation) -> str:
     return repr(op)
 
 
+# Constants that printers need themselves. One of the rate's that equals such a one shares its place among a kernel's
+# constants, so that a kernel for it is another kernel.
+PRINTERS_OWN = (Fraction(0), Fraction(1), Fraction(2), Fraction(1, 1024))
+
+
 def _text_without_values(node: Node, numbers: dict[Fraction, str]) -> str:
     if node.head == "constant":
         assert isinstance(node.value, Fraction)
+        if node.value in PRINTERS_OWN:
+            return f"{node.value}"
         return numbers.setdefault(node.value, f"c{len(numbers)}")
     if node.head == "symbol":
         return str(node.value)

@@ -31,6 +31,9 @@ REFERENCES = {
     "kullback-leibler": lambda z, t: mpmath.fsum(
         b * (mpmath.log(b) - a + softmax_sum(z)) for a, b in zip(z, t) if b > 0
     ),
+    "relative-l2": lambda z, t: mpmath.sqrt(
+        mpmath.fsum((a - b) ** 2 for a, b in zip(z, t)) / mpmath.fsum(b**2 for b in t)
+    ),
     "(z - t)**4 + exp(z)/3": lambda z, t: mpmath.fsum((a - b) ** 4 + mpmath.exp(a) / 3 for a, b in zip(z, t)),
 }
 REFERENCES["h1"] = REFERENCES["l2"]  # in coordinates of another norm

@@ -324,3 +324,28 @@ def test_a_rate_that_nobody_has_seen_trains_without_generated_modules(tmp_path, 
     assert trained.loss(prepared) < 0.8 * model.loss(prepared)
     representation._of.cache_clear()
     assert os.path.isdir(tmp_path)
+
+
+@pytest.mark.parametrize("tableau", ["heun", "implicit-midpoint"])
+def test_one_signature_is_one_text(tableau: str) -> None:
+    """Numbers are data: kernels of rates that differ by one are shared, unless a printer uses the number itself."""
+    from derive import equation, program
+    from derive.emit import cpu
+    from derive.galerkin import semidiscrete
+
+    texts: dict[str, set[str]] = {}
+    for value in ("1", "2", "3", "1/2", "1/1024", "7/3"):
+        declared = declare(
+            equation={"rate": "a*tanh(u)**2 - h + a", "parameters": {"a": value}}, integration={"tableau": tableau}
+        )
+        spec = load_spec(declared)
+        made = equation.derive(spec)
+        (form,) = semidiscrete(spec, made)
+        chains = tuple(
+            program.build(made, form.structures, form.entry, plan, form.groups is not None) for plan in program.PLANS
+        )
+        printed = [kernel.text().partition(' """')[2] for kernel in cpu.kernels(chains, "1")]
+        bare = "\n".join(line.partition("#")[0] for text in printed for line in text.splitlines())
+        texts.setdefault(program.signature(chains), set()).add(bare)
+    assert all(len(found) == 1 for found in texts.values())
+    assert len(texts) < 6

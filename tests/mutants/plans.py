@@ -6,6 +6,7 @@ from functools import cache
 
 from tests.mutants.mutant import Check
 
+WIDER = "tests/generated/test_wider_family.py"
 KERNELS = "tests/generated/test_kernels.py"
 NETWORKS = "tests/properties/test_whole_networks.py"
 CUDA = "tests/generated/test_cuda_simulator.py"
@@ -42,12 +43,13 @@ DERIVE = {
     "registry": ("spec", "explain", "bases"),
     "spec": ("spec", "explain"),
     "surd": ("surd", "tableau"),
+    "symmetry": (),
     "tableau": ("tableau", "explain", "adjoint"),
     "tableaux": ("tableau",),
     "transfer": ("transfer",),
 }
 # What follows: the kernels against independent NumPy, random networks, and the bytes of what is checked in.
-THEN = (KERNELS, NETWORKS)
+THEN = (KERNELS, WIDER, NETWORKS)
 SIMULATED = ("emit/cuda", "emit/newton", "program", "emit/scalar")
 RUN_TIME = {  # and what of ``numerics`` stands directly on it
     "bases": ("tests/numerics/test_projection.py", "tests/numerics/test_adapted.py"),
@@ -69,7 +71,7 @@ RUN_TIME = {  # and what of ``numerics`` stands directly on it
     "emit/notation": ("tests/numerics/test_cli.py",),
     "registry": ("tests/numerics/test_cli.py",),
     "errors": ("tests/numerics/test_cli.py",),
-    "expression": ("tests/torture/test_torture.py",),
+    "expression": ("tests/torture/test_torture.py::test_a_sample_holds[expressions]",),
 }
 
 NUMERICS = {

@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
 
 from derive.errors import CheckpointError, RepresentationError
+from derive.ladder import FORMAT
 from derive.spec import load_spec
 from numerics import checkpoint, console, datasets, representation
 from numerics.checkpoint import check_writable, load, pack, read, save, write
@@ -558,7 +559,7 @@ def test_damaged_tables_of_a_generated_folder_are_refused(tmp_path: Path) -> Non
 
 
 def test_a_manifest_of_another_kind_is_refused(tmp_path: Path) -> None:
-    for content in ("[]", "{", '{"format": 2}', "[" * 100_000):
+    for content in ("[]", "{", f'{{"format": {FORMAT}}}', "[" * 100_000):
         path = tmp_path / "manifest.json"
         path.write_text(content)
         with pytest.raises(RepresentationError, match="the manifest that"):

@@ -22,7 +22,7 @@ DATA = {
 
 
 def test_every_spec_has_data_here() -> None:
-    assert {path.stem for path in SPECS.glob("*.toml")} == set(DATA)
+    assert {path.stem for path in SPECS.glob("*.toml")} == {*DATA, "burgers"}
 
 
 @pytest.mark.slow
@@ -38,6 +38,27 @@ def test_specs_learn_from_their_data_and_move_along_their_levels(name: str) -> N
         moved = project(model, level, records=train)
         assert np.isfinite(moved.report.loss_after)
         assert level in str(moved.report)
+
+
+@pytest.mark.slow
+def test_burgers_is_learnt_at_one_resolution_for_all() -> None:
+    """A few epochs on a part of the records beat the heat kernel, and finer samples of a record give the same."""
+    parts = datasets.parts("burgers")
+    model = Continuum.from_spec(SPECS / "burgers.toml", seed=0)
+    model = fit(model, parts["train"].take(np.arange(200)), epochs=25, batch=10)
+    errors = {}
+    for name, test in parts.items():
+        if name.startswith("test"):
+            found = np.asarray(model(test))
+            wanted = np.stack(test.targets())
+            errors[name] = np.mean(np.linalg.norm(found - wanted, axis=1) / np.linalg.norm(wanted, axis=1))
+    x = np.stack(parts["test"].samples())[:, :, 0]
+    decay = np.exp(-0.1 * np.arange(65) ** 2)
+    heat = np.fft.irfft(np.fft.rfft(x, axis=1) * decay, axis=1)
+    wanted = np.stack(parts["test"].targets())[:, :, 0]
+    null = np.mean(np.linalg.norm(heat - wanted, axis=1) / np.linalg.norm(wanted, axis=1))
+    assert 0.3 < null < 0.45 and errors["test"] < 0.5 * null
+    assert max(errors.values()) <= 1.02 * min(errors.values())
 
 
 def test_the_functions_of_the_custom_spec_are_the_declared_ones() -> None:
