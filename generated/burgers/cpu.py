@@ -1,6 +1,6 @@
-"""Kernels of the continuum 'burgers'; specification 7a305215a49f.
+"""Kernels of the continuum 'burgers'; specification 5606f45649e7.
 
-∂h/∂δ = ρ(u, h),  rate u1*sigmoid(u2),  f = tanh,  Δ = 1;  u = ∫ W h dξ′ + b   (1), (2)
+∂h/∂δ = ρ(u, h),  rate u1*sigmoid(u2) - 2*h,  f = tanh,  Δ = 1;  u = ∫ W h dξ′ + b   (1), (2)
 
 Written by ``continua generate``; do not edit. The derivation is in derivation.md beside this file.
 Rows are (axis · channel), columns are records. Tables, tableau and constants are arguments: the module holds none.
@@ -117,7 +117,7 @@ def factors_operators_adjoint_1(
 
 
 def factors_forward_1(
-    h, combine, operator_index, bias_index, operators, biases, Phi, C, C_runs, X, A, w_blocks, local_operators, V_blocks, constants, channels, keep, F1, G, U, Z,
+    h, combine, operator_index, bias_index, operators, biases, Phi, C, X, A, w_blocks, local_operators, V_blocks, constants, channels, keep, F1, G, U, Z,
 ):
     """h ← h(stop): m_i = A r(u, X h),  u = Φ (w_s (C h)) + e_s   (4), (5), (7)."""
     c0 = constants[0]  # 0
@@ -149,12 +149,9 @@ def factors_forward_1(
             width = G[slot].size//C.shape[0]
             target = G[slot].reshape((C.shape[0], width))
             given = H.reshape((C.shape[1], width))
-            target[:] = constants[0]
             for a in range(C.shape[0]):
-                for b in range(C_runs[a, 0], C_runs[a, 1]):
-                    factor = C[a, b]
-                    for r in range(given.shape[1]):
-                        target[a, r] += factor*given[b, r]
+                for r in range(given.shape[1]):
+                    target[a, r] = C[a, a]*given[a, r]
             # T = w G
             T[:] = constants[0]
             for piece in range(w_blocks.shape[0]):
@@ -220,7 +217,7 @@ def factors_forward_1(
 
 
 def factors_adjoint_1(
-    bar, combine, operator_index, bias_index, operators, biases, Phi, C, C_runs, X, A, w_blocks, local_operators, V_blocks, constants, channels, F1, G, U, Z, bar_operators, bar_biases, bar_local_operators,
+    bar, combine, operator_index, bias_index, operators, biases, Phi, C, X, A, w_blocks, local_operators, V_blocks, constants, channels, F1, G, U, Z, bar_operators, bar_biases, bar_local_operators,
 ):
     """bar ← dL/dh(start), and the gradients of operators and biases   (10), (11)."""
     c1 = constants[1]  # 1
@@ -334,10 +331,8 @@ def factors_adjoint_1(
             target = bar_H.reshape((C.shape[1], width))
             given = bar_G.reshape((C.shape[0], width))
             for a in range(C.shape[0]):
-                for b in range(C_runs[a, 0], C_runs[a, 1]):
-                    factor = C[a, b]
-                    for r in range(given.shape[1]):
-                        target[b, r] += factor*given[a, r]
+                for r in range(given.shape[1]):
+                    target[a, r] += C[a, a]*given[a, r]
             # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
             alpha = combine[n, i, 0]
             for a in range(bar_H.shape[0]):
@@ -353,7 +348,7 @@ def factors_adjoint_1(
 
 
 def factors_forward_float32_1(
-    h, combine, operator_index, bias_index, operators, biases, Phi, C, C_runs, X, A, w_blocks, local_operators, V_blocks, constants, channels, keep, F1, G, U, Z,
+    h, combine, operator_index, bias_index, operators, biases, Phi, C, X, A, w_blocks, local_operators, V_blocks, constants, channels, keep, F1, G, U, Z,
 ):
     """h ← h(stop): m_i = A r(u, X h),  u = Φ (w_s (C h)) + e_s   (4), (5), (7). Functions in their single-precision forms."""
     c1 = constants[1]  # 1
@@ -395,12 +390,9 @@ def factors_forward_float32_1(
             width = G[slot].size//C.shape[0]
             target = G[slot].reshape((C.shape[0], width))
             given = H.reshape((C.shape[1], width))
-            target[:] = constants[0]
             for a in range(C.shape[0]):
-                for b in range(C_runs[a, 0], C_runs[a, 1]):
-                    factor = C[a, b]
-                    for r in range(given.shape[1]):
-                        target[a, r] += factor*given[b, r]
+                for r in range(given.shape[1]):
+                    target[a, r] = C[a, a]*given[a, r]
             # T = w G
             T[:] = constants[0]
             for piece in range(w_blocks.shape[0]):
@@ -468,7 +460,7 @@ def factors_forward_float32_1(
 
 
 def factors_adjoint_float32_1(
-    bar, combine, operator_index, bias_index, operators, biases, Phi, C, C_runs, X, A, w_blocks, local_operators, V_blocks, constants, channels, F1, G, U, Z, bar_operators, bar_biases, bar_local_operators,
+    bar, combine, operator_index, bias_index, operators, biases, Phi, C, X, A, w_blocks, local_operators, V_blocks, constants, channels, F1, G, U, Z, bar_operators, bar_biases, bar_local_operators,
 ):
     """bar ← dL/dh(start), and the gradients of operators and biases   (10), (11). Functions in their single-precision forms."""
     c1 = constants[1]  # 1
@@ -584,10 +576,8 @@ def factors_adjoint_float32_1(
             target = bar_H.reshape((C.shape[1], width))
             given = bar_G.reshape((C.shape[0], width))
             for a in range(C.shape[0]):
-                for b in range(C_runs[a, 0], C_runs[a, 1]):
-                    factor = C[a, b]
-                    for r in range(given.shape[1]):
-                        target[b, r] += factor*given[a, r]
+                for r in range(given.shape[1]):
+                    target[a, r] += C[a, a]*given[a, r]
             # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
             alpha = combine[n, i, 0]
             for a in range(bar_H.shape[0]):
@@ -641,18 +631,24 @@ def readout_adjoint(bar_z, y, operator, bar_y, bar_operator, bar_constant):
 
 
 def loss(z, target, constants, value, source):
-    """L of every record (l2) and source = ∂L/∂z, from its derivation."""
+    """L of every record (relative-l2) and source = ∂L/∂z, from its derivation."""
     c2 = constants[2]  # -1
-    c3 = constants[3]  # -2
-    c4 = constants[4]  # 2
+    c3 = constants[3]  # 1/2
+    c4 = constants[4]  # -2
+    c5 = constants[5]  # 2
     for r in range(z.shape[1]):
-        square = constants[0]
+        error = constants[0]
+        size = constants[0]
         for k in range(z.shape[0]):
             zk, tk = z[k, r], target[k, r]
             t0 = ((c2*tk) + zk)
             t1 = t0*t0
-            square += t1
-        value[r] = square
+            t2 = tk*tk
+            error += t1
+            size += t2
+        t0 = np.sqrt((error/size))
+        value[r] = t0
         for k in range(z.shape[0]):
             zk, tk = z[k, r], target[k, r]
-            source[k, r] = ((c3*tk) + (c4*zk))
+            t0 = np.sqrt((error/size))
+            source[k, r] = ((c3*((c4*tk) + (c5*zk))*t0)/error)

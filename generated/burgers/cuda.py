@@ -1,6 +1,6 @@
-"""Kernels of the continuum 'burgers'; specification 7a305215a49f.
+"""Kernels of the continuum 'burgers'; specification 5606f45649e7.
 
-∂h/∂δ = ρ(u, h),  rate u1*sigmoid(u2),  f = tanh,  Δ = 1;  u = ∫ W h dξ′ + b   (1), (2)
+∂h/∂δ = ρ(u, h),  rate u1*sigmoid(u2) - 2*h,  f = tanh,  Δ = 1;  u = ∫ W h dξ′ + b   (1), (2)
 
 Written by ``continua generate``; do not edit. The derivation is in derivation.md beside this file.
 A thread block works on a tile of records, tile after tile: rows (axis · channel) go by threadIdx.y, records by
@@ -113,7 +113,7 @@ def factors_operators_adjoint_1(
 
 
 def factors_forward_1(
-    h, combine, operator_index, bias_index, operators, biases, Phi, C, C_runs, X, A, w_blocks, local_operators, V_blocks, constants, channels, workspace, tile, keep, F1, G, U, Z,
+    h, combine, operator_index, bias_index, operators, biases, Phi, C, X, A, w_blocks, local_operators, V_blocks, constants, channels, workspace, tile, keep, F1, G, U, Z,
 ):
     """h ← h(stop): m_i = A r(u, X h),  u = Φ (w_s (C h)) + e_s   (4), (5), (7)."""
     c0 = constants[0]  # 0
@@ -151,10 +151,7 @@ def factors_forward_1(
                 for c in range(channels):
                     for a in range(row, C.shape[0], rows):
                         for r in range(column, count, columns):
-                            total = constants[0]
-                            for b in range(C_runs[a, 0], C_runs[a, 1]):
-                                total += C[a, b]*H[(b*channels + c)*tile + r]
-                            G[slot, a*channels + c, first + r] = total
+                            G[slot, a*channels + c, first + r] = C[a, a]*H[(a*channels + c)*tile + r]
                 cuda.syncthreads()
                 # T = w_s G
                 for a in range(row, weight_out, rows):
@@ -237,7 +234,7 @@ def factors_forward_1(
 
 
 def factors_adjoint_1(
-    bar, combine, operator_index, bias_index, operators, biases, Phi, C, C_columns, X, A, w_blocks, local_operators, V_blocks, constants, channels, F1, G, U, Z, bar_operators, bar_biases, bar_local_operators, workspace, tile,
+    bar, combine, operator_index, bias_index, operators, biases, Phi, C, X, A, w_blocks, local_operators, V_blocks, constants, channels, F1, G, U, Z, bar_operators, bar_biases, bar_local_operators, workspace, tile,
 ):
     """bar ← dL/dh(start), and the gradients of operators and biases   (10), (11)."""
     c1 = constants[1]  # 1
@@ -398,10 +395,7 @@ def factors_adjoint_1(
                 for c in range(channels):
                     for a in range(row, C.shape[1], rows):
                         for r in range(column, count, columns):
-                            total = constants[0]
-                            for b in range(C_columns[a, 0], C_columns[a, 1]):
-                                total += C[b, a]*bar_G[(b*channels + c)*tile + r]
-                            bar_H[(a*channels + c)*tile + r] += total
+                            bar_H[(a*channels + c)*tile + r] += C[a, a]*bar_G[(a*channels + c)*tile + r]
                 cuda.syncthreads()
                 # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
                 for a in range(row, state, rows):
@@ -418,7 +412,7 @@ def factors_adjoint_1(
 
 
 def factors_forward_float32_1(
-    h, combine, operator_index, bias_index, operators, biases, Phi, C, C_runs, X, A, w_blocks, local_operators, V_blocks, constants, channels, workspace, tile, keep, F1, G, U, Z,
+    h, combine, operator_index, bias_index, operators, biases, Phi, C, X, A, w_blocks, local_operators, V_blocks, constants, channels, workspace, tile, keep, F1, G, U, Z,
 ):
     """h ← h(stop): m_i = A r(u, X h),  u = Φ (w_s (C h)) + e_s   (4), (5), (7). Functions in their single-precision forms."""
     c1 = constants[1]  # 1
@@ -466,10 +460,7 @@ def factors_forward_float32_1(
                 for c in range(channels):
                     for a in range(row, C.shape[0], rows):
                         for r in range(column, count, columns):
-                            total = constants[0]
-                            for b in range(C_runs[a, 0], C_runs[a, 1]):
-                                total += C[a, b]*H[(b*channels + c)*tile + r]
-                            G[slot, a*channels + c, first + r] = total
+                            G[slot, a*channels + c, first + r] = C[a, a]*H[(a*channels + c)*tile + r]
                 cuda.syncthreads()
                 # T = w_s G
                 for a in range(row, weight_out, rows):
@@ -554,7 +545,7 @@ def factors_forward_float32_1(
 
 
 def factors_adjoint_float32_1(
-    bar, combine, operator_index, bias_index, operators, biases, Phi, C, C_columns, X, A, w_blocks, local_operators, V_blocks, constants, channels, F1, G, U, Z, bar_operators, bar_biases, bar_local_operators, workspace, tile,
+    bar, combine, operator_index, bias_index, operators, biases, Phi, C, X, A, w_blocks, local_operators, V_blocks, constants, channels, F1, G, U, Z, bar_operators, bar_biases, bar_local_operators, workspace, tile,
 ):
     """bar ← dL/dh(start), and the gradients of operators and biases   (10), (11). Functions in their single-precision forms."""
     c1 = constants[1]  # 1
@@ -717,10 +708,7 @@ def factors_adjoint_float32_1(
                 for c in range(channels):
                     for a in range(row, C.shape[1], rows):
                         for r in range(column, count, columns):
-                            total = constants[0]
-                            for b in range(C_columns[a, 0], C_columns[a, 1]):
-                                total += C[b, a]*bar_G[(b*channels + c)*tile + r]
-                            bar_H[(a*channels + c)*tile + r] += total
+                            bar_H[(a*channels + c)*tile + r] += C[a, a]*bar_G[(a*channels + c)*tile + r]
                 cuda.syncthreads()
                 # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
                 for a in range(row, state, rows):
@@ -858,18 +846,24 @@ def clear(values, constants):
 
 
 def loss(z, target, constants, value, source):
-    """L of every record (l2) and source = ∂L/∂z, from its derivation."""
+    """L of every record (relative-l2) and source = ∂L/∂z, from its derivation."""
     c2 = constants[2]  # -1
-    c3 = constants[3]  # -2
-    c4 = constants[4]  # 2
+    c3 = constants[3]  # 1/2
+    c4 = constants[4]  # -2
+    c5 = constants[5]  # 2
     for r in range(cuda.grid(1), z.shape[1], cuda.gridsize(1)):
-        square = constants[0]
+        error = constants[0]
+        size = constants[0]
         for k in range(z.shape[0]):
             zk, tk = z[k, r], target[k, r]
             t0 = ((c2*tk) + zk)
             t1 = t0*t0
-            square += t1
-        value[r] = square
+            t2 = tk*tk
+            error += t1
+            size += t2
+        t0 = math.sqrt((error/size))
+        value[r] = t0
         for k in range(z.shape[0]):
             zk, tk = z[k, r], target[k, r]
-            source[k, r] = ((c3*tk) + (c4*zk))
+            t0 = math.sqrt((error/size))
+            source[k, r] = ((c3*((c4*tk) + (c5*zk))*t0)/error)

@@ -14,7 +14,8 @@ import numba
 from numba import cuda
 
 from numerics import device
-from tests.generated.cuda_cases import CASES, Draw, representation
+from tests.generated.cuda_cases import CASES, DECLARED, Draw, representation
+from tests.generated.test_kernels import random_model
 
 # What to compile: case, kernels, compute capability. The second slab's are the fullest ones.
 CHOSEN = (
@@ -22,27 +23,31 @@ CHOSEN = (
     ("h nonlinear", r".*_(forward|adjoint)(_float32)?_1", (8, 0)),
     ("gauss", r"formed_(forward|adjoint)(_float32)?_1", (9, 0)),
     ("functions", r"formed_(forward|adjoint)_float32_1", (8, 0)),
+    ("gate, translation, local, lift", r"factors_.*_1|lift.*", (9, 0)),
 )
 
 SCALARS = dict.fromkeys(("channels", "tile", "iterations", "cycles", "krylov"), numba.int64) | {"keep": numba.boolean}
 WHOLE = {"operator_index": 2, "bias_index": 2, "groups": 2}
 DIMENSIONS = {"combine": 3, "operators": 3, "biases": 2, "constants": 1, "constant": 1, "operator_entry": 2, "w": 3,
               "mixed": 3, "left": 3, "value": 1, "values": 1, "total": 1,
-              "limits": 1, "unsolved": 1}  # fmt: skip
-BY_BLOCK = {"bar_operators", "bar_biases", "bar_operator_entry", "bar_operator", "bar_constant"}
+              "limits": 1, "unsolved": 1, "v": 3, "mixed_local": 3, "w_values": 1}  # fmt: skip
+BY_BLOCK = {"bar_operators", "bar_biases", "bar_operator_entry", "bar_operator", "bar_constant", "bar_lift",
+            "bar_local_operators", "bar_parameters"}  # fmt: skip
 
 
 def types(name: str, function: Any, number: Any) -> tuple[Any, ...]:
     """The types of a kernel's arguments; gradients of blocks have the block as an axis more."""
     found = []
+    blocks = "w_blocks" in inspect.signature(function).parameters
+    blocks = blocks or "w_entries" in inspect.signature(function).parameters
     for argument in inspect.signature(function).parameters:
         if argument in SCALARS:
             found.append(SCALARS[argument])
-        elif argument in WHOLE or argument.endswith(("_runs", "_columns")):
+        elif argument in WHOLE or argument.endswith(("_runs", "_columns", "_blocks", "_entries")):
             found.append(numba.int64[:, ::1])
         else:
             base = argument.removeprefix("bar_")
-            dimensions = DIMENSIONS.get(base, 2)
+            dimensions = 2 if blocks and base == "operators" else DIMENSIONS.get(base, 2)
             if re.fullmatch(r"[GHRTUZ]|F\d+", base):
                 dimensions = 3  # kept for the adjoint: a slot for every stage
             by_block = argument in BY_BLOCK and "operators_adjoint" not in name
@@ -77,6 +82,9 @@ if __name__ == "__main__":
         found = {}
         for case, wanted, cc in CHOSEN:
             folder = Path(scratch) / case.replace(" ", "-").replace(",", "")
-            representation(CASES[case], folder, Draw(1))
+            if case in CASES:
+                representation(CASES[case], folder, Draw(1))
+            else:
+                folder = random_model(DECLARED[case]).representation.module.parent
             found[case] = compile_all(folder / "cuda.py", wanted, cc, Path(sys.argv[1]) if sys.argv[1:] else None)
     print(json.dumps(found))
