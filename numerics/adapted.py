@@ -59,4 +59,5 @@ def leading(field: FieldSlab, axis: int, error: float) -> Array:
     lost = np.cumsum(values[::-1] ** 2)[::-1]  # what is lost by keeping 0, 1, 2 … functions
     kept = int(np.sum(lost > error**2 / 2 * np.sum(values**2)))
     _, factor = field.factored[axis]
-    return np.linalg.solve(factor.T, left[:, : max(kept, 1)]).T
+    chosen = left[:, : max(kept, 1)]
+    return (chosen / factor[:, None] if factor.ndim == 1 else np.linalg.solve(factor.T, chosen)).T

@@ -63,7 +63,8 @@ class FieldSlab:
     bases, grams: one an axis, the basis and its exact Gram matrix, rounded; a ``Pair`` is one axis for two widths.
     coefficients: (*basis sizes, *channels).
     stiffness: ⟨p′, p′⟩ an axis, both derivatives of a pair, None where the basis is not continuous; for H1 only.
-    factored: Gram matrices with their Cholesky factors, which ``dataclasses.replace`` hands on.
+    factored: Gram matrices with their Cholesky factors, of diagonal ones the diagonals (n,), which
+    ``dataclasses.replace`` hands on.
     Raises RepresentationError for a Gram matrix that is not positive definite.
     """
 
@@ -89,7 +90,7 @@ class FieldSlab:
         """Coordinates z = Lᵀ c along every axis, with M = L Lᵀ: |z|² is the squared L2 norm."""
         found = self.coefficients
         for axis, (_, factor) in enumerate(self.factored):
-            found = along(factor.T, found, axis)
+            found = found * _spread(factor, found, axis) if factor.ndim == 1 else along(factor.T, found, axis)
         return found
 
     def from_orthonormal(self, coordinates: Array) -> FieldSlab:
@@ -107,6 +108,9 @@ class FieldSlab:
 
     def _solve(self, values: Array, transposed: bool) -> Array:
         for axis, (_, factor) in enumerate(self.factored):
+            if factor.ndim == 1:
+                values = values / _spread(factor, values, axis)
+                continue
             moved = np.moveaxis(values, axis, 0)
             flat = moved.reshape(len(factor), -1)
             solved = solve_triangular(factor, flat, trans=int(transposed), lower=True, check_finite=False)
@@ -150,7 +154,14 @@ class FieldSlab:
         return total
 
 
+def _spread(diagonal: Array, values: Array, axis: int) -> Array:
+    return diagonal.reshape([-1 if a == axis else 1 for a in range(values.ndim)])
+
+
 def _cholesky(gram: Array) -> Array:
+    diagonal = np.diag(gram)
+    if np.count_nonzero(gram) == np.count_nonzero(diagonal) and (diagonal > 0).all():
+        return np.asarray(np.sqrt(diagonal))
     try:
         return np.linalg.cholesky(gram)
     except np.linalg.LinAlgError:
