@@ -6,7 +6,7 @@ READY := .venv/.ready
 CUDA := .venv/.cuda
 OLDEST := .venv/oldest
 
-.PHONY: demo test quick night check oldest generate benchmarks torture mutants clean
+.PHONY: demo test quick night check oldest generate benchmarks rivals torture mutants clean
 
 $(READY): setup.cfg pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -61,6 +61,15 @@ benchmarks: $(READY)
 	$(BIN)/python benchmarks/derivation.py benchmarks/records/derivation.txt
 	$(BIN)/python benchmarks/specs.py benchmarks/records/specs.txt
 	$(BIN)/python benchmarks/settings.py benchmarks/records/settings.txt
+	$(BIN)/python benchmarks/burgers.py benchmarks/records/burgers.txt
+
+# What benchmarks compare with, in an environment of its own (torch: 6 GB); without it their rows are left out.
+rivals: .venv/rivals/.ready
+
+.venv/rivals/.ready:
+	@$(PYTHON) -m venv .venv/rivals
+	@.venv/rivals/bin/python -m pip install -q torch neuraloperator
+	@touch $@
 
 torture: $(READY)
 	$(BIN)/python -m tests.torture --out benchmarks/records/torture.txt

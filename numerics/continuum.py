@@ -422,14 +422,17 @@ class Continuum:
         return float(np.mean(values)) + penalties
 
     def scores(self, prepared: Prepared) -> dict[str, float]:
-        """loss (without penalties) and accuracy, or root mean square error."""
+        """loss (without penalties) and accuracy, or, of squared distances, their root mean square."""
         self._check_own(prepared)
         targets = prepared.wanted()
         z = self.outputs(prepared)
         values = self.solver.losses(z.T, targets) + prepared.offset
         if prepared.labels is not None:
             return {"loss": float(np.mean(values)), "accuracy": float(np.mean(z.argmax(axis=1) == prepared.labels))}
-        return {"loss": float(np.mean(values)), "rmse": float(np.sqrt(np.mean(values)))}
+        found = {"loss": float(np.mean(values))}
+        if self.spec.loss in ("l2", "h1"):
+            found["rmse"] = float(np.sqrt(np.mean(values)))
+        return found
 
     def __call__(self, x: Any, xi: Any = None, at: Any = None) -> Any:
         """Outputs for records at any points.

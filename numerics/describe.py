@@ -24,7 +24,13 @@ def facts(model: Continuum, rate_expression: Callable[[str], str]) -> dict[str, 
         "activation": spec.activation,
         "spacing": str(spec.spacing),
         "channels": spec.channels,
+        "pre_activations": spec.pre_activations,
+        "learned": [name for name, _ in spec.learned],
+        "local": spec.local,
+        "symmetries": list(map(str, spec.symmetries)),
+        "inputs": spec.inputs,
         "outputs": spec.outputs,
+        "functional": spec.functional,
         "loss": spec.loss,
         "tableau": spec.tableau.name,
         "steps": spec.steps if spec.tolerance is None else "adaptive",
@@ -55,8 +61,9 @@ def text(found: dict[str, Any], stored: int) -> str:
         f"{found['name']}, level {found['level']} of {', '.join(found['levels'])}",
         f"  {found['summary']}",
         "",
-        "  u(ξ, δ) = ∫ W(ξ, ξ′, δ) h(ξ′, δ) dξ′ + b(ξ, δ)",
+        f"  u(ξ, δ) = ∫ W(ξ, ξ′, δ) h(ξ′, δ) dξ′{' + V(ξ, δ) h(ξ, δ)' if found['local'] else ''} + b(ξ, δ)",
         f"  ∂h/∂δ   = {found['rate'].replace('Delta', 'Δ')}   with f = {found['activation']}, Δ = {found['spacing']}",
+        *_more(found),
         _readout(found),
         f"  solved with {found['tableau']}, {found['steps']} steps, in {found['precision']}",
         "",
@@ -71,7 +78,22 @@ def text(found: dict[str, Any], stored: int) -> str:
     return "\n".join(lines)
 
 
+def _more(found: dict[str, Any]) -> list[str]:
+    lines = []
+    if found["pre_activations"] > 1:
+        lines.append(f"  {found['pre_activations']} pre-activations u1, u2, … for each of {found['channels']} channels")
+    if found["learned"]:
+        lines.append(f"  learned parameters, a number a channel: {', '.join(found['learned'])}")
+    if found["symmetries"]:
+        lines.append(f"  W is left alone by {' and '.join(found['symmetries'])}")
+    if found["inputs"] is not None:
+        lines.append(f"  h(ξ, 0) = P (x(ξ), 1) for records of {found['inputs']} channels")
+    return lines
+
+
 def _readout(found: dict[str, Any]) -> str:
     if found["outputs"] is None:
         return f"  output h(ξ, 1), loss {found['loss']}"
+    if not found["functional"]:
+        return f"  output R h(ξ, 1) + a of {found['outputs']} channels, loss {found['loss']}"
     return f"  outputs ∫ R_k(ξ) h(ξ, 1) dξ + a_k, k = 1 … {found['outputs']}, loss {found['loss']}"

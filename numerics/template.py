@@ -12,10 +12,16 @@ activation = "tanh"
 spacing = "1/2"                 # Δ, the distance between the discrete layers that are generalised
 channels = 1
 # parameters = { a = "1/2" }    # constants that the rate uses
+# learned = { a = "1/2" }       # parameters that training changes, a number a channel, and where they start
+# local = true                  # a local field beside the integral: u = ∫ W h dξ′ + V h + b
 # periodic = true               # -1 and 1 are the same point
+# symmetry = "translation"      # of a periodic domain with Fourier bases; or "reflection", { shift = "1/4" }
 
 [input]
 interpolant = "linear"          # linear | constant | least-squares: how samples become a function
+
+# [lift]
+# inputs = 2                    # channels of the records, where the state has others: h(ξ, 0) = P (x(ξ), 1)
 
 [state]
 basis = { family = "legendre", size = 24 }       # a list gives every slab its own basis
@@ -34,7 +40,7 @@ tableau = "heun"
 steps = 4                       # in all; or "adaptive", with tableau = "dopri5" and tolerance = "1/1000"
 
 [readout]                       # without this table the output is a function, h(ξ, 1)
-outputs = 2                     # classes or numbers: ∫ R_k(ξ) h(ξ, 1) dξ + a_k
+outputs = 2                     # classes or numbers: ∫ R_k(ξ) h(ξ, 1) dξ + a_k; without a basis: channels of a function
 basis = { family = "legendre", size = 12 }
 
 [loss]

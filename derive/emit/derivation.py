@@ -116,6 +116,9 @@ def _rate(spec: Spec, equation: Equation, typeset: Typeset) -> Iterator[str]:
     yield from ("## 2. The rate", "")
     constants = [f"Δ = {spec.spacing}", *(f"{name} = {number(value)}" for name, value in spec.parameters)]
     yield from (f"Rate {spec.rate}, activation {spec.activation}, {', '.join(constants)}.", "")
+    if spec.learned:
+        starts = ", ".join(f"{name} from {number(value)}" for name, value in spec.learned)
+        yield from (f"Learned, a number for every channel: {starts}.", "")
     yield from _steps(equation.steps[len(equations.from_layers()) :], typeset)
     names = list(equation.slopes)
     yield from (f"**Its derivatives**, by {', by '.join(names[:-1])} and by {names[-1]}.", "")
@@ -149,6 +152,7 @@ def _bases(spec: Spec, forms: Sequence[SemiDiscrete]) -> Iterator[str]:
         "h = Σ_j h_j(δ) χ_j(ξ)",
         "W = Σ_ijk w_ijk φ_i(ξ) φ̃_j(ξ′) θ_k(δ)",
         "b = Σ_ik β_ik ψ_i(ξ) ϑ_k(δ)",
+        *(["V = Σ_ik v_ik ψ_i(ξ) ϑ_k(δ)"] if spec.local else []),
     )
     for k, form in enumerate(forms):
         yield from (f"Slab {k + 1}, δ from {form.start} to {form.stop}:", "")
@@ -157,12 +161,36 @@ def _bases(spec: Spec, forms: Sequence[SemiDiscrete]) -> Iterator[str]:
             for role, basis in _roles(spec, k)
         ]
         yield from _table(("basis", "family", "functions", "at breakpoints"), rows)
-    if spec.channels > 1:
+    if spec.channels * spec.pre_activations > 1:
+        wide = "c" if spec.pre_activations == 1 else f"{spec.pre_activations}c"
+        both = "every w_ijk and v_ik is" if spec.local else "every w_ijk is"
         yield from (
-            f"There are c = {spec.channels} channels: every w_ijk is a c × c matrix, every β_ik a vector.",
+            f"There are c = {spec.channels} channels: {both} a {wide} × c matrix, every β_ik a vector of {wide}.",
             "",
         )
-    yield from (f"The fields have {_coefficients(spec)} coefficients in all.", "")
+    if spec.symmetries:
+        yield from _symmetry(spec, forms)
+    if spec.inputs is not None:
+        count = "one channel" if spec.inputs == 1 else f"{spec.inputs} channels"
+        yield from (f"The records have {count}; h(ξ, 0) = P (x(ξ), 1), one matrix at every point.", "")
+    yield from (f"The fields have {_coefficients(spec, forms)} coefficients in all.", "")
+
+
+def _symmetry(spec: Spec, forms: Sequence[SemiDiscrete]) -> Iterator[str]:
+    names = " and ".join(map(str, spec.symmetries))
+    yield from (
+        f"**Symmetry (6): {names}.** Of w the null space of its equations is left, w = N z, and ψ holds the functions "
+        "that do not change. Kernels apply w block by block.", "",
+    )  # fmt: skip
+    for k, form in enumerate(forms):
+        assert form.weight is not None
+        whole = form.bases["weight_out"].size * form.bases["weight_in"].size
+        shapes: dict[str, int] = {}
+        for rows, columns in form.weight.blocks:
+            shape = f"{len(rows)} × {len(columns)}"
+            shapes[shape] = shapes.get(shape, 0) + 1
+        blocks = ", ".join(f"{count} of {shape}" for shape, count in shapes.items())
+        yield from (f"Slab {k + 1}: {form.weight.size} of {whole} coefficients a depth function; blocks: {blocks}.", "")
 
 
 def _smoothness(basis: bases.Basis) -> str:
@@ -171,13 +199,15 @@ def _smoothness(basis: bases.Basis) -> str:
     return "continuous" if basis.continuous else "with jumps"
 
 
-def _coefficients(spec: Spec) -> int:
-    total = 0
-    for s in spec.slabs:
-        total += s.weight_out.size * s.weight_in.size * s.weight_depth.size * spec.channels**2
-        total += s.bias_width.size * s.bias_depth.size * spec.channels
-    if spec.readout is not None and spec.outputs is not None:
-        total += spec.outputs * (spec.readout.size * spec.channels + 1)
+def _coefficients(spec: Spec, forms: Sequence[SemiDiscrete]) -> int:
+    wide, c = spec.pre_activations * spec.channels, spec.channels
+    total = len(spec.learned) * c + (0 if spec.inputs is None else c * (spec.inputs + 1))
+    for s, form in zip(spec.slabs, forms):
+        pairs = s.weight_out.size * s.weight_in.size if form.weight is None else form.weight.size
+        total += pairs * s.weight_depth.size * wide * c
+        total += s.bias_width.size * s.bias_depth.size * wide * (1 + c if spec.local else 1)
+    if spec.outputs is not None:
+        total += spec.outputs * ((1 if spec.readout is None else spec.readout.size) * c + 1)
     return total
 
 
@@ -187,8 +217,9 @@ def _semidiscrete(spec: Spec, forms: Sequence[SemiDiscrete]) -> Iterator[str]:
         "Insert (3) into (1), take the integral over ξ′ exactly and look at the nodes ξ_q; project ρ at the nodes back "
         "to the state's basis in the discrete L2 inner product, so that A X = 1.", "",
     )  # fmt: skip
+    local = "(v_ik (X h)_q + β_ik)" if spec.local else "β_ik"
     yield from _shown(
-        "u_q = Σ_k θ_k(δ) Φ_qi w_ijk (C h)_j + Σ_k ϑ_k(δ) Ψ_qi β_ik        (4)",
+        f"u_q = Σ_k θ_k(δ) Φ_qi w_ijk (C h)_j + Σ_k ϑ_k(δ) Ψ_qi {local}        (4)",
         "ḣ = A ρ(u, X h)                                                  (5)",
     )
     for k, form in enumerate(forms):
@@ -317,7 +348,8 @@ def _reverse_rows(rows: tableau.Table) -> list[str]:
 def _adjoint(spec: Spec, forms: Sequence[SemiDiscrete], typeset: Typeset) -> Iterator[str]:
     yield from ("## 6. The adjoint", "", "### Of the continuum, (8) and (9)", "")
     yield from _steps(adjoint.continuous().steps, typeset)
-    yield from ("The local field V is zero here.", "")
+    if not spec.local:
+        yield from ("The local field V is zero here.", "")
     if spec.channels > 1:
         yield from (
             "With channels the products are matrix products, and what multiplies λ is transposed.",
@@ -341,7 +373,8 @@ def _adjoint(spec: Spec, forms: Sequence[SemiDiscrete], typeset: Typeset) -> Ite
     yield from _shown(
         "v = Aᵀ m̄,  p = (∂ρ/∂u)ᵀ v                                       (11)",
         "dL/dw_ijk += Σ_q Φ_qi θ_k p_q (C h)_jᵀ,  dL/dβ_ik += Σ_q Ψ_qi ϑ_k p_q",
-        "H̄ = Σ_k θ_k Cᵀ w_kᵀ Φᵀ p + Xᵀ (∂r/∂h)ᵀ v",
+        *(["dL/dv_ik += Σ_q Ψ_qi ϑ_k p_q (X h)_qᵀ"] if spec.local else []),
+        "H̄ = Σ_k θ_k Cᵀ w_kᵀ Φᵀ p + Xᵀ (∂r/∂h)ᵀ v" + (" + Xᵀ Σ_ik ϑ_k Ψ_qi v_ikᵀ p" if spec.local else ""),
     )
 
 
@@ -359,8 +392,9 @@ def _loss(spec: Spec) -> Iterator[str]:
         yield from _shown("z_k = ∫ R_k(ξ) y(ξ) dξ + a_k,  y(ξ) = h(ξ, 1)")
         source = "λ(ξ, 1) = Σ_k (∂L/∂z_k) R_k(ξ)"
     else:
+        last = "h(ξ, 1)" if spec.outputs is None else "R h(ξ, 1) + a"
         yield from (
-            "z_k are the coordinates of y(ξ) = h(ξ, 1) in an L2-orthonormal basis e_k, t_k those of the target.",
+            f"z_k are the coordinates of y(ξ) = {last} in an L2-orthonormal basis e_k, t_k those of the target.",
             "",
         )
         source = "λ(ξ, 1) = Σ_k (∂L/∂z_k) e_k(ξ)"
@@ -389,7 +423,8 @@ def _levels(base: Derived, levels: Sequence[Derived]) -> Iterator[str]:
     for level in levels:
         yield from (f"### {level.name}", "")
         yield from (
-            f"{_coefficients(level.spec)} coefficients, where the base has {_coefficients(base.spec)}.",
+            f"{_coefficients(level.spec, level.forms)} coefficients, where the base has "
+            f"{_coefficients(base.spec, base.forms)}.",
             "",
         )
         rows = list(_changes(base.spec, level.spec))
