@@ -606,6 +606,7 @@ def _spread(source: str, row: str, count: str, comment: str, first: bool) -> Lin
 
 def _docstring(program: Program, kind: str, precision: str) -> Lines:
     u = "E_s h + e_s,  E_s = Φ w_s C" if program.plan == "formed" else "Φ (w_s (C h)) + e_s"
+    u += " + V_s X h" if program.local else ""
     single = " Functions in their single-precision forms." if precision else ""
     if kind == "forward":
         what = f"h ← h(stop): m_i = A r(u, X h),  u = {u}   (4), (5), (7).{single}"

@@ -115,7 +115,7 @@ def factors_operators_adjoint_1(
 def factors_forward_1(
     h, combine, operator_index, bias_index, operators, biases, Phi, C, X, A, w_blocks, local_operators, V_blocks, constants, channels, workspace, tile, keep, F1, G, U, Z,
 ):
-    """h ← h(stop): m_i = A r(u, X h),  u = Φ (w_s (C h)) + e_s   (4), (5), (7)."""
+    """h ← h(stop): m_i = A r(u, X h),  u = Φ (w_s (C h)) + e_s + V_s X h   (4), (5), (7)."""
     c0 = constants[0]  # 0
     c1 = constants[1]  # 1
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
@@ -414,7 +414,7 @@ def factors_adjoint_1(
 def factors_forward_float32_1(
     h, combine, operator_index, bias_index, operators, biases, Phi, C, X, A, w_blocks, local_operators, V_blocks, constants, channels, workspace, tile, keep, F1, G, U, Z,
 ):
-    """h ← h(stop): m_i = A r(u, X h),  u = Φ (w_s (C h)) + e_s   (4), (5), (7). Functions in their single-precision forms."""
+    """h ← h(stop): m_i = A r(u, X h),  u = Φ (w_s (C h)) + e_s + V_s X h   (4), (5), (7). Functions in their single-precision forms."""
     c1 = constants[1]  # 1
     c2 = constants[2]  # 1/2
     c3 = constants[3]  # -9
