@@ -158,7 +158,12 @@ def cells(count: int) -> tuple[Any, Any]:
     return -1 + (2 * np.arange(count) + 1) / count, np.full(count, 2 / count)
 
 
-@pytest.mark.parametrize("name", CASES)
+QUICK = ("translation", "learned")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in CASES]
+)
 def test_states_and_gradients_are_those_of_the_network_written_out(name: str) -> None:
     case = CASES[name]
     model = model_of(case, 0.15 if case.tableau != "heun" else 0.4)
@@ -213,6 +218,7 @@ def test_translation_commutes_on_the_grid_and_is_measured_off_it() -> None:
     assert max(gaps[:2]) <= 1e-12 < 1e-6 < gaps[2] < 1  # products alias off the grid
 
 
+@pytest.mark.slow
 def test_reflections_and_shifts_commute() -> None:
     states = np.random.default_rng(3).standard_normal((6, 3, 4))
     model = model_of(CASES["reflection"])
@@ -300,6 +306,7 @@ def test_blocks_are_the_frequencies_and_the_parities() -> None:
     assert [tuple(row[:4]) for row in reflected.tables["w_blocks"]] == [(0, 2, 0, 2), (2, 4, 2, 4)]
 
 
+@pytest.mark.slow
 def test_fields_with_symmetries_are_functions_and_levels_keep_them() -> None:
     """W depends on ξ − ξ′ alone; a level with more frequencies changes neither the field nor the outputs."""
     declared = CASES["translation"].declared() | {
@@ -362,6 +369,7 @@ def fourier(values: Any, size: int) -> Any:
     return found
 
 
+@pytest.mark.slow
 def test_a_lift_and_a_pointwise_readout_are_affine_at_every_point() -> None:
     case = CASES["translation"]
     declared = case.declared() | {
