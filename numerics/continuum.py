@@ -332,6 +332,8 @@ class Continuum:
             loads += np.stack([load.T.ravel() for load, _ in slopes], axis=1)  # ⟨∂χ_j, ∂y*⟩
             whole = [value + slope for value, (_, slope) in zip(whole, slopes)]
         targets = np.ascontiguousarray(solve_triangular(root, loads, trans=1))
+        if spec.loss not in ("l2", "h1"):  # no sum of what can be reached and what cannot: the reachable part counts
+            return Prepared(states, targets, np.zeros(len(values)), None)
         return Prepared(states, targets, np.array(whole) - np.einsum("kn,kn->n", targets, targets), None)
 
     def objective(self, prepared: Prepared, coordinates: Array | None = None) -> tuple[float, Array]:

@@ -43,9 +43,8 @@ OWN: Mapping[str, Sequence[dict[str, Any]]] = {
     "combination": ({"of": {"family": "hat", "cells": 3}, "rows": [["1", "-1/2", "0", "3"], ["0", "1", "1/3", "1"]]},),
 }
 UNEVEN = ["-1", "-3/7", "0", "1/3", "1"]
-ON_FUNCTIONS = ("l2", "h1")  # losses of a function; every other one compares outputs
 PERIODIC = ("fourier",)  # families that ask for a periodic domain
-OWN_EXPRESSIONS = {"rates": ("sin(u) - h/2", "tanh(u)*h - h**2/3"), "activations": ("sin(u)/2 + u",), "losses": ()}
+OWN_EXPRESSIONS = {"rates": ("sin(u) - h/2", "tanh(u)*h - h**2/3", "sin(u1)*tanh(u2) - h/3"), "activations": ("sin(u)/2 + u",), "losses": ()}
 
 
 # --- what a spec is made of ---------------------------------------------------------------------------------
@@ -92,6 +91,12 @@ def named(kind: str) -> Strategy:
     return st.sampled_from((*registry.names(kind), *OWN_EXPRESSIONS[kind]))
 
 
+def compares(loss: str) -> tuple[str, ...]:
+    """What a loss is of: "outputs", "function", or both; of one's own expression it is outputs."""
+    named_ones = registry.names("losses")
+    return tuple(registry.entry("losses", loss).ON) if loss in named_ones else ("outputs",)
+
+
 @st.composite
 def tableaux(draw: st.DrawFn, implicit: bool = True) -> Any:
     """A registered tableau's name, or one of the explicit ones of order 2 with two stages, b_2 = 1/(2 c_2)."""
@@ -136,6 +141,7 @@ def specs(
             "spacing": draw(st.sampled_from(["1", "1/2", "1/3"])),
             "channels": draw(channels if channels is not None else st.integers(1, 2)),
             "periodic": periodic,
+            "local": draw(st.booleans()),
         },
         "state": {"basis": chosen[0]},
         "weight": {"width_out": chosen[1], "width_in": chosen[2], "depth": weight_depth},
@@ -143,7 +149,8 @@ def specs(
         "integration": {"tableau": draw(tableau if tableau is not None else tableaux()), "steps": 4},
         "loss": {"kind": kind},
     }
-    if kind not in ON_FUNCTIONS or (kind == "l2" and draw(st.booleans())):
+    on = compares(kind)
+    if "outputs" in on and ("function" not in on or draw(st.booleans())):
         declared["readout"] = {"outputs": draw(st.integers(2, 3)), "basis": draw(bases(periodic=periodic))}
     return declared
 
@@ -249,7 +256,8 @@ def example(kind: str, name: str) -> dict[str, Any]:
     if kind == "tableaux":
         return {**PLAIN, "integration": {"tableau": name, "steps": 2}}
     if kind == "losses":
-        readout = {} if name in ON_FUNCTIONS else {"readout": {"outputs": 2, "basis": {"family": "p0", "cells": 1}}}
+        readout = {"readout": {"outputs": 2, "basis": {"family": "p0", "cells": 1}}}
+        readout = {} if "function" in compares(name) else readout
         return {**PLAIN, "loss": {"kind": name}, **readout}
     if kind in ("rates", "activations"):
         return {**PLAIN, "equation": {**PLAIN["equation"], kind[:-1]: name}}

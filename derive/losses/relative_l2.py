@@ -1,4 +1,7 @@
-"""The relative L2 error ‖y − y*‖/‖y*‖ of a function; the usual measure of neural operators."""
+"""The relative L2 error ‖y − y*‖/‖y*‖ of a function; the usual measure of neural operators.
+
+y* is what the state's basis can represent of the target.
+"""
 
 SUMMARY = "the relative L2 error of a function, ‖y − y*‖/‖y*‖"
 ON = ("function",)

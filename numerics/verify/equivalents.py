@@ -210,10 +210,10 @@ def _smooth_solution(subject: Subject, state: BasisSpec, points: Array, tableau:
                     readout=None, weight=None, loss="l2", penalties=(), inputs=None, symmetries=())  # fmt: skip
     network = Reference.of(plain)
     generator = np.random.default_rng(5)
-    c, wide = spec.channels, spec.pre_activations * spec.channels
+    c, wide, many = spec.channels, spec.pre_activations * spec.channels, subject.base.channels
     fields = {
-        "W": [generator.standard_normal((3, 3, 1, wide, c)) / c], "b": [generator.standard_normal((3, 1, wide)) / 2],
-        "V": [generator.standard_normal((3, 1, wide, c)) / (2 * c)],
+        "W": [generator.standard_normal((3, 3, 1, wide, c)) / many], "b": [generator.standard_normal((3, 1, wide)) / 2],
+        "V": [generator.standard_normal((3, 1, wide, c)) / (2 * many)],
         "parameters": [np.array([[float(start)] * c for _, start in spec.learned])],
     }  # fmt: skip
     pieces: Pieces = pieces_of(network.forms[0].bases["state"])

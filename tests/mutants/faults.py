@@ -226,5 +226,5 @@ NUMERICS = (
     Fault("adaptive: a stage on the wrong side of a breakpoint", "numerics/adaptive.py",
           "start + length / 2) for", "start + length) for"),
     Fault("adapted: coordinates are not mapped back", "numerics/adapted.py",
-          "np.linalg.solve(factor.T, left[:, : max(kept, 1)])", "np.linalg.solve(factor, left[:, : max(kept, 1)])"),
+          "np.linalg.solve(factor.T, chosen)", "np.linalg.solve(factor, chosen)"),
 )  # fmt: skip

@@ -149,6 +149,7 @@ ARRAYS: dict[str, tuple[np.ndarray, Callable[[dict[str, Any], Any], Any]]] = {
 FINE = {
     ("a field's points", "an axis too many"), ("a field's depths", "an axis too many"),
     ("evaluate_inside", "NaN"), ("evaluate_inside", "infinity"), ("with_coefficients", "infinity"),
+    ("with_coordinates", "infinity"),
 }  # fmt: skip
 POINTS = ("check_points", "sample_functional", "projection", "least squares")  # points that have to increase
 TARGETS = ("value_and_gradient, functions", "records, functions")  # which keep their type, and are no objects
