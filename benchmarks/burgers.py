@@ -141,7 +141,7 @@ def main() -> None:
         tell(line(f"continuum, {found[0][1]:,} coefficients", f"{seconds:g}", [errors for errors, _ in found]))
         if not RIVALS.exists():
             continue
-        for modes, width in ((16, 64), (24, 32)):
+        for modes, width in ((16, 64),):
             errors = [rival(parts, seconds, seed, modes, width) for seed in seeds]
             tell(line(f"FNO, {modes} modes, width {width}, 4 layers", f"{seconds:g}", errors))
     if not RIVALS.exists():

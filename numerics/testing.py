@@ -44,7 +44,11 @@ OWN: Mapping[str, Sequence[dict[str, Any]]] = {
 }
 UNEVEN = ["-1", "-3/7", "0", "1/3", "1"]
 PERIODIC = ("fourier",)  # families that ask for a periodic domain
-OWN_EXPRESSIONS = {"rates": ("sin(u) - h/2", "tanh(u)*h - h**2/3", "sin(u1)*tanh(u2) - h/3"), "activations": ("sin(u)/2 + u",), "losses": ()}
+OWN_EXPRESSIONS = {
+    "rates": ("sin(u) - h/2", "tanh(u)*h - h**2/3", "sin(u1)*tanh(u2) - h/3"),
+    "activations": ("sin(u)/2 + u",),
+    "losses": (),
+}
 
 
 # --- what a spec is made of ---------------------------------------------------------------------------------
