@@ -618,7 +618,7 @@ class Reader:
                 readout = self.basis(table["basis"], "readout.basis", WIDTH, equation["periodic"])
         table = self.table(data, "loss")
         loss = self.formula(self.need(table, "kind", "loss"), "losses", {"z", "t"}, "loss.kind")
-        on = registry.entry("losses", loss).ON if loss in registry.names("losses") else ("outputs",)
+        on = registry.compares(loss)
         if ("function" if readout is None else "outputs") not in on:
             self.fail(
                 "loss.kind",

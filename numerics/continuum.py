@@ -230,7 +230,7 @@ class Continuum:
         operator = np.einsum("ioc,ij->ojc", r, rep.readout["G"]).reshape(spec.outputs, -1)
         return operator, self.fields["a"].slabs[0].coefficients
 
-    @property
+    @cached_property
     def root(self) -> Array:
         """Lᵀ with L Lᵀ the Gram matrix of the state's functions in the norm of the loss, L2 (with its weight) or H1."""
         if self.spec.weight is not None:

@@ -298,6 +298,7 @@ class CudaSolver(Solver):
         self.launch = replace(self.launch, blocks=max(1, min(self.launch.blocks, PARTIALS // largest)))
         for slab in self.slabs:
             slab.launch = self.launch
+        self.zero = to_device(np.zeros(1), self.dtype)
         self.loss_constants = to_device(representation.loss_constants, self.dtype)
         self.open = representation.spec.tolerance is not None
 
@@ -356,15 +357,14 @@ class CudaSolver(Solver):
         self._start("readout", records, h, operator, constant, z, tiles=True)
         value, source = self._loss(z, targets)
         bar = last.empty(*h.shape)
-        zero = to_device(np.zeros(1), self.dtype)
-        given: tuple[Any, ...] = (source, h, operator, zero, bar, *bars, self.launch.tile)
+        given: tuple[Any, ...] = (source, h, operator, self.zero, bar, *bars, self.launch.tile)
         self._start("readout_adjoint", records, *given, tiles=True)
         for slab, k, g in zip(reversed(self.slabs), reversed(kept), reversed(gradient)):
             bar = slab.adjoint(bar, k, g)
         lift = self.slabs[0].operators.get("lift")
         if lift is not None:
             bar_x = last.empty(*x.shape)
-            given = (bar, x, lift, zero, bar_x, gradient[0]["bar_lift"], self.launch.tile)
+            given = (bar, x, lift, self.zero, bar_x, gradient[0]["bar_lift"], self.launch.tile)
             self._start("lift_adjoint", records, *given, tiles=True)
             bar = bar_x
         return to_host(value), to_host(bar)
@@ -374,8 +374,7 @@ class CudaSolver(Solver):
         if lift is None:
             return x
         h = self.slabs[0].empty(len(x) // lift.shape[1] * lift.shape[0], x.shape[1])
-        zero = to_device(np.zeros(1), self.dtype)
-        self._start("lift", x.shape[1], x, lift, zero, h, tiles=True)
+        self._start("lift", x.shape[1], x, lift, self.zero, h, tiles=True)
         return h
 
     def _start(self, name: str, size: int, *given: Any, tiles: bool = False) -> None:

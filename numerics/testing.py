@@ -95,12 +95,6 @@ def named(kind: str) -> Strategy:
     return st.sampled_from((*registry.names(kind), *OWN_EXPRESSIONS[kind]))
 
 
-def compares(loss: str) -> tuple[str, ...]:
-    """What a loss is of: "outputs", "function", or both; of one's own expression it is outputs."""
-    named_ones = registry.names("losses")
-    return tuple(registry.entry("losses", loss).ON) if loss in named_ones else ("outputs",)
-
-
 @st.composite
 def tableaux(draw: st.DrawFn, implicit: bool = True) -> Any:
     """A registered tableau's name, or one of the explicit ones of order 2 with two stages, b_2 = 1/(2 c_2)."""
@@ -153,7 +147,7 @@ def specs(
         "integration": {"tableau": draw(tableau if tableau is not None else tableaux()), "steps": 4},
         "loss": {"kind": kind},
     }
-    on = compares(kind)
+    on = registry.compares(kind)
     if "outputs" in on and ("function" not in on or draw(st.booleans())):
         declared["readout"] = {"outputs": draw(st.integers(2, 3)), "basis": draw(bases(periodic=periodic))}
     return declared
@@ -261,7 +255,7 @@ def example(kind: str, name: str) -> dict[str, Any]:
         return {**PLAIN, "integration": {"tableau": name, "steps": 2}}
     if kind == "losses":
         readout = {"readout": {"outputs": 2, "basis": {"family": "p0", "cells": 1}}}
-        readout = {} if "function" in compares(name) else readout
+        readout = {} if "function" in registry.compares(name) else readout
         return {**PLAIN, "loss": {"kind": name}, **readout}
     if kind in ("rates", "activations"):
         return {**PLAIN, "equation": {**PLAIN["equation"], kind[:-1]: name}}

@@ -57,7 +57,12 @@ class Context:
     @property
     def wide(self) -> str:
         """How many pre-activations all channels have together."""
-        return "channels" if self.program.parts == 1 else f"{self.program.parts}*channels"
+        return wide(self.program)
+
+
+def wide(program: Program) -> str:
+    """How many pre-activations all channels have together."""
+    return "channels" if program.parts == 1 else f"{program.parts}*channels"
 
 
 def print_operation(op: Operation, context: Context) -> Lines:
@@ -329,8 +334,8 @@ def height(program: Program, operand: Operand, like: str = "h") -> str:
         "weight_in": "operators.shape[2]",
     }
     if program.blocks:  # their operator is a row of numbers
-        wide = "channels" if parts == 1 else f"{parts}*channels"
-        found["weight_out"] = "biases.shape[1]" if program.structure("Phi") == "identity" else f"Phi.shape[1]*{wide}"
+        full = f"Phi.shape[1]*{wide(program)}"
+        found["weight_out"] = "biases.shape[1]" if program.structure("Phi") == "identity" else full
         found["weight_in"] = f"{like}.shape[0]" if program.structure("C") == "identity" else "C.shape[0]*channels"
     return found[operand.axis]
 
@@ -619,19 +624,12 @@ def operators(program: Program, suffix: str, entry: bool) -> Kernel:
     """Stage operators from the fields' coefficients: Mix over depth, then (formed) Φ · C block by block; e = Ψ β."""
     tables = _operator_tables(program, entry)
     lines = ['"""' + _operator_title(program, entry) + '"""']
-    if program.plan == "formed":
+    if program.plan == "formed" or program.blocks:
         lines += [
             "mixed = np.empty(w.shape[1:], w.dtype)",
             "for s in range(theta.shape[0]):",
             *indent(_mix("mixed", "w", "theta")),
-            *indent(_formed(program, entry, reverse=False)),
-        ]
-    elif program.blocks:
-        lines += [
-            "mixed = np.empty(w.shape[1:], w.dtype)",
-            "for s in range(theta.shape[0]):",
-            *indent(_mix("mixed", "w", "theta")),
-            *indent(_placed(program, reverse=False)),
+            *indent(_placed(program, False) if program.blocks else _formed(program, entry, reverse=False)),
         ]
     else:
         lines += ["for s in range(theta.shape[0]):", *indent(_mix("operators[s]", "w", "theta"))]
@@ -663,18 +661,11 @@ def operators_adjoint(program: Program, suffix: str, entry: bool) -> Kernel:
     """The gradients of the coefficients from those of the operators and biases, added to bar_w and bar_beta."""
     tables = _operator_tables(program, entry)
     lines = [f'"""The adjoint of: {_operator_title(program, entry)}   (11)"""']
-    if program.plan == "formed":
+    if program.plan == "formed" or program.blocks:
         lines += [
             "mixed = np.empty(bar_w.shape[1:], bar_w.dtype)",
             "for s in range(theta.shape[0]):",
-            *indent(_formed(program, entry, reverse=True)),
-            *indent(_unmix("bar_w", "mixed", "theta")),
-        ]
-    elif program.blocks:
-        lines += [
-            "mixed = np.empty(bar_w.shape[1:], bar_w.dtype)",
-            "for s in range(theta.shape[0]):",
-            *indent(_placed(program, reverse=True)),
+            *indent(_placed(program, True) if program.blocks else _formed(program, entry, reverse=True)),
             *indent(_unmix("bar_w", "mixed", "theta")),
         ]
     else:
@@ -750,7 +741,6 @@ def _placed(program: Program, reverse: bool) -> Lines:
 
     An entry is (m, start of its block's numbers, i, j, columns of the block).
     """
-    wide = "channels" if program.parts == 1 else f"{program.parts}*channels"
     place, number = "whole[first + c]", "mixed[w_entries[e, 0], o*channels + c]"
     change = f"{number} += w_values[e]*{place}" if reverse else f"{place} += w_values[e]*{number}"
     return [
@@ -758,9 +748,9 @@ def _placed(program: Program, reverse: bool) -> Lines:
         f"whole = {'bar_operators' if reverse else 'operators'}[s]",
         f"{'mixed' if reverse else 'whole'}[:] = constants[0]",
         "for e in range(w_entries.shape[0]):",
-        f"    for o in range({wide}):",
-        f"        row = w_entries[e, 2]*{wide} + o",
-        f"        first = (w_entries[e, 1]*{wide} + row*w_entries[e, 4] + w_entries[e, 3])*channels",
+        f"    for o in range({wide(program)}):",
+        f"        row = w_entries[e, 2]*{wide(program)} + o",
+        f"        first = (w_entries[e, 1]*{wide(program)} + row*w_entries[e, 4] + w_entries[e, 3])*channels",
         "        for c in range(channels):",
         f"            {change}",
     ]

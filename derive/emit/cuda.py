@@ -30,6 +30,7 @@ from derive.emit.cpu import (
     spanning,
     stage_tables,
     table_arguments,
+    wide,
 )
 from derive.emit.scalar import Constants, Lines, Scalar, indent, local
 from derive.galerkin import Structure
@@ -119,7 +120,7 @@ def _contract(op: Contract, context: Context) -> Lines:
         loops = _channels(
             op.structure, table, op.transposed,
             lambda a: context.at(op.out, a), lambda b: context.at(op.operand, b), RECORDS, op.accumulate,
-            channels=_wide(context.program) if op.table == "Phi" else "channels",
+            channels=wide(context.program) if op.table == "Phi" else "channels",
         )  # fmt: skip
         return [head, *loops]
     if op.structure == "blocks":
@@ -134,19 +135,14 @@ def _contract(op: Contract, context: Context) -> Lines:
     return [head, f"for a in range(row, {context.height(op.out)}, rows):", f"    {RECORDS}", *indent(total, 2)]
 
 
-def _wide(program: Program) -> str:
-    """How many pre-activations all channels have together."""
-    return "channels" if program.parts == 1 else f"{program.parts}*channels"
-
-
 def _block(context: Context, table: str) -> Lines:
     """One piece of a learned table: its size, its first rows in what it acts on and in the result, its first number."""
-    wide = _wide(context.program)
+    full = wide(context.program)
     return [
-        f"high, low = {table}_blocks[piece, 0]*{wide}, {table}_blocks[piece, 2]*channels",
-        f"high_count = ({table}_blocks[piece, 1] - {table}_blocks[piece, 0])*{wide}",
+        f"high, low = {table}_blocks[piece, 0]*{full}, {table}_blocks[piece, 2]*channels",
+        f"high_count = ({table}_blocks[piece, 1] - {table}_blocks[piece, 0])*{full}",
         f"low_count = ({table}_blocks[piece, 3] - {table}_blocks[piece, 2])*channels",
-        f"origin = {table}_blocks[piece, 4]*{wide}*channels",
+        f"origin = {table}_blocks[piece, 4]*{full}*channels",
     ]
 
 
@@ -340,7 +336,7 @@ def _head(program: Program, like: str) -> Lines:
     sizes = [f"state, node = {like}.shape[0], biases.shape[1]{'' if parts == 1 else f'//{parts}'}"]
     sizes.append("wide = biases.shape[1]")
     if program.blocks:
-        out = "wide" if program.structure("Phi") == "identity" else f"Phi.shape[1]*{_wide(program)}"
+        out = "wide" if program.structure("Phi") == "identity" else f"Phi.shape[1]*{wide(program)}"
         inner = "state" if program.structure("C") == "identity" else "C.shape[0]*channels"
         sizes.append(f"weight_out, weight_in = {out}, {inner}")
     elif program.plan == "factors":
@@ -645,7 +641,7 @@ def operators(program: Program, suffix: str, entry: bool) -> Kernel:
     ]  # fmt: skip
     stage = [*_mix(targets[0]), *(_placed(program, reverse=False) if program.blocks else [])]
     if phi:
-        stage += [f"# {targets[1]} = Φ {targets[0]}", *_left(_wide(program), phi, False, targets[0], targets[1]), SYNC]
+        stage += [f"# {targets[1]} = Φ {targets[0]}", *_left(wide(program), phi, False, targets[0], targets[1]), SYNC]
     if c:
         title = "# E_s = " + ("left C" if phi else "mixed C")
         stage += [title, *_right(c[0], c[1], False, targets[-2], "operators"), SYNC]
@@ -658,7 +654,7 @@ def operators(program: Program, suffix: str, entry: bool) -> Kernel:
         bias = "biases" if psi == "identity" else "mixed_bias"
         lines += [*ALL_LANES, "for s in range(block, vartheta.shape[0], blocks):", *indent(_mix_bias(bias))]
         if psi != "identity":
-            lines += indent(["# e_s = Ψ β_s", *_bias(_wide(program), psi, False, "mixed_bias", "biases")])
+            lines += indent(["# e_s = Ψ β_s", *_bias(wide(program), psi, False, "mixed_bias", "biases")])
         arguments += ["beta", "vartheta", *table_arguments(program, ["Psi"])]
         outputs = [*outputs, *dict.fromkeys((bias, "biases"))]
     if program.local:
@@ -705,11 +701,11 @@ def _mix_bias(target: str) -> Lines:
     ]
 
 
-def _left(wide: str, structure: Structure, transposed: bool, source: str, target: str) -> Lines:
+def _left(full: str, structure: Structure, transposed: bool, source: str, target: str) -> Lines:
     """target[s] = Φ source[s], channel by channel (Φᵀ when transposed)."""
     columns = f"for d in range(column, {source}.shape[2], columns):"
     out, operand = f"{target}[s, {{}}, d]".format, f"{source}[s, {{}}, d]".format
-    return _channels(structure, "Phi", transposed, out, operand, columns, False, channels=wide)
+    return _channels(structure, "Phi", transposed, out, operand, columns, False, channels=full)
 
 
 def _right(table: str, structure: Structure, transposed: bool, source: str, target: str) -> Lines:
@@ -721,10 +717,10 @@ def _right(table: str, structure: Structure, transposed: bool, source: str, targ
     )  # fmt: skip
 
 
-def _bias(wide: str, structure: Structure, transposed: bool, source: str, target: str) -> Lines:
+def _bias(full: str, structure: Structure, transposed: bool, source: str, target: str) -> Lines:
     """target[s] = Ψ source[s], channel by channel (Ψᵀ when transposed); no second index to share."""
     out, operand = f"{target}[s, {{}}]".format, f"{source}[s, {{}}]".format
-    return _channels(structure, "Psi", transposed, out, operand, None, False, "thread, {}, threads", wide)
+    return _channels(structure, "Psi", transposed, out, operand, None, False, "thread, {}, threads", full)
 
 
 def _local(transposed: bool, source: str, target: str) -> Lines:
@@ -747,28 +743,27 @@ def _local(transposed: bool, source: str, target: str) -> Lines:
 
 def _placed(program: Program, reverse: bool) -> Lines:
     """w = N z, entry by entry, or z̄ = Nᵀ w̄; a thread has its own pairs of channels. See the CPU's."""
-    wide = _wide(program)
+    full = wide(program)
     place, number = "operators[s, at + c]", "mixed[s, w_entries[e, 0], o*channels + c]"
-    change = f"{number} += w_values[e]*bar_{place}" if reverse else f"{place} += w_values[e]*{number}"
-    clear = "mixed[s, a, o*channels + c]" if reverse else None
-    lines = ["# z̄ = Nᵀ w̄" if reverse else "# w = N z"]
-    if clear is None:
-        lines += [
+    body = [
+        "for e in range(w_entries.shape[0]):",
+        f"    line = w_entries[e, 2]*{full} + o",
+        f"    at = (w_entries[e, 1]*{full} + line*w_entries[e, 4] + w_entries[e, 3])*channels",
+        "    " + (f"{number} += w_values[e]*bar_{place}" if reverse else f"{place} += w_values[e]*{number}"),
+    ]
+    if reverse:
+        head = ["# z̄ = Nᵀ w̄"]
+        body = ["for a in range(mixed.shape[1]):", "    mixed[s, a, o*channels + c] = constants[0]", *body]
+    else:
+        head = [
+            "# w = N z",
             "for a in range(row*columns + column, operators.shape[1], rows*columns):",
             "    operators[s, a] = constants[0]",
             SYNC,
         ]
-    body = [
-        "for e in range(w_entries.shape[0]):",
-        f"    line = w_entries[e, 2]*{wide} + o",
-        f"    at = (w_entries[e, 1]*{wide} + line*w_entries[e, 4] + w_entries[e, 3])*channels",
-        f"    {change}",
-    ]
-    if clear is not None:
-        body = ["for a in range(mixed.shape[1]):", f"    {clear} = constants[0]", *body]
     return [
-        *lines,
-        f"for o in range(row, {wide}, rows):",
+        *head,
+        f"for o in range(row, {full}, rows):",
         "    for c in range(column, channels, columns):",
         *indent(body, 2),
         SYNC,
@@ -792,7 +787,7 @@ def operators_adjoint(program: Program, suffix: str, entry: bool) -> Kernel:
     if phi:
         stage += [
             f"# mixed = Φᵀ {_plain(source) if c else 'Ē_s'}",
-            *_left(_wide(program), phi, True, source, "mixed"),
+            *_left(wide(program), phi, True, source, "mixed"),
             SYNC,
         ]
     if program.blocks:
@@ -813,7 +808,7 @@ def operators_adjoint(program: Program, suffix: str, entry: bool) -> Kernel:
             lines += ["    for a in range(thread, mixed_bias.shape[1], threads):",
                       "        mixed_bias[s, a] = bar_biases[s, a]"]  # fmt: skip
         else:
-            lines += indent(["# mixed_bias = Ψᵀ ē_s", *_bias(_wide(program), psi, True, "bar_biases", "mixed_bias")])
+            lines += indent(["# mixed_bias = Ψᵀ ē_s", *_bias(wide(program), psi, True, "bar_biases", "mixed_bias")])
         arguments += ["bar_biases", *table_arguments(program, ["Psi"])]
         outputs.append("mixed_bias")
     if program.local:

@@ -147,15 +147,10 @@ def final(case: Case, fields: Arrays, h: Any) -> Any:
     """The state at the end, with everything written out again."""
     declared = case.declared()
     parameters = fields.get("parameters")
-    found = rule(declared) if case.state["family"] != "p0" else cells(8)
     return network(
-        declared, *found, case.whole(fields["W"]), fields["b"], h, TABLEAUX[case.tableau],
+        declared, *rule(declared), case.whole(fields["W"]), fields["b"], h, TABLEAUX[case.tableau],
         lambda u, at: case.rate(u, at, parameters), fields.get("V"),
     )  # fmt: skip
-
-
-def cells(count: int) -> tuple[Any, Any]:
-    return -1 + (2 * np.arange(count) + 1) / count, np.full(count, 2 / count)
 
 
 QUICK = ("translation", "learned")
