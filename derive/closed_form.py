@@ -136,8 +136,8 @@ def _enclosed_sign(f: Evaluator, slope: Evaluator, a: Fraction, b: Fraction, dep
     return left if left is not None and left == _enclosed_sign(f, slope, (a + b) / 2, b, depth - 1) else None
 
 
-def _ball(value: Fraction) -> arb:
-    return arb(as_fmpq(value))
+def _ball(value: Fraction | fmpq | arb) -> arb:
+    return value if isinstance(value, arb) else arb(as_fmpq(value))
 
 
 @lru_cache(maxsize=4096)
@@ -235,8 +235,10 @@ class Side:
         ]
 
 
-def product_integrals(left: Side, right: Side, a: Fraction, b: Fraction) -> arb_mat:
+def product_integrals(left: Side, right: Side, a: Any, b: Any) -> arb_mat:
     """∫ f_i g_j over [a, b], (left × right), to about the current precision, by Gauss rules with proven errors.
+
+    a, b: rational, or balls.
 
     For |F| ≤ M inside the ellipse ρ around [-1, 1] the n-point rule errs by at most 64/15 M ρ^(2 − 2n)/(1 − ρ⁻²)
     (Rabinowitz; Trefethen, Approximation Theory, theorem 19.3). Pieces where no ellipse will do are halved.
@@ -249,7 +251,7 @@ def product_integrals(left: Side, right: Side, a: Fraction, b: Fraction) -> arb_
     with ctx.workprec(goal + left.guard + right.guard):
         # A function that is not real is not analytic on any ellipse either: say the simpler thing.
         for side in (left, right):
-            side.values([_ball(a + (b - a) * Fraction(k, 5)) for k in (1, 2, 4)])
+            side.values([_ball(a + (b - a) * k / 5) for k in (1, 2, 4)])
         while waiting:
             low, high, depth = waiting.pop()
             found = _gauss_integrals(left, right, low, high, goal)
@@ -264,7 +266,7 @@ def product_integrals(left: Side, right: Side, a: Fraction, b: Fraction) -> arb_
     return total
 
 
-def _gauss_integrals(left: Side, right: Side, a: Fraction, b: Fraction, goal: int) -> arb_mat | None:
+def _gauss_integrals(left: Side, right: Side, a: Any, b: Any, goal: int) -> arb_mat | None:
     middle, half = _ball((a + b) / 2), _ball((b - a) / 2)
     best: tuple[int, arb, list[arb], list[arb]] | None = None
     for radius in ELLIPSES:
@@ -288,7 +290,7 @@ def _gauss_integrals(left: Side, right: Side, a: Fraction, b: Fraction, goal: in
     return weighted.transpose() * right.values(points) + errors
 
 
-def _negligible(left: Side, right: Side, a: Fraction, b: Fraction, goal: int) -> arb_mat | None:
+def _negligible(left: Side, right: Side, a: Any, b: Any, goal: int) -> arb_mat | None:
     """Balls around zero, where a piece is so short that it does not count."""
     region = acb(_ball(a).union(_ball(b)))
     first, second = left.bounds(region, False), right.bounds(region, False)
@@ -357,10 +359,10 @@ def _real(found: acb, point: Any) -> arb:
     return found.real
 
 
-def _not_integrable(left: Side, right: Side, point: Fraction) -> DerivationError:
+def _not_integrable(left: Side, right: Side, point: Any) -> DerivationError:
     written = {str(f) for side in (left, right) for f in side.functions if not isinstance(f, tuple)}
     return DerivationError(
-        f"products of {', '.join(sorted(written))} near {float(point):.6g}",
+        f"products of {', '.join(sorted(written))} near {float(_ball(point).mid()):.6g}",
         "products with a finite integral",
         "a function is not bounded there, or not smooth",
         "change the function, or add a breakpoint",

@@ -13,6 +13,7 @@ from typing import Any
 from derive import expression, registry, surd, tableau
 from derive.errors import DerivationError, ExpressionError, SpecError
 from derive.spec import (
+    CONSTANT,
     OPTIMISERS,
     BasisSpec,
     Penalty,
@@ -60,12 +61,13 @@ TABLES: dict[str, tuple[str, ...]] = {
         "learned",
         "local",
         "symmetry",
+        "reach",
         "periodic",
     ),
     "input": ("interpolant", "smoothing"),
     "lift": ("inputs",),
     "state": ("basis", "quadrature"),
-    "weight": ("width_out", "width_in", "depth"),
+    "weight": ("width_out", "width_in", "kernel", "depth"),
     "bias": ("width", "depth"),
     "integration": ("tableau", "steps", "tolerance"),
     "readout": ("outputs", "basis"),
@@ -237,8 +239,8 @@ class Reader:
                 "rename the spec",
             )
         equation = self.equation(data)
-        entry, slabs = self.slabs(data, equation["periodic"])
-        slabs = self.invariant(equation["symmetries"], entry, slabs)
+        entry, slabs = self.slabs(data, equation["periodic"], equation["reach"])
+        slabs = self.invariant(equation["symmetries"], entry, slabs, equation["reach"])
         outputs, readout, loss, weight, penalties = self.targets(data, equation, slabs)
         lift = self.table(data, "lift", {})
         if "lift" in data:
@@ -319,6 +321,7 @@ class Reader:
             "learned": learned,
             "local": local,
             "symmetries": self.symmetries(table, periodic),
+            "reach": self.reach(table, periodic),
             "periodic": periodic,
             "channels": self.integer(table, "channels", "equation", 1, 1),
             "interpolant": interpolant,
@@ -368,10 +371,28 @@ class Reader:
             found.append(SymmetrySpec("shift" if shift else str(one), amount))
         return tuple(found)
 
+    def reach(self, table: Mapping[str, Any], periodic: bool) -> Fraction | None:
+        """How far κ(ξ − ξ′) sees; the whole domain is 1 both ways round a circle, 2 on an interval."""
+        if "reach" not in table:
+            return None
+        found, most = self.exact(table["reach"], "equation.reach"), 1 if periodic else 2
+        if not 0 < found <= most:
+            self.fail("equation.reach", f"{found}", f"a number above 0, at most {most}",
+                      "a sign, or a width for a half width",
+                      'write reach = "1/8" for W(ξ, ξ′) = κ(ξ − ξ′), zero for |ξ − ξ′| > 1/8')  # fmt: skip
+        return found
+
     def invariant(
-        self, symmetries: tuple[SymmetrySpec, ...], entry: BasisSpec, slabs: tuple[Slab, ...]
+        self,
+        symmetries: tuple[SymmetrySpec, ...],
+        entry: BasisSpec,
+        slabs: tuple[Slab, ...],
+        reach: Fraction | None,
     ) -> tuple[Slab, ...]:
-        """The slabs with bias bases that the symmetries leave alone; the others must be closed under them."""
+        """The slabs with bias bases that the symmetries leave alone; the others must be closed under them.
+
+        κ(ξ − ξ′) moves with every shift; a reflection leaves the even ones.
+        """
         if not symmetries:
             return slabs
         from derive import bases, symmetry
@@ -379,8 +400,16 @@ class Reader:
         try:
             for role, declared in [("state.basis", entry), *(("state.basis", slab.state) for slab in slabs)]:
                 symmetry.check_closed(symmetries, bases.build(declared), role)
-            return tuple(
+            slabs = tuple(
                 replace(slab, bias_width=symmetry.invariant_basis(symmetries, slab.bias_width, "bias.width"))
+                for slab in slabs
+            )
+            mirrors = [one for one in symmetries if one.kind == "reflection"]
+            if reach is None or not mirrors:
+                return slabs
+            ends = (-reach, reach)
+            return tuple(
+                replace(slab, weight_in=symmetry.invariant_basis(mirrors, slab.weight_in, "weight.kernel", ends))
                 for slab in slabs
             )
         except DerivationError as error:
@@ -439,6 +468,10 @@ class Reader:
             )
         if resolved.size > LARGEST["size"]:
             self.fail(path, f"{resolved.size} functions", f"at most {LARGEST['size']}", "an extra digit", "use fewer")
+        if family == "fourier" and path.startswith("weight.kernel"):
+            self.fail(path, "a Fourier basis for κ on [−reach, reach]", "hat, bspline, legendre, p0, …",
+                      "κ is not periodic there",
+                      'use another family, or symmetry = "translation" instead of reach')  # fmt: skip
         if family == "fourier" and interval == WIDTH and not periodic:
             self.fail(
                 path,
@@ -459,9 +492,19 @@ class Reader:
                 self.fail(f"{path}.functions[{k}]", error.given, error.allowed, error.cause, error.fix)
         return tuple(str(v) for v in value)
 
-    def slabs(self, data: Mapping[str, Any], periodic: bool) -> tuple[BasisSpec, tuple[Slab, ...]]:
+    def slabs(
+        self, data: Mapping[str, Any], periodic: bool, reach: Fraction | None
+    ) -> tuple[BasisSpec, tuple[Slab, ...]]:
         state, weight, bias = (self.table(data, key) for key in ("state", "weight", "bias"))
-        given = {f"weight.{k}": self.need(weight, k, "weight") for k in TABLES["weight"]}
+        keys = ("width_out", "width_in", "depth") if reach is None else ("kernel", "depth")
+        for key in weight:
+            if key not in keys:
+                self.fail(
+                    f"weight.{key}", f"{key} {'without' if reach is None else 'with'} equation.reach",
+                    f"weight.{', weight.'.join(keys)}", "W(ξ, ξ′) has two widths, κ(ξ − ξ′) with a reach has a kernel",
+                    f"remove weight.{key}, or {'write' if reach is None else 'remove'} equation.reach",
+                )  # fmt: skip
+        given = {f"weight.{k}": self.need(weight, k, "weight") for k in keys}
         given |= {f"bias.{k}": self.need(bias, k, "bias") for k in TABLES["bias"]}
         states = self.need(state, "basis", "state")
         lengths = {path: len(v) for path, v in given.items() if isinstance(v, list | tuple)}
@@ -483,16 +526,18 @@ class Reader:
             return self.basis(value[k] if listed else value, f"{path}[{k}]" if listed else path, interval, periodic)
 
         quadrature = self.integer(state, "quadrature", "state", 1)
+        intervals = {"weight.kernel": (-reach, reach)} if reach is not None else {}
         found = []
         for k in range(count):
             depth = (Fraction(k, count), Fraction(k + 1, count))
-            parts = {path: one(path, v, k, depth if path.endswith("depth") else WIDTH) for path, v in given.items()}
+            places = {path: depth if path.endswith("depth") else intervals.get(path, WIDTH) for path in given}
+            parts = {path: one(path, v, k, places[path]) for path, v in given.items()}
             found.append(
                 Slab(
                     *depth,
                     one("state.basis", states, k + 1, WIDTH),
-                    parts["weight.width_out"],
-                    parts["weight.width_in"],
+                    parts.get("weight.width_out", CONSTANT),
+                    parts["weight.kernel" if reach is not None else "weight.width_in"],
                     parts["weight.depth"],
                     parts["bias.width"],
                     parts["bias.depth"],
@@ -696,8 +741,7 @@ class Reader:
         """H1 norms need continuous bases in every direction."""
         chosen: dict[str, dict[str, list[BasisSpec | None]]] = {
             "W": {
-                "weight.width_out": [s.weight_out for s in slabs],
-                "weight.width_in": [s.weight_in for s in slabs],
+                "the widths of weight": [basis for s in slabs for basis in (s.weight_out, s.weight_in)],
                 "weight.depth": [s.weight_depth for s in slabs],
             },
             "b": {"bias.width": [s.bias_width for s in slabs], "bias.depth": [s.bias_depth for s in slabs]},
@@ -781,6 +825,8 @@ class Reader:
                     slab.weight_out.size * slab.weight_in.size * slab.weight_depth.size,
                 )
             )
+            if spec.reach is not None:
+                largest = 8 * nodes * slab.weight_in.size * (slab.state.size + spec.channels)
             if largest > LARGEST_TABLE * 8:
                 self.fail(
                     "",

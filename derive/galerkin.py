@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Literal
 
-from derive import bases, inner_product, symmetry, tableau, transfer
+from derive import bases, convolution, inner_product, symmetry, tableau, transfer
 from derive.bases import WIDTH
 from derive.equation import Equation
 from derive.errors import DerivationError
@@ -63,6 +63,13 @@ class Layout:
         values = tuple(value for *_, value in weight.entries)
         return cls({"w": tuple(found)}, tuple(rows), tuple(columns), entries, values)
 
+    @classmethod
+    def stencil(cls, nodes: int, size: int) -> Layout:
+        """One block for all nodes: the coefficients of κ, applied to each node's own rows of C."""
+        blocks = tuple((q, q + 1, q * size, (q + 1) * size, 0) for q in range(nodes))
+        entries = tuple((m, 0, 0, m, size) for m in range(size))
+        return cls({"w": blocks}, entries=entries, values=(Fraction(1),) * size)
+
     def table(self, name: str, tables: Mapping[str, ExactMatrix]) -> ExactMatrix:
         """A table as kernels see it: Φ and C with the functions in the order of the blocks."""
         if name == "Phi" and self.rows is not None:
@@ -86,7 +93,8 @@ class SemiDiscrete:
     combine: (steps, stages + 1, stages + 1), equation 7 with the linear part eliminated.
     groups: the stages [start, stop) that are solved for together; None where all are explicit.
     kappa: κ.  nodes: the quadrature points ξ_q.  aliasing: largest entry of |M_h − M|, what the rule leaves.
-    weight: what symmetries leave of w, or None.  layout: how w and V are stored in blocks, where they are.
+    weight: what symmetries leave of w, or None; of W = κ(ξ − ξ′), C has a row for every node and function of κ, and Φ
+    is the identity.  layout: how w and V are stored in blocks, where they are.
     """
 
     start: Fraction
@@ -124,7 +132,7 @@ def _slab(
         "entry": bases.build(entry, WIDTH),
         "state": bases.build(slab.state, WIDTH),
         "weight_out": bases.build(slab.weight_out, WIDTH),
-        "weight_in": bases.build(slab.weight_in, WIDTH),
+        "weight_in": bases.build(slab.weight_in, spec.inner_width),
         "weight_depth": bases.build(slab.weight_depth, depth),
         "bias_width": bases.build(slab.bias_width, WIDTH),
         "bias_depth": bases.build(slab.bias_depth, depth),
@@ -144,13 +152,16 @@ def _slab(
         "M_h": mass_h,
         "Phi": inner_product.evaluate(chosen["weight_out"], rule),
         "Psi": inner_product.evaluate(chosen["bias_width"], rule),
-        "C": inner_product.gram(chosen["weight_in"], state),
+        "C": _coupling(spec, chosen["weight_in"], state, rule),
         "X": x,
         "A": mass_h.solve(weighted),
     }
     weight = None
     layout = Layout()
-    if spec.symmetries:
+    if spec.reach is not None:
+        tables["Phi"] = inner_product.identity(rule.points.shape[0])
+        layout = Layout.stencil(rule.points.shape[0], chosen["weight_in"].size)
+    elif spec.symmetries:
         weight = symmetry.admissible(spec.symmetries, chosen["weight_out"], chosen["weight_in"])
         check_any(weight, spec)
         layout = Layout.of(weight)
@@ -162,7 +173,7 @@ def _slab(
     if changes:
         tables["P_entry"] = transfer.transfer(state, chosen["entry"])
     if changes and spec.tableau.explicit:
-        tables["C_entry"] = inner_product.gram(chosen["weight_in"], chosen["entry"])
+        tables["C_entry"] = _coupling(spec, chosen["weight_in"], chosen["entry"], rule)
         tables["X_entry"] = inner_product.evaluate(chosen["entry"], rule)
     tables["theta"], operator_index = _stage_rows(spec, chosen["weight_depth"], steps)
     tables["vartheta"], bias_index = _stage_rows(spec, chosen["bias_depth"], steps)
@@ -185,6 +196,13 @@ def _slab(
         weight=weight,
         layout=replace(layout, blocks=blocks),
     )
+
+
+def _coupling(spec: Spec, inner: Basis, state: Basis, rule: Rule) -> ExactMatrix:
+    """C: what w is applied to, C h. Of κ(ξ − ξ′) the couplings of every node, one below the other."""
+    if spec.reach is None:
+        return inner_product.gram(inner, state)
+    return convolution.couplings(inner, state, rule, spec.periodic)
 
 
 def check_any(weight: Admissible, spec: Spec) -> None:

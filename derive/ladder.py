@@ -68,7 +68,7 @@ def pair_key(slab: Slab, spec: Spec) -> str:
 
 def pairs(spec: Spec) -> Iterator[tuple[str, Slab]]:
     """(role and slab, slab) of every W whose two widths are one direction."""
-    if spec.symmetries:
+    if "weight_pair" in spec.weight_axes:
         yield from ((f"weight_pair/{k}", slab) for k, slab in enumerate(spec.slabs))
 
 
@@ -77,7 +77,8 @@ def directions(spec: Spec) -> Iterator[tuple[str, BasisSpec, Interval]]:
     if spec.readout is not None:
         yield "readout/0", spec.readout, WIDTH
     for k, slab in enumerate(spec.slabs):
-        for role in ("weight_out", "weight_in", "bias_width"):
+        for role in ("weight_out", "bias_width"):
             yield f"{role}/{k}", getattr(slab, role), WIDTH
+        yield f"weight_in/{k}", slab.weight_in, spec.inner_width
         for role in ("weight_depth", "bias_depth"):
             yield f"{role}/{k}", getattr(slab, role), (slab.start, slab.stop)

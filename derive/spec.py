@@ -49,6 +49,9 @@ class BasisSpec:
         return self.breakpoints or uniform(interval, self.cells or 1)
 
 
+CONSTANT = BasisSpec("p0", 1, cells=1, functions=())
+
+
 @dataclass(frozen=True)
 class TableauSpec:
     """A Butcher tableau with exact entries: a (stages × stages), b, c and the order it claims.
@@ -85,6 +88,7 @@ class TableauSpec:
 class Slab:
     """A part [start, stop] of the depth with bases of its own (section 3).
 
+    weight_out, weight_in: of W in ξ and ξ′; where W is κ(ξ − ξ′), the constant, and the basis of κ on [−reach, reach].
     quadrature: points, None for the default. rule: the bases that decide the rule beside the state's, where these are
     not the slab's own (fields on another level's solver).
     """
@@ -146,7 +150,8 @@ class Spec:
 
     pre_activations: g, how many u the rate has for every channel.  learned: (name, start) of the rate's parameters
     that training changes, a number a channel.  local: whether the equation has V.  symmetries: that W has; the bases
-    of other fields are invariant under them already.
+    of other fields are invariant under them already.  reach: r of W(ξ, ξ′, δ) = κ(ξ − ξ′, δ), which is zero for
+    |ξ − ξ′| > r; None for a W that is any function.
 
     tolerance: of adaptive steps, then ``steps`` is one for each depth element, where they start; None for fixed ones.
     inputs: channels of the records, which a lift takes to those of the state; None without a lift.
@@ -166,6 +171,7 @@ class Spec:
     learned: tuple[tuple[str, Fraction], ...]
     local: bool
     symmetries: tuple[SymmetrySpec, ...]
+    reach: Fraction | None
     periodic: bool
     interpolant: str
     smoothing: Fraction | None
@@ -198,6 +204,18 @@ class Spec:
     def output_channels(self) -> int:
         """Channels of the output, where that is a function."""
         return self.channels if self.outputs is None else self.outputs
+
+    @property
+    def inner_width(self) -> tuple[Fraction, Fraction]:
+        """Where the functions of ``weight_in`` live."""
+        return (Fraction(-1), Fraction(1)) if self.reach is None else (-self.reach, self.reach)
+
+    @property
+    def weight_axes(self) -> tuple[str, ...]:
+        """The roles of the axes of W's coefficients, before that of the depth."""
+        if self.reach is not None:
+            return ("weight_in",)
+        return ("weight_pair",) if self.symmetries else ("weight_out", "weight_in")
 
     @property
     def solver(self) -> str:

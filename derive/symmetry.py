@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, TypeVar
 
-from derive.bases import WIDTH, Basis, Combination, build
+from derive.bases import WIDTH, Basis, Combination, Interval, build
 from derive.errors import DerivationError
 from derive.spec import BasisSpec, SymmetrySpec
 
@@ -89,11 +89,13 @@ def invariant(symmetries: Sequence[SymmetrySpec], basis: Basis) -> list[list[Fra
     return [[vector.get((i, 0), Fraction(0)) for i in range(basis.size)] for vector in vectors]
 
 
-def invariant_basis(symmetries: Sequence[SymmetrySpec], declared: BasisSpec, role: str) -> BasisSpec:
+def invariant_basis(
+    symmetries: Sequence[SymmetrySpec], declared: BasisSpec, role: str, interval: Interval = WIDTH
+) -> BasisSpec:
     """The invariant functions of a width basis, as a basis. role: its key, for messages. Raises DerivationError."""
     from derive import registry
 
-    rows = invariant(symmetries, build(declared))
+    rows = invariant(symmetries, build(declared, interval))
     if len(rows) == declared.size:
         return declared
     if not rows:
@@ -104,7 +106,7 @@ def invariant_basis(symmetries: Sequence[SymmetrySpec], declared: BasisSpec, rol
         )  # fmt: skip
     if declared.family != "fourier":
         family = registry.entry("bases", "combination")
-        return BasisSpec("combination", **family.resolve({"of": declared, "rows": rows}, WIDTH))
+        return BasisSpec("combination", **family.resolve({"of": declared, "rows": rows}, interval))
     texts = [" + ".join(f"({value})*{_wave(i)}" for i, value in enumerate(row) if value) for row in rows]
     name, given = ("p0", {"cells": 1}) if len(rows) == 1 and rows[0][0] else ("custom", {"functions": texts})
     return BasisSpec(name, **registry.entry("bases", name).resolve(given, WIDTH))

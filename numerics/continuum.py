@@ -527,12 +527,10 @@ def zero_fields(rep: Representation) -> dict[str, Field]:
     """Fields of a representation with zero coefficients."""
     spec, c = rep.spec, rep.spec.channels
     wide = spec.pre_activations * c
-    weight = ("weight_pair",) if spec.symmetries else ("weight_out", "weight_in")
-    bias = ("bias_width", "bias_depth")
+    weight, bias = spec.weight_axes, ("bias_width", "bias_depth")
+    axes = ("s", "delta") if spec.reach is not None else ("xi", "xi_", "delta")
     fields = {
-        "W": Field(
-            "W", tuple(_zero_slab(s, (*weight, "weight_depth"), (wide, c)) for s in rep.slabs), ("xi", "xi_", "delta")
-        ),
+        "W": Field("W", tuple(_zero_slab(s, (*weight, "weight_depth"), (wide, c)) for s in rep.slabs), axes),
         "b": Field("b", tuple(_zero_slab(s, bias, (wide,)) for s in rep.slabs), ("xi", "delta")),
     }
     if spec.local:

@@ -28,6 +28,7 @@ def facts(model: Continuum, rate_expression: Callable[[str], str]) -> dict[str, 
         "learned": [name for name, _ in spec.learned],
         "local": spec.local,
         "symmetries": list(map(str, spec.symmetries)),
+        "reach": None if spec.reach is None else str(spec.reach),
         "inputs": spec.inputs,
         "outputs": spec.outputs,
         "functional": spec.functional,
@@ -57,11 +58,12 @@ def _stage(level: str, rows: list[Any]) -> dict[str, Any]:
 
 def text(found: dict[str, Any], stored: int) -> str:
     """The facts for people. stored: bytes of the file."""
+    weight = "W(ξ, ξ′, δ)" if found["reach"] is None else "κ(ξ − ξ′, δ)"
     lines = [
         f"{found['name']}, level {found['level']} of {', '.join(found['levels'])}",
         f"  {found['summary']}",
         "",
-        f"  u(ξ, δ) = ∫ W(ξ, ξ′, δ) h(ξ′, δ) dξ′{' + V(ξ, δ) h(ξ, δ)' if found['local'] else ''} + b(ξ, δ)",
+        f"  u(ξ, δ) = ∫ {weight} h(ξ′, δ) dξ′{' + V(ξ, δ) h(ξ, δ)' if found['local'] else ''} + b(ξ, δ)",
         f"  ∂h/∂δ   = {found['rate'].replace('Delta', 'Δ')}   with f = {found['activation']}, Δ = {found['spacing']}",
         *_more(found),
         _readout(found),
@@ -84,6 +86,8 @@ def _more(found: dict[str, Any]) -> list[str]:
         lines.append(f"  {found['pre_activations']} pre-activations u1, u2, … for each of {found['channels']} channels")
     if found["learned"]:
         lines.append(f"  learned parameters, a number a channel: {', '.join(found['learned'])}")
+    if found["reach"] is not None:
+        lines.append(f"  κ is zero beyond ±{found['reach']}")
     if found["symmetries"]:
         lines.append(f"  W is left alone by {' and '.join(found['symmetries'])}")
     if found["inputs"] is not None:

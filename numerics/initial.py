@@ -57,8 +57,8 @@ def random_function(name: str, shape: tuple[int, ...], seed: int, spec: Spec) ->
     """The random function of a field; trailing axes ``shape`` are channels. Biases and constants start at zero.
 
     W has L2 norm about SCALE a pair of channels, V and R about one, divided by √c so that sums over channels keep
-    their size. W has the symmetries that the spec declares, and V is constant along ξ then. Learned parameters start
-    where the spec says.
+    their size; κ is scaled to what a W of that norm does to a constant. W has the symmetries that the spec declares,
+    and V is constant along ξ then. Learned parameters start where the spec says.
     """
     if name in ("b", "a"):
         return None
@@ -75,6 +75,10 @@ def random_function(name: str, shape: tuple[int, ...], seed: int, spec: Spec) ->
         return Modes(
             _draws(generator, (count, DEPTH_MODES), shape, scale), (partial(_width_modes, count=count), _depth_modes)
         )
+    if spec.reach is not None:  # ∫ κ h is about as large as ∫ W h would be
+        reach = float(spec.reach)
+        draws = _draws(generator, (MODES, DEPTH_MODES), shape, SCALE * scale / np.sqrt(2 * reach))
+        return Modes(draws, (lambda s: _width_modes(s / reach) / np.sqrt(reach), _depth_modes))
     if not spec.symmetries:
         draws = _draws(generator, (MODES, MODES, DEPTH_MODES), shape, SCALE * scale)
         return Modes(draws, (_width_modes, _width_modes, _depth_modes))

@@ -127,9 +127,8 @@ def transfer_fields(model: Continuum, rep: representations.Representation) -> di
             "the level declares another list of slabs",
             "keep the slabs and change the bases inside them",
         )
-    width = ("weight_pair",) if model.spec.symmetries else ("weight_out", "weight_in")
     bias = ("bias_width", "bias_depth")
-    roles = {"W": (*width, "weight_depth"), "b": bias, "V": bias, "R": ("readout",)}
+    roles = {"W": (*model.spec.weight_axes, "weight_depth"), "b": bias, "V": bias, "R": ("readout",)}
     empty = zero_fields(rep)
     fields = {}
     for name, field in model.fields.items():

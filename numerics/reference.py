@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from derive.galerkin import SemiDiscrete
 
 Array = np.ndarray
-# Coefficients, slab by slab: W (i, j, k, out, in), or (m, k, out, in) with symmetries, b (i, k, out), V (i, k, out, in)
+# Coefficients, slab by slab: W (i, j, k, out, in), or (m, k, out, in) with symmetries or of κ, b (i, k, out),
+# V (i, k, out, in)
 # and, in one slab, the learned parameters (their number, channels).
 Fields = Mapping[str, Sequence[Array]]
 
@@ -198,8 +199,12 @@ class Slopes:
         """F(h, δ) at any depth, from the values there of the depth bases of W and b."""
         t = self.tables
         inner = np.einsum("jl,lcn->jcn", t[coupling], h)
-        w = np.einsum("k,qi,ijkoc->qjoc", theta, t["Phi"], self.w)
-        u = np.einsum("qjoc,jcn->qon", w, inner)
+        if self.w.ndim == 4:  # κ: every node has couplings of its own
+            seen = inner.reshape(-1, len(self.w), *inner.shape[1:])
+            u = np.einsum("k,mkoc,qmcn->qon", theta, self.w, seen)
+        else:
+            w = np.einsum("k,qi,ijkoc->qjoc", theta, t["Phi"], self.w)
+            u = np.einsum("qjoc,jcn->qon", w, inner)
         u = u + np.einsum("k,qi,iko->qo", vartheta, t["Psi"], self.beta)[:, :, None]
         at = np.einsum("qj,jcn->qcn", t[at_nodes], h)
         if self.v is not None:

@@ -159,13 +159,27 @@ def depths_of(field: Field) -> Array:
 
 
 def strength(field: Field, depth: float) -> tuple[Array, str]:
-    """W(ξ, ξ′, depth) on a grid, (GRID, GRID); with several channels the Frobenius norm over them."""
-    points = np.linspace(-1, 1, GRID)
-    values = np.asarray(field(points[:, None], points[None, :], depth))
-    if values.ndim == 2:
-        return values, "W"
-    size: Array = np.sqrt(np.sum(values**2, axis=(2, 3)))
-    return size, "|W| over channels"
+    """W(ξ, ξ′, depth) on a grid, (GRID, GRID), or κ(s, depth) (GRID,); of several channels the Frobenius norm."""
+    points, symbol = _offsets(field), "κ" if _is_kernel(field) else "W"
+    values = np.asarray(field(points, depth) if _is_kernel(field) else field(points[:, None], points[None, :], depth))
+    if field.slabs[0].channels == (1, 1):
+        return values, symbol
+    size: Array = np.sqrt(np.sum(values**2, axis=(-2, -1)))
+    return size, f"|{symbol}| over channels"
+
+
+def _is_kernel(field: Field) -> bool:
+    """Whether W is κ(ξ − ξ′)."""
+    return field.axes[0] == "s"
+
+
+def _offsets(field: Field) -> Array:
+    """GRID points of the first axis; those of κ are offsets ξ − ξ′ within its reach."""
+    if not _is_kernel(field):
+        return np.linspace(-1, 1, GRID)
+    basis = field.slabs[0].bases[0]
+    assert isinstance(basis, Pieces)
+    return np.linspace(basis.breakpoints[0], basis.breakpoints[-1], GRID)
 
 
 def weight_fields(fields: Mapping[str, Field]) -> str:
@@ -177,6 +191,18 @@ def weight_fields(fields: Mapping[str, Field]) -> str:
         (first, before), (second, after) = rows.items()
         rows = {**rows, f"{second} − {first}": [b - a for a, b in zip(before, after)]}
     limit = max(float(np.abs(values).max()) for row in rows.values() for values in row) or 1.0
+    shown = ", ".join(f"{depth:.3g}" for depth in depths)
+    if _is_kernel(next(iter(fields.values()))):
+        figure, (line,) = _axes(1, len(depths), 2.9, 2.4)
+        for k, (axes, depth) in enumerate(zip(line, depths)):
+            for (name, row), field in zip(rows.items(), [*fields.values(), next(iter(fields.values()))]):
+                axes.plot(_offsets(field), row[k], lw=1.2, label=name)
+            low = -1.05 * limit if label == "κ" else 0
+            axes.set(title=f"δ = {depth:.3g}", xlabel="ξ − ξ′", ylim=(low, 1.05 * limit))
+        line[0].set_ylabel(label)
+        if len(rows) > 1:
+            line[0].legend()
+        return picture(figure, f"Kernel κ(ξ − ξ′) of {', '.join(rows)} at depths {shown}")
     figure, grid = _axes(len(rows), len(depths), 2.7, 2.5)
     for axes_row, (name, row) in zip(grid, rows.items()):
         for axes, depth, values in zip(axes_row, depths, row):
@@ -184,7 +210,6 @@ def weight_fields(fields: Mapping[str, Field]) -> str:
             axes.set(title=f"δ = {depth:.3g}", xlabel="ξ′")
         axes_row[0].set_ylabel(f"{name}\nξ")
     figure.colorbar(image, ax=grid, label=label, shrink=0.7)
-    shown = ", ".join(f"{depth:.3g}" for depth in depths)
     return picture(figure, f"Weight field of {', '.join(rows)} at depths {shown}")
 
 

@@ -142,22 +142,27 @@ def _roles(spec: Spec, k: int) -> Iterator[tuple[str, BasisSpec]]:
     if entry != slab.state:
         yield "entry", entry
     for role in ROLES:
-        if role != "entry":
+        if role != "entry" and not (role == "weight_out" and spec.reach is not None):
             yield role, getattr(slab, role)
+
+
+def _role(spec: Spec, role: str) -> str:
+    return "φ̃, κ in s = ξ − ξ′" if role == "weight_in" and spec.reach is not None else ROLES[role]
 
 
 def _bases(spec: Spec, forms: Sequence[SemiDiscrete]) -> Iterator[str]:
     yield from ("## 3. The bases, (3)", "")
     yield from _shown(
         "h = Σ_j h_j(δ) χ_j(ξ)",
-        "W = Σ_ijk w_ijk φ_i(ξ) φ̃_j(ξ′) θ_k(δ)",
+        "W = Σ_ijk w_ijk φ_i(ξ) φ̃_j(ξ′) θ_k(δ)" if spec.reach is None else
+        f"W = κ(ξ − ξ′, δ),  κ(s, δ) = Σ_jk w_jk φ̃_j(s) θ_k(δ),  zero for |s| > {spec.reach}",
         "b = Σ_ik β_ik ψ_i(ξ) ϑ_k(δ)",
         *(["V = Σ_ik v_ik ψ_i(ξ) ϑ_k(δ)"] if spec.local else []),
     )
     for k, form in enumerate(forms):
         yield from (f"Slab {k + 1}, δ from {form.start} to {form.stop}:", "")
         rows = [
-            (ROLES[role], _family(basis), str(basis.size), _smoothness(form.bases[role]))
+            (_role(spec, role), _family(basis), str(basis.size), _smoothness(form.bases[role]))
             for role, basis in _roles(spec, k)
         ]
         yield from _table(("basis", "family", "functions", "at breakpoints"), rows)
@@ -168,8 +173,11 @@ def _bases(spec: Spec, forms: Sequence[SemiDiscrete]) -> Iterator[str]:
             f"There are c = {spec.channels} channels: {both} a {wide} × c matrix, every β_ik a vector of {wide}.",
             "",
         )
-    if spec.symmetries:
+    if "weight_pair" in spec.weight_axes:
         yield from _symmetry(spec, forms)
+    elif spec.symmetries:
+        names = " and ".join(map(str, spec.symmetries))
+        yield from (f"Symmetry (6): {names}; φ̃ and ψ hold the functions that do not change.", "")
     if spec.inputs is not None:
         count = "one channel" if spec.inputs == 1 else f"{spec.inputs} channels"
         yield from (f"The records have {count}; h(ξ, 0) = P (x(ξ), 1), one matrix at every point.", "")
@@ -218,19 +226,20 @@ def _semidiscrete(spec: Spec, forms: Sequence[SemiDiscrete]) -> Iterator[str]:
         "to the state's basis in the discrete L2 inner product, so that A X = 1.", "",
     )  # fmt: skip
     local = "(v_ik (X h)_q + β_ik)" if spec.local else "β_ik"
+    product = "Φ_qi w_ijk (C h)_j" if spec.reach is None else "w_jk (C h)_qj      "
     yield from _shown(
-        f"u_q = Σ_k θ_k(δ) Φ_qi w_ijk (C h)_j + Σ_k ϑ_k(δ) Ψ_qi {local}        (4)",
+        f"u_q = Σ_k θ_k(δ) {product} + Σ_k ϑ_k(δ) Ψ_qi {local}        (4)",
         "ḣ = A ρ(u, X h)                                                  (5)",
     )
     for k, form in enumerate(forms):
         rows = [
             (
-                MEANINGS[name],
+                meaning,
                 " × ".join(map(str, form.tables[name].shape)),
                 form.structures[name],
                 _exactness(form.tables[name]),
             )
-            for name in MEANINGS
+            for name, meaning in _meanings(spec)
         ]
         points = form.nodes.shape[0]
         left = "exact" if form.aliasing < 1e-30 else f"off by {form.aliasing:.1e}"
@@ -239,6 +248,14 @@ def _semidiscrete(spec: Spec, forms: Sequence[SemiDiscrete]) -> Iterator[str]:
         if form.entry:
             yield from ("The state enters in another basis: its first stage uses C and X of that basis.", "")
     yield from (f"Samples become coefficients by the interpolant '{spec.interpolant}'.", "")
+
+
+def _meanings(spec: Spec) -> Iterator[tuple[str, str]]:
+    for name, meaning in MEANINGS.items():
+        if spec.reach is None:
+            yield name, meaning
+        elif name != "Phi":
+            yield name, "C_qjl = ∫ φ̃_j(ξ_q − ξ′) χ_l(ξ′) dξ′" if name == "C" else meaning
 
 
 def _exactness(table: ExactMatrix) -> str:

@@ -18,7 +18,7 @@ from derive.emit import cpu
 from derive.errors import DerivationError
 from derive.galerkin import SemiDiscrete
 from derive.ladder import basis_key, directions, pair_key, pairs
-from derive.spec import BasisSpec, Spec
+from derive.spec import CONSTANT, Spec
 from derive.surd import Surd
 
 Arrays = dict[str, np.ndarray]
@@ -33,9 +33,10 @@ def slab_arrays(form: SemiDiscrete) -> Arrays:
             arrays[f"{name}_runs"] = runs(layout.table(name, form.tables).nonzero())
     for name, blocks in layout.blocks.items():
         arrays[f"{name}_blocks"] = np.array(blocks, dtype=np.int64)
-    if form.weight is not None:
+    if layout.entries:
         arrays["w_entries"] = np.array(layout.entries, dtype=np.int64)
         arrays["w_values"] = nearest(layout.values)
+    if form.weight is not None:
         arrays["weight_pair"] = np.array([(m, i, j) for m, i, j, _ in form.weight.entries], dtype=np.int64)
     arrays["nodes"] = form.nodes.to_float().ravel()
     arrays["operator_index"] = np.array(form.operator_index, dtype=np.int64)
@@ -50,13 +51,8 @@ def slab_arrays(form: SemiDiscrete) -> Arrays:
     if form.weight is not None:
         arrays |= _pair_stiffness(form)
     for role in ("entry", "state"):
-        arrays[f"one/{role}"] = transfer.transfer(form.bases[role], _constant()).to_float().ravel()
+        arrays[f"one/{role}"] = transfer.transfer(form.bases[role], bases.build(CONSTANT)).to_float().ravel()
     return arrays
-
-
-def _constant() -> Basis:
-    """The function 1 on the whole width."""
-    return bases.build(BasisSpec("p0", 1, cells=1, functions=()))
 
 
 def _pair_stiffness(form: SemiDiscrete) -> Arrays:

@@ -1,4 +1,4 @@
-"""Kernels of the continuum 'burgers'; specification 5606f45649e7.
+"""Kernels of the continuum 'burgers'; specification d0962f81255f.
 
 ∂h/∂δ = ρ(u, h),  rate u1*sigmoid(u2) - 2*h,  f = tanh,  Δ = 1;  u = ∫ W h dξ′ + V h + b   (1), (2)
 

@@ -1,4 +1,4 @@
-"""Kernels of the continuum 'custom'; specification 4a1257acaadd.
+"""Kernels of the continuum 'custom'; specification 08fc428b3ac3.
 
 ∂h/∂δ = ρ(u, h),  rate tanh(u) - a*h,  f = tanh,  Δ = 1/2;  u = ∫ W h dξ′ + b   (1), (2)
 

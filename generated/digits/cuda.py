@@ -1,4 +1,4 @@
-"""Kernels of the continuum 'digits'; specification a4878626386f.
+"""Kernels of the continuum 'digits'; specification 69c409ce0dcd.
 
 ∂h/∂δ = ρ(u, h),  rate residual,  f = tanh,  Δ = 1/2;  u = ∫ W h dξ′ + b   (1), (2)
 

@@ -1,4 +1,4 @@
-"""Kernels of the continuum 'mlp'; specification 43ebf740beed.
+"""Kernels of the continuum 'mlp'; specification 82c6ec500065.
 
 ∂h/∂δ = ρ(u, h),  rate mlp,  f = tanh,  Δ = 1/2;  u = ∫ W h dξ′ + b   (1), (2)
 

@@ -1,4 +1,4 @@
-"""Kernels of the continuum 'stiff'; specification 0fc74dd32c2e.
+"""Kernels of the continuum 'stiff'; specification 43f709478415.
 
 ∂h/∂δ = ρ(u, h),  rate tanh(u) - a*h**3,  f = tanh,  Δ = 1;  u = ∫ W h dξ′ + b   (1), (2)
 

@@ -28,6 +28,7 @@ PROPERTIES: tuple[Property, ...] = (
     ("Taylor remainders", derivatives.taylor),
     ("the continuous adjoint", derivatives.adjoints),
     ("Gram matrices", spaces.grams),
+    ("couplings of κ", spaces.couplings),
     ("projections", spaces.projections),
     ("conditions", spaces.conditions),
     ("symmetries", spaces.symmetries),

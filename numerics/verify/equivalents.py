@@ -10,7 +10,7 @@ import numpy as np
 
 from derive import spec as declaration
 from derive.errors import SpecError
-from derive.spec import BasisSpec, TableauSpec
+from derive.spec import CONSTANT, BasisSpec, TableauSpec
 from numerics import adaptive
 from numerics.continuum import Continuum, kernel_weights
 from numerics.reference import Reference
@@ -204,10 +204,10 @@ def _smooth_solution(subject: Subject, state: BasisSpec, points: Array, tableau:
     reader, spec = Reader("verify"), subject.spec
     few = {"family": "fourier", "size": 3} if spec.periodic else {"family": "legendre", "size": 3}
     smooth = reader.basis(few, "weight", WIDTH, spec.periodic)
-    once = BasisSpec("p0", 1, cells=1, functions=())
-    slab = declaration.Slab(Fraction(0), Fraction(1), state, smooth, smooth, once, smooth, once)
+    slab = declaration.Slab(Fraction(0), Fraction(1), state, smooth, smooth, CONSTANT, smooth, CONSTANT)
     plain = replace(spec, entry=state, slabs=(slab,), tableau=tableau, steps=steps, tolerance=None, outputs=None,
-                    readout=None, weight=None, loss="l2", penalties=(), inputs=None, symmetries=())  # fmt: skip
+                    readout=None, weight=None, loss="l2", penalties=(), inputs=None, symmetries=(),
+                    reach=None)  # fmt: skip
     network = Reference.of(plain)
     generator = np.random.default_rng(5)
     c, wide, many = spec.channels, spec.pre_activations * spec.channels, subject.base.channels

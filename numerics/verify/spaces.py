@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from numerics.field import along
 from numerics.verify.subject import NOTEBOOKS, RECORDS, Subject
+
+if TYPE_CHECKING:
+    from derive.bases import Basis
+
+SAMPLED = 12  # couplings compared in every slab
 
 
 def grams(subject: Subject) -> None:
@@ -39,6 +44,61 @@ def grams(subject: Subject) -> None:
                     count += 1
     name = f"Gram matrices at 50 digits ({count} entries)"
     subject.at_most("spaces", name, worst, 2.3e-16, NOTEBOOKS[1])
+
+
+def couplings(subject: Subject) -> None:
+    """∫ κ_m(ξ_q − ξ′) χ_l(ξ′) dξ′ against mpmath's quadrature at 30 digits, a sample of entries."""
+    if subject.spec.reach is None:
+        return
+    import mpmath
+
+    generator = np.random.default_rng(10)
+    worst, count = 0.0, 0
+    for form, tables in zip(subject.reference.forms, subject.reference.tables):
+        kernel, state = form.bases["weight_in"], form.bases["state"]
+        if kernel.combination is not None or state.combination is not None:
+            continue
+        table = tables["C"].reshape(-1, kernel.size, state.size)
+        for q, m, pick in generator.integers(0, (*table.shape[:2], state.size), (SAMPLED, 3)):
+            met = np.flatnonzero(table[q, m])
+            near = np.unique(np.clip([*met, *(met - 1), *(met + 1)], 0, state.size - 1))  # zeros beside them, too
+            l = int(near[pick % len(near)]) if len(near) else int(pick)
+            with mpmath.workdps(30):
+                exact = float(_coupling(kernel, state, m, l, _decimal(form.nodes[int(q), 0]), subject.spec.periodic))
+            scale = max(abs(exact), float(np.abs(table).max()) * 1e-3)
+            worst = max(worst, abs(table[q, m, l] - exact) / scale)
+            count += 1
+    if count:  # with combinations on every slab there is none
+        subject.at_most("spaces", f"couplings of κ at 30 digits ({count} entries)", worst, 2.3e-16, "docs/bases.md")
+
+
+def _coupling(kernel: Basis, state: Basis, m: int, l: int, node: Any, periodic: bool) -> Any:
+    import mpmath
+
+    from derive.closed_form import local_expression
+
+    def parts(basis: Basis, j: int) -> list[tuple[Any, Any, Any]]:
+        cells = ((basis.bounds(cell), f) for cell, f in basis.functions[j].items())
+        return [(_decimal(a), _decimal(b), _mp_function(local_expression(f, a, b))) for (a, b), f in cells]
+
+    total = mpmath.mpf(0)
+    for about in (node - 2, node, node + 2) if periodic else (node,):
+        for near, far, weight in parts(kernel, m):
+            for low, high, value in parts(state, l):
+                ends = max(low, about - far), min(high, about - near)
+                if ends[0] < ends[1]:
+                    total += mpmath.quad(lambda x: weight(about - x) * value(x), ends)  # noqa: B023
+    return total
+
+
+def _decimal(number: Any) -> Any:
+    """A rational, or the middle of a ball, as mpmath's number."""
+    import mpmath
+    from flint import arb
+
+    if isinstance(number, arb):
+        return mpmath.mpf(number.mid().str(40, radius=False))
+    return mpmath.mpf(int(number.numerator)) / int(number.denominator)
 
 
 def _mp_function(expression: Any) -> Callable[[Any], Any]:

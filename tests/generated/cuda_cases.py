@@ -97,6 +97,11 @@ DECLARED = {
         bias={"width": {"family": "p0", "cells": 1}}, lift={"inputs": 1}, integration={"steps": 2},
         readout={"outputs": 3, "basis": FOURIER},
     ),
+    "convolution, gate, local": declare(
+        equation={"rate": "u1*sigmoid(u2) - h", "local": True, "channels": 2, "reach": "1/4", "periodic": True},
+        state={"basis": {"family": "hat", "size": 9}}, bias={"width": {"family": "p0", "cells": 1}},
+        integration={"steps": 2},
+    ) | {"weight": {"kernel": {"family": "hat", "size": 3}, "depth": {"family": "p0", "cells": 2}}},
     "three gates, local cells, implicit": declare(
         equation={"rate": "sin(u1)*tanh(u2) + u3/5 - h", "local": True, "channels": 2},
         state={"basis": P0}, weight={"width_out": P0, "width_in": P0}, bias={"width": P0},

@@ -18,6 +18,7 @@ DERIVE = {
     "approximation": ("approximation",),
     "bases": ("bases", "families", "transfer", "spec", "losses"),
     "closed_form": ("bases", "families", "inner_product"),
+    "convolution": (),
     "declaration": ("spec", "families", "bases", "tableau", "losses"),
     "emit/cpu": (),
     "emit/cuda": (),
@@ -71,6 +72,7 @@ RUN_TIME = {  # and what of ``numerics`` stands directly on it
     "emit/notation": ("tests/numerics/test_cli.py",),
     "registry": ("tests/numerics/test_cli.py",),
     "errors": ("tests/numerics/test_cli.py",),
+    "convolution": ("tests/generated/test_convolution.py",),
     "expression": ("tests/torture/test_torture.py::test_a_sample_holds[expressions]",),
 }
 

@@ -1,0 +1,166 @@
+"""κ(ξ − ξ′): the table of ∫ k_m(ξ_q − ξ′) χ_l(ξ′) dξ′, exact, for a kernel with k_m on [−r, r] (section 3).
+
+Against a Fourier state the angle ξ_q − s is taken apart. Two polynomials meet on pieces whose ends need not be
+rational, where the nodes are not: the closed rule with d + 1 equally spaced points has rational weights and is exact
+for their product of degree d, whatever numbers the ends are. All else is enclosed, piece by piece.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+from typing import Any
+
+from flint import arb, arb_mat, ctx, fmpq, fmpq_mat
+
+from derive.bases import Basis, Interval
+from derive.closed_form import Side, product_integrals
+from derive.exact import ExactMatrix, as_fmpq
+from derive.inner_product import Rule, evaluate, gram
+
+Piece = tuple[int, int, Any, Any]  # a cell of κ, one of the state, and both ends of what they share in ξ′
+
+
+def couplings(kernel: Basis, state: Basis, rule: Rule, periodic: bool) -> ExactMatrix:
+    """∫ k_m(ξ_q − ξ′) χ_l(ξ′) dξ′ in row (q · m), column l.
+
+    Outside [−1, 1] the state is zero, or goes on periodically.
+    """
+    if state.combination is not None:
+        return couplings(kernel, state.combination.of, rule, periodic) @ state.combination.matrix.T
+    if kernel.combination is not None:
+        return _combined(kernel.combination.matrix, couplings(kernel.combination.of, state, rule, periodic))
+    if state.kind == "fourier":
+        return _turned(kernel, state, rule)
+    shape = (rule.points.shape[0] * kernel.size, state.size)
+    polynomials = kernel.kind == state.kind == "polynomial"
+    if polynomials and rule.points.rational:
+        return ExactMatrix(shape, fmpq_mat(*shape, _table(kernel, state, rule.points.entries(), periodic, fmpq)))
+
+    def recipe() -> arb_mat:
+        guard = 4 * (kernel.degree + state.degree) if polynomials else 0  # type: ignore[operator]
+        with ctx.workprec(ctx.prec + guard):
+            return arb_mat(*shape, _table(kernel, state, rule.points.enclosure().entries(), periodic, arb))
+
+    return ExactMatrix(shape, recipe=recipe)
+
+
+def _combined(matrix: ExactMatrix, table: ExactMatrix) -> ExactMatrix:
+    """T K_q for every node q."""
+    new, old = matrix.shape
+    nodes, columns = table.shape[0] // old, table.shape[1]
+    shape = (nodes * new, columns)
+
+    def applied(t: Any, k: Any, kind: Any) -> Any:
+        parts = (kind(old, columns, k.entries()[q * old * columns : (q + 1) * old * columns]) for q in range(nodes))
+        return kind(*shape, [entry for part in parts for entry in (t * part).entries()])
+
+    if matrix.rational and table.rational:
+        return ExactMatrix(shape, applied(_rational(matrix), _rational(table), fmpq_mat))
+    return ExactMatrix(shape, recipe=lambda: applied(matrix.enclosure(), table.enclosure(), arb_mat))
+
+
+def _rational(matrix: ExactMatrix) -> fmpq_mat:
+    return fmpq_mat(*matrix.shape, list(matrix.entries()))
+
+
+def _turned(kernel: Basis, state: Basis, rule: Rule) -> ExactMatrix:
+    """cos πf(ξ − s) = cos πfξ cos πfs + sin πfξ sin πfs, and so for the sine."""
+    waves = Basis("fourier", kernel.interval, kernel.interval, state.functions, period=state.period)
+    moments, values = gram(kernel, waves), evaluate(state, rule)
+    nodes, size = values.shape
+    shape = (nodes * kernel.size, size)
+
+    def recipe() -> arb_mat:
+        c, x = moments.enclosure().tolist(), values.enclosure().tolist()
+        rows = []
+        for at in x:
+            for own in c:
+                row = [own[0]]
+                for k in range(1, size, 2):
+                    row.append(at[k] * own[k] + at[k + 1] * own[k + 1])
+                    row.append(at[k + 1] * own[k] - at[k] * own[k + 1])
+                rows += row
+        return arb_mat(*shape, rows)
+
+    return ExactMatrix(shape, recipe=recipe)
+
+
+def _table(kernel: Basis, state: Basis, nodes: Sequence[Any], periodic: bool, kind: Any) -> list[Any]:
+    """The entries row by row, as rationals or as balls."""
+    width, size = kernel.size, state.size
+    found = [kind(0)] * (len(nodes) * width * size)
+    for q, node in enumerate(nodes):
+        for about in (node - 2, node, node + 2) if periodic else (node,):
+            for first, second, low, high in _pieces(kernel, state, about):
+                rows, columns = kernel.active[first], state.active[second]
+                left = Reflected(*_functions(kernel, first), about)
+                block = _integrals(left, Side(*_functions(state, second)), low, high, kind)
+                for i, entries in zip(rows, block.tolist()):
+                    for j, entry in zip(columns, entries):
+                        found[(q * width + i) * size + j] += entry
+    return found
+
+
+def _pieces(kernel: Basis, state: Basis, about: Any) -> Iterator[Piece]:
+    """Where a cell of κ, seen from a node at ``about``, and a cell of the state overlap."""
+    cells = [as_fmpq(b) for b in kernel.breakpoints], [as_fmpq(b) for b in state.breakpoints]
+    rough = float(arb(about).mid())
+    for first in range(kernel.cells):
+        start, stop = about - cells[0][first + 1], about - cells[0][first]
+        near = kernel.bounds(first)
+        begin = state.cell_of(Fraction(rough - 1e-6) - near[1])
+        end = state.cell_of(Fraction(rough + 1e-6) - near[0])
+        for second in range(begin, end + 1):
+            low, high = cells[1][second], cells[1][second + 1]
+            # What is not certain to be empty counts: its integral is then a ball around zero.
+            if not (stop <= low or start >= high) and kernel.active[first] and state.active[second]:
+                yield first, second, _larger(low, start), -_larger(-high, -stop)
+
+
+def _larger(first: Any, second: Any) -> Any:
+    return max(first, second) if isinstance(second, fmpq) else arb(first).max(second)
+
+
+def _functions(basis: Basis, cell: int) -> tuple[tuple[Any, ...], Interval]:
+    return tuple(basis.functions[j][cell] for j in basis.active[cell]), basis.bounds(cell)
+
+
+@dataclass(frozen=True)
+class Reflected(Side):
+    """Functions of s as functions of ξ′ = about − s: what a node at ``about`` sees of κ."""
+
+    about: Any
+
+    def values(self, points: Sequence[Any], matrix: Any = arb_mat) -> Any:
+        return super().values([self.about - x for x in points], matrix)
+
+    def bounds(self, region: Any, analytic: bool) -> list[arb]:
+        return super().bounds(-region + self.about, analytic)
+
+
+def _integrals(left: Side, right: Side, low: Any, high: Any, kind: Any) -> Any:
+    """∫ f_i g_j over [low, high]."""
+    both = (*left.functions, *right.functions)
+    if not all(isinstance(f, tuple) for f in both):
+        return product_integrals(left, right, low, high)
+    degree = max(len(f) for f in left.functions) + max(len(f) for f in right.functions) - 2
+    matrix = fmpq_mat if kind is fmpq else arb_mat
+    length = high - low
+    points = [low + length * fmpq(k, degree) for k in range(degree + 1)] if degree else [(low + high) / 2]
+    weighted = [[e * w * length for e in row] for row, w in zip(left.values(points, matrix).tolist(), _closed(degree))]
+    first = matrix(len(points), len(left.functions), [e for row in weighted for e in row])
+    return first.transpose() * right.values(points, matrix)
+
+
+@lru_cache(maxsize=128)
+def _closed(degree: int) -> tuple[fmpq, ...]:
+    """Weights on [0, 1] of the points k/d, k = 0 … d, exact to degree d (Newton and Cotes); of the middle for d = 0."""
+    if not degree:
+        return (fmpq(1),)
+    count = degree + 1
+    powers = fmpq_mat(count, count, [fmpq(k, degree) ** n for n in range(count) for k in range(count)])
+    moments = fmpq_mat(count, 1, [fmpq(1, n + 1) for n in range(count)])
+    return tuple(powers.solve(moments).entries())
