@@ -30,6 +30,8 @@ from derive.surd import Exact, Surd
 WIDTH = (Fraction(-1), Fraction(1))
 LARGEST = {"size": 2048, "cells": 2048, "degree": 64, "steps": 100_000, "outputs": 100_000, "channels": 4096,
            "levels": 64}  # fmt: skip
+NUMBERS = {"learning_rate": 1e6, "validation": 0.9, "weight_decay": 1e3, "thin": 1.0, "jitter": 10.0, "warp": 0.9}
+POSITIVE = ("learning_rate", "thin")  # of these; the others may be zero
 NUMBERED = tuple(f"u{k}" for k in range(1, 9))  # the names of several pre-activations
 LARGEST_TABLE = 1 << 30  # bytes of one table; a spec beyond it is a typing error
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
@@ -72,7 +74,8 @@ TABLES: dict[str, tuple[str, ...]] = {
     "integration": ("tableau", "steps", "tolerance"),
     "readout": ("outputs", "basis"),
     "loss": ("kind", "weight", "penalty"),
-    "training": ("optimiser", "epochs", "learning_rate", "batch", "validation", "patience", "seed"),
+    "training": ("optimiser", "epochs", "learning_rate", "batch", "validation", "patience", "seed",
+                 "weight_decay", "thin", "jitter", "warp"),
 }
 REQUIRED = ("name", "equation", "state", "weight", "bias", "integration", "loss")
 
@@ -766,17 +769,17 @@ class Reader:
                 found[key] = self.integer(table, key, "training", low)
         if "optimiser" in table:
             found["optimiser"] = self.choice(table["optimiser"], OPTIMISERS, "training.optimiser")
-        for key, high in (("learning_rate", 1e6), ("validation", 0.9)):
+        for key, high in NUMBERS.items():
             if key in table:
                 value = table[key]
                 number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-                if not number or not 0 <= value <= high or (key == "learning_rate" and value == 0):
+                if not number or not 0 <= value <= high or (key in POSITIVE and value == 0):
                     self.fail(
                         f"training.{key}",
                         f"{value!r}",
-                        f"a number up to {high:g}",
+                        f"a number {'above' if key in POSITIVE else 'from'} 0 up to {high:g}",
                         "a sign or quotes",
-                        f"write {key} = 0.01",
+                        f"write {key} = {min(0.01, high) if key != 'thin' else 0.5}",
                     )
                 found[key] = float(value)
         return Training(**found)

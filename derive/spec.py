@@ -133,7 +133,11 @@ OPTIMISERS = ("adam", "adam-coordinatewise", "lbfgs", "gradient-descent")
 
 @dataclass(frozen=True)
 class Training:
-    """Defaults of ``fit``. batch: records a step, None for all; validation: share held out; patience: epochs."""
+    """Defaults of ``fit``. batch: records a step, None for all; validation: share held out; patience: epochs.
+
+    weight_decay: of Adam, the share of every field that a step takes away, over its rate.  thin, jitter, warp: how
+    every epoch samples the records anew, see ``numerics.sampling.Augmentation``.
+    """
 
     optimiser: str = "adam"
     epochs: int = 300
@@ -142,6 +146,10 @@ class Training:
     validation: float = 0.0
     patience: int | None = None
     seed: int = 0
+    weight_decay: float = 0.0
+    thin: float = 1.0
+    jitter: float = 0.0
+    warp: float = 0.0
 
 
 @dataclass(frozen=True)

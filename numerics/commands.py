@@ -80,6 +80,10 @@ def data(name: str, out: Path, as_json: bool) -> None:
 @click.option("--batch", type=click.IntRange(1), help="Records a step (default: all).")
 @click.option("--validation", type=click.FloatRange(0, 1, max_open=True), help="Share of records held out.")
 @click.option("--patience", type=click.IntRange(1), help="Epochs without improvement before stopping.")
+@click.option("--weight-decay", type=click.FloatRange(0), help="Of Adam, in the L2 norm of the fields.")
+@click.option("--thin", type=click.FloatRange(0, 1, min_open=True), help="Keep a random share of points, this or more.")
+@click.option("--jitter", type=click.FloatRange(0), help="Add noise of so many standard deviations, anew each epoch.")
+@click.option("--warp", type=click.FloatRange(0, 1, max_open=True), help="Bend axes of records by this slope at most.")
 @click.option("--save-every", type=click.FloatRange(0), default=10, show_default=True, help="Seconds between saves.")
 @click.option("--seed", type=click.IntRange(0), help="Draws the first fields and the order of the records.")
 @device_option
@@ -247,13 +251,22 @@ def report_dict(report: Any) -> dict[str, Any]:
 @click.command()
 @model_argument
 @data_option
+@click.option("--resample", metavar="WAY[,WAY…]", help="Also at fewer points: half, quarter, random30 (per cent) …")
 @device_option
 @json_option
-@example("continua evaluate fine.npz --data data/test.npz")
-def evaluate(model: Path, data: Path, device: str, as_json: bool) -> None:
-    """Score MODEL on records: loss, and accuracy or rmse."""
+@example(
+    "continua evaluate fine.npz --data data/test.npz",
+    "continua evaluate fine.npz --data data/test.npz --resample half,quarter,random30",
+)
+def evaluate(model: Path, data: Path, resample: str | None, device: str, as_json: bool) -> None:
+    """Score MODEL on records: loss, and accuracy or rmse.
+
+    With --resample also on the same records at fewer points, and how far the outputs move: the root mean square of
+    the change over that of the outputs.
+    """
     from numerics import datasets
     from numerics.checkpoint import load
+    from numerics.sampling import thinned
 
     records = datasets.read(data)
     if records.y is None:
@@ -267,7 +280,29 @@ def evaluate(model: Path, data: Path, device: str, as_json: bool) -> None:
     with console.working("evaluating"), console.about(data):
         found = on_device(load(model), device)
         scores = found.scores(found.prepare(records))
-    console.print_facts({"records": len(records), **scores}, as_json)
+        points = found.sample_points(records)
+        others = {way: thinned(records, points, way) for way in (resample.split(",") if resample else [])}
+        rows = {way: _moved(found, records, fewer) for way, fewer in others.items()}
+    if not rows:
+        console.print_facts({"records": len(records), **scores}, as_json)
+    elif as_json:
+        console.print_json({"records": len(records), **scores, "resampled": rows})
+    else:
+        columns = list(next(iter(rows.values())))
+        table = [[name, *(f"{row[c]:.6g}" if c in row else "" for c in columns)]
+                 for name, row in {"as recorded": scores, **rows}.items()]  # fmt: skip
+        console.print_table(["", *columns], table, f"{len(records)} records")
+
+
+def _moved(model: Any, records: Any, fewer: Any) -> dict[str, float]:
+    """Scores on records with fewer points, and the relative change of the outputs, functions on one grid."""
+    import numpy as np
+
+    scores: dict[str, float] = model.scores(model.prepare(fewer))
+    grid = None if model.spec.functional else np.linspace(-1, 1, 201)
+    before, after = model(records, at=grid), model(fewer, at=grid)
+    change, scale = (float(np.linalg.norm(v)) for v in (after - before, before))
+    return {**scores, "change of the outputs": change / scale if scale else change}
 
 
 @click.command()

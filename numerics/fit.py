@@ -27,8 +27,13 @@ from numerics.checkpoint import save
 from numerics.continuum import Continuum, Prepared
 from numerics.datasets import Records, records
 from numerics.doors import instance
+from numerics.sampling import Augmentation
 
 __all__ = ["Options", "fit", "save", "split"]
+
+WHOLE = ("epochs", "batch", "patience", "seed")
+REAL = ("learning_rate", "validation", "weight_decay", "thin", "jitter", "warp")
+AUGMENTING = 1 << 32
 
 Row = dict[str, Any]
 Callback = Callable[[Continuum, Row], Any]
@@ -45,11 +50,22 @@ class Options:
     validation: float
     patience: int | None
     seed: int
+    weight_decay: float
+    thin: float
+    jitter: float
+    warp: float
+
+    @property
+    def augmentation(self) -> Augmentation:
+        return Augmentation(self.thin, self.jitter, self.warp)
 
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """What stays fixed during a run. data: the sha256 of the records; held: those for validation, if any."""
+    """What stays fixed during a run. data: the sha256 of the records; held: those for validation, if any.
+
+    sampled: the training records as they were given, where every epoch samples them anew.
+    """
 
     model: Continuum
     options: Options
@@ -57,6 +73,15 @@ class Job:
     classes: tuple[str, ...]
     training: Prepared
     held: Prepared | None
+    sampled: Records | None = None
+
+    def seen(self, epoch: int) -> Prepared:
+        """The training records as an epoch sees them."""
+        if self.sampled is None:
+            return self.training
+        generator = _generator(self.options.seed, AUGMENTING + epoch)
+        points = self.model.sample_points(self.sampled)
+        return self.model.prepare(self.options.augmentation(self.sampled, points, generator))
 
     @property
     def batches(self) -> int:
@@ -99,6 +124,10 @@ def fit(
     validation: float | None = None,
     patience: int | None = None,
     seed: int | None = None,
+    weight_decay: float | None = None,
+    thin: float | None = None,
+    jitter: float | None = None,
+    warp: float | None = None,
     callback: Callback | None = None,
     out: str | Path | None = None,
     save_every: float = 10.0,
@@ -110,8 +139,9 @@ def fit(
     Options left out are those of the spec's [training]. batch: records a step; validation: the share of records
     held out, class by class, the model with the least loss on them being the one that is returned; patience:
     epochs without improvement there before stopping. callback(model, row) is called after every epoch and may
-    return True to stop. A row holds level, epoch, loss (mean over the epoch, each batch's before its step), seconds
-    and, with a split, validation.
+    return True to stop. weight_decay: of Adam, λ of every step's c ← (1 − rate · λ) c, in all fields. thin, jitter,
+    warp: sample the training records anew in every epoch, see ``numerics.sampling.Augmentation``. A row holds
+    level, epoch, loss (mean over the epoch, each batch's before its step), seconds and, with a split, validation.
 
     out: a file that is written at the end and, in between, at most every ``save_every`` seconds.
     resume: go on with the run in ``out`` (if there is none, the model's own) as if it had never stopped; options left
@@ -126,7 +156,8 @@ def fit(
     _check_ways(callback, out, save_every)
     given = {
         "epochs": epochs, "optimiser": optimiser, "learning_rate": learning_rate, "batch": batch,
-        "validation": validation, "patience": patience, "seed": seed,
+        "validation": validation, "patience": patience, "seed": seed, "weight_decay": weight_decay,
+        "thin": thin, "jitter": jitter, "warp": warp,
     }  # fmt: skip
     source = _source(model, out) if resume else None
     if source is not None:  # options left out are the run's own
@@ -166,7 +197,7 @@ def _first(job: Job) -> Run:
 def _optimiser(job: Job) -> optimisers.State:
     options = job.options
     steps = options.epochs * job.batches
-    return optimisers.start(options.optimiser, job.model.blocks, options.learning_rate, steps)
+    return optimisers.start(options.optimiser, job.model.blocks, options.learning_rate, steps, options.weight_decay)
 
 
 def _finished(job: Job, run: Run) -> bool:
@@ -179,8 +210,9 @@ def _steps(job: Job, run: Run) -> Iterator[Run]:
     count = len(job.training)
     size = job.options.batch or count
     order = _generator(job.options.seed, 1 + run.epoch).permutation(count)
+    seen = job.seen(run.epoch)
     for index in range(run.batch, job.batches):
-        part = job.training.take(order[index * size : (index + 1) * size]) if job.batches > 1 else job.training
+        part = seen.take(order[index * size : (index + 1) * size]) if job.batches > 1 else seen
         began = time.perf_counter()
         state, vector, info = _step(job, run, part)
         run = replace(
@@ -348,13 +380,24 @@ def _job(model: Continuum, data: Records, given: dict[str, Any]) -> Job:
     classes = model.classes
     if data.classes and not classes and prepared.labels is not None:
         classes = _names(data.classes, model.spec.outputs or 0)
-    job = Job(model, options, digest(data), classes, training, prepared.take(held) if len(held) else None)
+    sampled = _sampled(model, data.take(kept)) if options.augmentation else None
+    job = Job(model, options, digest(data), classes, training, prepared.take(held) if len(held) else None, sampled)
     if options.optimiser in optimisers.WHOLE_DATA and job.batches > 1:
         raise TrainingError(
             f"{options.optimiser} with batches of {options.batch} records", "all records in every step",
             "its curvature pairs compare gradients, which must be of one loss", "leave batch out, or use adam",
         )  # fmt: skip
     return job
+
+
+def _sampled(model: Continuum, data: Records) -> Records:
+    """The records, if they may be sampled anew. Raises TrainingError."""
+    if model.spec.interpolant == "constant":
+        raise TrainingError(
+            "thin, jitter or warp with piecewise-constant records", 'input.interpolant "linear" or "least-squares"',
+            "cells have no points that could be left out", "change the interpolant, or train without them",
+        )  # fmt: skip
+    return data
 
 
 def _names(classes: tuple[str, ...], outputs: int) -> tuple[str, ...]:
@@ -383,8 +426,8 @@ def _check_ways(callback: Any, out: Any, save_every: Any) -> None:
 def _options(given: Mapping[str, Any]) -> Options:
     """Options as plain numbers, which files can hold. Raises TrainingError for what cannot work."""
     plain = dict(given)
-    for name in ("epochs", "batch", "patience", "seed", "learning_rate", "validation"):
-        real = name in ("learning_rate", "validation")
+    for name in (*WHOLE, *REAL):
+        real = name in REAL
         kind: Any = Real if real else Integral
         value = given[name]
         if value is None:
@@ -404,6 +447,12 @@ def _options(given: Mapping[str, Any]) -> Options:
         (options.patience is not None and options.patience < 1, f"patience {options.patience}", "1 or more epochs"),
         (options.patience is not None and options.validation == 0, "patience without validation", "validation > 0"),
         (options.seed < 0, f"seed {options.seed}", "0 or more"),
+        (not 0 <= options.weight_decay < math.inf, f"weight_decay {options.weight_decay}", "0 or more"),
+        (options.weight_decay > 0 and not options.optimiser.startswith("adam"),
+         f"weight_decay with {options.optimiser}", "adam; elsewhere a penalty of the loss"),
+        (not 0 < options.thin <= 1, f"thin {options.thin}", "a share above 0, at most 1"),
+        (not 0 <= options.jitter < math.inf, f"jitter {options.jitter}", "0 or more standard deviations"),
+        (not 0 <= options.warp < 1, f"warp {options.warp}", "0 to below 1"),
     ]
     for bad, found, allowed in wrong:
         if bad:
@@ -444,7 +493,7 @@ def split(count: int, labels: np.ndarray | None, share: float, seed: int) -> tup
 
 
 def _generator(seed: int, stream: int) -> np.random.Generator:
-    """Stream 0 splits the records, stream 1 + e orders them in epoch e."""
+    """Stream 0 splits the records, 1 + e orders them in epoch e, AUGMENTING + e samples them anew."""
     return np.random.Generator(np.random.PCG64([seed, stream]))
 
 

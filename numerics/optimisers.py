@@ -66,11 +66,12 @@ def step(state: State, value_and_gradient: Objective, vector: Vector) -> tuple[S
     return state.step(value_and_gradient, vector)
 
 
-def start(name: str, blocks: Blocks, learning_rate: float, steps: int) -> State:
+def start(name: str, blocks: Blocks, learning_rate: float, steps: int, weight_decay: float = 0.0) -> State:
     """The state before the first step.
 
     name: one of OPTIMISERS; blocks: the fields' slices, which cover the vector; learning_rate: an L2 length (see each
-    optimiser); steps: how many are planned, for the decay of Adam's rate. Raises TrainingError for another name.
+    optimiser); steps: how many are planned, for the decay of Adam's rate; weight_decay: Adam's. Raises TrainingError
+    for another name.
     """
     if name not in OPTIMISERS:
         raise TrainingError(
@@ -83,7 +84,7 @@ def start(name: str, blocks: Blocks, learning_rate: float, steps: int) -> State:
         return Descent(blocks, learning_rate)
     coordinatewise = name == "adam-coordinatewise"
     second = np.zeros(size if coordinatewise else len(blocks))
-    return Adam(blocks, learning_rate, steps, coordinatewise, np.zeros(size), second, 0)
+    return Adam(blocks, learning_rate, steps, coordinatewise, np.zeros(size), second, 0, weight_decay)
 
 
 def inner(first: Vector, second: Vector) -> float:
@@ -128,7 +129,8 @@ class Adam:
     ``coordinatewise`` keeps one second moment a coordinate, as usual; then a step depends on the mesh, the length
     of the first one growing like the square root of the number of coefficients.
 
-    moment: (n,), second: (fields,) or (n,); count: steps done.
+    moment: (n,), second: (fields,) or (n,); count: steps done.  weight_decay: λ of c ← (1 − rate · λ) c, beside the
+    step (Loshchilov and Hutter, 2019); in these coordinates it shrinks the fields' L2 norms alike on every mesh.
     """
 
     blocks: Blocks
@@ -138,6 +140,7 @@ class Adam:
     moment: Vector
     second: Vector
     count: int
+    weight_decay: float
 
     def step(self, objective: Objective, vector: Vector) -> tuple[State, Vector, Info]:
         value, gradient = _evaluated(objective, vector, self.blocks)
@@ -151,9 +154,12 @@ class Adam:
         scale = np.sqrt(second / (1 - decay**count)) + FLOOR
         if not self.coordinatewise:
             scale = np.repeat(scale, [part.stop - part.start for _, part in self.blocks])
-        rate = cosine(self.learning_rate, self.count, self.steps) / (1 - FIRST_DECAY**count)
+        rate = cosine(self.learning_rate, self.count, self.steps)
+        change = -rate / (1 - FIRST_DECAY**count) * moment / scale
+        if self.weight_decay:
+            change -= rate * self.weight_decay * vector
         state = replace(self, moment=moment, second=second, count=count)
-        return state, *_moved(vector, -rate * moment / scale, value, gradient, self.blocks)
+        return state, *_moved(vector, change, value, gradient, self.blocks)
 
     def to_arrays(self) -> Arrays:
         return {"moment": self.moment, "second": self.second, "count": np.array(self.count)}

@@ -1,4 +1,4 @@
-"""Kernels of the continuum 'stiff'; specification 43f709478415.
+"""Kernels of the continuum 'stiff'; specification e6c690afc864.
 
 ∂h/∂δ = ρ(u, h),  rate tanh(u) - a*h**3,  f = tanh,  Δ = 1;  u = ∫ W h dξ′ + b   (1), (2)
 
