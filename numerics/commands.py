@@ -416,7 +416,8 @@ def import_(network: Path, out: Path, ordered: bool, levels: Path | None, name: 
     """Write the continuum that NETWORK is: the same outputs, to rounding.
 
     NETWORK is an .npz with W0, b0, W1, b1, … (W: out × in), `activation`, and perhaps `kind` (mlp or residual) and
-    `last` (affine, the default, or activation: whether the last layer has one).
+    `last` (affine, the default, or activation: whether the last layer has one). Convolutions have W of out × in × K,
+    `ends` (zeros or circular) and `length`, the number of samples.
     """
     from numerics import networks, ordering
 

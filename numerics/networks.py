@@ -2,7 +2,7 @@
 
 With P0 states, one midpoint in a cell, and one Euler step of s = Δ a layer, the semi-discrete form is the network:
 w_ij = (n/2) W_ij. Layers of different widths are slabs with bases of their own; layers of one width are the cells of
-one depth basis. The last, affine layer is the readout, R_k = (n/2) W_k.
+one depth basis. The last, affine layer is the readout, R_k = (n/2) W_k. Layers that convolve are in ``convolutions``.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from derive.errors import DataError, RepresentationError
+from numerics import convolutions
 from numerics.continuum import Continuum
 from numerics.datasets import archive, class_names, located
 from numerics.doors import instance, numbers
@@ -24,7 +25,7 @@ Array = np.ndarray
 
 KINDS = ("mlp", "residual")
 LASTS = ("affine", "activation")
-WORDS = ("activation", "kind", "last")  # entries of a file beside the arrays
+WORDS = ("activation", "kind", "last", "ends")  # entries of a file beside the arrays
 SKLEARN = {"logistic": "sigmoid", "tanh": "tanh", "relu": "relu", "identity": "identity"}
 
 
@@ -34,6 +35,10 @@ class Layers:
 
     weights: (out × in) each; biases: (out,) each; last: "affine" if the last layer has no activation (and, in a
     residual network, no h of its own), else "activation".
+
+    Convolutions, u_i = Σ_m w_m h_{i + m − (K − 1)/2}, have weights (out × in × K), K odd, channels in place of neurons,
+    and an affine last layer (out × in) acts on the mean over the samples. ends: what lies beyond the samples, "zeros"
+    or "circular"; length: how many samples a signal has; both None where layers are matrices.
     """
 
     weights: tuple[Array, ...]
@@ -41,6 +46,8 @@ class Layers:
     activation: str
     kind: str = "mlp"
     last: str = "affine"
+    ends: str | None = None
+    length: int | None = None
 
     @property
     def widths(self) -> tuple[int, ...]:
@@ -54,9 +61,15 @@ class Layers:
 
 
 def layers(
-    weights: Sequence[Any], biases: Sequence[Any], activation: str, kind: str = "mlp", last: str = "affine"
+    weights: Sequence[Any],
+    biases: Sequence[Any],
+    activation: str,
+    kind: str = "mlp",
+    last: str = "affine",
+    ends: str | None = None,
+    length: int | None = None,
 ) -> Layers:
-    """A discrete network from its matrices (out × in) and biases. Raises DataError naming the layer."""
+    """A discrete network from its weights and biases, see ``Layers``. Raises DataError naming the layer."""
     for value, allowed, name in ((kind, KINDS, "kind"), (last, LASTS, "last")):
         if value not in allowed:
             raise DataError(f"{name} {value!r}", ", ".join(allowed), "a typing error", "use one of these")
@@ -68,16 +81,21 @@ def layers(
         )  # fmt: skip
     found = [numbers(w, f"W{k}") for k, w in enumerate(weights)], [numbers(b, f"b{k}") for k, b in enumerate(biases)]
     for k, (w, b) in enumerate(zip(*found)):
-        before = len(found[1][k - 1]) if k else w.shape[-1] if w.ndim else 0
-        if w.ndim != 2 or b.shape != w.shape[:1] or w.shape[1] != before or not w.size:
+        before = len(found[1][k - 1]) if k else w.shape[1] if w.ndim > 1 else 0
+        stencil = length is not None and not (k == counts[0] - 1 and last == "affine")
+        if w.ndim != 2 + stencil or b.shape != w.shape[:1] or w.shape[1] != before or not w.size:
             raise DataError(
-                f"layer {k}: weights {w.shape}, bias {b.shape}, {before} numbers arriving", "W (out × in), b (out,)",
-                "a transposed matrix, or a layer left out", f"give W{k} as outputs × inputs",
+                f"layer {k}: weights {w.shape}, bias {b.shape}, {before} numbers arriving",
+                f"W (out × in{' × K' if stencil else ''}), b (out,)",
+                "a transposed matrix, a layer left out, or convolutions without their length",
+                f"give W{k} as outputs × inputs{' × K' if stencil else ''}",
             )  # fmt: skip
         if not (np.isfinite(w).all() and np.isfinite(b).all()):
             raise DataError(f"layer {k} with values that are not finite", "finite numbers", "a diverged training",
                           "train the network again")  # fmt: skip
-    network = Layers(tuple(found[0]), tuple(found[1]), activation, kind, last)
+    network = Layers(tuple(found[0]), tuple(found[1]), activation, kind, last, ends, length)
+    if length is not None or ends is not None:
+        convolutions.check(network)
     if network.inner == 0:
         raise DataError("a single affine layer", "a layer with an activation", "a linear model",
                       'use last = "activation", or add a layer')  # fmt: skip
@@ -96,7 +114,6 @@ def declare(
     """The declaration of the continuum that a network is."""
     inner = network.inner
     widths = network.widths[: inner + 1]
-    cells = [{"family": "p0", "cells": n} for n in widths]
     classes = network.last == "affine" and len(network.weights[-1]) > 1
     spec: dict[str, Any] = {
         "name": name,
@@ -107,6 +124,9 @@ def declare(
         "loss": {"kind": loss or ("cross-entropy" if classes else "l2")},
         "levels": {} if levels is None else levels,
     }
+    if network.length is not None:
+        return convolutions.declare(network, spec)
+    cells = [{"family": "p0", "cells": n} for n in widths]
     if len(set(widths)) == 1:  # one width: the layers are the cells of a depth basis
         depth = {"family": "p0", "cells": inner}
         spec["state"] = {"basis": cells[0]}
@@ -129,6 +149,8 @@ def from_layers(
     *,
     kind: str = "mlp",
     last: str = "affine",
+    ends: str | None = None,
+    length: int | None = None,
     loss: str | None = None,
     levels: Mapping[str, Any] | None = None,
     name: str = "network",
@@ -136,25 +158,29 @@ def from_layers(
 ) -> Continuum:
     """The continuum that a discrete network is: the same outputs to rounding, for inputs of n samples a record.
 
-    weights: matrices (out × in), or a ``Layers``; biases: vectors (out,). activation: a name or an expression in u.
-    kind, last: see ``Layers``. loss: for further training; cross-entropy unless the output is one number or a
-    function. levels: other representations, as in a spec's [levels]. Raises DataError and SpecError.
+    weights: matrices (out × in), stencils (out × in × K), or a ``Layers``; biases: vectors (out,). activation: a name
+    or an expression in u. kind, last, ends, length: see ``Layers``; the last two belong to stencils. loss: for further
+    training; cross-entropy unless the output is one number or a function. levels: other representations, as in a spec's
+    [levels]. Raises DataError and SpecError.
     """
     if isinstance(weights, Layers):
-        if (tuple(biases), activation, kind, last) != ((), "tanh", "mlp", "affine"):
+        if (tuple(biases), activation, kind, last, ends, length) != ((), "tanh", "mlp", "affine", None, None):
             raise DataError(
                 "Layers beside biases, an activation, a kind or a last layer", "Layers alone, or matrices with these",
                 "Layers hold their own", "leave the others out, or change the Layers",
             )  # fmt: skip
         given = weights
         weights, biases, activation, kind, last = given.weights, given.biases, given.activation, given.kind, given.last
-    network, labels = layers(weights, biases, activation, kind, last), class_names(classes)
+        ends, length = given.ends, given.length
+    network, labels = layers(weights, biases, activation, kind, last, ends, length), class_names(classes)
     if labels and (network.last != "affine" or len(labels) != network.widths[-1]):
         raise DataError(
             f"{len(labels)} classes", "one name an output of an affine last layer", "a name too many or too few",
             "name every output, or leave classes out",
         )  # fmt: skip
     model = Continuum.from_fields(declare(network, name, loss, levels))
+    if network.length is not None:
+        return model.replace(fields=convolutions.fields(network, model), classes=labels)
     matrices = [w * (w.shape[1] / 2) for w in network.weights]  # w_ij = (n/2) W_ij
     inner = network.inner
     if len(model.fields["W"].slabs) == 1:
@@ -183,8 +209,10 @@ def to_layers(model: Continuum) -> Layers:
         reasons.append(f"{spec.tableau.name} with {inner} steps and Δ = {spec.spacing}")
     if any(slab.structures[table] != "identity" for slab in rep.slabs for table in ("X", "A")):
         reasons.append("a state that is not piecewise constant with one node a cell")
-    if spec.channels > 1:
+    if spec.reach is None and spec.channels > 1:
         reasons.append(f"{spec.channels} channels")
+    if spec.local or spec.pre_activations > 1:
+        reasons.append("a local field" if spec.local else f"{spec.pre_activations} pre-activations")
     if reasons:
         raise RepresentationError(
             f"{', '.join(reasons)}: no discrete network of the common kinds",
@@ -192,6 +220,10 @@ def to_layers(model: Continuum) -> Layers:
             "the model stands on another representation",
             "declare such a level and project the model onto it first",
         )
+    if spec.reach is not None:
+        found = convolutions.stencils(model)
+        return Layers(*found, spec.activation, spec.rate, "activation" if len(found[0]) == inner else "affine",
+                      "circular" if spec.periodic else "zeros", spec.entry.size)  # fmt: skip
     weights: list[Array] = []
     biases: list[Array] = []
     for slab in model.solver.slabs:
@@ -241,7 +273,9 @@ def read(path: str | Path) -> Layers:
     """A network from an .npz with W0, b0, W1, b1, … (W: out × in) and ``activation``, perhaps ``kind`` and ``last``."""
     with located(str(path)):
         arrays = archive(path, _check_entries)
-        words = {key: _word(arrays[key], key) for key in WORDS if key in arrays}
+        words: dict[str, Any] = {key: _word(arrays[key], key) for key in WORDS if key in arrays}
+        if "length" in arrays:
+            words["length"] = _whole(arrays["length"])
         count = (len(arrays) - len(words)) // 2
         return layers([arrays[f"W{k}"] for k in range(count)], [arrays[f"b{k}"] for k in range(count)], **words)
 
@@ -252,10 +286,16 @@ def _word(array: Array, name: str) -> str:
     return str(array)
 
 
+def _whole(array: Array) -> int:
+    if array.ndim or array.dtype.kind not in "iu":
+        raise DataError(f"length of type {array.dtype}", "a whole number", "a text, or a list", "write length = 128")
+    return int(array)
+
+
 def _check_entries(names: Sequence[str]) -> None:
     count = sum(key.startswith("W") for key in names)
     needed = {*(f"{letter}{k}" for k in range(max(count, 1)) for letter in "Wb"), "activation"}
-    odd = sorted(needed - set(names)) + sorted(set(names) - needed - set(WORDS))
+    odd = sorted(needed - set(names)) + sorted(set(names) - needed - {*WORDS, "length"})
     if odd:
         raise DataError(f"the entries {', '.join(sorted(names)) or 'none'}", "W0, b0, W1, b1, … and activation",
                       f"{odd[0]} is left out or unknown", "write all of them with numpy.savez")  # fmt: skip
@@ -263,7 +303,9 @@ def _check_entries(names: Sequence[str]) -> None:
 
 def arrays(network: Layers) -> dict[str, Array]:
     """The entries of the .npz that ``read`` reads."""
-    words = {"activation": network.activation, "kind": network.kind, "last": network.last}
+    words: dict[str, Any] = {"activation": network.activation, "kind": network.kind, "last": network.last}
+    if network.length is not None:
+        words |= {"ends": network.ends, "length": network.length}
     found = {key: np.array(value) for key, value in words.items()}
     for k, (w, b) in enumerate(zip(network.weights, network.biases)):
         found |= {f"W{k}": w, f"b{k}": b}

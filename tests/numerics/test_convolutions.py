@@ -1,0 +1,148 @@
+"""Networks of convolutions in and out: outputs against loops written out, stencils to rounding, files, refusals."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from derive.errors import DataError, RepresentationError
+from derive.spec import load_spec
+from numerics import Continuum, from_layers, load, project, to_layers
+from numerics.cli import main
+from numerics.networks import Layers, arrays, read
+
+N = 11
+
+
+def conv(w: np.ndarray, b: np.ndarray, h: np.ndarray, ends: str) -> np.ndarray:
+    """(records, samples, channels) → the same: u_i = b + Σ_m w_m h_{i + m − (K − 1)/2}."""
+    found = np.zeros((*h.shape[:2], len(w)))
+    for i in range(h.shape[1]):
+        found[:, i] = b
+        for m in range(w.shape[2]):
+            j = i + m - w.shape[2] // 2
+            if ends == "circular" or 0 <= j < h.shape[1]:
+                found[:, i] += h[:, j % h.shape[1]] @ w[:, :, m].T
+    return found
+
+
+def network(sizes: list[tuple[int, int, int]], seed: int = 0) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    generator = np.random.default_rng(seed)
+    weights = [generator.standard_normal(size) / np.sqrt(size[1] * size[2]) for size in sizes]
+    return weights, [generator.standard_normal(len(w)) / 2 for w in weights]
+
+
+@pytest.mark.parametrize("ends", ["zeros", "circular"])
+def test_a_perceptron_of_convolutions(ends: str) -> None:
+    """Channels and stencils of different sizes, then the mean and an affine layer."""
+    weights, biases = network([(4, 2, 5), (3, 4, 3), (4, 3, 1)])
+    generator = np.random.default_rng(1)
+    last = generator.standard_normal((3, 4)), generator.standard_normal(3)
+    model = from_layers([*weights, last[0]], [*biases, last[1]], "tanh", ends=ends, length=N)
+    x = generator.standard_normal((5, N, 2))
+    h = x
+    for w, b in zip(weights, biases):
+        h = np.tanh(conv(w, b, h, ends))
+    np.testing.assert_allclose(model(x), h.mean(axis=1) @ last[0].T + last[1], rtol=0, atol=1e-13)
+    found = to_layers(model)
+    assert (found.ends, found.length, found.last, found.widths[0], found.widths[-1]) == (ends, N, "affine", 2, 3)
+    np.testing.assert_allclose(found.weights[0], weights[0], rtol=0, atol=1e-15)
+    np.testing.assert_allclose(found.weights[1][:3, :, 1:4], weights[1], rtol=0, atol=1e-15)
+    again = from_layers(found)
+    np.testing.assert_allclose(again(x), model(x), rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize("ends", ["zeros", "circular"])
+def test_residual_convolutions_with_a_function_as_output(ends: str) -> None:
+    weights, biases = network([(2, 2, 3)] * 4, 2)
+    model = from_layers(weights, biases, "relu", kind="residual", last="activation", ends=ends, length=N)
+    h = x = np.random.default_rng(3).standard_normal((3, N, 2))
+    for w, b in zip(weights, biases):
+        h = h + np.maximum(conv(w, b, h, ends), 0)
+    np.testing.assert_allclose(model(x), h, rtol=0, atol=1e-13)
+    found = to_layers(model)
+    for first, second in zip((*found.weights, *found.biases), (*weights, *biases)):
+        np.testing.assert_allclose(first, second, rtol=0, atol=1e-15)
+
+
+def test_fewer_channels_at_the_end_are_cut_again() -> None:
+    weights, biases = network([(4, 1, 3), (2, 4, 3)], 4)
+    model = from_layers(weights, biases, "tanh", last="activation", ends="zeros", length=N)
+    x = np.random.default_rng(5).standard_normal((3, N, 1))
+    expected = np.tanh(conv(weights[1], biases[1], np.tanh(conv(weights[0], biases[0], x, "zeros")), "zeros"))
+    np.testing.assert_allclose(model(x), expected, rtol=0, atol=1e-13)
+    assert to_layers(model).weights[1].shape == (2, 4, 3)
+
+
+@pytest.mark.parametrize(("cells", "ends"), [(16, "zeros"), (16, "circular"), (32, "zeros")])
+def test_a_smooth_kernel_is_a_long_stencil_on_any_grid(cells: int, ends: str) -> None:
+    """κ in three hats on [−1/4, 1/4], exported at the grid of the state: the same network, written as a loop."""
+    declared: dict[str, Any] = {
+        "name": "smooth",
+        "equation": {"rate": "mlp", "activation": "tanh", "spacing": "1/2", "channels": 2, "reach": "1/4",
+                     "periodic": ends == "circular"},
+        "input": {"interpolant": "constant"},
+        "state": {"basis": {"family": "p0", "cells": 16}},
+        "weight": {"kernel": {"family": "hat", "size": 3}, "depth": {"family": "p0", "cells": 2}},
+        "bias": {"width": {"family": "p0", "cells": 1}, "depth": {"family": "p0", "cells": 2}},
+        "integration": {"tableau": "euler", "steps": 2},
+        "loss": {"kind": "l2"},
+        "levels": {"fine": {"state": {"basis": {"family": "p0", "cells": 32}}}},
+    }  # fmt: skip
+    model = Continuum.from_spec(load_spec(declared), seed=0)
+    model = model.with_coordinates(np.random.default_rng(6).standard_normal(model.size))
+    if cells == 32:
+        model = project(model, "fine")
+    found = to_layers(model)
+    reached = 5 if cells == 16 else 9  # a cell beside the reach is seen with half of its width
+    assert found.weights[0].shape == (2, 2, reached) and found.length == cells
+    h = x = np.random.default_rng(7).standard_normal((3, cells, 2))
+    for w, b in zip(found.weights, found.biases):
+        h = np.tanh(conv(w, b, h, ends))
+    np.testing.assert_allclose(model(x), h, rtol=0, atol=1e-13)
+
+
+def test_files_carry_stencils(tmp_path: Path) -> None:
+    weights, biases = network([(2, 1, 3), (2, 2, 3)], 8)
+    given = Layers(tuple(weights), tuple(biases), "tanh", "mlp", "activation", "circular", N)
+    np.savez(tmp_path / "n.npz", **arrays(given))
+    found = read(tmp_path / "n.npz")
+    assert (found.ends, found.length) == ("circular", N)
+    done = CliRunner().invoke(main, ["import", str(tmp_path / "n.npz"), "--out", str(tmp_path / "m.npz")])
+    assert done.exit_code == 0, done.output
+    x = np.random.default_rng(9).standard_normal((2, N, 1))
+    np.testing.assert_allclose(load(tmp_path / "m.npz")(x), from_layers(given)(x), rtol=0, atol=1e-14)
+    done = CliRunner().invoke(main, ["export", str(tmp_path / "m.npz"), "--out", str(tmp_path / "e.npz")])
+    assert done.exit_code == 0, done.output
+    np.testing.assert_allclose(read(tmp_path / "e.npz").weights[1], weights[1], rtol=0, atol=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"ends": None}, "it was left out"),
+        ({"length": None}, "convolutions without their length"),
+        ({"length": 1}, "no longer than the signal"),
+        ({"weights": [np.ones((2, 2, 4))]}, "odd numbers"),
+        ({"weights": [np.ones((2, 2))]}, "out × in × K"),
+        ({"length": 2.5}, "how many samples"),
+    ],
+)
+def test_bad_stencils_are_refused(changes: dict[str, Any], says: str) -> None:
+    given = {"weights": [np.ones((2, 2, 3))], "biases": [np.ones(2)], "last": "activation", "ends": "zeros",
+             "length": N, **changes}  # fmt: skip
+    with pytest.raises(DataError) as caught:
+        from_layers(**given)
+    assert says in str(caught.value)
+
+
+def test_a_lift_that_no_layer_takes_over_is_refused() -> None:
+    weights, biases = network([(3, 1, 3), (3, 3, 3)], 10)
+    model = from_layers(weights, biases, last="activation", ends="zeros", length=N)
+    shifted = model.fields["P"].with_coefficients([model.fields["P"].slabs[0].coefficients + 1])
+    with pytest.raises(RepresentationError, match="lift"):
+        to_layers(model.replace(fields={**model.fields, "P": shifted}))
