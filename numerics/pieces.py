@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
+from scipy.sparse import csr_array
 from scipy.special import roots_legendre, spherical_jn
 
 from derive.errors import DataError, RepresentationError
@@ -73,6 +74,18 @@ class Pieces:
         """The number of cells."""
         return len(self.breakpoints) - 1
 
+    @cached_property
+    def local(self) -> tuple[Array, Array]:
+        """Of polynomials, the functions that are not zero on each cell (cells, width), filled up with others; and their
+
+        coefficients there (cells, width, degree + 1).
+        """
+        assert self.coefficients is not None
+        silent = ~(self.coefficients != 0).any(axis=2)
+        width = max(1, int((~silent).sum(axis=0).max()))
+        index = np.argsort(silent, axis=0, kind="stable")[:width].T
+        return index, self.coefficients[index, np.arange(self.cells)[:, None]]
+
 
 def _misfit(given: str, allowed: str) -> RepresentationError:
     cause = "the tables were edited or damaged"
@@ -117,9 +130,24 @@ def _table(pieces: Pieces, x: Array, derivative: bool) -> Array:
     if pieces.kind == "fourier":
         return _fourier(pieces, x, derivative)
     x = _inside(pieces.breakpoints, x)
+    if pieces.coefficients is not None and pieces.cells > 1:
+        return _on_cells(pieces, _cells(pieces.breakpoints, x), x, derivative)
     found = np.empty((len(x), pieces.size))
     for cell, rows in _by_cell(pieces.breakpoints, x):
         found[rows] = _on_cell(pieces, cell, x[rows], derivative)
+    return found
+
+
+def _on_cells(pieces: Pieces, cells: Array, x: Array, derivative: bool) -> Array:
+    """Values or derivatives (n, size) of polynomials at points, each of a cell."""
+    index, coefficients = pieces.local
+    a, b = pieces.breakpoints[cells], pieces.breakpoints[cells + 1]
+    t = np.clip((x - (a + b) / 2) / ((b - a) / 2), -1.0, 1.0)
+    values = legendre(t, coefficients.shape[2] - 1)
+    if derivative:
+        values = _legendre_derivatives(values) * (2 / (b - a))
+    found = np.zeros((len(x), pieces.size))
+    found[np.arange(len(x))[:, None], index[cells]] = np.einsum("nwk,kn->nw", coefficients[cells], values)
     return found
 
 
@@ -206,13 +234,18 @@ def _outside(point: float, start: float, stop: float) -> DataError:
     )  # fmt: skip
 
 
+def _cells(breakpoints: Array, x: Array) -> Array:
+    """The cell of every point; within rounding of a breakpoint a point is the breakpoint."""
+    reach = 4 * np.finfo(np.float64).eps * np.max(np.abs(breakpoints))
+    return np.asarray(np.searchsorted(breakpoints[1:-1] - reach, x, side="right"))
+
+
 def _by_cell(breakpoints: Array, x: Array) -> Iterator[tuple[int, Array | slice]]:
-    """Every cell that holds points, with their rows; within rounding of a breakpoint a point is the breakpoint."""
+    """Every cell that holds points, with their rows."""
     if len(breakpoints) == 2:
         yield 0, slice(None)
         return
-    reach = 4 * np.finfo(np.float64).eps * np.max(np.abs(breakpoints))
-    cells = np.searchsorted(breakpoints[1:-1] - reach, x, side="right")
+    cells = _cells(breakpoints, x)
     order = np.argsort(cells, kind="stable")
     found, starts = np.unique(cells[order], return_index=True)
     for cell, rows in zip(found, np.split(order, starts[1:])):
@@ -395,10 +428,15 @@ def sample_functional(pieces: Pieces, xi: Array, interpolant: str, periodic: boo
     # Differences first: they are exact between close points, whose midpoint is not.
     middle = (((parts.left - parts.start) + (parts.right - parts.start)) / span)[:, None]
     rise = ((parts.right - parts.left) / span)[:, None]
-    found = np.zeros((len(xi), pieces.size))
-    np.add.at(found, parts.last, middle * mean + rise * slope)
-    np.add.at(found, parts.first, (1 - middle) * mean - rise * slope)
+    last, first = middle * mean + rise * slope, (1 - middle) * mean - rise * slope
+    found: Array = _gathered(parts.last, last, len(xi)) + _gathered(parts.first, first, len(xi))
     return found.T
+
+
+def _gathered(owner: Array, rows: Array, count: int) -> Array:
+    """(count, …): the sums of the rows that belong to each owner."""
+    places = csr_array((np.ones(len(owner)), (owner, np.arange(len(owner)))), shape=(count, len(owner)))
+    return np.asarray(places @ rows)
 
 
 def weighted_functional(
@@ -463,8 +501,10 @@ def projection(
     if interpolant == "least-squares" and len(xi) > 1:
         return _least_squares(pieces, mass, xi, smoothing)
     kind = "linear" if interpolant == "least-squares" else interpolant
-    found: Array = cho_solve(cho_factor(mass), sample_functional(pieces, xi, kind, periodic))
-    return found
+    loads = sample_functional(pieces, xi, kind, periodic)
+    if np.count_nonzero(mass) == len(mass):  # the diagonal of a positive definite matrix
+        return np.asarray(loads / np.diag(mass)[:, None])
+    return np.asarray(cho_solve(cho_factor(mass), loads))
 
 
 def _least_squares(pieces: Pieces, mass: Array, xi: Array, smoothing: float | None) -> Array:
