@@ -185,8 +185,6 @@ def _power(parts: list[Evaluator], exponent: Any) -> Evaluator:
         return lambda z, analytic: base(z, analytic) ** power
     if exponent == sp.S.Half:
         return lambda z, analytic: base(z, analytic).sqrt(analytic=analytic)
-    if parts[0] is compiled(sp.E):
-        return lambda z, analytic: parts[1](z, analytic).exp()
     return lambda z, analytic: base(z, analytic).pow(parts[1](z, analytic), analytic=analytic)
 
 

@@ -777,7 +777,7 @@ class Reader:
                     self.fail(
                         f"training.{key}",
                         f"{value!r}",
-                        f"a number {'above' if key in POSITIVE else 'from'} 0 up to {high:g}",
+                        f"a number up to {high:g}, {'above 0' if key in POSITIVE else 'not negative'}",
                         "a sign or quotes",
                         f"write {key} = {min(0.01, high) if key != 'thin' else 0.5}",
                     )

@@ -303,8 +303,11 @@ class CudaSolver(Solver):
         self.open = representation.spec.tolerance is not None
 
     def _advance(self, slab: Slab, h: np.ndarray) -> np.ndarray:
-        parts = [to_host(slab.forward(h[:, part], keep=False)[0]) for part in self._launches(h.shape[1])]
-        return np.concatenate(parts, axis=1)
+        launches = (np.ascontiguousarray(h[:, part]) for part in self._launches(h.shape[1]))
+        return np.concatenate([to_host(slab.forward(part, keep=False)[0]) for part in launches], axis=1)
+
+    def _first(self, states: np.ndarray) -> np.ndarray:
+        return to_host(self._lifted(states))
 
     def _launches(self, records: int) -> list[slice]:
         return [slice(a, min(a + self.launch.records, records)) for a in range(0, records, self.launch.records)]

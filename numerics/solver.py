@@ -305,13 +305,19 @@ class Solver:
 
         A step is taken when every record's estimated error is at most tolerance (1 + ‖h‖), in L2.
         """
-        h, found = self._lifted(states), []
+        if self.weights[0].lift is not None:
+            self.slabs[0].form(self.weights[0])
+        h, found = self._first(states), []
         for slab, weights, declared in zip(self.slabs, self.weights, self.representation.spec.slabs):
             elements = np.array([float(b) for b in depth_elements(declared)])
             attempt = partial(self._attempt, slab, weights, self._method(slab))
             steps, h = adaptive.find(elements, self._method(slab).order, h, attempt)
             found.append(steps)
         return found
+
+    def _first(self, states: np.ndarray) -> np.ndarray:
+        """h(·, 0) as a NumPy array."""
+        return self._lifted(states)
 
     def _method(self, slab: Slab) -> adaptive.Method:
         return adaptive.Method.of(self.representation.spec.tableau, float(slab.tables.tables["kappa"]))

@@ -100,6 +100,7 @@ BAD: list[tuple[str, Any, str]] = [
     ("integration.tableau", {"a": [["1/2"]], "b": ["0", "1"], "c": ["0", "3/2"], "order": 2}, "between 0 and 1"),
     ("integration.steps", 3, "a multiple of 2"),
     ("integration.steps", 0, "whole number from 1"),
+    ("integration", {"tableau": "rk4", "steps": "adaptive"}, 'write tableau = "dopri5"'),
     ("integration.steps", ..., "the key steps"),
     ("readout.outputs", 1, "one output a class"),
     ("readout", ..., "cross-entropy on a function"),
@@ -160,6 +161,9 @@ def test_an_unstable_perceptron_is_refused_with_the_steps_that_would_do() -> Non
 def test_storing_and_reading_back_is_the_identity() -> None:
     for spec in (load_spec(GUNPOINT), load_spec(GOOD)):
         assert from_dict(to_dict(spec)) == spec
+        whole = to_dict(spec)
+        whole["training"]["learning_rate"] = 1  # as JSON writes 1.0 in other languages
+        assert from_dict(whole).training.learning_rate == 1.0
     with pytest.raises(SpecError):
         from_dict({"name": "x"})
 

@@ -189,6 +189,18 @@ def test_the_learned_parameters_start_where_they_are_declared() -> None:
     assert np.array_equal(coefficients(model)["parameters"], [[0.5] * 3, [1 / 3] * 3])
 
 
+def test_adaptive_steps_start_from_the_lifted_records() -> None:
+    """Four channels of one: the output is that of many small steps, to the tolerance."""
+    found = []
+    for integration in ({"steps": "adaptive", "tolerance": "1/100000"}, {"steps": 64}):
+        given = {**CASES["gate"].declared(), "lift": {"inputs": 1}, "integration": {"tableau": "dopri5", **integration}}
+        given["equation"] = {**given["equation"], "channels": 4}
+        given["readout"] = {"outputs": 1}
+        model = Continuum.from_spec(load_spec(given), seed=0)
+        found.append(model(np.sin(np.linspace(-1, 1, 9) + np.arange(3)[:, None])))
+    np.testing.assert_allclose(found[0], found[1], rtol=0, atol=1e-3 * np.abs(found[1]).max())
+
+
 # --- symmetry -----------------------------------------------------------------------------------------------
 
 

@@ -80,6 +80,7 @@ NUMERICS = {
     "__init__": ("continuum", "fit"),
     "adapted": ("adapted", "cli"),
     "adaptive": ("adaptive",),
+    "burgers": ("burgers",),
     "checkpoint": ("checkpoint", "fit", "cli"),
     "cli": ("cli", "networks", "datasets"),
     "commands": ("cli", "networks", "datasets", "fit"),
@@ -89,7 +90,7 @@ NUMERICS = {
     "cuda": (),
     "datasets": ("datasets", "doors", "fit", "continuum", "cli"),
     "demo": ("report", "cli"),
-    "describe": ("continuum", "cli", "checkpoint"),
+    "describe": ("cli", "continuum", "checkpoint"),
     "device": ("kernel_cache", "fit", "continuum"),
     "doctor": ("cli",),
     "doors": ("doors", "datasets"),
@@ -108,6 +109,7 @@ NUMERICS = {
     "sampling": ("sampling",),
     "solver": ("continuum", "adaptive", "projection", "fit"),
     "template": ("cli",),
+    "testing": ("testing",),
     "verify": (),
 }
 ALSO = {

@@ -220,6 +220,8 @@ def test_functions_are_predicted_at_any_points(place: Path) -> None:
 def test_show_says_equation_sizes_and_history(place: Path) -> None:
     text = run("show", "base.npz")
     assert "∂h/∂δ" in text and "f(u)/Δ" in text and "trained at base: 8 epochs" in text
+    assert "outputs ∫ R_k(ξ) h(ξ, 1) dξ + a_k, k = 1 …" in text
+    assert "output h(ξ, 1), loss l2" in run("show", "maps.npz")
 
 
 @pytest.mark.slow
@@ -293,9 +295,30 @@ def test_data_names_every_data_set(tmp_path: Path) -> None:
 
 
 def test_doctor_finds_this_project_healthy() -> None:
-    findings = {f["what"]: f["state"] for f in json.loads(run("doctor", "--json"))}
+    examined = json.loads(run("doctor", "--json"))
+    findings = {f["what"]: f["state"] for f in examined}
     assert findings["package numerics"] == "ok" and findings["threads"] == "ok"
     assert findings["CUDA"] in ("ok", "missing")
+    assert findings["generated modules"] == "ok"
+    assert "gunpoint" in next(f["says"] for f in examined if f["what"] == "generated modules")
+
+
+def test_tables_have_their_title(capsys: pytest.CaptureFixture[str]) -> None:
+    console.print_table(["name", "value"], [["a", "1"]], "two numbers")
+    assert "two numbers" in capsys.readouterr().out
+
+
+def test_what_dead_processes_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    done = subprocess.Popen([sys.executable, "-c", ""])
+    done.wait()
+    target = tmp_path / "model.npz"
+    mine = console.beside(target)
+    dead = mine.with_name(mine.name.replace(str(os.getpid()), str(done.pid)))
+    other = tmp_path / "model.npz.tmp"
+    for path in (mine, dead, other):
+        path.write_text("")
+    console.remove_strays(target)
+    assert mine.exists() and other.exists() and not dead.exists()
 
 
 # --- mistakes -----------------------------------------------------------------------------------------------

@@ -7,7 +7,9 @@ import pytest
 
 from derive.errors import DataError, SpecError, TrainingError
 from numerics import Continuum
+from numerics.continuum import resolve
 from numerics.datasets import records
+from numerics.initial import random_function
 
 LEGENDRE = {"family": "legendre", "size": 4}
 ONCE = {"family": "p0", "cells": 1}
@@ -58,6 +60,44 @@ def test_losses_need_targets(model: Continuum) -> None:
 def test_fields_that_are_no_functions_are_refused(function) -> None:
     with np.errstate(invalid="ignore"), pytest.raises(SpecError, match="the field W"):
         Continuum.from_fields(SPEC, W=function)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (2,), (1, 2), (24,)])
+def test_axes_that_numpy_would_take_for_other_ones_are_refused(shape: tuple[int, ...]) -> None:
+    two = {**SPEC, "equation": {**SPEC["equation"], "channels": 2}}
+    with pytest.raises(SpecError, match="the field W"):
+        Continuum.from_fields(two, W=lambda xi, xi_, delta: np.ones(shape))
+
+
+@pytest.mark.parametrize("family", ["hat", "legendre"])
+def test_random_fields_are_projections_of_one_random_function(family: str) -> None:
+    basis = {"family": family, "size": 4}
+    spec = resolve({**SPEC, "weight": {"width_out": basis, "width_in": basis, "depth": ONCE}})
+    model = Continuum.from_spec(spec, seed=3)
+    function = random_function("W", (1, 1), 3, spec)
+    assert callable(function)
+    expected = Continuum.from_fields(spec, W=lambda *at: function(*at)).fields["W"].slabs[0].coefficients
+    found = model.fields["W"].slabs[0].coefficients
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-13 * np.abs(expected).max())
+
+
+def test_random_weights_have_the_symmetry_of_the_spec() -> None:
+    spec = resolve({**SPEC, "equation": {**SPEC["equation"], "symmetry": "reflection"}})
+    function = random_function("W", (1, 1), 3, spec)
+    x, depth = np.linspace(-1, 1, 7), np.array([0.3])
+    assert callable(function)
+    np.testing.assert_allclose(function(x, x, depth), function(-x, -x, depth), atol=1e-14)
+    assert np.abs(function(x, x, depth) - function(-x, x, depth)).max() > 0.1
+
+
+def test_a_lift_s_own_records_are_its_own() -> None:
+    three = {**SPEC, "equation": {**SPEC["equation"], "channels": 3}}
+    lifted = Continuum.from_spec({**three, "lift": {"inputs": 2}}, seed=0)
+    prepared = lifted.prepare(records(np.stack([X, X], axis=2), y=np.arange(6) % 2))
+    assert set(lifted.scores(prepared)) == {"loss", "accuracy"}
+    other = Continuum.from_spec({**SPEC, "equation": {**SPEC["equation"], "channels": 2}}, seed=0)
+    with pytest.raises(DataError, match="another model"):
+        other.scores(prepared)
 
 
 def test_a_state_that_explodes_is_named() -> None:

@@ -28,8 +28,9 @@ fit, split = fitting.fit, fitting.split
 Array = np.ndarray
 
 DEFAULTS = types.SimpleNamespace(
-    epochs=6, optimiser="adam", learning_rate=0.05, batch=None, validation=0.0, patience=None, seed=0
-)
+    epochs=6, optimiser="adam", learning_rate=0.05, batch=None, validation=0.0, patience=None, seed=0,
+    weight_decay=0.0, thin=1.0, jitter=0.0, warp=0.0,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -358,6 +359,12 @@ def test_training_trains(optimiser: str) -> None:
     assert np.linalg.norm(model.objective(part, done.coordinates)[1]) < 1e-3
     if optimiser == "lbfgs":  # stops by itself when nothing is left to do
         assert len(done.history) < 60 and done.training["stopped"]
+
+
+def test_no_epochs_change_nothing(continuum: Continuum, waves: Any) -> None:
+    done = fit(continuum, waves, epochs=0)
+    np.testing.assert_allclose(done.coordinates, continuum.coordinates, rtol=1e-14)
+    assert done.history == continuum.history
 
 
 def test_patience_stops_early() -> None:

@@ -164,6 +164,15 @@ def test_the_cuda_kernels_are_simulated(monkeypatch: pytest.MonkeyPatch) -> None
     assert [finding.passed for finding in subject.findings] == [True, False]
 
 
+def test_what_takes_minutes_is_left_out_unless_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    called: list[str] = []
+    monkeypatch.setattr(verify, "PROPERTIES", (("quick", lambda subject: called.append("quick")),))
+    monkeypatch.setattr(verify, "FULL", (("long", lambda subject: called.append("long")),))
+    verify.verify(load_spec(SMALL))
+    verify.verify(load_spec(SMALL), full=True)
+    assert called == ["quick", "quick", "long"]
+
+
 def test_whether_a_network_is_a_continuum_is_answered() -> None:
     """Weights that are samples of smooth fields, the same ones shuffled, and noise."""
     n, xi = 32, (np.arange(32) + 0.5) / 16 - 1
