@@ -62,13 +62,14 @@ benchmarks: $(READY)
 	$(BIN)/python benchmarks/specs.py benchmarks/records/specs.txt
 	$(BIN)/python benchmarks/settings.py benchmarks/records/settings.txt
 	$(BIN)/python benchmarks/burgers.py benchmarks/records/burgers.txt
+	$(BIN)/python benchmarks/signals.py benchmarks/records/signals.txt
 
 # What benchmarks compare with, in an environment of its own (torch: 6 GB); without it their rows are left out.
 rivals: .venv/rivals/.ready
 
 .venv/rivals/.ready:
 	@$(PYTHON) -m venv .venv/rivals
-	@.venv/rivals/bin/python -m pip install -q torch neuraloperator
+	@.venv/rivals/bin/python -m pip install -q torch neuraloperator aeon
 	@touch $@
 
 torture: $(READY)

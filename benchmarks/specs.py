@@ -26,6 +26,8 @@ DATA = {
     "custom": "ItalyPowerDemand",
     "stiff": "ItalyPowerDemand",
     "gunpoint": "GunPoint",
+    "leaves": "OSULeaf",
+    "motions": "BasicMotions",
 }
 SEEDS = range(3)
 

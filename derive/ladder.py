@@ -12,7 +12,12 @@ from derive.bases import WIDTH, Interval
 from derive.errors import SpecError
 from derive.spec import BasisSpec, Slab, Spec
 
-FORMAT = 3  # of the manifest, and of the arrays that kernels are given; raised when either changes
+FORMAT = 4  # of the manifest, tables.npz and the arrays that kernels are given; raised when one of them changes
+
+
+def parts(name: str) -> tuple[str, str, str]:
+    """The entries of tables.npz that hold a table of mostly zeros: its shape, places in it and their values."""
+    return f"{name}/shape", f"{name}/places", f"{name}/values"
 
 
 def representations(spec: Spec) -> dict[str, Spec]:

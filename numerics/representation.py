@@ -25,7 +25,7 @@ import numpy as np
 
 from derive import spec as declaration
 from derive.errors import RepresentationError
-from derive.ladder import FORMAT, between
+from derive.ladder import FORMAT, between, parts
 from derive.spec import BasisSpec, Spec
 from numerics import console, device
 from numerics.field import Pair
@@ -418,7 +418,7 @@ def _stored(folder: Path, names: Sequence[str]) -> Arrays:
     """Tables of a folder, checked. Raises RepresentationError for damage."""
     try:
         with np.load(folder / "tables.npz", allow_pickle=False) as stored:
-            arrays = {name: np.asarray(stored[name]) for name in names}
+            arrays = {name: _table(stored, name) for name in names}
     except Exception as error:  # damaged archives and array headers fail in more ways than can be listed
         raise RepresentationError(
             f"{folder / 'tables.npz'}, which cannot be read: {error}",
@@ -428,6 +428,15 @@ def _stored(folder: Path, names: Sequence[str]) -> Arrays:
         ) from error
     _verify(folder, arrays)
     return arrays
+
+
+def _table(stored: Mapping[str, np.ndarray], name: str) -> np.ndarray:
+    if name in stored:
+        return np.asarray(stored[name])
+    shape, places, values = (stored[part] for part in parts(name))
+    table = np.zeros(int(np.prod(shape)), values.dtype)
+    table[places] = values
+    return table.reshape(shape)
 
 
 def _verify(folder: Path, arrays: Arrays) -> None:

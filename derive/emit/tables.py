@@ -17,11 +17,13 @@ from derive.bases import WIDTH, Basis
 from derive.emit import cpu
 from derive.errors import DerivationError
 from derive.galerkin import SemiDiscrete
-from derive.ladder import basis_key, directions, pair_key, pairs
+from derive.ladder import basis_key, directions, pair_key, pairs, parts
 from derive.spec import CONSTANT, Spec
 from derive.surd import Surd
 
 Arrays = dict[str, np.ndarray]
+
+LARGE, SPARSE = 4096, 4  # entries of a table that may be stored by its numbers, and how many zeros there are for each
 
 
 def slab_arrays(form: SemiDiscrete) -> Arrays:
@@ -174,9 +176,20 @@ class Store:
 
 
 def pack(arrays: Mapping[str, np.ndarray]) -> bytes:
-    """tables.npz as bytes: sorted names and fixed dates, so that equal tables are equal files."""
+    """tables.npz as bytes: sorted names and fixed dates, so that equal tables are equal files.
+
+    A large table of mostly zeros is stored as its shape, the places of the others in it, row by row, and their values.
+    """
     buffer = io.BytesIO()
-    entries: dict[str, Any] = {k: arrays[k] for k in sorted(arrays)}
+    entries: dict[str, Any] = {}
+    for name in sorted(arrays):
+        table = arrays[name]
+        places = np.flatnonzero(table)
+        if table.size >= LARGE and SPARSE * len(places) <= table.size and table.size < 2**31:
+            shape, values = np.array(table.shape, dtype=np.int64), table.ravel()[places]
+            entries |= dict(zip(parts(name), (shape, places.astype(np.int32), values)))
+        else:
+            entries[name] = table
     np.savez(buffer, **entries)
     return buffer.getvalue()
 

@@ -13,6 +13,8 @@ from numerics.pieces import evaluate
 SPECS = Path(__file__).parent.parent.parent / "specs"
 DATA = {
     "gunpoint": "GunPoint",
+    "leaves": "OSULeaf",
+    "motions": "BasicMotions",
     "vowels": "JapaneseVowels",
     "digits": "digits",
     "custom": "ItalyPowerDemand",
