@@ -54,7 +54,8 @@ def _combined(matrix: ExactMatrix, table: ExactMatrix) -> ExactMatrix:
     shape = (nodes * new, columns)
 
     def applied(t: Any, k: Any, kind: Any) -> Any:
-        parts = (kind(old, columns, k.entries()[q * old * columns : (q + 1) * old * columns]) for q in range(nodes))
+        entries, piece = k.entries(), old * columns
+        parts = (kind(old, columns, entries[q * piece : (q + 1) * piece]) for q in range(nodes))
         return kind(*shape, [entry for part in parts for entry in (t * part).entries()])
 
     if matrix.rational and table.rational:
