@@ -15,10 +15,10 @@ from typing import Any
 
 from flint import arb, arb_mat, ctx, fmpq, fmpq_mat
 
-from derive.bases import Basis, Interval
+from derive.bases import Basis
 from derive.closed_form import Side, product_integrals
 from derive.exact import ExactMatrix, as_fmpq
-from derive.inner_product import Rule, evaluate, gram
+from derive.inner_product import Rule, evaluate, gram, side, stack
 
 Piece = tuple[int, int, Any, Any]  # a cell of κ, one of the state, and both ends of what they share in ξ′
 
@@ -31,7 +31,9 @@ def couplings(kernel: Basis, state: Basis, rule: Rule, periodic: bool) -> ExactM
     if state.combination is not None:
         return couplings(kernel, state.combination.of, rule, periodic) @ state.combination.matrix.T
     if kernel.combination is not None:
-        return _combined(kernel.combination.matrix, couplings(kernel.combination.of, state, rule, periodic))
+        matrix, table = kernel.combination.matrix, couplings(kernel.combination.of, state, rule, periodic)
+        size = matrix.shape[1]
+        return stack([matrix @ table.chosen(range(q, q + size)) for q in range(0, table.shape[0], size)])
     if state.kind == "fourier":
         return _turned(kernel, state, rule)
     shape = (rule.points.shape[0] * kernel.size, state.size)
@@ -45,26 +47,6 @@ def couplings(kernel: Basis, state: Basis, rule: Rule, periodic: bool) -> ExactM
             return arb_mat(*shape, _table(kernel, state, rule.points.enclosure().entries(), periodic, arb))
 
     return ExactMatrix(shape, recipe=recipe)
-
-
-def _combined(matrix: ExactMatrix, table: ExactMatrix) -> ExactMatrix:
-    """T K_q for every node q."""
-    new, old = matrix.shape
-    nodes, columns = table.shape[0] // old, table.shape[1]
-    shape = (nodes * new, columns)
-
-    def applied(t: Any, k: Any, kind: Any) -> Any:
-        entries, piece = k.entries(), old * columns
-        parts = (kind(old, columns, entries[q * piece : (q + 1) * piece]) for q in range(nodes))
-        return kind(*shape, [entry for part in parts for entry in (t * part).entries()])
-
-    if matrix.rational and table.rational:
-        return ExactMatrix(shape, applied(_rational(matrix), _rational(table), fmpq_mat))
-    return ExactMatrix(shape, recipe=lambda: applied(matrix.enclosure(), table.enclosure(), arb_mat))
-
-
-def _rational(matrix: ExactMatrix) -> fmpq_mat:
-    return fmpq_mat(*matrix.shape, list(matrix.entries()))
 
 
 def _turned(kernel: Basis, state: Basis, rule: Rule) -> ExactMatrix:
@@ -93,29 +75,30 @@ def _table(kernel: Basis, state: Basis, nodes: Sequence[Any], periodic: bool, ki
     """The entries row by row, as rationals or as balls."""
     width, size = kernel.size, state.size
     found = [kind(0)] * (len(nodes) * width * size)
+    cuts = [as_fmpq(b) for b in kernel.breakpoints], [as_fmpq(b) for b in state.breakpoints]
     for q, node in enumerate(nodes):
         for about in (node - 2, node, node + 2) if periodic else (node,):
-            for first, second, low, high in _pieces(kernel, state, about):
+            for first, second, low, high in _pieces(kernel, state, cuts, about):
                 rows, columns = kernel.active[first], state.active[second]
-                left = Reflected(*_functions(kernel, first), about)
-                block = _integrals(left, Side(*_functions(state, second)), low, high, kind)
+                seen = side(kernel, first, rows)
+                left = Reflected(seen.functions, seen.cell, about)
+                block = _integrals(left, side(state, second, columns), low, high, kind)
                 for i, entries in zip(rows, block.tolist()):
                     for j, entry in zip(columns, entries):
                         found[(q * width + i) * size + j] += entry
     return found
 
 
-def _pieces(kernel: Basis, state: Basis, about: Any) -> Iterator[Piece]:
-    """Where a cell of κ, seen from a node at ``about``, and a cell of the state overlap."""
-    cells = [as_fmpq(b) for b in kernel.breakpoints], [as_fmpq(b) for b in state.breakpoints]
+def _pieces(kernel: Basis, state: Basis, cuts: tuple[list[fmpq], list[fmpq]], about: Any) -> Iterator[Piece]:
+    """Where a cell of κ, seen from a node at ``about``, and a cell of the state overlap. cuts: their breakpoints."""
     rough = float(arb(about).mid())
     for first in range(kernel.cells):
-        start, stop = about - cells[0][first + 1], about - cells[0][first]
+        start, stop = about - cuts[0][first + 1], about - cuts[0][first]
         near = kernel.bounds(first)
         begin = state.cell_of(Fraction(rough - 1e-6) - near[1])
         end = state.cell_of(Fraction(rough + 1e-6) - near[0])
         for second in range(begin, end + 1):
-            low, high = cells[1][second], cells[1][second + 1]
+            low, high = cuts[1][second], cuts[1][second + 1]
             # What is not certain to be empty counts: its integral is then a ball around zero.
             if not (stop <= low or start >= high) and kernel.active[first] and state.active[second]:
                 yield first, second, _larger(low, start), -_larger(-high, -stop)
@@ -123,10 +106,6 @@ def _pieces(kernel: Basis, state: Basis, about: Any) -> Iterator[Piece]:
 
 def _larger(first: Any, second: Any) -> Any:
     return max(first, second) if isinstance(second, fmpq) else arb(first).max(second)
-
-
-def _functions(basis: Basis, cell: int) -> tuple[tuple[Any, ...], Interval]:
-    return tuple(basis.functions[j][cell] for j in basis.active[cell]), basis.bounds(cell)
 
 
 @dataclass(frozen=True)

@@ -139,6 +139,7 @@ def _slab(
     }
     state = chosen["state"]
     rule = quadrature(spec, slab, chosen)
+    nodes = rule.points.shape[0]
     tables = {f"gram/{name}": inner_product.gram(b, b) for name, b in chosen.items()}
     mass = tables["gram/state"]
     x = inner_product.evaluate(state, rule)
@@ -150,7 +151,11 @@ def _slab(
     tables |= {
         "M": mass,
         "M_h": mass_h,
-        "Phi": inner_product.evaluate(chosen["weight_out"], rule),
+        "Phi": (
+            inner_product.identity(nodes)
+            if spec.reach is not None
+            else inner_product.evaluate(chosen["weight_out"], rule)
+        ),
         "Psi": inner_product.evaluate(chosen["bias_width"], rule),
         "C": _coupling(spec, chosen["weight_in"], state, rule),
         "X": x,
@@ -159,8 +164,7 @@ def _slab(
     weight = None
     layout = Layout()
     if spec.reach is not None:
-        tables["Phi"] = inner_product.identity(rule.points.shape[0])
-        layout = Layout.stencil(rule.points.shape[0], chosen["weight_in"].size)
+        layout = Layout.stencil(nodes, chosen["weight_in"].size)
     elif spec.symmetries:
         weight = symmetry.admissible(spec.symmetries, chosen["weight_out"], chosen["weight_in"])
         check_any(weight, spec)

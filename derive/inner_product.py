@@ -42,6 +42,7 @@ __all__ = [
     "pieces",
     "rational",
     "restriction",
+    "side",
     "stack",
     "stiffness",
     "uniform_rule",
@@ -326,14 +327,15 @@ def _enclosed_gram(p: Basis, q: Basis) -> arb_mat:
             (list(left), [j for j in q.active[second] if j not in right]),
         ):
             if rows and columns:
-                block = product_integrals(_side(p, first, rows), _side(q, second, columns), a, b)
+                block = product_integrals(side(p, first, rows), side(q, second, columns), a, b)
                 for i, entries in zip(rows, block.tolist()):
                     for j, entry in zip(columns, entries):
                         table[i][j] += entry
     return arb_mat(table)
 
 
-def _side(p: Basis, cell: int, chosen: Sequence[int]) -> Side:
+def side(p: Basis, cell: int, chosen: Sequence[int]) -> Side:
+    """Some of the functions of a basis on one of its cells."""
     return Side(tuple(p.functions[j][cell] for j in chosen), p.bounds(cell))
 
 
@@ -438,7 +440,7 @@ def _values(p: Basis, points: ExactMatrix, cells: list[int]) -> ExactMatrix:
     def recipe() -> arb_mat:
         if p.kind == "fourier":
             return _fourier_table(p, points)
-        with ctx.workprec(ctx.prec + max(_side(p, c, p.active[c]).guard for c in range(p.cells))):
+        with ctx.workprec(ctx.prec + max(side(p, c, p.active[c]).guard for c in range(p.cells))):
             return _table(p, points.enclosure().entries(), cells, arb_mat)
 
     return ExactMatrix(shape, recipe=recipe)
@@ -448,7 +450,7 @@ def _table(p: Basis, points: Sequence[Any], cells: list[int], matrix: Any) -> An
     rows = [[0] * p.size for _ in cells]
     for cell in sorted(set(cells)):
         chosen = [q for q, c in enumerate(cells) if c == cell]
-        block = _side(p, cell, p.active[cell]).values([points[q] for q in chosen], matrix)
+        block = side(p, cell, p.active[cell]).values([points[q] for q in chosen], matrix)
         for q, entries in zip(chosen, block.tolist()):
             for j, entry in zip(p.active[cell], entries):
                 rows[q][j] = entry

@@ -266,7 +266,6 @@ def evaluate(model: Path, data: Path, resample: str | None, device: str, as_json
     """
     from numerics import datasets
     from numerics.checkpoint import load
-    from numerics.sampling import thinned
 
     records = datasets.read(data)
     if records.y is None:
@@ -280,9 +279,7 @@ def evaluate(model: Path, data: Path, resample: str | None, device: str, as_json
     with console.working("evaluating"), console.about(data):
         found = on_device(load(model), device)
         scores = found.scores(found.prepare(records))
-        points = found.sample_points(records)
-        others = {way: thinned(records, points, way) for way in (resample.split(",") if resample else [])}
-        rows = {way: _moved(found, records, fewer) for way, fewer in others.items()}
+        rows = _resampled(found, records, resample.split(",")) if resample else {}
     if not rows:
         console.print_facts({"records": len(records), **scores}, as_json)
     elif as_json:
@@ -294,15 +291,23 @@ def evaluate(model: Path, data: Path, resample: str | None, device: str, as_json
         console.print_table(["", *columns], table, f"{len(records)} records")
 
 
-def _moved(model: Any, records: Any, fewer: Any) -> dict[str, float]:
+def _resampled(model: Any, records: Any, ways: list[str]) -> dict[str, dict[str, float]]:
     """Scores on records with fewer points, and the relative change of the outputs, functions on one grid."""
     import numpy as np
 
-    scores: dict[str, float] = model.scores(model.prepare(fewer))
+    from numerics.sampling import thinned
+
+    points = model.sample_points(records)
+    others = {way: thinned(records, points, way) for way in ways}
     grid = None if model.spec.functional else np.linspace(-1, 1, 201)
-    before, after = model(records, at=grid), model(fewer, at=grid)
-    change, scale = (float(np.linalg.norm(v)) for v in (after - before, before))
-    return {**scores, "change of the outputs": change / scale if scale else change}
+    before = model(records, at=grid)
+    scale = float(np.linalg.norm(before))
+    rows = {}
+    for way, fewer in others.items():
+        change = float(np.linalg.norm(model(fewer, at=grid) - before))
+        scores = model.scores(model.prepare(fewer))
+        rows[way] = {**scores, "change of the outputs": change / scale if scale else change}
+    return rows
 
 
 @click.command()

@@ -109,13 +109,12 @@ def stencils(model: Continuum) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
         if spec.rate == "residual" or p[:, -1].any():
             raise _none("a lift that no first layer can take over", "use as many channels as the records have")
         weights[0] = np.einsum("oid,ic->ocd", weights[0], p[:, :-1])
-    if spec.functional:
-        r, a = (model.fields[name].slabs[0].coefficients for name in ("R", "a"))
-        if len(r) > 1:
-            raise _none("a readout that weighs places", "use a constant basis for the readout")
-        return (*weights, 2 * r[0]), (*biases, a)
     if spec.outputs is not None:
         r, a = (model.fields[name].slabs[0].coefficients for name in ("R", "a"))
+        if spec.functional and len(r) > 1:
+            raise _none("a readout that weighs places", "use a constant basis for the readout")
+        if spec.functional:
+            return (*weights, 2 * r[0]), (*biases, a)
         if a.any() or not np.array_equal(r, np.eye(*r.shape)) or spec.rate == "residual":
             raise _none("a readout that mixes channels", "leave the readout out")
         weights[-1], biases[-1] = weights[-1][: len(r)], biases[-1][: len(r)]

@@ -16,7 +16,7 @@ from scipy.linalg import solve_triangular
 
 from derive.errors import DataError, RepresentationError
 from numerics.doors import instance, numbers
-from numerics.pieces import EDGE, Pieces, evaluate
+from numerics.pieces import EDGE, Pieces, evaluate, positive_diagonal
 
 Array = np.ndarray
 
@@ -159,8 +159,8 @@ def _spread(diagonal: Array, values: Array, axis: int) -> Array:
 
 
 def _cholesky(gram: Array) -> Array:
-    diagonal = np.diag(gram)
-    if np.count_nonzero(gram) == np.count_nonzero(diagonal) and (diagonal > 0).all():
+    diagonal = positive_diagonal(gram)
+    if diagonal is not None:
         return np.asarray(np.sqrt(diagonal))
     try:
         return np.linalg.cholesky(gram)

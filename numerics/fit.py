@@ -380,7 +380,12 @@ def _job(model: Continuum, data: Records, given: dict[str, Any]) -> Job:
     classes = model.classes
     if data.classes and not classes and prepared.labels is not None:
         classes = _names(data.classes, model.spec.outputs or 0)
-    sampled = _sampled(model, data.take(kept)) if options.augmentation else None
+    if options.augmentation and model.spec.interpolant == "constant":
+        raise TrainingError(
+            "thin, jitter or warp with piecewise-constant records", 'input.interpolant "linear" or "least-squares"',
+            "cells have no points that could be left out", "change the interpolant, or train without them",
+        )  # fmt: skip
+    sampled = data.take(kept) if options.augmentation else None
     job = Job(model, options, digest(data), classes, training, prepared.take(held) if len(held) else None, sampled)
     if options.optimiser in optimisers.WHOLE_DATA and job.batches > 1:
         raise TrainingError(
@@ -388,16 +393,6 @@ def _job(model: Continuum, data: Records, given: dict[str, Any]) -> Job:
             "its curvature pairs compare gradients, which must be of one loss", "leave batch out, or use adam",
         )  # fmt: skip
     return job
-
-
-def _sampled(model: Continuum, data: Records) -> Records:
-    """The records, if they may be sampled anew. Raises TrainingError."""
-    if model.spec.interpolant == "constant":
-        raise TrainingError(
-            "thin, jitter or warp with piecewise-constant records", 'input.interpolant "linear" or "least-squares"',
-            "cells have no points that could be left out", "change the interpolant, or train without them",
-        )  # fmt: skip
-    return data
 
 
 def _names(classes: tuple[str, ...], outputs: int) -> tuple[str, ...]:

@@ -141,11 +141,7 @@ def _table(pieces: Pieces, x: Array, derivative: bool) -> Array:
 def _on_cells(pieces: Pieces, cells: Array, x: Array, derivative: bool) -> Array:
     """Values or derivatives (n, size) of polynomials at points, each of a cell."""
     index, coefficients = pieces.local
-    a, b = pieces.breakpoints[cells], pieces.breakpoints[cells + 1]
-    t = np.clip((x - (a + b) / 2) / ((b - a) / 2), -1.0, 1.0)
-    values = legendre(t, coefficients.shape[2] - 1)
-    if derivative:
-        values = _legendre_derivatives(values) * (2 / (b - a))
+    values = _polynomials(pieces, cells, x, derivative)
     found = np.zeros((len(x), pieces.size))
     found[np.arange(len(x))[:, None], index[cells]] = np.einsum("nwk,kn->nw", coefficients[cells], values)
     return found
@@ -160,15 +156,18 @@ def _on_cell(pieces: Pieces, cell: int, x: Array, derivative: bool) -> Array:
                 "only its values are printed", "use its stiffness matrix",
             )  # fmt: skip
         return pieces.function(cell, x).T
-    series = pieces.coefficients[:, cell]
-    a, b = pieces.breakpoints[cell], pieces.breakpoints[cell + 1]
+    found: Array = (pieces.coefficients[:, cell] @ _polynomials(pieces, cell, x, derivative)).T
+    return found
+
+
+def _polynomials(pieces: Pieces, cells: int | Array, x: Array, derivative: bool) -> Array:
+    """P_0, P_1 … of the cells' own coordinates, or their derivatives by x: (degree + 1, n). cells: one, or of each."""
+    assert pieces.coefficients is not None
+    a, b = pieces.breakpoints[cells], pieces.breakpoints[cells + 1]
     # (x − middle)/half is x itself on [−1, 1]: P_n' is n²/2 at the ends and would show a lost bit there.
     t = np.clip((x - (a + b) / 2) / ((b - a) / 2), -1.0, 1.0)
-    values = legendre(t, series.shape[1] - 1)
-    if derivative:
-        values = _legendre_derivatives(values) * (2 / (b - a))
-    found: Array = (series @ values).T
-    return found
+    values = legendre(t, pieces.coefficients.shape[2] - 1)
+    return _legendre_derivatives(values) * (2 / (b - a)) if derivative else values
 
 
 def legendre(t: Array, degree: int) -> Array:
@@ -502,9 +501,15 @@ def projection(
         return _least_squares(pieces, mass, xi, smoothing)
     kind = "linear" if interpolant == "least-squares" else interpolant
     loads = sample_functional(pieces, xi, kind, periodic)
-    if np.count_nonzero(mass) == len(mass):  # the diagonal of a positive definite matrix
-        return np.asarray(loads / np.diag(mass)[:, None])
-    return np.asarray(cho_solve(cho_factor(mass), loads))
+    diagonal = positive_diagonal(mass)
+    return np.asarray(cho_solve(cho_factor(mass), loads) if diagonal is None else loads / diagonal[:, None])
+
+
+def positive_diagonal(matrix: Array) -> Array | None:
+    """The diagonal (n,) of a diagonal matrix with positive entries there; None for any other."""
+    diagonal = np.diag(matrix)
+    alone = np.count_nonzero(matrix) == np.count_nonzero(diagonal) and bool((diagonal > 0).all())
+    return diagonal if alone else None
 
 
 def _least_squares(pieces: Pieces, mass: Array, xi: Array, smoothing: float | None) -> Array:

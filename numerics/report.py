@@ -184,19 +184,20 @@ def _offsets(field: Field) -> Array:
 
 def weight_fields(fields: Mapping[str, Field]) -> str:
     """W(ξ, ξ′, δ) of several models at the same depths, on one colour scale; of two, their difference."""
-    depths = depths_of(next(iter(fields.values())))
+    one = next(iter(fields.values()))
+    depths = depths_of(one)
     rows = {name: [strength(field, d)[0] for d in depths] for name, field in fields.items()}
-    label = strength(next(iter(fields.values())), depths[0])[1]
+    label = strength(one, depths[0])[1]
     if len(rows) == 2:
         (first, before), (second, after) = rows.items()
         rows = {**rows, f"{second} − {first}": [b - a for a, b in zip(before, after)]}
     limit = max(float(np.abs(values).max()) for row in rows.values() for values in row) or 1.0
     shown = ", ".join(f"{depth:.3g}" for depth in depths)
-    if _is_kernel(next(iter(fields.values()))):
+    if _is_kernel(one):
         figure, (line,) = _axes(1, len(depths), 2.9, 2.4)
         for k, (axes, depth) in enumerate(zip(line, depths)):
-            for (name, row), field in zip(rows.items(), [*fields.values(), next(iter(fields.values()))]):
-                axes.plot(_offsets(field), row[k], lw=1.2, label=name)
+            for name, row in rows.items():
+                axes.plot(_offsets(one), row[k], lw=1.2, label=name)
             low = -1.05 * limit if label == "κ" else 0
             axes.set(title=f"δ = {depth:.3g}", xlabel="ξ − ξ′", ylim=(low, 1.05 * limit))
         line[0].set_ylabel(label)
