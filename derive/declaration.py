@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
@@ -23,16 +23,18 @@ from derive.spec import (
     TableauSpec,
     Training,
     depth_elements,
+    product,
     steps_an_element,
 )
 from derive.surd import Exact, Surd
 
 WIDTH = (Fraction(-1), Fraction(1))
 LARGEST = {"size": 2048, "cells": 2048, "degree": 64, "steps": 100_000, "outputs": 100_000, "channels": 4096,
-           "levels": 64}  # fmt: skip
+           "levels": 64, "dimension": 3}  # fmt: skip
 NUMBERS = {"learning_rate": 1e6, "validation": 0.9, "weight_decay": 1e3, "thin": 1.0, "jitter": 10.0, "warp": 0.9}
 POSITIVE = ("learning_rate", "thin")  # of these; the others may be zero
 NUMBERED = tuple(f"u{k}" for k in range(1, 9))  # the names of several pre-activations
+LARGEST_PRODUCT = 4096  # functions on a square or a cube
 LARGEST_TABLE = 1 << 30  # bytes of one table; a spec beyond it is a typing error
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 NAMES = "letters, digits, - and _, a letter first, at most 64"
@@ -65,6 +67,7 @@ TABLES: dict[str, tuple[str, ...]] = {
         "symmetry",
         "reach",
         "periodic",
+        "dimension",
     ),
     "input": ("interpolant", "smoothing"),
     "lift": ("inputs",),
@@ -119,7 +122,7 @@ def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]
     found = dict(base)
     for key, value in changes.items():
         old = found.get(key)
-        whole = isinstance(value, Mapping) and ("family" in value or "a" in value)
+        whole = isinstance(value, Mapping) and not value.keys().isdisjoint(("family", "axes", "a"))
         if isinstance(value, Mapping) and isinstance(old, Mapping) and not whole:
             found[key] = merge(old, value)
         else:
@@ -242,9 +245,11 @@ class Reader:
                 "rename the spec",
             )
         equation = self.equation(data)
-        entry, slabs = self.slabs(data, equation["periodic"], equation["reach"])
-        slabs = self.invariant(equation["symmetries"], entry, slabs, equation["reach"])
-        outputs, readout, loss, weight, penalties = self.targets(data, equation, slabs)
+        dimension = self.integer(self.table(data, "equation"), "dimension", "equation", 1, 1)
+        self.several(equation, dimension)
+        entry, slabs = self.slabs(data, equation["periodic"], equation["reach"], dimension)
+        slabs = self.invariant(equation["symmetries"], entry, slabs, equation["reach"], dimension)
+        outputs, readout, loss, weight, penalties = self.targets(data, equation, slabs, dimension)
         lift = self.table(data, "lift", {})
         if "lift" in data:
             self.need(lift, "inputs", "lift")
@@ -391,6 +396,7 @@ class Reader:
         entry: BasisSpec,
         slabs: tuple[Slab, ...],
         reach: Fraction | None,
+        dimension: int,
     ) -> tuple[Slab, ...]:
         """The slabs with bias bases that the symmetries leave alone; the others must be closed under them.
 
@@ -400,20 +406,21 @@ class Reader:
             return slabs
         from derive import bases, symmetry
 
+        def left(chosen: Sequence[SymmetrySpec], declared: BasisSpec, role: str, interval: Any = WIDTH) -> BasisSpec:
+            parts = [declared.along(axis) for axis in range(dimension)]
+            return product([symmetry.invariant_basis(chosen, part, role, interval) for part in parts])
+
         try:
-            for role, declared in [("state.basis", entry), *(("state.basis", slab.state) for slab in slabs)]:
-                symmetry.check_closed(symmetries, bases.build(declared), role)
-            slabs = tuple(
-                replace(slab, bias_width=symmetry.invariant_basis(symmetries, slab.bias_width, "bias.width"))
-                for slab in slabs
-            )
+            for declared in (entry, *(slab.state for slab in slabs)):
+                for axis in range(dimension):
+                    symmetry.check_closed(symmetries, bases.build(declared.along(axis)), "state.basis")
+            slabs = tuple(replace(slab, bias_width=left(symmetries, slab.bias_width, "bias.width")) for slab in slabs)
             mirrors = [one for one in symmetries if one.kind == "reflection"]
             if reach is None or not mirrors:
                 return slabs
             ends = (-reach, reach)
             return tuple(
-                replace(slab, weight_in=symmetry.invariant_basis(mirrors, slab.weight_in, "weight.kernel", ends))
-                for slab in slabs
+                replace(slab, weight_in=left(mirrors, slab.weight_in, "weight.kernel", ends)) for slab in slabs
             )
         except DerivationError as error:
             return self.fail(error.where, error.given, error.allowed, error.cause, error.fix)  # type: ignore[no-any-return]
@@ -430,6 +437,13 @@ class Reader:
                 self.choice(value, registry.names(kind), path)
             raise SpecError(error.given, error.allowed, error.cause, error.fix, place) from None
         return str(value)
+
+    def several(self, equation: Mapping[str, Any], dimension: int) -> None:
+        """What a domain with several axes does not have."""
+        if dimension > 1 and equation["smoothing"] is not None:
+            self.fail("input.smoothing", f"smoothing on a domain of {dimension} axes",
+                      "least-squares without smoothing, or the other interpolants",
+                      "records on grids are fitted axis by axis", "remove it")  # fmt: skip
 
     def basis(self, value: Any, path: str, interval: tuple[Fraction, Fraction], periodic: bool) -> BasisSpec:
         if not isinstance(value, Mapping):
@@ -485,6 +499,26 @@ class Reader:
             )
         return resolved
 
+    def product(
+        self, value: Any, path: str, interval: tuple[Fraction, Fraction], periodic: bool, dimension: int
+    ) -> BasisSpec:
+        """A basis of the whole domain: one for every axis, { axes = [ … ] }, or the same along all of them."""
+        if not isinstance(value, Mapping) or "axes" not in value:
+            axes = [self.basis(value, path, interval, periodic)] * dimension
+        else:
+            self.known(value, ("axes",), path)
+            given = value["axes"]
+            if not isinstance(given, list | tuple) or len(given) != dimension:
+                self.fail(
+                    f"{path}.axes", f"{given!r}", f"a list of {dimension} bases, one an axis of the domain",
+                    "another equation.dimension", "write a basis for every axis, or one for all of them",
+                )  # fmt: skip
+            axes = [self.basis(one, f"{path}.axes[{k}]", interval, periodic) for k, one in enumerate(given)]
+        found = product(axes)
+        if found.size > LARGEST_PRODUCT:
+            self.fail(path, f"{found.size} functions", f"at most {LARGEST_PRODUCT}", "sizes of one axis", "use fewer")
+        return found
+
     def functions(self, value: Any, path: str) -> tuple[str, ...]:
         if not isinstance(value, list | tuple) or not 1 <= len(value) <= LARGEST["size"]:
             self.fail(f"{path}.functions", f"{value!r}", 'a list such as ["1", "xi"]', "one text alone", "use [ ]")
@@ -496,7 +530,7 @@ class Reader:
         return tuple(str(v) for v in value)
 
     def slabs(
-        self, data: Mapping[str, Any], periodic: bool, reach: Fraction | None
+        self, data: Mapping[str, Any], periodic: bool, reach: Fraction | None, dimension: int
     ) -> tuple[BasisSpec, tuple[Slab, ...]]:
         state, weight, bias = (self.table(data, key) for key in ("state", "weight", "bias"))
         keys = ("width_out", "width_in", "depth") if reach is None else ("kernel", "depth")
@@ -526,7 +560,10 @@ class Reader:
 
         def one(path: str, value: Any, k: int, interval: tuple[Fraction, Fraction]) -> BasisSpec:
             listed = isinstance(value, list | tuple)
-            return self.basis(value[k] if listed else value, f"{path}[{k}]" if listed else path, interval, periodic)
+            chosen, place = (value[k], f"{path}[{k}]") if listed else (value, path)
+            if path.endswith("depth"):
+                return self.basis(chosen, place, interval, periodic)
+            return self.product(chosen, place, interval, periodic, dimension)
 
         quadrature = self.integer(state, "quadrature", "state", 1)
         intervals = {"weight.kernel": (-reach, reach)} if reach is not None else {}
@@ -539,7 +576,7 @@ class Reader:
                 Slab(
                     *depth,
                     one("state.basis", states, k + 1, WIDTH),
-                    parts.get("weight.width_out", CONSTANT),
+                    parts.get("weight.width_out", product([CONSTANT] * dimension)),
                     parts["weight.kernel" if reach is not None else "weight.width_in"],
                     parts["weight.depth"],
                     parts["bias.width"],
@@ -657,13 +694,15 @@ class Reader:
             self.fail(path, error.given, error.allowed, error.cause, error.fix)
         return found
 
-    def targets(self, data: Mapping[str, Any], equation: Mapping[str, Any], slabs: tuple[Slab, ...]) -> Any:
+    def targets(
+        self, data: Mapping[str, Any], equation: Mapping[str, Any], slabs: tuple[Slab, ...], dimension: int
+    ) -> Any:
         outputs, readout = None, None
         if "readout" in data:
             table = self.table(data, "readout")
             outputs = self.integer({"outputs": self.need(table, "outputs", "readout")}, "outputs", "readout", 1)
             if "basis" in table:
-                readout = self.basis(table["basis"], "readout.basis", WIDTH, equation["periodic"])
+                readout = self.product(table["basis"], "readout.basis", WIDTH, equation["periodic"], dimension)
         table = self.table(data, "loss")
         loss = self.formula(self.need(table, "kind", "loss"), "losses", {"z", "t"}, "loss.kind")
         on = registry.compares(loss)
@@ -675,6 +714,12 @@ class Reader:
                 "a readout that is missing, or without a basis, or that should not be there",
                 "add [readout] with outputs and basis, or use l2",
             )
+        if dimension > 1 and readout is None and (loss != "l2" or "weight" in table):
+            self.fail(
+                "loss", f"{loss}{' with a weight' if 'weight' in table else ''} on a function of {dimension} variables",
+                "l2 on functions of several variables, ∫ |y − y*|²", "a loss that is made for functions of one",
+                'write kind = "l2", without a weight',
+            )  # fmt: skip
         if loss == "h1":
             state = slabs[-1].state
             jumps = _jumps(state)
@@ -751,8 +796,8 @@ class Reader:
             "R": {"readout.basis": [readout]},
         }
         for path, found in chosen[field].items():
-            for basis in found:
-                if basis is not None and _jumps(basis):
+            for basis in (part for whole in found if whole is not None for part in whole.axes or (whole,)):
+                if _jumps(basis):
                     self.fail(
                         f"loss.penalty.{field}",
                         f"an H1 norm of {field}, whose {path} is {basis.family} on {basis.cells} cells",
@@ -817,7 +862,7 @@ class Reader:
 
     def check_size(self, spec: Spec) -> None:
         """Refuse what cannot fit before anything is allocated."""
-        for slab in spec.slabs:
+        for slab in (one.along(axis) for one in spec.slabs for axis in range(spec.dimension)):
             nodes = slab.quadrature or 2 * slab.state.size + max(slab.weight_out.size, slab.bias_width.size)
             stages = spec.steps * len(spec.tableau.b)
             largest = (

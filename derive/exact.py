@@ -234,6 +234,28 @@ def stack(parts: Sequence[ExactMatrix]) -> ExactMatrix:
     return ExactMatrix(shape, recipe=lambda: arb_mat(*shape, [e for p in parts for e in p.enclosure().entries()]))
 
 
+def kron(parts: Sequence[ExactMatrix]) -> ExactMatrix:
+    """The Kronecker product of matrices, the index of the last one running first."""
+    if len(parts) == 1:
+        return parts[0]
+    shape = math.prod(p.shape[0] for p in parts), math.prod(p.shape[1] for p in parts)
+
+    def multiplied(lists: Sequence[Any], kind: Any) -> Any:
+        found, size = list(lists[0].entries()), parts[0].shape
+        for other, (rows, columns) in zip(lists[1:], (p.shape for p in parts[1:])):
+            entries = list(other.entries())
+            found = [
+                found[i * size[1] + j] * entries[k * columns + l]
+                for i in range(size[0]) for k in range(rows) for j in range(size[1]) for l in range(columns)
+            ]  # fmt: skip
+            size = size[0] * rows, size[1] * columns
+        return kind(*shape, found)
+
+    if all(p.rational for p in parts):
+        return ExactMatrix(shape, multiplied([p._rational for p in parts], fmpq_mat))
+    return ExactMatrix(shape, recipe=lambda: multiplied([p.enclosure() for p in parts], arb_mat))
+
+
 def collected(
     shape: tuple[int, int],
     first: ExactMatrix,

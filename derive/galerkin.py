@@ -6,16 +6,18 @@ Everything here is exact (``ExactMatrix``); rounding happens once, when ``emit.t
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from itertools import product
 from typing import TYPE_CHECKING, Literal
 
 from derive import bases, convolution, inner_product, symmetry, tableau, transfer
 from derive.bases import WIDTH
 from derive.equation import Equation
 from derive.errors import DerivationError
-from derive.spec import BasisSpec, Slab, Spec, step_lengths
+from derive.exact import kron
+from derive.spec import BasisSpec, Slab, Spec, of_axis, step_lengths
 from derive.tableau import Table
 
 if TYPE_CHECKING:
@@ -70,18 +72,59 @@ class Layout:
         entries = tuple((m, 0, 0, m, size) for m in range(size))
         return cls({"w": blocks}, entries=entries, values=(Fraction(1),) * size)
 
-    def table(self, name: str, tables: Mapping[str, ExactMatrix]) -> ExactMatrix:
+    def ordered(self, name: str, table: ExactMatrix) -> ExactMatrix:
         """A table as kernels see it: Φ and C with the functions in the order of the blocks."""
         if name == "Phi" and self.rows is not None:
-            return tables[name].chosen(columns=self.rows)
+            return table.chosen(columns=self.rows)
         if name in ("C", "C_entry") and self.columns is not None:
-            return tables[name].chosen(rows=self.columns)
-        return tables[name]
+            return table.chosen(rows=self.columns)
+        return table
+
+    @classmethod
+    def of_axes(cls, axes: Sequence[Layout], sizes: Sequence[tuple[int, int]]) -> Layout:
+        """The layout of products of what each axis has; of one axis, its own. sizes: rows and columns of w, an axis.
+
+        Products of two blocks have their rows and columns apart: a block of the last axis for every number in a block
+        of the others. Numbers, rows and columns of the last axis run first.
+        """
+        whole = axes[0]
+        for layout, (own_rows, own_columns) in zip(axes[1:], sizes[1:]):
+            if not layout.entries:
+                break
+            count, second = layout.numbers, layout.functions
+            blocks = tuple(
+                (r * own_rows + a, r * own_rows + b, c * own_columns + d, c * own_columns + e, number * count + start)
+                for first, last, left, right, origin in whole.blocks["w"]
+                for number, (r, c) in enumerate(product(range(first, last), range(left, right)), origin)
+                for a, b, d, e, start in layout.blocks["w"]
+            )
+            entries = tuple(
+                (m * second + n, (start + row * width + column) * count + origin, k, l, size)
+                for m, start, row, column, width in whole.entries
+                for n, origin, k, l, size in layout.entries
+            )
+            values = tuple(x * y for x in whole.values for y in layout.values)
+            whole = cls({"w": blocks}, entries=entries, values=values)
+        return whole
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers the blocks of w hold."""
+        return max(start + (b - a) * (d - c) for a, b, c, d, start in self.blocks["w"])
+
+    @property
+    def functions(self) -> int:
+        """How many coefficients the blocks of w are made of."""
+        return max(m for m, *_ in self.entries) + 1
 
 
 @dataclass(frozen=True)
 class SemiDiscrete:
     """One slab of the semi-discrete form, exact.
+
+    On a square or a cube all width bases and rules are products. Their tables are then Kronecker products, of which
+    the factors are held, an axis each: "C", "C_2", "C_3" (``of_axis``); Psi and what belongs to an entry basis are
+    held as a whole.
 
     bases: "state", "entry", "weight_out", "weight_in", "weight_depth", "bias_width", "bias_depth".
     tables: M, M_h (state mass, by integrals and by the rule), Phi, Psi, C, X, A, theta (stage rows of the weight's
@@ -92,9 +135,10 @@ class SemiDiscrete:
     structures: of Phi, Psi, C, X, A.  operator_index, bias_index: (steps, stages), the row of theta, vartheta.
     combine: (steps, stages + 1, stages + 1), equation 7 with the linear part eliminated.
     groups: the stages [start, stop) that are solved for together; None where all are explicit.
-    kappa: κ.  nodes: the quadrature points ξ_q.  aliasing: largest entry of |M_h − M|, what the rule leaves.
-    weight: what symmetries leave of w, or None; of W = κ(ξ − ξ′), C has a row for every node and function of κ, and Φ
-    is the identity.  layout: how w and V are stored in blocks, where they are.
+    kappa: κ.  nodes: the quadrature points ξ_q of every axis.  aliasing: largest entry of |M_h − M|, what rules leave.
+    weights: what symmetries leave of w along every axis, or none; of W = κ(ξ − ξ′), C has a row for every node and
+    function of κ, and Φ is the identity.  orders: in which every axis has its functions.  layout: how w and V are stored in blocks, where
+    they are.
     """
 
     start: Fraction
@@ -108,10 +152,44 @@ class SemiDiscrete:
     combine: tuple[Table, ...]
     groups: tuple[tuple[int, int], ...] | None
     kappa: Fraction
+    nodes: tuple[ExactMatrix, ...]
+    aliasing: float
+    weights: tuple[Admissible, ...]
+    orders: tuple[Layout, ...]
+    layout: Layout
+
+    @property
+    def dimension(self) -> int:
+        """How many axes the domain has."""
+        return len(self.nodes)
+
+    def stored(self, name: str) -> ExactMatrix:
+        """A table as kernels see it."""
+        for axis, order in enumerate(self.orders):
+            for role in ("Phi", "C"):
+                if name == of_axis(role, axis):
+                    return order.ordered(role, self.tables[name])
+        return self.tables[name]
+
+    def whole(self, name: str) -> ExactMatrix:
+        """The table on the whole domain, of products of the axes' functions."""
+        return kron([self.tables[of_axis(name, axis)] for axis in range(self.dimension)])
+
+
+@dataclass(frozen=True)
+class Axis:
+    """What one axis of the domain has by itself; see ``SemiDiscrete``."""
+
+    bases: dict[str, Basis]
+    tables: dict[str, ExactMatrix]
     nodes: ExactMatrix
     aliasing: float
     weight: Admissible | None
     layout: Layout
+
+    def ordered(self, name: str) -> ExactMatrix:
+        """A table with its functions in the order of the blocks."""
+        return self.layout.ordered(name, self.tables[name])
 
 
 def semidiscrete(spec: Spec, equation: Equation) -> tuple[SemiDiscrete, ...]:
@@ -127,15 +205,74 @@ def semidiscrete(spec: Spec, equation: Equation) -> tuple[SemiDiscrete, ...]:
 def _slab(
     spec: Spec, equation: Equation, slab: Slab, entry: BasisSpec, steps: tuple[tuple[Fraction, Fraction], ...]
 ) -> SemiDiscrete:
+    changes = entry != slab.state
+    axes = [_axis(spec, slab.along(k), entry.along(k), changes) for k in range(spec.dimension)]
+    chosen = {of_axis(name, k): basis for k, axis in enumerate(axes) for name, basis in axis.bases.items()}
+    tables = {
+        of_axis(name, k): table
+        for k, axis in enumerate(axes)
+        for name, table in axis.tables.items()
+        if name not in HELD_WHOLE
+    }
+    tables |= {
+        name: kron([axis.ordered(name) for axis in axes])
+        for name in HELD_WHOLE
+        if name in axes[0].tables
+    }
     depth = (slab.start, slab.stop)
+    for name, declared in (("weight_depth", slab.weight_depth), ("bias_depth", slab.bias_depth)):
+        chosen[name] = bases.build(declared, depth)
+        tables[f"gram/{name}"] = inner_product.gram(chosen[name], chosen[name])
+    sizes = [(axis.ordered("Phi").shape[1], axis.ordered("C").shape[0]) for axis in axes]
+    layout = Layout.of_axes([axis.layout for axis in axes], sizes)
+    blocks = dict(layout.blocks)
+    if spec.local:
+        tables["Psi_V"], blocks["V"] = local_blocks(tables["Psi"])
+    tables["theta"], operator_index = _stage_rows(spec, chosen["weight_depth"], steps)
+    tables["vartheta"], bias_index = _stage_rows(spec, chosen["bias_depth"], steps)
+    kappa = Fraction(int(equation.kappa.p), int(equation.kappa.q)) if equation.kappa else Fraction(0)
+    return SemiDiscrete(
+        start=slab.start,
+        stop=slab.stop,
+        bases=chosen,
+        tables=tables,
+        structures=_structures(axes, tables["Psi"]) | dict.fromkeys(blocks, "blocks"),
+        entry=changes,
+        operator_index=operator_index,
+        bias_index=bias_index,
+        combine=tuple(tableau.combination(spec.tableau, kappa, length) for _, length in steps),
+        groups=None if spec.tableau.explicit else spec.tableau.groups,
+        kappa=kappa,
+        nodes=tuple(axis.nodes for axis in axes),
+        aliasing=max(axis.aliasing for axis in axes),
+        weights=tuple(axis.weight for axis in axes if axis.weight is not None),
+        orders=tuple(axis.layout for axis in axes),
+        layout=replace(layout, blocks=blocks),
+    )
+
+
+HELD_WHOLE = ("Psi", "P_entry", "C_entry", "X_entry")  # small, or read once: their products are formed
+
+
+def _structures(axes: Sequence[Axis], psi: ExactMatrix) -> dict[str, Structure]:
+    """Of the tables that a stage applies. On several axes a table is the identity only where all its factors are."""
+    found: dict[str, Structure] = {"Psi": structure(psi)}
+    for name in ("Phi", "C", "X", "A"):
+        own = [structure(axis.ordered(name)) for axis in axes]
+        if len(own) > 1 and set(own) != {"identity"}:
+            own = ["diagonal" if tag == "identity" else tag for tag in own]
+        found |= {of_axis(name, k): tag for k, tag in enumerate(own)}
+    return found
+
+
+def _axis(spec: Spec, slab: Slab, entry: BasisSpec, changes: bool) -> Axis:
+    """What an axis has by itself. changes: whether the slab's state arrives in another basis."""
     chosen = {
         "entry": bases.build(entry, WIDTH),
         "state": bases.build(slab.state, WIDTH),
         "weight_out": bases.build(slab.weight_out, WIDTH),
         "weight_in": bases.build(slab.weight_in, spec.inner_width),
-        "weight_depth": bases.build(slab.weight_depth, depth),
         "bias_width": bases.build(slab.bias_width, WIDTH),
-        "bias_depth": bases.build(slab.bias_depth, depth),
     }
     state = chosen["state"]
     rule = quadrature(spec, slab, chosen)
@@ -170,36 +307,12 @@ def _slab(
         check_any(weight, spec)
         layout = Layout.of(weight)
         tables["gram/weight_pair"] = weight.gram(tables["gram/weight_out"], tables["gram/weight_in"])
-    blocks = dict(layout.blocks)
-    if spec.local:
-        tables["Psi_V"], blocks["V"] = local_blocks(tables["Psi"])
-    changes = entry != slab.state
     if changes:
         tables["P_entry"] = transfer.transfer(state, chosen["entry"])
-    if changes and spec.tableau.explicit:
-        tables["C_entry"] = _coupling(spec, chosen["weight_in"], chosen["entry"], rule)
-        tables["X_entry"] = inner_product.evaluate(chosen["entry"], rule)
-    tables["theta"], operator_index = _stage_rows(spec, chosen["weight_depth"], steps)
-    tables["vartheta"], bias_index = _stage_rows(spec, chosen["bias_depth"], steps)
-    kappa = Fraction(int(equation.kappa.p), int(equation.kappa.q)) if equation.kappa else Fraction(0)
-    return SemiDiscrete(
-        start=slab.start,
-        stop=slab.stop,
-        bases=chosen,
-        tables=tables,
-        structures={name: structure(layout.table(name, tables)) for name in ("Phi", "Psi", "C", "X", "A")}
-        | dict.fromkeys(blocks, "blocks"),
-        entry=changes,
-        operator_index=operator_index,
-        bias_index=bias_index,
-        combine=tuple(tableau.combination(spec.tableau, kappa, length) for _, length in steps),
-        groups=None if spec.tableau.explicit else spec.tableau.groups,
-        kappa=kappa,
-        nodes=rule.points,
-        aliasing=aliasing,
-        weight=weight,
-        layout=replace(layout, blocks=blocks),
-    )
+        if spec.tableau.explicit:
+            tables["C_entry"] = _coupling(spec, chosen["weight_in"], chosen["entry"], rule)
+            tables["X_entry"] = inner_product.evaluate(chosen["entry"], rule)
+    return Axis(chosen, tables, rule.points, aliasing, weight, layout)
 
 
 def _coupling(spec: Spec, inner: Basis, state: Basis, rule: Rule) -> ExactMatrix:

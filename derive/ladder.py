@@ -10,7 +10,7 @@ from dataclasses import replace
 from derive import spec as declaration
 from derive.bases import WIDTH, Interval
 from derive.errors import SpecError
-from derive.spec import BasisSpec, Slab, Spec
+from derive.spec import BasisSpec, Slab, Spec, of_axis
 
 FORMAT = 4  # of the manifest, tables.npz and the arrays that kernels are given; raised when one of them changes
 
@@ -66,24 +66,27 @@ def basis_key(basis: BasisSpec, interval: Interval) -> str:
 
 
 def pair_key(slab: Slab, spec: Spec) -> str:
-    """Twelve digits that name the functions of both widths that the symmetries leave of W."""
+    """Twelve digits that name the functions of both widths that the symmetries leave of W; of a slab of one axis."""
     content = json.dumps([repr(slab.weight_out), repr(slab.weight_in), *map(str, spec.symmetries)])
     return hashlib.sha256(content.encode()).hexdigest()[:12]
 
 
 def pairs(spec: Spec) -> Iterator[tuple[str, Slab]]:
-    """(role and slab, slab) of every W whose two widths are one direction."""
+    """(role and slab, slab along one axis) of every W whose two widths are one direction."""
     if "weight_pair" in spec.weight_axes:
-        yield from ((f"weight_pair/{k}", slab) for k, slab in enumerate(spec.slabs))
+        for k, slab in enumerate(spec.slabs):
+            for axis, role in enumerate(spec.weight_axes):
+                yield f"{role}/{k}", slab.along(axis)
 
 
 def directions(spec: Spec) -> Iterator[tuple[str, BasisSpec, Interval]]:
     """Every basis of a spec that a transfer may start from or end in: (role and slab, basis, interval)."""
-    if spec.readout is not None:
-        yield "readout/0", spec.readout, WIDTH
+    for axis in range(spec.dimension if spec.readout is not None else 0):
+        assert spec.readout is not None
+        yield f"{of_axis('readout', axis)}/0", spec.readout.along(axis), WIDTH
     for k, slab in enumerate(spec.slabs):
-        for role in ("weight_out", "bias_width"):
-            yield f"{role}/{k}", getattr(slab, role), WIDTH
-        yield f"weight_in/{k}", slab.weight_in, spec.inner_width
+        for axis in range(spec.dimension):
+            for role, interval in (("weight_out", WIDTH), ("bias_width", WIDTH), ("weight_in", spec.inner_width)):
+                yield f"{of_axis(role, axis)}/{k}", getattr(slab, role).along(axis), interval
         for role in ("weight_depth", "bias_depth"):
             yield f"{role}/{k}", getattr(slab, role), (slab.start, slab.stop)

@@ -35,6 +35,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from derive.errors import GenerationError
+from derive.spec import of_axis
 
 if TYPE_CHECKING:
     from derive.equation import Equation
@@ -43,14 +44,9 @@ if TYPE_CHECKING:
 Plan = Literal["formed", "factors"]
 PLANS: tuple[Plan, ...] = ("formed", "factors")
 
-# The tables whose structure shapes a kernel, with the axes of their rows and columns.
-TABLES: dict[str, tuple[str, str]] = {
-    "Phi": ("node", "weight_out"),
-    "Psi": ("node", "bias"),
-    "C": ("weight_in", "state"),
-    "X": ("node", "state"),
-    "A": ("state", "node"),
-}
+# The tables that a stage applies, and what each makes. On a square or a cube they are Kronecker products, and are
+# applied one axis at a time: C, C_2 and C_3 make G_1, G_2 and G of h.
+MAKES = {"Phi": "U", "C": "G", "X": "Z", "A": "M"}
 
 
 # --- scalar expressions -------------------------------------------------------------------------------------
@@ -186,7 +182,10 @@ def _piecewise(e: Any) -> Node:
 
 @dataclass(frozen=True)
 class Operand:
-    """A named array. axis: of its rows, which it has for every channel; wide: for every pre-activation of each."""
+    """A named array. axis: of its rows, which it has for every channel; wide: for every pre-activation of each.
+
+    Between two factors of a Kronecker product, as G_1, an array has rows of its own, and is its own axis.
+    """
 
     name: str
     axis: str
@@ -198,6 +197,8 @@ class Contract:
     """out = T operand over the row axis (Tᵀ when transposed); ``learned`` tables carry a stage index.
 
     structure: of a learned table, "dense" or "blocks".
+    before, after: the factors of a Kronecker product of which T is one: the axes before T's are those of their rows, or
+    have been so; the axes after it those of their columns.
     """
 
     out: str
@@ -207,6 +208,8 @@ class Contract:
     transposed: bool = False
     accumulate: bool = False
     learned: bool = False
+    before: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -315,8 +318,23 @@ class Program:
         """Whether there is a V."""
         return any(table == "V" for table, _ in self.structures)
 
+    @property
+    def several(self) -> bool:
+        """Whether the domain has several axes."""
+        return len(self.factors("X")) > 1
+
     def structure(self, table: str) -> Structure:
         return dict(self.structures)[table]
+
+    def factors(self, table: str) -> tuple[str, ...]:
+        """The factors of a table, one an axis."""
+        return factors(table, dict(self.structures))
+
+    def between(self, operand: Operand) -> tuple[str, ...]:
+        """The numbers of rows of an operand between two factors of a table, such as G_1, an axis each."""
+        made, _, count = operand.name.partition("_")
+        table = next(table for table, makes in MAKES.items() if makes == made)
+        return tuple(f"{name}.shape[{int(k >= int(count))}]" for k, name in enumerate(self.factors(table)))
 
     def text(self) -> str:
         """The canonical text; its hash is the signature. Constants' values are data and stay out."""
@@ -366,8 +384,14 @@ WIDE = ("T", "U")  # operands with all pre-activations of every channel
 
 
 def plans(structures: Mapping[str, Structure]) -> tuple[Plan, ...]:
-    """The plans that make sense: blocks are applied as they are, never formed into one operator."""
-    return ("factors",) if "blocks" in structures.values() else PLANS
+    """The plans that make sense: blocks and Kronecker products are applied as they are, never formed."""
+    return ("factors",) if "blocks" in structures.values() or len(factors("X", structures)) > 1 else PLANS
+
+
+def factors(table: str, structures: Mapping[str, Structure]) -> tuple[str, ...]:
+    """The factors of a table, one an axis of the domain; a table that is held whole is its own."""
+    names = (of_axis(table, axis) for axis in range(3))
+    return tuple(name for name in names if name == table or name in structures)
 
 
 def build(
@@ -405,7 +429,9 @@ def _form(
 ) -> Form:
     chain = _chain(equation, structures, plan, write, implicit)
     # The entry basis shares neither zeros nor nodes with the slab's own: its tables are full ones.
-    full: dict[str, Structure] = {**structures, "C": "dense", "X": "dense"}
+    whole = ("C", "X")
+    shared = {name: tag for name, tag in structures.items() if not name.startswith(("C_", "X_"))}
+    full: dict[str, Structure] = {**shared, **dict.fromkeys(whole, "dense")}
     first = _chain(equation, full, plan, write, False) if entry else None
     chains = (chain, first) if first else (chain,)
     kept = {name for c in chains for name in _kept(c)}
@@ -422,7 +448,10 @@ def _form(
 
 
 def _operands(names: set[str]) -> tuple[Operand, ...]:
-    return tuple(Operand(n, ROWS.get(n, "node"), n in WIDE) for n in sorted(names))
+    def axis(name: str) -> str:
+        return name if "_" in name else ROWS.get(name, "node")
+
+    return tuple(Operand(n, axis(n), n.partition("_")[0] in WIDE) for n in sorted(names))
 
 
 def _results(op: Operation) -> tuple[str, ...]:
@@ -514,12 +543,19 @@ def _forward(
         return alias.get(x, x)
 
     def contract(out: str, table: str, operand: str, learned: bool = False, accumulate: bool = False) -> None:
-        structure: Structure = "dense" if table == "E" else structures.get(table, "dense")
-        if structure == "identity":
+        if structures.get(table) == "identity":
             alias[out] = name(operand)
-        else:
-            op = Contract(name(out), table, name(operand), structure, accumulate=accumulate, learned=learned)
+            return
+        parts, given = factors(table, structures), name(operand)
+        for k, part in enumerate(parts):
+            result = name(out) if k == len(parts) - 1 else f"{out}_{k + 1}"
+            structure: Structure = "dense" if part == "E" else structures.get(part, "dense")
+            op = Contract(
+                result, part, given, structure, accumulate=accumulate, learned=learned,
+                before=parts[:k], after=parts[k + 1 :],
+            )  # fmt: skip
             ops.append(op)
+            given = result
 
     if plan == "formed":
         contract("U", "E", "H", learned=True)

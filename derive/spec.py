@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -33,6 +34,7 @@ class BasisSpec:
     """A resolved basis: ``size`` functions of a family; see the family's file for the other values.
 
     of, rows: of the family "combination", the basis that is combined and the exact coefficients.
+    axes: of the family "product", the bases along ξ, η and ζ; its functions are their products, the last index first.
     """
 
     family: str
@@ -43,6 +45,11 @@ class BasisSpec:
     functions: tuple[str, ...] | None = None
     of: BasisSpec | None = None
     rows: tuple[tuple[Fraction, ...], ...] | None = None
+    axes: tuple[BasisSpec, ...] | None = None
+
+    def along(self, axis: int) -> BasisSpec:
+        """The basis along one axis of the domain."""
+        return self if self.axes is None else self.axes[axis]
 
     def cuts(self, interval: tuple[Fraction, Fraction]) -> tuple[Fraction, ...]:
         """The breakpoints on an interval: the declared ones, or those of equal cells."""
@@ -50,6 +57,18 @@ class BasisSpec:
 
 
 CONSTANT = BasisSpec("p0", 1, cells=1, functions=())
+
+
+def product(axes: Sequence[BasisSpec]) -> BasisSpec:
+    """The basis of a domain with these bases along its axes; of one axis, its own."""
+    if len(axes) == 1:
+        return axes[0]
+    return BasisSpec("product", math.prod(basis.size for basis in axes), axes=tuple(axes))
+
+
+def of_axis(role: str, axis: int) -> str:
+    """The name of a table or basis along an axis: as it is for the first, then with _2 or _3."""
+    return role if axis == 0 else f"{role}_{axis + 1}"
 
 
 @dataclass(frozen=True)
@@ -89,8 +108,8 @@ class Slab:
     """A part [start, stop] of the depth with bases of its own (section 3).
 
     weight_out, weight_in: of W in ξ and ξ′; where W is κ(ξ − ξ′), the constant, and the basis of κ on [−reach, reach].
-    quadrature: points, None for the default. rule: the bases that decide the rule beside the state's, where these are
-    not the slab's own (fields on another level's solver).
+    quadrature: points along every axis, None for the default. rule: the bases that decide the rule beside the state's,
+    where these are not the slab's own (fields on another level's solver).
     """
 
     start: Fraction
@@ -103,6 +122,12 @@ class Slab:
     bias_depth: BasisSpec
     quadrature: int | None = None
     rule: tuple[BasisSpec, ...] | None = None
+
+    def along(self, axis: int) -> Slab:
+        """The slab that one axis of the domain has by itself."""
+        roles = ("state", "weight_out", "weight_in", "bias_width")
+        rule = None if self.rule is None else tuple(basis.along(axis) for basis in self.rule)
+        return replace(self, rule=rule, **{role: getattr(self, role).along(axis) for role in roles})
 
 
 @dataclass(frozen=True)
@@ -162,6 +187,7 @@ class Spec:
     |ξ − ξ′| > r; None for a W that is any function.
 
     tolerance: of adaptive steps, then ``steps`` is one for each depth element, where they start; None for fixed ones.
+    Of a domain with several axes the width bases are products; symmetries, reach and periodic hold along every axis.
     inputs: channels of the records, which a lift takes to those of the state; None without a lift.
     outputs: numbers or classes that functionals with a ``readout`` basis make of the final state; without one, channels
     of the output function, made at every point; None when the output is the final state. weight: of the loss l2, one
@@ -219,11 +245,22 @@ class Spec:
         return (Fraction(-1), Fraction(1)) if self.reach is None else (-self.reach, self.reach)
 
     @property
+    def dimension(self) -> int:
+        """How many axes the domain has: 1, or 2 and 3 for squares and cubes."""
+        return len(self.entry.axes or (self.entry,))
+
+    def along_axes(self, role: str) -> tuple[str, ...]:
+        """The names that a role has along the axes of the domain."""
+        return tuple(of_axis(role, axis) for axis in range(self.dimension))
+
+    @property
     def weight_axes(self) -> tuple[str, ...]:
         """The roles of the axes of W's coefficients, before that of the depth."""
         if self.reach is not None:
-            return ("weight_in",)
-        return ("weight_pair",) if self.symmetries else ("weight_out", "weight_in")
+            return self.along_axes("weight_in")
+        if self.symmetries:
+            return self.along_axes("weight_pair")
+        return (*self.along_axes("weight_out"), *self.along_axes("weight_in"))
 
     @property
     def solver(self) -> str:

@@ -295,11 +295,13 @@ def _resampled(model: Any, records: Any, ways: list[str]) -> dict[str, dict[str,
     """Scores on records with fewer points, and the relative change of the outputs, functions on one grid."""
     import numpy as np
 
+    from numerics.continuum import SHOWN
     from numerics.sampling import thinned
 
     points = model.sample_points(records)
     others = {way: thinned(records, points, way) for way in ways}
-    grid = None if model.spec.functional else np.linspace(-1, 1, 201)
+    line = np.linspace(-1, 1, 2 * SHOWN[model.spec.dimension] - 1)
+    grid = None if model.spec.functional else (line,) * model.spec.dimension
     before = model(records, at=grid)
     scale = float(np.linalg.norm(before))
     rows = {}
@@ -355,6 +357,11 @@ def _points(path: Path, model: Any) -> Any:
         raise DataError(
             f"--at for a model that gives {model.spec.outputs} numbers a record", "a model that gives functions",
             "its readout integrates the function away", "leave --at out",
+        )  # fmt: skip
+    if model.spec.dimension > 1:
+        raise DataError(
+            f"--at for functions on {model.spec.dimension} axes", "the records' own points, or Python",
+            "points of one axis", "leave --at out, or call the model with at=(first, second)",
         )  # fmt: skip
     try:
         points = np.load(path, allow_pickle=False)

@@ -5,10 +5,11 @@ A continuum is a value: training, refining and projecting return new ones.
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ from numerics import device, stability
 from numerics import representation as representations
 from numerics.datasets import Records, records
 from numerics.doors import instance, numbers, positions
-from numerics.field import Field, FieldSlab
+from numerics.field import Field, FieldSlab, along
 from numerics.initial import project_function, random_function
 from numerics.pieces import Pieces, default_points, evaluate, projection, weighted_functional
 from numerics.representation import Representation, SlabTables
@@ -32,7 +33,17 @@ if TYPE_CHECKING:
     from numerics.cuda import CudaSolver
 
 Array = np.ndarray
+Grid = tuple[Array, ...]  # points along every axis
 Declared = Spec | Mapping[str, Any] | str | Path
+
+COORDINATES, OFFSETS = ("xi", "eta", "zeta"), ("s", "t", "r")  # names of the arguments of fields
+AXES = {1: "an interval", 2: "a square", 3: "a cube"}
+LAYOUTS = {
+    1: "(samples, points[, channels])",
+    2: "(samples, points, points, channels)",
+    3: "(samples, points, points, points, channels)",
+}
+SHOWN = {1: 101, 2: 41, 3: 17}  # points along an axis where none are named
 
 
 @dataclass(frozen=True)
@@ -227,17 +238,24 @@ class Continuum:
         if not spec.functional:
             one, a = rep.slabs[-1].tables["one/state"], self.fields["a"].slabs[0].coefficients
             return np.kron(self.root, r), np.multiply.outer(self.root @ one, a).ravel()
-        operator = np.einsum("ioc,ij->ojc", r, rep.readout["G"]).reshape(spec.outputs, -1)
-        return operator, self.fields["a"].slabs[0].coefficients
+        operator = np.einsum("ioc,ij->ojc", _flat(r, spec.dimension), self._readout_gram)
+        return operator.reshape(spec.outputs, -1), self.fields["a"].slabs[0].coefficients
+
+    @cached_property
+    def _readout_gram(self) -> Array:
+        """⟨ζ_i, χ_j⟩ of a functional readout's functions and the final state's."""
+        return _kron(self.representation.readout_factors("G"))
 
     @cached_property
     def root(self) -> Array:
         """Lᵀ with L Lᵀ the Gram matrix of the state's functions in the norm of the loss, L2 (with its weight) or H1."""
         if self.spec.weight is not None:
             return np.linalg.cholesky(self.representation.readout["M"]).T
-        tables = self.representation.slabs[-1].tables
-        gram = tables["M"] + tables["stiffness/state"] if self.spec.loss == "h1" else tables["M"]
-        return np.linalg.cholesky(gram).T
+        slab = self.representation.slabs[-1]
+        grams = slab.factors("M")
+        if self.spec.loss == "h1":
+            grams = (grams[0] + slab.tables["stiffness/state"],)
+        return _kron([np.linalg.cholesky(gram).T for gram in grams])
 
     def prepare(self, data: Records) -> Prepared:
         """Project records and their targets. Raises DataError naming the record."""
@@ -283,6 +301,11 @@ class Continuum:
         With a lift those of the constant function come after the records' channels.
         """
         data, spec = records(data), self.spec
+        if data.dimension != spec.dimension:
+            raise DataError(
+                f"records on {AXES[data.dimension]}", f"{AXES[spec.dimension]}, as equation.dimension declares",
+                "channels taken for an axis of points, or an axis left out", f"give x as {LAYOUTS[spec.dimension]}",
+            )  # fmt: skip
         key = "equation.channels" if spec.inputs is None else "lift.inputs"
         if data.channels != spec.record_channels:
             raise DataError(
@@ -291,7 +314,7 @@ class Continuum:
                 "the data belong to another spec",
                 f"change {key}, or use the data it was written for",
             )
-        found = _project(self.representation, "entry", spec, data.points(), data.samples())
+        found = _project(self.representation, "entry", spec, data.grids(), data.samples())
         if spec.inputs is None:
             return found
         one = self.representation.slabs[0].tables["one/entry"]
@@ -304,12 +327,12 @@ class Continuum:
         values = data.targets()
         channels = spec.output_channels
         key = "equation.channels" if spec.outputs is None else "readout.outputs"
-        if values and values[0].shape[1] != channels:
+        if values and values[0].shape[-1] != channels:
             raise DataError(
-                f"targets with {values[0].shape[1]} channels", f"{channels}, as {key} declares",
+                f"targets with {values[0].shape[-1]} channels", f"{channels}, as {key} declares",
                 "one channel left out, or the data of another spec", "give every channel of y",
             )  # fmt: skip
-        coefficients = _project(rep, "state", spec, data.points(), values)
+        coefficients = _project(rep, "state", spec, data.grids(), values)
         root = np.kron(self.root, np.eye(channels))
         if spec.interpolant == "least-squares":  # the fit itself is the target function
             return Prepared(states, root @ coefficients, np.zeros(len(values)), None)
@@ -325,8 +348,9 @@ class Continuum:
             whole = [float(np.sum(v * (square @ v))) for (_, square), v in zip(chosen, values)]
             loads = np.stack([(load @ v).ravel() for (load, _), v in zip(chosen, values)], axis=1)  # ⟨ω χ_j, y*⟩
         else:
-            whole = [interpolant_norm(spec, xi, v) for xi, v in zip(points, values)]
-            loads = np.kron(rep.slabs[-1].tables["M"], np.eye(channels)) @ coefficients  # ⟨χ_j, y*⟩
+            norm = interpolant_norm if spec.dimension == 1 else grid_norm
+            whole = [norm(spec, xi, v) for xi, v in zip(points, values)]
+            loads = np.kron(_kron(rep.slabs[-1].factors("M")), np.eye(channels)) @ coefficients  # ⟨χ_j, y*⟩
         if spec.loss == "h1":
             slopes = [interpolant_slopes(spec, xi, v, rep.slabs[-1].pieces("state")) for xi, v in zip(points, values)]
             loads += np.stack([load.T.ravel() for load, _ in slopes], axis=1)  # ⟨∂χ_j, ∂y*⟩
@@ -359,8 +383,8 @@ class Continuum:
             gradient["a"] = [(self.root @ one) @ bar_a.reshape(len(one), -1)]
         elif self.spec.outputs is not None:
             shape = (self.spec.outputs, -1, self.spec.channels)
-            g = self.representation.readout["G"]
-            gradient["R"] = [np.einsum("ojc,ij->ioc", bar_r.reshape(shape), g)]
+            found = np.einsum("ojc,ij->ioc", bar_r.reshape(shape), self._readout_gram)
+            gradient["R"] = [found.reshape(self.fields["R"].slabs[0].coefficients.shape)]
             gradient["a"] = [bar_a]
         for penalty in self.spec.penalties:
             f, weight = self.fields[penalty.field], float(penalty.weight)
@@ -440,27 +464,28 @@ class Continuum:
         """Outputs for records at any points.
 
         x: (samples, points[, channels]) or a list of arrays; xi: their points; at: where to give a function's
-        values (default: each record's own points). Returns (samples, outputs), or (samples, points, channels), or
-        a list of (points, channels) when the records' points differ in number. Raises DataError, and TrainingError
-        for an output that is not finite.
+        values (default: each record's own points). On squares and cubes x is (samples, points, points[, points],
+        channels), and xi and at are tuples of points, one list an axis. Returns (samples, outputs), or (samples,
+        points, channels), or a list of (points, channels) when the records' points differ in number. Raises DataError,
+        and TrainingError for an output that is not finite.
         """
-        data = records(x, xi)
+        data, spec = records(x, xi), self.spec
         states = self.project_samples(data)
-        if self.spec.functional:
+        if spec.functional:
             if at is not None:
                 raise DataError(
-                    f"points for a model that gives {self.spec.outputs} numbers a record",
+                    f"points for a model that gives {spec.outputs} numbers a record",
                     "points for models that give functions", "its readout integrates the function away",
                     "leave `at` out",
                 )  # fmt: skip
             return self._finite(self.solver.outputs(states, *self.readout_map()).T, states)
         y = self._finite(self.solver.final(states).astype(np.float64).T, states).T
-        if self.spec.outputs is not None:
+        if spec.outputs is not None:
             r, a = (self.fields[name].slabs[0].coefficients for name in ("R", "a"))
             one = self.representation.slabs[-1].tables["one/state"]
             parts = np.einsum("oc,lcn->lon", r, y.reshape(len(one), -1, y.shape[1]))
             y = (parts + np.multiply.outer(one, a)[:, :, None]).reshape(-1, y.shape[1])
-        return _values(self.representation, y, self.sample_points(data) if at is None else _line(at))
+        return _values(self.representation, y, self._grids(data) if at is None else _grid_points(spec, at))
 
     def labels(self, outputs: Any) -> Array | None:
         """A classifier's answers for its outputs (N, classes): names where the training data had them, else numbers.
@@ -478,29 +503,34 @@ class Continuum:
         best: Array = np.argmax(values, axis=1)
         return np.array(self.classes)[best] if self.classes else best
 
-    def sample_points(self, data: Records) -> list[Array]:
-        """Every record's points, the interpolant's default ones where none were given."""
-        data, spec = records(data), self.spec
+    def sample_points(self, data: Records) -> list[Any]:
+        """Every record's points, on grids one array an axis; the interpolant's default ones where none were given."""
+        found = self._grids(records(data))
+        return [grid[0] for grid in found] if self.spec.dimension == 1 else list(found)
+
+    def _grids(self, data: Records) -> list[Grid]:
+        spec = self.spec
         return [
-            default_points(spec.interpolant, int(n), spec.periodic) if xi is None else xi
-            for xi, n in zip(data.points(), data.lengths)
+            tuple(default_points(spec.interpolant, n, spec.periodic) for n in shape) if grid is None else grid
+            for grid, shape in zip(data.grids(), data.shapes)
         ]
 
     def trajectory(self, x: Any, xi: Any = None, at: Any = None) -> tuple[Array, Array]:
-        """The state along the depth: depths (D,), values (N, D, points, channels) at the points ``at``."""
+        """The state along the depth: depths (D,), values (N, D, points[, points …], channels) at the points ``at``."""
         data = records(x, xi)
-        points = np.linspace(-1, 1, 101) if at is None else _line(at)
+        line = np.linspace(-1, 1, SHOWN[self.spec.dimension])
+        points = _grid_points(self.spec, (line,) * self.spec.dimension if at is None else at)
         path = self.solver.path(self.project_samples(data))
         depths, values = [], []
         for k, (slab, states, steps) in enumerate(zip(self.representation.slabs, path, self.solver.taken)):
             starts = [start for start, _ in steps]
             if k == 0:
                 depths.append(starts[0])
-                values.append(_grid(slab.pieces("entry"), states[0], points))
-            own = slab.pieces("state")
+                values.append(_grid(slab.axes("entry"), states[0], points))
+            own = slab.axes("state")
             depths += [*starts[1:], slab.stop]
             values += [_grid(own, h, points) for h in states[1:]]
-        return np.array(depths), np.stack(values).transpose(3, 0, 1, 2)
+        return np.array(depths), np.moveaxis(np.stack(values), -1, 0)
 
     def save(self, path: str | Path) -> None:
         """Write the model to one file."""
@@ -527,14 +557,17 @@ def zero_fields(rep: Representation) -> dict[str, Field]:
     """Fields of a representation with zero coefficients."""
     spec, c = rep.spec, rep.spec.channels
     wide = spec.pre_activations * c
-    weight, bias = spec.weight_axes, ("bias_width", "bias_depth")
-    axes = ("s", "delta") if spec.reach is not None else ("xi", "xi_", "delta")
+    weight, bias = spec.weight_axes, (*spec.along_axes("bias_width"), "bias_depth")
+    own = COORDINATES[: spec.dimension]
+    both = OFFSETS[: spec.dimension] if spec.reach is not None else (*own, *(f"{name}_" for name in own))
     fields = {
-        "W": Field("W", tuple(_zero_slab(s, (*weight, "weight_depth"), (wide, c)) for s in rep.slabs), axes),
-        "b": Field("b", tuple(_zero_slab(s, bias, (wide,)) for s in rep.slabs), ("xi", "delta")),
+        "W": Field(
+            "W", tuple(_zero_slab(s, (*weight, "weight_depth"), (wide, c)) for s in rep.slabs), (*both, "delta")
+        ),
+        "b": Field("b", tuple(_zero_slab(s, bias, (wide,)) for s in rep.slabs), (*own, "delta")),
     }
     if spec.local:
-        fields["V"] = Field("V", tuple(_zero_slab(s, bias, (wide, c)) for s in rep.slabs), ("xi", "delta"))
+        fields["V"] = Field("V", tuple(_zero_slab(s, bias, (wide, c)) for s in rep.slabs), (*own, "delta"))
     if spec.learned:
         fields["parameters"] = _constant("parameters", (len(spec.learned), c))
     if spec.inputs is not None:
@@ -542,11 +575,12 @@ def zero_fields(rep: Representation) -> dict[str, Field]:
     if spec.outputs is not None and not spec.functional:
         fields |= {"R": _constant("R", (spec.outputs, c)), "a": _constant("a", (spec.outputs,))}
     elif spec.outputs is not None:
-        zeta, tables = rep.readout_pieces(), rep.readout
-        shape = (zeta.size, spec.outputs, c)
-        stiffness = (tables.get("stiffness/readout"),)
-        slab = FieldSlab(0.0, 1.0, (zeta,), (tables["gram/readout"],), np.zeros(shape), stiffness)
-        fields["R"] = Field("R", (slab,), ("xi",))
+        roles = spec.along_axes("readout")
+        zeta = tuple(map(rep.readout_pieces, roles))
+        shape = (*(basis.size for basis in zeta), spec.outputs, c)
+        stiffness = tuple(rep.readout.get(f"stiffness/{role}") for role in roles)
+        slab = FieldSlab(0.0, 1.0, zeta, rep.readout_factors("gram/readout"), np.zeros(shape), stiffness)
+        fields["R"] = Field("R", (slab,), own)
         fields["a"] = _constant("a", (spec.outputs,))
     return fields
 
@@ -556,7 +590,7 @@ def _constant(name: str, shape: tuple[int, ...]) -> Field:
 
 
 def _zero_slab(slab: SlabTables, roles: tuple[str, ...], channels: tuple[int, ...]) -> FieldSlab:
-    bases = tuple(slab.pair() if role == "weight_pair" else slab.pieces(role) for role in roles)
+    bases = tuple(slab.pair(role) if role.startswith("weight_pair") else slab.pieces(role) for role in roles)
     return FieldSlab(
         slab.start,
         slab.stop,
@@ -570,11 +604,13 @@ def _zero_slab(slab: SlabTables, roles: tuple[str, ...], channels: tuple[int, ..
 def kernel_weights(fields: Mapping[str, Field]) -> list[Weights]:
     """Fields' coefficients in the kernels' layout.
 
-    w[i,j,k,o,c] → (k, i·o, j·c), β[i,k,o] → (k, i·o), and both z[m,k,o,c] and v[m,k,o,c] → (k, m, o·c).
+    w[i,j,k,o,c] → (k, i·o, j·c), β[i,k,o] → (k, i·o), and both z[m,k,o,c] and v[m,k,o,c] → (k, m, o·c), where i, j and
+    m run over the products of all axes' functions, the last axis first.
     """
     found = []
     for n, (w_slab, b_slab) in enumerate(zip(fields["W"].slabs, fields["b"].slabs)):
-        w, b = w_slab.coefficients, b_slab.coefficients
+        dimension = len(b_slab.bases) - 1
+        w, b = _flat_weight(w_slab.coefficients, dimension), _flat(b_slab.coefficients, dimension)
         if w.ndim == 5:
             i, j, k, o, c = w.shape
             weights = np.ascontiguousarray(w.transpose(2, 0, 3, 1, 4)).reshape(k, i * o, j * c)
@@ -584,12 +620,35 @@ def kernel_weights(fields: Mapping[str, Field]) -> list[Weights]:
             Weights(
                 weights,
                 np.ascontiguousarray(b.transpose(1, 0, 2)).reshape(b.shape[1], -1),
-                _depth_first(fields["V"].slabs[n].coefficients) if "V" in fields else None,
+                _depth_first(_flat(fields["V"].slabs[n].coefficients, dimension)) if "V" in fields else None,
                 fields["parameters"].slabs[0].coefficients if "parameters" in fields else None,
                 fields["P"].slabs[0].coefficients if n == 0 and "P" in fields else None,
             )
         )
     return found
+
+
+def _flat(coefficients: Array, dimension: int) -> Array:
+    """Coefficients whose first axes, one for every axis of the domain, are one."""
+    return coefficients.reshape(-1, *coefficients.shape[dimension:])
+
+
+def _flat_weight(w: Array, dimension: int) -> Array:
+    """The coefficients of W as w[i,j,k,o,c], or z[m,k,o,c]."""
+    widths = w.ndim - 3
+    return _flat(w, dimension) if widths == dimension else w.reshape(math.prod(w.shape[:dimension]), -1, *w.shape[-3:])
+
+
+def whole(field: Field, coefficients: Sequence[Array], dimension: int) -> list[Array]:
+    """Coefficients like a field's, slab by slab, with one axis for the products of the functions along all axes."""
+    if not field.slabs[0].bases or dimension == 1:
+        return list(coefficients)
+    return [_flat_weight(a, dimension) if field.name == "W" else _flat(a, dimension) for a in coefficients]
+
+
+def _kron(factors: Sequence[Array]) -> Array:
+    """The Kronecker product of matrices, the index of the last one running first."""
+    return reduce(np.kron, factors)
 
 
 def _depth_first(z: Array) -> Array:
@@ -610,16 +669,19 @@ def _field_gradients(model: Continuum, operators: list[dict[str, Array]]) -> dic
     for n, (slab, gradient, weights) in enumerate(parts):
         cast = {name: a.astype(slab.dtype) for name, a in gradient.items()}
         back = slab.pull_back(cast, weights)
-        shape = fields["W"].slabs[n].coefficients.shape
+        own = {name: fields[name].slabs[n].coefficients for name in ("W", "b", "V") if name in fields}
+        dimension = len(fields["b"].slabs[n].bases) - 1
+        shape = _flat_weight(own["W"], dimension).shape
         if len(shape) == 5:
             i, j, k, o, c = shape
-            found["W"].append(np.ascontiguousarray(back.w.reshape(k, i, o, j, c).transpose(1, 3, 0, 2, 4)))
+            w = np.ascontiguousarray(back.w.reshape(k, i, o, j, c).transpose(1, 3, 0, 2, 4))
         else:
-            found["W"].append(_depth_second(back.w, shape))
-        m, kb, ob = fields["b"].slabs[n].coefficients.shape
-        found["b"].append(np.ascontiguousarray(back.beta.reshape(kb, m, ob).transpose(1, 0, 2)))
+            w = _depth_second(back.w, shape)
+        found["W"].append(w.reshape(own["W"].shape))
+        m, kb, ob = _flat(own["b"], dimension).shape
+        found["b"].append(np.ascontiguousarray(back.beta.reshape(kb, m, ob).transpose(1, 0, 2)).reshape(own["b"].shape))
         if back.v is not None:
-            found["V"].append(_depth_second(back.v, fields["V"].slabs[n].coefficients.shape))
+            found["V"].append(_depth_second(back.v, _flat(own["V"], dimension).shape).reshape(own["V"].shape))
         if back.parameters is not None:
             found["parameters"].append(back.parameters)
         if back.lift is not None:
@@ -629,23 +691,55 @@ def _field_gradients(model: Continuum, operators: list[dict[str, Array]]) -> dic
     return found
 
 
-def _project(rep: Representation, role: str, spec: Spec, points: list[Array | None], samples: list[Array]) -> Array:
-    """Coefficients (n · channels, N) of records sampled at their own points; equal points share one matrix."""
+def _project(rep: Representation, role: str, spec: Spec, points: list[Grid | None], samples: list[Array]) -> Array:
+    """Coefficients (n · channels, N) of records sampled at their own points; equal points share one matrix an axis."""
     slab = rep.slabs[0 if role == "entry" else -1]
-    pieces, mass = slab.pieces(role), slab.tables[f"gram/{role}"]
+    axes = list(zip(slab.axes(role), slab.factors(f"gram/{role}")))
     smoothing = None if spec.smoothing is None else float(spec.smoothing)
-    matrices: dict[bytes, Array] = {}
-    columns = np.empty((pieces.size, samples[0].shape[1] if samples else 1, len(samples)))
-    for n, (xi, x) in enumerate(zip(points, samples)):
-        key = np.asarray(len(x) if xi is None else xi, dtype=np.float64).tobytes() + bytes(xi is None)
+    matrices: dict[tuple[int, bytes], Array] = {}
+
+    def matrix(axis: int, count: int, xi: Array | None) -> Array:
+        key = axis, np.asarray(count if xi is None else xi, dtype=np.float64).tobytes() + bytes(xi is None)
         if key not in matrices:
-            where = default_points(spec.interpolant, len(x), spec.periodic) if xi is None else xi
+            where = default_points(spec.interpolant, count, spec.periodic) if xi is None else xi
+            matrices[key] = projection(*axes[axis], where, spec.interpolant, spec.periodic, smoothing)
+        return matrices[key]
+
+    size = math.prod(pieces.size for pieces, _ in axes)
+    columns = np.empty((size, samples[0].shape[-1] if samples else 1, len(samples)))
+    for n, (xi, x) in enumerate(zip(points, samples)):
+        values = x
+        for axis in range(len(axes)):
             try:
-                matrices[key] = projection(pieces, mass, where, spec.interpolant, spec.periodic, smoothing)
+                values = along(matrix(axis, x.shape[axis], None if xi is None else xi[axis]), values, axis)
             except DataError as error:
                 raise DataError(error.given, error.allowed, error.cause, error.fix, f"record {n}") from None
-        columns[:, :, n] = matrices[key] @ x
+        columns[:, :, n] = values.reshape(size, -1)
     return columns.reshape(-1, len(samples))
+
+
+def grid_norm(spec: Spec, points: Grid, values: Array) -> float:
+    """∫ |I[y]|² of the interpolant on a grid, (points, …, channels), linear along every axis; exact."""
+    found = values
+    for axis, xi in enumerate(points):
+        found = along(_interpolant_gram(spec, xi), found, axis)
+    return float(np.sum(values * found))
+
+
+def _interpolant_gram(spec: Spec, xi: Array) -> Array:
+    """⟨ℓ_s, ℓ_t⟩ (n, n) of the functions that the interpolant of samples at xi is the sum of."""
+    count = len(xi)
+    if spec.interpolant == "constant" or count == 1:
+        return 2 / count * np.eye(count)
+    lengths = np.diff(np.append(xi, xi[0] + 2) if spec.periodic else xi)
+    found = np.zeros((count, count))
+    for s, length in enumerate(lengths):
+        both = np.ix_([s, (s + 1) % count], [s, (s + 1) % count])
+        found[both] += length / 6 * np.array([[2, 1], [1, 2]])
+    if not spec.periodic:
+        found[0, 0] += xi[0] + 1
+        found[-1, -1] += 1 - xi[-1]
+    return found
 
 
 def interpolant_norm(spec: Spec, points: Array, values: Array) -> float:
@@ -690,31 +784,41 @@ def _one_hot(y: Array, outputs: int) -> Array:
     return np.ascontiguousarray(np.eye(outputs)[labels].T)
 
 
-def _grid(pieces: Pieces, coefficients: Array, points: Array) -> Array:
-    """Values of coefficients (n·c, N) at points: (points, c, N)."""
-    values: Array = evaluate(pieces, points) @ coefficients.reshape(pieces.size, -1)
-    return values.reshape(len(points), -1, coefficients.shape[1])
+def _grid(axes: Sequence[Pieces], coefficients: Array, points: Grid) -> Array:
+    """Values of coefficients (n·c, N) on a grid of points: (points, …, c, N)."""
+    values = coefficients.reshape(*(pieces.size for pieces in axes), -1)
+    for axis, (pieces, x) in enumerate(zip(axes, points)):
+        values = along(evaluate(pieces, x), values, axis)
+    return values.reshape(*(len(x) for x in points), -1, coefficients.shape[1])
 
 
-def _line(at: Any) -> Array:
-    """Points (n,), or a single one."""
-    points = np.atleast_1d(numbers(at, "at"))
-    if points.ndim > 1:
+def _grid_points(spec: Spec, at: Any) -> Grid:
+    """Points for all records: (n,) or a single one, on a square or a cube for every axis."""
+    if spec.dimension == 1 and not (isinstance(at, tuple) and len(at) == 1 and np.ndim(at[0]) == 1):
+        at = (at,)
+    if not isinstance(at, list | tuple) or len(at) != spec.dimension:
         raise DataError(
-            f"at of shape {points.shape}", "points (n,), the same for all records", "points of every record",
-            "give one list of numbers, or evaluate the records one by one",
+            f"at of type {type(at).__name__}", f"{spec.dimension} lists of points, one an axis", "points in pairs",
+            "write at=(first, second)",
         )  # fmt: skip
-    return points
+    found = tuple(np.atleast_1d(numbers(x, "at")) for x in at)
+    for x in found:
+        if x.ndim > 1:
+            raise DataError(
+                f"at of shape {x.shape}", "points (n,), the same for all records", "points of every record",
+                "give one list of numbers, or evaluate the records one by one",
+            )  # fmt: skip
+    return found
 
 
-def _values(rep: Representation, y: Array, at: Any) -> Any:
-    pieces = rep.slabs[-1].pieces("state")
+def _values(rep: Representation, y: Array, at: list[Grid] | Grid) -> Any:
+    axes = rep.slabs[-1].axes("state")
     if isinstance(at, list):
-        shared = all(p is at[0] or np.array_equal(p, at[0]) for p in at) if at else True
+        shared = all(p is at[0] or all(map(np.array_equal, p, at[0])) for p in at) if at else True
         if not shared:
-            return [_grid(pieces, y[:, n : n + 1], np.asarray(p, dtype=np.float64))[:, :, 0] for n, p in enumerate(at)]
+            return [_grid(axes, y[:, n : n + 1], p)[..., 0] for n, p in enumerate(at)]
         at = at[0]
-    return _grid(pieces, y, np.asarray(at, dtype=np.float64)).transpose(2, 0, 1)
+    return np.moveaxis(_grid(axes, y, at), -1, 0)
 
 
 def same_solver(first: Representation, second: Representation) -> bool:
@@ -727,7 +831,7 @@ def same_solver(first: Representation, second: Representation) -> bool:
         return *solver, spec.rate, spec.activation, spec.spacing, spec.parameters
 
     return key(first.spec) == key(second.spec) and all(
-        np.array_equal(a.tables["nodes"], b.tables["nodes"]) for a, b in zip(first.slabs, second.slabs)
+        all(map(np.array_equal, a.factors("nodes"), b.factors("nodes"))) for a, b in zip(first.slabs, second.slabs)
     )
 
 

@@ -232,7 +232,9 @@ class CudaSlab(Slab):
         count = getattr(device.load_module(module(self.tables.module)), f"{self._name(kind)}_rows_{self.tables.suffix}")
         sizes = {axis: c * n[axis] for axis in ("state", "node", "weight_in")} | {"stages": stages}
         sizes |= {"wide": self.parts * c * n["node"], "weight_out": self.parts * c * n["weight_out"]}
-        rows = count(**sizes, **({"krylov": self.bound["krylov"]} if self.implicit else {}))
+        sizes |= {f"rows_{name}": rows for name, rows in self.between.items()}
+        sizes |= {"krylov": self.bound["krylov"]} if self.implicit else {}
+        rows = count(**{name: sizes[name] for name in arguments(count)})
         size = rows * self.launch.tile
         shared = size * self.dtype.itemsize <= self.launch.shared
         given = {"workspace": self.empty(grid, 1 if shared else size), "tile": self.launch.tile}

@@ -1,7 +1,7 @@
 """Records: sampled functions with their targets, as arrays, as .npz files, and real ones that other packages ship.
 
-Every record is a function on [−1, 1], known at points of its own. All of them are kept behind each other and cut by
-offsets, so that records of equal and of different lengths are one thing.
+Every record is a function on [−1, 1], known at points of its own, or on a square or a cube, known on a grid. All of
+them are kept behind each other and cut by offsets, so that records of equal and of different lengths are one thing.
 """
 
 from __future__ import annotations
@@ -20,15 +20,20 @@ from typing import Any
 import numpy as np
 
 from derive.errors import DataError
+from derive.spec import of_axis
 from numerics import console
 from numerics.doors import check_mask, instance, numbers, positions
 from numerics.pieces import check_points
 
 Array = np.ndarray
 
-KEYS = ("x", "xi", "y", "offsets", "classes")
+KEYS = ("x", "xi", "xi_2", "xi_3", "y", "offsets", "classes")
 FREELY_UNFOLDED, RATIO = 1 << 24, 100  # bytes of arrays in an archive of any size, and how much larger they may be
-LAYOUT = "x (samples × points [× channels]), or x (total [× channels]) with offsets (samples + 1)"
+LAYOUT = (
+    "x (samples × points [× channels]), x (total [× channels]) with offsets (samples + 1), "
+    "or x (samples × points × points [× points] × channels)"
+)
+Grid = tuple[Array, ...]  # points along every axis
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +41,8 @@ class Records:
     """Sampled functions, checked: made by ``records`` and ``read``.
 
     x: (total, channels), the samples of all records behind each other; offsets: (records + 1,), where each starts.
-    xi: the points (total,), or None where the interpolant's default points are meant.
+    xi: the points (total,), or None where the interpolant's default points are meant; those of grids axis after axis.
+    grid: of records on squares and cubes, the points along every axis (records, 2 or 3); None for intervals.
     y: None; classes, integers (records,); numbers (records,) or (records, outputs); functions (total, channels).
     classes: the original names of the classes 0, 1, …, where they had names.
     """
@@ -46,6 +52,7 @@ class Records:
     xi: Array | None = None
     y: Array | None = None
     classes: tuple[str, ...] = ()
+    grid: Array | None = None
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -53,6 +60,8 @@ class Records:
     def __repr__(self) -> str:
         n = self.lengths
         span = f"{n[0]}" if len(set(n)) == 1 else f"{n.min()} to {n.max()}"
+        if self.grid is not None and len(set(self.shapes)) == 1:
+            span = "×".join(map(str, self.shapes[0]))
         y = "no targets" if self.y is None else f"y {self.y.dtype} {self.y.shape}"
         return f"Records({len(self)} records, {span} points, {self.channels} channels, {y})"
 
@@ -66,24 +75,43 @@ class Records:
         return np.diff(self.offsets)
 
     @property
+    def dimension(self) -> int:
+        """How many axes the records' domain has: 1, 2 or 3."""
+        return 1 if self.grid is None else int(self.grid.shape[1])
+
+    @property
+    def shapes(self) -> list[tuple[int, ...]]:
+        """The numbers of points along every axis, of every record."""
+        return [tuple(map(int, sizes)) for sizes in (self.lengths[:, None] if self.grid is None else self.grid)]
+
+    @property
     def functions(self) -> bool:
         """Whether the targets are functions, sampled at the records' points."""
         return self.y is not None and len(self.y) == len(self.x) != len(self)
 
     def samples(self) -> list[Array]:
-        """Every record's samples (points, channels)."""
+        """Every record's samples (points, channels), on grids (points, points[, points], channels)."""
         return self._cut(self.x)
 
-    def points(self) -> list[Array | None]:
-        """Every record's points (points,), None for the interpolant's default points."""
-        return [None] * len(self) if self.xi is None else list(self._cut(self.xi))
+    def points(self) -> list[Any]:
+        """Every record's points (points,), on grids one such array an axis; None for the interpolant's default ones."""
+        return [grid if grid is None or self.dimension > 1 else grid[0] for grid in self.grids()]
+
+    def grids(self) -> list[Grid | None]:
+        """Every record's points along every axis, None for the interpolant's default points."""
+        if self.xi is None:
+            return [None] * len(self)
+        sizes = np.array(self.shapes)
+        parts = np.split(self.xi, np.cumsum(sizes.ravel())[:-1])
+        count = self.dimension
+        return [tuple(parts[n : n + count]) for n in range(0, len(parts), count)]
 
     def targets(self) -> list[Array]:
-        """Every record's target function (points, channels). Raises DataError where targets are not functions."""
+        """Every record's target function, as its samples are. Raises DataError where targets are not functions."""
         y = self.y
         if y is not None and len(y) == len(self.x):
             return self._cut(y.reshape(len(y), -1))
-        if y is not None and y.ndim == 2 and (self.lengths == y.shape[1]).all():
+        if y is not None and self.grid is None and y.ndim == 2 and (self.lengths == y.shape[1]).all():
             return [row[:, None].astype(np.float64) for row in y]
         raise DataError(
             "no targets" if y is None else f"targets of shape {y.shape} for {len(self)} records",
@@ -95,18 +123,28 @@ class Records:
     def take(self, indices: Sequence[int] | Array) -> Records:
         """Some of the records, in the given order. Raises DataError for positions that are none."""
         index = positions(indices, len(self))
-        lengths = self.lengths[index]
-        offsets = _offsets(lengths)
-        rows = np.repeat(self.offsets[:-1][index] - offsets[:-1], lengths) + np.arange(offsets[-1])
+        rows, offsets = _rows_of(self.offsets, index)
         y = None if self.y is None else self.y[rows if self.functions else index]
-        return Records(self.x[rows], offsets, None if self.xi is None else self.xi[rows], y, self.classes)
+        if self.grid is None:
+            return Records(self.x[rows], offsets, None if self.xi is None else self.xi[rows], y, self.classes)
+        own = _offsets(self.grid.sum(axis=1))
+        xi = None if self.xi is None else self.xi[_rows_of(own, index)[0]]
+        return Records(self.x[rows], offsets, xi, y, self.classes, self.grid[index])
 
     def _cut(self, values: Array) -> list[Array]:
-        return [values[a:b] for a, b in zip(self.offsets[:-1], self.offsets[1:])]
+        parts = [values[a:b] for a, b in zip(self.offsets[:-1], self.offsets[1:])]
+        return parts if self.grid is None else [part.reshape(*sizes, -1) for part, sizes in zip(parts, self.grid)]
 
 
 def _offsets(lengths: Sequence[int] | Array) -> Array:
     return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+
+
+def _rows_of(offsets: Array, index: Array) -> tuple[Array, Array]:
+    """The rows of some of the records, in the given order, and the offsets that they then have."""
+    lengths = np.diff(offsets)[index]
+    found = _offsets(lengths)
+    return np.repeat(offsets[:-1][index] - found[:-1], lengths) + np.arange(found[-1]), found
 
 
 # --- from arrays --------------------------------------------------------------------------------------------
@@ -118,6 +156,8 @@ def records(x: Any, xi: Any = None, y: Any = None, classes: Sequence[Any] | Arra
     x: (samples, points[, channels]), or a list of (points[, channels]). xi: points (points,), shared, or one row or
     list a sample. y: classes (integers, or names, which are numbered), numbers, or functions
     (samples, points, channels) or a list of (points[, channels]). classes: names of the classes 0, 1, ….
+    Records on squares and cubes are (samples, points, points[, points], channels), or a list of arrays with their
+    channels; xi is then one list of points an axis, shared, or such lists for every sample.
     A Records stands for itself. Raises DataError naming the record.
     """
     if not isinstance(x, Records):
@@ -133,16 +173,27 @@ def records(x: Any, xi: Any = None, y: Any = None, classes: Sequence[Any] | Arra
 def _records(x: Any, xi: Any, y: Any, classes: Sequence[Any] | Array, file: str) -> Records:
     with located(file):
         parts = _parts(x, "x")
-        lengths = [len(part) for part in parts]
-        channels = {part.shape[1] for part in parts}
+        dimensions = {part.ndim - 1 for part in parts}
+        if len(dimensions) > 1:
+            raise _refuse(
+                f"records on domains of {' and '.join(map(str, sorted(dimensions)))} axes", "one number of axes",
+                "a record without its channels", "give every record its channels as the last axis",
+            )  # fmt: skip
+        lengths = [part[..., 0].size for part in parts]
+        channels = {part.shape[-1] for part in parts}
         if len(channels) > 1:
             raise _refuse(
                 f"records with {', '.join(map(str, sorted(channels)))} channels", "one number of channels",
                 "an axis too many, or channels × points instead of points × channels",
                 "give every record as (points, channels)",
             )  # fmt: skip
-        where = None if xi is None else _flat_points(xi, lengths)
-        return _checked(np.concatenate(parts), _offsets(lengths), where, _flat_targets(y, lengths), classes)
+        flat = np.concatenate([part.reshape(-1, part.shape[-1]) for part in parts])
+        if dimensions == {1}:
+            where = None if xi is None else _flat_points(xi, lengths)
+            return _checked(flat, _offsets(lengths), where, _flat_targets(y, lengths), classes)
+        grid = np.array([part.shape[:-1] for part in parts])
+        where = None if xi is None else _grid_points(xi, grid)
+        return _checked(flat, _offsets(lengths), where, _grid_targets(y, grid), classes, grid)
 
 
 def _parts(given: Any, name: str) -> list[Array]:
@@ -150,7 +201,7 @@ def _parts(given: Any, name: str) -> list[Array]:
     listed = isinstance(given, list | tuple) or (isinstance(given, np.ndarray) and given.dtype == object)
     if not listed:
         array = numbers(given, name)
-        if array.ndim not in (2, 3):
+        if not 2 <= array.ndim <= 5:
             raise _refuse(
                 f"{name} of shape {array.shape}", LAYOUT, "a single record, or an axis too many",
                 f"write {name}[None] for one record",
@@ -159,9 +210,10 @@ def _parts(given: Any, name: str) -> list[Array]:
     found = []
     for number, part in enumerate(given):
         array = numbers(part, name, where=f"record {number}")
-        if array.ndim not in (1, 2):
+        if not 1 <= array.ndim <= 4:
             raise _refuse(
-                f"{name} of shape {array.shape}", "a list of arrays (points) or (points, channels)",
+                f"{name} of shape {array.shape}",
+                "a list of arrays (points), (points, channels) or (points, points[, points], channels)",
                 "a single record, or an axis too many", "put the record's samples into one array", number,
             )  # fmt: skip
         found.append(array[:, None] if array.ndim == 1 else array)
@@ -196,6 +248,46 @@ def _flat_points(xi: Any, lengths: list[int]) -> Array:
     return np.concatenate(found)
 
 
+def _grid_points(xi: Any, grid: Array) -> Array:
+    """Points of all grids behind each other, axis after axis, from shared ones or from every record's."""
+    count, axes = grid.shape
+    allowed = f"{axes} lists of points, one an axis, or such lists for every record"
+
+    def points(given: Any, sizes: Array, record: int) -> list[Array]:
+        if not isinstance(given, list | tuple) or len(given) != axes:
+            cause = "the points of one axis alone"
+            raise _refuse("xi of another form", allowed, cause, "write xi=(first, second)", record)
+        found = [numbers(part, "xi") for part in given]
+        for part, size in zip(found, sizes):
+            if part.shape != (size,):
+                raise _refuse(
+                    f"xi of shape {part.shape} for {size} samples along its axis", "one point a sample",
+                    "axes in another order", "give the points in the order of the axes of x", record,
+                )  # fmt: skip
+        return found
+
+    shared = isinstance(xi, list | tuple) and len(xi) == axes and all(np.ndim(part[0]) == 0 for part in xi)
+    rows = [xi] * count if shared else xi
+    if not isinstance(rows, list | tuple) or len(rows) != count:
+        raise _refuse(f"xi of type {type(xi).__name__}", allowed, "points in pairs", "write xi=(first, second)")
+    return np.concatenate([part for n, row in enumerate(rows) for part in points(row, grid[n], n)])
+
+
+def _grid_targets(y: Any, grid: Array) -> Array | None:
+    """Targets with one row a record, or for functions on the grids one row a sample."""
+    if y is None:
+        return None
+    check_mask(y, "y")
+    shapes = [tuple(sizes) for sizes in grid.tolist()]
+    parts = [np.asarray(part) for part in y] if isinstance(y, list | tuple | np.ndarray) and np.ndim(y[0]) > 1 else []
+    if parts and [part.shape[:-1] for part in parts] == shapes:
+        return np.concatenate([part.reshape(-1, part.shape[-1]) for part in parts])
+    array = np.asarray(y)
+    if not array.ndim or len(array) != len(grid) or array.ndim > 2:
+        raise _wrong_shape(array, len(grid), int(grid.prod(axis=1).sum()))
+    return array
+
+
 def _flat_targets(y: Any, lengths: list[int]) -> Array | None:
     """Targets with one row a record, or for functions one row a sample."""
     if y is None:
@@ -224,7 +316,10 @@ def _flat_targets(y: Any, lengths: list[int]) -> Array | None:
 # --- checks -------------------------------------------------------------------------------------------------
 
 
-def _checked(x: Array, offsets: Array, xi: Array | None, y: Array | None, classes: Sequence[Any] | Array) -> Records:
+def _checked(
+    x: Array, offsets: Array, xi: Array | None, y: Array | None, classes: Sequence[Any] | Array,
+    grid: Array | None = None,
+) -> Records:
     """Records, after everything that can be wrong with arrays that fit together."""
     empty = np.flatnonzero(np.diff(offsets) < 1)
     if len(empty) or not x.shape[1]:
@@ -241,20 +336,23 @@ def _checked(x: Array, offsets: Array, xi: Array | None, y: Array | None, classe
             "a missing value, or an overflow", "leave the point out and give the others with their xi", record,
         )  # fmt: skip
     if xi is not None:
-        _check_all_points(xi, offsets)
+        _check_all_points(xi, offsets, grid)
     found, names = _named(y, class_names(classes))
     if found is not None:
         _check_targets(found, offsets, names)
-    return Records(np.ascontiguousarray(x), offsets, xi, found, names)
+    return Records(np.ascontiguousarray(x), offsets, xi, found, names, grid)
 
 
-def _check_all_points(xi: Array, offsets: Array) -> None:
-    before: Array | None = None
-    for record, (a, b) in enumerate(zip(offsets[:-1], offsets[1:])):
-        if before is None or not np.array_equal(before, xi[a:b]):  # records mostly share their points
-            before = xi[a:b]
+def _check_all_points(xi: Array, offsets: Array, grid: Array | None) -> None:
+    axes = 1 if grid is None else grid.shape[1]
+    ends = offsets if grid is None else _offsets(grid.ravel())
+    before: dict[int, Array] = {}
+    for number, (a, b) in enumerate(zip(ends[:-1], ends[1:])):
+        record, axis = divmod(number, axes)
+        if axis not in before or not np.array_equal(before[axis], xi[a:b]):  # records mostly share their points
+            before[axis] = xi[a:b]
             try:
-                check_points(before)
+                check_points(before[axis])
             except DataError as error:
                 raise _refuse(error.given, error.allowed, error.cause, error.fix, record) from None
 
@@ -375,8 +473,17 @@ def read(path: str | Path) -> Records:
                 "numbers, or one name only", "write classes as an array of texts",
             )  # fmt: skip
         if "offsets" not in arrays:
-            return _records(x, arrays.get("xi"), y, classes, "")
+            return _records(x, _file_points(arrays), y, classes, "")
         return _ragged(x, arrays["offsets"], arrays.get("xi"), y, classes)
+
+
+def _file_points(arrays: Mapping[str, Array]) -> Any:
+    """The points in a file: xi, or for grids xi, xi_2 and perhaps xi_3, which all records share."""
+    others = [arrays[name] for name in ("xi_2", "xi_3") if name in arrays]
+    if not others and arrays["x"].ndim < 4:
+        return arrays.get("xi")
+    found = [arrays[name] for name in ("xi", "xi_2", "xi_3") if name in arrays]
+    return found or None
 
 
 def _ragged(x: Array, offsets: Array, xi: Array | None, y: Array | None, classes: Array) -> Records:
@@ -482,7 +589,9 @@ def _packed(data: Records) -> dict[str, Array]:
     """The arrays of a file: rectangular where all records have the same length, with shared points where they do."""
     count, lengths = len(data), data.lengths
     arrays: dict[str, Array | None] = {"x": data.x, "xi": data.xi, "y": data.y}
-    if (lengths == lengths[0]).all():
+    if data.grid is not None:
+        arrays |= _packed_grids(data)
+    elif (lengths == lengths[0]).all():
         x = data.x.reshape(count, lengths[0], -1)
         xi = None if data.xi is None else data.xi.reshape(count, -1)
         shared = xi is not None and (xi == xi[0]).all()
@@ -497,10 +606,24 @@ def _packed(data: Records) -> dict[str, Array]:
     return {name: array for name, array in arrays.items() if array is not None}
 
 
+def _packed_grids(data: Records) -> dict[str, Array | None]:
+    shape, grids = data.shapes[0], data.grids()
+    first = grids[0]
+    same = first is None or all(all(map(np.array_equal, first, other or ())) for other in grids)
+    if not same or set(data.shapes) != {shape}:
+        raise ValueError("records on different grids, which only Python takes, as lists")
+    arrays: dict[str, Array | None] = {"x": data.x.reshape(len(data), *shape, -1), "xi": None}
+    for axis, xi in enumerate(first or ()):
+        arrays[of_axis("xi", axis)] = xi
+    if data.functions and data.y is not None:
+        arrays["y"] = data.y.reshape(len(data), *shape, -1)
+    return arrays
+
+
 # --- real records -------------------------------------------------------------------------------------------
 
 SERIES = ("GunPoint", "ArrowHead", "ItalyPowerDemand", "OSULeaf", "JapaneseVowels", "BasicMotions", "Tecator")
-DIGITS = "digits"
+DIGITS, IMAGES = "digits", "digits2d"
 BURGERS = "burgers"
 TRAINING_DIGITS = 898  # of 1,797, in their order: the halves of scikit-learn's own example
 INK = 16.0  # the darkest pixel
@@ -508,7 +631,7 @@ INK = 16.0  # the darkest pixel
 
 def names() -> tuple[str, ...]:
     """The data sets that ``load`` knows."""
-    return (*(name.lower() for name in SERIES), DIGITS, BURGERS)
+    return (*(name.lower() for name in SERIES), DIGITS, IMAGES, BURGERS)
 
 
 def parts(name: str) -> dict[str, Records]:
@@ -526,10 +649,10 @@ def load(name: str) -> tuple[Records, Records]:
     The series are those of the UCR and UEA archives that sktime ships: GunPoint, ArrowHead, ItalyPowerDemand,
     OSULeaf (classes, one channel), JapaneseVowels (12 channels, 7 to 29 points), BasicMotions (6 channels), and
     Tecator (a number to predict). Digits are scikit-learn's: 64 pixels in [0, 1], row by row; the first 898
-    train, the last 899 test. Burgers are solutions of Burgers' equation, made here. Nothing is downloaded. Raises
-    DataError for an unknown name or a missing package.
+    train, the last 899 test; digits2d are the same as functions on a square, 8 × 8 × 1. Burgers are solutions of
+    Burgers' equation, made here. Nothing is downloaded. Raises DataError for an unknown name or a missing package.
     """
-    known = {s.lower(): s for s in (*SERIES, DIGITS, BURGERS)}
+    known = {s.lower(): s for s in (*SERIES, DIGITS, IMAGES, BURGERS)}
     wanted = str(name).lower()
     if wanted not in known:
         near = difflib.get_close_matches(wanted, known, 1)
@@ -540,8 +663,8 @@ def load(name: str) -> tuple[Records, Records]:
     if wanted == BURGERS:
         found = parts(wanted)
         return found["train"], found["test"]
-    if wanted == DIGITS:
-        return _digits()
+    if wanted in (DIGITS, IMAGES):
+        return _digits(images=wanted == IMAGES)
     folder = _package("sktime") / "datasets" / "data" / known[wanted]
     train, test = (_series(folder / f"{folder.name}_{part}.ts") for part in ("TRAIN", "TEST"))
     return train, test
@@ -558,12 +681,13 @@ def _package(name: str) -> Path:
     return Path(found.origin).parent
 
 
-def _digits() -> tuple[Records, Records]:
+def _digits(images: bool) -> tuple[Records, Records]:
     _package("sklearn")
     from sklearn.datasets import load_digits
 
     pixels, labels = load_digits(return_X_y=True)
-    whole = records(pixels / INK, None, labels, [str(digit) for digit in range(10)])
+    x = (pixels / INK).reshape(-1, 8, 8, 1) if images else pixels / INK
+    whole = records(x, None, labels, [str(digit) for digit in range(10)])
     order = np.arange(len(whole))
     return whole.take(order[:TRAINING_DIGITS]), whole.take(order[TRAINING_DIGITS:])
 

@@ -29,6 +29,7 @@ def facts(model: Continuum, rate_expression: Callable[[str], str]) -> dict[str, 
         "local": spec.local,
         "symmetries": list(map(str, spec.symmetries)),
         "reach": None if spec.reach is None else str(spec.reach),
+        "dimension": spec.dimension,
         "inputs": spec.inputs,
         "outputs": spec.outputs,
         "functional": spec.functional,
@@ -82,6 +83,8 @@ def text(found: dict[str, Any], stored: int) -> str:
 
 def _more(found: dict[str, Any]) -> list[str]:
     lines = []
+    if found["dimension"] > 1:
+        lines.append(f"  ξ is a point of {'the square [−1, 1]²' if found['dimension'] == 2 else 'the cube [−1, 1]³'}")
     if found["pre_activations"] > 1:
         lines.append(f"  {found['pre_activations']} pre-activations u1, u2, … for each of {found['channels']} channels")
     if found["learned"]:

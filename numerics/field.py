@@ -287,30 +287,27 @@ def _slab_values(whole: Field, slab: FieldSlab, points: list[Array], dimensions:
     operands: list[Any] = []
     labels = range(dimensions, dimensions + slab.coefficients.ndim)
     varying: set[int] = set()
-    names = list(whole.axes)
-    if slab.bases and isinstance(slab.bases[0], Pair):
-        shape = np.broadcast_shapes(points[0].shape, points[1].shape)
+    pairs = sum(isinstance(basis, Pair) for basis in slab.bases)
+    arguments = [(points[k], points[pairs + k]) for k in range(pairs)] + [(x,) for x in points[2 * pairs :]]
+    for label, basis, x in zip(labels, slab.bases, arguments):
+        shape = np.broadcast_shapes(*(p.shape for p in x))
         own = [dimensions - len(shape) + d for d, n in enumerate(shape) if n != 1]
-        operands += [_pair_values(slab.bases[0], points[0], points[1], shape), [*own, labels[0]]]
-        varying.update(own)
-        names, points = names[2:], points[2:]
-    first = len(operands) // 2
-    for axis, (name, basis, x) in enumerate(zip(names, slab.bases[first:], points), first):
-        assert isinstance(basis, Pieces)
-        own = [dimensions - x.ndim + d for d, n in enumerate(x.shape) if n != 1]
-        look = _depth_values if name == "delta" else _width_values
-        table = look(whole, slab, basis, x.ravel())
-        operands += [table.reshape(*(n for n in x.shape if n != 1), basis.size), [*own, labels[axis]]]
+        if isinstance(basis, Pair):
+            table = _pair_values(basis, x, shape)
+        else:
+            look = _depth_values if basis is slab.bases[-1] and whole.axes[-1] == "delta" else _width_values
+            table = look(whole, slab, basis, x[0].ravel()).reshape(*(n for n in shape if n != 1), basis.size)
+        operands += [table, [*own, label]]
         varying.update(own)
     operands += [slab.coefficients, list(labels)]
     result = [*sorted(varying), *labels[len(slab.bases) :]]
     return np.asarray(np.einsum(*operands, result, optimize="greedy"))
 
 
-def _pair_values(pair: Pair, x: Array, y: Array, shape: tuple[int, ...]) -> Array:
+def _pair_values(pair: Pair, points_of: tuple[Array, ...], shape: tuple[int, ...]) -> Array:
     """(*the longer ones of shape, m): the functions at pairs of points that broadcast to ``shape``."""
     tables = []
-    for basis, points in ((pair.outer, x), (pair.inner, y)):
+    for basis, points in zip((pair.outer, pair.inner), points_of):
         inside = _checked(points.ravel(), basis.breakpoints[0], basis.breakpoints[-1])
         tables.append(evaluate(basis, inside).reshape(*points.shape, basis.size))
     return pair.combined(*tables).reshape(*(n for n in shape if n != 1), pair.size)

@@ -24,7 +24,7 @@ from numerics.pieces import Pieces, evaluate
 
 Array = np.ndarray
 
-MODES = 20  # in each width direction
+MODES = {1: 20, 2: 20, 3: 8, 4: 6, 6: 3}  # in each width direction, by how many of these a field has
 DEPTH_MODES = 3
 DECAY = 1.0  # amplitudes fall like (1 + degree)^(−DECAY), so that coarse and fine bases see much the same function
 SCALE = 2.0  # L2 norm of W: smaller ones start in the linear range of the activations
@@ -42,15 +42,30 @@ class Modes:
     axes: tuple[Callable[..., Array], ...]
 
     def __call__(self, *points: Array) -> Array:
-        values, rest = self.draws, [np.ravel(x) for x in points]
-        grid: list[int] = []
+        rest = [np.ravel(x) for x in points]
+        pairs = len(points) - len(self.axes)  # sets for both widths come first, their ξ before their ξ′
+        values, dimension = self.draws, len(self.axes)
         for axis, modes in enumerate(self.axes):
-            both = len(points) > len(self.axes) and axis == 0
-            table = modes(*(rest.pop(0) for _ in range(2 if both else 1)))
-            grid += table.shape[:-1]
-            flat = table.reshape(-1, table.shape[-1])
-            values = np.moveaxis(np.tensordot(flat, values, (1, axis)), 0, axis)
-        return values.reshape(*grid, *values.shape[len(self.axes) :])
+            given = (rest[axis], rest[pairs + axis]) if axis < pairs else (rest[pairs + axis],)
+            table = modes(*given)
+            values = np.moveaxis(np.tensordot(table.reshape(-1, table.shape[-1]), values, (1, axis)), 0, axis)
+        sizes = [len(x) for x in rest]
+        split = [n for axis in range(pairs) for n in (sizes[axis], sizes[pairs + axis])] + sizes[2 * pairs :]
+        order = [*range(0, 2 * pairs, 2), *range(1, 2 * pairs, 2)]
+        channels = values.shape[dimension:]
+        found = values.reshape(*split, *channels)
+        return found.transpose(*order, *range(2 * pairs, found.ndim))
+
+
+@dataclass(frozen=True)
+class Along:
+    """The modes along an axis. modes: coordinates → (points…, count); counts: how many there are, whose product is
+    the count, less the twins; twins: functions of one amplitude.
+    """
+
+    modes: Callable[..., Array]
+    counts: tuple[int, ...]
+    twins: int = 1
 
 
 def random_function(name: str, shape: tuple[int, ...], seed: int, spec: Spec) -> Modes | Array | None:
@@ -68,26 +83,36 @@ def random_function(name: str, shape: tuple[int, ...], seed: int, spec: Spec) ->
     scale = 1 / np.sqrt(spec.channels)
     if name == "P" or (name == "R" and not spec.functional):  # numbers, not functions of ξ
         return generator.standard_normal(shape) * (1.0 if name == "P" else scale)
+    d = spec.dimension
+    count = MODES[d if name != "W" or spec.reach is not None else 2 * d]
+    plain = Along(partial(_width_modes, count=count), (count,))
     if name == "R":
-        return Modes(_draws(generator, (MODES,), shape, scale), (_width_modes,))
+        return _modes(generator, [plain] * d, shape, scale)
     if name == "V":
-        count = 1 if spec.symmetries else MODES
-        return Modes(
-            _draws(generator, (count, DEPTH_MODES), shape, scale), (partial(_width_modes, count=count), _depth_modes)
-        )
+        one = Along(partial(_width_modes, count=1), (1,))
+        return _modes(generator, [*[one if spec.symmetries else plain] * d, DEPTH], shape, scale)
     if spec.reach is not None:  # ∫ κ h is about as large as ∫ W h would be
         reach = float(spec.reach)
-        draws = _draws(generator, (MODES, DEPTH_MODES), shape, SCALE * scale / np.sqrt(2 * reach))
-        return Modes(draws, (lambda s: _width_modes(s / reach) / np.sqrt(reach), _depth_modes))
+        own = replace(plain, modes=lambda s: _width_modes(s / reach, count) / np.sqrt(reach))
+        return _modes(generator, [*[own] * d, DEPTH], shape, SCALE * scale / np.sqrt(2 * reach) ** d)
     if not spec.symmetries:
-        draws = _draws(generator, (MODES, MODES, DEPTH_MODES), shape, SCALE * scale)
-        return Modes(draws, (_width_modes, _width_modes, _depth_modes))
+        return _modes(generator, [*[plain] * 2 * d, DEPTH], shape, SCALE * scale)
     if any(one.kind == "translation" for one in spec.symmetries):
-        draws = _draws(generator, (MODES, DEPTH_MODES), (2, *shape), SCALE * scale)
-        both = np.moveaxis(draws, 2, 1).reshape(2 * MODES, DEPTH_MODES, *shape)
-        return Modes(both, (_waves, _depth_modes))
-    draws = _draws(generator, (MODES, MODES, DEPTH_MODES), shape, SCALE * scale)
-    return Modes(draws.reshape(-1, *draws.shape[2:]), (partial(_averaged, symmetries=spec.symmetries), _depth_modes))
+        both = Along(partial(_waves, count=count), (count,), 2)
+    else:
+        both = Along(partial(_averaged, count=count, symmetries=spec.symmetries), (count, count))
+    return _modes(generator, [*[both] * d, DEPTH], shape, SCALE * scale)
+
+
+def _modes(generator: np.random.Generator, axes: list[Along], shape: tuple[int, ...], scale: float) -> Modes:
+    """A random function with these modes along its axes."""
+    twins = tuple(along.twins for along in axes if along.twins > 1)
+    found = _draws(generator, tuple(n for along in axes for n in along.counts), (*twins, *shape), scale)
+    first = sum(len(along.counts) for along in axes)
+    for k in range(len(twins)):  # beside their amplitudes: those axes come first, and have one count each
+        found = np.moveaxis(found, first + k, 2 * k + 1)
+    sizes = (int(np.prod(along.counts)) * along.twins for along in axes)
+    return Modes(found.reshape(*sizes, *shape), tuple(along.modes for along in axes))
 
 
 def _draws(generator: np.random.Generator, counts: tuple[int, ...], shape: tuple[int, ...], scale: float) -> Array:
@@ -99,7 +124,7 @@ def _draws(generator: np.random.Generator, counts: tuple[int, ...], shape: tuple
     return np.asarray(generator.standard_normal((*counts, *shape)) * amplitudes.reshape(*counts, *[1] * len(shape)))
 
 
-def _width_modes(x: Array, count: int = MODES) -> Array:
+def _width_modes(x: Array, count: int) -> Array:
     """Orthonormal Legendre polynomials on [−1, 1]."""
     return np.asarray(legendre.legvander(x, count - 1) * np.sqrt((2 * np.arange(count) + 1) / 2))
 
@@ -109,15 +134,18 @@ def _depth_modes(x: Array) -> Array:
     return np.asarray(legendre.legvander(2 * x - 1, DEPTH_MODES - 1) * np.sqrt(2 * np.arange(DEPTH_MODES) + 1))
 
 
-def _waves(x: Array, y: Array) -> Array:
+DEPTH = Along(_depth_modes, (DEPTH_MODES,))
+
+
+def _waves(x: Array, y: Array, count: int) -> Array:
     """Orthonormal cosines and sines of ξ − ξ′, which every translation leaves alone; a sine of frequency 0 is zero."""
-    angles = np.pi * np.subtract.outer(x, y)[..., None] * np.arange(MODES)
+    angles = np.pi * np.subtract.outer(x, y)[..., None] * np.arange(count)
     waves = np.stack([np.cos(angles), np.sin(angles)], axis=-1) / np.sqrt(2)
     waves[..., 0, :] /= np.sqrt(2)
-    return np.asarray(waves.reshape(len(x), len(y), 2 * MODES))
+    return np.asarray(waves.reshape(len(x), len(y), 2 * count))
 
 
-def _averaged(x: Array, y: Array, symmetries: tuple[SymmetrySpec, ...]) -> Array:
+def _averaged(x: Array, y: Array, count: int, symmetries: tuple[SymmetrySpec, ...]) -> Array:
     """Products of Legendre modes, averaged over the group that reflections and shifts generate; norms are kept."""
     images = [(1, Fraction(0))]  # ξ → sign ξ + shift on the periodic interval
     for sign, shift in images:
@@ -125,9 +153,10 @@ def _averaged(x: Array, y: Array, symmetries: tuple[SymmetrySpec, ...]) -> Array
             moved = (sign, (shift + one.amount) % 2) if one.amount is not None else (-sign, -shift % 2)
             if moved not in images:
                 images.append(moved)
-    total = np.zeros((len(x), len(y), MODES * MODES))
+    total = np.zeros((len(x), len(y), count * count))
     for sign, shift in images:
-        tables = [_width_modes((sign * p + float(shift) + 1) % 2 - 1 if shift else sign * p) for p in (x, y)]
+        points = [(sign * p + float(shift) + 1) % 2 - 1 if shift else sign * p for p in (x, y)]
+        tables = [_width_modes(p, count) for p in points]
         total += np.einsum("xa,yb->xyab", *tables).reshape(total.shape)
     return np.asarray(total / np.sqrt(len(images)))
 
@@ -192,16 +221,18 @@ def _tested(pair: Pair, loads: Array) -> Array:
 
 
 def _project_pair(name: str, slab: FieldSlab, function: Any) -> FieldSlab:
-    """A given W(ξ, ξ′, δ): its part with the symmetries."""
-    pair = slab.bases[0]
-    assert isinstance(pair, Pair)
-    bases = (pair.outer, pair.inner, *_plain(slab.bases))
+    """A given W(ξ, ξ′, δ), on squares W(ξ, η, ξ′, η′, δ): its part with the symmetries."""
+    pairs = [basis for basis in slab.bases if isinstance(basis, Pair)]
+    bases = (*(pair.outer for pair in pairs), *(pair.inner for pair in pairs), *_plain(slab.bases))
     tensor = FieldSlab(
         slab.start, slab.stop, bases, tuple(np.eye(b.size) for b in bases),
         np.zeros((*(b.size for b in bases), *slab.channels)),
     )  # fmt: skip
     loads = _project_slab(name, tensor, function).coefficients  # with identities for Gram matrices: the integrals
-    return replace(slab, coefficients=slab.riesz(_tested(pair, loads)))
+    count = len(pairs)
+    for k, pair in enumerate(pairs):  # the axes that are left: k pairs, then outer and inner ones
+        loads = np.moveaxis(_tested(pair, np.moveaxis(loads, (k, count), (0, 1))), 0, k)
+    return replace(slab, coefficients=slab.riesz(loads))
 
 
 def _called(name: str, function: Any, grid: list[Array]) -> Any:

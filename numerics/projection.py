@@ -16,6 +16,7 @@ from derive.errors import DataError, RepresentationError
 from numerics import representation as representations
 from numerics.adaptive import Steps
 from numerics.continuum import (
+    SHOWN,
     Continuum,
     Prepared,
     check_level,
@@ -127,8 +128,9 @@ def transfer_fields(model: Continuum, rep: representations.Representation) -> di
             "the level declares another list of slabs",
             "keep the slabs and change the bases inside them",
         )
-    bias = ("bias_width", "bias_depth")
-    roles = {"W": (*model.spec.weight_axes, "weight_depth"), "b": bias, "V": bias, "R": ("readout",)}
+    spec = model.spec
+    bias = (*spec.along_axes("bias_width"), "bias_depth")
+    roles = {"W": (*spec.weight_axes, "weight_depth"), "b": bias, "V": bias, "R": spec.along_axes("readout")}
     empty = zero_fields(rep)
     fields = {}
     for name, field in model.fields.items():
@@ -190,22 +192,24 @@ def _report(old: Continuum, middle: Continuum | None, new: Continuum, data: Reco
 
 def _probes(model: Continuum) -> Records:
     """Random smooth records, the same for every call."""
-    xi = np.linspace(-1, 1, 101)
-    generator = np.random.default_rng(0)
+    spec = model.spec
+    d, xi = spec.dimension, np.linspace(-1, 1, SHOWN[spec.dimension])
     modes = np.polynomial.legendre.legvander(xi, 7) / (1.0 + np.arange(8))
-    x = np.einsum("pm,nmc->npc", modes, generator.standard_normal((PROBES, 8, model.spec.record_channels)))
-    if model.spec.interpolant == "constant":
+    x = np.random.default_rng(0).standard_normal((PROBES, *[8] * d, spec.record_channels))
+    if spec.periodic and spec.interpolant != "constant":
+        modes, xi = (modes * np.cos(np.pi * xi / 2)[:, None] ** 2)[:-1], xi[:-1]
+    for axis in range(d):
+        x = along(modes, x, axis + 1)
+    if spec.interpolant == "constant":
         return make_records(x)
-    if model.spec.periodic:
-        x = x * np.cos(np.pi * xi / 2)[None, :, None] ** 2
-        return make_records(x[:, :-1], xi[:-1])
-    return make_records(x, xi)
+    return make_records(x, xi if d == 1 else (xi,) * d)
 
 
 def _output_changes(
     old: Continuum, middle: Continuum | None, new: Continuum, probe: Records
 ) -> tuple[float | None, float | None]:
-    at = None if old.spec.functional else np.linspace(-1, 1, 201)
+    line = np.linspace(-1, 1, 2 * SHOWN[old.spec.dimension] - 1)
+    at = None if old.spec.functional else (line,) * old.spec.dimension
     values = [None if m is None else np.asarray(m(probe, at=at)) for m in (old, middle, new)]
     first, between, last = values
     assert first is not None and last is not None
@@ -221,10 +225,11 @@ def _output_changes(
 def loss_change(old: Continuum, new: Continuum, prepared: Prepared) -> tuple[float | None, float | None]:
     """Predicted change of the loss between two sets of fields on one solver: first order, and estimate (14).
 
-    The pairing is taken at the stage operators, so that the two may live in any bases; operators in blocks belong to
-    bases, and both are then moved to the larger ones. None and None where these do not hold the others.
+    The pairing is taken at the stage operators, so that the two may live in any bases; operators that are applied as
+    factors belong to bases, and both are then moved to the larger ones. None and None where these do not hold the
+    others.
     """
-    if any("w_blocks" in slab.tables for slab in (*old.representation.slabs, *new.representation.slabs)):
+    if any(map(_in_factors, (*old.representation.slabs, *new.representation.slabs))):
         common = _on_larger(old, new)
         if common is None:
             return None, None
@@ -243,6 +248,11 @@ def loss_change(old: Continuum, new: Continuum, prepared: Prepared) -> tuple[flo
         slope = _penalty_slope(old.fields[p.field], new.fields[p.field], p.norm)
         first_order = None if first_order is None or slope is None else first_order + float(p.weight) * slope
     return first_order, (simple + other) / 2 + penalty
+
+
+def _in_factors(slab: representations.SlabTables) -> bool:
+    """Whether a slab's operators can only be applied factor by factor."""
+    return slab.dimension > 1 or "blocks" in slab.structures.values()
 
 
 def _on_larger(old: Continuum, new: Continuum) -> tuple[Continuum, Continuum] | None:
@@ -278,8 +288,8 @@ def _stage_gradients(
 
     steps: those to take where they are adaptive, so that two models have the same stages.
     """
-    blocks = any("blocks" in slab.structures.values() for slab in model.representation.slabs)
-    solver = Solver(model.representation, model.spec.precision, plan=None if blocks else "formed")
+    factors = any(map(_in_factors, model.representation.slabs))
+    solver = Solver(model.representation, model.spec.precision, plan=None if factors else "formed")
     if steps is not None:
         solver.weights = kernel_weights(model.fields)
         solver.take_steps(steps)

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import scipy.special
 
-from derive.spec import Spec, step_lengths
+from derive.spec import Spec, of_axis, step_lengths
 
 if TYPE_CHECKING:
     from derive.equation import Equation
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 Array = np.ndarray
 # Coefficients, slab by slab: W (i, j, k, out, in), or (m, k, out, in) with symmetries or of κ, b (i, k, out),
-# V (i, k, out, in)
-# and, in one slab, the learned parameters (their number, channels).
+# V (i, k, out, in) and, in one slab, the learned parameters (their number, channels); i, j and m are of the products
+# of the functions along all axes (``continuum.whole``).
 Fields = Mapping[str, Sequence[Array]]
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
@@ -92,7 +92,14 @@ class Reference:
 
     @cached_property
     def tables(self) -> list[dict[str, Array]]:
-        return [{name: table.to_float() for name, table in form.tables.items()} for form in self.forms]
+        """Every table, those that a stage applies on the whole domain."""
+        found = [{name: table.to_float() for name, table in form.tables.items()} for form in self.forms]
+        for form, tables in zip(self.forms, found):
+            for name in ("Phi", "C", "X", "A", "M_h"):
+                factors = [tables[of_axis(name, axis)] for axis in range(form.dimension)]
+                kappa = name == "C" and self.spec.reach is not None
+                tables[name] = _by_node(form, factors) if kappa else reduce(np.kron, factors)
+        return found
 
     def final(self, fields: Fields, h: Array) -> Array:
         """h(·, 1) as coefficients (n, channels, N), from those of the records (entry size, channels, N).
@@ -116,12 +123,8 @@ class Reference:
     def slopes(self, fields: Fields, k: int) -> Slopes:
         """The right-hand side in slab k."""
         form, w = self.forms[k], fields["W"][k]
-        if form.weight is not None:
-            sizes = (form.bases["weight_out"].size, form.bases["weight_in"].size)
-            whole = np.zeros((*sizes, *w.shape[1:]), w.dtype)
-            for m, i, j, number in form.weight.entries:
-                whole[i, j] += float(number) * w[m]
-            w = whole
+        if form.weights:
+            w = _unfolded(form, w)
         v = fields["V"][k] if self.spec.local else None
         parameters = fields["parameters"][0] if self.spec.learned else ()
         return Slopes(self, form, self.tables[k], w, fields["b"][k], v, parameters)
@@ -144,7 +147,9 @@ class Reference:
         from derive import bases, inner_product
 
         assert self.spec.readout is not None
-        g = inner_product.gram(bases.build(self.spec.readout), self.forms[-1].bases["state"]).to_float()
+        zeta = [bases.build(self.spec.readout.along(axis)) for axis in range(self.spec.dimension)]
+        states = [self.forms[-1].bases[role] for role in self.spec.along_axes("state")]
+        g = reduce(np.kron, [inner_product.gram(a, b).to_float() for a, b in zip(zeta, states)])
         return np.asarray(np.einsum("ioc,ij,jcn->on", r, g, y) + a[:, None])
 
     def loss(self, z: Array, target: Array) -> Any:
@@ -164,6 +169,30 @@ class Reference:
             term = with_cases(parse(text, {k: symbols[k] for k in ("z", "t")}))
             sums[key] = np.sum(value(term, {"z": z, "t": target}) + 0 * z, axis=0)
         return np.mean(value(parse(total, {key: symbols[key] for key in texts}), sums))
+
+
+def _by_node(form: SemiDiscrete, factors: Sequence[Array]) -> Array:
+    """The couplings of κ on the whole domain, of every node and product of kernels, from those of the axes."""
+    shapes = [(len(points.to_float()), -1, factor.shape[1]) for points, factor in zip(form.nodes, factors)]
+    found = np.ones((1, 1, 1))
+    for factor, shape in zip(factors, shapes):
+        both = np.einsum("qml,rns->qrmnls", found, factor.reshape(shape))
+        found = both.reshape([both.shape[k] * both.shape[k + 1] for k in (0, 2, 4)])
+    return np.asarray(found.reshape(-1, found.shape[2]))
+
+
+def _unfolded(form: SemiDiscrete, z: Array) -> Array:
+    """w_ij (i, j, …) of the coefficients z_m (m, …) that symmetries leave; N is a Kronecker product."""
+    factors: list[Array] = []
+    for axis, weight in enumerate(form.weights):
+        n = np.zeros((weight.size, *(form.bases[of_axis(role, axis)].size for role in ("weight_out", "weight_in"))))
+        for m, i, j, number in weight.entries:
+            n[m, i, j] += float(number)
+        factors.append(n)
+    whole = factors[0]
+    for n in factors[1:]:
+        whole = np.kron(whole, n)
+    return np.asarray(np.einsum("mij,m...->ij...", whole, z))
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,7 @@ pre { background: #f3f5f9; padding: .8rem; overflow-x: auto; }
 COLOURS = ("#3366aa", "#cc6633", "#338855", "#aa3377", "#777777", "#ccaa22", "#22aacc", "#552288")
 DEPTHS_SHOWN = 4
 GRID = 121  # points a direction in pictures of fields
+SYMBOLS = {"xi": "ξ", "eta": "η", "zeta": "ζ", "xi_": "ξ′"}  # of the arguments of fields
 
 
 @dataclass(frozen=True)
@@ -159,9 +160,13 @@ def depths_of(field: Field) -> Array:
 
 
 def strength(field: Field, depth: float) -> tuple[Array, str]:
-    """W(ξ, ξ′, depth) on a grid, (GRID, GRID), or κ(s, depth) (GRID,); of several channels the Frobenius norm."""
-    points, symbol = _offsets(field), "κ" if _is_kernel(field) else "W"
-    values = np.asarray(field(points, depth) if _is_kernel(field) else field(points[:, None], points[None, :], depth))
+    """W(ξ, ξ′, depth) on a grid, (GRID, GRID), or κ(s, depth) (GRID,); of several channels the Frobenius norm.
+
+    On squares and cubes κ(s, t), or W(ξ, η, 0, 0), and 0 for what else there is.
+    """
+    symbol, axes = "κ" if _is_kernel(field) else "W", len(field.axes) - 1
+    grid = np.ix_(*[_offsets(field)] * min(axes, 2))
+    values = np.asarray(field(*grid, *[0.0] * (axes - len(grid)), depth))
     if field.slabs[0].channels == (1, 1):
         return values, symbol
     size: Array = np.sqrt(np.sum(values**2, axis=(-2, -1)))
@@ -193,7 +198,7 @@ def weight_fields(fields: Mapping[str, Field]) -> str:
         rows = {**rows, f"{second} − {first}": [b - a for a, b in zip(before, after)]}
     limit = max(float(np.abs(values).max()) for row in rows.values() for values in row) or 1.0
     shown = ", ".join(f"{depth:.3g}" for depth in depths)
-    if _is_kernel(one):
+    if len(one.axes) == 2:
         figure, (line,) = _axes(1, len(depths), 2.9, 2.4)
         for k, (axes, depth) in enumerate(zip(line, depths)):
             for name, row in rows.items():
@@ -205,11 +210,14 @@ def weight_fields(fields: Mapping[str, Field]) -> str:
             line[0].legend()
         return picture(figure, f"Kernel κ(ξ − ξ′) of {', '.join(rows)} at depths {shown}")
     figure, grid = _axes(len(rows), len(depths), 2.7, 2.5)
+    end = _offsets(one)[-1]
+    down, across = (SYMBOLS.get(name, name) for name in one.axes[:2])
     for axes_row, (name, row) in zip(grid, rows.items()):
         for axes, depth, values in zip(axes_row, depths, row):
-            image = axes.imshow(values, extent=(-1, 1, -1, 1), origin="lower", cmap="RdBu_r", vmin=-limit, vmax=limit)
-            axes.set(title=f"δ = {depth:.3g}", xlabel="ξ′")
-        axes_row[0].set_ylabel(f"{name}\nξ")
+            extent = (-end, end, -end, end)
+            image = axes.imshow(values, extent=extent, origin="lower", cmap="RdBu_r", vmin=-limit, vmax=limit)
+            axes.set(title=f"δ = {depth:.3g}", xlabel=across)
+        axes_row[0].set_ylabel(f"{name}\n{down}")
     figure.colorbar(image, ax=grid, label=label, shrink=0.7)
     return picture(figure, f"Weight field of {', '.join(rows)} at depths {shown}")
 
@@ -225,6 +233,8 @@ def samples_of(data: Records, index: int) -> tuple[Array, Array]:
 
 def states(model: Continuum, data: Records, indices: Sequence[int], labels: Sequence[str]) -> str:
     """h(ξ, δ) of a few records, first channel: from the record itself (δ = 0) to the output (δ = 1)."""
+    if data.dimension > 1:
+        return _states_on_squares(model, data, indices, labels)
     points = np.linspace(-1, 1, GRID)
     depths, values = model.trajectory(data.take(indices), at=points)
     shown = values[..., 0]
@@ -238,20 +248,43 @@ def states(model: Continuum, data: Records, indices: Sequence[int], labels: Sequ
     return picture(figure, f"State over width and depth of records {', '.join(map(str, indices))}")
 
 
+def _states_on_squares(model: Continuum, data: Records, indices: Sequence[int], labels: Sequence[str]) -> str:
+    """The first channel at a few depths, a row a record; of cubes the middle."""
+    depths, values = model.trajectory(data.take(indices))
+    chosen = np.unique(np.linspace(0, len(depths) - 1, DEPTHS_SHOWN + 1).round().astype(int))
+    figure, grid = _axes(len(indices), len(chosen), 1.9, 1.9)
+    for row, record, label in zip(grid, values, labels):
+        limit = float(np.abs(record[..., 0]).max()) or 1.0
+        for axes, k in zip(row, chosen):
+            axes.imshow(_plane(record[k]), cmap="RdBu_r", vmin=-limit, vmax=limit, extent=(-1, 1, 1, -1))
+            axes.set(title=f"δ = {depths[k]:.3g}", xticks=[], yticks=[])
+        row[0].set_ylabel(label)
+    return picture(figure, f"State at several depths of records {', '.join(map(str, indices))}")
+
+
+def _plane(values: Array) -> Array:
+    """The first channel (points, points) of values on a square (points, points, channels), of a cube the middle."""
+    return values[..., 0] if values.ndim == 3 else values[:, :, values.shape[2] // 2, 0]
+
+
 def cases(data: Records, indices: Sequence[int], labels: Sequence[str], columns: int = 4) -> str:
-    """Records as curves, each under its label."""
+    """Records as curves, on squares as pictures, each under its label."""
     count = max(1, -(-len(indices) // columns))
     figure, grid = _axes(count, min(columns, max(1, len(indices))), 2.8, 1.9)
     for axes in grid.flat:
         axes.set_axis_off()
     for axes, index, label in zip(grid.flat, indices, labels):
+        axes.set_title(label, fontsize=9)
+        if data.dimension > 1:
+            axes.imshow(_plane(data.samples()[index]), cmap="Greys")
+            continue
         xi, x = samples_of(data, index)
         axes.set_axis_on()
         for channel in x.T:
             axes.plot(xi, channel, lw=1.2)
-        axes.set_title(label, fontsize=9)
         axes.tick_params(labelsize=7)
-    return picture(figure, f"Records {', '.join(map(str, indices))} as curves")
+    how = "curves" if data.dimension == 1 else "pictures"
+    return picture(figure, f"Records {', '.join(map(str, indices))} as {how}")
 
 
 def class_name(data: Records, label: int) -> str:

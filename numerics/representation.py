@@ -26,7 +26,7 @@ import numpy as np
 from derive import spec as declaration
 from derive.errors import RepresentationError
 from derive.ladder import FORMAT, between, parts
-from derive.spec import BasisSpec, Spec
+from derive.spec import BasisSpec, Spec, of_axis
 from numerics import console, device
 from numerics.field import Pair
 from numerics.pieces import Pieces
@@ -54,15 +54,30 @@ class SlabTables:
     module: Path
     suffix: str
 
+    @property
+    def dimension(self) -> int:
+        """How many axes the domain has."""
+        return sum(of_axis("X", axis) in self.tables for axis in range(3))
+
+    def factors(self, name: str) -> tuple[np.ndarray, ...]:
+        """A table along every axis; on the whole domain it is their Kronecker product."""
+        return tuple(self.tables[of_axis(name, axis)] for axis in range(self.dimension))
+
     def pieces(self, role: str) -> Pieces:
-        """The run-time basis of a role: "entry", "state", "weight_out" …"""
+        """The run-time basis of a role, along one axis: "entry", "state", "weight_out", "state_2" …"""
         return _pieces(self.tables, role)
 
-    def pair(self) -> Pair:
-        """The functions of both widths that symmetries leave of W."""
+    def axes(self, role: str) -> tuple[Pieces, ...]:
+        """The run-time bases of a role along every axis."""
+        return tuple(self.pieces(of_axis(role, axis)) for axis in range(self.dimension))
+
+    def pair(self, role: str) -> Pair:
+        """The functions of both widths that symmetries leave of W along an axis: role is "weight_pair", or with _2."""
+        suffix = role.removeprefix("weight_pair")
         return Pair(
-            self.pieces("weight_out"), self.pieces("weight_in"), self.tables["weight_pair"], self.tables["w_values"]
-        )
+            self.pieces(f"weight_out{suffix}"), self.pieces(f"weight_in{suffix}"),
+            self.tables[role], self.tables[f"{role}/values"],
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -81,6 +96,10 @@ class Representation:
     module: Path
     arrays: Arrays
     entry: dict[str, Any]
+
+    def readout_factors(self, name: str) -> tuple[np.ndarray, ...]:
+        """A table of the readout along every axis."""
+        return tuple(self.readout[of_axis(name, axis)] for axis in range(self.spec.dimension))
 
     def readout_pieces(self, role: str = "readout") -> Pieces:
         """The run-time basis of a functional readout; or the one function of a loss's "weight"."""

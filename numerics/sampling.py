@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -39,28 +40,29 @@ class Augmentation:
     def __bool__(self) -> bool:
         return self != Augmentation()
 
-    def __call__(self, data: Records, points: Sequence[Array], generator: np.random.Generator) -> Records:
+    def __call__(self, data: Records, points: Sequence[Any], generator: np.random.Generator) -> Records:
         """Records at new points, from the given points of all of them."""
-        lengths = np.array([len(xi) for xi in points])
-        draws = generator.integers(0, DRAWS, len(lengths))
-        kept: dict[tuple[bytes, int], tuple[Array, Array]] = {}
+        grids = _grids(data, points)
+        draws = generator.integers(0, DRAWS, len(grids))
+        kept: dict[tuple[bytes, int, int], tuple[Array, Array]] = {}
         found = []
-        for n, xi in enumerate(points):
-            key = xi.tobytes(), int(draws[n])
-            if key not in kept:
-                share = generator.uniform(self.thin, 1)
-                index = _some(len(xi), share, generator)
-                kept[key] = index, _bent(xi[index], self.warp, generator)
-            found.append(kept[key])
+        for n, grid in enumerate(grids):
+            for axis, xi in enumerate(grid):
+                key = xi.tobytes(), int(draws[n]), axis
+                if key not in kept:
+                    share = generator.uniform(self.thin, 1)
+                    index = _some(len(xi), share, generator)
+                    kept[key] = index, _bent(xi[index], self.warp, generator)
+            found.append([kept[xi.tobytes(), int(draws[n]), axis] for axis, xi in enumerate(grid)])
         scale = self.jitter * data.x.std(axis=0)
         return _resampled(
-            data, [index for index, _ in found], [xi for _, xi in found],
+            data, [[index for index, _ in grid] for grid in found], [tuple(xi for _, xi in grid) for grid in found],
             lambda x: x + scale * generator.standard_normal(x.shape) if self.jitter else x,
         )  # fmt: skip
 
 
-def thinned(data: Records, points: Sequence[Array], way: str, seed: int = 0) -> Records:
-    """Records with fewer points: every second one, every fourth, or some at random, two of each record at least.
+def thinned(data: Records, points: Sequence[Any], way: str, seed: int = 0) -> Records:
+    """Records with fewer points along every axis: every second one, every fourth, or some at random, two at least.
 
     points: of all the records, as ``Continuum.sample_points`` gives them. Raises DataError for another way.
     """
@@ -69,14 +71,21 @@ def thinned(data: Records, points: Sequence[Array], way: str, seed: int = 0) -> 
     if way not in STRIDES and (share is None or int(share[1]) == 0):
         raise DataError(f"resampling {way!r}", WAYS, "a typing error", "write half, quarter or random30")
     generator = np.random.default_rng([seed, 0 if share is None else int(share[1])])
-    chosen = []
-    for xi in points:
+
+    def some(count: int) -> Array:
         if share is not None:
-            chosen.append(_some(len(xi), int(share[1]) / 100, generator))
-        else:
-            stride = min(STRIDES[way], max(1, (len(xi) - 1) // (FEWEST - 1)))
-            chosen.append(np.arange(0, len(xi), stride))
-    return _resampled(data, chosen, [xi[index] for xi, index in zip(points, chosen)], lambda x: x)
+            return _some(count, int(share[1]) / 100, generator)
+        return np.arange(0, count, min(STRIDES[way], max(1, (count - 1) // (FEWEST - 1))))
+
+    grids = _grids(data, points)
+    chosen = [[some(len(xi)) for xi in grid] for grid in grids]
+    kept = [tuple(xi[i] for xi, i in zip(grid, index)) for grid, index in zip(grids, chosen)]
+    return _resampled(data, chosen, kept, lambda x: x)
+
+
+def _grids(data: Records, points: Sequence[Any]) -> list[tuple[Array, ...]]:
+    """The points along every axis, of all records."""
+    return [tuple(xi) if data.dimension > 1 else (xi,) for xi in points]
 
 
 def _some(count: int, share: float, generator: np.random.Generator) -> Array:
@@ -96,7 +105,11 @@ def _bent(xi: Array, warp: float, generator: np.random.Generator) -> Array:
     return np.asarray(np.clip(bent, -1, 1))
 
 
-def _resampled(data: Records, chosen: list[Array], xi: list[Array], change: Callable[[Array], Array]) -> Records:
-    x = [change(samples[index]) for samples, index in zip(data.samples(), chosen)]
-    y = [target[index] for target, index in zip(data.targets(), chosen)] if data.functions else data.y
-    return records(x, xi, y, data.classes)
+def _resampled(
+    data: Records, chosen: list[list[Array]], grids: list[tuple[Array, ...]], change: Callable[[Array], Array]
+) -> Records:
+    def taken(values: list[Array]) -> list[Array]:
+        return [sample[np.ix_(*index)] for sample, index in zip(values, chosen)]
+
+    x, y = list(map(change, taken(data.samples()))), taken(data.targets()) if data.functions else data.y
+    return records(x, grids if data.dimension > 1 else [grid[0] for grid in grids], y, data.classes)

@@ -23,6 +23,7 @@ Arrays = dict[str, np.ndarray]
 
 # Rows of what a forward kernel keeps; everything not named here lives at the nodes.
 KEPT_ROWS = {"H": "state", "G": "weight_in", "T": "weight_out"}
+MADE_OF = {"G": "C", "U": "Phi", "Z": "X", "M": "A"}  # operands, and the tables that make them
 
 TILE = 64  # records a kernel works on at once: a stage's arrays then stay in the second-level cache
 BLOCK = 4  # tiles that share one partial gradient
@@ -93,14 +94,31 @@ class Slab:
 
     @property
     def sizes(self) -> dict[str, int]:
-        t = self.tables.tables
+        state = self._shape("X")[1]
         return {
-            "state": t["X"].shape[1],
-            "entry": t["P_entry" if self.tables.entry else "X"].shape[1],
-            "node": t["X"].shape[0],
-            "weight_out": t["Phi"].shape[1],
-            "weight_in": t["C"].shape[0],
+            "state": state,
+            "entry": self.tables.tables["P_entry"].shape[1] if self.tables.entry else state,
+            "node": self._shape("X")[0],
+            "weight_out": self._shape("Phi")[1],
+            "weight_in": self._shape("C")[0],
         }
+
+    def _shape(self, table: str) -> tuple[int, int]:
+        """Of a table on the whole domain."""
+        rows, columns = zip(*(factor.shape for factor in self.tables.factors(table)))
+        return math.prod(rows), math.prod(columns)
+
+    @property
+    def between(self) -> dict[str, int]:
+        """The rows of what lies between two factors of a table: G_1 and G_2 on the way to G, and so on."""
+        found = {}
+        for made, table in MADE_OF.items():
+            shapes = [factor.shape for factor in self.tables.factors(table)]
+            wide = self.parts if made == "U" else 1
+            for k in range(1, len(shapes)):
+                sizes = [rows if axis < k else columns for axis, (rows, columns) in enumerate(shapes)]
+                found[f"{made}_{k}"] = math.prod(sizes) * wide * self.channels
+        return found
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:

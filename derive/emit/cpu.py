@@ -18,6 +18,7 @@ from derive.emit.scalar import Constants, Lines, Scalar, indent, local
 from derive.galerkin import Structure
 from derive.loss import Loss
 from derive.program import (
+    MAKES,
     SHARED,
     Chain,
     Contract,
@@ -81,7 +82,23 @@ def _contract(op: Contract, context: Context) -> Lines:
         return [head, *_block_loop(op, context)]
     if op.learned:
         return [head, *_dense(out, table + (".T" if op.transposed else ""), operand, op.accumulate)]
+    if op.before:
+        return [head, *_apply_factor(op, out, table, operand)]
     return [head, *_apply_table(op.structure, out, table, operand, op.transposed, op.accumulate)]
+
+
+def _apply_factor(op: Contract, out: str, table: str, operand: str) -> Lines:
+    """One factor of a Kronecker product, but the first, for all indices of the axes before its own."""
+    rows, columns = (1, 0) if op.transposed else (0, 1)
+    return [
+        f"before = {'*'.join(f'{name}.shape[0]' for name in op.before)}",
+        f"width = {out}.size//(before*{table}.shape[{rows}])",
+        f"targets = {out}.reshape((before, {table}.shape[{rows}], width))",
+        f"givens = {operand}.reshape((before, {table}.shape[{columns}], width))",
+        "for lead in range(before):",
+        "    target, given = targets[lead], givens[lead]",
+        *indent(CONTRACT_LOOPS[op.structure]("target", table, "given", op.transposed, op.accumulate)),
+    ]
 
 
 def _apply_table(structure: Structure, out: str, table: str, operand: str, transposed: bool, accumulate: bool) -> Lines:
@@ -108,7 +125,7 @@ def _block(context: Context, table: str, array: str, wide: str, narrow: str) -> 
 
 
 def _block_loop(op: Contract, context: Context) -> Lines:
-    """T applied block by block; rows that no block meets are zero."""
+    """T applied block by block; rows that no block meets are zero, and blocks that share rows add up."""
     out, operand = context.at(op.out), context.at(op.operand)
     wide, narrow = (operand, out) if op.transposed else (out, operand)
     target, given, matrix = ("low", "high", "block.T") if op.transposed else ("high", "low", "block")
@@ -116,7 +133,7 @@ def _block_loop(op: Contract, context: Context) -> Lines:
         *([] if op.accumulate else [f"{out}[:] = constants[0]"]),
         f"for piece in range({op.table}_blocks.shape[0]):",
         *indent(_block(context, op.table, context.at(op.table), wide, narrow)),
-        *indent(_dense(target, matrix, given, op.accumulate)),
+        *indent(_dense(target, matrix, given, op.accumulate or context.program.several)),
     ]
 
 
@@ -304,7 +321,8 @@ def kernels(programs: tuple[Program, ...], suffix: str) -> tuple[Kernel, ...]:
 
 def stage_tables(program: Program) -> list[str]:
     """The tables that a stage's chain applies, in a fixed order; then what else is learned, and where blocks lie."""
-    names = table_arguments(program, [t for t in ("Phi", "C", "X", "A") if t in _applied(program.exact.chain)])
+    applied = _applied(program.exact.chain)
+    names = table_arguments(program, [t for table in MAKES for t in program.factors(table) if t in applied])
     if program.exact.entry:
         names += [f"{t}_entry" for t in ("C", "X") if t in _applied(program.exact.entry)]
     names += ["w_blocks"] if program.blocks else []
@@ -327,6 +345,8 @@ def learned_table(program: Program) -> str:
 def height(program: Program, operand: Operand, like: str = "h") -> str:
     """The number of an operand's rows, from the shapes of a kernel's arguments; like: the array of a state."""
     parts = program.parts
+    if operand.axis == operand.name:
+        return "*".join([*program.between(operand), wide(program) if operand.wide else "channels"])
     found = {
         "state": f"{like}.shape[0]",
         "node": "biases.shape[1]" if operand.wide or parts == 1 else f"biases.shape[1]//{parts}",
@@ -334,10 +354,19 @@ def height(program: Program, operand: Operand, like: str = "h") -> str:
         "weight_in": "operators.shape[2]",
     }
     if program.blocks:  # their operator is a row of numbers
-        full = f"Phi.shape[1]*{wide(program)}"
-        found["weight_out"] = "biases.shape[1]" if program.structure("Phi") == "identity" else full
-        found["weight_in"] = f"{like}.shape[0]" if program.structure("C") == "identity" else "C.shape[0]*channels"
+        outer, inner = blocks_between(program)
+        found["weight_out"] = outer or "biases.shape[1]"
+        found["weight_in"] = inner or f"{like}.shape[0]"
     return found[operand.axis]
+
+
+def blocks_between(program: Program) -> tuple[str | None, str | None]:
+    """The rows of what blocks make, and of what they act on; None where these are nodes, or the state."""
+    found: list[str | None] = []
+    for table, axis, channels in (("Phi", 1, wide(program)), ("C", 0, "channels")):
+        sizes = [f"{name}.shape[{axis}]" for name in program.factors(table)]
+        found.append(None if program.structure(table) == "identity" else "*".join([*sizes, channels]))
+    return found[0], found[1]
 
 
 def forward(program: Program, suffix: str, precision: str) -> Kernel:

@@ -25,6 +25,7 @@ from derive.emit.cpu import (
     _operator_title,
     _plain,
     also_learned,
+    blocks_between,
     entry_arguments,
     learned_table,
     spanning,
@@ -35,7 +36,7 @@ from derive.emit.cpu import (
 from derive.emit.scalar import Constants, Lines, Scalar, indent, local
 from derive.galerkin import Structure
 from derive.loss import Loss
-from derive.program import Chain, Contract, Form, Node, Operation, Outer, Pointwise, Program, base, part
+from derive.program import Chain, Contract, Form, Node, Operand, Operation, Outer, Pointwise, Program, base, part
 
 CALLS = {
     "tanh": "math.tanh", "sinh": "math.sinh", "cosh": "math.cosh", "exp": "math.exp", "log": "math.log",
@@ -115,6 +116,8 @@ def print_chain(chain: Iterable[Operation], context: Context) -> Lines:
 def _contract(op: Contract, context: Context) -> Lines:
     mark = "ᵀ" if op.transposed else ""
     head = f"# {_plain(op.out)} {'+' if op.accumulate else ''}= {_plain(op.table)}{mark} {_plain(op.operand)}"
+    if op.before or op.after:
+        return [head, *_factor_loop(op, context)]
     if not op.learned:
         table = context.place.get(op.table, op.table)
         loops = _channels(
@@ -133,6 +136,22 @@ def _contract(op: Contract, context: Context) -> Lines:
         f"{context.at(op.out)} {'+' if op.accumulate else ''}= total",
     ]
     return [head, f"for a in range(row, {context.height(op.out)}, rows):", f"    {RECORDS}", *indent(total, 2)]
+
+
+def _factor_loop(op: Contract, context: Context) -> Lines:
+    """One factor of a Kronecker product, for all indices of the other axes; those behind its own go with the channels."""
+    rows, columns = (f"{op.table}.shape[{k}]" for k in ((1, 0) if op.transposed else (0, 1)))
+    channels = wide(context.program) if op.table.startswith("Phi") else "channels"
+    return [
+        f"inner = {'*'.join([*(f'{name}.shape[1]' for name in op.after), channels])}",
+        f"for lead in range({'*'.join(f'{name}.shape[0]' for name in op.before) or '1'}):",
+        *indent(_channels(
+            op.structure, op.table, op.transposed,
+            lambda a: context.at(op.out, f"lead*{rows}*inner + {a}"),
+            lambda b: context.at(op.operand, f"lead*{columns}*inner + {b}"),
+            RECORDS, op.accumulate, channels="inner",
+        )),
+    ]  # fmt: skip
 
 
 def _block(context: Context, table: str) -> Lines:
@@ -330,20 +349,33 @@ class Room:
         return lines
 
 
-def _head(program: Program, like: str) -> Lines:
+def _head(program: Program, form: Form, like: str) -> Lines:
     """The sizes that the loops need."""
     parts = program.parts
     sizes = [f"state, node = {like}.shape[0], biases.shape[1]{'' if parts == 1 else f'//{parts}'}"]
     sizes.append("wide = biases.shape[1]")
     if program.blocks:
-        out = "wide" if program.structure("Phi") == "identity" else f"Phi.shape[1]*{wide(program)}"
-        inner = "state" if program.structure("C") == "identity" else "C.shape[0]*channels"
-        sizes.append(f"weight_out, weight_in = {out}, {inner}")
+        outer, inner = blocks_between(program)
+        sizes.append(f"weight_out, weight_in = {outer or 'wide'}, {inner or 'state'}")
     elif program.plan == "factors":
         sizes.append("weight_out, weight_in = operators.shape[1], operators.shape[2]")
     if program.entry:
         sizes.append("entry = h_entry.shape[0]")
+    for operand in between(form):
+        channels = wide(program) if operand.wide else "channels"
+        sizes.append(f"rows_{operand.name} = {'*'.join([*program.between(operand), channels])}")
     return [f"steps, stages, records = combine.shape[0], combine.shape[1] - 1, {like}.shape[1]", *sizes, *LANES]
+
+
+def between(form: Form) -> tuple[Operand, ...]:
+    """The operands between two factors of a Kronecker product, whose rows have names of their own."""
+    found = {o.name: o for o in (*form.kept, *form.work, *form.bars, *form.dots) if o.axis == o.name}
+    return tuple(found[name] for name in sorted(found))
+
+
+def rows_of(operand: Operand) -> str:
+    """The variable that holds an operand's number of rows."""
+    return f"rows_{operand.name}" if operand.axis == operand.name else ROWS.get(operand.name, "node")
 
 
 TILES = [
@@ -396,7 +428,7 @@ def forward(program: Program, suffix: str, precision: str) -> Kernel:
     lines = [
         *_docstring(program, "forward", precision),
         *constants.load(context.used),
-        *_head(program, "h"),
+        *_head(program, form, "h"),
         *forward_room(form, program.implicit).lines("h"),
         *TILES,
         *indent(_project_entry() if program.entry else []),
@@ -493,9 +525,9 @@ def forward_room(form: Form, implicit: bool) -> Room:
     arrays = {"m": "stages*state"}
     if "H" not in {k.name for k in form.kept}:
         arrays["H"] = "stages*state" if implicit else "state"
-    arrays |= {w.name: ROWS.get(w.name, "node") for w in form.work}
+    arrays |= {w.name: rows_of(w) for w in form.work}
     if implicit:
-        arrays |= {f"dot_{d.name}": ROWS.get(d.name, "node") for d in form.dots} | _newton_arrays(solving=True)
+        arrays |= {f"dot_{d.name}": rows_of(d) for d in form.dots} | _newton_arrays(solving=True)
     return Room(tuple(arrays.items()))
 
 
@@ -541,7 +573,7 @@ def adjoint(program: Program, suffix: str, precision: str) -> Kernel:
     lines = [
         *_docstring(program, "adjoint", precision),
         *constants.load(context.used),
-        *_head(program, "bar"),
+        *_head(program, form, "bar"),
         *adjoint_room(form, program.implicit).lines("bar"),
         *TILES,
         "    for n in range(steps - 1, -1, -1):",
@@ -587,7 +619,7 @@ def _implicit_reverse(form: Form, context: Context) -> Lines:
 
 def adjoint_room(form: Form, implicit: bool) -> Room:
     arrays = {"bar_m": "stages*state", "bar_h": "state"}
-    arrays |= {f"bar_{b.name}": ROWS.get(b.name, "node") for b in form.bars}
+    arrays |= {f"bar_{b.name}": rows_of(b) for b in form.bars}
     return Room(tuple((arrays | (_newton_arrays(solving=False) if implicit else {})).items()))
 
 
@@ -618,6 +650,7 @@ def room_function(program: Program, kind: str, precision: str, suffix: str) -> s
     form, name = _form(program, precision), f"{program.plan}_{kind}{precision}"
     room = (forward_room if kind == "forward" else adjoint_room)(form, program.implicit)
     sizes = ["stages", "state", "node", "wide", "weight_out", "weight_in", *(["krylov"] if program.implicit else [])]
+    sizes += [rows_of(operand) for operand in between(form)]
     return (
         f"def {name}_rows_{suffix}({', '.join(sizes)}):\n"
         f'    """Rows of working memory that a record needs in {name}_{suffix}."""\n'

@@ -6,6 +6,7 @@ written out here. No SymPy printer is involved, so that the bytes are the same e
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
 from itertools import chain
@@ -18,7 +19,8 @@ from derive.equation import Equation, Step
 from derive.exact import ExactMatrix
 from derive.galerkin import SemiDiscrete
 from derive.ladder import directions
-from derive.spec import BasisSpec, Spec, step_lengths
+from derive.program import factors
+from derive.spec import BasisSpec, Spec, of_axis, step_lengths
 from derive.surd import Exact
 
 if TYPE_CHECKING:
@@ -128,6 +130,8 @@ def _rate(spec: Spec, equation: Equation, typeset: Typeset) -> Iterator[str]:
 
 
 def _family(basis: BasisSpec) -> str:
+    if basis.axes is not None:
+        return " ⊗ ".join(map(_family, basis.axes))
     details = [
         f"{key} {value}" for key, value in (("cells", basis.cells), ("degree", basis.degree)) if value is not None
     ]
@@ -152,6 +156,12 @@ def _role(spec: Spec, role: str) -> str:
 
 def _bases(spec: Spec, forms: Sequence[SemiDiscrete]) -> Iterator[str]:
     yield from ("## 3. The bases, (3)", "")
+    if spec.dimension > 1:
+        domain, point = ("square [−1, 1]²", "ξ₁, ξ₂") if spec.dimension == 2 else ("cube [−1, 1]³", "ξ₁, ξ₂, ξ₃")
+        yield from (
+            f"ξ = ({point}) is a point of the {domain}, and integrals are over it. Every basis in ξ holds the "
+            "products of functions along the axes, the index of the last axis running first.", "",
+        )  # fmt: skip
     yield from _shown(
         "h = Σ_j h_j(δ) χ_j(ξ)",
         "W = Σ_ijk w_ijk φ_i(ξ) φ̃_j(ξ′) θ_k(δ)" if spec.reach is None else
@@ -162,7 +172,7 @@ def _bases(spec: Spec, forms: Sequence[SemiDiscrete]) -> Iterator[str]:
     for k, form in enumerate(forms):
         yield from (f"Slab {k + 1}, δ from {form.start} to {form.stop}:", "")
         rows = [
-            (_role(spec, role), _family(basis), str(basis.size), _smoothness(form.bases[role]))
+            (_role(spec, role), _family(basis), str(basis.size), _smoothness(form, role, basis))
             for role, basis in _roles(spec, k)
         ]
         yield from _table(("basis", "family", "functions", "at breakpoints"), rows)
@@ -191,27 +201,33 @@ def _symmetry(spec: Spec, forms: Sequence[SemiDiscrete]) -> Iterator[str]:
         "that do not change. Kernels apply w block by block.", "",
     )  # fmt: skip
     for k, form in enumerate(forms):
-        assert form.weight is not None
-        whole = form.bases["weight_out"].size * form.bases["weight_in"].size
-        shapes: dict[str, int] = {}
-        for rows, columns in form.weight.blocks:
-            shape = f"{len(rows)} × {len(columns)}"
-            shapes[shape] = shapes.get(shape, 0) + 1
-        blocks = ", ".join(f"{count} of {shape}" for shape, count in shapes.items())
-        yield from (f"Slab {k + 1}: {form.weight.size} of {whole} coefficients a depth function; blocks: {blocks}.", "")
+        for axis, weight in enumerate(form.weights):
+            whole = math.prod(form.bases[of_axis(role, axis)].size for role in ("weight_out", "weight_in"))
+            shapes: dict[str, int] = {}
+            for rows, columns in weight.blocks:
+                shape = f"{len(rows)} × {len(columns)}"
+                shapes[shape] = shapes.get(shape, 0) + 1
+            blocks = ", ".join(f"{count} of {shape}" for shape, count in shapes.items())
+            where = f"Slab {k + 1}" if spec.dimension == 1 else f"Slab {k + 1}, axis {axis + 1}"
+            yield from (f"{where}: {weight.size} of {whole} coefficients a depth function; blocks: {blocks}.", "")
+        if spec.dimension > 1:
+            yield from ("W has the products of what every axis leaves.", "")
 
 
-def _smoothness(basis: bases.Basis) -> str:
-    if basis.cells == 1:
+def _smoothness(form: SemiDiscrete, role: str, declared: BasisSpec) -> str:
+    axes = range(len(declared.axes or (declared,)))
+    found = [form.bases[of_axis(role, axis)] for axis in axes]
+    if all(basis.cells == 1 for basis in found):
         return "one cell"
-    return "continuous" if basis.continuous else "with jumps"
+    return "continuous" if all(basis.continuous for basis in found) else "with jumps"
 
 
 def _coefficients(spec: Spec, forms: Sequence[SemiDiscrete]) -> int:
     wide, c = spec.pre_activations * spec.channels, spec.channels
     total = len(spec.learned) * c + (0 if spec.inputs is None else c * (spec.inputs + 1))
     for s, form in zip(spec.slabs, forms):
-        pairs = s.weight_out.size * s.weight_in.size if form.weight is None else form.weight.size
+        sizes = [weight.size for weight in form.weights] or [s.weight_out.size, s.weight_in.size]
+        pairs = math.prod(sizes)
         total += pairs * s.weight_depth.size * wide * c
         total += s.bias_width.size * s.bias_depth.size * wide * (1 + c if spec.local else 1)
     if spec.outputs is not None:
@@ -231,17 +247,22 @@ def _semidiscrete(spec: Spec, forms: Sequence[SemiDiscrete]) -> Iterator[str]:
         f"u_q = Σ_k θ_k(δ) {product} + Σ_k ϑ_k(δ) Ψ_qi {local}        (4)",
         "ḣ = A ρ(u, X h)                                                  (5)",
     )
+    if spec.dimension > 1:
+        yield from (
+            "Φ, C, X and A are Kronecker products of tables along the axes, and are applied one axis at a time.", "",
+        )  # fmt: skip
     for k, form in enumerate(forms):
         rows = [
             (
-                meaning,
-                " × ".join(map(str, form.tables[name].shape)),
-                form.structures[name],
-                _exactness(form.tables[name]),
+                meaning if spec.dimension == 1 or name == "Psi" else f"{meaning}, along axis {axis + 1}",
+                " × ".join(map(str, form.tables[part].shape)),
+                form.structures[part],
+                _exactness(form.tables[part]),
             )
             for name, meaning in _meanings(spec)
+            for axis, part in enumerate(factors(name, form.structures))
         ]
-        points = form.nodes.shape[0]
+        points = math.prod(points.shape[0] for points in form.nodes)
         left = "exact" if form.aliasing < 1e-30 else f"off by {form.aliasing:.1e}"
         yield from (f"Slab {k + 1}: {points} nodes; the rule's mass matrix of the state is {left}.", "")
         yield from _table(("table", "rows × columns", "structure", "entries"), rows)
@@ -495,7 +516,7 @@ def _solver_changes(base: Derived, level: Derived) -> list[str]:
 
 
 def _nodes(derived: Derived) -> list[list[float]]:
-    return [form.nodes.to_float().ravel().tolist() for form in derived.forms]
+    return [points.to_float().ravel().tolist() for form in derived.forms for points in form.nodes]
 
 
 def _matrices(forms: Sequence[SemiDiscrete]) -> Iterator[str]:

@@ -69,7 +69,7 @@ def _share_structures(forms: dict[str, tuple[SemiDiscrete, ...]]) -> dict[str, t
 
 def choose_plan(form: SemiDiscrete, channels: int) -> Plan:
     """Form the stage operators unless their factors cost clearly less a record and stage (multiplications)."""
-    if "blocks" in form.structures.values():
+    if "blocks" in form.structures.values() or form.dimension > 1:
         return "factors"
     nodes, state = form.tables["X"].shape
     out, in_ = form.tables["Phi"].shape[1], form.tables["C"].shape[0]
@@ -143,7 +143,8 @@ def _written(manifest: dict[str, Any]) -> str:
 def closed_bases(one: Derived) -> list[Basis]:
     """The bases of a representation whose functions have to be printed."""
     found = [basis for form in one.forms for basis in form.bases.values()]
-    found += [bases.build(declared) for declared in (one.spec.readout, one.spec.weight) if declared is not None]
+    declared = [part for basis in (one.spec.readout, one.spec.weight) if basis for part in basis.axes or (basis,)]
+    found += map(bases.build, declared)
     return [basis for basis in found if basis.kind == "closed-form"]
 
 
@@ -173,8 +174,7 @@ def _entry(
                 "aliasing": f"{form.aliasing:.1e}",
             }
         )
-    last = one.forms[-1].bases["state"]
-    own |= {f"readout/{key}": value for key, value in tables.readout_arrays(one.spec, last).items()}
+    own |= {f"readout/{key}": value for key, value in tables.readout_arrays(one.spec, one.forms[-1]).items()}
     return {
         "digest": declaration.digest(one.spec),
         "spec": declaration.to_dict(replace(one.spec, levels=())),

@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from derive import bases, inner_product, transfer
+from derive import bases, exact, inner_product, transfer
 from derive.bases import WIDTH, Basis
 from derive.emit import cpu
 from derive.errors import DerivationError
 from derive.galerkin import SemiDiscrete
 from derive.ladder import basis_key, directions, pair_key, pairs, parts
-from derive.spec import CONSTANT, Spec
+from derive.spec import CONSTANT, Spec, of_axis
 from derive.surd import Surd
 
 Arrays = dict[str, np.ndarray]
@@ -29,18 +29,22 @@ LARGE, SPARSE = 4096, 4  # entries of a table that may be stored by its numbers,
 def slab_arrays(form: SemiDiscrete) -> Arrays:
     """One slab's tables, stage indices, quadrature nodes and run-time bases."""
     layout = form.layout
-    arrays = {name: layout.table(name, form.tables).to_float() for name in form.tables}
-    for name in ("Phi", "Psi", "C", "X", "A"):
-        if form.structures[name] == "banded":
-            arrays[f"{name}_runs"] = runs(layout.table(name, form.tables).nonzero())
+    arrays = {name: form.stored(name).to_float() for name in form.tables}
+    for name, tag in form.structures.items():
+        if tag == "banded":
+            arrays[f"{name}_runs"] = runs(form.stored(name).nonzero())
     for name, blocks in layout.blocks.items():
         arrays[f"{name}_blocks"] = np.array(blocks, dtype=np.int64)
     if layout.entries:
         arrays["w_entries"] = np.array(layout.entries, dtype=np.int64)
         arrays["w_values"] = nearest(layout.values)
-    if form.weight is not None:
-        arrays["weight_pair"] = np.array([(m, i, j) for m, i, j, _ in form.weight.entries], dtype=np.int64)
-    arrays["nodes"] = form.nodes.to_float().ravel()
+    for axis, weight in enumerate(form.weights):
+        pair = of_axis("weight_pair", axis)
+        arrays[pair] = np.array([(m, i, j) for m, i, j, _ in weight.entries], dtype=np.int64)
+        arrays[f"{pair}/values"] = nearest([value for *_, value in weight.entries])
+        arrays |= _pair_stiffness(form, axis)
+    for axis, points in enumerate(form.nodes):
+        arrays[of_axis("nodes", axis)] = points.to_float().ravel()
     arrays["operator_index"] = np.array(form.operator_index, dtype=np.int64)
     arrays["bias_index"] = np.array(form.bias_index, dtype=np.int64)
     arrays["combine"] = nearest(form.combine)
@@ -50,22 +54,21 @@ def slab_arrays(form: SemiDiscrete) -> Arrays:
     for name, basis in form.bases.items():
         arrays |= {f"pieces/{name}/{key}": value for key, value in run_time_basis(basis).items()}
         arrays |= _stiffness(basis, f"stiffness/{name}")
-    if form.weight is not None:
-        arrays |= _pair_stiffness(form)
     for role in ("entry", "state"):
-        arrays[f"one/{role}"] = transfer.transfer(form.bases[role], bases.build(CONSTANT)).to_float().ravel()
+        one = [transfer.transfer(form.bases[of_axis(role, a)], bases.build(CONSTANT)) for a in range(form.dimension)]
+        arrays[f"one/{role}"] = exact.kron(one).to_float().ravel()
     return arrays
 
 
-def _pair_stiffness(form: SemiDiscrete) -> Arrays:
+def _pair_stiffness(form: SemiDiscrete, axis: int) -> Arrays:
     """⟨∂Ω_m, ∂Ω_n⟩ of the functions of both widths that symmetries leave, the derivatives by both added."""
-    assert form.weight is not None
-    out, inner = form.bases["weight_out"], form.bases["weight_in"]
+    out, inner = (form.bases[of_axis(role, axis)] for role in ("weight_out", "weight_in"))
     if not (_stiffness(out, "") and _stiffness(inner, "")):
         return {}
-    masses = inner_product.gram(out, out), inner_product.gram(inner, inner)
-    first = form.weight.gram(inner_product.stiffness(out), masses[1]).to_float()
-    return {"stiffness/weight_pair": first + form.weight.gram(masses[0], inner_product.stiffness(inner)).to_float()}
+    weight, masses = form.weights[axis], (inner_product.gram(out, out), inner_product.gram(inner, inner))
+    first = weight.gram(inner_product.stiffness(out), masses[1]).to_float()
+    second = weight.gram(masses[0], inner_product.stiffness(inner)).to_float()
+    return {f"stiffness/{of_axis('weight_pair', axis)}": first + second}
 
 
 def _stiffness(basis: Basis, name: str) -> Arrays:
@@ -89,24 +92,25 @@ def run_time_basis(basis: Basis) -> Arrays:
     return found
 
 
-def readout_arrays(spec: Spec, state: Basis) -> Arrays:
-    """Functional readout: G = ⟨ζ_i, χ_j⟩, the Gram matrix of ζ, and ζ itself.
+def readout_arrays(spec: Spec, form: SemiDiscrete) -> Arrays:
+    """Functional readout, along every axis: G = ⟨ζ_i, χ_j⟩, the Gram matrix of ζ, and ζ itself.
 
     When the output is a function and the loss has a weight ω: M = ⟨ω χ_i, χ_j⟩, and ω itself.
     """
     if spec.weight is not None:
-        weight = bases.build(spec.weight, WIDTH)
+        weight, state = bases.build(spec.weight, WIDTH), form.bases["state"]
         arrays = {f"pieces/weight/{key}": value for key, value in run_time_basis(weight).items()}
         return arrays | {"M": inner_product.gram(bases.weighted(weight, state), state).to_float()}
     if spec.readout is None:
         return {}
-    zeta = bases.build(spec.readout, WIDTH)
-    arrays = {
-        "G": inner_product.gram(zeta, state).to_float(),
-        "gram/readout": inner_product.gram(zeta, zeta).to_float(),
-    }
-    arrays |= {f"pieces/readout/{key}": value for key, value in run_time_basis(zeta).items()}
-    return arrays | _stiffness(zeta, "stiffness/readout")
+    arrays = {}
+    for axis, role in enumerate(spec.along_axes("readout")):
+        zeta, state = bases.build(spec.readout.along(axis), WIDTH), form.bases[of_axis("state", axis)]
+        arrays[of_axis("G", axis)] = inner_product.gram(zeta, state).to_float()
+        arrays[f"gram/{role}"] = inner_product.gram(zeta, zeta).to_float()
+        arrays |= {f"pieces/{role}/{key}": value for key, value in run_time_basis(zeta).items()}
+        arrays |= _stiffness(zeta, f"stiffness/{role}")
+    return arrays
 
 
 def runs(pattern: np.ndarray) -> np.ndarray:

@@ -30,6 +30,7 @@ def gradient(subject: Subject) -> None:
     for plan in subject.plans:
         _, found = (model := subject.planned(plan)).coefficient_gradient(subject.many)
         bar_states = model._sweep(subject.many)[4].reshape(*along.shape[:2], COPIES, -1).sum(axis=2)
+        found = subject.whole(found)
         measured = sum(float(np.sum(g * d)) for n in ways for g, d in zip(found[n], ways[n]))
         in_states = float(np.sum(bar_states * along))
         size = math.sqrt(sum(float(np.sum(g**2)) for parts in found.values() for g in parts) + np.sum(bar_states**2))
@@ -128,6 +129,7 @@ def _discrete(subject: Subject, way: dict[str, list[Array]], steps: list[adaptiv
     model = subject.bare()
     model.solver.take_steps(steps)
     _, found = model.coefficient_gradient(subject.prepared.take(np.array([0])))
+    found = subject.whole(found)
     return sum(float(np.sum(g * d)) for field in ("W", "b") for g, d in zip(found[field], way[field]))
 
 

@@ -97,8 +97,7 @@ def _stepper(subject: Subject) -> Callable[[TableauSpec, int], Array]:
 
     def solve(tableau: TableauSpec, steps: int) -> Array:
         share = -(-steps // total)
-        fields = {name: [s.coefficients for s in f.slabs] for name, f in subject.model.fields.items()}
-        h: Array = np.ascontiguousarray(subject.reference.lifted(fields, subject.states).reshape(-1, RECORDS))
+        h: Array = np.ascontiguousarray(subject.reference.lifted(subject.fields, subject.states).reshape(-1, RECORDS))
         for slab, e, weights in zip(solver.slabs, subject.elements, kernel_weights(subject.model.fields)):
             method = adaptive.Method.of(tableau, float(slab.tables.tables["kappa"]))
             pieces = slab.tables.pieces("weight_depth"), slab.tables.pieces("bias_depth")
@@ -140,7 +139,7 @@ def both(subject: Subject) -> None:
 
 
 def _as_it_is(subject: Subject, name: str) -> None:
-    text = f"a {subject.spec.slabs[-1].state.family} basis is what it is"
+    text = f"a {subject.spec.slabs[-1].state.along(0).family} basis is what it is"
     subject.add(SECTION, name, "", text, None, NOTEBOOKS[1])
 
 
@@ -164,7 +163,7 @@ class _Width:
     @classmethod
     def of(cls, subject: Subject) -> _Width | None:
         """None for a basis that has no finer one."""
-        family = subject.spec.slabs[-1].state
+        family = subject.spec.slabs[-1].state.along(0)
         made = _family(family)
         if made is None:
             return None
@@ -217,5 +216,5 @@ def _smooth_solution(subject: Subject, state: BasisSpec, points: Array, tableau:
         "parameters": [np.array([[float(start)] * c for _, start in spec.learned])],
     }  # fmt: skip
     pieces: Pieces = pieces_of(network.forms[0].bases["state"])
-    y = network.final(fields, subject.random_states(pieces, c)[:, :, :2])
+    y = network.final(fields, subject.random_states([pieces], c)[:, :, :2])
     return np.asarray(np.einsum("pn,ncr->pcr", evaluate(pieces, points), y))

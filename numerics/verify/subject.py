@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 
 from derive.spec import Spec, depth_elements
 from numerics.adaptive import Steps
-from numerics.continuum import Continuum, Prepared, kernel_weights
+from numerics.continuum import Continuum, Prepared, kernel_weights, whole
 from numerics.reference import Reference
 from numerics.solver import Solver
 
@@ -69,8 +70,8 @@ class Subject:
     @property
     def plans(self) -> tuple[str, ...]:
         """The orders in which kernels can multiply."""
-        blocks = any("blocks" in slab.structures.values() for slab in self.model.representation.slabs)
-        return PLANS[1:] if blocks else PLANS
+        slabs = self.model.representation.slabs
+        return PLANS[1:] if any(s.dimension > 1 or "blocks" in s.structures.values() for s in slabs) else PLANS
 
     @cached_property
     def reference(self) -> Reference:
@@ -78,29 +79,38 @@ class Subject:
 
     @cached_property
     def fields(self) -> dict[str, list[Array]]:
-        return {name: [slab.coefficients for slab in f.slabs] for name, f in self.model.fields.items()}
+        return self.whole({name: [slab.coefficients for slab in f.slabs] for name, f in self.model.fields.items()})
+
+    def whole(self, coefficients: Mapping[str, list[Array]]) -> dict[str, list[Array]]:
+        """The fields' coefficients as the NumPy network has them."""
+        dimension = self.spec.dimension
+        return {name: whole(self.model.fields[name], a, dimension) for name, a in coefficients.items()}
 
     @cached_property
     def states(self) -> Array:
         """Coefficients of smooth random records, (entry size, channels, RECORDS); a lift reads one channel more."""
-        pieces = self.model.representation.slabs[0].pieces("entry")
+        pieces = self.model.representation.slabs[0].axes("entry")
         spec = self.spec
         return self.random_states(pieces, spec.channels if spec.inputs is None else spec.inputs + 1)
 
-    def random_states(self, pieces: Any, channels: int) -> Array:
-        """The L2 projections of sums of a few smooth waves; periodic ones where the domain is."""
+    def random_states(self, axes: Sequence[Any], channels: int) -> Array:
+        """The L2 projections of sums of a few smooth waves along every axis; periodic ones where the domain is."""
         from numerics.initial import quadrature
         from numerics.pieces import evaluate
 
         generator = np.random.default_rng(2)
-        points, lengths = quadrature(pieces)
-        waves = np.pi * np.arange(4) * (1 if self.spec.periodic else 0.5)
-        parts = generator.standard_normal((2, channels, RECORDS, 4)) / (1 + np.arange(4)) ** 2
-        values = parts[0] @ np.cos(np.outer(waves, points)) + parts[1] @ np.sin(np.outer(waves, points))
-        table = evaluate(pieces, points)
-        mass = (table.T * lengths) @ table
-        return np.asarray(np.linalg.solve(mass, np.einsum("qj,q,crq->jcr", table, lengths, values).reshape(
-            pieces.size, -1)).reshape(pieces.size, channels, RECORDS))  # fmt: skip
+        found = np.ones((1, channels, RECORDS))
+        for pieces in axes:
+            points, lengths = quadrature(pieces)
+            waves = np.pi * np.arange(4) * (1 if self.spec.periodic else 0.5)
+            parts = generator.standard_normal((2, channels, RECORDS, 4)) / (1 + np.arange(4)) ** 2
+            values = parts[0] @ np.cos(np.outer(waves, points)) + parts[1] @ np.sin(np.outer(waves, points))
+            table = evaluate(pieces, points)
+            mass = (table.T * lengths) @ table
+            loads = np.einsum("qj,q,crq->jcr", table, lengths, values).reshape(pieces.size, -1)
+            own = np.linalg.solve(mass, loads).reshape(pieces.size, channels, RECORDS)
+            found = np.einsum("icr,jcr->ijcr", found, own).reshape(-1, channels, RECORDS)
+        return found
 
     @cached_property
     def prepared(self) -> Prepared:
