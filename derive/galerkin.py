@@ -137,8 +137,8 @@ class SemiDiscrete:
     groups: the stages [start, stop) that are solved for together; None where all are explicit.
     kappa: κ.  nodes: the quadrature points ξ_q of every axis.  aliasing: largest entry of |M_h − M|, what rules leave.
     weights: what symmetries leave of w along every axis, or none; of W = κ(ξ − ξ′), C has a row for every node and
-    function of κ, and Φ is the identity.  orders: in which every axis has its functions.  layout: how w and V are stored in blocks, where
-    they are.
+    function of κ, and Φ is the identity.  orders: in which every axis has its functions.  layout: how w and V are
+    stored in blocks, where they are.
     """
 
     start: Fraction

@@ -139,7 +139,7 @@ def _contract(op: Contract, context: Context) -> Lines:
 
 
 def _factor_loop(op: Contract, context: Context) -> Lines:
-    """One factor of a Kronecker product, for all indices of the other axes; those behind its own go with the channels."""
+    """One factor of a Kronecker product, for all indices of the other axes; those behind it go with the channels."""
     rows, columns = (f"{op.table}.shape[{k}]" for k in ((1, 0) if op.transposed else (0, 1)))
     channels = wide(context.program) if op.table.startswith("Phi") else "channels"
     return [

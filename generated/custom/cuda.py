@@ -1,4 +1,4 @@
-"""Kernels of the continuum 'custom'; specification 54f82a7771af.
+"""Kernels of the continuum 'custom'; specification 5f424e725d9f.
 
 ∂h/∂δ = ρ(u, h),  rate tanh(u) - a*h,  f = tanh,  Δ = 1/2;  u = ∫ W h dξ′ + b   (1), (2)
 

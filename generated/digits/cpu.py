@@ -1,4 +1,4 @@
-"""Kernels of the continuum 'digits'; specification 2182942886f0.
+"""Kernels of the continuum 'digits'; specification 722e38c46f9e.
 
 ∂h/∂δ = ρ(u, h),  rate residual,  f = tanh,  Δ = 1/2;  u = ∫ W h dξ′ + b   (1), (2)
 

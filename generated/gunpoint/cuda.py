@@ -1,4 +1,4 @@
-"""Kernels of the continuum 'gunpoint'; specification 83853908b383.
+"""Kernels of the continuum 'gunpoint'; specification 78f2040b1808.
 
 ∂h/∂δ = ρ(u, h),  rate residual,  f = gelu,  Δ = 1/4;  u = ∫ W h dξ′ + b   (1), (2)
 

@@ -1,4 +1,4 @@
-"""Kernels of the continuum 'leaves'; specification 4c6e1f6a4526.
+"""Kernels of the continuum 'leaves'; specification 35e7765c3325.
 
 ∂h/∂δ = ρ(u, h),  rate 4*sin(u1)*sigmoid(u2) - 2*h,  f = tanh,  Δ = 1;  u = ∫ W h dξ′ + V h + b   (1), (2)
 

@@ -1,4 +1,4 @@
-"""Kernels of the continuum 'mlp'; specification ff658cee76f4.
+"""Kernels of the continuum 'mlp'; specification af4f6a5dc0bf.
 
 ∂h/∂δ = ρ(u, h),  rate mlp,  f = tanh,  Δ = 1/2;  u = ∫ W h dξ′ + b   (1), (2)
 

@@ -1,4 +1,4 @@
-"""Kernels of the continuum 'motions'; specification 6706f78afb05.
+"""Kernels of the continuum 'motions'; specification 40ca7dd6dc0a.
 
 ∂h/∂δ = ρ(u, h),  rate 4*sin(u1)*sigmoid(u2) - 2*h,  f = tanh,  Δ = 1;  u = ∫ W h dξ′ + V h + b   (1), (2)
 

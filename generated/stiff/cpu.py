@@ -1,4 +1,4 @@
-"""Kernels of the continuum 'stiff'; specification e6c690afc864.
+"""Kernels of the continuum 'stiff'; specification c460beb6483a.
 
 ∂h/∂δ = ρ(u, h),  rate tanh(u) - a*h**3,  f = tanh,  Δ = 1;  u = ∫ W h dξ′ + b   (1), (2)
 

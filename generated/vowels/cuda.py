@@ -1,4 +1,4 @@
-"""Kernels of the continuum 'vowels'; specification e563259ce314.
+"""Kernels of the continuum 'vowels'; specification d94e2dac1177.
 
 ∂h/∂δ = ρ(u, h),  rate residual,  f = tanh,  Δ = 1/2;  u = ∫ W h dξ′ + b   (1), (2)
 

@@ -102,6 +102,25 @@ DECLARED = {
         state={"basis": {"family": "hat", "size": 9}}, bias={"width": {"family": "p0", "cells": 1}},
         integration={"steps": 2},
     ) | {"weight": {"kernel": {"family": "hat", "size": 3}, "depth": {"family": "p0", "cells": 2}}},
+    "square": declare(
+        equation={"dimension": 2, "channels": 2, "rate": "tanh(u)*h - h/3"}, integration={"steps": 2},
+        state={"basis": {"axes": [{"family": "legendre", "size": 4}, {"family": "hat", "size": 9}]}},
+    ),
+    "cube, implicit": declare(
+        equation={"dimension": 3}, state={"basis": {"family": "legendre", "size": 3}},
+        weight={"width_out": {"family": "legendre", "size": 2}, "width_in": {"family": "legendre", "size": 2}},
+        bias={"width": P0 | {"cells": 1}}, integration={"tableau": "implicit-midpoint", "steps": 2},
+    ),
+    "square, translation, local, lift": declare(
+        equation={"dimension": 2, "symmetry": "translation", "periodic": True, "local": True, "rate": "u1*sigmoid(u2)"},
+        state={"basis": {"family": "fourier", "size": 5}}, lift={"inputs": 1}, integration={"steps": 2},
+        weight={"width_out": {"family": "fourier", "size": 3}, "width_in": {"family": "fourier", "size": 5}},
+        bias={"width": {"family": "p0", "cells": 1}}, readout={"outputs": 3, "basis": {"family": "fourier", "size": 3}},
+    ),
+    "cube, convolution": declare(
+        equation={"dimension": 3, "reach": "1/2", "channels": 2}, state={"basis": {"family": "p0", "cells": 3}},
+        bias={"width": {"family": "p0", "cells": 1}}, integration={"steps": 2},
+    ) | {"weight": {"kernel": {"family": "hat", "size": 3}, "depth": {"family": "p0", "cells": 2}}},
     "adaptive, lift": declare(
         integration={"tableau": "dopri5", "steps": "adaptive", "tolerance": "1/100"}, equation={"channels": 3},
         lift={"inputs": 1},

@@ -1,0 +1,681 @@
+"""Kernels of the continuum 'digits2d'; specification b315ee58b1ab.
+
+∂h/∂δ = ρ(u, h),  rate sin(u1)*sigmoid(u2),  f = tanh,  Δ = 1;  u = ∫ W h dξ′ + V h + b   (1), (2)
+
+Written by ``continua generate``; do not edit. The derivation is in derivation.md beside this file.
+Rows are (axis · channel), columns are records. Tables, tableau and constants are arguments: the module holds none.
+"""
+
+import math  # noqa: F401
+
+import numpy as np
+
+
+def factors_operators_1(
+    w, theta, w_entries, w_values, beta, vartheta, Psi, v, Psi_V, constants, channels, operators, biases, local_operators,
+):
+    """the blocks of w_s = N Σ_k θ_k(δ_s) z_k,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k,  V_s = Ψ Σ_k ϑ_k(δ_s) v_k   (4)"""
+    mixed = np.empty(w.shape[1:], w.dtype)
+    for s in range(theta.shape[0]):
+        # Σ_k theta_sk w_k
+        target = mixed
+        target[:] = constants[0]
+        for k in range(theta.shape[1]):
+            factor = theta[s, k]
+            if factor != 0:
+                for a in range(target.shape[0]):
+                    for b in range(target.shape[1]):
+                        target[a, b] += factor*w[k, a, b]
+        # w = N z, entry by entry
+        whole = operators[s]
+        whole[:] = constants[0]
+        for e in range(w_entries.shape[0]):
+            for o in range(2*channels):
+                row = w_entries[e, 2]*2*channels + o
+                first = (w_entries[e, 1]*2*channels + row*w_entries[e, 4] + w_entries[e, 3])*channels
+                for c in range(channels):
+                    whole[first + c] += w_values[e]*mixed[w_entries[e, 0], o*channels + c]
+    mixed_bias = np.empty((beta.shape[1], 1), beta.dtype)
+    column = np.empty((biases.shape[1], 1), beta.dtype)
+    for s in range(vartheta.shape[0]):
+        mixed_bias[:] = constants[0]
+        for k in range(vartheta.shape[1]):
+            for a in range(beta.shape[1]):
+                mixed_bias[a, 0] += vartheta[s, k]*beta[k, a]
+        # column = Psi mixed_bias
+        width = column.size//Psi.shape[0]
+        target = column.reshape((Psi.shape[0], width))
+        given = mixed_bias.reshape((Psi.shape[1], width))
+        np.dot(Psi, given, target)
+        for a in range(biases.shape[1]):
+            biases[s, a] = column[a, 0]
+    mixed_local = np.empty(v.shape[1:], v.dtype)
+    for s in range(vartheta.shape[0]):
+        # Σ_k vartheta_sk v_k
+        target = mixed_local
+        target[:] = constants[0]
+        for k in range(vartheta.shape[1]):
+            factor = vartheta[s, k]
+            if factor != 0:
+                for a in range(target.shape[0]):
+                    for b in range(target.shape[1]):
+                        target[a, b] += factor*v[k, a, b]
+        width = local_operators[s].size//Psi_V.shape[0]
+        target = local_operators[s].reshape((Psi_V.shape[0], width))
+        given = mixed_local.reshape((Psi_V.shape[1], width))
+        np.dot(Psi_V, given, target)
+
+
+def factors_operators_adjoint_1(
+    bar_operators, theta, w_entries, w_values, bar_biases, vartheta, Psi, bar_local_operators, Psi_V, constants, channels, bar_w, bar_beta, bar_v,
+):
+    """The adjoint of: the blocks of w_s = N Σ_k θ_k(δ_s) z_k,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k,  V_s = Ψ Σ_k ϑ_k(δ_s) v_k   (4)   (11)"""
+    mixed = np.empty(bar_w.shape[1:], bar_w.dtype)
+    for s in range(theta.shape[0]):
+        # w = N z, entry by entry
+        whole = bar_operators[s]
+        mixed[:] = constants[0]
+        for e in range(w_entries.shape[0]):
+            for o in range(2*channels):
+                row = w_entries[e, 2]*2*channels + o
+                first = (w_entries[e, 1]*2*channels + row*w_entries[e, 4] + w_entries[e, 3])*channels
+                for c in range(channels):
+                    mixed[w_entries[e, 0], o*channels + c] += w_values[e]*whole[first + c]
+        given = mixed
+        for k in range(theta.shape[1]):
+            factor = theta[s, k]
+            if factor != 0:
+                for a in range(given.shape[0]):
+                    for b in range(given.shape[1]):
+                        bar_w[k, a, b] += factor*given[a, b]
+    mixed_bias = np.empty((bar_beta.shape[1], 1), bar_beta.dtype)
+    column = np.empty((bar_biases.shape[1], 1), bar_beta.dtype)
+    for s in range(vartheta.shape[0]):
+        for a in range(bar_biases.shape[1]):
+            column[a, 0] = bar_biases[s, a]
+        # mixed_bias = Psiᵀ column
+        width = mixed_bias.size//Psi.shape[1]
+        target = mixed_bias.reshape((Psi.shape[1], width))
+        given = column.reshape((Psi.shape[0], width))
+        np.dot(Psi.T, given, target)
+        for k in range(vartheta.shape[1]):
+            for a in range(bar_beta.shape[1]):
+                bar_beta[k, a] += vartheta[s, k]*mixed_bias[a, 0]
+    mixed_local = np.empty(bar_v.shape[1:], bar_v.dtype)
+    for s in range(vartheta.shape[0]):
+        width = mixed_local.size//Psi_V.shape[1]
+        target = mixed_local.reshape((Psi_V.shape[1], width))
+        given = bar_local_operators[s].reshape((Psi_V.shape[0], width))
+        np.dot(Psi_V.T, given, target)
+        given = mixed_local
+        for k in range(vartheta.shape[1]):
+            factor = vartheta[s, k]
+            if factor != 0:
+                for a in range(given.shape[0]):
+                    for b in range(given.shape[1]):
+                        bar_v[k, a, b] += factor*given[a, b]
+
+
+def factors_forward_1(
+    h, combine, operator_index, bias_index, operators, biases, C, C_2, w_blocks, local_operators, V_blocks, constants, channels, keep, F1, F2, G, H, T,
+):
+    """h ← h(stop): m_i = A r(u, X h),  u = Φ (w_s (C h)) + e_s + V_s X h   (4), (5), (7)."""
+    c0 = constants[0]  # 0
+    c1 = constants[1]  # 1
+    steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
+    m = np.empty((stages, h.shape[0], records), h.dtype)
+    G_1 = np.empty((C.shape[0]*C_2.shape[1]*channels, records), h.dtype)
+    for n in range(steps):
+        for i in range(stages):
+            slot = n*stages + i if keep else 0
+            bias = biases[bias_index[n, i]]
+            operator = operators[operator_index[n, i]]
+            local_operator = local_operators[bias_index[n, i]]
+            # H_i = α_i h_n + Σ_j γ_ij m_j
+            alpha = combine[n, i, 0]
+            target = H[slot]
+            for a in range(h.shape[0]):
+                for r in range(records):
+                    target[a, r] = alpha*h[a, r]
+            for j in range(i):
+                gamma = combine[n, i, j + 1]
+                if gamma != 0:
+                    for a in range(h.shape[0]):
+                        for r in range(records):
+                            target[a, r] += gamma*m[j, a, r]
+            # G_1 = C H_i
+            width = G_1.size//C.shape[0]
+            target = G_1.reshape((C.shape[0], width))
+            given = H[slot].reshape((C.shape[1], width))
+            np.dot(C, given, target)
+            # G = C_2 G_1
+            before = C.shape[0]
+            width = G[slot].size//(before*C_2.shape[0])
+            targets = G[slot].reshape((before, C_2.shape[0], width))
+            givens = G_1.reshape((before, C_2.shape[1], width))
+            for lead in range(before):
+                target, given = targets[lead], givens[lead]
+                np.dot(C_2, given, target)
+            # T = w G
+            T[slot][:] = constants[0]
+            for piece in range(w_blocks.shape[0]):
+                rows = (w_blocks[piece, 1] - w_blocks[piece, 0])*2*channels
+                columns = (w_blocks[piece, 3] - w_blocks[piece, 2])*channels
+                start = w_blocks[piece, 4]*2*channels*channels
+                block = operator[start:start + rows*columns].reshape((rows, columns))
+                high = T[slot][w_blocks[piece, 0]*2*channels:w_blocks[piece, 1]*2*channels]
+                low = G[slot][w_blocks[piece, 2]*channels:w_blocks[piece, 3]*channels]
+                product = np.dot(block, low)
+                target = high
+                for a in range(product.shape[0]):
+                    for r in range(product.shape[1]):
+                        target[a, r] += product[a, r]
+            # T += V H_i
+            for piece in range(V_blocks.shape[0]):
+                rows = (V_blocks[piece, 1] - V_blocks[piece, 0])*2*channels
+                columns = (V_blocks[piece, 3] - V_blocks[piece, 2])*channels
+                start = V_blocks[piece, 4]*2*channels*channels
+                block = local_operator[start:start + rows*columns].reshape((rows, columns))
+                high = T[slot][V_blocks[piece, 0]*2*channels:V_blocks[piece, 1]*2*channels]
+                low = H[slot][V_blocks[piece, 2]*channels:V_blocks[piece, 3]*channels]
+                product = np.dot(block, low)
+                target = high
+                for a in range(product.shape[0]):
+                    for r in range(product.shape[1]):
+                        target[a, r] += product[a, r]
+            # m_i, F1, F2 at every node and record, u1 = T@1 + e_s@1, u2 = T@2 + e_s@2
+            for q in range(T[slot].shape[0]//(2*channels)):
+                for c in range(channels):
+                    a, b = q*channels + c, 2*q*channels + c
+                    for r in range(T[slot].shape[1]):
+                        u1_q = T[slot][b, r] + bias[b]
+                        u2_q = T[slot][b + channels, r] + bias[b + channels]
+                        t0 = c1/(c1 + np.exp(-u2_q))
+                        t1 = np.sin(u1_q)
+                        value_M = (t0*t1)
+                        m[i][a, r] = value_M
+                        value_F1 = t0
+                        F1[slot][a, r] = value_F1
+                        value_F2 = t1
+                        F2[slot][a, r] = value_F2
+        # h_{n+1} = α h_n + Σ_j γ_j m_j
+        alpha = combine[n, stages, 0]
+        target = h
+        for a in range(h.shape[0]):
+            for r in range(records):
+                target[a, r] = alpha*h[a, r]
+        for j in range(stages):
+            gamma = combine[n, stages, j + 1]
+            if gamma != 0:
+                for a in range(h.shape[0]):
+                    for r in range(records):
+                        target[a, r] += gamma*m[j, a, r]
+
+
+def factors_adjoint_1(
+    bar, combine, operator_index, bias_index, operators, biases, C, C_2, w_blocks, local_operators, V_blocks, constants, channels, F1, F2, G, H, T, bar_operators, bar_biases, bar_local_operators,
+):
+    """bar ← dL/dh(start), and the gradients of operators and biases   (10), (11)."""
+    c1 = constants[1]  # 1
+    c2 = constants[2]  # -1
+    steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
+    bar_m = np.empty((stages, bar.shape[0], records), bar.dtype)
+    bar_G = np.empty((C.shape[0]*C_2.shape[0]*channels, records), bar.dtype)
+    bar_G_1 = np.empty((C.shape[0]*C_2.shape[1]*channels, records), bar.dtype)
+    bar_H = np.empty((bar.shape[0], records), bar.dtype)
+    bar_T = np.empty((biases.shape[1], records), bar.dtype)
+    bar_h = np.empty(bar.shape, bar.dtype)
+    for n in range(steps - 1, -1, -1):
+        # m̄_j = γ_j λ_{n+1},  h̄ = α λ_{n+1}
+        alpha = combine[n, stages, 0]
+        for a in range(bar.shape[0]):
+            for r in range(records):
+                bar_h[a, r] = alpha*bar[a, r]
+        for j in range(stages):
+            gamma = combine[n, stages, j + 1]
+            for a in range(bar.shape[0]):
+                for r in range(records):
+                    bar_m[j, a, r] = gamma*bar[a, r]
+        for i in range(stages - 1, -1, -1):
+            slot = n*stages + i
+            bias, bar_bias = biases[bias_index[n, i]], bar_biases[bias_index[n, i]]
+            operator, bar_operator = operators[operator_index[n, i]], bar_operators[operator_index[n, i]]
+            local_operator, bar_local_operator = local_operators[bias_index[n, i]], bar_local_operators[bias_index[n, i]]
+            # T@1̄, e_s@1̄, T@2̄, e_s@2̄ at every node and record, u1 = T@1 + e_s@1, f1 = F1, f2 = F2, v = m_ī
+            for q in range(bar_m[i].shape[0]//(channels)):
+                for c in range(channels):
+                    a, b = q*channels + c, 2*q*channels + c
+                    total_1 = constants[0]
+                    total_2 = constants[0]
+                    for r in range(bar_m[i].shape[1]):
+                        u1_q = T[slot][b, r] + bias[b]
+                        f1_q = F1[slot][a, r]
+                        f2_q = F2[slot][a, r]
+                        v_q = bar_m[i][a, r]
+                        t0 = np.cos(u1_q)
+                        t1 = (t0*f1_q)*v_q
+                        t2 = ((c1 + (c2*f1_q))*f1_q*f2_q)*v_q
+                        value_bar_T_0 = t1
+                        bar_T[b, r] = value_bar_T_0
+                        total_1 += value_bar_T_0
+                        value_bar_T_1 = t2
+                        bar_T[b + channels, r] = value_bar_T_1
+                        total_2 += value_bar_T_1
+                    bar_bias[b] += total_1
+                    bar_bias[b + channels] += total_2
+            # gradient of V: += T̄ H_iᵀ, summed over records
+            for piece in range(V_blocks.shape[0]):
+                rows = (V_blocks[piece, 1] - V_blocks[piece, 0])*2*channels
+                columns = (V_blocks[piece, 3] - V_blocks[piece, 2])*channels
+                start = V_blocks[piece, 4]*2*channels*channels
+                block = bar_local_operator[start:start + rows*columns].reshape((rows, columns))
+                high = bar_T[V_blocks[piece, 0]*2*channels:V_blocks[piece, 1]*2*channels]
+                low = H[slot][V_blocks[piece, 2]*channels:V_blocks[piece, 3]*channels]
+                product = np.dot(high, low.T)
+                for a in range(rows):
+                    for b in range(columns):
+                        block[a, b] += product[a, b]
+            # H_ī = Vᵀ T̄
+            bar_H[:] = constants[0]
+            for piece in range(V_blocks.shape[0]):
+                rows = (V_blocks[piece, 1] - V_blocks[piece, 0])*2*channels
+                columns = (V_blocks[piece, 3] - V_blocks[piece, 2])*channels
+                start = V_blocks[piece, 4]*2*channels*channels
+                block = local_operator[start:start + rows*columns].reshape((rows, columns))
+                high = bar_T[V_blocks[piece, 0]*2*channels:V_blocks[piece, 1]*2*channels]
+                low = bar_H[V_blocks[piece, 2]*channels:V_blocks[piece, 3]*channels]
+                product = np.dot(block.T, high)
+                target = low
+                for a in range(product.shape[0]):
+                    for r in range(product.shape[1]):
+                        target[a, r] += product[a, r]
+            # gradient of w: += T̄ Gᵀ, summed over records
+            for piece in range(w_blocks.shape[0]):
+                rows = (w_blocks[piece, 1] - w_blocks[piece, 0])*2*channels
+                columns = (w_blocks[piece, 3] - w_blocks[piece, 2])*channels
+                start = w_blocks[piece, 4]*2*channels*channels
+                block = bar_operator[start:start + rows*columns].reshape((rows, columns))
+                high = bar_T[w_blocks[piece, 0]*2*channels:w_blocks[piece, 1]*2*channels]
+                low = G[slot][w_blocks[piece, 2]*channels:w_blocks[piece, 3]*channels]
+                product = np.dot(high, low.T)
+                for a in range(rows):
+                    for b in range(columns):
+                        block[a, b] += product[a, b]
+            # Ḡ = wᵀ T̄
+            bar_G[:] = constants[0]
+            for piece in range(w_blocks.shape[0]):
+                rows = (w_blocks[piece, 1] - w_blocks[piece, 0])*2*channels
+                columns = (w_blocks[piece, 3] - w_blocks[piece, 2])*channels
+                start = w_blocks[piece, 4]*2*channels*channels
+                block = operator[start:start + rows*columns].reshape((rows, columns))
+                high = bar_T[w_blocks[piece, 0]*2*channels:w_blocks[piece, 1]*2*channels]
+                low = bar_G[w_blocks[piece, 2]*channels:w_blocks[piece, 3]*channels]
+                product = np.dot(block.T, high)
+                target = low
+                for a in range(product.shape[0]):
+                    for r in range(product.shape[1]):
+                        target[a, r] += product[a, r]
+            # G_1̄ = C_2ᵀ Ḡ
+            before = C.shape[0]
+            width = bar_G_1.size//(before*C_2.shape[1])
+            targets = bar_G_1.reshape((before, C_2.shape[1], width))
+            givens = bar_G.reshape((before, C_2.shape[0], width))
+            for lead in range(before):
+                target, given = targets[lead], givens[lead]
+                np.dot(C_2.T, given, target)
+            # H_ī += Cᵀ G_1̄
+            width = bar_H.size//C.shape[1]
+            target = bar_H.reshape((C.shape[1], width))
+            given = bar_G_1.reshape((C.shape[0], width))
+            product = np.dot(C.T, given)
+            for a in range(product.shape[0]):
+                for r in range(product.shape[1]):
+                    target[a, r] += product[a, r]
+            # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
+            alpha = combine[n, i, 0]
+            for a in range(bar_H.shape[0]):
+                for r in range(records):
+                    bar_h[a, r] += alpha*bar_H[a, r]
+            for j in range(i):
+                gamma = combine[n, i, j + 1]
+                if gamma != 0:
+                    for a in range(bar_H.shape[0]):
+                        for r in range(records):
+                            bar_m[j, a, r] += gamma*bar_H[a, r]
+        bar[:] = bar_h
+
+
+def factors_forward_float32_1(
+    h, combine, operator_index, bias_index, operators, biases, C, C_2, w_blocks, local_operators, V_blocks, constants, channels, keep, F1, G, H, T,
+):
+    """h ← h(stop): m_i = A r(u, X h),  u = Φ (w_s (C h)) + e_s + V_s X h   (4), (5), (7). Functions in their single-precision forms."""
+    c1 = constants[1]  # 1
+    c2 = constants[2]  # 1/2
+    c3 = constants[3]  # -9
+    c4 = constants[4]  # 9
+    c5 = constants[5]  # 0.13381005823612213
+    c6 = constants[6]  # 0.0034955658484250307
+    c7 = constants[7]  # 2.0608731574611738e-05
+    c8 = constants[8]  # 1.3354206629401233e-08
+    c9 = constants[9]  # 0.46714320778846741
+    c10 = constants[10]  # 0.02587689645588398
+    c11 = constants[11]  # 0.00032855989411473274
+    c12 = constants[12]  # 7.7763650097040227e-07
+    c13 = constants[13]  # -1/4
+    c14 = constants[14]  # 1/4
+    c15 = constants[15]  # -1
+    c16 = constants[16]  # 0.15915493667125702
+    c17 = constants[17]  # -1/2
+    c18 = constants[18]  # 6.2831854820251465
+    c19 = constants[19]  # -10837473/262144
+    c20 = constants[20]  # 1336971/16384
+    c21 = constants[21]  # -10036837/131072
+    c22 = constants[22]  # 5204989/131072
+    steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
+    m = np.empty((stages, h.shape[0], records), h.dtype)
+    G_1 = np.empty((C.shape[0]*C_2.shape[1]*channels, records), h.dtype)
+    for n in range(steps):
+        for i in range(stages):
+            slot = n*stages + i if keep else 0
+            bias = biases[bias_index[n, i]]
+            operator = operators[operator_index[n, i]]
+            local_operator = local_operators[bias_index[n, i]]
+            # H_i = α_i h_n + Σ_j γ_ij m_j
+            alpha = combine[n, i, 0]
+            target = H[slot]
+            for a in range(h.shape[0]):
+                for r in range(records):
+                    target[a, r] = alpha*h[a, r]
+            for j in range(i):
+                gamma = combine[n, i, j + 1]
+                if gamma != 0:
+                    for a in range(h.shape[0]):
+                        for r in range(records):
+                            target[a, r] += gamma*m[j, a, r]
+            # G_1 = C H_i
+            width = G_1.size//C.shape[0]
+            target = G_1.reshape((C.shape[0], width))
+            given = H[slot].reshape((C.shape[1], width))
+            np.dot(C, given, target)
+            # G = C_2 G_1
+            before = C.shape[0]
+            width = G[slot].size//(before*C_2.shape[0])
+            targets = G[slot].reshape((before, C_2.shape[0], width))
+            givens = G_1.reshape((before, C_2.shape[1], width))
+            for lead in range(before):
+                target, given = targets[lead], givens[lead]
+                np.dot(C_2, given, target)
+            # T = w G
+            T[slot][:] = constants[0]
+            for piece in range(w_blocks.shape[0]):
+                rows = (w_blocks[piece, 1] - w_blocks[piece, 0])*2*channels
+                columns = (w_blocks[piece, 3] - w_blocks[piece, 2])*channels
+                start = w_blocks[piece, 4]*2*channels*channels
+                block = operator[start:start + rows*columns].reshape((rows, columns))
+                high = T[slot][w_blocks[piece, 0]*2*channels:w_blocks[piece, 1]*2*channels]
+                low = G[slot][w_blocks[piece, 2]*channels:w_blocks[piece, 3]*channels]
+                product = np.dot(block, low)
+                target = high
+                for a in range(product.shape[0]):
+                    for r in range(product.shape[1]):
+                        target[a, r] += product[a, r]
+            # T += V H_i
+            for piece in range(V_blocks.shape[0]):
+                rows = (V_blocks[piece, 1] - V_blocks[piece, 0])*2*channels
+                columns = (V_blocks[piece, 3] - V_blocks[piece, 2])*channels
+                start = V_blocks[piece, 4]*2*channels*channels
+                block = local_operator[start:start + rows*columns].reshape((rows, columns))
+                high = T[slot][V_blocks[piece, 0]*2*channels:V_blocks[piece, 1]*2*channels]
+                low = H[slot][V_blocks[piece, 2]*channels:V_blocks[piece, 3]*channels]
+                product = np.dot(block, low)
+                target = high
+                for a in range(product.shape[0]):
+                    for r in range(product.shape[1]):
+                        target[a, r] += product[a, r]
+            # m_i, F1 at every node and record, u1 = T@1 + e_s@1, u2 = T@2 + e_s@2
+            for q in range(T[slot].shape[0]//(2*channels)):
+                for c in range(channels):
+                    a, b = q*channels + c, 2*q*channels + c
+                    for r in range(T[slot].shape[1]):
+                        u1_q = T[slot][b, r] + bias[b]
+                        u2_q = T[slot][b + channels, r] + bias[b + channels]
+                        t0 = c3 if c3 > (c4 if c4 < (c2*u2_q) else (c2*u2_q)) else (c4 if c4 < (c2*u2_q) else (c2*u2_q))
+                        t1 = t0*t0
+                        t2 = (t0*(c1 + ((c5 + ((c6 + ((c7 + (c8*t1))*t1))*t1))*t1)))/(c1 + ((c9 + ((c10 + ((c11 + (c12*t1))*t1))*t1))*t1))
+                        t3 = c16*u1_q
+                        t4 = np.floor((c2 + t3))
+                        t5 = (c15*t4) + t3
+                        t6 = c15*t5
+                        t7 = (c2 + t6)
+                        t8 = (t7 if t7 < t5 else t5)
+                        t9 = c13 if c13 > (c14 if c14 < (t8 if t8 > (c17 + t6) else (c17 + t6)) else (t8 if t8 > (c17 + t6) else (c17 + t6))) else (c14 if c14 < (t8 if t8 > (c17 + t6) else (c17 + t6)) else (t8 if t8 > (c17 + t6) else (c17 + t6)))
+                        t10 = t9*t9
+                        value_M = ((c2 + (c2*t2))*(t9*(c18 + ((c19 + ((c20 + ((c21 + (c22*t10))*t10))*t10))*t10))))
+                        m[i][a, r] = value_M
+                        value_F1 = t2
+                        F1[slot][a, r] = value_F1
+        # h_{n+1} = α h_n + Σ_j γ_j m_j
+        alpha = combine[n, stages, 0]
+        target = h
+        for a in range(h.shape[0]):
+            for r in range(records):
+                target[a, r] = alpha*h[a, r]
+        for j in range(stages):
+            gamma = combine[n, stages, j + 1]
+            if gamma != 0:
+                for a in range(h.shape[0]):
+                    for r in range(records):
+                        target[a, r] += gamma*m[j, a, r]
+
+
+def factors_adjoint_float32_1(
+    bar, combine, operator_index, bias_index, operators, biases, C, C_2, w_blocks, local_operators, V_blocks, constants, channels, F1, G, H, T, bar_operators, bar_biases, bar_local_operators,
+):
+    """bar ← dL/dh(start), and the gradients of operators and biases   (10), (11). Functions in their single-precision forms."""
+    c1 = constants[1]  # 1
+    c2 = constants[2]  # 1/2
+    c3 = constants[3]  # -1/4
+    c4 = constants[4]  # 1/4
+    c5 = constants[5]  # -1
+    c6 = constants[6]  # 0.15915493667125702
+    c7 = constants[7]  # 6.2831854820251465
+    c8 = constants[8]  # -10837473/262144
+    c9 = constants[9]  # 1336971/16384
+    c10 = constants[10]  # -10036837/131072
+    c11 = constants[11]  # 5204989/131072
+    c12 = constants[12]  # -1/2
+    steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
+    bar_m = np.empty((stages, bar.shape[0], records), bar.dtype)
+    bar_G = np.empty((C.shape[0]*C_2.shape[0]*channels, records), bar.dtype)
+    bar_G_1 = np.empty((C.shape[0]*C_2.shape[1]*channels, records), bar.dtype)
+    bar_H = np.empty((bar.shape[0], records), bar.dtype)
+    bar_T = np.empty((biases.shape[1], records), bar.dtype)
+    bar_h = np.empty(bar.shape, bar.dtype)
+    for n in range(steps - 1, -1, -1):
+        # m̄_j = γ_j λ_{n+1},  h̄ = α λ_{n+1}
+        alpha = combine[n, stages, 0]
+        for a in range(bar.shape[0]):
+            for r in range(records):
+                bar_h[a, r] = alpha*bar[a, r]
+        for j in range(stages):
+            gamma = combine[n, stages, j + 1]
+            for a in range(bar.shape[0]):
+                for r in range(records):
+                    bar_m[j, a, r] = gamma*bar[a, r]
+        for i in range(stages - 1, -1, -1):
+            slot = n*stages + i
+            bias, bar_bias = biases[bias_index[n, i]], bar_biases[bias_index[n, i]]
+            operator, bar_operator = operators[operator_index[n, i]], bar_operators[operator_index[n, i]]
+            local_operator, bar_local_operator = local_operators[bias_index[n, i]], bar_local_operators[bias_index[n, i]]
+            # T@1̄, e_s@1̄, T@2̄, e_s@2̄ at every node and record, u1 = T@1 + e_s@1, f1 = F1, v = m_ī
+            for q in range(bar_m[i].shape[0]//(channels)):
+                for c in range(channels):
+                    a, b = q*channels + c, 2*q*channels + c
+                    total_1 = constants[0]
+                    total_2 = constants[0]
+                    for r in range(bar_m[i].shape[1]):
+                        u1_q = T[slot][b, r] + bias[b]
+                        f1_q = F1[slot][a, r]
+                        v_q = bar_m[i][a, r]
+                        t0 = c2 + (c2*f1_q)
+                        t1 = c6*u1_q
+                        t2 = np.floor((c2 + t1))
+                        t3 = (c5*t2) + t1
+                        t4 = np.abs(t3)
+                        t5 = c3 if c3 > (c4 if c4 < (c4 + (c5*t4)) else (c4 + (c5*t4))) else (c4 if c4 < (c4 + (c5*t4)) else (c4 + (c5*t4)))
+                        t6 = t5*t5
+                        t7 = (t0*(t5*(c7 + ((c8 + ((c9 + ((c10 + (c11*t6))*t6))*t6))*t6))))*v_q
+                        t8 = c5*t3
+                        t9 = (c2 + t8)
+                        t10 = (t9 if t9 < t3 else t3)
+                        t11 = c3 if c3 > (c4 if c4 < (t10 if t10 > (c12 + t8) else (c12 + t8)) else (t10 if t10 > (c12 + t8) else (c12 + t8))) else (c4 if c4 < (t10 if t10 > (c12 + t8) else (c12 + t8)) else (t10 if t10 > (c12 + t8) else (c12 + t8)))
+                        t12 = t11*t11
+                        t13 = ((c1 + (c5*t0))*t0*(t11*(c7 + ((c8 + ((c9 + ((c10 + (c11*t12))*t12))*t12))*t12))))*v_q
+                        value_bar_T_0 = t7
+                        bar_T[b, r] = value_bar_T_0
+                        total_1 += value_bar_T_0
+                        value_bar_T_1 = t13
+                        bar_T[b + channels, r] = value_bar_T_1
+                        total_2 += value_bar_T_1
+                    bar_bias[b] += total_1
+                    bar_bias[b + channels] += total_2
+            # gradient of V: += T̄ H_iᵀ, summed over records
+            for piece in range(V_blocks.shape[0]):
+                rows = (V_blocks[piece, 1] - V_blocks[piece, 0])*2*channels
+                columns = (V_blocks[piece, 3] - V_blocks[piece, 2])*channels
+                start = V_blocks[piece, 4]*2*channels*channels
+                block = bar_local_operator[start:start + rows*columns].reshape((rows, columns))
+                high = bar_T[V_blocks[piece, 0]*2*channels:V_blocks[piece, 1]*2*channels]
+                low = H[slot][V_blocks[piece, 2]*channels:V_blocks[piece, 3]*channels]
+                product = np.dot(high, low.T)
+                for a in range(rows):
+                    for b in range(columns):
+                        block[a, b] += product[a, b]
+            # H_ī = Vᵀ T̄
+            bar_H[:] = constants[0]
+            for piece in range(V_blocks.shape[0]):
+                rows = (V_blocks[piece, 1] - V_blocks[piece, 0])*2*channels
+                columns = (V_blocks[piece, 3] - V_blocks[piece, 2])*channels
+                start = V_blocks[piece, 4]*2*channels*channels
+                block = local_operator[start:start + rows*columns].reshape((rows, columns))
+                high = bar_T[V_blocks[piece, 0]*2*channels:V_blocks[piece, 1]*2*channels]
+                low = bar_H[V_blocks[piece, 2]*channels:V_blocks[piece, 3]*channels]
+                product = np.dot(block.T, high)
+                target = low
+                for a in range(product.shape[0]):
+                    for r in range(product.shape[1]):
+                        target[a, r] += product[a, r]
+            # gradient of w: += T̄ Gᵀ, summed over records
+            for piece in range(w_blocks.shape[0]):
+                rows = (w_blocks[piece, 1] - w_blocks[piece, 0])*2*channels
+                columns = (w_blocks[piece, 3] - w_blocks[piece, 2])*channels
+                start = w_blocks[piece, 4]*2*channels*channels
+                block = bar_operator[start:start + rows*columns].reshape((rows, columns))
+                high = bar_T[w_blocks[piece, 0]*2*channels:w_blocks[piece, 1]*2*channels]
+                low = G[slot][w_blocks[piece, 2]*channels:w_blocks[piece, 3]*channels]
+                product = np.dot(high, low.T)
+                for a in range(rows):
+                    for b in range(columns):
+                        block[a, b] += product[a, b]
+            # Ḡ = wᵀ T̄
+            bar_G[:] = constants[0]
+            for piece in range(w_blocks.shape[0]):
+                rows = (w_blocks[piece, 1] - w_blocks[piece, 0])*2*channels
+                columns = (w_blocks[piece, 3] - w_blocks[piece, 2])*channels
+                start = w_blocks[piece, 4]*2*channels*channels
+                block = operator[start:start + rows*columns].reshape((rows, columns))
+                high = bar_T[w_blocks[piece, 0]*2*channels:w_blocks[piece, 1]*2*channels]
+                low = bar_G[w_blocks[piece, 2]*channels:w_blocks[piece, 3]*channels]
+                product = np.dot(block.T, high)
+                target = low
+                for a in range(product.shape[0]):
+                    for r in range(product.shape[1]):
+                        target[a, r] += product[a, r]
+            # G_1̄ = C_2ᵀ Ḡ
+            before = C.shape[0]
+            width = bar_G_1.size//(before*C_2.shape[1])
+            targets = bar_G_1.reshape((before, C_2.shape[1], width))
+            givens = bar_G.reshape((before, C_2.shape[0], width))
+            for lead in range(before):
+                target, given = targets[lead], givens[lead]
+                np.dot(C_2.T, given, target)
+            # H_ī += Cᵀ G_1̄
+            width = bar_H.size//C.shape[1]
+            target = bar_H.reshape((C.shape[1], width))
+            given = bar_G_1.reshape((C.shape[0], width))
+            product = np.dot(C.T, given)
+            for a in range(product.shape[0]):
+                for r in range(product.shape[1]):
+                    target[a, r] += product[a, r]
+            # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
+            alpha = combine[n, i, 0]
+            for a in range(bar_H.shape[0]):
+                for r in range(records):
+                    bar_h[a, r] += alpha*bar_H[a, r]
+            for j in range(i):
+                gamma = combine[n, i, j + 1]
+                if gamma != 0:
+                    for a in range(bar_H.shape[0]):
+                        for r in range(records):
+                            bar_m[j, a, r] += gamma*bar_H[a, r]
+        bar[:] = bar_h
+
+
+def lift(x, lift, h):
+    """h = P (x, 1): at every function of the basis, from the coefficients of the records and of 1."""
+    for a in range(h.shape[0]//lift.shape[0]):
+        low = x[a*lift.shape[1]:(a + 1)*lift.shape[1]]
+        np.dot(lift, low, h[a*lift.shape[0]:(a + 1)*lift.shape[0]])
+
+
+def lift_adjoint(bar_h, x, lift, bar_x, bar_lift):
+    """The adjoint of: h = P (x, 1). bar_x is set; the gradient of P is added to."""
+    for a in range(bar_h.shape[0]//lift.shape[0]):
+        high = bar_h[a*lift.shape[0]:(a + 1)*lift.shape[0]]
+        np.dot(lift.T, high, bar_x[a*lift.shape[1]:(a + 1)*lift.shape[1]])
+        product = np.dot(high, x[a*lift.shape[1]:(a + 1)*lift.shape[1]].T)
+        for c in range(product.shape[0]):
+            for k in range(product.shape[1]):
+                bar_lift[c, k] += product[c, k]
+
+
+def readout(y, operator, constant, z):
+    """z_k = ∫ R_k(ξ) y(ξ) dξ + a_k: the rows of ``operator`` are the fields R against the state basis."""
+    np.dot(operator, y, z)
+    for k in range(z.shape[0]):
+        for r in range(z.shape[1]):
+            z[k, r] += constant[k]
+
+
+def readout_adjoint(bar_z, y, operator, bar_y, bar_operator, bar_constant):
+    """The adjoint of: z = R y + a. bar_y is set; the gradients of R and a are added to."""
+    np.dot(operator.T, bar_z, bar_y)
+    product = np.dot(bar_z, y.T)
+    for k in range(product.shape[0]):
+        for b in range(product.shape[1]):
+            bar_operator[k, b] += product[k, b]
+    for k in range(bar_z.shape[0]):
+        for r in range(bar_z.shape[1]):
+            bar_constant[k] += bar_z[k, r]
+
+
+def loss(z, target, constants, value, source):
+    """L of every record (cross-entropy) and source = ∂L/∂z, from its derivation."""
+    c2 = constants[2]  # -1
+    for r in range(z.shape[1]):
+        top = z[0, r]  # L is unchanged when a constant is added to every output
+        for k in range(z.shape[0]):
+            top = z[k, r] if z[k, r] > top else top
+        hit = constants[0]
+        partition = constants[0]
+        for k in range(z.shape[0]):
+            zk, tk = z[k, r] - top, target[k, r]
+            t0 = np.exp(zk)
+            hit += (tk*zk)
+            partition += t0
+        t0 = np.log(partition)
+        value[r] = (t0 + (c2*hit))
+        for k in range(z.shape[0]):
+            zk, tk = z[k, r] - top, target[k, r]
+            t0 = np.exp(zk)
+            source[k, r] = ((t0/partition) + (c2*tk))

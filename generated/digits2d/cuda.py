@@ -1,0 +1,862 @@
+"""Kernels of the continuum 'digits2d'; specification b315ee58b1ab.
+
+∂h/∂δ = ρ(u, h),  rate sin(u1)*sigmoid(u2),  f = tanh,  Δ = 1;  u = ∫ W h dξ′ + V h + b   (1), (2)
+
+Written by ``continua generate``; do not edit. The derivation is in derivation.md beside this file.
+A thread block works on a tile of records, tile after tile: rows (axis · channel) go by threadIdx.y, records by
+threadIdx.x, and the threads wait for each other after every operation. Tables, tableau and constants are arguments.
+"""
+
+import math  # noqa: F401
+
+from numba import cuda
+
+
+def factors_operators_1(
+    w, theta, w_entries, w_values, beta, vartheta, Psi, v, Psi_V, constants, channels, mixed, operators, mixed_bias, biases, mixed_local, local_operators,
+):
+    """the blocks of w_s = N Σ_k θ_k(δ_s) z_k,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k,  V_s = Ψ Σ_k ϑ_k(δ_s) v_k   (4)"""
+    row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
+    block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    for s in range(block, theta.shape[0], blocks):
+        # Σ_k θ_sk w_k
+        for a in range(row, w.shape[1], rows):
+            for b in range(column, w.shape[2], columns):
+                total = constants[0]
+                for k in range(theta.shape[1]):
+                    total += theta[s, k]*w[k, a, b]
+                mixed[s, a, b] = total
+        cuda.syncthreads()
+        # w = N z
+        for a in range(row*columns + column, operators.shape[1], rows*columns):
+            operators[s, a] = constants[0]
+        cuda.syncthreads()
+        for o in range(row, 2*channels, rows):
+            for c in range(column, channels, columns):
+                for e in range(w_entries.shape[0]):
+                    line = w_entries[e, 2]*2*channels + o
+                    at = (w_entries[e, 1]*2*channels + line*w_entries[e, 4] + w_entries[e, 3])*channels
+                    operators[s, at + c] += w_values[e]*mixed[s, w_entries[e, 0], o*channels + c]
+        cuda.syncthreads()
+    thread, threads = row*columns + column, rows*columns
+    for s in range(block, vartheta.shape[0], blocks):
+        # β_s = Σ_k ϑ_sk β_k
+        for a in range(thread, beta.shape[1], threads):
+            total = constants[0]
+            for k in range(vartheta.shape[1]):
+                total += vartheta[s, k]*beta[k, a]
+            mixed_bias[s, a] = total
+        cuda.syncthreads()
+        # e_s = Ψ β_s
+        for c in range(2*channels):
+            for a in range(thread, Psi.shape[0], threads):
+                total = constants[0]
+                for b in range(Psi.shape[1]):
+                    total += Psi[a, b]*mixed_bias[s, b*2*channels + c]
+                biases[s, a*2*channels + c] = total
+    for s in range(block, vartheta.shape[0], blocks):
+        # Σ_k ϑ_sk v_k
+        for a in range(row, v.shape[1], rows):
+            for b in range(column, v.shape[2], columns):
+                total = constants[0]
+                for k in range(vartheta.shape[1]):
+                    total += vartheta[s, k]*v[k, a, b]
+                mixed_local[s, a, b] = total
+        cuda.syncthreads()
+        # V_s = Ψ v_s
+        size = local_operators.shape[1]//Psi_V.shape[0]
+        for a in range(row, Psi_V.shape[0], rows):
+            for d in range(column, size, columns):
+                total = constants[0]
+                for b in range(Psi_V.shape[1]):
+                    total += Psi_V[a, b]*mixed_local[s, b, d]
+                local_operators[s, a*size + d] = total
+        cuda.syncthreads()
+
+
+def factors_operators_adjoint_1(
+    bar_operators, w_entries, w_values, bar_biases, Psi, bar_local_operators, Psi_V, constants, channels, mixed, mixed_bias, mixed_local,
+):
+    """The adjoint of: the blocks of w_s = N Σ_k θ_k(δ_s) z_k,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k,  V_s = Ψ Σ_k ϑ_k(δ_s) v_k   (4)   (11), but for the sums over the stages."""
+    row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
+    block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    for s in range(block, mixed.shape[0], blocks):
+        # z̄ = Nᵀ w̄
+        for o in range(row, 2*channels, rows):
+            for c in range(column, channels, columns):
+                for a in range(mixed.shape[1]):
+                    mixed[s, a, o*channels + c] = constants[0]
+                for e in range(w_entries.shape[0]):
+                    line = w_entries[e, 2]*2*channels + o
+                    at = (w_entries[e, 1]*2*channels + line*w_entries[e, 4] + w_entries[e, 3])*channels
+                    mixed[s, w_entries[e, 0], o*channels + c] += w_values[e]*bar_operators[s, at + c]
+        cuda.syncthreads()
+    thread, threads = row*columns + column, rows*columns
+    for s in range(block, mixed_bias.shape[0], blocks):
+        # mixed_bias = Ψᵀ ē_s
+        for c in range(2*channels):
+            for a in range(thread, Psi.shape[1], threads):
+                total = constants[0]
+                for b in range(Psi.shape[0]):
+                    total += Psi[b, a]*bar_biases[s, b*2*channels + c]
+                mixed_bias[s, a*2*channels + c] = total
+    for s in range(block, mixed_local.shape[0], blocks):
+        # mixed_local = Ψᵀ V̄_s
+        size = mixed_local.shape[2]
+        for a in range(row, Psi_V.shape[1], rows):
+            for d in range(column, size, columns):
+                total = constants[0]
+                for b in range(Psi_V.shape[0]):
+                    total += Psi_V[b, a]*bar_local_operators[s, b*size + d]
+                mixed_local[s, a, d] = total
+        cuda.syncthreads()
+
+
+def factors_forward_1(
+    h, combine, operator_index, bias_index, operators, biases, C, C_2, w_blocks, local_operators, V_blocks, constants, channels, workspace, tile, keep, F1, F2, G, H, T,
+):
+    """h ← h(stop): m_i = A r(u, X h),  u = Φ (w_s (C h)) + e_s + V_s X h   (4), (5), (7)."""
+    c0 = constants[0]  # 0
+    c1 = constants[1]  # 1
+    steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
+    state, node = h.shape[0], biases.shape[1]//2
+    wide = biases.shape[1]
+    weight_out, weight_in = wide, C.shape[0]*C_2.shape[0]*channels
+    rows_G_1 = C.shape[0]*C_2.shape[1]*channels
+    row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
+    block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    # working memory: shared memory, sized at launch, unless the workspace has room for it
+    room = cuda.shared.array(0, h.dtype)
+    if workspace.shape[1] > 1:
+        room = workspace[block]
+    start = 0
+    m, start = room[start:], start + (stages*state)*tile
+    G_1, start = room[start:], start + rows_G_1*tile
+    for first in range(block*tile, records, blocks*tile):
+        count = min(tile, records - first)
+        for n in range(steps):
+            for i in range(stages):
+                slot = n*stages + i if keep else 0
+                operator, bias = operator_index[n, i], bias_index[n, i]
+                # H_i = α_i h_n + Σ_j γ_ij m_j
+                for a in range(row, state, rows):
+                    for r in range(column, count, columns):
+                        total = combine[n, i, 0]*h[a, first + r]
+                        for j in range(i):
+                            total += combine[n, i, j + 1]*m[(j*state + a)*tile + r]
+                        H[slot, a, first + r] = total
+                cuda.syncthreads()
+                # G_1 = C H_i
+                inner = C_2.shape[1]*channels
+                for lead in range(1):
+                    for c in range(inner):
+                        for a in range(row, C.shape[0], rows):
+                            for r in range(column, count, columns):
+                                total = constants[0]
+                                for b in range(C.shape[1]):
+                                    total += C[a, b]*H[slot, lead*C.shape[1]*inner + b*inner + c, first + r]
+                                G_1[(lead*C.shape[0]*inner + a*inner + c)*tile + r] = total
+                cuda.syncthreads()
+                # G = C_2 G_1
+                inner = channels
+                for lead in range(C.shape[0]):
+                    for c in range(inner):
+                        for a in range(row, C_2.shape[0], rows):
+                            for r in range(column, count, columns):
+                                total = constants[0]
+                                for b in range(C_2.shape[1]):
+                                    total += C_2[a, b]*G_1[(lead*C_2.shape[1]*inner + b*inner + c)*tile + r]
+                                G[slot, lead*C_2.shape[0]*inner + a*inner + c, first + r] = total
+                cuda.syncthreads()
+                # T = w_s G
+                for a in range(row, weight_out, rows):
+                    for r in range(column, count, columns):
+                        T[slot, a, first + r] = constants[0]
+                cuda.syncthreads()
+                for piece in range(w_blocks.shape[0]):
+                    high, low = w_blocks[piece, 0]*2*channels, w_blocks[piece, 2]*channels
+                    high_count = (w_blocks[piece, 1] - w_blocks[piece, 0])*2*channels
+                    low_count = (w_blocks[piece, 3] - w_blocks[piece, 2])*channels
+                    origin = w_blocks[piece, 4]*2*channels*channels
+                    for a in range(row, high_count, rows):
+                        for r in range(column, count, columns):
+                            total = constants[0]
+                            for b in range(low_count):
+                                total += operators[operator, origin + a*low_count + b]*G[slot, low + b, first + r]
+                            T[slot, high + a, first + r] += total
+                cuda.syncthreads()
+                # T += V H_i
+                for piece in range(V_blocks.shape[0]):
+                    high, low = V_blocks[piece, 0]*2*channels, V_blocks[piece, 2]*channels
+                    high_count = (V_blocks[piece, 1] - V_blocks[piece, 0])*2*channels
+                    low_count = (V_blocks[piece, 3] - V_blocks[piece, 2])*channels
+                    origin = V_blocks[piece, 4]*2*channels*channels
+                    for a in range(row, high_count, rows):
+                        for r in range(column, count, columns):
+                            total = constants[0]
+                            for b in range(low_count):
+                                total += local_operators[bias, origin + a*low_count + b]*H[slot, low + b, first + r]
+                            T[slot, high + a, first + r] += total
+                cuda.syncthreads()
+                # m_i, F1, F2 at every node and record, u1 = T@1 + e_s@1, u2 = T@2 + e_s@2
+                for a in range(row, node, rows):
+                    q, c = a//channels, a % channels
+                    a, b = q*channels + c, 2*q*channels + c
+                    for r in range(column, count, columns):
+                        u1_q = T[slot, b, first + r] + biases[bias, b]
+                        u2_q = T[slot, b + 1*channels, first + r] + biases[bias, b + 1*channels]
+                        t0 = c1/(c1 + math.exp(-u2_q))
+                        t1 = math.sin(u1_q)
+                        value_M = (t0*t1)
+                        m[(i*state + a)*tile + r] = value_M
+                        value_F1 = t0
+                        F1[slot, a, first + r] = value_F1
+                        value_F2 = t1
+                        F2[slot, a, first + r] = value_F2
+                cuda.syncthreads()
+            # h_{n+1} = α h_n + Σ_j γ_j m_j
+            for a in range(row, state, rows):
+                for r in range(column, count, columns):
+                    total = combine[n, stages, 0]*h[a, first + r]
+                    for j in range(stages):
+                        total += combine[n, stages, j + 1]*m[(j*state + a)*tile + r]
+                    h[a, first + r] = total
+            cuda.syncthreads()
+
+
+def factors_adjoint_1(
+    bar, combine, operator_index, bias_index, operators, biases, C, C_2, w_blocks, local_operators, V_blocks, constants, channels, F1, F2, G, H, T, bar_operators, bar_biases, bar_local_operators, workspace, tile,
+):
+    """bar ← dL/dh(start), and the gradients of operators and biases   (10), (11)."""
+    c1 = constants[1]  # 1
+    c2 = constants[2]  # -1
+    steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
+    state, node = bar.shape[0], biases.shape[1]//2
+    wide = biases.shape[1]
+    weight_out, weight_in = wide, C.shape[0]*C_2.shape[0]*channels
+    rows_G_1 = C.shape[0]*C_2.shape[1]*channels
+    row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
+    block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    # working memory: shared memory, sized at launch, unless the workspace has room for it
+    room = cuda.shared.array(0, bar.dtype)
+    if workspace.shape[1] > 1:
+        room = workspace[block]
+    start = 0
+    bar_m, start = room[start:], start + (stages*state)*tile
+    bar_h, start = room[start:], start + state*tile
+    bar_G, start = room[start:], start + weight_in*tile
+    bar_G_1, start = room[start:], start + rows_G_1*tile
+    bar_H, start = room[start:], start + state*tile
+    bar_T, start = room[start:], start + weight_out*tile
+    for first in range(block*tile, records, blocks*tile):
+        count = min(tile, records - first)
+        for n in range(steps - 1, -1, -1):
+            # m̄_j = γ_j λ_{n+1},  h̄ = α λ_{n+1}
+            for a in range(row, state, rows):
+                for r in range(column, count, columns):
+                    bar_h[a*tile + r] = combine[n, stages, 0]*bar[a, first + r]
+                    for j in range(stages):
+                        bar_m[(j*state + a)*tile + r] = combine[n, stages, j + 1]*bar[a, first + r]
+            cuda.syncthreads()
+            for i in range(stages - 1, -1, -1):
+                slot = n*stages + i
+                operator, bias = operator_index[n, i], bias_index[n, i]
+                # T@1̄, T@2̄ at every node and record, u1 = T@1 + e_s@1, f1 = F1, f2 = F2, v = m_ī
+                for a in range(row, node, rows):
+                    q, c = a//channels, a % channels
+                    a, b = q*channels + c, 2*q*channels + c
+                    for r in range(column, count, columns):
+                        u1_q = T[slot, b, first + r] + biases[bias, b]
+                        f1_q = F1[slot, a, first + r]
+                        f2_q = F2[slot, a, first + r]
+                        v_q = bar_m[(i*state + a)*tile + r]
+                        t0 = math.cos(u1_q)
+                        t1 = (t0*f1_q)*v_q
+                        t2 = ((c1 + (c2*f1_q))*f1_q*f2_q)*v_q
+                        value_bar_T_0 = t1
+                        bar_T[b*tile + r] = value_bar_T_0
+                        value_bar_T_1 = t2
+                        bar_T[(b + 1*channels)*tile + r] = value_bar_T_1
+                cuda.syncthreads()
+                # e_s@1̄: the same, summed over the tile's records
+                for a in range(row*columns + column, node, rows*columns):
+                    q, c = a//channels, a % channels
+                    a, b = q*channels + c, 2*q*channels + c
+                    total = constants[0]
+                    for r in range(count):
+                        total += bar_T[b*tile + r]
+                    bar_biases[block, bias, b] += total
+                cuda.syncthreads()
+                # e_s@2̄: the same, summed over the tile's records
+                for a in range(row*columns + column, node, rows*columns):
+                    q, c = a//channels, a % channels
+                    a, b = q*channels + c, 2*q*channels + c
+                    total = constants[0]
+                    for r in range(count):
+                        total += bar_T[(b + 1*channels)*tile + r]
+                    bar_biases[block, bias, b + 1*channels] += total
+                cuda.syncthreads()
+                # gradient of V: += T̄ H_iᵀ, summed over the tile's records
+                for piece in range(V_blocks.shape[0]):
+                    high, low = V_blocks[piece, 0]*2*channels, V_blocks[piece, 2]*channels
+                    high_count = (V_blocks[piece, 1] - V_blocks[piece, 0])*2*channels
+                    low_count = (V_blocks[piece, 3] - V_blocks[piece, 2])*channels
+                    origin = V_blocks[piece, 4]*2*channels*channels
+                    for a in range(row, high_count, rows):
+                        for b in range(column, low_count, columns):
+                            total = constants[0]
+                            for r in range(count):
+                                total += bar_T[(high + a)*tile + r]*H[slot, low + b, first + r]
+                            bar_local_operators[block, bias, origin + a*low_count + b] += total
+                cuda.syncthreads()
+                # H_ī = Vᵀ T̄
+                for a in range(row, state, rows):
+                    for r in range(column, count, columns):
+                        bar_H[a*tile + r] = constants[0]
+                cuda.syncthreads()
+                for piece in range(V_blocks.shape[0]):
+                    high, low = V_blocks[piece, 0]*2*channels, V_blocks[piece, 2]*channels
+                    high_count = (V_blocks[piece, 1] - V_blocks[piece, 0])*2*channels
+                    low_count = (V_blocks[piece, 3] - V_blocks[piece, 2])*channels
+                    origin = V_blocks[piece, 4]*2*channels*channels
+                    for a in range(row, low_count, rows):
+                        for r in range(column, count, columns):
+                            total = constants[0]
+                            for b in range(high_count):
+                                total += local_operators[bias, origin + b*low_count + a]*bar_T[(high + b)*tile + r]
+                            bar_H[(low + a)*tile + r] += total
+                cuda.syncthreads()
+                # gradient of w_s: += T̄ Gᵀ, summed over the tile's records
+                for piece in range(w_blocks.shape[0]):
+                    high, low = w_blocks[piece, 0]*2*channels, w_blocks[piece, 2]*channels
+                    high_count = (w_blocks[piece, 1] - w_blocks[piece, 0])*2*channels
+                    low_count = (w_blocks[piece, 3] - w_blocks[piece, 2])*channels
+                    origin = w_blocks[piece, 4]*2*channels*channels
+                    for a in range(row, high_count, rows):
+                        for b in range(column, low_count, columns):
+                            total = constants[0]
+                            for r in range(count):
+                                total += bar_T[(high + a)*tile + r]*G[slot, low + b, first + r]
+                            bar_operators[block, operator, origin + a*low_count + b] += total
+                cuda.syncthreads()
+                # Ḡ = w_sᵀ T̄
+                for a in range(row, weight_in, rows):
+                    for r in range(column, count, columns):
+                        bar_G[a*tile + r] = constants[0]
+                cuda.syncthreads()
+                for piece in range(w_blocks.shape[0]):
+                    high, low = w_blocks[piece, 0]*2*channels, w_blocks[piece, 2]*channels
+                    high_count = (w_blocks[piece, 1] - w_blocks[piece, 0])*2*channels
+                    low_count = (w_blocks[piece, 3] - w_blocks[piece, 2])*channels
+                    origin = w_blocks[piece, 4]*2*channels*channels
+                    for a in range(row, low_count, rows):
+                        for r in range(column, count, columns):
+                            total = constants[0]
+                            for b in range(high_count):
+                                total += operators[operator, origin + b*low_count + a]*bar_T[(high + b)*tile + r]
+                            bar_G[(low + a)*tile + r] += total
+                cuda.syncthreads()
+                # G_1̄ = C_2ᵀ Ḡ
+                inner = channels
+                for lead in range(C.shape[0]):
+                    for c in range(inner):
+                        for a in range(row, C_2.shape[1], rows):
+                            for r in range(column, count, columns):
+                                total = constants[0]
+                                for b in range(C_2.shape[0]):
+                                    total += C_2[b, a]*bar_G[(lead*C_2.shape[0]*inner + b*inner + c)*tile + r]
+                                bar_G_1[(lead*C_2.shape[1]*inner + a*inner + c)*tile + r] = total
+                cuda.syncthreads()
+                # H_ī += Cᵀ G_1̄
+                inner = C_2.shape[1]*channels
+                for lead in range(1):
+                    for c in range(inner):
+                        for a in range(row, C.shape[1], rows):
+                            for r in range(column, count, columns):
+                                total = constants[0]
+                                for b in range(C.shape[0]):
+                                    total += C[b, a]*bar_G_1[(lead*C.shape[0]*inner + b*inner + c)*tile + r]
+                                bar_H[(lead*C.shape[1]*inner + a*inner + c)*tile + r] += total
+                cuda.syncthreads()
+                # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
+                for a in range(row, state, rows):
+                    for r in range(column, count, columns):
+                        bar_h[a*tile + r] += combine[n, i, 0]*bar_H[a*tile + r]
+                        for j in range(i):
+                            bar_m[(j*state + a)*tile + r] += combine[n, i, j + 1]*bar_H[a*tile + r]
+                cuda.syncthreads()
+            # λ_n = h̄
+            for a in range(row, state, rows):
+                for r in range(column, count, columns):
+                    bar[a, first + r] = bar_h[a*tile + r]
+            cuda.syncthreads()
+
+
+def factors_forward_float32_1(
+    h, combine, operator_index, bias_index, operators, biases, C, C_2, w_blocks, local_operators, V_blocks, constants, channels, workspace, tile, keep, F1, G, H, T,
+):
+    """h ← h(stop): m_i = A r(u, X h),  u = Φ (w_s (C h)) + e_s + V_s X h   (4), (5), (7). Functions in their single-precision forms."""
+    c1 = constants[1]  # 1
+    c2 = constants[2]  # 1/2
+    c3 = constants[3]  # -9
+    c4 = constants[4]  # 9
+    c5 = constants[5]  # 0.13381005823612213
+    c6 = constants[6]  # 0.0034955658484250307
+    c7 = constants[7]  # 2.0608731574611738e-05
+    c8 = constants[8]  # 1.3354206629401233e-08
+    c9 = constants[9]  # 0.46714320778846741
+    c10 = constants[10]  # 0.02587689645588398
+    c11 = constants[11]  # 0.00032855989411473274
+    c12 = constants[12]  # 7.7763650097040227e-07
+    c13 = constants[13]  # -1/4
+    c14 = constants[14]  # 1/4
+    c15 = constants[15]  # -1
+    c16 = constants[16]  # 0.15915493667125702
+    c17 = constants[17]  # -1/2
+    c18 = constants[18]  # 6.2831854820251465
+    c19 = constants[19]  # -10837473/262144
+    c20 = constants[20]  # 1336971/16384
+    c21 = constants[21]  # -10036837/131072
+    c22 = constants[22]  # 5204989/131072
+    steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
+    state, node = h.shape[0], biases.shape[1]//2
+    wide = biases.shape[1]
+    weight_out, weight_in = wide, C.shape[0]*C_2.shape[0]*channels
+    rows_G_1 = C.shape[0]*C_2.shape[1]*channels
+    row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
+    block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    # working memory: shared memory, sized at launch, unless the workspace has room for it
+    room = cuda.shared.array(0, h.dtype)
+    if workspace.shape[1] > 1:
+        room = workspace[block]
+    start = 0
+    m, start = room[start:], start + (stages*state)*tile
+    G_1, start = room[start:], start + rows_G_1*tile
+    for first in range(block*tile, records, blocks*tile):
+        count = min(tile, records - first)
+        for n in range(steps):
+            for i in range(stages):
+                slot = n*stages + i if keep else 0
+                operator, bias = operator_index[n, i], bias_index[n, i]
+                # H_i = α_i h_n + Σ_j γ_ij m_j
+                for a in range(row, state, rows):
+                    for r in range(column, count, columns):
+                        total = combine[n, i, 0]*h[a, first + r]
+                        for j in range(i):
+                            total += combine[n, i, j + 1]*m[(j*state + a)*tile + r]
+                        H[slot, a, first + r] = total
+                cuda.syncthreads()
+                # G_1 = C H_i
+                inner = C_2.shape[1]*channels
+                for lead in range(1):
+                    for c in range(inner):
+                        for a in range(row, C.shape[0], rows):
+                            for r in range(column, count, columns):
+                                total = constants[0]
+                                for b in range(C.shape[1]):
+                                    total += C[a, b]*H[slot, lead*C.shape[1]*inner + b*inner + c, first + r]
+                                G_1[(lead*C.shape[0]*inner + a*inner + c)*tile + r] = total
+                cuda.syncthreads()
+                # G = C_2 G_1
+                inner = channels
+                for lead in range(C.shape[0]):
+                    for c in range(inner):
+                        for a in range(row, C_2.shape[0], rows):
+                            for r in range(column, count, columns):
+                                total = constants[0]
+                                for b in range(C_2.shape[1]):
+                                    total += C_2[a, b]*G_1[(lead*C_2.shape[1]*inner + b*inner + c)*tile + r]
+                                G[slot, lead*C_2.shape[0]*inner + a*inner + c, first + r] = total
+                cuda.syncthreads()
+                # T = w_s G
+                for a in range(row, weight_out, rows):
+                    for r in range(column, count, columns):
+                        T[slot, a, first + r] = constants[0]
+                cuda.syncthreads()
+                for piece in range(w_blocks.shape[0]):
+                    high, low = w_blocks[piece, 0]*2*channels, w_blocks[piece, 2]*channels
+                    high_count = (w_blocks[piece, 1] - w_blocks[piece, 0])*2*channels
+                    low_count = (w_blocks[piece, 3] - w_blocks[piece, 2])*channels
+                    origin = w_blocks[piece, 4]*2*channels*channels
+                    for a in range(row, high_count, rows):
+                        for r in range(column, count, columns):
+                            total = constants[0]
+                            for b in range(low_count):
+                                total += operators[operator, origin + a*low_count + b]*G[slot, low + b, first + r]
+                            T[slot, high + a, first + r] += total
+                cuda.syncthreads()
+                # T += V H_i
+                for piece in range(V_blocks.shape[0]):
+                    high, low = V_blocks[piece, 0]*2*channels, V_blocks[piece, 2]*channels
+                    high_count = (V_blocks[piece, 1] - V_blocks[piece, 0])*2*channels
+                    low_count = (V_blocks[piece, 3] - V_blocks[piece, 2])*channels
+                    origin = V_blocks[piece, 4]*2*channels*channels
+                    for a in range(row, high_count, rows):
+                        for r in range(column, count, columns):
+                            total = constants[0]
+                            for b in range(low_count):
+                                total += local_operators[bias, origin + a*low_count + b]*H[slot, low + b, first + r]
+                            T[slot, high + a, first + r] += total
+                cuda.syncthreads()
+                # m_i, F1 at every node and record, u1 = T@1 + e_s@1, u2 = T@2 + e_s@2
+                for a in range(row, node, rows):
+                    q, c = a//channels, a % channels
+                    a, b = q*channels + c, 2*q*channels + c
+                    for r in range(column, count, columns):
+                        u1_q = T[slot, b, first + r] + biases[bias, b]
+                        u2_q = T[slot, b + 1*channels, first + r] + biases[bias, b + 1*channels]
+                        t0 = c3 if c3 > (c4 if c4 < (c2*u2_q) else (c2*u2_q)) else (c4 if c4 < (c2*u2_q) else (c2*u2_q))
+                        t1 = t0*t0
+                        t2 = (t0*(c1 + ((c5 + ((c6 + ((c7 + (c8*t1))*t1))*t1))*t1)))/(c1 + ((c9 + ((c10 + ((c11 + (c12*t1))*t1))*t1))*t1))
+                        t3 = c16*u1_q
+                        t4 = math.floor((c2 + t3))
+                        t5 = (c15*t4) + t3
+                        t6 = c15*t5
+                        t7 = (c2 + t6)
+                        t8 = (t7 if t7 < t5 else t5)
+                        t9 = c13 if c13 > (c14 if c14 < (t8 if t8 > (c17 + t6) else (c17 + t6)) else (t8 if t8 > (c17 + t6) else (c17 + t6))) else (c14 if c14 < (t8 if t8 > (c17 + t6) else (c17 + t6)) else (t8 if t8 > (c17 + t6) else (c17 + t6)))
+                        t10 = t9*t9
+                        value_M = ((c2 + (c2*t2))*(t9*(c18 + ((c19 + ((c20 + ((c21 + (c22*t10))*t10))*t10))*t10))))
+                        m[(i*state + a)*tile + r] = value_M
+                        value_F1 = t2
+                        F1[slot, a, first + r] = value_F1
+                cuda.syncthreads()
+            # h_{n+1} = α h_n + Σ_j γ_j m_j
+            for a in range(row, state, rows):
+                for r in range(column, count, columns):
+                    total = combine[n, stages, 0]*h[a, first + r]
+                    for j in range(stages):
+                        total += combine[n, stages, j + 1]*m[(j*state + a)*tile + r]
+                    h[a, first + r] = total
+            cuda.syncthreads()
+
+
+def factors_adjoint_float32_1(
+    bar, combine, operator_index, bias_index, operators, biases, C, C_2, w_blocks, local_operators, V_blocks, constants, channels, F1, G, H, T, bar_operators, bar_biases, bar_local_operators, workspace, tile,
+):
+    """bar ← dL/dh(start), and the gradients of operators and biases   (10), (11). Functions in their single-precision forms."""
+    c1 = constants[1]  # 1
+    c2 = constants[2]  # 1/2
+    c3 = constants[3]  # -1/4
+    c4 = constants[4]  # 1/4
+    c5 = constants[5]  # -1
+    c6 = constants[6]  # 0.15915493667125702
+    c7 = constants[7]  # 6.2831854820251465
+    c8 = constants[8]  # -10837473/262144
+    c9 = constants[9]  # 1336971/16384
+    c10 = constants[10]  # -10036837/131072
+    c11 = constants[11]  # 5204989/131072
+    c12 = constants[12]  # -1/2
+    steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
+    state, node = bar.shape[0], biases.shape[1]//2
+    wide = biases.shape[1]
+    weight_out, weight_in = wide, C.shape[0]*C_2.shape[0]*channels
+    rows_G_1 = C.shape[0]*C_2.shape[1]*channels
+    row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
+    block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    # working memory: shared memory, sized at launch, unless the workspace has room for it
+    room = cuda.shared.array(0, bar.dtype)
+    if workspace.shape[1] > 1:
+        room = workspace[block]
+    start = 0
+    bar_m, start = room[start:], start + (stages*state)*tile
+    bar_h, start = room[start:], start + state*tile
+    bar_G, start = room[start:], start + weight_in*tile
+    bar_G_1, start = room[start:], start + rows_G_1*tile
+    bar_H, start = room[start:], start + state*tile
+    bar_T, start = room[start:], start + weight_out*tile
+    for first in range(block*tile, records, blocks*tile):
+        count = min(tile, records - first)
+        for n in range(steps - 1, -1, -1):
+            # m̄_j = γ_j λ_{n+1},  h̄ = α λ_{n+1}
+            for a in range(row, state, rows):
+                for r in range(column, count, columns):
+                    bar_h[a*tile + r] = combine[n, stages, 0]*bar[a, first + r]
+                    for j in range(stages):
+                        bar_m[(j*state + a)*tile + r] = combine[n, stages, j + 1]*bar[a, first + r]
+            cuda.syncthreads()
+            for i in range(stages - 1, -1, -1):
+                slot = n*stages + i
+                operator, bias = operator_index[n, i], bias_index[n, i]
+                # T@1̄, T@2̄ at every node and record, u1 = T@1 + e_s@1, f1 = F1, v = m_ī
+                for a in range(row, node, rows):
+                    q, c = a//channels, a % channels
+                    a, b = q*channels + c, 2*q*channels + c
+                    for r in range(column, count, columns):
+                        u1_q = T[slot, b, first + r] + biases[bias, b]
+                        f1_q = F1[slot, a, first + r]
+                        v_q = bar_m[(i*state + a)*tile + r]
+                        t0 = c2 + (c2*f1_q)
+                        t1 = c6*u1_q
+                        t2 = math.floor((c2 + t1))
+                        t3 = (c5*t2) + t1
+                        t4 = math.fabs(t3)
+                        t5 = c3 if c3 > (c4 if c4 < (c4 + (c5*t4)) else (c4 + (c5*t4))) else (c4 if c4 < (c4 + (c5*t4)) else (c4 + (c5*t4)))
+                        t6 = t5*t5
+                        t7 = (t0*(t5*(c7 + ((c8 + ((c9 + ((c10 + (c11*t6))*t6))*t6))*t6))))*v_q
+                        t8 = c5*t3
+                        t9 = (c2 + t8)
+                        t10 = (t9 if t9 < t3 else t3)
+                        t11 = c3 if c3 > (c4 if c4 < (t10 if t10 > (c12 + t8) else (c12 + t8)) else (t10 if t10 > (c12 + t8) else (c12 + t8))) else (c4 if c4 < (t10 if t10 > (c12 + t8) else (c12 + t8)) else (t10 if t10 > (c12 + t8) else (c12 + t8)))
+                        t12 = t11*t11
+                        t13 = ((c1 + (c5*t0))*t0*(t11*(c7 + ((c8 + ((c9 + ((c10 + (c11*t12))*t12))*t12))*t12))))*v_q
+                        value_bar_T_0 = t7
+                        bar_T[b*tile + r] = value_bar_T_0
+                        value_bar_T_1 = t13
+                        bar_T[(b + 1*channels)*tile + r] = value_bar_T_1
+                cuda.syncthreads()
+                # e_s@1̄: the same, summed over the tile's records
+                for a in range(row*columns + column, node, rows*columns):
+                    q, c = a//channels, a % channels
+                    a, b = q*channels + c, 2*q*channels + c
+                    total = constants[0]
+                    for r in range(count):
+                        total += bar_T[b*tile + r]
+                    bar_biases[block, bias, b] += total
+                cuda.syncthreads()
+                # e_s@2̄: the same, summed over the tile's records
+                for a in range(row*columns + column, node, rows*columns):
+                    q, c = a//channels, a % channels
+                    a, b = q*channels + c, 2*q*channels + c
+                    total = constants[0]
+                    for r in range(count):
+                        total += bar_T[(b + 1*channels)*tile + r]
+                    bar_biases[block, bias, b + 1*channels] += total
+                cuda.syncthreads()
+                # gradient of V: += T̄ H_iᵀ, summed over the tile's records
+                for piece in range(V_blocks.shape[0]):
+                    high, low = V_blocks[piece, 0]*2*channels, V_blocks[piece, 2]*channels
+                    high_count = (V_blocks[piece, 1] - V_blocks[piece, 0])*2*channels
+                    low_count = (V_blocks[piece, 3] - V_blocks[piece, 2])*channels
+                    origin = V_blocks[piece, 4]*2*channels*channels
+                    for a in range(row, high_count, rows):
+                        for b in range(column, low_count, columns):
+                            total = constants[0]
+                            for r in range(count):
+                                total += bar_T[(high + a)*tile + r]*H[slot, low + b, first + r]
+                            bar_local_operators[block, bias, origin + a*low_count + b] += total
+                cuda.syncthreads()
+                # H_ī = Vᵀ T̄
+                for a in range(row, state, rows):
+                    for r in range(column, count, columns):
+                        bar_H[a*tile + r] = constants[0]
+                cuda.syncthreads()
+                for piece in range(V_blocks.shape[0]):
+                    high, low = V_blocks[piece, 0]*2*channels, V_blocks[piece, 2]*channels
+                    high_count = (V_blocks[piece, 1] - V_blocks[piece, 0])*2*channels
+                    low_count = (V_blocks[piece, 3] - V_blocks[piece, 2])*channels
+                    origin = V_blocks[piece, 4]*2*channels*channels
+                    for a in range(row, low_count, rows):
+                        for r in range(column, count, columns):
+                            total = constants[0]
+                            for b in range(high_count):
+                                total += local_operators[bias, origin + b*low_count + a]*bar_T[(high + b)*tile + r]
+                            bar_H[(low + a)*tile + r] += total
+                cuda.syncthreads()
+                # gradient of w_s: += T̄ Gᵀ, summed over the tile's records
+                for piece in range(w_blocks.shape[0]):
+                    high, low = w_blocks[piece, 0]*2*channels, w_blocks[piece, 2]*channels
+                    high_count = (w_blocks[piece, 1] - w_blocks[piece, 0])*2*channels
+                    low_count = (w_blocks[piece, 3] - w_blocks[piece, 2])*channels
+                    origin = w_blocks[piece, 4]*2*channels*channels
+                    for a in range(row, high_count, rows):
+                        for b in range(column, low_count, columns):
+                            total = constants[0]
+                            for r in range(count):
+                                total += bar_T[(high + a)*tile + r]*G[slot, low + b, first + r]
+                            bar_operators[block, operator, origin + a*low_count + b] += total
+                cuda.syncthreads()
+                # Ḡ = w_sᵀ T̄
+                for a in range(row, weight_in, rows):
+                    for r in range(column, count, columns):
+                        bar_G[a*tile + r] = constants[0]
+                cuda.syncthreads()
+                for piece in range(w_blocks.shape[0]):
+                    high, low = w_blocks[piece, 0]*2*channels, w_blocks[piece, 2]*channels
+                    high_count = (w_blocks[piece, 1] - w_blocks[piece, 0])*2*channels
+                    low_count = (w_blocks[piece, 3] - w_blocks[piece, 2])*channels
+                    origin = w_blocks[piece, 4]*2*channels*channels
+                    for a in range(row, low_count, rows):
+                        for r in range(column, count, columns):
+                            total = constants[0]
+                            for b in range(high_count):
+                                total += operators[operator, origin + b*low_count + a]*bar_T[(high + b)*tile + r]
+                            bar_G[(low + a)*tile + r] += total
+                cuda.syncthreads()
+                # G_1̄ = C_2ᵀ Ḡ
+                inner = channels
+                for lead in range(C.shape[0]):
+                    for c in range(inner):
+                        for a in range(row, C_2.shape[1], rows):
+                            for r in range(column, count, columns):
+                                total = constants[0]
+                                for b in range(C_2.shape[0]):
+                                    total += C_2[b, a]*bar_G[(lead*C_2.shape[0]*inner + b*inner + c)*tile + r]
+                                bar_G_1[(lead*C_2.shape[1]*inner + a*inner + c)*tile + r] = total
+                cuda.syncthreads()
+                # H_ī += Cᵀ G_1̄
+                inner = C_2.shape[1]*channels
+                for lead in range(1):
+                    for c in range(inner):
+                        for a in range(row, C.shape[1], rows):
+                            for r in range(column, count, columns):
+                                total = constants[0]
+                                for b in range(C.shape[0]):
+                                    total += C[b, a]*bar_G_1[(lead*C.shape[0]*inner + b*inner + c)*tile + r]
+                                bar_H[(lead*C.shape[1]*inner + a*inner + c)*tile + r] += total
+                cuda.syncthreads()
+                # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
+                for a in range(row, state, rows):
+                    for r in range(column, count, columns):
+                        bar_h[a*tile + r] += combine[n, i, 0]*bar_H[a*tile + r]
+                        for j in range(i):
+                            bar_m[(j*state + a)*tile + r] += combine[n, i, j + 1]*bar_H[a*tile + r]
+                cuda.syncthreads()
+            # λ_n = h̄
+            for a in range(row, state, rows):
+                for r in range(column, count, columns):
+                    bar[a, first + r] = bar_h[a*tile + r]
+            cuda.syncthreads()
+
+
+def factors_forward_rows_1(stages, state, node, wide, weight_out, weight_in, rows_G_1):
+    """Rows of working memory that a record needs in factors_forward_1."""
+    return stages*state + rows_G_1
+
+
+def factors_forward_float32_rows_1(stages, state, node, wide, weight_out, weight_in, rows_G_1):
+    """Rows of working memory that a record needs in factors_forward_float32_1."""
+    return stages*state + rows_G_1
+
+
+def factors_adjoint_rows_1(stages, state, node, wide, weight_out, weight_in, rows_G_1):
+    """Rows of working memory that a record needs in factors_adjoint_1."""
+    return stages*state + state + weight_in + rows_G_1 + state + weight_out
+
+
+def factors_adjoint_float32_rows_1(stages, state, node, wide, weight_out, weight_in, rows_G_1):
+    """Rows of working memory that a record needs in factors_adjoint_float32_1."""
+    return stages*state + state + weight_in + rows_G_1 + state + weight_out
+
+
+def lift(x, lift, constants, h):
+    """h = P (x, 1): at every function of the basis, from the coefficients of the records and of 1."""
+    row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
+    block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    size, inputs = lift.shape[0], lift.shape[1]
+    for first in range(block*columns, h.shape[1], blocks*columns):
+        for a in range(row, h.shape[0], rows):
+            for r in range(first + column, min(first + columns, h.shape[1]), columns):
+                total = constants[0]
+                for k in range(inputs):
+                    total += lift[a % size, k]*x[a//size*inputs + k, r]
+                h[a, r] = total
+
+
+def lift_adjoint(bar_h, x, lift, constants, bar_x, bar_lift, tile):
+    """The adjoint of: h = P (x, 1). bar_x is set; a block adds to its own gradient of P."""
+    row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
+    block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    size, inputs = lift.shape[0], lift.shape[1]
+    for first in range(block*tile, x.shape[1], blocks*tile):
+        last = min(first + tile, x.shape[1])
+        for a in range(row, x.shape[0], rows):
+            for r in range(first + column, last, columns):
+                total = constants[0]
+                for c in range(size):
+                    total += lift[c, a % inputs]*bar_h[a//inputs*size + c, r]
+                bar_x[a, r] = total
+        for c in range(row, size, rows):
+            for k in range(column, inputs, columns):
+                total = constants[0]
+                for a in range(x.shape[0]//inputs):
+                    for r in range(first, last):
+                        total += bar_h[a*size + c, r]*x[a*inputs + k, r]
+                bar_lift[block, c, k] += total
+
+
+def readout(y, operator, constant, z):
+    """z_k = ∫ R_k(ξ) y(ξ) dξ + a_k: ``operator`` holds the readout's fields against the state basis."""
+    row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
+    block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    for first in range(block*columns, y.shape[1], blocks*columns):
+        for k in range(row, z.shape[0], rows):
+            for r in range(first + column, min(first + columns, y.shape[1]), columns):
+                total = constant[k]
+                for b in range(y.shape[0]):
+                    total += operator[k, b]*y[b, r]
+                z[k, r] = total
+
+
+def readout_adjoint(bar_z, y, operator, constants, bar_y, bar_operator, bar_constant, tile):
+    """The adjoint of: z = R y + a. bar_y is set; a block adds to its own gradients of R and a."""
+    row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
+    block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    for first in range(block*tile, y.shape[1], blocks*tile):
+        last = min(first + tile, y.shape[1])
+        # ȳ = Rᵀ z̄
+        for b in range(row, y.shape[0], rows):
+            for r in range(first + column, last, columns):
+                total = constants[0]
+                for k in range(bar_z.shape[0]):
+                    total += operator[k, b]*bar_z[k, r]
+                bar_y[b, r] = total
+        # R̄ += z̄ yᵀ,  ā += z̄, summed over the tile's records
+        for k in range(row, bar_z.shape[0], rows):
+            for b in range(column, y.shape[0], columns):
+                total = constants[0]
+                for r in range(first, last):
+                    total += bar_z[k, r]*y[b, r]
+                bar_operator[block, k, b] += total
+        for k in range(row*columns + column, bar_z.shape[0], rows*columns):
+            total = constants[0]
+            for r in range(first, last):
+                total += bar_z[k, r]
+            bar_constant[block, k] += total
+
+
+def sum_blocks(partial, total):
+    """total_e = Σ_p partial_pe: the blocks' sums, added in the order of the blocks."""
+    for e in range(cuda.grid(1), total.shape[0], cuda.gridsize(1)):
+        value = partial[0, e]
+        for p in range(1, partial.shape[0]):
+            value += partial[p, e]
+        total[e] = value
+
+
+def depth_adjoint(theta, mixed, bar):
+    """The adjoint of the mix over depth: bar_ke += Σ_s θ_sk mixed_se   (11)."""
+    for e in range(cuda.grid(1), bar.shape[1], cuda.gridsize(1)):
+        for k in range(bar.shape[0]):
+            value = bar[k, e]
+            for s in range(theta.shape[0]):
+                value += theta[s, k]*mixed[s, e]
+            bar[k, e] = value
+
+
+def clear(values, constants):
+    """values_e = 0."""
+    for e in range(cuda.grid(1), values.shape[0], cuda.gridsize(1)):
+        values[e] = constants[0]
+
+
+def loss(z, target, constants, value, source):
+    """L of every record (cross-entropy) and source = ∂L/∂z, from its derivation."""
+    c2 = constants[2]  # -1
+    for r in range(cuda.grid(1), z.shape[1], cuda.gridsize(1)):
+        top = z[0, r]  # L is unchanged when a constant is added to every output
+        for k in range(1, z.shape[0]):
+            top = z[k, r] if z[k, r] > top else top
+        hit = constants[0]
+        partition = constants[0]
+        for k in range(z.shape[0]):
+            zk, tk = z[k, r] - top, target[k, r]
+            t0 = math.exp(zk)
+            hit += (tk*zk)
+            partition += t0
+        t0 = math.log(partition)
+        value[r] = (t0 + (c2*hit))
+        for k in range(z.shape[0]):
+            zk, tk = z[k, r] - top, target[k, r]
+            t0 = math.exp(zk)
+            source[k, r] = ((t0/partition) + (c2*tk))
