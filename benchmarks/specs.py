@@ -23,6 +23,7 @@ DATA = {
     "mlp": "ArrowHead",
     "vowels": "JapaneseVowels",
     "digits": "digits",
+    "digits2d": "digits2d",
     "custom": "ItalyPowerDemand",
     "stiff": "ItalyPowerDemand",
     "gunpoint": "GunPoint",

@@ -50,7 +50,8 @@ def data(name: str, out: Path, as_json: bool) -> None:
     """Write a real data set as train.npz and test.npz.
 
     The split is the published one. Names: gunpoint, arrowhead, italypowerdemand, osuleaf, japanesevowels,
-    basicmotions, tecator, digits; and burgers, which is solved here, with test records at 256 and 512 points too.
+    basicmotions, tecator, digits, and digits2d, the same on a square; and burgers, which is solved here, with test
+    records at 256 and 512 points too.
     """
     from numerics import datasets
 

@@ -10,6 +10,7 @@ import contextlib
 import difflib
 import importlib.util
 import io
+import math
 import os
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -179,7 +180,7 @@ def _records(x: Any, xi: Any, y: Any, classes: Sequence[Any] | Array, file: str)
                 f"records on domains of {' and '.join(map(str, sorted(dimensions)))} axes", "one number of axes",
                 "a record without its channels", "give every record its channels as the last axis",
             )  # fmt: skip
-        lengths = [part[..., 0].size for part in parts]
+        lengths = [math.prod(part.shape[:-1]) for part in parts]
         channels = {part.shape[-1] for part in parts}
         if len(channels) > 1:
             raise _refuse(

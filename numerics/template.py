@@ -16,6 +16,7 @@ channels = 1
 # local = true                  # a local field beside the integral: u = ∫ W h dξ′ + V h + b
 # periodic = true               # -1 and 1 are the same point
 # symmetry = "translation"      # of a periodic domain with Fourier bases; or "reflection", { shift = "1/4" }
+# dimension = 2                 # functions on the square [-1, 1]²; a basis then holds along both axes
 # reach = "1/8"                 # W = κ(ξ − ξ′), zero beyond ±1/8; [weight] then has kernel = {…} in place of two widths
 
 [input]

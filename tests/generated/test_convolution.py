@@ -243,7 +243,7 @@ def test_an_arriving_basis_has_couplings_of_its_own() -> None:
     changing = {"state": {"basis": [{"family": "hat", "size": 9}, {"family": "legendre", "size": 6}]}}
     spec = load_spec(declared(**changing))
     (form,) = galerkin.semidiscrete(spec, equation.derive(spec))
-    assert form.tables["C_entry"].shape == (form.nodes.shape[0] * 5, 9)
+    assert form.tables["C_entry"].shape == (form.nodes[0].shape[0] * 5, 9)
 
 
 @pytest.mark.parametrize(

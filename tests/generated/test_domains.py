@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -294,7 +294,7 @@ def test_convolutions_are_the_integral(dimension: int) -> None:
 def test_translation_is_the_spectral_convolution_in_two_dimensions() -> None:
     """What translations leave of W multiplies the two-dimensional Fourier coefficients, one by one."""
     case = CASES["torus, translation"]
-    model = model_of(Case(case.state, case.outer, case.inner, case.bias, {**case.equation, "rate": "u"}, tableau="euler"))
+    model = model_of(replace(case, equation={**case.equation, "rate": "u"}, tableau="euler"))
     model = model.with_coordinates(np.where(np.arange(model.size) < model.fields["W"].slabs[0].coefficients.size,
                                             model.coordinates, 0))  # no bias  # fmt: skip
     line = -1 + 2 * np.arange(8) / 8
@@ -497,7 +497,7 @@ def test_a_field_is_a_function_of_all_its_variables() -> None:
     assert model.fields["b"].axes == ("xi", "eta", "delta")
     known = Continuum.from_fields(
         CASES["torus, translation"].declared(),
-        W=lambda a, b, c, d, t: (np.cos(np.pi * (a - c)) * np.sin(2 * np.pi * (b - d)))[..., None, None] * np.ones((2, 2)),
+        W=lambda a, b, c, d, t: np.multiply.outer(np.cos(np.pi * (a - c)) * np.sin(2 * np.pi * (b - d)), np.ones((2, 2))),
     )
     found = known.fields["W"](0.3, -0.2, 0.5, 0.1, 0.4)
     np.testing.assert_allclose(found, np.cos(np.pi * -0.2) * np.sin(2 * np.pi * -0.3) * np.ones((2, 2)), atol=1e-13)

@@ -239,7 +239,7 @@ BAD_FILES = {
     "a typing error": (archive(X=X), "name it 'x'"),
     "other arrays": (archive(x=X, W0=X), "an array named 'W0'"),
     "one axis": (archive(x=[1.0, 2.0]), "x of shape (2,)"),
-    "four axes": (archive(x=np.ones((1, 2, 3, 4))), "x of shape (1, 2, 3, 4)"),
+    "six axes": (archive(x=np.ones((1, 2, 3, 4, 5, 6))), "x of shape (1, 2, 3, 4, 5, 6)"),
     "text for x": (archive(x=[["a"]]), "x of type <U1"),
     "no records": (archive(x=np.ones((0, 3))), "no records"),
     "no points": (archive(x=np.ones((3, 0))), "no samples"),

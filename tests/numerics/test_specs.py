@@ -17,6 +17,7 @@ DATA = {
     "motions": "BasicMotions",
     "vowels": "JapaneseVowels",
     "digits": "digits",
+    "digits2d": "digits2d",
     "custom": "ItalyPowerDemand",
     "mlp": "ArrowHead",
     "stiff": "ItalyPowerDemand",
