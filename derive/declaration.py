@@ -15,6 +15,7 @@ from derive.errors import DerivationError, ExpressionError, SpecError
 from derive.spec import (
     CONSTANT,
     OPTIMISERS,
+    SCHEDULES,
     BasisSpec,
     Penalty,
     Slab,
@@ -30,8 +31,10 @@ from derive.surd import Exact, Surd
 WIDTH = (Fraction(-1), Fraction(1))
 LARGEST = {"size": 2048, "cells": 2048, "degree": 64, "steps": 100_000, "outputs": 100_000, "channels": 4096,
            "levels": 64}  # fmt: skip
-NUMBERS = {"learning_rate": 1e6, "validation": 0.9, "weight_decay": 1e3, "thin": 1.0, "jitter": 10.0, "warp": 0.9}
-POSITIVE = ("learning_rate", "thin")  # of these; the others may be zero
+NUMBERS = {"learning_rate": 1e6, "clip": 1e6, "averaging": 0.999999, "validation": 0.9, "weight_decay": 1e3,
+           "thin": 1.0, "jitter": 10.0, "warp": 0.9}  # fmt: skip
+POSITIVE = ("learning_rate", "clip", "thin")  # of these; the others may be zero
+USUAL = {"clip": 1.0, "averaging": 0.99, "thin": 0.5}  # what is suggested, 0.01 for the others
 NUMBERED = tuple(f"u{k}" for k in range(1, 9))  # the names of several pre-activations
 LARGEST_TABLE = 1 << 30  # bytes of one table; a spec beyond it is a typing error
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
@@ -74,8 +77,8 @@ TABLES: dict[str, tuple[str, ...]] = {
     "integration": ("tableau", "steps", "tolerance"),
     "readout": ("outputs", "basis"),
     "loss": ("kind", "weight", "penalty"),
-    "training": ("optimiser", "epochs", "learning_rate", "batch", "validation", "patience", "seed",
-                 "weight_decay", "thin", "jitter", "warp"),
+    "training": ("optimiser", "epochs", "learning_rate", "schedule", "clip", "averaging", "batch", "validation",
+                 "patience", "seed", "weight_decay", "thin", "jitter", "warp"),
 }
 REQUIRED = ("name", "equation", "state", "weight", "bias", "integration", "loss")
 
@@ -767,8 +770,9 @@ class Reader:
         for key, low in (("epochs", 1), ("batch", 1), ("patience", 1), ("seed", 0)):
             if key in table:
                 found[key] = self.integer(table, key, "training", low)
-        if "optimiser" in table:
-            found["optimiser"] = self.choice(table["optimiser"], OPTIMISERS, "training.optimiser")
+        for key, allowed in (("optimiser", OPTIMISERS), ("schedule", SCHEDULES)):
+            if key in table:
+                found[key] = self.choice(table[key], allowed, f"training.{key}")
         for key, high in NUMBERS.items():
             if key in table:
                 value = table[key]
@@ -779,7 +783,7 @@ class Reader:
                         f"{value!r}",
                         f"a number up to {high:g}, {'above 0' if key in POSITIVE else 'not negative'}",
                         "a sign or quotes",
-                        f"write {key} = {min(0.01, high) if key != 'thin' else 0.5}",
+                        f"write {key} = {USUAL.get(key, 0.01)}",
                     )
                 found[key] = float(value)
         return Training(**found)

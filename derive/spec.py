@@ -129,12 +129,16 @@ class SymmetrySpec:
 
 
 OPTIMISERS = ("adam", "adam-coordinatewise", "lbfgs", "gradient-descent")
+SCHEDULES = ("cosine", "constant", "one-cycle", "steps")
 
 
 @dataclass(frozen=True)
 class Training:
     """Defaults of ``fit``. batch: records a step, None for all; validation: share held out; patience: epochs.
 
+    schedule: how Adam's rate changes over the planned steps, see ``numerics.optimisers.rate``.  clip: the largest L2
+    norm of a gradient, longer ones are shortened to it; None for no limit.  averaging: the decay a step of the moving
+    average of the fields that is validated and returned; 0 for the last fields.
     weight_decay: of Adam, the share of every field that a step takes away, over its rate.  thin, jitter, warp: how
     every epoch samples the records anew, see ``numerics.sampling.Augmentation``.
     """
@@ -142,6 +146,9 @@ class Training:
     optimiser: str = "adam"
     epochs: int = 300
     learning_rate: float = 0.01
+    schedule: str = "cosine"
+    clip: float | None = None
+    averaging: float = 0.0
     batch: int | None = None
     validation: float = 0.0
     patience: int | None = None

@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from derive.errors import CheckpointError, DataError, SpecError
-from derive.spec import OPTIMISERS
+from derive.spec import OPTIMISERS, SCHEDULES
 from numerics import console
 from numerics.console import example, json_option, model_argument
 
@@ -77,6 +77,9 @@ def data(name: str, out: Path, as_json: bool) -> None:
 @click.option("--epochs", type=click.IntRange(1), help="Passes over the records.")
 @click.option("--optimiser", type=click.Choice(OPTIMISERS))
 @click.option("--learning-rate", type=click.FloatRange(0, min_open=True))
+@click.option("--schedule", type=click.Choice(SCHEDULES), help="Of Adam's rate over the planned steps.")
+@click.option("--clip", type=click.FloatRange(0, min_open=True), help="Shorten longer gradients to this L2 norm.")
+@click.option("--averaging", type=click.FloatRange(0, 1, max_open=True), help="Average fields with this decay a step.")
 @click.option("--batch", type=click.IntRange(1), help="Records a step (default: all).")
 @click.option("--validation", type=click.FloatRange(0, 1, max_open=True), help="Share of records held out.")
 @click.option("--patience", type=click.IntRange(1), help="Epochs without improvement before stopping.")
