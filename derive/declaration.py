@@ -17,6 +17,7 @@ from derive.spec import (
     OPTIMISERS,
     SCHEDULES,
     BasisSpec,
+    ClassWeights,
     Penalty,
     Slab,
     Spec,
@@ -76,7 +77,7 @@ TABLES: dict[str, tuple[str, ...]] = {
     "bias": ("width", "depth"),
     "integration": ("tableau", "steps", "tolerance"),
     "readout": ("outputs", "basis"),
-    "loss": ("kind", "weight", "penalty"),
+    "loss": ("kind", "weight", "class_weights", "penalty"),
     "training": ("optimiser", "epochs", "learning_rate", "schedule", "clip", "averaging", "batch", "validation",
                  "patience", "seed", "weight_decay", "thin", "jitter", "warp"),
 }
@@ -247,7 +248,7 @@ class Reader:
         equation = self.equation(data)
         entry, slabs = self.slabs(data, equation["periodic"], equation["reach"])
         slabs = self.invariant(equation["symmetries"], entry, slabs, equation["reach"])
-        outputs, readout, loss, weight, penalties = self.targets(data, equation, slabs)
+        outputs, readout, loss, weight, class_weights = self.targets(data, equation, slabs)
         lift = self.table(data, "lift", {})
         if "lift" in data:
             self.need(lift, "inputs", "lift")
@@ -267,7 +268,8 @@ class Reader:
             readout=readout,
             loss=loss,
             weight=weight,
-            penalties=penalties,
+            class_weights=class_weights,
+            penalties=self.penalties(self.table(data, "loss"), equation, slabs, readout),
             training=self.training(data),
             precision=self.choice(data.get("precision", "float64"), ("float64", "float32"), "precision"),
             **equation,
@@ -707,7 +709,7 @@ class Reader:
                 "a loss that integrates nothing",
                 "leave weight out",
             )
-        return outputs, readout, loss, weight, self.penalties(table, slabs, readout)
+        return outputs, readout, loss, weight, self.class_weights(table, loss, outputs)
 
     def weight(self, table: Mapping[str, Any], equation: Mapping[str, Any]) -> BasisSpec:
         """The weight of l2: an expression in xi, or a basis of one function."""
@@ -720,13 +722,39 @@ class Reader:
             )
         return found
 
+    def class_weights(self, table: Mapping[str, Any], loss: str, outputs: int | None) -> ClassWeights:
+        """What the records of each class count in the cross-entropy."""
+        if "class_weights" not in table:
+            return ()
+        value, path = table["class_weights"], "loss.class_weights"
+        if loss != "cross-entropy":
+            self.fail(path, f"weights of classes for {loss}", 'weights for kind = "cross-entropy"',
+                      "a loss without classes", "leave class_weights out")  # fmt: skip
+        if value == "balanced":
+            return "balanced"
+        if not isinstance(value, list | tuple) or len(value) != outputs:
+            self.fail(path, f"{value!r}", f'"balanced", or a list of {outputs} numbers, one a class',
+                      "a typing error, or a class left out", 'write class_weights = "balanced"')  # fmt: skip
+        found = tuple(self.exact(number, path) for number in value)
+        if any(number <= 0 for number in found):
+            self.fail(path, f"{[str(number) for number in found]}", "positive numbers", "a sign, or a class to ignore",
+                      "leave the records of such a class out of the data")  # fmt: skip
+        return found
+
     def penalties(
-        self, table: Mapping[str, Any], slabs: tuple[Slab, ...], readout: BasisSpec | None
+        self,
+        table: Mapping[str, Any],
+        equation: Mapping[str, Any],
+        slabs: tuple[Slab, ...],
+        readout: BasisSpec | None,
     ) -> tuple[Penalty, ...]:
         given = table.get("penalty", {})
         if not isinstance(given, Mapping):
             self.fail("loss.penalty", f"{given!r}", '{ W = "1/10000" }', "a number alone", "name the field")
-        fields = ("W", "b") if readout is None else ("W", "b", "R")
+        fields = ("W", "b", *["V"] * equation["local"], *["R"] * (readout is not None))
+        if "V" in given and "V" not in fields:
+            self.fail("loss.penalty.V", "a penalty on V, which this equation does not have", ", ".join(fields),
+                      "local = true was left out", "write local = true in [equation], or remove it")  # fmt: skip
         self.known(given, fields, "loss.penalty")
         found = []
         for field, value in given.items():
@@ -753,6 +781,7 @@ class Reader:
             "b": {"bias.width": [s.bias_width for s in slabs], "bias.depth": [s.bias_depth for s in slabs]},
             "R": {"readout.basis": [readout]},
         }
+        chosen["V"] = chosen["b"]  # they share their bases
         for path, found in chosen[field].items():
             for basis in found:
                 if basis is not None and _jumps(basis):

@@ -114,6 +114,9 @@ class Penalty:
     weight: Fraction
 
 
+ClassWeights = str | tuple[Fraction, ...]  # "balanced", or a number a class; () where all classes weigh the same
+
+
 @dataclass(frozen=True)
 class SymmetrySpec:
     """A symmetry of the network (6). kind: "translation" (all shifts), "reflection" (ξ → −ξ) or "shift".
@@ -172,7 +175,8 @@ class Spec:
     inputs: channels of the records, which a lift takes to those of the state; None without a lift.
     outputs: numbers or classes that functionals with a ``readout`` basis make of the final state; without one, channels
     of the output function, made at every point; None when the output is the final state. weight: of the loss l2, one
-    function of ξ that is nowhere negative; None for 1. levels: (name, Spec) of the ladder.
+    function of ξ that is nowhere negative; None for 1. class_weights: of the loss cross-entropy, what a record of each
+    class counts; "balanced" makes the classes of the records at hand count alike. levels: (name, Spec) of the ladder.
     """
 
     name: str
@@ -200,6 +204,7 @@ class Spec:
     readout: BasisSpec | None
     loss: str
     weight: BasisSpec | None
+    class_weights: ClassWeights
     penalties: tuple[Penalty, ...]
     training: Training
     precision: str
@@ -388,6 +393,8 @@ def from_dict(data: Mapping[str, Any]) -> Spec:
 def _typed(kind: Any, value: Any) -> Any:
     if kind == Exact:
         return surd.parse(value) if "sqrt" in value else Fraction(value)
+    if kind == ClassWeights:
+        return value if value == "balanced" else _typed(tuple[Fraction, ...], value)
     if value is None:
         if type(None) in get_args(kind):
             return None
@@ -422,6 +429,7 @@ def digest(spec: Spec) -> str:
         training=Training(),
         levels=(),
         precision="",
+        class_weights=(),
         penalties=(),
     )
     return hashlib.sha256(json.dumps(to_dict(bare), sort_keys=True).encode()).hexdigest()

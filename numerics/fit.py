@@ -84,7 +84,10 @@ class Job:
             return self.training
         generator = _generator(self.options.seed, AUGMENTING + epoch)
         points = self.model.sample_points(self.sampled)
-        return self.model.prepare(self.options.augmentation(self.sampled, points, generator))
+        found = self.model.prepare(self.options.augmentation(self.sampled, points, generator))
+        if found.labels is None:
+            return found
+        return replace(found, targets=self.training.targets)  # with weights by all records, those held out too
 
     @property
     def batches(self) -> int:

@@ -46,7 +46,8 @@ basis = { family = "legendre", size = 12 }
 
 [loss]
 kind = "cross-entropy"          # or "l2"; on functions also weight = "1 + xi**2"
-penalty = { W = "1/10000" }     # L2 norms of fields; { W = { H1 = "1/1000" } } where all its bases are continuous
+# class_weights = "balanced"    # every class counts alike, however few its records; or a list of numbers, one a class
+penalty = { W = "1/10000" }     # L2 norms of W, b, V, R; { W = { H1 = "1/1000" } } where all its bases are continuous
 
 [training]                      # options of `continua fit` override these
 optimiser = "lbfgs"             # adam with `batch = 64` where there are many records
