@@ -28,6 +28,9 @@ data_option = click.option(
     help="Records: an .npz with x, and perhaps y, xi.",
 )
 some_data_option = click.option("--data", type=click.Path(path_type=Path), help="Records to measure on.")
+models_argument = click.argument(
+    "models", metavar="MODEL...", nargs=-1, required=True, type=click.Path(path_type=Path)
+)
 level_option = click.option("--level", required=True, help="A level that the spec declares, or base.")
 device_option = click.option(
     "--device",
@@ -251,24 +254,34 @@ def report_dict(report: Any) -> dict[str, Any]:
 # --- using models -------------------------------------------------------------------------------------------
 
 
+def _answering(paths: tuple[Path, ...], device: str) -> Any:
+    """The model in a file, or the ensemble of those in several."""
+    from numerics.checkpoint import load
+    from numerics.ensemble import Ensemble
+
+    models = [on_device(load(path), device) for path in paths]
+    return models[0] if len(models) == 1 else Ensemble(tuple(models))
+
+
 @click.command()
-@model_argument
+@models_argument
 @data_option
 @click.option("--resample", metavar="WAY[,WAY…]", help="Also at fewer points: half, quarter, random30 (per cent) …")
 @device_option
 @json_option
 @example(
     "continua evaluate fine.npz --data data/test.npz",
+    "continua evaluate seed0.npz seed1.npz seed2.npz --data data/test.npz",
     "continua evaluate fine.npz --data data/test.npz --resample half,quarter,random30",
 )
-def evaluate(model: Path, data: Path, resample: str | None, device: str, as_json: bool) -> None:
+def evaluate(models: tuple[Path, ...], data: Path, resample: str | None, device: str, as_json: bool) -> None:
     """Score MODEL on records: loss, and accuracy or rmse.
 
+    Several models are scored as one: the mean of their outputs, and of classifiers that of their probabilities.
     With --resample also on the same records at fewer points, and how far the outputs move: the root mean square of
     the change over that of the outputs.
     """
     from numerics import datasets
-    from numerics.checkpoint import load
 
     records = datasets.read(data)
     if records.y is None:
@@ -279,8 +292,8 @@ def evaluate(model: Path, data: Path, resample: str | None, device: str, as_json
             "use `predict`",
             str(data),
         )
+    found = _answering(models, device)
     with console.working("evaluating"), console.about(data):
-        found = on_device(load(model), device)
         scores = found.scores(found.prepare(records))
         rows = _resampled(found, records, resample.split(",")) if resample else {}
     if not rows:
@@ -314,27 +327,29 @@ def _resampled(model: Any, records: Any, ways: list[str]) -> dict[str, dict[str,
 
 
 @click.command()
-@model_argument
+@models_argument
 @data_option
 @click.option("--out", type=click.Path(path_type=Path), help="An .npz for the outputs (default: print them).")
 @click.option("--at", type=click.Path(path_type=Path), help="An .npy with the points to give functions at.")
 @device_option
 @json_option
 @example("continua predict pocket.npz --data data/test.npz --out predictions.npz")
-def predict(model: Path, data: Path, out: Path | None, at: Path | None, device: str, as_json: bool) -> None:
+def predict(
+    models: tuple[Path, ...], data: Path, out: Path | None, at: Path | None, device: str, as_json: bool
+) -> None:
     """Outputs of MODEL for records at any sampling.
 
     A classifier's outputs are scores, the logarithms of probabilities up to a constant; the class with the highest
-    comes with them, as `label` in --out.
+    comes with them, as `label` in --out. Several models give the mean of their outputs, and of classifiers that of
+    their probabilities.
     """
     from numerics import datasets
-    from numerics.checkpoint import load
 
     if out is not None:
-        console.check_out(out, [data, model, at])
+        console.check_out(out, [data, *models, at])
     records = datasets.read(data)
+    found = _answering(models, device)
     with console.working("predicting"), console.about(data):
-        found = on_device(load(model), device)
         points = None if at is None else _points(at, found)
         y = found(records, at=points)
     labels = found.labels(y)

@@ -427,9 +427,12 @@ class Continuum:
     def scores(self, prepared: Prepared) -> dict[str, float]:
         """loss (without penalties) and accuracy, or, of squared distances, their root mean square."""
         self._check_own(prepared)
-        targets = prepared.wanted()
-        z = self.outputs(prepared)
-        values = self.solver.losses(z.T, targets) + prepared.offset
+        prepared.wanted()
+        return self.scores_of(self.outputs(prepared), prepared)
+
+    def scores_of(self, z: Array, prepared: Prepared) -> dict[str, float]:
+        """The scores of outputs z (N, outputs), this model's or others'."""
+        values = self.solver.losses(z.T, prepared.wanted()) + prepared.offset
         if prepared.labels is not None:
             return {"loss": float(np.mean(values)), "accuracy": float(np.mean(z.argmax(axis=1) == prepared.labels))}
         found = {"loss": float(np.mean(values))}

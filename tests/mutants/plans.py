@@ -94,6 +94,7 @@ NUMERICS = {
     "device": ("kernel_cache", "fit", "continuum"),
     "doctor": ("cli",),
     "doors": ("doors", "datasets"),
+    "ensemble": ("ensemble",),
     "field": ("field", "doors", "optimisers", "projection", "fit"),
     "fit": ("fit", "sampling", "optimisers", "cli"),
     "initial": ("fit", "continuum", "projection"),
