@@ -268,7 +268,7 @@ def load_spec(source: str | Path | Mapping[str, Any]) -> Spec:
             f"a declaration of type {type(source).__name__}", "a path, or a table", "another argument",
             "give the path of a TOML file, or a mapping of the same shape",
         )  # fmt: skip
-    return read(_toml(Path(source)), str(source))
+    return read(read_toml(source), str(source))
 
 
 LARGEST_FILE = 1 << 20
@@ -277,7 +277,9 @@ LARGEST_NUMBER = 10**18
 LONG_KEY = re.compile(r"""^[\s\[]*(?:[\w"'-]+\s*\.\s*){32}""", re.MULTILINE)
 
 
-def _toml(path: Path) -> dict[str, Any]:
+def read_toml(source: str | Path) -> dict[str, Any]:
+    """The tables of a declaration's file, unchecked. Raises SpecError for what is no TOML."""
+    path = Path(source)
     fix = "give the path of a TOML file; `continua new NAME` writes a commented one"
     try:
         if path.stat().st_size > LARGEST_FILE:

@@ -87,6 +87,7 @@ NUMERICS = {
     "console": ("cli",),
     "convolutions": ("convolutions",),
     "continuum": ("continuum", "fit", "projection", "networks", "adaptive", "checkpoint"),
+    "cross_validation": ("cross_validation",),
     "cuda": (),
     "datasets": ("datasets", "doors", "fit", "continuum", "cli"),
     "demo": ("report", "cli"),
