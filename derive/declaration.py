@@ -15,7 +15,9 @@ from derive.errors import DerivationError, ExpressionError, SpecError
 from derive.spec import (
     CONSTANT,
     OPTIMISERS,
+    SCHEDULES,
     BasisSpec,
+    ClassWeights,
     Penalty,
     Slab,
     Spec,
@@ -31,8 +33,10 @@ from derive.surd import Exact, Surd
 WIDTH = (Fraction(-1), Fraction(1))
 LARGEST = {"size": 2048, "cells": 2048, "degree": 64, "steps": 100_000, "outputs": 100_000, "channels": 4096,
            "levels": 64, "dimension": 3}  # fmt: skip
-NUMBERS = {"learning_rate": 1e6, "validation": 0.9, "weight_decay": 1e3, "thin": 1.0, "jitter": 10.0, "warp": 0.9}
-POSITIVE = ("learning_rate", "thin")  # of these; the others may be zero
+NUMBERS = {"learning_rate": 1e6, "clip": 1e6, "averaging": 0.999999, "validation": 0.9, "weight_decay": 1e3,
+           "thin": 1.0, "jitter": 10.0, "warp": 0.9}  # fmt: skip
+POSITIVE = ("learning_rate", "clip", "thin")  # of these; the others may be zero
+USUAL = {"clip": 1.0, "averaging": 0.99, "thin": 0.5}  # what is suggested, 0.01 for the others
 NUMBERED = tuple(f"u{k}" for k in range(1, 9))  # the names of several pre-activations
 LARGEST_PRODUCT = 4096  # functions on a square or a cube
 LARGEST_TABLE = 1 << 30  # bytes of one table; a spec beyond it is a typing error
@@ -76,9 +80,9 @@ TABLES: dict[str, tuple[str, ...]] = {
     "bias": ("width", "depth"),
     "integration": ("tableau", "steps", "tolerance"),
     "readout": ("outputs", "basis"),
-    "loss": ("kind", "weight", "penalty"),
-    "training": ("optimiser", "epochs", "learning_rate", "batch", "validation", "patience", "seed",
-                 "weight_decay", "thin", "jitter", "warp"),
+    "loss": ("kind", "weight", "class_weights", "penalty"),
+    "training": ("optimiser", "epochs", "learning_rate", "schedule", "clip", "averaging", "batch", "validation",
+                 "patience", "seed", "weight_decay", "thin", "jitter", "warp"),
 }
 REQUIRED = ("name", "equation", "state", "weight", "bias", "integration", "loss")
 
@@ -249,7 +253,7 @@ class Reader:
         self.several(equation, dimension)
         entry, slabs = self.slabs(data, equation["periodic"], equation["reach"], dimension)
         slabs = self.invariant(equation["symmetries"], entry, slabs, equation["reach"], dimension)
-        outputs, readout, loss, weight, penalties = self.targets(data, equation, slabs, dimension)
+        outputs, readout, loss, weight, class_weights = self.targets(data, equation, slabs, dimension)
         lift = self.table(data, "lift", {})
         if "lift" in data:
             self.need(lift, "inputs", "lift")
@@ -269,7 +273,8 @@ class Reader:
             readout=readout,
             loss=loss,
             weight=weight,
-            penalties=penalties,
+            class_weights=class_weights,
+            penalties=self.penalties(self.table(data, "loss"), equation, slabs, readout),
             training=self.training(data),
             precision=self.choice(data.get("precision", "float64"), ("float64", "float32"), "precision"),
             **equation,
@@ -749,7 +754,7 @@ class Reader:
                 "a loss that integrates nothing",
                 "leave weight out",
             )
-        return outputs, readout, loss, weight, self.penalties(table, slabs, readout)
+        return outputs, readout, loss, weight, self.class_weights(table, loss, outputs)
 
     def weight(self, table: Mapping[str, Any], equation: Mapping[str, Any]) -> BasisSpec:
         """The weight of l2: an expression in xi, or a basis of one function."""
@@ -762,13 +767,39 @@ class Reader:
             )
         return found
 
+    def class_weights(self, table: Mapping[str, Any], loss: str, outputs: int | None) -> ClassWeights:
+        """What the records of each class count in the cross-entropy."""
+        if "class_weights" not in table:
+            return ()
+        value, path = table["class_weights"], "loss.class_weights"
+        if loss != "cross-entropy":
+            self.fail(path, f"weights of classes for {loss}", 'weights for kind = "cross-entropy"',
+                      "a loss without classes", "leave class_weights out")  # fmt: skip
+        if value == "balanced":
+            return "balanced"
+        if not isinstance(value, list | tuple) or len(value) != outputs:
+            self.fail(path, f"{value!r}", f'"balanced", or a list of {outputs} numbers, one a class',
+                      "a typing error, or a class left out", 'write class_weights = "balanced"')  # fmt: skip
+        found = tuple(self.exact(number, path) for number in value)
+        if any(number <= 0 for number in found):
+            self.fail(path, f"{[str(number) for number in found]}", "positive numbers", "a sign, or a class to ignore",
+                      "leave the records of such a class out of the data")  # fmt: skip
+        return found
+
     def penalties(
-        self, table: Mapping[str, Any], slabs: tuple[Slab, ...], readout: BasisSpec | None
+        self,
+        table: Mapping[str, Any],
+        equation: Mapping[str, Any],
+        slabs: tuple[Slab, ...],
+        readout: BasisSpec | None,
     ) -> tuple[Penalty, ...]:
         given = table.get("penalty", {})
         if not isinstance(given, Mapping):
             self.fail("loss.penalty", f"{given!r}", '{ W = "1/10000" }', "a number alone", "name the field")
-        fields = ("W", "b") if readout is None else ("W", "b", "R")
+        fields = ("W", "b", *["V"] * equation["local"], *["R"] * (readout is not None))
+        if "V" in given and "V" not in fields:
+            self.fail("loss.penalty.V", "a penalty on V, which this equation does not have", ", ".join(fields),
+                      "local = true was left out", "write local = true in [equation], or remove it")  # fmt: skip
         self.known(given, fields, "loss.penalty")
         found = []
         for field, value in given.items():
@@ -795,6 +826,7 @@ class Reader:
             "b": {"bias.width": [s.bias_width for s in slabs], "bias.depth": [s.bias_depth for s in slabs]},
             "R": {"readout.basis": [readout]},
         }
+        chosen["V"] = chosen["b"]  # they share their bases
         for path, found in chosen[field].items():
             for basis in (part for whole in found if whole is not None for part in whole.axes or (whole,)):
                 if _jumps(basis):
@@ -812,8 +844,9 @@ class Reader:
         for key, low in (("epochs", 1), ("batch", 1), ("patience", 1), ("seed", 0)):
             if key in table:
                 found[key] = self.integer(table, key, "training", low)
-        if "optimiser" in table:
-            found["optimiser"] = self.choice(table["optimiser"], OPTIMISERS, "training.optimiser")
+        for key, allowed in (("optimiser", OPTIMISERS), ("schedule", SCHEDULES)):
+            if key in table:
+                found[key] = self.choice(table[key], allowed, f"training.{key}")
         for key, high in NUMBERS.items():
             if key in table:
                 value = table[key]
@@ -824,7 +857,7 @@ class Reader:
                         f"{value!r}",
                         f"a number up to {high:g}, {'above 0' if key in POSITIVE else 'not negative'}",
                         "a sign or quotes",
-                        f"write {key} = {min(0.01, high) if key != 'thin' else 0.5}",
+                        f"write {key} = {USUAL.get(key, 0.01)}",
                     )
                 found[key] = float(value)
         return Training(**found)

@@ -139,6 +139,9 @@ class Penalty:
     weight: Fraction
 
 
+ClassWeights = str | tuple[Fraction, ...]  # "balanced", or a number a class; () where all classes weigh the same
+
+
 @dataclass(frozen=True)
 class SymmetrySpec:
     """A symmetry of the network (6). kind: "translation" (all shifts), "reflection" (ξ → −ξ) or "shift".
@@ -154,12 +157,16 @@ class SymmetrySpec:
 
 
 OPTIMISERS = ("adam", "adam-coordinatewise", "lbfgs", "gradient-descent")
+SCHEDULES = ("cosine", "constant", "one-cycle", "steps")
 
 
 @dataclass(frozen=True)
 class Training:
     """Defaults of ``fit``. batch: records a step, None for all; validation: share held out; patience: epochs.
 
+    schedule: how Adam's rate changes over the planned steps, see ``numerics.optimisers.rate``.  clip: the largest L2
+    norm of a gradient, longer ones are shortened to it; None for no limit.  averaging: the decay a step of the moving
+    average of the fields that is validated and returned; 0 for the last fields.
     weight_decay: of Adam, the share of every field that a step takes away, over its rate.  thin, jitter, warp: how
     every epoch samples the records anew, see ``numerics.sampling.Augmentation``.
     """
@@ -167,6 +174,9 @@ class Training:
     optimiser: str = "adam"
     epochs: int = 300
     learning_rate: float = 0.01
+    schedule: str = "cosine"
+    clip: float | None = None
+    averaging: float = 0.0
     batch: int | None = None
     validation: float = 0.0
     patience: int | None = None
@@ -191,7 +201,8 @@ class Spec:
     inputs: channels of the records, which a lift takes to those of the state; None without a lift.
     outputs: numbers or classes that functionals with a ``readout`` basis make of the final state; without one, channels
     of the output function, made at every point; None when the output is the final state. weight: of the loss l2, one
-    function of ξ that is nowhere negative; None for 1. levels: (name, Spec) of the ladder.
+    function of ξ that is nowhere negative; None for 1. class_weights: of the loss cross-entropy, what a record of each
+    class counts; "balanced" makes the classes of the records at hand count alike. levels: (name, Spec) of the ladder.
     """
 
     name: str
@@ -219,6 +230,7 @@ class Spec:
     readout: BasisSpec | None
     loss: str
     weight: BasisSpec | None
+    class_weights: ClassWeights
     penalties: tuple[Penalty, ...]
     training: Training
     precision: str
@@ -293,7 +305,7 @@ def load_spec(source: str | Path | Mapping[str, Any]) -> Spec:
             f"a declaration of type {type(source).__name__}", "a path, or a table", "another argument",
             "give the path of a TOML file, or a mapping of the same shape",
         )  # fmt: skip
-    return read(_toml(Path(source)), str(source))
+    return read(read_toml(source), str(source))
 
 
 LARGEST_FILE = 1 << 20
@@ -302,7 +314,9 @@ LARGEST_NUMBER = 10**18
 LONG_KEY = re.compile(r"""^[\s\[]*(?:[\w"'-]+\s*\.\s*){32}""", re.MULTILINE)
 
 
-def _toml(path: Path) -> dict[str, Any]:
+def read_toml(source: str | Path) -> dict[str, Any]:
+    """The tables of a declaration's file, unchecked. Raises SpecError for what is no TOML."""
+    path = Path(source)
     fix = "give the path of a TOML file; `continua new NAME` writes a commented one"
     try:
         if path.stat().st_size > LARGEST_FILE:
@@ -418,6 +432,8 @@ def from_dict(data: Mapping[str, Any]) -> Spec:
 def _typed(kind: Any, value: Any) -> Any:
     if kind == Exact:
         return surd.parse(value) if "sqrt" in value else Fraction(value)
+    if kind == ClassWeights:
+        return value if value == "balanced" else _typed(tuple[Fraction, ...], value)
     if value is None:
         if type(None) in get_args(kind):
             return None
@@ -452,6 +468,7 @@ def digest(spec: Spec) -> str:
         training=Training(),
         levels=(),
         precision="",
+        class_weights=(),
         penalties=(),
     )
     return hashlib.sha256(json.dumps(to_dict(bare), sort_keys=True).encode()).hexdigest()

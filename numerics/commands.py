@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from derive.errors import CheckpointError, DataError, SpecError
-from derive.spec import OPTIMISERS
+from derive.spec import OPTIMISERS, SCHEDULES
 from numerics import console
 from numerics.console import example, json_option, model_argument
 
@@ -28,6 +28,7 @@ data_option = click.option(
     help="Records: an .npz with x, and perhaps y, xi.",
 )
 some_data_option = click.option("--data", type=click.Path(path_type=Path), help="Records to measure on.")
+models_argument = click.argument("models", metavar="MODEL...", nargs=-1, required=True, type=click.Path(path_type=Path))
 level_option = click.option("--level", required=True, help="A level that the spec declares, or base.")
 device_option = click.option(
     "--device",
@@ -78,6 +79,9 @@ def data(name: str, out: Path, as_json: bool) -> None:
 @click.option("--epochs", type=click.IntRange(1), help="Passes over the records.")
 @click.option("--optimiser", type=click.Choice(OPTIMISERS))
 @click.option("--learning-rate", type=click.FloatRange(0, min_open=True))
+@click.option("--schedule", type=click.Choice(SCHEDULES), help="Of Adam's rate over the planned steps.")
+@click.option("--clip", type=click.FloatRange(0, min_open=True), help="Shorten longer gradients to this L2 norm.")
+@click.option("--averaging", type=click.FloatRange(0, 1, max_open=True), help="Average fields with this decay a step.")
 @click.option("--batch", type=click.IntRange(1), help="Records a step (default: all).")
 @click.option("--validation", type=click.FloatRange(0, 1, max_open=True), help="Share of records held out.")
 @click.option("--patience", type=click.IntRange(1), help="Epochs without improvement before stopping.")
@@ -132,6 +136,85 @@ def fit(
         model = train(model, records, **options)
         facts = {"model": str(out), "epochs": len(model.history), **model.scores(model.prepare(records))}
     console.print_facts(facts, as_json)
+
+
+@click.command("cross-validate")
+@click.argument("spec")
+@data_option
+@click.option("--folds", type=click.IntRange(2), default=5, show_default=True, help="Parts of the records.")
+@click.option("--vary", multiple=True, metavar="KEY=VALUE,VALUE…", help="Compare values of a key of SPEC; repeatable.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Draws folds and first fields.")
+@json_option
+@example(
+    "continua cross-validate specs/gunpoint.toml --data data/train.npz",
+    "continua cross-validate specs/gunpoint.toml --data data/train.npz --vary training.learning_rate=0.03,0.1",
+)
+def cross_validate(spec: str, data: Path, folds: int, vary: tuple[str, ...], seed: int, as_json: bool) -> None:
+    """Score SPEC on every fold of the records, trained on the others.
+
+    Classes are shared out evenly. With --vary all combinations of the values are tried on the same folds, and the
+    best is marked: the highest mean accuracy, then the least loss. Writes nothing.
+    """
+    from numerics import cross_validation, datasets
+
+    records = datasets.read(data)
+    candidates = _candidates(spec, vary)
+    total = folds * sum(declared.training.epochs for _, declared in candidates)
+    found = []
+    with console.steps() as progress, console.about(data):
+        task = progress.add_task("training", total=total)
+
+        def advance(*_: Any) -> None:
+            progress.advance(task)
+
+        for _, declared in candidates:
+            report = cross_validation.cross_validate(declared, records, folds=folds, seed=seed, callback=advance)
+            found.append(report)
+    best = max(found, key=lambda report: report.rank)
+    if as_json:
+        settings = [
+            {"setting": setting, "folds": list(report.scores), "mean": report.mean, "deviation": report.deviation,
+             "best": report is best} for (setting, _), report in zip(candidates, found)
+        ]  # fmt: skip
+        console.print_json({"records": len(records), "folds": folds, "seed": seed, "settings": settings})
+        return
+    rows = []
+    for (setting, _), report in zip(candidates, found):
+        name = ", ".join(f"{key} = {value}" for key, value in setting.items()) or "as declared"
+        cells = [f"{mean:.4g} ± {report.deviation[score]:.2g}" for score, mean in report.mean.items()]
+        rows.append([f"{'→' if report is best and vary else ' '} {name}", *cells])
+    console.print_table(["", *best.mean], rows, f"{len(records)} records in {folds} folds")
+
+
+def _candidates(spec: str, vary: tuple[str, ...]) -> list[tuple[dict[str, Any], Any]]:
+    """The settings that --vary asks for, each with its Spec."""
+    from derive.spec import load_spec, read_toml
+    from numerics.continuum import resolve
+    from numerics.cross_validation import varied
+
+    if not vary:
+        return [({}, resolve(spec))]
+    choices = {}
+    for option in vary:
+        key, _, values = option.partition("=")
+        if not key or not values or key in choices:
+            raise SpecError(
+                f"--vary {option}", "KEY=VALUE,VALUE…, every key once", "a key without values, or given twice",
+                "write --vary training.learning_rate=0.003,0.01",
+            )  # fmt: skip
+        choices[key] = [_value(text) for text in values.split(",")]
+    with console.about(spec):
+        return [(setting, load_spec(declared)) for setting, declared in varied(read_toml(spec), choices)]
+
+
+def _value(text: str) -> Any:
+    """A value as TOML reads it, and what TOML does not read as text: names, exact numbers such as 1/10."""
+    import tomllib
+
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
 
 
 def _start(spec: str, level: str | None, seed: int | None) -> Any:
@@ -249,24 +332,34 @@ def report_dict(report: Any) -> dict[str, Any]:
 # --- using models -------------------------------------------------------------------------------------------
 
 
+def _answering(paths: tuple[Path, ...], device: str) -> Any:
+    """The model in a file, or the ensemble of those in several."""
+    from numerics.checkpoint import load
+    from numerics.ensemble import Ensemble
+
+    models = [on_device(load(path), device) for path in paths]
+    return models[0] if len(models) == 1 else Ensemble(tuple(models))
+
+
 @click.command()
-@model_argument
+@models_argument
 @data_option
 @click.option("--resample", metavar="WAY[,WAY…]", help="Also at fewer points: half, quarter, random30 (per cent) …")
 @device_option
 @json_option
 @example(
     "continua evaluate fine.npz --data data/test.npz",
+    "continua evaluate seed0.npz seed1.npz seed2.npz --data data/test.npz",
     "continua evaluate fine.npz --data data/test.npz --resample half,quarter,random30",
 )
-def evaluate(model: Path, data: Path, resample: str | None, device: str, as_json: bool) -> None:
+def evaluate(models: tuple[Path, ...], data: Path, resample: str | None, device: str, as_json: bool) -> None:
     """Score MODEL on records: loss, and accuracy or rmse.
 
+    Several models are scored as one: the mean of their outputs, and of classifiers that of their probabilities.
     With --resample also on the same records at fewer points, and how far the outputs move: the root mean square of
     the change over that of the outputs.
     """
     from numerics import datasets
-    from numerics.checkpoint import load
 
     records = datasets.read(data)
     if records.y is None:
@@ -277,8 +370,8 @@ def evaluate(model: Path, data: Path, resample: str | None, device: str, as_json
             "use `predict`",
             str(data),
         )
+    found = _answering(models, device)
     with console.working("evaluating"), console.about(data):
-        found = on_device(load(model), device)
         scores = found.scores(found.prepare(records))
         rows = _resampled(found, records, resample.split(",")) if resample else {}
     if not rows:
@@ -314,27 +407,29 @@ def _resampled(model: Any, records: Any, ways: list[str]) -> dict[str, dict[str,
 
 
 @click.command()
-@model_argument
+@models_argument
 @data_option
 @click.option("--out", type=click.Path(path_type=Path), help="An .npz for the outputs (default: print them).")
 @click.option("--at", type=click.Path(path_type=Path), help="An .npy with the points to give functions at.")
 @device_option
 @json_option
 @example("continua predict pocket.npz --data data/test.npz --out predictions.npz")
-def predict(model: Path, data: Path, out: Path | None, at: Path | None, device: str, as_json: bool) -> None:
+def predict(
+    models: tuple[Path, ...], data: Path, out: Path | None, at: Path | None, device: str, as_json: bool
+) -> None:
     """Outputs of MODEL for records at any sampling.
 
     A classifier's outputs are scores, the logarithms of probabilities up to a constant; the class with the highest
-    comes with them, as `label` in --out.
+    comes with them, as `label` in --out. Several models give the mean of their outputs, and of classifiers that of
+    their probabilities.
     """
     from numerics import datasets
-    from numerics.checkpoint import load
 
     if out is not None:
-        console.check_out(out, [data, model, at])
+        console.check_out(out, [data, *models, at])
     records = datasets.read(data)
+    found = _answering(models, device)
     with console.working("predicting"), console.about(data):
-        found = on_device(load(model), device)
         points = None if at is None else _points(at, found)
         y = found(records, at=points)
     labels = found.labels(y)
@@ -488,4 +583,4 @@ def export(model: Path, out: Path) -> None:
     click.echo(f"{out}: {' → '.join(map(str, network.widths))}, {network.activation}")
 
 
-ALL = (data, fit, refine, project, evaluate, predict, plot, import_, export)
+ALL = (data, fit, cross_validate, refine, project, evaluate, predict, plot, import_, export)

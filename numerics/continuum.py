@@ -50,9 +50,9 @@ SHOWN = {1: 101, 2: 41, 3: 17}  # points along an axis where none are named
 class Prepared:
     """Records as the solver sees them.
 
-    states: (entry size · channels, N), the coefficients of x(ξ); targets: (outputs, N) in the loss's coordinates, or
-    None where the records have none; offset: per record, the part of the loss that no coefficient can change (N,);
-    labels: classes, or None.
+    states: (entry size · channels, N), the coefficients of x(ξ); targets: (outputs, N) in the loss's coordinates, of
+    classes with their weights, or None where the records have none; offset: per record, the part of the loss that no
+    coefficient can change (N,); labels: classes, or None.
     """
 
     states: Array
@@ -271,7 +271,8 @@ class Continuum:
         y = np.asarray(data.y)
         if spec.loss == "cross-entropy":
             y = self._own_classes(y, data.classes)
-            return Prepared(states, _one_hot(y, spec.outputs), np.zeros(count), y.astype(np.int64))
+            hot = _one_hot(y, spec.outputs)
+            return Prepared(states, _class_weights(spec, hot) * hot, np.zeros(count), y.astype(np.int64))
         y = y.astype(np.float64).reshape(count, -1)
         if y.shape[1] != spec.outputs:
             raise DataError(
@@ -450,9 +451,12 @@ class Continuum:
     def scores(self, prepared: Prepared) -> dict[str, float]:
         """loss (without penalties) and accuracy, or, of squared distances, their root mean square."""
         self._check_own(prepared)
-        targets = prepared.wanted()
-        z = self.outputs(prepared)
-        values = self.solver.losses(z.T, targets) + prepared.offset
+        prepared.wanted()
+        return self.scores_of(self.outputs(prepared), prepared)
+
+    def scores_of(self, z: Array, prepared: Prepared) -> dict[str, float]:
+        """The scores of outputs z (N, outputs), this model's or others'."""
+        values = self.solver.losses(z.T, prepared.wanted()) + prepared.offset
         if prepared.labels is not None:
             return {"loss": float(np.mean(values)), "accuracy": float(np.mean(z.argmax(axis=1) == prepared.labels))}
         found = {"loss": float(np.mean(values))}
@@ -782,6 +786,18 @@ def _one_hot(y: Array, outputs: int) -> Array:
             "relabel the classes or change readout.outputs",
         )
     return np.ascontiguousarray(np.eye(outputs)[labels].T)
+
+
+def _class_weights(spec: Spec, hot: Array) -> Array:
+    """What a record of each class counts (outputs, 1), which the loss reads from its targets (outputs, N).
+
+    "balanced" is N/(K n_k) for n_k of N records and K classes that have any: the mean loss over the records is then the
+    mean over the classes of the mean loss in each.
+    """
+    if spec.class_weights == "balanced":
+        counts = hot.sum(axis=1, keepdims=True)
+        return np.asarray(hot.shape[1] / (np.count_nonzero(counts) * np.maximum(counts, 1)))
+    return np.array([[float(weight)] for weight in spec.class_weights or (1,) * len(hot)])
 
 
 def _grid(axes: Sequence[Pieces], coefficients: Array, points: Grid) -> Array:

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from derive.errors import CheckpointError, DataError, TrainingError
-from derive.spec import OPTIMISERS
+from derive.spec import OPTIMISERS, SCHEDULES
 from numerics import checkpoint, device, optimisers, stability
 from numerics.checkpoint import save
 from numerics.continuum import Continuum, Prepared
@@ -32,7 +32,7 @@ from numerics.sampling import Augmentation
 __all__ = ["Options", "fit", "save", "split"]
 
 WHOLE = ("epochs", "batch", "patience", "seed")
-REAL = ("learning_rate", "validation", "weight_decay", "thin", "jitter", "warp")
+REAL = ("learning_rate", "clip", "averaging", "validation", "weight_decay", "thin", "jitter", "warp")
 AUGMENTING = 1 << 32
 
 Row = dict[str, Any]
@@ -46,6 +46,9 @@ class Options:
     epochs: int
     optimiser: str
     learning_rate: float
+    schedule: str
+    clip: float | None
+    averaging: float
     batch: int | None
     validation: float
     patience: int | None
@@ -81,7 +84,10 @@ class Job:
             return self.training
         generator = _generator(self.options.seed, AUGMENTING + epoch)
         points = self.model.sample_points(self.sampled)
-        return self.model.prepare(self.options.augmentation(self.sampled, points, generator))
+        found = self.model.prepare(self.options.augmentation(self.sampled, points, generator))
+        if found.labels is None:
+            return found
+        return replace(found, targets=self.training.targets)  # with weights by all records, those held out too
 
     @property
     def batches(self) -> int:
@@ -94,8 +100,9 @@ class Run:
     """Where a run stands.
 
     epoch: epochs completed; batch: batches completed since; total: the sum over their records of the loss, seconds:
-    their time; vector: orthonormal coordinates; best, best_loss, stale: of the validation split, stale being the
-    epochs since the best; stopped: why the optimiser gave up, or "".
+    their time; vector: orthonormal coordinates; average: their moving average, None where none is kept; best,
+    best_loss, stale: of the validation split, stale being the epochs since the best; stopped: why the optimiser gave
+    up, or "".
     """
 
     optimiser: optimisers.State
@@ -105,10 +112,16 @@ class Run:
     batch: int = 0
     total: float = 0.0
     seconds: float = 0.0
+    average: np.ndarray | None = None
     best: np.ndarray | None = None
     best_loss: float | None = None
     stale: int = 0
     stopped: str = ""
+
+    @property
+    def present(self) -> np.ndarray:
+        """What is validated and returned: the average, where one is kept, or the coordinates after the last step."""
+        return self.vector if self.average is None else self.average
 
 
 def fit(
@@ -120,6 +133,9 @@ def fit(
     epochs: int | None = None,
     optimiser: str | None = None,
     learning_rate: float | None = None,
+    schedule: str | None = None,
+    clip: float | None = None,
+    averaging: float | None = None,
     batch: int | None = None,
     validation: float | None = None,
     patience: int | None = None,
@@ -139,8 +155,11 @@ def fit(
     Options left out are those of the spec's [training]. batch: records a step; validation: the share of records
     held out, class by class, the model with the least loss on them being the one that is returned; patience:
     epochs without improvement there before stopping. callback(model, row) is called after every epoch and may
-    return True to stop. weight_decay: of Adam, λ of every step's c ← (1 − rate · λ) c, in all fields. thin, jitter,
-    warp: sample the training records anew in every epoch, see ``numerics.sampling.Augmentation``. A row holds
+    return True to stop. schedule: of Adam's rate over the planned steps, "cosine", "constant", "one-cycle" or "steps",
+    see ``numerics.optimisers.rate``. clip: the L2 norm to which longer gradients, of all fields together, are
+    shortened. averaging: d of the mean Σ_k d^k c_k / Σ_k d^k of the fields k steps ago, which is what is validated and
+    returned; 0 for the last ones. weight_decay: of Adam, λ of every step's c ← (1 − rate · λ) c, in all fields. thin,
+    jitter, warp: sample the training records anew in every epoch, see ``numerics.sampling.Augmentation``. A row holds
     level, epoch, loss (mean over the epoch, each batch's before its step), seconds and, with a split, validation.
 
     out: a file that is written at the end and, in between, at most every ``save_every`` seconds.
@@ -155,9 +174,9 @@ def fit(
         instance(model, Continuum, "give a model, as numerics.load reads it")
     _check_ways(callback, out, save_every)
     given = {
-        "epochs": epochs, "optimiser": optimiser, "learning_rate": learning_rate, "batch": batch,
-        "validation": validation, "patience": patience, "seed": seed, "weight_decay": weight_decay,
-        "thin": thin, "jitter": jitter, "warp": warp,
+        "epochs": epochs, "optimiser": optimiser, "learning_rate": learning_rate, "schedule": schedule,
+        "clip": clip, "averaging": averaging, "batch": batch, "validation": validation, "patience": patience,
+        "seed": seed, "weight_decay": weight_decay, "thin": thin, "jitter": jitter, "warp": warp,
     }  # fmt: skip
     source = _source(model, out) if resume else None
     if source is not None:  # options left out are the run's own
@@ -191,13 +210,16 @@ def fit(
 
 
 def _first(job: Job) -> Run:
-    return Run(_optimiser(job), job.model.coordinates, job.model.history)
+    vector = job.model.coordinates
+    return Run(_optimiser(job), vector, job.model.history, average=vector if job.options.averaging else None)
 
 
 def _optimiser(job: Job) -> optimisers.State:
     options = job.options
     steps = options.epochs * job.batches
-    return optimisers.start(options.optimiser, job.model.blocks, options.learning_rate, steps, options.weight_decay)
+    return optimisers.start(
+        options.optimiser, job.model.blocks, options.learning_rate, steps, options.weight_decay, options.schedule
+    )
 
 
 def _finished(job: Job, run: Run) -> bool:
@@ -219,6 +241,7 @@ def _steps(job: Job, run: Run) -> Iterator[Run]:
             run,
             optimiser=state,
             vector=vector,
+            average=_averaged(job, run, vector),
             batch=index + 1,
             total=run.total + info.value * len(part),
             seconds=run.seconds + time.perf_counter() - began,
@@ -227,9 +250,21 @@ def _steps(job: Job, run: Run) -> Iterator[Run]:
         yield run
 
 
+def _averaged(job: Job, run: Run, vector: np.ndarray) -> np.ndarray | None:
+    """The average with one more step's coordinates: weights (1 − d) d^k / (1 − d^t), k steps ago, which sum to one."""
+    if run.average is None:
+        return None
+    decay, steps = job.options.averaging, run.epoch * job.batches + run.batch + 1
+    share = (1 - decay) / (1 - decay**steps)
+    return (1 - share) * run.average + share * vector
+
+
 def _step(job: Job, run: Run, part: Prepared) -> tuple[optimisers.State, np.ndarray, optimisers.Info]:
+    clip = job.options.clip
+
     def objective(vector: np.ndarray) -> tuple[float, np.ndarray]:
-        return job.model.objective(part, vector)
+        value, gradient = job.model.objective(part, vector)
+        return value, gradient if clip is None else optimisers.clipped(gradient, clip)
 
     try:
         with np.errstate(over="ignore", invalid="ignore"):  # what overflows is found, and refused with its place
@@ -252,7 +287,7 @@ def _closed(job: Job, run: Run) -> Run:
     }
     run = replace(run, epoch=run.epoch + 1, batch=0, total=0.0, seconds=0.0)
     if job.held is not None:
-        model = job.model.with_coordinates(run.vector)
+        model = job.model.with_coordinates(run.present)
         try:
             scores = model.scores(job.held)
         except TrainingError as error:
@@ -264,7 +299,7 @@ def _closed(job: Job, run: Run) -> Run:
         row |= {f"validation {name}": score for name, score in scores.items() if name != "loss"}
         row["validation"] = loss
         if run.best_loss is None or loss < run.best_loss:
-            run = replace(run, best=run.vector, best_loss=loss, stale=0)
+            run = replace(run, best=run.present, best_loss=loss, stale=0)
         else:
             run = replace(run, stale=run.stale + 1)
     return replace(run, history=(*run.history, row))
@@ -272,7 +307,7 @@ def _closed(job: Job, run: Run) -> Run:
 
 def _trained(job: Job, run: Run) -> Continuum:
     """The model as it stands: the best so far on the validation records, or without these the present one."""
-    coordinates = run.vector if run.best is None else run.best
+    coordinates = run.present if run.best is None else run.best
     changes = {"history": run.history, "training": _to_training(job, run), "classes": job.classes}
     return job.model.with_coordinates(coordinates, **changes)
 
@@ -283,8 +318,7 @@ def _trained(job: Job, run: Run) -> Continuum:
 def _to_training(job: Job, run: Run) -> dict[str, Any]:
     """Everything that resuming needs: JSON-able values, and arrays (which model files keep as entries)."""
     arrays = {f"optimiser/{name}": array for name, array in run.optimiser.to_arrays().items()}
-    if run.best is not None:
-        arrays["best"] = run.best
+    arrays |= {name: a for name, a in (("average", run.average), ("best", run.best)) if a is not None}
     names = ("epoch", "batch", "total", "seconds", "best_loss", "stale", "stopped")
     scalars = {name: getattr(run, name) for name in names}
     return {"options": asdict(job.options), "data": job.data, **scalars, "vector": run.vector, **arrays}
@@ -316,6 +350,7 @@ def _resumed(job: Job, source: Continuum, where: str) -> Run:
             batch=stored["batch"],
             total=stored["total"],
             seconds=stored["seconds"],
+            average=stored["average"] if job.options.averaging else None,
             best=stored.get("best"),
             best_loss=stored["best_loss"],
             stale=stored["stale"],
@@ -325,11 +360,12 @@ def _resumed(job: Job, source: Continuum, where: str) -> Run:
         raise CheckpointError(
             f"a run without {error}", "what `fit` writes", "another version wrote it", "start without resuming", where
         ) from error
-    if run.vector.shape != (job.model.size,):
-        raise CheckpointError(
-            f"{run.vector.size} coordinates", f"{job.model.size}, as the spec has coefficients",
-            "the file was put together by hand", "start without resuming", where,
-        )  # fmt: skip
+    for coordinates in (run.vector, run.present):
+        if coordinates.shape != (job.model.size,):
+            raise CheckpointError(
+                f"{coordinates.size} coordinates", f"{job.model.size}, as the spec has coefficients",
+                "the file was put together by hand", "start without resuming", where,
+            )  # fmt: skip
     return run
 
 
@@ -432,18 +468,29 @@ def _options(given: Mapping[str, Any]) -> Options:
             raise TrainingError(f"{name} {value!r}", allowed, "quotes, or a fraction", f"write {name} = 1")
         plain[name] = float(value) if real else int(value)
     options = Options(**plain)
-    named = isinstance(options.optimiser, str) and options.optimiser in OPTIMISERS
+    named, known = (
+        isinstance(value, str) and value in allowed
+        for value, allowed in ((options.optimiser, OPTIMISERS), (options.schedule, SCHEDULES))
+    )
+    adam = named and options.optimiser.startswith("adam")
     wrong = [
         (options.epochs < 0, f"epochs {options.epochs}", "0 or more"),
         (not named, f"optimiser {options.optimiser!r}", ", ".join(OPTIMISERS)),
         (not 0 < options.learning_rate < math.inf, f"learning_rate {options.learning_rate}", "a positive number"),
+        (not known, f"schedule {options.schedule!r}", ", ".join(SCHEDULES)),
+        (options.schedule != "cosine" and not adam, f"schedule {options.schedule!r} with {options.optimiser}",
+         "adam; gradient-descent keeps its rate, and lbfgs searches along a line"),
+        (options.clip is not None and not 0 < options.clip < math.inf, f"clip {options.clip}", "a positive number"),
+        (options.clip is not None and options.optimiser == "lbfgs", "clip with lbfgs",
+         "adam or gradient-descent; the line search of lbfgs bounds its steps"),
+        (not 0 <= options.averaging < 1, f"averaging {options.averaging}", "a decay from 0 to below 1, such as 0.99"),
         (options.batch is not None and options.batch < 1, f"batch {options.batch}", "1 or more records"),
         (not 0 <= options.validation < 1, f"validation {options.validation}", "a share from 0 to below 1"),
         (options.patience is not None and options.patience < 1, f"patience {options.patience}", "1 or more epochs"),
         (options.patience is not None and options.validation == 0, "patience without validation", "validation > 0"),
         (options.seed < 0, f"seed {options.seed}", "0 or more"),
         (not 0 <= options.weight_decay < math.inf, f"weight_decay {options.weight_decay}", "0 or more"),
-        (options.weight_decay > 0 and not options.optimiser.startswith("adam"),
+        (options.weight_decay > 0 and not adam,
          f"weight_decay with {options.optimiser}", "adam; elsewhere a penalty of the loss"),
         (not 0 < options.thin <= 1, f"thin {options.thin}", "a share above 0, at most 1"),
         (not 0 <= options.jitter < math.inf, f"jitter {options.jitter}", "0 or more standard deviations"),

@@ -18,7 +18,7 @@ from typing import Protocol
 import numpy as np
 
 from derive.errors import CheckpointError, TrainingError
-from derive.spec import OPTIMISERS
+from derive.spec import OPTIMISERS, SCHEDULES
 
 Vector = np.ndarray
 Arrays = dict[str, np.ndarray]
@@ -29,6 +29,7 @@ FIRST_DECAY, FLOOR = 0.9, 1e-8  # Adam's usual constants; the floor bounds its q
 COORDINATE_DECAY = 0.999  # of a coordinate's second moment, as usual
 FIELD_DECAY = 0.95  # ‖g‖² averages over a whole field; remembering large early gradients would only shorten steps
 PAIRS = 10  # of steps and gradient differences that L-BFGS remembers
+WARM_UP, COLD = 0.3, 1 / 25  # of one-cycle: the share of its steps that warm up, and the factor where they start
 DECREASE, CURVATURE = 1e-4, 0.9  # the strong Wolfe conditions
 TRIALS = 30  # evaluations in one line search
 ROUNDING = float(np.finfo(np.float64).eps)
@@ -66,17 +67,25 @@ def step(state: State, value_and_gradient: Objective, vector: Vector) -> tuple[S
     return state.step(value_and_gradient, vector)
 
 
-def start(name: str, blocks: Blocks, learning_rate: float, steps: int, weight_decay: float = 0.0) -> State:
+def start(
+    name: str,
+    blocks: Blocks,
+    learning_rate: float,
+    steps: int,
+    weight_decay: float = 0.0,
+    schedule: str = "cosine",
+) -> State:
     """The state before the first step.
 
     name: one of OPTIMISERS; blocks: the fields' slices, which cover the vector; learning_rate: an L2 length (see each
-    optimiser); steps: how many are planned, for the decay of Adam's rate; weight_decay: Adam's. Raises TrainingError
-    for another name.
+    optimiser); steps: how many are planned, for the schedule of Adam's rate; weight_decay, schedule: Adam's. Raises
+    TrainingError for another name.
     """
-    if name not in OPTIMISERS:
-        raise TrainingError(
-            f"optimiser {name!r}", ", ".join(OPTIMISERS), "a typing error", "use one of the optimisers above"
-        )
+    for what, given, allowed in (("optimiser", name, OPTIMISERS), ("schedule", schedule, SCHEDULES)):
+        if given not in allowed:
+            raise TrainingError(
+                f"{what} {given!r}", ", ".join(allowed), "a typing error", f"use one of the {what}s above"
+            )
     size = blocks[-1][1].stop
     if name == "lbfgs":
         return Lbfgs(blocks, learning_rate, (), (), None, None)
@@ -84,7 +93,7 @@ def start(name: str, blocks: Blocks, learning_rate: float, steps: int, weight_de
         return Descent(blocks, learning_rate)
     coordinatewise = name == "adam-coordinatewise"
     second = np.zeros(size if coordinatewise else len(blocks))
-    return Adam(blocks, learning_rate, steps, coordinatewise, np.zeros(size), second, 0, weight_decay)
+    return Adam(blocks, learning_rate, steps, coordinatewise, np.zeros(size), second, 0, weight_decay, schedule)
 
 
 def inner(first: Vector, second: Vector) -> float:
@@ -92,9 +101,29 @@ def inner(first: Vector, second: Vector) -> float:
     return float(np.sum(first * second))
 
 
-def cosine(learning_rate: float, done: int, steps: int) -> float:
-    """The rate after ``done`` of ``steps`` steps: half a cosine from learning_rate down to zero."""
-    return learning_rate * 0.5 * (1 + math.cos(math.pi * min(done / max(steps, 1), 1.0)))
+def rate(schedule: str, learning_rate: float, done: int, steps: int) -> float:
+    """The rate after ``done`` of ``steps`` steps, for one of SCHEDULES.
+
+    "cosine": half a cosine from learning_rate down to zero; "constant": learning_rate; "one-cycle": linear from
+    1/25 of it to all of it over the first 30 % of the steps, then half a cosine down to zero (Smith and Topin, 2019);
+    "steps": a tenth of it from half of the steps on, a hundredth from three quarters on.
+    """
+    share = min(done / max(steps, 1), 1.0)
+    if schedule == "constant":
+        return learning_rate
+    if schedule == "steps":
+        return learning_rate * 0.1 ** ((share >= 0.5) + (share >= 0.75))
+    if schedule == "one-cycle":
+        if share < WARM_UP:
+            return learning_rate * (COLD + (1 - COLD) * share / WARM_UP)
+        share = (share - WARM_UP) / (1 - WARM_UP)
+    return learning_rate * 0.5 * (1 + math.cos(math.pi * share))
+
+
+def clipped(gradient: Vector, largest: float) -> Vector:
+    """The gradient, shortened to an L2 norm of ``largest`` where it is longer; on every mesh alike (12)."""
+    norm = math.sqrt(inner(gradient, gradient))
+    return gradient * (largest / norm) if norm > largest else gradient
 
 
 # --- first order --------------------------------------------------------------------------------------------
@@ -121,7 +150,7 @@ class Descent:
 
 @dataclass(frozen=True, eq=False)
 class Adam:
-    """Adam, its rate decaying to zero over the planned steps by half a cosine.
+    """Adam, its rate following a schedule over the planned steps.
 
     With one second moment a field, the mean of ‖g‖² in L2, a step moves each field by an L2 length of about the
     learning rate, never more than 1.2 times it and in the first step exactly it, on every mesh: refining a field
@@ -141,6 +170,7 @@ class Adam:
     second: Vector
     count: int
     weight_decay: float
+    schedule: str
 
     def step(self, objective: Objective, vector: Vector) -> tuple[State, Vector, Info]:
         value, gradient = _evaluated(objective, vector, self.blocks)
@@ -154,10 +184,10 @@ class Adam:
         scale = np.sqrt(second / (1 - decay**count)) + FLOOR
         if not self.coordinatewise:
             scale = np.repeat(scale, [part.stop - part.start for _, part in self.blocks])
-        rate = cosine(self.learning_rate, self.count, self.steps)
-        change = -rate / (1 - FIRST_DECAY**count) * moment / scale
+        length = rate(self.schedule, self.learning_rate, self.count, self.steps)
+        change = -length / (1 - FIRST_DECAY**count) * moment / scale
         if self.weight_decay:
-            change -= rate * self.weight_decay * vector
+            change -= length * self.weight_decay * vector
         state = replace(self, moment=moment, second=second, count=count)
         return state, *_moved(vector, change, value, gradient, self.blocks)
 

@@ -47,12 +47,15 @@ basis = { family = "legendre", size = 12 }
 
 [loss]
 kind = "cross-entropy"          # or "l2"; on functions also weight = "1 + xi**2"
-penalty = { W = "1/10000" }     # L2 norms of fields; { W = { H1 = "1/1000" } } where all its bases are continuous
+# class_weights = "balanced"    # every class counts alike, however few its records; or a list of numbers, one a class
+penalty = { W = "1/10000" }     # L2 norms of W, b, V, R; { W = { H1 = "1/1000" } } where all its bases are continuous
 
 [training]                      # options of `continua fit` override these
 optimiser = "lbfgs"             # adam with `batch = 64` where there are many records
 epochs = 300
 learning_rate = 0.1
+# schedule = "one-cycle"        # of adam's rate: cosine (the default), constant, one-cycle, steps
+# clip = 1.0                    # shorten longer gradients to this L2 norm; averaging = 0.99 keeps a mean of the fields
 # thin = 0.3                    # every epoch draws 30 to 100 % of each record's points anew
 # warp = 0.2                    # … on a bent axis; jitter = 0.1 adds noise, weight_decay = 0.1 is adam's
 

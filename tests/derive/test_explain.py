@@ -74,7 +74,7 @@ def test_the_order_of_an_argument(text: str) -> None:
         "    h̄ₙ = (5/8) h̄ₙ₊₁ + (1/2) H̄₂ + H̄₁",
         "    −∂λ(ξ, δ)/∂δ = V(ξ, δ) λ(ξ, δ) ρ_u(ξ, δ) + λ(ξ, δ) ρ_h(ξ, δ) + ∫ W(ξ′, ξ, δ) λ(ξ′, δ) ρ_u(ξ′, δ) dξ′",
         "    μ₁ = b₁ s λₙ₊₁ + J₂ a₂₁ s μ₂",
-        "    ∂L/∂z_k = exp(z_k)/partition − t_k",
+        "    ∂L/∂z_k = total exp(z_k)/partition − t_k",
         "| weight_depth/0 | p0 (cells 2, degree 0), 2 | p0 (cells 4, degree 0), 4 | prolongation, 4 × 2 |",
         "The solver is the base's and every field is kept exactly, so outputs stay.",
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 
 import mpmath
 import numpy as np
@@ -12,8 +13,9 @@ from derive import loss as losses
 from derive import registry
 from derive.emit import cpu, tables
 from derive.errors import DerivationError, SpecError
-from derive.spec import load_spec
+from derive.spec import from_dict, load_spec, to_dict
 from numerics import Continuum, fit
+from numerics.datasets import records
 
 
 def softmax_sum(z):
@@ -26,7 +28,7 @@ def huber(r):
 
 REFERENCES = {
     "l2": lambda z, t: mpmath.fsum((a - b) ** 2 for a, b in zip(z, t)),
-    "cross-entropy": lambda z, t: softmax_sum(z) - mpmath.fsum(a * b for a, b in zip(z, t)),
+    "cross-entropy": lambda z, t: mpmath.fsum(b * (softmax_sum(z) - a) for a, b in zip(z, t)),
     "huber": lambda z, t: mpmath.fsum(huber(a - b) for a, b in zip(z, t)),
     "kullback-leibler": lambda z, t: mpmath.fsum(
         b * (mpmath.log(b) - a + softmax_sum(z)) for a, b in zip(z, t) if b > 0
@@ -62,6 +64,8 @@ def test_value_and_source_against_mpmath(name: str) -> None:
     if name in PROBABILITIES:
         t = np.exp(t) / np.exp(t).sum(axis=0)
         t[:, :5] = np.eye(4)[generator.integers(0, 4, 5)].T  # classes: probabilities that are zero
+    if name == "cross-entropy":
+        t *= np.array([[0.3], [1.0], [2.5], [7.0]])  # with weights of classes
     value, source = run(name, z, t)
     with mpmath.workdps(40):
         for r in range(z.shape[1]):
@@ -133,8 +137,6 @@ def test_the_h1_loss_is_the_distance_to_the_interpolant_itself(family: str, peri
     model = Continuum.from_spec(spec, seed=1)
     xi = np.sort(generator.uniform(-1, 1, 9)) if family != "fourier" else -1 + 2 * np.arange(9) / 9
     x, y = generator.standard_normal((2, 1, 9, 2))
-    from numerics.datasets import records
-
     loss = model.loss(model.prepare(records(x, xi, y)))
     # the output's slope from its values: exact for these functions with steps of 1e-5 and central differences
     nodes, weights = np.polynomial.legendre.leggauss(40)
@@ -170,8 +172,6 @@ WEIGHTS = {
                                                      ("gauss-legendre", "least-squares")])  # fmt: skip
 def test_the_weighted_l2_loss_is_the_weighted_distance(family: str, interpolant: str, weight: str) -> None:
     """∫ ω |y − y*|² by quadrature between samples and kinks; its gradient by differences along a line."""
-    from numerics.datasets import records
-
     declared, omega, kinks = WEIGHTS[weight]
     once, hat = {"family": "p0", "cells": 1}, {"family": "hat", "cells": 3}
     basis = {"family": family, "size": 6} if family == "gauss-legendre" else {"family": family, "size": 7}
@@ -237,3 +237,100 @@ def test_h1_needs_continuous_states() -> None:
         load_spec({**function, "input": {"interpolant": "constant"}, "loss": {"kind": "h1"}})
     with pytest.raises(SpecError, match="h1 on outputs"):
         load_spec({**SPEC, "loss": {"kind": "h1"}})
+
+
+def weighted(class_weights) -> Continuum:
+    loss = {"kind": "cross-entropy", "class_weights": class_weights}
+    return Continuum.from_spec({**SPEC, "readout": {**SPEC["readout"], "outputs": 3}, "loss": loss}, seed=1)
+
+
+def test_balanced_classes_count_alike_in_every_part_of_the_records() -> None:
+    """The mean over classes of the mean loss in each, with a loop; batches and held-out records keep the weights."""
+    generator = np.random.default_rng(2)
+    x, y = generator.standard_normal((9, 12)), np.array([2, 0, 0, 2, 0, 0, 0, 2, 0])
+    model, plain = weighted("balanced"), weighted([1, 1, 1])
+    assert np.array_equal(model.coordinates, plain.coordinates)
+    prepared, own = model.prepare(records(x, None, y)), plain.prepare(records(x, None, y))
+    each = np.array([plain.loss(own.take([n])) for n in range(9)])
+    assert model.loss(prepared) == pytest.approx((each[y == 0].mean() + each[y == 2].mean()) / 2, rel=1e-13)
+    part = np.array([0, 1, 3])
+    expected = np.mean([each[0] * 9 / 6, each[1] * 9 / 12, each[3] * 9 / 6])
+    assert model.scores(prepared.take(part))["loss"] == pytest.approx(expected, rel=1e-13)
+    numbers = weighted(["1/2", 1, 3])
+    expected = np.mean(np.array([0.5, 1, 3])[y] * each)
+    assert numbers.loss(numbers.prepare(records(x, None, y))) == pytest.approx(expected, rel=1e-13)
+
+
+def test_balanced_weights_are_of_all_records_however_these_are_sampled() -> None:
+    generator = np.random.default_rng(2)
+    x, y = generator.standard_normal((10, 12)), np.array([0] * 7 + [2] * 3)
+    seen = []
+
+    class Watched(Continuum):
+        def objective(self, prepared, coordinates=None):
+            seen.append((prepared.labels, prepared.targets.sum(axis=0)))
+            return super().objective(prepared, coordinates)
+
+    model = weighted("balanced")
+    model = Watched(**{name: getattr(model, name) for name in model.__dataclass_fields__})
+    for thin in (1.0, 0.5):
+        fit(model, x, y, epochs=2, batch=4, validation=0.3, thin=thin)
+    for labels, counted in seen:
+        assert np.array_equal(counted, np.where(labels == 0, 10 / 14, 10 / 6))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"class_weights": "balance"}, '"balanced", or a list of 3 numbers'),
+        ({"class_weights": [1, 2]}, "a list of 3 numbers"),
+        ({"class_weights": [1, 2, 0]}, "positive numbers"),
+        ({"class_weights": [1, 2, 0.5]}, "exact string"),
+        ({"class_weights": "balanced", "kind": "l2"}, "weights of classes for l2"),
+        ({"penalty": {"V": "1/10"}}, "write local = true in [equation]"),
+    ],
+)
+def test_weights_and_penalties_that_cannot_be_are_refused(changes: dict, words: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        load_spec({**SPEC, "readout": {**SPEC["readout"], "outputs": 3}, "loss": {"kind": "cross-entropy", **changes}})
+    assert words in str(caught.value)
+
+
+def test_weights_of_classes_are_stored_as_they_were_given() -> None:
+    for given in ("balanced", ["1/2", 1, 3]):
+        spec = weighted(given).spec
+        assert from_dict(to_dict(spec)) == spec and spec.class_weights in (given, (Fraction(1, 2), 1, 3))
+    for spoiled in ("balance", "12", None, {"1": 2}):
+        with pytest.raises(SpecError):
+            from_dict(to_dict(spec) | {"class_weights": spoiled})
+
+
+def test_penalties_on_the_local_field_are_exact_integrals() -> None:
+    """∫∫ V² and ∫∫ V² + (∂V/∂ξ)² + (∂V/∂δ)² of V = 1 + ξ² δ, by SymPy; the gradient against differences."""
+    import sympy as sp
+
+    line = {"family": "legendre", "size": 3}
+    bias = {"width": line, "depth": {"family": "hat", "cells": 2}}
+    xi, delta = sp.symbols("xi delta")
+    v = 1 + xi**2 * delta
+    squares = {"L2": v**2, "H1": v**2 + sp.diff(v, xi) ** 2 + sp.diff(v, delta) ** 2}
+    generator = np.random.default_rng(3)
+    x, y = generator.standard_normal((4, 9)), np.array([0, 1, 1, 0])
+    losses_ = {}
+    for norm in ("none", "L2", "H1"):
+        penalty = {} if norm == "none" else {"V": {norm: "1/4"}}
+        spec = {
+            **SPEC, "name": "local", "equation": {**SPEC["equation"], "local": True}, "bias": bias,
+            "integration": {"tableau": "heun", "steps": 2}, "loss": {"kind": "cross-entropy", "penalty": penalty},
+        }  # fmt: skip
+        model = Continuum.from_fields(spec, V=lambda xi, delta: 1 + xi**2 * delta)
+        prepared = model.prepare(records(x, None, y))
+        losses_[norm], gradient = model.objective(prepared)
+        along = generator.standard_normal(model.size)
+        ahead, behind = (model.with_coordinates(model.coordinates + t * along).loss(prepared) for t in (1e-5, -1e-5))
+        assert (ahead - behind) / 2e-5 == pytest.approx(gradient @ along, abs=1e-8 * np.linalg.norm(along))
+    for norm, square in squares.items():
+        exact = sp.integrate(square, (xi, -1, 1), (delta, 0, 1)) / 4
+        assert losses_[norm] - losses_["none"] == pytest.approx(float(exact), rel=1e-12)
+    with pytest.raises(SpecError, match=r"an H1 norm of V, whose bias\.depth is p0"):
+        load_spec({**spec, "bias": {**bias, "depth": {"family": "p0", "cells": 2}}})

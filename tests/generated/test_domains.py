@@ -26,7 +26,8 @@ LEGENDRE = {"family": "legendre", "size": 3}
 HAT = {"family": "hat", "size": 4}
 FOURIER = {"family": "fourier", "size": 5}
 ONE = {"family": "p0", "cells": 1}
-WIDTH, DEPTH = (-1.0, 1.0), (0.0, 1.0)
+WIDTH = (-1.0, 1.0)
+ONES = np.ones((2, 2))
 Arrays = dict[str, Any]
 
 
@@ -497,7 +498,7 @@ def test_a_field_is_a_function_of_all_its_variables() -> None:
     assert model.fields["b"].axes == ("xi", "eta", "delta")
     known = Continuum.from_fields(
         CASES["torus, translation"].declared(),
-        W=lambda a, b, c, d, t: np.multiply.outer(np.cos(np.pi * (a - c)) * np.sin(2 * np.pi * (b - d)), np.ones((2, 2))),
+        W=lambda a, b, c, d, t: np.multiply.outer(np.cos(np.pi * (a - c)) * np.sin(2 * np.pi * (b - d)), ONES),
     )
     found = known.fields["W"](0.3, -0.2, 0.5, 0.1, 0.4)
     np.testing.assert_allclose(found, np.cos(np.pi * -0.2) * np.sin(2 * np.pi * -0.3) * np.ones((2, 2)), atol=1e-13)

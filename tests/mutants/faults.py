@@ -156,7 +156,7 @@ NUMERICS = (
     Fault("Adam: the second moment's bias", "numerics/optimisers.py",
           "np.sqrt(second / (1 - decay**count))", "np.sqrt(second)"),
     Fault("Adam: the first moment's bias", "numerics/optimisers.py",
-          "-rate / (1 - FIRST_DECAY**count) * moment / scale", "-rate * moment / scale"),
+          "-length / (1 - FIRST_DECAY**count) * moment / scale", "-length * moment / scale"),
     Fault("Adam: resuming loses a moment", "numerics/optimisers.py",
           'replace(self, moment=arrays["moment"], second=', "replace(self, second="),
     Fault("L-BFGS: the second loop's sign", "numerics/optimisers.py",

@@ -41,7 +41,7 @@ GENERATED = (
     _fault("a depth function decays with a sign less", "custom/cpu.py", "basis_7551385b7ff3",
            "t0 = np.exp((c2*xi))", "t0 = np.exp((-c2*xi))", BASES),
     _fault("the loss's source with the wrong sign", "custom/cpu.py", "loss",
-           "source[k, r] = ((t0/partition) + (c2*tk))", "source[k, r] = ((t0/partition) - (c2*tk))"),
+           "source[k, r] = (((t0*total)/partition) + (c2*tk))", "source[k, r] = (((t0*total)/partition) - (c2*tk))"),
     _fault("the bias's gradient of one stage overwrites the others", "custom/cpu.py", "factors_adjoint_1",
            "bar_bias[a] += total", "bar_bias[a] = total"),
     _fault("the float32 form of tanh left out", "custom/cpu.py", "formed_forward_float32_1",

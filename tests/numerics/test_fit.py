@@ -28,8 +28,8 @@ fit, split = fitting.fit, fitting.split
 Array = np.ndarray
 
 DEFAULTS = types.SimpleNamespace(
-    epochs=6, optimiser="adam", learning_rate=0.05, batch=None, validation=0.0, patience=None, seed=0,
-    weight_decay=0.0, thin=1.0, jitter=0.0, warp=0.0,
+    epochs=6, optimiser="adam", learning_rate=0.05, schedule="cosine", clip=None, averaging=0.0, batch=None,
+    validation=0.0, patience=None, seed=0, weight_decay=0.0, thin=1.0, jitter=0.0, warp=0.0,
 )  # fmt: skip
 
 
@@ -164,6 +164,9 @@ RUNS = st.fixed_dictionaries(
         "batch": st.integers(3, 50),
         "validation": st.sampled_from([0.2, 0.3]),
         "seed": st.integers(0, 5),
+        "averaging": st.sampled_from([0.5, 0.9]),
+        "clip": st.sampled_from([0.05, 0.3]),
+        "schedule": st.sampled_from(["constant", "one-cycle", "steps"]),
     },
 )
 
@@ -172,8 +175,11 @@ RUNS = st.fixed_dictionaries(
 def test_a_killed_run_goes_on_with_the_same_bits(tmp_path_factory, options, kill: int, patience: bool) -> None:
     """Killed anywhere, in the middle of an epoch too: every number equals the undisturbed run's."""
     if options["optimiser"] == "lbfgs":
-        options.pop("batch", None)
+        for name in ("batch", "clip", "schedule"):
+            options.pop(name, None)
         kill += 8  # its first step, before which there is nothing to save, takes several evaluations
+    if options["optimiser"] == "gradient-descent":
+        options.pop("schedule", None)
     if patience and "validation" in options:
         options["patience"] = 2
     model, data = problem()
@@ -395,6 +401,48 @@ def test_progress_shows_loss_and_throughput(capsys: pytest.CaptureFixture[str]) 
     assert re.search(r"4/4 .* objective \d.* validation \d.* records/s", shown.err) and not shown.out
 
 
+def test_what_is_returned_and_validated_is_the_mean_of_the_steps() -> None:
+    """Against the sum over all steps that defines it; the steps themselves are those of the run that keeps none."""
+    model, data = problem(count=23)
+    options = {"batch": 10, "epochs": 4, "validation": 0.2, "seed": 3}
+    steps: list[Array] = []
+
+    class Watched(Classifier):
+        def objective(self, part: Part, v: Array) -> tuple[float, Array]:
+            steps.append(v)
+            return super().objective(part, v)
+
+    last = fit(Watched(model.coordinates), data, **options)
+    seen: list[Array] = []
+    done = fit(
+        model, data, averaging=0.7, callback=lambda now, row: seen.append(now.training["average"]), **options
+    )  # fmt: skip
+    after = [*steps[1:], last.training["vector"]]
+    assert np.array_equal(done.training["vector"], after[-1]) and len(after) == 8
+    for epoch, average in enumerate(seen, 1):
+        weights = 0.7 ** np.arange(2 * epoch)[::-1]
+        expected = weights @ np.array(after[: 2 * epoch]) / weights.sum()
+        np.testing.assert_allclose(average, expected, rtol=0, atol=1e-14)
+        held = model.prepare(data).take(split(23, data.y, 0.2, 3)[1])
+        loss = replace(model, coordinates=expected).scores(held)["loss"]
+        assert done.history[epoch - 1]["validation"] == pytest.approx(loss, rel=1e-12)
+    best = int(np.argmin([row["validation"] for row in done.history]))
+    assert np.array_equal(done.coordinates, seen[best])
+    plain = fit(model, data, averaging=0.7, batch=10, epochs=2)
+    assert np.array_equal(plain.coordinates, plain.training["average"])
+
+
+def test_a_run_without_its_average_is_not_resumed(tmp_path: Path) -> None:
+    model, data = problem()
+    out = tmp_path / "m.npz"
+    fit(model, data, out=out, epochs=2, averaging=0.9)
+    header, arrays = checkpoint.read(out)
+    for changed in ({}, {"average": np.zeros(3)}):
+        checkpoint.write(out, header, {key: a for key, a in arrays.items() if key != "average"} | changed)
+        with pytest.raises(CheckpointError, match="3 coordinates" if changed else "without 'average'"):
+            fit(model, data, out=out, resume=True)
+
+
 # --- refusing -----------------------------------------------------------------------------------------------
 
 
@@ -438,6 +486,14 @@ def test_what_is_not_finite_stops_with_its_place_and_keeps_the_file(tmp_path: Pa
         ({"patience": 0, "validation": 0.1}, "patience 0"),
         ({"seed": -1}, "seed -1"),
         ({"optimiser": "lbfgs", "batch": 7}, "lbfgs with batches of 7"),
+        ({"schedule": "cosin"}, "cosine, constant, one-cycle, steps"),
+        ({"schedule": 3}, "schedule 3"),
+        ({"schedule": "steps", "optimiser": "gradient-descent"}, "gradient-descent keeps its rate"),
+        ({"clip": 0.0}, "clip 0.0"),
+        ({"clip": "1"}, "clip '1'"),
+        ({"clip": 1.0, "optimiser": "lbfgs"}, "clip with lbfgs"),
+        ({"averaging": 1.0}, "averaging 1.0"),
+        ({"averaging": -0.1}, "averaging -0.1"),
         ({"validation": 0.001}, "validation 0.001 of 41"),
     ],
 )
@@ -518,7 +574,14 @@ def waves() -> Any:
     return data_sets.records(x, points, labels)
 
 
-@pytest.mark.parametrize("options", [{"batch": 16, "validation": 0.2}, {"optimiser": "lbfgs"}])
+KILLED = [
+    {"batch": 16, "validation": 0.2},
+    {"optimiser": "lbfgs"},
+    {"batch": 16, "schedule": "one-cycle", "clip": 0.1, "averaging": 0.8},
+]
+
+
+@pytest.mark.parametrize("options", KILLED)
 def test_a_continuum_killed_in_the_middle_goes_on_with_the_same_bits(
     continuum: Continuum, waves: Any, tmp_path: Path, options: dict[str, Any]
 ) -> None:
@@ -557,3 +620,23 @@ def test_a_riesz_step_on_uniform_p0_is_plain_sgd_with_known_factors() -> None:
     for name, measure in (("W", 2 / 5 * 2 / 5), ("b", 2 / 5), ("R", 2 / 5), ("a", 1.0)):
         before, after, g = (m[name].slabs[0].coefficients for m in (model.fields, done.fields, gradient))
         assert np.allclose(after, before - 0.3 / measure * g, rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize("cells", [4, 8, 16])
+def test_a_gradient_is_clipped_at_its_norm_as_a_function(cells: int) -> None:
+    """One step of gradient descent, clipped: every field moves by −rate · clip · g/‖g‖, ‖·‖ the fields' own L2 norm."""
+    basis = {"family": "hat", "cells": cells}
+    spec = {
+        **SPEC, "name": "clipped", "weight": {"width_out": basis, "width_in": basis, "depth": ONCE},
+        "bias": {"width": basis, "depth": ONCE},
+    }  # fmt: skip
+    model = Continuum.from_spec(load_spec(spec), seed=0)
+    generator = np.random.default_rng(0)
+    x, y = generator.standard_normal((7, 11)), generator.integers(0, 2, 7)
+    _, gradient = model.value_and_gradient(x, y)
+    size = math.sqrt(sum(g.squared_norm() for g in gradient.values()))
+    for clip in (0.3 * size, 2 * size):
+        done = fit(model, x, y, optimiser="gradient-descent", learning_rate=0.3, epochs=1, clip=clip)
+        for name, g in gradient.items():
+            before, after, step = (f.slabs[0].coefficients for f in (model.fields[name], done.fields[name], g))
+            assert np.allclose(after, before - 0.3 * min(clip / size, 1) * step, rtol=0, atol=1e-13)

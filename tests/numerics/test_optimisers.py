@@ -12,7 +12,7 @@ from scipy.optimize import minimize, rosen, rosen_der
 
 from derive.errors import CheckpointError, TrainingError
 from numerics import optimisers
-from numerics.optimisers import OPTIMISERS, cosine, line_search, start, step, two_loop
+from numerics.optimisers import OPTIMISERS, SCHEDULES, line_search, rate, start, step, two_loop
 
 BLOCKS = (("W", slice(0, 6)), ("b", slice(6, 10)))
 
@@ -98,11 +98,36 @@ def test_no_step_of_adam_is_much_longer_than_the_rate(exponents: list[float]) ->
         assert info.length <= 1.2 * 0.01
 
 
-def test_cosine_falls_from_the_rate_to_zero() -> None:
-    rates = [cosine(0.3, done, 50) for done in range(51)]
-    assert rates[0] == 0.3 and rates[50] == 0 and rates[25] == pytest.approx(0.15)
-    assert all(a > b for a, b in zip(rates, rates[1:]))
-    assert cosine(0.3, 70, 50) == 0
+def test_schedules_run_through_the_points_that_define_them() -> None:
+    """Interpolated linearly, or along a cosine, between a few points (step of 100, rate) written down here."""
+    done = np.arange(101)
+
+    def falling(start: int) -> np.ndarray:
+        return 0.15 + 0.15 * np.cos(np.linspace(0, math.pi, 101 - start))
+
+    expected = {
+        "cosine": falling(0),
+        "constant": np.full(101, 0.3),
+        "one-cycle": np.append(np.interp(done[:30], [0, 30], [0.012, 0.3]), falling(30)),
+        "steps": np.repeat([0.3, 0.03, 0.003], [50, 25, 26]),
+    }
+    assert set(expected) == set(SCHEDULES)
+    for name, values in expected.items():
+        found = [rate(name, 0.3, k, 100) for k in range(101)]
+        np.testing.assert_allclose(found, values, rtol=0, atol=1e-15, err_msg=name)
+        assert rate(name, 0.3, 170, 100) == found[-1] and rate(name, 0.3, 0, 0) <= 0.3
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_adams_steps_follow_the_schedule(name: str) -> None:
+    """Under a constant gradient every step has the length of the rate."""
+    state, vector = start("adam", BLOCKS, 0.01, 20, schedule=name), np.zeros(10)
+    gradient = np.append(np.zeros(6), np.full(4, 0.5))
+    for k in range(20):
+        state, vector, info = step(state, lambda x: (0.0, gradient), vector)
+        assert info.length == pytest.approx(rate(name, 0.01, k, 20), rel=1e-6)
+    with pytest.raises(TrainingError, match="one-cycle"):
+        start("adam", BLOCKS, 0.01, 20, schedule="linear")
 
 
 # --- L-BFGS -------------------------------------------------------------------------------------------------

@@ -109,7 +109,7 @@ def declarations(draw) -> dict:
         "equation": {
             "rate": rate, "activation": draw(st.sampled_from(sorted(ACTIVATIONS))),
             "spacing": draw(st.sampled_from(["1/2", "1/3", "1"])), "channels": draw(st.integers(1, 2)),
-            "parameters": {"a": "2/5"}, "periodic": periodic,
+            "parameters": {"a": "2/5"}, "periodic": periodic, "local": draw(st.booleans()),
         },
         "state": {"basis": draw(bases(False, periodic))},
         "weight": {
@@ -122,6 +122,10 @@ def declarations(draw) -> dict:
             "penalty": {"W": {"H1": "1/7"} if h1 else "1/5", "b": "1/3"},
         },
     }  # fmt: skip
+    if declared["equation"]["local"]:
+        declared["loss"]["penalty"]["V"] = "1/6"
+    if output == "classes":
+        declared["loss"] |= draw(st.sampled_from([{}, *({"class_weights": w} for w in ("balanced", ["2/3", 1, 3]))]))
     if output != "function":
         declared["readout"] = {"outputs": 3, "basis": draw(bases(False, periodic))}
     return declared
@@ -235,6 +239,8 @@ def reference(declared: dict, fields: dict, xs: list, points: list, y) -> comple
         )
         u = np.einsum("k,qi,ijkoc,jl,cln->oqn", theta[0], phi, fields["W"], inner, h)
         u = u + np.einsum("k,qi,iko->oq", vartheta[0], psi, fields["b"])[:, :, None]
+        if "V" in fields:
+            u = u + np.einsum("k,qi,ikoc,ql,cln->oqn", vartheta[0], psi, fields["V"], x, h)
         return np.einsum("lq,oqn->oln", back, rho(u, np.einsum("ql,cln->cqn", x, h)))
 
     periodic = equation["periodic"]
@@ -252,7 +258,9 @@ def reference(declared: dict, fields: dict, xs: list, points: list, y) -> comple
         g = mass(declared["readout"]["basis"], state)
         z = np.einsum("ioc,il,cln->no", fields["R"], g, h) + fields["a"]
         if loss["kind"] == "cross-entropy":
-            total = sum(np.log(np.sum(np.exp(row))) - row[label] for row, label in zip(z, y))
+            weights = {"balanced": [3 / (2 * 2), 0, 3 / (2 * 1)]}.get(str(loss.get("class_weights")))
+            weights = weights or [float(Fraction(w)) for w in loss.get("class_weights", (1, 1, 1))]
+            total = sum(weights[k] * (np.log(np.sum(np.exp(row))) - row[k]) for row, k in zip(z, y))
         else:
             total = np.sum((z - np.asarray(y)) ** 2)
     else:
@@ -273,6 +281,9 @@ def reference(declared: dict, fields: dict, xs: list, points: list, y) -> comple
     w, beta = fields["W"], fields["b"]
     total = total + factor * sum(np.einsum("ijkoc,ia,jb,kd,abdoc->", w, p, q, r, w) for p, q, r in parts)
     m, n = mass(bias["width"], bias["width"]), depth_mass(bias["depth"])
+    if "V" in fields:
+        v = fields["V"]
+        total = total + float(Fraction(loss["penalty"]["V"])) * np.einsum("ikoc,ia,kb,aboc->", v, m, n, v)
     return total + float(Fraction(loss["penalty"]["b"])) * np.einsum("iko,ia,kb,abo->", beta, m, n, beta)
 
 
@@ -298,7 +309,7 @@ def test_loss_and_gradient_of_a_random_network(
     elif declared["loss"]["kind"] == "l2":
         y = generator.standard_normal((3, 3))
     else:
-        y = np.array([0, 2, 1])
+        y = np.array([0, 2, 0])
     prepared = model.prepare(records(xs, points, y))
     with np.errstate(over="ignore", invalid="ignore"):
         loss, gradient = model.coefficient_gradient(prepared)
