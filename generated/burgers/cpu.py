@@ -1,4 +1,4 @@
-"""Kernels of the continuum 'burgers'; specification 4a0ac9deb5ca.
+"""Kernels of the continuum 'burgers'; specification 049bb5fdc43e.
 
 ∂h/∂δ = ρ(u, h),  rate u1*sigmoid(u2) - 2*h,  f = tanh,  Δ = 1;  u = ∫ W h dξ′ + V h + b   (1), (2)
 

@@ -1,6 +1,6 @@
-"""Kernels of the continuum 'digits2d'; specification b315ee58b1ab.
+"""Kernels of the continuum 'digits2d'; specification 9b7e71b916be.
 
-∂h/∂δ = ρ(u, h),  rate sin(u1)*sigmoid(u2),  f = tanh,  Δ = 1;  u = ∫ W h dξ′ + V h + b   (1), (2)
+∂h/∂δ = ρ(u, h),  rate 4*sin(u1)*sigmoid(u2) - 2*h,  f = tanh,  Δ = 1;  u = ∫ W h dξ′ + V h + b   (1), (2)
 
 Written by ``continua generate``; do not edit. The derivation is in derivation.md beside this file.
 Rows are (axis · channel), columns are records. Tables, tableau and constants are arguments: the module holds none.
@@ -122,6 +122,7 @@ def factors_forward_1(
     """h ← h(stop): m_i = A r(u, X h),  u = Φ (w_s (C h)) + e_s + V_s X h   (4), (5), (7)."""
     c0 = constants[0]  # 0
     c1 = constants[1]  # 1
+    c2 = constants[2]  # 4
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
     m = np.empty((stages, h.shape[0], records), h.dtype)
     G_1 = np.empty((C.shape[0]*C_2.shape[1]*channels, records), h.dtype)
@@ -192,7 +193,7 @@ def factors_forward_1(
                         u2_q = T[slot][b + channels, r] + bias[b + channels]
                         t0 = c1/(c1 + np.exp(-u2_q))
                         t1 = np.sin(u1_q)
-                        value_M = (t0*t1)
+                        value_M = (c2*t0*t1)
                         m[i][a, r] = value_M
                         value_F1 = t0
                         F1[slot][a, r] = value_F1
@@ -217,7 +218,8 @@ def factors_adjoint_1(
 ):
     """bar ← dL/dh(start), and the gradients of operators and biases   (10), (11)."""
     c1 = constants[1]  # 1
-    c2 = constants[2]  # -1
+    c2 = constants[2]  # 4
+    c3 = constants[3]  # -1
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
     bar_m = np.empty((stages, bar.shape[0], records), bar.dtype)
     bar_G = np.empty((C.shape[0]*C_2.shape[0]*channels, records), bar.dtype)
@@ -253,8 +255,8 @@ def factors_adjoint_1(
                         f2_q = F2[slot][a, r]
                         v_q = bar_m[i][a, r]
                         t0 = np.cos(u1_q)
-                        t1 = (t0*f1_q)*v_q
-                        t2 = ((c1 + (c2*f1_q))*f1_q*f2_q)*v_q
+                        t1 = (c2*t0*f1_q)*v_q
+                        t2 = (c2*(c1 + (c3*f1_q))*f1_q*f2_q)*v_q
                         value_bar_T_0 = t1
                         bar_T[b, r] = value_bar_T_0
                         total_1 += value_bar_T_0
@@ -350,27 +352,28 @@ def factors_forward_float32_1(
 ):
     """h ← h(stop): m_i = A r(u, X h),  u = Φ (w_s (C h)) + e_s + V_s X h   (4), (5), (7). Functions in their single-precision forms."""
     c1 = constants[1]  # 1
-    c2 = constants[2]  # 1/2
-    c3 = constants[3]  # -9
-    c4 = constants[4]  # 9
-    c5 = constants[5]  # 0.13381005823612213
-    c6 = constants[6]  # 0.0034955658484250307
-    c7 = constants[7]  # 2.0608731574611738e-05
-    c8 = constants[8]  # 1.3354206629401233e-08
-    c9 = constants[9]  # 0.46714320778846741
-    c10 = constants[10]  # 0.02587689645588398
-    c11 = constants[11]  # 0.00032855989411473274
-    c12 = constants[12]  # 7.7763650097040227e-07
-    c13 = constants[13]  # -1/4
-    c14 = constants[14]  # 1/4
-    c15 = constants[15]  # -1
-    c16 = constants[16]  # 0.15915493667125702
-    c17 = constants[17]  # -1/2
-    c18 = constants[18]  # 6.2831854820251465
-    c19 = constants[19]  # -10837473/262144
-    c20 = constants[20]  # 1336971/16384
-    c21 = constants[21]  # -10036837/131072
-    c22 = constants[22]  # 5204989/131072
+    c2 = constants[2]  # 4
+    c3 = constants[3]  # 1/2
+    c4 = constants[4]  # -9
+    c5 = constants[5]  # 9
+    c6 = constants[6]  # 0.13381005823612213
+    c7 = constants[7]  # 0.0034955658484250307
+    c8 = constants[8]  # 2.0608731574611738e-05
+    c9 = constants[9]  # 1.3354206629401233e-08
+    c10 = constants[10]  # 0.46714320778846741
+    c11 = constants[11]  # 0.02587689645588398
+    c12 = constants[12]  # 0.00032855989411473274
+    c13 = constants[13]  # 7.7763650097040227e-07
+    c14 = constants[14]  # -1/4
+    c15 = constants[15]  # 1/4
+    c16 = constants[16]  # -1
+    c17 = constants[17]  # 0.15915493667125702
+    c18 = constants[18]  # -1/2
+    c19 = constants[19]  # 6.2831854820251465
+    c20 = constants[20]  # -10837473/262144
+    c21 = constants[21]  # 1336971/16384
+    c22 = constants[22]  # -10036837/131072
+    c23 = constants[23]  # 5204989/131072
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
     m = np.empty((stages, h.shape[0], records), h.dtype)
     G_1 = np.empty((C.shape[0]*C_2.shape[1]*channels, records), h.dtype)
@@ -439,18 +442,18 @@ def factors_forward_float32_1(
                     for r in range(T[slot].shape[1]):
                         u1_q = T[slot][b, r] + bias[b]
                         u2_q = T[slot][b + channels, r] + bias[b + channels]
-                        t0 = c3 if c3 > (c4 if c4 < (c2*u2_q) else (c2*u2_q)) else (c4 if c4 < (c2*u2_q) else (c2*u2_q))
+                        t0 = c4 if c4 > (c5 if c5 < (c3*u2_q) else (c3*u2_q)) else (c5 if c5 < (c3*u2_q) else (c3*u2_q))
                         t1 = t0*t0
-                        t2 = (t0*(c1 + ((c5 + ((c6 + ((c7 + (c8*t1))*t1))*t1))*t1)))/(c1 + ((c9 + ((c10 + ((c11 + (c12*t1))*t1))*t1))*t1))
-                        t3 = c16*u1_q
-                        t4 = np.floor((c2 + t3))
-                        t5 = (c15*t4) + t3
-                        t6 = c15*t5
-                        t7 = (c2 + t6)
+                        t2 = (t0*(c1 + ((c6 + ((c7 + ((c8 + (c9*t1))*t1))*t1))*t1)))/(c1 + ((c10 + ((c11 + ((c12 + (c13*t1))*t1))*t1))*t1))
+                        t3 = c17*u1_q
+                        t4 = np.floor((c3 + t3))
+                        t5 = (c16*t4) + t3
+                        t6 = c16*t5
+                        t7 = (c3 + t6)
                         t8 = (t7 if t7 < t5 else t5)
-                        t9 = c13 if c13 > (c14 if c14 < (t8 if t8 > (c17 + t6) else (c17 + t6)) else (t8 if t8 > (c17 + t6) else (c17 + t6))) else (c14 if c14 < (t8 if t8 > (c17 + t6) else (c17 + t6)) else (t8 if t8 > (c17 + t6) else (c17 + t6)))
+                        t9 = c14 if c14 > (c15 if c15 < (t8 if t8 > (c18 + t6) else (c18 + t6)) else (t8 if t8 > (c18 + t6) else (c18 + t6))) else (c15 if c15 < (t8 if t8 > (c18 + t6) else (c18 + t6)) else (t8 if t8 > (c18 + t6) else (c18 + t6)))
                         t10 = t9*t9
-                        value_M = ((c2 + (c2*t2))*(t9*(c18 + ((c19 + ((c20 + ((c21 + (c22*t10))*t10))*t10))*t10))))
+                        value_M = (c2*(c3 + (c3*t2))*(t9*(c19 + ((c20 + ((c21 + ((c22 + (c23*t10))*t10))*t10))*t10))))
                         m[i][a, r] = value_M
                         value_F1 = t2
                         F1[slot][a, r] = value_F1
@@ -473,17 +476,18 @@ def factors_adjoint_float32_1(
 ):
     """bar ← dL/dh(start), and the gradients of operators and biases   (10), (11). Functions in their single-precision forms."""
     c1 = constants[1]  # 1
-    c2 = constants[2]  # 1/2
-    c3 = constants[3]  # -1/4
-    c4 = constants[4]  # 1/4
-    c5 = constants[5]  # -1
-    c6 = constants[6]  # 0.15915493667125702
-    c7 = constants[7]  # 6.2831854820251465
-    c8 = constants[8]  # -10837473/262144
-    c9 = constants[9]  # 1336971/16384
-    c10 = constants[10]  # -10036837/131072
-    c11 = constants[11]  # 5204989/131072
-    c12 = constants[12]  # -1/2
+    c2 = constants[2]  # 4
+    c3 = constants[3]  # 1/2
+    c4 = constants[4]  # -1/4
+    c5 = constants[5]  # 1/4
+    c6 = constants[6]  # -1
+    c7 = constants[7]  # 0.15915493667125702
+    c8 = constants[8]  # 6.2831854820251465
+    c9 = constants[9]  # -10837473/262144
+    c10 = constants[10]  # 1336971/16384
+    c11 = constants[11]  # -10036837/131072
+    c12 = constants[12]  # 5204989/131072
+    c13 = constants[13]  # -1/2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
     bar_m = np.empty((stages, bar.shape[0], records), bar.dtype)
     bar_G = np.empty((C.shape[0]*C_2.shape[0]*channels, records), bar.dtype)
@@ -517,20 +521,20 @@ def factors_adjoint_float32_1(
                         u1_q = T[slot][b, r] + bias[b]
                         f1_q = F1[slot][a, r]
                         v_q = bar_m[i][a, r]
-                        t0 = c2 + (c2*f1_q)
-                        t1 = c6*u1_q
-                        t2 = np.floor((c2 + t1))
-                        t3 = (c5*t2) + t1
+                        t0 = c3 + (c3*f1_q)
+                        t1 = c7*u1_q
+                        t2 = np.floor((c3 + t1))
+                        t3 = (c6*t2) + t1
                         t4 = np.abs(t3)
-                        t5 = c3 if c3 > (c4 if c4 < (c4 + (c5*t4)) else (c4 + (c5*t4))) else (c4 if c4 < (c4 + (c5*t4)) else (c4 + (c5*t4)))
+                        t5 = c4 if c4 > (c5 if c5 < (c5 + (c6*t4)) else (c5 + (c6*t4))) else (c5 if c5 < (c5 + (c6*t4)) else (c5 + (c6*t4)))
                         t6 = t5*t5
-                        t7 = (t0*(t5*(c7 + ((c8 + ((c9 + ((c10 + (c11*t6))*t6))*t6))*t6))))*v_q
-                        t8 = c5*t3
-                        t9 = (c2 + t8)
+                        t7 = (c2*t0*(t5*(c8 + ((c9 + ((c10 + ((c11 + (c12*t6))*t6))*t6))*t6))))*v_q
+                        t8 = c6*t3
+                        t9 = (c3 + t8)
                         t10 = (t9 if t9 < t3 else t3)
-                        t11 = c3 if c3 > (c4 if c4 < (t10 if t10 > (c12 + t8) else (c12 + t8)) else (t10 if t10 > (c12 + t8) else (c12 + t8))) else (c4 if c4 < (t10 if t10 > (c12 + t8) else (c12 + t8)) else (t10 if t10 > (c12 + t8) else (c12 + t8)))
+                        t11 = c4 if c4 > (c5 if c5 < (t10 if t10 > (c13 + t8) else (c13 + t8)) else (t10 if t10 > (c13 + t8) else (c13 + t8))) else (c5 if c5 < (t10 if t10 > (c13 + t8) else (c13 + t8)) else (t10 if t10 > (c13 + t8) else (c13 + t8)))
                         t12 = t11*t11
-                        t13 = ((c1 + (c5*t0))*t0*(t11*(c7 + ((c8 + ((c9 + ((c10 + (c11*t12))*t12))*t12))*t12))))*v_q
+                        t13 = (c2*(c1 + (c6*t0))*t0*(t11*(c8 + ((c9 + ((c10 + ((c11 + (c12*t12))*t12))*t12))*t12))))*v_q
                         value_bar_T_0 = t7
                         bar_T[b, r] = value_bar_T_0
                         total_1 += value_bar_T_0
@@ -668,14 +672,16 @@ def loss(z, target, constants, value, source):
             top = z[k, r] if z[k, r] > top else top
         hit = constants[0]
         partition = constants[0]
+        total = constants[0]
         for k in range(z.shape[0]):
             zk, tk = z[k, r] - top, target[k, r]
             t0 = np.exp(zk)
             hit += (tk*zk)
             partition += t0
+            total += tk
         t0 = np.log(partition)
-        value[r] = (t0 + (c2*hit))
+        value[r] = ((c2*hit) + (t0*total))
         for k in range(z.shape[0]):
             zk, tk = z[k, r] - top, target[k, r]
             t0 = np.exp(zk)
-            source[k, r] = ((t0/partition) + (c2*tk))
+            source[k, r] = (((t0*total)/partition) + (c2*tk))

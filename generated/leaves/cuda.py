@@ -1,4 +1,4 @@
-"""Kernels of the continuum 'leaves'; specification 35e7765c3325.
+"""Kernels of the continuum 'leaves'; specification 8b144a8cdc13.
 
 ∂h/∂δ = ρ(u, h),  rate 4*sin(u1)*sigmoid(u2) - 2*h,  f = tanh,  Δ = 1;  u = ∫ W h dξ′ + V h + b   (1), (2)
 
@@ -793,14 +793,16 @@ def loss(z, target, constants, value, source):
             top = z[k, r] if z[k, r] > top else top
         hit = constants[0]
         partition = constants[0]
+        total = constants[0]
         for k in range(z.shape[0]):
             zk, tk = z[k, r] - top, target[k, r]
             t0 = math.exp(zk)
             hit += (tk*zk)
             partition += t0
+            total += tk
         t0 = math.log(partition)
-        value[r] = (t0 + (c2*hit))
+        value[r] = ((c2*hit) + (t0*total))
         for k in range(z.shape[0]):
             zk, tk = z[k, r] - top, target[k, r]
             t0 = math.exp(zk)
-            source[k, r] = ((t0/partition) + (c2*tk))
+            source[k, r] = (((t0*total)/partition) + (c2*tk))

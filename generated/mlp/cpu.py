@@ -1,4 +1,4 @@
-"""Kernels of the continuum 'mlp'; specification af4f6a5dc0bf.
+"""Kernels of the continuum 'mlp'; specification 9e397207c440.
 
 ∂h/∂δ = ρ(u, h),  rate mlp,  f = tanh,  Δ = 1/2;  u = ∫ W h dξ′ + b   (1), (2)
 
@@ -1804,14 +1804,16 @@ def loss(z, target, constants, value, source):
             top = z[k, r] if z[k, r] > top else top
         hit = constants[0]
         partition = constants[0]
+        total = constants[0]
         for k in range(z.shape[0]):
             zk, tk = z[k, r] - top, target[k, r]
             t0 = np.exp(zk)
             hit += (tk*zk)
             partition += t0
+            total += tk
         t0 = np.log(partition)
-        value[r] = (t0 + (c2*hit))
+        value[r] = ((c2*hit) + (t0*total))
         for k in range(z.shape[0]):
             zk, tk = z[k, r] - top, target[k, r]
             t0 = np.exp(zk)
-            source[k, r] = ((t0/partition) + (c2*tk))
+            source[k, r] = (((t0*total)/partition) + (c2*tk))
