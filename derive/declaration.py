@@ -32,6 +32,7 @@ LARGEST = {"size": 2048, "cells": 2048, "degree": 64, "steps": 100_000, "outputs
            "levels": 64}  # fmt: skip
 NUMBERS = {"learning_rate": 1e6, "validation": 0.9, "weight_decay": 1e3, "thin": 1.0, "jitter": 10.0, "warp": 0.9}
 POSITIVE = ("learning_rate", "thin")  # of these; the others may be zero
+SHARPEST = 1000  # β of a smooth maximum
 NUMBERED = tuple(f"u{k}" for k in range(1, 9))  # the names of several pre-activations
 LARGEST_TABLE = 1 << 30  # bytes of one table; a spec beyond it is a typing error
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
@@ -72,7 +73,7 @@ TABLES: dict[str, tuple[str, ...]] = {
     "weight": ("width_out", "width_in", "kernel", "depth"),
     "bias": ("width", "depth"),
     "integration": ("tableau", "steps", "tolerance"),
-    "readout": ("outputs", "basis"),
+    "readout": ("outputs", "basis", "maximum"),
     "loss": ("kind", "weight", "penalty"),
     "training": ("optimiser", "epochs", "learning_rate", "batch", "validation", "patience", "seed",
                  "weight_decay", "thin", "jitter", "warp"),
@@ -215,8 +216,8 @@ class Reader:
     def same_model(self, changes: Mapping[str, Any]) -> None:
         """A level is another representation of one model: it changes bases, steps and training, nothing else."""
         fixed = [key for key in ("equation", "input", "lift", "loss", "summary") if key in changes]
-        if isinstance(changes.get("readout"), Mapping) and "outputs" in changes["readout"]:
-            fixed.append("readout.outputs")
+        if isinstance(changes.get("readout"), Mapping):
+            fixed += [f"readout.{key}" for key in ("outputs", "maximum") if key in changes["readout"]]
         if fixed:
             self.fail(
                 fixed[0],
@@ -245,6 +246,7 @@ class Reader:
         entry, slabs = self.slabs(data, equation["periodic"], equation["reach"])
         slabs = self.invariant(equation["symmetries"], entry, slabs, equation["reach"])
         outputs, readout, loss, weight, penalties = self.targets(data, equation, slabs)
+        maximum = self.maximum(data, readout)
         lift = self.table(data, "lift", {})
         if "lift" in data:
             self.need(lift, "inputs", "lift")
@@ -262,6 +264,7 @@ class Reader:
             tolerance=tolerance,
             outputs=outputs,
             readout=readout,
+            maximum=maximum,
             loss=loss,
             weight=weight,
             penalties=penalties,
@@ -705,6 +708,21 @@ class Reader:
                 "leave weight out",
             )
         return outputs, readout, loss, weight, self.penalties(table, slabs, readout)
+
+    def maximum(self, data: Mapping[str, Any], readout: BasisSpec | None) -> Fraction | None:
+        """The sharpness β of the smooth maxima that functionals have beside them."""
+        table = self.table(data, "readout", {})
+        if "maximum" not in table:
+            return None
+        found = self.exact(table["maximum"], "readout.maximum")
+        if not 0 < found <= SHARPEST:
+            self.fail("readout.maximum", f"{found}", f"a sharpness β above 0, at most {SHARPEST}",
+                      "a sign, or another unit", 'write maximum = "4" for (1/4) log(½ ∫ exp(4 y) dξ)')  # fmt: skip
+        if readout is None:
+            self.fail("readout.maximum", "a maximum for an output function", "a maximum beside functionals",
+                      "a readout without a basis gives a value at every point",
+                      'add basis = { family = "p0", cells = 1 } for the mean beside the maximum')  # fmt: skip
+        return found
 
     def weight(self, table: Mapping[str, Any], equation: Mapping[str, Any]) -> BasisSpec:
         """The weight of l2: an expression in xi, or a basis of one function."""

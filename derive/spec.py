@@ -164,8 +164,9 @@ class Spec:
     tolerance: of adaptive steps, then ``steps`` is one for each depth element, where they start; None for fixed ones.
     inputs: channels of the records, which a lift takes to those of the state; None without a lift.
     outputs: numbers or classes that functionals with a ``readout`` basis make of the final state; without one, channels
-    of the output function, made at every point; None when the output is the final state. weight: of the loss l2, one
-    function of ξ that is nowhere negative; None for 1. levels: (name, Spec) of the ladder.
+    of the output function, made at every point; None when the output is the final state.  maximum: β of the smooth
+    maxima of the final state's channels, which functionals may have beside them; None without.  weight: of the loss l2,
+    one function of ξ that is nowhere negative; None for 1. levels: (name, Spec) of the ladder.
     """
 
     name: str
@@ -191,6 +192,7 @@ class Spec:
     tolerance: Fraction | None
     outputs: int | None
     readout: BasisSpec | None
+    maximum: Fraction | None
     loss: str
     weight: BasisSpec | None
     penalties: tuple[Penalty, ...]

@@ -74,7 +74,7 @@ class Continuum:
     """A model: the declaration with its levels, the level it stands on, and its fields.
 
     base: the spec with its ladder; level: a level's name, or None for the base itself.
-    fields: "W", "b" and, with a functional readout, "R" and "a".
+    fields: "W", "b" and, with a functional readout, "R" and "a"; "Q" multiplies smooth maxima.
     history: rows of past training; training: the optimiser's state, for resuming. report: of the last refinement or
     projection. classes: names of the classes in the training data. device: where the kernels run, "cpu" or "cuda".
     """
@@ -217,6 +217,7 @@ class Continuum:
     def readout_map(self) -> tuple[Array, Array]:
         """The affine map from y's coefficients to what the loss compares: (outputs, state · channels), (outputs,).
 
+        With smooth maxima, these come after the coefficients: (outputs, state · channels + channels).
         Functions are compared in L2 exactly, by M and not by M_h, whatever quadrature the state has.
         """
         spec, rep = self.spec, self.representation
@@ -228,6 +229,8 @@ class Continuum:
             one, a = rep.slabs[-1].tables["one/state"], self.fields["a"].slabs[0].coefficients
             return np.kron(self.root, r), np.multiply.outer(self.root @ one, a).ravel()
         operator = np.einsum("ioc,ij->ojc", r, rep.readout["G"]).reshape(spec.outputs, -1)
+        if spec.maximum is not None:
+            operator = np.hstack([operator, self.fields["Q"].slabs[0].coefficients])
         return operator, self.fields["a"].slabs[0].coefficients
 
     @cached_property
@@ -360,7 +363,9 @@ class Continuum:
         elif self.spec.outputs is not None:
             shape = (self.spec.outputs, -1, self.spec.channels)
             g = self.representation.readout["G"]
+            bar_r, bar_q = np.split(bar_r, [g.shape[1] * self.spec.channels], axis=1)
             gradient["R"] = [np.einsum("ojc,ij->ioc", bar_r.reshape(shape), g)]
+            gradient |= {"Q": [bar_q]} if self.spec.maximum is not None else {}
             gradient["a"] = [bar_a]
         for penalty in self.spec.penalties:
             f, weight = self.fields[penalty.field], float(penalty.weight)
@@ -548,6 +553,8 @@ def zero_fields(rep: Representation) -> dict[str, Field]:
         slab = FieldSlab(0.0, 1.0, (zeta,), (tables["gram/readout"],), np.zeros(shape), stiffness)
         fields["R"] = Field("R", (slab,), ("xi",))
         fields["a"] = _constant("a", (spec.outputs,))
+        if spec.maximum is not None:
+            fields["Q"] = _constant("Q", (spec.outputs, c))
     return fields
 
 

@@ -32,6 +32,7 @@ def facts(model: Continuum, rate_expression: Callable[[str], str]) -> dict[str, 
         "inputs": spec.inputs,
         "outputs": spec.outputs,
         "functional": spec.functional,
+        "maximum": None if spec.maximum is None else str(spec.maximum),
         "loss": spec.loss,
         "tableau": spec.tableau.name,
         "steps": spec.steps if spec.tolerance is None else "adaptive",
@@ -100,4 +101,7 @@ def _readout(found: dict[str, Any]) -> str:
         return f"  output h(ξ, 1), loss {found['loss']}"
     if not found["functional"]:
         return f"  output R h(ξ, 1) + a of {found['outputs']} channels, loss {found['loss']}"
-    return f"  outputs ∫ R_k(ξ) h(ξ, 1) dξ + a_k, k = 1 … {found['outputs']}, loss {found['loss']}"
+    maximum = ""
+    if found["maximum"] is not None:
+        maximum = f" + Σ_c Q_kc m_c, m_c = log(½ ∫ exp(β h_c(ξ, 1)) dξ)/β, β = {found['maximum']}"
+    return f"  outputs ∫ R_k(ξ) h(ξ, 1) dξ{maximum} + a_k, k = 1 … {found['outputs']}, loss {found['loss']}"

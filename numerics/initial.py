@@ -28,7 +28,7 @@ MODES = 20  # in each width direction
 DEPTH_MODES = 3
 DECAY = 1.0  # amplitudes fall like (1 + degree)^(−DECAY), so that coarse and fine bases see much the same function
 SCALE = 2.0  # L2 norm of W: smaller ones start in the linear range of the activations
-FIELD_ORDER = ("W", "b", "R", "a", "V", "P")
+FIELD_ORDER = ("W", "b", "R", "a", "V", "P", "Q")
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def random_function(name: str, shape: tuple[int, ...], seed: int, spec: Spec) ->
         return np.broadcast_to(np.array([[float(start)] for _, start in spec.learned]), shape)
     generator = np.random.default_rng([seed, FIELD_ORDER.index(name)])
     scale = 1 / np.sqrt(spec.channels)
-    if name == "P" or (name == "R" and not spec.functional):  # numbers, not functions of ξ
+    if name in ("P", "Q") or (name == "R" and not spec.functional):  # numbers, not functions of ξ
         return generator.standard_normal(shape) * (1.0 if name == "P" else scale)
     if name == "R":
         return Modes(_draws(generator, (MODES,), shape, scale), (_width_modes,))

@@ -139,13 +139,27 @@ class Reference:
                 k.append(slopes(n, i, stage) if i or arrived is None else slopes.arriving(n, arrived))
         return np.asarray(h + s * sum(x * m for x, m in zip(b, k)))
 
-    def readout(self, r: Array, a: Array, y: Array) -> Array:
-        """z (outputs, N) of a functional readout."""
+    def readout(self, fields: Fields, y: Array) -> Array:
+        """z (outputs, N) of a functional readout of y (n, channels, N)."""
         from derive import bases, inner_product
 
         assert self.spec.readout is not None
         g = inner_product.gram(bases.build(self.spec.readout), self.forms[-1].bases["state"]).to_float()
-        return np.asarray(np.einsum("ioc,ij,jcn->on", r, g, y) + a[:, None])
+        z = np.einsum("ioc,ij,jcn->on", fields["R"][0], g, y) + fields["a"][0][:, None]
+        if self.spec.maximum is not None:
+            z = z + fields["Q"][0] @ self.maxima(y)
+        return np.asarray(z)
+
+    def maxima(self, y: Array) -> Array:
+        """The smooth maxima (channels, N) of y (n, channels, N)."""
+        from derive import galerkin
+
+        assert self.spec.maximum is not None
+        beta, last = float(self.spec.maximum), self.forms[-1]
+        weights = galerkin.quadrature(self.spec, self.spec.slabs[-1], last.bases).weights.to_float().ravel() / 2
+        values = np.einsum("qj,jcn->qcn", self.tables[-1]["X"], y)
+        top = values.real.max(axis=0)
+        return np.asarray(top + np.log(np.einsum("q,qcn->cn", weights, np.exp(beta * (values - top)))) / beta)
 
     def loss(self, z: Array, target: Array) -> Any:
         """The mean loss of readout values (outputs, N)."""

@@ -43,6 +43,7 @@ steps = 4                       # in all; or "adaptive", with tableau = "dopri5"
 [readout]                       # without this table the output is a function, h(ξ, 1)
 outputs = 2                     # classes or numbers: ∫ R_k(ξ) h(ξ, 1) dξ + a_k; without a basis: channels of a function
 basis = { family = "legendre", size = 12 }
+# maximum = "4"                 # β: beside them the smooth maxima log(½ ∫ exp(β h) dξ)/β of the channels
 
 [loss]
 kind = "cross-entropy"          # or "l2"; on functions also weight = "1 + xi**2"

@@ -150,6 +150,7 @@ def specs(
     on = registry.compares(kind)
     if "outputs" in on and ("function" not in on or draw(st.booleans())):
         declared["readout"] = {"outputs": draw(st.integers(2, 3)), "basis": draw(bases(periodic=periodic))}
+        declared["readout"] |= draw(st.sampled_from([{}, {"maximum": "3"}]))
     return declared
 
 

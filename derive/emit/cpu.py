@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
 
+from derive import maximum
 from derive.bases import Basis
 from derive.emit import newton
 from derive.emit.scalar import Constants, Lines, Scalar, indent, local
@@ -820,7 +821,7 @@ def _unmix_bias(program: Program) -> Lines:
 
 
 def readout() -> tuple[Kernel, ...]:
-    """What lies before and behind the equation: the lift h = P (x, 1), the readout z = R y + a, and their adjoints."""
+    """Before and behind the equation: lift h = P (x, 1), readout z = R y + a, smooth maxima, and their adjoints."""
     forward_lines = (
         '"""z_k = ∫ R_k(ξ) y(ξ) dξ + a_k: the rows of ``operator`` are the fields R against the state basis."""',
         "np.dot(operator, y, z)",
@@ -862,6 +863,62 @@ def readout() -> tuple[Kernel, ...]:
         Kernel(
             "readout_adjoint",
             ("bar_z", "y", "operator", "bar_y", "bar_operator", "bar_constant"),
+            (),
+            adjoint_lines,
+        ),
+        *_maximum(),
+    )
+
+
+def _maximum() -> tuple[Kernel, Kernel]:
+    """The smooth maxima m_c of y at the nodes, written below y, and their adjoint; see ``derive.maximum``."""
+    form, constants = maximum.derive(), Constants()
+    scalars = [Scalar(constants, CALLS) for _ in range(3)]
+    term, value, slope = (s.print((e,))[0] for s, e in zip(scalars, (form.term, form.value, form.slope)))
+    forward_lines = (
+        '"""Below y its smooth maxima (1/β) log Σ_q ω_q exp(β y(ξ_q)), one a channel; at_nodes = y(ξ_q)."""',
+        *_apply_table("dense", "at_nodes", "X", "y", False, False),
+        "beta, channels = sharpness[0], features.shape[0] - y.shape[0]",
+        "features[:y.shape[0]] = y",
+        "total = features[y.shape[0]:]",
+        "total[:] = constants[0]",
+        "top = at_nodes[:channels].copy()  # m rises by a constant that is added to y",
+        "for q in range(weights.shape[0]):",
+        "    for c in range(channels):",
+        "        for r in range(y.shape[1]):",
+        "            other = at_nodes[q*channels + c, r]",
+        "            top[c, r] = other if other > top[c, r] else top[c, r]",
+        "for q in range(weights.shape[0]):",
+        "    for c in range(channels):",
+        "        for r in range(y.shape[1]):",
+        "            y_q = at_nodes[q*channels + c, r] - top[c, r]",
+        *indent(scalars[0].lines, 3),
+        f"            total[c, r] += weights[q]*{term}",
+        "for c in range(channels):",
+        "    for r in range(y.shape[1]):",
+        "        S_q = total[c, r]",
+        *indent(scalars[1].lines, 2),
+        f"        total[c, r] = top[c, r] + {value}",
+    )
+    adjoint_lines = (
+        '"""The adjoint of: smooth maxima. bar_y is set; at_nodes becomes m̄ ∂m/∂y_q, ω_q exp(β (y_q − m)) m̄."""',
+        "state = bar_y.shape[0]",
+        "beta, channels = sharpness[0], features.shape[0] - state",
+        "for q in range(weights.shape[0]):",
+        "    for c in range(channels):",
+        "        for r in range(bar_y.shape[1]):",
+        "            y_q = at_nodes[q*channels + c, r] - features[state + c, r]",
+        *indent(scalars[2].lines, 3),
+        f"            at_nodes[q*channels + c, r] = weights[q]*{slope}*bar_features[state + c, r]",
+        "bar_y[:] = bar_features[:state]",
+        *_apply_table("dense", "bar_y", "X", "at_nodes", True, True),
+    )
+    zero = tuple(constants.values)
+    return (
+        Kernel("maximum", ("y", "X", "weights", "sharpness", "constants", "at_nodes", "features"), zero, forward_lines),
+        Kernel(
+            "maximum_adjoint",
+            ("bar_features", "features", "X", "weights", "sharpness", "at_nodes", "bar_y"),
             (),
             adjoint_lines,
         ),

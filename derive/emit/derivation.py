@@ -215,7 +215,8 @@ def _coefficients(spec: Spec, forms: Sequence[SemiDiscrete]) -> int:
         total += pairs * s.weight_depth.size * wide * c
         total += s.bias_width.size * s.bias_depth.size * wide * (1 + c if spec.local else 1)
     if spec.outputs is not None:
-        total += spec.outputs * ((1 if spec.readout is None else spec.readout.size) * c + 1)
+        features = (1 if spec.readout is None else spec.readout.size) + (spec.maximum is not None)
+        total += spec.outputs * (features * c + 1)
     return total
 
 
@@ -406,8 +407,15 @@ def _loss(spec: Spec) -> Iterator[str]:
             f"The readout has {spec.outputs} outputs, R in {_family(spec.readout)}, {spec.readout.size} functions.",
             "",
         )
-        yield from _shown("z_k = ∫ R_k(ξ) y(ξ) dξ + a_k,  y(ξ) = h(ξ, 1)")
-        source = "λ(ξ, 1) = Σ_k (∂L/∂z_k) R_k(ξ)"
+        if spec.maximum is None:
+            yield from _shown("z_k = ∫ R_k(ξ) y(ξ) dξ + a_k,  y(ξ) = h(ξ, 1)")
+            source = "λ(ξ, 1) = Σ_k (∂L/∂z_k) R_k(ξ)"
+        else:
+            yield from _shown(
+                "z_k = ∫ R_k(ξ) y(ξ) dξ + Σ_c Q_kc m_c + a_k,  y(ξ) = h(ξ, 1)",
+                f"m_c = (1/β) log(½ ∫ exp(β y_c(ξ)) dξ),  β = {spec.maximum}, at the nodes of the last state",
+            )
+            source = "λ_c(ξ, 1) = Σ_k (∂L/∂z_k) (R_kc(ξ) + Q_kc exp(β (y_c(ξ) − m_c))/2)"
     else:
         last = "h(ξ, 1)" if spec.outputs is None else "R h(ξ, 1) + a"
         yield from (

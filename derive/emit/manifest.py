@@ -173,8 +173,7 @@ def _entry(
                 "aliasing": f"{form.aliasing:.1e}",
             }
         )
-    last = one.forms[-1].bases["state"]
-    own |= {f"readout/{key}": value for key, value in tables.readout_arrays(one.spec, last).items()}
+    own |= {f"readout/{key}": value for key, value in tables.readout_arrays(one.spec, one.forms[-1]).items()}
     return {
         "digest": declaration.digest(one.spec),
         "spec": declaration.to_dict(replace(one.spec, levels=())),

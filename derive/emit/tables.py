@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from derive import bases, inner_product, transfer
+from derive import bases, galerkin, inner_product, transfer
 from derive.bases import WIDTH, Basis
 from derive.emit import cpu
 from derive.errors import DerivationError
@@ -89,11 +89,13 @@ def run_time_basis(basis: Basis) -> Arrays:
     return found
 
 
-def readout_arrays(spec: Spec, state: Basis) -> Arrays:
-    """Functional readout: G = ⟨ζ_i, χ_j⟩, the Gram matrix of ζ, and ζ itself.
+def readout_arrays(spec: Spec, last: SemiDiscrete) -> Arrays:
+    """Functional readout: G = ⟨ζ_i, χ_j⟩, the Gram matrix of ζ, and ζ itself; of smooth maxima β and the weights of the
+    last slab's rule, with sum 1.
 
     When the output is a function and the loss has a weight ω: M = ⟨ω χ_i, χ_j⟩, and ω itself.
     """
+    state = last.bases["state"]
     if spec.weight is not None:
         weight = bases.build(spec.weight, WIDTH)
         arrays = {f"pieces/weight/{key}": value for key, value in run_time_basis(weight).items()}
@@ -106,6 +108,9 @@ def readout_arrays(spec: Spec, state: Basis) -> Arrays:
         "gram/readout": inner_product.gram(zeta, zeta).to_float(),
     }
     arrays |= {f"pieces/readout/{key}": value for key, value in run_time_basis(zeta).items()}
+    if spec.maximum is not None:
+        weights = galerkin.quadrature(spec, spec.slabs[-1], last.bases).weights.to_float().ravel()
+        arrays |= {"weights": weights / 2, "sharpness": nearest([spec.maximum])}
     return arrays | _stiffness(zeta, "stiffness/readout")
 
 

@@ -46,7 +46,7 @@ def _loss(subject: Subject, fields: dict[str, list[Array]], states: Array) -> An
 def _loss_of(subject: Subject, fields: dict[str, list[Array]], y: Array, targets: Array) -> Any:
     """The mean loss of final states (n, channels, N)."""
     if subject.spec.functional:
-        z = subject.reference.readout(fields["R"][0], fields["a"][0], y)
+        z = subject.reference.readout(fields, y)
     else:
         z = y
         if subject.spec.outputs is not None:

@@ -90,6 +90,9 @@ DECLARED = {
         integration={"tableau": "euler", "steps": 2},
     ),
     "legendre, residual, heun": declare(integration={"steps": 2}),
+    "maximum, two channels": declare(
+        equation={"channels": 2}, integration={"steps": 2}, readout={"maximum": "4"},
+    ),
     "gate, translation, local, lift": declare(
         equation={"rate": "a*u1*sigmoid(u2) - h", "learned": {"a": "1/2"}, "local": True, "channels": 2,
                   "symmetry": "translation", "periodic": True},
@@ -214,6 +217,7 @@ def representation(case: Case, folder: Path, draw: Draw) -> Any:
         spec=SimpleNamespace(channels=case.channels, tolerance=None, pre_activations=1),
         slabs=tuple(slabs),
         loss_constants=constants,
+        readout={},
         module=folder / "cpu.py",
     )
 
@@ -269,7 +273,8 @@ def compare_declared(name: str) -> dict[str, float]:
             both.append({"final": solver.final(states)})
             continue
         losses_, (bars,), bar_operator, _, bar_states = solver.gradient(states, *model.readout_map(), targets)
-        found = {"final": solver.final(states), "losses": losses_}
+        outputs = solver.outputs(states, *model.readout_map())
+        found = {"final": solver.final(states), "losses": losses_, "outputs": outputs}
         found |= solver.slabs[0].pull_back(bars, weights[0]).given(np.dtype(np.float64))
         both.append(found | {"bar_operator": bar_operator, "bar_states": bar_states})
     host, there = both
