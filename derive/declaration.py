@@ -63,6 +63,7 @@ TABLES: dict[str, tuple[str, ...]] = {
         "parameters",
         "learned",
         "local",
+        "normalise",
         "symmetry",
         "reach",
         "periodic",
@@ -326,6 +327,7 @@ class Reader:
             "pre_activations": self.pre_activations(rate),
             "learned": learned,
             "local": local,
+            "normalise": self.normalise(table),
             "symmetries": self.symmetries(table, periodic),
             "reach": self.reach(table, periodic),
             "periodic": periodic,
@@ -361,6 +363,19 @@ class Reader:
                       "u alone, or u1, u2, … without gaps", "a number left out, or one too many",
                       "number them from 1")  # fmt: skip
         return count if used - {"u"} else 1
+
+    def normalise(self, table: Mapping[str, Any]) -> Fraction | None:
+        """ε of pre-activations that are normalised over the channels."""
+        if "normalise" not in table:
+            return None
+        found = self.exact(table["normalise"], "equation.normalise")
+        if not 0 < found <= 1:
+            self.fail("equation.normalise", f"{found}", "a number ε above 0, at most 1",
+                      "a sign, or a switch", 'write normalise = "1/1000" for u/√(mean of u² + 1/1000)')  # fmt: skip
+        if table.get("channels", 1) == 1:
+            self.fail("equation.normalise", "one channel to normalise over", "channels = 2 or more",
+                      "the key channels was left out", "declare channels, or leave normalise out")  # fmt: skip
+        return found
 
     def symmetries(self, table: Mapping[str, Any], periodic: bool) -> tuple[SymmetrySpec, ...]:
         given = table.get("symmetry", [])

@@ -157,8 +157,9 @@ class Spec:
     """A resolved declaration. entry: the state basis that records are projected into; slabs: in order of depth.
 
     pre_activations: g, how many u the rate has for every channel.  learned: (name, start) of the rate's parameters
-    that training changes, a number a channel.  local: whether the equation has V.  symmetries: that W has; the bases
-    of other fields are invariant under them already.  reach: r of W(ξ, ξ′, δ) = κ(ξ − ξ′, δ), which is zero for
+    that training changes, a number a channel.  local: whether the equation has V.  normalise: ε, where the rate takes
+    u/√(ε + mean of u² over the channels) in place of u, at every ξ; None where it takes u.  symmetries: that W has; the
+    bases of other fields are invariant under them already.  reach: r of W(ξ, ξ′, δ) = κ(ξ − ξ′, δ), which is zero for
     |ξ − ξ′| > r; None for a W that is any function.
 
     tolerance: of adaptive steps, then ``steps`` is one for each depth element, where they start; None for fixed ones.
@@ -179,6 +180,7 @@ class Spec:
     pre_activations: int
     learned: tuple[tuple[str, Fraction], ...]
     local: bool
+    normalise: Fraction | None
     symmetries: tuple[SymmetrySpec, ...]
     reach: Fraction | None
     periodic: bool

@@ -27,6 +27,7 @@ def facts(model: Continuum, rate_expression: Callable[[str], str]) -> dict[str, 
         "pre_activations": spec.pre_activations,
         "learned": [name for name, _ in spec.learned],
         "local": spec.local,
+        "normalise": None if spec.normalise is None else str(spec.normalise),
         "symmetries": list(map(str, spec.symmetries)),
         "reach": None if spec.reach is None else str(spec.reach),
         "inputs": spec.inputs,
@@ -87,6 +88,8 @@ def _more(found: dict[str, Any]) -> list[str]:
         lines.append(f"  {found['pre_activations']} pre-activations u1, u2, … for each of {found['channels']} channels")
     if found["learned"]:
         lines.append(f"  learned parameters, a number a channel: {', '.join(found['learned'])}")
+    if found["normalise"] is not None:
+        lines.append(f"  the rate takes u/√(S + {found['normalise']}) for u, S the mean of u² over the channels")
     if found["reach"] is not None:
         lines.append(f"  κ is zero beyond ±{found['reach']}")
     if found["symmetries"]:

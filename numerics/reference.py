@@ -86,6 +86,9 @@ class Reference:
         """
         names = self.equation.pre_activations
         parts = [u] if len(names) == 1 else np.split(u, len(names), axis=-2)
+        if self.spec.normalise is not None:
+            epsilon = float(self.spec.normalise)
+            parts = [part / np.sqrt(np.mean(part**2, axis=-2, keepdims=True) + epsilon) for part in parts]
         values = dict(zip(names, parts)) | {"h": h}
         values |= {name: np.asarray(a)[:, None] for name, a in zip(self.equation.learned, parameters)}
         return value(self.equation.rho, values) + 0 * (parts[0] + h)

@@ -23,6 +23,7 @@ Arrays = dict[str, np.ndarray]
 
 # Rows of what a forward kernel keeps; everything not named here lives at the nodes.
 KEPT_ROWS = {"H": "state", "G": "weight_in", "T": "weight_out"}
+WIDE = "TUSY"  # those with all pre-activations of every channel
 
 TILE = 64  # records a kernel works on at once: a stage's arrays then stay in the second-level cache
 BLOCK = 4  # tiles that share one partial gradient
@@ -185,9 +186,8 @@ class Slab:
     def kept_rows(self) -> dict[str, int]:
         """The rows of each array that the forward kernel keeps."""
         names = self._arguments("forward")
-        wide = {"U": self.parts, "T": self.parts}
         return {
-            name: wide.get(name, 1) * self.channels * self.sizes[KEPT_ROWS.get(name, "node")]
+            name: (self.parts if name in WIDE else 1) * self.channels * self.sizes[KEPT_ROWS.get(name, "node")]
             for name in names[names.index("keep") + 1 :]
             if name != "unsolved"
         }

@@ -14,6 +14,7 @@ channels = 1
 # parameters = { a = "1/2" }    # constants that the rate uses
 # learned = { a = "1/2" }       # parameters that training changes, a number a channel, and where they start
 # local = true                  # a local field beside the integral: u = ∫ W h dξ′ + V h + b
+# normalise = "1/1000"          # the rate takes u/√(mean of u² over the channels + 1/1000) for u
 # periodic = true               # -1 and 1 are the same point
 # symmetry = "translation"      # of a periodic domain with Fourier bases; or "reflection", { shift = "1/4" }
 # reach = "1/8"                 # W = κ(ξ − ξ′), zero beyond ±1/8; [weight] then has kernel = {…} in place of two widths

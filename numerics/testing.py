@@ -131,15 +131,17 @@ def specs(
     chosen += [draw(bases(periodic=periodic)) for _ in range(3)]
     depths = [{"family": "p0", "cells": 2}, {"family": "hat", "cells": 1}, {"family": "legendre", "size": 2}]
     weight_depth, bias_depth = (draw(st.sampled_from(depths)) for _ in range(2))
+    count = draw(channels if channels is not None else st.integers(1, 2))
     declared: dict[str, Any] = {
         "name": "drawn",
         "equation": {
             "rate": draw(rate if rate is not None else named("rates")),
             "activation": draw(activation if activation is not None else named("activations")),
             "spacing": draw(st.sampled_from(["1", "1/2", "1/3"])),
-            "channels": draw(channels if channels is not None else st.integers(1, 2)),
+            "channels": count,
             "periodic": periodic,
             "local": draw(st.booleans()),
+            **draw(st.sampled_from([{}, {"normalise": "1/10"}] if count > 1 else [{}])),
         },
         "state": {"basis": chosen[0]},
         "weight": {"width_out": chosen[1], "width_in": chosen[2], "depth": weight_depth},

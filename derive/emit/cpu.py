@@ -20,6 +20,7 @@ from derive.galerkin import Structure
 from derive.loss import Loss
 from derive.program import (
     SHARED,
+    Average,
     Chain,
     Contract,
     Form,
@@ -71,7 +72,7 @@ def print_operation(op: Operation, context: Context) -> Lines:
         return _contract(op, context)
     if isinstance(op, Outer):
         return _outer(op, context)
-    return _pointwise(op, context)
+    return _average(op, context) if isinstance(op, Average) else _pointwise(op, context)
 
 
 def _contract(op: Contract, context: Context) -> Lines:
@@ -180,6 +181,29 @@ def _outer(op: Outer, context: Context) -> Lines:
         "for a in range(product.shape[0]):",
         "    for b in range(product.shape[1]):",
         "        target[a, b] += product[a, b]",
+    ]
+
+
+def _average(op: Average, context: Context) -> Lines:
+    """The first row of a node and part collects, the others copy it; their number is counted in the kernel's type."""
+    out, operand = context.at(op.out), context.at(op.operand)
+    first = f"{out}[a, r]"
+
+    def each(statement: str) -> Lines:
+        return [f"    for r in range({out}.shape[1]):", f"        {statement}"]
+
+    return [
+        f"# {_plain(op.out)} = the mean of {_plain(op.operand)} over the channels",
+        "number = constants[0]",
+        "for c in range(channels):",
+        "    number += constants[1]",
+        f"for a in range(0, {out}.shape[0], channels):",
+        *each(f"{first} = {operand}[a, r]"),
+        "    for c in range(1, channels):",
+        *indent(each(f"{first} += {operand}[a + c, r]")),
+        *each(f"{first} /= number"),
+        "    for c in range(1, channels):",
+        *indent(each(f"{out}[a + c, r] = {first}")),
     ]
 
 
@@ -613,6 +637,7 @@ def _spread(source: str, row: str, count: str, comment: str, first: bool) -> Lin
 def _docstring(program: Program, kind: str, precision: str) -> Lines:
     u = "E_s h + e_s,  E_s = Φ w_s C" if program.plan == "formed" else "Φ (w_s (C h)) + e_s"
     u += " + V_s X h" if program.local else ""
+    u += ", normalised over the channels" if program.normalised else ""
     single = " Functions in their single-precision forms." if precision else ""
     if kind == "forward":
         what = f"h ← h(stop): m_i = A r(u, X h),  u = {u}   (4), (5), (7).{single}"

@@ -36,7 +36,7 @@ from derive.emit.cpu import (
 from derive.emit.scalar import Constants, Lines, Scalar, indent, local
 from derive.galerkin import Structure
 from derive.loss import Loss
-from derive.program import Chain, Contract, Form, Node, Operation, Outer, Pointwise, Program, base, part
+from derive.program import Average, Chain, Contract, Form, Node, Operation, Outer, Pointwise, Program, base, part
 
 CALLS = {
     "tanh": "math.tanh", "sinh": "math.sinh", "cosh": "math.cosh", "exp": "math.exp", "log": "math.log",
@@ -45,7 +45,7 @@ CALLS = {
 }  # fmt: skip
 
 # The rows of an operand, by the variables that a kernel's head defines; what is not named here lives at the nodes.
-ROWS = {"H": "state", "M": "state", "G": "weight_in", "T": "weight_out", "U": "wide"}
+ROWS = {"H": "state", "M": "state", "G": "weight_in", "T": "weight_out"} | dict.fromkeys("UNSY", "wide")
 
 SYNC = "cuda.syncthreads()"
 LANES = [
@@ -106,7 +106,7 @@ def print_operation(op: Operation, context: Context) -> Lines:
         return _contract(op, context)
     if isinstance(op, Outer):
         return _outer(op, context)
-    return _pointwise(op, context)
+    return _average(op, context) if isinstance(op, Average) else _pointwise(op, context)
 
 
 def print_chain(chain: Iterable[Operation], context: Context) -> Lines:
@@ -221,6 +221,21 @@ def _outer(op: Outer, context: Context) -> Lines:
         "        for r in range(count):",
         f"            total += {context.at(op.out)}*{context.at(op.operand, 'b')}",
         f"        {context.at('bar_' + op.table, 'a', 'b')} += total",
+    ]
+
+
+def _average(op: Average, context: Context) -> Lines:
+    """A thread has all channels of a node, part and record; their number is counted in the kernel's type."""
+    return [
+        f"# {_plain(op.out)} = the mean of {_plain(op.operand)} over the channels",
+        f"for q in range(row, {context.height(op.out)}//channels, rows):",
+        f"    {RECORDS}",
+        "        total, number = constants[0], constants[0]",
+        "        for a in range(q*channels, (q + 1)*channels):",
+        f"            total += {context.at(op.operand)}",
+        "            number += constants[1]",
+        "        for a in range(q*channels, (q + 1)*channels):",
+        f"            {context.at(op.out)} = total/number",
     ]
 
 

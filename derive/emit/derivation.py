@@ -119,6 +119,9 @@ def _rate(spec: Spec, equation: Equation, typeset: Typeset) -> Iterator[str]:
     if spec.learned:
         starts = ", ".join(f"{name} from {number(value)}" for name, value in spec.learned)
         yield from (f"Learned, a number for every channel: {starts}.", "")
+    if spec.normalise is not None:
+        yield from ("ρ takes û in place of u, normalised over the c channels at every ξ.", "")
+        yield from _shown(f"û = u/√(S + ε),  S = (1/c) Σ u²,  ε = {spec.normalise}")
     yield from _steps(equation.steps[len(equations.from_layers()) :], typeset)
     names = list(equation.slopes)
     yield from (f"**Its derivatives**, by {', by '.join(names[:-1])} and by {names[-1]}.", "")
@@ -390,6 +393,7 @@ def _adjoint(spec: Spec, forms: Sequence[SemiDiscrete], typeset: Typeset) -> Ite
         yield from _shown(*_reverse_rows(adjoint.discrete(rows)))
     yield from _shown(
         "v = Aᵀ m̄,  p = (∂ρ/∂u)ᵀ v                                       (11)",
+        *(["    with (∂ρ/∂u)ᵀ v = ∂û/∂u q + 2u (1/c) Σ (∂û/∂S q),  q = ∂ρ/∂û v"] if spec.normalise is not None else []),
         "dL/dw_ijk += Σ_q Φ_qi θ_k p_q (C h)_jᵀ,  dL/dβ_ik += Σ_q Ψ_qi ϑ_k p_q",
         *(["dL/dv_ik += Σ_q Ψ_qi ϑ_k p_q (X h)_qᵀ"] if spec.local else []),
         "H̄ = Σ_k θ_k Cᵀ w_kᵀ Φᵀ p + Xᵀ (∂r/∂h)ᵀ v" + (" + Xᵀ Σ_ik ϑ_k Ψ_qi v_ikᵀ p" if spec.local else ""),

@@ -102,7 +102,8 @@ def generate(spec: Spec) -> dict[str, bytes]:
     title = f"Kernels of the continuum '{spec.name}'; specification {declaration.digest(spec)[:12]}."
     formula = (
         f"∂h/∂δ = ρ(u, h),  rate {spec.rate},  f = {spec.activation},  Δ = {spec.spacing};  "
-        f"u = ∫ W h dξ′{' + V h' if spec.local else ''} + b   (1), (2)"
+        f"u = ∫ W h dξ′{' + V h' if spec.local else ''} + b"
+        f"{', normalised over the channels' if spec.normalise is not None else ''}   (1), (2)"
     )
     manifest = {
         "format": ladder.FORMAT,

@@ -34,6 +34,7 @@ def layers(subject: Subject) -> None:
             "rate": spec.rate, "activation": spec.activation, "spacing": str(spec.spacing), "channels": spec.channels,
             "learned": {name: str(v) for name, v in spec.learned},
             "parameters": {name: str(v) for name, v in spec.parameters},
+            **({} if spec.normalise is None else {"normalise": str(spec.normalise)}),
         },
         "input": {"interpolant": "constant"},
         "state": {"basis": cells}, "weight": {"width_out": cells, "width_in": cells, "depth": depth},

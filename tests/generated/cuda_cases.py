@@ -105,6 +105,14 @@ DECLARED = {
         state={"basis": {"family": "hat", "size": 9}}, bias={"width": {"family": "p0", "cells": 1}},
         integration={"steps": 2},
     ) | {"weight": {"kernel": {"family": "hat", "size": 3}, "depth": {"family": "p0", "cells": 2}}},
+    "normalised, gate, local": declare(
+        equation={"rate": "sin(u1)*sigmoid(u2) - h", "local": True, "channels": 3, "normalise": "1/10"},
+        integration={"steps": 2},
+    ),
+    "normalised, implicit": declare(
+        equation={"rate": "tanh(u) - h**2/9", "channels": 2, "normalise": "1/10"},
+        integration={"tableau": "implicit-midpoint", "steps": 2},
+    ),
     "adaptive, lift": declare(
         integration={"tableau": "dopri5", "steps": "adaptive", "tolerance": "1/100"}, equation={"channels": 3},
         lift={"inputs": 1},

@@ -25,6 +25,7 @@ CHOSEN = (
     ("functions", r"formed_(forward|adjoint)_float32_1", (8, 0)),
     ("gate, translation, local, lift", r"factors_.*_1|lift.*", (9, 0)),
     ("maximum, two channels", r"maximum.*", (9, 0)),
+    ("normalised, gate, local", r"[a-z]*_(forward|adjoint)(_float32)?_1", (9, 0)),
 )
 
 SCALARS = dict.fromkeys(("channels", "tile", "iterations", "cycles", "krylov"), numba.int64) | {"keep": numba.boolean}
@@ -50,7 +51,7 @@ def types(name: str, function: Any, number: Any) -> tuple[Any, ...]:
         else:
             base = argument.removeprefix("bar_")
             dimensions = 2 if blocks and base == "operators" else DIMENSIONS.get(base, 2)
-            if re.fullmatch(r"[GHRTUZ]|F\d+", base):
+            if re.fullmatch(r"[GHRSTUYZ]|F\d+", base):
                 dimensions = 3  # kept for the adjoint: a slot for every stage
             by_block = argument in BY_BLOCK and "operators_adjoint" not in name
             dimensions += by_block
