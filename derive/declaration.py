@@ -69,12 +69,12 @@ TABLES: dict[str, tuple[str, ...]] = {
         "periodic",
     ),
     "input": ("interpolant", "smoothing"),
-    "lift": ("inputs",),
+    "lift": ("inputs", "width"),
     "state": ("basis", "quadrature"),
     "weight": ("width_out", "width_in", "kernel", "depth"),
     "bias": ("width", "depth"),
     "integration": ("tableau", "steps", "tolerance"),
-    "readout": ("outputs", "basis", "maximum"),
+    "readout": ("outputs", "basis", "maximum", "width"),
     "loss": ("kind", "weight", "penalty"),
     "training": ("optimiser", "epochs", "learning_rate", "batch", "validation", "patience", "seed",
                  "weight_decay", "thin", "jitter", "warp"),
@@ -216,14 +216,16 @@ class Reader:
 
     def same_model(self, changes: Mapping[str, Any]) -> None:
         """A level is another representation of one model: it changes bases, steps and training, nothing else."""
-        fixed = [key for key in ("equation", "input", "lift", "loss", "summary") if key in changes]
-        if isinstance(changes.get("readout"), Mapping):
-            fixed += [f"readout.{key}" for key in ("outputs", "maximum") if key in changes["readout"]]
+        fixed = [key for key in ("equation", "input", "loss", "summary") if key in changes]
+        for table, keys in (("lift", ("inputs",)), ("readout", ("outputs", "maximum"))):
+            if isinstance(changes.get(table), Mapping):
+                fixed += [f"{table}.{key}" for key in keys if key in changes[table]]
         if fixed:
             self.fail(
                 fixed[0],
                 f"a level with another {fixed[0]}",
-                "levels that change state, weight, bias, integration, readout.basis, precision or training",
+                "levels that change state, weight, bias, integration, lift.width, readout.basis, readout.width, "
+                "precision or training",
                 "another model, not another representation of this one",
                 "write a spec of its own for it",
             )
@@ -247,7 +249,7 @@ class Reader:
         entry, slabs = self.slabs(data, equation["periodic"], equation["reach"])
         slabs = self.invariant(equation["symmetries"], entry, slabs, equation["reach"])
         outputs, readout, loss, weight, penalties = self.targets(data, equation, slabs)
-        maximum = self.maximum(data, readout)
+        maximum, readout_width = self.maximum(data, readout), self.everywhere(data, readout, equation)
         lift = self.table(data, "lift", {})
         if "lift" in data:
             self.need(lift, "inputs", "lift")
@@ -258,6 +260,7 @@ class Reader:
             name=name,
             summary=self.summary(data),
             inputs=self.integer(lift, "inputs", "lift", 1),
+            lift_width=self.along(lift, "lift", equation),
             entry=entry,
             slabs=slabs,
             tableau=method,
@@ -265,6 +268,7 @@ class Reader:
             tolerance=tolerance,
             outputs=outputs,
             readout=readout,
+            readout_width=readout_width,
             maximum=maximum,
             loss=loss,
             weight=weight,
@@ -738,6 +742,32 @@ class Reader:
                       "a readout without a basis gives a value at every point",
                       'add basis = { family = "p0", cells = 1 } for the mean beside the maximum')  # fmt: skip
         return found
+
+    def everywhere(
+        self, data: Mapping[str, Any], readout: BasisSpec | None, equation: Mapping[str, Any]
+    ) -> BasisSpec | None:
+        """The width basis of a readout at every point."""
+        table = self.table(data, "readout", {})
+        if "width" in table and readout is not None:
+            self.fail("readout.width", "basis and width", "basis for numbers, or width for a function",
+                      "functionals integrate ξ away, and vary along it by their basis",
+                      "leave one of the two out")  # fmt: skip
+        return self.along(table, "readout", equation)
+
+    def along(self, table: Mapping[str, Any], key: str, equation: Mapping[str, Any]) -> BasisSpec | None:
+        """The basis of a lift or readout along ξ: what the symmetries leave of it."""
+        if "width" not in table:
+            return None
+        path = f"{key}.width"
+        found = self.basis(table["width"], path, WIDTH, equation["periodic"])
+        if not equation["symmetries"]:
+            return found
+        from derive import symmetry
+
+        try:
+            return symmetry.invariant_basis(equation["symmetries"], found, path)
+        except DerivationError as error:
+            return self.fail(path, error.given, error.allowed, error.cause, error.fix)  # type: ignore[no-any-return]
 
     def weight(self, table: Mapping[str, Any], equation: Mapping[str, Any]) -> BasisSpec:
         """The weight of l2: an expression in xi, or a basis of one function."""

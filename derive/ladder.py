@@ -79,8 +79,9 @@ def pairs(spec: Spec) -> Iterator[tuple[str, Slab]]:
 
 def directions(spec: Spec) -> Iterator[tuple[str, BasisSpec, Interval]]:
     """Every basis of a spec that a transfer may start from or end in: (role and slab, basis, interval)."""
-    if spec.readout is not None:
-        yield "readout/0", spec.readout, WIDTH
+    for role, basis in (("lift", spec.lift_width), ("readout", spec.readout or spec.readout_width)):
+        if basis is not None:
+            yield f"{role}/0", basis, WIDTH
     for k, slab in enumerate(spec.slabs):
         for role in ("weight_out", "bias_width"):
             yield f"{role}/{k}", getattr(slab, role), WIDTH

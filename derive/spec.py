@@ -163,7 +163,8 @@ class Spec:
     |ξ − ξ′| > r; None for a W that is any function.
 
     tolerance: of adaptive steps, then ``steps`` is one for each depth element, where they start; None for fixed ones.
-    inputs: channels of the records, which a lift takes to those of the state; None without a lift.
+    inputs: channels of the records, which a lift takes to those of the state; None without a lift.  lift_width,
+    readout_width: the bases along ξ of the lift and of a readout at every point; None for those that are constant.
     outputs: numbers or classes that functionals with a ``readout`` basis make of the final state; without one, channels
     of the output function, made at every point; None when the output is the final state.  maximum: β of the smooth
     maxima of the final state's channels, which functionals may have beside them; None without.  weight: of the loss l2,
@@ -187,6 +188,7 @@ class Spec:
     interpolant: str
     smoothing: Fraction | None
     inputs: int | None
+    lift_width: BasisSpec | None
     entry: BasisSpec
     slabs: tuple[Slab, ...]
     tableau: TableauSpec
@@ -194,6 +196,7 @@ class Spec:
     tolerance: Fraction | None
     outputs: int | None
     readout: BasisSpec | None
+    readout_width: BasisSpec | None
     maximum: Fraction | None
     loss: str
     weight: BasisSpec | None
@@ -211,6 +214,13 @@ class Spec:
     def record_channels(self) -> int:
         """Channels of the records."""
         return self.channels if self.inputs is None else self.inputs
+
+    @property
+    def entry_channels(self) -> int:
+        """Coefficients a function of the entry basis that prepared records have: with a lift ψ_i x and ψ_i, all i."""
+        if self.inputs is None:
+            return self.channels
+        return (1 if self.lift_width is None else self.lift_width.size) * (self.inputs + 1)
 
     @property
     def output_channels(self) -> int:

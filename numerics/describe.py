@@ -31,7 +31,9 @@ def facts(model: Continuum, rate_expression: Callable[[str], str]) -> dict[str, 
         "symmetries": list(map(str, spec.symmetries)),
         "reach": None if spec.reach is None else str(spec.reach),
         "inputs": spec.inputs,
+        "lift_width": None if spec.lift_width is None else spec.lift_width.family,
         "outputs": spec.outputs,
+        "readout_width": None if spec.readout_width is None else spec.readout_width.family,
         "functional": spec.functional,
         "maximum": None if spec.maximum is None else str(spec.maximum),
         "loss": spec.loss,
@@ -95,7 +97,8 @@ def _more(found: dict[str, Any]) -> list[str]:
     if found["symmetries"]:
         lines.append(f"  W is left alone by {' and '.join(found['symmetries'])}")
     if found["inputs"] is not None:
-        lines.append(f"  h(ξ, 0) = P (x(ξ), 1) for records of {found['inputs']} channels")
+        along = "" if found["lift_width"] is None else f", P(ξ) of {found['lift_width']} functions"
+        lines.append(f"  h(ξ, 0) = P (x(ξ), 1) for records of {found['inputs']} channels{along}")
     return lines
 
 
@@ -103,7 +106,8 @@ def _readout(found: dict[str, Any]) -> str:
     if found["outputs"] is None:
         return f"  output h(ξ, 1), loss {found['loss']}"
     if not found["functional"]:
-        return f"  output R h(ξ, 1) + a of {found['outputs']} channels, loss {found['loss']}"
+        along = "" if found["readout_width"] is None else f", R(ξ) and a(ξ) of {found['readout_width']} functions"
+        return f"  output R h(ξ, 1) + a of {found['outputs']} channels{along}, loss {found['loss']}"
     maximum = ""
     if found["maximum"] is not None:
         maximum = f" + Σ_c Q_kc m_c, m_c = log(½ ∫ exp(β h_c(ξ, 1)) dξ)/β, β = {found['maximum']}"

@@ -66,8 +66,12 @@ def random_function(name: str, shape: tuple[int, ...], seed: int, spec: Spec) ->
         return np.broadcast_to(np.array([[float(start)] for _, start in spec.learned]), shape)
     generator = np.random.default_rng([seed, FIELD_ORDER.index(name)])
     scale = 1 / np.sqrt(spec.channels)
-    if name in ("P", "Q") or (name == "R" and not spec.functional):  # numbers, not functions of ξ
-        return generator.standard_normal(shape) * (1.0 if name == "P" else scale)
+    size, basis = (1.0, spec.lift_width) if name == "P" else (scale, spec.readout_width)
+    if name in ("P", "Q") or (name == "R" and not spec.functional):
+        if name == "Q" or basis is None:  # numbers, not functions of ξ
+            return generator.standard_normal(shape) * size
+        count = 1 if spec.symmetries else MODES
+        return Modes(_draws(generator, (count,), shape, np.sqrt(2) * size), (partial(_width_modes, count=count),))
     if name == "R":
         return Modes(_draws(generator, (MODES,), shape, scale), (_width_modes,))
     if name == "V":

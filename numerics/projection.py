@@ -128,7 +128,8 @@ def transfer_fields(model: Continuum, rep: representations.Representation) -> di
             "keep the slabs and change the bases inside them",
         )
     bias = ("bias_width", "bias_depth")
-    roles = {"W": (*model.spec.weight_axes, "weight_depth"), "b": bias, "V": bias, "R": ("readout",)}
+    roles = {"W": (*model.spec.weight_axes, "weight_depth"), "b": bias, "V": bias}
+    roles |= {"P": ("lift",), "R": ("readout",), "a": ("readout",)}
     empty = zero_fields(rep)
     fields = {}
     for name, field in model.fields.items():
@@ -222,8 +223,11 @@ def loss_change(old: Continuum, new: Continuum, prepared: Prepared) -> tuple[flo
     """Predicted change of the loss between two sets of fields on one solver: first order, and estimate (14).
 
     The pairing is taken at the stage operators, so that the two may live in any bases; operators in blocks belong to
-    bases, and both are then moved to the larger ones. None and None where these do not hold the others.
+    bases, and both are then moved to the larger ones. None and None where these do not hold the others, and where lifts
+    have different bases along ξ, which make different states of the records.
     """
+    if old.spec.lift_width != new.spec.lift_width:
+        return None, None
     if any("w_blocks" in slab.tables for slab in (*old.representation.slabs, *new.representation.slabs)):
         common = _on_larger(old, new)
         if common is None:

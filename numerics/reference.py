@@ -114,7 +114,10 @@ class Reference:
 
     def lifted(self, fields: Fields, x: Array) -> Array:
         """h(·, 0)."""
-        return x if self.spec.inputs is None else np.einsum("cf,nfr->ncr", fields["P"][0], x)
+        if self.spec.inputs is None:
+            return x
+        p = fields["P"][0]
+        return np.asarray(np.einsum("cf,nfr->ncr", p if p.ndim == 2 else np.hstack(list(p)), x))
 
     def slopes(self, fields: Fields, k: int) -> Slopes:
         """The right-hand side in slab k."""
@@ -152,6 +155,20 @@ class Reference:
         if self.spec.maximum is not None:
             z = z + fields["Q"][0] @ self.maxima(y)
         return np.asarray(z)
+
+    def output(self, fields: Fields, y: Array) -> Array:
+        """Coefficients (n, outputs, N) of the L2 projection of R(ξ) y(ξ) + a(ξ), by Gauss points."""
+        from derive import bases, inner_product
+        from derive.spec import CONSTANT
+
+        width, state = bases.build(self.spec.readout_width or CONSTANT), self.forms[-1].bases["state"]
+        breaks = tuple(sorted({*width.breakpoints, *state.breakpoints}))
+        rule = inner_product.gauss_rule(breaks, 2 * (state.size + width.size) if len(breaks) < 9 else 16)
+        psi, chi = (inner_product.evaluate(basis, rule).to_float() for basis in (width, state))
+        r, a = (part if self.spec.readout_width else part[None] for part in (fields["R"][0], fields["a"][0]))
+        values = np.einsum("qi,ioc,qj,jcn->qon", psi, r, chi, y, optimize=True) + (psi @ a)[:, :, None]
+        tested = chi.T * rule.weights.to_float().ravel()
+        return np.asarray(np.tensordot(np.linalg.solve(tested @ chi, tested), values, 1))
 
     def maxima(self, y: Array) -> Array:
         """The smooth maxima (channels, N) of y (n, channels, N)."""

@@ -24,6 +24,7 @@ interpolant = "linear"          # linear | constant | least-squares: how samples
 
 # [lift]
 # inputs = 2                    # channels of the records, where the state has others: h(ξ, 0) = P (x(ξ), 1)
+# width = { family = "legendre", size = 4 }      # of P(ξ), which is constant without
 
 [state]
 basis = { family = "legendre", size = 24 }       # a list gives every slab its own basis
@@ -44,6 +45,7 @@ steps = 4                       # in all; or "adaptive", with tableau = "dopri5"
 [readout]                       # without this table the output is a function, h(ξ, 1)
 outputs = 2                     # classes or numbers: ∫ R_k(ξ) h(ξ, 1) dξ + a_k; without a basis: channels of a function
 basis = { family = "legendre", size = 12 }
+# width = { family = "hat", cells = 4 }          # in place of basis: of R(ξ) and a(ξ), which give a function's channels
 # maximum = "4"                 # β: beside them the smooth maxima log(½ ∫ exp(β h) dξ)/β of the channels
 
 [loss]

@@ -183,7 +183,10 @@ def _bases(spec: Spec, forms: Sequence[SemiDiscrete]) -> Iterator[str]:
         yield from (f"Symmetry (6): {names}; φ̃ and ψ hold the functions that do not change.", "")
     if spec.inputs is not None:
         count = "one channel" if spec.inputs == 1 else f"{spec.inputs} channels"
-        yield from (f"The records have {count}; h(ξ, 0) = P (x(ξ), 1), one matrix at every point.", "")
+        where = "one matrix at every point"
+        if spec.lift_width is not None:
+            where = f"P in {_family(spec.lift_width)}, {spec.lift_width.size} functions, projected on the state's basis"
+        yield from (f"The records have {count}; h(ξ, 0) = P (x(ξ), 1), {where}.", "")
     yield from (f"The fields have {_coefficients(spec, forms)} coefficients in all.", "")
 
 
@@ -212,14 +215,16 @@ def _smoothness(basis: bases.Basis) -> str:
 
 def _coefficients(spec: Spec, forms: Sequence[SemiDiscrete]) -> int:
     wide, c = spec.pre_activations * spec.channels, spec.channels
-    total = len(spec.learned) * c + (0 if spec.inputs is None else c * (spec.inputs + 1))
+    total = len(spec.learned) * c + (0 if spec.inputs is None else c * spec.entry_channels)
     for s, form in zip(spec.slabs, forms):
         pairs = s.weight_out.size * s.weight_in.size if form.weight is None else form.weight.size
         total += pairs * s.weight_depth.size * wide * c
         total += s.bias_width.size * s.bias_depth.size * wide * (1 + c if spec.local else 1)
     if spec.outputs is not None:
-        features = (1 if spec.readout is None else spec.readout.size) + (spec.maximum is not None)
-        total += spec.outputs * (features * c + 1)
+        if spec.readout is None:
+            total += (1 if spec.readout_width is None else spec.readout_width.size) * spec.outputs * (c + 1)
+        else:
+            total += spec.outputs * ((spec.readout.size + (spec.maximum is not None)) * c + 1)
     return total
 
 
@@ -426,6 +431,9 @@ def _loss(spec: Spec) -> Iterator[str]:
             f"z_k are the coordinates of y(ξ) = {last} in an L2-orthonormal basis e_k, t_k those of the target.",
             "",
         )
+        if spec.readout_width is not None:
+            width = f"{_family(spec.readout_width)}, {spec.readout_width.size} functions"
+            yield from (f"R and a are in {width}; y is projected on the state's basis, exactly.", "")
         source = "λ(ξ, 1) = Σ_k (∂L/∂z_k) e_k(ξ)"
     sums = [f"{name} = Σ_k {formula(term)}" for name, term in derived.sums]
     value = f"L = {formula(derived.value)},  the mean over the records"

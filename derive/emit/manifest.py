@@ -144,7 +144,9 @@ def _written(manifest: dict[str, Any]) -> str:
 def closed_bases(one: Derived) -> list[Basis]:
     """The bases of a representation whose functions have to be printed."""
     found = [basis for form in one.forms for basis in form.bases.values()]
-    found += [bases.build(declared) for declared in (one.spec.readout, one.spec.weight) if declared is not None]
+    spec = one.spec
+    others = (spec.readout, spec.weight, spec.lift_width, spec.readout_width)
+    found += [bases.build(declared) for declared in others if declared is not None]
     return [basis for basis in found if basis.kind == "closed-form"]
 
 
@@ -174,7 +176,8 @@ def _entry(
                 "aliasing": f"{form.aliasing:.1e}",
             }
         )
-    own |= {f"readout/{key}": value for key, value in tables.readout_arrays(one.spec, one.forms[-1]).items()}
+    readout = tables.readout_arrays(one.spec, one.forms[0], one.forms[-1])
+    own |= {f"readout/{key}": value for key, value in readout.items()}
     return {
         "digest": declaration.digest(one.spec),
         "spec": declaration.to_dict(replace(one.spec, levels=())),

@@ -89,12 +89,34 @@ def run_time_basis(basis: Basis) -> Arrays:
     return found
 
 
-def readout_arrays(spec: Spec, last: SemiDiscrete) -> Arrays:
+def readout_arrays(spec: Spec, first: SemiDiscrete, last: SemiDiscrete) -> Arrays:
     """Functional readout: G = ⟨ζ_i, χ_j⟩, the Gram matrix of ζ, and ζ itself; of smooth maxima β and the weights of the
     last slab's rule, with sum 1.
 
-    When the output is a function and the loss has a weight ω: M = ⟨ω χ_i, χ_j⟩, and ω itself.
+    When the output is a function and the loss has a weight ω: M = ⟨ω χ_i, χ_j⟩, and ω itself. Of a lift, or a readout
+    at every point, that varies along ξ: see ``_along``.
     """
+    arrays = _readout_arrays(spec, last)
+    for role, declared, state in (
+        ("lift", spec.lift_width, first.bases["entry"]), ("readout", spec.readout_width, last.bases["state"])
+    ):  # fmt: skip
+        if declared is not None:
+            arrays |= _along(role, bases.build(declared, WIDTH), state)
+    return arrays
+
+
+def _along(role: str, psi: Basis, state: Basis) -> Arrays:
+    """ψ itself and its Gram matrix; (ψ's size, n, n) of h → the projection of ψ_i h, and (n, ψ's size) those of ψ_i."""
+    arrays = {
+        f"products/{role}": np.stack([table.to_float() for table in transfer.products(psi, state)]),
+        f"one/{role}": transfer.transfer(state, psi).to_float(),
+        f"gram/{role}": inner_product.gram(psi, psi).to_float(),
+    }
+    arrays |= {f"pieces/{role}/{key}": value for key, value in run_time_basis(psi).items()}
+    return arrays | _stiffness(psi, f"stiffness/{role}")
+
+
+def _readout_arrays(spec: Spec, last: SemiDiscrete) -> Arrays:
     state = last.bases["state"]
     if spec.weight is not None:
         weight = bases.build(spec.weight, WIDTH)
