@@ -214,8 +214,12 @@ def test_symmetries_leave_the_functions_that_do_not_change() -> None:
     assert np.max(np.abs(model.fields["P"](xi) - model.fields["P"](xi[0]))) > 0.01  # and does vary
     periodic = {**states("fourier"), "name": "still"}
     periodic["equation"] = {**periodic["equation"], "symmetry": "translation"}
-    still = load_spec({**periodic, "readout": {"outputs": 2, "width": WAVES}})
+    periodic["readout"] = {"outputs": 2, "width": WAVES}
+    still = load_spec(periodic)
     assert still.lift_width.size == still.readout_width.size == 1
+    constant = {**periodic, "lift": {"inputs": 2}, "name": "constant"}
+    first, plain = (Continuum.from_spec(declared, seed=5) for declared in (periodic, constant))
+    np.testing.assert_allclose(first.fields["P"](0.3), plain.fields["P"].slabs[0].coefficients, atol=1e-14)
     odd = {"inputs": 2, "width": {"family": "custom", "functions": ["xi", "xi**3"]}}
     with pytest.raises(SpecError, match=r"lift\.width"):
         load_spec({**even, "lift": odd})
