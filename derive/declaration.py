@@ -37,6 +37,7 @@ NUMBERS = {"learning_rate": 1e6, "clip": 1e6, "averaging": 0.999999, "validation
            "thin": 1.0, "jitter": 10.0, "warp": 0.9}  # fmt: skip
 POSITIVE = ("learning_rate", "clip", "thin")  # of these; the others may be zero
 USUAL = {"clip": 1.0, "averaging": 0.99, "thin": 0.5}  # what is suggested, 0.01 for the others
+SHARPEST = 1000  # β of a smooth maximum
 NUMBERED = tuple(f"u{k}" for k in range(1, 9))  # the names of several pre-activations
 LARGEST_PRODUCT = 4096  # functions on a square or a cube
 LARGEST_TABLE = 1 << 30  # bytes of one table; a spec beyond it is a typing error
@@ -68,18 +69,19 @@ TABLES: dict[str, tuple[str, ...]] = {
         "parameters",
         "learned",
         "local",
+        "normalise",
         "symmetry",
         "reach",
         "periodic",
         "dimension",
     ),
     "input": ("interpolant", "smoothing"),
-    "lift": ("inputs",),
+    "lift": ("inputs", "width"),
     "state": ("basis", "quadrature"),
     "weight": ("width_out", "width_in", "kernel", "depth"),
     "bias": ("width", "depth"),
     "integration": ("tableau", "steps", "tolerance"),
-    "readout": ("outputs", "basis"),
+    "readout": ("outputs", "basis", "maximum", "width"),
     "loss": ("kind", "weight", "class_weights", "penalty"),
     "training": ("optimiser", "epochs", "learning_rate", "schedule", "clip", "averaging", "batch", "validation",
                  "patience", "seed", "weight_decay", "thin", "jitter", "warp"),
@@ -221,14 +223,16 @@ class Reader:
 
     def same_model(self, changes: Mapping[str, Any]) -> None:
         """A level is another representation of one model: it changes bases, steps and training, nothing else."""
-        fixed = [key for key in ("equation", "input", "lift", "loss", "summary") if key in changes]
-        if isinstance(changes.get("readout"), Mapping) and "outputs" in changes["readout"]:
-            fixed.append("readout.outputs")
+        fixed = [key for key in ("equation", "input", "loss", "summary") if key in changes]
+        for table, keys in (("lift", ("inputs",)), ("readout", ("outputs", "maximum"))):
+            if isinstance(changes.get(table), Mapping):
+                fixed += [f"{table}.{key}" for key in keys if key in changes[table]]
         if fixed:
             self.fail(
                 fixed[0],
                 f"a level with another {fixed[0]}",
-                "levels that change state, weight, bias, integration, readout.basis, precision or training",
+                "levels that change state, weight, bias, integration, lift.width, readout.basis, readout.width, "
+                "precision or training",
                 "another model, not another representation of this one",
                 "write a spec of its own for it",
             )
@@ -254,6 +258,8 @@ class Reader:
         entry, slabs = self.slabs(data, equation["periodic"], equation["reach"], dimension)
         slabs = self.invariant(equation["symmetries"], entry, slabs, equation["reach"], dimension)
         outputs, readout, loss, weight, class_weights = self.targets(data, equation, slabs, dimension)
+        maximum = self.maximum(data, readout)
+        readout_width = self.everywhere(data, readout, equation, dimension)
         lift = self.table(data, "lift", {})
         if "lift" in data:
             self.need(lift, "inputs", "lift")
@@ -264,6 +270,7 @@ class Reader:
             name=name,
             summary=self.summary(data),
             inputs=self.integer(lift, "inputs", "lift", 1),
+            lift_width=self.along(lift, "lift", equation, dimension),
             entry=entry,
             slabs=slabs,
             tableau=method,
@@ -271,6 +278,8 @@ class Reader:
             tolerance=tolerance,
             outputs=outputs,
             readout=readout,
+            readout_width=readout_width,
+            maximum=maximum,
             loss=loss,
             weight=weight,
             class_weights=class_weights,
@@ -333,6 +342,7 @@ class Reader:
             "pre_activations": self.pre_activations(rate),
             "learned": learned,
             "local": local,
+            "normalise": self.normalise(table),
             "symmetries": self.symmetries(table, periodic),
             "reach": self.reach(table, periodic),
             "periodic": periodic,
@@ -368,6 +378,19 @@ class Reader:
                       "u alone, or u1, u2, … without gaps", "a number left out, or one too many",
                       "number them from 1")  # fmt: skip
         return count if used - {"u"} else 1
+
+    def normalise(self, table: Mapping[str, Any]) -> Fraction | None:
+        """ε of pre-activations that are normalised over the channels."""
+        if "normalise" not in table:
+            return None
+        found = self.exact(table["normalise"], "equation.normalise")
+        if not 0 < found <= 1:
+            self.fail("equation.normalise", f"{found}", "a number ε above 0, at most 1",
+                      "a sign, or a switch", 'write normalise = "1/1000" for u/√(mean of u² + 1/1000)')  # fmt: skip
+        if table.get("channels", 1) == 1:
+            self.fail("equation.normalise", "one channel to normalise over", "channels = 2 or more",
+                      "the key channels was left out", "declare channels, or leave normalise out")  # fmt: skip
+        return found
 
     def symmetries(self, table: Mapping[str, Any], periodic: bool) -> tuple[SymmetrySpec, ...]:
         given = table.get("symmetry", [])
@@ -411,24 +434,31 @@ class Reader:
             return slabs
         from derive import bases, symmetry
 
-        def left(chosen: Sequence[SymmetrySpec], declared: BasisSpec, role: str, interval: Any = WIDTH) -> BasisSpec:
-            parts = [declared.along(axis) for axis in range(dimension)]
-            return product([symmetry.invariant_basis(chosen, part, role, interval) for part in parts])
-
         try:
             for declared in (entry, *(slab.state for slab in slabs)):
                 for axis in range(dimension):
                     symmetry.check_closed(symmetries, bases.build(declared.along(axis)), "state.basis")
-            slabs = tuple(replace(slab, bias_width=left(symmetries, slab.bias_width, "bias.width")) for slab in slabs)
+            slabs = tuple(
+                replace(slab, bias_width=self.left(symmetries, slab.bias_width, "bias.width")) for slab in slabs
+            )
             mirrors = [one for one in symmetries if one.kind == "reflection"]
             if reach is None or not mirrors:
                 return slabs
             ends = (-reach, reach)
             return tuple(
-                replace(slab, weight_in=left(mirrors, slab.weight_in, "weight.kernel", ends)) for slab in slabs
+                replace(slab, weight_in=self.left(mirrors, slab.weight_in, "weight.kernel", ends)) for slab in slabs
             )
         except DerivationError as error:
             return self.fail(error.where, error.given, error.allowed, error.cause, error.fix)  # type: ignore[no-any-return]
+
+    def left(
+        self, symmetries: Sequence[SymmetrySpec], declared: BasisSpec, role: str, interval: Any = WIDTH
+    ) -> BasisSpec:
+        """The functions of a basis that symmetries along every axis leave alone."""
+        from derive import symmetry
+
+        parts = declared.axes or (declared,)
+        return product([symmetry.invariant_basis(symmetries, part, role, interval) for part in parts])
 
     def formula(self, value: Any, kind: str, names: set[str], path: str) -> str:
         """A registry name, or an expression that passes the grammar."""
@@ -755,6 +785,47 @@ class Reader:
                 "leave weight out",
             )
         return outputs, readout, loss, weight, self.class_weights(table, loss, outputs)
+
+    def maximum(self, data: Mapping[str, Any], readout: BasisSpec | None) -> Fraction | None:
+        """The sharpness β of the smooth maxima that functionals have beside them."""
+        table = self.table(data, "readout", {})
+        if "maximum" not in table:
+            return None
+        found = self.exact(table["maximum"], "readout.maximum")
+        if not 0 < found <= SHARPEST:
+            self.fail("readout.maximum", f"{found}", f"a sharpness β above 0, at most {SHARPEST}",
+                      "a sign, or another unit", 'write maximum = "4" for (1/4) log(½ ∫ exp(4 y) dξ)')  # fmt: skip
+        if readout is None:
+            self.fail("readout.maximum", "a maximum for an output function", "a maximum beside functionals",
+                      "a readout without a basis gives a value at every point",
+                      'add basis = { family = "p0", cells = 1 } for the mean beside the maximum')  # fmt: skip
+        return found
+
+    def everywhere(
+        self, data: Mapping[str, Any], readout: BasisSpec | None, equation: Mapping[str, Any], dimension: int
+    ) -> BasisSpec | None:
+        """The width basis of a readout at every point."""
+        table = self.table(data, "readout", {})
+        if "width" in table and readout is not None:
+            self.fail("readout.width", "basis and width", "basis for numbers, or width for a function",
+                      "functionals integrate ξ away, and vary along it by their basis",
+                      "leave one of the two out")  # fmt: skip
+        return self.along(table, "readout", equation, dimension)
+
+    def along(
+        self, table: Mapping[str, Any], key: str, equation: Mapping[str, Any], dimension: int
+    ) -> BasisSpec | None:
+        """The basis of a lift or readout along ξ: what the symmetries leave of it."""
+        if "width" not in table:
+            return None
+        path = f"{key}.width"
+        found = self.product(table["width"], path, WIDTH, equation["periodic"], dimension)
+        if not equation["symmetries"]:
+            return found
+        try:
+            return self.left(equation["symmetries"], found, path)
+        except DerivationError as error:
+            return self.fail(path, error.given, error.allowed, error.cause, error.fix)  # type: ignore[no-any-return]
 
     def weight(self, table: Mapping[str, Any], equation: Mapping[str, Any]) -> BasisSpec:
         """The weight of l2: an expression in xi, or a basis of one function."""

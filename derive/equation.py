@@ -43,6 +43,7 @@ class Equation:
     learned parameters.  slopes: symbol → the derivative of ρ with respect to it.
     kappa, r: ρ = r(u) + κ h with κ rational; where ∂ρ/∂h is no rational constant, kappa is None and r is ρ.
     spacing: Δ.  learned: the names of the learned parameters.  steps: the derivation.
+    normalise: ε, where ρ takes u/√(ε + mean of u² over the channels) in place of u; None where it takes u.
     """
 
     rate: str
@@ -54,6 +55,7 @@ class Equation:
     spacing: Fraction
     steps: tuple[Step, ...]
     learned: tuple[str, ...] = ()
+    normalise: Fraction | None = None
 
     @property
     def pre_activations(self) -> tuple[str, ...]:
@@ -84,7 +86,9 @@ def derive(spec: Spec) -> Equation:
     kappa, r = (slope, with_cases(written.xreplace({h: sp.Integer(0)}))) if slope.is_Rational else (None, rho)
     abstract = _rate(spec, symbols, numbers, sp.Function("f"), sp.Symbol("Delta", positive=True))
     steps = (*from_layers(), *_generalised(abstract, spec.rate), *_inserted(rho, kappa, r))
-    return Equation(spec.rate, with_cases(activation), rho, slopes, kappa, r, spec.spacing, steps, learned)
+    return Equation(
+        spec.rate, with_cases(activation), rho, slopes, kappa, r, spec.spacing, steps, learned, spec.normalise
+    )
 
 
 def _rational(value: Fraction) -> Any:

@@ -16,7 +16,7 @@ from derive import bases, convolution, inner_product, symmetry, tableau, transfe
 from derive.bases import WIDTH
 from derive.equation import Equation
 from derive.errors import DerivationError
-from derive.exact import kron
+from derive.exact import kron, single
 from derive.spec import BasisSpec, Slab, Spec, of_axis, step_lengths
 from derive.tableau import Table
 
@@ -378,6 +378,15 @@ def quadrature(spec: Spec, slab: Slab, chosen: dict[str, Basis]) -> Rule:
     else:
         per_cell = _points_per_cell(involved, cells)
     return inner_product.gauss_rule(union, per_cell)
+
+
+def weights(spec: Spec, slab: Slab, chosen: dict[str, Basis]) -> ExactMatrix:
+    """The weights of a slab's rule on the whole domain, with sum 1, in a column."""
+    rules = [
+        quadrature(spec, slab.along(axis), {"state": chosen[of_axis("state", axis)]}) for axis in range(spec.dimension)
+    ]
+    half = single(Fraction(1, 2))
+    return kron([rule.weights @ half for rule in rules])
 
 
 def _points_per_cell(involved: list[Basis], cells: int) -> int:

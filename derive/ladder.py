@@ -12,7 +12,7 @@ from derive.bases import WIDTH, Interval
 from derive.errors import SpecError
 from derive.spec import BasisSpec, Slab, Spec, of_axis
 
-FORMAT = 4  # of the manifest, tables.npz and the arrays that kernels are given; raised when one of them changes
+FORMAT = 5  # of the manifest, tables.npz and the arrays that kernels are given; raised when one of them changes
 
 
 def parts(name: str) -> tuple[str, str, str]:
@@ -81,9 +81,9 @@ def pairs(spec: Spec) -> Iterator[tuple[str, Slab]]:
 
 def directions(spec: Spec) -> Iterator[tuple[str, BasisSpec, Interval]]:
     """Every basis of a spec that a transfer may start from or end in: (role and slab, basis, interval)."""
-    for axis in range(spec.dimension if spec.readout is not None else 0):
-        assert spec.readout is not None
-        yield f"{of_axis('readout', axis)}/0", spec.readout.along(axis), WIDTH
+    for role, basis in (("lift", spec.lift_width), ("readout", spec.readout or spec.readout_width)):
+        if basis is not None:
+            yield from ((f"{of_axis(role, axis)}/0", basis.along(axis), WIDTH) for axis in range(spec.dimension))
     for k, slab in enumerate(spec.slabs):
         for axis in range(spec.dimension):
             for role, interval in (("weight_out", WIDTH), ("bias_width", WIDTH), ("weight_in", spec.inner_width)):

@@ -1,6 +1,6 @@
 """What a kernel has to compute, as data: the one thing that every emitter reads.
 
-A program is a chain of four operations over named axes. Each has one adjoint rule, the stationarity of its
+A program is a chain of five operations over named axes. Each has one adjoint rule, the stationarity of its
 term ⟨ō, op(inputs) − o⟩ in the Lagrangian of the discrete equations (``mathematics.md``, equations 10 and 11):
 
 ============  ==============================================  =============================================
@@ -9,12 +9,13 @@ operation     o =                                             adjoint
 Contract      T i   (T acts on the axis, for every channel)    ī += Tᵀ ō,  and T̄ += ō iᵀ when T is learned:
                                                               then it acts on axis and channels, or on blocks of them
 Pointwise     g(i₁, i₂, …) at every node and record           ī_k += ∂g/∂i_k ō, summed over missing axes
+Average       (1/c) Σ i over a node's c channels, in each     ī = (1/c) Σ ō: the average of the cotangents
 Combine       α h + Σ_j γ_j m_j   (tableau, exact factors)     h̄ += α ō,  m̄_j += γ_j ō
 Mix           Σ_k Θ_sk w_k        (depth basis at a stage)     w̄_k += Θ_sk ō
 ============  ==============================================  =============================================
 
 The stages of an implicit tableau are solved for by Newton's method, whose equations need the derivative J of a
-stage's chain and its transpose. Each operation has one tangent rule for that (Contract: itself; Pointwise:
+stage's chain and its transpose. Each operation has one tangent rule for that (Contract, Average: itself; Pointwise:
 Σ ∂g/∂i di), and Jᵀ is the adjoint without the gradients of what is learned.
 
 Operands are named arrays; their axes say how they are laid out, and sizes never appear: loops are generic.
@@ -244,6 +245,14 @@ class Pointwise:
         return any("@" in operand for _, operands in self.inputs for operand in operands) or "@" in "".join(self.outs)
 
 
+@dataclass(frozen=True)
+class Average:
+    """out = the mean of the operand over the channels, at every node and record and of each part, in all their rows."""
+
+    out: str
+    operand: str
+
+
 def base(operand: str) -> str:
     """The array that a part belongs to: U of U@1."""
     return operand.partition("@")[0]
@@ -255,7 +264,7 @@ def part(operand: str) -> int | None:
     return int(number) if mark else None
 
 
-Operation = Contract | Outer | Pointwise
+Operation = Contract | Outer | Pointwise | Average
 
 
 @dataclass(frozen=True)
@@ -323,6 +332,11 @@ class Program:
         """Whether the domain has several axes."""
         return len(self.factors("X")) > 1
 
+    @property
+    def normalised(self) -> bool:
+        """Whether the rate takes normalised pre-activations."""
+        return any(isinstance(op, Average) for op in self.exact.chain.stage)
+
     def structure(self, table: str) -> Structure:
         return dict(self.structures)[table]
 
@@ -380,7 +394,7 @@ def signature(programs: tuple[Program, ...]) -> str:
 # --- building -----------------------------------------------------------------------------------------------
 
 ROWS = {"H": "state", "G": "weight_in", "T": "weight_out", "M": "state"}  # every other operand lives at the nodes
-WIDE = ("T", "U")  # operands with all pre-activations of every channel
+WIDE = ("T", "U", "N", "S", "Y")  # operands with all pre-activations of every channel
 
 
 def plans(structures: Mapping[str, Structure]) -> tuple[Plan, ...]:
@@ -455,7 +469,7 @@ def _operands(names: set[str]) -> tuple[Operand, ...]:
 
 
 def _results(op: Operation) -> tuple[str, ...]:
-    if isinstance(op, Contract):
+    if isinstance(op, Contract | Average):
         return (op.out,)
     return tuple(map(base, op.outs)) if isinstance(op, Pointwise) else ()
 
@@ -479,13 +493,43 @@ def _chain(
     slopes_of_r = {**equation.slopes, "h": equation.slopes["h"] - (equation.kappa or 0)}
     derivatives = {name: tree(write(slope)) for name, slope in slopes_of_r.items()}
     shared = _shared(rate, tuple(derivatives.values()))
-    stage = _forward(rate, shared, structures, plan, equation.pre_activations, equation.learned)
+    normal = None if equation.normalise is None else _normalisation(equation.pre_activations, equation.normalise)
+    stage = _forward(rate, shared, structures, plan, equation.pre_activations, equation.learned, normal)
     names = {node.key: Node("symbol", value=f"f{k + 1}") for k, node in enumerate(shared)}
-    slopes = {x: _substitute(d, names) for x, d in derivatives.items()}
+    slopes = {x: _substitute(d, names) for x, d in derivatives.items()} | (normal.slopes if normal else {})
     reverse = _reverse(stage, slopes, len(shared))
     if not implicit:
         return Chain(stage, reverse)
     return Chain(stage, reverse, _tangent(stage, slopes, len(shared)), _without_gradients(reverse))
+
+
+@dataclass(frozen=True)
+class _Normalisation:
+    """û = u/√(S + ε), S the mean of u² over the channels. Symbols of u: u_raw in the square, u_given in the quotient.
+
+    The layer normalisation of Ba et al. (2016), of the summed inputs, with the root mean square of Zhang and Sennrich
+    (2019) for the deviation: of the pre-activations, since those are known at the nodes, where the rate is taken. Gains
+    are the rate's learned parameters. It is pointwise in ξ, and every symmetry stays one.
+
+    squares, quotients: by pre-activation.  slopes: the derivatives by u_raw, u_given and u_mean, which is S.
+    """
+
+    squares: dict[str, Node]
+    quotients: dict[str, Node]
+    slopes: dict[str, Node]
+
+
+def _normalisation(pre_activations: tuple[str, ...], epsilon: Fraction) -> _Normalisation:
+    import sympy as sp
+
+    squares, quotients, slopes = {}, {}, {}
+    for u in pre_activations:
+        raw, given, mean = sp.symbols(f"{u}_raw {u}_given {u}_mean", real=True)
+        square, quotient = raw**2, given / sp.sqrt(mean + sp.Rational(epsilon.numerator, epsilon.denominator))
+        squares[u], quotients[u] = tree(square), tree(quotient)
+        for formula, symbol in ((square, raw), (quotient, given), (quotient, mean)):
+            slopes[symbol.name] = tree(sp.diff(formula, symbol))
+    return _Normalisation(squares, quotients, slopes)
 
 
 # What costs more than the few operations around it: the forward sweep keeps its value for the reverse one.
@@ -534,6 +578,7 @@ def _forward(
     plan: Plan,
     pre_activations: tuple[str, ...],
     learned: tuple[str, ...],
+    normal: _Normalisation | None,
 ) -> tuple[Operation, ...]:
     """The chain H → m of one stage; identities are renamed away. F1, F2 … hold the shared subexpressions."""
     ops: list[Operation] = []
@@ -572,6 +617,9 @@ def _forward(
     inputs: list[tuple[str, tuple[str, ...]]] = [
         (symbol, (name("U") + mark, f"e{mark}")) for symbol, mark in zip(pre_activations, parts)
     ]
+    if normal:
+        ops += _normalise(normal, inputs)
+        inputs = [(symbol, (f"Y{mark}",)) for symbol, mark in zip(pre_activations, parts)]
     if at_nodes:
         inputs.append(("h", (name("Z"),)))
     inputs += [(symbol, (f"p@{k}",)) for k, symbol in enumerate(learned)]
@@ -580,6 +628,23 @@ def _forward(
     ops.append(Pointwise(outs, tuple(inputs), (rate, *shared), flags, flags, len(parts)))
     contract("M", "A", "R")
     return tuple(ops)
+
+
+def _normalise(normal: _Normalisation, inputs: list[tuple[str, tuple[str, ...]]]) -> list[Operation]:
+    """Y = û of the pre-activations u = U + e: squares N, their averages S, quotients."""
+
+    def pointwise(out: str, taken: tuple[tuple[str, tuple[str, ...]], ...], formula: Node) -> Pointwise:
+        return Pointwise((out,), taken, (formula,), (False,), (False,), len(inputs))
+
+    squares: list[Operation] = []
+    quotients: list[Operation] = []
+    for u, operands in inputs:
+        _, at, number = operands[0].partition("@")
+        mark = at + number
+        squares.append(pointwise(f"N{mark}", ((f"{u}_raw", operands),), normal.squares[u]))
+        both = (f"{u}_given", operands), (f"{u}_mean", (f"S{mark}",))
+        quotients.append(pointwise(f"Y{mark}", both, normal.quotients[u]))
+    return [*squares, Average("S", "N"), *quotients]
 
 
 def _reverse(chain: tuple[Operation, ...], derivatives: dict[str, Node], shared: int) -> tuple[Operation, ...]:
@@ -601,6 +666,8 @@ def _reverse(chain: tuple[Operation, ...], derivatives: dict[str, Node], shared:
             ops.append(
                 replace(op, out=f"bar_{op.operand}", operand=f"bar_{op.out}", transposed=True, accumulate=accumulate)
             )
+        elif isinstance(op, Average):
+            ops.append(Average(f"bar_{op.operand}", f"bar_{op.out}"))
         elif isinstance(op, Pointwise):
             ops.append(_reverse_pointwise(op, derivatives, shared, collects))
     return tuple(ops)
@@ -652,7 +719,7 @@ def _tangent(chain: tuple[Operation, ...], derivatives: dict[str, Node], shared:
     """The derivative of a chain in a direction of the state: every operation's rule; ``dot_x`` is the tangent of x."""
     ops: list[Operation] = []
     for op in chain:
-        if isinstance(op, Contract):
+        if isinstance(op, Contract | Average):
             ops.append(replace(op, out=f"dot_{op.out}", operand=f"dot_{op.operand}"))
         elif isinstance(op, Pointwise):
             own = [(s, [o for o in operands if base(o) not in SHARED]) for s, operands in op.inputs]

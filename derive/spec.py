@@ -192,17 +192,21 @@ class Spec:
     """A resolved declaration. entry: the state basis that records are projected into; slabs: in order of depth.
 
     pre_activations: g, how many u the rate has for every channel.  learned: (name, start) of the rate's parameters
-    that training changes, a number a channel.  local: whether the equation has V.  symmetries: that W has; the bases
-    of other fields are invariant under them already.  reach: r of W(ξ, ξ′, δ) = κ(ξ − ξ′, δ), which is zero for
+    that training changes, a number a channel.  local: whether the equation has V.  normalise: ε, where the rate takes
+    u/√(ε + mean of u² over the channels) in place of u, at every ξ; None where it takes u.  symmetries: that W has; the
+    bases of other fields are invariant under them already.  reach: r of W(ξ, ξ′, δ) = κ(ξ − ξ′, δ), which is zero for
     |ξ − ξ′| > r; None for a W that is any function.
 
     tolerance: of adaptive steps, then ``steps`` is one for each depth element, where they start; None for fixed ones.
     Of a domain with several axes the width bases are products; symmetries, reach and periodic hold along every axis.
-    inputs: channels of the records, which a lift takes to those of the state; None without a lift.
+    inputs: channels of the records, which a lift takes to those of the state; None without a lift.  lift_width,
+    readout_width: the bases along ξ of the lift and of a readout at every point; None for those that are constant.
     outputs: numbers or classes that functionals with a ``readout`` basis make of the final state; without one, channels
-    of the output function, made at every point; None when the output is the final state. weight: of the loss l2, one
-    function of ξ that is nowhere negative; None for 1. class_weights: of the loss cross-entropy, what a record of each
-    class counts; "balanced" makes the classes of the records at hand count alike. levels: (name, Spec) of the ladder.
+    of the output function, made at every point; None when the output is the final state.  maximum: β of the smooth
+    maxima of the final state's channels, which functionals may have beside them; None without.  weight: of the loss l2,
+    one function of ξ that is nowhere negative; None for 1.  class_weights: of the loss cross-entropy, what a record of
+    each class counts; "balanced" makes the classes of the records at hand count alike.  levels: (name, Spec) of the
+    ladder.
     """
 
     name: str
@@ -215,12 +219,14 @@ class Spec:
     pre_activations: int
     learned: tuple[tuple[str, Fraction], ...]
     local: bool
+    normalise: Fraction | None
     symmetries: tuple[SymmetrySpec, ...]
     reach: Fraction | None
     periodic: bool
     interpolant: str
     smoothing: Fraction | None
     inputs: int | None
+    lift_width: BasisSpec | None
     entry: BasisSpec
     slabs: tuple[Slab, ...]
     tableau: TableauSpec
@@ -228,6 +234,8 @@ class Spec:
     tolerance: Fraction | None
     outputs: int | None
     readout: BasisSpec | None
+    readout_width: BasisSpec | None
+    maximum: Fraction | None
     loss: str
     weight: BasisSpec | None
     class_weights: ClassWeights
@@ -245,6 +253,13 @@ class Spec:
     def record_channels(self) -> int:
         """Channels of the records."""
         return self.channels if self.inputs is None else self.inputs
+
+    @property
+    def entry_channels(self) -> int:
+        """Coefficients a function of the entry basis that prepared records have: with a lift ψ_i x and ψ_i, all i."""
+        if self.inputs is None:
+            return self.channels
+        return (1 if self.lift_width is None else self.lift_width.size) * (self.inputs + 1)
 
     @property
     def output_channels(self) -> int:

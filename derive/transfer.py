@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from derive.bases import Basis, build
-from derive.exact import ExactMatrix, identity
+from derive.bases import Basis, build, multiplied
+from derive.exact import ExactMatrix, identity, rational, stack
 from derive.inner_product import gram
 from derive.spec import Slab, SymmetrySpec
 from derive.symmetry import admissible
@@ -16,6 +16,20 @@ def transfer(new: Basis, old: Basis) -> ExactMatrix:
     if new is old:
         return identity(new.size)
     return gram(new, new).solve(gram(new, old))
+
+
+def products(factor: Basis, state: Basis) -> list[ExactMatrix]:
+    """For every function p_i of ``factor`` the matrix (size × size) of h → the L2 projection of p_i h on ``state``."""
+    mass = gram(state, state)
+    of, rows = (factor.combination.of, factor.combination.matrix) if factor.combination else (factor, None)
+    found = [mass.solve(gram(multiplied(of, i, state), state)) for i in range(of.size)]
+    if rows is None:
+        return found
+    # p_i = Σ_j T_ij g_j: the matrices of the g_j, one below the other, times (T_i0 1, T_i1 1, …)
+    tiled = rational([[int(k % state.size == l) for k in range(of.size * state.size)] for l in range(state.size)])
+    owner = [j for j in range(of.size) for _ in range(state.size)]
+    numbers = [rows.T.chosen(rows=owner, columns=[i]) for i in range(factor.size)]
+    return [tiled.scaled(columns=column) @ stack(found) for column in numbers]
 
 
 def pair_transfer(symmetries: Sequence[SymmetrySpec], new: Slab, old: Slab) -> ExactMatrix:

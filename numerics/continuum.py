@@ -85,7 +85,7 @@ class Continuum:
     """A model: the declaration with its levels, the level it stands on, and its fields.
 
     base: the spec with its ladder; level: a level's name, or None for the base itself.
-    fields: "W", "b" and, with a functional readout, "R" and "a".
+    fields: "W", "b" and, with a functional readout, "R" and "a"; "Q" multiplies smooth maxima.
     history: rows of past training; training: the optimiser's state, for resuming. report: of the last refinement or
     projection. classes: names of the classes in the training data. device: where the kernels run, "cpu" or "cuda".
     """
@@ -228,23 +228,38 @@ class Continuum:
     def readout_map(self) -> tuple[Array, Array]:
         """The affine map from y's coefficients to what the loss compares: (outputs, state · channels), (outputs,).
 
+        With smooth maxima, these come after the coefficients: (outputs, state · channels + channels).
         Functions are compared in L2 exactly, by M and not by M_h, whatever quadrature the state has.
         """
-        spec, rep = self.spec, self.representation
+        spec = self.spec
         if spec.outputs is None:
             operator = np.kron(self.root, np.eye(spec.channels))
             return operator, np.zeros(len(operator))
-        r = self.fields["R"].slabs[0].coefficients
         if not spec.functional:
-            one, a = rep.slabs[-1].tables["one/state"], self.fields["a"].slabs[0].coefficients
-            return np.kron(self.root, r), np.multiply.outer(self.root @ one, a).ravel()
-        operator = np.einsum("ioc,ij->ojc", _flat(r, spec.dimension), self._readout_gram)
-        return operator.reshape(spec.outputs, -1), self.fields["a"].slabs[0].coefficients
+            (products, one), (r, a) = self._along("readout"), (leading(self.fields[name]) for name in ("R", "a"))
+            terms = [np.kron(self.root @ product, own) for product, own in zip(products, r)]
+            return np.sum(terms, axis=0), (self.root @ one @ a).ravel()
+        r = _flat(self.fields["R"].slabs[0].coefficients, spec.dimension)
+        operator = np.einsum("ioc,ij->ojc", r, self._readout_gram).reshape(spec.outputs, -1)
+        if spec.maximum is not None:
+            operator = np.hstack([operator, self.fields["Q"].slabs[0].coefficients])
+        return operator, self.fields["a"].slabs[0].coefficients
 
     @cached_property
     def _readout_gram(self) -> Array:
         """⟨ζ_i, χ_j⟩ of a functional readout's functions and the final state's."""
         return _kron(self.representation.readout_factors("G"))
+
+    def _along(self, role: str) -> tuple[Array, Array]:
+        """Of a "lift" or a "readout" at every point: h → ψ_i h (i, n, n) and ψ_i (n, i), in the state's coefficients.
+
+        One that does not vary along ξ has the one ψ = 1.
+        """
+        tables, slabs = self.representation.readout, self.representation.slabs
+        if f"products/{role}" in tables:
+            return tables[f"products/{role}"], tables[f"one/{role}"]
+        one = slabs[0].tables["one/entry"] if role == "lift" else slabs[-1].tables["one/state"]
+        return np.eye(len(one))[None], one[:, None]
 
     @cached_property
     def root(self) -> Array:
@@ -299,7 +314,8 @@ class Continuum:
     def project_samples(self, data: Records) -> Array:
         """Coefficients of the records as functions, (entry size · channels, N).
 
-        With a lift those of the constant function come after the records' channels.
+        With a lift those of the constant function come after the records' channels; and with one that varies along ξ,
+        those of ψ_i x and of ψ_i for all its functions ψ_i.
         """
         data, spec = records(data), self.spec
         if data.dimension != spec.dimension:
@@ -318,10 +334,11 @@ class Continuum:
         found = _project(self.representation, "entry", spec, data.grids(), data.samples())
         if spec.inputs is None:
             return found
-        one = self.representation.slabs[0].tables["one/entry"]
+        products, one = self._along("lift")
         parts = found.reshape(len(one), spec.inputs, -1)
-        whole = np.broadcast_to(one[:, None, None], (len(one), 1, parts.shape[2]))
-        return np.concatenate([parts, whole], axis=1).reshape(-1, parts.shape[2])
+        moved = parts[:, None] if spec.lift_width is None else np.tensordot(products, parts, 1).swapaxes(0, 1)
+        whole = np.broadcast_to(one[:, :, None, None], (*one.shape, 1, parts.shape[2]))
+        return np.concatenate([moved, whole], axis=2).reshape(-1, parts.shape[2])
 
     def _function_targets(self, data: Records, states: Array) -> Prepared:
         spec, rep = self.spec, self.representation
@@ -378,14 +395,18 @@ class Continuum:
         loss, operators, bar_r, bar_a, _ = self._sweep(prepared)
         gradient = _field_gradients(self, operators)
         if self.spec.outputs is not None and not self.spec.functional:
-            one = self.representation.slabs[-1].tables["one/state"]
+            products, one = self._along("readout")
             blocks = bar_r.reshape(len(one), self.spec.outputs, len(one), self.spec.channels)
-            gradient["R"] = [np.einsum("lj,lojc->oc", self.root, blocks)]
-            gradient["a"] = [(self.root @ one) @ bar_a.reshape(len(one), -1)]
+            bar = np.stack([np.einsum("lj,lojc->oc", self.root @ product, blocks) for product in products])
+            gradient["R"] = [bar.reshape(self.fields["R"].slabs[0].coefficients.shape)]
+            bar = (self.root @ one).T @ bar_a.reshape(len(one), -1)
+            gradient["a"] = [bar.reshape(self.fields["a"].slabs[0].coefficients.shape)]
         elif self.spec.outputs is not None:
             shape = (self.spec.outputs, -1, self.spec.channels)
+            bar_r, bar_q = np.split(bar_r, [self._readout_gram.shape[1] * self.spec.channels], axis=1)
             found = np.einsum("ojc,ij->ioc", bar_r.reshape(shape), self._readout_gram)
             gradient["R"] = [found.reshape(self.fields["R"].slabs[0].coefficients.shape)]
+            gradient |= {"Q": [bar_q]} if self.spec.maximum is not None else {}
             gradient["a"] = [bar_a]
         for penalty in self.spec.penalties:
             f, weight = self.fields[penalty.field], float(penalty.weight)
@@ -423,9 +444,8 @@ class Continuum:
         """Raise DataError for what another model, or nobody, prepared: kernels look at no shapes."""
         instance(prepared, Prepared, "give model.prepare(records)")
         spec, targets = self.spec, prepared.targets
-        rows = spec.channels if spec.inputs is None else spec.inputs + 1
         numbers_out = spec.outputs if spec.functional else spec.output_channels * spec.slabs[-1].state.size
-        wanted = rows * spec.entry.size, numbers_out
+        wanted = spec.entry_channels * spec.entry.size, numbers_out
         found = len(prepared.states), wanted[1] if targets is None else len(targets)
         if found != wanted:
             raise DataError(
@@ -485,10 +505,10 @@ class Continuum:
             return self._finite(self.solver.outputs(states, *self.readout_map()).T, states)
         y = self._finite(self.solver.final(states).astype(np.float64).T, states).T
         if spec.outputs is not None:
-            r, a = (self.fields[name].slabs[0].coefficients for name in ("R", "a"))
-            one = self.representation.slabs[-1].tables["one/state"]
-            parts = np.einsum("oc,lcn->lon", r, y.reshape(len(one), -1, y.shape[1]))
-            y = (parts + np.multiply.outer(one, a)[:, :, None]).reshape(-1, y.shape[1])
+            (products, one), (r, a) = self._along("readout"), (leading(self.fields[name]) for name in ("R", "a"))
+            final = y.reshape(len(one), -1, y.shape[1])
+            parts = sum(np.tensordot(product, own @ final, 1) for product, own in zip(products, r))
+            y = (parts + (one @ a)[:, :, None]).reshape(-1, y.shape[1])
         return _values(self.representation, y, self._grids(data) if at is None else _grid_points(spec, at))
 
     def labels(self, outputs: Any) -> Array | None:
@@ -575,18 +595,31 @@ def zero_fields(rep: Representation) -> dict[str, Field]:
     if spec.learned:
         fields["parameters"] = _constant("parameters", (len(spec.learned), c))
     if spec.inputs is not None:
-        fields["P"] = _constant("P", (c, spec.inputs + 1))
-    if spec.outputs is not None and not spec.functional:
-        fields |= {"R": _constant("R", (spec.outputs, c)), "a": _constant("a", (spec.outputs,))}
-    elif spec.outputs is not None:
-        roles = spec.along_axes("readout")
-        zeta = tuple(map(rep.readout_pieces, roles))
-        shape = (*(basis.size for basis in zeta), spec.outputs, c)
-        stiffness = tuple(rep.readout.get(f"stiffness/{role}") for role in roles)
-        slab = FieldSlab(0.0, 1.0, zeta, rep.readout_factors("gram/readout"), np.zeros(shape), stiffness)
-        fields["R"] = Field("R", (slab,), own)
-        fields["a"] = _constant("a", (spec.outputs,))
+        fields["P"] = _along(rep, "P", "lift", (c, spec.inputs + 1))
+    if spec.outputs is not None:
+        fields["R"] = _along(rep, "R", "readout", (spec.outputs, c))
+        shape = (spec.outputs,)
+        fields["a"] = _constant("a", shape) if spec.functional else _along(rep, "a", "readout", shape)
+        if spec.maximum is not None:
+            fields["Q"] = _constant("Q", (spec.outputs, c))
     return fields
+
+
+def _along(rep: Representation, name: str, role: str, shape: tuple[int, ...]) -> Field:
+    """A field that varies along ξ in the basis of a "lift" or "readout", or that is constant where these have none."""
+    tables = rep.readout
+    if f"gram/{role}" not in tables:
+        return _constant(name, shape)
+    roles = rep.spec.along_axes(role)
+    psi, stiffness = tuple(map(rep.readout_pieces, roles)), tuple(tables.get(f"stiffness/{own}") for own in roles)
+    sizes = (basis.size for basis in psi)
+    slab = FieldSlab(0.0, 1.0, psi, rep.readout_factors(f"gram/{role}"), np.zeros((*sizes, *shape)), stiffness)
+    return Field(name, (slab,), COORDINATES[: rep.spec.dimension])
+
+
+def leading(field: Field) -> Array:
+    """Coefficients (functions of ξ, *channels) of a field along ξ, or of a constant."""
+    return _flat(field.slabs[0].coefficients, len(field.axes))
 
 
 def _constant(name: str, shape: tuple[int, ...]) -> Field:
@@ -626,7 +659,7 @@ def kernel_weights(fields: Mapping[str, Field]) -> list[Weights]:
                 np.ascontiguousarray(b.transpose(1, 0, 2)).reshape(b.shape[1], -1),
                 _depth_first(_flat(fields["V"].slabs[n].coefficients, dimension)) if "V" in fields else None,
                 fields["parameters"].slabs[0].coefficients if "parameters" in fields else None,
-                fields["P"].slabs[0].coefficients if n == 0 and "P" in fields else None,
+                np.hstack(list(leading(fields["P"]))) if n == 0 and "P" in fields else None,
             )
         )
     return found
@@ -689,7 +722,8 @@ def _field_gradients(model: Continuum, operators: list[dict[str, Array]]) -> dic
         if back.parameters is not None:
             found["parameters"].append(back.parameters)
         if back.lift is not None:
-            found["P"].append(back.lift)
+            parts_of_lift = np.hsplit(back.lift, len(leading(fields["P"])))
+            found["P"].append(np.reshape(parts_of_lift, fields["P"].slabs[0].coefficients.shape))
     if "parameters" in found:  # all slabs share them
         found["parameters"] = [np.sum(found["parameters"], axis=0)]
     return found

@@ -104,6 +104,8 @@ def stencils(model: Continuum) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
             raise _none("a bias that varies along ξ", "use a constant basis for the bias")
         weights.append(np.einsum("omi,md->oid", kappa, couplings))
         biases.append(np.array(bias[0], dtype=np.float64))
+    if spec.lift_width is not None or spec.readout_width is not None:
+        raise _none("a lift or readout that varies along ξ", "leave its width out")
     if "P" in model.fields:
         p = model.fields["P"].slabs[0].coefficients
         if spec.rate == "residual" or p[:, -1].any():

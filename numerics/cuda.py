@@ -13,7 +13,7 @@ import importlib.util
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -358,12 +358,17 @@ class CudaSolver(Solver):
             h, k = slab.forward(h, keep=True)
             kept.append(k)
         records, (operator, constant) = h.shape[1], readout
+        features, values = self._features(h)
         z = last.empty(len(constant), records)
-        self._start("readout", records, h, operator, constant, z, tiles=True)
+        self._start("readout", records, features, operator, constant, z, tiles=True)
         value, source = self._loss(z, targets)
-        bar = last.empty(*h.shape)
-        given: tuple[Any, ...] = (source, h, operator, self.zero, bar, *bars, self.launch.tile)
+        bar = last.empty(*features.shape)
+        given: tuple[Any, ...] = (source, features, operator, self.zero, bar, *bars, self.launch.tile)
         self._start("readout_adjoint", records, *given, tiles=True)
+        if values is not None:
+            bar_y = last.empty(*h.shape)
+            self._start("maximum_adjoint", records, bar, features, *self.rule, values, bar_y, tiles=True)
+            bar = bar_y
         for slab, k, g in zip(reversed(self.slabs), reversed(kept), reversed(gradient)):
             bar = slab.adjoint(bar, k, g)
         lift = self.slabs[0].operators.get("lift")
@@ -381,6 +386,23 @@ class CudaSolver(Solver):
         h = self.slabs[0].empty(len(x) // lift.shape[1] * lift.shape[0], x.shape[1])
         self._start("lift", x.shape[1], x, lift, self.zero, h, tiles=True)
         return h
+
+    @cached_property
+    def rule(self) -> tuple[Any, ...]:
+        """What smooth maxima take, on the device."""
+        return tuple(to_device(a, self.dtype) for a in super().rule)
+
+    def _features(self, y: Any) -> tuple[Any, Any]:
+        if not self.rule:
+            return y, None
+        last, records = self.slabs[-1], y.shape[1]
+        values = last.empty(last.channels * len(self.rule[0]), records)
+        features = last.empty(len(y) + last.channels, records)
+        self._start("maximum", records, y, *self.rule, self.zero, values, features, tiles=True)
+        return features, values
+
+    def _seen(self, y: np.ndarray) -> np.ndarray:
+        return to_host(self._features(to_device(y, self.dtype))[0])
 
     def _start(self, name: str, size: int, *given: Any, tiles: bool = False) -> None:
         start(module(self.representation.module), name, self.launch, size, *given, tiles=tiles)

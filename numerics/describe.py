@@ -27,12 +27,16 @@ def facts(model: Continuum, rate_expression: Callable[[str], str]) -> dict[str, 
         "pre_activations": spec.pre_activations,
         "learned": [name for name, _ in spec.learned],
         "local": spec.local,
+        "normalise": None if spec.normalise is None else str(spec.normalise),
         "symmetries": list(map(str, spec.symmetries)),
         "reach": None if spec.reach is None else str(spec.reach),
         "dimension": spec.dimension,
         "inputs": spec.inputs,
+        "lift_width": None if spec.lift_width is None else spec.lift_width.family,
         "outputs": spec.outputs,
+        "readout_width": None if spec.readout_width is None else spec.readout_width.family,
         "functional": spec.functional,
+        "maximum": None if spec.maximum is None else str(spec.maximum),
         "loss": spec.loss,
         "tableau": spec.tableau.name,
         "steps": spec.steps if spec.tolerance is None else "adaptive",
@@ -89,12 +93,15 @@ def _more(found: dict[str, Any]) -> list[str]:
         lines.append(f"  {found['pre_activations']} pre-activations u1, u2, … for each of {found['channels']} channels")
     if found["learned"]:
         lines.append(f"  learned parameters, a number a channel: {', '.join(found['learned'])}")
+    if found["normalise"] is not None:
+        lines.append(f"  the rate takes u/√(S + {found['normalise']}) for u, S the mean of u² over the channels")
     if found["reach"] is not None:
         lines.append(f"  κ is zero beyond ±{found['reach']}")
     if found["symmetries"]:
         lines.append(f"  W is left alone by {' and '.join(found['symmetries'])}")
     if found["inputs"] is not None:
-        lines.append(f"  h(ξ, 0) = P (x(ξ), 1) for records of {found['inputs']} channels")
+        along = "" if found["lift_width"] is None else f", P(ξ) of {found['lift_width']} functions"
+        lines.append(f"  h(ξ, 0) = P (x(ξ), 1) for records of {found['inputs']} channels{along}")
     return lines
 
 
@@ -102,5 +109,9 @@ def _readout(found: dict[str, Any]) -> str:
     if found["outputs"] is None:
         return f"  output h(ξ, 1), loss {found['loss']}"
     if not found["functional"]:
-        return f"  output R h(ξ, 1) + a of {found['outputs']} channels, loss {found['loss']}"
-    return f"  outputs ∫ R_k(ξ) h(ξ, 1) dξ + a_k, k = 1 … {found['outputs']}, loss {found['loss']}"
+        along = "" if found["readout_width"] is None else f", R(ξ) and a(ξ) of {found['readout_width']} functions"
+        return f"  output R h(ξ, 1) + a of {found['outputs']} channels{along}, loss {found['loss']}"
+    maximum = ""
+    if found["maximum"] is not None:
+        maximum = f" + Σ_c Q_kc m_c, m_c = log(½ ∫ exp(β h_c(ξ, 1)) dξ)/β, β = {found['maximum']}"
+    return f"  outputs ∫ R_k(ξ) h(ξ, 1) dξ{maximum} + a_k, k = 1 … {found['outputs']}, loss {found['loss']}"

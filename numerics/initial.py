@@ -28,7 +28,7 @@ MODES = {1: 20, 2: 20, 3: 8, 4: 6, 6: 3}  # in each width direction, by how many
 DEPTH_MODES = 3
 DECAY = 1.0  # amplitudes fall like (1 + degree)^(−DECAY), so that coarse and fine bases see much the same function
 SCALE = 2.0  # L2 norm of W: smaller ones start in the linear range of the activations
-FIELD_ORDER = ("W", "b", "R", "a", "V", "P")
+FIELD_ORDER = ("W", "b", "R", "a", "V", "P", "Q")
 
 
 @dataclass(frozen=True)
@@ -81,15 +81,18 @@ def random_function(name: str, shape: tuple[int, ...], seed: int, spec: Spec) ->
         return np.broadcast_to(np.array([[float(start)] for _, start in spec.learned]), shape)
     generator = np.random.default_rng([seed, FIELD_ORDER.index(name)])
     scale = 1 / np.sqrt(spec.channels)
-    if name == "P" or (name == "R" and not spec.functional):  # numbers, not functions of ξ
-        return generator.standard_normal(shape) * (1.0 if name == "P" else scale)
     d = spec.dimension
     count = MODES[d if name != "W" or spec.reach is not None else 2 * d]
     plain = Along(partial(_width_modes, count=count), (count,))
+    one = Along(partial(_width_modes, count=1), (1,))
+    size, basis = (1.0, spec.lift_width) if name == "P" else (scale, spec.readout_width)
+    if name in ("P", "Q") or (name == "R" and not spec.functional):
+        if name == "Q" or basis is None:  # numbers, not functions of ξ
+            return generator.standard_normal(shape) * size
+        return _modes(generator, [one if spec.symmetries else plain] * d, shape, np.sqrt(2) ** d * size)
     if name == "R":
         return _modes(generator, [plain] * d, shape, scale)
     if name == "V":
-        one = Along(partial(_width_modes, count=1), (1,))
         return _modes(generator, [*[one if spec.symmetries else plain] * d, DEPTH], shape, scale)
     if spec.reach is not None:  # ∫ κ h is about as large as ∫ W h would be
         reach = float(spec.reach)

@@ -213,6 +213,12 @@ def to_layers(model: Continuum) -> Layers:
         reasons.append(f"{spec.channels} channels")
     if spec.local or spec.pre_activations > 1:
         reasons.append("a local field" if spec.local else f"{spec.pre_activations} pre-activations")
+    if spec.reach is None and (spec.inputs is not None or (spec.outputs is not None and not spec.functional)):
+        reasons.append("a lift, or a readout at every point")
+    if spec.normalise is not None:
+        reasons.append("normalised pre-activations")
+    if spec.maximum is not None:
+        reasons.append("smooth maxima in the readout")
     if reasons:
         raise RepresentationError(
             f"{', '.join(reasons)}: no discrete network of the common kinds",

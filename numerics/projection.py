@@ -130,7 +130,8 @@ def transfer_fields(model: Continuum, rep: representations.Representation) -> di
         )
     spec = model.spec
     bias = (*spec.along_axes("bias_width"), "bias_depth")
-    roles = {"W": (*spec.weight_axes, "weight_depth"), "b": bias, "V": bias, "R": spec.along_axes("readout")}
+    roles = {"W": (*spec.weight_axes, "weight_depth"), "b": bias, "V": bias}
+    roles |= {name: spec.along_axes("lift" if name == "P" else "readout") for name in ("P", "R", "a")}
     empty = zero_fields(rep)
     fields = {}
     for name, field in model.fields.items():
@@ -227,8 +228,10 @@ def loss_change(old: Continuum, new: Continuum, prepared: Prepared) -> tuple[flo
 
     The pairing is taken at the stage operators, so that the two may live in any bases; operators that are applied as
     factors belong to bases, and both are then moved to the larger ones. None and None where these do not hold the
-    others.
+    others, and where lifts have different bases along ξ, which make different states of the records.
     """
+    if old.spec.lift_width != new.spec.lift_width:
+        return None, None
     if any(map(_in_factors, (*old.representation.slabs, *new.representation.slabs))):
         common = _on_larger(old, new)
         if common is None:

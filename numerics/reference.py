@@ -86,6 +86,9 @@ class Reference:
         """
         names = self.equation.pre_activations
         parts = [u] if len(names) == 1 else np.split(u, len(names), axis=-2)
+        if self.spec.normalise is not None:
+            epsilon = float(self.spec.normalise)
+            parts = [part / np.sqrt(np.mean(part**2, axis=-2, keepdims=True) + epsilon) for part in parts]
         values = dict(zip(names, parts)) | {"h": h}
         values |= {name: np.asarray(a)[:, None] for name, a in zip(self.equation.learned, parameters)}
         return value(self.equation.rho, values) + 0 * (parts[0] + h)
@@ -118,7 +121,10 @@ class Reference:
 
     def lifted(self, fields: Fields, x: Array) -> Array:
         """h(·, 0)."""
-        return x if self.spec.inputs is None else np.einsum("cf,nfr->ncr", fields["P"][0], x)
+        if self.spec.inputs is None:
+            return x
+        p = fields["P"][0]
+        return np.asarray(np.einsum("cf,nfr->ncr", p if p.ndim == 2 else np.hstack(list(p)), x))
 
     def slopes(self, fields: Fields, k: int) -> Slopes:
         """The right-hand side in slab k."""
@@ -142,15 +148,50 @@ class Reference:
                 k.append(slopes(n, i, stage) if i or arrived is None else slopes.arriving(n, arrived))
         return np.asarray(h + s * sum(x * m for x, m in zip(b, k)))
 
-    def readout(self, r: Array, a: Array, y: Array) -> Array:
-        """z (outputs, N) of a functional readout."""
+    def readout(self, fields: Fields, y: Array) -> Array:
+        """z (outputs, N) of a functional readout of y (n, channels, N)."""
         from derive import bases, inner_product
 
         assert self.spec.readout is not None
         zeta = [bases.build(self.spec.readout.along(axis)) for axis in range(self.spec.dimension)]
         states = [self.forms[-1].bases[role] for role in self.spec.along_axes("state")]
         g = reduce(np.kron, [inner_product.gram(a, b).to_float() for a, b in zip(zeta, states)])
-        return np.asarray(np.einsum("ioc,ij,jcn->on", r, g, y) + a[:, None])
+        z = np.einsum("ioc,ij,jcn->on", fields["R"][0], g, y) + fields["a"][0][:, None]
+        if self.spec.maximum is not None:
+            z = z + fields["Q"][0] @ self.maxima(y)
+        return np.asarray(z)
+
+    def output(self, fields: Fields, y: Array) -> Array:
+        """Coefficients (n, outputs, N) of the L2 projection of R(ξ) y(ξ) + a(ξ), by Gauss points."""
+        tables = [self._at_gauss_points(axis) for axis in range(self.spec.dimension)]
+        psi, chi, weights = (reduce(np.kron, parts) for parts in zip(*tables))
+        r, a = (part if self.spec.readout_width else part[None] for part in (fields["R"][0], fields["a"][0]))
+        values = np.einsum("qi,ioc,qj,jcn->qon", psi, r, chi, y, optimize=True) + (psi @ a)[:, :, None]
+        tested = chi.T * weights
+        return np.asarray(np.tensordot(np.linalg.solve(tested @ chi, tested), values, 1))
+
+    def _at_gauss_points(self, axis: int) -> tuple[Array, Array, Array]:
+        """The readout's functions and the state's at Gauss points of an axis, and the weights there."""
+        from derive import bases, inner_product
+        from derive.spec import CONSTANT
+
+        width = bases.build((self.spec.readout_width or CONSTANT).along(axis))
+        state = self.forms[-1].bases[of_axis("state", axis)]
+        breaks = tuple(sorted({*width.breakpoints, *state.breakpoints}))
+        rule = inner_product.gauss_rule(breaks, 2 * (state.size + width.size) if len(breaks) < 9 else 16)
+        psi, chi = (inner_product.evaluate(basis, rule).to_float() for basis in (width, state))
+        return psi, chi, rule.weights.to_float().ravel()
+
+    def maxima(self, y: Array) -> Array:
+        """The smooth maxima (channels, N) of y (n, channels, N)."""
+        from derive import galerkin
+
+        assert self.spec.maximum is not None
+        beta = float(self.spec.maximum)
+        weights = galerkin.weights(self.spec, self.spec.slabs[-1], self.forms[-1].bases).to_float().ravel()
+        values = np.einsum("qj,jcn->qcn", self.tables[-1]["X"], y)
+        top = values.real.max(axis=0)
+        return np.asarray(top + np.log(np.einsum("q,qcn->cn", weights, np.exp(beta * (values - top)))) / beta)
 
     def loss(self, z: Array, target: Array) -> Any:
         """The mean loss of readout values (outputs, N)."""

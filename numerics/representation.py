@@ -84,7 +84,8 @@ class SlabTables:
 class Representation:
     """One discretisation: the resolved spec with the tables and kernels that belong to it.
 
-    readout: G, Gram matrix and run-time basis of a functional readout; for functions, what a weighted loss needs.
+    readout: G, Gram matrix and run-time basis of a functional readout, weights and β of its smooth maxima; for
+    functions, what a weighted loss needs.
     loss_constants, module: of the loss and readout kernels.
     """
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial, reduce
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ Arrays = dict[str, np.ndarray]
 
 # Rows of what a forward kernel keeps; everything not named here lives at the nodes.
 KEPT_ROWS = {"H": "state", "G": "weight_in", "T": "weight_out"}
+WIDE = "TUSY"  # those with all pre-activations of every channel
 MADE_OF = {"G": "C", "U": "Phi", "Z": "X", "M": "A"}  # operands, and the tables that make them
 
 TILE = 64  # records a kernel works on at once: a stage's arrays then stay in the second-level cache
@@ -203,9 +204,8 @@ class Slab:
     def kept_rows(self) -> dict[str, int]:
         """The rows of each array that the forward kernel keeps."""
         names = self._arguments("forward")
-        wide = {"U": self.parts, "T": self.parts}
         return {
-            name: wide.get(name, 1) * self.channels * self.sizes[KEPT_ROWS.get(name, "node")]
+            name: (self.parts if name in WIDE else 1) * self.channels * self.sizes[KEPT_ROWS.get(name, "node")]
             for name in names[names.index("keep") + 1 :]
             if name != "unsolved"
         }
@@ -434,7 +434,7 @@ class Solver:
     ) -> tuple[np.ndarray, list[Arrays], np.ndarray, np.ndarray, np.ndarray]:
         """Loss of every record and the summed gradients, by the discrete adjoint.
 
-        states (entry rows, N), operator (outputs, rows of y), constant (outputs,), targets (outputs, N) →
+        states (entry rows, N), operator (outputs, rows of y and maxima), constant (outputs,), targets (outputs, N) →
         losses (N,), gradients of each slab's operators, of ``operator``, of ``constant``, and dL/dstates.
         The split into blocks is fixed and partial sums are added in order: the same bits for any number of threads.
         """
@@ -483,13 +483,18 @@ class Solver:
             h, k = slab.forward(h, keep=True)
             kept.append(k)
         operator, constant = readout
+        features, values = self._features(h)
         z = np.empty((len(constant), h.shape[1]), self.dtype)
-        self._common("readout")(h, operator, constant, z)
+        self._common("readout")(features, operator, constant, z)
         value, source = np.empty(h.shape[1], self.dtype), np.empty_like(z)
         target = np.ascontiguousarray(targets, dtype=self.dtype)
         self._common("loss")(z, target, self.loss_constants, value, source)
-        bar = np.empty_like(h)
-        self._common("readout_adjoint")(source, h, operator, bar, bars[0], bars[1])
+        bar = np.empty_like(features)
+        self._common("readout_adjoint")(source, features, operator, bar, bars[0], bars[1])
+        if values is not None:
+            bar_y = np.empty_like(h)
+            self._common("maximum_adjoint")(bar, features, *self.rule, values, bar_y)
+            bar = bar_y
         for slab, k, g in zip(reversed(self.slabs), reversed(kept), reversed(gradient)):
             bar = slab.adjoint(bar, k, g)
         lift = self.slabs[0].operators.get("lift")
@@ -499,10 +504,33 @@ class Solver:
             bar = bar_x
         return value, bar
 
+    @cached_property
+    def rule(self) -> tuple[Any, ...]:
+        """What smooth maxima take: the last state's functions at its nodes, the weights there, and β; or nothing."""
+        given = self.representation.readout
+        if "sharpness" not in given:
+            return ()
+        at_nodes = reduce(np.kron, self.slabs[-1].tables.factors("X")).astype(self.dtype)
+        return at_nodes, *(given[key].astype(self.dtype) for key in ("weights", "sharpness"))
+
+    def _features(self, y: Any) -> tuple[Any, Any]:
+        """What the readout takes: y, with smooth maxima its channels' below; and the values at nodes, or None."""
+        if not self.rule:
+            return y, None
+        channels = self.slabs[-1].channels
+        values = np.empty((channels * len(self.rule[0]), y.shape[1]), self.dtype)
+        features = np.empty((len(y) + channels, y.shape[1]), self.dtype)
+        self._common("maximum")(y, *self.rule, np.zeros(1, self.dtype), values, features)
+        return features, values
+
     def outputs(self, states: np.ndarray, operator: np.ndarray, constant: np.ndarray) -> np.ndarray:
         """Readout values (outputs, records)."""
-        y = self.final(states).astype(np.float64)
-        return operator @ y + constant[:, None]  # type: ignore[no-any-return]
+        features = self._seen(self.final(states)).astype(np.float64)
+        return operator @ features + constant[:, None]  # type: ignore[no-any-return]
+
+    def _seen(self, y: np.ndarray) -> np.ndarray:
+        """What the readout takes, as a NumPy array."""
+        return self._features(y)[0]  # type: ignore[no-any-return]
 
     def losses(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """The loss of every record from readout values (outputs, records)."""

@@ -14,6 +14,7 @@ channels = 1
 # parameters = { a = "1/2" }    # constants that the rate uses
 # learned = { a = "1/2" }       # parameters that training changes, a number a channel, and where they start
 # local = true                  # a local field beside the integral: u = ∫ W h dξ′ + V h + b
+# normalise = "1/1000"          # the rate takes u/√(mean of u² over the channels + 1/1000) for u
 # periodic = true               # -1 and 1 are the same point
 # symmetry = "translation"      # of a periodic domain with Fourier bases; or "reflection", { shift = "1/4" }
 # dimension = 2                 # functions on the square [-1, 1]²; a basis then holds along both axes
@@ -24,6 +25,7 @@ interpolant = "linear"          # linear | constant | least-squares: how samples
 
 # [lift]
 # inputs = 2                    # channels of the records, where the state has others: h(ξ, 0) = P (x(ξ), 1)
+# width = { family = "legendre", size = 4 }      # of P(ξ), which is constant without
 
 [state]
 basis = { family = "legendre", size = 24 }       # a list gives every slab its own basis
@@ -44,6 +46,8 @@ steps = 4                       # in all; or "adaptive", with tableau = "dopri5"
 [readout]                       # without this table the output is a function, h(ξ, 1)
 outputs = 2                     # classes or numbers: ∫ R_k(ξ) h(ξ, 1) dξ + a_k; without a basis: channels of a function
 basis = { family = "legendre", size = 12 }
+# width = { family = "hat", cells = 4 }          # in place of basis: of R(ξ) and a(ξ), which give a function's channels
+# maximum = "4"                 # β: beside them the smooth maxima log(½ ∫ exp(β h) dξ)/β of the channels
 
 [loss]
 kind = "cross-entropy"          # or "l2"; on functions also weight = "1 + xi**2"

@@ -131,15 +131,17 @@ def specs(
     chosen += [draw(bases(periodic=periodic)) for _ in range(3)]
     depths = [{"family": "p0", "cells": 2}, {"family": "hat", "cells": 1}, {"family": "legendre", "size": 2}]
     weight_depth, bias_depth = (draw(st.sampled_from(depths)) for _ in range(2))
+    count = draw(channels if channels is not None else st.integers(1, 2))
     declared: dict[str, Any] = {
         "name": "drawn",
         "equation": {
             "rate": draw(rate if rate is not None else named("rates")),
             "activation": draw(activation if activation is not None else named("activations")),
             "spacing": draw(st.sampled_from(["1", "1/2", "1/3"])),
-            "channels": draw(channels if channels is not None else st.integers(1, 2)),
+            "channels": count,
             "periodic": periodic,
             "local": draw(st.booleans()),
+            **draw(st.sampled_from([{}, {"normalise": "1/10"}] if count > 1 else [{}])),
         },
         "state": {"basis": chosen[0]},
         "weight": {"width_out": chosen[1], "width_in": chosen[2], "depth": weight_depth},
@@ -150,6 +152,7 @@ def specs(
     on = registry.compares(kind)
     if "outputs" in on and ("function" not in on or draw(st.booleans())):
         declared["readout"] = {"outputs": draw(st.integers(2, 3)), "basis": draw(bases(periodic=periodic))}
+        declared["readout"] |= draw(st.sampled_from([{}, {"maximum": "3"}]))
     return declared
 
 

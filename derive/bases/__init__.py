@@ -170,29 +170,41 @@ def weighted(weight: Basis, basis: Basis) -> Basis:
     """
     import sympy as sp
 
-    from derive.closed_form import local_expression, polynomial_series, resolve_branches
+    from derive.closed_form import local_expression, resolve_branches
 
-    if basis.combination is not None:
-        inner = weighted(weight, basis.combination.of)
-        combination = Combination(basis.combination.matrix, inner)
-        return Basis("weighted", basis.interval, inner.breakpoints, (), combination=combination)
-    breakpoints = tuple(sorted({*weight.breakpoints, *basis.breakpoints}))
-    functions: list[dict[int, Any]] = [{} for _ in basis.functions]
-    for cell, (a, b) in enumerate(zip(breakpoints, breakpoints[1:])):
-        place = weight.cell_of(a)
-        factor = local_expression(weight.functions[0].get(place, ()), *weight.bounds(place))
+    for cell in range(weight.cells):
+        a, b = weight.bounds(cell)
+        factor = local_expression(weight.functions[0].get(cell, ()), a, b)
         if resolve_branches(sp.Abs(factor, evaluate=False), a, b) != factor:
             raise DerivationError(
                 f"the weight {factor} on ({a}, {b})", "a weight that is not negative", "a sign",
                 "a loss would reward errors there: change the sign", "loss.weight",
             )  # fmt: skip
+    return multiplied(weight, 0, basis)
+
+
+def multiplied(factor: Basis, index: int, basis: Basis) -> Basis:
+    """The functions of a basis, each times one function of ``factor``, on the cells of both."""
+    import sympy as sp
+
+    from derive.closed_form import local_expression, polynomial_series
+
+    if basis.combination is not None:
+        inner = multiplied(factor, index, basis.combination.of)
+        combination = Combination(basis.combination.matrix, inner)
+        return Basis("product", basis.interval, inner.breakpoints, (), combination=combination)
+    breakpoints = tuple(sorted({*factor.breakpoints, *basis.breakpoints}))
+    functions: list[dict[int, Any]] = [{} for _ in basis.functions]
+    for cell, (a, b) in enumerate(zip(breakpoints, breakpoints[1:])):
+        place = factor.cell_of(a)
+        value = local_expression(factor.functions[index].get(place, ()), *factor.bounds(place))
         place = basis.cell_of(a)
         for found, function in zip(functions, basis.functions):
-            if place in function and factor != 0:
-                product = factor * local_expression(function[place], *basis.bounds(place))
+            if place in function and value != 0:
+                product = value * local_expression(function[place], *basis.bounds(place))
                 series = polynomial_series(sp.expand(product), a, b)
                 found[cell] = product if series is None else series
-    return Basis("weighted", basis.interval, breakpoints, tuple(functions))
+    return Basis("product", basis.interval, breakpoints, tuple(functions))
 
 
 def legendre_series(monomials: Sequence[Fraction]) -> Series:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
 
+from derive import maximum
 from derive.bases import Basis
 from derive.emit import newton
 from derive.emit.scalar import Constants, Lines, Scalar, indent, local
@@ -20,6 +21,7 @@ from derive.loss import Loss
 from derive.program import (
     MAKES,
     SHARED,
+    Average,
     Chain,
     Contract,
     Form,
@@ -71,7 +73,7 @@ def print_operation(op: Operation, context: Context) -> Lines:
         return _contract(op, context)
     if isinstance(op, Outer):
         return _outer(op, context)
-    return _pointwise(op, context)
+    return _average(op, context) if isinstance(op, Average) else _pointwise(op, context)
 
 
 def _contract(op: Contract, context: Context) -> Lines:
@@ -196,6 +198,29 @@ def _outer(op: Outer, context: Context) -> Lines:
         "for a in range(product.shape[0]):",
         "    for b in range(product.shape[1]):",
         "        target[a, b] += product[a, b]",
+    ]
+
+
+def _average(op: Average, context: Context) -> Lines:
+    """The first row of a node and part collects, the others copy it; their number is counted in the kernel's type."""
+    out, operand = context.at(op.out), context.at(op.operand)
+    first = f"{out}[a, r]"
+
+    def each(statement: str) -> Lines:
+        return [f"    for r in range({out}.shape[1]):", f"        {statement}"]
+
+    return [
+        f"# {_plain(op.out)} = the mean of {_plain(op.operand)} over the channels",
+        "number = constants[0]",
+        "for c in range(channels):",
+        "    number += constants[1]",
+        f"for a in range(0, {out}.shape[0], channels):",
+        *each(f"{first} = {operand}[a, r]"),
+        "    for c in range(1, channels):",
+        *indent(each(f"{first} += {operand}[a + c, r]")),
+        *each(f"{first} /= number"),
+        "    for c in range(1, channels):",
+        *indent(each(f"{out}[a + c, r] = {first}")),
     ]
 
 
@@ -641,6 +666,7 @@ def _spread(source: str, row: str, count: str, comment: str, first: bool) -> Lin
 def _docstring(program: Program, kind: str, precision: str) -> Lines:
     u = "E_s h + e_s,  E_s = Φ w_s C" if program.plan == "formed" else "Φ (w_s (C h)) + e_s"
     u += " + V_s X h" if program.local else ""
+    u += ", normalised over the channels" if program.normalised else ""
     single = " Functions in their single-precision forms." if precision else ""
     if kind == "forward":
         what = f"h ← h(stop): m_i = A r(u, X h),  u = {u}   (4), (5), (7).{single}"
@@ -849,7 +875,7 @@ def _unmix_bias(program: Program) -> Lines:
 
 
 def readout() -> tuple[Kernel, ...]:
-    """What lies before and behind the equation: the lift h = P (x, 1), the readout z = R y + a, and their adjoints."""
+    """Before and behind the equation: lift h = P (x, 1), readout z = R y + a, smooth maxima, and their adjoints."""
     forward_lines = (
         '"""z_k = ∫ R_k(ξ) y(ξ) dξ + a_k: the rows of ``operator`` are the fields R against the state basis."""',
         "np.dot(operator, y, z)",
@@ -891,6 +917,62 @@ def readout() -> tuple[Kernel, ...]:
         Kernel(
             "readout_adjoint",
             ("bar_z", "y", "operator", "bar_y", "bar_operator", "bar_constant"),
+            (),
+            adjoint_lines,
+        ),
+        *_maximum(),
+    )
+
+
+def _maximum() -> tuple[Kernel, Kernel]:
+    """The smooth maxima m_c of y at the nodes, written below y, and their adjoint; see ``derive.maximum``."""
+    form, constants = maximum.derive(), Constants()
+    scalars = [Scalar(constants, CALLS) for _ in range(3)]
+    term, value, slope = (s.print((e,))[0] for s, e in zip(scalars, (form.term, form.value, form.slope)))
+    forward_lines = (
+        '"""Below y its smooth maxima (1/β) log Σ_q ω_q exp(β y(ξ_q)), one a channel; at_nodes = y(ξ_q)."""',
+        *_apply_table("dense", "at_nodes", "X", "y", False, False),
+        "beta, channels = sharpness[0], features.shape[0] - y.shape[0]",
+        "features[:y.shape[0]] = y",
+        "total = features[y.shape[0]:]",
+        "total[:] = constants[0]",
+        "top = at_nodes[:channels].copy()  # m rises by a constant that is added to y",
+        "for q in range(weights.shape[0]):",
+        "    for c in range(channels):",
+        "        for r in range(y.shape[1]):",
+        "            other = at_nodes[q*channels + c, r]",
+        "            top[c, r] = other if other > top[c, r] else top[c, r]",
+        "for q in range(weights.shape[0]):",
+        "    for c in range(channels):",
+        "        for r in range(y.shape[1]):",
+        "            y_q = at_nodes[q*channels + c, r] - top[c, r]",
+        *indent(scalars[0].lines, 3),
+        f"            total[c, r] += weights[q]*{term}",
+        "for c in range(channels):",
+        "    for r in range(y.shape[1]):",
+        "        S_q = total[c, r]",
+        *indent(scalars[1].lines, 2),
+        f"        total[c, r] = top[c, r] + {value}",
+    )
+    adjoint_lines = (
+        '"""The adjoint of: smooth maxima. bar_y is set; at_nodes becomes m̄ ∂m/∂y_q, ω_q exp(β (y_q − m)) m̄."""',
+        "state = bar_y.shape[0]",
+        "beta, channels = sharpness[0], features.shape[0] - state",
+        "for q in range(weights.shape[0]):",
+        "    for c in range(channels):",
+        "        for r in range(bar_y.shape[1]):",
+        "            y_q = at_nodes[q*channels + c, r] - features[state + c, r]",
+        *indent(scalars[2].lines, 3),
+        f"            at_nodes[q*channels + c, r] = weights[q]*{slope}*bar_features[state + c, r]",
+        "bar_y[:] = bar_features[:state]",
+        *_apply_table("dense", "bar_y", "X", "at_nodes", True, True),
+    )
+    zero = tuple(constants.values)
+    return (
+        Kernel("maximum", ("y", "X", "weights", "sharpness", "constants", "at_nodes", "features"), zero, forward_lines),
+        Kernel(
+            "maximum_adjoint",
+            ("bar_features", "features", "X", "weights", "sharpness", "at_nodes", "bar_y"),
             (),
             adjoint_lines,
         ),

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
+from derive import maximum
 from derive.emit import newton
 from derive.emit.cpu import (
     ROW_OF_PART,
@@ -36,7 +37,20 @@ from derive.emit.cpu import (
 from derive.emit.scalar import Constants, Lines, Scalar, indent, local
 from derive.galerkin import Structure
 from derive.loss import Loss
-from derive.program import Chain, Contract, Form, Node, Operand, Operation, Outer, Pointwise, Program, base, part
+from derive.program import (
+    Average,
+    Chain,
+    Contract,
+    Form,
+    Node,
+    Operand,
+    Operation,
+    Outer,
+    Pointwise,
+    Program,
+    base,
+    part,
+)
 
 CALLS = {
     "tanh": "math.tanh", "sinh": "math.sinh", "cosh": "math.cosh", "exp": "math.exp", "log": "math.log",
@@ -45,7 +59,7 @@ CALLS = {
 }  # fmt: skip
 
 # The rows of an operand, by the variables that a kernel's head defines; what is not named here lives at the nodes.
-ROWS = {"H": "state", "M": "state", "G": "weight_in", "T": "weight_out", "U": "wide"}
+ROWS = {"H": "state", "M": "state", "G": "weight_in", "T": "weight_out"} | dict.fromkeys("UNSY", "wide")
 
 SYNC = "cuda.syncthreads()"
 LANES = [
@@ -106,7 +120,7 @@ def print_operation(op: Operation, context: Context) -> Lines:
         return _contract(op, context)
     if isinstance(op, Outer):
         return _outer(op, context)
-    return _pointwise(op, context)
+    return _average(op, context) if isinstance(op, Average) else _pointwise(op, context)
 
 
 def print_chain(chain: Iterable[Operation], context: Context) -> Lines:
@@ -239,6 +253,21 @@ def _outer(op: Outer, context: Context) -> Lines:
         "        for r in range(count):",
         f"            total += {context.at(op.out)}*{context.at(op.operand, 'b')}",
         f"        {context.at('bar_' + op.table, 'a', 'b')} += total",
+    ]
+
+
+def _average(op: Average, context: Context) -> Lines:
+    """A thread has all channels of a node, part and record; their number is counted in the kernel's type."""
+    return [
+        f"# {_plain(op.out)} = the mean of {_plain(op.operand)} over the channels",
+        f"for q in range(row, {context.height(op.out)}//channels, rows):",
+        f"    {RECORDS}",
+        "        total, number = constants[0], constants[0]",
+        "        for a in range(q*channels, (q + 1)*channels):",
+        f"            total += {context.at(op.operand)}",
+        "            number += constants[1]",
+        "        for a in range(q*channels, (q + 1)*channels):",
+        f"            {context.at(op.out)} = total/number",
     ]
 
 
@@ -860,7 +889,7 @@ ONE_EACH = "range(cuda.grid(1), {}, cuda.gridsize(1))"
 
 
 def common() -> tuple[Kernel, ...]:
-    """What every module holds: the affine readout z = R y + a with its adjoint, sums, and zeros."""
+    """What every module holds: the affine readout z = R y + a and smooth maxima with adjoints, sums, and zeros."""
     readout = (
         '"""z_k = ∫ R_k(ξ) y(ξ) dξ + a_k: ``operator`` holds the readout\'s fields against the state basis."""',
         *LANES,
@@ -958,10 +987,64 @@ def common() -> tuple[Kernel, ...]:
         Kernel("lift_adjoint", ("bar_h", "x", "lift", "constants", "bar_x", "bar_lift", "tile"), zero, lift_adjoint),
         Kernel("readout", ("y", "operator", "constant", "z"), (), readout),
         Kernel("readout_adjoint", gradients, zero, readout_adjoint),
+        *_maximum(),
         Kernel("sum_blocks", ("partial", "total"), (), sum_blocks),
         Kernel("depth_adjoint", ("theta", "mixed", "bar"), (), depth_adjoint),
         Kernel("clear", ("values", "constants"), zero, clear),
     )
+
+
+def _maximum() -> tuple[Kernel, Kernel]:
+    """Smooth maxima of y below y, and their adjoint, a thread a channel and record; see the CPU's."""
+    form, constants = maximum.derive(), Constants()
+    scalars = [DeviceScalar(constants, CALLS) for _ in range(3)]
+    term, value, slope = (s.print((e,))[0] for s, e in zip(scalars, (form.term, form.value, form.slope)))
+    sizes = "beta, channels, state = sharpness[0], features.shape[0] - {0}.shape[0], {0}.shape[0]"
+    each = [
+        "for first in range(block*columns, features.shape[1], blocks*columns):",
+        "    for c in range(row, channels, rows):",
+        "        for r in range(first + column, min(first + columns, features.shape[1]), columns):",
+    ]
+    own = [
+        "for j in range(state//channels):",
+        "    features[j*channels + c, r] = y[j*channels + c, r]",
+        "top = constants[0]",
+        "for q in range(weights.shape[0]):",
+        "    total = constants[0]",
+        "    for j in range(state//channels):",
+        "        total += X[q, j]*y[j*channels + c, r]",
+        "    at_nodes[q*channels + c, r] = total",
+        "    top = total if q == 0 or total > top else top  # m rises by a constant that is added to y",
+        "S_q = constants[0]",
+        "for q in range(weights.shape[0]):",
+        "    y_q = at_nodes[q*channels + c, r] - top",
+        *indent(scalars[0].lines),
+        f"    S_q += weights[q]*{term}",
+        *scalars[1].lines,
+        f"features[state + c, r] = top + {value}",
+    ]
+    back = [
+        "for q in range(weights.shape[0]):",
+        "    y_q = at_nodes[q*channels + c, r] - features[state + c, r]",
+        *indent(scalars[2].lines),
+        f"    at_nodes[q*channels + c, r] = weights[q]*{slope}*bar_features[state + c, r]",
+        "for j in range(state//channels):",
+        "    total = bar_features[j*channels + c, r]",
+        "    for q in range(weights.shape[0]):",
+        "        total += X[q, j]*at_nodes[q*channels + c, r]",
+        "    bar_y[j*channels + c, r] = total",
+    ]
+    titles = (
+        '"""Below y its smooth maxima (1/β) log Σ_q ω_q exp(β y(ξ_q)), one a channel; at_nodes = y(ξ_q)."""',
+        '"""The adjoint of: smooth maxima. bar_y is set; at_nodes becomes m̄ ∂m/∂y_q, ω_q exp(β (y_q − m)) m̄."""',
+    )
+    given = ("X", "weights", "sharpness")
+    return (
+        Kernel("maximum", ("y", *given, "constants", "at_nodes", "features"), tuple(constants.values),
+               (titles[0], *LANES, sizes.format("y"), *each, *indent(own, 3))),
+        Kernel("maximum_adjoint", ("bar_features", "features", *given, "at_nodes", "bar_y"), (),
+               (titles[1], *LANES, sizes.format("bar_y"), *each, *indent(back, 3))),
+    )  # fmt: skip
 
 
 def loss(form: Loss) -> Kernel:

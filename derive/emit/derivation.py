@@ -121,6 +121,9 @@ def _rate(spec: Spec, equation: Equation, typeset: Typeset) -> Iterator[str]:
     if spec.learned:
         starts = ", ".join(f"{name} from {number(value)}" for name, value in spec.learned)
         yield from (f"Learned, a number for every channel: {starts}.", "")
+    if spec.normalise is not None:
+        yield from ("ρ takes û in place of u, normalised over the c channels at every ξ.", "")
+        yield from _shown(f"û = u/√(S + ε),  S = (1/c) Σ u²,  ε = {spec.normalise}")
     yield from _steps(equation.steps[len(equations.from_layers()) :], typeset)
     names = list(equation.slopes)
     yield from (f"**Its derivatives**, by {', by '.join(names[:-1])} and by {names[-1]}.", "")
@@ -190,7 +193,10 @@ def _bases(spec: Spec, forms: Sequence[SemiDiscrete]) -> Iterator[str]:
         yield from (f"Symmetry (6): {names}; φ̃ and ψ hold the functions that do not change.", "")
     if spec.inputs is not None:
         count = "one channel" if spec.inputs == 1 else f"{spec.inputs} channels"
-        yield from (f"The records have {count}; h(ξ, 0) = P (x(ξ), 1), one matrix at every point.", "")
+        where = "one matrix at every point"
+        if spec.lift_width is not None:
+            where = f"P in {_family(spec.lift_width)}, {spec.lift_width.size} functions, projected on the state's basis"
+        yield from (f"The records have {count}; h(ξ, 0) = P (x(ξ), 1), {where}.", "")
     yield from (f"The fields have {_coefficients(spec, forms)} coefficients in all.", "")
 
 
@@ -224,14 +230,17 @@ def _smoothness(form: SemiDiscrete, role: str, declared: BasisSpec) -> str:
 
 def _coefficients(spec: Spec, forms: Sequence[SemiDiscrete]) -> int:
     wide, c = spec.pre_activations * spec.channels, spec.channels
-    total = len(spec.learned) * c + (0 if spec.inputs is None else c * (spec.inputs + 1))
+    total = len(spec.learned) * c + (0 if spec.inputs is None else c * spec.entry_channels)
     for s, form in zip(spec.slabs, forms):
         sizes = [weight.size for weight in form.weights] or [s.weight_out.size, s.weight_in.size]
         pairs = math.prod(sizes)
         total += pairs * s.weight_depth.size * wide * c
         total += s.bias_width.size * s.bias_depth.size * wide * (1 + c if spec.local else 1)
     if spec.outputs is not None:
-        total += spec.outputs * ((1 if spec.readout is None else spec.readout.size) * c + 1)
+        if spec.readout is None:
+            total += (1 if spec.readout_width is None else spec.readout_width.size) * spec.outputs * (c + 1)
+        else:
+            total += spec.outputs * ((spec.readout.size + (spec.maximum is not None)) * c + 1)
     return total
 
 
@@ -410,6 +419,7 @@ def _adjoint(spec: Spec, forms: Sequence[SemiDiscrete], typeset: Typeset) -> Ite
         yield from _shown(*_reverse_rows(adjoint.discrete(rows)))
     yield from _shown(
         "v = Aᵀ m̄,  p = (∂ρ/∂u)ᵀ v                                       (11)",
+        *(["    with (∂ρ/∂u)ᵀ v = ∂û/∂u q + 2u (1/c) Σ (∂û/∂S q),  q = ∂ρ/∂û v"] if spec.normalise is not None else []),
         "dL/dw_ijk += Σ_q Φ_qi θ_k p_q (C h)_jᵀ,  dL/dβ_ik += Σ_q Ψ_qi ϑ_k p_q",
         *(["dL/dv_ik += Σ_q Ψ_qi ϑ_k p_q (X h)_qᵀ"] if spec.local else []),
         "H̄ = Σ_k θ_k Cᵀ w_kᵀ Φᵀ p + Xᵀ (∂r/∂h)ᵀ v" + (" + Xᵀ Σ_ik ϑ_k Ψ_qi v_ikᵀ p" if spec.local else ""),
@@ -427,14 +437,24 @@ def _loss(spec: Spec) -> Iterator[str]:
             f"The readout has {spec.outputs} outputs, R in {_family(spec.readout)}, {spec.readout.size} functions.",
             "",
         )
-        yield from _shown("z_k = ∫ R_k(ξ) y(ξ) dξ + a_k,  y(ξ) = h(ξ, 1)")
-        source = "λ(ξ, 1) = Σ_k (∂L/∂z_k) R_k(ξ)"
+        if spec.maximum is None:
+            yield from _shown("z_k = ∫ R_k(ξ) y(ξ) dξ + a_k,  y(ξ) = h(ξ, 1)")
+            source = "λ(ξ, 1) = Σ_k (∂L/∂z_k) R_k(ξ)"
+        else:
+            yield from _shown(
+                "z_k = ∫ R_k(ξ) y(ξ) dξ + Σ_c Q_kc m_c + a_k,  y(ξ) = h(ξ, 1)",
+                f"m_c = (1/β) log(½ ∫ exp(β y_c(ξ)) dξ),  β = {spec.maximum}, at the nodes of the last state",
+            )
+            source = "λ_c(ξ, 1) = Σ_k (∂L/∂z_k) (R_kc(ξ) + Q_kc exp(β (y_c(ξ) − m_c))/2)"
     else:
         last = "h(ξ, 1)" if spec.outputs is None else "R h(ξ, 1) + a"
         yield from (
             f"z_k are the coordinates of y(ξ) = {last} in an L2-orthonormal basis e_k, t_k those of the target.",
             "",
         )
+        if spec.readout_width is not None:
+            width = f"{_family(spec.readout_width)}, {spec.readout_width.size} functions"
+            yield from (f"R and a are in {width}; y is projected on the state's basis, exactly.", "")
         source = "λ(ξ, 1) = Σ_k (∂L/∂z_k) e_k(ξ)"
     sums = [f"{name} = Σ_k {formula(term)}" for name, term in derived.sums]
     value = f"L = {formula(derived.value)},  the mean over the records"

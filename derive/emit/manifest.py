@@ -102,7 +102,8 @@ def generate(spec: Spec) -> dict[str, bytes]:
     title = f"Kernels of the continuum '{spec.name}'; specification {declaration.digest(spec)[:12]}."
     formula = (
         f"∂h/∂δ = ρ(u, h),  rate {spec.rate},  f = {spec.activation},  Δ = {spec.spacing};  "
-        f"u = ∫ W h dξ′{' + V h' if spec.local else ''} + b   (1), (2)"
+        f"u = ∫ W h dξ′{' + V h' if spec.local else ''} + b"
+        f"{', normalised over the channels' if spec.normalise is not None else ''}   (1), (2)"
     )
     manifest = {
         "format": ladder.FORMAT,
@@ -143,8 +144,9 @@ def _written(manifest: dict[str, Any]) -> str:
 def closed_bases(one: Derived) -> list[Basis]:
     """The bases of a representation whose functions have to be printed."""
     found = [basis for form in one.forms for basis in form.bases.values()]
-    declared = [part for basis in (one.spec.readout, one.spec.weight) if basis for part in basis.axes or (basis,)]
-    found += map(bases.build, declared)
+    spec = one.spec
+    others = (spec.readout, spec.weight, spec.lift_width, spec.readout_width)
+    found += [bases.build(part) for basis in others if basis is not None for part in basis.axes or (basis,)]
     return [basis for basis in found if basis.kind == "closed-form"]
 
 
@@ -174,7 +176,8 @@ def _entry(
                 "aliasing": f"{form.aliasing:.1e}",
             }
         )
-    own |= {f"readout/{key}": value for key, value in tables.readout_arrays(one.spec, one.forms[-1]).items()}
+    readout = tables.readout_arrays(one.spec, one.forms[0], one.forms[-1])
+    own |= {f"readout/{key}": value for key, value in readout.items()}
     return {
         "digest": declaration.digest(one.spec),
         "spec": declaration.to_dict(replace(one.spec, levels=())),

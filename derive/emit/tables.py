@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import io
+import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
-from derive import bases, exact, inner_product, transfer
+from derive import bases, exact, galerkin, inner_product, transfer
 from derive.bases import WIDTH, Basis
 from derive.emit import cpu
 from derive.errors import DerivationError
+from derive.exact import ExactMatrix
 from derive.galerkin import SemiDiscrete
 from derive.ladder import basis_key, directions, pair_key, pairs, parts
-from derive.spec import CONSTANT, Spec, of_axis
+from derive.spec import CONSTANT, BasisSpec, Spec, of_axis
 from derive.surd import Surd
 
 Arrays = dict[str, np.ndarray]
@@ -92,24 +94,58 @@ def run_time_basis(basis: Basis) -> Arrays:
     return found
 
 
-def readout_arrays(spec: Spec, form: SemiDiscrete) -> Arrays:
-    """Functional readout, along every axis: G = ⟨ζ_i, χ_j⟩, the Gram matrix of ζ, and ζ itself.
+def readout_arrays(spec: Spec, first: SemiDiscrete, last: SemiDiscrete) -> Arrays:
+    """Functional readout, along every axis: G = ⟨ζ_i, χ_j⟩, the Gram matrix of ζ, and ζ itself; of smooth maxima β and
+    the weights of the last slab's rule, with sum 1.
 
-    When the output is a function and the loss has a weight ω: M = ⟨ω χ_i, χ_j⟩, and ω itself.
+    When the output is a function and the loss has a weight ω: M = ⟨ω χ_i, χ_j⟩, and ω itself. Of a lift, or a readout
+    at every point, that varies along ξ: see ``_along``.
     """
+    arrays = _readout_arrays(spec, last)
+    for role, declared, form, name in (
+        ("lift", spec.lift_width, first, "entry"), ("readout", spec.readout_width, last, "state")
+    ):  # fmt: skip
+        if declared is not None:
+            arrays |= _along(role, declared, [form.bases[part] for part in spec.along_axes(name)])
+    return arrays
+
+
+def _along(role: str, declared: BasisSpec, states: Sequence[Basis]) -> Arrays:
+    """ψ itself and its Gram matrix, along every axis; on the whole domain (ψ's size, n, n) of h → the projection of
+
+    ψ_i h, and (n, ψ's size) those of ψ_i.
+    """
+    arrays: Arrays = {}
+    products: list[list[ExactMatrix]] = []
+    ones: list[ExactMatrix] = []
+    for axis, state in enumerate(states):
+        psi, own = bases.build(declared.along(axis), WIDTH), of_axis(role, axis)
+        products.append(transfer.products(psi, state))
+        ones.append(transfer.transfer(state, psi))
+        arrays[f"gram/{own}"] = inner_product.gram(psi, psi).to_float()
+        arrays |= {f"pieces/{own}/{key}": value for key, value in run_time_basis(psi).items()}
+        arrays |= _stiffness(psi, f"stiffness/{own}")
+    whole = [exact.kron(parts).to_float() for parts in itertools.product(*products)]
+    return arrays | {f"products/{role}": np.stack(whole), f"one/{role}": exact.kron(ones).to_float()}
+
+
+def _readout_arrays(spec: Spec, last: SemiDiscrete) -> Arrays:
     if spec.weight is not None:
-        weight, state = bases.build(spec.weight, WIDTH), form.bases["state"]
+        weight, state = bases.build(spec.weight, WIDTH), last.bases["state"]
         arrays = {f"pieces/weight/{key}": value for key, value in run_time_basis(weight).items()}
         return arrays | {"M": inner_product.gram(bases.weighted(weight, state), state).to_float()}
     if spec.readout is None:
         return {}
     arrays = {}
     for axis, role in enumerate(spec.along_axes("readout")):
-        zeta, state = bases.build(spec.readout.along(axis), WIDTH), form.bases[of_axis("state", axis)]
+        zeta, state = bases.build(spec.readout.along(axis), WIDTH), last.bases[of_axis("state", axis)]
         arrays[of_axis("G", axis)] = inner_product.gram(zeta, state).to_float()
         arrays[f"gram/{role}"] = inner_product.gram(zeta, zeta).to_float()
         arrays |= {f"pieces/{role}/{key}": value for key, value in run_time_basis(zeta).items()}
         arrays |= _stiffness(zeta, f"stiffness/{role}")
+    if spec.maximum is not None:
+        weights = galerkin.weights(spec, spec.slabs[-1], last.bases)
+        arrays |= {"weights": weights.to_float().ravel(), "sharpness": nearest([spec.maximum])}
     return arrays
 
 

@@ -47,12 +47,11 @@ def _loss(subject: Subject, fields: dict[str, list[Array]], states: Array) -> An
 def _loss_of(subject: Subject, fields: dict[str, list[Array]], y: Array, targets: Array) -> Any:
     """The mean loss of final states (n, channels, N)."""
     if subject.spec.functional:
-        z = subject.reference.readout(fields["R"][0], fields["a"][0], y)
+        z = subject.reference.readout(fields, y)
     else:
         z = y
         if subject.spec.outputs is not None:
-            one = subject.model.representation.slabs[-1].tables["one/state"]
-            z = np.einsum("oc,ncr->nor", fields["R"][0], y) + np.multiply.outer(one, fields["a"][0])[:, :, None]
+            z = subject.reference.output(fields, y)
         z = np.einsum("ln,nor->lor", subject.model.root, z).reshape(-1, y.shape[-1])
     return subject.reference.loss(z, targets)
 

@@ -34,6 +34,7 @@ def layers(subject: Subject) -> None:
             "rate": spec.rate, "activation": spec.activation, "spacing": str(spec.spacing), "channels": spec.channels,
             "learned": {name: str(v) for name, v in spec.learned},
             "parameters": {name: str(v) for name, v in spec.parameters},
+            **({} if spec.normalise is None else {"normalise": str(spec.normalise)}),
         },
         "input": {"interpolant": "constant"},
         "state": {"basis": cells}, "weight": {"width_out": cells, "width_in": cells, "depth": depth},
@@ -205,7 +206,7 @@ def _smooth_solution(subject: Subject, state: BasisSpec, points: Array, tableau:
     smooth = reader.basis(few, "weight", WIDTH, spec.periodic)
     slab = declaration.Slab(Fraction(0), Fraction(1), state, smooth, smooth, CONSTANT, smooth, CONSTANT)
     plain = replace(spec, entry=state, slabs=(slab,), tableau=tableau, steps=steps, tolerance=None, outputs=None,
-                    readout=None, weight=None, loss="l2", penalties=(), inputs=None, symmetries=(),
+                    readout=None, maximum=None, weight=None, loss="l2", penalties=(), inputs=None, symmetries=(),
                     reach=None)  # fmt: skip
     network = Reference.of(plain)
     generator = np.random.default_rng(5)

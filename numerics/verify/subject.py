@@ -88,10 +88,9 @@ class Subject:
 
     @cached_property
     def states(self) -> Array:
-        """Coefficients of smooth random records, (entry size, channels, RECORDS); a lift reads one channel more."""
+        """Coefficients of smooth random records, (entry size, channels, RECORDS); a lift reads more channels."""
         pieces = self.model.representation.slabs[0].axes("entry")
-        spec = self.spec
-        return self.random_states(pieces, spec.channels if spec.inputs is None else spec.inputs + 1)
+        return self.random_states(pieces, self.spec.entry_channels)
 
     def random_states(self, axes: Sequence[Any], channels: int) -> Array:
         """The L2 projections of sums of a few smooth waves along every axis; periodic ones where the domain is."""
@@ -193,7 +192,7 @@ def thinned(model: Continuum) -> Continuum:
             return a.reshape(*a.shape[:-2], g, c, c)[..., :THIN, :THIN].reshape(*a.shape[:-2], g * THIN, THIN)
         if name == "b":
             return a.reshape(*a.shape[:-1], g, c)[..., :THIN].reshape(*a.shape[:-1], g * THIN)
-        return a if name == "a" else a[:THIN] if name == "P" else a[..., :THIN]
+        return a if name == "a" else a[..., :THIN, :] if name == "P" else a[..., :THIN]
 
     fields = {
         name: replace(f, slabs=tuple(replace(slab, coefficients=narrow(name, slab.coefficients)) for slab in f.slabs))

@@ -34,7 +34,7 @@ def declared(rate: str, activation: str = "tanh", spacing: str = "1/2", **parame
     return SimpleNamespace(
         rate=rate, activation=activation, spacing=F(spacing),
         parameters=tuple((name, F(value)) for name, value in sorted(parameters.items())),
-        pre_activations=1, learned=(),
+        pre_activations=1, learned=(), normalise=None,
     )  # fmt: skip
 
 

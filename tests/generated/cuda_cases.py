@@ -90,6 +90,9 @@ DECLARED = {
         integration={"tableau": "euler", "steps": 2},
     ),
     "legendre, residual, heun": declare(integration={"steps": 2}),
+    "maximum, two channels": declare(
+        equation={"channels": 2}, integration={"steps": 2}, readout={"maximum": "4"},
+    ),
     "gate, translation, local, lift": declare(
         equation={"rate": "a*u1*sigmoid(u2) - h", "learned": {"a": "1/2"}, "local": True, "channels": 2,
                   "symmetry": "translation", "periodic": True},
@@ -121,6 +124,14 @@ DECLARED = {
         equation={"dimension": 3, "reach": "1/2", "channels": 2}, state={"basis": {"family": "p0", "cells": 3}},
         bias={"width": {"family": "p0", "cells": 1}}, integration={"steps": 2},
     ) | {"weight": {"kernel": {"family": "hat", "size": 3}, "depth": {"family": "p0", "cells": 2}}},
+    "normalised, gate, local": declare(
+        equation={"rate": "sin(u1)*sigmoid(u2) - h", "local": True, "channels": 3, "normalise": "1/10"},
+        integration={"steps": 2},
+    ),
+    "normalised, implicit": declare(
+        equation={"rate": "tanh(u) - h**2/9", "channels": 2, "normalise": "1/10"},
+        integration={"tableau": "implicit-midpoint", "steps": 2},
+    ),
     "adaptive, lift": declare(
         integration={"tableau": "dopri5", "steps": "adaptive", "tolerance": "1/100"}, equation={"channels": 3},
         lift={"inputs": 1},
@@ -233,6 +244,7 @@ def representation(case: Case, folder: Path, draw: Draw) -> Any:
         spec=SimpleNamespace(channels=case.channels, tolerance=None, pre_activations=1),
         slabs=tuple(slabs),
         loss_constants=constants,
+        readout={},
         module=folder / "cpu.py",
     )
 
@@ -288,7 +300,8 @@ def compare_declared(name: str) -> dict[str, float]:
             both.append({"final": solver.final(states)})
             continue
         losses_, (bars,), bar_operator, _, bar_states = solver.gradient(states, *model.readout_map(), targets)
-        found = {"final": solver.final(states), "losses": losses_}
+        outputs = solver.outputs(states, *model.readout_map())
+        found = {"final": solver.final(states), "losses": losses_, "outputs": outputs}
         found |= solver.slabs[0].pull_back(bars, weights[0]).given(np.dtype(np.float64))
         both.append(found | {"bar_operator": bar_operator, "bar_states": bar_states})
     host, there = both

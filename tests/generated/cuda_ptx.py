@@ -24,13 +24,16 @@ CHOSEN = (
     ("gauss", r"formed_(forward|adjoint)(_float32)?_1", (9, 0)),
     ("functions", r"formed_(forward|adjoint)_float32_1", (8, 0)),
     ("gate, translation, local, lift", r"factors_.*_1|lift.*", (9, 0)),
+    ("maximum, two channels", r"maximum.*", (9, 0)),
+    ("normalised, gate, local", r"[a-z]*_(forward|adjoint)(_float32)?_1", (9, 0)),
 )
 
 SCALARS = dict.fromkeys(("channels", "tile", "iterations", "cycles", "krylov"), numba.int64) | {"keep": numba.boolean}
 WHOLE = {"operator_index": 2, "bias_index": 2, "groups": 2}
 DIMENSIONS = {"combine": 3, "operators": 3, "biases": 2, "constants": 1, "constant": 1, "operator_entry": 2, "w": 3,
               "mixed": 3, "left": 3, "value": 1, "values": 1, "total": 1,
-              "limits": 1, "unsolved": 1, "v": 3, "mixed_local": 3, "w_values": 1}  # fmt: skip
+              "limits": 1, "unsolved": 1, "v": 3, "mixed_local": 3, "w_values": 1,
+              "weights": 1, "sharpness": 1}  # fmt: skip
 BY_BLOCK = {"bar_operators", "bar_biases", "bar_operator_entry", "bar_operator", "bar_constant", "bar_lift",
             "bar_local_operators", "bar_parameters"}  # fmt: skip
 
@@ -48,7 +51,7 @@ def types(name: str, function: Any, number: Any) -> tuple[Any, ...]:
         else:
             base = argument.removeprefix("bar_")
             dimensions = 2 if blocks and base == "operators" else DIMENSIONS.get(base, 2)
-            if re.fullmatch(r"[GHRTUZ]|F\d+", base):
+            if re.fullmatch(r"[GHRSTUYZ]|F\d+", base):
                 dimensions = 3  # kept for the adjoint: a slot for every stage
             by_block = argument in BY_BLOCK and "operators_adjoint" not in name
             dimensions += by_block

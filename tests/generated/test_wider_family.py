@@ -35,6 +35,14 @@ def halves(u: Any) -> tuple[Any, Any]:
     return u[:, : u.shape[1] // 2], u[:, u.shape[1] // 2 :]
 
 
+def normal(u: Any) -> Any:
+    """The values at a node over the root of the mean of their squares, and a hundredth."""
+    total = np.zeros((len(u), u.shape[2]), u.dtype)
+    for c in range(u.shape[1]):
+        total = total + u[:, c] * u[:, c]
+    return u / np.sqrt(total / u.shape[1] + 0.01)[:, None]
+
+
 @dataclass(frozen=True)
 class Case:
     """equation: keys of the declaration. rate: ρ(u, h, parameters) in NumPy. whole: what W's coefficients mean."""
@@ -126,6 +134,23 @@ CASES = {
     "shift": Case(
         lambda u, h, p: 2 * np.tanh(u), {"symmetry": {"shift": "1/2"}, "periodic": True},
         state=CELLS, width=CELLS, bias=ONE, whole=circulant,
+    ),
+    "normalised": Case(
+        lambda u, h, p: np.tanh(p[0][:, None] * normal(u)) - h,
+        {"rate": "tanh(a*u) - h", "learned": {"a": "2"}, "normalise": "1/100"},
+    ),
+    "normalised, gate, local, h": Case(
+        lambda u, h, p: np.sin(normal(halves(u)[0])) * sigmoid(normal(halves(u)[1])) * np.cos(h),
+        {"rate": "sin(u1)*sigmoid(u2)*cos(h)", "local": True, "normalise": "1/100"},
+    ),
+    "normalised, cells": Case(
+        lambda u, h, p: 2 * np.sin(normal(u)), {"activation": "sin", "normalise": "1/100"}, state=CELLS, width=CELLS
+    ),
+    "normalised, translation, implicit": Case(
+        lambda u, h, p: normal(halves(u)[0]) * sigmoid(normal(halves(u)[1])) - h,
+        {"rate": "u1*sigmoid(u2) - h", "local": True, "symmetry": "translation", "periodic": True,
+         "normalise": "1/100"},
+        state={"family": "fourier", "size": 9}, width=FOURIER, bias=ONE, whole=convolution, tableau="implicit-midpoint",
     ),
     "implicit": Case(
         lambda u, h, p: halves(u)[0] * sigmoid(halves(u)[1]) - p[0][:, None] * h,
@@ -353,6 +378,10 @@ def test_fields_with_symmetries_are_functions_and_levels_keep_them() -> None:
         ({"rate": "a*tanh(u)", "learned": {"a": "1"}, "parameters": {"a": "1"}}, "one of the two"),
         ({"rate": "tanh(u)", "learned": {"u1": "1"}}, "a name with a meaning"),
         ({"local": "yes"}, "whether there is a V"),
+        ({"normalise": "0"}, "above 0"),
+        ({"normalise": "2"}, "at most 1"),
+        ({"normalise": True}, "equation.normalise"),
+        ({"normalise": "1/100", "channels": 1}, "one channel"),
     ],
 )
 def test_what_cannot_be_is_refused(changes: dict[str, Any], said: str) -> None:

@@ -59,6 +59,8 @@ OWN = {"family": "custom", "functions": ["1", "xi", "exp(xi)", "cos(2*xi)"]}
         {**SMALL, "state": {"basis": {"family": "multiwavelet", "degree": 1, "cells": 4}},
          "equation": {"rate": "sign(u) - h/2", "spacing": "1"}, "loss": {"kind": "(z - t)**4"}},
         {**SMALL, "integration": {"tableau": "dopri5", "steps": "adaptive", "tolerance": "1/1000"}},
+        {**SMALL, "equation": {**SMALL["equation"], "channels": 2, "normalise": "1/100"},
+         "readout": {**SMALL["readout"], "maximum": "4"}},
     ],
 )  # fmt: skip
 def test_bases_rates_losses_and_steps_of_ones_own(declared: dict) -> None:

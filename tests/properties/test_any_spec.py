@@ -49,7 +49,7 @@ def test_states_and_gradients_of_any_spec(declared: dict, data: st.DataObject) -
     if spec.outputs is None:
         z = model.readout_map()[0] @ y.reshape(-1, len(prepared))
     else:
-        z = network.readout(moved["R"][0], moved["a"][0], y)
+        z = network.readout(moved, y)
     slope = network.loss(z, prepared.wanted()).imag / 1e-30
     _, gradient = model.coefficient_gradient(prepared)
     parts = [(g, d) for name, directions in ways.items() for g, d in zip(gradient[name], directions)]

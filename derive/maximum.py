@@ -1,0 +1,54 @@
+"""The smooth maximum of a function over ξ, a readout: m(y) = (1/β) log(½ ∫ exp(β y(ξ)) dξ), at a quadrature's nodes.
+
+m(y) = V(S) with S = Σ_q ω_q g(y_q), where the weights ω_q add up to 1; g and V are written below, everything else is
+derived. β → 0 gives the mean, β → ∞ the maximum. A constant that is added to y is added to m, so that exponentials are
+taken of y − max y for the value, and of y − m for the derivative: neither overflows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+from derive.errors import DerivationError
+from derive.program import Node, tree
+
+TERM, VALUE = "exp(beta*y)", "log(S)/beta"
+
+
+@dataclass(frozen=True)
+class Maximum:
+    """term: g in beta and y, which is y_q less a constant.  value: V in beta and S, to which the constant is added.
+
+    slope: ∂m/∂y_q over ω_q, of the same symbols as the term, where the constant is m.
+    """
+
+    term: Node
+    value: Node
+    slope: Node
+
+
+@cache
+def derive() -> Maximum:
+    """V, g and ∂m/∂y_q = ω_q V′(S) g′(y_q) by the chain rule; raises DerivationError for a V, g without the shift.
+
+    y − m has the smooth maximum 0, and the S that V takes to 0: the slope is taken there.
+    """
+    import sympy as sp
+
+    from derive.expression import parse
+
+    (beta, total), y = sp.symbols("beta S", positive=True), sp.Symbol("y", real=True)
+    term = parse(TERM, {"beta": beta, "y": y})
+    value = parse(VALUE, {"beta": beta, "S": total})
+    a, share, other = sp.symbols("a omega z", real=True)
+    moved = share * term.subs(y, y + a) + (1 - share) * term.subs(y, other + a)
+    rise = sp.simplify(sp.diff(value.subs(total, moved), a))
+    if rise != 1:
+        raise DerivationError(
+            f"a smooth maximum that rises by {rise} a with its function's rise a", "1", "another V or g",
+            "use functions whose V(Σ ω g(y + a)) is V(Σ ω g(y)) + a",
+        )  # fmt: skip
+    (zero,) = sp.solve(value, total)
+    slope = sp.diff(value, total).subs(total, zero) * sp.diff(term, y)
+    return Maximum(tree(term), tree(value), tree(slope))
