@@ -15,7 +15,7 @@ channels = 1
 # learned = { a = "1/2" }       # parameters that training changes, a number a channel, and where they start
 # local = true                  # a local field beside the integral: u = ∫ W h dξ′ + V h + b
 # periodic = true               # -1 and 1 are the same point
-# symmetry = "translation"      # of a periodic domain with Fourier bases; or "reflection", { shift = "1/4" }
+# symmetry = "translation"      # with Fourier bases on a circle; or "reflection", { shift = "1/4" }, { map = … }
 # reach = "1/8"                 # W = κ(ξ − ξ′), zero beyond ±1/8; [weight] then has kernel = {…} in place of two widths
 
 [input]
