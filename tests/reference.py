@@ -172,7 +172,8 @@ def implicit_stages(slope, h: np.ndarray, sa: np.ndarray) -> np.ndarray:
             k = k - change
             if np.max(np.abs(change)) <= 1e-15 * np.max(np.abs(k)):
                 break
-        found[..., r] = k.reshape(stages, size, channels)
+        solved = np.max(np.abs(change)) <= 1e-8 * np.max(np.abs(k))  # else there may be no solution
+        found[..., r] = k.reshape(stages, size, channels) if solved else np.nan
     return found
 
 
