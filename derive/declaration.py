@@ -19,6 +19,7 @@ from derive.spec import (
     BasisSpec,
     ClassWeights,
     Penalty,
+    Piece,
     Slab,
     Spec,
     SymmetrySpec,
@@ -394,18 +395,63 @@ class Reader:
 
     def symmetries(self, table: Mapping[str, Any], periodic: bool) -> tuple[SymmetrySpec, ...]:
         given = table.get("symmetry", [])
-        found = []
-        for one in given if isinstance(given, list | tuple) else [given]:
-            shift = isinstance(one, Mapping) and set(one) == {"shift"}
-            if one not in ("translation", "reflection") and not shift:
-                self.fail("equation.symmetry", f"{one!r}", '"translation", "reflection", { shift = "1/4" }, or a list',
-                          "a typing error", 'write symmetry = "translation"')  # fmt: skip
-            amount = self.exact(one["shift"], "equation.symmetry.shift") if shift else None
-            if one != "reflection" and not periodic:
-                self.fail("equation.symmetry", f"{one!r} on an interval with ends", "periodic = true for shifts",
-                          "the key periodic was left out", "write periodic = true in [equation]")  # fmt: skip
-            found.append(SymmetrySpec("shift" if shift else str(one), amount))
-        return tuple(found)
+        return tuple(self.symmetry(one, periodic) for one in (given if isinstance(given, list | tuple) else [given]))
+
+    def symmetry(self, given: Any, periodic: bool) -> SymmetrySpec:
+        path, keys = "equation.symmetry", set(given) if isinstance(given, Mapping) else set()
+        if given not in ("translation", "reflection") and keys != {"shift"} and "map" not in keys:
+            self.fail(path, f"{given!r}",
+                      '"translation", "reflection", { shift = "1/4" }, { map = "-xi" }, or a list of them',
+                      "a typing error", 'write symmetry = "translation"')  # fmt: skip
+        if "map" in keys:
+            found = self.width_map(given, path)
+            shift = SymmetrySpec("shift", found.own[0].offset)
+            return next((k for k in (SymmetrySpec("reflection"), *[shift] * periodic) if k.pieces == found.own), found)
+        if given != "reflection" and not periodic:
+            self.fail(path, f"{given!r} on an interval with ends", "periodic = true for shifts",
+                      "the key periodic was left out", "write periodic = true in [equation]")  # fmt: skip
+        if keys:
+            return self.few_cells(SymmetrySpec("shift", self.exact(given["shift"], f"{path}.shift")), path)
+        return SymmetrySpec(given)
+
+    def width_map(self, given: Mapping[str, Any], path: str) -> SymmetrySpec:
+        """{ map = [expressions in xi], breakpoints = […] }: ξ or −ξ and a number on every piece, which fill [−1, 1]."""
+        from derive import symmetry
+
+        self.known(given, ("map", "breakpoints"), path)
+        cuts = self.points(given["breakpoints"], f"{path}.breakpoints") if "breakpoints" in given else WIDTH
+        listed = isinstance(given["map"], list | tuple)
+        texts = self.functions(given["map"] if listed else [given["map"]], path, "map", {"xi"})
+        if len(texts) != len(cuts) - 1 or cuts != tuple(sorted({*cuts, *WIDTH})) or (cuts[0], cuts[-1]) != WIDTH:
+            self.fail(path, f"{len(texts)} pieces, breakpoints {', '.join(map(str, cuts))}",
+                      "one expression between every two breakpoints, which increase from -1 to 1",
+                      "a breakpoint left out, or the ends",
+                      'write map = ["xi + 1", "xi - 1"], breakpoints = ["-1", "0", "1"]')  # fmt: skip
+        pieces: list[Piece] = []
+        for text, a, b in zip(texts, cuts, cuts[1:]):
+            piece = symmetry.piece(text, a, b)
+            if piece is None:
+                self.fail(path, f"{text} on [{a}, {b}]", "xi or -xi plus an exact number: a map that keeps all lengths",
+                          "a slope other than 1 and -1 changes the measure, and (6) holds for integrals over it",
+                          'write "xi + 1/2" or "1/2 - xi", piece by piece')  # fmt: skip
+            assert piece is not None
+            last = pieces[-1] if pieces else None
+            if last and (last.sign, last.offset) == (piece.sign, piece.offset):
+                pieces[-1] = replace(last, stop=b)
+            else:
+                pieces.append(piece)
+        images = sorted(piece.image for piece in pieces)
+        if [a for a, _ in images] + [WIDTH[1]] != [WIDTH[0]] + [b for _, b in images]:
+            self.fail(path, f"pieces that land on {', '.join(f'[{a}, {b}]' for a, b in images)}",
+                      "pieces that fill [-1, 1], every part once", "no bijection: a number that moves a piece too far",
+                      "change it so that the images lie side by side")  # fmt: skip
+        return self.few_cells(SymmetrySpec("map", own=tuple(pieces)), path)
+
+    def few_cells(self, found: SymmetrySpec, path: str) -> SymmetrySpec:
+        if found.cells > LARGEST["cells"]:
+            self.fail(path, f"{found}, which permutes {found.cells} equal cells", f"at most {LARGEST['cells']} cells",
+                      "a number with an extra digit", 'use simpler fractions, or "translation"')  # fmt: skip
+        return found
 
     def reach(self, table: Mapping[str, Any], periodic: bool) -> Fraction | None:
         """How far κ(ξ − ξ′) sees; the whole domain is 1 both ways round a circle, 2 on an interval."""
@@ -434,6 +480,11 @@ class Reader:
             return slabs
         from derive import bases, symmetry
 
+        own = [one for one in symmetries if one.kind == "map"]
+        if reach is not None and own:
+            self.fail("equation.symmetry", f"{own[0]}, with equation.reach", "a reflection, or shifts, of κ(ξ − ξ′)",
+                      "a map that moves parts apart changes their distance ξ − ξ′",
+                      "remove reach and declare width_out and width_in, or remove the map")  # fmt: skip
         try:
             for declared in (entry, *(slab.state for slab in slabs)):
                 for axis in range(dimension):
@@ -493,16 +544,7 @@ class Reader:
             if key in value:
                 given[key] = self.integer(value, key, path, 0 if key == "degree" else 1)
         if "breakpoints" in value:
-            points = value["breakpoints"]
-            if not isinstance(points, list | tuple) or not 2 <= len(points) <= LARGEST["cells"] + 1:
-                self.fail(
-                    f"{path}.breakpoints",
-                    f"{points!r}",
-                    'a list such as ["-1", "0", "1"]',
-                    "one number",
-                    "list them all",
-                )
-            given["breakpoints"] = tuple(self.exact(p, f"{path}.breakpoints") for p in points)
+            given["breakpoints"] = self.points(value["breakpoints"], f"{path}.breakpoints")
         if "of" in value:
             given["of"] = self.basis(value["of"], f"{path}.of", interval, periodic)
         if "rows" in value:
@@ -511,7 +553,7 @@ class Reader:
                 self.fail(f"{path}.rows", f"{rows!r}", 'lists such as [["1", "1/2"]]', "one list", "use [[ ]]")
             given["rows"] = tuple(tuple(self.exact(v, f"{path}.rows") for v in row) for row in rows)
         if "functions" in value:
-            given["functions"] = self.functions(value["functions"], path)
+            given["functions"] = self.functions(value["functions"], path, "functions", {"xi", "delta"})
         try:
             resolved = BasisSpec(family, **entry.resolve(given, interval))
         except ValueError as error:
@@ -554,14 +596,19 @@ class Reader:
             self.fail(path, f"{found.size} functions", f"at most {LARGEST_PRODUCT}", "sizes of one axis", "use fewer")
         return found
 
-    def functions(self, value: Any, path: str) -> tuple[str, ...]:
+    def points(self, value: Any, path: str) -> tuple[Fraction, ...]:
+        if not isinstance(value, list | tuple) or not 2 <= len(value) <= LARGEST["cells"] + 1:
+            self.fail(path, f"{value!r}", 'a list such as ["-1", "0", "1"]', "one number", "list them all")
+        return tuple(self.exact(p, path) for p in value)
+
+    def functions(self, value: Any, path: str, key: str, names: set[str]) -> tuple[str, ...]:
         if not isinstance(value, list | tuple) or not 1 <= len(value) <= LARGEST["size"]:
-            self.fail(f"{path}.functions", f"{value!r}", 'a list such as ["1", "xi"]', "one text alone", "use [ ]")
+            self.fail(f"{path}.{key}", f"{value!r}", 'a list such as ["1", "xi"]', "one text alone", "use [ ]")
         for k, text in enumerate(value):
             try:
-                expression.check(text, {"xi", "delta"})
+                expression.check(text, names)
             except ExpressionError as error:
-                self.fail(f"{path}.functions[{k}]", error.given, error.allowed, error.cause, error.fix)
+                self.fail(f"{path}.{key}[{k}]", error.given, error.allowed, error.cause, error.fix)
         return tuple(str(v) for v in value)
 
     def slabs(

@@ -1,8 +1,9 @@
 """Symmetry: the coefficients that equation 6 admits, exactly, and the pattern that kernels exploit.
 
-A finite element g of a group takes a basis to itself, φ_j∘g = Σ_i S_ij φ_i, and a weight field is invariant when
-S w S̃ᵀ = w; an infinitesimal one, Dφ_j = Σ_i D_ij φ_i, when D w + w D̃ᵀ = 0. Fields of one variable must be invariant
-themselves. The admissible coefficients are a null space; its sparse basis N (w = N z) is the parameterisation.
+A finite element g of a group, a map of [−1, 1] to itself that keeps lengths (±ξ and a number, piece by piece), takes a
+basis to itself, φ_j∘g = Σ_i S_ij φ_i, and a weight field is invariant when S w S̃ᵀ = w; an infinitesimal one,
+Dφ_j = Σ_i D_ij φ_i, when D w + w D̃ᵀ = 0. Fields of one variable must be invariant themselves. The admissible
+coefficients are a null space; its sparse basis N (w = N z) is the parameterisation.
 
 Shifts of a Fourier basis turn cosines and sines by angles whose cosines are not rational. There the null space is the
 range of the average over the group, which is: the mean of cos(mθ) over its angles θ is 1 where m is a multiple of the
@@ -14,11 +15,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from derive.bases import WIDTH, Basis, Combination, Interval, build
 from derive.errors import DerivationError
-from derive.spec import BasisSpec, SymmetrySpec
+from derive.spec import BasisSpec, Piece, SymmetrySpec
 
 if TYPE_CHECKING:
     from derive.exact import ExactMatrix
@@ -182,25 +183,33 @@ def derivative(basis: Basis) -> Rows:
 
 
 def action(one: SymmetrySpec, basis: Basis) -> Rows:
-    """S with φ_j∘g = Σ_i S_ij φ_i, for a reflection or a shift of cells. Raises DerivationError if not closed."""
+    """S with φ_j∘g = Σ_i S_ij φ_i, for a single map g. Raises DerivationError naming a φ_j∘g outside the span."""
     from derive.inner_product import gram
 
-    if basis.kind == "fourier":
-        return [{i: Fraction(-1 if i and i % 2 == 0 else 1)} for i in range(basis.size)]
     if _is_constant(basis):
         return [{0: Fraction(1)}]
-    moved = _reflected(basis) if one.amount is None else _shifted(basis, one.amount)
-    if moved is not None:
-        mass = gram(basis, basis)
-        matrix = mass.solve(gram(basis, moved))
-        residual = gram(moved, moved) - matrix.T @ mass @ matrix
-        found = None if residual.nonzero().diagonal().any() else matrix.as_fractions()
-        if found is not None:
-            return [{j: value for j, value in enumerate(row) if value} for row in found]
-    raise DerivationError(
-        f"{one} of a {basis.family} basis of {basis.size} functions", "a basis that the symmetry takes to itself",
-        "breakpoints that do not move to breakpoints, or functions that are continuous where the interval closes",
-        "use a Fourier basis, or equal cells that divide the shift", "equation.symmetry",
+    if basis.kind == "fourier":
+        if one.kind == "reflection":
+            return [{i: Fraction(-1 if i and i % 2 == 0 else 1)} for i in range(basis.size)]
+        raise _not_closed(one, basis, "waves are cut where a map jumps, and one basis that shifts turn needs the other")
+    moved = composed(basis, one.pieces)
+    mass = gram(basis, basis)
+    matrix = mass.solve(gram(basis, moved))
+    outside = (gram(moved, moved) - matrix.T @ mass @ matrix).nonzero().diagonal()
+    if outside.any():
+        raise _not_closed(one, basis, f"function {int(outside.argmax())}, counted from 0, moves out of the span")
+    found = matrix.as_fractions()
+    if found is None:
+        raise _not_closed(one, basis, "it mixes the functions by numbers that are not rational")
+    return [{j: value for j, value in enumerate(row) if value} for row in found]
+
+
+def _not_closed(one: SymmetrySpec, basis: Basis, cause: str) -> DerivationError:
+    return DerivationError(
+        f"{one}, for a {basis.family} basis of {basis.size} functions", "a basis that the symmetry takes to itself",
+        f"{cause}: breakpoints that do not move to breakpoints, or functions that are continuous where a map jumps",
+        "use equal cells that divide the shift, p0 or discontinuous on cells that the map takes to cells, or a Fourier "
+        "basis for shifts", "equation.symmetry",
     )  # fmt: skip
 
 
@@ -208,46 +217,48 @@ def _is_constant(basis: Basis) -> bool:
     return basis.size == 1 and basis.degree == 0 and basis.cells == 1
 
 
-def _reflected(basis: Basis) -> Basis:
-    """φ_j(−ξ)."""
+def composed(basis: Basis, pieces: Sequence[Piece]) -> Basis:
+    """φ_j∘g, on the cells between the ends of g's pieces and what g takes to breakpoints."""
     if basis.combination is not None:
-        of = _reflected(basis.combination.of)
-        return Basis(
-            basis.family, basis.interval, of.breakpoints, (), combination=Combination(basis.combination.matrix, of)
-        )
-    last = basis.cells - 1
-    functions = tuple({last - cell: _mirrored(part) for cell, part in f.items()} for f in basis.functions)
-    return Basis(basis.family, basis.interval, tuple(-b for b in reversed(basis.breakpoints)), functions)
-
-
-def _mirrored(part: object) -> object:
-    from derive.closed_form import XI
-
-    if isinstance(part, tuple):  # P_k(−t) = (−1)^k P_k(t)
-        return tuple(-value if k % 2 else value for k, value in enumerate(part))
-    return part.xreplace({XI: -XI})  # type: ignore[attr-defined]
-
-
-def _shifted(basis: Basis, amount: Fraction) -> Basis | None:
-    """φ_j(ξ + s) on the periodic interval; None where cells do not move to cells."""
-    if basis.kind != "polynomial":
-        return None
-    if basis.combination is not None:
-        of = _shifted(basis.combination.of, amount)
-        if of is None:
-            return None
+        of = composed(basis.combination.of, pieces)
         whole = Combination(basis.combination.matrix, of)
         return Basis(basis.family, basis.interval, of.breakpoints, (), combination=whole)
-    starts = {b: c for c, b in enumerate(basis.breakpoints[:-1])}
-    place = {}
-    for cell in range(basis.cells):
-        a, b = basis.bounds(cell)
-        goal = starts.get((a - amount + 1) % 2 - 1)
-        if goal is None or basis.bounds(goal)[1] - basis.bounds(goal)[0] != b - a:
-            return None
-        place[cell] = goal
-    functions = tuple({place[cell]: part for cell, part in f.items()} for f in basis.functions)
-    return Basis(basis.family, basis.interval, basis.breakpoints, functions)
+    low, high = basis.interval  # [−1, 1], or [−reach, reach] of κ, which meets reflections alone
+    breakpoints = [low]
+    functions: list[dict[int, Any]] = [{} for _ in basis.functions]
+    for piece in pieces:
+        first, last = max(piece.image[0], low), min(piece.image[1], high)
+        seen = [first, *(b for b in basis.breakpoints if first < b < last), last]
+        parts = list(zip(seen, seen[1:]))
+        for part in parts[:: piece.sign]:
+            place = basis.cell_of(part[0])
+            for j in basis.active[place]:
+                functions[j][len(breakpoints) - 1] = _seen(basis.functions[j][place], basis.bounds(place), part, piece)
+            breakpoints.append(piece.sign * (part[piece.sign > 0] - piece.offset))
+    return Basis(basis.family, basis.interval, tuple(breakpoints), tuple(functions))
+
+
+def _seen(function: Any, cell: Interval, part: Interval, piece: Piece) -> Any:
+    """A function given on a cell, seen through a piece that fills a part of the cell."""
+    from derive.closed_form import XI
+    from derive.inner_product import restriction
+
+    if not isinstance(function, tuple):
+        return function.xreplace({XI: piece.sign * XI + piece.offset})
+    series = restriction(function, cell, part)
+    return series if piece.sign > 0 else tuple(-v if k % 2 else v for k, v in enumerate(series))  # P_k(−t) = (−1)^k P_k
+
+
+def piece(text: str, start: Fraction, stop: Fraction) -> Piece | None:
+    """ξ → ±ξ + offset on [start, stop], where an expression in xi is that; else None."""
+    from derive.closed_form import XI, polynomial_series
+    from derive.expression import parse
+
+    series = polynomial_series(parse(text, {"xi": XI}), start, stop)
+    if series is None or len(series) != 2 or abs(series[1]) != (stop - start) / 2:
+        return None
+    sign = 1 if series[1] > 0 else -1
+    return Piece(start, stop, sign, series[0] - sign * (start + stop) / 2)
 
 
 def _frequency(i: int) -> int:

@@ -6,15 +6,17 @@ then projected: one seed is one function, whatever the bases, the widths or the 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.polynomial import legendre
 from scipy.linalg import cho_factor, cho_solve
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from derive.errors import SpecError
 from derive.spec import Spec, SymmetrySpec
@@ -103,7 +105,8 @@ def random_function(name: str, shape: tuple[int, ...], seed: int, spec: Spec) ->
     if any(one.kind == "translation" for one in spec.symmetries):
         both = Along(partial(_waves, count=count), (count,), 2)
     else:
-        both = Along(partial(_averaged, count=count, symmetries=spec.symmetries), (count, count))
+        both = Along(partial(_products, count=count), (count, count))
+        scale *= np.sqrt(_orbit(spec.symmetries)) ** d  # a projection is that of the average over the group
     return _modes(generator, [*[both] * d, DEPTH], shape, SCALE * scale)
 
 
@@ -148,20 +151,31 @@ def _waves(x: Array, y: Array, count: int) -> Array:
     return np.asarray(waves.reshape(len(x), len(y), 2 * count))
 
 
-def _averaged(x: Array, y: Array, count: int, symmetries: tuple[SymmetrySpec, ...]) -> Array:
-    """Products of Legendre modes, averaged over the group that reflections and shifts generate; norms are kept."""
-    images = [(1, Fraction(0))]  # ξ → sign ξ + shift on the periodic interval
-    for sign, shift in images:
-        for one in symmetries:
-            moved = (sign, (shift + one.amount) % 2) if one.amount is not None else (-sign, -shift % 2)
-            if moved not in images:
-                images.append(moved)
-    total = np.zeros((len(x), len(y), count * count))
-    for sign, shift in images:
-        points = [(sign * p + float(shift) + 1) % 2 - 1 if shift else sign * p for p in (x, y)]
-        tables = [_width_modes(p, count) for p in points]
-        total += np.einsum("xa,yb->xyab", *tables).reshape(total.shape)
-    return np.asarray(total / np.sqrt(len(images)))
+def _products(x: Array, y: Array, count: int) -> Array:
+    """Products of Legendre modes of both widths."""
+    tables = _width_modes(x, count), _width_modes(y, count)
+    return np.asarray(np.einsum("xa,yb->xyab", *tables).reshape(len(x), len(y), -1))
+
+
+def moved(one: SymmetrySpec, points: Array) -> tuple[Array, Array]:
+    """g(ξ) and the slopes there, ±1, of a single map g."""
+    starts, signs, offsets = np.array([(float(p.start), p.sign, float(p.offset)) for p in one.pieces]).T
+    piece = np.searchsorted(starts[1:], points, side="right")
+    return signs[piece] * points + offsets[piece], signs[piece]
+
+
+def _orbit(symmetries: Sequence[SymmetrySpec]) -> float:
+    """How many places the maps together take a point to: the harmonic mean over [−1, 1], both directions apart."""
+    count = math.lcm(*(one.cells for one in symmetries))
+    middles = (2 * np.arange(count) + 1) / count - 1
+    marks, images = np.arange(2 * count), []
+    for one in symmetries:
+        places, slopes = moved(one, middles)
+        cells = np.floor((places + 1) / 2 * count).astype(int)
+        images.append(np.concatenate([cells + count * (slopes < 0), cells + count * (slopes > 0)]))
+    links = np.tile(marks, len(images)), np.concatenate(images)
+    orbits, _ = connected_components(coo_array((np.ones(len(links[0])), links), (2 * count, 2 * count)))
+    return 2 * count / float(orbits)
 
 
 def project_function(field: Field, function: Callable[..., Any] | Array) -> Field:

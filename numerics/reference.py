@@ -284,7 +284,10 @@ class Slopes:
 
 
 def _implicit(slope: Callable[[int, Array], Array], h: Array, sa: Array) -> Array:
-    """k_i = slope(i, h + Σ_j sa_ij k_j), record by record, by Newton's method with a dense complex-step Jacobian."""
+    """k_i = slope(i, h + Σ_j sa_ij k_j), record by record, by Newton's method with a dense complex-step Jacobian.
+
+    NaN for a record whose stages it does not solve.
+    """
     stages, (size, channels, records) = len(sa), h.shape
     kind = np.result_type(slope(0, h))  # complex where the fields are
     found = np.zeros((stages, size, channels, records), dtype=kind)
@@ -304,5 +307,6 @@ def _implicit(slope: Callable[[int, Array], Array], h: Array, sa: Array) -> Arra
             k = k - change
             if np.max(np.abs(change)) <= 1e-14 * np.max(np.abs(k)):
                 break
-        found[..., r] = k.reshape(stages, size, channels)
+        solved = np.max(np.abs(change)) <= 1e-8 * np.max(np.abs(k))  # else there may be no solution
+        found[..., r] = k.reshape(stages, size, channels) if solved else np.nan
     return found

@@ -16,7 +16,7 @@ channels = 1
 # local = true                  # a local field beside the integral: u = ∫ W h dξ′ + V h + b
 # normalise = "1/1000"          # the rate takes u/√(mean of u² over the channels + 1/1000) for u
 # periodic = true               # -1 and 1 are the same point
-# symmetry = "translation"      # of a periodic domain with Fourier bases; or "reflection", { shift = "1/4" }
+# symmetry = "translation"      # with Fourier bases on a circle; or "reflection", { shift = "1/4" }, { map = … }
 # dimension = 2                 # functions on the square [-1, 1]²; a basis then holds along both axes
 # reach = "1/8"                 # W = κ(ξ − ξ′), zero beyond ±1/8; [weight] then has kernel = {…} in place of two widths
 

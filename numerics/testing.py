@@ -54,18 +54,25 @@ OWN_EXPRESSIONS = {
 # --- what a spec is made of ---------------------------------------------------------------------------------
 
 
-def bases(families: Sequence[str] | None = None, periodic: bool = False, continuous: bool = False) -> Strategy:
-    """Declarations of small bases along the width, ``{"family": …}``, of some families or of all there are."""
+def bases(
+    families: Sequence[str] | None = None, periodic: bool = False, continuous: bool = False, reach: str | None = None
+) -> Strategy:
+    """Declarations of small bases along the width, ``{"family": …}``, of some families or of all there are.
+
+    reach: of κ, whose basis lives on [−reach, reach].
+    """
     chosen = registry.names("bases") if families is None else families
-    found = [declared for family in chosen for declared in declarations(family, periodic, continuous)]
+    found = [declared for family in chosen for declared in declarations(family, periodic, continuous, reach)]
     return st.sampled_from(found)
 
 
 @cache
-def declarations(family: str, periodic: bool = False, continuous: bool = False) -> tuple[dict[str, Any], ...]:
+def declarations(
+    family: str, periodic: bool = False, continuous: bool = False, reach: str | None = None
+) -> tuple[dict[str, Any], ...]:
     """Small bases of a family that the spec's reader takes; a new family is tried with every size up to six."""
     from derive import bases as built
-    from derive.declaration import WIDTH, Reader
+    from derive.declaration import Reader
 
     if family in PERIODIC and not periodic:
         return ()
@@ -79,13 +86,17 @@ def declarations(family: str, periodic: bool = False, continuous: bool = False) 
     if "breakpoints" in parameters and family not in OWN:
         tried += [{"breakpoints": UNEVEN, **degree} for degree in degrees]
     found = []
+    end = Fraction(reach or 1)
     for given in tried:
         declared = {"family": family, **given}
+        if "breakpoints" in given:
+            declared["breakpoints"] = [str(end * Fraction(b)) for b in given["breakpoints"]]
         try:
-            spec: BasisSpec = Reader("testing").basis(declared, "basis", WIDTH, periodic)
+            path = "basis" if reach is None else "weight.kernel"
+            spec: BasisSpec = Reader("testing").basis(declared, path, (-end, end), periodic)
         except SpecError:
             continue
-        if not continuous or built.build(spec, WIDTH).continuous:
+        if not continuous or built.build(spec, (-end, end)).continuous:
             found.append(declared)
     return tuple(found)
 
@@ -116,6 +127,7 @@ def _explicit(name: str) -> bool:
 def specs(
     draw: st.DrawFn,
     *,
+    families: Sequence[str] | None = None,
     state: Strategy | None = None,
     tableau: Strategy | None = None,
     rate: Strategy | None = None,
@@ -123,12 +135,20 @@ def specs(
     loss: Strategy | None = None,
     channels: Strategy | None = None,
 ) -> dict[str, Any]:
-    """Small complete declarations with one state basis; what is given replaces the strategy of that part."""
+    """Small complete declarations with one state basis, W(ξ, ξ′) or κ(ξ − ξ′).
+
+    families: of all bases along the width; what else is given replaces the strategy of that part.
+    """
     periodic = draw(st.booleans())
     kind = draw(loss if loss is not None else named("losses"))
     smooth = kind == "h1"  # a norm of slopes needs a state that has them
-    chosen = [draw(state if state is not None else bases(periodic=periodic, continuous=smooth))]
-    chosen += [draw(bases(periodic=periodic)) for _ in range(3)]
+    chosen = [draw(state if state is not None else bases(families, periodic, smooth))]
+    chosen += [draw(bases(families, periodic)) for _ in range(2)]
+    reach = draw(st.sampled_from([None, "1/4", "1"]))
+    if reach is None:
+        weight = {"width_out": chosen[2], "width_in": draw(bases(families, periodic))}
+    else:
+        weight = {"kernel": draw(bases(families, periodic, reach=reach))}
     depths = [{"family": "p0", "cells": 2}, {"family": "hat", "cells": 1}, {"family": "legendre", "size": 2}]
     weight_depth, bias_depth = (draw(st.sampled_from(depths)) for _ in range(2))
     count = draw(channels if channels is not None else st.integers(1, 2))
@@ -142,10 +162,11 @@ def specs(
             "periodic": periodic,
             "local": draw(st.booleans()),
             **draw(st.sampled_from([{}, {"normalise": "1/10"}] if count > 1 else [{}])),
+            **({} if reach is None else {"reach": reach}),
         },
         "state": {"basis": chosen[0]},
-        "weight": {"width_out": chosen[1], "width_in": chosen[2], "depth": weight_depth},
-        "bias": {"width": chosen[3], "depth": bias_depth},
+        "weight": {**weight, "depth": weight_depth},
+        "bias": {"width": chosen[1], "depth": bias_depth},
         "integration": {"tableau": draw(tableau if tableau is not None else tableaux()), "steps": 4},
         "loss": {"kind": kind},
     }

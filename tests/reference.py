@@ -81,19 +81,42 @@ def gauss(breaks: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     return (left + (right - left) * (x + 1) / 2).ravel(), ((right - left) / 2 * w).ravel()
 
 
+def convolved(kernel: dict, reach: float, state: dict, nodes: np.ndarray, periodic: bool) -> np.ndarray:
+    """∫ κ_m(ξ_q − ξ′) χ_l(ξ′) dξ′ (nodes, m, l), between all kinks of both; zero beyond the ends, or around."""
+    found = []
+    for node in nodes:
+        total = 0.0
+        for turn in (-2, 0, 2) if periodic else (0,):
+            low, high = max(node - reach, turn - 1), min(node + reach, turn + 1)
+            kinks = [*(node - breakpoints(kernel, (-reach, reach))), *(turn + breakpoints(state, (-1.0, 1.0)))]
+            y, weights = gauss(np.unique([low, max(low, high), *(k for k in kinks if low < k < high)]), 40)
+            total = total + (basis(kernel, (-reach, reach), node - y) * weights[:, None]).T @ basis(
+                state, (-1.0, 1.0), y - turn
+            )
+        found.append(total)
+    return np.array(found)
+
+
 def network(spec: dict, nodes, weights, w, beta, h, tableau, rate, v=None):
     """h(·, 1) as coefficients (n, c, N) from h(·, 0); a single slab.
 
-    nodes, weights: the quadrature of (5). w[i,j,k,o,c], beta[i,k,o], v[i,k,o,c]. tableau: (A, b, c). rate: ρ(u, h), for
-    u (Q, o, N) and h (Q, c, N). Stages as in the textbook, without splitting the rate.
+    nodes, weights: the quadrature of (5). w[i,j,k,o,c], or w[m,k,o,c] of κ, beta[i,k,o], v[i,k,o,c].
+    tableau: (A, b, c). rate: ρ(u, h), for u (Q, o, N) and h (Q, c, N). Stages as in the textbook, without splitting the
+    rate.
     """
     state, weight, bias = spec["state"]["basis"], spec["weight"], spec["bias"]
     width, depth = (-1.0, 1.0), (0.0, 1.0)
     x = basis(state, width, nodes)
-    phi, psi = basis(weight["width_out"], width, nodes), basis(bias["width"], width, nodes)
-    breaks = np.union1d(breakpoints(state, width), breakpoints(weight["width_in"], width))
-    fine, fine_weights = gauss(breaks, 64)
-    coupling = (basis(weight["width_in"], width, fine) * fine_weights[:, None]).T @ basis(state, width, fine)
+    psi = basis(bias["width"], width, nodes)
+    if "kernel" in weight:
+        reach, periodic = float(Fraction(spec["equation"]["reach"])), spec["equation"].get("periodic", False)
+        operator = "k,mkoc,qml,lcn->qon", convolved(weight["kernel"], reach, state, nodes, periodic)
+    else:
+        breaks = np.union1d(breakpoints(state, width), breakpoints(weight["width_in"], width))
+        fine, fine_weights = gauss(breaks, 64)
+        coupling = (basis(weight["width_in"], width, fine) * fine_weights[:, None]).T @ basis(state, width, fine)
+        phi = basis(weight["width_out"], width, nodes)
+        operator = "k,ijkoc,qijl,lcn->qon", np.einsum("qi,jl->qijl", phi, coupling)
     projector = np.linalg.solve((x * weights[:, None]).T @ x, (x * weights[:, None]).T)
     steps, (a_matrix, b_row, c_row) = spec["integration"]["steps"], tableau
     s = 1.0 / steps
@@ -104,8 +127,7 @@ def network(spec: dict, nodes, weights, w, beta, h, tableau, rate, v=None):
         theta = basis(weight["depth"], depth, np.array([where]))[0]
         where = depth_now if continuous(bias["depth"]) else inside
         vartheta = basis(bias["depth"], depth, np.array([where]))[0]
-        inner = np.einsum("jl,lcn->jcn", coupling, state_now)
-        u = np.einsum("k,qi,ijkoc,jcn->qon", theta, phi, w, inner)
+        u = np.einsum(operator[0], theta, w, operator[1], state_now, optimize=True)
         u = u + np.einsum("k,qi,iko->qo", vartheta, psi, beta)[:, :, None]
         at_nodes = np.einsum("qj,jcn->qcn", x, state_now)
         if v is not None:
@@ -150,7 +172,8 @@ def implicit_stages(slope, h: np.ndarray, sa: np.ndarray) -> np.ndarray:
             k = k - change
             if np.max(np.abs(change)) <= 1e-15 * np.max(np.abs(k)):
                 break
-        found[..., r] = k.reshape(stages, size, channels)
+        solved = np.max(np.abs(change)) <= 1e-8 * np.max(np.abs(k))  # else there may be no solution
+        found[..., r] = k.reshape(stages, size, channels) if solved else np.nan
     return found
 
 

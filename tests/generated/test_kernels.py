@@ -59,11 +59,12 @@ def rule(declared: dict) -> tuple[np.ndarray, np.ndarray]:
     if state["family"] == "fourier":
         count = -(-3 * state["size"] // 2)
         return -1 + 2 * np.arange(count) / count, np.full(count, 2 / count)
-    chosen = (state, declared["weight"]["width_out"], declared["bias"]["width"])
+    chosen = (state, declared["weight"].get("width_out", {"family": "p0", "size": 1}), declared["bias"]["width"])
     union = np.unique(np.concatenate([breakpoints(b, (-1.0, 1.0)) for b in chosen]).round(14))
-    degree = [{"p0": 0, "hat": 1}.get(b["family"], b.get("degree", b.get("size", 0) - 1)) for b in chosen]
+    known = {"p0": lambda b: 0, "hat": lambda b: 1, "fourier": lambda b: 2 * b["size"]}
+    degree = [known.get(b["family"], lambda b: b.get("degree", b.get("size", 0) - 1))(b) for b in chosen]
     points = -(-(degree[0] + max(degree) + 1) // 2)
-    if state["family"] == "legendre":
+    if len(breakpoints(state, (-1.0, 1.0))) == 2 and state["size"] > 1:
         points = max(points, -(-(-(-3 * state["size"] // 2)) // (len(union) - 1)))
     return gauss(union, points)
 

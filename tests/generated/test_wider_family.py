@@ -11,8 +11,9 @@ import pytest
 import sympy as sp
 
 from derive import bases, symmetry
+from derive.declaration import Reader
 from derive.errors import SpecError
-from derive.spec import SymmetrySpec, load_spec
+from derive.spec import SymmetrySpec, from_dict, load_spec, to_dict
 from numerics import Continuum, project
 from numerics.continuum import Prepared
 from numerics.datasets import records
@@ -97,6 +98,31 @@ def circulant(z: Any) -> Any:
     return w
 
 
+def by_orbits(moves: list[list[int]]) -> Any:
+    """Coefficients that are equal wherever one of some permutations of cells takes a pair (i, j) to another."""
+
+    def whole(z: Any) -> Any:
+        n = len(moves[0])
+        w = np.full((n, n, *z.shape[1:]), np.nan, z.dtype)
+        m = 0
+        for pair in np.ndindex(n, n):
+            if np.isnan(w[pair]).any():
+                orbit = [pair]
+                for i, j in orbit:
+                    orbit += [(g[i], g[j]) for g in moves if (g[i], g[j]) not in orbit]
+                for i, j in orbit:
+                    w[i, j] = z[m]
+                m += 1
+        assert m == len(z)
+        return w
+
+    return whole
+
+
+HALVES = {"map": ["-1 - xi", "xi"], "breakpoints": ["-1", "0", "1"]}  # mirrors one half, leaves the other alone
+SWAP = {"map": ["xi + 1", "xi - 1"], "breakpoints": ["-1", "0", "1"]}
+FIRST_TWO = {"map": ["xi + 1/4", "xi - 1/4", "xi"], "breakpoints": ["-1", "-3/4", "-1/2", "1"]}
+
 CASES = {
     "gate": Case(lambda u, h, p: halves(u)[0] * sigmoid(halves(u)[1]), {"rate": "u1*sigmoid(u2)"}),
     "gate and h": Case(
@@ -151,6 +177,11 @@ CASES = {
         {"rate": "u1*sigmoid(u2) - h", "local": True, "symmetry": "translation", "periodic": True,
          "normalise": "1/100"},
         state={"family": "fourier", "size": 9}, width=FOURIER, bias=ONE, whole=convolution, tableau="implicit-midpoint",
+    ),
+    "map": Case(
+        lambda u, h, p: halves(u)[0] * sigmoid(halves(u)[1]) - h,
+        {"rate": "u1*sigmoid(u2) - h", "local": True, "symmetry": [HALVES, SWAP]},
+        state=CELLS, width=CELLS, bias=ONE, whole=by_orbits([[3, 2, 1, 0, 4, 5, 6, 7], [4, 5, 6, 7, 0, 1, 2, 3]]),
     ),
     "implicit": Case(
         lambda u, h, p: halves(u)[0] * sigmoid(halves(u)[1]) - p[0][:, None] * h,
@@ -267,6 +298,38 @@ def test_reflections_and_shifts_commute() -> None:
     assert np.abs(behind - ahead).max() > 1e-3
 
 
+@pytest.mark.slow
+def test_maps_of_one_s_own_commute_and_others_do_not() -> None:
+    """Cells with two functions each: a mirrored half changes the order of its cells and the signs of their slopes."""
+    linear = {"family": "discontinuous", "degree": 1, "cells": 4}
+    case = Case(lambda u, h, p: u, {"rate": "sin(u) + h*u/4", "local": True, "symmetry": HALVES}, linear, linear)
+    model, states = model_of(case), np.random.default_rng(3).standard_normal((8, 3, 4))
+
+    def after(h: Any) -> Any:
+        return model.solver.final(h.reshape(24, 4)).reshape(h.shape)
+
+    def mirrored(h: Any, low: int) -> Any:  # the two cells from `low` on
+        found = h.copy()
+        found[low : low + 4] = h[[low + 2, low + 3, low, low + 1]] * np.array([1, -1, 1, -1])[:, None, None]
+        return found
+
+    assert np.abs(mirrored(after(states), 0) - after(mirrored(states, 0))).max() <= 1e-12
+    assert np.abs(mirrored(after(states), 4) - after(mirrored(states, 4))).max() > 1e-3
+    assert model.spec.slabs[0].bias_width.size == 2 + 4  # even ones of the first half, all of the other
+
+
+def test_every_permutation_of_cells_leaves_two_numbers() -> None:
+    """Two cells change places, and all move on by one: of W a multiple of 1 and one of 11ᵀ, a layer for sets."""
+    model = Continuum.from_spec(load_spec(Case(
+        lambda u, h, p: u, {"symmetry": [FIRST_TWO, {"shift": "1/4"}], "periodic": True, "channels": 1},
+        state=CELLS, width=CELLS, bias=CELLS,
+    ).declared()), seed=0)  # fmt: skip
+    assert coefficients(model)["W"].shape == (2, 2, 1, 1) and coefficients(model)["b"].shape == (1, 2, 1)
+    states = np.random.default_rng(0).standard_normal((8, 3))
+    order = np.random.default_rng(1).permutation(8)
+    assert np.abs(model.solver.final(states)[order] - model.solver.final(states[order])).max() <= 1e-13
+
+
 def test_the_constrained_convolution_is_a_fourier_neural_operator_s_layer() -> None:
     """rfft, a complex matrix a frequency, irfft (Li et al. 2021)."""
     generator = np.random.default_rng(4)
@@ -284,6 +347,10 @@ def test_the_constrained_convolution_is_a_fourier_neural_operator_s_layer() -> N
     assert np.abs(found - np.fft.irfft(out, 16, axis=0)).max() <= 1e-13
 
 
+def own(declared: dict[str, Any]) -> SymmetrySpec:
+    return Reader("test").symmetry(declared, False)
+
+
 KINDS: dict[str, tuple[dict[str, Any], SymmetrySpec, Callable[[Any], Any]]] = {
     "legendre, reflection": (LEGENDRE, SymmetrySpec("reflection"), lambda x: -x),
     "hat, reflection": ({"family": "hat", "cells": 3}, SymmetrySpec("reflection"), lambda x: -x),
@@ -293,6 +360,20 @@ KINDS: dict[str, tuple[dict[str, Any], SymmetrySpec, Callable[[Any], Any]]] = {
     "cells, shift": (CELLS, SymmetrySpec("shift", sp.Rational(1, 4)), lambda x: (x + 0.25 + 1) % 2 - 1),
     "fourier, shift": (FOURIER, SymmetrySpec("shift", sp.Rational(2, 3)), lambda x: (x + 2 / 3 + 1) % 2 - 1),
     "fourier, reflection": (FOURIER, SymmetrySpec("reflection"), lambda x: -x),
+    "cells, map": (CELLS, own(HALVES), lambda x: np.where(x < 0, -1 - x, x)),
+    "linear on cells, map": ({"family": "discontinuous", "degree": 1, "cells": 4}, own(HALVES),
+                             lambda x: np.where(x < 0, -1 - x, x)),
+    "uneven cells, map": (
+        {"family": "p0", "breakpoints": ["-1", "-2/3", "0", "1/3", "2/3", "1"]},
+        own({"map": ["-2/3 - xi", "4/3 - xi"], "breakpoints": ["-1", "1/3", "1"]}),
+        lambda x: np.where(x < 1 / 3, -2 / 3 - x, 4 / 3 - x)),
+    "combination, map": (
+        {"family": "combination", "of": CELLS,
+         "rows": [[1, 0, 0, 1, 0, 0, 0, 0], [1, 2, 0, 0, 0, 0, 0, 0], [0, 0, 2, 1, 0, 0, 0, 0],
+                  [0, 0, 0, 0, 1, 2, 3, 4]]},
+        own(HALVES), lambda x: np.where(x < 0, -1 - x, x)),
+    "multiwavelet, map": ({"family": "multiwavelet", "degree": 1, "cells": 4}, own(SWAP),
+                          lambda x: np.where(x < 0, x + 1, x - 1)),
 }  # fmt: skip
 
 
@@ -301,7 +382,6 @@ def test_the_admissible_weights_are_all_that_the_symmetry_leaves(name: str) -> N
     """Their number is the rank of the average over the group, and each of them is invariant at points."""
     from fractions import Fraction
 
-    from derive.declaration import Reader
     from numerics.pieces import evaluate
     from numerics.representation import pieces_of
 
@@ -372,6 +452,23 @@ def test_fields_with_symmetries_are_functions_and_levels_keep_them() -> None:
         ({"symmetry": "translation"}, "periodic = true"),
         ({"symmetry": "translation", "periodic": True}, "a Fourier basis"),
         ({"symmetry": {"shift": "1/3"}, "periodic": True}, "cells that divide"),
+        ({"symmetry": {"map": ["2*xi + 1", "xi"], "breakpoints": ["-1", "0", "1"]}}, "changes the measure"),
+        ({"symmetry": {"map": "abs(xi)"}}, "changes the measure"),
+        ({"symmetry": {"map": "1/2"}}, "changes the measure"),
+        ({"symmetry": {"map": "xi + sqrt(2)"}}, "exact number"),
+        ({"symmetry": {"map": "xi + 1/2"}}, "no bijection"),
+        ({"symmetry": {"map": ["xi", "-xi"], "breakpoints": ["-1", "0", "1"]}}, "[-1, 0], [-1, 0]"),
+        ({"symmetry": {"map": ["xi", "xi"]}}, "between every two breakpoints"),
+        ({"symmetry": {"map": "-xi", "breakpoints": ["0", "1"]}}, "from -1 to 1"),
+        ({"symmetry": {"map": "-xi", "breakpoints": ["-1", "1"], "sign": -1}}, "'sign'"),
+        ({"symmetry": {"map": "-eta"}}, "'eta'"),
+        ({"symmetry": {"map": 7}}, "in quotes"),
+        (
+            {"symmetry": {"map": ["xi + 10/10007", "xi - 20004/10007"], "breakpoints": ["-1", "9997/10007", "1"]}},
+            "10007 equal cells",
+        ),
+        ({"symmetry": {"map": ["-1/3 - xi", "4/3 - xi"], "breakpoints": ["-1", "1/3", "1"]}}, "no bijection"),
+        ({"symmetry": {"map": ["-2/3 - xi", "4/3 - xi"], "breakpoints": ["-1", "1/3", "1"]}}, "function 1, counted"),
         ({"symmetry": "rotation"}, '"reflection"'),
         ({"rate": "u1 + u3"}, "without gaps"),
         ({"rate": "u*u1"}, "u alone"),
@@ -390,6 +487,24 @@ def test_what_cannot_be_is_refused(changes: dict[str, Any], said: str) -> None:
     with pytest.raises(SpecError) as error:
         load_spec(declared)
     assert said in str(error.value)
+
+
+def test_maps_that_have_a_name_are_known_by_it() -> None:
+    reader = Reader("test")
+    mirror = {"map": ["-xi", "-xi"], "breakpoints": ["-1", "1/3", "1"]}
+    assert reader.symmetry(mirror, False) == SymmetrySpec("reflection")
+    assert reader.symmetry(SWAP, True) == reader.symmetry({"shift": "1"}, True)
+    assert reader.symmetry(SWAP, False).kind == "map"
+    found = load_spec(CASES["map"].declared())
+    assert from_dict(to_dict(found)) == found and len({str(one) for one in found.symmetries}) == 2
+
+
+def test_a_kernel_of_the_distance_knows_no_other_maps() -> None:
+    declared = CASES["local"].declared()
+    declared["equation"] |= {"reach": "1/2", "symmetry": HALVES}
+    declared["weight"] = {"kernel": ONE, "depth": ONE}
+    with pytest.raises(SpecError, match="their distance"):
+        load_spec(declared)
 
 
 # --- lift and readout ---------------------------------------------------------------------------------------

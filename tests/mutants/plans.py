@@ -44,7 +44,7 @@ DERIVE = {
     "registry": ("spec", "explain", "bases"),
     "spec": ("spec", "explain"),
     "surd": ("surd", "tableau"),
-    "symmetry": (),
+    "symmetry": ("symmetry",),
     "tableau": ("tableau", "explain", "adjoint"),
     "tableaux": ("tableau",),
     "transfer": ("transfer",),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -81,13 +83,38 @@ def test_random_fields_are_projections_of_one_random_function(family: str) -> No
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-13 * np.abs(expected).max())
 
 
-def test_random_weights_have_the_symmetry_of_the_spec() -> None:
-    spec = resolve({**SPEC, "equation": {**SPEC["equation"], "symmetry": "reflection"}})
-    function = random_function("W", (1, 1), 3, spec)
-    x, depth = np.linspace(-1, 1, 7), np.array([0.3])
-    assert callable(function)
-    np.testing.assert_allclose(function(x, x, depth), function(-x, -x, depth), atol=1e-14)
-    assert np.abs(function(x, x, depth) - function(-x, x, depth)).max() > 0.1
+def swapped(x: np.ndarray) -> np.ndarray:
+    return np.where(x < 0, x + 1, x - 1)
+
+
+@pytest.mark.parametrize(
+    ("symmetry", "basis", "group"),
+    [
+        ("reflection", {"family": "legendre", "size": 5}, [lambda x: x, lambda x: -x]),
+        ({"map": ["xi + 1", "xi - 1"], "breakpoints": ["-1", "0", "1"]}, {"family": "p0", "cells": 6},
+         [lambda x: x, swapped]),
+        ([{"map": ["xi + 1", "xi - 1"], "breakpoints": ["-1", "0", "1"]}, "reflection"], {"family": "p0", "cells": 4},
+         [lambda x: x, swapped, lambda x: -x, lambda x: -swapped(x)]),
+    ],
+)  # fmt: skip
+def test_random_weights_are_an_average_over_the_symmetries(symmetry: Any, basis: Any, group: Any) -> None:
+    """The sum over the group, over the root of its size: as large as a random function without symmetries."""
+    plain = {**SPEC, "weight": {"width_out": basis, "width_in": basis, "depth": ONCE}}
+    equation, state = {**SPEC["equation"], "symmetry": symmetry}, {"basis": {"family": "p0", "cells": 12}}
+    spec = resolve({**plain, "equation": equation, "state": state, "bias": {"width": ONCE, "depth": ONCE}})
+    free = random_function("W", (1, 1), 3, resolve(plain))
+    assert callable(free)
+
+    def average(x: np.ndarray, y: np.ndarray, depth: np.ndarray) -> np.ndarray:
+        return sum(free(g(x), g(y), depth) for g in group) / np.sqrt(len(group))
+
+    model = Continuum.from_spec(spec, seed=3)
+    expected = Continuum.from_fields(plain, W=average)
+    x = np.random.default_rng(0).uniform(-1, 1, 30)
+    found = model.fields["W"](x[:, None], x[None], 0.3)
+    np.testing.assert_allclose(found, expected.fields["W"](x[:, None], x[None], 0.3), atol=1e-12)
+    for g in group:
+        np.testing.assert_allclose(found, model.fields["W"](g(x)[:, None], g(x)[None], 0.3), atol=1e-12)
 
 
 def test_a_lift_s_own_records_are_its_own() -> None:

@@ -215,3 +215,25 @@ def test_the_command_prints_a_table_json_and_a_page(tmp_path: Path, monkeypatch:
     assert result.exit_code == 1
     assert json.loads(result.stdout)[0]["passed"] is False
     assert CliRunner().invoke(cli.main, ["verify", "nothing.toml"]).exit_code == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("breakpoints", "held"), [(["-1", "-1/3", "1/3", "1"], True), (["-1", "1/3", "1"], False)])
+def test_symmetries_hold_to_rounding_where_nodes_go_to_nodes(breakpoints: list[str], held: bool) -> None:
+    """A bias whose cells are not mirrored puts the nodes elsewhere: what is left is aliasing, and is reported."""
+    legendre = {"family": "legendre", "size": 4}
+    declared = {
+        "name": "mirrored",
+        "equation": {"rate": "tanh(u)*h", "symmetry": {"map": "-xi"}},
+        "state": {"basis": {"family": "legendre", "size": 6}},
+        "weight": {"width_out": legendre, "width_in": legendre, "depth": {"family": "p0", "cells": 1}},
+        "bias": {"width": {"family": "custom", "functions": ["1"], "breakpoints": breakpoints},
+                 "depth": {"family": "p0", "cells": 1}},
+        "integration": {"tableau": "heun", "steps": 2},
+        "loss": {"kind": "l2"},
+    }  # fmt: skip
+    subject = Subject.of(load_spec(declared))
+    spaces.symmetries(subject)
+    (found,) = subject.findings
+    assert found.passed is (True if held else None)
+    assert (float(found.measured) <= 1e-11) is held

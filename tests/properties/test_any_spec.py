@@ -10,12 +10,16 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from derive import registry
-from derive.spec import load_spec
+from derive.spec import BasisSpec, Spec, load_spec
 from numerics import adaptive, networks, testing
 from numerics.continuum import Continuum
 from numerics.reference import Reference
 from numerics.solver import Solver, plain_kernels
+from tests.generated.test_kernels import rule
+from tests.reference import TABLEAUX, network
 
+# those that tests/reference.py writes out
+FAMILIES = ("p0", "hat", "bspline", "legendre", "chebyshev", "discontinuous", "lagrange", "hierarchical", "fourier")
 ANY = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
@@ -55,6 +59,52 @@ def test_states_and_gradients_of_any_spec(declared: dict, data: st.DataObject) -
     parts = [(g, d) for name, directions in ways.items() for g, d in zip(gradient[name], directions)]
     scale = np.sqrt(sum(np.sum(g**2) for g, _ in parts) * sum(np.sum(d**2) for _, d in parts))
     assert abs(sum(np.sum(g * d) for g, d in parts) - slope) <= 1e-10 * max(scale, 1e-3)
+
+
+@pytest.mark.slow
+@ANY
+@given(
+    declared=testing.specs(
+        families=FAMILIES,
+        tableau=st.sampled_from([name for name in TABLEAUX if name in registry.names("tableaux")]),
+    ),
+    data=st.data(),
+)
+def test_states_of_any_spec_are_those_of_the_network_written_out(declared: dict, data: st.DataObject) -> None:
+    """Bases, couplings, κ's too, and quadrature written out again; only the rate is the derivation's."""
+    spec = load_spec(declared)
+    model = data.draw(testing.models(declared))
+    size = model.representation.slabs[0].tables["X"].shape[1]
+    states = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1))).standard_normal((size, spec.channels, 2))
+    fields = {name: f.slabs[0].coefficients for name, f in model.fields.items()}
+    plain = written(spec, declared)
+    with np.errstate(over="ignore", invalid="ignore"):
+        expected = network(
+            plain, *rule(plain), fields["W"], fields["b"], states, TABLEAUX[declared["integration"]["tableau"]],
+            Reference.of(spec).rho, fields.get("V"),
+        )  # fmt: skip
+    largest = float(np.abs(expected).max())
+    assume(np.isfinite(largest) and largest < 100)
+    found = model.solver.final(states.reshape(-1, 2)).reshape(states.shape)
+    assert np.abs(found - expected).max() <= 1e-11 * max(largest, 1.0)
+
+
+def written(spec: Spec, declared: dict) -> dict:
+    """The declaration with every number of its bases along the width told."""
+    slab = spec.slabs[0]
+
+    def told(basis: BasisSpec) -> dict:
+        numbers = {key: getattr(basis, key) for key in ("family", "size", "cells", "degree")}
+        cuts = {} if basis.breakpoints is None else {"breakpoints": list(map(str, basis.breakpoints))}
+        return {key: value for key, value in numbers.items() if value is not None} | cuts
+
+    widths = {key: told(slab.weight_out if key == "width_out" else slab.weight_in) for key in declared["weight"]}
+    return {
+        **declared,
+        "state": {"basis": told(slab.state)},
+        "weight": {**widths, "depth": declared["weight"]["depth"]},
+        "bias": {"width": told(slab.bias_width), "depth": declared["bias"]["depth"]},
+    }
 
 
 @pytest.mark.slow
