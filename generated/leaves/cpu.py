@@ -1,4 +1,4 @@
-"""Kernels of the continuum 'leaves'; specification 8b144a8cdc13.
+"""Kernels of the continuum 'leaves'; specification 18bbc2179fee.
 
 ∂h/∂δ = ρ(u, h),  rate 4*sin(u1)*sigmoid(u2) - 2*h,  f = tanh,  Δ = 1;  u = ∫ W h dξ′ + V h + b   (1), (2)
 
@@ -601,6 +601,55 @@ def readout_adjoint(bar_z, y, operator, bar_y, bar_operator, bar_constant):
     for k in range(bar_z.shape[0]):
         for r in range(bar_z.shape[1]):
             bar_constant[k] += bar_z[k, r]
+
+
+def maximum(y, X, weights, sharpness, constants, at_nodes, features):
+    """Below y its smooth maxima (1/β) log Σ_q ω_q exp(β y(ξ_q)), one a channel; at_nodes = y(ξ_q)."""
+    width = at_nodes.size//X.shape[0]
+    target = at_nodes.reshape((X.shape[0], width))
+    given = y.reshape((X.shape[1], width))
+    np.dot(X, given, target)
+    beta, channels = sharpness[0], features.shape[0] - y.shape[0]
+    features[:y.shape[0]] = y
+    total = features[y.shape[0]:]
+    total[:] = constants[0]
+    top = at_nodes[:channels].copy()  # m rises by a constant that is added to y
+    for q in range(weights.shape[0]):
+        for c in range(channels):
+            for r in range(y.shape[1]):
+                other = at_nodes[q*channels + c, r]
+                top[c, r] = other if other > top[c, r] else top[c, r]
+    for q in range(weights.shape[0]):
+        for c in range(channels):
+            for r in range(y.shape[1]):
+                y_q = at_nodes[q*channels + c, r] - top[c, r]
+                t0 = np.exp((beta*y_q))
+                total[c, r] += weights[q]*t0
+    for c in range(channels):
+        for r in range(y.shape[1]):
+            S_q = total[c, r]
+            t0 = np.log(S_q)
+            total[c, r] = top[c, r] + (t0/beta)
+
+
+def maximum_adjoint(bar_features, features, X, weights, sharpness, at_nodes, bar_y):
+    """The adjoint of: smooth maxima. bar_y is set; at_nodes becomes m̄ ∂m/∂y_q, ω_q exp(β (y_q − m)) m̄."""
+    state = bar_y.shape[0]
+    beta, channels = sharpness[0], features.shape[0] - state
+    for q in range(weights.shape[0]):
+        for c in range(channels):
+            for r in range(bar_y.shape[1]):
+                y_q = at_nodes[q*channels + c, r] - features[state + c, r]
+                t0 = np.exp((beta*y_q))
+                at_nodes[q*channels + c, r] = weights[q]*t0*bar_features[state + c, r]
+    bar_y[:] = bar_features[:state]
+    width = bar_y.size//X.shape[1]
+    target = bar_y.reshape((X.shape[1], width))
+    given = at_nodes.reshape((X.shape[0], width))
+    product = np.dot(X.T, given)
+    for a in range(product.shape[0]):
+        for r in range(product.shape[1]):
+            target[a, r] += product[a, r]
 
 
 def loss(z, target, constants, value, source):

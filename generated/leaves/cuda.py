@@ -1,4 +1,4 @@
-"""Kernels of the continuum 'leaves'; specification 8b144a8cdc13.
+"""Kernels of the continuum 'leaves'; specification 18bbc2179fee.
 
 ∂h/∂δ = ρ(u, h),  rate 4*sin(u1)*sigmoid(u2) - 2*h,  f = tanh,  Δ = 1;  u = ∫ W h dξ′ + V h + b   (1), (2)
 
@@ -757,6 +757,51 @@ def readout_adjoint(bar_z, y, operator, constants, bar_y, bar_operator, bar_cons
             for r in range(first, last):
                 total += bar_z[k, r]
             bar_constant[block, k] += total
+
+
+def maximum(y, X, weights, sharpness, constants, at_nodes, features):
+    """Below y its smooth maxima (1/β) log Σ_q ω_q exp(β y(ξ_q)), one a channel; at_nodes = y(ξ_q)."""
+    row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
+    block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    beta, channels, state = sharpness[0], features.shape[0] - y.shape[0], y.shape[0]
+    for first in range(block*columns, features.shape[1], blocks*columns):
+        for c in range(row, channels, rows):
+            for r in range(first + column, min(first + columns, features.shape[1]), columns):
+                for j in range(state//channels):
+                    features[j*channels + c, r] = y[j*channels + c, r]
+                top = constants[0]
+                for q in range(weights.shape[0]):
+                    total = constants[0]
+                    for j in range(state//channels):
+                        total += X[q, j]*y[j*channels + c, r]
+                    at_nodes[q*channels + c, r] = total
+                    top = total if q == 0 or total > top else top  # m rises by a constant that is added to y
+                S_q = constants[0]
+                for q in range(weights.shape[0]):
+                    y_q = at_nodes[q*channels + c, r] - top
+                    t0 = math.exp((beta*y_q))
+                    S_q += weights[q]*t0
+                t0 = math.log(S_q)
+                features[state + c, r] = top + (t0/beta)
+
+
+def maximum_adjoint(bar_features, features, X, weights, sharpness, at_nodes, bar_y):
+    """The adjoint of: smooth maxima. bar_y is set; at_nodes becomes m̄ ∂m/∂y_q, ω_q exp(β (y_q − m)) m̄."""
+    row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
+    block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    beta, channels, state = sharpness[0], features.shape[0] - bar_y.shape[0], bar_y.shape[0]
+    for first in range(block*columns, features.shape[1], blocks*columns):
+        for c in range(row, channels, rows):
+            for r in range(first + column, min(first + columns, features.shape[1]), columns):
+                for q in range(weights.shape[0]):
+                    y_q = at_nodes[q*channels + c, r] - features[state + c, r]
+                    t0 = math.exp((beta*y_q))
+                    at_nodes[q*channels + c, r] = weights[q]*t0*bar_features[state + c, r]
+                for j in range(state//channels):
+                    total = bar_features[j*channels + c, r]
+                    for q in range(weights.shape[0]):
+                        total += X[q, j]*at_nodes[q*channels + c, r]
+                    bar_y[j*channels + c, r] = total
 
 
 def sum_blocks(partial, total):
