@@ -111,7 +111,8 @@ def _readout(found: dict[str, Any]) -> str:
     if not found["functional"]:
         along = "" if found["readout_width"] is None else f", R(ξ) and a(ξ) of {found['readout_width']} functions"
         return f"  output R h(ξ, 1) + a of {found['outputs']} channels{along}, loss {found['loss']}"
-    maximum = ""
+    terms, meaning = "∫ R_k(ξ) h(ξ, 1) dξ + a_k", ""
     if found["maximum"] is not None:
-        maximum = f" + Σ_c Q_kc m_c, m_c = log(½ ∫ exp(β h_c(ξ, 1)) dξ)/β, β = {found['maximum']}"
-    return f"  outputs ∫ R_k(ξ) h(ξ, 1) dξ{maximum} + a_k, k = 1 … {found['outputs']}, loss {found['loss']}"
+        terms += " + Σ_c Q_kc m_c"
+        meaning = f", m_c = log(½ ∫ exp(β h_c(ξ, 1)) dξ)/β with β = {found['maximum']}"
+    return f"  outputs {terms}, k = 1 … {found['outputs']}{meaning}, loss {found['loss']}"
