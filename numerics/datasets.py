@@ -188,7 +188,7 @@ def _records(x: Any, xi: Any, y: Any, classes: Sequence[Any] | Array, file: str)
                 "an axis too many, or channels × points instead of points × channels",
                 "give every record as (points, channels)",
             )  # fmt: skip
-        flat = np.concatenate([part.reshape(-1, part.shape[-1]) for part in parts])
+        flat = np.concatenate([part.reshape(count, part.shape[-1]) for part, count in zip(parts, lengths)])
         if dimensions == {1}:
             where = None if xi is None else _flat_points(xi, lengths)
             return _checked(flat, _offsets(lengths), where, _flat_targets(y, lengths), classes)
