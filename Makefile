@@ -63,6 +63,10 @@ benchmarks: $(READY)
 	$(BIN)/python benchmarks/settings.py benchmarks/records/settings.txt
 	$(BIN)/python benchmarks/burgers.py benchmarks/records/burgers.txt
 	$(BIN)/python benchmarks/signals.py benchmarks/records/signals.txt
+	$(BIN)/python benchmarks/digits.py benchmarks/records/digits.txt
+	$(BIN)/python benchmarks/tecator.py benchmarks/records/tecator.txt
+	$(BIN)/python benchmarks/choices.py benchmarks/records/choices.txt
+	$(BIN)/python benchmarks/epochs.py benchmarks/records/epochs.txt
 
 # What benchmarks compare with, in an environment of its own (torch: 6 GB); without it their rows are left out.
 rivals: .venv/rivals/.ready

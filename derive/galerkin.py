@@ -171,10 +171,6 @@ class SemiDiscrete:
                     return order.ordered(role, self.tables[name])
         return self.tables[name]
 
-    def whole(self, name: str) -> ExactMatrix:
-        """The table on the whole domain, of products of the axes' functions."""
-        return kron([self.tables[of_axis(name, axis)] for axis in range(self.dimension)])
-
 
 @dataclass(frozen=True)
 class Axis:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from numbers import Real
 
 import numpy as np
 
+from derive import spec as declaration
 from derive.errors import DataError
 from numerics import representation as representations
 from numerics.continuum import Continuum
@@ -21,10 +23,11 @@ Array = np.ndarray
 def adapt(model: Continuum, error: float = 0.01, name: str = "adapted", records: Records | None = None) -> Continuum:
     """The model on a new level whose width bases are the leading singular functions of its W, with ``.report``.
 
-    W(ξ, ξ′, δ) is unfolded along ξ and along ξ′ (proper orthogonal decomposition, in L2); as many functions are kept
-    in each as leave a relative L2 error of W of at most ``error``. The bases are exact combinations of the present
-    ones, so that the level is a projection like any other; what was kept is orthonormal. The solver stays.
-    Raises DataError for an error outside (0, 1), and a name that the model's own level has or that no level can have.
+    W(ξ, ξ′, δ) is unfolded along every axis of ξ and ξ′ (proper orthogonal decomposition, in L2), to each of which an
+    equal part of the squared error belongs; as many functions are kept as leave a relative L2 error of W of at most
+    ``error``. The bases are exact combinations of the present ones, so that the level is a projection like any other;
+    what was kept is orthonormal. The solver stays. Raises DataError for an error outside (0, 1), a name that the
+    model's own level has or that no level can have, and a W with symmetries or κ(ξ − ξ′).
     """
     instance(model, Continuum, "give a model, as numerics.load reads it")
     if not isinstance(error, Real) or not 0 < error < 1:
@@ -35,12 +38,18 @@ def adapt(model: Continuum, error: float = 0.01, name: str = "adapted", records:
             "the model was adapted before", 'write name="adapted-again"',
         )  # fmt: skip
     spec = model.spec
+    if spec.reach is not None or spec.symmetries:
+        raise DataError(
+            f"a model whose W is {'κ(ξ − ξ′)' if spec.reach is not None else 'left alone by symmetries'}",
+            "a W that is any function of ξ and ξ′", "its singular functions are known: waves, or shifts of κ",
+            "project the model to a level of yours with fewer functions",
+        )  # fmt: skip
     slabs = []
     for slab, field in zip(spec.slabs, model.fields["W"].slabs):
-        out, inner = (
-            representations.combination(basis, leading(field, axis, error))
-            for axis, basis in enumerate((slab.weight_out, slab.weight_in))
-        )
+        every = [basis.along(axis) for basis in (slab.weight_out, slab.weight_in) for axis in range(spec.dimension)]
+        share = error / math.sqrt(len(every))
+        found = [representations.combination(b, leading(field, axis, share)) for axis, b in enumerate(every)]
+        out, inner = declaration.product(found[: spec.dimension]), declaration.product(found[spec.dimension :])
         rule = slab.rule or (slab.weight_out, slab.bias_width)  # the nodes stay
         slabs.append(replace(slab, weight_out=out, weight_in=inner, rule=rule))
     level = replace(spec, slabs=tuple(slabs), levels=())
@@ -52,12 +61,12 @@ def adapt(model: Continuum, error: float = 0.01, name: str = "adapted", records:
 def leading(field: FieldSlab, axis: int, error: float) -> Array:
     """(r, n): L2-orthonormal functions along an axis, as coefficients in the field's basis there.
 
-    Half of the squared error belongs to each of the two directions.
+    What is left out of the field has the relative norm ``error`` at most.
     """
     unfolded = np.moveaxis(field.orthonormal(), axis, 0).reshape(field.coefficients.shape[axis], -1)
     left, values, _ = np.linalg.svd(unfolded, full_matrices=False)
     lost = np.cumsum(values[::-1] ** 2)[::-1]  # what is lost by keeping 0, 1, 2 … functions
-    kept = int(np.sum(lost > error**2 / 2 * np.sum(values**2)))
+    kept = int(np.sum(lost > error**2 * np.sum(values**2)))
     _, factor = field.factored[axis]
     chosen = left[:, : max(kept, 1)]
     return (chosen / factor[:, None] if factor.ndim == 1 else np.linalg.solve(factor.T, chosen)).T

@@ -16,6 +16,7 @@ from scipy.interpolate import RegularGridInterpolator
 from derive.errors import DataError, SpecError
 from derive.spec import load_spec
 from numerics import Continuum, load, project
+from numerics.adapted import adapt
 from numerics.continuum import Prepared
 from numerics.datasets import read, records, write
 from numerics.sampling import Augmentation, thinned
@@ -25,6 +26,7 @@ from tests.reference import TABLEAUX, basis, breakpoints, gauss
 LEGENDRE = {"family": "legendre", "size": 3}
 HAT = {"family": "hat", "size": 4}
 FOURIER = {"family": "fourier", "size": 5}
+FOUR = {"family": "p0", "cells": 4}
 ONE = {"family": "p0", "cells": 1}
 WIDTH = (-1.0, 1.0)
 ONES = np.ones((2, 2))
@@ -75,6 +77,21 @@ def both(one: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return whole
 
 
+def exchanged(z: Any) -> Any:
+    """Four cells: the halves [−1, 0] and [0, 1] change places; the first of every orbit is in the order of rows."""
+    w = np.zeros((4, 4, *z.shape[1:]), z.dtype)
+    for m, (i, j) in enumerate((i, j) for i in range(2) for j in range(4)):
+        w[i, j] = w[i + 2, (j + 2) % 4] = z[m]
+    return w
+
+
+def normal(u: Any, epsilon: float) -> Any:
+    """u/√(mean of u² over the channels + ε)."""
+    return u / np.sqrt(np.mean(u**2, axis=1, keepdims=True) + epsilon)
+
+
+HALVES = {"map": ["xi + 1", "xi - 1"], "breakpoints": ["-1", "0", "1"]}
+
 CASES = {
     "square": Case([LEGENDRE, HAT], [HAT, LEGENDRE], [LEGENDRE, LEGENDRE], [LEGENDRE, ONE]),
     "square, perceptron": Case(
@@ -94,6 +111,14 @@ CASES = {
     "square, reflection": Case(
         [LEGENDRE, HAT], [{"family": "legendre", "size": 4}] * 2, [{"family": "legendre", "size": 4}] * 2, [ONE, ONE],
         {"symmetry": "reflection"}, whole=both(even),
+    ),
+    "square, normalised": Case(
+        [LEGENDRE, HAT], [LEGENDRE, LEGENDRE], [HAT, LEGENDRE], [LEGENDRE, ONE],
+        {"rate": "sin(u1)*sigmoid(u2) - h", "normalise": "1/10", "local": True},
+        lambda u, h: np.sin(normal(halves(u)[0], 0.1)) * sigmoid(normal(halves(u)[1], 0.1)) - h,
+    ),
+    "square, a map of one's own": Case(
+        [FOUR, FOUR], [FOUR, FOUR], [FOUR, FOUR], [ONE, ONE], {"symmetry": HALVES}, whole=both(exchanged)
     ),
     "square, implicit": Case(
         [LEGENDRE, LEGENDRE], [LEGENDRE, ONE], [LEGENDRE, HAT], [ONE, ONE], tableau="implicit-midpoint"
@@ -463,6 +488,55 @@ def test_outputs_of_different_grids_are_a_list() -> None:
     np.testing.assert_allclose(model(x[1][None])[0], found[1], atol=1e-14)
 
 
+# --- lift and readout ---------------------------------------------------------------------------------------
+
+
+def test_lifts_and_readouts_vary_over_the_square() -> None:
+    """Without weights the state is P(ξ) (x(ξ), 1) and the output R(ξ) h(ξ) + a(ξ); all of them polynomials."""
+    given = CASES["square"].declared(
+        lift={"inputs": 1, "width": LEGENDRE},
+        readout={"outputs": 1, "width": {"axes": [LEGENDRE, {"family": "legendre", "size": 2}]}},
+    )
+    given["state"]["basis"] = {"family": "legendre", "size": 6}
+    model = Continuum.from_fields(
+        given,
+        P=lambda s, t: np.stack([np.stack([s * t, 1 + 0 * s * t], -1), np.stack([1 - t + 0 * s, s + 0 * t], -1)], -2),
+        R=lambda s, t: np.stack([t + 0 * s, 2 + 0 * s * t], axis=-1)[..., None, :],
+        a=lambda s, t: (s * t)[..., None],
+    )
+    line = np.linspace(-1, 1, 5)
+    s, t = np.meshgrid(line, line, indexing="ij")
+    x = 1 + s - 2 * t
+    expected = t * (s * t * x + 1) + 2 * ((1 - t) * x + s) + s * t
+    np.testing.assert_allclose(model(x[None, :, :, None])[0, :, :, 0], expected, atol=1e-12)
+
+
+def test_smooth_maxima_over_the_square() -> None:
+    """∫ R_k h + Q m + a, m = (1/β) log of the mean of exp(β h) by the rule, from the final state's coefficients."""
+    given = CASES["square"].declared(readout={"outputs": 3, "basis": LEGENDRE, "maximum": "3"})
+    model = model_of_declared(given)
+    x = np.random.default_rng(12).standard_normal((4, 5, 5, 2))
+    final = model.solver.final(model.project_samples(records(x))).reshape(3, 4, 2, 4)
+    (state, line), fields = CASES["square"].state, coefficients(model)
+    nodes = model.representation.slabs[0].factors("nodes")
+    cuts = [np.array([-1.0, 1.0]), np.linspace(-1, 1, 4)]  # the cells of the hats are those of both rules' bases
+    cuts[0] = np.union1d(cuts[0], np.linspace(-1, 1, 4))  # W has hats along the first axis
+    weights = [gauss(c, len(n) // (len(c) - 1))[1] for c, n in zip(cuts, nodes)]
+    values = np.einsum("pi,qj,ijcn->pqcn", basis(state, WIDTH, nodes[0]), basis(line, WIDTH, nodes[1]), final)
+    means = np.einsum("p,q,pqcn->cn", *weights, np.exp(3 * values)) / 4
+    fine, measure = gauss(np.linspace(-1, 1, 4), 12)
+    functions = [basis(b, WIDTH, fine) * measure[:, None] for b in (LEGENDRE, LEGENDRE)]
+    whole = np.einsum("pi,qj,ijcn->pqcn", basis(state, WIDTH, fine), basis(line, WIDTH, fine), final)
+    expected = np.einsum("pk,ql,kloc,pqcn->no", *functions, fields["R"], whole) + (fields["Q"] @ np.log(means) / 3).T
+    np.testing.assert_allclose(model(x), expected + fields["a"], atol=1e-12)
+    targets = np.random.default_rng(13).standard_normal((4, 3))
+    prepared = model.prepare(records(x, None, targets))
+    _, gradient = model.objective(prepared)
+    way = np.random.default_rng(14).standard_normal(model.size) / np.sqrt(model.size)
+    change = [model.objective(prepared, model.coordinates + step * way)[0] for step in (1e-5, -1e-5)]
+    assert (change[0] - change[1]) / 2e-5 == pytest.approx(gradient @ way, rel=1e-7)
+
+
 # --- the life of a model ------------------------------------------------------------------------------------
 
 
@@ -570,3 +644,18 @@ def test_records_that_are_none_on_a_square(x: Any, xi: Any, words: str) -> None:
 def test_points_of_one_axis_are_refused() -> None:
     with pytest.raises(DataError, match="one an axis"):
         model_of(CASES["square"])(np.ones((1, 3, 3, 2)), at=np.linspace(-1, 1, 5))
+
+
+def test_adapted_bases_keep_w_to_the_declared_error() -> None:
+    model = model_of(CASES["square"])
+    found = adapt(model, error=0.2)
+    w = model.fields["W"]
+    points = [gauss(np.linspace(-1, 1, 4), 4) for _ in range(4)]
+    depths = gauss(np.linspace(0, 1, 3), 2)
+    grid = np.ix_(*[p for p, _ in points], depths[0])
+    volume = functools.reduce(np.multiply.outer, [*[q for _, q in points], depths[1]])[..., None, None]
+    norms = [np.sqrt(np.sum(volume * f**2)) for f in (w(*grid), w(*grid) - found.fields["W"](*grid))]
+    assert 1e-3 * norms[0] < norms[1] <= 0.2 * norms[0]
+    assert found.size < model.size
+    with pytest.raises(DataError, match="symmetries"):
+        adapt(model_of(CASES["square, reflection"]))
