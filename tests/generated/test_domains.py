@@ -647,7 +647,10 @@ def test_points_of_one_axis_are_refused() -> None:
 
 
 def test_adapted_bases_keep_w_to_the_declared_error() -> None:
-    model = model_of(CASES["square"])
+    model = Continuum.from_fields(
+        CASES["square"].declared(),
+        W=lambda a, b, c, d, t: np.multiply.outer(np.exp(a * c / 2 + b * d * t), ONES),
+    )
     found = adapt(model, error=0.2)
     w = model.fields["W"]
     points = [gauss(np.linspace(-1, 1, 4), 4) for _ in range(4)]
