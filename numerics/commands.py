@@ -389,13 +389,12 @@ def _resampled(model: Any, records: Any, ways: list[str]) -> dict[str, dict[str,
     """Scores on records with fewer points, and the relative change of the outputs, functions on one grid."""
     import numpy as np
 
-    from numerics.continuum import SHOWN
+    from numerics.continuum import lines
     from numerics.sampling import thinned
 
     points = model.sample_points(records)
     others = {way: thinned(records, points, way) for way in ways}
-    line = np.linspace(-1, 1, 2 * SHOWN[model.spec.dimension] - 1)
-    grid = None if model.spec.functional else (line,) * model.spec.dimension
+    grid = None if model.spec.functional else lines(model.spec, finer=2)
     before = model(records, at=grid)
     scale = float(np.linalg.norm(before))
     rows = {}

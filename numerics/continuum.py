@@ -542,8 +542,7 @@ class Continuum:
     def trajectory(self, x: Any, xi: Any = None, at: Any = None) -> tuple[Array, Array]:
         """The state along the depth: depths (D,), values (N, D, points[, points …], channels) at the points ``at``."""
         data = records(x, xi)
-        line = np.linspace(-1, 1, SHOWN[self.spec.dimension])
-        points = _grid_points(self.spec, (line,) * self.spec.dimension if at is None else at)
+        points = lines(self.spec) if at is None else _grid_points(self.spec, at)
         path = self.solver.path(self.project_samples(data))
         depths, values = [], []
         for k, (slab, states, steps) in enumerate(zip(self.representation.slabs, path, self.solver.taken)):
@@ -840,6 +839,11 @@ def _grid(axes: Sequence[Pieces], coefficients: Array, points: Grid) -> Array:
     for axis, (pieces, x) in enumerate(zip(axes, points)):
         values = along(evaluate(pieces, x), values, axis)
     return values.reshape(*(len(x) for x in points), -1, coefficients.shape[1])
+
+
+def lines(spec: Spec, finer: int = 1) -> Grid:
+    """Equally spaced points along every axis; finer: into how many parts their distance is divided."""
+    return (np.linspace(-1, 1, finer * (SHOWN[spec.dimension] - 1) + 1),) * spec.dimension
 
 
 def _grid_points(spec: Spec, at: Any) -> Grid:

@@ -126,11 +126,9 @@ class Records:
         index = positions(indices, len(self))
         rows, offsets = _rows_of(self.offsets, index)
         y = None if self.y is None else self.y[rows if self.functions else index]
-        if self.grid is None:
-            return Records(self.x[rows], offsets, None if self.xi is None else self.xi[rows], y, self.classes)
-        own = _offsets(self.grid.sum(axis=1))
-        xi = None if self.xi is None else self.xi[_rows_of(own, index)[0]]
-        return Records(self.x[rows], offsets, xi, y, self.classes, self.grid[index])
+        own = rows if self.grid is None else _rows_of(_offsets(self.grid.sum(axis=1)), index)[0]
+        grid = None if self.grid is None else self.grid[index]
+        return Records(self.x[rows], offsets, None if self.xi is None else self.xi[own], y, self.classes, grid)
 
     def _cut(self, values: Array) -> list[Array]:
         parts = [values[a:b] for a, b in zip(self.offsets[:-1], self.offsets[1:])]

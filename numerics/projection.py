@@ -16,11 +16,11 @@ from derive.errors import DataError, RepresentationError
 from numerics import representation as representations
 from numerics.adaptive import Steps
 from numerics.continuum import (
-    SHOWN,
     Continuum,
     Prepared,
     check_level,
     kernel_weights,
+    lines,
     same_solver,
     zero_fields,
 )
@@ -194,7 +194,7 @@ def _report(old: Continuum, middle: Continuum | None, new: Continuum, data: Reco
 def _probes(model: Continuum) -> Records:
     """Random smooth records, the same for every call."""
     spec = model.spec
-    d, xi = spec.dimension, np.linspace(-1, 1, SHOWN[spec.dimension])
+    d, xi = spec.dimension, lines(spec)[0]
     modes = np.polynomial.legendre.legvander(xi, 7) / (1.0 + np.arange(8))
     x = np.random.default_rng(0).standard_normal((PROBES, *[8] * d, spec.record_channels))
     if spec.periodic and spec.interpolant != "constant":
@@ -209,8 +209,7 @@ def _probes(model: Continuum) -> Records:
 def _output_changes(
     old: Continuum, middle: Continuum | None, new: Continuum, probe: Records
 ) -> tuple[float | None, float | None]:
-    line = np.linspace(-1, 1, 2 * SHOWN[old.spec.dimension] - 1)
-    at = None if old.spec.functional else (line,) * old.spec.dimension
+    at = None if old.spec.functional else lines(old.spec, finer=2)
     values = [None if m is None else np.asarray(m(probe, at=at)) for m in (old, middle, new)]
     first, between, last = values
     assert first is not None and last is not None
@@ -232,7 +231,7 @@ def loss_change(old: Continuum, new: Continuum, prepared: Prepared) -> tuple[flo
     """
     if old.spec.lift_width != new.spec.lift_width:
         return None, None
-    if any(map(_in_factors, (*old.representation.slabs, *new.representation.slabs))):
+    if not all(slab.formable for slab in (*old.representation.slabs, *new.representation.slabs)):
         common = _on_larger(old, new)
         if common is None:
             return None, None
@@ -251,11 +250,6 @@ def loss_change(old: Continuum, new: Continuum, prepared: Prepared) -> tuple[flo
         slope = _penalty_slope(old.fields[p.field], new.fields[p.field], p.norm)
         first_order = None if first_order is None or slope is None else first_order + float(p.weight) * slope
     return first_order, (simple + other) / 2 + penalty
-
-
-def _in_factors(slab: representations.SlabTables) -> bool:
-    """Whether a slab's operators can only be applied factor by factor."""
-    return slab.dimension > 1 or "blocks" in slab.structures.values()
 
 
 def _on_larger(old: Continuum, new: Continuum) -> tuple[Continuum, Continuum] | None:
@@ -291,8 +285,8 @@ def _stage_gradients(
 
     steps: those to take where they are adaptive, so that two models have the same stages.
     """
-    factors = any(map(_in_factors, model.representation.slabs))
-    solver = Solver(model.representation, model.spec.precision, plan=None if factors else "formed")
+    formed = all(slab.formable for slab in model.representation.slabs)
+    solver = Solver(model.representation, model.spec.precision, plan="formed" if formed else None)
     if steps is not None:
         solver.weights = kernel_weights(model.fields)
         solver.take_steps(steps)

@@ -59,6 +59,11 @@ class SlabTables:
         """How many axes the domain has."""
         return sum(of_axis("X", axis) in self.tables for axis in range(3))
 
+    @property
+    def formable(self) -> bool:
+        """Whether stage operators can be formed: blocks and Kronecker products are applied as they are."""
+        return self.dimension == 1 and "blocks" not in self.structures.values()
+
     def factors(self, name: str) -> tuple[np.ndarray, ...]:
         """A table along every axis; on the whole domain it is their Kronecker product."""
         return tuple(self.tables[of_axis(name, axis)] for axis in range(self.dimension))

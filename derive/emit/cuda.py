@@ -28,6 +28,7 @@ from derive.emit.cpu import (
     also_learned,
     blocks_between,
     entry_arguments,
+    height,
     learned_table,
     spanning,
     stage_tables,
@@ -390,9 +391,7 @@ def _head(program: Program, form: Form, like: str) -> Lines:
         sizes.append("weight_out, weight_in = operators.shape[1], operators.shape[2]")
     if program.entry:
         sizes.append("entry = h_entry.shape[0]")
-    for operand in between(form):
-        channels = wide(program) if operand.wide else "channels"
-        sizes.append(f"rows_{operand.name} = {'*'.join([*program.between(operand), channels])}")
+    sizes += [f"{rows_of(operand)} = {height(program, operand)}" for operand in between(form)]
     return [f"steps, stages, records = combine.shape[0], combine.shape[1] - 1, {like}.shape[1]", *sizes, *LANES]
 
 

@@ -69,7 +69,7 @@ def _share_structures(forms: dict[str, tuple[SemiDiscrete, ...]]) -> dict[str, t
 
 def choose_plan(form: SemiDiscrete, channels: int) -> Plan:
     """Form the stage operators unless their factors cost clearly less a record and stage (multiplications)."""
-    if "blocks" in form.structures.values() or form.dimension > 1:
+    if "formed" not in programs.plans(form.structures):
         return "factors"
     nodes, state = form.tables["X"].shape
     out, in_ = form.tables["Phi"].shape[1], form.tables["C"].shape[0]

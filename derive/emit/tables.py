@@ -122,11 +122,16 @@ def _along(role: str, declared: BasisSpec, states: Sequence[Basis]) -> Arrays:
         psi, own = bases.build(declared.along(axis), WIDTH), of_axis(role, axis)
         products.append(transfer.products(psi, state))
         ones.append(transfer.transfer(state, psi))
-        arrays[f"gram/{own}"] = inner_product.gram(psi, psi).to_float()
-        arrays |= {f"pieces/{own}/{key}": value for key, value in run_time_basis(psi).items()}
-        arrays |= _stiffness(psi, f"stiffness/{own}")
+        arrays |= _own_arrays(own, psi)
     whole = [exact.kron(parts).to_float() for parts in itertools.product(*products)]
     return arrays | {f"products/{role}": np.stack(whole), f"one/{role}": exact.kron(ones).to_float()}
+
+
+def _own_arrays(role: str, basis: Basis) -> Arrays:
+    """A basis as the run time sees it, its Gram matrix, and its stiffness where that exists."""
+    arrays = {f"pieces/{role}/{key}": value for key, value in run_time_basis(basis).items()}
+    arrays[f"gram/{role}"] = inner_product.gram(basis, basis).to_float()
+    return arrays | _stiffness(basis, f"stiffness/{role}")
 
 
 def _readout_arrays(spec: Spec, last: SemiDiscrete) -> Arrays:
@@ -140,9 +145,7 @@ def _readout_arrays(spec: Spec, last: SemiDiscrete) -> Arrays:
     for axis, role in enumerate(spec.along_axes("readout")):
         zeta, state = bases.build(spec.readout.along(axis), WIDTH), last.bases[of_axis("state", axis)]
         arrays[of_axis("G", axis)] = inner_product.gram(zeta, state).to_float()
-        arrays[f"gram/{role}"] = inner_product.gram(zeta, zeta).to_float()
-        arrays |= {f"pieces/{role}/{key}": value for key, value in run_time_basis(zeta).items()}
-        arrays |= _stiffness(zeta, f"stiffness/{role}")
+        arrays |= _own_arrays(role, zeta)
     if spec.maximum is not None:
         weights = galerkin.weights(spec, spec.slabs[-1], last.bases)
         arrays |= {"weights": weights.to_float().ravel(), "sharpness": nearest([spec.maximum])}

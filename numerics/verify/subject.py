@@ -70,8 +70,7 @@ class Subject:
     @property
     def plans(self) -> tuple[str, ...]:
         """The orders in which kernels can multiply."""
-        slabs = self.model.representation.slabs
-        return PLANS[1:] if any(s.dimension > 1 or "blocks" in s.structures.values() for s in slabs) else PLANS
+        return PLANS if all(slab.formable for slab in self.model.representation.slabs) else PLANS[1:]
 
     @cached_property
     def reference(self) -> Reference:
