@@ -1,5 +1,8 @@
 """κ(ξ − ξ′): the table of ∫ k_m(ξ_q − ξ′) χ_l(ξ′) dξ′, exact, for a kernel with k_m on [−r, r] (section 3).
 
+Convolutions are diagonal in frequencies, up to a turn: ``waves`` takes the same table apart into two changes of basis
+and a block [[a, b], [−b, a]] a frequency.
+
 Against a Fourier state the angle ξ_q − s is taken apart. Two polynomials meet on pieces whose ends need not be
 rational, where the nodes are not: the closed rule with d + 1 equally spaced points has rational weights and is exact
 for their product of degree d, whatever numbers the ends are. All else is enclosed, piece by piece.
@@ -13,12 +16,13 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
 from flint import arb, arb_mat, ctx, fmpq, fmpq_mat
 
 from derive.bases import Basis
 from derive.closed_form import Side, product_integrals
-from derive.exact import ExactMatrix, as_fmpq
-from derive.inner_product import Rule, evaluate, gram, side, stack
+from derive.exact import ExactMatrix, as_fmpq, identity, rational, stack, zeros
+from derive.inner_product import Rule, evaluate, gram, side
 
 Piece = tuple[int, int, Any, Any]  # a cell of κ, one of the state, and both ends of what they share in ξ′
 
@@ -49,10 +53,91 @@ def couplings(kernel: Basis, state: Basis, rule: Rule, periodic: bool) -> ExactM
     return ExactMatrix(shape, recipe=recipe)
 
 
+@dataclass(frozen=True)
+class Waves:
+    """A table of ``couplings``, taken apart: C_qml = Σ_ij inverse_qi B_m,ij forward_jl.
+
+    B_m is [[a, b], [−b, a]] for a cosine and a sine of one frequency; a number for the constant, and for the highest
+    cosine of an even count.  numbers: (their count, functions of κ), a and b in the order of the rows of ``forward``.
+    """
+
+    forward: ExactMatrix
+    inverse: ExactMatrix
+    numbers: ExactMatrix
+
+    def cost(self, channels: int, wide: int) -> int:
+        """Multiplications a record, for κ from ``channels`` to ``wide`` channels."""
+        forward, inverse = (int(table.nonzero().sum()) for table in (self.forward, self.inverse))
+        return forward * channels + inverse * wide + 2 * self.numbers.shape[0] * channels * wide
+
+
+def waves(table: ExactMatrix, kernel: Basis, state: Basis, rule: Rule, periodic: bool) -> Waves | None:
+    """The table of ``couplings`` in frequencies; None where it does not commute with shifts from node to node.
+
+    A Fourier state is in frequencies. Equal cells with a constant and a node each lie on a circle, of their own length
+    where the domain is periodic; else of a longer one, on which what κ reaches beyond an end meets zeros.
+    """
+    if state.combination is None and state.kind == "fourier":
+        moments = _moments(kernel, state).T
+        turned = rational([[0 if i != j else -1 if i and i % 2 == 0 else 1 for j in range(state.size)]
+                           for i in range(state.size)])  # fmt: skip
+        return Waves(identity(state.size), evaluate(state, rule), turned @ moments)
+    if not _regular(state, rule):
+        return None
+    count, size = state.size, kernel.size
+    first = table.chosen(rows=range(size)).T  # what the first node takes of every cell
+    circle, ahead = count, count
+    if not periodic:
+        last = table.chosen(rows=range((count - 1) * size, count * size)).T
+        ahead, behind = (
+            1 + max(np.flatnonzero(pattern.any(axis=1)).tolist(), default=0)
+            for pattern in (first.nonzero(), last.nonzero()[::-1])
+        )
+        circle = count + max(ahead, behind) - 1
+        gap = zeros(circle - ahead - (behind - 1), size)
+        first = stack([first.chosen(rows=range(ahead)), gap, last.chosen(rows=range(count - behind, count - 1))])
+    forward = _circle(circle, normalised=True)
+    there = forward.chosen(columns=range(count))
+    return Waves(there, there.T, _circle(circle, normalised=False) @ first)
+
+
+def _regular(state: Basis, rule: Rule) -> bool:
+    """Whether the state is a constant on each of equal cells, with a node in the middle of each."""
+    if state.combination is not None or state.kind != "polynomial" or state.degree != 0 or state.size < 2:
+        return False
+    lengths = {b - a for a, b in zip(state.breakpoints, state.breakpoints[1:])}
+    values = {f[cell] for cell, f in enumerate(state.functions) if set(f) == {cell}}
+    middles = [as_fmpq((a + b) / 2) for a, b in zip(state.breakpoints, state.breakpoints[1:])]
+    one = len(lengths) == len(values) == 1 and state.cells == state.size == rule.points.shape[0]
+    return one and rule.points.rational and list(rule.points.entries()) == middles
+
+
+def _circle(count: int, normalised: bool) -> ExactMatrix:
+    """1, cos and sin of 2πfd/count, f = 1, 2, …, in rows, at d = 0 … count − 1; of length one if normalised."""
+
+    def recipe() -> arb_mat:
+        turns = [arb.sin_cos_pi_fmpq(fmpq(2 * d, count)) for d in range(count)]
+        found = []
+        for i in range(count):
+            f = (i + 1) // 2
+            length = fmpq(1 if i == 0 or 2 * f == count else 2, count)
+            scale = arb(length).sqrt() if normalised else arb(1)
+            found += [scale * turns[f * d % count][i % 2 if i else 1] for d in range(count)]
+        return arb_mat(count, count, found)
+
+    return ExactMatrix((count, count), recipe=recipe)
+
+
+def _moments(kernel: Basis, state: Basis) -> ExactMatrix:
+    """∫ k_m χ_l ds of a Fourier state's functions, over the reach of κ."""
+    if kernel.combination is not None:
+        return kernel.combination.matrix @ _moments(kernel.combination.of, state)
+    return gram(kernel, Basis("fourier", kernel.interval, kernel.interval, state.functions, period=state.period))
+
+
 def _turned(kernel: Basis, state: Basis, rule: Rule) -> ExactMatrix:
     """cos πf(ξ − s) = cos πfξ cos πfs + sin πfξ sin πfs, and so for the sine."""
-    waves = Basis("fourier", kernel.interval, kernel.interval, state.functions, period=state.period)
-    moments, values = gram(kernel, waves), evaluate(state, rule)
+    moments, values = _moments(kernel, state), evaluate(state, rule)
     nodes, size = values.shape
     shape = (nodes * kernel.size, size)
 

@@ -226,6 +226,11 @@ def identity(size: int) -> ExactMatrix:
     return ExactMatrix((size, size), fmpq_mat(size, size, [int(i == j) for i in range(size) for j in range(size)]))
 
 
+def zeros(rows: int, columns: int) -> ExactMatrix:
+    """The zero matrix."""
+    return ExactMatrix((rows, columns), fmpq_mat(rows, columns))
+
+
 def stack(parts: Sequence[ExactMatrix]) -> ExactMatrix:
     """The matrices below one another."""
     shape = (sum(p.shape[0] for p in parts), parts[0].shape[1])

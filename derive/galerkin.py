@@ -16,12 +16,13 @@ from derive import bases, convolution, inner_product, symmetry, tableau, transfe
 from derive.bases import WIDTH
 from derive.equation import Equation
 from derive.errors import DerivationError
-from derive.exact import kron, single
+from derive.exact import identity, kron, single
 from derive.spec import BasisSpec, Slab, Spec, of_axis, step_lengths
 from derive.tableau import Table
 
 if TYPE_CHECKING:
     from derive.bases import Basis
+    from derive.convolution import Waves
     from derive.inner_product import ExactMatrix, Rule
     from derive.symmetry import Admissible
 
@@ -38,6 +39,7 @@ class Layout:
     blocks: "w", "V" → (first row, last, first column, last, start of its numbers) of every block.
     rows, columns: the functions of φ and φ̃ in the order of the blocks of w; None: as they are.
     entries, values: N (w = N z) as (m, start, row in the block, column in it, columns of the block) and numbers.
+    waves: of κ in frequencies what stands in place of the tables Φ and C, and "numbers", from κ's coefficients to z.
     """
 
     blocks: Mapping[str, Blocks] = field(default_factory=dict)
@@ -45,6 +47,7 @@ class Layout:
     columns: tuple[int, ...] | None = None
     entries: tuple[tuple[int, int, int, int, int], ...] = ()
     values: tuple[Fraction, ...] = ()
+    waves: Mapping[str, ExactMatrix] = field(default_factory=dict)
 
     @classmethod
     def of(cls, weight: Admissible) -> Layout:
@@ -72,8 +75,26 @@ class Layout:
         entries = tuple((m, 0, 0, m, size) for m in range(size))
         return cls({"w": blocks}, entries=entries, values=(Fraction(1),) * size)
 
+    @classmethod
+    def frequencies(cls, waves: Waves) -> Layout:
+        """A block a frequency, (a) or [[a, b], [−b, a]]."""
+        size, blocks, start = waves.forward.shape[0], [], 0
+        entries: list[tuple[int, int, int, int, int]] = []
+        values: list[Fraction] = []
+        for first in (0, *range(1, size, 2)):
+            width = min(2, size - first) if first else 1
+            blocks.append((first, first + width, first, first + width, start))
+            for i, j in product(range(width), range(width)):
+                entries.append((first + (i != j), start, i, j, width))
+                values.append(Fraction(-1 if i > j else 1))
+            start += width * width
+        tables = {"Phi": waves.inverse, "C": waves.forward, "numbers": waves.numbers}
+        return cls({"w": tuple(blocks)}, entries=tuple(entries), values=tuple(values), waves=tables)
+
     def ordered(self, name: str, table: ExactMatrix) -> ExactMatrix:
-        """A table as kernels see it: Φ and C with the functions in the order of the blocks."""
+        """A table as kernels see it: Φ and C with the functions in the order of the blocks, or in frequencies."""
+        if name in self.waves:
+            return self.waves[name]
         if name == "Phi" and self.rows is not None:
             return table.chosen(columns=self.rows)
         if name in ("C", "C_entry") and self.columns is not None:
@@ -104,7 +125,10 @@ class Layout:
                 for n, origin, k, l, size in layout.entries
             )
             values = tuple(x * y for x in whole.values for y in layout.values)
-            whole = cls({"w": blocks}, entries=entries, values=values)
+            waves = {}
+            if whole.waves or layout.waves:
+                waves["numbers"] = kron([one.waves.get("numbers", identity(one.functions)) for one in (whole, layout)])
+            whole = cls({"w": blocks}, entries=entries, values=values, waves=waves)
         return whole
 
     @property
@@ -224,6 +248,9 @@ def _slab(
     blocks = dict(layout.blocks)
     if spec.local:
         tables["Psi_V"], blocks["V"] = local_blocks(tables["Psi"])
+    waves: dict[str, Structure] = {}
+    if layout.waves:
+        tables["w_waves"], waves["w_waves"] = layout.waves["numbers"], "dense"
     tables["theta"], operator_index = _stage_rows(spec, chosen["weight_depth"], steps)
     tables["vartheta"], bias_index = _stage_rows(spec, chosen["bias_depth"], steps)
     kappa = Fraction(int(equation.kappa.p), int(equation.kappa.q)) if equation.kappa else Fraction(0)
@@ -232,7 +259,7 @@ def _slab(
         stop=slab.stop,
         bases=chosen,
         tables=tables,
-        structures=_structures(axes, tables["Psi"]) | dict.fromkeys(blocks, "blocks"),
+        structures=_structures(axes, tables["Psi"]) | dict.fromkeys(blocks, "blocks") | waves,
         entry=changes,
         operator_index=operator_index,
         bias_index=bias_index,
@@ -297,7 +324,7 @@ def _axis(spec: Spec, slab: Slab, entry: BasisSpec, changes: bool) -> Axis:
     weight = None
     layout = Layout()
     if spec.reach is not None:
-        layout = Layout.stencil(nodes, chosen["weight_in"].size)
+        layout = _convolution(spec, chosen, tables["C"], rule, changes)
     elif spec.symmetries:
         weight = symmetry.admissible(spec.symmetries, chosen["weight_out"], chosen["weight_in"])
         check_any(weight, spec)
@@ -309,6 +336,18 @@ def _axis(spec: Spec, slab: Slab, entry: BasisSpec, changes: bool) -> Axis:
             tables["C_entry"] = _coupling(spec, chosen["weight_in"], chosen["entry"], rule)
             tables["X_entry"] = inner_product.evaluate(chosen["entry"], rule)
     return Axis(chosen, tables, rule.points, aliasing, weight, layout)
+
+
+def _convolution(spec: Spec, chosen: dict[str, Basis], table: ExactMatrix, rule: Rule, changes: bool) -> Layout:
+    """κ in frequencies, where that is possible and costs fewer multiplications; else its stencil at every node."""
+    kernel, state = chosen["weight_in"], chosen["state"]
+    stencil, wide = Layout.stencil(rule.points.shape[0], kernel.size), spec.pre_activations * spec.channels
+    found = None if changes else convolution.waves(table, kernel, state, rule, spec.periodic)
+    if found is None:
+        return stencil
+    entries = int(table.nonzero().sum()) if structure(table) == "banded" else math.prod(table.shape)
+    cost = entries * spec.channels + table.shape[0] * spec.channels * wide
+    return Layout.frequencies(found) if found.cost(spec.channels, wide) < cost else stencil
 
 
 def _coupling(spec: Spec, inner: Basis, state: Basis, rule: Rule) -> ExactMatrix:

@@ -323,6 +323,11 @@ class Program:
         return dict(self.structures).get("w") == "blocks"
 
     @property
+    def waves(self) -> bool:
+        """Whether those blocks are of κ in frequencies."""
+        return any(table == "w_waves" for table, _ in self.structures)
+
+    @property
     def local(self) -> bool:
         """Whether there is a V."""
         return any(table == "V" for table, _ in self.structures)

@@ -416,15 +416,17 @@ class Continuum:
         return loss, gradient
 
     def _sweep(self, prepared: Prepared) -> tuple[float, list[dict[str, Array]], Array, Array, Array]:
-        """Loss and mean gradients at the stage operators, the readout and the states."""
+        """Loss and mean gradients at the stage operators, in the kernels' precision, the readout and the states."""
         self._check_own(prepared)
         count = len(prepared)
         losses, operators, bar_r, bar_a, bar_states = self.solver.gradient(
             prepared.states, *self.readout_map(), prepared.wanted()
         )
         loss = float(np.mean(losses.astype(np.float64) + prepared.offset))
-        scaled = [{name: a.astype(np.float64) / count for name, a in slab.items()} for slab in operators]
-        return loss, scaled, bar_r / count, bar_a / count, bar_states.astype(np.float64) / count
+        for slab in operators:
+            for a in slab.values():
+                a /= count
+        return loss, operators, bar_r / count, bar_a / count, bar_states.astype(np.float64) / count
 
     def value_and_gradient(self, x: Any, y: Any, xi: Any = None, metric: str = "L2") -> tuple[float, dict[str, Field]]:
         """Loss and gradient as fields: the L2 gradient (12), or dL/dcoefficients with metric="coefficients"."""
@@ -701,10 +703,9 @@ def _field_gradients(model: Continuum, operators: list[dict[str, Array]]) -> dic
     """dL/dcoefficients of what the stages read, in the fields' layout, from the gradients of the stage operators."""
     fields = model.fields
     found: dict[str, list[Array]] = {name: [] for name in ("W", "b", "V", "parameters", "P") if name in fields}
-    parts = zip(model.solver.slabs, operators, kernel_weights(fields))
+    parts = zip(model.solver.slabs, operators, model.solver.weights)
     for n, (slab, gradient, weights) in enumerate(parts):
-        cast = {name: a.astype(slab.dtype) for name, a in gradient.items()}
-        back = slab.pull_back(cast, weights)
+        back = slab.pull_back(gradient, weights)
         own = {name: fields[name].slabs[n].coefficients for name in ("W", "b", "V") if name in fields}
         dimension = len(fields["b"].slabs[n].bases) - 1
         shape = _flat_weight(own["W"], dimension).shape

@@ -7,6 +7,7 @@ form is the network: w_m = s̄ κ_{K−1−m}. Layers with fewer channels than t
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -95,10 +96,11 @@ def stencils(model: Continuum) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
     half = math.ceil(spec.reach * cells / 2 + 0.5) - 1  # cells on either side that κ reaches
     if 2 * half + 1 > cells:
         raise _none(f"κ reaches {half} cells on either side of {cells}", "use more cells, or a shorter reach")
-    couplings = slab.tables.tables["C"].reshape(cells, size, cells)[half, :, : 2 * half + 1]
+    couplings = _couplings(slab.tables.tables, size)[half, :, : 2 * half + 1]
+    theta, coefficients = slab.tables.tables["theta"], model.solver.weights[0].w
     weights, biases = [], []
     for rows in zip(slab.bound["operator_index"][:, 0], slab.bound["bias_index"][:, 0]):
-        kappa = slab.operators["operators"][rows[0]].reshape(channels, size, channels).astype(np.float64)
+        kappa = np.tensordot(theta[rows[0]], coefficients, 1).reshape(size, channels, channels).transpose(1, 0, 2)
         bias = slab.operators["biases"][rows[1]].reshape(cells, channels)
         if (bias != bias[0]).any():
             raise _none("a bias that varies along ξ", "use a constant basis for the bias")
@@ -121,6 +123,18 @@ def stencils(model: Continuum) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
             raise _none("a readout that mixes channels", "leave the readout out")
         weights[-1], biases[-1] = weights[-1][: len(r)], biases[-1][: len(r)]
     return tuple(weights), tuple(biases)
+
+
+def _couplings(tables: Mapping[str, Array], size: int) -> Array:
+    """(nodes, functions of κ, cells): ∫ k_m(ξ_q − ξ′) χ_l(ξ′) dξ′, from what the kernels have."""
+    numbers = tables.get("w_waves", np.eye(size))
+    low = tables["C"].reshape(tables["w_blocks"][-1, 3], -1)
+    made = np.zeros((tables["w_blocks"][-1, 1], size, low.shape[1]))
+    for first, _, left, _, start in tables["w_blocks"]:
+        for (m, own, i, j, _), value in zip(tables["w_entries"], tables["w_values"]):
+            if own == start:
+                made[first + i] += value * numbers[m][:, None] * low[left + j]
+    return np.tensordot(tables["Phi"], made, 1)
 
 
 def _none(reason: str, fix: str) -> RepresentationError:

@@ -173,6 +173,8 @@ class CudaSlab(Slab):
         count, bias_stages = stages or len(self.bound["theta"]), len(self.bound["vartheta"])
         shapes = {"mixed": (count, *weights.w.shape[1:]), "mixed_bias": (bias_stages, weights.beta.shape[1])}
         shapes["left"] = (count, self.parts * self.channels * self.sizes["node"], weights.w.shape[2])
+        if "w_waves" in self.bound:
+            shapes["turned"] = (count, self.bound["w_waves"].shape[0], weights.w.shape[2])
         if weights.v is not None:
             shapes["mixed_local"] = (bias_stages, *weights.v.shape[1:])
         return {name: self.empty(*shape) for name, shape in shapes.items()}

@@ -174,18 +174,22 @@ class Adam:
 
     def step(self, objective: Objective, vector: Vector) -> tuple[State, Vector, Info]:
         value, gradient = _evaluated(objective, vector, self.blocks)
-        square = gradient**2
-        if not self.coordinatewise:
-            square = np.array([np.sum(square[part]) for _, part in self.blocks])
-        moment = FIRST_DECAY * self.moment + (1 - FIRST_DECAY) * gradient
+        count, room = self.count + 1, np.square(gradient)  # long vectors: what is no longer needed is written over
         decay = COORDINATE_DECAY if self.coordinatewise else FIELD_DECAY
-        second = decay * self.second + (1 - decay) * square
-        count = self.count + 1
+        square = room if self.coordinatewise else np.array([np.sum(room[part]) for _, part in self.blocks])
+        square *= 1 - decay
+        second = decay * self.second
+        second += square
         scale = np.sqrt(second / (1 - decay**count)) + FLOOR
-        if not self.coordinatewise:
-            scale = np.repeat(scale, [part.stop - part.start for _, part in self.blocks])
+        moment = FIRST_DECAY * self.moment
+        moment += np.multiply(gradient, 1 - FIRST_DECAY, out=room)
         length = rate(self.schedule, self.learning_rate, self.count, self.steps)
-        change = -length / (1 - FIRST_DECAY**count) * moment / scale
+        change = np.multiply(moment, -length / (1 - FIRST_DECAY**count), out=room)
+        if self.coordinatewise:
+            change /= scale
+        else:
+            for own, (_, part) in zip(scale, self.blocks):
+                change[part] /= own
         if self.weight_decay:
             change -= length * self.weight_decay * vector
         state = replace(self, moment=moment, second=second, count=count)

@@ -6,7 +6,7 @@ Kernels name their arguments; a table is handed over by its name, so no kernel's
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial, reduce
 from typing import Any
@@ -28,6 +28,7 @@ MADE_OF = {"G": "C", "U": "Phi", "Z": "X", "M": "A"}  # operands, and the tables
 
 TILE = 64  # records a kernel works on at once: a stage's arrays then stay in the second-level cache
 BLOCK = 4  # tiles that share one partial gradient
+SHARED = 1 << 20  # products of operators and records from which on a second thread pays
 
 
 @dataclass(frozen=True)
@@ -440,7 +441,7 @@ class Solver:
         """
         self._settle(states)
         records = states.shape[1]
-        blocks = device.blocks(records, TILE, BLOCK)
+        blocks = self._blocks(records)
         readout = np.ascontiguousarray(operator, dtype=self.dtype), np.ascontiguousarray(constant, dtype=self.dtype)
 
         def work(index: int) -> list[Any]:
@@ -464,11 +465,20 @@ class Solver:
         bar_states = np.concatenate([bar for _, bar in parts], axis=1)
         return losses, gradient, bar_operator, bar_constant, bar_states
 
+    def _blocks(self, records: int) -> Sequence[Sequence[slice]]:
+        """Tiles of records by block. Of few records two halves, where a half is work enough to hand to a thread."""
+        if records >= 2 * TILE * BLOCK:
+            return device.blocks(records, TILE, BLOCK)
+        half = -(-records // 2)
+        numbers = sum(a.size for slab in self.slabs for a in slab.operators.values())
+        return device.blocks(records, min(TILE, half if half * numbers > SHARED else records), 1)
+
     def bytes_needed(self, records: int) -> int:
         """What a gradient over so many records takes beyond tables and operators."""
-        workers = min(device.threads(), -(-records // (TILE * BLOCK)))
+        blocks = self._blocks(records)
+        workers = min(device.threads(), len(blocks))
         operators = sum(a.nbytes for slab in self.slabs for a in slab.operators.values())
-        tile = sum(slab.kept_bytes(min(TILE, records)) for slab in self.slabs)
+        tile = sum(slab.kept_bytes(blocks[0][0].stop) for slab in self.slabs)
         rows = sum(slab.channels * slab.sizes["entry"] for slab in self.slabs[:1])
         sums = workers + 2 if workers > 1 else 2  # the sum, those at work, and one that waits
         return int(sums * operators + workers * tile + 2 * rows * records * self.dtype.itemsize)

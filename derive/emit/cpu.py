@@ -752,6 +752,7 @@ def operators_adjoint(program: Program, suffix: str, entry: bool) -> Kernel:
 def _operator_title(program: Program, entry: bool) -> str:
     if program.plan == "factors":
         w = "the blocks of w_s = N Σ_k θ_k(δ_s) z_k" if program.blocks else "w_s = Σ_k θ_k(δ_s) w_k"
+        w += ",  N by frequencies" if program.waves else ""
         v = ",  V_s = Ψ Σ_k ϑ_k(δ_s) v_k" if program.local else ""
         return f"{w},  e_s = Ψ Σ_k ϑ_k(δ_s) β_k{v}   (4)"
     if entry:
@@ -761,7 +762,7 @@ def _operator_title(program: Program, entry: bool) -> str:
 
 def _operator_tables(program: Program, entry: bool) -> list[str]:
     if program.plan == "factors":
-        return ["w_entries", "w_values"] if program.blocks else []
+        return [*(["w_waves"] if program.waves else []), *(["w_entries", "w_values"] if program.blocks else [])]
     return [*table_arguments(program, ["Phi"]), *(["C_entry"] if entry else table_arguments(program, ["C"]))]
 
 
@@ -794,14 +795,17 @@ def _unmix(out: str, source: str, rows: str) -> Lines:
 def _placed(program: Program, reverse: bool) -> Lines:
     """w = N z: entry e adds its multiple of parameter m to row i, column j of its block, for all channels.
 
-    An entry is (m, start of its block's numbers, i, j, columns of the block).
+    An entry is (m, start of its block's numbers, i, j, columns of the block). Of κ in frequencies the parameters are
+    first turned into the numbers of each, which are then m; every place in the blocks has one of them.
     """
-    place, number = "whole[first + c]", "mixed[w_entries[e, 0], o*channels + c]"
-    change = f"{number} += w_values[e]*{place}" if reverse else f"{place} += w_values[e]*{number}"
-    return [
+    given, adds = ("turned", "=") if program.waves else ("mixed", "+=")
+    place, number = "whole[first + c]", f"{given}[w_entries[e, 0], o*channels + c]"
+    change = f"{number} += w_values[e]*{place}" if reverse else f"{place} {adds} w_values[e]*{number}"
+    cleared = [given] if reverse else [] if program.waves else ["whole"]
+    entries = [
         "# w = N z, entry by entry",
         f"whole = {'bar_operators' if reverse else 'operators'}[s]",
-        f"{'mixed' if reverse else 'whole'}[:] = constants[0]",
+        *(f"{name}[:] = constants[0]" for name in cleared),
         "for e in range(w_entries.shape[0]):",
         f"    for o in range({wide(program)}):",
         f"        row = w_entries[e, 2]*{wide(program)} + o",
@@ -809,6 +813,12 @@ def _placed(program: Program, reverse: bool) -> Lines:
         "        for c in range(channels):",
         f"            {change}",
     ]
+    if not program.waves:
+        return entries
+    if reverse:
+        return ["turned = np.empty((w_waves.shape[0], mixed.shape[1]), mixed.dtype)", *entries,
+                "np.dot(w_waves.T, turned, mixed)"]  # fmt: skip
+    return ["turned = np.dot(w_waves, mixed)", *entries]
 
 
 def _formed(program: Program, entry: bool, reverse: bool) -> Lines:

@@ -694,11 +694,13 @@ PAIR = "for b in range(column, {}, columns):"
 def operators(program: Program, suffix: str, entry: bool) -> Kernel:
     """Stage operators from the fields' coefficients: Mix over depth, then (formed) Φ · C; e = Ψ β. A block a row of θ.
 
-    mixed, left: room for Σ_k θ_sk w_k and for Φ times it, used where Φ or C leaves something to do.
+    mixed, left: room for Σ_k θ_sk w_k and for Φ times it, used where Φ or C leaves something to do; turned: for κ in
+    frequencies.
     """
     phi, c = _factors(program, entry)
     targets = [
-        *(["mixed"] if phi or c or program.blocks else []), *(["left"] if phi and c else []), "operators"
+        *(["mixed"] if phi or c or program.blocks else []), *(["left"] if phi and c else []),
+        *(["turned"] if program.waves else []), "operators",
     ]  # fmt: skip
     stage = [*_mix(targets[0]), *(_placed(program, reverse=False) if program.blocks else [])]
     if phi:
@@ -786,37 +788,47 @@ def _bias(full: str, structure: Structure, transposed: bool, source: str, target
 
 def _local(transposed: bool, source: str, target: str) -> Lines:
     """The matrices V_s, one a different row of Ψ, from those of ψ_i; or their gradients back."""
-    size = "local_operators.shape[1]//Psi_V.shape[0]" if not transposed else "mixed_local.shape[2]"
-    element = "Psi_V[b, a]" if transposed else "Psi_V[a, b]"
-    rows, columns = ("Psi_V.shape[1]", "Psi_V.shape[0]") if transposed else ("Psi_V.shape[0]", "Psi_V.shape[1]")
-    given, out = ("[s, b*size + d]", "[s, a, d]") if transposed else ("[s, b, d]", "[s, a*size + d]")
+    if transposed:
+        term, size = f"Psi_V[b, a]*{source}[s, b*size + d]", f"{target}.shape[2]"
+        return _summed(f"{target}[s, a, d]", term, "1", "0", size, "Psi_V")
+    term, size = f"Psi_V[a, b]*{source}[s, b, d]", f"{target}.shape[1]//Psi_V.shape[0]"
+    return _summed(f"{target}[s, a*size + d]", term, "0", "1", size, "Psi_V")
+
+
+def _summed(target: str, term: str, rows: str, terms: str, size: str, table: str) -> Lines:
+    """target = Σ_b term for every row a of a table, or column, and every d below ``size``."""
     return [
         f"size = {size}",
-        f"for a in range(row, {rows}, rows):",
+        f"for a in range(row, {table}.shape[{rows}], rows):",
         "    for d in range(column, size, columns):",
         "        total = constants[0]",
-        f"        for b in range({columns}):",
-        f"            total += {element}*{source}{given}",
-        f"        {target}{out} = total",
+        f"        for b in range({table}.shape[{terms}]):",
+        f"            total += {term}",
+        f"        {target} = total",
         SYNC,
     ]
 
 
 def _placed(program: Program, reverse: bool) -> Lines:
     """w = N z, entry by entry, or z̄ = Nᵀ w̄; a thread has its own pairs of channels. See the CPU's."""
-    full = wide(program)
-    place, number = "operators[s, at + c]", "mixed[s, w_entries[e, 0], o*channels + c]"
+    full, given = wide(program), "turned" if program.waves else "mixed"
+    place, number = "operators[s, at + c]", f"{given}[s, w_entries[e, 0], o*channels + c]"
     body = [
         "for e in range(w_entries.shape[0]):",
         f"    line = w_entries[e, 2]*{full} + o",
         f"    at = (w_entries[e, 1]*{full} + line*w_entries[e, 4] + w_entries[e, 3])*channels",
         "    " + (f"{number} += w_values[e]*bar_{place}" if reverse else f"{place} += w_values[e]*{number}"),
     ]
+    turned: Lines = []
+    if program.waves:
+        ends = ("mixed", "w_waves[b, a]*turned", "1", "0") if reverse else ("turned", "w_waves[a, b]*mixed", "0", "1")
+        turned = _summed(f"{ends[0]}[s, a, d]", f"{ends[1]}[s, b, d]", *ends[2:], "mixed.shape[2]", "w_waves")
     if reverse:
         head = ["# z̄ = Nᵀ w̄"]
-        body = ["for a in range(mixed.shape[1]):", "    mixed[s, a, o*channels + c] = constants[0]", *body]
+        body = [f"for a in range({given}.shape[1]):", f"    {given}[s, a, o*channels + c] = constants[0]", *body]
     else:
         head = [
+            *turned,
             "# w = N z",
             "for a in range(row*columns + column, operators.shape[1], rows*columns):",
             "    operators[s, a] = constants[0]",
@@ -828,6 +840,7 @@ def _placed(program: Program, reverse: bool) -> Lines:
         "    for c in range(column, channels, columns):",
         *indent(body, 2),
         SYNC,
+        *(turned if reverse else []),
     ]
 
 
@@ -861,7 +874,7 @@ def operators_adjoint(program: Program, suffix: str, entry: bool) -> Kernel:
         ]
     lines += ["for s in range(block, mixed.shape[0], blocks):", *indent(stage)]
     arguments = ["bar_operators", *_operator_tables(program, entry)]
-    outputs = [*(["left"] if phi and c else []), "mixed"]
+    outputs = [*(["left"] if phi and c else []), *(["turned"] if program.waves else []), "mixed"]
     if not entry:
         psi = program.structure("Psi")
         lines += [*ALL_LANES, "for s in range(block, mixed_bias.shape[0], blocks):"]

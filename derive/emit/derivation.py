@@ -264,25 +264,33 @@ def _semidiscrete(spec: Spec, forms: Sequence[SemiDiscrete]) -> Iterator[str]:
         rows = [
             (
                 meaning if spec.dimension == 1 or name == "Psi" else f"{meaning}, along axis {axis + 1}",
-                " × ".join(map(str, form.tables[part].shape)),
+                " × ".join(map(str, form.stored(part).shape)),
                 form.structures[part],
-                _exactness(form.tables[part]),
+                _exactness(form.stored(part)),
             )
-            for name, meaning in _meanings(spec)
+            for name, meaning in _meanings(spec, "w_waves" in form.tables)
             for axis, part in enumerate(factors(name, form.structures))
         ]
         points = math.prod(points.shape[0] for points in form.nodes)
         left = "exact" if form.aliasing < 1e-30 else f"off by {form.aliasing:.1e}"
         yield from (f"Slab {k + 1}: {points} nodes; the rule's mass matrix of the state is {left}.", "")
         yield from _table(("table", "rows × columns", "structure", "entries"), rows)
+        if "w_waves" in form.tables:
+            yield from (
+                "C_qjl = ∫ φ̃_j(ξ_q − ξ′) χ_l(ξ′) dξ′ commutes with shifts between nodes and is held in frequencies: "
+                "the cosines and sines of h, a block [[a, b], [−b, a]] for each, and back to the nodes. a and b are "
+                f"w_waves ({' × '.join(map(str, form.tables['w_waves'].shape))}) times the coefficients of κ.", "",
+            )  # fmt: skip
         if form.entry:
             yield from ("The state enters in another basis: its first stage uses C and X of that basis.", "")
     yield from (f"Samples become coefficients by the interpolant '{spec.interpolant}'.", "")
 
 
-def _meanings(spec: Spec) -> Iterator[tuple[str, str]]:
+def _meanings(spec: Spec, waves: bool) -> Iterator[tuple[str, str]]:
     for name, meaning in MEANINGS.items():
-        if spec.reach is None:
+        if waves and name in ("Phi", "C"):
+            yield name, "cosines and sines of χ_l" if name == "C" else "cosines and sines at the nodes"
+        elif spec.reach is None:
             yield name, meaning
         elif name != "Phi":
             yield name, "C_qjl = ∫ φ̃_j(ξ_q − ξ′) χ_l(ξ′) dξ′" if name == "C" else meaning

@@ -12,9 +12,9 @@ import numpy as np
 
 
 def factors_operators_1(
-    w, theta, w_entries, w_values, beta, vartheta, Psi, v, Psi_V, constants, channels, operators, biases, local_operators,
+    w, theta, w_waves, w_entries, w_values, beta, vartheta, Psi, v, Psi_V, constants, channels, operators, biases, local_operators,
 ):
-    """the blocks of w_s = N Σ_k θ_k(δ_s) z_k,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k,  V_s = Ψ Σ_k ϑ_k(δ_s) v_k   (4)"""
+    """the blocks of w_s = N Σ_k θ_k(δ_s) z_k,  N by frequencies,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k,  V_s = Ψ Σ_k ϑ_k(δ_s) v_k   (4)"""
     mixed = np.empty(w.shape[1:], w.dtype)
     for s in range(theta.shape[0]):
         # Σ_k theta_sk w_k
@@ -26,15 +26,15 @@ def factors_operators_1(
                 for a in range(target.shape[0]):
                     for b in range(target.shape[1]):
                         target[a, b] += factor*w[k, a, b]
+        turned = np.dot(w_waves, mixed)
         # w = N z, entry by entry
         whole = operators[s]
-        whole[:] = constants[0]
         for e in range(w_entries.shape[0]):
             for o in range(2*channels):
                 row = w_entries[e, 2]*2*channels + o
                 first = (w_entries[e, 1]*2*channels + row*w_entries[e, 4] + w_entries[e, 3])*channels
                 for c in range(channels):
-                    whole[first + c] += w_values[e]*mixed[w_entries[e, 0], o*channels + c]
+                    whole[first + c] = w_values[e]*turned[w_entries[e, 0], o*channels + c]
     mixed_bias = np.empty((beta.shape[1], 1), beta.dtype)
     column = np.empty((biases.shape[1], 1), beta.dtype)
     for s in range(vartheta.shape[0]):
@@ -67,20 +67,22 @@ def factors_operators_1(
 
 
 def factors_operators_adjoint_1(
-    bar_operators, theta, w_entries, w_values, bar_biases, vartheta, Psi, bar_local_operators, Psi_V, constants, channels, bar_w, bar_beta, bar_v,
+    bar_operators, theta, w_waves, w_entries, w_values, bar_biases, vartheta, Psi, bar_local_operators, Psi_V, constants, channels, bar_w, bar_beta, bar_v,
 ):
-    """The adjoint of: the blocks of w_s = N Σ_k θ_k(δ_s) z_k,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k,  V_s = Ψ Σ_k ϑ_k(δ_s) v_k   (4)   (11)"""
+    """The adjoint of: the blocks of w_s = N Σ_k θ_k(δ_s) z_k,  N by frequencies,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k,  V_s = Ψ Σ_k ϑ_k(δ_s) v_k   (4)   (11)"""
     mixed = np.empty(bar_w.shape[1:], bar_w.dtype)
     for s in range(theta.shape[0]):
+        turned = np.empty((w_waves.shape[0], mixed.shape[1]), mixed.dtype)
         # w = N z, entry by entry
         whole = bar_operators[s]
-        mixed[:] = constants[0]
+        turned[:] = constants[0]
         for e in range(w_entries.shape[0]):
             for o in range(2*channels):
                 row = w_entries[e, 2]*2*channels + o
                 first = (w_entries[e, 1]*2*channels + row*w_entries[e, 4] + w_entries[e, 3])*channels
                 for c in range(channels):
-                    mixed[w_entries[e, 0], o*channels + c] += w_values[e]*whole[first + c]
+                    turned[w_entries[e, 0], o*channels + c] += w_values[e]*whole[first + c]
+        np.dot(w_waves.T, turned, mixed)
         given = mixed
         for k in range(theta.shape[1]):
             factor = theta[s, k]
@@ -117,7 +119,7 @@ def factors_operators_adjoint_1(
 
 
 def factors_forward_1(
-    h, combine, operator_index, bias_index, operators, biases, C, C_2, w_blocks, local_operators, V_blocks, constants, channels, keep, F1, F2, G, H, T,
+    h, combine, operator_index, bias_index, operators, biases, Phi, Phi_2, C, C_2, w_blocks, local_operators, V_blocks, constants, channels, keep, F1, F2, G, H, U,
 ):
     """h ← h(stop): m_i = A r(u, X h),  u = Φ (w_s (C h)) + e_s + V_s X h   (4), (5), (7)."""
     c0 = constants[0]  # 0
@@ -126,6 +128,8 @@ def factors_forward_1(
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
     m = np.empty((stages, h.shape[0], records), h.dtype)
     G_1 = np.empty((C.shape[0]*C_2.shape[1]*channels, records), h.dtype)
+    T = np.empty((Phi.shape[1]*Phi_2.shape[1]*2*channels, records), h.dtype)
+    U_1 = np.empty((Phi.shape[0]*Phi_2.shape[1]*2*channels, records), h.dtype)
     for n in range(steps):
         for i in range(stages):
             slot = n*stages + i if keep else 0
@@ -158,39 +162,52 @@ def factors_forward_1(
                 target, given = targets[lead], givens[lead]
                 np.dot(C_2, given, target)
             # T = w G
-            T[slot][:] = constants[0]
+            T[:] = constants[0]
             for piece in range(w_blocks.shape[0]):
                 rows = (w_blocks[piece, 1] - w_blocks[piece, 0])*2*channels
                 columns = (w_blocks[piece, 3] - w_blocks[piece, 2])*channels
                 start = w_blocks[piece, 4]*2*channels*channels
                 block = operator[start:start + rows*columns].reshape((rows, columns))
-                high = T[slot][w_blocks[piece, 0]*2*channels:w_blocks[piece, 1]*2*channels]
+                high = T[w_blocks[piece, 0]*2*channels:w_blocks[piece, 1]*2*channels]
                 low = G[slot][w_blocks[piece, 2]*channels:w_blocks[piece, 3]*channels]
                 product = np.dot(block, low)
                 target = high
                 for a in range(product.shape[0]):
                     for r in range(product.shape[1]):
                         target[a, r] += product[a, r]
-            # T += V H_i
+            # U_1 = Phi T
+            width = U_1.size//Phi.shape[0]
+            target = U_1.reshape((Phi.shape[0], width))
+            given = T.reshape((Phi.shape[1], width))
+            np.dot(Phi, given, target)
+            # U = Phi_2 U_1
+            before = Phi.shape[0]
+            width = U[slot].size//(before*Phi_2.shape[0])
+            targets = U[slot].reshape((before, Phi_2.shape[0], width))
+            givens = U_1.reshape((before, Phi_2.shape[1], width))
+            for lead in range(before):
+                target, given = targets[lead], givens[lead]
+                np.dot(Phi_2, given, target)
+            # U += V H_i
             for piece in range(V_blocks.shape[0]):
                 rows = (V_blocks[piece, 1] - V_blocks[piece, 0])*2*channels
                 columns = (V_blocks[piece, 3] - V_blocks[piece, 2])*channels
                 start = V_blocks[piece, 4]*2*channels*channels
                 block = local_operator[start:start + rows*columns].reshape((rows, columns))
-                high = T[slot][V_blocks[piece, 0]*2*channels:V_blocks[piece, 1]*2*channels]
+                high = U[slot][V_blocks[piece, 0]*2*channels:V_blocks[piece, 1]*2*channels]
                 low = H[slot][V_blocks[piece, 2]*channels:V_blocks[piece, 3]*channels]
                 product = np.dot(block, low)
                 target = high
                 for a in range(product.shape[0]):
                     for r in range(product.shape[1]):
                         target[a, r] += product[a, r]
-            # m_i, F1, F2 at every node and record, u1 = T@1 + e_s@1, u2 = T@2 + e_s@2
-            for q in range(T[slot].shape[0]//(2*channels)):
+            # m_i, F1, F2 at every node and record, u1 = U@1 + e_s@1, u2 = U@2 + e_s@2
+            for q in range(U[slot].shape[0]//(2*channels)):
                 for c in range(channels):
                     a, b = q*channels + c, 2*q*channels + c
-                    for r in range(T[slot].shape[1]):
-                        u1_q = T[slot][b, r] + bias[b]
-                        u2_q = T[slot][b + channels, r] + bias[b + channels]
+                    for r in range(U[slot].shape[1]):
+                        u1_q = U[slot][b, r] + bias[b]
+                        u2_q = U[slot][b + channels, r] + bias[b + channels]
                         t0 = c1/(c1 + np.exp(-u2_q))
                         t1 = np.sin(u1_q)
                         value_M = (c2*t0*t1)
@@ -214,7 +231,7 @@ def factors_forward_1(
 
 
 def factors_adjoint_1(
-    bar, combine, operator_index, bias_index, operators, biases, C, C_2, w_blocks, local_operators, V_blocks, constants, channels, F1, F2, G, H, T, bar_operators, bar_biases, bar_local_operators,
+    bar, combine, operator_index, bias_index, operators, biases, Phi, Phi_2, C, C_2, w_blocks, local_operators, V_blocks, constants, channels, F1, F2, G, H, U, bar_operators, bar_biases, bar_local_operators,
 ):
     """bar ← dL/dh(start), and the gradients of operators and biases   (10), (11)."""
     c1 = constants[1]  # 1
@@ -225,7 +242,9 @@ def factors_adjoint_1(
     bar_G = np.empty((C.shape[0]*C_2.shape[0]*channels, records), bar.dtype)
     bar_G_1 = np.empty((C.shape[0]*C_2.shape[1]*channels, records), bar.dtype)
     bar_H = np.empty((bar.shape[0], records), bar.dtype)
-    bar_T = np.empty((biases.shape[1], records), bar.dtype)
+    bar_T = np.empty((Phi.shape[1]*Phi_2.shape[1]*2*channels, records), bar.dtype)
+    bar_U = np.empty((biases.shape[1], records), bar.dtype)
+    bar_U_1 = np.empty((Phi.shape[0]*Phi_2.shape[1]*2*channels, records), bar.dtype)
     bar_h = np.empty(bar.shape, bar.dtype)
     for n in range(steps - 1, -1, -1):
         # m̄_j = γ_j λ_{n+1},  h̄ = α λ_{n+1}
@@ -243,54 +262,67 @@ def factors_adjoint_1(
             bias, bar_bias = biases[bias_index[n, i]], bar_biases[bias_index[n, i]]
             operator, bar_operator = operators[operator_index[n, i]], bar_operators[operator_index[n, i]]
             local_operator, bar_local_operator = local_operators[bias_index[n, i]], bar_local_operators[bias_index[n, i]]
-            # T@1̄, e_s@1̄, T@2̄, e_s@2̄ at every node and record, u1 = T@1 + e_s@1, f1 = F1, f2 = F2, v = m_ī
+            # U@1̄, e_s@1̄, U@2̄, e_s@2̄ at every node and record, u1 = U@1 + e_s@1, f1 = F1, f2 = F2, v = m_ī
             for q in range(bar_m[i].shape[0]//(channels)):
                 for c in range(channels):
                     a, b = q*channels + c, 2*q*channels + c
                     total_1 = constants[0]
                     total_2 = constants[0]
                     for r in range(bar_m[i].shape[1]):
-                        u1_q = T[slot][b, r] + bias[b]
+                        u1_q = U[slot][b, r] + bias[b]
                         f1_q = F1[slot][a, r]
                         f2_q = F2[slot][a, r]
                         v_q = bar_m[i][a, r]
                         t0 = np.cos(u1_q)
                         t1 = (c2*t0*f1_q)*v_q
                         t2 = (c2*(c1 + (c3*f1_q))*f1_q*f2_q)*v_q
-                        value_bar_T_0 = t1
-                        bar_T[b, r] = value_bar_T_0
-                        total_1 += value_bar_T_0
-                        value_bar_T_1 = t2
-                        bar_T[b + channels, r] = value_bar_T_1
-                        total_2 += value_bar_T_1
+                        value_bar_U_0 = t1
+                        bar_U[b, r] = value_bar_U_0
+                        total_1 += value_bar_U_0
+                        value_bar_U_1 = t2
+                        bar_U[b + channels, r] = value_bar_U_1
+                        total_2 += value_bar_U_1
                     bar_bias[b] += total_1
                     bar_bias[b + channels] += total_2
-            # gradient of V: += T̄ H_iᵀ, summed over records
+            # gradient of V: += Ū H_iᵀ, summed over records
             for piece in range(V_blocks.shape[0]):
                 rows = (V_blocks[piece, 1] - V_blocks[piece, 0])*2*channels
                 columns = (V_blocks[piece, 3] - V_blocks[piece, 2])*channels
                 start = V_blocks[piece, 4]*2*channels*channels
                 block = bar_local_operator[start:start + rows*columns].reshape((rows, columns))
-                high = bar_T[V_blocks[piece, 0]*2*channels:V_blocks[piece, 1]*2*channels]
+                high = bar_U[V_blocks[piece, 0]*2*channels:V_blocks[piece, 1]*2*channels]
                 low = H[slot][V_blocks[piece, 2]*channels:V_blocks[piece, 3]*channels]
                 product = np.dot(high, low.T)
                 for a in range(rows):
                     for b in range(columns):
                         block[a, b] += product[a, b]
-            # H_ī = Vᵀ T̄
+            # H_ī = Vᵀ Ū
             bar_H[:] = constants[0]
             for piece in range(V_blocks.shape[0]):
                 rows = (V_blocks[piece, 1] - V_blocks[piece, 0])*2*channels
                 columns = (V_blocks[piece, 3] - V_blocks[piece, 2])*channels
                 start = V_blocks[piece, 4]*2*channels*channels
                 block = local_operator[start:start + rows*columns].reshape((rows, columns))
-                high = bar_T[V_blocks[piece, 0]*2*channels:V_blocks[piece, 1]*2*channels]
+                high = bar_U[V_blocks[piece, 0]*2*channels:V_blocks[piece, 1]*2*channels]
                 low = bar_H[V_blocks[piece, 2]*channels:V_blocks[piece, 3]*channels]
                 product = np.dot(block.T, high)
                 target = low
                 for a in range(product.shape[0]):
                     for r in range(product.shape[1]):
                         target[a, r] += product[a, r]
+            # U_1̄ = Phi_2ᵀ Ū
+            before = Phi.shape[0]
+            width = bar_U_1.size//(before*Phi_2.shape[1])
+            targets = bar_U_1.reshape((before, Phi_2.shape[1], width))
+            givens = bar_U.reshape((before, Phi_2.shape[0], width))
+            for lead in range(before):
+                target, given = targets[lead], givens[lead]
+                np.dot(Phi_2.T, given, target)
+            # T̄ = Phiᵀ U_1̄
+            width = bar_T.size//Phi.shape[1]
+            target = bar_T.reshape((Phi.shape[1], width))
+            given = bar_U_1.reshape((Phi.shape[0], width))
+            np.dot(Phi.T, given, target)
             # gradient of w: += T̄ Gᵀ, summed over records
             for piece in range(w_blocks.shape[0]):
                 rows = (w_blocks[piece, 1] - w_blocks[piece, 0])*2*channels
@@ -348,7 +380,7 @@ def factors_adjoint_1(
 
 
 def factors_forward_float32_1(
-    h, combine, operator_index, bias_index, operators, biases, C, C_2, w_blocks, local_operators, V_blocks, constants, channels, keep, F1, G, H, T,
+    h, combine, operator_index, bias_index, operators, biases, Phi, Phi_2, C, C_2, w_blocks, local_operators, V_blocks, constants, channels, keep, F1, G, H, U,
 ):
     """h ← h(stop): m_i = A r(u, X h),  u = Φ (w_s (C h)) + e_s + V_s X h   (4), (5), (7). Functions in their single-precision forms."""
     c1 = constants[1]  # 1
@@ -377,6 +409,8 @@ def factors_forward_float32_1(
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
     m = np.empty((stages, h.shape[0], records), h.dtype)
     G_1 = np.empty((C.shape[0]*C_2.shape[1]*channels, records), h.dtype)
+    T = np.empty((Phi.shape[1]*Phi_2.shape[1]*2*channels, records), h.dtype)
+    U_1 = np.empty((Phi.shape[0]*Phi_2.shape[1]*2*channels, records), h.dtype)
     for n in range(steps):
         for i in range(stages):
             slot = n*stages + i if keep else 0
@@ -409,39 +443,52 @@ def factors_forward_float32_1(
                 target, given = targets[lead], givens[lead]
                 np.dot(C_2, given, target)
             # T = w G
-            T[slot][:] = constants[0]
+            T[:] = constants[0]
             for piece in range(w_blocks.shape[0]):
                 rows = (w_blocks[piece, 1] - w_blocks[piece, 0])*2*channels
                 columns = (w_blocks[piece, 3] - w_blocks[piece, 2])*channels
                 start = w_blocks[piece, 4]*2*channels*channels
                 block = operator[start:start + rows*columns].reshape((rows, columns))
-                high = T[slot][w_blocks[piece, 0]*2*channels:w_blocks[piece, 1]*2*channels]
+                high = T[w_blocks[piece, 0]*2*channels:w_blocks[piece, 1]*2*channels]
                 low = G[slot][w_blocks[piece, 2]*channels:w_blocks[piece, 3]*channels]
                 product = np.dot(block, low)
                 target = high
                 for a in range(product.shape[0]):
                     for r in range(product.shape[1]):
                         target[a, r] += product[a, r]
-            # T += V H_i
+            # U_1 = Phi T
+            width = U_1.size//Phi.shape[0]
+            target = U_1.reshape((Phi.shape[0], width))
+            given = T.reshape((Phi.shape[1], width))
+            np.dot(Phi, given, target)
+            # U = Phi_2 U_1
+            before = Phi.shape[0]
+            width = U[slot].size//(before*Phi_2.shape[0])
+            targets = U[slot].reshape((before, Phi_2.shape[0], width))
+            givens = U_1.reshape((before, Phi_2.shape[1], width))
+            for lead in range(before):
+                target, given = targets[lead], givens[lead]
+                np.dot(Phi_2, given, target)
+            # U += V H_i
             for piece in range(V_blocks.shape[0]):
                 rows = (V_blocks[piece, 1] - V_blocks[piece, 0])*2*channels
                 columns = (V_blocks[piece, 3] - V_blocks[piece, 2])*channels
                 start = V_blocks[piece, 4]*2*channels*channels
                 block = local_operator[start:start + rows*columns].reshape((rows, columns))
-                high = T[slot][V_blocks[piece, 0]*2*channels:V_blocks[piece, 1]*2*channels]
+                high = U[slot][V_blocks[piece, 0]*2*channels:V_blocks[piece, 1]*2*channels]
                 low = H[slot][V_blocks[piece, 2]*channels:V_blocks[piece, 3]*channels]
                 product = np.dot(block, low)
                 target = high
                 for a in range(product.shape[0]):
                     for r in range(product.shape[1]):
                         target[a, r] += product[a, r]
-            # m_i, F1 at every node and record, u1 = T@1 + e_s@1, u2 = T@2 + e_s@2
-            for q in range(T[slot].shape[0]//(2*channels)):
+            # m_i, F1 at every node and record, u1 = U@1 + e_s@1, u2 = U@2 + e_s@2
+            for q in range(U[slot].shape[0]//(2*channels)):
                 for c in range(channels):
                     a, b = q*channels + c, 2*q*channels + c
-                    for r in range(T[slot].shape[1]):
-                        u1_q = T[slot][b, r] + bias[b]
-                        u2_q = T[slot][b + channels, r] + bias[b + channels]
+                    for r in range(U[slot].shape[1]):
+                        u1_q = U[slot][b, r] + bias[b]
+                        u2_q = U[slot][b + channels, r] + bias[b + channels]
                         t0 = c4 if c4 > (c5 if c5 < (c3*u2_q) else (c3*u2_q)) else (c5 if c5 < (c3*u2_q) else (c3*u2_q))
                         t1 = t0*t0
                         t2 = (t0*(c1 + ((c6 + ((c7 + ((c8 + (c9*t1))*t1))*t1))*t1)))/(c1 + ((c10 + ((c11 + ((c12 + (c13*t1))*t1))*t1))*t1))
@@ -472,7 +519,7 @@ def factors_forward_float32_1(
 
 
 def factors_adjoint_float32_1(
-    bar, combine, operator_index, bias_index, operators, biases, C, C_2, w_blocks, local_operators, V_blocks, constants, channels, F1, G, H, T, bar_operators, bar_biases, bar_local_operators,
+    bar, combine, operator_index, bias_index, operators, biases, Phi, Phi_2, C, C_2, w_blocks, local_operators, V_blocks, constants, channels, F1, G, H, U, bar_operators, bar_biases, bar_local_operators,
 ):
     """bar ← dL/dh(start), and the gradients of operators and biases   (10), (11). Functions in their single-precision forms."""
     c1 = constants[1]  # 1
@@ -493,7 +540,9 @@ def factors_adjoint_float32_1(
     bar_G = np.empty((C.shape[0]*C_2.shape[0]*channels, records), bar.dtype)
     bar_G_1 = np.empty((C.shape[0]*C_2.shape[1]*channels, records), bar.dtype)
     bar_H = np.empty((bar.shape[0], records), bar.dtype)
-    bar_T = np.empty((biases.shape[1], records), bar.dtype)
+    bar_T = np.empty((Phi.shape[1]*Phi_2.shape[1]*2*channels, records), bar.dtype)
+    bar_U = np.empty((biases.shape[1], records), bar.dtype)
+    bar_U_1 = np.empty((Phi.shape[0]*Phi_2.shape[1]*2*channels, records), bar.dtype)
     bar_h = np.empty(bar.shape, bar.dtype)
     for n in range(steps - 1, -1, -1):
         # m̄_j = γ_j λ_{n+1},  h̄ = α λ_{n+1}
@@ -511,14 +560,14 @@ def factors_adjoint_float32_1(
             bias, bar_bias = biases[bias_index[n, i]], bar_biases[bias_index[n, i]]
             operator, bar_operator = operators[operator_index[n, i]], bar_operators[operator_index[n, i]]
             local_operator, bar_local_operator = local_operators[bias_index[n, i]], bar_local_operators[bias_index[n, i]]
-            # T@1̄, e_s@1̄, T@2̄, e_s@2̄ at every node and record, u1 = T@1 + e_s@1, f1 = F1, v = m_ī
+            # U@1̄, e_s@1̄, U@2̄, e_s@2̄ at every node and record, u1 = U@1 + e_s@1, f1 = F1, v = m_ī
             for q in range(bar_m[i].shape[0]//(channels)):
                 for c in range(channels):
                     a, b = q*channels + c, 2*q*channels + c
                     total_1 = constants[0]
                     total_2 = constants[0]
                     for r in range(bar_m[i].shape[1]):
-                        u1_q = T[slot][b, r] + bias[b]
+                        u1_q = U[slot][b, r] + bias[b]
                         f1_q = F1[slot][a, r]
                         v_q = bar_m[i][a, r]
                         t0 = c3 + (c3*f1_q)
@@ -535,40 +584,53 @@ def factors_adjoint_float32_1(
                         t11 = c4 if c4 > (c5 if c5 < (t10 if t10 > (c13 + t8) else (c13 + t8)) else (t10 if t10 > (c13 + t8) else (c13 + t8))) else (c5 if c5 < (t10 if t10 > (c13 + t8) else (c13 + t8)) else (t10 if t10 > (c13 + t8) else (c13 + t8)))
                         t12 = t11*t11
                         t13 = (c2*(c1 + (c6*t0))*t0*(t11*(c8 + ((c9 + ((c10 + ((c11 + (c12*t12))*t12))*t12))*t12))))*v_q
-                        value_bar_T_0 = t7
-                        bar_T[b, r] = value_bar_T_0
-                        total_1 += value_bar_T_0
-                        value_bar_T_1 = t13
-                        bar_T[b + channels, r] = value_bar_T_1
-                        total_2 += value_bar_T_1
+                        value_bar_U_0 = t7
+                        bar_U[b, r] = value_bar_U_0
+                        total_1 += value_bar_U_0
+                        value_bar_U_1 = t13
+                        bar_U[b + channels, r] = value_bar_U_1
+                        total_2 += value_bar_U_1
                     bar_bias[b] += total_1
                     bar_bias[b + channels] += total_2
-            # gradient of V: += T̄ H_iᵀ, summed over records
+            # gradient of V: += Ū H_iᵀ, summed over records
             for piece in range(V_blocks.shape[0]):
                 rows = (V_blocks[piece, 1] - V_blocks[piece, 0])*2*channels
                 columns = (V_blocks[piece, 3] - V_blocks[piece, 2])*channels
                 start = V_blocks[piece, 4]*2*channels*channels
                 block = bar_local_operator[start:start + rows*columns].reshape((rows, columns))
-                high = bar_T[V_blocks[piece, 0]*2*channels:V_blocks[piece, 1]*2*channels]
+                high = bar_U[V_blocks[piece, 0]*2*channels:V_blocks[piece, 1]*2*channels]
                 low = H[slot][V_blocks[piece, 2]*channels:V_blocks[piece, 3]*channels]
                 product = np.dot(high, low.T)
                 for a in range(rows):
                     for b in range(columns):
                         block[a, b] += product[a, b]
-            # H_ī = Vᵀ T̄
+            # H_ī = Vᵀ Ū
             bar_H[:] = constants[0]
             for piece in range(V_blocks.shape[0]):
                 rows = (V_blocks[piece, 1] - V_blocks[piece, 0])*2*channels
                 columns = (V_blocks[piece, 3] - V_blocks[piece, 2])*channels
                 start = V_blocks[piece, 4]*2*channels*channels
                 block = local_operator[start:start + rows*columns].reshape((rows, columns))
-                high = bar_T[V_blocks[piece, 0]*2*channels:V_blocks[piece, 1]*2*channels]
+                high = bar_U[V_blocks[piece, 0]*2*channels:V_blocks[piece, 1]*2*channels]
                 low = bar_H[V_blocks[piece, 2]*channels:V_blocks[piece, 3]*channels]
                 product = np.dot(block.T, high)
                 target = low
                 for a in range(product.shape[0]):
                     for r in range(product.shape[1]):
                         target[a, r] += product[a, r]
+            # U_1̄ = Phi_2ᵀ Ū
+            before = Phi.shape[0]
+            width = bar_U_1.size//(before*Phi_2.shape[1])
+            targets = bar_U_1.reshape((before, Phi_2.shape[1], width))
+            givens = bar_U.reshape((before, Phi_2.shape[0], width))
+            for lead in range(before):
+                target, given = targets[lead], givens[lead]
+                np.dot(Phi_2.T, given, target)
+            # T̄ = Phiᵀ U_1̄
+            width = bar_T.size//Phi.shape[1]
+            target = bar_T.reshape((Phi.shape[1], width))
+            given = bar_U_1.reshape((Phi.shape[0], width))
+            np.dot(Phi.T, given, target)
             # gradient of w: += T̄ Gᵀ, summed over records
             for piece in range(w_blocks.shape[0]):
                 rows = (w_blocks[piece, 1] - w_blocks[piece, 0])*2*channels

@@ -13,9 +13,9 @@ from numba import cuda
 
 
 def factors_operators_1(
-    w, theta, w_entries, w_values, beta, vartheta, Psi, v, Psi_V, constants, channels, mixed, operators, mixed_bias, biases, mixed_local, local_operators,
+    w, theta, w_waves, w_entries, w_values, beta, vartheta, Psi, v, Psi_V, constants, channels, mixed, turned, operators, mixed_bias, biases, mixed_local, local_operators,
 ):
-    """the blocks of w_s = N Σ_k θ_k(δ_s) z_k,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k,  V_s = Ψ Σ_k ϑ_k(δ_s) v_k   (4)"""
+    """the blocks of w_s = N Σ_k θ_k(δ_s) z_k,  N by frequencies,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k,  V_s = Ψ Σ_k ϑ_k(δ_s) v_k   (4)"""
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     for s in range(block, theta.shape[0], blocks):
@@ -27,6 +27,14 @@ def factors_operators_1(
                     total += theta[s, k]*w[k, a, b]
                 mixed[s, a, b] = total
         cuda.syncthreads()
+        size = mixed.shape[2]
+        for a in range(row, w_waves.shape[0], rows):
+            for d in range(column, size, columns):
+                total = constants[0]
+                for b in range(w_waves.shape[1]):
+                    total += w_waves[a, b]*mixed[s, b, d]
+                turned[s, a, d] = total
+        cuda.syncthreads()
         # w = N z
         for a in range(row*columns + column, operators.shape[1], rows*columns):
             operators[s, a] = constants[0]
@@ -36,7 +44,7 @@ def factors_operators_1(
                 for e in range(w_entries.shape[0]):
                     line = w_entries[e, 2]*2*channels + o
                     at = (w_entries[e, 1]*2*channels + line*w_entries[e, 4] + w_entries[e, 3])*channels
-                    operators[s, at + c] += w_values[e]*mixed[s, w_entries[e, 0], o*channels + c]
+                    operators[s, at + c] += w_values[e]*turned[s, w_entries[e, 0], o*channels + c]
         cuda.syncthreads()
     thread, threads = row*columns + column, rows*columns
     for s in range(block, vartheta.shape[0], blocks):
@@ -75,21 +83,29 @@ def factors_operators_1(
 
 
 def factors_operators_adjoint_1(
-    bar_operators, w_entries, w_values, bar_biases, Psi, bar_local_operators, Psi_V, constants, channels, mixed, mixed_bias, mixed_local,
+    bar_operators, w_waves, w_entries, w_values, bar_biases, Psi, bar_local_operators, Psi_V, constants, channels, turned, mixed, mixed_bias, mixed_local,
 ):
-    """The adjoint of: the blocks of w_s = N Σ_k θ_k(δ_s) z_k,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k,  V_s = Ψ Σ_k ϑ_k(δ_s) v_k   (4)   (11), but for the sums over the stages."""
+    """The adjoint of: the blocks of w_s = N Σ_k θ_k(δ_s) z_k,  N by frequencies,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k,  V_s = Ψ Σ_k ϑ_k(δ_s) v_k   (4)   (11), but for the sums over the stages."""
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     for s in range(block, mixed.shape[0], blocks):
         # z̄ = Nᵀ w̄
         for o in range(row, 2*channels, rows):
             for c in range(column, channels, columns):
-                for a in range(mixed.shape[1]):
-                    mixed[s, a, o*channels + c] = constants[0]
+                for a in range(turned.shape[1]):
+                    turned[s, a, o*channels + c] = constants[0]
                 for e in range(w_entries.shape[0]):
                     line = w_entries[e, 2]*2*channels + o
                     at = (w_entries[e, 1]*2*channels + line*w_entries[e, 4] + w_entries[e, 3])*channels
-                    mixed[s, w_entries[e, 0], o*channels + c] += w_values[e]*bar_operators[s, at + c]
+                    turned[s, w_entries[e, 0], o*channels + c] += w_values[e]*bar_operators[s, at + c]
+        cuda.syncthreads()
+        size = mixed.shape[2]
+        for a in range(row, w_waves.shape[1], rows):
+            for d in range(column, size, columns):
+                total = constants[0]
+                for b in range(w_waves.shape[0]):
+                    total += w_waves[b, a]*turned[s, b, d]
+                mixed[s, a, d] = total
         cuda.syncthreads()
     thread, threads = row*columns + column, rows*columns
     for s in range(block, mixed_bias.shape[0], blocks):
@@ -113,7 +129,7 @@ def factors_operators_adjoint_1(
 
 
 def factors_forward_1(
-    h, combine, operator_index, bias_index, operators, biases, C, C_2, w_blocks, local_operators, V_blocks, constants, channels, workspace, tile, keep, F1, F2, G, H, T,
+    h, combine, operator_index, bias_index, operators, biases, Phi, Phi_2, C, C_2, w_blocks, local_operators, V_blocks, constants, channels, workspace, tile, keep, F1, F2, G, H, U,
 ):
     """h ← h(stop): m_i = A r(u, X h),  u = Φ (w_s (C h)) + e_s + V_s X h   (4), (5), (7)."""
     c0 = constants[0]  # 0
@@ -122,8 +138,9 @@ def factors_forward_1(
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
     state, node = h.shape[0], biases.shape[1]//2
     wide = biases.shape[1]
-    weight_out, weight_in = wide, C.shape[0]*C_2.shape[0]*channels
+    weight_out, weight_in = Phi.shape[1]*Phi_2.shape[1]*2*channels, C.shape[0]*C_2.shape[0]*channels
     rows_G_1 = C.shape[0]*C_2.shape[1]*channels
+    rows_U_1 = Phi.shape[0]*Phi_2.shape[1]*2*channels
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     # working memory: shared memory, sized at launch, unless the workspace has room for it
@@ -133,6 +150,8 @@ def factors_forward_1(
     start = 0
     m, start = room[start:], start + (stages*state)*tile
     G_1, start = room[start:], start + rows_G_1*tile
+    T, start = room[start:], start + weight_out*tile
+    U_1, start = room[start:], start + rows_U_1*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps):
@@ -172,7 +191,7 @@ def factors_forward_1(
                 # T = w_s G
                 for a in range(row, weight_out, rows):
                     for r in range(column, count, columns):
-                        T[slot, a, first + r] = constants[0]
+                        T[a*tile + r] = constants[0]
                 cuda.syncthreads()
                 for piece in range(w_blocks.shape[0]):
                     high, low = w_blocks[piece, 0]*2*channels, w_blocks[piece, 2]*channels
@@ -184,9 +203,31 @@ def factors_forward_1(
                             total = constants[0]
                             for b in range(low_count):
                                 total += operators[operator, origin + a*low_count + b]*G[slot, low + b, first + r]
-                            T[slot, high + a, first + r] += total
+                            T[(high + a)*tile + r] += total
                 cuda.syncthreads()
-                # T += V H_i
+                # U_1 = Phi T
+                inner = Phi_2.shape[1]*2*channels
+                for lead in range(1):
+                    for c in range(inner):
+                        for a in range(row, Phi.shape[0], rows):
+                            for r in range(column, count, columns):
+                                total = constants[0]
+                                for b in range(Phi.shape[1]):
+                                    total += Phi[a, b]*T[(lead*Phi.shape[1]*inner + b*inner + c)*tile + r]
+                                U_1[(lead*Phi.shape[0]*inner + a*inner + c)*tile + r] = total
+                cuda.syncthreads()
+                # U = Phi_2 U_1
+                inner = 2*channels
+                for lead in range(Phi.shape[0]):
+                    for c in range(inner):
+                        for a in range(row, Phi_2.shape[0], rows):
+                            for r in range(column, count, columns):
+                                total = constants[0]
+                                for b in range(Phi_2.shape[1]):
+                                    total += Phi_2[a, b]*U_1[(lead*Phi_2.shape[1]*inner + b*inner + c)*tile + r]
+                                U[slot, lead*Phi_2.shape[0]*inner + a*inner + c, first + r] = total
+                cuda.syncthreads()
+                # U += V H_i
                 for piece in range(V_blocks.shape[0]):
                     high, low = V_blocks[piece, 0]*2*channels, V_blocks[piece, 2]*channels
                     high_count = (V_blocks[piece, 1] - V_blocks[piece, 0])*2*channels
@@ -197,15 +238,15 @@ def factors_forward_1(
                             total = constants[0]
                             for b in range(low_count):
                                 total += local_operators[bias, origin + a*low_count + b]*H[slot, low + b, first + r]
-                            T[slot, high + a, first + r] += total
+                            U[slot, high + a, first + r] += total
                 cuda.syncthreads()
-                # m_i, F1, F2 at every node and record, u1 = T@1 + e_s@1, u2 = T@2 + e_s@2
+                # m_i, F1, F2 at every node and record, u1 = U@1 + e_s@1, u2 = U@2 + e_s@2
                 for a in range(row, node, rows):
                     q, c = a//channels, a % channels
                     a, b = q*channels + c, 2*q*channels + c
                     for r in range(column, count, columns):
-                        u1_q = T[slot, b, first + r] + biases[bias, b]
-                        u2_q = T[slot, b + 1*channels, first + r] + biases[bias, b + 1*channels]
+                        u1_q = U[slot, b, first + r] + biases[bias, b]
+                        u2_q = U[slot, b + 1*channels, first + r] + biases[bias, b + 1*channels]
                         t0 = c1/(c1 + math.exp(-u2_q))
                         t1 = math.sin(u1_q)
                         value_M = (c2*t0*t1)
@@ -226,7 +267,7 @@ def factors_forward_1(
 
 
 def factors_adjoint_1(
-    bar, combine, operator_index, bias_index, operators, biases, C, C_2, w_blocks, local_operators, V_blocks, constants, channels, F1, F2, G, H, T, bar_operators, bar_biases, bar_local_operators, workspace, tile,
+    bar, combine, operator_index, bias_index, operators, biases, Phi, Phi_2, C, C_2, w_blocks, local_operators, V_blocks, constants, channels, F1, F2, G, H, U, bar_operators, bar_biases, bar_local_operators, workspace, tile,
 ):
     """bar ← dL/dh(start), and the gradients of operators and biases   (10), (11)."""
     c1 = constants[1]  # 1
@@ -235,8 +276,9 @@ def factors_adjoint_1(
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
     state, node = bar.shape[0], biases.shape[1]//2
     wide = biases.shape[1]
-    weight_out, weight_in = wide, C.shape[0]*C_2.shape[0]*channels
+    weight_out, weight_in = Phi.shape[1]*Phi_2.shape[1]*2*channels, C.shape[0]*C_2.shape[0]*channels
     rows_G_1 = C.shape[0]*C_2.shape[1]*channels
+    rows_U_1 = Phi.shape[0]*Phi_2.shape[1]*2*channels
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     # working memory: shared memory, sized at launch, unless the workspace has room for it
@@ -250,6 +292,8 @@ def factors_adjoint_1(
     bar_G_1, start = room[start:], start + rows_G_1*tile
     bar_H, start = room[start:], start + state*tile
     bar_T, start = room[start:], start + weight_out*tile
+    bar_U, start = room[start:], start + wide*tile
+    bar_U_1, start = room[start:], start + rows_U_1*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps - 1, -1, -1):
@@ -263,22 +307,22 @@ def factors_adjoint_1(
             for i in range(stages - 1, -1, -1):
                 slot = n*stages + i
                 operator, bias = operator_index[n, i], bias_index[n, i]
-                # T@1̄, T@2̄ at every node and record, u1 = T@1 + e_s@1, f1 = F1, f2 = F2, v = m_ī
+                # U@1̄, U@2̄ at every node and record, u1 = U@1 + e_s@1, f1 = F1, f2 = F2, v = m_ī
                 for a in range(row, node, rows):
                     q, c = a//channels, a % channels
                     a, b = q*channels + c, 2*q*channels + c
                     for r in range(column, count, columns):
-                        u1_q = T[slot, b, first + r] + biases[bias, b]
+                        u1_q = U[slot, b, first + r] + biases[bias, b]
                         f1_q = F1[slot, a, first + r]
                         f2_q = F2[slot, a, first + r]
                         v_q = bar_m[(i*state + a)*tile + r]
                         t0 = math.cos(u1_q)
                         t1 = (c2*t0*f1_q)*v_q
                         t2 = (c2*(c1 + (c3*f1_q))*f1_q*f2_q)*v_q
-                        value_bar_T_0 = t1
-                        bar_T[b*tile + r] = value_bar_T_0
-                        value_bar_T_1 = t2
-                        bar_T[(b + 1*channels)*tile + r] = value_bar_T_1
+                        value_bar_U_0 = t1
+                        bar_U[b*tile + r] = value_bar_U_0
+                        value_bar_U_1 = t2
+                        bar_U[(b + 1*channels)*tile + r] = value_bar_U_1
                 cuda.syncthreads()
                 # e_s@1̄: the same, summed over the tile's records
                 for a in range(row*columns + column, node, rows*columns):
@@ -286,7 +330,7 @@ def factors_adjoint_1(
                     a, b = q*channels + c, 2*q*channels + c
                     total = constants[0]
                     for r in range(count):
-                        total += bar_T[b*tile + r]
+                        total += bar_U[b*tile + r]
                     bar_biases[block, bias, b] += total
                 cuda.syncthreads()
                 # e_s@2̄: the same, summed over the tile's records
@@ -295,10 +339,10 @@ def factors_adjoint_1(
                     a, b = q*channels + c, 2*q*channels + c
                     total = constants[0]
                     for r in range(count):
-                        total += bar_T[(b + 1*channels)*tile + r]
+                        total += bar_U[(b + 1*channels)*tile + r]
                     bar_biases[block, bias, b + 1*channels] += total
                 cuda.syncthreads()
-                # gradient of V: += T̄ H_iᵀ, summed over the tile's records
+                # gradient of V: += Ū H_iᵀ, summed over the tile's records
                 for piece in range(V_blocks.shape[0]):
                     high, low = V_blocks[piece, 0]*2*channels, V_blocks[piece, 2]*channels
                     high_count = (V_blocks[piece, 1] - V_blocks[piece, 0])*2*channels
@@ -308,10 +352,10 @@ def factors_adjoint_1(
                         for b in range(column, low_count, columns):
                             total = constants[0]
                             for r in range(count):
-                                total += bar_T[(high + a)*tile + r]*H[slot, low + b, first + r]
+                                total += bar_U[(high + a)*tile + r]*H[slot, low + b, first + r]
                             bar_local_operators[block, bias, origin + a*low_count + b] += total
                 cuda.syncthreads()
-                # H_ī = Vᵀ T̄
+                # H_ī = Vᵀ Ū
                 for a in range(row, state, rows):
                     for r in range(column, count, columns):
                         bar_H[a*tile + r] = constants[0]
@@ -325,8 +369,30 @@ def factors_adjoint_1(
                         for r in range(column, count, columns):
                             total = constants[0]
                             for b in range(high_count):
-                                total += local_operators[bias, origin + b*low_count + a]*bar_T[(high + b)*tile + r]
+                                total += local_operators[bias, origin + b*low_count + a]*bar_U[(high + b)*tile + r]
                             bar_H[(low + a)*tile + r] += total
+                cuda.syncthreads()
+                # U_1̄ = Phi_2ᵀ Ū
+                inner = 2*channels
+                for lead in range(Phi.shape[0]):
+                    for c in range(inner):
+                        for a in range(row, Phi_2.shape[1], rows):
+                            for r in range(column, count, columns):
+                                total = constants[0]
+                                for b in range(Phi_2.shape[0]):
+                                    total += Phi_2[b, a]*bar_U[(lead*Phi_2.shape[0]*inner + b*inner + c)*tile + r]
+                                bar_U_1[(lead*Phi_2.shape[1]*inner + a*inner + c)*tile + r] = total
+                cuda.syncthreads()
+                # T̄ = Phiᵀ U_1̄
+                inner = Phi_2.shape[1]*2*channels
+                for lead in range(1):
+                    for c in range(inner):
+                        for a in range(row, Phi.shape[1], rows):
+                            for r in range(column, count, columns):
+                                total = constants[0]
+                                for b in range(Phi.shape[0]):
+                                    total += Phi[b, a]*bar_U_1[(lead*Phi.shape[0]*inner + b*inner + c)*tile + r]
+                                bar_T[(lead*Phi.shape[1]*inner + a*inner + c)*tile + r] = total
                 cuda.syncthreads()
                 # gradient of w_s: += T̄ Gᵀ, summed over the tile's records
                 for piece in range(w_blocks.shape[0]):
@@ -395,7 +461,7 @@ def factors_adjoint_1(
 
 
 def factors_forward_float32_1(
-    h, combine, operator_index, bias_index, operators, biases, C, C_2, w_blocks, local_operators, V_blocks, constants, channels, workspace, tile, keep, F1, G, H, T,
+    h, combine, operator_index, bias_index, operators, biases, Phi, Phi_2, C, C_2, w_blocks, local_operators, V_blocks, constants, channels, workspace, tile, keep, F1, G, H, U,
 ):
     """h ← h(stop): m_i = A r(u, X h),  u = Φ (w_s (C h)) + e_s + V_s X h   (4), (5), (7). Functions in their single-precision forms."""
     c1 = constants[1]  # 1
@@ -424,8 +490,9 @@ def factors_forward_float32_1(
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
     state, node = h.shape[0], biases.shape[1]//2
     wide = biases.shape[1]
-    weight_out, weight_in = wide, C.shape[0]*C_2.shape[0]*channels
+    weight_out, weight_in = Phi.shape[1]*Phi_2.shape[1]*2*channels, C.shape[0]*C_2.shape[0]*channels
     rows_G_1 = C.shape[0]*C_2.shape[1]*channels
+    rows_U_1 = Phi.shape[0]*Phi_2.shape[1]*2*channels
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     # working memory: shared memory, sized at launch, unless the workspace has room for it
@@ -435,6 +502,8 @@ def factors_forward_float32_1(
     start = 0
     m, start = room[start:], start + (stages*state)*tile
     G_1, start = room[start:], start + rows_G_1*tile
+    T, start = room[start:], start + weight_out*tile
+    U_1, start = room[start:], start + rows_U_1*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps):
@@ -474,7 +543,7 @@ def factors_forward_float32_1(
                 # T = w_s G
                 for a in range(row, weight_out, rows):
                     for r in range(column, count, columns):
-                        T[slot, a, first + r] = constants[0]
+                        T[a*tile + r] = constants[0]
                 cuda.syncthreads()
                 for piece in range(w_blocks.shape[0]):
                     high, low = w_blocks[piece, 0]*2*channels, w_blocks[piece, 2]*channels
@@ -486,9 +555,31 @@ def factors_forward_float32_1(
                             total = constants[0]
                             for b in range(low_count):
                                 total += operators[operator, origin + a*low_count + b]*G[slot, low + b, first + r]
-                            T[slot, high + a, first + r] += total
+                            T[(high + a)*tile + r] += total
                 cuda.syncthreads()
-                # T += V H_i
+                # U_1 = Phi T
+                inner = Phi_2.shape[1]*2*channels
+                for lead in range(1):
+                    for c in range(inner):
+                        for a in range(row, Phi.shape[0], rows):
+                            for r in range(column, count, columns):
+                                total = constants[0]
+                                for b in range(Phi.shape[1]):
+                                    total += Phi[a, b]*T[(lead*Phi.shape[1]*inner + b*inner + c)*tile + r]
+                                U_1[(lead*Phi.shape[0]*inner + a*inner + c)*tile + r] = total
+                cuda.syncthreads()
+                # U = Phi_2 U_1
+                inner = 2*channels
+                for lead in range(Phi.shape[0]):
+                    for c in range(inner):
+                        for a in range(row, Phi_2.shape[0], rows):
+                            for r in range(column, count, columns):
+                                total = constants[0]
+                                for b in range(Phi_2.shape[1]):
+                                    total += Phi_2[a, b]*U_1[(lead*Phi_2.shape[1]*inner + b*inner + c)*tile + r]
+                                U[slot, lead*Phi_2.shape[0]*inner + a*inner + c, first + r] = total
+                cuda.syncthreads()
+                # U += V H_i
                 for piece in range(V_blocks.shape[0]):
                     high, low = V_blocks[piece, 0]*2*channels, V_blocks[piece, 2]*channels
                     high_count = (V_blocks[piece, 1] - V_blocks[piece, 0])*2*channels
@@ -499,15 +590,15 @@ def factors_forward_float32_1(
                             total = constants[0]
                             for b in range(low_count):
                                 total += local_operators[bias, origin + a*low_count + b]*H[slot, low + b, first + r]
-                            T[slot, high + a, first + r] += total
+                            U[slot, high + a, first + r] += total
                 cuda.syncthreads()
-                # m_i, F1 at every node and record, u1 = T@1 + e_s@1, u2 = T@2 + e_s@2
+                # m_i, F1 at every node and record, u1 = U@1 + e_s@1, u2 = U@2 + e_s@2
                 for a in range(row, node, rows):
                     q, c = a//channels, a % channels
                     a, b = q*channels + c, 2*q*channels + c
                     for r in range(column, count, columns):
-                        u1_q = T[slot, b, first + r] + biases[bias, b]
-                        u2_q = T[slot, b + 1*channels, first + r] + biases[bias, b + 1*channels]
+                        u1_q = U[slot, b, first + r] + biases[bias, b]
+                        u2_q = U[slot, b + 1*channels, first + r] + biases[bias, b + 1*channels]
                         t0 = c4 if c4 > (c5 if c5 < (c3*u2_q) else (c3*u2_q)) else (c5 if c5 < (c3*u2_q) else (c3*u2_q))
                         t1 = t0*t0
                         t2 = (t0*(c1 + ((c6 + ((c7 + ((c8 + (c9*t1))*t1))*t1))*t1)))/(c1 + ((c10 + ((c11 + ((c12 + (c13*t1))*t1))*t1))*t1))
@@ -535,7 +626,7 @@ def factors_forward_float32_1(
 
 
 def factors_adjoint_float32_1(
-    bar, combine, operator_index, bias_index, operators, biases, C, C_2, w_blocks, local_operators, V_blocks, constants, channels, F1, G, H, T, bar_operators, bar_biases, bar_local_operators, workspace, tile,
+    bar, combine, operator_index, bias_index, operators, biases, Phi, Phi_2, C, C_2, w_blocks, local_operators, V_blocks, constants, channels, F1, G, H, U, bar_operators, bar_biases, bar_local_operators, workspace, tile,
 ):
     """bar ← dL/dh(start), and the gradients of operators and biases   (10), (11). Functions in their single-precision forms."""
     c1 = constants[1]  # 1
@@ -554,8 +645,9 @@ def factors_adjoint_float32_1(
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
     state, node = bar.shape[0], biases.shape[1]//2
     wide = biases.shape[1]
-    weight_out, weight_in = wide, C.shape[0]*C_2.shape[0]*channels
+    weight_out, weight_in = Phi.shape[1]*Phi_2.shape[1]*2*channels, C.shape[0]*C_2.shape[0]*channels
     rows_G_1 = C.shape[0]*C_2.shape[1]*channels
+    rows_U_1 = Phi.shape[0]*Phi_2.shape[1]*2*channels
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     # working memory: shared memory, sized at launch, unless the workspace has room for it
@@ -569,6 +661,8 @@ def factors_adjoint_float32_1(
     bar_G_1, start = room[start:], start + rows_G_1*tile
     bar_H, start = room[start:], start + state*tile
     bar_T, start = room[start:], start + weight_out*tile
+    bar_U, start = room[start:], start + wide*tile
+    bar_U_1, start = room[start:], start + rows_U_1*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps - 1, -1, -1):
@@ -582,12 +676,12 @@ def factors_adjoint_float32_1(
             for i in range(stages - 1, -1, -1):
                 slot = n*stages + i
                 operator, bias = operator_index[n, i], bias_index[n, i]
-                # T@1̄, T@2̄ at every node and record, u1 = T@1 + e_s@1, f1 = F1, v = m_ī
+                # U@1̄, U@2̄ at every node and record, u1 = U@1 + e_s@1, f1 = F1, v = m_ī
                 for a in range(row, node, rows):
                     q, c = a//channels, a % channels
                     a, b = q*channels + c, 2*q*channels + c
                     for r in range(column, count, columns):
-                        u1_q = T[slot, b, first + r] + biases[bias, b]
+                        u1_q = U[slot, b, first + r] + biases[bias, b]
                         f1_q = F1[slot, a, first + r]
                         v_q = bar_m[(i*state + a)*tile + r]
                         t0 = c3 + (c3*f1_q)
@@ -604,10 +698,10 @@ def factors_adjoint_float32_1(
                         t11 = c4 if c4 > (c5 if c5 < (t10 if t10 > (c13 + t8) else (c13 + t8)) else (t10 if t10 > (c13 + t8) else (c13 + t8))) else (c5 if c5 < (t10 if t10 > (c13 + t8) else (c13 + t8)) else (t10 if t10 > (c13 + t8) else (c13 + t8)))
                         t12 = t11*t11
                         t13 = (c2*(c1 + (c6*t0))*t0*(t11*(c8 + ((c9 + ((c10 + ((c11 + (c12*t12))*t12))*t12))*t12))))*v_q
-                        value_bar_T_0 = t7
-                        bar_T[b*tile + r] = value_bar_T_0
-                        value_bar_T_1 = t13
-                        bar_T[(b + 1*channels)*tile + r] = value_bar_T_1
+                        value_bar_U_0 = t7
+                        bar_U[b*tile + r] = value_bar_U_0
+                        value_bar_U_1 = t13
+                        bar_U[(b + 1*channels)*tile + r] = value_bar_U_1
                 cuda.syncthreads()
                 # e_s@1̄: the same, summed over the tile's records
                 for a in range(row*columns + column, node, rows*columns):
@@ -615,7 +709,7 @@ def factors_adjoint_float32_1(
                     a, b = q*channels + c, 2*q*channels + c
                     total = constants[0]
                     for r in range(count):
-                        total += bar_T[b*tile + r]
+                        total += bar_U[b*tile + r]
                     bar_biases[block, bias, b] += total
                 cuda.syncthreads()
                 # e_s@2̄: the same, summed over the tile's records
@@ -624,10 +718,10 @@ def factors_adjoint_float32_1(
                     a, b = q*channels + c, 2*q*channels + c
                     total = constants[0]
                     for r in range(count):
-                        total += bar_T[(b + 1*channels)*tile + r]
+                        total += bar_U[(b + 1*channels)*tile + r]
                     bar_biases[block, bias, b + 1*channels] += total
                 cuda.syncthreads()
-                # gradient of V: += T̄ H_iᵀ, summed over the tile's records
+                # gradient of V: += Ū H_iᵀ, summed over the tile's records
                 for piece in range(V_blocks.shape[0]):
                     high, low = V_blocks[piece, 0]*2*channels, V_blocks[piece, 2]*channels
                     high_count = (V_blocks[piece, 1] - V_blocks[piece, 0])*2*channels
@@ -637,10 +731,10 @@ def factors_adjoint_float32_1(
                         for b in range(column, low_count, columns):
                             total = constants[0]
                             for r in range(count):
-                                total += bar_T[(high + a)*tile + r]*H[slot, low + b, first + r]
+                                total += bar_U[(high + a)*tile + r]*H[slot, low + b, first + r]
                             bar_local_operators[block, bias, origin + a*low_count + b] += total
                 cuda.syncthreads()
-                # H_ī = Vᵀ T̄
+                # H_ī = Vᵀ Ū
                 for a in range(row, state, rows):
                     for r in range(column, count, columns):
                         bar_H[a*tile + r] = constants[0]
@@ -654,8 +748,30 @@ def factors_adjoint_float32_1(
                         for r in range(column, count, columns):
                             total = constants[0]
                             for b in range(high_count):
-                                total += local_operators[bias, origin + b*low_count + a]*bar_T[(high + b)*tile + r]
+                                total += local_operators[bias, origin + b*low_count + a]*bar_U[(high + b)*tile + r]
                             bar_H[(low + a)*tile + r] += total
+                cuda.syncthreads()
+                # U_1̄ = Phi_2ᵀ Ū
+                inner = 2*channels
+                for lead in range(Phi.shape[0]):
+                    for c in range(inner):
+                        for a in range(row, Phi_2.shape[1], rows):
+                            for r in range(column, count, columns):
+                                total = constants[0]
+                                for b in range(Phi_2.shape[0]):
+                                    total += Phi_2[b, a]*bar_U[(lead*Phi_2.shape[0]*inner + b*inner + c)*tile + r]
+                                bar_U_1[(lead*Phi_2.shape[1]*inner + a*inner + c)*tile + r] = total
+                cuda.syncthreads()
+                # T̄ = Phiᵀ U_1̄
+                inner = Phi_2.shape[1]*2*channels
+                for lead in range(1):
+                    for c in range(inner):
+                        for a in range(row, Phi.shape[1], rows):
+                            for r in range(column, count, columns):
+                                total = constants[0]
+                                for b in range(Phi.shape[0]):
+                                    total += Phi[b, a]*bar_U_1[(lead*Phi.shape[0]*inner + b*inner + c)*tile + r]
+                                bar_T[(lead*Phi.shape[1]*inner + a*inner + c)*tile + r] = total
                 cuda.syncthreads()
                 # gradient of w_s: += T̄ Gᵀ, summed over the tile's records
                 for piece in range(w_blocks.shape[0]):
@@ -723,24 +839,24 @@ def factors_adjoint_float32_1(
             cuda.syncthreads()
 
 
-def factors_forward_rows_1(stages, state, node, wide, weight_out, weight_in, rows_G_1):
+def factors_forward_rows_1(stages, state, node, wide, weight_out, weight_in, rows_G_1, rows_U_1):
     """Rows of working memory that a record needs in factors_forward_1."""
-    return stages*state + rows_G_1
+    return stages*state + rows_G_1 + weight_out + rows_U_1
 
 
-def factors_forward_float32_rows_1(stages, state, node, wide, weight_out, weight_in, rows_G_1):
+def factors_forward_float32_rows_1(stages, state, node, wide, weight_out, weight_in, rows_G_1, rows_U_1):
     """Rows of working memory that a record needs in factors_forward_float32_1."""
-    return stages*state + rows_G_1
+    return stages*state + rows_G_1 + weight_out + rows_U_1
 
 
-def factors_adjoint_rows_1(stages, state, node, wide, weight_out, weight_in, rows_G_1):
+def factors_adjoint_rows_1(stages, state, node, wide, weight_out, weight_in, rows_G_1, rows_U_1):
     """Rows of working memory that a record needs in factors_adjoint_1."""
-    return stages*state + state + weight_in + rows_G_1 + state + weight_out
+    return stages*state + state + weight_in + rows_G_1 + state + weight_out + wide + rows_U_1
 
 
-def factors_adjoint_float32_rows_1(stages, state, node, wide, weight_out, weight_in, rows_G_1):
+def factors_adjoint_float32_rows_1(stages, state, node, wide, weight_out, weight_in, rows_G_1, rows_U_1):
     """Rows of working memory that a record needs in factors_adjoint_float32_1."""
-    return stages*state + state + weight_in + rows_G_1 + state + weight_out
+    return stages*state + state + weight_in + rows_G_1 + state + weight_out + wide + rows_U_1
 
 
 def lift(x, lift, constants, h):

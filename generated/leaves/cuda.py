@@ -13,9 +13,9 @@ from numba import cuda
 
 
 def factors_operators_1(
-    w, theta, w_entries, w_values, beta, vartheta, Psi, v, Psi_V, constants, channels, mixed, operators, mixed_bias, biases, mixed_local, local_operators,
+    w, theta, w_waves, w_entries, w_values, beta, vartheta, Psi, v, Psi_V, constants, channels, mixed, turned, operators, mixed_bias, biases, mixed_local, local_operators,
 ):
-    """the blocks of w_s = N Σ_k θ_k(δ_s) z_k,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k,  V_s = Ψ Σ_k ϑ_k(δ_s) v_k   (4)"""
+    """the blocks of w_s = N Σ_k θ_k(δ_s) z_k,  N by frequencies,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k,  V_s = Ψ Σ_k ϑ_k(δ_s) v_k   (4)"""
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     for s in range(block, theta.shape[0], blocks):
@@ -27,6 +27,14 @@ def factors_operators_1(
                     total += theta[s, k]*w[k, a, b]
                 mixed[s, a, b] = total
         cuda.syncthreads()
+        size = mixed.shape[2]
+        for a in range(row, w_waves.shape[0], rows):
+            for d in range(column, size, columns):
+                total = constants[0]
+                for b in range(w_waves.shape[1]):
+                    total += w_waves[a, b]*mixed[s, b, d]
+                turned[s, a, d] = total
+        cuda.syncthreads()
         # w = N z
         for a in range(row*columns + column, operators.shape[1], rows*columns):
             operators[s, a] = constants[0]
@@ -36,7 +44,7 @@ def factors_operators_1(
                 for e in range(w_entries.shape[0]):
                     line = w_entries[e, 2]*2*channels + o
                     at = (w_entries[e, 1]*2*channels + line*w_entries[e, 4] + w_entries[e, 3])*channels
-                    operators[s, at + c] += w_values[e]*mixed[s, w_entries[e, 0], o*channels + c]
+                    operators[s, at + c] += w_values[e]*turned[s, w_entries[e, 0], o*channels + c]
         cuda.syncthreads()
     thread, threads = row*columns + column, rows*columns
     for s in range(block, vartheta.shape[0], blocks):
@@ -75,21 +83,29 @@ def factors_operators_1(
 
 
 def factors_operators_adjoint_1(
-    bar_operators, w_entries, w_values, bar_biases, Psi, bar_local_operators, Psi_V, constants, channels, mixed, mixed_bias, mixed_local,
+    bar_operators, w_waves, w_entries, w_values, bar_biases, Psi, bar_local_operators, Psi_V, constants, channels, turned, mixed, mixed_bias, mixed_local,
 ):
-    """The adjoint of: the blocks of w_s = N Σ_k θ_k(δ_s) z_k,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k,  V_s = Ψ Σ_k ϑ_k(δ_s) v_k   (4)   (11), but for the sums over the stages."""
+    """The adjoint of: the blocks of w_s = N Σ_k θ_k(δ_s) z_k,  N by frequencies,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k,  V_s = Ψ Σ_k ϑ_k(δ_s) v_k   (4)   (11), but for the sums over the stages."""
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     for s in range(block, mixed.shape[0], blocks):
         # z̄ = Nᵀ w̄
         for o in range(row, 2*channels, rows):
             for c in range(column, channels, columns):
-                for a in range(mixed.shape[1]):
-                    mixed[s, a, o*channels + c] = constants[0]
+                for a in range(turned.shape[1]):
+                    turned[s, a, o*channels + c] = constants[0]
                 for e in range(w_entries.shape[0]):
                     line = w_entries[e, 2]*2*channels + o
                     at = (w_entries[e, 1]*2*channels + line*w_entries[e, 4] + w_entries[e, 3])*channels
-                    mixed[s, w_entries[e, 0], o*channels + c] += w_values[e]*bar_operators[s, at + c]
+                    turned[s, w_entries[e, 0], o*channels + c] += w_values[e]*bar_operators[s, at + c]
+        cuda.syncthreads()
+        size = mixed.shape[2]
+        for a in range(row, w_waves.shape[1], rows):
+            for d in range(column, size, columns):
+                total = constants[0]
+                for b in range(w_waves.shape[0]):
+                    total += w_waves[b, a]*turned[s, b, d]
+                mixed[s, a, d] = total
         cuda.syncthreads()
     thread, threads = row*columns + column, rows*columns
     for s in range(block, mixed_bias.shape[0], blocks):
@@ -113,7 +129,7 @@ def factors_operators_adjoint_1(
 
 
 def factors_forward_1(
-    h, combine, operator_index, bias_index, operators, biases, C, w_blocks, local_operators, V_blocks, constants, channels, workspace, tile, keep, F1, F2, G, H, T,
+    h, combine, operator_index, bias_index, operators, biases, Phi, C, w_blocks, local_operators, V_blocks, constants, channels, workspace, tile, keep, F1, F2, G, H, U,
 ):
     """h ← h(stop): m_i = A r(u, X h),  u = Φ (w_s (C h)) + e_s + V_s X h   (4), (5), (7)."""
     c0 = constants[0]  # 0
@@ -122,7 +138,7 @@ def factors_forward_1(
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
     state, node = h.shape[0], biases.shape[1]//2
     wide = biases.shape[1]
-    weight_out, weight_in = wide, C.shape[0]*channels
+    weight_out, weight_in = Phi.shape[1]*2*channels, C.shape[0]*channels
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     # working memory: shared memory, sized at launch, unless the workspace has room for it
@@ -131,6 +147,7 @@ def factors_forward_1(
         room = workspace[block]
     start = 0
     m, start = room[start:], start + (stages*state)*tile
+    T, start = room[start:], start + weight_out*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps):
@@ -157,7 +174,7 @@ def factors_forward_1(
                 # T = w_s G
                 for a in range(row, weight_out, rows):
                     for r in range(column, count, columns):
-                        T[slot, a, first + r] = constants[0]
+                        T[a*tile + r] = constants[0]
                 cuda.syncthreads()
                 for piece in range(w_blocks.shape[0]):
                     high, low = w_blocks[piece, 0]*2*channels, w_blocks[piece, 2]*channels
@@ -169,9 +186,18 @@ def factors_forward_1(
                             total = constants[0]
                             for b in range(low_count):
                                 total += operators[operator, origin + a*low_count + b]*G[slot, low + b, first + r]
-                            T[slot, high + a, first + r] += total
+                            T[(high + a)*tile + r] += total
                 cuda.syncthreads()
-                # T += V H_i
+                # U = Phi T
+                for c in range(2*channels):
+                    for a in range(row, Phi.shape[0], rows):
+                        for r in range(column, count, columns):
+                            total = constants[0]
+                            for b in range(Phi.shape[1]):
+                                total += Phi[a, b]*T[(b*2*channels + c)*tile + r]
+                            U[slot, a*2*channels + c, first + r] = total
+                cuda.syncthreads()
+                # U += V H_i
                 for piece in range(V_blocks.shape[0]):
                     high, low = V_blocks[piece, 0]*2*channels, V_blocks[piece, 2]*channels
                     high_count = (V_blocks[piece, 1] - V_blocks[piece, 0])*2*channels
@@ -182,15 +208,15 @@ def factors_forward_1(
                             total = constants[0]
                             for b in range(low_count):
                                 total += local_operators[bias, origin + a*low_count + b]*H[slot, low + b, first + r]
-                            T[slot, high + a, first + r] += total
+                            U[slot, high + a, first + r] += total
                 cuda.syncthreads()
-                # m_i, F1, F2 at every node and record, u1 = T@1 + e_s@1, u2 = T@2 + e_s@2
+                # m_i, F1, F2 at every node and record, u1 = U@1 + e_s@1, u2 = U@2 + e_s@2
                 for a in range(row, node, rows):
                     q, c = a//channels, a % channels
                     a, b = q*channels + c, 2*q*channels + c
                     for r in range(column, count, columns):
-                        u1_q = T[slot, b, first + r] + biases[bias, b]
-                        u2_q = T[slot, b + 1*channels, first + r] + biases[bias, b + 1*channels]
+                        u1_q = U[slot, b, first + r] + biases[bias, b]
+                        u2_q = U[slot, b + 1*channels, first + r] + biases[bias, b + 1*channels]
                         t0 = c1/(c1 + math.exp(-u2_q))
                         t1 = math.sin(u1_q)
                         value_M = (c2*t0*t1)
@@ -211,7 +237,7 @@ def factors_forward_1(
 
 
 def factors_adjoint_1(
-    bar, combine, operator_index, bias_index, operators, biases, C, w_blocks, local_operators, V_blocks, constants, channels, F1, F2, G, H, T, bar_operators, bar_biases, bar_local_operators, workspace, tile,
+    bar, combine, operator_index, bias_index, operators, biases, Phi, C, w_blocks, local_operators, V_blocks, constants, channels, F1, F2, G, H, U, bar_operators, bar_biases, bar_local_operators, workspace, tile,
 ):
     """bar ← dL/dh(start), and the gradients of operators and biases   (10), (11)."""
     c1 = constants[1]  # 1
@@ -220,7 +246,7 @@ def factors_adjoint_1(
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
     state, node = bar.shape[0], biases.shape[1]//2
     wide = biases.shape[1]
-    weight_out, weight_in = wide, C.shape[0]*channels
+    weight_out, weight_in = Phi.shape[1]*2*channels, C.shape[0]*channels
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     # working memory: shared memory, sized at launch, unless the workspace has room for it
@@ -233,6 +259,7 @@ def factors_adjoint_1(
     bar_G, start = room[start:], start + weight_in*tile
     bar_H, start = room[start:], start + state*tile
     bar_T, start = room[start:], start + weight_out*tile
+    bar_U, start = room[start:], start + wide*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps - 1, -1, -1):
@@ -246,22 +273,22 @@ def factors_adjoint_1(
             for i in range(stages - 1, -1, -1):
                 slot = n*stages + i
                 operator, bias = operator_index[n, i], bias_index[n, i]
-                # T@1̄, T@2̄ at every node and record, u1 = T@1 + e_s@1, f1 = F1, f2 = F2, v = m_ī
+                # U@1̄, U@2̄ at every node and record, u1 = U@1 + e_s@1, f1 = F1, f2 = F2, v = m_ī
                 for a in range(row, node, rows):
                     q, c = a//channels, a % channels
                     a, b = q*channels + c, 2*q*channels + c
                     for r in range(column, count, columns):
-                        u1_q = T[slot, b, first + r] + biases[bias, b]
+                        u1_q = U[slot, b, first + r] + biases[bias, b]
                         f1_q = F1[slot, a, first + r]
                         f2_q = F2[slot, a, first + r]
                         v_q = bar_m[(i*state + a)*tile + r]
                         t0 = math.cos(u1_q)
                         t1 = (c2*t0*f1_q)*v_q
                         t2 = (c2*(c1 + (c3*f1_q))*f1_q*f2_q)*v_q
-                        value_bar_T_0 = t1
-                        bar_T[b*tile + r] = value_bar_T_0
-                        value_bar_T_1 = t2
-                        bar_T[(b + 1*channels)*tile + r] = value_bar_T_1
+                        value_bar_U_0 = t1
+                        bar_U[b*tile + r] = value_bar_U_0
+                        value_bar_U_1 = t2
+                        bar_U[(b + 1*channels)*tile + r] = value_bar_U_1
                 cuda.syncthreads()
                 # e_s@1̄: the same, summed over the tile's records
                 for a in range(row*columns + column, node, rows*columns):
@@ -269,7 +296,7 @@ def factors_adjoint_1(
                     a, b = q*channels + c, 2*q*channels + c
                     total = constants[0]
                     for r in range(count):
-                        total += bar_T[b*tile + r]
+                        total += bar_U[b*tile + r]
                     bar_biases[block, bias, b] += total
                 cuda.syncthreads()
                 # e_s@2̄: the same, summed over the tile's records
@@ -278,10 +305,10 @@ def factors_adjoint_1(
                     a, b = q*channels + c, 2*q*channels + c
                     total = constants[0]
                     for r in range(count):
-                        total += bar_T[(b + 1*channels)*tile + r]
+                        total += bar_U[(b + 1*channels)*tile + r]
                     bar_biases[block, bias, b + 1*channels] += total
                 cuda.syncthreads()
-                # gradient of V: += T̄ H_iᵀ, summed over the tile's records
+                # gradient of V: += Ū H_iᵀ, summed over the tile's records
                 for piece in range(V_blocks.shape[0]):
                     high, low = V_blocks[piece, 0]*2*channels, V_blocks[piece, 2]*channels
                     high_count = (V_blocks[piece, 1] - V_blocks[piece, 0])*2*channels
@@ -291,10 +318,10 @@ def factors_adjoint_1(
                         for b in range(column, low_count, columns):
                             total = constants[0]
                             for r in range(count):
-                                total += bar_T[(high + a)*tile + r]*H[slot, low + b, first + r]
+                                total += bar_U[(high + a)*tile + r]*H[slot, low + b, first + r]
                             bar_local_operators[block, bias, origin + a*low_count + b] += total
                 cuda.syncthreads()
-                # H_ī = Vᵀ T̄
+                # H_ī = Vᵀ Ū
                 for a in range(row, state, rows):
                     for r in range(column, count, columns):
                         bar_H[a*tile + r] = constants[0]
@@ -308,8 +335,17 @@ def factors_adjoint_1(
                         for r in range(column, count, columns):
                             total = constants[0]
                             for b in range(high_count):
-                                total += local_operators[bias, origin + b*low_count + a]*bar_T[(high + b)*tile + r]
+                                total += local_operators[bias, origin + b*low_count + a]*bar_U[(high + b)*tile + r]
                             bar_H[(low + a)*tile + r] += total
+                cuda.syncthreads()
+                # T̄ = Phiᵀ Ū
+                for c in range(2*channels):
+                    for a in range(row, Phi.shape[1], rows):
+                        for r in range(column, count, columns):
+                            total = constants[0]
+                            for b in range(Phi.shape[0]):
+                                total += Phi[b, a]*bar_U[(b*2*channels + c)*tile + r]
+                            bar_T[(a*2*channels + c)*tile + r] = total
                 cuda.syncthreads()
                 # gradient of w_s: += T̄ Gᵀ, summed over the tile's records
                 for piece in range(w_blocks.shape[0]):
@@ -365,7 +401,7 @@ def factors_adjoint_1(
 
 
 def factors_forward_float32_1(
-    h, combine, operator_index, bias_index, operators, biases, C, w_blocks, local_operators, V_blocks, constants, channels, workspace, tile, keep, F1, G, H, T,
+    h, combine, operator_index, bias_index, operators, biases, Phi, C, w_blocks, local_operators, V_blocks, constants, channels, workspace, tile, keep, F1, G, H, U,
 ):
     """h ← h(stop): m_i = A r(u, X h),  u = Φ (w_s (C h)) + e_s + V_s X h   (4), (5), (7). Functions in their single-precision forms."""
     c1 = constants[1]  # 1
@@ -394,7 +430,7 @@ def factors_forward_float32_1(
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
     state, node = h.shape[0], biases.shape[1]//2
     wide = biases.shape[1]
-    weight_out, weight_in = wide, C.shape[0]*channels
+    weight_out, weight_in = Phi.shape[1]*2*channels, C.shape[0]*channels
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     # working memory: shared memory, sized at launch, unless the workspace has room for it
@@ -403,6 +439,7 @@ def factors_forward_float32_1(
         room = workspace[block]
     start = 0
     m, start = room[start:], start + (stages*state)*tile
+    T, start = room[start:], start + weight_out*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps):
@@ -429,7 +466,7 @@ def factors_forward_float32_1(
                 # T = w_s G
                 for a in range(row, weight_out, rows):
                     for r in range(column, count, columns):
-                        T[slot, a, first + r] = constants[0]
+                        T[a*tile + r] = constants[0]
                 cuda.syncthreads()
                 for piece in range(w_blocks.shape[0]):
                     high, low = w_blocks[piece, 0]*2*channels, w_blocks[piece, 2]*channels
@@ -441,9 +478,18 @@ def factors_forward_float32_1(
                             total = constants[0]
                             for b in range(low_count):
                                 total += operators[operator, origin + a*low_count + b]*G[slot, low + b, first + r]
-                            T[slot, high + a, first + r] += total
+                            T[(high + a)*tile + r] += total
                 cuda.syncthreads()
-                # T += V H_i
+                # U = Phi T
+                for c in range(2*channels):
+                    for a in range(row, Phi.shape[0], rows):
+                        for r in range(column, count, columns):
+                            total = constants[0]
+                            for b in range(Phi.shape[1]):
+                                total += Phi[a, b]*T[(b*2*channels + c)*tile + r]
+                            U[slot, a*2*channels + c, first + r] = total
+                cuda.syncthreads()
+                # U += V H_i
                 for piece in range(V_blocks.shape[0]):
                     high, low = V_blocks[piece, 0]*2*channels, V_blocks[piece, 2]*channels
                     high_count = (V_blocks[piece, 1] - V_blocks[piece, 0])*2*channels
@@ -454,15 +500,15 @@ def factors_forward_float32_1(
                             total = constants[0]
                             for b in range(low_count):
                                 total += local_operators[bias, origin + a*low_count + b]*H[slot, low + b, first + r]
-                            T[slot, high + a, first + r] += total
+                            U[slot, high + a, first + r] += total
                 cuda.syncthreads()
-                # m_i, F1 at every node and record, u1 = T@1 + e_s@1, u2 = T@2 + e_s@2
+                # m_i, F1 at every node and record, u1 = U@1 + e_s@1, u2 = U@2 + e_s@2
                 for a in range(row, node, rows):
                     q, c = a//channels, a % channels
                     a, b = q*channels + c, 2*q*channels + c
                     for r in range(column, count, columns):
-                        u1_q = T[slot, b, first + r] + biases[bias, b]
-                        u2_q = T[slot, b + 1*channels, first + r] + biases[bias, b + 1*channels]
+                        u1_q = U[slot, b, first + r] + biases[bias, b]
+                        u2_q = U[slot, b + 1*channels, first + r] + biases[bias, b + 1*channels]
                         t0 = c4 if c4 > (c5 if c5 < (c3*u2_q) else (c3*u2_q)) else (c5 if c5 < (c3*u2_q) else (c3*u2_q))
                         t1 = t0*t0
                         t2 = (t0*(c1 + ((c6 + ((c7 + ((c8 + (c9*t1))*t1))*t1))*t1)))/(c1 + ((c10 + ((c11 + ((c12 + (c13*t1))*t1))*t1))*t1))
@@ -490,7 +536,7 @@ def factors_forward_float32_1(
 
 
 def factors_adjoint_float32_1(
-    bar, combine, operator_index, bias_index, operators, biases, C, w_blocks, local_operators, V_blocks, constants, channels, F1, G, H, T, bar_operators, bar_biases, bar_local_operators, workspace, tile,
+    bar, combine, operator_index, bias_index, operators, biases, Phi, C, w_blocks, local_operators, V_blocks, constants, channels, F1, G, H, U, bar_operators, bar_biases, bar_local_operators, workspace, tile,
 ):
     """bar ← dL/dh(start), and the gradients of operators and biases   (10), (11). Functions in their single-precision forms."""
     c1 = constants[1]  # 1
@@ -509,7 +555,7 @@ def factors_adjoint_float32_1(
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
     state, node = bar.shape[0], biases.shape[1]//2
     wide = biases.shape[1]
-    weight_out, weight_in = wide, C.shape[0]*channels
+    weight_out, weight_in = Phi.shape[1]*2*channels, C.shape[0]*channels
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     # working memory: shared memory, sized at launch, unless the workspace has room for it
@@ -522,6 +568,7 @@ def factors_adjoint_float32_1(
     bar_G, start = room[start:], start + weight_in*tile
     bar_H, start = room[start:], start + state*tile
     bar_T, start = room[start:], start + weight_out*tile
+    bar_U, start = room[start:], start + wide*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for n in range(steps - 1, -1, -1):
@@ -535,12 +582,12 @@ def factors_adjoint_float32_1(
             for i in range(stages - 1, -1, -1):
                 slot = n*stages + i
                 operator, bias = operator_index[n, i], bias_index[n, i]
-                # T@1̄, T@2̄ at every node and record, u1 = T@1 + e_s@1, f1 = F1, v = m_ī
+                # U@1̄, U@2̄ at every node and record, u1 = U@1 + e_s@1, f1 = F1, v = m_ī
                 for a in range(row, node, rows):
                     q, c = a//channels, a % channels
                     a, b = q*channels + c, 2*q*channels + c
                     for r in range(column, count, columns):
-                        u1_q = T[slot, b, first + r] + biases[bias, b]
+                        u1_q = U[slot, b, first + r] + biases[bias, b]
                         f1_q = F1[slot, a, first + r]
                         v_q = bar_m[(i*state + a)*tile + r]
                         t0 = c3 + (c3*f1_q)
@@ -557,10 +604,10 @@ def factors_adjoint_float32_1(
                         t11 = c4 if c4 > (c5 if c5 < (t10 if t10 > (c13 + t8) else (c13 + t8)) else (t10 if t10 > (c13 + t8) else (c13 + t8))) else (c5 if c5 < (t10 if t10 > (c13 + t8) else (c13 + t8)) else (t10 if t10 > (c13 + t8) else (c13 + t8)))
                         t12 = t11*t11
                         t13 = (c2*(c1 + (c6*t0))*t0*(t11*(c8 + ((c9 + ((c10 + ((c11 + (c12*t12))*t12))*t12))*t12))))*v_q
-                        value_bar_T_0 = t7
-                        bar_T[b*tile + r] = value_bar_T_0
-                        value_bar_T_1 = t13
-                        bar_T[(b + 1*channels)*tile + r] = value_bar_T_1
+                        value_bar_U_0 = t7
+                        bar_U[b*tile + r] = value_bar_U_0
+                        value_bar_U_1 = t13
+                        bar_U[(b + 1*channels)*tile + r] = value_bar_U_1
                 cuda.syncthreads()
                 # e_s@1̄: the same, summed over the tile's records
                 for a in range(row*columns + column, node, rows*columns):
@@ -568,7 +615,7 @@ def factors_adjoint_float32_1(
                     a, b = q*channels + c, 2*q*channels + c
                     total = constants[0]
                     for r in range(count):
-                        total += bar_T[b*tile + r]
+                        total += bar_U[b*tile + r]
                     bar_biases[block, bias, b] += total
                 cuda.syncthreads()
                 # e_s@2̄: the same, summed over the tile's records
@@ -577,10 +624,10 @@ def factors_adjoint_float32_1(
                     a, b = q*channels + c, 2*q*channels + c
                     total = constants[0]
                     for r in range(count):
-                        total += bar_T[(b + 1*channels)*tile + r]
+                        total += bar_U[(b + 1*channels)*tile + r]
                     bar_biases[block, bias, b + 1*channels] += total
                 cuda.syncthreads()
-                # gradient of V: += T̄ H_iᵀ, summed over the tile's records
+                # gradient of V: += Ū H_iᵀ, summed over the tile's records
                 for piece in range(V_blocks.shape[0]):
                     high, low = V_blocks[piece, 0]*2*channels, V_blocks[piece, 2]*channels
                     high_count = (V_blocks[piece, 1] - V_blocks[piece, 0])*2*channels
@@ -590,10 +637,10 @@ def factors_adjoint_float32_1(
                         for b in range(column, low_count, columns):
                             total = constants[0]
                             for r in range(count):
-                                total += bar_T[(high + a)*tile + r]*H[slot, low + b, first + r]
+                                total += bar_U[(high + a)*tile + r]*H[slot, low + b, first + r]
                             bar_local_operators[block, bias, origin + a*low_count + b] += total
                 cuda.syncthreads()
-                # H_ī = Vᵀ T̄
+                # H_ī = Vᵀ Ū
                 for a in range(row, state, rows):
                     for r in range(column, count, columns):
                         bar_H[a*tile + r] = constants[0]
@@ -607,8 +654,17 @@ def factors_adjoint_float32_1(
                         for r in range(column, count, columns):
                             total = constants[0]
                             for b in range(high_count):
-                                total += local_operators[bias, origin + b*low_count + a]*bar_T[(high + b)*tile + r]
+                                total += local_operators[bias, origin + b*low_count + a]*bar_U[(high + b)*tile + r]
                             bar_H[(low + a)*tile + r] += total
+                cuda.syncthreads()
+                # T̄ = Phiᵀ Ū
+                for c in range(2*channels):
+                    for a in range(row, Phi.shape[1], rows):
+                        for r in range(column, count, columns):
+                            total = constants[0]
+                            for b in range(Phi.shape[0]):
+                                total += Phi[b, a]*bar_U[(b*2*channels + c)*tile + r]
+                            bar_T[(a*2*channels + c)*tile + r] = total
                 cuda.syncthreads()
                 # gradient of w_s: += T̄ Gᵀ, summed over the tile's records
                 for piece in range(w_blocks.shape[0]):
@@ -665,22 +721,22 @@ def factors_adjoint_float32_1(
 
 def factors_forward_rows_1(stages, state, node, wide, weight_out, weight_in):
     """Rows of working memory that a record needs in factors_forward_1."""
-    return stages*state
+    return stages*state + weight_out
 
 
 def factors_forward_float32_rows_1(stages, state, node, wide, weight_out, weight_in):
     """Rows of working memory that a record needs in factors_forward_float32_1."""
-    return stages*state
+    return stages*state + weight_out
 
 
 def factors_adjoint_rows_1(stages, state, node, wide, weight_out, weight_in):
     """Rows of working memory that a record needs in factors_adjoint_1."""
-    return stages*state + state + weight_in + state + weight_out
+    return stages*state + state + weight_in + state + weight_out + wide
 
 
 def factors_adjoint_float32_rows_1(stages, state, node, wide, weight_out, weight_in):
     """Rows of working memory that a record needs in factors_adjoint_float32_1."""
-    return stages*state + state + weight_in + state + weight_out
+    return stages*state + state + weight_in + state + weight_out + wide
 
 
 def lift(x, lift, constants, h):

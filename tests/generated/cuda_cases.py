@@ -105,6 +105,10 @@ DECLARED = {
         state={"basis": {"family": "hat", "size": 9}}, bias={"width": {"family": "p0", "cells": 1}},
         integration={"steps": 2},
     ) | {"weight": {"kernel": {"family": "hat", "size": 3}, "depth": {"family": "p0", "cells": 2}}},
+    "convolution in frequencies": declare(
+        equation={"rate": "u1*sigmoid(u2) - h", "channels": 2, "reach": "1"}, integration={"steps": 2},
+        state={"basis": {"family": "p0", "cells": 6}}, bias={"width": {"family": "p0", "cells": 1}},
+    ) | {"weight": {"kernel": {"family": "hat", "size": 9}, "depth": {"family": "p0", "cells": 2}}},
     "square": declare(
         equation={"dimension": 2, "channels": 2, "rate": "tanh(u)*h - h/3"}, integration={"steps": 2},
         state={"basis": {"axes": [{"family": "legendre", "size": 4}, {"family": "hat", "size": 9}]}},

@@ -25,13 +25,14 @@ CHOSEN = (
     ("functions", r"formed_(forward|adjoint)_float32_1", (8, 0)),
     ("gate, translation, local, lift", r"factors_.*_1|lift.*", (9, 0)),
     ("maximum, two channels", r"maximum.*", (9, 0)),
+    ("convolution in frequencies", r"factors_operators(_adjoint)?_1", (8, 0)),
     ("normalised, gate, local", r"[a-z]*_(forward|adjoint)(_float32)?_1", (9, 0)),
 )
 
 SCALARS = dict.fromkeys(("channels", "tile", "iterations", "cycles", "krylov"), numba.int64) | {"keep": numba.boolean}
 WHOLE = {"operator_index": 2, "bias_index": 2, "groups": 2}
 DIMENSIONS = {"combine": 3, "operators": 3, "biases": 2, "constants": 1, "constant": 1, "operator_entry": 2, "w": 3,
-              "mixed": 3, "left": 3, "value": 1, "values": 1, "total": 1,
+              "mixed": 3, "left": 3, "turned": 3, "value": 1, "values": 1, "total": 1,
               "limits": 1, "unsolved": 1, "v": 3, "mixed_local": 3, "w_values": 1,
               "weights": 1, "sharpness": 1}  # fmt: skip
 BY_BLOCK = {"bar_operators", "bar_biases", "bar_operator_entry", "bar_operator", "bar_constant", "bar_lift",

@@ -79,6 +79,57 @@ def test_couplings(given: dict[str, Any], state: dict[str, Any], reach: str, poi
         np.testing.assert_allclose(table[q], expected, rtol=0, atol=4e-14)  # the sums of doubles are off by so much
 
 
+@pytest.mark.parametrize("periodic", [True, False])
+@pytest.mark.parametrize(
+    ("given", "state", "reach"),
+    [
+        ({"family": "p0", "size": 5}, {"family": "p0", "size": 16}, "5/16"),
+        ({"family": "hat", "size": 5}, {"family": "p0", "size": 15}, "1/4"),
+        ({"family": "legendre", "size": 4}, {"family": "p0", "size": 7}, "1"),
+        (GAUSSIANS, {"family": "discontinuous", "cells": 6, "degree": 0}, "1/2"),
+        ({"family": "hat", "size": 9}, {"family": "fourier", "size": 9}, "1/4"),
+        (GAUSSIANS, {"family": "fourier", "size": 5}, "3/4"),
+    ],
+)
+def test_frequencies_hold_couplings(given: dict[str, Any], state: dict[str, Any], reach: str, periodic: bool) -> None:
+    """C_qml from two changes of basis and a turn for each frequency."""
+    r, found = Fraction(reach), basis(state)
+    kernel = basis(given, (-r, r))
+    fourier = state["family"] == "fourier"
+    if fourier and not periodic:
+        return
+    rule = inner_product.uniform_rule(14) if fourier else inner_product.gauss_rule(found.breakpoints, 1)
+    table = convolution.couplings(kernel, found, rule, periodic)
+    apart = convolution.waves(table, kernel, found, rule, periodic)
+    assert apart is not None
+    inverse, numbers, forward = (a.to_float() for a in (apart.inverse, apart.numbers, apart.forward))
+    together = np.zeros((len(inverse), kernel.size, found.size))
+    for m in range(kernel.size):
+        turn = np.diag(numbers[:, m])
+        for i in range(1, len(forward), 2):
+            turn[i : i + 2, i : i + 2] = numbers[i, m] * np.eye(min(2, len(forward) - i))
+            if i + 1 < len(forward):
+                turn[i, i + 1], turn[i + 1, i] = numbers[i + 1, m], -numbers[i + 1, m]
+        together[:, m] = inverse @ turn @ forward
+    np.testing.assert_allclose(together.reshape(table.shape), table.to_float(), rtol=0, atol=2e-15)
+    if not fourier and periodic:
+        assert len(forward) == found.size
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        {"family": "hat", "size": 8}, {"family": "legendre", "size": 8}, {"family": "discontinuous", "size": 8},
+        {"family": "p0", "breakpoints": ["-1", "0", "1/2", "1"]},
+    ],
+)  # fmt: skip
+def test_what_does_not_commute_with_shifts_has_no_frequencies(state: dict[str, Any]) -> None:
+    kernel, found = basis({"family": "hat", "size": 5}, (Fraction(-1, 2), Fraction(1, 2))), basis(state)
+    rule = inner_product.gauss_rule(found.breakpoints, 2 if state["family"] != "p0" else 1)
+    table = convolution.couplings(kernel, found, rule, True)
+    assert convolution.waves(table, kernel, found, rule, True) is None
+
+
 # --- the network --------------------------------------------------------------------------------------------
 
 
@@ -146,9 +197,13 @@ def test_the_network_is_the_integral_equation() -> None:
     np.testing.assert_allclose(found, by_hand(model, h), rtol=0, atol=1e-12)
 
 
-def test_gradients_are_those_of_the_loss() -> None:
-    """Central differences of the whole objective, to their own accuracy."""
-    model = model_of(declared())
+@pytest.mark.parametrize("periodic", [True, False])
+@pytest.mark.parametrize("state", [{"family": "hat", "size": 9}, {"family": "p0", "cells": 9}])
+def test_gradients_are_those_of_the_loss(state: dict[str, Any], periodic: bool) -> None:
+    """Central differences of the whole objective, to their own accuracy; once in frequencies."""
+    far = {"kernel": {"family": "hat", "size": 11}}
+    model = model_of(declared(state={"basis": state}, weight=far, equation={"reach": "1", "periodic": periodic}))
+    assert ("w_waves" in model.representation.slabs[0].tables) == (state["family"] == "p0")
     generator = np.random.default_rng(3)
     prepared = model.prepare(records(generator.standard_normal((4, 9, 2)), y=generator.standard_normal((4, 9, 2))))
     vector = model.coordinates
@@ -159,12 +214,13 @@ def test_gradients_are_those_of_the_loss() -> None:
     assert abs((ends[0] - ends[1]) / (2 * step) - gradient @ way) < 1e-8 * np.linalg.norm(gradient)
 
 
+@pytest.mark.parametrize("k", [5, 11])
 @pytest.mark.parametrize("ends", ["zeros", "circular"])
 @pytest.mark.parametrize("kind", ["mlp", "residual"])
-def test_piecewise_constants_are_conv1d(ends: str, kind: str) -> None:
-    """u_i = Σ_m g_m h_{i + m − (K − 1)/2}, out of range zero or around, written out."""
+def test_piecewise_constants_are_conv1d(ends: str, kind: str, k: int) -> None:
+    """u_i = Σ_m g_m h_{i + m − (K − 1)/2}, out of range zero or around, written out; long stencils in frequencies."""
     generator = np.random.default_rng(4)
-    n, c, k, depth = 12, 3, 5, 4
+    n, c, depth = 12, 3, 4
     g = generator.standard_normal((depth, c, c, k)) / 3
     b = generator.standard_normal((depth, c)) / 3
     cell = {"family": "p0", "cells": n}
@@ -182,6 +238,7 @@ def test_piecewise_constants_are_conv1d(ends: str, kind: str) -> None:
             )
         )
     )  # fmt: skip
+    assert ("w_waves" in model.representation.slabs[0].tables) == (k == 11)
     spacing = 2 / n
     kappa = g[:, :, :, ::-1].transpose(3, 0, 1, 2) / spacing
     model = model.replace(
