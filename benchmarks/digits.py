@@ -26,8 +26,7 @@ from sklearn.linear_model import RidgeClassifierCV
 from sklearn.neural_network import MLPClassifier
 from sklearn.svm import SVC
 
-from numerics import Continuum, datasets, fit
-from numerics.report import probabilities
+from numerics import Continuum, Ensemble, datasets, fit
 
 PIXELS = (8, 6, 12)
 SEEDS = range(3)
@@ -42,17 +41,18 @@ def resampled(images: Array, count: int) -> Array:
 
 
 def continuum(train: Any, tests: dict[int, Array], truth: Array) -> list[str]:
-    found, seconds, together = [], [], []
+    models, seconds = [], []
     for seed in SEEDS:
         model = Continuum.from_spec("specs/digits2d.toml", seed=seed)
         start = time.perf_counter()
-        model = fit(model, train, seed=seed)
+        models.append(fit(model, train, seed=seed))
         seconds.append(time.perf_counter() - start)
-        outputs = {n: model(x[..., None]) for n, x in tests.items()}
-        found.append([np.mean(y.argmax(axis=1) == truth) for y in outputs.values()])
-        together.append([probabilities(y) for y in outputs.values()])
-    voted = [np.mean(np.sum(p, axis=0).argmax(axis=1) == truth) for p in zip(*together)]
-    return [line("continuum", np.array(found), seconds), line("continuum, 3 together", np.array([voted]), [])]
+
+    def scores(model: Continuum | Ensemble) -> list[float]:
+        return [float(np.mean(model(x[..., None]).argmax(axis=1) == truth)) for x in tests.values()]
+
+    alone = line("continuum", np.array([scores(model) for model in models]), seconds)
+    return [alone, line("continuum, 3 together", np.array([scores(Ensemble(models))]), [])]
 
 
 def rival(name: str, make: Callable[[int], Any], train: Any, tests: dict[int, Array], truth: Array) -> str:

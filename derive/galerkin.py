@@ -274,6 +274,7 @@ def _slab(
     )
 
 
+MOST_NUMBERS = 1 << 20
 HELD_WHOLE = ("Psi", "P_entry", "C_entry", "X_entry")  # small, or read once: their products are formed
 
 
@@ -339,11 +340,14 @@ def _axis(spec: Spec, slab: Slab, entry: BasisSpec, changes: bool) -> Axis:
 
 
 def _convolution(spec: Spec, chosen: dict[str, Basis], table: ExactMatrix, rule: Rule, changes: bool) -> Layout:
-    """κ in frequencies, where that is possible and costs fewer multiplications; else its stencil at every node."""
+    """κ in frequencies, where that is possible and costs fewer multiplications; else its stencil at every node.
+
+    The products of all axes' numbers are held whole: of large squares and cubes they are too many.
+    """
     kernel, state = chosen["weight_in"], chosen["state"]
     stencil, wide = Layout.stencil(rule.points.shape[0], kernel.size), spec.pre_activations * spec.channels
     found = None if changes else convolution.waves(table, kernel, state, rule, spec.periodic)
-    if found is None:
+    if found is None or math.prod(found.numbers.shape) ** spec.dimension > MOST_NUMBERS:
         return stencil
     entries = int(table.nonzero().sum()) if structure(table) == "banded" else math.prod(table.shape)
     cost = entries * spec.channels + table.shape[0] * spec.channels * wide

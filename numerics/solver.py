@@ -28,7 +28,7 @@ MADE_OF = {"G": "C", "U": "Phi", "Z": "X", "M": "A"}  # operands, and the tables
 
 TILE = 64  # records a kernel works on at once: a stage's arrays then stay in the second-level cache
 BLOCK = 4  # tiles that share one partial gradient
-SHARED = 1 << 20  # products of operators and records from which on a second thread pays
+SHARED = 1 << 20  # numbers, each met once, from which on a second thread pays
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,7 @@ class Weights:
         return {n: np.ascontiguousarray(a, dtype=dtype) for n, a in arrays.items() if a is not None}
 
 
+STAGED = ("operators", "biases", "local_operators", "theta", "vartheta")  # a row for every row of θ, or of ϑ
 AS_THEY_ARE = ("parameters", "lift")  # coefficients that kernels read without a change
 
 
@@ -165,12 +166,26 @@ class Slab:
         numbers = sum(math.prod(shape) for shape in shapes.values())
         device.room(numbers * self.dtype.itemsize, f"operators of {len(self.bound['theta']):,} stages")
         found = {name: np.empty(shape, self.dtype) for name, shape in shapes.items()}
-        self.call("operators", {**given, **found})
+        self._by_halves("operators", found, lambda _: given)
         if self.meets_arrival:
             entry = {"theta": self.bound["theta_entry"], "operators": found["operator_entry"]}
             self.call("entry_operators", {**given, **entry})
             found["operator_entry"] = found["operator_entry"][0]
         self.operators = found | {name: given[name] for name in AS_THEY_ARE if name in given}
+
+    def _by_halves(self, what: str, operators: Arrays, given: Callable[[int], Arrays]) -> None:
+        """Call a kernel for the first half of the stages and for the second, side by side, where that is work enough.
+
+        operators: what has a row a stage, and what has none. given: 0 or 1 → the other arguments.
+        """
+        staged = {**operators, "theta": self.bound["theta"], "vartheta": self.bound["vartheta"]}
+        halves = 2 if sum(a.size for a in operators.values()) > SHARED else 1
+
+        def work(half: int) -> None:
+            cut = {n: np.array_split(a, halves)[half] for n, a in staged.items() if n.removeprefix("bar_") in STAGED}
+            self.call(what, {**operators, **given(half), **cut})
+
+        device.spread(work, halves)
 
     def empty_gradient(self) -> Arrays:
         """Zero gradients of the stage operators."""
@@ -178,9 +193,11 @@ class Slab:
 
     def pull_back(self, gradient: Arrays, weights: Weights) -> Weights:
         """Gradients of the coefficients from those of the operators (11)."""
-        bars = {f"bar_{name}": np.zeros(a.shape, self.dtype) for name, a in weights.given(self.dtype).items()}
+        given = {name: a for name, a in weights.given(self.dtype).items() if name not in AS_THEY_ARE}
+        halves = [{f"bar_{name}": np.zeros(a.shape, self.dtype) for name, a in given.items()} for _ in range(2)]
+        self._by_halves("operators_adjoint", gradient, halves.__getitem__)
+        bars = {name: a + halves[1][name] for name, a in halves[0].items()}
         bars |= {name: a for name, a in gradient.items() if name.removeprefix("bar_") in AS_THEY_ARE}
-        self.call("operators_adjoint", {**gradient, **bars})
         if "bar_operator_entry" in gradient:
             entry = {"bar_operators": gradient["bar_operator_entry"][None], "theta": self.bound["theta_entry"]}
             self.call("entry_operators_adjoint", {**entry, "bar_w": bars["bar_w"]})
@@ -466,12 +483,12 @@ class Solver:
         return losses, gradient, bar_operator, bar_constant, bar_states
 
     def _blocks(self, records: int) -> Sequence[Sequence[slice]]:
-        """Tiles of records by block. Of few records two halves, where a half is work enough to hand to a thread."""
-        if records >= 2 * TILE * BLOCK:
-            return device.blocks(records, TILE, BLOCK)
+        """Tiles of records by block. Those of one tile become two halves, where a half is work enough for a thread."""
         half = -(-records // 2)
         numbers = sum(a.size for slab in self.slabs for a in slab.operators.values())
-        return device.blocks(records, min(TILE, half if half * numbers > SHARED else records), 1)
+        if records <= TILE and half * numbers > SHARED:
+            return device.blocks(records, half, 1)
+        return device.blocks(records, TILE, BLOCK)
 
     def bytes_needed(self, records: int) -> int:
         """What a gradient over so many records takes beyond tables and operators."""

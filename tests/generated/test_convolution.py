@@ -130,6 +130,19 @@ def test_what_does_not_commute_with_shifts_has_no_frequencies(state: dict[str, A
     assert convolution.waves(table, kernel, found, rule, True) is None
 
 
+@pytest.mark.parametrize(("dimension", "held"), [(2, True), (3, False)])
+def test_large_cubes_stay_stencils(dimension: int, held: bool) -> None:
+    """The numbers of all frequencies, (15 · 9)³ of them, would not be worth their room."""
+    spec = load_spec(
+        declared(
+            equation={"dimension": dimension, "reach": "1"}, state={"basis": {"family": "p0", "cells": 15}},
+            weight={"kernel": {"family": "hat", "size": 9}},
+        )
+    )  # fmt: skip
+    (form,) = galerkin.semidiscrete(spec, equation.derive(spec))
+    assert ("w_waves" in form.tables) == held
+
+
 # --- the network --------------------------------------------------------------------------------------------
 
 
