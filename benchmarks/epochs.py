@@ -5,8 +5,9 @@
 The network of specs/leaves.toml, a convolution of 32 channels around a circle with four Euler steps, on random
 records: the continuum, whose κ has 11 coefficients a pair of channels on every grid, and PyTorch's Conv1d, which has a
 tap a cell (``benchmarks/rivals/convolution.py``, from ``make rivals``). Prints the median seconds of an epoch of 200
-records after a first one, and their ratio, for grids of 64, 128 and 256 cells; records are not sampled anew, and the
-projection of the records, once a run, is not counted. With RECORD the table is also written to that file.
+records after a first one, for grids of 64, 128 and 256 cells, and the ratio; both are run in turn, five times, and the
+medians are printed. Records are not sampled anew, and their projection, once a run, is not counted. With RECORD
+the table is also written to that file.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from numerics import Continuum, fit
 
 HERE = Path(__file__).parent
 RIVALS = HERE.parent / ".venv" / "rivals" / "bin" / "python"
-CELLS, RECORDS, BATCH, EPOCHS, THREADS = (64, 128, 256), 200, 16, 5, 2
+CELLS, RECORDS, BATCH, EPOCHS, RUNS, THREADS = (64, 128, 256), 200, 16, 5, 5, 2
 
 
 def continuum(cells: int) -> float:
@@ -51,8 +52,10 @@ def main() -> None:
     lines = [f"{'cells':>6s} {'continuum':>11s} {'PyTorch':>11s} {'ratio':>7s}"]
     print(lines[0])
     for cells in CELLS:
-        ours, theirs = continuum(cells), pytorch(cells)
-        lines.append(f"{cells:6d} {ours:9.3f} s {theirs:9.3f} s {ours / theirs:7.2f}")
+        runs = [(continuum(cells), pytorch(cells)) for _ in range(RUNS)]
+        ours, theirs = (statistics.median(seconds) for seconds in zip(*runs))
+        ratio = statistics.median(one / other for one, other in runs)
+        lines.append(f"{cells:6d} {ours:9.3f} s {theirs:9.3f} s {ratio:7.2f}")
         print(lines[-1], flush=True)
     if len(sys.argv) > 1:
         Path(sys.argv[1]).write_text("\n".join(lines) + "\n", encoding="utf-8")
