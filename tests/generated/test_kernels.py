@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from derive.spec import load_spec
 from numerics.continuum import Continuum, kernel_weights
+from numerics.datasets import records
 from numerics.solver import Solver, plain_kernels
 from tests.reference import TABLEAUX, basis, breakpoints, gauss, network
 
@@ -219,8 +220,6 @@ def test_taylor_remainder_has_slope_two() -> None:
     model = random_model(declare())
     generator = np.random.default_rng(4)
     x, y = generator.standard_normal((9, 30)), generator.integers(0, 3, 9)
-    from numerics.datasets import records
-
     prepared = model.prepare(records(x, None, y))
     v = generator.standard_normal(model.size)
     v /= np.linalg.norm(v)
@@ -279,8 +278,6 @@ def perceptron(widths: list[int], activation: str, generator: np.random.Generato
 
 def test_any_number_of_threads_gives_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
     model = random_model(declare())
-    from numerics.datasets import records
-
     generator = np.random.default_rng(5)
     prepared = model.prepare(records(generator.standard_normal((700, 20)), None, generator.integers(0, 3, 700)))
     found = []
@@ -293,11 +290,22 @@ def test_any_number_of_threads_gives_the_same_bits(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("case", "count"), [("legendre heun", 7), ("p0", 1)])
+def test_halves_of_records_and_stages_are_the_whole(case: str, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = random_model(CASES[case])
+    x = np.random.default_rng(8).standard_normal((count, 23, CASES[case]["equation"]["channels"]))
+    prepared = model.prepare(records(x, None, np.arange(count) % 3))
+    whole = model.objective(prepared, model.coordinates)
+    monkeypatch.setattr("numerics.solver.SHARED", 0)
+    halves = model.objective(prepared, model.coordinates)
+    assert len(model.solver._blocks(count)) == min(count, 2)
+    np.testing.assert_allclose(halves[0], whole[0], rtol=1e-14)
+    np.testing.assert_allclose(halves[1], whole[1], rtol=0, atol=1e-14 * np.linalg.norm(whole[1]))
+
+
 def test_single_precision_stays_within_its_error_budget() -> None:
     declared = declare()
     double, single = random_model(declared), random_model({**declared, "precision": "float32"})
-    from numerics.datasets import records
-
     generator = np.random.default_rng(6)
     data = records(generator.standard_normal((40, 25)), None, generator.integers(0, 3, 40))
     (loss, gradient), (loss32, gradient32) = (m.objective(m.prepare(data)) for m in (double, single))
@@ -319,8 +327,6 @@ def test_a_rate_that_nobody_has_seen_trains_without_generated_modules(tmp_path, 
     model = Continuum.from_spec(load_spec(declared), seed=1)
     trained = fit(model, x, y, epochs=300)
     assert list(tmp_path.iterdir())
-    from numerics.datasets import records
-
     prepared = model.prepare(records(x, None, y))
     assert trained.loss(prepared) < 0.8 * model.loss(prepared)
     representation._of.cache_clear()
