@@ -90,7 +90,8 @@ def _more(found: dict[str, Any]) -> list[str]:
     if found["dimension"] > 1:
         lines.append(f"  ξ is a point of {'the square [−1, 1]²' if found['dimension'] == 2 else 'the cube [−1, 1]³'}")
     if found["pre_activations"] > 1:
-        lines.append(f"  {found['pre_activations']} pre-activations u1, u2, … for each of {found['channels']} channels")
+        of = _channels(found["channels"])
+        lines.append(f"  {found['pre_activations']} pre-activations u1, u2, … for each of {of}")
     if found["learned"]:
         lines.append(f"  learned parameters, a number a channel: {', '.join(found['learned'])}")
     if found["normalise"] is not None:
@@ -101,8 +102,12 @@ def _more(found: dict[str, Any]) -> list[str]:
         lines.append(f"  W is left alone by {' and '.join(found['symmetries'])}")
     if found["inputs"] is not None:
         along = "" if found["lift_width"] is None else f", P(ξ) of {found['lift_width']} functions"
-        lines.append(f"  h(ξ, 0) = P (x(ξ), 1) for records of {found['inputs']} channels{along}")
+        lines.append(f"  h(ξ, 0) = P (x(ξ), 1) for records of {_channels(found['inputs'])}{along}")
     return lines
+
+
+def _channels(count: int) -> str:
+    return "one channel" if count == 1 else f"{count} channels"
 
 
 def _readout(found: dict[str, Any]) -> str:
@@ -110,7 +115,7 @@ def _readout(found: dict[str, Any]) -> str:
         return f"  output h(ξ, 1), loss {found['loss']}"
     if not found["functional"]:
         along = "" if found["readout_width"] is None else f", R(ξ) and a(ξ) of {found['readout_width']} functions"
-        return f"  output R h(ξ, 1) + a of {found['outputs']} channels{along}, loss {found['loss']}"
+        return f"  output R h(ξ, 1) + a of {_channels(found['outputs'])}{along}, loss {found['loss']}"
     terms, meaning = "∫ R_k(ξ) h(ξ, 1) dξ + a_k", ""
     if found["maximum"] is not None:
         terms += " + Σ_c Q_kc m_c"
