@@ -78,10 +78,8 @@ def waves(table: ExactMatrix, kernel: Basis, state: Basis, rule: Rule, periodic:
     where the domain is periodic; else of a longer one, on which what κ reaches beyond an end meets zeros.
     """
     if state.combination is None and state.kind == "fourier":
-        moments = _moments(kernel, state).T
-        turned = rational([[0 if i != j else -1 if i and i % 2 == 0 else 1 for j in range(state.size)]
-                           for i in range(state.size)])  # fmt: skip
-        return Waves(identity(state.size), evaluate(state, rule), turned @ moments)
+        signs = rational([[-1 if i and i % 2 == 0 else 1] for i in range(state.size)])
+        return Waves(identity(state.size), evaluate(state, rule), _moments(kernel, state).T.scaled(rows=signs))
     if not _regular(state, rule):
         return None
     count, size = state.size, kernel.size
@@ -96,9 +94,9 @@ def waves(table: ExactMatrix, kernel: Basis, state: Basis, rule: Rule, periodic:
         circle = count + max(ahead, behind) - 1
         gap = zeros(circle - ahead - (behind - 1), size)
         first = stack([first.chosen(rows=range(ahead)), gap, last.chosen(rows=range(count - behind, count - 1))])
-    forward = _circle(circle, normalised=True)
-    there = forward.chosen(columns=range(count))
-    return Waves(there, there.T, _circle(circle, normalised=False) @ first)
+    turns, lengths = _circle(circle)
+    forward = turns.scaled(rows=lengths).chosen(columns=range(count))
+    return Waves(forward, forward.T, turns @ first)
 
 
 def _regular(state: Basis, rule: Rule) -> bool:
@@ -112,20 +110,20 @@ def _regular(state: Basis, rule: Rule) -> bool:
     return one and rule.points.rational and list(rule.points.entries()) == middles
 
 
-def _circle(count: int, normalised: bool) -> ExactMatrix:
-    """1, cos and sin of 2πfd/count, f = 1, 2, …, in rows, at d = 0 … count − 1; of length one if normalised."""
+def _circle(count: int) -> tuple[ExactMatrix, ExactMatrix]:
+    """1, cos and sin of 2πfd/count, f = 1, 2, …, in rows, at d = 0 … count − 1; and what makes each of length one."""
+    frequencies = [(i + 1) // 2 for i in range(count)]
 
-    def recipe() -> arb_mat:
-        turns = [arb.sin_cos_pi_fmpq(fmpq(2 * d, count)) for d in range(count)]
-        found = []
-        for i in range(count):
-            f = (i + 1) // 2
-            length = fmpq(1 if i == 0 or 2 * f == count else 2, count)
-            scale = arb(length).sqrt() if normalised else arb(1)
-            found += [scale * turns[f * d % count][i % 2 if i else 1] for d in range(count)]
+    def turns() -> arb_mat:
+        around = [arb.sin_cos_pi_fmpq(fmpq(2 * d, count)) for d in range(count)]
+        found = [around[f * d % count][i % 2 if i else 1] for i, f in enumerate(frequencies) for d in range(count)]
         return arb_mat(count, count, found)
 
-    return ExactMatrix((count, count), recipe=recipe)
+    def lengths() -> arb_mat:
+        squares = [fmpq(1 if 2 * f in (0, count) else 2, count) for f in frequencies]
+        return arb_mat(count, 1, [arb(square).sqrt() for square in squares])
+
+    return ExactMatrix((count, count), recipe=turns), ExactMatrix((count, 1), recipe=lengths)
 
 
 def _moments(kernel: Basis, state: Basis) -> ExactMatrix:

@@ -16,7 +16,7 @@ from derive import bases, convolution, inner_product, symmetry, tableau, transfe
 from derive.bases import WIDTH
 from derive.equation import Equation
 from derive.errors import DerivationError
-from derive.exact import identity, kron, single
+from derive.exact import identity, kron, single, stack
 from derive.spec import BasisSpec, Slab, Spec, of_axis, step_lengths
 from derive.tableau import Table
 
@@ -313,7 +313,7 @@ def _axis(spec: Spec, slab: Slab, entry: BasisSpec, changes: bool) -> Axis:
         "M": mass,
         "M_h": mass_h,
         "Phi": (
-            inner_product.identity(nodes)
+            identity(nodes)
             if spec.reach is not None
             else inner_product.evaluate(chosen["weight_out"], rule)
         ),
@@ -467,7 +467,7 @@ def _stage_rows(
                 rows.append(row)
             stages.append(found[key])
         index.append(tuple(stages))
-    return inner_product.stack(rows), tuple(index)
+    return stack(rows), tuple(index)
 
 
 def structure(table: ExactMatrix) -> Structure:

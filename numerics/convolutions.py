@@ -127,9 +127,8 @@ def stencils(model: Continuum) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
 
 def _couplings(tables: Mapping[str, Array], size: int) -> Array:
     """(nodes, functions of κ, cells): ∫ k_m(ξ_q − ξ′) χ_l(ξ′) dξ′, from what the kernels have."""
-    numbers = tables.get("w_waves", np.eye(size))
-    low = tables["C"].reshape(tables["w_blocks"][-1, 3], -1)
-    made = np.zeros((tables["w_blocks"][-1, 1], size, low.shape[1]))
+    numbers, low = tables.get("w_waves", np.eye(size)), tables["C"]
+    made = np.zeros((tables["Phi"].shape[1], size, low.shape[1]))
     for first, _, left, _, start in tables["w_blocks"]:
         for (m, own, i, j, _), value in zip(tables["w_entries"], tables["w_values"]):
             if own == start:

@@ -789,21 +789,21 @@ def _bias(full: str, structure: Structure, transposed: bool, source: str, target
 def _local(transposed: bool, source: str, target: str) -> Lines:
     """The matrices V_s, one a different row of Ψ, from those of ψ_i; or their gradients back."""
     if transposed:
-        term, size = f"Psi_V[b, a]*{source}[s, b*size + d]", f"{target}.shape[2]"
-        return _summed(f"{target}[s, a, d]", term, "1", "0", size, "Psi_V")
-    term, size = f"Psi_V[a, b]*{source}[s, b, d]", f"{target}.shape[1]//Psi_V.shape[0]"
-    return _summed(f"{target}[s, a*size + d]", term, "0", "1", size, "Psi_V")
+        return _summed("Psi_V", True, f"{source}[s, b*size + d]", f"{target}[s, a, d]", f"{target}.shape[2]")
+    size = f"{target}.shape[1]//Psi_V.shape[0]"
+    return _summed("Psi_V", False, f"{source}[s, b, d]", f"{target}[s, a*size + d]", size)
 
 
-def _summed(target: str, term: str, rows: str, terms: str, size: str, table: str) -> Lines:
-    """target = Σ_b term for every row a of a table, or column, and every d below ``size``."""
+def _summed(table: str, transposed: bool, source: str, target: str, size: str) -> Lines:
+    """target = Σ_b T_ab source (T_ba when transposed) for every a, and every d below ``size``."""
+    rows, terms, element = (1, 0, "[b, a]") if transposed else (0, 1, "[a, b]")
     return [
         f"size = {size}",
         f"for a in range(row, {table}.shape[{rows}], rows):",
         "    for d in range(column, size, columns):",
         "        total = constants[0]",
         f"        for b in range({table}.shape[{terms}]):",
-        f"            total += {term}",
+        f"            total += {table}{element}*{source}",
         f"        {target} = total",
         SYNC,
     ]
@@ -821,8 +821,8 @@ def _placed(program: Program, reverse: bool) -> Lines:
     ]
     turned: Lines = []
     if program.waves:
-        ends = ("mixed", "w_waves[b, a]*turned", "1", "0") if reverse else ("turned", "w_waves[a, b]*mixed", "0", "1")
-        turned = _summed(f"{ends[0]}[s, a, d]", f"{ends[1]}[s, b, d]", *ends[2:], "mixed.shape[2]", "w_waves")
+        source, target = ("turned", "mixed") if reverse else ("mixed", "turned")
+        turned = _summed("w_waves", reverse, f"{source}[s, b, d]", f"{target}[s, a, d]", "mixed.shape[2]")
     if reverse:
         head = ["# z̄ = Nᵀ w̄"]
         body = [f"for a in range({given}.shape[1]):", f"    {given}[s, a, o*channels + c] = constants[0]", *body]

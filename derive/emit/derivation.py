@@ -268,8 +268,9 @@ def _semidiscrete(spec: Spec, forms: Sequence[SemiDiscrete]) -> Iterator[str]:
                 form.structures[part],
                 _exactness(form.stored(part)),
             )
-            for name, meaning in _meanings(spec, "w_waves" in form.tables)
+            for name in MEANINGS
             for axis, part in enumerate(factors(name, form.structures))
+            if (meaning := _meaning(spec, name, bool(form.orders[axis].waves)))
         ]
         points = math.prod(points.shape[0] for points in form.nodes)
         left = "exact" if form.aliasing < 1e-30 else f"off by {form.aliasing:.1e}"
@@ -286,14 +287,13 @@ def _semidiscrete(spec: Spec, forms: Sequence[SemiDiscrete]) -> Iterator[str]:
     yield from (f"Samples become coefficients by the interpolant '{spec.interpolant}'.", "")
 
 
-def _meanings(spec: Spec, waves: bool) -> Iterator[tuple[str, str]]:
-    for name, meaning in MEANINGS.items():
-        if waves and name in ("Phi", "C"):
-            yield name, "cosines and sines of χ_l" if name == "C" else "cosines and sines at the nodes"
-        elif spec.reach is None:
-            yield name, meaning
-        elif name != "Phi":
-            yield name, "C_qjl = ∫ φ̃_j(ξ_q − ξ′) χ_l(ξ′) dξ′" if name == "C" else meaning
+def _meaning(spec: Spec, name: str, waves: bool) -> str | None:
+    """What a table along an axis holds; waves: whether κ is in frequencies there. None for stencils' Φ, which is 1."""
+    if spec.reach is None or name not in ("Phi", "C"):
+        return MEANINGS[name]
+    if waves:
+        return "cosines and sines of χ_l" if name == "C" else "cosines and sines at the nodes"
+    return "C_qjl = ∫ φ̃_j(ξ_q − ξ′) χ_l(ξ′) dξ′" if name == "C" else None
 
 
 def _exactness(table: ExactMatrix) -> str:

@@ -289,7 +289,6 @@ def test_any_number_of_threads_gives_the_same_bits(monkeypatch: pytest.MonkeyPat
         assert np.array_equal(gradient, found[0][1])
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("case", "count"), [("legendre heun", 7), ("p0", 1)])
 def test_halves_of_records_and_stages_are_the_whole(case: str, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     model = random_model(CASES[case])
@@ -303,6 +302,7 @@ def test_halves_of_records_and_stages_are_the_whole(case: str, count: int, monke
     np.testing.assert_allclose(halves[1], whole[1], rtol=0, atol=1e-14 * np.linalg.norm(whole[1]))
 
 
+@pytest.mark.slow
 def test_single_precision_stays_within_its_error_budget() -> None:
     declared = declare()
     double, single = random_model(declared), random_model({**declared, "precision": "float32"})
