@@ -1,11 +1,14 @@
-"""Burgers' equation: the continuum beside a Fourier neural operator with equal time, and null baselines.
+"""Burgers' equation: the continuum beside Fourier neural operators with equal time, and null baselines.
 
     python benchmarks/burgers.py [RECORD] [--seconds 45 240] [--seeds 3]
+    python benchmarks/burgers.py --choose
 
 Mean relative L2 error over the 200 test records, at 128 points, where it was trained, and at 256 and 512. Everything
 has the same two cores for the same seconds, compilation and set-up not counted; both learning rates decay over exactly
-that time. The settings of ``specs/burgers.toml`` were chosen by ``--choose`` on the last 200 of the training records.
-The rival runs in an environment of its own, ``make rivals``; without one its rows are left out.
+that time. "Images" are the training records under the equation's symmetries, ``numerics.burgers.images``. The settings
+of ``specs/burgers.toml`` and of the tuned FNO were chosen by ``--choose`` on the last 200 of the training records.
+A second table has the problem of Li et al. (2021): the unit circle, where viscosity leaves little to learn.
+The rivals run in an environment of their own, ``make rivals``; without one their rows are left out.
 """
 
 from __future__ import annotations
@@ -17,14 +20,16 @@ import subprocess
 import sys
 import tempfile
 import time
+import tomllib
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from sklearn.linear_model import RidgeCV
 
-from numerics import Continuum, datasets, fit
-from numerics.datasets import Records
+from numerics import Continuum, burgers, datasets, fit
+from numerics.datasets import Records, records
 
 HERE = Path(__file__).parent
 SPEC = HERE.parent / "specs" / "burgers.toml"
@@ -43,14 +48,34 @@ def relative(found: Array, wanted: Array) -> float:
     return float(np.mean(np.linalg.norm(found - wanted, axis=1) / np.linalg.norm(wanted, axis=1)))
 
 
-def nulls(parts: dict[str, Records]) -> dict[str, dict[int, float]]:
-    """The record itself, the heat equation's solution, and linear regression at the trained resolution."""
+def unit_circle() -> dict[str, Records]:
+    """Records of u_t + u u_x = 0.1 u_xx on (0, 1), initial values from N(0, 625 (25 − Δ)⁻²).
+
+    With X = 2πx and v = 2πu it is v_t + v v_X = 0.4π² v_XX on (0, 2π), which the solver knows.
+    """
+    k = np.arange(1, burgers.MODES + 1)
+    a, b = np.random.default_rng(1).standard_normal((2, 1200, len(k))) * np.sqrt(2) * 25 / ((2 * np.pi * k) ** 2 + 25)
+    start = np.zeros((1200, burgers.POINTS // 2 + 1), dtype=complex)
+    start[:, 1 : len(k) + 1] = burgers.POINTS / 2 * (a - 1j * b)
+    stop = burgers.solve(2 * np.pi * start, 0.4 * np.pi**2) / (2 * np.pi)
+    found = {}
+    for name, chosen, points in (("train", slice(1000), 128), *((n, slice(1000, None), p) for p, n in TESTS.items())):
+        x, y = (burgers.sampled(spectrum[chosen], points) for spectrum in (start, stop))
+        found[name] = records(x, -1 + 2 * np.arange(points) / points, y[:, :, None])
+    return found
+
+
+def nulls(parts: dict[str, Records], decay: float) -> dict[str, dict[int, float]]:
+    """The record itself, the heat equation's solution, and linear regression at the trained resolution.
+
+    decay: of the frequency 1 in the heat equation, the viscosity on (0, 2π).
+    """
     found: dict[str, dict[int, float]] = {"identity": {}, "heat kernel": {}, "linear regression": {}}
     for points, name in TESTS.items():
         x, y = values(parts[name])
-        decay = np.exp(-0.1 * np.arange(points // 2 + 1) ** 2)
+        kernel = np.exp(-decay * np.arange(points // 2 + 1) ** 2)
         found["identity"][points] = relative(x, y)
-        found["heat kernel"][points] = relative(np.fft.irfft(np.fft.rfft(x, axis=1) * decay, points, axis=1), y)
+        found["heat kernel"][points] = relative(np.fft.irfft(np.fft.rfft(x, axis=1) * kernel, points, axis=1), y)
     x, y = values(parts["train"])
     linear = RidgeCV(np.logspace(-6, 3, 19)).fit(x, y)
     first, wanted = values(parts["test"])
@@ -58,17 +83,21 @@ def nulls(parts: dict[str, Records]) -> dict[str, dict[int, float]]:
     return found
 
 
-def continuum(parts: dict[str, Records], seconds: float, seed: int, spec: Any = SPEC) -> tuple[dict[int, float], int]:
+def continuum(
+    parts: dict[str, Records], seconds: float, seed: int, images: bool, spec: Any = SPEC
+) -> tuple[dict[int, float], int]:
     """Test errors by resolution after so many seconds of training, and the number of coefficients."""
     model = Continuum.from_spec(spec, seed=seed)
-    trial = fit(model, parts["train"], epochs=3, seed=seed)  # compiles, and says how long an epoch takes
+    augment = burgers.images if images else None
+    # compiles, and says how long an epoch takes
+    trial = fit(model, parts["train"], epochs=3, seed=seed, augment=augment)
     epochs = max(4, round(seconds / min(row["seconds"] for row in trial.history)))
     start = time.perf_counter()
 
     def over(_: Continuum, row: dict[str, Any]) -> bool:
         return time.perf_counter() - start > 1.05 * seconds
 
-    model = fit(model, parts["train"], epochs=epochs, seed=seed, callback=over)
+    model = fit(model, parts["train"], epochs=epochs, seed=seed, callback=over, augment=augment)
     found = {}
     for points, name in TESTS.items():
         if name in parts:
@@ -76,17 +105,44 @@ def continuum(parts: dict[str, Records], seconds: float, seed: int, spec: Any = 
     return found, model.size
 
 
-def rival(parts: dict[str, Records], seconds: float, seed: int, modes: int, width: int) -> dict[int, float]:
-    """The same of neuraloperator's FNO."""
-    with tempfile.TemporaryDirectory() as folder:
-        arrays: dict[str, Array] = {}
-        for name in ("train", *TESTS.values()):
-            arrays[f"{name}/x"], arrays[f"{name}/y"] = values(parts[name])
-        np.savez(Path(folder) / "data.npz", **arrays)
-        command = [str(RIVALS), str(HERE / "rivals" / "fno.py"), f"{folder}/data.npz", str(seconds), str(seed),
-                   str(modes), str(width), THREADS]  # fmt: skip
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return {int(points): error for points, error in json.loads(done.stdout.splitlines()[-1]).items()}
+@dataclass(frozen=True)
+class Fno:
+    """Settings of neuraloperator's FNO, at first those of the paper.
+
+    grid: whether positions are a channel of the input. images: copies of the training records under random symmetries
+    that are shown beside them.
+    """
+
+    width: int = 64
+    modes: int = 16
+    layers: int = 4
+    grid: bool = True
+    learning_rate: float = 0.005
+    images: int = 0
+
+    def __str__(self) -> str:
+        more = "" if self.grid else ", no grid channel"
+        more += "" if self.learning_rate == 0.005 else f", rate {self.learning_rate:g}"
+        return f"FNO {self.modes} × {self.width} × {self.layers}{more}{', images' if self.images else ''}"
+
+    def errors(self, parts: dict[str, Records], seconds: float, seed: int) -> dict[int, float]:
+        """Test errors by resolution."""
+        train, generator = parts["train"], np.random.default_rng(seed)
+        shown = [values(train), *(values(burgers.images(train, generator)) for _ in range(self.images))]
+        arrays = dict(zip(("train/x", "train/y"), map(np.concatenate, zip(*shown))))
+        for name in TESTS.values():
+            if name in parts:
+                arrays[f"{name}/x"], arrays[f"{name}/y"] = values(parts[name])
+        with tempfile.TemporaryDirectory() as folder:
+            np.savez(Path(folder) / "data.npz", **arrays)
+            settings = json.dumps({**asdict(self), "seconds": seconds, "seed": seed, "threads": int(THREADS)})
+            command = [str(RIVALS), str(HERE / "rivals" / "fno.py"), f"{folder}/data.npz", settings]
+            done = subprocess.run(command, capture_output=True, text=True, check=True)
+        return {int(points): error for points, error in json.loads(done.stdout.splitlines()[-1]).items()}
+
+
+PUBLISHED = Fno()
+TUNED = Fno(width=32, grid=False, learning_rate=0.01)
 
 
 def line(name: str, seconds: str, errors: list[dict[int, float]]) -> str:
@@ -100,18 +156,19 @@ def line(name: str, seconds: str, errors: list[dict[int, float]]) -> str:
 
 def choose(parts: dict[str, Records], seconds: float) -> None:
     """Settings on 800 of the training records, judged on the other 200."""
-    import tomllib
-
     train = parts["train"]
     split = {"train": train.take(np.arange(800)), "test": train.take(np.arange(800, 1000))}
     declared = tomllib.loads(SPEC.read_text(encoding="utf-8"))
-    for rate in ("u1*sigmoid(u2)", "u1*sigmoid(u2) - h", "u1*sigmoid(u2) - 2*h", "u1*sigmoid(u2) - 3*h"):
-        for tableau in ("euler", "heun"):
-            spec = declared | {"name": "burgers-choice"}
-            spec["equation"] = declared["equation"] | {"rate": rate}
-            spec["integration"] = declared["integration"] | {"tableau": tableau}
-            errors, _ = continuum(split, seconds, 0, spec)
-            print(f"{rate:24s} {tableau:6s} {errors[128]:.5f}", flush=True)
+    for state, weight, batch in ((49, 49, 20), (33, 33, 20), (49, 33, 20), (49, 33, 40), (65, 33, 20), (49, 25, 20)):
+        spec = declared | {"name": "burgers-choice", "state": {"basis": {"family": "fourier", "size": state}}}
+        widths = {name: {"family": "fourier", "size": weight} for name in ("width_out", "width_in")}
+        spec |= {"weight": declared["weight"] | widths, "training": declared["training"] | {"batch": batch}}
+        errors, _ = continuum(split, seconds, 0, True, spec)
+        print(f"{f'state {state}, weight {weight}, batches of {batch}, images':44s} {errors[128]:.5f}", flush=True)
+    plain = Fno(width=32, grid=False)
+    for one in (Fno(grid=False), plain, replace(plain, learning_rate=0.01), replace(plain, modes=24),
+                replace(plain, images=5), replace(plain, images=5, learning_rate=0.01)):  # fmt: skip
+        print(f"{one!s:44s} {one.errors(split, seconds, 0)[128]:.5f}", flush=True)
 
 
 def main() -> None:
@@ -122,28 +179,31 @@ def main() -> None:
     parser.add_argument("--choose", action="store_true", help="compare settings on training records alone")
     given = parser.parse_args()
     os.environ["CONTINUA_THREADS"] = THREADS
-    parts = datasets.parts("burgers")
     if given.choose:
-        choose(parts, given.seconds[0])
+        choose(datasets.parts("burgers"), given.seconds[-1])
         return
-    lines = [f"{'mean relative L2 error at':44s} {'seconds':>7s}  {'128 points':19s} {'256':19s} {'512':19s}".rstrip()]
-    print(lines[0])
+    lines: list[str] = []
 
     def tell(text: str) -> None:
         lines.append(text)
         print(text, flush=True)
 
-    for name, errors in nulls(parts).items():
-        tell(line(name, "", [errors]))
-    for seconds in given.seconds:
+    def table(title: str, parts: dict[str, Records], decay: float, lengths: list[float], rivals: list[Fno]) -> None:
+        tell(f"{title:44s} {'seconds':>7s}  {'128 points':19s} {'256':19s} {'512':19s}".rstrip())
+        for name, errors in nulls(parts, decay).items():
+            tell(line(name, "", [errors]))
         seeds = range(given.seeds)
-        found = [continuum(parts, seconds, seed) for seed in seeds]
-        tell(line(f"continuum, {found[0][1]:,} coefficients", f"{seconds:g}", [errors for errors, _ in found]))
-        if not RIVALS.exists():
-            continue
-        for modes, width in ((16, 64),):
-            errors = [rival(parts, seconds, seed, modes, width) for seed in seeds]
-            tell(line(f"FNO, {modes} modes, width {width}, 4 layers", f"{seconds:g}", errors))
+        for seconds in lengths:
+            for images in (False, True):
+                found = [continuum(parts, seconds, seed, images) for seed in seeds]
+                name = f"continuum, {found[0][1]:,} coefficients{', images' if images else ''}"
+                tell(line(name, f"{seconds:g}", [errors for errors, _ in found]))
+            for one in rivals if RIVALS.exists() else ():
+                tell(line(str(one), f"{seconds:g}", [one.errors(parts, seconds, seed) for seed in seeds]))
+
+    table("on (0, 2π), viscosity 0.1", datasets.parts("burgers"), burgers.VISCOSITY, given.seconds, [PUBLISHED, TUNED])
+    tell("")
+    table("on (0, 1), viscosity 0.1", unit_circle(), 0.4 * np.pi**2, given.seconds[:1], [PUBLISHED])
     if not RIVALS.exists():
         tell("no rival was measured: `make rivals` installs neuraloperator")
     if given.record:

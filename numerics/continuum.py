@@ -9,7 +9,7 @@ import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property, reduce
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +26,7 @@ from numerics.doors import instance, numbers, positions
 from numerics.field import Field, FieldSlab, along
 from numerics.initial import project_function, random_function
 from numerics.pieces import Pieces, default_points, evaluate, projection, weighted_functional
-from numerics.representation import Representation, SlabTables
+from numerics.representation import Representation, SlabTables, kron
 from numerics.solver import Solver, Weights
 
 if TYPE_CHECKING:
@@ -231,24 +231,20 @@ class Continuum:
         With smooth maxima, these come after the coefficients: (outputs, state · channels + channels).
         Functions are compared in L2 exactly, by M and not by M_h, whatever quadrature the state has.
         """
-        spec = self.spec
+        spec, rep = self.spec, self.representation
         if spec.outputs is None:
-            operator = np.kron(self.root, np.eye(spec.channels))
+            operator = np.kron(rep.root, np.eye(spec.channels))
             return operator, np.zeros(len(operator))
         if not spec.functional:
-            (products, one), (r, a) = self._along("readout"), (leading(self.fields[name]) for name in ("R", "a"))
-            terms = [np.kron(self.root @ product, own) for product, own in zip(products, r)]
-            return np.sum(terms, axis=0), (self.root @ one @ a).ravel()
+            products, one = self._along("readout")
+            r, a = (leading(self.fields[name]) for name in ("R", "a"))
+            terms = [np.kron(rep.root @ product, own) for product, own in zip(products, r)]
+            return np.sum(terms, axis=0), (rep.root @ one @ a).ravel()
         r = _flat(self.fields["R"].slabs[0].coefficients, spec.dimension)
-        operator = np.einsum("ioc,ij->ojc", r, self._readout_gram).reshape(spec.outputs, -1)
+        operator = np.einsum("ioc,ij->ojc", r, rep.readout_gram).reshape(spec.outputs, -1)
         if spec.maximum is not None:
             operator = np.hstack([operator, self.fields["Q"].slabs[0].coefficients])
         return operator, self.fields["a"].slabs[0].coefficients
-
-    @cached_property
-    def _readout_gram(self) -> Array:
-        """⟨ζ_i, χ_j⟩ of a functional readout's functions and the final state's."""
-        return _kron(self.representation.readout_factors("G"))
 
     def _along(self, role: str) -> tuple[Array, Array]:
         """Of a "lift" or a "readout" at every point: h → ψ_i h (i, n, n) and ψ_i (n, i), in the state's coefficients.
@@ -260,17 +256,6 @@ class Continuum:
             return tables[f"products/{role}"], tables[f"one/{role}"]
         one = slabs[0].tables["one/entry"] if role == "lift" else slabs[-1].tables["one/state"]
         return np.eye(len(one))[None], one[:, None]
-
-    @cached_property
-    def root(self) -> Array:
-        """Lᵀ with L Lᵀ the Gram matrix of the state's functions in the norm of the loss, L2 (with its weight) or H1."""
-        if self.spec.weight is not None:
-            return np.linalg.cholesky(self.representation.readout["M"]).T
-        slab = self.representation.slabs[-1]
-        grams = slab.factors("M")
-        if self.spec.loss == "h1":
-            grams = (grams[0] + slab.tables["stiffness/state"],)
-        return _kron([np.linalg.cholesky(gram).T for gram in grams])
 
     def prepare(self, data: Records) -> Prepared:
         """Project records and their targets. Raises DataError naming the record."""
@@ -351,7 +336,7 @@ class Continuum:
                 "one channel left out, or the data of another spec", "give every channel of y",
             )  # fmt: skip
         coefficients = _project(rep, "state", spec, data.grids(), values)
-        root = np.kron(self.root, np.eye(channels))
+        root = np.kron(self.representation.root, np.eye(channels))
         if spec.interpolant == "least-squares":  # the fit itself is the target function
             return Prepared(states, root @ coefficients, np.zeros(len(values)), None)
         # ‖y*‖² of the interpolant itself, so that the loss is the whole distance and not its visible part
@@ -368,7 +353,7 @@ class Continuum:
         else:
             norm = interpolant_norm if spec.dimension == 1 else grid_norm
             whole = [norm(spec, xi, v) for xi, v in zip(points, values)]
-            loads = np.kron(_kron(rep.slabs[-1].factors("M")), np.eye(channels)) @ coefficients  # ⟨χ_j, y*⟩
+            loads = np.kron(kron(rep.slabs[-1].factors("M")), np.eye(channels)) @ coefficients  # ⟨χ_j, y*⟩
         if spec.loss == "h1":
             slopes = [interpolant_slopes(spec, xi, v, rep.slabs[-1].pieces("state")) for xi, v in zip(points, values)]
             loads += np.stack([load.T.ravel() for load, _ in slopes], axis=1)  # ⟨∂χ_j, ∂y*⟩
@@ -395,16 +380,17 @@ class Continuum:
         loss, operators, bar_r, bar_a, _ = self._sweep(prepared)
         gradient = _field_gradients(self, operators)
         if self.spec.outputs is not None and not self.spec.functional:
-            products, one = self._along("readout")
+            (products, one), root = self._along("readout"), self.representation.root
             blocks = bar_r.reshape(len(one), self.spec.outputs, len(one), self.spec.channels)
-            bar = np.stack([np.einsum("lj,lojc->oc", self.root @ product, blocks) for product in products])
+            bar = np.stack([np.einsum("lj,lojc->oc", root @ product, blocks) for product in products])
             gradient["R"] = [bar.reshape(self.fields["R"].slabs[0].coefficients.shape)]
-            bar = (self.root @ one).T @ bar_a.reshape(len(one), -1)
+            bar = (root @ one).T @ bar_a.reshape(len(one), -1)
             gradient["a"] = [bar.reshape(self.fields["a"].slabs[0].coefficients.shape)]
         elif self.spec.outputs is not None:
             shape = (self.spec.outputs, -1, self.spec.channels)
-            bar_r, bar_q = np.split(bar_r, [self._readout_gram.shape[1] * self.spec.channels], axis=1)
-            found = np.einsum("ojc,ij->ioc", bar_r.reshape(shape), self._readout_gram)
+            gram = self.representation.readout_gram
+            bar_r, bar_q = np.split(bar_r, [gram.shape[1] * self.spec.channels], axis=1)
+            found = np.einsum("ojc,ij->ioc", bar_r.reshape(shape), gram)
             gradient["R"] = [found.reshape(self.fields["R"].slabs[0].coefficients.shape)]
             gradient |= {"Q": [bar_q]} if self.spec.maximum is not None else {}
             gradient["a"] = [bar_a]
@@ -682,11 +668,6 @@ def whole(field: Field, coefficients: Sequence[Array], dimension: int) -> list[A
     if not field.slabs[0].bases or dimension == 1:
         return list(coefficients)
     return [_flat_weight(a, dimension) if field.name == "W" else _flat(a, dimension) for a in coefficients]
-
-
-def _kron(factors: Sequence[Array]) -> Array:
-    """The Kronecker product of matrices, the index of the last one running first."""
-    return reduce(np.kron, factors)
 
 
 def _depth_first(z: Array) -> Array:

@@ -37,6 +37,7 @@ AUGMENTING = 1 << 32
 
 Row = dict[str, Any]
 Callback = Callable[[Continuum, Row], Any]
+Augment = Callable[[Records, np.random.Generator], Records]
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class Options:
 class Job:
     """What stays fixed during a run. data: the sha256 of the records; held: those for validation, if any.
 
-    sampled: the training records as they were given, where every epoch samples them anew.
+    original: the training records as they were given, where every epoch changes them.  augment: the user's change.
     """
 
     model: Continuum
@@ -76,16 +77,22 @@ class Job:
     classes: tuple[str, ...]
     training: Prepared
     held: Prepared | None
-    sampled: Records | None = None
+    original: Records | None = None
+    augment: Augment | None = None
 
     def seen(self, epoch: int) -> Prepared:
         """The training records as an epoch sees them."""
-        if self.sampled is None:
+        if self.original is None:
             return self.training
         generator = _generator(self.options.seed, AUGMENTING + epoch)
-        points = self.model.sample_points(self.sampled)
-        found = self.model.prepare(self.options.augmentation(self.sampled, points, generator))
-        if found.labels is None:
+        data = self.original
+        if self.augment is not None:
+            data = _augmented(self.augment, data, generator)
+        if self.options.augmentation:
+            data = self.options.augmentation(data, self.model.sample_points(data), generator)
+        found = self.model.prepare(data)
+        known = self.training.labels
+        if known is None or found.labels is None or not np.array_equal(known, found.labels):
             return found
         return replace(found, targets=self.training.targets)  # with weights by all records, those held out too
 
@@ -144,6 +151,7 @@ def fit(
     thin: float | None = None,
     jitter: float | None = None,
     warp: float | None = None,
+    augment: Augment | None = None,
     callback: Callback | None = None,
     out: str | Path | None = None,
     save_every: float = 10.0,
@@ -159,12 +167,14 @@ def fit(
     see ``numerics.optimisers.rate``. clip: the L2 norm to which longer gradients, of all fields together, are
     shortened. averaging: d of the mean Σ_k d^k c_k / Σ_k d^k of the fields k steps ago, which is what is validated and
     returned; 0 for the last ones. weight_decay: of Adam, λ of every step's c ← (1 − rate · λ) c, in all fields. thin,
-    jitter, warp: sample the training records anew in every epoch, see ``numerics.sampling.Augmentation``. A row holds
-    level, epoch, loss (mean over the epoch, each batch's before its step), seconds and, with a split, validation.
+    jitter, warp: sample the training records anew in every epoch, see ``numerics.sampling.Augmentation``.
+    augment(records, generator): as many records in place of the training records, anew in every epoch and before they
+    are sampled: their images under a symmetry of the law that they follow (Brandstetter et al. 2022), for one. A row
+    holds level, epoch, loss (mean over the epoch, each batch's before its step), seconds and, with a split, validation.
 
     out: a file that is written at the end and, in between, at most every ``save_every`` seconds.
     resume: go on with the run in ``out`` (if there is none, the model's own) as if it had never stopped; options left
-    out are then that run's.
+    out are then that run's, but for ``augment``: no file holds a function.
 
     Raises DataError; TrainingError for options that cannot work and numbers that are not finite (``out`` then keeps
     the last good state); CheckpointError when ``out`` cannot be written, or holds a run with other data or options.
@@ -172,7 +182,7 @@ def fit(
     """
     if not hasattr(model, "objective"):  # whatever has the face of a continuum can be trained
         instance(model, Continuum, "give a model, as numerics.load reads it")
-    _check_ways(callback, out, save_every)
+    _check_ways(augment, callback, out, save_every)
     given = {
         "epochs": epochs, "optimiser": optimiser, "learning_rate": learning_rate, "schedule": schedule,
         "clip": clip, "averaging": averaging, "batch": batch, "validation": validation, "patience": patience,
@@ -182,7 +192,7 @@ def fit(
     if source is not None:  # options left out are the run's own
         past = (source.training or {}).get("options", {})
         given = {name: past.get(name) if value is None else value for name, value in given.items()}
-    job = _job(model, records(x, xi, y), given)
+    job = _job(model, records(x, xi, y), given, augment)
     run = _first(job) if source is None else _resumed(job, source, str(out or ""))
     keep = Saver(job, out, save_every)
     if job.options.optimiser in optimisers.REMARKS:
@@ -321,7 +331,8 @@ def _to_training(job: Job, run: Run) -> dict[str, Any]:
     arrays |= {name: a for name, a in (("average", run.average), ("best", run.best)) if a is not None}
     names = ("epoch", "batch", "total", "seconds", "best_loss", "stale", "stopped")
     scalars = {name: getattr(run, name) for name in names}
-    return {"options": asdict(job.options), "data": job.data, **scalars, "vector": run.vector, **arrays}
+    fixed = {"options": asdict(job.options), "augment": _name(job.augment), "data": job.data}
+    return fixed | scalars | {"vector": run.vector} | arrays
 
 
 def _source(model: Continuum, out: str | Path | None) -> Continuum:
@@ -377,6 +388,8 @@ def _check_same(job: Job, source: Continuum, where: str) -> None:
     ]
     if source.base != job.model.base or source.level != job.model.level:
         differences.append("the spec or its level")
+    if stored.get("augment") != _name(job.augment):
+        differences.append(f"augment: {stored.get('augment')} then, {_name(job.augment)} now")
     if stored.get("data") != job.data:
         differences.append("the records")
     if differences:
@@ -405,7 +418,7 @@ class Saver:
 # --- data and options ---------------------------------------------------------------------------------------
 
 
-def _job(model: Continuum, data: Records, given: dict[str, Any]) -> Job:
+def _job(model: Continuum, data: Records, given: dict[str, Any], augment: Augment | None) -> Job:
     if data.y is None:
         raise DataError("records without targets", "y", "y was left out", "give y, or records that hold it")
     defaults = model.spec.training
@@ -421,8 +434,9 @@ def _job(model: Continuum, data: Records, given: dict[str, Any]) -> Job:
             "thin, jitter or warp with piecewise-constant records", 'input.interpolant "linear" or "least-squares"',
             "cells have no points that could be left out", "change the interpolant, or train without them",
         )  # fmt: skip
-    sampled = data.take(kept) if options.augmentation else None
-    job = Job(model, options, digest(data), classes, training, prepared.take(held) if len(held) else None, sampled)
+    original = data.take(kept) if options.augmentation or augment is not None else None
+    validating = prepared.take(held) if len(held) else None
+    job = Job(model, options, digest(data), classes, training, validating, original, augment)
     if options.optimiser in optimisers.WHOLE_DATA and job.batches > 1:
         raise TrainingError(
             f"{options.optimiser} with batches of {options.batch} records", "all records in every step",
@@ -441,10 +455,29 @@ def _names(classes: tuple[str, ...], outputs: int) -> tuple[str, ...]:
     return (*classes, *(f"class {k}" for k in range(len(classes), outputs)))
 
 
-def _check_ways(callback: Any, out: Any, save_every: Any) -> None:
+def _augmented(augment: Augment, data: Records, generator: np.random.Generator) -> Records:
+    """What the user's function makes of the records. Raises DataError for what cannot stand in their place."""
+    found = augment(data, generator)
+    if not isinstance(found, Records) or len(found) != len(data) or found.y is None:
+        raise DataError(
+            f"augment returned {found!r}", f"{len(data)} records with targets", "a tuple of arrays, or other records",
+            "return numerics.records(x, xi, y), a record in place of each",
+        )  # fmt: skip
+    return found
+
+
+def _name(function: Augment | None) -> str | None:
+    """A function's name, which files can hold."""
+    if function is None:
+        return None
+    return f"{function.__module__}.{getattr(function, '__qualname__', type(function).__qualname__)}"
+
+
+def _check_ways(augment: Any, callback: Any, out: Any, save_every: Any) -> None:
     """The options that do not decide a run. Raises TrainingError."""
     seconds = isinstance(save_every, Real) and float(save_every) >= 0
     wrong = [
+        (augment is not None and not callable(augment), f"augment {augment!r}", "a function of records, a generator"),
         (callback is not None and not callable(callback), f"callback {callback!r}", "a function of a model and a row"),
         (out is not None and not isinstance(out, str | os.PathLike), f"out {out!r}", "a path"),
         (not seconds, f"save_every {save_every!r}", "seconds, 0 or more"),

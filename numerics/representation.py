@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache, reduce
 from pathlib import Path
 from typing import Any
 
@@ -107,9 +107,30 @@ class Representation:
         """A table of the readout along every axis."""
         return tuple(self.readout[of_axis(name, axis)] for axis in range(self.spec.dimension))
 
+    @cached_property
+    def readout_gram(self) -> np.ndarray:
+        """⟨ζ_i, χ_j⟩ of a functional readout's functions and the final state's."""
+        return kron(self.readout_factors("G"))
+
+    @cached_property
+    def root(self) -> np.ndarray:
+        """Lᵀ with L Lᵀ the Gram matrix of the state's functions in the norm of the loss, L2 (with its weight) or H1."""
+        if self.spec.weight is not None:
+            return np.linalg.cholesky(self.readout["M"]).T
+        slab = self.slabs[-1]
+        grams = slab.factors("M")
+        if self.spec.loss == "h1":
+            grams = (grams[0] + slab.tables["stiffness/state"],)
+        return kron([np.linalg.cholesky(gram).T for gram in grams])
+
     def readout_pieces(self, role: str = "readout") -> Pieces:
         """The run-time basis of a functional readout; or the one function of a loss's "weight"."""
         return _pieces(self.readout, role)
+
+
+def kron(factors: Sequence[np.ndarray]) -> np.ndarray:
+    """The Kronecker product of matrices, the index of the last one running first."""
+    return reduce(np.kron, factors)
 
 
 def _pieces(tables: Arrays, role: str) -> Pieces:

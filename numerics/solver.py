@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, partial, reduce
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from derive.errors import TrainingError
 from derive.spec import depth_elements, step_lengths
 from numerics import adaptive, device
 from numerics.adaptive import Steps
-from numerics.representation import Representation, SlabTables
+from numerics.representation import Representation, SlabTables, kron
 
 Arrays = dict[str, np.ndarray]
 
@@ -537,7 +537,7 @@ class Solver:
         given = self.representation.readout
         if "sharpness" not in given:
             return ()
-        at_nodes = reduce(np.kron, self.slabs[-1].tables.factors("X")).astype(self.dtype)
+        at_nodes = kron(self.slabs[-1].tables.factors("X")).astype(self.dtype)
         return at_nodes, *(given[key].astype(self.dtype) for key in ("weights", "sharpness"))
 
     def _features(self, y: Any) -> tuple[Any, Any]:

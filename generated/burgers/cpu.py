@@ -1,4 +1,4 @@
-"""Kernels of the continuum 'burgers'; specification faa9b5fecd62.
+"""Kernels of the continuum 'burgers'; specification 3c291a507bed.
 
 ∂h/∂δ = ρ(u, h),  rate u1*sigmoid(u2) - 2*h,  f = tanh,  Δ = 1;  u = ∫ W h dξ′ + V h + b   (1), (2)
 
@@ -117,7 +117,7 @@ def factors_operators_adjoint_1(
 
 
 def factors_forward_1(
-    h, combine, operator_index, bias_index, operators, biases, Phi, C, X, A, w_blocks, local_operators, V_blocks, constants, channels, keep, F1, G, U, Z,
+    h, combine, operator_index, bias_index, operators, biases, Phi, C, C_runs, X, A, w_blocks, local_operators, V_blocks, constants, channels, keep, F1, G, U, Z,
 ):
     """h ← h(stop): m_i = A r(u, X h),  u = Φ (w_s (C h)) + e_s + V_s X h   (4), (5), (7)."""
     c0 = constants[0]  # 0
@@ -149,9 +149,12 @@ def factors_forward_1(
             width = G[slot].size//C.shape[0]
             target = G[slot].reshape((C.shape[0], width))
             given = H.reshape((C.shape[1], width))
+            target[:] = constants[0]
             for a in range(C.shape[0]):
-                for r in range(given.shape[1]):
-                    target[a, r] = C[a, a]*given[a, r]
+                for b in range(C_runs[a, 0], C_runs[a, 1]):
+                    factor = C[a, b]
+                    for r in range(given.shape[1]):
+                        target[a, r] += factor*given[b, r]
             # T = w G
             T[:] = constants[0]
             for piece in range(w_blocks.shape[0]):
@@ -217,7 +220,7 @@ def factors_forward_1(
 
 
 def factors_adjoint_1(
-    bar, combine, operator_index, bias_index, operators, biases, Phi, C, X, A, w_blocks, local_operators, V_blocks, constants, channels, F1, G, U, Z, bar_operators, bar_biases, bar_local_operators,
+    bar, combine, operator_index, bias_index, operators, biases, Phi, C, C_runs, X, A, w_blocks, local_operators, V_blocks, constants, channels, F1, G, U, Z, bar_operators, bar_biases, bar_local_operators,
 ):
     """bar ← dL/dh(start), and the gradients of operators and biases   (10), (11)."""
     c1 = constants[1]  # 1
@@ -331,8 +334,10 @@ def factors_adjoint_1(
             target = bar_H.reshape((C.shape[1], width))
             given = bar_G.reshape((C.shape[0], width))
             for a in range(C.shape[0]):
-                for r in range(given.shape[1]):
-                    target[a, r] += C[a, a]*given[a, r]
+                for b in range(C_runs[a, 0], C_runs[a, 1]):
+                    factor = C[a, b]
+                    for r in range(given.shape[1]):
+                        target[b, r] += factor*given[a, r]
             # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
             alpha = combine[n, i, 0]
             for a in range(bar_H.shape[0]):
@@ -348,7 +353,7 @@ def factors_adjoint_1(
 
 
 def factors_forward_float32_1(
-    h, combine, operator_index, bias_index, operators, biases, Phi, C, X, A, w_blocks, local_operators, V_blocks, constants, channels, keep, F1, G, U, Z,
+    h, combine, operator_index, bias_index, operators, biases, Phi, C, C_runs, X, A, w_blocks, local_operators, V_blocks, constants, channels, keep, F1, G, U, Z,
 ):
     """h ← h(stop): m_i = A r(u, X h),  u = Φ (w_s (C h)) + e_s + V_s X h   (4), (5), (7). Functions in their single-precision forms."""
     c1 = constants[1]  # 1
@@ -390,9 +395,12 @@ def factors_forward_float32_1(
             width = G[slot].size//C.shape[0]
             target = G[slot].reshape((C.shape[0], width))
             given = H.reshape((C.shape[1], width))
+            target[:] = constants[0]
             for a in range(C.shape[0]):
-                for r in range(given.shape[1]):
-                    target[a, r] = C[a, a]*given[a, r]
+                for b in range(C_runs[a, 0], C_runs[a, 1]):
+                    factor = C[a, b]
+                    for r in range(given.shape[1]):
+                        target[a, r] += factor*given[b, r]
             # T = w G
             T[:] = constants[0]
             for piece in range(w_blocks.shape[0]):
@@ -460,7 +468,7 @@ def factors_forward_float32_1(
 
 
 def factors_adjoint_float32_1(
-    bar, combine, operator_index, bias_index, operators, biases, Phi, C, X, A, w_blocks, local_operators, V_blocks, constants, channels, F1, G, U, Z, bar_operators, bar_biases, bar_local_operators,
+    bar, combine, operator_index, bias_index, operators, biases, Phi, C, C_runs, X, A, w_blocks, local_operators, V_blocks, constants, channels, F1, G, U, Z, bar_operators, bar_biases, bar_local_operators,
 ):
     """bar ← dL/dh(start), and the gradients of operators and biases   (10), (11). Functions in their single-precision forms."""
     c1 = constants[1]  # 1
@@ -576,8 +584,10 @@ def factors_adjoint_float32_1(
             target = bar_H.reshape((C.shape[1], width))
             given = bar_G.reshape((C.shape[0], width))
             for a in range(C.shape[0]):
-                for r in range(given.shape[1]):
-                    target[a, r] += C[a, a]*given[a, r]
+                for b in range(C_runs[a, 0], C_runs[a, 1]):
+                    factor = C[a, b]
+                    for r in range(given.shape[1]):
+                        target[b, r] += factor*given[a, r]
             # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
             alpha = combine[n, i, 0]
             for a in range(bar_H.shape[0]):

@@ -1,4 +1,4 @@
-"""Kernels of the continuum 'burgers'; specification faa9b5fecd62.
+"""Kernels of the continuum 'burgers'; specification 3c291a507bed.
 
 ∂h/∂δ = ρ(u, h),  rate u1*sigmoid(u2) - 2*h,  f = tanh,  Δ = 1;  u = ∫ W h dξ′ + V h + b   (1), (2)
 
@@ -113,7 +113,7 @@ def factors_operators_adjoint_1(
 
 
 def factors_forward_1(
-    h, combine, operator_index, bias_index, operators, biases, Phi, C, X, A, w_blocks, local_operators, V_blocks, constants, channels, workspace, tile, keep, F1, G, U, Z,
+    h, combine, operator_index, bias_index, operators, biases, Phi, C, C_runs, X, A, w_blocks, local_operators, V_blocks, constants, channels, workspace, tile, keep, F1, G, U, Z,
 ):
     """h ← h(stop): m_i = A r(u, X h),  u = Φ (w_s (C h)) + e_s + V_s X h   (4), (5), (7)."""
     c0 = constants[0]  # 0
@@ -151,7 +151,10 @@ def factors_forward_1(
                 for c in range(channels):
                     for a in range(row, C.shape[0], rows):
                         for r in range(column, count, columns):
-                            G[slot, a*channels + c, first + r] = C[a, a]*H[(a*channels + c)*tile + r]
+                            total = constants[0]
+                            for b in range(C_runs[a, 0], C_runs[a, 1]):
+                                total += C[a, b]*H[(b*channels + c)*tile + r]
+                            G[slot, a*channels + c, first + r] = total
                 cuda.syncthreads()
                 # T = w_s G
                 for a in range(row, weight_out, rows):
@@ -234,7 +237,7 @@ def factors_forward_1(
 
 
 def factors_adjoint_1(
-    bar, combine, operator_index, bias_index, operators, biases, Phi, C, X, A, w_blocks, local_operators, V_blocks, constants, channels, F1, G, U, Z, bar_operators, bar_biases, bar_local_operators, workspace, tile,
+    bar, combine, operator_index, bias_index, operators, biases, Phi, C, C_columns, X, A, w_blocks, local_operators, V_blocks, constants, channels, F1, G, U, Z, bar_operators, bar_biases, bar_local_operators, workspace, tile,
 ):
     """bar ← dL/dh(start), and the gradients of operators and biases   (10), (11)."""
     c1 = constants[1]  # 1
@@ -395,7 +398,10 @@ def factors_adjoint_1(
                 for c in range(channels):
                     for a in range(row, C.shape[1], rows):
                         for r in range(column, count, columns):
-                            bar_H[(a*channels + c)*tile + r] += C[a, a]*bar_G[(a*channels + c)*tile + r]
+                            total = constants[0]
+                            for b in range(C_columns[a, 0], C_columns[a, 1]):
+                                total += C[b, a]*bar_G[(b*channels + c)*tile + r]
+                            bar_H[(a*channels + c)*tile + r] += total
                 cuda.syncthreads()
                 # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
                 for a in range(row, state, rows):
@@ -412,7 +418,7 @@ def factors_adjoint_1(
 
 
 def factors_forward_float32_1(
-    h, combine, operator_index, bias_index, operators, biases, Phi, C, X, A, w_blocks, local_operators, V_blocks, constants, channels, workspace, tile, keep, F1, G, U, Z,
+    h, combine, operator_index, bias_index, operators, biases, Phi, C, C_runs, X, A, w_blocks, local_operators, V_blocks, constants, channels, workspace, tile, keep, F1, G, U, Z,
 ):
     """h ← h(stop): m_i = A r(u, X h),  u = Φ (w_s (C h)) + e_s + V_s X h   (4), (5), (7). Functions in their single-precision forms."""
     c1 = constants[1]  # 1
@@ -460,7 +466,10 @@ def factors_forward_float32_1(
                 for c in range(channels):
                     for a in range(row, C.shape[0], rows):
                         for r in range(column, count, columns):
-                            G[slot, a*channels + c, first + r] = C[a, a]*H[(a*channels + c)*tile + r]
+                            total = constants[0]
+                            for b in range(C_runs[a, 0], C_runs[a, 1]):
+                                total += C[a, b]*H[(b*channels + c)*tile + r]
+                            G[slot, a*channels + c, first + r] = total
                 cuda.syncthreads()
                 # T = w_s G
                 for a in range(row, weight_out, rows):
@@ -545,7 +554,7 @@ def factors_forward_float32_1(
 
 
 def factors_adjoint_float32_1(
-    bar, combine, operator_index, bias_index, operators, biases, Phi, C, X, A, w_blocks, local_operators, V_blocks, constants, channels, F1, G, U, Z, bar_operators, bar_biases, bar_local_operators, workspace, tile,
+    bar, combine, operator_index, bias_index, operators, biases, Phi, C, C_columns, X, A, w_blocks, local_operators, V_blocks, constants, channels, F1, G, U, Z, bar_operators, bar_biases, bar_local_operators, workspace, tile,
 ):
     """bar ← dL/dh(start), and the gradients of operators and biases   (10), (11). Functions in their single-precision forms."""
     c1 = constants[1]  # 1
@@ -708,7 +717,10 @@ def factors_adjoint_float32_1(
                 for c in range(channels):
                     for a in range(row, C.shape[1], rows):
                         for r in range(column, count, columns):
-                            bar_H[(a*channels + c)*tile + r] += C[a, a]*bar_G[(a*channels + c)*tile + r]
+                            total = constants[0]
+                            for b in range(C_columns[a, 0], C_columns[a, 1]):
+                                total += C[b, a]*bar_G[(b*channels + c)*tile + r]
+                            bar_H[(a*channels + c)*tile + r] += total
                 cuda.syncthreads()
                 # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
                 for a in range(row, state, rows):

@@ -52,7 +52,7 @@ def _loss_of(subject: Subject, fields: dict[str, list[Array]], y: Array, targets
         z = y
         if subject.spec.outputs is not None:
             z = subject.reference.output(fields, y)
-        z = np.einsum("ln,nor->lor", subject.model.root, z).reshape(-1, y.shape[-1])
+        z = np.einsum("ln,nor->lor", subject.model.representation.root, z).reshape(-1, y.shape[-1])
     return subject.reference.loss(z, targets)
 
 

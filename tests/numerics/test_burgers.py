@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from derive.errors import DataError
 from numerics import burgers
+from numerics.datasets import records as make_records
 
 
 @pytest.fixture(scope="module")
@@ -53,3 +55,26 @@ def test_samples_hold_what_their_points_resolve(records: tuple[np.ndarray, np.nd
     low = np.fft.rfft(fine, axis=1)[:, :64] / 4
     assert np.allclose(np.fft.rfft(coarse, axis=1)[:, :64], low, atol=1e-12)
     assert np.abs(np.fft.rfft(coarse, axis=1)[:, 64]).max() <= 1e-12
+
+
+def test_images_are_solutions_again(records: tuple[np.ndarray, np.ndarray]) -> None:
+    """An image's second half is what the solver makes of its first half."""
+    start, stop = (spectrum.copy() for spectrum in records)
+    xi = -1 + np.arange(burgers.POINTS) / 512
+    x, y = (np.fft.irfft(spectrum, burgers.POINTS, axis=1) for spectrum in (start, stop))
+    made = burgers.images(make_records(x, xi, y[:, :, None]), np.random.default_rng(2))
+    np.testing.assert_array_equal(made.points()[3], xi)
+    before, after = np.stack(made.samples())[:, :, 0], np.stack(made.targets())[:, :, 0]
+    again = np.fft.irfft(burgers.solve(np.fft.rfft(before, axis=1)), burgers.POINTS, axis=1)
+    assert np.abs(again - after).max() <= 1e-8
+    speed = before.mean(axis=1)
+    assert len(set(np.round(speed, 6))) == 4 and np.abs(speed).max() < 5 * burgers.BOOST
+    plain = [np.allclose(image - c, own, atol=1e-9) for image, c, own in zip(before, speed, x)]
+    mirrored = [np.allclose(c - image[-np.arange(1024)], own, atol=1e-9) for image, c, own in zip(before, speed, x)]
+    assert [a or b for a, b in zip(plain, mirrored)] == [True] * 4 and any(plain) and any(mirrored)
+
+
+@pytest.mark.parametrize("x, xi", [(np.ones((2, 8, 2)), None), (np.ones((2, 8)), np.linspace(-1, 1, 8))])
+def test_images_need_records_of_burgers_equation(x: np.ndarray, xi: np.ndarray | None) -> None:
+    with pytest.raises(DataError, match="even grid"):
+        burgers.images(make_records(x, xi, np.ones((2, 8, 1))), np.random.default_rng(0))

@@ -319,6 +319,7 @@ OPTIONS: dict[str, list[Any]] = {
     "patience": [0, -1, 1.5, "1", True],
     "seed": [-1, 1.5, "a", True],
     "save_every": [-1, "a", np.nan, None, 1j],
+    "augment": ["x", 3],
     "callback": ["x", 3],
     "out": [3, [], b"m.npz", "/proc/none/m.npz", "a\0b", "."],
 }

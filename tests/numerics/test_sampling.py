@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from derive.errors import DataError, TrainingError
+from derive.errors import CheckpointError, DataError, TrainingError
 from numerics import Continuum, fit, load
 from numerics.cli import main
-from numerics.datasets import records, write
+from numerics.datasets import Records, records, write
+from numerics.fit import split
 from numerics.sampling import Augmentation, thinned
 
 SPEC: dict[str, Any] = {
@@ -111,6 +112,54 @@ def test_training_sees_new_samplings_and_goes_on_with_the_same_bits(tmp_path: Pa
     fit(model, found, **ways, out=out, callback=stop)
     resumed = fit(model, found, out=out, resume=True)
     assert np.array_equal(resumed.coordinates, whole.coordinates)
+
+
+def noisy(found: Records, generator: np.random.Generator) -> Records:
+    return records(found.x.reshape(len(found), -1) + 0.1 * generator.standard_normal((len(found), 41)), XI, found.y)
+
+
+def test_training_sees_what_a_function_of_the_user_makes_of_records(tmp_path: Path) -> None:
+    model, found = Continuum.from_spec(SPEC, seed=0), data()
+    seen: list[Records] = []
+
+    def augment(given: Records, generator: np.random.Generator) -> Records:
+        assert given.x.tobytes() == found.x.tobytes()  # those that were given, not the last epoch's
+        seen.append(noisy(given, generator))
+        return seen[-1]
+
+    one = fit(model, found, augment=augment, epochs=1)
+    assert len(seen) == 1
+    assert np.array_equal(one.coordinates, fit(model, seen[0], epochs=1).coordinates)
+    flipped = records(found.x.reshape(10, -1), XI, 1 - found.y)
+    other = fit(model, found, augment=lambda *_: flipped, epochs=1)  # labels are the function's too
+    assert np.array_equal(other.coordinates, fit(model, flipped, epochs=1).coordinates)
+
+    whole = fit(model, found, augment=noisy, thin=0.5)
+    out = tmp_path / "m.npz"
+    fit(model, found, augment=noisy, thin=0.5, out=out, callback=lambda _, row: row["epoch"] == 2)
+    with pytest.raises(CheckpointError, match=r"test_sampling\.noisy then, None now"):
+        fit(model, found, out=out, resume=True)
+    assert np.array_equal(fit(model, found, augment=noisy, out=out, resume=True).coordinates, whole.coordinates)
+
+
+def test_held_out_records_are_not_augmented() -> None:
+    model, found = Continuum.from_spec(SPEC, seed=0), data()
+    counts = set()
+
+    def augment(given: Records, generator: np.random.Generator) -> Records:
+        counts.add(len(given))
+        return noisy(given, generator)
+
+    trained = fit(model, found, augment=augment, validation=0.2)
+    kept, held = split(10, found.y, 0.2, 0)
+    assert counts == {len(kept)}
+    assert trained.history[-1]["validation"] == pytest.approx(trained.loss(trained.prepare(found.take(held))))
+
+
+@pytest.mark.parametrize("made", [None, 3, data(4), records(data().x.reshape(10, -1), XI)])
+def test_what_cannot_stand_in_for_records_is_refused(made: Any) -> None:
+    with pytest.raises(DataError, match="augment returned"):
+        fit(Continuum.from_spec(SPEC, seed=0), data(), augment=lambda *_: made)
 
 
 def test_weight_decay_shrinks_fields_in_l2() -> None:
