@@ -192,7 +192,7 @@ NUMERICS = (
           "w.transpose(2, 0, 3, 1, 4)", "w.transpose(2, 0, 4, 1, 3)"),
     Fault("targets: the norm of the interpolant", "numerics/continuum.py",
           "(left**2 + left * right + right**2)) / 3)", "(left**2 + left * right + right**2)) / 2)"),
-    Fault("h1: the loss without slopes", "numerics/continuum.py",
+    Fault("h1: the loss without slopes", "numerics/representation.py",
           '(grams[0] + slab.tables["stiffness/state"],)', "(grams[0],)"),
     Fault("solver: partial gradients overwrite each other", "numerics/solver.py",
           "mine[name] += theirs[name]", "mine[name] = theirs[name]"),

@@ -118,6 +118,7 @@ ALSO = {
     "continuum": ("tests/derive/test_losses.py", NETWORKS),
     "pieces": ("tests/derive/test_losses.py", "tests/derive/test_families.py"),
     "initial": ("tests/derive/test_families.py", "tests/numerics/test_adapted.py"),
+    "representation": ("tests/derive/test_losses.py",),
     "solver": (NETWORKS,),
 }
 ALONG_DEPTH = ("solver", "adaptive", "continuum", "initial")  # orders, and the continuous adjoint along a trajectory
