@@ -98,7 +98,7 @@ def load() -> dict[str, Records]:
 
 
 def images(data: Records, generator: np.random.Generator) -> Records:
-    """Records on even grids under random symmetries of Burgers' equation, for ``fit(…, augment=burgers.images)``.
+    """Records on even grids of (0, 2π) under random symmetries of the equation: ``fit(…, augment=burgers.images)``.
 
     Half of them are reflected, u(x) → −u(−x), and all are seen from a moving frame: u(x, t) → c + u(x − c t, t) with c
     normal, its standard deviation ``BOOST``, solves the equation too. At t = 1 that is a shift, exact for what the grid
