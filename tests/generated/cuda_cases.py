@@ -111,10 +111,10 @@ DECLARED = {
     ) | {"weight": {"kernel": {"family": "hat", "size": 9}, "depth": {"family": "p0", "cells": 2}}},
     "square": declare(
         equation={"dimension": 2, "channels": 2, "rate": "tanh(u)*h - h/3"}, integration={"steps": 2},
-        state={"basis": {"axes": [{"family": "legendre", "size": 4}, {"family": "hat", "size": 9}]}},
+        state={"basis": {"axes": [{"family": "legendre", "size": 3}, {"family": "hat", "size": 5}]}},
     ),
     "cube, implicit": declare(
-        equation={"dimension": 3}, state={"basis": {"family": "legendre", "size": 3}},
+        equation={"dimension": 3}, state={"basis": {"family": "legendre", "size": 2}},
         weight={"width_out": {"family": "legendre", "size": 2}, "width_in": {"family": "legendre", "size": 2}},
         bias={"width": P0 | {"cells": 1}}, integration={"tableau": "implicit-midpoint", "steps": 2},
     ),

@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[2]
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.xdist_group("ptx"),
     pytest.mark.skipif(
         importlib.util.find_spec("numba_cuda") is None, reason='needs pip install "neural-continua[cuda]"'
     ),
@@ -26,7 +27,7 @@ def report() -> dict[str, dict[str, dict[str, object]]]:
     """case → kernel/type → its target and whether double precision occurs."""
     environment = {key: value for key, value in os.environ.items() if key != "NUMBA_ENABLE_CUDASIM"}
     command = [sys.executable, "-m", "tests.generated.cuda_ptx"]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600)
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=1800)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)  # type: ignore[no-any-return]
 

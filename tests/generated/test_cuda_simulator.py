@@ -28,12 +28,13 @@ def report() -> dict[str, dict[str, float]]:
     """case/plan → quantity → largest relative difference."""
     environment = {**os.environ, "NUMBA_ENABLE_CUDASIM": "1"}
     command = [sys.executable, "-m", "tests.generated.cuda_cases"]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=1800)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)  # type: ignore[no-any-return]
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("simulator")
 @pytest.mark.parametrize("plan", programs.PLANS)
 @pytest.mark.parametrize("name", CASES)
 def test_the_simulated_kernels_equal_the_cpu_kernels(report, name: str, plan: str) -> None:
@@ -47,6 +48,7 @@ def test_the_simulated_kernels_equal_the_cpu_kernels(report, name: str, plan: st
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("simulator")
 @pytest.mark.parametrize("name", DECLARED)
 def test_the_simulated_kernels_of_declared_specs_equal_the_cpu_kernels(report, name: str) -> None:
     assert {key: value for key, value in report[name].items() if not value <= 1e-12} == {}
