@@ -5,9 +5,9 @@
 
 Mean relative L2 error over the 200 test records, at 128 points, where it was trained, and at 256 and 512. Everything
 has the same two cores for the same seconds, compilation and set-up not counted; both learning rates decay over exactly
-that time. "Images" are the training records under the equation's symmetries, ``numerics.burgers.images``; what they are
-good for is measured at the first of the times. The settings of ``specs/burgers.toml`` and of the tuned FNO were chosen
-by ``--choose --seconds 90`` on the last 200 of the training records.
+that time. "Images" are the training records under the equation's symmetries, ``numerics.burgers.images``. Sizes and
+batches of ``specs/burgers.toml`` and the settings of the tuned FNO were chosen by ``--choose --seconds 90`` on the last
+200 of the training records.
 A second table has the problem of Li et al. (2021): the unit circle, where viscosity leaves little to learn.
 The rivals run in an environment of their own, ``make rivals``; without one their rows are left out.
 """
@@ -22,6 +22,7 @@ import sys
 import tempfile
 import time
 import tomllib
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -30,13 +31,14 @@ import numpy as np
 from sklearn.linear_model import RidgeCV
 
 from numerics import Continuum, burgers, datasets, fit
-from numerics.datasets import Records, records
+from numerics.datasets import Records
 
 HERE = Path(__file__).parent
 SPEC = HERE.parent / "specs" / "burgers.toml"
 RIVALS = HERE.parent / ".venv" / "rivals" / "bin" / "python"
 TESTS = {128: "test", 256: "test-256", 512: "test-512"}
 THREADS = "2"
+ON_UNIT_CIRCLE = (2 * np.pi) ** 2 * burgers.VISCOSITY  # what the viscosity is on (0, 2π)
 Array = np.ndarray
 
 
@@ -52,29 +54,22 @@ def relative(found: Array, wanted: Array) -> float:
 def unit_circle() -> dict[str, Records]:
     """Records of u_t + u u_x = 0.1 u_xx on (0, 1), initial values from N(0, 625 (25 − Δ)⁻²).
 
-    With X = 2πx and v = 2πu it is v_t + v v_X = 0.4π² v_XX on (0, 2π), which the solver knows.
+    With X = 2πx and v = 2πu it is v_t + v v_X = ``ON_UNIT_CIRCLE`` v_XX on (0, 2π), which the solver knows.
     """
-    k = np.arange(1, burgers.MODES + 1)
-    a, b = np.random.default_rng(1).standard_normal((2, 1200, len(k))) * np.sqrt(2) * 25 / ((2 * np.pi * k) ** 2 + 25)
-    start = np.zeros((1200, burgers.POINTS // 2 + 1), dtype=complex)
-    start[:, 1 : len(k) + 1] = burgers.POINTS / 2 * (a - 1j * b)
-    stop = burgers.solve(2 * np.pi * start, 0.4 * np.pi**2) / (2 * np.pi)
-    found = {}
-    for name, chosen, points in (("train", slice(1000), 128), *((n, slice(1000, None), p) for p, n in TESTS.items())):
-        x, y = (burgers.sampled(spectrum[chosen], points) for spectrum in (start, stop))
-        found[name] = records(x, -1 + 2 * np.arange(points) / points, y[:, :, None])
-    return found
+    deviations = np.sqrt(2) * 25 / ((2 * np.pi * burgers.FREQUENCIES) ** 2 + 25)
+    start = burgers.initial(np.random.default_rng(1), burgers.TRAINING + burgers.TESTING, deviations)
+    return burgers.parts(start, burgers.solve(2 * np.pi * start, ON_UNIT_CIRCLE) / (2 * np.pi))
 
 
-def nulls(parts: dict[str, Records], decay: float) -> dict[str, dict[int, float]]:
+def nulls(parts: dict[str, Records], viscosity: float) -> dict[str, dict[int, float]]:
     """The record itself, the heat equation's solution, and linear regression at the trained resolution.
 
-    decay: of the frequency 1 in the heat equation, the viscosity on (0, 2π).
+    viscosity: on (0, 2π).
     """
     found: dict[str, dict[int, float]] = {"identity": {}, "heat kernel": {}, "linear regression": {}}
     for points, name in TESTS.items():
         x, y = values(parts[name])
-        kernel = np.exp(-decay * np.arange(points // 2 + 1) ** 2)
+        kernel = np.exp(-viscosity * np.arange(points // 2 + 1) ** 2)
         found["identity"][points] = relative(x, y)
         found["heat kernel"][points] = relative(np.fft.irfft(np.fft.rfft(x, axis=1) * kernel, points, axis=1), y)
     x, y = values(parts["train"])
@@ -148,6 +143,10 @@ PUBLISHED = Fno()
 TUNED = Fno(width=32, grid=False, learning_rate=0.01)
 
 
+def heading(title: str) -> str:
+    return f"{title:44s} {'seconds':>7s}  {'128 points':19s} {'256':19s} {'512':19s}".rstrip()
+
+
 def line(name: str, seconds: str, errors: list[dict[int, float]]) -> str:
     cells = []
     for points in TESTS:
@@ -177,6 +176,34 @@ def choose(parts: dict[str, Records], seconds: float) -> None:
         print(f"{one!s:44s} {one.errors(split, seconds, 0)[128]:.5f}", flush=True)
 
 
+def trained(
+    parts: dict[str, Records], seconds: float, seeds: range, ways: tuple[bool, ...], rivals: tuple[Fno, ...]
+) -> Iterator[str]:
+    """The lines of what trains for so long. ways: whether the continuum is shown images."""
+    for images in ways:
+        found = [continuum(parts, seconds, seed, images) for seed in seeds]
+        name = f"continuum, {found[0][1]:,} coefficients{', images' if images else ''}"
+        yield line(name, f"{seconds:g}", [errors for errors, _ in found])
+    for one in rivals if RIVALS.exists() else ():
+        yield line(str(one), f"{seconds:g}", [one.errors(parts, seconds, seed) for seed in seeds])
+
+
+def told(lengths: list[float], seeds: range) -> Iterator[str]:
+    """The lines of the record. Images are those of the circle (0, 2π) alone."""
+    parts = datasets.parts("burgers")
+    yield heading("on (0, 2π), viscosity 0.1")
+    yield from (line(name, "", [errors]) for name, errors in nulls(parts, burgers.VISCOSITY).items())
+    for seconds in lengths:
+        yield from trained(parts, seconds, seeds, (False, True), (PUBLISHED, TUNED))
+    yield ""
+    parts = unit_circle()
+    yield heading("on (0, 1), viscosity 0.1")
+    yield from (line(name, "", [errors]) for name, errors in nulls(parts, ON_UNIT_CIRCLE).items())
+    yield from trained(parts, lengths[0], seeds, (False,), (PUBLISHED,))
+    if not RIVALS.exists():
+        yield "no rival was measured: `make rivals` installs neuraloperator"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("record", nargs="?", type=Path)
@@ -188,31 +215,10 @@ def main() -> None:
     if given.choose:
         choose(datasets.parts("burgers"), given.seconds[-1])
         return
-    lines: list[str] = []
-
-    def tell(text: str) -> None:
-        lines.append(text)
+    lines = []
+    for text in told(given.seconds, range(given.seeds)):
         print(text, flush=True)
-
-    def table(title: str, parts: dict[str, Records], decay: float, lengths: list[float], rivals: list[Fno]) -> None:
-        tell(f"{title:44s} {'seconds':>7s}  {'128 points':19s} {'256':19s} {'512':19s}".rstrip())
-        for name, errors in nulls(parts, decay).items():
-            tell(line(name, "", [errors]))
-        seeds = range(given.seeds)
-        for seconds in lengths:
-            ways = (False, True) if seconds == lengths[0] else (True,)
-            for images in ways if decay == burgers.VISCOSITY else (False,):  # images are those of the circle (0, 2π)
-                found = [continuum(parts, seconds, seed, images) for seed in seeds]
-                name = f"continuum, {found[0][1]:,} coefficients{', images' if images else ''}"
-                tell(line(name, f"{seconds:g}", [errors for errors, _ in found]))
-            for one in rivals if RIVALS.exists() else ():
-                tell(line(str(one), f"{seconds:g}", [one.errors(parts, seconds, seed) for seed in seeds]))
-
-    table("on (0, 2π), viscosity 0.1", datasets.parts("burgers"), burgers.VISCOSITY, given.seconds, [PUBLISHED, TUNED])
-    tell("")
-    table("on (0, 1), viscosity 0.1", unit_circle(), 0.4 * np.pi**2, given.seconds[:1], [PUBLISHED])
-    if not RIVALS.exists():
-        tell("no rival was measured: `make rivals` installs neuraloperator")
+        lines.append(text)
     if given.record:
         given.record.write_text("\n".join(lines) + "\n", encoding="utf-8")
 

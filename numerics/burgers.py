@@ -17,22 +17,22 @@ Array = np.ndarray
 VISCOSITY = 0.1
 POINTS = 1024  # of the solver
 STEPS = 400  # over the time 1: the error is then 1e-9
-MODES = 128  # frequencies of the initial values
+FREQUENCIES = np.arange(1, 129)  # of the initial values
+DEVIATIONS = 25 / (FREQUENCIES**2 + 25) / np.pi
 TRAINING, TESTING = 1000, 200
 RESOLUTIONS = (128, 256, 512)
 BOOST = 0.2  # standard deviation of the velocities that ``images`` adds
 CHUNK = 100  # records that are solved at once
 
 
-def initial(generator: np.random.Generator, count: int, modes: int = MODES) -> Array:
+def initial(generator: np.random.Generator, count: int, deviations: Array = DEVIATIONS) -> Array:
     """Fourier coefficients, as ``rfft`` over ``POINTS`` has them, of random initial values (count, POINTS/2 + 1).
 
-    u(x, 0) = Σ_k 25/(k² + 25) (a_k cos kx + b_k sin kx)/π with a_k, b_k standard normal.
+    u(x, 0) = Σ_k deviations[k − 1] (a_k cos kx + b_k sin kx) with a_k, b_k standard normal.
     """
-    k = np.arange(1, modes + 1)
-    a, b = generator.standard_normal((2, count, modes)) * (25 / (k**2 + 25) / np.pi)
+    a, b = generator.standard_normal((2, count, len(deviations))) * deviations
     found = np.zeros((count, POINTS // 2 + 1), dtype=complex)
-    found[:, 1 : modes + 1] = POINTS / 2 * (a - 1j * b)
+    found[:, 1 : len(deviations) + 1] = POINTS / 2 * (a - 1j * b)
     return found
 
 
@@ -84,14 +84,18 @@ def sampled(coefficients: Array, points: int) -> Array:
 
 def load() -> dict[str, Records]:
     """"train" and "test" at 128 points, and the test records at 256 and 512."""
-    generator = np.random.default_rng(0)
-    start = initial(generator, TRAINING + TESTING)
+    start = initial(np.random.default_rng(0), TRAINING + TESTING)
     chunks = np.split(start, range(CHUNK, len(start), CHUNK))
-    stop = np.concatenate([solve(chunk) for chunk in chunks])
-    parts = {"train": (slice(0, TRAINING), RESOLUTIONS[0]), "test": (slice(TRAINING, None), RESOLUTIONS[0])}
-    parts |= {f"test-{points}": (slice(TRAINING, None), points) for points in RESOLUTIONS[1:]}
+    return parts(start, np.concatenate([solve(chunk) for chunk in chunks]))
+
+
+def parts(start: Array, stop: Array) -> dict[str, Records]:
+    """The parts that ``load`` names, of Fourier coefficients at both times; the last records are those for testing."""
+    trained, *finer = RESOLUTIONS
+    grids = {"train": trained, "test": trained} | {f"test-{points}": points for points in finer}
     found = {}
-    for name, (chosen, points) in parts.items():
+    for name, points in grids.items():
+        chosen = slice(TRAINING) if name == "train" else slice(TRAINING, None)
         xi = -1 + 2 * np.arange(points) / points
         found[name] = records(sampled(start[chosen], points), xi, sampled(stop[chosen], points)[:, :, None])
     return found

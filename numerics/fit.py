@@ -331,7 +331,7 @@ def _to_training(job: Job, run: Run) -> dict[str, Any]:
     arrays |= {name: a for name, a in (("average", run.average), ("best", run.best)) if a is not None}
     names = ("epoch", "batch", "total", "seconds", "best_loss", "stale", "stopped")
     scalars = {name: getattr(run, name) for name in names}
-    fixed = {"options": asdict(job.options), "augment": _name(job.augment), "data": job.data}
+    fixed = {"options": asdict(job.options), "augment": _function_name(job.augment), "data": job.data}
     return fixed | scalars | {"vector": run.vector} | arrays
 
 
@@ -388,8 +388,8 @@ def _check_same(job: Job, source: Continuum, where: str) -> None:
     ]
     if source.base != job.model.base or source.level != job.model.level:
         differences.append("the spec or its level")
-    if stored.get("augment") != _name(job.augment):
-        differences.append(f"augment: {stored.get('augment')} then, {_name(job.augment)} now")
+    if stored.get("augment") != (name := _function_name(job.augment)):
+        differences.append(f"augment: {stored.get('augment')} then, {name} now")
     if stored.get("data") != job.data:
         differences.append("the records")
     if differences:
@@ -466,7 +466,7 @@ def _augmented(augment: Augment, data: Records, generator: np.random.Generator) 
     return found
 
 
-def _name(function: Augment | None) -> str | None:
+def _function_name(function: Augment | None) -> str | None:
     """A function's name, which files can hold."""
     if function is None:
         return None
@@ -474,7 +474,7 @@ def _name(function: Augment | None) -> str | None:
 
 
 def _check_ways(augment: Any, callback: Any, out: Any, save_every: Any) -> None:
-    """The options that do not decide a run. Raises TrainingError."""
+    """The functions, the path and the seconds that ``fit`` is given. Raises TrainingError."""
     seconds = isinstance(save_every, Real) and float(save_every) >= 0
     wrong = [
         (augment is not None and not callable(augment), f"augment {augment!r}", "a function of records, a generator"),

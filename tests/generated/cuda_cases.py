@@ -1,6 +1,7 @@
 """Small slabs with random tables of every structure, printed for both targets, and what to compare on them.
 
-Run as a script with NUMBA_ENABLE_CUDASIM=1 it prints, as JSON, how far the simulated kernels are from the CPU's.
+Run as a script with NUMBA_ENABLE_CUDASIM=1 it reads names, one a line: of a declared case, or case/plan. For each it
+prints, as a line of JSON, how far the simulated kernels are from the CPU's.
 """
 
 from __future__ import annotations
@@ -315,7 +316,7 @@ def compare_declared(name: str) -> dict[str, float]:
 if __name__ == "__main__":
     assert os.environ.get("NUMBA_ENABLE_CUDASIM") == "1"
     sys.setswitchinterval(1e-5)  # the simulator polls its threads; the usual 5 ms would pass between two of them
-    with tempfile.TemporaryDirectory() as scratch:
-        report = {f"{n}/{p}": compare(n, p, Path(scratch)) for n in CASES for p in programs.PLANS}
-    report |= {name: compare_declared(name) for name in DECLARED}
-    print(json.dumps(report))
+    for line in sys.stdin:
+        name, _, plan = line.strip().partition("/")
+        with tempfile.TemporaryDirectory() as scratch:
+            print(json.dumps(compare(name, plan, Path(scratch)) if plan else compare_declared(name)), flush=True)

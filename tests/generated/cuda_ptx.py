@@ -1,4 +1,9 @@
-"""Compiles kernels of some cases to PTX for real devices, none of which is needed; prints what was found as JSON."""
+"""Compiles kernels of a case to PTX for real devices, none of which is needed; prints what was found as JSON.
+
+    python -m tests.generated.cuda_ptx CASE KERNELS MAJOR.MINOR [FOLDER FOR THE TEXTS]
+
+KERNELS: a regular expression of their names. MAJOR.MINOR: compute capability.
+"""
 
 from __future__ import annotations
 
@@ -16,18 +21,6 @@ from numba import cuda
 from numerics import device
 from tests.generated.cuda_cases import CASES, DECLARED, Draw, representation
 from tests.generated.test_kernels import random_model
-
-# What to compile: case, kernels, compute capability. The second slab's are the fullest ones.
-CHOSEN = (
-    ("entry, two channels", r".*_2|[a-z_]*", (9, 0)),
-    ("h nonlinear", r".*_(forward|adjoint)(_float32)?_1", (8, 0)),
-    ("gauss", r"formed_(forward|adjoint)(_float32)?_1", (9, 0)),
-    ("functions", r"formed_(forward|adjoint)_float32_1", (8, 0)),
-    ("gate, translation, local, lift", r"factors_.*_1|lift.*", (9, 0)),
-    ("maximum, two channels", r"maximum.*", (9, 0)),
-    ("convolution in frequencies", r"factors_operators(_adjoint)?_1", (8, 0)),
-    ("normalised, gate, local", r"[a-z]*_(forward|adjoint)(_float32)?_1", (9, 0)),
-)
 
 SCALARS = dict.fromkeys(("channels", "tile", "iterations", "cycles", "krylov"), numba.int64) | {"keep": numba.boolean}
 WHOLE = {"operator_index": 2, "bias_index": 2, "groups": 2}
@@ -62,9 +55,9 @@ def types(name: str, function: Any, number: Any) -> tuple[Any, ...]:
     return tuple(found)
 
 
-def compile_all(path: Path, wanted: str, cc: tuple[int, int], keep: Path | None) -> dict[str, dict[str, Any]]:
+def compile_all(path: Path, wanted: str, capability: str, keep: Path | None) -> dict[str, dict[str, Any]]:
     """kernel/type → its target and whether it computes in double precision; the texts are left in ``keep``."""
-    module = device.load_module(path)
+    module, cc = device.load_module(path), tuple(map(int, capability.split(".")))
     report = {}
     for name, function in inspect.getmembers(module, inspect.isfunction):
         if "_rows" in name or not re.fullmatch(wanted, name):
@@ -82,13 +75,11 @@ def compile_all(path: Path, wanted: str, cc: tuple[int, int], keep: Path | None)
 
 
 if __name__ == "__main__":
+    case, wanted, capability, *texts = sys.argv[1:]
     with tempfile.TemporaryDirectory() as scratch:
-        found = {}
-        for case, wanted, cc in CHOSEN:
-            folder = Path(scratch) / case.replace(" ", "-").replace(",", "")
-            if case in CASES:
-                representation(CASES[case], folder, Draw(1))
-            else:
-                folder = random_model(DECLARED[case]).representation.module.parent
-            found[case] = compile_all(folder / "cuda.py", wanted, cc, Path(sys.argv[1]) if sys.argv[1:] else None)
-    print(json.dumps(found))
+        folder = Path(scratch) / "module"
+        if case in CASES:
+            representation(CASES[case], folder, Draw(1))
+        else:
+            folder = random_model(DECLARED[case]).representation.module.parent
+        print(json.dumps(compile_all(folder / "cuda.py", wanted, capability, Path(texts[0]) if texts else None)))

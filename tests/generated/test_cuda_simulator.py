@@ -8,7 +8,10 @@ import os
 import re
 import subprocess
 import sys
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from subprocess import PIPE
 
 import numpy as np
 import pytest
@@ -24,21 +27,29 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def report() -> dict[str, dict[str, float]]:
-    """case/plan → quantity → largest relative difference."""
+def simulated() -> Iterator[Callable[[str], dict[str, float]]]:
+    """case/plan, or a declared case → quantity → largest relative difference. One process serves a worker's tests."""
     environment = {**os.environ, "NUMBA_ENABLE_CUDASIM": "1"}
     command = [sys.executable, "-m", "tests.generated.cuda_cases"]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=1800)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)  # type: ignore[no-any-return]
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdin=PIPE, stdout=PIPE, text=True) as process:
+
+        def answer(name: str) -> dict[str, float]:
+            watch = threading.Timer(900, process.kill)
+            watch.start()
+            print(name, file=process.stdin, flush=True)
+            line = process.stdout.readline()
+            watch.cancel()
+            assert line, f"{name}: the simulator's process has ended; stderr says why, and if nothing, it took too long"
+            return json.loads(line)  # type: ignore[no-any-return]
+
+        yield answer
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("simulator")
 @pytest.mark.parametrize("plan", programs.PLANS)
 @pytest.mark.parametrize("name", CASES)
-def test_the_simulated_kernels_equal_the_cpu_kernels(report, name: str, plan: str) -> None:
-    found = report[f"{name}/{plan}"]
+def test_the_simulated_kernels_equal_the_cpu_kernels(simulated, name: str, plan: str) -> None:
+    found = simulated(f"{name}/{plan}")
     tolerance = 1e-12 if CASES[name].precision == "float64" else 3e-6
     assert {key: value for key, value in found.items() if not value <= tolerance} == {}
     wanted = {"final", "losses", "bar_operator", "bar_constant", "bar_states", "0/bar_operators", "0/bar_biases"}
@@ -48,10 +59,9 @@ def test_the_simulated_kernels_equal_the_cpu_kernels(report, name: str, plan: st
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("simulator")
 @pytest.mark.parametrize("name", DECLARED)
-def test_the_simulated_kernels_of_declared_specs_equal_the_cpu_kernels(report, name: str) -> None:
-    assert {key: value for key, value in report[name].items() if not value <= 1e-12} == {}
+def test_the_simulated_kernels_of_declared_specs_equal_the_cpu_kernels(simulated, name: str) -> None:
+    assert {key: value for key, value in simulated(name).items() if not value <= 1e-12} == {}
 
 
 @pytest.mark.parametrize("name", CASES)
