@@ -637,13 +637,13 @@ def kernel_weights(fields: Mapping[str, Field]) -> list[Weights]:
         w, b = _flat_weight(w_slab.coefficients, dimension), _flat(b_slab.coefficients, dimension)
         if w.ndim == 5:
             i, j, k, o, c = w.shape
-            weights = np.ascontiguousarray(w.transpose(2, 0, 3, 1, 4)).reshape(k, i * o, j * c)
+            weights = w.transpose(2, 0, 3, 1, 4).reshape(k, i * o, j * c)
         else:
             weights = _depth_first(w)
         found.append(
             Weights(
                 weights,
-                np.ascontiguousarray(b.transpose(1, 0, 2)).reshape(b.shape[1], -1),
+                b.transpose(1, 0, 2).reshape(b.shape[1], -1),
                 _depth_first(_flat(fields["V"].slabs[n].coefficients, dimension)) if "V" in fields else None,
                 fields["parameters"].slabs[0].coefficients if "parameters" in fields else None,
                 np.hstack(list(leading(fields["P"]))) if n == 0 and "P" in fields else None,
@@ -672,12 +672,12 @@ def whole(field: Field, coefficients: Sequence[Array], dimension: int) -> list[A
 
 def _depth_first(z: Array) -> Array:
     m, k, o, c = z.shape
-    return np.ascontiguousarray(z.transpose(1, 0, 2, 3)).reshape(k, m, o * c)
+    return z.transpose(1, 0, 2, 3).reshape(k, m, o * c)
 
 
 def _depth_second(z: Array, shape: tuple[int, ...]) -> Array:
     m, k, o, c = shape
-    return np.ascontiguousarray(z.reshape(k, m, o, c).transpose(1, 0, 2, 3))
+    return z.reshape(k, m, o, c).transpose(1, 0, 2, 3)
 
 
 def _field_gradients(model: Continuum, operators: list[dict[str, Array]]) -> dict[str, list[Array]]:
@@ -692,12 +692,12 @@ def _field_gradients(model: Continuum, operators: list[dict[str, Array]]) -> dic
         shape = _flat_weight(own["W"], dimension).shape
         if len(shape) == 5:
             i, j, k, o, c = shape
-            w = np.ascontiguousarray(back.w.reshape(k, i, o, j, c).transpose(1, 3, 0, 2, 4))
+            w = back.w.reshape(k, i, o, j, c).transpose(1, 3, 0, 2, 4)
         else:
             w = _depth_second(back.w, shape)
         found["W"].append(w.reshape(own["W"].shape))
         m, kb, ob = _flat(own["b"], dimension).shape
-        found["b"].append(np.ascontiguousarray(back.beta.reshape(kb, m, ob).transpose(1, 0, 2)).reshape(own["b"].shape))
+        found["b"].append(back.beta.reshape(kb, m, ob).transpose(1, 0, 2).reshape(own["b"].shape))
         if back.v is not None:
             found["V"].append(_depth_second(back.v, _flat(own["V"], dimension).shape).reshape(own["V"].shape))
         if back.parameters is not None:

@@ -24,6 +24,8 @@ from derive.errors import RepresentationError, TrainingError
 
 Result = TypeVar("Result")
 
+LITTLE = 1 << 26  # bytes that are had without asking, which takes as long as a step of a small model
+
 # Reassociation lets sums over records vectorise. Never full fastmath: it may assume that there are no NaNs.
 FASTMATH = {"contract", "reassoc", "nsz", "arcp"}
 
@@ -113,6 +115,8 @@ def spread(work: Callable[[int], Result], count: int) -> list[Result]:
 
 def room(needed: int, what: str) -> None:
     """Raise TrainingError where memory for this many bytes is not to be had, before it is asked for."""
+    if needed <= LITTLE:
+        return
     import psutil
 
     free = psutil.virtual_memory().available

@@ -45,10 +45,15 @@ class Weights:
     parameters: np.ndarray | None = None
     lift: np.ndarray | None = None
 
-    def given(self, dtype: np.dtype[Any]) -> Arrays:
+    @property
+    def arrays(self) -> Arrays:
         """The arrays that there are, by name."""
         arrays = {"w": self.w, "beta": self.beta, "v": self.v, "parameters": self.parameters, "lift": self.lift}
-        return {n: np.ascontiguousarray(a, dtype=dtype) for n, a in arrays.items() if a is not None}
+        return {name: a for name, a in arrays.items() if a is not None}
+
+    def given(self, dtype: np.dtype[Any]) -> Arrays:
+        """What kernels are given."""
+        return {name: np.ascontiguousarray(a, dtype=dtype) for name, a in self.arrays.items()}
 
 
 STAGED = ("operators", "biases", "local_operators", "theta", "vartheta")  # a row for every row of θ, or of ϑ
@@ -95,7 +100,7 @@ class Slab:
         """Whether the first stage takes the state as it arrives, in another basis, with operators of its own."""
         return "C_entry" in self.tables.tables and self.plan == "formed"
 
-    @property
+    @cached_property
     def sizes(self) -> dict[str, int]:
         state = self._shape("X")[1]
         return {
@@ -193,10 +198,11 @@ class Slab:
 
     def pull_back(self, gradient: Arrays, weights: Weights) -> Weights:
         """Gradients of the coefficients from those of the operators (11)."""
-        given = {name: a for name, a in weights.given(self.dtype).items() if name not in AS_THEY_ARE}
-        halves = [{f"bar_{name}": np.zeros(a.shape, self.dtype) for name, a in given.items()} for _ in range(2)]
-        self._by_halves("operators_adjoint", gradient, halves.__getitem__)
-        bars = {name: a + halves[1][name] for name, a in halves[0].items()}
+        shapes = {f"bar_{name}": a.shape for name, a in weights.arrays.items() if name not in AS_THEY_ARE}
+        bars, others = ({name: np.zeros(shape, self.dtype) for name, shape in shapes.items()} for _ in range(2))
+        self._by_halves("operators_adjoint", gradient, (bars, others).__getitem__)
+        for name, a in others.items():
+            bars[name] += a
         bars |= {name: a for name, a in gradient.items() if name.removeprefix("bar_") in AS_THEY_ARE}
         if "bar_operator_entry" in gradient:
             entry = {"bar_operators": gradient["bar_operator_entry"][None], "theta": self.bound["theta_entry"]}

@@ -183,7 +183,7 @@ NUMERICS = (
     Fault("loss: the gradient of the operators is not a mean", "numerics/continuum.py",
           "a /= count", "a /= 1"),
     Fault("gradient: the second half of the stages is lost", "numerics/solver.py",
-          "a + halves[1][name]", "a + 0 * halves[1][name]"),
+          "bars[name] += a", "bars[name] += 0 * a"),
     Fault("convolution: the sine turns the other way", "derive/galerkin.py",
           "Fraction(-1 if i > j else 1)", "Fraction(-1 if i < j else 1)"),
     Fault("convolution: a circle too short for what κ reaches", "derive/convolution.py",

@@ -17,7 +17,7 @@ from click.testing import CliRunner
 
 from derive import registry
 from derive.spec import load_spec
-from numerics import cli, console
+from numerics import cli, console, device
 
 SPEC = """
 name = "small"
@@ -260,6 +260,7 @@ def test_what_cannot_fit_is_refused_before_it_is_allocated(place: Path, monkeypa
     import psutil
 
     monkeypatch.setattr(psutil, "virtual_memory", lambda: types.SimpleNamespace(available=100))
+    monkeypatch.setattr(device, "LITTLE", 0)
     said = run("fit", "small.toml", "--data", "train.npz", "--out", "no.npz", code=2)
     assert "GiB" in said and "training.batch" in said and not (place / "no.npz").exists()
 
