@@ -67,6 +67,7 @@ benchmarks: $(READY)
 	$(BIN)/python benchmarks/tecator.py benchmarks/records/tecator.txt
 	$(BIN)/python benchmarks/choices.py benchmarks/records/choices.txt
 	$(BIN)/python benchmarks/epochs.py benchmarks/records/epochs.txt
+	$(BIN)/python benchmarks/figures.py
 
 # What benchmarks compare with, in an environment of its own (torch: 6 GB); without it their rows are left out.
 rivals: .venv/rivals/.ready
