@@ -266,7 +266,7 @@ def test_two_intervals_have_no_inner_product():
     ("family", "given", "points"),
     [
         ("legendre", {"size": 128}, 192),
-        ("legendre", {"size": 257}, 260),
+        pytest.param("legendre", {"size": 257}, 260, marks=pytest.mark.slow),
         ("p0", {"cells": 256}, 1),
         ("bspline", {"size": 128, "degree": 3}, 4),
         ("fourier", {"size": 129}, 193),

@@ -40,7 +40,7 @@ def matrix(goals: list[int], mirrored: list[int], degree: int) -> sp.Matrix:
     ("declared", "goals", "mirrored"),
     [(SWAP, [2, 3, 0, 1], []), (TURN, [0, 2, 3, 1], [0]), ({"map": "-xi"}, [3, 2, 1, 0], [0, 1, 2, 3])],
 )
-@pytest.mark.parametrize("degree", [0, 1, 2])
+@pytest.mark.parametrize("degree", [0, 1, pytest.param(2, marks=pytest.mark.slow)])
 def test_the_null_space_of_a_map_is_that_of_its_matrix(declared: Any, goals: Any, mirrored: Any, degree: int) -> None:
     """S w S̃ᵀ = w as (S ⊗ S̃ − 1) vec w = 0, reduced by SymPy; the spans agree, for W, b and an uneven pair of bases."""
     spec = basis({"family": "discontinuous", "degree": degree, "cells": 4} if degree else {"family": "p0", "cells": 4})

@@ -561,6 +561,7 @@ def test_levels_checkpoints_and_reports(tmp_path: Path) -> None:
     np.testing.assert_array_equal(load(tmp_path / "model.npz")(x), fine(x))
 
 
+@pytest.mark.slow
 def test_a_field_is_a_function_of_all_its_variables() -> None:
     """Values at scattered points are those on a grid, and W is Σ w φ_i φ_i′ φ̃_j φ̃_j′ θ_k."""
     model = model_of(CASES["square"])
@@ -646,6 +647,7 @@ def test_points_of_one_axis_are_refused() -> None:
         model_of(CASES["square"])(np.ones((1, 3, 3, 2)), at=np.linspace(-1, 1, 5))
 
 
+@pytest.mark.slow
 def test_adapted_bases_keep_w_to_the_declared_error() -> None:
     model = Continuum.from_fields(
         CASES["square"].declared(),

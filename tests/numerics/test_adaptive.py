@@ -135,6 +135,7 @@ def test_any_number_of_threads_finds_the_same_steps(
     assert all(np.array_equal(a, found[0][0]) and b == found[0][1] for a, b in found)
 
 
+@pytest.mark.slow
 def test_the_gradient_is_exact_for_the_steps_taken(model: Continuum, start: np.ndarray) -> None:
     """Complex step of Dormand and Prince's method written out over the same steps."""
     generator = np.random.default_rng(2)

@@ -97,7 +97,9 @@ def output(declared: dict[str, Any], fields: dict[str, Any], x: Any) -> Any:
     return projected(state, ends + np.einsum("qi,io->qo", zeta, fields["a"])[:, :, None])
 
 
-@pytest.mark.parametrize("family", ["legendre", pytest.param("fourier", marks=pytest.mark.slow), "p0"])
+@pytest.mark.parametrize(
+    "family", ["p0", pytest.param("legendre", marks=pytest.mark.slow), pytest.param("fourier", marks=pytest.mark.slow)]
+)
 def test_outputs_losses_and_gradients_are_those_written_out(family: str) -> None:
     """From samples to the loss ∫ |y − y*|², against NumPy and its complex step."""
     declared = states(family)
