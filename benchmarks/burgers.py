@@ -98,14 +98,14 @@ def continuum(
 
     _, stamps = after(5)  # compiles; how long is an epoch?
     epochs = max(4, int(seconds / np.median(np.diff(stamps))))
-    trained, stamps = after(epochs)
+    fitted, stamps = after(epochs)
     while len(stamps) < epochs:  # the machine has become slower: with fewer epochs the rate decays within the time
-        epochs = int(0.98 * len(stamps))
-        trained, stamps = after(epochs)
+        epochs = max(1, int(0.98 * len(stamps)))
+        fitted, stamps = after(epochs)
     found = {}
     for points, name in TESTS.items():
         if name in parts:
-            found[points] = relative(np.asarray(trained(parts[name]))[:, :, 0], values(parts[name])[1])
+            found[points] = relative(np.asarray(fitted(parts[name]))[:, :, 0], values(parts[name])[1])
     return found, model.size
 
 
@@ -149,10 +149,6 @@ PUBLISHED = Fno()
 TUNED = Fno(width=32, grid=False, learning_rate=0.01)
 
 
-def heading(title: str) -> str:
-    return f"{title:44s} {'seconds':>7s}  {'128 points':19s} {'256':19s} {'512':19s}".rstrip()
-
-
 def line(name: str, seconds: str, errors: list[dict[int, float]]) -> str:
     cells = []
     for points in TESTS:
@@ -182,6 +178,13 @@ def choose(parts: dict[str, Records], seconds: float) -> None:
         print(f"{one!s:44s} {one.errors(split, seconds, 0)[128]:.5f}", flush=True)
 
 
+def untrained(title: str, parts: dict[str, Records], viscosity: float) -> Iterator[str]:
+    """The head of a table and the lines of the null baselines."""
+    yield f"{title:44s} {'seconds':>7s}  {'128 points':19s} {'256':19s} {'512':19s}".rstrip()
+    for name, errors in nulls(parts, viscosity).items():
+        yield line(name, "", [errors])
+
+
 def trained(
     parts: dict[str, Records], seconds: float, seeds: range, ways: tuple[bool, ...], rivals: tuple[Fno, ...]
 ) -> Iterator[str]:
@@ -197,14 +200,12 @@ def trained(
 def told(lengths: list[float], seeds: range) -> Iterator[str]:
     """The lines of the record. Images are those of the circle (0, 2π) alone."""
     parts = datasets.parts("burgers")
-    yield heading("on (0, 2π), viscosity 0.1")
-    yield from (line(name, "", [errors]) for name, errors in nulls(parts, burgers.VISCOSITY).items())
+    yield from untrained("on (0, 2π), viscosity 0.1", parts, burgers.VISCOSITY)
     for seconds in lengths:
         yield from trained(parts, seconds, seeds, (False, True), (PUBLISHED, TUNED))
     yield ""
     parts = unit_circle()
-    yield heading("on (0, 1), viscosity 0.1")
-    yield from (line(name, "", [errors]) for name, errors in nulls(parts, ON_UNIT_CIRCLE).items())
+    yield from untrained("on (0, 1), viscosity 0.1", parts, ON_UNIT_CIRCLE)
     yield from trained(parts, lengths[0], seeds, (False,), (PUBLISHED,))
     if not RIVALS.exists():
         yield "no rival was measured: `make rivals` installs neuraloperator"

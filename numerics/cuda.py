@@ -206,7 +206,7 @@ class CudaSlab(Slab):
     def pull_back(self, gradient: Arrays, weights: Weights) -> Weights:
         """Gradients of the coefficients from those of the operators (11)."""
         bars = {name: to_device(a, self.dtype) for name, a in gradient.items()}
-        given = weights.given(self.dtype)
+        given = weights.arrays
         found = {name: self.zeros(*a.shape) for name, a in given.items() if name not in AS_THEY_ARE}
         room = self.room(weights)
         self.call("operators_adjoint", {**bars, **room})

@@ -280,7 +280,7 @@ def results(solver: Solver, case: Case, draw: Draw, records: int = 5) -> dict[st
 def compare(name: str, plan: str, folder: Path) -> dict[str, float]:
     """quantity → largest difference between simulator and CPU text, relative to the largest value."""
     case = CASES[name]
-    made = representation(case, folder / f"{name}-{plan}".replace(" ", "-").replace(",", ""), Draw(1))
+    made = representation(case, folder / "module", Draw(1))
     host = results(Solver(made, case.precision, plan, plain_kernels), case, Draw(2))
     there = results(CudaSolver(made, case.precision, plan, case.launch), case, Draw(2))
     assert host.keys() == there.keys()

@@ -34,9 +34,9 @@ def simulated() -> Iterator[Callable[[str], dict[str, float]]]:
     with subprocess.Popen(command, cwd=ROOT, env=environment, stdin=PIPE, stdout=PIPE, text=True) as process:
 
         def answer(name: str) -> dict[str, float]:
+            print(name, file=process.stdin, flush=True)
             watch = threading.Timer(900, process.kill)
             watch.start()
-            print(name, file=process.stdin, flush=True)
             line = process.stdout.readline()
             watch.cancel()
             assert line, f"{name}: the simulator's process has ended; stderr says why, and if nothing, it took too long"
