@@ -20,6 +20,7 @@ Steps = list[tuple[float, float]]  # (start, length) of every step
 
 SAFETY = 0.9
 SHRINK, GROW = 0.2, 5.0  # bounds of the ratio of one step to the one before
+MOST = 10_000  # steps tried in a slab; far more than tolerances from 1e-10 need where there is a solution to follow
 SMALLEST = 1e-7  # of a depth element: a shorter step says that there is no solution to follow
 
 
@@ -75,38 +76,65 @@ def tables(method: Method, weight_depth: Pieces, bias_depth: Pieces, steps: Step
     return found
 
 
+@dataclass(frozen=True)
+class Attempt:
+    """A step of all records: their errors in units of what is tolerated (N,), and norms after it; the states there."""
+
+    errors: np.ndarray
+    norms: np.ndarray
+    after: np.ndarray
+
+    @property
+    def worst(self) -> int:
+        """The record that asks for the shortest step."""
+        return int(np.argmax(np.where(np.isnan(self.errors), np.inf, self.errors)))
+
+
 def find(
-    elements: np.ndarray,
-    order: int,
-    h: np.ndarray,
-    attempt: Callable[[np.ndarray, float, float], tuple[float, np.ndarray]],
+    elements: np.ndarray, order: int, h: np.ndarray, attempt: Callable[[np.ndarray, float, float], Attempt]
 ) -> tuple[Steps, np.ndarray]:
     """Steps through the depth elements for the states h, and the states at the end.
 
     elements: breakpoints that no step crosses; the first is tried as one step. order: of the error in a step's length.
-    attempt(h, start, length): the error in units of what is tolerated, and the states after the step.
-    Raises TrainingError where no step is short enough.
+    attempt(h, start, length): the step that it describes.
+    Raises TrainingError where no step is short enough, or too many would be needed.
     """
     steps: Steps = []
+    tried = 0
     length = float(elements[1] - elements[0])
     for start, stop in zip(elements, elements[1:]):
         at = float(start)
         while at < stop:
             rest = float(stop) - at
             trial = length if length < 0.6 * rest else rest if length >= rest else rest / 2  # no crumb at the end
-            error, after = attempt(h, at, trial)
+            found = attempt(h, at, trial)
+            error = float(found.errors[found.worst])
+            tried += 1
             factor = SHRINK
             if np.isfinite(error):
                 factor = float(np.clip(SAFETY * max(error, 1e-10) ** (-1 / order), SHRINK, GROW))
             if error <= 1:
                 steps.append((at, trial))
-                h = after
+                h = found.after
                 at = float(stop) if trial == rest else at + trial
             elif trial < SMALLEST * (stop - start):
                 raise TrainingError(
                     f"a step of {trial:.1e} at depth {at:.6g} whose error is {error:.1e} times what is tolerated",
                     "errors that fall with the step", "a state that grows without bound, or a rate that jumps",
-                    "raise integration.tolerance, or take an implicit tableau with a fixed number of steps",
+                    "scale the records, bound the rate, or raise integration.tolerance", _of(found),
+                )  # fmt: skip
+            if at < stop and tried >= MOST:
+                raise TrainingError(
+                    f"{tried:,} steps tried and depth {at:.6g} reached, the last one {trial:.1e} long",
+                    f"at most {MOST:,} to depth {elements[-1]:.6g}",
+                    "a state that grows without bound, a stiff rate, or a tolerance too small for the method",
+                    "raise integration.tolerance, scale the records, or take an implicit tableau with fixed steps",
+                    _of(found),
                 )  # fmt: skip
             length = factor * trial
     return steps, h
+
+
+def _of(attempt: Attempt) -> str:
+    """Which record an error is about."""
+    return f"record {attempt.worst}, of norm {attempt.norms[attempt.worst]:.1e} after that step"

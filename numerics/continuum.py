@@ -214,9 +214,13 @@ class Continuum:
     @cached_property
     def solver(self) -> Solver | CudaSolver:
         """The kernels with this model's stage operators formed."""
-        solver = self._new_solver()
-        solver.form(kernel_weights(self.fields))
-        return solver
+        return self._new_solver().form(kernel_weights(self.fields))
+
+    def running_on(self, solver: Solver | CudaSolver) -> Continuum:
+        """A copy whose kernels are those of another solver, formed with this model's weights."""
+        made = self.replace()
+        vars(made)["solver"] = solver  # where the cached property is kept
+        return made
 
     def _new_solver(self) -> Solver | CudaSolver:
         if self.device == "cpu":
@@ -377,8 +381,7 @@ class Continuum:
 
     def coefficient_gradient(self, prepared: Prepared) -> tuple[float, dict[str, list[Array]]]:
         """Mean loss with penalties, and dL/dcoefficients of every field and slab."""
-        loss, operators, bar_r, bar_a, _ = self._sweep(prepared)
-        gradient = _field_gradients(self, operators)
+        loss, gradient, bar_r, bar_a, _ = self._sweep(prepared)
         if self.spec.outputs is not None and not self.spec.functional:
             (products, one), root = self._along("readout"), self.representation.root
             blocks = bar_r.reshape(len(one), self.spec.outputs, len(one), self.spec.channels)
@@ -401,18 +404,20 @@ class Continuum:
                 mine += weight * theirs
         return loss, gradient
 
-    def _sweep(self, prepared: Prepared) -> tuple[float, list[dict[str, Array]], Array, Array, Array]:
-        """Loss and mean gradients at the stage operators, in the kernels' precision, the readout and the states."""
+    def _sweep(self, prepared: Prepared) -> tuple[float, dict[str, list[Array]], Array, Array, Array]:
+        """Loss and mean gradients of what the stages read, slab by slab, of the readout and of the states."""
         self._check_own(prepared)
         count = len(prepared)
-        losses, operators, bar_r, bar_a, bar_states = self.solver.gradient(
+        solver = self.solver.settled(prepared.states)
+        losses, operators, bar_r, bar_a, bar_states = solver.gradient(
             prepared.states, *self.readout_map(), prepared.wanted()
         )
         loss = float(np.mean(losses.astype(np.float64) + prepared.offset))
         for slab in operators:
             for a in slab.values():
                 a /= count
-        return loss, operators, bar_r / count, bar_a / count, bar_states.astype(np.float64) / count
+        gradient = _field_gradients(self.fields, solver, operators)
+        return loss, gradient, bar_r / count, bar_a / count, bar_states.astype(np.float64) / count
 
     def value_and_gradient(self, x: Any, y: Any, xi: Any = None, metric: str = "L2") -> tuple[float, dict[str, Field]]:
         """Loss and gradient as fields: the L2 gradient (12), or dL/dcoefficients with metric="coefficients"."""
@@ -531,9 +536,10 @@ class Continuum:
         """The state along the depth: depths (D,), values (N, D, points[, points …], channels) at the points ``at``."""
         data = records(x, xi)
         points = lines(self.spec) if at is None else _grid_points(self.spec, at)
-        path = self.solver.path(self.project_samples(data))
+        first = self.project_samples(data)
+        solver = self.solver.settled(first)
         depths, values = [], []
-        for k, (slab, states, steps) in enumerate(zip(self.representation.slabs, path, self.solver.taken)):
+        for k, (slab, states, steps) in enumerate(zip(self.representation.slabs, solver.path(first), solver.steps)):
             starts = [start for start, _ in steps]
             if k == 0:
                 depths.append(starts[0])
@@ -680,11 +686,12 @@ def _depth_second(z: Array, shape: tuple[int, ...]) -> Array:
     return z.reshape(k, m, o, c).transpose(1, 0, 2, 3)
 
 
-def _field_gradients(model: Continuum, operators: list[dict[str, Array]]) -> dict[str, list[Array]]:
+def _field_gradients(
+    fields: Mapping[str, Field], solver: Solver | CudaSolver, operators: list[dict[str, Array]]
+) -> dict[str, list[Array]]:
     """dL/dcoefficients of what the stages read, in the fields' layout, from the gradients of the stage operators."""
-    fields = model.fields
     found: dict[str, list[Array]] = {name: [] for name in ("W", "b", "V", "parameters", "P") if name in fields}
-    parts = zip(model.solver.slabs, operators, model.solver.weights)
+    parts = zip(solver.slabs, operators, solver.weights)
     for n, (slab, gradient, weights) in enumerate(parts):
         back = slab.pull_back(gradient, weights)
         own = {name: fields[name].slabs[n].coefficients for name in ("W", "b", "V") if name in fields}

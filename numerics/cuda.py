@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import importlib.util
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -118,27 +118,16 @@ def columns(runs: np.ndarray, count: int) -> np.ndarray:
     return reach
 
 
-@dataclass
+@dataclass(frozen=True, eq=False)
 class CudaSlab(Slab):
     """A slab with its tables, operators and kept states on the device."""
 
     launch: Launch = field(default_factory=Launch)
-    ready: bool = False
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name, table in list(self.bound.items()):
-            if name.endswith("_runs"):
-                of = name.removesuffix("_runs")
-                self.bound[f"{of}_columns"] = columns(table, self.bound[of].shape[1])
-        self.bound = {name: to_device(a, self.dtype) for name, a in self.bound.items()}
-        self.ready = True
-
-    def bind(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Tables to hand to the kernels."""
-        super().bind(arrays)
-        if self.ready:
-            self.bound |= {name: to_device(self.bound[name], self.dtype) for name in arrays}
+    def _converted(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        banded = [name.removesuffix("_runs") for name in arguments if name.endswith("_runs")]
+        reach = {f"{of}_columns": columns(arguments[f"{of}_runs"], arguments[of].shape[1]) for of in banded}
+        return {name: to_device(a, self.dtype) for name, a in {**arguments, **reach}.items()}
 
     def empty(self, *shape: int) -> Any:
         """Room on the device."""
@@ -179,8 +168,8 @@ class CudaSlab(Slab):
             shapes["mixed_local"] = (bias_stages, *weights.v.shape[1:])
         return {name: self.empty(*shape) for name, shape in shapes.items()}
 
-    def form(self, weights: Weights) -> None:
-        """Stage operators and biases of these coefficients; once per change of weights."""
+    def form(self, weights: Weights) -> Self:
+        """The slab with the stage operators and biases of these coefficients."""
         given = {name: to_device(a, self.dtype) for name, a in weights.given(self.dtype).items()}
         room = self.room(weights)
         found = {name: self.empty(*shape) for name, shape in self.shapes.items()}
@@ -189,7 +178,7 @@ class CudaSlab(Slab):
             entry = {"theta": self.bound["theta_entry"], "operators": found["operator_entry"]}
             self.call("entry_operators", {**given, **room, **entry})
             found["operator_entry"] = found["operator_entry"][0]
-        self.operators = found | {name: given[name] for name in AS_THEY_ARE if name in given}
+        return replace(self, operators=found | {name: given[name] for name in AS_THEY_ARE if name in given})
 
     def empty_gradient(self, blocks: int = 1) -> Arrays:
         """Zero gradients of the stage operators, one a block."""
@@ -278,7 +267,7 @@ class CudaSolver(Solver):
     Raises RepresentationError, saying what is missing, where no GPU can be used.
     """
 
-    slabs: list[CudaSlab]  # type: ignore[assignment]
+    slabs: Sequence[CudaSlab]
 
     def __init__(
         self,
@@ -292,19 +281,15 @@ class CudaSolver(Solver):
         self.dtype = np.dtype(dtype)
         self.launch = launch or Launch()
         spec = representation.spec
-        self.slabs = [
-            CudaSlab(
-                s, spec.channels, self.dtype, plan or s.plan, cuda_kernels, spec.pre_activations, launch=self.launch
-            )
+        slabs = [
+            CudaSlab.of(s, spec.channels, self.dtype, plan or s.plan, cuda_kernels, spec.pre_activations)
             for s in representation.slabs
         ]
-        largest = max(math.prod(slab.shapes["operators"]) for slab in self.slabs)
+        largest = max(math.prod(slab.shapes["operators"]) for slab in slabs)
         self.launch = replace(self.launch, blocks=max(1, min(self.launch.blocks, PARTIALS // largest)))
-        for slab in self.slabs:
-            slab.launch = self.launch
+        self.slabs = [replace(slab, launch=self.launch) for slab in slabs]
         self.zero = to_device(np.zeros(1), self.dtype)
         self.loss_constants = to_device(representation.loss_constants, self.dtype)
-        self.open = representation.spec.tolerance is not None
 
     def _advance(self, slab: Slab, h: np.ndarray) -> np.ndarray:
         launches = (np.ascontiguousarray(h[:, part]) for part in self._launches(h.shape[1]))
@@ -318,8 +303,8 @@ class CudaSolver(Solver):
 
     def final(self, states: np.ndarray) -> np.ndarray:
         """y = h(·, 1) for states (entry rows, records)."""
-        self._settle(states)
-        parts = [to_host(self._final(states, part)) for part in self._launches(states.shape[1])]
+        solver = self.settled(states)
+        parts = [to_host(solver._final(states, part)) for part in self._launches(states.shape[1])]
         return np.concatenate(parts, axis=1)
 
     def path(self, states: np.ndarray) -> list[list[np.ndarray]]:
@@ -329,8 +314,7 @@ class CudaSolver(Solver):
     def gradient(
         self, states: np.ndarray, operator: np.ndarray, constant: np.ndarray, targets: np.ndarray
     ) -> tuple[np.ndarray, list[Arrays], np.ndarray, np.ndarray, np.ndarray]:
-        """Loss of every record and the summed gradients, by the discrete adjoint; shapes as for the CPU."""
-        self._settle(states)
+        """Loss of every record and the summed gradients, by the discrete adjoint; as for the CPU."""
         last = self.slabs[-1]
         blocks = self.launch.grid(min(states.shape[1], self.launch.records))
         readout = to_device(operator, self.dtype), to_device(constant, self.dtype)

@@ -77,21 +77,65 @@ def _blas() -> Any:
     return ThreadpoolController()
 
 
-_inside = threading.local()
+class _SerialBlas:
+    """Who wants single-threaded linear algebra. BLAS has one number of threads for the whole process: the first to come
+
+    sets it, the last to leave puts back what was there. Threads are kept by their idents, so that to leave twice, or
+    without having come as far as that, changes nothing.
+    """
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.inside: set[int] = set()
+        self.limit: Any = None
+
+    def enter(self) -> None:
+        with self.lock:
+            self.inside.add(threading.get_ident())
+            if self.limit is None:
+                self.limit = _blas().limit(limits=1, user_api="blas")
+
+    def leave(self) -> None:
+        with self.lock:
+            self.inside.discard(threading.get_ident())
+            self._put_back()
+
+    def after_fork(self) -> None:
+        """In a child there is no thread but the one that forked."""
+        self.lock = threading.Lock()
+        self.inside &= {threading.get_ident()}
+        self._put_back()
+
+    def _put_back(self) -> None:
+        if not self.inside and self.limit is not None:
+            self.limit.restore_original_limits()
+            self.limit = None
+
+
+_serial = _SerialBlas()
 
 
 @contextlib.contextmanager
 def serial_blas() -> Iterator[None]:
     """Single-threaded linear algebra inside; costs nothing where it is already so."""
-    if getattr(_inside, "serial", False):
+    if threading.get_ident() in _serial.inside:
         yield
         return
-    _inside.serial = True
     try:
-        with _blas().limit(limits=1, user_api="blas"):
-            yield
+        _serial.enter()
+        yield
     finally:
-        _inside.serial = False
+        _serial.leave()
+
+
+def _after_fork() -> None:
+    """A child inherits pools without their threads: work given to those would never be done."""
+    _pool.cache_clear()
+    _serial.after_fork()
+
+
+if hasattr(os, "register_at_fork"):  # wherever processes fork
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def stream(work: Callable[[int], Result], count: int) -> Iterator[Result]:

@@ -9,16 +9,25 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numba
 from numba.core import caching
+from numba.core.compiler_lock import global_compiler_lock
 
 from numerics import console
 
 SEAL = hashlib.sha256().digest_size
+
+if hasattr(os, "register_at_fork"):  # a child whose parent's other thread was compiling would wait for that for ever
+    os.register_at_fork(
+        before=global_compiler_lock.acquire,
+        after_in_parent=global_compiler_lock.release,
+        after_in_child=global_compiler_lock.release,
+    )
 
 
 def jit(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:

@@ -287,16 +287,8 @@ def _stage_gradients(
     """
     formed = all(slab.formable for slab in model.representation.slabs)
     solver = Solver(model.representation, model.spec.precision, plan="formed" if formed else None)
-    if steps is not None:
-        solver.weights = kernel_weights(model.fields)
-        solver.take_steps(steps)
-    for slab in solver.slabs:
-        for rows, index in (("theta", "operator_index"), ("vartheta", "bias_index")):
-            where = slab.bound[index]
-            slab.bound[rows] = np.ascontiguousarray(slab.bound[rows][where.ravel()])
-            slab.bound[index] = np.arange(where.size).reshape(where.shape)
-        slab.bound["theta_entry"] = slab.bound["theta"][:1]
-    solver.form(kernel_weights(model.fields))
+    solver = solver.form(kernel_weights(model.fields))
+    solver = (solver if steps is None else solver.with_steps(steps)).unshared()
     operator, constant = model.readout_map()
     _, slabs, bar_operator, bar_constant, _ = solver.gradient(prepared.states, operator, constant, prepared.wanted())
     values, gradients = [operator, constant], [bar_operator, bar_constant]

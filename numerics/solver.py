@@ -1,22 +1,26 @@
 """Runs a representation's kernels: states through the slabs, and gradients back, tile by tile.
 
-Kernels name their arguments; a table is handed over by its name, so no kernel's argument list is repeated here.
+Slabs and solvers are values: other tables, operators or steps make other ones, and no call changes what another call,
+in another thread for one, reads. Kernels name their arguments; a table is handed over by its name, so no kernel's
+argument list is repeated here.
 """
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
 from derive.errors import TrainingError
 from derive.spec import depth_elements, step_lengths
 from numerics import adaptive, device
-from numerics.adaptive import Steps
+from numerics.adaptive import Attempt, Steps
+from numerics.field import along
 from numerics.representation import Representation, SlabTables, kron
 
 Arrays = dict[str, np.ndarray]
@@ -60,35 +64,53 @@ STAGED = ("operators", "biases", "local_operators", "theta", "vartheta")  # a ro
 AS_THEY_ARE = ("parameters", "lift")  # coefficients that kernels read without a change
 
 
-@dataclass
-class Slab:
-    """A slab's kernels with everything but the states bound: tables in the kernels' precision, stage operators.
+Kernels = Callable[[SlabTables, str], Callable[..., Any]]  # a name such as "forward" → the function to call
 
-    kernels: a name such as "forward" → the function to call. parts: pre-activations a channel.
+
+@dataclass(frozen=True, eq=False)
+class Slab:
+    """A slab's kernels with everything but the states bound.
+
+    parts: pre-activations a channel. bound: the kernels' arguments by name, in their precision. operators: those of
+    the stages, once they are formed.
     """
 
     tables: SlabTables
     channels: int
     dtype: np.dtype[Any]
     plan: str
-    kernels: Callable[[SlabTables, str], Callable[..., Any]]
-    parts: int = 1
-    bound: Arrays = field(init=False)
-    operators: Arrays = field(default_factory=dict)
+    kernels: Kernels
+    parts: int
+    bound: Mapping[str, Any]
+    operators: Mapping[str, Any]
 
-    def __post_init__(self) -> None:
-        self.bound = {}
-        self.bind({name: a for name, a in self.tables.tables.items() if "/" not in name})
-        first = self.bound["operator_index"][0, 0]
-        self.bound["theta_entry"] = self.bound["theta"][first : first + 1]
-        if self.implicit:
-            stages = self.bound["combine"].shape[1] - 1
-            self.bound |= newton_arguments(self.dtype, stages * self.channels * self.sizes["state"])
+    @classmethod
+    def of(
+        cls, tables: SlabTables, channels: int, dtype: np.dtype[Any], plan: str, kernels: Kernels, parts: int,
+        **more: Any,
+    ) -> Self:  # fmt: skip
+        """A slab with its own tables bound, and no operators."""
+        slab = cls(tables, channels, dtype, plan, kernels, parts, {}, {}, **more)
+        slab = slab.bind({name: a for name, a in tables.tables.items() if "/" not in name})
+        if not slab.implicit:
+            return slab
+        stages = slab.bound["combine"].shape[1] - 1
+        return slab.bind(newton_arguments(dtype, stages * channels * slab.sizes["state"]))
 
-    def bind(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Tables to hand to the kernels, in their precision; whole numbers stay what they are."""
-        for name, a in arrays.items():
-            self.bound[name] = np.ascontiguousarray(a, dtype=self.dtype if a.dtype == np.float64 else a.dtype)
+    def bind(self, arguments: Mapping[str, Any]) -> Self:
+        """The slab with these tables or numbers in place of its own; its operators are to be formed again."""
+        if "operator_index" in arguments:
+            first = arguments["operator_index"][0, 0]
+            arguments = {**arguments, "theta_entry": arguments["theta"][first : first + 1]}
+        return replace(self, bound={**self.bound, **self._converted(arguments)}, operators={})
+
+    def _converted(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Arguments as the kernels take them, in their precision; whole numbers stay what they are."""
+        return {
+            name: np.ascontiguousarray(a, self.dtype if a.dtype.kind == "f" else a.dtype)
+            if isinstance(a, np.ndarray) else a
+            for name, a in arguments.items()
+        }  # fmt: skip
 
     @property
     def implicit(self) -> bool:
@@ -165,8 +187,8 @@ class Slab:
     def _kernel(self, what: str) -> Callable[..., Any]:
         return self.kernels(self.tables, self._name(what))
 
-    def form(self, weights: Weights) -> None:
-        """Stage operators and biases of these coefficients; once per change of weights."""
+    def form(self, weights: Weights) -> Self:
+        """The slab with the stage operators and biases of these coefficients."""
         given, shapes = weights.given(self.dtype), self.shapes
         numbers = sum(math.prod(shape) for shape in shapes.values())
         device.room(numbers * self.dtype.itemsize, f"operators of {len(self.bound['theta']):,} stages")
@@ -176,7 +198,7 @@ class Slab:
             entry = {"theta": self.bound["theta_entry"], "operators": found["operator_entry"]}
             self.call("entry_operators", {**given, **entry})
             found["operator_entry"] = found["operator_entry"][0]
-        self.operators = found | {name: given[name] for name in AS_THEY_ARE if name in given}
+        return replace(self, operators=found | {name: given[name] for name in AS_THEY_ARE if name in given})
 
     def _by_halves(self, what: str, operators: Arrays, given: Callable[[int], Arrays]) -> None:
         """Call a kernel for the first half of the stages and for the second, side by side, where that is work enough.
@@ -191,6 +213,19 @@ class Slab:
             self.call(what, {**operators, **given(half), **cut})
 
         device.spread(work, halves)
+
+    def unshared(self) -> Self:
+        """The slab with a row of θ and one of ϑ for every stage."""
+        rows = {}
+        for values, index in (("theta", "operator_index"), ("vartheta", "bias_index")):
+            where = self.bound[index]
+            rows[values] = self.bound[values][where.ravel()]
+            rows[index] = np.arange(where.size).reshape(where.shape)
+        return self.bind(rows)
+
+    def first(self, steps: int) -> Self:
+        """The slab that ends after the first steps, with the operators of all."""
+        return replace(self, bound={**self.bound, "combine": self.bound["combine"][:steps]})
 
     def empty_gradient(self) -> Arrays:
         """Zero gradients of the stage operators."""
@@ -290,66 +325,85 @@ def plain_kernels(tables: SlabTables, name: str) -> Callable[..., Any]:
     return getattr(device.load_module(tables.module), f"{name}_{tables.suffix}")  # type: ignore[no-any-return]
 
 
+def _norms(slab: Slab, h: np.ndarray) -> np.ndarray:
+    """‖h‖ in L2 of every record, (N,), on a square or a cube by one mass matrix an axis."""
+    masses = slab.tables.factors("M")
+    parts = h.astype(np.float64).reshape(*(len(m) for m in masses), slab.channels, -1)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for axis, mass in enumerate(masses):
+            parts = along(np.linalg.cholesky(mass).T, parts, axis)
+        return np.asarray(np.sqrt(np.sum(parts.reshape(-1, h.shape[1]) ** 2, axis=0)))
+
+
 class Solver:
     """The semi-discrete network of a representation: (5) by (7) from slab to slab, then readout and loss.
 
-    dtype: arithmetic of the kernels. plan: overrides each slab's own choice. Adaptive steps are found anew for the
-    states of every call, unless ``take_steps`` has settled them.
+    dtype: arithmetic of the kernels. plan: overrides each slab's own choice. ``form`` gives it weights. Adaptive steps
+    are found anew for the states of every call, unless ``with_steps`` or ``settled`` has chosen them.
 
-    open: whether steps have to be found. chosen: those of the last call, where they are not the declared ones.
+    chosen: (start, length) of every step, slab by slab, where they are not the declared ones.
     """
 
-    open: bool
+    slabs: Sequence[Slab]
+    weights: Sequence[Weights] = ()
     chosen: list[Steps] | None = None
-    weights: list[Weights]
 
     def __init__(
         self,
         representation: Representation,
         dtype: Any = np.float64,
         plan: str | None = None,
-        kernels: Callable[[SlabTables, str], Callable[..., Any]] = cpu_kernels,
+        kernels: Kernels = cpu_kernels,
     ) -> None:
         self.representation = representation
         self.dtype = np.dtype(dtype)
         spec = representation.spec
         self.slabs = [
-            Slab(s, spec.channels, self.dtype, plan or s.plan, kernels, spec.pre_activations)
+            Slab.of(s, spec.channels, self.dtype, plan or s.plan, kernels, spec.pre_activations)
             for s in representation.slabs
         ]
         self.loss_constants = representation.loss_constants.astype(self.dtype)
         self._plain = kernels is plain_kernels
-        self.open = spec.tolerance is not None
 
     @property
-    def taken(self) -> list[Steps]:
-        """(start, length) of every step of the last call, slab by slab."""
+    def open(self) -> bool:
+        """Whether steps are to be found."""
+        return self.chosen is None and self.representation.spec.tolerance is not None
+
+    @property
+    def steps(self) -> list[Steps]:
+        """(start, length) of every step, slab by slab; of an open solver none."""
+        if self.chosen is not None or self.open:
+            return self.chosen or []
         declared = step_lengths(self.representation.spec)
-        return self.chosen or [[(float(start), float(length)) for start, length in slab] for slab in declared]
+        return [[(float(start), float(length)) for start, length in slab] for slab in declared]
+
+    def _with(self, **changes: Any) -> Self:
+        """A copy in which these differ."""
+        made = copy.copy(self)
+        vars(made).update(changes)
+        return made
 
     def _common(self, name: str) -> Callable[..., Any]:
         path = self.representation.module
         return getattr(device.load_module(path), name) if self._plain else device.compiled(path, name)
 
-    def form(self, weights: list[Weights]) -> None:
-        """Form every slab's stage operators; with adaptive steps, once these are known."""
-        self.weights = weights
-        if not self.open:
-            self._form()
+    def form(self, weights: Sequence[Weights]) -> Self:
+        """The solver with these weights, and the stage operators formed; with adaptive steps, once these are known."""
+        made = self._with(weights=weights)
+        return made if self.open else made._formed()
 
-    def _form(self) -> None:
+    def _formed(self) -> Self:
         with device.serial_blas():
-            for slab, w in zip(self.slabs, self.weights):
-                slab.form(w)
+            return self._with(slabs=[slab.form(w) for slab, w in zip(self.slabs, self.weights)])
 
     def find_steps(self, states: np.ndarray) -> list[Steps]:
         """Adaptive steps for states (entry rows, records), slab by slab, with the weights that were given to ``form``.
 
         A step is taken when every record's estimated error is at most tolerance (1 + ‖h‖), in L2.
         """
-        if self.weights[0].lift is not None:
-            self.slabs[0].form(self.weights[0])
-        h, found = self._first(states), []
+        lifting = self if self.weights[0].lift is None else self._formed()
+        h, found = lifting._first(states), []
         for slab, weights, declared in zip(self.slabs, self.weights, self.representation.spec.slabs):
             elements = np.array([float(b) for b in depth_elements(declared)])
             attempt = partial(self._attempt, slab, weights, self._method(slab))
@@ -366,15 +420,14 @@ class Solver:
 
     def _attempt(
         self, slab: Slab, weights: Weights, method: adaptive.Method, h: np.ndarray, start: float, length: float
-    ) -> tuple[float, np.ndarray]:
-        """One step of all records: the largest error in units of what is tolerated, and the states after it."""
-        self._bind(slab, [(start, length)])
-        slab.form(weights)
-        after = self._advance(slab, h)
-        slab.bind({"combine": method.error(length)[None]})
-        error, before, now = (self._norms(slab, x) for x in (self._advance(slab, h), h, after))
+    ) -> Attempt:
+        """One step of all records."""
+        taken = self._on_steps(slab, [(start, length)]).form(weights)
+        after = self._advance(taken, h)
+        estimating = replace(taken.bind({"combine": method.error(length)[None]}), operators=taken.operators)
+        error, before, now = (_norms(slab, x) for x in (self._advance(estimating, h), h, after))
         tolerance = float(self.representation.spec.tolerance or 0)
-        return float(np.max(error / (tolerance * (1 + np.maximum(before, now))))), after
+        return Attempt(error / (tolerance * (1 + np.maximum(before, now))), now, after)
 
     def _advance(self, slab: Slab, h: np.ndarray) -> np.ndarray:
         """All records' states at the end of what a slab's tables describe."""
@@ -385,39 +438,29 @@ class Solver:
             )
         return np.concatenate(parts, axis=1)
 
-    def _norms(self, slab: Slab, h: np.ndarray) -> np.ndarray:
-        """‖h‖ in L2 of every record, (N,)."""
-        parts = h.astype(np.float64).reshape(-1, slab.channels, h.shape[1])
-        with np.errstate(over="ignore", invalid="ignore"):
-            squares: np.ndarray = np.einsum("icr,ij,jcr->r", parts, slab.tables.tables["M"], parts)
-            return np.asarray(np.sqrt(squares))
-
-    def _bind(self, slab: Slab, steps: Steps) -> None:
+    def _on_steps(self, slab: Slab, steps: Steps) -> Slab:
         depth = slab.tables.pieces("weight_depth"), slab.tables.pieces("bias_depth")
-        slab.bind(adaptive.tables(self._method(slab), *depth, steps))
+        return slab.bind(adaptive.tables(self._method(slab), *depth, steps))
 
-    def take_steps(self, steps: list[Steps]) -> None:
-        """Take these steps from now on, slab by slab, whatever the states."""
-        self.open = False
-        self._take(steps)
+    def with_steps(self, steps: list[Steps]) -> Self:
+        """The solver that takes these steps, slab by slab, whatever the states."""
+        slabs = [self._on_steps(slab, own) for slab, own in zip(self.slabs, steps)]
+        return self._with(slabs=slabs, chosen=steps)._formed()
 
-    def _take(self, steps: list[Steps]) -> None:
-        self.chosen = steps
-        for slab, own in zip(self.slabs, steps):
-            self._bind(slab, own)
-        self._form()
+    def unshared(self) -> Self:
+        """The solver in which no two stages share an operator or a bias."""
+        return self._with(slabs=[slab.unshared() for slab in self.slabs])._formed()
 
-    def _settle(self, states: np.ndarray) -> None:
-        """Find the steps for these states, where they are open."""
-        if self.open:
-            self._take(self.find_steps(states))
+    def settled(self, states: np.ndarray) -> Self:
+        """The solver with steps for these states (entry rows, records): itself, unless they are to be found."""
+        return self.with_steps(self.find_steps(states)) if self.open else self
 
     def final(self, states: np.ndarray) -> np.ndarray:
         """y = h(·, 1) for states (entry rows, records)."""
-        self._settle(states)
+        solver = self.settled(states)
         with device.serial_blas():
             tiles = device.blocks(states.shape[1], TILE, 1)
-            parts = device.spread(lambda t: self._final(states, tiles[t][0]), len(tiles))
+            parts = device.spread(lambda t: solver._final(states, tiles[t][0]), len(tiles))
         return np.concatenate(parts, axis=1)
 
     def _lifted(self, states: np.ndarray) -> np.ndarray:
@@ -438,19 +481,14 @@ class Solver:
 
     def path(self, states: np.ndarray) -> list[list[np.ndarray]]:
         """Slab by slab, the state after 0, 1, 2 … steps; the first one of a slab is the state as it arrives."""
-        self._settle(states)
-        h = self._lifted(states)
+        solver = self.settled(states)
+        h = solver._lifted(states)
         whole = []
         with device.serial_blas():
-            for slab in self.slabs:
-                combine = slab.bound["combine"]
-                found = [h]
-                for n in range(1, len(combine) + 1):
-                    slab.bound["combine"] = combine[:n]  # the first n steps, run again from the start
-                    found.append(slab.forward(h, keep=False)[0])
-                slab.bound["combine"] = combine
-                whole.append(found)
-                h = found[-1]
+            for slab in solver.slabs:
+                steps = range(1, len(slab.bound["combine"]) + 1)
+                whole.append([h, *(slab.first(n).forward(h, keep=False)[0] for n in steps)])
+                h = whole[-1][-1]
         return whole
 
     def gradient(
@@ -461,8 +499,8 @@ class Solver:
         states (entry rows, N), operator (outputs, rows of y and maxima), constant (outputs,), targets (outputs, N) →
         losses (N,), gradients of each slab's operators, of ``operator``, of ``constant``, and dL/dstates.
         The split into blocks is fixed and partial sums are added in order: the same bits for any number of threads.
+        Gradients of operators belong to steps: an open solver is settled first.
         """
-        self._settle(states)
         records = states.shape[1]
         blocks = self._blocks(records)
         readout = np.ascontiguousarray(operator, dtype=self.dtype), np.ascontiguousarray(constant, dtype=self.dtype)

@@ -79,7 +79,7 @@ def diagnose(model: Continuum, states: Array) -> Diagnosis | None:
         if not wrong.any():
             return None
         record = int(np.argmax(wrong))
-        for slab, weights, taken, whole in zip(solver.slabs, solver.weights, solver.taken, path):
+        for slab, weights, taken, whole in zip(solver.slabs, solver.weights, solver.steps, path):
             column = [h[:, record : record + 1] for h in whole]
             finite = [bool(np.isfinite(h).all()) for h in column]
             if all(finite):
@@ -112,14 +112,13 @@ def _first_unstable(
 
 def _jacobian(slab: Slab, weights: Weights, h: Array, start: float, length: float) -> Array:
     """∂F/∂h at a state (rows, 1) and a depth, by central differences of the kernels' F."""
-    own = Slab(slab.tables, slab.channels, np.dtype(np.float64), slab.plan, slab.kernels, slab.parts)
+    own = Slab.of(slab.tables, slab.channels, np.dtype(np.float64), slab.plan, slab.kernels, slab.parts)
     if own.implicit:
         return np.full((len(h), len(h)), np.nan)  # implicit steps of the tableaux there are do not blow up decay
     depth = slab.tables.pieces("weight_depth"), slab.tables.pieces("bias_depth")
     kappa = float(slab.tables.tables["kappa"])
     euler = adaptive.Method(np.zeros((1, 1)), np.ones(1), np.zeros(1), None, 1, kappa)
-    own.bind(adaptive.tables(euler, *depth, [(start, length)]))
-    own.form(weights)
+    own = own.bind(adaptive.tables(euler, *depth, [(start, length)])).form(weights)
     width = 1e-6 * max(1.0, float(np.abs(h).max()))
     moved = np.hstack([h + width * np.eye(len(h)), h - width * np.eye(len(h))])
     after = own.forward(np.ascontiguousarray(moved), keep=False)[0]

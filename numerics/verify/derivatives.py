@@ -126,7 +126,7 @@ def adjoints(subject: Subject) -> None:
 def _discrete(subject: Subject, way: dict[str, list[Array]], steps: list[adaptive.Steps]) -> float:
     """The derivative of one record's loss in a direction of W and b, by the kernels' adjoint for these steps."""
     model = subject.bare()
-    model.solver.take_steps(steps)
+    model = model.running_on(model.solver.with_steps(steps))
     _, found = model.coefficient_gradient(subject.prepared.take(np.array([0])))
     found = subject.whole(found)
     return sum(float(np.sum(g * d)) for field in ("W", "b") for g, d in zip(found[field], way[field]))

@@ -102,11 +102,10 @@ def _stepper(subject: Subject) -> Callable[[TableauSpec, int], Array]:
         for slab, e, weights in zip(solver.slabs, subject.elements, kernel_weights(subject.model.fields)):
             method = adaptive.Method.of(tableau, float(slab.tables.tables["kappa"]))
             pieces = slab.tables.pieces("weight_depth"), slab.tables.pieces("bias_depth")
-            slab.bind(adaptive.tables(method, *pieces, divided(e, share)))
+            moved = slab.bind(adaptive.tables(method, *pieces, divided(e, share)))
             if slab.implicit:
-                slab.bind({"groups": np.array(tableau.groups)})
-            slab.form(weights)
-            h = slab.forward(h, keep=False)[0]
+                moved = moved.bind({"groups": np.array(tableau.groups)})
+            h = moved.form(weights).forward(h, keep=False)[0]
         return h
 
     return solve

@@ -25,10 +25,10 @@ def largest(folder: Path) -> float:
     with np.load(folder / "records.npz") as stored:
         states, targets = stored["states"], stored["targets"]
     solvers = Solver(model.representation), CudaSolver(model.representation, launch=LAUNCH)
+    steps = [own[:STEPS] for own in model.solver.settled(states).steps]
     found = []
-    for solver in solvers:
-        solver.form(kernel_weights(model.fields))
-        solver.take_steps([steps[:STEPS] for steps in solver.taken])
+    for whole in solvers:
+        solver = whole.form(kernel_weights(model.fields)).with_steps(steps)
         losses, slabs, *bars = solver.gradient(states, *model.readout_map(), targets)
         operators = [slab[name] for slab in slabs for name in sorted(slab)]
         found.append([solver.final(states), losses, *operators, *bars])

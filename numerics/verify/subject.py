@@ -138,10 +138,7 @@ class Subject:
     def planned(self, plan: str) -> Continuum:
         """The bare model in double precision, its kernels multiplying in a given way."""
         bare = self.bare()
-        solver = Solver(bare.representation, plan=plan)
-        solver.form(kernel_weights(bare.fields))
-        vars(bare)["solver"] = solver  # where the cached property is kept
-        return bare
+        return bare.running_on(Solver(bare.representation, plan=plan).form(kernel_weights(bare.fields)))
 
     @cached_property
     def smoothness(self) -> str:

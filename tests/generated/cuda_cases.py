@@ -261,7 +261,7 @@ def results(solver: Solver, case: Case, draw: Draw, records: int = 5) -> dict[st
         Weights(draw.normal(3, c * n["weight_out"], c * n["weight_in"]), draw.normal(2, c * n["bias"]))
         for _ in solver.slabs
     ]
-    solver.form(weights)
+    solver = solver.form(weights)
     states, operator, constant = draw.normal(c * n["state"], records), draw.normal(3, c * n["state"]), draw.normal(3)
     targets = np.eye(3)[draw.generator.integers(0, 3, records)].T
     losses_, gradient, bar_operator, bar_constant, bar_states = solver.gradient(states, operator, constant, targets)
@@ -300,7 +300,7 @@ def compare_declared(name: str) -> dict[str, float]:
         Solver(model.representation, plan=slab.tables.plan, kernels=plain_kernels),
         CudaSolver(model.representation, plan=slab.tables.plan, launch=SMALL),
     ):
-        solver.form(weights)
+        solver = solver.form(weights)
         if model.spec.tolerance is not None:  # every call finds its steps anew, for all launches together
             both.append({"final": solver.final(states)})
             continue

@@ -138,7 +138,7 @@ def test_the_forward_kernel_is_the_network_written_out(case: str, plan: str) -> 
     n = model.representation.slabs[0].tables["X"].shape[1]
     h = np.random.default_rng(1).standard_normal((n, channels, 7))
     solver = Solver(model.representation, plan=plan)
-    solver.form(kernel_weights(model.fields))
+    solver = solver.form(kernel_weights(model.fields))
     found = solver.final(h.reshape(-1, 7)).reshape(n, channels, 7)
     expected = reference_state(declared, *coefficients(model), h)
     assert np.max(np.abs(found - expected)) <= 1e-12 * np.max(np.abs(expected))
@@ -203,9 +203,9 @@ def test_dot_product_of_tangent_and_adjoint(case: str) -> None:
     direction = generator.standard_normal(weights[0].w.shape)
     slab = solver.slabs[0]
     h = generator.standard_normal((slab.sizes["state"], 3)).astype(complex)
-    slab.form(type(weights[0])(weights[0].w + 1e-30j * direction, weights[0].beta))
-    tangent = slab.forward(h, keep=False)[0].imag / 1e-30
-    slab.form(weights[0])
+    moved = slab.form(type(weights[0])(weights[0].w + 1e-30j * direction, weights[0].beta))
+    tangent = moved.forward(h, keep=False)[0].imag / 1e-30
+    slab = slab.form(weights[0])
     _, kept = slab.forward(h, keep=True)
     bar = generator.standard_normal(tangent.shape)
     gradient = slab.empty_gradient()
@@ -244,7 +244,7 @@ def test_p0_mlp_euler_is_the_perceptron_of_any_widths(widths: list[int], seed: i
     for weight, bias in layers:
         expected = f(weight @ expected + bias[:, None])
     solver = Solver(model.representation, kernels=plain_kernels)
-    solver.form(kernel_weights(model.fields))
+    solver = solver.form(kernel_weights(model.fields))
     assert np.max(np.abs(solver.final(x.T.copy()) - expected)) <= 1e-13 * max(1.0, np.max(np.abs(expected)))
 
 

@@ -197,7 +197,7 @@ NUMERICS = (
     Fault("solver: partial gradients overwrite each other", "numerics/solver.py",
           "mine[name] += theirs[name]", "mine[name] = theirs[name]"),
     Fault("solver: a trajectory one step ahead", "numerics/solver.py",
-          'slab.bound["combine"] = combine[:n]  #', 'slab.bound["combine"] = combine[: n - 1]  #'),
+          'self.bound["combine"][:steps]', 'self.bound["combine"][: steps - 1]'),
     # --- pieces
     Fault("pieces: the recurrence of derivatives", "numerics/pieces.py",
           "found[k + 1] = (2 * k + 1) * values[k]", "found[k + 1] = (2 * k - 1) * values[k]"),

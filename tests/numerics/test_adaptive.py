@@ -105,11 +105,12 @@ def test_the_error_follows_the_tolerance(model: Continuum, start: np.ndarray) ->
     for tolerance in ("1/100", "1/10000", "1/1000000", "1/100000000"):
         integration = {"tolerance": tolerance}
         made = Continuum.from_spec(load_spec(declared(**integration))).with_coordinates(model.coordinates)
-        found = made.solver.final(start[:, :6])
+        solver = made.solver.settled(start[:, :6])
+        found = solver.final(start[:, :6])
         error = np.sqrt(np.sum(MODES[:, None] * (found - truth) ** 2, axis=0))
         size = 1 + np.sqrt(np.sum(MODES[:, None] * start[:, :6] ** 2, axis=0))
         value = float(tolerance.split("/")[0]) / float(tolerance.split("/")[1])
-        (steps,) = made.solver.taken
+        (steps,) = solver.steps
         assert error.max() <= 3 * value * size.max()
         assert steps[0][0] == 0 and any(s == pytest.approx(1 / 3) for s, _ in steps)  # no step crosses a jump of W
         assert sum(length for _, length in steps) == pytest.approx(1, abs=1e-14)
@@ -120,7 +121,7 @@ def test_a_tighter_tolerance_takes_more_steps_and_every_call_the_same(model: Con
     for tolerance in ("1/100", "1/100000", "1/100000000"):
         made = Continuum.from_spec(load_spec(declared(tolerance=tolerance))).with_coordinates(model.coordinates)
         first = made.solver.final(start)
-        counts.append(len(made.solver.taken[0]))
+        counts.append(len(made.solver.settled(start).steps[0]))
         assert np.array_equal(first, made.solver.final(start))
     assert counts[0] < counts[1] < counts[2]
 
@@ -131,7 +132,7 @@ def test_any_number_of_threads_finds_the_same_steps(
     found = []
     for threads in ("1", "2", "5"):
         monkeypatch.setenv("CONTINUA_THREADS", threads)
-        found.append((model.solver.final(start), model.solver.taken))
+        found.append((model.solver.final(start), model.solver.find_steps(start)))
     assert all(np.array_equal(a, found[0][0]) and b == found[0][1] for a, b in found)
 
 
@@ -142,7 +143,7 @@ def test_the_gradient_is_exact_for_the_steps_taken(model: Continuum, start: np.n
     labels = generator.integers(0, 2, start.shape[1])
     prepared = Prepared(start, np.eye(2)[labels].T.copy(), np.zeros(len(labels)), labels)
     loss, gradient = model.coefficient_gradient(prepared)
-    (steps,) = model.solver.taken
+    (steps,) = model.solver.find_steps(start)
     network = Network(model)
     parts = {name: f.slabs[0].coefficients for name, f in model.fields.items()}
     directions = {name: generator.standard_normal(v.shape) for name, v in parts.items()}
@@ -200,7 +201,8 @@ def test_adaptive_models_train_save_move_and_show_their_steps(tmp_path) -> None:
     poor = project(model, level="poor", x=x, y=y)
     assert poor.report.predicted is not None and np.isfinite(poor.report.predicted)
     depths, values = model.trajectory(x[:3])
-    assert depths[0] == 0 and depths[-1] == 1 and len(depths) == len(values[0]) == len(model.solver.taken[0]) + 1
+    (steps,) = model.solver.find_steps(model.project_samples(records(x[:3])))
+    assert depths[0] == 0 and depths[-1] == 1 and len(depths) == len(values[0]) == len(steps) + 1
     assert "dopri5 to 1/100000" in repr(model)
 
 
@@ -243,4 +245,4 @@ def test_own_methods_with_embedded_weights() -> None:
     model = random_model(declared(tableau=heun, tolerance="1/10000"))
     start = np.random.default_rng(1).standard_normal((5, 4))
     error = np.abs(model.solver.final(start) - exact(model, start)).max()
-    assert error <= 1e-3 and len(model.solver.taken[0]) > 10
+    assert error <= 1e-3 and len(model.solver.find_steps(start)[0]) > 10

@@ -77,5 +77,5 @@ def test_single_precision_reaches_its_own_accuracy() -> None:
     made = model("gauss4", 8)
     double = made.solver.final(STATES)
     solver = Solver(made.representation, np.float32)
-    solver.form(kernel_weights(made.fields))
+    solver = solver.form(kernel_weights(made.fields))
     assert np.abs(solver.final(STATES) - double).max() <= 2e-6 * np.abs(double).max()
