@@ -93,6 +93,7 @@ class _SerialBlas:
         with self.lock:
             self.inside.add(threading.get_ident())
             if self.limit is None:
+                _obey_any_thread()
                 self.limit = _blas().limit(limits=1, user_api="blas")
 
     def leave(self) -> None:
@@ -108,8 +109,17 @@ class _SerialBlas:
 
     def _put_back(self) -> None:
         if not self.inside and self.limit is not None:
+            _obey_any_thread()
             self.limit.restore_original_limits()
             self.limit = None
+            _obey_any_thread()
+
+
+def _obey_any_thread() -> None:
+    """From threadpoolctl 3.8 on OpenBLAS obeys the first thread that set a number, which may have left long ago."""
+    for library in _blas().lib_controllers:
+        if hasattr(library, "clear_controlling_thread"):
+            library.clear_controlling_thread(force=True)
 
 
 _serial = _SerialBlas()
