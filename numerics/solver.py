@@ -325,7 +325,7 @@ def plain_kernels(tables: SlabTables, name: str) -> Callable[..., Any]:
     return getattr(device.load_module(tables.module), f"{name}_{tables.suffix}")  # type: ignore[no-any-return]
 
 
-def _norms(slab: Slab, h: np.ndarray) -> np.ndarray:
+def norms(slab: Slab, h: np.ndarray) -> np.ndarray:
     """‖h‖ in L2 of every record, (N,), on a square or a cube by one mass matrix an axis."""
     masses = slab.tables.factors("M")
     parts = h.astype(np.float64).reshape(*(len(m) for m in masses), slab.channels, -1)
@@ -425,7 +425,7 @@ class Solver:
         taken = self._on_steps(slab, [(start, length)]).form(weights)
         after = self._advance(taken, h)
         estimating = replace(taken.bind({"combine": method.error(length)[None]}), operators=taken.operators)
-        error, before, now = (_norms(slab, x) for x in (self._advance(estimating, h), h, after))
+        error, before, now = (norms(slab, x) for x in (self._advance(estimating, h), h, after))
         tolerance = float(self.representation.spec.tolerance or 0)
         return Attempt(error / (tolerance * (1 + np.maximum(before, now))), now, after)
 

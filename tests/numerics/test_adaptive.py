@@ -8,10 +8,11 @@ from scipy.integrate import solve_ivp
 
 from derive.errors import SpecError, TrainingError
 from derive.spec import load_spec
-from numerics import Continuum, fit, project, refine
+from numerics import Continuum, adaptive, fit, project, refine
 from numerics.adaptive import Method
 from numerics.continuum import Prepared
 from numerics.datasets import records
+from numerics.solver import Solver, norms, plain_kernels
 from tests.reference import basis
 
 HAT = {"family": "hat", "cells": 3}
@@ -209,8 +210,55 @@ def test_adaptive_models_train_save_move_and_show_their_steps(tmp_path) -> None:
 def test_a_state_that_explodes_is_reported_with_its_depth() -> None:
     spec = {**declared(), "equation": {"rate": "h**2 + tanh(u)", "spacing": "1"}}
     model = random_model(spec, scale=0.1)
-    with pytest.raises(TrainingError, match=r"at depth 0\.[0-9]+"):
-        model.solver.final(np.full((5, 2), 3.0) * np.eye(5, 1))
+    with pytest.raises(TrainingError, match=r"record 1, of norm [0-9.e+]+ .*\n.*at depth 0\.[0-9]+"):
+        model.solver.final(np.array([[0.1, 3.0]]) * np.eye(5, 1))
+
+
+SQUARE = {
+    "name": "square",
+    "equation": {"rate": "h - h**3 + u", "spacing": "1", "dimension": 2},
+    "state": {"basis": {"axes": [{"family": "p0", "breakpoints": ["-1", "-9/10", "1"]}, {"family": "p0", "cells": 3}]}},
+    "weight": {"width_out": HAT, "width_in": HAT, "depth": {"family": "p0", "cells": 1}},
+    "bias": {"width": HAT, "depth": {"family": "p0", "cells": 1}},
+    "integration": {"tableau": "dopri5", "steps": "adaptive", "tolerance": "1/1000000"},
+    "loss": {"kind": "l2"},
+}
+
+
+@pytest.fixture
+def plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Continuum, "_new_solver", lambda self: Solver(self.representation, kernels=plain_kernels))
+
+
+def test_squares_take_adaptive_steps(plain: None) -> None:
+    """Without weights every coefficient of piecewise constants goes its own way: h e^δ / √(1 + h² (e^{2δ} − 1))."""
+    model = Continuum.from_spec(load_spec(SQUARE))
+    model = model.with_coordinates(np.zeros(model.size))
+    h = np.random.default_rng(0).standard_normal((6, 4))
+    found = model.solver.final(h)
+    assert np.abs(found - h * np.e / np.sqrt(1 + h**2 * (np.e**2 - 1))).max() <= 1e-5
+    (steps,) = model.solver.find_steps(h)
+    assert 3 <= len(steps) <= 50
+
+
+def test_errors_on_squares_are_measured_in_the_area(plain: None) -> None:
+    """‖h‖ of piecewise constants on uneven cells is the sum of h² times the cells' areas."""
+    model = Continuum.from_spec(load_spec(SQUARE))
+    h = np.random.default_rng(1).standard_normal((6, 4))
+    areas = np.outer([0.1, 1.9], [2 / 3] * 3).ravel()
+    expected = np.sqrt(areas @ h**2)
+    assert np.abs(norms(model.solver.slabs[0], h) - expected).max() <= 1e-14
+
+
+def test_steps_without_end_are_stopped_and_blamed_on_their_record(plain: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stiff rate on which an explicit method crawls."""
+    monkeypatch.setattr(adaptive, "MOST", 60)
+    spec = {**SQUARE, "equation": {**SQUARE["equation"], "rate": "10000*h*(1 - h**2)"}}
+    model = Continuum.from_spec(load_spec(spec))
+    h = np.zeros((6, 3))
+    h[2, 1] = 0.5
+    with pytest.raises(TrainingError, match=r"record 1(.|\n)*60 steps tried(.|\n)*stiff"):
+        model.solver.final(h)
 
 
 @pytest.mark.parametrize(
