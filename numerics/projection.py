@@ -28,8 +28,7 @@ from numerics.datasets import Records
 from numerics.datasets import records as make_records
 from numerics.doors import instance
 from numerics.field import Field, FieldSlab, Pair, along, check_norm
-from numerics.initial import quadrature
-from numerics.pieces import Pieces, derivative, evaluate
+from numerics.pieces import Pieces, derivative, evaluate, rule
 from numerics.solver import Solver
 
 Array = np.ndarray
@@ -364,11 +363,11 @@ def _coordinates(first: Pieces | Pair, second: Pieces | Pair, table: Table, othe
     other: what is done to functions of pairs along ξ′, where it is not the same.
     """
     if isinstance(first, Pieces) and isinstance(second, Pieces):
-        x, weights = _common_rule(first, second)
+        x, weights = rule(first, second)
         parts = [table(basis, x) * np.sqrt(weights)[:, None] for basis in (first, second)]
     else:
         assert isinstance(first, Pair) and isinstance(second, Pair)
-        (x, outer), (y, inner) = _common_rule(first.outer, second.outer), _common_rule(first.inner, second.inner)
+        (x, outer), (y, inner) = rule(first.outer, second.outer), rule(first.inner, second.inner)
         size = np.sqrt(np.multiply.outer(outer, inner)).reshape(-1, 1)
         parts = [
             pair.combined(table(pair.outer, x)[:, None], (other or table)(pair.inner, y)).reshape(-1, pair.size) * size
@@ -381,11 +380,3 @@ def _coordinates(first: Pieces | Pair, second: Pieces | Pair, table: Table, othe
 def _slopes(first: Pieces | Pair, second: Pieces | Pair) -> list[Coordinates]:
     """Of functions of pairs: their derivatives by ξ and by ξ′."""
     return [_coordinates(first, second, derivative, evaluate), _coordinates(first, second, evaluate, derivative)]
-
-
-def _common_rule(first: Pieces, second: Pieces) -> tuple[Array, Array]:
-    """Gauss points on the union of the breakpoints, exact for squares of both."""
-    union = np.union1d(first.breakpoints, second.breakpoints)
-    union = union[np.append(True, np.diff(union) > 1e-14)]
-    larger = max((first, second), key=lambda p: p.size if p.coefficients is None else p.coefficients.shape[-1])
-    return quadrature(replace(larger, breakpoints=union))
