@@ -284,7 +284,7 @@ def _shaped(name: str, given: Any, grid: tuple[int, ...], channels: tuple[int, .
 # --- integrals of functions that are only known by their values ---------------------------------------------
 
 POINTS = (10, 6, 3)  # Gauss points on an interval beside those that the basis needs: as many as there is room for
-VALUES = 1 << 22  # at most so many values of a function at once
+VALUES = 1 << 20  # at most so many values of a function at once
 ACCURATE, NOTICED = 1e-13, 1e-7  # parts of the norm: what is aimed at on an interval, and what is said if it is missed
 
 
@@ -338,6 +338,7 @@ def _integrals(name: str, bases: tuple[Pieces, ...], function: Any, channels: tu
         values = _on_grid(name, function, [x for x, _ in rules], channels)
         norm = float(np.sqrt(np.sum(values**2 * _product([w for _, w in rules], len(channels)))))
         errors = [_errors(name, function, lines, rules, values, axis) for axis in range(len(lines))]
+        lines = [_of_constant(line, values, axis) for axis, line in enumerate(lines)]
         rough = [(a, i) for a, found in enumerate(errors) for i in np.flatnonzero(found > ACCURATE * norm)]
         rough.sort(key=lambda place: -errors[place[0]][place[1]])
         chosen = _affordable(lines, rough, most // math.prod(channels))
@@ -348,17 +349,27 @@ def _integrals(name: str, bases: tuple[Pieces, ...], function: Any, channels: tu
                      np.flatnonzero(errors[axis] <= ACCURATE * norm))
             for axis, line in enumerate(lines)
         ]  # fmt: skip
-    missed = sum(errors[a][i] for a, i in rough)
+    missed = math.hypot(*(errors[a][i] for a, i in rough))
     if missed > NOTICED * norm:
         warnings.warn(
             f"the function for the field {name} is integrated to about {missed / norm:.0e} of its norm; it jumps or "
             f"bends between the breakpoints of the basis, or is noisy: {values.size:,} values do not show it. "
-            "Give a smoother function, or breakpoints where it bends",
-            stacklevel=2,
+            "Give a smoother function, or breakpoints where it bends.",
+            stacklevel=7,  # who called from_fields
         )
     for axis, (line, points) in enumerate(zip(lines, rules)):
         values = along(line.tested(*points), values, axis)
     return np.ascontiguousarray(values)
+
+
+def _of_constant(line: _Line, values: Array, axis: int) -> _Line:
+    """The line with as few points as its basis needs where the function does not vary along it: more for the others."""
+    return line if np.ptp(values, axis=axis).any() else replace(line, count=_needed(line.basis, line.edges))
+
+
+def _needed(basis: Pieces, edges: Array) -> int:
+    """Gauss points that integrate the basis's own products on every interval."""
+    return int(degrees(basis, edges[:-1], edges[1:]).max()) + 1
 
 
 def _first_lines(bases: tuple[Pieces, ...], channels: int) -> list[_Line]:
@@ -367,8 +378,7 @@ def _first_lines(bases: tuple[Pieces, ...], channels: int) -> list[_Line]:
         lines = []
         for basis in bases:
             edges = union(basis.smooth)
-            count = max(int(degrees(basis, edges[:-1], edges[1:]).max()) + 1, least)
-            lines.append(_Line(basis, count, edges, np.ones(len(edges) - 1, dtype=bool)))
+            lines.append(_Line(basis, max(_needed(basis, edges), least), edges, np.ones(len(edges) - 1, dtype=bool)))
         if _size(lines) * channels <= VALUES // 8:
             break
     return lines

@@ -17,6 +17,7 @@ from derive.errors import TrainingError
 from derive.spec import depth_elements, step_lengths
 from numerics import adaptive, device
 from numerics.adaptive import Steps
+from numerics.field import along
 from numerics.representation import Representation, SlabTables, kron
 
 Arrays = dict[str, np.ndarray]
@@ -246,6 +247,34 @@ class Slab:
         bar_entry = np.zeros_like(kept["h_entry"])
         self.call("adjoint", {**self.operators, **kept, **gradient, "bar": bar, "bar_entry": bar_entry})
         return bar_entry if self.tables.entry else bar
+
+
+def applied_weight(slab: Slab, operator: np.ndarray, h: np.ndarray, entry: bool) -> np.ndarray:
+    """Φ (w (C h)) of one stage, (nodes · pre-activations, records), from its factors and blocks; in float64.
+
+    operator: of the plan "factors". h: (rows, records), the state, or with ``entry`` the state as it arrives.
+    """
+    tables, c = slab.tables.tables, slab.channels
+    wide = slab.parts * c
+    low = _by_axes((tables["C_entry"],) if entry else slab.tables.factors("C"), h, c)
+    blocks = tables.get("w_blocks")
+    if blocks is None:
+        high = operator.astype(np.float64) @ low
+    else:
+        high = np.zeros((slab.sizes["weight_out"] * wide, h.shape[1]))
+        for top, bottom, left, right, start in blocks:
+            shape = (bottom - top) * wide, (right - left) * c
+            block = operator[start * wide * c :][: shape[0] * shape[1]].reshape(shape)
+            high[top * wide : bottom * wide] += block @ low[left * c : right * c]
+    return _by_axes(slab.tables.factors("Phi"), high, wide)
+
+
+def _by_axes(factors: Sequence[np.ndarray], values: np.ndarray, channels: int) -> np.ndarray:
+    """A Kronecker product of matrices applied to the rows (functions · channels, records)."""
+    found = values.astype(np.float64).reshape(*(factor.shape[1] for factor in factors), channels, -1)
+    for axis, factor in enumerate(factors):
+        found = along(factor, found, axis)
+    return found.reshape(-1, values.shape[1])
 
 
 def newton_arguments(dtype: np.dtype[Any], unknowns: int) -> dict[str, Any]:
