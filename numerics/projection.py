@@ -130,24 +130,37 @@ def transfer_fields(model: Continuum, rep: representations.Representation) -> di
             "the level declares another list of slabs",
             "keep the slabs and change the bases inside them",
         )
-    spec = model.spec
-    bias = (*spec.along_axes("bias_width"), "bias_depth")
-    roles = {"W": (*spec.weight_axes, "weight_depth"), "b": bias, "V": bias}
-    roles |= {name: spec.along_axes("lift" if name == "P" else "readout") for name in ("P", "R", "a")}
     empty = zero_fields(rep)
     fields = {}
     for name, field in model.fields.items():
         slabs = []
         for k, (old, new) in enumerate(zip(field.slabs, empty[name].slabs)):
             values = old.coefficients
-            for axis, role in enumerate(roles.get(name, ()) if old.bases else ()):
-                keys = [r.entry["bases"][f"{role}/{k}"] for r in (model.representation, rep)]
-                if keys[0] != keys[1]:
-                    p = representations.transfer(*keys)
-                    values = np.moveaxis(np.tensordot(p, values, (1, axis)), 0, axis)
+            for axis, keys in _changes(model, rep, name, k):
+                values = along(representations.transfer(*keys, model.base), values, axis)
             slabs.append(replace(new, coefficients=np.ascontiguousarray(values)))
         fields[name] = replace(field, slabs=tuple(slabs))
     return fields
+
+
+def contained(model: Continuum, rep: representations.Representation, name: str) -> bool:
+    """Whether the spaces of a field in another representation contain the model's, as the derivation has shown."""
+    slabs = range(len(model.fields[name].slabs))
+    return all(representations.nested(*keys, model.base) for k in slabs for _, keys in _changes(model, rep, name, k))
+
+
+def _changes(
+    model: Continuum, rep: representations.Representation, name: str, k: int
+) -> Iterator[tuple[int, tuple[str, str]]]:
+    """The axes of a field's slab k along which its bases differ from another representation's, and their keys."""
+    spec = model.spec
+    bias = (*spec.along_axes("bias_width"), "bias_depth")
+    roles = {"W": (*spec.weight_axes, "weight_depth"), "b": bias, "V": bias}
+    roles |= {field: spec.along_axes("lift" if field == "P" else "readout") for field in ("P", "R", "a")}
+    for axis, role in enumerate(roles.get(name, ()) if model.fields[name].slabs[k].bases else ()):
+        old, new = (r.entry["bases"][f"{role}/{k}"] for r in (model.representation, rep))
+        if old != new:
+            yield axis, (old, new)
 
 
 def _between(old: Continuum, new: Continuum) -> Continuum | None:

@@ -240,12 +240,27 @@ def _number(text: str) -> float:
     return int(numerator) / int(denominator or 1)
 
 
-def transfer(source: str, target: str) -> np.ndarray:
-    """P of (13) between two bases, by the names that the manifest gives them."""
+def transfer(source: str, target: str, base: Spec) -> np.ndarray:
+    """P of (13) between two bases of a spec's ladder, by the names that the manifest gives them."""
+    folder, name = _transfer(source, target, base)
+    return _stored(folder, [name])[name]
+
+
+def nested(source: str, target: str, base: Spec) -> bool:
+    """Whether the derivation has shown that the target's space contains the source's: P is then a prolongation."""
+    folder, name = _transfer(source, target, base)
+    return bool(manifest(folder)["tables"][name].get("nested", False))
+
+
+def _transfer(source: str, target: str, base: Spec) -> tuple[Path, str]:
+    """Where it is; derived where all levels are known, but from other ladders, which lie between other levels."""
     name = f"transfer/{source}/{target}"
-    for folder in folders():
-        if name in manifest(folder)["tables"]:
-            return _stored(folder, [name])[name]
+    for attempt in range(2):
+        for folder in folders():
+            if name in manifest(folder)["tables"]:
+                return folder, name
+        if attempt == 0:
+            _derive(declaration.digest(replace(base, levels=())), base)
     raise RepresentationError(
         f"no projection between the bases {source} and {target}",
         "levels of one spec, generated together",

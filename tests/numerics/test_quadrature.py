@@ -17,7 +17,7 @@ from derive.errors import RepresentationError
 from numerics import Continuum, project, refine
 from numerics.datasets import records
 from numerics.pieces import Pieces, evaluate, rule
-from numerics.projection import distance
+from numerics.projection import contained, distance
 from numerics.solver import Solver, plain_kernels
 
 ONCE = {"family": "p0", "cells": 1}
@@ -248,6 +248,34 @@ def test_distances_of_steep_functions(steepness: float) -> None:
     assert report.distance["b"] == pytest.approx(size * np.sqrt(square - whole**2 / 2), rel=1e-10)
     with pytest.raises(RepresentationError, match="use `project`"):
         refine(model, "lost")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "inside"),
+    [
+        (legendre(3), custom("1", "xi", "xi**2", peak(1e6, 0.3)), True),
+        (custom(peak(1e6, 0.3), "1"), custom("1", "xi", peak(1e6, 0.3)), True),
+        (custom("1", peak(1e6, 0.3)), legendre(9), False),
+        (custom("1", "xi"), hat(3), True),
+        (hat(3), legendre(9), False),
+        (fourier(3), fourier(7), True),
+    ],
+)
+def test_which_spaces_hold_which_is_shown_exactly(old: dict[str, Any], new: dict[str, Any], inside: bool) -> None:
+    """However small a field is: what matters is whether its space is held, or that nothing of it is there to lose."""
+    periodic = {"periodic": True}
+    spec = declared(old, fourier(3), equation=periodic, levels={"other": {"bias": {"width": new}}})
+    model = Continuum.from_spec(spec)
+    b = model.fields["b"]
+    values = 1e-13 * np.random.default_rng(0).standard_normal(b.slabs[0].coefficients.shape)
+    small = model.replace(fields={**model.fields, "b": b.with_coefficients([values])})
+    assert contained(small, project(small, "other").representation, "b") == inside
+    if inside:
+        assert refine(small, "other").report.distance["b"] <= 1e-13 * small.fields["b"].norm()
+    else:
+        with pytest.raises(RepresentationError, match="would change the field b"):
+            refine(small, "other")
+    assert refine(model, "other").fields["b"].norm() == 0
 
 
 PAIRS = [legendre(5), hat(4), fourier(9), custom("1", "tanh(150*(xi - 1/5))")]
