@@ -32,21 +32,30 @@ def products(factor: Basis, state: Basis) -> list[ExactMatrix]:
     return [tiled.scaled(columns=column) @ stack(found) for column in numbers]
 
 
-def pair_transfer(symmetries: Sequence[SymmetrySpec], new: Slab, old: Slab) -> ExactMatrix:
-    """P between the weights that symmetries leave on two slabs' bases: (N′ᵀ (M ⊗ M̃) N′)⁻¹ N′ᵀ (B ⊗ B̃) N."""
+def pair_transfer(symmetries: Sequence[SymmetrySpec], new: Slab, old: Slab) -> tuple[ExactMatrix, bool]:
+    """P between the weights that symmetries leave on two slabs' bases: (N′ᵀ (M ⊗ M̃) N′)⁻¹ N′ᵀ (B ⊗ B̃) N; and
+
+    whether the new ones contain the old ones.
+    """
     out, inner = build(new.weight_out), build(new.weight_in)
     old_out, old_inner = build(old.weight_out), build(old.weight_in)
     ours, theirs = admissible(symmetries, out, inner), admissible(symmetries, old_out, old_inner)
     mixed = ours.gram(gram(out, old_out), gram(inner, old_inner), theirs)
-    return ours.gram(gram(out, out), gram(inner, inner)).solve(mixed)
+    p = ours.gram(gram(out, out), gram(inner, inner)).solve(mixed)
+    return p, _nothing_left(theirs.gram(gram(old_out, old_out), gram(old_inner, old_inner)), mixed, p)
 
 
-def contains(new: Basis, old: Basis) -> bool:
+def contains(new: Basis, old: Basis, projected: ExactMatrix | None = None) -> bool:
     """Whether every function of ``old`` is in the span of ``new``: then P is a prolongation and no field changes.
 
-    The residual of the projection is compared with zero: exactly for polynomials, else to 1e-40 in its square.
+    projected: P, where it is known. The residual of the projection is compared with zero: exactly for polynomials,
+    else to 1e-40 in its square.
     """
     if new is old:
         return True
-    residual = gram(old, old) - gram(new, old).T @ transfer(new, old)
-    return not residual.nonzero().diagonal().any()
+    return _nothing_left(gram(old, old), gram(new, old), transfer(new, old) if projected is None else projected)
+
+
+def _nothing_left(mass: ExactMatrix, mixed: ExactMatrix, projected: ExactMatrix) -> bool:
+    """Whether the squares ‖φ_j − Pφ_j‖², the diagonal of M − Bᵀ P, are zero."""
+    return not (mass - mixed.T @ projected).nonzero().diagonal().any()

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.linalg import solve_triangular
 
 from derive import spec as declaration
 from derive.errors import DataError, RepresentationError, SpecError
@@ -25,8 +24,8 @@ from numerics.datasets import Records, records
 from numerics.doors import instance, numbers, positions
 from numerics.field import Field, FieldSlab, along
 from numerics.initial import project_function, random_function
-from numerics.pieces import Pieces, default_points, evaluate, projection, weighted_functional
-from numerics.representation import Representation, SlabTables, kron
+from numerics.pieces import CHUNK, Pieces, compared, default_points, evaluate, projection
+from numerics.representation import Representation, SlabTables
 from numerics.solver import Solver, Weights
 
 if TYPE_CHECKING:
@@ -339,33 +338,14 @@ class Continuum:
                 f"targets with {values[0].shape[-1]} channels", f"{channels}, as {key} declares",
                 "one channel left out, or the data of another spec", "give every channel of y",
             )  # fmt: skip
-        coefficients = _project(rep, "state", spec, data.grids(), values)
-        root = np.kron(self.representation.root, np.eye(channels))
         if spec.interpolant == "least-squares":  # the fit itself is the target function
-            return Prepared(states, root @ coefficients, np.zeros(len(values)), None)
-        # ‖y*‖² of the interpolant itself, so that the loss is the whole distance and not its visible part
-        points = self.sample_points(data)
-        if spec.weight is not None:
-            pieces = rep.readout_pieces("weight"), rep.slabs[-1].pieces("state")
-            different = {xi.tobytes(): xi for xi in points}
-            integrals = {
-                key: weighted_functional(*pieces, xi, spec.interpolant, spec.periodic) for key, xi in different.items()
-            }
-            chosen = [integrals[xi.tobytes()] for xi in points]
-            whole = [float(np.sum(v * (square @ v))) for (_, square), v in zip(chosen, values)]
-            loads = np.stack([(load @ v).ravel() for (load, _), v in zip(chosen, values)], axis=1)  # ⟨ω χ_j, y*⟩
-        else:
-            norm = interpolant_norm if spec.dimension == 1 else grid_norm
-            whole = [norm(spec, xi, v) for xi, v in zip(points, values)]
-            loads = np.kron(kron(rep.slabs[-1].factors("M")), np.eye(channels)) @ coefficients  # ⟨χ_j, y*⟩
-        if spec.loss == "h1":
-            slopes = [interpolant_slopes(spec, xi, v, rep.slabs[-1].pieces("state")) for xi, v in zip(points, values)]
-            loads += np.stack([load.T.ravel() for load, _ in slopes], axis=1)  # ⟨∂χ_j, ∂y*⟩
-            whole = [value + slope for value, (_, slope) in zip(whole, slopes)]
-        targets = np.ascontiguousarray(solve_triangular(root, loads, trans=1))
+            coefficients = _project(rep, "state", spec, data.grids(), values)
+            targets = np.tensordot(rep.root, coefficients.reshape(len(rep.root), -1), 1).reshape(-1, len(values))
+            return Prepared(states, np.ascontiguousarray(targets), np.zeros(len(values)), None)
+        targets, distances = _nearest(rep, self._grids(data), values)
         if spec.loss not in ("l2", "h1"):  # no sum of what can be reached and what cannot: the reachable part counts
-            return Prepared(states, targets, np.zeros(len(values)), None)
-        return Prepared(states, targets, np.array(whole) - np.einsum("kn,kn->n", targets, targets), None)
+            distances = np.zeros(len(values))
+        return Prepared(states, targets, distances, None)
 
     def objective(self, prepared: Prepared, coordinates: Array | None = None) -> tuple[float, Array]:
         """Mean loss with penalties, and its exact gradient in orthonormal coordinates (10), (11), (12)."""
@@ -744,58 +724,40 @@ def _project(rep: Representation, role: str, spec: Spec, points: list[Grid | Non
     return columns.reshape(-1, len(samples))
 
 
-def grid_norm(spec: Spec, points: Grid, values: Array) -> float:
-    """∫ |I[y]|² of the interpolant on a grid, (points, …, channels), linear along every axis; exact."""
-    found = values
-    for axis, xi in enumerate(points):
-        found = along(_interpolant_gram(spec, xi), found, axis)
-    return float(np.sum(values * found))
+def _nearest(rep: Representation, points: list[Grid], samples: list[Array]) -> tuple[Array, Array]:
+    """The functions y that are nearest to records' interpolants y* in the norm of a loss on functions, in orthonormal
 
+    coordinates (n · channels, N), and ∫ |y − y*|² in it (N,), which no coefficient can change.
 
-def _interpolant_gram(spec: Spec, xi: Array) -> Array:
-    """⟨ℓ_s, ℓ_t⟩ (n, n) of the functions that the interpolant of samples at xi is the sum of."""
-    count = len(xi)
-    if spec.interpolant == "constant" or count == 1:
-        return 2 / count * np.eye(count)
-    lengths = np.diff(np.append(xi, xi[0] + 2) if spec.periodic else xi)
-    found = np.zeros((count, count))
-    for s, length in enumerate(lengths):
-        both = np.ix_([s, (s + 1) % count], [s, (s + 1) % count])
-        found[both] += length / 6 * np.array([[2, 1], [1, 2]])
-    if not spec.periodic:
-        found[0, 0] += xi[0] + 1
-        found[-1, -1] += 1 - xi[-1]
-    return found
-
-
-def interpolant_norm(spec: Spec, points: Array, values: Array) -> float:
-    """∫ |I[y]|² dξ of the samples' interpolant, summed over channels; exact."""
-    count = len(values)
-    if spec.interpolant == "constant" or count == 1:
-        return float(2 / count * np.sum(values**2))
-    if spec.periodic:
-        points, values = np.append(points, points[0] + 2), np.vstack([values, values[:1]])
-    left, right, lengths = values[:-1], values[1:], np.diff(points)[:, None]
-    inside = float(np.sum(lengths * (left**2 + left * right + right**2)) / 3)
-    if spec.periodic:
-        return inside
-    ends = (points[0] + 1) * np.sum(values[0] ** 2) + (1 - points[-1]) * np.sum(values[-1] ** 2)
-    return inside + float(ends)
-
-
-def interpolant_slopes(spec: Spec, points: Array, values: Array, pieces: Pieces) -> tuple[Array, float]:
-    """⟨∂χ_j, ∂I[y]⟩ (channels, n) and ∫ |∂I[y]|² of the piecewise-linear interpolant; χ_j are continuous."""
-    if len(values) == 1:
-        return np.zeros((values.shape[1], pieces.size)), 0.0
-    if spec.periodic:  # cut open at ±1, where the value is between the last sample and the first
-        gap = points[0] + 2 - points[-1]
-        edge = values[-1:] + (values[:1] - values[-1:]) * (1 - points[-1]) / gap
-        start = int(points[0] == -1)
-        points = np.concatenate([[-1.0], points[start:], [1.0]])
-        values = np.vstack([edge, values[start:], edge])
-    slopes = np.diff(values, axis=0) / np.diff(points)[:, None]
-    rises = np.diff(evaluate(pieces, points), axis=0)  # ∫ ∂χ_j between two samples
-    return slopes.T @ rises, float(np.sum(slopes**2 * np.diff(points)[:, None]))
+    The distance is the integral of a square, where both functions are smooth, and no difference of integrals: nothing
+    cancels when y is close to y*.
+    """
+    spec, axes = rep.spec, rep.slabs[-1].axes("state")
+    weight, slopes = None if spec.weight is None else rep.readout_pieces("weight"), spec.loss == "h1"
+    groups: dict[bytes, list[int]] = {}
+    for n, grid in enumerate(points):
+        groups.setdefault(b" ".join(xi.tobytes() for xi in grid), []).append(n)
+    channels = samples[0].shape[-1] if samples else 1
+    found = np.empty((len(rep.root) * channels, len(samples)))
+    distances = np.empty(len(samples))
+    for members in groups.values():
+        own = zip(axes, points[members[0]])
+        tables = [compared(p, xi, spec.interpolant, spec.periodic, weight, slopes) for p, xi in own]
+        functions = [table.functions @ turned for table, turned in zip(tables, rep.orthonormal)]
+        values = math.prod(len(table.scale) for table in tables) * channels
+        for part in np.array_split(members, -(-len(members) * values // CHUNK)):
+            wanted = np.stack([samples[n] for n in part], axis=-1)
+            for axis, table in enumerate(tables):
+                wanted = table.samples(wanted, axis)
+            nearest = wanted
+            for axis, basis in enumerate(functions):
+                nearest = along(basis.T, nearest, axis)
+            found[:, part] = nearest.reshape(-1, len(part))
+            for axis, basis in enumerate(functions):
+                nearest = along(basis, nearest, axis)
+            gap = (wanted - nearest).reshape(-1, len(part))
+            distances[part] = np.einsum("qn,qn->n", gap, gap)
+    return found, distances
 
 
 def _one_hot(y: Array, outputs: int) -> Array:

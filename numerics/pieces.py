@@ -26,6 +26,9 @@ EDGE = 1e-12  # points this far outside an interval, by rounding, are taken as i
 MIDPOINT = 1e-9  # points this close to the cells' midpoints are the midpoints
 RANK = 1e-10  # singular values below this fraction of the largest: what they determine drowns in noise
 CHUNK = 1 << 21  # values formed at once when many intervals are integrated
+ENOUGH = 64  # Gauss points a cell from which on the tables do not say that these integrate a closed form's products
+SAMPLES = 32  # Gauss points on an interval that show whether a function is smooth there
+FINEST = 1e-15  # the shortest interval into which a steep function is cut, as a part of the whole
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +37,8 @@ class Pieces:
 
     kind: "polynomial" with coefficients (size, cells, degree + 1) of P_k(2(x − a)/(b − a) − 1) on each cell
     [a, b]; "fourier", the functions 1, cos, sin, cos, sin, … of 2πk(x − middle)/length; or "closed-form" with
-    function(cell, x) → (size, len(x)) and ``points``, the Gauss points a cell that integrate its products.
+    function(cell, x) → (size, len(x)), ``points``, the Gauss points a cell that integrate its products, or ENOUGH
+    where the derivation found no fewer, and gram, the exact Gram matrix where the tables hold it.
     """
 
     kind: str
@@ -43,9 +47,15 @@ class Pieces:
     size: int
     function: Callable[[int, Array], Array] | None = None
     points: int = 0
+    gram: Array | None = None
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, Array], function: Callable[[int, Array], Array] | None = None) -> Pieces:
+    def from_arrays(
+        cls,
+        arrays: Mapping[str, Array],
+        function: Callable[[int, Array], Array] | None = None,
+        gram: Array | None = None,
+    ) -> Pieces:
         """From the arrays that the tables hold ("kind", "breakpoints" and what the kind needs).
 
         Raises RepresentationError when they do not fit together.
@@ -60,7 +70,7 @@ class Pieces:
             if function is None:
                 raise _misfit("a closed-form basis without its function", "the function printed for it")
             middle = (breakpoints[:1] + breakpoints[1:2]) / 2
-            return cls(kind, breakpoints, None, len(function(0, middle)), function, int(arrays["points"]))
+            return cls(kind, breakpoints, None, len(function(0, middle)), function, int(arrays["points"]), gram)
         coefficients = np.asarray(arrays.get("coefficients"))
         if kind != "polynomial" or coefficients.ndim != 3 or coefficients.shape[1] != len(breakpoints) - 1:
             raise _misfit(
@@ -85,6 +95,22 @@ class Pieces:
         width = max(1, int((~silent).sum(axis=0).max()))
         index = np.argsort(silent, axis=0, kind="stable")[:width].T
         return index, self.coefficients[index, np.arange(self.cells)[:, None]]
+
+    @cached_property
+    def smooth(self) -> Array:
+        """Breakpoints between which every function is, to rounding, a polynomial of ``smooth_degree``; the cells' own,
+
+        and for closed forms that are steep there as many more as they need. Raises RepresentationError for a function
+        that no rule integrates.
+        """
+        return _resolved(self) if self.kind == "closed-form" and self.points >= ENOUGH else self.breakpoints
+
+    @property
+    def smooth_degree(self) -> int:
+        """Of closed forms: the degree of ``smooth``. Coefficients from ``points`` on have squares below rounding, so
+        those from twice as many on are themselves.
+        """
+        return SAMPLES - 1 if self.points >= ENOUGH else 2 * self.points - 1
 
 
 def _misfit(given: str, allowed: str) -> RepresentationError:
@@ -296,13 +322,18 @@ def _gauss(count: int) -> tuple[Array, Array]:
 def _gauss_counts(pieces: Pieces, left: Array, right: Array) -> Array:
     """Gauss points an interval needs for χ_j times a linear function: exact, or to far below rounding."""
     if pieces.coefficients is None:
-        return np.full(len(left), pieces.points)
+        return np.full(len(left), pieces.smooth_degree // 2 + 2)
     degree = pieces.coefficients.shape[2] - 1
-    cells = np.searchsorted(pieces.breakpoints, (left + right) / 2, side="right") - 1
-    fractions = (right - left) / np.diff(pieces.breakpoints)[np.clip(cells, 0, pieces.cells - 1)]
-    halvings, where = np.unique(np.ceil(np.log2(fractions)), return_inverse=True)
+    halvings, where = np.unique(np.ceil(np.log2(_fractions(pieces, left, right))), return_inverse=True)
     enough = np.array([_points_for(degree, float(2.0**e)) for e in halvings])
     return enough[where]
+
+
+def _fractions(pieces: Pieces, left: Array, right: Array) -> Array:
+    """Which part of its cell every interval is."""
+    cells = np.searchsorted(pieces.breakpoints, (left + right) / 2, side="right") - 1
+    found: Array = (right - left) / np.diff(pieces.breakpoints)[np.clip(cells, 0, pieces.cells - 1)]
+    return found
 
 
 @lru_cache(maxsize=1024)
@@ -317,6 +348,131 @@ def _points_for(degree: int, fraction: float) -> int:
     growth = degree * np.arccosh(1 + fraction * (rho + 1 / rho) / 2) + np.log1p(rho)
     bound = (growth + np.log(64 / 15 / (1 - rho**-2)) + 18 * np.log(10)) / (2 * np.log(rho))
     return min((degree + 3) // 2, int(np.ceil(bound.min())))
+
+
+# --- rules -------------------------------------------------------------------------------------------------
+
+
+def rule(*bases: Pieces, degree: int = 0, frequency: float = 0.0, cuts: Array | None = None) -> tuple[Array, Array]:
+    """Gauss points and weights (n,) on the cells that the bases share: products of any two of their functions, and of
+
+    one with a polynomial of a degree times waves of angular frequencies up to ``frequency``, to rounding.
+
+    cuts: more breakpoints. Raises RepresentationError for a closed-form basis that no rule integrates.
+    """
+    edges = union(*(basis.smooth for basis in bases), *([] if cuts is None else [cuts]))
+    left, right = edges[:-1], edges[1:]
+    own = np.max([degrees(basis, left, right) for basis in bases], axis=0)
+    return gauss(left, right, (own + np.maximum(own, degree + _wave_degrees(frequency, left, right))) // 2 + 1)
+
+
+def gauss(left: Array, right: Array, counts: Array) -> tuple[Array, Array]:
+    """The points and weights of Gauss rules with ``counts`` points, one a interval, in the order of the intervals."""
+    starts = np.concatenate([[0], np.cumsum(counts)])
+    points, weights = np.empty(starts[-1]), np.empty(starts[-1])
+    for count in np.unique(counts):
+        rows = np.flatnonzero(counts == count)
+        s, w = _gauss(int(count))
+        half = (right[rows] - left[rows])[:, None] / 2
+        places = starts[rows][:, None] + np.arange(count)
+        points[places], weights[places] = left[rows][:, None] + half * (1 + s), half * w
+    return points, weights
+
+
+def union(*breakpoints: Array) -> Array:
+    """All breakpoints, increasing; those within rounding of each other are one."""
+    found = np.unique(np.concatenate(breakpoints))
+    return np.asarray(found[np.append(True, np.diff(found) > 8 * np.finfo(np.float64).eps * np.abs(found).max())])
+
+
+def degrees(pieces: Pieces, left: Array, right: Array) -> Array:
+    """The degree of the polynomials that the functions are, to rounding, on intervals inside the cells of ``smooth``:
+
+    whole numbers (intervals,).
+    """
+    if pieces.kind == "fourier":
+        length = pieces.breakpoints[-1] - pieces.breakpoints[0]
+        return _wave_degrees(2 * np.pi * (pieces.size // 2) / length, left, right)
+    if pieces.coefficients is None:
+        return np.full(len(left), pieces.smooth_degree)
+    highest = pieces.coefficients.shape[2] - 1
+    halvings, where = np.unique(np.ceil(np.log2(_fractions(pieces, left, right))), return_inverse=True)
+    return np.array([_degree_on(highest, float(2.0**e)) for e in halvings])[where]
+
+
+@lru_cache(maxsize=1024)
+def _degree_on(degree: int, fraction: float) -> int:
+    """The degree to which P_degree is a polynomial, to 1e-18, on an interval that is a fraction of its cell.
+
+    Legendre coefficient k of f is below (2k + 1) max|f| ρ^(−k) π, see ``_points_for`` for the maximum.
+    """
+    rho = np.geomspace(1.5, 1e8, 80)
+    growth = degree * np.arccosh(1 + fraction * (rho + 1 / rho) / 2)
+    bound = (growth + np.log(np.pi * (2 * degree + 1)) + 18 * np.log(10)) / np.log(rho)
+    return min(degree, int(np.ceil(bound.min())))
+
+
+def _wave_degrees(frequency: float, left: Array, right: Array) -> Array:
+    """The degree to which cos and sin of an angular frequency are polynomials on intervals (intervals,)."""
+    if not frequency:
+        return np.zeros(len(left), dtype=np.int64)
+    halvings, where = np.unique(np.ceil(4 * np.log2(frequency * (right - left) / 2)), return_inverse=True)
+    return np.array([_wave_degree(float(2.0 ** (e / 4))) for e in halvings])[where]
+
+
+@lru_cache(maxsize=1024)
+def _wave_degree(z: float) -> int:
+    """e^{izt} = Σ (2k + 1) i^k j_k(z) P_k(t): the first k from z on with |(2k + 1) j_k(z)| < 1e-18 / z."""
+    k = np.arange(int(z), int(1.5 * z) + 60)
+    with np.errstate(under="ignore"):
+        small = np.abs((2 * k + 1) * spherical_jn(k, z)) * max(z, 1.0) < 1e-18
+    return int(k[np.argmax(small)])
+
+
+def _resolved(pieces: Pieces) -> Array:
+    """Breakpoints that cut the cells of closed forms until the functions are polynomials on every interval.
+
+    Halving where SAMPLES points do not resolve a function sees nothing of a peak that lies between them: the exact
+    Gram matrix tells, and the search begins again on finer intervals.
+    """
+    for parts in 2 ** np.arange(0, 11, 2):
+        steps = np.arange(parts) / parts
+        whole = pieces.breakpoints
+        start = np.append((whole[:-1, None] + np.diff(whole)[:, None] * steps).ravel(), whole[-1])
+        edges = _halved(pieces, start)
+        if pieces.gram is None:
+            return edges
+        x, w = gauss(edges[:-1], edges[1:], np.full(len(edges) - 1, SAMPLES))
+        values = evaluate(pieces, x)
+        size = np.sqrt(np.diag(pieces.gram))
+        wrong = np.max(np.abs((values.T * w) @ values - pieces.gram) / np.outer(size, size))
+        if wrong <= 1e-12:
+            return edges
+    if wrong <= 1e-8:
+        return edges
+    raise RepresentationError(
+        f"a custom basis whose products no quadrature rule gives (relative error {wrong:.1e})",
+        "functions that some thousand points show", "a function that is zero but for a narrow peak, or is singular",
+        "put breakpoints around the place where it is steep",
+    )  # fmt: skip
+
+
+def _halved(pieces: Pieces, edges: Array) -> Array:
+    """The intervals, halved until SAMPLES Gauss points on each show every function as a polynomial."""
+    s, w = _gauss(SAMPLES)
+    transform = (legendre(s, SAMPLES - 1) * w)[-SAMPLES // 8 :] * np.sqrt(SAMPLES)  # of the last few coefficients
+    total, size = edges[-1] - edges[0], np.zeros(pieces.size)
+    done, left, right = [edges[:1]], edges[:-1], edges[1:]
+    while len(left):
+        x = left[:, None] + (right - left)[:, None] * (1 + s) / 2
+        values = evaluate(pieces, x.ravel()).reshape(*x.shape, pieces.size)
+        size = np.maximum(size, np.abs(values).max(axis=(0, 1)))
+        tails = np.linalg.norm(transform @ values, axis=1) * ((right - left) / total)[:, None]
+        rough = (tails > 4e-15 * np.where(size > 0, size, 1)).any(axis=1) & (right - left > FINEST * total)
+        done.append(right[~rough])
+        middle = (left[rough] + right[rough]) / 2
+        left, right = np.concatenate([left[rough], middle]), np.concatenate([middle, right[rough]])
+    return np.unique(np.concatenate(done))
 
 
 # --- samples to functions ---------------------------------------------------------------------------------
@@ -421,7 +577,7 @@ def sample_functional(pieces: Pieces, xi: Array, interpolant: str, periodic: boo
         _check_midpoints(xi)
     parts = _segments(xi, interpolant, periodic)
     if pieces.kind != "fourier":
-        parts = parts.cut(pieces.breakpoints)
+        parts = parts.cut(pieces.smooth)
     mean, slope = _moments(pieces, parts.left, parts.right)
     span = 2 * (parts.stop - parts.start)
     # Differences first: they are exact between close points, whose midpoint is not.
@@ -438,32 +594,53 @@ def _gathered(owner: Array, rows: Array, count: int) -> Array:
     return np.asarray(places @ rows)
 
 
-def weighted_functional(
-    weight: Pieces, pieces: Pieces, xi: Array, interpolant: str, periodic: bool
-) -> tuple[Array, Array]:
-    """B (size, n) and Q (n, n): Σ_s B_js x_s = ∫ ω χ_j I[x] dξ and xᵀ Q x = ∫ ω I[x]² dξ for samples x at xi (n,).
+@dataclass(frozen=True)
+class Compared:
+    """Samples' interpolants and functions of a basis at the points of a rule along one axis, so scaled that sums of
 
-    ω is the one function of ``weight``. Exact to rounding; see ``sample_functional``.
+    squares over the rows are integrals. A row is the value at a point, or a slope there.
+
+    first, last: the samples that a row is made of (rows,); rise: where it lies between them; slope: one over their
+    distance, of rows that are slopes, and zero for values.
+    scale: roots of the rule's weights (rows,); functions: (rows, size), times these.
+    """
+
+    first: Array
+    last: Array
+    rise: Array
+    slope: Array
+    scale: Array
+    functions: Array
+
+    def samples(self, values: Array, axis: int) -> Array:
+        """The interpolants' rows along an axis of arrays of samples. Differences first: they do not cancel."""
+        shape = [-1 if a == axis else 1 for a in range(values.ndim)]
+        first, last = np.take(values, self.first, axis), np.take(values, self.last, axis)
+        rise, kept, scale = (a.reshape(shape) for a in (self.rise + self.slope, self.slope == 0, self.scale))
+        return np.asarray(scale * (kept * first + rise * (last - first)))
+
+
+def compared(
+    pieces: Pieces, xi: Array, interpolant: str, periodic: bool, weight: Pieces | None = None, slopes: bool = False
+) -> Compared:
+    """Of samples at points xi (n,) and a basis: ∫ |I[x] − h|² ("L2"), with the one function of ``weight`` as a factor
+
+    where there is one, and with ∫ |∂I[x] − ∂h|² added for ``slopes``. Exact to rounding; see ``sample_functional``.
     """
     parts = _segments(check_points(xi, periodic), interpolant, periodic)
-    parts = parts.cut(np.union1d(weight.breakpoints, pieces.breakpoints if pieces.kind != "fourier" else [-1, 1]))
-    # A rule for each factor with a line is, with the points of both, one for their product; cosines up to frequency
-    # size/2 are resolved by as many points as functions, and some more for sixteen digits.
-    both = [pieces.size + 20 if p.kind == "fourier" else _gauss_counts(p, parts.left, parts.right).max()
-            for p in (weight, pieces)]  # fmt: skip
-    s, w = _gauss(int(sum(both)))
-    half = (parts.right - parts.left)[:, None] / 2
-    at = parts.left[:, None] + half * (1 + s)
-    factors = half * w * evaluate(weight, at.ravel()).reshape(at.shape)
-    rise = (at - parts.start[:, None]) / (parts.stop - parts.start)[:, None]
-    values = evaluate(pieces, at.ravel()).reshape(*at.shape, pieces.size)
-    found, squares = np.zeros((len(xi), pieces.size)), np.zeros((len(xi), len(xi)))
-    ends = ((parts.first, 1 - rise), (parts.last, rise))
-    for owner, line in ends:
-        np.add.at(found, owner, np.einsum("sq,sqj->sj", factors * line, values))
-        for other, second in ends:
-            np.add.at(squares, (owner, other), np.sum(factors * line * second, axis=1))
-    return found.T, squares
+    parts = parts.cut(pieces.smooth if weight is None else union(pieces.smooth, weight.smooth))
+    counts = np.maximum(degrees(pieces, parts.left, parts.right), 1) + 1
+    if weight is not None:
+        counts += degrees(weight, parts.left, parts.right) // 2 + 1
+    x, w = gauss(parts.left, parts.right, counts)
+    start, stop, first, last = (np.repeat(a, counts) for a in (parts.start, parts.stop, parts.first, parts.last))
+    scale = np.sqrt(w if weight is None else w * np.maximum(evaluate(weight, x)[:, 0], 0.0))
+    functions = scale[:, None] * evaluate(pieces, x)
+    found = first, last, (x - start) / (stop - start), np.zeros(len(x)), scale, functions
+    if not slopes:
+        return Compared(*found)
+    steep = first, last, np.zeros(len(x)), 1 / (stop - start), scale, scale[:, None] * derivative(pieces, x)
+    return Compared(*(np.concatenate(both) for both in zip(found, steep)))
 
 
 def _check_interpolant(interpolant: str, allowed: tuple[str, ...]) -> None:

@@ -6,13 +6,15 @@ Every move reports two parts. *Fields*: what the L2 projection of the fields (13
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from derive.errors import DataError, RepresentationError
+from numerics import device
 from numerics import representation as representations
 from numerics.adaptive import Steps
 from numerics.continuum import (
@@ -28,9 +30,8 @@ from numerics.datasets import Records
 from numerics.datasets import records as make_records
 from numerics.doors import instance
 from numerics.field import Field, FieldSlab, Pair, along, check_norm
-from numerics.initial import quadrature
-from numerics.pieces import Pieces, derivative, evaluate
-from numerics.solver import Solver
+from numerics.pieces import Pieces, derivative, evaluate, rule
+from numerics.solver import TILE, Slab, Solver, applied_weight
 
 Array = np.ndarray
 Sizes = tuple[int, int]
@@ -128,24 +129,37 @@ def transfer_fields(model: Continuum, rep: representations.Representation) -> di
             "the level declares another list of slabs",
             "keep the slabs and change the bases inside them",
         )
-    spec = model.spec
-    bias = (*spec.along_axes("bias_width"), "bias_depth")
-    roles = {"W": (*spec.weight_axes, "weight_depth"), "b": bias, "V": bias}
-    roles |= {name: spec.along_axes("lift" if name == "P" else "readout") for name in ("P", "R", "a")}
     empty = zero_fields(rep)
     fields = {}
     for name, field in model.fields.items():
         slabs = []
         for k, (old, new) in enumerate(zip(field.slabs, empty[name].slabs)):
             values = old.coefficients
-            for axis, role in enumerate(roles.get(name, ()) if old.bases else ()):
-                keys = [r.entry["bases"][f"{role}/{k}"] for r in (model.representation, rep)]
-                if keys[0] != keys[1]:
-                    p = representations.transfer(*keys)
-                    values = np.moveaxis(np.tensordot(p, values, (1, axis)), 0, axis)
+            for axis, keys in _changes(model, rep, name, k):
+                values = along(representations.transfer(*keys, model.base), values, axis)
             slabs.append(replace(new, coefficients=np.ascontiguousarray(values)))
         fields[name] = replace(field, slabs=tuple(slabs))
     return fields
+
+
+def contained(model: Continuum, rep: representations.Representation, name: str) -> bool:
+    """Whether the spaces of a field in another representation contain the model's, as the derivation has shown."""
+    slabs = range(len(model.fields[name].slabs))
+    return all(representations.nested(*keys, model.base) for k in slabs for _, keys in _changes(model, rep, name, k))
+
+
+def _changes(
+    model: Continuum, rep: representations.Representation, name: str, k: int
+) -> Iterator[tuple[int, tuple[str, str]]]:
+    """The axes of a field's slab k along which its bases differ from another representation's, and their keys."""
+    spec = model.spec
+    bias = (*spec.along_axes("bias_width"), "bias_depth")
+    roles = {"W": (*spec.weight_axes, "weight_depth"), "b": bias, "V": bias}
+    roles |= {field: spec.along_axes("lift" if field == "P" else "readout") for field in ("P", "R", "a")}
+    for axis, role in enumerate(roles.get(name, ()) if model.fields[name].slabs[k].bases else ()):
+        old, new = (r.entry["bases"][f"{role}/{k}"] for r in (model.representation, rep))
+        if old != new:
+            yield axis, (old, new)
 
 
 def _between(old: Continuum, new: Continuum) -> Continuum | None:
@@ -225,21 +239,22 @@ def _output_changes(
 def loss_change(old: Continuum, new: Continuum, prepared: Prepared) -> tuple[float | None, float | None]:
     """Predicted change of the loss between two sets of fields on one solver: first order, and estimate (14).
 
-    The pairing is taken at the stage operators, so that the two may live in any bases; operators that are applied as
-    factors belong to bases, and both are then moved to the larger ones. None and None where these do not hold the
-    others, and where lifts have different bases along ξ, which make different states of the records.
+    The pairing is taken at the stage operators, so that the two may live in any bases. None and None where lifts have
+    different bases along ξ, which make different states of the records.
     """
     if old.spec.lift_width != new.spec.lift_width:
         return None, None
-    if not all(slab.formable for slab in (*old.representation.slabs, *new.representation.slabs)):
-        common = _on_larger(old, new)
-        if common is None:
-            return None, None
-        old, new = common
     steps = None if old.spec.tolerance is None else old.solver.find_steps(prepared.states)
-    (before, first), (after, second) = (_stage_gradients(m, prepared, steps) for m in (old, new))
-    simple = sum(float(np.sum(g * (b - a))) for g, a, b in zip(first, before, after))
-    other = sum(float(np.sum(g * (b - a))) for g, a, b in zip(second, before, after))
+    formed = all(slab.formable for slab in (*old.representation.slabs, *new.representation.slabs))
+    start, end = (_apart(model, steps, formed) for model in (old, new))
+    before, first = _stage_gradients(old, start, prepared)
+    after, second = _stage_gradients(new, end, prepared)
+    shared = [name for name in before if formed or not name.endswith("/operators")]
+    simple = sum(float(np.sum(first[name] * (after[name] - before[name]))) for name in shared)
+    other = sum(float(np.sum(second[name] * (after[name] - before[name]))) for name in shared)
+    if not formed:  # operators that are applied as factors belong to bases: their effects are compared
+        simple += _weights_pairing(old, start, end, prepared)
+        other -= _weights_pairing(new, end, start, prepared)
     # A quadratic penalty's change is what (14) gives for it, exactly.
     penalty = sum(
         float(p.weight) * (new.fields[p.field].squared_norm(p.norm) - old.fields[p.field].squared_norm(p.norm))
@@ -250,21 +265,6 @@ def loss_change(old: Continuum, new: Continuum, prepared: Prepared) -> tuple[flo
         slope = _penalty_slope(old.fields[p.field], new.fields[p.field], p.norm)
         first_order = None if first_order is None or slope is None else first_order + float(p.weight) * slope
     return first_order, (simple + other) / 2 + penalty
-
-
-def _on_larger(old: Continuum, new: Continuum) -> tuple[Continuum, Continuum] | None:
-    """Both models' fields in the bases of the one that has more coefficients; None where that changes a field."""
-    rep = max((old, new), key=lambda model: model.size).representation
-    found = []
-    for model in (old, new):
-        fields = transfer_fields(model, rep)
-        if any(distance(f, fields[name]) > NESTED * max(1.0, f.norm()) for name, f in model.fields.items()):
-            return None
-        found.append(Continuum(rep.spec, None, fields, device=model.device, stored=rep))
-    return found[0], found[1]
-
-
-NESTED = 1e-10  # a change of a field, relative to it, that is none
 
 
 def _penalty_slope(old: Field, new: Field, norm: str) -> float | None:
@@ -278,25 +278,76 @@ def _penalty_slope(old: Field, new: Field, norm: str) -> float | None:
     return new.squared_norm(norm) - old.squared_norm(norm) - distance(old, new, norm) ** 2
 
 
-def _stage_gradients(
-    model: Continuum, prepared: Prepared, steps: list[Steps] | None
-) -> tuple[list[Array], list[Array]]:
-    """Operators, biases and readout of every stage, and dL/d of each; rows that stages share are told apart.
+def _apart(model: Continuum, steps: list[Steps] | None, formed: bool) -> Solver:
+    """A solver with operators and biases of every stage, in order; rows that stages share are told apart.
 
     steps: those to take where they are adaptive, so that two models have the same stages.
     """
-    formed = all(slab.formable for slab in model.representation.slabs)
-    solver = Solver(model.representation, model.spec.precision, plan="formed" if formed else None)
+    solver = Solver(model.representation, model.spec.precision, plan="formed" if formed else "factors")
     solver = solver.form(kernel_weights(model.fields))
-    solver = (solver if steps is None else solver.with_steps(steps)).unshared()
+    return (solver if steps is None else solver.with_steps(steps)).unshared()
+
+
+def _stage_gradients(
+    model: Continuum, solver: Solver, prepared: Prepared
+) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Operators, biases and readout of every stage by name, and dL/d of each."""
     operator, constant = model.readout_map()
     _, slabs, bar_operator, bar_constant, _ = solver.gradient(prepared.states, operator, constant, prepared.wanted())
-    values, gradients = [operator, constant], [bar_operator, bar_constant]
-    for slab, bars in zip(solver.slabs, slabs):
+    values, gradients = {"R": operator, "a": constant}, {"R": bar_operator, "a": bar_constant}
+    for k, (slab, bars) in enumerate(zip(solver.slabs, slabs)):
         for name, array in slab.operators.items():
-            values.append(array.astype(np.float64))
-            gradients.append(bars[f"bar_{name}"].astype(np.float64))
-    return values, [g / len(prepared) for g in gradients]
+            values[f"{k}/{name}"] = array.astype(np.float64)
+            gradients[f"{k}/{name}"] = bars[f"bar_{name}"].astype(np.float64)
+    return values, {name: g / len(prepared) for name, g in gradients.items()}
+
+
+def _weights_pairing(model: Continuum, at: Solver, other: Solver, prepared: Prepared) -> float:
+    """Σ_s ⟨dL/dE_s, E′_s − E_s⟩ of the part W of the stage operators, E_s a model's and E′_s another one's.
+
+    dL/dE_s is the sum over records of p hᵀ, with h the state of the stage and p = dL/du there: what is paired is
+    p with E′_s h − E_s h, whatever bases, blocks and axes make E_s. p is the gradient of the biases of one record.
+    """
+    readout = tuple(np.ascontiguousarray(part, dtype=at.dtype) for part in model.readout_map())
+    targets = prepared.wanted()
+
+    def one(start: int) -> float:
+        chosen = slice(start * TILE, (start + 1) * TILE)
+        states, wanted = prepared.states[:, chosen], targets[:, chosen]
+        bars = []
+        for r in range(states.shape[1]):
+            gradient = [slab.empty_gradient() for slab in at.slabs]
+            spare = np.zeros_like(readout[0]), np.zeros_like(readout[1])
+            at._tile(states[:, r : r + 1], wanted[:, r : r + 1], readout, gradient, spare)
+            bars.append([own["bar_biases"] for own in gradient])
+        h, found = at._lifted(states), 0.0
+        for k, (slab, changed) in enumerate(zip(at.slabs, other.slabs)):
+            p = np.stack([own[k] for own in bars], axis=-1).astype(np.float64)  # (stages, rows, records)
+            for s, (seen, entry) in enumerate(_stage_states(slab, h)):
+                effects = [applied_weight(x, x.operators["operators"][s], seen, entry) for x in (slab, changed)]
+                found += float(np.sum(p[s] * (effects[1] - effects[0])))
+            h = slab.forward(h, keep=False)[0]
+        return found
+
+    with device.serial_blas():
+        return math.fsum(device.spread(one, -(-len(prepared) // TILE))) / len(prepared)
+
+
+def _stage_states(slab: Slab, h: Array) -> Iterator[tuple[Array, bool]]:
+    """Of every stage what W is applied to, (rows, records), and whether that is the state as it arrives.
+
+    A stage's state is what the slab ends in when the step that holds the stage ends with the stage's own row.
+    """
+    combine = slab.bound["combine"]
+    steps, last = combine.shape[0], combine.shape[1] - 1
+    for n in range(steps):
+        for i in range(last):
+            if (n, i) == (0, 0) and "C_entry" in slab.tables.tables and not slab.implicit:
+                yield h, True
+                continue
+            until = combine[: n + 1].copy()
+            until[n, last] = until[n, i]
+            yield slab.combining(until).forward(h, keep=False)[0], False
 
 
 # --- distances ----------------------------------------------------------------------------------------------
@@ -356,11 +407,11 @@ def _coordinates(first: Pieces | Pair, second: Pieces | Pair, table: Table, othe
     other: what is done to functions of pairs along ξ′, where it is not the same.
     """
     if isinstance(first, Pieces) and isinstance(second, Pieces):
-        x, weights = _common_rule(first, second)
+        x, weights = rule(first, second)
         parts = [table(basis, x) * np.sqrt(weights)[:, None] for basis in (first, second)]
     else:
         assert isinstance(first, Pair) and isinstance(second, Pair)
-        (x, outer), (y, inner) = _common_rule(first.outer, second.outer), _common_rule(first.inner, second.inner)
+        (x, outer), (y, inner) = rule(first.outer, second.outer), rule(first.inner, second.inner)
         size = np.sqrt(np.multiply.outer(outer, inner)).reshape(-1, 1)
         parts = [
             pair.combined(table(pair.outer, x)[:, None], (other or table)(pair.inner, y)).reshape(-1, pair.size) * size
@@ -373,11 +424,3 @@ def _coordinates(first: Pieces | Pair, second: Pieces | Pair, table: Table, othe
 def _slopes(first: Pieces | Pair, second: Pieces | Pair) -> list[Coordinates]:
     """Of functions of pairs: their derivatives by ξ and by ξ′."""
     return [_coordinates(first, second, derivative, evaluate), _coordinates(first, second, evaluate, derivative)]
-
-
-def _common_rule(first: Pieces, second: Pieces) -> tuple[Array, Array]:
-    """Gauss points on the union of the breakpoints, exact for squares of both."""
-    union = np.union1d(first.breakpoints, second.breakpoints)
-    union = union[np.append(True, np.diff(union) > 1e-14)]
-    larger = max((first, second), key=lambda p: p.size if p.coefficients is None else p.coefficients.shape[-1])
-    return quadrature(replace(larger, breakpoints=union))

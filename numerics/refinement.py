@@ -5,9 +5,9 @@ from __future__ import annotations
 from derive.errors import RepresentationError
 from numerics.continuum import Continuum
 from numerics.datasets import Records
-from numerics.projection import move
+from numerics.projection import contained, move
 
-LOST = 1e-10  # relative distance under which a field counts as unchanged
+LOST = 1e-10  # part of a field's norm: a smaller distance is none, where the field happens to lie in a smaller space
 
 
 def refine(model: Continuum, level: str, records: Records | None = None) -> Continuum:
@@ -15,11 +15,12 @@ def refine(model: Continuum, level: str, records: Records | None = None) -> Cont
 
     With the solver unchanged the outputs do not change either; a level with other steps or another state moves
     them by its discretisation error, reported as the solver part. Raises RepresentationError when the level's
-    spaces do not contain the model's fields.
+    spaces do not contain the model's fields: the derivation shows which spaces contain which, exactly, and a field
+    that changes level between others is measured.
     """
     new = move(model, level, records)
     for name, lost in new.report.distance.items():
-        if lost > LOST * max(new.report.norm[name], 1.0):
+        if lost > LOST * new.report.norm[name] and not contained(model, new.representation, name):
             raise RepresentationError(
                 f"level {level!r}, which would change the field {name} by {lost:.2e}",
                 "a level whose bases contain the present ones",

@@ -34,6 +34,7 @@ from numerics.pieces import Pieces
 __all__ = ["Representation", "SlabTables", "assemble", "between", "folders", "manifest", "of", "transfer"]
 
 Arrays = dict[str, np.ndarray]
+UNSEEN = 1e-15  # eigenvalues below this fraction of the largest are rounding errors
 LISTED = ("functions", "representations", "tables")  # in every manifest
 
 
@@ -113,15 +114,29 @@ class Representation:
         return kron(self.readout_factors("G"))
 
     @cached_property
-    def root(self) -> np.ndarray:
-        """Lᵀ with L Lᵀ the Gram matrix of the state's functions in the norm of the loss, L2 (with its weight) or H1."""
+    def roots(self) -> tuple[np.ndarray, ...]:
+        """Lᵀ along every axis, with L Lᵀ the Gram matrix of the state's functions in the norm of the loss: L2, with its
+
+        weight, or H1. Where a weight vanishes it does not see some functions: their part of L is zero.
+        """
         if self.spec.weight is not None:
-            return np.linalg.cholesky(self.readout["M"]).T
+            values, vectors = np.linalg.eigh(self.readout["M"])
+            return (np.sqrt(np.where(values > UNSEEN * values[-1], values, 0.0))[:, None] * vectors.T,)
         slab = self.slabs[-1]
         grams = slab.factors("M")
         if self.spec.loss == "h1":
             grams = (grams[0] + slab.tables["stiffness/state"],)
-        return kron([np.linalg.cholesky(gram).T for gram in grams])
+        return tuple(np.linalg.cholesky(gram).T for gram in grams)
+
+    @cached_property
+    def root(self) -> np.ndarray:
+        """Lᵀ on the whole domain: coefficients → coordinates in which the norm of the loss is Euclidean."""
+        return kron(self.roots)
+
+    @cached_property
+    def orthonormal(self) -> tuple[np.ndarray, ...]:
+        """L⁻ᵀ along every axis: its columns are functions that are orthonormal in the norm of the loss, or zero."""
+        return tuple(np.linalg.pinv(root, rcond=np.sqrt(UNSEEN) / 2) for root in self.roots)
 
     def readout_pieces(self, role: str = "readout") -> Pieces:
         """The run-time basis of a functional readout; or the one function of a loss's "weight"."""
@@ -139,7 +154,7 @@ def _pieces(tables: Arrays, role: str) -> Pieces:
     if "function" not in arrays:
         return Pieces.from_arrays(arrays)
     function, constants = printed_function(str(arrays["function"])), arrays["constants"]
-    return Pieces.from_arrays(arrays, lambda cell, x: function(cell, x, constants))
+    return Pieces.from_arrays(arrays, lambda cell, x: function(cell, x, constants), tables.get(f"gram/{role}"))
 
 
 def of(spec: Spec, base: Spec | None = None) -> Representation:
@@ -225,12 +240,27 @@ def _number(text: str) -> float:
     return int(numerator) / int(denominator or 1)
 
 
-def transfer(source: str, target: str) -> np.ndarray:
-    """P of (13) between two bases, by the names that the manifest gives them."""
+def transfer(source: str, target: str, base: Spec) -> np.ndarray:
+    """P of (13) between two bases of a spec's ladder, by the names that the manifest gives them."""
+    folder, name = _transfer(source, target, base)
+    return _stored(folder, [name])[name]
+
+
+def nested(source: str, target: str, base: Spec) -> bool:
+    """Whether the derivation has shown that the target's space contains the source's: P is then a prolongation."""
+    folder, name = _transfer(source, target, base)
+    return bool(manifest(folder)["tables"][name].get("nested", False))
+
+
+def _transfer(source: str, target: str, base: Spec) -> tuple[Path, str]:
+    """Where it is; derived where all levels are known, but from other ladders, which lie between other levels."""
     name = f"transfer/{source}/{target}"
-    for folder in folders():
-        if name in manifest(folder)["tables"]:
-            return _stored(folder, [name])[name]
+    for attempt in range(2):
+        for folder in folders():
+            if name in manifest(folder)["tables"]:
+                return folder, name
+        if attempt == 0:
+            _derive(declaration.digest(replace(base, levels=())), base)
     raise RepresentationError(
         f"no projection between the bases {source} and {target}",
         "levels of one spec, generated together",

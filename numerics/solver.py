@@ -223,9 +223,9 @@ class Slab:
             rows[index] = np.arange(where.size).reshape(where.shape)
         return self.bind(rows)
 
-    def first(self, steps: int) -> Self:
-        """The slab that ends after the first steps, with the operators of all."""
-        return replace(self, bound={**self.bound, "combine": self.bound["combine"][:steps]})
+    def combining(self, combine: Any) -> Self:
+        """The slab whose steps combine its stages in other ways, or that takes fewer; its operators stay."""
+        return replace(self, bound={**self.bound, **self._converted({"combine": combine})})
 
     def empty_gradient(self) -> Arrays:
         """Zero gradients of the stage operators."""
@@ -281,6 +281,34 @@ class Slab:
         bar_entry = np.zeros_like(kept["h_entry"])
         self.call("adjoint", {**self.operators, **kept, **gradient, "bar": bar, "bar_entry": bar_entry})
         return bar_entry if self.tables.entry else bar
+
+
+def applied_weight(slab: Slab, operator: np.ndarray, h: np.ndarray, entry: bool) -> np.ndarray:
+    """Φ (w (C h)) of one stage, (nodes · pre-activations, records), from its factors and blocks; in float64.
+
+    operator: of the plan "factors". h: (rows, records), the state, or with ``entry`` the state as it arrives.
+    """
+    tables, c = slab.tables.tables, slab.channels
+    wide = slab.parts * c
+    low = _by_axes((tables["C_entry"],) if entry else slab.tables.factors("C"), h, c)
+    blocks = tables.get("w_blocks")
+    if blocks is None:
+        high = operator.astype(np.float64) @ low
+    else:
+        high = np.zeros((slab.sizes["weight_out"] * wide, h.shape[1]))
+        for top, bottom, left, right, start in blocks:
+            shape = (bottom - top) * wide, (right - left) * c
+            block = operator[start * wide * c :][: shape[0] * shape[1]].reshape(shape)
+            high[top * wide : bottom * wide] += block @ low[left * c : right * c]
+    return _by_axes(slab.tables.factors("Phi"), high, wide)
+
+
+def _by_axes(factors: Sequence[np.ndarray], values: np.ndarray, channels: int) -> np.ndarray:
+    """A Kronecker product of matrices applied to the rows (functions · channels, records)."""
+    found = values.astype(np.float64).reshape(*(factor.shape[1] for factor in factors), channels, -1)
+    for axis, factor in enumerate(factors):
+        found = along(factor, found, axis)
+    return found.reshape(-1, values.shape[1])
 
 
 def newton_arguments(dtype: np.dtype[Any], unknowns: int) -> dict[str, Any]:
@@ -424,7 +452,7 @@ class Solver:
         """One step of all records."""
         taken = self._on_steps(slab, [(start, length)]).form(weights)
         after = self._advance(taken, h)
-        estimating = replace(taken.bind({"combine": method.error(length)[None]}), operators=taken.operators)
+        estimating = taken.combining(method.error(length)[None])
         error, before, now = (norms(slab, x) for x in (self._advance(estimating, h), h, after))
         tolerance = float(self.representation.spec.tolerance or 0)
         return Attempt(error / (tolerance * (1 + np.maximum(before, now))), now, after)
@@ -486,8 +514,9 @@ class Solver:
         whole = []
         with device.serial_blas():
             for slab in solver.slabs:
-                steps = range(1, len(slab.bound["combine"]) + 1)
-                whole.append([h, *(slab.first(n).forward(h, keep=False)[0] for n in steps)])
+                combine = slab.bound["combine"]
+                ends = (slab.combining(combine[: n + 1]).forward(h, keep=False)[0] for n in range(len(combine)))
+                whole.append([h, *ends])  # the first n steps are run again from the start
                 h = whole[-1][-1]
         return whole
 

@@ -94,7 +94,8 @@ def generate(spec: Spec) -> dict[str, bytes]:
         entries[one.name] = _entry(one, stored, suffixes, printed)
         entries[one.name]["loss"] = mark
         entries[one.name]["tables"]["constants/loss"] = "constants/loss"
-    arrays = stored.arrays | tables.transfer_arrays({one.name: one.spec for one in derived})
+    transfers, nested = tables.transfer_arrays({one.name: one.spec for one in derived})
+    arrays = stored.arrays | transfers
     arrays["constants/loss"] = tables.nearest(cpu.loss(loss).constants)
     functions = {k.name: k for k in (cpu.closed_form(b) for one in derived for b in closed_bases(one))}
     kernels = [*functions.values(), *(k for s, p in printed.items() for k in cpu.kernels(p, s))]
@@ -112,7 +113,9 @@ def generate(spec: Spec) -> dict[str, bytes]:
         "spec": declaration.to_dict(spec),
         "representations": entries,
         "functions": sorted(functions),
-        "tables": {key: tables.describe(arrays[key]) for key in sorted(arrays)},
+        "tables": {
+            key: tables.describe(arrays[key]) | ({"nested": True} if key in nested else {}) for key in sorted(arrays)
+        },
     }
     return {
         "cpu.py": cpu.module(title, formula, kernels).encode(),

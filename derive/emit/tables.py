@@ -171,9 +171,13 @@ def nearest(values: Any) -> np.ndarray:
     return np.array(convert(values), dtype=np.float64)
 
 
-def transfer_arrays(specs: Mapping[str, Spec]) -> Arrays:
-    """The projections (13) between every two of the representations, axis by axis and slab by slab."""
+def transfer_arrays(specs: Mapping[str, Spec]) -> tuple[Arrays, set[str]]:
+    """The projections (13) between every two of the representations, axis by axis and slab by slab; and the names of
+
+    those that are prolongations: the new space contains the old one.
+    """
     arrays: Arrays = {}
+    nested: set[str] = set()
     for source in specs.values():
         old = {role: (basis, interval) for role, basis, interval in directions(source)}
         for target in specs.values():
@@ -182,13 +186,16 @@ def transfer_arrays(specs: Mapping[str, Spec]) -> Arrays:
                     continue
                 name = f"transfer/{basis_key(*old[role])}/{basis_key(basis, interval)}"
                 if name not in arrays:
-                    arrays[name] = transfer.transfer(bases.build(basis, interval), bases.build(*old[role])).to_float()
-    return arrays | _pair_transfers(specs)
+                    spaces = bases.build(basis, interval), bases.build(*old[role])
+                    p = transfer.transfer(*spaces)
+                    arrays[name] = p.to_float()
+                    nested |= {name} if transfer.contains(*spaces, p) else set()
+    _add_pair_transfers(specs, arrays, nested)
+    return arrays, nested
 
 
-def _pair_transfers(specs: Mapping[str, Spec]) -> Arrays:
+def _add_pair_transfers(specs: Mapping[str, Spec], arrays: Arrays, nested: set[str]) -> None:
     """The same for the functions of both widths that symmetries leave of W."""
-    arrays: Arrays = {}
     for source in specs.values():
         old = {role: (pair_key(slab, source), slab) for role, slab in pairs(source)}
         for target in specs.values():
@@ -197,8 +204,9 @@ def _pair_transfers(specs: Mapping[str, Spec]) -> Arrays:
                     continue
                 name = f"transfer/{old[role][0]}/{pair_key(slab, target)}"
                 if name not in arrays:
-                    arrays[name] = transfer.pair_transfer(source.symmetries, slab, old[role][1]).to_float()
-    return arrays
+                    p, contained = transfer.pair_transfer(source.symmetries, slab, old[role][1])
+                    arrays[name] = p.to_float()
+                    nested |= {name} if contained else set()
 
 
 @dataclass

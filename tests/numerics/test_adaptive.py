@@ -250,6 +250,7 @@ def test_errors_on_squares_are_measured_in_the_area(plain: None) -> None:
     assert np.abs(norms(model.solver.slabs[0], h) - expected).max() <= 1e-14
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_steps_without_end_are_stopped_and_blamed_on_their_record(plain: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """A stiff rate on which an explicit method crawls."""
     monkeypatch.setattr(adaptive, "MOST", 60)

@@ -15,8 +15,8 @@ from derive.spec import load_spec
 from numerics import Continuum, load, project
 from numerics.continuum import Prepared
 from numerics.datasets import records
-from numerics.initial import quadrature
 from numerics.networks import to_layers
+from numerics.pieces import rule as points_of
 from tests.generated.test_kernels import rule
 from tests.reference import TABLEAUX, basis, gauss, network
 
@@ -212,5 +212,5 @@ def test_random_starts_are_one_function_on_every_mesh() -> None:
     first = Continuum.from_spec(SPEC, seed=7)
     second = Continuum.from_spec(SPEC, seed=7, level="finer")
     assert np.array_equal(first.fields["Q"].slabs[0].coefficients, second.fields["Q"].slabs[0].coefficients)
-    x, _ = quadrature(first.fields["R"].slabs[0].bases[0])
+    x, _ = points_of(first.fields["R"].slabs[0].bases[0])
     assert np.allclose(first.fields["R"](x), second.fields["R"](x), atol=1e-13)

@@ -1,0 +1,114 @@
+"""The estimate of a loss change (14) between fields in bases that do not hold each other, where W is not formed."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+
+from numerics import Continuum, project, projection
+from numerics.datasets import records
+from numerics.projection import loss_change
+from numerics.solver import Solver, plain_kernels
+
+ONCE = {"family": "p0", "cells": 1}
+TWICE = {"family": "p0", "cells": 2}
+LEGENDRE, HAT = {"family": "legendre", "size": 3}, {"family": "hat", "cells": 2}
+BOTH = {"family": "discontinuous", "degree": 2, "cells": 2}  # holds parabolas and hats
+
+
+def fourier(n: int) -> dict[str, Any]:
+    return {"family": "fourier", "size": n}
+
+
+def declared(**changes: Any) -> dict[str, Any]:
+    """Parabolas, hats, and what holds both."""
+    levels = {
+        name: {"weight": {"width_out": basis, "width_in": basis}, "bias": {"width": basis}}
+        for name, basis in (("hats", HAT), ("both", BOTH))
+    }
+    start = {
+        "name": "pairing",
+        "equation": {"rate": "tanh(u) - h", "channels": 2},
+        "state": {"basis": {"family": "legendre", "size": 4}},
+        "weight": {"width_out": LEGENDRE, "width_in": LEGENDRE, "depth": TWICE},
+        "bias": {"width": LEGENDRE, "depth": ONCE},
+        "integration": {"tableau": "heun", "steps": 2},
+        "readout": {"outputs": 2, "basis": LEGENDRE},
+        "loss": {"kind": "l2"},
+        "levels": levels,
+    }
+    return {key: {**start.get(key, {}), **value} if isinstance(value, dict) and key != "levels" else value
+            for key, value in {**start, **changes}.items()}  # fmt: skip
+
+
+KERNELS = {name: {"weight": {"kernel": basis}} for name, basis in (("hats", HAT), ("both", BOTH))}
+KERNEL = {"kernel": LEGENDRE, "depth": TWICE}
+WAVES = {
+    name: {"weight": {"width_out": fourier(n), "width_in": fourier(n)}} for name, n in (("hats", 3), ("both", 7))
+}
+CASES: dict[str, dict[str, Any]] = {
+    "local": declared(equation={"local": True}),
+    "two parts, implicit": declared(
+        equation={"local": True, "rate": "tanh(u1)*sigmoid(u2) - h"}, integration={"tableau": "backward-euler"}
+    ),
+    "square": declared(equation={"dimension": 2, "channels": 1}),
+    "reach": {**declared(equation={"reach": "1/2"}, levels=KERNELS), "weight": KERNEL},
+    "reflection": declared(equation={"symmetry": "reflection"}),
+    "translation": declared(
+        equation={"symmetry": "translation", "periodic": True}, state={"basis": fourier(7)}, bias={"width": ONCE},
+        weight={"width_out": fourier(5), "width_in": fourier(5)}, readout={"basis": ONCE}, levels=WAVES,
+    ),
+    "slabs with other states": declared(
+        equation={"local": True}, state={"basis": [{"family": "legendre", "size": n} for n in (4, 3, 5)]},
+        integration={"tableau": "heun", "steps": 4}, levels={
+            name: {"weight": {"width_out": [basis, basis], "width_in": [basis, basis]}, "bias": {"width": [basis] * 2}}
+            for name, basis in (("hats", HAT), ("both", BOTH))
+        },
+    ),
+    "adaptive": declared(
+        equation={"local": True}, integration={"tableau": "heun", "steps": 2, "tolerance": "1/100"}
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture
+def plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Continuum, "_new_solver", lambda self: Solver(self.representation, kernels=plain_kernels))
+    monkeypatch.setattr(projection, "Solver", partial(Solver, kernels=plain_kernels))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_pairing_is_that_of_the_gradients_in_a_space_that_holds_both(case: str, plain: None) -> None:
+    """First order and (14) from dL/dcoefficients on a level whose bases hold the fields before and after."""
+    old = Continuum.from_spec(CASES[case], seed=3)
+    generator = np.random.default_rng(4)
+    old = old.with_coordinates(0.7 * generator.standard_normal(old.size))
+    x = generator.standard_normal((3, *[6] * old.spec.dimension, 2 if old.spec.dimension == 1 else 1))
+    data = records(x, None, generator.standard_normal((3, 2)))
+    moved = project(old, "hats")
+    new = projection._between(old, moved)
+    assert new is not None
+    prepared = old.prepare(data)
+    found = loss_change(old, new, prepared)
+    large = [projection._between(old, project(model, "both")) for model in (old, moved)]
+    gradients = [model.coefficient_gradient(model.prepare(data))[1] for model in large]
+    if old.spec.tolerance is not None:  # both with the steps of the old fields
+        steps = old.solver.find_steps(prepared.states)
+        for model in large:
+            model.solver.take_steps(steps)
+        gradients = [model.coefficient_gradient(model.prepare(data))[1] for model in large]
+    change = {
+        name: [b.coefficients - a.coefficients for a, b in zip(f.slabs, large[1].fields[name].slabs)]
+        for name, f in large[0].fields.items()
+    }
+    pairings = [
+        sum(float(np.sum(g * d)) for name in change for g, d in zip(gradient[name], change[name]))
+        for gradient in gradients
+    ]
+    assert abs(pairings[0]) > 1e-5  # the move does something
+    size = max(map(abs, pairings))
+    assert found[0] == pytest.approx(pairings[0], abs=1e-11 * size)
+    assert found[1] == pytest.approx(sum(pairings) / 2, abs=1e-11 * size)
