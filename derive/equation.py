@@ -15,7 +15,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from derive import registry
-from derive.errors import DerivationError
+from derive.errors import DerivationError, ExpressionError
 
 if TYPE_CHECKING:
     from derive.spec import Spec
@@ -89,6 +89,50 @@ def derive(spec: Spec) -> Equation:
     return Equation(
         spec.rate, with_cases(activation), rho, slopes, kappa, r, spec.spacing, steps, learned, spec.normalise
     )
+
+
+def layer(spec: Spec, length: Fraction) -> tuple[str, str] | None:
+    """What one forward Euler step of this length is: ("mlp", g) for h ← g(u), ("residual", g) for h ← h + g(u).
+
+    g: an activation's name, or its expression in u; None for a step that is neither. Of a named rate with s = Δ it is
+    the declared activation, known without SymPy. Raises ExpressionError.
+    """
+    if spec.rate in ("mlp", "residual") and length == spec.spacing and not spec.parameters:
+        return spec.rate, spec.activation
+    if spec.pre_activations > 1:
+        return None
+    import sympy as sp
+
+    u, h = symbols = sp.symbols("u h", real=True)
+    learned = {name: sp.Symbol(name, real=True) for name, _ in spec.learned}
+    numbers = {name: _rational(value) for name, value in spec.parameters}
+    activation = _activation(spec, u, numbers)
+    names = {**dict(zip("uh", symbols)), **learned}
+    rho = _rate(spec, names, numbers, lambda a: activation.xreplace({u: a}), _rational(spec.spacing))
+    step = sp.expand_mul(h + _rational(length) * rho)
+    for kind, made in (("mlp", step), ("residual", sp.expand_mul(step - h))):
+        if made.free_symbols == {u}:
+            text = _activation_text(made, u)
+            return None if text is None else (kind, text)
+    return None
+
+
+def _activation_text(made: Any, u: Any) -> str | None:
+    """The activation's name, or its expression as the grammar has it; None where the grammar has none."""
+    import sympy as sp
+
+    from derive.expression import parse
+
+    text = str(made)
+    for function in (sp.Max, sp.Min, sp.Abs):
+        text = text.replace(f"{function.__name__}(", f"{function.__name__.lower()}(")
+    for candidate in (*registry.names("activations"), text):
+        try:
+            if sp.expand_mul(parse(_text("activations", candidate), {"u": u})) == made:
+                return candidate
+        except ExpressionError:
+            continue
+    return None
 
 
 def _rational(value: Fraction) -> Any:

@@ -564,8 +564,10 @@ def _levels(path: Path) -> Any:
 def export(model: Path, out: Path) -> None:
     """Write the discrete network that MODEL is, as `import` reads it.
 
-    MODEL stands on piecewise constants with one Euler step of s = Δ a layer; other models are projected onto such a
-    level first.
+    Every Euler step of MODEL is a layer: h ← f(u), as of rate mlp with s = Δ, or h ← h + f(u), as of rate residual;
+    other models are projected onto such a level first. The network takes the values of a record at the nodes of the
+    state, on piecewise constants one a cell, with the channels of a node side by side. It gives what the readout gives,
+    or the values of y at the nodes. Layers with one stencil for all cells are written as convolutions.
     """
     import numpy as np
 

@@ -239,7 +239,7 @@ class Continuum:
             operator = np.kron(rep.root, np.eye(spec.channels))
             return operator, np.zeros(len(operator))
         if not spec.functional:
-            products, one = self._along("readout")
+            products, one = self.along_state("readout")
             r, a = (leading(self.fields[name]) for name in ("R", "a"))
             terms = [np.kron(rep.root @ product, own) for product, own in zip(products, r)]
             return np.sum(terms, axis=0), (rep.root @ one @ a).ravel()
@@ -249,7 +249,7 @@ class Continuum:
             operator = np.hstack([operator, self.fields["Q"].slabs[0].coefficients])
         return operator, self.fields["a"].slabs[0].coefficients
 
-    def _along(self, role: str) -> tuple[Array, Array]:
+    def along_state(self, role: str) -> tuple[Array, Array]:
         """Of a "lift" or a "readout" at every point: h → ψ_i h (i, n, n) and ψ_i (n, i), in the state's coefficients.
 
         One that does not vary along ξ has the one ψ = 1.
@@ -322,7 +322,7 @@ class Continuum:
         found = _project(self.representation, "entry", spec, data.grids(), data.samples())
         if spec.inputs is None:
             return found
-        products, one = self._along("lift")
+        products, one = self.along_state("lift")
         parts = found.reshape(len(one), spec.inputs, -1)
         moved = parts[:, None] if spec.lift_width is None else np.tensordot(products, parts, 1).swapaxes(0, 1)
         whole = np.broadcast_to(one[:, :, None, None], (*one.shape, 1, parts.shape[2]))
@@ -363,7 +363,7 @@ class Continuum:
         """Mean loss with penalties, and dL/dcoefficients of every field and slab."""
         loss, gradient, bar_r, bar_a, _ = self._sweep(prepared)
         if self.spec.outputs is not None and not self.spec.functional:
-            (products, one), root = self._along("readout"), self.representation.root
+            (products, one), root = self.along_state("readout"), self.representation.root
             blocks = bar_r.reshape(len(one), self.spec.outputs, len(one), self.spec.channels)
             bar = np.stack([np.einsum("lj,lojc->oc", root @ product, blocks) for product in products])
             gradient["R"] = [bar.reshape(self.fields["R"].slabs[0].coefficients.shape)]
@@ -478,7 +478,7 @@ class Continuum:
             return self._finite(self.solver.outputs(states, *self.readout_map()).T, states)
         y = self._finite(self.solver.final(states).astype(np.float64).T, states).T
         if spec.outputs is not None:
-            (products, one), (r, a) = self._along("readout"), (leading(self.fields[name]) for name in ("R", "a"))
+            (products, one), (r, a) = self.along_state("readout"), (leading(self.fields[name]) for name in ("R", "a"))
             final = y.reshape(len(one), -1, y.shape[1])
             parts = sum(np.tensordot(product, own @ final, 1) for product, own in zip(products, r))
             y = (parts + (one @ a)[:, :, None]).reshape(-1, y.shape[1])

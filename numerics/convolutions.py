@@ -7,12 +7,14 @@ form is the network: w_m = s̄ κ_{K−1−m}. Layers with fewer channels than t
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from derive.errors import DataError, RepresentationError
+from derive.errors import DataError
+from derive.spec import uniform
+from numerics.stages import first_stages
 
 if TYPE_CHECKING:
     from numerics.continuum import Continuum
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 Array = np.ndarray
 ENDS = ("zeros", "circular")
+WIDTH = (Fraction(-1), Fraction(1))
 
 
 def check(network: Layers) -> None:
@@ -85,59 +88,71 @@ def fields(network: Layers, model: Continuum) -> dict[str, Field]:
     return {name: field.with_coefficients(values[name]) for name, field in model.fields.items()}
 
 
-def stencils(model: Continuum) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
-    """Weights and biases of the layers, for a continuum on piecewise constants; κ may be in any basis.
+def stencils(model: Continuum, kind: str) -> tuple[tuple[Array, ...], tuple[Array, ...], str] | None:
+    """Weights, biases and the last layer's kind, where every Euler step is one stencil and one bias on equal cells.
 
-    Raises RepresentationError where the network is none of convolutions.
+    κ may be in any basis. None where a layer says more than that: a field or readout that varies along ξ, other states.
     """
-    spec, (slab,) = model.spec, model.solver.slabs
+    if not _shifts(model):
+        return None
+    spec = model.spec
     assert spec.reach is not None
-    cells, channels, size = spec.entry.size, spec.channels, spec.slabs[0].weight_in.size
+    cells, channels = spec.entry.size, spec.channels
     half = math.ceil(spec.reach * cells / 2 + 0.5) - 1  # cells on either side that κ reaches
-    if 2 * half + 1 > cells:
-        raise _none(f"κ reaches {half} cells on either side of {cells}", "use more cells, or a shorter reach")
-    couplings = _couplings(slab.tables.tables, size)[half, :, : 2 * half + 1]
-    theta, coefficients = slab.tables.tables["theta"], model.solver.weights[0].w
+    half = half if spec.periodic else min(half, cells - 1)
+    if spec.periodic and 2 * half + 1 > cells:
+        return None
     weights, biases = [], []
-    for rows in zip(slab.bound["operator_index"][:, 0], slab.bound["bias_index"][:, 0]):
-        kappa = np.tensordot(theta[rows[0]], coefficients, 1).reshape(size, channels, channels).transpose(1, 0, 2)
-        bias = slab.operators["biases"][rows[1]].reshape(cells, channels)
-        if (bias != bias[0]).any():
-            raise _none("a bias that varies along ξ", "use a constant basis for the bias")
-        weights.append(np.einsum("omi,md->oid", kappa, couplings))
-        biases.append(np.array(bias[0], dtype=np.float64))
-    if spec.lift_width is not None or spec.readout_width is not None:
-        raise _none("a lift or readout that varies along ξ", "leave its width out")
+    for stage in first_stages(model, (0, cells - 1)):
+        ends = stage.operator.reshape(2, channels, cells, channels)
+        left = ends[0][:, cells - half :] if spec.periodic else ends[1][:, cells - 1 - half : cells - 1]
+        weights.append(np.concatenate([left, ends[0][:, : half + 1]], axis=1).transpose(0, 2, 1))
+        bias = stage.bias.reshape(cells, channels)
+        if not _equal(bias):
+            return None
+        biases.append(bias[0])
+    return _between(model, kind, weights, biases)
+
+
+def _shifts(model: Continuum) -> bool:
+    """Whether states are equal cells with one node each, and W and V the same at each of them."""
+    spec = model.spec
+    if spec.reach is None or spec.dimension > 1 or spec.lift_width is not None or spec.readout_width is not None:
+        return False
+    return all(
+        own.state.family == "p0" and own.state.cuts(WIDTH) == uniform(WIDTH, spec.entry.size)
+        and not slab.entry and slab.structures["X"] == slab.structures["A"] == "identity"
+        and (not spec.local or _equal(slab.tables["Psi"]))
+        for own, slab in zip(spec.slabs, model.representation.slabs)
+    )  # fmt: skip
+
+
+def _between(
+    model: Continuum, kind: str, weights: list[Array], biases: list[Array]
+) -> tuple[tuple[Array, ...], tuple[Array, ...], str] | None:
+    """The layers with what stands before and behind them: a lift in the first, channels cut, or an affine last one."""
+    spec, cells = model.spec, model.spec.entry.size
     if "P" in model.fields:
         p = model.fields["P"].slabs[0].coefficients
-        if spec.rate == "residual" or p[:, -1].any():
-            raise _none("a lift that no first layer can take over", "use as many channels as the records have")
+        if kind == "residual" or (p[:, -1].any() and not spec.periodic):  # beyond the ends there is no constant
+            return None
+        biases[0] = biases[0] + np.einsum("oid,i->o", weights[0], p[:, -1])
         weights[0] = np.einsum("oid,ic->ocd", weights[0], p[:, :-1])
-    if spec.outputs is not None:
-        r, a = (model.fields[name].slabs[0].coefficients for name in ("R", "a"))
-        if spec.functional and len(r) > 1:
-            raise _none("a readout that weighs places", "use a constant basis for the readout")
-        if spec.functional:
-            return (*weights, 2 * r[0]), (*biases, a)
-        if a.any() or not np.array_equal(r, np.eye(*r.shape)) or spec.rate == "residual":
-            raise _none("a readout that mixes channels", "leave the readout out")
-        weights[-1], biases[-1] = weights[-1][: len(r)], biases[-1][: len(r)]
-    return tuple(weights), tuple(biases)
+    if spec.outputs is None:
+        return tuple(weights), tuple(biases), "activation"
+    if spec.functional:
+        operator, constant = model.readout_map()
+        of_cells = operator.reshape(spec.outputs, cells, -1).transpose(1, 0, 2)
+        if not _equal(of_cells):
+            return None
+        return (*weights, cells * of_cells[0]), (*biases, constant), "affine"
+    r, a = (model.fields[name].slabs[0].coefficients for name in ("R", "a"))
+    if kind == "residual" or a.any() or not np.array_equal(r, np.eye(*r.shape)):
+        return None
+    weights[-1], biases[-1] = weights[-1][: len(r)], biases[-1][: len(r)]
+    return tuple(weights), tuple(biases), "activation"
 
 
-def _couplings(tables: Mapping[str, Array], size: int) -> Array:
-    """(nodes, functions of κ, cells): ∫ k_m(ξ_q − ξ′) χ_l(ξ′) dξ′, from what the kernels have."""
-    numbers, low = tables.get("w_waves", np.eye(size)), tables["C"]
-    made = np.zeros((tables["Phi"].shape[1], size, low.shape[1]))
-    for first, _, left, _, start in tables["w_blocks"]:
-        for (m, own, i, j, _), value in zip(tables["w_entries"], tables["w_values"]):
-            if own == start:
-                made[first + i] += value * numbers[m][:, None] * low[left + j]
-    return np.tensordot(tables["Phi"], made, 1)
-
-
-def _none(reason: str, fix: str) -> RepresentationError:
-    return RepresentationError(
-        f"{reason}: no network of convolutions", "one stencil and one bias a layer, the mean before an affine last one",
-        "the model says more than convolutions can", fix,
-    )  # fmt: skip
+def _equal(values: Array) -> bool:
+    """Whether an array says the same at every place, its first axis, to rounding."""
+    return bool(np.ptp(values, axis=0).max() <= 8 * np.finfo(float).eps * np.abs(values).max())

@@ -16,10 +16,13 @@ from typing import Any
 import numpy as np
 
 from derive.errors import DataError, RepresentationError
-from numerics import convolutions
-from numerics.continuum import Continuum
+from derive.spec import of_axis, step_lengths
+from numerics import convolutions, representation
+from numerics.continuum import Continuum, leading
 from numerics.datasets import archive, class_names, located
 from numerics.doors import instance, numbers
+from numerics.representation import SlabTables
+from numerics.stages import first_stages
 
 Array = np.ndarray
 
@@ -198,52 +201,124 @@ def from_layers(
 
 
 def to_layers(model: Continuum) -> Layers:
-    """The discrete network that a continuum on piecewise constants is. Raises RepresentationError if it is none."""
+    """The discrete network that a continuum's Euler steps are. Raises RepresentationError where they are none.
+
+    Neurons are the states' nodes ξ_q with their channels, the channels of a node side by side: on piecewise constants,
+    and on other nodal bases, the coefficients themselves. A perceptron steps from values to values at the nodes,
+    v ← f(E A v + b), whatever its states' basis, as A f is all that is left of a state. The inputs are the values of
+    the record, as the function that it is in the basis of the state, at the nodes of the first slab; where that slab
+    has another basis, its coefficients. The outputs are those of a functional readout, or y at the nodes of the last.
+
+    Steps with κ(ξ − ξ′) on equal cells are convolutions where all cells have one stencil and one bias; else matrices.
+    """
     instance(model, Continuum, "give a model, as numerics.load reads it")
-    spec, rep = model.spec, model.representation
-    inner = spec.steps
-    reasons = []
-    if spec.rate not in KINDS:
-        reasons.append(f"the rate {spec.rate}")
-    if spec.tableau.name != "euler" or Fraction(1, inner) != spec.spacing:
-        reasons.append(f"{spec.tableau.name} with {inner} steps and Δ = {spec.spacing}")
-    if any(slab.structures[table] != "identity" for slab in rep.slabs for table in ("X", "A")):
-        reasons.append("a state that is not piecewise constant with one node a cell")
-    if spec.reach is None and spec.channels > 1:
-        reasons.append(f"{spec.channels} channels")
-    if spec.local or spec.pre_activations > 1:
-        reasons.append("a local field" if spec.local else f"{spec.pre_activations} pre-activations")
-    if spec.reach is None and (spec.inputs is not None or (spec.outputs is not None and not spec.functional)):
-        reasons.append("a lift, or a readout at every point")
-    if spec.normalise is not None:
-        reasons.append("normalised pre-activations")
-    if spec.maximum is not None:
-        reasons.append("smooth maxima in the readout")
-    if reasons:
-        raise RepresentationError(
-            f"{', '.join(reasons)}: no discrete network of the common kinds",
-            "rate mlp or residual, Euler steps of s = Δ, a P0 state as fine as its fields, one channel",
-            "the model stands on another representation",
-            "declare such a level and project the model onto it first",
-        )
-    if spec.reach is not None:
-        found = convolutions.stencils(model)
-        return Layers(*found, spec.activation, spec.rate, "activation" if len(found[0]) == inner else "affine",
-                      "circular" if spec.periodic else "zeros", spec.entry.size)  # fmt: skip
+    kind, activation = _layer(model)
+    spec = model.spec
+    found = convolutions.stencils(model, kind)
+    if found is not None:
+        ends = "circular" if spec.periodic else "zeros"
+        return Layers(found[0], found[1], activation, kind, found[2], ends, spec.entry.size)
+    before, shift = _lift(model)
     weights: list[Array] = []
     biases: list[Array] = []
-    for slab in model.solver.slabs:
-        start = len(biases)
-        for rows in zip(slab.bound["operator_index"][:, 0], slab.bound["bias_index"][:, 0]):
-            matrix = slab.operators["operators"][rows[0]]
-            if slab.tables.entry and len(biases) == start:  # the first layer sees the state of the slab before
-                matrix = slab.operators["operator_entry"]
-            weights.append(np.array(matrix, dtype=np.float64))
-            biases.append(np.array(slab.operators["biases"][rows[1]], dtype=np.float64))
-    if spec.outputs is None:
-        return Layers(tuple(weights), tuple(biases), spec.activation, spec.rate, "activation")
-    operator, constant = model.readout_map()
-    return Layers((*weights, operator), (*biases, constant), spec.activation, spec.rate, "affine")
+    for stage in first_stages(model):
+        values = _wide(stage.slab, "A", spec.channels)
+        if not weights and not stage.arrives:  # the state's values at the nodes, as all other layers have them
+            before = values if before is None else _after(before, _wide(stage.slab, "A", spec.record_channels))
+        weights.append(_after(stage.operator, before))
+        biases.append(stage.bias if shift is None else stage.bias + stage.operator @ shift)
+        before, shift = values, None
+    last = _last(model)
+    if last is None:
+        return Layers(tuple(weights), tuple(biases), activation, kind, "activation")
+    operator, constant = last
+    return Layers((*weights, _after(operator, before)), (*biases, constant), activation, kind, "affine")
+
+
+def _layer(model: Continuum) -> tuple[str, str]:
+    """The kind and the activation that all steps share. Raises RepresentationError saying why there is none."""
+    spec = model.spec
+    reasons = []
+    if spec.tolerance is not None:
+        reasons.append("steps that the records choose")
+    if spec.tableau.a != ((Fraction(0),),) or spec.tableau.b != (Fraction(1),):
+        reasons.append(f"the tableau {spec.tableau.name}, which is not Euler's")
+    if spec.normalise is not None:
+        reasons.append("pre-activations that are normalised over the channels")
+    if spec.maximum is not None:
+        reasons.append("smooth maxima in the readout")
+    if not reasons:
+        lengths = sorted({length for slab in step_lengths(spec) for _, length in slab})
+        found = {representation.layer(spec, length) for length in lengths}
+        if len(found) == 1 and None not in found:
+            ((kind, activation),) = (pair for pair in found if pair is not None)
+            reasons = _changes(model) if kind == "residual" else []
+            if not reasons:
+                return kind, activation
+        else:
+            steps = " and ".join(map(str, lengths[:3]))
+            reasons.append(f"the rate {spec.rate} with Δ = {spec.spacing} in steps of {steps}")
+    raise RepresentationError(
+        f"{', '.join(reasons)}: no discrete network",
+        "Euler steps that are all h ← f(u), or all h ← h + f(u): rate mlp with steps of s = Δ, or rate residual",
+        "the model stands on another representation",
+        "declare such a level and project the model onto it first",
+    )
+
+
+def _changes(model: Continuum) -> list[str]:
+    """What keeps a state from being the same values in all layers of a residual network."""
+    slabs = model.representation.slabs
+    found = []
+    if any(slab.entry for slab in slabs):
+        found.append("a residual network whose states change their basis")
+    elif sizes := [x.shape for slab in slabs for x in slab.factors("X") if len(x) != x.shape[1]]:
+        found.append(f"{sizes[0][0]} nodes for {sizes[0][1]} functions of a residual network's state")
+    elif any(not np.array_equal(x, y) for slab in slabs[1:] for x, y in zip(slab.factors("X"), slabs[0].factors("X"))):
+        found.append("a residual network whose nodes change")
+    if "P" in model.fields and not _is_identity(*_lift(model)):
+        found.append("a lift before a residual network")
+    return found
+
+
+def _is_identity(matrix: Array | None, shift: Array | None) -> bool:
+    return matrix is None or (np.array_equal(matrix, np.eye(*matrix.shape)) and (shift is None or not shift.any()))
+
+
+def _lift(model: Continuum) -> tuple[Array | None, Array | None]:
+    """h(·, 0) = L x + l for the coefficients of records, (functions · c, functions · inputs) and (functions · c,)."""
+    if "P" not in model.fields:
+        return None, None
+    products, one = model.along_state("lift")
+    p = leading(model.fields["P"])
+    return np.sum([np.kron(*pair) for pair in zip(products, p[:, :, :-1])], axis=0), (one @ p[:, :, -1]).ravel()
+
+
+def _last(model: Continuum) -> tuple[Array, Array] | None:
+    """What is affine behind the steps, from the final state's coefficients; None where its values are the outputs."""
+    spec, slab = model.spec, model.representation.slabs[-1]
+    if spec.functional:
+        return model.readout_map()
+    x = _wide(slab, "X", spec.output_channels)
+    if spec.outputs is not None:
+        products, one = model.along_state("readout")
+        r, a = (leading(model.fields[name]) for name in ("R", "a"))
+        operator, constant = np.sum([np.kron(*pair) for pair in zip(products, r)], axis=0), (one @ a).ravel()
+        return (operator, constant) if x is None else (x @ operator, x @ constant)
+    if x is None or len(x) == x.shape[1]:  # X A = 1
+        return None
+    return x, np.zeros(len(x))
+
+
+def _wide(slab: SlabTables, name: str, channels: int) -> Array | None:
+    """A or X on the whole domain, for all channels; None for the identity."""
+    if all(slab.structures[of_axis(name, axis)] == "identity" for axis in range(slab.dimension)):
+        return None
+    return np.kron(representation.kron(slab.factors(name)), np.eye(channels))
+
+
+def _after(operator: Array, before: Array | None) -> Array:
+    return operator if before is None else operator @ before
 
 
 def from_sklearn(estimator: Any, levels: Mapping[str, Any] | None = None, name: str = "network") -> Continuum:

@@ -49,8 +49,12 @@ class Gain:
 
 
 def order(network: Layers) -> tuple[Layers, Gain]:
-    """The network with its hidden neurons in a smooth order, and the gain. Raises DataError for residual networks."""
+    """The network with its hidden neurons in a smooth order, and the gain.
+
+    Raises DataError for residual networks and for convolutions.
+    """
     instance(network, Layers, "make them with numerics.networks.layers")
+    _check_matrices(network)
     if network.kind == "residual":
         raise DataError(
             "an order for a residual network", "networks of kind mlp",
@@ -68,8 +72,21 @@ def order(network: Layers) -> tuple[Layers, Gain]:
     return found, Gain((variation(network), variation(found)), tuple(counts), tuple(w.shape for w in network.weights))
 
 
+def _check_matrices(network: Layers) -> None:
+    if network.length is not None:
+        raise DataError(
+            "an order for a network of convolutions", "networks whose layers are matrices",
+            "ξ is the place of a sample, which has its order; channels are numbered, and no field varies along them",
+            "import it without an order",
+        )  # fmt: skip
+
+
 def permuted(network: Layers, layer: int, permutation: Array) -> Layers:
-    """The same function with the neurons of a hidden layer in another order. Raises DataError for what is no order."""
+    """The same function with the neurons of a hidden layer in another order.
+
+    Raises DataError for what is no order, and for convolutions.
+    """
+    _check_matrices(network)
     n = len(_hidden(network, layer)[0])
     order = np.asarray(permutation)
     if order.shape != (n,) or order.dtype.kind not in "iu" or not np.array_equal(np.sort(order), np.arange(n)):
@@ -85,7 +102,8 @@ def permuted(network: Layers, layer: int, permutation: Array) -> Layers:
 
 
 def distances(network: Layers, layer: int) -> Array:
-    """(n, n): what two neurons of a layer add to the total variation as neighbours."""
+    """(n, n): what two neurons of a layer add to the total variation as neighbours. Raises DataError."""
+    _check_matrices(network)
     incoming, outgoing = _hidden(network, layer)
     n = len(incoming)
     # W = (n′/2) w on cells of lengths 2/n and 2/n′: neighbouring rows count Σ |Δw|, columns of the next w n/n″ times it

@@ -278,6 +278,13 @@ def combination(basis: BasisSpec, rows: np.ndarray) -> BasisSpec:
     return BasisSpec("combination", **family.resolve({"of": basis, "rows": exact}, bases.WIDTH))
 
 
+def layer(spec: Spec, length: Fraction) -> tuple[str, str] | None:
+    """The kind and the activation of the discrete layer that one Euler step is; None where it is none."""
+    from derive import equation
+
+    return equation.layer(spec, length)
+
+
 # --- where modules live -------------------------------------------------------------------------------------
 
 

@@ -23,8 +23,13 @@ SMOOTH = 0.5  # the share of a matrix's numbers that are enough for 1 % where it
 
 
 def smoothness(subject: Subject) -> None:
-    """Order, spectra and error against coefficients, for a model that is a discrete network; nothing for others."""
-    if not subject.trained:
+    """Order, spectra and error against coefficients, for a model that is a discrete network; nothing for others.
+
+    Its layers are to be matrices whose rows and columns have places along one ξ: where neurons are channels as well, or
+    where W is κ(ξ − ξ′), there is no order to ask for.
+    """
+    spec = subject.spec
+    if not subject.trained or spec.channels > 1 or spec.dimension > 1 or spec.reach is not None:
         return
     try:
         network = networks.to_layers(subject.model)

@@ -11,7 +11,7 @@ from numpy.polynomial import legendre
 
 from derive import bases
 from derive.declaration import Reader
-from derive.errors import RepresentationError, SpecError
+from derive.errors import SpecError
 from derive.spec import load_spec
 from derive.transfer import products
 from numerics import Continuum, load, project
@@ -271,7 +271,13 @@ def test_prepared_records_are_a_model_s_own() -> None:
         model.outputs(Prepared(prepared.states[: 6 * 3], None, np.zeros(2), None))
 
 
-def test_no_discrete_network_varies_along_its_inputs() -> None:
+def random_model(declared: dict[str, Any]) -> Continuum:
+    model = Continuum.from_spec(declared)
+    return model.with_coordinates(np.random.default_rng(0).standard_normal(model.size))
+
+
+def test_a_lift_that_varies_along_the_width_is_part_of_the_first_layer() -> None:
+    """As a matrix: a stencil would be the same everywhere."""
     cells = {"family": "p0", "cells": 8}
     declared = {
         **SPEC, "name": "stencils", "input": {"interpolant": "constant"}, "state": {"basis": cells},
@@ -280,12 +286,16 @@ def test_no_discrete_network_varies_along_its_inputs() -> None:
         "integration": {"tableau": "euler", "steps": 1}, "lift": {"inputs": 1, "width": cells},
         "readout": {"outputs": 2},
     }  # fmt: skip
-    with pytest.raises(RepresentationError, match="varies along"):
-        to_layers(Continuum.from_spec(declared))
+    model = random_model(declared)
+    network, x = to_layers(model), np.random.default_rng(1).standard_normal((3, 8))
+    (w, last), (b, constant) = network.weights, network.biases
+    expected = np.tanh(x @ w.T + b) @ last.T + constant
+    middles = -1 + (2 * np.arange(8) + 1) / 8
+    np.testing.assert_allclose(model(x, at=middles), expected.reshape(3, 8, 2), rtol=0, atol=1e-13)
 
 
 @pytest.mark.parametrize("changes", [{"lift": {"inputs": 2}}, {"readout": {"outputs": 2}}], ids=["lift", "readout"])
-def test_no_discrete_network_of_one_channel_has_a_lift_or_gives_channels(changes: dict[str, Any]) -> None:
+def test_layers_take_over_a_lift_and_are_followed_by_a_readout(changes: dict[str, Any]) -> None:
     cells = {"family": "p0", "cells": 6}
     declared = {
         "name": "layers", "equation": {"rate": "mlp", "spacing": "1"}, "input": {"interpolant": "constant"},
@@ -293,5 +303,12 @@ def test_no_discrete_network_of_one_channel_has_a_lift_or_gives_channels(changes
         "bias": {"width": cells, "depth": ONE}, "integration": {"tableau": "euler", "steps": 1},
         "loss": {"kind": "l2"}, **changes,
     }  # fmt: skip
-    with pytest.raises(RepresentationError, match="at every point"):
-        to_layers(Continuum.from_spec(declared))
+    model = random_model(declared)
+    network = to_layers(model)
+    x = np.random.default_rng(1).standard_normal((3, 6, model.spec.record_channels))
+    h = np.tanh(x.reshape(3, -1) @ network.weights[0].T + network.biases[0])
+    if network.last == "affine":
+        h = h @ network.weights[1].T + network.biases[1]
+    middles = -1 + (2 * np.arange(6) + 1) / 6
+    answers = model(x if model.spec.inputs else x[..., 0], at=middles)
+    np.testing.assert_allclose(answers.reshape(3, -1), h, rtol=0, atol=1e-13)

@@ -9,11 +9,14 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from derive.errors import DataError, RepresentationError
+from derive.errors import DataError
 from derive.spec import load_spec
-from numerics import Continuum, from_layers, load, project, to_layers
+from numerics import Continuum, from_layers, load, ordering, project, to_layers
 from numerics.cli import main
 from numerics.networks import Layers, arrays, read
+from numerics.solver import Solver, plain_kernels
+from numerics.verify.network import smoothness
+from numerics.verify.subject import Subject
 
 N = 11
 
@@ -140,9 +143,103 @@ def test_bad_stencils_are_refused(changes: dict[str, Any], says: str) -> None:
     assert says in str(caught.value)
 
 
-def test_a_lift_that_no_layer_takes_over_is_refused() -> None:
+@pytest.fixture
+def plainly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kernels as plain Python: nothing to compile."""
+    monkeypatch.setattr(Continuum, "_new_solver", lambda self: Solver(self.representation, kernels=plain_kernels))
+
+
+@pytest.mark.parametrize("ends", ["zeros", "circular"])
+def test_a_constant_in_the_lift_is_a_bias_only_where_nothing_ends(ends: str, plainly: None) -> None:
+    """Beyond the ends there are zeros, and no constant: such layers are matrices."""
     weights, biases = network([(3, 1, 3), (3, 3, 3)], 10)
-    model = from_layers(weights, biases, last="activation", ends="zeros", length=N)
+    model = from_layers(weights, biases, last="activation", ends=ends, length=N)
     shifted = model.fields["P"].with_coefficients([model.fields["P"].slabs[0].coefficients + 1])
-    with pytest.raises(RepresentationError, match="lift"):
-        to_layers(model.replace(fields={**model.fields, "P": shifted}))
+    model = model.replace(fields={**model.fields, "P": shifted})
+    found = to_layers(model)
+    x = np.random.default_rng(11).standard_normal((4, N, 1))
+    h = x if ends == "circular" else x.reshape(4, N)
+    for w, b in zip(found.weights, found.biases):
+        h = np.tanh(conv(w, b, h, ends) if ends == "circular" else h @ w.T + b)
+    np.testing.assert_allclose(model(x), h.reshape(4, N, 3), rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("ends", ["zeros", "circular"])
+def test_stencils_as_long_as_the_signal_come_back(ends: str, plainly: None) -> None:
+    """Zeros beyond the ends allow 2 n − 1 weights; a circle has n."""
+    weights, biases = network([(2, 2, 5 if ends == "zeros" else 3)] * 2, 12)
+    model = from_layers(weights, biases, last="activation", ends=ends, length=3)
+    found = to_layers(model)
+    for mine, theirs in zip(found.weights, weights):
+        np.testing.assert_allclose(mine, theirs, rtol=0, atol=1e-15)
+
+
+def varied(**changes: Any) -> dict[str, Any]:
+    declared: dict[str, Any] = {
+        "name": "varied",
+        "equation": {"rate": "mlp", "activation": "tanh", "spacing": "1", "channels": 2, "reach": "1/3"},
+        "input": {"interpolant": "constant"}, "state": {"basis": {"family": "p0", "cells": 6}},
+        "weight": {"kernel": {"family": "p0", "cells": 3}, "depth": {"family": "p0", "cells": 1}},
+        "bias": {"width": {"family": "p0", "cells": 1}, "depth": {"family": "p0", "cells": 1}},
+        "integration": {"tableau": "euler", "steps": 1}, "loss": {"kind": "l2"},
+    }  # fmt: skip
+    return {**declared, **{key: {**declared.get(key, {}), **value} for key, value in changes.items()}}
+
+
+HALF = {"family": "p0", "cells": 2}
+
+
+@pytest.mark.parametrize(
+    ("changes", "stencil"),
+    [
+        ({}, True),
+        ({"equation": {"local": True}}, True),  # 1 × 1 beside the stencil: its middle
+        ({"readout": {"outputs": 3, "basis": {"family": "p0", "cells": 1}}}, True),
+        ({"bias": {"width": HALF}}, False),
+        ({"bias": {"width": HALF}, "equation": {"local": True}}, False),
+        ({"readout": {"outputs": 3, "basis": HALF}}, False),
+        ({"state": {"basis": {"family": "p0", "breakpoints": ["-1", "-1/2", "0", "1/4", "1/2", "1"]}}}, False),
+        ({"equation": {"periodic": True, "reach": "1"}}, False),  # the opposite cell is met from both sides
+    ],
+)
+def test_layers_that_say_more_than_stencils_are_matrices(changes: dict[str, Any], stencil: bool, plainly: None) -> None:
+    model = Continuum.from_spec(varied(**changes))
+    model = model.with_coordinates(np.random.default_rng(13).standard_normal(model.size))
+    found = to_layers(model)
+    assert (found.length is not None) == stencil
+    cells = model.spec.entry.size
+    x = np.random.default_rng(14).standard_normal((3, cells, 2))
+    if model.spec.entry.breakpoints:
+        nodes = model.representation.slabs[0].tables["nodes"]
+        cuts = [float(b) for b in model.spec.entry.breakpoints]
+        fine = np.repeat(x, np.rint(np.diff(cuts) * 4).astype(int), axis=1)  # as samples on eight equal cells
+        expected, answers = model(fine, at=nodes), x
+    else:
+        expected, answers = model(x), x
+    if stencil:
+        h = np.tanh(conv(found.weights[0], found.biases[0], answers, "zeros"))
+        h = h if found.last == "activation" else h.mean(axis=1) @ found.weights[1].T + found.biases[1]
+    else:
+        h = np.tanh(answers.reshape(3, -1) @ found.weights[0].T + found.biases[0])
+        h = h if found.last == "activation" else h @ found.weights[1].T + found.biases[1]
+    np.testing.assert_allclose(expected, h.reshape(expected.shape), rtol=0, atol=1e-13)
+
+
+def test_an_order_of_convolutions_is_refused_with_the_reason(tmp_path: Path) -> None:
+    weights, biases = network([(2, 1, 3), (2, 2, 3)], 15)
+    given = Layers(tuple(weights), tuple(biases), "tanh", "mlp", "activation", "zeros", N)
+    np.savez(tmp_path / "n.npz", **arrays(given))
+    done = CliRunner().invoke(main, ["import", str(tmp_path / "n.npz"), "--order", "--out", str(tmp_path / "m.npz")])
+    assert done.exit_code == 2 and "which has its order" in done.stderr and not (tmp_path / "m.npz").exists()
+    for work in (ordering.order, lambda n: ordering.permuted(n, 0, np.arange(2)), lambda n: ordering.distances(n, 0)):
+        with pytest.raises(DataError, match="convolutions"):
+            work(given)
+
+
+def test_the_question_whether_it_is_a_continuum_is_not_put_to_channels() -> None:
+    """Convolutions, and models whose neurons are places with channels: the study of smoothness leaves them out."""
+    weights, biases = network([(2, 1, 3), (2, 2, 3)], 16)
+    model = from_layers(weights, biases, last="activation", ends="zeros", length=N)
+    subject = Subject.of(model.base, model)
+    smoothness(subject)
+    assert not subject.findings
