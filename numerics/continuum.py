@@ -842,11 +842,13 @@ def _class_weights(spec: Spec, hot: Array) -> Array:
 
 
 def _grid(axes: Sequence[Pieces], coefficients: Array, points: Grid) -> Array:
-    """Values of coefficients (n·c, N) on a grid of points: (points, …, c, N)."""
-    values = coefficients.reshape(*(pieces.size for pieces in axes), -1)
+    """Values of coefficients (n·c, N) on a grid of points, which may be none: (points, …, c, N)."""
+    sizes = [pieces.size for pieces in axes]
+    values = coefficients.reshape(*sizes, -1)
     for axis, (pieces, x) in enumerate(zip(axes, points)):
         values = along(evaluate(pieces, x), values, axis)
-    return values.reshape(*(len(x) for x in points), -1, coefficients.shape[1])
+    channels = len(coefficients) // math.prod(sizes)
+    return values.reshape(*(len(x) for x in points), channels, coefficients.shape[1])
 
 
 def lines(spec: Spec, finer: int = 1) -> Grid:

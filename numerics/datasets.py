@@ -181,6 +181,8 @@ def _records(x: Any, xi: Any, y: Any, classes: Sequence[Any] | Array, file: str)
     with located(file):
         parts = _parts(x, "x", xi, y)
         xi = _index_points(x) if xi is None else xi
+        listed = not isinstance(classes, list | tuple | np.ndarray) or len(classes) > 0
+        classes = classes if listed else _categories(y)
         dimensions = {part.ndim - 1 for part in parts}
         if len(dimensions) > 1:
             raise _refuse(
@@ -528,6 +530,13 @@ def class_names(given: Sequence[Any] | Array) -> tuple[Label, ...]:
             "write each name once, in the order of their numbers",
         )  # fmt: skip
     return names
+
+
+def _categories(y: Any) -> tuple[Label, ...]:
+    """The categories of a column that has some, in their order, where they are texts."""
+    found = getattr(getattr(y, "dtype", None), "categories", None)
+    names = np.array([]) if found is None else plain(found, "classes")
+    return class_names(names) if names.dtype.kind in "US" else ()
 
 
 def _texts(names: Array, what: str) -> Array:
