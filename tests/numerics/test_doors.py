@@ -221,10 +221,11 @@ CLASSES: dict[str, Any] = {
     [np.int8(y) for y in Y], "text of numbers": Y.astype(str), "text of fractions": Y.astype(float).astype(str),
 }  # fmt: skip
 NO_CLASSES: dict[str, Any] = {
-    "none": None, "one too few": Y[:-1], "two columns": np.stack([Y, Y], 1), "between": Y + 0.5, "negative": np.arange(6) % 3 - 1,
-    "one too many": np.arange(6) % 3 + 1, "all of one": np.ones(6, int) + 1, "shares": np.stack([Y, 1 - Y], 1) / 2 + .25,
-    "a gap": np.where(Y, "a", None), "a gap in numbers": np.where(Y, 1, None), "texts and numbers":
-    np.array(["a", 1, "a", 1, 1, 1], object), "NaN": np.where(Y, np.nan, 0.0), "complex": Y + 0j, "objects": np.array([None] * 6),
+    "none": None, "one too few": Y[:-1], "two columns": np.stack([Y, Y], 1), "between": Y + 0.5,
+    "negative": np.arange(6) % 3 - 1, "one too many": np.arange(6) % 3 + 1, "all of one": np.full(6, 2),
+    "shares": np.stack([Y, 1 - Y], 1) / 2 + 0.25, "a gap": np.where(Y, "a", None),
+    "a gap in numbers": np.where(Y, 1, None), "texts and numbers": np.array(["a", 1, "a", 1, 1, 1], object),
+    "NaN": np.where(Y, np.nan, 0.0), "complex": Y + 0j, "objects": np.array([None] * 6),
     "a word": "abc", "one": 1, "empty": [], "a table": {}, "ragged": [[1], [1, 2], [1], [1], [1], [1]],
     "masked": np.ma.masked_array(Y, Y > 0), "masked rows": [np.ma.masked_array([y], [True]) for y in Y],
     "dates": Y.astype("M8[s]"), "too large": [10**30] * 6, "mixed names": [0, "a", 1, 0, 1, 0], "a set": {0, 1},

@@ -154,7 +154,7 @@ def test_closed_records_on_an_interval_are_what_they_are(curves: Continuum) -> N
 def test_one_column_is_asked_about(curves: Continuum, tmp_path: Path) -> None:
     column = X[0][:, None]
     for call in (lambda: curves(column), lambda: fit(curves, column, column), lambda: records(column, None, column)):
-        with pytest.raises(DataError, match=r"one record of 9 points and one channel, or 9 records of a single point"):
+        with pytest.raises(DataError, match="one record of 9 points and one channel, or 9 records of a single point"):
             call()
     one, many = records(column[None]), records(column[:, None])  # what the fix says
     assert (len(one), len(many)) == (1, 9)
@@ -246,7 +246,7 @@ def test_records_behind_each_other_in_a_frame_are_refused() -> None:
 def test_gaps_in_frames_are_named() -> None:
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame({"a": pandas.array([1, None, 3], dtype="Int64"), "b": [1.0, 2.0, 3.0]})
-    with pytest.raises(DataError, match="<NA>|nan"):
+    with pytest.raises(DataError, match=r"<NA>|nan"):
         records(frame)
     assert records(frame.iloc[[0, 2]]).x.tolist() == [[1.0], [1.0], [3.0], [3.0]]
 
