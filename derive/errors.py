@@ -29,6 +29,10 @@ class ContinuumError(Exception):
         )
 
 
+class ContinuumWarning(UserWarning):
+    """What is legal and seldom meant; says what will happen and how to change it."""
+
+
 LONGEST = 500  # characters of one answer
 
 

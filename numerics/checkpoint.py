@@ -35,6 +35,7 @@ Arrays = dict[str, np.ndarray]
 
 VERSION = 1
 HEADER = "model.json"
+LABELS = (str, int, float, bool)  # what classes can be, all of one kind
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can hold; a real one would change equal models' bytes
 UNUSABLE = (OSError, TypeError, ValueError)  # what paths raise, the latter two where they are none
 # What zipfile raises on damaged archives, beside BadZipFile: a flipped bit can ask for passwords or other methods.
@@ -115,7 +116,7 @@ def load(path: str | Path) -> Continuum:
 def _check_header(header: Mapping[str, Any], spec: Spec, path: str | Path) -> None:
     """Classes, history and slabs as ``save`` writes them."""
     classes, history = header["classes"], header["history"]
-    named = isinstance(classes, list) and all(isinstance(name, str) for name in classes)
+    named = isinstance(classes, list) and any(all(type(name) is kind for name in classes) for kind in LABELS)
     if not named or len(set(classes)) != len(classes) or (classes and len(classes) != spec.outputs):
         raise _incomplete(path, f"classes {classes!r} of a model with {spec.outputs} outputs")
     if not isinstance(history, list) or not all(isinstance(row, dict) and "loss" in row for row in history):

@@ -118,7 +118,7 @@ def derive(
             from derive.tableau import stability_function
             from numerics import report
 
-            console.check_out(picture, [])
+            console.check_out(picture, [], (".png", ".svg", ".pdf"))
             above, below = ([float(c) for c in p] for p in stability_function(explain.named_tableau(tableau)))
             report.stability(tableau, above, below, picture)
         return
@@ -262,9 +262,9 @@ def verify(subject: str, as_json: bool, full: bool, page: Path | None) -> None:
     from numerics import verify as verification
 
     if page is not None:
-        console.check_out(page, [subject])
+        console.check_out(page, [subject], (".html",))
     model = None
-    if Path(subject).suffix == ".npz":
+    if console.is_archive(subject):
         from numerics.checkpoint import load
 
         model = load(subject)

@@ -120,7 +120,7 @@ def fit(
 
     records = datasets.read(data)
     given = {key: value for key, value in overrides.items() if value is not None}
-    trains_on = Path(spec).suffix == ".npz"
+    trains_on = console.is_archive(spec)
     console.check_out(out, [data, None if trains_on else spec])
     if out.exists() and not resume and not (trains_on and out.samefile(spec)):
         raise CheckpointError(
@@ -222,7 +222,7 @@ def _start(spec: str, level: str | None, seed: int | None) -> Any:
     from numerics.checkpoint import load
     from numerics.continuum import Continuum
 
-    if Path(spec).suffix == ".npz":
+    if console.is_archive(spec):
         model = load(spec)
         if level not in (None, model.level or "base"):
             raise SpecError(
@@ -392,6 +392,8 @@ def _resampled(model: Any, records: Any, ways: list[str]) -> dict[str, dict[str,
     from numerics.continuum import lines
     from numerics.sampling import thinned
 
+    if not model.spec.functional:
+        records = records.as_functions()
     points = model.sample_points(records)
     others = {way: thinned(records, points, way) for way in ways}
     grid = None if model.spec.functional else lines(model.spec, finer=2)
@@ -425,7 +427,7 @@ def predict(
     from numerics import datasets
 
     if out is not None:
-        console.check_out(out, [data, *models, at])
+        console.check_out(out, [data, *models, at], (".npz",))
     records = datasets.read(data)
     found = _answering(models, device)
     with console.working("predicting"), console.about(data):
@@ -462,10 +464,15 @@ def _points(path: Path, model: Any) -> Any:
         points = np.load(path, allow_pickle=False)
     except (ValueError, EOFError):
         points = None
-    if not isinstance(points, np.ndarray) or points.ndim != 1 or points.dtype.kind not in "iuf" or not points.size:
+    allowed = "an .npy with a list of points from -1 to 1"
+    if not isinstance(points, np.ndarray):
+        kind = "an archive of several arrays" if points is not None else "a file that is not an .npy"
+        fix = "write the points alone: np.save(\"points.npy\", xi)"
+        raise DataError(kind, allowed, "another kind of file", fix, str(path))
+    if points.ndim != 1 or points.dtype.kind not in "iuf" or not points.size:
         raise DataError(
-            "no list of numbers" if points is None else f"an array of shape {np.shape(points)}",
-            "an .npy with a list of points from -1 to 1", "another kind of file", "write it with numpy.save", str(path),
+            f"an array of type {points.dtype}, shape {points.shape}", allowed, "points of every record, or none",
+            "one list of numbers for all records: its shape is (points,)", str(path),
         )  # fmt: skip
     return points
 
@@ -500,7 +507,7 @@ def plot(model: Path, data: Path | None, out: Path) -> None:
     from numerics import datasets, report
     from numerics.checkpoint import load
 
-    console.check_out(out, [data, model])
+    console.check_out(out, [data, model], (".html",))
     with console.working("drawing"):
         records = None if data is None else datasets.read(data)
         page = report.model_page(load(model), records)
@@ -574,7 +581,7 @@ def export(model: Path, out: Path) -> None:
     from numerics import networks
     from numerics.checkpoint import load
 
-    console.check_out(out, [model])
+    console.check_out(out, [model], (".npz",))
     with console.about(model):
         network = networks.to_layers(load(model))
     stream = io.BytesIO()

@@ -15,13 +15,14 @@ import signal
 import socket
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from derive.errors import ContinuumError
+from derive.errors import ContinuumError, ContinuumWarning
 
 REFUSED = 2
 INTERRUPTED = 130
@@ -53,7 +54,8 @@ class Commands(click.Group):
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, signal.default_int_handler)  # as schedulers stop a job: like Ctrl-C
         try:
-            return super().invoke(ctx)
+            with _warnings_in_words():
+                return super().invoke(ctx)
         except ContinuumError as error:
             click.echo(str(error), err=True)
         except BrokenPipeError:
@@ -69,6 +71,23 @@ class Commands(click.Group):
 
 
 @contextlib.contextmanager
+def _warnings_in_words() -> Iterator[None]:
+    """Warnings of this package are a line on standard error, without the place in its sources."""
+    with warnings.catch_warnings():
+        usual = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *place: Any) -> None:
+            if issubclass(category, ContinuumWarning):
+                click.echo(f"warning: {message}", err=True)
+            else:
+                usual(message, category, *place)
+
+        warnings.simplefilter("default", ContinuumWarning)
+        warnings.showwarning = show
+        yield
+
+
+@contextlib.contextmanager
 def about(path: Path | str) -> Iterator[None]:
     """Errors raised inside concern this file: they say so, unless they name it already."""
     try:
@@ -80,8 +99,24 @@ def about(path: Path | str) -> Iterator[None]:
         raise type(error)(error.given, error.allowed, error.cause, error.fix, where) from error
 
 
-def check_out(out: Path, inputs: Sequence[Path | str | None]) -> None:
-    """Refuse to write over what is read, or over a folder, before any work is done. Raises ContinuumError."""
+def is_archive(path: Path | str) -> bool:
+    """Whether a path is a model rather than a spec or a spec's name: by its suffix, or by how the file begins."""
+    if Path(path).suffix == ".npz" or not Path(path).is_file():
+        return Path(path).suffix == ".npz"
+    with open(path, "rb") as stream:
+        return stream.read(4) == b"PK\3\4"
+
+
+def check_out(out: Path, inputs: Sequence[Path | str | None], kinds: Sequence[str] = ()) -> None:
+    """Refuse to write over what is read, or over a folder, before any work is done. Raises ContinuumError.
+
+    kinds: the suffixes of what the command writes, where it is not a model, whose name may end in any.
+    """
+    if kinds and out.suffix.lower() not in ("", *kinds):
+        raise ContinuumError(
+            f"--out {out}", f"a name that ends in {' or '.join(kinds)}", "this command writes no other kind of file",
+            f"write --out {out.with_suffix(kinds[0])}",
+        )  # fmt: skip
     if any(given is not None and Path(given).exists() and out.exists() and out.samefile(given) for given in inputs):
         raise ContinuumError(
             f"--out {out}, which is also read", "another file", "a name used twice", "choose another name for --out"

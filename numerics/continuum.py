@@ -18,12 +18,13 @@ import numpy as np
 from derive import spec as declaration
 from derive.errors import DataError, RepresentationError, SpecError
 from derive.spec import Spec
-from numerics import device, stability
+from numerics import device, labels, stability
 from numerics import representation as representations
 from numerics.datasets import Records, records
-from numerics.doors import instance, numbers, positions
+from numerics.doors import instance, numbers, positions, warn
 from numerics.field import Field, FieldSlab, along
 from numerics.initial import project_function, random_function
+from numerics.labels import Label
 from numerics.pieces import CHUNK, Pieces, compared, default_points, evaluate, projection
 from numerics.representation import Representation, SlabTables
 from numerics.solver import Solver, Weights
@@ -86,7 +87,8 @@ class Continuum:
     base: the spec with its ladder; level: a level's name, or None for the base itself.
     fields: "W", "b" and, with a functional readout, "R" and "a"; "Q" multiplies smooth maxima.
     history: rows of past training; training: the optimiser's state, for resuming. report: of the last refinement or
-    projection. classes: names of the classes in the training data. device: where the kernels run, "cpu" or "cuda".
+    projection. classes: the classes in the training data, of the type of their labels; () where these are whole numbers
+    from 0. device: where the kernels run, "cpu" or "cuda".
     """
 
     base: Spec
@@ -95,7 +97,7 @@ class Continuum:
     history: tuple[dict[str, Any], ...] = ()
     training: dict[str, Any] | None = None
     report: Any = None
-    classes: tuple[str, ...] = ()
+    classes: tuple[Label, ...] = ()
     device: str = "cpu"
     stored: Representation | None = field(default=None, repr=False)
 
@@ -172,6 +174,17 @@ class Continuum:
             f"Continuum({self.base.name!r}, level={self.level or 'base'}, rate={spec.rate}, "
             f"activation={spec.activation}, {spec.solver}, {self.size} coefficients: {parts})"
         )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What pickles and copies hold: not the kernels, which are found and formed where they are used."""
+        return {name: value for name, value in vars(self).items() if name not in ("solver", "representation")}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What a classifier's outputs are called, in messages and pictures."""
+        if self.spec.loss != "cross-entropy" or self.spec.outputs is None:
+            return ()
+        return tuple(map(labels.text, self.classes or range(self.spec.outputs)))
 
     def replace(self, **changes: Any) -> Continuum:
         """A copy with other fields, history, training, report or classes."""
@@ -271,12 +284,16 @@ class Continuum:
         if not spec.functional:
             return self._function_targets(data, states)
         assert spec.outputs is not None
-        y = np.asarray(data.y)
+        if len(data.y) != count:
+            raise DataError(
+                "functions as targets", f"{spec.outputs} numbers a record, as readout.outputs declares",
+                "a spec for numbers or classes with data for functions", "leave readout.basis out, or give numbers",
+            )  # fmt: skip
         if spec.loss == "cross-entropy":
-            y = self._own_classes(y, data.classes)
-            hot = _one_hot(y, spec.outputs)
-            return Prepared(states, _class_weights(spec, hot) * hot, np.zeros(count), y.astype(np.int64))
-        y = y.astype(np.float64).reshape(count, -1)
+            classes = labels.indices(data.y, data.classes, self.classes, spec.outputs, bool(self.history))
+            hot = np.ascontiguousarray(np.eye(spec.outputs)[classes].T)
+            return Prepared(states, _class_weights(spec, hot) * hot, np.zeros(count), classes)
+        y = labels.as_numbers(data.y, data.classes).reshape(count, -1)
         if y.shape[1] != spec.outputs:
             raise DataError(
                 f"targets with {y.shape[1]} numbers a record",
@@ -285,19 +302,6 @@ class Continuum:
                 "change readout.outputs, or use the data it was written for",
             )
         return Prepared(states, np.ascontiguousarray(y.T), np.zeros(count), None)
-
-    def _own_classes(self, y: Array, classes: tuple[str, ...]) -> Array:
-        """Classes counted as in the training data: files may list the same names in another order, or fewer."""
-        if not classes or not self.classes or classes == self.classes:
-            return y
-        unknown = sorted(set(classes) - set(self.classes))
-        if unknown:
-            raise DataError(
-                f"the class {unknown[0]!r}", f"the classes of the training data: {', '.join(self.classes)}",
-                "records of another problem", "rename the class, or train a model that knows it",
-            )  # fmt: skip
-        own: Array = np.array([self.classes.index(name) for name in classes])[y]
-        return own
 
     def project_samples(self, data: Records) -> Array:
         """Coefficients of the records as functions, (entry size · channels, N).
@@ -313,12 +317,16 @@ class Continuum:
             )  # fmt: skip
         key = "equation.channels" if spec.inputs is None else "lift.inputs"
         if data.channels != spec.record_channels:
+            single = data.channels == 1 and bool((data.lengths == spec.record_channels).all())
             raise DataError(
                 f"records with {data.channels} channels",
                 f"{spec.record_channels}, as {key} declares",
-                "the data belong to another spec",
-                f"change {key}, or use the data it was written for",
-            )
+                "one record of several channels, without the axis of the records" if single
+                else "the data belong to another spec",
+                "write x[None] for one record" if single else f"change {key}, or use the data it was written for",
+            )  # fmt: skip
+        if spec.periodic and data.xi is None and spec.interpolant != "constant":
+            _warn_of_closed(data)
         found = _project(self.representation, "entry", spec, data.grids(), data.samples())
         if spec.inputs is None:
             return found
@@ -330,6 +338,8 @@ class Continuum:
 
     def _function_targets(self, data: Records, states: Array) -> Prepared:
         spec, rep = self.spec, self.representation
+        if data.classes and data.y is not None:
+            data = replace(data, y=labels.as_numbers(data.y, data.classes), classes=())
         values = data.targets()
         channels = spec.output_channels
         key = "equation.channels" if spec.outputs is None else "readout.outputs"
@@ -485,17 +495,23 @@ class Continuum:
         return _values(self.representation, y, self._grids(data) if at is None else _grid_points(spec, at))
 
     def labels(self, outputs: Any) -> Array | None:
-        """A classifier's answers for its outputs (N, classes): names where the training data had them, else numbers.
+        """A classifier's answers for its outputs (N, classes): labels of the type that the training data had.
 
         Raises DataError for outputs of another shape, or not finite.
         """
         if self.spec.loss != "cross-entropy":
             return None
         values = numbers(outputs, "outputs")
-        if values.ndim != 2 or values.shape[1] != self.spec.outputs or not np.isfinite(values).all():
+        if values.ndim != 2 or values.shape[1] != self.spec.outputs:
             raise DataError(
-                f"outputs of shape {values.shape}", f"finite numbers (records, {self.spec.outputs})",
+                f"outputs of shape {values.shape}", f"numbers (records, {self.spec.outputs})",
                 "one record without its axis, or another model's outputs", "give what the model returned",
+            )  # fmt: skip
+        wrong = np.flatnonzero(~np.isfinite(values).all(axis=1))
+        if len(wrong):
+            raise DataError(
+                f"an output that is not finite: {values[wrong[0]]}", "finite numbers", "an overflow, or missing values",
+                "give what the model returned", f"record {wrong[0]}",
             )  # fmt: skip
         best: Array = np.argmax(values, axis=1)
         return np.array(self.classes)[best] if self.classes else best
@@ -760,16 +776,26 @@ def _nearest(rep: Representation, points: list[Grid], samples: list[Array]) -> t
     return found, distances
 
 
-def _one_hot(y: Array, outputs: int) -> Array:
-    labels = y.astype(np.int64)
-    if y.ndim != 1 or not y.size or (labels != y).any() or labels.min() < 0 or labels.max() >= outputs:
-        raise DataError(
-            f"classes of shape {y.shape}" + (f" from {y.min()} to {y.max()}" if y.size else ""),
-            f"whole numbers 0 to {outputs - 1}, one a record",
-            "the data have other classes than readout.outputs declares",
-            "relabel the classes or change readout.outputs",
-        )
-    return np.ascontiguousarray(np.eye(outputs)[labels].T)
+def _warn_of_closed(data: Records) -> None:
+    """Say so where records on a periodic domain, given without points, end with the sample that they began with."""
+    for axis in range(data.dimension):
+        closed = [_closes(np.moveaxis(x, axis, 0)) for x in data.samples()]
+        if None not in closed and any(closed):
+            warn(
+                "the last sample of every record is its first, and on a periodic domain samples without points end one "
+                "step before their beginning. If records close themselves, leave their last sample out"
+            )
+            return
+
+
+def _closes(x: Array) -> bool | None:
+    """Whether samples (points, …) end as they began; None if not, and False where they do not move there at all."""
+    if len(x) < 4:
+        return None
+    near = 1e-12 * float(np.abs(x).max())
+    if np.abs(x[0] - x[-1]).max() > near:
+        return None
+    return bool(np.abs(x[1] - x[0]).max() > near and np.abs(x[-2] - x[-1]).max() > near)
 
 
 def _class_weights(spec: Spec, hot: Array) -> Array:
@@ -785,11 +811,13 @@ def _class_weights(spec: Spec, hot: Array) -> Array:
 
 
 def _grid(axes: Sequence[Pieces], coefficients: Array, points: Grid) -> Array:
-    """Values of coefficients (n·c, N) on a grid of points: (points, …, c, N)."""
-    values = coefficients.reshape(*(pieces.size for pieces in axes), -1)
+    """Values of coefficients (n·c, N) on a grid of points, which may be none: (points, …, c, N)."""
+    sizes = [pieces.size for pieces in axes]
+    values = coefficients.reshape(*sizes, -1)
     for axis, (pieces, x) in enumerate(zip(axes, points)):
         values = along(evaluate(pieces, x), values, axis)
-    return values.reshape(*(len(x) for x in points), -1, coefficients.shape[1])
+    channels = len(coefficients) // math.prod(sizes)
+    return values.reshape(*(len(x) for x in points), channels, coefficients.shape[1])
 
 
 def lines(spec: Spec, finer: int = 1) -> Grid:

@@ -14,7 +14,7 @@ import math
 import os
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,9 @@ import numpy as np
 
 from derive.errors import DataError
 from derive.spec import of_axis
-from numerics import console
-from numerics.doors import check_mask, instance, numbers, positions
+from numerics import console, labels
+from numerics.doors import check_mask, instance, numbers, plain, positions, rows, several, warn
+from numerics.labels import Label
 from numerics.pieces import check_points
 
 Array = np.ndarray
@@ -34,6 +35,7 @@ LAYOUT = (
     "x (samples × points [× channels]), x (total [× channels]) with offsets (samples + 1), "
     "or x (samples × points × points [× points] × channels)"
 )
+UNIT = 0.1  # points from below this to above one less it, and none below zero, are those of [0, 1]
 Grid = tuple[Array, ...]  # points along every axis
 
 
@@ -44,15 +46,15 @@ class Records:
     x: (total, channels), the samples of all records behind each other; offsets: (records + 1,), where each starts.
     xi: the points (total,), or None where the interpolant's default points are meant; those of grids axis after axis.
     grid: of records on squares and cubes, the points along every axis (records, 2 or 3); None for intervals.
-    y: None; classes, integers (records,); numbers (records,) or (records, outputs); functions (total, channels).
-    classes: the original names of the classes 0, 1, …, where they had names.
+    y: None; labels or numbers (records,) or (records, outputs), as they were given; functions (total, channels).
+    classes: what labels that are texts name, or what was listed; y is then positions in it (records,).
     """
 
     x: Array
     offsets: Array
     xi: Array | None = None
     y: Array | None = None
-    classes: tuple[str, ...] = ()
+    classes: tuple[Label, ...] = ()
     grid: Array | None = None
 
     def __len__(self) -> int:
@@ -121,6 +123,10 @@ class Records:
             "declare readout.outputs, or give y at the points of x",
         )
 
+    def as_functions(self) -> Records:
+        """The same records, their targets (records, points) as functions of one channel. Raises as ``targets``."""
+        return replace(self, y=np.concatenate([part.reshape(-1, part.shape[-1]) for part in self.targets()]))
+
     def take(self, indices: Sequence[int] | Array) -> Records:
         """Some of the records, in the given order. Raises DataError for positions that are none."""
         index = positions(indices, len(self))
@@ -153,10 +159,12 @@ def records(x: Any, xi: Any = None, y: Any = None, classes: Sequence[Any] | Arra
     """Records from arrays, or from lists of arrays when they differ in length.
 
     x: (samples, points[, channels]), or a list of (points[, channels]). xi: points (points,), shared, or one row or
-    list a sample. y: classes (integers, or names, which are numbered), numbers, or functions
-    (samples, points, channels) or a list of (points[, channels]). classes: names of the classes 0, 1, ….
+    list a sample. y: labels of classes (whole numbers, texts, truth values; one-hot rows), numbers, or functions
+    (samples, points, channels) or a list of (points[, channels]); what they mean is for a model's loss to say.
+    classes: the classes in their order, which whole numbers in y name, or where that is not possible count from 0.
     Records on squares and cubes are (samples, points, points[, points], channels), or a list of arrays with their
     channels; xi is then one list of points an axis, shared, or such lists for every sample.
+    Columns and frames of pandas are taken too; an index of numbers gives the points, where xi does not.
     A Records stands for itself. Raises DataError naming the record.
     """
     if not isinstance(x, Records):
@@ -171,7 +179,10 @@ def records(x: Any, xi: Any = None, y: Any = None, classes: Sequence[Any] | Arra
 
 def _records(x: Any, xi: Any, y: Any, classes: Sequence[Any] | Array, file: str) -> Records:
     with located(file):
-        parts = _parts(x, "x")
+        parts = _parts(x, "x", xi, y)
+        xi = _index_points(x) if xi is None else xi
+        listed = not isinstance(classes, list | tuple | np.ndarray) or len(classes) > 0
+        classes = classes if listed else _categories(y)
         dimensions = {part.ndim - 1 for part in parts}
         if len(dimensions) > 1:
             raise _refuse(
@@ -195,19 +206,21 @@ def _records(x: Any, xi: Any, y: Any, classes: Sequence[Any] | Array, file: str)
         return _checked(flat, _offsets(lengths), where, _grid_targets(y, grid), classes, grid)
 
 
-def _parts(given: Any, name: str) -> list[Array]:
+def _parts(given: Any, name: str, xi: Any, y: Any) -> list[Array]:
     """Records as (points, channels)."""
-    listed = isinstance(given, list | tuple) or (isinstance(given, np.ndarray) and given.dtype == object)
-    if not listed:
+    listed = rows(given)
+    if listed is None:
         array = numbers(given, name)
         if not 2 <= array.ndim <= 5:
             raise _refuse(
                 f"{name} of shape {array.shape}", LAYOUT, "a single record, or an axis too many",
-                f"write {name}[None] for one record",
+                f"write {name}[None] for one record" if isinstance(given, np.ndarray) else f"write [{name}]",
             )  # fmt: skip
+        if array.ndim == 2 and array.shape[1] == 1 < len(array) and _is_one(array, given, xi, y):
+            return [array]
         return list(array[:, :, None] if array.ndim == 2 else array) or _no_records()
     found = []
-    for number, part in enumerate(given):
+    for number, part in enumerate(listed):
         array = numbers(part, name, where=f"record {number}")
         if not 1 <= array.ndim <= 4:
             raise _refuse(
@@ -219,25 +232,93 @@ def _parts(given: Any, name: str) -> list[Array]:
     return found or _no_records()
 
 
+def _is_one(array: Array, given: Any, xi: Any, y: Any) -> bool:
+    """Whether (n, 1) is one record of n points, by its points or its target, and not n records of one point.
+
+    Raises DataError where neither says so.
+    """
+    count, (where, target) = len(array), map(_shape, (xi, y))
+    if where == (count,) or target[:1] == (1,):
+        return True
+    if where[:1] == (count,) or target == (count,):
+        return False
+    name = "x" if isinstance(given, np.ndarray) else "x.to_numpy()"
+    raise _refuse(
+        f"x of shape {array.shape}", LAYOUT,
+        f"one record of {count} points and one channel, or {count} records of a single point",
+        f"write {name}[None] for one record, {name}[:, None] for {count}",
+    )  # fmt: skip
+
+
+def _shape(given: Any) -> tuple[int, ...]:
+    """The shape of points or targets; of rows that may differ in length (rows, 0)."""
+    listed = rows(given)
+    if listed is not None and any(map(several, listed)):
+        return len(listed), 0
+    return () if given is None else np.shape(given)
+
+
+def _index_points(x: Any) -> Any:
+    """The points that records of pandas carry: a frame's columns, or the indices of a list of columns; or None.
+
+    Raises DataError for an index of numbers that is neither points nor equally spaced, so that none is lost.
+    """
+    listed = rows(x)
+    if listed is None:
+        if getattr(getattr(x, "index", None), "nlevels", 1) > 1:
+            raise _refuse(
+                "a frame whose index has several levels", "a row a record, or a list of frames (points, channels)",
+                "records that lie behind each other", "write [part.to_numpy() for _, part in x.groupby(level=0)]",
+            )  # fmt: skip
+        return _points_of(getattr(x, "columns", None), None)
+    found = [_points_of(getattr(part, "index", None), number) for number, part in enumerate(listed)]
+    alone = next((n for n, points in enumerate(found) if points is None), None)
+    if all(points is None for points in found) or alone is None:
+        return None if alone is not None else found
+    raise _refuse(
+        "records with points in their index beside others without", "points for all records, or for none",
+        "an index that was lost on the way, or row numbers", "give xi, one list of points a record", alone,
+    )  # fmt: skip
+
+
+def _points_of(index: Any, record: int | None) -> Array | None:
+    """The points in an index of numbers; None for row numbers, names and equal spacing, which needs no points."""
+    if not hasattr(index, "to_numpy") or type(index).__name__ == "RangeIndex":
+        return None
+    values = index.to_numpy()
+    if not isinstance(values, np.ndarray) or values.ndim != 1 or values.dtype.kind not in "iufmM" or not len(values):
+        return None
+    if values.dtype.kind == "f" and np.isfinite(values).all() and np.abs(values).max() <= 1:
+        return values
+    steps = np.diff(values if values.dtype.kind == "f" else values.astype(np.int64)).astype(np.float64)
+    if not len(steps) or (steps[0] > 0 and np.allclose(steps, steps[0], rtol=1e-6, atol=0)):
+        return None
+    raise _refuse(
+        f"an index from {values[0]} to {values[-1]}, not equally spaced", "an index of points from -1 to 1, or xi",
+        "coordinates in other units, or row numbers of a selection",
+        "give xi, the index mapped to [-1, 1]; or x as arrays, with .to_numpy(), for equally spaced samples", record,
+    )  # fmt: skip
+
+
 def _no_records() -> list[Array]:
     raise _refuse("no records", "at least one record", "an empty selection", "check how the data were cut")
 
 
 def _flat_points(xi: Any, lengths: list[int]) -> Array:
     """Points of all records behind each other, from shared points, rows, or a list."""
-    listed = isinstance(xi, list | tuple) or (isinstance(xi, np.ndarray) and xi.dtype == object and xi.ndim == 1)
-    nested = listed and any(isinstance(row, list | tuple | np.ndarray) for row in xi)
+    listed = rows(xi) or []
+    nested = any(map(several, listed))
     array = None if nested else numbers(xi, "xi")
     if array is not None and array.ndim == 1 and all(n == len(array) for n in lengths):
         return np.tile(array, len(lengths))
-    rows = list(xi) if array is None else list(np.atleast_1d(array))
-    if len(rows) != len(lengths) or not all(isinstance(row, list | tuple | np.ndarray) for row in rows):
-        shape = f"{len(rows)} lists" if array is None else f"shape {array.shape}"
+    own = listed if array is None else list(np.atleast_1d(array))
+    if len(own) != len(lengths) or not all(map(several, own)):
+        shape = f"{len(own)} lists" if array is None else f"shape {array.shape}"
         raise _refuse(
             f"xi of {shape} for {len(lengths)} records", "shared points (points), or one row or list a record",
             "points of other records, or a missing axis", "give the points of every sample",
         )  # fmt: skip
-    found = [numbers(row, "xi", where=f"record {number}") for number, row in enumerate(rows)]
+    found = [numbers(row, "xi", where=f"record {number}") for number, row in enumerate(own)]
     for number, (row, count) in enumerate(zip(found, lengths)):
         if row.shape != (count,):
             raise _refuse(
@@ -265,11 +346,12 @@ def _grid_points(xi: Any, grid: Array) -> Array:
                 )  # fmt: skip
         return found
 
-    shared = isinstance(xi, list | tuple) and len(xi) == axes and all(np.ndim(part[0]) == 0 for part in xi)
-    rows = [xi] * count if shared else xi
-    if not isinstance(rows, list | tuple) or len(rows) != count:
+    listed = isinstance(xi, list | tuple)
+    shared = listed and len(xi) == axes and all(several(part) and not any(map(several, part)) for part in xi)
+    own = [xi] * count if shared else xi
+    if not listed or len(own) != count:
         raise _refuse(f"xi of type {type(xi).__name__}", allowed, "points in pairs", "write xi=(first, second)")
-    return np.concatenate([part for n, row in enumerate(rows) for part in points(row, grid[n], n)])
+    return np.concatenate([part for n, row in enumerate(own) for part in points(row, grid[n], n)])
 
 
 def _grid_targets(y: Any, grid: Array) -> Array | None:
@@ -278,10 +360,12 @@ def _grid_targets(y: Any, grid: Array) -> Array | None:
         return None
     check_mask(y, "y")
     shapes = [tuple(sizes) for sizes in grid.tolist()]
-    parts = [np.asarray(part) for part in y] if isinstance(y, list | tuple | np.ndarray) and np.ndim(y[0]) > 1 else []
-    if parts and [part.shape[:-1] for part in parts] == shapes:
-        return np.concatenate([part.reshape(-1, part.shape[-1]) for part in parts])
-    array = np.asarray(y)
+    given = rows(y) or ([] if getattr(y, "ndim", 0) < 3 else list(y))
+    if given and all(map(several, given)):
+        parts = [plain(part, "y") for part in given]
+        if [part.shape[:-1] for part in parts] == shapes:
+            return np.concatenate([part.reshape(-1, part.shape[-1]) for part in parts])
+    array = plain(y, "y")
     if not array.ndim or len(array) != len(grid) or array.ndim > 2:
         raise _wrong_shape(array, len(grid), int(grid.prod(axis=1).sum()))
     return array
@@ -292,17 +376,18 @@ def _flat_targets(y: Any, lengths: list[int]) -> Array | None:
     if y is None:
         return None
     check_mask(y, "y")
-    try:
-        if isinstance(y, list | tuple) and y and all(np.ndim(part) for part in y):
-            parts = [np.asarray(part) for part in y]
-            if [len(part) for part in parts] == lengths and (len(set(lengths)) > 1 or parts[0].ndim == 2):
+    given = rows(y)
+    if given and all(map(several, given)):
+        parts = [plain(part, "y") for part in given]
+        if [len(part) for part in parts] == lengths and (len(set(lengths)) > 1 or parts[0].ndim == 2):
+            try:
                 return np.concatenate([part.reshape(len(part), -1) for part in parts])
-        array = np.asarray(y)
-    except ValueError:
-        raise _refuse(
-            f"y as {len(y)} rows of different lengths or shapes", "one row a record, or functions at the points of x",
-            "target functions that are sampled elsewhere than the records", "give y at the points of x",
-        ) from None  # fmt: skip
+            except ValueError:
+                raise _refuse(
+                    "y with functions of different numbers of channels", "one number of channels",
+                    "a channel that was left out of some", "give every channel of every function",
+                ) from None  # fmt: skip
+    array = plain(y, "y")
     if len(set(lengths)) > 1:
         return array
     if array.ndim == 3 and array.shape[:2] == (len(lengths), lengths[0]):
@@ -335,64 +420,123 @@ def _checked(
             "a missing value, or an overflow", "leave the point out and give the others with their xi", record,
         )  # fmt: skip
     if xi is not None:
-        _check_all_points(xi, offsets, grid)
-    found, names = _named(y, class_names(classes))
+        xi = _checked_points(xi, offsets, grid)
+    found, names = _named(y, class_names(classes), len(offsets) - 1)
     if found is not None:
         _check_targets(found, offsets, names)
     return Records(np.ascontiguousarray(x), offsets, xi, found, names, grid)
 
 
-def _check_all_points(xi: Array, offsets: Array, grid: Array | None) -> None:
+def _checked_points(xi: Array, offsets: Array, grid: Array | None) -> Array:
+    """The points of all records, those that are outside by rounding at the ends."""
     axes = 1 if grid is None else grid.shape[1]
     ends = offsets if grid is None else _offsets(grid.ravel())
-    before: dict[int, Array] = {}
+    before: dict[int, tuple[Array, Array]] = {}
+    found = []
     for number, (a, b) in enumerate(zip(ends[:-1], ends[1:])):
         record, axis = divmod(number, axes)
-        if axis not in before or not np.array_equal(before[axis], xi[a:b]):  # records mostly share their points
-            before[axis] = xi[a:b]
+        if axis not in before or not np.array_equal(before[axis][0], xi[a:b]):  # records mostly share their points
             try:
-                check_points(before[axis])
+                before[axis] = xi[a:b], check_points(xi[a:b])
             except DataError as error:
                 raise _refuse(error.given, error.allowed, error.cause, error.fix, record) from None
+        found.append(before[axis][1])
+    for axis in range(axes):
+        _warn_of_half(np.concatenate(found[axis::axes]))
+    return np.concatenate(found)
 
 
-def _named(y: Array | None, classes: tuple[str, ...]) -> tuple[Array | None, tuple[str, ...]]:
-    """Class names → their numbers, in the order of ``classes`` or else sorted; numbers as they are."""
-    if y is None or y.dtype.kind not in "USb":
-        return y, classes
-    if y.dtype.kind == "b":
-        return y.astype(np.int64), classes
-    labels = _texts(y, "y")
-    names = classes or tuple(map(str, np.unique(labels)))
-    unknown = np.flatnonzero(~np.isin(labels.ravel(), names))
-    if len(unknown):
+def _warn_of_half(points: Array) -> None:
+    """Say so where the points of all records fill [0, 1]: they are seldom meant for the right half of [−1, 1]."""
+    if len(points) > 2 and points.min() >= 0 and points.min() <= UNIT and points.max() >= 1 - UNIT:
+        warn(
+            f"all points xi lie from {points.min():g} to {points.max():g}, and records on [-1, 1]: left of the points "
+            "each record goes on as a constant. If they are meant for the whole domain, give xi = 2*xi - 1"
+        )
+
+
+def _named(y: Array | None, classes: tuple[Label, ...], count: int) -> tuple[Array | None, tuple[Label, ...]]:
+    """Labels that are texts, or of listed classes → positions in these, or else in sorted order; numbers as they are.
+
+    Texts in several columns, or at every sample, can only be numbers.
+    """
+    if y is None:
+        return None, classes
+    texts = y.dtype.kind in "US" and y.ndim > 0
+    y = _texts(y, "y") if texts else y
+    if y.shape not in ((count,), (count, 1)) and texts:
+        return labels.as_numbers(y), classes
+    if classes and not texts:
+        return _positions(y, classes), classes
+    if not texts:
+        return (y.astype(np.int64) if y.dtype.kind == "b" and y.ndim != 1 else y), classes
+    y = y.ravel()
+    order = classes or tuple(np.unique(y).tolist())
+    names = labels.Names(order)
+    distinct, places = np.unique(y, return_inverse=True)
+    said = [names.find(label) for label in distinct.tolist()]
+    if None in said:
+        label = distinct[said.index(None)]
         raise _refuse(
-            f"the class {str(labels.ravel()[unknown[0]])!r}", f"classes: {', '.join(names)}",
-            "a typing error, or a class that is not listed", "add it to classes", int(unknown[0]),
+            f"the class {str(label)!r}", f"classes: {labels.listed(order)}",
+            "a typing error, or a class that is not listed", "add it to classes", int(np.flatnonzero(y == label)[0]),
         )  # fmt: skip
-    numbers = {name: number for number, name in enumerate(names)}
-    return np.array([numbers[label] for label in labels.ravel()], dtype=np.int64).reshape(labels.shape), names
+    return np.array(said, dtype=np.int64)[places.ravel()], order
 
 
-def class_names(given: Sequence[Any] | Array) -> tuple[str, ...]:
-    """Names of the classes 0, 1, …, each once. Raises DataError."""
+def _positions(y: Array, classes: tuple[Label, ...]) -> Array:
+    """Numbers as positions in listed classes: those that they name, or else, counted from 0, their own.
+
+    Raises DataError where they can be read in both ways, and where they cannot be positions at all.
+    """
+    if not y.size or y.ndim > 2 or y.dtype.kind not in "biuf":
+        return y
+    single = y if y.ndim == 2 and y.shape[1] not in (1, len(classes)) else labels.single(y, len(classes))
+    if single.ndim > 1 or (single.dtype.kind == "f" and not (single == np.floor(single)).all()):
+        return y
+    single = single.astype(np.int64) if single.dtype.kind in "bf" and np.isfinite(single).all() else single
+    values = labels.Names(classes).values
+    named = None if not values or not all(k in values for k in np.unique(single).tolist()) else values
+    counted = single.min() >= 0 and single.max() < len(classes)
+    if named is None:
+        return single
+    found = np.array([named[k] for k in single.tolist()], dtype=np.int64)
+    if counted and not np.array_equal(found, single):
+        raise _refuse(
+            f"y from {single.min()} to {single.max()} with the classes {labels.listed(classes)}",
+            "texts, or whole numbers that can be read in one way only",
+            "y may hold the classes themselves, or their positions counted from 0",
+            "leave classes out where y holds the classes; where it holds positions give y = np.array(classes)[y]",
+        )  # fmt: skip
+    return found
+
+
+def class_names(given: Sequence[Any] | Array) -> tuple[Label, ...]:
+    """The classes 0, 1, … as they are listed, texts, numbers or truth values, each once. Raises DataError."""
+    column = hasattr(given, "to_numpy") or isinstance(given, Sequence | np.ndarray)
     try:
-        listed = isinstance(given, Sequence | np.ndarray) and not isinstance(given, str)
-        array = np.asarray(given) if listed else np.array(None)
-    except ValueError:  # names of different lengths in lists, or bytes that are no text
+        array = plain(given, "classes") if column and not isinstance(given, str) else np.array(None)
+    except DataError:  # names of different lengths in lists, or several kinds of them
         array = np.array(None)
-    if array.ndim != 1:
+    if array.ndim != 1 or array.dtype.kind not in "USiufb":
         raise _refuse(
-            f"classes of type {type(given).__name__}", "a list of names", "one name, or a set, which has no order",
-            'write classes = ["first", "second"]',
+            f"classes of type {type(given).__name__}", "a list of names",
+            "one name, names of several kinds, or a set, which has no order", 'write classes = ["first", "second"]',
         )  # fmt: skip
-    names = tuple(map(str, _texts(array, "classes")))
+    names = tuple((_texts(array, "classes") if array.dtype.kind in "US" else array).tolist())
     if len(set(names)) < len(names):
         raise _refuse(
-            f"the class {max(names, key=names.count)!r} twice", "every class once", "two lists put together",
+            f"the class {str(max(names, key=names.count))!r} twice", "every class once", "two lists put together",
             "write each name once, in the order of their numbers",
         )  # fmt: skip
     return names
+
+
+def _categories(y: Any) -> tuple[Label, ...]:
+    """The categories of a column that has some, in their order, where they are texts."""
+    found = getattr(getattr(y, "dtype", None), "categories", None)
+    names = np.array([]) if found is None else plain(found, "classes")
+    return class_names(names) if names.dtype.kind in "US" else ()
 
 
 def _texts(names: Array, what: str) -> Array:
@@ -408,15 +552,15 @@ def _texts(names: Array, what: str) -> Array:
     return found
 
 
-def _check_targets(y: Array, offsets: Array, classes: tuple[str, ...]) -> None:
+def _check_targets(y: Array, offsets: Array, classes: tuple[Label, ...]) -> None:
     count, total = len(offsets) - 1, int(offsets[-1])
-    if y.dtype.kind not in "iuf":
-        raise _refuse(
-            f"y of type {y.dtype}", "whole numbers, names or real numbers", "complex numbers or Python objects",
-            "convert y to integers or float64",
-        )  # fmt: skip
     if y.ndim not in (1, 2) or len(y) not in (count, total):
         raise _wrong_shape(y, count, total)
+    if y.dtype.kind not in "biuf":
+        raise _refuse(
+            f"y of type {y.dtype}", "whole numbers, names or real numbers",
+            "complex numbers, dates or Python objects", "convert y to integers, texts or float64",
+        )  # fmt: skip
     with np.errstate(over="ignore"):
         bad = np.flatnonzero(~np.isfinite(y.reshape(len(y), -1).astype(np.float64)).all(axis=1))
     if len(bad):
@@ -428,8 +572,8 @@ def _check_targets(y: Array, offsets: Array, classes: tuple[str, ...]) -> None:
     if classes and (y.ndim != 1 or y.dtype.kind == "f" or y.min() < 0 or y.max() >= len(classes)):
         raise _refuse(
             f"y of type {y.dtype}, shape {y.shape}, from {y.min()} to {y.max()}, with {len(classes)} classes",
-            f"whole numbers from 0 to {len(classes) - 1}, one a record",
-            "classes counted from 1, or names of other data", "number the classes from 0, or leave classes out",
+            f"one of {labels.listed(classes)} a record, or whole numbers from 0 to {len(classes) - 1}",
+            "classes counted from 1, or names of other data", "give y as texts, or leave classes out",
         )  # fmt: skip
 
 
@@ -516,11 +660,7 @@ def archive(file: str | Path, check: Callable[[list[str]], None]) -> dict[str, A
     if not path.exists():
         raise _refuse("no such file", "an .npz", "a typing error", "check the path")
     if path.is_dir() or not zipfile.is_zipfile(path):
-        raise _refuse(
-            "a folder" if path.is_dir() else f"{path.stat().st_size} bytes that are not an .npz archive",
-            "an .npz, as np.savez writes it", "another kind of file, or one that was cut short",
-            "write it again, for instance with `continua data NAME --out DIR`",
-        )  # fmt: skip
+        raise _no_archive(path)
     try:
         with zipfile.ZipFile(path) as archive:
             files = {name.removesuffix(".npy"): name for name in archive.namelist()}
@@ -539,6 +679,29 @@ def archive(file: str | Path, check: Callable[[list[str]], None]) -> dict[str, A
             "lists of different lengths were saved as they are" if objects else "the file was cut short or damaged",
             "put all samples behind each other, with offsets" if objects else "write the file again",
         ) from e  # fmt: skip
+
+
+def _no_archive(path: Path) -> DataError:
+    """What else a file is, and how it becomes an .npz."""
+    allowed = "an .npz, as np.savez writes it"
+    if path.is_dir():
+        return _refuse("a folder", allowed, "the name of a file left out", "give one of the files in it")
+    with open(path, "rb") as stream:
+        head = stream.read(512)
+    given = f"{path.stat().st_size} bytes that are not an .npz archive"
+    npz = path.with_suffix(".npz").name
+    if head.startswith(b"\x93NUMPY"):
+        fix = f'np.savez("{npz}", x=np.load("{path.name}")), with y where there are targets'
+        return _refuse(f"{given}, but a single array", allowed, "np.save instead of np.savez", fix)
+    if head.startswith(b"PK") or not head:
+        return _refuse(given, allowed, "the file was cut short", "write or copy it again")
+    if b"\0" not in head and len(head.decode("utf-8", "ignore").encode()) > len(head) - 4:
+        fix = (
+            f'in Python: a = np.loadtxt("{path.name}", delimiter=","); np.savez("{npz}", x=a[:, 1:], y=a[:, 0]), '
+            "where every line is a target with its samples"
+        )
+        return _refuse(f"{given}, but text", allowed, "a table such as CSV", fix)
+    return _refuse(given, allowed, "another kind of file", f'read it in Python, then np.savez("{npz}", x=…, y=…)')
 
 
 def _check_size(archive: zipfile.ZipFile, stored: int) -> None:
@@ -594,14 +757,17 @@ def _packed(data: Records) -> dict[str, Array]:
         x = data.x.reshape(count, lengths[0], -1)
         xi = None if data.xi is None else data.xi.reshape(count, -1)
         shared = xi is not None and (xi == xi[0]).all()
-        arrays["x"] = x[:, :, 0] if data.channels == 1 else x
+        one = data.channels == 1 and (lengths[0] > 1 or count == 1)  # (n, 1) could be one record of n points
+        arrays["x"] = x[:, :, 0] if one else x
         arrays["xi"] = xi[0] if shared and xi is not None else xi
         if data.functions and data.y is not None:
             arrays["y"] = data.y.reshape(count, lengths[0], -1)
     else:
         arrays["offsets"] = data.offsets
     if data.classes:
-        arrays["classes"] = np.array(data.classes)
+        names = np.array(list(map(labels.text, data.classes)))
+        # Names, which can be read in one way only: positions of classes 1, 2, … could be their names, too.
+        arrays |= {"classes": names, "y": None if data.y is None else names[data.y]}
     return {name: array for name, array in arrays.items() if array is not None}
 
 

@@ -1,15 +1,21 @@
-"""What users give, checked where it comes in, so that all behind relies on it: numbers, positions, kinds."""
+"""What users give, checked where it comes in, so that all behind relies on it: numbers, labels, positions, kinds.
+
+Columns and frames of pandas and its like are taken as what NumPy makes of them; none of these is imported.
+"""
 
 from __future__ import annotations
 
-from numbers import Real
+import sys
+import warnings
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 
-from derive.errors import ContinuumError, DataError
+from derive.errors import ContinuumError, ContinuumWarning, DataError
 
 Array = np.ndarray
+OURS = ("numerics", "derive", "continua")
 
 
 def numbers(
@@ -26,9 +32,8 @@ def numbers(
     check_mask(given, what, where, error)
     try:
         array = np.asarray(given)
-        exact = array.dtype == object and all(
-            isinstance(value, Real) and not isinstance(value, bool) for value in array.flat
-        )
+        odd = [value for value in array.flat if not _real(value)] if array.dtype == object else []
+        exact = array.dtype == object and not odd
         with np.errstate(over="ignore"):  # what becomes infinite is refused as such
             found = np.asarray(array, dtype=np.float64) if exact or array.dtype.kind in "iuf" else None
     except (ValueError, OverflowError):
@@ -38,9 +43,13 @@ def numbers(
             "ragged records inside a record", "give every record as its own array", where,
         ) from None  # fmt: skip
     if found is None:
+        kind = f"{array.dtype}, with {_short(odd[0])}" if odd else str(array.dtype)
         raise error(
-            f"{what} of type {array.dtype}", "real numbers", "text, truth values, complex numbers, or Python objects",
-            f"convert {what} to float64", where,
+            f"{what} of type {kind}", "real numbers",
+            "missing values" if any(map(missing, odd[:1]))
+            else "text, truth values, complex numbers, or Python objects",
+            "leave the points without a value out, and give the points of the others" if any(map(missing, odd[:1]))
+            else f"convert {what} to float64", where,
         )  # fmt: skip
     if shape is not None and found.shape != shape:
         raise error(
@@ -48,6 +57,90 @@ def numbers(
             "give one number for each", where,
         )  # fmt: skip
     return found
+
+
+def _real(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool | np.bool_)
+
+
+def missing(value: Any) -> bool:
+    """Whether a value stands for none: None, NaN, NaT or pandas' NA."""
+    return value is None or type(value).__name__ in ("NAType", "NaTType") or (
+        isinstance(value, float | np.floating) and bool(np.isnan(value))
+    )
+
+
+def _short(value: Any) -> str:
+    return " ".join(repr(value).split())[:60]
+
+
+def plain(given: Any, what: str) -> Array:
+    """Targets as an array of numbers, truth values or texts, whatever kind of column they came in.
+
+    Raises DataError naming the record for missing values, texts among numbers, and other objects.
+    """
+    check_mask(given, what)
+    try:
+        array = np.asarray(given)
+        if array.dtype.kind == "T":  # NumPy's texts of any length
+            array = array.astype(object)
+    except (ValueError, OverflowError):
+        raise DataError(
+            f"{what} with rows of different lengths or shapes", "one row a record, or functions at the points of x",
+            "target functions that are sampled elsewhere than the records, or one missing", "give y at the points of x",
+        ) from None  # fmt: skip
+    if array.dtype != object or not array.size:
+        return array
+    for kind, dtype in ((str, np.str_), (bytes, np.bytes_), (bool | np.bool_, np.bool_)):
+        if all(isinstance(value, kind) for value in array.flat):
+            return array.astype(dtype)
+    if all(map(_real, array.flat)) and not any(map(missing, array.flat)):
+        whole = all(isinstance(value, Integral) for value in array.flat)
+        small = whole and all(abs(int(value)) < 1 << 63 for value in array.flat)
+        try:
+            return array.astype(np.int64 if small else np.float64)
+        except OverflowError:
+            return np.full(array.shape, np.inf)  # which is refused as such
+    wrong = next((n for n, value in enumerate(array.flat) if missing(value)), None)
+    first = array.flat[0 if wrong is None else wrong]
+    record = "" if wrong is None or not array.ndim else f"record {wrong // max(1, array.size // len(array))}"
+    raise DataError(
+        f"{what} of type object, with {_short(first)}", "whole numbers, names or real numbers, all of one kind",
+        "texts among numbers, or Python objects" if wrong is None else "a missing target",
+        f"convert {what} to numbers or texts" if wrong is None else "leave the record out", record,
+    )  # fmt: skip
+
+
+def rows(given: Any) -> list[Any] | None:
+    """The parts of a list, a tuple or a column that holds arrays; None for an array and for anything else."""
+    if isinstance(given, list | tuple):
+        return list(given)
+    array = given if isinstance(given, np.ndarray) else _array(given)
+    if array is None or array.dtype != object or array.ndim == 0:
+        return None
+    return list(array) if array.ndim > 1 or any(map(several, array)) else None
+
+
+def several(part: Any) -> bool:
+    """Whether something has rows of its own, rather than being a number or a text."""
+    if isinstance(part, str | bytes):
+        return False
+    return isinstance(part, list | tuple) or bool(getattr(part, "ndim", 0))
+
+
+def _array(given: Any) -> Array | None:
+    try:
+        return np.asarray(given)
+    except (ValueError, OverflowError):
+        return None
+
+
+def warn(text: str) -> None:
+    """Warn the caller of this package of what is legal and seldom meant."""
+    depth, frame = 2, sys._getframe(1)
+    while frame.f_back is not None and str(frame.f_globals.get("__name__")).partition(".")[0] in OURS:
+        depth, frame = depth + 1, frame.f_back
+    warnings.warn(text, ContinuumWarning, stacklevel=depth)
 
 
 def check_mask(given: Any, what: str, where: str = "", error: type[ContinuumError] = DataError) -> None:

@@ -112,5 +112,5 @@ def _answers(model: Continuum) -> dict[str, Any]:
         "loss.kind": spec.loss,
         "loss.weight": spec.weight,
         "outputs": spec.outputs if spec.functional else f"functions of {spec.output_channels} channels",
-        "classes": model.classes,
+        "classes": model.names,
     }

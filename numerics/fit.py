@@ -22,7 +22,7 @@ import numpy as np
 
 from derive.errors import CheckpointError, DataError, TrainingError
 from derive.spec import OPTIMISERS, SCHEDULES
-from numerics import checkpoint, device, optimisers, stability
+from numerics import checkpoint, device, labels, optimisers, stability
 from numerics.checkpoint import save
 from numerics.continuum import Continuum, Prepared
 from numerics.datasets import Records, records
@@ -74,7 +74,7 @@ class Job:
     model: Continuum
     options: Options
     data: str
-    classes: tuple[str, ...]
+    classes: tuple[labels.Label, ...]
     training: Prepared
     held: Prepared | None
     original: Records | None = None
@@ -426,33 +426,25 @@ def _job(model: Continuum, data: Records, given: dict[str, Any], augment: Augmen
     prepared = model.prepare(data)
     kept, held = split(len(prepared), prepared.labels, options.validation, options.seed)
     training = prepared.take(kept) if len(held) else prepared
-    classes = model.classes
-    if data.classes and not classes and prepared.labels is not None:
-        classes = _names(data.classes, model.spec.outputs or 0)
+    if not model.classes and prepared.labels is not None and hasattr(model, "names"):
+        found = labels.learned(data.y, data.classes, model.spec.outputs or 0, bool(model.history))
+        model = model.replace(classes=found) if found else model
     if options.augmentation and model.spec.interpolant == "constant":
         raise TrainingError(
             "thin, jitter or warp with piecewise-constant records", 'input.interpolant "linear" or "least-squares"',
             "cells have no points that could be left out", "change the interpolant, or train without them",
         )  # fmt: skip
-    original = data.take(kept) if options.augmentation or augment is not None else None
+    original = None
+    if options.augmentation or augment is not None:
+        original = (data if model.spec.functional else data.as_functions()).take(kept)
     validating = prepared.take(held) if len(held) else None
-    job = Job(model, options, digest(data), classes, training, validating, original, augment)
+    job = Job(model, options, digest(data), model.classes, training, validating, original, augment)
     if options.optimiser in optimisers.WHOLE_DATA and job.batches > 1:
         raise TrainingError(
             f"{options.optimiser} with batches of {options.batch} records", "all records in every step",
             "its curvature pairs compare gradients, which must be of one loss", "leave batch out, or use adam",
         )  # fmt: skip
     return job
-
-
-def _names(classes: tuple[str, ...], outputs: int) -> tuple[str, ...]:
-    """A name for every output, as model files have them; the data may name fewer. Raises DataError for more."""
-    if len(classes) > outputs:
-        raise DataError(
-            f"{len(classes)} classes: {', '.join(classes)}", f"{outputs}, as readout.outputs declares",
-            "the data belong to another spec", "leave out the names that no record has, or change readout.outputs",
-        )  # fmt: skip
-    return (*classes, *(f"class {k}" for k in range(len(classes), outputs)))
 
 
 def _augmented(augment: Augment, data: Records, generator: np.random.Generator) -> Records:
@@ -463,7 +455,8 @@ def _augmented(augment: Augment, data: Records, generator: np.random.Generator) 
             f"augment returned {found!r}", f"{len(data)} records with targets", "a tuple of arrays, or other records",
             "return numerics.records(x, xi, y), a record in place of each",
         )  # fmt: skip
-    return found
+    # Whole numbers without names count the classes as in the records that the function was given.
+    return found if found.classes else replace(found, classes=data.classes)
 
 
 def _function_name(function: Augment | None) -> str | None:
@@ -573,10 +566,14 @@ def _generator(seed: int, stream: int) -> np.random.Generator:
 
 
 def digest(data: Records) -> str:
-    """The sha256 of records: their samples, points and targets."""
+    """The sha256 of records: their samples, points and targets, whatever type of number these came in."""
     found = hashlib.sha256()
     for array in (data.x, data.offsets, data.xi, data.y):
         content = np.array([] if array is None else array)
+        if content.dtype.kind in "biu":
+            content = content.astype(np.int64)
+        elif content.dtype.kind == "f":
+            content = content.astype(np.float64)
         found.update(f"{content.dtype.str}{content.shape}".encode() + content.tobytes())
     return found.hexdigest()
 

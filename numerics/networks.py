@@ -157,7 +157,7 @@ def from_layers(
     loss: str | None = None,
     levels: Mapping[str, Any] | None = None,
     name: str = "network",
-    classes: Sequence[str] = (),
+    classes: Sequence[Any] = (),
 ) -> Continuum:
     """The continuum that a discrete network is: the same outputs to rounding, for inputs of n samples a record.
 
@@ -330,8 +330,7 @@ def from_sklearn(estimator: Any, levels: Mapping[str, Any] | None = None, name: 
     if not hasattr(estimator, "coefs_") or getattr(estimator, "out_activation_", None) not in (
         "identity", "softmax", "logistic",
     ):  # fmt: skip
-        raise DataError(f"{type(estimator).__name__}", "a fitted MLPClassifier or MLPRegressor", "it was not fitted",
-                      "call fit first")  # fmt: skip
+        raise _no_network(estimator)
     weights, biases = [w.T for w in estimator.coefs_], list(estimator.intercepts_)
     kind = estimator.out_activation_
     if kind == "logistic":
@@ -343,8 +342,25 @@ def from_sklearn(estimator: Any, levels: Mapping[str, Any] | None = None, name: 
     return from_layers(
         weights, biases, SKLEARN[estimator.activation], levels=levels, name=name,
         loss="l2" if kind == "identity" else "cross-entropy",
-        classes=[] if kind == "identity" else [str(c) for c in estimator.classes_],
+        classes=[] if kind == "identity" else estimator.classes_,
     )  # fmt: skip
+
+
+def _no_network(estimator: Any) -> DataError:
+    """What is wrong with an estimator that holds no weights."""
+    allowed, name = "a fitted MLPClassifier or MLPRegressor", type(estimator).__name__
+    if hasattr(estimator, "steps"):
+        return DataError(
+            f"a {name} of {', '.join(step for step, _ in estimator.steps)}", allowed,
+            "a chain whose other steps change the records before the network sees them",
+            "give the network alone, estimator[-1], and to the model what estimator[:-1].transform(x) gives",
+        )  # fmt: skip
+    if hasattr(estimator, "best_estimator_"):
+        fix = "give what it found, estimator.best_estimator_"
+        return DataError(f"a {name}", allowed, "a search around the network", fix)
+    if hasattr(estimator, "hidden_layer_sizes"):
+        return DataError(f"a {name} without weights", allowed, "it was not fitted", "call fit first")
+    return DataError(f"a {name}", allowed, "an estimator of another kind, or another object", "train one of these")
 
 
 # --- files --------------------------------------------------------------------------------------------------

@@ -536,19 +536,24 @@ def default_points(interpolant: str, n: int, periodic: bool) -> Array:
 
 
 def check_points(xi: Array, periodic: bool = False) -> Array:
-    """The points as float64 (n,). Raises DataError unless they increase within [−1, 1], and do not close a period."""
+    """The points as float64 (n,), those that are outside by rounding at the ends.
+
+    Raises DataError unless they increase within [−1, 1], and do not close a period.
+    """
     xi = numbers(xi, "points")
     allowed = "increasing numbers from -1 to 1, one a sample"
     if xi.ndim != 1 or not len(xi):
         cause = "no samples, or an axis too many"
         raise DataError(f"points of shape {xi.shape}", allowed, cause, "give one list of numbers")
-    wrong = np.flatnonzero(~((xi >= -1) & (xi <= 1)))
+    wrong = np.flatnonzero(~((xi >= -1 - EDGE) & (xi <= 1 + EDGE)))
     if len(wrong):
         raise DataError(
             f"xi = {xi[wrong[0]]} at position {wrong[0]}", allowed,
             "coordinates in other units, or a missing value",
             "map the coordinates to [-1, 1]; leave missing points out",
         )  # fmt: skip
+    if xi.max() > 1 or xi.min() < -1:
+        xi = np.clip(xi, -1, 1)
     wrong = np.flatnonzero(np.diff(xi) <= 0)
     if len(wrong):
         at = wrong[0] + 1

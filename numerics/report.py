@@ -289,7 +289,7 @@ def cases(data: Records, indices: Sequence[int], labels: Sequence[str], columns:
 
 def class_name(data: Records, label: int) -> str:
     """What a class was called, or its number."""
-    return data.classes[label] if data.classes else str(label)
+    return str(data.classes[label] if data.classes else label)
 
 
 def probabilities(outputs: Array) -> Array:
@@ -316,7 +316,7 @@ def right_and_wrong(model: Continuum, data: Records, most: int = 8) -> list[Sect
     for heading, order in found:
         chosen = [int(i) for i in order[:most]]
         labels = [
-            f"record {i}: is {class_name(data, truth[i])}, said {class_name(data, guess[i])} ({sure[i]:.0%})"
+            f"record {i}: is {model.names[truth[i]]}, said {model.names[guess[i]]} ({sure[i]:.0%})"
             for i in chosen
         ]
         text = f"{len(order)} of {len(truth)} test records." + ("" if chosen else " None to show.")

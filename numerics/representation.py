@@ -113,6 +113,10 @@ class Representation:
         """⟨ζ_i, χ_j⟩ of a functional readout's functions and the final state's."""
         return kron(self.readout_factors("G"))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickles and copies hold the tables, as model files do; kernels are found where they are used."""
+        return assemble, (self.spec, self.entry, self.arrays)
+
     @cached_property
     def roots(self) -> tuple[np.ndarray, ...]:
         """Lᵀ along every axis, with L Lᵀ the Gram matrix of the state's functions in the norm of the loss: L2, with its
@@ -143,6 +147,24 @@ class Representation:
         return _pieces(self.readout, role)
 
 
+@dataclass(frozen=True, eq=False)
+class Printed:
+    """The functions of a closed-form basis: (cell, x) → (size, len(x)). Pickles hold the name, and no code."""
+
+    name: str
+    constants: np.ndarray
+
+    @cached_property
+    def function(self) -> Callable[..., np.ndarray]:
+        return printed_function(self.name)
+
+    def __call__(self, cell: int, x: np.ndarray) -> np.ndarray:
+        return self.function(cell, x, self.constants)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Printed, (self.name, self.constants)
+
+
 def kron(factors: Sequence[np.ndarray]) -> np.ndarray:
     """The Kronecker product of matrices, the index of the last one running first."""
     return reduce(np.kron, factors)
@@ -153,8 +175,8 @@ def _pieces(tables: Arrays, role: str) -> Pieces:
     arrays = {key.removeprefix(prefix): a for key, a in tables.items() if key.startswith(prefix)}
     if "function" not in arrays:
         return Pieces.from_arrays(arrays)
-    function, constants = printed_function(str(arrays["function"])), arrays["constants"]
-    return Pieces.from_arrays(arrays, lambda cell, x: function(cell, x, constants), tables.get(f"gram/{role}"))
+    function = Printed(str(arrays["function"]), arrays["constants"])
+    return Pieces.from_arrays(arrays, function, tables.get(f"gram/{role}"))
 
 
 def of(spec: Spec, base: Spec | None = None) -> Representation:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -111,5 +111,6 @@ def _resampled(
     def taken(values: list[Array]) -> list[Array]:
         return [sample[np.ix_(*index)] for sample, index in zip(values, chosen)]
 
-    x, y = list(map(change, taken(data.samples()))), taken(data.targets()) if data.functions else data.y
-    return records(x, grids if data.dimension > 1 else [grid[0] for grid in grids], y, data.classes)
+    x, y = list(map(change, taken(data.samples()))), taken(data.targets()) if data.functions else None
+    found = records(x, grids if data.dimension > 1 else [grid[0] for grid in grids], y)
+    return found if data.functions else replace(found, y=data.y, classes=data.classes)

@@ -1,0 +1,277 @@
+"""Points and shapes that are legal and seldom meant: said, used, or refused in words, and never taken silently."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from derive.errors import ContinuumWarning, DataError
+from numerics import Continuum, cli, datasets, fit
+from numerics.datasets import records
+from numerics.pieces import check_points, default_points
+
+FOUR, ONCE = {"family": "legendre", "size": 4}, {"family": "p0", "cells": 1}
+CURVES = {
+    "name": "curves",
+    "equation": {"rate": "residual", "activation": "tanh", "spacing": "1/2"},
+    "state": {"basis": FOUR},
+    "weight": {"width_out": FOUR, "width_in": FOUR, "depth": ONCE},
+    "bias": {"width": FOUR, "depth": ONCE},
+    "integration": {"tableau": "heun", "steps": 2},
+    "loss": {"kind": "l2"},
+}
+FIVE = {"family": "fourier", "size": 5}
+ROUND = {
+    **CURVES,
+    "name": "round",
+    "equation": {**CURVES["equation"], "periodic": True},
+    "state": {"basis": FIVE},
+    "weight": {"width_out": FIVE, "width_in": FIVE, "depth": ONCE},
+    "bias": {"width": FIVE, "depth": ONCE},
+}
+X = np.random.default_rng(0).standard_normal((6, 9))
+
+
+@pytest.fixture(scope="module")
+def curves() -> Continuum:
+    return Continuum.from_spec(CURVES, seed=0)
+
+
+@pytest.fixture(scope="module")
+def around() -> Continuum:
+    return Continuum.from_spec(ROUND, seed=0)
+
+
+def silent(call: Any) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        return call()
+
+
+# --- units ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "xi", [np.linspace(0, 1, 9), np.linspace(0, 1, 9, endpoint=False) + 0.05, [np.linspace(0.01, 0.98, 9)] * 6]
+)
+def test_the_unit_interval_is_said(curves: Continuum, xi: Any) -> None:
+    with pytest.warns(ContinuumWarning, match=r"2\*xi - 1") as caught:
+        found = curves(X, xi)
+    assert caught[0].filename == __file__  # the caller's line, not ours
+    one = [np.asarray(xi)] * 6 if np.ndim(xi) == 1 else xi
+    for record, row, answer in zip(X, one, found):  # and the half domain is what it computes: a constant on the left
+        extended = np.concatenate([[record[0]], record]), np.concatenate([[-1.0], row])
+        np.testing.assert_allclose(curves(extended[0][None], extended[1])[0, 1:], answer, atol=1e-13)
+
+
+@pytest.mark.parametrize(
+    "xi", [np.linspace(-1, 1, 9), np.linspace(0, 0.5, 9), np.linspace(0.5, 1, 9), np.linspace(-1, 0, 9),
+           np.linspace(-0.01, 1, 9), [np.linspace(0, 1, 9)] * 5 + [np.linspace(-1, 1, 9)]],
+)  # fmt: skip
+def test_other_points_need_no_word(curves: Continuum, xi: Any) -> None:
+    silent(lambda: curves(X, xi))
+
+
+def test_axes_of_grids_have_units_too() -> None:
+    x = np.ones((2, 4, 5, 1))
+    with pytest.warns(ContinuumWarning):
+        records(x, (np.linspace(-1, 1, 4), np.linspace(0, 1, 5)))
+    silent(lambda: records(x, (np.linspace(-1, 1, 4), np.linspace(0, 0.5, 5))))
+
+
+def test_the_command_line_warns_in_one_line(curves: Continuum, tmp_path: Path) -> None:
+    curves.save(tmp_path / "m.npz")
+    np.savez(tmp_path / "d.npz", x=X, xi=np.linspace(0, 1, 9), y=X)
+    for command in ("evaluate", "predict"):
+        result = CliRunner().invoke(cli.main, [command, str(tmp_path / "m.npz"), "--data", str(tmp_path / "d.npz")])
+        assert result.exit_code == 0
+        lines = result.stderr.splitlines()
+        assert len(lines) == 1 and lines[0].startswith("warning: all points xi lie from 0 to 1")
+
+
+def test_points_outside_by_rounding_are_the_ends(curves: Continuum) -> None:
+    for end in (1.0000000000000018, 1 + 9e-13):
+        xi = np.linspace(-end, end, 9)
+        assert np.array_equal(records(X, xi).xi, np.tile(np.clip(xi, -1, 1), 6))
+        assert np.array_equal(curves(X, xi, at=[0.3]), curves(X, np.clip(xi, -1, 1), at=[0.3]))
+        assert np.array_equal(check_points(xi), np.clip(xi, -1, 1)) and xi[-1] == end
+        curves(X, at=xi)
+    for xi in ([-1, 0, 1 + 2e-12], [-1.1, 0, 1]):
+        with pytest.raises(DataError, match="at position"):
+            records(X[:, :3], xi)
+    with pytest.raises(DataError, match="again"):
+        records(X[:, :3], [-1, 1, 1.0000000000000018])
+
+
+def test_no_points_give_no_values(curves: Continuum) -> None:
+    for at in ([], np.array([]), (np.array([]),), np.zeros(0, np.float32)):
+        assert curves(X, at=at).shape == (6, 0, 1)
+        assert curves.trajectory(X, at=at)[1].shape == (6, 3, 0, 1)
+
+
+# --- closed records -------------------------------------------------------------------------------------------
+
+
+def test_records_that_close_themselves_are_said(around: Continuum) -> None:
+    turn = np.linspace(0, 2 * np.pi, 17)
+    closed = np.stack([np.sin(turn + k) for k in range(4)])
+    with pytest.warns(ContinuumWarning, match="leave their last sample out"):
+        around(closed)
+    with pytest.warns(ContinuumWarning):
+        fit(around, closed, closed, epochs=1)
+    fixed = silent(lambda: around(closed[:, :-1]))
+    # The fix is right: the same periodic functions, at points given in another way.
+    given = silent(lambda: around(closed[:, :-1], default_points("linear", 16, True)))
+    assert np.array_equal(fixed, given)
+
+
+@pytest.mark.parametrize("kind", ["open", "one open", "constant", "an edge of nothing", "points given", "short"])
+def test_other_records_around_need_no_word(around: Continuum, kind: str) -> None:
+    turn = np.linspace(0, 2 * np.pi, 16, endpoint=False)
+    x = np.stack([np.sin(turn + k) for k in range(4)])
+    bump = np.exp(-9 * (turn - 3) ** 2) * (np.abs(turn - 3) < 2)
+    closed = np.concatenate([x, x[:, :1]], axis=1)
+    given: Any = {
+        "open": (x,), "one open": ([*closed[:3], x[3]],), "constant": (np.ones((4, 16)),),
+        "an edge of nothing": (np.stack([bump, 2 * bump]),), "points given": (closed, np.linspace(-1, 0.9, 17)),
+        "short": (np.array([[1.0, 2.0, 1.0]]),),
+    }[kind]  # fmt: skip
+    silent(lambda: around(*given))
+
+
+def test_closed_records_on_an_interval_are_what_they_are(curves: Continuum) -> None:
+    silent(lambda: curves(np.sin(np.linspace(0, 2 * np.pi, 17))[None]))
+
+
+# --- one record or many ---------------------------------------------------------------------------------------
+
+
+def test_one_column_is_asked_about(curves: Continuum, tmp_path: Path) -> None:
+    column = X[0][:, None]
+    for call in (lambda: curves(column), lambda: fit(curves, column, column), lambda: records(column, None, column)):
+        with pytest.raises(DataError, match="one record of 9 points and one channel, or 9 records of a single point"):
+            call()
+    one, many = records(column[None]), records(column[:, None])  # what the fix says
+    assert (len(one), len(many)) == (1, 9)
+    for data in (one, many):
+        datasets.write(tmp_path / "d.npz", data)
+        assert len(datasets.read(tmp_path / "d.npz")) == len(data)
+    np.savez(tmp_path / "d.npz", x=column)
+    with pytest.raises(DataError, match=r"x\[None\]"):
+        datasets.read(tmp_path / "d.npz")
+
+
+def test_points_and_targets_say_which_it_is() -> None:
+    column, xi = X[0][:, None], np.linspace(-1, 1, 9)
+    for found in (records(column, xi), records(column, xi.tolist()), records(column, None, column[None]),
+                  records(column, None, [1.0]), records([column]), records(column.tolist()[:1])):  # fmt: skip
+        assert len(found) == 1
+    for found in (records(column, xi[:, None]), records(column, None, np.arange(9)), records(list(column)),
+                  records(column, [[p] for p in xi])):  # fmt: skip
+        assert len(found) == 9
+    assert len(records(np.ones((1, 1)))) == 1
+
+
+def test_a_record_of_several_channels_without_its_axis() -> None:
+    two = {**CURVES, "name": "two", "equation": {**CURVES["equation"], "channels": 2}}
+    model = Continuum.from_spec(two, seed=0)
+    with pytest.raises(DataError, match="without the axis of the records") as error:
+        model(np.ones((9, 2)))
+    assert error.value.fix == "write x[None] for one record"
+    with pytest.raises(DataError, match="belong to another spec"):
+        model(np.ones((9, 3)))
+
+
+# --- pandas: an index is points -------------------------------------------------------------------------------
+
+
+def test_an_index_of_points_is_used(curves: Continuum) -> None:
+    pandas = pytest.importorskip("pandas")
+    xi = np.sort(np.random.default_rng(1).uniform(-1, 1, (6, 9)), axis=1)
+    series = [pandas.Series(x, index=row) for x, row in zip(X, xi)]
+    expected = curves(X, xi)
+    assert np.array_equal(curves(series), expected)
+    assert np.array_equal(curves(pandas.Series(series)), expected)
+    assert np.array_equal(curves([s.to_frame() for s in series]), expected)
+    assert np.array_equal(curves(X, [pandas.Series(row) for row in xi]), expected)  # points as a list of columns
+    assert np.array_equal(curves(X, pandas.Series([pandas.Series(row) for row in xi])), expected)
+    assert np.array_equal(curves(X, pandas.DataFrame(xi)), expected)
+    assert np.array_equal(curves(series, xi / 2), curves(X, xi / 2))  # points that are given count
+    ragged = [s.iloc[: 5 + n % 3] for n, s in enumerate(series)]
+    assert np.array_equal(records(ragged).xi, np.concatenate([s.index.to_numpy() for s in ragged]))
+    frame = pandas.DataFrame(X, columns=xi[0], index=[4, 2, 9, 1, 0, 7])
+    assert np.array_equal(curves(frame), curves(X, xi[0]))
+
+
+def test_an_index_of_equal_spacing_needs_no_points(curves: Continuum) -> None:
+    pandas = pytest.importorskip("pandas")
+    times = pandas.date_range("2026-01-01", periods=9, freq="h")
+    for index in (None, np.arange(9) + 5, np.arange(9) * 0.25 + 3, times, list("abcdefghi")):
+        assert np.array_equal(curves([pandas.Series(x, index=index) for x in X]), curves(X))
+        assert np.array_equal(curves(pandas.DataFrame(X, columns=index)), curves(X))
+
+
+@pytest.mark.parametrize("index", ["uneven", "backwards", "twice", "dates", "whole"])
+def test_an_index_that_would_be_lost_is_refused(curves: Continuum, index: str) -> None:
+    pandas = pytest.importorskip("pandas")
+    values: Any = {
+        "uneven": np.arange(9.0) ** 2, "backwards": np.arange(9.0)[::-1], "twice": [0.0, 2, 2, 3, 4, 5, 6, 7, 8],
+        "dates": pandas.to_datetime(["2026-01-01", *(f"2026-02-0{k}" for k in range(1, 9))]),
+        "whole": [0, 1, 2, 3, 5, 8, 9, 10, 11],
+    }[index]  # fmt: skip
+    for given in ([pandas.Series(x, index=values) for x in X], pandas.DataFrame(X, columns=values)):
+        with pytest.raises(DataError, match="not equally spaced"):
+            curves(given)
+        curves(given, np.linspace(-1, 1, 9))
+    mixed = [pandas.Series(X[0], index=np.linspace(-1, 1, 9) ** 3), *X[1:]]
+    with pytest.raises(DataError, match="beside others without"):
+        curves(mixed)
+
+
+def test_records_behind_each_other_in_a_frame_are_refused() -> None:
+    pandas = pytest.importorskip("pandas")
+    index = pandas.MultiIndex.from_product([range(3), range(4)])
+    frame = pandas.DataFrame({"a": np.arange(12.0), "b": np.ones(12)}, index=index)
+    with pytest.raises(DataError, match="several levels"):
+        records(frame)
+    fixed = records([part.to_numpy() for _, part in frame.groupby(level=0)])
+    assert (len(fixed), fixed.channels) == (3, 2)
+
+
+def test_gaps_in_frames_are_named() -> None:
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"a": pandas.array([1, None, 3], dtype="Int64"), "b": [1.0, 2.0, 3.0]})
+    with pytest.raises(DataError, match=r"<NA>|nan"):
+        records(frame)
+    assert records(frame.iloc[[0, 2]]).x.tolist() == [[1.0], [1.0], [3.0], [3.0]]
+
+
+def test_a_single_column_is_no_list_of_records() -> None:
+    pandas = pytest.importorskip("pandas")
+    with pytest.raises(DataError, match=r"write \[x\]"):
+        records(pandas.Series(X[0]))
+    assert len(records([pandas.Series(X[0])])) == 1
+    with pytest.raises(DataError, match=r"x\.to_numpy\(\)\[None\]"):
+        records(pandas.DataFrame({"value": X[0]}))
+
+
+def test_grids_with_columns_of_points() -> None:
+    pandas = pytest.importorskip("pandas")
+    x, axes = np.ones((2, 3, 4, 1)), (np.linspace(-1, 1, 3), np.linspace(-1, 1, 4))
+    shifted = tuple(pandas.Series(axis, index=np.arange(len(axis)) + 7) for axis in axes)
+    assert np.array_equal(records(x, shifted).xi, records(x, axes).xi)
+    assert np.array_equal(records(x, [shifted, shifted]).xi, records(x, axes).xi)
+    for xi in (([], []), [], ((), axes[1])):
+        with pytest.raises(DataError):
+            records(x, xi)
+    for y in ([], pandas.Series([], dtype=float), pandas.Series([1.0, 2.0], index=[5, 6])):
+        if len(y) == 2:
+            assert records(x, None, y).y.tolist() == [1.0, 2.0]
+        else:
+            with pytest.raises(DataError):
+                records(x, None, y)
