@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from derive.finite import chain
+
 TANH = (
     "0x1.000000p+0 0x1.120b02p-3 0x1.ca2bbap-9 0x1.59c1d4p-16 0x1.cad8d8p-27",
     "0x1.000000p+0 0x1.de5acap-2 0x1.a7f792p-6 0x1.588520p-12 0x1.a17d8cp-21",
@@ -54,13 +56,17 @@ def coefficients(row: str) -> tuple[Fraction, ...]:
 
 
 def float32_form(expression: Any) -> Any:
-    """The expression with every function that has a form replaced by it; other functions are left alone.
+    """The expression with the functions that have a form replaced by it; other functions are left alone.
 
+    So are those below a root, a logarithm or a fraction bar: a form that misses zero by 1e-7 has the wrong sign there,
+    or the wrong size; and those of long arguments, such as forms of functions: a form repeats its argument many times.
     What surrounds a form is rebuilt without evaluation: SymPy would distribute powers over its factors.
     """
     import sympy as sp
 
-    if not expression.args:
+    if not expression.free_symbols or not expression.args:
+        return expression  # numbers are rounded once, and no function of them is computed in a kernel
+    if isinstance(expression, sp.log) or (expression.is_Pow and not (expression.exp.is_Integer and expression.exp > 0)):
         return expression
     if isinstance(expression, sp.Piecewise):
         # conditions choose between branches: they keep their exact arguments
@@ -69,11 +75,25 @@ def float32_form(expression: Any) -> Any:
         return sp.Piecewise(*branches, evaluate=False) if changed else expression
     args = [float32_form(a) for a in expression.args]
     form = FORMS.get(type(expression).__name__)
-    if form is not None:
+    if form is not None and _length(args[0]) < LONGEST:
         return form.build(*args)
     if all(new is old for new, old in zip(args, expression.args)):
         return expression
+    if isinstance(expression, chain()):
+        args.append(expression.args[0])  # an approximation misses zero
     return expression.func(*args, evaluate=False)
+
+
+LONGEST = 40  # symbols, numbers and operations of an argument
+
+
+def _length(expression: Any) -> int:
+    """How many there are, counted up to ``LONGEST``."""
+    length = 1
+    for a in expression.args:
+        if length < LONGEST:
+            length += _length(a)
+    return length
 
 
 # --- pieces of forms ----------------------------------------------------------------------------------------

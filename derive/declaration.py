@@ -15,6 +15,7 @@ from derive.errors import DerivationError, ExpressionError, SpecError
 from derive.spec import (
     CONSTANT,
     OPTIMISERS,
+    PARAMETER,
     SCHEDULES,
     BasisSpec,
     ClassWeights,
@@ -29,6 +30,7 @@ from derive.spec import (
     product,
     steps_an_element,
 )
+from derive.spec import NAME as NAME
 from derive.surd import Exact, Surd
 
 WIDTH = (Fraction(-1), Fraction(1))
@@ -42,7 +44,6 @@ SHARPEST = 1000  # β of a smooth maximum
 NUMBERED = tuple(f"u{k}" for k in range(1, 9))  # the names of several pre-activations
 LARGEST_PRODUCT = 4096  # functions on a square or a cube
 LARGEST_TABLE = 1 << 30  # bytes of one table; a spec beyond it is a typing error
-NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 NAMES = "letters, digits, - and _, a letter first, at most 64"
 
 TABLES: dict[str, tuple[str, ...]] = {
@@ -340,7 +341,7 @@ class Reader:
             "activation": activation,
             "spacing": spacing,
             "parameters": exact,
-            "pre_activations": self.pre_activations(rate),
+            "pre_activations": self.pre_activations(rate, {k for k, _ in exact + learned}),
             "learned": learned,
             "local": local,
             "normalise": self.normalise(table),
@@ -360,7 +361,7 @@ class Reader:
             self.fail(path, f"{given!r}", 'a table such as { a = "1/2" }', "a value", "use { }")
         reserved = {"u", *NUMBERED, "h", "f", "Delta", "pi", *expression.FUNCTIONS}
         for name in given:
-            if not re.fullmatch(r"[A-Za-z][A-Za-z0-9]{0,31}", str(name)) or name in reserved:
+            if not PARAMETER.fullmatch(str(name)) or name in reserved:
                 self.fail(
                     f"{path}.{name}",
                     f"a parameter called {name!r}",
@@ -370,9 +371,9 @@ class Reader:
                 )
         return tuple(sorted((str(k), self.exact(v, f"{path}.{k}")) for k, v in given.items()))
 
-    def pre_activations(self, rate: str) -> int:
-        """How many u a rate names: u alone, or u1, u2, …"""
-        used = set() if rate in registry.names("rates") else set(re.findall(r"\bu\d*\b", rate))
+    def pre_activations(self, rate: str, parameters: Collection[str]) -> int:
+        """How many u a rate names beside its parameters, which may be u9, u10, …: u alone, or u1, u2, …"""
+        used = set() if rate in registry.names("rates") else set(re.findall(r"\bu\d*\b", rate)) - set(parameters)
         count = max((int(name[1:]) for name in used - {"u"}), default=1)
         if ("u" in used and len(used) > 1) or (used - {"u"} and used != set(NUMBERED[:count])):
             self.fail("equation.rate", f"the pre-activations {', '.join(sorted(used))}",

@@ -3,7 +3,7 @@
 A rate or an activation is any expression of the grammar. Kinks (max, min, abs) become cases, and a derivative at
 a kink is the one from the left: relu′(0) = 0, |·|′(0) = −1. Where two operands a, b of max or min, in the order of
 their texts, do not differ by an affine function of u or of h, the derivative where they meet is that of b for max
-and that of a for min.
+and that of a for min. That of a root where it is 0 is 0; ``finite`` says why, and how what overflows is rewritten.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from fractions import Fraction
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from derive import registry
+from derive import finite, registry
 from derive.errors import DerivationError, ExpressionError
 
 if TYPE_CHECKING:
@@ -77,18 +77,20 @@ def derive(spec: Spec) -> Equation:
     symbols = {n: sp.Symbol(n, real=True) for n in (*pre_activations(spec.pre_activations), "h", *learned)}
     numbers = {name: _rational(value) for name, value in spec.parameters}
     activation = _activation(spec, u, numbers)
-    written = _rate(spec, symbols, numbers, lambda a: activation.xreplace({u: a}), _rational(spec.spacing))
+    declared = _rate(spec, symbols, numbers, lambda a: activation.xreplace({u: a}), _rational(spec.spacing))
+    written = finite.rewritten(declared)
     # Cases come last: SymPy changes conditions when it substitutes into them.
     rho = with_cases(written)
     slopes = {name: derivative(rho, symbol) for name, symbol in symbols.items()}
     slope = _expanded(slopes["h"])
     # ρ − κ h does not depend on h, so that it is ρ at h = 0
-    kappa, r = (slope, with_cases(written.xreplace({h: sp.Integer(0)}))) if slope.is_Rational else (None, rho)
+    alone = finite.rewritten(declared.xreplace({h: sp.Integer(0)})) if slope.is_Rational else None
+    kappa, r = (None, rho) if alone is None else (slope, with_cases(alone))
     abstract = _rate(spec, symbols, numbers, sp.Function("f"), sp.Symbol("Delta", positive=True))
-    steps = (*from_layers(), *_generalised(abstract, spec.rate), *_inserted(rho, kappa, r))
-    return Equation(
-        spec.rate, with_cases(activation), rho, slopes, kappa, r, spec.spacing, steps, learned, spec.normalise
-    )
+    inserted = _inserted(with_cases(declared), rho, kappa, r)
+    steps = (*from_layers(), *_generalised(abstract, spec.rate), *inserted)
+    f = with_cases(finite.rewritten(activation))
+    return Equation(spec.rate, f, rho, slopes, kappa, r, spec.spacing, steps, learned, spec.normalise)
 
 
 def layer(spec: Spec, length: Fraction) -> tuple[str, str] | None:
@@ -267,7 +269,7 @@ def _cases(*branches: tuple[Any, Any]) -> Any:
 
 
 def derivative(expression: Any, symbol: Any) -> Any:
-    """∂/∂symbol by the chain rule, case by case; raises DerivationError where SymPy has no closed form."""
+    """∂/∂symbol by the chain rule of ``finite``, case by case; DerivationError where SymPy has no closed form."""
     import sympy as sp
 
     inner: dict[Any, Any] = {}
@@ -278,10 +280,10 @@ def derivative(expression: Any, symbol: Any) -> Any:
         return e.func(*(cut(a) for a in e.args)) if e.args else e
 
     smooth = cut(expression)
-    result = sp.diff(smooth, symbol)
+    along = {symbol: sp.Integer(1)}
     for cases, dummy in inner.items():
-        slopes = _cases(*((derivative(value, symbol), condition) for value, condition in cases.args))
-        result += sp.diff(smooth, dummy) * slopes
+        along[dummy] = _cases(*((derivative(value, symbol), condition) for value, condition in cases.args))
+    result = finite.differential(smooth, along)
     result = result.xreplace({dummy: cases for cases, dummy in inner.items()})
     if result.has(sp.Derivative, sp.Subs, sp.DiracDelta, sp.Heaviside, sp.zoo, sp.nan):
         raise DerivationError(
@@ -369,24 +371,28 @@ def _generalised(rho: Any, name: str) -> tuple[Step, ...]:
     )
 
 
-def _inserted(rho: Any, kappa: Any, r: Any) -> tuple[Step, ...]:
-    """The rate with its activation and numbers, and its linear part."""
+def _inserted(declared: Any, rho: Any, kappa: Any, r: Any) -> tuple[Step, ...]:
+    """The rate with its activation and numbers, as it is computed, and its linear part."""
     import sympy as sp
 
-    declared = Step(
+    numbers = Step(
         "With the activation and the numbers inserted",
-        sp.Eq(sp.Symbol("rho"), rho, evaluate=False),
+        sp.Eq(sp.Symbol("rho"), declared, evaluate=False),
         "Parameters are exact rational numbers.",
     )
+    known = [numbers]
+    if declared != rho:
+        same = sp.Eq(sp.Symbol("rho"), rho, evaluate=False)
+        known.append(Step("Written so that nothing overflows", same, "The same function, by identities."))
     if kappa is None:
         prose = "∂ρ/∂h is not a rational constant: the rate is kept whole."
-        return declared, Step("No constant linear part", sp.Eq(sp.Symbol("r"), r, evaluate=False), prose)
+        return *known, Step("No constant linear part", sp.Eq(sp.Symbol("r"), r, evaluate=False), prose)
     if kappa == 0:
-        return declared, Step("No linear part, ρ = r(u)", sp.Eq(sp.Symbol("r"), r, evaluate=False), "ρ is free of h.")
+        return *known, Step("No linear part, ρ = r(u)", sp.Eq(sp.Symbol("r"), r, evaluate=False), "ρ is free of h.")
     h = sp.Symbol("h", real=True)
     split = sp.Eq(sp.Symbol("rho"), sp.Add(r, sp.Mul(kappa, h, evaluate=False), evaluate=False), evaluate=False)
     prose = "∂ρ/∂h = κ is constant, so the linear part is taken out of the quadrature exactly."
-    return declared, Step("The linear part, ρ = r(u) + κ h", split, prose)
+    return *known, Step("The linear part, ρ = r(u) + κ h", split, prose)
 
 
 def _broken(what: str, found: Any, expected: Any) -> DerivationError:

@@ -9,6 +9,7 @@ Grammar: numbers (integers, decimals; exact), names, + − * / **, unary −, th
 from __future__ import annotations
 
 import ast
+import keyword
 import math
 import re
 import warnings
@@ -75,10 +76,12 @@ def check(text: Any, names: Collection[str], where: str = "", functions: Collect
             where,
         )
     _check_nesting(text, where)
+    own = {word: name for word, name in _stand_ins().items() if word in names}
     try:
         with warnings.catch_warnings():  # Python's parser warns of what is refused below
             warnings.simplefilter("ignore")
-            body = ast.parse(text.strip(), mode="eval").body
+            plain = re.sub(r"\b[A-Za-z]+\b", lambda found: own.get(found[0], found[0]), text.strip())
+            body = ast.parse(plain, mode="eval").body
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
         raise _refused(
             text[:80],
@@ -87,9 +90,21 @@ def check(text: Any, names: Collection[str], where: str = "", functions: Collect
             "check parentheses and operators; multiplication is written *",
             where,
         ) from None
+    words = {name: word for word, name in own.items()}
+    for node in ast.walk(body):
+        if isinstance(node, ast.Name):
+            node.id = words.get(node.id, node.id)
     _check_node(body, text, set(names), set(functions), where, 0)
     _check_constants(body, text, {}, where)
     return body
+
+
+@cache
+def _stand_ins() -> dict[str, str]:
+    """Python's keywords, such as lambda, which may be parameters: each with a name as long that is no user's."""
+    lengths = {len(word) for word in keyword.kwlist}
+    same = ([word for word in sorted(keyword.kwlist) if len(word) == n] for n in lengths)
+    return {word: f"_{k:0{len(word) - 1}}" for words in same for k, word in enumerate(words)}
 
 
 def _check_nesting(text: str, where: str) -> None:

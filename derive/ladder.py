@@ -12,7 +12,7 @@ from derive.bases import WIDTH, Interval
 from derive.errors import SpecError
 from derive.spec import BasisSpec, Slab, Spec, of_axis
 
-FORMAT = 5  # of the manifest, tables.npz and the arrays that kernels are given; raised when one of them changes
+FORMAT = 6  # of the manifest, tables.npz and the arrays that kernels are given; raised when one of them changes
 
 
 def parts(name: str) -> tuple[str, str, str]:

@@ -7,12 +7,12 @@ that Σ (z − t)² = ∫ |y − y*|² dξ exactly.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from derive import registry
 from derive.errors import DerivationError
-from derive.program import Node, tree
+from derive.program import Node, substitute, tree
 
 
 @dataclass(frozen=True)
@@ -28,14 +28,22 @@ class Loss:
     source: Node
     shift: bool
 
+    def in_kernel(self) -> Loss:
+        """The same with names for the sums that none of a kernel's own can meet."""
+        names = {name: Node("symbol", value=f"sum_{name}") for name, _ in self.sums}
+        sums = tuple((f"sum_{name}", term) for name, term in self.sums)
+        return replace(self, sums=sums, value=substitute(self.value, names), source=substitute(self.source, names))
+
 
 def derive(name: str) -> Loss:
     """The loss of ``losses/<name>.py``, or of a user's g(z, t), with ∂L/∂z_k = Σ_i ∂V/∂S_i ∂g_i/∂z by the chain rule.
 
-    At a kink the derivative is the one from the left, as for activations.
+    At a kink the derivative is the one from the left, and at a root's zero it is 0, as for activations: relative-l2 has
+    the derivative 0 at a record that is met exactly.
     """
     import sympy as sp
 
+    from derive import finite
     from derive.equation import derivative, with_cases
     from derive.expression import parse
 
@@ -43,10 +51,10 @@ def derive(name: str) -> Loss:
     entry = registry.entry("losses", name) if named else None
     texts, total = (entry.SUMS, entry.VALUE) if entry else ({"sum": name}, "sum")
     z, t = sp.symbols("zk tk", real=True)
-    sums = {key: parse(text, {"z": z, "t": t}) for key, text in sorted(texts.items())}
+    sums = {key: finite.rewritten(parse(text, {"z": z, "t": t})) for key, text in sorted(texts.items())}
     symbols = {key: sp.Symbol(key, real=True) for key in sums}
     value = parse(total, symbols)
-    source = sum(sp.diff(value, symbols[key]) * derivative(with_cases(g), z) for key, g in sums.items())
+    source = sum(derivative(value, symbols[key]) * derivative(with_cases(g), z) for key, g in sums.items())
     shift = bool(entry and entry.SHIFT_INVARIANT)
     if shift:
         _check_shift(name, value, sums, symbols, z, t)

@@ -2,7 +2,8 @@
 
 m(y) = V(S) with S = Σ_q ω_q g(y_q), where the weights ω_q add up to 1; g and V are written below, everything else is
 derived. β → 0 gives the mean, β → ∞ the maximum. A constant that is added to y is added to m, so that exponentials are
-taken of y − max y for the value, and of y − m for the derivative: neither overflows.
+taken of y − max y: they do not overflow, and S is at least the weight of one node. The shares ω_q ∂m/∂y_q are quotients
+by the same S, so that they add up to 1 also where y is so large that m itself is rounded by more than 1/β.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ TERM, VALUE = "exp(beta*y)", "log(S)/beta"
 class Maximum:
     """term: g in beta and y, which is y_q less a constant.  value: V in beta and S, to which the constant is added.
 
-    slope: ∂m/∂y_q over ω_q, of the same symbols as the term, where the constant is m.
+    slope: ∂m/∂y_q over ω_q, in beta, y and S.
     """
 
     term: Node
@@ -30,10 +31,7 @@ class Maximum:
 
 @cache
 def derive() -> Maximum:
-    """V, g and ∂m/∂y_q = ω_q V′(S) g′(y_q) by the chain rule; raises DerivationError for a V, g without the shift.
-
-    y − m has the smooth maximum 0, and the S that V takes to 0: the slope is taken there.
-    """
+    """V, g and ∂m/∂y_q = ω_q V′(S) g′(y_q) by the chain rule; raises DerivationError for a V, g without the shift."""
     import sympy as sp
 
     from derive.expression import parse
@@ -49,6 +47,5 @@ def derive() -> Maximum:
             f"a smooth maximum that rises by {rise} a with its function's rise a", "1", "another V or g",
             "use functions whose V(Σ ω g(y + a)) is V(Σ ω g(y)) + a",
         )  # fmt: skip
-    (zero,) = sp.solve(value, total)
-    slope = sp.diff(value, total).subs(total, zero) * sp.diff(term, y)
+    slope = sp.diff(value, total) * sp.diff(term, y)
     return Maximum(tree(term), tree(value), tree(slope))

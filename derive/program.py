@@ -75,8 +75,9 @@ class Node:
 
 FUNCTIONS = {
     "tanh", "sinh", "cosh", "exp", "log", "sqrt", "sin", "cos", "tan", "atan", "erf",
-    "Abs", "sign", "sigmoid", "softplus", "floor", "Max", "Min",
+    "Abs", "sign", "sigmoid", "softplus", "hypot", "floor", "Max", "Min",
 }  # fmt: skip
+SMALLEST = Fraction(1, 10**400)  # an irrational number nearer to zero is none in any kernel, and has too many digits
 
 
 def _constant(value: Fraction | int) -> Node:
@@ -106,7 +107,10 @@ def tree(expression: Any) -> Node:
         return _constant(Fraction(int(e.p), int(e.q)))
     if e.is_NumberSymbol or (e.is_number and not e.free_symbols and not e.is_Function):
         # π, √2 …: rounded once, far beyond any precision that a kernel has
-        return _constant(Fraction(str(sp.N(e, 60))))
+        number = sp.N(e, 60)
+        if not number.is_extended_real:  # in a case that no real number comes to: not a number there either
+            return Node("div", (_constant(0), _constant(0)))
+        return _constant(0 if abs(number) < SMALLEST else Fraction(str(number)))
     if e.is_Add:
         return _sorted_sum([tree(a) for a in e.args])
     if e.is_Mul:
@@ -116,6 +120,8 @@ def tree(expression: Any) -> Node:
     if isinstance(e, sp.Piecewise):
         return _piecewise(e)
     name = type(e).__name__
+    if name in ("over", "chain"):
+        return _guarded(e, name)
     if name in FUNCTIONS:
         args = [tree(a) for a in e.args]
         if name in ("Max", "Min"):
@@ -127,6 +133,19 @@ def tree(expression: Any) -> Node:
         f"no kernel can be printed for {name}",
         "rewrite the rate or the activation with the functions above",
     )
+
+
+def _guarded(e: Any, name: str) -> Node:
+    """``over`` and ``chain`` of ``derive.finite``: 0 where the denominator, or the first factor, is; NaN stays NaN."""
+    first, second = (tree(a) for a in e.args[:2])
+    if name == "over":
+        quotient = Node("div", (first, second))
+        return quotient if e.args[1].is_positive else _unless(second, quotient)
+    return _unless(Node("Abs", (tree(e.args[2]) if len(e.args) > 2 else first,)), _product([first, second]))
+
+
+def _unless(zero: Node, otherwise: Node) -> Node:
+    return Node("where", (Node("<=", (zero, _constant(0))), _constant(0), otherwise))
 
 
 def _mul(e: Any) -> Node:
@@ -491,17 +510,29 @@ def _kept(chain: Chain) -> set[str]:
     return names
 
 
+# What users call a parameter is a name of their own in kernels, beside which no name of a kernel's can lie.
+USERS = "own_"
+
+
 def _chain(
     equation: Equation, structures: dict[str, Structure], plan: Plan, write: Callable[[Any], Any], implicit: bool
 ) -> Chain:
-    rate = tree(write(equation.r))
+    learned = {name: Node("symbol", value=USERS + name) for name in equation.learned}
+
+    def written(expression: Any) -> Node:
+        return substitute(tree(write(expression)), learned)
+
+    rate = written(equation.r)
     slopes_of_r = {**equation.slopes, "h": equation.slopes["h"] - (equation.kappa or 0)}
-    derivatives = {name: tree(write(slope)) for name, slope in slopes_of_r.items()}
+    derivatives = {
+        USERS + name if name in learned else name: written(slope) for name, slope in slopes_of_r.items()
+    }
     shared = _shared(rate, tuple(derivatives.values()))
     normal = None if equation.normalise is None else _normalisation(equation.pre_activations, equation.normalise)
-    stage = _forward(rate, shared, structures, plan, equation.pre_activations, equation.learned, normal)
+    own = tuple(USERS + name for name in equation.learned)
+    stage = _forward(rate, shared, structures, plan, equation.pre_activations, own, normal)
     names = {node.key: Node("symbol", value=f"f{k + 1}") for k, node in enumerate(shared)}
-    slopes = {x: _substitute(d, names) for x, d in derivatives.items()} | (normal.slopes if normal else {})
+    slopes = {x: substitute(d, names) for x, d in derivatives.items()} | (normal.slopes if normal else {})
     reverse = _reverse(stage, slopes, len(shared))
     if not implicit:
         return Chain(stage, reverse)
@@ -567,10 +598,11 @@ def _symbols(node: Node) -> set[str]:
     return {str(n.value) for n in _walk(node) if n.head == "symbol"}
 
 
-def _substitute(node: Node, names: dict[str, Node]) -> Node:
+def substitute(node: Node, names: Mapping[str, Node]) -> Node:
+    """The expression with other nodes in place of those that have a key."""
     if node.key in names:
         return names[node.key]
-    return replace(node, args=tuple(_substitute(a, names) for a in node.args))
+    return replace(node, args=tuple(substitute(a, names) for a in node.args))
 
 
 SHARED = ("e", "p")  # what all records share

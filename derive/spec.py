@@ -476,6 +476,7 @@ def from_dict(data: Mapping[str, Any]) -> Spec:
     """The Spec that ``to_dict`` wrote. Raises SpecError when something is missing or of another type."""
     try:
         found: Spec = _typed(Spec, data)
+        _check_names(found)
     except (KeyError, TypeError, ValueError, AttributeError, ZeroDivisionError, ExpressionError) as error:
         raise SpecError(
             f"a stored spec that does not read ({error})",
@@ -484,6 +485,18 @@ def from_dict(data: Mapping[str, Any]) -> Spec:
             "generate or train again with this version",
         ) from None
     return found
+
+
+# Generated modules contain these names: what is no name is not written there, whoever made the file it came from.
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
+PARAMETER = re.compile(r"[A-Za-z][A-Za-z0-9]{0,31}")
+
+
+def _check_names(spec: Spec) -> None:
+    names = [(NAME, spec.name), *((PARAMETER, name) for name, _ in (*spec.parameters, *spec.learned))]
+    for pattern, name in names:
+        if not pattern.fullmatch(name):
+            raise ValueError(f"{name[:40]!r} is no name")
 
 
 def _typed(kind: Any, value: Any) -> Any:

@@ -353,7 +353,7 @@ class CudaSolver(Solver):
         self._start("readout_adjoint", records, *given, tiles=True)
         if values is not None:
             bar_y = last.empty(*h.shape)
-            self._start("maximum_adjoint", records, bar, features, *self.rule, values, bar_y, tiles=True)
+            self._start("maximum_adjoint", records, bar, *self.rule, self.zero, values, bar_y, tiles=True)
             bar = bar_y
         for slab, k, g in zip(reversed(self.slabs), reversed(kept), reversed(gradient)):
             bar = slab.adjoint(bar, k, g)

@@ -31,7 +31,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "tanh": np.tanh, "sinh": np.sinh, "cosh": np.cosh, "exp": np.exp, "log": np.log, "sin": np.sin, "cos": np.cos,
     "tan": np.tan, "atan": np.arctan, "erf": scipy.special.erf,
     "sigmoid": lambda x: 1 / (1 + np.exp(-x)), "softplus": lambda x: np.log(1 + np.exp(x)),
-    "floor": lambda x: np.floor(np.real(x)),
+    "hypot": lambda x, y: np.sqrt(x**2 + y**2), "floor": lambda x: np.floor(np.real(x)),
 }  # fmt: skip
 RELATIONS: dict[str, Callable[..., Any]] = {
     "<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal

@@ -593,7 +593,8 @@ class Solver:
         self._common("readout_adjoint")(source, features, operator, bar, bars[0], bars[1])
         if values is not None:
             bar_y = np.empty_like(h)
-            self._common("maximum_adjoint")(bar, features, *self.rule, values, bar_y)
+            zero = np.zeros(1, self.dtype)
+            self._common("maximum_adjoint")(bar, *self.rule, zero, values, bar_y)
             bar = bar_y
         for slab, k, g in zip(reversed(self.slabs), reversed(kept), reversed(gradient)):
             bar = slab.adjoint(bar, k, g)

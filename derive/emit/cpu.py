@@ -944,34 +944,22 @@ def _maximum() -> tuple[Kernel, Kernel]:
         *_apply_table("dense", "at_nodes", "X", "y", False, False),
         "beta, channels = sharpness[0], features.shape[0] - y.shape[0]",
         "features[:y.shape[0]] = y",
-        "total = features[y.shape[0]:]",
-        "total[:] = constants[0]",
-        "top = at_nodes[:channels].copy()  # m rises by a constant that is added to y",
-        "for q in range(weights.shape[0]):",
-        "    for c in range(channels):",
-        "        for r in range(y.shape[1]):",
-        "            other = at_nodes[q*channels + c, r]",
-        "            top[c, r] = other if other > top[c, r] else top[c, r]",
-        "for q in range(weights.shape[0]):",
-        "    for c in range(channels):",
-        "        for r in range(y.shape[1]):",
-        "            y_q = at_nodes[q*channels + c, r] - top[c, r]",
-        *indent(scalars[0].lines, 3),
-        f"            total[c, r] += weights[q]*{term}",
+        *_shifted("y", scalars[0].lines, term),
         "for c in range(channels):",
         "    for r in range(y.shape[1]):",
         "        S_q = total[c, r]",
         *indent(scalars[1].lines, 2),
-        f"        total[c, r] = top[c, r] + {value}",
+        f"        features[y.shape[0] + c, r] = top[c, r] + {value}",
     )
     adjoint_lines = (
-        '"""The adjoint of: smooth maxima. bar_y is set; at_nodes becomes m̄ ∂m/∂y_q, ω_q exp(β (y_q − m)) m̄."""',
+        '"""The adjoint of: smooth maxima. bar_y is set; at_nodes becomes m̄ ∂m/∂y_q, the share of node q of m̄."""',
         "state = bar_y.shape[0]",
-        "beta, channels = sharpness[0], features.shape[0] - state",
+        "beta, channels = sharpness[0], bar_features.shape[0] - state",
+        *_shifted("bar_y", scalars[0].lines, term),
         "for q in range(weights.shape[0]):",
         "    for c in range(channels):",
         "        for r in range(bar_y.shape[1]):",
-        "            y_q = at_nodes[q*channels + c, r] - features[state + c, r]",
+        "            y_q, S_q = at_nodes[q*channels + c, r] - top[c, r], total[c, r]",
         *indent(scalars[2].lines, 3),
         f"            at_nodes[q*channels + c, r] = weights[q]*{slope}*bar_features[state + c, r]",
         "bar_y[:] = bar_features[:state]",
@@ -982,16 +970,36 @@ def _maximum() -> tuple[Kernel, Kernel]:
         Kernel("maximum", ("y", "X", "weights", "sharpness", "constants", "at_nodes", "features"), zero, forward_lines),
         Kernel(
             "maximum_adjoint",
-            ("bar_features", "features", "X", "weights", "sharpness", "at_nodes", "bar_y"),
-            (),
+            ("bar_features", "X", "weights", "sharpness", "constants", "at_nodes", "bar_y"),
+            zero,
             adjoint_lines,
         ),
     )
 
 
+def _shifted(like: str, lines: Lines, term: str) -> Lines:
+    """top, the largest of y at the nodes, and total = Σ_q ω_q g(y_q − top), a number a channel and record."""
+    return [
+        "top = at_nodes[:channels].copy()  # m rises by a constant that is added to y",
+        "for q in range(weights.shape[0]):",
+        "    for c in range(channels):",
+        f"        for r in range({like}.shape[1]):",
+        "            other = at_nodes[q*channels + c, r]",
+        "            top[c, r] = other if other > top[c, r] else top[c, r]",
+        "total = np.empty(top.shape, top.dtype)",
+        "total[:] = constants[0]",
+        "for q in range(weights.shape[0]):",
+        "    for c in range(channels):",
+        f"        for r in range({like}.shape[1]):",
+        "            y_q = at_nodes[q*channels + c, r] - top[c, r]",
+        *indent(lines, 3),
+        f"            total[c, r] += weights[q]*{term}",
+    ]
+
+
 def loss(form: Loss) -> Kernel:
     """The loss of every record and its source ∂L/∂z, from the derivation of its file."""
-    constants = Constants()
+    form, constants = form.in_kernel(), Constants()
     sums = Scalar(constants, CALLS)
     terms = sums.print(tuple(g for _, g in form.sums))
     final = Scalar(constants, CALLS)

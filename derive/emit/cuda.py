@@ -1011,11 +1011,18 @@ def _maximum() -> tuple[Kernel, Kernel]:
     form, constants = maximum.derive(), Constants()
     scalars = [DeviceScalar(constants, CALLS) for _ in range(3)]
     term, value, slope = (s.print((e,))[0] for s, e in zip(scalars, (form.term, form.value, form.slope)))
-    sizes = "beta, channels, state = sharpness[0], features.shape[0] - {0}.shape[0], {0}.shape[0]"
+    sizes = "beta, channels, state = sharpness[0], {1}.shape[0] - {0}.shape[0], {0}.shape[0]"
     each = [
-        "for first in range(block*columns, features.shape[1], blocks*columns):",
+        "for first in range(block*columns, at_nodes.shape[1], blocks*columns):",
         "    for c in range(row, channels, rows):",
-        "        for r in range(first + column, min(first + columns, features.shape[1]), columns):",
+        "        for r in range(first + column, min(first + columns, at_nodes.shape[1]), columns):",
+    ]
+    total = [
+        "S_q = constants[0]",
+        "for q in range(weights.shape[0]):",
+        "    y_q = at_nodes[q*channels + c, r] - top",
+        *indent(scalars[0].lines),
+        f"    S_q += weights[q]*{term}",
     ]
     own = [
         "for j in range(state//channels):",
@@ -1027,17 +1034,18 @@ def _maximum() -> tuple[Kernel, Kernel]:
         "        total += X[q, j]*y[j*channels + c, r]",
         "    at_nodes[q*channels + c, r] = total",
         "    top = total if q == 0 or total > top else top  # m rises by a constant that is added to y",
-        "S_q = constants[0]",
-        "for q in range(weights.shape[0]):",
-        "    y_q = at_nodes[q*channels + c, r] - top",
-        *indent(scalars[0].lines),
-        f"    S_q += weights[q]*{term}",
+        *total,
         *scalars[1].lines,
         f"features[state + c, r] = top + {value}",
     ]
     back = [
+        "top = at_nodes[c, r]",
+        "for q in range(1, weights.shape[0]):",
+        "    other = at_nodes[q*channels + c, r]",
+        "    top = other if other > top else top",
+        *total,
         "for q in range(weights.shape[0]):",
-        "    y_q = at_nodes[q*channels + c, r] - features[state + c, r]",
+        "    y_q = at_nodes[q*channels + c, r] - top",
         *indent(scalars[2].lines),
         f"    at_nodes[q*channels + c, r] = weights[q]*{slope}*bar_features[state + c, r]",
         "for j in range(state//channels):",
@@ -1048,20 +1056,20 @@ def _maximum() -> tuple[Kernel, Kernel]:
     ]
     titles = (
         '"""Below y its smooth maxima (1/β) log Σ_q ω_q exp(β y(ξ_q)), one a channel; at_nodes = y(ξ_q)."""',
-        '"""The adjoint of: smooth maxima. bar_y is set; at_nodes becomes m̄ ∂m/∂y_q, ω_q exp(β (y_q − m)) m̄."""',
+        '"""The adjoint of: smooth maxima. bar_y is set; at_nodes becomes m̄ ∂m/∂y_q, the share of node q of m̄."""',
     )
     given = ("X", "weights", "sharpness")
     return (
         Kernel("maximum", ("y", *given, "constants", "at_nodes", "features"), tuple(constants.values),
-               (titles[0], *LANES, sizes.format("y"), *each, *indent(own, 3))),
-        Kernel("maximum_adjoint", ("bar_features", "features", *given, "at_nodes", "bar_y"), (),
-               (titles[1], *LANES, sizes.format("bar_y"), *each, *indent(back, 3))),
+               (titles[0], *LANES, sizes.format("y", "features"), *each, *indent(own, 3))),
+        Kernel("maximum_adjoint", ("bar_features", *given, "constants", "at_nodes", "bar_y"), tuple(constants.values),
+               (titles[1], *LANES, sizes.format("bar_y", "bar_features"), *each, *indent(back, 3))),
     )  # fmt: skip
 
 
 def loss(form: Loss) -> Kernel:
     """The loss of every record and its source ∂L/∂z, from the derivation of its file; a thread a record."""
-    constants = Constants()
+    form, constants = form.in_kernel(), Constants()
     sums, final, back = (DeviceScalar(constants, CALLS) for _ in range(3))
     terms = sums.print(tuple(g for _, g in form.sums))
     (value_text,) = final.print((form.value,))

@@ -12,7 +12,7 @@ from fractions import Fraction
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from derive import adjoint, bases, loss, tableau, transfer
+from derive import adjoint, bases, finite, loss, tableau, transfer
 from derive import equation as equations
 from derive.emit.notation import SUBSCRIPTS, formula, number, quotient
 from derive.equation import Equation, Step
@@ -127,7 +127,8 @@ def _rate(spec: Spec, equation: Equation, typeset: Typeset) -> Iterator[str]:
     yield from _steps(equation.steps[len(equations.from_layers()) :], typeset)
     names = list(equation.slopes)
     yield from (f"**Its derivatives**, by {', by '.join(names[:-1])} and by {names[-1]}.", "")
-    yield from _shown(*(f"∂ρ/∂{_index_of(name)} = {formula(slope)}" for name, slope in equation.slopes.items()))
+    slopes = {name: finite.plain(slope) for name, slope in equation.slopes.items()}
+    yield from _shown(*(f"∂ρ/∂{_index_of(name)} = {formula(slope)}" for name, slope in slopes.items()))
     if equation.rho.has(sp.Piecewise):
         yield from ("At a kink the derivative is the one from the left.", "")
 

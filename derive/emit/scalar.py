@@ -90,7 +90,8 @@ class Scalar:
         if key in self.names:
             return self.names[key]
         text = self._operation(node, counts)
-        shared = counts.get(key, 0) > 1 or node.head in ("power", "softplus", "sigmoid") or node.head in self.calls
+        long = node.head in ("power", "softplus", "sigmoid", "hypot")
+        shared = counts.get(key, 0) > 1 or long or node.head in self.calls
         return self._assign(key, text) if shared else f"({text})"
 
     def _operation(self, node: Node, counts: dict[str, int]) -> str:
@@ -114,6 +115,8 @@ class Scalar:
             return self._extreme(node.head, args)
         if node.head in ("sigmoid", "softplus"):
             return self._stable(node.head, args[0])
+        if node.head == "hypot":
+            return self._hypot(*args)
         if node.head in self.calls:
             return f"{self.calls[node.head]}({args[0]})"
         raise GenerationError(f"the operation {node.head}", "the operations of derive.program",
@@ -155,3 +158,13 @@ class Scalar:
         if head == "sigmoid":
             return f"{one}/({one} + {exp}(-{x}))"
         return f"({x} if {x} > {zero} else {zero}) + {log}({exp}(-{self.calls['Abs']}({x})))"
+
+    def _hypot(self, first: str, second: str) -> str:
+        """√(a² + b²) = m √(1 + (n/m)²), m the larger of |a| and |b|, n the smaller: no square overflows or vanishes."""
+        one, zero = (self.constants.name(Fraction(value)) for value in (1, 0))
+        self.used |= {one, zero}
+        a, b = (self._assign(f"size:{x}", f"{self.calls['Abs']}({x})") for x in (first, second))
+        large = self._assign(f"larger:{a},{b}", f"{a} if {a} > {b} else {b}")
+        small = self._assign(f"smaller:{a},{b}", f"{b} if {a} > {b} else {a}")
+        ratio = self._assign(f"ratio:{a},{b}", f"{small}/{large} if {large} > {zero} else {small}")
+        return f"{large}*{self.calls['sqrt']}({one} + {ratio}*{ratio})"

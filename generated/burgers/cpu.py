@@ -691,23 +691,24 @@ def maximum_adjoint(bar_features, features, X, weights, sharpness, at_nodes, bar
 
 def loss(z, target, constants, value, source):
     """L of every record (relative-l2) and source = ∂L/∂z, from its derivation."""
+    c0 = constants[0]  # 0
     c2 = constants[2]  # -1
-    c3 = constants[3]  # 1/2
-    c4 = constants[4]  # -2
-    c5 = constants[5]  # 2
+    c3 = constants[3]  # -2
+    c4 = constants[4]  # 2
+    c5 = constants[5]  # 1/2
     for r in range(z.shape[1]):
-        error = constants[0]
-        size = constants[0]
+        sum_error = constants[0]
+        sum_size = constants[0]
         for k in range(z.shape[0]):
             zk, tk = z[k, r], target[k, r]
             t0 = ((c2*tk) + zk)
             t1 = t0*t0
             t2 = tk*tk
-            error += t1
-            size += t2
-        t0 = np.sqrt((error/size))
+            sum_error += t1
+            sum_size += t2
+        t0 = np.sqrt((sum_error/sum_size))
         value[r] = t0
         for k in range(z.shape[0]):
             zk, tk = z[k, r], target[k, r]
-            t0 = np.sqrt((error/size))
-            source[k, r] = ((c3*((c4*tk) + (c5*zk))*t0)/error)
+            t0 = np.sqrt((sum_error/sum_size))
+            source[k, r] = (((c3*tk) + (c4*zk))*(c0 if t0 <= c0 else ((c5/sum_size)/t0)))

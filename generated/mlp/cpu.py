@@ -1851,18 +1851,18 @@ def loss(z, target, constants, value, source):
         top = z[0, r]  # L is unchanged when a constant is added to every output
         for k in range(z.shape[0]):
             top = z[k, r] if z[k, r] > top else top
-        hit = constants[0]
-        partition = constants[0]
-        total = constants[0]
+        sum_hit = constants[0]
+        sum_partition = constants[0]
+        sum_total = constants[0]
         for k in range(z.shape[0]):
             zk, tk = z[k, r] - top, target[k, r]
             t0 = np.exp(zk)
-            hit += (tk*zk)
-            partition += t0
-            total += tk
-        t0 = np.log(partition)
-        value[r] = ((c2*hit) + (t0*total))
+            sum_hit += (tk*zk)
+            sum_partition += t0
+            sum_total += tk
+        t0 = np.log(sum_partition)
+        value[r] = ((c2*sum_hit) + (t0*sum_total))
         for k in range(z.shape[0]):
             zk, tk = z[k, r] - top, target[k, r]
             t0 = np.exp(zk)
-            source[k, r] = (((t0*total)/partition) + (c2*tk))
+            source[k, r] = (((t0*sum_total)/sum_partition) + (c2*tk))
