@@ -19,7 +19,7 @@ from scipy.linalg import solve_triangular
 from derive import spec as declaration
 from derive.errors import DataError, RepresentationError, SpecError
 from derive.spec import Spec
-from numerics import device, stability
+from numerics import device, stability, targets
 from numerics import representation as representations
 from numerics.datasets import Records, records
 from numerics.doors import instance, numbers, positions
@@ -266,7 +266,9 @@ class Continuum:
         if data.y is None:
             return Prepared(states, None, np.zeros(count), None)
         if not spec.functional:
-            return self._function_targets(data, states)
+            prepared = self._function_targets(data, states)
+            targets.check(spec.loss, prepared.wanted())
+            return prepared
         assert spec.outputs is not None
         y = np.asarray(data.y)
         if spec.loss == "cross-entropy":
@@ -281,6 +283,7 @@ class Continuum:
                 "the data belong to another spec",
                 "change readout.outputs, or use the data it was written for",
             )
+        targets.check(spec.loss, y.T)
         return Prepared(states, np.ascontiguousarray(y.T), np.zeros(count), None)
 
     def _own_classes(self, y: Array, classes: tuple[str, ...]) -> Array:
