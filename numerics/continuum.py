@@ -18,7 +18,7 @@ import numpy as np
 from derive import spec as declaration
 from derive.errors import DataError, RepresentationError, SpecError
 from derive.spec import Spec
-from numerics import device, labels, stability
+from numerics import device, labels, stability, targets
 from numerics import representation as representations
 from numerics.datasets import Records, records
 from numerics.doors import instance, numbers, positions, warn
@@ -282,7 +282,9 @@ class Continuum:
         if data.y is None:
             return Prepared(states, None, np.zeros(count), None)
         if not spec.functional:
-            return self._function_targets(data, states)
+            prepared = self._function_targets(data, states)
+            targets.check(spec.loss, prepared.wanted())
+            return prepared
         assert spec.outputs is not None
         if len(data.y) != count:
             raise DataError(
@@ -301,6 +303,7 @@ class Continuum:
                 "the data belong to another spec",
                 "change readout.outputs, or use the data it was written for",
             )
+        targets.check(spec.loss, y.T)
         return Prepared(states, np.ascontiguousarray(y.T), np.zeros(count), None)
 
     def project_samples(self, data: Records) -> Array:

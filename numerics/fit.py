@@ -284,6 +284,9 @@ def _step(job: Job, run: Run, part: Prepared) -> tuple[optimisers.State, np.ndar
         found = stability.diagnose(job.model.with_coordinates(run.vector), part.states)
         if found is not None:
             raise stability.explained(found, error.given, where) from error
+        named = stability.undifferentiable(job.model.with_coordinates(run.vector), part, error.given, where)
+        if named is not None:
+            raise named from error
         raise TrainingError(error.given, error.allowed, error.cause, error.fix, where) from error
 
 
@@ -305,7 +308,9 @@ def _closed(job: Job, run: Run) -> Run:
             raise TrainingError(error.given, error.allowed, error.cause, error.fix, where) from error
         loss = scores["loss"]
         if not math.isfinite(loss):
-            raise stability.error(model, job.held.states, f"a loss of {loss}", f"epoch {run.epoch}, validation")
+            given, where = f"a loss of {loss}", f"epoch {run.epoch}, validation"
+            named = stability.undifferentiable(model, job.held, given, where)
+            raise named or stability.error(model, job.held.states, given, where)
         row |= {f"validation {name}": score for name, score in scores.items() if name != "loss"}
         row["validation"] = loss
         if run.best_loss is None or loss < run.best_loss:

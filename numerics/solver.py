@@ -635,8 +635,12 @@ class Solver:
 
     def losses(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """The loss of every record from readout values (outputs, records)."""
+        return self.differentiated(outputs, targets)[0].astype(np.float64)
+
+    def differentiated(self, outputs: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The loss of every record (N,), and its derivatives by the outputs (outputs, N)."""
         z = np.ascontiguousarray(outputs, dtype=self.dtype)
         value, source = np.empty(z.shape[1], self.dtype), np.empty_like(z)
         target = np.ascontiguousarray(targets, dtype=self.dtype)
         self._common("loss")(z, target, self.loss_constants, value, source)
-        return value.astype(np.float64)
+        return value, source

@@ -1,4 +1,4 @@
-"""Where a state stops being finite, and whether a step too long is to blame.
+"""Where a state stops being finite, and whether a step too long is to blame; which derivative does where states do not.
 
 A step of length s multiplies a mode e^{λδ} by R(s λ), R(z) = 1 + z bᵀ(1 − z a)⁻¹ 1. Where λ decays and |R(s λ)| > 1 the
 step is unstable: the equation damps what the method blows up, and shorter steps help.
@@ -16,10 +16,10 @@ import numpy as np
 from derive.errors import TrainingError
 from derive.spec import TableauSpec
 from numerics import adaptive
-from numerics.solver import Slab, Solver, Weights
+from numerics.solver import Slab, Solver, Weights, plain_kernels
 
 if TYPE_CHECKING:
-    from numerics.continuum import Continuum
+    from numerics.continuum import Continuum, Prepared
 
 Array = np.ndarray
 MARGIN = 1.02  # |R| of a step that is called unstable
@@ -88,6 +88,76 @@ def diagnose(model: Continuum, states: Array) -> Diagnosis | None:
             unstable = _first_unstable(slab, weights, taken, column[: last + 1], model.spec.tableau)
             step, stable = unstable if unstable is not None else (last, None)
             return Diagnosis(record, step, len(taken), *taken[step], model.spec.tableau.name, stable)
+    return None
+
+
+def undifferentiable(model: Continuum, prepared: Prepared, given: str, where: str = "") -> TrainingError | None:
+    """The error for states that are finite, and a loss or a gradient that is not: which record's, and of what.
+
+    None where there is nothing of the kind. The one record is followed with the kernels as plain Python.
+    """
+    record = _first_record(model, prepared)
+    if record is None:
+        return None
+    part = prepared.take([record])
+    plain = Solver(model.representation, model.spec.precision, kernels=plain_kernels)
+    plain.form(model.solver.weights)
+    with np.errstate(all="ignore"):
+        z = plain.outputs(part.states, *model.readout_map())
+        value, source = plain.differentiated(z, part.wanted())
+        if not np.isfinite(z).all():
+            return None
+        if not (np.isfinite(value).all() and np.isfinite(source).all()):
+            what = "derivative" if np.isfinite(value).all() else "value"
+            sizes = f"outputs {_range(z)} and targets {_range(part.wanted())}"
+            return _named(model, given, f"the {what} of the loss {model.spec.loss} in record {record}, {sizes}", where)
+        found = _first_slope(plain, part.states)
+    rate = f"the derivative of the rate {model.spec.rate}, f = {model.spec.activation}, in record {record}"
+    return None if found is None else _named(model, given, f"{rate}, {found}", where)
+
+
+def _named(model: Continuum, given: str, what: str, where: str) -> TrainingError:
+    return TrainingError(
+        f"{given}; first {what}", f"values and derivatives that are finite in {model.spec.precision}",
+        "an expression that overflows on the way, or whose slope is infinite there; the states themselves are finite",
+        "scale the records, write the expression so that its parts stay small, or take precision float64", where,
+    )  # fmt: skip
+
+
+def _range(values: Array) -> str:
+    return f"from {np.nanmin(values):.4g} to {np.nanmax(values):.4g}"
+
+
+def _first_record(model: Continuum, prepared: Prepared) -> int | None:
+    """The first record whose loss or gradient is not finite, by halves: a sum shows what is in it."""
+
+    def wrong(start: int, stop: int) -> bool:
+        with np.errstate(all="ignore"):
+            loss, gradient = model.coefficient_gradient(prepared.take(np.arange(start, stop)))
+        return not (np.isfinite(loss) and all(np.isfinite(g).all() for parts in gradient.values() for g in parts))
+
+    start, stop = 0, len(prepared)
+    while stop - start > 1:
+        middle = (start + stop) // 2
+        start, stop = (start, middle) if wrong(start, middle) else (middle, stop)
+    return start if wrong(start, stop) else None
+
+
+def _first_slope(solver: Solver, states: Array) -> str | None:
+    """The first step whose adjoint makes numbers that are not finite of ones, and the values of h at its start."""
+    for slab, weights, taken, path in zip(solver.slabs, solver.weights, solver.taken, solver.path(states)):
+        steps = [taken] if slab.tables.entry else [[step] for step in taken]  # a first step sees the state as it comes
+        for n, (h, own_steps) in enumerate(zip(path, steps)):
+            own = Slab(slab.tables, slab.channels, slab.dtype, slab.plan, slab.kernels, slab.parts)
+            depth = slab.tables.pieces("weight_depth"), slab.tables.pieces("bias_depth")
+            method = adaptive.Method.of(solver.representation.spec.tableau, float(slab.tables.tables["kappa"]))
+            own.bind(adaptive.tables(method, *depth, own_steps))
+            own.form(weights)
+            after, kept = own.forward(np.ascontiguousarray(h), keep=True)
+            gradient = own.empty_gradient()
+            bar = own.adjoint(np.ones_like(after), kept, gradient)
+            if not all(np.isfinite(a).all() for a in (bar, *gradient.values())):
+                return f"step {n + 1} of {len(taken)}, from depth {own_steps[0][0]:.4g}, h {_range(h)}"
     return None
 
 
