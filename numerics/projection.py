@@ -224,17 +224,30 @@ def _probes(model: Continuum) -> Records:
 def _output_changes(
     old: Continuum, middle: Continuum | None, new: Continuum, probe: Records
 ) -> tuple[float | None, float | None]:
-    at = None if old.spec.functional else lines(old.spec, finer=2)
-    values = [None if m is None else np.asarray(m(probe, at=at)) for m in (old, middle, new)]
-    first, between, last = values
-    assert first is not None and last is not None
-    size = float(np.sqrt(np.mean(first**2))) or 1.0
-    if between is None:
+    models = [m for m in (old, middle, new) if m is not None]
+    at, weights = (None, np.ones(1)) if old.spec.functional else _shared_points(models)
+    values = {id(m): np.moveaxis(np.asarray(m(probe, at=at)), 0, -1) for m in models}
+
+    def size(given: Array) -> float:
+        """The root of the mean over records and channels, and of functions over the domain."""
+        squares = np.mean(given**2, axis=(-2, -1)) if at is not None else np.mean(given**2)
+        return float(np.sqrt(np.sum(weights * squares)))
+
+    if middle is None:
         return None, None
-    return (
-        float(np.sqrt(np.mean((between - first) ** 2))) / size,
-        float(np.sqrt(np.mean((last - between) ** 2))) / size,
-    )
+    whole = size(values[id(old)]) or 1.0
+    parts = (values[id(middle)] - values[id(old)], values[id(new)] - values[id(middle)])
+    return size(parts[0]) / whole, size(parts[1]) / whole
+
+
+def _shared_points(models: list[Continuum]) -> tuple[tuple[Array, ...], Array]:
+    """Points along every axis, and their weights on the grid with sum 1, that integrate squares of all models'
+
+    outputs.
+    """
+    axes = zip(*(m.representation.slabs[-1].axes("state") for m in models))
+    points, lengths = zip(*(rule(*bases) for bases in axes))
+    return points, np.asarray(representations.kron(lengths).reshape([len(x) for x in points]) / 2 ** len(points))
 
 
 def loss_change(old: Continuum, new: Continuum, prepared: Prepared) -> tuple[float | None, float | None]:

@@ -250,6 +250,18 @@ def test_distances_of_steep_functions(steepness: float) -> None:
         refine(model, "lost")
 
 
+def test_the_change_of_outputs_sees_narrow_peaks() -> None:
+    """Outputs that are b itself, a peak: on equal points nothing would be seen to change."""
+    steep = custom("1", peak(1e8, 0.123))
+    level = {"lost": {"bias": {"width": custom("1")}}}
+    model = Continuum.from_spec(declared(steep, steep, equation={"rate": "u"}, levels=level))
+    b = model.fields["b"]
+    b = b.with_coefficients([np.array([0.0, 1.0]).reshape(b.slabs[0].coefficients.shape)])
+    zero = [f.with_coefficients([0 * slab.coefficients for slab in f.slabs]) for f in [model.fields["W"]]][0]
+    report = project(model.replace(fields={"W": zero, "b": b}), "lost", x=np.zeros((2, 5, 1))).report
+    assert report.outputs_fields == pytest.approx(report.distance["b"] / report.norm["b"], rel=1e-9)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "inside"),
     [
