@@ -270,26 +270,28 @@ def loss_change(old: Continuum, new: Continuum, prepared: Prepared) -> tuple[flo
         simple += _weights_pairing(old, start, end, prepared)
         other -= _weights_pairing(new, end, start, prepared)
     # A quadratic penalty's change is what (14) gives for it, exactly.
-    penalty = sum(
-        float(p.weight) * (new.fields[p.field].squared_norm(p.norm) - old.fields[p.field].squared_norm(p.norm))
-        for p in old.spec.penalties
-    )
     first_order: float | None = simple
+    estimate = (simple + other) / 2
     for p in old.spec.penalties:
-        slope = _penalty_slope(old.fields[p.field], new.fields[p.field], p.norm)
+        slope, change = _penalty_changes(old.fields[p.field], new.fields[p.field], p.norm)
         first_order = None if first_order is None or slope is None else first_order + float(p.weight) * slope
-    return first_order, (simple + other) / 2 + penalty
+        estimate += float(p.weight) * change
+    return first_order, estimate
 
 
-def _penalty_slope(old: Field, new: Field, norm: str) -> float | None:
-    """⟨gradient at the old field, change⟩ of a squared norm: Q(b) − Q(a) − Q(b − a), b − a in a common space.
+def _penalty_changes(old: Field, new: Field, norm: str) -> tuple[float | None, float]:
+    """Of a squared norm ⟨gradient at the old field, change⟩, 2⟨a, b − a⟩, and the change, ⟨b + a, b − a⟩.
 
-    None for an H1 norm in a closed-form basis, whose derivatives are not printed.
+    The slope is None for an H1 norm in a closed-form basis, whose derivatives are not printed.
     """
     closed = any(basis.kind == "closed-form" for f in (old, new) for slab in f.slabs for basis in slab.bases)
     if norm == "H1" and closed:
-        return None
-    return new.squared_norm(norm) - old.squared_norm(norm) - distance(old, new, norm) ** 2
+        return None, new.squared_norm(norm) - old.squared_norm(norm)
+    pairs = [pair for slabs in zip(old.slabs, new.slabs) for pair in _side_by_side(*slabs, norm)]
+    return (
+        2 * math.fsum(float(np.sum(a * (b - a))) for a, b in pairs),
+        math.fsum(float(np.sum((b + a) * (b - a))) for a, b in pairs),
+    )
 
 
 def _apart(model: Continuum, steps: list[Steps] | None, formed: bool) -> Solver:
@@ -391,16 +393,19 @@ def distance(first: Field, second: Field, norm: str = "L2") -> float:
             f"the distance of {first!r} and {second!r}", "fields of the same arguments, channels and slabs",
             "two different fields, or levels that share no slabs", "compare fields of one name",
         )  # fmt: skip
-    return float(np.sqrt(sum(_slab_distance(a, b, norm) for a, b in zip(first.slabs, second.slabs))))
+    pairs = (pair for slabs in zip(first.slabs, second.slabs) for pair in _side_by_side(*slabs, norm))
+    return float(np.sqrt(sum(float(np.sum((a - b) ** 2)) for a, b in pairs)))
 
 
 def _domain(field: Field) -> tuple[Any, ...]:
     return field.axes, [(slab.start, slab.stop, slab.channels) for slab in field.slabs]
 
 
-def _slab_distance(first: FieldSlab, second: FieldSlab, norm: str) -> float:
+def _side_by_side(first: FieldSlab, second: FieldSlab, norm: str) -> Iterator[tuple[Array, Array]]:
+    """Both in coordinates of a space that holds both, in which the sum of the pairs' squares is the squared norm."""
     if not first.bases:
-        return float(np.sum((first.coefficients - second.coefficients) ** 2))
+        yield first.coefficients, second.coefficients
+        return
     axes = list(zip(first.bases, second.bases))
     plain = [_coordinates(*pair, evaluate) for pair in axes]
     tables = [plain]
@@ -410,16 +415,11 @@ def _slab_distance(first: FieldSlab, second: FieldSlab, norm: str) -> float:
             for axis, pair in enumerate(axes)
             for slope in ([_coordinates(*pair, derivative)] if isinstance(pair[0], Pieces) else _slopes(*pair))
         ]
-    total = 0.0
     for chosen in tables:
-        values = []
-        for slab, side in ((first, 0), (second, 1)):
-            found = slab.coefficients
-            for axis, table in enumerate(chosen):
-                found = along(table[side], found, axis)
-            values.append(found)
-        total += float(np.sum((values[0] - values[1]) ** 2))
-    return total
+        values = first.coefficients, second.coefficients
+        for axis, (own, other) in enumerate(chosen):
+            values = along(own, values[0], axis), along(other, values[1], axis)
+        yield values
 
 
 Coordinates = tuple[Array, Array]  # (r, size of the first), (r, size of the second)
