@@ -263,10 +263,12 @@ def loss_change(old: Continuum, new: Continuum, prepared: Prepared) -> tuple[flo
     start, end = (_apart(model, steps, formed) for model in (old, new))
     before, first = _stage_gradients(old, start, prepared)
     after, second = _stage_gradients(new, end, prepared)
-    shared = [name for name in before if formed or not name.endswith("/operators")]
+    slabs = range(len(old.representation.slabs))
+    alike = formed or not any(True for k in slabs for _ in _changes(old, new.representation, "W", k))
+    shared = [name for name in before if alike or not name.endswith("/operators")]
     simple = sum(float(np.sum(first[name] * (after[name] - before[name]))) for name in shared)
     other = sum(float(np.sum(second[name] * (after[name] - before[name]))) for name in shared)
-    if not formed:  # operators that are applied as factors belong to bases: their effects are compared
+    if not alike:  # operators that are applied as factors belong to bases: their effects are compared
         simple += _weights_pairing(old, start, end, prepared)
         other -= _weights_pairing(new, end, start, prepared)
     # A quadratic penalty's change is what (14) gives for it, exactly.
