@@ -195,7 +195,7 @@ def _report(old: Continuum, middle: Continuum | None, new: Continuum, data: Reco
         return report
     first, last = prepared[0], prepared[2]
     assert first is not None and last is not None
-    estimate = (None, None) if middle is None else loss_change(old, middle, first)
+    estimate = (None, None) if middle is None else loss_change(old, middle, first, prepared[1])
     return replace(
         report,
         first_order=estimate[0],
@@ -250,27 +250,34 @@ def _shared_points(models: list[Continuum]) -> tuple[tuple[Array, ...], Array]:
     return points, np.asarray(representations.kron(lengths).reshape([len(x) for x in points]) / 2 ** len(points))
 
 
-def loss_change(old: Continuum, new: Continuum, prepared: Prepared) -> tuple[float | None, float | None]:
+def loss_change(
+    old: Continuum, new: Continuum, prepared: Prepared, moved: Prepared | None = None
+) -> tuple[float | None, float]:
     """Predicted change of the loss between two sets of fields on one solver: first order, and estimate (14).
 
-    The pairing is taken at the stage operators, so that the two may live in any bases. None and None where lifts have
-    different bases along ξ, which make different states of the records.
+    The pairing is taken at the stage operators, so that the two may live in any bases. First order is None for an H1
+    penalty in a closed-form basis. moved: the records as the new model prepares them, where lifts have other bases
+    along ξ; the pairing is then taken at the lifted records.
     """
-    if old.spec.lift_width != new.spec.lift_width:
-        return None, None
+    moved = prepared if moved is None else moved
     steps = None if old.spec.tolerance is None else old.solver.find_steps(prepared.states)
     formed = all(slab.formable for slab in (*old.representation.slabs, *new.representation.slabs))
     start, end = (_apart(model, steps, formed) for model in (old, new))
     before, first = _stage_gradients(old, start, prepared)
-    after, second = _stage_gradients(new, end, prepared)
+    after, second = _stage_gradients(new, end, moved)
     slabs = range(len(old.representation.slabs))
     alike = formed or not any(True for k in slabs for _ in _changes(old, new.representation, "W", k))
-    shared = [name for name in before if alike or not name.endswith("/operators")]
+    lifted = old.spec.lift_width == new.spec.lift_width
+    apart = (() if alike else ("/operators",)) + (() if lifted else ("/lift",))
+    shared = [name for name in before if not name.endswith(apart)]
     simple = sum(float(np.sum(first[name] * (after[name] - before[name]))) for name in shared)
     other = sum(float(np.sum(second[name] * (after[name] - before[name]))) for name in shared)
     if not alike:  # operators that are applied as factors belong to bases: their effects are compared
         simple += _weights_pairing(old, start, end, prepared)
-        other -= _weights_pairing(new, end, start, prepared)
+        other -= _weights_pairing(new, end, start, moved)
+    if not lifted:
+        (x, at_x), (y, at_y) = _starts(old, start, prepared), _starts(new, end, moved)
+        simple, other = simple + float(np.sum(at_x * (y - x))), other + float(np.sum(at_y * (y - x)))
     # A quadratic penalty's change is what (14) gives for it, exactly.
     first_order: float | None = simple
     estimate = (simple + other) / 2
@@ -327,6 +334,16 @@ def _stage_gradients(
             values[f"{k}/{name}"] = array.astype(np.float64)
             gradients[f"{k}/{name}"] = bars[f"bar_{name}"].astype(np.float64)
     return values, {name: g / len(prepared) for name, g in gradients.items()}
+
+
+def _starts(model: Continuum, solver: Solver, prepared: Prepared) -> tuple[Array, Array]:
+    """h(·, 0) of the records, (rows, N), and dL/d of it."""
+    first, bare = copy.copy(solver.slabs[0]), copy.copy(solver)
+    first.operators = {name: array for name, array in first.operators.items() if name != "lift"}
+    bare.slabs = [first, *solver.slabs[1:]]
+    h = solver._lifted(prepared.states)
+    *_, bar = bare.gradient(h, *model.readout_map(), prepared.wanted())
+    return h.astype(np.float64), bar.astype(np.float64) / len(prepared)
 
 
 def _weights_pairing(model: Continuum, at: Solver, other: Solver, prepared: Prepared) -> float:
