@@ -306,6 +306,8 @@ def _axis(spec: Spec, slab: Slab, entry: BasisSpec, changes: bool) -> Axis:
     x = inner_product.evaluate(state, rule)
     weighted = x.T.scaled(columns=rule.weights)
     mass_rule = weighted @ x
+    if state.kind == "closed-form":
+        _check_seen(mass, mass_rule, nodes)
     aliasing = (mass_rule - mass).largest()
     # The rule's mass equals the exact one whenever the rule is exact; the exact one keeps its zeros.
     mass_h = mass if aliasing < 1e-30 else mass_rule
@@ -426,6 +428,21 @@ def weights(spec: Spec, slab: Slab, chosen: dict[str, Basis]) -> ExactMatrix:
     ]
     half = single(Fraction(1, 2))
     return kron([rule.weights @ half for rule in rules])
+
+
+SEEN = 1e-3  # of a function's squared norm, that a rule has to see of it
+
+
+def _check_seen(mass: ExactMatrix, mass_rule: ExactMatrix, nodes: int) -> None:
+    """Raise DerivationError where a function of the state lies between the nodes: A would divide by nothing."""
+    whole, found = (table.to_float().diagonal() for table in (mass, mass_rule))
+    for j in range(len(whole)):
+        if found[j] < SEEN * whole[j]:
+            raise DerivationError(
+                f"function {j + 1} of the state, which {nodes} quadrature points do not see",
+                "functions that are not all but zero at the points", "a narrow peak between them",
+                "put breakpoints around the peak, or raise quadrature", "state.quadrature",
+            )  # fmt: skip
 
 
 def _points_per_cell(involved: list[Basis], cells: int) -> int:

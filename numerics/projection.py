@@ -194,7 +194,7 @@ def _report(old: Continuum, middle: Continuum | None, new: Continuum, data: Reco
         return report
     first, last = prepared[0], prepared[2]
     assert first is not None and last is not None
-    estimate = (None, None) if middle is None else loss_change(old, middle, first)
+    estimate = (None, None) if middle is None else loss_change(old, middle, first, prepared[1])
     return replace(
         report,
         first_order=estimate[0],
@@ -223,59 +223,83 @@ def _probes(model: Continuum) -> Records:
 def _output_changes(
     old: Continuum, middle: Continuum | None, new: Continuum, probe: Records
 ) -> tuple[float | None, float | None]:
-    at = None if old.spec.functional else lines(old.spec, finer=2)
-    values = [None if m is None else np.asarray(m(probe, at=at)) for m in (old, middle, new)]
-    first, between, last = values
-    assert first is not None and last is not None
-    size = float(np.sqrt(np.mean(first**2))) or 1.0
-    if between is None:
+    models = [m for m in (old, middle, new) if m is not None]
+    at, weights = (None, np.ones(1)) if old.spec.functional else _shared_points(models)
+    values = {id(m): np.moveaxis(np.asarray(m(probe, at=at)), 0, -1) for m in models}
+
+    def size(given: Array) -> float:
+        """The root of the mean over records and channels, and of functions over the domain."""
+        squares = np.mean(given**2, axis=(-2, -1)) if at is not None else np.mean(given**2)
+        return float(np.sqrt(np.sum(weights * squares)))
+
+    if middle is None:
         return None, None
-    return (
-        float(np.sqrt(np.mean((between - first) ** 2))) / size,
-        float(np.sqrt(np.mean((last - between) ** 2))) / size,
-    )
+    whole = size(values[id(old)]) or 1.0
+    parts = (values[id(middle)] - values[id(old)], values[id(new)] - values[id(middle)])
+    return size(parts[0]) / whole, size(parts[1]) / whole
 
 
-def loss_change(old: Continuum, new: Continuum, prepared: Prepared) -> tuple[float | None, float | None]:
+def _shared_points(models: list[Continuum]) -> tuple[tuple[Array, ...], Array]:
+    """Points along every axis, and their weights on the grid with sum 1, that integrate squares of all models'
+
+    outputs.
+    """
+    axes = zip(*(m.representation.slabs[-1].axes("state") for m in models))
+    points, lengths = zip(*(rule(*bases) for bases in axes))
+    return points, np.asarray(representations.kron(lengths).reshape([len(x) for x in points]) / 2 ** len(points))
+
+
+def loss_change(
+    old: Continuum, new: Continuum, prepared: Prepared, moved: Prepared | None = None
+) -> tuple[float | None, float]:
     """Predicted change of the loss between two sets of fields on one solver: first order, and estimate (14).
 
-    The pairing is taken at the stage operators, so that the two may live in any bases. None and None where lifts have
-    different bases along ξ, which make different states of the records.
+    The pairing is taken at the stage operators, so that the two may live in any bases. First order is None for an H1
+    penalty in a closed-form basis. moved: the records as the new model prepares them, where lifts have other bases
+    along ξ; the pairing is then taken at the lifted records.
     """
-    if old.spec.lift_width != new.spec.lift_width:
-        return None, None
+    moved = prepared if moved is None else moved
     steps = None if old.spec.tolerance is None else old.solver.find_steps(prepared.states)
     formed = all(slab.formable for slab in (*old.representation.slabs, *new.representation.slabs))
     start, end = (_apart(model, steps, formed) for model in (old, new))
     before, first = _stage_gradients(old, start, prepared)
-    after, second = _stage_gradients(new, end, prepared)
-    shared = [name for name in before if formed or not name.endswith("/operators")]
+    after, second = _stage_gradients(new, end, moved)
+    slabs = range(len(old.representation.slabs))
+    alike = formed or not any(True for k in slabs for _ in _changes(old, new.representation, "W", k))
+    lifted = old.spec.lift_width == new.spec.lift_width
+    apart = (() if alike else ("/operators",)) + (() if lifted else ("/lift",))
+    shared = [name for name in before if not name.endswith(apart)]
     simple = sum(float(np.sum(first[name] * (after[name] - before[name]))) for name in shared)
     other = sum(float(np.sum(second[name] * (after[name] - before[name]))) for name in shared)
-    if not formed:  # operators that are applied as factors belong to bases: their effects are compared
+    if not alike:  # operators that are applied as factors belong to bases: their effects are compared
         simple += _weights_pairing(old, start, end, prepared)
-        other -= _weights_pairing(new, end, start, prepared)
+        other -= _weights_pairing(new, end, start, moved)
+    if not lifted:
+        (x, at_x), (y, at_y) = _starts(old, start, prepared), _starts(new, end, moved)
+        simple, other = simple + float(np.sum(at_x * (y - x))), other + float(np.sum(at_y * (y - x)))
     # A quadratic penalty's change is what (14) gives for it, exactly.
-    penalty = sum(
-        float(p.weight) * (new.fields[p.field].squared_norm(p.norm) - old.fields[p.field].squared_norm(p.norm))
-        for p in old.spec.penalties
-    )
     first_order: float | None = simple
+    estimate = (simple + other) / 2
     for p in old.spec.penalties:
-        slope = _penalty_slope(old.fields[p.field], new.fields[p.field], p.norm)
+        slope, change = _penalty_changes(old.fields[p.field], new.fields[p.field], p.norm)
         first_order = None if first_order is None or slope is None else first_order + float(p.weight) * slope
-    return first_order, (simple + other) / 2 + penalty
+        estimate += float(p.weight) * change
+    return first_order, estimate
 
 
-def _penalty_slope(old: Field, new: Field, norm: str) -> float | None:
-    """⟨gradient at the old field, change⟩ of a squared norm: Q(b) − Q(a) − Q(b − a), b − a in a common space.
+def _penalty_changes(old: Field, new: Field, norm: str) -> tuple[float | None, float]:
+    """Of a squared norm ⟨gradient at the old field, change⟩, 2⟨a, b − a⟩, and the change, ⟨b + a, b − a⟩.
 
-    None for an H1 norm in a closed-form basis, whose derivatives are not printed.
+    The slope is None for an H1 norm in a closed-form basis, whose derivatives are not printed.
     """
     closed = any(basis.kind == "closed-form" for f in (old, new) for slab in f.slabs for basis in slab.bases)
     if norm == "H1" and closed:
-        return None
-    return new.squared_norm(norm) - old.squared_norm(norm) - distance(old, new, norm) ** 2
+        return None, new.squared_norm(norm) - old.squared_norm(norm)
+    pairs = [pair for slabs in zip(old.slabs, new.slabs) for pair in _side_by_side(*slabs, norm)]
+    return (
+        2 * math.fsum(float(np.sum(a * (b - a))) for a, b in pairs),
+        math.fsum(float(np.sum((b + a) * (b - a))) for a, b in pairs),
+    )
 
 
 def _apart(model: Continuum, steps: list[Steps] | None, formed: bool) -> Solver:
@@ -300,6 +324,13 @@ def _stage_gradients(
             values[f"{k}/{name}"] = array.astype(np.float64)
             gradients[f"{k}/{name}"] = bars[f"bar_{name}"].astype(np.float64)
     return values, {name: g / len(prepared) for name, g in gradients.items()}
+
+
+def _starts(model: Continuum, solver: Solver, prepared: Prepared) -> tuple[Array, Array]:
+    """h(·, 0) of the records, (rows, N), and dL/d of it."""
+    h = solver._lifted(prepared.states)
+    *_, bar = solver.unlifted().gradient(h, *model.readout_map(), prepared.wanted())
+    return h.astype(np.float64), bar.astype(np.float64) / len(prepared)
 
 
 def _weights_pairing(model: Continuum, at: Solver, other: Solver, prepared: Prepared) -> float:
@@ -366,16 +397,19 @@ def distance(first: Field, second: Field, norm: str = "L2") -> float:
             f"the distance of {first!r} and {second!r}", "fields of the same arguments, channels and slabs",
             "two different fields, or levels that share no slabs", "compare fields of one name",
         )  # fmt: skip
-    return float(np.sqrt(sum(_slab_distance(a, b, norm) for a, b in zip(first.slabs, second.slabs))))
+    pairs = (pair for slabs in zip(first.slabs, second.slabs) for pair in _side_by_side(*slabs, norm))
+    return float(np.sqrt(sum(float(np.sum((a - b) ** 2)) for a, b in pairs)))
 
 
 def _domain(field: Field) -> tuple[Any, ...]:
     return field.axes, [(slab.start, slab.stop, slab.channels) for slab in field.slabs]
 
 
-def _slab_distance(first: FieldSlab, second: FieldSlab, norm: str) -> float:
+def _side_by_side(first: FieldSlab, second: FieldSlab, norm: str) -> Iterator[tuple[Array, Array]]:
+    """Both in coordinates of a space that holds both, in which the sum of the pairs' squares is the squared norm."""
     if not first.bases:
-        return float(np.sum((first.coefficients - second.coefficients) ** 2))
+        yield first.coefficients, second.coefficients
+        return
     axes = list(zip(first.bases, second.bases))
     plain = [_coordinates(*pair, evaluate) for pair in axes]
     tables = [plain]
@@ -385,16 +419,11 @@ def _slab_distance(first: FieldSlab, second: FieldSlab, norm: str) -> float:
             for axis, pair in enumerate(axes)
             for slope in ([_coordinates(*pair, derivative)] if isinstance(pair[0], Pieces) else _slopes(*pair))
         ]
-    total = 0.0
     for chosen in tables:
-        values = []
-        for slab, side in ((first, 0), (second, 1)):
-            found = slab.coefficients
-            for axis, table in enumerate(chosen):
-                found = along(table[side], found, axis)
-            values.append(found)
-        total += float(np.sum((values[0] - values[1]) ** 2))
-    return total
+        values = first.coefficients, second.coefficients
+        for axis, (own, other) in enumerate(chosen):
+            values = along(own, values[0], axis), along(other, values[1], axis)
+        yield values
 
 
 Coordinates = tuple[Array, Array]  # (r, size of the first), (r, size of the second)

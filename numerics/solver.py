@@ -479,6 +479,12 @@ class Solver:
         """The solver in which no two stages share an operator or a bias."""
         return self._with(slabs=[slab.unshared() for slab in self.slabs])._formed()
 
+    def unlifted(self) -> Self:
+        """The solver for states that are lifted already."""
+        first, *others = self.slabs
+        operators = {name: a for name, a in first.operators.items() if name != "lift"}
+        return self._with(slabs=[replace(first, operators=operators), *others])
+
     def settled(self, states: np.ndarray) -> Self:
         """The solver with steps for these states (entry rows, records): itself, unless they are to be found."""
         return self.with_steps(self.find_steps(states)) if self.open else self

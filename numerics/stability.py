@@ -99,10 +99,10 @@ def undifferentiable(model: Continuum, prepared: Prepared, given: str, where: st
     record = _first_record(model, prepared)
     if record is None:
         return None
-    part = prepared.take([record])
-    plain = Solver(model.representation, model.spec.precision, kernels=plain_kernels)
-    plain.form(model.solver.weights)
+    part = prepared.take(np.array([record]))
+    plain = Solver(model.representation, model.spec.precision, kernels=plain_kernels).form(model.solver.weights)
     with np.errstate(all="ignore"):
+        plain = plain.settled(part.states)
         z = plain.outputs(part.states, *model.readout_map())
         value, source = plain.differentiated(z, part.wanted())
         if not np.isfinite(z).all():
@@ -145,14 +145,12 @@ def _first_record(model: Continuum, prepared: Prepared) -> int | None:
 
 def _first_slope(solver: Solver, states: Array) -> str | None:
     """The first step whose adjoint makes numbers that are not finite of ones, and the values of h at its start."""
-    for slab, weights, taken, path in zip(solver.slabs, solver.weights, solver.taken, solver.path(states)):
+    for slab, weights, taken, path in zip(solver.slabs, solver.weights, solver.steps, solver.path(states)):
         steps = [taken] if slab.tables.entry else [[step] for step in taken]  # a first step sees the state as it comes
         for n, (h, own_steps) in enumerate(zip(path, steps)):
-            own = Slab(slab.tables, slab.channels, slab.dtype, slab.plan, slab.kernels, slab.parts)
             depth = slab.tables.pieces("weight_depth"), slab.tables.pieces("bias_depth")
             method = adaptive.Method.of(solver.representation.spec.tableau, float(slab.tables.tables["kappa"]))
-            own.bind(adaptive.tables(method, *depth, own_steps))
-            own.form(weights)
+            own = slab.bind(adaptive.tables(method, *depth, own_steps)).form(weights)
             after, kept = own.forward(np.ascontiguousarray(h), keep=True)
             gradient = own.empty_gradient()
             bar = own.adjoint(np.ones_like(after), kept, gradient)

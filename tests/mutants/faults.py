@@ -213,9 +213,9 @@ NUMERICS = (
           "middle * mean + rise * slope", "middle * mean - rise * slope"),
     # --- levels, networks, adaptive steps
     Fault("(14): one gradient instead of the mean of two", "numerics/projection.py",
-          "(simple + other) / 2 + penalty", "simple + penalty"),
+          "estimate = (simple + other) / 2", "estimate = simple"),
     Fault("projection: the penalty's slope", "numerics/projection.py",
-          "- distance(old, new, norm) ** 2", "+ distance(old, new, norm) ** 2"),
+          "2 * math.fsum(float(np.sum(a * (b - a)))", "2 * math.fsum(float(np.sum(b * (b - a)))"),
     Fault("projection of functions: mass lost", "numerics/initial.py",
           "coefficients=slab.riesz(loads)", "coefficients=loads", within="_project_slab"),
     Fault("functions: no interval is halved", "numerics/initial.py", "if not chosen:", "if chosen or not chosen:"),

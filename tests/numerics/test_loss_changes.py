@@ -68,6 +68,10 @@ CASES: dict[str, dict[str, Any]] = {
             for name, basis in (("hats", HAT), ("both", BOTH))
         },
     ),
+    "lift": declared(
+        lift={"inputs": 2, "width": LEGENDRE}, readout={"outputs": 2, "basis": LEGENDRE},
+        levels={name: {"lift": {"width": basis}} for name, basis in (("hats", HAT), ("both", BOTH))},
+    ),
     "adaptive": declared(
         equation={"local": True}, integration={"tableau": "heun", "steps": 2, "tolerance": "1/100"}
     ),
@@ -92,7 +96,7 @@ def test_the_pairing_is_that_of_the_gradients_in_a_space_that_holds_both(case: s
     new = projection._between(old, moved)
     assert new is not None
     prepared = old.prepare(data)
-    found = loss_change(old, new, prepared)
+    found = loss_change(old, new, prepared, new.prepare(data))
     large = [projection._between(old, project(model, "both")) for model in (old, moved)]
     gradients = [model.coefficient_gradient(model.prepare(data))[1] for model in large]
     if old.spec.tolerance is not None:  # both with the steps of the old fields

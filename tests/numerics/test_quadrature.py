@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.integrate import quad, quad_vec
 
-from derive.errors import RepresentationError
+from derive.errors import DerivationError, RepresentationError
 from numerics import Continuum, project, refine
 from numerics.datasets import records
 from numerics.pieces import Pieces, evaluate, rule
@@ -248,6 +248,23 @@ def test_distances_of_steep_functions(steepness: float) -> None:
     assert report.distance["b"] == pytest.approx(size * np.sqrt(square - whole**2 / 2), rel=1e-10)
     with pytest.raises(RepresentationError, match="use `project`"):
         refine(model, "lost")
+
+
+def test_the_change_of_outputs_is_integrated() -> None:
+    """Outputs that are b itself, a peak narrower than the distance of the points that pictures are drawn with."""
+    steep = custom("1", peak(1e5, 0.1234))
+    spec = declared(steep, steep, equation={"rate": "u"}, levels={"lost": {"bias": {"width": custom("1")}}})
+    spec["state"]["quadrature"] = 400
+    model = Continuum.from_spec(spec)
+    b = model.fields["b"].with_coefficients([np.array([0.0, 1.0]).reshape(2, 1, 1)])
+    zero = model.fields["W"].with_coefficients([np.zeros((1, 1, 1, 1, 1))])
+    report = project(model.replace(fields={"W": zero, "b": b}), "lost", x=np.zeros((2, 5, 1))).report
+    assert report.outputs_fields == pytest.approx(report.distance["b"] / report.norm["b"], rel=1e-9)
+
+
+def test_a_state_that_its_own_rule_does_not_see_is_refused() -> None:
+    with pytest.raises(DerivationError, match="function 2 of the state, which 5 quadrature points do not see"):
+        Continuum.from_spec(declared(state=custom("1", peak(1e6, 0.123))))
 
 
 @pytest.mark.parametrize(
