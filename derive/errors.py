@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from derive.suggestion import advice as advice
+
 
 class ContinuumError(Exception):
     """What went wrong, as four short answers; the command line prints ``str(error)`` and exits with 2.

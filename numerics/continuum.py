@@ -17,7 +17,7 @@ import numpy as np
 from scipy.linalg import solve_triangular
 
 from derive import spec as declaration
-from derive.errors import DataError, RepresentationError, SpecError
+from derive.errors import DataError, RepresentationError, SpecError, advice
 from derive.spec import Spec
 from numerics import device, stability
 from numerics import representation as representations
@@ -130,8 +130,7 @@ class Continuum:
             raise SpecError(
                 f"field {', '.join(sorted(unknown))}",
                 f"fields of this spec: {', '.join(model.fields)}",
-                "a field that the equation does not have",
-                "name one of the fields above",
+                *advice(min(unknown), model.fields, "a field that the equation does not have", "name one of these"),
             )
         return model._with_functions(lambda name, shape: functions.get(name))
 
@@ -881,7 +880,9 @@ def check_level(model: Continuum, level: str) -> Spec:
         raise RepresentationError(
             f"level {level!r}",
             f"levels of {model.base.name}: {', '.join(['base', *names])}",
-            "a typing error, or a level that the spec does not declare",
-            "declare it under [levels] and generate again",
-        )
+            *advice(
+                level, ["base", *names], "a typing error, or a level that the spec does not declare",
+                "declare it under [levels] and generate again",
+            ),
+        )  # fmt: skip
     return model.base.level(level)
