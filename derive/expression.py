@@ -442,6 +442,50 @@ def _decimal(number: float) -> str:
     return f"{Decimal(repr(number)):f}"
 
 
+def evaluate(
+    node: ast.expr,
+    values: Mapping[str, Any],
+    functions: Mapping[str, Callable[..., Any]],
+    number: Callable[[Fraction], Any],
+) -> Any:
+    """The value of a checked tree in any kind of numbers; ``number`` makes one of an exact one.
+
+    functions: by name, "pi" among them where there is one. Raises LookupError for another, and for
+    a root of a Fraction.
+    """
+    first, rest = _terms(node)
+    if rest:
+        found = evaluate(first, values, functions, number)
+        for operator, operand in rest:
+            other = evaluate(operand, values, functions, number)
+            if isinstance(operator, ast.Div):
+                found = found / other
+            elif isinstance(operator, ast.Mult):
+                found = found * other
+            else:
+                found = found + other if isinstance(operator, ast.Add) else found - other
+        return found
+    if isinstance(node, ast.Constant):
+        return number(Fraction(str(node.value)))
+    if isinstance(node, ast.Name):
+        return values[node.id] if node.id in values else functions[node.id]()
+    if isinstance(node, ast.UnaryOp):
+        operand = evaluate(node.operand, values, functions, number)
+        return -operand if isinstance(node.op, ast.USub) else operand
+    if isinstance(node, ast.Call):
+        assert isinstance(node.func, ast.Name)
+        return functions[node.func.id](*(evaluate(a, values, functions, number) for a in node.args))
+    assert isinstance(node, ast.BinOp)
+    exponent = _exact_value(node.right)
+    assert exponent is not None  # checked
+    base = evaluate(node.left, values, functions, number)
+    if exponent.denominator == 1:
+        return base ** int(exponent)
+    if isinstance(base, Fraction):
+        raise LookupError("a root")
+    return base ** number(exponent)
+
+
 # --- SymPy --------------------------------------------------------------------------------------------------
 
 

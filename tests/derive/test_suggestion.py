@@ -21,7 +21,8 @@ from numerics.optimisers import start
 def test_every_spelling_of_every_name_is_found(kind: str) -> None:
     names = registry.names(kind)
     for name in names:
-        spellings = name.upper(), name.title(), name.replace("-", "_"), name.replace("-", ""), f"torch.{name}", f" {name}"
+        spellings = [name.upper(), name.title(), f"torch.{name}", f" {name}"]
+        spellings += [name.replace("-", other) for other in "_ "]
         for other in spellings:
             assert nearest(other, names) == name
 
