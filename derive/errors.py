@@ -44,6 +44,10 @@ class SpecError(ContinuumError):
     """A declaration that cannot be read or cannot work."""
 
 
+class SpecWarning(ContinuumError, UserWarning):
+    """A declaration that works, and hardly as it was meant; given to ``warnings.warn``, not raised."""
+
+
 class ExpressionError(ContinuumError):
     """A user's expression outside the grammar."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import configparser
 import importlib
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -73,10 +74,14 @@ def list_(kind: str, as_json: bool) -> None:
 @json_option
 @example("continua check specs/gunpoint.toml")
 def check(spec: str, as_json: bool) -> None:
-    """Read SPEC and refuse what cannot work; derive nothing."""
+    """Read SPEC and refuse what cannot work; warn of depth functions that no stage sees."""
+    from derive import seen
     from derive import spec as declaration
 
     read = declaration.load_spec(spec)
+    ladder = [("", read), *((f"levels.{name}.", own) for name, own in read.levels)]
+    for found in (one for prefix, own in ladder for one in seen.check(own, prefix)):
+        warnings.warn(found, stacklevel=1)
     if as_json:
         console.print_json(declaration.to_dict(read))
         return

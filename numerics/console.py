@@ -15,6 +15,7 @@ import signal
 import socket
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,9 @@ class Commands(click.Group):
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, signal.default_int_handler)  # as schedulers stop a job: like Ctrl-C
         try:
-            return super().invoke(ctx)
+            with warnings.catch_warnings():
+                warnings.showwarning = _show
+                return super().invoke(ctx)
         except ContinuumError as error:
             click.echo(str(error), err=True)
         except BrokenPipeError:
@@ -66,6 +69,14 @@ class Commands(click.Group):
             click.echo(str(interrupt) or "interrupted; files already written are whole", err=True)
             ctx.exit(INTERRUPTED)
         ctx.exit(REFUSED)
+
+
+def _show(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, file: Any = None, line: Any = None
+) -> None:
+    """A warning on stderr: ours as a block, without the line of source that it came from."""
+    own = isinstance(message, ContinuumError)
+    click.echo(str(message) if own else warnings.formatwarning(message, category, filename, lineno), err=True)
 
 
 @contextlib.contextmanager

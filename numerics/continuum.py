@@ -138,6 +138,7 @@ class Continuum:
     def _zero(cls, base: Spec, level: str | None) -> Continuum:
         spec = base if level is None else base.level(level)
         rep = representations.of(spec, base)
+        representations.warn(rep)
         return cls(base, level, zero_fields(rep), stored=rep)
 
     def _with_functions(self, give: Callable[[str, tuple[int, ...]], Any]) -> Continuum:

@@ -14,6 +14,7 @@ import os
 import shutil
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -253,6 +254,15 @@ def layer(spec: Spec, length: Fraction) -> tuple[str, str] | None:
     from derive import equation
 
     return equation.layer(spec, length)
+
+
+def warn(representation: Representation) -> None:
+    """Say by ``warnings.warn`` what the declaration's stages do not see (section 4); why needs the derivation."""
+    from derive import seen
+
+    if seen.blind(representation.spec, iter(slab.tables for slab in representation.slabs)):
+        for found in seen.check(representation.spec):
+            warnings.warn(found, stacklevel=4)
 
 
 # --- where modules live -------------------------------------------------------------------------------------

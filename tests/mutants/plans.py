@@ -43,6 +43,7 @@ DERIVE = {
     "rank": ("rank",),
     "rates": ("equation",),
     "registry": ("spec", "explain", "bases", "suggestion"),
+    "seen": ("seen",),
     "spec": ("spec", "explain"),
     "suggestion": ("suggestion",),
     "surd": ("surd", "tableau"),
