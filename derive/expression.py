@@ -180,7 +180,7 @@ def _instead(node: ast.expr, text: str) -> tuple[str, str]:
         return "a condition", "cases are written with max, min, abs and sign: max(u, 0)"
     if isinstance(node, ast.Attribute):
         found = nearest(node.attr, (*FUNCTIONS, "pi"))
-        return f"{ast.unparse(node)[:40]}", f"write {found}" if found else "use the operations above only"
+        return _source(node, text), f"write {found}" if found else "use the operations above only"
     return type(node).__name__, "use the operations above only"
 
 
@@ -211,7 +211,7 @@ def _check_constants(node: ast.expr, text: str, values: Mapping[str, float], whe
         right = _check_constants(operand, text, values, where)
         if right == 0 and isinstance(operator, ast.Div):
             raise _refused(
-                f"a division by {ast.unparse(operand)[:60]} in {text[:80]!r}", "a denominator other than zero",
+                f"a division by {_source(operand, text)} in {text[:80]!r}", "a denominator other than zero",
                 "a division by zero", "change the denominator", where,
             )  # fmt: skip
         found = None if found is None or right is None else _folded(operator, found, right)
@@ -257,7 +257,7 @@ def _constant(node: ast.expr, text: str, values: Mapping[str, float], where: str
 def _check_moderate(found: float, node: ast.expr, text: str, where: str) -> None:
     if not (isinstance(found, float) and abs(found) <= LARGEST):
         raise _refused(
-            f"{ast.unparse(node)[:60]!r} in {text[:80]!r}",
+            f"{_source(node, text)!r} in {text[:80]!r}",
             f"parts without variables that are real numbers up to {LARGEST:g}",
             "a root or logarithm of a negative number, a division by zero, or an exponential of a large number",
             "write the number that is meant",
@@ -345,7 +345,7 @@ def _sized(node: ast.expr, values: Mapping[str, float], functions: set[str]) -> 
 def _check_call(node: ast.Call, text: str, names: set[str], functions: set[str], where: str) -> list[ast.expr]:
     known = {*FUNCTIONS, *functions}
     if not isinstance(node.func, ast.Name) or node.func.id not in known or node.keywords:
-        what = ast.unparse(node.func)[:40]
+        what = _source(node.func, text)
         cause, fix = "a function that the grammar does not have", "write it with the functions above"
         named = nearest(what, registry.names("activations"))
         if what in names:
@@ -393,6 +393,11 @@ def _exact_value(node: ast.expr) -> Fraction | None:
         top, bottom = _exact_value(node.left), _exact_value(node.right)
         return top / bottom if top is not None and bottom else None
     return None
+
+
+def _source(node: ast.expr, text: str) -> str:
+    """The part of the text that a node is."""
+    return (ast.get_source_segment(text.strip(), node) or "")[:60]
 
 
 def _literal(node: ast.Constant, text: str) -> str:

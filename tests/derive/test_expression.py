@@ -157,6 +157,16 @@ def test_terms_that_stand_side_by_side_are_not_nested(term: str) -> None:
     assert parse("u" + " " * 100 + "+ h", NAMES) == U + H
 
 
+@pytest.mark.parametrize(
+    "text", ["()" * 900, "u" + "()" * 900, "1/(1-1" + "+1-1" * 480 + ")", "u" + ".a" * 900, "1/(u-u" + "+u-u" * 480 + ")",
+             "u" + "[0]" * 600, "-".join(["1e12"] * 330) + "**9", "u<" * 900 + "u", "u**" * 600 + "2", "f(" * 49 + "u/0" + ")" * 49],
+)  # fmt: skip
+def test_long_text_is_refused_in_words(text: str) -> None:
+    """Its tree is deep without any parentheses within one another."""
+    with pytest.raises(ExpressionError):
+        check(text, ("u", "h"), "", ("f",))
+
+
 NOWHERE = [
     "tanh(u)/0", "1/(h-h)", "u/(u - u)", "tanh(u)/(1-1)", "0/(h-h)", "(h-h)**-1", "log(h-h)", "log(-1-u**2)",
     "sqrt(-1 - u**2)", "max(u, 1/(h-h))", "1/(sin(u)**2 + cos(u)**2 - 1)", "u/(a-a)", "u/z", "log(z)*u", "f(u)/(f(h)-f(h))",
