@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -11,7 +10,7 @@ from fractions import Fraction
 from typing import Any
 
 from derive import expression, registry, surd, tableau
-from derive.errors import DerivationError, ExpressionError, SpecError
+from derive.errors import DerivationError, ExpressionError, SpecError, advice
 from derive.spec import (
     CONSTANT,
     OPTIMISERS,
@@ -31,6 +30,7 @@ from derive.spec import (
     steps_an_element,
 )
 from derive.spec import NAME as NAME
+from derive.suggestion import nearest
 from derive.surd import Exact, Surd
 
 WIDTH = (Fraction(-1), Fraction(1))
@@ -44,6 +44,7 @@ SHARPEST = 1000  # β of a smooth maximum
 NUMBERED = tuple(f"u{k}" for k in range(1, 9))  # the names of several pre-activations
 LARGEST_PRODUCT = 4096  # functions on a square or a cube
 LARGEST_TABLE = 1 << 30  # bytes of one table; a spec beyond it is a typing error
+FORMULAS = {"rates": "equation.rate", "activations": "equation.activation", "losses": "loss.kind"}
 NAMES = "letters, digits, - and _, a letter first, at most 64"
 
 TABLES: dict[str, tuple[str, ...]] = {
@@ -165,13 +166,14 @@ class Reader:
     def known(self, table: Mapping[str, Any], allowed: Collection[str], path: str) -> None:
         for key in table:
             if key not in allowed:
-                near = difflib.get_close_matches(str(key), allowed, 1)
+                homes = [name for name, keys in TABLES.items() if name and key in keys]
+                cause = f"a key of [{homes[0]}]" if homes else "a typing error, or a key of another table"
+                fix = f"write it in [{homes[0]}]" if homes else "correct or remove it"
                 self.fail(
                     f"{path}.{key}".lstrip("."),
                     f"the key {key!r}",
                     f"{', '.join(allowed)}",
-                    f"did you mean {near[0]!r}?" if near else "a typing error, or a key of another table",
-                    "correct or remove it",
+                    *((cause, fix) if homes else advice(key, allowed, cause, fix)),
                 )
 
     def integer(self, table: Mapping[str, Any], key: str, path: str, low: int, default: Any = None) -> Any:
@@ -185,7 +187,7 @@ class Reader:
                 f"{value!r}",
                 f"a whole number from {low} to {high}",
                 "a quoted number, a fraction, or a size out of range",
-                f"write {key} = {max(low, 4)}",
+                f"write {key} = {min(max(low, 4), high)}",
             )
         return value
 
@@ -208,13 +210,11 @@ class Reader:
 
     def choice(self, value: Any, allowed: Collection[str], path: str) -> str:
         if not isinstance(value, str) or value not in allowed:
-            near = difflib.get_close_matches(str(value), allowed, 1)
             self.fail(
                 path,
                 f"{value!r}",
                 ", ".join(allowed),
-                f"did you mean {near[0]!r}?" if near else "a name that does not exist",
-                "use one of the above",
+                *advice(value, allowed, "a name that does not exist", "use one of the above"),
             )
         return str(value)
 
@@ -309,11 +309,14 @@ class Reader:
             self.fail(f"equation.learned.{min(both)}", "a parameter that is given and learned", "one of the two",
                       "a line left over", "remove it from parameters, or from learned")  # fmt: skip
         known = {"u", *NUMBERED, "h", "Delta", *names, *(k for k, _ in learned)}
-        rate = self.formula(self.need(table, "rate", "equation"), "rates", known, "equation.rate")
-        activation = self.formula(table.get("activation", "tanh"), "activations", {"u", *names}, "equation.activation")
         spacing = self.exact(table.get("spacing", 1), "equation.spacing")
         if spacing <= 0:
             self.fail("equation.spacing", f"{spacing}", "a positive number Δ", "a sign", 'write spacing = "1/4"')
+        numbers = {**dict(exact), "Delta": spacing}
+        rate = self.formula(self.need(table, "rate", "equation"), "rates", known, "equation.rate", numbers)
+        activation = self.formula(
+            table.get("activation", "tanh"), "activations", {"u", *names}, "equation.activation", dict(exact)
+        )
         periodic = table.get("periodic", False)
         if not isinstance(periodic, bool):
             self.fail(
@@ -512,18 +515,32 @@ class Reader:
         parts = declared.axes or (declared,)
         return product([symmetry.invariant_basis(symmetries, part, role, interval) for part in parts])
 
-    def formula(self, value: Any, kind: str, names: set[str], path: str) -> str:
-        """A registry name, or an expression that passes the grammar."""
-        if isinstance(value, str) and value in registry.names(kind):
+    def formula(
+        self, value: Any, kind: str, names: set[str], path: str, numbers: Mapping[str, Fraction] | None = None
+    ) -> str:
+        """A registry name, or an expression that passes the grammar; numbers: what some of its names are."""
+        known = registry.names(kind)
+        if isinstance(value, str) and value in known:
             return value
         place = f"{self.where}, {self.prefix}{path}"
         try:
-            expression.check(value, names, place, ("f",) if kind == "rates" else ())
+            expression.check(value, names, place, ("f",) if kind == "rates" else (), numbers)
         except ExpressionError as error:
-            if isinstance(value, str) and re.fullmatch(r"[A-Za-z-]+", value):
-                self.choice(value, registry.names(kind), path)
+            if isinstance(value, str) and re.fullmatch(r"\s*[A-Za-z][\w. -]*", value):  # a name, and no formula
+                self.elsewhere(value, kind, path)
+                self.choice(value, known, path)
             raise SpecError(error.given, error.allowed, error.cause, error.fix, place) from None
         return str(value)
+
+    def elsewhere(self, value: str, kind: str, path: str) -> None:
+        """Refuse a name that belongs under another key."""
+        if nearest(value, registry.names(kind)) is not None:
+            return
+        for other, key in FORMULAS.items():
+            found = nearest(value, registry.names(other))
+            if other != kind and found is not None:
+                self.fail(path, f"{value!r}", ", ".join(registry.names(kind)), f"{found!r} belongs to {key}",
+                          f'write it there: {key.rpartition(".")[2]} = "{found}"')  # fmt: skip
 
     def several(self, equation: Mapping[str, Any], dimension: int) -> None:
         """What a domain with several axes does not have."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from derive.suggestion import advice as advice
+
 
 class ContinuumError(Exception):
     """What went wrong, as four short answers; the command line prints ``str(error)`` and exits with 2.
@@ -44,6 +46,10 @@ def _line(text: str) -> str:
 
 class SpecError(ContinuumError):
     """A declaration that cannot be read or cannot work."""
+
+
+class SpecWarning(ContinuumError, ContinuumWarning):
+    """A declaration that works, and hardly as it was meant; given to ``warnings.warn``, not raised."""
 
 
 class ExpressionError(ContinuumError):

@@ -9,16 +9,20 @@ Grammar: numbers (integers, decimals; exact), names, + − * / **, unary −, th
 from __future__ import annotations
 
 import ast
+import contextlib
 import keyword
 import math
 import re
 import warnings
 from collections.abc import Callable, Collection, Mapping
+from decimal import Decimal
 from fractions import Fraction
 from functools import cache
 from typing import Any
 
-from derive.errors import ExpressionError
+from derive import registry
+from derive.errors import ExpressionError, advice
+from derive.suggestion import nearest
 
 LENGTH = 2000  # characters
 DEPTH = 50  # nested operations
@@ -45,12 +49,22 @@ ONE_ARGUMENT = (
     "softplus",
 )
 FUNCTIONS = (*ONE_ARGUMENT, "max", "min")
-OPERATORS = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow)
+SYMBOLS = {"−": "-", "–": "-", "·": "*", "×": "*", "÷": "/", "²": "**2", "³": "**3", "π": "pi", "Δ": "Delta", "ξ": "xi",
+           "δ": "delta", "α": "alpha", "β": "beta", "γ": "gamma"}  # fmt: skip
 GRAMMAR = f"numbers, + - * / **, parentheses, pi and {', '.join(FUNCTIONS)}"
 
 
-def check(text: Any, names: Collection[str], where: str = "", functions: Collection[str] = ()) -> ast.expr:
-    """The syntax tree of an expression in ``names``; raises ExpressionError for anything outside the grammar."""
+def check(
+    text: Any,
+    names: Collection[str],
+    where: str = "",
+    functions: Collection[str] = (),
+    values: Mapping[str, Fraction] | None = None,
+) -> ast.expr:
+    """The syntax tree of an expression in ``names``; raises ExpressionError for anything outside the grammar.
+
+    values: of the names that stand for numbers. An expression that has a real value nowhere is refused as well.
+    """
     if not isinstance(text, str):
         raise _refused(
             repr(text)[:80],
@@ -68,12 +82,10 @@ def check(text: Any, names: Collection[str], where: str = "", functions: Collect
             where,
         )
     if not text.isascii() or any(mark in text for mark in ("\n", "\\", "#", "__")):
+        written = text.translate({ord(symbol): name for symbol, name in SYMBOLS.items()})
+        fix = f"write {written[:80]}" if written.isascii() and written != text else "write names and operators in ASCII"
         raise _refused(
-            text[:80],
-            "ASCII letters, digits and + - * / ( ) . ,",
-            "a symbol pasted from elsewhere",
-            "write the names of functions and variables in ASCII",
-            where,
+            text[:80], "ASCII letters, digits and + - * / ( ) . ,", "a symbol pasted from elsewhere", fix, where
         )
     _check_nesting(text, where)
     own = {word: name for word, name in _stand_ins().items() if word in names}
@@ -95,7 +107,9 @@ def check(text: Any, names: Collection[str], where: str = "", functions: Collect
         if isinstance(node, ast.Name):
             node.id = words.get(node.id, node.id)
     _check_node(body, text, set(names), set(functions), where, 0)
-    _check_constants(body, text, {}, where)
+    known = {name: float(value) for name, value in (values or {}).items()}
+    _check_constants(body, text, known, where)
+    _check_somewhere(body, text, set(names), known, set(functions), where)
     return body
 
 
@@ -113,8 +127,9 @@ def _check_nesting(text: str, where: str) -> None:
     for character in text:
         depth += (character in "([{") - (character in ")]}")
         deepest = max(deepest, depth)
-    signs = max((len(run) for run in re.findall(r"[-+~\s]+", text)), default=0)
-    if max(deepest, signs) > DEPTH or text.count("**") > DEPTH:
+    signs = max((len(re.sub(r"\s", "", run)) for run in re.findall(r"[-+~\s]+", text)), default=0)
+    powers = max((run.count("**") for run in re.findall(r"(?:\*\*[-+\s]*[\w.]*\s*)+", text)), default=0)
+    if max(deepest, signs, powers) > DEPTH:
         raise _refused(
             text[:80],
             f"at most {DEPTH} nested operations",
@@ -124,43 +139,80 @@ def _check_nesting(text: str, where: str) -> None:
         )
 
 
-def _check_node(node: ast.AST, text: str, names: set[str], functions: set[str], where: str, depth: int) -> None:
-    # A sum of n terms is a tree of depth n in Python's syntax; only the length limits those.
-    chained = isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub | ast.Mult)
-    if (depth > DEPTH and not chained) or depth > LENGTH // 4:
+def _terms(node: ast.expr) -> tuple[ast.expr, list[tuple[ast.operator, ast.expr]]]:
+    """a + b − c … or a * b / c … as its first operand, and the operators with the others; of others, the node alone.
+
+    Python's syntax has a sum of n terms as a tree of depth n, which is no nesting.
+    """
+    for kinds in ((ast.Add, ast.Sub), (ast.Mult, ast.Div)):
+        rest: list[tuple[ast.operator, ast.expr]] = []
+        while isinstance(node, ast.BinOp) and isinstance(node.op, kinds):
+            rest.append((node.op, node.right))
+            node = node.left
+        if rest:
+            return node, rest[::-1]
+    return node, []
+
+
+def _check_node(node: ast.expr, text: str, names: set[str], functions: set[str], where: str, depth: int) -> None:
+    if depth > DEPTH:
         raise _refused(text[:80], f"at most {DEPTH} nested operations", "a generated expression", "simplify it", where)
-    if isinstance(node, ast.BinOp) and isinstance(node.op, OPERATORS):
-        if isinstance(node.op, ast.Pow):
-            _check_exponent(node.right, text, where)
-        children: list[ast.AST] = [node.left, node.right]
+    first, rest = _terms(node)
+    children: list[ast.expr]
+    if rest:
+        children = [first, *(operand for _, operand in rest)]
+    elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow):
+        if isinstance(node.left, ast.Name):
+            _check_name(node.left.id, text, names, {*FUNCTIONS, *functions}, where)
+        _check_exponent(node.right, text, where)
+        children = [node.left, node.right]
     elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd):
         children = [node.operand]
     elif isinstance(node, ast.Call):
-        children = _check_call(node, text, functions, where)
+        children = _check_call(node, text, names, functions, where)
     elif isinstance(node, ast.Name):
-        if node.id not in names and node.id != "pi":
-            known = ", ".join([*sorted(names), "pi"])
-            raise _refused(
-                f"the name {node.id!r} in {text[:80]!r}",
-                f"{known}; functions {', '.join(FUNCTIONS)}",
-                "an undeclared parameter or a typing error",
-                "declare it, or use a name above",
-                where,
-            )
+        _check_name(node.id, text, names, {*FUNCTIONS, *functions}, where)
         children = []
     elif isinstance(node, ast.Constant) and type(node.value) in (int, float):
         _check_number(node, text, where)
         children = []
     else:
-        raise _refused(
-            f"{type(node).__name__} in {text[:80]!r}",
-            GRAMMAR,
-            "something that is not a formula",
-            "use the operations above only",
-            where,
-        )
+        what, fix = _instead(node, text)
+        raise _refused(f"{what} in {text[:80]!r}", GRAMMAR, "something that is not a formula", fix, where)
     for child in children:
         _check_node(child, text, names, functions, where, depth + 1)
+
+
+def _instead(node: ast.expr, text: str) -> tuple[str, str]:
+    """What a node outside the grammar is, and what to write in its place."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitXor):
+        return "^", f"powers are written **: {text.replace('^', '**')[:80]}"
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.FloorDiv):
+        return "//", "divide by /"
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
+        return "|", "an absolute value is written abs(u)"
+    if isinstance(node, ast.IfExp | ast.Compare | ast.BoolOp):
+        return "a condition", "cases are written with max, min, abs and sign: max(u, 0)"
+    if isinstance(node, ast.Attribute):
+        found = nearest(node.attr, (*FUNCTIONS, "pi"))
+        return _source(node, text), f"write {found}" if found else "use the operations above only"
+    return type(node).__name__, "use the operations above only"
+
+
+def _check_name(name: str, text: str, names: set[str], functions: set[str], where: str) -> None:
+    if name in names or name == "pi":
+        return
+    cause, fix = "an undeclared parameter or a typing error", "declare it, or use a name above"
+    if name in functions:
+        cause, fix = "a function without its argument", f"write {name}(u), with what it is applied to"
+    elif name.lower() == "e" and len(names) > 0:
+        cause, fix = "the base of the exponential function", "write exp(u) for e**u, exp(1) for e"
+    else:
+        cause, fix = advice(name, [*sorted(names), "pi"], cause, fix)
+    raise _refused(
+        f"the name {name!r} in {text[:80]!r}", f"{', '.join([*sorted(names), 'pi'])}; functions {', '.join(FUNCTIONS)}",
+        cause, fix, where,
+    )  # fmt: skip
 
 
 def _check_constants(node: ast.expr, text: str, values: Mapping[str, float], where: str) -> float | None:
@@ -168,6 +220,31 @@ def _check_constants(node: ast.expr, text: str, values: Mapping[str, float], whe
 
     SymPy would take a part like exp(exp(exp(99))) for an exact number, and time without end.
     """
+    first, rest = _terms(node)
+    found = _check_constants(first, text, values, where) if rest else _constant(node, text, values, where)
+    for operator, operand in rest:
+        right = _check_constants(operand, text, values, where)
+        if right == 0 and isinstance(operator, ast.Div):
+            raise _refused(
+                f"a division by {_source(operand, text)} in {text[:80]!r}", "a denominator other than zero",
+                "a division by zero", "change the denominator", where,
+            )  # fmt: skip
+        found = None if found is None or right is None else _folded(operator, found, right)
+        if found is not None:
+            _check_moderate(found, node, text, where)
+    return found
+
+
+def _folded(operator: ast.operator, left: float, right: float) -> float:
+    if isinstance(operator, ast.Div):
+        return left / right
+    if isinstance(operator, ast.Mult):
+        return left * right
+    return left + right if isinstance(operator, ast.Add) else left - right
+
+
+def _constant(node: ast.expr, text: str, values: Mapping[str, float], where: str) -> float | None:
+    """``_check_constants`` of what is no sum or product."""
     children: list[ast.expr] = []
     if isinstance(node, ast.Constant):
         return float(node.value)  # type: ignore[arg-type]
@@ -188,28 +265,27 @@ def _check_constants(node: ast.expr, text: str, values: Mapping[str, float], whe
             return None
     except (ArithmeticError, ValueError):
         found = math.nan
+    _check_moderate(found, node, text, where)
+    return found
+
+
+def _check_moderate(found: float, node: ast.expr, text: str, where: str) -> None:
     if not (isinstance(found, float) and abs(found) <= LARGEST):
         raise _refused(
-            f"{ast.unparse(node)[:60]!r} in {text[:80]!r}",
+            f"{_source(node, text)!r} in {text[:80]!r}",
             f"parts without variables that are real numbers up to {LARGEST:g}",
             "a root or logarithm of a negative number, a division by zero, or an exponential of a large number",
             "write the number that is meant",
             where,
         )
-    return found
 
 
 def _value(node: ast.expr, parts: list[float]) -> float | None:
     if isinstance(node, ast.UnaryOp):
         return -parts[0] if isinstance(node.op, ast.USub) else parts[0]
     if isinstance(node, ast.BinOp):
-        left, right = parts
-        if isinstance(node.op, ast.Pow):
-            power: float = left**right
-            return power
-        return {ast.Add: left + right, ast.Sub: left - right, ast.Mult: left * right}.get(
-            type(node.op), left / right if isinstance(node.op, ast.Div) else None
-        )
+        power: float = parts[0] ** parts[1]
+        return power
     assert isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
     name = node.func.id
     own: dict[str, Callable[..., float]] = {
@@ -222,17 +298,79 @@ def _value(node: ast.expr, parts: list[float]) -> float | None:
     return float(getattr(math, name)(*parts)) if name in ONE_ARGUMENT else None
 
 
-def _check_call(node: ast.Call, text: str, functions: set[str], where: str) -> list[ast.AST]:
+# --- where it has a value -----------------------------------------------------------------------------------
+
+POINTS = 400  # at which an expression is tried before it counts as undefined everywhere
+SCALES = (0.7, 1.0, 1e-3, 30.0, 1e-9, 1e3, 1e6)
+CANCELLED = 1e-11  # a denominator that is this small beside its terms is zero
+Sized = tuple[float, float]  # a value, and the size of the terms that it is made of
+
+
+def _check_somewhere(
+    body: ast.expr, text: str, names: set[str], known: Mapping[str, float], functions: set[str], where: str
+) -> None:
+    """Refuse what has no real value at any of many points: h/(u − u), log(−1 − u²), 1/(sin² u + cos² u − 1)."""
+    free = sorted(names - set(known))
+    for attempt in range(1, POINTS + 1):
+        scale = SCALES[attempt % len(SCALES)]
+        # multiples of different roots fill (−1, 1) evenly
+        values = {name: scale * (2 * (attempt * math.sqrt(k + 1.5) % 1) - 1) for k, name in enumerate(free)}
+        values.update(known)
+        with contextlib.suppress(ArithmeticError, ValueError):
+            if math.isfinite(_sized(body, values, functions)[0]):
+                return
+    raise _refused(
+        text[:80], "a formula with real, finite values", "it has none, whatever its variables are: a division by zero, "
+        "or a root or logarithm of what is never positive", "check denominators, roots and logarithms", where,
+    )  # fmt: skip
+
+
+def _sized(node: ast.expr, values: Mapping[str, float], functions: set[str]) -> Sized:
+    """A value and the size of its terms. Raises ArithmeticError and ValueError where there is none."""
+    first, rest = _terms(node)
+    if rest:
+        found, size = _sized(first, values, functions)
+        for operator, operand in rest:
+            other, own = _sized(operand, values, functions)
+            if isinstance(operator, ast.Div) and abs(other) <= CANCELLED * own:
+                raise ZeroDivisionError
+            found = _folded(operator, found, other)
+            sums = isinstance(operator, ast.Add | ast.Sub)
+            size = size + own if sums else abs(found) if isinstance(operator, ast.Div) else size * own
+        return found, size
+    if isinstance(node, ast.Constant | ast.Name):
+        value = _constant(node, "", values, "")
+        assert value is not None
+        return value, abs(value)
+    children = [node.operand] if isinstance(node, ast.UnaryOp) else getattr(node, "args", None)
+    parts = [_sized(child, values, functions) for child in children or (node.left, node.right)]  # type: ignore[attr-defined]
+    if isinstance(node, ast.UnaryOp):
+        return (-parts[0][0] if isinstance(node.op, ast.USub) else parts[0][0]), parts[0][1]
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in functions:
+        return parts[0][0] + math.sin(parts[0][0]), parts[0][1]  # some function of all numbers
+    cancelled = abs(parts[0][0]) <= CANCELLED * parts[0][1]
+    if cancelled and (isinstance(node, ast.BinOp) or node.func.id == "log"):  # type: ignore[attr-defined]
+        parts[0] = 0.0, 0.0
+    value = _value(node, [part[0] for part in parts])
+    if not isinstance(value, float):  # a root of a negative number is complex
+        raise ValueError
+    return value, abs(value)
+
+
+def _check_call(node: ast.Call, text: str, names: set[str], functions: set[str], where: str) -> list[ast.expr]:
     known = {*FUNCTIONS, *functions}
     if not isinstance(node.func, ast.Name) or node.func.id not in known or node.keywords:
-        what = node.func.id if isinstance(node.func, ast.Name) else type(node.func).__name__
-        raise _refused(
-            f"a call of {what} in {text[:80]!r}",
-            f"functions {', '.join(sorted(known))}",
-            "a function that the grammar does not have",
-            "write it with the functions above",
-            where,
-        )
+        what = _source(node.func, text)
+        cause, fix = "a function that the grammar does not have", "write it with the functions above"
+        named = nearest(what, registry.names("activations"))
+        if what in names:
+            cause, fix = "a multiplication without its sign", f"write {what}*(…)"
+        elif nearest(what, known) is None and named is not None:
+            cause = f"{named} is an activation, not a function of the grammar"
+            fix = f"write {registry.entry('activations', named).EXPRESSION}, for u what it is applied to"
+        else:
+            cause, fix = advice(what, sorted(known), cause, fix)
+        raise _refused(f"a call of {what} in {text[:80]!r}", f"functions {', '.join(sorted(known))}", cause, fix, where)
     count = len(node.args)
     several = node.func.id in ("max", "min")
     if (several and not 2 <= count <= 8) or (not several and count != 1):
@@ -272,6 +410,11 @@ def _exact_value(node: ast.expr) -> Fraction | None:
     return None
 
 
+def _source(node: ast.expr, text: str) -> str:
+    """The part of the text that a node is."""
+    return (ast.get_source_segment(text.strip(), node) or "")[:60]
+
+
 def _literal(node: ast.Constant, text: str) -> str:
     return ast.get_source_segment(text.strip(), node) or str(node.value)
 
@@ -303,13 +446,64 @@ def parse_rational(text: Any, where: str = "") -> Fraction:
             value = Fraction(found[3]) if found[3] else Fraction(int(found[1]), int(found[2] or 1))
             if abs(value) <= INTEGER:
                 return value
-    raise _refused(
-        repr(text)[:80],
-        'an integer or an exact string such as "1/2" or "0.25"',
-        "a binary fraction would not be exact, so floats are not taken",
-        "put the number in quotes",
-        where,
-    )
+    cause, fix = "something other than a number", 'write it as "1/2" or "0.25"'
+    if isinstance(text, float) and math.isfinite(text):
+        cause, fix = "a binary fraction would not be exact, so floats are not taken", f'write "{_decimal(text)}"'
+    elif isinstance(text, str) and re.fullmatch(r"\s*[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d{1,2}\s*", text, re.ASCII):
+        cause, fix = "powers of ten are not taken", f'write "{Fraction(text)}"'
+    elif isinstance(text, str) and "/" in text:
+        cause, fix = "a quotient of something else than two whole numbers, or of a number by 0", 'write it as "1/2"'
+    allowed = f'an integer or an exact string such as "1/2" or "0.25", up to {INTEGER:g}'
+    raise _refused(repr(text)[:80], allowed, cause, fix, where)
+
+
+def _decimal(number: float) -> str:
+    """A number's shortest decimal digits, without a power of ten."""
+    return f"{Decimal(repr(number)):f}"
+
+
+def evaluate(
+    node: ast.expr,
+    values: Mapping[str, Any],
+    functions: Mapping[str, Callable[..., Any]],
+    number: Callable[[Fraction], Any],
+) -> Any:
+    """The value of a checked tree in any kind of numbers; ``number`` makes one of an exact one.
+
+    functions: by name, "pi" among them where there is one. Raises LookupError for another, and for
+    a root of a Fraction.
+    """
+    first, rest = _terms(node)
+    if rest:
+        found = evaluate(first, values, functions, number)
+        for operator, operand in rest:
+            other = evaluate(operand, values, functions, number)
+            if isinstance(operator, ast.Div):
+                found = found / other
+            elif isinstance(operator, ast.Mult):
+                found = found * other
+            else:
+                found = found + other if isinstance(operator, ast.Add) else found - other
+        return found
+    if isinstance(node, ast.Constant):
+        return number(Fraction(str(node.value)))
+    if isinstance(node, ast.Name):
+        return values[node.id] if node.id in values else functions[node.id]()
+    if isinstance(node, ast.UnaryOp):
+        operand = evaluate(node.operand, values, functions, number)
+        return -operand if isinstance(node.op, ast.USub) else operand
+    if isinstance(node, ast.Call):
+        assert isinstance(node.func, ast.Name)
+        return functions[node.func.id](*(evaluate(a, values, functions, number) for a in node.args))
+    assert isinstance(node, ast.BinOp)
+    exponent = _exact_value(node.right)
+    assert exponent is not None  # checked
+    base = evaluate(node.left, values, functions, number)
+    if exponent.denominator == 1:
+        return base ** int(exponent)
+    if isinstance(base, Fraction):
+        raise LookupError("a root")
+    return base ** number(exponent)
 
 
 # --- SymPy --------------------------------------------------------------------------------------------------
@@ -322,8 +516,8 @@ def parse(
     import sympy as sp
 
     given = functions or {}
-    body = check(text, names.keys(), where, given.keys())
-    _check_constants(body, text, {name: float(v) for name, v in names.items() if v.is_Number}, where)
+    numbers = {name: Fraction(int(v.p), int(v.q)) for name, v in names.items() if v.is_Rational}
+    body = check(text, names.keys(), where, given.keys(), numbers)
     try:
         found = _build(body, text, names, given)
     except (ArithmeticError, ValueError, TypeError, MemoryError, RecursionError) as error:
@@ -342,6 +536,20 @@ def parse(
 def _build(node: ast.expr, text: str, names: Mapping[str, Any], functions: Mapping[str, Callable[[Any], Any]]) -> Any:
     import sympy as sp
 
+    first, rest = _terms(node)
+    if rest:
+        found = _build(first, text, names, functions)
+        for operator, operand in rest:
+            right = _build(operand, text, names, functions)
+            if isinstance(operator, ast.Div):
+                if right == 0:
+                    raise ZeroDivisionError("a division by zero")
+                found = found / right
+            elif isinstance(operator, ast.Mult):
+                found = found * right
+            else:
+                found = found + right if isinstance(operator, ast.Add) else found - right
+        return found
     if isinstance(node, ast.Constant):
         value = Fraction(_literal(node, text))
         return sp.Rational(value.numerator, value.denominator)
@@ -357,18 +565,7 @@ def _build(node: ast.expr, text: str, names: Mapping[str, Any], functions: Mappi
             functions[node.func.id](arguments[0]) if node.func.id in functions else _function(node.func.id)(*arguments)
         )
     assert isinstance(node, ast.BinOp)
-    left, right = (_build(side, text, names, functions) for side in (node.left, node.right))
-    if isinstance(node.op, ast.Add):
-        return left + right
-    if isinstance(node.op, ast.Sub):
-        return left - right
-    if isinstance(node.op, ast.Mult):
-        return left * right
-    if isinstance(node.op, ast.Pow):
-        return left**right
-    if right == 0:
-        raise _refused(text[:80], "a denominator other than zero", "a division by zero", "change the denominator", "")
-    return left / right
+    return _build(node.left, text, names, functions) ** _build(node.right, text, names, functions)
 
 
 @cache

@@ -251,8 +251,8 @@ def _slab(
     waves: dict[str, Structure] = {}
     if layout.waves:
         tables["w_waves"], waves["w_waves"] = layout.waves["numbers"], "dense"
-    tables["theta"], operator_index = _stage_rows(spec, chosen["weight_depth"], steps)
-    tables["vartheta"], bias_index = _stage_rows(spec, chosen["bias_depth"], steps)
+    tables["theta"], operator_index = stage_rows(spec, chosen["weight_depth"], steps)
+    tables["vartheta"], bias_index = stage_rows(spec, chosen["bias_depth"], steps)
     kappa = Fraction(int(equation.kappa.p), int(equation.kappa.q)) if equation.kappa else Fraction(0)
     return SemiDiscrete(
         start=slab.start,
@@ -464,7 +464,7 @@ def _too_few(count: int, size: int) -> DerivationError:
     )
 
 
-def _stage_rows(
+def stage_rows(
     spec: Spec, depth: Basis, steps: tuple[tuple[Fraction, Fraction], ...]
 ) -> tuple[ExactMatrix, tuple[tuple[int, ...], ...]]:
     """Θ_sk = θ_k(δ_s) at all stages: its distinct rows, and which row each (step, stage) uses.

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from types import ModuleType
 
-from derive.errors import SpecError
+from derive.errors import SpecError, advice
 
 KINDS = ("rates", "activations", "losses", "bases", "tableaux")
 
@@ -24,7 +24,7 @@ def entry(kind: str, name: str) -> ModuleType:
     """The module of an entry. Raises SpecError for a name, or a kind, that is none."""
     known = names(kind) if kind in KINDS else KINDS
     if kind not in KINDS or name not in known:
-        raise SpecError(f"{name!r} of {kind!r}", ", ".join(known), "a typing error", "use one of these")
+        raise SpecError(f"{name!r} of {kind!r}", ", ".join(known), *advice(name if kind in KINDS else kind, known))
     return importlib.import_module(f"derive.{kind}.{name.replace('-', '_')}")
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 from derive import surd
-from derive.errors import ExpressionError, SpecError
+from derive.errors import ExpressionError, SpecError, advice
 from derive.surd import Exact, Surd
 
 
@@ -340,12 +340,12 @@ class Spec:
         """The Spec of a level. Raises SpecError naming the levels there are."""
         found = dict(self.levels).get(name) if isinstance(name, str) else None
         if found is None:
-            known = ", ".join(n for n, _ in self.levels) or "none"
+            known = [n for n, _ in self.levels]
+            cause = "a typing error, or a level that the spec does not declare"
             raise SpecError(
                 f"level {name!r}",
-                f"levels of {self.name}: {known}",
-                "a typing error, or a level that the spec does not declare",
-                "declare it under [levels], or use one of the above",
+                f"levels of {self.name}: {', '.join(known) or 'none'}",
+                *advice(name, known, cause, "declare it under [levels], or use one of the above"),
                 "levels",
             )
         return found
@@ -384,7 +384,7 @@ def read_toml(source: str | Path) -> dict[str, Any]:
                 fix,
                 str(path),
             )
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # some editors write a mark before the first line
         if LONG_KEY.search(text):
             raise SpecError(
                 "a key of more than 32 parts", "[table.key], a few parts", "a generated file", fix, str(path)
@@ -396,7 +396,12 @@ def read_toml(source: str | Path) -> dict[str, Any]:
         raise SpecError(
             f"{path} ({error.strerror})", "a readable TOML file", "a typing error in the path", fix, str(path)
         ) from None
-    except (ValueError, RecursionError) as error:  # broken TOML or UTF-8, or a number that Python will not read
+    except UnicodeDecodeError as error:
+        raise SpecError(
+            f"byte {error.start} of the file, {error.object[error.start]:#04x}", "text in UTF-8",
+            "a file saved in another encoding, such as UTF-16", "save it as UTF-8", str(path),
+        ) from None  # fmt: skip
+    except (ValueError, RecursionError) as error:  # broken TOML, or a number that Python will not read
         raise SpecError(
             f"{error}" or type(error).__name__,
             "TOML: tables in [brackets], one key = value a line, each key once",

@@ -73,10 +73,15 @@ def list_(kind: str, as_json: bool) -> None:
 @json_option
 @example("continua check specs/gunpoint.toml")
 def check(spec: str, as_json: bool) -> None:
-    """Read SPEC and refuse what cannot work; derive nothing."""
+    """Read SPEC and refuse what cannot work; warn of depth functions that no stage sees."""
+    from derive import seen
     from derive import spec as declaration
+    from numerics import doors
 
     read = declaration.load_spec(spec)
+    ladder = [("", read), *((f"levels.{name}.", own) for name, own in read.levels)]
+    for found in (one for prefix, own in ladder for one in seen.check(own, prefix)):
+        doors.warn(found)
     if as_json:
         console.print_json(declaration.to_dict(read))
         return

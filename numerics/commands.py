@@ -553,15 +553,15 @@ def import_(network: Path, out: Path, ordered: bool, levels: Path | None, name: 
 
 def _levels(path: Path) -> Any:
     """The [levels] table of a TOML file."""
-    import tomllib
+    from derive.spec import read_toml
 
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))["levels"]
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError) as error:
+    found = read_toml(path)
+    if "levels" not in found:
         raise SpecError(
-            f"{error}", "a TOML file with a table [levels]", "another kind of file", "write [levels] as in a spec",
-            str(path),
-        ) from None  # fmt: skip
+            f"the tables {', '.join(found) or 'none'}", "a TOML file with a table [levels]", "another kind of file",
+            "write [levels] as in a spec", str(path),
+        )  # fmt: skip
+    return found["levels"]
 
 
 @click.command()

@@ -78,12 +78,12 @@ def _warnings_in_words() -> Iterator[None]:
 
         def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
             if issubclass(category, ContinuumWarning):
-                click.echo(f"warning: {message}", err=True)
+                click.echo(str(message) if isinstance(message, ContinuumError) else f"warning: {message}", err=True)
             else:
                 usual(message, category, *place, **more)
 
         warnings.simplefilter("default", ContinuumWarning)
-        warnings.showwarning = show  # type: ignore[assignment]  # the place is passed on as it comes
+        warnings.showwarning = show
         yield
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from derive import spec as declaration
-from derive.errors import DataError, RepresentationError, SpecError
+from derive.errors import DataError, RepresentationError, SpecError, advice
 from derive.spec import Spec
 from numerics import device, labels, stability, targets
 from numerics import representation as representations
@@ -131,8 +131,7 @@ class Continuum:
             raise SpecError(
                 f"field {', '.join(sorted(unknown))}",
                 f"fields of this spec: {', '.join(model.fields)}",
-                "a field that the equation does not have",
-                "name one of the fields above",
+                *advice(min(unknown), model.fields, "a field that the equation does not have", "name one of these"),
             )
         return model._with_functions(lambda name, shape: functions.get(name))
 
@@ -140,6 +139,7 @@ class Continuum:
     def _zero(cls, base: Spec, level: str | None) -> Continuum:
         spec = base if level is None else base.level(level)
         rep = representations.of(spec, base)
+        representations.warn(rep)
         return cls(base, level, zero_fields(rep), stored=rep)
 
     def _with_functions(self, give: Callable[[str, tuple[int, ...]], Any]) -> Continuum:
@@ -881,7 +881,9 @@ def check_level(model: Continuum, level: str) -> Spec:
         raise RepresentationError(
             f"level {level!r}",
             f"levels of {model.base.name}: {', '.join(['base', *names])}",
-            "a typing error, or a level that the spec does not declare",
-            "declare it under [levels] and generate again",
-        )
+            *advice(
+                level, ["base", *names], "a typing error, or a level that the spec does not declare",
+                "declare it under [levels] and generate again",
+            ),
+        )  # fmt: skip
     return model.base.level(level)

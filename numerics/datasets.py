@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from derive.errors import DataError
+from derive.errors import DataError, advice
 from derive.spec import of_axis
 from numerics import console, labels
 from numerics.doors import check_mask, instance, numbers, plain, positions, rows, several, warn
@@ -820,10 +820,9 @@ def load(name: str) -> tuple[Records, Records]:
     known = {s.lower(): s for s in (*SERIES, DIGITS, IMAGES, BURGERS)}
     wanted = str(name).lower()
     if wanted not in known:
-        near = difflib.get_close_matches(wanted, known, 1)
         raise DataError(
-            f"data set {name!r}", ", ".join(known), "a typing error",
-            f"did you mean {near[0]!r}?" if near else "choose one of these, or write your own .npz",
+            f"data set {name!r}", ", ".join(known),
+            *advice(name, known, "a typing error", "choose one of these, or write your own .npz"),
         )  # fmt: skip
     if wanted == BURGERS:
         found = parts(wanted)

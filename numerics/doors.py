@@ -135,12 +135,12 @@ def _array(given: Any) -> Array | None:
         return None
 
 
-def warn(text: str) -> None:
+def warn(said: str | ContinuumWarning) -> None:
     """Warn the caller of this package of what is legal and seldom meant."""
     depth, frame = 2, sys._getframe(1)
     while frame.f_back is not None and str(frame.f_globals.get("__name__")).partition(".")[0] in OURS:
         depth, frame = depth + 1, frame.f_back
-    warnings.warn(text, ContinuumWarning, stacklevel=depth)
+    warnings.warn(said, ContinuumWarning, stacklevel=depth)
 
 
 def check_mask(given: Any, what: str, where: str = "", error: type[ContinuumError] = DataError) -> None:

@@ -7,7 +7,6 @@ then projected: one seed is one function, whatever the bases, the widths or the 
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -21,7 +20,7 @@ from scipy.sparse.csgraph import connected_components
 
 from derive.errors import SpecError
 from derive.spec import Spec, SymmetrySpec
-from numerics.doors import numbers
+from numerics.doors import numbers, warn
 from numerics.field import Field, FieldSlab, Pair, along
 from numerics.pieces import FINEST, Pieces, degrees, evaluate, gauss, rule, union
 
@@ -351,11 +350,10 @@ def _integrals(name: str, bases: tuple[Pieces, ...], function: Any, channels: tu
         ]  # fmt: skip
     missed = math.hypot(*(errors[a][i] for a, i in rough))
     if missed > NOTICED * norm:
-        warnings.warn(
+        warn(
             f"the function for the field {name} is integrated to about {missed / norm:.0e} of its norm; it jumps or "
             f"bends between the breakpoints of the basis, or is noisy: {values.size:,} values do not show it. "
-            "Give a smoother function, or breakpoints where it bends.",
-            stacklevel=7,  # who called from_fields
+            "Give a smoother function, or breakpoints where it bends."
         )
     for axis, (line, points) in enumerate(zip(lines, rules)):
         values = along(line.tested(*points), values, axis)

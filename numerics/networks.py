@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from derive.errors import DataError, RepresentationError
+from derive.errors import DataError, RepresentationError, advice
 from derive.spec import of_axis, step_lengths
 from numerics import convolutions, representation
 from numerics.continuum import Continuum, leading
@@ -75,7 +75,7 @@ def layers(
     """A discrete network from its weights and biases, see ``Layers``. Raises DataError naming the layer."""
     for value, allowed, name in ((kind, KINDS, "kind"), (last, LASTS, "last")):
         if value not in allowed:
-            raise DataError(f"{name} {value!r}", ", ".join(allowed), "a typing error", "use one of these")
+            raise DataError(f"{name} {value!r}", ", ".join(allowed), *advice(value, allowed))
     counts = [len(a) if isinstance(a, Sequence) and not isinstance(a, str) else 0 for a in (weights, biases)]
     if counts[0] != counts[1] or not counts[0]:
         raise DataError(

@@ -17,7 +17,7 @@ from typing import Protocol
 
 import numpy as np
 
-from derive.errors import CheckpointError, TrainingError
+from derive.errors import CheckpointError, TrainingError, advice
 from derive.spec import OPTIMISERS, SCHEDULES
 
 Vector = np.ndarray
@@ -84,8 +84,9 @@ def start(
     for what, given, allowed in (("optimiser", name, OPTIMISERS), ("schedule", schedule, SCHEDULES)):
         if given not in allowed:
             raise TrainingError(
-                f"{what} {given!r}", ", ".join(allowed), "a typing error", f"use one of the {what}s above"
-            )
+                f"{what} {given!r}", ", ".join(allowed),
+                *advice(given, allowed, "a typing error", f"use one of the {what}s above"),
+            )  # fmt: skip
     size = blocks[-1][1].stop
     if name == "lbfgs":
         return Lbfgs(blocks, learning_rate, (), (), None, None)

@@ -16,7 +16,7 @@ from scipy.linalg import cho_factor, cho_solve, solve_triangular
 from scipy.sparse import csr_array
 from scipy.special import roots_legendre, spherical_jn
 
-from derive.errors import DataError, RepresentationError
+from derive.errors import DataError, RepresentationError, advice
 from numerics.doors import numbers
 
 Array = np.ndarray
@@ -650,7 +650,7 @@ def compared(
 
 def _check_interpolant(interpolant: str, allowed: tuple[str, ...]) -> None:
     if interpolant not in allowed:
-        raise DataError(f"interpolant {interpolant!r}", ", ".join(allowed), "a typing error", "use one of these")
+        raise DataError(f"interpolant {interpolant!r}", ", ".join(allowed), *advice(interpolant, allowed))
 
 
 def _check_midpoints(xi: Array) -> None:

@@ -27,7 +27,7 @@ from derive import spec as declaration
 from derive.errors import RepresentationError
 from derive.ladder import FORMAT, between, parts
 from derive.spec import BasisSpec, Spec, of_axis
-from numerics import console, device
+from numerics import console, device, doors
 from numerics.field import Pair
 from numerics.pieces import Pieces
 
@@ -305,6 +305,15 @@ def layer(spec: Spec, length: Fraction) -> tuple[str, str] | None:
     from derive import equation
 
     return equation.layer(spec, length)
+
+
+def warn(representation: Representation) -> None:
+    """Warn of what the declaration's stages do not see (section 4); why needs the derivation."""
+    from derive import seen
+
+    if seen.blind(representation.spec, iter(slab.tables for slab in representation.slabs)):
+        for found in seen.check(representation.spec):
+            doors.warn(found)
 
 
 # --- where modules live -------------------------------------------------------------------------------------

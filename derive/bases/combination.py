@@ -19,6 +19,8 @@ PARAMETERS = ("of", "rows")
 
 def resolve(given: Mapping[str, Any], interval: Interval) -> dict[str, Any]:
     """size = the number of rows; each has a number for every function of ``of``, a resolved declaration."""
+    from derive.rank import dependent
+
     of, rows = given.get("of"), given.get("rows")
     if of is None or not rows:
         raise ValueError("of and rows are needed: a basis, and a list of coefficients for every function")
@@ -29,6 +31,10 @@ def resolve(given: Mapping[str, Any], interval: Interval) -> dict[str, Any]:
             raise ValueError(f"rows[{position}] has {len(row)} numbers for the {of.size} functions of {of.family}")
     if len(rows) > of.size:
         raise ValueError(f"{len(rows)} combinations of {of.size} functions are linearly dependent")
+    found = dependent([[Fraction(v) for v in row] for row in rows])
+    if found is not None:
+        what = "zero" if not any(rows[found]) else "a combination of the rows before it"
+        raise ValueError(f"rows[{found}] is {what}: leave it out")
     return {
         "size": len(rows), "cells": of.cells, "degree": of.degree, "breakpoints": of.breakpoints, "functions": (),
         "of": of, "rows": tuple(tuple(Fraction(v) for v in row) for row in rows),

@@ -18,6 +18,7 @@ NAMES = ("delta", "xi")  # both mean the coordinate of the interval
 def resolve(given: Mapping[str, Any], interval: Interval) -> dict[str, Any]:
     """size = the number of expressions. Errors: also ``ExpressionError`` for one outside the grammar."""
     from derive.expression import check
+    from derive.rank import check_independent
 
     functions = tuple(given.get("functions") or ())
     if not functions:
@@ -29,6 +30,7 @@ def resolve(given: Mapping[str, Any], interval: Interval) -> dict[str, Any]:
     if count(given, "size", default=len(functions)) != len(functions):
         raise ValueError(f"size = {given['size']}, but there are {len(functions)} functions")
     breakpoints = check_breakpoints(given.get("breakpoints") or interval, interval)
+    check_independent(functions, NAMES, breakpoints)
     return {
         "size": len(functions),
         "cells": len(breakpoints) - 1,

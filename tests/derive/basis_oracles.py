@@ -42,8 +42,10 @@ def examples(family: str, interval=WIDTH) -> list[bases.Basis]:
         rows = tuple(tuple(map(Fraction, row)) for row in (("1", "-1/2", "0", "3"), ("0", "1", "1/3", "1")))
         return [make(family, interval, of=declare(of, interval, size=4), rows=rows) for of in ("hat", "legendre")]
     if family == "custom":
-        middle = (start, Fraction(0), stop) if start < 0 else interval
-        return [make(family, interval, functions=f, breakpoints=middle) for f in CUSTOM]
+        if start < 0:
+            return [make(family, interval, functions=f, breakpoints=(start, 0, stop)) for f in CUSTOM]
+        moved = [[text.replace("abs(xi)", "abs(xi - 1/2)") for text in f] for f in CUSTOM]  # |ξ| is ξ here
+        return [make(family, interval, functions=f, breakpoints=(start, Fraction(1, 2), stop)) for f in moved]
     found = []
     for size in SIZES:
         try:

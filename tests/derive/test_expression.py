@@ -143,3 +143,72 @@ def test_fifty_operations_may_be_nested(before: str, after: str) -> None:
     assert parse(before * deepest + "u" + after * deepest, NAMES).has(U)
     with pytest.raises(ExpressionError, match="at most 50 nested operations"):
         parse(before * 51 + "u" + after * 51, NAMES)
+
+
+@pytest.mark.parametrize("term", ["u", "u**2", "tanh(u)", "h*u"])
+def test_terms_that_stand_side_by_side_are_not_nested(term: str) -> None:
+    """As many as two thousand characters hold; a sum of n terms is a tree of depth n in Python's syntax."""
+    count = 2000 // (len(term) + 1)
+    value = NAMES["u"] * 0 + parse(term, NAMES)
+    assert parse("+".join([term] * count), NAMES) == count * value
+    assert parse("-".join([term] * 60), NAMES) == -58 * value
+    assert parse("*".join([f"({term})"] * 60), NAMES) == value**60
+    assert parse("u/" + "/".join(["2"] * 60), NAMES) == U / 2**60
+    assert parse("u" + " " * 100 + "+ h", NAMES) == U + H
+
+
+@pytest.mark.parametrize(
+    "text", ["()" * 900, "u" + "()" * 900, "1/(1-1" + "+1-1" * 480 + ")", "u" + ".a" * 900, "1/(u-u" + "+u-u" * 480 + ")",
+             "u" + "[0]" * 600, "-".join(["1e12"] * 330) + "**9", "u<" * 900 + "u", "u**" * 600 + "2", "f(" * 49 + "u/0" + ")" * 49],
+)  # fmt: skip
+def test_long_text_is_refused_in_words(text: str) -> None:
+    """Its tree is deep without any parentheses within one another."""
+    with pytest.raises(ExpressionError):
+        check(text, ("u", "h"), "", ("f",))
+
+
+NOWHERE = [
+    "tanh(u)/0", "1/(h-h)", "u/(u - u)", "tanh(u)/(1-1)", "0/(h-h)", "(h-h)**-1", "log(h-h)", "log(-1-u**2)",
+    "sqrt(-1 - u**2)", "max(u, 1/(h-h))", "1/(sin(u)**2 + cos(u)**2 - 1)", "u/(a-a)", "u/z", "log(z)*u", "f(u)/(f(h)-f(h))",
+    "1/(u*0)", "1/tanh(h - h)", "(u+h)/((u+h)**2 - u**2 - 2*u*h - h**2)",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", NOWHERE)
+def test_what_has_a_value_nowhere_is_refused_before_anything_is_derived(text: str) -> None:
+    with pytest.raises(ExpressionError) as caught:
+        check(text, ("u", "h", "a", "z"), "equation.rate", ("f",), {"z": Fraction(0)})
+    assert "equation.rate" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text", ["1/(h-u)", "log(u - 1/2)", "sqrt(u - 20)", "1/(u**2 - 1)", "1/(u - h + 1/1000000)", "log(1 - 1000000*u**2)",
+             "exp(exp(u))", "sqrt(u)*sqrt(h)", "1/z", "1/f(u)", "(u - h)**-1", "u/(exp(u) - 1)", "0*u"],
+)  # fmt: skip
+def test_what_has_a_value_somewhere_is_not_refused(text: str) -> None:
+    check(text, ("u", "h", "z"), "", ("f",), {"z": Fraction(1, 3)})
+
+
+@pytest.mark.parametrize(
+    ("text", "fix"),
+    [
+        ("h^2", "h**2"), ("np.tanh(u)", "write tanh"), ("torch.nn.functional.softplus(u)", "write softplus"),
+        ("Tanh(u)", "write tanh"), ("ln(h)", "write log"), ("arctan(u)", "write atan"), ("relu(u)", "write max(u, 0)"),
+        ("leaky_relu(u)", "max(u, u/100)"), ("LeakyReLU(u)", "max(u, u/100)"), ("U*h", "write u"), ("H", "write h"),
+        ("u(1 - h)", "write u*(…)"), ("tanh", "write tanh(u)"), ("e**u", "exp(u)"), ("u²−h", "write u**2-h"),
+        ("math.pi*u", "write pi"), ("u if h else 1", "max(u, 0)"), ("u // h", "divide by /"), ("sigmod(u)", "write sigmoid"),
+    ],
+)  # fmt: skip
+def test_what_others_write_is_told_in_our_words(text: str, fix: str) -> None:
+    with pytest.raises(ExpressionError) as caught:
+        check(text, ("u", "h"))
+    assert fix in caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("value", "fix"), [(0.5, '"0.5"'), (1e-5, '"0.00001"'), ("1e-3", '"1/1000"'), ("2.5E+1", '"25"'), ("1/0", '"1/2"')]
+)
+def test_a_number_that_is_not_exact_is_told_how_to_be(value: object, fix: str) -> None:
+    with pytest.raises(ExpressionError) as caught:
+        parse_rational(value)
+    assert fix in caught.value.fix and "quotes" not in caught.value.fix

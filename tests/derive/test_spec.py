@@ -201,7 +201,7 @@ def test_steps_are_shared_by_the_union_of_the_elements() -> None:
     [
         (b'name = "x', "document"),
         (b"a = 1\na = 2\n", "line 2"),
-        (b"\xff\xfe", "decode"),
+        (b"\xff\xfe", "another encoding"),
         (b"x = " + b"[" * 5000, "TOML"),
         (b"# " + b"x" * 10_000_000, "at most"),
         ('name = "π"'.encode(), "equation"),
