@@ -364,9 +364,11 @@ def _grid_targets(y: Any, grid: Array) -> Array | None:
         parts = [plain(part, "y") for part in given]
         if [part.shape[:-1] for part in parts] == shapes:
             return np.concatenate([part.reshape(-1, part.shape[-1]) for part in parts])
-    array = plain(y, "y")
+    array, total = plain(y, "y"), int(grid.prod(axis=1).sum())
+    if array.ndim == 2 and len(array) == total:  # as Records hold them
+        return array
     if not array.ndim or len(array) != len(grid) or array.ndim > 2:
-        raise _wrong_shape(array, len(grid), int(grid.prod(axis=1).sum()))
+        raise _wrong_shape(array, len(grid), total)
     return array
 
 
@@ -391,6 +393,8 @@ def _flat_targets(y: Any, lengths: list[int]) -> Array | None:
         return array
     if array.ndim == 3 and array.shape[:2] == (len(lengths), lengths[0]):
         return array.reshape(sum(lengths), -1)
+    if array.ndim == 2 and len(array) == sum(lengths):  # as Records hold them
+        return array
     if array.ndim and len(array) != len(lengths):  # functions of rectangular records come as three axes
         raise _wrong_shape(array, len(lengths), sum(lengths))
     return array
@@ -580,7 +584,8 @@ def _wrong_shape(y: Array, count: int, total: int) -> DataError:
     return _refuse(
         f"y of shape {y.shape} for {count} records with {total} samples in all",
         "classes (samples), numbers (samples [× outputs]), or functions (samples × points × channels)",
-        "targets of other records, or an axis too many", "give one target a record, or one value a sample",
+        "targets of other records, or an axis too many or too few",
+        "give one target a record, or functions the axes of x and one of channels",
     )  # fmt: skip
 
 
