@@ -328,6 +328,12 @@ class Continuum:
                 else "the data belong to another spec",
                 "write x[None] for one record" if single else f"change {key}, or use the data it was written for",
             )  # fmt: skip
+        if data.column and (spec.interpolant != "constant" or spec.entry.size > 1):  # no network of one input
+            raise DataError(
+                f"x of shape ({len(data)}, 1)", f"x as {LAYOUTS[1]}",
+                f"one record of {len(data)} points and one channel, or {len(data)} records of a single point",
+                f"write x[None] for one record, x[:, None] for {len(data)}; frames with .to_numpy() first",
+            )  # fmt: skip
         if spec.periodic and data.xi is None and spec.interpolant != "constant":
             _warn_of_closed(data)
         found = _project(self.representation, "entry", spec, data.grids(), data.samples())

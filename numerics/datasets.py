@@ -48,6 +48,7 @@ class Records:
     grid: of records on squares and cubes, the points along every axis (records, 2 or 3); None for intervals.
     y: None; labels or numbers (records,) or (records, outputs), as they were given; functions (total, channels).
     classes: what labels that are texts name, or what was listed; y is then positions in it (records,).
+    column: whether they came as (records, 1), which could as well be one record; it is for a model to say.
     """
 
     x: Array
@@ -56,6 +57,7 @@ class Records:
     y: Array | None = None
     classes: tuple[Label, ...] = ()
     grid: Array | None = None
+    column: bool = False
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -134,7 +136,8 @@ class Records:
         y = None if self.y is None else self.y[rows if self.functions else index]
         own = rows if self.grid is None else _rows_of(_offsets(self.grid.sum(axis=1)), index)[0]
         grid = None if self.grid is None else self.grid[index]
-        return Records(self.x[rows], offsets, None if self.xi is None else self.xi[own], y, self.classes, grid)
+        xi = None if self.xi is None else self.xi[own]
+        return Records(self.x[rows], offsets, xi, y, self.classes, grid, self.column)
 
     def _cut(self, values: Array) -> list[Array]:
         parts = [values[a:b] for a, b in zip(self.offsets[:-1], self.offsets[1:])]
@@ -179,7 +182,12 @@ def records(x: Any, xi: Any = None, y: Any = None, classes: Sequence[Any] | Arra
 
 def _records(x: Any, xi: Any, y: Any, classes: Sequence[Any] | Array, file: str) -> Records:
     with located(file):
-        parts = _parts(x, "x", xi, y)
+        parts = _parts(x, "x")
+        column = rows(x) is None and len(parts) > 1 and all(part.shape == (1, 1) for part in parts) and np.ndim(x) == 2
+        if column and _is_one(len(parts), xi, y):
+            parts, column = [np.concatenate(parts)], False
+        elif column:
+            column = not _are_many(len(parts), xi, y)
         xi = _index_points(x) if xi is None else xi
         listed = not isinstance(classes, list | tuple | np.ndarray) or len(classes) > 0
         classes = classes if listed else _categories(y)
@@ -200,13 +208,14 @@ def _records(x: Any, xi: Any, y: Any, classes: Sequence[Any] | Array, file: str)
         flat = np.concatenate([part.reshape(count, part.shape[-1]) for part, count in zip(parts, lengths)])
         if dimensions == {1}:
             where = None if xi is None else _flat_points(xi, lengths)
-            return _checked(flat, _offsets(lengths), where, _flat_targets(y, lengths), classes)
+            found = _checked(flat, _offsets(lengths), where, _flat_targets(y, lengths), classes)
+            return replace(found, column=True) if column else found
         grid = np.array([part.shape[:-1] for part in parts])
         where = None if xi is None else _grid_points(xi, grid)
         return _checked(flat, _offsets(lengths), where, _grid_targets(y, grid), classes, grid)
 
 
-def _parts(given: Any, name: str, xi: Any, y: Any) -> list[Array]:
+def _parts(given: Any, name: str) -> list[Array]:
     """Records as (points, channels)."""
     listed = rows(given)
     if listed is None:
@@ -216,8 +225,6 @@ def _parts(given: Any, name: str, xi: Any, y: Any) -> list[Array]:
                 f"{name} of shape {array.shape}", LAYOUT, "a single record, or an axis too many",
                 f"write {name}[None] for one record" if isinstance(given, np.ndarray) else f"write [{name}]",
             )  # fmt: skip
-        if array.ndim == 2 and array.shape[1] == 1 < len(array) and _is_one(array, given, xi, y):
-            return [array]
         return list(array[:, :, None] if array.ndim == 2 else array) or _no_records()
     found = []
     for number, part in enumerate(listed):
@@ -232,22 +239,14 @@ def _parts(given: Any, name: str, xi: Any, y: Any) -> list[Array]:
     return found or _no_records()
 
 
-def _is_one(array: Array, given: Any, xi: Any, y: Any) -> bool:
-    """Whether (n, 1) is one record of n points, by its points or its target, and not n records of one point.
+def _is_one(count: int, xi: Any, y: Any) -> bool:
+    """Whether x of (n, 1) is one record of n points, by its points or its target."""
+    return _shape(xi) == (count,) or _shape(y)[:1] == (1,)
 
-    Raises DataError where neither says so.
-    """
-    count, (where, target) = len(array), map(_shape, (xi, y))
-    if where == (count,) or target[:1] == (1,):
-        return True
-    if where[:1] == (count,) or target == (count,):
-        return False
-    name = "x" if isinstance(given, np.ndarray) else "x.to_numpy()"
-    raise _refuse(
-        f"x of shape {array.shape}", LAYOUT,
-        f"one record of {count} points and one channel, or {count} records of a single point",
-        f"write {name}[None] for one record, {name}[:, None] for {count}",
-    )  # fmt: skip
+
+def _are_many(count: int, xi: Any, y: Any) -> bool:
+    """Whether x of (n, 1) is n records of a single point, by their points or their targets."""
+    return _shape(xi)[:1] == (count,) or _shape(y) == (count,)
 
 
 def _shape(given: Any) -> tuple[int, ...]:
@@ -365,9 +364,11 @@ def _grid_targets(y: Any, grid: Array) -> Array | None:
         parts = [plain(part, "y") for part in given]
         if [part.shape[:-1] for part in parts] == shapes:
             return np.concatenate([part.reshape(-1, part.shape[-1]) for part in parts])
-    array = plain(y, "y")
+    array, total = plain(y, "y"), int(grid.prod(axis=1).sum())
+    if array.ndim == 2 and len(array) == total:  # as Records hold them
+        return array
     if not array.ndim or len(array) != len(grid) or array.ndim > 2:
-        raise _wrong_shape(array, len(grid), int(grid.prod(axis=1).sum()))
+        raise _wrong_shape(array, len(grid), total)
     return array
 
 
@@ -392,6 +393,8 @@ def _flat_targets(y: Any, lengths: list[int]) -> Array | None:
         return array
     if array.ndim == 3 and array.shape[:2] == (len(lengths), lengths[0]):
         return array.reshape(sum(lengths), -1)
+    if array.ndim == 2 and len(array) == sum(lengths):  # as Records hold them
+        return array
     if array.ndim and len(array) != len(lengths):  # functions of rectangular records come as three axes
         raise _wrong_shape(array, len(lengths), sum(lengths))
     return array
@@ -581,7 +584,8 @@ def _wrong_shape(y: Array, count: int, total: int) -> DataError:
     return _refuse(
         f"y of shape {y.shape} for {count} records with {total} samples in all",
         "classes (samples), numbers (samples [× outputs]), or functions (samples × points × channels)",
-        "targets of other records, or an axis too many", "give one target a record, or one value a sample",
+        "targets of other records, or an axis too many or too few",
+        "give one target a record, or functions the axes of x and one of channels",
     )  # fmt: skip
 
 
@@ -757,8 +761,8 @@ def _packed(data: Records) -> dict[str, Array]:
         x = data.x.reshape(count, lengths[0], -1)
         xi = None if data.xi is None else data.xi.reshape(count, -1)
         shared = xi is not None and (xi == xi[0]).all()
-        one = data.channels == 1 and (lengths[0] > 1 or count == 1)  # (n, 1) could be one record of n points
-        arrays["x"] = x[:, :, 0] if one else x
+        flat = data.channels == 1 and (lengths[0] > 1 or data.column)  # (n, 1) could be one record of n points
+        arrays["x"] = x[:, :, 0] if flat else x
         arrays["xi"] = xi[0] if shared and xi is not None else xi
         if data.functions and data.y is not None:
             arrays["y"] = data.y.reshape(count, lengths[0], -1)

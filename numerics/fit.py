@@ -89,6 +89,7 @@ class Job:
         if self.augment is not None:
             data = _augmented(self.augment, data, generator)
         if self.options.augmentation:
+            data = data if self.model.spec.functional else data.as_functions()
             data = self.options.augmentation(data, self.model.sample_points(data), generator)
         found = self.model.prepare(data)
         known = self.training.labels
@@ -439,9 +440,7 @@ def _job(model: Continuum, data: Records, given: dict[str, Any], augment: Augmen
             "thin, jitter or warp with piecewise-constant records", 'input.interpolant "linear" or "least-squares"',
             "cells have no points that could be left out", "change the interpolant, or train without them",
         )  # fmt: skip
-    original = None
-    if options.augmentation or augment is not None:
-        original = (data if model.spec.functional else data.as_functions()).take(kept)
+    original = data.take(kept) if options.augmentation or augment is not None else None
     validating = prepared.take(held) if len(held) else None
     job = Job(model, options, digest(data), model.classes, training, validating, original, augment)
     if options.optimiser in optimisers.WHOLE_DATA and job.batches > 1:

@@ -217,6 +217,58 @@ def test_functions_are_predicted_at_any_points(place: Path) -> None:
     assert "leave --at out" in run("predict", "base.npz", "--data", "train.npz", "--at", "at.npy", code=2)
 
 
+def test_functions_are_resampled_however_their_targets_are_laid_out(place: Path) -> None:
+    """(samples, points) is what `fit` takes too; every second sample of both, scored by hand."""
+    from numerics import datasets, load
+
+    x = records()["x"]
+    np.savez("flat.npz", x=x, y=np.tanh(x))
+    np.savez("full.npz", x=x, y=np.tanh(x)[:, :, None])
+    run("fit", "maps.toml", "--data", "flat.npz", "--out", "curves.npz", "--epochs", "2", "--thin", "0.5")
+    flat, full = (
+        json.loads(run("evaluate", "curves.npz", "--data", f"{name}.npz", "--resample", "half", "--json"))
+        for name in ("flat", "full")
+    )
+    assert flat == full
+    model, half = load("curves.npz"), np.linspace(-1, 1, 20)[::2]
+    scores = model.scores(model.prepare(datasets.records(x[:, ::2], half, np.tanh(x)[:, ::2])))
+    assert flat["resampled"]["half"]["rmse"] == pytest.approx(scores["rmse"], rel=1e-12)
+
+
+def test_models_may_be_called_anything(place: Path) -> None:
+    run("fit", "small.toml", "--data", "train.npz", "--out", "model.ckpt", "--epochs", "2")
+    run("fit", "model.ckpt", "--data", "train.npz", "--out", "longer.ckpt", "--epochs", "2")
+    assert json.loads(run("show", "longer.ckpt", "--json"))["history"][0]["epochs"] == 4
+    Path("cut.ckpt").write_bytes(Path("model.ckpt").read_bytes()[:2000])
+    assert "CheckpointError" in run("fit", "cut.ckpt", "--data", "train.npz", "--out", "no.npz", code=2)
+
+
+def test_files_are_what_their_names_say(place: Path) -> None:
+    for command, kind in (
+        (("predict", "base.npz", "--data", "train.npz", "--out", "p.csv"), ".npz"),
+        (("export", "base.npz", "--out", "network.json"), ".npz"),
+        (("plot", "base.npz", "--out", "page.png"), ".html"),
+        (("verify", "small.toml", "--html", "page.pdf"), ".html"),
+        (("derive", "--tableau", "rk4", "--plot", "picture.doc"), ".png or .svg or .pdf"),
+    ):
+        said = run(*command, code=2)
+        assert f"a name that ends in {kind}" in said and not Path(command[-1]).exists()
+        assert str(Path(command[-1]).with_suffix(kind.split()[0])) in said
+    run("predict", "base.npz", "--data", "train.npz", "--out", "P.NPZ")
+    run("predict", "base.npz", "--data", "train.npz", "--out", "p")
+    with np.load("P.NPZ") as first, np.load("p") as second:
+        assert np.array_equal(first["y"], second["y"])
+
+
+def test_points_in_other_files_are_refused_with_what_helps(place: Path) -> None:
+    np.save("rows.npy", np.zeros((2, 3)))
+    np.savez("points.npz", xi=np.zeros(3))
+    Path("points.csv").write_text("0.1,0.2\n", encoding="utf-8")
+    for name, words in (("rows.npy", "shape (2, 3)"), ("points.npz", "several arrays"), ("points.csv", "not an .npy")):
+        said = run("predict", "maps.npz", "--data", "train.npz", "--at", name, code=2)
+        assert words in said and ("np.save(" in said) == (name != "rows.npy")  # which was written with np.save
+
+
 def test_show_says_equation_sizes_and_history(place: Path) -> None:
     text = run("show", "base.npz")
     assert "∂h/∂δ" in text and "f(u)/Δ" in text and "trained at base: 8 epochs" in text

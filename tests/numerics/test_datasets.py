@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import io
+import os
 import pickle
 import zipfile
 from pathlib import Path
@@ -75,6 +76,10 @@ def test_function_targets() -> None:
     ragged = records(RAGGED, None, [2 * r for r in RAGGED])
     assert [t.shape for t in ragged.targets()] == [(3, 1), (2, 1), (1, 1)]
     assert np.array_equal(ragged.targets()[1][:, 0], [8, 10])
+    assert np.array_equal(records(np.ones((2, 3)), None, found.y).y, found.y)  # as Records hold them
+    grid = np.ones((2, 3, 3, 1))
+    on_grids = records(grid, None, grid + 1)
+    assert np.array_equal(records(grid, None, on_grids.y).y, on_grids.y)
     flat = records(np.ones((2, 3)), None, y[:, :, 0])  # as numbers, or as functions of one channel
     assert not flat.functions
     assert np.array_equal(flat.targets()[1][:, 0], y[1, :, 0])
@@ -281,6 +286,34 @@ def test_bad_files(case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert message in str(caught.value)
     assert caught.value.where.startswith(str(path))
     assert not Path("exploded").exists()
+
+
+@pytest.mark.parametrize("name", ["table.csv", "array.npy", "cut.npz", "frame.parquet", "empty.npz"])
+def test_files_of_other_kinds_are_told_how_to_become_ours(name: str, tmp_path: Path) -> None:
+    """The fix is followed where it is code, and gives the file."""
+    table = np.round(np.random.default_rng(0).standard_normal((4, 6)), 3)
+    path = tmp_path / name
+    content = {"table.csv": "\n".join(",".join(map(str, row)) for row in table).encode(), "array.npy": single(table),
+               "cut.npz": GOOD[:-40], "frame.parquet": b"PAR1\x15\x04\0\xff", "empty.npz": b""}[name]  # fmt: skip
+    path.write_bytes(content)
+    with pytest.raises(DataError) as caught:
+        read(path)
+    assert "continua data" not in caught.value.fix
+    if name in ("cut.npz", "empty.npz"):
+        assert "cut short" in caught.value.cause
+        return
+    assert path.with_suffix(".npz").name in caught.value.fix and "cut short" not in caught.value.cause
+    if name == "frame.parquet":
+        return
+    statements = caught.value.fix.removeprefix("in Python: ").rpartition(", w")[0]
+    here = Path.cwd()
+    os.chdir(tmp_path)
+    try:
+        exec(statements, {"np": np})
+        found = read(path.with_suffix(".npz").name)
+    finally:
+        os.chdir(here)
+    assert np.array_equal(np.stack(found.samples())[:, :, 0], table[:, 1:] if name == "table.csv" else table)
 
 
 def test_files_that_are_not_there(tmp_path: Path) -> None:

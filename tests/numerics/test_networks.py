@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -118,8 +119,36 @@ def test_scikit_learns_regressors_convert() -> None:
     estimator = MLPRegressor(hidden_layer_sizes=(6, 6), activation="relu", solver="lbfgs", random_state=0)
     estimator.fit(x, y / 100)
     assert np.max(np.abs(from_sklearn(estimator)(x)[:, 0] - estimator.predict(x))) <= 1e-12
-    with pytest.raises(DataError, match="fitted"):
+    with pytest.raises(DataError, match="it was not fitted"):
         from_sklearn(MLPRegressor())
+
+
+def test_estimators_around_a_network_are_not_called_unfitted() -> None:
+    from sklearn.linear_model import LinearRegression
+    from sklearn.model_selection import GridSearchCV
+    from sklearn.neural_network import MLPClassifier
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    generator = np.random.default_rng(0)
+    x, y = 5 + 3 * generator.standard_normal((40, 6)), np.arange(40) % 3 + 1
+    network = MLPClassifier((6,), solver="lbfgs", max_iter=20, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        chain = make_pipeline(StandardScaler(), network).fit(x, y)
+        search = GridSearchCV(network, {"alpha": [0.1]}, cv=2).fit(x, y)
+    for estimator, words, fix in (
+        (chain, "a chain whose other steps change the records", "estimator[-1]"),
+        (search, "a search around the network", "estimator.best_estimator_"),
+        (LinearRegression().fit(x, y), "an estimator of another kind", "train one of these"),
+    ):
+        with pytest.raises(DataError, match=words) as error:
+            from_sklearn(estimator)
+        assert fix in error.value.fix and "fit first" not in error.value.fix
+    model = from_sklearn(chain[-1])  # as the fix says
+    z = model(chain[:-1].transform(x))
+    assert np.array_equal(model.labels(z), chain.predict(x)) and model.labels(z).dtype.kind == "i"
+    assert np.array_equal(from_sklearn(search.best_estimator_)(x).argmax(axis=1) + 1, search.predict(x))
 
 
 # --- files --------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from derive.errors import ContinuumWarning, DataError
-from numerics import Continuum, cli, datasets, fit
+from numerics import Continuum, Ensemble, cli, datasets, fit, from_layers
 from numerics.datasets import records
 from numerics.pieces import check_points, default_points
 
@@ -153,27 +153,37 @@ def test_closed_records_on_an_interval_are_what_they_are(curves: Continuum) -> N
 
 def test_one_column_is_asked_about(curves: Continuum, tmp_path: Path) -> None:
     column = X[0][:, None]
-    for call in (lambda: curves(column), lambda: fit(curves, column, column), lambda: records(column, None, column)):
-        with pytest.raises(DataError, match="one record of 9 points and one channel, or 9 records of a single point"):
+    np.savez(tmp_path / "d.npz", x=column)
+    for call in (lambda: curves(column), lambda: fit(curves, column, column), lambda: curves(records(column)),
+                 lambda: curves(datasets.read(tmp_path / "d.npz")), lambda: curves.trajectory(column),
+                 lambda: Ensemble([curves])(column), lambda: curves(records(column).take([0, 1]))):  # fmt: skip
+        with pytest.raises(DataError, match=r"one record of \d points and one channel, or \d records"):
             call()
     one, many = records(column[None]), records(column[:, None])  # what the fix says
-    assert (len(one), len(many)) == (1, 9)
-    for data in (one, many):
+    assert (curves(one).shape, curves(many).shape) == ((1, 9, 1), (9, 1, 1))
+    for data in (one, many, records(column)):
         datasets.write(tmp_path / "d.npz", data)
-        assert len(datasets.read(tmp_path / "d.npz")) == len(data)
-    np.savez(tmp_path / "d.npz", x=column)
-    with pytest.raises(DataError, match=r"x\[None\]"):
-        datasets.read(tmp_path / "d.npz")
+        again = datasets.read(tmp_path / "d.npz")
+        assert (len(again), again.column) == (len(data), data.column)
+
+
+def test_networks_of_one_input_take_one_column() -> None:
+    """As scikit-learn's do: (n, 1) is n records of the one number that the network reads."""
+    generator = np.random.default_rng(0)
+    weights, biases = [generator.standard_normal(s) for s in ((1, 1), (1, 1))], [np.ones(1), np.ones(1)]
+    x = generator.standard_normal((7, 1))
+    expected = np.tanh(x @ weights[0].T + biases[0]) @ weights[1].T + biases[1]
+    np.testing.assert_allclose(from_layers(weights, biases)(x), expected, atol=1e-14)
 
 
 def test_points_and_targets_say_which_it_is() -> None:
     column, xi = X[0][:, None], np.linspace(-1, 1, 9)
     for found in (records(column, xi), records(column, xi.tolist()), records(column, None, column[None]),
                   records(column, None, [1.0]), records([column]), records(column.tolist()[:1])):  # fmt: skip
-        assert len(found) == 1
+        assert len(found) == 1 and not found.column
     for found in (records(column, xi[:, None]), records(column, None, np.arange(9)), records(list(column)),
                   records(column, [[p] for p in xi])):  # fmt: skip
-        assert len(found) == 9
+        assert len(found) == 9 and not found.column
     assert len(records(np.ones((1, 1)))) == 1
 
 
@@ -256,8 +266,7 @@ def test_a_single_column_is_no_list_of_records() -> None:
     with pytest.raises(DataError, match=r"write \[x\]"):
         records(pandas.Series(X[0]))
     assert len(records([pandas.Series(X[0])])) == 1
-    with pytest.raises(DataError, match=r"x\.to_numpy\(\)\[None\]"):
-        records(pandas.DataFrame({"value": X[0]}))
+    assert records(pandas.DataFrame({"value": X[0]})).column
 
 
 def test_grids_with_columns_of_points() -> None:

@@ -142,6 +142,20 @@ def test_training_sees_what_a_function_of_the_user_makes_of_records(tmp_path: Pa
     assert np.array_equal(fit(model, found, augment=noisy, out=out, resume=True).coordinates, whole.coordinates)
 
 
+def test_functions_of_one_channel_need_no_axis_for_it() -> None:
+    """Targets (records, points) are sampled with their records, as (records, points, 1) are."""
+    spec = {**SPEC, "name": "curves", "loss": {"kind": "l2"}}
+    del spec["readout"]
+    model, x = Continuum.from_spec(spec, seed=0), data().x.reshape(10, -1)
+    y = np.sin(2 * x)
+    flat, full = records(x, XI, y), records(x, XI, y[:, :, None])
+    for options in ({"thin": 0.5}, {"jitter": 0.1, "augment": noisy}, {"thin": 0.5, "validation": 0.3}):
+        first, second = (fit(model, given, epochs=2, **options) for given in (flat, full))
+        assert np.array_equal(first.coordinates, second.coordinates)
+    with pytest.raises(DataError, match="functions"):
+        fit(model, records(x, XI, y[:, :4]), epochs=1, thin=0.5)
+
+
 def test_held_out_records_are_not_augmented() -> None:
     model, found = Continuum.from_spec(SPEC, seed=0), data()
     counts = set()
