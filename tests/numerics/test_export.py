@@ -101,7 +101,7 @@ def check(model: Continuum, seed: int = 0) -> Layers:
 def declarations(draw: st.DrawFn) -> dict[str, Any]:
     """Euler steps with s = Δ on any bases, with a W or a κ, a V, a lift, a readout."""
     kind = draw(st.sampled_from(KINDS))
-    state = None if kind == "mlp" else st.sampled_from(NODAL)
+    state = draw(st.sampled_from([None, st.sampled_from(NODAL)])) if kind == "mlp" else st.sampled_from(NODAL)
     declared = draw(
         testing.specs(
             state=state, tableau=st.just("euler"), rate=st.just(kind), loss=st.just("l2"),
@@ -109,11 +109,15 @@ def declarations(draw: st.DrawFn) -> dict[str, Any]:
         )
     )  # fmt: skip
     declared["equation"] |= {"spacing": "1/4"}
+    if draw(st.integers(0, 3)):  # coarse fields, for which one node a function of the state is enough
+        declared["bias"]["width"] = draw(st.sampled_from([ONE, {"family": "legendre", "size": 2}]))
+        declared["weight"] |= {} if "kernel" in declared["weight"] else {"width_out": {"family": "hat", "cells": 1}}
     declared["equation"].pop("normalise", None)
     declared.pop("readout", None)
     width = draw(testing.bases(periodic=declared["equation"]["periodic"]))
     declared |= draw(st.sampled_from([
-        {}, {"readout": {"outputs": 2, "basis": width}}, {"readout": {"outputs": 3}},
+        {}, {"readout": {"outputs": 2, "basis": width}}, {"readout": {"outputs": 2, "basis": ONE}},
+        {"readout": {"outputs": 3}},
         {"readout": {"outputs": 2, "width": width}},
     ]))  # fmt: skip
     if kind == "mlp":
