@@ -28,6 +28,7 @@ RANK = 1e-10  # singular values below this fraction of the largest: what they de
 CHUNK = 1 << 21  # values formed at once when many intervals are integrated
 ENOUGH = 64  # Gauss points a cell from which on the tables do not say that these integrate a closed form's products
 SAMPLES = 32  # Gauss points on an interval that show whether a function is smooth there
+EXACT, TOLERABLE = 1e-12, 1e-8  # relative errors of products by a rule: what is aimed at, and what is refused
 FINEST = 1e-15  # the shortest interval into which a steep function is cut, as a part of the whole
 
 
@@ -103,14 +104,21 @@ class Pieces:
         and for closed forms that are steep there as many more as they need. Raises RepresentationError for a function
         that no rule integrates.
         """
-        return _resolved(self) if self.kind == "closed-form" and self.points >= ENOUGH else self.breakpoints
+        return _resolved(self) if self.steep else self.breakpoints
+
+    @cached_property
+    def steep(self) -> bool:
+        """Whether closed forms need more than the tables' points: these are measured against the largest function."""
+        if self.kind != "closed-form":
+            return False
+        return self.points >= ENOUGH or _missed(self, self.breakpoints, self.points) > EXACT
 
     @property
     def smooth_degree(self) -> int:
         """Of closed forms: the degree of ``smooth``. Coefficients from ``points`` on have squares below rounding, so
         those from twice as many on are themselves.
         """
-        return SAMPLES - 1 if self.points >= ENOUGH else 2 * self.points - 1
+        return SAMPLES - 1 if self.steep else 2 * self.points - 1
 
 
 def _misfit(given: str, allowed: str) -> RepresentationError:
@@ -440,21 +448,25 @@ def _resolved(pieces: Pieces) -> Array:
         whole = pieces.breakpoints
         start = np.append((whole[:-1, None] + np.diff(whole)[:, None] * steps).ravel(), whole[-1])
         edges = _halved(pieces, start)
-        if pieces.gram is None:
+        wrong = _missed(pieces, edges, SAMPLES)
+        if wrong <= EXACT:
             return edges
-        x, w = gauss(edges[:-1], edges[1:], np.full(len(edges) - 1, SAMPLES))
-        values = evaluate(pieces, x)
-        size = np.sqrt(np.diag(pieces.gram))
-        wrong = np.max(np.abs((values.T * w) @ values - pieces.gram) / np.outer(size, size))
-        if wrong <= 1e-12:
-            return edges
-    if wrong <= 1e-8:
+    if wrong <= TOLERABLE:
         return edges
     raise RepresentationError(
         f"a custom basis whose products no quadrature rule gives (relative error {wrong:.1e})",
         "functions that some thousand points show", "a function that is zero but for a narrow peak, or is singular",
         "put breakpoints around the place where it is steep",
     )  # fmt: skip
+
+
+def _missed(pieces: Pieces, edges: Array, count: int) -> float:
+    """How far products by ``count`` Gauss points on every interval are from the exact ones, to the functions' norms."""
+    if pieces.gram is None:
+        return 0.0
+    x, w = gauss(edges[:-1], edges[1:], np.full(len(edges) - 1, count))
+    values, size = evaluate(pieces, x), np.sqrt(np.diag(pieces.gram))
+    return float(np.max(np.abs((values.T * w) @ values - pieces.gram) / np.outer(size, size)))
 
 
 def _halved(pieces: Pieces, edges: Array) -> Array:

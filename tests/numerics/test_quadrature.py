@@ -295,6 +295,21 @@ def test_which_spaces_hold_which_is_shown_exactly(old: dict[str, Any], new: dict
     assert refine(model, "other").fields["b"].norm() == 0
 
 
+def test_small_steep_functions_beside_large_ones() -> None:
+    """The scale of a function says nothing: ‖c f‖ for f = tanh(300 ξ) of a thousand-millionth, against SciPy."""
+    steep = custom("1", "tanh(300*(xi - 1/3))/1000000000")
+    spec = declared(steep, levels={"lost": {"bias": {"width": custom("1")}}})
+    model = Continuum.from_spec(spec)
+    b = model.fields["b"].with_coefficients([np.array([0, 1e9]).reshape(2, 1, 1)])
+    whole, square = (
+        sum(quad(lambda t: np.tanh(300 * (t - 1 / 3)) ** k, *ends, epsabs=1e-15)[0]
+            for ends in ((-1, 0.3), (0.3, 1 / 3), (1 / 3, 0.36), (0.36, 1)))
+        for k in (1, 2)
+    )  # fmt: skip
+    report = project(model.replace(fields={**model.fields, "b": b}), "lost").report
+    assert report.distance["b"] == pytest.approx(np.sqrt(square - whole**2 / 2), rel=1e-11)
+
+
 PAIRS = [legendre(5), hat(4), fourier(9), custom("1", "tanh(150*(xi - 1/5))")]
 
 
