@@ -76,14 +76,14 @@ def _warnings_in_words() -> Iterator[None]:
     with warnings.catch_warnings():
         usual = warnings.showwarning
 
-        def show(message: Warning | str, category: type[Warning], *place: Any) -> None:
+        def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
             if issubclass(category, ContinuumWarning):
                 click.echo(f"warning: {message}", err=True)
             else:
-                usual(message, category, *place)
+                usual(message, category, *place, **more)
 
         warnings.simplefilter("default", ContinuumWarning)
-        warnings.showwarning = show
+        warnings.showwarning = show  # type: ignore[assignment]
         yield
 
 
