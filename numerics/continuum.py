@@ -841,7 +841,7 @@ def _grid_points(spec: Spec, at: Any) -> Grid:
     if not isinstance(at, list | tuple) or len(at) != spec.dimension:
         raise DataError(
             f"at of type {type(at).__name__}", f"{spec.dimension} lists of points, one an axis", "points in pairs",
-            "write at=(first, second)",
+            f"write at=({', '.join(('first', 'second', 'third')[: spec.dimension])})",
         )  # fmt: skip
     found = tuple(np.atleast_1d(numbers(x, "at")) for x in at)
     for x in found:

@@ -79,7 +79,7 @@ def partition(count: int, labels: Array | None, folds: int, seed: int) -> Array:
     if not whole or not 2 <= folds <= count:
         raise TrainingError(
             f"{folds!r} folds of {count} records", f"a whole number from 2 to {count}", "too few records, or a share",
-            "write folds = 5, or give more records",
+            f"write folds = {min(5, count)}, or give more records" if count > 1 else "give more records",
         )  # fmt: skip
     order = np.random.default_rng(seed).permutation(count)
     if labels is not None:
@@ -88,6 +88,7 @@ def partition(count: int, labels: Array | None, folds: int, seed: int) -> Array:
             raise TrainingError(
                 f"a single record of class {alone[0]}", "two of every class, or more",
                 "held out, it leaves none to learn from", "leave the class out, or give more records of it",
+                f"record {np.flatnonzero(labels == alone[0])[0]}",
             )  # fmt: skip
         order = order[np.argsort(labels[order], kind="stable")]  # neighbours share a class
     found = np.empty(count, dtype=np.int64)

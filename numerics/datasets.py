@@ -331,11 +331,12 @@ def _grid_points(xi: Any, grid: Array) -> Array:
     """Points of all grids behind each other, axis after axis, from shared ones or from every record's."""
     count, axes = grid.shape
     allowed = f"{axes} lists of points, one an axis, or such lists for every record"
+    fix = f"write xi=({', '.join(('first', 'second', 'third')[:axes])})"
 
     def points(given: Any, sizes: Array, record: int) -> list[Array]:
         if not isinstance(given, list | tuple) or len(given) != axes:
             cause = "the points of one axis alone"
-            raise _refuse("xi of another form", allowed, cause, "write xi=(first, second)", record)
+            raise _refuse("xi of another form", allowed, cause, fix, record)
         found = [numbers(part, "xi") for part in given]
         for part, size in zip(found, sizes):
             if part.shape != (size,):
@@ -349,7 +350,7 @@ def _grid_points(xi: Any, grid: Array) -> Array:
     shared = listed and len(xi) == axes and all(several(part) and not any(map(several, part)) for part in xi)
     own = [xi] * count if shared else xi
     if not listed or len(own) != count:
-        raise _refuse(f"xi of type {type(xi).__name__}", allowed, "points in pairs", "write xi=(first, second)")
+        raise _refuse(f"xi of type {type(xi).__name__}", allowed, "points in pairs", fix)
     return np.concatenate([part for n, row in enumerate(own) for part in points(row, grid[n], n)])
 
 
@@ -645,7 +646,8 @@ def _ragged(x: Array, offsets: Array, xi: Array | None, y: Array | None, classes
         raise _refuse(
             f"offsets of type {offsets.dtype}, shape {offsets.shape}: {str(offsets).replace(chr(10), '')}",
             f"increasing whole numbers from 0 to {len(x)}, the length of x",
-            "lengths instead of offsets, or samples that were left out", "write np.append(0, np.cumsum(lengths))",
+            "lengths instead of offsets, samples that were left out, or lengths that are no whole numbers",
+            "write np.append(0, np.cumsum(lengths)), lengths being whole numbers",
         )  # fmt: skip
     if xi is not None and xi.shape != (len(x),):
         raise _refuse(

@@ -36,11 +36,16 @@ def numbers(
         exact = array.dtype == object and not odd
         with np.errstate(over="ignore"):  # what becomes infinite is refused as such
             found = np.asarray(array, dtype=np.float64) if exact or array.dtype.kind in "iuf" else None
-    except (ValueError, OverflowError):
+    except ValueError:
         raise error(
-            f"{what} with rows of different lengths, or numbers beyond float64",
-            "numbers in rows of equal lengths, or a list of arrays",
-            "ragged records inside a record", "give every record as its own array", where,
+            f"{what} with rows of different lengths", "numbers in rows of equal lengths",
+            "rows that differ inside one array, such as points without all their channels",
+            "make the rows equally long; records that differ are a list of arrays", where,
+        ) from None  # fmt: skip
+    except OverflowError:
+        raise error(
+            f"{what} with numbers beyond float64", "real numbers up to 1.8e308", "whole numbers of many digits",
+            "scale them, or take their logarithms", where,
         ) from None  # fmt: skip
     if found is None:
         kind = f"{array.dtype}, with {_short(odd[0])}" if odd else str(array.dtype)
@@ -163,9 +168,14 @@ def positions(given: Any, count: int) -> Array:
         array = np.flatnonzero(array)
     whole = array.ndim == 1 and array.dtype.kind in "iu" and array.size > 0
     if not whole or array.min() < -count or array.max() >= count:
+        empty, truth = array.shape == (0,), array.dtype == bool
         raise DataError(
             f"positions {' '.join(repr(given).split())}", f"whole numbers below {count}, at least one",
-            "fractions, an empty selection, or positions in other records", "give np.flatnonzero of a condition",
+            "a condition that no record meets" if empty
+            else "a condition on other records" if truth else "fractions, or positions in other records",
+            "select at least one record" if empty
+            else f"give a truth value for each of the {count} records" if truth
+            else "give np.flatnonzero of a condition on these records",
         )  # fmt: skip
     return array.astype(np.int64)
 

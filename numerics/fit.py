@@ -495,7 +495,8 @@ def _options(given: Mapping[str, Any]) -> Options:
             continue
         if not isinstance(value, kind) or isinstance(value, bool):
             allowed = "a number" if real else "a whole number"
-            raise TrainingError(f"{name} {value!r}", allowed, "quotes, or a fraction", f"write {name} = 1")
+            fix = f"give {name} as {allowed}, without quotes"
+            raise TrainingError(f"{name} {value!r}", allowed, "quotes, a fraction or a truth value", fix)
         plain[name] = float(value) if real else int(value)
     options = Options(**plain)
     named, known = (

@@ -562,7 +562,7 @@ def check_points(xi: Array, periodic: bool = False) -> Array:
         raise DataError(
             f"xi = {xi[wrong[0]]} at position {wrong[0]}", allowed,
             "coordinates in other units, or a missing value",
-            "map the coordinates to [-1, 1]; leave missing points out",
+            "map coordinates t from a to b: xi = 2*(t - a)/(b - a) - 1; leave missing points out",
         )  # fmt: skip
     if xi.max() > 1 or xi.min() < -1:
         xi = np.clip(xi, -1, 1)
