@@ -261,8 +261,9 @@ def warn(representation: Representation) -> None:
     from derive import seen
 
     if seen.blind(representation.spec, iter(slab.tables for slab in representation.slabs)):
-        for found in seen.check(representation.spec):
-            warnings.warn(found, stacklevel=4)
+        with contextlib.suppress(ImportError):
+            for found in seen.check(representation.spec):
+                warnings.warn(found, stacklevel=4)
 
 
 # --- where modules live -------------------------------------------------------------------------------------
