@@ -406,7 +406,7 @@ class Reader:
         if given not in ("translation", "reflection") and keys != {"shift"} and "map" not in keys:
             self.fail(path, f"{given!r}",
                       '"translation", "reflection", { shift = "1/4" }, { map = "-xi" }, or a list of them',
-                      "a typing error", 'write symmetry = "translation"')  # fmt: skip
+                      *advice(given, ("translation", "reflection"), fix='write symmetry = "translation"'))  # fmt: skip
         if "map" in keys:
             found = self.width_map(given, path)
             shift = SymmetrySpec("shift", found.own[0].offset)
@@ -691,6 +691,8 @@ class Reader:
     ) -> tuple[int, Fraction | None]:
         """The number of steps; or, where they are adaptive, one for each depth element and the tolerance."""
         given = self.need(table, "steps", "integration")
+        if isinstance(given, str) and nearest(given, ("adaptive",)):
+            self.choice(given, ("adaptive",), "integration.steps")
         if given != "adaptive":  # a tolerance then waits for the level that has adaptive steps
             return self.integer(table, "steps", "integration", 1), None
         if method.embedded is None:

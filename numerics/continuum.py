@@ -421,7 +421,7 @@ class Continuum:
     def value_and_gradient(self, x: Any, y: Any, xi: Any = None, metric: str = "L2") -> tuple[float, dict[str, Field]]:
         """Loss and gradient as fields: the L2 gradient (12), or dL/dcoefficients with metric="coefficients"."""
         if metric not in ("L2", "coefficients"):
-            raise DataError(f"metric {metric!r}", "'L2' or 'coefficients'", "a typing error", "use one of the two")
+            raise DataError(f"metric {metric!r}", "'L2' or 'coefficients'", *advice(metric, ("L2", "coefficients")))
         loss, gradient = self.coefficient_gradient(self.prepare(records(x, xi, y)))
         if metric == "L2":
             gradient = {n: [s.riesz(g) for s, g in zip(f.slabs, gradient[n])] for n, f in self.fields.items()}

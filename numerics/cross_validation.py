@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from derive.errors import SpecError, TrainingError
+from derive.errors import SpecError, TrainingError, advice
 from numerics.continuum import Continuum, Declared, resolve
 from numerics.datasets import records
 from numerics.fit import Options, fit
@@ -58,7 +58,7 @@ def cross_validate(
     if unknown:
         raise TrainingError(
             f"the setting {unknown[0]!r}", ", ".join(sorted(SETTINGS)),
-            "a typing error, or an option that writes a file", "leave it out",
+            *advice(unknown[0], sorted(SETTINGS), "a typing error, or an option that writes a file", "leave it out"),
         )  # fmt: skip
     data = records(x, xi, y)
     model = Continuum.from_spec(resolve(spec), seed=seed)

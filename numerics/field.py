@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from scipy.linalg import solve_triangular
 
-from derive.errors import DataError, RepresentationError
+from derive.errors import DataError, RepresentationError, advice
 from numerics.doors import instance, numbers
 from numerics.pieces import EDGE, Pieces, evaluate, positive_diagonal
 
@@ -176,7 +176,7 @@ def _cholesky(gram: Array) -> Array:
 def check_norm(norm: str) -> None:
     """Raise DataError for a norm that is none."""
     if norm not in NORMS:
-        raise DataError(f"norm {norm!r}", " or ".join(NORMS), "a typing error", "use one of the two")
+        raise DataError(f"norm {norm!r}", " or ".join(NORMS), *advice(norm, NORMS))
 
 
 @dataclass(frozen=True, eq=False)

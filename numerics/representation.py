@@ -312,8 +312,9 @@ def warn(representation: Representation) -> None:
     from derive import seen
 
     if seen.blind(representation.spec, iter(slab.tables for slab in representation.slabs)):
-        for found in seen.check(representation.spec):
-            doors.warn(found)
+        with contextlib.suppress(ImportError):  # without SymPy the model works, and nothing says why it is warned of
+            for found in seen.check(representation.spec):
+                doors.warn(found)
 
 
 # --- where modules live -------------------------------------------------------------------------------------

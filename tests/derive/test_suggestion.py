@@ -70,7 +70,8 @@ def changed(path: str, value: Any) -> dict[str, Any]:
         ("training.lr", 0.1, "learning_rate"),
         ("training.optimizer", "adam", "optimiser"), ("training.optimiser", "L-BFGS", "lbfgs"),
         ("training.optimiser", "SGD", "gradient-descent"), ("precision", "double", "float64"),
-        ("input.interpolant", "Least_Squares", "least-squares"),
+        ("input.interpolant", "Least_Squares", "least-squares"), ("integration.steps", "Adaptive", "adaptive"),
+        ("equation.symmetry", "Reflection", "reflection"), ("loss.penalty", {"w": "1/10"}, "W"),
     ],
 )  # fmt: skip
 def test_a_declaration_is_told_the_name_that_was_meant(path: str, value: Any, meant: str) -> None:
