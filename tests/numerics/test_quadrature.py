@@ -296,11 +296,11 @@ def test_which_spaces_hold_which_is_shown_exactly(old: dict[str, Any], new: dict
 
 
 def test_small_steep_functions_beside_large_ones() -> None:
-    """The scale of a function says nothing: ‖c f‖ for f = tanh(300 ξ) of a thousand-millionth, against SciPy."""
-    steep = custom("1", "tanh(300*(xi - 1/3))/1000000000")
+    """The scale of a function says nothing: ‖c f‖ for f a tiny tanh(300 ξ), against SciPy."""
+    steep = custom("1", "tanh(300*(xi - 1/3))/1000000000000/1000")
     spec = declared(steep, levels={"lost": {"bias": {"width": custom("1")}}})
     model = Continuum.from_spec(spec)
-    b = model.fields["b"].with_coefficients([np.array([0, 1e9]).reshape(2, 1, 1)])
+    b = model.fields["b"].with_coefficients([np.array([0, 1e15]).reshape(2, 1, 1)])
     whole, square = (
         sum(quad(lambda t: np.tanh(300 * (t - 1 / 3)) ** k, *ends, epsabs=1e-15)[0]
             for ends in ((-1, 0.3), (0.3, 1 / 3), (1 / 3, 0.36), (0.36, 1)))
