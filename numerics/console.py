@@ -83,7 +83,7 @@ def _warnings_in_words() -> Iterator[None]:
                 usual(message, category, *place, **more)
 
         warnings.simplefilter("default", ContinuumWarning)
-        warnings.showwarning = show  # type: ignore[assignment]
+        warnings.showwarning = show
         yield
 
 
