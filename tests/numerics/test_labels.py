@@ -134,6 +134,12 @@ def test_a_model_of_numbers_reads_texts_by_their_value(three: Continuum) -> None
     assert again.classes == () and np.array_equal(again.prepare(records(X, None, K)).labels, K)
 
 
+def test_more_names_than_outputs_are_named(three: Continuum) -> None:
+    for call in (lambda y: loss_of(three, y), lambda y: fit(three, X, y, epochs=1)):
+        with pytest.raises(DataError, match="5 classes: ash, elm, fir, oak, yew"):
+            call(np.array(["oak", "ash", "elm", "yew", "fir"])[np.arange(30) % 5])
+
+
 def test_names_that_no_label_has_are_fillers(three: Continuum) -> None:
     two = fit(three, X[K < 2], (K[K < 2] + 1).astype(str))
     assert two.classes == ("1", "2", "class 2")
