@@ -94,6 +94,8 @@ def indices(y: Array, own: Sequence[Label], known: Sequence[Label], outputs: int
         raise _unknown(given[first], names.labels, int(np.flatnonzero(y == distinct[first])[0]))
     if not own and not names.labels and new(distinct, outputs):
         return np.searchsorted(distinct, y).astype(np.int64)
+    if own and y.max() >= outputs:
+        raise _too_many(own, outputs)
     return _in_range(y, outputs)
 
 
@@ -114,11 +116,7 @@ def learned(y: Array, own: Sequence[Label], outputs: int, trained: bool) -> tupl
         if trained and Names(own).values:
             return ()
         if len(own) > outputs:
-            raise DataError(
-                f"{len(own)} classes: {listed(own)}", f"{outputs}, as readout.outputs declares",
-                "the data belong to another spec",
-                "leave out the names that no record has, or change readout.outputs",
-            )  # fmt: skip
+            raise _too_many(own, outputs)
         return (*own, *(filler(k) for k in range(len(own), outputs)))
     y = single(y, outputs)
     if y.dtype.kind == "b":
@@ -166,6 +164,13 @@ def _in_range(y: Array, outputs: int) -> Array:
             f"record {wrong[0]}",
         )  # fmt: skip
     return y.astype(np.int64)
+
+
+def _too_many(own: Sequence[Label], outputs: int) -> DataError:
+    return DataError(
+        f"{len(own)} classes: {listed(own)}", f"{outputs}, as readout.outputs declares",
+        "the data belong to another spec", "leave out the names that no record has, or change readout.outputs",
+    )  # fmt: skip
 
 
 def _unknown(label: Any, known: Sequence[Label], record: int) -> DataError:

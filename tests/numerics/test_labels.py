@@ -134,6 +134,12 @@ def test_a_model_of_numbers_reads_texts_by_their_value(three: Continuum) -> None
     assert again.classes == () and np.array_equal(again.prepare(records(X, None, K)).labels, K)
 
 
+def test_more_names_than_outputs_are_named(three: Continuum) -> None:
+    for call in (lambda y: loss_of(three, y), lambda y: fit(three, X, y, epochs=1)):
+        with pytest.raises(DataError, match="5 classes: ash, elm, fir, oak, yew"):
+            call(np.array(["oak", "ash", "elm", "yew", "fir"])[np.arange(30) % 5])
+
+
 def test_names_that_no_label_has_are_fillers(three: Continuum) -> None:
     two = fit(three, X[K < 2], (K[K < 2] + 1).astype(str))
     assert two.classes == ("1", "2", "class 2")
@@ -191,14 +197,17 @@ def test_cross_validation_and_ensembles_with_labels_from_one(three: Continuum) -
     assert both.scores(both.prepare(records(X, None, K + 1)))["accuracy"] > 0.6
 
 
-def test_pages_call_classes_by_the_models_names(three: Continuum) -> None:
+def test_pages_call_classes_by_the_models_names(three: Continuum, monkeypatch: pytest.MonkeyPatch) -> None:
     names = np.array(["oak", "ash", "elm"])
     trained = fit(three, X, names[K])
     other = records(X, None, names[K], ["oak", "elm", "ash"])  # another order than the model's
-    guess = trained.labels(trained(X))
-    page = reports.model_page(trained, other)
-    for i in np.flatnonzero(guess != names[K])[:3]:
-        assert f"record {i}: is {names[K][i]}, said {guess[i]}" in page
+    guess, written = trained.labels(trained(X)), []
+    monkeypatch.setattr(reports, "cases", lambda data, indices, under: written.extend(under) or "")
+    reports.right_and_wrong(trained, other)
+    assert len(written) >= 8
+    for words in written:
+        i = int(words.removeprefix("record ").partition(":")[0])
+        assert words.startswith(f"record {i}: is {names[K][i]}, said {guess[i]} (")
 
 
 def test_networks_keep_the_type_of_their_classes() -> None:
