@@ -1,11 +1,12 @@
 """``continua verify`` on random declarations of an untouched product: every row that fails is a false alarm, or a find.
 
-    python benchmarks/false_alarms.py --count 200 --seconds 3600 --out .alarms/record.jsonl
+    python benchmarks/false_alarms.py --count 200 --seconds 3600 --out .torture/alarms.jsonl
 
-Declaration k is drawn by ``numerics.testing.specs`` from the seed k. The record has a line for each, with the declaration
-itself, since another version of Hypothesis draws others: seconds, rows that failed and rows that were not reached, with
-what was expected and measured. A later start goes on where an earlier one stopped; ``--again K`` measures the declaration
-of line K anew and prints all its rows. Exits 1 if a row failed.
+Declaration k is drawn by ``numerics.testing.specs`` from the seed k. The record has a line for each, with the
+declaration itself, since another version of Hypothesis draws others: seconds, rows that failed and rows that were not
+reached, with what was expected and measured. A later start goes on where an earlier one stopped; ``--again K`` measures
+declaration K of the record anew and prints all its rows. ``--plain`` takes the kernels' text as Python runs it, without
+compilation, and fewer records: what it says of orders is the same. Exits 1 if a row failed.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from derive.errors import ContinuumError
 from derive.spec import load_spec
 from numerics import verify
+from numerics.solver import Solver, plain_kernels
 from numerics.testing import specs
+from numerics.verify import subject
 
 DRAWN = 10  # by Hypothesis for a number, whose first ones are simple; the last is taken
 
@@ -59,6 +62,12 @@ def measured(declared: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def without_compilation() -> None:
+    """Kernels as Python runs them, from now on, with fewer copies of the records."""
+    Solver.__init__.__defaults__ = (*Solver.__init__.__defaults__[:-1], plain_kernels)  # type: ignore[misc,index]
+    subject.COPIES = 6  # two tiles
+
+
 def summary(lines: list[dict[str, Any]]) -> str:
     """What the record says, in a few lines."""
     seconds = sorted(line["seconds"] for line in lines)
@@ -78,9 +87,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=200, help="declarations, in all")
     parser.add_argument("--seconds", type=float, default=3600, help="after which no further one is begun")
-    parser.add_argument("--out", type=Path, default=Path(".alarms/record.jsonl"), help="the record")
+    parser.add_argument("--out", type=Path, default=Path(".torture/alarms.jsonl"), help="the record")
     parser.add_argument("--again", type=int, help="a number of the record to measure anew, its rows printed")
+    parser.add_argument("--plain", action="store_true", help="without compilation")
     options = parser.parse_args()
+    if options.plain:
+        without_compilation()
     lines = [json.loads(text) for text in options.out.read_text().splitlines()] if options.out.exists() else []
     if options.again is not None:
         (declared,) = (line["declared"] for line in lines if line["number"] == options.again)

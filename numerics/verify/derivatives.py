@@ -12,7 +12,7 @@ from numerics.continuum import Prepared
 from numerics.projection import loss_change
 from numerics.verify import equivalents, orders
 from numerics.verify.flow import Ended, Rate, follow
-from numerics.verify.subject import MOST_STEPS, NOTEBOOKS, RECORDS, Array, Subject, divided
+from numerics.verify.subject import NOTEBOOKS, RECORDS, Array, Subject
 
 TRIES = 8  # records and directions, of a rate with kinks
 FIRST, THIRD = np.geomspace(1e-5, 1e-2, 13), np.geomspace(1e-4, 0.1, 13)  # distances of remainders
@@ -154,17 +154,11 @@ def _gaps(subject: Subject) -> orders.Study | Ended:
         truth, noise = _continuous(subject, ways)
     except Ended as ended:
         return ended
-    total = sum(len(e) - 1 for e in subject.elements)
-    study, share = orders.Study(noise), 1
-    while share * total <= MOST_STEPS and study.goes_on:
-        steps = [divided(e, share) for e in subject.elements]
-        study.add(share * total, lambda steps=steps: _farthest(_discrete(subject, ways, steps), truth))
-        share *= 2
-    return study
 
+    def gap(n: int) -> float:
+        return float(np.abs(_discrete(subject, ways, subject.steps(n)) - truth).max() / (np.abs(truth).max() or 1.0))
 
-def _farthest(found: Array, truth: Array) -> float:
-    return float(np.abs(found - truth).max() / (np.abs(truth).max() or 1.0))
+    return orders.Study.over(subject.numbers_of_steps, gap, noise)
 
 
 def _discrete(subject: Subject, ways: list[dict[str, list[Array]]], steps: list[adaptive.Steps]) -> Array:

@@ -16,7 +16,7 @@ from numerics.continuum import Continuum, kernel_weights
 from numerics.reference import Reference
 from numerics.verify.flow import ACCURACY, Ended, constant, follow
 from numerics.verify.orders import Study, judge
-from numerics.verify.subject import MOST_STEPS, NOTEBOOKS, SMALLEST, WATCHED, Array, Subject, divided
+from numerics.verify.subject import NOTEBOOKS, SMALLEST, WATCHED, Array, Subject
 
 POINTS = np.linspace(-1, 1, 402)[1:-1] + 1e-4  # where solutions are compared: on no cell's boundary
 CAPS = {"analytic": 99, "kinked": 2, "jumping": 1}  # the order in depth that a rate allows
@@ -119,26 +119,23 @@ def _in_depth(subject: Subject) -> Study | Ended:
     exact = subject.exact
     if isinstance(exact, Ended):
         return exact
-    solve, total = _stepper(subject), sum(len(e) - 1 for e in subject.elements)
-    truth = exact.final.reshape(-1, WATCHED)
-    size, study, share = float(np.abs(truth).max()) or 1.0, Study(exact.noise), 1
-    while share * total <= MOST_STEPS and study.goes_on:
-        study.add(share * total, lambda share=share: float(np.abs(solve(share) - truth).max()) / size)
-        share *= 2
-    return study
+    solve, truth = _stepper(subject), exact.final.reshape(-1, WATCHED)
+    size = float(np.abs(truth).max()) or 1.0
+    return Study.over(subject.numbers_of_steps, lambda n: float(np.abs(solve(n) - truth).max()) / size, exact.noise)
 
 
 def _stepper(subject: Subject) -> Callable[[int], Array]:
-    """Steps → the final state by the kernels, with so many equal steps in every depth element."""
+    """Steps → the final state by the kernels, with the same number of equal steps in every depth element."""
     solver = subject.model.solver.__class__(subject.model.representation)
     start = subject.reference.lifted(subject.fields, subject.states[:, :, :WATCHED]).reshape(-1, WATCHED)
 
-    def solve(share: int) -> Array:
+    def solve(steps: int) -> Array:
         h: Array = np.ascontiguousarray(start)
-        for slab, e, weights in zip(solver.slabs, subject.elements, kernel_weights(subject.model.fields)):
+        taken = subject.steps(steps)
+        for slab, own, weights in zip(solver.slabs, taken, kernel_weights(subject.model.fields)):
             method = adaptive.Method.of(subject.spec.tableau, float(slab.tables.tables["kappa"]))
             pieces = slab.tables.pieces("weight_depth"), slab.tables.pieces("bias_depth")
-            slab.bind(adaptive.tables(method, *pieces, divided(e, share)))
+            slab.bind(adaptive.tables(method, *pieces, own))
             slab.form(weights)
             h = slab.forward(h, keep=False)[0]
         return h
@@ -175,21 +172,22 @@ def _in_width(subject: Subject, study: _Width, steps: bool = False) -> Study | E
 
     The truth is found in another basis, and is as good as a coarser one of the same kind says.
     """
+    tableau, sizes = subject.spec.tableau, study.sizes
+    unknowns = len(tableau.b) * subject.spec.channels
+    if steps and not tableau.explicit:
+        sizes = [n for n in sizes if unknowns * study.build(n).size <= NEWTON]
+    share = -(-max(8, subject.spec.steps) // study.sizes[0]) if steps else 0
+
+    def solution(n: int) -> Array:
+        one = _Smooth.of(subject, study.build(n), share * n or 1)
+        return one.by_steps() if steps else _along_depth(subject, one)
+
     try:
         truth, noise = _truth(subject, study)
-        size, found = float(np.abs(truth).max()) or 1.0, Study(noise)
-        share = -(-max(8, subject.spec.steps) // study.sizes[0])
-        for n in study.sizes:
-            if not found.goes_on:
-                break
-            one = _Smooth.of(subject, study.build(n), share * n if steps else 1)
-            if steps and not subject.spec.tableau.explicit and one.unknowns > NEWTON:
-                break
-            solve = one.by_steps if steps else lambda one=one: _along_depth(subject, one)
-            found.add(n, lambda solve=solve: _distance(solve(), truth) / size)
+        size = float(np.abs(truth).max()) or 1.0
+        return Study.over(sizes, lambda n: _distance(solution(n), truth) / size, noise)
     except Ended as ended:
         return ended
-    return found
 
 
 def _truth(subject: Subject, study: _Width) -> tuple[Array, float]:
@@ -240,7 +238,7 @@ class _Width:
             truths = [{"family": "discontinuous", "degree": 1, "cells": n} for n in (60, 120)]
         coarse, fine = (reader.basis(basis, "state", WIDTH, subject.spec.periodic) for basis in truths)
         degree = {"p0": 0, "hat": 1}.get(family.family, family.degree) or 0
-        order = min(5, 5 if family.family in SPECTRAL else degree + 1)  # beyond it rounding is near
+        order: float = min(5, 5 if family.family in SPECTRAL else degree + 1)  # beyond it rounding is near
         slack = 0.5 if order == 5 else 0.35
         if not smooth:
             order, slack = (1, 0.5) if subject.smoothness == "kinked" else (0.5, 0.25)
@@ -255,15 +253,18 @@ def _family(declared: BasisSpec, periodic: bool) -> tuple[list[int], Callable[[i
     family, degree = declared.family, declared.degree
     if declared.functions or declared.of is not None:
         return None
-    if family in SPECTRAL:
-        return [5, 7, 9, 11, 13, 17, 21, 27, 33], lambda n: reader.basis(
-            {"family": family, "size": n}, "state", WIDTH, periodic
-        )
-    given = {"degree": degree} if degree is not None and family not in ("p0", "hat") else {}
-    sizes = [2, 4, 8, 16, 32, 64]
-    return (sizes if (degree or 0) < 2 else sizes[:-1]), lambda cells: reader.basis(
-        {"family": family, "cells": cells, **given}, "state", WIDTH, periodic
+    given = {"degree": degree} if degree is not None and family not in ("p0", "hat", *SPECTRAL) else {}
+    counted = "size" if family in SPECTRAL else "cells"
+    sizes = (
+        [5, 7, 9, 11, 13, 17, 21, 27, 33]
+        if family in SPECTRAL
+        else [2, 4, 8, 16, 32, 64][: 6 if (degree or 0) < 2 else 5]
     )
+
+    def build(n: int) -> BasisSpec:
+        return reader.basis({"family": family, counted: n, **given}, "state", WIDTH, periodic)
+
+    return sizes, build
 
 
 @dataclass(frozen=True)
@@ -301,11 +302,6 @@ class _Smooth:
         pieces: Pieces = pieces_of(network.forms[0].bases["state"])
         start = share * subject.random_states([pieces], c)[:, :, :2]
         return cls(network, fields, start, evaluate(pieces, POINTS))
-
-    @property
-    def unknowns(self) -> int:
-        """Of the stages of one record."""
-        return len(self.network.spec.tableau.b) * self.start.shape[0] * self.start.shape[1]
 
     def by_steps(self) -> Array:
         """The solution at ``POINTS`` by the tableau."""

@@ -8,7 +8,7 @@ away from it, are a failure; slopes that still rise towards it say that it was n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,8 +17,10 @@ from derive.errors import TrainingError
 
 CLEAR = {True: 20.0, False: 5.0}  # times the truth's error: below, a study measures the truth; an envelope sees less
 SETTLED = 0.02  # a change of the local slope that says nothing
+ROUNDING = 1e-8  # a truth that is known better: an error that is lost in it at once is small enough
 ENOUGH = 4  # sizes above the truth's error, to say that their slopes have settled
-WIDE = 8.0  # the range of sizes over which errors that jump up and down are looked at
+AHEAD = 4.0
+WIDE = 16.0  # the range of sizes over which errors that jump up and down are looked at
 
 MOST = 1e3  # of a relative error: longer steps than a method is stable for
 
@@ -33,23 +35,27 @@ class Study:
     sizes: list[float] = field(default_factory=list)
     errors: list[float] = field(default_factory=list)
 
-    @property
-    def goes_on(self) -> bool:
-        """Whether a larger size says more."""
-        return not self.errors or self.errors[-1] > self.noise
+    @classmethod
+    def over(cls, sizes: Iterable[int], error: Callable[[int], float], noise: float) -> Study:
+        """The errors at these sizes, until one is lost in the noise.
 
-    def add(self, size: float, measure: Callable[[], float]) -> None:
-        """One more size. Before the first that can be used, methods may be unstable, or find no stages."""
-        try:
-            with np.errstate(all="ignore"):
-                error = measure()
-        except TrainingError:
-            if self.errors:
-                raise
-            return
-        if self.errors or error < MOST:
-            self.sizes.append(size)
-            self.errors.append(error)
+        Before the first that can be used, steps may be too long to be stable, or to find their stages.
+        """
+        study = cls(noise)
+        for size in sizes:
+            try:
+                with np.errstate(all="ignore"):
+                    found = error(size)
+            except TrainingError:
+                if study.errors:
+                    raise
+                continue
+            if study.errors or found < MOST:
+                study.sizes.append(size)
+                study.errors.append(found)
+                if found <= noise:
+                    break
+        return study
 
 
 @dataclass(frozen=True)
@@ -78,7 +84,7 @@ def judge(
     n, e = np.array(sizes[:count], float), np.array(errors[:count], float)
     curve = tuple(map(float, n)), tuple(map(float, e))
     fallen = count < len(errors)  # the error after the last one is lost in the truth's
-    if fallen and count < 2 and max(errors[count:]) <= floor:
+    if fallen and count < 2 and noise <= ROUNDING and max(errors[count:]) <= floor:
         return Judgement(True, f"error {errors[-1]:.0e}: rounding at once", curve)
     if fallen and count and np.log(e[-1] / floor) / np.log(sizes[count] / n[-1]) >= expected - slack:
         local = "" if count < 2 else f"order {_slope(n[-2:], e[-2:]):.2f}, then "
@@ -108,12 +114,16 @@ def _by_slopes(n: np.ndarray, e: np.ndarray, curve: Curve, expected: float, slac
 
 
 def _limit(local: Sequence[float]) -> float:
-    """Where growing slopes go: their differences are taken for a geometric sequence, as those of p − C/n are."""
-    if len(local) < 2 or local[-1] - local[-2] <= SETTLED:
+    """Where growing slopes go: their differences are taken for a geometric sequence, as those of p − C/n are.
+
+    No further than ``AHEAD`` more differences: what has not come near by then is no evidence.
+    """
+    change = local[-1] - local[-2] if len(local) > 1 else 0.0
+    if change <= SETTLED:
         return local[-1]
-    change = local[-1] - local[-2]
     before = local[-2] - local[-3] if len(local) > 2 else 0.0
-    return local[-1] + change**2 / (before - change) if before > change else np.inf
+    ahead = change / (before - change) if before > change else AHEAD
+    return local[-1] + change * min(ahead, AHEAD)
 
 
 def _slope(n: np.ndarray, e: np.ndarray) -> float:

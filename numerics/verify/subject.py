@@ -118,7 +118,7 @@ class Subject:
         """(start, stop, bind) of every piece of the depth: bind(fields)(h, δ) is F of (5), h (n, channels, records)."""
         from numerics.pieces import evaluate_inside
 
-        found = []
+        found: list[tuple[float, float, Callable[[Any], Callable[[Array, float], Array]]]] = []
         for k, ends in enumerate(self.elements):
             tables = self.model.representation.slabs[k]
             depths = tables.pieces("weight_depth"), tables.pieces("bias_depth")
@@ -206,6 +206,17 @@ class Subject:
     def elements(self) -> list[Array]:
         """The ends of the depth elements, slab by slab."""
         return [np.array([float(b) for b in depth_elements(slab)]) for slab in self.spec.slabs]
+
+    @property
+    def numbers_of_steps(self) -> list[int]:
+        """Of a convergence study: 1, 2, 4, … in every depth element."""
+        total = sum(len(e) - 1 for e in self.elements)
+        return [total * 2**k for k in range(MOST_STEPS.bit_length()) if total * 2**k <= MOST_STEPS]
+
+    def steps(self, count: int) -> list[Steps]:
+        """So many steps in all, as many in every depth element."""
+        share = count // sum(len(e) - 1 for e in self.elements)
+        return [divided(e, share) for e in self.elements]
 
     def bare(self) -> Continuum:
         """A copy of the model without penalties and levels, with a solver of its own."""
