@@ -20,6 +20,7 @@ SETTLED = 0.02  # a change of the local slope that says nothing
 ROUNDING = 1e-8  # a truth that is known better: an error that is lost in it at once is small enough
 ENOUGH = 4  # sizes above the truth's error, to say that their slopes have settled
 AHEAD = 4.0
+ALIKE = 0.5  # a range of local slopes that have settled
 WIDE = 16.0  # the range of sizes over which errors that jump up and down are looked at
 
 MOST = 1e3  # of a relative error: longer steps than a method is stable for
@@ -60,11 +61,15 @@ class Study:
 
 @dataclass(frozen=True)
 class Judgement:
-    """passed: None where the order was not reached. curve: the sizes and errors that were looked at."""
+    """passed: None where the order was not reached. curve: the sizes and errors that were looked at.
+
+    settled: whether local slopes of a failure agree or fall; where they go up and down an easier study says more.
+    """
 
     passed: bool | None
     measured: str
     curve: Curve
+    settled: bool = True
 
 
 def judge(
@@ -110,7 +115,8 @@ def _by_slopes(n: np.ndarray, e: np.ndarray, curve: Curve, expected: float, slac
     if len(n) < ENOUGH or _limit(local) >= expected - slack:
         why = "are all there are" if len(n) < ENOUGH else "still rise"
         return Judgement(None, f"not reached: local orders {said} {why} at {n[-1]:g}, error {e[-1]:.0e}", curve)
-    return Judgement(False, f"{text}; local orders {said}", curve)
+    falls = all(b <= a + ALIKE / 2 for a, b in zip(local, local[1:]))
+    return Judgement(False, f"{text}; local orders {said}", curve, falls or max(local) - min(local) <= ALIKE)
 
 
 def _limit(local: Sequence[float]) -> float:

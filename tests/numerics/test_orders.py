@@ -40,6 +40,13 @@ def test_slopes_that_settle_or_fall_below_the_order_are_a_failure() -> None:
     assert judge([], [], 2, 0.3, 1e-11).passed is False
 
 
+def test_slopes_that_go_up_and_down_have_not_settled() -> None:
+    erratic = judge([2, 4, 8, 16], [0.03, 0.016, 1.4e-3, 2.2e-4], 4, 0.35, 1e-6)
+    assert erratic.passed is False and not erratic.settled
+    assert judge(STEPS, [1 / n for n in STEPS], 2, 0.3, 1e-11).settled
+    assert judge(STEPS, [n**-2.0 + 0.01 / n for n in STEPS], 2, 0.3, 1e-11).settled
+
+
 def test_slopes_that_still_rise_towards_the_order_say_that_it_was_not_reached() -> None:
     found = judge(STEPS, [1 / (n**2 + 200.0**2) for n in STEPS], 2, 0.3, 1e-11)
     assert found.passed is None and found.measured.startswith("not reached: local orders")
@@ -94,6 +101,7 @@ DEPTH, ADJOINT = "refinement in depth", "discrete against continuous adjoint"
 WIDTH, BOTH = "refinement in width", "refinement in width and depth"
 
 
+@pytest.mark.slow
 def test_faults_in_a_tableau_lower_the_order_in_depth_and_of_the_adjoint(
     plain: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -134,6 +142,7 @@ def test_a_higher_order_is_told_from_the_next_lower_one(plain: None, monkeypatch
         assert verdicts(declared, equivalents.depth) == {DEPTH: False}
 
 
+@pytest.mark.slow
 def test_faults_in_quadrature_and_couplings_are_seen_in_width(monkeypatch: pytest.MonkeyPatch) -> None:
     measures = equivalents.width, equivalents.both
     assert verdicts(PLAIN, *measures) == {WIDTH: True, BOTH: True}
@@ -209,6 +218,7 @@ def test_a_property_that_ends_in_an_error_is_a_row_and_the_others_are_measured(
     assert second.passed is True
 
 
+@pytest.mark.slow
 def test_taylor_remainders_of_a_rate_with_kinks(plain: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another record where a kink lies within the smallest change; a gradient that is off leaves the first power."""
     declared = {**MOVING, "equation": {**MOVING["equation"], "activation": "relu"}}
