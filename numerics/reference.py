@@ -268,19 +268,25 @@ class Slopes:
     def between(self, theta: Array, vartheta: Array, h: Array, coupling: str = "C", at_nodes: str = "X") -> Array:
         """F(h, δ) at any depth, from the values there of the depth bases of W and b."""
         t = self.tables
-        inner = np.einsum("jl,lcn->jcn", t[coupling], h)
+        inner = _applied(t[coupling], h)
         if self.w.ndim == 4:  # κ: every node has couplings of its own
             seen = inner.reshape(-1, len(self.w), *inner.shape[1:])
-            u = np.einsum("k,mkoc,qmcn->qon", theta, self.w, seen)
+            u = np.einsum("k,mkoc,qmcn->qon", theta, self.w, seen, optimize=True)
         else:
-            w = np.einsum("k,qi,ijkoc->qjoc", theta, t["Phi"], self.w)
-            u = np.einsum("qjoc,jcn->qon", w, inner)
+            w = np.einsum("qi,ijoc->qojc", t["Phi"], np.einsum("k,ijkoc->ijoc", theta, self.w))
+            u = (w.reshape(w.shape[0] * w.shape[1], -1) @ inner.reshape(-1, inner.shape[2])).reshape(*w.shape[:2], -1)
         u = u + np.einsum("k,qi,iko->qo", vartheta, t["Psi"], self.beta)[:, :, None]
-        at = np.einsum("qj,jcn->qcn", t[at_nodes], h)
+        at = _applied(t[at_nodes], h)
         if self.v is not None:
-            u = u + np.einsum("k,qi,ikoc,qcn->qon", vartheta, t["Psi"], self.v, at)
+            v = np.einsum("qi,ioc->qoc", t["Psi"], np.einsum("k,ikoc->ioc", vartheta, self.v))
+            u = u + np.einsum("qoc,qcn->qon", v, at)
         rho = self.network.rho(u, at, self.parameters)
-        return np.asarray(np.einsum("jq,qcn->jcn", t["A"], rho))
+        return _applied(t["A"], rho)
+
+
+def _applied(table: Array, h: Array) -> Array:
+    """A table (rows, n) on h (n, channels, records)."""
+    return np.asarray((table @ h.reshape(len(h), -1)).reshape(-1, *h.shape[1:]))
 
 
 def _implicit(slope: Callable[[int, Array], Array], h: Array, sa: Array) -> Array:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from derive.spec import Spec
+from numerics import device
 from numerics.continuum import Continuum
 from numerics.verify import code, derivatives, equivalents, network, spaces
 from numerics.verify.subject import Finding, Subject
@@ -49,12 +50,16 @@ def properties(full: bool) -> tuple[Property, ...]:
 def verify(
     spec: Spec, model: Continuum | None = None, full: bool = False, progress: Callable[[str], None] | None = None
 ) -> list[Finding]:
-    """Measure every property on a spec, or on a model of it. progress: told what is measured next."""
-    subject = Subject.of(spec, model)
-    for what, measure in properties(full):
-        if progress is not None:
-            progress(what)
-        attempt(subject, what, measure)
+    """Measure every property on a spec, or on a model of it. progress: told what is measured next.
+
+    With one thread of linear algebra: the matrices are small, and threads that wait for each other cost most.
+    """
+    with device.serial_blas():
+        subject = Subject.of(spec, model)
+        for what, measure in properties(full):
+            if progress is not None:
+                progress(what)
+            attempt(subject, what, measure)
     return subject.findings
 
 

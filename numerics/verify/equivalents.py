@@ -24,7 +24,7 @@ SLACK = {True: 0.3, False: 0.6}  # of an order that is seen clearly, and of the 
 SHARES = (1, 0.5, 0.25, 0.125)  # of fields and records, until an order shows
 SPECTRAL = ("legendre", "chebyshev", "fourier")
 IN_WIDTH = 256  # steps of every size where the rate is not smooth
-NEWTON = 150  # unknowns of a stage: the dense Newton method of the reference takes its time
+NEWTON = 100  # unknowns of a stage: the dense Newton method of the reference takes its time
 SECTION = "equivalents"
 
 
