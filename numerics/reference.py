@@ -268,19 +268,25 @@ class Slopes:
     def between(self, theta: Array, vartheta: Array, h: Array, coupling: str = "C", at_nodes: str = "X") -> Array:
         """F(h, δ) at any depth, from the values there of the depth bases of W and b."""
         t = self.tables
-        inner = np.einsum("jl,lcn->jcn", t[coupling], h)
+        inner = _applied(t[coupling], h)
         if self.w.ndim == 4:  # κ: every node has couplings of its own
             seen = inner.reshape(-1, len(self.w), *inner.shape[1:])
-            u = np.einsum("k,mkoc,qmcn->qon", theta, self.w, seen)
+            u = np.einsum("k,mkoc,qmcn->qon", theta, self.w, seen, optimize=True)
         else:
-            w = np.einsum("k,qi,ijkoc->qjoc", theta, t["Phi"], self.w)
-            u = np.einsum("qjoc,jcn->qon", w, inner)
+            w = np.einsum("qi,ijoc->qojc", t["Phi"], np.einsum("k,ijkoc->ijoc", theta, self.w))
+            u = (w.reshape(w.shape[0] * w.shape[1], -1) @ inner.reshape(-1, inner.shape[2])).reshape(*w.shape[:2], -1)
         u = u + np.einsum("k,qi,iko->qo", vartheta, t["Psi"], self.beta)[:, :, None]
-        at = np.einsum("qj,jcn->qcn", t[at_nodes], h)
+        at = _applied(t[at_nodes], h)
         if self.v is not None:
-            u = u + np.einsum("k,qi,ikoc,qcn->qon", vartheta, t["Psi"], self.v, at)
+            v = np.einsum("qi,ioc->qoc", t["Psi"], np.einsum("k,ikoc->ioc", vartheta, self.v))
+            u = u + np.einsum("qoc,qcn->qon", v, at)
         rho = self.network.rho(u, at, self.parameters)
-        return np.asarray(np.einsum("jq,qcn->jcn", t["A"], rho))
+        return _applied(t["A"], rho)
+
+
+def _applied(table: Array, h: Array) -> Array:
+    """A table (rows, n) on h (n, channels, records)."""
+    return np.asarray((table @ h.reshape(len(h), -1)).reshape(-1, *h.shape[1:]))
 
 
 def _implicit(slope: Callable[[int, Array], Array], h: Array, sa: Array) -> Array:
@@ -295,18 +301,21 @@ def _implicit(slope: Callable[[int, Array], Array], h: Array, sa: Array) -> Arra
         start = h[:, :, r : r + 1]
 
         def left(flat: Array, start: Array = start) -> Array:
-            k = flat.reshape(stages, size, channels, 1)
+            """What is left of the equations for columns of unknowns, as many as there are."""
+            k = flat.reshape(stages, size, channels, -1)
             ends = [slope(i, start + np.einsum("j,jncr->ncr", sa[i], k)) for i in range(stages)]
-            return np.asarray(np.ravel(ends) - flat)
+            return np.asarray(np.reshape(ends, flat.shape) - flat)
 
-        k = np.zeros(stages * channels * size, dtype=kind)
+        k, last = np.zeros(stages * channels * size, dtype=kind), np.inf
         for _ in range(60):
-            real = k.real + 0j
-            columns = [(left(real + 1e-30j * e) - left(real)).imag / 1e-30 for e in np.eye(len(k))]
-            change = np.linalg.solve(np.array(columns).T, left(k))
+            real = k[:, None].real + 0j
+            jacobian = (left(real + 1e-30j * np.eye(len(k))) - left(real)).imag / 1e-30
+            change = np.linalg.solve(jacobian, left(k[:, None])[:, 0])
             k = k - change
-            if np.max(np.abs(change)) <= 1e-14 * np.max(np.abs(k)):
+            step = np.max(np.abs(change)) / (np.max(np.abs(k)) or 1.0)
+            if step <= 1e-14 or last <= step <= 1e-10:  # rounding may stay above the first
                 break
-        solved = np.max(np.abs(change)) <= 1e-8 * np.max(np.abs(k))  # else there may be no solution
+            last = step
+        solved = step <= 1e-8  # else there may be no solution
         found[..., r] = k.reshape(stages, size, channels) if solved else np.nan
     return found

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
 from hypothesis import find
 
 from numerics.testing import bases, declarations
@@ -19,3 +25,14 @@ def test_bases_jump_unless_continuous_ones_are_asked_for() -> None:
 def test_a_fourier_basis_needs_a_circle() -> None:
     assert declarations("fourier") == ()
     assert find(bases(["fourier"], periodic=True), lambda declared: declared["size"] > 1)["family"] == "fourier"
+
+
+@pytest.mark.slow
+def test_the_example_of_the_documentation_passes_in_a_project_of_ones_own(tmp_path: Path) -> None:
+    """With Hypothesis as it comes, and none of this project's profiles."""
+    text = (Path(__file__).parents[2] / "docs" / "testing.md").read_text(encoding="utf-8")
+    (example,) = [block for block in re.findall("```python\n(.*?)```", text, re.S) if "@given" in block]
+    (tmp_path / "test_example.py").write_text(example, encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", ".", "test_example.py"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and "1 passed" in done.stdout, done.stdout + done.stderr
