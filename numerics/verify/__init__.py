@@ -54,5 +54,15 @@ def verify(
     for what, measure in properties(full):
         if progress is not None:
             progress(what)
-        measure(subject)
+        attempt(subject, what, measure)
     return subject.findings
+
+
+def attempt(subject: Subject, what: str, measure: Callable[[Subject], None]) -> None:
+    """Measure a property; one that ends in an error is a row that fails, with the error, and no end of the others."""
+    try:
+        measure(subject)
+    except Exception as error:
+        said = " ".join(str(error).split()) or "no reason given"
+        text = f"ended in {type(error).__name__}: {said}"
+        subject.add(measure.__module__.rpartition(".")[2], what, "an answer", text, False, "docs/testing.md")
