@@ -7,6 +7,7 @@ dense Newton method. Any dtype works, complex numbers included. ``numerics.verif
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, reduce
@@ -32,6 +33,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "tan": np.tan, "atan": np.arctan, "erf": scipy.special.erf,
     "sigmoid": lambda x: 1 / (1 + np.exp(-x)), "softplus": lambda x: np.log(1 + np.exp(x)),
     "floor": lambda x: np.floor(np.real(x)),
+    "Max": lambda *x: reduce(np.maximum, x), "Min": lambda *x: reduce(np.minimum, x), "Abs": np.abs,
 }  # fmt: skip
 RELATIONS: dict[str, Callable[..., Any]] = {
     "<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal
@@ -47,7 +49,7 @@ def value(expression: Any, values: Mapping[str, Any]) -> Any:
     if expression.is_Add:
         return sum(value(a, values) for a in expression.args)
     if expression.is_Mul:
-        return np.prod(np.broadcast_arrays(*(value(a, values) for a in expression.args)), axis=0)
+        return reduce(operator.mul, (value(a, values) for a in expression.args))
     if expression.is_Pow:
         base, exponent = (value(a, values) for a in expression.args)
         return base ** (int(exponent) if exponent == int(exponent) else exponent)
