@@ -11,7 +11,22 @@ from collections.abc import Callable
 
 from derive.spec import Spec
 from numerics.continuum import Continuum
-from numerics.verify import code, derivatives, equivalents, network, spaces
+from numerics.verify import (
+    activations,
+    code,
+    derivatives,
+    equivalents,
+    fields,
+    losses,
+    moves,
+    network,
+    outputs,
+    records,
+    rules,
+    spaces,
+    starts,
+    steps,
+)
 from numerics.verify.subject import Finding, Subject
 
 __all__ = ["FULL", "PROPERTIES", "VERDICTS", "Finding", "properties", "verify"]
@@ -32,6 +47,25 @@ PROPERTIES: tuple[Property, ...] = (
     ("projections", spaces.projections),
     ("conditions", spaces.conditions),
     ("symmetries", spaces.symmetries),
+    ("quadrature and tables", rules.tables),
+    ("records", records.coefficients),
+    ("activations", activations.functions),
+    ("slopes of the rate", activations.slopes),
+    ("the rate in float32", activations.single),
+    ("losses", losses.values),
+    ("losses of records", losses.of_records),
+    ("outputs", outputs.predictions),
+    ("trajectories", outputs.path),
+    ("fields", fields.values),
+    ("penalties", fields.penalties),
+    ("L2 gradients", fields.gradients),
+    ("random fields", starts.random_fields),
+    ("their law", starts.law),
+    ("symmetric random fields", starts.mirrored),
+    ("given fields", starts.given_fields),
+    ("adaptive steps", steps.control),
+    ("moves between levels", moves.levels),
+    ("adapted bases", moves.singular_functions),
     ("kernels", code.kernels),
     ("precision", code.precision),
     ("threads", code.threads),

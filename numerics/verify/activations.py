@@ -124,7 +124,7 @@ def _gap(found: Array, truth: Formula, floor: float) -> float:
 
     with mp.workdps(DIGITS):
         exact = [float(truth(mp.mpf(x))) for x in AT]
-    return max(abs(a - b) / (floor + abs(b)) for a, b in zip(found, exact))
+    return float(max(abs(a - b) / (floor + abs(b)) for a, b in zip(found, exact)))
 
 
 def _mp(number: Any) -> Any:

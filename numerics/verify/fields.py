@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from functools import reduce
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,9 +12,12 @@ from derive.errors import RepresentationError
 from derive.spec import BasisSpec, Spec
 from numerics.reference import _unfolded
 from numerics.verify import formulas
-from numerics.verify.formulas import Array, Interval, along
-from numerics.verify.records import sampled
+from numerics.verify.formulas import Array, Functions, Interval, along
+from numerics.verify.records import with_targets
 from numerics.verify.subject import Subject
+
+if TYPE_CHECKING:
+    from derive.galerkin import SemiDiscrete
 
 SECTION = "fields"
 Axes = list[tuple[BasisSpec, Interval]]
@@ -39,14 +44,46 @@ def axes(spec: Spec, name: str, k: int) -> Axes:
 
 
 def full(subject: Subject, name: str, coefficients: Array, k: int) -> Array:
-    """A field's coefficients with one axis a basis; those that symmetries leave of W spread over ξ and ξ′."""
-    spec, form = subject.spec, subject.reference.forms[k]
+    """A field's coefficients in slab k with one axis a basis."""
+    return spread(subject.spec, name, coefficients, k, subject.reference.forms[k] if name == "W" else None)
+
+
+def spread(spec: Spec, name: str, coefficients: Array, k: int, form: SemiDiscrete | None) -> Array:
+    """Coefficients with one axis a basis; those that symmetries leave of W spread over ξ and ξ′."""
     own = axes(spec, name, k)
-    sizes = [basis.size for basis, _ in own]
-    rest = coefficients.shape[coefficients.ndim - 2 :] if name in ("W", "V", "R", "P") else coefficients.shape[-1:]
-    if name == "W" and form.weights:
+    if name == "W" and form is not None and form.weights:
         coefficients = _unfolded(form, coefficients.reshape(-1, *coefficients.shape[spec.dimension :]))
-    return coefficients.reshape(*sizes, *rest) if own else coefficients
+    rest = coefficients.shape[coefficients.ndim - (2 if name in ("W", "V", "R", "P") else 1) :]
+    return coefficients.reshape(*(basis.size for basis, _ in own), *rest) if own else coefficients
+
+
+def projected(
+    spec: Spec, name: str, k: int, form: SemiDiscrete | None, parts: Sequence[Functions], series: Array
+) -> Array:
+    """A field's own coefficients of the L2 projection of Σ series e_a e_b … of some functions of its arguments."""
+    bases = [formulas.functions(*pair) for pair in axes(spec, name, k)]
+    loads, masses = series, [formulas.gram(basis) for basis in bases]
+    for axis, (basis, part) in enumerate(zip(bases, parts)):
+        loads = along(_mixed(basis, part), loads, axis)
+    if name != "W" or form is None or not form.weights:
+        for axis, mass in enumerate(masses):
+            loads = along(np.linalg.inv(mass), loads, axis)
+        return loads
+    d = spec.dimension
+    n = _unfolded(form, np.eye(int(np.prod([weight.size for weight in form.weights]))))  # (I, J, m)
+    outer, inner_mass = (reduce(np.kron, masses[a : a + d]) for a in (0, d))
+    loads = along(np.linalg.inv(masses[-1]), loads, 2 * d).reshape(n.shape[0], n.shape[1], -1)
+    gram = np.einsum("ijm,ijn->mn", n, np.einsum("ik,klm,lj->ijm", outer, n, inner_mass, optimize=True))
+    found = np.linalg.solve(gram, np.einsum("ijm,ijr->mr", n, loads))
+    return found.reshape(len(gram), masses[-1].shape[0], *series.shape[2 * d + 1 :])
+
+
+def _mixed(basis: Functions, part: Functions) -> Array:
+    """⟨χ_i, e_a⟩ over the basis' interval."""
+    low, high = basis.breakpoints[[0, -1]]
+    cuts = part.breakpoints[(part.breakpoints > low) & (part.breakpoints < high)]
+    x, w = formulas.gauss(np.append(basis.breakpoints, cuts), basis.points + part.points)
+    return np.asarray((basis.values(x).T * w) @ part.values(x))
 
 
 def inner(own: Axes, first: Array, second: Array, slopes: bool = False) -> float:
@@ -76,12 +113,12 @@ def values(subject: Subject) -> None:
             for norm in squares:
                 squares[norm] += inner(own, whole, whole, norm == "H1")
             if own:
-                points = [np.sort(generator.uniform(*map(float, interval), 3)) for _, interval in own]
+                points = [np.sort(generator.uniform(float(interval[0]), float(interval[1]), 3)) for _, interval in own]
                 truth = whole
                 for axis, ((basis, interval), x) in enumerate(zip(own, points)):
                     truth = along(formulas.functions(basis, interval).values(x), truth, axis)
                 found = np.asarray(field(*np.ix_(*points)))
-                worst["values"] = max(worst["values"], _gap(truth.reshape(found.shape), found))
+                worst["values"] = max(worst["values"], formulas.gap(truth.reshape(found.shape), found))
         for norm, truth_of in squares.items():
             try:
                 found_norm = field.squared_norm(norm)
@@ -121,23 +158,14 @@ def penalties(subject: Subject) -> None:
 def gradients(subject: Subject) -> None:
     """The L2 gradient as fields: ⟨g, F⟩ in L2 is the derivative along F."""
     spec, model = subject.spec, subject.bare()
-    data = sampled(subject, functions=not spec.functional)
-    if spec.functional:
-        assert spec.outputs is not None
-        classes = np.arange(len(data)) % spec.outputs
-        data = replace(data, y=classes if spec.loss == "cross-entropy" else np.eye(spec.outputs)[classes])
+    data = with_targets(spec)
     _, slopes = model.coefficient_gradient(model.prepare(data))
     _, fields = model.value_and_gradient(data, None)
     worst = 0.0
     for name, field in fields.items():
         for k, slab in enumerate(field.slabs):
             own, slope = model.fields[name].slabs[k].coefficients, slopes[name][k]
-            parts = (full(subject, name, part, k) for part in (slab.coefficients, own))
-            gap = abs(inner(axes(spec, name, k), *parts) - float(np.sum(slope * own)))
+            parts = [full(subject, name, part, k) for part in (slab.coefficients, own)]
+            gap = abs(inner(axes(spec, name, k), parts[0], parts[1]) - float(np.sum(slope * own)))
             worst = max(worst, gap / (float(np.linalg.norm(slope) * np.linalg.norm(own)) or 1.0))
     subject.at_most(SECTION, "L2 gradients as fields", worst, 1e-11, "docs/bases.md")
-
-
-def _gap(truth: Array, found: Array) -> float:
-    return float(np.abs(truth - found).max() / max(1.0, np.abs(truth).max()))
-

@@ -23,7 +23,8 @@ Interval = tuple[Fraction, Fraction]
 
 WIDTH: Interval = (Fraction(-1), Fraction(1))
 MORE = 24  # Gauss points on every cell, beyond what polynomials there need
-TURN = 3  # points for every wave on a cell
+TURN = 4  # points for every wave
+HALVINGS = 6  # of a cell of one's own functions, at most
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,10 +46,12 @@ class Functions:
         cells = cell_of(self.breakpoints, x)
         for cell in np.unique(cells):
             a, b = self.breakpoints[cell], self.breakpoints[cell + 1]
-            t, weights = legendre.leggauss(self.fitted)
+            t, weights = gauss_points(self.fitted)
             table = legendre.legvander(t, self.fitted - 1)
             values = self.values((a + b) / 2 + (b - a) / 2 * t)
             series = (np.arange(self.fitted) + 0.5)[:, None] * (table.T * weights) @ values
+            noise = 2e-15 * np.arange(1, self.fitted + 1)[:, None] * np.abs(series).max(axis=0)
+            series[np.abs(series) < noise] = 0.0  # rounding, which slopes would magnify
             here = cells == cell
             at = (2 * x[here] - a - b) / (b - a)
             found[here] = legendre.legval(at, legendre.legder(series)).reshape(self.size, -1).T * 2 / (b - a)
@@ -73,15 +76,16 @@ def functions(declared: BasisSpec, interval: Interval = WIDTH) -> Functions:
     if declared.family == "custom":
         return _resolved(Functions(declared.size, breaks, values, MORE, MORE))
     if declared.family == "fourier":
-        degree = TURN * declared.size + MORE
+        degree = TURN * (declared.size // 2) + MORE
     return Functions(declared.size, breaks, values, degree + MORE, degree + 1)
 
 
 def _resolved(found: Functions) -> Functions:
-    """With as many points as their products need."""
+    """On cells that are halved until their products are integrated."""
     before = gram(found)
-    for _ in range(5):
-        found = replace(found, points=2 * found.points, fitted=2 * found.points)
+    for _ in range(HALVINGS):
+        ends = found.breakpoints
+        found = replace(found, breakpoints=np.sort(np.append(ends, (ends[:-1] + ends[1:]) / 2)))
         now = gram(found)
         if np.abs(now - before).max() <= 1e-14 * np.abs(now).max():
             break
@@ -149,7 +153,7 @@ DEGREES = {"p0": 0, "hat": 1}
 LOCAL: dict[str, tuple[Callable[[Array, int], Array], int]] = {
     "p0": (lambda t, degree: np.ones((len(t), 1)), 0),
     "discontinuous": (lambda t, degree: legendre.legvander(t, degree), 0),
-    "gauss-legendre": (lambda t, degree: _nodal(t, legendre.leggauss(degree + 1)[0]), 0),
+    "gauss-legendre": (lambda t, degree: _nodal(t, gauss_points(degree + 1)[0]), 0),
     "hat": (lambda t, degree: _nodal(t, np.array([-1.0, 1.0])), 1),
     "lagrange": (lambda t, degree: _nodal(t, np.linspace(-1, 1, degree + 1)), 1),
     "gauss-lobatto": (lambda t, degree: _nodal(t, lobatto(degree)), 1),
@@ -219,7 +223,7 @@ def _multiwavelets(declared: BasisSpec, breaks: Array, degree: int) -> Values:
 
 def _wavelets(each: int, split: float) -> Array:
     """Coefficients (each, 2 · each) in the Legendre polynomials of [0, split] and [split, 1]."""
-    t, w = legendre.leggauss(2 * each)
+    t, w = gauss_points(2 * each)
     x = np.concatenate([split * (1 + t) / 2, split + (1 - split) * (1 + t) / 2])
     weights = np.concatenate([w * split / 2, w * (1 - split) / 2])
     table = np.kron(np.eye(2), legendre.legvander(t, each - 1))
@@ -238,13 +242,20 @@ FAMILIES: dict[str, Callable[[BasisSpec, Array, int], Values]] = {
 }  # fmt: skip
 
 
+@lru_cache(maxsize=256)
+def gauss_points(count: int) -> tuple[Array, Array]:
+    """Points and weights on [−1, 1]."""
+    t, w = legendre.leggauss(count)
+    return t, w
+
+
 # --- integrals ----------------------------------------------------------------------------------------------
 
 
 def gauss(breakpoints: Sequence[float] | Array, points: int) -> tuple[Array, Array]:
     """Gauss points and weights on every cell, (Q,) each."""
     ends = np.unique(np.asarray(breakpoints, dtype=float))
-    t, w = legendre.leggauss(points)
+    t, w = gauss_points(points)
     half = np.diff(ends)[:, None] / 2
     return (ends[:-1, None] + half * (1 + t)).ravel(), (half * w).ravel()
 
@@ -274,7 +285,8 @@ def projected(basis: Functions, rule: tuple[Array, Array], values: Array) -> Arr
     x, w = rule
     root = np.sqrt(w)
     flat = values.reshape(len(x), -1) * root[:, None]
-    found = np.linalg.lstsq(basis.values(x) * root[:, None], flat, rcond=None)[0]
+    q, r = np.linalg.qr(basis.values(x) * root[:, None])
+    found = np.linalg.solve(r, q.T @ flat)
     return np.asarray(found.reshape(basis.size, *values.shape[1:]))
 
 
@@ -292,14 +304,15 @@ def interpolant(kind: str, periodic: bool, xi: Array, at: Array) -> Array:
     if kind == "constant" or count == 1:
         return np.eye(count)[np.clip(np.floor((at + 1) / 2 * count).astype(int), 0, count - 1)]
     period = 2 if periodic else None
-    return np.stack([np.interp(at, xi, row, period=period) for row in np.eye(count)], axis=1)
+    columns: list[Array] = [np.interp(at, xi, row, period=period) for row in np.eye(count)]
+    return np.asarray(np.stack(columns, axis=1))
 
 
 def cuts(kind: str, periodic: bool, xi: Array) -> Array:
     """Where such interpolants are not smooth, with the ends."""
     if kind == "constant":
         return np.linspace(-1, 1, len(xi) + 1)
-    return np.concatenate([[-1.0], xi, [1.0]])
+    return np.asarray(np.concatenate([[-1.0], xi, [1.0]]))
 
 
 def samples_matrix(
@@ -314,14 +327,14 @@ def samples_matrix(
             right.append(np.zeros((len(x), len(xi))))
         return np.asarray(np.linalg.lstsq(np.vstack(rows), np.vstack(right), rcond=None)[0])
     kind = "linear" if kind == "least-squares" else kind
-    rule = common(basis, cuts=cuts(kind, periodic, xi))
+    rule = gauss(np.append(basis.breakpoints, cuts(kind, periodic, xi)), basis.fitted + 2)  # products with lines
     return projected(basis, rule, interpolant(kind, periodic, xi, rule[0]))
 
 
 def slopes_of(ends: Array, values: Array, x: Array) -> Array:
     """Derivatives (Q, …) of what is smooth between ends, from values at the points of ``gauss`` on them."""
     count = len(x) // (len(ends) - 1)
-    t, weights = legendre.leggauss(count)
+    t, weights = gauss_points(count)
     table, rises = legendre.legvander(t, count - 1), []
     for k in range(count):
         rises.append(legendre.legval(t, legendre.legder(np.eye(count)[k])) if k else np.zeros(count))
@@ -329,3 +342,10 @@ def slopes_of(ends: Array, values: Array, x: Array) -> Array:
     parts = values.reshape(len(ends) - 1, count, -1)
     found = np.einsum("qp,cpr->cqr", matrix, parts) * (2 / np.diff(ends))[:, None, None]
     return np.asarray(found.reshape(values.shape))
+
+
+def gap(truth: Array, found: Array) -> float:
+    """The largest difference, relative where numbers are above one; infinite for another shape."""
+    if truth.shape != found.shape:
+        return float("inf")
+    return float(np.abs(truth - found).max() / max(1.0, float(np.abs(truth).max())))

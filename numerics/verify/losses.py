@@ -25,7 +25,7 @@ Loss = Callable[[Array, Array], Array]  # outputs and targets (outputs, N) → (
 
 def _huber(z: Array, t: Array) -> Array:
     r = np.abs(z - t)
-    return np.sum(np.where(r <= 1, r**2 / 2, r - 0.5), axis=0)
+    return np.asarray(np.sum(np.where(r <= 1, r**2 / 2, r - 0.5), axis=0))
 
 
 # name → the loss of a record, and its derivative by the outputs
@@ -79,8 +79,8 @@ def values(subject: Subject) -> None:
     value, source = FORMULAS[spec.loss] if known else _own(spec.loss)
     found, slopes = _called(solver, z, t)
     truth, direction = value(z, t), source(z, t)
-    scale = np.maximum(1, np.abs(truth))
-    subject.at_most(SECTION, f"{spec.loss}: its value", float(np.max(np.abs(found - truth) / scale)), 1e-12, "README.md")
+    gap = float(np.max(np.abs(found - truth) / np.maximum(1, np.abs(truth))))
+    subject.at_most(SECTION, f"{spec.loss}: its value", gap, 1e-12, "README.md")
     gap = float(np.abs(slopes - direction).max() / np.abs(direction).max())
     subject.at_most(SECTION, f"{spec.loss}: its derivative", gap, 1e-12 if known else 1e-7, "README.md")
 
@@ -104,7 +104,7 @@ def _numbers(subject: Subject, model: Continuum) -> None:
     """Classes with their weights, or numbers."""
     spec = subject.spec
     assert spec.outputs is not None
-    data, generator = sampled(subject), np.random.default_rng(22)
+    data, generator = sampled(subject.spec), np.random.default_rng(22)
     grids = None if data.xi is None else [g if spec.dimension > 1 else g[0] for g in grids_of(spec, data)]
     outputs = model(data).T
     classes = np.array([0, 0, 0, min(1, spec.outputs - 1)])  # others stay empty
@@ -137,7 +137,7 @@ def _class_weights(spec: Spec, classes: Array) -> Array:
 def _functions(subject: Subject, model: Continuum) -> None:
     """∫ |y − y*|² (with slopes, a weight or divided by ∫ |y*|²), by Gauss sums over what is predicted there."""
     spec = subject.spec
-    data = sampled(subject, functions=True)
+    data = sampled(subject.spec, functions=True)
     squares = distances(spec, model, data)
     truth = float(np.mean(np.sqrt(squares[0] / squares[1]) if spec.loss == "relative-l2" else squares[0]))
     prepared = model.prepare(data)
@@ -155,7 +155,7 @@ def _judge(subject: Subject, model: Continuum, prepared: Any, truth: float) -> N
 
 
 def _far_from_zero(subject: Subject, model: Continuum, data: Records) -> None:
-    """A constant that is added to prediction and target leaves their distance alone, where the basis holds constants."""
+    """A constant added to prediction and target leaves their distance alone, where the basis holds constants."""
     spec = subject.spec
     state = [formulas.functions(spec.slabs[-1].state.along(axis)) for axis in range(spec.dimension)]
     if spec.loss == "h1" or any(_beside_constants(basis) > 1e-12 for basis in state):
@@ -190,7 +190,7 @@ def distances(spec: Spec, model: Continuum, data: Records) -> Array:
     found = []
     for n, (grid, samples) in enumerate(zip(grids_of(spec, data), data.targets())):
         rules = []
-        for axis, (state, xi) in enumerate(zip(states, grid)):
+        for state, xi in zip(states, grid):
             ends = formulas.cuts(spec.interpolant, spec.periodic, xi)
             others = [] if weight is None else [weight]
             rules.append(formulas.common(state, *others, cuts=ends))

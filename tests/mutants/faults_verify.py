@@ -119,8 +119,8 @@ HIDDEN: tuple[tuple[Fault, dict[str, Any]], ...] = (
            "[s.riesz(g) for s, g", "[s.pull_back_orthonormal(g) for s, g"), FUNCTION),
     # --- adaptive steps
     (Fault("adaptive: the order of the better method", "numerics/adaptive.py",
-           "min(tableau.order, tableau.embedded_order or 0) + 1", "max(tableau.order, tableau.embedded_order or 0) + 1"),
-     ADAPTIVE),
+           "min(tableau.order, tableau.embedded_order or 0) + 1",
+           "max(tableau.order, tableau.embedded_order or 0) + 1"), ADAPTIVE),
     (Fault("adaptive: the easiest record decides", "numerics/solver.py",
            "return float(np.max(error /", "return float(np.min(error /"), ADAPTIVE),
     # --- initial functions
