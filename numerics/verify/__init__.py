@@ -1,7 +1,8 @@
 """What the mathematics promises, measured on a spec: ``continua verify``.
 
 Every property is measured against something that shares no code with what it measures: loops over layers, the
-NumPy network of ``numerics.reference``, complex steps, SciPy's integrators, mpmath at 50 digits. What a spec can be
+NumPy network of ``numerics.reference``, complex steps, SciPy's integrators, mpmath at 50 digits, and the formulas and
+dense sums of ``formulas``. What a spec can be
 expected to reach is derived from it: the order of its tableau, the degree of its bases, the kinks of its rate.
 """
 

@@ -67,8 +67,11 @@ def functions(subject: Subject) -> None:
         with mp.workdps(DIGITS):
             h = 0.37
             exact = [RATES[spec.rate](known[0](mp.mpf(x)), mp.mpf(x), mp.mpf(h)) / _mp(spec.spacing) for x in AT]
-        found = subject.reference.rho(np.array(AT)[None], np.full((1, len(AT)), h))[0] if spec.normalise is None \
+        found = (
+            subject.reference.rho(np.array(AT)[None], np.full((1, len(AT)), h))[0]
+            if spec.normalise is None
             else value(equation.rho, {"u": np.array(AT), "h": h})
+        )
         error = max(abs(a - float(b)) / (1 + abs(float(b))) for a, b in zip(found, exact))
         subject.at_most(SECTION, f"the rate {spec.rate}", float(error), 4e-15, "README.md")
 
@@ -107,14 +110,15 @@ def single(subject: Subject) -> None:
     if form == equation.rho:
         return
     worst = 0.0
-    rho = _at_digits(equation.rho, names)
+    rho, slopes_of = _at_digits(equation.rho, names), [_at_digits(equation.slopes[name], names) for name in names]
     for shift in range(len(names)):
         points = {name: np.roll(np.array(AT, dtype=np.float32), 5 * k * shift) for k, name in enumerate(names)}
         found = value(form, points)
         assert found.dtype == np.float32
         for n in range(len(AT)):
-            exact = float(rho(*(float(points[name][n]) for name in names)))
-            size = 1 + abs(exact) + sum(abs(float(points[name][n])) for name in names)
+            at = [float(points[name][n]) for name in names]
+            exact = float(rho(*at))
+            size = 1 + abs(exact) + sum(abs(x) + abs(x * float(slope(*at))) for x, slope in zip(at, slopes_of))
             worst = max(worst, abs(float(found[n]) - exact) / size)
     subject.at_most(SECTION, "the rate in float32", worst, SINGLE, "README.md")
 
@@ -142,6 +146,7 @@ def _at_digits(expression: Any, names: list[str]) -> Callable[..., Any]:
 
     def at(*given: Any) -> Any:
         with mp.workdps(DIGITS):
-            return mp.mpf(function(*(mp.mpf(x) for x in given)))
+            found = function(*(mp.mpf(x) for x in given))
+            return mp.nan if isinstance(found, mp.mpc) else mp.mpf(found)  # outside the domain of a root or logarithm
 
     return at

@@ -22,9 +22,17 @@ Values = Callable[[Array], Array]  # points (n,) → (n, size), at breakpoints f
 Interval = tuple[Fraction, Fraction]
 
 WIDTH: Interval = (Fraction(-1), Fraction(1))
-MORE = 24  # Gauss points on every cell, beyond what polynomials there need
+SPARE = 4  # Gauss points on every cell, beyond what polynomials there need
+MORE = 24  # those of what is no polynomial
 TURN = 4  # points for every wave
 HALVINGS = 6  # of a cell of one's own functions, at most
+
+
+@lru_cache(maxsize=256)
+def gauss_points(count: int) -> tuple[Array, Array]:
+    """Points and weights on [−1, 1]."""
+    t, w = legendre.leggauss(count)
+    return t, w
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +85,7 @@ def functions(declared: BasisSpec, interval: Interval = WIDTH) -> Functions:
         return _resolved(Functions(declared.size, breaks, values, MORE, MORE))
     if declared.family == "fourier":
         degree = TURN * (declared.size // 2) + MORE
-    return Functions(declared.size, breaks, values, degree + MORE, degree + 1)
+    return Functions(declared.size, breaks, values, degree + SPARE, degree + 1)
 
 
 def _resolved(found: Functions) -> Functions:
@@ -242,13 +250,6 @@ FAMILIES: dict[str, Callable[[BasisSpec, Array, int], Values]] = {
 }  # fmt: skip
 
 
-@lru_cache(maxsize=256)
-def gauss_points(count: int) -> tuple[Array, Array]:
-    """Points and weights on [−1, 1]."""
-    t, w = legendre.leggauss(count)
-    return t, w
-
-
 # --- integrals ----------------------------------------------------------------------------------------------
 
 
@@ -302,7 +303,8 @@ def interpolant(kind: str, periodic: bool, xi: Array, at: Array) -> Array:
     """Values (n, samples) at points of the interpolants of unit samples: linear, or constant on equal cells."""
     count = len(xi)
     if kind == "constant" or count == 1:
-        return np.eye(count)[np.clip(np.floor((at + 1) / 2 * count).astype(int), 0, count - 1)]
+        cells = np.clip(np.floor((at + 1) / 2 * count).astype(int), 0, count - 1)
+        return np.asarray(np.eye(count)[cells])
     period = 2 if periodic else None
     columns: list[Array] = [np.interp(at, xi, row, period=period) for row in np.eye(count)]
     return np.asarray(np.stack(columns, axis=1))
@@ -315,9 +317,7 @@ def cuts(kind: str, periodic: bool, xi: Array) -> Array:
     return np.asarray(np.concatenate([[-1.0], xi, [1.0]]))
 
 
-def samples_matrix(
-    basis: Functions, kind: str, periodic: bool, xi: Array, smoothing: float | None = None
-) -> Array:
+def samples_matrix(basis: Functions, kind: str, periodic: bool, xi: Array, smoothing: float | None = None) -> Array:
     """(size, samples): samples → coefficients, as section 3 has it."""
     if kind == "least-squares" and len(xi) > 1:
         rows, right = [np.sqrt(2 / len(xi)) * basis.values(xi)], [np.sqrt(2 / len(xi)) * np.eye(len(xi))]

@@ -38,6 +38,8 @@ def levels(subject: Subject) -> None:
     worst = dict.fromkeys(("fields", "distances", "norms", "losses", "estimate", "parts"), 0.0)
     estimated = False
     for name, spec in plain.levels[:MOST]:
+        if len(spec.slabs) != len(plain.slabs):  # no move leads there
+            continue
         new = project(old, name, data)
         report = new.report
         for field in old.fields:

@@ -28,9 +28,7 @@ def predictions(subject: Subject) -> None:
     (_numbers if subject.spec.functional else _functions)(subject, model, data, states, y)
 
 
-def _numbers(
-    subject: Subject, model: Continuum, data: Records, states: list[formulas.Functions], y: Array
-) -> None:
+def _numbers(subject: Subject, model: Continuum, data: Records, states: list[formulas.Functions], y: Array) -> None:
     """z_k = ∫ R_k y + a_k, with smooth maxima Σ Q_kc max_c."""
     spec = subject.spec
     assert spec.readout is not None
@@ -63,9 +61,7 @@ def _maxima(subject: Subject, states: list[formulas.Functions], y: Array) -> Arr
     return np.asarray(top + np.log(np.einsum("q,qcn->cn", weights, np.exp(beta * (values - top)))) / beta)
 
 
-def _functions(
-    subject: Subject, model: Continuum, data: Records, states: list[formulas.Functions], y: Array
-) -> None:
+def _functions(subject: Subject, model: Continuum, data: Records, states: list[formulas.Functions], y: Array) -> None:
     """y(ξ), or R(ξ) y(ξ) + a(ξ) as the state's basis has it."""
     spec = subject.spec
     if spec.outputs is not None:

@@ -131,7 +131,7 @@ def along_xi(width: BasisSpec, states: Sequence[formulas.Functions]) -> tuple[li
     products, ones = [np.ones((1, 1))], [np.ones(1)]
     for axis, state in enumerate(states):
         psi = formulas.functions(width.along(axis))
-        rule = formulas.gauss(np.concatenate([psi.breakpoints, state.breakpoints]), psi.points + state.points)
+        rule = formulas.gauss(np.concatenate([psi.breakpoints, state.breakpoints]), psi.fitted + 2 * state.fitted)
         factors, own = psi.values(rule[0]), state.values(rule[0])
         here = [formulas.projected(state, rule, factors[:, i, None] * own) for i in range(psi.size)]
         one = [formulas.projected(state, rule, factors[:, i]) for i in range(psi.size)]

@@ -164,7 +164,7 @@ def given_fields(subject: Subject) -> None:
             parts = []
             for f, (basis, interval) in zip(waves[name], axes(spec, name, k)):
                 own = formulas.functions(basis, interval)
-                rule = formulas.gauss(own.breakpoints, 2 * own.points)
+                rule = formulas.gauss(own.breakpoints, 2 * own.points + formulas.MORE)
                 parts.append(formulas.projected(own, rule, f(rule[0])))
             channels = slab.channels
             truth = reduce(np.multiply.outer, [*parts, np.arange(1, 1 + int(np.prod(channels))).reshape(channels)])
