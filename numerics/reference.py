@@ -317,18 +317,21 @@ def _implicit(slope: Callable[[int, Array], Array], h: Array, sa: Array) -> Arra
         start = h[:, :, r : r + 1]
 
         def left(flat: Array, start: Array = start) -> Array:
-            k = flat.reshape(stages, size, channels, 1)
+            """What is left of the equations for columns of unknowns, as many as there are."""
+            k = flat.reshape(stages, size, channels, -1)
             ends = [slope(i, start + np.einsum("j,jncr->ncr", sa[i], k)) for i in range(stages)]
-            return np.asarray(np.ravel(ends) - flat)
+            return np.asarray(np.reshape(ends, flat.shape) - flat)
 
-        k = np.zeros(stages * channels * size, dtype=kind)
+        k, last = np.zeros(stages * channels * size, dtype=kind), np.inf
         for _ in range(60):
-            real = k.real + 0j
-            columns = [(left(real + 1e-30j * e) - left(real)).imag / 1e-30 for e in np.eye(len(k))]
-            change = np.linalg.solve(np.array(columns).T, left(k))
+            real = k[:, None].real + 0j
+            jacobian = (left(real + 1e-30j * np.eye(len(k))) - left(real)).imag / 1e-30
+            change = np.linalg.solve(jacobian, left(k[:, None])[:, 0])
             k = k - change
-            if np.max(np.abs(change)) <= 1e-14 * np.max(np.abs(k)):
+            step = np.max(np.abs(change)) / (np.max(np.abs(k)) or 1.0)
+            if step <= 1e-14 or last <= step <= 1e-10:  # rounding may stay above the first
                 break
-        solved = np.max(np.abs(change)) <= 1e-8 * np.max(np.abs(k))  # else there may be no solution
+            last = step
+        solved = step <= 1e-8  # else there may be no solution
         found[..., r] = k.reshape(stages, size, channels) if solved else np.nan
     return found

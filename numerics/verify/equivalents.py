@@ -10,15 +10,21 @@ import numpy as np
 
 from derive import spec as declaration
 from derive.errors import SpecError
-from derive.spec import CONSTANT, BasisSpec, TableauSpec
+from derive.spec import CONSTANT, BasisSpec
 from numerics import adaptive
 from numerics.continuum import Continuum, kernel_weights
 from numerics.reference import Reference
-from numerics.verify.subject import NOTEBOOKS, RECORDS, Array, Subject, divided
+from numerics.verify.flow import ACCURACY, Ended, constant, follow
+from numerics.verify.orders import Study, judge
+from numerics.verify.subject import MOST_STEPS, NOTEBOOKS, SMALLEST, WATCHED, Array, Subject, divided
 
-MOST_STEPS = 512  # of a convergence study
 POINTS = np.linspace(-1, 1, 402)[1:-1] + 1e-4  # where solutions are compared: on no cell's boundary
 CAPS = {"analytic": 99, "kinked": 2, "jumping": 1}  # the order in depth that a rate allows
+SLACK = {True: 0.3, False: 0.6}  # of an order that is seen clearly, and of the envelope of a rate with kinks
+SHARES = (1, 0.5, 0.25, 0.125)  # of fields and records, until an order shows
+SPECTRAL = ("legendre", "chebyshev", "fourier")
+IN_WIDTH = 256  # steps of every size where the rate is not smooth
+NEWTON = 150  # unknowns of a stage: the dense Newton method of the reference takes its time
 SECTION = "equivalents"
 
 
@@ -46,16 +52,21 @@ def layers(subject: Subject) -> None:
     except SpecError as error:
         subject.add(SECTION, "network of layers", "≤ 1e-13", "not stable: " + error.given, None, NOTEBOOKS[0])
         return
-    generator = np.random.default_rng(4)
-    model = model.with_coordinates(generator.standard_normal(model.size) * 0.5)
-    w, beta = (model.fields[name].slabs[0].coefficients for name in ("W", "b"))
-    learned = model.fields["parameters"].slabs[0].coefficients if spec.learned else ()
-    h = generator.standard_normal((n, spec.channels, 5))
-    found = model.solver.final(h.reshape(-1, 5)).reshape(h.shape)
-    expected, s = h, 1 / count
-    for k in range(count):
-        u = np.einsum("ijoc,jcn->ion", 2 / n * w[:, :, k], expected) + beta[:, k][:, :, None]
-        expected = expected + s * subject.reference.rho(u, expected, learned)
+    generator, s, size = np.random.default_rng(4), 1 / count, subject.share
+    random = generator.standard_normal(model.size), generator.standard_normal((n, spec.channels, 5))
+    while True:  # smaller ones where the layers' states overflow
+        model, h = model.with_coordinates(size * 0.5 * random[0]), size * random[1]
+        w, beta = (model.fields[name].slabs[0].coefficients for name in ("W", "b"))
+        learned = model.fields["parameters"].slabs[0].coefficients if spec.learned else ()
+        expected = h
+        with np.errstate(all="ignore"):
+            for k in range(count):
+                u = np.einsum("ijoc,jcn->ion", 2 / n * w[:, :, k], expected) + beta[:, k][:, :, None]
+                expected = expected + s * subject.reference.rho(u, expected, learned)
+        if np.isfinite(expected).all() or size <= SMALLEST:
+            break
+        size /= 2
+    found = subject.plain(model).solver.final(h.reshape(-1, 5)).reshape(h.shape)
     kind = {"mlp": "perceptron", "residual": "residual network"}.get(spec.rate, "network h ← h + s ρ(u, h)")
     if spec.rate == "mlp" and s != float(spec.spacing):
         kind = "leaky network"
@@ -64,47 +75,70 @@ def layers(subject: Subject) -> None:
 
 
 def depth(subject: Subject) -> None:
-    """Convergence towards the continuum as the steps shrink, with the order of the tableau."""
-    spec, tableau = subject.spec, subject.spec.tableau
-    if any(form.entry for form in subject.reference.forms):
+    """Convergence towards the continuum as the steps shrink, with the order of the tableau.
+
+    Where the steps are too few to see an order, smaller fields and records are tried: the same kernels with the same
+    tableau, whose error follows its first term sooner.
+    """
+    name = "refinement in depth"
+    if subject.layered:
         text = "slabs with state bases of their own: the layers are the model"
-        subject.add(SECTION, "refinement in depth", "", text, None, NOTEBOOKS[3])
+        subject.add(SECTION, name, "", text, None, NOTEBOOKS[3])
         return
-    expected = min(tableau.order, CAPS[subject.smoothness])
-    solve = _stepper(subject)
-    truth = solve(_named("gauss4" if not tableau.explicit else "dopri5"), 2 * MOST_STEPS)
-    size, steps = float(np.abs(truth).max()), 2 * max(spec.steps, 4)
-    sizes: list[int] = []
-    errors: list[float] = []
-    while steps <= MOST_STEPS and (not errors or errors[-1] > 1e-9):
-        sizes.append(steps)
-        errors.append(float(np.abs(solve(tableau, steps) - truth).max()) / size)
-        steps *= 2
-    window = slice(-4, None)  # the finest ones: before them the error need not follow its first term
-    slack = 0.3 if subject.smoothness == "analytic" else 0.6
-    subject.order(SECTION, "refinement in depth", sizes[window], errors[window], expected, slack, NOTEBOOKS[3])
+    if subject.share < 1:
+        text = f"{subject.share:g} times as large; larger ones grow without bound"
+        subject.add(SECTION, "records whose solution stays finite", "", text, None, NOTEBOOKS[3])
+    regular = subject.smoothness == "analytic"
+    expected = min(subject.spec.tableau.order, CAPS[subject.smoothness])
+    converges(subject, name, _in_depth, expected, SLACK[regular], NOTEBOOKS[3])
 
 
-def _named(name: str) -> TableauSpec:
-    from derive.explain import named_tableau
+def converges(
+    subject: Subject, name: str, study: Callable[[Subject], Study | Ended], expected: float, slack: float,
+    explained: str, section: str = SECTION,
+) -> None:  # fmt: skip
+    """Judge a study; where it ends before an order shows, or has no solution, one of smaller fields and records."""
+    regular, found = subject.smoothness == "analytic", None
+    for share in SHARES:
+        found = study(subject if share == 1 else subject.gentler(share, fields=True))
+        if isinstance(found, Ended):
+            continue
+        judged = judge(found.sizes, found.errors, expected, slack, found.noise, regular)
+        if judged.passed is not None:
+            break
+    if isinstance(found, Ended):
+        subject.add(section, name, f"order ≥ {expected:g}", f"not reached: {found}", None, explained)
+        return
+    note = "" if share == 1 else f"; fields and records × {share:g}"
+    subject.add(section, name, f"order ≥ {expected:g}", judged.measured + note, judged.passed, explained,
+                {"": judged.curve})  # fmt: skip
 
-    return named_tableau(name)
+
+def _in_depth(subject: Subject) -> Study | Ended:
+    """Errors of the kernels' final states by numbers of steps."""
+    exact = subject.exact
+    if isinstance(exact, Ended):
+        return exact
+    solve, total = _stepper(subject), sum(len(e) - 1 for e in subject.elements)
+    truth = exact.final.reshape(-1, WATCHED)
+    size, study, share = float(np.abs(truth).max()) or 1.0, Study(exact.noise), 1
+    while share * total <= MOST_STEPS and study.goes_on:
+        study.add(share * total, lambda share=share: float(np.abs(solve(share) - truth).max()) / size)
+        share *= 2
+    return study
 
 
-def _stepper(subject: Subject) -> Callable[[TableauSpec, int], Array]:
-    """(tableau, steps) → the final state by the kernels, with about so many equal steps in every depth element."""
+def _stepper(subject: Subject) -> Callable[[int], Array]:
+    """Steps → the final state by the kernels, with so many equal steps in every depth element."""
     solver = subject.model.solver.__class__(subject.model.representation)
-    total = sum(len(e) - 1 for e in subject.elements)
+    start = subject.reference.lifted(subject.fields, subject.states[:, :, :WATCHED]).reshape(-1, WATCHED)
 
-    def solve(tableau: TableauSpec, steps: int) -> Array:
-        share = -(-steps // total)
-        h: Array = np.ascontiguousarray(subject.reference.lifted(subject.fields, subject.states).reshape(-1, RECORDS))
+    def solve(share: int) -> Array:
+        h: Array = np.ascontiguousarray(start)
         for slab, e, weights in zip(solver.slabs, subject.elements, kernel_weights(subject.model.fields)):
-            method = adaptive.Method.of(tableau, float(slab.tables.tables["kappa"]))
+            method = adaptive.Method.of(subject.spec.tableau, float(slab.tables.tables["kappa"]))
             pieces = slab.tables.pieces("weight_depth"), slab.tables.pieces("bias_depth")
             slab.bind(adaptive.tables(method, *pieces, divided(e, share)))
-            if slab.implicit:
-                slab.bind({"groups": np.array(tableau.groups)})
             slab.form(weights)
             h = slab.forward(h, keep=False)[0]
         return h
@@ -114,29 +148,21 @@ def _stepper(subject: Subject) -> Callable[[TableauSpec, int], Array]:
 
 def width(subject: Subject) -> None:
     """Convergence towards the continuum as the state's basis is refined, from smooth fields."""
-    study = _Width.of(subject)
+    name, study = "refinement in width", _Width.of(subject)
     if study is None:
-        _as_it_is(subject, "refinement in width")
+        _as_it_is(subject, name)
         return
-    tableau, steps = subject.spec.tableau, max(8, subject.spec.steps)
-    values = [_smooth_solution(subject, study.build(n), POINTS, tableau, steps) for n in study.sizes]
-    _judge_solutions(subject, "refinement in width", study, values, study.order, study.slack)
+    converges(subject, name, lambda s: _in_width(s, study), study.order, study.slack, NOTEBOOKS[1])
 
 
 def both(subject: Subject) -> None:
-    """Convergence as the state's basis and the steps are refined together; the finest by Dormand and Prince."""
-    study = _Width.of(subject)
+    """Convergence as the state's basis and the steps are refined together, by the tableau as textbooks have it."""
+    name, study = "refinement in width and depth", _Width.of(subject)
     if study is None:
-        _as_it_is(subject, "refinement in width and depth")
+        _as_it_is(subject, name)
         return
-    share = -(-max(8, subject.spec.steps) // study.sizes[0])
-    *sizes, finest = study.sizes
-    if not subject.spec.tableau.explicit:
-        sizes = sizes[:-1]  # the dense Newton method of the reference takes its time
-    values = [_smooth_solution(subject, study.build(n), POINTS, subject.spec.tableau, share * n) for n in sizes]
-    values.append(_smooth_solution(subject, study.build(finest), POINTS, _named("dopri5"), 2 * share * finest))
     order = min(study.order, subject.spec.tableau.order, CAPS[subject.smoothness])
-    _judge_solutions(subject, "refinement in width and depth", study, values, order, study.slack)
+    converges(subject, name, lambda s: _in_width(s, study, steps=True), order, study.slack, NOTEBOOKS[1])
 
 
 def _as_it_is(subject: Subject, name: str) -> None:
@@ -144,38 +170,84 @@ def _as_it_is(subject: Subject, name: str) -> None:
     subject.add(SECTION, name, "", text, None, NOTEBOOKS[1])
 
 
-def _judge_solutions(subject: Subject, name: str, study: _Width, values: list[Array], order: int, slack: float) -> None:
-    """The last of the solutions is the truth."""
-    size = float(np.abs(values[-1]).max())
-    errors = [float(np.sqrt(np.mean((v - values[-1]) ** 2))) / size for v in values[:-1]]
-    used = [study.build(n).size for n in study.sizes[: len(errors)]]
-    subject.order(SECTION, name, used, errors, order, slack, NOTEBOOKS[1])
+def _in_width(subject: Subject, study: _Width, steps: bool = False) -> Study | Ended:
+    """Errors by sizes of the state's basis; with ``steps`` by the tableau, in so many steps for every size.
+
+    The truth is found in another basis, and is as good as a coarser one of the same kind says.
+    """
+    try:
+        truth, noise = _truth(subject, study)
+        size, found = float(np.abs(truth).max()) or 1.0, Study(noise)
+        share = -(-max(8, subject.spec.steps) // study.sizes[0])
+        for n in study.sizes:
+            if not found.goes_on:
+                break
+            one = _Smooth.of(subject, study.build(n), share * n if steps else 1)
+            if steps and not subject.spec.tableau.explicit and one.unknowns > NEWTON:
+                break
+            solve = one.by_steps if steps else lambda one=one: _along_depth(subject, one)
+            found.add(n, lambda solve=solve: _distance(solve(), truth) / size)
+    except Ended as ended:
+        return ended
+    return found
+
+
+def _truth(subject: Subject, study: _Width) -> tuple[Array, float]:
+    """The exact solution at ``POINTS`` and how well it is known; one for both studies. Raises Ended."""
+    key = "width", subject.share
+    if key not in subject.kept:
+        coarse, fine = (_along_depth(subject, _Smooth.of(subject, basis)) for basis in study.truths)
+        noise = _distance(coarse, fine) / (float(np.abs(fine).max()) or 1.0)
+        subject.kept[key] = fine, max(noise, 10 * ACCURACY)
+    return subject.kept[key]  # type: ignore[no-any-return]
+
+
+def _distance(a: Array, b: Array) -> float:
+    return float(np.sqrt(np.mean((a - b) ** 2)))
+
+
+def _along_depth(subject: Subject, one: _Smooth) -> Array:
+    """The exact solution along the depth, at ``POINTS``. Raises Ended."""
+    rate, one_depth = one.network.slopes(one.fields, 0), np.ones(1)
+    pieces = constant(lambda h: rate.between(one_depth, one_depth, h), one.start.shape)
+    exact = follow(pieces, one.start.ravel(), subject.smoothness == "analytic", IN_WIDTH)
+    return one.at_points(exact.final.reshape(one.start.shape))
 
 
 @dataclass(frozen=True)
 class _Width:
-    """A study of the state's basis: sizes, the basis of a size, and the order to be expected."""
+    """A study of the state's basis: sizes, the basis of a size, the order to be expected, and bases for the truth."""
 
     sizes: list[int]
     build: Callable[[int], BasisSpec]
-    order: int
+    truths: tuple[BasisSpec, BasisSpec]
+    order: float
     slack: float
 
     @classmethod
     def of(cls, subject: Subject) -> _Width | None:
         """None for a basis that has no finer one."""
-        family = subject.spec.slabs[-1].state.along(0)
-        made = _family(family)
+        from derive.declaration import WIDTH, Reader
+
+        family, reader = subject.spec.slabs[-1].state.along(0), Reader("verify")
+        made = _family(family, subject.spec.periodic)
         if made is None:
             return None
-        degree = {"p0": 0, "hat": 1}.get(family.family, family.degree)
-        spectral = family.cells in (None, 1) or family.family in ("legendre", "chebyshev", "fourier")
-        if subject.smoothness != "analytic":
-            return cls(*made, 1, 0.5)
-        return cls(*made, 5, 0.5) if spectral else cls(*made, (degree or 0) + 1, 0.35)
+        smooth = subject.smoothness == "analytic"
+        spectral = {"family": "fourier" if subject.spec.periodic else "legendre"}
+        truths = [{**spectral, "size": n} for n in (41, 53)]
+        if not smooth:
+            truths = [{"family": "discontinuous", "degree": 1, "cells": n} for n in (60, 120)]
+        coarse, fine = (reader.basis(basis, "state", WIDTH, subject.spec.periodic) for basis in truths)
+        degree = {"p0": 0, "hat": 1}.get(family.family, family.degree) or 0
+        order = min(5, 5 if family.family in SPECTRAL else degree + 1)  # beyond it rounding is near
+        slack = 0.5 if order == 5 else 0.35
+        if not smooth:
+            order, slack = (1, 0.5) if subject.smoothness == "kinked" else (0.5, 0.25)
+        return cls(*made, (coarse, fine), order, slack)
 
 
-def _family(declared: BasisSpec) -> tuple[list[int], Callable[[int], BasisSpec]] | None:
+def _family(declared: BasisSpec, periodic: bool) -> tuple[list[int], Callable[[int], BasisSpec]] | None:
     """Sizes for a study, and the family's basis of a size; None for a basis that has no finer one."""
     from derive.declaration import WIDTH, Reader
 
@@ -183,39 +255,61 @@ def _family(declared: BasisSpec) -> tuple[list[int], Callable[[int], BasisSpec]]
     family, degree = declared.family, declared.degree
     if declared.functions or declared.of is not None:
         return None
-    if family in ("legendre", "chebyshev", "fourier"):
-        return [9, 13, 17, 23, 29, 45], lambda n: reader.basis({"family": family, "size": n}, "state", WIDTH, True)
+    if family in SPECTRAL:
+        return [5, 7, 9, 11, 13, 17, 21, 27, 33], lambda n: reader.basis(
+            {"family": family, "size": n}, "state", WIDTH, periodic
+        )
     given = {"degree": degree} if degree is not None and family not in ("p0", "hat") else {}
-
-    def build(cells: int) -> BasisSpec:
-        return reader.basis({"family": family, "cells": cells, **given}, "state", WIDTH, True)
-
-    if family == "multiwavelet":  # cells are halved
-        return [2, 4, 8, 16, 64], build
-    return ([4, 6, 8, 12, 16, 64] if (degree or 0) < 2 else [2, 3, 4, 6, 16]), build
+    sizes = [2, 4, 8, 16, 32, 64]
+    return (sizes if (degree or 0) < 2 else sizes[:-1]), lambda cells: reader.basis(
+        {"family": family, "cells": cells, **given}, "state", WIDTH, periodic
+    )
 
 
-def _smooth_solution(subject: Subject, state: BasisSpec, points: Array, tableau: TableauSpec, steps: int) -> Array:
-    """y(ξ) with smooth fields in few functions and the given state basis, by the NumPy network."""
-    from derive.declaration import WIDTH, Reader
-    from numerics.pieces import Pieces, evaluate
-    from numerics.representation import pieces_of
+@dataclass(frozen=True)
+class _Smooth:
+    """A network of some state basis with smooth fields in few functions, the same ones whatever the basis."""
 
-    reader, spec = Reader("verify"), subject.spec
-    few = {"family": "fourier", "size": 3} if spec.periodic else {"family": "legendre", "size": 3}
-    smooth = reader.basis(few, "weight", WIDTH, spec.periodic)
-    slab = declaration.Slab(Fraction(0), Fraction(1), state, smooth, smooth, CONSTANT, smooth, CONSTANT)
-    plain = replace(spec, entry=state, slabs=(slab,), tableau=tableau, steps=steps, tolerance=None, outputs=None,
-                    readout=None, maximum=None, weight=None, loss="l2", penalties=(), inputs=None, symmetries=(),
-                    reach=None)  # fmt: skip
-    network = Reference.of(plain)
-    generator = np.random.default_rng(5)
-    c, wide, many = spec.channels, spec.pre_activations * spec.channels, subject.base.channels
-    fields = {
-        "W": [generator.standard_normal((3, 3, 1, wide, c)) / many], "b": [generator.standard_normal((3, 1, wide)) / 2],
-        "V": [generator.standard_normal((3, 1, wide, c)) / (2 * many)],
-        "parameters": [np.array([[float(start)] * c for _, start in spec.learned])],
-    }  # fmt: skip
-    pieces: Pieces = pieces_of(network.forms[0].bases["state"])
-    y = network.final(fields, subject.random_states([pieces], c)[:, :, :2])
-    return np.asarray(np.einsum("pn,ncr->pcr", evaluate(pieces, points), y))
+    network: Reference
+    fields: dict[str, list[Array]]
+    start: Array
+    table: Array
+
+    @classmethod
+    def of(cls, subject: Subject, state: BasisSpec, steps: int = 1) -> _Smooth:
+        """By the NumPy network; fields and records take the subject's share of their size."""
+        from derive.declaration import WIDTH, Reader
+        from numerics.pieces import Pieces, evaluate
+        from numerics.representation import pieces_of
+
+        reader, spec = Reader("verify"), subject.spec
+        few = {"family": "fourier", "size": 3} if spec.periodic else {"family": "legendre", "size": 3}
+        smooth = reader.basis(few, "weight", WIDTH, spec.periodic)
+        slab = declaration.Slab(Fraction(0), Fraction(1), state, smooth, smooth, CONSTANT, smooth, CONSTANT)
+        plain = replace(spec, entry=state, slabs=(slab,), steps=steps, tolerance=None, outputs=None, readout=None,
+                        maximum=None, weight=None, loss="l2", penalties=(), inputs=None, symmetries=(),
+                        reach=None)  # fmt: skip
+        network = Reference.of(plain)
+        generator, share = np.random.default_rng(5), subject.share
+        c, wide, many = spec.channels, spec.pre_activations * spec.channels, subject.base.channels
+        fields = {
+            "W": [share * generator.standard_normal((3, 3, 1, wide, c)) / many],
+            "b": [share * generator.standard_normal((3, 1, wide)) / 2],
+            "V": [share * generator.standard_normal((3, 1, wide, c)) / (2 * many)],
+            "parameters": [np.array([[float(start)] * c for _, start in spec.learned])],
+        }
+        pieces: Pieces = pieces_of(network.forms[0].bases["state"])
+        start = share * subject.random_states([pieces], c)[:, :, :2]
+        return cls(network, fields, start, evaluate(pieces, POINTS))
+
+    @property
+    def unknowns(self) -> int:
+        """Of the stages of one record."""
+        return len(self.network.spec.tableau.b) * self.start.shape[0] * self.start.shape[1]
+
+    def by_steps(self) -> Array:
+        """The solution at ``POINTS`` by the tableau."""
+        return self.at_points(self.network.final(self.fields, self.start))
+
+    def at_points(self, h: Array) -> Array:
+        return np.asarray(np.einsum("pn,ncr->pcr", self.table, h))

@@ -158,7 +158,7 @@ def penalties(subject: Subject) -> None:
 def gradients(subject: Subject) -> None:
     """The L2 gradient as fields: ⟨g, F⟩ in L2 is the derivative along F."""
     spec, model = subject.spec, subject.bare()
-    data = with_targets(spec)
+    data = with_targets(spec, subject.share)
     _, slopes = model.coefficient_gradient(model.prepare(data))
     _, fields = model.value_and_gradient(data, None)
     worst = 0.0

@@ -104,7 +104,7 @@ def _numbers(subject: Subject, model: Continuum) -> None:
     """Classes with their weights, or numbers."""
     spec = subject.spec
     assert spec.outputs is not None
-    data, generator = sampled(subject.spec), np.random.default_rng(22)
+    data, generator = sampled(subject.spec, subject.share), np.random.default_rng(22)
     grids = None if data.xi is None else [g if spec.dimension > 1 else g[0] for g in grids_of(spec, data)]
     outputs = model(data).T
     classes = np.array([0, 0, 0, min(1, spec.outputs - 1)])  # others stay empty
@@ -137,7 +137,7 @@ def _class_weights(spec: Spec, classes: Array) -> Array:
 def _functions(subject: Subject, model: Continuum) -> None:
     """∫ |y − y*|² (with slopes, a weight or divided by ∫ |y*|²), by Gauss sums over what is predicted there."""
     spec = subject.spec
-    data = sampled(subject.spec, functions=True)
+    data = sampled(subject.spec, subject.share, functions=True)
     squares = distances(spec, model, data)
     truth = float(np.mean(np.sqrt(squares[0] / squares[1]) if spec.loss == "relative-l2" else squares[0]))
     prepared = model.prepare(data)

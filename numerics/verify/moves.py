@@ -33,8 +33,8 @@ def levels(subject: Subject) -> None:
     plain = replace(base, precision="float64", levels=ladder)
     old = Continuum.from_spec(plain, seed=3)
     way = np.random.default_rng(51).standard_normal(old.size)
-    old = old.with_coordinates(old.coordinates + 3 * way / np.linalg.norm(way))
-    data = with_targets(plain)
+    old = old.with_coordinates(subject.share * (old.coordinates + 3 * way / np.linalg.norm(way)))
+    data = with_targets(plain, subject.share)
     worst = dict.fromkeys(("fields", "distances", "norms", "losses", "estimate", "parts"), 0.0)
     estimated = False
     for name, spec in plain.levels[:MOST]:

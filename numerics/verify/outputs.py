@@ -21,7 +21,7 @@ SHOWN = 7  # points at which functions are compared
 
 def predictions(subject: Subject) -> None:
     """Outputs for records against integrals, or values, of the final state."""
-    model, data = subject.bare(), sampled(subject.spec)
+    model, data = subject.bare(), sampled(subject.spec, subject.share)
     states = [formulas.functions(subject.spec.slabs[-1].state.along(axis)) for axis in range(subject.spec.dimension)]
     y = model.solver.final(model.project_samples(data))
     y = y.reshape(-1, subject.spec.channels, y.shape[-1])
@@ -86,7 +86,7 @@ def _values(states: list[formulas.Functions], y: Array, at: tuple[Array, ...]) -
 
 def path(subject: Subject) -> None:
     """The trajectory starts with the record, ends with the final state, and stands at the ends of the steps."""
-    spec, model, data = subject.spec, subject.bare(), sampled(subject.spec)
+    spec, model, data = subject.spec, subject.bare(), sampled(subject.spec, subject.share)
     one = make_records(data.samples()[:1], None if data.xi is None else data.points()[:1])
     at = tuple(np.linspace(-0.97, 0.98, SHOWN + axis) for axis in range(spec.dimension))
     depths, values = model.trajectory(one, at=at if spec.dimension > 1 else at[0])

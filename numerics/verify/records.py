@@ -19,23 +19,23 @@ SEEN = 4  # records that are looked at
 UNEVEN, SPREAD = 9, 0.4  # samples, and how far they are from equal distances
 
 
-def sampled(spec: Spec, functions: bool = False) -> Records:
-    """A few records at points of their own, uneven where the interpolant allows it; with functions as targets."""
+def sampled(spec: Spec, size: float = 1.0, functions: bool = False) -> Records:
+    """A few records of a size at points of their own, uneven where that is allowed; with functions as targets."""
     generator = np.random.default_rng(11)
     grids, x, y = [], [], []
     for _ in range(SEEN):
         grid = [points(spec, axis, generator) for axis in range(spec.dimension)]
         shape = [len(xi) for xi in grid]
         grids.append(grid[0] if spec.dimension == 1 else tuple(grid))
-        x.append(generator.standard_normal((*shape, spec.record_channels)))
+        x.append(size * generator.standard_normal((*shape, spec.record_channels)))
         y.append(generator.standard_normal((*shape, spec.output_channels)))
     given = None if spec.interpolant == "constant" else grids
     return make_records(x, given, y if functions else None)
 
 
-def with_targets(spec: Spec) -> Records:
+def with_targets(spec: Spec, size: float = 1.0) -> Records:
     """These records with what the loss compares: classes, probabilities, or functions."""
-    data = sampled(spec, functions=not spec.functional)
+    data = sampled(spec, size, functions=not spec.functional)
     if not spec.functional:
         return data
     assert spec.outputs is not None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
@@ -14,15 +14,19 @@ from derive.spec import Spec, depth_elements
 from numerics.adaptive import Steps
 from numerics.continuum import Continuum, Prepared, kernel_weights, whole
 from numerics.reference import Reference
-from numerics.solver import Solver
+from numerics.solver import Solver, plain_kernels
+from numerics.verify.flow import Ended, Exact, Rate, follow
 
 Array = np.ndarray
 RECORDS = 12
 COPIES = 30
+FEW = 3  # records for kernels that are not compiled
 PLANS = ("formed", "factors")  # in which order kernels multiply
 ADAPTIVE = 8
+MOST_STEPS = 512  # of a convergence study
+WATCHED = 4  # records whose exact solution is followed
+SMALLEST = 2.0**-10  # of the records, and of random fields, where larger ones grow without bound
 THIN = 2  # channels: kernels are the same text for any number of them, and the NumPy network is slow
-ROUNDING = 1e-12  # of the state's size: below it a convergence study sees rounding
 
 NOTEBOOKS = tuple(f"notebook {n}" for n in (1, 2, 3, 4, 6))  # where the sections are explained
 
@@ -46,7 +50,7 @@ class Subject:
 
     trained: whether the model was given. base: its declaration, with the levels. Adaptive steps are replaced by
     ``ADAPTIVE`` equal ones in every depth element, tolerance being theirs, and of many channels the first ``THIN`` are
-    taken.
+    taken. share: of the records, and of random fields: smaller than 1 where larger ones grow without bound.
     """
 
     spec: Spec
@@ -55,6 +59,8 @@ class Subject:
     trained: bool = False
     tolerance: Fraction | None = None
     findings: list[Finding] = field(default_factory=list)
+    share: float = 1.0
+    kept: dict[Any, Any] = field(default_factory=dict)  # what several properties need, and takes its time
 
     @classmethod
     def of(cls, base: Spec, model: Continuum | None = None) -> Subject:
@@ -69,7 +75,71 @@ class Subject:
             model = Continuum(fixed, None, model.fields)
         thin = thinned(model)
         exact = replace(thin.spec, precision="float64", levels=())
-        return cls(exact, Continuum(exact, None, thin.fields, thin.history), model.base, trained, tolerance)
+        subject = cls(exact, Continuum(exact, None, thin.fields, thin.history), model.base, trained, tolerance)
+        while not subject.bounded and subject.share > SMALLEST:
+            subject = subject.gentler(0.5)
+        return subject
+
+    def gentler(self, factor: float, fields: bool | None = None) -> Subject:
+        """The same with records, and random fields, that are so many times as large."""
+        model = self.model
+        if not self.trained if fields is None else fields:
+            model = model.with_coordinates(factor * model.coordinates)
+        made = replace(self, model=model, share=factor * self.share)
+        vars(made)["reference"] = self.reference
+        return made
+
+    @property
+    def layered(self) -> bool:
+        """Whether slabs have state bases of their own: the layers are the model, and no equation is behind them."""
+        return any(form.entry for form in self.reference.forms)
+
+    @cached_property
+    def bounded(self) -> bool:
+        """Whether the network's states are finite, and of random fields those of the continuum, too."""
+        with np.errstate(all="ignore"):
+            if not np.isfinite(self.reference.final(self.fields, self.states)).all():
+                return False
+        return self.trained or self.layered or isinstance(self.exact, Exact)
+
+    @cached_property
+    def exact(self) -> Exact | Ended:
+        """The exact solution (rows,) of the first ``WATCHED`` records at depth 1, or why it ends before."""
+        lifted = self.reference.lifted(self.fields, self.states[:, :, :WATCHED])
+
+        def flat(rate: Callable[[Array, float], Array]) -> Rate:
+            return lambda at, y: rate(y.reshape(lifted.shape), at).ravel()
+
+        pieces = [(start, stop, flat(bind(self.fields))) for start, stop, bind in self.rates]
+        try:
+            return follow(pieces, lifted.ravel(), self.smoothness == "analytic")
+        except Ended as ended:
+            return ended
+
+    @cached_property
+    def rates(self) -> list[tuple[float, float, Callable[[Any], Callable[[Array, float], Array]]]]:
+        """(start, stop, bind) of every piece of the depth: bind(fields)(h, δ) is F of (5), h (n, channels, records)."""
+        from numerics.pieces import evaluate_inside
+
+        found = []
+        for k, ends in enumerate(self.elements):
+            tables = self.model.representation.slabs[k]
+            depths = tables.pieces("weight_depth"), tables.pieces("bias_depth")
+            for start, stop in zip(ends.tolist(), ends[1:].tolist()):
+
+                def bind(
+                    fields: Any, k: int = k, depths: Any = depths, inside: float = (start + stop) / 2
+                ) -> Callable[[Array, float], Array]:
+                    slopes = self.reference.slopes(fields, k)
+
+                    def rate(h: Array, at: float) -> Array:
+                        theta, vartheta = (evaluate_inside(p, np.array([at]), inside)[0] for p in depths)
+                        return slopes.between(theta, vartheta, h)
+
+                    return rate
+
+                found.append((start, stop, bind))
+        return found
 
     @property
     def plans(self) -> tuple[str, ...]:
@@ -93,7 +163,7 @@ class Subject:
     def states(self) -> Array:
         """Coefficients of smooth random records, (entry size, channels, RECORDS); a lift reads more channels."""
         pieces = self.model.representation.slabs[0].axes("entry")
-        return self.random_states(pieces, self.spec.entry_channels)
+        return self.share * self.random_states(pieces, self.spec.entry_channels)
 
     def random_states(self, axes: Sequence[Any], channels: int) -> Array:
         """The L2 projections of sums of a few smooth waves along every axis; periodic ones where the domain is."""
@@ -125,6 +195,11 @@ class Subject:
         return Prepared(self.states.reshape(-1, RECORDS), targets, np.zeros(RECORDS), None)
 
     @cached_property
+    def few(self) -> Prepared:
+        """Some of the records, for what is slow."""
+        return self.prepared.take(np.arange(FEW))
+
+    @cached_property
     def many(self) -> Prepared:
         """The records over and over: more than one tile, and more than one block of tiles."""
         states, targets = (np.tile(a, (1, COPIES)) for a in (self.prepared.states, self.prepared.wanted()))
@@ -139,13 +214,31 @@ class Subject:
         """A copy of the model without penalties and levels, with a solver of its own."""
         return self.model.replace(base=replace(self.spec, penalties=(), levels=()), level=None)
 
-    def planned(self, plan: str) -> Continuum:
-        """The bare model in double precision, its kernels multiplying in a given way."""
+    @property
+    def own_plan(self) -> str:
+        """The order in which the spec's kernels multiply, of its first slab."""
+        return self.model.representation.slabs[0].plan
+
+    def planned(self, plan: str) -> tuple[Continuum, Prepared]:
+        """The bare model in double precision, its kernels multiplying in a given way, and records for it.
+
+        The way that the spec has chosen is compiled, and gets many records. The other one is the generated text as
+        Python runs it, which takes no compilation, with ``FEW`` records.
+        """
         bare = self.bare()
-        solver = Solver(bare.representation, plan=plan)
-        solver.form(kernel_weights(bare.fields))
-        vars(bare)["solver"] = solver  # where the cached property is kept
-        return bare
+        if plan == self.own_plan:
+            return self._with(bare, Solver(bare.representation, plan=plan)), self.many
+        return self.plain(bare, plan=plan), self.few
+
+    def plain(self, model: Continuum, dtype: str = "float64", plan: str | None = None) -> Continuum:
+        """A model whose kernels are the generated text as Python runs it."""
+        return self._with(model, Solver(model.representation, dtype, plan, plain_kernels))
+
+    def _with(self, model: Continuum, solver: Solver) -> Continuum:
+        made = model.replace()
+        solver.form(kernel_weights(made.fields))
+        vars(made)["solver"] = solver  # where the cached property is kept
+        return made
 
     @cached_property
     def smoothness(self) -> str:
@@ -170,18 +263,6 @@ class Subject:
     def at_most(self, section: str, name: str, measured: float, limit: float, explained: str) -> None:
         """A number that has a bound."""
         self.add(section, name, f"≤ {limit:.0e}", f"{measured:.1e}", bool(measured <= limit), explained)
-
-    def order(self, section: str, name: str, sizes: list[int], errors: list[float], expected: int, slack: float,
-              explained: str, floor: float = ROUNDING) -> None:  # fmt: skip
-        """The order of a study, by a fit over the sizes whose error is above the floor."""
-        seen = [(n, e) for n, e in zip(sizes, errors) if e > floor]
-        curve = tuple(float(n) for n, _ in seen), tuple(e for _, e in seen)
-        if len(seen) < 2:
-            measured, passed = f"error {errors[-1]:.0e}: rounding at once", max(errors[1:] or errors) <= floor
-        else:
-            slope = -float(np.polyfit(np.log([n for n, _ in seen]), np.log([e for _, e in seen]), 1)[0])
-            measured, passed = f"order {slope:.2f}, error {seen[-1][1]:.0e}", slope >= expected - slack
-        self.add(section, name, f"order ≥ {expected}", measured, bool(passed), explained, {"": curve})
 
 
 def thinned(model: Continuum) -> Continuum:
