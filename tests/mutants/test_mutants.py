@@ -9,11 +9,11 @@ import pytest
 from tests.mutants import record
 from tests.mutants.faults import DERIVE, NUMERICS, Fault
 from tests.mutants.faults_generated import GENERATED
-from tests.mutants.faults_verify import HIDDEN
+from tests.mutants.faults_verify import HELD_OUT, HIDDEN
 from tests.mutants.plans import checks
 
 ROOT = Path(__file__).parents[2]
-FAULTS = (*DERIVE, *NUMERICS, *GENERATED, *(fault for fault, _ in HIDDEN))
+FAULTS = (*DERIVE, *NUMERICS, *GENERATED, *(fault for fault, _ in (*HIDDEN, *HELD_OUT)))
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
