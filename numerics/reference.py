@@ -31,6 +31,7 @@ Fields = Mapping[str, Sequence[Array]]
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "Max": lambda *x: reduce(np.maximum, x), "Min": lambda *x: reduce(np.minimum, x), "Abs": np.abs,
+    "sign": np.sign,
     "tanh": np.tanh, "sinh": np.sinh, "cosh": np.cosh, "exp": np.exp, "log": np.log, "sin": np.sin, "cos": np.cos,
     "tan": np.tan, "atan": np.arctan, "erf": scipy.special.erf,
     "sigmoid": lambda x: 1 / (1 + np.exp(-x)), "softplus": lambda x: np.log(1 + np.exp(x)),

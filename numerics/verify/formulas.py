@@ -16,6 +16,7 @@ from numpy.polynomial import legendre
 from scipy.interpolate import BSpline
 
 from derive.spec import BasisSpec
+from numerics.reference import value
 
 Array = np.ndarray
 Values = Callable[[Array], Array]  # points (n,) → (n, size), at breakpoints from the right
@@ -191,13 +192,11 @@ def _hierarchical(declared: BasisSpec, breaks: Array, degree: int) -> Values:
 
 def _custom(declared: BasisSpec, breaks: Array, degree: int) -> Values:
     """One's own expressions, by NumPy."""
-    import sympy as sp
-
     from derive.closed_form import XI
     from derive.expression import parse
 
-    own = [sp.lambdify(XI, parse(text, {"xi": XI, "delta": XI}), "numpy") for text in declared.functions or ()]
-    return lambda x: np.stack([np.broadcast_to(function(x), x.shape) for function in own], axis=1)
+    own = [parse(text, {"xi": XI, "delta": XI}) for text in declared.functions or ()]
+    return lambda x: np.stack([np.broadcast_to(value(function, {XI.name: x}), x.shape) for function in own], axis=1)
 
 
 def _multiwavelets(declared: BasisSpec, breaks: Array, degree: int) -> Values:
