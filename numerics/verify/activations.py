@@ -147,6 +147,7 @@ def _at_digits(expression: Any, names: list[str]) -> Callable[..., Any]:
         "sigmoid": lambda x: 1 / (1 + mp.exp(-x)),
         "softplus": lambda x: mp.log1p(mp.exp(x)),
         "hypot": mp.hypot,
+        "over": lambda a, b: a / b if b else 0 * a,
     }
     function = sp.lambdify([sp.Symbol(name, real=True) for name in names], expression, [own, "mpmath"])
 
