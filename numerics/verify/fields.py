@@ -105,13 +105,16 @@ def inner(own: Axes, first: Array, second: Array, slopes: bool = False) -> float
 def values(subject: Subject) -> None:
     """Every field at points, and its L2 norm; its H1 norm where it has one."""
     spec, generator = subject.spec, np.random.default_rng(41)
-    worst = {"values": 0.0, "L2": 0.0, "H1": 0.0}
+    worst = {"values": 0.0, "L2": 0.0, "H1": 0.0, "inner": 0.0}
     for name, field in subject.model.fields.items():
+        other = field.with_coefficients([generator.standard_normal(s.coefficients.shape) for s in field.slabs])
+        product = 0.0
         squares = {"L2": 0.0, "H1": 0.0}
         for k, slab in enumerate(field.slabs):
             own, whole = axes(spec, name, k), full(subject, name, slab.coefficients, k)
             for norm in squares:
                 squares[norm] += inner(own, whole, whole, norm == "H1")
+            product += inner(own, whole, full(subject, name, other.slabs[k].coefficients, k))
             if own:
                 points = [np.sort(generator.uniform(float(interval[0]), float(interval[1]), 3)) for _, interval in own]
                 truth = whole
@@ -119,6 +122,7 @@ def values(subject: Subject) -> None:
                     truth = along(formulas.functions(basis, interval).values(x), truth, axis)
                 found = np.asarray(field(*np.ix_(*points)))
                 worst["values"] = max(worst["values"], formulas.gap(truth.reshape(found.shape), found))
+        worst["inner"] = max(worst["inner"], abs(field.inner(other) - product) / max(1.0, abs(product)))
         for norm, truth_of in squares.items():
             try:
                 found_norm = field.squared_norm(norm)
@@ -127,6 +131,7 @@ def values(subject: Subject) -> None:
             worst[norm] = max(worst[norm], abs(found_norm - truth_of) / max(1.0, truth_of))
     subject.at_most(SECTION, "fields at points", worst["values"], 1e-11, "docs/bases.md")
     subject.at_most(SECTION, "L2 norms of fields", worst["L2"], 1e-11, "docs/bases.md")
+    subject.at_most(SECTION, "inner products of fields", worst["inner"], 1e-11, "docs/bases.md")
     subject.at_most(SECTION, "H1 norms of fields", worst["H1"], 1e-10, "docs/bases.md")
 
 

@@ -126,6 +126,10 @@ def _numbers(subject: Subject, model: Continuum) -> None:
     if "accuracy" in scores:
         right = float(np.mean([int(np.argmax(z)) == k for z, k in zip(outputs.T, classes)]))
         subject.at_most(SECTION, "accuracy", abs(scores["accuracy"] - right), 0.0, "README.md")
+    labels = model.labels(outputs.T)
+    if labels is not None:
+        wrong = sum(int(k) != int(np.argmax(z)) for z, k in zip(outputs.T, labels))
+        subject.at_most(SECTION, "labels that are not of the largest output", float(wrong), 0.0, "README.md")
 
 
 def _class_weights(spec: Spec, classes: Array) -> Array:

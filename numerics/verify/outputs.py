@@ -12,7 +12,7 @@ from numerics.datasets import Records
 from numerics.datasets import records as make_records
 from numerics.verify import formulas, rules
 from numerics.verify.formulas import Array, along
-from numerics.verify.records import along_xi, sampled
+from numerics.verify.records import along_xi, grids_of, sampled
 from numerics.verify.subject import Subject
 
 SECTION = "outputs"
@@ -74,6 +74,11 @@ def _functions(subject: Subject, model: Continuum, data: Records, states: list[f
     truth = _values(states, y, at)
     found = np.asarray(model(data, at=at if spec.dimension > 1 else at[0]))
     subject.at_most(SECTION, "outputs at any points", formulas.gap(truth, found), 1e-11, "README.md")
+    gaps = [
+        formulas.gap(_values(states, y[:, :, n : n + 1], grid)[0], np.asarray(own))
+        for n, (grid, own) in enumerate(zip(grids_of(spec, data), model(data)))
+    ]
+    subject.at_most(SECTION, "outputs at the points of the records", max(gaps), 1e-11, "README.md")
 
 
 def _values(states: list[formulas.Functions], y: Array, at: tuple[Array, ...]) -> Array:

@@ -82,7 +82,7 @@ def tables(subject: Subject) -> None:
     """The points of every slab, and X, Φ, Ψ, C, A at them, θ and ϑ at the stages."""
     spec = subject.spec
     worst = {"points": 0.0, "values": 0.0, "projections": 0.0, "depths": 0.0}
-    counts = []
+    counts, aliasing = [], [0.0] * len(spec.slabs)
     for k, slab in enumerate(spec.slabs):
         form, exact = subject.reference.forms[k], subject.reference.tables[k]
         for axis in range(spec.dimension):
@@ -95,7 +95,10 @@ def tables(subject: Subject) -> None:
                 gap = float(np.abs(found[0] - nodes).max()) if same else float("inf")
                 worst["points"] = max(worst["points"], gap)
                 if same:
-                    chi = formulas.functions(own.state).values(nodes)
+                    state = formulas.functions(own.state)
+                    chi = state.values(nodes)
+                    left = np.abs((chi.T * found[1]) @ chi - formulas.gram(state)).max()
+                    aliasing[k] = max(aliasing[k], float(left))
                     root = np.sqrt(found[1])
                     a = np.linalg.lstsq(chi * root[:, None], np.diag(root), rcond=None)[0]
                     worst["projections"] = max(worst["projections"], formulas.gap(a, _table(subject, k, "A", axis)))
@@ -114,6 +117,8 @@ def tables(subject: Subject) -> None:
     if any(rule(slab.along(axis)) is not None for slab in spec.slabs for axis in range(spec.dimension)):
         name = f"the rule of section 3: {', '.join(dict.fromkeys(counts))} points"
         subject.at_most(SECTION, name, worst["points"], 1e-14, "derivation.md")
+        gap = max(abs(form.aliasing - own) for form, own in zip(subject.reference.forms, aliasing))
+        subject.at_most(SECTION, "aliasing of χ_i χ_j, by dense sums", gap, 1e-12, "docs/bases.md")
     subject.at_most(SECTION, "functions at the points, by formulas", worst["values"], 1e-11, "docs/bases.md")
     subject.at_most(SECTION, "projection and coupling, by dense sums", worst["projections"], 1e-10, "docs/bases.md")
     subject.at_most(SECTION, "depth functions at the stages", worst["depths"], 1e-11, "docs/integrators.md")
