@@ -1,4 +1,4 @@
-"""``python -m tests.mutants.alone [--name TEXT]``: plant each fault of ``faults_verify`` and let ``verify`` find it.
+"""``python -m tests.mutants.alone [--held-out] [--name TEXT]``: plant each fault of ``faults_verify``, run ``verify``.
 
 In a copy of the tree as it is, with kernels as plain Python, a process for each fault; some minutes in all. A row that
 fails without the fault finds none. With ``--spec`` (in such a copy): verify one small spec, and say what fails.

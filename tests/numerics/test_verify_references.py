@@ -61,9 +61,11 @@ ROWS: list[tuple[Row, dict, Any, str]] = [
     (activations.functions, FUNCTION, reference.Reference, "rho"),
     (fields.values, NUMBERS, field.FieldSlab, "squared_norm"),
     (fields.values, TRANSLATED, field, "evaluate"),
+    (fields.values, NUMBERS, field.Field, "inner"),
     (starts.random_fields, FUNCTION, initial, "along"),
     (starts.law, FUNCTION, initial, "_draws"),
     (starts.law, REACH, initial, "_draws"),
+    (starts.law, TRANSLATED, initial, "_waves"),
     (starts.given_fields, FUNCTION, initial, "along"),
 ]  # fmt: skip
 
