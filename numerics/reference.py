@@ -1,12 +1,14 @@
 """The semi-discrete network of a spec in NumPy, straight from the derivation's exact tables.
 
-Nothing here is printed, compiled or stored: tables come from ``derive.galerkin``, the rate and the loss are SymPy
-expressions evaluated node by node, stages follow the tableau as textbooks have it, κ not eliminated, implicit ones by a
-dense Newton method. Any dtype works, complex numbers included. ``numerics.verify`` measures the kernels against it.
+Nothing here is printed, compiled or stored: tables come from ``derive.galerkin``, the rate is a SymPy expression,
+evaluated node by node, losses and maxima are formulas, stages follow the tableau as textbooks have it, κ not
+eliminated, implicit ones by a dense Newton method. Any dtype works, complex numbers included. ``numerics.verify``
+measures the kernels against it.
 """
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, reduce
@@ -28,6 +30,8 @@ Array = np.ndarray
 Fields = Mapping[str, Sequence[Array]]
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "Max": lambda *x: reduce(np.maximum, x), "Min": lambda *x: reduce(np.minimum, x), "Abs": np.abs,
+    "sign": np.sign,
     "tanh": np.tanh, "sinh": np.sinh, "cosh": np.cosh, "exp": np.exp, "log": np.log, "sin": np.sin, "cos": np.cos,
     "tan": np.tan, "atan": np.arctan, "erf": scipy.special.erf,
     "sigmoid": lambda x: 1 / (1 + np.exp(-x)), "softplus": lambda x: np.log(1 + np.exp(x)),
@@ -36,6 +40,31 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
 RELATIONS: dict[str, Callable[..., Any]] = {
     "<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal
 }  # fmt: skip
+
+
+def _distance(z: Array, t: Array) -> Any:
+    return np.sum((z - t) ** 2, axis=0)
+
+
+def _partition(z: Array) -> Any:
+    top = np.real(z).max(axis=0)
+    return top + np.log(np.sum(np.exp(z - top), axis=0))
+
+
+def _huber(z: Array, t: Array) -> Any:
+    r = np.where(np.real(z) < np.real(t), t - z, z - t)
+    return np.sum(np.where(np.real(r) <= 1, r**2 / 2, r - 0.5), axis=0)
+
+
+# name → the losses of readout values and targets (outputs, N), complex ones too; functions in orthonormal coordinates
+LOSSES: dict[str, Callable[[Array, Array], Any]] = {
+    "l2": _distance,
+    "h1": _distance,
+    "huber": _huber,
+    "relative-l2": lambda z, t: np.sqrt(_distance(z, t) / np.sum(t**2, axis=0)),
+    "cross-entropy": lambda z, t: t.sum(axis=0) * _partition(z) - np.sum(t * z, axis=0),
+    "kullback-leibler": lambda z, t: np.sum(scipy.special.xlogy(t, t), axis=0) + _partition(z) - np.sum(t * z, axis=0),
+}
 
 
 def value(expression: Any, values: Mapping[str, Any]) -> Any:
@@ -47,7 +76,7 @@ def value(expression: Any, values: Mapping[str, Any]) -> Any:
     if expression.is_Add:
         return sum(value(a, values) for a in expression.args)
     if expression.is_Mul:
-        return np.prod(np.broadcast_arrays(*(value(a, values) for a in expression.args)), axis=0)
+        return reduce(operator.mul, (value(a, values) for a in expression.args))
     if expression.is_Pow:
         base, exponent = (value(a, values) for a in expression.args)
         return base ** (int(exponent) if exponent == int(exponent) else exponent)
@@ -183,13 +212,12 @@ class Reference:
         return psi, chi, rule.weights.to_float().ravel()
 
     def maxima(self, y: Array) -> Array:
-        """The smooth maxima (channels, N) of y (n, channels, N)."""
-        from derive import galerkin
-
+        """The smooth maxima (channels, N) of y (n, channels, N); M_h A = Xᵀ diag(ω) says what the weights ω are."""
         assert self.spec.maximum is not None
-        beta = float(self.spec.maximum)
-        weights = galerkin.weights(self.spec, self.spec.slabs[-1], self.forms[-1].bases).to_float().ravel()
-        values = np.einsum("qj,jcn->qcn", self.tables[-1]["X"], y)
+        beta, x, t = float(self.spec.maximum), self.tables[-1]["X"], self.tables[-1]
+        tested = t["M_h"] @ t["A"]
+        weights = np.einsum("jq,qj->q", tested, x) / np.sum(x**2, axis=1) / 2**self.spec.dimension
+        values = np.einsum("qj,jcn->qcn", x, y)
         top = values.real.max(axis=0)
         return np.asarray(top + np.log(np.einsum("q,qcn->cn", weights, np.exp(beta * (values - top)))) / beta)
 
@@ -197,19 +225,14 @@ class Reference:
         """The mean loss of readout values (outputs, N)."""
         import sympy as sp
 
-        from derive import registry
         from derive.equation import with_cases
         from derive.expression import parse
 
-        name = self.spec.loss
-        entry = registry.entry("losses", name) if name in registry.names("losses") else None
-        texts, total = (entry.SUMS, entry.VALUE) if entry else ({"sum": name}, "sum")
-        symbols = {key: sp.Symbol(key, real=True) for key in ("z", "t", *texts)}
-        sums = {}
-        for key, text in texts.items():
-            term = with_cases(parse(text, {k: symbols[k] for k in ("z", "t")}))
-            sums[key] = np.sum(value(term, {"z": z, "t": target}) + 0 * z, axis=0)
-        return np.mean(value(parse(total, {key: symbols[key] for key in texts}), sums))
+        if self.spec.loss in LOSSES:
+            return np.mean(LOSSES[self.spec.loss](z, target))
+        symbols = {key: sp.Symbol(key, real=True) for key in ("z", "t")}
+        term = with_cases(parse(self.spec.loss, symbols))
+        return np.mean(np.sum(value(term, {"z": z, "t": target}) + 0 * z, axis=0))
 
 
 def _by_node(form: SemiDiscrete, factors: Sequence[Array]) -> Array:

@@ -1,7 +1,8 @@
 """What the mathematics promises, measured on a spec: ``continua verify``.
 
 Every property is measured against something that shares no code with what it measures: loops over layers, the
-NumPy network of ``numerics.reference``, complex steps, SciPy's integrators, mpmath at 50 digits. What a spec can be
+NumPy network of ``numerics.reference``, complex steps, SciPy's integrators, mpmath at 50 digits, and the formulas and
+dense sums of ``formulas``. What a spec can be
 expected to reach is derived from it: the order of its tableau, the degree of its bases, the kinks of its rate.
 """
 
@@ -12,7 +13,22 @@ from collections.abc import Callable
 from derive.spec import Spec
 from numerics import device
 from numerics.continuum import Continuum
-from numerics.verify import code, derivatives, equivalents, network, spaces
+from numerics.verify import (
+    activations,
+    code,
+    derivatives,
+    equivalents,
+    fields,
+    losses,
+    moves,
+    network,
+    outputs,
+    records,
+    rules,
+    spaces,
+    starts,
+    steps,
+)
 from numerics.verify.subject import Finding, Subject
 
 __all__ = ["FULL", "PROPERTIES", "VERDICTS", "Finding", "properties", "verify"]
@@ -33,6 +49,25 @@ PROPERTIES: tuple[Property, ...] = (
     ("projections", spaces.projections),
     ("conditions", spaces.conditions),
     ("symmetries", spaces.symmetries),
+    ("quadrature and tables", rules.tables),
+    ("records", records.coefficients),
+    ("activations", activations.functions),
+    ("slopes of the rate", activations.slopes),
+    ("the rate in float32", activations.single),
+    ("losses", losses.values),
+    ("losses of records", losses.of_records),
+    ("outputs", outputs.predictions),
+    ("trajectories", outputs.path),
+    ("fields", fields.values),
+    ("penalties", fields.penalties),
+    ("L2 gradients", fields.gradients),
+    ("random fields", starts.random_fields),
+    ("their law", starts.law),
+    ("symmetric random fields", starts.mirrored),
+    ("given fields", starts.given_fields),
+    ("adaptive steps", steps.control),
+    ("moves between levels", moves.levels),
+    ("adapted bases", moves.singular_functions),
     ("kernels", code.kernels),
     ("precision", code.precision),
     ("threads", code.threads),

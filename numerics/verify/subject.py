@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
@@ -48,14 +49,15 @@ class Subject:
     """A spec with a model of it, random where none was given, and random records of its size.
 
     trained: whether the model was given. base: its declaration, with the levels. Adaptive steps are replaced by
-    ``ADAPTIVE`` equal ones in every depth element, and of many channels the first ``THIN`` are taken. share: of the
-    records, and of random fields: smaller than 1 where larger ones grow without bound.
+    ``ADAPTIVE`` equal ones in every depth element, tolerance being theirs, and of many channels the first ``THIN`` are
+    taken. share: of the records, and of random fields: smaller than 1 where larger ones grow without bound.
     """
 
     spec: Spec
     model: Continuum
     base: Spec
     trained: bool = False
+    tolerance: Fraction | None = None
     findings: list[Finding] = field(default_factory=list)
     share: float = 1.0
     kept: dict[Any, Any] = field(default_factory=dict)  # what several properties need, and takes its time
@@ -67,12 +69,13 @@ class Subject:
             model = Continuum.from_spec(base, seed=0)
             noise = np.random.default_rng(1).standard_normal(model.size)
             model = model.with_coordinates(model.coordinates + 3 * noise / np.linalg.norm(noise))
-        if model.spec.tolerance is not None:  # steps that the records choose cannot be compared one by one
+        tolerance = model.spec.tolerance
+        if tolerance is not None:  # steps that the records choose cannot be compared one by one
             fixed = replace(model.spec, tolerance=None, steps=ADAPTIVE * model.spec.steps, levels=())
             model = Continuum(fixed, None, model.fields)
         thin = thinned(model)
         exact = replace(thin.spec, precision="float64", levels=())
-        subject = cls(exact, Continuum(exact, None, thin.fields, thin.history), model.base, trained)
+        subject = cls(exact, Continuum(exact, None, thin.fields, thin.history), model.base, trained, tolerance)
         while not subject.bounded and subject.share > SMALLEST:
             subject = subject.gentler(0.5)
         return subject

@@ -155,7 +155,7 @@ def _derive(module: str) -> tuple[Check, ...]:
 
 def _numerics(module: str) -> tuple[Check, ...]:
     if module in VERIFIED:
-        return _files(["tests/numerics/test_verify.py"])
+        return _files(["tests/numerics/test_verify_references.py", "tests/numerics/test_verify.py"])
     if module == "cuda":
         return _files([CUDA], compiled=False)
     direct = [f"tests/numerics/test_{name}.py" for name in NUMERICS.get(module, ANY)]

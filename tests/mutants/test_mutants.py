@@ -9,10 +9,11 @@ import pytest
 from tests.mutants import record
 from tests.mutants.faults import DERIVE, NUMERICS, Fault
 from tests.mutants.faults_generated import GENERATED
+from tests.mutants.faults_verify import HELD_OUT, HIDDEN
 from tests.mutants.plans import checks
 
 ROOT = Path(__file__).parents[2]
-FAULTS = (*DERIVE, *NUMERICS, *GENERATED)
+FAULTS = (*DERIVE, *NUMERICS, *GENERATED, *(fault for fault, _ in (*HIDDEN, *HELD_OUT)))
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
@@ -31,6 +32,7 @@ def test_there_are_enough_of_every_kind() -> None:
     assert len(GENERATED) >= 20
     assert len(DERIVE) >= 20
     assert len(NUMERICS) >= 20
+    assert len(HIDDEN) == 36
     with pytest.raises(ValueError, match="0 times"):
         Fault("nothing", "derive/tableau.py", "no such text", "").apply((ROOT / "derive/tableau.py").read_text())
 

@@ -1,0 +1,217 @@
+"""Faults that ``continua verify`` alone has to find, where it measured nothing at first, each on a small spec.
+
+Records, losses, activations, readouts, maxima, penalties, class weights, reports, estimates, initial functions,
+quadrature counts, moves, symmetric bases, Newton's method: ``python -m tests.mutants.alone`` plants them. The list was
+written before any of them was run.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.mutants.faults import Fault
+
+P0: dict[str, Any] = {"family": "p0", "cells": 1}
+LEGENDRE: dict[str, Any] = {"family": "legendre", "size": 3}
+FUNCTION: dict[str, Any] = {
+    "name": "hidden",
+    "equation": {"rate": "residual", "activation": "tanh", "spacing": "1/2"},
+    "state": {"basis": {"family": "hat", "cells": 4}},
+    "weight": {"width_out": LEGENDRE, "width_in": LEGENDRE, "depth": P0},
+    "bias": {"width": LEGENDRE, "depth": P0},
+    "integration": {"tableau": "heun", "steps": 2},
+    "loss": {"kind": "l2"},
+}
+NUMBERS: dict[str, Any] = {**FUNCTION, "readout": {"outputs": 3, "basis": LEGENDRE}, "loss": {"kind": "cross-entropy"}}
+FOURIER = {"family": "fourier", "size": 5}
+CIRCLE: dict[str, Any] = {
+    **FUNCTION,
+    "equation": {**FUNCTION["equation"], "periodic": True},
+    "state": {"basis": FOURIER},
+    "weight": {"width_out": FOURIER, "width_in": FOURIER, "depth": P0},
+    "bias": {"width": FOURIER, "depth": P0},
+}
+
+
+def _equation(base: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    return {**base, "equation": {**base["equation"], **changes}}
+
+
+def _loss(base: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    return {**base, "loss": {**base["loss"], **changes}}
+
+
+TRANSLATED = _equation(CIRCLE, symmetry="translation")
+LIFTED = {**FUNCTION, "equation": {**FUNCTION["equation"], "channels": 2}, "lift": {"inputs": 1}}
+SPECTRAL = {**FUNCTION, "state": {"basis": {"family": "legendre", "size": 6}}}
+ADAPTIVE = {**FUNCTION, "integration": {"tableau": "dopri5", "steps": "adaptive", "tolerance": "1/10000"}}
+IMPLICIT = {**FUNCTION, "integration": {"tableau": "gauss4", "steps": 2}}
+OUTPUTS = {**FUNCTION, "readout": {"outputs": 2}}
+LADDER = {**FUNCTION, "loss": {"kind": "l2", "penalty": {"W": "1/10"}},
+          "levels": {"coarse": {"weight": {"width_out": {"family": "legendre", "size": 2}},
+                                "integration": {"steps": 4}}}}  # fmt: skip
+
+# (the fault, the spec that is verified)
+HIDDEN: tuple[tuple[Fault, dict[str, Any]], ...] = (
+    # --- records
+    (Fault("records: a circle is closed with the wrong sample", "numerics/pieces.py",
+           "owner = np.concatenate([[count - 1], index, [0]])", "owner = np.concatenate([[0], index, [0]])"), CIRCLE),
+    (Fault("records: smoothing counts twice", "numerics/pieces.py",
+           "scale = np.sqrt(2 / len(xi))", "scale = np.sqrt(1 / len(xi))"),
+     {**FUNCTION, "input": {"interpolant": "least-squares", "smoothing": "1/100"}}),
+    (Fault("records: a Gauss point too few between samples", "numerics/pieces.py",
+           "min((degree + 3) // 2,", "min((degree + 1) // 2,"), FUNCTION),
+    (Fault("records: a lift that meets the constant first", "numerics/continuum.py",
+           "np.concatenate([moved, whole], axis=2)", "np.concatenate([whole, moved], axis=2)"), LIFTED),
+    # --- losses
+    (Fault("cross-entropy: class weights forgotten in the partition", "derive/losses/cross_entropy.py",
+           '"total*log(partition) - hit"', '"log(partition) - hit"'), _loss(NUMBERS, class_weights=["1", "2", "1/2"])),
+    (Fault("Kullback–Leibler: small probabilities cut off", "derive/losses/kullback_leibler.py",
+           'max(t, 1e-37))"', 'max(t, 1e-1))"'), _loss(NUMBERS, kind="kullback-leibler")),
+    (Fault("relative l2: squared", "derive/losses/relative_l2.py",
+           'VALUE = "sqrt(error/size)"', 'VALUE = "error/size"'), _loss(FUNCTION, kind="relative-l2")),
+    (Fault("l2: halved", "derive/losses/l2.py", '"(z - t)**2"', '"(z - t)**2/2"'), FUNCTION),
+    (Fault("h1: a circle's end at the wrong height", "numerics/continuum.py",
+           "* (1 - points[-1]) / gap", "* (1 + points[-1]) / gap"), _loss(CIRCLE, kind="h1")),
+    (Fault("l2: its weight squared", "derive/emit/tables.py",
+           "inner_product.gram(bases.weighted(weight, state), state)",
+           "inner_product.gram(bases.weighted(weight, state), bases.weighted(weight, state))"),
+     _loss(SPECTRAL, weight="2 + xi")),
+    # --- activations
+    (Fault("silu: another slope inside", "derive/activations/silu.py", '"u*sigmoid(u)"', '"u*sigmoid(17*u/10)"'),
+     _equation(FUNCTION, activation="silu")),
+    (Fault("gelu: by the hyperbolic tangent", "derive/activations/gelu.py", '"u*(1 + erf(u/sqrt(2)))/2"',
+           '"u*(1 + tanh(sqrt(2/pi)*(u + 44715*u**3/1000000)))/2"'), _equation(FUNCTION, activation="gelu")),
+    (Fault("float32: tanh flat beyond 4", "derive/approximation.py",
+           '_clamp(u, -_number("9"), _number("9"))', '_clamp(u, -_number("4"), _number("4"))'),
+     {**FUNCTION, "precision": "float32"}),
+    # --- readouts and maxima
+    (Fault("predictions: constants of the outputs exchanged", "numerics/continuum.py",
+           "(one @ a)[:, :, None]", "(one @ a)[:, ::-1, None]"), OUTPUTS),
+    (Fault("scores: the mean of roots", "numerics/continuum.py",
+           "float(np.sqrt(np.mean(values)))", "float(np.mean(np.sqrt(values)))"), FUNCTION),
+    (Fault("smooth maxima: weights that add up to two", "derive/galerkin.py",
+           "half = single(Fraction(1, 2))", "half = single(Fraction(1, 1))"),
+     {**NUMBERS, "readout": {**NUMBERS["readout"], "maximum": "4"}}),
+    # --- penalties and class weights
+    (Fault("penalty: the norm ignored", "numerics/continuum.py",
+           "loss += weight * f.squared_norm(penalty.norm)", "loss += weight * f.squared_norm()"),
+     _loss(NUMBERS, penalty={"W": {"H1": "1/10"}})),
+    (Fault("H1: no slope along the depth", "numerics/field.py",
+           "for axis in range(len(self.grams)):", "for axis in range(len(self.grams) - 1):"),
+     {**_loss(NUMBERS, penalty={"b": {"H1": "1/10"}}),
+      "bias": {"width": LEGENDRE, "depth": {"family": "hat", "cells": 1}}}),
+    (Fault("balanced classes: those that are empty count", "numerics/continuum.py",
+           "np.count_nonzero(counts) *", "len(counts) *"), _loss(NUMBERS, class_weights="balanced")),
+    # --- reports
+    (Fault("report: the solver's part with the fields' part", "numerics/projection.py",
+           "else self.loss_after - self.loss_between", "else self.loss_after - self.loss_before"), LADDER),
+    (Fault("report: the norm after the move", "numerics/projection.py",
+           "norm={name: f.norm() for name, f in old.fields.items()}",
+           "norm={name: f.norm() for name, f in new.fields.items()}"), LADDER),
+    (Fault("distance: weights in place of their roots", "numerics/projection.py",
+           "table(basis, x) * np.sqrt(weights)[:, None]", "table(basis, x) * weights[:, None]"), LADDER),
+    (Fault("adapted bases: the root of the error", "numerics/adapted.py",
+           "lost > error**2 * np.sum(values**2)", "lost > error * np.sum(values**2)"), FUNCTION),
+    (Fault("trajectory: the last depth is the first", "numerics/continuum.py",
+           "depths += [*starts[1:], slab.stop]", "depths += [*starts[1:], slab.start]"), FUNCTION),
+    (Fault("gradient as fields: in orthonormal coordinates", "numerics/continuum.py",
+           "[s.riesz(g) for s, g", "[s.pull_back_orthonormal(g) for s, g"), FUNCTION),
+    # --- adaptive steps
+    (Fault("adaptive: the order of the better method", "numerics/adaptive.py",
+           "min(tableau.order, tableau.embedded_order or 0) + 1",
+           "max(tableau.order, tableau.embedded_order or 0) + 1"), ADAPTIVE),
+    (Fault("adaptive: the easiest record decides", "numerics/solver.py",
+           "return float(np.max(error /", "return float(np.min(error /"), ADAPTIVE),
+    # --- initial functions
+    (Fault("random functions: a steeper decay", "numerics/initial.py", "** -DECAY", "** (-2 * DECAY)"), FUNCTION),
+    (Fault("random functions: κ not scaled to its reach", "numerics/initial.py",
+           "SCALE * scale / np.sqrt(2 * reach) ** d", "SCALE * scale"),
+     {**FUNCTION, "equation": {**FUNCTION["equation"], "reach": "1/4"},
+      "weight": {"kernel": {"family": "hat", "size": 3}, "depth": P0}}),
+    (Fault("random functions: mirrored ones too small", "numerics/initial.py",
+           "scale *= np.sqrt(_orbit(spec.symmetries)) ** d", "scale /= np.sqrt(_orbit(spec.symmetries)) ** d"),
+     _equation(SPECTRAL, symmetry="reflection")),
+    # --- quadrature counts
+    (Fault("quadrature: 5n/4 points on a circle", "derive/galerkin.py",
+           "slab.quadrature or -(-3 * state.size // 2)", "slab.quadrature or -(-5 * state.size // 4)"), CIRCLE),
+    (Fault("quadrature: no more points than functions", "derive/galerkin.py",
+           "math.ceil(1.5 * state.size)", "state.size"), SPECTRAL),
+    # --- moves, symmetric bases
+    (Fault("moves of symmetric weights: mass lost", "derive/transfer.py",
+           "return ours.gram(gram(out, out), gram(inner, inner)).solve(mixed)", "return mixed"),
+     {**TRANSLATED, "levels": {"coarse": {"weight": {"width_out": {"family": "fourier", "size": 3},
+                                                     "width_in": {"family": "fourier", "size": 3}}}}}),
+    (Fault("Gram matrix of pairs: one factor of two", "derive/symmetry.py",
+           "exact.as_fmpq(first * value)", "exact.as_fmpq(first)"), TRANSLATED),
+    (Fault("values of symmetric weights: ξ and ξ′ exchanged", "numerics/field.py",
+           "zip((pair.outer, pair.inner), points_of)", "zip((pair.outer, pair.inner), points_of[::-1])"), TRANSLATED),
+    # --- Newton's method
+    (Fault("Newton: the adjoint's equations solved to three digits", "derive/emit/newton.py",
+           '"combine[n, j, i + 1]"), "limits[3]")', '"combine[n, j, i + 1]"), "limits[1]")'), IMPLICIT),
+)  # fmt: skip
+
+RELU = _equation(FUNCTION, activation="relu")
+REACHED = {**LADDER, "loss": {"kind": "l2", "penalty": {"W": {"H1": "1/10"}}}}
+# More of them, written down after the rows that found those above, and before any was run.
+HELD_OUT: tuple[tuple[Fault, dict[str, Any]], ...] = (
+    (Fault("relu: leaks", "derive/activations/relu.py", '"max(u, 0)"', '"max(u, u/1000)"'), RELU),
+    (Fault("huber: another corner", "derive/losses/huber.py",
+           '"min(abs(z - t), 1)*(abs(z - t) - min(abs(z - t), 1)/2)"',
+           '"min(abs(z - t), 2)*(abs(z - t) - min(abs(z - t), 2)/2)"'), _loss(NUMBERS, kind="huber")),
+    (Fault("smooth maxima: twice as sharp", "derive/emit/tables.py", "nearest([spec.maximum])",
+           "nearest([2 * spec.maximum])"), {**NUMBERS, "readout": {**NUMBERS["readout"], "maximum": "4"}}),
+    (Fault("(14): a penalty's change turned over", "numerics/projection.py",
+           "(new.fields[p.field].squared_norm(p.norm) - old.fields[p.field].squared_norm(p.norm))",
+           "(old.fields[p.field].squared_norm(p.norm) - new.fields[p.field].squared_norm(p.norm))"), LADDER),
+    (Fault("first order: a penalty's sign", "numerics/projection.py",
+           "first_order + float(p.weight) * slope", "first_order - float(p.weight) * slope"), LADDER),
+    (Fault("distance in H1: values for slopes", "numerics/projection.py",
+           "[_coordinates(*pair, derivative)]", "[_coordinates(*pair, evaluate)]"), REACHED),
+    (Fault("GMRES: a rotation's sign", "derive/emit/newton.py",
+           "= -{number('sine', 'k')}*{number('rest', 'k')}", "= {number('sine', 'k')}*{number('rest', 'k')}"),
+     IMPLICIT),
+    (Fault("quadrature: the state's degree left out", "derive/galerkin.py",
+           "exact = -(-(degrees[0] + max(degrees) + 1) // 2)", "exact = -(-(max(degrees) + 1) // 2)"), FUNCTION),
+    (Fault("random functions: modes along the depth too small", "numerics/initial.py",
+           "np.sqrt(2 * np.arange(DEPTH_MODES) + 1)", "np.sqrt(np.arange(DEPTH_MODES) + 1)"), FUNCTION),
+    (Fault("random functions: a constant among waves too large", "numerics/initial.py",
+           "    waves[..., 0, :] /= np.sqrt(2)\n", ""), TRANSLATED),
+    (Fault("loss: a norm for its square", "numerics/continuum.py",
+           "penalties = sum(float(p.weight) * self.fields[p.field].squared_norm(p.norm)",
+           "penalties = sum(float(p.weight) * self.fields[p.field].norm(p.norm)"),
+     _loss(NUMBERS, penalty={"W": "1/10"})),
+    (Fault("records: a circle's default points at midpoints", "numerics/pieces.py",
+           "return (2 * np.arange(n) - n) / n", "return (2 * np.arange(n) + 1 - n) / n", within="default_points"),
+     CIRCLE),
+    (Fault("accuracy: of the least likely class", "numerics/continuum.py",
+           "z.argmax(axis=1) == prepared.labels", "z.argmin(axis=1) == prepared.labels"), NUMBERS),
+    (Fault("labels: the least likely class", "numerics/continuum.py",
+           "best: Array = np.argmax(values, axis=1)", "best: Array = np.argmin(values, axis=1)"), NUMBERS),
+    (Fault("class weights: of the classes in reverse", "numerics/continuum.py",
+           "for weight in spec.class_weights or (1,) * len(hot)]",
+           "for weight in (spec.class_weights or (1,) * len(hot))[::-1]]"),
+     _loss(NUMBERS, class_weights=["1", "2", "1/2"])),
+    (Fault("adaptive: the next length from another power", "numerics/adaptive.py",
+           "max(error, 1e-10) ** (-1 / order)", "max(error, 1e-10) ** (-1 / (order + 1))"), ADAPTIVE),
+    (Fault("chebyshev: the recurrence without its 2", "derive/bases/chebyshev.py",
+           "[2 * value for value in times_t(series[-1])]", "[value for value in times_t(series[-1])]"),
+     {**FUNCTION, "weight": {**FUNCTION["weight"], "width_out": {"family": "chebyshev", "size": 4}}}),
+    (Fault("hierarchical: bubbles of another size", "derive/bases/hierarchical.py",
+           "Fraction(1, 2 * k - 1)", "Fraction(1, 2 * k + 1)"),
+     {**FUNCTION, "state": {"basis": {"family": "hierarchical", "cells": 2, "degree": 3}}}),
+    (Fault("fourier at run time: cosines for sines", "numerics/pieces.py",
+           "found[:, 0], found[:, 1::2], found[:, 2::2] = 1.0, cosine, sine",
+           "found[:, 0], found[:, 1::2], found[:, 2::2] = 1.0, sine, cosine"), CIRCLE),
+    (Fault("predictions at own points: the first record's for all", "numerics/continuum.py",
+           "_grid(axes, y[:, n : n + 1], p)", "_grid(axes, y[:, :1], p)"), FUNCTION),
+    (Fault("trajectory: a step behind", "numerics/continuum.py",
+           "[_grid(own, h, points) for h in states[1:]]", "[_grid(own, h, points) for h in states[:-1]]"), FUNCTION),
+    (Fault("inner product of fields: the first with itself", "numerics/field.py",
+           "np.sum(a.orthonormal() * b.orthonormal())", "np.sum(a.orthonormal() * a.orthonormal())"), FUNCTION),
+    (Fault("aliasing: the mass itself", "derive/galerkin.py",
+           "aliasing = (mass_rule - mass).largest()", "aliasing = mass_rule.largest()"), FUNCTION),
+    (Fault("H1 penalty: half its derivative", "numerics/field.py",
+           "return mass + self._seminorm_metric() if", "return mass + self._seminorm_metric() / 2 if"),
+     _loss(NUMBERS, penalty={"W": {"H1": "1/10"}})),
+)  # fmt: skip
