@@ -89,8 +89,7 @@ def load(path: str | Path) -> Continuum:
         _check_header(header, spec, path)
         stored = _under("tables/", arrays)
         tables = {role: stored[name] for role, name in header["tables"].items()}
-        rep = representations.assemble(spec, entry, tables)
-        representations.check_tables(rep.digest, tables)
+        rep = representations.restored(spec, entry, tables, base)
         training, moments = header["training"], _under("training/", arrays)
         for key, array in moments.items():
             counted = array.dtype.kind in "iu" and array.ndim == 0

@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -35,6 +36,7 @@ __all__ = ["Representation", "SlabTables", "assemble", "between", "folders", "ma
 
 Arrays = dict[str, np.ndarray]
 UNSEEN = 1e-15  # eigenvalues below this fraction of the largest are rounding errors
+MARK = re.compile(r"[0-9a-f]{64}")  # of kernels
 LISTED = ("functions", "representations", "tables")  # in every manifest
 
 
@@ -115,7 +117,7 @@ class Representation:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickles and copies hold the tables, as model files do; kernels are found where they are used."""
-        return assemble, (self.spec, self.entry, self.arrays)
+        return restored, (self.spec, self.entry, self.arrays)
 
     @cached_property
     def roots(self) -> tuple[np.ndarray, ...]:
@@ -200,6 +202,34 @@ def _of(spec: Spec, base: Spec) -> Representation:
     return assemble(spec, entry, {role: contents[name] for role, name in names.items()})
 
 
+def restored(spec: Spec, entry: dict[str, Any], arrays: Arrays, base: Spec | None = None) -> Representation:
+    """The representation that a model file holds, with the tables there.
+
+    Where another version's derivation printed kernels that this one does not, the spec is derived anew: the spec is
+    what a representation is, and fields are coefficients in the bases that it declares. A warning says so.
+    """
+    if not _printed_here(entry):
+        own = of(spec, base)
+        if not _printed_here(entry):
+            doors.warn(
+                f"the model of {spec.name} was written by a version with other kernels; this version's take their "
+                "place, whose results may differ in the last digits. Save the model again to keep these"
+            )
+            return own
+    found = assemble(spec, entry, arrays)
+    check_tables(found.digest, arrays)
+    return found
+
+
+def _printed_here(entry: dict[str, Any]) -> bool:
+    """Whether generated modules hold the kernels of a manifest's entry. Raises ValueError for marks that are none."""
+    marks = {("signature", slab["signature"]) for slab in entry["slabs"]} | {("loss", entry["loss"])}
+    wrong = [mark for _, mark in marks if not (isinstance(mark, str) and MARK.fullmatch(mark))]
+    if wrong:
+        raise ValueError(f"kernels called {wrong[0]!r}")
+    return all(_find_module(mark, kind) is not None for kind, mark in marks)
+
+
 def assemble(spec: Spec, entry: dict[str, Any], arrays: Arrays) -> Representation:
     """A representation from a manifest's entry and its tables by role, which may come from a model file.
 
@@ -210,7 +240,7 @@ def assemble(spec: Spec, entry: dict[str, Any], arrays: Arrays) -> Representatio
         prefix = f"{k}/"
         if slab["plan"] not in ("formed", "factors"):
             raise ValueError(f"the plan {slab['plan']!r}")
-        module, suffix = kernels(slab["signature"], spec)
+        module, suffix = _module(slab["signature"], "signature")
         slabs.append(
             SlabTables(
                 start=_number(slab["start"]),
@@ -225,7 +255,7 @@ def assemble(spec: Spec, entry: dict[str, Any], arrays: Arrays) -> Representatio
             )
         )
     readout = {key.removeprefix("readout/"): a for key, a in arrays.items() if key.startswith("readout/")}
-    module = _module(entry["loss"], "loss", spec)[0]
+    module = _module(entry["loss"], "loss")[0]
     constants = arrays["constants/loss"]
     return Representation(spec, str(entry["digest"]), tuple(slabs), readout, constants, module, arrays, entry)
 
@@ -430,27 +460,24 @@ def find(digest: str) -> tuple[Path, dict[str, Any]] | None:
     return None
 
 
-def kernels(signature: str, spec: Spec) -> tuple[Path, str]:
-    """The module and suffix of a signature's kernels; derived from the spec when nobody has them."""
-    return _module(signature, "signature", spec)
+def _module(mark: str, kind: str) -> tuple[Path, str]:
+    """The module and suffix of the kernels with a mark: a slab's "signature", or a representation's "loss"."""
+    found = _find_module(mark, kind)
+    if found is None:
+        raise RepresentationError(
+            f"kernels of {kind} {mark[:12]}", "modules that were generated together with the tables",
+            "a folder of generated modules that was moved or deleted", "run `continua generate` on the spec",
+        )  # fmt: skip
+    return found
 
 
-def _module(mark: str, kind: str, spec: Spec) -> tuple[Path, str]:
-    """The module that holds the kernels with a mark: a slab's "signature", or a representation's "loss"."""
-    for attempt in range(2):
-        for folder in folders():
-            for entry in manifest(folder)["representations"].values():
-                for part in entry["slabs"] if kind == "signature" else [entry]:
-                    if part[kind] == mark:
-                        return folder / "cpu.py", part.get("kernels", "")
-        if attempt == 0:
-            _derive(declaration.digest(spec), spec)
-    raise RepresentationError(
-        f"kernels of {kind} {mark[:12]}",
-        "what this version derives from the model's spec",
-        "the model was written by another version of the derivation",
-        "train it again, or use the version that wrote it",
-    )
+def _find_module(mark: str, kind: str) -> tuple[Path, str] | None:
+    for folder in folders():
+        for entry in manifest(folder)["representations"].values():
+            for part in entry["slabs"] if kind == "signature" else [entry]:
+                if part[kind] == mark:
+                    return folder / "cpu.py", part.get("kernels", "")
+    return None
 
 
 def printed_function(name: str) -> Callable[..., np.ndarray]:
