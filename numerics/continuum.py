@@ -25,7 +25,7 @@ from numerics.doors import instance, numbers, positions, warn
 from numerics.field import Field, FieldSlab, along
 from numerics.initial import project_function, random_function
 from numerics.labels import Label
-from numerics.pieces import CHUNK, Pieces, compared, default_points, evaluate, projection
+from numerics.pieces import CHUNK, TOLERABLE, Pieces, compared, default_points, evaluate, projection
 from numerics.representation import Representation, SlabTables
 from numerics.solver import Solver, Weights
 
@@ -768,6 +768,8 @@ def _nearest(rep: Representation, points: list[Grid], samples: list[Array]) -> t
     for members in groups.values():
         own = zip(axes, points[members[0]])
         tables = [compared(p, xi, spec.interpolant, spec.periodic, weight, slopes) for p, xi in own]
+        if weight is not None:
+            _check_seen(rep.readout["M"], tables[0].functions)
         functions = [table.functions @ turned for table, turned in zip(tables, rep.orthonormal)]
         values = math.prod(len(table.scale) for table in tables) * channels
         for part in np.array_split(members, -(-len(members) * values // CHUNK)):
@@ -805,6 +807,17 @@ def _closes(x: Array) -> bool | None:
     if np.abs(x[0] - x[-1]).max() > near:
         return None
     return bool(np.abs(x[1] - x[0]).max() > near and np.abs(x[-2] - x[-1]).max() > near)
+
+
+def _check_seen(exact: Array, functions: Array) -> None:
+    """Raise RepresentationError where a rule misses a weight: ∫ ω χ_i χ_j by it are not those of the tables."""
+    wrong = np.max(np.abs(functions.T @ functions - exact)) / np.max(np.abs(exact))
+    if wrong > TOLERABLE:
+        raise RepresentationError(
+            f"a loss's weight whose integrals no quadrature rule gives (relative error {wrong:.1e})",
+            "a weight that some thousand points show", "a peak that is much narrower than the distance of samples",
+            "give the weight as a custom function with breakpoints around the peak", "loss.weight",
+        )  # fmt: skip
 
 
 def _class_weights(spec: Spec, hot: Array) -> Array:

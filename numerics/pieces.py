@@ -441,9 +441,9 @@ def _resolved(pieces: Pieces) -> Array:
     """Breakpoints that cut the cells of closed forms until the functions are polynomials on every interval.
 
     Halving where SAMPLES points do not resolve a function sees nothing of a peak that lies between them: the exact
-    Gram matrix tells, and the search begins again on finer intervals.
+    Gram matrix tells, and the search begins again on finer intervals; without one it begins on fine ones.
     """
-    for parts in 2 ** np.arange(0, 11, 2):
+    for parts in (256,) if pieces.gram is None else (1, 4, 16, 64, 256, 1024):
         steps = np.arange(parts) / parts
         whole = pieces.breakpoints
         start = np.append((whole[:-1, None] + np.diff(whole)[:, None] * steps).ravel(), whole[-1])

@@ -312,9 +312,7 @@ def _apart(model: Continuum, steps: list[Steps] | None, formed: bool) -> Solver:
     return (solver if steps is None else solver.with_steps(steps)).unshared()
 
 
-def _stage_gradients(
-    model: Continuum, solver: Solver, prepared: Prepared
-) -> tuple[dict[str, Array], dict[str, Array]]:
+def _stage_gradients(model: Continuum, solver: Solver, prepared: Prepared) -> tuple[dict[str, Array], dict[str, Array]]:
     """Operators, biases and readout of every stage by name, and dL/d of each."""
     operator, constant = model.readout_map()
     _, slabs, bar_operator, bar_constant, _ = solver.gradient(prepared.states, operator, constant, prepared.wanted())

@@ -46,9 +46,7 @@ def declared(**changes: Any) -> dict[str, Any]:
 
 KERNELS = {name: {"weight": {"kernel": basis}} for name, basis in (("hats", HAT), ("both", BOTH))}
 KERNEL = {"kernel": LEGENDRE, "depth": TWICE}
-WAVES = {
-    name: {"weight": {"width_out": fourier(n), "width_in": fourier(n)}} for name, n in (("hats", 3), ("both", 7))
-}
+WAVES = {name: {"weight": {"width_out": fourier(n), "width_in": fourier(n)}} for name, n in (("hats", 3), ("both", 7))}
 CASES: dict[str, dict[str, Any]] = {
     "local": declared(equation={"local": True}),
     "two parts, implicit": declared(

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scipy.integrate import quad, quad_vec
 
 from derive.errors import DerivationError, RepresentationError
-from numerics import Continuum, project, refine
+from numerics import Continuum, pieces, project, refine
 from numerics.datasets import records
 from numerics.pieces import Pieces, evaluate, rule
 from numerics.projection import contained, distance
@@ -428,4 +428,13 @@ def test_steep_weights_with_few_samples(state: dict[str, Any], steepness: float)
     factors = (np.diff(edges)[:, None] / 2 * w).ravel() * np.exp(-steepness * (points - 0.3) ** 2)
     gap = model(x, at=points)[:, :, 0] - [np.interp(points, [-1, 0, 1], v) for v in y[:, :, 0]]
     expected = np.mean(gap**2 @ factors)
-    assert model.loss(model.prepare(records(x, None, y))) == pytest.approx(expected, rel=1e-11)
+    assert model.loss(model.prepare(records(x, None, y))) == pytest.approx(expected, rel=1e-10)
+
+
+def test_a_weight_that_a_rule_misses_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tables know its integrals: here steep functions are not cut."""
+    monkeypatch.setattr(pieces, "_resolved", lambda found: found.breakpoints)
+    model = still(declared(state=legendre(5), loss={"kind": "l2", "weight": peak(30000, 0.3)}))
+    x = np.zeros((1, 3, 1))
+    with pytest.raises(RepresentationError, match=r"weight whose integrals(.|\n)*breakpoints around the peak"):
+        model.prepare(records(x, None, x))
