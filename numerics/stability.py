@@ -99,7 +99,7 @@ def undifferentiable(model: Continuum, prepared: Prepared, given: str, where: st
     record = _first_record(model, prepared)
     if record is None:
         return None
-    part = prepared.take([record])
+    part = prepared.take(np.array([record]))
     plain = Solver(model.representation, model.spec.precision, kernels=plain_kernels)
     plain.form(model.solver.weights)
     with np.errstate(all="ignore"):

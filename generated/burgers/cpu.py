@@ -648,14 +648,14 @@ def maximum(y, X, weights, sharpness, constants, at_nodes, features):
     np.dot(X, given, target)
     beta, channels = sharpness[0], features.shape[0] - y.shape[0]
     features[:y.shape[0]] = y
-    total = features[y.shape[0]:]
-    total[:] = constants[0]
     top = at_nodes[:channels].copy()  # m rises by a constant that is added to y
     for q in range(weights.shape[0]):
         for c in range(channels):
             for r in range(y.shape[1]):
                 other = at_nodes[q*channels + c, r]
                 top[c, r] = other if other > top[c, r] else top[c, r]
+    total = np.empty(top.shape, top.dtype)
+    total[:] = constants[0]
     for q in range(weights.shape[0]):
         for c in range(channels):
             for r in range(y.shape[1]):
@@ -666,19 +666,33 @@ def maximum(y, X, weights, sharpness, constants, at_nodes, features):
         for r in range(y.shape[1]):
             S_q = total[c, r]
             t0 = np.log(S_q)
-            total[c, r] = top[c, r] + (t0/beta)
+            features[y.shape[0] + c, r] = top[c, r] + (t0/beta)
 
 
-def maximum_adjoint(bar_features, features, X, weights, sharpness, at_nodes, bar_y):
-    """The adjoint of: smooth maxima. bar_y is set; at_nodes becomes m̄ ∂m/∂y_q, ω_q exp(β (y_q − m)) m̄."""
+def maximum_adjoint(bar_features, X, weights, sharpness, constants, at_nodes, bar_y):
+    """The adjoint of: smooth maxima. bar_y is set; at_nodes becomes m̄ ∂m/∂y_q, the share of node q of m̄."""
     state = bar_y.shape[0]
-    beta, channels = sharpness[0], features.shape[0] - state
+    beta, channels = sharpness[0], bar_features.shape[0] - state
+    top = at_nodes[:channels].copy()  # m rises by a constant that is added to y
     for q in range(weights.shape[0]):
         for c in range(channels):
             for r in range(bar_y.shape[1]):
-                y_q = at_nodes[q*channels + c, r] - features[state + c, r]
+                other = at_nodes[q*channels + c, r]
+                top[c, r] = other if other > top[c, r] else top[c, r]
+    total = np.empty(top.shape, top.dtype)
+    total[:] = constants[0]
+    for q in range(weights.shape[0]):
+        for c in range(channels):
+            for r in range(bar_y.shape[1]):
+                y_q = at_nodes[q*channels + c, r] - top[c, r]
                 t0 = np.exp((beta*y_q))
-                at_nodes[q*channels + c, r] = weights[q]*t0*bar_features[state + c, r]
+                total[c, r] += weights[q]*t0
+    for q in range(weights.shape[0]):
+        for c in range(channels):
+            for r in range(bar_y.shape[1]):
+                y_q, S_q = at_nodes[q*channels + c, r] - top[c, r], total[c, r]
+                t0 = np.exp((beta*y_q))
+                at_nodes[q*channels + c, r] = weights[q]*(t0/S_q)*bar_features[state + c, r]
     bar_y[:] = bar_features[:state]
     width = bar_y.size//X.shape[1]
     target = bar_y.reshape((X.shape[1], width))
@@ -695,7 +709,8 @@ def loss(z, target, constants, value, source):
     c2 = constants[2]  # -1
     c3 = constants[3]  # -2
     c4 = constants[4]  # 2
-    c5 = constants[5]  # 1/2
+    c5 = constants[5]  # 2.2250738585072014e-308
+    c6 = constants[6]  # 1/2
     for r in range(z.shape[1]):
         sum_error = constants[0]
         sum_size = constants[0]
@@ -711,4 +726,4 @@ def loss(z, target, constants, value, source):
         for k in range(z.shape[0]):
             zk, tk = z[k, r], target[k, r]
             t0 = np.sqrt((sum_error/sum_size))
-            source[k, r] = (((c3*tk) + (c4*zk))*(c0 if t0 <= c0 else ((c5/sum_size)/t0)))
+            source[k, r] = (((c3*tk) + (c4*zk))*(c0 if t0 <= c5 else ((c6/sum_size)/t0)))

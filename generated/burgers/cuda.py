@@ -837,9 +837,9 @@ def maximum(y, X, weights, sharpness, constants, at_nodes, features):
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     beta, channels, state = sharpness[0], features.shape[0] - y.shape[0], y.shape[0]
-    for first in range(block*columns, features.shape[1], blocks*columns):
+    for first in range(block*columns, at_nodes.shape[1], blocks*columns):
         for c in range(row, channels, rows):
-            for r in range(first + column, min(first + columns, features.shape[1]), columns):
+            for r in range(first + column, min(first + columns, at_nodes.shape[1]), columns):
                 for j in range(state//channels):
                     features[j*channels + c, r] = y[j*channels + c, r]
                 top = constants[0]
@@ -858,18 +858,27 @@ def maximum(y, X, weights, sharpness, constants, at_nodes, features):
                 features[state + c, r] = top + (t0/beta)
 
 
-def maximum_adjoint(bar_features, features, X, weights, sharpness, at_nodes, bar_y):
-    """The adjoint of: smooth maxima. bar_y is set; at_nodes becomes m̄ ∂m/∂y_q, ω_q exp(β (y_q − m)) m̄."""
+def maximum_adjoint(bar_features, X, weights, sharpness, constants, at_nodes, bar_y):
+    """The adjoint of: smooth maxima. bar_y is set; at_nodes becomes m̄ ∂m/∂y_q, the share of node q of m̄."""
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    beta, channels, state = sharpness[0], features.shape[0] - bar_y.shape[0], bar_y.shape[0]
-    for first in range(block*columns, features.shape[1], blocks*columns):
+    beta, channels, state = sharpness[0], bar_features.shape[0] - bar_y.shape[0], bar_y.shape[0]
+    for first in range(block*columns, at_nodes.shape[1], blocks*columns):
         for c in range(row, channels, rows):
-            for r in range(first + column, min(first + columns, features.shape[1]), columns):
+            for r in range(first + column, min(first + columns, at_nodes.shape[1]), columns):
+                top = at_nodes[c, r]
+                for q in range(1, weights.shape[0]):
+                    other = at_nodes[q*channels + c, r]
+                    top = other if other > top else top
+                S_q = constants[0]
                 for q in range(weights.shape[0]):
-                    y_q = at_nodes[q*channels + c, r] - features[state + c, r]
+                    y_q = at_nodes[q*channels + c, r] - top
                     t0 = math.exp((beta*y_q))
-                    at_nodes[q*channels + c, r] = weights[q]*t0*bar_features[state + c, r]
+                    S_q += weights[q]*t0
+                for q in range(weights.shape[0]):
+                    y_q = at_nodes[q*channels + c, r] - top
+                    t0 = math.exp((beta*y_q))
+                    at_nodes[q*channels + c, r] = weights[q]*(t0/S_q)*bar_features[state + c, r]
                 for j in range(state//channels):
                     total = bar_features[j*channels + c, r]
                     for q in range(weights.shape[0]):
@@ -908,7 +917,8 @@ def loss(z, target, constants, value, source):
     c2 = constants[2]  # -1
     c3 = constants[3]  # -2
     c4 = constants[4]  # 2
-    c5 = constants[5]  # 1/2
+    c5 = constants[5]  # 2.2250738585072014e-308
+    c6 = constants[6]  # 1/2
     for r in range(cuda.grid(1), z.shape[1], cuda.gridsize(1)):
         sum_error = constants[0]
         sum_size = constants[0]
@@ -924,4 +934,4 @@ def loss(z, target, constants, value, source):
         for k in range(z.shape[0]):
             zk, tk = z[k, r], target[k, r]
             t0 = math.sqrt((sum_error/sum_size))
-            source[k, r] = (((c3*tk) + (c4*zk))*(c0 if t0 <= c0 else ((c5/sum_size)/t0)))
+            source[k, r] = (((c3*tk) + (c4*zk))*(c0 if t0 <= c5 else ((c6/sum_size)/t0)))

@@ -802,14 +802,14 @@ def maximum(y, X, weights, sharpness, constants, at_nodes, features):
     np.dot(X, given, target)
     beta, channels = sharpness[0], features.shape[0] - y.shape[0]
     features[:y.shape[0]] = y
-    total = features[y.shape[0]:]
-    total[:] = constants[0]
     top = at_nodes[:channels].copy()  # m rises by a constant that is added to y
     for q in range(weights.shape[0]):
         for c in range(channels):
             for r in range(y.shape[1]):
                 other = at_nodes[q*channels + c, r]
                 top[c, r] = other if other > top[c, r] else top[c, r]
+    total = np.empty(top.shape, top.dtype)
+    total[:] = constants[0]
     for q in range(weights.shape[0]):
         for c in range(channels):
             for r in range(y.shape[1]):
@@ -820,19 +820,33 @@ def maximum(y, X, weights, sharpness, constants, at_nodes, features):
         for r in range(y.shape[1]):
             S_q = total[c, r]
             t0 = np.log(S_q)
-            total[c, r] = top[c, r] + (t0/beta)
+            features[y.shape[0] + c, r] = top[c, r] + (t0/beta)
 
 
-def maximum_adjoint(bar_features, features, X, weights, sharpness, at_nodes, bar_y):
-    """The adjoint of: smooth maxima. bar_y is set; at_nodes becomes m̄ ∂m/∂y_q, ω_q exp(β (y_q − m)) m̄."""
+def maximum_adjoint(bar_features, X, weights, sharpness, constants, at_nodes, bar_y):
+    """The adjoint of: smooth maxima. bar_y is set; at_nodes becomes m̄ ∂m/∂y_q, the share of node q of m̄."""
     state = bar_y.shape[0]
-    beta, channels = sharpness[0], features.shape[0] - state
+    beta, channels = sharpness[0], bar_features.shape[0] - state
+    top = at_nodes[:channels].copy()  # m rises by a constant that is added to y
     for q in range(weights.shape[0]):
         for c in range(channels):
             for r in range(bar_y.shape[1]):
-                y_q = at_nodes[q*channels + c, r] - features[state + c, r]
+                other = at_nodes[q*channels + c, r]
+                top[c, r] = other if other > top[c, r] else top[c, r]
+    total = np.empty(top.shape, top.dtype)
+    total[:] = constants[0]
+    for q in range(weights.shape[0]):
+        for c in range(channels):
+            for r in range(bar_y.shape[1]):
+                y_q = at_nodes[q*channels + c, r] - top[c, r]
                 t0 = np.exp((beta*y_q))
-                at_nodes[q*channels + c, r] = weights[q]*t0*bar_features[state + c, r]
+                total[c, r] += weights[q]*t0
+    for q in range(weights.shape[0]):
+        for c in range(channels):
+            for r in range(bar_y.shape[1]):
+                y_q, S_q = at_nodes[q*channels + c, r] - top[c, r], total[c, r]
+                t0 = np.exp((beta*y_q))
+                at_nodes[q*channels + c, r] = weights[q]*(t0/S_q)*bar_features[state + c, r]
     bar_y[:] = bar_features[:state]
     width = bar_y.size//X.shape[1]
     target = bar_y.reshape((X.shape[1], width))
@@ -850,18 +864,18 @@ def loss(z, target, constants, value, source):
         top = z[0, r]  # L is unchanged when a constant is added to every output
         for k in range(z.shape[0]):
             top = z[k, r] if z[k, r] > top else top
-        hit = constants[0]
-        partition = constants[0]
-        total = constants[0]
+        sum_hit = constants[0]
+        sum_partition = constants[0]
+        sum_total = constants[0]
         for k in range(z.shape[0]):
             zk, tk = z[k, r] - top, target[k, r]
             t0 = np.exp(zk)
-            hit += (tk*zk)
-            partition += t0
-            total += tk
-        t0 = np.log(partition)
-        value[r] = ((c2*hit) + (t0*total))
+            sum_hit += (tk*zk)
+            sum_partition += t0
+            sum_total += tk
+        t0 = np.log(sum_partition)
+        value[r] = ((c2*sum_hit) + (t0*sum_total))
         for k in range(z.shape[0]):
             zk, tk = z[k, r] - top, target[k, r]
             t0 = np.exp(zk)
-            source[k, r] = (((t0*total)/partition) + (c2*tk))
+            source[k, r] = (((t0*sum_total)/sum_partition) + (c2*tk))

@@ -940,9 +940,9 @@ def maximum(y, X, weights, sharpness, constants, at_nodes, features):
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     beta, channels, state = sharpness[0], features.shape[0] - y.shape[0], y.shape[0]
-    for first in range(block*columns, features.shape[1], blocks*columns):
+    for first in range(block*columns, at_nodes.shape[1], blocks*columns):
         for c in range(row, channels, rows):
-            for r in range(first + column, min(first + columns, features.shape[1]), columns):
+            for r in range(first + column, min(first + columns, at_nodes.shape[1]), columns):
                 for j in range(state//channels):
                     features[j*channels + c, r] = y[j*channels + c, r]
                 top = constants[0]
@@ -961,18 +961,27 @@ def maximum(y, X, weights, sharpness, constants, at_nodes, features):
                 features[state + c, r] = top + (t0/beta)
 
 
-def maximum_adjoint(bar_features, features, X, weights, sharpness, at_nodes, bar_y):
-    """The adjoint of: smooth maxima. bar_y is set; at_nodes becomes m̄ ∂m/∂y_q, ω_q exp(β (y_q − m)) m̄."""
+def maximum_adjoint(bar_features, X, weights, sharpness, constants, at_nodes, bar_y):
+    """The adjoint of: smooth maxima. bar_y is set; at_nodes becomes m̄ ∂m/∂y_q, the share of node q of m̄."""
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    beta, channels, state = sharpness[0], features.shape[0] - bar_y.shape[0], bar_y.shape[0]
-    for first in range(block*columns, features.shape[1], blocks*columns):
+    beta, channels, state = sharpness[0], bar_features.shape[0] - bar_y.shape[0], bar_y.shape[0]
+    for first in range(block*columns, at_nodes.shape[1], blocks*columns):
         for c in range(row, channels, rows):
-            for r in range(first + column, min(first + columns, features.shape[1]), columns):
+            for r in range(first + column, min(first + columns, at_nodes.shape[1]), columns):
+                top = at_nodes[c, r]
+                for q in range(1, weights.shape[0]):
+                    other = at_nodes[q*channels + c, r]
+                    top = other if other > top else top
+                S_q = constants[0]
                 for q in range(weights.shape[0]):
-                    y_q = at_nodes[q*channels + c, r] - features[state + c, r]
+                    y_q = at_nodes[q*channels + c, r] - top
                     t0 = math.exp((beta*y_q))
-                    at_nodes[q*channels + c, r] = weights[q]*t0*bar_features[state + c, r]
+                    S_q += weights[q]*t0
+                for q in range(weights.shape[0]):
+                    y_q = at_nodes[q*channels + c, r] - top
+                    t0 = math.exp((beta*y_q))
+                    at_nodes[q*channels + c, r] = weights[q]*(t0/S_q)*bar_features[state + c, r]
                 for j in range(state//channels):
                     total = bar_features[j*channels + c, r]
                     for q in range(weights.shape[0]):
@@ -1012,18 +1021,18 @@ def loss(z, target, constants, value, source):
         top = z[0, r]  # L is unchanged when a constant is added to every output
         for k in range(1, z.shape[0]):
             top = z[k, r] if z[k, r] > top else top
-        hit = constants[0]
-        partition = constants[0]
-        total = constants[0]
+        sum_hit = constants[0]
+        sum_partition = constants[0]
+        sum_total = constants[0]
         for k in range(z.shape[0]):
             zk, tk = z[k, r] - top, target[k, r]
             t0 = math.exp(zk)
-            hit += (tk*zk)
-            partition += t0
-            total += tk
-        t0 = math.log(partition)
-        value[r] = ((c2*hit) + (t0*total))
+            sum_hit += (tk*zk)
+            sum_partition += t0
+            sum_total += tk
+        t0 = math.log(sum_partition)
+        value[r] = ((c2*sum_hit) + (t0*sum_total))
         for k in range(z.shape[0]):
             zk, tk = z[k, r] - top, target[k, r]
             t0 = math.exp(zk)
-            source[k, r] = (((t0*total)/partition) + (c2*tk))
+            source[k, r] = (((t0*sum_total)/sum_partition) + (c2*tk))

@@ -2367,9 +2367,9 @@ def maximum(y, X, weights, sharpness, constants, at_nodes, features):
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     beta, channels, state = sharpness[0], features.shape[0] - y.shape[0], y.shape[0]
-    for first in range(block*columns, features.shape[1], blocks*columns):
+    for first in range(block*columns, at_nodes.shape[1], blocks*columns):
         for c in range(row, channels, rows):
-            for r in range(first + column, min(first + columns, features.shape[1]), columns):
+            for r in range(first + column, min(first + columns, at_nodes.shape[1]), columns):
                 for j in range(state//channels):
                     features[j*channels + c, r] = y[j*channels + c, r]
                 top = constants[0]
@@ -2388,18 +2388,27 @@ def maximum(y, X, weights, sharpness, constants, at_nodes, features):
                 features[state + c, r] = top + (t0/beta)
 
 
-def maximum_adjoint(bar_features, features, X, weights, sharpness, at_nodes, bar_y):
-    """The adjoint of: smooth maxima. bar_y is set; at_nodes becomes m̄ ∂m/∂y_q, ω_q exp(β (y_q − m)) m̄."""
+def maximum_adjoint(bar_features, X, weights, sharpness, constants, at_nodes, bar_y):
+    """The adjoint of: smooth maxima. bar_y is set; at_nodes becomes m̄ ∂m/∂y_q, the share of node q of m̄."""
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    beta, channels, state = sharpness[0], features.shape[0] - bar_y.shape[0], bar_y.shape[0]
-    for first in range(block*columns, features.shape[1], blocks*columns):
+    beta, channels, state = sharpness[0], bar_features.shape[0] - bar_y.shape[0], bar_y.shape[0]
+    for first in range(block*columns, at_nodes.shape[1], blocks*columns):
         for c in range(row, channels, rows):
-            for r in range(first + column, min(first + columns, features.shape[1]), columns):
+            for r in range(first + column, min(first + columns, at_nodes.shape[1]), columns):
+                top = at_nodes[c, r]
+                for q in range(1, weights.shape[0]):
+                    other = at_nodes[q*channels + c, r]
+                    top = other if other > top else top
+                S_q = constants[0]
                 for q in range(weights.shape[0]):
-                    y_q = at_nodes[q*channels + c, r] - features[state + c, r]
+                    y_q = at_nodes[q*channels + c, r] - top
                     t0 = math.exp((beta*y_q))
-                    at_nodes[q*channels + c, r] = weights[q]*t0*bar_features[state + c, r]
+                    S_q += weights[q]*t0
+                for q in range(weights.shape[0]):
+                    y_q = at_nodes[q*channels + c, r] - top
+                    t0 = math.exp((beta*y_q))
+                    at_nodes[q*channels + c, r] = weights[q]*(t0/S_q)*bar_features[state + c, r]
                 for j in range(state//channels):
                     total = bar_features[j*channels + c, r]
                     for q in range(weights.shape[0]):
