@@ -95,7 +95,7 @@ DERIVE = (
     Fault("huber: the half of its corner lost", "derive/losses/huber.py",
           "min(abs(z - t), 1)/2)", "min(abs(z - t), 1))"),
     Fault("Kullback–Leibler: the entropy of the targets lost", "derive/losses/kullback_leibler.py",
-          'VALUE = "order + total*log(partition) - hit"', 'VALUE = "log(partition) - hit"'),
+          'VALUE = "order + total*log(partition) - hit"', 'VALUE = "total*log(partition) - hit"'),
     Fault("loss: the source by the target", "derive/loss.py",
           "derivative(with_cases(g), z)", "derivative(with_cases(g), t)"),
     # --- bases and integrals
