@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from derive.finite import chain
+from derive.finite import chain, hypot, over
 
 TANH = (
     "0x1.000000p+0 0x1.120b02p-3 0x1.ca2bbap-9 0x1.59c1d4p-16 0x1.cad8d8p-27",
@@ -58,33 +58,61 @@ def coefficients(row: str) -> tuple[Fraction, ...]:
 def float32_form(expression: Any) -> Any:
     """The expression with the functions that have a form replaced by it; other functions are left alone.
 
-    So are those below a root, a logarithm or a fraction bar: a form that misses zero by 1e-7 has the wrong sign there,
-    or the wrong size; and those of long arguments, such as forms of functions: a form repeats its argument many times.
+    So are those below a root, a logarithm or a fraction bar, and what is multiplied by such: a form that misses zero by
+    1e-7 has the wrong sign there, or the wrong size; and those whose form would be too long: it repeats its argument
+    many times.
     What surrounds a form is rebuilt without evaluation: SymPy would distribute powers over its factors.
     """
-    import sympy as sp
-
     if not expression.free_symbols or not expression.args:
         return expression  # numbers are rounded once, and no function of them is computed in a kernel
-    if isinstance(expression, sp.log) or (expression.is_Pow and not (expression.exp.is_Integer and expression.exp > 0)):
-        return expression
+    if _delicate(expression) or (expression.is_Mul and any(map(_delicate, expression.args))):
+        return _rebuilt(expression, _only_limits)
+    form = FORMS.get(type(expression).__name__)
+    if form is not None:
+        found = form.build(*map(float32_form, expression.args))
+        if _length(found) < LONGEST:
+            return found
+    return _rebuilt(expression, float32_form)
+
+
+def _only_limits(expression: Any) -> Any:
+    return _rebuilt(expression, _only_limits) if expression.args and expression.free_symbols else expression
+
+
+def _rebuilt(expression: Any, write: Callable[[Any], Any]) -> Any:
+    """The expression with its arguments written anew, and what float32 needs to know beside them."""
+    import sympy as sp
+
     if isinstance(expression, sp.Piecewise):
         # conditions choose between branches: they keep their exact arguments
-        branches = [(float32_form(value), condition) for value, condition in expression.args]
+        branches = [(write(value), condition) for value, condition in expression.args]
         changed = any(new is not old for (new, _), (old, _) in zip(branches, expression.args))
         return sp.Piecewise(*branches, evaluate=False) if changed else expression
-    args = [float32_form(a) for a in expression.args]
-    form = FORMS.get(type(expression).__name__)
-    if form is not None and _length(args[0]) < LONGEST:
-        return form.build(*args)
-    if all(new is old for new, old in zip(args, expression.args)):
+    args = [write(a) for a in expression.args]
+    if isinstance(expression, (over(), hypot())):
+        args.append(sp.Rational(1, 2**126))  # the smallest number whose reciprocal is one
+    elif all(new is old for new, old in zip(args, expression.args)):
         return expression
-    if isinstance(expression, chain()):
+    elif isinstance(expression, chain()):
         args.append(expression.args[0])  # an approximation misses zero
     return expression.func(*args, evaluate=False)
 
 
-LONGEST = 40  # symbols, numbers and operations of an argument
+def _delicate(expression: Any) -> bool:
+    """Whether it is a root, logarithm or quotient of a function that has a form."""
+    import sympy as sp
+
+    if isinstance(expression, over()):
+        return _has_form(expression.args[1])
+    whole = expression.is_Pow and expression.exp.is_Integer and expression.exp.is_positive
+    return (isinstance(expression, sp.log) or (expression.is_Pow and not whole)) and _has_form(expression.args[0])
+
+
+def _has_form(expression: Any) -> bool:
+    return type(expression).__name__ in FORMS or any(map(_has_form, expression.args))
+
+
+LONGEST = 20_000  # symbols, numbers and operations of a form
 
 
 def _length(expression: Any) -> int:

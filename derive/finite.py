@@ -32,17 +32,17 @@ from derive.expression import sigmoid, softplus
 
 @cache
 def hypot() -> Any:
-    """√(a² + b²) as a SymPy class, which printers write without squares that overflow or vanish."""
+    """√(a² + b²) as a SymPy class, which printers write without squares that overflow or vanish.
+
+    A third argument, here and of ``over``, is the smallest number whose reciprocal is one, where that is not float64's.
+    """
     import sympy as sp
 
     class hypot(sp.Function):  # type: ignore[misc]
-        nargs = 2
+        nargs = (2, 3)
 
         def fdiff(self, argindex: int = 1) -> Any:
             return over()(self.args[argindex - 1], self)
-
-        def _eval_rewrite_as_Pow(self, a: Any, b: Any, **_: Any) -> Any:
-            return sp.sqrt(a**2 + b**2)
 
         def _eval_evalf(self, precision: int) -> Any:
             return sp.sqrt(self.args[0] ** 2 + self.args[1] ** 2)._eval_evalf(precision)
@@ -64,7 +64,7 @@ def over() -> Any:
     """a/b for b ≥ 0, and 0 where b is 0."""
     import sympy as sp
 
-    return type("over", (sp.Function,), {"nargs": 2, "_eval_is_extended_real": _real})
+    return type("over", (sp.Function,), {"nargs": (2, 3), "_eval_is_extended_real": _real})
 
 
 @cache
@@ -76,6 +76,11 @@ def chain() -> Any:
     import sympy as sp
 
     return type("chain", (sp.Function,), {"nargs": (2, 3), "_eval_is_extended_real": _real})
+
+
+def apart(b: Any) -> bool:
+    """Whether the denominator of an ``over`` is nowhere near 0: √(a² + …) with a number a."""
+    return isinstance(b, hypot()) and any(a.is_number or apart(a) for a in b.args[:2])
 
 
 def _real(e: Any) -> Any:

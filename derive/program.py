@@ -35,6 +35,7 @@ from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
+from derive import finite
 from derive.errors import GenerationError
 from derive.spec import of_axis
 
@@ -77,6 +78,7 @@ FUNCTIONS = {
     "tanh", "sinh", "cosh", "exp", "log", "sqrt", "sin", "cos", "tan", "atan", "erf",
     "Abs", "sign", "sigmoid", "softplus", "hypot", "floor", "Max", "Min",
 }  # fmt: skip
+NORMAL = Fraction(1, 2**1022)  # the smallest float64 whose reciprocal is one
 SMALLEST = Fraction(1, 10**400)  # an irrational number nearer to zero is none in any kernel, and has too many digits
 
 
@@ -120,7 +122,7 @@ def tree(expression: Any) -> Node:
     if isinstance(e, sp.Piecewise):
         return _piecewise(e)
     name = type(e).__name__
-    if name in ("over", "chain"):
+    if name in ("over", "chain", "hypot"):
         return _guarded(e, name)
     if name in FUNCTIONS:
         args = [tree(a) for a in e.args]
@@ -136,16 +138,21 @@ def tree(expression: Any) -> Node:
 
 
 def _guarded(e: Any, name: str) -> Node:
-    """``over`` and ``chain`` of ``derive.finite``: 0 where the denominator, or the first factor, is; NaN stays NaN."""
-    first, second = (tree(a) for a in e.args[:2])
+    """What ``derive.finite`` adds. ``over`` and ``chain`` are 0 where the denominator, or the first factor, is.
+
+    NaN stays NaN; a denominator whose reciprocal is no number counts as 0, since compilers may multiply by it.
+    """
+    first, second, *third = (tree(a) for a in e.args)
+    if name == "hypot":
+        return Node(name, (first, second, (*third, _constant(NORMAL))[0]))
     if name == "over":
         quotient = Node("div", (first, second))
-        return quotient if e.args[1].is_positive else _unless(second, quotient)
-    return _unless(Node("Abs", (tree(e.args[2]) if len(e.args) > 2 else first,)), _product([first, second]))
+        return quotient if finite.apart(e.args[1]) else _unless(second, (*third, _constant(NORMAL))[0], quotient)
+    return _unless(Node("Abs", (*third, first)[:1]), _constant(0), _product([first, second]))
 
 
-def _unless(zero: Node, otherwise: Node) -> Node:
-    return Node("where", (Node("<=", (zero, _constant(0))), _constant(0), otherwise))
+def _unless(small: Node, limit: Node, otherwise: Node) -> Node:
+    return Node("where", (Node("<=", (small, limit)), _constant(0), otherwise))
 
 
 def _mul(e: Any) -> Node:

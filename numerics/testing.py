@@ -11,8 +11,10 @@ mpmath: ``pip install "neural-continua[test]"``.
 
 from __future__ import annotations
 
+import builtins
+import keyword
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from functools import cache
 from typing import Any
@@ -29,7 +31,7 @@ from numerics.continuum import Continuum, Declared
 from numerics.datasets import Records
 from numerics.datasets import records as make_records
 
-__all__ = ["bases", "check", "fields", "models", "networks", "records", "specs", "tableaux"]
+__all__ = ["bases", "check", "fields", "models", "names", "networks", "records", "specs", "tableaux"]
 
 Array = np.ndarray
 Strategy = st.SearchStrategy[Any]
@@ -99,6 +101,31 @@ def declarations(
         if not continuous or built.build(spec, (-end, end)).continuous:
             found.append(declared)
     return tuple(found)
+
+
+def allowed_names(words: Iterable[str]) -> list[str]:
+    """Those of some words that a spec takes for a parameter, sorted."""
+    from derive.declaration import Reader
+
+    found = []
+    for word in sorted(set(words)):
+        try:
+            Reader("testing").parameters({"learned": {word: "1"}}, "learned")
+        except SpecError:
+            continue
+        found.append(word)
+    return found
+
+
+@cache
+def _python_and_numpy() -> list[str]:
+    return allowed_names([*keyword.kwlist, *keyword.softkwlist, *dir(builtins), *dir(np), *dir(math)])
+
+
+def names(kernels: Sequence[str] = ()) -> Strategy:
+    """Names of parameters: Python's keywords and builtins, NumPy's names, and those that kernels bind, if given."""
+    others = st.sampled_from(_python_and_numpy())
+    return st.sampled_from(allowed_names(kernels)) | others if kernels else others
 
 
 def named(kind: str) -> Strategy:
@@ -174,6 +201,9 @@ def specs(
     if "outputs" in on and ("function" not in on or draw(st.booleans())):
         declared["readout"] = {"outputs": draw(st.integers(2, 3)), "basis": draw(bases(periodic=periodic))}
         declared["readout"] |= draw(st.sampled_from([{}, {"maximum": "3"}]))
+    if rate is None and draw(st.integers(0, 3)) == 0:
+        first, second = draw(st.lists(names(), min_size=2, max_size=2, unique=True))
+        declared["equation"] |= {"rate": f"{first}*f(u) - {second}*h", "learned": {first: "1/2", second: "1/3"}}
     return declared
 
 

@@ -89,6 +89,8 @@ def name(symbol: str) -> str:
 
 
 def _constant(value: Fraction) -> Text:
+    if 0 < abs(value) < Fraction(1, 10**9):
+        return Text(f"{float(abs(value)):.3g}".replace("e-", "·10^−"), 1, value < 0)
     if value.denominator > 10**9:  # a rounded irrational number
         return Text(f"{float(abs(value)):.9f}…", 2, value < 0)
     return Text(str(abs(value)), 2 if value.denominator == 1 else 1, value < 0)

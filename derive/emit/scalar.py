@@ -159,12 +159,16 @@ class Scalar:
             return f"{one}/({one} + {exp}(-{x}))"
         return f"({x} if {x} > {zero} else {zero}) + {log}({exp}(-{self.calls['Abs']}({x})))"
 
-    def _hypot(self, first: str, second: str) -> str:
-        """√(a² + b²) = m √(1 + (n/m)²), m the larger of |a| and |b|, n the smaller: no square overflows or vanishes."""
-        one, zero = (self.constants.name(Fraction(value)) for value in (1, 0))
-        self.used |= {one, zero}
+    def _hypot(self, first: str, second: str, normal: str) -> str:
+        """√(a² + b²) = m √(1 + (n/m)²), m the larger of |a| and |b|, n the smaller: no square overflows or vanishes.
+
+        Of numbers below ``normal`` it is m.
+        """
+        one = self.constants.name(Fraction(1))
+        self.used.add(one)
         a, b = (self._assign(f"size:{x}", f"{self.calls['Abs']}({x})") for x in (first, second))
         large = self._assign(f"larger:{a},{b}", f"{a} if {a} > {b} else {b}")
         small = self._assign(f"smaller:{a},{b}", f"{b} if {a} > {b} else {a}")
-        ratio = self._assign(f"ratio:{a},{b}", f"{small}/{large} if {large} > {zero} else {small}")
+        below = self._assign(f"below:{a},{b}", f"{large} if {large} > {normal} else {one}")
+        ratio = self._assign(f"ratio:{a},{b}", f"{small}/{below}")
         return f"{large}*{self.calls['sqrt']}({one} + {ratio}*{ratio})"

@@ -709,7 +709,8 @@ def loss(z, target, constants, value, source):
     c2 = constants[2]  # -1
     c3 = constants[3]  # -2
     c4 = constants[4]  # 2
-    c5 = constants[5]  # 1/2
+    c5 = constants[5]  # 2.2250738585072014e-308
+    c6 = constants[6]  # 1/2
     for r in range(z.shape[1]):
         sum_error = constants[0]
         sum_size = constants[0]
@@ -725,4 +726,4 @@ def loss(z, target, constants, value, source):
         for k in range(z.shape[0]):
             zk, tk = z[k, r], target[k, r]
             t0 = np.sqrt((sum_error/sum_size))
-            source[k, r] = (((c3*tk) + (c4*zk))*(c0 if t0 <= c0 else ((c5/sum_size)/t0)))
+            source[k, r] = (((c3*tk) + (c4*zk))*(c0 if t0 <= c5 else ((c6/sum_size)/t0)))

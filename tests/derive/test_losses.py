@@ -12,7 +12,7 @@ import pytest
 from derive import loss as losses
 from derive import registry
 from derive.emit import cpu, tables
-from derive.errors import DerivationError, SpecError
+from derive.errors import DataError, DerivationError, SpecError
 from derive.spec import from_dict, load_spec, to_dict
 from numerics import Continuum, fit
 from numerics.datasets import records
@@ -84,6 +84,48 @@ def test_huge_scores_do_not_overflow() -> None:
     for name in PROBABILITIES:
         value, source = run(name, np.array([[900.0], [-900.0]]), np.array([[0.5], [0.5]]))
         assert np.isfinite(value).all() and np.isfinite(source).all()
+
+
+def test_relative_errors_of_zero_have_the_derivative_zero() -> None:
+    """A norm has its minimum there; in single precision, too. Others are as they were, however small."""
+    z = np.array([[1.0, 1.0, 3.0], [2.0, 2.0 + 1e-9, 4.0]])
+    t = np.array([[1.0, 1.0, 3.0], [2.0, 2.0, 4.5]])
+    value, source = run("relative-l2", z, t)
+    assert value[0] == 0 and (source[:, 0] == 0).all()
+    assert source[1, 1] == pytest.approx(1 / math.sqrt(5)) and source[1, 2] == pytest.approx(-1 / math.hypot(3, 4.5))
+
+
+@pytest.mark.parametrize(
+    ("kind", "z", "t", "expected"),
+    [
+        ("log(1 + exp(-t*z))", [800.0, -800.0], [1.0, 1.0], [0.0, -1.0]),
+        ("-(t*log(sigmoid(z)) + (1 - t)*log(1 - sigmoid(z)))", [60.0, -900.0], [1.0, 1.0], [0.0, -1.0]),
+        ("sqrt((z - t)**2 + 1)", [1e200, 3.0], [0.0, 3.0], [1.0, 0.0]),
+        ("sqrt(abs(z - t))", [3.0, 4.0], [3.0, 0.0], [0.0, 0.25]),
+    ],
+)
+def test_own_losses_are_finite_far_away_and_at_their_zeros(kind: str, z: list, t: list, expected: list) -> None:
+    value, source = run(kind, np.array([z]), np.array([t]))
+    assert np.isfinite(value).all() and np.allclose(source[0], expected, atol=1e-15)
+
+
+@pytest.mark.parametrize("targets", [[[0.5, 0.6]], [[1.5, -0.5]], [[2.0, 3.0]], [[0.0, 0.0]]])
+def test_divergences_from_what_are_no_probabilities_are_refused(targets: list) -> None:
+    model = Continuum.from_spec({**SPEC, "loss": {"kind": "kullback-leibler"}})
+    x = np.ones((2, 6))
+    good = [0.25, 0.75]
+    assert model.prepare(records(x, None, np.array([good, [0.333, 0.6666]]))).targets is not None
+    with pytest.raises(DataError, match="record 1") as caught:
+        model.prepare(records(x, None, np.array([good, *targets])))
+    assert "add up to 1" in caught.value.allowed
+
+
+def test_errors_relative_to_zero_are_refused() -> None:
+    function = {key: value for key, value in SPEC.items() if key != "readout"}
+    model = Continuum.from_spec({**function, "loss": {"kind": "relative-l2"}})
+    x = np.random.default_rng(0).standard_normal((3, 6))
+    with pytest.raises(DataError, match="record 2"):
+        model.prepare(records(x, None, np.array([[1.0] * 6, [2.0] * 6, [0.0] * 6])))
 
 
 SPEC = {

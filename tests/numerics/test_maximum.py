@@ -17,6 +17,7 @@ from numerics.continuum import Prepared
 from numerics.datasets import records
 from numerics.networks import to_layers
 from numerics.pieces import rule as points_of
+from numerics.solver import Solver, plain_kernels
 from tests.generated.test_kernels import rule
 from tests.reference import TABLEAUX, basis, gauss, network
 
@@ -141,6 +142,23 @@ def test_large_states_overflow_nothing() -> None:
                 for k, a in zip((0.0, sign * 1e6), z)
             ]
         assert np.max(np.abs(bars[1] - bars[0])) <= 1e-6 * np.max(np.abs(bars[0]))
+
+
+@pytest.mark.parametrize("kind", [np.float64, np.float32])
+def test_shares_of_a_maximum_add_up_to_one(kind: Any) -> None:
+    """However large the states are: m, which single precision rounds by 0.03 at 10⁶, is in no exponential."""
+    declared = changed({"basis": ONE, "maximum": "5"}, state={"basis": CELLS})
+    solver = Solver(Continuum.from_spec(declared).representation, kind, kernels=plain_kernels)
+    values = np.random.default_rng(5).standard_normal((16, 7))
+    for size in (1.0, 1e4, 1e6, 1e30):
+        y = np.ascontiguousarray(values + size, dtype=kind)
+        features, at_nodes = solver._features(y)
+        given, bar = np.zeros_like(features), np.empty_like(y)
+        given[16:] = 1
+        solver._common("maximum_adjoint")(given, *solver.rule, np.zeros(1, kind), at_nodes, bar)
+        shares = bar.reshape(8, 2, 7)
+        e = np.exp(5 * (y.reshape(8, 2, 7).astype(float) - y.reshape(8, 2, 7).max(axis=0)))
+        assert np.abs(shares - e / e.sum(axis=0)).max() <= 20 * np.finfo(kind).eps
 
 
 def test_shifts_and_reflections_leave_it_alone() -> None:

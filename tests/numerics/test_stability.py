@@ -13,6 +13,7 @@ from derive.spec import load_spec
 from numerics import adaptive, checkpoint, stability
 from numerics.continuum import Continuum
 from numerics.fit import fit
+from numerics.solver import Solver, plain_kernels
 
 WIDTH, ONCE = {"family": "legendre", "size": 4}, {"family": "p0", "cells": 1}
 
@@ -115,3 +116,46 @@ def test_amplification_is_that_of_the_method_on_the_test_equation(name: str) -> 
         k = np.linalg.solve(np.eye(len(b)) / z - a, np.ones(len(b)))  # s k = z (1 + a s k)
         found = stability.amplification(adaptive.Method.of(tableau, 0.0), np.array([z]))
         assert found[0] == pytest.approx(abs(1 + b @ k), rel=1e-12)
+
+
+CELLS = {"family": "p0", "cells": 2}
+
+
+def small(rate: str, loss: str = "l2", **readout: int) -> Continuum:
+    one = {"family": "p0", "cells": 1}
+    spec = {
+        "name": "small", "equation": {"rate": rate}, "state": {"basis": CELLS},
+        "weight": {"width_out": CELLS, "width_in": CELLS, "depth": one}, "bias": {"width": CELLS, "depth": one},
+        "integration": {"tableau": "euler", "steps": 2}, "loss": {"kind": loss},
+        **({"readout": {**readout, "basis": one}} if readout else {}),
+    }  # fmt: skip
+    return Continuum.from_spec(spec, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("model", "size", "words"),
+    [
+        (lambda: small("u**2/(1+u**2)"), 1e110, "derivative of the rate u**2/(1+u**2), f = tanh, in record 1, step"),
+        (lambda: small("tanh(u)", "(z-t)**4", outputs=2), 1e90, "value of the loss (z-t)**4 in record 1, outputs from"),
+        (lambda: small("tanh(u)", "(z-t)**2/(1+(z-t)**2)", outputs=2), 1e110, "derivative of the loss"),
+    ],
+)
+def test_a_gradient_that_is_not_finite_is_not_blamed_on_steps(model, size: float, words: str, monkeypatch) -> None:
+    """States are finite; the message says what is not, and in which record."""
+    monkeypatch.setattr(Continuum, "_new_solver", lambda self: Solver(self.representation, kernels=plain_kernels))
+    x = np.array([[1.0, 2.0], [3.0, 4.0], [0.5, 0.25]])
+    x[1] *= size
+    with pytest.raises(TrainingError) as caught:
+        fit(model(), x, np.ones((3, 2)), epochs=1)
+    assert words in caught.value.given and "steps" not in caught.value.cause + caught.value.fix
+
+
+RATES = ("1/(1+exp(-u))", "sqrt(abs(h))+u", "log(1+exp(u))-h", "sqrt(u**2+h**2)", "tanh(exp(u))")
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_rates_of_users_train_where_their_derivatives_once_were_no_numbers(rate: str, monkeypatch) -> None:
+    monkeypatch.setattr(Continuum, "_new_solver", lambda self: Solver(self.representation, kernels=plain_kernels))
+    x = np.array([[0.0, 0.0], [900.0, -900.0], [1e4, -1e-300]])
+    found = fit(small(rate), x, np.ones((3, 2)), epochs=2)
+    assert np.isfinite(found.history[-1]["loss"]) and np.isfinite(found.coordinates).all()

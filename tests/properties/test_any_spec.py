@@ -65,7 +65,7 @@ def test_states_and_gradients_of_any_spec(declared: dict, data: st.DataObject) -
 @ANY
 @given(
     declared=testing.specs(
-        families=FAMILIES,
+        families=FAMILIES, rate=testing.named("rates"),
         tableau=st.sampled_from([name for name in TABLEAUX if name in registry.names("tableaux")]),
     ),
     data=st.data(),
