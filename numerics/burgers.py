@@ -83,7 +83,7 @@ def sampled(coefficients: Array, points: int) -> Array:
 
 
 def load() -> dict[str, Records]:
-    """ "train" and "test" at 128 points, and the test records at 256 and 512."""
+    """"train" and "test" at 128 points, and the test records at 256 and 512."""
     start = initial(np.random.default_rng(0), TRAINING + TESTING)
     chunks = np.split(start, range(CHUNK, len(start), CHUNK))
     return parts(start, np.concatenate([solve(chunk) for chunk in chunks]))

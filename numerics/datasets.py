@@ -316,11 +316,7 @@ def _flat_targets(y: Any, lengths: list[int]) -> Array | None:
 
 
 def _checked(
-    x: Array,
-    offsets: Array,
-    xi: Array | None,
-    y: Array | None,
-    classes: Sequence[Any] | Array,
+    x: Array, offsets: Array, xi: Array | None, y: Array | None, classes: Sequence[Any] | Array,
     grid: Array | None = None,
 ) -> Records:
     """Records, after everything that can be wrong with arrays that fit together."""
@@ -638,7 +634,7 @@ def names() -> tuple[str, ...]:
 
 
 def parts(name: str) -> dict[str, Records]:
-    """ "train" and "test" of a data set, and of burgers the test records at more points too. Raises DataError."""
+    """"train" and "test" of a data set, and of burgers the test records at more points too. Raises DataError."""
     if str(name).lower() == BURGERS:
         from numerics import burgers
 
