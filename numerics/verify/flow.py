@@ -14,7 +14,7 @@ Rate = Callable[[float, Array], Array]  # (depth, values (rows,)) → their deri
 LARGEST = 100.0  # times the start, or 1: a solution beyond it is said to grow without bound
 EVALUATIONS = 60_000  # of one piece of the depth
 ACCURACY = 1e-12  # of a step, relative
-FINE = 4096  # steps of the depth where the rate has kinks or jumps, over which estimates of errors stumble
+FINE = 2048  # steps of the depth where the rate has kinks or jumps, over which estimates of errors stumble
 
 
 class Ended(Exception):
