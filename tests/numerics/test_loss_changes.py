@@ -99,8 +99,7 @@ def test_the_pairing_is_that_of_the_gradients_in_a_space_that_holds_both(case: s
     gradients = [model.coefficient_gradient(model.prepare(data))[1] for model in large]
     if old.spec.tolerance is not None:  # both with the steps of the old fields
         steps = old.solver.find_steps(prepared.states)
-        for model in large:
-            model.solver.take_steps(steps)
+        large = [model.running_on(model.solver.with_steps(steps)) for model in large]
         gradients = [model.coefficient_gradient(model.prepare(data))[1] for model in large]
     change = {
         name: [b.coefficients - a.coefficients for a, b in zip(f.slabs, large[1].fields[name].slabs)]
