@@ -96,7 +96,7 @@ def undifferentiable(model: Continuum, prepared: Prepared, given: str, where: st
 
     None where there is nothing of the kind. The one record is followed with the kernels as plain Python.
     """
-    record = _first_record(model, prepared)
+    record = _first_record(model, prepared) if isinstance(model.solver, Solver) else None
     if record is None:
         return None
     part = prepared.take(np.array([record]))

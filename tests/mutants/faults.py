@@ -222,7 +222,7 @@ NUMERICS = (
     Fault("rules: waves are as smooth as constants", "numerics/pieces.py",
           "np.maximum(own, degree + _wave_degrees(frequency, left, right))", "np.maximum(own, degree)"),
     Fault("rules: a steep function is not cut", "numerics/pieces.py",
-          "return _resolved(self) if self.kind", "return self.breakpoints if self.kind"),
+          "return _resolved(self) if self.steep", "return self.breakpoints if self.steep"),
     Fault("(14): the effect of the new weights alone", "numerics/projection.py",
           "effects[1] - effects[0]", "effects[1]"),
     Fault("(14): the state of the step, not of the stage", "numerics/projection.py",
