@@ -128,6 +128,7 @@ ALSO = {
     "initial": ("tests/derive/test_families.py", "tests/numerics/test_adapted.py"),
     "representation": ("tests/derive/test_losses.py",),
     "solver": (NETWORKS,),
+    "targets": ("tests/derive/test_losses.py",),
 }
 ALONG_DEPTH = ("solver", "adaptive", "continuum", "initial")  # orders, and the continuous adjoint along a trajectory
 ALWAYS_COMPILED = ("tests/derive/test_approximation.py",)  # it looks at machine code
