@@ -459,8 +459,17 @@ def _augmented(augment: Augment, data: Records, generator: np.random.Generator) 
             f"augment returned {found!r}", f"{len(data)} records with targets", "a tuple of arrays, or other records",
             "return numerics.records(x, xi, y), a record in place of each",
         )  # fmt: skip
+    if found.classes or not data.classes or found.y.dtype.kind not in "iu" or found.y.size != len(data):
+        return found
     # Whole numbers without names count the classes as in the records that the function was given.
-    return found if found.classes else replace(found, classes=data.classes)
+    y = found.y.ravel()
+    if y.min() < 0 or y.max() >= len(data.classes):
+        raise DataError(
+            f"augment returned classes from {y.min()} to {y.max()}",
+            f"whole numbers from 0 to {len(data.classes) - 1}, positions in the classes of its records, or names",
+            "classes that are counted from 1, or numbers that are names", "return the y that it was given, or texts",
+        )  # fmt: skip
+    return replace(found, y=y.astype(np.int64), classes=data.classes)
 
 
 def _function_name(function: Augment | None) -> str | None:
