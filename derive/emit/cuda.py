@@ -688,6 +688,7 @@ def room_function(program: Program, kind: str, precision: str, suffix: str) -> s
 
 # --- stage operators ----------------------------------------------------------------------------------------
 
+
 def operators(program: Program, suffix: str, entry: bool) -> Kernel:
     """Stage operators from the fields' coefficients: Mix over depth, then (formed) Φ · C; e = Ψ β. A block a row of θ.
 
