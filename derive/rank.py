@@ -6,6 +6,7 @@ exponentials and sines are taken at 60 digits, and what seems dependent then, at
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from itertools import pairwise
@@ -40,7 +41,14 @@ def check_independent(texts: Sequence[str], names: Sequence[str], breakpoints: S
                 break
     if found is not None:
         what = "zero everywhere" if found == 0 else "a combination of the functions before it"
-        raise ValueError(f"functions[{found}] = {texts[found]!r} is {what}: leave it out")
+        fix = "leave it out"
+        if any(_branches(tree) for tree, _ in functions[: found + 1]):  # inside a cell a narrow branch may be missed
+            fix += ", or add the points where abs, max, min and sign change their branch to breakpoints"
+        raise ValueError(f"functions[{found}] = {texts[found]!r} is {what}: {fix}")
+
+
+def _branches(tree: ast.expr) -> bool:
+    return any(isinstance(node, ast.Name) and node.id in EXACT for node in ast.walk(tree))
 
 
 def _points(breakpoints: Sequence[Fraction], count: int) -> list[Fraction]:
