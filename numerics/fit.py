@@ -91,7 +91,7 @@ class Job:
         if self.options.augmentation:
             data = data if self.model.spec.functional else data.as_functions()
             data = self.options.augmentation(data, self.model.sample_points(data), generator)
-        found = self.model.prepare(data)
+        found = replace(self.model.prepare(data), rows=self.training.rows)
         known = self.training.labels
         if known is None or found.labels is None or not np.array_equal(known, found.labels):
             return found
@@ -282,7 +282,7 @@ def _step(job: Job, run: Run, part: Prepared) -> tuple[optimisers.State, np.ndar
             return optimisers.step(run.optimiser, objective, run.vector)
     except TrainingError as error:
         where = f"epoch {run.epoch + 1}, batch {run.batch + 1} of {job.batches}"
-        found = stability.diagnose(job.model.with_coordinates(run.vector), part.states)
+        found = stability.diagnose(job.model.with_coordinates(run.vector), part.states, part.rows)
         if found is not None:
             raise stability.explained(found, error.given, where) from error
         named = stability.undifferentiable(job.model.with_coordinates(run.vector), part, error.given, where)
@@ -311,7 +311,7 @@ def _closed(job: Job, run: Run) -> Run:
         if not math.isfinite(loss):
             given, where = f"a loss of {loss}", f"epoch {run.epoch}, validation"
             named = stability.undifferentiable(model, job.held, given, where)
-            raise named or stability.error(model, job.held.states, given, where)
+            raise named or stability.error(model, job.held.states, given, where, job.held.rows)
         row |= {f"validation {name}": score for name, score in scores.items() if name != "loss"}
         row["validation"] = loss
         if run.best_loss is None or loss < run.best_loss:
