@@ -24,3 +24,7 @@ def main() -> None:
             sys.stdout.flush()
             os._exit(INTERRUPTED)
         raise
+
+
+if __name__ == "__main__":  # python -m continua
+    main()

@@ -6,8 +6,10 @@ exponentials and sines are taken at 60 digits, and what seems dependent then, at
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -27,20 +29,35 @@ EXACT: Mapping[str, Callable[..., Any]] = {
 
 def check_independent(texts: Sequence[str], names: Sequence[str], breakpoints: Sequence[Fraction]) -> None:
     """Raise ValueError naming a function that is a combination of those before it, or that has no value somewhere."""
+    found = _dependent(tuple(texts), tuple(names), tuple(breakpoints))
+    if found is not None:
+        what = "zero everywhere" if found == 0 else "a combination of the functions before it"
+        fix = "leave it out"
+        if any(_branches(text, names) for text in texts[: found + 1]):  # points may miss a narrow one inside a cell
+            fix += ", or add the points where abs, max, min and sign change their branch to breakpoints"
+        raise ValueError(f"functions[{found}] = {texts[found]!r} is {what}: {fix}")
+
+
+@lru_cache(maxsize=256)  # a basis stands in many places of a declaration, and a declaration is read many times
+def _dependent(texts: tuple[str, ...], names: tuple[str, ...], breakpoints: tuple[Fraction, ...]) -> int | None:
+    """The first function that is a combination of those before it, or None. Raises as ``check_independent``."""
     functions = [(check(text, names), text) for text in texts]
     points = _points(breakpoints, len(texts) + BEYOND)
     exact = [_exact_values(*function, names, points) for function in functions]
     rows = [values for values in exact if values is not None]
-    found = dependent(rows) if len(rows) == len(exact) else None
-    if len(rows) < len(exact) <= MOST:
-        for digits, more in SURE:
-            points = _points(breakpoints, len(texts) + more)
-            found = _dependent_numbers([_values(*one, names, points, digits) for one in functions], digits)
-            if found is None:
-                break
-    if found is not None:
-        what = "zero everywhere" if found == 0 else "a combination of the functions before it"
-        raise ValueError(f"functions[{found}] = {texts[found]!r} is {what}: leave it out")
+    if len(rows) == len(exact):
+        return dependent(rows)
+    found = None
+    for digits, more in SURE if len(exact) <= MOST else ():
+        points = _points(breakpoints, len(texts) + more)
+        found = _dependent_numbers([_values(*one, names, points, digits) for one in functions], digits)
+        if found is None:
+            break
+    return found
+
+
+def _branches(text: str, names: Sequence[str]) -> bool:
+    return any(isinstance(node, ast.Name) and node.id in EXACT for node in ast.walk(check(text, names)))
 
 
 def _points(breakpoints: Sequence[Fraction], count: int) -> list[Fraction]:

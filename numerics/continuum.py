@@ -52,13 +52,15 @@ class Prepared:
 
     states: (entry size · channels, N), the coefficients of x(ξ); targets: (outputs, N) in the loss's coordinates, of
     classes with their weights, or None where the records have none; offset: per record, the part of the loss that no
-    coefficient can change (N,); labels: classes, or None.
+    coefficient can change (N,); labels: classes, or None; rows: which of the records that were prepared these are (N,),
+    where they were taken from more, for messages.
     """
 
     states: Array
     targets: Array | None
     offset: Array
     labels: Array | None
+    rows: Array | None = None
 
     def __len__(self) -> int:
         return int(self.states.shape[1])
@@ -77,6 +79,7 @@ class Prepared:
             None if self.targets is None else np.ascontiguousarray(self.targets[:, indices]),
             self.offset[indices],
             None if self.labels is None else self.labels[indices],
+            np.arange(len(self))[indices] if self.rows is None else self.rows[indices],
         )
 
 
@@ -430,7 +433,9 @@ class Continuum:
     def outputs(self, prepared: Prepared) -> Array:
         """What the loss compares with the targets, (N, outputs)."""
         self._check_own(prepared)
-        return self._finite(self.solver.outputs(prepared.states, *self.readout_map()).T, prepared.states)
+        return self._finite(
+            self.solver.outputs(prepared.states, *self.readout_map()).T, prepared.states, prepared.rows
+        )
 
     def _check_own(self, prepared: Prepared) -> None:
         """Raise DataError for what another model, or nobody, prepared: kernels look at no shapes."""
@@ -445,11 +450,16 @@ class Continuum:
                 "they were prepared by another model", "prepare the records with this one",
             )  # fmt: skip
 
-    def _finite(self, outputs: Array, states: Array) -> Array:
-        """Outputs (records, …) of states as they are. Raises TrainingError for the first that is not finite."""
+    def _finite(self, outputs: Array, states: Array, rows: Array | None = None) -> Array:
+        """Outputs (records, …) of states as they are. Raises TrainingError for the first that is not finite.
+
+        rows: what the records are called there, where that is not their position.
+        """
         wrong = ~np.isfinite(outputs).reshape(len(outputs), -1).all(axis=1)
         if wrong.any():
-            raise stability.error(self, states, f"an output of record {int(np.argmax(wrong))} that is not finite")
+            first = int(np.argmax(wrong))
+            given = f"an output of record {first if rows is None else rows[first]} that is not finite"
+            raise stability.error(self, states, given, rows=rows)
         return outputs
 
     def loss(self, prepared: Prepared) -> float:

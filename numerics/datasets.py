@@ -495,6 +495,9 @@ def _positions(y: Array, classes: tuple[Label, ...]) -> Array:
     """
     if not y.size or y.ndim > 2 or y.dtype.kind not in "biuf":
         return y
+    marked = labels.places(y, len(classes))
+    if marked is not None:
+        return marked
     single = y if y.ndim == 2 and y.shape[1] not in (1, len(classes)) else labels.single(y, len(classes))
     if single.ndim > 1 or (single.dtype.kind == "f" and not (single == np.floor(single)).all()):
         return y

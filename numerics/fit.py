@@ -91,7 +91,7 @@ class Job:
         if self.options.augmentation:
             data = data if self.model.spec.functional else data.as_functions()
             data = self.options.augmentation(data, self.model.sample_points(data), generator)
-        found = self.model.prepare(data)
+        found = replace(self.model.prepare(data), rows=self.training.rows)
         known = self.training.labels
         if known is None or found.labels is None or not np.array_equal(known, found.labels):
             return found
@@ -282,7 +282,7 @@ def _step(job: Job, run: Run, part: Prepared) -> tuple[optimisers.State, np.ndar
             return optimisers.step(run.optimiser, objective, run.vector)
     except TrainingError as error:
         where = f"epoch {run.epoch + 1}, batch {run.batch + 1} of {job.batches}"
-        found = stability.diagnose(job.model.with_coordinates(run.vector), part.states)
+        found = stability.diagnose(job.model.with_coordinates(run.vector), part.states, part.rows)
         if found is not None:
             raise stability.explained(found, error.given, where) from error
         named = stability.undifferentiable(job.model.with_coordinates(run.vector), part, error.given, where)
@@ -311,7 +311,7 @@ def _closed(job: Job, run: Run) -> Run:
         if not math.isfinite(loss):
             given, where = f"a loss of {loss}", f"epoch {run.epoch}, validation"
             named = stability.undifferentiable(model, job.held, given, where)
-            raise named or stability.error(model, job.held.states, given, where)
+            raise named or stability.error(model, job.held.states, given, where, job.held.rows)
         row |= {f"validation {name}": score for name, score in scores.items() if name != "loss"}
         row["validation"] = loss
         if run.best_loss is None or loss < run.best_loss:
@@ -459,8 +459,17 @@ def _augmented(augment: Augment, data: Records, generator: np.random.Generator) 
             f"augment returned {found!r}", f"{len(data)} records with targets", "a tuple of arrays, or other records",
             "return numerics.records(x, xi, y), a record in place of each",
         )  # fmt: skip
+    if found.classes or not data.classes or found.y.dtype.kind not in "iu" or found.y.size != len(data):
+        return found
     # Whole numbers without names count the classes as in the records that the function was given.
-    return found if found.classes else replace(found, classes=data.classes)
+    y = found.y.ravel()
+    if y.min() < 0 or y.max() >= len(data.classes):
+        raise DataError(
+            f"augment returned classes from {y.min()} to {y.max()}",
+            f"whole numbers from 0 to {len(data.classes) - 1}, positions in the classes of its records, or names",
+            "classes that are counted from 1, or numbers that are names", "return the y that it was given, or texts",
+        )  # fmt: skip
+    return replace(found, y=y.astype(np.int64), classes=data.classes)
 
 
 def _function_name(function: Augment | None) -> str | None:

@@ -77,10 +77,14 @@ def filler(k: int) -> str:
 def indices(y: Array, own: Sequence[Label], known: Sequence[Label], outputs: int, trained: bool = False) -> Array:
     """The class of every record (n,), from 0 to outputs − 1, as a model counts them.
 
-    y: labels (n,) or (n, 1), or one-hot (n, outputs); where the records name classes of their own, positions in these.
+    y: labels (n,) or (n, 1), or one-hot (n, outputs), whose places are positions and no names; where the records name
+    classes of their own, positions in these.
     known: the names that a model has, of all its outputs, or (): trained without any, its classes are 0, 1, ….
     Raises DataError naming the record.
     """
+    marked = places(y, outputs)
+    if marked is not None:
+        return marked
     y = single(y, outputs)
     counted = tuple(range(outputs)) if trained else ()
     names = Names(known or (counted if not own or Names(own).values else ()))
@@ -132,8 +136,9 @@ def single(y: Array, outputs: int) -> Array:
     """Labels (n,): one column as it is, of one-hot rows the place of the one. Raises DataError for other shapes."""
     if y.ndim == 2 and y.shape[1] == 1:
         return y[:, 0]
-    if y.ndim == 2 and y.shape[1] == outputs and one_hot(y):
-        return np.asarray(np.argmax(y, axis=1))
+    marked = places(y, outputs)
+    if marked is not None:
+        return marked
     if y.ndim != 1:
         raise DataError(
             f"classes of shape {y.shape}", f"one label a record (n,), or one-hot rows (n, {outputs})",
@@ -143,9 +148,12 @@ def single(y: Array, outputs: int) -> Array:
     return y
 
 
-def one_hot(y: Array) -> bool:
-    """Whether every row (n, k) has a single one beside zeros."""
-    return bool(((y == 0) | (y == 1)).all() and (np.count_nonzero(y, axis=1) == 1).all())
+def places(y: Array, outputs: int) -> Array | None:
+    """Where the ones of one-hot rows (n, outputs) are, (n,): rows with a single one beside zeros. None for others."""
+    if y.ndim != 2 or y.shape[1] != outputs or outputs == 1:
+        return None
+    hot = bool(((y == 0) | (y == 1)).all() and (np.count_nonzero(y, axis=1) == 1).all())
+    return np.argmax(y, axis=1) if hot else None
 
 
 def _in_range(y: Array, outputs: int) -> Array:
@@ -192,14 +200,14 @@ def as_numbers(y: Array, own: Sequence[Label] = ()) -> Array:
     if not own and y.dtype.kind != "U":
         return y.astype(np.float64)
     said = list(own) if own else np.unique(y).tolist()
-    places = y if own else np.searchsorted(said, y)
+    where = y if own else np.searchsorted(said, y)
     found = np.array([np.nan if (number := value(label)) is None else number for label in said])
-    wrong = np.argwhere(~np.isfinite(found[places]))
+    wrong = np.argwhere(~np.isfinite(found[where]))
     if len(wrong):
-        label = said[int(places[tuple(wrong[0])])]
+        label = said[int(where[tuple(wrong[0])])]
         raise DataError(
             f"y = {label!r} for a loss of numbers", "finite numbers, or texts such as \"2.5\" that say them",
             "names of classes with a loss of numbers, a decimal comma, or a missing value",
             'declare loss.kind = "cross-entropy" for classes; else convert y to float64', f"record {wrong[0][0]}",
         )  # fmt: skip
-    return np.asarray(found[places])
+    return np.asarray(found[where])

@@ -10,6 +10,7 @@ import atexit
 import contextlib
 import hashlib
 import json
+import math
 import os
 import re
 import shutil
@@ -66,6 +67,18 @@ class SlabTables:
     def formable(self) -> bool:
         """Whether stage operators can be formed: blocks and Kronecker products are applied as they are."""
         return self.dimension == 1 and "blocks" not in self.structures.values()
+
+    @cached_property
+    def sizes(self) -> dict[str, int]:
+        """How many functions states and weights have on the whole domain, and how many nodes there are."""
+        (nodes, state), (_, outer), (inner, _) = map(self._shape, ("X", "Phi", "C"))
+        entry = self.tables["P_entry"].shape[1] if self.entry else state
+        return {"state": state, "entry": entry, "node": nodes, "weight_out": outer, "weight_in": inner}
+
+    def _shape(self, name: str) -> tuple[int, int]:
+        """Of a table on the whole domain."""
+        rows, columns = zip(*(factor.shape for factor in self.factors(name)))
+        return math.prod(rows), math.prod(columns)
 
     def factors(self, name: str) -> tuple[np.ndarray, ...]:
         """A table along every axis; on the whole domain it is their Kronecker product."""

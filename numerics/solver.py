@@ -122,21 +122,10 @@ class Slab:
         """Whether the first stage takes the state as it arrives, in another basis, with operators of its own."""
         return "C_entry" in self.tables.tables and self.plan == "formed"
 
-    @cached_property
+    @property
     def sizes(self) -> dict[str, int]:
-        state = self._shape("X")[1]
-        return {
-            "state": state,
-            "entry": self.tables.tables["P_entry"].shape[1] if self.tables.entry else state,
-            "node": self._shape("X")[0],
-            "weight_out": self._shape("Phi")[1],
-            "weight_in": self._shape("C")[0],
-        }
-
-    def _shape(self, table: str) -> tuple[int, int]:
-        """Of a table on the whole domain."""
-        rows, columns = zip(*(factor.shape for factor in self.tables.factors(table)))
-        return math.prod(rows), math.prod(columns)
+        """How many functions states and weights have, and how many nodes there are."""
+        return self.tables.sizes
 
     @property
     def between(self) -> dict[str, int]:

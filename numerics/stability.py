@@ -44,9 +44,9 @@ class Diagnosis:
         return f"record {self.record}, step {self.step + 1} of {self.steps}, from depth {self.depth:.4g}"
 
 
-def error(model: Continuum, states: Array, given: str, where: str = "") -> TrainingError:
+def error(model: Continuum, states: Array, given: str, where: str = "", rows: Array | None = None) -> TrainingError:
     """The error for numbers that are not finite, with where they began and, of a step too long, what is stable."""
-    return explained(diagnose(model, states), given, where)
+    return explained(diagnose(model, states, rows), given, where)
 
 
 def explained(found: Diagnosis | None, given: str, where: str = "") -> TrainingError:
@@ -65,8 +65,11 @@ def explained(found: Diagnosis | None, given: str, where: str = "") -> TrainingE
     )  # fmt: skip
 
 
-def diagnose(model: Continuum, states: Array) -> Diagnosis | None:
-    """Follow states (entry rows, N) step by step to the first that is not finite; None where all are."""
+def diagnose(model: Continuum, states: Array, rows: Array | None = None) -> Diagnosis | None:
+    """Follow states (entry rows, N) step by step to the first that is not finite; None where all are.
+
+    rows: the records' numbers (N,), where these are not their positions.
+    """
     solver = model.solver
     if not isinstance(solver, Solver) or model.spec.tolerance is not None:
         return None
@@ -87,7 +90,8 @@ def diagnose(model: Continuum, states: Array) -> Diagnosis | None:
             last = finite.index(False) - 1
             unstable = _first_unstable(slab, weights, taken, column[: last + 1], model.spec.tableau)
             step, stable = unstable if unstable is not None else (last, None)
-            return Diagnosis(record, step, len(taken), *taken[step], model.spec.tableau.name, stable)
+            number = record if rows is None else int(rows[record])
+            return Diagnosis(number, step, len(taken), *taken[step], model.spec.tableau.name, stable)
     return None
 
 
@@ -100,6 +104,8 @@ def undifferentiable(model: Continuum, prepared: Prepared, given: str, where: st
     if record is None:
         return None
     part = prepared.take(np.array([record]))
+    assert part.rows is not None
+    record = int(part.rows[0])
     plain = Solver(model.representation, model.spec.precision, kernels=plain_kernels).form(model.solver.weights)
     with np.errstate(all="ignore"):
         plain = plain.settled(part.states)

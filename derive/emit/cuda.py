@@ -688,8 +688,6 @@ def room_function(program: Program, kind: str, precision: str, suffix: str) -> s
 
 # --- stage operators ----------------------------------------------------------------------------------------
 
-PAIR = "for b in range(column, {}, columns):"
-
 
 def operators(program: Program, suffix: str, entry: bool) -> Kernel:
     """Stage operators from the fields' coefficients: Mix over depth, then (formed) Φ · C; e = Ψ β. A block a row of θ.

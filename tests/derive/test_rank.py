@@ -85,3 +85,13 @@ def test_a_declaration_with_dependent_functions_is_refused(basis: dict[str, Any]
     with pytest.raises(SpecError) as caught:
         load_spec({**testing.PLAIN, table: {**testing.PLAIN[table], **changes}})
     assert says in str(caught.value)
+
+
+def test_a_narrow_branch_inside_a_cell_is_answered_with_breakpoints() -> None:
+    """Points may miss what lies between two kinks: such a function need not be zero, and has to declare them."""
+    narrow = "max(0, 1 - 1000*abs(xi - 0.3))"
+    with pytest.raises(ValueError, match="leave it out, or add the points where abs, max, min and sign change"):
+        check_independent(["1", narrow], ("xi",), WHOLE)
+    check_independent(["1", narrow], ("xi",), [Fraction(v) for v in ("-1", "299/1000", "3/10", "301/1000", "1")])
+    with pytest.raises(ValueError, match=r"leave it out$"):
+        check_independent(["1", "xi", "1 + xi"], ("xi",), WHOLE)

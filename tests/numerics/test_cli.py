@@ -462,6 +462,11 @@ def test_a_saved_model_needs_no_sympy(place: Path) -> None:
         assert done.returncode == 0, done.stderr
 
 
+def test_python_runs_the_module_as_the_command() -> None:
+    done = subprocess.run([sys.executable, "-m", "continua", "list", "losses"], capture_output=True, text=True)
+    assert done.returncode == 0 and "cross-entropy" in done.stdout, done.stderr
+
+
 def test_specs_in_the_checkout_are_read() -> None:
     for path in sorted((Path(cli.__file__).parent.parent / "specs").glob("*.toml")):
         assert load_spec(path).name == path.stem

@@ -37,7 +37,7 @@ DEFAULTS = types.SimpleNamespace(
 class Part:
     x: Array
     y: Array
-    states = None
+    states = rows = None
 
     @property
     def labels(self) -> Array:

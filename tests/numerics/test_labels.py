@@ -410,3 +410,38 @@ def test_words() -> None:
         "1", "1", "1.5", "True", "1.0", "2",
     ]  # fmt: skip
     assert labels.listed(range(20)).endswith("11, …")
+
+
+def test_one_hot_rows_are_places_whatever_the_classes_are_called(three: Continuum) -> None:
+    """Where the one stands is a position: it is not looked up among names that are numbers."""
+    for names in ((1, 2, 3), ("2", "0", "1"), (2.0, 1.0, 0.0)):
+        model = three.replace(classes=names)
+        for part in (slice(None), np.flatnonzero(K > 0)):
+            prepared = model.prepare(records(X[part], y=np.eye(3)[K[part]]))
+            assert np.array_equal(prepared.labels, K[part]), names
+        listed = records(X[K > 0], y=np.eye(3, dtype=int)[K[K > 0]], classes=list(names))
+        assert np.array_equal(listed.y, K[K > 0]), names
+
+
+def test_a_users_augmentation_gives_positions_numbers_or_rows(three: Continuum, one: Continuum) -> None:
+    """What it returns is read as before the epoch: nothing is a position by chance, and nothing ends in a traceback."""
+    names = np.array(["a", "b", "c"])[K]
+
+    def after(model: Continuum, y: Any, change: Callable[[datasets.Records], Any]) -> Array:
+        def augment(data: datasets.Records, _: np.random.Generator) -> datasets.Records:
+            return records(X, y=change(data))
+
+        return fit(model, X, y, epochs=2, augment=augment).coordinates
+
+    wanted = fit(three, X, names, epochs=2).coordinates
+    for change in (
+        lambda data: data.y, lambda data: data.y[:, None], lambda data: names, lambda data: np.eye(3)[data.y],
+        lambda data: data.y.astype(float),
+    ):  # fmt: skip
+        assert np.array_equal(after(three, names, change), wanted)
+    for step in (-1, 1):
+        with pytest.raises(DataError, match=f"augment returned classes from {min(step, 0) or 1} to"):
+            after(three, names, lambda data, step=step: data.y + step)
+    wanted = fit(one, X, Z, epochs=2).coordinates
+    for change in (lambda data: data.y, lambda data: np.array(data.classes)[data.y].astype(float)):
+        assert np.array_equal(after(one, Z.astype(str), change), wanted)

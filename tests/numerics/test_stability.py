@@ -159,3 +159,18 @@ def test_rates_of_users_train_where_their_derivatives_once_were_no_numbers(rate:
     x = np.array([[0.0, 0.0], [900.0, -900.0], [1e4, -1e-300]])
     found = fit(small(rate), x, np.ones((3, 2)), epochs=2)
     assert np.isfinite(found.history[-1]["loss"]) and np.isfinite(found.coordinates).all()
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of kernels in plain Python
+@pytest.mark.parametrize("rate", ["h**2 + u", "u + log(abs(h)) - h"])
+@pytest.mark.parametrize("options", [{}, {"batch": 4}, {"validation": 0.25}, {"batch": 4, "validation": 0.25}])
+def test_errors_in_training_name_the_record_as_it_was_given(rate: str, options: dict, monkeypatch) -> None:
+    """Not its place in a batch, or among the records that were held out."""
+    monkeypatch.setattr(Continuum, "_new_solver", lambda self: Solver(self.representation, kernels=plain_kernels))
+    x = np.random.default_rng(0).standard_normal((12, 4)) + 3
+    x[7] = 1e200 if "**" in rate else 0
+    model = Continuum.from_fields(declared(rate, steps=2))
+    for seed in range(3):
+        with pytest.raises(TrainingError) as caught:
+            fit(model, x, np.arange(12) % 2, epochs=1, optimiser="adam", seed=seed, **options)
+        assert "record 7" in str(caught.value)
