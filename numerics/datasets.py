@@ -473,6 +473,7 @@ def _named(y: Array | None, classes: tuple[Label, ...], count: int) -> tuple[Arr
     if classes and not texts:
         return _positions(y, classes), classes
     if not texts:
+        y = y.ravel() if y.dtype.kind == "b" and y.shape == (count, 1) else y
         return (y.astype(np.int64) if y.dtype.kind == "b" and y.ndim != 1 else y), classes
     y = y.ravel()
     order = classes or tuple(np.unique(y).tolist())

@@ -288,7 +288,13 @@ def _step(job: Job, run: Run, part: Prepared) -> tuple[optimisers.State, np.ndar
         named = stability.undifferentiable(job.model.with_coordinates(run.vector), part, error.given, where)
         if named is not None:
             raise named from error
-        raise TrainingError(error.given, error.allowed, error.cause, error.fix, where) from error
+        raise _placed(error, where) from error
+
+
+def _placed(error: TrainingError, where: str) -> TrainingError:
+    """The error with its place in the run; what it says of records is counted within that."""
+    within = f"; within it {error.where}" if error.where else ""
+    return TrainingError(error.given, error.allowed, error.cause, error.fix, f"{where}{within}")
 
 
 def _closed(job: Job, run: Run) -> Run:
@@ -306,7 +312,7 @@ def _closed(job: Job, run: Run) -> Run:
             scores = model.scores(job.held)
         except TrainingError as error:
             where = f"epoch {run.epoch}, validation"
-            raise TrainingError(error.given, error.allowed, error.cause, error.fix, where) from error
+            raise _placed(error, where) from error
         loss = scores["loss"]
         if not math.isfinite(loss):
             given, where = f"a loss of {loss}", f"epoch {run.epoch}, validation"

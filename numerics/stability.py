@@ -100,7 +100,10 @@ def undifferentiable(model: Continuum, prepared: Prepared, given: str, where: st
 
     None where there is nothing of the kind. The one record is followed with the kernels as plain Python.
     """
-    record = _first_record(model, prepared) if isinstance(model.solver, Solver) else None
+    try:
+        record = _first_record(model, prepared) if isinstance(model.solver, Solver) else None
+    except TrainingError:  # states that no steps follow to the end: that error says why
+        return None
     if record is None:
         return None
     part = prepared.take(np.array([record]))

@@ -214,6 +214,15 @@ def test_a_state_that_explodes_is_reported_with_its_depth() -> None:
         model.solver.final(np.array([[0.1, 3.0]]) * np.eye(5, 1))
 
 
+def test_a_record_that_explodes_in_training_is_named_within_its_batch() -> None:
+    spec = {**declared(), "equation": {"rate": "h**2 + tanh(u)", "spacing": "1"}}
+    model = random_model(spec, scale=0.1)
+    x = np.full((3, 4), 0.1)
+    x[2] = 30.0
+    with pytest.raises(TrainingError, match=r"epoch 1, batch 1 of 1; within it record 2, of norm"):
+        fit(model, x, [0, 1, 1], epochs=1)
+
+
 SQUARE = {
     "name": "square",
     "equation": {"rate": "h - h**3 + u", "spacing": "1", "dimension": 2},

@@ -96,10 +96,11 @@ def test_labels_come_back_as_they_were_given(three: Continuum, kind: str, tmp_pa
             assert scores["accuracy"] == np.mean(found[part] == truth[part])
 
 
-def test_truth_values_come_back_too(tmp_path: Path) -> None:
+@pytest.mark.parametrize("shape", [(-1,), (-1, 1)])
+def test_truth_values_come_back_too(shape: tuple[int, ...], tmp_path: Path) -> None:
     two = Continuum.from_spec({**SPEC, "name": "two", "readout": {"outputs": 2, "basis": FOUR}}, seed=0)
     y = K == 1
-    trained = fit(two, X, y, out=tmp_path / "m.npz")
+    trained = fit(two, X, y.reshape(shape), out=tmp_path / "m.npz")
     found = load(tmp_path / "m.npz").labels(trained(X))
     assert found.dtype == bool and np.mean(found == y) > 0.7
     for same in (y, y.astype(int), y.astype(str), y.astype(object), np.eye(2)[y.astype(int)]):
