@@ -66,13 +66,15 @@ def functions(subject: Subject) -> None:
             subject.at_most(SECTION, f"{spec.activation}: its {name} at {DIGITS} digits", gap, 4e-16 * 8, "README.md")
         with mp.workdps(DIGITS):
             h = 0.37
-            exact = [RATES[spec.rate](known[0](mp.mpf(x)), mp.mpf(x), mp.mpf(h)) / _mp(spec.spacing) for x in AT]
+            values = [(known[0](mp.mpf(x)), mp.mpf(x), mp.mpf(h)) for x in AT]
+            exact = [RATES[spec.rate](*given) / _mp(spec.spacing) for given in values]
+            sizes = [1 + sum(map(abs, given)) / _mp(spec.spacing) for given in values]  # of what may cancel
         found = (
             subject.reference.rho(np.array(AT)[None], np.full((1, len(AT)), h))[0]
             if spec.normalise is None
             else value(equation.rho, {"u": np.array(AT), "h": h})
         )
-        error = max(abs(a - float(b)) / (1 + abs(float(b))) for a, b in zip(found, exact))
+        error = max(abs(a - float(b)) / float(size) for a, b, size in zip(found, exact, sizes))
         subject.at_most(SECTION, f"the rate {spec.rate}", float(error), 4e-15, "README.md")
 
 
