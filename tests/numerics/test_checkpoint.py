@@ -21,7 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
 
-from derive.errors import CheckpointError, RepresentationError
+from derive.errors import CheckpointError, ContinuumWarning, RepresentationError
 from derive.ladder import FORMAT
 from derive.spec import load_spec
 from numerics import checkpoint, console, datasets, representation
@@ -415,6 +415,22 @@ def test_files_put_together_by_hand_are_refused(model: Continuum, tmp_path: Path
     for changes, said in cases:
         with pytest.raises(CheckpointError, match=said):
             load(altered(model, tmp_path / "m.npz", **changes))
+
+
+def test_models_of_versions_with_other_kernels_run_with_those_of_their_spec(model: Continuum, tmp_path: Path) -> None:
+    """Their fields are coefficients in the bases of the spec; tables for the other kernels count for nothing."""
+    save(model, tmp_path / "m.npz")
+    entry = read(tmp_path / "m.npz")[0]["representation"]
+    slabs = [{**slab, "signature": "0" * 64} for slab in entry["slabs"]]
+    older = {"representation": {**entry, "slabs": slabs, "loss": "1" * 64}, "tables/constants/loss": np.zeros(0)}
+    x = np.sin(np.outer(np.arange(1, 4), np.linspace(-1, 1, 30)))
+    with pytest.warns(ContinuumWarning, match="a version with other kernels"):
+        found = load(altered(model, tmp_path / "m.npz", **older))
+    assert np.array_equal(found(x), model(x)) and found.history == model.history
+    for signature in ("../../canary", 1):
+        slabs = [{**slab, "signature": signature} for slab in entry["slabs"]]
+        with pytest.raises(CheckpointError, match="kernels called"):
+            load(altered(model, tmp_path / "m.npz", representation={**entry, "slabs": slabs}))
 
 
 # --- all files that are written whole -----------------------------------------------------------------------
