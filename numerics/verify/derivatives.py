@@ -113,15 +113,23 @@ def _direction(subject: Subject, seed: int) -> Array:
 
 
 def _at_the_small_end(sizes: Array, remainders: list[float], floor: float, expected: int) -> orders.Judgement:
-    """The slope of the smallest remainders above rounding; a larger one says that a term happens to vanish."""
+    """The slope of the smallest remainders above rounding; a larger one says that a term happens to vanish.
+
+    Where the next term is of the other sign slopes fall as t grows, and the two smallest remainders show the order.
+    """
     start = next((k for k, r in enumerate(remainders) if min(remainders[k:]) > floor), len(sizes))
     t, r = sizes[start : start + 4], np.array(remainders[start : start + 4])
     curve = tuple(map(float, sizes[start:])), tuple(map(float, remainders[start:]))
     if len(t) < 3:
         return orders.Judgement(True, f"at most {max(remainders):.0e}: rounding", curve)
-    slope = float(np.polyfit(np.log(t), np.log(r), 1)[0])
-    text = f"{slope:.2f} from {t[0]:.0e} to {t[-1]:.0e}"
+    count = max((len(t), 2), key=lambda k: _slope(t[:k], r[:k]))
+    slope = _slope(t[:count], r[:count])
+    text = f"{slope:.2f} from {t[0]:.0e} to {t[count - 1]:.0e}"
     return orders.Judgement(slope >= expected - 0.1 * (expected - 1), text, curve)
+
+
+def _slope(t: Array, r: Array) -> float:
+    return float(np.polyfit(np.log(t), np.log(r), 1)[0])
 
 
 # --- the continuous adjoint ---------------------------------------------------------------------------------
