@@ -9,7 +9,7 @@ from fractions import Fraction
 import numpy as np
 
 from derive import spec as declaration
-from derive.errors import SpecError
+from derive.errors import SpecError, TrainingError
 from derive.spec import CONSTANT, BasisSpec
 from numerics import adaptive
 from numerics.continuum import Continuum, kernel_weights
@@ -105,7 +105,12 @@ def converges(
     """
     regular, found = subject.smoothness == "analytic", None
     for share in SHARES:
-        found = study(subject if share == 1 else subject.gentler(share, fields=True))
+        try:
+            found = study(subject if share == 1 else subject.gentler(share, fields=True))
+        except TrainingError:  # implicit steps of large fields may have no solution, or several
+            if share == SHARES[-1]:
+                raise
+            continue
         if isinstance(found, Ended):
             continue
         judged = judge(found.sizes, found.errors, expected, slack, found.noise, regular)
