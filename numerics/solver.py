@@ -212,6 +212,11 @@ class Slab:
             rows[index] = np.arange(where.size).reshape(where.shape)
         return self.bind(rows)
 
+    def on_steps(self, method: adaptive.Method, steps: Steps) -> Self:
+        """The slab that takes these steps by a method; its operators are to be formed."""
+        depth = self.tables.pieces("weight_depth"), self.tables.pieces("bias_depth")
+        return self.bind(adaptive.tables(method, *depth, steps))
+
     def combining(self, combine: Any) -> Self:
         """The slab whose steps combine its stages in other ways, or that takes fewer; its operators stay."""
         return replace(self, bound={**self.bound, **self._converted({"combine": combine})})
@@ -439,7 +444,7 @@ class Solver:
         self, slab: Slab, weights: Weights, method: adaptive.Method, h: np.ndarray, start: float, length: float
     ) -> Attempt:
         """One step of all records."""
-        taken = self._on_steps(slab, [(start, length)]).form(weights)
+        taken = slab.on_steps(method, [(start, length)]).form(weights)
         after = self._advance(taken, h)
         estimating = taken.combining(method.error(length)[None])
         error, before, now = (norms(slab, x) for x in (self._advance(estimating, h), h, after))
@@ -455,13 +460,9 @@ class Solver:
             )
         return np.concatenate(parts, axis=1)
 
-    def _on_steps(self, slab: Slab, steps: Steps) -> Slab:
-        depth = slab.tables.pieces("weight_depth"), slab.tables.pieces("bias_depth")
-        return slab.bind(adaptive.tables(self._method(slab), *depth, steps))
-
     def with_steps(self, steps: list[Steps]) -> Self:
         """The solver that takes these steps, slab by slab, whatever the states."""
-        slabs = [self._on_steps(slab, own) for slab, own in zip(self.slabs, steps)]
+        slabs = [slab.on_steps(self._method(slab), own) for slab, own in zip(self.slabs, steps)]
         return self._with(slabs=slabs, chosen=steps)._formed()
 
     def unshared(self) -> Self:

@@ -157,9 +157,8 @@ def _first_slope(solver: Solver, states: Array) -> str | None:
     for slab, weights, taken, path in zip(solver.slabs, solver.weights, solver.steps, solver.path(states)):
         steps = [taken] if slab.tables.entry else [[step] for step in taken]  # a first step sees the state as it comes
         for n, (h, own_steps) in enumerate(zip(path, steps)):
-            depth = slab.tables.pieces("weight_depth"), slab.tables.pieces("bias_depth")
             method = adaptive.Method.of(solver.representation.spec.tableau, float(slab.tables.tables["kappa"]))
-            own = slab.bind(adaptive.tables(method, *depth, own_steps)).form(weights)
+            own = slab.on_steps(method, own_steps).form(weights)
             after, kept = own.forward(np.ascontiguousarray(h), keep=True)
             gradient = own.empty_gradient()
             bar = own.adjoint(np.ones_like(after), kept, gradient)
@@ -192,10 +191,9 @@ def _jacobian(slab: Slab, weights: Weights, h: Array, start: float, length: floa
     own = Slab.of(slab.tables, slab.channels, np.dtype(np.float64), slab.plan, slab.kernels, slab.parts)
     if own.implicit:
         return np.full((len(h), len(h)), np.nan)  # implicit steps of the tableaux there are do not blow up decay
-    depth = slab.tables.pieces("weight_depth"), slab.tables.pieces("bias_depth")
     kappa = float(slab.tables.tables["kappa"])
     euler = adaptive.Method(np.zeros((1, 1)), np.ones(1), np.zeros(1), None, 1, kappa)
-    own = own.bind(adaptive.tables(euler, *depth, [(start, length)])).form(weights)
+    own = own.on_steps(euler, [(start, length)]).form(weights)
     width = 1e-6 * max(1.0, float(np.abs(h).max()))
     moved = np.hstack([h + width * np.eye(len(h)), h - width * np.eye(len(h))])
     after = own.forward(np.ascontiguousarray(moved), keep=False)[0]

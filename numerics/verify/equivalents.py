@@ -144,8 +144,7 @@ def _stepper(subject: Subject) -> Callable[[int], Array]:
         taken = subject.steps(steps)
         for slab, own, weights in zip(solver.slabs, taken, kernel_weights(subject.model.fields)):
             method = adaptive.Method.of(subject.spec.tableau, float(slab.tables.tables["kappa"]))
-            pieces = slab.tables.pieces("weight_depth"), slab.tables.pieces("bias_depth")
-            h = slab.bind(adaptive.tables(method, *pieces, own)).form(weights).forward(h, keep=False)[0]
+            h = slab.on_steps(method, own).form(weights).forward(h, keep=False)[0]
         return h
 
     return solve
