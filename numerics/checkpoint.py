@@ -22,7 +22,7 @@ import numpy as np
 
 from derive import spec as declaration
 from derive.errors import CheckpointError, ContinuumError
-from numerics import console
+from numerics import files
 from numerics import representation as representations
 from numerics.doors import instance
 
@@ -179,13 +179,13 @@ def write(path: str | Path, header: Mapping[str, Any], arrays: Mapping[str, np.n
     """
     content = pack(header, arrays)
     with _explained(path):
-        console.write_whole(_target(path), content)
+        files.write_whole(_target(path), content)
 
 
 def check_writable(path: str | Path) -> None:
     """Raise CheckpointError now if ``write`` could not write there later; leaves nothing behind."""
     with _explained(path):
-        temporary = console.beside(_target(path))
+        temporary = files.beside(_target(path))
         temporary.touch(exist_ok=False)
         temporary.unlink()
 
@@ -232,7 +232,7 @@ def _seal(document: dict[str, Any]) -> bytes:
 
 def _target(path: str | Path) -> Path:
     """Where the file goes, with its folder made."""
-    target = console.final(path)
+    target = files.final(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     return target
 

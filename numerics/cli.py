@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from derive.errors import GenerationError, SpecError
-from numerics import commands, console
+from numerics import commands, console, files
 from numerics.console import Commands, example, json_option, model_argument
 
 KINDS = ("bases", "rates", "tableaux", "activations", "losses")
@@ -45,7 +45,7 @@ def new(name: str) -> None:
     path = Path(name.removesuffix(".toml") + ".toml")
     if path.exists():
         raise SpecError(str(path), "a name that is still free", "it exists", "choose another name, or move the file")
-    console.write_if_changed(path, TEMPLATE.replace("NAME", path.stem).encode())
+    files.write_if_changed(path, TEMPLATE.replace("NAME", path.stem).encode())
     click.echo(f"{path}: read it, change it, then `continua check {path}`")
 
 
@@ -186,12 +186,12 @@ def generate_all(specs: tuple[str, ...], root: Path, write: bool) -> list[str]:
         for path_given, spec in zip(specs, read):
             progress.update(task, description=f"generating {spec.name}")
             with console.about(path_given):
-                files = derive_files(spec)
+                derived = derive_files(spec)
             folder = root / spec.name
             if write:
-                names = console.write_together(folder, files, "manifest.json")
+                names = files.write_together(folder, derived, "manifest.json")
             else:
-                names = [name for name, content in files.items() if console.differs(folder / name, content)]
+                names = [name for name, content in derived.items() if files.differs(folder / name, content)]
             changed += [f"{spec.name}/{name}" for name in names]
             progress.advance(task)
     return changed
@@ -282,7 +282,7 @@ def verify(subject: str, as_json: bool, full: bool, page: Path | None) -> None:
 
         findings = verification.verify(base, model, full, tell)
     if page is not None:
-        console.write_if_changed(page, report.verification_page(base.name, findings).encode())
+        files.write_if_changed(page, report.verification_page(base.name, findings).encode())
     if as_json:
         console.print_json([vars(finding) for finding in findings])
     else:

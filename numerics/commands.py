@@ -15,7 +15,7 @@ import click
 
 from derive.errors import CheckpointError, DataError, SpecError
 from derive.spec import OPTIMISERS, SCHEDULES
-from numerics import console
+from numerics import console, files
 from numerics.console import example, json_option, model_argument
 
 Command = Callable[..., Any]
@@ -62,8 +62,8 @@ def data(name: str, out: Path, as_json: bool) -> None:
     for part, found in parts.items():
         datasets.write(out / f"{part}.npz", found)
     if as_json:
-        files = {part: {"file": str(out / f"{part}.npz"), "records": len(r)} for part, r in parts.items()}
-        console.print_json(files)
+        written = {part: {"file": str(out / f"{part}.npz"), "records": len(r)} for part, r in parts.items()}
+        console.print_json(written)
         return
     for part, found in parts.items():
         click.echo(f"{out / part}.npz: {len(found)} records")
@@ -435,7 +435,7 @@ def predict(
         y = found(records, at=points)
     labels = found.labels(y)
     if out is not None:
-        console.write_if_changed(out, _packed(y, records, points, labels))
+        files.write_if_changed(out, _packed(y, records, points, labels))
         click.echo(f"{out}: {len(records)} records", err=as_json)
     elif not as_json:
         for n, values in enumerate(y):
@@ -511,7 +511,7 @@ def plot(model: Path, data: Path | None, out: Path) -> None:
     with console.working("drawing"):
         records = None if data is None else datasets.read(data)
         page = report.model_page(load(model), records)
-    console.write_if_changed(out, page.encode())
+    files.write_if_changed(out, page.encode())
     click.echo(str(out))
 
 
@@ -587,7 +587,7 @@ def export(model: Path, out: Path) -> None:
     stream = io.BytesIO()
     entries: dict[str, Any] = networks.arrays(network)
     np.savez(stream, **entries)
-    console.write_if_changed(out, stream.getvalue())
+    files.write_if_changed(out, stream.getvalue())
     click.echo(f"{out}: {' → '.join(map(str, network.widths))}, {network.activation}")
 
 

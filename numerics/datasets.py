@@ -22,7 +22,7 @@ import numpy as np
 
 from derive.errors import DataError, advice
 from derive.spec import of_axis
-from numerics import console, labels
+from numerics import files, labels
 from numerics.doors import check_mask, instance, numbers, plain, positions, rows, several, warn
 from numerics.labels import Label
 from numerics.pieces import check_points
@@ -673,11 +673,11 @@ def archive(file: str | Path, check: Callable[[list[str]], None]) -> dict[str, A
         raise _no_archive(path)
     try:
         with zipfile.ZipFile(path) as archive:
-            files = {name.removesuffix(".npy"): name for name in archive.namelist()}
-            check(list(files))
+            entries = {name.removesuffix(".npy"): name for name in archive.namelist()}
+            check(list(entries))
             _check_size(archive, path.stat().st_size)
             # Entries are read whole, so that their checksums are verified.
-            streams = {key: io.BytesIO(archive.read(file)) for key, file in files.items()}
+            streams = {key: io.BytesIO(archive.read(file)) for key, file in entries.items()}
             return {key: np.lib.format.read_array(s, allow_pickle=False) for key, s in streams.items()}
     except DataError:
         raise
@@ -748,7 +748,7 @@ def write(path: str | Path, data: Records) -> None:
     try:
         entries: dict[str, Any] = _packed(data)
         np.savez(stream, **entries)
-        console.write_whole(path, stream.getvalue())
+        files.write_whole(path, stream.getvalue())
     except (OSError, TypeError, ValueError) as error:  # the latter two for what is no path
         raise DataError(
             f"{getattr(error, 'strerror', None) or error}",

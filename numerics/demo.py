@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from numerics import console, datasets, report
+from numerics import console, datasets, files, report
 from numerics.continuum import Continuum, resolve
 from numerics.datasets import Records
 from numerics.fit import fit
@@ -84,9 +84,9 @@ def run(name: str, out: Path) -> None:
     cells = [*baseline_cells(baselines), *(row_cells(row) for row in rows)]
     _print(cells, started)
     results = {"seeds": len(SEEDS), "baselines": baselines, "rows": rows, "peak memory": peak_memory()}
-    console.write_if_changed(out / "results.json", (json.dumps(results, indent=1) + "\n").encode())
+    files.write_if_changed(out / "results.json", (json.dumps(results, indent=1) + "\n").encode())
     page = pictures(spec.name, runs, data, cells)
-    console.write_if_changed(out / "report.html", page.encode())
+    files.write_if_changed(out / "report.html", page.encode())
     print(f"pictures: {out / 'report.html'}   models: {out / 'fine.npz'}, {out / 'pocket.npz'}")
 
 

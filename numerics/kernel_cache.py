@@ -18,7 +18,7 @@ import numba
 from numba.core import caching
 from numba.core.compiler_lock import global_compiler_lock
 
-from numerics import console
+from numerics import files
 
 SEAL = hashlib.sha256().digest_size
 
@@ -64,7 +64,7 @@ class _File(caching.IndexDataCacheFile):  # type: ignore[misc]
         stream = io.BytesIO()
         yield stream
         content = stream.getvalue()
-        console.write_whole(filepath, content + self._seal(content))
+        files.write_whole(filepath, content + self._seal(content))
 
 
 class _Cache(caching.FunctionCache):  # type: ignore[misc]

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from numerics import console
+from numerics import files
 from numerics.doors import instance
 from numerics.pieces import Pieces
 
@@ -376,7 +376,7 @@ def stability(name: str, above: Sequence[float], below: Sequence[float], path: s
     stream, path = io.BytesIO(), Path(path)
     figure.savefig(stream, format=path.suffix[1:].lower() or "png", dpi=120, bbox_inches="tight")
     plt.close(figure)
-    console.write_if_changed(path, stream.getvalue())
+    files.write_if_changed(path, stream.getvalue())
 
 
 def verification_page(name: str, findings: Sequence[Finding]) -> str:

@@ -29,7 +29,7 @@ from derive import spec as declaration
 from derive.errors import RepresentationError
 from derive.ladder import FORMAT, between, parts
 from derive.spec import BasisSpec, Spec, of_axis
-from numerics import console, device, doors
+from numerics import device, doors, files
 from numerics.field import Pair
 from numerics.pieces import Pieces
 
@@ -421,23 +421,23 @@ def _whole(folder: Path) -> bool:
 @cache
 def _has_digest(folder: Path, stamp: tuple[tuple[str, int, int], ...]) -> bool:
     try:
-        files = {name: (folder / name).read_bytes() for name, *_ in stamp}
+        contents = {name: (folder / name).read_bytes() for name, *_ in stamp}
     except OSError:
         return False
-    return folder.name.endswith(f"-{_digest_of(files)}")
+    return folder.name.endswith(f"-{_digest_of(contents)}")
 
 
-def _digest_of(files: Mapping[str, bytes]) -> str:
+def _digest_of(contents: Mapping[str, bytes]) -> str:
     """Twelve digits for a folder's files."""
     found = hashlib.sha256()
-    for name, content in sorted(files.items()):
+    for name, content in sorted(contents.items()):
         found.update(f"{name} {len(content)}\n".encode() + content)
     return found.hexdigest()[:12]
 
 
 def _discard(folder: Path) -> None:
     """Remove a folder, out of everybody's sight first; where it cannot be removed it is not used."""
-    aside = console.beside(folder)
+    aside = files.beside(folder)
     with contextlib.suppress(OSError):
         folder.rename(aside)
         shutil.rmtree(aside, ignore_errors=True)
@@ -521,12 +521,12 @@ def _derive(digest: str, spec: Spec) -> tuple[Path, dict[str, Any]]:
             "install sympy and python-flint, or copy the folder that `continua generate` writes, ./continua_generated",
         ) from error  # fmt: skip
     print(f"deriving {spec.name} (no generated module has this representation)", file=sys.stderr)
-    files = generate(spec)
-    name = f"{spec.name}-{_digest_of(files)}"
+    contents = generate(spec)
+    name = f"{spec.name}-{_digest_of(contents)}"
     try:
-        write_folder(_cache() / name, files)
+        write_folder(_cache() / name, contents)
     except OSError:  # a read-only home, a full disk: the modules live as long as the process
-        write_folder(_folder_of_this_process() / name, files)
+        write_folder(_folder_of_this_process() / name, contents)
     found = find(digest)
     if found is None:
         raise RepresentationError(
@@ -546,17 +546,17 @@ def _folder_of_this_process() -> Path:
     return folder
 
 
-def write_folder(target: Path, files: Mapping[str, bytes]) -> None:
+def write_folder(target: Path, contents: Mapping[str, bytes]) -> None:
     """Write a folder of generated files at once: a temporary folder beside it, then a rename.
 
     The folder's name ends in its files' digest: one that is there already, and whole, is kept; another one, or what
     was left of one, is replaced. What killed writers of the same folder left is removed. Raises OSError.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = console.beside(target)
+    temporary = files.beside(target)
     try:
         temporary.mkdir()
-        for name, content in files.items():
+        for name, content in contents.items():
             (temporary / name).write_bytes(content)
         try:
             temporary.rename(target)
@@ -566,7 +566,7 @@ def write_folder(target: Path, files: Mapping[str, bytes]) -> None:
                 temporary.rename(target)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    console.remove_strays(target)
+    files.remove_strays(target)
 
 
 def _stored(folder: Path, names: Sequence[str]) -> Arrays:

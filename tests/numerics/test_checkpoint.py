@@ -24,7 +24,7 @@ from hypothesis.extra import numpy as arrays_of
 from derive.errors import CheckpointError, ContinuumWarning, RepresentationError
 from derive.ladder import FORMAT
 from derive.spec import load_spec
-from numerics import checkpoint, console, datasets, representation
+from numerics import checkpoint, datasets, files, representation
 from numerics.checkpoint import check_writable, load, pack, read, save, write
 from numerics.continuum import Continuum
 
@@ -439,11 +439,11 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 import numpy as np
-from numerics import console, datasets, representation
+from numerics import datasets, files, representation
 os.replace = os.rename = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 Path.rename = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 path = Path(sys.argv[2])
-{"file": lambda: console.write_if_changed(path, b"new"),
+{"file": lambda: files.write_if_changed(path, b"new"),
  "records": lambda: datasets.write(path, datasets.records(np.zeros((1, 2)))),
  "folder": lambda: representation.write_folder(path, {"manifest.json": b"{}"})}[sys.argv[1]]()
 """
@@ -456,7 +456,7 @@ def test_what_a_killed_writer_left_goes_with_the_next_write(tmp_path: Path, kind
     assert found.returncode == -signal.SIGKILL
     assert len(list(tmp_path.iterdir())) == 1 and not path.exists()
     if kind == "file":
-        console.write_if_changed(path, b"new")
+        files.write_if_changed(path, b"new")
     elif kind == "records":
         datasets.write(path, datasets.records(np.zeros((1, 2))))
     else:
@@ -466,11 +466,11 @@ def test_what_a_killed_writer_left_goes_with_the_next_write(tmp_path: Path, kind
 
 def test_strays_go_even_if_nothing_changes(tmp_path: Path) -> None:
     path = tmp_path / "file"
-    console.write_whole(path, b"content")
-    name = console.beside(path).name.split("-")
+    files.write_whole(path, b"content")
+    name = files.beside(path).name.split("-")
     stray = path.with_name("-".join([*name[:3], str(2**22 + 1), name[4]]))
     stray.touch()
-    assert not console.write_if_changed(path, b"content")
+    assert not files.write_if_changed(path, b"content")
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -481,7 +481,7 @@ def test_a_pipe_or_a_device_is_not_replaced(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="a device or a pipe"):
         write(path, HEADER, ARRAYS)
     with pytest.raises(OSError, match="a device or a pipe"):
-        console.write_whole(path, b"content")
+        files.write_whole(path, b"content")
     assert path.is_fifo() and list(tmp_path.iterdir()) == [path]
 
 
@@ -490,7 +490,7 @@ def test_a_pipe_or_a_device_is_not_replaced(tmp_path: Path) -> None:
 TOGETHER = """
 import os, signal, sys
 from pathlib import Path
-from numerics import console
+from numerics import files
 moves, stop = [os.replace, os.unlink], int(sys.argv[2])
 def counting(call):
     def one(*given, **named):
@@ -502,7 +502,7 @@ def counting(call):
     return one
 os.replace, os.unlink = map(counting, moves)
 Path.unlink = lambda self, missing_ok=False: os.path.exists(self) and os.unlink(self)
-console.write_together(Path(sys.argv[1]), {"a": b"new", "index": b"new", "b": b"new"}, "index")
+files.write_together(Path(sys.argv[1]), {"a": b"new", "index": b"new", "b": b"new"}, "index")
 """
 
 
@@ -510,18 +510,18 @@ console.write_together(Path(sys.argv[1]), {"a": b"new", "index": b"new", "b": b"
 def test_files_that_belong_together_are_never_mixed(tmp_path: Path, stop: int) -> None:
     folder = tmp_path / "folder"
     old, new = (dict.fromkeys(("a", "b", "index"), content) for content in (b"old", b"new"))
-    assert console.write_together(folder, old, "index") == ["a", "b", "index"]
+    assert files.write_together(folder, old, "index") == ["a", "b", "index"]
     found = subprocess.run([sys.executable, "-c", TOGETHER, str(folder), str(stop)], check=False)
     assert found.returncode == (0 if stop == 4 else -signal.SIGKILL)
     held = {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix != ".tmp"}
     assert held in (old, new) or "index" not in held
-    console.write_together(folder, new, "index")
+    files.write_together(folder, new, "index")
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == new
-    assert console.write_together(folder, new, "index") == []
+    assert files.write_together(folder, new, "index") == []
 
 
 def test_a_full_disk_leaves_files_that_belong_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    console.write_together(tmp_path, {"a": b"old", "index": b"old"}, "index")
+    files.write_together(tmp_path, {"a": b"old", "index": b"old"}, "index")
     calls = iter([None])
 
     def full(_: int) -> None:
@@ -530,7 +530,7 @@ def test_a_full_disk_leaves_files_that_belong_together(tmp_path: Path, monkeypat
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
-        console.write_together(tmp_path, {"a": b"new", "index": b"new"}, "index")
+        files.write_together(tmp_path, {"a": b"new", "index": b"new"}, "index")
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"a": b"old", "index": b"old"}
 
 
@@ -553,16 +553,16 @@ def test_what_is_damaged_in_the_cache_is_derived_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, damage: str
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    files = {"cpu.py": b"x = 0\n", "tables.npz": b"0" * 200, "manifest.json": b'{"format": 0}' + b" " * 200}
-    target = representation._cache() / f"small-{representation._digest_of(files)}"
-    representation.write_folder(target, files)
+    contents = {"cpu.py": b"x = 0\n", "tables.npz": b"0" * 200, "manifest.json": b'{"format": 0}' + b" " * 200}
+    target = representation._cache() / f"small-{representation._digest_of(contents)}"
+    representation.write_folder(target, contents)
     inode = target.stat().st_ino
     assert representation._whole(target)
-    representation.write_folder(target, files)
+    representation.write_folder(target, contents)
     assert target.stat().st_ino == inode  # kept, with what was compiled for it
     damages()[damage](target / file)
     assert target not in list(representation.folders())
-    representation.write_folder(target, files)
+    representation.write_folder(target, contents)
     assert representation._whole(target) and list(target.parent.iterdir()) == [target]
 
 
@@ -589,13 +589,13 @@ def test_what_another_machine_is_writing_stays(tmp_path: Path, monkeypatch: pyte
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
     monkeypatch.setattr(os, "getpid", lambda: ended.pid)
-    mine, other_file = console.beside(tmp_path / "a.npz"), console.beside(tmp_path / "b.npz")
+    mine, other_file = files.beside(tmp_path / "a.npz"), files.beside(tmp_path / "b.npz")
     with monkeypatch.context() as patch:
         patch.setattr(socket, "gethostname", lambda: "another")
-        elsewhere = console.beside(tmp_path / "a.npz")
+        elsewhere = files.beside(tmp_path / "a.npz")
     for path in (mine, other_file, elsewhere):
         path.write_bytes(b"")
-    console.remove_strays(tmp_path / "a.npz")
+    files.remove_strays(tmp_path / "a.npz")
     assert sorted(tmp_path.iterdir()) == sorted((other_file, elsewhere))
 
 
@@ -614,7 +614,7 @@ def test_tables_of_a_spec_are_those_that_were_generated(tmp_path: Path, role: st
 
 
 def test_what_a_running_process_is_writing_stays(tmp_path: Path) -> None:
-    here = console.beside(tmp_path / "a.npz")
+    here = files.beside(tmp_path / "a.npz")
     here.write_bytes(b"")
-    console.remove_strays(tmp_path / "a.npz")
+    files.remove_strays(tmp_path / "a.npz")
     assert here.is_file()

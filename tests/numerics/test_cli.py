@@ -17,7 +17,7 @@ from click.testing import CliRunner
 
 from derive import registry
 from derive.spec import load_spec
-from numerics import cli, console, device
+from numerics import cli, console, device, files
 
 SPEC = """
 name = "small"
@@ -365,12 +365,12 @@ def test_what_dead_processes_left_is_removed_and_nothing_else(tmp_path: Path) ->
     done = subprocess.Popen([sys.executable, "-c", ""])
     done.wait()
     target = tmp_path / "model.npz"
-    mine = console.beside(target)
+    mine = files.beside(target)
     dead = mine.with_name(mine.name.replace(str(os.getpid()), str(done.pid)))
     other = tmp_path / "model.npz.tmp"
     for path in (mine, dead, other):
         path.write_text("")
-    console.remove_strays(target)
+    files.remove_strays(target)
     assert mine.exists() and other.exists() and not dead.exists()
 
 
@@ -426,14 +426,14 @@ def test_an_interrupt_is_one_line(place: Path, monkeypatch: pytest.MonkeyPatch) 
 
 def test_files_are_whole_or_absent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "file"
-    assert console.write_if_changed(path, b"one") and not console.write_if_changed(path, b"one")
+    assert files.write_if_changed(path, b"one") and not files.write_if_changed(path, b"one")
 
     def fail(*_: object) -> None:
         raise OSError("the disk is full")
 
     monkeypatch.setattr("os.replace", fail)
     with pytest.raises(OSError, match="full"):
-        console.write_if_changed(path, b"two")
+        files.write_if_changed(path, b"two")
     assert path.read_bytes() == b"one" and [p.name for p in tmp_path.iterdir()] == ["file"]
 
 
