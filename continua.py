@@ -12,7 +12,7 @@ INTERRUPTED = 130  # as shells say it of a command that Ctrl-C ended
 def main() -> None:
     """Run the command line."""
     try:
-        from numerics.cli import main as commands
+        from numerics.command.main import main as commands
     except KeyboardInterrupt:
         print("interrupted; nothing had begun", file=sys.stderr)
         sys.exit(INTERRUPTED)

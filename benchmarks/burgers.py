@@ -5,11 +5,11 @@
 
 Mean relative L2 error over the 200 test records, at 128 points, where it was trained, and at 256 and 512. Everything
 has the same two cores for the same seconds, compilation and set-up not counted; both learning rates decay over exactly
-that time. "Images" are the training records under the equation's symmetries, ``numerics.burgers.images``. Sizes and
-batches of ``specs/burgers.toml`` and the settings of the tuned FNO were chosen by ``--choose --seconds 90`` on the last
-200 of the training records.
-A second table has the problem of Li et al. (2021): the unit circle, where viscosity leaves little to learn.
-The rivals run in an environment of their own, ``make rivals``; without one their rows are left out.
+that time. "Images" are the training records under the equation's symmetries, ``numerics.datasets.burgers.images``.
+Sizes and batches of ``specs/burgers.toml`` and the settings of the tuned FNO were chosen by ``--choose --seconds 90``
+on the last 200 of the training records. A second table has the problem of Li et al. (2021): the unit circle, where
+viscosity leaves little to learn. The rivals run in an environment of their own, ``make rivals``; without one their rows
+are left out.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ from typing import Any
 import numpy as np
 from sklearn.linear_model import RidgeCV
 
-from numerics import Continuum, burgers, datasets, fit
-from numerics.datasets import Records
+from numerics import Continuum, datasets, fit
+from numerics.datasets import burgers
+from numerics.datasets.record import Records
 
 HERE = Path(__file__).parent
 SPEC = HERE.parent / "specs" / "burgers.toml"

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from numerics import Continuum, datasets, fit
-from numerics.cross_validation import partition
+from numerics.training.cross_validation import partition
 
 SETS = ("gunpoint", "italypowerdemand", "arrowhead", "digits")
 MOST = 200  # records of a set

@@ -19,9 +19,10 @@ from typing import Any
 
 import numpy as np
 
-from derive import bases, registry
-from derive.emit.manifest import generate
-from derive.inner_product import gram
+from derive import registry
+from derive.generate import generate
+from derive.spaces import basis as bases
+from derive.spaces.products import gram
 from derive.spec import BasisSpec, load_spec
 
 

@@ -24,7 +24,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from derive.errors import ContinuumError
 from derive.spec import load_spec
 from numerics import verify
-from numerics.solver import Solver, plain_kernels
+from numerics.kernels.solver import Solver, plain_kernels
 from numerics.testing import specs
 from numerics.verify import subject
 

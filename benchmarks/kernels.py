@@ -25,7 +25,7 @@ from scipy.special import erf
 from threadpoolctl import threadpool_limits
 
 from derive.spec import load_spec
-from numerics.continuum import Continuum
+from numerics.model.continuum import Continuum
 
 CASES = {
     "demo": {"records": 50, "state": 40, "weight": 20, "quadrature": 60, "steps": 4, "cells": 2,

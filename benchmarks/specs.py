@@ -17,7 +17,7 @@ import numpy as np
 from sklearn.linear_model import RidgeClassifierCV
 
 from numerics import Continuum, datasets, fit
-from numerics.demo import Data, majority
+from numerics.command.demo import Data, majority
 
 DATA = {
     "mlp": "ArrowHead",

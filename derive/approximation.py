@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from derive.finite import chain, hypot, over
+from derive.exact.finite import chain, hypot, over
 
 TANH = (
     "0x1.000000p+0 0x1.120b02p-3 0x1.ca2bbap-9 0x1.59c1d4p-16 0x1.cad8d8p-27",

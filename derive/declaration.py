@@ -9,8 +9,10 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
-from derive import expression, registry, surd, tableau
+from derive import registry, tableau
 from derive.errors import DerivationError, ExpressionError, SpecError, advice
+from derive.exact import expression, surd
+from derive.exact.surd import Exact, Surd
 from derive.spec import (
     CONSTANT,
     OPTIMISERS,
@@ -31,7 +33,6 @@ from derive.spec import (
 )
 from derive.spec import NAME as NAME
 from derive.suggestion import nearest
-from derive.surd import Exact, Surd
 
 WIDTH = (Fraction(-1), Fraction(1))
 LARGEST = {"size": 2048, "cells": 2048, "degree": 64, "steps": 100_000, "outputs": 100_000, "channels": 4096,
@@ -420,7 +421,7 @@ class Reader:
 
     def width_map(self, given: Mapping[str, Any], path: str) -> SymmetrySpec:
         """{ map = [expressions in xi], breakpoints = […] }: ξ or −ξ and a number on every piece, which fill [−1, 1]."""
-        from derive import symmetry
+        from derive.spaces import symmetry
 
         self.known(given, ("map", "breakpoints"), path)
         cuts = self.points(given["breakpoints"], f"{path}.breakpoints") if "breakpoints" in given else WIDTH
@@ -482,7 +483,8 @@ class Reader:
         """
         if not symmetries:
             return slabs
-        from derive import bases, symmetry
+        from derive.spaces import basis as bases
+        from derive.spaces import symmetry
 
         own = [one for one in symmetries if one.kind == "map"]
         if reach is not None and own:
@@ -510,7 +512,7 @@ class Reader:
         self, symmetries: Sequence[SymmetrySpec], declared: BasisSpec, role: str, interval: Any = WIDTH
     ) -> BasisSpec:
         """The functions of a basis that symmetries along every axis leave alone."""
-        from derive import symmetry
+        from derive.spaces import symmetry
 
         parts = declared.axes or (declared,)
         return product([symmetry.invariant_basis(symmetries, part, role, interval) for part in parts])

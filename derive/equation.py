@@ -14,8 +14,9 @@ from fractions import Fraction
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from derive import finite, registry
+from derive import registry
 from derive.errors import DerivationError, ExpressionError
+from derive.exact import finite
 
 if TYPE_CHECKING:
     from derive.spec import Spec
@@ -123,7 +124,7 @@ def _activation_text(made: Any, u: Any) -> str | None:
     """The activation's name, or its expression as the grammar has it; None where the grammar has none."""
     import sympy as sp
 
-    from derive.expression import parse
+    from derive.exact.expression import parse
 
     text = str(made)
     for function in (sp.Max, sp.Min, sp.Abs):
@@ -149,7 +150,7 @@ def _text(kind: str, given: str) -> str:
 
 
 def _activation(spec: Spec, u: Any, numbers: dict[str, Any]) -> Any:
-    from derive.expression import parse
+    from derive.exact.expression import parse
 
     return parse(_text("activations", spec.activation), {**numbers, "u": u})
 
@@ -157,7 +158,7 @@ def _activation(spec: Spec, u: Any, numbers: dict[str, Any]) -> Any:
 def _rate(
     spec: Spec, symbols: Mapping[str, Any], numbers: dict[str, Any], f: Callable[[Any], Any], spacing: Any
 ) -> Any:
-    from derive.expression import parse
+    from derive.exact.expression import parse
 
     names = {**numbers, **symbols, "Delta": spacing}
     return parse(_text("rates", spec.rate), names, {"f": f})

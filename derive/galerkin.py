@@ -12,19 +12,22 @@ from fractions import Fraction
 from itertools import product
 from typing import TYPE_CHECKING, Literal
 
-from derive import bases, convolution, inner_product, symmetry, tableau, transfer
-from derive.bases import WIDTH
+from derive import tableau
 from derive.equation import Equation
 from derive.errors import DerivationError
-from derive.exact import identity, kron, single, stack
+from derive.exact.matrix import identity, kron, single, stack
+from derive.spaces import basis as bases
+from derive.spaces import convolution, symmetry, transfer
+from derive.spaces import products as inner_product
+from derive.spaces.basis import WIDTH
 from derive.spec import BasisSpec, Slab, Spec, of_axis, step_lengths
 from derive.tableau import Table
 
 if TYPE_CHECKING:
-    from derive.bases import Basis
-    from derive.convolution import Waves
-    from derive.inner_product import ExactMatrix, Rule
-    from derive.symmetry import Admissible
+    from derive.spaces.basis import Basis
+    from derive.spaces.convolution import Waves
+    from derive.spaces.products import ExactMatrix, Rule
+    from derive.spaces.symmetry import Admissible
 
 Structure = Literal["identity", "diagonal", "banded", "dense", "blocks"]
 

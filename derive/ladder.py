@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from derive import spec as declaration
-from derive.bases import WIDTH, Interval
 from derive.errors import SpecError
+from derive.spaces.basis import WIDTH, Interval
 from derive.spec import BasisSpec, Slab, Spec, of_axis
 
 FORMAT = 6  # of the manifest, tables.npz and the arrays that kernels are given; raised when one of them changes

@@ -43,9 +43,9 @@ def derive(name: str) -> Loss:
     """
     import sympy as sp
 
-    from derive import finite
     from derive.equation import derivative, with_cases
-    from derive.expression import parse
+    from derive.exact import finite
+    from derive.exact.expression import parse
 
     named = name in registry.names("losses")
     entry = registry.entry("losses", name) if named else None

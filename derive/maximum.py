@@ -34,7 +34,7 @@ def derive() -> Maximum:
     """V, g and ∂m/∂y_q = ω_q V′(S) g′(y_q) by the chain rule; raises DerivationError for a V, g without the shift."""
     import sympy as sp
 
-    from derive.expression import parse
+    from derive.exact.expression import parse
 
     (beta, total), y = sp.symbols("beta S", positive=True), sp.Symbol("y", real=True)
     term = parse(TERM, {"beta": beta, "y": y})

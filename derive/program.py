@@ -35,8 +35,8 @@ from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from derive import finite
 from derive.errors import GenerationError
+from derive.exact import finite
 from derive.spec import of_axis
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def tree(expression: Any) -> Node:
 
 
 def _guarded(e: Any, name: str) -> Node:
-    """What ``derive.finite`` adds. ``over`` and ``chain`` are 0 where the denominator, or the first factor, is.
+    """What ``derive.exact.finite`` adds. ``over`` and ``chain`` are 0 where the denominator, or the first factor, is.
 
     NaN stays NaN; a denominator whose reciprocal is no number counts as 0, since compilers may multiply by it.
     """

@@ -54,8 +54,9 @@ def check(spec: Spec, prefix: str = "") -> list[SpecWarning]:
 
 
 def _derived(spec: Spec, slab: int, role: str) -> Array:
-    from derive import bases, inner_product
     from derive.galerkin import stage_rows
+    from derive.spaces import basis as bases
+    from derive.spaces import products as inner_product
 
     own = spec.slabs[slab]
     basis = bases.build(getattr(own, role), (own.start, own.stop))

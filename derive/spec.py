@@ -18,9 +18,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
-from derive import surd
 from derive.errors import ExpressionError, SpecError, advice
-from derive.surd import Exact, Surd
+from derive.exact import surd
+from derive.exact.surd import Exact, Surd
 
 
 def uniform(interval: tuple[Fraction, Fraction], cells: int) -> tuple[Fraction, ...]:
@@ -206,11 +206,11 @@ SCHEDULES = ("cosine", "constant", "one-cycle", "steps")
 class Training:
     """Defaults of ``fit``. batch: records a step, None for all; validation: share held out; patience: epochs.
 
-    schedule: how Adam's rate changes over the planned steps, see ``numerics.optimisers.rate``.  clip: the largest L2
-    norm of a gradient, longer ones are shortened to it; None for no limit.  averaging: the decay a step of the moving
-    average of the fields that is validated and returned; 0 for the last fields.
+    schedule: how Adam's rate changes over the planned steps, see ``numerics.training.optimisers.rate``.
+    clip: the largest L2 norm of a gradient, longer ones are shortened to it; None for no limit.
+    averaging: the decay a step of the moving average of the fields that is validated and returned; 0: the last ones.
     weight_decay: of Adam, the share of every field that a step takes away, over its rate.  thin, jitter, warp: how
-    every epoch samples the records anew, see ``numerics.sampling.Augmentation``.
+    every epoch samples the records anew, see ``numerics.datasets.sampling.Augmentation``.
     """
 
     optimiser: str = "adam"

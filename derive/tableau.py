@@ -9,7 +9,7 @@ from itertools import combinations_with_replacement
 from typing import TYPE_CHECKING, Any
 
 from derive.errors import DerivationError
-from derive.surd import Exact
+from derive.exact.surd import Exact
 
 if TYPE_CHECKING:
     from derive.spec import TableauSpec

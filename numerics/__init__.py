@@ -1,13 +1,13 @@
 """Neural continua at run time: make, train, refine, project, save and load models."""
 
-from numerics.checkpoint import load
-from numerics.continuum import Continuum
-from numerics.cross_validation import cross_validate
-from numerics.ensemble import Ensemble
-from numerics.fit import fit
-from numerics.networks import from_layers, from_sklearn, to_layers
-from numerics.projection import project
-from numerics.refinement import refine
+from numerics.levels.projection import project
+from numerics.levels.refinement import refine
+from numerics.model.checkpoint import load
+from numerics.model.continuum import Continuum
+from numerics.model.ensemble import Ensemble
+from numerics.networks.layers import from_layers, from_sklearn, to_layers
+from numerics.training.cross_validation import cross_validate
+from numerics.training.run import fit
 
 __all__ = [
     "Continuum",

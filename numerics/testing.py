@@ -25,11 +25,11 @@ from hypothesis import strategies as st
 from derive import registry
 from derive.errors import SpecError
 from derive.spec import BasisSpec, Spec, load_spec
-from numerics import networks as discrete
 from numerics import verify
-from numerics.continuum import Continuum, Declared
-from numerics.datasets import Records
-from numerics.datasets import records as make_records
+from numerics.datasets.record import Records
+from numerics.datasets.record import records as make_records
+from numerics.model.continuum import Continuum, Declared
+from numerics.networks import layers as discrete
 
 __all__ = ["bases", "check", "fields", "models", "names", "networks", "records", "specs", "tableaux"]
 
@@ -73,8 +73,8 @@ def declarations(
     family: str, periodic: bool = False, continuous: bool = False, reach: str | None = None
 ) -> tuple[dict[str, Any], ...]:
     """Small bases of a family that the spec's reader takes; a new family is tried with every size up to six."""
-    from derive import bases as built
     from derive.declaration import Reader
+    from derive.spaces import basis as built
 
     if family in PERIODIC and not periodic:
         return ()
@@ -145,7 +145,7 @@ def tableaux(draw: st.DrawFn, implicit: bool = True) -> Any:
 
 
 def _explicit(name: str) -> bool:
-    from derive.explain import named_tableau
+    from derive.explain.pages import named_tableau
 
     return named_tableau(name).explicit
 

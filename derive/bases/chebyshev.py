@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from derive.bases import Basis, Interval, times_t, trimmed
 from derive.bases.legendre import resolve
+from derive.spaces.basis import Basis, Interval, times_t, trimmed
 
 if TYPE_CHECKING:
     from derive.spec import BasisSpec

@@ -7,8 +7,8 @@ from fractions import Fraction
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
-from derive.bases import Basis, Combination, Interval, trimmed
-from derive.bases import build as build_other
+from derive.spaces.basis import Basis, Combination, Interval, trimmed
+from derive.spaces.basis import build as build_other
 
 if TYPE_CHECKING:
     from derive.spec import BasisSpec
@@ -19,7 +19,7 @@ PARAMETERS = ("of", "rows")
 
 def resolve(given: Mapping[str, Any], interval: Interval) -> dict[str, Any]:
     """size = the number of rows; each has a number for every function of ``of``, a resolved declaration."""
-    from derive.rank import dependent
+    from derive.exact.rank import dependent
 
     of, rows = given.get("of"), given.get("rows")
     if of is None or not rows:
@@ -43,7 +43,7 @@ def resolve(given: Mapping[str, Any], interval: Interval) -> dict[str, Any]:
 
 def build(spec: BasisSpec, interval: Interval) -> Basis:
     """Σ_j rows_ij g_j, cell by cell; rational where the g_j are."""
-    from derive.exact import rational
+    from derive.exact.matrix import rational
 
     assert spec.of is not None and spec.rows is not None
     of = build_other(spec.of, interval)
@@ -57,7 +57,7 @@ def _combined(row: tuple[Fraction, ...], of: Basis) -> dict[int, Any]:
     """One combination: Legendre series where all parts on a cell are, else an expression."""
     import sympy as sp
 
-    from derive.closed_form import local_expression
+    from derive.exact.enclosure import local_expression
 
     parts: dict[int, list[tuple[Fraction, Any]]] = {}
     for factor, function in zip(row, of.functions):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from derive.bases import Basis, Interval, check_breakpoints, count, from_expressions
+from derive.spaces.basis import Basis, Interval, check_breakpoints, count, from_expressions
 
 if TYPE_CHECKING:
     from derive.spec import BasisSpec
@@ -17,8 +17,8 @@ NAMES = ("delta", "xi")  # both mean the coordinate of the interval
 
 def resolve(given: Mapping[str, Any], interval: Interval) -> dict[str, Any]:
     """size = the number of expressions. Errors: also ``ExpressionError`` for one outside the grammar."""
-    from derive.expression import check
-    from derive.rank import check_independent
+    from derive.exact.expression import check
+    from derive.exact.rank import check_independent
 
     functions = tuple(given.get("functions") or ())
     if not functions:
@@ -42,8 +42,8 @@ def resolve(given: Mapping[str, Any], interval: Interval) -> dict[str, Any]:
 
 def build(spec: BasisSpec, interval: Interval) -> Basis:
     """The expressions, resolved cell by cell; polynomials among them are found and stay rational."""
-    from derive.closed_form import XI
-    from derive.expression import parse
+    from derive.exact.enclosure import XI
+    from derive.exact.expression import parse
 
     expressions = [parse(text, dict.fromkeys(NAMES, XI)) for text in spec.functions or ()]
     return from_expressions("custom", interval, spec.breakpoints or interval, expressions)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from derive.bases import Basis, Interval, cellwise, resolve_elements
+from derive.spaces.basis import Basis, Interval, cellwise, resolve_elements
 
 if TYPE_CHECKING:
     from derive.spec import BasisSpec

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from derive.bases import Basis, Interval, count
+from derive.spaces.basis import Basis, Interval, count
 
 if TYPE_CHECKING:
     from derive.spec import BasisSpec
@@ -26,7 +26,7 @@ def build(spec: BasisSpec, interval: Interval) -> Basis:
     """The functions in the order 1, cos 1, sin 1, cos 2, sin 2, …"""
     import sympy as sp
 
-    from derive.closed_form import XI
+    from derive.exact.enclosure import XI
 
     start, stop = interval
     turns = 2 * sp.pi * (XI - sp.Rational((start + stop) / 2)) / sp.Rational(stop - start)

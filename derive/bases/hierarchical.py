@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from derive.bases import Basis, Interval, resolve_elements
 from derive.bases.hat import hats
+from derive.spaces.basis import Basis, Interval, resolve_elements
 
 if TYPE_CHECKING:
     from derive.spec import BasisSpec

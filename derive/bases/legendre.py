@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from derive.bases import Basis, Interval, cellwise, count
+from derive.spaces.basis import Basis, Interval, cellwise, count
 
 if TYPE_CHECKING:
     from derive.spec import BasisSpec

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from derive.bases import Basis, Interval, Series, cellwise, count, legendre_series, resolve_elements, trimmed
+from derive.spaces.basis import Basis, Interval, Series, cellwise, count, legendre_series, resolve_elements, trimmed
 
 if TYPE_CHECKING:
     from derive.spec import BasisSpec
@@ -34,7 +34,7 @@ def resolve(given: Mapping[str, Any], interval: Interval) -> dict[str, Any]:
 
 def build(spec: BasisSpec, interval: Interval) -> Basis:
     """From the coarsest level to the finest, left to right."""
-    from derive.inner_product import restriction
+    from derive.spaces.products import restriction
 
     assert spec.cells is not None and spec.degree is not None
     breakpoints, degree = spec.cuts(interval), spec.degree
@@ -97,7 +97,7 @@ def _null_vector(rows: list[list[Fraction]], size: int) -> list[Fraction]:
     """The vector that ``size`` − 1 independent rows annihilate, scaled to end in one."""
     from flint import fmpq_mat
 
-    from derive.exact import as_fmpq, as_fraction
+    from derive.exact.matrix import as_fmpq, as_fraction
 
     reduced, rank = fmpq_mat(len(rows), size, [as_fmpq(v) for row in rows for v in row]).rref()
     assert rank == size - 1

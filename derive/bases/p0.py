@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from derive.bases import Basis, Interval, resolve_cells
+from derive.spaces.basis import Basis, Interval, resolve_cells
 
 if TYPE_CHECKING:
     from derive.spec import BasisSpec

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from derive import maximum
-from derive.bases import Basis
 from derive.emit import newton
 from derive.emit.scalar import Constants, Lines, Scalar, indent, local
 from derive.galerkin import Structure
@@ -34,6 +33,7 @@ from derive.program import (
     part,
     tree,
 )
+from derive.spaces.basis import Basis
 
 CALLS = {
     "tanh": "np.tanh", "sinh": "np.sinh", "cosh": "np.cosh", "exp": "np.exp", "log": "np.log", "sqrt": "np.sqrt",
@@ -1039,7 +1039,7 @@ def loss(form: Loss) -> Kernel:
 
 def closed_form(basis: Basis) -> Kernel:
     """The functions of a closed-form basis, cell by cell, as array expressions."""
-    from derive.closed_form import local_expression
+    from derive.exact.enclosure import local_expression
 
     constants = Constants()
     body: Lines = []

@@ -13,15 +13,19 @@ from typing import Any
 
 import numpy as np
 
-from derive import bases, exact, galerkin, inner_product, transfer
-from derive.bases import WIDTH, Basis
+from derive import galerkin
 from derive.emit import cpu
 from derive.errors import DerivationError
-from derive.exact import ExactMatrix
+from derive.exact import matrix as exact
+from derive.exact.matrix import ExactMatrix
+from derive.exact.surd import Surd
 from derive.galerkin import SemiDiscrete
 from derive.ladder import basis_key, directions, pair_key, pairs, parts
+from derive.spaces import basis as bases
+from derive.spaces import products as inner_product
+from derive.spaces import transfer
+from derive.spaces.basis import WIDTH, Basis
 from derive.spec import CONSTANT, BasisSpec, Spec, of_axis
-from derive.surd import Surd
 
 Arrays = dict[str, np.ndarray]
 

@@ -1,9 +1,9 @@
 """What the mathematics promises, measured on a spec: ``continua verify``.
 
-Every property is measured against something that shares no code with what it measures: loops over layers, the
-NumPy network of ``numerics.reference``, complex steps, SciPy's integrators, mpmath at 50 digits, and the formulas and
-dense sums of ``formulas``. What a spec can be
-expected to reach is derived from it: the order of its tableau, the degree of its bases, the kinks of its rate.
+Every property is measured against something that shares no code with what it measures: loops over layers, the NumPy
+network of ``reference``, complex steps, SciPy's integrators, mpmath at 50 digits, and the formulas and dense sums of
+``formulas``. What a spec can be expected to reach is derived from it: the order of its tableau, the degree of its
+bases, the kinks of its rate.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from derive.spec import Spec
-from numerics import device
-from numerics.continuum import Continuum
+from numerics.kernels import threads as device
+from numerics.model.continuum import Continuum
 from numerics.verify import (
     activations,
     code,

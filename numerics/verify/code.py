@@ -68,8 +68,8 @@ def _environment(name: str, setting: str) -> Iterator[None]:
 
 def regeneration(subject: Subject) -> None:
     """Generating twice gives the same bytes, and those of the modules in use."""
-    from derive.emit.manifest import generate
-    from numerics.representation import find
+    from derive.generate import generate
+    from numerics.representation.find import find
 
     files = generate(subject.base)
     same = files == generate(subject.base)

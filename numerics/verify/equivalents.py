@@ -11,11 +11,11 @@ import numpy as np
 from derive import spec as declaration
 from derive.errors import SpecError, TrainingError
 from derive.spec import CONSTANT, BasisSpec
-from numerics import adaptive
-from numerics.continuum import Continuum, kernel_weights
-from numerics.reference import Reference
+from numerics.kernels import steps as adaptive
+from numerics.model.continuum import Continuum, kernel_weights
 from numerics.verify.flow import ACCURACY, Ended, constant, follow
 from numerics.verify.orders import Study, judge
+from numerics.verify.reference import Reference
 from numerics.verify.subject import NOTEBOOKS, SMALLEST, WATCHED, Array, Subject
 
 POINTS = np.linspace(-1, 1, 402)[1:-1] + 1e-4  # where solutions are compared: on no cell's boundary
@@ -287,8 +287,8 @@ class _Smooth:
     def of(cls, subject: Subject, state: BasisSpec, steps: int = 1) -> _Smooth:
         """By the NumPy network; fields and records take the subject's share of their size."""
         from derive.declaration import WIDTH, Reader
-        from numerics.pieces import Pieces, evaluate
-        from numerics.representation import pieces_of
+        from numerics.functions.basis import Pieces, evaluate
+        from numerics.representation.find import pieces_of
 
         reader, spec = Reader("verify"), subject.spec
         few = {"family": "fourier", "size": 3} if spec.periodic else {"family": "legendre", "size": 3}

@@ -1,7 +1,7 @@
 """What rows are compared with: basis functions, quadrature and projections, written out once more.
 
-Nothing here comes from the derivation or from ``numerics.pieces``: functions follow the formulas of their families,
-integrals are Gauss sums with far more points than needed, projections are dense least squares.
+Nothing here comes from the derivation or from ``numerics.functions.basis``: functions follow the formulas of their
+families, integrals are Gauss sums with far more points than needed, projections are dense least squares.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numpy.polynomial import legendre
 from scipy.interpolate import BSpline
 
 from derive.spec import BasisSpec
-from numerics.reference import value
+from numerics.verify.reference import value
 
 Array = np.ndarray
 Values = Callable[[Array], Array]  # points (n,) → (n, size), at breakpoints from the right
@@ -192,8 +192,8 @@ def _hierarchical(declared: BasisSpec, breaks: Array, degree: int) -> Values:
 
 def _custom(declared: BasisSpec, breaks: Array, degree: int) -> Values:
     """One's own expressions, by NumPy."""
-    from derive.closed_form import XI
-    from derive.expression import parse
+    from derive.exact.enclosure import XI
+    from derive.exact.expression import parse
 
     own = [parse(text, {"xi": XI, "delta": XI}) for text in declared.functions or ()]
     return lambda x: np.stack([np.broadcast_to(value(function, {XI.name: x}), x.shape) for function in own], axis=1)

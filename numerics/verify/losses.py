@@ -9,13 +9,13 @@ import numpy as np
 from scipy.special import logsumexp, softmax, xlogy
 
 from derive.spec import Spec
-from numerics.continuum import Continuum
-from numerics.datasets import Records
-from numerics.datasets import records as make_records
-from numerics.reference import value as written
+from numerics.datasets.record import Records
+from numerics.datasets.record import records as make_records
+from numerics.model.continuum import Continuum
 from numerics.verify import formulas
 from numerics.verify.formulas import Array, along
 from numerics.verify.records import expected, grids_of, sampled
+from numerics.verify.reference import value as written
 from numerics.verify.subject import Subject
 
 SECTION = "losses"
@@ -53,7 +53,7 @@ def _own(text: str) -> tuple[Loss, Loss]:
     """Of one's own expression g(z, t): its sum, and its derivative by symmetric differences."""
     import sympy as sp
 
-    from derive.expression import parse
+    from derive.exact.expression import parse
 
     expression = parse(text, {name: sp.Symbol(name, real=True) for name in ("z", "t")})
 

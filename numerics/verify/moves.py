@@ -8,15 +8,15 @@ from dataclasses import replace
 import numpy as np
 
 from derive.spec import Spec
-from numerics import adapted
-from numerics.continuum import Continuum
-from numerics.field import Field
-from numerics.projection import project
-from numerics.reference import Reference
+from numerics.functions.field import Field
+from numerics.levels import adapted
+from numerics.levels.projection import project
+from numerics.model.continuum import Continuum
 from numerics.verify import formulas
 from numerics.verify.fields import axes, inner, projected, spread
 from numerics.verify.formulas import Array, Functions, along
 from numerics.verify.records import with_targets
+from numerics.verify.reference import Reference
 from numerics.verify.subject import Subject
 
 SECTION = "moves"

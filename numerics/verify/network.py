@@ -13,8 +13,9 @@ from dataclasses import replace
 import numpy as np
 
 from derive.errors import RepresentationError
-from numerics import networks, ordering
-from numerics.networks import Layers
+from numerics.networks import layers as networks
+from numerics.networks import ordering
+from numerics.networks.layers import Layers
 from numerics.verify.subject import NOTEBOOKS, Array, Subject
 
 SECTION = "network"

@@ -32,8 +32,8 @@ def degree(declared: BasisSpec) -> int | None:
 def _of_expressions(declared: BasisSpec) -> int | None:
     import sympy as sp
 
-    from derive.closed_form import XI
-    from derive.expression import parse
+    from derive.exact.enclosure import XI
+    from derive.exact.expression import parse
 
     parsed = [parse(text, {"xi": XI, "delta": XI}) for text in declared.functions or ()]
     if not all(expression.is_polynomial(XI) for expression in parsed):

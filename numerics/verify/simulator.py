@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from numerics.checkpoint import load
-from numerics.continuum import kernel_weights
-from numerics.cuda import CudaSolver, Launch
-from numerics.solver import Solver
+from numerics.kernels.cuda import CudaSolver, Launch
+from numerics.kernels.solver import Solver
+from numerics.model.checkpoint import load
+from numerics.model.continuum import kernel_weights
 
 LAUNCH = Launch(records=2, tile=2, threads=(2, 2), blocks=2)  # several launches for three records
 STEPS = 3  # of every slab: the simulator runs thread by thread, in Python

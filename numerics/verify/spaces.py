@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from derive.spec import SymmetrySpec, of_axis
-from numerics.field import Array, along
-from numerics.initial import moved
+from numerics.functions.field import Array, along
+from numerics.functions.random import moved
 from numerics.verify.subject import NOTEBOOKS, RECORDS, Subject
 
 if TYPE_CHECKING:
-    from derive.bases import Basis
+    from derive.spaces.basis import Basis
 
 SAMPLED = 12  # couplings compared in every slab
 
@@ -25,7 +25,7 @@ def grams(subject: Subject) -> None:
     """Gram matrices against mpmath's quadrature at 50 digits, a sample of entries of every basis."""
     import mpmath
 
-    from derive.closed_form import local_expression
+    from derive.exact.enclosure import local_expression
 
     generator = np.random.default_rng(8)
     worst, count = 0.0, 0
@@ -79,7 +79,7 @@ def couplings(subject: Subject) -> None:
 def _coupling(kernel: Basis, state: Basis, m: int, l: int, node: Any, periodic: bool) -> Any:
     import mpmath
 
-    from derive.closed_form import local_expression
+    from derive.exact.enclosure import local_expression
 
     def parts(basis: Basis, j: int) -> list[tuple[Any, Any, Any]]:
         cells = ((basis.bounds(cell), f) for cell, f in basis.functions[j].items())
@@ -131,7 +131,10 @@ def _mp_function(expression: Any) -> Callable[[Any], Any]:
 
 def projections(subject: Subject) -> None:
     """Between the levels: what is left is orthogonal, nested spaces give the identity, projecting twice is once."""
-    from derive import bases, inner_product, ladder, transfer
+    from derive import ladder
+    from derive.spaces import basis as bases
+    from derive.spaces import products as inner_product
+    from derive.spaces import transfer
 
     levels = [replace(subject.base, levels=()), *(s for _, s in subject.base.levels)]
     pairs = set()
@@ -164,7 +167,7 @@ def projections(subject: Subject) -> None:
 
 def symmetries(subject: Subject) -> None:
     """The network after a symmetry is the symmetry after the network, where nodes go to nodes; and elsewhere."""
-    from numerics.pieces import evaluate
+    from numerics.functions.basis import evaluate
 
     spec, model = subject.spec, subject.model
     slab, d = model.representation.slabs[0], spec.dimension

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.polynomial import legendre
 
 from derive.spec import BasisSpec, Spec
-from numerics.continuum import Continuum
-from numerics.initial import MODES, Modes, random_function
+from numerics.functions.random import MODES, Modes, random_function
+from numerics.model.continuum import Continuum
 from numerics.verify import formulas
 from numerics.verify.fields import Axes, axes, full, projected
 from numerics.verify.formulas import Array, Functions, along
@@ -140,7 +140,7 @@ def _cells(subject: Subject) -> int:
 
 def _mean_over_group(subject: Subject, function: Any, x: Array, depths: Array) -> Array:
     """The mean of W(gξ, gξ′, δ) over the group that the maps generate, each applied to both."""
-    from numerics.initial import moved
+    from numerics.functions.random import moved
 
     found, waiting = [x], [x]
     while waiting:

@@ -11,7 +11,7 @@ import numpy as np
 
 from derive.errors import TrainingError
 from derive.spec import depth_elements
-from numerics.continuum import Continuum
+from numerics.model.continuum import Continuum
 from numerics.verify import formulas, rules
 from numerics.verify.formulas import Array
 from numerics.verify.subject import Subject

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from derive.spec import Spec, depth_elements
-from numerics.adaptive import Steps
-from numerics.continuum import Continuum, Prepared, kernel_weights, whole
-from numerics.reference import Reference
-from numerics.solver import Solver, plain_kernels
+from numerics.kernels.solver import Solver, plain_kernels
+from numerics.kernels.steps import Steps
+from numerics.model.continuum import Continuum, Prepared, kernel_weights, whole
 from numerics.verify.flow import Ended, Exact, Rate, follow
+from numerics.verify.reference import Reference
 
 Array = np.ndarray
 RECORDS = 12
@@ -119,7 +119,7 @@ class Subject:
     @cached_property
     def rates(self) -> list[tuple[float, float, Callable[[Any], Callable[[Array, float], Array]]]]:
         """(start, stop, bind) of every piece of the depth: bind(fields)(h, δ) is F of (5), h (n, channels, records)."""
-        from numerics.pieces import evaluate_inside
+        from numerics.functions.basis import evaluate_inside
 
         found: list[tuple[float, float, Callable[[Any], Callable[[Array, float], Array]]]] = []
         for k, ends in enumerate(self.elements):
@@ -167,7 +167,7 @@ class Subject:
 
     def random_states(self, axes: Sequence[Any], channels: int) -> Array:
         """The L2 projections of sums of a few smooth waves along every axis; periodic ones where the domain is."""
-        from numerics.pieces import evaluate, rule
+        from numerics.functions.basis import evaluate, rule
 
         generator = np.random.default_rng(2)
         found = np.ones((1, channels, RECORDS))

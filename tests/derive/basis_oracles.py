@@ -8,8 +8,9 @@ from functools import cache
 import mpmath
 import sympy as sp
 
-from derive import bases, registry
-from derive.closed_form import XI
+from derive import registry
+from derive.exact.enclosure import XI
+from derive.spaces import basis as bases
 from derive.spec import BasisSpec
 
 WIDTH = (Fraction(-1), Fraction(1))

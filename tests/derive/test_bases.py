@@ -15,10 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.interpolate import BSpline
 
-from derive import bases, registry
-from derive.closed_form import XI, polynomial_series, resolve_branches
+from derive import registry
 from derive.errors import DerivationError
-from derive.inner_product import evaluate, evaluate_at, gauss_rule
+from derive.exact.enclosure import XI, polynomial_series, resolve_branches
+from derive.spaces import basis as bases
+from derive.spaces.products import evaluate, evaluate_at, gauss_rule
 from tests.derive.basis_oracles import DEPTH, DIGITS, WIDTH, declare, exact, examples, families, make, numeric
 
 KEYS = {"size", "cells", "degree", "breakpoints", "functions", "of", "rows"}
@@ -181,7 +182,7 @@ def test_zeros_that_change_no_sign_are_no_branch(text):
 
 @pytest.mark.parametrize("text", ["1/xi", "1/(3*xi - 1)", "1/(xi - 1)"])
 def test_functions_without_an_inner_product_are_refused(text):
-    from derive.inner_product import gram
+    from derive.spaces.products import gram
 
     basis = make("custom", functions=[text])
     with pytest.raises(DerivationError, match=r"(real|finite)"):
@@ -266,7 +267,7 @@ def test_a_new_file_is_all_that_a_family_takes(tmp_path, monkeypatch):
         textwrap.dedent(
             '''
             """Chebyshev polynomials."""
-            from derive.bases import count, from_expressions
+            from derive.spaces.basis import count, from_expressions
             SUMMARY = "Chebyshev polynomials"
             PARAMETERS = ("size",)
 
@@ -276,7 +277,7 @@ def test_a_new_file_is_all_that_a_family_takes(tmp_path, monkeypatch):
 
             def build(spec, interval):
                 import sympy as sp
-                from derive.closed_form import XI
+                from derive.exact.enclosure import XI
                 t = (2 * XI - sp.Rational(sum(interval))) / sp.Rational(interval[1] - interval[0])
                 chosen = [sp.expand(sp.chebyshevt(n, t)) for n in range(spec.size)]
                 return from_expressions("chebyshev", interval, interval, chosen)
@@ -298,7 +299,8 @@ def test_declarations_are_checked_without_sympy_and_flint():
     code = """
         import sys
         sys.modules["sympy"] = sys.modules["flint"] = None
-        from derive import bases, registry
+        from derive import registry
+        from derive.spaces import basis as bases
         from derive.spec import BasisSpec
         for name in registry.names("bases"):
             module = registry.entry("bases", name)

@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 import sympy as sp
 
-from derive import explain, registry
-from derive.emit.notation import formula
+from derive import registry
+from derive.explain import pages as explain
+from derive.explain.notation import formula
+from derive.generate import diff
 from derive.program import tree
 from derive.spec import load_spec
 
@@ -206,11 +208,11 @@ def test_the_latex_document_is_balanced() -> None:
 
 def test_a_diff_shows_the_mathematics_and_the_kernels() -> None:
     other = {**DECLARED, "equation": {**DECLARED["equation"], "rate": "residual"}}
-    shown = explain.diff(load_spec(DECLARED), load_spec(other))
+    shown = diff(load_spec(DECLARED), load_spec(other))
     mathematics, kernels = shown.split("# The kernels")
     assert "-    ρ = (f(u) − h)/Δ" in mathematics and "+    ρ = f(u)/Δ" in mathematics
     assert "+++" in kernels and "@@" in kernels
-    assert explain.diff(load_spec(DECLARED), load_spec(DECLARED)).count("Nothing changes.") == 2
+    assert diff(load_spec(DECLARED), load_spec(DECLARED)).count("Nothing changes.") == 2
 
 
 @pytest.mark.parametrize("name", registry.names("tableaux"))

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from numpy.polynomial import chebyshev, legendre
 
-from derive import transfer
-from derive.inner_product import evaluate, gauss_rule, gram, pieces
+from derive.spaces import transfer
+from derive.spaces.products import evaluate, gauss_rule, gram, pieces
 from derive.spec import load_spec
 from numerics import Continuum
-from numerics.pieces import Pieces
-from numerics.pieces import evaluate as values
+from numerics.functions.basis import Pieces
+from numerics.functions.basis import evaluate as values
 from tests.derive.basis_oracles import declare, make
 
 UNEVEN = (F(-1), F(-1, 3), F(1, 2), F(1))
@@ -127,7 +127,7 @@ def test_combinations_of_closed_forms() -> None:
 @pytest.mark.parametrize("count", [2, 3, 5])
 def test_lobatto_rules_of_several_cells_add_up_at_shared_points(count: int) -> None:
     """Exact to degree 2n − 3 for functions that are smooth on every cell and continuous between them."""
-    from derive.inner_product import lobatto_rule
+    from derive.spaces.products import lobatto_rule
 
     cuts = [-1.0, -0.5, 0.25, 1.0]
     rule = lobatto_rule([F(c) for c in cuts], count)

@@ -18,13 +18,14 @@ import sympy as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from derive import equation, finite, registry
+from derive import equation, registry
 from derive.approximation import float32_form
 from derive.emit import cpu
 from derive.emit.scalar import Constants, Scalar, indent, local
+from derive.exact import finite
 from derive.program import tree
 
-# As users write them; on the left sides of the identities in ``derive.finite``, alone and inside of others.
+# As users write them; on the left sides of the identities in ``derive.exact.finite``, alone and inside of others.
 RECOGNISED = (
     "1/(1+exp(-u))", "exp(u)/(1+exp(u))", "2/(1+exp(-2*u))-1", "u/(1+exp(-u))", "1/(3+2*exp(-u))", "1/(1+exp(-u))**3",
     "(exp(u)-exp(-u))/(exp(u)+exp(-u))", "(1-exp(-2*u))/(1+exp(-2*u))", "sinh(u)/cosh(u)", "1/cosh(u)**2",
@@ -256,7 +257,7 @@ def test_rewriting_is_an_identity() -> None:
         roots = e.replace(finite.hypot(), lambda a, b: sp.sqrt(a**2 + b**2))
         return roots.subs(at).rewrite(sp.exp).evalf(30)
 
-    from derive.expression import parse
+    from derive.exact.expression import parse
 
     for text in RECOGNISED[:6] + RECOGNISED[10:36:3]:
         raw = parse(text, {"u": u, "h": h})

@@ -14,10 +14,10 @@ from flint import arb, arb_mat, ctx, fmpq
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from derive.bases import build
 from derive.errors import DerivationError
-from derive.exact import identity, nearest, rational, stack
-from derive.inner_product import (
+from derive.exact.matrix import identity, nearest, rational, stack
+from derive.spaces.basis import build
+from derive.spaces.products import (
     ExactMatrix,
     evaluate,
     evaluate_at,
@@ -27,8 +27,8 @@ from derive.inner_product import (
     stiffness,
     uniform_rule,
 )
+from derive.spaces.transfer import transfer
 from derive.spec import BasisSpec
-from derive.transfer import transfer
 from tests.derive.basis_oracles import (
     DEPTH,
     DIGITS,

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from derive.errors import SpecError
-from derive.rank import check_independent, dependent
+from derive.exact.rank import check_independent, dependent
 from derive.spec import load_spec
 from numerics import testing
 

@@ -15,7 +15,7 @@ from derive import seen
 from derive.errors import SpecWarning
 from derive.spec import load_spec
 from numerics import Continuum, testing
-from numerics.cli import main
+from numerics.command.main import main
 
 SPECS = Path(__file__).resolve().parents[2] / "specs"
 

@@ -14,7 +14,7 @@ from derive.errors import ContinuumError, SpecError
 from derive.spec import load_spec
 from derive.suggestion import SYNONYMS, nearest, plain
 from numerics import from_layers, testing
-from numerics.optimisers import start
+from numerics.training.optimisers import start
 
 
 @pytest.mark.parametrize("kind", registry.KINDS)

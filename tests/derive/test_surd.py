@@ -10,9 +10,9 @@ import sympy as sp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from derive import surd
 from derive.errors import ExpressionError
-from derive.surd import Surd
+from derive.exact import surd
+from derive.exact.surd import Surd
 
 rationals = st.fractions(min_value=-3, max_value=3, max_denominator=12)
 numbers = st.builds(lambda a, b: a + b * surd.root(3), rationals, rationals)

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 import sympy as sp
 
-from derive import bases, symmetry
 from derive.declaration import WIDTH, Reader
 from derive.errors import DerivationError
+from derive.spaces import basis as bases
+from derive.spaces import symmetry
 from derive.spec import BasisSpec, SymmetrySpec
 
 SWAP = {"map": ["xi + 1", "xi - 1"], "breakpoints": ["-1", "0", "1"]}

@@ -11,8 +11,9 @@ import sympy as sp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from derive import explain, registry, tableau
+from derive import registry, tableau
 from derive.errors import DerivationError
+from derive.explain import pages as explain
 from derive.spec import TableauSpec
 
 

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from derive.errors import DerivationError
-from derive.inner_product import evaluate, gauss_rule, gram
-from derive.transfer import contains, transfer
+from derive.spaces.products import evaluate, gauss_rule, gram
+from derive.spaces.transfer import contains, transfer
 from tests.derive.basis_oracles import DEPTH, WIDTH, examples, families, make
 
 NESTED = [

@@ -23,10 +23,10 @@ from derive import loss as losses
 from derive import program as programs
 from derive.emit import cpu, cuda, tables
 from derive.equation import Equation
-from numerics.continuum import kernel_weights
-from numerics.cuda import CudaSolver, Launch
-from numerics.representation import SlabTables
-from numerics.solver import Solver, Weights, plain_kernels
+from numerics.kernels.cuda import CudaSolver, Launch
+from numerics.kernels.solver import Solver, Weights, plain_kernels
+from numerics.model.continuum import kernel_weights
+from numerics.representation.find import SlabTables
 from tests.generated.test_kernels import FOURIER, P0, declare, random_model
 
 U, H = sp.symbols("u h", real=True)

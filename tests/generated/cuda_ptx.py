@@ -18,7 +18,7 @@ from typing import Any
 import numba
 from numba import cuda
 
-from numerics import device
+from numerics.kernels import threads as device
 from tests.generated.cuda_cases import CASES, DECLARED, Draw, representation
 from tests.generated.test_kernels import random_model
 

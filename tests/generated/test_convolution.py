@@ -9,15 +9,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from derive import bases, convolution, equation, galerkin, inner_product
-from derive.bases import WIDTH
+from derive import equation, galerkin
 from derive.declaration import Reader
 from derive.errors import SpecError
+from derive.spaces import basis as bases
+from derive.spaces import convolution
+from derive.spaces import products as inner_product
+from derive.spaces.basis import WIDTH
 from derive.spec import load_spec
 from numerics import Continuum, project
-from numerics.datasets import records
-from numerics.pieces import evaluate
-from numerics.representation import pieces_of
+from numerics.datasets.record import records
+from numerics.functions.basis import evaluate
+from numerics.representation.find import pieces_of
 
 GAUSSIANS: dict[str, Any] = {"family": "custom", "functions": ["exp(-xi**2)", "xi*exp(-xi**2)"]}
 UNEVEN: dict[str, Any] = {"family": "hat", "breakpoints": ["-1/2", "-1/8", "-1/32", "0", "1/32", "1/8", "1/2"]}

@@ -20,7 +20,7 @@ from derive import loss as losses
 from derive import program as programs
 from derive.emit import cpu, cuda
 from derive.errors import RepresentationError
-from numerics import cuda as runner
+from numerics.kernels import cuda as runner
 from tests.generated.cuda_cases import CASES, DECLARED, Draw, equation, representation
 
 ROOT = Path(__file__).parents[2]
@@ -127,7 +127,7 @@ def test_without_the_package_the_extra_is_named(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_the_solver_keeps_the_cpu_solvers_interface() -> None:
-    from numerics.solver import Slab, Solver
+    from numerics.kernels.solver import Slab, Solver
 
     for name in ("form", "final", "path", "gradient", "outputs", "losses"):
         ours, theirs = (inspect.signature(getattr(c, name)) for c in (runner.CudaSolver, Solver))

@@ -16,10 +16,10 @@ from scipy.interpolate import RegularGridInterpolator
 from derive.errors import DataError, SpecError
 from derive.spec import load_spec
 from numerics import Continuum, load, project
-from numerics.adapted import adapt
-from numerics.continuum import Prepared
-from numerics.datasets import read, records, write
-from numerics.sampling import Augmentation, thinned
+from numerics.datasets.record import read, records, write
+from numerics.datasets.sampling import Augmentation, thinned
+from numerics.levels.adapted import adapt
+from numerics.model.continuum import Prepared
 from tests.generated.test_wider_family import convolution, even, halves, sigmoid
 from tests.reference import TABLEAUX, basis, breakpoints, gauss
 

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from derive.spec import load_spec
-from numerics.continuum import Continuum, kernel_weights
-from numerics.datasets import records
-from numerics.solver import Solver, plain_kernels
+from numerics.datasets.record import records
+from numerics.kernels.solver import Solver, plain_kernels
+from numerics.model.continuum import Continuum, kernel_weights
 from tests.reference import TABLEAUX, basis, breakpoints, gauss, network
 
 P0 = {"family": "p0", "cells": 5}
@@ -179,7 +179,7 @@ def test_the_gradient_is_the_complex_step_derivative(case: str, plan: str) -> No
     object.__setattr__(model.representation.slabs[0], "plan", plan)
     try:
         model = model.replace(fields=dict(model.fields))
-        from numerics.continuum import Prepared
+        from numerics.model.continuum import Prepared
 
         prepared = Prepared(h.reshape(-1, 6), np.eye(3)[labels].T.copy(), np.zeros(6), labels)
         _, gradient = model.coefficient_gradient(prepared)
@@ -295,7 +295,7 @@ def test_halves_of_records_and_stages_are_the_whole(case: str, count: int, monke
     x = np.random.default_rng(8).standard_normal((count, 23, CASES[case]["equation"]["channels"]))
     prepared = model.prepare(records(x, None, np.arange(count) % 3))
     whole = model.objective(prepared, model.coordinates)
-    monkeypatch.setattr("numerics.solver.SHARED", 0)
+    monkeypatch.setattr("numerics.kernels.solver.SHARED", 0)
     halves = model.objective(prepared, model.coordinates)
     assert len(model.solver._blocks(count)) == min(count, 2)
     np.testing.assert_allclose(halves[0], whole[0], rtol=1e-14)
@@ -316,7 +316,8 @@ def test_single_precision_stays_within_its_error_budget() -> None:
 @pytest.mark.slow
 def test_a_rate_that_nobody_has_seen_trains_without_generated_modules(tmp_path, monkeypatch) -> None:
     """No kernel is a template: with no generated module in reach, a new rate is derived, compiled and trained."""
-    from numerics import fit, representation
+    from numerics import fit
+    from numerics.representation import find as representation
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     representation._of.cache_clear()

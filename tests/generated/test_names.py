@@ -15,12 +15,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from derive import ladder
-from derive.emit import cuda, manifest
+from derive.emit import cuda
 from derive.errors import SpecError
+from derive.generate import generate
 from derive.spec import from_dict, load_spec, to_dict
 from numerics import testing
-from numerics.continuum import Continuum, Prepared
-from numerics.solver import Solver, plain_kernels
+from numerics.kernels.solver import Solver, plain_kernels
+from numerics.model.continuum import Continuum, Prepared
 
 P = {"family": "p0", "cells": 2}
 ONE = {"family": "p0", "cells": 1}
@@ -43,7 +44,7 @@ def locals_of_kernels() -> list[str]:
     """Every name that a kernel binds, on both targets, of explicit and of implicit stages."""
     found: set[str] = set()
     for tableau in ("heun", "implicit-midpoint"):
-        files = manifest.generate(load_spec(declared("a", "b", tableau=tableau)))
+        files = generate(load_spec(declared("a", "b", tableau=tableau)))
         for module in ("cpu.py", "cuda.py"):
             for node in ast.walk(ast.parse(files[module])):
                 if isinstance(node, ast.Name | ast.arg):
@@ -107,10 +108,10 @@ def test_the_strategy_knows_kernels_python_and_numpy() -> None:
 
 
 def test_users_names_are_prefixed_on_both_targets() -> None:
-    files = manifest.generate(load_spec(declared("constants", "records", "row")))
+    files = generate(load_spec(declared("constants", "records", "row")))
     for module in ("cpu.py", "cuda.py"):
         text = files[module].decode()
-        plain_names = manifest.generate(load_spec(declared("x1", "x2", "x3")))[module].decode()
+        plain_names = generate(load_spec(declared("x1", "x2", "x3")))[module].decode()
         bound = {n.id for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Name)}
         others = {n.id for n in ast.walk(ast.parse(plain_names)) if isinstance(n, ast.Name)}
         assert bound - others == {"own_constants", "own_records"}

@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from derive import bases, symmetry
 from derive.declaration import Reader
 from derive.errors import SpecError
+from derive.spaces import basis as bases
+from derive.spaces import symmetry
 from derive.spec import SymmetrySpec, from_dict, load_spec, to_dict
 from numerics import Continuum, project
-from numerics.continuum import Prepared
-from numerics.datasets import records
+from numerics.datasets.record import records
+from numerics.model.continuum import Prepared
 from tests.generated.test_kernels import rule
 from tests.reference import TABLEAUX, network
 
@@ -382,8 +383,8 @@ def test_the_admissible_weights_are_all_that_the_symmetry_leaves(name: str) -> N
     """Their number is the rank of the average over the group, and each of them is invariant at points."""
     from fractions import Fraction
 
-    from numerics.pieces import evaluate
-    from numerics.representation import pieces_of
+    from numerics.functions.basis import evaluate
+    from numerics.representation.find import pieces_of
 
     declared, one, move = KINDS[name]
     if one.amount is not None:

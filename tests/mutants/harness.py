@@ -34,7 +34,7 @@ QUIET = ("-x", "-q", "-rfE", "--tb=no", "-p", "no:cacheprovider", "-p", "no_shri
 MEMORY = 12 << 30  # bytes of address space
 LEAST, MOST = 150.0, 500.0  # seconds that a check may take: three times what it takes without a fault
 FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
-MAIN = "from numerics.cli import main; main()"
+MAIN = "from numerics.command.main import main; main()"
 HERE = "import derive.spec, numerics, generated; print(derive.spec.__file__, numerics.__file__, generated.__file__)"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import cache
 
 from tests.mutants.mutant import Check
@@ -17,47 +18,48 @@ DERIVE = {
     "adjoint": ("adjoint", "explain"),
     "approximation": ("approximation",),
     "bases": ("bases", "families", "transfer", "spec", "losses"),
-    "closed_form": ("bases", "families", "inner_product"),
-    "convolution": (),
+    "spaces/basis": ("bases", "families", "transfer", "spec", "losses"),
+    "exact/enclosure": ("bases", "families", "inner_product"),
+    "spaces/convolution": (),
     "declaration": ("spec", "families", "bases", "tableau", "losses"),
     "emit/cpu": (),
     "emit/cuda": (),
-    "emit/derivation": ("explain",),
+    "explain/derivation": ("explain",),
     "emit/manifest": ("explain",),
     "emit/newton": (),
-    "emit/notation": ("explain",),
+    "explain/notation": ("explain",),
     "emit/scalar": ("approximation", "losses"),
     "emit/tables": ("losses", "families"),
     "equation": ("equation", "explain", "losses"),
     "errors": ("spec", "expression"),
-    "exact": ("surd", "inner_product"),
-    "explain": ("explain",),
-    "expression": ("expression", "equation"),
-    "finite": ("finite", "equation", "losses"),
+    "exact/matrix": ("surd", "inner_product"),
+    "explain/pages": ("explain",),
+    "exact/expression": ("expression", "equation"),
+    "exact/finite": ("finite", "equation", "losses"),
     "galerkin": ("explain", "families"),
-    "inner_product": ("transfer", "bases", "families", "inner_product"),
+    "spaces/products": ("transfer", "bases", "families", "inner_product"),
     "activations": ("equation", "approximation"),
     "ladder": ("spec", "explain"),
     "loss": ("losses",),
     "losses": ("losses",),
     "program": ("equation", "approximation", "explain"),
-    "rank": ("rank",),
+    "exact/rank": ("rank",),
     "rates": ("equation",),
     "registry": ("spec", "explain", "bases", "suggestion"),
     "seen": ("seen",),
     "spec": ("spec", "explain"),
     "suggestion": ("suggestion",),
-    "surd": ("surd", "tableau"),
-    "symmetry": ("symmetry",),
+    "exact/surd": ("surd", "tableau"),
+    "spaces/symmetry": ("symmetry",),
     "tableau": ("tableau", "explain", "adjoint"),
     "tableaux": ("tableau",),
-    "transfer": ("transfer",),
+    "spaces/transfer": ("transfer",),
 }
 # What follows: the kernels against independent NumPy, random networks, and the bytes of what is checked in.
 THEN = (KERNELS, WIDER, NETWORKS)
 SIMULATED = ("emit/cuda", "emit/newton", "program", "emit/scalar")
 RUN_TIME = {  # and what of ``numerics`` stands directly on it
-    "bases": ("tests/numerics/test_projection.py", "tests/numerics/test_adapted.py"),
+    "spaces/basis": ("tests/numerics/test_projection.py", "tests/numerics/test_adapted.py"),
     "declaration": ("tests/numerics/test_continuum.py", "tests/numerics/test_networks.py"),
     "spec": (
         "tests/numerics/test_continuum.py",
@@ -66,89 +68,92 @@ RUN_TIME = {  # and what of ``numerics`` stands directly on it
     ),
     "ladder": ("tests/numerics/test_projection.py", "tests/numerics/test_continuum.py"),
     "galerkin": ("tests/numerics/test_projection.py", "tests/numerics/test_networks.py"),
-    "transfer": ("tests/numerics/test_projection.py",),
+    "spaces/transfer": ("tests/numerics/test_projection.py",),
     "tableau": ("tests/properties/test_stiffness.py",),
     "emit/cpu": ("tests/numerics/test_continuum.py",),
     "emit/newton": ("tests/properties/test_stiffness.py",),
     "emit/tables": ("tests/numerics/test_projection.py", "tests/numerics/test_fit.py"),
     "emit/manifest": ("tests/numerics/test_projection.py", "tests/numerics/test_networks.py"),
-    "explain": ("tests/numerics/test_cli.py",),
-    "emit/notation": ("tests/numerics/test_cli.py",),
+    "explain/pages": ("tests/numerics/test_cli.py",),
+    "explain/notation": ("tests/numerics/test_cli.py",),
     "registry": ("tests/numerics/test_cli.py",),
     "errors": ("tests/numerics/test_cli.py",),
-    "convolution": ("tests/generated/test_convolution.py",),
-    "expression": ("tests/torture/test_torture.py::test_a_sample_holds[expressions]",),
+    "spaces/convolution": ("tests/generated/test_convolution.py",),
+    "exact/expression": ("tests/torture/test_torture.py::test_a_sample_holds[expressions]",),
 }
 
 NUMERICS = {
     "__init__": ("continuum", "fit"),
-    "adapted": ("adapted", "cli"),
-    "adaptive": ("adaptive",),
-    "burgers": ("burgers",),
-    "checkpoint": ("checkpoint", "fit", "cli"),
-    "cli": ("cli", "networks", "datasets"),
-    "commands": ("cli", "networks", "datasets", "fit"),
-    "console": ("cli",),
-    "convolutions": ("convolutions", "export"),
-    "continuum": ("continuum", "fit", "projection", "networks", "adaptive", "checkpoint"),
-    "cross_validation": ("cross_validation",),
-    "cuda": (),
-    "datasets": ("datasets", "labels", "points", "doors", "fit", "continuum", "cli"),
-    "demo": ("report", "cli"),
-    "describe": ("cli", "continuum", "checkpoint"),
-    "device": ("kernel_cache", "calls", "fit", "continuum"),
-    "doctor": ("cli",),
-    "doors": ("doors", "points", "datasets"),
-    "ensemble": ("ensemble",),
-    "field": ("field", "doors", "optimisers", "projection", "fit"),
-    "fit": ("fit", "sampling", "optimisers", "cli"),
-    "initial": ("quadrature", "fit", "continuum", "projection"),
-    "labels": ("labels", "doors"),
-    "networks": ("networks", "convolutions", "export", "doors"),
-    "optimisers": ("optimisers", "fit"),
-    "ordering": ("networks", "doors", "cli"),
-    "pieces": ("pieces", "quadrature", "field", "adaptive", "projection"),
-    "projection": ("projection", "loss_changes", "quadrature", "adapted", "adaptive"),
-    "reference": (),
-    "refinement": ("projection", "cli"),
-    "report": ("report", "cli"),
-    "representation": ("checkpoint", "pickles", "projection", "adapted", "cli"),
-    "sampling": ("sampling",),
-    "solver": ("continuum", "adaptive", "calls", "projection", "fit"),
-    "stability": ("stability", "fit"),
-    "stages": ("export", "convolutions"),
-    "targets": ("stability", "fit"),
-    "template": ("cli",),
+    "levels/adapted": ("adapted", "cli"),
+    "kernels/steps": ("adaptive",),
+    "datasets/burgers": ("burgers",),
+    "model/checkpoint": ("checkpoint", "fit", "cli"),
+    "command/main": ("cli", "networks", "datasets"),
+    "command/commands": ("cli", "networks", "datasets", "fit"),
+    "command/console": ("cli",),
+    "files": ("checkpoint", "cli"),
+    "networks/convolutions": ("convolutions", "export"),
+    "model/continuum": ("continuum", "fit", "projection", "networks", "adaptive", "checkpoint"),
+    "training/cross_validation": ("cross_validation",),
+    "datasets/record": ("datasets", "labels", "points", "doors", "fit", "continuum", "cli"),
+    "command/demo": ("report", "cli"),
+    "command/describe": ("cli", "continuum", "checkpoint"),
+    "kernels/threads": ("kernel_cache", "calls", "fit", "continuum"),
+    "command/doctor": ("cli",),
+    "checks": ("doors", "points", "datasets"),
+    "model/ensemble": ("ensemble",),
+    "functions/field": ("field", "doors", "optimisers", "projection", "fit"),
+    "training/run": ("fit", "sampling", "optimisers", "cli"),
+    "functions/random": ("quadrature", "fit", "continuum", "projection"),
+    "datasets/labels": ("labels", "doors"),
+    "networks/layers": ("networks", "convolutions", "export", "doors"),
+    "training/optimisers": ("optimisers", "fit"),
+    "networks/ordering": ("networks", "doors", "cli"),
+    "functions/basis": ("pieces", "quadrature", "field", "adaptive", "projection"),
+    "levels/projection": ("projection", "loss_changes", "quadrature", "adapted", "adaptive"),
+    "levels/refinement": ("projection", "cli"),
+    "command/report": ("report", "cli"),
+    "representation/find": ("checkpoint", "pickles", "projection", "adapted", "cli"),
+    "datasets/sampling": ("sampling",),
+    "kernels/solver": ("continuum", "adaptive", "calls", "projection", "fit"),
+    "kernels/stability": ("stability", "fit"),
+    "networks/stages": ("export", "convolutions"),
+    "model/targets": ("stability", "fit"),
+    "command/template": ("cli",),
     "testing": ("testing",),
-    "verify": (),
 }
 ALSO = {
-    "continuum": ("tests/derive/test_losses.py", NETWORKS),
-    "pieces": ("tests/derive/test_losses.py", "tests/derive/test_families.py"),
-    "initial": ("tests/derive/test_families.py", "tests/numerics/test_adapted.py"),
-    "representation": ("tests/derive/test_losses.py",),
-    "solver": (NETWORKS,),
-    "targets": ("tests/derive/test_losses.py",),
+    "model/continuum": ("tests/derive/test_losses.py", NETWORKS),
+    "functions/basis": ("tests/derive/test_losses.py", "tests/derive/test_families.py"),
+    "functions/random": ("tests/derive/test_families.py", "tests/numerics/test_adapted.py"),
+    "representation/find": ("tests/derive/test_losses.py",),
+    "kernels/solver": (NETWORKS,),
+    "model/targets": ("tests/derive/test_losses.py",),
 }
-ALONG_DEPTH = ("solver", "adaptive", "continuum", "initial")  # orders, and the continuous adjoint along a trajectory
+# where orders, and the continuous adjoint along a trajectory, come from
+ALONG_DEPTH = ("kernels/solver", "kernels/steps", "model/continuum", "functions/random")
 ALWAYS_COMPILED = ("tests/derive/test_approximation.py",)  # it looks at machine code
 ANY = ("continuum", "fit", "cli")  # of a module that is not named above
-VERIFIED = ("reference", "verify")  # what `continua verify` is made of, and its tests
-COMPILED_KERNELS = ("solver", "device", "continuum", "initial", "representation")
+VERIFIED = "verify"  # what `continua verify` is made of, and its tests
+COMPILED_KERNELS = ("kernels/solver", "kernels/threads", "model/continuum", "functions/random", "representation")
 
 
 @cache
 def checks(path: str) -> tuple[Check, ...]:
     """The checks of a source file, in order."""
     folder, _, rest = path.removesuffix(".py").partition("/")
-    parts = rest.split("/")
-    if folder == "derive":
-        module = rest if rest in DERIVE else parts[0] if parts[0] in DERIVE else rest.removesuffix("/__init__")
-        return _derive(module)
-    return _numerics(parts[0])
+    return _derive(rest) if folder == "derive" else _numerics(rest)
+
+
+def _room(module: str, rooms: Collection[str]) -> str:
+    """The entry for a module: its own, or that of the nearest folder that has one."""
+    while module not in rooms and "/" in module:
+        module = module.rpartition("/")[0]
+    return module
 
 
 def _derive(module: str) -> tuple[Check, ...]:
+    module = _room(module, DERIVE)
     direct = [f"tests/derive/test_{name}.py" for name in DERIVE.get(module, ("spec", "explain"))]
     if module.startswith("emit/cuda"):
         cheap = Check("tests", (CUDA, "-k", "constants or generic"), compiled=False)
@@ -159,10 +164,11 @@ def _derive(module: str) -> tuple[Check, ...]:
 
 
 def _numerics(module: str) -> tuple[Check, ...]:
-    if module in VERIFIED:
+    if module.startswith(VERIFIED):
         return _files(["tests/numerics/test_verify_references.py", "tests/numerics/test_verify.py"])
-    if module == "cuda":
+    if module == "kernels/cuda":
         return _files([CUDA], compiled=False)
+    module = _room(module, NUMERICS)
     direct = [f"tests/numerics/test_{name}.py" for name in NUMERICS.get(module, ANY)]
     kernels = [KERNELS] if module in COMPILED_KERNELS else []
     gap = (Check("tests", (ORDERS, "-k", "heun or gap and not implicit")),) if module in ALONG_DEPTH else ()

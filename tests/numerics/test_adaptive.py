@@ -8,11 +8,12 @@ from scipy.integrate import solve_ivp
 
 from derive.errors import SpecError, TrainingError
 from derive.spec import load_spec
-from numerics import Continuum, adaptive, fit, project, refine
-from numerics.adaptive import Method
-from numerics.continuum import Prepared
-from numerics.datasets import records
-from numerics.solver import Solver, norms, plain_kernels
+from numerics import Continuum, fit, project, refine
+from numerics.datasets.record import records
+from numerics.kernels import steps as adaptive
+from numerics.kernels.solver import Solver, norms, plain_kernels
+from numerics.kernels.steps import Method
+from numerics.model.continuum import Prepared
 from tests.reference import basis
 
 HAT = {"family": "hat", "cells": 3}

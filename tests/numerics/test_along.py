@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 from numpy.polynomial import legendre
 
-from derive import bases
 from derive.declaration import Reader
 from derive.errors import SpecError
+from derive.spaces import basis as bases
+from derive.spaces.transfer import products
 from derive.spec import load_spec
-from derive.transfer import products
 from numerics import Continuum, load, project
-from numerics.continuum import Prepared
-from numerics.datasets import records
-from numerics.networks import to_layers
-from numerics.pieces import evaluate
-from numerics.representation import pieces_of
+from numerics.datasets.record import records
+from numerics.functions.basis import evaluate
+from numerics.model.continuum import Prepared
+from numerics.networks.layers import to_layers
+from numerics.representation.find import pieces_of
 from tests.generated.test_kernels import rule
 from tests.reference import TABLEAUX, basis, gauss, network
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from derive.errors import DataError
-from numerics import burgers
-from numerics.datasets import records as make_records
+from numerics.datasets import burgers
+from numerics.datasets.record import records as make_records
 
 
 @pytest.fixture(scope="module")

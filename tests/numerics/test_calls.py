@@ -16,8 +16,9 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from derive.errors import TrainingError
 from derive.spec import load_spec
-from numerics import Continuum, device
-from numerics.solver import Slab, Solver, plain_kernels
+from numerics import Continuum
+from numerics.kernels import threads as device
+from numerics.kernels.solver import Slab, Solver, plain_kernels
 
 P0 = {"family": "p0", "cells": 2}
 ONE = {"family": "p0", "cells": 1}
@@ -150,7 +151,8 @@ def test_blas_gets_its_threads_back_whoever_leaves_first() -> None:
 CHILD = """
 import multiprocessing, os, sys
 import numpy as np
-from numerics import Continuum, device
+from numerics import Continuum
+from numerics.kernels import threads as device
 
 def model():
     made = Continuum.from_spec("gunpoint")
@@ -183,7 +185,7 @@ def test_processes_started_after_use_answer_too(way: str, tmp_path: Path) -> Non
     """A forked child inherits a pool of threads without the threads: it used to wait for them for ever."""
     script = tmp_path / "script.py"
     script.write_text(CHILD)
-    root = str(Path(device.__file__).resolve().parent.parent)
+    root = str(Path(device.__file__).resolve().parents[2])
     environment = {**os.environ, "CONTINUA_THREADS": "2", "PYTHONPATH": root}
     run = subprocess.run(
         [sys.executable, script, way], env=environment, capture_output=True, text=True, timeout=120, check=False

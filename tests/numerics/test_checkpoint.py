@@ -24,9 +24,12 @@ from hypothesis.extra import numpy as arrays_of
 from derive.errors import CheckpointError, ContinuumWarning, RepresentationError
 from derive.ladder import FORMAT
 from derive.spec import load_spec
-from numerics import checkpoint, datasets, files, representation
-from numerics.checkpoint import check_writable, load, pack, read, save, write
-from numerics.continuum import Continuum
+from numerics import files
+from numerics.datasets import record as datasets
+from numerics.model import checkpoint
+from numerics.model.checkpoint import check_writable, load, pack, read, save, write
+from numerics.model.continuum import Continuum
+from numerics.representation import find as representation
 
 HEADER = {"spec": {"name": "δ-model", "spacing": "1/2"}, "level": None, "history": [{"loss": 0.1, "epoch": 1}]}
 ARRAYS = {
@@ -112,7 +115,7 @@ def test_order_of_the_header_is_kept(path: Path) -> None:
 
 
 def test_bytes_do_not_depend_on_time_process_or_hash_seed(path: Path) -> None:
-    program = f"import numpy as np\nfrom numerics.checkpoint import pack\nimport sys\nHEADER = {HEADER!r}\n"
+    program = f"import numpy as np\nfrom numerics.model.checkpoint import pack\nimport sys\nHEADER = {HEADER!r}\n"
     program += "A = {'b': np.arange(3.0), 'a': np.eye(2)}\nsys.stdout.buffer.write(pack(HEADER, A))"
     expected = pack(HEADER, {"b": np.arange(3.0), "a": np.eye(2)})
     elsewhere = {**os.environ, "PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo"}
@@ -439,7 +442,9 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 import numpy as np
-from numerics import datasets, files, representation
+from numerics import files
+from numerics.datasets import record as datasets
+from numerics.representation import find as representation
 os.replace = os.rename = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 Path.rename = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 path = Path(sys.argv[2])

@@ -17,7 +17,10 @@ from click.testing import CliRunner
 
 from derive import registry
 from derive.spec import load_spec
-from numerics import cli, console, device, files
+from numerics import files
+from numerics.command import console
+from numerics.command import main as cli
+from numerics.kernels import threads as device
 
 SPEC = """
 name = "small"
@@ -146,7 +149,7 @@ def test_generate_writes_once_and_check_names_what_is_stale(place: Path, tmp_pat
 
 def test_generate_goes_beside_the_user_outside_a_checkout(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (place / "continua_generated" / "small" / "cpu.py").is_file()
-    home = Path(cli.__file__).parent.parent
+    home = Path(cli.__file__).parents[2]
     assert cli.generated_root(("small.toml",)) == Path("continua_generated")
     assert cli.generated_root((str(home / "specs" / "gunpoint.toml"),)) == home / "generated"
     monkeypatch.setenv("CONTINUA_GENERATED", "elsewhere")
@@ -219,7 +222,8 @@ def test_functions_are_predicted_at_any_points(place: Path) -> None:
 
 def test_functions_are_resampled_however_their_targets_are_laid_out(place: Path) -> None:
     """(samples, points) is what `fit` takes too; every second sample of both, scored by hand."""
-    from numerics import datasets, load
+    from numerics import load
+    from numerics.datasets import record as datasets
 
     x = records()["x"]
     np.savez("flat.npz", x=x, y=np.tanh(x))
@@ -290,7 +294,7 @@ def test_dry_run_writes_nothing(place: Path) -> None:
 
 PEAK = """
 import resource, sys
-from numerics.cli import main
+from numerics.command.main import main
 try:
     main(sys.argv[1:])
 finally:
@@ -318,7 +322,7 @@ def test_what_cannot_fit_is_refused_before_it_is_allocated(place: Path, monkeypa
 
 
 def test_resume_ends_where_one_run_ends(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from numerics import optimisers
+    from numerics.training import optimisers
 
     given = ("fit", "small.toml", "--data", "train.npz", "--epochs", "6", "--batch", "5")
     run(*given, "--out", "whole.npz")
@@ -339,7 +343,7 @@ def test_resume_ends_where_one_run_ends(place: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_data_names_every_data_set(tmp_path: Path) -> None:
-    from numerics import datasets
+    from numerics.datasets import record as datasets
 
     assert all(name in run("data", "--help") for name in datasets.names())
     found = json.loads(run("data", "gunpoint", "--out", str(tmp_path / "new" / "gunpoint"), "--json"))
@@ -411,7 +415,7 @@ def test_mistakes_end_in_one_readable_block(place: Path, arguments: tuple[str, .
 
 
 def test_a_device_that_is_not_there_says_what_is_missing(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("numerics.cuda.missing", lambda: ("no device answers", "use the processor"))
+    monkeypatch.setattr("numerics.kernels.cuda.missing", lambda: ("no device answers", "use the processor"))
     text = run("predict", "base.npz", "--data", "train.npz", "--device", "cuda", code=2)
     assert "no device answers" in text
 
@@ -443,7 +447,7 @@ BLOCKED = """
 import sys
 for name in ("sympy", "flint"):
     sys.modules[name] = None
-from numerics.cli import main
+from numerics.command.main import main
 main(sys.argv[1:])
 """
 
@@ -468,7 +472,7 @@ def test_python_runs_the_module_as_the_command() -> None:
 
 
 def test_specs_in_the_checkout_are_read() -> None:
-    for path in sorted((Path(cli.__file__).parent.parent / "specs").glob("*.toml")):
+    for path in sorted((Path(cli.__file__).parents[2] / "specs").glob("*.toml")):
         assert load_spec(path).name == path.stem
 
 
@@ -491,7 +495,7 @@ def test_no_command_writes_over_what_it_reads(place: Path) -> None:
 
 @pytest.mark.slow
 def test_sigterm_saves_and_the_run_goes_on(place: Path) -> None:
-    start = [sys.executable, "-c", "from numerics.cli import main; main()"]
+    start = [sys.executable, "-c", "from numerics.command.main import main; main()"]
     command = [*start, "fit", "small.toml", "--data", "train.npz", "--out", "t.npz"]
     options = ["--epochs", "100000", "--save-every", "0.2"]
     process = subprocess.Popen([*command, *options], stderr=subprocess.PIPE, text=True)

@@ -9,9 +9,9 @@ import pytest
 
 from derive.errors import DataError, SpecError, TrainingError
 from numerics import Continuum
-from numerics.continuum import resolve
-from numerics.datasets import records
-from numerics.initial import random_function
+from numerics.datasets.record import records
+from numerics.functions.random import random_function
+from numerics.model.continuum import resolve
 
 LEGENDRE = {"family": "legendre", "size": 4}
 ONCE = {"family": "p0", "cells": 1}
@@ -169,7 +169,7 @@ def test_many_records_have_the_mean_of_their_gradients(model: Continuum) -> None
 @pytest.mark.parametrize("plan", ["formed", "factors"])
 def test_gradients_reach_slabs_before_a_change_of_basis(plan: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a state arrives in another basis and is added to, dL/dh goes back through its projection too."""
-    from numerics.solver import Solver
+    from numerics.kernels.solver import Solver
 
     bases = [LEGENDRE, {"family": "hat", "cells": 4}, {"family": "p0", "cells": 6}]
     spec = {
@@ -244,7 +244,7 @@ def test_a_trajectory_goes_on_from_slab_to_slab() -> None:
     ("solver", "steps"), [({"steps": 3}, 3), ({"steps": "adaptive", "tolerance": "1/100"}, "adaptive")]
 )
 def test_a_description_names_the_steps(solver: dict, steps: object) -> None:
-    from numerics.describe import facts
+    from numerics.command.describe import facts
 
     model = Continuum.from_spec({**SPEC, "integration": {"tableau": "dopri5", **solver}})
     found = facts(model, str)

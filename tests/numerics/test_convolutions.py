@@ -11,10 +11,11 @@ from click.testing import CliRunner
 
 from derive.errors import DataError
 from derive.spec import load_spec
-from numerics import Continuum, from_layers, load, ordering, project, to_layers
-from numerics.cli import main
-from numerics.networks import Layers, arrays, read
-from numerics.solver import Solver, plain_kernels
+from numerics import Continuum, from_layers, load, project, to_layers
+from numerics.command.main import main
+from numerics.kernels.solver import Solver, plain_kernels
+from numerics.networks import ordering
+from numerics.networks.layers import Layers, arrays, read
 from numerics.verify.network import smoothness
 from numerics.verify.subject import Subject
 

@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from derive.errors import DataError
-from numerics import datasets
-from numerics.datasets import read, records, write
+from numerics.datasets import record as datasets
+from numerics.datasets.record import read, records, write
 
 RAGGED = [np.array([1.0, 2.0, 3.0]), np.array([4.0, 5.0]), np.array([6.0])]
 

@@ -19,26 +19,17 @@ import pytest
 
 from derive.errors import ContinuumError, DataError, RepresentationError, SpecError, TrainingError
 from derive.spec import load_spec
-from numerics import (
-    Continuum,
-    checkpoint,
-    datasets,
-    fit,
-    from_layers,
-    from_sklearn,
-    load,
-    networks,
-    ordering,
-    pieces,
-    project,
-    projection,
-    refine,
-    report,
-    to_layers,
-)
-from numerics.adapted import adapt
-from numerics.datasets import records
-from numerics.doors import numbers, positions
+from numerics import Continuum, fit, from_layers, from_sklearn, load, project, refine, to_layers
+from numerics.checks import numbers, positions
+from numerics.command import report
+from numerics.datasets import record as datasets
+from numerics.datasets.record import records
+from numerics.functions import basis as pieces
+from numerics.levels import projection
+from numerics.levels.adapted import adapt
+from numerics.model import checkpoint
+from numerics.networks import layers as networks
+from numerics.networks import ordering
 from numerics.testing import bases, example
 
 LEGENDRE, ONCE = {"family": "legendre", "size": 4}, {"family": "p0", "cells": 1}
@@ -60,7 +51,7 @@ X, XI = GENERATOR.standard_normal((6, 9)), np.linspace(-1, 1, 9)
 Y, YF = np.array([0, 1, 0, 1, 1, 0]), GENERATOR.standard_normal((6, 9))
 W = [GENERATOR.standard_normal((5, 4)), GENERATOR.standard_normal((3, 5))]
 B = [GENERATOR.standard_normal(5), GENERATOR.standard_normal(3)]
-split = importlib.import_module("numerics.fit").split  # the attribute ``numerics.fit`` is the function
+split = importlib.import_module("numerics.training.run").split
 
 
 @pytest.fixture(scope="module")

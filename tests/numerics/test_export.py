@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from derive.errors import RepresentationError
 from derive.spec import load_spec
 from numerics import Continuum, from_layers, testing, to_layers
-from numerics.networks import KINDS, Layers
-from numerics.pieces import default_points, evaluate, projection
-from numerics.representation import kron
-from numerics.solver import Solver, plain_kernels
+from numerics.functions.basis import default_points, evaluate, projection
+from numerics.kernels.solver import Solver, plain_kernels
+from numerics.networks.layers import KINDS, Layers
+from numerics.representation.find import kron
 from tests.numerics.test_convolutions import conv
 from tests.numerics.test_networks import ACTIVATIONS, outputs
 

@@ -12,8 +12,8 @@ from numpy.polynomial import legendre as series
 from scipy.integrate import quad
 
 from derive.errors import DataError, RepresentationError
-from numerics.field import Field, FieldSlab
-from numerics.pieces import Pieces, derivative, evaluate
+from numerics.functions.basis import Pieces, derivative, evaluate
+from numerics.functions.field import Field, FieldSlab
 
 T, LENGTHS = series.leggauss(24)
 

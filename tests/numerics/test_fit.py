@@ -19,11 +19,11 @@ from hypothesis import strategies as st
 
 from derive.errors import CheckpointError, DataError, TrainingError
 from derive.spec import load_spec
-from numerics import checkpoint
-from numerics import datasets as data_sets
-from numerics.continuum import Continuum
+from numerics.datasets import record as data_sets
+from numerics.model import checkpoint
+from numerics.model.continuum import Continuum
 
-fitting = importlib.import_module("numerics.fit")  # the attribute ``numerics.fit`` is the function
+fitting = importlib.import_module("numerics.training.run")  # the attribute ``numerics.training.run`` is the function
 fit, split = fitting.fit, fitting.split
 Array = np.ndarray
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from numerics import device
+from numerics.kernels import threads as device
 
 ROOT = Path(__file__).parents[2]
 MODULE = "def f(x):\n    return {factor} * x\n"
 RUN = """
 import importlib.util, sys
-from numerics import kernel_cache
+from numerics.kernels import cache as kernel_cache
 spec = importlib.util.spec_from_file_location("cached", sys.argv[1])
 module = importlib.util.module_from_spec(spec)
 sys.modules["cached"] = module

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from numerics import Continuum, project, projection
-from numerics.datasets import records
-from numerics.projection import loss_change
-from numerics.solver import Solver, plain_kernels
+from numerics import Continuum, project
+from numerics.datasets.record import records
+from numerics.kernels.solver import Solver, plain_kernels
+from numerics.levels import projection
+from numerics.levels.projection import loss_change
 
 ONCE = {"family": "p0", "cells": 1}
 TWICE = {"family": "p0", "cells": 2}

@@ -13,11 +13,11 @@ from derive import maximum
 from derive.errors import DerivationError, RepresentationError, SpecError
 from derive.spec import load_spec
 from numerics import Continuum, load, project
-from numerics.continuum import Prepared
-from numerics.datasets import records
-from numerics.networks import to_layers
-from numerics.pieces import rule as points_of
-from numerics.solver import Solver, plain_kernels
+from numerics.datasets.record import records
+from numerics.functions.basis import rule as points_of
+from numerics.kernels.solver import Solver, plain_kernels
+from numerics.model.continuum import Prepared
+from numerics.networks.layers import to_layers
 from tests.generated.test_kernels import rule
 from tests.reference import TABLEAUX, basis, gauss, network
 

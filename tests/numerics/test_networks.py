@@ -14,9 +14,11 @@ from scipy.special import erf
 
 from derive import registry
 from derive.errors import DataError
-from numerics import Continuum, from_layers, from_sklearn, load, networks, ordering, project, to_layers
-from numerics.cli import main
-from numerics.solver import Solver, plain_kernels
+from numerics import Continuum, from_layers, from_sklearn, load, project, to_layers
+from numerics.command.main import main
+from numerics.kernels.solver import Solver, plain_kernels
+from numerics.networks import layers as networks
+from numerics.networks import ordering
 
 ACTIVATIONS = {
     "identity": lambda u: u,

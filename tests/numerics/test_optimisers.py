@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize, rosen, rosen_der
 
 from derive.errors import CheckpointError, TrainingError
-from numerics import optimisers
-from numerics.optimisers import OPTIMISERS, SCHEDULES, line_search, rate, start, step, two_loop
+from numerics.training import optimisers
+from numerics.training.optimisers import OPTIMISERS, SCHEDULES, line_search, rate, start, step, two_loop
 
 BLOCKS = (("W", slice(0, 6)), ("b", slice(6, 10)))
 

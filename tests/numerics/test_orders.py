@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from derive.spec import load_spec
-from numerics import adaptive, verify
-from numerics.reference import Reference
-from numerics.solver import Solver, plain_kernels
+from numerics import verify
+from numerics.kernels import steps as adaptive
+from numerics.kernels.solver import Solver, plain_kernels
 from numerics.testing import PLAIN
 from numerics.verify import derivatives, equivalents, subject
 from numerics.verify.orders import Study, judge
+from numerics.verify.reference import Reference
 
 STEPS = [2**k for k in range(10)]
 

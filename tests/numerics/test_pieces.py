@@ -11,7 +11,7 @@ from numpy.polynomial import legendre as series
 from scipy.interpolate import BSpline
 
 from derive.errors import DataError, RepresentationError
-from numerics.pieces import (
+from numerics.functions.basis import (
     Pieces,
     check_points,
     default_points,

@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 from scipy.integrate import quad, quad_vec
 
 from derive.errors import DerivationError, RepresentationError
-from numerics import Continuum, pieces, project, refine
-from numerics.datasets import records
-from numerics.pieces import Pieces, evaluate, rule
-from numerics.projection import contained, distance
-from numerics.solver import Solver, plain_kernels
+from numerics import Continuum, project, refine
+from numerics.datasets.record import records
+from numerics.functions import basis as pieces
+from numerics.functions.basis import Pieces, evaluate, rule
+from numerics.kernels.solver import Solver, plain_kernels
+from numerics.levels.projection import contained, distance
 
 ONCE = {"family": "p0", "cells": 1}
 

@@ -9,10 +9,10 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from numerics import demo, report
-from numerics.continuum import Continuum
-from numerics.datasets import Records
-from numerics.datasets import records as make_records
+from numerics.command import demo, report
+from numerics.datasets.record import Records
+from numerics.datasets.record import records as make_records
+from numerics.model.continuum import Continuum
 from numerics.verify import Finding
 from tests.numerics.test_cli import SPEC, records
 

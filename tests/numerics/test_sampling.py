@@ -12,10 +12,10 @@ from click.testing import CliRunner
 
 from derive.errors import CheckpointError, DataError, TrainingError
 from numerics import Continuum, fit, load
-from numerics.cli import main
-from numerics.datasets import Records, records, write
-from numerics.fit import split
-from numerics.sampling import Augmentation, thinned
+from numerics.command.main import main
+from numerics.datasets.record import Records, records, write
+from numerics.datasets.sampling import Augmentation, thinned
+from numerics.training.run import split
 
 SPEC: dict[str, Any] = {
     "name": "sampled",
@@ -178,7 +178,7 @@ def test_what_cannot_stand_in_for_records_is_refused(made: Any) -> None:
 
 def test_weight_decay_shrinks_fields_in_l2() -> None:
     """With a rate that decays by half a cosine, c is multiplied by Π (1 − rate_k λ), the gradient's steps apart."""
-    from numerics import optimisers
+    from numerics.training import optimisers
 
     vector = np.array([1.0, -2.0, 3.0])
     state = optimisers.start("adam", (("W", slice(0, 3)),), 0.1, 4, weight_decay=0.5)

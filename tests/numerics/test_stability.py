@@ -10,10 +10,12 @@ import pytest
 from derive.errors import TrainingError
 from derive.registry import names
 from derive.spec import load_spec
-from numerics import adaptive, checkpoint, stability
-from numerics.continuum import Continuum
-from numerics.fit import fit
-from numerics.solver import Solver, plain_kernels
+from numerics.kernels import stability
+from numerics.kernels import steps as adaptive
+from numerics.kernels.solver import Solver, plain_kernels
+from numerics.model import checkpoint
+from numerics.model.continuum import Continuum
+from numerics.training.run import fit
 
 WIDTH, ONCE = {"family": "legendre", "size": 4}, {"family": "p0", "cells": 1}
 
@@ -66,7 +68,7 @@ def test_the_second_of_two_slabs_may_be_the_unstable_one() -> None:
 
 
 def _records(x: np.ndarray):
-    from numerics.datasets import records
+    from numerics.datasets.record import records
 
     return records(x)
 
@@ -107,7 +109,7 @@ def test_a_planted_nan_is_found(field: str) -> None:
 @pytest.mark.parametrize("name", names("tableaux"))
 def test_amplification_is_that_of_the_method_on_the_test_equation(name: str) -> None:
     """Stages of ẏ = λ y solved as a linear system written here."""
-    from derive.explain import named_tableau
+    from derive.explain.pages import named_tableau
 
     tableau = named_tableau(name)
     a = np.array([[float(v) for v in row] for row in tableau.a])

@@ -10,13 +10,19 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from derive import bases, transfer
+from derive.spaces import basis as bases
+from derive.spaces import transfer
 from derive.spec import load_spec
-from numerics import adaptive, cli, datasets, fit, networks, ordering, reference, verify
-from numerics.continuum import Continuum
-from numerics.solver import Slab, Solver
+from numerics import fit, verify
+from numerics.command import main as cli
+from numerics.datasets import record as datasets
+from numerics.kernels import steps as adaptive
+from numerics.kernels.solver import Slab, Solver
+from numerics.model.continuum import Continuum
+from numerics.networks import layers as networks
+from numerics.networks import ordering
 from numerics.testing import PLAIN
-from numerics.verify import code, derivatives, equivalents, spaces
+from numerics.verify import code, derivatives, equivalents, reference, spaces
 from numerics.verify.subject import Subject
 
 SPECS = Path(__file__).parents[2] / "specs"

@@ -8,11 +8,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from derive import bases, galerkin, inner_product
+from derive import galerkin
 from derive.declaration import WIDTH, Reader
+from derive.spaces import basis as bases
+from derive.spaces import products as inner_product
 from derive.spec import load_spec
-from numerics import adapted, continuum, field, initial, pieces, reference, testing
-from numerics.verify import activations, fields, formulas, moves, records, rules, starts
+from numerics import testing
+from numerics.functions import basis as pieces
+from numerics.functions import field
+from numerics.functions import random as initial
+from numerics.levels import adapted
+from numerics.model import continuum
+from numerics.verify import activations, fields, formulas, moves, records, reference, rules, starts
 from numerics.verify.subject import Subject
 from tests.mutants.faults_verify import CIRCLE, FUNCTION, LIFTED, NUMBERS, SPECTRAL, TRANSLATED
 

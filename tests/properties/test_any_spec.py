@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 
 from derive import registry
 from derive.spec import BasisSpec, Spec, load_spec
-from numerics import adaptive, networks, testing
-from numerics.continuum import Continuum
-from numerics.reference import Reference
-from numerics.solver import Solver, plain_kernels
+from numerics import testing
+from numerics.kernels import steps as adaptive
+from numerics.kernels.solver import Solver, plain_kernels
+from numerics.model.continuum import Continuum
+from numerics.networks import layers as networks
+from numerics.verify.reference import Reference
 from tests.generated.test_kernels import rule
 from tests.reference import TABLEAUX, network
 

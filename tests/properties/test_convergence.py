@@ -8,7 +8,7 @@ from scipy.interpolate import CubicHermiteSpline
 
 from derive.registry import entry, names
 from derive.spec import load_spec
-from numerics.continuum import Continuum, kernel_weights
+from numerics.model.continuum import Continuum, kernel_weights
 from tests.reference import basis
 
 WEIGHT = lambda xi, xi_, delta: np.cos(2 * xi - xi_) * np.exp(-delta) + 0.3 * xi * xi_  # noqa: E731
@@ -37,7 +37,7 @@ def state_pieces(model: Continuum):
 
 def start_coefficients(model: Continuum) -> np.ndarray:
     """The L2 projection of START, by a rule written here."""
-    from numerics.pieces import evaluate
+    from numerics.functions.basis import evaluate
 
     tables, pieces = model.representation.slabs[0].tables, state_pieces(model)
     x, w = np.polynomial.legendre.leggauss(64)
@@ -49,7 +49,7 @@ def start_coefficients(model: Continuum) -> np.ndarray:
 
 
 def final_values(model: Continuum, points: np.ndarray) -> np.ndarray:
-    from numerics.pieces import evaluate
+    from numerics.functions.basis import evaluate
 
     return evaluate(state_pieces(model), points) @ model.solver.final(start_coefficients(model))[:, 0]
 
@@ -216,7 +216,7 @@ def test_legendre_converges_faster_than_any_power() -> None:
 @pytest.mark.slow
 def test_discontinuous_targets_cost_half_an_order() -> None:
     """Gibbs: the L2 error of a smooth basis at a jump falls like n^(−1/2), refinement or not."""
-    from numerics.datasets import records
+    from numerics.datasets.record import records
 
     xi = np.linspace(-1, 1, 20001)
     jump = np.where(xi > 0.1, 1.0, 0.0)[None]

@@ -16,13 +16,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from derive.spec import Spec, load_spec
-from numerics import checkpoint, cli
-from numerics.continuum import Continuum
-from numerics.datasets import Records, records
-from numerics.fit import fit
-from numerics.projection import project
-from numerics.reference import Reference
-from numerics.refinement import refine
+from numerics.command import main as cli
+from numerics.datasets.record import Records, records
+from numerics.levels.projection import project
+from numerics.levels.refinement import refine
+from numerics.model import checkpoint
+from numerics.model.continuum import Continuum
+from numerics.training.run import fit
+from numerics.verify.reference import Reference
 
 TEXT = """
 name = "life"

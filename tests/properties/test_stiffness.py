@@ -11,8 +11,8 @@ from scipy.integrate import solve_ivp
 
 from derive.errors import TrainingError
 from derive.spec import load_spec
-from numerics.continuum import Continuum, kernel_weights
-from numerics.solver import Solver
+from numerics.kernels.solver import Solver
+from numerics.model.continuum import Continuum, kernel_weights
 
 pytestmark = pytest.mark.slow
 DECLARED = tomllib.loads((Path(__file__).parents[2] / "specs" / "stiff.toml").read_text(encoding="utf-8"))

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from scipy.special import erf
 
 from derive.spec import load_spec
-from numerics.continuum import Continuum
-from numerics.datasets import records
-from numerics.solver import Solver, plain_kernels
+from numerics.datasets.record import records
+from numerics.kernels.solver import Solver, plain_kernels
+from numerics.model.continuum import Continuum
 from tests.reference import basis, breakpoints, gauss
 
 WIDTH, DEPTH = (-1.0, 1.0), (0.0, 1.0)

@@ -614,8 +614,8 @@ def prepare(folder: Path) -> Check:
     """Parses as a rate's text is parsed (odd numbers) and as that of a basis of one's own (even ones)."""
     import sympy as sp
 
-    from derive.closed_form import XI
-    from derive.expression import parse
+    from derive.exact.enclosure import XI
+    from derive.exact.expression import parse
 
     u, h = sp.symbols("u h", real=True)
     rate = {"u": u, "h": h, "a": sp.Rational(1, 2), "Delta": sp.Symbol("Delta", positive=True)}

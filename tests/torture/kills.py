@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from derive.errors import CheckpointError
-from numerics import checkpoint
+from numerics.model import checkpoint
 from tests.torture import known, processes
 from tests.torture.harness import Check, Outcome, Section, generator
 from tests.torture.processes import Ended

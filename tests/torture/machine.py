@@ -210,7 +210,8 @@ def demo_on_full_disk(shop: Workshop) -> str:
     seen = shop.server.inside(shop.folder / "full")
     fill(seen / "filler", 8192)
     environment = {"CONTINUA_GENERATED": str(shop.new("generated"))}
-    faults = (("set_attribute", "numerics.demo", "SEEDS", [0]), ("set_attribute", "numerics.demo", "FOLDS", 2))
+    demo = "numerics.command.demo"
+    faults = (("set_attribute", demo, "SEEDS", [0]), ("set_attribute", demo, "FOLDS", 2))
     ended = shop.server.run(
         "demo", "--out", shop.folder / "full" / "demo", folder=shop.new("work"), environment=environment, faults=faults
     )

@@ -1,4 +1,4 @@
-"""Damaged, cut, mixed and edited model files for ``numerics.checkpoint.load``.
+"""Damaged, cut, mixed and edited model files for ``numerics.model.checkpoint.load``.
 
 What must hold for every one: it is refused with CheckpointError or another ContinuumError, or it gives the model that
 was saved, bit for bit (a flip in a byte of the archive that says nothing); never another model or another exception.
@@ -242,7 +242,7 @@ def edited(number: int, content: bytes) -> tuple[str, bytes]:
 def made(folder: Path, seed: int) -> bytes:
     """The file of a small model, trained for a few epochs."""
     from numerics import Continuum, fit
-    from numerics.datasets import records
+    from numerics.datasets.record import records
 
     x = np.sin(np.outer(np.arange(1, 9), np.linspace(-1, 1, 20)))
     model = Continuum.from_spec(ROOT / "specs" / "gunpoint.toml", seed=seed)
@@ -253,7 +253,7 @@ def made(folder: Path, seed: int) -> bytes:
 
 def prepare(folder: Path) -> Check:
     """Loads from a file, and saves what was loaded: equal models are equal bytes."""
-    from numerics import checkpoint
+    from numerics.model import checkpoint
 
     other, content = made(folder, 1), made(folder, 0)
     x = np.sin(np.outer(np.arange(1, 4), np.linspace(-1, 1, 30)))

@@ -26,7 +26,7 @@ from tests.torture import harness
 from tests.torture.harness import ROOT, void
 
 LIMIT = 240.0  # seconds after which a command hangs
-PROGRAM = "from numerics.cli import main; main(prog_name='continua')"
+PROGRAM = "from numerics.command.main import main; main(prog_name='continua')"
 STEP = struct.Struct("<iidd")  # epoch, batch, entered and left the save of a step
 
 
@@ -240,7 +240,7 @@ def observe(path: str) -> None:
     """Writes down every step of ``fit`` when its save begins and ends; memory that is shared outlives a kill."""
     from numerics import fit  # noqa: F401  (the function; its module is needed)
 
-    saver = sys.modules["numerics.fit"].Saver  # type: ignore[attr-defined]
+    saver = sys.modules["numerics.training.run"].Saver  # type: ignore[attr-defined]
     made, called = saver.__init__, saver.__call__
     with open(path, "r+b") as stream:
         shared = mmap.mmap(stream.fileno(), 0)
@@ -289,11 +289,15 @@ def warm() -> None:
     import numba
     import numpy as np
 
-    from derive import explain
-    from derive.emit import manifest
-    from numerics import cli, datasets, demo, describe, projection, refinement, report, representation
+    from derive import generate
+    from derive.explain import pages as explain
+    from numerics.command import demo, describe, report
+    from numerics.command import main as cli
+    from numerics.datasets import record as datasets
+    from numerics.levels import projection, refinement
+    from numerics.representation import find as representation
 
-    void((explain, manifest, cli, datasets, demo, describe, projection, refinement, report))
+    void((explain, generate, cli, datasets, demo, describe, projection, refinement, report))
     numba.njit(lambda x: x + x)(np.zeros(2))
     representation._edition()
 
@@ -405,7 +409,7 @@ def fresh(folder: Path, files: Iterable[tuple[str, bytes]] = ()) -> Path:
 if __name__ == "__main__":
     given = serve(sys.argv[1])
     if given is not None:
-        from numerics.cli import main
+        from numerics.command.main import main
 
         sys.argv = ["continua", *given]
         main(prog_name="continua")

@@ -26,7 +26,7 @@ COUNT = 2_000
 LIMIT = 2.0  # seconds
 LONGEST = 4_000  # characters of a readable block
 FILE = "spec.toml"
-PROGRAM = "from numerics.cli import main; main(prog_name='continua')"
+PROGRAM = "from numerics.command.main import main; main(prog_name='continua')"
 
 SPECS = {
     name: (ROOT / "specs" / f"{name}.toml").read_text(encoding="utf-8")
@@ -399,7 +399,7 @@ def prepare(folder: Path) -> Check:
     """Checks in this process, and ``REAL`` in processes of their own."""
     from click.testing import CliRunner
 
-    from numerics.cli import main
+    from numerics.command.main import main
 
     runner = CliRunner()
     for name, text in SPECS.items():  # imports are no case's time

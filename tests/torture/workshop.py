@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from numerics import checkpoint
+from numerics.model import checkpoint
 from tests.torture.processes import Ended, Server, fresh
 
 SPEC = """
@@ -130,7 +130,7 @@ def make_open(folder: Path) -> None:
 
 
 def edition() -> str:
-    from numerics import representation
+    from numerics.representation import find as representation
 
     return representation._edition()
 

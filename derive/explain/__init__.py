@@ -1,0 +1,1 @@
+"""The derivation, written for people. Nothing here reaches a kernel."""

@@ -1,0 +1,1 @@
+"""The command ``continua``, and what it prints, plots and reports. No mathematics."""

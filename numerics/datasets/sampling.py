@@ -1,0 +1,116 @@
+"""The same records, sampled in another way: with fewer points, along a bent axis, with noise.
+
+``continua evaluate --resample`` measures what that changes; training may draw new samplings in every epoch.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from derive.errors import DataError
+from numerics.checks import instance
+from numerics.datasets.record import Records, records
+
+Array = np.ndarray
+
+STRIDES = {"half": 2, "quarter": 4}
+WAYS = "half, quarter, or randomNN for a random NN per cent of the points"
+FEWEST = 2  # points that thinning leaves of a record that has them
+WAVES = 3  # sines in a random bend of the axis
+DRAWS = 8  # samplings an epoch that records of one length share: each needs a projection of its own
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Random changes of training records. thin: the smallest share of points that is kept, 1 for all; jitter: the
+
+    standard deviation of noise, in those of the records' channels; warp: how far ∂φ/∂ξ may be from one for the bent
+    axis φ(ξ).
+    """
+
+    thin: float = 1.0
+    jitter: float = 0.0
+    warp: float = 0.0
+
+    def __bool__(self) -> bool:
+        return self != Augmentation()
+
+    def __call__(self, data: Records, points: Sequence[Any], generator: np.random.Generator) -> Records:
+        """Records at new points, from the given points of all of them."""
+        grids = _grids(data, points)
+        draws = generator.integers(0, DRAWS, len(grids))
+        kept: dict[tuple[bytes, int, int], tuple[Array, Array]] = {}
+        found = []
+        for n, grid in enumerate(grids):
+            for axis, xi in enumerate(grid):
+                key = xi.tobytes(), int(draws[n]), axis
+                if key not in kept:
+                    share = generator.uniform(self.thin, 1)
+                    index = _some(len(xi), share, generator)
+                    kept[key] = index, _bent(xi[index], self.warp, generator)
+            found.append([kept[xi.tobytes(), int(draws[n]), axis] for axis, xi in enumerate(grid)])
+        scale = self.jitter * data.x.std(axis=0)
+        return _resampled(
+            data, [[index for index, _ in grid] for grid in found], [tuple(xi for _, xi in grid) for grid in found],
+            lambda x: x + scale * generator.standard_normal(x.shape) if self.jitter else x,
+        )  # fmt: skip
+
+
+def thinned(data: Records, points: Sequence[Any], way: str, seed: int = 0) -> Records:
+    """Records with fewer points along every axis: every second one, every fourth, or some at random, two at least.
+
+    points: of all the records, as ``Continuum.sample_points`` gives them. Raises DataError for another way.
+    """
+    instance(data, Records, "make them with numerics.records")
+    share = re.fullmatch(r"random(\d{1,2})", str(way))
+    if way not in STRIDES and (share is None or int(share[1]) == 0):
+        raise DataError(f"resampling {way!r}", WAYS, "a typing error", "write half, quarter or random30")
+    generator = np.random.default_rng([seed, 0 if share is None else int(share[1])])
+
+    def some(count: int) -> Array:
+        if share is not None:
+            return _some(count, int(share[1]) / 100, generator)
+        return np.arange(0, count, min(STRIDES[way], max(1, (count - 1) // (FEWEST - 1))))
+
+    grids = _grids(data, points)
+    chosen = [[some(len(xi)) for xi in grid] for grid in grids]
+    kept = [tuple(xi[i] for xi, i in zip(grid, index)) for grid, index in zip(grids, chosen)]
+    return _resampled(data, chosen, kept, lambda x: x)
+
+
+def _grids(data: Records, points: Sequence[Any]) -> list[tuple[Array, ...]]:
+    """The points along every axis, of all records."""
+    return [tuple(xi) if data.dimension > 1 else (xi,) for xi in points]
+
+
+def _some(count: int, share: float, generator: np.random.Generator) -> Array:
+    """Positions of a random share of the points, in order."""
+    kept = min(count, max(FEWEST, round(share * count)))
+    return np.sort(generator.choice(count, kept, replace=False))
+
+
+def _bent(xi: Array, warp: float, generator: np.random.Generator) -> Array:
+    """φ(ξ), increasing and with the ends of [−1, 1] where they are."""
+    if not warp:
+        return xi
+    waves = np.arange(1, WAVES + 1) * np.pi / 2
+    weights = generator.standard_normal(WAVES)
+    weights *= generator.uniform(0, warp) / np.abs(weights).sum()
+    bent = xi + np.sin((xi[:, None] + 1) * waves) @ (weights / waves)
+    return np.asarray(np.clip(bent, -1, 1))
+
+
+def _resampled(
+    data: Records, chosen: list[list[Array]], grids: list[tuple[Array, ...]], change: Callable[[Array], Array]
+) -> Records:
+    def taken(values: list[Array]) -> list[Array]:
+        return [sample[np.ix_(*index)] for sample, index in zip(values, chosen)]
+
+    x, y = list(map(change, taken(data.samples()))), taken(data.targets()) if data.functions else None
+    found = records(x, grids if data.dimension > 1 else [grid[0] for grid in grids], y)
+    return found if data.functions else replace(found, y=data.y, classes=data.classes)

@@ -1,0 +1,1 @@
+"""Functions at run time: bases, fields over ξ, ξ′ and δ, random ones. Knows no model and no data."""

@@ -1,0 +1,188 @@
+"""Compiles generated functions for this machine, and spreads serial kernels over threads.
+
+This file compiles for the CPU, ``cuda`` for NVIDIA's GPUs. Kernels are serial over a tile of records and release the
+GIL; a thread pool runs tiles side by side. Linear algebra inside them is single-threaded, so results do not depend on
+the number of threads.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any, TypeVar
+
+from derive.errors import RepresentationError, TrainingError
+
+Result = TypeVar("Result")
+
+LITTLE = 1 << 26  # bytes that are had without asking, which takes as long as a step of a small model
+
+# Reassociation lets sums over records vectorise. Never full fastmath: it may assume that there are no NaNs.
+FASTMATH = {"contract", "reassoc", "nsz", "arcp"}
+
+
+@cache
+def load_module(path: Path) -> ModuleType:
+    """A generated module, loaded from its file (never from a model)."""
+    name = "continua_" + "_".join(path.with_suffix("").parts[-3:]).replace("-", "_").replace("+", "_")
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None or not path.is_file():
+        raise RepresentationError(
+            f"no module at {path}",
+            "a folder written by `continua generate`",
+            "files were moved or deleted",
+            "run `continua generate` again",
+        )
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@cache
+def compiled(path: Path, name: str) -> Callable[..., Any]:
+    """The function ``name`` of the generated module at ``path``, compiled on first call for each set of types."""
+    from numerics.kernels import cache as kernel_cache
+
+    return kernel_cache.jit(getattr(load_module(path), name), nogil=True, error_model="numpy", fastmath=FASTMATH)
+
+
+def threads() -> int:
+    """How many tiles run side by side: CONTINUA_THREADS, or the processors this process may use."""
+    given = os.environ.get("CONTINUA_THREADS", "")
+    if given.isdigit() and int(given) > 0:
+        return int(given)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@cache
+def _pool(count: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(count, thread_name_prefix="continua")
+
+
+@cache
+def _blas() -> Any:
+    import scipy.linalg.cython_blas  # noqa: F401  the library that Numba's np.dot calls must be loaded to be found
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
+
+
+class _SerialBlas:
+    """Who wants single-threaded linear algebra. BLAS has one number of threads for the whole process: the first to come
+
+    sets it, the last to leave puts back what was there. Threads are kept by their idents, so that to leave twice, or
+    without having come as far as that, changes nothing.
+    """
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.inside: set[int] = set()
+        self.limit: Any = None
+
+    def enter(self) -> None:
+        with self.lock:
+            self.inside.add(threading.get_ident())
+            if self.limit is None:
+                _obey_any_thread()
+                self.limit = _blas().limit(limits=1, user_api="blas")
+
+    def leave(self) -> None:
+        with self.lock:
+            self.inside.discard(threading.get_ident())
+            self._put_back()
+
+    def after_fork(self) -> None:
+        """In a child there is no thread but the one that forked."""
+        self.lock = threading.Lock()
+        self.inside &= {threading.get_ident()}
+        self._put_back()
+
+    def _put_back(self) -> None:
+        if not self.inside and self.limit is not None:
+            _obey_any_thread()
+            self.limit.restore_original_limits()
+            self.limit = None
+            _obey_any_thread()
+
+
+def _obey_any_thread() -> None:
+    """From threadpoolctl 3.8 on OpenBLAS obeys the first thread that set a number, which may have left long ago."""
+    for library in _blas().lib_controllers:
+        if hasattr(library, "clear_controlling_thread"):
+            library.clear_controlling_thread(force=True)
+
+
+_serial = _SerialBlas()
+
+
+@contextlib.contextmanager
+def serial_blas() -> Iterator[None]:
+    """Single-threaded linear algebra inside; costs nothing where it is already so."""
+    if threading.get_ident() in _serial.inside:
+        yield
+        return
+    try:
+        _serial.enter()
+        yield
+    finally:
+        _serial.leave()
+
+
+def _after_fork() -> None:
+    """A child inherits pools without their threads: work given to those would never be done."""
+    _pool.cache_clear()
+    _serial.after_fork()
+
+
+if hasattr(os, "register_at_fork"):  # wherever processes fork
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def stream(work: Callable[[int], Result], count: int) -> Iterator[Result]:
+    """work(0), …, work(count − 1), side by side and in order; no more than are being worked on wait to be taken."""
+    workers = min(threads(), count)
+    if workers <= 1:
+        yield from map(work, range(count))
+        return
+    pool, waiting = _pool(workers), range(count)
+    at_work = deque(pool.submit(work, index) for index in waiting[: workers + 1])
+    for index in (*waiting[workers + 1 :], *[-1] * len(at_work)):
+        yield at_work.popleft().result()
+        if index >= 0:
+            at_work.append(pool.submit(work, index))
+
+
+def spread(work: Callable[[int], Result], count: int) -> list[Result]:
+    """[work(0), …, work(count − 1)], side by side."""
+    return list(stream(work, count))
+
+
+def room(needed: int, what: str) -> None:
+    """Raise TrainingError where memory for this many bytes is not to be had, before it is asked for."""
+    if needed <= LITTLE:
+        return
+    import psutil
+
+    free = psutil.virtual_memory().available
+    if needed > free:
+        raise TrainingError(
+            f"{what}, {needed / 2**30:,.1f} GiB", f"the {free / 2**30:,.1f} GiB of memory that are free",
+            "state, weights or channels of many functions, many stages, or many records at once",
+            "make [state] and [weight] smaller, take fewer steps, set training.batch, or use a larger machine",
+        )  # fmt: skip
+
+
+def blocks(records: int, tile: int, tiles: int) -> Sequence[Sequence[slice]]:
+    """Fixed blocks of tiles of records; the split depends on the sizes alone, never on the machine."""
+    cuts = [slice(a, min(a + tile, records)) for a in range(0, records, tile)]
+    return [cuts[a : a + tiles] for a in range(0, len(cuts), tiles)]

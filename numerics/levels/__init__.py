@@ -1,0 +1,1 @@
+"""From one representation of a model to another: refined, projected, adapted."""

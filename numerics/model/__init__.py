@@ -1,0 +1,1 @@
+"""A continuum that can be called, differentiated, saved and loaded. Knows neither training nor levels."""

@@ -1,0 +1,1 @@
+"""Discrete networks from and to continua."""

@@ -1,0 +1,1 @@
+"""From a spec to its tables and kernels: the one door to ``derive``."""

@@ -1,0 +1,1 @@
+"""Training: runs, optimisers, splits, cross-validation."""
