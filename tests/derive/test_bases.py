@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.interpolate import BSpline
 
+import derive.bases
 from derive import registry
 from derive.errors import DerivationError
 from derive.exact.enclosure import XI, polynomial_series, resolve_branches
@@ -284,7 +285,7 @@ def test_a_new_file_is_all_that_a_family_takes(tmp_path, monkeypatch):
             '''
         )
     )
-    monkeypatch.setattr(bases, "__path__", [*bases.__path__, str(tmp_path)])
+    monkeypatch.setattr(derive.bases, "__path__", [*derive.bases.__path__, str(tmp_path)])
     basis = make("chebyshev", DEPTH, size=6)
     assert basis.kind == "polynomial" and basis.degree == 5
     rule = gauss_rule(basis.breakpoints, 8)
