@@ -29,7 +29,7 @@ from derive.spaces.products import (
 )
 from derive.spaces.transfer import transfer
 from derive.spec import BasisSpec
-from tests.derive.basis_oracles import (
+from tests.oracles.bases import (
     DEPTH,
     DIGITS,
     WIDTH,

@@ -14,7 +14,7 @@ from numerics.kernels import steps as adaptive
 from numerics.kernels.solver import Solver, norms, plain_kernels
 from numerics.kernels.steps import Method
 from numerics.model.continuum import Prepared
-from tests.reference import basis
+from tests.oracles.network import basis
 
 HAT = {"family": "hat", "cells": 3}
 SPEC = {

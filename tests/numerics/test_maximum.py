@@ -18,8 +18,7 @@ from numerics.functions.basis import rule as points_of
 from numerics.kernels.solver import Solver, plain_kernels
 from numerics.model.continuum import Prepared
 from numerics.networks.layers import to_layers
-from tests.generated.test_kernels import rule
-from tests.reference import TABLEAUX, basis, gauss, network
+from tests.oracles.network import TABLEAUX, basis, gauss, network, rule
 
 LEGENDRE = {"family": "legendre", "size": 4}
 ONE = {"family": "p0", "cells": 1}

@@ -21,7 +21,7 @@ from numerics.levels import adapted
 from numerics.model import continuum
 from numerics.verify import activations, fields, formulas, moves, records, reference, rules, starts
 from numerics.verify.subject import Subject
-from tests.mutants.faults_verify import CIRCLE, FUNCTION, LIFTED, NUMBERS, SPECTRAL, TRANSLATED
+from tests.builders import CIRCLE, FUNCTION, LIFTED, NUMBERS, SPECTRAL, TRANSLATED
 
 FAMILIES = [(name, d) for name in sorted(testing.OWN | dict.fromkeys(
     ("p0", "discontinuous", "hat", "lagrange", "gauss-legendre", "gauss-lobatto", "bspline", "legendre", "chebyshev",

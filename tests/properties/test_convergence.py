@@ -9,7 +9,7 @@ from scipy.interpolate import CubicHermiteSpline
 from derive.registry import entry, names
 from derive.spec import load_spec
 from numerics.model.continuum import Continuum, kernel_weights
-from tests.reference import basis
+from tests.oracles.network import basis
 
 WEIGHT = lambda xi, xi_, delta: np.cos(2 * xi - xi_) * np.exp(-delta) + 0.3 * xi * xi_  # noqa: E731
 BIAS = lambda xi, delta: 0.4 * np.sin(2 * xi + delta)  # noqa: E731

@@ -1,7 +1,7 @@
 """Random specs, from ragged records to loss and gradient, against a network written out in NumPy.
 
 The oracle knows the declaration and the coefficients only: bases, quadrature, interpolants, stages, readouts, losses
-and penalties are written out here or in ``tests.reference``. Gradients are compared with its complex step.
+and penalties are written out here or in ``tests.oracles.network``. Gradients are compared with its complex step.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from derive.spec import load_spec
 from numerics.datasets.record import records
 from numerics.kernels.solver import Solver, plain_kernels
 from numerics.model.continuum import Continuum
-from tests.reference import basis, breakpoints, gauss
+from tests.oracles.network import basis, breakpoints, gauss
 
 WIDTH, DEPTH = (-1.0, 1.0), (0.0, 1.0)
 ACTIVATIONS = {
