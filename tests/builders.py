@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+from unittest import mock
 
 import numpy as np
 
 from derive.spec import load_spec
+from numerics.kernels import threads
 from numerics.model.continuum import Continuum
 
 P0 = {"family": "p0", "cells": 5}
@@ -107,3 +111,13 @@ def bumps(count: int = 12, points: int = 20) -> dict[str, np.ndarray]:
     centre = np.where(y == 0, -0.5, 0.5)[:, None]
     x = np.exp(-8 * (np.linspace(-1, 1, points) - centre) ** 2) + 0.05 * generator.standard_normal((count, points))
     return {"x": x, "y": y}
+
+
+# --- kernels in plain Python --------------------------------------------------------------------------------
+
+
+@contextmanager
+def plain() -> Iterator[None]:
+    """Nothing is compiled inside: a kernel's text runs as the Python that it is."""
+    with mock.patch.object(threads, "compiled", lambda path, name: getattr(threads.load_module(path), name)):
+        yield
