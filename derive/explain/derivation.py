@@ -20,11 +20,12 @@ from derive.exact.matrix import ExactMatrix
 from derive.exact.surd import Exact
 from derive.explain.notation import SUBSCRIPTS, formula, number, quotient
 from derive.galerkin import SemiDiscrete
-from derive.ladder import directions
 from derive.program import factors
 from derive.spaces import basis as bases
 from derive.spaces import transfer
+from derive.spaces.products import continuous
 from derive.spec import BasisSpec, Spec, of_axis, step_lengths
+from derive.spec.table_names import directions
 
 if TYPE_CHECKING:
     from derive.derived import Derived
@@ -229,7 +230,7 @@ def _smoothness(form: SemiDiscrete, role: str, declared: BasisSpec) -> str:
     found = [form.bases[of_axis(role, axis)] for axis in axes]
     if all(basis.cells == 1 for basis in found):
         return "one cell"
-    return "continuous" if all(basis.continuous for basis in found) else "with jumps"
+    return "continuous" if all(continuous(basis) for basis in found) else "with jumps"
 
 
 def _coefficients(spec: Spec, forms: Sequence[SemiDiscrete]) -> int:

@@ -1,15 +1,14 @@
-"""A spec's levels and what lies between them: which representations belong together. Needs no SymPy."""
+"""The names under which the tables of a representation are stored: what writes them and what reads them agree here."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 
-from derive.errors import SpecError
-from derive.spaces.basis import WIDTH, Interval
-from derive.spec import BasisSpec, Slab, Spec, digest, of_axis, step_lengths
+from derive.spec.basis import WIDTH, BasisSpec, Interval, of_axis
+from derive.spec.model import Spec
+from derive.spec.slab import Slab
 
 FORMAT = 6  # of the manifest, tables.npz and the arrays that kernels are given; raised when one of them changes
 
@@ -17,45 +16,6 @@ FORMAT = 6  # of the manifest, tables.npz and the arrays that kernels are given;
 def parts(name: str) -> tuple[str, str, str]:
     """The entries of tables.npz that hold a table of mostly zeros: its shape, places in it and their values."""
     return f"{name}/shape", f"{name}/places", f"{name}/values"
-
-
-def representations(spec: Spec) -> dict[str, Spec]:
-    """The base and its levels, and for each pair that differs in fields *and* solver the mixed one between them."""
-    named = {"base": replace(spec, levels=()), **dict(spec.levels)}
-    found = dict(named)
-    known = {digest(s) for s in found.values()}
-    for first, source in named.items():
-        for second, target in named.items():
-            mixed = between(source, target)
-            if mixed is not None and digest(mixed) not in known:
-                known.add(digest(mixed))
-                found[f"{first}+{second}"] = mixed
-    return found
-
-
-def between(source: Spec, target: Spec) -> Spec | None:
-    """The target's fields on the source's solver: what separates the fields part of a change from the solver part.
-
-    None when the two cannot be combined: depth elements of the target that would move the source's steps.
-    """
-    if len(source.slabs) != len(target.slabs):
-        return None
-    slabs = tuple(
-        replace(t, state=s.state, quadrature=s.quadrature, rule=s.rule or _rule(s, t))
-        for s, t in zip(source.slabs, target.slabs)
-    )
-    solver = {"entry": source.entry, "tableau": source.tableau, "steps": source.steps, "tolerance": source.tolerance}
-    mixed = replace(target, slabs=slabs, levels=(), **solver)  # type: ignore[arg-type]
-    try:
-        same = step_lengths(mixed) == step_lengths(source)
-    except SpecError:  # the steps do not divide the target's elements
-        return None
-    return mixed if same else None
-
-
-def _rule(source: Slab, target: Slab) -> tuple[BasisSpec, ...] | None:
-    own = (source.weight_out, source.bias_width)
-    return None if own == (target.weight_out, target.bias_width) else own
 
 
 def basis_key(basis: BasisSpec, interval: Interval) -> str:
