@@ -5,21 +5,18 @@ Everything here is exact (``ExactMatrix``); rounding happens once, when ``emit.t
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from derive import tableau
+from derive import operators, tableau
 from derive.equation import Equation
-from derive.errors import DerivationError
-from derive.exact.matrix import ExactMatrix, identity, kron
+from derive.exact.matrix import ExactMatrix, kron
 from derive.exact.structure import Structure, structure
 from derive.layout import Blocks, Layout
-from derive.spaces import convolution, quadrature, symmetry
+from derive.spaces import quadrature
 from derive.spaces.basis import Basis, build
 from derive.spaces.products import evaluate, gram
-from derive.spaces.rules import Rule
 from derive.spaces.stages import stage_rows
 from derive.spaces.symmetry import Admissible
 from derive.spaces.transfer import transfer
@@ -159,7 +156,6 @@ def _slab(
     )
 
 
-MOST_NUMBERS = 1 << 20
 HELD_WHOLE = ("Psi", "P_entry", "C_entry", "X_entry")  # small, or read once: their products are formed
 
 
@@ -180,82 +176,40 @@ def _axis(spec: Spec, slab: Slab, entry: BasisSpec, changes: bool) -> Axis:
         "entry": build(entry, WIDTH),
         "state": build(slab.state, WIDTH),
         "weight_out": build(slab.weight_out, WIDTH),
-        "weight_in": build(slab.weight_in, spec.inner_width),
+        "weight_in": build(slab.weight_in, spec.operator.inner),
         "bias_width": build(slab.bias_width, WIDTH),
     }
     state = chosen["state"]
     rule = quadrature.rule(spec, slab, chosen)
-    nodes = rule.points.shape[0]
+    w = operators.along(spec, chosen, rule)
     tables = {f"gram/{name}": gram(b, b) for name, b in chosen.items()}
     mass = tables["gram/state"]
     x = evaluate(state, rule)
     weighted = x.T.scaled(columns=rule.weights)
     mass_rule = weighted @ x
     if state.kind == "closed-form":
-        quadrature.check_seen(mass, mass_rule, nodes)
+        quadrature.check_seen(mass, mass_rule, rule.points.shape[0])
     aliasing = (mass_rule - mass).largest()
     # The rule's mass equals the exact one whenever the rule is exact; the exact one keeps its zeros.
     mass_h = mass if aliasing < 1e-30 else mass_rule
     tables |= {
         "M": mass,
         "M_h": mass_h,
-        "Phi": (
-            identity(nodes)
-            if spec.reach is not None
-            else evaluate(chosen["weight_out"], rule)
-        ),
+        "Phi": w.phi(),
         "Psi": evaluate(chosen["bias_width"], rule),
-        "C": _coupling(spec, chosen["weight_in"], state, rule),
+        "C": w.coupling(state),
         "X": x,
         "A": mass_h.solve(weighted),
     }
-    weight = None
-    layout = Layout()
-    if spec.reach is not None:
-        layout = _convolution(spec, chosen, tables["C"], rule, changes)
-    elif spec.symmetries:
-        weight = symmetry.admissible(spec.symmetries, chosen["weight_out"], chosen["weight_in"])
-        check_any(weight, spec)
-        layout = Layout.of(weight)
+    weight, layout = w.admissible, w.layout(tables["C"], changes)
+    if weight is not None:
         tables["gram/weight_pair"] = weight.gram(tables["gram/weight_out"], tables["gram/weight_in"])
     if changes:
         tables["P_entry"] = transfer(state, chosen["entry"])
         if spec.tableau.explicit:
-            tables["C_entry"] = _coupling(spec, chosen["weight_in"], chosen["entry"], rule)
+            tables["C_entry"] = w.coupling(chosen["entry"])
             tables["X_entry"] = evaluate(chosen["entry"], rule)
     return Axis(chosen, tables, rule.points, aliasing, weight, layout)
-
-
-def _convolution(spec: Spec, chosen: dict[str, Basis], table: ExactMatrix, rule: Rule, changes: bool) -> Layout:
-    """κ in frequencies, where that is possible and costs fewer multiplications; else its stencil at every node.
-
-    The products of all axes' numbers are held whole: of large squares and cubes they are too many.
-    """
-    kernel, state = chosen["weight_in"], chosen["state"]
-    stencil, wide = Layout.stencil(rule.points.shape[0], kernel.size), spec.pre_activations * spec.channels
-    found = None if changes else convolution.waves(table, kernel, state, rule, spec.periodic)
-    if found is None or math.prod(found.numbers.shape) ** spec.dimension > MOST_NUMBERS:
-        return stencil
-    entries = int(table.nonzero().sum()) if structure(table) == "banded" else math.prod(table.shape)
-    cost = entries * spec.channels + table.shape[0] * spec.channels * wide
-    return Layout.frequencies(found) if found.cost(spec.channels, wide) < cost else stencil
-
-
-def _coupling(spec: Spec, inner: Basis, state: Basis, rule: Rule) -> ExactMatrix:
-    """C: what w is applied to, C h. Of κ(ξ − ξ′) the couplings of every node, one below the other."""
-    if spec.reach is None:
-        return gram(inner, state)
-    return convolution.couplings(inner, state, rule, spec.periodic)
-
-
-def check_any(weight: Admissible, spec: Spec) -> None:
-    """Raise DerivationError where symmetries leave nothing of w."""
-    if not weight.size:
-        raise DerivationError(
-            f"no weight on these bases that {' and '.join(map(str, spec.symmetries))} leaves alone",
-            "bases with functions that move alike", "width_out and width_in are of different kinds",
-            "use equal bases for both", "equation.symmetry",
-        )  # fmt: skip
 
 
 def local_blocks(psi: ExactMatrix) -> tuple[ExactMatrix, Blocks]:

@@ -32,9 +32,9 @@ def pair_key(slab: Slab, spec: Spec) -> str:
 
 def pairs(spec: Spec) -> Iterator[tuple[str, Slab]]:
     """(role and slab, slab along one axis) of every W whose two widths are one direction."""
-    if "weight_pair" in spec.weight_axes:
+    if spec.operator.paired:
         for k, slab in enumerate(spec.slabs):
-            for axis, role in enumerate(spec.weight_axes):
+            for axis, role in enumerate(spec.operator.axes):
                 yield f"{role}/{k}", slab.along(axis)
 
 
@@ -45,7 +45,7 @@ def directions(spec: Spec) -> Iterator[tuple[str, BasisSpec, Interval]]:
             yield from ((f"{of_axis(role, axis)}/0", basis.along(axis), WIDTH) for axis in range(spec.dimension))
     for k, slab in enumerate(spec.slabs):
         for axis in range(spec.dimension):
-            for role, interval in (("weight_out", WIDTH), ("bias_width", WIDTH), ("weight_in", spec.inner_width)):
+            for role, interval in (("weight_out", WIDTH), ("bias_width", WIDTH), ("weight_in", spec.operator.inner)):
                 yield f"{of_axis(role, axis)}/{k}", getattr(slab, role).along(axis), interval
         for role in ("weight_depth", "bias_depth"):
             yield f"{role}/{k}", getattr(slab, role), (slab.start, slab.stop)

@@ -125,7 +125,7 @@ DERIVE = (
           "weighted = x.T.scaled(columns=rule.weights)", "weighted = x.T"),
     Fault("galerkin: the lumped mass is not used", "derive/galerkin.py",
           '"A": mass_h.solve(weighted)', '"A": mass.solve(weighted)'),
-    Fault("galerkin: the coupling C transposed", "derive/galerkin.py",
+    Fault("galerkin: the coupling C transposed", "derive/operators.py",
           "return gram(inner, state)", "return gram(state, inner)"),
     Fault("galerkin: a stage on the wrong side of a breakpoint", "derive/spaces/stages.py",
           "start + c * length, (start, start + length))", "start + c * length, (start - length, start))"),
