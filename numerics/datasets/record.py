@@ -26,7 +26,7 @@ from numerics import files
 from numerics.checks import check_mask, instance, numbers, plain, positions, rows, several, warn
 from numerics.datasets import labels
 from numerics.datasets.labels import Label
-from numerics.functions.basis import check_points
+from numerics.functions.samples import check_points
 
 Array = np.ndarray
 

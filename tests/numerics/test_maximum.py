@@ -14,7 +14,7 @@ from derive.errors import DerivationError, RepresentationError, SpecError
 from derive.spec import load_spec
 from numerics import Continuum, load, project
 from numerics.datasets.record import records
-from numerics.functions.basis import rule as points_of
+from numerics.functions.rules import rule as points_of
 from numerics.kernels.solver import Solver, plain_kernels
 from numerics.model.continuum import Prepared
 from numerics.networks.layers import to_layers
