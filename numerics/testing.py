@@ -26,8 +26,8 @@ from derive import registry
 from derive.errors import SpecError
 from derive.spec import BasisSpec, Spec, load_spec
 from numerics import verify
-from numerics.datasets.record import Records
-from numerics.datasets.record import records as make_records
+from numerics.datasets import Records
+from numerics.datasets import records as make_records
 from numerics.model.continuum import Continuum, Declared
 from numerics.networks import layers as discrete
 

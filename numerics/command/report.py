@@ -22,7 +22,7 @@ from numerics.checks import instance
 from numerics.functions.basis import Basis
 
 if TYPE_CHECKING:
-    from numerics.datasets.record import Records
+    from numerics.datasets import Records
     from numerics.functions.field import Field
     from numerics.model.continuum import Continuum
     from numerics.verify import Finding
@@ -326,7 +326,7 @@ def right_and_wrong(model: Continuum, data: Records, most: int = 8) -> list[Sect
 
 def model_page(model: Continuum, data: Records | None = None) -> str:
     """A model's page: its weight field, its training, and, with data, states and cases. Raises DataError."""
-    from numerics.datasets.record import records
+    from numerics.datasets import records
     from numerics.model.continuum import Continuum
 
     instance(model, Continuum, "give a model, as numerics.load reads it")

@@ -15,8 +15,8 @@ import numpy as np
 
 from derive.errors import DataError, RepresentationError
 from numerics.checks import instance
-from numerics.datasets.record import Records
-from numerics.datasets.record import records as make_records
+from numerics.datasets import Records
+from numerics.datasets import records as make_records
 from numerics.functions.arrays import along
 from numerics.functions.basis import Basis, derivative, evaluate
 from numerics.functions.field import Field, FieldSlab, Pair, check_norm

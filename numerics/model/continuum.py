@@ -19,9 +19,8 @@ from derive import spec as declaration
 from derive.errors import DataError, RepresentationError, SpecError, advice
 from derive.spec import Spec
 from numerics.checks import instance, numbers, positions, warn
-from numerics.datasets import labels
+from numerics.datasets import Records, labels, records
 from numerics.datasets.labels import Label
-from numerics.datasets.record import Records, records
 from numerics.functions.arrays import along
 from numerics.functions.basis import TOLERABLE, Basis, evaluate
 from numerics.functions.field import Field, FieldSlab

@@ -18,7 +18,7 @@ from derive.spaces import products as inner_product
 from derive.spaces.basis import WIDTH
 from derive.spec import load_spec
 from numerics import Continuum, project
-from numerics.datasets.record import records
+from numerics.datasets import records
 from numerics.functions.basis import evaluate
 from numerics.representation.find import pieces_of
 

@@ -19,11 +19,10 @@ import pytest
 
 from derive.errors import ContinuumError, DataError, RepresentationError, SpecError, TrainingError
 from derive.spec import load_spec
-from numerics import Continuum, fit, from_layers, from_sklearn, load, project, refine, to_layers
+from numerics import Continuum, datasets, fit, from_layers, from_sklearn, load, project, refine, to_layers
 from numerics.checks import numbers, positions
 from numerics.command import report
-from numerics.datasets import record as datasets
-from numerics.datasets.record import records
+from numerics.datasets import records
 from numerics.functions import basis as run_time_basis
 from numerics.functions import samples
 from numerics.levels import projection

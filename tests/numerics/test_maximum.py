@@ -13,7 +13,7 @@ from derive import maximum
 from derive.errors import DerivationError, RepresentationError, SpecError
 from derive.spec import load_spec
 from numerics import Continuum, load, project
-from numerics.datasets.record import records
+from numerics.datasets import records
 from numerics.functions.rules import rule as points_of
 from numerics.kernels.solver import Solver, plain_kernels
 from numerics.model.continuum import Prepared

@@ -15,7 +15,7 @@ from scipy.integrate import quad, quad_vec
 
 from derive.errors import DerivationError, RepresentationError
 from numerics import Continuum, project, refine
-from numerics.datasets.record import records
+from numerics.datasets import records
 from numerics.functions.basis import Basis, evaluate
 from numerics.functions.rules import rule
 from numerics.kernels.solver import Solver, plain_kernels
