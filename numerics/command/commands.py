@@ -191,7 +191,7 @@ def cross_validate(spec: str, data: Path, folds: int, vary: tuple[str, ...], see
 
 def _candidates(spec: str, vary: tuple[str, ...]) -> list[tuple[dict[str, Any], Any]]:
     """The settings that --vary asks for, each with its Spec."""
-    from derive.spec import load_spec, read_toml
+    from derive.declaration import load_spec, read_toml
     from numerics.model.continuum import resolve
     from numerics.training.cross_validation import varied
 
@@ -558,7 +558,7 @@ def import_(network: Path, out: Path, ordered: bool, levels: Path | None, name: 
 
 def _levels(path: Path) -> Any:
     """The [levels] table of a TOML file."""
-    from derive.spec import read_toml
+    from derive.declaration import read_toml
 
     found = read_toml(path)
     if "levels" not in found:

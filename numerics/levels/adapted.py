@@ -8,8 +8,8 @@ from numbers import Real
 
 import numpy as np
 
-from derive import spec as declaration
 from derive.errors import DataError
+from derive.spec import product
 from numerics.checks import instance
 from numerics.datasets import Records
 from numerics.functions.field import FieldSlab
@@ -49,7 +49,7 @@ def adapt(model: Continuum, error: float = 0.01, name: str = "adapted", records:
         every = [basis.along(axis) for basis in (slab.weight_out, slab.weight_in) for axis in range(spec.dimension)]
         share = error / math.sqrt(len(every))
         found = [representations.combination(b, leading(field, axis, share)) for axis, b in enumerate(every)]
-        out, inner = declaration.product(found[: spec.dimension]), declaration.product(found[spec.dimension :])
+        out, inner = product(found[: spec.dimension]), product(found[spec.dimension :])
         rule = slab.rule or (slab.weight_out, slab.bias_width)  # the nodes stay
         slabs.append(replace(slab, weight_out=out, weight_in=inner, rule=rule))
     level = replace(spec, slabs=tuple(slabs), levels=())

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from derive import spec as declaration
+from derive.declaration import load_spec
 from derive.errors import DataError, RepresentationError, SpecError, advice
-from derive.spec import Spec
+from derive.spec import Spec, from_dict, step_lengths
 from numerics.checks import instance, numbers, positions, warn
 from numerics.datasets import Records, labels, records
 from numerics.datasets.labels import Label
@@ -582,13 +582,13 @@ def resolve(spec: Declared) -> Spec:
     if isinstance(spec, Spec):
         return spec
     if isinstance(spec, Mapping):
-        return declaration.load_spec(spec)
+        return load_spec(spec)
     if isinstance(spec, str | os.PathLike) and not Path(spec).is_file():
         for folder in representations.folders():
             content = representations.manifest(folder)
             if content["name"] == str(spec):
-                return declaration.from_dict(content["spec"])
-    return declaration.load_spec(spec)
+                return from_dict(content["spec"])
+    return load_spec(spec)
 
 
 def zero_fields(rep: Representation) -> dict[str, Field]:
@@ -897,7 +897,7 @@ def same_solver(first: Representation, second: Representation) -> bool:
 
     def key(spec: Spec) -> tuple[Any, ...]:
         slabs = tuple((s.start, s.stop, s.state) for s in spec.slabs)
-        steps = declaration.step_lengths(spec)
+        steps = step_lengths(spec)
         solver = spec.entry, slabs, spec.tableau, steps, spec.tolerance
         return *solver, spec.rate, spec.activation, spec.spacing, spec.parameters
 

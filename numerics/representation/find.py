@@ -25,10 +25,11 @@ from typing import Any
 
 import numpy as np
 
-from derive import spec as declaration
+import derive
 from derive.errors import RepresentationError
 from derive.ladder import FORMAT, between, parts
 from derive.spec import BasisSpec, Spec, of_axis
+from derive.spec import digest as digest_of
 from numerics import checks as doors
 from numerics import files
 from numerics.functions.basis import Basis
@@ -206,7 +207,7 @@ def of(spec: Spec, base: Spec | None = None) -> Representation:
 
 @lru_cache(maxsize=64)
 def _of(spec: Spec, base: Spec) -> Representation:
-    digest = declaration.digest(spec)
+    digest = digest_of(spec)
     found = find(digest)
     if found is None:
         found = _derive(digest, base if digest in _digests(base) else spec)
@@ -327,7 +328,7 @@ def _transfer(source: str, target: str, base: Spec) -> tuple[Path, str]:
             if name in manifest(folder)["tables"]:
                 return folder, name
         if attempt == 0:
-            _derive(declaration.digest(replace(base, levels=())), base)
+            _derive(digest_of(replace(base, levels=())), base)
     raise RepresentationError(
         f"no projection between the bases {source} and {target}",
         "levels of one spec, generated together",
@@ -388,7 +389,7 @@ def _cache() -> Path:
 @cache
 def _edition() -> str:
     """Twelve digits for the derivation's own sources: what another edition cached is not used."""
-    sources = Path(declaration.__file__).parent
+    sources = Path(derive.__file__).parent
     content = hashlib.sha256()
     for path in sorted(sources.rglob("*.py")):
         content.update(path.relative_to(sources).as_posix().encode() + path.read_bytes())
@@ -510,7 +511,7 @@ def printed_function(name: str) -> Callable[..., np.ndarray]:
 
 
 def _digests(base: Spec) -> set[str]:
-    return {declaration.digest(replace(base, levels=())), *(declaration.digest(s) for _, s in base.levels)}
+    return {digest_of(replace(base, levels=())), *(digest_of(s) for _, s in base.levels)}
 
 
 def _derive(digest: str, spec: Spec) -> tuple[Path, dict[str, Any]]:

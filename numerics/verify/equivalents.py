@@ -8,9 +8,8 @@ from fractions import Fraction
 
 import numpy as np
 
-from derive import spec as declaration
 from derive.errors import SpecError, TrainingError
-from derive.spec import CONSTANT, BasisSpec
+from derive.spec import CONSTANT, BasisSpec, Slab
 from numerics.kernels import steps as adaptive
 from numerics.model.continuum import Continuum, kernel_weights
 from numerics.verify.flow import ACCURACY, Ended, constant, follow
@@ -293,7 +292,7 @@ class _Smooth:
         reader, spec = Reader("verify"), subject.spec
         few = {"family": "fourier", "size": 3} if spec.periodic else {"family": "legendre", "size": 3}
         smooth = reader.basis(few, "weight", WIDTH, spec.periodic)
-        slab = declaration.Slab(Fraction(0), Fraction(1), state, smooth, smooth, CONSTANT, smooth, CONSTANT)
+        slab = Slab(Fraction(0), Fraction(1), state, smooth, smooth, CONSTANT, smooth, CONSTANT)
         plain = replace(spec, entry=state, slabs=(slab,), steps=steps, tolerance=None, outputs=None, readout=None,
                         maximum=None, weight=None, loss="l2", penalties=(), inputs=None, symmetries=(),
                         reach=None)  # fmt: skip

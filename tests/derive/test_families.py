@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from numpy.polynomial import chebyshev, legendre
 
+from derive.declaration import load_spec
 from derive.spaces import transfer
 from derive.spaces.products import evaluate, gauss_rule, gram, pieces
-from derive.spec import load_spec
 from numerics import Continuum
 from numerics.functions.basis import Basis
 from numerics.functions.basis import evaluate as values

@@ -11,9 +11,10 @@ import pytest
 
 from derive import loss as losses
 from derive import registry
+from derive.declaration import load_spec
 from derive.emit import cpu, tables
 from derive.errors import DataError, DerivationError, SpecError
-from derive.spec import from_dict, load_spec, to_dict
+from derive.spec import from_dict, to_dict
 from numerics import Continuum, fit
 from numerics.datasets import records
 

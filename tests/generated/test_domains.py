@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from scipy.interpolate import RegularGridInterpolator
 
+from derive.declaration import load_spec
 from derive.errors import DataError, SpecError
-from derive.spec import load_spec
 from numerics import Continuum, load, project
 from numerics.datasets import read, records, write
 from numerics.datasets.sampling import Augmentation, thinned

@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 from derive import registry
-from derive.spec import load_spec
+from derive.declaration import load_spec
 from numerics import files
 from numerics.command import console
 from numerics.command import main as cli
@@ -423,7 +423,7 @@ def test_an_interrupt_is_one_line(place: Path, monkeypatch: pytest.MonkeyPatch) 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("derive.spec.load_spec", interrupt)
+    monkeypatch.setattr("derive.declaration.load_spec", interrupt)
     assert len(run("check", "small.toml", code=console.INTERRUPTED).splitlines()) == 1
 
 

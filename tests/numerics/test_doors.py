@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from derive.declaration import load_spec
 from derive.errors import ContinuumError, DataError, RepresentationError, SpecError, TrainingError
-from derive.spec import load_spec
 from numerics import Continuum, datasets, fit, from_layers, from_sklearn, load, project, refine, to_layers
 from numerics.checks import numbers, positions
 from numerics.command import report

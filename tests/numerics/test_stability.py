@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from derive.declaration import load_spec
 from derive.errors import TrainingError
 from derive.registry import names
-from derive.spec import load_spec
 from numerics.kernels import stability
 from numerics.kernels import steps as adaptive
 from numerics.kernels.solver import Solver, plain_kernels

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from derive.declaration import load_spec
 from derive.spaces import basis as bases
 from derive.spaces import transfer
-from derive.spec import load_spec
 from numerics import datasets, fit, verify
 from numerics.command import main as cli
 from numerics.kernels import steps as adaptive

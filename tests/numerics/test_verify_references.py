@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 
 from derive import galerkin
-from derive.declaration import WIDTH, Reader
+from derive.declaration import WIDTH, Reader, load_spec
 from derive.spaces import basis as bases
 from derive.spaces import products as inner_product
-from derive.spec import load_spec
 from numerics import testing
 from numerics.functions import field, integrals, project, random
 from numerics.functions.basis import Basis, derivative, evaluate

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.interpolate import CubicHermiteSpline
 
+from derive.declaration import load_spec
 from derive.registry import entry, names
-from derive.spec import load_spec
 from numerics.model.continuum import Continuum, kernel_weights
 from tests.reference import basis
 
