@@ -19,12 +19,15 @@ from derive.declaration import load_spec
 from derive.errors import DataError, RepresentationError, SpecError, advice
 from derive.spec import Spec, from_dict, step_lengths
 from numerics.checks import instance, numbers, positions, warn
-from numerics.datasets import labels
+from numerics.datasets import Records, labels, records
 from numerics.datasets.labels import Label
-from numerics.datasets.record import Records, records
-from numerics.functions.basis import CHUNK, TOLERABLE, Pieces, compared, default_points, evaluate, projection
-from numerics.functions.field import Field, FieldSlab, along
-from numerics.functions.random import project_function, random_function
+from numerics.functions.arrays import along
+from numerics.functions.basis import TOLERABLE, Basis, evaluate
+from numerics.functions.field import Field, FieldSlab
+from numerics.functions.project import project_function
+from numerics.functions.random import random_function
+from numerics.functions.rules import CHUNK
+from numerics.functions.samples import compared, default_points, projection
 from numerics.kernels import stability
 from numerics.kernels import threads as device
 from numerics.kernels.solver import Solver, Weights
@@ -845,7 +848,7 @@ def _class_weights(spec: Spec, hot: Array) -> Array:
     return np.array([[float(weight)] for weight in spec.class_weights or (1,) * len(hot)])
 
 
-def _grid(axes: Sequence[Pieces], coefficients: Array, points: Grid) -> Array:
+def _grid(axes: Sequence[Basis], coefficients: Array, points: Grid) -> Array:
     """Values of coefficients (n·c, N) on a grid of points, which may be none: (points, …, c, N)."""
     sizes = [pieces.size for pieces in axes]
     values = coefficients.reshape(*sizes, -1)

@@ -289,7 +289,7 @@ class _Smooth:
         """By the NumPy network; fields and records take the subject's share of their size."""
         from derive.declaration import Reader
         from derive.spec import WIDTH
-        from numerics.functions.basis import Pieces, evaluate
+        from numerics.functions.basis import Basis, evaluate
         from numerics.representation.find import pieces_of
 
         reader, spec = Reader("verify"), subject.spec
@@ -308,7 +308,7 @@ class _Smooth:
             "V": [share * generator.standard_normal((3, 1, wide, c)) / (2 * many)],
             "parameters": [np.array([[float(start)] * c for _, start in spec.learned])],
         }
-        pieces: Pieces = pieces_of(network.forms[0].bases["state"])
+        pieces: Basis = pieces_of(network.forms[0].bases["state"])
         start = share * subject.random_states([pieces], c)[:, :, :2]
         return cls(network, fields, start, evaluate(pieces, POINTS))
 

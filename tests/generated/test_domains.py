@@ -16,7 +16,7 @@ from scipy.interpolate import RegularGridInterpolator
 from derive.declaration import load_spec
 from derive.errors import DataError, SpecError
 from numerics import Continuum, load, project
-from numerics.datasets.record import read, records, write
+from numerics.datasets import read, records, write
 from numerics.datasets.sampling import Augmentation, thinned
 from numerics.levels.adapted import adapt
 from numerics.model.continuum import Prepared

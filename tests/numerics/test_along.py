@@ -15,7 +15,7 @@ from derive.spaces import basis as bases
 from derive.spaces.transfer import products
 from derive.spec import WIDTH as INTERVAL
 from numerics import Continuum, load, project
-from numerics.datasets.record import records
+from numerics.datasets import records
 from numerics.functions.basis import evaluate
 from numerics.model.continuum import Prepared
 from numerics.networks.layers import to_layers

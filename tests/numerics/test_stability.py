@@ -68,7 +68,7 @@ def test_the_second_of_two_slabs_may_be_the_unstable_one() -> None:
 
 
 def _records(x: np.ndarray):
-    from numerics.datasets.record import records
+    from numerics.datasets import records
 
     return records(x)
 

@@ -18,7 +18,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 from derive.declaration import load_spec
 from derive.spec import Spec
 from numerics.command import main as cli
-from numerics.datasets.record import Records, records
+from numerics.datasets import Records, records
 from numerics.levels.projection import project
 from numerics.levels.refinement import refine
 from numerics.model import checkpoint
