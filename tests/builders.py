@@ -9,7 +9,7 @@ from unittest import mock
 
 import numpy as np
 
-from derive.spec import load_spec
+from derive.declaration import load_spec
 from numerics.kernels import threads
 from numerics.model.continuum import Continuum
 

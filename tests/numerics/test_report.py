@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from numerics.command import demo, report
-from numerics.datasets.record import Records, records
+from numerics.datasets import Records, records
 from numerics.model.continuum import Continuum
 from numerics.verify import Finding
 from tests.builders import SPEC, bumps
