@@ -23,6 +23,8 @@ from numerics.command import main as cli
 from numerics.kernels import threads as device
 from tests.builders import SPEC, bumps
 
+pytestmark = pytest.mark.compiled
+
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:

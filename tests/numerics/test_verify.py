@@ -24,6 +24,8 @@ from numerics.testing import PLAIN
 from numerics.verify import code, derivatives, equivalents, reference, spaces
 from numerics.verify.subject import Subject
 
+pytestmark = pytest.mark.compiled
+
 SPECS = Path(__file__).parents[2] / "specs"
 SMALL = {
     **PLAIN,

@@ -14,7 +14,7 @@ from derive.errors import TrainingError
 from numerics.kernels.solver import Solver
 from numerics.model.continuum import Continuum, kernel_weights
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.compiled]
 DECLARED = tomllib.loads((Path(__file__).parents[2] / "specs" / "stiff.toml").read_text(encoding="utf-8"))
 WEIGHT = lambda xi, xi_, delta: 2 * np.cos(2 * xi - xi_) + xi  # noqa: E731
 BIAS = lambda xi, delta: np.sin(2 * xi)  # noqa: E731
