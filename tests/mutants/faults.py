@@ -153,21 +153,21 @@ DERIVE = (
 
 NUMERICS = (
     # --- optimisers and training
-    Fault("Adam: the second moment's bias", "numerics/training/optimisers.py",
+    Fault("Adam: the second moment's bias", "numerics/training/optimisers/adam.py",
           "np.sqrt(second / (1 - decay**count))", "np.sqrt(second)"),
-    Fault("Adam: the first moment's bias", "numerics/training/optimisers.py",
+    Fault("Adam: the first moment's bias", "numerics/training/optimisers/adam.py",
           "np.multiply(moment, -length / (1 - FIRST_DECAY**count), out=room)",
           "np.multiply(moment, -length, out=room)"),
-    Fault("Adam: resuming loses a moment", "numerics/training/optimisers.py",
+    Fault("Adam: resuming loses a moment", "numerics/training/optimisers/adam.py",
           'replace(self, moment=arrays["moment"], second=', "replace(self, second="),
-    Fault("L-BFGS: the second loop's sign", "numerics/training/optimisers.py",
+    Fault("L-BFGS: the second loop's sign", "numerics/training/optimisers/lbfgs.py",
           "(factor - inner(y, direction) / inner(s, y)) * s", "(factor + inner(y, direction) / inner(s, y)) * s"),
-    Fault("L-BFGS: the scaling of the first guess turned over", "numerics/training/optimisers.py",
+    Fault("L-BFGS: the scaling of the first guess turned over", "numerics/training/optimisers/lbfgs.py",
           "(inner(steps[-1], changes[-1]) / inner(changes[-1], changes[-1]))",
           "(inner(changes[-1], changes[-1]) / inner(steps[-1], changes[-1]))"),
     Fault("fit: the worst model is kept", "numerics/training/run.py",
           "loss < run.best_loss:", "loss > run.best_loss:"),
-    Fault("fit: resuming loses the best model", "numerics/training/run.py",
+    Fault("fit: resuming loses the best model", "numerics/training/resume.py",
           'best=stored.get("best"),', "best=None,"),
     # --- fields and their metric
     Fault("field: the gradient is not mapped back", "numerics/functions/field.py",

@@ -110,7 +110,7 @@ NUMERICS = {
     "functions/integrals": ("quadrature", "fit", "continuum", "projection"),
     "functions/project": ("quadrature", "fit", "continuum", "projection"),
     "functions/random": ("quadrature", "fit", "continuum", "projection"),
-    "training/run": ("fit", "sampling", "optimisers", "cli"),
+    "training": ("fit", "sampling", "optimisers", "cli"),
     "datasets/labels": ("labels", "doors"),
     "networks/layers": ("networks", "convolutions", "export", "doors"),
     "training/optimisers": ("optimisers", "fit"),

@@ -7,7 +7,6 @@ argument that is changed.
 from __future__ import annotations
 
 import copy
-import importlib
 import warnings
 from collections.abc import Callable
 from fractions import Fraction
@@ -31,6 +30,7 @@ from numerics.model import checkpoint
 from numerics.networks import layers as networks
 from numerics.networks import ordering
 from numerics.testing import bases, example
+from numerics.training.split import split
 
 LEGENDRE, ONCE = {"family": "legendre", "size": 4}, {"family": "p0", "cells": 1}
 SPEC = {
@@ -51,7 +51,6 @@ X, XI = GENERATOR.standard_normal((6, 9)), np.linspace(-1, 1, 9)
 Y, YF = np.array([0, 1, 0, 1, 1, 0]), GENERATOR.standard_normal((6, 9))
 W = [GENERATOR.standard_normal((5, 4)), GENERATOR.standard_normal((3, 5))]
 B = [GENERATOR.standard_normal(5), GENERATOR.standard_normal(3)]
-split = importlib.import_module("numerics.training.run").split
 
 
 @pytest.fixture(scope="module")

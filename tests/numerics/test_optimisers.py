@@ -11,8 +11,11 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize, rosen, rosen_der
 
 from derive.errors import CheckpointError, TrainingError
-from numerics.training import optimisers
-from numerics.training.optimisers import OPTIMISERS, SCHEDULES, line_search, rate, start, step, two_loop
+from derive.spec import OPTIMISERS, SCHEDULES
+from numerics.training.optimisers import start, step
+from numerics.training.optimisers.lbfgs import two_loop
+from numerics.training.optimisers.line_search import Trial, line_search
+from numerics.training.optimisers.schedules import rate
 
 BLOCKS = (("W", slice(0, 6)), ("b", slice(6, 10)))
 
@@ -216,8 +219,8 @@ def test_line_search_satisfies_strong_wolfe(first: float, tilt: float, scale: fl
             (t * t - 2) / (t * t + 2) ** 2 + 0.01 * tilt * math.cos(t)
         ) / scale
 
-    def trial(t: float) -> optimisers.Trial:
-        return optimisers.Trial(t, *value(t), np.zeros(1))
+    def trial(t: float) -> Trial:
+        return Trial(t, *value(t), np.zeros(1))
 
     origin = trial(0.0)
     found = line_search(trial, origin, first)

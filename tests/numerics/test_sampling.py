@@ -15,7 +15,7 @@ from numerics import Continuum, fit, load
 from numerics.command.main import main
 from numerics.datasets import Records, records, write
 from numerics.datasets.sampling import Augmentation, thinned
-from numerics.training.run import split
+from numerics.training.split import split
 
 SPEC: dict[str, Any] = {
     "name": "sampled",

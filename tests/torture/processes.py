@@ -240,7 +240,7 @@ def observe(path: str) -> None:
     """Writes down every step of ``fit`` when its save begins and ends; memory that is shared outlives a kill."""
     from numerics import fit  # noqa: F401  (the function; its module is needed)
 
-    saver = sys.modules["numerics.training.run"].Saver  # type: ignore[attr-defined]
+    saver = sys.modules["numerics.training.resume"].Saver  # type: ignore[attr-defined]
     made, called = saver.__init__, saver.__call__
     with open(path, "r+b") as stream:
         shared = mmap.mmap(stream.fileno(), 0)
