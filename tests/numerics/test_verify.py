@@ -14,7 +14,7 @@ from derive.declaration import load_spec
 from derive.spaces import basis as bases
 from derive.spaces import transfer
 from numerics import datasets, fit, verify
-from numerics.command import main as cli
+from numerics.command.main import main
 from numerics.kernels import steps as adaptive
 from numerics.kernels.solver import Slab, Solver
 from numerics.model.continuum import Continuum
@@ -210,16 +210,16 @@ def test_the_command_prints_a_table_json_and_a_page(tmp_path: Path, monkeypatch:
     monkeypatch.chdir(tmp_path)
     train, _ = datasets.load("GunPoint")
     fit(Continuum.from_spec(SPECS / "gunpoint.toml"), train, epochs=2).save("model.npz")
-    result = CliRunner().invoke(cli.main, ["verify", "model.npz", "--html", "page.html"])
+    result = CliRunner().invoke(main, ["verify", "model.npz", "--html", "page.html"])
     assert result.exit_code == 0, result.output
     assert "gradient against complex step" in result.stdout and "holds" in result.stdout
     page = Path("page.html").read_text(encoding="utf-8")
     assert page.count("<img") >= 3 and "refinement in depth" in page
     monkeypatch.setattr(verify, "PROPERTIES", (("a failure", lambda s: s.at_most("code", "never", 2.0, 1.0, "")),))
-    result = CliRunner().invoke(cli.main, ["verify", str(SPECS / "gunpoint.toml"), "--json"])
+    result = CliRunner().invoke(main, ["verify", str(SPECS / "gunpoint.toml"), "--json"])
     assert result.exit_code == 1
     assert json.loads(result.stdout)[0]["passed"] is False
-    assert CliRunner().invoke(cli.main, ["verify", "nothing.toml"]).exit_code == 2
+    assert CliRunner().invoke(main, ["verify", "nothing.toml"]).exit_code == 2
 
 
 @pytest.mark.slow

@@ -293,11 +293,10 @@ def warm() -> None:
     from derive.explain import pages as explain
     from numerics import datasets
     from numerics.command import demo, describe, report
-    from numerics.command import main as cli
     from numerics.levels import projection, refinement
     from numerics.representation import find as representation
 
-    void((explain, generate, cli, datasets, demo, describe, projection, refinement, report))
+    void((explain, generate, main, datasets, demo, describe, projection, refinement, report))
     numba.njit(lambda x: x + x)(np.zeros(2))
     representation._edition()
 

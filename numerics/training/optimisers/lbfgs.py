@@ -134,4 +134,4 @@ def _start(plan: Plan) -> State:
     return Lbfgs(plan.blocks, plan.learning_rate, (), (), None, None)
 
 
-OPTIMISER = Optimiser(_start, whole_data=True)
+OPTIMISER = Optimiser(_start, vectors=30, whole_data=True)

@@ -50,11 +50,13 @@ class Plan:
 class Optimiser:
     """What the file of an optimiser tells of it. start: its state before the first step.
 
+    vectors: how many vectors of coefficients a step holds, for estimates of memory.
     whole_data: whether it compares gradients of different steps, which batches would falsify.
     remark: what is said to whoever uses it, or "".
     """
 
     start: Callable[[Plan], State]
+    vectors: int = 8
     whole_data: bool = False
     remark: str = ""
 
