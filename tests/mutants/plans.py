@@ -111,7 +111,7 @@ NUMERICS = {
     "functions/random": ("quadrature", "fit", "continuum", "projection"),
     "training": ("fit", "sampling", "optimisers", "cli"),
     "datasets/labels": ("labels", "doors"),
-    "networks/layers": ("networks", "convolutions", "export", "doors"),
+    "networks": ("networks", "convolutions", "export", "doors"),
     "training/optimisers": ("optimisers", "fit"),
     "networks/ordering": ("networks", "doors", "cli"),
     "levels/projection": ("projection", "loss_changes", "quadrature", "adapted", "adaptive"),

@@ -18,8 +18,9 @@ from numerics.command.main import main
 from numerics.kernels import steps as adaptive
 from numerics.kernels.solver import Slab, Solver
 from numerics.model.continuum import Continuum
-from numerics.networks import layers as networks
 from numerics.networks import ordering
+from numerics.networks.continua import from_layers
+from numerics.networks.layers import layers
 from numerics.testing import PLAIN
 from numerics.verify import code, derivatives, equivalents, reference, spaces
 from numerics.verify.subject import Subject
@@ -188,11 +189,11 @@ def test_whether_a_network_is_a_continuum_is_answered() -> None:
     biases = [np.sin(xi), np.cos(xi), np.sin(xi), np.zeros(2)]
     found = {}
     for name, weights in {"smooth": smooth, "noise": noise}.items():
-        network = networks.layers(weights, biases, "tanh")
+        network = layers(weights, biases, "tanh")
         for kind in ("", "shuffled "):
             for layer in range(3 if kind else 0):
                 network = ordering.permuted(network, layer, np.random.default_rng(layer).permutation(n))
-            subject = Subject.of(networks.from_layers(network).base, networks.from_layers(network))
+            subject = Subject.of(from_layers(network).base, from_layers(network))
             verify.network.smoothness(subject)
             found[kind + name] = {f.name: f for f in subject.findings}
     answers = {key: rows["is this network a continuum?"].measured.partition(":")[0] for key, rows in found.items()}

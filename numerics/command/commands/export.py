@@ -29,13 +29,14 @@ def export(model: Path, out: Path) -> None:
     import numpy as np
 
     from numerics.model.checkpoint import load
-    from numerics.networks import layers as networks
+    from numerics.networks.continua import to_layers
+    from numerics.networks.files import arrays
 
     console.check_out(out, [model], (".npz",))
     with console.about(model):
-        network = networks.to_layers(load(model))
+        network = to_layers(load(model))
     stream = io.BytesIO()
-    entries: dict[str, Any] = networks.arrays(network)
+    entries: dict[str, Any] = arrays(network)
     np.savez(stream, **entries)
     files.write_if_changed(out, stream.getvalue())
     click.echo(f"{out}: {' → '.join(map(str, network.widths))}, {network.activation}")

@@ -28,19 +28,20 @@ def import_(network: Path, out: Path, ordered: bool, levels: Path | None, name: 
     `last` (affine, the default, or activation: whether the last layer has one). Convolutions have W of out × in × K,
     `ends` (zeros or circular) and `length`, the number of samples.
     """
-    from numerics.networks import layers as networks
     from numerics.networks import ordering
+    from numerics.networks.continua import from_layers
+    from numerics.networks.files import read
 
     console.check_out(out, [network, levels])
     with console.working("importing"), console.about(network):
-        found = networks.read(network)
+        found = read(network)
         facts: dict[str, Any] = {"model": str(out), "layers": " → ".join(map(str, found.widths))}
         if ordered:
             found, gain = ordering.order(found)
             facts |= {"variation before": gain.variation[0], "variation after": gain.variation[1]}
         ladder = {} if levels is None else _levels(levels)
         stem = name or "".join(c if c.isascii() and c.isalnum() else "-" for c in network.stem)
-        model = networks.from_layers(found, levels=ladder, name=stem if stem[:1].isalpha() else f"n{stem}")
+        model = from_layers(found, levels=ladder, name=stem if stem[:1].isalpha() else f"n{stem}")
     model.save(out)
     if ordered and not as_json:
         click.echo(str(gain))
