@@ -22,7 +22,8 @@ from numerics.networks import ordering
 from numerics.networks.continua import from_layers
 from numerics.networks.layers import layers
 from numerics.testing import PLAIN
-from numerics.verify import code, derivatives, equivalents, reference, spaces
+from numerics.verify import code, derivatives, equivalents, spaces
+from numerics.verify.references.network import Reference
 from numerics.verify.subject import Subject
 
 SPECS = Path(__file__).parents[2] / "specs"
@@ -117,8 +118,8 @@ def test_faults_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
         patch.setattr(derivatives, "_discrete", lambda *given: discrete(*given) * (1 + 1e-3))
         assert "discrete against continuous adjoint" in failed()
     with monkeypatch.context() as patch:  # a reference that is wrong does not pass either
-        rho = reference.Reference.rho
-        patch.setattr(reference.Reference, "rho", lambda self, u, h, learned=(): rho(self, u, h, learned) + 1e-9)
+        rho = Reference.rho
+        patch.setattr(Reference, "rho", lambda self, u, h, learned=(): rho(self, u, h, learned) + 1e-9)
         assert "kernels against NumPy, factors" in failed()
 
 

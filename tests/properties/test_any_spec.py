@@ -18,7 +18,7 @@ from numerics.kernels.solver import Solver, plain_kernels
 from numerics.model.continuum import Continuum
 from numerics.networks.continua import from_layers, to_layers
 from numerics.networks.layers import Layers
-from numerics.verify.reference import Reference
+from numerics.verify.references.network import Reference
 from tests.generated.test_kernels import rule
 from tests.reference import TABLEAUX, network
 

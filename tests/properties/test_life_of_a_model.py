@@ -24,7 +24,7 @@ from numerics.levels.refinement import refine
 from numerics.model import checkpoint
 from numerics.model.continuum import Continuum
 from numerics.training.run import fit
-from numerics.verify.reference import Reference
+from numerics.verify.references.network import Reference
 
 TEXT = """
 name = "life"
