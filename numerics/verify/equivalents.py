@@ -231,7 +231,8 @@ class _Width:
     @classmethod
     def of(cls, subject: Subject) -> _Width | None:
         """None for a basis that has no finer one."""
-        from derive.declaration import WIDTH, Reader
+        from derive.declaration import Reader
+        from derive.spec import WIDTH
 
         family, reader = subject.spec.slabs[-1].state.along(0), Reader("verify")
         made = _family(family, subject.spec.periodic)
@@ -253,7 +254,8 @@ class _Width:
 
 def _family(declared: BasisSpec, periodic: bool) -> tuple[list[int], Callable[[int], BasisSpec]] | None:
     """Sizes for a study, and the family's basis of a size; None for a basis that has no finer one."""
-    from derive.declaration import WIDTH, Reader
+    from derive.declaration import Reader
+    from derive.spec import WIDTH
 
     reader = Reader("verify")
     family, degree = declared.family, declared.degree
@@ -285,7 +287,8 @@ class _Smooth:
     @classmethod
     def of(cls, subject: Subject, state: BasisSpec, steps: int = 1) -> _Smooth:
         """By the NumPy network; fields and records take the subject's share of their size."""
-        from derive.declaration import WIDTH, Reader
+        from derive.declaration import Reader
+        from derive.spec import WIDTH
         from numerics.functions.basis import Basis, evaluate
         from numerics.representation.find import pieces_of
 

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 from derive import galerkin
-from derive.declaration import WIDTH, Reader, load_spec
+from derive.declaration import Reader, load_spec
 from derive.spaces import basis as bases
 from derive.spaces import products as inner_product
+from derive.spaces import run_time
+from derive.spec import WIDTH
 from numerics import testing
 from numerics.functions import field, integrals, project, random
 from numerics.functions.basis import Basis, derivative, evaluate
@@ -38,10 +40,10 @@ def test_formulas_are_the_functions_of_the_bases(name: str, declared: dict) -> N
     np.testing.assert_allclose(formulas.gram(own), exact, atol=2e-14 * np.abs(exact).max())
     if basis.kind != "closed-form":
         x = np.random.default_rng(0).uniform(-1, 1, 40)
-        run = Basis.from_arrays(inner_product.pieces(basis))
+        run = Basis.from_arrays(run_time.arrays(basis))
         np.testing.assert_allclose(own.values(x), evaluate(run, x), atol=2e-14)
         np.testing.assert_allclose(own.slopes(x), derivative(run, x), atol=3e-11)
-    if basis.continuous:
+    if inner_product.continuous(basis):
         exact = inner_product.stiffness(basis).to_float()
         np.testing.assert_allclose(formulas.stiffness(own), exact, atol=1e-12 * max(1.0, np.abs(exact).max()))
 

@@ -14,14 +14,14 @@ from numerics.command.console import example, json_option
 @example("continua check specs/gunpoint.toml")
 def check(spec: str, as_json: bool) -> None:
     """Read SPEC and refuse what cannot work; warn of depth functions that no stage sees."""
-    from derive import seen
     from derive.declaration import load_spec
+    from derive.spaces import stages
     from derive.spec import to_dict
     from numerics import checks
 
     read = load_spec(spec)
     ladder = [("", read), *((f"levels.{name}.", own) for name, own in read.levels)]
-    for found in (one for prefix, own in ladder for one in seen.check(own, prefix)):
+    for found in (one for prefix, own in ladder for one in stages.check(own, prefix)):
         checks.warn(found)
     if as_json:
         console.print_json(to_dict(read))
