@@ -52,12 +52,7 @@ def first(job: Job) -> Run:
 
 def optimiser_of(job: Job) -> optimisers.State:
     """The optimiser before its first step."""
-    options = job.options
-    steps = options.epochs * job.batches
-    return optimisers.start(
-        options.optimiser, job.model.blocks, options.learning_rate, steps,
-        weight_decay=options.weight_decay, schedule=options.schedule,
-    )  # fmt: skip
+    return optimisers.start(job.model.blocks, job.batches, job.options)
 
 
 def to_training(job: Job, run: Run) -> dict[str, Any]:

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import importlib
 import math
-from typing import Any
 
 from derive.errors import TrainingError, advice
-from derive.spec import OPTIMISERS, SCHEDULES
+from derive.spec import OPTIMISERS, SCHEDULES, Training
 from numerics.training.optimisers.state import Blocks, Info, Objective, Optimiser, Plan, State, Vector, inner
 
 __all__ = ["Blocks", "Info", "Objective", "Optimiser", "Plan", "State", "Vector", "clipped", "find", "start", "step"]
@@ -32,14 +31,15 @@ def find(name: str) -> Optimiser:
     return found
 
 
-def start(name: str, blocks: Blocks, learning_rate: float, steps: int, **more: Any) -> State:
-    """The state before the first step. See ``Plan``, whose other values are ``more``.
+def start(blocks: Blocks, batches: int, options: Training) -> State:
+    """The state before the first step.
 
-    name: one of OPTIMISERS. Raises TrainingError for another name, of an optimiser or a schedule.
+    blocks: the fields' slices, which cover the vector; batches: steps an epoch. Raises TrainingError for an optimiser
+    or a schedule that there is not.
     """
-    found, plan = find(name), Plan(blocks, learning_rate, steps, **more)
-    _check("schedule", plan.schedule, SCHEDULES)
-    return found.start(plan)
+    found = find(options.optimiser)
+    _check("schedule", options.schedule, SCHEDULES)
+    return found.start(Plan(blocks, batches, options))
 
 
 def _check(what: str, given: str, allowed: tuple[str, ...]) -> None:

@@ -7,10 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from numerics.training.optimisers.schedules import rate
 from numerics.training.optimisers.state import (
     Arrays,
-    Blocks,
     Info,
     Objective,
     Optimiser,
@@ -41,38 +39,34 @@ class Adam:
     step (Loshchilov and Hutter, 2019); in these coordinates it shrinks the fields' L2 norms alike on every mesh.
     """
 
-    blocks: Blocks
-    learning_rate: float
-    steps: int
+    plan: Plan
     coordinatewise: bool
     moment: Vector
     second: Vector
     count: int
-    weight_decay: float
-    schedule: str
 
     def step(self, objective: Objective, vector: Vector) -> tuple[State, Vector, Info]:
-        value, gradient = evaluated(objective, vector, self.blocks)
+        value, gradient = evaluated(objective, vector, self.plan.blocks)
         count, room = self.count + 1, np.square(gradient)  # long vectors: what is no longer needed is written over
         decay = COORDINATE_DECAY if self.coordinatewise else FIELD_DECAY
-        square = room if self.coordinatewise else np.array([np.sum(room[part]) for _, part in self.blocks])
+        square = room if self.coordinatewise else np.array([np.sum(room[part]) for _, part in self.plan.blocks])
         square *= 1 - decay
         second = decay * self.second
         second += square
         scale = np.sqrt(second / (1 - decay**count)) + FLOOR
         moment = FIRST_DECAY * self.moment
         moment += np.multiply(gradient, 1 - FIRST_DECAY, out=room)
-        length = rate(self.schedule, self.learning_rate, self.count, self.steps)
+        length = self.plan.rate(self.count)
         change = np.multiply(moment, -length / (1 - FIRST_DECAY**count), out=room)
         if self.coordinatewise:
             change /= scale
         else:
-            for own, (_, part) in zip(scale, self.blocks):
+            for own, (_, part) in zip(scale, self.plan.blocks):
                 change[part] /= own
-        if self.weight_decay:
-            change -= length * self.weight_decay * vector
+        if self.plan.options.weight_decay:
+            change -= length * self.plan.options.weight_decay * vector
         state = replace(self, moment=moment, second=second, count=count)
-        return state, *stepped(vector, change, value, gradient, self.blocks)
+        return state, *stepped(vector, change, value, gradient, self.plan.blocks)
 
     def to_arrays(self) -> Arrays:
         return {"moment": self.moment, "second": self.second, "count": np.array(self.count)}
@@ -85,10 +79,7 @@ class Adam:
 def start(plan: Plan, coordinatewise: bool = False) -> State:
     """Adam before its first step."""
     second = np.zeros(plan.size if coordinatewise else len(plan.blocks))
-    moment = np.zeros(plan.size)
-    return Adam(
-        plan.blocks, plan.learning_rate, plan.steps, coordinatewise, moment, second, 0, plan.weight_decay, plan.schedule
-    )
+    return Adam(plan, coordinatewise, np.zeros(plan.size), second, 0)
 
 
 OPTIMISER = Optimiser(start)

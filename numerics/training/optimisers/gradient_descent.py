@@ -42,7 +42,7 @@ class Descent:
 
 
 def _start(plan: Plan) -> State:
-    return Descent(plan.blocks, plan.learning_rate)
+    return Descent(plan.blocks, plan.options.learning_rate)
 
 
 OPTIMISER = Optimiser(_start)

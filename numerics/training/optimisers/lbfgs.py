@@ -131,7 +131,7 @@ def two_loop(gradient: Vector, steps: tuple[Vector, ...], changes: tuple[Vector,
 
 
 def _start(plan: Plan) -> State:
-    return Lbfgs(plan.blocks, plan.learning_rate, (), (), None, None)
+    return Lbfgs(plan.blocks, plan.options.learning_rate, (), (), None, None)
 
 
 OPTIMISER = Optimiser(_start, vectors=30, whole_data=True)

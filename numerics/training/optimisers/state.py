@@ -18,6 +18,8 @@ from typing import Protocol
 import numpy as np
 
 from derive.errors import CheckpointError, TrainingError
+from derive.spec import Training
+from numerics.training.optimisers.schedules import rate
 
 Vector = np.ndarray
 Arrays = dict[str, np.ndarray]
@@ -28,22 +30,20 @@ ROUNDING = float(np.finfo(np.float64).eps)
 
 @dataclass(frozen=True)
 class Plan:
-    """What an optimiser starts from.
-
-    blocks: the fields' slices, which cover the vector; learning_rate: an L2 length (see each optimiser); steps: how
-    many are planned, for the schedule of Adam's rate; weight_decay, schedule: Adam's.
-    """
+    """What an optimiser starts from: the fields' slices, which cover the vector, the steps of an epoch, the options."""
 
     blocks: Blocks
-    learning_rate: float
-    steps: int
-    weight_decay: float = 0.0
-    schedule: str = "cosine"
+    batches: int
+    options: Training
 
     @property
     def size(self) -> int:
         """How many coordinates there are."""
         return int(self.blocks[-1][1].stop)
+
+    def rate(self, done: int) -> float:
+        """The learning rate after so many steps, by the schedule."""
+        return rate(self.options.schedule, self.options.learning_rate, done, self.options.epochs * self.batches)
 
 
 @dataclass(frozen=True)
