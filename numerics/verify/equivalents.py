@@ -12,9 +12,9 @@ from derive.errors import SpecError, TrainingError
 from derive.spec import CONSTANT, BasisSpec, Slab
 from numerics.kernels import steps as adaptive
 from numerics.model.continuum import Continuum, kernel_weights
-from numerics.verify.flow import ACCURACY, Ended, constant, follow
 from numerics.verify.orders import Study, judge
-from numerics.verify.reference import Reference
+from numerics.verify.references.flow import ACCURACY, Ended, constant, follow
+from numerics.verify.references.network import Reference
 from numerics.verify.subject import NOTEBOOKS, SMALLEST, WATCHED, Array, Subject
 
 POINTS = np.linspace(-1, 1, 402)[1:-1] + 1e-4  # where solutions are compared: on no cell's boundary

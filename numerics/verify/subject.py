@@ -14,8 +14,8 @@ from derive.spec import Spec, depth_elements
 from numerics.kernels.solver import Solver, plain_kernels
 from numerics.kernels.steps import Steps
 from numerics.model.continuum import Continuum, Prepared, kernel_weights, whole
-from numerics.verify.flow import Ended, Exact, Rate, follow
-from numerics.verify.reference import Reference
+from numerics.verify.references.flow import Ended, Exact, Rate, follow
+from numerics.verify.references.network import Reference
 
 Array = np.ndarray
 RECORDS = 12

@@ -18,7 +18,7 @@ from numerics import Continuum, load, project
 from numerics.datasets import records
 from numerics.functions.basis import evaluate
 from numerics.model.continuum import Prepared
-from numerics.networks.layers import to_layers
+from numerics.networks.continua import to_layers
 from numerics.representation.find import pieces_of
 from tests.generated.test_kernels import rule
 from tests.reference import TABLEAUX, basis, gauss, network

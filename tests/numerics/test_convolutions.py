@@ -15,7 +15,8 @@ from numerics import Continuum, from_layers, load, project, to_layers
 from numerics.command.main import main
 from numerics.kernels.solver import Solver, plain_kernels
 from numerics.networks import ordering
-from numerics.networks.layers import Layers, arrays, read
+from numerics.networks.files import arrays, read
+from numerics.networks.layers import Layers
 from numerics.verify.network import smoothness
 from numerics.verify.subject import Subject
 

@@ -17,7 +17,7 @@ from numerics.datasets import records
 from numerics.functions.rules import rule as points_of
 from numerics.kernels.solver import Solver, plain_kernels
 from numerics.model.continuum import Prepared
-from numerics.networks.layers import to_layers
+from numerics.networks.continua import to_layers
 from tests.generated.test_kernels import rule
 from tests.reference import TABLEAUX, basis, gauss, network
 

@@ -12,7 +12,7 @@ from numerics.kernels.solver import Solver, plain_kernels
 from numerics.testing import PLAIN
 from numerics.verify import derivatives, equivalents, subject
 from numerics.verify.orders import Study, judge
-from numerics.verify.reference import Reference
+from numerics.verify.references.network import Reference
 
 STEPS = [2**k for k in range(10)]
 

@@ -19,7 +19,9 @@ from numerics.functions import field, integrals, project, random
 from numerics.functions.basis import Basis, derivative, evaluate
 from numerics.levels import adapted
 from numerics.model import continuum
-from numerics.verify import activations, fields, formulas, moves, records, reference, rules, starts
+from numerics.verify import activations, fields, moves, records, rules, starts
+from numerics.verify.references import formulas
+from numerics.verify.references.network import Reference
 from numerics.verify.subject import Subject
 from tests.mutants.faults_verify import CIRCLE, FUNCTION, LIFTED, NUMBERS, SPECTRAL, TRANSLATED
 
@@ -65,7 +67,7 @@ ROWS: list[tuple[Row, dict, Any, str]] = [
     (records.coefficients, FITTED, continuum, "projection"),
     (records.coefficients, CIRCLE, continuum, "projection"),
     (records.coefficients, LIFTED, continuum.Continuum, "project_samples"),
-    (activations.functions, FUNCTION, reference.Reference, "rho"),
+    (activations.functions, FUNCTION, Reference, "rho"),
     (fields.values, NUMBERS, field.FieldSlab, "squared_norm"),
     (fields.values, TRANSLATED, field, "evaluate"),
     (fields.values, NUMBERS, field.Field, "inner"),
@@ -100,7 +102,7 @@ def test_quadrature_of_another_size_is_seen(monkeypatch: pytest.MonkeyPatch) -> 
     subject = Subject.of(load_spec(SPECTRAL))
     fewer = galerkin._points_per_cell
     monkeypatch.setattr(galerkin, "_points_per_cell", lambda *given: fewer(*given) - 1)
-    vars(subject)["reference"] = reference.Reference.of(subject.spec)
+    vars(subject)["reference"] = Reference.of(subject.spec)
     rules.tables(subject)
     assert [f.name for f in subject.findings if f.passed is False] == ["the rule of section 3: 8 points"]
 
