@@ -19,8 +19,8 @@ from numerics.datasets.record import Records
 from numerics.datasets.record import records as make_records
 from numerics.functions.basis import Pieces, derivative, evaluate, rule
 from numerics.functions.field import Field, FieldSlab, Pair, along, check_norm
-from numerics.kernels import threads as device
-from numerics.kernels.solver import TILE, Slab, Solver, applied_weight
+from numerics.kernels import threads
+from numerics.kernels.cpu import TILE, Bound, Solver
 from numerics.kernels.steps import Steps
 from numerics.model.continuum import (
     Continuum,
@@ -307,9 +307,9 @@ def _apart(model: Continuum, steps: list[Steps] | None, formed: bool) -> Solver:
 
     steps: those to take where they are adaptive, so that two models have the same stages.
     """
-    solver = Solver(model.representation, model.spec.precision, plan="formed" if formed else "factors")
-    solver = solver.form(kernel_weights(model.fields))
-    return (solver if steps is None else solver.with_steps(steps)).unshared()
+    bound = Bound(model.representation, model.spec.precision, plan="formed" if formed else "factors")
+    bound = bound if steps is None else bound.with_steps(steps)
+    return bound.unshared().form(kernel_weights(model.fields))
 
 
 def _stage_gradients(model: Continuum, solver: Solver, prepared: Prepared) -> tuple[dict[str, Array], dict[str, Array]]:
@@ -326,7 +326,7 @@ def _stage_gradients(model: Continuum, solver: Solver, prepared: Prepared) -> tu
 
 def _starts(model: Continuum, solver: Solver, prepared: Prepared) -> tuple[Array, Array]:
     """h(·, 0) of the records, (rows, N), and dL/d of it."""
-    h = solver._lifted(prepared.states)
+    h = solver.started(prepared.states)
     *_, bar = solver.unlifted().gradient(h, *model.readout_map(), prepared.wanted())
     return h.astype(np.float64), bar.astype(np.float64) / len(prepared)
 
@@ -337,46 +337,22 @@ def _weights_pairing(model: Continuum, at: Solver, other: Solver, prepared: Prep
     dL/dE_s is the sum over records of p hᵀ, with h the state of the stage and p = dL/du there: what is paired is
     p with E′_s h − E_s h, whatever bases, blocks and axes make E_s. p is the gradient of the biases of one record.
     """
-    readout = tuple(np.ascontiguousarray(part, dtype=at.dtype) for part in model.readout_map())
-    targets = prepared.wanted()
+    readout, targets = model.readout_map(), prepared.wanted()
 
     def one(start: int) -> float:
         chosen = slice(start * TILE, (start + 1) * TILE)
-        states, wanted = prepared.states[:, chosen], targets[:, chosen]
-        bars = []
-        for r in range(states.shape[1]):
-            gradient = [slab.empty_gradient() for slab in at.slabs]
-            spare = np.zeros_like(readout[0]), np.zeros_like(readout[1])
-            at._tile(states[:, r : r + 1], wanted[:, r : r + 1], readout, gradient, spare)
-            bars.append([own["bar_biases"] for own in gradient])
-        h, found = at._lifted(states), 0.0
-        for k, (slab, changed) in enumerate(zip(at.slabs, other.slabs)):
-            p = np.stack([own[k] for own in bars], axis=-1).astype(np.float64)  # (stages, rows, records)
-            for s, (seen, entry) in enumerate(_stage_states(slab, h)):
-                effects = [applied_weight(x, x.operators["operators"][s], seen, entry) for x in (slab, changed)]
+        states = prepared.states[:, chosen]
+        bars = at.bias_gradients(states, *readout, targets[:, chosen])
+        h, found = at.started(states), 0.0
+        for slab, changed, p in zip(at.slabs, other.slabs, bars):
+            for s, (seen, entry) in enumerate(slab.stage_states(h)):
+                effects = [own.applied_weight(s, seen, entry) for own in (slab, changed)]
                 found += float(np.sum(p[s] * (effects[1] - effects[0])))
             h = slab.forward(h, keep=False)[0]
         return found
 
-    with device.serial_blas():
-        return math.fsum(device.spread(one, -(-len(prepared) // TILE))) / len(prepared)
-
-
-def _stage_states(slab: Slab, h: Array) -> Iterator[tuple[Array, bool]]:
-    """Of every stage what W is applied to, (rows, records), and whether that is the state as it arrives.
-
-    A stage's state is what the slab ends in when the step that holds the stage ends with the stage's own row.
-    """
-    combine = slab.bound["combine"]
-    steps, last = combine.shape[0], combine.shape[1] - 1
-    for n in range(steps):
-        for i in range(last):
-            if (n, i) == (0, 0) and "C_entry" in slab.tables.tables and not slab.implicit:
-                yield h, True
-                continue
-            until = combine[: n + 1].copy()
-            until[n, last] = until[n, i]
-            yield slab.combining(until).forward(h, keep=False)[0], False
+    with threads.serial_blas():
+        return math.fsum(threads.spread(one, -(-len(prepared) // TILE))) / len(prepared)
 
 
 # --- distances ----------------------------------------------------------------------------------------------

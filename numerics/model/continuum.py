@@ -11,12 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from derive import spec as declaration
-from derive.errors import DataError, RepresentationError, SpecError, advice
+from derive.errors import DataError, RepresentationError, SpecError, TrainingError, advice
 from derive.spec import Spec
 from numerics.checks import instance, numbers, positions, warn
 from numerics.datasets import labels
@@ -25,15 +25,13 @@ from numerics.datasets.record import Records, records
 from numerics.functions.basis import CHUNK, TOLERABLE, Pieces, compared, default_points, evaluate, projection
 from numerics.functions.field import Field, FieldSlab, along
 from numerics.functions.random import project_function, random_function
-from numerics.kernels import stability
-from numerics.kernels import threads as device
-from numerics.kernels.solver import Solver, Weights
+from numerics.kernels import stability, threads
+from numerics.kernels.bind import bind
+from numerics.kernels.cpu import Bound, Solver
+from numerics.kernels.operators import Weights
 from numerics.model import targets
 from numerics.representation import find as representations
 from numerics.representation.find import Representation, SlabTables
-
-if TYPE_CHECKING:
-    from numerics.kernels.cuda import CudaSolver
 
 Array = np.ndarray
 Grid = tuple[Array, ...]  # points along every axis
@@ -183,7 +181,7 @@ class Continuum:
 
     def __getstate__(self) -> dict[str, Any]:
         """What pickles and copies hold: not the kernels, which are found and formed where they are used."""
-        return {name: value for name, value in vars(self).items() if name not in ("solver", "representation")}
+        return {name: value for name, value in vars(self).items() if name not in ("solver", "bound", "representation")}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -230,22 +228,20 @@ class Continuum:
     # --- running --------------------------------------------------------------------------------------------
 
     @cached_property
-    def solver(self) -> Solver | CudaSolver:
+    def bound(self) -> Bound:
+        """The tables of this model's representation on its device, which all models of it share."""
+        return bind(self.representation, self.spec.precision, self.device)
+
+    @cached_property
+    def solver(self) -> Solver:
         """The kernels with this model's stage operators formed."""
-        return self._new_solver().form(kernel_weights(self.fields))
+        return self.bound.form(kernel_weights(self.fields))
 
-    def running_on(self, solver: Solver | CudaSolver) -> Continuum:
-        """A copy whose kernels are those of another solver, formed with this model's weights."""
+    def running_on(self, bound: Bound) -> Continuum:
+        """A copy whose kernels are those of other bound tables."""
         made = self.replace()
-        vars(made)["solver"] = solver  # where the cached property is kept
+        vars(made)["bound"] = bound  # where the cached property is kept
         return made
-
-    def _new_solver(self) -> Solver | CudaSolver:
-        if self.device == "cpu":
-            return Solver(self.representation, self.spec.precision)
-        from numerics.kernels.cuda import CudaSolver
-
-        return CudaSolver(self.representation, self.spec.precision)
 
     def readout_map(self) -> tuple[Array, Array]:
         """The affine map from y's coefficients to what the loss compares: (outputs, state · channels), (outputs,).
@@ -255,8 +251,7 @@ class Continuum:
         """
         spec, rep = self.spec, self.representation
         if spec.outputs is None:
-            operator = np.kron(rep.root, np.eye(spec.channels))
-            return operator, np.zeros(len(operator))
+            return rep.comparison, np.zeros(len(rep.comparison))
         if not spec.functional:
             products, one = self.along_state("readout")
             r, a = (leading(self.fields[name]) for name in ("R", "a"))
@@ -374,7 +369,7 @@ class Continuum:
 
     def objective(self, prepared: Prepared, coordinates: Array | None = None) -> tuple[float, Array]:
         """Mean loss with penalties, and its exact gradient in orthonormal coordinates (10), (11), (12)."""
-        with device.serial_blas():
+        with threads.serial_blas():
             model = self if coordinates is None else self.with_coordinates(coordinates)
             loss, gradient = model.coefficient_gradient(prepared)
             flat = [
@@ -386,7 +381,12 @@ class Continuum:
 
     def coefficient_gradient(self, prepared: Prepared) -> tuple[float, dict[str, list[Array]]]:
         """Mean loss with penalties, and dL/dcoefficients of every field and slab."""
-        loss, gradient, bar_r, bar_a, _ = self._sweep(prepared)
+        self._check_own(prepared)
+        operator, constant = self.bound.comparison if self.spec.outputs is None else self.readout_map()
+        found = self.solver.mean_gradient(prepared.states, operator, constant, prepared.wanted())
+        losses, back, bar_r, bar_a = found
+        loss = float(np.mean(losses.astype(np.float64) + prepared.offset))
+        gradient = field_gradients(self.fields, back)
         if self.spec.outputs is not None and not self.spec.functional:
             (products, one), root = self.along_state("readout"), self.representation.root
             blocks = bar_r.reshape(len(one), self.spec.outputs, len(one), self.spec.channels)
@@ -409,20 +409,42 @@ class Continuum:
                 mine += weight * theirs
         return loss, gradient
 
-    def _sweep(self, prepared: Prepared) -> tuple[float, dict[str, list[Array]], Array, Array, Array]:
-        """Loss and mean gradients of what the stages read, slab by slab, of the readout and of the states."""
+    def state_gradient(self, prepared: Prepared) -> Array:
+        """d(mean loss)/d(states), without penalties, (entry size · channels, N)."""
         self._check_own(prepared)
-        count = len(prepared)
         solver = self.solver.settled(prepared.states)
-        losses, operators, bar_r, bar_a, bar_states = solver.gradient(
-            prepared.states, *self.readout_map(), prepared.wanted()
-        )
-        loss = float(np.mean(losses.astype(np.float64) + prepared.offset))
-        for slab in operators:
-            for a in slab.values():
-                a /= count
-        gradient = _field_gradients(self.fields, solver, operators)
-        return loss, gradient, bar_r / count, bar_a / count, bar_states.astype(np.float64) / count
+        *_, bar = solver.gradient(prepared.states, *self.readout_map(), prepared.wanted())
+        return np.asarray(bar.astype(np.float64) / len(prepared))
+
+    def undifferentiable(self, prepared: Prepared, given: str, where: str = "") -> TrainingError | None:
+        """The error for states that are finite, and a loss or a gradient that is not: which record's, and of what.
+
+        None where there is nothing of the kind.
+        """
+        try:
+            record = self._first_record(prepared)
+        except TrainingError:  # states that no steps follow to the end: that error says why
+            return None
+        if record is None:
+            return None
+        part = prepared.take(np.array([record]))
+        assert part.rows is not None
+        name, wanted = int(part.rows[0]), part.wanted()
+        return stability.undifferentiable(self.solver, part.states, self.readout_map(), wanted, name, given, where)
+
+    def _first_record(self, prepared: Prepared) -> int | None:
+        """The first record whose loss or gradient is not finite, by halves: a sum shows what is in it."""
+
+        def wrong(start: int, stop: int) -> bool:
+            with np.errstate(all="ignore"):
+                loss, gradient = self.coefficient_gradient(prepared.take(np.arange(start, stop)))
+            return not (np.isfinite(loss) and all(np.isfinite(g).all() for parts in gradient.values() for g in parts))
+
+        start, stop = 0, len(prepared)
+        while stop - start > 1:
+            middle = (start + stop) // 2
+            start, stop = (start, middle) if wrong(start, middle) else (middle, stop)
+        return start if wrong(start, stop) else None
 
     def value_and_gradient(self, x: Any, y: Any, xi: Any = None, metric: str = "L2") -> tuple[float, dict[str, Field]]:
         """Loss and gradient as fields: the L2 gradient (12), or dL/dcoefficients with metric="coefficients"."""
@@ -462,7 +484,7 @@ class Continuum:
         if wrong.any():
             first = int(np.argmax(wrong))
             given = f"an output of record {first if rows is None else rows[first]} that is not finite"
-            raise stability.error(self, states, given, rows=rows)
+            raise stability.error(self.solver, states, given, rows=rows)
         return outputs
 
     def loss(self, prepared: Prepared) -> float:
@@ -704,14 +726,10 @@ def _depth_second(z: Array, shape: tuple[int, ...]) -> Array:
     return z.reshape(k, m, o, c).transpose(1, 0, 2, 3)
 
 
-def _field_gradients(
-    fields: Mapping[str, Field], solver: Solver | CudaSolver, operators: list[dict[str, Array]]
-) -> dict[str, list[Array]]:
-    """dL/dcoefficients of what the stages read, in the fields' layout, from the gradients of the stage operators."""
+def field_gradients(fields: Mapping[str, Field], weights: Sequence[Weights]) -> dict[str, list[Array]]:
+    """dL/dcoefficients of what the stages read, in the fields' layout, from those in the kernels' layout."""
     found: dict[str, list[Array]] = {name: [] for name in ("W", "b", "V", "parameters", "P") if name in fields}
-    parts = zip(solver.slabs, operators, solver.weights)
-    for n, (slab, gradient, weights) in enumerate(parts):
-        back = slab.pull_back(gradient, weights)
+    for n, back in enumerate(weights):
         own = {name: fields[name].slabs[n].coefficients for name in ("W", "b", "V") if name in fields}
         dimension = len(fields["b"].slabs[n].bases) - 1
         shape = _flat_weight(own["W"], dimension).shape

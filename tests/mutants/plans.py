@@ -115,7 +115,10 @@ NUMERICS = {
     "command/report": ("report", "cli"),
     "representation/find": ("checkpoint", "pickles", "projection", "adapted", "cli"),
     "datasets/sampling": ("sampling",),
-    "kernels/solver": ("continuum", "adaptive", "calls", "projection", "fit"),
+    "kernels/bind": ("calls", "pickles", "fit"),
+    "kernels/bound": ("continuum", "adaptive", "calls", "projection", "fit"),
+    "kernels/cpu": ("continuum", "adaptive", "calls", "projection", "fit"),
+    "kernels/operators": ("continuum", "adaptive", "calls", "projection", "loss_changes", "fit"),
     "kernels/stability": ("stability", "fit"),
     "networks/stages": ("export", "convolutions"),
     "model/targets": ("stability", "fit"),
@@ -127,15 +130,22 @@ ALSO = {
     "functions/basis": ("tests/derive/test_losses.py", "tests/derive/test_families.py"),
     "functions/random": ("tests/derive/test_families.py", "tests/numerics/test_adapted.py"),
     "representation/find": ("tests/derive/test_losses.py",),
-    "kernels/solver": (NETWORKS,),
+    "kernels/bound": (NETWORKS,),
+    "kernels/cpu": (NETWORKS,),
+    "kernels/operators": (NETWORKS,),
     "model/targets": ("tests/derive/test_losses.py",),
 }
 # where orders, and the continuous adjoint along a trajectory, come from
-ALONG_DEPTH = ("kernels/solver", "kernels/steps", "model/continuum", "functions/random")
+ALONG_DEPTH = (
+    "kernels/bound", "kernels/cpu", "kernels/operators", "kernels/steps", "model/continuum", "functions/random",
+)  # fmt: skip
 ALWAYS_COMPILED = ("tests/derive/test_approximation.py",)  # it looks at machine code
 ANY = ("continuum", "fit", "cli")  # of a module that is not named above
 VERIFIED = "verify"  # what `continua verify` is made of, and its tests
-COMPILED_KERNELS = ("kernels/solver", "kernels/threads", "model/continuum", "functions/random", "representation")
+COMPILED_KERNELS = (
+    "kernels/bound", "kernels/cpu", "kernels/operators", "kernels/threads", "model/continuum", "functions/random",
+    "representation",
+)  # fmt: skip
 
 
 @cache
@@ -166,7 +176,7 @@ def _derive(module: str) -> tuple[Check, ...]:
 def _numerics(module: str) -> tuple[Check, ...]:
     if module.startswith(VERIFIED):
         return _files(["tests/numerics/test_verify_references.py", "tests/numerics/test_verify.py"])
-    if module == "kernels/cuda":
+    if module in ("kernels/cuda", "kernels/launch"):
         return _files([CUDA], compiled=False)
     module = _room(module, NUMERICS)
     direct = [f"tests/numerics/test_{name}.py" for name in NUMERICS.get(module, ANY)]

@@ -13,7 +13,8 @@ from derive import registry
 from derive.spec import BasisSpec, Spec, load_spec
 from numerics import testing
 from numerics.kernels import steps as adaptive
-from numerics.kernels.solver import Solver, plain_kernels
+from numerics.kernels.bound import plain_kernels
+from numerics.kernels.cpu import Bound
 from numerics.model.continuum import Continuum
 from numerics.networks import layers as networks
 from numerics.verify.reference import Reference
@@ -29,7 +30,7 @@ ANY = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, Healt
 def plain(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Kernels as plain Python, nothing compiled or kept."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(Continuum, "_new_solver", lambda self: Solver(self.representation, kernels=plain_kernels))
+    monkeypatch.setattr(Continuum, "bound", property(lambda self: Bound(self.representation, find=plain_kernels)))
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ from scipy.integrate import solve_ivp
 
 from derive.errors import TrainingError
 from derive.spec import load_spec
-from numerics.kernels.solver import Solver
+from numerics.kernels.cpu import Bound
 from numerics.model.continuum import Continuum, kernel_weights
 
 pytestmark = pytest.mark.slow
@@ -76,6 +76,5 @@ def test_stages_that_cannot_be_solved_are_reported() -> None:
 def test_single_precision_reaches_its_own_accuracy() -> None:
     made = model("gauss4", 8)
     double = made.solver.final(STATES)
-    solver = Solver(made.representation, np.float32)
-    solver = solver.form(kernel_weights(made.fields))
+    solver = Bound(made.representation, np.float32).form(kernel_weights(made.fields))
     assert np.abs(solver.final(STATES) - double).max() <= 2e-6 * np.abs(double).max()
