@@ -20,10 +20,11 @@ from typing import Any
 import numpy as np
 
 from derive import registry
+from derive.declaration import load_spec
 from derive.generate import generate
 from derive.spaces import basis as bases
 from derive.spaces.products import gram
-from derive.spec import BasisSpec, load_spec
+from derive.spec import BasisSpec
 
 
 def declared(family: str, state: int, weight: int, depth: int) -> dict[str, Any]:

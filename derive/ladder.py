@@ -7,10 +7,9 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 
-from derive import spec as declaration
 from derive.errors import SpecError
 from derive.spaces.basis import WIDTH, Interval
-from derive.spec import BasisSpec, Slab, Spec, of_axis
+from derive.spec import BasisSpec, Slab, Spec, digest, of_axis, step_lengths
 
 FORMAT = 6  # of the manifest, tables.npz and the arrays that kernels are given; raised when one of them changes
 
@@ -24,12 +23,12 @@ def representations(spec: Spec) -> dict[str, Spec]:
     """The base and its levels, and for each pair that differs in fields *and* solver the mixed one between them."""
     named = {"base": replace(spec, levels=()), **dict(spec.levels)}
     found = dict(named)
-    known = {declaration.digest(s) for s in found.values()}
+    known = {digest(s) for s in found.values()}
     for first, source in named.items():
         for second, target in named.items():
             mixed = between(source, target)
-            if mixed is not None and declaration.digest(mixed) not in known:
-                known.add(declaration.digest(mixed))
+            if mixed is not None and digest(mixed) not in known:
+                known.add(digest(mixed))
                 found[f"{first}+{second}"] = mixed
     return found
 
@@ -48,7 +47,7 @@ def between(source: Spec, target: Spec) -> Spec | None:
     solver = {"entry": source.entry, "tableau": source.tableau, "steps": source.steps, "tolerance": source.tolerance}
     mixed = replace(target, slabs=slabs, levels=(), **solver)  # type: ignore[arg-type]
     try:
-        same = declaration.step_lengths(mixed) == declaration.step_lengths(source)
+        same = step_lengths(mixed) == step_lengths(source)
     except SpecError:  # the steps do not divide the target's elements
         return None
     return mixed if same else None

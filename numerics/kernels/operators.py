@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 
 from derive.errors import TrainingError
-from numerics.functions.field import along
+from numerics.functions.arrays import along
 from numerics.kernels import threads
 from numerics.kernels.bound import Arrays, BoundSlab
 

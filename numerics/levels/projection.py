@@ -15,10 +15,12 @@ import numpy as np
 
 from derive.errors import DataError, RepresentationError
 from numerics.checks import instance
-from numerics.datasets.record import Records
-from numerics.datasets.record import records as make_records
-from numerics.functions.basis import Pieces, derivative, evaluate, rule
-from numerics.functions.field import Field, FieldSlab, Pair, along, check_norm
+from numerics.datasets import Records
+from numerics.datasets import records as make_records
+from numerics.functions.arrays import along
+from numerics.functions.basis import Basis, derivative, evaluate
+from numerics.functions.field import Field, FieldSlab, Pair, check_norm
+from numerics.functions.rules import rule
 from numerics.kernels import threads
 from numerics.kernels.cpu import TILE, Bound, Solver
 from numerics.kernels.steps import Steps
@@ -391,7 +393,7 @@ def _side_by_side(first: FieldSlab, second: FieldSlab, norm: str) -> Iterator[tu
         tables += [
             [*plain[:axis], slope, *plain[axis + 1 :]]
             for axis, pair in enumerate(axes)
-            for slope in ([_coordinates(*pair, derivative)] if isinstance(pair[0], Pieces) else _slopes(*pair))
+            for slope in ([_coordinates(*pair, derivative)] if isinstance(pair[0], Basis) else _slopes(*pair))
         ]
     for chosen in tables:
         values = first.coefficients, second.coefficients
@@ -401,15 +403,15 @@ def _side_by_side(first: FieldSlab, second: FieldSlab, norm: str) -> Iterator[tu
 
 
 Coordinates = tuple[Array, Array]  # (r, size of the first), (r, size of the second)
-Table = Callable[[Pieces, Array], Array]
+Table = Callable[[Basis, Array], Array]
 
 
-def _coordinates(first: Pieces | Pair, second: Pieces | Pair, table: Table, other: Table | None = None) -> Coordinates:
+def _coordinates(first: Basis | Pair, second: Basis | Pair, table: Table, other: Table | None = None) -> Coordinates:
     """The functions of two bases, or what ``table`` makes of them, in coordinates that are orthonormal in L2.
 
     other: what is done to functions of pairs along ξ′, where it is not the same.
     """
-    if isinstance(first, Pieces) and isinstance(second, Pieces):
+    if isinstance(first, Basis) and isinstance(second, Basis):
         x, weights = rule(first, second)
         parts = [table(basis, x) * np.sqrt(weights)[:, None] for basis in (first, second)]
     else:
@@ -424,6 +426,6 @@ def _coordinates(first: Pieces | Pair, second: Pieces | Pair, table: Table, othe
     return triangular[:, : first.size], triangular[:, first.size :]
 
 
-def _slopes(first: Pieces | Pair, second: Pieces | Pair) -> list[Coordinates]:
+def _slopes(first: Basis | Pair, second: Basis | Pair) -> list[Coordinates]:
     """Of functions of pairs: their derivatives by ξ and by ξ′."""
     return [_coordinates(first, second, derivative, evaluate), _coordinates(first, second, evaluate, derivative)]

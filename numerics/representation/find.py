@@ -25,13 +25,14 @@ from typing import Any
 
 import numpy as np
 
-from derive import spec as declaration
+import derive
 from derive.errors import RepresentationError
 from derive.ladder import FORMAT, between, parts
 from derive.spec import BasisSpec, Spec, of_axis
+from derive.spec import digest as digest_of
 from numerics import checks as doors
 from numerics import files
-from numerics.functions.basis import Pieces
+from numerics.functions.basis import Basis
 from numerics.functions.field import Pair
 from numerics.kernels import threads as device
 
@@ -86,11 +87,11 @@ class SlabTables:
         """A table along every axis; on the whole domain it is their Kronecker product."""
         return tuple(self.tables[of_axis(name, axis)] for axis in range(self.dimension))
 
-    def pieces(self, role: str) -> Pieces:
+    def pieces(self, role: str) -> Basis:
         """The run-time basis of a role, along one axis: "entry", "state", "weight_out", "state_2" …"""
         return _pieces(self.tables, role)
 
-    def axes(self, role: str) -> tuple[Pieces, ...]:
+    def axes(self, role: str) -> tuple[Basis, ...]:
         """The run-time bases of a role along every axis."""
         return tuple(self.pieces(of_axis(role, axis)) for axis in range(self.dimension))
 
@@ -164,7 +165,7 @@ class Representation:
         """L⁻ᵀ along every axis: its columns are functions that are orthonormal in the norm of the loss, or zero."""
         return tuple(np.linalg.pinv(root, rcond=np.sqrt(UNSEEN) / 2) for root in self.roots)
 
-    def readout_pieces(self, role: str = "readout") -> Pieces:
+    def readout_pieces(self, role: str = "readout") -> Basis:
         """The run-time basis of a functional readout; or the one function of a loss's "weight"."""
         return _pieces(self.readout, role)
 
@@ -192,13 +193,13 @@ def kron(factors: Sequence[np.ndarray]) -> np.ndarray:
     return reduce(np.kron, factors)
 
 
-def _pieces(tables: Arrays, role: str) -> Pieces:
+def _pieces(tables: Arrays, role: str) -> Basis:
     prefix = f"pieces/{role}/"
     arrays = {key.removeprefix(prefix): a for key, a in tables.items() if key.startswith(prefix)}
     if "function" not in arrays:
-        return Pieces.from_arrays(arrays)
+        return Basis.from_arrays(arrays)
     function = Printed(str(arrays["function"]), arrays["constants"])
-    return Pieces.from_arrays(arrays, function, tables.get(f"gram/{role}"))
+    return Basis.from_arrays(arrays, function, tables.get(f"gram/{role}"))
 
 
 def of(spec: Spec, base: Spec | None = None) -> Representation:
@@ -211,7 +212,7 @@ def of(spec: Spec, base: Spec | None = None) -> Representation:
 
 @lru_cache(maxsize=64)
 def _of(spec: Spec, base: Spec) -> Representation:
-    digest = declaration.digest(spec)
+    digest = digest_of(spec)
     found = find(digest)
     if found is None:
         found = _derive(digest, base if digest in _digests(base) else spec)
@@ -280,11 +281,11 @@ def assemble(spec: Spec, entry: dict[str, Any], arrays: Arrays) -> Representatio
     return Representation(spec, str(entry["digest"]), tuple(slabs), readout, constants, module, arrays, entry)
 
 
-def pieces_of(basis: Any) -> Pieces:
+def pieces_of(basis: Any) -> Basis:
     """The run-time form of a basis of the derivation that needs no printed function."""
     from derive.spaces import products as inner_product
 
-    return Pieces.from_arrays(inner_product.pieces(basis))
+    return Basis.from_arrays(inner_product.pieces(basis))
 
 
 def check_tables(digest: str, arrays: Arrays) -> None:
@@ -332,7 +333,7 @@ def _transfer(source: str, target: str, base: Spec) -> tuple[Path, str]:
             if name in manifest(folder)["tables"]:
                 return folder, name
         if attempt == 0:
-            _derive(declaration.digest(replace(base, levels=())), base)
+            _derive(digest_of(replace(base, levels=())), base)
     raise RepresentationError(
         f"no projection between the bases {source} and {target}",
         "levels of one spec, generated together",
@@ -393,7 +394,7 @@ def _cache() -> Path:
 @cache
 def _edition() -> str:
     """Twelve digits for the derivation's own sources: what another edition cached is not used."""
-    sources = Path(declaration.__file__).parent
+    sources = Path(derive.__file__).parent
     content = hashlib.sha256()
     for path in sorted(sources.rglob("*.py")):
         content.update(path.relative_to(sources).as_posix().encode() + path.read_bytes())
@@ -515,7 +516,7 @@ def printed_function(name: str) -> Callable[..., np.ndarray]:
 
 
 def _digests(base: Spec) -> set[str]:
-    return {declaration.digest(replace(base, levels=())), *(declaration.digest(s) for _, s in base.levels)}
+    return {digest_of(replace(base, levels=())), *(digest_of(s) for _, s in base.levels)}
 
 
 def _derive(digest: str, spec: Spec) -> tuple[Path, dict[str, Any]]:

@@ -8,9 +8,8 @@ from fractions import Fraction
 
 import numpy as np
 
-from derive import spec as declaration
 from derive.errors import SpecError, TrainingError
-from derive.spec import CONSTANT, BasisSpec
+from derive.spec import CONSTANT, BasisSpec, Slab
 from numerics.model.continuum import Continuum, kernel_weights
 from numerics.verify.flow import ACCURACY, Ended, constant, follow
 from numerics.verify.orders import Study, judge
@@ -285,13 +284,13 @@ class _Smooth:
     def of(cls, subject: Subject, state: BasisSpec, steps: int = 1) -> _Smooth:
         """By the NumPy network; fields and records take the subject's share of their size."""
         from derive.declaration import WIDTH, Reader
-        from numerics.functions.basis import Pieces, evaluate
+        from numerics.functions.basis import Basis, evaluate
         from numerics.representation.find import pieces_of
 
         reader, spec = Reader("verify"), subject.spec
         few = {"family": "fourier", "size": 3} if spec.periodic else {"family": "legendre", "size": 3}
         smooth = reader.basis(few, "weight", WIDTH, spec.periodic)
-        slab = declaration.Slab(Fraction(0), Fraction(1), state, smooth, smooth, CONSTANT, smooth, CONSTANT)
+        slab = Slab(Fraction(0), Fraction(1), state, smooth, smooth, CONSTANT, smooth, CONSTANT)
         plain = replace(spec, entry=state, slabs=(slab,), steps=steps, tolerance=None, outputs=None, readout=None,
                         maximum=None, weight=None, loss="l2", penalties=(), inputs=None, symmetries=(),
                         reach=None)  # fmt: skip
@@ -304,7 +303,7 @@ class _Smooth:
             "V": [share * generator.standard_normal((3, 1, wide, c)) / (2 * many)],
             "parameters": [np.array([[float(start)] * c for _, start in spec.learned])],
         }
-        pieces: Pieces = pieces_of(network.forms[0].bases["state"])
+        pieces: Basis = pieces_of(network.forms[0].bases["state"])
         start = share * subject.random_states([pieces], c)[:, :, :2]
         return cls(network, fields, start, evaluate(pieces, POINTS))
 

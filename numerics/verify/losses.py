@@ -9,8 +9,8 @@ import numpy as np
 from scipy.special import logsumexp, softmax, xlogy
 
 from derive.spec import Spec
-from numerics.datasets.record import Records
-from numerics.datasets.record import records as make_records
+from numerics.datasets import Records
+from numerics.datasets import records as make_records
 from numerics.model.continuum import Continuum
 from numerics.verify import formulas
 from numerics.verify.formulas import Array, along

@@ -12,8 +12,8 @@ import pytest
 from click.testing import CliRunner
 
 from derive import seen
+from derive.declaration import load_spec
 from derive.errors import SpecWarning
-from derive.spec import load_spec
 from numerics import Continuum, testing
 from numerics.command.main import main
 

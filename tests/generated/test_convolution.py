@@ -10,15 +10,14 @@ import numpy as np
 import pytest
 
 from derive import equation, galerkin
-from derive.declaration import Reader
+from derive.declaration import Reader, load_spec
 from derive.errors import SpecError
 from derive.spaces import basis as bases
 from derive.spaces import convolution
 from derive.spaces import products as inner_product
 from derive.spaces.basis import WIDTH
-from derive.spec import load_spec
 from numerics import Continuum, project
-from numerics.datasets.record import records
+from numerics.datasets import records
 from numerics.functions.basis import evaluate
 from numerics.representation.find import pieces_of
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from derive.spec import load_spec
-from numerics.datasets.record import records
+from derive.declaration import load_spec
+from numerics.datasets import records
 from numerics.kernels.bound import plain_kernels
 from numerics.kernels.cpu import Bound
 from numerics.model.continuum import Continuum, Prepared, kernel_weights

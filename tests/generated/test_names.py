@@ -15,10 +15,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from derive import ladder
+from derive.declaration import load_spec
 from derive.emit import cuda
 from derive.errors import SpecError
 from derive.generate import generate
-from derive.spec import from_dict, load_spec, to_dict
+from derive.spec import from_dict, to_dict
 from numerics import testing
 from numerics.kernels.bound import plain_kernels
 from numerics.kernels.cpu import Bound

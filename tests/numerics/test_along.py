@@ -9,13 +9,12 @@ import numpy as np
 import pytest
 from numpy.polynomial import legendre
 
-from derive.declaration import Reader
+from derive.declaration import Reader, load_spec
 from derive.errors import SpecError
 from derive.spaces import basis as bases
 from derive.spaces.transfer import products
-from derive.spec import load_spec
 from numerics import Continuum, load, project
-from numerics.datasets.record import records
+from numerics.datasets import records
 from numerics.functions.basis import evaluate
 from numerics.model.continuum import Prepared
 from numerics.networks.layers import to_layers

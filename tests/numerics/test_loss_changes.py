@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from numerics import Continuum, project
-from numerics.datasets.record import records
+from numerics.datasets import records
 from numerics.kernels.bound import plain_kernels
 from numerics.kernels.cpu import Bound
 from numerics.levels import projection

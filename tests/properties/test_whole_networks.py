@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from scipy.special import erf
 
-from derive.spec import load_spec
-from numerics.datasets.record import records
+from derive.declaration import load_spec
+from numerics.datasets import records
 from numerics.kernels.bound import plain_kernels
 from numerics.kernels.cpu import Bound
 from numerics.model.continuum import Continuum
