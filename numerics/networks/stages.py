@@ -17,7 +17,8 @@ from scipy.sparse import coo_array
 
 from numerics.kernels import threads
 from numerics.kernels.operators import Weights
-from numerics.model.continuum import Continuum, kernel_weights
+from numerics.model.continuum import Continuum
+from numerics.model.layout import kernel_weights
 from numerics.representation.find import Arrays, SlabTables, kron
 
 Array = np.ndarray

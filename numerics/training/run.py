@@ -27,9 +27,11 @@ from numerics.datasets import Records, labels, records
 from numerics.datasets.sampling import Augmentation
 from numerics.kernels import stability
 from numerics.kernels import threads as device
-from numerics.model import checkpoint
+from numerics.model import checkpoint, sealed
 from numerics.model.checkpoint import save
-from numerics.model.continuum import Continuum, Prepared
+from numerics.model.continuum import Continuum
+from numerics.model.prepared import Prepared
+from numerics.model.trouble import undifferentiable
 from numerics.training import optimisers
 
 __all__ = ["Options", "fit", "save", "split"]
@@ -289,7 +291,7 @@ def _step(job: Job, run: Run, part: Prepared) -> tuple[optimisers.State, np.ndar
         found = stability.diagnose(model.solver, part.states, part.rows)
         if found is not None:
             raise stability.explained(found, error.given, where) from error
-        named = model.undifferentiable(part, error.given, where)
+        named = undifferentiable(model, part, error.given, where)
         if named is not None:
             raise named from error
         raise _placed(error, where) from error
@@ -320,7 +322,7 @@ def _closed(job: Job, run: Run) -> Run:
         loss = scores["loss"]
         if not math.isfinite(loss):
             given, where = f"a loss of {loss}", f"epoch {run.epoch}, validation"
-            named = model.undifferentiable(job.held, given, where)
+            named = undifferentiable(model, job.held, given, where)
             raise named or stability.error(model.solver, job.held.states, given, where, job.held.rows)
         row |= {f"validation {name}": score for name, score in scores.items() if name != "loss"}
         row["validation"] = loss
@@ -423,7 +425,7 @@ class Saver:
         self.job, self.out, self.every = job, out, every
         self.last = time.monotonic()
         if out is not None:
-            checkpoint.check_writable(out)  # now, rather than after the training
+            sealed.check_writable(out)  # now, rather than after the training
 
     def __call__(self, run: Run, now: bool = False) -> None:
         if self.out is not None and (now or time.monotonic() - self.last >= self.every):

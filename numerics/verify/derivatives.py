@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from numerics.kernels import steps as adaptive
-from numerics.levels.projection import loss_change
-from numerics.model.continuum import Prepared
+from numerics.levels.estimates import loss_change
+from numerics.model.prepared import Prepared
 from numerics.verify import equivalents, orders
 from numerics.verify.flow import Ended, Rate, follow
 from numerics.verify.subject import NOTEBOOKS, RECORDS, Array, Subject

@@ -10,7 +10,8 @@ import numpy as np
 
 from derive.errors import SpecError, TrainingError
 from derive.spec import CONSTANT, BasisSpec, Slab
-from numerics.model.continuum import Continuum, kernel_weights
+from numerics.model.continuum import Continuum
+from numerics.model.layout import kernel_weights
 from numerics.verify.flow import ACCURACY, Ended, constant, follow
 from numerics.verify.orders import Study, judge
 from numerics.verify.reference import Reference

@@ -14,7 +14,7 @@ from numerics.kernels.cpu import Bound
 from numerics.kernels.cuda import CudaBound
 from numerics.kernels.launch import Launch
 from numerics.model.checkpoint import load
-from numerics.model.continuum import kernel_weights
+from numerics.model.layout import kernel_weights
 
 LAUNCH = Launch(records=2, tile=2, threads=(2, 2), blocks=2)  # several launches for three records
 STEPS = 3  # of every slab: the simulator runs thread by thread, in Python

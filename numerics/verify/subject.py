@@ -14,7 +14,9 @@ from derive.spec import Spec, depth_elements
 from numerics.kernels.bound import plain_kernels
 from numerics.kernels.cpu import Bound
 from numerics.kernels.steps import Steps
-from numerics.model.continuum import Continuum, Prepared, whole
+from numerics.model.continuum import Continuum
+from numerics.model.layout import whole
+from numerics.model.prepared import Prepared
 from numerics.verify.flow import Ended, Exact, Rate, follow
 from numerics.verify.reference import Reference
 

@@ -28,7 +28,7 @@ from numerics.kernels.cpu import Bound
 from numerics.kernels.cuda import CudaBound
 from numerics.kernels.launch import Launch
 from numerics.kernels.operators import Weights
-from numerics.model.continuum import kernel_weights
+from numerics.model.layout import kernel_weights
 from numerics.representation.find import SlabTables
 from tests.generated.test_kernels import FOURIER, P0, declare, random_model
 

@@ -14,7 +14,9 @@ from derive.declaration import load_spec
 from numerics.datasets import records
 from numerics.kernels.bound import plain_kernels
 from numerics.kernels.cpu import Bound
-from numerics.model.continuum import Continuum, Prepared, kernel_weights
+from numerics.model.continuum import Continuum
+from numerics.model.layout import kernel_weights
+from numerics.model.prepared import Prepared
 from tests.reference import TABLEAUX, basis, breakpoints, gauss, network
 
 P0 = {"family": "p0", "cells": 5}

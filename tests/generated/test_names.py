@@ -23,7 +23,8 @@ from derive.spec import from_dict, to_dict
 from numerics import testing
 from numerics.kernels.bound import plain_kernels
 from numerics.kernels.cpu import Bound
-from numerics.model.continuum import Continuum, Prepared
+from numerics.model.continuum import Continuum
+from numerics.model.prepared import Prepared
 
 P = {"family": "p0", "cells": 2}
 ONE = {"family": "p0", "cells": 1}

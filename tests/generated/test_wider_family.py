@@ -17,7 +17,7 @@ from derive.spaces import symmetry
 from derive.spec import SymmetrySpec, from_dict, to_dict
 from numerics import Continuum, project
 from numerics.datasets import records
-from numerics.model.continuum import Prepared
+from numerics.model.prepared import Prepared
 from tests.generated.test_kernels import rule
 from tests.reference import TABLEAUX, network
 

@@ -89,12 +89,14 @@ NUMERICS = {
     "archive": ("datasets", "networks", "cli"),
     "datasets/burgers": ("burgers",),
     "model/checkpoint": ("checkpoint", "fit", "cli"),
+    "model/contents": ("checkpoint", "fit", "cli"),
+    "model/sealed": ("checkpoint", "fit", "cli"),
     "command/main": ("cli", "networks", "datasets"),
     "command/commands": ("cli", "networks", "datasets", "fit"),
     "command/console": ("cli",),
     "files": ("checkpoint", "cli"),
     "networks/convolutions": ("convolutions", "export"),
-    "model/continuum": ("continuum", "fit", "projection", "networks", "adaptive", "checkpoint"),
+    "model": ("continuum", "fit", "projection", "networks", "adaptive", "checkpoint"),
     "training/cross_validation": ("cross_validation",),
     "datasets/published": ("datasets",),
     "datasets/shipped": ("datasets",),
@@ -115,6 +117,9 @@ NUMERICS = {
     "networks/layers": ("networks", "convolutions", "export", "doors"),
     "training/optimisers": ("optimisers", "fit"),
     "networks/ordering": ("networks", "doors", "cli"),
+    "levels/distances": ("projection", "quadrature"),
+    "levels/estimates": ("loss_changes", "projection"),
+    "levels/fields": ("projection", "loss_changes", "quadrature", "adapted", "adaptive"),
     "levels/projection": ("projection", "loss_changes", "quadrature", "adapted", "adaptive"),
     "levels/refinement": ("projection", "cli"),
     "command/report": ("report", "cli"),
@@ -127,11 +132,14 @@ NUMERICS = {
     "kernels/stability": ("stability", "fit"),
     "networks/stages": ("export", "convolutions"),
     "model/targets": ("stability", "fit"),
+    "model/trouble": ("stability", "fit"),
     "command/template": ("cli",),
     "testing": ("testing",),
 }
 ALSO = {
     "model/continuum": ("tests/derive/test_losses.py", NETWORKS),
+    "model/layout": (NETWORKS,),
+    "model/prepared": ("tests/derive/test_losses.py",),
     "functions": ("tests/derive/test_losses.py", "tests/derive/test_families.py"),
     "functions/integrals": ("tests/derive/test_families.py", "tests/numerics/test_adapted.py"),
     "functions/project": ("tests/derive/test_families.py", "tests/numerics/test_adapted.py"),
@@ -145,11 +153,13 @@ ALSO = {
 FUNCTIONS = ("functions/random", "functions/project", "functions/integrals")
 KERNELS_OF_A_STEP = ("kernels/bound", "kernels/cpu", "kernels/operators")
 # where orders, and the continuous adjoint along a trajectory, come from
-ALONG_DEPTH = (*KERNELS_OF_A_STEP, "kernels/steps", "model/continuum", *FUNCTIONS)
+ALONG_DEPTH = (*KERNELS_OF_A_STEP, "kernels/steps", "model/continuum", "model/layout", *FUNCTIONS)
 ALWAYS_COMPILED = ("tests/derive/test_approximation.py",)  # it looks at machine code
 ANY = ("continuum", "fit", "cli")  # of a module that is not named above
 VERIFIED = "verify"  # what `continua verify` is made of, and its tests
-COMPILED_KERNELS = (*KERNELS_OF_A_STEP, "kernels/threads", "model/continuum", *FUNCTIONS, "representation")
+COMPILED_KERNELS = (
+    *KERNELS_OF_A_STEP, "kernels/threads", "model/continuum", "model/layout", *FUNCTIONS, "representation"
+)  # fmt: skip
 
 
 @cache

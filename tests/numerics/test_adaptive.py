@@ -15,7 +15,7 @@ from numerics.kernels.bound import plain_kernels
 from numerics.kernels.cpu import Bound
 from numerics.kernels.operators import norms
 from numerics.kernels.steps import Method
-from numerics.model.continuum import Prepared
+from numerics.model.prepared import Prepared
 from tests.reference import basis
 
 HAT = {"family": "hat", "cells": 3}

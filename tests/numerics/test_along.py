@@ -16,7 +16,7 @@ from derive.spaces.transfer import products
 from numerics import Continuum, load, project
 from numerics.datasets import records
 from numerics.functions.basis import evaluate
-from numerics.model.continuum import Prepared
+from numerics.model.prepared import Prepared
 from numerics.networks.layers import to_layers
 from numerics.representation.find import pieces_of
 from tests.generated.test_kernels import rule

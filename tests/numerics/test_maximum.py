@@ -17,7 +17,8 @@ from numerics.datasets import records
 from numerics.functions.rules import rule as points_of
 from numerics.kernels.bound import plain_kernels
 from numerics.kernels.cpu import Bound
-from numerics.model.continuum import Prepared, kernel_weights
+from numerics.model.layout import kernel_weights
+from numerics.model.prepared import Prepared
 from numerics.networks.layers import to_layers
 from tests.generated.test_kernels import rule
 from tests.reference import TABLEAUX, basis, gauss, network

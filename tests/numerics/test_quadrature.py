@@ -20,7 +20,8 @@ from numerics.functions.basis import Basis, evaluate
 from numerics.functions.rules import rule
 from numerics.kernels.bound import plain_kernels
 from numerics.kernels.cpu import Bound
-from numerics.levels.projection import contained, distance
+from numerics.levels.distances import distance
+from numerics.levels.fields import contained
 
 ONCE = {"family": "p0", "cells": 1}
 

@@ -12,7 +12,8 @@ from scipy.integrate import solve_ivp
 from derive.declaration import load_spec
 from derive.errors import TrainingError
 from numerics.kernels.cpu import Bound
-from numerics.model.continuum import Continuum, kernel_weights
+from numerics.model.continuum import Continuum
+from numerics.model.layout import kernel_weights
 
 pytestmark = pytest.mark.slow
 DECLARED = tomllib.loads((Path(__file__).parents[2] / "specs" / "stiff.toml").read_text(encoding="utf-8"))
