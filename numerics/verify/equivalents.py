@@ -10,8 +10,8 @@ import numpy as np
 
 from derive.errors import SpecError, TrainingError
 from derive.spec import CONSTANT, BasisSpec, Slab
-from numerics.kernels import steps as adaptive
-from numerics.model.continuum import Continuum, kernel_weights
+from numerics.model.continuum import Continuum
+from numerics.model.layout import kernel_weights
 from numerics.verify.orders import Study, judge
 from numerics.verify.references.flow import ACCURACY, Ended, constant, follow
 from numerics.verify.references.network import Reference
@@ -135,15 +135,14 @@ def _in_depth(subject: Subject) -> Study | Ended:
 
 def _stepper(subject: Subject) -> Callable[[int], Array]:
     """Steps → the final state by the kernels, with the same number of equal steps in every depth element."""
-    solver = subject.model.solver.__class__(subject.model.representation)
+    bound = subject.model.bound
     start = subject.reference.lifted(subject.fields, subject.states[:, :, :WATCHED]).reshape(-1, WATCHED)
 
     def solve(steps: int) -> Array:
         h: Array = np.ascontiguousarray(start)
         taken = subject.steps(steps)
-        for slab, own, weights in zip(solver.slabs, taken, kernel_weights(subject.model.fields)):
-            method = adaptive.Method.of(subject.spec.tableau, float(slab.tables.tables["kappa"]))
-            h = slab.on_steps(method, own).form(weights).forward(h, keep=False)[0]
+        for slab, own, weights in zip(bound.slabs, taken, kernel_weights(subject.model.fields)):
+            h = slab.on_steps(bound.method(slab), own).form(weights).forward(h, keep=False)[0]
         return h
 
     return solve

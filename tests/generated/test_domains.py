@@ -19,7 +19,7 @@ from numerics import Continuum, load, project
 from numerics.datasets import read, records, write
 from numerics.datasets.sampling import Augmentation, thinned
 from numerics.levels.adapted import adapt
-from numerics.model.continuum import Prepared
+from numerics.model.prepared import Prepared
 from tests.generated.test_wider_family import convolution, even, halves, sigmoid
 from tests.reference import TABLEAUX, basis, breakpoints, gauss
 

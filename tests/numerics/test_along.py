@@ -17,7 +17,7 @@ from derive.spec import WIDTH as INTERVAL
 from numerics import Continuum, load, project
 from numerics.datasets import records
 from numerics.functions.basis import evaluate
-from numerics.model.continuum import Prepared
+from numerics.model.prepared import Prepared
 from numerics.networks.continua import to_layers
 from numerics.representation.find import pieces_of
 from tests.generated.test_kernels import rule

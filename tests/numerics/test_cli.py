@@ -416,7 +416,7 @@ def test_mistakes_end_in_one_readable_block(place: Path, arguments: tuple[str, .
 
 
 def test_a_device_that_is_not_there_says_what_is_missing(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("numerics.kernels.cuda.missing", lambda: ("no device answers", "use the processor"))
+    monkeypatch.setattr("numerics.kernels.launch.missing", lambda: ("no device answers", "use the processor"))
     text = run("predict", "base.npz", "--data", "train.npz", "--device", "cuda", code=2)
     assert "no device answers" in text
 

@@ -13,7 +13,8 @@ from derive.declaration import load_spec
 from derive.errors import DataError
 from numerics import Continuum, from_layers, load, project, to_layers
 from numerics.command.main import main
-from numerics.kernels.solver import Solver, plain_kernels
+from numerics.kernels.bound import plain_kernels
+from numerics.kernels.cpu import Bound
 from numerics.networks import ordering
 from numerics.networks.files import arrays, read
 from numerics.networks.layers import Layers
@@ -148,7 +149,7 @@ def test_bad_stencils_are_refused(changes: dict[str, Any], says: str) -> None:
 @pytest.fixture
 def plainly(monkeypatch: pytest.MonkeyPatch) -> None:
     """Kernels as plain Python: nothing to compile."""
-    monkeypatch.setattr(Continuum, "_new_solver", lambda self: Solver(self.representation, kernels=plain_kernels))
+    monkeypatch.setattr(Continuum, "bound", property(lambda self: Bound(self.representation, find=plain_kernels)))
 
 
 @pytest.mark.parametrize("ends", ["zeros", "circular"])

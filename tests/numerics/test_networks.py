@@ -16,7 +16,8 @@ from derive import registry
 from derive.errors import DataError
 from numerics import Continuum, from_layers, from_sklearn, load, project, to_layers
 from numerics.command.main import main
-from numerics.kernels.solver import Solver, plain_kernels
+from numerics.kernels.bound import plain_kernels
+from numerics.kernels.cpu import Bound
 from numerics.networks import ordering
 from numerics.networks.files import read
 from numerics.networks.layers import KINDS, LASTS, layers
@@ -73,7 +74,7 @@ def test_a_network_is_reproduced_and_given_back(widths, seed, activation, kind, 
     x = generator.standard_normal((5, widths[0]))
     expected = outputs(weights, biases, ACTIVATIONS[activation], x, kind, last)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Continuum, "_new_solver", lambda self: Solver(self.representation, kernels=plain_kernels))
+        patch.setattr(Continuum, "bound", property(lambda self: Bound(self.representation, find=plain_kernels)))
         model = from_layers(weights, biases, activation, kind=kind, last=last)
         n = widths[-1]
         found = model(x) if last == "affine" else model(x, at=-1 + (2 * np.arange(n) + 1) / n)[..., 0]

@@ -14,7 +14,8 @@ from derive.declaration import load_spec
 from derive.spec import BasisSpec, Spec
 from numerics import testing
 from numerics.kernels import steps as adaptive
-from numerics.kernels.solver import Solver, plain_kernels
+from numerics.kernels.bound import plain_kernels
+from numerics.kernels.cpu import Bound
 from numerics.model.continuum import Continuum
 from numerics.networks.continua import from_layers, to_layers
 from numerics.networks.layers import Layers
@@ -31,7 +32,7 @@ ANY = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, Healt
 def plain(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Kernels as plain Python, nothing compiled or kept."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(Continuum, "_new_solver", lambda self: Solver(self.representation, kernels=plain_kernels))
+    monkeypatch.setattr(Continuum, "bound", property(lambda self: Bound(self.representation, find=plain_kernels)))
 
 
 @pytest.mark.slow

@@ -8,7 +8,8 @@ from scipy.interpolate import CubicHermiteSpline
 
 from derive.declaration import load_spec
 from derive.registry import entry, names
-from numerics.model.continuum import Continuum, kernel_weights
+from numerics.model.continuum import Continuum
+from numerics.model.layout import kernel_weights
 from tests.reference import basis
 
 WEIGHT = lambda xi, xi_, delta: np.cos(2 * xi - xi_) * np.exp(-delta) + 0.3 * xi * xi_  # noqa: E731
