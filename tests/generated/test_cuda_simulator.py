@@ -21,6 +21,7 @@ from derive import program as programs
 from derive.emit import cpu, cuda
 from derive.errors import RepresentationError
 from numerics.kernels import cuda as runner
+from numerics.kernels import launch
 from tests.oracles import lockstep
 from tests.oracles.cuda_cases import CASES, DECLARED, Draw, compare, compare_declared, equation, representation
 
@@ -130,7 +131,7 @@ def test_the_printed_text_does_not_depend_on_the_run(tmp_path: Path) -> None:
 
 def test_a_banded_table_knows_the_rows_that_meet_a_column() -> None:
     runs = np.array([[1, 3], [0, 0], [0, 2], [2, 4]])
-    assert runner.columns(runs, 5).tolist() == [[2, 3], [0, 3], [0, 4], [3, 4], [0, 0]]
+    assert launch.columns(runs, 5).tolist() == [[2, 3], [0, 3], [0, 4], [3, 4], [0, 0]]
 
 
 @pytest.mark.parametrize(
@@ -141,21 +142,24 @@ def test_a_banded_table_knows_the_rows_that_meet_a_column() -> None:
     ],
 )
 def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, lack: tuple[str, str], said: str) -> None:
-    monkeypatch.setattr(runner, "missing", lambda: lack)
+    monkeypatch.setattr(launch, "missing", lambda: lack)
     with pytest.raises(RepresentationError, match=re.escape(said)):
-        runner.CudaSolver(None)  # type: ignore[arg-type]
+        runner.CudaBound(None)  # type: ignore[arg-type]
 
 
 def test_without_the_package_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner.importlib.util, "find_spec", lambda name: None)
-    assert runner.missing() == ("numba-cuda is not installed", 'pip install "neural-continua[cuda]"')
+    monkeypatch.setattr(launch.importlib.util, "find_spec", lambda name: None)
+    assert launch.missing() == ("numba-cuda is not installed", 'pip install "neural-continua[cuda]"')
 
 
 def test_the_solver_keeps_the_cpu_solvers_interface() -> None:
-    from numerics.kernels.solver import Slab, Solver
+    from numerics.kernels.cpu import Bound, Solver
+    from numerics.kernels.operators import Slab
 
-    for name in ("form", "final", "path", "gradient", "outputs", "losses"):
+    for name in ("final", "path", "gradient", "mean_gradient", "outputs", "losses", "started", "differentiated"):
         ours, theirs = (inspect.signature(getattr(c, name)) for c in (runner.CudaSolver, Solver))
         assert list(ours.parameters) == list(theirs.parameters)
+    ours, theirs = (inspect.signature(c.form) for c in (runner.CudaBound, Bound))
+    assert list(ours.parameters) == list(theirs.parameters)
     ours, theirs = (inspect.signature(c.pull_back) for c in (runner.CudaSlab, Slab))
     assert list(ours.parameters) == list(theirs.parameters)

@@ -19,7 +19,7 @@ from numerics import Continuum, load, project
 from numerics.datasets import read, records, write
 from numerics.datasets.sampling import Augmentation, thinned
 from numerics.levels.adapted import adapt
-from numerics.model.continuum import Prepared
+from numerics.model.prepared import Prepared
 from tests.builders import marked
 from tests.oracles.network import TABLEAUX, basis, breakpoints, convolution, even, gauss, halves, sigmoid
 

@@ -12,8 +12,11 @@ from hypothesis import strategies as st
 
 from derive.declaration import load_spec
 from numerics.datasets import records
-from numerics.kernels.solver import Solver, plain_kernels
-from numerics.model.continuum import Continuum, kernel_weights
+from numerics.kernels.bound import plain_kernels
+from numerics.kernels.cpu import Bound
+from numerics.model.continuum import Continuum
+from numerics.model.layout import kernel_weights
+from numerics.model.prepared import Prepared
 from tests.builders import FOURIER, P0, declare, random_model
 from tests.oracles.network import TABLEAUX, basis, breakpoints, gauss, network, rule
 
@@ -100,8 +103,7 @@ def test_the_forward_kernel_is_the_network_written_out(case: str, plan: str) -> 
     channels = declared["equation"]["channels"]
     n = model.representation.slabs[0].tables["X"].shape[1]
     h = np.random.default_rng(1).standard_normal((n, channels, 7))
-    solver = Solver(model.representation, plan=plan)
-    solver = solver.form(kernel_weights(model.fields))
+    solver = Bound(model.representation, plan=plan).form(kernel_weights(model.fields))
     found = solver.final(h.reshape(-1, 7)).reshape(n, channels, 7)
     expected = reference_state(declared, *coefficients(model), h)
     assert np.max(np.abs(found - expected)) <= 1e-12 * np.max(np.abs(expected))
@@ -139,16 +141,10 @@ def test_the_gradient_is_the_complex_step_derivative(case: str, plan: str) -> No
     moved = [p + 1j * step * d for p, d in zip(parts, directions)]
     expected = reference_loss(declared, moved, h + 1j * step * ahead, labels).imag / step
 
-    object.__setattr__(model.representation.slabs[0], "plan", plan)
-    try:
-        model = model.replace(fields=dict(model.fields))
-        from numerics.model.continuum import Prepared
-
-        prepared = Prepared(h.reshape(-1, 6), np.eye(3)[labels].T.copy(), np.zeros(6), labels)
-        _, gradient = model.coefficient_gradient(prepared)
-        _, _, _, _, bar_states = model._sweep(prepared)
-    finally:
-        object.__setattr__(model.representation.slabs[0], "plan", "formed")
+    model = model.running_on(Bound(model.representation, plan=plan))
+    prepared = Prepared(h.reshape(-1, 6), np.eye(3)[labels].T.copy(), np.zeros(6), labels)
+    _, gradient = model.coefficient_gradient(prepared)
+    bar_states = model.state_gradient(prepared)
     found = sum(np.sum(gradient[name][0] * d) for name, d in zip(("W", "b", "R", "a"), directions))
     found += np.sum(bar_states.reshape(h.shape) * ahead)
     size = np.sqrt(sum(np.sum(gradient[name][0] ** 2) for name in ("W", "b", "R", "a")) + np.sum(bar_states**2))
@@ -161,10 +157,10 @@ def test_dot_product_of_tangent_and_adjoint(case: str) -> None:
     """⟨J v, w⟩ = ⟨v, Jᵀ w⟩ with the tangent by the complex step of the kernels' own text."""
     model = random_model(CASES[case])
     generator = np.random.default_rng(3)
-    solver = Solver(model.representation, np.complex128, plan="formed", kernels=plain_kernels)
+    bound = Bound(model.representation, np.complex128, plan="formed", find=plain_kernels)
     weights = kernel_weights(model.fields)
     direction = generator.standard_normal(weights[0].w.shape)
-    slab = solver.slabs[0]
+    slab = bound.slabs[0]
     h = generator.standard_normal((slab.sizes["state"], 3)).astype(complex)
     moved = slab.form(type(weights[0])(weights[0].w + 1e-30j * direction, weights[0].beta))
     tangent = moved.forward(h, keep=False)[0].imag / 1e-30
@@ -207,8 +203,7 @@ def test_p0_mlp_euler_is_the_perceptron_of_any_widths(widths: list[int], seed: i
     expected = x.T
     for weight, bias in layers:
         expected = f(weight @ expected + bias[:, None])
-    solver = Solver(model.representation, kernels=plain_kernels)
-    solver = solver.form(kernel_weights(model.fields))
+    solver = Bound(model.representation, find=plain_kernels).form(kernel_weights(model.fields))
     assert np.max(np.abs(solver.final(x.T.copy()) - expected)) <= 1e-13 * max(1.0, np.max(np.abs(expected)))
 
 
@@ -261,7 +256,7 @@ def test_halves_of_records_and_stages_are_the_whole(case: str, count: int, monke
     x = np.random.default_rng(8).standard_normal((count, 23, CASES[case]["equation"]["channels"]))
     prepared = model.prepare(records(x, None, np.arange(count) % 3))
     whole = model.objective(prepared, model.coordinates)
-    monkeypatch.setattr("numerics.kernels.solver.SHARED", 0)
+    monkeypatch.setattr("numerics.kernels.threads.SHARED", 0)
     halves = model.objective(prepared, model.coordinates)
     assert len(model.solver._blocks(count)) == min(count, 2)
     np.testing.assert_allclose(halves[0], whole[0], rtol=1e-14)

@@ -21,7 +21,8 @@ from derive.generate import generate
 from derive.spec import from_dict, to_dict
 from derive.spec.table_names import FORMAT
 from numerics import testing
-from numerics.model.continuum import Continuum, Prepared
+from numerics.model.continuum import Continuum
+from numerics.model.prepared import Prepared
 
 P = {"family": "p0", "cells": 2}
 ONE = {"family": "p0", "cells": 1}

@@ -18,7 +18,7 @@ from derive.declaration import load_spec
 from derive.errors import TrainingError
 from numerics import Continuum
 from numerics.kernels import threads as device
-from numerics.kernels.solver import Slab
+from numerics.kernels.operators import Slab
 
 P0 = {"family": "p0", "cells": 2}
 ONE = {"family": "p0", "cells": 1}

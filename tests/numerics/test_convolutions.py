@@ -14,7 +14,8 @@ from derive.errors import DataError
 from numerics import Continuum, from_layers, load, project, to_layers
 from numerics.command.main import main
 from numerics.networks import ordering
-from numerics.networks.layers import Layers, arrays, read
+from numerics.networks.files import arrays, read
+from numerics.networks.layers import Layers
 from numerics.verify.network import smoothness
 from numerics.verify.subject import Subject
 from tests.oracles.layers import conv

@@ -10,7 +10,7 @@ import pytest
 from numerics import Continuum, project
 from numerics.datasets import records
 from numerics.levels import projection
-from numerics.levels.projection import loss_change
+from numerics.levels.estimates import loss_change
 
 ONCE = {"family": "p0", "cells": 1}
 TWICE = {"family": "p0", "cells": 2}

@@ -18,7 +18,8 @@ from numerics import Continuum, project, refine
 from numerics.datasets import records
 from numerics.functions.basis import Basis, evaluate
 from numerics.functions.rules import rule
-from numerics.levels.projection import contained, distance
+from numerics.levels.distances import distance
+from numerics.levels.fields import contained
 
 ONCE = {"family": "p0", "cells": 1}
 

@@ -43,7 +43,7 @@ def test_an_unstable_step_is_named_with_the_stable_one(tableau: str) -> None:
     text = str(caught.value)
     assert "record 1, step 1 of 8, from depth 0" in text and "unstable step" in text
     stable = {"euler": 2 / 300, "heun": 2 / 300, "rk4": 2.785293563405282 / 300}[tableau]
-    found = stability.diagnose(model, model.project_samples(_records(x)))
+    found = stability.diagnose(model.solver, model.project_samples(_records(x)))
     assert found is not None and found.stable == pytest.approx(stable, rel=1e-4)
     needed = int(text.split("take ")[1].split()[0].replace(",", ""))
     assert 1 / needed <= stable < 2 / needed
@@ -62,7 +62,7 @@ def test_the_second_of_two_slabs_may_be_the_unstable_one() -> None:
         "bias": {"width": [WIDTH] * 2, "depth": halves},
     }
     model = Continuum.from_fields(spec, b=lambda xi, depth: np.where(depth < 0.5, 0.0, 1e4) + 0 * xi)
-    found = stability.diagnose(model, model.project_samples(_records(np.zeros((1, 4)))))
+    found = stability.diagnose(model.solver, model.project_samples(_records(np.zeros((1, 4)))))
     assert found is not None and found.depth >= 0.5 and found.stable is not None
 
 

@@ -8,7 +8,8 @@ from scipy.interpolate import CubicHermiteSpline
 
 from derive.declaration import load_spec
 from derive.registry import entry, names
-from numerics.model.continuum import Continuum, kernel_weights
+from numerics.model.continuum import Continuum
+from numerics.model.layout import kernel_weights
 from tests.oracles.network import basis
 
 pytestmark = pytest.mark.compiled
