@@ -1,6 +1,6 @@
 """The integro-differential equation (1), (2), derived step by step from the discrete layer.
 
-A rate or an activation is any expression of the grammar; ``kinks`` says what its derivatives are where it has kinks, and
+A rate or an activation is any expression of the grammar; ``kinks`` says what its derivatives are at kinks, and
 ``exact.finite`` how what overflows is rewritten.
 """
 
