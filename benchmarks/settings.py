@@ -23,7 +23,7 @@ import numpy as np
 
 from derive.declaration import load_spec
 from numerics import Continuum, fit, project, refine
-from numerics.datasets.record import load
+from numerics.datasets import load
 
 FOLDS = 5
 REPEATS = 3

@@ -27,8 +27,8 @@ from derive.declaration import load_spec
 from derive.errors import SpecError
 from derive.spec import BasisSpec, Spec
 from numerics import verify
-from numerics.datasets.record import Records
-from numerics.datasets.record import records as make_records
+from numerics.datasets import Records
+from numerics.datasets import records as make_records
 from numerics.model.continuum import Continuum, Declared
 from numerics.networks import layers as discrete
 

@@ -11,7 +11,7 @@ import numpy as np
 from derive.errors import DataError
 from derive.spec import product
 from numerics.checks import instance
-from numerics.datasets.record import Records
+from numerics.datasets import Records
 from numerics.functions.field import FieldSlab
 from numerics.levels.projection import move
 from numerics.model.continuum import Continuum

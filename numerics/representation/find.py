@@ -33,7 +33,7 @@ from derive.spec.levels import between
 from derive.spec.table_names import FORMAT, parts
 from numerics import checks as doors
 from numerics import files
-from numerics.functions.basis import Pieces
+from numerics.functions.basis import Basis
 from numerics.functions.field import Pair
 from numerics.kernels import threads as device
 
@@ -88,11 +88,11 @@ class SlabTables:
         """A table along every axis; on the whole domain it is their Kronecker product."""
         return tuple(self.tables[of_axis(name, axis)] for axis in range(self.dimension))
 
-    def pieces(self, role: str) -> Pieces:
+    def pieces(self, role: str) -> Basis:
         """The run-time basis of a role, along one axis: "entry", "state", "weight_out", "state_2" …"""
         return _pieces(self.tables, role)
 
-    def axes(self, role: str) -> tuple[Pieces, ...]:
+    def axes(self, role: str) -> tuple[Basis, ...]:
         """The run-time bases of a role along every axis."""
         return tuple(self.pieces(of_axis(role, axis)) for axis in range(self.dimension))
 
@@ -157,11 +157,16 @@ class Representation:
         return kron(self.roots)
 
     @cached_property
+    def comparison(self) -> np.ndarray:
+        """y's coefficients → those coordinates, channel by channel: what is compared where there is no readout."""
+        return np.kron(self.root, np.eye(self.spec.channels))
+
+    @cached_property
     def orthonormal(self) -> tuple[np.ndarray, ...]:
         """L⁻ᵀ along every axis: its columns are functions that are orthonormal in the norm of the loss, or zero."""
         return tuple(np.linalg.pinv(root, rcond=np.sqrt(UNSEEN) / 2) for root in self.roots)
 
-    def readout_pieces(self, role: str = "readout") -> Pieces:
+    def readout_pieces(self, role: str = "readout") -> Basis:
         """The run-time basis of a functional readout; or the one function of a loss's "weight"."""
         return _pieces(self.readout, role)
 
@@ -189,13 +194,13 @@ def kron(factors: Sequence[np.ndarray]) -> np.ndarray:
     return reduce(np.kron, factors)
 
 
-def _pieces(tables: Arrays, role: str) -> Pieces:
+def _pieces(tables: Arrays, role: str) -> Basis:
     prefix = f"pieces/{role}/"
     arrays = {key.removeprefix(prefix): a for key, a in tables.items() if key.startswith(prefix)}
     if "function" not in arrays:
-        return Pieces.from_arrays(arrays)
+        return Basis.from_arrays(arrays)
     function = Printed(str(arrays["function"]), arrays["constants"])
-    return Pieces.from_arrays(arrays, function, tables.get(f"gram/{role}"))
+    return Basis.from_arrays(arrays, function, tables.get(f"gram/{role}"))
 
 
 def of(spec: Spec, base: Spec | None = None) -> Representation:
@@ -277,11 +282,11 @@ def assemble(spec: Spec, entry: dict[str, Any], arrays: Arrays) -> Representatio
     return Representation(spec, str(entry["digest"]), tuple(slabs), readout, constants, module, arrays, entry)
 
 
-def pieces_of(basis: Any) -> Pieces:
+def pieces_of(basis: Any) -> Basis:
     """The run-time form of a basis of the derivation that needs no printed function."""
     from derive.spaces import run_time
 
-    return Pieces.from_arrays(run_time.arrays(basis))
+    return Basis.from_arrays(run_time.arrays(basis))
 
 
 def check_tables(digest: str, arrays: Arrays) -> None:

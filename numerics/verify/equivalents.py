@@ -10,11 +10,11 @@ import numpy as np
 
 from derive.errors import SpecError, TrainingError
 from derive.spec import CONSTANT, BasisSpec, Slab
-from numerics.kernels import steps as adaptive
-from numerics.model.continuum import Continuum, kernel_weights
-from numerics.verify.flow import ACCURACY, Ended, constant, follow
+from numerics.model.continuum import Continuum
+from numerics.model.layout import kernel_weights
 from numerics.verify.orders import Study, judge
-from numerics.verify.reference import Reference
+from numerics.verify.references.flow import ACCURACY, Ended, constant, follow
+from numerics.verify.references.network import Reference
 from numerics.verify.subject import NOTEBOOKS, SMALLEST, WATCHED, Array, Subject
 
 POINTS = np.linspace(-1, 1, 402)[1:-1] + 1e-4  # where solutions are compared: on no cell's boundary
@@ -135,15 +135,14 @@ def _in_depth(subject: Subject) -> Study | Ended:
 
 def _stepper(subject: Subject) -> Callable[[int], Array]:
     """Steps → the final state by the kernels, with the same number of equal steps in every depth element."""
-    solver = subject.model.solver.__class__(subject.model.representation)
+    bound = subject.model.bound
     start = subject.reference.lifted(subject.fields, subject.states[:, :, :WATCHED]).reshape(-1, WATCHED)
 
     def solve(steps: int) -> Array:
         h: Array = np.ascontiguousarray(start)
         taken = subject.steps(steps)
-        for slab, own, weights in zip(solver.slabs, taken, kernel_weights(subject.model.fields)):
-            method = adaptive.Method.of(subject.spec.tableau, float(slab.tables.tables["kappa"]))
-            h = slab.on_steps(method, own).form(weights).forward(h, keep=False)[0]
+        for slab, own, weights in zip(bound.slabs, taken, kernel_weights(subject.model.fields)):
+            h = slab.on_steps(bound.method(slab), own).form(weights).forward(h, keep=False)[0]
         return h
 
     return solve
@@ -289,7 +288,7 @@ class _Smooth:
         """By the NumPy network; fields and records take the subject's share of their size."""
         from derive.declaration import Reader, read_basis
         from derive.spec import WIDTH
-        from numerics.functions.basis import Pieces, evaluate
+        from numerics.functions.basis import Basis, evaluate
         from numerics.representation.find import pieces_of
 
         reader, spec = Reader("verify"), subject.spec
@@ -308,7 +307,7 @@ class _Smooth:
             "V": [share * generator.standard_normal((3, 1, wide, c)) / (2 * many)],
             "parameters": [np.array([[float(start)] * c for _, start in spec.learned])],
         }
-        pieces: Pieces = pieces_of(network.forms[0].bases["state"])
+        pieces: Basis = pieces_of(network.forms[0].bases["state"])
         start = share * subject.random_states([pieces], c)[:, :, :2]
         return cls(network, fields, start, evaluate(pieces, POINTS))
 

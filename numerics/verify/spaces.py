@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from derive.spec import SymmetrySpec, of_axis
-from numerics.functions.field import Array, along
+from numerics.functions.arrays import along
+from numerics.functions.field import Array
 from numerics.functions.random import moved
 from numerics.verify.subject import NOTEBOOKS, RECORDS, Subject
 

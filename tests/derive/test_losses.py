@@ -16,7 +16,7 @@ from derive.emit import cpu, tables
 from derive.errors import DataError, DerivationError, SpecError
 from derive.spec import from_dict, to_dict
 from numerics import Continuum, fit
-from numerics.datasets.record import records
+from numerics.datasets import records
 
 
 def softmax_sum(z):

@@ -17,7 +17,7 @@ from derive.spaces import convolution
 from derive.spaces.rules import gauss_rule, uniform_rule
 from derive.spec import WIDTH
 from numerics import Continuum, project
-from numerics.datasets.record import records
+from numerics.datasets import records
 from numerics.functions.basis import evaluate
 from numerics.representation.find import pieces_of
 

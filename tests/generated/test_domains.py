@@ -16,12 +16,11 @@ from scipy.interpolate import RegularGridInterpolator
 from derive.declaration import load_spec
 from derive.errors import DataError, SpecError
 from numerics import Continuum, load, project
-from numerics.datasets.record import read, records, write
+from numerics.datasets import read, records, write
 from numerics.datasets.sampling import Augmentation, thinned
 from numerics.levels.adapted import adapt
-from numerics.model.continuum import Prepared
-from tests.generated.test_wider_family import convolution, even, halves, sigmoid
-from tests.reference import TABLEAUX, basis, breakpoints, gauss
+from numerics.model.prepared import Prepared
+from tests.oracles.network import TABLEAUX, basis, breakpoints, convolution, even, gauss, halves, sigmoid
 
 LEGENDRE = {"family": "legendre", "size": 3}
 HAT = {"family": "hat", "size": 4}

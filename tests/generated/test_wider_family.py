@@ -16,25 +16,15 @@ from derive.spaces import basis as bases
 from derive.spaces import symmetry
 from derive.spec import SymmetrySpec, from_dict, to_dict
 from numerics import Continuum, project
-from numerics.datasets.record import records
-from numerics.model.continuum import Prepared
-from tests.generated.test_kernels import rule
-from tests.reference import TABLEAUX, network
+from numerics.datasets import records
+from numerics.model.prepared import Prepared
+from tests.oracles.network import TABLEAUX, convolution, even, halves, network, rule, sigmoid
 
 CELLS = {"family": "p0", "cells": 8}
 LEGENDRE = {"family": "legendre", "size": 4}
 FOURIER = {"family": "fourier", "size": 7}
 ONE = {"family": "p0", "cells": 1}
 Arrays = dict[str, Any]
-
-
-def sigmoid(x: Any) -> Any:
-    return 1 / (1 + np.exp(-x))
-
-
-def halves(u: Any) -> tuple[Any, Any]:
-    """u1 and u2 of every channel: one after the other in the second axis."""
-    return u[:, : u.shape[1] // 2], u[:, u.shape[1] // 2 :]
 
 
 def normal(u: Any) -> Any:
@@ -69,25 +59,6 @@ class Case:
             "integration": {"tableau": self.tableau, "steps": 4},
             "loss": {"kind": "l2"},
         }
-
-
-def convolution(z: Any) -> Any:
-    """Frequency 0 is a number, frequency k the block [[a, b], [−b, a]] (section 3)."""
-    size = len(z)
-    w = np.zeros((size, size, *z.shape[1:]), z.dtype)
-    w[0, 0] = z[0]
-    for k in range(1, size, 2):
-        w[k, k] = w[k + 1, k + 1] = z[k]
-        w[k, k + 1], w[k + 1, k] = z[k + 1], -z[k + 1]
-    return w
-
-
-def even(z: Any) -> Any:
-    """Legendre polynomials keep the pairs of equal parity."""
-    w = np.zeros((4, 4, *z.shape[1:]), z.dtype)
-    for m, (i, j) in enumerate((i, j) for i in range(4) for j in range(4) if (i + j) % 2 == 0):
-        w[i, j] = z[m]
-    return w
 
 
 def circulant(z: Any) -> Any:
@@ -235,7 +206,7 @@ def test_states_and_gradients_are_those_of_the_network_written_out(name: str) ->
     slope = np.mean(np.sum((z - target) ** 2, axis=0)).imag / 1e-30
     prepared = Prepared(h.reshape(-1, 5), target, np.zeros(5), None)
     _, gradient = model.coefficient_gradient(prepared)
-    bars = model._sweep(prepared)[4]
+    bars = model.state_gradient(prepared)
     measured = sum(np.sum(gradient[key][0] * ways[key]) for key in ways) + np.sum(bars.reshape(h.shape) * along)
     length = np.sqrt(sum(np.sum(gradient[key][0] ** 2) for key in ways) + np.sum(bars**2))
     assert abs(measured - slope) <= 1e-13 * length * np.sqrt(sum(a.size for a in ways.values()) + along.size)

@@ -15,13 +15,12 @@ from derive.spaces import basis as bases
 from derive.spaces.transfer import products
 from derive.spec import WIDTH as INTERVAL
 from numerics import Continuum, load, project
-from numerics.datasets.record import records
+from numerics.datasets import records
 from numerics.functions.basis import evaluate
-from numerics.model.continuum import Prepared
-from numerics.networks.layers import to_layers
+from numerics.model.prepared import Prepared
+from numerics.networks.continua import to_layers
 from numerics.representation.find import pieces_of
-from tests.generated.test_kernels import rule
-from tests.reference import TABLEAUX, basis, gauss, network
+from tests.oracles.network import TABLEAUX, basis, gauss, network, rule
 
 WIDTH = (-1.0, 1.0)
 ONE = {"family": "p0", "cells": 1}

@@ -1,6 +1,6 @@
 """What rows are compared with: basis functions, quadrature and projections, written out once more.
 
-Nothing here comes from the derivation or from ``numerics.functions.basis``: functions follow the formulas of their
+Nothing here comes from the derivation or from ``numerics.functions``: functions follow the formulas of their
 families, integrals are Gauss sums with far more points than needed, projections are dense least squares.
 """
 
@@ -16,7 +16,7 @@ from numpy.polynomial import legendre
 from scipy.interpolate import BSpline
 
 from derive.spec import BasisSpec
-from numerics.verify.reference import value
+from numerics.verify.references.network import value
 
 Array = np.ndarray
 Values = Callable[[Array], Array]  # points (n,) → (n, size), at breakpoints from the right
