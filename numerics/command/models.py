@@ -17,9 +17,9 @@ def on_device(model: Any, name: str) -> Any:
     """The model with its kernels on a device. Raises RepresentationError saying what is missing there."""
     if name == "cpu":
         return model
-    from numerics.kernels import cuda
+    from numerics.kernels import launch
 
-    cuda.require()
+    launch.require()
     return model.replace(device=name)
 
 

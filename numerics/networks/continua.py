@@ -17,7 +17,8 @@ from derive.errors import DataError, RepresentationError
 from derive.spec import of_axis, step_lengths
 from numerics.checks import instance
 from numerics.datasets.checked import class_names
-from numerics.model.continuum import Continuum, leading
+from numerics.model.continuum import Continuum
+from numerics.model.layout import along_state, leading
 from numerics.networks import convolutions
 from numerics.networks.layers import Layers, layers
 from numerics.networks.stages import first_stages
@@ -206,7 +207,7 @@ def _lift(model: Continuum) -> tuple[Array | None, Array | None]:
     """h(·, 0) = L x + l for the coefficients of records, (functions · c, functions · inputs) and (functions · c,)."""
     if "P" not in model.fields:
         return None, None
-    products, one = model.along_state("lift")
+    products, one = along_state(model.representation, "lift")
     p = leading(model.fields["P"])
     return np.sum([np.kron(*pair) for pair in zip(products, p[:, :, :-1])], axis=0), (one @ p[:, :, -1]).ravel()
 
@@ -218,7 +219,7 @@ def _last(model: Continuum) -> tuple[Array, Array] | None:
         return model.readout_map()
     x = _wide(slab, "X", spec.output_channels)
     if spec.outputs is not None:
-        products, one = model.along_state("readout")
+        products, one = along_state(model.representation, "readout")
         r, a = (leading(model.fields[name]) for name in ("R", "a"))
         operator, constant = np.sum([np.kron(*pair) for pair in zip(products, r)], axis=0), (one @ a).ravel()
         return (operator, constant) if x is None else (x @ operator, x @ constant)

@@ -157,6 +157,11 @@ class Representation:
         return kron(self.roots)
 
     @cached_property
+    def comparison(self) -> np.ndarray:
+        """y's coefficients → those coordinates, channel by channel: what is compared where there is no readout."""
+        return np.kron(self.root, np.eye(self.spec.channels))
+
+    @cached_property
     def orthonormal(self) -> tuple[np.ndarray, ...]:
         """L⁻ᵀ along every axis: its columns are functions that are orthonormal in the norm of the loss, or zero."""
         return tuple(np.linalg.pinv(root, rcond=np.sqrt(UNSEEN) / 2) for root in self.roots)

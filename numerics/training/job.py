@@ -12,7 +12,8 @@ import numpy as np
 from derive.errors import DataError, TrainingError
 from derive.spec import Training
 from numerics.datasets import Records, labels
-from numerics.model.continuum import Continuum, Prepared
+from numerics.model.continuum import Continuum
+from numerics.model.prepared import Prepared
 from numerics.training import optimisers
 from numerics.training.options import augmentation, options_of
 from numerics.training.split import AUGMENTING, generator_of, split

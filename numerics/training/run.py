@@ -22,7 +22,9 @@ from numerics.checks import instance
 from numerics.datasets import records
 from numerics.kernels import stability
 from numerics.kernels import threads as device
-from numerics.model.continuum import Continuum, Prepared
+from numerics.model.continuum import Continuum
+from numerics.model.prepared import Prepared
+from numerics.model.trouble import undifferentiable
 from numerics.training import optimisers
 from numerics.training.job import Augment, Job, job_of
 from numerics.training.options import check_names, check_ways, with_options
@@ -156,10 +158,11 @@ def _step(job: Job, run: Run, part: Prepared) -> tuple[optimisers.State, np.ndar
             return optimisers.step(run.optimiser, objective, run.vector)
     except TrainingError as error:
         where = f"epoch {run.epoch + 1}, batch {run.batch + 1} of {job.batches}"
-        found = stability.diagnose(job.model.with_coordinates(run.vector), part.states, part.rows)
+        model = job.model.with_coordinates(run.vector)
+        found = stability.diagnose(model.solver, part.states, part.rows)
         if found is not None:
             raise stability.explained(found, error.given, where) from error
-        named = stability.undifferentiable(job.model.with_coordinates(run.vector), part, error.given, where)
+        named = undifferentiable(model, part, error.given, where)
         if named is not None:
             raise named from error
         raise _placed(error, where) from error
@@ -190,8 +193,8 @@ def _closed(job: Job, run: Run) -> Run:
         loss = scores["loss"]
         if not math.isfinite(loss):
             given, where = f"a loss of {loss}", f"epoch {run.epoch}, validation"
-            named = stability.undifferentiable(model, job.held, given, where)
-            raise named or stability.error(model, job.held.states, given, where, job.held.rows)
+            named = undifferentiable(model, job.held, given, where)
+            raise named or stability.error(model.solver, job.held.states, given, where, job.held.rows)
         row |= {f"validation {name}": score for name, score in scores.items() if name != "loss"}
         row["validation"] = loss
         if run.best_loss is None or loss < run.best_loss:

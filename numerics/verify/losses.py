@@ -81,18 +81,12 @@ def values(subject: Subject) -> None:
         z[:, -5:] += HIGH
     known = spec.loss in FORMULAS
     value, source = FORMULAS[spec.loss] if known else _own(spec.loss)
-    found, slopes = _called(solver, z, t)
+    found, slopes = solver.differentiated(z, t)
     truth, direction = value(z, t), source(z, t)
     gap = float(np.max(np.abs(found - truth) / np.maximum(1, np.abs(truth))))
     subject.at_most(SECTION, f"{spec.loss}: its value", gap, 1e-12, "README.md")
     gap = float(np.abs(slopes - direction).max() / np.abs(direction).max())
     subject.at_most(SECTION, f"{spec.loss}: its derivative", gap, 1e-12 if known else 1e-7, "README.md")
-
-
-def _called(solver: Any, z: Array, t: Array) -> tuple[Array, Array]:
-    value, source = np.empty(z.shape[1]), np.empty_like(z)
-    solver._common("loss")(z, np.ascontiguousarray(t), solver.loss_constants, value, source)
-    return value, source
 
 
 # --- of records ---------------------------------------------------------------------------------------------

@@ -90,10 +90,12 @@ NUMERICS = {
     "datasets/burgers": ("burgers",),
     "model/checkpoint": ("checkpoint", "fit", "cli"),
     "command": ("cli", "networks", "datasets", "fit"),
+    "model/contents": ("checkpoint", "fit", "cli"),
+    "model/sealed": ("checkpoint", "fit", "cli"),
     "command/console": ("cli",),
     "files": ("checkpoint", "cli"),
     "networks/convolutions": ("convolutions", "export"),
-    "model/continuum": ("continuum", "fit", "projection", "networks", "adaptive", "checkpoint"),
+    "model": ("continuum", "fit", "projection", "networks", "adaptive", "checkpoint"),
     "training/cross_validation": ("cross_validation",),
     "datasets/published": ("datasets",),
     "datasets/shipped": ("datasets",),
@@ -114,35 +116,49 @@ NUMERICS = {
     "networks": ("networks", "convolutions", "export", "doors"),
     "training/optimisers": ("optimisers", "fit"),
     "networks/ordering": ("networks", "doors", "cli"),
+    "levels/distances": ("projection", "quadrature"),
+    "levels/estimates": ("loss_changes", "projection"),
+    "levels/fields": ("projection", "loss_changes", "quadrature", "adapted", "adaptive"),
     "levels/projection": ("projection", "loss_changes", "quadrature", "adapted", "adaptive"),
     "levels/refinement": ("projection", "cli"),
     "command/report": ("report", "cli"),
     "representation/find": ("checkpoint", "pickles", "projection", "adapted", "cli"),
     "datasets/sampling": ("sampling",),
-    "kernels/solver": ("continuum", "adaptive", "calls", "projection", "fit"),
+    "kernels/bind": ("calls", "pickles", "fit"),
+    "kernels/bound": ("continuum", "adaptive", "calls", "projection", "fit"),
+    "kernels/cpu": ("continuum", "adaptive", "calls", "projection", "fit"),
+    "kernels/operators": ("continuum", "adaptive", "calls", "projection", "loss_changes", "fit"),
     "kernels/stability": ("stability", "fit"),
     "networks/stages": ("export", "convolutions"),
     "model/targets": ("stability", "fit"),
+    "model/trouble": ("stability", "fit"),
     "command/template": ("cli",),
     "testing": ("testing",),
 }
 ALSO = {
     "model/continuum": ("tests/derive/test_losses.py", NETWORKS),
+    "model/layout": (NETWORKS,),
+    "model/prepared": ("tests/derive/test_losses.py",),
     "functions": ("tests/derive/test_losses.py", "tests/derive/test_families.py"),
     "functions/integrals": ("tests/derive/test_families.py", "tests/numerics/test_adapted.py"),
     "functions/project": ("tests/derive/test_families.py", "tests/numerics/test_adapted.py"),
     "functions/random": ("tests/derive/test_families.py", "tests/numerics/test_adapted.py"),
     "representation/find": ("tests/derive/test_losses.py",),
-    "kernels/solver": (NETWORKS,),
+    "kernels/bound": (NETWORKS,),
+    "kernels/cpu": (NETWORKS,),
+    "kernels/operators": (NETWORKS,),
     "model/targets": ("tests/derive/test_losses.py",),
 }
-# where orders, and the continuous adjoint along a trajectory, come from
 FUNCTIONS = ("functions/random", "functions/project", "functions/integrals")
-ALONG_DEPTH = ("kernels/solver", "kernels/steps", "model/continuum", *FUNCTIONS)
+KERNELS_OF_A_STEP = ("kernels/bound", "kernels/cpu", "kernels/operators")
+# where orders, and the continuous adjoint along a trajectory, come from
+ALONG_DEPTH = (*KERNELS_OF_A_STEP, "kernels/steps", "model/continuum", "model/layout", *FUNCTIONS)
 ALWAYS_COMPILED = ("tests/derive/test_approximation.py",)  # it looks at machine code
 ANY = ("continuum", "fit", "cli")  # of a module that is not named above
 VERIFIED = "verify"  # what `continua verify` is made of, and its tests
-COMPILED_KERNELS = ("kernels/solver", "kernels/threads", "model/continuum", *FUNCTIONS, "representation")
+COMPILED_KERNELS = (
+    *KERNELS_OF_A_STEP, "kernels/threads", "model/continuum", "model/layout", *FUNCTIONS, "representation"
+)  # fmt: skip
 
 
 @cache
@@ -173,7 +189,7 @@ def _derive(module: str) -> tuple[Check, ...]:
 def _numerics(module: str) -> tuple[Check, ...]:
     if module.startswith(VERIFIED):
         return _files(["tests/numerics/test_verify_references.py", "tests/numerics/test_verify.py"])
-    if module == "kernels/cuda":
+    if module in ("kernels/cuda", "kernels/launch"):
         return _files([CUDA], compiled=False)
     module = _room(module, NUMERICS)
     direct = [f"tests/numerics/test_{name}.py" for name in NUMERICS.get(module, ANY)]

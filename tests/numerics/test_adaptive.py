@@ -11,10 +11,12 @@ from derive.errors import SpecError, TrainingError
 from numerics import Continuum, fit, project, refine
 from numerics.datasets import records
 from numerics.kernels import steps as adaptive
-from numerics.kernels.solver import Solver, norms, plain_kernels
+from numerics.kernels.bound import plain_kernels
+from numerics.kernels.cpu import Bound
+from numerics.kernels.operators import norms
 from numerics.kernels.steps import Method
-from numerics.model.continuum import Prepared
-from tests.reference import basis
+from numerics.model.prepared import Prepared
+from tests.oracles.network import basis
 
 HAT = {"family": "hat", "cells": 3}
 SPEC = {
@@ -237,7 +239,7 @@ SQUARE = {
 
 @pytest.fixture
 def plain(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Continuum, "_new_solver", lambda self: Solver(self.representation, kernels=plain_kernels))
+    monkeypatch.setattr(Continuum, "bound", property(lambda self: Bound(self.representation, find=plain_kernels)))
 
 
 def test_squares_take_adaptive_steps(plain: None) -> None:

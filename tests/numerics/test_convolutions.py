@@ -13,26 +13,16 @@ from derive.declaration import load_spec
 from derive.errors import DataError
 from numerics import Continuum, from_layers, load, project, to_layers
 from numerics.command.main import main
-from numerics.kernels.solver import Solver, plain_kernels
+from numerics.kernels.bound import plain_kernels
+from numerics.kernels.cpu import Bound
 from numerics.networks import ordering
 from numerics.networks.files import arrays, read
 from numerics.networks.layers import Layers
 from numerics.verify.network import smoothness
 from numerics.verify.subject import Subject
+from tests.oracles.layers import conv
 
 N = 11
-
-
-def conv(w: np.ndarray, b: np.ndarray, h: np.ndarray, ends: str) -> np.ndarray:
-    """(records, samples, channels) → the same: u_i = b + Σ_m w_m h_{i + m − (K − 1)/2}."""
-    found = np.zeros((*h.shape[:2], len(w)))
-    for i in range(h.shape[1]):
-        found[:, i] = b
-        for m in range(w.shape[2]):
-            j = i + m - w.shape[2] // 2
-            if ends == "circular" or 0 <= j < h.shape[1]:
-                found[:, i] += h[:, j % h.shape[1]] @ w[:, :, m].T
-    return found
 
 
 def network(sizes: list[tuple[int, int, int]], seed: int = 0) -> tuple[list[np.ndarray], list[np.ndarray]]:
@@ -148,7 +138,7 @@ def test_bad_stencils_are_refused(changes: dict[str, Any], says: str) -> None:
 @pytest.fixture
 def plainly(monkeypatch: pytest.MonkeyPatch) -> None:
     """Kernels as plain Python: nothing to compile."""
-    monkeypatch.setattr(Continuum, "_new_solver", lambda self: Solver(self.representation, kernels=plain_kernels))
+    monkeypatch.setattr(Continuum, "bound", property(lambda self: Bound(self.representation, find=plain_kernels)))
 
 
 @pytest.mark.parametrize("ends", ["zeros", "circular"])

@@ -17,11 +17,11 @@ from derive.errors import RepresentationError
 from numerics import Continuum, from_layers, testing, to_layers
 from numerics.functions.basis import evaluate
 from numerics.functions.samples import default_points, projection
-from numerics.kernels.solver import Solver, plain_kernels
+from numerics.kernels.bound import plain_kernels
+from numerics.kernels.cpu import Bound
 from numerics.networks.layers import KINDS, Layers
 from numerics.representation.find import kron
-from tests.numerics.test_convolutions import conv
-from tests.numerics.test_networks import ACTIVATIONS, outputs
+from tests.oracles.layers import ACTIVATIONS, conv, outputs
 
 CELLS = {"family": "p0", "cells": 4}
 ONE = {"family": "p0", "cells": 1}
@@ -35,7 +35,7 @@ OWN = {"-u + tanh(u)": lambda u: np.tanh(u) - u, "tanh(u)/2": lambda u: np.tanh(
 
 @pytest.fixture(autouse=True)
 def _plain(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Continuum, "_new_solver", lambda self: Solver(self.representation, kernels=plain_kernels))
+    monkeypatch.setattr(Continuum, "bound", property(lambda self: Bound(self.representation, find=plain_kernels)))
 
 
 def model_of(declared: dict[str, Any], seed: int = 0) -> Continuum:

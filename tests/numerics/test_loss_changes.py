@@ -10,9 +10,10 @@ import pytest
 
 from numerics import Continuum, project
 from numerics.datasets import records
-from numerics.kernels.solver import Solver, plain_kernels
-from numerics.levels import projection
-from numerics.levels.projection import loss_change
+from numerics.kernels.bound import plain_kernels
+from numerics.kernels.cpu import Bound
+from numerics.levels import estimates, projection
+from numerics.levels.estimates import loss_change
 
 ONCE = {"family": "p0", "cells": 1}
 TWICE = {"family": "p0", "cells": 2}
@@ -79,8 +80,8 @@ CASES: dict[str, dict[str, Any]] = {
 
 @pytest.fixture
 def plain(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Continuum, "_new_solver", lambda self: Solver(self.representation, kernels=plain_kernels))
-    monkeypatch.setattr(projection, "Solver", partial(Solver, kernels=plain_kernels))
+    monkeypatch.setattr(Continuum, "bound", property(lambda self: Bound(self.representation, find=plain_kernels)))
+    monkeypatch.setattr(estimates, "Bound", partial(Bound, find=plain_kernels))
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -18,8 +18,10 @@ from numerics import Continuum, project, refine
 from numerics.datasets import records
 from numerics.functions.basis import Basis, evaluate
 from numerics.functions.rules import rule
-from numerics.kernels.solver import Solver, plain_kernels
-from numerics.levels.projection import contained, distance
+from numerics.kernels.bound import plain_kernels
+from numerics.kernels.cpu import Bound
+from numerics.levels.distances import distance
+from numerics.levels.fields import contained
 
 ONCE = {"family": "p0", "cells": 1}
 
@@ -355,7 +357,7 @@ def still(spec: dict[str, Any]) -> Continuum:
 
 @pytest.fixture(autouse=True)
 def plain(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Continuum, "_new_solver", lambda self: Solver(self.representation, kernels=plain_kernels))
+    monkeypatch.setattr(Continuum, "bound", property(lambda self: Bound(self.representation, find=plain_kernels)))
 
 
 NORMS: dict[str, dict[str, Any]] = {

@@ -16,7 +16,8 @@ from derive.spaces import transfer
 from numerics import datasets, fit, verify
 from numerics.command.main import main
 from numerics.kernels import steps as adaptive
-from numerics.kernels.solver import Slab, Solver
+from numerics.kernels.cpu import Solver
+from numerics.kernels.operators import Slab, Weights
 from numerics.model.continuum import Continuum
 from numerics.networks import ordering
 from numerics.networks.continua import from_layers
@@ -79,14 +80,14 @@ def test_faults_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """One fault at a time, each in another place, each seen by the property that is about it."""
     assert failed() == set()
     discrete = derivatives._discrete
-    gradient, forward, combined = Solver.gradient, Slab.forward, adaptive.Method._combined
+    gradient, forward, combined = Solver.mean_gradient, Slab.forward, adaptive.Method._combined
 
     def scaled(self, *given):
         losses, slabs, *rest = gradient(self, *given)
-        return losses, [{k: v * (1 + 1e-9) for k, v in slab.items()} for slab in slabs], *rest
+        return losses, [Weights(**{k: v * (1 + 1e-9) for k, v in own.arrays.items()}) for own in slabs], *rest
 
     with monkeypatch.context() as patch:  # a gradient that is off by 1e-9
-        patch.setattr(Solver, "gradient", scaled)
+        patch.setattr(Solver, "mean_gradient", scaled)
         assert "gradient against complex step" in failed()
     adjoint = Slab.adjoint
 

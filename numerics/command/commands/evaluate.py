@@ -63,7 +63,7 @@ def _resampled(model: Any, records: Any, ways: list[str]) -> dict[str, dict[str,
     import numpy as np
 
     from numerics.datasets.sampling import thinned
-    from numerics.model.continuum import lines
+    from numerics.model.points import lines
 
     if not model.spec.functional:
         records = records.as_functions()
