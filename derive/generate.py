@@ -6,13 +6,12 @@ import difflib
 import hashlib
 from typing import Any
 
-from derive import ladder
 from derive import loss as losses
 from derive.derived import closed_bases, derive
 from derive.emit import cpu, cuda, manifest, tables
 from derive.explain import derivation
 from derive.program import Program
-from derive.spec import Spec, digest, to_dict
+from derive.spec import Spec, digest, table_names, to_dict
 
 
 def generate(spec: Spec) -> dict[str, bytes]:
@@ -41,7 +40,7 @@ def generate(spec: Spec) -> dict[str, bytes]:
         f"{', normalised over the channels' if spec.normalise is not None else ''}   (1), (2)"
     )
     contents = {
-        "format": ladder.FORMAT,
+        "format": table_names.FORMAT,
         "name": spec.name,
         "summary": spec.summary,
         "spec": to_dict(spec),

@@ -61,9 +61,9 @@ def latex(spec: Spec, matrices: bool = False) -> str:
 
 def named_tableau(name: str) -> TableauSpec:
     """A tableau of the registry, exact."""
-    from derive.declaration import Reader
+    from derive.declaration import Reader, read_tableau
 
-    return Reader("the registry").tableau({"tableau": name})
+    return read_tableau(Reader("the registry"), {"tableau": name})
 
 
 def _written(value: Any) -> str:

@@ -8,6 +8,7 @@ from fractions import Fraction
 
 from derive.errors import SpecError, advice
 from derive.spec.basis import BasisSpec, of_axis
+from derive.spec.operator import Operator, operator
 from derive.spec.slab import Slab
 from derive.spec.symmetry import SymmetrySpec
 from derive.spec.tableau import TableauSpec
@@ -110,11 +111,6 @@ class Spec:
         return self.channels if self.outputs is None else self.outputs
 
     @property
-    def inner_width(self) -> tuple[Fraction, Fraction]:
-        """Where the functions of ``weight_in`` live."""
-        return (Fraction(-1), Fraction(1)) if self.reach is None else (-self.reach, self.reach)
-
-    @property
     def dimension(self) -> int:
         """How many axes the domain has: 1, or 2 and 3 for squares and cubes."""
         return len(self.entry.axes or (self.entry,))
@@ -124,13 +120,9 @@ class Spec:
         return tuple(of_axis(role, axis) for axis in range(self.dimension))
 
     @property
-    def weight_axes(self) -> tuple[str, ...]:
-        """The roles of the axes of W's coefficients, before that of the depth."""
-        if self.reach is not None:
-            return self.along_axes("weight_in")
-        if self.symmetries:
-            return self.along_axes("weight_pair")
-        return (*self.along_axes("weight_out"), *self.along_axes("weight_in"))
+    def operator(self) -> Operator:
+        """What kind of function W is."""
+        return operator(self.dimension, self.reach, self.symmetries)
 
     @property
     def solver(self) -> str:

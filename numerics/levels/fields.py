@@ -49,7 +49,7 @@ def changes(
     """The axes of a field's slab k along which its bases differ from another representation's, and their keys."""
     spec = model.spec
     bias = (*spec.along_axes("bias_width"), "bias_depth")
-    roles = {"W": (*spec.weight_axes, "weight_depth"), "b": bias, "V": bias}
+    roles = {"W": (*spec.operator.axes, "weight_depth"), "b": bias, "V": bias}
     roles |= {field: spec.along_axes("lift" if field == "P" else "readout") for field in ("P", "R", "a")}
     for axis, role in enumerate(roles.get(name, ()) if model.fields[name].slabs[k].bases else ()):
         old, new = (r.entry["bases"][f"{role}/{k}"] for r in (model.representation, rep))

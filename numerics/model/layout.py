@@ -20,7 +20,7 @@ def zero_fields(rep: Representation) -> dict[str, Field]:
     """Fields of a representation with zero coefficients."""
     spec, c = rep.spec, rep.spec.channels
     wide = spec.pre_activations * c
-    weight, bias = spec.weight_axes, (*spec.along_axes("bias_width"), "bias_depth")
+    weight, bias = spec.operator.axes, (*spec.along_axes("bias_width"), "bias_depth")
     own = COORDINATES[: spec.dimension]
     both = OFFSETS[: spec.dimension] if spec.reach is not None else (*own, *(f"{name}_" for name in own))
     fields = {

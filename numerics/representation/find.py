@@ -27,9 +27,10 @@ import numpy as np
 
 import derive
 from derive.errors import RepresentationError
-from derive.ladder import FORMAT, between, parts
-from derive.spec import BasisSpec, Spec, of_axis
+from derive.spec import WIDTH, BasisSpec, Spec, of_axis
 from derive.spec import digest as digest_of
+from derive.spec.levels import between
+from derive.spec.table_names import FORMAT, parts
 from numerics import checks as doors
 from numerics import files
 from numerics.functions.basis import Basis
@@ -283,9 +284,9 @@ def assemble(spec: Spec, entry: dict[str, Any], arrays: Arrays) -> Representatio
 
 def pieces_of(basis: Any) -> Basis:
     """The run-time form of a basis of the derivation that needs no printed function."""
-    from derive.spaces import products as inner_product
+    from derive.spaces import run_time
 
-    return Basis.from_arrays(inner_product.pieces(basis))
+    return Basis.from_arrays(run_time.arrays(basis))
 
 
 def check_tables(digest: str, arrays: Arrays) -> None:
@@ -345,11 +346,10 @@ def _transfer(source: str, target: str, base: Spec) -> tuple[Path, str]:
 def combination(basis: BasisSpec, rows: np.ndarray) -> BasisSpec:
     """The declaration of the functions Σ_j rows_ij g_j of a width basis g; rows (r, size) are taken as they are."""
     from derive import registry
-    from derive.spaces import basis as bases
 
     exact = tuple(tuple(Fraction(repr(float(v))) for v in row) for row in rows)
     family = registry.entry("bases", "combination")
-    return BasisSpec("combination", **family.resolve({"of": basis, "rows": exact}, bases.WIDTH))
+    return BasisSpec("combination", **family.resolve({"of": basis, "rows": exact}, WIDTH))
 
 
 def layer(spec: Spec, length: Fraction) -> tuple[str, str] | None:
@@ -361,11 +361,11 @@ def layer(spec: Spec, length: Fraction) -> tuple[str, str] | None:
 
 def warn(representation: Representation) -> None:
     """Warn of what the declaration's stages do not see (section 4); why needs the derivation."""
-    from derive import seen
+    from derive.spaces import stages
 
-    if seen.blind(representation.spec, iter(slab.tables for slab in representation.slabs)):
+    if stages.blind(representation.spec, iter(slab.tables for slab in representation.slabs)):
         with contextlib.suppress(ImportError):  # without SymPy the model works, and nothing says why it is warned of
-            for found in seen.check(representation.spec):
+            for found in stages.check(representation.spec):
                 doors.warn(found)
 
 

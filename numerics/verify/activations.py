@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from numerics.verify.formulas import Array
-from numerics.verify.reference import value
+from numerics.verify.references.formulas import Array
+from numerics.verify.references.network import value
 from numerics.verify.subject import Subject
 
 SECTION = "functions"

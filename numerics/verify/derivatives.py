@@ -11,7 +11,7 @@ from numerics.kernels import steps as adaptive
 from numerics.levels.estimates import loss_change
 from numerics.model.prepared import Prepared
 from numerics.verify import equivalents, orders
-from numerics.verify.flow import Ended, Rate, follow
+from numerics.verify.references.flow import Ended, Rate, follow
 from numerics.verify.subject import NOTEBOOKS, RECORDS, Array, Subject
 
 TRIES = 8  # records and directions, of a rate with kinks

@@ -12,9 +12,9 @@ from derive.errors import SpecError, TrainingError
 from derive.spec import CONSTANT, BasisSpec, Slab
 from numerics.model.continuum import Continuum
 from numerics.model.layout import kernel_weights
-from numerics.verify.flow import ACCURACY, Ended, constant, follow
 from numerics.verify.orders import Study, judge
-from numerics.verify.reference import Reference
+from numerics.verify.references.flow import ACCURACY, Ended, constant, follow
+from numerics.verify.references.network import Reference
 from numerics.verify.subject import NOTEBOOKS, SMALLEST, WATCHED, Array, Subject
 
 POINTS = np.linspace(-1, 1, 402)[1:-1] + 1e-4  # where solutions are compared: on no cell's boundary
@@ -230,7 +230,8 @@ class _Width:
     @classmethod
     def of(cls, subject: Subject) -> _Width | None:
         """None for a basis that has no finer one."""
-        from derive.declaration import WIDTH, Reader
+        from derive.declaration import Reader, read_basis
+        from derive.spec import WIDTH
 
         family, reader = subject.spec.slabs[-1].state.along(0), Reader("verify")
         made = _family(family, subject.spec.periodic)
@@ -241,7 +242,7 @@ class _Width:
         truths = [{**spectral, "size": n} for n in (41, 53)]
         if not smooth:
             truths = [{"family": "discontinuous", "degree": 1, "cells": n} for n in (60, 120)]
-        coarse, fine = (reader.basis(basis, "state", WIDTH, subject.spec.periodic) for basis in truths)
+        coarse, fine = (read_basis(reader, basis, "state", WIDTH, subject.spec.periodic) for basis in truths)
         degree = {"p0": 0, "hat": 1}.get(family.family, family.degree) or 0
         order: float = min(5, 5 if family.family in SPECTRAL else degree + 1)  # beyond it rounding is near
         slack = 0.5 if order == 5 else 0.35
@@ -252,7 +253,8 @@ class _Width:
 
 def _family(declared: BasisSpec, periodic: bool) -> tuple[list[int], Callable[[int], BasisSpec]] | None:
     """Sizes for a study, and the family's basis of a size; None for a basis that has no finer one."""
-    from derive.declaration import WIDTH, Reader
+    from derive.declaration import Reader, read_basis
+    from derive.spec import WIDTH
 
     reader = Reader("verify")
     family, degree = declared.family, declared.degree
@@ -267,7 +269,7 @@ def _family(declared: BasisSpec, periodic: bool) -> tuple[list[int], Callable[[i
     )
 
     def build(n: int) -> BasisSpec:
-        return reader.basis({"family": family, counted: n, **given}, "state", WIDTH, periodic)
+        return read_basis(reader, {"family": family, counted: n, **given}, "state", WIDTH, periodic)
 
     return sizes, build
 
@@ -284,13 +286,14 @@ class _Smooth:
     @classmethod
     def of(cls, subject: Subject, state: BasisSpec, steps: int = 1) -> _Smooth:
         """By the NumPy network; fields and records take the subject's share of their size."""
-        from derive.declaration import WIDTH, Reader
+        from derive.declaration import Reader, read_basis
+        from derive.spec import WIDTH
         from numerics.functions.basis import Basis, evaluate
         from numerics.representation.find import pieces_of
 
         reader, spec = Reader("verify"), subject.spec
         few = {"family": "fourier", "size": 3} if spec.periodic else {"family": "legendre", "size": 3}
-        smooth = reader.basis(few, "weight", WIDTH, spec.periodic)
+        smooth = read_basis(reader, few, "weight", WIDTH, spec.periodic)
         slab = Slab(Fraction(0), Fraction(1), state, smooth, smooth, CONSTANT, smooth, CONSTANT)
         plain = replace(spec, entry=state, slabs=(slab,), steps=steps, tolerance=None, outputs=None, readout=None,
                         maximum=None, weight=None, loss="l2", penalties=(), inputs=None, symmetries=(),

@@ -12,10 +12,10 @@ from derive.spec import Spec
 from numerics.datasets import Records
 from numerics.datasets import records as make_records
 from numerics.model.continuum import Continuum
-from numerics.verify import formulas
-from numerics.verify.formulas import Array, along
 from numerics.verify.records import expected, grids_of, sampled
-from numerics.verify.reference import value as written
+from numerics.verify.references import formulas
+from numerics.verify.references.formulas import Array, along
+from numerics.verify.references.network import value as written
 from numerics.verify.subject import Subject
 
 SECTION = "losses"

@@ -17,8 +17,8 @@ from numerics.kernels.steps import Steps
 from numerics.model.continuum import Continuum
 from numerics.model.layout import whole
 from numerics.model.prepared import Prepared
-from numerics.verify.flow import Ended, Exact, Rate, follow
-from numerics.verify.reference import Reference
+from numerics.verify.references.flow import Ended, Exact, Rate, follow
+from numerics.verify.references.network import Reference
 
 Array = np.ndarray
 RECORDS = 12

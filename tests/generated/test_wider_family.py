@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from derive.declaration import Reader, load_spec
+from derive.declaration import Reader, load_spec, read_basis, read_symmetry
 from derive.errors import SpecError
 from derive.spaces import basis as bases
 from derive.spaces import symmetry
@@ -349,7 +349,7 @@ def test_the_constrained_convolution_is_a_fourier_neural_operator_s_layer() -> N
 
 
 def own(declared: dict[str, Any]) -> SymmetrySpec:
-    return Reader("test").symmetry(declared, False)
+    return read_symmetry(Reader("test"), declared, False)
 
 
 KINDS: dict[str, tuple[dict[str, Any], SymmetrySpec, Callable[[Any], Any]]] = {
@@ -389,7 +389,7 @@ def test_the_admissible_weights_are_all_that_the_symmetry_leaves(name: str) -> N
     declared, one, move = KINDS[name]
     if one.amount is not None:
         one = SymmetrySpec(one.kind, Fraction(int(one.amount.p), int(one.amount.q)))
-    spec = Reader("test").basis(declared, "basis", (Fraction(-1), Fraction(1)), True)
+    spec = read_basis(Reader("test"), declared, "basis", (Fraction(-1), Fraction(1)), True)
     basis = bases.build(spec)
     found = symmetry.admissible([one], basis, basis)
     points = np.sort(np.random.default_rng(0).uniform(-1, 1, 400))
@@ -493,9 +493,9 @@ def test_what_cannot_be_is_refused(changes: dict[str, Any], said: str) -> None:
 def test_maps_that_have_a_name_are_known_by_it() -> None:
     reader = Reader("test")
     mirror = {"map": ["-xi", "-xi"], "breakpoints": ["-1", "1/3", "1"]}
-    assert reader.symmetry(mirror, False) == SymmetrySpec("reflection")
-    assert reader.symmetry(SWAP, True) == reader.symmetry({"shift": "1"}, True)
-    assert reader.symmetry(SWAP, False).kind == "map"
+    assert read_symmetry(reader, mirror, False) == SymmetrySpec("reflection")
+    assert read_symmetry(reader, SWAP, True) == read_symmetry(reader, {"shift": "1"}, True)
+    assert read_symmetry(reader, SWAP, False).kind == "map"
     found = load_spec(CASES["map"].declared())
     assert from_dict(to_dict(found)) == found and len({str(one) for one in found.symmetries}) == 2
 

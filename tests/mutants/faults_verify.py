@@ -75,8 +75,8 @@ HIDDEN: tuple[tuple[Fault, dict[str, Any]], ...] = (
            "np.zeros(len(x)), 1 / (stop - start), scale,", "np.zeros(len(x)), 1 / (x - start), scale,"),
      _loss(CIRCLE, kind="h1")),
     (Fault("l2: its weight squared", "derive/emit/tables.py",
-           "inner_product.gram(bases.weighted(weight, state), state)",
-           "inner_product.gram(bases.weighted(weight, state), bases.weighted(weight, state))"),
+           "inner_product.gram(expressions.weighted(weight, state), state)",
+           "inner_product.gram(expressions.weighted(weight, state), expressions.weighted(weight, state))"),
      _loss(SPECTRAL, weight="2 + xi")),
     # --- activations
     (Fault("silu: another slope inside", "derive/activations/silu.py", '"u*sigmoid(u)"', '"u*sigmoid(17*u/10)"'),
@@ -91,7 +91,7 @@ HIDDEN: tuple[tuple[Fault, dict[str, Any]], ...] = (
            "(one @ a)[:, :, None]", "(one @ a)[:, ::-1, None]"), OUTPUTS),
     (Fault("scores: the mean of roots", "numerics/model/continuum.py",
            "float(np.sqrt(np.mean(values)))", "float(np.mean(np.sqrt(values)))"), FUNCTION),
-    (Fault("smooth maxima: weights that add up to two", "derive/galerkin.py",
+    (Fault("smooth maxima: weights that add up to two", "derive/spaces/quadrature.py",
            "half = single(Fraction(1, 2))", "half = single(Fraction(1, 1))"),
      {**NUMBERS, "readout": {**NUMBERS["readout"], "maximum": "4"}}),
     # --- penalties and class weights
@@ -135,9 +135,9 @@ HIDDEN: tuple[tuple[Fault, dict[str, Any]], ...] = (
            "scale *= np.sqrt(_orbit(spec.symmetries)) ** d", "scale /= np.sqrt(_orbit(spec.symmetries)) ** d"),
      _equation(SPECTRAL, symmetry="reflection")),
     # --- quadrature counts
-    (Fault("quadrature: 5n/4 points on a circle", "derive/galerkin.py",
+    (Fault("quadrature: 5n/4 points on a circle", "derive/spaces/quadrature.py",
            "slab.quadrature or -(-3 * state.size // 2)", "slab.quadrature or -(-5 * state.size // 4)"), CIRCLE),
-    (Fault("quadrature: no more points than functions", "derive/galerkin.py",
+    (Fault("quadrature: no more points than functions", "derive/spaces/quadrature.py",
            "math.ceil(1.5 * state.size)", "state.size"), SPECTRAL),
     # --- moves, symmetric bases
     (Fault("moves of symmetric weights: mass lost", "derive/spaces/transfer.py",
@@ -172,7 +172,7 @@ HELD_OUT: tuple[tuple[Fault, dict[str, Any]], ...] = (
     (Fault("GMRES: a rotation's sign", "derive/emit/newton.py",
            "= -{number('sine', 'k')}*{number('rest', 'k')}", "= {number('sine', 'k')}*{number('rest', 'k')}"),
      IMPLICIT),
-    (Fault("quadrature: the state's degree left out", "derive/galerkin.py",
+    (Fault("quadrature: the state's degree left out", "derive/spaces/quadrature.py",
            "exact = -(-(degrees[0] + max(degrees) + 1) // 2)", "exact = -(-(max(degrees) + 1) // 2)"),
      {**FUNCTION, "state": {"basis": {"family": "bspline", "degree": 3, "cells": 2}}}),
     (Fault("random functions: modes along the depth too small", "numerics/functions/random.py",

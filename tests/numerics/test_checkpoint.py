@@ -23,7 +23,7 @@ from hypothesis.extra import numpy as arrays_of
 
 from derive.declaration import load_spec
 from derive.errors import CheckpointError, ContinuumWarning, RepresentationError
-from derive.ladder import FORMAT
+from derive.spec.table_names import FORMAT
 from numerics import datasets, files
 from numerics.model import sealed
 from numerics.model.checkpoint import load, save

@@ -19,7 +19,9 @@ from derive import registry
 from derive.declaration import load_spec
 from numerics import files
 from numerics.command import console
-from numerics.command import main as cli
+from numerics.command.commands.list_ import KINDS
+from numerics.command.generation import generated_root
+from numerics.command.main import main
 from numerics.kernels import threads as device
 
 SPEC = """
@@ -90,21 +92,21 @@ def inside(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
 
 def run(*arguments: str, code: int = 0) -> str:
     """A command's standard output; it must exit with ``code``, and never with a traceback."""
-    result = CliRunner().invoke(cli.main, list(arguments))
+    result = CliRunner().invoke(main, list(arguments))
     assert result.exit_code == code, (result.stdout, result.stderr, result.exception)
     assert "Traceback" not in result.output
     return result.stdout if code in (0, 1) else result.stderr
 
 
 def test_every_command_has_help_with_an_example() -> None:
-    for name in cli.main.commands:
+    for name in main.commands:
         text = run(name, "--help")
         assert f"\n  Example:\n    continua {'data' if name == 'fit' else name}" in text, name
 
 
 def test_the_promised_commands_are_there() -> None:
     promised = "new list check derive generate data fit refine project evaluate predict show plot doctor demo"
-    assert set(promised.split()) <= set(cli.main.commands)
+    assert set(promised.split()) <= set(main.commands)
 
 
 def test_new_writes_a_spec_that_passes_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,7 +118,7 @@ def test_new_writes_a_spec_that_passes_check(tmp_path: Path, monkeypatch: pytest
     assert (tmp_path / "waves.toml").read_bytes() == before
 
 
-@pytest.mark.parametrize("kind", cli.KINDS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_list_names_every_entry(kind: str) -> None:
     assert list(json.loads(run("list", kind, "--json"))) == list(registry.names(kind))
     assert all(name in run("list", kind) for name in registry.names(kind))
@@ -149,11 +151,11 @@ def test_generate_writes_once_and_check_names_what_is_stale(place: Path, tmp_pat
 
 def test_generate_goes_beside_the_user_outside_a_checkout(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (place / "continua_generated" / "small" / "cpu.py").is_file()
-    home = Path(cli.__file__).parents[2]
-    assert cli.generated_root(("small.toml",)) == Path("continua_generated")
-    assert cli.generated_root((str(home / "specs" / "gunpoint.toml"),)) == home / "generated"
+    home = Path(__file__).parents[2]
+    assert generated_root(("small.toml",)) == Path("continua_generated")
+    assert generated_root((str(home / "specs" / "gunpoint.toml"),)) == home / "generated"
     monkeypatch.setenv("CONTINUA_GENERATED", "elsewhere")
-    assert cli.generated_root(("small.toml",)) == Path("elsewhere")
+    assert generated_root(("small.toml",)) == Path("elsewhere")
 
 
 def test_from_training_to_a_projected_model(place: Path) -> None:
@@ -471,7 +473,7 @@ def test_python_runs_the_module_as_the_command() -> None:
 
 
 def test_specs_in_the_checkout_are_read() -> None:
-    for path in sorted((Path(cli.__file__).parents[2] / "specs").glob("*.toml")):
+    for path in sorted((Path(__file__).parents[2] / "specs").glob("*.toml")):
         assert load_spec(path).name == path.stem
 
 

@@ -16,7 +16,8 @@ from numerics.command.main import main
 from numerics.kernels.bound import plain_kernels
 from numerics.kernels.cpu import Bound
 from numerics.networks import ordering
-from numerics.networks.layers import Layers, arrays, read
+from numerics.networks.files import arrays, read
+from numerics.networks.layers import Layers
 from numerics.verify.network import smoothness
 from numerics.verify.subject import Subject
 

@@ -3,7 +3,6 @@ for a continuum, so that hundreds of runs are quick; the last part trains a cont
 
 from __future__ import annotations
 
-import importlib
 import math
 import re
 import types
@@ -19,18 +18,16 @@ from hypothesis import strategies as st
 
 from derive.declaration import load_spec
 from derive.errors import CheckpointError, DataError, TrainingError
+from derive.spec import Training
 from numerics import datasets as data_sets
 from numerics.model import checkpoint, sealed
 from numerics.model.continuum import Continuum
+from numerics.training.run import fit
+from numerics.training.split import split
 
-fitting = importlib.import_module("numerics.training.run")  # the attribute ``numerics.training.run`` is the function
-fit, split = fitting.fit, fitting.split
 Array = np.ndarray
 
-DEFAULTS = types.SimpleNamespace(
-    epochs=6, optimiser="adam", learning_rate=0.05, schedule="cosine", clip=None, averaging=0.0, batch=None,
-    validation=0.0, patience=None, seed=0, weight_decay=0.0, thin=1.0, jitter=0.0, warp=0.0,
-)  # fmt: skip
+DEFAULTS = Training(epochs=6, learning_rate=0.05)
 
 
 @dataclass(frozen=True)
@@ -117,7 +114,7 @@ def stand_in_files(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureReque
         training = {**header["training"], **arrays}
         return Classifier(v, tuple(header["history"]), training, level=header["level"], base=header["base"])
 
-    monkeypatch.setattr(fitting, "save", save)
+    monkeypatch.setattr("numerics.training.resume.save", save)
     monkeypatch.setattr(checkpoint, "load", load)
 
 
@@ -278,8 +275,8 @@ def test_ctrl_c_saves_says_so_and_the_run_goes_on(tmp_path: Path) -> None:
 def test_saves_are_as_rare_as_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model, data = problem()
     clock, saved = [0.0], []
-    monkeypatch.setattr(fitting.time, "monotonic", lambda: clock[0])
-    monkeypatch.setattr(fitting, "save", lambda found, path: saved.append(found.training["epoch"]))
+    monkeypatch.setattr("numerics.training.resume.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("numerics.training.resume.save", lambda found, path: saved.append(found.training["epoch"]))
 
     def callback(*_: Any) -> None:
         clock[0] += 1.0

@@ -13,8 +13,8 @@ from click.testing import CliRunner
 
 from derive.errors import CheckpointError, DataError
 from numerics import Continuum, Ensemble, cross_validate, datasets, fit, from_layers, load
-from numerics.command import main as cli
 from numerics.command import report as reports
+from numerics.command.main import main
 from numerics.datasets import labels, records
 from numerics.model import sealed
 
@@ -370,7 +370,7 @@ def test_gaps_in_columns_are_named(three: Continuum, gap: str) -> None:
 
 
 def run(*arguments: Any, code: int = 0) -> str:
-    result = CliRunner().invoke(cli.main, list(map(str, arguments)))
+    result = CliRunner().invoke(main, list(map(str, arguments)))
     assert result.exit_code == code and "Traceback" not in result.output, (result.output, result.exception)
     return result.stdout if code == 0 else result.stderr
 

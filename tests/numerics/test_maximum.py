@@ -19,7 +19,7 @@ from numerics.kernels.bound import plain_kernels
 from numerics.kernels.cpu import Bound
 from numerics.model.layout import kernel_weights
 from numerics.model.prepared import Prepared
-from numerics.networks.layers import to_layers
+from numerics.networks.continua import to_layers
 from tests.generated.test_kernels import rule
 from tests.reference import TABLEAUX, basis, gauss, network
 

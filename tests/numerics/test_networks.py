@@ -18,8 +18,9 @@ from numerics import Continuum, from_layers, from_sklearn, load, project, to_lay
 from numerics.command.main import main
 from numerics.kernels.bound import plain_kernels
 from numerics.kernels.cpu import Bound
-from numerics.networks import layers as networks
 from numerics.networks import ordering
+from numerics.networks.files import read
+from numerics.networks.layers import KINDS, LASTS, layers
 
 ACTIVATIONS = {
     "identity": lambda u: u,
@@ -58,7 +59,7 @@ WIDTHS = st.lists(st.integers(1, 6), min_size=2, max_size=5)
 
 @given(
     widths=WIDTHS, seed=st.integers(0, 99), activation=st.sampled_from(sorted(ACTIVATIONS)),
-    kind=st.sampled_from(networks.KINDS), last=st.sampled_from(networks.LASTS),
+    kind=st.sampled_from(KINDS), last=st.sampled_from(LASTS),
 )  # fmt: skip
 def test_a_network_is_reproduced_and_given_back(widths, seed, activation, kind, last) -> None:
     """Row 1 of section 7, any widths and activations: outputs to 1e-13, matrices to 1e-15."""
@@ -171,7 +172,7 @@ def test_import_and_export_on_the_command_line(tmp_path: Path, monkeypatch: pyte
     assert CliRunner().invoke(main, ["export", "model.npz", "--out", "back.npz"]).exit_code == 0
     x = np.random.default_rng(3).standard_normal((4, 13))
     assert np.max(np.abs(load("model.npz")(x) - outputs(weights, biases, np.tanh, x))) <= 1e-13
-    back = networks.read("back.npz")
+    back = read("back.npz")
     assert max(np.max(np.abs(p - q)) for p, q in zip(back.weights, weights)) <= 1e-15
     ordered = CliRunner().invoke(main, ["import", "net.npz", "--order", "--out", "ordered.npz"])
     assert ordered.exit_code == 0 and "total variation" in ordered.stdout
@@ -223,7 +224,7 @@ def test_a_smooth_network_shuffled_is_put_in_order_again() -> None:
     """A field sampled on neurons, its neurons permuted: the order found has the variation of the field itself."""
     n, generator = 60, np.random.default_rng(0)
     xi = np.linspace(-1, 1, n)
-    smooth = networks.layers(
+    smooth = layers(
         [np.cos(3 * xi[:, None] - xi[None, :20]) / 20, np.exp(-((xi[:, None] - xi) ** 2)) / n, np.sin(xi)[None] / n],
         [np.sin(xi), np.cos(xi), np.zeros(1)], "tanh",
     )  # fmt: skip

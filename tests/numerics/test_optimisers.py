@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,10 +12,20 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize, rosen, rosen_der
 
 from derive.errors import CheckpointError, TrainingError
+from derive.spec import OPTIMISERS, SCHEDULES, Training
 from numerics.training import optimisers
-from numerics.training.optimisers import OPTIMISERS, SCHEDULES, line_search, rate, start, step, two_loop
+from numerics.training.optimisers import step
+from numerics.training.optimisers.lbfgs import two_loop
+from numerics.training.optimisers.line_search import Trial, line_search
+from numerics.training.optimisers.schedules import rate
 
 BLOCKS = (("W", slice(0, 6)), ("b", slice(6, 10)))
+
+
+def start(name: str, blocks: optimisers.Blocks, learning_rate: float, steps: int, **more: Any) -> optimisers.State:
+    """An optimiser's state before the first of so many steps."""
+    options = Training(optimiser=name, learning_rate=learning_rate, epochs=steps, **more)
+    return optimisers.start(blocks, 1, options)
 
 
 def quadratic(size: int = 10, condition: float = 100.0, seed: int = 0):
@@ -216,8 +227,8 @@ def test_line_search_satisfies_strong_wolfe(first: float, tilt: float, scale: fl
             (t * t - 2) / (t * t + 2) ** 2 + 0.01 * tilt * math.cos(t)
         ) / scale
 
-    def trial(t: float) -> optimisers.Trial:
-        return optimisers.Trial(t, *value(t), np.zeros(1))
+    def trial(t: float) -> Trial:
+        return Trial(t, *value(t), np.zeros(1))
 
     origin = trial(0.0)
     found = line_search(trial, origin, first)

@@ -14,7 +14,7 @@ from numerics.kernels.cpu import Bound
 from numerics.testing import PLAIN
 from numerics.verify import derivatives, equivalents, subject
 from numerics.verify.orders import Study, judge
-from numerics.verify.reference import Reference
+from numerics.verify.references.network import Reference
 
 STEPS = [2**k for k in range(10)]
 

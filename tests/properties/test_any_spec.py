@@ -17,8 +17,9 @@ from numerics.kernels import steps as adaptive
 from numerics.kernels.bound import plain_kernels
 from numerics.kernels.cpu import Bound
 from numerics.model.continuum import Continuum
-from numerics.networks import layers as networks
-from numerics.verify.reference import Reference
+from numerics.networks.continua import from_layers, to_layers
+from numerics.networks.layers import Layers
+from numerics.verify.references.network import Reference
 from tests.generated.test_kernels import rule
 from tests.reference import TABLEAUX, network
 
@@ -114,8 +115,8 @@ def written(spec: Spec, declared: dict) -> dict:
 @pytest.mark.slow
 @ANY
 @given(network=testing.networks())
-def test_any_network_becomes_a_continuum_and_comes_back(network: networks.Layers) -> None:
-    back = networks.to_layers(networks.from_layers(network))
+def test_any_network_becomes_a_continuum_and_comes_back(network: Layers) -> None:
+    back = to_layers(from_layers(network))
     assert back.widths == network.widths and back.kind == network.kind and back.last == network.last
     for old, new in zip((*network.weights, *network.biases), (*back.weights, *back.biases)):
         assert np.abs(old - new).max() <= 1e-15 * max(1.0, float(np.abs(old).max()))
