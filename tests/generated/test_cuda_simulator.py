@@ -1,4 +1,4 @@
-"""The CUDA kernels, run by Numba's simulator in a process of its own, against the CPU's text run as plain Python."""
+"""The CUDA kernels against the CPU's text run as plain Python: in lockstep, and a few by Numba's own simulator."""
 
 from __future__ import annotations
 
@@ -22,16 +22,20 @@ from derive.emit import cpu, cuda
 from derive.errors import RepresentationError
 from numerics.kernels import cuda as runner
 from numerics.kernels import launch
-from tests.generated.cuda_cases import CASES, DECLARED, Draw, equation, representation
+from tests.oracles import lockstep
+from tests.oracles.cuda_cases import CASES, DECLARED, Draw, compare, compare_declared, equation, representation
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
 def simulated() -> Iterator[Callable[[str], dict[str, float]]]:
-    """case/plan, or a declared case → quantity → largest relative difference. One process serves a worker's tests."""
+    """case/plan, or a declared case → quantity → largest relative difference, by Numba's simulator in a process of its
+
+    own: it polls a thread of Python for every thread, and takes ten times as long.
+    """
     environment = {**os.environ, "NUMBA_ENABLE_CUDASIM": "1"}
-    command = [sys.executable, "-m", "tests.generated.cuda_cases"]
+    command = [sys.executable, "-m", "tests.oracles.cuda_cases"]
     with subprocess.Popen(command, cwd=ROOT, env=environment, stdin=PIPE, stdout=PIPE, text=True) as process:
 
         def answer(name: str) -> dict[str, float]:
@@ -46,11 +50,7 @@ def simulated() -> Iterator[Callable[[str], dict[str, float]]]:
         yield answer
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("plan", programs.PLANS)
-@pytest.mark.parametrize("name", CASES)
-def test_the_simulated_kernels_equal_the_cpu_kernels(simulated, name: str, plan: str) -> None:
-    found = simulated(f"{name}/{plan}")
+def check(name: str, plan: str, found: dict[str, float]) -> None:
     tolerance = 1e-12 if CASES[name].precision == "float64" else 3e-6
     assert {key: value for key, value in found.items() if not value <= tolerance} == {}
     wanted = {"final", "losses", "bar_operator", "bar_constant", "bar_states", "0/bar_operators", "0/bar_biases"}
@@ -59,10 +59,35 @@ def test_the_simulated_kernels_equal_the_cpu_kernels(simulated, name: str, plan:
     assert ("1/bar_operator_entry" in found) == (CASES[name].entry and plan == "formed" and not CASES[name].groups)
 
 
+LONG = ("gauss", "implicit, two groups", "implicit, nodal")
+
+
+@pytest.mark.parametrize("plan", programs.PLANS)
+@pytest.mark.parametrize("name", [pytest.param(c, marks=pytest.mark.slow) if c in LONG else c for c in CASES])
+def test_the_kernels_equal_the_cpu_kernels(name: str, plan: str, tmp_path: Path) -> None:
+    with lockstep.device():
+        check(name, plan, compare(name, plan, tmp_path))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", DECLARED)
-def test_the_simulated_kernels_of_declared_specs_equal_the_cpu_kernels(simulated, name: str) -> None:
-    assert {key: value for key, value in simulated(name).items() if not value <= 1e-12} == {}
+def test_the_kernels_of_declared_specs_equal_the_cpu_kernels(name: str) -> None:
+    with lockstep.device():
+        assert {key: value for key, value in compare_declared(name).items() if not value <= 1e-12} == {}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "plan"), [("entry, two channels", "factors"), ("workspace", "formed"), ("implicit, nodal", "formed")]
+)
+def test_the_simulated_kernels_equal_the_cpu_kernels(simulated, name: str, plan: str) -> None:
+    check(name, plan, simulated(f"{name}/{plan}"))
+
+
+@pytest.mark.slow
+def test_the_simulated_kernels_of_a_declared_spec_equal_the_cpu_kernels(simulated) -> None:
+    found = simulated("gate, translation, local, lift")
+    assert {key: value for key, value in found.items() if not value <= 1e-12} == {}
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -20,8 +20,7 @@ from numerics.datasets import read, records, write
 from numerics.datasets.sampling import Augmentation, thinned
 from numerics.levels.adapted import adapt
 from numerics.model.prepared import Prepared
-from tests.generated.test_wider_family import convolution, even, halves, sigmoid
-from tests.reference import TABLEAUX, basis, breakpoints, gauss
+from tests.oracles.network import TABLEAUX, basis, breakpoints, convolution, even, gauss, halves, sigmoid
 
 LEGENDRE = {"family": "legendre", "size": 3}
 HAT = {"family": "hat", "size": 4}

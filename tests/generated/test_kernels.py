@@ -17,13 +17,8 @@ from numerics.kernels.cpu import Bound
 from numerics.model.continuum import Continuum
 from numerics.model.layout import kernel_weights
 from numerics.model.prepared import Prepared
-from tests.reference import TABLEAUX, basis, breakpoints, gauss, network
-
-P0 = {"family": "p0", "cells": 5}
-LEGENDRE = {"family": "legendre", "size": 5}
-HAT = {"family": "hat", "cells": 4}
-BSPLINE = {"family": "bspline", "degree": 2, "cells": 3}
-FOURIER = {"family": "fourier", "size": 5}
+from tests.builders import FOURIER, P0, declare, random_model
+from tests.oracles.network import TABLEAUX, basis, breakpoints, gauss, network, rule
 
 RATES = {
     "mlp": lambda f, delta: lambda u, h: (f(u) - h) / delta,
@@ -33,44 +28,6 @@ RATES = {
     "sin(u) - h**3/3": lambda f, delta: lambda u, h: np.sin(u) - h**3 / 3,
     "sin(u) - h/2": lambda f, delta: lambda u, h: np.sin(u) - h / 2,
 }
-
-
-def declare(**changes: object) -> dict:
-    spec = {
-        "name": "test",
-        "equation": {"rate": "residual", "activation": "tanh", "spacing": "1/2", "channels": 1},
-        "state": {"basis": LEGENDRE},
-        "weight": {"width_out": HAT, "width_in": BSPLINE, "depth": {"family": "p0", "cells": 2}},
-        "bias": {"width": HAT, "depth": {"family": "hat", "cells": 1}},
-        "integration": {"tableau": "heun", "steps": 4},
-        "readout": {"outputs": 3, "basis": {"family": "legendre", "size": 3}},
-        "loss": {"kind": "cross-entropy"},
-    }
-    for key, value in changes.items():
-        spec[key] = {**spec.get(key, {}), **value} if isinstance(value, dict) else value  # type: ignore[dict-item]
-    return spec
-
-
-def random_model(declared: dict, seed: int = 0, scale: float = 0.4) -> Continuum:
-    model = Continuum.from_spec(load_spec(declared), seed=0)
-    generator = np.random.default_rng(seed)
-    return model.with_coordinates(generator.standard_normal(model.size) * scale)
-
-
-def rule(declared: dict) -> tuple[np.ndarray, np.ndarray]:
-    """The quadrature that section 3 declares, written out again."""
-    state = declared["state"]["basis"]
-    if state["family"] == "fourier":
-        count = -(-3 * state["size"] // 2)
-        return -1 + 2 * np.arange(count) / count, np.full(count, 2 / count)
-    chosen = (state, declared["weight"].get("width_out", {"family": "p0", "size": 1}), declared["bias"]["width"])
-    union = np.unique(np.concatenate([breakpoints(b, (-1.0, 1.0)) for b in chosen]).round(14))
-    known = {"p0": lambda b: 0, "hat": lambda b: 1, "fourier": lambda b: 2 * b["size"]}
-    degree = [known.get(b["family"], lambda b: b.get("degree", b.get("size", 0) - 1))(b) for b in chosen]
-    points = -(-(degree[0] + max(degree) + 1) // 2)
-    if len(breakpoints(state, (-1.0, 1.0))) == 2 and state["size"] > 1:
-        points = max(points, -(-(-(-3 * state["size"] // 2)) // (len(union) - 1)))
-    return gauss(union, points)
 
 
 def coefficients(model: Continuum) -> tuple[np.ndarray, np.ndarray]:

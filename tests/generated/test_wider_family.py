@@ -18,23 +18,13 @@ from derive.spec import SymmetrySpec, from_dict, to_dict
 from numerics import Continuum, project
 from numerics.datasets import records
 from numerics.model.prepared import Prepared
-from tests.generated.test_kernels import rule
-from tests.reference import TABLEAUX, network
+from tests.oracles.network import TABLEAUX, convolution, even, halves, network, rule, sigmoid
 
 CELLS = {"family": "p0", "cells": 8}
 LEGENDRE = {"family": "legendre", "size": 4}
 FOURIER = {"family": "fourier", "size": 7}
 ONE = {"family": "p0", "cells": 1}
 Arrays = dict[str, Any]
-
-
-def sigmoid(x: Any) -> Any:
-    return 1 / (1 + np.exp(-x))
-
-
-def halves(u: Any) -> tuple[Any, Any]:
-    """u1 and u2 of every channel: one after the other in the second axis."""
-    return u[:, : u.shape[1] // 2], u[:, u.shape[1] // 2 :]
 
 
 def normal(u: Any) -> Any:
@@ -69,25 +59,6 @@ class Case:
             "integration": {"tableau": self.tableau, "steps": 4},
             "loss": {"kind": "l2"},
         }
-
-
-def convolution(z: Any) -> Any:
-    """Frequency 0 is a number, frequency k the block [[a, b], [−b, a]] (section 3)."""
-    size = len(z)
-    w = np.zeros((size, size, *z.shape[1:]), z.dtype)
-    w[0, 0] = z[0]
-    for k in range(1, size, 2):
-        w[k, k] = w[k + 1, k + 1] = z[k]
-        w[k, k + 1], w[k + 1, k] = z[k + 1], -z[k + 1]
-    return w
-
-
-def even(z: Any) -> Any:
-    """Legendre polynomials keep the pairs of equal parity."""
-    w = np.zeros((4, 4, *z.shape[1:]), z.dtype)
-    for m, (i, j) in enumerate((i, j) for i in range(4) for j in range(4) if (i + j) % 2 == 0):
-        w[i, j] = z[m]
-    return w
 
 
 def circulant(z: Any) -> Any:

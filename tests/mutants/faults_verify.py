@@ -9,28 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.builders import CIRCLE, FUNCTION, LIFTED, NUMBERS, ONCE, SPECTRAL, THREE, TRANSLATED
 from tests.mutants.faults import Fault
-
-P0: dict[str, Any] = {"family": "p0", "cells": 1}
-LEGENDRE: dict[str, Any] = {"family": "legendre", "size": 3}
-FUNCTION: dict[str, Any] = {
-    "name": "hidden",
-    "equation": {"rate": "residual", "activation": "tanh", "spacing": "1/2"},
-    "state": {"basis": {"family": "hat", "cells": 4}},
-    "weight": {"width_out": LEGENDRE, "width_in": LEGENDRE, "depth": P0},
-    "bias": {"width": LEGENDRE, "depth": P0},
-    "integration": {"tableau": "heun", "steps": 2},
-    "loss": {"kind": "l2"},
-}
-NUMBERS: dict[str, Any] = {**FUNCTION, "readout": {"outputs": 3, "basis": LEGENDRE}, "loss": {"kind": "cross-entropy"}}
-FOURIER = {"family": "fourier", "size": 5}
-CIRCLE: dict[str, Any] = {
-    **FUNCTION,
-    "equation": {**FUNCTION["equation"], "periodic": True},
-    "state": {"basis": FOURIER},
-    "weight": {"width_out": FOURIER, "width_in": FOURIER, "depth": P0},
-    "bias": {"width": FOURIER, "depth": P0},
-}
 
 
 def _equation(base: dict[str, Any], **changes: Any) -> dict[str, Any]:
@@ -41,9 +21,6 @@ def _loss(base: dict[str, Any], **changes: Any) -> dict[str, Any]:
     return {**base, "loss": {**base["loss"], **changes}}
 
 
-TRANSLATED = _equation(CIRCLE, symmetry="translation")
-LIFTED = {**FUNCTION, "equation": {**FUNCTION["equation"], "channels": 2}, "lift": {"inputs": 1}}
-SPECTRAL = {**FUNCTION, "state": {"basis": {"family": "legendre", "size": 6}}}
 ADAPTIVE = {**FUNCTION, "integration": {"tableau": "dopri5", "steps": "adaptive", "tolerance": "1/10000"}}
 IMPLICIT = {**FUNCTION, "integration": {"tableau": "gauss4", "steps": 2}}
 OUTPUTS = {**FUNCTION, "readout": {"outputs": 2}}
@@ -101,7 +78,7 @@ HIDDEN: tuple[tuple[Fault, dict[str, Any]], ...] = (
     (Fault("H1: no slope along the depth", "numerics/functions/field.py",
            "for axis in range(len(self.grams)):", "for axis in range(len(self.grams) - 1):"),
      {**_loss(NUMBERS, penalty={"b": {"H1": "1/10"}}),
-      "bias": {"width": LEGENDRE, "depth": {"family": "hat", "cells": 1}}}),
+      "bias": {"width": THREE, "depth": {"family": "hat", "cells": 1}}}),
     (Fault("balanced classes: those that are empty count", "numerics/model/prepared.py",
            "np.count_nonzero(counts) *", "len(counts) *"), _loss(NUMBERS, class_weights="balanced")),
     # --- reports
@@ -130,7 +107,7 @@ HIDDEN: tuple[tuple[Fault, dict[str, Any]], ...] = (
     (Fault("random functions: κ not scaled to its reach", "numerics/functions/random.py",
            "SCALE * scale / np.sqrt(2 * reach) ** d", "SCALE * scale"),
      {**FUNCTION, "equation": {**FUNCTION["equation"], "reach": "1/4"},
-      "weight": {"kernel": {"family": "hat", "size": 3}, "depth": P0}}),
+      "weight": {"kernel": {"family": "hat", "size": 3}, "depth": ONCE}}),
     (Fault("random functions: mirrored ones too small", "numerics/functions/random.py",
            "scale *= np.sqrt(_orbit(spec.symmetries)) ** d", "scale /= np.sqrt(_orbit(spec.symmetries)) ** d"),
      _equation(SPECTRAL, symmetry="reflection")),

@@ -16,7 +16,7 @@ from numerics.kernels.cpu import Bound
 from numerics.kernels.operators import norms
 from numerics.kernels.steps import Method
 from numerics.model.prepared import Prepared
-from tests.reference import basis
+from tests.oracles.network import basis
 
 HAT = {"family": "hat", "cells": 3}
 SPEC = {

@@ -20,8 +20,7 @@ from numerics.functions.basis import evaluate
 from numerics.model.prepared import Prepared
 from numerics.networks.continua import to_layers
 from numerics.representation.find import pieces_of
-from tests.generated.test_kernels import rule
-from tests.reference import TABLEAUX, basis, gauss, network
+from tests.oracles.network import TABLEAUX, basis, gauss, network, rule
 
 WIDTH = (-1.0, 1.0)
 ONE = {"family": "p0", "cells": 1}

@@ -23,49 +23,7 @@ from numerics.command.commands.list_ import KINDS
 from numerics.command.generation import generated_root
 from numerics.command.main import main
 from numerics.kernels import threads as device
-
-SPEC = """
-name = "small"
-summary = "Two bumps, told apart"
-[equation]
-rate = "residual"
-activation = "tanh"
-spacing = "1/2"
-channels = 1
-[state]
-basis = { family = "legendre", size = 6 }
-[weight]
-width_out = { family = "legendre", size = 4 }
-width_in = { family = "legendre", size = 4 }
-depth = { family = "p0", cells = 1 }
-[bias]
-width = { family = "legendre", size = 4 }
-depth = { family = "p0", cells = 1 }
-[integration]
-tableau = "heun"
-steps = 2
-[readout]
-outputs = 2
-basis = { family = "legendre", size = 3 }
-[loss]
-kind = "cross-entropy"
-[training]
-epochs = 8
-[levels]
-fine = { weight = { depth = { family = "p0", cells = 2 } } }
-[levels.pocket.weight]
-width_out = { family = "legendre", size = 3 }
-width_in = { family = "legendre", size = 3 }
-"""
-
-
-def records(count: int = 12, points: int = 20) -> dict[str, np.ndarray]:
-    """Bumps on the left (class 0) or on the right (class 1), with a little noise."""
-    generator = np.random.default_rng(0)
-    y = np.arange(count) % 2
-    centre = np.where(y == 0, -0.5, 0.5)[:, None]
-    x = np.exp(-8 * (np.linspace(-1, 1, points) - centre) ** 2) + 0.05 * generator.standard_normal((count, points))
-    return {"x": x, "y": y}
+from tests.builders import SPEC, bumps
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +31,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a spec, its modules, records, and a model trained on its base."""
     folder = tmp_path_factory.mktemp("cli")
     (folder / "small.toml").write_text(SPEC, encoding="utf-8")
-    np.savez(folder / "train.npz", **records())
+    np.savez(folder / "train.npz", **bumps())
     here = os.getcwd()
     os.chdir(folder)
     try:
@@ -191,7 +149,7 @@ def test_refining_changes_no_prediction(place: Path) -> None:
 def test_evaluate_agrees_with_predictions(place: Path) -> None:
     run("predict", "base.npz", "--data", "train.npz", "--out", "y.npz")
     with np.load("y.npz") as stored:
-        accuracy = np.mean(stored["y"].argmax(axis=1) == records()["y"])
+        accuracy = np.mean(stored["y"].argmax(axis=1) == bumps()["y"])
     assert json.loads(run("evaluate", "base.npz", "--data", "train.npz", "--json"))["accuracy"] == accuracy
 
 
@@ -203,7 +161,7 @@ def test_functions_are_predicted_at_any_points(place: Path) -> None:
     Path("maps.toml").write_text(text, encoding="utf-8")
     model = Continuum.from_spec("maps.toml", seed=3)
     model.save("maps.npz")
-    x = records()["x"][:2]
+    x = bumps()["x"][:2]
     xi = [np.linspace(-1, 1, 20), np.linspace(-0.5, 1, 7)]
     parts = [x[0], x[1][:7]]
     np.savez("ragged.npz", x=np.concatenate(parts), xi=np.concatenate(xi), offsets=[0, 20, 27])
@@ -226,7 +184,7 @@ def test_functions_are_resampled_however_their_targets_are_laid_out(place: Path)
     """(samples, points) is what `fit` takes too; every second sample of both, scored by hand."""
     from numerics import datasets, load
 
-    x = records()["x"]
+    x = bumps()["x"]
     np.savez("flat.npz", x=x, y=np.tanh(x))
     np.savez("full.npz", x=x, y=np.tanh(x)[:, :, None])
     run("fit", "maps.toml", "--data", "flat.npz", "--out", "curves.npz", "--epochs", "2", "--thin", "0.5")
@@ -405,7 +363,7 @@ MISTAKES = [
 
 @pytest.mark.parametrize("arguments", MISTAKES, ids=" ".join)
 def test_mistakes_end_in_one_readable_block(place: Path, arguments: tuple[str, ...]) -> None:
-    train = records()
+    train = bumps()
     np.savez("unlabelled.npz", x=train["x"])
     np.savez("nan.npz", x=np.where(np.arange(20) == 3, np.nan, train["x"]), y=train["y"])
     Path("cut.npz").write_bytes(Path("base.npz").read_bytes()[:-200])
@@ -514,7 +472,7 @@ def test_sigterm_saves_and_the_run_goes_on(place: Path) -> None:
 
 
 def test_predictions_carry_the_names_of_classes(place: Path) -> None:
-    given = records()
+    given = bumps()
     np.savez("named.npz", x=given["x"], y=np.array(["left", "right"])[given["y"]])
     options = ["--epochs", "60", "--optimiser", "lbfgs"]
     run("fit", "small.toml", "--data", "named.npz", "--out", "named_model.npz", *options)

@@ -20,20 +20,9 @@ from numerics.networks.files import arrays, read
 from numerics.networks.layers import Layers
 from numerics.verify.network import smoothness
 from numerics.verify.subject import Subject
+from tests.oracles.layers import conv
 
 N = 11
-
-
-def conv(w: np.ndarray, b: np.ndarray, h: np.ndarray, ends: str) -> np.ndarray:
-    """(records, samples, channels) → the same: u_i = b + Σ_m w_m h_{i + m − (K − 1)/2}."""
-    found = np.zeros((*h.shape[:2], len(w)))
-    for i in range(h.shape[1]):
-        found[:, i] = b
-        for m in range(w.shape[2]):
-            j = i + m - w.shape[2] // 2
-            if ends == "circular" or 0 <= j < h.shape[1]:
-                found[:, i] += h[:, j % h.shape[1]] @ w[:, :, m].T
-    return found
 
 
 def network(sizes: list[tuple[int, int, int]], seed: int = 0) -> tuple[list[np.ndarray], list[np.ndarray]]:

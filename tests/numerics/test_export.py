@@ -21,8 +21,7 @@ from numerics.kernels.bound import plain_kernels
 from numerics.kernels.cpu import Bound
 from numerics.networks.layers import KINDS, Layers
 from numerics.representation.find import kron
-from tests.numerics.test_convolutions import conv
-from tests.numerics.test_networks import ACTIVATIONS, outputs
+from tests.oracles.layers import ACTIVATIONS, conv, outputs
 
 CELLS = {"family": "p0", "cells": 4}
 ONE = {"family": "p0", "cells": 1}

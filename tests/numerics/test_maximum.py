@@ -20,8 +20,7 @@ from numerics.kernels.cpu import Bound
 from numerics.model.layout import kernel_weights
 from numerics.model.prepared import Prepared
 from numerics.networks.continua import to_layers
-from tests.generated.test_kernels import rule
-from tests.reference import TABLEAUX, basis, gauss, network
+from tests.oracles.network import TABLEAUX, basis, gauss, network, rule
 
 LEGENDRE = {"family": "legendre", "size": 4}
 ONE = {"family": "p0", "cells": 1}

@@ -10,7 +10,6 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.special import erf
 
 from derive import registry
 from derive.errors import DataError
@@ -21,33 +20,12 @@ from numerics.kernels.cpu import Bound
 from numerics.networks import ordering
 from numerics.networks.files import read
 from numerics.networks.layers import KINDS, LASTS, layers
-
-ACTIVATIONS = {
-    "identity": lambda u: u,
-    "tanh": np.tanh,
-    "relu": lambda u: np.maximum(u, 0),
-    "leaky-relu": lambda u: np.where(u > 0, u, u / 100),
-    "sigmoid": lambda u: 1 / (1 + np.exp(-u)),
-    "softplus": lambda u: np.log1p(np.exp(u)),
-    "silu": lambda u: u / (1 + np.exp(-u)),
-    "gelu": lambda u: u * (1 + erf(u / np.sqrt(2))) / 2,
-    "sin": np.sin,
-}
+from tests.oracles.layers import ACTIVATIONS, outputs
 
 
 def draw(widths, generator):
     weights = [generator.standard_normal((m, n)) / np.sqrt(n) for n, m in zip(widths, widths[1:])]
     return weights, [generator.standard_normal(m) / 2 for m in widths[1:]]
-
-
-def outputs(weights, biases, f, x, kind="mlp", last="affine"):
-    """The network as a loop over its layers; x (samples, inputs)."""
-    h = x.T
-    for k, (w, b) in enumerate(zip(weights, biases)):
-        u = w @ h + b[:, None]
-        plain = k == len(weights) - 1 and last == "affine"
-        h = u if plain else f(u) + (h if kind == "residual" else 0)
-    return h.T
 
 
 def test_every_activation_has_a_reference_here() -> None:

@@ -23,7 +23,7 @@ from numerics.verify import activations, fields, moves, records, rules, starts
 from numerics.verify.references import formulas
 from numerics.verify.references.network import Reference
 from numerics.verify.subject import Subject
-from tests.mutants.faults_verify import CIRCLE, FUNCTION, LIFTED, NUMBERS, SPECTRAL, TRANSLATED
+from tests.builders import CIRCLE, FUNCTION, LIFTED, NUMBERS, SPECTRAL, TRANSLATED
 
 FAMILIES = [(name, d) for name in sorted(testing.OWN | dict.fromkeys(
     ("p0", "discontinuous", "hat", "lagrange", "gauss-legendre", "gauss-lobatto", "bspline", "legendre", "chebyshev",

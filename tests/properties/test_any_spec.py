@@ -20,10 +20,9 @@ from numerics.model.continuum import Continuum
 from numerics.networks.continua import from_layers, to_layers
 from numerics.networks.layers import Layers
 from numerics.verify.references.network import Reference
-from tests.generated.test_kernels import rule
-from tests.reference import TABLEAUX, network
+from tests.oracles.network import TABLEAUX, network, rule
 
-# those that tests/reference.py writes out
+# those that tests/oracles/network.py writes out
 FAMILIES = ("p0", "hat", "bspline", "legendre", "chebyshev", "discontinuous", "lagrange", "hierarchical", "fourier")
 ANY = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 

@@ -1,7 +1,7 @@
 """Random specs, from ragged records to loss and gradient, against a network written out in NumPy.
 
 The oracle knows the declaration and the coefficients only: bases, quadrature, interpolants, stages, readouts, losses
-and penalties are written out here or in ``tests.reference``. Gradients are compared with its complex step.
+and penalties are written out here or in ``tests.oracles.network``. Gradients are compared with its complex step.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from numerics.datasets import records
 from numerics.kernels.bound import plain_kernels
 from numerics.kernels.cpu import Bound
 from numerics.model.continuum import Continuum
-from tests.reference import basis, breakpoints, gauss
+from tests.oracles.network import basis, breakpoints, gauss
 
 WIDTH, DEPTH = (-1.0, 1.0), (0.0, 1.0)
 ACTIVATIONS = {

@@ -30,7 +30,7 @@ from numerics.kernels.launch import Launch
 from numerics.kernels.operators import Weights
 from numerics.model.layout import kernel_weights
 from numerics.representation.find import SlabTables
-from tests.generated.test_kernels import FOURIER, P0, declare, random_model
+from tests.builders import FOURIER, P0, declare, random_model
 
 U, H = sp.symbols("u h", real=True)
 LEAK = sp.Piecewise((U / 5, U <= 0), (U, True))
