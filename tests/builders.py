@@ -6,12 +6,13 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 from unittest import mock
+from weakref import WeakValueDictionary
 
 import numpy as np
 import pytest
 
 from derive.declaration import load_spec
-from numerics.kernels import threads
+from numerics.kernels import bind, threads
 from numerics.model.continuum import Continuum
 
 P0 = {"family": "p0", "cells": 5}
@@ -126,5 +127,6 @@ def marked(names: Iterable[str], compiled: Collection[str] = (), slow: Collectio
 @contextmanager
 def plain() -> Iterator[None]:
     """Nothing is compiled inside: a kernel's text runs as the Python that it is."""
-    with mock.patch.object(threads, "compiled", lambda path, name: getattr(threads.load_module(path), name)):
+    text = mock.patch.object(threads, "compiled", lambda path, name: getattr(threads.load_module(path), name))
+    with text, mock.patch.object(bind, "_alive", WeakValueDictionary()):  # tables that are bound to kernels
         yield
