@@ -138,8 +138,8 @@ def _own_arrays(role: str, basis: Basis) -> Arrays:
 
 
 def _readout_arrays(spec: Spec, last: SemiDiscrete) -> Arrays:
-    if spec.weight is not None:
-        weight, state = bases.build(spec.weight, WIDTH), last.bases["state"]
+    if spec.loss_weight is not None:
+        weight, state = bases.build(spec.loss_weight, WIDTH), last.bases["state"]
         arrays = {f"pieces/weight/{key}": value for key, value in run_time_basis(weight).items()}
         return arrays | {"M": inner_product.gram(expressions.weighted(weight, state), state).to_float()}
     if spec.readout is None:

@@ -78,8 +78,8 @@ def _rate(spec: Spec, equation: Equation, typeset: Typeset) -> Iterator[str]:
 def _loss(spec: Spec) -> Iterator[str]:
     derived = loss.derive(spec.loss)
     yield from (f"## 7. The loss: {spec.loss}", "")
-    if spec.weight is not None:
-        functions = spec.weight.functions or (spec.weight.family,)
+    if spec.loss_weight is not None:
+        functions = spec.loss_weight.functions or (spec.loss_weight.family,)
         yield from (f"With the weight ω = {functions[0]}: ∫ ω |y − y*|² dξ, exact; M is ⟨ω χ_i, χ_j⟩ here.", "")
     if spec.outputs is not None and spec.readout is not None:
         yield from (

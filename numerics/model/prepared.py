@@ -206,7 +206,7 @@ def _nearest(rep: Representation, points: list[Grid], samples: list[Array]) -> t
     cancels when y is close to y*.
     """
     spec, axes = rep.spec, rep.slabs[-1].axes("state")
-    weight, slopes = None if spec.weight is None else rep.readout_pieces("weight"), spec.loss == "h1"
+    weight, slopes = None if spec.loss_weight is None else rep.readout_pieces("weight"), spec.loss == "h1"
     groups: dict[bytes, list[int]] = {}
     for n, grid in enumerate(points):
         groups.setdefault(b" ".join(xi.tobytes() for xi in grid), []).append(n)

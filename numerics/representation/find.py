@@ -142,7 +142,7 @@ class Representation:
 
         weight, or H1. Where a weight vanishes it does not see some functions: their part of L is zero.
         """
-        if self.spec.weight is not None:
+        if self.spec.loss_weight is not None:
             values, vectors = np.linalg.eigh(self.readout["M"])
             return (np.sqrt(np.where(values > UNSEEN * values[-1], values, 0.0))[:, None] * vectors.T,)
         slab = self.slabs[-1]

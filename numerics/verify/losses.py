@@ -188,7 +188,7 @@ def distances(spec: Spec, model: Continuum, data: Records) -> Array:
     makes of it.
     """
     states = [formulas.functions(spec.slabs[-1].state.along(axis)) for axis in range(spec.dimension)]
-    weight = None if spec.weight is None else formulas.functions(spec.weight)
+    weight = None if spec.loss_weight is None else formulas.functions(spec.loss_weight)
     found = []
     for n, (grid, samples) in enumerate(zip(grids_of(spec, data), data.targets())):
         rules = []
