@@ -17,7 +17,8 @@ SHARPEST = 1000  # β of a smooth maximum
 
 def read_targets(
     reader: Reader, data: Mapping[str, Any], equation: Mapping[str, Any], slabs: tuple[Slab, ...], dimension: int
-) -> Any:
+) -> tuple[int | None, BasisSpec | None, str, BasisSpec | None, ClassWeights]:
+    """How many outputs, the basis of a readout, the loss, its weight, and what the records of each class count."""
     outputs, readout = None, None
     if "readout" in data:
         table = reader.table(data, "readout")
@@ -43,9 +44,8 @@ def read_targets(
         )  # fmt: skip
     if loss == "h1":
         state = slabs[-1].state
-        jumps = discontinuous(state)
         constant = equation["interpolant"] == "constant"
-        if jumps or constant:
+        if constant or discontinuous(state):
             reader.fail(
                 "loss.kind",
                 f"h1 with {'targets that are' if constant else f'a {state.family} state, which is'} not continuous",
