@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -62,7 +63,8 @@ class BoundSlab:
     """A slab's kernels with its tables bound.
 
     parts: pre-activations a channel. bound: the kernels' arguments by name, in their precision. kernels: those that a
-    plan has, by what they do: "operators", "forward", "adjoint" …
+    plan has, by what they do: "operators", "forward", "adjoint" … kept_rows: of each array that the forward kernel
+    keeps for the adjoint.
     """
 
     tables: SlabTables
@@ -72,20 +74,22 @@ class BoundSlab:
     parts: int
     bound: Mapping[str, Any]
     kernels: Mapping[str, Kernel]
+    kept_rows: Mapping[str, int]
 
     @classmethod
     def of(
         cls, tables: SlabTables, channels: int, dtype: np.dtype[Any], plan: str, find: Finder, parts: int, **more: Any
     ) -> Self:
         """A slab with its own tables bound."""
-        slab = cls(tables, channels, dtype, plan, parts, {"channels": channels}, {}, **more)
+        slab = cls(tables, channels, dtype, plan, parts, {"channels": channels}, {}, {}, **more)
         slab = slab.bind({name: a for name, a in tables.tables.items() if "/" not in name})
         if slab.implicit:
             stages = slab.bound["combine"].shape[1] - 1
             slab = slab.bind(newton_arguments(dtype, stages * channels * slab.sizes["state"]))
         wanted = ["operators", "operators_adjoint", "forward", "adjoint"]
         wanted += ["entry_operators", "entry_operators_adjoint"] if slab.meets_arrival else []
-        return replace(slab, kernels={what: slab._kernel(find, what) for what in wanted})
+        slab = replace(slab, kernels={what: slab._kernel(find, what) for what in wanted})
+        return replace(slab, kept_rows=slab._rows_of_kept())
 
     def _kernel(self, find: Finder, what: str) -> Kernel:
         function = find(self.tables, self.name(what))
@@ -135,7 +139,7 @@ class BoundSlab:
                 found[f"{made}_{k}"] = math.prod(sizes) * wide * self.channels
         return found
 
-    @property
+    @cached_property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Of the stage operators and biases; the first axis is the row of θ or ϑ."""
         c, n, wide = self.channels, self.sizes, self.parts * self.channels
@@ -159,8 +163,8 @@ class BoundSlab:
         count, rows, _ = self.bound["combine"].shape
         return int(count * (rows - 1))
 
-    def kept_rows(self) -> dict[str, int]:
-        """The rows of each array that the forward kernel keeps for the adjoint: its arguments after ``keep``."""
+    def _rows_of_kept(self) -> dict[str, int]:
+        """What is kept are the forward kernel's arguments after ``keep``."""
         names = self.kernels["forward"].arguments
         return {
             name: (self.parts if name in WIDE else 1) * self.channels * self.sizes[KEPT_ROWS.get(name, "node")]
@@ -170,7 +174,7 @@ class BoundSlab:
 
     def kept_bytes(self, records: int) -> int:
         """What the forward kernel keeps of so many records for the adjoint."""
-        return self.stages * sum(self.kept_rows().values()) * records * self.dtype.itemsize
+        return self.stages * sum(self.kept_rows.values()) * records * self.dtype.itemsize
 
     def unshared(self) -> Self:
         """The slab with a row of θ and one of ϑ for every stage."""

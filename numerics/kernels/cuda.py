@@ -172,7 +172,7 @@ class CudaSlab(Slab):
         return out, kept | {"h_entry": arrived}
 
     def _kept(self, slots: int, records: int) -> Arrays:
-        return {name: self.empty(slots, rows, records) for name, rows in self.kept_rows().items()}
+        return {name: self.empty(slots, rows, records) for name, rows in self.kept_rows.items()}
 
     def adjoint(self, bar: Any, kept: Arrays, gradient: Arrays) -> Any:
         """dL/d(state at the slab's start); adds to the operators' gradients of the blocks."""

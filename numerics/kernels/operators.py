@@ -136,7 +136,7 @@ class Slab(BoundSlab):
 
     def _kept(self, slots: int, records: int) -> Arrays:
         """Room for what the forward kernel keeps for the adjoint."""
-        return {name: np.empty((slots, rows, records), self.dtype) for name, rows in self.kept_rows().items()}
+        return {name: np.empty((slots, rows, records), self.dtype) for name, rows in self.kept_rows.items()}
 
     def adjoint(self, bar: np.ndarray, kept: Arrays, gradient: Arrays) -> np.ndarray:
         """dL/d(state at the slab's start); adds to the operators' gradient."""

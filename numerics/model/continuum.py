@@ -217,7 +217,7 @@ class Continuum:
     def objective(self, prepared: Prepared, coordinates: Array | None = None) -> tuple[float, Array]:
         """Mean loss with penalties, and its exact gradient in orthonormal coordinates (10), (11), (12)."""
         with threads.serial_blas():
-            model = self if coordinates is None else self.with_coordinates(coordinates)
+            model = self if coordinates is None else self.with_coordinates(coordinates).running_on(self.bound)
             loss, gradient = model.coefficient_gradient(prepared)
             flat = [
                 slab.pull_back_orthonormal(g).ravel()

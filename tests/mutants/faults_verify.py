@@ -122,7 +122,7 @@ HIDDEN: tuple[tuple[Fault, dict[str, Any]], ...] = (
      {**TRANSLATED, "levels": {"coarse": {"weight": {"width_out": {"family": "fourier", "size": 3},
                                                      "width_in": {"family": "fourier", "size": 3}}}}}),
     (Fault("Gram matrix of pairs: one factor of two", "derive/spaces/symmetry.py",
-           "exact.as_fmpq(first * value)", "exact.as_fmpq(first)"), TRANSLATED),
+           "as_fmpq(first * value)", "as_fmpq(first)"), TRANSLATED),
     (Fault("values of symmetric weights: ξ and ξ′ exchanged", "numerics/functions/field.py",
            "zip((pair.outer, pair.inner), points_of)", "zip((pair.outer, pair.inner), points_of[::-1])"), TRANSLATED),
     # --- Newton's method

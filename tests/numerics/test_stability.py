@@ -110,7 +110,7 @@ def test_a_planted_nan_is_found(field: str) -> None:
 @pytest.mark.parametrize("name", names("tableaux"))
 def test_amplification_is_that_of_the_method_on_the_test_equation(name: str) -> None:
     """Stages of ẏ = λ y solved as a linear system written here."""
-    from derive.explain.pages import named_tableau
+    from derive.explain.tableaux import named_tableau
 
     tableau = named_tableau(name)
     a = np.array([[float(v) for v in row] for row in tableau.a])

@@ -271,6 +271,8 @@ def results(bound: Bound, case: Case, draw: Draw, records: int = 5) -> dict[str,
     outputs = solver.outputs(states, operator, constant)
     found = {"final": solver.final(states), "losses": losses_, "bar_operator": bar_operator, "outputs": outputs}
     found |= {"bar_constant": bar_constant, "bar_states": bar_states, "loss": solver.losses(outputs, targets)}
+    _, means, *_ = solver.mean_gradient(states, operator, constant, targets)
+    found |= {f"{k}/mean {name}": a for k, own in enumerate(means) for name, a in own.arrays.items()}
     for k, (slab, bars, w) in enumerate(zip(solver.slabs, gradient, weights)):
         found |= {f"{k}/{name}": array for name, array in bars.items()}
         pulled = slab.pull_back(bars, w)
