@@ -66,11 +66,12 @@ def explained(found: Diagnosis | None, given: str, where: str = "") -> TrainingE
 def diagnose(solver: Solver, states: Array, rows: Array | None = None) -> Diagnosis | None:
     """Follow states (entry rows, N) step by step to the first that is not finite; None where all are.
 
-    rows: the records' numbers (N,), where these are not their positions.
+    rows: the records' numbers (N,), where these are not their positions. None, too, for what has no fixed steps: other
+    things than continua can be trained.
     """
-    spec = solver.bound.representation.spec
-    if spec.tolerance is not None:
+    if not isinstance(solver, Solver) or solver.bound.representation.spec.tolerance is not None:
         return None
+    spec = solver.bound.representation.spec
     with np.errstate(all="ignore"):
         try:
             path = solver.path(states)

@@ -15,6 +15,7 @@ from numerics.model.continuum import Continuum
 from numerics.verify.records import expected, grids_of, sampled
 from numerics.verify.references import formulas
 from numerics.verify.references.formulas import Array, along
+from numerics.verify.references.network import summand
 from numerics.verify.references.network import value as written
 from numerics.verify.subject import Subject
 
@@ -50,12 +51,12 @@ FORMULAS: dict[str, tuple[Loss, Loss]] = {
 
 
 def _own(text: str) -> tuple[Loss, Loss]:
-    """Of one's own expression g(z, t): its sum, and its derivative by symmetric differences."""
+    """Of g(z, t), one's own or that of a loss without a formula above: its sum, and its derivative by differences."""
     import sympy as sp
 
     from derive.exact.expression import parse
 
-    expression = parse(text, {name: sp.Symbol(name, real=True) for name in ("z", "t")})
+    expression = parse(summand(text), {name: sp.Symbol(name, real=True) for name in ("z", "t")})
 
     def g(z: Array, t: Array) -> Any:
         return written(expression, {"z": z, "t": t})

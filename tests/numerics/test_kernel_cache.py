@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from numerics.kernels import threads as device
+from numerics.kernels import threads
 
 pytestmark = pytest.mark.compiled
 
@@ -77,10 +77,10 @@ KERNELS = ("formed", "factors", "loss")
 @pytest.mark.parametrize("path", sorted(ROOT.glob("generated/*/cpu.py")), ids=lambda path: path.parent.name)
 def test_kernels_run_side_by_side_and_see_nans(path: Path) -> None:
     """They let go of the interpreter's lock, divide as NumPy does, and are never told that there are no NaNs."""
-    names = [name for name in vars(device.load_module(path)) if name.startswith(KERNELS)]
+    names = [name for name in vars(threads.load_module(path)) if name.startswith(KERNELS)]
     assert len(names) >= 4
     for name in names:
-        options = device.compiled(path, name).targetoptions  # type: ignore[attr-defined]
+        options = threads.compiled(path, name).targetoptions  # type: ignore[attr-defined]
         assert options["nogil"] is True and options["error_model"] == "numpy"
         assert options["fastmath"] == {"contract", "reassoc", "nsz", "arcp"}  # LLVM's nnan and ninf are not among them
         assert not options.get("parallel")
