@@ -147,7 +147,7 @@ def tableaux(draw: st.DrawFn, implicit: bool = True) -> Any:
 
 
 def _explicit(name: str) -> bool:
-    from derive.explain.pages import named_tableau
+    from derive.explain.tableaux import named_tableau
 
     return named_tableau(name).explicit
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 from unittest import mock
 
 import numpy as np
+import pytest
 
 from derive.declaration import load_spec
 from numerics.kernels import threads
@@ -114,6 +115,12 @@ def bumps(count: int = 12, points: int = 20) -> dict[str, np.ndarray]:
 
 
 # --- kernels in plain Python --------------------------------------------------------------------------------
+
+
+def marked(names: Iterable[str], compiled: Collection[str] = (), slow: Collection[str] = ()) -> list[Any]:
+    """Parameters of a test by name: some compile kernels, some are left out of `make quick`."""
+    marks = ((pytest.mark.compiled, compiled), (pytest.mark.slow, slow))
+    return [pytest.param(name, marks=[mark for mark, given in marks if name in given]) for name in names]
 
 
 @contextmanager

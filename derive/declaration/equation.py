@@ -11,7 +11,7 @@ from derive import registry
 from derive.declaration.formulas import read_formula
 from derive.declaration.reader import Reader
 from derive.declaration.symmetries import read_symmetries
-from derive.exact import expression
+from derive.exact.grammar import FUNCTIONS
 from derive.spec import PARAMETER
 
 NUMBERED = tuple(f"u{k}" for k in range(1, 9))  # the names of several pre-activations
@@ -87,7 +87,7 @@ def read_parameters(reader: Reader, table: Mapping[str, Any], key: str) -> tuple
     path = f"equation.{key}"
     if not isinstance(given, Mapping):
         reader.fail(path, f"{given!r}", 'a table such as { a = "1/2" }', "a value", "use { }")
-    reserved = {"u", *NUMBERED, "h", "f", "Delta", "pi", *expression.FUNCTIONS}
+    reserved = {"u", *NUMBERED, "h", "f", "Delta", "pi", *FUNCTIONS}
     for name in given:
         if not PARAMETER.fullmatch(str(name)) or name in reserved:
             reader.fail(

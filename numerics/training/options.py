@@ -5,12 +5,11 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import asdict
 from numbers import Integral, Real
 from typing import Any, TypeVar
 
 from derive.errors import TrainingError, advice
-from derive.spec import OPTIONS, Option, Training
+from derive.spec import OPTIONS, Option, Training, training_to_dict
 from numerics.datasets.sampling import Augmentation
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -85,7 +84,7 @@ def _refused(given: str, allowed: str) -> TrainingError:
 
 def stored(options: Training) -> dict[str, Any]:
     """Options as model files hold them; epochs first, as files have always had it."""
-    return {"epochs": options.epochs, **asdict(options)}
+    return {"epochs": options.epochs, **training_to_dict(options)}
 
 
 def augmentation(options: Training) -> Augmentation:

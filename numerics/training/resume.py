@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from derive.errors import CheckpointError
 from derive.spec import Training
@@ -14,12 +16,17 @@ from numerics.training import options
 from numerics.training.job import Job
 from numerics.training.state import Run, optimiser_of, trained
 
-DEFAULTS = options.stored(Training())  # of options that there were not yet when a run was stored
+DEFAULTS = asdict(Training())  # of options that a stored run does not name
 
 
 def source_of(model: Continuum, out: str | Path | None) -> Continuum:
     """The model whose run is to be resumed: the one that ``out`` holds, or else the given one."""
     return checkpoint.load(out) if out is not None and Path(out).exists() else model
+
+
+def past_options(source: Continuum) -> dict[str, Any]:
+    """All options of the run that a model holds; none where it holds no run."""
+    return {} if source.training is None else {**DEFAULTS, **source.training.get("options", {})}
 
 
 def resumed(job: Job, source: Continuum, where: str) -> Run:
@@ -64,7 +71,7 @@ def resumed(job: Job, source: Continuum, where: str) -> Run:
 
 def _check_same(job: Job, source: Continuum, where: str) -> None:
     stored = source.training or {}
-    past, present = {**DEFAULTS, **stored.get("options", {})}, options.stored(job.options)
+    past, present = past_options(source), {**DEFAULTS, **options.stored(job.options)}
     differences = [f"{name}: {past[name]} then, {value} now" for name, value in present.items() if past[name] != value]
     if source.base != job.model.base or source.level != job.model.level:
         differences.append("the spec or its level")

@@ -29,7 +29,7 @@ from numerics.training import optimisers
 from numerics.training.job import Augment, Job, job_of
 from numerics.training.options import check_names, check_ways, with_options
 from numerics.training.progress import watch
-from numerics.training.resume import Saver, resumed, source_of
+from numerics.training.resume import Saver, past_options, resumed, source_of
 from numerics.training.split import generator_of
 from numerics.training.state import Row, Run, first, trained
 
@@ -82,7 +82,7 @@ def fit(
     given = {name: options.get(name) for name in OPTIONS}
     source = source_of(model, out) if resume else None
     if source is not None:  # options left out are the run's own
-        past = (source.training or {}).get("options", {})
+        past = past_options(source)
         given = {name: past.get(name) if value is None else value for name, value in given.items()}
     job = job_of(model, records(x, xi, y), given, augment)
     run = first(job) if source is None else resumed(job, source, str(out or ""))

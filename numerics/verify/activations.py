@@ -51,7 +51,7 @@ def functions(subject: Subject) -> None:
     import mpmath as mp
     import sympy as sp
 
-    from derive.equation import derivative
+    from derive.kinks import derivative
 
     spec, equation = subject.spec, subject.reference.equation
     known = _formulas().get(spec.activation)

@@ -78,16 +78,22 @@ CASES = {
     ),
 }  # fmt: skip
 
-QUICK = ("legendre heun", "own rate", "p0")
+# Machine code of every kind of operation, once: explicit and implicit, in both plans, with tables of all structures.
+COMPILED = (
+    ("legendre heun", "formed"), ("legendre heun", "factors"), ("p0, h at nodes", "formed"), ("fourier", "factors"),
+    ("two channels, midpoint", "formed"), ("own rate, sdirk2", "factors"),
+)  # fmt: skip
+QUICK = ("legendre heun", "p0, h at nodes")
 
 
 def cases(*without: str) -> list[object]:
-    """Every case under both plans; compilation takes a second or two each, so that `make quick` runs three."""
-    chosen = [(case, plan) for case in CASES if case not in without for plan in ("formed", "factors")]
-    return [
-        pytest.param(case, plan, marks=() if case in QUICK and plan == "formed" else pytest.mark.slow)
-        for case, plan in chosen
-    ]
+    """Every case under both plans; the few that are compiled take seconds each, and `make quick` runs two."""
+    found = []
+    for case, plan in ((case, plan) for case in CASES if case not in without for plan in ("formed", "factors")):
+        marks = [pytest.mark.compiled] if (case, plan) in COMPILED else []
+        slow = (case, plan) in COMPILED and (case not in QUICK or plan != "formed")
+        found.append(pytest.param(case, plan, marks=[*marks, pytest.mark.slow] if slow else marks))
+    return found
 
 
 @pytest.mark.parametrize(("case", "plan"), cases())
@@ -168,6 +174,7 @@ def test_dot_product_of_tangent_and_adjoint(case: str) -> None:
     assert abs(left - right) <= 1e-12 * np.linalg.norm(tangent) * np.linalg.norm(bar)
 
 
+@pytest.mark.compiled
 @pytest.mark.slow
 def test_taylor_remainder_has_slope_two() -> None:
     model = random_model(declare())
@@ -228,6 +235,7 @@ def perceptron(widths: list[int], activation: str, generator: np.random.Generato
     return model.replace(fields=fields), drawn
 
 
+@pytest.mark.compiled
 def test_any_number_of_threads_gives_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
     model = random_model(declare())
     generator = np.random.default_rng(5)
@@ -241,6 +249,7 @@ def test_any_number_of_threads_gives_the_same_bits(monkeypatch: pytest.MonkeyPat
         assert np.array_equal(gradient, found[0][1])
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize(("case", "count"), [("legendre heun", 7), ("p0", 1)])
 def test_halves_of_records_and_stages_are_the_whole(case: str, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     model = random_model(CASES[case])
@@ -254,6 +263,7 @@ def test_halves_of_records_and_stages_are_the_whole(case: str, count: int, monke
     np.testing.assert_allclose(halves[1], whole[1], rtol=0, atol=1e-14 * np.linalg.norm(whole[1]))
 
 
+@pytest.mark.compiled
 @pytest.mark.slow
 def test_single_precision_stays_within_its_error_budget() -> None:
     declared = declare()
@@ -265,6 +275,7 @@ def test_single_precision_stays_within_its_error_budget() -> None:
     assert np.linalg.norm(gradient - gradient32) <= 2e-5 * np.linalg.norm(gradient)
 
 
+@pytest.mark.compiled
 @pytest.mark.slow
 def test_a_rate_that_nobody_has_seen_trains_without_generated_modules(tmp_path, monkeypatch) -> None:
     """No kernel is a template: with no generated module in reach, a new rate is derived, compiled and trained."""

@@ -18,6 +18,7 @@ from derive.spec import SymmetrySpec, from_dict, to_dict
 from numerics import Continuum, project
 from numerics.datasets import records
 from numerics.model.prepared import Prepared
+from tests.builders import marked
 from tests.oracles.network import TABLEAUX, convolution, even, halves, network, rule, sigmoid
 
 CELLS = {"family": "p0", "cells": 8}
@@ -181,12 +182,11 @@ def final(case: Case, fields: Arrays, h: Any) -> Any:
     )  # fmt: skip
 
 
-QUICK = ("translation", "learned")
+COMPILED = ("translation", "learned, gate", "normalised, gate, local, h", "normalised, translation, implicit")
+SLOW = (*COMPILED[1:], "implicit")
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in CASES]
-)
+@pytest.mark.parametrize("name", marked(CASES, COMPILED, SLOW))
 def test_states_and_gradients_are_those_of_the_network_written_out(name: str) -> None:
     case = CASES[name]
     model = model_of(case, 0.15 if case.tableau != "heun" else 0.4)

@@ -105,11 +105,11 @@ HIDDEN: tuple[tuple[Fault, dict[str, Any]], ...] = (
     (Fault("random functions: a steeper decay", "numerics/functions/random.py",
            "** -DECAY", "** (-2 * DECAY)"), FUNCTION),
     (Fault("random functions: κ not scaled to its reach", "numerics/functions/random.py",
-           "SCALE * scale / np.sqrt(2 * reach) ** d", "SCALE * scale"),
+           "size / np.sqrt(2 * reach) ** kind.dimension", "size"),
      {**FUNCTION, "equation": {**FUNCTION["equation"], "reach": "1/4"},
       "weight": {"kernel": {"family": "hat", "size": 3}, "depth": ONCE}}),
     (Fault("random functions: mirrored ones too small", "numerics/functions/random.py",
-           "scale *= np.sqrt(_orbit(spec.symmetries)) ** d", "scale /= np.sqrt(_orbit(spec.symmetries)) ** d"),
+           "size * np.sqrt(_orbit(kind.symmetries)) ** d", "size / np.sqrt(_orbit(kind.symmetries)) ** d"),
      _equation(SPECTRAL, symmetry="reflection")),
     # --- quadrature counts
     (Fault("quadrature: 5n/4 points on a circle", "derive/spaces/quadrature.py",
@@ -122,7 +122,7 @@ HIDDEN: tuple[tuple[Fault, dict[str, Any]], ...] = (
      {**TRANSLATED, "levels": {"coarse": {"weight": {"width_out": {"family": "fourier", "size": 3},
                                                      "width_in": {"family": "fourier", "size": 3}}}}}),
     (Fault("Gram matrix of pairs: one factor of two", "derive/spaces/symmetry.py",
-           "exact.as_fmpq(first * value)", "exact.as_fmpq(first)"), TRANSLATED),
+           "as_fmpq(first * value)", "as_fmpq(first)"), TRANSLATED),
     (Fault("values of symmetric weights: ξ and ξ′ exchanged", "numerics/functions/field.py",
            "zip((pair.outer, pair.inner), points_of)", "zip((pair.outer, pair.inner), points_of[::-1])"), TRANSLATED),
     # --- Newton's method

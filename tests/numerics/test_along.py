@@ -20,6 +20,7 @@ from numerics.functions.basis import evaluate
 from numerics.model.prepared import Prepared
 from numerics.networks.continua import to_layers
 from numerics.representation.find import pieces_of
+from tests.builders import marked
 from tests.oracles.network import TABLEAUX, basis, gauss, network, rule
 
 WIDTH = (-1.0, 1.0)
@@ -96,9 +97,7 @@ def output(declared: dict[str, Any], fields: dict[str, Any], x: Any) -> Any:
     return projected(state, ends + np.einsum("qi,io->qo", zeta, fields["a"])[:, :, None])
 
 
-@pytest.mark.parametrize(
-    "family", ["p0", pytest.param("legendre", marks=pytest.mark.slow), pytest.param("fourier", marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("family", marked(["p0", "fourier", "legendre"], ["legendre"], ["legendre"]))
 def test_outputs_losses_and_gradients_are_those_written_out(family: str) -> None:
     """From samples to the loss ∫ |y − y*|², against NumPy and its complex step."""
     declared = states(family)

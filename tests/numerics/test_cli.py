@@ -25,6 +25,8 @@ from numerics.command.main import main
 from numerics.kernels import threads as device
 from tests.builders import SPEC, bumps
 
+pytestmark = pytest.mark.compiled
+
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -13,8 +13,6 @@ from derive.declaration import load_spec
 from derive.errors import DataError
 from numerics import Continuum, from_layers, load, project, to_layers
 from numerics.command.main import main
-from numerics.kernels.bound import plain_kernels
-from numerics.kernels.cpu import Bound
 from numerics.networks import ordering
 from numerics.networks.files import arrays, read
 from numerics.networks.layers import Layers
@@ -135,14 +133,8 @@ def test_bad_stencils_are_refused(changes: dict[str, Any], says: str) -> None:
     assert says in str(caught.value)
 
 
-@pytest.fixture
-def plainly(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Kernels as plain Python: nothing to compile."""
-    monkeypatch.setattr(Continuum, "bound", property(lambda self: Bound(self.representation, find=plain_kernels)))
-
-
 @pytest.mark.parametrize("ends", ["zeros", "circular"])
-def test_a_constant_in_the_lift_is_a_bias_only_where_nothing_ends(ends: str, plainly: None) -> None:
+def test_a_constant_in_the_lift_is_a_bias_only_where_nothing_ends(ends: str) -> None:
     """Beyond the ends there are zeros, and no constant: such layers are matrices."""
     weights, biases = network([(3, 1, 3), (3, 3, 3)], 10)
     model = from_layers(weights, biases, last="activation", ends=ends, length=N)
@@ -157,7 +149,7 @@ def test_a_constant_in_the_lift_is_a_bias_only_where_nothing_ends(ends: str, pla
 
 
 @pytest.mark.parametrize("ends", ["zeros", "circular"])
-def test_stencils_as_long_as_the_signal_come_back(ends: str, plainly: None) -> None:
+def test_stencils_as_long_as_the_signal_come_back(ends: str) -> None:
     """Zeros beyond the ends allow 2 n − 1 weights; a circle has n."""
     weights, biases = network([(2, 2, 5 if ends == "zeros" else 3)] * 2, 12)
     model = from_layers(weights, biases, last="activation", ends=ends, length=3)
@@ -194,7 +186,7 @@ HALF = {"family": "p0", "cells": 2}
         ({"equation": {"periodic": True, "reach": "1"}}, False),  # the opposite cell is met from both sides
     ],
 )
-def test_layers_that_say_more_than_stencils_are_matrices(changes: dict[str, Any], stencil: bool, plainly: None) -> None:
+def test_layers_that_say_more_than_stencils_are_matrices(changes: dict[str, Any], stencil: bool) -> None:
     model = Continuum.from_spec(varied(**changes))
     model = model.with_coordinates(np.random.default_rng(13).standard_normal(model.size))
     found = to_layers(model)

@@ -17,8 +17,6 @@ from derive.errors import RepresentationError
 from numerics import Continuum, from_layers, testing, to_layers
 from numerics.functions.basis import evaluate
 from numerics.functions.samples import default_points, projection
-from numerics.kernels.bound import plain_kernels
-from numerics.kernels.cpu import Bound
 from numerics.networks.layers import KINDS, Layers
 from numerics.representation.find import kron
 from tests.oracles.layers import ACTIVATIONS, conv, outputs
@@ -31,11 +29,6 @@ NODAL = (UNEVEN, {"family": "gauss-lobatto", "size": 4}, {"family": "gauss-legen
 
 OWN = {"-u + tanh(u)": lambda u: np.tanh(u) - u, "tanh(u)/2": lambda u: np.tanh(u) / 2,
        "tanh(3*u/2)": lambda u: np.tanh(1.5 * u)}  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def _plain(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Continuum, "bound", property(lambda self: Bound(self.representation, find=plain_kernels)))
 
 
 def model_of(declared: dict[str, Any], seed: int = 0) -> Continuum:

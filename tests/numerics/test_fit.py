@@ -164,6 +164,7 @@ RUNS = st.fixed_dictionaries(
         "averaging": st.sampled_from([0.5, 0.9]),
         "clip": st.sampled_from([0.05, 0.3]),
         "schedule": st.sampled_from(["constant", "one-cycle", "steps"]),
+        "warmup": st.integers(1, 4),
     },
 )
 
@@ -172,11 +173,12 @@ RUNS = st.fixed_dictionaries(
 def test_a_killed_run_goes_on_with_the_same_bits(tmp_path_factory, options, kill: int, patience: bool) -> None:
     """Killed anywhere, in the middle of an epoch too: every number equals the undisturbed run's."""
     if options["optimiser"] == "lbfgs":
-        for name in ("batch", "clip", "schedule"):
+        for name in ("batch", "clip", "schedule", "warmup"):
             options.pop(name, None)
         kill += 8  # its first step, before which there is nothing to save, takes several evaluations
     if options["optimiser"] == "gradient-descent":
         options.pop("schedule", None)
+        options.pop("warmup", None)
     if patience and "validation" in options:
         options["patience"] = 2
     model, data = problem()
@@ -491,6 +493,10 @@ def test_what_is_not_finite_stops_with_its_place_and_keeps_the_file(tmp_path: Pa
         ({"clip": 1.0, "optimiser": "lbfgs"}, "clip with lbfgs"),
         ({"averaging": 1.0}, "averaging 1.0"),
         ({"averaging": -0.1}, "averaging -0.1"),
+        ({"warmup": 0}, "warmup 0"),
+        ({"warmup": 2.0}, "a whole number"),
+        ({"warmup": 2, "optimiser": "lbfgs"}, "warmup with lbfgs"),
+        ({"warm_up": 2}, "did you mean 'warmup'"),
         ({"validation": 0.001}, "validation 0.001 of 41"),
     ],
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,9 +9,7 @@ import pytest
 
 from numerics import Continuum, project
 from numerics.datasets import records
-from numerics.kernels.bound import plain_kernels
-from numerics.kernels.cpu import Bound
-from numerics.levels import estimates, projection
+from numerics.levels import projection
 from numerics.levels.estimates import loss_change
 
 ONCE = {"family": "p0", "cells": 1}
@@ -78,14 +75,8 @@ CASES: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
-@pytest.fixture
-def plain(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Continuum, "bound", property(lambda self: Bound(self.representation, find=plain_kernels)))
-    monkeypatch.setattr(estimates, "Bound", partial(Bound, find=plain_kernels))
-
-
 @pytest.mark.parametrize("case", CASES)
-def test_the_pairing_is_that_of_the_gradients_in_a_space_that_holds_both(case: str, plain: None) -> None:
+def test_the_pairing_is_that_of_the_gradients_in_a_space_that_holds_both(case: str) -> None:
     """First order and (14) from dL/dcoefficients on a level whose bases hold the fields before and after."""
     old = Continuum.from_spec(CASES[case], seed=3)
     generator = np.random.default_rng(4)

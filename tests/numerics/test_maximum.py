@@ -20,6 +20,7 @@ from numerics.kernels.cpu import Bound
 from numerics.model.layout import kernel_weights
 from numerics.model.prepared import Prepared
 from numerics.networks.continua import to_layers
+from tests.builders import marked
 from tests.oracles.network import TABLEAUX, basis, gauss, network, rule
 
 LEGENDRE = {"family": "legendre", "size": 4}
@@ -76,10 +77,13 @@ def outputs(declared: dict[str, Any], fields: dict[str, Any], h: Any) -> Any:
     return means + fields["Q"] @ peaks + fields["a"][:, None]
 
 
-@pytest.mark.parametrize("state", [LEGENDRE, CELLS, {"family": "hat", "cells": 5}], ids=lambda s: s["family"])
-def test_outputs_and_gradients_are_those_written_out(state: dict[str, Any]) -> None:
+STATES = {"legendre": LEGENDRE, "p0": CELLS, "hat": {"family": "hat", "cells": 5}}
+
+
+@pytest.mark.parametrize("family", marked(STATES, compiled=["p0"], slow=["p0"]))
+def test_outputs_and_gradients_are_those_written_out(family: str) -> None:
     """Against a complex step, in all coefficients and in the records; softmax and its logarithm written out, too."""
-    declared = {**SPEC, "state": {"basis": state}, "levels": {}}
+    declared = {**SPEC, "state": {"basis": STATES[family]}, "levels": {}}
     model = shaken(declared)
     generator = np.random.default_rng(2)
     size = model.representation.slabs[0].tables["X"].shape[1]

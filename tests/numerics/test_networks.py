@@ -13,10 +13,8 @@ from hypothesis import strategies as st
 
 from derive import registry
 from derive.errors import DataError
-from numerics import Continuum, from_layers, from_sklearn, load, project, to_layers
+from numerics import from_layers, from_sklearn, load, project, to_layers
 from numerics.command.main import main
-from numerics.kernels.bound import plain_kernels
-from numerics.kernels.cpu import Bound
 from numerics.networks import ordering
 from numerics.networks.files import read
 from numerics.networks.layers import KINDS, LASTS, layers
@@ -51,12 +49,10 @@ def test_a_network_is_reproduced_and_given_back(widths, seed, activation, kind, 
     weights, biases = draw(widths, generator)
     x = generator.standard_normal((5, widths[0]))
     expected = outputs(weights, biases, ACTIVATIONS[activation], x, kind, last)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Continuum, "bound", property(lambda self: Bound(self.representation, find=plain_kernels)))
-        model = from_layers(weights, biases, activation, kind=kind, last=last)
-        n = widths[-1]
-        found = model(x) if last == "affine" else model(x, at=-1 + (2 * np.arange(n) + 1) / n)[..., 0]
-        back = to_layers(model)
+    model = from_layers(weights, biases, activation, kind=kind, last=last)
+    n = widths[-1]
+    found = model(x) if last == "affine" else model(x, at=-1 + (2 * np.arange(n) + 1) / n)[..., 0]
+    back = to_layers(model)
     assert np.max(np.abs(found - expected)) <= 1e-13 * max(1.0, np.max(np.abs(expected)))
     for mine, theirs in zip((*back.weights, *back.biases), (*weights, *biases)):
         assert np.max(np.abs(mine - theirs)) <= 1e-15 * max(1.0, np.max(np.abs(theirs)))

@@ -141,6 +141,19 @@ def test_adams_steps_follow_the_schedule(name: str) -> None:
         start("adam", BLOCKS, 0.01, 20, schedule="linear")
 
 
+def test_a_warm_up_rises_linearly_to_the_schedule() -> None:
+    """Three epochs of four steps: a twelfth of the rate, two, …, and from the twelfth step on all of it."""
+    gradient, lengths = np.append(np.zeros(6), np.full(4, 0.5)), {}
+    for warmup in (None, 3):
+        options = Training(learning_rate=0.01, epochs=5, schedule="constant", warmup=warmup)
+        state, vector, lengths[warmup] = optimisers.start(BLOCKS, 4, options), np.zeros(10), []
+        for _ in range(20):
+            state, vector, info = step(state, lambda x: (0.0, gradient), vector)
+            lengths[warmup].append(info.length)
+    np.testing.assert_allclose(lengths[None], 0.01, rtol=1e-6)
+    np.testing.assert_allclose(lengths[3], 0.01 * np.minimum(np.arange(1, 21) / 12, 1), rtol=1e-6)
+
+
 # --- L-BFGS -------------------------------------------------------------------------------------------------
 
 

@@ -18,8 +18,6 @@ from numerics import Continuum, project, refine
 from numerics.datasets import records
 from numerics.functions.basis import Basis, evaluate
 from numerics.functions.rules import rule
-from numerics.kernels.bound import plain_kernels
-from numerics.kernels.cpu import Bound
 from numerics.levels.distances import distance
 from numerics.levels.fields import contained
 
@@ -353,11 +351,6 @@ def loss_of(spec: dict[str, Any], x: np.ndarray, y: np.ndarray, xi: Any = None) 
 
 def still(spec: dict[str, Any]) -> Continuum:
     return Continuum.from_fields(spec)
-
-
-@pytest.fixture(autouse=True)
-def plain(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Continuum, "bound", property(lambda self: Bound(self.representation, find=plain_kernels)))
 
 
 NORMS: dict[str, dict[str, Any]] = {

@@ -12,8 +12,6 @@ from derive.errors import TrainingError
 from derive.registry import names
 from numerics.kernels import stability
 from numerics.kernels import steps as adaptive
-from numerics.kernels.bound import plain_kernels
-from numerics.kernels.cpu import Bound
 from numerics.model import checkpoint
 from numerics.model.continuum import Continuum
 from numerics.training.run import fit
@@ -110,7 +108,7 @@ def test_a_planted_nan_is_found(field: str) -> None:
 @pytest.mark.parametrize("name", names("tableaux"))
 def test_amplification_is_that_of_the_method_on_the_test_equation(name: str) -> None:
     """Stages of ẏ = λ y solved as a linear system written here."""
-    from derive.explain.pages import named_tableau
+    from derive.explain.tableaux import named_tableau
 
     tableau = named_tableau(name)
     a = np.array([[float(v) for v in row] for row in tableau.a])
@@ -143,9 +141,8 @@ def small(rate: str, loss: str = "l2", **readout: int) -> Continuum:
         (lambda: small("tanh(u)", "(z-t)**2/(1+(z-t)**2)", outputs=2), 1e110, "derivative of the loss"),
     ],
 )
-def test_a_gradient_that_is_not_finite_is_not_blamed_on_steps(model, size: float, words: str, monkeypatch) -> None:
+def test_a_gradient_that_is_not_finite_is_not_blamed_on_steps(model, size: float, words: str) -> None:
     """States are finite; the message says what is not, and in which record."""
-    monkeypatch.setattr(Continuum, "bound", property(lambda self: Bound(self.representation, find=plain_kernels)))
     x = np.array([[1.0, 2.0], [3.0, 4.0], [0.5, 0.25]])
     x[1] *= size
     with pytest.raises(TrainingError) as caught:
@@ -157,8 +154,7 @@ RATES = ("1/(1+exp(-u))", "sqrt(abs(h))+u", "log(1+exp(u))-h", "sqrt(u**2+h**2)"
 
 
 @pytest.mark.parametrize("rate", RATES)
-def test_rates_of_users_train_where_their_derivatives_once_were_no_numbers(rate: str, monkeypatch) -> None:
-    monkeypatch.setattr(Continuum, "bound", property(lambda self: Bound(self.representation, find=plain_kernels)))
+def test_rates_of_users_train_where_their_derivatives_once_were_no_numbers(rate: str) -> None:
     x = np.array([[0.0, 0.0], [900.0, -900.0], [1e4, -1e-300]])
     found = fit(small(rate), x, np.ones((3, 2)), epochs=2)
     assert np.isfinite(found.history[-1]["loss"]) and np.isfinite(found.coordinates).all()
@@ -167,9 +163,8 @@ def test_rates_of_users_train_where_their_derivatives_once_were_no_numbers(rate:
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of kernels in plain Python
 @pytest.mark.parametrize("rate", ["h**2 + u", "u + log(abs(h)) - h"])
 @pytest.mark.parametrize("options", [{}, {"batch": 4}, {"validation": 0.25}, {"batch": 4, "validation": 0.25}])
-def test_errors_in_training_name_the_record_as_it_was_given(rate: str, options: dict, monkeypatch) -> None:
+def test_errors_in_training_name_the_record_as_it_was_given(rate: str, options: dict) -> None:
     """Not its place in a batch, or among the records that were held out."""
-    monkeypatch.setattr(Continuum, "bound", property(lambda self: Bound(self.representation, find=plain_kernels)))
     x = np.random.default_rng(0).standard_normal((12, 4)) + 3
     x[7] = 1e200 if "**" in rate else 0
     model = Continuum.from_fields(declared(rate, steps=2))

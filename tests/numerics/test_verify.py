@@ -27,6 +27,8 @@ from numerics.verify import code, derivatives, equivalents, spaces
 from numerics.verify.references.network import Reference
 from numerics.verify.subject import Subject
 
+pytestmark = pytest.mark.compiled
+
 SPECS = Path(__file__).parents[2] / "specs"
 SMALL = {
     **PLAIN,

@@ -12,6 +12,8 @@ from numerics.model.continuum import Continuum
 from numerics.model.layout import kernel_weights
 from tests.oracles.network import basis
 
+pytestmark = pytest.mark.compiled
+
 WEIGHT = lambda xi, xi_, delta: np.cos(2 * xi - xi_) * np.exp(-delta) + 0.3 * xi * xi_  # noqa: E731
 BIAS = lambda xi, delta: 0.4 * np.sin(2 * xi + delta)  # noqa: E731
 START = lambda xi: np.exp(xi / 2) * np.sin(2 * xi + 0.3)  # noqa: E731

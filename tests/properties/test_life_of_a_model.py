@@ -26,6 +26,8 @@ from numerics.model.continuum import Continuum
 from numerics.training.run import fit
 from numerics.verify.references.network import Reference
 
+pytestmark = pytest.mark.compiled
+
 TEXT = """
 name = "life"
 equation = { rate = "residual", activation = "tanh", spacing = "1/2" }

@@ -15,7 +15,7 @@ from numerics.kernels.cpu import Bound
 from numerics.model.continuum import Continuum
 from numerics.model.layout import kernel_weights
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.compiled]
 DECLARED = tomllib.loads((Path(__file__).parents[2] / "specs" / "stiff.toml").read_text(encoding="utf-8"))
 WEIGHT = lambda xi, xi_, delta: 2 * np.cos(2 * xi - xi_) + xi  # noqa: E731
 BIAS = lambda xi, delta: np.sin(2 * xi)  # noqa: E731

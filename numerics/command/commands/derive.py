@@ -40,14 +40,14 @@ def derive(
             "an argument left out, or one too many", "see `continua derive --help`",
         )  # fmt: skip
     if tableau is not None:
-        explain = derivation("derive.explain.pages")
-        click.echo(explain.tableau_text(tableau), nl=False)
+        tableaux = derivation("derive.explain.tableaux")
+        click.echo(tableaux.tableau_text(tableau), nl=False)
         if picture is not None:
             from derive.tableau import stability_function
             from numerics.command import report
 
             console.check_out(picture, [], (".png", ".svg", ".pdf"))
-            above, below = ([float(c) for c in p] for p in stability_function(explain.named_tableau(tableau)))
+            above, below = ([float(c) for c in p] for p in stability_function(tableaux.named_tableau(tableau)))
             report.stability(tableau, above, below, picture)
         return
     assert spec is not None

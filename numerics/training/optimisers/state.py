@@ -42,8 +42,13 @@ class Plan:
         return int(self.blocks[-1][1].stop)
 
     def rate(self, done: int) -> float:
-        """The learning rate after so many steps, by the schedule."""
-        return rate(self.options.schedule, self.options.learning_rate, done, self.options.epochs * self.batches)
+        """The learning rate after so many steps: by the schedule, from the first steps of a warm-up linearly up to it.
+
+        Such a start is gradual (Goyal et al., 2017): step k of n takes (k + 1)/n of what the schedule says.
+        """
+        found = rate(self.options.schedule, self.options.learning_rate, done, self.options.epochs * self.batches)
+        warm = (self.options.warmup or 0) * self.batches
+        return found * (done + 1) / warm if done < warm else found
 
 
 @dataclass(frozen=True)
