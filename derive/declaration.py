@@ -818,20 +818,14 @@ class Reader:
                 "a readout that is missing, or without a basis, or that should not be there",
                 "add [readout] with outputs and basis, or use l2",
             )
-        if dimension > 1 and readout is None and (loss != "l2" or "weight" in table):
-            self.fail(
-                "loss", f"{loss}{' with a weight' if 'weight' in table else ''} on a function of {dimension} variables",
-                "l2 on functions of several variables, ∫ |y − y*|²", "a loss that is made for functions of one",
-                'write kind = "l2", without a weight',
-            )  # fmt: skip
         if loss == "h1":
-            state = slabs[-1].state
-            jumps = _jumps(state)
+            states = [slabs[-1].state.along(axis) for axis in range(dimension)]
+            jumps = [state.family for state in states if _jumps(state)]
             constant = equation["interpolant"] == "constant"
             if jumps or constant:
                 self.fail(
                     "loss.kind",
-                    f"h1 with {'targets that are' if constant else f'a {state.family} state, which is'} not continuous",
+                    f"h1 with {'targets that are' if constant else f'a {jumps[0]} state, which is'} not continuous",
                     "a continuous state basis and a linear or least-squares interpolant",
                     "what jumps has no slope in L2",
                     "use l2, or another basis and interpolant",
@@ -844,7 +838,7 @@ class Reader:
                 "a single class",
                 "write outputs = 2",
             )
-        weight = self.weight(table, equation) if "weight" in table else None
+        weight = self.weight(table, equation, dimension) if "weight" in table else None
         if weight and (loss != "l2" or readout is not None):
             self.fail(
                 "loss.weight",
@@ -896,11 +890,15 @@ class Reader:
         except DerivationError as error:
             return self.fail(path, error.given, error.allowed, error.cause, error.fix)  # type: ignore[no-any-return]
 
-    def weight(self, table: Mapping[str, Any], equation: Mapping[str, Any]) -> BasisSpec:
-        """The weight of l2: an expression in xi, or a basis of one function."""
+    def weight(self, table: Mapping[str, Any], equation: Mapping[str, Any], dimension: int) -> BasisSpec:
+        """The weight of l2: an expression in xi, or a basis of one function; a list has one an axis, multiplied."""
+
+        def declared(one: Any) -> Any:
+            return {"family": "custom", "functions": [one]} if isinstance(one, str) else one
+
         value = table["weight"]
-        declared = {"family": "custom", "functions": [value]} if isinstance(value, str) else value
-        found = self.basis(declared, "loss.weight", WIDTH, equation["periodic"])
+        chosen = {"axes": [declared(one) for one in value]} if isinstance(value, list | tuple) else declared(value)
+        found = self.product(chosen, "loss.weight", WIDTH, equation["periodic"], dimension)
         if found.size != 1:
             self.fail(
                 "loss.weight", f"{found.size} functions", "one function", "a basis, not a weight", 'write "1 + xi**2"'

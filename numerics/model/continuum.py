@@ -9,7 +9,7 @@ import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ import numpy as np
 
 from derive import spec as declaration
 from derive.errors import DataError, RepresentationError, SpecError, advice
-from derive.spec import Spec
+from derive.spec import Spec, of_axis
 from numerics.checks import instance, numbers, positions, warn
 from numerics.datasets import labels
 from numerics.datasets.labels import Label
@@ -765,13 +765,16 @@ def _project(rep: Representation, role: str, spec: Spec, points: list[Grid | Non
 def _nearest(rep: Representation, points: list[Grid], samples: list[Array]) -> tuple[Array, Array]:
     """The functions y that are nearest to records' interpolants y* in the norm of a loss on functions, in orthonormal
 
-    coordinates (n · channels, N), and ∫ |y − y*|² in it (N,), which no coefficient can change.
+    coordinates (n · channels, N), and the square of their distance (N,), which no coefficient can change.
 
-    The distance is the integral of a square, where both functions are smooth, and no difference of integrals: nothing
-    cancels when y is close to y*.
+    The distance is the integral of squares, where both functions are smooth, and no difference of integrals: nothing
+    cancels when y is close to y*. H1 adds the integrals of the slopes along every axis to those of the values.
     """
     spec, axes = rep.spec, rep.slabs[-1].axes("state")
-    weight, slopes = None if spec.weight is None else rep.readout_pieces("weight"), spec.loss == "h1"
+    weights = [None if spec.weight is None else rep.readout_pieces(of_axis("weight", a)) for a in range(spec.dimension)]
+    along_slopes = range(spec.dimension if rep.norms is not None else 0)
+    integrals = [tuple(a == steep for a in range(spec.dimension)) for steep in (None, *along_slopes)]
+    norms = 1.0 if rep.norms is None else rep.norms.reshape(*(p.size for p in axes), 1, 1)
     groups: dict[bytes, list[int]] = {}
     for n, grid in enumerate(points):
         groups.setdefault(b" ".join(xi.tobytes() for xi in grid), []).append(n)
@@ -779,24 +782,28 @@ def _nearest(rep: Representation, points: list[Grid], samples: list[Array]) -> t
     found = np.empty((len(rep.root) * channels, len(samples)))
     distances = np.empty(len(samples))
     for members in groups.values():
-        own = zip(axes, points[members[0]])
-        tables = [compared(p, xi, spec.interpolant, spec.periodic, weight, slopes) for p, xi in own]
-        if weight is not None:
-            _check_seen(rep.readout["M"], tables[0].functions)
-        functions = [table.functions @ turned for table, turned in zip(tables, rep.orthonormal)]
-        values = math.prod(len(table.scale) for table in tables) * channels
+        tables, functions = {}, {}
+        for axis, (p, xi, weight) in enumerate(zip(axes, points[members[0]], weights)):
+            for slopes in {steep[axis] for steep in integrals}:
+                table = compared(p, xi, spec.interpolant, spec.periodic, weight, slopes)
+                tables[axis, slopes], functions[axis, slopes] = table, table.functions @ rep.orthonormal[axis]
+            if weight is not None:
+                _check_seen(rep.readout[of_axis("M", axis)], tables[axis, False].functions)
+        values = math.prod(len(tables[axis, False].scale) for axis in range(len(axes))) * channels * len(integrals)
         for part in np.array_split(members, -(-len(members) * values // CHUNK)):
-            wanted = np.stack([samples[n] for n in part], axis=-1)
-            for axis, table in enumerate(tables):
-                wanted = table.samples(wanted, axis)
-            nearest = wanted
-            for axis, basis in enumerate(functions):
-                nearest = along(basis.T, nearest, axis)
-            found[:, part] = nearest.reshape(-1, len(part))
-            for axis, basis in enumerate(functions):
-                nearest = along(basis, nearest, axis)
-            gap = (wanted - nearest).reshape(-1, len(part))
-            distances[part] = np.einsum("qn,qn->n", gap, gap)
+            given = np.stack([samples[n] for n in part], axis=-1)
+            wanted = [reduce(lambda a, k: tables[k].samples(a, k[0]), enumerate(steep), given) for steep in integrals]
+            loads = [
+                reduce(lambda a, k: along(functions[k].T, a, k[0]), enumerate(steep), rows)
+                for steep, rows in zip(integrals, wanted)
+            ]
+            nearest = reduce(np.add, loads) / norms
+            found[:, part] = (np.sqrt(norms) * nearest).reshape(-1, len(part))
+            distances[part] = 0.0
+            for steep, rows in zip(integrals, wanted):
+                y = reduce(lambda a, k: along(functions[k], a, k[0]), enumerate(steep), nearest)
+                gap = (rows - y).reshape(-1, len(part))
+                distances[part] += np.einsum("qn,qn->n", gap, gap)
     return found, distances
 
 
