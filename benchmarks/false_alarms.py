@@ -21,8 +21,8 @@ from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
+from derive.declaration import load_spec
 from derive.errors import ContinuumError
-from derive.spec import load_spec
 from numerics import verify
 from numerics.kernels.solver import Solver, plain_kernels
 from numerics.testing import specs

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+import os
 import re
+import tomllib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 from derive import registry, tableau
@@ -15,11 +18,11 @@ from derive.exact import expression, surd
 from derive.exact.surd import Exact, Surd
 from derive.spec import (
     CONSTANT,
-    OPTIMISERS,
+    OPTIONS,
     PARAMETER,
-    SCHEDULES,
     BasisSpec,
     ClassWeights,
+    Option,
     Penalty,
     Piece,
     Slab,
@@ -37,10 +40,6 @@ from derive.suggestion import nearest
 WIDTH = (Fraction(-1), Fraction(1))
 LARGEST = {"size": 2048, "cells": 2048, "degree": 64, "steps": 100_000, "outputs": 100_000, "channels": 4096,
            "levels": 64, "dimension": 3}  # fmt: skip
-NUMBERS = {"learning_rate": 1e6, "clip": 1e6, "averaging": 0.999999, "validation": 0.9, "weight_decay": 1e3,
-           "thin": 1.0, "jitter": 10.0, "warp": 0.9}  # fmt: skip
-POSITIVE = ("learning_rate", "clip", "thin")  # of these; the others may be zero
-USUAL = {"clip": 1.0, "averaging": 0.99, "thin": 0.5}  # what is suggested, 0.01 for the others
 SHARPEST = 1000  # β of a smooth maximum
 NUMBERED = tuple(f"u{k}" for k in range(1, 9))  # the names of several pre-activations
 LARGEST_PRODUCT = 4096  # functions on a square or a cube
@@ -87,10 +86,79 @@ TABLES: dict[str, tuple[str, ...]] = {
     "integration": ("tableau", "steps", "tolerance"),
     "readout": ("outputs", "basis", "maximum", "width"),
     "loss": ("kind", "weight", "class_weights", "penalty"),
-    "training": ("optimiser", "epochs", "learning_rate", "schedule", "clip", "averaging", "batch", "validation",
-                 "patience", "seed", "weight_decay", "thin", "jitter", "warp"),
+    "training": tuple(OPTIONS),
 }
 REQUIRED = ("name", "equation", "state", "weight", "bias", "integration", "loss")
+
+
+def load_spec(source: str | Path | Mapping[str, Any]) -> Spec:
+    """A Spec from a TOML file or from a mapping of the same shape. Raises SpecError."""
+    if isinstance(source, Mapping):
+        return read(source, str(source.get("name", "spec")))
+    if not isinstance(source, str | os.PathLike):
+        raise SpecError(
+            f"a declaration of type {type(source).__name__}", "a path, or a table", "another argument",
+            "give the path of a TOML file, or a mapping of the same shape",
+        )  # fmt: skip
+    return read(read_toml(source), str(source))
+
+
+LARGEST_FILE = 1 << 20
+LARGEST_NUMBER = 10**18
+# tomllib takes time that grows like the square of a dotted key's length
+LONG_KEY = re.compile(r"""^[\s\[]*(?:[\w"'-]+\s*\.\s*){32}""", re.MULTILINE)
+
+
+def read_toml(source: str | Path) -> dict[str, Any]:
+    """The tables of a declaration's file, unchecked. Raises SpecError for what is no TOML."""
+    path = Path(source)
+    fix = "give the path of a TOML file; `continua new NAME` writes a commented one"
+    try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise SpecError(
+                f"{path.stat().st_size} bytes",
+                f"a declaration of at most {LARGEST_FILE} bytes",
+                "another file was named",
+                fix,
+                str(path),
+            )
+        text = path.read_text(encoding="utf-8-sig")  # some editors write a mark before the first line
+        if LONG_KEY.search(text):
+            raise SpecError(
+                "a key of more than 32 parts", "[table.key], a few parts", "a generated file", fix, str(path)
+            )
+        found = tomllib.loads(text)
+        _check_numbers(found, str(path))
+        return found
+    except OSError as error:
+        raise SpecError(
+            f"{path} ({error.strerror})", "a readable TOML file", "a typing error in the path", fix, str(path)
+        ) from None
+    except UnicodeDecodeError as error:
+        raise SpecError(
+            f"byte {error.start} of the file, {error.object[error.start]:#04x}", "text in UTF-8",
+            "a file saved in another encoding, such as UTF-16", "save it as UTF-8", str(path),
+        ) from None  # fmt: skip
+    except (ValueError, RecursionError) as error:  # broken TOML, or a number that Python will not read
+        raise SpecError(
+            f"{error}" or type(error).__name__,
+            "TOML: tables in [brackets], one key = value a line, each key once",
+            "a missing quote or bracket, or a key given twice",
+            "correct that line",
+            str(path),
+        ) from None
+
+
+def _check_numbers(value: Any, where: str) -> None:
+    """Refuse whole numbers that nothing can mean, and that Python would not even print."""
+    if isinstance(value, Mapping | list):
+        for part in value.values() if isinstance(value, Mapping) else value:
+            _check_numbers(part, where)
+    elif isinstance(value, int) and abs(value) > LARGEST_NUMBER:
+        raise SpecError(
+            f"a whole number of {value.bit_length()} bits", f"whole numbers up to {LARGEST_NUMBER:g}",
+            "a generated file, or an extra digit", "write the number that is meant", where,
+        )  # fmt: skip
 
 
 def read(data: Mapping[str, Any], where: str) -> Spec:
@@ -978,27 +1046,26 @@ class Reader:
 
     def training(self, data: Mapping[str, Any]) -> Training:
         table = self.table(data, "training", {})
-        found: dict[str, Any] = {}
-        for key, low in (("epochs", 1), ("batch", 1), ("patience", 1), ("seed", 0)):
-            if key in table:
-                found[key] = self.integer(table, key, "training", low)
-        for key, allowed in (("optimiser", OPTIMISERS), ("schedule", SCHEDULES)):
-            if key in table:
-                found[key] = self.choice(table[key], allowed, f"training.{key}")
-        for key, high in NUMBERS.items():
-            if key in table:
-                value = table[key]
-                number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-                if not number or not 0 <= value <= high or (key in POSITIVE and value == 0):
-                    self.fail(
-                        f"training.{key}",
-                        f"{value!r}",
-                        f"a number up to {high:g}, {'above 0' if key in POSITIVE else 'not negative'}",
-                        "a sign or quotes",
-                        f"write {key} = {USUAL.get(key, 0.01)}",
-                    )
-                found[key] = float(value)
-        return Training(**found)
+        return Training(**{key: self.option(OPTIONS[key], table) for key in table})
+
+    def option(self, option: Option, table: Mapping[str, Any]) -> Any:
+        """A value of [training]."""
+        key, value = option.name, table[option.name]
+        if option.kind is int:
+            return self.integer(table, key, "training", int(option.low))
+        if option.kind is str:
+            return self.choice(value, option.choices, f"training.{key}")
+        number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        if not number or not option.declared(value):
+            most = option.high if option.largest is None else option.largest
+            self.fail(
+                f"training.{key}",
+                f"{value!r}",
+                f"a number up to {most:g}, {'above 0' if option.above else 'not negative'}",
+                "a sign or quotes",
+                f"write {key} = {option.example}",
+            )
+        return float(value)
 
     # --- what cannot work -----------------------------------------------------------------------------------
 

@@ -23,11 +23,12 @@ import numpy as np
 from hypothesis import strategies as st
 
 from derive import registry
+from derive.declaration import load_spec
 from derive.errors import SpecError
-from derive.spec import BasisSpec, Spec, load_spec
+from derive.spec import BasisSpec, Spec
 from numerics import verify
-from numerics.datasets.record import Records
-from numerics.datasets.record import records as make_records
+from numerics.datasets import Records
+from numerics.datasets import records as make_records
 from numerics.model.continuum import Continuum, Declared
 from numerics.networks import layers as discrete
 
@@ -75,6 +76,7 @@ def declarations(
     """Small bases of a family that the spec's reader takes; a new family is tried with every size up to six."""
     from derive.declaration import Reader
     from derive.spaces import basis as built
+    from derive.spaces.products import continuous as is_continuous
 
     if family in PERIODIC and not periodic:
         return ()
@@ -98,7 +100,7 @@ def declarations(
             spec: BasisSpec = Reader("testing").basis(declared, path, (-end, end), periodic)
         except SpecError:
             continue
-        if not continuous or built.build(spec, (-end, end)).continuous:
+        if not continuous or is_continuous(built.build(spec, (-end, end))):
             found.append(declared)
     return tuple(found)
 

@@ -20,11 +20,12 @@ from derive.exact.matrix import ExactMatrix
 from derive.exact.surd import Exact
 from derive.explain.notation import SUBSCRIPTS, formula, number, quotient
 from derive.galerkin import SemiDiscrete
-from derive.ladder import directions
 from derive.program import factors
 from derive.spaces import basis as bases
 from derive.spaces import transfer
+from derive.spaces.products import continuous
 from derive.spec import BasisSpec, Spec, of_axis, step_lengths
+from derive.spec.table_names import directions
 
 if TYPE_CHECKING:
     from derive.derived import Derived
@@ -33,7 +34,7 @@ ROLES = {
     "entry": "χ⁰, the state that enters",
     "state": "χ, the state",
     "weight_out": "φ, the weight in ξ",
-    "weight_in": "φ̃, the weight in ξ′",
+    "weight_in": "φ̃",  # and what the kind of W says
     "weight_depth": "θ, the weight in δ",
     "bias_width": "ψ, the bias in ξ",
     "bias_depth": "ϑ, the bias in δ",
@@ -45,6 +46,8 @@ MEANINGS = {
     "X": "X_qj = χ_j(ξ_q)",
     "A": "A = (Xᵀ diag(ω) X)⁻¹ Xᵀ diag(ω)",
 }
+WAVES = {"Phi": "cosines and sines at the nodes", "C": "cosines and sines of χ_l"}
+WIDTHS = ("weight_out", "weight_in")
 
 
 Typeset = Callable[[Any], list[str]]
@@ -153,12 +156,12 @@ def _roles(spec: Spec, k: int) -> Iterator[tuple[str, BasisSpec]]:
     if entry != slab.state:
         yield "entry", entry
     for role in ROLES:
-        if role != "entry" and not (role == "weight_out" and spec.reach is not None):
+        if role != "entry" and (role in spec.operator.roles or role not in WIDTHS):
             yield role, getattr(slab, role)
 
 
 def _role(spec: Spec, role: str) -> str:
-    return "φ̃, κ in s = ξ − ξ′" if role == "weight_in" and spec.reach is not None else ROLES[role]
+    return spec.operator.inner_words if role == "weight_in" else ROLES[role]
 
 
 def _bases(spec: Spec, forms: Sequence[SemiDiscrete]) -> Iterator[str]:
@@ -171,8 +174,7 @@ def _bases(spec: Spec, forms: Sequence[SemiDiscrete]) -> Iterator[str]:
         )  # fmt: skip
     yield from _shown(
         "h = Σ_j h_j(δ) χ_j(ξ)",
-        "W = Σ_ijk w_ijk φ_i(ξ) φ̃_j(ξ′) θ_k(δ)" if spec.reach is None else
-        f"W = κ(ξ − ξ′, δ),  κ(s, δ) = Σ_jk w_jk φ̃_j(s) θ_k(δ),  zero for |s| > {spec.reach}",
+        spec.operator.formula,
         "b = Σ_ik β_ik ψ_i(ξ) ϑ_k(δ)",
         *(["V = Σ_ik v_ik ψ_i(ξ) ϑ_k(δ)"] if spec.local else []),
     )
@@ -190,7 +192,7 @@ def _bases(spec: Spec, forms: Sequence[SemiDiscrete]) -> Iterator[str]:
             f"There are c = {spec.channels} channels: {both} a {wide} × c matrix, every β_ik a vector of {wide}.",
             "",
         )
-    if "weight_pair" in spec.weight_axes:
+    if spec.operator.paired:
         yield from _symmetry(spec, forms)
     elif spec.symmetries:
         names = " and ".join(map(str, spec.symmetries))
@@ -229,7 +231,7 @@ def _smoothness(form: SemiDiscrete, role: str, declared: BasisSpec) -> str:
     found = [form.bases[of_axis(role, axis)] for axis in axes]
     if all(basis.cells == 1 for basis in found):
         return "one cell"
-    return "continuous" if all(basis.continuous for basis in found) else "with jumps"
+    return "continuous" if all(continuous(basis) for basis in found) else "with jumps"
 
 
 def _coefficients(spec: Spec, forms: Sequence[SemiDiscrete]) -> int:
@@ -255,9 +257,8 @@ def _semidiscrete(spec: Spec, forms: Sequence[SemiDiscrete]) -> Iterator[str]:
         "to the state's basis in the discrete L2 inner product, so that A X = 1.", "",
     )  # fmt: skip
     local = "(v_ik (X h)_q + β_ik)" if spec.local else "β_ik"
-    product = "Φ_qi w_ijk (C h)_j" if spec.reach is None else "w_jk (C h)_qj      "
     yield from _shown(
-        f"u_q = Σ_k θ_k(δ) {product} + Σ_k ϑ_k(δ) Ψ_qi {local}        (4)",
+        f"u_q = Σ_k θ_k(δ) {spec.operator.applied} + Σ_k ϑ_k(δ) Ψ_qi {local}        (4)",
         "ḣ = A ρ(u, X h)                                                  (5)",
     )
     if spec.dimension > 1:
@@ -292,12 +293,10 @@ def _semidiscrete(spec: Spec, forms: Sequence[SemiDiscrete]) -> Iterator[str]:
 
 
 def _meaning(spec: Spec, name: str, waves: bool) -> str | None:
-    """What a table along an axis holds; waves: whether κ is in frequencies there. None for stencils' Φ, which is 1."""
-    if spec.reach is None or name not in ("Phi", "C"):
-        return MEANINGS[name]
-    if waves:
-        return "cosines and sines of χ_l" if name == "C" else "cosines and sines at the nodes"
-    return "C_qjl = ∫ φ̃_j(ξ_q − ξ′) χ_l(ξ′) dξ′" if name == "C" else None
+    """What a table along an axis holds; waves: whether W is in frequencies there. None for one that is 1."""
+    if waves and name in WAVES:
+        return WAVES[name]
+    return spec.operator.meanings.get(name, MEANINGS[name])
 
 
 def _exactness(table: ExactMatrix) -> str:

@@ -22,7 +22,8 @@ from flint import arb, arb_mat, ctx, fmpq, fmpq_mat
 from derive.exact.enclosure import Side, product_integrals
 from derive.exact.matrix import ExactMatrix, as_fmpq, identity, rational, stack, zeros
 from derive.spaces.basis import Basis
-from derive.spaces.products import Rule, evaluate, gram, side
+from derive.spaces.products import evaluate, gram, side
+from derive.spaces.rules import Rule
 
 Piece = tuple[int, int, Any, Any]  # a cell of κ, one of the state, and both ends of what they share in ξ′
 

@@ -18,8 +18,9 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from derive.errors import DerivationError
-from derive.spaces.basis import WIDTH, Basis, Combination, Interval, build
-from derive.spec import BasisSpec, Piece, SymmetrySpec
+from derive.exact.series import Interval
+from derive.spaces.basis import Basis, Combination, build
+from derive.spec import WIDTH, BasisSpec, Piece, SymmetrySpec
 
 if TYPE_CHECKING:
     from derive.exact.matrix import ExactMatrix
@@ -241,7 +242,7 @@ def composed(basis: Basis, pieces: Sequence[Piece]) -> Basis:
 def _seen(function: Any, cell: Interval, part: Interval, piece: Piece) -> Any:
     """A function given on a cell, seen through a piece that fills a part of the cell."""
     from derive.exact.enclosure import XI
-    from derive.spaces.products import restriction
+    from derive.exact.legendre import restriction
 
     if not isinstance(function, tuple):
         return function.xreplace({XI: piece.sign * XI + piece.offset})

@@ -55,9 +55,10 @@ def data(name: str, out: Path, as_json: bool) -> None:
     basicmotions, tecator, digits, and digits2d, the same on a square; and burgers, which is solved here, with test
     records at 256 and 512 points too.
     """
-    from numerics.datasets import record as datasets
+    from numerics import datasets
 
-    with console.working(f"{'solving' if name == datasets.BURGERS else 'reading'} {name}"):
+    work = "solving" if name == "burgers" else "reading"
+    with console.working(f"{work} {name}"):
         parts = datasets.parts(name)
     out.mkdir(parents=True, exist_ok=True)
     for part, found in parts.items():
@@ -116,7 +117,7 @@ def fit(
     [training]; with --resume those left out are the run's own. Ctrl-C and SIGTERM save and stop; a harder kill
     loses what came after the last save.
     """
-    from numerics.datasets import record as datasets
+    from numerics import datasets
     from numerics.training.run import fit as train
 
     records = datasets.read(data)
@@ -156,7 +157,7 @@ def cross_validate(spec: str, data: Path, folds: int, vary: tuple[str, ...], see
     Classes are shared out evenly. With --vary all combinations of the values are tried on the same folds, and the
     best is marked: the highest mean accuracy, then the least loss. Writes nothing.
     """
-    from numerics.datasets import record as datasets
+    from numerics import datasets
     from numerics.training import cross_validation
 
     records = datasets.read(data)
@@ -190,7 +191,7 @@ def cross_validate(spec: str, data: Path, folds: int, vary: tuple[str, ...], see
 
 def _candidates(spec: str, vary: tuple[str, ...]) -> list[tuple[dict[str, Any], Any]]:
     """The settings that --vary asks for, each with its Spec."""
-    from derive.spec import load_spec, read_toml
+    from derive.declaration import load_spec, read_toml
     from numerics.model.continuum import resolve
     from numerics.training.cross_validation import varied
 
@@ -311,7 +312,7 @@ def project(model: Path, level: str, data: Path | None, out: Path, as_json: bool
 
 
 def _move(move: Command, path: Path, level: str, data: Path | None, out: Path, as_json: bool) -> None:
-    from numerics.datasets import record as datasets
+    from numerics import datasets
     from numerics.model.checkpoint import load
 
     console.check_out(out, [data, path])
@@ -361,7 +362,7 @@ def evaluate(models: tuple[Path, ...], data: Path, resample: str | None, device:
     With --resample also on the same records at fewer points, and how far the outputs move: the root mean square of
     the change over that of the outputs.
     """
-    from numerics.datasets import record as datasets
+    from numerics import datasets
 
     records = datasets.read(data)
     if records.y is None:
@@ -426,7 +427,7 @@ def predict(
     comes with them, as `label` in --out. Several models give the mean of their outputs, and of classifiers that of
     their probabilities.
     """
-    from numerics.datasets import record as datasets
+    from numerics import datasets
 
     if out is not None:
         console.check_out(out, [data, *models, at], (".npz",))
@@ -506,8 +507,8 @@ def plot(model: Path, data: Path | None, out: Path) -> None:
 
     Training, weight field and, with records, states and cases.
     """
+    from numerics import datasets
     from numerics.command import report
-    from numerics.datasets import record as datasets
     from numerics.model.checkpoint import load
 
     console.check_out(out, [data, model], (".html",))
@@ -557,7 +558,7 @@ def import_(network: Path, out: Path, ordered: bool, levels: Path | None, name: 
 
 def _levels(path: Path) -> Any:
     """The [levels] table of a TOML file."""
-    from derive.spec import read_toml
+    from derive.declaration import read_toml
 
     found = read_toml(path)
     if "levels" not in found:

@@ -36,12 +36,13 @@ def main() -> None:
 @example("continua new waves", "continua check waves.toml")
 def new(name: str) -> None:
     """Write NAME.toml, a spec with a comment on every key."""
-    from derive import declaration
+    from derive.declaration import NAMES
+    from derive.spec import NAME
     from numerics.command.template import TEMPLATE
 
-    if not declaration.NAME.fullmatch(Path(name).name.removesuffix(".toml")):
+    if not NAME.fullmatch(Path(name).name.removesuffix(".toml")):
         raise SpecError(
-            f"the name {name!r}", declaration.NAMES, "the name is also a folder's", "choose such a name",
+            f"the name {name!r}", NAMES, "the name is also a folder's", "choose such a name",
         )  # fmt: skip
     path = Path(name.removesuffix(".toml") + ".toml")
     if path.exists():
@@ -75,16 +76,17 @@ def list_(kind: str, as_json: bool) -> None:
 @example("continua check specs/gunpoint.toml")
 def check(spec: str, as_json: bool) -> None:
     """Read SPEC and refuse what cannot work; warn of depth functions that no stage sees."""
-    from derive import seen
-    from derive import spec as declaration
+    from derive.declaration import load_spec
+    from derive.spaces import stages
+    from derive.spec import to_dict
     from numerics import checks as doors
 
-    read = declaration.load_spec(spec)
+    read = load_spec(spec)
     ladder = [("", read), *((f"levels.{name}.", own) for name, own in read.levels)]
-    for found in (one for prefix, own in ladder for one in seen.check(own, prefix)):
+    for found in (one for prefix, own in ladder for one in stages.check(own, prefix)):
         doors.warn(found)
     if as_json:
-        console.print_json(declaration.to_dict(read))
+        console.print_json(to_dict(read))
         return
     levels = ", ".join(name for name, _ in read.levels) or "none"
     click.echo(f"{read.name}: {read.rate}, {read.activation}, {read.solver}; levels: {levels}")
@@ -110,7 +112,7 @@ def derive(
 
     The page of --format html needs no network; the document of --format latex is for xelatex or lualatex.
     """
-    from derive import spec as declaration
+    from derive.declaration import load_spec
 
     if (spec is None) == (tableau is None) or (picture is not None and tableau is None):
         raise SpecError(
@@ -129,9 +131,9 @@ def derive(
             report.stability(tableau, above, below, picture)
         return
     assert spec is not None
-    read = declaration.load_spec(spec)
+    read = load_spec(spec)
     if other is not None:
-        second = declaration.load_spec(other)
+        second = load_spec(other)
         with console.working(f"deriving {read.name} and {second.name}"), console.about(spec):
             text = _derivation("derive.generate").diff(read, second)
         click.echo(text)
@@ -170,11 +172,11 @@ def generate(specs: tuple[str, ...], into: Path | None, only_check: bool, as_jso
 
 def generate_all(specs: tuple[str, ...], root: Path, write: bool) -> list[str]:
     """Derive specs and bring their folders up to date; the names of the files that differ, as folder/file."""
-    from derive import spec as declaration
+    from derive.declaration import load_spec
 
     derive_files = _derivation("derive.generate").generate
     changed = []
-    read = [declaration.load_spec(spec) for spec in specs]
+    read = [load_spec(spec) for spec in specs]
     names = [spec.name for spec in read]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -261,7 +263,7 @@ def verify(subject: str, as_json: bool, full: bool, page: Path | None) -> None:
     Discrete equivalents, convergence with the order that the spec can reach, derivatives, spaces, code: a table of
     what is expected and what is measured. Exits 1 if a property fails.
     """
-    from derive import spec as declaration
+    from derive.declaration import load_spec
     from numerics.command import report
 
     _derivation("derive.generate")
@@ -274,7 +276,7 @@ def verify(subject: str, as_json: bool, full: bool, page: Path | None) -> None:
         from numerics.model.checkpoint import load
 
         model = load(subject)
-    base = declaration.load_spec(subject) if model is None else model.base
+    base = load_spec(subject) if model is None else model.base
     with console.steps() as progress, console.about(subject):
         task = progress.add_task("verifying", total=len(verification.properties(full)) + 1)
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from derive.errors import TrainingError
 from derive.spec import depth_elements, step_lengths
-from numerics.functions.field import along
+from numerics.functions.arrays import along
 from numerics.kernels import steps as adaptive
 from numerics.kernels import threads as device
 from numerics.kernels.steps import Attempt, Steps

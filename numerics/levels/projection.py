@@ -15,10 +15,12 @@ import numpy as np
 
 from derive.errors import DataError, RepresentationError
 from numerics.checks import instance
-from numerics.datasets.record import Records
-from numerics.datasets.record import records as make_records
-from numerics.functions.basis import Pieces, derivative, evaluate, rule
-from numerics.functions.field import Field, FieldSlab, Pair, along, check_norm
+from numerics.datasets import Records
+from numerics.datasets import records as make_records
+from numerics.functions.arrays import along
+from numerics.functions.basis import Basis, derivative, evaluate
+from numerics.functions.field import Field, FieldSlab, Pair, check_norm
+from numerics.functions.rules import rule
 from numerics.kernels import threads as device
 from numerics.kernels.solver import TILE, Slab, Solver, applied_weight
 from numerics.kernels.steps import Steps
@@ -154,7 +156,7 @@ def _changes(
     """The axes of a field's slab k along which its bases differ from another representation's, and their keys."""
     spec = model.spec
     bias = (*spec.along_axes("bias_width"), "bias_depth")
-    roles = {"W": (*spec.weight_axes, "weight_depth"), "b": bias, "V": bias}
+    roles = {"W": (*spec.operator.axes, "weight_depth"), "b": bias, "V": bias}
     roles |= {field: spec.along_axes("lift" if field == "P" else "readout") for field in ("P", "R", "a")}
     for axis, role in enumerate(roles.get(name, ()) if model.fields[name].slabs[k].bases else ()):
         old, new = (r.entry["bases"][f"{role}/{k}"] for r in (model.representation, rep))
@@ -415,7 +417,7 @@ def _side_by_side(first: FieldSlab, second: FieldSlab, norm: str) -> Iterator[tu
         tables += [
             [*plain[:axis], slope, *plain[axis + 1 :]]
             for axis, pair in enumerate(axes)
-            for slope in ([_coordinates(*pair, derivative)] if isinstance(pair[0], Pieces) else _slopes(*pair))
+            for slope in ([_coordinates(*pair, derivative)] if isinstance(pair[0], Basis) else _slopes(*pair))
         ]
     for chosen in tables:
         values = first.coefficients, second.coefficients
@@ -425,15 +427,15 @@ def _side_by_side(first: FieldSlab, second: FieldSlab, norm: str) -> Iterator[tu
 
 
 Coordinates = tuple[Array, Array]  # (r, size of the first), (r, size of the second)
-Table = Callable[[Pieces, Array], Array]
+Table = Callable[[Basis, Array], Array]
 
 
-def _coordinates(first: Pieces | Pair, second: Pieces | Pair, table: Table, other: Table | None = None) -> Coordinates:
+def _coordinates(first: Basis | Pair, second: Basis | Pair, table: Table, other: Table | None = None) -> Coordinates:
     """The functions of two bases, or what ``table`` makes of them, in coordinates that are orthonormal in L2.
 
     other: what is done to functions of pairs along ξ′, where it is not the same.
     """
-    if isinstance(first, Pieces) and isinstance(second, Pieces):
+    if isinstance(first, Basis) and isinstance(second, Basis):
         x, weights = rule(first, second)
         parts = [table(basis, x) * np.sqrt(weights)[:, None] for basis in (first, second)]
     else:
@@ -448,6 +450,6 @@ def _coordinates(first: Pieces | Pair, second: Pieces | Pair, table: Table, othe
     return triangular[:, : first.size], triangular[:, first.size :]
 
 
-def _slopes(first: Pieces | Pair, second: Pieces | Pair) -> list[Coordinates]:
+def _slopes(first: Basis | Pair, second: Basis | Pair) -> list[Coordinates]:
     """Of functions of pairs: their derivatives by ξ and by ξ′."""
     return [_coordinates(first, second, derivative, evaluate), _coordinates(first, second, evaluate, derivative)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from derive.errors import RepresentationError
-from numerics.datasets.record import Records
+from numerics.datasets import Records
 from numerics.levels.projection import contained, move
 from numerics.model.continuum import Continuum
 

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from derive import spec as declaration
 from derive.errors import CheckpointError, ContinuumError
+from derive.spec import digest, from_dict, to_dict
 from numerics import files
 from numerics.checks import instance
 from numerics.representation import find as representations
@@ -65,7 +65,7 @@ def save(model: Continuum, path: str | Path) -> None:
     names = {role: first.setdefault(id(a), role) for role, a in model.representation.arrays.items()}
     tables = {f"tables/{name}": model.representation.arrays[name] for name in first.values()}
     header = {
-        "spec": declaration.to_dict(model.base),
+        "spec": to_dict(model.base),
         "level": model.level,
         "representation": model.representation.entry,
         "tables": names,
@@ -82,10 +82,10 @@ def load(path: str | Path) -> Continuum:
 
     header, arrays = read(path)
     try:
-        base = declaration.from_dict(header["spec"])
+        base = from_dict(header["spec"])
         level, entry = header["level"], header["representation"]
         spec = replace(base.level(level) if level else base, levels=())
-        _same_digest(declaration.digest(spec), entry["digest"], path)
+        _same_digest(digest(spec), entry["digest"], path)
         _check_header(header, spec, path)
         stored = _under("tables/", arrays)
         tables = {role: stored[name] for role, name in header["tables"].items()}

@@ -15,16 +15,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from derive import spec as declaration
+from derive.declaration import load_spec
 from derive.errors import DataError, RepresentationError, SpecError, advice
-from derive.spec import Spec, of_axis
+from derive.spec import Spec, from_dict, of_axis, step_lengths
 from numerics.checks import instance, numbers, positions, warn
-from numerics.datasets import labels
+from numerics.datasets import Records, labels, records
 from numerics.datasets.labels import Label
-from numerics.datasets.record import Records, records
-from numerics.functions.basis import CHUNK, TOLERABLE, Pieces, compared, default_points, evaluate, projection
-from numerics.functions.field import Field, FieldSlab, along
-from numerics.functions.random import project_function, random_function
+from numerics.functions.arrays import along
+from numerics.functions.basis import TOLERABLE, Basis, evaluate
+from numerics.functions.field import Field, FieldSlab
+from numerics.functions.project import project_function
+from numerics.functions.random import random_function
+from numerics.functions.rules import CHUNK
+from numerics.functions.samples import compared, default_points, projection
 from numerics.kernels import stability
 from numerics.kernels import threads as device
 from numerics.kernels.solver import Solver, Weights
@@ -579,20 +582,20 @@ def resolve(spec: Declared) -> Spec:
     if isinstance(spec, Spec):
         return spec
     if isinstance(spec, Mapping):
-        return declaration.load_spec(spec)
+        return load_spec(spec)
     if isinstance(spec, str | os.PathLike) and not Path(spec).is_file():
         for folder in representations.folders():
             content = representations.manifest(folder)
             if content["name"] == str(spec):
-                return declaration.from_dict(content["spec"])
-    return declaration.load_spec(spec)
+                return from_dict(content["spec"])
+    return load_spec(spec)
 
 
 def zero_fields(rep: Representation) -> dict[str, Field]:
     """Fields of a representation with zero coefficients."""
     spec, c = rep.spec, rep.spec.channels
     wide = spec.pre_activations * c
-    weight, bias = spec.weight_axes, (*spec.along_axes("bias_width"), "bias_depth")
+    weight, bias = spec.operator.axes, (*spec.along_axes("bias_width"), "bias_depth")
     own = COORDINATES[: spec.dimension]
     both = OFFSETS[: spec.dimension] if spec.reach is not None else (*own, *(f"{name}_" for name in own))
     fields = {
@@ -852,7 +855,7 @@ def _class_weights(spec: Spec, hot: Array) -> Array:
     return np.array([[float(weight)] for weight in spec.class_weights or (1,) * len(hot)])
 
 
-def _grid(axes: Sequence[Pieces], coefficients: Array, points: Grid) -> Array:
+def _grid(axes: Sequence[Basis], coefficients: Array, points: Grid) -> Array:
     """Values of coefficients (n·c, N) on a grid of points, which may be none: (points, …, c, N)."""
     sizes = [pieces.size for pieces in axes]
     values = coefficients.reshape(*sizes, -1)
@@ -901,7 +904,7 @@ def same_solver(first: Representation, second: Representation) -> bool:
 
     def key(spec: Spec) -> tuple[Any, ...]:
         slabs = tuple((s.start, s.stop, s.state) for s in spec.slabs)
-        steps = declaration.step_lengths(spec)
+        steps = step_lengths(spec)
         solver = spec.entry, slabs, spec.tableau, steps, spec.tolerance
         return *solver, spec.rate, spec.activation, spec.spacing, spec.parameters
 

@@ -12,7 +12,7 @@ from scipy.special import logsumexp
 from derive.errors import DataError, RepresentationError
 from derive.spec import Spec
 from numerics.checks import instance
-from numerics.datasets.record import Records, records
+from numerics.datasets import Records, records
 from numerics.model.continuum import Continuum, Prepared
 
 Array = np.ndarray

@@ -17,8 +17,9 @@ import numpy as np
 
 from derive.errors import DataError, RepresentationError, advice
 from derive.spec import of_axis, step_lengths
+from numerics.archive import located, read_arrays
 from numerics.checks import instance, numbers
-from numerics.datasets.record import archive, class_names, located
+from numerics.datasets.checked import class_names
 from numerics.model.continuum import Continuum, leading
 from numerics.networks import convolutions
 from numerics.networks.stages import first_stages
@@ -370,7 +371,7 @@ def _no_network(estimator: Any) -> DataError:
 def read(path: str | Path) -> Layers:
     """A network from an .npz with W0, b0, W1, b1, … (W: out × in) and ``activation``, perhaps ``kind`` and ``last``."""
     with located(str(path)):
-        arrays = archive(path, _check_entries)
+        arrays = read_arrays(path, _check_entries)
         words: dict[str, Any] = {key: _word(arrays[key], key) for key in WORDS if key in arrays}
         if "length" in arrays:
             words["length"] = _whole(arrays["length"])

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from derive.errors import SpecError, TrainingError, advice
-from numerics.datasets.record import records
+from numerics.datasets import records
 from numerics.model.continuum import Continuum, Declared, resolve
 from numerics.training.run import Options, fit
 

@@ -23,8 +23,7 @@ import numpy as np
 from derive.errors import CheckpointError, DataError, TrainingError
 from derive.spec import OPTIMISERS, SCHEDULES
 from numerics.checks import instance
-from numerics.datasets import labels
-from numerics.datasets.record import Records, records
+from numerics.datasets import Records, labels, records
 from numerics.datasets.sampling import Augmentation
 from numerics.kernels import stability
 from numerics.kernels import threads as device

@@ -8,9 +8,8 @@ from fractions import Fraction
 
 import numpy as np
 
-from derive import spec as declaration
 from derive.errors import SpecError, TrainingError
-from derive.spec import CONSTANT, BasisSpec
+from derive.spec import CONSTANT, BasisSpec, Slab
 from numerics.kernels import steps as adaptive
 from numerics.model.continuum import Continuum, kernel_weights
 from numerics.verify.flow import ACCURACY, Ended, constant, follow
@@ -232,7 +231,8 @@ class _Width:
     @classmethod
     def of(cls, subject: Subject) -> _Width | None:
         """None for a basis that has no finer one."""
-        from derive.declaration import WIDTH, Reader
+        from derive.declaration import Reader
+        from derive.spec import WIDTH
 
         family, reader = subject.spec.slabs[-1].state.along(0), Reader("verify")
         made = _family(family, subject.spec.periodic)
@@ -254,7 +254,8 @@ class _Width:
 
 def _family(declared: BasisSpec, periodic: bool) -> tuple[list[int], Callable[[int], BasisSpec]] | None:
     """Sizes for a study, and the family's basis of a size; None for a basis that has no finer one."""
-    from derive.declaration import WIDTH, Reader
+    from derive.declaration import Reader
+    from derive.spec import WIDTH
 
     reader = Reader("verify")
     family, degree = declared.family, declared.degree
@@ -286,14 +287,15 @@ class _Smooth:
     @classmethod
     def of(cls, subject: Subject, state: BasisSpec, steps: int = 1) -> _Smooth:
         """By the NumPy network; fields and records take the subject's share of their size."""
-        from derive.declaration import WIDTH, Reader
-        from numerics.functions.basis import Pieces, evaluate
+        from derive.declaration import Reader
+        from derive.spec import WIDTH
+        from numerics.functions.basis import Basis, evaluate
         from numerics.representation.find import pieces_of
 
         reader, spec = Reader("verify"), subject.spec
         few = {"family": "fourier", "size": 3} if spec.periodic else {"family": "legendre", "size": 3}
         smooth = reader.basis(few, "weight", WIDTH, spec.periodic)
-        slab = declaration.Slab(Fraction(0), Fraction(1), state, smooth, smooth, CONSTANT, smooth, CONSTANT)
+        slab = Slab(Fraction(0), Fraction(1), state, smooth, smooth, CONSTANT, smooth, CONSTANT)
         plain = replace(spec, entry=state, slabs=(slab,), steps=steps, tolerance=None, outputs=None, readout=None,
                         maximum=None, weight=None, loss="l2", penalties=(), inputs=None, symmetries=(),
                         reach=None)  # fmt: skip
@@ -306,7 +308,7 @@ class _Smooth:
             "V": [share * generator.standard_normal((3, 1, wide, c)) / (2 * many)],
             "parameters": [np.array([[float(start)] * c for _, start in spec.learned])],
         }
-        pieces: Pieces = pieces_of(network.forms[0].bases["state"])
+        pieces: Basis = pieces_of(network.forms[0].bases["state"])
         start = share * subject.random_states([pieces], c)[:, :, :2]
         return cls(network, fields, start, evaluate(pieces, POINTS))
 

@@ -32,7 +32,7 @@ def axes(spec: Spec, name: str, k: int) -> Axes:
         return [(getattr(slab.along(axis), role), interval) for axis in range(spec.dimension)]
 
     if name == "W" and spec.reach is not None:
-        return [*width("weight_in", spec.inner_width), (slab.weight_depth, depth)]
+        return [*width("weight_in", spec.operator.inner), (slab.weight_depth, depth)]
     if name == "W":
         return [*width("weight_out"), *width("weight_in"), (slab.weight_depth, depth)]
     if name in ("b", "V"):

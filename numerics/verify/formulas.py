@@ -1,6 +1,6 @@
 """What rows are compared with: basis functions, quadrature and projections, written out once more.
 
-Nothing here comes from the derivation or from ``numerics.functions.basis``: functions follow the formulas of their
+Nothing here comes from the derivation or from ``numerics.functions``: functions follow the formulas of their
 families, integrals are Gauss sums with far more points than needed, projections are dense least squares.
 """
 

@@ -9,8 +9,8 @@ import numpy as np
 from scipy.special import logsumexp, softmax, xlogy
 
 from derive.spec import Spec
-from numerics.datasets.record import Records
-from numerics.datasets.record import records as make_records
+from numerics.datasets import Records
+from numerics.datasets import records as make_records
 from numerics.model.continuum import Continuum
 from numerics.verify import formulas
 from numerics.verify.formulas import Array, along
@@ -218,8 +218,9 @@ def distances(spec: Spec, model: Continuum, data: Records) -> Array:
         sums = [_integral((y - target) ** 2, rules, weights), _integral(target**2, rules, weights)]
         for axis in range(spec.dimension if spec.loss == "h1" else 0):
             gap = np.moveaxis(y - target, axis, 0)
-            ends = np.concatenate([states[axis].breakpoints, formulas.cuts(spec.interpolant, spec.periodic, grid[axis])])
-            slopes = formulas.slopes_of(np.unique(ends), gap.reshape(len(gap), -1), at[axis]).reshape(gap.shape)
+            ends = formulas.cuts(spec.interpolant, spec.periodic, grid[axis])
+            ends = np.unique(np.concatenate([states[axis].breakpoints, ends]))
+            slopes = formulas.slopes_of(ends, gap.reshape(len(gap), -1), at[axis]).reshape(gap.shape)
             sums[0] += _integral(np.moveaxis(slopes, 0, axis) ** 2, rules, weights)
         found.append(sums)
     return np.array(found).T

@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from derive.spec import CONSTANT, BasisSpec, Spec
-from numerics.datasets.record import Records
-from numerics.datasets.record import records as make_records
+from numerics.datasets import Records
+from numerics.datasets import records as make_records
 from numerics.verify import formulas
 from numerics.verify.formulas import Array, along
 from numerics.verify.subject import Subject

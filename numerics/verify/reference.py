@@ -204,12 +204,13 @@ class Reference:
         """The readout's functions and the state's at Gauss points of an axis, and the weights there."""
         from derive.spaces import basis as bases
         from derive.spaces import products as inner_product
+        from derive.spaces.rules import gauss_rule
         from derive.spec import CONSTANT
 
         width = bases.build((self.spec.readout_width or CONSTANT).along(axis))
         state = self.forms[-1].bases[of_axis("state", axis)]
         breaks = tuple(sorted({*width.breakpoints, *state.breakpoints}))
-        rule = inner_product.gauss_rule(breaks, 2 * (state.size + width.size) if len(breaks) < 9 else 16)
+        rule = gauss_rule(breaks, 2 * (state.size + width.size) if len(breaks) < 9 else 16)
         psi, chi = (inner_product.evaluate(basis, rule).to_float() for basis in (width, state))
         return psi, chi, rule.weights.to_float().ravel()
 

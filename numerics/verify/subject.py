@@ -167,7 +167,8 @@ class Subject:
 
     def random_states(self, axes: Sequence[Any], channels: int) -> Array:
         """The L2 projections of sums of a few smooth waves along every axis; periodic ones where the domain is."""
-        from numerics.functions.basis import evaluate, rule
+        from numerics.functions.basis import evaluate
+        from numerics.functions.rules import rule
 
         generator = np.random.default_rng(2)
         found = np.ones((1, channels, RECORDS))

@@ -12,11 +12,11 @@ import pytest
 import sympy as sp
 
 from derive import registry
+from derive.declaration import load_spec
 from derive.explain import pages as explain
 from derive.explain.notation import formula
 from derive.generate import diff
 from derive.program import tree
-from derive.spec import load_spec
 
 DECLARED = {
     "name": "test",
@@ -41,7 +41,7 @@ SECTIONS = [
     "## 1. From layers to a continuum", "## 2. The rate", "## 3. The bases", "## 4. The semi-discrete form",
     "## 5. Integration in depth", "## 6. The adjoint", "## 7. The loss", "## 8. The levels",
 ]  # fmt: skip
-PRINT = "import json, sys; from derive import explain; from derive.spec import load_spec; " \
+PRINT = "import json, sys; from derive import explain; from derive.declaration import load_spec; " \
     "sys.stdout.buffer.write(explain.text(load_spec(json.loads(sys.argv[1]))).encode())"  # fmt: skip
 
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from derive import registry, spec
+from derive.declaration import load_spec
 from derive.errors import ContinuumError, SpecError
-from derive.spec import load_spec
 from derive.suggestion import SYNONYMS, nearest, plain
 from numerics import from_layers, testing
 from numerics.training.optimisers import start
@@ -29,7 +29,7 @@ def test_every_spelling_of_every_name_is_found(kind: str) -> None:
 
 def test_synonyms_are_written_plainly_and_lead_to_names_that_there_are() -> None:
     known = {name for kind in registry.KINDS for name in registry.names(kind)}
-    known |= {*spec.OPTIMISERS, *spec.SCHEDULES, *spec.Training.__dataclass_fields__}
+    known |= {*spec.OPTIMISERS, *spec.SCHEDULES, *spec.OPTIONS}
     known |= {"constant", "linear", "least-squares", "abs", "atan", "log", "sign", "max", "min", "float32", "float64",
               "zeros", "circular", "spacing", "tableau", "size", "degree", "order"}  # fmt: skip
     assert all(key == plain(key) for key in SYNONYMS)

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import sympy as sp
 
-from derive.declaration import WIDTH, Reader
+from derive.declaration import Reader
 from derive.errors import DerivationError
 from derive.spaces import basis as bases
 from derive.spaces import symmetry
-from derive.spec import BasisSpec, SymmetrySpec
+from derive.spec import WIDTH, BasisSpec, SymmetrySpec
 
 SWAP = {"map": ["xi + 1", "xi - 1"], "breakpoints": ["-1", "0", "1"]}
 # Four cells of [−1, 1]: the first is mirrored, the other three move on by one.

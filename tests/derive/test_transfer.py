@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from derive.errors import DerivationError
-from derive.spaces.products import evaluate, gauss_rule, gram
+from derive.spaces.products import evaluate, gram
+from derive.spaces.rules import gauss_rule
 from derive.spaces.transfer import contains, transfer
 from tests.derive.basis_oracles import DEPTH, WIDTH, examples, families, make
 

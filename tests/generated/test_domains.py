@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from scipy.interpolate import RegularGridInterpolator
 
+from derive.declaration import load_spec
 from derive.errors import DataError, SpecError
-from derive.spec import load_spec
 from numerics import Continuum, load, project
-from numerics.datasets.record import read, records, write
+from numerics.datasets import read, records, write
 from numerics.datasets.sampling import Augmentation, thinned
 from numerics.levels.adapted import adapt
 from numerics.model.continuum import Prepared

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from derive.spec import load_spec
-from numerics.datasets.record import records
+from derive.declaration import load_spec
+from numerics.datasets import records
 from numerics.kernels.solver import Solver, plain_kernels
 from numerics.model.continuum import Continuum, kernel_weights
 from tests.reference import TABLEAUX, basis, breakpoints, gauss, network

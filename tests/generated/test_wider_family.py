@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from derive.declaration import Reader
+from derive.declaration import Reader, load_spec
 from derive.errors import SpecError
 from derive.spaces import basis as bases
 from derive.spaces import symmetry
-from derive.spec import SymmetrySpec, from_dict, load_spec, to_dict
+from derive.spec import SymmetrySpec, from_dict, to_dict
 from numerics import Continuum, project
-from numerics.datasets.record import records
+from numerics.datasets import records
 from numerics.model.continuum import Prepared
 from tests.generated.test_kernels import rule
 from tests.reference import TABLEAUX, network

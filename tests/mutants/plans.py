@@ -86,6 +86,7 @@ NUMERICS = {
     "__init__": ("continuum", "fit"),
     "levels/adapted": ("adapted", "cli"),
     "kernels/steps": ("adaptive",),
+    "archive": ("datasets", "networks", "cli"),
     "datasets/burgers": ("burgers",),
     "model/checkpoint": ("checkpoint", "fit", "cli"),
     "command/main": ("cli", "networks", "datasets"),
@@ -95,21 +96,25 @@ NUMERICS = {
     "networks/convolutions": ("convolutions", "export"),
     "model/continuum": ("continuum", "fit", "projection", "networks", "adaptive", "checkpoint"),
     "training/cross_validation": ("cross_validation",),
-    "datasets/record": ("datasets", "labels", "points", "doors", "fit", "continuum", "cli"),
+    "datasets/published": ("datasets",),
+    "datasets/shipped": ("datasets",),
+    "datasets": ("datasets", "labels", "points", "doors", "fit", "continuum", "cli"),
     "command/demo": ("report", "cli"),
     "command/describe": ("cli", "continuum", "checkpoint"),
     "kernels/threads": ("kernel_cache", "calls", "fit", "continuum"),
     "command/doctor": ("cli",),
     "checks": ("doors", "points", "datasets"),
     "model/ensemble": ("ensemble",),
+    "functions": ("pieces", "quadrature", "field", "adaptive", "projection"),
     "functions/field": ("field", "doors", "optimisers", "projection", "fit"),
-    "training/run": ("fit", "sampling", "optimisers", "cli"),
+    "functions/integrals": ("quadrature", "fit", "continuum", "projection"),
+    "functions/project": ("quadrature", "fit", "continuum", "projection"),
     "functions/random": ("quadrature", "fit", "continuum", "projection"),
+    "training/run": ("fit", "sampling", "optimisers", "cli"),
     "datasets/labels": ("labels", "doors"),
     "networks/layers": ("networks", "convolutions", "export", "doors"),
     "training/optimisers": ("optimisers", "fit"),
     "networks/ordering": ("networks", "doors", "cli"),
-    "functions/basis": ("pieces", "quadrature", "field", "adaptive", "projection"),
     "levels/projection": ("projection", "loss_changes", "quadrature", "adapted", "adaptive"),
     "levels/refinement": ("projection", "cli"),
     "command/report": ("report", "cli"),
@@ -124,18 +129,21 @@ NUMERICS = {
 }
 ALSO = {
     "model/continuum": ("tests/derive/test_losses.py", NETWORKS),
-    "functions/basis": ("tests/derive/test_losses.py", "tests/derive/test_families.py"),
+    "functions": ("tests/derive/test_losses.py", "tests/derive/test_families.py"),
+    "functions/integrals": ("tests/derive/test_families.py", "tests/numerics/test_adapted.py"),
+    "functions/project": ("tests/derive/test_families.py", "tests/numerics/test_adapted.py"),
     "functions/random": ("tests/derive/test_families.py", "tests/numerics/test_adapted.py"),
     "representation/find": ("tests/derive/test_losses.py",),
     "kernels/solver": (NETWORKS,),
     "model/targets": ("tests/derive/test_losses.py",),
 }
 # where orders, and the continuous adjoint along a trajectory, come from
-ALONG_DEPTH = ("kernels/solver", "kernels/steps", "model/continuum", "functions/random")
+FUNCTIONS = ("functions/random", "functions/project", "functions/integrals")
+ALONG_DEPTH = ("kernels/solver", "kernels/steps", "model/continuum", *FUNCTIONS)
 ALWAYS_COMPILED = ("tests/derive/test_approximation.py",)  # it looks at machine code
 ANY = ("continuum", "fit", "cli")  # of a module that is not named above
 VERIFIED = "verify"  # what `continua verify` is made of, and its tests
-COMPILED_KERNELS = ("kernels/solver", "kernels/threads", "model/continuum", "functions/random", "representation")
+COMPILED_KERNELS = ("kernels/solver", "kernels/threads", "model/continuum", *FUNCTIONS, "representation")
 
 
 @cache

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
+from derive.declaration import load_spec
 from derive.errors import SpecError, TrainingError
-from derive.spec import load_spec
 from numerics import Continuum, fit, project, refine
-from numerics.datasets.record import records
+from numerics.datasets import records
 from numerics.kernels import steps as adaptive
 from numerics.kernels.solver import Solver, norms, plain_kernels
 from numerics.kernels.steps import Method

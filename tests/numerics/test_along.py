@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from numpy.polynomial import legendre
 
-from derive.declaration import Reader
+from derive.declaration import Reader, load_spec
 from derive.errors import SpecError
 from derive.spaces import basis as bases
 from derive.spaces.transfer import products
-from derive.spec import load_spec
+from derive.spec import WIDTH as INTERVAL
 from numerics import Continuum, load, project
-from numerics.datasets.record import records
+from numerics.datasets import records
 from numerics.functions.basis import evaluate
 from numerics.model.continuum import Prepared
 from numerics.networks.layers import to_layers
@@ -138,7 +138,7 @@ OWN = {"family": "custom", "functions": ["1", "exp(xi/2)"]}
 @pytest.mark.parametrize("factor", [LEGENDRE, HAT, WAVES, NODAL, OWN], ids=lambda s: s["family"])
 def test_products_are_exact(factor: dict[str, Any], state: dict[str, Any]) -> None:
     """h → the projection of ψ_i h against Gauss points on the cells of both."""
-    psi, chi = (bases.build(Reader("t").basis(given, "t", bases.WIDTH, True)) for given in (factor, state))
+    psi, chi = (bases.build(Reader("t").basis(given, "t", INTERVAL, True)) for given in (factor, state))
     run_time = [pieces_of(b) if b.kind != "closed-form" else None for b in (psi, chi)]
     cuts = sorted({float(c) for c in (*psi.breakpoints, *chi.breakpoints)})
 

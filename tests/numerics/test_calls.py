@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
+from derive.declaration import load_spec
 from derive.errors import TrainingError
-from derive.spec import load_spec
 from numerics import Continuum
 from numerics.kernels import threads as device
 from numerics.kernels.solver import Slab, Solver, plain_kernels

@@ -21,11 +21,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
 
+from derive.declaration import load_spec
 from derive.errors import CheckpointError, ContinuumWarning, RepresentationError
-from derive.ladder import FORMAT
-from derive.spec import load_spec
-from numerics import files
-from numerics.datasets import record as datasets
+from derive.spec.table_names import FORMAT
+from numerics import datasets, files
 from numerics.model import checkpoint
 from numerics.model.checkpoint import check_writable, load, pack, read, save, write
 from numerics.model.continuum import Continuum

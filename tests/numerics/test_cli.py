@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 from derive import registry
-from derive.spec import load_spec
+from derive.declaration import load_spec
 from numerics import files
 from numerics.command import console
 from numerics.command import main as cli
@@ -222,8 +222,7 @@ def test_functions_are_predicted_at_any_points(place: Path) -> None:
 
 def test_functions_are_resampled_however_their_targets_are_laid_out(place: Path) -> None:
     """(samples, points) is what `fit` takes too; every second sample of both, scored by hand."""
-    from numerics import load
-    from numerics.datasets import record as datasets
+    from numerics import datasets, load
 
     x = records()["x"]
     np.savez("flat.npz", x=x, y=np.tanh(x))
@@ -343,7 +342,7 @@ def test_resume_ends_where_one_run_ends(place: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_data_names_every_data_set(tmp_path: Path) -> None:
-    from numerics.datasets import record as datasets
+    from numerics import datasets
 
     assert all(name in run("data", "--help") for name in datasets.names())
     found = json.loads(run("data", "gunpoint", "--out", str(tmp_path / "new" / "gunpoint"), "--json"))
@@ -424,7 +423,7 @@ def test_an_interrupt_is_one_line(place: Path, monkeypatch: pytest.MonkeyPatch) 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("derive.spec.load_spec", interrupt)
+    monkeypatch.setattr("derive.declaration.load_spec", interrupt)
     assert len(run("check", "small.toml", code=console.INTERRUPTED).splitlines()) == 1
 
 

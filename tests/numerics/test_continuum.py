@@ -9,7 +9,7 @@ import pytest
 
 from derive.errors import DataError, SpecError, TrainingError
 from numerics import Continuum
-from numerics.datasets.record import records
+from numerics.datasets import records
 from numerics.functions.random import random_function
 from numerics.model.continuum import resolve
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from derive.declaration import load_spec
 from derive.errors import DataError
-from derive.spec import load_spec
 from numerics import Continuum, from_layers, load, project, to_layers
 from numerics.command.main import main
 from numerics.kernels.solver import Solver, plain_kernels

@@ -17,14 +17,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from derive.declaration import load_spec
 from derive.errors import ContinuumError, DataError, RepresentationError, SpecError, TrainingError
-from derive.spec import load_spec
-from numerics import Continuum, fit, from_layers, from_sklearn, load, project, refine, to_layers
+from numerics import Continuum, datasets, fit, from_layers, from_sklearn, load, project, refine, to_layers
 from numerics.checks import numbers, positions
 from numerics.command import report
-from numerics.datasets import record as datasets
-from numerics.datasets.record import records
-from numerics.functions import basis as pieces
+from numerics.datasets import records
+from numerics.functions import basis as run_time_basis
+from numerics.functions import samples
 from numerics.levels import projection
 from numerics.levels.adapted import adapt
 from numerics.model import checkpoint
@@ -128,13 +128,13 @@ ARRAYS: dict[str, tuple[np.ndarray, Callable[[dict[str, Any], Any], Any]]] = {
     "records, functions": (YF, lambda k, a: records(X, None, a).y),
     "layers, weights": (W[0], lambda k, a: from_layers([a, W[1]], B)(X[:, :4])),
     "layers, biases": (B[0], lambda k, a: from_layers(W, [a, B[1]])(X[:, :4])),
-    "evaluate": (XI, lambda k, a: pieces.evaluate(k["basis"], a)),
-    "derivative": (XI, lambda k, a: pieces.derivative(k["basis"], a)),
-    "evaluate_inside": (XI, lambda k, a: pieces.evaluate_inside(k["basis"], a, 0.0)),
-    "check_points": (XI, lambda k, a: pieces.check_points(a)),
-    "sample_functional": (XI, lambda k, a: pieces.sample_functional(k["basis"], a, "linear", False)),
-    "projection": (XI, lambda k, a: pieces.projection(k["basis"], np.eye(4), a, "linear", False)),
-    "least squares": (XI, lambda k, a: pieces.projection(k["basis"], np.eye(4), a, "least-squares", False, 0.1)),
+    "evaluate": (XI, lambda k, a: run_time_basis.evaluate(k["basis"], a)),
+    "derivative": (XI, lambda k, a: run_time_basis.derivative(k["basis"], a)),
+    "evaluate_inside": (XI, lambda k, a: run_time_basis.evaluate_inside(k["basis"], a, 0.0)),
+    "check_points": (XI, lambda k, a: samples.check_points(a)),
+    "sample_functional": (XI, lambda k, a: samples.sample_functional(k["basis"], a, "linear", False)),
+    "projection": (XI, lambda k, a: samples.projection(k["basis"], np.eye(4), a, "linear", False)),
+    "least squares": (XI, lambda k, a: samples.projection(k["basis"], np.eye(4), a, "least-squares", False, 0.1)),
 }
 TARGETS = ("value_and_gradient, functions", "records, functions")  # in which texts are the numbers that they say
 # A field takes arrays of points of any shape; the points of a cell are taken as they are; an infinite bias saturates.
@@ -385,8 +385,8 @@ WRONG: dict[str, Callable[[dict[str, Any]], Any]] = {
     "a list of levels": lambda k: Continuum.from_spec(SPEC, level=["small"]),
     "a level's position": lambda k: project(k["m"], 0),
     "an array of levels": lambda k: project(k["m"], np.array(["small", "base"])),
-    "an interpolant": lambda k: pieces.sample_functional(k["basis"], XI, "cubic", False),
-    "an interpolant's points": lambda k: pieces.default_points("cubic", 3, False),
+    "an interpolant": lambda k: samples.sample_functional(k["basis"], XI, "cubic", False),
+    "an interpolant's points": lambda k: samples.default_points("cubic", 3, False),
     "a kind of entries": lambda k: example("bakes", "legendre"),
     "a basis": lambda k: example("bases", "nope"),
     "bases as a word": lambda k: bases("legendre"),
@@ -401,8 +401,8 @@ WRONG: dict[str, Callable[[dict[str, Any]], Any]] = {
     "an error in words": lambda k: adapt(k["m"], "0.1"),
     "an imaginary error": lambda k: adapt(k["m"], 0.1j),
     "two errors": lambda k: adapt(k["m"], np.array([0.1, 0.2])),
-    "points of no samples": lambda k: pieces.default_points("linear", 0, False),
-    "points of half a sample": lambda k: pieces.default_points("constant", 1.5, False),
+    "points of no samples": lambda k: samples.default_points("linear", 0, False),
+    "points of half a sample": lambda k: samples.default_points("constant", 1.5, False),
     "a share of two": lambda k: split(6, Y, 2.0, 0),
     "a share that is none": lambda k: split(6, Y, float("nan"), 0),
     "labels of other records": lambda k: split(6, Y[:3], 0.5, 0),

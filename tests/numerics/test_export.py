@@ -12,10 +12,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from derive.declaration import load_spec
 from derive.errors import RepresentationError
-from derive.spec import load_spec
 from numerics import Continuum, from_layers, testing, to_layers
-from numerics.functions.basis import default_points, evaluate, projection
+from numerics.functions.basis import evaluate
+from numerics.functions.samples import default_points, projection
 from numerics.kernels.solver import Solver, plain_kernels
 from numerics.networks.layers import KINDS, Layers
 from numerics.representation.find import kron

@@ -17,9 +17,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from derive.declaration import load_spec
 from derive.errors import CheckpointError, DataError, TrainingError
-from derive.spec import load_spec
-from numerics.datasets import record as data_sets
+from numerics import datasets as data_sets
 from numerics.model import checkpoint
 from numerics.model.continuum import Continuum
 

@@ -12,12 +12,10 @@ import pytest
 from click.testing import CliRunner
 
 from derive.errors import CheckpointError, DataError
-from numerics import Continuum, Ensemble, cross_validate, fit, from_layers, load
+from numerics import Continuum, Ensemble, cross_validate, datasets, fit, from_layers, load
 from numerics.command import main as cli
 from numerics.command import report as reports
-from numerics.datasets import labels
-from numerics.datasets import record as datasets
-from numerics.datasets.record import records
+from numerics.datasets import labels, records
 from numerics.model import checkpoint
 
 Array = np.ndarray

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from numerics import Continuum, project
-from numerics.datasets.record import records
+from numerics.datasets import records
 from numerics.kernels.solver import Solver, plain_kernels
 from numerics.levels import projection
 from numerics.levels.projection import loss_change

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from derive import maximum
+from derive.declaration import load_spec
 from derive.errors import DerivationError, RepresentationError, SpecError
-from derive.spec import load_spec
 from numerics import Continuum, load, project
-from numerics.datasets.record import records
-from numerics.functions.basis import rule as points_of
+from numerics.datasets import records
+from numerics.functions.rules import rule as points_of
 from numerics.kernels.solver import Solver, plain_kernels
 from numerics.model.continuum import Prepared
 from numerics.networks.layers import to_layers

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from derive.spec import load_spec
+from derive.declaration import load_spec
 from numerics import verify
 from numerics.kernels import steps as adaptive
 from numerics.kernels.solver import Solver, plain_kernels

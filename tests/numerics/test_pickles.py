@@ -19,7 +19,7 @@ import pytest
 from derive import registry
 from derive.errors import ContinuumError, DataError
 from numerics import Continuum, Ensemble, cross_validate, fit, project
-from numerics.datasets.record import records
+from numerics.datasets import records
 from numerics.testing import PERIODIC, declarations
 
 CUSTOM = {"family": "custom", "breakpoints": ["-1", "0", "1"], "functions": ["1", "xi", "exp(xi)"]}

@@ -11,11 +11,10 @@ import pytest
 from click.testing import CliRunner
 
 from derive.errors import ContinuumWarning, DataError
-from numerics import Continuum, Ensemble, fit, from_layers
+from numerics import Continuum, Ensemble, datasets, fit, from_layers
 from numerics.command import main as cli
-from numerics.datasets import record as datasets
-from numerics.datasets.record import records
-from numerics.functions.basis import check_points, default_points
+from numerics.datasets import records
+from numerics.functions.samples import check_points, default_points
 
 FOUR, ONCE = {"family": "legendre", "size": 4}, {"family": "p0", "cells": 1}
 CURVES = {

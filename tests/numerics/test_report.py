@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from numerics.command import demo, report
-from numerics.datasets.record import Records
-from numerics.datasets.record import records as make_records
+from numerics.datasets import Records
+from numerics.datasets import records as make_records
 from numerics.model.continuum import Continuum
 from numerics.verify import Finding
 from tests.numerics.test_cli import SPEC, records

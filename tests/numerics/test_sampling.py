@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from derive.errors import CheckpointError, DataError, TrainingError
 from numerics import Continuum, fit, load
 from numerics.command.main import main
-from numerics.datasets.record import Records, records, write
+from numerics.datasets import Records, records, write
 from numerics.datasets.sampling import Augmentation, thinned
 from numerics.training.run import split
 

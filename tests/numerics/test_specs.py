@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from numerics import Continuum, fit, project
-from numerics.datasets import record as datasets
+from numerics import Continuum, datasets, fit, project
 from numerics.functions.basis import evaluate
 
 SPECS = Path(__file__).parent.parent.parent / "specs"

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from derive.declaration import load_spec
 from derive.errors import TrainingError
 from derive.registry import names
-from derive.spec import load_spec
 from numerics.kernels import stability
 from numerics.kernels import steps as adaptive
 from numerics.kernels.solver import Solver, plain_kernels
@@ -68,7 +68,7 @@ def test_the_second_of_two_slabs_may_be_the_unstable_one() -> None:
 
 
 def _records(x: np.ndarray):
-    from numerics.datasets.record import records
+    from numerics.datasets import records
 
     return records(x)
 

@@ -10,12 +10,11 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from derive.declaration import load_spec
 from derive.spaces import basis as bases
 from derive.spaces import transfer
-from derive.spec import load_spec
-from numerics import fit, verify
+from numerics import datasets, fit, verify
 from numerics.command import main as cli
-from numerics.datasets import record as datasets
 from numerics.kernels import steps as adaptive
 from numerics.kernels.solver import Slab, Solver
 from numerics.model.continuum import Continuum

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from derive import galerkin
-from derive.declaration import WIDTH, Reader
+from derive.declaration import Reader, load_spec
 from derive.spaces import basis as bases
 from derive.spaces import products as inner_product
-from derive.spec import load_spec
+from derive.spaces import run_time
+from derive.spec import WIDTH
 from numerics import testing
-from numerics.functions import basis as pieces
-from numerics.functions import field
-from numerics.functions import random as initial
+from numerics.functions import field, integrals, project, random
+from numerics.functions.basis import Basis, derivative, evaluate
 from numerics.levels import adapted
 from numerics.model import continuum
 from numerics.verify import activations, fields, formulas, moves, records, reference, rules, starts
@@ -38,10 +38,10 @@ def test_formulas_are_the_functions_of_the_bases(name: str, declared: dict) -> N
     np.testing.assert_allclose(formulas.gram(own), exact, atol=2e-14 * np.abs(exact).max())
     if basis.kind != "closed-form":
         x = np.random.default_rng(0).uniform(-1, 1, 40)
-        run = pieces.Pieces.from_arrays(inner_product.pieces(basis))
-        np.testing.assert_allclose(own.values(x), pieces.evaluate(run, x), atol=2e-14)
-        np.testing.assert_allclose(own.slopes(x), pieces.derivative(run, x), atol=3e-11)
-    if basis.continuous:
+        run = Basis.from_arrays(run_time.arrays(basis))
+        np.testing.assert_allclose(own.values(x), evaluate(run, x), atol=2e-14)
+        np.testing.assert_allclose(own.slopes(x), derivative(run, x), atol=3e-11)
+    if inner_product.continuous(basis):
         exact = inner_product.stiffness(basis).to_float()
         np.testing.assert_allclose(formulas.stiffness(own), exact, atol=1e-12 * max(1.0, np.abs(exact).max()))
 
@@ -69,11 +69,11 @@ ROWS: list[tuple[Row, dict, Any, str]] = [
     (fields.values, NUMBERS, field.FieldSlab, "squared_norm"),
     (fields.values, TRANSLATED, field, "evaluate"),
     (fields.values, NUMBERS, field.Field, "inner"),
-    (starts.random_fields, FUNCTION, initial, "along"),
-    (starts.law, FUNCTION, initial, "_draws"),
-    (starts.law, REACH, initial, "_draws"),
-    (starts.law, TRANSLATED, initial, "_waves"),
-    (starts.given_fields, FUNCTION, initial, "along"),
+    (starts.random_fields, FUNCTION, project, "along"),
+    (starts.law, FUNCTION, random, "_draws"),
+    (starts.law, REACH, random, "_draws"),
+    (starts.law, TRANSLATED, random, "_waves"),
+    (starts.given_fields, FUNCTION, integrals, "along"),
 ]  # fmt: skip
 
 
@@ -116,5 +116,5 @@ def test_adapted_bases_that_keep_too_much_or_too_little_are_seen(monkeypatch: py
 
 def test_symmetric_random_weights_of_another_size_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     assert failing(starts.mirrored, MIRRORED) == []
-    monkeypatch.setattr(initial, "_orbit", lambda symmetries: 0.5)
+    monkeypatch.setattr(random, "_orbit", lambda symmetries: 0.5)
     assert failing(starts.mirrored, MIRRORED) != []

@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from derive import registry
-from derive.spec import BasisSpec, Spec, load_spec
+from derive.declaration import load_spec
+from derive.spec import BasisSpec, Spec
 from numerics import testing
 from numerics.kernels import steps as adaptive
 from numerics.kernels.solver import Solver, plain_kernels

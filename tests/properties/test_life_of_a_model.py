@@ -15,9 +15,10 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from derive.spec import Spec, load_spec
+from derive.declaration import load_spec
+from derive.spec import Spec
 from numerics.command import main as cli
-from numerics.datasets.record import Records, records
+from numerics.datasets import Records, records
 from numerics.levels.projection import project
 from numerics.levels.refinement import refine
 from numerics.model import checkpoint

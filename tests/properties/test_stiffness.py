@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
+from derive.declaration import load_spec
 from derive.errors import TrainingError
-from derive.spec import load_spec
 from numerics.kernels.solver import Solver
 from numerics.model.continuum import Continuum, kernel_weights
 

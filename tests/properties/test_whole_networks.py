@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from scipy.special import erf
 
-from derive.spec import load_spec
-from numerics.datasets.record import records
+from derive.declaration import load_spec
+from numerics.datasets import records
 from numerics.kernels.solver import Solver, plain_kernels
 from numerics.model.continuum import Continuum
 from tests.reference import basis, breakpoints, gauss

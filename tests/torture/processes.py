@@ -291,9 +291,9 @@ def warm() -> None:
 
     from derive import generate
     from derive.explain import pages as explain
+    from numerics import datasets
     from numerics.command import demo, describe, report
     from numerics.command import main as cli
-    from numerics.datasets import record as datasets
     from numerics.levels import projection, refinement
     from numerics.representation import find as representation
 

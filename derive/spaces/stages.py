@@ -1,19 +1,54 @@
-"""Depth functions that the stages determine (section 4): Σ s b̄_i θ_k θ_l beside ⟨θ_k, θ_l⟩."""
+"""What the stages see of the depth functions (section 4): Σ s b̄_i θ_k θ_l beside ⟨θ_k, θ_l⟩.
+
+Of tables that are derived already this is known without flint.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from fractions import Fraction
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from derive.errors import SpecError, SpecWarning
 from derive.spec import Spec, step_lengths
 
+if TYPE_CHECKING:
+    from derive.exact.matrix import ExactMatrix
+    from derive.spaces.basis import Basis
+
 LEAST = 0.1  # of ‖θ‖², for every combination θ of a basis: less is not close to 1
 ROLES = {"weight_depth": "weight.depth", "bias_depth": "bias.depth"}
 TABLES = {"weight_depth": ("theta", "operator_index"), "bias_depth": ("vartheta", "bias_index")}
 Array = np.ndarray
+
+
+def stage_rows(
+    spec: Spec, depth: Basis, steps: tuple[tuple[Fraction, Fraction], ...]
+) -> tuple[ExactMatrix, tuple[tuple[int, ...], ...]]:
+    """Θ_sk = θ_k(δ_s) at all stages: its distinct rows, and which row each (step, stage) uses.
+
+    At a breakpoint the value is the limit from inside the step (section 4).
+    """
+    from derive.exact.matrix import stack
+    from derive.spaces.products import evaluate_at
+
+    found: dict[tuple[str, ...], int] = {}
+    rows: list[ExactMatrix] = []
+    index = []
+    for start, length in steps:
+        stages = []
+        for c in spec.tableau.c:
+            row = evaluate_at(depth, start + c * length, (start, start + length))
+            key = tuple(str(entry) for entry in row.entries())
+            if key not in found:
+                found[key] = len(rows)
+                rows.append(row)
+            stages.append(found[key])
+        index.append(tuple(stages))
+    return stack(rows), tuple(index)
 
 
 def shares(spec: Spec, slab: int, rows: Array, index: Array, gram: Array) -> Array:
@@ -54,14 +89,13 @@ def check(spec: Spec, prefix: str = "") -> list[SpecWarning]:
 
 
 def _derived(spec: Spec, slab: int, role: str) -> Array:
-    from derive.galerkin import stage_rows
-    from derive.spaces import basis as bases
-    from derive.spaces import products as inner_product
+    from derive.spaces.basis import build
+    from derive.spaces.products import gram
 
     own = spec.slabs[slab]
-    basis = bases.build(getattr(own, role), (own.start, own.stop))
+    basis = build(getattr(own, role), (own.start, own.stop))
     rows, index = stage_rows(spec, basis, step_lengths(spec)[slab])
-    return shares(spec, slab, rows.to_float(), np.array(index), inner_product.gram(basis, basis).to_float())
+    return shares(spec, slab, rows.to_float(), np.array(index), gram(basis, basis).to_float())
 
 
 def _warning(spec: Spec, slab: int, role: str, least: Array, path: str) -> SpecWarning:

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from derive import seen
+from derive.declaration import load_spec
 from derive.errors import SpecWarning
-from derive.spec import load_spec
+from derive.spaces import stages
 from numerics import Continuum, testing
 from numerics.command.main import main
 
@@ -54,12 +54,12 @@ LEGENDRE, HAT = {"family": "legendre", "size": 4}, {"family": "hat", "cells": 4}
     ],
 )  # fmt: skip
 def test_what_the_stages_do_not_determine_is_said(depth: dict[str, Any], tableau: str, steps: int, says: str) -> None:
-    found = seen.check(load_spec(declared(depth, tableau, steps)))
+    found = stages.check(load_spec(declared(depth, tableau, steps)))
     assert len(found) == bool(says)
     if says:
         assert says in found[0].given and found[0].where == "weight.depth"
         steps = int(found[0].fix.partition("steps = ")[2].partition(",")[0])
-        assert not seen.check(load_spec(declared(depth, tableau, steps)))
+        assert not stages.check(load_spec(declared(depth, tableau, steps)))
 
 
 def test_shares_are_those_of_a_loop_over_the_stages() -> None:
@@ -73,7 +73,7 @@ def test_shares_are_those_of_a_loop_over_the_stages() -> None:
             theta = np.polynomial.legendre.legvander([2 * (start + node / 2) - 1], size - 1)[0]
             total += 0.5 * weight * np.outer(theta, theta)
     gram = np.diag([1 / (2 * k + 1) for k in range(size)])
-    np.testing.assert_allclose(seen._derived(spec, 0, "weight_depth"), eigh(total, gram)[0], rtol=0, atol=1e-13)
+    np.testing.assert_allclose(stages._derived(spec, 0, "weight_depth"), eigh(total, gram)[0], rtol=0, atol=1e-13)
 
 
 def test_python_and_the_command_line_warn(tmp_path: Path) -> None:
@@ -95,4 +95,4 @@ def test_python_and_the_command_line_warn(tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", sorted(SPECS.glob("*.toml")), ids=lambda path: path.stem)
 def test_no_declaration_of_ours_is_warned_of(path: Path) -> None:
     spec = load_spec(path)
-    assert not [found for own in (spec, *(level for _, level in spec.levels)) for found in seen.check(own)]
+    assert not [found for own in (spec, *(level for _, level in spec.levels)) for found in stages.check(own)]
