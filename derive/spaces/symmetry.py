@@ -53,7 +53,7 @@ class Admissible:
 
     def gram(self, rows: ExactMatrix, columns: ExactMatrix, other: Admissible | None = None) -> ExactMatrix:
         """Nᵀ (rows ⊗ columns) N′, exact; N′ is N unless ``other`` has one. Both factors are ⟨φ_i, φ′_i′⟩."""
-        from derive.exact import matrix as exact
+        from derive.exact.matrix import as_fmpq, collected
 
         second = other or self
         shape = (self.size, second.size)
@@ -62,13 +62,13 @@ class Admissible:
             at.setdefault((i, j), []).append((m, value))
         met = tuple([[int(k) for k in row.nonzero()[0]] for row in table.nonzero()] for table in (rows, columns))
         terms = [
-            (m, n, i * rows.shape[1] + k, j * columns.shape[1] + l, exact.as_fmpq(first * value))
+            (m, n, i * rows.shape[1] + k, j * columns.shape[1] + l, as_fmpq(first * value))
             for m, i, j, first in self.entries
             for k in met[0][i]
             for l in met[1][j]
             for n, value in at.get((k, l), ())
         ]
-        return exact.collected(shape, rows, columns, terms)
+        return collected(shape, rows, columns, terms)
 
 
 def admissible(symmetries: Sequence[SymmetrySpec], out: Basis, inner: Basis) -> Admissible:

@@ -22,6 +22,7 @@ from derive.spec.slab import Slab as Slab
 from derive.spec.stored import digest as digest
 from derive.spec.stored import from_dict as from_dict
 from derive.spec.stored import to_dict as to_dict
+from derive.spec.stored import training_to_dict as training_to_dict
 from derive.spec.symmetry import Piece as Piece
 from derive.spec.symmetry import SymmetrySpec as SymmetrySpec
 from derive.spec.tableau import TableauSpec as TableauSpec

@@ -13,13 +13,25 @@ from derive.errors import ExpressionError, SpecError
 from derive.exact import surd
 from derive.exact.surd import Exact, Surd
 from derive.spec.model import NAME, PARAMETER, ClassWeights, Spec
-from derive.spec.training import Training
+from derive.spec.training import OPTIONS, Training
 
 
 def to_dict(spec: Spec) -> dict[str, Any]:
     """The Spec as JSON-able data; exact numbers become strings. ``from_dict`` is its inverse."""
     found: dict[str, Any] = _plain(asdict(spec))
+    for own in (found, *(level for _, level in found["levels"])):
+        own["training"] = _lean(own["training"])
     return found
+
+
+def training_to_dict(training: Training) -> dict[str, Any]:
+    """Options of training as JSON-able data."""
+    return _lean(asdict(training))
+
+
+def _lean(training: dict[str, Any]) -> dict[str, Any]:
+    """Without the options that came later than TRAINING and are not used: files stay what they were."""
+    return {name: value for name, value in training.items() if name in TRAINING or value != OPTIONS[name].default}
 
 
 def _plain(value: Any) -> Any:

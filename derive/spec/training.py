@@ -117,6 +117,10 @@ class Training:
     warp: float = _option(
         0.0, "Bend axes of records by this slope at most.", "0 to below 1", high=1, below=True, largest=0.9
     )
+    warmup: int | None = _option(
+        None, "Epochs in which Adam's rate rises to its schedule.", "1 or more epochs", low=1, optimisers=ADAM,
+        elsewhere="adam; gradient-descent keeps its rate, and lbfgs searches along a line",
+    )  # fmt: skip
 
 
 def _options() -> dict[str, Option]:

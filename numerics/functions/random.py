@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import partial, singledispatch
 
 import numpy as np
 from numpy.polynomial import legendre
@@ -17,6 +17,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from derive.spec import Spec, SymmetrySpec
+from derive.spec.operator import Convolution, Invariant, Operator
 
 Array = np.ndarray
 MODES = {1: 20, 2: 20, 3: 8, 4: 6, 6: 3}  # in each width direction, by how many of these a field has
@@ -80,9 +81,10 @@ def random_function(name: str, shape: tuple[int, ...], seed: int, spec: Spec) ->
     generator = np.random.default_rng([seed, FIELD_ORDER.index(name)])
     scale = 1 / np.sqrt(spec.channels)
     d = spec.dimension
-    count = MODES[d if name != "W" or spec.reach is not None else 2 * d]
-    plain = AxisModes(partial(_width_modes, count=count), (count,), degree=count - 1)
-    one = AxisModes(partial(_width_modes, count=1), (1,))
+    if name == "W":
+        axes, size = _modes_of(spec.operator, SCALE * scale)
+        return _modes(generator, [*axes, DEPTH], shape, size)
+    plain, one = _polynomials(MODES[d]), _polynomials(1)
     size, basis = (1.0, spec.lift_width) if name == "P" else (scale, spec.readout_width)
     if name in ("P", "Q") or (name == "R" and not spec.functional):
         if name == "Q" or basis is None:  # numbers, not functions of ξ
@@ -90,20 +92,35 @@ def random_function(name: str, shape: tuple[int, ...], seed: int, spec: Spec) ->
         return _modes(generator, [one if spec.symmetries else plain] * d, shape, np.sqrt(2) ** d * size)
     if name == "R":
         return _modes(generator, [plain] * d, shape, scale)
-    if name == "V":
-        return _modes(generator, [*[one if spec.symmetries else plain] * d, DEPTH], shape, scale)
-    if spec.reach is not None:  # ∫ κ h is about as large as ∫ W h would be
-        reach = float(spec.reach)
-        own = replace(plain, modes=lambda s: _width_modes(s / reach, count) / np.sqrt(reach))
-        return _modes(generator, [*[own] * d, DEPTH], shape, SCALE * scale / np.sqrt(2 * reach) ** d)
-    if not spec.symmetries:
-        return _modes(generator, [*[plain] * 2 * d, DEPTH], shape, SCALE * scale)
-    if any(one.kind == "translation" for one in spec.symmetries):
-        both = AxisModes(partial(_waves, count=count), (count,), 2, frequency=np.pi * (count - 1))
-    else:
-        both = AxisModes(partial(_products, count=count), (count, count), degree=count - 1)
-        scale *= np.sqrt(_orbit(spec.symmetries)) ** d  # a projection is that of the average over the group
-    return _modes(generator, [*[both] * d, DEPTH], shape, SCALE * scale)
+    return _modes(generator, [*[one if spec.symmetries else plain] * d, DEPTH], shape, scale)
+
+
+@singledispatch
+def _modes_of(kind: Operator, size: float) -> tuple[list[AxisModes], float]:
+    """The modes of a W of a kind along its widths, and its L2 norm, where that of any W would be ``size``."""
+    return [_polynomials(MODES[2 * kind.dimension])] * 2 * kind.dimension, size
+
+
+@_modes_of.register
+def _(kind: Convolution, size: float) -> tuple[list[AxisModes], float]:
+    """∫ κ h is about as large as ∫ W h would be."""
+    reach, count = float(kind.reach), MODES[kind.dimension]
+    own = replace(_polynomials(count), modes=lambda s: _width_modes(s / reach, count) / np.sqrt(reach))
+    return [own] * kind.dimension, size / np.sqrt(2 * reach) ** kind.dimension
+
+
+@_modes_of.register
+def _(kind: Invariant, size: float) -> tuple[list[AxisModes], float]:
+    """A projection is that of the average over the group."""
+    d, count = kind.dimension, MODES[2 * kind.dimension]
+    if any(one.kind == "translation" for one in kind.symmetries):
+        return [AxisModes(partial(_waves, count=count), (count,), 2, frequency=np.pi * (count - 1))] * d, size
+    both = AxisModes(partial(_products, count=count), (count, count), degree=count - 1)
+    return [both] * d, size * np.sqrt(_orbit(kind.symmetries)) ** d
+
+
+def _polynomials(count: int) -> AxisModes:
+    return AxisModes(partial(_width_modes, count=count), (count,), degree=count - 1)
 
 
 def _modes(generator: np.random.Generator, axes: list[AxisModes], shape: tuple[int, ...], scale: float) -> Modes:

@@ -13,7 +13,8 @@ from derive.errors import DataError, RepresentationError
 from derive.spec import Spec
 from numerics.checks import instance
 from numerics.datasets import Records, records
-from numerics.model.continuum import Continuum, Prepared
+from numerics.model.continuum import Continuum
+from numerics.model.prepared import Prepared
 
 Array = np.ndarray
 

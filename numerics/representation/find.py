@@ -173,6 +173,11 @@ class Representation:
         return found if self.norms is None else np.sqrt(self.norms)[:, None] * found
 
     @cached_property
+    def comparison(self) -> np.ndarray:
+        """y's coefficients → those coordinates, channel by channel: what is compared where there is no readout."""
+        return np.kron(self.root, np.eye(self.spec.channels))
+
+    @cached_property
     def orthonormal(self) -> tuple[np.ndarray, ...]:
         """The inverse of ``roots``: the columns are the coefficients of those functions, or zero."""
         if self.spec.loss == "h1":

@@ -10,10 +10,10 @@ import numpy as np
 
 from derive.errors import RepresentationError
 from derive.spec import BasisSpec, Spec
-from numerics.verify import formulas
-from numerics.verify.formulas import Array, Functions, Interval, along
 from numerics.verify.records import with_targets
-from numerics.verify.reference import _unfolded
+from numerics.verify.references import formulas
+from numerics.verify.references.formulas import Array, Functions, Interval, along
+from numerics.verify.references.network import _unfolded
 from numerics.verify.subject import Subject
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from derive.exact.enclosure import XI, polynomial_series, resolve_branches
 from derive.spaces import basis as bases
 from derive.spaces.products import continuous, evaluate, evaluate_at
 from derive.spaces.rules import gauss_rule
-from tests.derive.basis_oracles import DEPTH, DIGITS, WIDTH, declare, exact, examples, families, make, numeric
+from tests.oracles.bases import DEPTH, DIGITS, WIDTH, declare, exact, examples, families, make, numeric
 
 KEYS = {"size", "cells", "degree", "breakpoints", "functions", "of", "rows"}
 

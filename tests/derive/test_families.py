@@ -16,7 +16,7 @@ from derive.spaces.run_time import arrays
 from numerics import Continuum
 from numerics.functions.basis import Basis
 from numerics.functions.basis import evaluate as values
-from tests.derive.basis_oracles import declare, make
+from tests.oracles.bases import declare, make
 
 UNEVEN = (F(-1), F(-1, 3), F(1, 2), F(1))
 

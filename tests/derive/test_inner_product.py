@@ -22,7 +22,7 @@ from derive.spaces.rules import gauss_rule, uniform_rule
 from derive.spaces.run_time import arrays
 from derive.spaces.transfer import transfer
 from derive.spec import BasisSpec
-from tests.derive.basis_oracles import (
+from tests.oracles.bases import (
     DEPTH,
     DIGITS,
     WIDTH,

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from derive import equation, galerkin
-from derive.declaration import Reader, load_spec
+from derive.declaration import Reader, load_spec, read_basis
 from derive.errors import SpecError
 from derive.spaces import basis as bases
 from derive.spaces import convolution
@@ -26,7 +26,7 @@ UNEVEN: dict[str, Any] = {"family": "hat", "breakpoints": ["-1/2", "-1/8", "-1/3
 
 
 def basis(given: dict[str, Any], interval: Any = WIDTH) -> bases.Basis:
-    return bases.build(Reader("test").basis(given, "state", interval, True), interval)
+    return bases.build(read_basis(Reader("test"), given, "state", interval, True), interval)
 
 
 def values(found: bases.Basis, given: dict[str, Any], at: np.ndarray) -> np.ndarray:

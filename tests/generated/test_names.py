@@ -21,8 +21,8 @@ from derive.generate import generate
 from derive.spec import from_dict, to_dict
 from derive.spec.table_names import FORMAT
 from numerics import testing
-from numerics.kernels.solver import Solver, plain_kernels
-from numerics.model.continuum import Continuum, Prepared
+from numerics.model.continuum import Continuum
+from numerics.model.prepared import Prepared
 
 P = {"family": "p0", "cells": 2}
 ONE = {"family": "p0", "cells": 1}
@@ -54,9 +54,8 @@ def locals_of_kernels() -> list[str]:
 
 
 @pytest.fixture(autouse=True)
-def plain(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def _empty_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(Continuum, "_new_solver", lambda self: Solver(self.representation, kernels=plain_kernels))
 
 
 def written_out(fields: dict[str, np.ndarray], h: np.ndarray) -> np.ndarray:

@@ -18,35 +18,42 @@ DERIVE = {
     "adjoint": ("adjoint", "explain"),
     "approximation": ("approximation",),
     "bases": ("bases", "families", "transfer", "spec", "losses"),
+    "spaces": ("bases", "families", "inner_product", "transfer"),
     "spaces/basis": ("bases", "families", "transfer", "spec", "losses"),
-    "exact/enclosure": ("bases", "families", "inner_product"),
+    "spaces/sizes": ("bases", "families", "transfer", "spec", "losses"),
+    "exact": ("bases", "families", "inner_product"),
     "spaces/convolution": (),
     "declaration": ("spec", "families", "bases", "tableau", "losses"),
     "emit/cpu": (),
     "emit/cuda": (),
-    "explain/derivation": ("explain",),
+    "explain": ("explain",),
+    "explain/tableaux": ("tableau", "explain"),
     "emit/manifest": ("explain",),
     "emit/newton": (),
-    "explain/notation": ("explain",),
     "emit/scalar": ("approximation", "losses"),
     "emit/tables": ("losses", "families"),
     "equation": ("equation", "explain", "losses"),
     "errors": ("spec", "expression"),
     "exact/matrix": ("surd", "inner_product"),
-    "explain/pages": ("explain",),
     "exact/expression": ("expression", "equation"),
+    "exact/functions": ("expression", "equation"),
+    "exact/grammar": ("expression", "equation"),
+    "exact/values": ("expression", "equation"),
     "exact/finite": ("finite", "equation", "losses"),
     "galerkin": ("explain", "families"),
+    "kinks": ("equation", "losses"),
+    "layout": ("explain", "families"),
+    "operators": ("explain", "families"),
+    "spaces/quadrature": ("explain", "families"),
     "spaces/products": ("transfer", "bases", "families", "inner_product"),
     "activations": ("equation", "approximation"),
-    "ladder": ("spec", "explain"),
     "loss": ("losses",),
     "losses": ("losses",),
     "program": ("equation", "approximation", "explain"),
     "exact/rank": ("rank",),
     "rates": ("equation",),
     "registry": ("spec", "explain", "bases", "suggestion"),
-    "seen": ("seen",),
+    "spaces/stages": ("stages", "explain"),
     "spec": ("spec", "explain"),
     "suggestion": ("suggestion",),
     "exact/surd": ("surd", "tableau"),
@@ -66,20 +73,22 @@ RUN_TIME = {  # and what of ``numerics`` stands directly on it
         "tests/numerics/test_networks.py",
         "tests/numerics/test_projection.py",
     ),
-    "ladder": ("tests/numerics/test_projection.py", "tests/numerics/test_continuum.py"),
     "galerkin": ("tests/numerics/test_projection.py", "tests/numerics/test_networks.py"),
+    "layout": ("tests/numerics/test_projection.py", "tests/numerics/test_networks.py"),
+    "operators": ("tests/numerics/test_projection.py", "tests/numerics/test_networks.py"),
+    "spaces/quadrature": ("tests/numerics/test_projection.py", "tests/numerics/test_networks.py"),
     "spaces/transfer": ("tests/numerics/test_projection.py",),
     "tableau": ("tests/properties/test_stiffness.py",),
     "emit/cpu": ("tests/numerics/test_continuum.py",),
     "emit/newton": ("tests/properties/test_stiffness.py",),
     "emit/tables": ("tests/numerics/test_projection.py", "tests/numerics/test_fit.py"),
     "emit/manifest": ("tests/numerics/test_projection.py", "tests/numerics/test_networks.py"),
-    "explain/pages": ("tests/numerics/test_cli.py",),
-    "explain/notation": ("tests/numerics/test_cli.py",),
+    "explain": ("tests/numerics/test_cli.py",),
     "registry": ("tests/numerics/test_cli.py",),
     "errors": ("tests/numerics/test_cli.py",),
     "spaces/convolution": ("tests/generated/test_convolution.py",),
     "exact/expression": ("tests/torture/test_torture.py::test_a_sample_holds[expressions]",),
+    "exact/values": ("tests/torture/test_torture.py::test_a_sample_holds[expressions]",),
 }
 
 NUMERICS = {
@@ -89,12 +98,13 @@ NUMERICS = {
     "archive": ("datasets", "networks", "cli"),
     "datasets/burgers": ("burgers",),
     "model/checkpoint": ("checkpoint", "fit", "cli"),
-    "command/main": ("cli", "networks", "datasets"),
-    "command/commands": ("cli", "networks", "datasets", "fit"),
+    "model/contents": ("checkpoint", "fit", "cli"),
+    "model/sealed": ("checkpoint", "fit", "cli"),
+    "command": ("cli", "networks", "datasets", "fit"),
     "command/console": ("cli",),
     "files": ("checkpoint", "cli"),
     "networks/convolutions": ("convolutions", "export"),
-    "model/continuum": ("continuum", "fit", "projection", "networks", "adaptive", "checkpoint"),
+    "model": ("continuum", "fit", "projection", "networks", "adaptive", "checkpoint"),
     "training/cross_validation": ("cross_validation",),
     "datasets/published": ("datasets",),
     "datasets/shipped": ("datasets",),
@@ -110,40 +120,54 @@ NUMERICS = {
     "functions/integrals": ("quadrature", "fit", "continuum", "projection"),
     "functions/project": ("quadrature", "fit", "continuum", "projection"),
     "functions/random": ("quadrature", "fit", "continuum", "projection"),
-    "training/run": ("fit", "sampling", "optimisers", "cli"),
+    "training": ("fit", "sampling", "optimisers", "cli"),
     "datasets/labels": ("labels", "doors"),
-    "networks/layers": ("networks", "convolutions", "export", "doors"),
+    "networks": ("networks", "convolutions", "export", "doors"),
     "training/optimisers": ("optimisers", "fit"),
     "networks/ordering": ("networks", "doors", "cli"),
+    "levels/distances": ("projection", "quadrature"),
+    "levels/estimates": ("loss_changes", "projection"),
+    "levels/fields": ("projection", "loss_changes", "quadrature", "adapted", "adaptive"),
     "levels/projection": ("projection", "loss_changes", "quadrature", "adapted", "adaptive"),
     "levels/refinement": ("projection", "cli"),
     "command/report": ("report", "cli"),
     "representation/find": ("checkpoint", "pickles", "projection", "adapted", "cli"),
     "datasets/sampling": ("sampling",),
-    "kernels/solver": ("continuum", "adaptive", "calls", "projection", "fit"),
+    "kernels/bind": ("bound", "calls", "pickles", "fit"),
+    "kernels/bound": ("bound", "continuum", "adaptive", "calls", "projection", "fit"),
+    "kernels/cpu": ("bound", "continuum", "adaptive", "calls", "projection", "fit"),
+    "kernels/operators": ("continuum", "adaptive", "calls", "projection", "loss_changes", "fit"),
     "kernels/stability": ("stability", "fit"),
     "networks/stages": ("export", "convolutions"),
     "model/targets": ("stability", "fit"),
+    "model/trouble": ("stability", "fit"),
     "command/template": ("cli",),
     "testing": ("testing",),
 }
 ALSO = {
     "model/continuum": ("tests/derive/test_losses.py", NETWORKS),
+    "model/layout": (NETWORKS,),
+    "model/prepared": ("tests/derive/test_losses.py",),
     "functions": ("tests/derive/test_losses.py", "tests/derive/test_families.py"),
     "functions/integrals": ("tests/derive/test_families.py", "tests/numerics/test_adapted.py"),
     "functions/project": ("tests/derive/test_families.py", "tests/numerics/test_adapted.py"),
     "functions/random": ("tests/derive/test_families.py", "tests/numerics/test_adapted.py"),
     "representation/find": ("tests/derive/test_losses.py",),
-    "kernels/solver": (NETWORKS,),
+    "kernels/bound": (NETWORKS,),
+    "kernels/cpu": (NETWORKS,),
+    "kernels/operators": (NETWORKS,),
     "model/targets": ("tests/derive/test_losses.py",),
 }
-# where orders, and the continuous adjoint along a trajectory, come from
 FUNCTIONS = ("functions/random", "functions/project", "functions/integrals")
-ALONG_DEPTH = ("kernels/solver", "kernels/steps", "model/continuum", *FUNCTIONS)
+KERNELS_OF_A_STEP = ("kernels/bound", "kernels/cpu", "kernels/operators")
+# where orders, and the continuous adjoint along a trajectory, come from
+ALONG_DEPTH = (*KERNELS_OF_A_STEP, "kernels/steps", "model/continuum", "model/layout", *FUNCTIONS)
 ALWAYS_COMPILED = ("tests/derive/test_approximation.py",)  # it looks at machine code
 ANY = ("continuum", "fit", "cli")  # of a module that is not named above
 VERIFIED = "verify"  # what `continua verify` is made of, and its tests
-COMPILED_KERNELS = ("kernels/solver", "kernels/threads", "model/continuum", *FUNCTIONS, "representation")
+COMPILED_KERNELS = (
+    *KERNELS_OF_A_STEP, "kernels/threads", "model/continuum", "model/layout", *FUNCTIONS, "representation"
+)  # fmt: skip
 
 
 @cache
@@ -174,7 +198,7 @@ def _derive(module: str) -> tuple[Check, ...]:
 def _numerics(module: str) -> tuple[Check, ...]:
     if module.startswith(VERIFIED):
         return _files(["tests/numerics/test_verify_references.py", "tests/numerics/test_verify.py"])
-    if module == "kernels/cuda":
+    if module in ("kernels/cuda", "kernels/launch"):
         return _files([CUDA], compiled=False)
     module = _room(module, NUMERICS)
     direct = [f"tests/numerics/test_{name}.py" for name in NUMERICS.get(module, ANY)]

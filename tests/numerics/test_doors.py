@@ -7,7 +7,6 @@ argument that is changed.
 from __future__ import annotations
 
 import copy
-import importlib
 import warnings
 from collections.abc import Callable
 from fractions import Fraction
@@ -27,10 +26,12 @@ from numerics.functions import basis as run_time_basis
 from numerics.functions import samples
 from numerics.levels import projection
 from numerics.levels.adapted import adapt
-from numerics.model import checkpoint
-from numerics.networks import layers as networks
+from numerics.model import checkpoint, sealed
+from numerics.networks import files as network_files
 from numerics.networks import ordering
+from numerics.networks.layers import Layers, layers
 from numerics.testing import bases, example
+from numerics.training.split import split
 
 LEGENDRE, ONCE = {"family": "legendre", "size": 4}, {"family": "p0", "cells": 1}
 SPEC = {
@@ -51,7 +52,6 @@ X, XI = GENERATOR.standard_normal((6, 9)), np.linspace(-1, 1, 9)
 Y, YF = np.array([0, 1, 0, 1, 1, 0]), GENERATOR.standard_normal((6, 9))
 W = [GENERATOR.standard_normal((5, 4)), GENERATOR.standard_normal((3, 5))]
 B = [GENERATOR.standard_normal(5), GENERATOR.standard_normal(3)]
-split = importlib.import_module("numerics.training.run").split
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def made() -> dict[str, Any]:
     m, f = Continuum.from_spec(SPEC, seed=0), Continuum.from_spec(FUNCTION, seed=0)
     return {
         "m": m, "f": f, "own": m.prepare(records(X, None, Y)), "other": f.prepare(records(X, None, YF)),
-        "basis": m.representation.slabs[0].pieces("state"), "net": networks.layers(W, B, "tanh"),
+        "basis": m.representation.slabs[0].pieces("state"), "net": layers(W, B, "tanh"),
     }  # fmt: skip
 
 
@@ -330,8 +330,8 @@ MODELS: dict[str, Callable[[Any], Any]] = {
     "from_spec": Continuum.from_spec, "from_fields": Continuum.from_fields, "load_spec": load_spec,
 }  # fmt: skip
 PATHS: dict[str, Callable[[Any], Any]] = {
-    "load": load, "read records": datasets.read, "read a network": networks.read, "read a file": checkpoint.read,
-    "check_writable": checkpoint.check_writable, "write records": lambda p: datasets.write(p, records(X)),
+    "load": load, "read records": datasets.read, "read a network": network_files.read, "read a file": sealed.read,
+    "check_writable": sealed.check_writable, "write records": lambda p: datasets.write(p, records(X)),
     "save": lambda p: checkpoint.save(from_layers(W, B), p), "load a data set": datasets.load,
     "from_spec": Continuum.from_spec,
 }  # fmt: skip
@@ -423,8 +423,8 @@ WRONG: dict[str, Callable[[dict[str, Any]], Any]] = {
     # networks
     "Layers beside biases": lambda k: from_layers(k["net"], B),
     "Layers beside an activation": lambda k: from_layers(k["net"], activation="relu"),
-    "Layers made by hand": lambda k: from_layers(networks.Layers((W[0], W[1].T), tuple(B), "tanh")),
-    "an imaginary part in Layers": lambda k: from_layers(networks.Layers((W[0] + 1j, W[1]), tuple(B), "tanh")),
+    "Layers made by hand": lambda k: from_layers(Layers((W[0], W[1].T), tuple(B), "tanh")),
+    "an imaginary part in Layers": lambda k: from_layers(Layers((W[0] + 1j, W[1]), tuple(B), "tanh")),
     "matrices without lists": lambda k: from_layers(W[0], B[0]),
     "no matrices": lambda k: from_layers([], []),
     "matrices as a word": lambda k: from_layers("ab", B),
@@ -522,20 +522,20 @@ def test_files_that_are_no_networks(tmp_path: Path) -> None:
     path, entries = tmp_path / "n.npz", {"W0": W[0], "b0": B[0], "W1": W[1], "b1": B[1], "activation": "tanh"}
     np.savez(path, **entries)
     whole = path.read_bytes()
-    assert np.array_equal(networks.read(path).weights[1], W[1])
+    assert np.array_equal(network_files.read(path).weights[1], W[1])
     for changed in ({"W0": W[0] + 1j}, {"W0": W[0].astype(str)}, {"activation": 3.5}, {"activation": ["tanh"]},
                     {"activation": b"tanh"}, {"kind": 3}, {"W2": W[0]}, {"b0": B[0][:3]}):  # fmt: skip
         np.savez(path, **{**entries, **changed})
         with pytest.raises(DataError) as error:
-            networks.read(path)
+            network_files.read(path)
         assert "n.npz" in error.value.where
     for content in (b"", b"PK\3\4 no archive", whole[:-30], whole[:200], np.arange(3).tobytes()):
         path.write_bytes(content)
         with pytest.raises(DataError, match=r"n\.npz"):
-            networks.read(path)
+            network_files.read(path)
     np.save(tmp_path / "n.npy", X)
     with pytest.raises(DataError, match=r"not an \.npz archive"):
-        networks.read(tmp_path / "n.npy")
+        network_files.read(tmp_path / "n.npy")
 
 
 def test_numbers() -> None:

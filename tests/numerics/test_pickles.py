@@ -22,6 +22,8 @@ from numerics import Continuum, Ensemble, cross_validate, fit, project
 from numerics.datasets import records
 from numerics.testing import PERIODIC, declarations
 
+pytestmark = pytest.mark.compiled
+
 CUSTOM = {"family": "custom", "breakpoints": ["-1", "0", "1"], "functions": ["1", "xi", "exp(xi)"]}
 FOUR, ONCE = {"family": "legendre", "size": 4}, {"family": "p0", "cells": 1}
 SPECS = Path(__file__).resolve().parents[2] / "specs"

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from derive.errors import ContinuumWarning, DataError
 from numerics import Continuum, Ensemble, datasets, fit, from_layers
-from numerics.command import main as cli
+from numerics.command.main import main
 from numerics.datasets import records
 from numerics.functions.samples import check_points, default_points
 
@@ -89,7 +89,7 @@ def test_the_command_line_warns_in_one_line(curves: Continuum, tmp_path: Path) -
     curves.save(tmp_path / "m.npz")
     np.savez(tmp_path / "d.npz", x=X, xi=np.linspace(0, 1, 9), y=X)
     for command in ("evaluate", "predict"):
-        result = CliRunner().invoke(cli.main, [command, str(tmp_path / "m.npz"), "--data", str(tmp_path / "d.npz")])
+        result = CliRunner().invoke(main, [command, str(tmp_path / "m.npz"), "--data", str(tmp_path / "d.npz")])
         assert result.exit_code == 0
         lines = result.stderr.splitlines()
         assert len(lines) == 1 and lines[0].startswith("warning: all points xi lie from 0 to 1")

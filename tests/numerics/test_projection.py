@@ -11,7 +11,8 @@ from derive.declaration import load_spec
 from derive.errors import RepresentationError
 from numerics import Continuum, project, refine
 from numerics.datasets import records
-from numerics.levels.projection import distance, loss_change
+from numerics.levels.distances import distance
+from numerics.levels.estimates import loss_change
 
 
 def cells(n: int) -> dict:

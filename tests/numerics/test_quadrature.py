@@ -18,8 +18,8 @@ from numerics import Continuum, project, refine
 from numerics.datasets import records
 from numerics.functions.basis import Basis, evaluate
 from numerics.functions.rules import rule
-from numerics.kernels.solver import Solver, plain_kernels
-from numerics.levels.projection import contained, distance
+from numerics.levels.distances import distance
+from numerics.levels.fields import contained
 
 ONCE = {"family": "p0", "cells": 1}
 
@@ -351,11 +351,6 @@ def loss_of(spec: dict[str, Any], x: np.ndarray, y: np.ndarray, xi: Any = None) 
 
 def still(spec: dict[str, Any]) -> Continuum:
     return Continuum.from_fields(spec)
-
-
-@pytest.fixture(autouse=True)
-def plain(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Continuum, "_new_solver", lambda self: Solver(self.representation, kernels=plain_kernels))
 
 
 NORMS: dict[str, dict[str, Any]] = {

@@ -10,6 +10,8 @@ import pytest
 from numerics import Continuum, datasets, fit, project
 from numerics.functions.basis import evaluate
 
+pytestmark = pytest.mark.compiled
+
 SPECS = Path(__file__).parent.parent.parent / "specs"
 DATA = {
     "gunpoint": "GunPoint",

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from derive import galerkin
-from derive.declaration import Reader, load_spec
+from derive.declaration import Reader, load_spec, read_basis
 from derive.spaces import basis as bases
 from derive.spaces import products as inner_product
 from derive.spaces import run_time
@@ -19,9 +19,11 @@ from numerics.functions import field, integrals, project, random
 from numerics.functions.basis import Basis, derivative, evaluate
 from numerics.levels import adapted
 from numerics.model import continuum
-from numerics.verify import activations, fields, formulas, moves, records, reference, rules, starts
+from numerics.verify import activations, fields, moves, records, rules, starts
+from numerics.verify.references import formulas
+from numerics.verify.references.network import Reference
 from numerics.verify.subject import Subject
-from tests.mutants.faults_verify import CIRCLE, FUNCTION, LIFTED, NUMBERS, SPECTRAL, TRANSLATED
+from tests.builders import CIRCLE, FUNCTION, LIFTED, NUMBERS, SPECTRAL, TRANSLATED
 
 FAMILIES = [(name, d) for name in sorted(testing.OWN | dict.fromkeys(
     ("p0", "discontinuous", "hat", "lagrange", "gauss-legendre", "gauss-lobatto", "bspline", "legendre", "chebyshev",
@@ -32,7 +34,7 @@ FAMILIES = [(name, d) for name in sorted(testing.OWN | dict.fromkeys(
 @pytest.mark.parametrize(("name", "declared"), FAMILIES, ids=str)
 def test_formulas_are_the_functions_of_the_bases(name: str, declared: dict) -> None:
     """Values, slopes and integrals, against the exact ones of the derivation, on even and uneven cells."""
-    spec = Reader("test").basis(declared, "state", WIDTH, True)
+    spec = read_basis(Reader("test"), declared, "state", WIDTH, True)
     basis, own = bases.build(spec), formulas.functions(spec)
     exact = inner_product.gram(basis, basis).to_float()
     np.testing.assert_allclose(formulas.gram(own), exact, atol=2e-14 * np.abs(exact).max())
@@ -48,7 +50,7 @@ def test_formulas_are_the_functions_of_the_bases(name: str, declared: dict) -> N
 
 def test_a_steep_function_takes_more_cells() -> None:
     steep = {"family": "custom", "functions": ["exp(-400*xi**2)"]}
-    own = formulas.functions(Reader("test").basis(steep, "state", WIDTH, False))
+    own = formulas.functions(read_basis(Reader("test"), steep, "state", WIDTH, False))
     assert len(own.breakpoints) > 3
     assert formulas.gram(own)[0, 0] == pytest.approx(np.sqrt(np.pi / 800), rel=1e-13)
 
@@ -65,7 +67,7 @@ ROWS: list[tuple[Row, dict, Any, str]] = [
     (records.coefficients, FITTED, continuum, "projection"),
     (records.coefficients, CIRCLE, continuum, "projection"),
     (records.coefficients, LIFTED, continuum.Continuum, "project_samples"),
-    (activations.functions, FUNCTION, reference.Reference, "rho"),
+    (activations.functions, FUNCTION, Reference, "rho"),
     (fields.values, NUMBERS, field.FieldSlab, "squared_norm"),
     (fields.values, TRANSLATED, field, "evaluate"),
     (fields.values, NUMBERS, field.Field, "inner"),
@@ -100,7 +102,7 @@ def test_quadrature_of_another_size_is_seen(monkeypatch: pytest.MonkeyPatch) -> 
     subject = Subject.of(load_spec(SPECTRAL))
     fewer = galerkin._points_per_cell
     monkeypatch.setattr(galerkin, "_points_per_cell", lambda *given: fewer(*given) - 1)
-    vars(subject)["reference"] = reference.Reference.of(subject.spec)
+    vars(subject)["reference"] = Reference.of(subject.spec)
     rules.tables(subject)
     assert [f.name for f in subject.findings if f.passed is False] == ["the rule of section 3: 8 points"]
 

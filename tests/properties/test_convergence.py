@@ -8,8 +8,11 @@ from scipy.interpolate import CubicHermiteSpline
 
 from derive.declaration import load_spec
 from derive.registry import entry, names
-from numerics.model.continuum import Continuum, kernel_weights
-from tests.reference import basis
+from numerics.model.continuum import Continuum
+from numerics.model.layout import kernel_weights
+from tests.oracles.network import basis
+
+pytestmark = pytest.mark.compiled
 
 WEIGHT = lambda xi, xi_, delta: np.cos(2 * xi - xi_) * np.exp(-delta) + 0.3 * xi * xi_  # noqa: E731
 BIAS = lambda xi, delta: 0.4 * np.sin(2 * xi + delta)  # noqa: E731

@@ -228,8 +228,8 @@ class Reference:
         """The mean loss of readout values (outputs, N)."""
         import sympy as sp
 
-        from derive.equation import with_cases
         from derive.exact.expression import parse
+        from derive.kinks import with_cases
 
         if self.spec.loss in LOSSES:
             return np.mean(LOSSES[self.spec.loss](z, target))

@@ -1,4 +1,4 @@
-"""Bases by declaration, and their values and integrals by mpmath at 50 digits, for the tests beside this file."""
+"""Bases by declaration, and their values and integrals by mpmath at 50 digits."""
 
 from __future__ import annotations
 

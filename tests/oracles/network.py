@@ -7,6 +7,7 @@ and any dtype works, complex numbers included (for the complex step).
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 from numpy.polynomial import legendre
@@ -79,6 +80,22 @@ def gauss(breaks: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     x, w = legendre.leggauss(count)
     left, right = breaks[:-1, None], breaks[1:, None]
     return (left + (right - left) * (x + 1) / 2).ravel(), ((right - left) / 2 * w).ravel()
+
+
+def rule(declared: dict) -> tuple[np.ndarray, np.ndarray]:
+    """The quadrature that section 3 declares, written out again."""
+    state = declared["state"]["basis"]
+    if state["family"] == "fourier":
+        count = -(-3 * state["size"] // 2)
+        return -1 + 2 * np.arange(count) / count, np.full(count, 2 / count)
+    chosen = (state, declared["weight"].get("width_out", {"family": "p0", "size": 1}), declared["bias"]["width"])
+    union = np.unique(np.concatenate([breakpoints(b, (-1.0, 1.0)) for b in chosen]).round(14))
+    known = {"p0": lambda b: 0, "hat": lambda b: 1, "fourier": lambda b: 2 * b["size"]}
+    degree = [known.get(b["family"], lambda b: b.get("degree", b.get("size", 0) - 1))(b) for b in chosen]
+    points = -(-(degree[0] + max(degree) + 1) // 2)
+    if len(breakpoints(state, (-1.0, 1.0))) == 2 and state["size"] > 1:
+        points = max(points, -(-(-(-3 * state["size"] // 2)) // (len(union) - 1)))
+    return gauss(union, points)
 
 
 def convolved(kernel: dict, reach: float, state: dict, nodes: np.ndarray, periodic: bool) -> np.ndarray:
@@ -198,3 +215,34 @@ TABLEAUX = {
     ),
     "sdirk2": ([[1 - 0.5**0.5, 0], [0.5**0.5, 1 - 0.5**0.5]], [0.5**0.5, 1 - 0.5**0.5], [1 - 0.5**0.5, 1.0]),
 }
+
+
+# --- rates, and what coefficients of symmetric weights mean ---
+
+
+def sigmoid(x: Any) -> Any:
+    return 1 / (1 + np.exp(-x))
+
+
+def halves(u: Any) -> tuple[Any, Any]:
+    """u1 and u2 of every channel: one after the other in the second axis."""
+    return u[:, : u.shape[1] // 2], u[:, u.shape[1] // 2 :]
+
+
+def convolution(z: Any) -> Any:
+    """Frequency 0 is a number, frequency k the block [[a, b], [−b, a]] (section 3)."""
+    size = len(z)
+    w = np.zeros((size, size, *z.shape[1:]), z.dtype)
+    w[0, 0] = z[0]
+    for k in range(1, size, 2):
+        w[k, k] = w[k + 1, k + 1] = z[k]
+        w[k, k + 1], w[k + 1, k] = z[k + 1], -z[k + 1]
+    return w
+
+
+def even(z: Any) -> Any:
+    """Legendre polynomials keep the pairs of equal parity."""
+    w = np.zeros((4, 4, *z.shape[1:]), z.dtype)
+    for m, (i, j) in enumerate((i, j) for i in range(4) for j in range(4) if (i + j) % 2 == 0):
+        w[i, j] = z[m]
+    return w

@@ -23,11 +23,14 @@ from derive import loss as losses
 from derive import program as programs
 from derive.emit import cpu, cuda, tables
 from derive.equation import Equation
-from numerics.kernels.cuda import CudaSolver, Launch
-from numerics.kernels.solver import Solver, Weights, plain_kernels
-from numerics.model.continuum import kernel_weights
+from numerics.kernels.bound import plain_kernels
+from numerics.kernels.cpu import Bound
+from numerics.kernels.cuda import CudaBound
+from numerics.kernels.launch import Launch
+from numerics.kernels.operators import Weights
+from numerics.model.layout import kernel_weights
 from numerics.representation.find import SlabTables
-from tests.generated.test_kernels import FOURIER, P0, declare, random_model
+from tests.builders import FOURIER, P0, declare, random_model
 
 U, H = sp.symbols("u h", real=True)
 LEAK = sp.Piecewise((U / 5, U <= 0), (U, True))
@@ -254,20 +257,22 @@ def representation(case: Case, folder: Path, draw: Draw) -> Any:
     )
 
 
-def results(solver: Solver, case: Case, draw: Draw, records: int = 5) -> dict[str, np.ndarray]:
-    """Everything a solver computes, by name, for random weights and records."""
+def results(bound: Bound, case: Case, draw: Draw, records: int = 5) -> dict[str, np.ndarray]:
+    """Everything that bound tables compute, by name, for random weights and records."""
     c, n = case.channels, sizes(case.structures)
     weights = [
         Weights(draw.normal(3, c * n["weight_out"], c * n["weight_in"]), draw.normal(2, c * n["bias"]))
-        for _ in solver.slabs
+        for _ in bound.slabs
     ]
-    solver = solver.form(weights)
+    solver = bound.form(weights)
     states, operator, constant = draw.normal(c * n["state"], records), draw.normal(3, c * n["state"]), draw.normal(3)
     targets = np.eye(3)[draw.generator.integers(0, 3, records)].T
     losses_, gradient, bar_operator, bar_constant, bar_states = solver.gradient(states, operator, constant, targets)
     outputs = solver.outputs(states, operator, constant)
     found = {"final": solver.final(states), "losses": losses_, "bar_operator": bar_operator, "outputs": outputs}
     found |= {"bar_constant": bar_constant, "bar_states": bar_states, "loss": solver.losses(outputs, targets)}
+    _, means, *_ = solver.mean_gradient(states, operator, constant, targets)
+    found |= {f"{k}/mean {name}": a for k, own in enumerate(means) for name, a in own.arrays.items()}
     for k, (slab, bars, w) in enumerate(zip(solver.slabs, gradient, weights)):
         found |= {f"{k}/{name}": array for name, array in bars.items()}
         pulled = slab.pull_back(bars, w)
@@ -281,8 +286,8 @@ def compare(name: str, plan: str, folder: Path) -> dict[str, float]:
     """quantity → largest difference between simulator and CPU text, relative to the largest value."""
     case = CASES[name]
     made = representation(case, folder / "module", Draw(1))
-    host = results(Solver(made, case.precision, plan, plain_kernels), case, Draw(2))
-    there = results(CudaSolver(made, case.precision, plan, case.launch), case, Draw(2))
+    host = results(Bound(made, case.precision, plan, plain_kernels), case, Draw(2))
+    there = results(CudaBound(made, case.precision, plan, case.launch), case, Draw(2))
     assert host.keys() == there.keys()
     assert all(there[key].dtype == host[key].dtype for key in host)
     return {key: float(np.max(np.abs(there[key] - host[key])) / np.max(np.abs(host[key]))) for key in host}
@@ -296,11 +301,11 @@ def compare_declared(name: str) -> dict[str, float]:
     states = Draw(3).normal((slab.channels if inputs is None else inputs + 1) * slab.sizes["entry"], 5)
     weights, targets = kernel_weights(model.fields), np.eye(3)[[0, 1, 2, 0, 1]].T
     both = []
-    for solver in (
-        Solver(model.representation, plan=slab.tables.plan, kernels=plain_kernels),
-        CudaSolver(model.representation, plan=slab.tables.plan, launch=SMALL),
+    for bound in (
+        Bound(model.representation, plan=slab.tables.plan, find=plain_kernels),
+        CudaBound(model.representation, plan=slab.tables.plan, launch=SMALL),
     ):
-        solver = solver.form(weights)
+        solver = bound.form(weights)
         if model.spec.tolerance is not None:  # every call finds its steps anew, for all launches together
             both.append({"final": solver.final(states)})
             continue

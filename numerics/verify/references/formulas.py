@@ -16,7 +16,7 @@ from numpy.polynomial import legendre
 from scipy.interpolate import BSpline
 
 from derive.spec import BasisSpec
-from numerics.verify.reference import value
+from numerics.verify.references.network import value
 
 Array = np.ndarray
 Values = Callable[[Array], Array]  # points (n,) → (n, size), at breakpoints from the right

@@ -1,6 +1,6 @@
 """Compiles kernels of a case to PTX for real devices, none of which is needed; prints what was found as JSON.
 
-    python -m tests.generated.cuda_ptx CASE KERNELS MAJOR.MINOR [FOLDER FOR THE TEXTS]
+    python -m tests.oracles.ptx CASE KERNELS MAJOR.MINOR [FOLDER FOR THE TEXTS]
 
 KERNELS: a regular expression of their names. MAJOR.MINOR: compute capability.
 """
@@ -19,8 +19,8 @@ import numba
 from numba import cuda
 
 from numerics.kernels import threads as device
-from tests.generated.cuda_cases import CASES, DECLARED, Draw, representation
-from tests.generated.test_kernels import random_model
+from tests.builders import random_model
+from tests.oracles.cuda_cases import CASES, DECLARED, Draw, representation
 
 SCALARS = dict.fromkeys(("channels", "tile", "iterations", "cycles", "krylov"), numba.int64) | {"keep": numba.boolean}
 WHOLE = {"operator_index": 2, "bias_index": 2, "groups": 2}
