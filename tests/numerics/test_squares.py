@@ -165,3 +165,14 @@ def test_every_corner_of_the_oracle() -> None:
     np.testing.assert_allclose(multilinear(xi, y, at)[:, 0, 0], 2 * at[0] * 0.2 + at[0])
     np.testing.assert_allclose(slopes(xi, y, at, 0)[:, 0, 0], 2 * 0.2 + 1)
     np.testing.assert_allclose(slopes(xi, y, at, 1)[:, 0, 0], 2 * at[0])
+
+
+def test_records_larger_than_a_part_are_prepared_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many parts as records at most, however little a part may hold."""
+    model = Continuum.from_spec(spec(2, {"kind": "h1"}), seed=1)
+    data = records(*np.random.default_rng(1).standard_normal((2, 3, 6, 6, 2))[:1], None, np.ones((3, 6, 6, 2)))
+    whole = model.prepare(data)
+    monkeypatch.setattr("numerics.model.prepared.CHUNK", 1)
+    alone = model.prepare(data)
+    np.testing.assert_allclose(alone.targets, whole.targets, rtol=1e-13)
+    np.testing.assert_allclose(alone.offset, whole.offset, rtol=1e-11)
