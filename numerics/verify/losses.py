@@ -189,8 +189,8 @@ def distances(spec: Spec, model: Continuum, data: Records) -> Array:
     makes of it.
     """
     states = [formulas.functions(spec.slabs[-1].state.along(axis)) for axis in range(spec.dimension)]
-    weight, d = spec.loss_weight, spec.dimension
-    weights = [None if weight is None else formulas.functions(weight.along(axis)) for axis in range(d)]
+    declared, d = spec.loss_weight, spec.dimension
+    weights = [None if declared is None else formulas.functions(declared.along(axis)) for axis in range(d)]
     found = []
     for n, (grid, samples) in enumerate(zip(grids_of(spec, data), data.targets())):
         rules = []
