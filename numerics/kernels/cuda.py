@@ -20,9 +20,9 @@ from typing import Any, Self
 import numpy as np
 
 from derive.errors import RepresentationError
-from numerics.kernels import threads as device
 from numerics.kernels.solver import AS_THEY_ARE, Arrays, Slab, Solver, Weights, arguments, check_stages
-from numerics.representation.find import Representation, SlabTables
+from numerics.representation.folders import load_module
+from numerics.representation.tables import Representation, SlabTables
 
 PARTIALS = 2**26  # numbers that the blocks' gradients of one slab's operators may take together
 
@@ -73,7 +73,7 @@ def compiled(path: Path, name: str) -> Any:
     """The kernel ``name`` of the cuda.py at ``path``, compiled on first launch for each set of types."""
     from numba import cuda
 
-    return cuda.jit(getattr(device.load_module(path), name))
+    return cuda.jit(getattr(load_module(path), name))
 
 
 def module(path: Path) -> Path:
@@ -154,7 +154,7 @@ class CudaSlab(Slab):
         function[grid or len(self.bound["theta"]), self.launch.threads, 0, shared](*wanted)
 
     def _arguments(self, what: str) -> tuple[str, ...]:
-        text = device.load_module(module(self.tables.module))
+        text = load_module(module(self.tables.module))
         return arguments(getattr(text, f"{self._name(what)}_{self.tables.suffix}"))
 
     def room(self, weights: Weights, stages: int | None = None) -> dict[str, Any]:
@@ -220,7 +220,7 @@ class CudaSlab(Slab):
         """The working memory of a forward or adjoint kernel: shared if that is enough, else a workspace."""
         c, n = self.channels, self.sizes
         stages = self.bound["combine"].shape[1] - 1
-        count = getattr(device.load_module(module(self.tables.module)), f"{self._name(kind)}_rows_{self.tables.suffix}")
+        count = getattr(load_module(module(self.tables.module)), f"{self._name(kind)}_rows_{self.tables.suffix}")
         sizes = {axis: c * n[axis] for axis in ("state", "node", "weight_in")} | {"stages": stages}
         sizes |= {"wide": self.parts * c * n["node"], "weight_out": self.parts * c * n["weight_out"]}
         sizes |= {f"rows_{name}": rows for name, rows in self.between.items()}
@@ -268,6 +268,7 @@ class CudaSolver(Solver):
     """
 
     slabs: Sequence[CudaSlab]
+    compiles = False  # for the GPU, at the first launch
 
     def __init__(
         self,

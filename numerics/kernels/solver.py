@@ -21,8 +21,10 @@ from derive.spec import depth_elements, step_lengths
 from numerics.functions.field import along
 from numerics.kernels import steps as adaptive
 from numerics.kernels import threads as device
+from numerics.kernels.compile import compiled
 from numerics.kernels.steps import Attempt, Steps
-from numerics.representation.find import Representation, SlabTables, kron
+from numerics.representation.folders import load_module
+from numerics.representation.tables import Representation, SlabTables, kron
 
 Arrays = dict[str, np.ndarray]
 
@@ -340,12 +342,12 @@ def _arguments(function: Callable[..., Any]) -> tuple[str, ...]:
 
 def cpu_kernels(tables: SlabTables, name: str) -> Callable[..., Any]:
     """The compiled kernel of a slab."""
-    return device.compiled(tables.module, f"{name}_{tables.suffix}")
+    return compiled(tables.module, f"{name}_{tables.suffix}")
 
 
 def plain_kernels(tables: SlabTables, name: str) -> Callable[..., Any]:
     """The same text as plain Python: any dtype, small sizes."""
-    return getattr(device.load_module(tables.module), f"{name}_{tables.suffix}")  # type: ignore[no-any-return]
+    return getattr(load_module(tables.module), f"{name}_{tables.suffix}")  # type: ignore[no-any-return]
 
 
 def norms(slab: Slab, h: np.ndarray) -> np.ndarray:
@@ -389,6 +391,11 @@ class Solver:
         self._plain = kernels is plain_kernels
 
     @property
+    def compiles(self) -> bool:
+        """Whether kernels are compiled for this machine's processors."""
+        return not self._plain
+
+    @property
     def open(self) -> bool:
         """Whether steps are to be found."""
         return self.chosen is None and self.representation.spec.tolerance is not None
@@ -409,7 +416,7 @@ class Solver:
 
     def _common(self, name: str) -> Callable[..., Any]:
         path = self.representation.module
-        return getattr(device.load_module(path), name) if self._plain else device.compiled(path, name)
+        return getattr(load_module(path), name) if self._plain else compiled(path, name)
 
     def form(self, weights: Sequence[Weights]) -> Self:
         """The solver with these weights, and the stage operators formed; with adaptive steps, once these are known."""

@@ -31,7 +31,8 @@ from numerics.model.continuum import (
     same_solver,
     zero_fields,
 )
-from numerics.representation import find as representations
+from numerics.representation import find
+from numerics.representation.tables import Representation, kron
 
 Array = np.ndarray
 Sizes = tuple[int, int]
@@ -114,13 +115,13 @@ def move(model: Continuum, level: str, data: Records | None) -> Continuum:
     data = None if data is None else make_records(data)
     spec = check_level(model, level)
     target = None if level == "base" else level
-    rep = representations.of(spec, model.base)
+    rep = find.representation(spec, model.base)
     new = Continuum(model.base, target, transfer_fields(model, rep), model.history, classes=model.classes, stored=rep)
     middle = _between(model, new)
     return new.replace(report=_report(model, middle, new, data))
 
 
-def transfer_fields(model: Continuum, rep: representations.Representation) -> dict[str, Field]:
+def transfer_fields(model: Continuum, rep: Representation) -> dict[str, Field]:
     """The fields' projections into another representation's bases."""
     if len(rep.slabs) != len(model.representation.slabs):
         raise RepresentationError(
@@ -136,20 +137,20 @@ def transfer_fields(model: Continuum, rep: representations.Representation) -> di
         for k, (old, new) in enumerate(zip(field.slabs, empty[name].slabs)):
             values = old.coefficients
             for axis, keys in _changes(model, rep, name, k):
-                values = along(representations.transfer(*keys, model.base), values, axis)
+                values = along(find.transfer(*keys, model.base), values, axis)
             slabs.append(replace(new, coefficients=np.ascontiguousarray(values)))
         fields[name] = replace(field, slabs=tuple(slabs))
     return fields
 
 
-def contained(model: Continuum, rep: representations.Representation, name: str) -> bool:
+def contained(model: Continuum, rep: Representation, name: str) -> bool:
     """Whether the spaces of a field in another representation contain the model's, as the derivation has shown."""
     slabs = range(len(model.fields[name].slabs))
-    return all(representations.nested(*keys, model.base) for k in slabs for _, keys in _changes(model, rep, name, k))
+    return all(find.nested(*keys, model.base) for k in slabs for _, keys in _changes(model, rep, name, k))
 
 
 def _changes(
-    model: Continuum, rep: representations.Representation, name: str, k: int
+    model: Continuum, rep: Representation, name: str, k: int
 ) -> Iterator[tuple[int, tuple[str, str]]]:
     """The axes of a field's slab k along which its bases differ from another representation's, and their keys."""
     spec = model.spec
@@ -166,14 +167,14 @@ def _between(old: Continuum, new: Continuum) -> Continuum | None:
     """The new fields on the old solver."""
     if same_solver(old.representation, new.representation):
         return new
-    spec = representations.between(old.spec, new.spec)
+    spec = find.between(old.spec, new.spec)
     if spec is None:
         return None
     if all(old.fields[n].slabs[0].coefficients.shape == f.slabs[0].coefficients.shape for n, f in new.fields.items()):
         entries = old.representation.entry["bases"], new.representation.entry["bases"]
         if entries[0] == entries[1]:
             return old
-    return Continuum(replace(spec, levels=()), None, new.fields, stored=representations.of(spec, old.base))
+    return Continuum(replace(spec, levels=()), None, new.fields, stored=find.representation(spec, old.base))
 
 
 def _report(old: Continuum, middle: Continuum | None, new: Continuum, data: Records | None) -> Report:
@@ -246,7 +247,7 @@ def _shared_points(models: list[Continuum]) -> tuple[tuple[Array, ...], Array]:
     """
     axes = zip(*(m.representation.slabs[-1].axes("state") for m in models))
     points, lengths = zip(*(rule(*bases) for bases in axes))
-    return points, np.asarray(representations.kron(lengths).reshape([len(x) for x in points]) / 2 ** len(points))
+    return points, np.asarray(kron(lengths).reshape([len(x) for x in points]) / 2 ** len(points))
 
 
 def loss_change(

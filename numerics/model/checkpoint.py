@@ -24,7 +24,7 @@ from derive import spec as declaration
 from derive.errors import CheckpointError, ContinuumError
 from numerics import files
 from numerics.checks import instance
-from numerics.representation import find as representations
+from numerics.representation import find
 
 if TYPE_CHECKING:
     from derive.spec import Spec
@@ -89,7 +89,7 @@ def load(path: str | Path) -> Continuum:
         _check_header(header, spec, path)
         stored = _under("tables/", arrays)
         tables = {role: stored[name] for role, name in header["tables"].items()}
-        rep = representations.restored(spec, entry, tables, base)
+        rep = find.restored(spec, entry, tables, base)
         training, moments = header["training"], _under("training/", arrays)
         for key, array in moments.items():
             counted = array.dtype.kind in "iu" and array.ndim == 0

@@ -25,12 +25,12 @@ from numerics.datasets.record import Records, records
 from numerics.functions.basis import CHUNK, TOLERABLE, Pieces, compared, default_points, evaluate, projection
 from numerics.functions.field import Field, FieldSlab, along
 from numerics.functions.random import project_function, random_function
-from numerics.kernels import stability
+from numerics.kernels import rehearsal, stability
 from numerics.kernels import threads as device
 from numerics.kernels.solver import Solver, Weights
 from numerics.model import targets
-from numerics.representation import find as representations
-from numerics.representation.find import Representation, SlabTables
+from numerics.representation import find, folders
+from numerics.representation.tables import Representation, SlabTables
 
 if TYPE_CHECKING:
     from numerics.kernels.cuda import CudaSolver
@@ -144,8 +144,8 @@ class Continuum:
     @classmethod
     def _zero(cls, base: Spec, level: str | None) -> Continuum:
         spec = base if level is None else base.level(level)
-        rep = representations.of(spec, base)
-        representations.warn(rep)
+        rep = find.representation(spec, base)
+        find.warn(rep)
         return cls(base, level, zero_fields(rep), stored=rep)
 
     def _with_functions(self, give: Callable[[str, tuple[int, ...]], Any]) -> Continuum:
@@ -164,7 +164,7 @@ class Continuum:
 
     @cached_property
     def representation(self) -> Representation:
-        return self.stored or representations.of(self.spec, self.base)
+        return self.stored or find.representation(self.spec, self.base)
 
     @property
     def size(self) -> int:
@@ -413,6 +413,9 @@ class Continuum:
         """Loss and mean gradients of what the stages read, slab by slab, of the readout and of the states."""
         self._check_own(prepared)
         count = len(prepared)
+        rehearsal.gradient(
+            self.representation, self._new_solver, lambda: kernel_weights(self.fields), self.readout_map
+        )
         solver = self.solver.settled(prepared.states)
         losses, operators, bar_r, bar_a, bar_states = solver.gradient(
             prepared.states, *self.readout_map(), prepared.wanted()
@@ -581,8 +584,8 @@ def resolve(spec: Declared) -> Spec:
     if isinstance(spec, Mapping):
         return declaration.load_spec(spec)
     if isinstance(spec, str | os.PathLike) and not Path(spec).is_file():
-        for folder in representations.folders():
-            content = representations.manifest(folder)
+        for folder in folders.readable():
+            content = folders.manifest(folder)
             if content["name"] == str(spec):
                 return declaration.from_dict(content["spec"])
     return declaration.load_spec(spec)

@@ -18,7 +18,7 @@ from scipy.sparse import coo_array
 from numerics.kernels import threads as device
 from numerics.kernels.solver import Weights
 from numerics.model.continuum import Continuum, kernel_weights
-from numerics.representation.find import Arrays, SlabTables, kron
+from numerics.representation.tables import Arrays, SlabTables, kron
 
 Array = np.ndarray
 

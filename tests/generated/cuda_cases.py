@@ -26,7 +26,7 @@ from derive.equation import Equation
 from numerics.kernels.cuda import CudaSolver, Launch
 from numerics.kernels.solver import Solver, Weights, plain_kernels
 from numerics.model.continuum import kernel_weights
-from numerics.representation.find import SlabTables
+from numerics.representation.tables import SlabTables
 from tests.generated.test_kernels import FOURIER, P0, declare, random_model
 
 U, H = sp.symbols("u h", real=True)

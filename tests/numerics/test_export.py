@@ -18,7 +18,7 @@ from numerics import Continuum, from_layers, testing, to_layers
 from numerics.functions.basis import default_points, evaluate, projection
 from numerics.kernels.solver import Solver, plain_kernels
 from numerics.networks.layers import KINDS, Layers
-from numerics.representation.find import kron
+from numerics.representation.tables import kron
 from tests.numerics.test_convolutions import conv
 from tests.numerics.test_networks import ACTIVATIONS, outputs
 

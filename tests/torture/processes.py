@@ -295,11 +295,11 @@ def warm() -> None:
     from numerics.command import main as cli
     from numerics.datasets import record as datasets
     from numerics.levels import projection, refinement
-    from numerics.representation import find as representation
+    from numerics.representation import folders
 
     void((explain, generate, cli, datasets, demo, describe, projection, refinement, report))
     numba.njit(lambda x: x + x)(np.zeros(2))
-    representation._edition()
+    folders.cache()
 
 
 def mounted(folder: str) -> bool:

@@ -130,9 +130,9 @@ def make_open(folder: Path) -> None:
 
 
 def edition() -> str:
-    from numerics.representation import find as representation
+    from numerics.representation import folders
 
-    return representation._edition()
+    return folders.cache().name
 
 
 FITS = {
