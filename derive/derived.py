@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from derive import equation as equations
-from derive import ladder
 from derive import program as programs
 from derive.galerkin import SemiDiscrete, semidiscrete
 from derive.program import Plan, Program
 from derive.spaces import basis as bases
 from derive.spaces.basis import Basis
 from derive.spec import Spec
+from derive.spec.levels import representations
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Derived:
 
 def derive(spec: Spec) -> list[Derived]:
     """Derive a spec's base, its levels and the mixed representations between them."""
-    specs = ladder.representations(spec)
+    specs = representations(spec)
     equation = equations.derive(spec)  # levels represent one model
     forms = _share_structures({name: semidiscrete(s, equation) for name, s in specs.items()})
     built: dict[str, tuple[Program, ...]] = {}

@@ -6,13 +6,11 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-from derive import ladder
 from derive import loss as losses
-from derive import spec as declaration
 from derive.derived import Derived, closed_bases
 from derive.emit import cpu, cuda, manifest, tables
 from derive.program import Program
-from derive.spec import Spec
+from derive.spec import Spec, digest, table_names, to_dict
 
 
 def modules(spec: Spec, derived: Sequence[Derived]) -> dict[str, bytes]:
@@ -33,17 +31,17 @@ def modules(spec: Spec, derived: Sequence[Derived]) -> dict[str, bytes]:
     functions = {k.name: k for k in (cpu.closed_form(b) for one in derived for b in closed_bases(one))}
     kernels = [*functions.values(), *(k for s, p in printed.items() for k in cpu.kernels(p, s))]
     kernels += [*cpu.readout(), cpu.loss(loss)]
-    title = f"Kernels of the continuum '{spec.name}'; specification {declaration.digest(spec)[:12]}."
+    title = f"Kernels of the continuum '{spec.name}'; specification {digest(spec)[:12]}."
     formula = (
         f"∂h/∂δ = ρ(u, h),  rate {spec.rate},  f = {spec.activation},  Δ = {spec.spacing};  "
         f"u = ∫ W h dξ′{' + V h' if spec.local else ''} + b"
         f"{', normalised over the channels' if spec.normalise is not None else ''}   (1), (2)"
     )
     contents = {
-        "format": ladder.FORMAT,
+        "format": table_names.FORMAT,
         "name": spec.name,
         "summary": spec.summary,
-        "spec": declaration.to_dict(spec),
+        "spec": to_dict(spec),
         "representations": entries,
         "functions": sorted(functions),
         "tables": {

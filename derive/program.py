@@ -41,7 +41,7 @@ from derive.spec import of_axis
 
 if TYPE_CHECKING:
     from derive.equation import Equation
-    from derive.galerkin import Structure
+    from derive.exact.structure import Structure
 
 Plan = Literal["formed", "factors"]
 PLANS: tuple[Plan, ...] = ("formed", "factors")

@@ -15,7 +15,7 @@ from fractions import Fraction
 from derive import maximum
 from derive.emit import newton
 from derive.emit.scalar import Constants, Lines, Scalar, indent, local
-from derive.galerkin import Structure
+from derive.exact.structure import Structure
 from derive.loss import Loss
 from derive.program import (
     MAKES,

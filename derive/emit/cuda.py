@@ -36,7 +36,7 @@ from derive.emit.cpu import (
     wide,
 )
 from derive.emit.scalar import Constants, Lines, Scalar, indent, local
-from derive.galerkin import Structure
+from derive.exact.structure import Structure
 from derive.loss import Loss
 from derive.program import (
     Average,

@@ -12,7 +12,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from numerics.kernels import cache, cuda
+from numerics.kernels import cache, launch
 from numerics.kernels import threads as device
 from numerics.representation import folders
 
@@ -77,11 +77,11 @@ def _shadowed(name: str) -> Finding:
 
 def _modules() -> Finding:
     found = list(folders.readable())
-    cache = folders.cache()
-    cached = sum(folder.parent == cache for folder in found)
-    names = [folder.name for folder in found if folder.parent != cache]
+    own = folders.cache()
+    cached = sum(folder.parent == own for folder in found)
+    names = [folder.name for folder in found if folder.parent != own]
     if cached:
-        names.append(f"{cached} in {cache}")
+        names.append(f"{cached} in {own}")
     if not names:
         return Finding("generated modules", "missing", "none found; `continua generate` writes them")
     return Finding("generated modules", "ok", ", ".join(names))
@@ -110,7 +110,7 @@ def _threads() -> Finding:
 
 
 def _cuda() -> Finding:
-    lack = cuda.missing()
+    lack = launch.missing()
     return Finding("CUDA", "ok", "a device answers") if lack is None else Finding("CUDA", "missing", "; ".join(lack))
 
 

@@ -6,29 +6,33 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 
 from derive.spec import depth_elements
+from numerics.kernels.bound import compiled_kernels
 from numerics.kernels.compile import Job, ahead, kind
-from numerics.kernels.solver import Solver, Weights
+from numerics.kernels.cpu import Bound, Solver
+from numerics.kernels.operators import Weights
 from numerics.representation.folders import load_module
 from numerics.representation.tables import Representation, SlabTables
 
-_done: set[str] = set()  # digests
+_ready: WeakSet[Bound] = WeakSet()
 
 
-class Rehearsal(Solver):
-    """A solver that calculates nothing. ``calls``: what it would have called."""
+class Rehearsal(Bound):
+    """Tables for kernels that calculate nothing. ``calls``: what would have been called."""
 
     def __init__(self, representation: Representation, dtype: Any) -> None:
         self.calls: list[Job] = []
-        super().__init__(representation, dtype, kernels=self._of_slab)
+        super().__init__(representation, dtype, find=self._of_slab)
 
     def _of_slab(self, tables: SlabTables, name: str) -> Callable[..., Any]:
         return self._noting(tables.module, f"{name}_{tables.suffix}")
 
-    def _common(self, name: str) -> Callable[..., Any]:
+    def common(self, name: str) -> Callable[..., Any]:
+        """A kernel that no slab has for itself."""
         return self._noting(self.representation.module, name)
 
     def _noting(self, path: Path, name: str) -> Callable[..., Any]:
@@ -39,7 +43,7 @@ class Rehearsal(Solver):
     def _note(self, path: Path, name: str, *given: Any) -> None:
         self.calls.append((path, name, tuple(map(kind, given))))
 
-    def going(self) -> Rehearsal:
+    def stepping(self) -> Bound:
         """With a step an element of the depth, where steps are to be found."""
         if not self.open:
             return self
@@ -47,24 +51,17 @@ class Rehearsal(Solver):
         return self.with_steps([list(zip(e[:-1].tolist(), np.diff(e).tolist())) for e in elements])
 
 
-def gradient(
-    representation: Representation,
-    new_solver: Callable[[], Solver],
-    weights: Callable[[], Sequence[Weights]],
-    readout: Callable[[], tuple[np.ndarray, np.ndarray]],
-) -> None:
-    """Compile what a gradient by ``new_solver`` calls, as far as nobody has; asked again in a process, do nothing."""
-    if representation.digest in _done:
+def gradient(bound: Bound, weights: Callable[[], Sequence[Weights]], operator: Any, constant: Any) -> None:
+    """Compile what a gradient calls, as far as nobody has: together, before the first call.
+
+    weights: gives any of the run's; operator, constant: of the readout, see ``Solver.gradient``.
+    """
+    if bound in _ready or type(bound) is not Bound or bound.find is not compiled_kernels:
         return
-    solver = new_solver()
-    if not solver.compiles:
-        return
-    _done.add(representation.digest)
-    rehearsal = Rehearsal(representation, solver.dtype)
-    going = rehearsal.form(weights()).going()
-    spec, (operator, constant) = representation.spec, readout()
-    states, targets = np.zeros((spec.entry_channels * spec.entry.size, 2)), np.zeros((len(constant), 2))
-    _, totals, *_ = going.gradient(states, operator, constant, targets)
-    for slab, total, own in zip(going.slabs, totals, going.weights):
-        slab.pull_back(total, own)
+    _ready.add(bound)
+    spec, rehearsal = bound.representation.spec, Rehearsal(bound.representation, bound.dtype)
+    solver: Solver = rehearsal.stepping().form(weights())
+    solver.mean_gradient(
+        np.zeros((spec.entry_channels * spec.entry.size, 2)), operator, constant, np.zeros((len(constant), 2))
+    )
     ahead(rehearsal.calls)

@@ -54,11 +54,8 @@ def edition_of(sources: Path) -> str:
         path = _file(sources, name)
         if name in found or path is None:
             continue
-        tree = ast.parse(path.read_bytes())
-        text: list[str] = []
-        _text(tree, text)
-        found[name] = "".join(text)
-        waiting += _imported(tree)
+        found[name], imported = _read(path.read_bytes())
+        waiting += imported
     return _digest(f"{name} {found[name]}" for name in sorted(found))
 
 
@@ -72,6 +69,14 @@ def _file(sources: Path, name: str) -> Path | None:
     place = sources.joinpath(*parts)
     candidates = (place / "__init__.py", place.with_name(f"{place.name}.py")) if first == "derive" else ()
     return next((path for path in candidates if path.is_file()), None)
+
+
+@cache
+def _read(content: bytes) -> tuple[str, tuple[str, ...]]:
+    """The code of a file, and what it imports."""
+    tree, text = ast.parse(content), list[str]()
+    _text(tree, text)
+    return "".join(text), tuple(_imported(tree))
 
 
 def _imported(tree: ast.Module) -> Iterator[str]:

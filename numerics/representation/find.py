@@ -15,12 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from derive import spec as declaration
 from derive.errors import RepresentationError
-from derive.ladder import between as between
-from derive.spec import BasisSpec, Spec
+from derive.spec import WIDTH, BasisSpec, Spec, digest
+from derive.spec.levels import between as between
 from numerics import checks, progress
-from numerics.functions.basis import Pieces
+from numerics.functions.basis import Basis
 from numerics.representation import folders
 from numerics.representation.tables import Arrays, Representation, assemble, check_tables, stored
 
@@ -35,10 +34,10 @@ def representation(spec: Spec, base: Spec | None = None) -> Representation:
 
 @lru_cache(maxsize=64)
 def _representation(spec: Spec, base: Spec) -> Representation:
-    digest = declaration.digest(spec)
-    found = folders.entry_of(digest)
+    own = digest(spec)
+    found = folders.entry_of(own)
     if found is None:
-        found = _derive(digest, base if digest in _digests(base) else spec)
+        found = _derive(own, base if own in _digests(base) else spec)
     folder, entry = found
     entry = dict(entry)
     names = entry.pop("tables")
@@ -82,11 +81,11 @@ def _printed_here(entry: dict[str, Any]) -> bool:
     return all(folders.find_module(mark, kind) is not None for kind, mark in marks)
 
 
-def pieces_of(basis: Any) -> Pieces:
+def pieces_of(basis: Any) -> Basis:
     """The run-time form of a basis of the derivation that needs no printed function."""
-    from derive.spaces import products as inner_product
+    from derive.spaces import run_time
 
-    return Pieces.from_arrays(inner_product.pieces(basis))
+    return Basis.from_arrays(run_time.arrays(basis))
 
 
 def transfer(source: str, target: str, base: Spec) -> np.ndarray:
@@ -109,7 +108,7 @@ def _transfer(source: str, target: str, base: Spec) -> tuple[Path, str]:
             if name in folders.manifest(folder)["tables"]:
                 return folder, name
         if attempt == 0:
-            _derive(declaration.digest(replace(base, levels=())), base)
+            _derive(digest(replace(base, levels=())), base)
     raise RepresentationError(
         f"no projection between the bases {source} and {target}",
         "levels of one spec, generated together",
@@ -121,11 +120,10 @@ def _transfer(source: str, target: str, base: Spec) -> tuple[Path, str]:
 def combination(basis: BasisSpec, rows: np.ndarray) -> BasisSpec:
     """The declaration of the functions Σ_j rows_ij g_j of a width basis g; rows (r, size) are taken as they are."""
     from derive import registry
-    from derive.spaces import basis as bases
 
     exact = tuple(tuple(Fraction(repr(float(v))) for v in row) for row in rows)
     family = registry.entry("bases", "combination")
-    return BasisSpec("combination", **family.resolve({"of": basis, "rows": exact}, bases.WIDTH))
+    return BasisSpec("combination", **family.resolve({"of": basis, "rows": exact}, WIDTH))
 
 
 def layer(spec: Spec, length: Fraction) -> tuple[str, str] | None:
@@ -137,19 +135,19 @@ def layer(spec: Spec, length: Fraction) -> tuple[str, str] | None:
 
 def warn(found: Representation) -> None:
     """Warn of what the declaration's stages do not see (section 4); why needs the derivation."""
-    from derive import seen
+    from derive.spaces import stages
 
-    if seen.blind(found.spec, iter(slab.tables for slab in found.slabs)):
+    if stages.blind(found.spec, iter(slab.tables for slab in found.slabs)):
         with contextlib.suppress(ImportError):  # without SymPy the model works, and nothing says why it is warned of
-            for unseen in seen.check(found.spec):
+            for unseen in stages.check(found.spec):
                 checks.warn(unseen)
 
 
 def _digests(base: Spec) -> set[str]:
-    return {declaration.digest(replace(base, levels=())), *(declaration.digest(s) for _, s in base.levels)}
+    return {digest(replace(base, levels=())), *(digest(s) for _, s in base.levels)}
 
 
-def _derive(digest: str, spec: Spec) -> tuple[Path, dict[str, Any]]:
+def _derive(wanted: str, spec: Spec) -> tuple[Path, dict[str, Any]]:
     """Derive a spec with its levels and keep what runs it in the user's cache; nobody reads the derivation there."""
     with progress.taking(f"deriving {spec.name!r}"):
         try:
@@ -164,10 +162,10 @@ def _derive(digest: str, spec: Spec) -> tuple[Path, dict[str, Any]]:
                 "./continua_generated",
             ) from error
         folders.keep(spec.name, modules(spec, derive(spec)))
-    found = folders.entry_of(digest)
+    found = folders.entry_of(wanted)
     if found is None:
         raise RepresentationError(
-            f"a derivation of {spec.name} without the representation {digest[:12]}",
+            f"a derivation of {spec.name} without the representation {wanted[:12]}",
             "a spec whose levels name only what differs",
             "the spec changed while it was derived",
             "run the command again",

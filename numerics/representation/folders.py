@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from derive.errors import RepresentationError
-from derive.ladder import FORMAT
+from derive.spec.table_names import FORMAT
 from numerics import files
 from numerics.representation.edition import edition
 

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from derive.errors import RepresentationError
-from derive.ladder import parts
 from derive.spec import Spec, of_axis
-from numerics.functions.basis import Pieces
+from derive.spec.table_names import parts
+from numerics.functions.basis import Basis
 from numerics.functions.field import Pair
 from numerics.representation import folders
 
@@ -69,11 +69,11 @@ class SlabTables:
         """A table along every axis; on the whole domain it is their Kronecker product."""
         return tuple(self.tables[of_axis(name, axis)] for axis in range(self.dimension))
 
-    def pieces(self, role: str) -> Pieces:
+    def pieces(self, role: str) -> Basis:
         """The run-time basis of a role, along one axis: "entry", "state", "weight_out", "state_2" …"""
         return _pieces(self.tables, role)
 
-    def axes(self, role: str) -> tuple[Pieces, ...]:
+    def axes(self, role: str) -> tuple[Basis, ...]:
         """The run-time bases of a role along every axis."""
         return tuple(self.pieces(of_axis(role, axis)) for axis in range(self.dimension))
 
@@ -134,11 +134,16 @@ class Representation:
         return kron(self.roots)
 
     @cached_property
+    def comparison(self) -> np.ndarray:
+        """y's coefficients → those coordinates, channel by channel: what is compared where there is no readout."""
+        return np.kron(self.root, np.eye(self.spec.channels))
+
+    @cached_property
     def orthonormal(self) -> tuple[np.ndarray, ...]:
         """L⁻ᵀ along every axis: its columns are functions that are orthonormal in the norm of the loss, or zero."""
         return tuple(np.linalg.pinv(root, rcond=np.sqrt(UNSEEN) / 2) for root in self.roots)
 
-    def readout_pieces(self, role: str = "readout") -> Pieces:
+    def readout_pieces(self, role: str = "readout") -> Basis:
         """The run-time basis of a functional readout; or the one function of a loss's "weight"."""
         return _pieces(self.readout, role)
 
@@ -166,13 +171,13 @@ def kron(factors: Sequence[np.ndarray]) -> np.ndarray:
     return reduce(np.kron, factors)
 
 
-def _pieces(tables: Arrays, role: str) -> Pieces:
+def _pieces(tables: Arrays, role: str) -> Basis:
     prefix = f"pieces/{role}/"
     arrays = {key.removeprefix(prefix): a for key, a in tables.items() if key.startswith(prefix)}
     if "function" not in arrays:
-        return Pieces.from_arrays(arrays)
+        return Basis.from_arrays(arrays)
     function = Printed(str(arrays["function"]), arrays["constants"])
-    return Pieces.from_arrays(arrays, function, tables.get(f"gram/{role}"))
+    return Basis.from_arrays(arrays, function, tables.get(f"gram/{role}"))
 
 
 def assemble(spec: Spec, entry: dict[str, Any], arrays: Arrays) -> Representation:

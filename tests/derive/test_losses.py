@@ -11,11 +11,12 @@ import pytest
 
 from derive import loss as losses
 from derive import registry
+from derive.declaration import load_spec
 from derive.emit import cpu, tables
 from derive.errors import DataError, DerivationError, SpecError
-from derive.spec import from_dict, load_spec, to_dict
+from derive.spec import from_dict, to_dict
 from numerics import Continuum, fit
-from numerics.datasets.record import records
+from numerics.datasets import records
 
 
 def softmax_sum(z):

@@ -17,11 +17,12 @@ import numba
 import numpy as np
 import pytest
 
-from derive.spec import load_spec
+from derive.declaration import load_spec
+from derive.spec import to_dict
 from numerics import Continuum, progress
 from numerics.kernels import cache, compile, rehearsal
-from numerics.kernels.solver import Solver, plain_kernels
-from numerics.model.continuum import kernel_weights
+from numerics.kernels.bound import plain_kernels
+from numerics.kernels.cpu import Bound
 from numerics.representation import edition, find, folders
 
 ROOT = Path(__file__).parents[2]
@@ -81,7 +82,7 @@ CODE = [
     ("emit/tables.py", lambda text: text.replace("dtype=np.float64", "dtype=np.float32")),
     ("losses/l2.py", lambda text: text + "\nX = 1\n"),
     ("tableaux/heun.py", lambda text: text + "\nX = 1\n"), ("exact/surd.py", lambda text: text + "\nX = -0.0\n"),
-    ("ladder.py", lambda text: text.replace("FORMAT = ", "FORMAT = 1 + ")),
+    ("spec/table_names.py", lambda text: text.replace("FORMAT = ", "FORMAT = 1 + ")),
 ]  # fmt: skip
 
 
@@ -113,11 +114,11 @@ def test_a_file_that_is_imported_from_now_on_counts(sources: Path) -> None:
 def test_whatever_a_derivation_imports_counts(tmp_path: Path) -> None:
     """The files that Python itself has loaded when modules are printed, all but the entries that nobody named."""
     script = (
-        "import sys, json; from derive.spec import load_spec; from derive.derived import derive; "
-        "from derive.modules import modules; spec = load_spec(json.loads(sys.argv[1])); modules(spec, derive(spec)); "
+        "import sys, json; from derive.spec import from_dict; from derive.derived import derive; "
+        "from derive.modules import modules; spec = from_dict(json.loads(sys.argv[1])); modules(spec, derive(spec)); "
         "print(*sorted(n for n, m in sys.modules.items() if n.split('.')[0] == 'derive'))"
     )
-    command = [sys.executable, "-c", script, json.dumps(DECLARED)]
+    command = [sys.executable, "-c", script, json.dumps(to_dict(load_spec(DECLARED)))]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
     loaded = done.stdout.split()
     assert "derive.emit.cpu" in loaded and not any(name.startswith("derive.explain") for name in loaded)
@@ -236,22 +237,20 @@ def test_a_rehearsal_names_every_kernel_of_a_gradient_and_its_types(monkeypatch:
         run.py_func = plain  # type: ignore[attr-defined]
         return run
 
-    monkeypatch.setattr("numerics.kernels.solver.compiled", seen)
+    monkeypatch.setattr(compile, "compiled", seen)
     rehearsed: list[Any] = []
     monkeypatch.setattr(rehearsal, "ahead", rehearsed.extend)
-    monkeypatch.setattr(rehearsal, "_done", set())
+    monkeypatch.setattr(rehearsal, "_ready", set())
     model.value_and_gradient(np.ones((5, 4)), np.arange(5) % 2)
     assert {(name, kinds) for _, name, kinds in rehearsed} == called and len(called) == 7
 
 
 def test_nothing_is_compiled_for_solvers_that_compile_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     model = Continuum.from_spec(load_spec(DECLARED), seed=0)
-    monkeypatch.setattr(rehearsal, "_done", set())
+    monkeypatch.setattr(rehearsal, "_ready", set())
     monkeypatch.setattr(rehearsal, "ahead", lambda jobs: pytest.fail("asked for"))
-    rehearsal.gradient(
-        model.representation, lambda: Solver(model.representation, kernels=plain_kernels),
-        lambda: kernel_weights(model.fields), model.readout_map,
-    )  # fmt: skip
+    bound = Bound(model.representation, find=plain_kernels)
+    rehearsal.gradient(bound, lambda: pytest.fail("asked for"), *model.readout_map())
 
 
 MODULE = "import numpy as np\n\n\n" + "\n\n\n".join(

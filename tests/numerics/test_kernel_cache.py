@@ -13,6 +13,8 @@ import pytest
 from numerics.kernels.compile import compiled
 from numerics.representation.folders import load_module
 
+pytestmark = pytest.mark.compiled
+
 ROOT = Path(__file__).parents[2]
 MODULE = "def f(x):\n    return {factor} * x\n"
 RUN = """
