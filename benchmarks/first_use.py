@@ -3,8 +3,9 @@
     python benchmarks/first_use.py [RECORD] [--against CHECKOUT] [--repeat N]
 
 Each case runs in a process of its own whose caches are empty, then in another one that finds everything. What the first
-takes longer is the derivation, timed around ``generate`` with the imports that it needs, and the compilation, the rest.
+takes longer is the derivation, timed with the imports that it needs, and the compilation, the rest, on all cores.
 A third process changes something that the kernels do not depend on, a size, and runs with the caches of the first.
+CPU is counted beside the seconds that one waits, which depend on what else the machine does.
 With --against another checkout of this project is measured too, in turns; the least of N times counts.
 With RECORD the table is also written to that file.
 """
@@ -15,6 +16,7 @@ import argparse
 import json
 import os
 import platform
+import resource
 import subprocess
 import sys
 import tempfile
@@ -97,29 +99,38 @@ CASES: dict[str, tuple[Callable[[int], None], int, int]] = {
 
 @contextmanager
 def timed(spent: list[float]) -> Iterator[None]:
-    """Adds up the seconds that ``generate`` takes."""
-    start = time.perf_counter()
+    """Adds up the seconds of CPU that deriving and printing take, with their imports."""
+    start = time.process_time()
     try:
-        from derive import generate as home
-    except ImportError:
-        from derive.emit import manifest as home  # type: ignore[no-redef]
-    spent.append(time.perf_counter() - start)
-    usual = home.generate
+        from derive import derived, modules
 
-    def generate(*given: Any, **more: Any) -> Any:
-        start = time.perf_counter()
-        try:
-            return usual(*given, **more)
-        finally:
-            spent.append(time.perf_counter() - start)
+        homes = [(derived, "derive"), (modules, "modules")]
+    except ImportError:  # where one function did all
+        from derive.emit import manifest
 
-    home.generate = generate
+        homes = [(manifest, "generate")]
+    spent.append(time.process_time() - start)
+
+    def watched(usual: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*given: Any, **more: Any) -> Any:
+            start = time.process_time()
+            try:
+                return usual(*given, **more)
+            finally:
+                spent.append(time.process_time() - start)
+
+        return call
+
+    before = [getattr(home, name) for home, name in homes]
+    for (home, name), usual in zip(homes, before):
+        setattr(home, name, watched(usual))
     yield
-    home.generate = usual
+    for (home, name), usual in zip(homes, before):
+        setattr(home, name, usual)
 
 
 def run(case: str, size: int, watched: bool) -> None:
-    """One case in this process; prints seconds of derivation and in all."""
+    """One case in this process; prints seconds of CPU of derivation and in all, and seconds in all."""
     import numerics  # noqa: F401
 
     start = time.perf_counter()
@@ -129,26 +140,30 @@ def run(case: str, size: int, watched: bool) -> None:
             CASES[case][0](size)
     else:
         CASES[case][0](size)
-    print(json.dumps([sum(spent), time.perf_counter() - start]))
+    own, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+    used = own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
+    print(json.dumps([sum(spent), used, time.perf_counter() - start]))
 
 
-def process(checkout: Path, cache: Path, case: str, size: int, watched: bool = False) -> tuple[float, float]:
-    """Seconds of derivation and in all of one process."""
+def process(checkout: Path, cache: Path, case: str, size: int, watched: bool = False) -> tuple[float, ...]:
+    """Of one process: seconds of CPU of derivation and in all, and seconds in all."""
     env = {**os.environ, "XDG_CACHE_HOME": str(cache), "PYTHONPATH": str(checkout), "NUMBA_CACHE_DIR": ""}
     command = [sys.executable, __file__, "--run", case, str(size), str(watched)]
     done = subprocess.run(command, env=env, cwd=cache, capture_output=True, text=True, check=True)
-    derivation, whole = json.loads(done.stdout.splitlines()[-1])
-    return derivation, whole
+    return tuple(json.loads(done.stdout.splitlines()[-1]))
 
 
-def measure(checkout: Path, case: str) -> tuple[float, float, float, float]:
-    """Seconds of derivation, of compilation, of the second use, and of the first after a change of size."""
+def measure(checkout: Path, case: str) -> tuple[float, ...]:
+    """CPU of derivation, of compilation, of the second use and of the first after a change of size; then seconds of
+
+    the first use and of that after a change.
+    """
     _, size, other = CASES[case]
     with tempfile.TemporaryDirectory() as folder:
-        derivation, first = process(checkout, Path(folder), case, size, watched=True)
-        _, second = process(checkout, Path(folder), case, size)
-        _, resized = process(checkout, Path(folder), case, other)
-    return derivation, first - derivation - second, second, resized
+        derivation, first, waited = process(checkout, Path(folder), case, size, watched=True)
+        _, second, _ = process(checkout, Path(folder), case, size)
+        _, resized, after = process(checkout, Path(folder), case, other)
+    return derivation, first - derivation - second, second, resized, waited, after
 
 
 def main() -> None:
@@ -163,9 +178,10 @@ def main() -> None:
         run(given.run[0], int(given.run[1]), given.run[2] == "True")
         return
     lines = [
-        f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; seconds, the least of "
-        f"{given.repeat}",
-        f"{'':22s} {'derivation':>10s} {'compilation':>11s} {'first use':>9s} {'second':>7s} {'another size':>12s}",
+        f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; seconds of CPU, and seconds "
+        f"that one waits; the least of {given.repeat}",
+        f"{'':22s} {'derivation':>10s} {'compilation':>11s} {'second use':>10s} {'another size':>12s} "
+        f"{'waiting':>9s} {'another size':>12s}",
     ]
     print("\n".join(lines))
     checkouts = {"before": given.against, "now": ROOT} if given.against else {"now": ROOT}
@@ -175,10 +191,10 @@ def main() -> None:
             for name, checkout in checkouts.items():
                 found[name].append(measure(checkout.resolve(), case))
         for name, rows in found.items():
-            derivation, compilation, second, resized = (min(column) for column in zip(*rows))
+            derivation, compilation, second, resized, waited, after = (min(column) for column in zip(*rows))
             lines.append(
-                f"{case:14s} {name:7s} {derivation:10.1f} {compilation:11.1f} "
-                f"{derivation + compilation + second:9.1f} {second:7.1f} {resized:12.1f}"
+                f"{case:14s} {name:7s} {derivation:10.1f} {compilation:11.1f} {second:10.1f} {resized:12.1f} "
+                f"{waited:9.1f} {after:12.1f}"
             )
             print(lines[-1], flush=True)
     if given.record:

@@ -28,7 +28,7 @@ PASSED_OVER = ("ctx", "kind", "type_comment")
 @cache
 def edition(kept: Path) -> str:
     """Of the derivation that is installed here. Reading code takes a while; the folder ``kept`` remembers it."""
-    place = kept / _digest(f"{path} {path.read_bytes()!r}" for path in sorted(SOURCES.rglob("*.py")))
+    place = kept / _digest(f"{path.relative_to(SOURCES)} {path.read_bytes()!r}" for path in sorted(SOURCES.rglob("*.py")))
     with contextlib.suppress(OSError, UnicodeDecodeError):
         found = place.read_text(encoding="ascii")
         if re.fullmatch("[0-9a-f]{12}", found):
@@ -47,8 +47,14 @@ def _own() -> str:
 
 def edition_of(sources: Path) -> str:
     """Of the derivation in a folder: the same for every version of Python."""
-    waiting, found = [FIRST], dict[str, str]()
-    waiting += [f"derive.{kind}.{path.stem}" for kind in KINDS for path in (sources / kind).glob("*.py")]
+    found = counted(sources)
+    return _digest(f"{name} {found[name]}" for name in sorted(found))
+
+
+def counted(sources: Path) -> dict[str, str]:
+    """The modules that count, and the code of each."""
+    waiting, found = [FIRST, *(f"derive.{kind}" for kind in KINDS)], dict[str, str]()
+    waiting += [f"derive.{kind}.{path.stem}" for kind in KINDS for path in (sources / kind).glob("[!_]*.py")]
     while waiting:
         name = waiting.pop()
         path = _file(sources, name)
@@ -56,7 +62,7 @@ def edition_of(sources: Path) -> str:
             continue
         found[name], imported = _read(path.read_bytes())
         waiting += imported
-    return _digest(f"{name} {found[name]}" for name in sorted(found))
+    return found
 
 
 def _digest(parts: Iterable[str]) -> str:
