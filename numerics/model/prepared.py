@@ -24,7 +24,7 @@ from numerics.functions.samples import Compared, compared, default_points, proje
 from numerics.model import targets
 from numerics.model.layout import along_state
 from numerics.model.points import Grid, grids
-from numerics.representation.find import Representation
+from numerics.representation.tables import Representation
 
 Array = np.ndarray
 

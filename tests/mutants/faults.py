@@ -194,7 +194,7 @@ NUMERICS = (
           'distances[part] = np.einsum("qn,qn->n", gap, gap)', "distances[part] = 0"),
     Fault("targets: a weight for its square", "numerics/functions/samples.py",
           "np.sqrt(w if weight is None else w * ", "np.sqrt(w if weight is None else w**2 * "),
-    Fault("h1: the loss without slopes", "numerics/representation/find.py",
+    Fault("h1: the loss without slopes", "numerics/representation/tables.py",
           '(grams[0] + slab.tables["stiffness/state"],)', "(grams[0],)"),
     Fault("solver: partial gradients overwrite each other", "numerics/kernels/cpu.py",
           "mine[name] += theirs[name]", "mine[name] = theirs[name]"),
