@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from derive.declaration import load_spec
-from numerics.kernels import bind, threads
+from numerics.kernels import bind, compile, rehearsal
 from numerics.model.continuum import Continuum
+from numerics.representation.folders import load_module
 
 P0 = {"family": "p0", "cells": 5}
 LEGENDRE = {"family": "legendre", "size": 5}
@@ -127,6 +128,9 @@ def marked(names: Iterable[str], compiled: Collection[str] = (), slow: Collectio
 @contextmanager
 def plain() -> Iterator[None]:
     """Nothing is compiled inside: a kernel's text runs as the Python that it is."""
-    text = mock.patch.object(threads, "compiled", lambda path, name: getattr(threads.load_module(path), name))
-    with text, mock.patch.object(bind, "_alive", WeakValueDictionary()):  # tables that are bound to kernels
+    with (
+        mock.patch.object(compile, "compiled", lambda path, name: getattr(load_module(path), name)),
+        mock.patch.object(bind, "_alive", WeakValueDictionary()),  # tables that are bound to kernels
+        mock.patch.object(rehearsal, "gradient", lambda *given: None),
+    ):
         yield
