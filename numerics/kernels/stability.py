@@ -42,7 +42,9 @@ class Diagnosis:
         return f"record {self.record}, step {self.step + 1} of {self.steps}, from depth {self.depth:.4g}"
 
 
-def error(solver: Solver, states: Array, given: str, where: str = "", rows: Array | None = None) -> TrainingError:
+def error(
+    solver: Solver | None, states: Array, given: str, where: str = "", rows: Array | None = None
+) -> TrainingError:
     """The error for numbers that are not finite, with where they began and, of a step too long, what is stable."""
     return explained(diagnose(solver, states, rows), given, where)
 
@@ -63,15 +65,13 @@ def explained(found: Diagnosis | None, given: str, where: str = "") -> TrainingE
     )  # fmt: skip
 
 
-def diagnose(solver: Solver, states: Array, rows: Array | None = None) -> Diagnosis | None:
+def diagnose(solver: Solver | None, states: Array, rows: Array | None = None) -> Diagnosis | None:
     """Follow states (entry rows, N) step by step to the first that is not finite; None where all are.
 
-    rows: the records' numbers (N,), where these are not their positions. None, too, for what has no fixed steps: other
-    things than continua can be trained.
+    rows: the records' numbers (N,), where these are not their positions. solver: None of what has no depth.
     """
-    if not isinstance(solver, Solver) or solver.bound.representation.spec.tolerance is not None:
+    if solver is None or (spec := solver.bound.representation.spec).tolerance is not None:
         return None
-    spec = solver.bound.representation.spec
     with np.errstate(all="ignore"):
         try:
             path = solver.path(states)

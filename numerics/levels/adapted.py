@@ -15,7 +15,7 @@ from numerics.datasets import Records
 from numerics.functions.field import FieldSlab
 from numerics.levels.projection import move
 from numerics.model.continuum import Continuum
-from numerics.representation import find as representations
+from numerics.representation import find
 
 Array = np.ndarray
 
@@ -48,7 +48,7 @@ def adapt(model: Continuum, error: float = 0.01, name: str = "adapted", records:
     for slab, field in zip(spec.slabs, model.fields["W"].slabs):
         every = [basis.along(axis) for basis in (slab.weight_out, slab.weight_in) for axis in range(spec.dimension)]
         share = error / math.sqrt(len(every))
-        found = [representations.combination(b, leading(field, axis, share)) for axis, b in enumerate(every)]
+        found = [find.combination(b, leading(field, axis, share)) for axis, b in enumerate(every)]
         out, inner = product(found[: spec.dimension]), product(found[spec.dimension :])
         rule = slab.rule or (slab.weight_out, slab.bias_width)  # the nodes stay
         slabs.append(replace(slab, weight_out=out, weight_in=inner, rule=rule))
