@@ -19,8 +19,6 @@ from numerics.kernels.cpu import Bound, Solver
 from numerics.model.prepared import Prepared
 from tests.oracles import lockstep
 
-pytestmark = pytest.mark.plain
-
 P0 = {"family": "p0", "cells": 3}
 HAT = {"family": "hat", "cells": 3}
 ONE = {"family": "p0", "cells": 1}
