@@ -594,7 +594,7 @@ def adjoint(program: Program, suffix: str, precision: str) -> Kernel:
         "for n in range(steps - 1, -1, -1):",
         *indent(_spread("bar", "stages", "stages", "# m̄_j = γ_j λ_{n+1},  h̄ = α λ_{n+1}", first=True)),
         *indent(stages),
-        "    bar[:] = bar_h",
+        *indent(_copy("bar", "bar_h")),
         *(_return_entry() if program.entry else []),
     ]  # fmt: skip
     name = f"{program.plan}_adjoint{precision}_{suffix}"
@@ -841,16 +841,36 @@ def _formed(program: Program, entry: bool, reverse: bool) -> Lines:
         lines += [
             "# the columns: transposed, they are rows",
             "height = rows.shape[0]",
-            f"turned = rows.reshape((height, {c_table}.shape[{old}], channels)).transpose((1, 0, 2)).copy()",
-            f"given = turned.reshape(({c_table}.shape[{old}], height*channels))",
+            f"given = np.empty(({c_table}.shape[{old}], height*channels), rows.dtype)",
+            *_turned("given", "rows", f"{c_table}.shape[{old}]", "{1}", "{0}"),
             f"right = np.empty(({c_table}.shape[{new}], height*channels), rows.dtype)",
             *CONTRACT_LOOPS[c]("right", c_table, "given", not reverse, False),
-            f"{target}[:] = right.reshape(({c_table}.shape[{new}], height, channels)).transpose((1, 0, 2)).copy()"
-            f".reshape({target}.shape)",
+            f"formed = {target}",
+            *_turned("formed", "right", f"{c_table}.shape[{new}]", "{0}", "{1}"),
         ]
     else:
-        lines.append(f"{target}[:] = rows")
+        lines += [f"formed = {target}", *_copy("formed", "rows")]
     return lines
+
+
+def _turned(target: str, source: str, count: str, place: str, other: str) -> Lines:
+    """Channels to the columns, or back: (h, b·channels + c) of one matrix is (b, h·channels + c) of the other."""
+    places = "h, b*channels + c", "b, h*channels + c"
+    return [
+        "for h in range(height):",
+        f"    for b in range({count}):",
+        "        for c in range(channels):",
+        f"            {target}[{place.format(*places)}] = {source}[{other.format(*places)}]",
+    ]
+
+
+def _copy(target: str, source: str, rows: str = "") -> Lines:
+    """target = source. Numba compiles a slice that is given an array for seconds: it prints both shapes in an error."""
+    return [
+        f"for a in range({rows or f'{target}.shape[0]'}):",
+        f"    for r in range({target}.shape[1]):",
+        f"        {target}[a, r] = {source}[a, r]",
+    ]
 
 
 def _mix_bias(program: Program) -> Lines:
@@ -943,7 +963,7 @@ def _maximum() -> tuple[Kernel, Kernel]:
         '"""Below y its smooth maxima (1/β) log Σ_q ω_q exp(β y(ξ_q)), one a channel; at_nodes = y(ξ_q)."""',
         *_apply_table("dense", "at_nodes", "X", "y", False, False),
         "beta, channels = sharpness[0], features.shape[0] - y.shape[0]",
-        "features[:y.shape[0]] = y",
+        *_copy("features", "y", "y.shape[0]"),
         *_shifted("y", scalars[0].lines, term),
         "for c in range(channels):",
         "    for r in range(y.shape[1]):",
@@ -962,7 +982,7 @@ def _maximum() -> tuple[Kernel, Kernel]:
         "            y_q, S_q = at_nodes[q*channels + c, r] - top[c, r], total[c, r]",
         *indent(scalars[2].lines, 3),
         f"            at_nodes[q*channels + c, r] = weights[q]*{slope}*bar_features[state + c, r]",
-        "bar_y[:] = bar_features[:state]",
+        *_copy("bar_y", "bar_features"),
         *_apply_table("dense", "bar_y", "X", "at_nodes", True, True),
     )
     zero = tuple(constants.values)

@@ -39,13 +39,20 @@ def formed_operators_1(
         rows = left.reshape((left.size//mixed.shape[1], mixed.shape[1]))
         # the columns: transposed, they are rows
         height = rows.shape[0]
-        turned = rows.reshape((height, C.shape[0], channels)).transpose((1, 0, 2)).copy()
-        given = turned.reshape((C.shape[0], height*channels))
+        given = np.empty((C.shape[0], height*channels), rows.dtype)
+        for h in range(height):
+            for b in range(C.shape[0]):
+                for c in range(channels):
+                    given[b, h*channels + c] = rows[h, b*channels + c]
         right = np.empty((C.shape[1], height*channels), rows.dtype)
         for a in range(C.shape[0]):
             for r in range(given.shape[1]):
                 right[a, r] = C[a, a]*given[a, r]
-        operators[s][:] = right.reshape((C.shape[1], height, channels)).transpose((1, 0, 2)).copy().reshape(operators[s].shape)
+        formed = operators[s]
+        for h in range(height):
+            for b in range(C.shape[1]):
+                for c in range(channels):
+                    formed[h, b*channels + c] = right[b, h*channels + c]
     mixed_bias = np.empty((beta.shape[1], 1), beta.dtype)
     column = np.empty((biases.shape[1], 1), beta.dtype)
     for s in range(vartheta.shape[0]):
@@ -86,13 +93,20 @@ def formed_operators_adjoint_1(
         rows = left.reshape((left.size//bar_operators[s].shape[1], bar_operators[s].shape[1]))
         # the columns: transposed, they are rows
         height = rows.shape[0]
-        turned = rows.reshape((height, C.shape[1], channels)).transpose((1, 0, 2)).copy()
-        given = turned.reshape((C.shape[1], height*channels))
+        given = np.empty((C.shape[1], height*channels), rows.dtype)
+        for h in range(height):
+            for b in range(C.shape[1]):
+                for c in range(channels):
+                    given[b, h*channels + c] = rows[h, b*channels + c]
         right = np.empty((C.shape[0], height*channels), rows.dtype)
         for a in range(C.shape[0]):
             for r in range(given.shape[1]):
                 right[a, r] = C[a, a]*given[a, r]
-        mixed[:] = right.reshape((C.shape[0], height, channels)).transpose((1, 0, 2)).copy().reshape(mixed.shape)
+        formed = mixed
+        for h in range(height):
+            for b in range(C.shape[0]):
+                for c in range(channels):
+                    formed[h, b*channels + c] = right[b, h*channels + c]
         given = mixed
         for k in range(theta.shape[1]):
             factor = theta[s, k]
@@ -227,7 +241,9 @@ def formed_adjoint_1(
                     for a in range(bar_H.shape[0]):
                         for r in range(records):
                             bar_m[j, a, r] += gamma*bar_H[a, r]
-        bar[:] = bar_h
+        for a in range(bar.shape[0]):
+            for r in range(bar.shape[1]):
+                bar[a, r] = bar_h[a, r]
 
 
 def formed_forward_float32_1(
@@ -350,7 +366,9 @@ def formed_adjoint_float32_1(
                     for a in range(bar_H.shape[0]):
                         for r in range(records):
                             bar_m[j, a, r] += gamma*bar_H[a, r]
-        bar[:] = bar_h
+        for a in range(bar.shape[0]):
+            for r in range(bar.shape[1]):
+                bar[a, r] = bar_h[a, r]
 
 
 def factors_operators_1(w, theta, beta, vartheta, Psi, Psi_runs, constants, channels, operators, biases):
@@ -563,7 +581,9 @@ def factors_adjoint_1(
                     for a in range(bar_H.shape[0]):
                         for r in range(records):
                             bar_m[j, a, r] += gamma*bar_H[a, r]
-        bar[:] = bar_h
+        for a in range(bar.shape[0]):
+            for r in range(bar.shape[1]):
+                bar[a, r] = bar_h[a, r]
 
 
 def factors_forward_float32_1(
@@ -724,7 +744,9 @@ def factors_adjoint_float32_1(
                     for a in range(bar_H.shape[0]):
                         for r in range(records):
                             bar_m[j, a, r] += gamma*bar_H[a, r]
-        bar[:] = bar_h
+        for a in range(bar.shape[0]):
+            for r in range(bar.shape[1]):
+                bar[a, r] = bar_h[a, r]
 
 
 def formed_operators_2(
@@ -755,8 +777,11 @@ def formed_operators_2(
         rows = left.reshape((left.size//mixed.shape[1], mixed.shape[1]))
         # the columns: transposed, they are rows
         height = rows.shape[0]
-        turned = rows.reshape((height, C.shape[0], channels)).transpose((1, 0, 2)).copy()
-        given = turned.reshape((C.shape[0], height*channels))
+        given = np.empty((C.shape[0], height*channels), rows.dtype)
+        for h in range(height):
+            for b in range(C.shape[0]):
+                for c in range(channels):
+                    given[b, h*channels + c] = rows[h, b*channels + c]
         right = np.empty((C.shape[1], height*channels), rows.dtype)
         right[:] = constants[0]
         for a in range(C.shape[0]):
@@ -764,7 +789,11 @@ def formed_operators_2(
                 factor = C[a, b]
                 for r in range(given.shape[1]):
                     right[b, r] += factor*given[a, r]
-        operators[s][:] = right.reshape((C.shape[1], height, channels)).transpose((1, 0, 2)).copy().reshape(operators[s].shape)
+        formed = operators[s]
+        for h in range(height):
+            for b in range(C.shape[1]):
+                for c in range(channels):
+                    formed[h, b*channels + c] = right[b, h*channels + c]
     mixed_bias = np.empty((beta.shape[1], 1), beta.dtype)
     column = np.empty((biases.shape[1], 1), beta.dtype)
     for s in range(vartheta.shape[0]):
@@ -805,8 +834,11 @@ def formed_operators_adjoint_2(
         rows = left.reshape((left.size//bar_operators[s].shape[1], bar_operators[s].shape[1]))
         # the columns: transposed, they are rows
         height = rows.shape[0]
-        turned = rows.reshape((height, C.shape[1], channels)).transpose((1, 0, 2)).copy()
-        given = turned.reshape((C.shape[1], height*channels))
+        given = np.empty((C.shape[1], height*channels), rows.dtype)
+        for h in range(height):
+            for b in range(C.shape[1]):
+                for c in range(channels):
+                    given[b, h*channels + c] = rows[h, b*channels + c]
         right = np.empty((C.shape[0], height*channels), rows.dtype)
         right[:] = constants[0]
         for a in range(C.shape[0]):
@@ -814,7 +846,11 @@ def formed_operators_adjoint_2(
                 factor = C[a, b]
                 for r in range(given.shape[1]):
                     right[a, r] += factor*given[b, r]
-        mixed[:] = right.reshape((C.shape[0], height, channels)).transpose((1, 0, 2)).copy().reshape(mixed.shape)
+        formed = mixed
+        for h in range(height):
+            for b in range(C.shape[0]):
+                for c in range(channels):
+                    formed[h, b*channels + c] = right[b, h*channels + c]
         given = mixed
         for k in range(theta.shape[1]):
             factor = theta[s, k]
@@ -949,7 +985,9 @@ def formed_adjoint_2(
                     for a in range(bar_H.shape[0]):
                         for r in range(records):
                             bar_m[j, a, r] += gamma*bar_H[a, r]
-        bar[:] = bar_h
+        for a in range(bar.shape[0]):
+            for r in range(bar.shape[1]):
+                bar[a, r] = bar_h[a, r]
 
 
 def formed_forward_float32_2(
@@ -1072,7 +1110,9 @@ def formed_adjoint_float32_2(
                     for a in range(bar_H.shape[0]):
                         for r in range(records):
                             bar_m[j, a, r] += gamma*bar_H[a, r]
-        bar[:] = bar_h
+        for a in range(bar.shape[0]):
+            for r in range(bar.shape[1]):
+                bar[a, r] = bar_h[a, r]
 
 
 def factors_operators_2(w, theta, beta, vartheta, Psi, Psi_runs, constants, channels, operators, biases):
@@ -1291,7 +1331,9 @@ def factors_adjoint_2(
                     for a in range(bar_H.shape[0]):
                         for r in range(records):
                             bar_m[j, a, r] += gamma*bar_H[a, r]
-        bar[:] = bar_h
+        for a in range(bar.shape[0]):
+            for r in range(bar.shape[1]):
+                bar[a, r] = bar_h[a, r]
 
 
 def factors_forward_float32_2(
@@ -1458,7 +1500,9 @@ def factors_adjoint_float32_2(
                     for a in range(bar_H.shape[0]):
                         for r in range(records):
                             bar_m[j, a, r] += gamma*bar_H[a, r]
-        bar[:] = bar_h
+        for a in range(bar.shape[0]):
+            for r in range(bar.shape[1]):
+                bar[a, r] = bar_h[a, r]
 
 
 def lift(x, lift, h):
@@ -1506,7 +1550,9 @@ def maximum(y, X, weights, sharpness, constants, at_nodes, features):
     given = y.reshape((X.shape[1], width))
     np.dot(X, given, target)
     beta, channels = sharpness[0], features.shape[0] - y.shape[0]
-    features[:y.shape[0]] = y
+    for a in range(y.shape[0]):
+        for r in range(features.shape[1]):
+            features[a, r] = y[a, r]
     top = at_nodes[:channels].copy()  # m rises by a constant that is added to y
     for q in range(weights.shape[0]):
         for c in range(channels):
@@ -1552,7 +1598,9 @@ def maximum_adjoint(bar_features, X, weights, sharpness, constants, at_nodes, ba
                 y_q, S_q = at_nodes[q*channels + c, r] - top[c, r], total[c, r]
                 t0 = np.exp((beta*y_q))
                 at_nodes[q*channels + c, r] = weights[q]*(t0/S_q)*bar_features[state + c, r]
-    bar_y[:] = bar_features[:state]
+    for a in range(bar_y.shape[0]):
+        for r in range(bar_y.shape[1]):
+            bar_y[a, r] = bar_features[a, r]
     width = bar_y.size//X.shape[1]
     target = bar_y.reshape((X.shape[1], width))
     given = at_nodes.reshape((X.shape[0], width))

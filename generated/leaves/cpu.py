@@ -328,7 +328,9 @@ def factors_adjoint_1(
                     for a in range(bar_H.shape[0]):
                         for r in range(records):
                             bar_m[j, a, r] += gamma*bar_H[a, r]
-        bar[:] = bar_h
+        for a in range(bar.shape[0]):
+            for r in range(bar.shape[1]):
+                bar[a, r] = bar_h[a, r]
 
 
 def factors_forward_float32_1(
@@ -588,7 +590,9 @@ def factors_adjoint_float32_1(
                     for a in range(bar_H.shape[0]):
                         for r in range(records):
                             bar_m[j, a, r] += gamma*bar_H[a, r]
-        bar[:] = bar_h
+        for a in range(bar.shape[0]):
+            for r in range(bar.shape[1]):
+                bar[a, r] = bar_h[a, r]
 
 
 def lift(x, lift, h):
@@ -636,7 +640,9 @@ def maximum(y, X, weights, sharpness, constants, at_nodes, features):
     given = y.reshape((X.shape[1], width))
     np.dot(X, given, target)
     beta, channels = sharpness[0], features.shape[0] - y.shape[0]
-    features[:y.shape[0]] = y
+    for a in range(y.shape[0]):
+        for r in range(features.shape[1]):
+            features[a, r] = y[a, r]
     top = at_nodes[:channels].copy()  # m rises by a constant that is added to y
     for q in range(weights.shape[0]):
         for c in range(channels):
@@ -682,7 +688,9 @@ def maximum_adjoint(bar_features, X, weights, sharpness, constants, at_nodes, ba
                 y_q, S_q = at_nodes[q*channels + c, r] - top[c, r], total[c, r]
                 t0 = np.exp((beta*y_q))
                 at_nodes[q*channels + c, r] = weights[q]*(t0/S_q)*bar_features[state + c, r]
-    bar_y[:] = bar_features[:state]
+    for a in range(bar_y.shape[0]):
+        for r in range(bar_y.shape[1]):
+            bar_y[a, r] = bar_features[a, r]
     width = bar_y.size//X.shape[1]
     target = bar_y.reshape((X.shape[1], width))
     given = at_nodes.reshape((X.shape[0], width))

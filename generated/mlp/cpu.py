@@ -27,11 +27,18 @@ def formed_operators_1(w, theta, C, beta, vartheta, constants, channels, operato
         rows = mixed
         # the columns: transposed, they are rows
         height = rows.shape[0]
-        turned = rows.reshape((height, C.shape[0], channels)).transpose((1, 0, 2)).copy()
-        given = turned.reshape((C.shape[0], height*channels))
+        given = np.empty((C.shape[0], height*channels), rows.dtype)
+        for h in range(height):
+            for b in range(C.shape[0]):
+                for c in range(channels):
+                    given[b, h*channels + c] = rows[h, b*channels + c]
         right = np.empty((C.shape[1], height*channels), rows.dtype)
         np.dot(C.T, given, right)
-        operators[s][:] = right.reshape((C.shape[1], height, channels)).transpose((1, 0, 2)).copy().reshape(operators[s].shape)
+        formed = operators[s]
+        for h in range(height):
+            for b in range(C.shape[1]):
+                for c in range(channels):
+                    formed[h, b*channels + c] = right[b, h*channels + c]
     mixed_bias = np.empty((beta.shape[1], 1), beta.dtype)
     column = np.empty((biases.shape[1], 1), beta.dtype)
     for s in range(vartheta.shape[0]):
@@ -52,11 +59,18 @@ def formed_operators_adjoint_1(
         rows = bar_operators[s]
         # the columns: transposed, they are rows
         height = rows.shape[0]
-        turned = rows.reshape((height, C.shape[1], channels)).transpose((1, 0, 2)).copy()
-        given = turned.reshape((C.shape[1], height*channels))
+        given = np.empty((C.shape[1], height*channels), rows.dtype)
+        for h in range(height):
+            for b in range(C.shape[1]):
+                for c in range(channels):
+                    given[b, h*channels + c] = rows[h, b*channels + c]
         right = np.empty((C.shape[0], height*channels), rows.dtype)
         np.dot(C, given, right)
-        mixed[:] = right.reshape((C.shape[0], height, channels)).transpose((1, 0, 2)).copy().reshape(mixed.shape)
+        formed = mixed
+        for h in range(height):
+            for b in range(C.shape[0]):
+                for c in range(channels):
+                    formed[h, b*channels + c] = right[b, h*channels + c]
         given = mixed
         for k in range(theta.shape[1]):
             factor = theta[s, k]
@@ -90,11 +104,18 @@ def formed_entry_operators_1(w, theta, C_entry, constants, channels, operators):
         rows = mixed
         # the columns: transposed, they are rows
         height = rows.shape[0]
-        turned = rows.reshape((height, C_entry.shape[0], channels)).transpose((1, 0, 2)).copy()
-        given = turned.reshape((C_entry.shape[0], height*channels))
+        given = np.empty((C_entry.shape[0], height*channels), rows.dtype)
+        for h in range(height):
+            for b in range(C_entry.shape[0]):
+                for c in range(channels):
+                    given[b, h*channels + c] = rows[h, b*channels + c]
         right = np.empty((C_entry.shape[1], height*channels), rows.dtype)
         np.dot(C_entry.T, given, right)
-        operators[s][:] = right.reshape((C_entry.shape[1], height, channels)).transpose((1, 0, 2)).copy().reshape(operators[s].shape)
+        formed = operators[s]
+        for h in range(height):
+            for b in range(C_entry.shape[1]):
+                for c in range(channels):
+                    formed[h, b*channels + c] = right[b, h*channels + c]
 
 
 def formed_entry_operators_adjoint_1(bar_operators, theta, C_entry, constants, channels, bar_w):
@@ -104,11 +125,18 @@ def formed_entry_operators_adjoint_1(bar_operators, theta, C_entry, constants, c
         rows = bar_operators[s]
         # the columns: transposed, they are rows
         height = rows.shape[0]
-        turned = rows.reshape((height, C_entry.shape[1], channels)).transpose((1, 0, 2)).copy()
-        given = turned.reshape((C_entry.shape[1], height*channels))
+        given = np.empty((C_entry.shape[1], height*channels), rows.dtype)
+        for h in range(height):
+            for b in range(C_entry.shape[1]):
+                for c in range(channels):
+                    given[b, h*channels + c] = rows[h, b*channels + c]
         right = np.empty((C_entry.shape[0], height*channels), rows.dtype)
         np.dot(C_entry, given, right)
-        mixed[:] = right.reshape((C_entry.shape[0], height, channels)).transpose((1, 0, 2)).copy().reshape(mixed.shape)
+        formed = mixed
+        for h in range(height):
+            for b in range(C_entry.shape[0]):
+                for c in range(channels):
+                    formed[h, b*channels + c] = right[b, h*channels + c]
         given = mixed
         for k in range(theta.shape[1]):
             factor = theta[s, k]
@@ -265,7 +293,9 @@ def formed_adjoint_1(
                         for a in range(bar_H.shape[0]):
                             for r in range(records):
                                 bar_m[j, a, r] += gamma*bar_H[a, r]
-        bar[:] = bar_h
+        for a in range(bar.shape[0]):
+            for r in range(bar.shape[1]):
+                bar[a, r] = bar_h[a, r]
     # dL/dh_entry += Pᵀ dL/dh_0
     width = bar_entry.size//P_entry.shape[1]
     target = bar_entry.reshape((P_entry.shape[1], width))
@@ -438,7 +468,9 @@ def formed_adjoint_float32_1(
                         for a in range(bar_H.shape[0]):
                             for r in range(records):
                                 bar_m[j, a, r] += gamma*bar_H[a, r]
-        bar[:] = bar_h
+        for a in range(bar.shape[0]):
+            for r in range(bar.shape[1]):
+                bar[a, r] = bar_h[a, r]
     # dL/dh_entry += Pᵀ dL/dh_0
     width = bar_entry.size//P_entry.shape[1]
     target = bar_entry.reshape((P_entry.shape[1], width))
@@ -663,7 +695,9 @@ def factors_adjoint_1(
                         for a in range(bar_H.shape[0]):
                             for r in range(records):
                                 bar_m[j, a, r] += gamma*bar_H[a, r]
-        bar[:] = bar_h
+        for a in range(bar.shape[0]):
+            for r in range(bar.shape[1]):
+                bar[a, r] = bar_h[a, r]
     # dL/dh_entry += Pᵀ dL/dh_0
     width = bar_entry.size//P_entry.shape[1]
     target = bar_entry.reshape((P_entry.shape[1], width))
@@ -858,7 +892,9 @@ def factors_adjoint_float32_1(
                         for a in range(bar_H.shape[0]):
                             for r in range(records):
                                 bar_m[j, a, r] += gamma*bar_H[a, r]
-        bar[:] = bar_h
+        for a in range(bar.shape[0]):
+            for r in range(bar.shape[1]):
+                bar[a, r] = bar_h[a, r]
     # dL/dh_entry += Pᵀ dL/dh_0
     width = bar_entry.size//P_entry.shape[1]
     target = bar_entry.reshape((P_entry.shape[1], width))
@@ -885,8 +921,11 @@ def formed_operators_2(w, theta, C, C_runs, beta, vartheta, constants, channels,
         rows = mixed
         # the columns: transposed, they are rows
         height = rows.shape[0]
-        turned = rows.reshape((height, C.shape[0], channels)).transpose((1, 0, 2)).copy()
-        given = turned.reshape((C.shape[0], height*channels))
+        given = np.empty((C.shape[0], height*channels), rows.dtype)
+        for h in range(height):
+            for b in range(C.shape[0]):
+                for c in range(channels):
+                    given[b, h*channels + c] = rows[h, b*channels + c]
         right = np.empty((C.shape[1], height*channels), rows.dtype)
         right[:] = constants[0]
         for a in range(C.shape[0]):
@@ -894,7 +933,11 @@ def formed_operators_2(w, theta, C, C_runs, beta, vartheta, constants, channels,
                 factor = C[a, b]
                 for r in range(given.shape[1]):
                     right[b, r] += factor*given[a, r]
-        operators[s][:] = right.reshape((C.shape[1], height, channels)).transpose((1, 0, 2)).copy().reshape(operators[s].shape)
+        formed = operators[s]
+        for h in range(height):
+            for b in range(C.shape[1]):
+                for c in range(channels):
+                    formed[h, b*channels + c] = right[b, h*channels + c]
     mixed_bias = np.empty((beta.shape[1], 1), beta.dtype)
     column = np.empty((biases.shape[1], 1), beta.dtype)
     for s in range(vartheta.shape[0]):
@@ -915,8 +958,11 @@ def formed_operators_adjoint_2(
         rows = bar_operators[s]
         # the columns: transposed, they are rows
         height = rows.shape[0]
-        turned = rows.reshape((height, C.shape[1], channels)).transpose((1, 0, 2)).copy()
-        given = turned.reshape((C.shape[1], height*channels))
+        given = np.empty((C.shape[1], height*channels), rows.dtype)
+        for h in range(height):
+            for b in range(C.shape[1]):
+                for c in range(channels):
+                    given[b, h*channels + c] = rows[h, b*channels + c]
         right = np.empty((C.shape[0], height*channels), rows.dtype)
         right[:] = constants[0]
         for a in range(C.shape[0]):
@@ -924,7 +970,11 @@ def formed_operators_adjoint_2(
                 factor = C[a, b]
                 for r in range(given.shape[1]):
                     right[a, r] += factor*given[b, r]
-        mixed[:] = right.reshape((C.shape[0], height, channels)).transpose((1, 0, 2)).copy().reshape(mixed.shape)
+        formed = mixed
+        for h in range(height):
+            for b in range(C.shape[0]):
+                for c in range(channels):
+                    formed[h, b*channels + c] = right[b, h*channels + c]
         given = mixed
         for k in range(theta.shape[1]):
             factor = theta[s, k]
@@ -958,11 +1008,18 @@ def formed_entry_operators_2(w, theta, C_entry, constants, channels, operators):
         rows = mixed
         # the columns: transposed, they are rows
         height = rows.shape[0]
-        turned = rows.reshape((height, C_entry.shape[0], channels)).transpose((1, 0, 2)).copy()
-        given = turned.reshape((C_entry.shape[0], height*channels))
+        given = np.empty((C_entry.shape[0], height*channels), rows.dtype)
+        for h in range(height):
+            for b in range(C_entry.shape[0]):
+                for c in range(channels):
+                    given[b, h*channels + c] = rows[h, b*channels + c]
         right = np.empty((C_entry.shape[1], height*channels), rows.dtype)
         np.dot(C_entry.T, given, right)
-        operators[s][:] = right.reshape((C_entry.shape[1], height, channels)).transpose((1, 0, 2)).copy().reshape(operators[s].shape)
+        formed = operators[s]
+        for h in range(height):
+            for b in range(C_entry.shape[1]):
+                for c in range(channels):
+                    formed[h, b*channels + c] = right[b, h*channels + c]
 
 
 def formed_entry_operators_adjoint_2(bar_operators, theta, C_entry, constants, channels, bar_w):
@@ -972,11 +1029,18 @@ def formed_entry_operators_adjoint_2(bar_operators, theta, C_entry, constants, c
         rows = bar_operators[s]
         # the columns: transposed, they are rows
         height = rows.shape[0]
-        turned = rows.reshape((height, C_entry.shape[1], channels)).transpose((1, 0, 2)).copy()
-        given = turned.reshape((C_entry.shape[1], height*channels))
+        given = np.empty((C_entry.shape[1], height*channels), rows.dtype)
+        for h in range(height):
+            for b in range(C_entry.shape[1]):
+                for c in range(channels):
+                    given[b, h*channels + c] = rows[h, b*channels + c]
         right = np.empty((C_entry.shape[0], height*channels), rows.dtype)
         np.dot(C_entry, given, right)
-        mixed[:] = right.reshape((C_entry.shape[0], height, channels)).transpose((1, 0, 2)).copy().reshape(mixed.shape)
+        formed = mixed
+        for h in range(height):
+            for b in range(C_entry.shape[0]):
+                for c in range(channels):
+                    formed[h, b*channels + c] = right[b, h*channels + c]
         given = mixed
         for k in range(theta.shape[1]):
             factor = theta[s, k]
@@ -1133,7 +1197,9 @@ def formed_adjoint_2(
                         for a in range(bar_H.shape[0]):
                             for r in range(records):
                                 bar_m[j, a, r] += gamma*bar_H[a, r]
-        bar[:] = bar_h
+        for a in range(bar.shape[0]):
+            for r in range(bar.shape[1]):
+                bar[a, r] = bar_h[a, r]
     # dL/dh_entry += Pᵀ dL/dh_0
     width = bar_entry.size//P_entry.shape[1]
     target = bar_entry.reshape((P_entry.shape[1], width))
@@ -1306,7 +1372,9 @@ def formed_adjoint_float32_2(
                         for a in range(bar_H.shape[0]):
                             for r in range(records):
                                 bar_m[j, a, r] += gamma*bar_H[a, r]
-        bar[:] = bar_h
+        for a in range(bar.shape[0]):
+            for r in range(bar.shape[1]):
+                bar[a, r] = bar_h[a, r]
     # dL/dh_entry += Pᵀ dL/dh_0
     width = bar_entry.size//P_entry.shape[1]
     target = bar_entry.reshape((P_entry.shape[1], width))
@@ -1541,7 +1609,9 @@ def factors_adjoint_2(
                         for a in range(bar_H.shape[0]):
                             for r in range(records):
                                 bar_m[j, a, r] += gamma*bar_H[a, r]
-        bar[:] = bar_h
+        for a in range(bar.shape[0]):
+            for r in range(bar.shape[1]):
+                bar[a, r] = bar_h[a, r]
     # dL/dh_entry += Pᵀ dL/dh_0
     width = bar_entry.size//P_entry.shape[1]
     target = bar_entry.reshape((P_entry.shape[1], width))
@@ -1746,7 +1816,9 @@ def factors_adjoint_float32_2(
                         for a in range(bar_H.shape[0]):
                             for r in range(records):
                                 bar_m[j, a, r] += gamma*bar_H[a, r]
-        bar[:] = bar_h
+        for a in range(bar.shape[0]):
+            for r in range(bar.shape[1]):
+                bar[a, r] = bar_h[a, r]
     # dL/dh_entry += Pᵀ dL/dh_0
     width = bar_entry.size//P_entry.shape[1]
     target = bar_entry.reshape((P_entry.shape[1], width))
@@ -1802,7 +1874,9 @@ def maximum(y, X, weights, sharpness, constants, at_nodes, features):
     given = y.reshape((X.shape[1], width))
     np.dot(X, given, target)
     beta, channels = sharpness[0], features.shape[0] - y.shape[0]
-    features[:y.shape[0]] = y
+    for a in range(y.shape[0]):
+        for r in range(features.shape[1]):
+            features[a, r] = y[a, r]
     top = at_nodes[:channels].copy()  # m rises by a constant that is added to y
     for q in range(weights.shape[0]):
         for c in range(channels):
@@ -1848,7 +1922,9 @@ def maximum_adjoint(bar_features, X, weights, sharpness, constants, at_nodes, ba
                 y_q, S_q = at_nodes[q*channels + c, r] - top[c, r], total[c, r]
                 t0 = np.exp((beta*y_q))
                 at_nodes[q*channels + c, r] = weights[q]*(t0/S_q)*bar_features[state + c, r]
-    bar_y[:] = bar_features[:state]
+    for a in range(bar_y.shape[0]):
+        for r in range(bar_y.shape[1]):
+            bar_y[a, r] = bar_features[a, r]
     width = bar_y.size//X.shape[1]
     target = bar_y.reshape((X.shape[1], width))
     given = at_nodes.reshape((X.shape[0], width))
