@@ -12,8 +12,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from numerics.kernels import cache, launch
-from numerics.kernels import threads as device
+from numerics.kernels import cache, launch, threads
 from numerics.representation import folders
 
 NEEDED = ("numpy", "scipy", "numba", "sympy", "python-flint", "click", "rich", "platformdirs", "matplotlib")
@@ -106,7 +105,7 @@ def _writable(what: str, folder: Path, otherwise: str) -> Finding:
 
 def _threads() -> Finding:
     source = "CONTINUA_THREADS" if os.environ.get("CONTINUA_THREADS") else "the processors of this process"
-    return Finding("threads", "ok", f"{device.threads()}, from {source}")
+    return Finding("threads", "ok", f"{threads.threads()}, from {source}")
 
 
 def _cuda() -> Finding:

@@ -38,9 +38,9 @@ def adapt(model: Continuum, error: float = 0.01, name: str = "adapted", records:
             "the model was adapted before", 'write name="adapted-again"',
         )  # fmt: skip
     spec = model.spec
-    if spec.reach is not None or spec.symmetries:
+    if spec.operator.narrower:
         raise DataError(
-            f"a model whose W is {'κ(ξ − ξ′)' if spec.reach is not None else 'left alone by symmetries'}",
+            f"a model whose W is {spec.operator.narrower}",
             "a W that is any function of ξ and ξ′", "its singular functions are known: waves, or shifts of κ",
             "project the model to a level of yours with fewer functions",
         )  # fmt: skip

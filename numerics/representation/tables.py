@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.linalg import eigh
 
 from derive.errors import RepresentationError
 from derive.spec import Spec, of_axis
@@ -114,24 +115,39 @@ class Representation:
         return kron(self.readout_factors("G"))
 
     @cached_property
-    def roots(self) -> tuple[np.ndarray, ...]:
-        """Lᵀ along every axis, with L Lᵀ the Gram matrix of the state's functions in the norm of the loss: L2, with its
+    def _modes(self) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
+        """For H1: along every axis ‖∂φ‖² (n,) of functions φ, and their coefficients (n, n), orthonormal in L2, whose
 
-        weight, or H1. Where a weight vanishes it does not see some functions: their part of L is zero.
+        slopes are orthogonal. Of their products φψ … over the axes the H1 norm is the sum 1 + ‖∂φ‖² + ‖∂ψ‖² + …
         """
-        if self.spec.weight is not None:
-            values, vectors = np.linalg.eigh(self.readout["M"])
-            return (np.sqrt(np.where(values > UNSEEN * values[-1], values, 0.0))[:, None] * vectors.T,)
         slab = self.slabs[-1]
-        grams = slab.factors("M")
+        return tuple(eigh(s, m) for s, m in zip(slab.factors("stiffness/state"), slab.factors("M")))
+
+    @cached_property
+    def roots(self) -> tuple[np.ndarray, ...]:
+        """Lᵀ along every axis: coefficients of the state → coordinates in functions that are orthonormal in L2, with
+
+        the weight of the loss if it has one. Where that vanishes it does not see some functions: their part of L is 0.
+        """
         if self.spec.loss == "h1":
-            grams = (grams[0] + slab.tables["stiffness/state"],)
-        return tuple(np.linalg.cholesky(gram).T for gram in grams)
+            return tuple(vectors.T @ mass for (_, vectors), mass in zip(self._modes, self.slabs[-1].factors("M")))
+        if self.spec.loss_weight is None:
+            return tuple(np.linalg.cholesky(mass).T for mass in self.slabs[-1].factors("M"))
+        found = map(np.linalg.eigh, self.readout_factors("M"))
+        return tuple(np.sqrt(np.where(w > UNSEEN * w[-1], w, 0.0))[:, None] * vectors.T for w, vectors in found)
+
+    @cached_property
+    def norms(self) -> np.ndarray | None:
+        """Squared norms (n,) of these functions' products over the axes, in the loss's norm; None where all are 1."""
+        if self.spec.loss != "h1":
+            return None
+        return 1 + reduce(np.add.outer, [slopes for slopes, _ in self._modes]).ravel()
 
     @cached_property
     def root(self) -> np.ndarray:
-        """Lᵀ on the whole domain: coefficients → coordinates in which the norm of the loss is Euclidean."""
-        return kron(self.roots)
+        """Coefficients → coordinates in which the norm of the loss is Euclidean, on the whole domain."""
+        found = kron(self.roots)
+        return found if self.norms is None else np.sqrt(self.norms)[:, None] * found
 
     @cached_property
     def comparison(self) -> np.ndarray:
@@ -140,7 +156,9 @@ class Representation:
 
     @cached_property
     def orthonormal(self) -> tuple[np.ndarray, ...]:
-        """L⁻ᵀ along every axis: its columns are functions that are orthonormal in the norm of the loss, or zero."""
+        """The inverse of ``roots``: the columns are the coefficients of those functions, or zero."""
+        if self.spec.loss == "h1":
+            return tuple(vectors for _, vectors in self._modes)
         return tuple(np.linalg.pinv(root, rcond=np.sqrt(UNSEEN) / 2) for root in self.roots)
 
     def readout_pieces(self, role: str = "readout") -> Basis:
