@@ -25,6 +25,8 @@ from numerics.kernels.bound import plain_kernels
 from numerics.kernels.cpu import Bound
 from numerics.representation import edition, find, folders
 
+pytestmark = pytest.mark.compiled
+
 ROOT = Path(__file__).parents[2]
 P = {"family": "p0", "cells": 2}
 DECLARED: dict[str, Any] = {
@@ -282,7 +284,6 @@ def no_children() -> bool:
     return psutil.Process().children() == []
 
 
-@pytest.mark.compiled
 @pytest.mark.slow
 def test_two_processes_compile_and_none_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     own: list[Any] = []
@@ -303,7 +304,6 @@ def test_two_processes_compile_and_none_stays(tmp_path: Path, monkeypatch: pytes
     assert len(own) < 5  # there is nothing left to do
 
 
-@pytest.mark.compiled
 @pytest.mark.parametrize("interpreter", ["/nowhere/python", "/bin/false", "/bin/cat"])
 def test_a_second_process_that_fails_costs_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, interpreter: str
@@ -316,7 +316,6 @@ def test_a_second_process_that_fails_costs_nothing(
     assert no_children()
 
 
-@pytest.mark.compiled
 @pytest.mark.parametrize("reason", ["one core", "read-only", "few"])
 def test_alone_where_another_process_is_of_no_use(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reason: str
