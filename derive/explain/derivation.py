@@ -12,7 +12,7 @@ from fractions import Fraction
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from derive import adjoint, loss, tableau
+from derive import adjoint, tableau
 from derive import equation as equations
 from derive.equation import Equation, Step
 from derive.exact import finite
@@ -21,7 +21,8 @@ from derive.exact.surd import Exact
 from derive.explain.notation import SUBSCRIPTS, formula, number, quotient
 from derive.galerkin import SemiDiscrete
 from derive.ladder import directions
-from derive.program import factors
+from derive.program import loss
+from derive.program.layout import factors
 from derive.spaces import basis as bases
 from derive.spaces import transfer
 from derive.spec import BasisSpec, Spec, of_axis, step_lengths

@@ -3,7 +3,7 @@
 ∂h/∂δ = ρ(u, h),  rate mlp,  f = tanh,  Δ = 1/2;  u = ∫ W h dξ′ + b   (1), (2)
 
 Written by ``continua generate``; do not edit. The derivation is in derivation.md beside this file.
-Rows are (axis · channel), columns are records. Tables, tableau and constants are arguments: the module holds none.
+Rows are (axis · channel), columns are records. Tables, tableau and constants are arguments.
 """
 
 import math  # noqa: F401
@@ -13,8 +13,8 @@ import numpy as np
 
 def formed_operators_1(w, theta, C, beta, vartheta, constants, channels, operators, biases):
     """E_s = Φ (Σ_k θ_k(δ_s) w_k) C,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k   (4)"""
-    mixed = np.empty(w.shape[1:], w.dtype)
-    for s in range(theta.shape[0]):
+    mixed = np.empty((w.shape[1], w.shape[2]), w.dtype)
+    for s in range(operators.shape[0]):
         # Σ_k theta_sk w_k
         target = mixed
         target[:] = constants[0]
@@ -32,23 +32,23 @@ def formed_operators_1(w, theta, C, beta, vartheta, constants, channels, operato
         right = np.empty((C.shape[1], height*channels), rows.dtype)
         np.dot(C.T, given, right)
         operators[s][:] = right.reshape((C.shape[1], height, channels)).transpose((1, 0, 2)).copy().reshape(operators[s].shape)
-    mixed_bias = np.empty((beta.shape[1], 1), beta.dtype)
-    column = np.empty((biases.shape[1], 1), beta.dtype)
-    for s in range(vartheta.shape[0]):
-        mixed_bias[:] = constants[0]
+    for s in range(biases.shape[0]):
+        # Σ_k vartheta_sk beta_k
+        target = biases[s]
+        target[:] = constants[0]
         for k in range(vartheta.shape[1]):
-            for a in range(beta.shape[1]):
-                mixed_bias[a, 0] += vartheta[s, k]*beta[k, a]
-        for a in range(biases.shape[1]):
-            biases[s, a] = mixed_bias[a, 0]
+            factor = vartheta[s, k]
+            if factor != 0:
+                for a in range(target.shape[0]):
+                    target[a] += factor*beta[k, a]
 
 
 def formed_operators_adjoint_1(
     bar_operators, theta, C, bar_biases, vartheta, constants, channels, bar_w, bar_beta,
 ):
     """The adjoint of: E_s = Φ (Σ_k θ_k(δ_s) w_k) C,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k   (4)   (11)"""
-    mixed = np.empty(bar_w.shape[1:], bar_w.dtype)
-    for s in range(theta.shape[0]):
+    mixed = np.empty((bar_w.shape[1], bar_w.shape[2]), bar_w.dtype)
+    for s in range(bar_operators.shape[0]):
         rows = bar_operators[s]
         # the columns: transposed, they are rows
         height = rows.shape[0]
@@ -64,20 +64,19 @@ def formed_operators_adjoint_1(
                 for a in range(given.shape[0]):
                     for b in range(given.shape[1]):
                         bar_w[k, a, b] += factor*given[a, b]
-    mixed_bias = np.empty((bar_beta.shape[1], 1), bar_beta.dtype)
-    column = np.empty((bar_biases.shape[1], 1), bar_beta.dtype)
-    for s in range(vartheta.shape[0]):
-        for a in range(bar_biases.shape[1]):
-            column[a, 0] = bar_biases[s, a]
+    for s in range(bar_biases.shape[0]):
+        given = bar_biases[s]
         for k in range(vartheta.shape[1]):
-            for a in range(bar_beta.shape[1]):
-                bar_beta[k, a] += vartheta[s, k]*column[a, 0]
+            factor = vartheta[s, k]
+            if factor != 0:
+                for a in range(given.shape[0]):
+                    bar_beta[k, a] += factor*given[a]
 
 
 def formed_entry_operators_1(w, theta, C_entry, constants, channels, operators):
     """E_s = Φ (Σ_k θ_k(δ_s) w_k) C for the state as it arrives   (4)"""
-    mixed = np.empty(w.shape[1:], w.dtype)
-    for s in range(theta.shape[0]):
+    mixed = np.empty((w.shape[1], w.shape[2]), w.dtype)
+    for s in range(operators.shape[0]):
         # Σ_k theta_sk w_k
         target = mixed
         target[:] = constants[0]
@@ -99,8 +98,8 @@ def formed_entry_operators_1(w, theta, C_entry, constants, channels, operators):
 
 def formed_entry_operators_adjoint_1(bar_operators, theta, C_entry, constants, channels, bar_w):
     """The adjoint of: E_s = Φ (Σ_k θ_k(δ_s) w_k) C for the state as it arrives   (4)   (11)"""
-    mixed = np.empty(bar_w.shape[1:], bar_w.dtype)
-    for s in range(theta.shape[0]):
+    mixed = np.empty((bar_w.shape[1], bar_w.shape[2]), bar_w.dtype)
+    for s in range(bar_operators.shape[0]):
         rows = bar_operators[s]
         # the columns: transposed, they are rows
         height = rows.shape[0]
@@ -126,7 +125,7 @@ def formed_forward_1(
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
     m = np.empty((stages, h.shape[0], records), h.dtype)
     U = np.empty((biases.shape[1], records), h.dtype)
-    # h_0 = P h_entry, the L2 projection into this slab's basis (13)
+    # h = P h_entry
     width = h.size//P_entry.shape[0]
     target = h.reshape((P_entry.shape[0], width))
     given = h_entry.reshape((P_entry.shape[1], width))
@@ -137,7 +136,7 @@ def formed_forward_1(
             bias = biases[bias_index[n, i]]
             operator = operators[operator_index[n, i]]
             if n == 0 and i == 0:  # the state as it arrives
-                # U = E H_i
+                # U = E_s H_i
                 np.dot(operator_entry, h_entry, U)
                 # m_i, F1 at every node and record, u = U + e_s
                 for a in range(U.shape[0]):
@@ -161,7 +160,7 @@ def formed_forward_1(
                         for a in range(h.shape[0]):
                             for r in range(records):
                                 target[a, r] += gamma*m[j, a, r]
-                # U = E H_i
+                # U = E_s H_i
                 np.dot(operator, H[slot], U)
                 # m_i, F1 at every node and record, u = U + e_s
                 for a in range(U.shape[0]):
@@ -194,9 +193,9 @@ def formed_adjoint_1(
     c3 = constants[3]  # -2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
     bar_m = np.empty((stages, bar.shape[0], records), bar.dtype)
+    bar_h = np.empty((bar.shape[0], records), bar.dtype)
     bar_H = np.empty((bar.shape[0], records), bar.dtype)
     bar_U = np.empty((biases.shape[1], records), bar.dtype)
-    bar_h = np.empty(bar.shape, bar.dtype)
     for n in range(steps - 1, -1, -1):
         # m̄_j = γ_j λ_{n+1},  h̄ = α λ_{n+1}
         alpha = combine[n, stages, 0]
@@ -225,13 +224,13 @@ def formed_adjoint_1(
                         bar_U[a, r] = value_bar_U
                         total += value_bar_U
                     bar_bias[a] += total
-                # gradient of E: += Ū H_iᵀ, summed over records
+                # gradient of E_s: += Ū H_iᵀ, summed over records
                 product = np.dot(bar_U, h_entry.T)
                 target = bar_operator_entry
                 for a in range(product.shape[0]):
                     for b in range(product.shape[1]):
                         target[a, b] += product[a, b]
-                # H_ī = Eᵀ Ū
+                # H_ī = E_sᵀ Ū
                 np.dot(operator_entry.T, bar_U, bar_entry)
             else:
                 # Ū, e_s̄ at every node and record, f1 = F1, v = m_ī
@@ -246,13 +245,13 @@ def formed_adjoint_1(
                         bar_U[a, r] = value_bar_U
                         total += value_bar_U
                     bar_bias[a] += total
-                # gradient of E: += Ū H_iᵀ, summed over records
+                # gradient of E_s: += Ū H_iᵀ, summed over records
                 product = np.dot(bar_U, H[slot].T)
                 target = bar_operator
                 for a in range(product.shape[0]):
                     for b in range(product.shape[1]):
                         target[a, b] += product[a, b]
-                # H_ī = Eᵀ Ū
+                # H_ī = E_sᵀ Ū
                 np.dot(operator.T, bar_U, bar_H)
                 # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
                 alpha = combine[n, i, 0]
@@ -266,7 +265,7 @@ def formed_adjoint_1(
                             for r in range(records):
                                 bar_m[j, a, r] += gamma*bar_H[a, r]
         bar[:] = bar_h
-    # dL/dh_entry += Pᵀ dL/dh_0
+    # h_entrȳ += Pᵀ h̄
     width = bar_entry.size//P_entry.shape[1]
     target = bar_entry.reshape((P_entry.shape[1], width))
     given = bar.reshape((P_entry.shape[0], width))
@@ -295,7 +294,7 @@ def formed_forward_float32_1(
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
     m = np.empty((stages, h.shape[0], records), h.dtype)
     U = np.empty((biases.shape[1], records), h.dtype)
-    # h_0 = P h_entry, the L2 projection into this slab's basis (13)
+    # h = P h_entry
     width = h.size//P_entry.shape[0]
     target = h.reshape((P_entry.shape[0], width))
     given = h_entry.reshape((P_entry.shape[1], width))
@@ -306,7 +305,7 @@ def formed_forward_float32_1(
             bias = biases[bias_index[n, i]]
             operator = operators[operator_index[n, i]]
             if n == 0 and i == 0:  # the state as it arrives
-                # U = E H_i
+                # U = E_s H_i
                 np.dot(operator_entry, h_entry, U)
                 # m_i, F1 at every node and record, u = U + e_s
                 for a in range(U.shape[0]):
@@ -332,7 +331,7 @@ def formed_forward_float32_1(
                         for a in range(h.shape[0]):
                             for r in range(records):
                                 target[a, r] += gamma*m[j, a, r]
-                # U = E H_i
+                # U = E_s H_i
                 np.dot(operator, H[slot], U)
                 # m_i, F1 at every node and record, u = U + e_s
                 for a in range(U.shape[0]):
@@ -367,9 +366,9 @@ def formed_adjoint_float32_1(
     c3 = constants[3]  # -2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
     bar_m = np.empty((stages, bar.shape[0], records), bar.dtype)
+    bar_h = np.empty((bar.shape[0], records), bar.dtype)
     bar_H = np.empty((bar.shape[0], records), bar.dtype)
     bar_U = np.empty((biases.shape[1], records), bar.dtype)
-    bar_h = np.empty(bar.shape, bar.dtype)
     for n in range(steps - 1, -1, -1):
         # m̄_j = γ_j λ_{n+1},  h̄ = α λ_{n+1}
         alpha = combine[n, stages, 0]
@@ -398,13 +397,13 @@ def formed_adjoint_float32_1(
                         bar_U[a, r] = value_bar_U
                         total += value_bar_U
                     bar_bias[a] += total
-                # gradient of E: += Ū H_iᵀ, summed over records
+                # gradient of E_s: += Ū H_iᵀ, summed over records
                 product = np.dot(bar_U, h_entry.T)
                 target = bar_operator_entry
                 for a in range(product.shape[0]):
                     for b in range(product.shape[1]):
                         target[a, b] += product[a, b]
-                # H_ī = Eᵀ Ū
+                # H_ī = E_sᵀ Ū
                 np.dot(operator_entry.T, bar_U, bar_entry)
             else:
                 # Ū, e_s̄ at every node and record, f1 = F1, v = m_ī
@@ -419,13 +418,13 @@ def formed_adjoint_float32_1(
                         bar_U[a, r] = value_bar_U
                         total += value_bar_U
                     bar_bias[a] += total
-                # gradient of E: += Ū H_iᵀ, summed over records
+                # gradient of E_s: += Ū H_iᵀ, summed over records
                 product = np.dot(bar_U, H[slot].T)
                 target = bar_operator
                 for a in range(product.shape[0]):
                     for b in range(product.shape[1]):
                         target[a, b] += product[a, b]
-                # H_ī = Eᵀ Ū
+                # H_ī = E_sᵀ Ū
                 np.dot(operator.T, bar_U, bar_H)
                 # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
                 alpha = combine[n, i, 0]
@@ -439,7 +438,7 @@ def formed_adjoint_float32_1(
                             for r in range(records):
                                 bar_m[j, a, r] += gamma*bar_H[a, r]
         bar[:] = bar_h
-    # dL/dh_entry += Pᵀ dL/dh_0
+    # h_entrȳ += Pᵀ h̄
     width = bar_entry.size//P_entry.shape[1]
     target = bar_entry.reshape((P_entry.shape[1], width))
     given = bar.reshape((P_entry.shape[0], width))
@@ -451,7 +450,7 @@ def formed_adjoint_float32_1(
 
 def factors_operators_1(w, theta, beta, vartheta, constants, channels, operators, biases):
     """w_s = Σ_k θ_k(δ_s) w_k,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k   (4)"""
-    for s in range(theta.shape[0]):
+    for s in range(operators.shape[0]):
         # Σ_k theta_sk w_k
         target = operators[s]
         target[:] = constants[0]
@@ -461,22 +460,22 @@ def factors_operators_1(w, theta, beta, vartheta, constants, channels, operators
                 for a in range(target.shape[0]):
                     for b in range(target.shape[1]):
                         target[a, b] += factor*w[k, a, b]
-    mixed_bias = np.empty((beta.shape[1], 1), beta.dtype)
-    column = np.empty((biases.shape[1], 1), beta.dtype)
-    for s in range(vartheta.shape[0]):
-        mixed_bias[:] = constants[0]
+    for s in range(biases.shape[0]):
+        # Σ_k vartheta_sk beta_k
+        target = biases[s]
+        target[:] = constants[0]
         for k in range(vartheta.shape[1]):
-            for a in range(beta.shape[1]):
-                mixed_bias[a, 0] += vartheta[s, k]*beta[k, a]
-        for a in range(biases.shape[1]):
-            biases[s, a] = mixed_bias[a, 0]
+            factor = vartheta[s, k]
+            if factor != 0:
+                for a in range(target.shape[0]):
+                    target[a] += factor*beta[k, a]
 
 
 def factors_operators_adjoint_1(
     bar_operators, theta, bar_biases, vartheta, constants, channels, bar_w, bar_beta,
 ):
     """The adjoint of: w_s = Σ_k θ_k(δ_s) w_k,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k   (4)   (11)"""
-    for s in range(theta.shape[0]):
+    for s in range(bar_operators.shape[0]):
         given = bar_operators[s]
         for k in range(theta.shape[1]):
             factor = theta[s, k]
@@ -484,14 +483,13 @@ def factors_operators_adjoint_1(
                 for a in range(given.shape[0]):
                     for b in range(given.shape[1]):
                         bar_w[k, a, b] += factor*given[a, b]
-    mixed_bias = np.empty((bar_beta.shape[1], 1), bar_beta.dtype)
-    column = np.empty((bar_biases.shape[1], 1), bar_beta.dtype)
-    for s in range(vartheta.shape[0]):
-        for a in range(bar_biases.shape[1]):
-            column[a, 0] = bar_biases[s, a]
+    for s in range(bar_biases.shape[0]):
+        given = bar_biases[s]
         for k in range(vartheta.shape[1]):
-            for a in range(bar_beta.shape[1]):
-                bar_beta[k, a] += vartheta[s, k]*column[a, 0]
+            factor = vartheta[s, k]
+            if factor != 0:
+                for a in range(given.shape[0]):
+                    bar_beta[k, a] += factor*given[a]
 
 
 def factors_forward_1(
@@ -503,7 +501,7 @@ def factors_forward_1(
     m = np.empty((stages, h.shape[0], records), h.dtype)
     H = np.empty((h.shape[0], records), h.dtype)
     T = np.empty((operators.shape[1], records), h.dtype)
-    # h_0 = P h_entry, the L2 projection into this slab's basis (13)
+    # h = P h_entry
     width = h.size//P_entry.shape[0]
     target = h.reshape((P_entry.shape[0], width))
     given = h_entry.reshape((P_entry.shape[1], width))
@@ -519,7 +517,7 @@ def factors_forward_1(
                 target = G[slot].reshape((C_entry.shape[0], width))
                 given = h_entry.reshape((C_entry.shape[1], width))
                 np.dot(C_entry, given, target)
-                # T = w G
+                # T = w_s G
                 np.dot(operator, G[slot], T)
                 # m_i, F1 at every node and record, u = T + e_s
                 for a in range(T.shape[0]):
@@ -548,7 +546,7 @@ def factors_forward_1(
                 target = G[slot].reshape((C.shape[0], width))
                 given = H.reshape((C.shape[1], width))
                 np.dot(C, given, target)
-                # T = w G
+                # T = w_s G
                 np.dot(operator, G[slot], T)
                 # m_i, F1 at every node and record, u = T + e_s
                 for a in range(T.shape[0]):
@@ -581,10 +579,10 @@ def factors_adjoint_1(
     c3 = constants[3]  # -2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
     bar_m = np.empty((stages, bar.shape[0], records), bar.dtype)
+    bar_h = np.empty((bar.shape[0], records), bar.dtype)
     bar_G = np.empty((operators.shape[2], records), bar.dtype)
     bar_H = np.empty((bar.shape[0], records), bar.dtype)
     bar_T = np.empty((operators.shape[1], records), bar.dtype)
-    bar_h = np.empty(bar.shape, bar.dtype)
     for n in range(steps - 1, -1, -1):
         # m̄_j = γ_j λ_{n+1},  h̄ = α λ_{n+1}
         alpha = combine[n, stages, 0]
@@ -613,13 +611,13 @@ def factors_adjoint_1(
                         bar_T[a, r] = value_bar_T
                         total += value_bar_T
                     bar_bias[a] += total
-                # gradient of w: += T̄ Gᵀ, summed over records
+                # gradient of w_s: += T̄ Gᵀ, summed over records
                 product = np.dot(bar_T, G[slot].T)
                 target = bar_operator
                 for a in range(product.shape[0]):
                     for b in range(product.shape[1]):
                         target[a, b] += product[a, b]
-                # Ḡ = wᵀ T̄
+                # Ḡ = w_sᵀ T̄
                 np.dot(operator.T, bar_T, bar_G)
                 # H_ī = Cᵀ Ḡ
                 width = bar_entry.size//C_entry.shape[1]
@@ -639,13 +637,13 @@ def factors_adjoint_1(
                         bar_T[a, r] = value_bar_T
                         total += value_bar_T
                     bar_bias[a] += total
-                # gradient of w: += T̄ Gᵀ, summed over records
+                # gradient of w_s: += T̄ Gᵀ, summed over records
                 product = np.dot(bar_T, G[slot].T)
                 target = bar_operator
                 for a in range(product.shape[0]):
                     for b in range(product.shape[1]):
                         target[a, b] += product[a, b]
-                # Ḡ = wᵀ T̄
+                # Ḡ = w_sᵀ T̄
                 np.dot(operator.T, bar_T, bar_G)
                 # H_ī = Cᵀ Ḡ
                 width = bar_H.size//C.shape[1]
@@ -664,7 +662,7 @@ def factors_adjoint_1(
                             for r in range(records):
                                 bar_m[j, a, r] += gamma*bar_H[a, r]
         bar[:] = bar_h
-    # dL/dh_entry += Pᵀ dL/dh_0
+    # h_entrȳ += Pᵀ h̄
     width = bar_entry.size//P_entry.shape[1]
     target = bar_entry.reshape((P_entry.shape[1], width))
     given = bar.reshape((P_entry.shape[0], width))
@@ -694,7 +692,7 @@ def factors_forward_float32_1(
     m = np.empty((stages, h.shape[0], records), h.dtype)
     H = np.empty((h.shape[0], records), h.dtype)
     T = np.empty((operators.shape[1], records), h.dtype)
-    # h_0 = P h_entry, the L2 projection into this slab's basis (13)
+    # h = P h_entry
     width = h.size//P_entry.shape[0]
     target = h.reshape((P_entry.shape[0], width))
     given = h_entry.reshape((P_entry.shape[1], width))
@@ -710,7 +708,7 @@ def factors_forward_float32_1(
                 target = G[slot].reshape((C_entry.shape[0], width))
                 given = h_entry.reshape((C_entry.shape[1], width))
                 np.dot(C_entry, given, target)
-                # T = w G
+                # T = w_s G
                 np.dot(operator, G[slot], T)
                 # m_i, F1 at every node and record, u = T + e_s
                 for a in range(T.shape[0]):
@@ -741,7 +739,7 @@ def factors_forward_float32_1(
                 target = G[slot].reshape((C.shape[0], width))
                 given = H.reshape((C.shape[1], width))
                 np.dot(C, given, target)
-                # T = w G
+                # T = w_s G
                 np.dot(operator, G[slot], T)
                 # m_i, F1 at every node and record, u = T + e_s
                 for a in range(T.shape[0]):
@@ -776,10 +774,10 @@ def factors_adjoint_float32_1(
     c3 = constants[3]  # -2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
     bar_m = np.empty((stages, bar.shape[0], records), bar.dtype)
+    bar_h = np.empty((bar.shape[0], records), bar.dtype)
     bar_G = np.empty((operators.shape[2], records), bar.dtype)
     bar_H = np.empty((bar.shape[0], records), bar.dtype)
     bar_T = np.empty((operators.shape[1], records), bar.dtype)
-    bar_h = np.empty(bar.shape, bar.dtype)
     for n in range(steps - 1, -1, -1):
         # m̄_j = γ_j λ_{n+1},  h̄ = α λ_{n+1}
         alpha = combine[n, stages, 0]
@@ -808,13 +806,13 @@ def factors_adjoint_float32_1(
                         bar_T[a, r] = value_bar_T
                         total += value_bar_T
                     bar_bias[a] += total
-                # gradient of w: += T̄ Gᵀ, summed over records
+                # gradient of w_s: += T̄ Gᵀ, summed over records
                 product = np.dot(bar_T, G[slot].T)
                 target = bar_operator
                 for a in range(product.shape[0]):
                     for b in range(product.shape[1]):
                         target[a, b] += product[a, b]
-                # Ḡ = wᵀ T̄
+                # Ḡ = w_sᵀ T̄
                 np.dot(operator.T, bar_T, bar_G)
                 # H_ī = Cᵀ Ḡ
                 width = bar_entry.size//C_entry.shape[1]
@@ -834,13 +832,13 @@ def factors_adjoint_float32_1(
                         bar_T[a, r] = value_bar_T
                         total += value_bar_T
                     bar_bias[a] += total
-                # gradient of w: += T̄ Gᵀ, summed over records
+                # gradient of w_s: += T̄ Gᵀ, summed over records
                 product = np.dot(bar_T, G[slot].T)
                 target = bar_operator
                 for a in range(product.shape[0]):
                     for b in range(product.shape[1]):
                         target[a, b] += product[a, b]
-                # Ḡ = wᵀ T̄
+                # Ḡ = w_sᵀ T̄
                 np.dot(operator.T, bar_T, bar_G)
                 # H_ī = Cᵀ Ḡ
                 width = bar_H.size//C.shape[1]
@@ -859,7 +857,7 @@ def factors_adjoint_float32_1(
                             for r in range(records):
                                 bar_m[j, a, r] += gamma*bar_H[a, r]
         bar[:] = bar_h
-    # dL/dh_entry += Pᵀ dL/dh_0
+    # h_entrȳ += Pᵀ h̄
     width = bar_entry.size//P_entry.shape[1]
     target = bar_entry.reshape((P_entry.shape[1], width))
     given = bar.reshape((P_entry.shape[0], width))
@@ -871,8 +869,8 @@ def factors_adjoint_float32_1(
 
 def formed_operators_2(w, theta, C, C_runs, beta, vartheta, constants, channels, operators, biases):
     """E_s = Φ (Σ_k θ_k(δ_s) w_k) C,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k   (4)"""
-    mixed = np.empty(w.shape[1:], w.dtype)
-    for s in range(theta.shape[0]):
+    mixed = np.empty((w.shape[1], w.shape[2]), w.dtype)
+    for s in range(operators.shape[0]):
         # Σ_k theta_sk w_k
         target = mixed
         target[:] = constants[0]
@@ -895,23 +893,23 @@ def formed_operators_2(w, theta, C, C_runs, beta, vartheta, constants, channels,
                 for r in range(given.shape[1]):
                     right[b, r] += factor*given[a, r]
         operators[s][:] = right.reshape((C.shape[1], height, channels)).transpose((1, 0, 2)).copy().reshape(operators[s].shape)
-    mixed_bias = np.empty((beta.shape[1], 1), beta.dtype)
-    column = np.empty((biases.shape[1], 1), beta.dtype)
-    for s in range(vartheta.shape[0]):
-        mixed_bias[:] = constants[0]
+    for s in range(biases.shape[0]):
+        # Σ_k vartheta_sk beta_k
+        target = biases[s]
+        target[:] = constants[0]
         for k in range(vartheta.shape[1]):
-            for a in range(beta.shape[1]):
-                mixed_bias[a, 0] += vartheta[s, k]*beta[k, a]
-        for a in range(biases.shape[1]):
-            biases[s, a] = mixed_bias[a, 0]
+            factor = vartheta[s, k]
+            if factor != 0:
+                for a in range(target.shape[0]):
+                    target[a] += factor*beta[k, a]
 
 
 def formed_operators_adjoint_2(
     bar_operators, theta, C, C_runs, bar_biases, vartheta, constants, channels, bar_w, bar_beta,
 ):
     """The adjoint of: E_s = Φ (Σ_k θ_k(δ_s) w_k) C,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k   (4)   (11)"""
-    mixed = np.empty(bar_w.shape[1:], bar_w.dtype)
-    for s in range(theta.shape[0]):
+    mixed = np.empty((bar_w.shape[1], bar_w.shape[2]), bar_w.dtype)
+    for s in range(bar_operators.shape[0]):
         rows = bar_operators[s]
         # the columns: transposed, they are rows
         height = rows.shape[0]
@@ -932,20 +930,19 @@ def formed_operators_adjoint_2(
                 for a in range(given.shape[0]):
                     for b in range(given.shape[1]):
                         bar_w[k, a, b] += factor*given[a, b]
-    mixed_bias = np.empty((bar_beta.shape[1], 1), bar_beta.dtype)
-    column = np.empty((bar_biases.shape[1], 1), bar_beta.dtype)
-    for s in range(vartheta.shape[0]):
-        for a in range(bar_biases.shape[1]):
-            column[a, 0] = bar_biases[s, a]
+    for s in range(bar_biases.shape[0]):
+        given = bar_biases[s]
         for k in range(vartheta.shape[1]):
-            for a in range(bar_beta.shape[1]):
-                bar_beta[k, a] += vartheta[s, k]*column[a, 0]
+            factor = vartheta[s, k]
+            if factor != 0:
+                for a in range(given.shape[0]):
+                    bar_beta[k, a] += factor*given[a]
 
 
 def formed_entry_operators_2(w, theta, C_entry, constants, channels, operators):
     """E_s = Φ (Σ_k θ_k(δ_s) w_k) C for the state as it arrives   (4)"""
-    mixed = np.empty(w.shape[1:], w.dtype)
-    for s in range(theta.shape[0]):
+    mixed = np.empty((w.shape[1], w.shape[2]), w.dtype)
+    for s in range(operators.shape[0]):
         # Σ_k theta_sk w_k
         target = mixed
         target[:] = constants[0]
@@ -967,8 +964,8 @@ def formed_entry_operators_2(w, theta, C_entry, constants, channels, operators):
 
 def formed_entry_operators_adjoint_2(bar_operators, theta, C_entry, constants, channels, bar_w):
     """The adjoint of: E_s = Φ (Σ_k θ_k(δ_s) w_k) C for the state as it arrives   (4)   (11)"""
-    mixed = np.empty(bar_w.shape[1:], bar_w.dtype)
-    for s in range(theta.shape[0]):
+    mixed = np.empty((bar_w.shape[1], bar_w.shape[2]), bar_w.dtype)
+    for s in range(bar_operators.shape[0]):
         rows = bar_operators[s]
         # the columns: transposed, they are rows
         height = rows.shape[0]
@@ -994,7 +991,7 @@ def formed_forward_2(
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
     m = np.empty((stages, h.shape[0], records), h.dtype)
     U = np.empty((biases.shape[1], records), h.dtype)
-    # h_0 = P h_entry, the L2 projection into this slab's basis (13)
+    # h = P h_entry
     width = h.size//P_entry.shape[0]
     target = h.reshape((P_entry.shape[0], width))
     given = h_entry.reshape((P_entry.shape[1], width))
@@ -1005,7 +1002,7 @@ def formed_forward_2(
             bias = biases[bias_index[n, i]]
             operator = operators[operator_index[n, i]]
             if n == 0 and i == 0:  # the state as it arrives
-                # U = E H_i
+                # U = E_s H_i
                 np.dot(operator_entry, h_entry, U)
                 # m_i, F1 at every node and record, u = U + e_s
                 for a in range(U.shape[0]):
@@ -1029,7 +1026,7 @@ def formed_forward_2(
                         for a in range(h.shape[0]):
                             for r in range(records):
                                 target[a, r] += gamma*m[j, a, r]
-                # U = E H_i
+                # U = E_s H_i
                 np.dot(operator, H[slot], U)
                 # m_i, F1 at every node and record, u = U + e_s
                 for a in range(U.shape[0]):
@@ -1062,9 +1059,9 @@ def formed_adjoint_2(
     c3 = constants[3]  # -2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
     bar_m = np.empty((stages, bar.shape[0], records), bar.dtype)
+    bar_h = np.empty((bar.shape[0], records), bar.dtype)
     bar_H = np.empty((bar.shape[0], records), bar.dtype)
     bar_U = np.empty((biases.shape[1], records), bar.dtype)
-    bar_h = np.empty(bar.shape, bar.dtype)
     for n in range(steps - 1, -1, -1):
         # m̄_j = γ_j λ_{n+1},  h̄ = α λ_{n+1}
         alpha = combine[n, stages, 0]
@@ -1093,13 +1090,13 @@ def formed_adjoint_2(
                         bar_U[a, r] = value_bar_U
                         total += value_bar_U
                     bar_bias[a] += total
-                # gradient of E: += Ū H_iᵀ, summed over records
+                # gradient of E_s: += Ū H_iᵀ, summed over records
                 product = np.dot(bar_U, h_entry.T)
                 target = bar_operator_entry
                 for a in range(product.shape[0]):
                     for b in range(product.shape[1]):
                         target[a, b] += product[a, b]
-                # H_ī = Eᵀ Ū
+                # H_ī = E_sᵀ Ū
                 np.dot(operator_entry.T, bar_U, bar_entry)
             else:
                 # Ū, e_s̄ at every node and record, f1 = F1, v = m_ī
@@ -1114,13 +1111,13 @@ def formed_adjoint_2(
                         bar_U[a, r] = value_bar_U
                         total += value_bar_U
                     bar_bias[a] += total
-                # gradient of E: += Ū H_iᵀ, summed over records
+                # gradient of E_s: += Ū H_iᵀ, summed over records
                 product = np.dot(bar_U, H[slot].T)
                 target = bar_operator
                 for a in range(product.shape[0]):
                     for b in range(product.shape[1]):
                         target[a, b] += product[a, b]
-                # H_ī = Eᵀ Ū
+                # H_ī = E_sᵀ Ū
                 np.dot(operator.T, bar_U, bar_H)
                 # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
                 alpha = combine[n, i, 0]
@@ -1134,7 +1131,7 @@ def formed_adjoint_2(
                             for r in range(records):
                                 bar_m[j, a, r] += gamma*bar_H[a, r]
         bar[:] = bar_h
-    # dL/dh_entry += Pᵀ dL/dh_0
+    # h_entrȳ += Pᵀ h̄
     width = bar_entry.size//P_entry.shape[1]
     target = bar_entry.reshape((P_entry.shape[1], width))
     given = bar.reshape((P_entry.shape[0], width))
@@ -1163,7 +1160,7 @@ def formed_forward_float32_2(
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
     m = np.empty((stages, h.shape[0], records), h.dtype)
     U = np.empty((biases.shape[1], records), h.dtype)
-    # h_0 = P h_entry, the L2 projection into this slab's basis (13)
+    # h = P h_entry
     width = h.size//P_entry.shape[0]
     target = h.reshape((P_entry.shape[0], width))
     given = h_entry.reshape((P_entry.shape[1], width))
@@ -1174,7 +1171,7 @@ def formed_forward_float32_2(
             bias = biases[bias_index[n, i]]
             operator = operators[operator_index[n, i]]
             if n == 0 and i == 0:  # the state as it arrives
-                # U = E H_i
+                # U = E_s H_i
                 np.dot(operator_entry, h_entry, U)
                 # m_i, F1 at every node and record, u = U + e_s
                 for a in range(U.shape[0]):
@@ -1200,7 +1197,7 @@ def formed_forward_float32_2(
                         for a in range(h.shape[0]):
                             for r in range(records):
                                 target[a, r] += gamma*m[j, a, r]
-                # U = E H_i
+                # U = E_s H_i
                 np.dot(operator, H[slot], U)
                 # m_i, F1 at every node and record, u = U + e_s
                 for a in range(U.shape[0]):
@@ -1235,9 +1232,9 @@ def formed_adjoint_float32_2(
     c3 = constants[3]  # -2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
     bar_m = np.empty((stages, bar.shape[0], records), bar.dtype)
+    bar_h = np.empty((bar.shape[0], records), bar.dtype)
     bar_H = np.empty((bar.shape[0], records), bar.dtype)
     bar_U = np.empty((biases.shape[1], records), bar.dtype)
-    bar_h = np.empty(bar.shape, bar.dtype)
     for n in range(steps - 1, -1, -1):
         # m̄_j = γ_j λ_{n+1},  h̄ = α λ_{n+1}
         alpha = combine[n, stages, 0]
@@ -1266,13 +1263,13 @@ def formed_adjoint_float32_2(
                         bar_U[a, r] = value_bar_U
                         total += value_bar_U
                     bar_bias[a] += total
-                # gradient of E: += Ū H_iᵀ, summed over records
+                # gradient of E_s: += Ū H_iᵀ, summed over records
                 product = np.dot(bar_U, h_entry.T)
                 target = bar_operator_entry
                 for a in range(product.shape[0]):
                     for b in range(product.shape[1]):
                         target[a, b] += product[a, b]
-                # H_ī = Eᵀ Ū
+                # H_ī = E_sᵀ Ū
                 np.dot(operator_entry.T, bar_U, bar_entry)
             else:
                 # Ū, e_s̄ at every node and record, f1 = F1, v = m_ī
@@ -1287,13 +1284,13 @@ def formed_adjoint_float32_2(
                         bar_U[a, r] = value_bar_U
                         total += value_bar_U
                     bar_bias[a] += total
-                # gradient of E: += Ū H_iᵀ, summed over records
+                # gradient of E_s: += Ū H_iᵀ, summed over records
                 product = np.dot(bar_U, H[slot].T)
                 target = bar_operator
                 for a in range(product.shape[0]):
                     for b in range(product.shape[1]):
                         target[a, b] += product[a, b]
-                # H_ī = Eᵀ Ū
+                # H_ī = E_sᵀ Ū
                 np.dot(operator.T, bar_U, bar_H)
                 # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
                 alpha = combine[n, i, 0]
@@ -1307,7 +1304,7 @@ def formed_adjoint_float32_2(
                             for r in range(records):
                                 bar_m[j, a, r] += gamma*bar_H[a, r]
         bar[:] = bar_h
-    # dL/dh_entry += Pᵀ dL/dh_0
+    # h_entrȳ += Pᵀ h̄
     width = bar_entry.size//P_entry.shape[1]
     target = bar_entry.reshape((P_entry.shape[1], width))
     given = bar.reshape((P_entry.shape[0], width))
@@ -1319,7 +1316,7 @@ def formed_adjoint_float32_2(
 
 def factors_operators_2(w, theta, beta, vartheta, constants, channels, operators, biases):
     """w_s = Σ_k θ_k(δ_s) w_k,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k   (4)"""
-    for s in range(theta.shape[0]):
+    for s in range(operators.shape[0]):
         # Σ_k theta_sk w_k
         target = operators[s]
         target[:] = constants[0]
@@ -1329,22 +1326,22 @@ def factors_operators_2(w, theta, beta, vartheta, constants, channels, operators
                 for a in range(target.shape[0]):
                     for b in range(target.shape[1]):
                         target[a, b] += factor*w[k, a, b]
-    mixed_bias = np.empty((beta.shape[1], 1), beta.dtype)
-    column = np.empty((biases.shape[1], 1), beta.dtype)
-    for s in range(vartheta.shape[0]):
-        mixed_bias[:] = constants[0]
+    for s in range(biases.shape[0]):
+        # Σ_k vartheta_sk beta_k
+        target = biases[s]
+        target[:] = constants[0]
         for k in range(vartheta.shape[1]):
-            for a in range(beta.shape[1]):
-                mixed_bias[a, 0] += vartheta[s, k]*beta[k, a]
-        for a in range(biases.shape[1]):
-            biases[s, a] = mixed_bias[a, 0]
+            factor = vartheta[s, k]
+            if factor != 0:
+                for a in range(target.shape[0]):
+                    target[a] += factor*beta[k, a]
 
 
 def factors_operators_adjoint_2(
     bar_operators, theta, bar_biases, vartheta, constants, channels, bar_w, bar_beta,
 ):
     """The adjoint of: w_s = Σ_k θ_k(δ_s) w_k,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k   (4)   (11)"""
-    for s in range(theta.shape[0]):
+    for s in range(bar_operators.shape[0]):
         given = bar_operators[s]
         for k in range(theta.shape[1]):
             factor = theta[s, k]
@@ -1352,14 +1349,13 @@ def factors_operators_adjoint_2(
                 for a in range(given.shape[0]):
                     for b in range(given.shape[1]):
                         bar_w[k, a, b] += factor*given[a, b]
-    mixed_bias = np.empty((bar_beta.shape[1], 1), bar_beta.dtype)
-    column = np.empty((bar_biases.shape[1], 1), bar_beta.dtype)
-    for s in range(vartheta.shape[0]):
-        for a in range(bar_biases.shape[1]):
-            column[a, 0] = bar_biases[s, a]
+    for s in range(bar_biases.shape[0]):
+        given = bar_biases[s]
         for k in range(vartheta.shape[1]):
-            for a in range(bar_beta.shape[1]):
-                bar_beta[k, a] += vartheta[s, k]*column[a, 0]
+            factor = vartheta[s, k]
+            if factor != 0:
+                for a in range(given.shape[0]):
+                    bar_beta[k, a] += factor*given[a]
 
 
 def factors_forward_2(
@@ -1371,7 +1367,7 @@ def factors_forward_2(
     m = np.empty((stages, h.shape[0], records), h.dtype)
     H = np.empty((h.shape[0], records), h.dtype)
     T = np.empty((operators.shape[1], records), h.dtype)
-    # h_0 = P h_entry, the L2 projection into this slab's basis (13)
+    # h = P h_entry
     width = h.size//P_entry.shape[0]
     target = h.reshape((P_entry.shape[0], width))
     given = h_entry.reshape((P_entry.shape[1], width))
@@ -1387,7 +1383,7 @@ def factors_forward_2(
                 target = G[slot].reshape((C_entry.shape[0], width))
                 given = h_entry.reshape((C_entry.shape[1], width))
                 np.dot(C_entry, given, target)
-                # T = w G
+                # T = w_s G
                 np.dot(operator, G[slot], T)
                 # m_i, F1 at every node and record, u = T + e_s
                 for a in range(T.shape[0]):
@@ -1421,7 +1417,7 @@ def factors_forward_2(
                         factor = C[a, b]
                         for r in range(given.shape[1]):
                             target[a, r] += factor*given[b, r]
-                # T = w G
+                # T = w_s G
                 np.dot(operator, G[slot], T)
                 # m_i, F1 at every node and record, u = T + e_s
                 for a in range(T.shape[0]):
@@ -1454,10 +1450,10 @@ def factors_adjoint_2(
     c3 = constants[3]  # -2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
     bar_m = np.empty((stages, bar.shape[0], records), bar.dtype)
+    bar_h = np.empty((bar.shape[0], records), bar.dtype)
     bar_G = np.empty((operators.shape[2], records), bar.dtype)
     bar_H = np.empty((bar.shape[0], records), bar.dtype)
     bar_T = np.empty((operators.shape[1], records), bar.dtype)
-    bar_h = np.empty(bar.shape, bar.dtype)
     for n in range(steps - 1, -1, -1):
         # m̄_j = γ_j λ_{n+1},  h̄ = α λ_{n+1}
         alpha = combine[n, stages, 0]
@@ -1486,13 +1482,13 @@ def factors_adjoint_2(
                         bar_T[a, r] = value_bar_T
                         total += value_bar_T
                     bar_bias[a] += total
-                # gradient of w: += T̄ Gᵀ, summed over records
+                # gradient of w_s: += T̄ Gᵀ, summed over records
                 product = np.dot(bar_T, G[slot].T)
                 target = bar_operator
                 for a in range(product.shape[0]):
                     for b in range(product.shape[1]):
                         target[a, b] += product[a, b]
-                # Ḡ = wᵀ T̄
+                # Ḡ = w_sᵀ T̄
                 np.dot(operator.T, bar_T, bar_G)
                 # H_ī = Cᵀ Ḡ
                 width = bar_entry.size//C_entry.shape[1]
@@ -1512,13 +1508,13 @@ def factors_adjoint_2(
                         bar_T[a, r] = value_bar_T
                         total += value_bar_T
                     bar_bias[a] += total
-                # gradient of w: += T̄ Gᵀ, summed over records
+                # gradient of w_s: += T̄ Gᵀ, summed over records
                 product = np.dot(bar_T, G[slot].T)
                 target = bar_operator
                 for a in range(product.shape[0]):
                     for b in range(product.shape[1]):
                         target[a, b] += product[a, b]
-                # Ḡ = wᵀ T̄
+                # Ḡ = w_sᵀ T̄
                 np.dot(operator.T, bar_T, bar_G)
                 # H_ī = Cᵀ Ḡ
                 width = bar_H.size//C.shape[1]
@@ -1542,7 +1538,7 @@ def factors_adjoint_2(
                             for r in range(records):
                                 bar_m[j, a, r] += gamma*bar_H[a, r]
         bar[:] = bar_h
-    # dL/dh_entry += Pᵀ dL/dh_0
+    # h_entrȳ += Pᵀ h̄
     width = bar_entry.size//P_entry.shape[1]
     target = bar_entry.reshape((P_entry.shape[1], width))
     given = bar.reshape((P_entry.shape[0], width))
@@ -1572,7 +1568,7 @@ def factors_forward_float32_2(
     m = np.empty((stages, h.shape[0], records), h.dtype)
     H = np.empty((h.shape[0], records), h.dtype)
     T = np.empty((operators.shape[1], records), h.dtype)
-    # h_0 = P h_entry, the L2 projection into this slab's basis (13)
+    # h = P h_entry
     width = h.size//P_entry.shape[0]
     target = h.reshape((P_entry.shape[0], width))
     given = h_entry.reshape((P_entry.shape[1], width))
@@ -1588,7 +1584,7 @@ def factors_forward_float32_2(
                 target = G[slot].reshape((C_entry.shape[0], width))
                 given = h_entry.reshape((C_entry.shape[1], width))
                 np.dot(C_entry, given, target)
-                # T = w G
+                # T = w_s G
                 np.dot(operator, G[slot], T)
                 # m_i, F1 at every node and record, u = T + e_s
                 for a in range(T.shape[0]):
@@ -1624,7 +1620,7 @@ def factors_forward_float32_2(
                         factor = C[a, b]
                         for r in range(given.shape[1]):
                             target[a, r] += factor*given[b, r]
-                # T = w G
+                # T = w_s G
                 np.dot(operator, G[slot], T)
                 # m_i, F1 at every node and record, u = T + e_s
                 for a in range(T.shape[0]):
@@ -1659,10 +1655,10 @@ def factors_adjoint_float32_2(
     c3 = constants[3]  # -2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
     bar_m = np.empty((stages, bar.shape[0], records), bar.dtype)
+    bar_h = np.empty((bar.shape[0], records), bar.dtype)
     bar_G = np.empty((operators.shape[2], records), bar.dtype)
     bar_H = np.empty((bar.shape[0], records), bar.dtype)
     bar_T = np.empty((operators.shape[1], records), bar.dtype)
-    bar_h = np.empty(bar.shape, bar.dtype)
     for n in range(steps - 1, -1, -1):
         # m̄_j = γ_j λ_{n+1},  h̄ = α λ_{n+1}
         alpha = combine[n, stages, 0]
@@ -1691,13 +1687,13 @@ def factors_adjoint_float32_2(
                         bar_T[a, r] = value_bar_T
                         total += value_bar_T
                     bar_bias[a] += total
-                # gradient of w: += T̄ Gᵀ, summed over records
+                # gradient of w_s: += T̄ Gᵀ, summed over records
                 product = np.dot(bar_T, G[slot].T)
                 target = bar_operator
                 for a in range(product.shape[0]):
                     for b in range(product.shape[1]):
                         target[a, b] += product[a, b]
-                # Ḡ = wᵀ T̄
+                # Ḡ = w_sᵀ T̄
                 np.dot(operator.T, bar_T, bar_G)
                 # H_ī = Cᵀ Ḡ
                 width = bar_entry.size//C_entry.shape[1]
@@ -1717,13 +1713,13 @@ def factors_adjoint_float32_2(
                         bar_T[a, r] = value_bar_T
                         total += value_bar_T
                     bar_bias[a] += total
-                # gradient of w: += T̄ Gᵀ, summed over records
+                # gradient of w_s: += T̄ Gᵀ, summed over records
                 product = np.dot(bar_T, G[slot].T)
                 target = bar_operator
                 for a in range(product.shape[0]):
                     for b in range(product.shape[1]):
                         target[a, b] += product[a, b]
-                # Ḡ = wᵀ T̄
+                # Ḡ = w_sᵀ T̄
                 np.dot(operator.T, bar_T, bar_G)
                 # H_ī = Cᵀ Ḡ
                 width = bar_H.size//C.shape[1]
@@ -1747,7 +1743,7 @@ def factors_adjoint_float32_2(
                             for r in range(records):
                                 bar_m[j, a, r] += gamma*bar_H[a, r]
         bar[:] = bar_h
-    # dL/dh_entry += Pᵀ dL/dh_0
+    # h_entrȳ += Pᵀ h̄
     width = bar_entry.size//P_entry.shape[1]
     target = bar_entry.reshape((P_entry.shape[1], width))
     given = bar.reshape((P_entry.shape[0], width))
@@ -1759,96 +1755,111 @@ def factors_adjoint_float32_2(
 
 def lift(x, lift, h):
     """h = P (x, 1): at every function of the basis, from the coefficients of the records and of 1."""
-    for a in range(h.shape[0]//lift.shape[0]):
-        low = x[a*lift.shape[1]:(a + 1)*lift.shape[1]]
-        np.dot(lift, low, h[a*lift.shape[0]:(a + 1)*lift.shape[0]])
+    # h = P x
+    before = x.shape[0]//lift.shape[1]
+    width = h.size//(before*lift.shape[0])
+    targets = h.reshape((before, lift.shape[0], width))
+    givens = x.reshape((before, lift.shape[1], width))
+    for lead in range(before):
+        target, given = targets[lead], givens[lead]
+        np.dot(lift, given, target)
 
 
 def lift_adjoint(bar_h, x, lift, bar_x, bar_lift):
     """The adjoint of: h = P (x, 1). bar_x is set; the gradient of P is added to."""
-    for a in range(bar_h.shape[0]//lift.shape[0]):
-        high = bar_h[a*lift.shape[0]:(a + 1)*lift.shape[0]]
-        np.dot(lift.T, high, bar_x[a*lift.shape[1]:(a + 1)*lift.shape[1]])
-        product = np.dot(high, x[a*lift.shape[1]:(a + 1)*lift.shape[1]].T)
-        for c in range(product.shape[0]):
-            for k in range(product.shape[1]):
-                bar_lift[c, k] += product[c, k]
+    # gradient of P: += h̄ xᵀ, summed over records
+    before = x.shape[0]//lift.shape[1]
+    width = bar_h.size//(before*lift.shape[0])
+    highs = bar_h.reshape((before, lift.shape[0], width))
+    lows = x.reshape((before, lift.shape[1], width))
+    for lead in range(before):
+        high, low = highs[lead], lows[lead]
+        product = np.dot(high, low.T)
+        target = bar_lift
+        for a in range(product.shape[0]):
+            for b in range(product.shape[1]):
+                target[a, b] += product[a, b]
+    # x̄ = Pᵀ h̄
+    before = bar_h.shape[0]//lift.shape[0]
+    width = bar_x.size//(before*lift.shape[1])
+    targets = bar_x.reshape((before, lift.shape[1], width))
+    givens = bar_h.reshape((before, lift.shape[0], width))
+    for lead in range(before):
+        target, given = targets[lead], givens[lead]
+        np.dot(lift.T, given, target)
 
 
 def readout(y, operator, constant, z):
     """z_k = ∫ R_k(ξ) y(ξ) dξ + a_k: the rows of ``operator`` are the fields R against the state basis."""
+    # z = R y + constant
     np.dot(operator, y, z)
-    for k in range(z.shape[0]):
+    for a in range(z.shape[0]):
         for r in range(z.shape[1]):
-            z[k, r] += constant[k]
+            z[a, r] += constant[a]
 
 
 def readout_adjoint(bar_z, y, operator, bar_y, bar_operator, bar_constant):
     """The adjoint of: z = R y + a. bar_y is set; the gradients of R and a are added to."""
-    np.dot(operator.T, bar_z, bar_y)
+    # gradient of R: += z̄ yᵀ, summed over records
     product = np.dot(bar_z, y.T)
-    for k in range(product.shape[0]):
+    target = bar_operator
+    for a in range(product.shape[0]):
         for b in range(product.shape[1]):
-            bar_operator[k, b] += product[k, b]
-    for k in range(bar_z.shape[0]):
+            target[a, b] += product[a, b]
+    # constant̄ += z̄, summed over records
+    for a in range(bar_z.shape[0]):
         for r in range(bar_z.shape[1]):
-            bar_constant[k] += bar_z[k, r]
+            bar_constant[a] += bar_z[a, r]
+    # ȳ = Rᵀ z̄
+    np.dot(operator.T, bar_z, bar_y)
 
 
 def maximum(y, X, weights, sharpness, constants, at_nodes, features):
     """Below y its smooth maxima (1/β) log Σ_q ω_q exp(β y(ξ_q)), one a channel; at_nodes = y(ξ_q)."""
+    state, channels, beta = y.shape[0], features.shape[0] - y.shape[0], sharpness[0]
+    # at_nodes = X y
     width = at_nodes.size//X.shape[0]
     target = at_nodes.reshape((X.shape[0], width))
     given = y.reshape((X.shape[1], width))
     np.dot(X, given, target)
-    beta, channels = sharpness[0], features.shape[0] - y.shape[0]
-    features[:y.shape[0]] = y
-    top = at_nodes[:channels].copy()  # m rises by a constant that is added to y
-    for q in range(weights.shape[0]):
-        for c in range(channels):
-            for r in range(y.shape[1]):
-                other = at_nodes[q*channels + c, r]
-                top[c, r] = other if other > top[c, r] else top[c, r]
-    total = np.empty(top.shape, top.dtype)
-    total[:] = constants[0]
-    for q in range(weights.shape[0]):
-        for c in range(channels):
-            for r in range(y.shape[1]):
-                y_q = at_nodes[q*channels + c, r] - top[c, r]
-                t0 = np.exp((beta*y_q))
-                total[c, r] += weights[q]*t0
+    features[:state] = y
     for c in range(channels):
-        for r in range(y.shape[1]):
-            S_q = total[c, r]
+        for r in range(at_nodes.shape[1]):
+            top = at_nodes[c, r]  # m rises by a constant that is added to y
+            for k in range(weights.shape[0]):
+                top = at_nodes[k*channels + c, r] if at_nodes[k*channels + c, r] > top else top
+            S_q = constants[0]
+            for k in range(weights.shape[0]):
+                y_q = at_nodes[k*channels + c, r] - top
+                omega = weights[k]
+                t0 = np.exp((beta*y_q))
+                S_q += (t0*omega)
             t0 = np.log(S_q)
-            features[y.shape[0] + c, r] = top[c, r] + (t0/beta)
+            features[state + c, r] = ((t0/beta) + top)
 
 
 def maximum_adjoint(bar_features, X, weights, sharpness, constants, at_nodes, bar_y):
     """The adjoint of: smooth maxima. bar_y is set; at_nodes becomes m̄ ∂m/∂y_q, the share of node q of m̄."""
-    state = bar_y.shape[0]
-    beta, channels = sharpness[0], bar_features.shape[0] - state
-    top = at_nodes[:channels].copy()  # m rises by a constant that is added to y
-    for q in range(weights.shape[0]):
-        for c in range(channels):
-            for r in range(bar_y.shape[1]):
-                other = at_nodes[q*channels + c, r]
-                top[c, r] = other if other > top[c, r] else top[c, r]
-    total = np.empty(top.shape, top.dtype)
-    total[:] = constants[0]
-    for q in range(weights.shape[0]):
-        for c in range(channels):
-            for r in range(bar_y.shape[1]):
-                y_q = at_nodes[q*channels + c, r] - top[c, r]
+    state, channels, beta = bar_y.shape[0], bar_features.shape[0] - bar_y.shape[0], sharpness[0]
+    for c in range(channels):
+        for r in range(at_nodes.shape[1]):
+            top = at_nodes[c, r]  # m rises by a constant that is added to y
+            for k in range(weights.shape[0]):
+                top = at_nodes[k*channels + c, r] if at_nodes[k*channels + c, r] > top else top
+            S_q = constants[0]
+            for k in range(weights.shape[0]):
+                y_q = at_nodes[k*channels + c, r] - top
+                omega = weights[k]
                 t0 = np.exp((beta*y_q))
-                total[c, r] += weights[q]*t0
-    for q in range(weights.shape[0]):
-        for c in range(channels):
-            for r in range(bar_y.shape[1]):
-                y_q, S_q = at_nodes[q*channels + c, r] - top[c, r], total[c, r]
+                S_q += (t0*omega)
+            v_q = bar_features[state + c, r]
+            for k in range(weights.shape[0]):
+                y_q = at_nodes[k*channels + c, r] - top
+                omega = weights[k]
                 t0 = np.exp((beta*y_q))
-                at_nodes[q*channels + c, r] = weights[q]*(t0/S_q)*bar_features[state + c, r]
+                at_nodes[k*channels + c, r] = (((t0/S_q)*omega)*v_q)
     bar_y[:] = bar_features[:state]
+    # ȳ += Xᵀ at_nodes̄
     width = bar_y.size//X.shape[1]
     target = bar_y.reshape((X.shape[1], width))
     given = at_nodes.reshape((X.shape[0], width))

@@ -15,7 +15,7 @@ from derive import registry
 from derive.explain import pages as explain
 from derive.explain.notation import formula
 from derive.generate import diff
-from derive.program import tree
+from derive.program.scalar import tree
 from derive.spec import load_spec
 
 DECLARED = {

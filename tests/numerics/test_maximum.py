@@ -9,8 +9,8 @@ import mpmath
 import numpy as np
 import pytest
 
-from derive import maximum
 from derive.errors import DerivationError, RepresentationError, SpecError
+from derive.program import maximum
 from derive.spec import load_spec
 from numerics import Continuum, load, project
 from numerics.datasets.record import records
