@@ -31,8 +31,7 @@ import numpy as np
 from sklearn.linear_model import RidgeCV
 
 from numerics import Continuum, datasets, fit
-from numerics.datasets import burgers
-from numerics.datasets.record import Records
+from numerics.datasets import Records, burgers
 
 HERE = Path(__file__).parent
 SPEC = HERE.parent / "specs" / "burgers.toml"

@@ -20,10 +20,11 @@ from typing import Any
 import numpy as np
 
 from derive import registry
+from derive.declaration import load_spec
 from derive.generate import generate
 from derive.spaces import basis as bases
 from derive.spaces.products import gram
-from derive.spec import BasisSpec, load_spec
+from derive.spec import WIDTH, BasisSpec
 
 
 def declared(family: str, state: int, weight: int, depth: int) -> dict[str, Any]:
@@ -67,7 +68,7 @@ FAMILIES: dict[str, Callable[[int], dict[str, int]]] = {
 
 
 def conditioning(family: str, given: dict[str, int]) -> float:
-    basis = bases.build(BasisSpec(family, **registry.entry("bases", family).resolve(given, bases.WIDTH)))
+    basis = bases.build(BasisSpec(family, **registry.entry("bases", family).resolve(given, WIDTH)))
     return float(np.linalg.cond(gram(basis, basis).to_float()))
 
 

@@ -21,10 +21,11 @@ from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
+from derive.declaration import load_spec
 from derive.errors import ContinuumError
-from derive.spec import load_spec
 from numerics import verify
-from numerics.kernels.solver import Solver, plain_kernels
+from numerics.kernels.bound import plain_kernels
+from numerics.kernels.cpu import Bound
 from numerics.testing import specs
 from numerics.verify import subject
 
@@ -64,7 +65,7 @@ def measured(declared: Mapping[str, Any]) -> dict[str, Any]:
 
 def without_compilation() -> None:
     """Kernels as Python runs them, from now on, with fewer copies of the records."""
-    Solver.__init__.__defaults__ = (*Solver.__init__.__defaults__[:-1], plain_kernels)  # type: ignore[misc,index]
+    Bound.__init__.__defaults__ = (*Bound.__init__.__defaults__[:-1], plain_kernels)  # type: ignore[misc,index]
     subject.COPIES = 6  # two tiles
 
 

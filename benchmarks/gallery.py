@@ -17,7 +17,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from numerics import Continuum, datasets, fit
-from numerics.datasets.record import Records
+from numerics.datasets import Records
 
 FOLDER = Path(__file__).parent.parent / "docs" / "gallery"
 SHOWN = 6

@@ -24,7 +24,7 @@ import numpy as np
 from scipy.special import erf
 from threadpoolctl import threadpool_limits
 
-from derive.spec import load_spec
+from derive.declaration import load_spec
 from numerics.model.continuum import Continuum
 
 CASES = {

@@ -21,9 +21,9 @@ os.environ["CONTINUA_THREADS"] = "1"
 
 import numpy as np
 
-from derive.spec import load_spec
+from derive.declaration import load_spec
 from numerics import Continuum, fit, project, refine
-from numerics.datasets.record import load
+from numerics.datasets import load
 
 FOLDS = 5
 REPEATS = 3

@@ -31,7 +31,7 @@ from sklearn.linear_model import RidgeClassifierCV
 
 from numerics import Continuum, datasets, fit
 from numerics.command.report import probabilities
-from numerics.datasets.record import Records
+from numerics.datasets import Records
 from numerics.datasets.sampling import Augmentation, thinned
 
 HERE = Path(__file__).parent

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from derive import equation as equations
-from derive import ladder
 from derive.galerkin import SemiDiscrete, semidiscrete
 from derive.program import build as programs
 from derive.program.build import Program
@@ -13,6 +12,7 @@ from derive.program.stage import Plan
 from derive.spaces import basis as bases
 from derive.spaces.basis import Basis
 from derive.spec import Spec
+from derive.spec.levels import representations
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Derived:
 
 def derive(spec: Spec) -> list[Derived]:
     """Derive a spec's base, its levels and the mixed representations between them."""
-    specs = ladder.representations(spec)
+    specs = representations(spec)
     equation = equations.derive(spec)  # levels represent one model
     forms = _share_structures({name: semidiscrete(s, equation) for name, s in specs.items()})
     built: dict[str, tuple[Program, ...]] = {}

@@ -1,9 +1,7 @@
 """The integro-differential equation (1), (2), derived step by step from the discrete layer.
 
-A rate or an activation is any expression of the grammar. Kinks (max, min, abs) become cases, and a derivative at
-a kink is the one from the left: relu′(0) = 0, |·|′(0) = −1. Where two operands a, b of max or min, in the order of
-their texts, do not differ by an affine function of u or of h, the derivative where they meet is that of b for max
-and that of a for min. That of a root where it is 0 is 0; ``finite`` says why, and how what overflows is rewritten.
+A rate or an activation is any expression of the grammar; ``kinks`` says what its derivatives are at kinks, and
+``exact.finite`` how what overflows is rewritten.
 """
 
 from __future__ import annotations
@@ -11,20 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from math import prod
 from typing import TYPE_CHECKING, Any
 
 from derive import registry
 from derive.errors import DerivationError, ExpressionError
 from derive.exact import finite
+from derive.kinks import derivative, expanded, with_cases
 
 if TYPE_CHECKING:
     from derive.spec import Spec
-
-
-# Nested kinks multiply their cases; beyond this many the conditions compare the operands themselves.
-MOST_BRANCHES = 16
-MOST_TERMS = 1000
 
 
 @dataclass(frozen=True)
@@ -83,7 +76,7 @@ def derive(spec: Spec) -> Equation:
     # Cases come last: SymPy changes conditions when it substitutes into them.
     rho = with_cases(written)
     slopes = {name: derivative(rho, symbol) for name, symbol in symbols.items()}
-    slope = _expanded(slopes["h"])
+    slope = expanded(slopes["h"])
     # ρ − κ h does not depend on h, so that it is ρ at h = 0
     alone = finite.rewritten(declared.xreplace({h: sp.Integer(0)})) if slope.is_Rational else None
     kappa, r = (None, rho) if alone is None else (slope, with_cases(alone))
@@ -164,138 +157,6 @@ def _rate(
     return parse(_text("rates", spec.rate), names, {"f": f})
 
 
-def _expanded(expression: Any) -> Any:
-    """Products multiplied out, unless that would make more than ``MOST_TERMS`` terms."""
-    import sympy as sp
-
-    return sp.expand(expression) if _terms(expression) < MOST_TERMS else expression
-
-
-def _terms(expression: Any) -> int:
-    """A bound, at most ``MOST_TERMS``, of the terms that multiplying out makes."""
-    counts = [_terms(a) for a in expression.args]
-    if expression.is_Add:
-        bound = sum(counts)
-    elif expression.is_Mul:
-        bound = prod(counts)
-    elif expression.is_Pow and expression.exp.is_Integer:
-        bound = counts[0] ** min(abs(int(expression.exp)), MOST_TERMS)
-    else:
-        bound = max(counts, default=1)
-    return min(bound, MOST_TERMS)
-
-
-# --- kinks --------------------------------------------------------------------------------------------------
-
-
-def with_cases(expression: Any) -> Any:
-    """The expression with max, min, abs and sign written as cases that meet at a kink from the left."""
-    import sympy as sp
-
-    if not expression.args:
-        return expression
-    if isinstance(expression, (sp.Max, sp.Min)):
-        return _folded(sorted(expression.args, key=str), type(expression))
-    if isinstance(expression, sp.Abs):
-        (a,) = expression.args
-        return _folded([a, -a], sp.Max)
-    if isinstance(expression, sp.sign):
-        (a,) = expression.args
-        return _cases((-1, a < 0), (0, a <= 0), (1, True))
-    return expression.func(*(with_cases(a) for a in expression.args))
-
-
-def _folded(operands: list[Any], extreme: Any) -> Any:
-    """The Max or Min of several operands, two at a time from the last."""
-    import sympy as sp
-
-    *pairs, result = ((with_cases(a), a) for a in operands)
-    for pair in reversed(pairs):
-        result = (_extreme(pair, result, extreme is sp.Max), extreme(pair[1], result[1]))
-    return result[0]
-
-
-def _extreme(first: tuple[Any, Any], second: tuple[Any, Any], largest: bool) -> Any:
-    """max(a, b), or min(a, b): the case that holds left of the kink comes first.
-
-    Both operands come in cases and as they were: conditions use the latter, as SymPy allows no cases within them.
-    """
-    import sympy as sp
-
-    (a, _), (b, _) = first, second
-    for cases, other in ((first, second), (second, first)):
-        if isinstance(cases[0], sp.Piecewise) and _branches(a) * _branches(b) <= MOST_BRANCHES and _separate(cases[0]):
-            branches = cases[0].args
-            return _cases(*((_extreme((value, value), other, largest), condition) for value, condition in branches))
-    difference = _expanded(first[1] - second[1])
-    if len(difference.free_symbols) == 1 and not difference.has(sp.Max, sp.Min, sp.Abs, sp.sign):
-        (symbol,) = difference.free_symbols
-        slope = sp.diff(difference, symbol)
-        if slope.is_number and slope.is_nonzero:
-            left, right = (b, a) if bool(slope.is_positive) == largest else (a, b)
-            return _cases((left, symbol <= sp.expand(symbol - difference / slope)), (right, True))
-    left, right = (b, a) if largest else (a, b)
-    return _cases((left, difference <= 0), (right, True))
-
-
-def _separate(cases: Any) -> bool:
-    """Whether no value of the cases, nor of cases among its values, has cases deeper inside."""
-    import sympy as sp
-
-    values = [value for value, _ in cases.args]
-    return all(_separate(v) if isinstance(v, sp.Piecewise) else not v.has(sp.Piecewise) for v in values)
-
-
-def _branches(expression: Any) -> int:
-    import sympy as sp
-
-    if not isinstance(expression, sp.Piecewise):
-        return 1
-    return sum(_branches(value) for value, _ in expression.args)
-
-
-def _cases(*branches: tuple[Any, Any]) -> Any:
-    """A Piecewise as it stands: SymPy's own rewriting of conditions changes between its versions."""
-    import sympy as sp
-
-    kept = []
-    for value, condition in branches:
-        if condition in (False, sp.false):
-            continue
-        kept.append((sp.Integer(value) if isinstance(value, int) else value, condition))
-        if condition in (True, sp.true):
-            break
-    same = all(value == kept[0][0] for value, _ in kept)
-    return kept[0][0] if same else sp.Piecewise(*kept, evaluate=False)
-
-
-def derivative(expression: Any, symbol: Any) -> Any:
-    """∂/∂symbol by the chain rule of ``finite``, case by case; DerivationError where SymPy has no closed form."""
-    import sympy as sp
-
-    inner: dict[Any, Any] = {}
-
-    def cut(e: Any) -> Any:
-        if isinstance(e, sp.Piecewise):
-            return inner.setdefault(e, sp.Dummy(f"case{len(inner)}", real=True))
-        return e.func(*(cut(a) for a in e.args)) if e.args else e
-
-    smooth = cut(expression)
-    along = {symbol: sp.Integer(1)}
-    for cases, dummy in inner.items():
-        along[dummy] = _cases(*((derivative(value, symbol), condition) for value, condition in cases.args))
-    result = finite.differential(smooth, along)
-    result = result.xreplace({dummy: cases for cases, dummy in inner.items()})
-    if result.has(sp.Derivative, sp.Subs, sp.DiracDelta, sp.Heaviside, sp.zoo, sp.nan):
-        raise DerivationError(
-            f"the derivative of {expression} with respect to {symbol}",
-            "an expression with a derivative in closed form",
-            "SymPy leaves it unevaluated",
-            "write the rate or the activation with other functions",
-        )
-    return result
-
-
 # --- the derivation -----------------------------------------------------------------------------------------
 
 
@@ -351,7 +212,7 @@ def _generalised(rho: Any, name: str) -> tuple[Step, ...]:
     u, h = sp.symbols("u h", real=True)
     spacing = sp.Symbol("Delta", positive=True)
     f = sp.Function("f")
-    update = _expanded(h + spacing * rho)
+    update = expanded(h + spacing * rho)
     boxed = (f(u) - u) / spacing
     gap = sp.expand(h + spacing * boxed - f(u))
     if gap != h - u:

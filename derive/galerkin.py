@@ -5,144 +5,23 @@ Everything here is exact (``ExactMatrix``); rounding happens once, when ``emit.t
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import product
-from typing import TYPE_CHECKING, Literal
 
-from derive import tableau
+from derive import operators, tableau
 from derive.equation import Equation
-from derive.errors import DerivationError
-from derive.exact.matrix import identity, kron, single, stack
-from derive.spaces import basis as bases
-from derive.spaces import convolution, symmetry, transfer
-from derive.spaces import products as inner_product
-from derive.spaces.basis import WIDTH
-from derive.spec import BasisSpec, Slab, Spec, of_axis, step_lengths
+from derive.exact.matrix import ExactMatrix, kron
+from derive.exact.structure import Structure, structure
+from derive.layout import Blocks, Layout
+from derive.spaces import quadrature
+from derive.spaces.basis import Basis, build
+from derive.spaces.products import evaluate, gram
+from derive.spaces.stages import stage_rows
+from derive.spaces.symmetry import Admissible
+from derive.spaces.transfer import transfer
+from derive.spec import WIDTH, BasisSpec, Slab, Spec, of_axis, step_lengths
 from derive.tableau import Table
-
-if TYPE_CHECKING:
-    from derive.spaces.basis import Basis
-    from derive.spaces.convolution import Waves
-    from derive.spaces.products import ExactMatrix, Rule
-    from derive.spaces.symmetry import Admissible
-
-Structure = Literal["identity", "diagonal", "banded", "dense", "blocks"]
-
-
-Blocks = tuple[tuple[int, int, int, int, int], ...]
-
-
-@dataclass(frozen=True)
-class Layout:
-    """How kernels store learned tables in blocks.
-
-    blocks: "w", "V" → (first row, last, first column, last, start of its numbers) of every block.
-    rows, columns: the functions of φ and φ̃ in the order of the blocks of w; None: as they are.
-    entries, values: N (w = N z) as (m, start, row in the block, column in it, columns of the block) and numbers.
-    waves: of κ in frequencies what stands in place of the tables Φ and C, and "numbers", from κ's coefficients to z.
-    """
-
-    blocks: Mapping[str, Blocks] = field(default_factory=dict)
-    rows: tuple[int, ...] | None = None
-    columns: tuple[int, ...] | None = None
-    entries: tuple[tuple[int, int, int, int, int], ...] = ()
-    values: tuple[Fraction, ...] = ()
-    waves: Mapping[str, ExactMatrix] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, weight: Admissible) -> Layout:
-        """Block after block, each with its rows and columns side by side."""
-        rows: list[int] = []
-        columns: list[int] = []
-        found, start = [], 0
-        place: dict[int, tuple[int, int, int]] = {}  # row of w → start, row in its block, columns
-        for own_rows, own_columns in weight.blocks:
-            first = len(rows), len(columns)
-            rows += own_rows
-            columns += own_columns
-            found.append((first[0], len(rows), first[1], len(columns), start))
-            place |= {i: (start, k, len(own_columns)) for k, i in enumerate(own_rows)}
-            start += len(own_rows) * len(own_columns)
-        within = {j: k for _, own in weight.blocks for k, j in enumerate(own)}
-        entries = tuple((m, place[i][0], place[i][1], within[j], place[i][2]) for m, i, j, _ in weight.entries)
-        values = tuple(value for *_, value in weight.entries)
-        return cls({"w": tuple(found)}, tuple(rows), tuple(columns), entries, values)
-
-    @classmethod
-    def stencil(cls, nodes: int, size: int) -> Layout:
-        """One block for all nodes: the coefficients of κ, applied to each node's own rows of C."""
-        blocks = tuple((q, q + 1, q * size, (q + 1) * size, 0) for q in range(nodes))
-        entries = tuple((m, 0, 0, m, size) for m in range(size))
-        return cls({"w": blocks}, entries=entries, values=(Fraction(1),) * size)
-
-    @classmethod
-    def frequencies(cls, waves: Waves) -> Layout:
-        """A block a frequency, (a) or [[a, b], [−b, a]]."""
-        size, blocks, start = waves.forward.shape[0], [], 0
-        entries: list[tuple[int, int, int, int, int]] = []
-        values: list[Fraction] = []
-        for first in (0, *range(1, size, 2)):
-            width = min(2, size - first) if first else 1
-            blocks.append((first, first + width, first, first + width, start))
-            for i, j in product(range(width), range(width)):
-                entries.append((first + (i != j), start, i, j, width))
-                values.append(Fraction(-1 if i > j else 1))
-            start += width * width
-        tables = {"Phi": waves.inverse, "C": waves.forward, "numbers": waves.numbers}
-        return cls({"w": tuple(blocks)}, entries=tuple(entries), values=tuple(values), waves=tables)
-
-    def ordered(self, name: str, table: ExactMatrix) -> ExactMatrix:
-        """A table as kernels see it: Φ and C with the functions in the order of the blocks, or in frequencies."""
-        if name in self.waves:
-            return self.waves[name]
-        if name == "Phi" and self.rows is not None:
-            return table.chosen(columns=self.rows)
-        if name in ("C", "C_entry") and self.columns is not None:
-            return table.chosen(rows=self.columns)
-        return table
-
-    @classmethod
-    def of_axes(cls, axes: Sequence[Layout], sizes: Sequence[tuple[int, int]]) -> Layout:
-        """The layout of products of what each axis has; of one axis, its own. sizes: rows and columns of w, an axis.
-
-        Products of two blocks have their rows and columns apart: a block of the last axis for every number in a block
-        of the others. Numbers, rows and columns of the last axis run first.
-        """
-        whole = axes[0]
-        for layout, (own_rows, own_columns) in zip(axes[1:], sizes[1:]):
-            if not layout.entries:
-                break
-            count, second = layout.numbers, layout.functions
-            blocks = tuple(
-                (r * own_rows + a, r * own_rows + b, c * own_columns + d, c * own_columns + e, number * count + start)
-                for first, last, left, right, origin in whole.blocks["w"]
-                for number, (r, c) in enumerate(product(range(first, last), range(left, right)), origin)
-                for a, b, d, e, start in layout.blocks["w"]
-            )
-            entries = tuple(
-                (m * second + n, (start + row * width + column) * count + origin, k, l, size)
-                for m, start, row, column, width in whole.entries
-                for n, origin, k, l, size in layout.entries
-            )
-            values = tuple(x * y for x in whole.values for y in layout.values)
-            waves = {}
-            if whole.waves or layout.waves:
-                waves["numbers"] = kron([one.waves.get("numbers", identity(one.functions)) for one in (whole, layout)])
-            whole = cls({"w": blocks}, entries=entries, values=values, waves=waves)
-        return whole
-
-    @property
-    def numbers(self) -> int:
-        """How many numbers the blocks of w hold."""
-        return max(start + (b - a) * (d - c) for a, b, c, d, start in self.blocks["w"])
-
-    @property
-    def functions(self) -> int:
-        """How many coefficients the blocks of w are made of."""
-        return max(m for m, *_ in self.entries) + 1
 
 
 @dataclass(frozen=True)
@@ -244,8 +123,8 @@ def _slab(
     }
     depth = (slab.start, slab.stop)
     for name, declared in (("weight_depth", slab.weight_depth), ("bias_depth", slab.bias_depth)):
-        chosen[name] = bases.build(declared, depth)
-        tables[f"gram/{name}"] = inner_product.gram(chosen[name], chosen[name])
+        chosen[name] = build(declared, depth)
+        tables[f"gram/{name}"] = gram(chosen[name], chosen[name])
     sizes = [(axis.ordered("Phi").shape[1], axis.ordered("C").shape[0]) for axis in axes]
     layout = Layout.of_axes([axis.layout for axis in axes], sizes)
     blocks = dict(layout.blocks)
@@ -277,7 +156,6 @@ def _slab(
     )
 
 
-MOST_NUMBERS = 1 << 20
 HELD_WHOLE = ("Psi", "P_entry", "C_entry", "X_entry")  # small, or read once: their products are formed
 
 
@@ -295,85 +173,43 @@ def _structures(axes: Sequence[Axis], psi: ExactMatrix) -> dict[str, Structure]:
 def _axis(spec: Spec, slab: Slab, entry: BasisSpec, changes: bool) -> Axis:
     """What an axis has by itself. changes: whether the slab's state arrives in another basis."""
     chosen = {
-        "entry": bases.build(entry, WIDTH),
-        "state": bases.build(slab.state, WIDTH),
-        "weight_out": bases.build(slab.weight_out, WIDTH),
-        "weight_in": bases.build(slab.weight_in, spec.inner_width),
-        "bias_width": bases.build(slab.bias_width, WIDTH),
+        "entry": build(entry, WIDTH),
+        "state": build(slab.state, WIDTH),
+        "weight_out": build(slab.weight_out, WIDTH),
+        "weight_in": build(slab.weight_in, spec.operator.inner),
+        "bias_width": build(slab.bias_width, WIDTH),
     }
     state = chosen["state"]
-    rule = quadrature(spec, slab, chosen)
-    nodes = rule.points.shape[0]
-    tables = {f"gram/{name}": inner_product.gram(b, b) for name, b in chosen.items()}
+    rule = quadrature.rule(spec, slab, chosen)
+    w = operators.along(spec, chosen, rule)
+    tables = {f"gram/{name}": gram(b, b) for name, b in chosen.items()}
     mass = tables["gram/state"]
-    x = inner_product.evaluate(state, rule)
+    x = evaluate(state, rule)
     weighted = x.T.scaled(columns=rule.weights)
     mass_rule = weighted @ x
     if state.kind == "closed-form":
-        _check_seen(mass, mass_rule, nodes)
+        quadrature.check_seen(mass, mass_rule, rule.points.shape[0])
     aliasing = (mass_rule - mass).largest()
     # The rule's mass equals the exact one whenever the rule is exact; the exact one keeps its zeros.
     mass_h = mass if aliasing < 1e-30 else mass_rule
     tables |= {
         "M": mass,
         "M_h": mass_h,
-        "Phi": (
-            identity(nodes)
-            if spec.reach is not None
-            else inner_product.evaluate(chosen["weight_out"], rule)
-        ),
-        "Psi": inner_product.evaluate(chosen["bias_width"], rule),
-        "C": _coupling(spec, chosen["weight_in"], state, rule),
+        "Phi": w.phi(),
+        "Psi": evaluate(chosen["bias_width"], rule),
+        "C": w.coupling(state),
         "X": x,
         "A": mass_h.solve(weighted),
     }
-    weight = None
-    layout = Layout()
-    if spec.reach is not None:
-        layout = _convolution(spec, chosen, tables["C"], rule, changes)
-    elif spec.symmetries:
-        weight = symmetry.admissible(spec.symmetries, chosen["weight_out"], chosen["weight_in"])
-        check_any(weight, spec)
-        layout = Layout.of(weight)
+    weight, layout = w.admissible, w.layout(tables["C"], changes)
+    if weight is not None:
         tables["gram/weight_pair"] = weight.gram(tables["gram/weight_out"], tables["gram/weight_in"])
     if changes:
-        tables["P_entry"] = transfer.transfer(state, chosen["entry"])
+        tables["P_entry"] = transfer(state, chosen["entry"])
         if spec.tableau.explicit:
-            tables["C_entry"] = _coupling(spec, chosen["weight_in"], chosen["entry"], rule)
-            tables["X_entry"] = inner_product.evaluate(chosen["entry"], rule)
+            tables["C_entry"] = w.coupling(chosen["entry"])
+            tables["X_entry"] = evaluate(chosen["entry"], rule)
     return Axis(chosen, tables, rule.points, aliasing, weight, layout)
-
-
-def _convolution(spec: Spec, chosen: dict[str, Basis], table: ExactMatrix, rule: Rule, changes: bool) -> Layout:
-    """κ in frequencies, where that is possible and costs fewer multiplications; else its stencil at every node.
-
-    The products of all axes' numbers are held whole: of large squares and cubes they are too many.
-    """
-    kernel, state = chosen["weight_in"], chosen["state"]
-    stencil, wide = Layout.stencil(rule.points.shape[0], kernel.size), spec.pre_activations * spec.channels
-    found = None if changes else convolution.waves(table, kernel, state, rule, spec.periodic)
-    if found is None or math.prod(found.numbers.shape) ** spec.dimension > MOST_NUMBERS:
-        return stencil
-    entries = int(table.nonzero().sum()) if structure(table) == "banded" else math.prod(table.shape)
-    cost = entries * spec.channels + table.shape[0] * spec.channels * wide
-    return Layout.frequencies(found) if found.cost(spec.channels, wide) < cost else stencil
-
-
-def _coupling(spec: Spec, inner: Basis, state: Basis, rule: Rule) -> ExactMatrix:
-    """C: what w is applied to, C h. Of κ(ξ − ξ′) the couplings of every node, one below the other."""
-    if spec.reach is None:
-        return inner_product.gram(inner, state)
-    return convolution.couplings(inner, state, rule, spec.periodic)
-
-
-def check_any(weight: Admissible, spec: Spec) -> None:
-    """Raise DerivationError where symmetries leave nothing of w."""
-    if not weight.size:
-        raise DerivationError(
-            f"no weight on these bases that {' and '.join(map(str, spec.symmetries))} leaves alone",
-            "bases with functions that move alike", "width_out and width_in are of different kinds",
-            "use equal bases for both", "equation.symmetry",
-        )  # fmt: skip
 
 
 def local_blocks(psi: ExactMatrix) -> tuple[ExactMatrix, Blocks]:
@@ -390,118 +226,3 @@ def local_blocks(psi: ExactMatrix) -> tuple[ExactMatrix, Blocks]:
             first.append(q)
         blocks.append((q, q + 1, q, q + 1, known[key]))
     return psi.chosen(rows=first), tuple(blocks)
-
-
-def quadrature(spec: Spec, slab: Slab, chosen: dict[str, Basis]) -> Rule:
-    """The rule of section 3: Gauss–Legendre on the cells of the union of breakpoints; equally spaced for Fourier.
-
-    A nodal state brings its own points. The default makes A exact on products of χ with φ and ψ, and takes at least
-    ⌈3n/2⌉ points for a spectral state (one cell) of size n.
-    """
-    state = chosen["state"]
-    if state.nodes is not None and slab.quadrature is None:
-        return state.nodes
-    if state.kind == "fourier":
-        count = slab.quadrature or -(-3 * state.size // 2)
-        if count < state.size:
-            raise _too_few(count, state.size)
-        return inner_product.uniform_rule(count)
-    involved = [state, *(bases.build(b, WIDTH) for b in slab.rule or (slab.weight_out, slab.bias_width))]
-    union = tuple(sorted({b for basis in involved for b in basis.breakpoints}))
-    cells = len(union) - 1
-    if slab.quadrature is not None:
-        if slab.quadrature % cells or slab.quadrature < state.size:
-            raise DerivationError(
-                f"quadrature = {slab.quadrature} points over {cells} cells for a state of size {state.size}",
-                f"a multiple of {cells}, at least {state.size}",
-                "every cell of the union of the breakpoints gets the same number of points",
-                f"use quadrature = {cells * -(-max(state.size, slab.quadrature) // cells)}, or leave it out",
-                "state.quadrature",
-            )
-        per_cell = slab.quadrature // cells
-    else:
-        per_cell = _points_per_cell(involved, cells)
-    return inner_product.gauss_rule(union, per_cell)
-
-
-def weights(spec: Spec, slab: Slab, chosen: dict[str, Basis]) -> ExactMatrix:
-    """The weights of a slab's rule on the whole domain, with sum 1, in a column."""
-    rules = [
-        quadrature(spec, slab.along(axis), {"state": chosen[of_axis("state", axis)]}) for axis in range(spec.dimension)
-    ]
-    half = single(Fraction(1, 2))
-    return kron([rule.weights @ half for rule in rules])
-
-
-SEEN = 1e-3  # of a function's squared norm, that a rule has to see of it
-
-
-def _check_seen(mass: ExactMatrix, mass_rule: ExactMatrix, nodes: int) -> None:
-    """Raise DerivationError where a function of the state lies between the nodes: A would divide by nothing."""
-    whole, found = (table.to_float().diagonal() for table in (mass, mass_rule))
-    for j in range(len(whole)):
-        if found[j] < SEEN * whole[j]:
-            raise DerivationError(
-                f"function {j + 1} of the state, which {nodes} quadrature points do not see",
-                "functions that are not all but zero at the points", "a narrow peak between them",
-                "put breakpoints around the peak, or raise quadrature", "state.quadrature",
-            )  # fmt: skip
-
-
-def _points_per_cell(involved: list[Basis], cells: int) -> int:
-    # A closed-form or trigonometric function counts like a polynomial with twice as many functions.
-    degrees = [b.degree if b.degree is not None else 2 * b.size for b in involved]
-    state = involved[0]
-    exact = -(-(degrees[0] + max(degrees) + 1) // 2)
-    spectral = len(state.breakpoints) == 2 and state.size > 1
-    return max(exact, math.ceil(math.ceil(1.5 * state.size) / cells)) if spectral else exact
-
-
-def _too_few(count: int, size: int) -> DerivationError:
-    return DerivationError(
-        f"quadrature = {count} for a state of {size} functions",
-        f"at least {size} points; the default is {-(-3 * size // 2)}",
-        "with fewer points than functions the projection A has no unique value",
-        "leave quadrature out, or raise it",
-        "state.quadrature",
-    )
-
-
-def stage_rows(
-    spec: Spec, depth: Basis, steps: tuple[tuple[Fraction, Fraction], ...]
-) -> tuple[ExactMatrix, tuple[tuple[int, ...], ...]]:
-    """Θ_sk = θ_k(δ_s) at all stages: its distinct rows, and which row each (step, stage) uses.
-
-    At a breakpoint the value is the limit from inside the step (section 4).
-    """
-    found: dict[tuple[str, ...], int] = {}
-    rows: list[ExactMatrix] = []
-    index = []
-    for start, length in steps:
-        stages = []
-        for c in spec.tableau.c:
-            row = inner_product.evaluate_at(depth, start + c * length, (start, start + length))
-            key = tuple(str(entry) for entry in row.entries())
-            if key not in found:
-                found[key] = len(rows)
-                rows.append(row)
-            stages.append(found[key])
-        index.append(tuple(stages))
-    return stack(rows), tuple(index)
-
-
-def structure(table: ExactMatrix) -> Structure:
-    """What the pattern of exact zeros and ones says: identity, diagonal, banded (rows are short runs) or dense."""
-    pattern = table.nonzero()
-    rows, columns = pattern.shape
-    if rows == columns and not (pattern & ~_eye(rows)).any():
-        return "identity" if table.is_identity() else "diagonal"
-    runs = [int(r.nonzero()[0][-1] - r.nonzero()[0][0] + 1) if r.any() else 0 for r in pattern]
-    # A run of at most a quarter of the row beats a dense product on every size that we measured.
-    return "banded" if 4 * max(runs, default=0) <= columns else "dense"
-
-
-def _eye(n: int):  # type: ignore[no-untyped-def]
-    import numpy as np
-
-    return np.eye(n, dtype=bool)

@@ -6,13 +6,11 @@ import difflib
 import hashlib
 from typing import Any
 
-from derive import ladder
-from derive import spec as declaration
 from derive.derived import closed_bases, derive
 from derive.emit import cpu, cuda, loops, manifest, tables
 from derive.explain import derivation
 from derive.program import loss as losses
-from derive.spec import Spec
+from derive.spec import Spec, digest, table_names, to_dict
 
 
 def generate(spec: Spec) -> dict[str, bytes]:
@@ -33,17 +31,17 @@ def generate(spec: Spec) -> dict[str, bytes]:
     arrays["constants/loss"] = tables.nearest(common[-1].constants)
     functions = {k.name: k for k in (cpu.closed_form(b) for one in derived for b in closed_bases(one))}
     kernels = [*functions.values(), *(k for found in signatures.kernels.values() for k in found), *common]
-    title = f"Kernels of the continuum '{spec.name}'; specification {declaration.digest(spec)[:12]}."
+    title = f"Kernels of the continuum '{spec.name}'; specification {digest(spec)[:12]}."
     formula = (
         f"∂h/∂δ = ρ(u, h),  rate {spec.rate},  f = {spec.activation},  Δ = {spec.spacing};  "
         f"u = ∫ W h dξ′{' + V h' if spec.local else ''} + b"
         f"{', normalised over the channels' if spec.normalise is not None else ''}   (1), (2)"
     )
     contents = {
-        "format": ladder.FORMAT,
+        "format": table_names.FORMAT,
         "name": spec.name,
         "summary": spec.summary,
-        "spec": declaration.to_dict(spec),
+        "spec": to_dict(spec),
         "representations": entries,
         "functions": sorted(functions),
         "tables": {

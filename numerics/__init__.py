@@ -5,7 +5,7 @@ from numerics.levels.refinement import refine
 from numerics.model.checkpoint import load
 from numerics.model.continuum import Continuum
 from numerics.model.ensemble import Ensemble
-from numerics.networks.layers import from_layers, from_sklearn, to_layers
+from numerics.networks.continua import from_layers, from_sklearn, to_layers
 from numerics.training.cross_validation import cross_validate
 from numerics.training.run import fit
 

@@ -23,11 +23,12 @@ import numpy as np
 from hypothesis import strategies as st
 
 from derive import registry
+from derive.declaration import load_spec
 from derive.errors import SpecError
-from derive.spec import BasisSpec, Spec, load_spec
+from derive.spec import BasisSpec, Spec
 from numerics import verify
-from numerics.datasets.record import Records
-from numerics.datasets.record import records as make_records
+from numerics.datasets import Records
+from numerics.datasets import records as make_records
 from numerics.model.continuum import Continuum, Declared
 from numerics.networks import layers as discrete
 
@@ -73,8 +74,9 @@ def declarations(
     family: str, periodic: bool = False, continuous: bool = False, reach: str | None = None
 ) -> tuple[dict[str, Any], ...]:
     """Small bases of a family that the spec's reader takes; a new family is tried with every size up to six."""
-    from derive.declaration import Reader
+    from derive.declaration import Reader, read_basis
     from derive.spaces import basis as built
+    from derive.spaces.products import continuous as is_continuous
 
     if family in PERIODIC and not periodic:
         return ()
@@ -95,22 +97,22 @@ def declarations(
             declared["breakpoints"] = [str(end * Fraction(b)) for b in given["breakpoints"]]
         try:
             path = "basis" if reach is None else "weight.kernel"
-            spec: BasisSpec = Reader("testing").basis(declared, path, (-end, end), periodic)
+            spec: BasisSpec = read_basis(Reader("testing"), declared, path, (-end, end), periodic)
         except SpecError:
             continue
-        if not continuous or built.build(spec, (-end, end)).continuous:
+        if not continuous or is_continuous(built.build(spec, (-end, end))):
             found.append(declared)
     return tuple(found)
 
 
 def allowed_names(words: Iterable[str]) -> list[str]:
     """Those of some words that a spec takes for a parameter, sorted."""
-    from derive.declaration import Reader
+    from derive.declaration import Reader, read_parameters
 
     found = []
     for word in sorted(set(words)):
         try:
-            Reader("testing").parameters({"learned": {word: "1"}}, "learned")
+            read_parameters(Reader("testing"), {"learned": {word: "1"}}, "learned")
         except SpecError:
             continue
         found.append(word)
@@ -145,7 +147,7 @@ def tableaux(draw: st.DrawFn, implicit: bool = True) -> Any:
 
 
 def _explicit(name: str) -> bool:
-    from derive.explain.pages import named_tableau
+    from derive.explain.tableaux import named_tableau
 
     return named_tableau(name).explicit
 

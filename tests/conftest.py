@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Generator
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
 
 os.environ["XDG_CACHE_HOME"] = str(Path(__file__).resolve().parent.parent / ".pytest_cache" / "continua")
@@ -15,3 +17,17 @@ settings.register_profile("quick", deadline=None, derandomize=True, max_examples
 settings.register_profile("ci", deadline=None, derandomize=True, max_examples=25)
 settings.register_profile("night", deadline=None, max_examples=50 * 25)
 settings.load_profile("ci")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Kernels run as plain Python, where a test is not marked ``compiled``: what is compiled is the same text, and to
+
+    compile a kernel takes a hundred times as long as to run it on the few numbers of a test.
+    """
+    if item.get_closest_marker("compiled") is not None:
+        return (yield)
+    from tests.builders import plain
+
+    with plain():
+        return (yield)

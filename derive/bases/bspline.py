@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from derive.spaces.basis import Basis, Interval, count, legendre_series, resolve_cells
+from derive.exact.series import Interval, legendre_series
+from derive.spaces.basis import Basis
+from derive.spaces.sizes import count, resolve_cells
 
 if TYPE_CHECKING:
     from derive.spec import BasisSpec

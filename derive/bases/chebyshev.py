@@ -7,7 +7,8 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from derive.bases.legendre import resolve
-from derive.spaces.basis import Basis, Interval, times_t, trimmed
+from derive.exact.series import Interval, times_t, trimmed
+from derive.spaces.basis import Basis
 
 if TYPE_CHECKING:
     from derive.spec import BasisSpec

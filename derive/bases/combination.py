@@ -7,7 +7,8 @@ from fractions import Fraction
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
-from derive.spaces.basis import Basis, Combination, Interval, trimmed
+from derive.exact.series import Interval, trimmed
+from derive.spaces.basis import Basis, Combination
 from derive.spaces.basis import build as build_other
 
 if TYPE_CHECKING:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from derive.spaces.basis import Basis, Interval, check_breakpoints, count, from_expressions
+from derive.exact.series import Interval
+from derive.spaces.basis import Basis
+from derive.spaces.expressions import from_expressions
+from derive.spaces.sizes import check_breakpoints, count
 
 if TYPE_CHECKING:
     from derive.spec import BasisSpec

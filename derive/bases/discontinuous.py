@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from derive.spaces.basis import Basis, Interval, cellwise, resolve_elements
+from derive.exact.series import Interval
+from derive.spaces.basis import Basis, cellwise
+from derive.spaces.sizes import resolve_elements
 
 if TYPE_CHECKING:
     from derive.spec import BasisSpec

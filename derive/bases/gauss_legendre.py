@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from derive.spaces.basis import Basis, Interval, resolve_elements
+from derive.exact.series import Interval
+from derive.spaces.basis import Basis
+from derive.spaces.sizes import resolve_elements
 
 if TYPE_CHECKING:
     from derive.spec import BasisSpec
@@ -25,7 +27,7 @@ def resolve(given: Mapping[str, Any], interval: Interval) -> dict[str, Any]:
 
 def build(spec: BasisSpec, interval: Interval) -> Basis:
     """ℓ_j = Σ_k (2k + 1)/2 w_j P_k(t_j) P_k on each cell: the rule integrates ℓ_j P_k exactly."""
-    from derive.spaces.products import nodal
+    from derive.spaces.nodal import nodal
 
     assert spec.degree is not None
     return nodal("gauss-legendre", interval, spec.cuts(interval), spec.degree, lobatto=False)

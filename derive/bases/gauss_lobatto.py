@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from derive.spaces.basis import Basis, Interval, resolve_elements
+from derive.exact.series import Interval
+from derive.spaces.basis import Basis
+from derive.spaces.sizes import resolve_elements
 
 if TYPE_CHECKING:
     from derive.spec import BasisSpec
@@ -24,7 +26,7 @@ def resolve(given: Mapping[str, Any], interval: Interval) -> dict[str, Any]:
 
 def build(spec: BasisSpec, interval: Interval) -> Basis:
     """The interpolation functions of the points; one at a breakpoint lives on both sides of it."""
-    from derive.spaces.products import nodal
+    from derive.spaces.nodal import nodal
 
     assert spec.degree is not None
     return nodal("gauss-lobatto", interval, spec.cuts(interval), spec.degree, lobatto=True)

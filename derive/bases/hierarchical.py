@@ -7,7 +7,9 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from derive.bases.hat import hats
-from derive.spaces.basis import Basis, Interval, resolve_elements
+from derive.exact.series import Interval
+from derive.spaces.basis import Basis
+from derive.spaces.sizes import resolve_elements
 
 if TYPE_CHECKING:
     from derive.spec import BasisSpec

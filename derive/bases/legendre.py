@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from derive.spaces.basis import Basis, Interval, cellwise, count
+from derive.exact.series import Interval
+from derive.spaces.basis import Basis, cellwise
+from derive.spaces.sizes import count
 
 if TYPE_CHECKING:
     from derive.spec import BasisSpec

@@ -11,7 +11,9 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from derive.spaces.basis import Basis, Interval, Series, cellwise, count, legendre_series, resolve_elements, trimmed
+from derive.exact.series import Interval, Series, legendre_series, trimmed
+from derive.spaces.basis import Basis, cellwise
+from derive.spaces.sizes import count, resolve_elements
 
 if TYPE_CHECKING:
     from derive.spec import BasisSpec
@@ -34,7 +36,7 @@ def resolve(given: Mapping[str, Any], interval: Interval) -> dict[str, Any]:
 
 def build(spec: BasisSpec, interval: Interval) -> Basis:
     """From the coarsest level to the finest, left to right."""
-    from derive.spaces.products import restriction
+    from derive.exact.legendre import restriction
 
     assert spec.cells is not None and spec.degree is not None
     breakpoints, degree = spec.cuts(interval), spec.degree

@@ -26,7 +26,6 @@ BOUND = {"e": "bias", "E": "operator", "w": "operator", "V": "local_operator", "
 BOUND |= {f"bar_{name}": f"bar_{array}" for name, array in BOUND.items()}
 BOUND |= {f"{bar}{name}": f"{bar}{name}[s]" for bar in ("", "bar_")
           for name in ("operators", "biases", "local_operators")}  # fmt: skip
-BOUND |= {"features": "features[:state]", "bar_features": "bar_features[:state]"}
 # Elements of arrays that have a number a record, and of those below a state.
 ELEMENTS = {"value": "value[r]", "unsolved": "unsolved[r]", "maxima": "features[state + {a}, r]",
             "bar_maxima": "bar_features[state + {a}, r]"}  # fmt: skip
@@ -158,13 +157,13 @@ class Cpu(Target):
 
     def pointwise(self, op: ops.Pointwise, work: Lines, stores: Lines, sums: list[Total]) -> Lines:
         names = ["total"] if len(sums) == 1 else [f"total_{k + 1}" for k in range(len(sums))]
-        adds = [f"{name} += {value}" for name, (_, value, _) in zip(names, sums)]
+        adds = [f"{name} += {value}" for name, (_, _, value, _) in zip(names, sums)]
         spanning = self.at(ops.base(op.spanning))
         body = [
             *(f"{name} = constants[0]" for name in names),
             f"for r in range({spanning}.shape[1]):",
             *indent([*work, *stores, *adds]),
-            *(f"{self.element(out)} += {name}" for name, (out, _, _) in zip(names, sums)),
+            *(f"{self.element(out)} += {name}" for name, (out, *_) in zip(names, sums)),
         ]
         if not op.by_channel:
             return [f"for a in range({spanning}.shape[0]):", *indent(body)]
@@ -203,10 +202,6 @@ class Cpu(Target):
             *(["    if gamma != 0:", *indent(add, 2)] if op.accumulate else indent(add)),
         ]
 
-    def duplicate(self, op: ops.Duplicate) -> Lines:
-        out = self.at(op.out)
-        return [f"{out}{'' if out.endswith(']') else '[:]'} = {self.at(op.operand)}"]
-
     # --- operations of operators
 
     def mix(self, op: ops.Mix) -> Lines:
@@ -223,31 +218,31 @@ class Cpu(Target):
         ]
 
     def sandwich(self, op: ops.Sandwich) -> Lines:
-        """Φ acts on the rows of both, C on the columns, channel by channel."""
+        """Φ acts on the rows of both, C on the columns, channel by channel. Loops copy: they compile faster."""
         source, target, new, old = self.at(op.operand), self.at(op.out), int(op.transposed), int(not op.transposed)
         lines: Lines = [f"rows = {source}"]
         if op.left:
             phi, structure = op.left
+            shape = f"({phi}.shape[{new}], width)"
             lines += [
                 f"width = rows.size//{phi}.shape[{old}]",
-                f"left = np.empty(({phi}.shape[{new}], width), rows.dtype)",
+                f"left = np.empty({shape}, rows.dtype)" if op.right else f"left = {target}.reshape({shape})",
                 f"given = rows.reshape(({phi}.shape[{old}], width))",
                 *CONTRACT_LOOPS[structure]("left", phi, "given", op.transposed, False),
-                f"rows = left.reshape((left.size//{source}.shape[1], {source}.shape[1]))",
+                *([f"rows = left.reshape((left.size//{source}.shape[1], {source}.shape[1]))"] if op.right else []),
             ]
         if not op.right:
-            return [*lines, f"{target}[:] = rows"]
+            return lines
         c, structure = op.right
         return [
             *lines,
             "# the columns: transposed, they are rows",
-            "height = rows.shape[0]",
-            f"turned = rows.reshape((height, {c}.shape[{new}], channels)).transpose((1, 0, 2)).copy()",
-            f"given = turned.reshape(({c}.shape[{new}], height*channels))",
-            f"right = np.empty(({c}.shape[{old}], height*channels), rows.dtype)",
+            f"given = np.empty(({c}.shape[{new}], rows.shape[0]*channels), rows.dtype)",
+            *_turned(f"{c}.shape[{new}]", "given[{turned}] = rows[{straight}]"),
+            f"right = np.empty(({c}.shape[{old}], rows.shape[0]*channels), rows.dtype)",
             *CONTRACT_LOOPS[structure]("right", c, "given", not op.transposed, False),
-            f"{target}[:] = right.reshape(({c}.shape[{old}], height, channels)).transpose((1, 0, 2)).copy()"
-            f".reshape({target}.shape)",
+            f"target = {target}",
+            *_turned(f"{c}.shape[{old}]", "target[{straight}] = right[{turned}]"),
         ]
 
     def place(self, op: ops.Place) -> Lines:
@@ -333,6 +328,16 @@ def _leading(
         "for lead in range(before):",
         f"    {high[0]}, {low[0]} = {high[0]}s[lead], {low[0]}s[lead]",
         *indent(lines),
+    ]
+
+
+def _turned(columns: str, copy: str) -> Lines:
+    """A copy of every number of a matrix (row, column · channel), or of (column, row · channel)."""
+    return [
+        "for a in range(rows.shape[0]):",
+        f"    for b in range({columns}):",
+        "        for c in range(channels):",
+        "            " + copy.format(straight="a, b*channels + c", turned="b, a*channels + c"),
     ]
 
 

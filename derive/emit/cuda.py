@@ -237,7 +237,7 @@ class Cuda(Target):
         height = "node" if op.by_channel else self.height(op.spanning)
         find = ["q, c = a//channels, a % channels", ROW_OF_PART.format(parts=op.parts)] if op.by_channel else []
         lines = [f"for a in range(row, {height}, rows):", *indent([*find, RECORDS, *indent([*work, *stores])])]
-        for out, text, stored in sums:
+        for out, text, _, stored in sums:
             again = [f"total += {self.element(stored)}"] if stored else [*work, f"total += {text}"]
             records = ["for r in range(count):", *indent(again)]
             start, add = "total = constants[0]", f"{self.element(out)} += total"
@@ -264,9 +264,6 @@ class Cuda(Target):
             f"for j in range({op.until}):",
             f"    {self.element('bar_M', stage='j')} {sign}= combine[n, {op.row}, j + 1]*{source}",
         ])  # fmt: skip
-
-    def duplicate(self, op: ops.Duplicate) -> Lines:
-        return _rows([f"{self.element(op.out)} = {self.element(op.operand)}"])
 
     # --- operations of operators
 

@@ -73,6 +73,8 @@ def _operation(op: ops.Operation, to: Target) -> Lines:
         return _stages(op, to)
     if isinstance(op, ops.Groups | ops.GroupsBack):
         return _groups(op, to)
+    if isinstance(op, ops.Duplicate):
+        return to.rows([f"{to.element(op.out)} = {to.element(op.operand)}"])
     if isinstance(op, ops.Pointwise):
         lines = to.operation(op, *_elementwise(op, to))
     elif isinstance(op, ops.Sums):
@@ -97,7 +99,7 @@ def _elementwise(op: ops.Pointwise, to: Target) -> tuple[Lines, Lines, list[Tota
             if not accumulate:
                 stored.setdefault(text, out)
     results = [(out, text) for out, text, reduce in zip(op.outs, texts, op.reduce) if reduce]
-    return [*loads, *work], stores, [(out, values.get(text, text), stored.get(text)) for out, text in results]
+    return [*loads, *work], stores, [(out, text, values.get(text, text), stored.get(text)) for out, text in results]
 
 
 def _sums(op: ops.Sums, to: Target) -> Lines:

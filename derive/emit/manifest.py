@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from derive import ladder
-from derive import spec as declaration
 from derive.derived import Derived, choose_plan
 from derive.emit import tables
 from derive.emit.cpu import Cpu
 from derive.emit.loops import Printed, of_slab
 from derive.program import build as programs
 from derive.program.build import Program
+from derive.spec import digest, to_dict
+from derive.spec.table_names import basis_key, directions, pair_key, pairs
 
 LINE = 160  # characters of a line in the manifest, enough for a table's shape, norm and checksum
 
@@ -82,10 +82,10 @@ def entry(one: Derived, stored: tables.Store, signatures: Signatures) -> dict[st
     readout = tables.readout_arrays(one.spec, one.forms[0], one.forms[-1])
     own |= {f"readout/{key}": value for key, value in readout.items()}
     return {
-        "digest": declaration.digest(one.spec),
-        "spec": declaration.to_dict(replace(one.spec, levels=())),
+        "digest": digest(one.spec),
+        "spec": to_dict(replace(one.spec, levels=())),
         "slabs": slabs,
-        "bases": {role: ladder.basis_key(basis, interval) for role, basis, interval in ladder.directions(one.spec)}
-        | {role: ladder.pair_key(slab, one.spec) for role, slab in ladder.pairs(one.spec)},
+        "bases": {role: basis_key(basis, interval) for role, basis, interval in directions(one.spec)}
+        | {role: pair_key(slab, one.spec) for role, slab in pairs(one.spec)},
         "tables": stored.file(one.name, own),
     }

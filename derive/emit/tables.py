@@ -13,19 +13,18 @@ from typing import Any
 
 import numpy as np
 
-from derive import galerkin
 from derive.emit import cpu
 from derive.errors import DerivationError
 from derive.exact import matrix as exact
 from derive.exact.matrix import ExactMatrix
 from derive.exact.surd import Surd
 from derive.galerkin import SemiDiscrete
-from derive.ladder import basis_key, directions, pair_key, pairs, parts
 from derive.spaces import basis as bases
+from derive.spaces import expressions, quadrature, run_time, transfer
 from derive.spaces import products as inner_product
-from derive.spaces import transfer
-from derive.spaces.basis import WIDTH, Basis
-from derive.spec import CONSTANT, BasisSpec, Spec, of_axis
+from derive.spaces.basis import Basis
+from derive.spec import CONSTANT, WIDTH, BasisSpec, Spec, of_axis
+from derive.spec.table_names import basis_key, directions, pair_key, pairs, parts
 
 Arrays = dict[str, np.ndarray]
 
@@ -79,7 +78,7 @@ def _pair_stiffness(form: SemiDiscrete, axis: int) -> Arrays:
 
 def _stiffness(basis: Basis, name: str) -> Arrays:
     """⟨χ_i′, χ_j′⟩ where it exists: the functions are continuous, their derivatives square-integrable."""
-    if not basis.continuous:
+    if not inner_product.continuous(basis):
         return {}
     try:
         return {name: inner_product.stiffness(basis).to_float()}
@@ -91,7 +90,7 @@ def _stiffness(basis: Basis, name: str) -> Arrays:
 
 def run_time_basis(basis: Basis) -> Arrays:
     """A basis as the run time sees it; a closed-form one names its printed function and holds its constants."""
-    found = inner_product.pieces(basis)
+    found = run_time.arrays(basis)
     if basis.kind == "closed-form":
         kernel = cpu.closed_form(basis)
         found |= {"function": np.array(kernel.name), "constants": nearest(kernel.constants)}
@@ -142,7 +141,7 @@ def _readout_arrays(spec: Spec, last: SemiDiscrete) -> Arrays:
     if spec.weight is not None:
         weight, state = bases.build(spec.weight, WIDTH), last.bases["state"]
         arrays = {f"pieces/weight/{key}": value for key, value in run_time_basis(weight).items()}
-        return arrays | {"M": inner_product.gram(bases.weighted(weight, state), state).to_float()}
+        return arrays | {"M": inner_product.gram(expressions.weighted(weight, state), state).to_float()}
     if spec.readout is None:
         return {}
     arrays = {}
@@ -151,7 +150,7 @@ def _readout_arrays(spec: Spec, last: SemiDiscrete) -> Arrays:
         arrays[of_axis("G", axis)] = inner_product.gram(zeta, state).to_float()
         arrays |= _own_arrays(role, zeta)
     if spec.maximum is not None:
-        weights = galerkin.weights(spec, spec.slabs[-1], last.bases)
+        weights = quadrature.weights(spec, spec.slabs[-1], last.bases)
         arrays |= {"weights": weights.to_float().ravel(), "sharpness": nearest([spec.maximum])}
     return arrays
 

@@ -23,7 +23,8 @@ from derive.program.scalar import Constants, Node
 # Functions that NumPy and ``math`` call as expressions do.
 USUAL = ("tanh", "sinh", "cosh", "exp", "log", "sqrt", "sin", "cos", "tan", "floor", "log1p")
 
-Total = tuple[str, str, str | None]  # an operand, the text that is summed into it, and where that can be read again
+# What is summed over records: an operand, its summand, what holds that at an element, and where it can be read again.
+Total = tuple[str, str, str, str | None]
 
 
 class Target(ABC):
@@ -34,7 +35,7 @@ class Target(ABC):
     those that work together has a 1.
 
     Beside what stands here, a target has a method of each operation's name, op → its loops: contract, outer, recordsum,
-    average, combine, spread, duplicate, mix, unmix, sandwich, place; and pointwise, with the work and the stores of an
+    average, combine, spread, mix, unmix, sandwich, place; and pointwise, with the work and the stores of an
     element, and the ``Total`` of every result that is summed over records.
     """
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
 import sympy as sp
-from flint import acb, arb, arb_mat, ctx, fmpq, fmpq_mat, fmpq_poly, fmpz_poly
+from flint import acb, arb, arb_mat, ctx, fmpq
 
 from derive.errors import DerivationError
+from derive.exact.legendre import coefficient_rows, gauss_nodes, legendre_values
 from derive.exact.matrix import NEGLIGIBLE, PRECISIONS, as_fmpq
-from derive.spaces.basis import Interval, Series, legendre_series
+from derive.exact.series import Interval, Series, legendre_series
 
 XI = sp.Symbol("xi", real=True)
 
@@ -295,48 +296,6 @@ def _negligible(left: Side, right: Side, a: Any, b: Any, goal: int) -> arb_mat |
     if not _largest(first) * _largest(second) * _ball(b - a) < arb(2) ** (-goal - 8):
         return None
     return arb_mat([[arb(0, f * g * _ball(b - a)) for g in second] for f in first])
-
-
-@lru_cache(maxsize=64)
-def gauss_nodes(count: int, precision: int) -> tuple[tuple[arb, arb], ...]:
-    """The nodes on [-1, 1], in increasing order, with their weights."""
-    with ctx.workprec(precision):
-        return tuple(arb.legendre_p_root(count, count - 1 - k, weight=True) for k in range(count))
-
-
-@lru_cache(maxsize=64)
-def lobatto_nodes(count: int, precision: int) -> tuple[tuple[arb, arb], ...]:
-    """The Gauss–Lobatto nodes on [-1, 1], in increasing order, with their weights 2/(n (n − 1) P_{n−1}²).
-
-    Between the ends lie the roots of P′_{n−1}, the Gauss–Jacobi nodes for α = β = 1.
-    """
-    degree = count - 1
-    with ctx.workprec(precision):
-        slope = fmpz_poly([0])
-        for k in range(degree - 1, -1, -2):  # P′_n = Σ (2k + 1) P_k over k = n − 1, n − 3, …
-            slope += (2 * k + 1) * _integer_legendre(k, degree)
-        roots = sorted((root.real for root, _ in slope.complex_roots()), key=lambda r: float(r.mid()))
-        nodes = [arb(-1), *roots, arb(1)]
-        return tuple((t, 2 / (legendre_values(t, count)[-1] ** 2 * (count * degree))) for t in nodes)
-
-
-def _integer_legendre(k: int, scale: int) -> fmpz_poly:
-    """2^scale P_k, whose coefficients are integers for k ≤ scale."""
-    return fmpz_poly([int(c * 2**scale) for c in fmpq_poly.legendre_p(k).coeffs()])
-
-
-def legendre_values(t: Any, count: int) -> list[Any]:
-    """P₀(t) … P_{count−1}(t) by the three-term recurrence, for a rational or a ball."""
-    values = [t * 0 + 1, t]
-    for n in range(1, count - 1):
-        values.append((t * values[n] * (2 * n + 1) - values[n - 1] * n) / (n + 1))
-    return values[:count]
-
-
-def coefficient_rows(series: Iterable[Series], length: int) -> fmpq_mat:
-    """Legendre series below one another, filled with zeros to one length."""
-    padded = [[as_fmpq(c) for c in s] + [fmpq(0)] * (length - len(s)) for s in series]
-    return fmpq_mat(len(padded), length, [e for row in padded for e in row])
 
 
 def _largest(bounds: list[arb]) -> arb:

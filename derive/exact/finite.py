@@ -25,7 +25,7 @@ from collections.abc import Mapping
 from functools import cache, reduce
 from typing import Any
 
-from derive.exact.expression import sigmoid, softplus
+from derive.exact.functions import sigmoid, softplus
 
 # --- what derivatives and roots are made of ------------------------------------------------------------------
 

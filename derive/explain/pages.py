@@ -1,4 +1,4 @@
-"""The derivation of a spec for people: as text, as a page, as LaTeX; one tableau."""
+"""The derivation of a spec for people: as text, as a page, as LaTeX."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from derive import registry, tableau
 from derive.derived import derive
 from derive.explain import derivation
-from derive.explain.notation import number, quotient
-from derive.spec import Spec, TableauSpec
+from derive.spec import Spec
 
 STYLE = """
 body { font: 16px/1.55 Georgia, serif; color: #1d2330; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
@@ -54,60 +52,6 @@ def latex(spec: Spec, matrices: bool = False) -> str:
     """The derivation as a LaTeX document, for xelatex or lualatex."""
     lines = derivation.text(spec, derive(spec), matrices, _latex_formula).split("\n")
     return PREAMBLE + "\n".join(_latex(lines)) + "\n\\end{document}\n"
-
-
-# --- tableaux -----------------------------------------------------------------------------------------------
-
-
-def named_tableau(name: str) -> TableauSpec:
-    """A tableau of the registry, exact."""
-    from derive.declaration import Reader
-
-    return Reader("the registry").tableau({"tableau": name})
-
-
-def _written(value: Any) -> str:
-    """A fraction, or where that is long its decimals."""
-    return number(value) if len(str(value)) <= 14 else f"{float(value):.10g}…".replace("-", "−")
-
-
-def tableau_text(name: str) -> str:
-    """A tableau with its order conditions up to one order more than it has, and its stability, as text."""
-    found = named_tableau(name)
-    stages = len(found.b)
-    width = max(len(_written(v)) for row in (*found.a, found.b, found.c) for v in row) + 2
-    lines = [f"{name}: {registry.entry('tableaux', name).SUMMARY}", ""]
-    for c, row in zip(found.c, found.a):
-        lines.append(f"{_written(c):>{width}} │" + "".join(f"{_written(v):>{width}}" for v in row))
-    lines.append(" " * width + " ┼" + "─" * (width * stages))
-    lines += [" " * width + " │" + "".join(f"{_written(v):>{width}}" for v in found.b), ""]
-    reached = tableau.order(found.a, found.b)
-    lines.append(f"Order {reached}. Its conditions, with those of the next order:")
-    for condition in tableau.conditions(min(reached + 1, tableau.HIGHEST_ORDER)):
-        left = condition.left(found.a, found.b)
-        mark = "" if left == condition.right else f", not {condition.right}"
-        lines.append(f"  {condition.name} = {_written(left)}{mark}")
-    lines += [
-        "",
-        f"Stability function R(z) = {quotient(tableau.stability_function(found), _written)}",
-        _interval(found),
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def _interval(found: TableauSpec) -> str:
-    """The longest step that keeps |R| ≤ 1 on the negative axis, to a thousandth."""
-    from fractions import Fraction
-
-    if not found.explicit and tableau.stable(found, Fraction(-1), Fraction(10**9)):
-        return "|R(−s/Δ)| ≤ 1 for steps of any length"
-    k, stride = 0, 64
-    while stride:  # first in strides, then the last of them in halves
-        if k < 20_000 and tableau.stable(found, Fraction(-1), Fraction(k + stride, 1000)):
-            k += stride
-        else:
-            stride //= 2
-    return f"|R(−s/Δ)| ≤ 1 for s ≤ {k / 1000:g} Δ: the longest steps of the rate mlp"
 
 
 # --- formats ------------------------------------------------------------------------------------------------

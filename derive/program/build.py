@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from derive.galerkin import Structure
+from derive.exact.structure import Structure
 from derive.program import operations, stage
 from derive.program.float32 import float32_form
 from derive.program.layout import Operand, factors, operand

@@ -7,18 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from derive.galerkin import Structure
+from derive.exact.structure import Structure
 from derive.program import operations
 from derive.program.build import Form, Program
-from derive.program.layout import (
-    MAKES,
-    NEWTON_ARGUMENTS,
-    Memory,
-    adjoint_memory,
-    forward_memory,
-    sizes,
-    tables,
-)
+from derive.program.layout import MAKES, NEWTON_ARGUMENTS, Memory
+from derive.program.memory import adjoint_memory, forward_memory, sizes, tables
 from derive.program.operations import (
     Body,
     Combine,

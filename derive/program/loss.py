@@ -52,9 +52,9 @@ def derive(name: str) -> Loss:
     """
     import sympy as sp
 
-    from derive.equation import derivative, with_cases
     from derive.exact import finite
     from derive.exact.expression import parse
+    from derive.kinks import derivative, with_cases
 
     named = name in registry.names("losses")
     entry = registry.entry("losses", name) if named else None

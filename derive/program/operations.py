@@ -34,7 +34,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from derive.errors import GenerationError
-from derive.galerkin import Structure
+from derive.exact.structure import Structure
 from derive.program.scalar import Node, product, symbols, total
 
 SHARED = ("e", "p")  # what all records share

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Literal
 
-from derive.galerkin import Structure
+from derive.exact.structure import Structure
 from derive.program.layout import factors
 from derive.program.operations import Average, Body, Contract, Operation, Pointwise
 from derive.program.scalar import FUNCTIONS, Node, substitute, symbols, tree, walk

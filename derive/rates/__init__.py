@@ -1,0 +1,1 @@
+"""One rate a file: ρ(u, h) with the activation f and the spacing Delta."""

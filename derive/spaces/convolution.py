@@ -22,9 +22,10 @@ from flint import arb, arb_mat, ctx, fmpq, fmpq_mat
 from derive.exact.enclosure import Side, product_integrals
 from derive.exact.matrix import ExactMatrix, as_fmpq, identity, rational, stack, zeros
 from derive.spaces.basis import Basis
-from derive.spaces.products import Rule, evaluate, gram, side
+from derive.spaces.products import evaluate, gram, side
+from derive.spaces.rules import Rule
 
-Piece = tuple[int, int, Any, Any]  # a cell of κ, one of the state, and both ends of what they share in ξ′
+Overlap = tuple[int, int, Any, Any]  # a cell of κ, one of the state, and both ends of what they share in ξ′
 
 
 def couplings(kernel: Basis, state: Basis, rule: Rule, periodic: bool) -> ExactMatrix:
@@ -161,7 +162,7 @@ def _table(kernel: Basis, state: Basis, nodes: Sequence[Any], periodic: bool, ki
     cuts = [as_fmpq(b) for b in kernel.breakpoints], [as_fmpq(b) for b in state.breakpoints]
     for q, node in enumerate(nodes):
         for about in (node - 2, node, node + 2) if periodic else (node,):
-            for first, second, low, high in _pieces(kernel, state, cuts, about):
+            for first, second, low, high in _overlaps(kernel, state, cuts, about):
                 rows, columns = kernel.active[first], state.active[second]
                 seen = side(kernel, first, rows)
                 left = Reflected(seen.functions, seen.cell, about)
@@ -172,7 +173,7 @@ def _table(kernel: Basis, state: Basis, nodes: Sequence[Any], periodic: bool, ki
     return found
 
 
-def _pieces(kernel: Basis, state: Basis, cuts: tuple[list[fmpq], list[fmpq]], about: Any) -> Iterator[Piece]:
+def _overlaps(kernel: Basis, state: Basis, cuts: tuple[list[fmpq], list[fmpq]], about: Any) -> Iterator[Overlap]:
     """Where a cell of κ, seen from a node at ``about``, and a cell of the state overlap. cuts: their breakpoints."""
     rough = float(arb(about).mid())
     for first in range(kernel.cells):

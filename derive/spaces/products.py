@@ -6,47 +6,21 @@ any other product is enclosed by rigorous quadrature; see ``exact`` for how encl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
-import numpy as np
 from flint import arb, arb_mat, ctx, fmpq, fmpq_mat
 
 from derive.errors import DerivationError
-from derive.exact.enclosure import (
-    XI,
-    Side,
-    coefficient_rows,
-    gauss_nodes,
-    legendre_values,
-    lobatto_nodes,
-    product_integrals,
-)
-from derive.exact.matrix import PRECISIONS, ExactMatrix, as_fmpq, as_fraction, identity, rational, single, stack
+from derive.exact.enclosure import XI, Side, product_integrals
+from derive.exact.legendre import coefficient_rows, restriction_matrix
+from derive.exact.matrix import PRECISIONS, ExactMatrix, as_fmpq, as_fraction, rational, single
+from derive.exact.series import Interval, trimmed
 from derive.exact.surd import Exact
-from derive.spaces.basis import Basis, Combination, Interval, cellwise, trimmed
-
-__all__ = [
-    "ExactMatrix",
-    "Rule",
-    "evaluate",
-    "evaluate_at",
-    "gauss_rule",
-    "gram",
-    "identity",
-    "lobatto_rule",
-    "nodal",
-    "pieces",
-    "rational",
-    "restriction",
-    "side",
-    "stack",
-    "stiffness",
-    "uniform_rule",
-]
+from derive.spaces.basis import Basis
+from derive.spaces.rules import Rule
 
 
 @lru_cache(maxsize=1024)
@@ -88,92 +62,6 @@ def stiffness(p: Basis) -> ExactMatrix:
     return gram(_derivative(p), _derivative(p))
 
 
-@dataclass(frozen=True, eq=False)
-class Rule:
-    """A quadrature rule of Q points. points, weights: (Q × 1).  cells: the cell of each point between breakpoints."""
-
-    points: ExactMatrix
-    weights: ExactMatrix
-    cells: tuple[int, ...]
-    breakpoints: tuple[Fraction, ...]
-
-
-def gauss_rule(breakpoints: Sequence[Fraction], points_per_cell: int) -> Rule:
-    """Gauss–Legendre with the same number of points on every cell, in increasing order; exact to degree 2n − 1."""
-    found = tuple(Fraction(b) for b in breakpoints)
-    places = [((a + b) / 2, (b - a) / 2) for a, b in zip(found, found[1:])]
-    cells = tuple(c for c in range(len(places)) for _ in range(points_per_cell))
-    if points_per_cell == 1:
-        return Rule(rational([[m] for m, _ in places]), rational([[2 * h] for _, h in places]), cells, found)
-
-    def column(entry: Callable[[arb, arb, fmpq, fmpq], arb]) -> ExactMatrix:
-        def recipe() -> arb_mat:
-            nodes = gauss_nodes(points_per_cell, ctx.prec)
-            return arb_mat(len(cells), 1, [entry(x, w, as_fmpq(m), as_fmpq(h)) for m, h in places for x, w in nodes])
-
-        return ExactMatrix((len(cells), 1), recipe=recipe)
-
-    return Rule(column(lambda x, w, m, h: x * h + m), column(lambda x, w, m, h: w * h), cells, found)
-
-
-def lobatto_rule(breakpoints: Sequence[Fraction], points_per_cell: int) -> Rule:
-    """Gauss–Lobatto with the ends of every cell among its points; what two cells share is one point, on the right.
-
-    Exact to degree 2n − 3 for n points a cell.
-    """
-    found = tuple(Fraction(b) for b in breakpoints)
-    inner = points_per_cell - 1
-    cells = tuple(min(k // inner, len(found) - 2) for k in range(inner * (len(found) - 1) + 1))
-
-    def column(entry: Callable[[arb, arb, arb, fmpq, fmpq], arb]) -> ExactMatrix:
-        def recipe() -> arb_mat:
-            nodes = lobatto_nodes(points_per_cell, ctx.prec)
-            entries = [arb(0)] * len(cells)
-            for cell, (a, b) in enumerate(zip(found, found[1:])):
-                half, middle = as_fmpq((b - a) / 2), as_fmpq((a + b) / 2)
-                for place, (t, w) in enumerate(nodes, cell * inner):
-                    entries[place] = entry(entries[place], t, w, middle, half)
-            return arb_mat(len(entries), 1, entries)
-
-        return ExactMatrix((len(cells), 1), recipe=recipe)
-
-    points = column(lambda _, t, __, middle, half: t * half + middle)
-    return Rule(points, column(lambda before, _, w, __, half: before + w * half), cells, found)
-
-
-def nodal(family: str, interval: Interval, breakpoints: Sequence[Fraction], degree: int, lobatto: bool) -> Basis:
-    """The functions of ``degree`` on every cell that are one at one Gauss (or Lobatto) point and zero at the others.
-
-    The rule with degree + 1 points a cell integrates ℓ_i P_k for all k, but for k = p at Lobatto
-    points, where Σ w P_p² = 2/p: ℓ_i = Σ_k w_i P_k(t_i)/γ_k P_k with γ_k = Σ_j w_j P_k(t_j)².
-    """
-    cells, count = len(breakpoints) - 1, degree + 1
-    rule = (lobatto_rule if lobatto else gauss_rule)(breakpoints, count)
-
-    def recipe() -> arb_mat:
-        nodes = lobatto_nodes(count, ctx.prec) if lobatto else gauss_nodes(count, ctx.prec)
-        norms = [arb(2) / (2 * k + 1) for k in range(count)]
-        if lobatto:
-            norms[degree] = arb(2) / degree
-        table = [[arb(0)] * (cells * count) for _ in rule.cells]
-        for i, (t, w) in enumerate(nodes):
-            row = [w * value / norm for value, norm in zip(legendre_values(t, count), norms)]
-            for cell in range(cells):
-                table[cell * (count - lobatto) + i][cell * count : (cell + 1) * count] = row
-        return arb_mat(table)
-
-    of = Basis("discontinuous", interval, rule.breakpoints, cellwise(cells, degree))
-    matrix = ExactMatrix((len(rule.cells), of.size), recipe=recipe)
-    return Basis(family, interval, rule.breakpoints, (), combination=Combination(matrix, of), nodes=rule)
-
-
-def uniform_rule(count: int) -> Rule:
-    """The points −1 + 2q/Q of a periodic [-1, 1], each with weight 2/Q; exact for frequencies below Q."""
-    points = [[Fraction(2 * q, count) - 1] for q in range(count)]
-    ends = (Fraction(-1), Fraction(1))
-    return Rule(rational(points), rational([[Fraction(2, count)]] * count), (0,) * count, ends)
-
-
 def evaluate(p: Basis, rule: Rule) -> ExactMatrix:
     """p_j(ξ_q), (Q × size); at an inner breakpoint the limit from the right, at the end from the left."""
     return _values(p, rule.points, _located(p, rule))
@@ -187,34 +75,12 @@ def evaluate_at(p: Basis, point: Exact, inside: Interval) -> ExactMatrix:
     return _values(p, single(point), [cell])
 
 
-def pieces(p: Basis) -> dict[str, np.ndarray]:
-    """What a program needs to evaluate p at run time, as float64 arrays (nearest doubles).
-
-    polynomial: coefficients (size, cells, degree + 1) of P_k(2(ξ − a)/(b − a) − 1) on the cell [a, b].
-    fourier: size.  closed-form: points, the Gauss points a cell that integrate products of the functions.
-    """
-    if p.combination is not None:
-        return _combined_pieces(p.combination.matrix, p.combination.of)
-    found = {"kind": np.array(p.kind), "breakpoints": np.array([float(b) for b in p.breakpoints])}
-    if p.kind == "fourier":
-        return {**found, "size": np.array(p.size, dtype=np.int64)}
-    if p.degree is None:
-        return {**found, "points": np.array(_enough_points(p), dtype=np.int64)}
-    coefficients = np.zeros((p.size, p.cells, p.degree + 1))
-    for j, function in enumerate(p.functions):
-        for cell, series in function.items():
-            coefficients[j, cell, : len(series)] = [float(c) for c in series]
-    return {**found, "coefficients": coefficients}
-
-
-def _combined_pieces(matrix: ExactMatrix, of: Basis) -> dict[str, np.ndarray]:
-    assert of.degree is not None
-    length = of.degree + 1
-    padded = [{c: (*f, *[Fraction(0)] * (length - len(f))) for c, f in g.items()} for g in of.functions]
-    nothing = (Fraction(0),) * length
-    rows = [[value for cell in range(of.cells) for value in g.get(cell, nothing)] for g in padded]
-    combined = (matrix @ rational(rows)).to_float()
-    return {**pieces(of), "coefficients": combined.reshape(matrix.shape[0], of.cells, length)}
+@lru_cache(maxsize=256)
+def continuous(p: Basis) -> bool:
+    """Whether every function is continuous at every inner breakpoint."""
+    inner = zip(p.breakpoints, p.breakpoints[1:], p.breakpoints[2:])
+    jumps = (evaluate_at(p, b, (b, c)) - evaluate_at(p, b, (a, b)) for a, b, c in inner)
+    return not any(jump.nonzero().any() for jump in jumps)
 
 
 def _common_cells(p: Basis, q: Basis) -> Iterator[Interval]:
@@ -257,53 +123,7 @@ def _restricted(p: Basis, series: dict[int, tuple[Fraction, ...]], a: Fraction, 
         cut = [[row[k] if k < kept else fmpq(0) for k in range(degree + 1)] for row in table.tolist()]
         return fmpq_mat(len(cut), degree + 1, [e for row in cut for e in row])
     scale, shift = (b - a) / (stop - start), (a + b - start - stop) / (stop - start)
-    return table * _restriction(scale, shift, length - 1, degree)
-
-
-def restriction(series: tuple[Fraction, ...], cell: Interval, part: Interval) -> tuple[Fraction, ...]:
-    """The Legendre series on a part of a cell of a polynomial given on the cell."""
-    (start, stop), (a, b) = cell, part
-    if not series or cell == part:
-        return series
-    degree = len(series) - 1
-    table = _restriction((b - a) / (stop - start), (a + b - start - stop) / (stop - start), degree, degree)
-    row = coefficient_rows([series], len(series)) * table
-    return trimmed([as_fraction(value) for value in row.entries()])
-
-
-@lru_cache(maxsize=2048)
-def _restriction(scale: Fraction, shift: Fraction, highest: int, degree: int) -> fmpq_mat:
-    """R with P_n(scale·s + shift) = Σ_k R_nk P_k(s), for n ≤ highest and k ≤ degree; 0 ≤ |shift| + scale ≤ 1.
-
-    With I_nk = ∫ P_n(t(s)) P_k(s) ds, (2n + 1) P_n = P′_{n+1} − P′_{n−1} and an integration by parts,
-    scale (2n + 1) I_nk = [(P_{n+1} − P_{n−1}) P_k] − Σ_{j = k−1, k−3, …} (2j + 1) (I_{n+1,j} − I_{n−1,j}).
-    """
-    count = highest + degree + 3
-    alpha = as_fmpq(scale)
-    upper = legendre_values(as_fmpq(shift + scale), count)
-    lower = legendre_values(as_fmpq(shift - scale), count)
-
-    def difference(values: Sequence[fmpq], n: int) -> fmpq:
-        return values[n + 1] - (values[n - 1] if n else 0)
-
-    columns: list[list[fmpq]] = []
-    sums: list[list[fmpq]] = [[fmpq(0)] * count, [fmpq(0)] * count]  # of j = k − 1, k − 3, …: for k − 2 and k − 1
-    for k in range(degree + 1):
-        rows = highest + degree + 1 - k
-        total = sums[0][:rows]
-        if k:
-            last = columns[-1]
-            total = [s + (2 * k - 1) * difference(last, n) for n, s in enumerate(total)]
-        sums = [sums[1], total]
-        sign = -1 if k % 2 else 1
-        columns.append(
-            [
-                (difference(upper, n) - sign * difference(lower, n) - total[n]) / (alpha * (2 * n + 1))
-                for n in range(rows)
-            ]
-        )
-    entries = [columns[k][n] * fmpq(2 * k + 1, 2) for n in range(highest + 1) for k in range(degree + 1)]
-    return fmpq_mat(highest + 1, degree + 1, entries)
+    return table * restriction_matrix(scale, shift, length - 1, degree)
 
 
 def _fourier_gram(p: Basis, q: Basis) -> ExactMatrix:
@@ -471,17 +291,6 @@ def _fourier_table(p: Basis, points: ExactMatrix) -> arb_mat:
             row += [cosine, sine]
         table.append(row)
     return arb_mat(table)
-
-
-def _enough_points(p: Basis) -> int:
-    """The smallest of 4, 8, … 64 Gauss points a cell with which the mass matrix is right to 1e-15."""
-    exact = gram(p, p)
-    for count in (4, 8, 16, 32):
-        rule = gauss_rule(p.breakpoints, count)
-        x = evaluate(p, rule)
-        if (x.T.scaled(columns=rule.weights) @ x - exact).largest() <= 1e-15 * exact.largest():
-            return count
-    return 64
 
 
 def _show(interval: Interval) -> str:

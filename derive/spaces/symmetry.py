@@ -18,8 +18,9 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from derive.errors import DerivationError
-from derive.spaces.basis import WIDTH, Basis, Combination, Interval, build
-from derive.spec import BasisSpec, Piece, SymmetrySpec
+from derive.exact.series import Interval
+from derive.spaces.basis import Basis, Combination, build
+from derive.spec import WIDTH, BasisSpec, Piece, SymmetrySpec
 
 if TYPE_CHECKING:
     from derive.exact.matrix import ExactMatrix
@@ -52,7 +53,7 @@ class Admissible:
 
     def gram(self, rows: ExactMatrix, columns: ExactMatrix, other: Admissible | None = None) -> ExactMatrix:
         """Nᵀ (rows ⊗ columns) N′, exact; N′ is N unless ``other`` has one. Both factors are ⟨φ_i, φ′_i′⟩."""
-        from derive.exact import matrix as exact
+        from derive.exact.matrix import as_fmpq, collected
 
         second = other or self
         shape = (self.size, second.size)
@@ -61,13 +62,13 @@ class Admissible:
             at.setdefault((i, j), []).append((m, value))
         met = tuple([[int(k) for k in row.nonzero()[0]] for row in table.nonzero()] for table in (rows, columns))
         terms = [
-            (m, n, i * rows.shape[1] + k, j * columns.shape[1] + l, exact.as_fmpq(first * value))
+            (m, n, i * rows.shape[1] + k, j * columns.shape[1] + l, as_fmpq(first * value))
             for m, i, j, first in self.entries
             for k in met[0][i]
             for l in met[1][j]
             for n, value in at.get((k, l), ())
         ]
-        return exact.collected(shape, rows, columns, terms)
+        return collected(shape, rows, columns, terms)
 
 
 def admissible(symmetries: Sequence[SymmetrySpec], out: Basis, inner: Basis) -> Admissible:
@@ -241,7 +242,7 @@ def composed(basis: Basis, pieces: Sequence[Piece]) -> Basis:
 def _seen(function: Any, cell: Interval, part: Interval, piece: Piece) -> Any:
     """A function given on a cell, seen through a piece that fills a part of the cell."""
     from derive.exact.enclosure import XI
-    from derive.spaces.products import restriction
+    from derive.exact.legendre import restriction
 
     if not isinstance(function, tuple):
         return function.xreplace({XI: piece.sign * XI + piece.offset})

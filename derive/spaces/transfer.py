@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from derive.exact.matrix import ExactMatrix, identity, rational, stack
-from derive.spaces.basis import Basis, build, multiplied
+from derive.spaces.basis import Basis, build
+from derive.spaces.expressions import multiplied
 from derive.spaces.products import gram
 from derive.spaces.symmetry import admissible
 from derive.spec import Slab, SymmetrySpec

@@ -1,0 +1,1 @@
+"""One Butcher tableau a file, as exact numbers; what is computed from them is in ``derive.tableau``."""

@@ -250,7 +250,7 @@ def formed_adjoint_1(
                         for j in range(i):
                             bar_m[(j*state + a)*tile + r] += combine[n, i, j + 1]*bar_H[a*tile + r]
                 cuda.syncthreads()
-            for a in range(row, state, rows):
+            for a in range(0 + row, state, rows):
                 for r in range(column, count, columns):
                     bar[a, first + r] = bar_h[a*tile + r]
             cuda.syncthreads()
@@ -417,7 +417,7 @@ def formed_adjoint_float32_1(
                         for j in range(i):
                             bar_m[(j*state + a)*tile + r] += combine[n, i, j + 1]*bar_H[a*tile + r]
                 cuda.syncthreads()
-            for a in range(row, state, rows):
+            for a in range(0 + row, state, rows):
                 for r in range(column, count, columns):
                     bar[a, first + r] = bar_h[a*tile + r]
             cuda.syncthreads()
@@ -666,7 +666,7 @@ def factors_adjoint_1(
                         for j in range(i):
                             bar_m[(j*state + a)*tile + r] += combine[n, i, j + 1]*bar_H[a*tile + r]
                 cuda.syncthreads()
-            for a in range(row, state, rows):
+            for a in range(0 + row, state, rows):
                 for r in range(column, count, columns):
                     bar[a, first + r] = bar_h[a*tile + r]
             cuda.syncthreads()
@@ -875,7 +875,7 @@ def factors_adjoint_float32_1(
                         for j in range(i):
                             bar_m[(j*state + a)*tile + r] += combine[n, i, j + 1]*bar_H[a*tile + r]
                 cuda.syncthreads()
-            for a in range(row, state, rows):
+            for a in range(0 + row, state, rows):
                 for r in range(column, count, columns):
                     bar[a, first + r] = bar_h[a*tile + r]
             cuda.syncthreads()
@@ -1033,7 +1033,7 @@ def maximum(y, X, weights, sharpness, constants, at_nodes, features):
                         total += X[a, b]*y[b*channels + c, first + r]
                     at_nodes[a*channels + c, first + r] = total
         cuda.syncthreads()
-        for a in range(row, state, rows):
+        for a in range(0 + row, state, rows):
             for r in range(column, count, columns):
                 features[a, first + r] = y[a, first + r]
         cuda.syncthreads()
@@ -1080,7 +1080,7 @@ def maximum_adjoint(bar_features, X, weights, sharpness, constants, at_nodes, ba
                     t0 = math.exp((beta*y_q))
                     at_nodes[k*channels + c, first + r] = (((t0/S_q)*omega)*v_q)
         cuda.syncthreads()
-        for a in range(row, state, rows):
+        for a in range(0 + row, state, rows):
             for r in range(column, count, columns):
                 bar_y[a, first + r] = bar_features[a, first + r]
         cuda.syncthreads()

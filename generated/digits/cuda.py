@@ -226,7 +226,7 @@ def formed_adjoint_1(
                         for j in range(i):
                             bar_m[(j*state + a)*tile + r] += combine[n, i, j + 1]*bar_H[a*tile + r]
                 cuda.syncthreads()
-            for a in range(row, state, rows):
+            for a in range(0 + row, state, rows):
                 for r in range(column, count, columns):
                     bar[a, first + r] = bar_h[a*tile + r]
             cuda.syncthreads()
@@ -375,7 +375,7 @@ def formed_adjoint_float32_1(
                         for j in range(i):
                             bar_m[(j*state + a)*tile + r] += combine[n, i, j + 1]*bar_H[a*tile + r]
                 cuda.syncthreads()
-            for a in range(row, state, rows):
+            for a in range(0 + row, state, rows):
                 for r in range(column, count, columns):
                     bar[a, first + r] = bar_h[a*tile + r]
             cuda.syncthreads()
@@ -604,7 +604,7 @@ def factors_adjoint_1(
                         for j in range(i):
                             bar_m[(j*state + a)*tile + r] += combine[n, i, j + 1]*bar_H[a*tile + r]
                 cuda.syncthreads()
-            for a in range(row, state, rows):
+            for a in range(0 + row, state, rows):
                 for r in range(column, count, columns):
                     bar[a, first + r] = bar_h[a*tile + r]
             cuda.syncthreads()
@@ -789,7 +789,7 @@ def factors_adjoint_float32_1(
                         for j in range(i):
                             bar_m[(j*state + a)*tile + r] += combine[n, i, j + 1]*bar_H[a*tile + r]
                 cuda.syncthreads()
-            for a in range(row, state, rows):
+            for a in range(0 + row, state, rows):
                 for r in range(column, count, columns):
                     bar[a, first + r] = bar_h[a*tile + r]
             cuda.syncthreads()
@@ -1054,7 +1054,7 @@ def formed_adjoint_2(
                         for j in range(i):
                             bar_m[(j*state + a)*tile + r] += combine[n, i, j + 1]*bar_H[a*tile + r]
                 cuda.syncthreads()
-            for a in range(row, state, rows):
+            for a in range(0 + row, state, rows):
                 for r in range(column, count, columns):
                     bar[a, first + r] = bar_h[a*tile + r]
             cuda.syncthreads()
@@ -1203,7 +1203,7 @@ def formed_adjoint_float32_2(
                         for j in range(i):
                             bar_m[(j*state + a)*tile + r] += combine[n, i, j + 1]*bar_H[a*tile + r]
                 cuda.syncthreads()
-            for a in range(row, state, rows):
+            for a in range(0 + row, state, rows):
                 for r in range(column, count, columns):
                     bar[a, first + r] = bar_h[a*tile + r]
             cuda.syncthreads()
@@ -1438,7 +1438,7 @@ def factors_adjoint_2(
                         for j in range(i):
                             bar_m[(j*state + a)*tile + r] += combine[n, i, j + 1]*bar_H[a*tile + r]
                 cuda.syncthreads()
-            for a in range(row, state, rows):
+            for a in range(0 + row, state, rows):
                 for r in range(column, count, columns):
                     bar[a, first + r] = bar_h[a*tile + r]
             cuda.syncthreads()
@@ -1629,7 +1629,7 @@ def factors_adjoint_float32_2(
                         for j in range(i):
                             bar_m[(j*state + a)*tile + r] += combine[n, i, j + 1]*bar_H[a*tile + r]
                 cuda.syncthreads()
-            for a in range(row, state, rows):
+            for a in range(0 + row, state, rows):
                 for r in range(column, count, columns):
                     bar[a, first + r] = bar_h[a*tile + r]
             cuda.syncthreads()
@@ -1787,7 +1787,7 @@ def maximum(y, X, weights, sharpness, constants, at_nodes, features):
                         total += X[a, b]*y[b*channels + c, first + r]
                     at_nodes[a*channels + c, first + r] = total
         cuda.syncthreads()
-        for a in range(row, state, rows):
+        for a in range(0 + row, state, rows):
             for r in range(column, count, columns):
                 features[a, first + r] = y[a, first + r]
         cuda.syncthreads()
@@ -1834,7 +1834,7 @@ def maximum_adjoint(bar_features, X, weights, sharpness, constants, at_nodes, ba
                     t0 = math.exp((beta*y_q))
                     at_nodes[k*channels + c, first + r] = (((t0/S_q)*omega)*v_q)
         cuda.syncthreads()
-        for a in range(row, state, rows):
+        for a in range(0 + row, state, rows):
             for r in range(column, count, columns):
                 bar_y[a, first + r] = bar_features[a, first + r]
         cuda.syncthreads()

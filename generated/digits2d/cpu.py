@@ -250,6 +250,7 @@ def factors_adjoint_1(
     c2 = constants[2]  # 4
     c3 = constants[3]  # -1
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
+    state = bar.shape[0]
     bar_m = np.empty((stages, bar.shape[0], records), bar.dtype)
     bar_h = np.empty((bar.shape[0], records), bar.dtype)
     bar_G = np.empty((C.shape[0]*C_2.shape[0]*channels, records), bar.dtype)
@@ -392,7 +393,9 @@ def factors_adjoint_1(
                     for a in range(bar_H.shape[0]):
                         for r in range(records):
                             bar_m[j, a, r] += gamma*bar_H[a, r]
-        bar[:] = bar_h
+        for a in range(0, state):
+            for r in range(records):
+                bar[a, r] = bar_h[a, r]
 
 
 def factors_forward_float32_1(
@@ -552,6 +555,7 @@ def factors_adjoint_float32_1(
     c12 = constants[12]  # 5204989/131072
     c13 = constants[13]  # -1/2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
+    state = bar.shape[0]
     bar_m = np.empty((stages, bar.shape[0], records), bar.dtype)
     bar_h = np.empty((bar.shape[0], records), bar.dtype)
     bar_G = np.empty((C.shape[0]*C_2.shape[0]*channels, records), bar.dtype)
@@ -704,7 +708,9 @@ def factors_adjoint_float32_1(
                     for a in range(bar_H.shape[0]):
                         for r in range(records):
                             bar_m[j, a, r] += gamma*bar_H[a, r]
-        bar[:] = bar_h
+        for a in range(0, state):
+            for r in range(records):
+                bar[a, r] = bar_h[a, r]
 
 
 def lift(x, lift, h):
@@ -771,12 +777,15 @@ def readout_adjoint(bar_z, y, operator, bar_y, bar_operator, bar_constant):
 def maximum(y, X, weights, sharpness, constants, at_nodes, features):
     """Below y its smooth maxima (1/β) log Σ_q ω_q exp(β y(ξ_q)), one a channel; at_nodes = y(ξ_q)."""
     state, channels, beta = y.shape[0], features.shape[0] - y.shape[0], sharpness[0]
+    records = y.shape[1]
     # at_nodes = X y
     width = at_nodes.size//X.shape[0]
     target = at_nodes.reshape((X.shape[0], width))
     given = y.reshape((X.shape[1], width))
     np.dot(X, given, target)
-    features[:state] = y
+    for a in range(0, state):
+        for r in range(records):
+            features[a, r] = y[a, r]
     for c in range(channels):
         for r in range(at_nodes.shape[1]):
             top = at_nodes[c, r]  # m rises by a constant that is added to y
@@ -795,6 +804,7 @@ def maximum(y, X, weights, sharpness, constants, at_nodes, features):
 def maximum_adjoint(bar_features, X, weights, sharpness, constants, at_nodes, bar_y):
     """The adjoint of: smooth maxima. bar_y is set; at_nodes becomes m̄ ∂m/∂y_q, the share of node q of m̄."""
     state, channels, beta = bar_y.shape[0], bar_features.shape[0] - bar_y.shape[0], sharpness[0]
+    records = bar_y.shape[1]
     for c in range(channels):
         for r in range(at_nodes.shape[1]):
             top = at_nodes[c, r]  # m rises by a constant that is added to y
@@ -812,7 +822,9 @@ def maximum_adjoint(bar_features, X, weights, sharpness, constants, at_nodes, ba
                 omega = weights[k]
                 t0 = np.exp((beta*y_q))
                 at_nodes[k*channels + c, r] = (((t0/S_q)*omega)*v_q)
-    bar_y[:] = bar_features[:state]
+    for a in range(0, state):
+        for r in range(records):
+            bar_y[a, r] = bar_features[a, r]
     # ȳ += Xᵀ at_nodes̄
     width = bar_y.size//X.shape[1]
     target = bar_y.reshape((X.shape[1], width))

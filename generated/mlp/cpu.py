@@ -26,12 +26,18 @@ def formed_operators_1(w, theta, C, beta, vartheta, constants, channels, operato
                         target[a, b] += factor*w[k, a, b]
         rows = mixed
         # the columns: transposed, they are rows
-        height = rows.shape[0]
-        turned = rows.reshape((height, C.shape[0], channels)).transpose((1, 0, 2)).copy()
-        given = turned.reshape((C.shape[0], height*channels))
-        right = np.empty((C.shape[1], height*channels), rows.dtype)
+        given = np.empty((C.shape[0], rows.shape[0]*channels), rows.dtype)
+        for a in range(rows.shape[0]):
+            for b in range(C.shape[0]):
+                for c in range(channels):
+                    given[b, a*channels + c] = rows[a, b*channels + c]
+        right = np.empty((C.shape[1], rows.shape[0]*channels), rows.dtype)
         np.dot(C.T, given, right)
-        operators[s][:] = right.reshape((C.shape[1], height, channels)).transpose((1, 0, 2)).copy().reshape(operators[s].shape)
+        target = operators[s]
+        for a in range(rows.shape[0]):
+            for b in range(C.shape[1]):
+                for c in range(channels):
+                    target[a, b*channels + c] = right[b, a*channels + c]
     for s in range(biases.shape[0]):
         # Σ_k vartheta_sk beta_k
         target = biases[s]
@@ -51,12 +57,18 @@ def formed_operators_adjoint_1(
     for s in range(bar_operators.shape[0]):
         rows = bar_operators[s]
         # the columns: transposed, they are rows
-        height = rows.shape[0]
-        turned = rows.reshape((height, C.shape[1], channels)).transpose((1, 0, 2)).copy()
-        given = turned.reshape((C.shape[1], height*channels))
-        right = np.empty((C.shape[0], height*channels), rows.dtype)
+        given = np.empty((C.shape[1], rows.shape[0]*channels), rows.dtype)
+        for a in range(rows.shape[0]):
+            for b in range(C.shape[1]):
+                for c in range(channels):
+                    given[b, a*channels + c] = rows[a, b*channels + c]
+        right = np.empty((C.shape[0], rows.shape[0]*channels), rows.dtype)
         np.dot(C, given, right)
-        mixed[:] = right.reshape((C.shape[0], height, channels)).transpose((1, 0, 2)).copy().reshape(mixed.shape)
+        target = mixed
+        for a in range(rows.shape[0]):
+            for b in range(C.shape[0]):
+                for c in range(channels):
+                    target[a, b*channels + c] = right[b, a*channels + c]
         given = mixed
         for k in range(theta.shape[1]):
             factor = theta[s, k]
@@ -88,12 +100,18 @@ def formed_entry_operators_1(w, theta, C_entry, constants, channels, operators):
                         target[a, b] += factor*w[k, a, b]
         rows = mixed
         # the columns: transposed, they are rows
-        height = rows.shape[0]
-        turned = rows.reshape((height, C_entry.shape[0], channels)).transpose((1, 0, 2)).copy()
-        given = turned.reshape((C_entry.shape[0], height*channels))
-        right = np.empty((C_entry.shape[1], height*channels), rows.dtype)
+        given = np.empty((C_entry.shape[0], rows.shape[0]*channels), rows.dtype)
+        for a in range(rows.shape[0]):
+            for b in range(C_entry.shape[0]):
+                for c in range(channels):
+                    given[b, a*channels + c] = rows[a, b*channels + c]
+        right = np.empty((C_entry.shape[1], rows.shape[0]*channels), rows.dtype)
         np.dot(C_entry.T, given, right)
-        operators[s][:] = right.reshape((C_entry.shape[1], height, channels)).transpose((1, 0, 2)).copy().reshape(operators[s].shape)
+        target = operators[s]
+        for a in range(rows.shape[0]):
+            for b in range(C_entry.shape[1]):
+                for c in range(channels):
+                    target[a, b*channels + c] = right[b, a*channels + c]
 
 
 def formed_entry_operators_adjoint_1(bar_operators, theta, C_entry, constants, channels, bar_w):
@@ -102,12 +120,18 @@ def formed_entry_operators_adjoint_1(bar_operators, theta, C_entry, constants, c
     for s in range(bar_operators.shape[0]):
         rows = bar_operators[s]
         # the columns: transposed, they are rows
-        height = rows.shape[0]
-        turned = rows.reshape((height, C_entry.shape[1], channels)).transpose((1, 0, 2)).copy()
-        given = turned.reshape((C_entry.shape[1], height*channels))
-        right = np.empty((C_entry.shape[0], height*channels), rows.dtype)
+        given = np.empty((C_entry.shape[1], rows.shape[0]*channels), rows.dtype)
+        for a in range(rows.shape[0]):
+            for b in range(C_entry.shape[1]):
+                for c in range(channels):
+                    given[b, a*channels + c] = rows[a, b*channels + c]
+        right = np.empty((C_entry.shape[0], rows.shape[0]*channels), rows.dtype)
         np.dot(C_entry, given, right)
-        mixed[:] = right.reshape((C_entry.shape[0], height, channels)).transpose((1, 0, 2)).copy().reshape(mixed.shape)
+        target = mixed
+        for a in range(rows.shape[0]):
+            for b in range(C_entry.shape[0]):
+                for c in range(channels):
+                    target[a, b*channels + c] = right[b, a*channels + c]
         given = mixed
         for k in range(theta.shape[1]):
             factor = theta[s, k]
@@ -192,6 +216,7 @@ def formed_adjoint_1(
     c2 = constants[2]  # 2
     c3 = constants[3]  # -2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
+    state = bar.shape[0]
     bar_m = np.empty((stages, bar.shape[0], records), bar.dtype)
     bar_h = np.empty((bar.shape[0], records), bar.dtype)
     bar_H = np.empty((bar.shape[0], records), bar.dtype)
@@ -264,7 +289,9 @@ def formed_adjoint_1(
                         for a in range(bar_H.shape[0]):
                             for r in range(records):
                                 bar_m[j, a, r] += gamma*bar_H[a, r]
-        bar[:] = bar_h
+        for a in range(0, state):
+            for r in range(records):
+                bar[a, r] = bar_h[a, r]
     # h_entrȳ += Pᵀ h̄
     width = bar_entry.size//P_entry.shape[1]
     target = bar_entry.reshape((P_entry.shape[1], width))
@@ -365,6 +392,7 @@ def formed_adjoint_float32_1(
     c2 = constants[2]  # 2
     c3 = constants[3]  # -2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
+    state = bar.shape[0]
     bar_m = np.empty((stages, bar.shape[0], records), bar.dtype)
     bar_h = np.empty((bar.shape[0], records), bar.dtype)
     bar_H = np.empty((bar.shape[0], records), bar.dtype)
@@ -437,7 +465,9 @@ def formed_adjoint_float32_1(
                         for a in range(bar_H.shape[0]):
                             for r in range(records):
                                 bar_m[j, a, r] += gamma*bar_H[a, r]
-        bar[:] = bar_h
+        for a in range(0, state):
+            for r in range(records):
+                bar[a, r] = bar_h[a, r]
     # h_entrȳ += Pᵀ h̄
     width = bar_entry.size//P_entry.shape[1]
     target = bar_entry.reshape((P_entry.shape[1], width))
@@ -578,6 +608,7 @@ def factors_adjoint_1(
     c2 = constants[2]  # 2
     c3 = constants[3]  # -2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
+    state = bar.shape[0]
     bar_m = np.empty((stages, bar.shape[0], records), bar.dtype)
     bar_h = np.empty((bar.shape[0], records), bar.dtype)
     bar_G = np.empty((operators.shape[2], records), bar.dtype)
@@ -661,7 +692,9 @@ def factors_adjoint_1(
                         for a in range(bar_H.shape[0]):
                             for r in range(records):
                                 bar_m[j, a, r] += gamma*bar_H[a, r]
-        bar[:] = bar_h
+        for a in range(0, state):
+            for r in range(records):
+                bar[a, r] = bar_h[a, r]
     # h_entrȳ += Pᵀ h̄
     width = bar_entry.size//P_entry.shape[1]
     target = bar_entry.reshape((P_entry.shape[1], width))
@@ -773,6 +806,7 @@ def factors_adjoint_float32_1(
     c2 = constants[2]  # 2
     c3 = constants[3]  # -2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
+    state = bar.shape[0]
     bar_m = np.empty((stages, bar.shape[0], records), bar.dtype)
     bar_h = np.empty((bar.shape[0], records), bar.dtype)
     bar_G = np.empty((operators.shape[2], records), bar.dtype)
@@ -856,7 +890,9 @@ def factors_adjoint_float32_1(
                         for a in range(bar_H.shape[0]):
                             for r in range(records):
                                 bar_m[j, a, r] += gamma*bar_H[a, r]
-        bar[:] = bar_h
+        for a in range(0, state):
+            for r in range(records):
+                bar[a, r] = bar_h[a, r]
     # h_entrȳ += Pᵀ h̄
     width = bar_entry.size//P_entry.shape[1]
     target = bar_entry.reshape((P_entry.shape[1], width))
@@ -882,17 +918,23 @@ def formed_operators_2(w, theta, C, C_runs, beta, vartheta, constants, channels,
                         target[a, b] += factor*w[k, a, b]
         rows = mixed
         # the columns: transposed, they are rows
-        height = rows.shape[0]
-        turned = rows.reshape((height, C.shape[0], channels)).transpose((1, 0, 2)).copy()
-        given = turned.reshape((C.shape[0], height*channels))
-        right = np.empty((C.shape[1], height*channels), rows.dtype)
+        given = np.empty((C.shape[0], rows.shape[0]*channels), rows.dtype)
+        for a in range(rows.shape[0]):
+            for b in range(C.shape[0]):
+                for c in range(channels):
+                    given[b, a*channels + c] = rows[a, b*channels + c]
+        right = np.empty((C.shape[1], rows.shape[0]*channels), rows.dtype)
         right[:] = constants[0]
         for a in range(C.shape[0]):
             for b in range(C_runs[a, 0], C_runs[a, 1]):
                 factor = C[a, b]
                 for r in range(given.shape[1]):
                     right[b, r] += factor*given[a, r]
-        operators[s][:] = right.reshape((C.shape[1], height, channels)).transpose((1, 0, 2)).copy().reshape(operators[s].shape)
+        target = operators[s]
+        for a in range(rows.shape[0]):
+            for b in range(C.shape[1]):
+                for c in range(channels):
+                    target[a, b*channels + c] = right[b, a*channels + c]
     for s in range(biases.shape[0]):
         # Σ_k vartheta_sk beta_k
         target = biases[s]
@@ -912,17 +954,23 @@ def formed_operators_adjoint_2(
     for s in range(bar_operators.shape[0]):
         rows = bar_operators[s]
         # the columns: transposed, they are rows
-        height = rows.shape[0]
-        turned = rows.reshape((height, C.shape[1], channels)).transpose((1, 0, 2)).copy()
-        given = turned.reshape((C.shape[1], height*channels))
-        right = np.empty((C.shape[0], height*channels), rows.dtype)
+        given = np.empty((C.shape[1], rows.shape[0]*channels), rows.dtype)
+        for a in range(rows.shape[0]):
+            for b in range(C.shape[1]):
+                for c in range(channels):
+                    given[b, a*channels + c] = rows[a, b*channels + c]
+        right = np.empty((C.shape[0], rows.shape[0]*channels), rows.dtype)
         right[:] = constants[0]
         for a in range(C.shape[0]):
             for b in range(C_runs[a, 0], C_runs[a, 1]):
                 factor = C[a, b]
                 for r in range(given.shape[1]):
                     right[a, r] += factor*given[b, r]
-        mixed[:] = right.reshape((C.shape[0], height, channels)).transpose((1, 0, 2)).copy().reshape(mixed.shape)
+        target = mixed
+        for a in range(rows.shape[0]):
+            for b in range(C.shape[0]):
+                for c in range(channels):
+                    target[a, b*channels + c] = right[b, a*channels + c]
         given = mixed
         for k in range(theta.shape[1]):
             factor = theta[s, k]
@@ -954,12 +1002,18 @@ def formed_entry_operators_2(w, theta, C_entry, constants, channels, operators):
                         target[a, b] += factor*w[k, a, b]
         rows = mixed
         # the columns: transposed, they are rows
-        height = rows.shape[0]
-        turned = rows.reshape((height, C_entry.shape[0], channels)).transpose((1, 0, 2)).copy()
-        given = turned.reshape((C_entry.shape[0], height*channels))
-        right = np.empty((C_entry.shape[1], height*channels), rows.dtype)
+        given = np.empty((C_entry.shape[0], rows.shape[0]*channels), rows.dtype)
+        for a in range(rows.shape[0]):
+            for b in range(C_entry.shape[0]):
+                for c in range(channels):
+                    given[b, a*channels + c] = rows[a, b*channels + c]
+        right = np.empty((C_entry.shape[1], rows.shape[0]*channels), rows.dtype)
         np.dot(C_entry.T, given, right)
-        operators[s][:] = right.reshape((C_entry.shape[1], height, channels)).transpose((1, 0, 2)).copy().reshape(operators[s].shape)
+        target = operators[s]
+        for a in range(rows.shape[0]):
+            for b in range(C_entry.shape[1]):
+                for c in range(channels):
+                    target[a, b*channels + c] = right[b, a*channels + c]
 
 
 def formed_entry_operators_adjoint_2(bar_operators, theta, C_entry, constants, channels, bar_w):
@@ -968,12 +1022,18 @@ def formed_entry_operators_adjoint_2(bar_operators, theta, C_entry, constants, c
     for s in range(bar_operators.shape[0]):
         rows = bar_operators[s]
         # the columns: transposed, they are rows
-        height = rows.shape[0]
-        turned = rows.reshape((height, C_entry.shape[1], channels)).transpose((1, 0, 2)).copy()
-        given = turned.reshape((C_entry.shape[1], height*channels))
-        right = np.empty((C_entry.shape[0], height*channels), rows.dtype)
+        given = np.empty((C_entry.shape[1], rows.shape[0]*channels), rows.dtype)
+        for a in range(rows.shape[0]):
+            for b in range(C_entry.shape[1]):
+                for c in range(channels):
+                    given[b, a*channels + c] = rows[a, b*channels + c]
+        right = np.empty((C_entry.shape[0], rows.shape[0]*channels), rows.dtype)
         np.dot(C_entry, given, right)
-        mixed[:] = right.reshape((C_entry.shape[0], height, channels)).transpose((1, 0, 2)).copy().reshape(mixed.shape)
+        target = mixed
+        for a in range(rows.shape[0]):
+            for b in range(C_entry.shape[0]):
+                for c in range(channels):
+                    target[a, b*channels + c] = right[b, a*channels + c]
         given = mixed
         for k in range(theta.shape[1]):
             factor = theta[s, k]
@@ -1058,6 +1118,7 @@ def formed_adjoint_2(
     c2 = constants[2]  # 2
     c3 = constants[3]  # -2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
+    state = bar.shape[0]
     bar_m = np.empty((stages, bar.shape[0], records), bar.dtype)
     bar_h = np.empty((bar.shape[0], records), bar.dtype)
     bar_H = np.empty((bar.shape[0], records), bar.dtype)
@@ -1130,7 +1191,9 @@ def formed_adjoint_2(
                         for a in range(bar_H.shape[0]):
                             for r in range(records):
                                 bar_m[j, a, r] += gamma*bar_H[a, r]
-        bar[:] = bar_h
+        for a in range(0, state):
+            for r in range(records):
+                bar[a, r] = bar_h[a, r]
     # h_entrȳ += Pᵀ h̄
     width = bar_entry.size//P_entry.shape[1]
     target = bar_entry.reshape((P_entry.shape[1], width))
@@ -1231,6 +1294,7 @@ def formed_adjoint_float32_2(
     c2 = constants[2]  # 2
     c3 = constants[3]  # -2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
+    state = bar.shape[0]
     bar_m = np.empty((stages, bar.shape[0], records), bar.dtype)
     bar_h = np.empty((bar.shape[0], records), bar.dtype)
     bar_H = np.empty((bar.shape[0], records), bar.dtype)
@@ -1303,7 +1367,9 @@ def formed_adjoint_float32_2(
                         for a in range(bar_H.shape[0]):
                             for r in range(records):
                                 bar_m[j, a, r] += gamma*bar_H[a, r]
-        bar[:] = bar_h
+        for a in range(0, state):
+            for r in range(records):
+                bar[a, r] = bar_h[a, r]
     # h_entrȳ += Pᵀ h̄
     width = bar_entry.size//P_entry.shape[1]
     target = bar_entry.reshape((P_entry.shape[1], width))
@@ -1449,6 +1515,7 @@ def factors_adjoint_2(
     c2 = constants[2]  # 2
     c3 = constants[3]  # -2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
+    state = bar.shape[0]
     bar_m = np.empty((stages, bar.shape[0], records), bar.dtype)
     bar_h = np.empty((bar.shape[0], records), bar.dtype)
     bar_G = np.empty((operators.shape[2], records), bar.dtype)
@@ -1537,7 +1604,9 @@ def factors_adjoint_2(
                         for a in range(bar_H.shape[0]):
                             for r in range(records):
                                 bar_m[j, a, r] += gamma*bar_H[a, r]
-        bar[:] = bar_h
+        for a in range(0, state):
+            for r in range(records):
+                bar[a, r] = bar_h[a, r]
     # h_entrȳ += Pᵀ h̄
     width = bar_entry.size//P_entry.shape[1]
     target = bar_entry.reshape((P_entry.shape[1], width))
@@ -1654,6 +1723,7 @@ def factors_adjoint_float32_2(
     c2 = constants[2]  # 2
     c3 = constants[3]  # -2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
+    state = bar.shape[0]
     bar_m = np.empty((stages, bar.shape[0], records), bar.dtype)
     bar_h = np.empty((bar.shape[0], records), bar.dtype)
     bar_G = np.empty((operators.shape[2], records), bar.dtype)
@@ -1742,7 +1812,9 @@ def factors_adjoint_float32_2(
                         for a in range(bar_H.shape[0]):
                             for r in range(records):
                                 bar_m[j, a, r] += gamma*bar_H[a, r]
-        bar[:] = bar_h
+        for a in range(0, state):
+            for r in range(records):
+                bar[a, r] = bar_h[a, r]
     # h_entrȳ += Pᵀ h̄
     width = bar_entry.size//P_entry.shape[1]
     target = bar_entry.reshape((P_entry.shape[1], width))
@@ -1817,12 +1889,15 @@ def readout_adjoint(bar_z, y, operator, bar_y, bar_operator, bar_constant):
 def maximum(y, X, weights, sharpness, constants, at_nodes, features):
     """Below y its smooth maxima (1/β) log Σ_q ω_q exp(β y(ξ_q)), one a channel; at_nodes = y(ξ_q)."""
     state, channels, beta = y.shape[0], features.shape[0] - y.shape[0], sharpness[0]
+    records = y.shape[1]
     # at_nodes = X y
     width = at_nodes.size//X.shape[0]
     target = at_nodes.reshape((X.shape[0], width))
     given = y.reshape((X.shape[1], width))
     np.dot(X, given, target)
-    features[:state] = y
+    for a in range(0, state):
+        for r in range(records):
+            features[a, r] = y[a, r]
     for c in range(channels):
         for r in range(at_nodes.shape[1]):
             top = at_nodes[c, r]  # m rises by a constant that is added to y
@@ -1841,6 +1916,7 @@ def maximum(y, X, weights, sharpness, constants, at_nodes, features):
 def maximum_adjoint(bar_features, X, weights, sharpness, constants, at_nodes, bar_y):
     """The adjoint of: smooth maxima. bar_y is set; at_nodes becomes m̄ ∂m/∂y_q, the share of node q of m̄."""
     state, channels, beta = bar_y.shape[0], bar_features.shape[0] - bar_y.shape[0], sharpness[0]
+    records = bar_y.shape[1]
     for c in range(channels):
         for r in range(at_nodes.shape[1]):
             top = at_nodes[c, r]  # m rises by a constant that is added to y
@@ -1858,7 +1934,9 @@ def maximum_adjoint(bar_features, X, weights, sharpness, constants, at_nodes, ba
                 omega = weights[k]
                 t0 = np.exp((beta*y_q))
                 at_nodes[k*channels + c, r] = (((t0/S_q)*omega)*v_q)
-    bar_y[:] = bar_features[:state]
+    for a in range(0, state):
+        for r in range(records):
+            bar_y[a, r] = bar_features[a, r]
     # ȳ += Xᵀ at_nodes̄
     width = bar_y.size//X.shape[1]
     target = bar_y.reshape((X.shape[1], width))

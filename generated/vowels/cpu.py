@@ -32,12 +32,18 @@ def formed_operators_1(w, theta, Phi, C, beta, vartheta, Psi, constants, channel
         np.dot(Phi, given, left)
         rows = left.reshape((left.size//mixed.shape[1], mixed.shape[1]))
         # the columns: transposed, they are rows
-        height = rows.shape[0]
-        turned = rows.reshape((height, C.shape[0], channels)).transpose((1, 0, 2)).copy()
-        given = turned.reshape((C.shape[0], height*channels))
-        right = np.empty((C.shape[1], height*channels), rows.dtype)
+        given = np.empty((C.shape[0], rows.shape[0]*channels), rows.dtype)
+        for a in range(rows.shape[0]):
+            for b in range(C.shape[0]):
+                for c in range(channels):
+                    given[b, a*channels + c] = rows[a, b*channels + c]
+        right = np.empty((C.shape[1], rows.shape[0]*channels), rows.dtype)
         np.dot(C.T, given, right)
-        operators[s][:] = right.reshape((C.shape[1], height, channels)).transpose((1, 0, 2)).copy().reshape(operators[s].shape)
+        target = operators[s]
+        for a in range(rows.shape[0]):
+            for b in range(C.shape[1]):
+                for c in range(channels):
+                    target[a, b*channels + c] = right[b, a*channels + c]
     for s in range(biases.shape[0]):
         # Σ_k vartheta_sk beta_k
         target = mixed_bias
@@ -68,12 +74,18 @@ def formed_operators_adjoint_1(
         np.dot(Phi.T, given, left)
         rows = left.reshape((left.size//bar_operators[s].shape[1], bar_operators[s].shape[1]))
         # the columns: transposed, they are rows
-        height = rows.shape[0]
-        turned = rows.reshape((height, C.shape[1], channels)).transpose((1, 0, 2)).copy()
-        given = turned.reshape((C.shape[1], height*channels))
-        right = np.empty((C.shape[0], height*channels), rows.dtype)
+        given = np.empty((C.shape[1], rows.shape[0]*channels), rows.dtype)
+        for a in range(rows.shape[0]):
+            for b in range(C.shape[1]):
+                for c in range(channels):
+                    given[b, a*channels + c] = rows[a, b*channels + c]
+        right = np.empty((C.shape[0], rows.shape[0]*channels), rows.dtype)
         np.dot(C, given, right)
-        mixed[:] = right.reshape((C.shape[0], height, channels)).transpose((1, 0, 2)).copy().reshape(mixed.shape)
+        target = mixed
+        for a in range(rows.shape[0]):
+            for b in range(C.shape[0]):
+                for c in range(channels):
+                    target[a, b*channels + c] = right[b, a*channels + c]
         given = mixed
         for k in range(theta.shape[1]):
             factor = theta[s, k]
@@ -158,6 +170,7 @@ def formed_adjoint_1(
     c2 = constants[2]  # 2
     c3 = constants[3]  # -2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
+    state = bar.shape[0]
     bar_m = np.empty((stages, bar.shape[0], records), bar.dtype)
     bar_h = np.empty((bar.shape[0], records), bar.dtype)
     bar_H = np.empty((bar.shape[0], records), bar.dtype)
@@ -214,7 +227,9 @@ def formed_adjoint_1(
                     for a in range(bar_H.shape[0]):
                         for r in range(records):
                             bar_m[j, a, r] += gamma*bar_H[a, r]
-        bar[:] = bar_h
+        for a in range(0, state):
+            for r in range(records):
+                bar[a, r] = bar_h[a, r]
 
 
 def formed_forward_float32_1(
@@ -293,6 +308,7 @@ def formed_adjoint_float32_1(
     c2 = constants[2]  # 2
     c3 = constants[3]  # -2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
+    state = bar.shape[0]
     bar_m = np.empty((stages, bar.shape[0], records), bar.dtype)
     bar_h = np.empty((bar.shape[0], records), bar.dtype)
     bar_H = np.empty((bar.shape[0], records), bar.dtype)
@@ -349,7 +365,9 @@ def formed_adjoint_float32_1(
                     for a in range(bar_H.shape[0]):
                         for r in range(records):
                             bar_m[j, a, r] += gamma*bar_H[a, r]
-        bar[:] = bar_h
+        for a in range(0, state):
+            for r in range(records):
+                bar[a, r] = bar_h[a, r]
 
 
 def factors_operators_1(w, theta, beta, vartheta, Psi, constants, channels, operators, biases):
@@ -483,6 +501,7 @@ def factors_adjoint_1(
     c2 = constants[2]  # 2
     c3 = constants[3]  # -2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
+    state = bar.shape[0]
     bar_m = np.empty((stages, bar.shape[0], records), bar.dtype)
     bar_h = np.empty((bar.shape[0], records), bar.dtype)
     bar_G = np.empty((operators.shape[2], records), bar.dtype)
@@ -551,7 +570,9 @@ def factors_adjoint_1(
                     for a in range(bar_H.shape[0]):
                         for r in range(records):
                             bar_m[j, a, r] += gamma*bar_H[a, r]
-        bar[:] = bar_h
+        for a in range(0, state):
+            for r in range(records):
+                bar[a, r] = bar_h[a, r]
 
 
 def factors_forward_float32_1(
@@ -642,6 +663,7 @@ def factors_adjoint_float32_1(
     c2 = constants[2]  # 2
     c3 = constants[3]  # -2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
+    state = bar.shape[0]
     bar_m = np.empty((stages, bar.shape[0], records), bar.dtype)
     bar_h = np.empty((bar.shape[0], records), bar.dtype)
     bar_G = np.empty((operators.shape[2], records), bar.dtype)
@@ -710,7 +732,9 @@ def factors_adjoint_float32_1(
                     for a in range(bar_H.shape[0]):
                         for r in range(records):
                             bar_m[j, a, r] += gamma*bar_H[a, r]
-        bar[:] = bar_h
+        for a in range(0, state):
+            for r in range(records):
+                bar[a, r] = bar_h[a, r]
 
 
 def lift(x, lift, h):
@@ -777,12 +801,15 @@ def readout_adjoint(bar_z, y, operator, bar_y, bar_operator, bar_constant):
 def maximum(y, X, weights, sharpness, constants, at_nodes, features):
     """Below y its smooth maxima (1/β) log Σ_q ω_q exp(β y(ξ_q)), one a channel; at_nodes = y(ξ_q)."""
     state, channels, beta = y.shape[0], features.shape[0] - y.shape[0], sharpness[0]
+    records = y.shape[1]
     # at_nodes = X y
     width = at_nodes.size//X.shape[0]
     target = at_nodes.reshape((X.shape[0], width))
     given = y.reshape((X.shape[1], width))
     np.dot(X, given, target)
-    features[:state] = y
+    for a in range(0, state):
+        for r in range(records):
+            features[a, r] = y[a, r]
     for c in range(channels):
         for r in range(at_nodes.shape[1]):
             top = at_nodes[c, r]  # m rises by a constant that is added to y
@@ -801,6 +828,7 @@ def maximum(y, X, weights, sharpness, constants, at_nodes, features):
 def maximum_adjoint(bar_features, X, weights, sharpness, constants, at_nodes, bar_y):
     """The adjoint of: smooth maxima. bar_y is set; at_nodes becomes m̄ ∂m/∂y_q, the share of node q of m̄."""
     state, channels, beta = bar_y.shape[0], bar_features.shape[0] - bar_y.shape[0], sharpness[0]
+    records = bar_y.shape[1]
     for c in range(channels):
         for r in range(at_nodes.shape[1]):
             top = at_nodes[c, r]  # m rises by a constant that is added to y
@@ -818,7 +846,9 @@ def maximum_adjoint(bar_features, X, weights, sharpness, constants, at_nodes, ba
                 omega = weights[k]
                 t0 = np.exp((beta*y_q))
                 at_nodes[k*channels + c, r] = (((t0/S_q)*omega)*v_q)
-    bar_y[:] = bar_features[:state]
+    for a in range(0, state):
+        for r in range(records):
+            bar_y[a, r] = bar_features[a, r]
     # ȳ += Xᵀ at_nodes̄
     width = bar_y.size//X.shape[1]
     target = bar_y.reshape((X.shape[1], width))

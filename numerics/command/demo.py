@@ -18,10 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from numerics import files
+from numerics import datasets, files
 from numerics.command import console, report
-from numerics.datasets import record as datasets
-from numerics.datasets.record import Records
+from numerics.datasets import Records
 from numerics.levels.projection import Report, project
 from numerics.levels.refinement import refine
 from numerics.model.continuum import Continuum, resolve

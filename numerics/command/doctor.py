@@ -12,7 +12,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from numerics.kernels import cuda
+from numerics.kernels import launch
 from numerics.kernels import threads as device
 from numerics.representation import find as representation
 
@@ -115,7 +115,7 @@ def _threads() -> Finding:
 
 
 def _cuda() -> Finding:
-    lack = cuda.missing()
+    lack = launch.missing()
     return Finding("CUDA", "ok", "a device answers") if lack is None else Finding("CUDA", "missing", "; ".join(lack))
 
 

@@ -19,10 +19,10 @@ import numpy as np
 
 from numerics import files
 from numerics.checks import instance
-from numerics.functions.basis import Pieces
+from numerics.functions.basis import Basis
 
 if TYPE_CHECKING:
-    from numerics.datasets.record import Records
+    from numerics.datasets import Records
     from numerics.functions.field import Field
     from numerics.model.continuum import Continuum
     from numerics.verify import Finding
@@ -148,7 +148,7 @@ def depths_of(field: Field) -> Array:
     ends = [slab.start for slab in field.slabs] + [field.slabs[-1].stop]
     for slab in field.slabs:
         depth = slab.bases[-1]
-        assert isinstance(depth, Pieces)
+        assert isinstance(depth, Basis)
         ends += [float(b) for b in depth.breakpoints]
     cuts = np.unique(np.round(ends, 12))
     middles = (cuts[:-1] + cuts[1:]) / 2
@@ -183,7 +183,7 @@ def _offsets(field: Field) -> Array:
     if not _is_kernel(field):
         return np.linspace(-1, 1, GRID)
     basis = field.slabs[0].bases[0]
-    assert isinstance(basis, Pieces)
+    assert isinstance(basis, Basis)
     return np.linspace(basis.breakpoints[0], basis.breakpoints[-1], GRID)
 
 
@@ -326,7 +326,7 @@ def right_and_wrong(model: Continuum, data: Records, most: int = 8) -> list[Sect
 
 def model_page(model: Continuum, data: Records | None = None) -> str:
     """A model's page: its weight field, its training, and, with data, states and cases. Raises DataError."""
-    from numerics.datasets.record import records
+    from numerics.datasets import records
     from numerics.model.continuum import Continuum
 
     instance(model, Continuum, "give a model, as numerics.load reads it")

@@ -59,6 +59,7 @@ optimiser = "lbfgs"             # adam with `batch = 64` where there are many re
 epochs = 300
 learning_rate = 0.1
 # schedule = "one-cycle"        # of adam's rate: cosine (the default), constant, one-cycle, steps
+# warmup = 5                    # its rate rises over so many epochs first
 # clip = 1.0                    # shorten longer gradients to this L2 norm; averaging = 0.99 keeps a mean of the fields
 # thin = 0.3                    # every epoch draws 30 to 100 % of each record's points anew
 # warp = 0.2                    # … on a bent axis; jitter = 0.1 adds noise, weight_decay = 0.1 is adam's

@@ -10,7 +10,8 @@ import numpy as np
 import scipy.fft
 
 from derive.errors import DataError
-from numerics.datasets.record import Records, records
+from numerics.datasets.given import records
+from numerics.datasets.record import Records
 
 Array = np.ndarray
 

@@ -14,7 +14,8 @@ import numpy as np
 
 from derive.errors import DataError
 from numerics.checks import instance
-from numerics.datasets.record import Records, records
+from numerics.datasets.given import records
+from numerics.datasets.record import Records
 
 Array = np.ndarray
 

@@ -16,16 +16,12 @@ from scipy.linalg import solve_triangular
 
 from derive.errors import DataError, RepresentationError, advice
 from numerics.checks import instance, numbers
-from numerics.functions.basis import EDGE, Pieces, evaluate, positive_diagonal
+from numerics.functions.arrays import along, positive_diagonal
+from numerics.functions.basis import EDGE, Basis, evaluate
 
 Array = np.ndarray
 
 NORMS = ("L2", "H1")
-
-
-def along(matrix: Array, values: Array, axis: int) -> Array:
-    """A matrix applied along one axis of an array."""
-    return np.moveaxis(np.tensordot(matrix, values, (1, axis)), 0, axis)
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,8 +31,8 @@ class Pair:
     outer, inner: φ and φ̃.  index, values: (m, i, j) of the entries of N that are not zero (E, 3), and they (E,).
     """
 
-    outer: Pieces
-    inner: Pieces
+    outer: Basis
+    inner: Basis
     index: Array
     values: Array
 
@@ -70,7 +66,7 @@ class FieldSlab:
 
     start: float
     stop: float
-    bases: tuple[Pieces | Pair, ...]
+    bases: tuple[Basis | Pair, ...]
     grams: tuple[Array, ...]
     coefficients: Array
     stiffness: tuple[Array | None, ...] = ()
@@ -262,7 +258,7 @@ def _same_space(first: FieldSlab, second: FieldSlab) -> bool:
     )
 
 
-def _same_basis(first: Pieces | Pair, second: Pieces | Pair) -> bool:
+def _same_basis(first: Basis | Pair, second: Basis | Pair) -> bool:
     if isinstance(first, Pair) or isinstance(second, Pair):
         return (
             isinstance(first, Pair) and isinstance(second, Pair)
@@ -313,11 +309,11 @@ def _pair_values(pair: Pair, points_of: tuple[Array, ...], shape: tuple[int, ...
     return pair.combined(*tables).reshape(*(n for n in shape if n != 1), pair.size)
 
 
-def _width_values(_: Field, __: FieldSlab, basis: Pieces, x: Array) -> Array:
+def _width_values(_: Field, __: FieldSlab, basis: Basis, x: Array) -> Array:
     return evaluate(basis, _checked(x, basis.breakpoints[0], basis.breakpoints[-1]))
 
 
-def _depth_values(whole: Field, slab: FieldSlab, basis: Pieces, x: Array) -> Array:
+def _depth_values(whole: Field, slab: FieldSlab, basis: Basis, x: Array) -> Array:
     x = _checked(x, whole.slabs[0].start, whole.slabs[-1].stop)
     last = slab is whole.slabs[-1]
     inside = (x >= slab.start) & ((x < slab.stop) | last)

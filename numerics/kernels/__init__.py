@@ -1,1 +1,6 @@
-"""Compiled kernels, their threads, caches and tables, and the steps that they take. Knows no training."""
+"""Running kernels: tables bound once a run, operators formed once a step, records tile by tile or launch by launch.
+
+``bind`` gives the tables of a representation on a device (``bound``); with weights these are the network of a step
+(``operators``, ``cpu``; ``cuda`` and ``launch`` for GPUs). ``steps`` finds adaptive ones, ``stability`` says where
+states stop being finite, ``threads`` and ``cache`` are about this machine. No field and no model is known here.
+"""

@@ -9,17 +9,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from derive.errors import TrainingError
-from derive.spec import TableauSpec
-from numerics.kernels import steps as adaptive
-from numerics.kernels.solver import Slab, Solver, Weights, plain_kernels
-
-if TYPE_CHECKING:
-    from numerics.model.continuum import Continuum, Prepared
+from derive.spec import Spec, TableauSpec
+from numerics.kernels.bound import Finder, plain_kernels
+from numerics.kernels.cpu import Bound, Solver
+from numerics.kernels.operators import Slab, Weights
+from numerics.kernels.steps import Method, Steps
 
 Array = np.ndarray
 MARGIN = 1.02  # |R| of a step that is called unstable
@@ -44,9 +42,9 @@ class Diagnosis:
         return f"record {self.record}, step {self.step + 1} of {self.steps}, from depth {self.depth:.4g}"
 
 
-def error(model: Continuum, states: Array, given: str, where: str = "", rows: Array | None = None) -> TrainingError:
+def error(solver: Solver, states: Array, given: str, where: str = "", rows: Array | None = None) -> TrainingError:
     """The error for numbers that are not finite, with where they began and, of a step too long, what is stable."""
-    return explained(diagnose(model, states, rows), given, where)
+    return explained(diagnose(solver, states, rows), given, where)
 
 
 def explained(found: Diagnosis | None, given: str, where: str = "") -> TrainingError:
@@ -65,13 +63,13 @@ def explained(found: Diagnosis | None, given: str, where: str = "") -> TrainingE
     )  # fmt: skip
 
 
-def diagnose(model: Continuum, states: Array, rows: Array | None = None) -> Diagnosis | None:
+def diagnose(solver: Solver, states: Array, rows: Array | None = None) -> Diagnosis | None:
     """Follow states (entry rows, N) step by step to the first that is not finite; None where all are.
 
     rows: the records' numbers (N,), where these are not their positions.
     """
-    solver = model.solver
-    if not isinstance(solver, Solver) or model.spec.tolerance is not None:
+    spec = solver.bound.representation.spec
+    if spec.tolerance is not None:
         return None
     with np.errstate(all="ignore"):
         try:
@@ -88,46 +86,42 @@ def diagnose(model: Continuum, states: Array, rows: Array | None = None) -> Diag
             if all(finite):
                 continue
             last = finite.index(False) - 1
-            unstable = _first_unstable(slab, weights, taken, column[: last + 1], model.spec.tableau)
+            own = _in_doubles(slab, solver.bound.find)
+            unstable = _first_unstable(own, weights, taken, column[: last + 1], spec.tableau)
             step, stable = unstable if unstable is not None else (last, None)
             number = record if rows is None else int(rows[record])
-            return Diagnosis(number, step, len(taken), *taken[step], model.spec.tableau.name, stable)
+            return Diagnosis(number, step, len(taken), *taken[step], spec.tableau.name, stable)
     return None
 
 
-def undifferentiable(model: Continuum, prepared: Prepared, given: str, where: str = "") -> TrainingError | None:
-    """The error for states that are finite, and a loss or a gradient that is not: which record's, and of what.
+def undifferentiable(
+    solver: Solver, states: Array, readout: tuple[Array, Array], targets: Array, record: int, given: str, where: str
+) -> TrainingError | None:
+    """The error for a record whose states are finite, and whose loss or gradient is not: of what is it not?
 
-    None where there is nothing of the kind. The one record is followed with the kernels as plain Python.
+    states (entry rows, 1), targets (outputs, 1): of the record alone, which is followed with the kernels as plain
+    Python. readout: its operator and constant. None where nothing of the kind is found.
     """
-    try:
-        record = _first_record(model, prepared) if isinstance(model.solver, Solver) else None
-    except TrainingError:  # states that no steps follow to the end: that error says why
-        return None
-    if record is None:
-        return None
-    part = prepared.take(np.array([record]))
-    assert part.rows is not None
-    record = int(part.rows[0])
-    plain = Solver(model.representation, model.spec.precision, kernels=plain_kernels).form(model.solver.weights)
+    spec = solver.bound.representation.spec
+    plain = Bound(solver.bound.representation, spec.precision, find=plain_kernels).form(solver.weights)
     with np.errstate(all="ignore"):
-        plain = plain.settled(part.states)
-        z = plain.outputs(part.states, *model.readout_map())
-        value, source = plain.differentiated(z, part.wanted())
+        plain = plain.settled(states)
+        z = plain.outputs(states, *readout)
+        value, source = plain.differentiated(z, targets)
         if not np.isfinite(z).all():
             return None
         if not (np.isfinite(value).all() and np.isfinite(source).all()):
             what = "derivative" if np.isfinite(value).all() else "value"
-            sizes = f"outputs {_range(z)} and targets {_range(part.wanted())}"
-            return _named(model, given, f"the {what} of the loss {model.spec.loss} in record {record}, {sizes}", where)
-        found = _first_slope(plain, part.states)
-    rate = f"the derivative of the rate {model.spec.rate}, f = {model.spec.activation}, in record {record}"
-    return None if found is None else _named(model, given, f"{rate}, {found}", where)
+            sizes = f"outputs {_range(z)} and targets {_range(targets)}"
+            return _named(spec, given, f"the {what} of the loss {spec.loss} in record {record}, {sizes}", where)
+        found = _first_slope(plain, states)
+    rate = f"the derivative of the rate {spec.rate}, f = {spec.activation}, in record {record}"
+    return None if found is None else _named(spec, given, f"{rate}, {found}", where)
 
 
-def _named(model: Continuum, given: str, what: str, where: str) -> TrainingError:
+def _named(spec: Spec, given: str, what: str, where: str) -> TrainingError:
     return TrainingError(
-        f"{given}; first {what}", f"values and derivatives that are finite in {model.spec.precision}",
+        f"{given}; first {what}", f"values and derivatives that are finite in {spec.precision}",
         "an expression that overflows on the way, or whose slope is infinite there; the states themselves are finite",
         "scale the records, write the expression so that its parts stay small, or take precision float64", where,
     )  # fmt: skip
@@ -137,28 +131,12 @@ def _range(values: Array) -> str:
     return f"from {np.nanmin(values):.4g} to {np.nanmax(values):.4g}"
 
 
-def _first_record(model: Continuum, prepared: Prepared) -> int | None:
-    """The first record whose loss or gradient is not finite, by halves: a sum shows what is in it."""
-
-    def wrong(start: int, stop: int) -> bool:
-        with np.errstate(all="ignore"):
-            loss, gradient = model.coefficient_gradient(prepared.take(np.arange(start, stop)))
-        return not (np.isfinite(loss) and all(np.isfinite(g).all() for parts in gradient.values() for g in parts))
-
-    start, stop = 0, len(prepared)
-    while stop - start > 1:
-        middle = (start + stop) // 2
-        start, stop = (start, middle) if wrong(start, middle) else (middle, stop)
-    return start if wrong(start, stop) else None
-
-
 def _first_slope(solver: Solver, states: Array) -> str | None:
     """The first step whose adjoint makes numbers that are not finite of ones, and the values of h at its start."""
     for slab, weights, taken, path in zip(solver.slabs, solver.weights, solver.steps, solver.path(states)):
         steps = [taken] if slab.tables.entry else [[step] for step in taken]  # a first step sees the state as it comes
         for n, (h, own_steps) in enumerate(zip(path, steps)):
-            method = adaptive.Method.of(solver.representation.spec.tableau, float(slab.tables.tables["kappa"]))
-            own = slab.on_steps(method, own_steps).form(weights)
+            own = slab.on_steps(solver.bound.method(slab), own_steps).form(weights)
             after, kept = own.forward(np.ascontiguousarray(h), keep=True)
             gradient = own.empty_gradient()
             bar = own.adjoint(np.ones_like(after), kept, gradient)
@@ -168,12 +146,12 @@ def _first_slope(solver: Solver, states: Array) -> str | None:
 
 
 def _first_unstable(
-    slab: Slab, weights: Weights, taken: adaptive.Steps, states: Sequence[Array], tableau: TableauSpec
+    slab: Slab, weights: Weights, taken: Steps, states: Sequence[Array], tableau: TableauSpec
 ) -> tuple[int, float] | None:
     """The first of some steps that is unstable, and the longest stable one from there."""
     if slab.tables.entry:
         return None
-    method = adaptive.Method.of(tableau, 0.0)
+    method = Method.of(tableau, 0.0)
     for n, (h, (start, length)) in enumerate(zip(states, taken)):
         jacobian = _jacobian(slab, weights, h, start, length)
         if not np.isfinite(jacobian).all():
@@ -186,14 +164,18 @@ def _first_unstable(
     return None
 
 
+def _in_doubles(slab: Slab, find: Finder) -> Slab:
+    """A slab for the CPU, in double precision."""
+    return Slab.of(slab.tables, slab.channels, np.dtype(np.float64), slab.plan, find, slab.parts)
+
+
 def _jacobian(slab: Slab, weights: Weights, h: Array, start: float, length: float) -> Array:
     """∂F/∂h at a state (rows, 1) and a depth, by central differences of the kernels' F."""
-    own = Slab.of(slab.tables, slab.channels, np.dtype(np.float64), slab.plan, slab.kernels, slab.parts)
-    if own.implicit:
+    if slab.implicit:
         return np.full((len(h), len(h)), np.nan)  # implicit steps of the tableaux there are do not blow up decay
     kappa = float(slab.tables.tables["kappa"])
-    euler = adaptive.Method(np.zeros((1, 1)), np.ones(1), np.zeros(1), None, 1, kappa)
-    own = own.on_steps(euler, [(start, length)]).form(weights)
+    euler = Method(np.zeros((1, 1)), np.ones(1), np.zeros(1), None, 1, kappa)
+    own = slab.on_steps(euler, [(start, length)]).form(weights)
     width = 1e-6 * max(1.0, float(np.abs(h).max()))
     moved = np.hstack([h + width * np.eye(len(h)), h - width * np.eye(len(h))])
     after = own.forward(np.ascontiguousarray(moved), keep=False)[0]
@@ -201,14 +183,14 @@ def _jacobian(slab: Slab, weights: Weights, h: Array, start: float, length: floa
     return np.asarray((slopes[:, : len(h)] - slopes[:, len(h) :]) / (2 * width))
 
 
-def amplification(method: adaptive.Method, z: Array) -> Array:
+def amplification(method: Method, z: Array) -> Array:
     """|R(z)| at complex z = s λ."""
     stages = len(method.b)
     found = [1 + v * (method.b @ np.linalg.solve(np.eye(stages) - v * method.a, np.ones(stages))) for v in np.ravel(z)]
     return np.abs(found)
 
 
-def longest_stable(method: adaptive.Method, modes: Array, length: float) -> float:
+def longest_stable(method: Method, modes: Array, length: float) -> float:
     """The longest step, shorter than ``length``, that amplifies none of these decaying modes."""
     low, high = 0.0, length
     for _ in range(40):

@@ -13,7 +13,7 @@ import numpy as np
 
 from derive.errors import TrainingError
 from derive.spec import TableauSpec
-from numerics.functions.basis import Pieces, evaluate_inside
+from numerics.functions.basis import Basis, evaluate_inside
 
 Arrays = dict[str, np.ndarray]
 Steps = list[tuple[float, float]]  # (start, length) of every step
@@ -64,7 +64,7 @@ class Method:
         return np.vstack([rows, last])
 
 
-def tables(method: Method, weight_depth: Pieces, bias_depth: Pieces, steps: Steps) -> Arrays:
+def tables(method: Method, weight_depth: Basis, bias_depth: Basis, steps: Steps) -> Arrays:
     """What the kernels need of the steps: combine, and θ and ϑ at the stages with the row that each stage uses."""
     found = {"combine": np.stack([method.step(length) for _, length in steps])}
     for rows, index, basis in (("theta", "operator_index", weight_depth), ("vartheta", "bias_index", bias_depth)):

@@ -24,6 +24,7 @@ from derive.errors import RepresentationError, TrainingError
 
 Result = TypeVar("Result")
 
+SHARED = 1 << 20  # numbers, each met once, from which on a second thread pays
 LITTLE = 1 << 26  # bytes that are had without asking, which takes as long as a step of a small model
 
 # Reassociation lets sums over records vectorise. Never full fastmath: it may assume that there are no NaNs.
@@ -62,6 +63,11 @@ def threads() -> int:
     if given.isdigit() and int(given) > 0:
         return int(given)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def worthwhile(numbers: int) -> bool:
+    """Whether so many numbers, each met once, are work for two threads."""
+    return numbers > SHARED
 
 
 @cache

@@ -8,10 +8,10 @@ from numbers import Real
 
 import numpy as np
 
-from derive import spec as declaration
 from derive.errors import DataError
+from derive.spec import product
 from numerics.checks import instance
-from numerics.datasets.record import Records
+from numerics.datasets import Records
 from numerics.functions.field import FieldSlab
 from numerics.levels.projection import move
 from numerics.model.continuum import Continuum
@@ -49,7 +49,7 @@ def adapt(model: Continuum, error: float = 0.01, name: str = "adapted", records:
         every = [basis.along(axis) for basis in (slab.weight_out, slab.weight_in) for axis in range(spec.dimension)]
         share = error / math.sqrt(len(every))
         found = [representations.combination(b, leading(field, axis, share)) for axis, b in enumerate(every)]
-        out, inner = declaration.product(found[: spec.dimension]), declaration.product(found[spec.dimension :])
+        out, inner = product(found[: spec.dimension]), product(found[spec.dimension :])
         rule = slab.rule or (slab.weight_out, slab.bias_width)  # the nodes stay
         slabs.append(replace(slab, weight_out=out, weight_in=inner, rule=rule))
     level = replace(spec, slabs=tuple(slabs), levels=())

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from derive.errors import RepresentationError
-from numerics.datasets.record import Records
-from numerics.levels.projection import contained, move
+from numerics.datasets import Records
+from numerics.levels.fields import contained
+from numerics.levels.projection import move
 from numerics.model.continuum import Continuum
 
 LOST = 1e-10  # part of a field's norm: a smaller distance is none, where the field happens to lie in a smaller space

@@ -1,1 +1,5 @@
-"""A continuum that can be called, differentiated, saved and loaded. Knows neither training nor levels."""
+"""A model: fields on a representation (``continuum``), and several as one (``ensemble``).
+
+``prepared`` makes what training needs of records, once; ``points`` says where functions are evaluated; ``layout`` is
+between fields and kernels. A file (``checkpoint``) holds ``contents``, sealed. Training and levels are other rooms.
+"""

@@ -12,8 +12,9 @@ from scipy.special import logsumexp
 from derive.errors import DataError, RepresentationError
 from derive.spec import Spec
 from numerics.checks import instance
-from numerics.datasets.record import Records, records
-from numerics.model.continuum import Continuum, Prepared
+from numerics.datasets import Records, records
+from numerics.model.continuum import Continuum
+from numerics.model.prepared import Prepared
 
 Array = np.ndarray
 

@@ -8,40 +8,18 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from derive.errors import DataError
 from derive.spec import uniform
+from numerics.functions.field import Field
+from numerics.model.continuum import Continuum
+from numerics.networks.layers import Layers
 from numerics.networks.stages import first_stages
 
-if TYPE_CHECKING:
-    from numerics.functions.field import Field
-    from numerics.model.continuum import Continuum
-    from numerics.networks.layers import Layers
-
 Array = np.ndarray
-ENDS = ("zeros", "circular")
 WIDTH = (Fraction(-1), Fraction(1))
-
-
-def check(network: Layers) -> None:
-    """Raise DataError for a network of convolutions that is no continuum."""
-    sizes = [w.shape[2] for w in network.weights[: network.inner]]
-    length = network.length
-    if network.ends not in ENDS:
-        raise DataError(f"ends {network.ends!r} of convolutions", " or ".join(ENDS), "it was left out",
-                        'write ends = "zeros"')  # fmt: skip
-    if not isinstance(length, int) or isinstance(length, bool) or length < 1:
-        raise DataError(f"length {length!r} of convolutions", "how many samples a signal has", "it was left out",
-                        "write length = 128")  # fmt: skip
-    if any(k % 2 == 0 for k in sizes):
-        raise DataError(f"stencils of {sizes} weights", "odd numbers", "a stencil without a middle",
-                        "pad the stencil by one zero")  # fmt: skip
-    if max(sizes, default=0) > length * (2 - (network.ends == "circular")):
-        raise DataError(f"stencils of {sizes} weights on {length} samples", "stencils no longer than the signal",
-                        "a length that is too small", "give the length of the signals")  # fmt: skip
 
 
 def declare(network: Layers, spec: dict[str, Any]) -> dict[str, Any]:

@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 from scipy.sparse import coo_array
 
-from numerics.kernels import threads as device
-from numerics.kernels.solver import Weights
-from numerics.model.continuum import Continuum, kernel_weights
+from numerics.kernels import threads
+from numerics.kernels.operators import Weights
+from numerics.model.continuum import Continuum
+from numerics.model.layout import kernel_weights
 from numerics.representation.find import Arrays, SlabTables, kron
 
 Array = np.ndarray
@@ -64,7 +65,7 @@ def _stage(
     psi = tables["Psi"]
     beta = psi @ (tables["vartheta"][rows[1]] @ weights.beta).reshape(psi.shape[1], -1)
     shape = len(nodes), beta.shape[1], inner.shape[1], channels
-    device.room(8 * math.prod(shape), "a stage operator as a matrix")
+    threads.room(8 * math.prod(shape), "a stage operator as a matrix")
     found = np.empty(shape)
     mixed = np.tensordot(tables["theta"][rows[0]], weights.w, 1)
     for (o, c), w in _weight(tables, mixed, (phi.shape[1], len(inner)), shape[1], channels):

@@ -25,13 +25,15 @@ from typing import Any
 
 import numpy as np
 
-from derive import spec as declaration
+import derive
 from derive.errors import RepresentationError
-from derive.ladder import FORMAT, between, parts
-from derive.spec import BasisSpec, Spec, of_axis
+from derive.spec import WIDTH, BasisSpec, Spec, of_axis
+from derive.spec import digest as digest_of
+from derive.spec.levels import between
+from derive.spec.table_names import FORMAT, parts
 from numerics import checks as doors
 from numerics import files
-from numerics.functions.basis import Pieces
+from numerics.functions.basis import Basis
 from numerics.functions.field import Pair
 from numerics.kernels import threads as device
 
@@ -86,11 +88,11 @@ class SlabTables:
         """A table along every axis; on the whole domain it is their Kronecker product."""
         return tuple(self.tables[of_axis(name, axis)] for axis in range(self.dimension))
 
-    def pieces(self, role: str) -> Pieces:
+    def pieces(self, role: str) -> Basis:
         """The run-time basis of a role, along one axis: "entry", "state", "weight_out", "state_2" …"""
         return _pieces(self.tables, role)
 
-    def axes(self, role: str) -> tuple[Pieces, ...]:
+    def axes(self, role: str) -> tuple[Basis, ...]:
         """The run-time bases of a role along every axis."""
         return tuple(self.pieces(of_axis(role, axis)) for axis in range(self.dimension))
 
@@ -155,11 +157,16 @@ class Representation:
         return kron(self.roots)
 
     @cached_property
+    def comparison(self) -> np.ndarray:
+        """y's coefficients → those coordinates, channel by channel: what is compared where there is no readout."""
+        return np.kron(self.root, np.eye(self.spec.channels))
+
+    @cached_property
     def orthonormal(self) -> tuple[np.ndarray, ...]:
         """L⁻ᵀ along every axis: its columns are functions that are orthonormal in the norm of the loss, or zero."""
         return tuple(np.linalg.pinv(root, rcond=np.sqrt(UNSEEN) / 2) for root in self.roots)
 
-    def readout_pieces(self, role: str = "readout") -> Pieces:
+    def readout_pieces(self, role: str = "readout") -> Basis:
         """The run-time basis of a functional readout; or the one function of a loss's "weight"."""
         return _pieces(self.readout, role)
 
@@ -187,13 +194,13 @@ def kron(factors: Sequence[np.ndarray]) -> np.ndarray:
     return reduce(np.kron, factors)
 
 
-def _pieces(tables: Arrays, role: str) -> Pieces:
+def _pieces(tables: Arrays, role: str) -> Basis:
     prefix = f"pieces/{role}/"
     arrays = {key.removeprefix(prefix): a for key, a in tables.items() if key.startswith(prefix)}
     if "function" not in arrays:
-        return Pieces.from_arrays(arrays)
+        return Basis.from_arrays(arrays)
     function = Printed(str(arrays["function"]), arrays["constants"])
-    return Pieces.from_arrays(arrays, function, tables.get(f"gram/{role}"))
+    return Basis.from_arrays(arrays, function, tables.get(f"gram/{role}"))
 
 
 def of(spec: Spec, base: Spec | None = None) -> Representation:
@@ -206,7 +213,7 @@ def of(spec: Spec, base: Spec | None = None) -> Representation:
 
 @lru_cache(maxsize=64)
 def _of(spec: Spec, base: Spec) -> Representation:
-    digest = declaration.digest(spec)
+    digest = digest_of(spec)
     found = find(digest)
     if found is None:
         found = _derive(digest, base if digest in _digests(base) else spec)
@@ -275,11 +282,11 @@ def assemble(spec: Spec, entry: dict[str, Any], arrays: Arrays) -> Representatio
     return Representation(spec, str(entry["digest"]), tuple(slabs), readout, constants, module, arrays, entry)
 
 
-def pieces_of(basis: Any) -> Pieces:
+def pieces_of(basis: Any) -> Basis:
     """The run-time form of a basis of the derivation that needs no printed function."""
-    from derive.spaces import products as inner_product
+    from derive.spaces import run_time
 
-    return Pieces.from_arrays(inner_product.pieces(basis))
+    return Basis.from_arrays(run_time.arrays(basis))
 
 
 def check_tables(digest: str, arrays: Arrays) -> None:
@@ -327,7 +334,7 @@ def _transfer(source: str, target: str, base: Spec) -> tuple[Path, str]:
             if name in manifest(folder)["tables"]:
                 return folder, name
         if attempt == 0:
-            _derive(declaration.digest(replace(base, levels=())), base)
+            _derive(digest_of(replace(base, levels=())), base)
     raise RepresentationError(
         f"no projection between the bases {source} and {target}",
         "levels of one spec, generated together",
@@ -339,11 +346,10 @@ def _transfer(source: str, target: str, base: Spec) -> tuple[Path, str]:
 def combination(basis: BasisSpec, rows: np.ndarray) -> BasisSpec:
     """The declaration of the functions Σ_j rows_ij g_j of a width basis g; rows (r, size) are taken as they are."""
     from derive import registry
-    from derive.spaces import basis as bases
 
     exact = tuple(tuple(Fraction(repr(float(v))) for v in row) for row in rows)
     family = registry.entry("bases", "combination")
-    return BasisSpec("combination", **family.resolve({"of": basis, "rows": exact}, bases.WIDTH))
+    return BasisSpec("combination", **family.resolve({"of": basis, "rows": exact}, WIDTH))
 
 
 def layer(spec: Spec, length: Fraction) -> tuple[str, str] | None:
@@ -355,11 +361,11 @@ def layer(spec: Spec, length: Fraction) -> tuple[str, str] | None:
 
 def warn(representation: Representation) -> None:
     """Warn of what the declaration's stages do not see (section 4); why needs the derivation."""
-    from derive import seen
+    from derive.spaces import stages
 
-    if seen.blind(representation.spec, iter(slab.tables for slab in representation.slabs)):
+    if stages.blind(representation.spec, iter(slab.tables for slab in representation.slabs)):
         with contextlib.suppress(ImportError):  # without SymPy the model works, and nothing says why it is warned of
-            for found in seen.check(representation.spec):
+            for found in stages.check(representation.spec):
                 doors.warn(found)
 
 
@@ -388,7 +394,7 @@ def _cache() -> Path:
 @cache
 def _edition() -> str:
     """Twelve digits for the derivation's own sources: what another edition cached is not used."""
-    sources = Path(declaration.__file__).parent
+    sources = Path(derive.__file__).parent
     content = hashlib.sha256()
     for path in sorted(sources.rglob("*.py")):
         content.update(path.relative_to(sources).as_posix().encode() + path.read_bytes())
@@ -510,7 +516,7 @@ def printed_function(name: str) -> Callable[..., np.ndarray]:
 
 
 def _digests(base: Spec) -> set[str]:
-    return {declaration.digest(replace(base, levels=())), *(declaration.digest(s) for _, s in base.levels)}
+    return {digest_of(replace(base, levels=())), *(digest_of(s) for _, s in base.levels)}
 
 
 def _derive(digest: str, spec: Spec) -> tuple[Path, dict[str, Any]]:

@@ -1,1 +1,6 @@
-"""Training: runs, optimisers, splits, cross-validation."""
+"""Training: runs, optimisers, splits, cross-validation.
+
+``run``: the loop, ``fit`` · ``job``: what stays fixed during a run · ``state``: where a run stands · ``resume``: runs
+in files · ``options``: what may be asked for, by the table of ``derive.spec.training`` · ``split``: records held out ·
+``progress``: the bar · ``optimisers``: one a file · ``cross_validation``: scores on folds.
+"""

@@ -5,20 +5,22 @@ from __future__ import annotations
 import copy
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from derive.errors import SpecError, TrainingError, advice
-from numerics.datasets.record import records
+from derive.errors import SpecError, TrainingError
+from derive.spec import OPTIONS
+from numerics.datasets import records
 from numerics.model.continuum import Continuum, Declared, resolve
-from numerics.training.run import Options, fit
+from numerics.training.options import check_names
+from numerics.training.run import fit
 
 Array = np.ndarray
 Scores = dict[str, float]
 
-SETTINGS = {field.name for field in fields(Options)} - {"seed"} | {"callback"}
+SETTINGS = {*OPTIONS} - {"seed"} | {"callback"}
 
 
 @dataclass(frozen=True)
@@ -54,12 +56,7 @@ def cross_validate(
     spec: as for ``Continuum.from_spec``; x, y, xi: as for ``fit``; seed: draws the folds and, the same in all of them,
     the first fields; settings: options of ``fit``, those left out are the spec's. Raises what ``fit`` raises.
     """
-    unknown = sorted(set(settings) - SETTINGS)
-    if unknown:
-        raise TrainingError(
-            f"the setting {unknown[0]!r}", ", ".join(sorted(SETTINGS)),
-            *advice(unknown[0], sorted(SETTINGS), "a typing error, or an option that writes a file", "leave it out"),
-        )  # fmt: skip
+    check_names(settings, SETTINGS, "a typing error, or an option that writes a file")
     data = records(x, xi, y)
     model = Continuum.from_spec(resolve(spec), seed=seed)
     fold = partition(len(data), model.prepare(data).labels, folds, seed)

@@ -1,9 +1,21 @@
 """What the mathematics promises, measured on a spec: ``continua verify``.
 
-Every property is measured against something that shares no code with what it measures: loops over layers, the NumPy
-network of ``reference``, complex steps, SciPy's integrators, mpmath at 50 digits, and the formulas and dense sums of
-``formulas``. What a spec can be expected to reach is derived from it: the order of its tableau, the degree of its
-bases, the kinks of its rate.
+Every property is measured against something that shares no code with what it measures, the room ``references``: loops
+over layers, the NumPy network, complex steps, SciPy's integrators, mpmath at 50 digits, formulas and dense sums. What a
+spec can be expected to reach is derived from it: the order of its tableau, the degree of its bases, kinks of its rate.
+
+PROPERTIES lists the rows with the function that measures each; a new row is a function and a line there. By files:
+
+``equivalents``, ``orders``      layers; refinement in depth and width, and how the order of a study is judged
+``derivatives``                  gradients, Taylor remainders, the continuous adjoint
+``spaces``, ``rules``            Gram matrices, projections, symmetries; quadrature and tables
+``activations``, ``losses``      of the rate and the loss, their values and slopes
+``records``, ``outputs``         from samples to coefficients; predictions and trajectories
+``fields``, ``starts``           values, norms, penalties; random and given fields
+``steps``, ``moves``             adaptive steps; moves between levels
+``code``, ``simulator``          kernels, precisions, threads, bytes; CUDA kernels without a GPU
+``network``                      the weights of a discrete network as a field
+``subject``                      what is verified, and what is found
 """
 
 from __future__ import annotations

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from numerics.verify.formulas import Array
-from numerics.verify.reference import value
+from numerics.verify.references.formulas import Array
+from numerics.verify.references.network import value
 from numerics.verify.subject import Subject
 
 SECTION = "functions"
@@ -51,7 +51,7 @@ def functions(subject: Subject) -> None:
     import mpmath as mp
     import sympy as sp
 
-    from derive.equation import derivative
+    from derive.kinks import derivative
 
     spec, equation = subject.spec, subject.reference.equation
     known = _formulas().get(spec.activation)

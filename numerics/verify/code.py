@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from derive import spec as declaration
+from derive.spec import digest
 from numerics.verify.subject import RECORDS, Subject
 
 SIMULATED = 3  # records: the simulator is Python, thread by thread
@@ -74,7 +74,7 @@ def regeneration(subject: Subject) -> None:
     files = generate(subject.base)
     same = files == generate(subject.base)
     text = "equal" if same else "different"
-    place = find(declaration.digest(replace(subject.base, levels=())))
+    place = find(digest(replace(subject.base, levels=())))
     if place is not None and place[0].name == subject.base.name:
         stale = [name for name, content in files.items() if (place[0] / name).read_bytes() != content]
         same, text = same and not stale, f"stale: {', '.join(stale)}" if stale else text

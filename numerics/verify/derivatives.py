@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from numerics.kernels import steps as adaptive
-from numerics.levels.projection import loss_change
-from numerics.model.continuum import Prepared
+from numerics.levels.estimates import loss_change
+from numerics.model.prepared import Prepared
 from numerics.verify import equivalents, orders
-from numerics.verify.flow import Ended, Rate, follow
+from numerics.verify.references.flow import Ended, Rate, follow
 from numerics.verify.subject import NOTEBOOKS, RECORDS, Array, Subject
 
 TRIES = 8  # records and directions, of a rate with kinks
@@ -38,7 +38,7 @@ def gradient(subject: Subject) -> None:
         moved_states, targets = subject.states[:, :, :count] + 1e-30j * along, records.wanted()[:, :count]
         both, alone = (_loss(subject, given, moved_states, targets).imag / 1e-30 for given in (moved, fields))
         _, found = model.coefficient_gradient(records)
-        bar_states = model._sweep(records)[4].reshape(*along.shape[:2], -1, count).sum(axis=2)
+        bar_states = model.state_gradient(records).reshape(*along.shape[:2], -1, count).sum(axis=2)
         found = subject.whole(found)
         measured = sum(float(np.sum(g * d)) for n in ways for g, d in zip(found[n], ways[n]))
         in_states = float(np.sum(bar_states * along))
@@ -172,7 +172,7 @@ def _gaps(subject: Subject) -> orders.Study | Ended:
 def _discrete(subject: Subject, ways: list[dict[str, list[Array]]], steps: list[adaptive.Steps]) -> Array:
     """The derivatives of one record's loss in directions of W and b, by the kernels' adjoint for these steps."""
     model = subject.bare()
-    model = model.running_on(model.solver.with_steps(steps))
+    model = model.running_on(model.bound.with_steps(steps))
     _, found = model.coefficient_gradient(subject.prepared.take(np.array([0])))
     found = subject.whole(found)
     return np.array(

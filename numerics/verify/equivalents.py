@@ -8,14 +8,13 @@ from fractions import Fraction
 
 import numpy as np
 
-from derive import spec as declaration
 from derive.errors import SpecError, TrainingError
-from derive.spec import CONSTANT, BasisSpec
-from numerics.kernels import steps as adaptive
-from numerics.model.continuum import Continuum, kernel_weights
-from numerics.verify.flow import ACCURACY, Ended, constant, follow
+from derive.spec import CONSTANT, BasisSpec, Slab
+from numerics.model.continuum import Continuum
+from numerics.model.layout import kernel_weights
 from numerics.verify.orders import Study, judge
-from numerics.verify.reference import Reference
+from numerics.verify.references.flow import ACCURACY, Ended, constant, follow
+from numerics.verify.references.network import Reference
 from numerics.verify.subject import NOTEBOOKS, SMALLEST, WATCHED, Array, Subject
 
 POINTS = np.linspace(-1, 1, 402)[1:-1] + 1e-4  # where solutions are compared: on no cell's boundary
@@ -136,15 +135,14 @@ def _in_depth(subject: Subject) -> Study | Ended:
 
 def _stepper(subject: Subject) -> Callable[[int], Array]:
     """Steps → the final state by the kernels, with the same number of equal steps in every depth element."""
-    solver = subject.model.solver.__class__(subject.model.representation)
+    bound = subject.model.bound
     start = subject.reference.lifted(subject.fields, subject.states[:, :, :WATCHED]).reshape(-1, WATCHED)
 
     def solve(steps: int) -> Array:
         h: Array = np.ascontiguousarray(start)
         taken = subject.steps(steps)
-        for slab, own, weights in zip(solver.slabs, taken, kernel_weights(subject.model.fields)):
-            method = adaptive.Method.of(subject.spec.tableau, float(slab.tables.tables["kappa"]))
-            h = slab.on_steps(method, own).form(weights).forward(h, keep=False)[0]
+        for slab, own, weights in zip(bound.slabs, taken, kernel_weights(subject.model.fields)):
+            h = slab.on_steps(bound.method(slab), own).form(weights).forward(h, keep=False)[0]
         return h
 
     return solve
@@ -232,7 +230,8 @@ class _Width:
     @classmethod
     def of(cls, subject: Subject) -> _Width | None:
         """None for a basis that has no finer one."""
-        from derive.declaration import WIDTH, Reader
+        from derive.declaration import Reader, read_basis
+        from derive.spec import WIDTH
 
         family, reader = subject.spec.slabs[-1].state.along(0), Reader("verify")
         made = _family(family, subject.spec.periodic)
@@ -243,7 +242,7 @@ class _Width:
         truths = [{**spectral, "size": n} for n in (41, 53)]
         if not smooth:
             truths = [{"family": "discontinuous", "degree": 1, "cells": n} for n in (60, 120)]
-        coarse, fine = (reader.basis(basis, "state", WIDTH, subject.spec.periodic) for basis in truths)
+        coarse, fine = (read_basis(reader, basis, "state", WIDTH, subject.spec.periodic) for basis in truths)
         degree = {"p0": 0, "hat": 1}.get(family.family, family.degree) or 0
         order: float = min(5, 5 if family.family in SPECTRAL else degree + 1)  # beyond it rounding is near
         slack = 0.5 if order == 5 else 0.35
@@ -254,7 +253,8 @@ class _Width:
 
 def _family(declared: BasisSpec, periodic: bool) -> tuple[list[int], Callable[[int], BasisSpec]] | None:
     """Sizes for a study, and the family's basis of a size; None for a basis that has no finer one."""
-    from derive.declaration import WIDTH, Reader
+    from derive.declaration import Reader, read_basis
+    from derive.spec import WIDTH
 
     reader = Reader("verify")
     family, degree = declared.family, declared.degree
@@ -269,7 +269,7 @@ def _family(declared: BasisSpec, periodic: bool) -> tuple[list[int], Callable[[i
     )
 
     def build(n: int) -> BasisSpec:
-        return reader.basis({"family": family, counted: n, **given}, "state", WIDTH, periodic)
+        return read_basis(reader, {"family": family, counted: n, **given}, "state", WIDTH, periodic)
 
     return sizes, build
 
@@ -286,14 +286,15 @@ class _Smooth:
     @classmethod
     def of(cls, subject: Subject, state: BasisSpec, steps: int = 1) -> _Smooth:
         """By the NumPy network; fields and records take the subject's share of their size."""
-        from derive.declaration import WIDTH, Reader
-        from numerics.functions.basis import Pieces, evaluate
+        from derive.declaration import Reader, read_basis
+        from derive.spec import WIDTH
+        from numerics.functions.basis import Basis, evaluate
         from numerics.representation.find import pieces_of
 
         reader, spec = Reader("verify"), subject.spec
         few = {"family": "fourier", "size": 3} if spec.periodic else {"family": "legendre", "size": 3}
-        smooth = reader.basis(few, "weight", WIDTH, spec.periodic)
-        slab = declaration.Slab(Fraction(0), Fraction(1), state, smooth, smooth, CONSTANT, smooth, CONSTANT)
+        smooth = read_basis(reader, few, "weight", WIDTH, spec.periodic)
+        slab = Slab(Fraction(0), Fraction(1), state, smooth, smooth, CONSTANT, smooth, CONSTANT)
         plain = replace(spec, entry=state, slabs=(slab,), steps=steps, tolerance=None, outputs=None, readout=None,
                         maximum=None, weight=None, loss="l2", penalties=(), inputs=None, symmetries=(),
                         reach=None)  # fmt: skip
@@ -306,7 +307,7 @@ class _Smooth:
             "V": [share * generator.standard_normal((3, 1, wide, c)) / (2 * many)],
             "parameters": [np.array([[float(start)] * c for _, start in spec.learned])],
         }
-        pieces: Pieces = pieces_of(network.forms[0].bases["state"])
+        pieces: Basis = pieces_of(network.forms[0].bases["state"])
         start = share * subject.random_states([pieces], c)[:, :, :2]
         return cls(network, fields, start, evaluate(pieces, POINTS))
 

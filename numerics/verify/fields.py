@@ -10,10 +10,10 @@ import numpy as np
 
 from derive.errors import RepresentationError
 from derive.spec import BasisSpec, Spec
-from numerics.verify import formulas
-from numerics.verify.formulas import Array, Functions, Interval, along
 from numerics.verify.records import with_targets
-from numerics.verify.reference import _unfolded
+from numerics.verify.references import formulas
+from numerics.verify.references.formulas import Array, Functions, Interval, along
+from numerics.verify.references.network import _unfolded
 from numerics.verify.subject import Subject
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def axes(spec: Spec, name: str, k: int) -> Axes:
         return [(getattr(slab.along(axis), role), interval) for axis in range(spec.dimension)]
 
     if name == "W" and spec.reach is not None:
-        return [*width("weight_in", spec.inner_width), (slab.weight_depth, depth)]
+        return [*width("weight_in", spec.operator.inner), (slab.weight_depth, depth)]
     if name == "W":
         return [*width("weight_out"), *width("weight_in"), (slab.weight_depth, depth)]
     if name in ("b", "V"):

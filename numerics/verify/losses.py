@@ -9,13 +9,13 @@ import numpy as np
 from scipy.special import logsumexp, softmax, xlogy
 
 from derive.spec import Spec
-from numerics.datasets.record import Records
-from numerics.datasets.record import records as make_records
+from numerics.datasets import Records
+from numerics.datasets import records as make_records
 from numerics.model.continuum import Continuum
-from numerics.verify import formulas
-from numerics.verify.formulas import Array, along
 from numerics.verify.records import expected, grids_of, sampled
-from numerics.verify.reference import value as written
+from numerics.verify.references import formulas
+from numerics.verify.references.formulas import Array, along
+from numerics.verify.references.network import value as written
 from numerics.verify.subject import Subject
 
 SECTION = "losses"
@@ -81,18 +81,12 @@ def values(subject: Subject) -> None:
         z[:, -5:] += HIGH
     known = spec.loss in FORMULAS
     value, source = FORMULAS[spec.loss] if known else _own(spec.loss)
-    found, slopes = _called(solver, z, t)
+    found, slopes = solver.differentiated(z, t)
     truth, direction = value(z, t), source(z, t)
     gap = float(np.max(np.abs(found - truth) / np.maximum(1, np.abs(truth))))
     subject.at_most(SECTION, f"{spec.loss}: its value", gap, 1e-12, "README.md")
     gap = float(np.abs(slopes - direction).max() / np.abs(direction).max())
     subject.at_most(SECTION, f"{spec.loss}: its derivative", gap, 1e-12 if known else 1e-7, "README.md")
-
-
-def _called(solver: Any, z: Array, t: Array) -> tuple[Array, Array]:
-    value, source = np.empty(z.shape[1]), np.empty_like(z)
-    solver._common("loss")(z, np.ascontiguousarray(t), solver.loss_constants, value, source)
-    return value, source
 
 
 # --- of records ---------------------------------------------------------------------------------------------

@@ -12,11 +12,11 @@ from numerics.functions.field import Field
 from numerics.levels import adapted
 from numerics.levels.projection import project
 from numerics.model.continuum import Continuum
-from numerics.verify import formulas
 from numerics.verify.fields import axes, inner, projected, spread
-from numerics.verify.formulas import Array, Functions, along
 from numerics.verify.records import with_targets
-from numerics.verify.reference import Reference
+from numerics.verify.references import formulas
+from numerics.verify.references.formulas import Array, Functions, along
+from numerics.verify.references.network import Reference
 from numerics.verify.subject import Subject
 
 SECTION = "moves"

@@ -13,8 +13,8 @@ from dataclasses import replace
 import numpy as np
 
 from derive.errors import RepresentationError
-from numerics.networks import layers as networks
 from numerics.networks import ordering
+from numerics.networks.continua import to_layers
 from numerics.networks.layers import Layers
 from numerics.verify.subject import NOTEBOOKS, Array, Subject
 
@@ -33,7 +33,7 @@ def smoothness(subject: Subject) -> None:
     if not subject.trained or spec.channels > 1 or spec.dimension > 1 or spec.reach is not None:
         return
     try:
-        network = networks.to_layers(subject.model)
+        network = to_layers(subject.model)
     except RepresentationError:
         return
     ordered = _ordered(subject, network)

@@ -7,12 +7,13 @@ from functools import reduce
 import numpy as np
 
 from derive.spec import CONSTANT, depth_elements
-from numerics.datasets.record import Records
-from numerics.datasets.record import records as make_records
+from numerics.datasets import Records
+from numerics.datasets import records as make_records
 from numerics.model.continuum import Continuum
-from numerics.verify import formulas, rules
-from numerics.verify.formulas import Array, along
+from numerics.verify import rules
 from numerics.verify.records import along_xi, grids_of, sampled
+from numerics.verify.references import formulas
+from numerics.verify.references.formulas import Array, along
 from numerics.verify.subject import Subject
 
 SECTION = "outputs"

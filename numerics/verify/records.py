@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 
 from derive.spec import CONSTANT, BasisSpec, Spec
-from numerics.datasets.record import Records
-from numerics.datasets.record import records as make_records
-from numerics.verify import formulas
-from numerics.verify.formulas import Array, along
+from numerics.datasets import Records
+from numerics.datasets import records as make_records
+from numerics.verify.references import formulas
+from numerics.verify.references.formulas import Array, along
 from numerics.verify.subject import Subject
 
 SECTION = "records"

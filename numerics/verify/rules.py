@@ -10,8 +10,8 @@ import numpy as np
 from numpy.polynomial import legendre
 
 from derive.spec import BasisSpec, Slab, depth_elements, of_axis
-from numerics.verify import formulas
-from numerics.verify.formulas import Array
+from numerics.verify.references import formulas
+from numerics.verify.references.formulas import Array
 from numerics.verify.subject import Subject
 
 SECTION = "spaces"

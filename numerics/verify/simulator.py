@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from numerics.kernels.cuda import CudaSolver, Launch
-from numerics.kernels.solver import Solver
+from numerics.kernels.cpu import Bound
+from numerics.kernels.cuda import CudaBound
+from numerics.kernels.launch import Launch
 from numerics.model.checkpoint import load
-from numerics.model.continuum import kernel_weights
+from numerics.model.layout import kernel_weights
 
 LAUNCH = Launch(records=2, tile=2, threads=(2, 2), blocks=2)  # several launches for three records
 STEPS = 3  # of every slab: the simulator runs thread by thread, in Python
@@ -24,11 +25,11 @@ def largest(folder: Path) -> float:
     model = load(folder / "model.npz")
     with np.load(folder / "records.npz") as stored:
         states, targets = stored["states"], stored["targets"]
-    solvers = Solver(model.representation), CudaSolver(model.representation, launch=LAUNCH)
+    both = Bound(model.representation), CudaBound(model.representation, launch=LAUNCH)
     steps = [own[:STEPS] for own in model.solver.settled(states).steps]
     found = []
-    for whole in solvers:
-        solver = whole.form(kernel_weights(model.fields)).with_steps(steps)
+    for bound in both:
+        solver = bound.with_steps(steps).form(kernel_weights(model.fields))
         losses, slabs, *bars = solver.gradient(states, *model.readout_map(), targets)
         operators = [slab[name] for slab in slabs for name in sorted(slab)]
         found.append([solver.final(states), losses, *operators, *bars])

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from derive.spec import SymmetrySpec, of_axis
-from numerics.functions.field import Array, along
+from numerics.functions.arrays import along
+from numerics.functions.field import Array
 from numerics.functions.random import moved
 from numerics.verify.subject import NOTEBOOKS, RECORDS, Subject
 
@@ -131,17 +132,17 @@ def _mp_function(expression: Any) -> Callable[[Any], Any]:
 
 def projections(subject: Subject) -> None:
     """Between the levels: what is left is orthogonal, nested spaces give the identity, projecting twice is once."""
-    from derive import ladder
     from derive.spaces import basis as bases
     from derive.spaces import products as inner_product
     from derive.spaces import transfer
+    from derive.spec import table_names
 
     levels = [replace(subject.base, levels=()), *(s for _, s in subject.base.levels)]
     pairs = set()
     for source in levels:
-        old = {role: (basis, interval) for role, basis, interval in ladder.directions(source)}
+        old = {role: (basis, interval) for role, basis, interval in table_names.directions(source)}
         for target in levels:
-            for role, basis, interval in ladder.directions(target):
+            for role, basis, interval in table_names.directions(target):
                 if role in old and old[role] != (basis, interval) and old[role][1] == interval:
                     pairs.add((old[role][0], basis, interval))
     if not pairs:

@@ -11,9 +11,9 @@ from numpy.polynomial import legendre
 from derive.spec import BasisSpec, Spec
 from numerics.functions.random import MODES, Modes, random_function
 from numerics.model.continuum import Continuum
-from numerics.verify import formulas
 from numerics.verify.fields import Axes, axes, full, projected
-from numerics.verify.formulas import Array, Functions, along
+from numerics.verify.references import formulas
+from numerics.verify.references.formulas import Array, Functions, along
 from numerics.verify.subject import Subject
 
 SECTION = "starts"

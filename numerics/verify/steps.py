@@ -12,8 +12,9 @@ import numpy as np
 from derive.errors import TrainingError
 from derive.spec import depth_elements
 from numerics.model.continuum import Continuum
-from numerics.verify import formulas, rules
-from numerics.verify.formulas import Array
+from numerics.verify import rules
+from numerics.verify.references import formulas
+from numerics.verify.references.formulas import Array
 from numerics.verify.subject import Subject
 
 SECTION = "steps"

@@ -11,11 +11,14 @@ from typing import Any
 import numpy as np
 
 from derive.spec import Spec, depth_elements
-from numerics.kernels.solver import Solver, plain_kernels
+from numerics.kernels.bound import plain_kernels
+from numerics.kernels.cpu import Bound
 from numerics.kernels.steps import Steps
-from numerics.model.continuum import Continuum, Prepared, kernel_weights, whole
-from numerics.verify.flow import Ended, Exact, Rate, follow
-from numerics.verify.reference import Reference
+from numerics.model.continuum import Continuum
+from numerics.model.layout import whole
+from numerics.model.prepared import Prepared
+from numerics.verify.references.flow import Ended, Exact, Rate, follow
+from numerics.verify.references.network import Reference
 
 Array = np.ndarray
 RECORDS = 12
@@ -167,7 +170,8 @@ class Subject:
 
     def random_states(self, axes: Sequence[Any], channels: int) -> Array:
         """The L2 projections of sums of a few smooth waves along every axis; periodic ones where the domain is."""
-        from numerics.functions.basis import evaluate, rule
+        from numerics.functions.basis import evaluate
+        from numerics.functions.rules import rule
 
         generator = np.random.default_rng(2)
         found = np.ones((1, channels, RECORDS))
@@ -237,12 +241,12 @@ class Subject:
         """
         bare = self.bare()
         if plan == self.own_plan:
-            return _on(bare, Solver(bare.representation, plan=plan)), self.many
+            return bare.running_on(Bound(bare.representation, plan=plan)), self.many
         return self.plain(bare, plan=plan), self.few
 
     def plain(self, model: Continuum, dtype: str = "float64", plan: str | None = None) -> Continuum:
         """A model whose kernels are the generated text as Python runs it."""
-        return _on(model, Solver(model.representation, dtype, plan, plain_kernels))
+        return model.running_on(Bound(model.representation, dtype, plan, plain_kernels))
 
     @cached_property
     def smoothness(self) -> str:
@@ -267,10 +271,6 @@ class Subject:
     def at_most(self, section: str, name: str, measured: float, limit: float, explained: str) -> None:
         """A number that has a bound."""
         self.add(section, name, f"≤ {limit:.0e}", f"{measured:.1e}", bool(measured <= limit), explained)
-
-
-def _on(model: Continuum, solver: Solver) -> Continuum:
-    return model.running_on(solver.form(kernel_weights(model.fields)))
 
 
 def thinned(model: Continuum) -> Continuum:

@@ -15,12 +15,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.interpolate import BSpline
 
+import derive.bases
 from derive import registry
 from derive.errors import DerivationError
 from derive.exact.enclosure import XI, polynomial_series, resolve_branches
 from derive.spaces import basis as bases
-from derive.spaces.products import evaluate, evaluate_at, gauss_rule
-from tests.derive.basis_oracles import DEPTH, DIGITS, WIDTH, declare, exact, examples, families, make, numeric
+from derive.spaces.products import continuous, evaluate, evaluate_at
+from derive.spaces.rules import gauss_rule
+from tests.oracles.bases import DEPTH, DIGITS, WIDTH, declare, exact, examples, families, make, numeric
 
 KEYS = {"size", "cells", "degree", "breakpoints", "functions", "of", "rows"}
 
@@ -69,9 +71,9 @@ def test_continuity_is_found(family):
             np.abs(evaluate_at(basis, b, (a, b)).to_float() - evaluate_at(basis, b, (b, c)).to_float()).max()
             for a, b, c in zip(basis.breakpoints, basis.breakpoints[1:], basis.breakpoints[2:])
         ]
-        assert basis.continuous == (max(jumps, default=0) < 1e-12)
-    assert not make("p0", cells=2).continuous
-    assert make("bspline", degree=1, cells=3).continuous
+        assert continuous(basis) == (max(jumps, default=0) < 1e-12)
+    assert not continuous(make("p0", cells=2))
+    assert continuous(make("bspline", degree=1, cells=3))
 
 
 @pytest.mark.parametrize("interval", [WIDTH, DEPTH])
@@ -111,7 +113,7 @@ def test_bsplines_against_scipy(degree, interval):
         basis = make(
             "bspline", interval, degree=degree, cells=4, **({"breakpoints": breakpoints} if breakpoints else {})
         )
-        assert basis.size == 4 + degree and basis.continuous
+        assert basis.size == 4 + degree and continuous(basis)
         knots = [float(b) for b in basis.breakpoints]
         knots = [knots[0]] * degree + knots + [knots[-1]] * degree
         points = grid(interval)
@@ -156,7 +158,7 @@ def test_fourier_keeps_exact_zeros_and_ones():
 
 def test_custom_polynomials_stay_rational():
     basis = make("custom", functions=["1", "xi", "abs(xi)"], breakpoints=(-1, 0, 1))
-    assert basis.kind == "polynomial" and basis.degree == 1 and basis.continuous
+    assert basis.kind == "polynomial" and basis.degree == 1 and continuous(basis)
     assert sample(basis, [Fraction(-1, 3), Fraction(1, 4)]).tolist() == [[1, -1 / 3, 1 / 3], [1, 0.25, 0.25]]
 
 
@@ -284,7 +286,7 @@ def test_a_new_file_is_all_that_a_family_takes(tmp_path, monkeypatch):
             '''
         )
     )
-    monkeypatch.setattr(bases, "__path__", [*bases.__path__, str(tmp_path)])
+    monkeypatch.setattr(derive.bases, "__path__", [*derive.bases.__path__, str(tmp_path)])
     basis = make("chebyshev", DEPTH, size=6)
     assert basis.kind == "polynomial" and basis.degree == 5
     rule = gauss_rule(basis.breakpoints, 8)
@@ -300,14 +302,14 @@ def test_declarations_are_checked_without_sympy_and_flint():
         import sys
         sys.modules["sympy"] = sys.modules["flint"] = None
         from derive import registry
-        from derive.spaces import basis as bases
-        from derive.spec import BasisSpec
+        from derive.spaces import basis
+        from derive.spec import WIDTH, BasisSpec
         for name in registry.names("bases"):
             module = registry.entry("bases", name)
             given = {"functions": ["xi"]} if name == "custom" else {"size": 4 if name == "multiwavelet" else 5}
             if name == "combination":
                 given = {"of": BasisSpec("hat", 2, 1, 1, None, ()), "rows": ((1, 2),)}
-            print(name, module.resolve(given, bases.WIDTH)["size"])
+            print(name, module.resolve(given, WIDTH)["size"])
     """
     result = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr

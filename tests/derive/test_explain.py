@@ -12,11 +12,12 @@ import pytest
 import sympy as sp
 
 from derive import registry
+from derive.declaration import load_spec
 from derive.explain import pages as explain
 from derive.explain.notation import formula
+from derive.explain.tableaux import named_tableau, tableau_text
 from derive.generate import diff
 from derive.program.scalar import tree
-from derive.spec import load_spec
 
 DECLARED = {
     "name": "test",
@@ -41,7 +42,7 @@ SECTIONS = [
     "## 1. From layers to a continuum", "## 2. The rate", "## 3. The bases", "## 4. The semi-discrete form",
     "## 5. Integration in depth", "## 6. The adjoint", "## 7. The loss", "## 8. The levels",
 ]  # fmt: skip
-PRINT = "import json, sys; from derive import explain; from derive.spec import load_spec; " \
+PRINT = "import json, sys; from derive.explain import pages as explain; from derive.declaration import load_spec; " \
     "sys.stdout.buffer.write(explain.text(load_spec(json.loads(sys.argv[1]))).encode())"  # fmt: skip
 
 
@@ -224,9 +225,9 @@ def test_every_tableau_is_explained(name: str) -> None:
 
     from derive.tableau import stability_function
 
-    shown = explain.tableau_text(name)
+    shown = tableau_text(name)
     assert f"Order {registry.entry('tableaux', name).ORDER}." in shown and (", not " in shown or "Order 5" in shown)
-    above, below = ([float(c) for c in p][::-1] for p in stability_function(explain.named_tableau(name)))
+    above, below = ([float(c) for c in p][::-1] for p in stability_function(named_tableau(name)))
     crossings = [
         -root.real
         for sign in (1, -1)

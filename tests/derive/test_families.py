@@ -8,13 +8,15 @@ import numpy as np
 import pytest
 from numpy.polynomial import chebyshev, legendre
 
+from derive.declaration import load_spec
 from derive.spaces import transfer
-from derive.spaces.products import evaluate, gauss_rule, gram, pieces
-from derive.spec import load_spec
+from derive.spaces.products import evaluate, gram
+from derive.spaces.rules import gauss_rule
+from derive.spaces.run_time import arrays
 from numerics import Continuum
-from numerics.functions.basis import Pieces
+from numerics.functions.basis import Basis
 from numerics.functions.basis import evaluate as values
-from tests.derive.basis_oracles import declare, make
+from tests.oracles.bases import declare, make
 
 UNEVEN = (F(-1), F(-1, 3), F(1, 2), F(1))
 
@@ -39,7 +41,7 @@ def test_families_that_span_one_space(degree: int) -> None:
 
 def test_chebyshev_against_numpy() -> None:
     x = np.linspace(-1, 1, 201)
-    found = values(Pieces.from_arrays(pieces(make("chebyshev", size=40))), x)
+    found = values(Basis.from_arrays(arrays(make("chebyshev", size=40))), x)
     assert np.max(np.abs(found - chebyshev.chebvander(x, 39))) <= 1e-12
 
 
@@ -101,7 +103,7 @@ def test_multiwavelets_are_orthogonal_with_vanishing_moments(degree: int, cells:
 
 
 def test_haar() -> None:
-    found = values(Pieces.from_arrays(pieces(make("multiwavelet", size=4))), np.array([-0.75, -0.25, 0.25, 0.75])).T
+    found = values(Basis.from_arrays(arrays(make("multiwavelet", size=4))), np.array([-0.75, -0.25, 0.25, 0.75])).T
     assert np.array_equal(found[0], np.ones(4))
     assert np.array_equal(np.sign(found[1:]), [[-1, -1, 1, 1], [-1, 1, 0, 0], [0, 0, -1, 1]])
 
@@ -109,7 +111,7 @@ def test_haar() -> None:
 def test_raising_the_degree_of_a_hierarchical_basis_only_adds_functions() -> None:
     x = np.linspace(-1, 1, 50)
     low, high = (
-        values(Pieces.from_arrays(pieces(make("hierarchical", breakpoints=UNEVEN, degree=p))), x) for p in (3, 5)
+        values(Basis.from_arrays(arrays(make("hierarchical", breakpoints=UNEVEN, degree=p))), x) for p in (3, 5)
     )
     assert np.max(np.abs(low - high[:, : low.shape[1]])) <= 1e-14
 
@@ -127,7 +129,7 @@ def test_combinations_of_closed_forms() -> None:
 @pytest.mark.parametrize("count", [2, 3, 5])
 def test_lobatto_rules_of_several_cells_add_up_at_shared_points(count: int) -> None:
     """Exact to degree 2n − 3 for functions that are smooth on every cell and continuous between them."""
-    from derive.spaces.products import lobatto_rule
+    from derive.spaces.rules import lobatto_rule
 
     cuts = [-1.0, -0.5, 0.25, 1.0]
     rule = lobatto_rule([F(c) for c in cuts], count)

@@ -15,21 +15,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from derive.errors import DerivationError
-from derive.exact.matrix import identity, nearest, rational, stack
+from derive.exact.matrix import ExactMatrix, identity, nearest, rational, stack
 from derive.spaces.basis import build
-from derive.spaces.products import (
-    ExactMatrix,
-    evaluate,
-    evaluate_at,
-    gauss_rule,
-    gram,
-    pieces,
-    stiffness,
-    uniform_rule,
-)
+from derive.spaces.products import evaluate, evaluate_at, gram, stiffness
+from derive.spaces.rules import gauss_rule, uniform_rule
+from derive.spaces.run_time import arrays
 from derive.spaces.transfer import transfer
 from derive.spec import BasisSpec
-from tests.derive.basis_oracles import (
+from tests.oracles.bases import (
     DEPTH,
     DIGITS,
     WIDTH,
@@ -179,7 +172,7 @@ def test_limits_from_inside_an_interval():
 @pytest.mark.parametrize("family", families())
 def test_pieces_are_the_basis(family):
     for basis in examples(family):
-        found = pieces(basis)
+        found = arrays(basis)
         assert str(found["kind"]) == basis.kind
         assert found["breakpoints"].tolist() == [float(b) for b in basis.breakpoints]
         if basis.kind == "fourier":

@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 
 from derive import registry
+from derive.declaration import load_spec
 from derive.emit import cpu, tables
 from derive.emit.loops import printed
 from derive.errors import DataError, DerivationError, SpecError
 from derive.program import loss as losses
-from derive.spec import from_dict, load_spec, to_dict
+from derive.spec import from_dict, to_dict
 from numerics import Continuum, fit
-from numerics.datasets.record import records
+from numerics.datasets import records
 
 
 def softmax_sum(z):

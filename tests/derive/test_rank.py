@@ -11,9 +11,9 @@ import sympy as sp
 from hypothesis import given
 from hypothesis import strategies as st
 
+from derive.declaration import load_spec
 from derive.errors import SpecError
 from derive.exact.rank import check_independent, dependent
-from derive.spec import load_spec
 from numerics import testing
 
 WHOLE, HALVES = (Fraction(-1), Fraction(1)), (Fraction(-1), Fraction(0), Fraction(1))

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from derive import spec as declaration
+from derive import declaration
+from derive.declaration import load_spec
 from derive.errors import SpecError
-from derive.spec import digest, from_dict, load_spec, step_lengths, to_dict
+from derive.spec import digest, from_dict, step_lengths, to_dict
 
 GUNPOINT = Path(__file__).parents[2] / "specs" / "gunpoint.toml"
 LEGENDRE = {"family": "legendre", "size": 4}
@@ -222,7 +223,7 @@ def test_a_missing_file_says_so() -> None:
 
 def test_reading_a_spec_imports_no_sympy() -> None:
     code = (
-        "import sys; from derive.spec import load_spec; load_spec(sys.argv[1]); "
+        "import sys; from derive.declaration import load_spec; load_spec(sys.argv[1]); "
         "sys.exit(bool({'sympy', 'flint', 'numpy'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code, str(GUNPOINT)]).returncode == 0

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from derive import registry, spec
+from derive.declaration import load_spec
 from derive.errors import ContinuumError, SpecError
-from derive.spec import load_spec
+from derive.spec import Training
 from derive.suggestion import SYNONYMS, nearest, plain
 from numerics import from_layers, testing
 from numerics.training.optimisers import start
@@ -29,7 +30,7 @@ def test_every_spelling_of_every_name_is_found(kind: str) -> None:
 
 def test_synonyms_are_written_plainly_and_lead_to_names_that_there_are() -> None:
     known = {name for kind in registry.KINDS for name in registry.names(kind)}
-    known |= {*spec.OPTIMISERS, *spec.SCHEDULES, *spec.Training.__dataclass_fields__}
+    known |= {*spec.OPTIMISERS, *spec.SCHEDULES, *spec.OPTIONS}
     known |= {"constant", "linear", "least-squares", "abs", "atan", "log", "sign", "max", "min", "float32", "float64",
               "zeros", "circular", "spacing", "tableau", "size", "degree", "order"}  # fmt: skip
     assert all(key == plain(key) for key in SYNONYMS)
@@ -136,7 +137,7 @@ def test_the_run_time_s_names_are_suggested_too() -> None:
         (lambda: from_layers(w, b, "tanh", kind="ResNet", last="activation"), "residual"),
         (lambda: from_layers(w, b, "tanh", last="Activation"), "activation"),
         (lambda: from_layers(w, b, "Tanh", last="activation"), "tanh"),
-        (lambda: start("Adam", (("W", slice(0, 1)),), 0.1, 1), "adam"),
+        (lambda: start((("W", slice(0, 1)),), 1, Training(optimiser="Adam")), "adam"),
         (lambda: registry.entry("bases", "Hat"), "hat"),
         (lambda: registry.entry("basis", "hat"), "bases"),
         (lambda: load_spec({**testing.PLAIN, "levels": {"fine": {}}}).level("Fine"), "fine"),

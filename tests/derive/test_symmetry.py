@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import sympy as sp
 
-from derive.declaration import WIDTH, Reader
+from derive.declaration import Reader, read_basis, read_symmetry
 from derive.errors import DerivationError
 from derive.spaces import basis as bases
 from derive.spaces import symmetry
-from derive.spec import BasisSpec, SymmetrySpec
+from derive.spec import WIDTH, BasisSpec, SymmetrySpec
 
 SWAP = {"map": ["xi + 1", "xi - 1"], "breakpoints": ["-1", "0", "1"]}
 # Four cells of [−1, 1]: the first is mirrored, the other three move on by one.
@@ -21,11 +21,11 @@ TURN = {"map": ["-3/2 - xi", "xi + 1/2", "xi - 1"], "breakpoints": ["-1", "-1/2"
 
 
 def known(declared: dict[str, Any]) -> SymmetrySpec:
-    return Reader("test").symmetry(declared, False)
+    return read_symmetry(Reader("test"), declared, False)
 
 
 def basis(declared: dict[str, Any]) -> BasisSpec:
-    return Reader("test").basis(declared, "basis", WIDTH, False)
+    return read_basis(Reader("test"), declared, "basis", WIDTH, False)
 
 
 def matrix(goals: list[int], mirrored: list[int], degree: int) -> sp.Matrix:
@@ -100,7 +100,7 @@ def test_a_function_that_leaves_the_span_is_named(declared: dict[str, Any], func
 
 
 def test_waves_know_reflections_and_shifts_alone() -> None:
-    wave = bases.build(Reader("test").basis({"family": "fourier", "size": 3}, "basis", WIDTH, True))
+    wave = bases.build(read_basis(Reader("test"), {"family": "fourier", "size": 3}, "basis", WIDTH, True))
     for one in (known(TURN), SymmetrySpec("shift", Fraction(1, 3))):
         with pytest.raises(DerivationError, match="waves are cut"):
             symmetry.action(one, wave)

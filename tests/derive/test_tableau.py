@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from derive import registry, tableau
 from derive.errors import DerivationError
-from derive.explain import pages as explain
+from derive.explain.tableaux import named_tableau
 from derive.spec import TableauSpec
 
 
@@ -58,7 +58,7 @@ def test_orders(given: TableauSpec) -> None:
 
 @pytest.mark.parametrize("name", registry.names("tableaux"))
 def test_registered_tableaux(name: str) -> None:
-    given = explain.named_tableau(name)
+    given = named_tableau(name)
     tableau.check(given)
     assert tableau.order(given.a, given.b) == registry.entry("tableaux", name).ORDER
 
@@ -120,7 +120,7 @@ def test_conditions_hold_for_symbols() -> None:
 
 @pytest.mark.parametrize("name", registry.names("tableaux"))
 def test_stability_function(name: str) -> None:
-    given = explain.named_tableau(name)
+    given = named_tableau(name)
     z, n = sp.Symbol("z"), len(given.b)
     matrix = sp.Matrix([[sp.sympify(str(x)) for x in row] for row in given.a])
     b = sp.Matrix([[sp.sympify(str(x)) for x in given.b]])
@@ -134,13 +134,13 @@ IMPLICIT = {"backward-euler": True, "implicit-midpoint": False, "gauss4": False,
 
 
 def test_all_implicit_tableaux_are_tested() -> None:
-    assert {name for name in registry.names("tableaux") if not explain.named_tableau(name).explicit} == set(IMPLICIT)
+    assert {name for name in registry.names("tableaux") if not named_tableau(name).explicit} == set(IMPLICIT)
 
 
 @pytest.mark.parametrize(("name", "damping"), IMPLICIT.items())
 def test_implicit_tableaux_are_stable_in_the_left_half_plane(name: str, damping: bool) -> None:
     """|R| ≤ 1 on the imaginary axis with poles on the right: A-stable. R → 0 at infinity: L-stable."""
-    above, below = ([float(c) for c in p][::-1] for p in tableau.stability_function(explain.named_tableau(name)))
+    above, below = ([float(c) for c in p][::-1] for p in tableau.stability_function(named_tableau(name)))
     y = 1j * np.geomspace(1e-3, 1e6, 4001)
     assert (np.abs(np.polyval(above, y)) <= np.abs(np.polyval(below, y)) * (1 + 1e-9)).all()
     assert (np.roots(below).real > 0).all()
@@ -152,7 +152,7 @@ def test_implicit_tableaux_are_stable_in_the_left_half_plane(name: str, damping:
     [("gauss4", ((0, 2),)), ("sdirk2", ((0, 1), (1, 2))), ("kutta3", ((0, 1), (1, 2), (2, 3)))],
 )
 def test_stages_that_are_solved_for_together(name: str, expected: tuple) -> None:
-    assert explain.named_tableau(name).groups == expected
+    assert named_tableau(name).groups == expected
 
 
 def test_stable() -> None:
@@ -175,7 +175,7 @@ def test_without_linear_part_it_is_the_tableau() -> None:
 @pytest.mark.parametrize("name", IMPLICIT)
 def test_an_implicit_step_with_the_linear_part_eliminated(name: str) -> None:
     """H and h_{n+1} of ḣ = sin h − 5 h, the stages found by SciPy's root finder from (7) as it stands."""
-    given, s, start = explain.named_tableau(name), 0.25, np.array([0.7, -1.2])
+    given, s, start = named_tableau(name), 0.25, np.array([0.7, -1.2])
     a, b = np.array([[float(v) for v in row] for row in given.a]), np.array([float(v) for v in given.b])
 
     def left(flat: np.ndarray) -> np.ndarray:
@@ -191,7 +191,7 @@ def test_an_implicit_step_with_the_linear_part_eliminated(name: str) -> None:
 
 def test_a_singular_linear_part_is_refused() -> None:
     with pytest.raises(DerivationError, match="singular"):
-        tableau.combination(explain.named_tableau("backward-euler"), F(4), F(1, 4))
+        tableau.combination(named_tableau("backward-euler"), F(4), F(1, 4))
 
 
 entries = st.fractions(min_value=-2, max_value=2, max_denominator=6)

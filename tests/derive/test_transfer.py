@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from derive.errors import DerivationError
-from derive.spaces.products import evaluate, gauss_rule, gram
+from derive.spaces.products import evaluate, gram
+from derive.spaces.rules import gauss_rule
 from derive.spaces.transfer import contains, transfer
-from tests.derive.basis_oracles import DEPTH, WIDTH, examples, families, make
+from tests.oracles.bases import DEPTH, WIDTH, examples, families, make
 
 NESTED = [
     (("p0", {"cells": 3}), ("p0", {"cells": 6})),

@@ -10,15 +10,14 @@ import numpy as np
 import pytest
 
 from derive import equation, galerkin
-from derive.declaration import Reader
+from derive.declaration import Reader, load_spec, read_basis
 from derive.errors import SpecError
 from derive.spaces import basis as bases
 from derive.spaces import convolution
-from derive.spaces import products as inner_product
-from derive.spaces.basis import WIDTH
-from derive.spec import load_spec
+from derive.spaces.rules import gauss_rule, uniform_rule
+from derive.spec import WIDTH
 from numerics import Continuum, project
-from numerics.datasets.record import records
+from numerics.datasets import records
 from numerics.functions.basis import evaluate
 from numerics.representation.find import pieces_of
 
@@ -27,7 +26,7 @@ UNEVEN: dict[str, Any] = {"family": "hat", "breakpoints": ["-1/2", "-1/8", "-1/3
 
 
 def basis(given: dict[str, Any], interval: Any = WIDTH) -> bases.Basis:
-    return bases.build(Reader("test").basis(given, "state", interval, True), interval)
+    return bases.build(read_basis(Reader("test"), given, "state", interval, True), interval)
 
 
 def values(found: bases.Basis, given: dict[str, Any], at: np.ndarray) -> np.ndarray:
@@ -72,9 +71,9 @@ def test_couplings(given: dict[str, Any], state: dict[str, Any], reach: str, poi
         return
     r = Fraction(reach)
     kernel, found = basis(given, (-r, r)), basis(state)
-    rule = inner_product.gauss_rule(found.breakpoints, points)
+    rule = gauss_rule(found.breakpoints, points)
     if state["family"] == "fourier":
-        rule = inner_product.uniform_rule(points)
+        rule = uniform_rule(points)
     table = convolution.couplings(kernel, found, rule, periodic).to_float()
     table = table.reshape(-1, kernel.size, found.size)
     for q, node in enumerate(rule.points.to_float().ravel()):
@@ -101,7 +100,7 @@ def test_frequencies_hold_couplings(given: dict[str, Any], state: dict[str, Any]
     fourier = state["family"] == "fourier"
     if fourier and not periodic:
         return
-    rule = inner_product.uniform_rule(14) if fourier else inner_product.gauss_rule(found.breakpoints, 1)
+    rule = uniform_rule(14) if fourier else gauss_rule(found.breakpoints, 1)
     table = convolution.couplings(kernel, found, rule, periodic)
     apart = convolution.waves(table, kernel, found, rule, periodic)
     assert apart is not None
@@ -128,7 +127,7 @@ def test_frequencies_hold_couplings(given: dict[str, Any], state: dict[str, Any]
 )  # fmt: skip
 def test_what_does_not_commute_with_shifts_has_no_frequencies(state: dict[str, Any]) -> None:
     kernel, found = basis({"family": "hat", "size": 5}, (Fraction(-1, 2), Fraction(1, 2))), basis(state)
-    rule = inner_product.gauss_rule(found.breakpoints, 2 if state["family"] != "p0" else 1)
+    rule = gauss_rule(found.breakpoints, 2 if state["family"] != "p0" else 1)
     table = convolution.couplings(kernel, found, rule, True)
     assert convolution.waves(table, kernel, found, rule, True) is None
 

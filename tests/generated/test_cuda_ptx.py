@@ -32,7 +32,7 @@ CHOSEN = {
 def test_kernels_compile_in_their_own_precision(case: str) -> None:
     """In single precision one promotion, by an integer or a literal, would halve the speed or worse."""
     environment = {key: value for key, value in os.environ.items() if key != "NUMBA_ENABLE_CUDASIM"}
-    command = [sys.executable, "-m", "tests.generated.cuda_ptx", case, *CHOSEN[case]]
+    command = [sys.executable, "-m", "tests.oracles.ptx", case, *CHOSEN[case]]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)

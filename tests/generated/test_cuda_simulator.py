@@ -1,4 +1,4 @@
-"""The CUDA kernels, run by Numba's simulator in a process of its own, against the CPU's text run as plain Python."""
+"""The CUDA kernels against the CPU's text run as plain Python: in lockstep, and a few by Numba's own simulator."""
 
 from __future__ import annotations
 
@@ -23,16 +23,21 @@ from derive.errors import RepresentationError
 from derive.program import build as programs
 from derive.program import loss as losses
 from numerics.kernels import cuda as runner
-from tests.generated.cuda_cases import CASES, DECLARED, Draw, equation, representation
+from numerics.kernels import launch
+from tests.oracles import lockstep
+from tests.oracles.cuda_cases import CASES, DECLARED, Draw, compare, compare_declared, equation, representation
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
 def simulated() -> Iterator[Callable[[str], dict[str, float]]]:
-    """case/plan, or a declared case → quantity → largest relative difference. One process serves a worker's tests."""
+    """case/plan, or a declared case → quantity → largest relative difference, by Numba's simulator in a process of its
+
+    own: it polls a thread of Python for every thread, and takes ten times as long.
+    """
     environment = {**os.environ, "NUMBA_ENABLE_CUDASIM": "1"}
-    command = [sys.executable, "-m", "tests.generated.cuda_cases"]
+    command = [sys.executable, "-m", "tests.oracles.cuda_cases"]
     with subprocess.Popen(command, cwd=ROOT, env=environment, stdin=PIPE, stdout=PIPE, text=True) as process:
 
         def answer(name: str) -> dict[str, float]:
@@ -47,11 +52,7 @@ def simulated() -> Iterator[Callable[[str], dict[str, float]]]:
         yield answer
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("plan", programs.PLANS)
-@pytest.mark.parametrize("name", CASES)
-def test_the_simulated_kernels_equal_the_cpu_kernels(simulated, name: str, plan: str) -> None:
-    found = simulated(f"{name}/{plan}")
+def check(name: str, plan: str, found: dict[str, float]) -> None:
     tolerance = 1e-12 if CASES[name].precision == "float64" else 3e-6
     assert {key: value for key, value in found.items() if not value <= tolerance} == {}
     wanted = {"final", "losses", "bar_operator", "bar_constant", "bar_states", "0/bar_operators", "0/bar_biases"}
@@ -60,10 +61,35 @@ def test_the_simulated_kernels_equal_the_cpu_kernels(simulated, name: str, plan:
     assert ("1/bar_operator_entry" in found) == (CASES[name].entry and plan == "formed" and not CASES[name].groups)
 
 
+LONG = ("gauss", "implicit, two groups", "implicit, nodal")
+
+
+@pytest.mark.parametrize("plan", programs.PLANS)
+@pytest.mark.parametrize("name", [pytest.param(c, marks=pytest.mark.slow) if c in LONG else c for c in CASES])
+def test_the_kernels_equal_the_cpu_kernels(name: str, plan: str, tmp_path: Path) -> None:
+    with lockstep.device():
+        check(name, plan, compare(name, plan, tmp_path))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", DECLARED)
-def test_the_simulated_kernels_of_declared_specs_equal_the_cpu_kernels(simulated, name: str) -> None:
-    assert {key: value for key, value in simulated(name).items() if not value <= 1e-12} == {}
+def test_the_kernels_of_declared_specs_equal_the_cpu_kernels(name: str) -> None:
+    with lockstep.device():
+        assert {key: value for key, value in compare_declared(name).items() if not value <= 1e-12} == {}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "plan"), [("entry, two channels", "factors"), ("workspace", "formed"), ("implicit, nodal", "formed")]
+)
+def test_the_simulated_kernels_equal_the_cpu_kernels(simulated, name: str, plan: str) -> None:
+    check(name, plan, simulated(f"{name}/{plan}"))
+
+
+@pytest.mark.slow
+def test_the_simulated_kernels_of_a_declared_spec_equal_the_cpu_kernels(simulated) -> None:
+    found = simulated("gate, translation, local, lift")
+    assert {key: value for key, value in found.items() if not value <= 1e-12} == {}
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -107,7 +133,7 @@ def test_the_printed_text_does_not_depend_on_the_run(tmp_path: Path) -> None:
 
 def test_a_banded_table_knows_the_rows_that_meet_a_column() -> None:
     runs = np.array([[1, 3], [0, 0], [0, 2], [2, 4]])
-    assert runner.columns(runs, 5).tolist() == [[2, 3], [0, 3], [0, 4], [3, 4], [0, 0]]
+    assert launch.columns(runs, 5).tolist() == [[2, 3], [0, 3], [0, 4], [3, 4], [0, 0]]
 
 
 @pytest.mark.parametrize(
@@ -118,21 +144,24 @@ def test_a_banded_table_knows_the_rows_that_meet_a_column() -> None:
     ],
 )
 def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, lack: tuple[str, str], said: str) -> None:
-    monkeypatch.setattr(runner, "missing", lambda: lack)
+    monkeypatch.setattr(launch, "missing", lambda: lack)
     with pytest.raises(RepresentationError, match=re.escape(said)):
-        runner.CudaSolver(None)  # type: ignore[arg-type]
+        runner.CudaBound(None)  # type: ignore[arg-type]
 
 
 def test_without_the_package_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner.importlib.util, "find_spec", lambda name: None)
-    assert runner.missing() == ("numba-cuda is not installed", 'pip install "neural-continua[cuda]"')
+    monkeypatch.setattr(launch.importlib.util, "find_spec", lambda name: None)
+    assert launch.missing() == ("numba-cuda is not installed", 'pip install "neural-continua[cuda]"')
 
 
 def test_the_solver_keeps_the_cpu_solvers_interface() -> None:
-    from numerics.kernels.solver import Slab, Solver
+    from numerics.kernels.cpu import Bound, Solver
+    from numerics.kernels.operators import Slab
 
-    for name in ("form", "final", "path", "gradient", "outputs", "losses"):
+    for name in ("final", "path", "gradient", "mean_gradient", "outputs", "losses", "started", "differentiated"):
         ours, theirs = (inspect.signature(getattr(c, name)) for c in (runner.CudaSolver, Solver))
         assert list(ours.parameters) == list(theirs.parameters)
+    ours, theirs = (inspect.signature(c.form) for c in (runner.CudaBound, Bound))
+    assert list(ours.parameters) == list(theirs.parameters)
     ours, theirs = (inspect.signature(c.pull_back) for c in (runner.CudaSlab, Slab))
     assert list(ours.parameters) == list(theirs.parameters)

@@ -13,15 +13,15 @@ import numpy as np
 import pytest
 from scipy.interpolate import RegularGridInterpolator
 
+from derive.declaration import load_spec
 from derive.errors import DataError, SpecError
-from derive.spec import load_spec
 from numerics import Continuum, load, project
-from numerics.datasets.record import read, records, write
+from numerics.datasets import read, records, write
 from numerics.datasets.sampling import Augmentation, thinned
 from numerics.levels.adapted import adapt
-from numerics.model.continuum import Prepared
-from tests.generated.test_wider_family import convolution, even, halves, sigmoid
-from tests.reference import TABLEAUX, basis, breakpoints, gauss
+from numerics.model.prepared import Prepared
+from tests.builders import marked
+from tests.oracles.network import TABLEAUX, basis, breakpoints, convolution, even, gauss, halves, sigmoid
 
 LEGENDRE = {"family": "legendre", "size": 3}
 HAT = {"family": "hat", "size": 4}
@@ -207,7 +207,10 @@ def test_the_network_is_that_of_the_whole_domain(name: str) -> None:
     assert moved > 0.1  # it does something
 
 
-@pytest.mark.parametrize("name", [n for n in CASES if "implicit" not in n])
+COMPILED = ("square, gate, local", "cube")
+
+
+@pytest.mark.parametrize("name", marked([n for n in CASES if "implicit" not in n], COMPILED, COMPILED))
 def test_gradients_are_those_of_the_complex_step(name: str) -> None:
     case = CASES[name]
     model = model_of(case)

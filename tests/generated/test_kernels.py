@@ -10,17 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from derive.spec import load_spec
-from numerics.datasets.record import records
-from numerics.kernels.solver import Solver, plain_kernels
-from numerics.model.continuum import Continuum, kernel_weights
-from tests.reference import TABLEAUX, basis, breakpoints, gauss, network
-
-P0 = {"family": "p0", "cells": 5}
-LEGENDRE = {"family": "legendre", "size": 5}
-HAT = {"family": "hat", "cells": 4}
-BSPLINE = {"family": "bspline", "degree": 2, "cells": 3}
-FOURIER = {"family": "fourier", "size": 5}
+from derive.declaration import load_spec
+from numerics.datasets import records
+from numerics.kernels.bound import plain_kernels
+from numerics.kernels.cpu import Bound
+from numerics.model.continuum import Continuum
+from numerics.model.layout import kernel_weights
+from numerics.model.prepared import Prepared
+from tests.builders import FOURIER, P0, declare, random_model
+from tests.oracles.network import TABLEAUX, basis, breakpoints, gauss, network, rule
 
 RATES = {
     "mlp": lambda f, delta: lambda u, h: (f(u) - h) / delta,
@@ -30,44 +28,6 @@ RATES = {
     "sin(u) - h**3/3": lambda f, delta: lambda u, h: np.sin(u) - h**3 / 3,
     "sin(u) - h/2": lambda f, delta: lambda u, h: np.sin(u) - h / 2,
 }
-
-
-def declare(**changes: object) -> dict:
-    spec = {
-        "name": "test",
-        "equation": {"rate": "residual", "activation": "tanh", "spacing": "1/2", "channels": 1},
-        "state": {"basis": LEGENDRE},
-        "weight": {"width_out": HAT, "width_in": BSPLINE, "depth": {"family": "p0", "cells": 2}},
-        "bias": {"width": HAT, "depth": {"family": "hat", "cells": 1}},
-        "integration": {"tableau": "heun", "steps": 4},
-        "readout": {"outputs": 3, "basis": {"family": "legendre", "size": 3}},
-        "loss": {"kind": "cross-entropy"},
-    }
-    for key, value in changes.items():
-        spec[key] = {**spec.get(key, {}), **value} if isinstance(value, dict) else value  # type: ignore[dict-item]
-    return spec
-
-
-def random_model(declared: dict, seed: int = 0, scale: float = 0.4) -> Continuum:
-    model = Continuum.from_spec(load_spec(declared), seed=0)
-    generator = np.random.default_rng(seed)
-    return model.with_coordinates(generator.standard_normal(model.size) * scale)
-
-
-def rule(declared: dict) -> tuple[np.ndarray, np.ndarray]:
-    """The quadrature that section 3 declares, written out again."""
-    state = declared["state"]["basis"]
-    if state["family"] == "fourier":
-        count = -(-3 * state["size"] // 2)
-        return -1 + 2 * np.arange(count) / count, np.full(count, 2 / count)
-    chosen = (state, declared["weight"].get("width_out", {"family": "p0", "size": 1}), declared["bias"]["width"])
-    union = np.unique(np.concatenate([breakpoints(b, (-1.0, 1.0)) for b in chosen]).round(14))
-    known = {"p0": lambda b: 0, "hat": lambda b: 1, "fourier": lambda b: 2 * b["size"]}
-    degree = [known.get(b["family"], lambda b: b.get("degree", b.get("size", 0) - 1))(b) for b in chosen]
-    points = -(-(degree[0] + max(degree) + 1) // 2)
-    if len(breakpoints(state, (-1.0, 1.0))) == 2 and state["size"] > 1:
-        points = max(points, -(-(-(-3 * state["size"] // 2)) // (len(union) - 1)))
-    return gauss(union, points)
 
 
 def coefficients(model: Continuum) -> tuple[np.ndarray, np.ndarray]:
@@ -118,16 +78,22 @@ CASES = {
     ),
 }  # fmt: skip
 
-QUICK = ("legendre heun", "own rate", "p0")
+# Machine code of every kind of operation, once: explicit and implicit, in both plans, with tables of all structures.
+COMPILED = (
+    ("legendre heun", "formed"), ("legendre heun", "factors"), ("p0, h at nodes", "formed"), ("fourier", "factors"),
+    ("two channels, midpoint", "formed"), ("own rate, sdirk2", "factors"),
+)  # fmt: skip
+QUICK = ("legendre heun", "p0, h at nodes")
 
 
 def cases(*without: str) -> list[object]:
-    """Every case under both plans; compilation takes a second or two each, so that `make quick` runs three."""
-    chosen = [(case, plan) for case in CASES if case not in without for plan in ("formed", "factors")]
-    return [
-        pytest.param(case, plan, marks=() if case in QUICK and plan == "formed" else pytest.mark.slow)
-        for case, plan in chosen
-    ]
+    """Every case under both plans; the few that are compiled take seconds each, and `make quick` runs two."""
+    found = []
+    for case, plan in ((case, plan) for case in CASES if case not in without for plan in ("formed", "factors")):
+        marks = [pytest.mark.compiled] if (case, plan) in COMPILED else []
+        slow = (case, plan) in COMPILED and (case not in QUICK or plan != "formed")
+        found.append(pytest.param(case, plan, marks=[*marks, pytest.mark.slow] if slow else marks))
+    return found
 
 
 @pytest.mark.parametrize(("case", "plan"), cases())
@@ -137,8 +103,7 @@ def test_the_forward_kernel_is_the_network_written_out(case: str, plan: str) -> 
     channels = declared["equation"]["channels"]
     n = model.representation.slabs[0].tables["X"].shape[1]
     h = np.random.default_rng(1).standard_normal((n, channels, 7))
-    solver = Solver(model.representation, plan=plan)
-    solver = solver.form(kernel_weights(model.fields))
+    solver = Bound(model.representation, plan=plan).form(kernel_weights(model.fields))
     found = solver.final(h.reshape(-1, 7)).reshape(n, channels, 7)
     expected = reference_state(declared, *coefficients(model), h)
     assert np.max(np.abs(found - expected)) <= 1e-12 * np.max(np.abs(expected))
@@ -176,16 +141,10 @@ def test_the_gradient_is_the_complex_step_derivative(case: str, plan: str) -> No
     moved = [p + 1j * step * d for p, d in zip(parts, directions)]
     expected = reference_loss(declared, moved, h + 1j * step * ahead, labels).imag / step
 
-    object.__setattr__(model.representation.slabs[0], "plan", plan)
-    try:
-        model = model.replace(fields=dict(model.fields))
-        from numerics.model.continuum import Prepared
-
-        prepared = Prepared(h.reshape(-1, 6), np.eye(3)[labels].T.copy(), np.zeros(6), labels)
-        _, gradient = model.coefficient_gradient(prepared)
-        _, _, _, _, bar_states = model._sweep(prepared)
-    finally:
-        object.__setattr__(model.representation.slabs[0], "plan", "formed")
+    model = model.running_on(Bound(model.representation, plan=plan))
+    prepared = Prepared(h.reshape(-1, 6), np.eye(3)[labels].T.copy(), np.zeros(6), labels)
+    _, gradient = model.coefficient_gradient(prepared)
+    bar_states = model.state_gradient(prepared)
     found = sum(np.sum(gradient[name][0] * d) for name, d in zip(("W", "b", "R", "a"), directions))
     found += np.sum(bar_states.reshape(h.shape) * ahead)
     size = np.sqrt(sum(np.sum(gradient[name][0] ** 2) for name in ("W", "b", "R", "a")) + np.sum(bar_states**2))
@@ -198,10 +157,10 @@ def test_dot_product_of_tangent_and_adjoint(case: str) -> None:
     """⟨J v, w⟩ = ⟨v, Jᵀ w⟩ with the tangent by the complex step of the kernels' own text."""
     model = random_model(CASES[case])
     generator = np.random.default_rng(3)
-    solver = Solver(model.representation, np.complex128, plan="formed", kernels=plain_kernels)
+    bound = Bound(model.representation, np.complex128, plan="formed", find=plain_kernels)
     weights = kernel_weights(model.fields)
     direction = generator.standard_normal(weights[0].w.shape)
-    slab = solver.slabs[0]
+    slab = bound.slabs[0]
     h = generator.standard_normal((slab.sizes["state"], 3)).astype(complex)
     moved = slab.form(type(weights[0])(weights[0].w + 1e-30j * direction, weights[0].beta))
     tangent = moved.forward(h, keep=False)[0].imag / 1e-30
@@ -215,6 +174,7 @@ def test_dot_product_of_tangent_and_adjoint(case: str) -> None:
     assert abs(left - right) <= 1e-12 * np.linalg.norm(tangent) * np.linalg.norm(bar)
 
 
+@pytest.mark.compiled
 @pytest.mark.slow
 def test_taylor_remainder_has_slope_two() -> None:
     model = random_model(declare())
@@ -243,8 +203,7 @@ def test_p0_mlp_euler_is_the_perceptron_of_any_widths(widths: list[int], seed: i
     expected = x.T
     for weight, bias in layers:
         expected = f(weight @ expected + bias[:, None])
-    solver = Solver(model.representation, kernels=plain_kernels)
-    solver = solver.form(kernel_weights(model.fields))
+    solver = Bound(model.representation, find=plain_kernels).form(kernel_weights(model.fields))
     assert np.max(np.abs(solver.final(x.T.copy()) - expected)) <= 1e-13 * max(1.0, np.max(np.abs(expected)))
 
 
@@ -276,6 +235,7 @@ def perceptron(widths: list[int], activation: str, generator: np.random.Generato
     return model.replace(fields=fields), drawn
 
 
+@pytest.mark.compiled
 def test_any_number_of_threads_gives_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
     model = random_model(declare())
     generator = np.random.default_rng(5)
@@ -289,19 +249,21 @@ def test_any_number_of_threads_gives_the_same_bits(monkeypatch: pytest.MonkeyPat
         assert np.array_equal(gradient, found[0][1])
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize(("case", "count"), [("legendre heun", 7), ("p0", 1)])
 def test_halves_of_records_and_stages_are_the_whole(case: str, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     model = random_model(CASES[case])
     x = np.random.default_rng(8).standard_normal((count, 23, CASES[case]["equation"]["channels"]))
     prepared = model.prepare(records(x, None, np.arange(count) % 3))
     whole = model.objective(prepared, model.coordinates)
-    monkeypatch.setattr("numerics.kernels.solver.SHARED", 0)
+    monkeypatch.setattr("numerics.kernels.threads.SHARED", 0)
     halves = model.objective(prepared, model.coordinates)
     assert len(model.solver._blocks(count)) == min(count, 2)
     np.testing.assert_allclose(halves[0], whole[0], rtol=1e-14)
     np.testing.assert_allclose(halves[1], whole[1], rtol=0, atol=1e-14 * np.linalg.norm(whole[1]))
 
 
+@pytest.mark.compiled
 @pytest.mark.slow
 def test_single_precision_stays_within_its_error_budget() -> None:
     declared = declare()
@@ -313,6 +275,7 @@ def test_single_precision_stays_within_its_error_budget() -> None:
     assert np.linalg.norm(gradient - gradient32) <= 2e-5 * np.linalg.norm(gradient)
 
 
+@pytest.mark.compiled
 @pytest.mark.slow
 def test_a_rate_that_nobody_has_seen_trains_without_generated_modules(tmp_path, monkeypatch) -> None:
     """No kernel is a template: with no generated module in reach, a new rate is derived, compiled and trained."""

@@ -14,15 +14,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from derive import ladder
+from derive.declaration import load_spec
 from derive.emit.cuda import Cuda
 from derive.emit.loops import printed
 from derive.errors import SpecError
 from derive.generate import generate
-from derive.spec import from_dict, load_spec, to_dict
+from derive.spec import from_dict, to_dict
+from derive.spec.table_names import FORMAT
 from numerics import testing
-from numerics.kernels.solver import Solver, plain_kernels
-from numerics.model.continuum import Continuum, Prepared
+from numerics.model.continuum import Continuum
+from numerics.model.prepared import Prepared
 
 P = {"family": "p0", "cells": 2}
 ONE = {"family": "p0", "cells": 1}
@@ -54,9 +55,8 @@ def locals_of_kernels() -> list[str]:
 
 
 @pytest.fixture(autouse=True)
-def plain(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def _empty_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(Continuum, "_new_solver", lambda self: Solver(self.representation, kernels=plain_kernels))
 
 
 def written_out(fields: dict[str, np.ndarray], h: np.ndarray) -> np.ndarray:
@@ -144,6 +144,6 @@ def test_names_with_a_meaning_are_refused_with_what_is_allowed(name: str) -> Non
 def test_what_is_no_name_is_not_written_into_a_module(changes: dict[str, Any]) -> None:
     """A model's file holds its spec: names are checked again, or the file would hold code."""
     stored = to_dict(load_spec(declared("a", "b")))
-    assert from_dict(stored).name == "names" and ladder.FORMAT >= 6
+    assert from_dict(stored).name == "names" and FORMAT >= 6
     with pytest.raises(SpecError, match="is no name"):
         from_dict(stored | changes)

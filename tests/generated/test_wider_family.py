@@ -10,31 +10,22 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from derive.declaration import Reader
+from derive.declaration import Reader, load_spec, read_basis, read_symmetry
 from derive.errors import SpecError
 from derive.spaces import basis as bases
 from derive.spaces import symmetry
-from derive.spec import SymmetrySpec, from_dict, load_spec, to_dict
+from derive.spec import SymmetrySpec, from_dict, to_dict
 from numerics import Continuum, project
-from numerics.datasets.record import records
-from numerics.model.continuum import Prepared
-from tests.generated.test_kernels import rule
-from tests.reference import TABLEAUX, network
+from numerics.datasets import records
+from numerics.model.prepared import Prepared
+from tests.builders import marked
+from tests.oracles.network import TABLEAUX, convolution, even, halves, network, rule, sigmoid
 
 CELLS = {"family": "p0", "cells": 8}
 LEGENDRE = {"family": "legendre", "size": 4}
 FOURIER = {"family": "fourier", "size": 7}
 ONE = {"family": "p0", "cells": 1}
 Arrays = dict[str, Any]
-
-
-def sigmoid(x: Any) -> Any:
-    return 1 / (1 + np.exp(-x))
-
-
-def halves(u: Any) -> tuple[Any, Any]:
-    """u1 and u2 of every channel: one after the other in the second axis."""
-    return u[:, : u.shape[1] // 2], u[:, u.shape[1] // 2 :]
 
 
 def normal(u: Any) -> Any:
@@ -69,25 +60,6 @@ class Case:
             "integration": {"tableau": self.tableau, "steps": 4},
             "loss": {"kind": "l2"},
         }
-
-
-def convolution(z: Any) -> Any:
-    """Frequency 0 is a number, frequency k the block [[a, b], [−b, a]] (section 3)."""
-    size = len(z)
-    w = np.zeros((size, size, *z.shape[1:]), z.dtype)
-    w[0, 0] = z[0]
-    for k in range(1, size, 2):
-        w[k, k] = w[k + 1, k + 1] = z[k]
-        w[k, k + 1], w[k + 1, k] = z[k + 1], -z[k + 1]
-    return w
-
-
-def even(z: Any) -> Any:
-    """Legendre polynomials keep the pairs of equal parity."""
-    w = np.zeros((4, 4, *z.shape[1:]), z.dtype)
-    for m, (i, j) in enumerate((i, j) for i in range(4) for j in range(4) if (i + j) % 2 == 0):
-        w[i, j] = z[m]
-    return w
 
 
 def circulant(z: Any) -> Any:
@@ -210,12 +182,11 @@ def final(case: Case, fields: Arrays, h: Any) -> Any:
     )  # fmt: skip
 
 
-QUICK = ("translation", "learned")
+COMPILED = ("translation", "learned, gate", "normalised, gate, local, h", "normalised, translation, implicit")
+SLOW = (*COMPILED[1:], "implicit")
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in CASES]
-)
+@pytest.mark.parametrize("name", marked(CASES, COMPILED, SLOW))
 def test_states_and_gradients_are_those_of_the_network_written_out(name: str) -> None:
     case = CASES[name]
     model = model_of(case, 0.15 if case.tableau != "heun" else 0.4)
@@ -235,7 +206,7 @@ def test_states_and_gradients_are_those_of_the_network_written_out(name: str) ->
     slope = np.mean(np.sum((z - target) ** 2, axis=0)).imag / 1e-30
     prepared = Prepared(h.reshape(-1, 5), target, np.zeros(5), None)
     _, gradient = model.coefficient_gradient(prepared)
-    bars = model._sweep(prepared)[4]
+    bars = model.state_gradient(prepared)
     measured = sum(np.sum(gradient[key][0] * ways[key]) for key in ways) + np.sum(bars.reshape(h.shape) * along)
     length = np.sqrt(sum(np.sum(gradient[key][0] ** 2) for key in ways) + np.sum(bars**2))
     assert abs(measured - slope) <= 1e-13 * length * np.sqrt(sum(a.size for a in ways.values()) + along.size)
@@ -349,7 +320,7 @@ def test_the_constrained_convolution_is_a_fourier_neural_operator_s_layer() -> N
 
 
 def own(declared: dict[str, Any]) -> SymmetrySpec:
-    return Reader("test").symmetry(declared, False)
+    return read_symmetry(Reader("test"), declared, False)
 
 
 KINDS: dict[str, tuple[dict[str, Any], SymmetrySpec, Callable[[Any], Any]]] = {
@@ -389,7 +360,7 @@ def test_the_admissible_weights_are_all_that_the_symmetry_leaves(name: str) -> N
     declared, one, move = KINDS[name]
     if one.amount is not None:
         one = SymmetrySpec(one.kind, Fraction(int(one.amount.p), int(one.amount.q)))
-    spec = Reader("test").basis(declared, "basis", (Fraction(-1), Fraction(1)), True)
+    spec = read_basis(Reader("test"), declared, "basis", (Fraction(-1), Fraction(1)), True)
     basis = bases.build(spec)
     found = symmetry.admissible([one], basis, basis)
     points = np.sort(np.random.default_rng(0).uniform(-1, 1, 400))
@@ -493,9 +464,9 @@ def test_what_cannot_be_is_refused(changes: dict[str, Any], said: str) -> None:
 def test_maps_that_have_a_name_are_known_by_it() -> None:
     reader = Reader("test")
     mirror = {"map": ["-xi", "-xi"], "breakpoints": ["-1", "1/3", "1"]}
-    assert reader.symmetry(mirror, False) == SymmetrySpec("reflection")
-    assert reader.symmetry(SWAP, True) == reader.symmetry({"shift": "1"}, True)
-    assert reader.symmetry(SWAP, False).kind == "map"
+    assert read_symmetry(reader, mirror, False) == SymmetrySpec("reflection")
+    assert read_symmetry(reader, SWAP, True) == read_symmetry(reader, {"shift": "1"}, True)
+    assert read_symmetry(reader, SWAP, False).kind == "map"
     found = load_spec(CASES["map"].declared())
     assert from_dict(to_dict(found)) == found and len({str(one) for one in found.symmetries}) == 2
 

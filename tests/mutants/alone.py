@@ -80,7 +80,7 @@ def _copy(source: Path, target: Path) -> None:
 
 def _verify(declared: dict[str, object]) -> int:
     """1 if a property fails; that bytes differ says nothing about numbers."""
-    from derive.spec import load_spec
+    from derive.declaration import load_spec
     from numerics.verify import verify
 
     wrong = [f.name for f in verify(load_spec(declared)) if f.passed is False and "byte-equal" not in f.name]

@@ -7,7 +7,7 @@ import pytest
 
 from derive.errors import DataError
 from numerics import Continuum, fit, load, project
-from numerics.datasets.record import records
+from numerics.datasets import records
 from numerics.levels.adapted import adapt
 
 HAT = {"family": "hat", "cells": 9}

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
+from derive.declaration import load_spec
 from derive.errors import SpecError, TrainingError
-from derive.spec import load_spec
 from numerics import Continuum, fit, project, refine
-from numerics.datasets.record import records
+from numerics.datasets import records
 from numerics.kernels import steps as adaptive
-from numerics.kernels.solver import Solver, norms, plain_kernels
+from numerics.kernels.operators import norms
 from numerics.kernels.steps import Method
-from numerics.model.continuum import Prepared
-from tests.reference import basis
+from numerics.model.prepared import Prepared
+from tests.oracles.network import basis
 
 HAT = {"family": "hat", "cells": 3}
 SPEC = {
@@ -128,6 +128,7 @@ def test_a_tighter_tolerance_takes_more_steps_and_every_call_the_same(model: Con
     assert counts[0] < counts[1] < counts[2]
 
 
+@pytest.mark.compiled
 def test_any_number_of_threads_finds_the_same_steps(
     model: Continuum, start: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -138,6 +139,7 @@ def test_any_number_of_threads_finds_the_same_steps(
     assert all(np.array_equal(a, found[0][0]) and b == found[0][1] for a, b in found)
 
 
+@pytest.mark.compiled
 @pytest.mark.slow
 def test_the_gradient_is_exact_for_the_steps_taken(model: Continuum, start: np.ndarray) -> None:
     """Complex step of Dormand and Prince's method written out over the same steps."""
@@ -235,12 +237,7 @@ SQUARE = {
 }
 
 
-@pytest.fixture
-def plain(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Continuum, "_new_solver", lambda self: Solver(self.representation, kernels=plain_kernels))
-
-
-def test_squares_take_adaptive_steps(plain: None) -> None:
+def test_squares_take_adaptive_steps() -> None:
     """Without weights every coefficient of piecewise constants goes its own way: h e^δ / √(1 + h² (e^{2δ} − 1))."""
     model = Continuum.from_spec(load_spec(SQUARE))
     model = model.with_coordinates(np.zeros(model.size))
@@ -251,7 +248,7 @@ def test_squares_take_adaptive_steps(plain: None) -> None:
     assert 3 <= len(steps) <= 50
 
 
-def test_errors_on_squares_are_measured_in_the_area(plain: None) -> None:
+def test_errors_on_squares_are_measured_in_the_area() -> None:
     """‖h‖ of piecewise constants on uneven cells is the sum of h² times the cells' areas."""
     model = Continuum.from_spec(load_spec(SQUARE))
     h = np.random.default_rng(1).standard_normal((6, 4))
@@ -261,7 +258,7 @@ def test_errors_on_squares_are_measured_in_the_area(plain: None) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
-def test_steps_without_end_are_stopped_and_blamed_on_their_record(plain: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_steps_without_end_are_stopped_and_blamed_on_their_record(monkeypatch: pytest.MonkeyPatch) -> None:
     """A stiff rate on which an explicit method crawls."""
     monkeypatch.setattr(adaptive, "MOST", 60)
     spec = {**SQUARE, "equation": {**SQUARE["equation"], "rate": "10000*h*(1 - h**2)"}}

@@ -9,19 +9,19 @@ import numpy as np
 import pytest
 from numpy.polynomial import legendre
 
-from derive.declaration import Reader
+from derive.declaration import Reader, load_spec, read_basis
 from derive.errors import SpecError
 from derive.spaces import basis as bases
 from derive.spaces.transfer import products
-from derive.spec import load_spec
+from derive.spec import WIDTH as INTERVAL
 from numerics import Continuum, load, project
-from numerics.datasets.record import records
+from numerics.datasets import records
 from numerics.functions.basis import evaluate
-from numerics.model.continuum import Prepared
-from numerics.networks.layers import to_layers
+from numerics.model.prepared import Prepared
+from numerics.networks.continua import to_layers
 from numerics.representation.find import pieces_of
-from tests.generated.test_kernels import rule
-from tests.reference import TABLEAUX, basis, gauss, network
+from tests.builders import marked
+from tests.oracles.network import TABLEAUX, basis, gauss, network, rule
 
 WIDTH = (-1.0, 1.0)
 ONE = {"family": "p0", "cells": 1}
@@ -97,9 +97,7 @@ def output(declared: dict[str, Any], fields: dict[str, Any], x: Any) -> Any:
     return projected(state, ends + np.einsum("qi,io->qo", zeta, fields["a"])[:, :, None])
 
 
-@pytest.mark.parametrize(
-    "family", ["p0", pytest.param("legendre", marks=pytest.mark.slow), pytest.param("fourier", marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("family", marked(["p0", "fourier", "legendre"], ["legendre"], ["legendre"]))
 def test_outputs_losses_and_gradients_are_those_written_out(family: str) -> None:
     """From samples to the loss ∫ |y − y*|², against NumPy and its complex step."""
     declared = states(family)
@@ -138,7 +136,7 @@ OWN = {"family": "custom", "functions": ["1", "exp(xi/2)"]}
 @pytest.mark.parametrize("factor", [LEGENDRE, HAT, WAVES, NODAL, OWN], ids=lambda s: s["family"])
 def test_products_are_exact(factor: dict[str, Any], state: dict[str, Any]) -> None:
     """h → the projection of ψ_i h against Gauss points on the cells of both."""
-    psi, chi = (bases.build(Reader("t").basis(given, "t", bases.WIDTH, True)) for given in (factor, state))
+    psi, chi = (bases.build(read_basis(Reader("t"), given, "t", INTERVAL, True)) for given in (factor, state))
     run_time = [pieces_of(b) if b.kind != "closed-form" else None for b in (psi, chi)]
     cuts = sorted({float(c) for c in (*psi.breakpoints, *chi.breakpoints)})
 

@@ -7,7 +7,7 @@ import pytest
 
 from derive.errors import DataError
 from numerics.datasets import burgers
-from numerics.datasets.record import records as make_records
+from numerics.datasets import records as make_records
 
 
 @pytest.fixture(scope="module")

@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
+from derive.declaration import load_spec
 from derive.errors import TrainingError
-from derive.spec import load_spec
 from numerics import Continuum
 from numerics.kernels import threads as device
-from numerics.kernels.solver import Slab, Solver, plain_kernels
+from numerics.kernels.operators import Slab
 
 P0 = {"family": "p0", "cells": 2}
 ONE = {"family": "p0", "cells": 1}
@@ -41,9 +41,8 @@ GOOD, OTHER, HUGE = np.array([[0.2, 0.1]]), np.array([[-0.5, 0.4], [0.1, -2.0]])
 
 
 @pytest.fixture(params=SPECS)
-def model(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Continuum:
+def model(request: pytest.FixtureRequest) -> Continuum:
     """Small enough for kernels in plain Python, between whose lines threads may change."""
-    monkeypatch.setattr(Continuum, "_new_solver", lambda self: Solver(self.representation, kernels=plain_kernels))
     made = Continuum.from_spec(load_spec(SPECS[request.param]))
     return made.with_coordinates(0.3 * np.random.default_rng(0).standard_normal(made.size))
 

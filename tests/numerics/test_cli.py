@@ -16,54 +16,16 @@ import pytest
 from click.testing import CliRunner
 
 from derive import registry
-from derive.spec import load_spec
+from derive.declaration import load_spec
 from numerics import files
 from numerics.command import console
-from numerics.command import main as cli
+from numerics.command.commands.list_ import KINDS
+from numerics.command.generation import generated_root
+from numerics.command.main import main
 from numerics.kernels import threads as device
+from tests.builders import SPEC, bumps
 
-SPEC = """
-name = "small"
-summary = "Two bumps, told apart"
-[equation]
-rate = "residual"
-activation = "tanh"
-spacing = "1/2"
-channels = 1
-[state]
-basis = { family = "legendre", size = 6 }
-[weight]
-width_out = { family = "legendre", size = 4 }
-width_in = { family = "legendre", size = 4 }
-depth = { family = "p0", cells = 1 }
-[bias]
-width = { family = "legendre", size = 4 }
-depth = { family = "p0", cells = 1 }
-[integration]
-tableau = "heun"
-steps = 2
-[readout]
-outputs = 2
-basis = { family = "legendre", size = 3 }
-[loss]
-kind = "cross-entropy"
-[training]
-epochs = 8
-[levels]
-fine = { weight = { depth = { family = "p0", cells = 2 } } }
-[levels.pocket.weight]
-width_out = { family = "legendre", size = 3 }
-width_in = { family = "legendre", size = 3 }
-"""
-
-
-def records(count: int = 12, points: int = 20) -> dict[str, np.ndarray]:
-    """Bumps on the left (class 0) or on the right (class 1), with a little noise."""
-    generator = np.random.default_rng(0)
-    y = np.arange(count) % 2
-    centre = np.where(y == 0, -0.5, 0.5)[:, None]
-    x = np.exp(-8 * (np.linspace(-1, 1, points) - centre) ** 2) + 0.05 * generator.standard_normal((count, points))
-    return {"x": x, "y": y}
+pytestmark = pytest.mark.compiled
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +33,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a spec, its modules, records, and a model trained on its base."""
     folder = tmp_path_factory.mktemp("cli")
     (folder / "small.toml").write_text(SPEC, encoding="utf-8")
-    np.savez(folder / "train.npz", **records())
+    np.savez(folder / "train.npz", **bumps())
     here = os.getcwd()
     os.chdir(folder)
     try:
@@ -90,21 +52,21 @@ def inside(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
 
 def run(*arguments: str, code: int = 0) -> str:
     """A command's standard output; it must exit with ``code``, and never with a traceback."""
-    result = CliRunner().invoke(cli.main, list(arguments))
+    result = CliRunner().invoke(main, list(arguments))
     assert result.exit_code == code, (result.stdout, result.stderr, result.exception)
     assert "Traceback" not in result.output
     return result.stdout if code in (0, 1) else result.stderr
 
 
 def test_every_command_has_help_with_an_example() -> None:
-    for name in cli.main.commands:
+    for name in main.commands:
         text = run(name, "--help")
         assert f"\n  Example:\n    continua {'data' if name == 'fit' else name}" in text, name
 
 
 def test_the_promised_commands_are_there() -> None:
     promised = "new list check derive generate data fit refine project evaluate predict show plot doctor demo"
-    assert set(promised.split()) <= set(cli.main.commands)
+    assert set(promised.split()) <= set(main.commands)
 
 
 def test_new_writes_a_spec_that_passes_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,7 +78,7 @@ def test_new_writes_a_spec_that_passes_check(tmp_path: Path, monkeypatch: pytest
     assert (tmp_path / "waves.toml").read_bytes() == before
 
 
-@pytest.mark.parametrize("kind", cli.KINDS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_list_names_every_entry(kind: str) -> None:
     assert list(json.loads(run("list", kind, "--json"))) == list(registry.names(kind))
     assert all(name in run("list", kind) for name in registry.names(kind))
@@ -149,11 +111,11 @@ def test_generate_writes_once_and_check_names_what_is_stale(place: Path, tmp_pat
 
 def test_generate_goes_beside_the_user_outside_a_checkout(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (place / "continua_generated" / "small" / "cpu.py").is_file()
-    home = Path(cli.__file__).parents[2]
-    assert cli.generated_root(("small.toml",)) == Path("continua_generated")
-    assert cli.generated_root((str(home / "specs" / "gunpoint.toml"),)) == home / "generated"
+    home = Path(__file__).parents[2]
+    assert generated_root(("small.toml",)) == Path("continua_generated")
+    assert generated_root((str(home / "specs" / "gunpoint.toml"),)) == home / "generated"
     monkeypatch.setenv("CONTINUA_GENERATED", "elsewhere")
-    assert cli.generated_root(("small.toml",)) == Path("elsewhere")
+    assert generated_root(("small.toml",)) == Path("elsewhere")
 
 
 def test_from_training_to_a_projected_model(place: Path) -> None:
@@ -189,7 +151,7 @@ def test_refining_changes_no_prediction(place: Path) -> None:
 def test_evaluate_agrees_with_predictions(place: Path) -> None:
     run("predict", "base.npz", "--data", "train.npz", "--out", "y.npz")
     with np.load("y.npz") as stored:
-        accuracy = np.mean(stored["y"].argmax(axis=1) == records()["y"])
+        accuracy = np.mean(stored["y"].argmax(axis=1) == bumps()["y"])
     assert json.loads(run("evaluate", "base.npz", "--data", "train.npz", "--json"))["accuracy"] == accuracy
 
 
@@ -201,7 +163,7 @@ def test_functions_are_predicted_at_any_points(place: Path) -> None:
     Path("maps.toml").write_text(text, encoding="utf-8")
     model = Continuum.from_spec("maps.toml", seed=3)
     model.save("maps.npz")
-    x = records()["x"][:2]
+    x = bumps()["x"][:2]
     xi = [np.linspace(-1, 1, 20), np.linspace(-0.5, 1, 7)]
     parts = [x[0], x[1][:7]]
     np.savez("ragged.npz", x=np.concatenate(parts), xi=np.concatenate(xi), offsets=[0, 20, 27])
@@ -222,10 +184,9 @@ def test_functions_are_predicted_at_any_points(place: Path) -> None:
 
 def test_functions_are_resampled_however_their_targets_are_laid_out(place: Path) -> None:
     """(samples, points) is what `fit` takes too; every second sample of both, scored by hand."""
-    from numerics import load
-    from numerics.datasets import record as datasets
+    from numerics import datasets, load
 
-    x = records()["x"]
+    x = bumps()["x"]
     np.savez("flat.npz", x=x, y=np.tanh(x))
     np.savez("full.npz", x=x, y=np.tanh(x)[:, :, None])
     run("fit", "maps.toml", "--data", "flat.npz", "--out", "curves.npz", "--epochs", "2", "--thin", "0.5")
@@ -343,7 +304,7 @@ def test_resume_ends_where_one_run_ends(place: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_data_names_every_data_set(tmp_path: Path) -> None:
-    from numerics.datasets import record as datasets
+    from numerics import datasets
 
     assert all(name in run("data", "--help") for name in datasets.names())
     found = json.loads(run("data", "gunpoint", "--out", str(tmp_path / "new" / "gunpoint"), "--json"))
@@ -404,7 +365,7 @@ MISTAKES = [
 
 @pytest.mark.parametrize("arguments", MISTAKES, ids=" ".join)
 def test_mistakes_end_in_one_readable_block(place: Path, arguments: tuple[str, ...]) -> None:
-    train = records()
+    train = bumps()
     np.savez("unlabelled.npz", x=train["x"])
     np.savez("nan.npz", x=np.where(np.arange(20) == 3, np.nan, train["x"]), y=train["y"])
     Path("cut.npz").write_bytes(Path("base.npz").read_bytes()[:-200])
@@ -415,7 +376,7 @@ def test_mistakes_end_in_one_readable_block(place: Path, arguments: tuple[str, .
 
 
 def test_a_device_that_is_not_there_says_what_is_missing(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("numerics.kernels.cuda.missing", lambda: ("no device answers", "use the processor"))
+    monkeypatch.setattr("numerics.kernels.launch.missing", lambda: ("no device answers", "use the processor"))
     text = run("predict", "base.npz", "--data", "train.npz", "--device", "cuda", code=2)
     assert "no device answers" in text
 
@@ -424,7 +385,7 @@ def test_an_interrupt_is_one_line(place: Path, monkeypatch: pytest.MonkeyPatch) 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("derive.spec.load_spec", interrupt)
+    monkeypatch.setattr("derive.declaration.load_spec", interrupt)
     assert len(run("check", "small.toml", code=console.INTERRUPTED).splitlines()) == 1
 
 
@@ -472,7 +433,7 @@ def test_python_runs_the_module_as_the_command() -> None:
 
 
 def test_specs_in_the_checkout_are_read() -> None:
-    for path in sorted((Path(cli.__file__).parents[2] / "specs").glob("*.toml")):
+    for path in sorted((Path(__file__).parents[2] / "specs").glob("*.toml")):
         assert load_spec(path).name == path.stem
 
 
@@ -513,7 +474,7 @@ def test_sigterm_saves_and_the_run_goes_on(place: Path) -> None:
 
 
 def test_predictions_carry_the_names_of_classes(place: Path) -> None:
-    given = records()
+    given = bumps()
     np.savez("named.npz", x=given["x"], y=np.array(["left", "right"])[given["y"]])
     options = ["--epochs", "60", "--optimiser", "lbfgs"]
     run("fit", "small.toml", "--data", "named.npz", "--out", "named_model.npz", *options)

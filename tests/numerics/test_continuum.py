@@ -9,7 +9,7 @@ import pytest
 
 from derive.errors import DataError, SpecError, TrainingError
 from numerics import Continuum
-from numerics.datasets.record import records
+from numerics.datasets import records
 from numerics.functions.random import random_function
 from numerics.model.continuum import resolve
 
@@ -169,7 +169,7 @@ def test_many_records_have_the_mean_of_their_gradients(model: Continuum) -> None
 @pytest.mark.parametrize("plan", ["formed", "factors"])
 def test_gradients_reach_slabs_before_a_change_of_basis(plan: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a state arrives in another basis and is added to, dL/dh goes back through its projection too."""
-    from numerics.kernels.solver import Solver
+    from numerics.kernels.cpu import Bound
 
     bases = [LEGENDRE, {"family": "hat", "cells": 4}, {"family": "p0", "cells": 6}]
     spec = {
@@ -180,7 +180,7 @@ def test_gradients_reach_slabs_before_a_change_of_basis(plan: str, monkeypatch: 
         "bias": {"width": [LEGENDRE] * 2, "depth": [ONCE] * 2},
         "integration": {"tableau": "heun", "steps": 4},
     }
-    monkeypatch.setattr(Continuum, "_new_solver", lambda self: Solver(self.representation, plan=plan))
+    monkeypatch.setattr(Continuum, "bound", property(lambda self: Bound(self.representation, plan=plan)))
     two = Continuum.from_spec(spec, seed=1)
     prepared = two.prepare(records(X, None, np.arange(6) % 2))
     start, generator = two.coordinates, np.random.default_rng(5)

@@ -9,29 +9,18 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from derive.declaration import load_spec
 from derive.errors import DataError
-from derive.spec import load_spec
 from numerics import Continuum, from_layers, load, project, to_layers
 from numerics.command.main import main
-from numerics.kernels.solver import Solver, plain_kernels
 from numerics.networks import ordering
-from numerics.networks.layers import Layers, arrays, read
+from numerics.networks.files import arrays, read
+from numerics.networks.layers import Layers
 from numerics.verify.network import smoothness
 from numerics.verify.subject import Subject
+from tests.oracles.layers import conv
 
 N = 11
-
-
-def conv(w: np.ndarray, b: np.ndarray, h: np.ndarray, ends: str) -> np.ndarray:
-    """(records, samples, channels) → the same: u_i = b + Σ_m w_m h_{i + m − (K − 1)/2}."""
-    found = np.zeros((*h.shape[:2], len(w)))
-    for i in range(h.shape[1]):
-        found[:, i] = b
-        for m in range(w.shape[2]):
-            j = i + m - w.shape[2] // 2
-            if ends == "circular" or 0 <= j < h.shape[1]:
-                found[:, i] += h[:, j % h.shape[1]] @ w[:, :, m].T
-    return found
 
 
 def network(sizes: list[tuple[int, int, int]], seed: int = 0) -> tuple[list[np.ndarray], list[np.ndarray]]:
@@ -144,14 +133,8 @@ def test_bad_stencils_are_refused(changes: dict[str, Any], says: str) -> None:
     assert says in str(caught.value)
 
 
-@pytest.fixture
-def plainly(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Kernels as plain Python: nothing to compile."""
-    monkeypatch.setattr(Continuum, "_new_solver", lambda self: Solver(self.representation, kernels=plain_kernels))
-
-
 @pytest.mark.parametrize("ends", ["zeros", "circular"])
-def test_a_constant_in_the_lift_is_a_bias_only_where_nothing_ends(ends: str, plainly: None) -> None:
+def test_a_constant_in_the_lift_is_a_bias_only_where_nothing_ends(ends: str) -> None:
     """Beyond the ends there are zeros, and no constant: such layers are matrices."""
     weights, biases = network([(3, 1, 3), (3, 3, 3)], 10)
     model = from_layers(weights, biases, last="activation", ends=ends, length=N)
@@ -166,7 +149,7 @@ def test_a_constant_in_the_lift_is_a_bias_only_where_nothing_ends(ends: str, pla
 
 
 @pytest.mark.parametrize("ends", ["zeros", "circular"])
-def test_stencils_as_long_as_the_signal_come_back(ends: str, plainly: None) -> None:
+def test_stencils_as_long_as_the_signal_come_back(ends: str) -> None:
     """Zeros beyond the ends allow 2 n − 1 weights; a circle has n."""
     weights, biases = network([(2, 2, 5 if ends == "zeros" else 3)] * 2, 12)
     model = from_layers(weights, biases, last="activation", ends=ends, length=3)
@@ -203,7 +186,7 @@ HALF = {"family": "p0", "cells": 2}
         ({"equation": {"periodic": True, "reach": "1"}}, False),  # the opposite cell is met from both sides
     ],
 )
-def test_layers_that_say_more_than_stencils_are_matrices(changes: dict[str, Any], stencil: bool, plainly: None) -> None:
+def test_layers_that_say_more_than_stencils_are_matrices(changes: dict[str, Any], stencil: bool) -> None:
     model = Continuum.from_spec(varied(**changes))
     model = model.with_coordinates(np.random.default_rng(13).standard_normal(model.size))
     found = to_layers(model)

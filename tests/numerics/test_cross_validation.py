@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from derive.errors import DataError, SpecError, TrainingError
 from numerics import Continuum, cross_validate, fit
 from numerics.command.main import main
-from numerics.datasets.record import records, write
+from numerics.datasets import records, write
 from numerics.training.cross_validation import CrossValidation, partition, varied
 
 LEGENDRE, ONCE = {"family": "legendre", "size": 4}, {"family": "p0", "cells": 1}

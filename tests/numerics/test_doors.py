@@ -7,7 +7,6 @@ argument that is changed.
 from __future__ import annotations
 
 import copy
-import importlib
 import warnings
 from collections.abc import Callable
 from fractions import Fraction
@@ -17,20 +16,22 @@ from typing import Any
 import numpy as np
 import pytest
 
+from derive.declaration import load_spec
 from derive.errors import ContinuumError, DataError, RepresentationError, SpecError, TrainingError
-from derive.spec import load_spec
-from numerics import Continuum, fit, from_layers, from_sklearn, load, project, refine, to_layers
+from numerics import Continuum, datasets, fit, from_layers, from_sklearn, load, project, refine, to_layers
 from numerics.checks import numbers, positions
 from numerics.command import report
-from numerics.datasets import record as datasets
-from numerics.datasets.record import records
-from numerics.functions import basis as pieces
+from numerics.datasets import records
+from numerics.functions import basis as run_time_basis
+from numerics.functions import samples
 from numerics.levels import projection
 from numerics.levels.adapted import adapt
-from numerics.model import checkpoint
-from numerics.networks import layers as networks
+from numerics.model import checkpoint, sealed
+from numerics.networks import files as network_files
 from numerics.networks import ordering
+from numerics.networks.layers import Layers, layers
 from numerics.testing import bases, example
+from numerics.training.split import split
 
 LEGENDRE, ONCE = {"family": "legendre", "size": 4}, {"family": "p0", "cells": 1}
 SPEC = {
@@ -51,7 +52,6 @@ X, XI = GENERATOR.standard_normal((6, 9)), np.linspace(-1, 1, 9)
 Y, YF = np.array([0, 1, 0, 1, 1, 0]), GENERATOR.standard_normal((6, 9))
 W = [GENERATOR.standard_normal((5, 4)), GENERATOR.standard_normal((3, 5))]
 B = [GENERATOR.standard_normal(5), GENERATOR.standard_normal(3)]
-split = importlib.import_module("numerics.training.run").split
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def made() -> dict[str, Any]:
     m, f = Continuum.from_spec(SPEC, seed=0), Continuum.from_spec(FUNCTION, seed=0)
     return {
         "m": m, "f": f, "own": m.prepare(records(X, None, Y)), "other": f.prepare(records(X, None, YF)),
-        "basis": m.representation.slabs[0].pieces("state"), "net": networks.layers(W, B, "tanh"),
+        "basis": m.representation.slabs[0].pieces("state"), "net": layers(W, B, "tanh"),
     }  # fmt: skip
 
 
@@ -128,13 +128,13 @@ ARRAYS: dict[str, tuple[np.ndarray, Callable[[dict[str, Any], Any], Any]]] = {
     "records, functions": (YF, lambda k, a: records(X, None, a).y),
     "layers, weights": (W[0], lambda k, a: from_layers([a, W[1]], B)(X[:, :4])),
     "layers, biases": (B[0], lambda k, a: from_layers(W, [a, B[1]])(X[:, :4])),
-    "evaluate": (XI, lambda k, a: pieces.evaluate(k["basis"], a)),
-    "derivative": (XI, lambda k, a: pieces.derivative(k["basis"], a)),
-    "evaluate_inside": (XI, lambda k, a: pieces.evaluate_inside(k["basis"], a, 0.0)),
-    "check_points": (XI, lambda k, a: pieces.check_points(a)),
-    "sample_functional": (XI, lambda k, a: pieces.sample_functional(k["basis"], a, "linear", False)),
-    "projection": (XI, lambda k, a: pieces.projection(k["basis"], np.eye(4), a, "linear", False)),
-    "least squares": (XI, lambda k, a: pieces.projection(k["basis"], np.eye(4), a, "least-squares", False, 0.1)),
+    "evaluate": (XI, lambda k, a: run_time_basis.evaluate(k["basis"], a)),
+    "derivative": (XI, lambda k, a: run_time_basis.derivative(k["basis"], a)),
+    "evaluate_inside": (XI, lambda k, a: run_time_basis.evaluate_inside(k["basis"], a, 0.0)),
+    "check_points": (XI, lambda k, a: samples.check_points(a)),
+    "sample_functional": (XI, lambda k, a: samples.sample_functional(k["basis"], a, "linear", False)),
+    "projection": (XI, lambda k, a: samples.projection(k["basis"], np.eye(4), a, "linear", False)),
+    "least squares": (XI, lambda k, a: samples.projection(k["basis"], np.eye(4), a, "least-squares", False, 0.1)),
 }
 TARGETS = ("value_and_gradient, functions", "records, functions")  # in which texts are the numbers that they say
 # A field takes arrays of points of any shape; the points of a cell are taken as they are; an infinite bias saturates.
@@ -330,8 +330,8 @@ MODELS: dict[str, Callable[[Any], Any]] = {
     "from_spec": Continuum.from_spec, "from_fields": Continuum.from_fields, "load_spec": load_spec,
 }  # fmt: skip
 PATHS: dict[str, Callable[[Any], Any]] = {
-    "load": load, "read records": datasets.read, "read a network": networks.read, "read a file": checkpoint.read,
-    "check_writable": checkpoint.check_writable, "write records": lambda p: datasets.write(p, records(X)),
+    "load": load, "read records": datasets.read, "read a network": network_files.read, "read a file": sealed.read,
+    "check_writable": sealed.check_writable, "write records": lambda p: datasets.write(p, records(X)),
     "save": lambda p: checkpoint.save(from_layers(W, B), p), "load a data set": datasets.load,
     "from_spec": Continuum.from_spec,
 }  # fmt: skip
@@ -385,8 +385,8 @@ WRONG: dict[str, Callable[[dict[str, Any]], Any]] = {
     "a list of levels": lambda k: Continuum.from_spec(SPEC, level=["small"]),
     "a level's position": lambda k: project(k["m"], 0),
     "an array of levels": lambda k: project(k["m"], np.array(["small", "base"])),
-    "an interpolant": lambda k: pieces.sample_functional(k["basis"], XI, "cubic", False),
-    "an interpolant's points": lambda k: pieces.default_points("cubic", 3, False),
+    "an interpolant": lambda k: samples.sample_functional(k["basis"], XI, "cubic", False),
+    "an interpolant's points": lambda k: samples.default_points("cubic", 3, False),
     "a kind of entries": lambda k: example("bakes", "legendre"),
     "a basis": lambda k: example("bases", "nope"),
     "bases as a word": lambda k: bases("legendre"),
@@ -401,8 +401,8 @@ WRONG: dict[str, Callable[[dict[str, Any]], Any]] = {
     "an error in words": lambda k: adapt(k["m"], "0.1"),
     "an imaginary error": lambda k: adapt(k["m"], 0.1j),
     "two errors": lambda k: adapt(k["m"], np.array([0.1, 0.2])),
-    "points of no samples": lambda k: pieces.default_points("linear", 0, False),
-    "points of half a sample": lambda k: pieces.default_points("constant", 1.5, False),
+    "points of no samples": lambda k: samples.default_points("linear", 0, False),
+    "points of half a sample": lambda k: samples.default_points("constant", 1.5, False),
     "a share of two": lambda k: split(6, Y, 2.0, 0),
     "a share that is none": lambda k: split(6, Y, float("nan"), 0),
     "labels of other records": lambda k: split(6, Y[:3], 0.5, 0),
@@ -423,8 +423,8 @@ WRONG: dict[str, Callable[[dict[str, Any]], Any]] = {
     # networks
     "Layers beside biases": lambda k: from_layers(k["net"], B),
     "Layers beside an activation": lambda k: from_layers(k["net"], activation="relu"),
-    "Layers made by hand": lambda k: from_layers(networks.Layers((W[0], W[1].T), tuple(B), "tanh")),
-    "an imaginary part in Layers": lambda k: from_layers(networks.Layers((W[0] + 1j, W[1]), tuple(B), "tanh")),
+    "Layers made by hand": lambda k: from_layers(Layers((W[0], W[1].T), tuple(B), "tanh")),
+    "an imaginary part in Layers": lambda k: from_layers(Layers((W[0] + 1j, W[1]), tuple(B), "tanh")),
     "matrices without lists": lambda k: from_layers(W[0], B[0]),
     "no matrices": lambda k: from_layers([], []),
     "matrices as a word": lambda k: from_layers("ab", B),
@@ -522,20 +522,20 @@ def test_files_that_are_no_networks(tmp_path: Path) -> None:
     path, entries = tmp_path / "n.npz", {"W0": W[0], "b0": B[0], "W1": W[1], "b1": B[1], "activation": "tanh"}
     np.savez(path, **entries)
     whole = path.read_bytes()
-    assert np.array_equal(networks.read(path).weights[1], W[1])
+    assert np.array_equal(network_files.read(path).weights[1], W[1])
     for changed in ({"W0": W[0] + 1j}, {"W0": W[0].astype(str)}, {"activation": 3.5}, {"activation": ["tanh"]},
                     {"activation": b"tanh"}, {"kind": 3}, {"W2": W[0]}, {"b0": B[0][:3]}):  # fmt: skip
         np.savez(path, **{**entries, **changed})
         with pytest.raises(DataError) as error:
-            networks.read(path)
+            network_files.read(path)
         assert "n.npz" in error.value.where
     for content in (b"", b"PK\3\4 no archive", whole[:-30], whole[:200], np.arange(3).tobytes()):
         path.write_bytes(content)
         with pytest.raises(DataError, match=r"n\.npz"):
-            networks.read(path)
+            network_files.read(path)
     np.save(tmp_path / "n.npy", X)
     with pytest.raises(DataError, match=r"not an \.npz archive"):
-        networks.read(tmp_path / "n.npy")
+        network_files.read(tmp_path / "n.npy")
 
 
 def test_numbers() -> None:

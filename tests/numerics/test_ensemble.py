@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from derive.errors import DataError, RepresentationError
 from numerics import Continuum, Ensemble
 from numerics.command.main import main
-from numerics.datasets.record import records, write
+from numerics.datasets import records, write
 
 LEGENDRE, HAT, ONCE = {"family": "legendre", "size": 4}, {"family": "hat", "cells": 5}, {"family": "p0", "cells": 1}
 SPEC: dict[str, Any] = {

@@ -12,15 +12,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from derive.declaration import load_spec
 from derive.errors import RepresentationError
-from derive.spec import load_spec
 from numerics import Continuum, from_layers, testing, to_layers
-from numerics.functions.basis import default_points, evaluate, projection
-from numerics.kernels.solver import Solver, plain_kernels
+from numerics.functions.basis import evaluate
+from numerics.functions.samples import default_points, projection
 from numerics.networks.layers import KINDS, Layers
 from numerics.representation.find import kron
-from tests.numerics.test_convolutions import conv
-from tests.numerics.test_networks import ACTIVATIONS, outputs
+from tests.oracles.layers import ACTIVATIONS, conv, outputs
 
 CELLS = {"family": "p0", "cells": 4}
 ONE = {"family": "p0", "cells": 1}
@@ -30,11 +29,6 @@ NODAL = (UNEVEN, {"family": "gauss-lobatto", "size": 4}, {"family": "gauss-legen
 
 OWN = {"-u + tanh(u)": lambda u: np.tanh(u) - u, "tanh(u)/2": lambda u: np.tanh(u) / 2,
        "tanh(3*u/2)": lambda u: np.tanh(1.5 * u)}  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def _plain(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Continuum, "_new_solver", lambda self: Solver(self.representation, kernels=plain_kernels))
 
 
 def model_of(declared: dict[str, Any], seed: int = 0) -> Continuum:

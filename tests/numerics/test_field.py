@@ -12,36 +12,36 @@ from numpy.polynomial import legendre as series
 from scipy.integrate import quad
 
 from derive.errors import DataError, RepresentationError
-from numerics.functions.basis import Pieces, derivative, evaluate
+from numerics.functions.basis import Basis, derivative, evaluate
 from numerics.functions.field import Field, FieldSlab
 
 T, LENGTHS = series.leggauss(24)
 
 
-def spectral(size: int, interval=(-1.0, 1.0)) -> Pieces:
-    return Pieces("polynomial", np.array(interval), np.eye(size)[:, None, :], size)
+def spectral(size: int, interval=(-1.0, 1.0)) -> Basis:
+    return Basis("polynomial", np.array(interval), np.eye(size)[:, None, :], size)
 
 
-def steps(breakpoints) -> Pieces:
+def steps(breakpoints) -> Basis:
     cells = len(breakpoints) - 1
-    return Pieces("polynomial", np.asarray(breakpoints, dtype=float), np.eye(cells)[:, :, None], cells)
+    return Basis("polynomial", np.asarray(breakpoints, dtype=float), np.eye(cells)[:, :, None], cells)
 
 
-def hat(breakpoints) -> Pieces:
+def hat(breakpoints) -> Basis:
     cells = len(breakpoints) - 1
     coefficients = np.zeros((cells + 1, cells, 2))
     for cell in range(cells):
         coefficients[cell, cell] = 0.5, -0.5
         coefficients[cell + 1, cell] = 0.5, 0.5
-    return Pieces("polynomial", np.asarray(breakpoints, dtype=float), coefficients, cells + 1)
+    return Basis("polynomial", np.asarray(breakpoints, dtype=float), coefficients, cells + 1)
 
 
-def rule(pieces: Pieces):
+def rule(pieces: Basis):
     a, b = pieces.breakpoints[:-1, None], pieces.breakpoints[1:, None]
     return (a + (b - a) * (T + 1) / 2).ravel(), ((b - a) / 2 * LENGTHS).ravel()
 
 
-def product(pieces: Pieces, table) -> np.ndarray:
+def product(pieces: Basis, table) -> np.ndarray:
     x, w = rule(pieces)
     return table(pieces, x).T @ (table(pieces, x) * w[:, None])
 

@@ -3,7 +3,6 @@ for a continuum, so that hundreds of runs are quick; the last part trains a cont
 
 from __future__ import annotations
 
-import importlib
 import math
 import re
 import types
@@ -17,20 +16,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from derive.declaration import load_spec
 from derive.errors import CheckpointError, DataError, TrainingError
-from derive.spec import load_spec
-from numerics.datasets import record as data_sets
-from numerics.model import checkpoint
+from derive.spec import Training
+from numerics import datasets as data_sets
+from numerics.model import checkpoint, sealed
 from numerics.model.continuum import Continuum
+from numerics.training.run import fit
+from numerics.training.split import split
 
-fitting = importlib.import_module("numerics.training.run")  # the attribute ``numerics.training.run`` is the function
-fit, split = fitting.fit, fitting.split
 Array = np.ndarray
 
-DEFAULTS = types.SimpleNamespace(
-    epochs=6, optimiser="adam", learning_rate=0.05, schedule="cosine", clip=None, averaging=0.0, batch=None,
-    validation=0.0, patience=None, seed=0, weight_decay=0.0, thin=1.0, jitter=0.0, warp=0.0,
-)  # fmt: skip
+DEFAULTS = Training(epochs=6, learning_rate=0.05)
 
 
 @dataclass(frozen=True)
@@ -109,15 +106,15 @@ def stand_in_files(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureReque
         arrays = {k: a for k, a in training.items() if isinstance(a, np.ndarray)}
         scalars = {k: a for k, a in training.items() if k not in arrays}
         header = {"history": list(model.history), "training": scalars, "level": model.level, "base": model.base}
-        checkpoint.write(path, header, {"coordinates": model.coordinates, **arrays})
+        sealed.write(path, header, {"coordinates": model.coordinates, **arrays})
 
     def load(path: Path) -> Classifier:
-        header, arrays = checkpoint.read(path)
+        header, arrays = sealed.read(path)
         v = arrays.pop("coordinates")
         training = {**header["training"], **arrays}
         return Classifier(v, tuple(header["history"]), training, level=header["level"], base=header["base"])
 
-    monkeypatch.setattr(fitting, "save", save)
+    monkeypatch.setattr("numerics.training.resume.save", save)
     monkeypatch.setattr(checkpoint, "load", load)
 
 
@@ -167,6 +164,7 @@ RUNS = st.fixed_dictionaries(
         "averaging": st.sampled_from([0.5, 0.9]),
         "clip": st.sampled_from([0.05, 0.3]),
         "schedule": st.sampled_from(["constant", "one-cycle", "steps"]),
+        "warmup": st.integers(1, 4),
     },
 )
 
@@ -175,11 +173,12 @@ RUNS = st.fixed_dictionaries(
 def test_a_killed_run_goes_on_with_the_same_bits(tmp_path_factory, options, kill: int, patience: bool) -> None:
     """Killed anywhere, in the middle of an epoch too: every number equals the undisturbed run's."""
     if options["optimiser"] == "lbfgs":
-        for name in ("batch", "clip", "schedule"):
+        for name in ("batch", "clip", "schedule", "warmup"):
             options.pop(name, None)
         kill += 8  # its first step, before which there is nothing to save, takes several evaluations
     if options["optimiser"] == "gradient-descent":
         options.pop("schedule", None)
+        options.pop("warmup", None)
     if patience and "validation" in options:
         options["patience"] = 2
     model, data = problem()
@@ -250,8 +249,8 @@ def test_other_data_options_specs_and_files_are_not_resumed(tmp_path: Path) -> N
             fit(model, data, out=out, resume=True, **{"epochs": 2, **options})
     with pytest.raises(CheckpointError, match="spec or its level"):
         fit(replace(model, level="fine"), data, out=out, epochs=2, resume=True)
-    header, arrays = checkpoint.read(out)
-    checkpoint.write(out, header, {key: a for key, a in arrays.items() if key != "vector"})
+    header, arrays = sealed.read(out)
+    sealed.write(out, header, {key: a for key, a in arrays.items() if key != "vector"})
     with pytest.raises(CheckpointError, match="without 'vector'"):
         fit(model, data, out=out, epochs=2, resume=True)
 
@@ -278,8 +277,8 @@ def test_ctrl_c_saves_says_so_and_the_run_goes_on(tmp_path: Path) -> None:
 def test_saves_are_as_rare_as_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model, data = problem()
     clock, saved = [0.0], []
-    monkeypatch.setattr(fitting.time, "monotonic", lambda: clock[0])
-    monkeypatch.setattr(fitting, "save", lambda found, path: saved.append(found.training["epoch"]))
+    monkeypatch.setattr("numerics.training.resume.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("numerics.training.resume.save", lambda found, path: saved.append(found.training["epoch"]))
 
     def callback(*_: Any) -> None:
         clock[0] += 1.0
@@ -436,9 +435,9 @@ def test_a_run_without_its_average_is_not_resumed(tmp_path: Path) -> None:
     model, data = problem()
     out = tmp_path / "m.npz"
     fit(model, data, out=out, epochs=2, averaging=0.9)
-    header, arrays = checkpoint.read(out)
+    header, arrays = sealed.read(out)
     for changed in ({}, {"average": np.zeros(3)}):
-        checkpoint.write(out, header, {key: a for key, a in arrays.items() if key != "average"} | changed)
+        sealed.write(out, header, {key: a for key, a in arrays.items() if key != "average"} | changed)
         with pytest.raises(CheckpointError, match="3 coordinates" if changed else "without 'average'"):
             fit(model, data, out=out, resume=True)
 
@@ -494,6 +493,10 @@ def test_what_is_not_finite_stops_with_its_place_and_keeps_the_file(tmp_path: Pa
         ({"clip": 1.0, "optimiser": "lbfgs"}, "clip with lbfgs"),
         ({"averaging": 1.0}, "averaging 1.0"),
         ({"averaging": -0.1}, "averaging -0.1"),
+        ({"warmup": 0}, "warmup 0"),
+        ({"warmup": 2.0}, "a whole number"),
+        ({"warmup": 2, "optimiser": "lbfgs"}, "warmup with lbfgs"),
+        ({"warm_up": 2}, "did you mean 'warmup'"),
         ({"validation": 0.001}, "validation 0.001 of 41"),
     ],
 )

@@ -11,6 +11,8 @@ import pytest
 
 from numerics.kernels import threads as device
 
+pytestmark = pytest.mark.compiled
+
 ROOT = Path(__file__).parents[2]
 MODULE = "def f(x):\n    return {factor} * x\n"
 RUN = """

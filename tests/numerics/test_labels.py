@@ -12,13 +12,11 @@ import pytest
 from click.testing import CliRunner
 
 from derive.errors import CheckpointError, DataError
-from numerics import Continuum, Ensemble, cross_validate, fit, from_layers, load
-from numerics.command import main as cli
+from numerics import Continuum, Ensemble, cross_validate, datasets, fit, from_layers, load
 from numerics.command import report as reports
-from numerics.datasets import labels
-from numerics.datasets import record as datasets
-from numerics.datasets.record import records
-from numerics.model import checkpoint
+from numerics.command.main import main
+from numerics.datasets import labels, records
+from numerics.model import sealed
 
 Array = np.ndarray
 
@@ -225,10 +223,10 @@ def test_networks_keep_the_type_of_their_classes() -> None:
 def test_models_of_before_and_files_with_mixed_classes(three: Continuum, tmp_path: Path) -> None:
     trained = fit(three, X, (K + 1).astype(str), epochs=1)
     trained.save(tmp_path / "m.npz")
-    header, arrays = checkpoint.read(tmp_path / "m.npz")
+    header, arrays = sealed.read(tmp_path / "m.npz")
     assert header.pop("format", 1) == 1 and header["classes"] == ["1", "2", "3"]  # as they always were
     for classes in (["1", 2, 3], [1, 2.0, 3], [None] * 3, [[1], [2], [3]], [0, 0, 1]):
-        checkpoint.write(tmp_path / "bad.npz", {**header, "classes": classes}, arrays)
+        sealed.write(tmp_path / "bad.npz", {**header, "classes": classes}, arrays)
         with pytest.raises(CheckpointError):
             load(tmp_path / "bad.npz")
 
@@ -372,7 +370,7 @@ def test_gaps_in_columns_are_named(three: Continuum, gap: str) -> None:
 
 
 def run(*arguments: Any, code: int = 0) -> str:
-    result = CliRunner().invoke(cli.main, list(map(str, arguments)))
+    result = CliRunner().invoke(main, list(map(str, arguments)))
     assert result.exit_code == code and "Traceback" not in result.output, (result.output, result.exception)
     return result.stdout if code == 0 else result.stderr
 

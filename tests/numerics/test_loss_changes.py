@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 
 from numerics import Continuum, project
-from numerics.datasets.record import records
-from numerics.kernels.solver import Solver, plain_kernels
+from numerics.datasets import records
 from numerics.levels import projection
-from numerics.levels.projection import loss_change
+from numerics.levels.estimates import loss_change
 
 ONCE = {"family": "p0", "cells": 1}
 TWICE = {"family": "p0", "cells": 2}
@@ -77,14 +75,8 @@ CASES: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
-@pytest.fixture
-def plain(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Continuum, "_new_solver", lambda self: Solver(self.representation, kernels=plain_kernels))
-    monkeypatch.setattr(projection, "Solver", partial(Solver, kernels=plain_kernels))
-
-
 @pytest.mark.parametrize("case", CASES)
-def test_the_pairing_is_that_of_the_gradients_in_a_space_that_holds_both(case: str, plain: None) -> None:
+def test_the_pairing_is_that_of_the_gradients_in_a_space_that_holds_both(case: str) -> None:
     """First order and (14) from dL/dcoefficients on a level whose bases hold the fields before and after."""
     old = Continuum.from_spec(CASES[case], seed=3)
     generator = np.random.default_rng(4)

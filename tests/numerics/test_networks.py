@@ -10,42 +10,20 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.special import erf
 
 from derive import registry
 from derive.errors import DataError
-from numerics import Continuum, from_layers, from_sklearn, load, project, to_layers
+from numerics import from_layers, from_sklearn, load, project, to_layers
 from numerics.command.main import main
-from numerics.kernels.solver import Solver, plain_kernels
-from numerics.networks import layers as networks
 from numerics.networks import ordering
-
-ACTIVATIONS = {
-    "identity": lambda u: u,
-    "tanh": np.tanh,
-    "relu": lambda u: np.maximum(u, 0),
-    "leaky-relu": lambda u: np.where(u > 0, u, u / 100),
-    "sigmoid": lambda u: 1 / (1 + np.exp(-u)),
-    "softplus": lambda u: np.log1p(np.exp(u)),
-    "silu": lambda u: u / (1 + np.exp(-u)),
-    "gelu": lambda u: u * (1 + erf(u / np.sqrt(2))) / 2,
-    "sin": np.sin,
-}
+from numerics.networks.files import read
+from numerics.networks.layers import KINDS, LASTS, layers
+from tests.oracles.layers import ACTIVATIONS, outputs
 
 
 def draw(widths, generator):
     weights = [generator.standard_normal((m, n)) / np.sqrt(n) for n, m in zip(widths, widths[1:])]
     return weights, [generator.standard_normal(m) / 2 for m in widths[1:]]
-
-
-def outputs(weights, biases, f, x, kind="mlp", last="affine"):
-    """The network as a loop over its layers; x (samples, inputs)."""
-    h = x.T
-    for k, (w, b) in enumerate(zip(weights, biases)):
-        u = w @ h + b[:, None]
-        plain = k == len(weights) - 1 and last == "affine"
-        h = u if plain else f(u) + (h if kind == "residual" else 0)
-    return h.T
 
 
 def test_every_activation_has_a_reference_here() -> None:
@@ -57,7 +35,7 @@ WIDTHS = st.lists(st.integers(1, 6), min_size=2, max_size=5)
 
 @given(
     widths=WIDTHS, seed=st.integers(0, 99), activation=st.sampled_from(sorted(ACTIVATIONS)),
-    kind=st.sampled_from(networks.KINDS), last=st.sampled_from(networks.LASTS),
+    kind=st.sampled_from(KINDS), last=st.sampled_from(LASTS),
 )  # fmt: skip
 def test_a_network_is_reproduced_and_given_back(widths, seed, activation, kind, last) -> None:
     """Row 1 of section 7, any widths and activations: outputs to 1e-13, matrices to 1e-15."""
@@ -71,12 +49,10 @@ def test_a_network_is_reproduced_and_given_back(widths, seed, activation, kind, 
     weights, biases = draw(widths, generator)
     x = generator.standard_normal((5, widths[0]))
     expected = outputs(weights, biases, ACTIVATIONS[activation], x, kind, last)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Continuum, "_new_solver", lambda self: Solver(self.representation, kernels=plain_kernels))
-        model = from_layers(weights, biases, activation, kind=kind, last=last)
-        n = widths[-1]
-        found = model(x) if last == "affine" else model(x, at=-1 + (2 * np.arange(n) + 1) / n)[..., 0]
-        back = to_layers(model)
+    model = from_layers(weights, biases, activation, kind=kind, last=last)
+    n = widths[-1]
+    found = model(x) if last == "affine" else model(x, at=-1 + (2 * np.arange(n) + 1) / n)[..., 0]
+    back = to_layers(model)
     assert np.max(np.abs(found - expected)) <= 1e-13 * max(1.0, np.max(np.abs(expected)))
     for mine, theirs in zip((*back.weights, *back.biases), (*weights, *biases)):
         assert np.max(np.abs(mine - theirs)) <= 1e-15 * max(1.0, np.max(np.abs(theirs)))
@@ -170,7 +146,7 @@ def test_import_and_export_on_the_command_line(tmp_path: Path, monkeypatch: pyte
     assert CliRunner().invoke(main, ["export", "model.npz", "--out", "back.npz"]).exit_code == 0
     x = np.random.default_rng(3).standard_normal((4, 13))
     assert np.max(np.abs(load("model.npz")(x) - outputs(weights, biases, np.tanh, x))) <= 1e-13
-    back = networks.read("back.npz")
+    back = read("back.npz")
     assert max(np.max(np.abs(p - q)) for p, q in zip(back.weights, weights)) <= 1e-15
     ordered = CliRunner().invoke(main, ["import", "net.npz", "--order", "--out", "ordered.npz"])
     assert ordered.exit_code == 0 and "total variation" in ordered.stdout
@@ -222,7 +198,7 @@ def test_a_smooth_network_shuffled_is_put_in_order_again() -> None:
     """A field sampled on neurons, its neurons permuted: the order found has the variation of the field itself."""
     n, generator = 60, np.random.default_rng(0)
     xi = np.linspace(-1, 1, n)
-    smooth = networks.layers(
+    smooth = layers(
         [np.cos(3 * xi[:, None] - xi[None, :20]) / 20, np.exp(-((xi[:, None] - xi) ** 2)) / n, np.sin(xi)[None] / n],
         [np.sin(xi), np.cos(xi), np.zeros(1)], "tanh",
     )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,10 +12,20 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize, rosen, rosen_der
 
 from derive.errors import CheckpointError, TrainingError
+from derive.spec import OPTIMISERS, SCHEDULES, Training
 from numerics.training import optimisers
-from numerics.training.optimisers import OPTIMISERS, SCHEDULES, line_search, rate, start, step, two_loop
+from numerics.training.optimisers import step
+from numerics.training.optimisers.lbfgs import two_loop
+from numerics.training.optimisers.line_search import Trial, line_search
+from numerics.training.optimisers.schedules import rate
 
 BLOCKS = (("W", slice(0, 6)), ("b", slice(6, 10)))
+
+
+def start(name: str, blocks: optimisers.Blocks, learning_rate: float, steps: int, **more: Any) -> optimisers.State:
+    """An optimiser's state before the first of so many steps."""
+    options = Training(optimiser=name, learning_rate=learning_rate, epochs=steps, **more)
+    return optimisers.start(blocks, 1, options)
 
 
 def quadratic(size: int = 10, condition: float = 100.0, seed: int = 0):
@@ -130,6 +141,19 @@ def test_adams_steps_follow_the_schedule(name: str) -> None:
         start("adam", BLOCKS, 0.01, 20, schedule="linear")
 
 
+def test_a_warm_up_rises_linearly_to_the_schedule() -> None:
+    """Three epochs of four steps: a twelfth of the rate, two, …, and from the twelfth step on all of it."""
+    gradient, lengths = np.append(np.zeros(6), np.full(4, 0.5)), {}
+    for warmup in (None, 3):
+        options = Training(learning_rate=0.01, epochs=5, schedule="constant", warmup=warmup)
+        state, vector, lengths[warmup] = optimisers.start(BLOCKS, 4, options), np.zeros(10), []
+        for _ in range(20):
+            state, vector, info = step(state, lambda x: (0.0, gradient), vector)
+            lengths[warmup].append(info.length)
+    np.testing.assert_allclose(lengths[None], 0.01, rtol=1e-6)
+    np.testing.assert_allclose(lengths[3], 0.01 * np.minimum(np.arange(1, 21) / 12, 1), rtol=1e-6)
+
+
 # --- L-BFGS -------------------------------------------------------------------------------------------------
 
 
@@ -216,8 +240,8 @@ def test_line_search_satisfies_strong_wolfe(first: float, tilt: float, scale: fl
             (t * t - 2) / (t * t + 2) ** 2 + 0.01 * tilt * math.cos(t)
         ) / scale
 
-    def trial(t: float) -> optimisers.Trial:
-        return optimisers.Trial(t, *value(t), np.zeros(1))
+    def trial(t: float) -> Trial:
+        return Trial(t, *value(t), np.zeros(1))
 
     origin = trial(0.0)
     found = line_search(trial, origin, first)

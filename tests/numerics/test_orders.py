@@ -5,14 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from derive.spec import load_spec
+from derive.declaration import load_spec
 from numerics import verify
+from numerics.kernels import bind
 from numerics.kernels import steps as adaptive
-from numerics.kernels.solver import Solver, plain_kernels
+from numerics.kernels.bound import plain_kernels
+from numerics.kernels.cpu import Bound
 from numerics.testing import PLAIN
 from numerics.verify import derivatives, equivalents, subject
 from numerics.verify.orders import Study, judge
-from numerics.verify.reference import Reference
+from numerics.verify.references.network import Reference
 
 STEPS = [2**k for k in range(10)]
 
@@ -75,9 +77,10 @@ def test_steps_that_are_too_long_are_left_out_and_a_study_ends_in_rounding() -> 
 @pytest.fixture
 def plain(monkeypatch: pytest.MonkeyPatch) -> None:
     """Kernels as Python runs them: no compilation."""
-    given = Solver.__init__.__defaults__
+    given = Bound.__init__.__defaults__
     assert given is not None
-    monkeypatch.setattr(Solver.__init__, "__defaults__", (*given[:-1], plain_kernels))
+    monkeypatch.setattr(Bound.__init__, "__defaults__", (*given[:-1], plain_kernels))
+    monkeypatch.setattr(bind, "_alive", {})
     monkeypatch.setattr(subject, "MOST_STEPS", 128)
     monkeypatch.setattr(subject, "WATCHED", 2)
     monkeypatch.setattr(equivalents, "WATCHED", 2)

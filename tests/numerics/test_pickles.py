@@ -19,8 +19,10 @@ import pytest
 from derive import registry
 from derive.errors import ContinuumError, DataError
 from numerics import Continuum, Ensemble, cross_validate, fit, project
-from numerics.datasets.record import records
+from numerics.datasets import records
 from numerics.testing import PERIODIC, declarations
+
+pytestmark = pytest.mark.compiled
 
 CUSTOM = {"family": "custom", "breakpoints": ["-1", "0", "1"], "functions": ["1", "xi", "exp(xi)"]}
 FOUR, ONCE = {"family": "legendre", "size": 4}, {"family": "p0", "cells": 1}

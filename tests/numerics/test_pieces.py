@@ -11,32 +11,25 @@ from numpy.polynomial import legendre as series
 from scipy.interpolate import BSpline
 
 from derive.errors import DataError, RepresentationError
-from numerics.functions.basis import (
-    Pieces,
-    check_points,
-    default_points,
-    derivative,
-    evaluate,
-    legendre,
-    projection,
-    sample_functional,
-)
+from numerics.functions.basis import Basis, derivative, evaluate
+from numerics.functions.legendre import legendre
+from numerics.functions.samples import check_points, default_points, projection, sample_functional
 
 
-def polynomial(breakpoints, coefficients) -> Pieces:
+def polynomial(breakpoints, coefficients) -> Basis:
     arrays = {"kind": "polynomial", "breakpoints": breakpoints, "coefficients": coefficients}
-    return Pieces.from_arrays({name: np.asarray(a) for name, a in arrays.items()})
+    return Basis.from_arrays({name: np.asarray(a) for name, a in arrays.items()})
 
 
-def spectral(size: int, interval=(-1.0, 1.0)) -> Pieces:
+def spectral(size: int, interval=(-1.0, 1.0)) -> Basis:
     return polynomial(interval, np.eye(size)[:, None, :])
 
 
-def p0(breakpoints) -> Pieces:
+def p0(breakpoints) -> Basis:
     return polynomial(breakpoints, np.eye(len(breakpoints) - 1)[:, :, None])
 
 
-def hat(breakpoints) -> Pieces:
+def hat(breakpoints) -> Basis:
     """Node j is one at breakpoint j: (1 ± t)/2 on the cells beside it."""
     cells = len(breakpoints) - 1
     coefficients = np.zeros((cells + 1, cells, 2))
@@ -46,7 +39,7 @@ def hat(breakpoints) -> Pieces:
     return polynomial(breakpoints, coefficients)
 
 
-def splines(breakpoints, degree: int) -> tuple[Pieces, list[BSpline]]:
+def splines(breakpoints, degree: int) -> tuple[Basis, list[BSpline]]:
     """Clamped B-splines as SciPy knows them, and their local Legendre coefficients by an exact Gauss rule."""
     knots = np.concatenate([[breakpoints[0]] * degree, breakpoints, [breakpoints[-1]] * degree])
     size = len(breakpoints) - 1 + degree
@@ -61,21 +54,21 @@ def splines(breakpoints, degree: int) -> tuple[Pieces, list[BSpline]]:
     return polynomial(breakpoints, coefficients), functions
 
 
-def fourier(size: int, interval=(-1.0, 1.0)) -> Pieces:
-    return Pieces.from_arrays({"kind": np.array("fourier"), "breakpoints": np.array(interval), "size": np.array(size)})
+def fourier(size: int, interval=(-1.0, 1.0)) -> Basis:
+    return Basis.from_arrays({"kind": np.array("fourier"), "breakpoints": np.array(interval), "size": np.array(size)})
 
 
-def closed_form() -> Pieces:
+def closed_form() -> Basis:
     """1 and exp(ξ) on the left, 1 and cos(ξ) on the right."""
 
     def function(cell, x):
         return np.stack([np.ones_like(x), np.cos(x) if cell else np.exp(x)])
 
     arrays = {"kind": np.array("closed-form"), "breakpoints": np.array([-1.0, 0.25, 1.0]), "points": np.array(16)}
-    return Pieces.from_arrays(arrays, function)
+    return Basis.from_arrays(arrays, function)
 
 
-def gram(pieces: Pieces) -> np.ndarray:
+def gram(pieces: Basis) -> np.ndarray:
     t, w = series.leggauss(60)
     total = np.zeros((pieces.size, pieces.size))
     for a, b in zip(pieces.breakpoints[:-1], pieces.breakpoints[1:]):
@@ -192,7 +185,7 @@ def test_closed_form_bases_have_no_derivative_at_run_time() -> None:
 )
 def test_tables_that_do_not_fit_together_are_refused(arrays) -> None:
     with pytest.raises(RepresentationError, match="generate"):
-        Pieces.from_arrays({name: np.asarray(a) for name, a in arrays.items()})
+        Basis.from_arrays({name: np.asarray(a) for name, a in arrays.items()})
 
 
 # --- integrals ----------------------------------------------------------------------------------------------

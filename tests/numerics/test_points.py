@@ -11,11 +11,10 @@ import pytest
 from click.testing import CliRunner
 
 from derive.errors import ContinuumWarning, DataError
-from numerics import Continuum, Ensemble, fit, from_layers
-from numerics.command import main as cli
-from numerics.datasets import record as datasets
-from numerics.datasets.record import records
-from numerics.functions.basis import check_points, default_points
+from numerics import Continuum, Ensemble, datasets, fit, from_layers
+from numerics.command.main import main
+from numerics.datasets import records
+from numerics.functions.samples import check_points, default_points
 
 FOUR, ONCE = {"family": "legendre", "size": 4}, {"family": "p0", "cells": 1}
 CURVES = {
@@ -90,7 +89,7 @@ def test_the_command_line_warns_in_one_line(curves: Continuum, tmp_path: Path) -
     curves.save(tmp_path / "m.npz")
     np.savez(tmp_path / "d.npz", x=X, xi=np.linspace(0, 1, 9), y=X)
     for command in ("evaluate", "predict"):
-        result = CliRunner().invoke(cli.main, [command, str(tmp_path / "m.npz"), "--data", str(tmp_path / "d.npz")])
+        result = CliRunner().invoke(main, [command, str(tmp_path / "m.npz"), "--data", str(tmp_path / "d.npz")])
         assert result.exit_code == 0
         lines = result.stderr.splitlines()
         assert len(lines) == 1 and lines[0].startswith("warning: all points xi lie from 0 to 1")

@@ -7,11 +7,12 @@ import copy
 import numpy as np
 import pytest
 
+from derive.declaration import load_spec
 from derive.errors import RepresentationError
-from derive.spec import load_spec
 from numerics import Continuum, project, refine
-from numerics.datasets.record import records
-from numerics.levels.projection import distance, loss_change
+from numerics.datasets import records
+from numerics.levels.distances import distance
+from numerics.levels.estimates import loss_change
 
 
 def cells(n: int) -> dict:

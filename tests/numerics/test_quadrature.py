@@ -15,11 +15,11 @@ from scipy.integrate import quad, quad_vec
 
 from derive.errors import DerivationError, RepresentationError
 from numerics import Continuum, project, refine
-from numerics.datasets.record import records
-from numerics.functions import basis as pieces
-from numerics.functions.basis import Pieces, evaluate, rule
-from numerics.kernels.solver import Solver, plain_kernels
-from numerics.levels.projection import contained, distance
+from numerics.datasets import records
+from numerics.functions.basis import Basis, evaluate
+from numerics.functions.rules import rule
+from numerics.levels.distances import distance
+from numerics.levels.fields import contained
 
 ONCE = {"family": "p0", "cells": 1}
 
@@ -67,19 +67,19 @@ def coefficients(model: Continuum, name: str = "b") -> np.ndarray:
 # --- rules ------------------------------------------------------------------------------------------------------
 
 
-def spectral(n: int, breakpoints: list[float]) -> Pieces:
+def spectral(n: int, breakpoints: list[float]) -> Basis:
     cells = len(breakpoints) - 1
     table = np.zeros((n * cells, cells, n))
     for c in range(cells):
         table[c * n : (c + 1) * n, c] = np.eye(n)
-    return Pieces("polynomial", np.array(breakpoints), table, n * cells)
+    return Basis("polynomial", np.array(breakpoints), table, n * cells)
 
 
 BASES = {
     "Legendre": spectral(9, [-1.0, 1.0]),
     "pieces": spectral(3, [-1.0, -0.3, 0.1, 1.0]),
-    "Fourier": Pieces("fourier", np.array([-1.0, 1.0]), None, 41),
-    "closed form": Pieces(
+    "Fourier": Basis("fourier", np.array([-1.0, 1.0]), None, 41),
+    "closed form": Basis(
         "closed-form", np.array([-1.0, 0.4, 1.0]), None, 3,
         lambda _, x: np.stack([np.ones_like(x), np.tanh(200 * (x - 0.1)), np.sqrt(1 + x)]), 64,
     ),
@@ -333,7 +333,7 @@ def test_distances_between_any_two_bases(first: int, second: int) -> None:
 
 def test_a_peak_that_no_rule_finds_is_refused() -> None:
     """The tables know its norm: a distance that misses it is none."""
-    lost = Pieces(
+    lost = Basis(
         "closed-form", np.array([-1.0, 1.0]), None, 1, lambda _, x: np.exp(-1e16 * (x[None] - 0.1234567) ** 2), 64,
         np.array([[np.sqrt(np.pi / 2e16)]]),
     )  # fmt: skip
@@ -351,11 +351,6 @@ def loss_of(spec: dict[str, Any], x: np.ndarray, y: np.ndarray, xi: Any = None) 
 
 def still(spec: dict[str, Any]) -> Continuum:
     return Continuum.from_fields(spec)
-
-
-@pytest.fixture(autouse=True)
-def plain(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Continuum, "_new_solver", lambda self: Solver(self.representation, kernels=plain_kernels))
 
 
 NORMS: dict[str, dict[str, Any]] = {
@@ -434,7 +429,7 @@ def test_steep_weights_with_few_samples(state: dict[str, Any], steepness: float)
 
 def test_a_weight_that_a_rule_misses_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """The tables know its integrals: here steep functions are not cut."""
-    monkeypatch.setattr(pieces, "_resolved", lambda found: found.breakpoints)
+    monkeypatch.setattr("numerics.functions.basis._resolved", lambda found: found.breakpoints)
     model = still(declared(state=legendre(5), loss={"kind": "l2", "weight": peak(30000, 0.3)}))
     x = np.zeros((1, 3, 1))
     with pytest.raises(RepresentationError, match=r"weight whose integrals(.|\n)*breakpoints around the peak"):

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from numerics import Continuum, fit, project
-from numerics.datasets import record as datasets
+from numerics import Continuum, datasets, fit, project
 from numerics.functions.basis import evaluate
+
+pytestmark = pytest.mark.compiled
 
 SPECS = Path(__file__).parent.parent.parent / "specs"
 DATA = {

@@ -7,12 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from derive.declaration import load_spec
 from derive.errors import TrainingError
 from derive.registry import names
-from derive.spec import load_spec
 from numerics.kernels import stability
 from numerics.kernels import steps as adaptive
-from numerics.kernels.solver import Solver, plain_kernels
 from numerics.model import checkpoint
 from numerics.model.continuum import Continuum
 from numerics.training.run import fit
@@ -44,7 +43,7 @@ def test_an_unstable_step_is_named_with_the_stable_one(tableau: str) -> None:
     text = str(caught.value)
     assert "record 1, step 1 of 8, from depth 0" in text and "unstable step" in text
     stable = {"euler": 2 / 300, "heun": 2 / 300, "rk4": 2.785293563405282 / 300}[tableau]
-    found = stability.diagnose(model, model.project_samples(_records(x)))
+    found = stability.diagnose(model.solver, model.project_samples(_records(x)))
     assert found is not None and found.stable == pytest.approx(stable, rel=1e-4)
     needed = int(text.split("take ")[1].split()[0].replace(",", ""))
     assert 1 / needed <= stable < 2 / needed
@@ -63,12 +62,12 @@ def test_the_second_of_two_slabs_may_be_the_unstable_one() -> None:
         "bias": {"width": [WIDTH] * 2, "depth": halves},
     }
     model = Continuum.from_fields(spec, b=lambda xi, depth: np.where(depth < 0.5, 0.0, 1e4) + 0 * xi)
-    found = stability.diagnose(model, model.project_samples(_records(np.zeros((1, 4)))))
+    found = stability.diagnose(model.solver, model.project_samples(_records(np.zeros((1, 4)))))
     assert found is not None and found.depth >= 0.5 and found.stable is not None
 
 
 def _records(x: np.ndarray):
-    from numerics.datasets.record import records
+    from numerics.datasets import records
 
     return records(x)
 
@@ -109,7 +108,7 @@ def test_a_planted_nan_is_found(field: str) -> None:
 @pytest.mark.parametrize("name", names("tableaux"))
 def test_amplification_is_that_of_the_method_on_the_test_equation(name: str) -> None:
     """Stages of ẏ = λ y solved as a linear system written here."""
-    from derive.explain.pages import named_tableau
+    from derive.explain.tableaux import named_tableau
 
     tableau = named_tableau(name)
     a = np.array([[float(v) for v in row] for row in tableau.a])
@@ -142,9 +141,8 @@ def small(rate: str, loss: str = "l2", **readout: int) -> Continuum:
         (lambda: small("tanh(u)", "(z-t)**2/(1+(z-t)**2)", outputs=2), 1e110, "derivative of the loss"),
     ],
 )
-def test_a_gradient_that_is_not_finite_is_not_blamed_on_steps(model, size: float, words: str, monkeypatch) -> None:
+def test_a_gradient_that_is_not_finite_is_not_blamed_on_steps(model, size: float, words: str) -> None:
     """States are finite; the message says what is not, and in which record."""
-    monkeypatch.setattr(Continuum, "_new_solver", lambda self: Solver(self.representation, kernels=plain_kernels))
     x = np.array([[1.0, 2.0], [3.0, 4.0], [0.5, 0.25]])
     x[1] *= size
     with pytest.raises(TrainingError) as caught:
@@ -156,8 +154,7 @@ RATES = ("1/(1+exp(-u))", "sqrt(abs(h))+u", "log(1+exp(u))-h", "sqrt(u**2+h**2)"
 
 
 @pytest.mark.parametrize("rate", RATES)
-def test_rates_of_users_train_where_their_derivatives_once_were_no_numbers(rate: str, monkeypatch) -> None:
-    monkeypatch.setattr(Continuum, "_new_solver", lambda self: Solver(self.representation, kernels=plain_kernels))
+def test_rates_of_users_train_where_their_derivatives_once_were_no_numbers(rate: str) -> None:
     x = np.array([[0.0, 0.0], [900.0, -900.0], [1e4, -1e-300]])
     found = fit(small(rate), x, np.ones((3, 2)), epochs=2)
     assert np.isfinite(found.history[-1]["loss"]) and np.isfinite(found.coordinates).all()
@@ -166,9 +163,8 @@ def test_rates_of_users_train_where_their_derivatives_once_were_no_numbers(rate:
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of kernels in plain Python
 @pytest.mark.parametrize("rate", ["h**2 + u", "u + log(abs(h)) - h"])
 @pytest.mark.parametrize("options", [{}, {"batch": 4}, {"validation": 0.25}, {"batch": 4, "validation": 0.25}])
-def test_errors_in_training_name_the_record_as_it_was_given(rate: str, options: dict, monkeypatch) -> None:
+def test_errors_in_training_name_the_record_as_it_was_given(rate: str, options: dict) -> None:
     """Not its place in a batch, or among the records that were held out."""
-    monkeypatch.setattr(Continuum, "_new_solver", lambda self: Solver(self.representation, kernels=plain_kernels))
     x = np.random.default_rng(0).standard_normal((12, 4)) + 3
     x[7] = 1e200 if "**" in rate else 0
     model = Continuum.from_fields(declared(rate, steps=2))

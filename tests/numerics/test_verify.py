@@ -10,20 +10,24 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from derive.declaration import load_spec
 from derive.spaces import basis as bases
 from derive.spaces import transfer
-from derive.spec import load_spec
-from numerics import fit, verify
-from numerics.command import main as cli
-from numerics.datasets import record as datasets
+from numerics import datasets, fit, verify
+from numerics.command.main import main
 from numerics.kernels import steps as adaptive
-from numerics.kernels.solver import Slab, Solver
+from numerics.kernels.cpu import Solver
+from numerics.kernels.operators import Slab, Weights
 from numerics.model.continuum import Continuum
-from numerics.networks import layers as networks
 from numerics.networks import ordering
+from numerics.networks.continua import from_layers
+from numerics.networks.layers import layers
 from numerics.testing import PLAIN
-from numerics.verify import code, derivatives, equivalents, reference, spaces
+from numerics.verify import code, derivatives, equivalents, spaces
+from numerics.verify.references.network import Reference
 from numerics.verify.subject import Subject
+
+pytestmark = pytest.mark.compiled
 
 SPECS = Path(__file__).parents[2] / "specs"
 SMALL = {
@@ -78,14 +82,14 @@ def test_faults_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """One fault at a time, each in another place, each seen by the property that is about it."""
     assert failed() == set()
     discrete = derivatives._discrete
-    gradient, forward, combined = Solver.gradient, Slab.forward, adaptive.Method._combined
+    gradient, forward, combined = Solver.mean_gradient, Slab.forward, adaptive.Method._combined
 
     def scaled(self, *given):
         losses, slabs, *rest = gradient(self, *given)
-        return losses, [{k: v * (1 + 1e-9) for k, v in slab.items()} for slab in slabs], *rest
+        return losses, [Weights(**{k: v * (1 + 1e-9) for k, v in own.arrays.items()}) for own in slabs], *rest
 
     with monkeypatch.context() as patch:  # a gradient that is off by 1e-9
-        patch.setattr(Solver, "gradient", scaled)
+        patch.setattr(Solver, "mean_gradient", scaled)
         assert "gradient against complex step" in failed()
     adjoint = Slab.adjoint
 
@@ -117,8 +121,8 @@ def test_faults_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
         patch.setattr(derivatives, "_discrete", lambda *given: discrete(*given) * (1 + 1e-3))
         assert "discrete against continuous adjoint" in failed()
     with monkeypatch.context() as patch:  # a reference that is wrong does not pass either
-        rho = reference.Reference.rho
-        patch.setattr(reference.Reference, "rho", lambda self, u, h, learned=(): rho(self, u, h, learned) + 1e-9)
+        rho = Reference.rho
+        patch.setattr(Reference, "rho", lambda self, u, h, learned=(): rho(self, u, h, learned) + 1e-9)
         assert "kernels against NumPy, factors" in failed()
 
 
@@ -189,11 +193,11 @@ def test_whether_a_network_is_a_continuum_is_answered() -> None:
     biases = [np.sin(xi), np.cos(xi), np.sin(xi), np.zeros(2)]
     found = {}
     for name, weights in {"smooth": smooth, "noise": noise}.items():
-        network = networks.layers(weights, biases, "tanh")
+        network = layers(weights, biases, "tanh")
         for kind in ("", "shuffled "):
             for layer in range(3 if kind else 0):
                 network = ordering.permuted(network, layer, np.random.default_rng(layer).permutation(n))
-            subject = Subject.of(networks.from_layers(network).base, networks.from_layers(network))
+            subject = Subject.of(from_layers(network).base, from_layers(network))
             verify.network.smoothness(subject)
             found[kind + name] = {f.name: f for f in subject.findings}
     answers = {key: rows["is this network a continuum?"].measured.partition(":")[0] for key, rows in found.items()}
@@ -211,16 +215,16 @@ def test_the_command_prints_a_table_json_and_a_page(tmp_path: Path, monkeypatch:
     monkeypatch.chdir(tmp_path)
     train, _ = datasets.load("GunPoint")
     fit(Continuum.from_spec(SPECS / "gunpoint.toml"), train, epochs=2).save("model.npz")
-    result = CliRunner().invoke(cli.main, ["verify", "model.npz", "--html", "page.html"])
+    result = CliRunner().invoke(main, ["verify", "model.npz", "--html", "page.html"])
     assert result.exit_code == 0, result.output
     assert "gradient against complex step" in result.stdout and "holds" in result.stdout
     page = Path("page.html").read_text(encoding="utf-8")
     assert page.count("<img") >= 3 and "refinement in depth" in page
     monkeypatch.setattr(verify, "PROPERTIES", (("a failure", lambda s: s.at_most("code", "never", 2.0, 1.0, "")),))
-    result = CliRunner().invoke(cli.main, ["verify", str(SPECS / "gunpoint.toml"), "--json"])
+    result = CliRunner().invoke(main, ["verify", str(SPECS / "gunpoint.toml"), "--json"])
     assert result.exit_code == 1
     assert json.loads(result.stdout)[0]["passed"] is False
-    assert CliRunner().invoke(cli.main, ["verify", "nothing.toml"]).exit_code == 2
+    assert CliRunner().invoke(main, ["verify", "nothing.toml"]).exit_code == 2
 
 
 @pytest.mark.slow

@@ -9,19 +9,21 @@ import numpy as np
 import pytest
 
 from derive import galerkin
-from derive.declaration import WIDTH, Reader
+from derive.declaration import Reader, load_spec, read_basis
 from derive.spaces import basis as bases
 from derive.spaces import products as inner_product
-from derive.spec import load_spec
+from derive.spaces import run_time
+from derive.spec import WIDTH
 from numerics import testing
-from numerics.functions import basis as pieces
-from numerics.functions import field
-from numerics.functions import random as initial
+from numerics.functions import field, integrals, project, random
+from numerics.functions.basis import Basis, derivative, evaluate
 from numerics.levels import adapted
 from numerics.model import continuum
-from numerics.verify import activations, fields, formulas, moves, records, reference, rules, starts
+from numerics.verify import activations, fields, moves, records, rules, starts
+from numerics.verify.references import formulas
+from numerics.verify.references.network import Reference
 from numerics.verify.subject import Subject
-from tests.mutants.faults_verify import CIRCLE, FUNCTION, LIFTED, NUMBERS, SPECTRAL, TRANSLATED
+from tests.builders import CIRCLE, FUNCTION, LIFTED, NUMBERS, SPECTRAL, TRANSLATED
 
 FAMILIES = [(name, d) for name in sorted(testing.OWN | dict.fromkeys(
     ("p0", "discontinuous", "hat", "lagrange", "gauss-legendre", "gauss-lobatto", "bspline", "legendre", "chebyshev",
@@ -32,23 +34,23 @@ FAMILIES = [(name, d) for name in sorted(testing.OWN | dict.fromkeys(
 @pytest.mark.parametrize(("name", "declared"), FAMILIES, ids=str)
 def test_formulas_are_the_functions_of_the_bases(name: str, declared: dict) -> None:
     """Values, slopes and integrals, against the exact ones of the derivation, on even and uneven cells."""
-    spec = Reader("test").basis(declared, "state", WIDTH, True)
+    spec = read_basis(Reader("test"), declared, "state", WIDTH, True)
     basis, own = bases.build(spec), formulas.functions(spec)
     exact = inner_product.gram(basis, basis).to_float()
     np.testing.assert_allclose(formulas.gram(own), exact, atol=2e-14 * np.abs(exact).max())
     if basis.kind != "closed-form":
         x = np.random.default_rng(0).uniform(-1, 1, 40)
-        run = pieces.Pieces.from_arrays(inner_product.pieces(basis))
-        np.testing.assert_allclose(own.values(x), pieces.evaluate(run, x), atol=2e-14)
-        np.testing.assert_allclose(own.slopes(x), pieces.derivative(run, x), atol=3e-11)
-    if basis.continuous:
+        run = Basis.from_arrays(run_time.arrays(basis))
+        np.testing.assert_allclose(own.values(x), evaluate(run, x), atol=2e-14)
+        np.testing.assert_allclose(own.slopes(x), derivative(run, x), atol=3e-11)
+    if inner_product.continuous(basis):
         exact = inner_product.stiffness(basis).to_float()
         np.testing.assert_allclose(formulas.stiffness(own), exact, atol=1e-12 * max(1.0, np.abs(exact).max()))
 
 
 def test_a_steep_function_takes_more_cells() -> None:
     steep = {"family": "custom", "functions": ["exp(-400*xi**2)"]}
-    own = formulas.functions(Reader("test").basis(steep, "state", WIDTH, False))
+    own = formulas.functions(read_basis(Reader("test"), steep, "state", WIDTH, False))
     assert len(own.breakpoints) > 3
     assert formulas.gram(own)[0, 0] == pytest.approx(np.sqrt(np.pi / 800), rel=1e-13)
 
@@ -65,15 +67,15 @@ ROWS: list[tuple[Row, dict, Any, str]] = [
     (records.coefficients, FITTED, continuum, "projection"),
     (records.coefficients, CIRCLE, continuum, "projection"),
     (records.coefficients, LIFTED, continuum.Continuum, "project_samples"),
-    (activations.functions, FUNCTION, reference.Reference, "rho"),
+    (activations.functions, FUNCTION, Reference, "rho"),
     (fields.values, NUMBERS, field.FieldSlab, "squared_norm"),
     (fields.values, TRANSLATED, field, "evaluate"),
     (fields.values, NUMBERS, field.Field, "inner"),
-    (starts.random_fields, FUNCTION, initial, "along"),
-    (starts.law, FUNCTION, initial, "_draws"),
-    (starts.law, REACH, initial, "_draws"),
-    (starts.law, TRANSLATED, initial, "_waves"),
-    (starts.given_fields, FUNCTION, initial, "along"),
+    (starts.random_fields, FUNCTION, project, "along"),
+    (starts.law, FUNCTION, random, "_draws"),
+    (starts.law, REACH, random, "_draws"),
+    (starts.law, TRANSLATED, random, "_waves"),
+    (starts.given_fields, FUNCTION, integrals, "along"),
 ]  # fmt: skip
 
 
@@ -100,7 +102,7 @@ def test_quadrature_of_another_size_is_seen(monkeypatch: pytest.MonkeyPatch) -> 
     subject = Subject.of(load_spec(SPECTRAL))
     fewer = galerkin._points_per_cell
     monkeypatch.setattr(galerkin, "_points_per_cell", lambda *given: fewer(*given) - 1)
-    vars(subject)["reference"] = reference.Reference.of(subject.spec)
+    vars(subject)["reference"] = Reference.of(subject.spec)
     rules.tables(subject)
     assert [f.name for f in subject.findings if f.passed is False] == ["the rule of section 3: 8 points"]
 
@@ -116,5 +118,5 @@ def test_adapted_bases_that_keep_too_much_or_too_little_are_seen(monkeypatch: py
 
 def test_symmetric_random_weights_of_another_size_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     assert failing(starts.mirrored, MIRRORED) == []
-    monkeypatch.setattr(initial, "_orbit", lambda symmetries: 0.5)
+    monkeypatch.setattr(random, "_orbit", lambda symmetries: 0.5)
     assert failing(starts.mirrored, MIRRORED) != []

@@ -10,17 +10,19 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from derive import registry
-from derive.spec import BasisSpec, Spec, load_spec
+from derive.declaration import load_spec
+from derive.spec import BasisSpec, Spec
 from numerics import testing
 from numerics.kernels import steps as adaptive
-from numerics.kernels.solver import Solver, plain_kernels
+from numerics.kernels.bound import plain_kernels
+from numerics.kernels.cpu import Bound
 from numerics.model.continuum import Continuum
-from numerics.networks import layers as networks
-from numerics.verify.reference import Reference
-from tests.generated.test_kernels import rule
-from tests.reference import TABLEAUX, network
+from numerics.networks.continua import from_layers, to_layers
+from numerics.networks.layers import Layers
+from numerics.verify.references.network import Reference
+from tests.oracles.network import TABLEAUX, network, rule
 
-# those that tests/reference.py writes out
+# those that tests/oracles/network.py writes out
 FAMILIES = ("p0", "hat", "bspline", "legendre", "chebyshev", "discontinuous", "lagrange", "hierarchical", "fourier")
 ANY = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
@@ -29,7 +31,7 @@ ANY = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, Healt
 def plain(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Kernels as plain Python, nothing compiled or kept."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(Continuum, "_new_solver", lambda self: Solver(self.representation, kernels=plain_kernels))
+    monkeypatch.setattr(Continuum, "bound", property(lambda self: Bound(self.representation, find=plain_kernels)))
 
 
 @pytest.mark.slow
@@ -112,8 +114,8 @@ def written(spec: Spec, declared: dict) -> dict:
 @pytest.mark.slow
 @ANY
 @given(network=testing.networks())
-def test_any_network_becomes_a_continuum_and_comes_back(network: networks.Layers) -> None:
-    back = networks.to_layers(networks.from_layers(network))
+def test_any_network_becomes_a_continuum_and_comes_back(network: Layers) -> None:
+    back = to_layers(from_layers(network))
     assert back.widths == network.widths and back.kind == network.kind and back.last == network.last
     for old, new in zip((*network.weights, *network.biases), (*back.weights, *back.biases)):
         assert np.abs(old - new).max() <= 1e-15 * max(1.0, float(np.abs(old).max()))

@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 from scipy.interpolate import CubicHermiteSpline
 
+from derive.declaration import load_spec
 from derive.registry import entry, names
-from derive.spec import load_spec
-from numerics.model.continuum import Continuum, kernel_weights
-from tests.reference import basis
+from numerics.model.continuum import Continuum
+from numerics.model.layout import kernel_weights
+from tests.oracles.network import basis
+
+pytestmark = pytest.mark.compiled
 
 WEIGHT = lambda xi, xi_, delta: np.cos(2 * xi - xi_) * np.exp(-delta) + 0.3 * xi * xi_  # noqa: E731
 BIAS = lambda xi, delta: 0.4 * np.sin(2 * xi + delta)  # noqa: E731
@@ -216,7 +219,7 @@ def test_legendre_converges_faster_than_any_power() -> None:
 @pytest.mark.slow
 def test_discontinuous_targets_cost_half_an_order() -> None:
     """Gibbs: the L2 error of a smooth basis at a jump falls like n^(−1/2), refinement or not."""
-    from numerics.datasets.record import records
+    from numerics.datasets import records
 
     xi = np.linspace(-1, 1, 20001)
     jump = np.where(xi > 0.1, 1.0, 0.0)[None]

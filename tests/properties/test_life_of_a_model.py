@@ -15,15 +15,18 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from derive.spec import Spec, load_spec
-from numerics.command import main as cli
-from numerics.datasets.record import Records, records
+from derive.declaration import load_spec
+from derive.spec import Spec
+from numerics.command.main import main
+from numerics.datasets import Records, records
 from numerics.levels.projection import project
 from numerics.levels.refinement import refine
 from numerics.model import checkpoint
 from numerics.model.continuum import Continuum
 from numerics.training.run import fit
-from numerics.verify.reference import Reference
+from numerics.verify.references.network import Reference
+
+pytestmark = pytest.mark.compiled
 
 TEXT = """
 name = "life"
@@ -165,8 +168,8 @@ class Life(RuleBasedStateMachine):
         """Generating the spec at any time gives the same bytes."""
         (self.place / "life.toml").write_text(TEXT)
         into = str(self.place / "into")
-        first = CliRunner().invoke(cli.main, ["generate", str(self.place / "life.toml"), "--into", into])
-        again = CliRunner().invoke(cli.main, ["generate", str(self.place / "life.toml"), "--into", into, "--check"])
+        first = CliRunner().invoke(main, ["generate", str(self.place / "life.toml"), "--into", into])
+        again = CliRunner().invoke(main, ["generate", str(self.place / "life.toml"), "--into", into, "--check"])
         assert first.exit_code == again.exit_code == 0, first.output + again.output
 
     @invariant()

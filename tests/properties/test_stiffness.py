@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
+from derive.declaration import load_spec
 from derive.errors import TrainingError
-from derive.spec import load_spec
-from numerics.kernels.solver import Solver
-from numerics.model.continuum import Continuum, kernel_weights
+from numerics.kernels.cpu import Bound
+from numerics.model.continuum import Continuum
+from numerics.model.layout import kernel_weights
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.compiled]
 DECLARED = tomllib.loads((Path(__file__).parents[2] / "specs" / "stiff.toml").read_text(encoding="utf-8"))
 WEIGHT = lambda xi, xi_, delta: 2 * np.cos(2 * xi - xi_) + xi  # noqa: E731
 BIAS = lambda xi, delta: np.sin(2 * xi)  # noqa: E731
@@ -76,6 +77,5 @@ def test_stages_that_cannot_be_solved_are_reported() -> None:
 def test_single_precision_reaches_its_own_accuracy() -> None:
     made = model("gauss4", 8)
     double = made.solver.final(STATES)
-    solver = Solver(made.representation, np.float32)
-    solver = solver.form(kernel_weights(made.fields))
+    solver = Bound(made.representation, np.float32).form(kernel_weights(made.fields))
     assert np.abs(solver.final(STATES) - double).max() <= 2e-6 * np.abs(double).max()

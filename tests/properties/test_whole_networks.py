@@ -1,7 +1,7 @@
 """Random specs, from ragged records to loss and gradient, against a network written out in NumPy.
 
 The oracle knows the declaration and the coefficients only: bases, quadrature, interpolants, stages, readouts, losses
-and penalties are written out here or in ``tests.reference``. Gradients are compared with its complex step.
+and penalties are written out here or in ``tests.oracles.network``. Gradients are compared with its complex step.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from scipy.special import erf
 
-from derive.spec import load_spec
-from numerics.datasets.record import records
-from numerics.kernels.solver import Solver, plain_kernels
+from derive.declaration import load_spec
+from numerics.datasets import records
+from numerics.kernels.bound import plain_kernels
+from numerics.kernels.cpu import Bound
 from numerics.model.continuum import Continuum
-from tests.reference import basis, breakpoints, gauss
+from tests.oracles.network import basis, breakpoints, gauss
 
 WIDTH, DEPTH = (-1.0, 1.0), (0.0, 1.0)
 ACTIVATIONS = {
@@ -297,7 +298,7 @@ def test_loss_and_gradient_of_a_random_network(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, declared: dict, seed: int
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(Continuum, "_new_solver", lambda self: Solver(self.representation, kernels=plain_kernels))
+    monkeypatch.setattr(Continuum, "bound", property(lambda self: Bound(self.representation, find=plain_kernels)))
     model = Continuum.from_spec(load_spec(declared), seed=0)
     generator = np.random.default_rng(seed)
     model = model.with_coordinates(0.6 * generator.standard_normal(model.size))

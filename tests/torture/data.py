@@ -434,9 +434,8 @@ def prepare(folder: Path) -> Check:
     """Reads, scores, predicts and trains, with a classifier of two classes with names."""
     from click.testing import CliRunner
 
-    from numerics import Continuum, fit
+    from numerics import Continuum, datasets, fit
     from numerics.command.main import main
-    from numerics.datasets import record as datasets
 
     runner = CliRunner()
     (folder / FILE).write_bytes(archive(x=X, y=NAMES[Y]))

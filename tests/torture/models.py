@@ -242,7 +242,7 @@ def edited(number: int, content: bytes) -> tuple[str, bytes]:
 def made(folder: Path, seed: int) -> bytes:
     """The file of a small model, trained for a few epochs."""
     from numerics import Continuum, fit
-    from numerics.datasets.record import records
+    from numerics.datasets import records
 
     x = np.sin(np.outer(np.arange(1, 9), np.linspace(-1, 1, 20)))
     model = Continuum.from_spec(ROOT / "specs" / "gunpoint.toml", seed=seed)

@@ -240,7 +240,7 @@ def observe(path: str) -> None:
     """Writes down every step of ``fit`` when its save begins and ends; memory that is shared outlives a kill."""
     from numerics import fit  # noqa: F401  (the function; its module is needed)
 
-    saver = sys.modules["numerics.training.run"].Saver  # type: ignore[attr-defined]
+    saver = sys.modules["numerics.training.resume"].Saver  # type: ignore[attr-defined]
     made, called = saver.__init__, saver.__call__
     with open(path, "r+b") as stream:
         shared = mmap.mmap(stream.fileno(), 0)
@@ -291,13 +291,12 @@ def warm() -> None:
 
     from derive import generate
     from derive.explain import pages as explain
+    from numerics import datasets
     from numerics.command import demo, describe, report
-    from numerics.command import main as cli
-    from numerics.datasets import record as datasets
     from numerics.levels import projection, refinement
     from numerics.representation import find as representation
 
-    void((explain, generate, cli, datasets, demo, describe, projection, refinement, report))
+    void((explain, generate, main, datasets, demo, describe, projection, refinement, report))
     numba.njit(lambda x: x + x)(np.zeros(2))
     representation._edition()
 

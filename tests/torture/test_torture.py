@@ -11,6 +11,8 @@ from tests.torture import harness
 from tests.torture.harness import Check, Section
 from tests.torture.sections import SECTIONS
 
+pytestmark = pytest.mark.compiled
+
 NAMED = [pytest.param(section, id=section.name) for section in SECTIONS]
 KNOWN = [
     pytest.param(section, number, id=f"{section.name}-{number}", marks=pytest.mark.xfail(strict=True, reason=reason))

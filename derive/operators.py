@@ -1,0 +1,104 @@
+"""The kinds of W in the semi-discrete form: what each makes of one axis of the domain.
+
+``along(…)`` finds the class by the type of ``spec.operator``; see ``derive.spec.operator`` for what they are.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from derive.errors import DerivationError
+from derive.exact.matrix import ExactMatrix, identity
+from derive.exact.structure import structure
+from derive.layout import Layout
+from derive.spaces import convolution, symmetry
+from derive.spaces.basis import Basis
+from derive.spaces.products import evaluate, gram
+from derive.spaces.rules import Rule
+from derive.spaces.symmetry import Admissible
+from derive.spec import Spec
+from derive.spec.operator import Convolution, Invariant, Operator
+
+MOST_NUMBERS = 1 << 20  # of κ in frequencies: the products of all axes' are held whole
+
+
+@dataclass(frozen=True)
+class FullAxis:
+    """A W that is any function, along one axis: u_q = Φ w C h. bases: of a slab, by role; rule: of its nodes."""
+
+    spec: Spec
+    bases: Mapping[str, Basis]
+    rule: Rule
+
+    def phi(self) -> ExactMatrix:
+        """Φ, from the functions of w's rows to the nodes."""
+        return evaluate(self.bases["weight_out"], self.rule)
+
+    def coupling(self, state: Basis) -> ExactMatrix:
+        """C: what w is applied to is C h."""
+        inner = self.bases["weight_in"]
+        return gram(inner, state)
+
+    @cached_property
+    def admissible(self) -> Admissible | None:
+        """What is left of w, where that is less than all of it. Raises DerivationError where it is nothing."""
+        return None
+
+    def layout(self, coupling: ExactMatrix, changes: bool) -> Layout:
+        """How w is stored. coupling: C of the slab's state; changes: whether the state arrives in another basis."""
+        return Layout()
+
+
+class InvariantAxis(FullAxis):
+    """A W that symmetries leave alone: w = N z, block by block."""
+
+    @cached_property
+    def admissible(self) -> Admissible:
+        symmetries = self.spec.symmetries
+        found = symmetry.admissible(symmetries, self.bases["weight_out"], self.bases["weight_in"])
+        if not found.size:
+            raise DerivationError(
+                f"no weight on these bases that {' and '.join(map(str, symmetries))} leaves alone",
+                "bases with functions that move alike", "width_out and width_in are of different kinds",
+                "use equal bases for both", "equation.symmetry",
+            )  # fmt: skip
+        return found
+
+    def layout(self, coupling: ExactMatrix, changes: bool) -> Layout:
+        return Layout.of(self.admissible)
+
+
+class ConvolutionAxis(FullAxis):
+    """κ(ξ − ξ′): C holds the couplings of every node, one below the other, and Φ is the identity."""
+
+    def phi(self) -> ExactMatrix:
+        return identity(self.rule.points.shape[0])
+
+    def coupling(self, state: Basis) -> ExactMatrix:
+        return convolution.couplings(self.bases["weight_in"], state, self.rule, self.spec.periodic)
+
+    def layout(self, coupling: ExactMatrix, changes: bool) -> Layout:
+        """κ in frequencies, where that is possible and costs fewer multiplications; else its stencil at every node."""
+        spec, kernel, state = self.spec, self.bases["weight_in"], self.bases["state"]
+        stencil, wide = Layout.stencil(self.rule.points.shape[0], kernel.size), spec.pre_activations * spec.channels
+        found = None if changes else convolution.waves(coupling, kernel, state, self.rule, spec.periodic)
+        if found is None or math.prod(found.numbers.shape) ** spec.dimension > MOST_NUMBERS:
+            return stencil
+        entries = int(coupling.nonzero().sum()) if structure(coupling) == "banded" else math.prod(coupling.shape)
+        cost = entries * spec.channels + coupling.shape[0] * spec.channels * wide
+        return Layout.frequencies(found) if found.cost(spec.channels, wide) < cost else stencil
+
+
+KINDS: Mapping[type[Operator], type[FullAxis]] = {
+    Operator: FullAxis,
+    Invariant: InvariantAxis,
+    Convolution: ConvolutionAxis,
+}
+
+
+def along(spec: Spec, bases: Mapping[str, Basis], rule: Rule) -> FullAxis:
+    """A spec's W along one axis."""
+    return KINDS[type(spec.operator)](spec, bases, rule)

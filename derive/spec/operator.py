@@ -1,0 +1,126 @@
+"""The kinds of W: any function of ξ and ξ′, one that symmetries leave alone, or a convolution κ(ξ − ξ′).
+
+A kind answers for what is declared of it, for the axes of its coefficients and for its words; ``spec.operator`` is the
+one of a model. What needs more than a declaration goes by the kind as well: ``derive.operators`` has a class for each,
+with its tables, its coupling and its layout. A new kind is a class here, chosen in ``operator``, and one there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import ClassVar
+
+from derive.spec.basis import WIDTH, Interval, of_axis
+from derive.spec.slab import Slab
+from derive.spec.symmetry import SymmetrySpec
+
+
+@dataclass(frozen=True)
+class Operator:
+    """A W that is any function: ∫ W(ξ, ξ′, δ) h(ξ′) dξ′. dimension: how many axes the domain has.
+
+    keys: of [weight], beside depth, in the order of ``roles``.  roles: the bases of the widths that it has.  own: those
+    of its coefficients' axes, on a domain of one axis.  symbol, applied, inner_words: how it is written.  meanings: of
+    its tables, where they are not what the name says; None for one that is the identity.  otherwise: what a key of
+    another kind means, and how to have that.
+    """
+
+    dimension: int
+
+    keys: ClassVar[tuple[str, ...]] = ("width_out", "width_in")
+    roles: ClassVar[tuple[str, ...]] = ("weight_out", "weight_in")
+    own: ClassVar[tuple[str, ...]] = ("weight_out", "weight_in")
+    symbol: ClassVar[str] = "W(ξ, ξ′, δ)"
+    applied: ClassVar[str] = "Φ_qi w_ijk (C h)_j"
+    inner_words: ClassVar[str] = "φ̃, the weight in ξ′"
+    meanings: ClassVar[Mapping[str, str | None]] = {}
+    otherwise: ClassVar[tuple[str, str]] = ("without equation.reach", "write equation.reach")
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """The roles of the axes of W's coefficients, before that of the depth."""
+        return tuple(of_axis(role, axis) for role in self.own for axis in range(self.dimension))
+
+    @property
+    def paired(self) -> bool:
+        """Whether both widths are one direction of the coefficients."""
+        return self.own == ("weight_pair",)
+
+    @property
+    def inner(self) -> Interval:
+        """Where the functions of ``weight_in`` live."""
+        return WIDTH
+
+    @property
+    def formula(self) -> str:
+        """W in its bases."""
+        return "W = Σ_ijk w_ijk φ_i(ξ) φ̃_j(ξ′) θ_k(δ)"
+
+    @property
+    def refused(self) -> SymmetrySpec | None:
+        """A declared symmetry that a W of this kind cannot have."""
+        return None
+
+    @property
+    def kept(self) -> tuple[SymmetrySpec, ...]:
+        """The symmetries that ``weight_in`` itself must have."""
+        return ()
+
+    def numbers(self, slab: Slab, nodes: int, channels: int, stages: int) -> int:
+        """About how many numbers the largest table of a slab of one axis holds."""
+        applied = nodes * slab.state.size * min(stages, slab.weight_depth.size * 4)
+        return channels**2 * max(applied, slab.weight_out.size * slab.weight_in.size * slab.weight_depth.size)
+
+
+@dataclass(frozen=True)
+class Invariant(Operator):
+    """A W that the symmetries leave alone (6): its coefficients are w = N z."""
+
+    symmetries: tuple[SymmetrySpec, ...]
+
+    own: ClassVar[tuple[str, ...]] = ("weight_pair",)
+
+
+@dataclass(frozen=True)
+class Convolution(Operator):
+    """W = κ(ξ − ξ′, δ), zero for |ξ − ξ′| > reach. κ moves with every shift; a reflection leaves the even ones."""
+
+    reach: Fraction
+    symmetries: tuple[SymmetrySpec, ...]
+
+    keys: ClassVar[tuple[str, ...]] = ("kernel",)
+    roles: ClassVar[tuple[str, ...]] = ("weight_in",)
+    own: ClassVar[tuple[str, ...]] = ("weight_in",)
+    symbol: ClassVar[str] = "κ(ξ − ξ′, δ)"
+    applied: ClassVar[str] = "w_jk (C h)_qj      "
+    inner_words: ClassVar[str] = "φ̃, κ in s = ξ − ξ′"
+    meanings: ClassVar[Mapping[str, str | None]] = {"Phi": None, "C": "C_qjl = ∫ φ̃_j(ξ_q − ξ′) χ_l(ξ′) dξ′"}
+    otherwise: ClassVar[tuple[str, str]] = ("with equation.reach", "remove equation.reach")
+
+    @property
+    def inner(self) -> Interval:
+        return -self.reach, self.reach
+
+    @property
+    def formula(self) -> str:
+        return f"W = κ(ξ − ξ′, δ),  κ(s, δ) = Σ_jk w_jk φ̃_j(s) θ_k(δ),  zero for |s| > {self.reach}"
+
+    @property
+    def refused(self) -> SymmetrySpec | None:
+        return next((one for one in self.symmetries if one.kind == "map"), None)
+
+    @property
+    def kept(self) -> tuple[SymmetrySpec, ...]:
+        return tuple(one for one in self.symmetries if one.kind == "reflection")
+
+    def numbers(self, slab: Slab, nodes: int, channels: int, stages: int) -> int:
+        return nodes * slab.weight_in.size * (slab.state.size + channels)
+
+
+def operator(dimension: int, reach: Fraction | None, symmetries: tuple[SymmetrySpec, ...]) -> Operator:
+    """The kind of W that a declaration has."""
+    if reach is not None:
+        return Convolution(dimension, reach, symmetries)
+    return Invariant(dimension, symmetries) if symmetries else Operator(dimension)

@@ -1,0 +1,38 @@
+"""``continua data``: a real data set in files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from numerics.command import console
+from numerics.command.console import example, json_option
+
+
+@click.command()
+@click.argument("name")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder to write to.")
+@json_option
+@example("continua data gunpoint --out data/gunpoint")
+def data(name: str, out: Path, as_json: bool) -> None:
+    """Write a real data set as train.npz and test.npz.
+
+    The split is the published one. Names: gunpoint, arrowhead, italypowerdemand, osuleaf, japanesevowels,
+    basicmotions, tecator, digits, and digits2d, the same on a square; and burgers, which is solved here, with test
+    records at 256 and 512 points too.
+    """
+    from numerics import datasets
+
+    work = "solving" if name == "burgers" else "reading"
+    with console.working(f"{work} {name}"):
+        parts = datasets.parts(name)
+    out.mkdir(parents=True, exist_ok=True)
+    for part, found in parts.items():
+        datasets.write(out / f"{part}.npz", found)
+    if as_json:
+        written = {part: {"file": str(out / f"{part}.npz"), "records": len(r)} for part, r in parts.items()}
+        console.print_json(written)
+        return
+    for part, found in parts.items():
+        click.echo(f"{out / part}.npz: {len(found)} records")

@@ -1,0 +1,103 @@
+"""``continua predict``: outputs for records."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import click
+
+from derive.errors import DataError
+from numerics import files
+from numerics.command import console
+from numerics.command.console import example, json_option
+from numerics.command.models import answering
+from numerics.command.options import data_option, device_option, models_argument
+
+
+@click.command()
+@models_argument
+@data_option
+@click.option("--out", type=click.Path(path_type=Path), help="An .npz for the outputs (default: print them).")
+@click.option("--at", type=click.Path(path_type=Path), help="An .npy with the points to give functions at.")
+@device_option
+@json_option
+@example("continua predict pocket.npz --data data/test.npz --out predictions.npz")
+def predict(
+    models: tuple[Path, ...], data: Path, out: Path | None, at: Path | None, device: str, as_json: bool
+) -> None:
+    """Outputs of MODEL for records at any sampling.
+
+    A classifier's outputs are scores, the logarithms of probabilities up to a constant; the class with the highest
+    comes with them, as `label` in --out. Several models give the mean of their outputs, and of classifiers that of
+    their probabilities.
+    """
+    from numerics import datasets
+
+    if out is not None:
+        console.check_out(out, [data, *models, at], (".npz",))
+    records = datasets.read(data)
+    found = answering(models, device)
+    with console.working("predicting"), console.about(data):
+        points = None if at is None else _points(at, found)
+        y = found(records, at=points)
+    labels = found.labels(y)
+    if out is not None:
+        files.write_if_changed(out, _packed(y, records, points, labels))
+        click.echo(f"{out}: {len(records)} records", err=as_json)
+    elif not as_json:
+        for n, values in enumerate(y):
+            said = [] if labels is None else [str(labels[n])]
+            click.echo(" ".join([str(n), *said, *(f"{v:.6g}" for v in values.ravel())]))
+    if as_json:
+        chosen = {} if labels is None else {"label": labels.tolist()}
+        console.print_json({"y": [values.tolist() for values in y], **chosen})
+
+
+def _points(path: Path, model: Any) -> Any:
+    """The points in an .npy, for a model whose outputs are functions."""
+    import numpy as np
+
+    if model.spec.functional:
+        raise DataError(
+            f"--at for a model that gives {model.spec.outputs} numbers a record", "a model that gives functions",
+            "its readout integrates the function away", "leave --at out",
+        )  # fmt: skip
+    if model.spec.dimension > 1:
+        raise DataError(
+            f"--at for functions on {model.spec.dimension} axes", "the records' own points, or Python",
+            "points of one axis", "leave --at out, or call the model with at=(first, second)",
+        )  # fmt: skip
+    try:
+        points = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError):
+        points = None
+    allowed = "an .npy with a list of points from -1 to 1"
+    if not isinstance(points, np.ndarray):
+        kind = "an archive of several arrays" if points is not None else "a file that is not an .npy"
+        fix = "write the points alone: np.save(\"points.npy\", xi)"
+        raise DataError(kind, allowed, "another kind of file", fix, str(path))
+    if points.ndim != 1 or points.dtype.kind not in "iuf" or not points.size:
+        raise DataError(
+            f"an array of type {points.dtype}, shape {points.shape}", allowed, "points of every record, or none",
+            "one list of numbers for all records: its shape is (points,)", str(path),
+        )  # fmt: skip
+    return points
+
+
+def _packed(y: Any, records: Any, points: Any, labels: Any) -> bytes:
+    """Predictions as an .npz: y (samples, …) and a classifier's labels; ragged ones as y, xi and offsets."""
+    import numpy as np
+
+    arrays = {"y": y} if labels is None else {"y": y, "label": labels}
+    if isinstance(y, list):
+        ends = np.cumsum([0, *(len(values) for values in y)])
+        arrays = {"y": np.concatenate(y), "offsets": ends}
+    if points is not None:
+        arrays["xi"] = points
+    elif isinstance(y, list) and records.xi is not None:
+        arrays["xi"] = records.xi
+    stream = io.BytesIO()
+    np.savez(stream, **arrays)
+    return stream.getvalue()

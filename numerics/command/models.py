@@ -1,0 +1,54 @@
+"""What several commands do with models: where they run, and how they move between levels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from numerics.command import console
+
+Command = Callable[..., Any]
+
+
+def on_device(model: Any, name: str) -> Any:
+    """The model with its kernels on a device. Raises RepresentationError saying what is missing there."""
+    if name == "cpu":
+        return model
+    from numerics.kernels import launch
+
+    launch.require()
+    return model.replace(device=name)
+
+
+def move_to(move: Command, path: Path, level: str, data: Path | None, out: Path, as_json: bool) -> None:
+    """What ``refine`` and ``project`` do: move the model in a file, report, and write it."""
+    from numerics import datasets
+    from numerics.model.checkpoint import load
+
+    console.check_out(out, [data, path])
+    records = None if data is None else datasets.read(data)
+    with console.working(f"moving to {level}"), console.about(data or path):
+        moved = move(load(path), level, records=records)
+    if not as_json:
+        click.echo(str(moved.report))
+    moved.save(out)
+    if as_json:
+        console.print_json({"model": str(out), **report_dict(moved.report)})
+
+
+def report_dict(report: Any) -> dict[str, Any]:
+    """A report's numbers, with the parts that it computes from them."""
+    numbers = {name: getattr(report, name) for name in type(report).__dataclass_fields__}
+    return {**numbers, "fields_part": report.fields_part, "solver_part": report.solver_part}
+
+
+def answering(paths: tuple[Path, ...], device: str) -> Any:
+    """The model in a file, or the ensemble of those in several."""
+    from numerics.model.checkpoint import load
+    from numerics.model.ensemble import Ensemble
+
+    models = [on_device(load(path), device) for path in paths]
+    return models[0] if len(models) == 1 else Ensemble(tuple(models))

@@ -1,0 +1,143 @@
+"""Records in files. A format of data is added here: a function that reads it, and one that writes it."""
+
+from __future__ import annotations
+
+import difflib
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from derive.errors import DataError
+from derive.spec import of_axis
+from numerics import files
+from numerics.archive import located, read_arrays
+from numerics.checks import instance, numbers
+from numerics.datasets import labels
+from numerics.datasets.checked import checked
+from numerics.datasets.given import LAYOUT, from_given
+from numerics.datasets.record import Records, refusal
+
+Array = np.ndarray
+KEYS = ("x", "xi", "xi_2", "xi_3", "y", "offsets", "classes")
+
+
+def read(path: str | Path) -> Records:
+    """Records from an .npz with x and perhaps xi, y, offsets, classes; no Python object is ever loaded.
+
+    Raises DataError naming the file and the record.
+    """
+    with located(str(path)):
+        arrays = read_arrays(path, _check_keys)
+        x, y, classes = arrays["x"], arrays.get("y"), arrays.get("classes", np.array([], dtype=str))
+        if classes.ndim != 1 or (classes.size and classes.dtype.kind not in "US"):
+            raise refusal(
+                f"classes of type {classes.dtype}, shape {classes.shape}", "a list of names",
+                "numbers, or one name only", "write classes as an array of texts",
+            )  # fmt: skip
+        if "offsets" not in arrays:
+            return from_given(x, _file_points(arrays), y, classes, "")
+        return _ragged(x, arrays["offsets"], arrays.get("xi"), y, classes)
+
+
+def _file_points(arrays: Mapping[str, Array]) -> Any:
+    """The points in a file: xi, or for grids xi, xi_2 and perhaps xi_3, which all records share."""
+    others = [arrays[name] for name in ("xi_2", "xi_3") if name in arrays]
+    if not others and arrays["x"].ndim < 4:
+        return arrays.get("xi")
+    found = [arrays[name] for name in ("xi", "xi_2", "xi_3") if name in arrays]
+    return found or None
+
+
+def _ragged(x: Array, offsets: Array, xi: Array | None, y: Array | None, classes: Array) -> Records:
+    x = numbers(x, "x")
+    if x.ndim not in (1, 2):
+        raise refusal(
+            f"x of shape {x.shape} with offsets", "x (total [× channels])",
+            "a rectangular x needs no offsets", "leave the offsets out, or put all samples behind each other",
+        )  # fmt: skip
+    fits = offsets.ndim == 1 and offsets.dtype.kind in "iu" and len(offsets) > 1
+    if not fits or offsets[0] != 0 or offsets[-1] != len(x) or (offsets[1:] < offsets[:-1]).any():
+        raise refusal(
+            f"offsets of type {offsets.dtype}, shape {offsets.shape}: {str(offsets).replace(chr(10), '')}",
+            f"increasing whole numbers from 0 to {len(x)}, the length of x",
+            "lengths instead of offsets, samples that were left out, or lengths that are no whole numbers",
+            "write np.append(0, np.cumsum(lengths)), lengths being whole numbers",
+        )  # fmt: skip
+    if xi is not None and xi.shape != (len(x),):
+        raise refusal(
+            f"xi of shape {xi.shape} for {len(x)} samples", "xi (total): one point a sample",
+            "samples or points were left out on one side only", "leave both out",
+        )  # fmt: skip
+    points = None if xi is None else numbers(xi, "xi")
+    return checked(x.reshape(len(x), -1), offsets.astype(np.int64), points, y, classes)
+
+
+def _check_keys(names: list[str]) -> None:
+    unknown = sorted(set(names) - set(KEYS))
+    if unknown:
+        near = difflib.get_close_matches(unknown[0].lower(), KEYS, 1)
+        raise refusal(
+            f"an array named {unknown[0]!r}", ", ".join(KEYS), "a typing error, or a file of another kind",
+            f"name it {near[0]!r}" if near else "write the records under these names",
+        )  # fmt: skip
+    if "x" not in names:
+        raise refusal(
+            f"arrays {', '.join(names) or 'none'}, but no x", LAYOUT, "a file of another kind", "write x",
+        )  # fmt: skip
+
+
+def write(path: str | Path, data: Records) -> None:
+    """Write records as an .npz, whole or not at all: beside it, flushed, then renamed. Raises DataError."""
+    instance(data, Records, "make them with numerics.datasets.records")
+    stream = io.BytesIO()
+    try:
+        entries: dict[str, Any] = _packed(data)
+        np.savez(stream, **entries)
+        files.write_whole(path, stream.getvalue())
+    except (OSError, TypeError, ValueError) as error:  # the latter two for what is no path
+        raise DataError(
+            f"{getattr(error, 'strerror', None) or error}",
+            "a folder that exists and can be written to, on a disk with room",
+            "a typing error, missing permissions or a full disk", "choose another path", str(path),
+        ) from error  # fmt: skip
+
+
+def _packed(data: Records) -> dict[str, Array]:
+    """The arrays of a file: rectangular where all records have the same length, with shared points where they do."""
+    count, lengths = len(data), data.lengths
+    arrays: dict[str, Array | None] = {"x": data.x, "xi": data.xi, "y": data.y}
+    if data.grid is not None:
+        arrays |= _packed_grids(data)
+    elif (lengths == lengths[0]).all():
+        x = data.x.reshape(count, lengths[0], -1)
+        xi = None if data.xi is None else data.xi.reshape(count, -1)
+        shared = xi is not None and (xi == xi[0]).all()
+        flat = data.channels == 1 and (lengths[0] > 1 or data.column)  # (n, 1) could be one record of n points
+        arrays["x"] = x[:, :, 0] if flat else x
+        arrays["xi"] = xi[0] if shared and xi is not None else xi
+        if data.functions and data.y is not None:
+            arrays["y"] = data.y.reshape(count, lengths[0], -1)
+    else:
+        arrays["offsets"] = data.offsets
+    if data.classes:
+        names = np.array(list(map(labels.text, data.classes)))
+        # Names, which can be read in one way only: positions of classes 1, 2, … could be their names, too.
+        arrays |= {"classes": names, "y": None if data.y is None else names[data.y]}
+    return {name: array for name, array in arrays.items() if array is not None}
+
+
+def _packed_grids(data: Records) -> dict[str, Array | None]:
+    shape, grids = data.shapes[0], data.grids()
+    first = grids[0]
+    same = first is None or all(all(map(np.array_equal, first, other or ())) for other in grids)
+    if not same or set(data.shapes) != {shape}:
+        raise ValueError("records on different grids, which only Python takes, as lists")
+    arrays: dict[str, Array | None] = {"x": data.x.reshape(len(data), *shape, -1), "xi": None}
+    for axis, xi in enumerate(first or ()):
+        arrays[of_axis("xi", axis)] = xi
+    if data.functions and data.y is not None:
+        arrays["y"] = data.y.reshape(len(data), *shape, -1)
+    return arrays

@@ -1,0 +1,264 @@
+"""Records from what users give: arrays, lists of arrays, columns and frames of pandas."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from numerics.archive import located
+from numerics.checks import check_mask, numbers, plain, rows, several
+from numerics.datasets.checked import categories, checked, wrong_shape
+from numerics.datasets.record import Records, offsets_of, refusal
+
+Array = np.ndarray
+LAYOUT = (
+    "x (samples × points [× channels]), x (total [× channels]) with offsets (samples + 1), "
+    "or x (samples × points × points [× points] × channels)"
+)
+
+
+def records(x: Any, xi: Any = None, y: Any = None, classes: Sequence[Any] | Array = ()) -> Records:
+    """Records from arrays, or from lists of arrays when they differ in length.
+
+    x: (samples, points[, channels]), or a list of (points[, channels]). xi: points (points,), shared, or one row or
+    list a sample. y: labels of classes (whole numbers, texts, truth values; one-hot rows), numbers, or functions
+    (samples, points, channels) or a list of (points[, channels]); what they mean is for a model's loss to say.
+    classes: the classes in their order, which whole numbers in y name, or where that is not possible count from 0.
+    Records on squares and cubes are (samples, points, points[, points], channels), or a list of arrays with their
+    channels; xi is then one list of points an axis, shared, or such lists for every sample.
+    Columns and frames of pandas are taken too; an index of numbers gives the points, where xi does not.
+    A Records stands for itself. Raises DataError naming the record.
+    """
+    if not isinstance(x, Records):
+        return from_given(x, xi, y, classes, "")
+    if xi is not None or y is not None or np.size(classes):
+        raise refusal(
+            "Records beside points, targets or classes", "Records alone, or x with its xi and y",
+            "Records hold their own", "leave the others out, or put all into the Records",
+        )  # fmt: skip
+    return x
+
+
+def from_given(x: Any, xi: Any, y: Any, classes: Sequence[Any] | Array, file: str) -> Records:
+    with located(file):
+        parts = _parts(x, "x")
+        column = rows(x) is None and len(parts) > 1 and all(part.shape == (1, 1) for part in parts) and np.ndim(x) == 2
+        if column and _is_one(len(parts), xi, y):
+            parts, column = [np.concatenate(parts)], False
+        elif column:
+            column = not _are_many(len(parts), xi, y)
+        xi = _index_points(x) if xi is None else xi
+        listed = not isinstance(classes, list | tuple | np.ndarray) or len(classes) > 0
+        classes = classes if listed else categories(y)
+        dimensions = {part.ndim - 1 for part in parts}
+        if len(dimensions) > 1:
+            raise refusal(
+                f"records on domains of {' and '.join(map(str, sorted(dimensions)))} axes", "one number of axes",
+                "a record without its channels", "give every record its channels as the last axis",
+            )  # fmt: skip
+        lengths = [math.prod(part.shape[:-1]) for part in parts]
+        channels = {part.shape[-1] for part in parts}
+        if len(channels) > 1:
+            raise refusal(
+                f"records with {', '.join(map(str, sorted(channels)))} channels", "one number of channels",
+                "an axis too many, or channels × points instead of points × channels",
+                "give every record as (points, channels)",
+            )  # fmt: skip
+        flat = np.concatenate([part.reshape(count, part.shape[-1]) for part, count in zip(parts, lengths)])
+        if dimensions == {1}:
+            where = None if xi is None else _flat_points(xi, lengths)
+            found = checked(flat, offsets_of(lengths), where, _flat_targets(y, lengths), classes)
+            return replace(found, column=True) if column else found
+        grid = np.array([part.shape[:-1] for part in parts])
+        where = None if xi is None else _grid_points(xi, grid)
+        return checked(flat, offsets_of(lengths), where, _grid_targets(y, grid), classes, grid)
+
+
+def _parts(given: Any, name: str) -> list[Array]:
+    """Records as (points, channels)."""
+    listed = rows(given)
+    if listed is None:
+        array = numbers(given, name)
+        if not 2 <= array.ndim <= 5:
+            raise refusal(
+                f"{name} of shape {array.shape}", LAYOUT, "a single record, or an axis too many",
+                f"write {name}[None] for one record" if isinstance(given, np.ndarray) else f"write [{name}]",
+            )  # fmt: skip
+        return list(array[:, :, None] if array.ndim == 2 else array) or _no_records()
+    found = []
+    for number, part in enumerate(listed):
+        array = numbers(part, name, where=f"record {number}")
+        if not 1 <= array.ndim <= 4:
+            raise refusal(
+                f"{name} of shape {array.shape}",
+                "a list of arrays (points), (points, channels) or (points, points[, points], channels)",
+                "a single record, or an axis too many", "put the record's samples into one array", number,
+            )  # fmt: skip
+        found.append(array[:, None] if array.ndim == 1 else array)
+    return found or _no_records()
+
+
+def _is_one(count: int, xi: Any, y: Any) -> bool:
+    """Whether x of (n, 1) is one record of n points, by its points or its target."""
+    return _shape(xi) == (count,) or _shape(y)[:1] == (1,)
+
+
+def _are_many(count: int, xi: Any, y: Any) -> bool:
+    """Whether x of (n, 1) is n records of a single point, by their points or their targets."""
+    return _shape(xi)[:1] == (count,) or _shape(y) == (count,)
+
+
+def _shape(given: Any) -> tuple[int, ...]:
+    """The shape of points or targets; of rows that may differ in length (rows, 0)."""
+    listed = rows(given)
+    if listed is not None and any(map(several, listed)):
+        return len(listed), 0
+    return () if given is None else np.shape(given)
+
+
+def _index_points(x: Any) -> Any:
+    """The points that records of pandas carry: a frame's columns, or the indices of a list of columns; or None.
+
+    Raises DataError for an index of numbers that is neither points nor equally spaced, so that none is lost.
+    """
+    listed = rows(x)
+    if listed is None:
+        if getattr(getattr(x, "index", None), "nlevels", 1) > 1:
+            raise refusal(
+                "a frame whose index has several levels", "a row a record, or a list of frames (points, channels)",
+                "records that lie behind each other", "write [part.to_numpy() for _, part in x.groupby(level=0)]",
+            )  # fmt: skip
+        return _points_of(getattr(x, "columns", None), None)
+    found = [_points_of(getattr(part, "index", None), number) for number, part in enumerate(listed)]
+    alone = next((n for n, points in enumerate(found) if points is None), None)
+    if all(points is None for points in found) or alone is None:
+        return None if alone is not None else found
+    raise refusal(
+        "records with points in their index beside others without", "points for all records, or for none",
+        "an index that was lost on the way, or row numbers", "give xi, one list of points a record", alone,
+    )  # fmt: skip
+
+
+def _points_of(index: Any, record: int | None) -> Array | None:
+    """The points in an index of numbers; None for row numbers, names and equal spacing, which needs no points."""
+    if not hasattr(index, "to_numpy") or type(index).__name__ == "RangeIndex":
+        return None
+    values = index.to_numpy()
+    if not isinstance(values, np.ndarray) or values.ndim != 1 or values.dtype.kind not in "iufmM" or not len(values):
+        return None
+    if values.dtype.kind == "f" and np.isfinite(values).all() and np.abs(values).max() <= 1:
+        return values
+    steps = np.diff(values if values.dtype.kind == "f" else values.astype(np.int64)).astype(np.float64)
+    if not len(steps) or (steps[0] > 0 and np.allclose(steps, steps[0], rtol=1e-6, atol=0)):
+        return None
+    raise refusal(
+        f"an index from {values[0]} to {values[-1]}, not equally spaced", "an index of points from -1 to 1, or xi",
+        "coordinates in other units, or row numbers of a selection",
+        "give xi, the index mapped to [-1, 1]; or x as arrays, with .to_numpy(), for equally spaced samples", record,
+    )  # fmt: skip
+
+
+def _no_records() -> list[Array]:
+    raise refusal("no records", "at least one record", "an empty selection", "check how the data were cut")
+
+
+def _flat_points(xi: Any, lengths: list[int]) -> Array:
+    """Points of all records behind each other, from shared points, rows, or a list."""
+    listed = rows(xi) or []
+    nested = any(map(several, listed))
+    array = None if nested else numbers(xi, "xi")
+    if array is not None and array.ndim == 1 and all(n == len(array) for n in lengths):
+        return np.tile(array, len(lengths))
+    own = listed if array is None else list(np.atleast_1d(array))
+    if len(own) != len(lengths) or not all(map(several, own)):
+        shape = f"{len(own)} lists" if array is None else f"shape {array.shape}"
+        raise refusal(
+            f"xi of {shape} for {len(lengths)} records", "shared points (points), or one row or list a record",
+            "points of other records, or a missing axis", "give the points of every sample",
+        )  # fmt: skip
+    found = [numbers(row, "xi", where=f"record {number}") for number, row in enumerate(own)]
+    for number, (row, count) in enumerate(zip(found, lengths)):
+        if row.shape != (count,):
+            raise refusal(
+                f"xi of shape {row.shape} for {count} samples", "one point a sample",
+                "samples or points were left out on one side only", "leave both out", number,
+            )  # fmt: skip
+    return np.concatenate(found)
+
+
+def _grid_points(xi: Any, grid: Array) -> Array:
+    """Points of all grids behind each other, axis after axis, from shared ones or from every record's."""
+    count, axes = grid.shape
+    allowed = f"{axes} lists of points, one an axis, or such lists for every record"
+    fix = f"write xi=({', '.join(('first', 'second', 'third')[:axes])})"
+
+    def points(given: Any, sizes: Array, record: int) -> list[Array]:
+        if not isinstance(given, list | tuple) or len(given) != axes:
+            cause = "the points of one axis alone"
+            raise refusal("xi of another form", allowed, cause, fix, record)
+        found = [numbers(part, "xi") for part in given]
+        for part, size in zip(found, sizes):
+            if part.shape != (size,):
+                raise refusal(
+                    f"xi of shape {part.shape} for {size} samples along its axis", "one point a sample",
+                    "axes in another order", "give the points in the order of the axes of x", record,
+                )  # fmt: skip
+        return found
+
+    listed = isinstance(xi, list | tuple)
+    shared = listed and len(xi) == axes and all(several(part) and not any(map(several, part)) for part in xi)
+    own = [xi] * count if shared else xi
+    if not listed or len(own) != count:
+        raise refusal(f"xi of type {type(xi).__name__}", allowed, "points in pairs", fix)
+    return np.concatenate([part for n, row in enumerate(own) for part in points(row, grid[n], n)])
+
+
+def _grid_targets(y: Any, grid: Array) -> Array | None:
+    """Targets with one row a record, or for functions on the grids one row a sample."""
+    if y is None:
+        return None
+    check_mask(y, "y")
+    shapes = [tuple(sizes) for sizes in grid.tolist()]
+    given = rows(y) or ([] if getattr(y, "ndim", 0) < 3 else list(y))
+    if given and all(map(several, given)):
+        parts = [plain(part, "y") for part in given]
+        if [part.shape[:-1] for part in parts] == shapes:
+            return np.concatenate([part.reshape(-1, part.shape[-1]) for part in parts])
+    array, total = plain(y, "y"), int(grid.prod(axis=1).sum())
+    if array.ndim == 2 and len(array) == total:  # as Records hold them
+        return array
+    if not array.ndim or len(array) != len(grid) or array.ndim > 2:
+        raise wrong_shape(array, len(grid), total)
+    return array
+
+
+def _flat_targets(y: Any, lengths: list[int]) -> Array | None:
+    """Targets with one row a record, or for functions one row a sample."""
+    if y is None:
+        return None
+    check_mask(y, "y")
+    given = rows(y)
+    if given and all(map(several, given)):
+        parts = [plain(part, "y") for part in given]
+        if [len(part) for part in parts] == lengths and (len(set(lengths)) > 1 or parts[0].ndim == 2):
+            try:
+                return np.concatenate([part.reshape(len(part), -1) for part in parts])
+            except ValueError:
+                raise refusal(
+                    "y with functions of different numbers of channels", "one number of channels",
+                    "a channel that was left out of some", "give every channel of every function",
+                ) from None  # fmt: skip
+    array = plain(y, "y")
+    if len(set(lengths)) > 1:
+        return array
+    if array.ndim == 3 and array.shape[:2] == (len(lengths), lengths[0]):
+        return array.reshape(sum(lengths), -1)
+    if array.ndim == 2 and len(array) == sum(lengths):  # as Records hold them
+        return array
+    if array.ndim and len(array) != len(lengths):  # functions of rectangular records come as three axes
+        raise wrong_shape(array, len(lengths), sum(lengths))
+    return array

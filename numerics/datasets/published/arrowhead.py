@@ -1,0 +1,10 @@
+"""ArrowHead (UCR archive): outlines of arrowheads of three kinds."""
+
+from __future__ import annotations
+
+from numerics.datasets.record import Records
+from numerics.datasets.shipped import sktime_parts
+
+
+def parts() -> dict[str, Records]:
+    return sktime_parts("ArrowHead")

@@ -1,0 +1,10 @@
+"""BasicMotions (UEA archive): six channels of a watch, four activities."""
+
+from __future__ import annotations
+
+from numerics.datasets.record import Records
+from numerics.datasets.shipped import sktime_parts
+
+
+def parts() -> dict[str, Records]:
+    return sktime_parts("BasicMotions")

@@ -1,0 +1,10 @@
+"""Tecator: spectra of meat, and its fat in per cent."""
+
+from __future__ import annotations
+
+from numerics.datasets.record import Records
+from numerics.datasets.shipped import sktime_parts
+
+
+def parts() -> dict[str, Records]:
+    return sktime_parts("Tecator")

@@ -1,0 +1,373 @@
+"""The semi-discrete network on the CPU: the tables of a run, and the network of a step, tile by tile of records.
+
+Tables, steps and networks are values: no call changes what another call, in another thread for one, reads.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from functools import cached_property, partial
+from typing import Any, Self
+
+import numpy as np
+
+from derive.spec import depth_elements, step_lengths
+from numerics.kernels import steps, threads
+from numerics.kernels.bound import Arrays, Finder, compiled_kernels, converted, plain_kernels
+from numerics.kernels.operators import Slab, Weights, norms
+from numerics.kernels.steps import Attempt, Method, Steps
+from numerics.representation.find import Representation, kron
+
+TILE = 64  # records a kernel works on at once: a stage's arrays then stay in the second-level cache
+BLOCK = 4  # tiles that share one partial gradient
+
+
+class Bound:
+    """A representation's tables in the precision of its kernels, shared by all steps and calls of a run.
+
+    dtype: arithmetic of the kernels. plan: overrides each slab's own choice. find: where kernels come from.
+    chosen: (start, length) of every step, slab by slab, where they are not the declared ones. Adaptive steps are found
+    anew for the states of every call, unless ``with_steps`` has chosen them.
+    """
+
+    slabs: Sequence[Slab]
+    chosen: list[Steps] | None = None
+    find: Finder
+
+    def __init__(
+        self,
+        representation: Representation,
+        dtype: Any = np.float64,
+        plan: str | None = None,
+        find: Finder = compiled_kernels,
+    ) -> None:
+        self.representation = representation
+        self.dtype = np.dtype(dtype)
+        spec = representation.spec
+        self.slabs = [
+            Slab.of(s, spec.channels, self.dtype, plan or s.plan, find, spec.pre_activations)
+            for s in representation.slabs
+        ]
+        self.loss_constants = self.converted(representation.loss_constants)
+        self.find = find
+
+    def converted(self, table: np.ndarray) -> Any:
+        """A table as the kernels take it."""
+        return converted(table, self.dtype)
+
+    def common(self, name: str) -> Callable[..., Any]:
+        """A kernel that no slab has for itself: of the lift, the readout and the loss."""
+        path = self.representation.module
+        return getattr(threads.load_module(path), name) if self.find is plain_kernels else threads.compiled(path, name)
+
+    @property
+    def open(self) -> bool:
+        """Whether steps are to be found."""
+        return self.chosen is None and self.representation.spec.tolerance is not None
+
+    @property
+    def steps(self) -> list[Steps]:
+        """(start, length) of every step, slab by slab; where they are to be found, none."""
+        if self.chosen is not None or self.open:
+            return self.chosen or []
+        declared = step_lengths(self.representation.spec)
+        return [[(float(start), float(length)) for start, length in slab] for slab in declared]
+
+    def method(self, slab: Slab) -> Method:
+        """The tableau, for a slab's κ."""
+        return Method.of(self.representation.spec.tableau, float(slab.tables.tables["kappa"]))
+
+    def with_steps(self, taken: list[Steps]) -> Self:
+        """The tables for these steps, slab by slab, whatever the states."""
+        slabs = [slab.on_steps(self.method(slab), own) for slab, own in zip(self.slabs, taken)]
+        return self._with(slabs=slabs, chosen=taken)
+
+    def unshared(self) -> Self:
+        """The tables with which no two stages share an operator or a bias."""
+        return self._with(slabs=[slab.unshared() for slab in self.slabs])
+
+    def _with(self, **changes: Any) -> Self:
+        """A copy in which these differ."""
+        made = copy.copy(self)
+        vars(made).update(changes)
+        return made
+
+    @cached_property
+    def maxima(self) -> tuple[Any, ...]:
+        """What smooth maxima take: the last state's functions at its nodes, the weights there, and β; or nothing."""
+        given = self.representation.readout
+        if "sharpness" not in given:
+            return ()
+        tables = kron(self.slabs[-1].tables.factors("X")), given["weights"], given["sharpness"]
+        return tuple(map(self.converted, tables))
+
+    @cached_property
+    def zero(self) -> Any:
+        """The one constant of kernels without others."""
+        return self.converted(np.zeros(1))
+
+    @cached_property
+    def comparison(self) -> tuple[Any, Any]:
+        """The affine map from y's coefficients to what the loss compares, where there is no readout."""
+        operator = self.representation.comparison
+        return self.converted(operator), self.converted(np.zeros(len(operator)))
+
+    def form(self, weights: Sequence[Weights]) -> Solver:
+        """The network with these weights, its stage operators formed; with adaptive steps, once these are known."""
+        return Solver(self, weights, self._formed(weights))
+
+    def _formed(self, weights: Sequence[Weights]) -> list[Slab]:
+        if self.open:
+            return [slab.reading(w) for slab, w in zip(self.slabs, weights)]
+        with threads.serial_blas():
+            return [slab.form(w) for slab, w in zip(self.slabs, weights)]
+
+
+class Solver:
+    """The network of a step: (5) by (7) from slab to slab, then readout and loss.
+
+    bound: the tables. weights: slab by slab. slabs: with these weights' operators.
+    """
+
+    def __init__(self, bound: Bound, weights: Sequence[Weights], slabs: Sequence[Slab]) -> None:
+        self.bound, self.weights, self.slabs = bound, weights, slabs
+        self.dtype = bound.dtype
+
+    @property
+    def steps(self) -> list[Steps]:
+        """(start, length) of every step, slab by slab; where they are to be found, none."""
+        return self.bound.steps
+
+    def settled(self, states: np.ndarray) -> Self:
+        """The network with steps for these states (entry rows, records): itself, unless they are to be found."""
+        if not self.bound.open:
+            return self
+        bound = self.bound.with_steps(self.find_steps(states))
+        return type(self)(bound, self.weights, bound._formed(self.weights))
+
+    def find_steps(self, states: np.ndarray) -> list[Steps]:
+        """Adaptive steps for states (entry rows, records), slab by slab.
+
+        A step is taken when every record's estimated error is at most tolerance (1 + ‖h‖), in L2.
+        """
+        h, found = self.started(states), []
+        for slab, weights, declared in zip(self.bound.slabs, self.weights, self.bound.representation.spec.slabs):
+            elements = np.array([float(b) for b in depth_elements(declared)])
+            method = self.bound.method(slab)
+            attempt = partial(self._attempt, slab, weights, method)
+            taken, h = steps.find(elements, method.order, h, attempt)
+            found.append(taken)
+        return found
+
+    def _attempt(
+        self, slab: Slab, weights: Weights, method: Method, h: np.ndarray, start: float, length: float
+    ) -> Attempt:
+        """One step of all records."""
+        taken = slab.on_steps(method, [(start, length)]).form(weights)
+        after = self._advance(taken, h)
+        estimating = taken.combining(method.error(length)[None])
+        error, before, now = (norms(slab, x) for x in (self._advance(estimating, h), h, after))
+        tolerance = float(self.bound.representation.spec.tolerance or 0)
+        return Attempt(error / (tolerance * (1 + np.maximum(before, now))), now, after)
+
+    def _advance(self, slab: Slab, h: np.ndarray) -> np.ndarray:
+        """All records' states at the end of what a slab's tables describe."""
+        return self._by_tiles(lambda tile: slab.forward(np.ascontiguousarray(h[:, tile]), keep=False)[0], h.shape[1])
+
+    def _by_tiles(self, work: Callable[[slice], np.ndarray], records: int) -> np.ndarray:
+        """What ``work`` makes of every tile of records, side by side."""
+        with threads.serial_blas():
+            tiles = threads.blocks(records, TILE, 1)
+            return np.concatenate(threads.spread(lambda t: work(tiles[t][0]), len(tiles)), axis=1)
+
+    def started(self, states: np.ndarray) -> np.ndarray:
+        """h(·, 0) of records (entry rows, records), as a NumPy array."""
+        return self._lifted(states)  # type: ignore[no-any-return]
+
+    def _lifted(self, states: Any) -> Any:
+        """h(·, 0) of records, as the first slab takes it."""
+        x = np.ascontiguousarray(states, dtype=self.dtype)
+        lift = self.slabs[0].operators.get("lift")
+        if lift is None:
+            return x
+        h = np.empty((len(x) // lift.shape[1] * lift.shape[0], x.shape[1]), self.dtype)
+        self.bound.common("lift")(x, lift, h)
+        return h
+
+    def unlifted(self) -> Self:
+        """The network for states that are lifted already."""
+        first, *others = self.slabs
+        return type(self)(self.bound, self.weights, [first.without("lift"), *others])
+
+    def final(self, states: np.ndarray) -> np.ndarray:
+        """y = h(·, 1) for states (entry rows, records)."""
+        solver = self.settled(states)
+        return self._by_tiles(lambda tile: solver._final(states[:, tile]), states.shape[1])
+
+    def _final(self, states: np.ndarray) -> Any:
+        h = self._lifted(states)
+        for slab in self.slabs:
+            h, _ = slab.forward(h, keep=False)
+        return h
+
+    def path(self, states: np.ndarray) -> list[list[np.ndarray]]:
+        """Slab by slab, the state after 0, 1, 2 … steps; the first one of a slab is the state as it arrives."""
+        solver = self.settled(states)
+        h, whole = solver._lifted(states), []
+        with threads.serial_blas():
+            for slab in solver.slabs:
+                whole.append(slab.path(h))
+                h = whole[-1][-1]
+        return whole
+
+    def gradient(
+        self, states: np.ndarray, operator: np.ndarray, constant: np.ndarray, targets: np.ndarray
+    ) -> tuple[np.ndarray, list[Arrays], np.ndarray, np.ndarray, np.ndarray]:
+        """Loss of every record and the summed gradients, by the discrete adjoint.
+
+        states (entry rows, N), operator (outputs, rows of y and maxima), constant (outputs,), targets (outputs, N) →
+        losses (N,), gradients of each slab's operators, of ``operator``, of ``constant``, and dL/dstates.
+        Gradients of operators belong to steps: where these are to be found, that is done first.
+        """
+        losses, gradient, (bar_operator, bar_constant), bars = self._summed(states, operator, constant, targets)
+        return losses, gradient, bar_operator, bar_constant, np.concatenate(bars, axis=1)
+
+    def mean_gradient(
+        self, states: np.ndarray, operator: np.ndarray, constant: np.ndarray, targets: np.ndarray
+    ) -> tuple[np.ndarray, list[Weights], np.ndarray, np.ndarray]:
+        """Loss of every record, and the mean gradients of the weights, slab by slab, of ``operator`` and ``constant``.
+
+        The arguments are those of ``gradient``.
+        """
+        solver = self.settled(states)
+        count = states.shape[1]
+        losses, gradient, (bar_operator, bar_constant), _ = solver._summed(states, operator, constant, targets)
+        for own in gradient:
+            for a in own.values():
+                a /= count
+        back = [slab.pull_back(own, w) for slab, own, w in zip(solver.slabs, gradient, solver.weights)]
+        return losses, back, bar_operator / count, bar_constant / count
+
+    def _summed(
+        self, states: np.ndarray, operator: np.ndarray, constant: np.ndarray, targets: np.ndarray
+    ) -> tuple[np.ndarray, list[Arrays], tuple[np.ndarray, np.ndarray], list[np.ndarray]]:
+        """Losses, the sums of gradients over the records, and dL/dstates tile by tile.
+
+        The split into blocks is fixed and partial sums are added in order: the same bits for any number of threads.
+        """
+        records = states.shape[1]
+        blocks = self._blocks(records)
+        readout = np.ascontiguousarray(operator, dtype=self.dtype), np.ascontiguousarray(constant, dtype=self.dtype)
+
+        def work(index: int) -> list[Any]:
+            gradient = [slab.empty_gradient() for slab in self.slabs]
+            bars = np.zeros_like(readout[0]), np.zeros_like(readout[1])
+            parts = [self._tile(states[:, t], targets[:, t], readout, gradient, bars) for t in blocks[index]]
+            return [gradient, bars, parts]
+
+        threads.room(self.bytes_needed(records), f"a gradient over {records:,} records")
+        with threads.serial_blas():
+            done = threads.stream(work, len(blocks))
+            gradient, bars, parts = next(done)
+            for other, other_bars, more in done:
+                for mine, theirs in zip(gradient, other):
+                    for name in mine:
+                        mine[name] += theirs[name]
+                for mine, theirs in zip(bars, other_bars):
+                    mine += theirs
+                parts = parts + more
+        return np.concatenate([value for value, _ in parts]), gradient, bars, [bar for _, bar in parts]
+
+    def bias_gradients(
+        self, states: np.ndarray, operator: np.ndarray, constant: np.ndarray, targets: np.ndarray
+    ) -> list[np.ndarray]:
+        """dL/d(biases of every stage) of each record for itself, slab by slab (stages, rows, records), in float64.
+
+        The arguments are those of ``gradient``.
+        """
+        readout = np.ascontiguousarray(operator, dtype=self.dtype), np.ascontiguousarray(constant, dtype=self.dtype)
+        found = []
+        for r in range(states.shape[1]):
+            gradient = [slab.empty_gradient() for slab in self.slabs]
+            spare = np.zeros_like(readout[0]), np.zeros_like(readout[1])
+            self._tile(states[:, r : r + 1], targets[:, r : r + 1], readout, gradient, spare)
+            found.append([own["bar_biases"] for own in gradient])
+        return [np.stack(of_records, axis=-1).astype(np.float64) for of_records in zip(*found)]
+
+    def _blocks(self, records: int) -> Sequence[Sequence[slice]]:
+        """Tiles of records by block. Those of one tile become two halves, where a half is work enough for a thread."""
+        half = -(-records // 2)
+        numbers = sum(a.size for slab in self.slabs for a in slab.operators.values())
+        if records <= TILE and threads.worthwhile(half * numbers):
+            return threads.blocks(records, half, 1)
+        return threads.blocks(records, TILE, BLOCK)
+
+    def bytes_needed(self, records: int) -> int:
+        """What a gradient over so many records takes beyond tables and operators."""
+        blocks = self._blocks(records)
+        workers = min(threads.threads(), len(blocks))
+        operators = sum(a.nbytes for slab in self.slabs for a in slab.operators.values())
+        tile = sum(slab.kept_bytes(blocks[0][0].stop) for slab in self.slabs)
+        rows = sum(slab.channels * slab.sizes["entry"] for slab in self.slabs[:1])
+        sums = workers + 2 if workers > 1 else 2  # the sum, those at work, and one that waits
+        return int(sums * operators + workers * tile + 2 * rows * records * self.dtype.itemsize)
+
+    def _tile(
+        self, states: np.ndarray, targets: np.ndarray, readout: Any, gradient: list[Arrays], bars: Any
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Losses and dL/dstates of some records; adds to the gradients of operators and readout."""
+        x = np.ascontiguousarray(states, dtype=self.dtype)
+        h, kept = self._lifted(x), []
+        for slab in self.slabs:
+            h, k = slab.forward(h, keep=True)
+            kept.append(k)
+        operator, constant = readout
+        features, values = self._features(h)
+        z = np.empty((len(constant), h.shape[1]), self.dtype)
+        self.bound.common("readout")(features, operator, constant, z)
+        value, source = self.differentiated(z, targets)
+        bar = np.empty_like(features)
+        self.bound.common("readout_adjoint")(source, features, operator, bar, bars[0], bars[1])
+        if values is not None:
+            bar_y = np.empty_like(h)
+            self.bound.common("maximum_adjoint")(bar, *self.bound.maxima, self.bound.zero, values, bar_y)
+            bar = bar_y
+        for slab, k, g in zip(reversed(self.slabs), reversed(kept), reversed(gradient)):
+            bar = slab.adjoint(bar, k, g)
+        lift = self.slabs[0].operators.get("lift")
+        if lift is not None:
+            bar_x = np.empty_like(x)
+            self.bound.common("lift_adjoint")(bar, x, lift, bar_x, gradient[0]["bar_lift"])
+            bar = bar_x
+        return value, bar
+
+    def _features(self, y: Any) -> tuple[Any, Any]:
+        """What the readout takes: y, with smooth maxima its channels' below; and the values at nodes, or None."""
+        if not self.bound.maxima:
+            return y, None
+        channels = self.slabs[-1].channels
+        values = np.empty((channels * len(self.bound.maxima[0]), y.shape[1]), self.dtype)
+        features = np.empty((len(y) + channels, y.shape[1]), self.dtype)
+        self.bound.common("maximum")(y, *self.bound.maxima, self.bound.zero, values, features)
+        return features, values
+
+    def outputs(self, states: np.ndarray, operator: np.ndarray, constant: np.ndarray) -> np.ndarray:
+        """Readout values (outputs, records)."""
+        features = self._seen(self.final(states)).astype(np.float64)
+        return operator @ features + constant[:, None]  # type: ignore[no-any-return]
+
+    def _seen(self, y: np.ndarray) -> np.ndarray:
+        """What the readout takes, as a NumPy array."""
+        return self._features(y)[0]  # type: ignore[no-any-return]
+
+    def losses(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """The loss of every record from readout values (outputs, records)."""
+        return self.differentiated(outputs, targets)[0].astype(np.float64)
+
+    def differentiated(self, outputs: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The loss of every record (N,), and its derivatives by the outputs (outputs, N)."""
+        z, target = (np.ascontiguousarray(a, dtype=self.dtype) for a in (outputs, targets))
+        value, source = np.empty(z.shape[1], self.dtype), np.empty_like(z)
+        self.bound.common("loss")(z, target, self.bound.loss_constants, value, source)
+        return value, source

@@ -1,0 +1,216 @@
+"""A slab with the operators of a step: formed from its weights, applied to states, and pulled back to gradients."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
+
+import numpy as np
+
+from derive.errors import TrainingError
+from numerics.functions.arrays import along
+from numerics.kernels import threads
+from numerics.kernels.bound import Arrays, BoundSlab
+
+STAGED = ("operators", "biases", "local_operators", "theta", "vartheta")  # a row for every row of θ, or of ϑ
+AS_THEY_ARE = ("parameters", "lift")  # coefficients that kernels read without a change
+
+
+@dataclass(frozen=True)
+class Weights:
+    """One slab's coefficients as the kernels see them: w (K, m·c′, m′·c), or (K, size, c′·c) with symmetries, β
+
+    (K, m_b·c′); v (K, m_b, c′·c) where there is a V, the learned parameters (their number, c), and, of the first slab,
+    the lift (c, inputs + 1).
+    """
+
+    w: np.ndarray
+    beta: np.ndarray
+    v: np.ndarray | None = None
+    parameters: np.ndarray | None = None
+    lift: np.ndarray | None = None
+
+    @property
+    def arrays(self) -> Arrays:
+        """The arrays that there are, by name."""
+        arrays = {"w": self.w, "beta": self.beta, "v": self.v, "parameters": self.parameters, "lift": self.lift}
+        return {name: a for name, a in arrays.items() if a is not None}
+
+    def given(self, dtype: np.dtype[Any]) -> Arrays:
+        """What kernels are given."""
+        return {name: np.ascontiguousarray(a, dtype=dtype) for name, a in self.arrays.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class Slab(BoundSlab):
+    """A bound slab; operators: those of the stages and what else kernels read of the weights, once it is formed."""
+
+    operators: Mapping[str, Any] = field(default_factory=dict)
+
+    def bind(self, given: Mapping[str, Any]) -> Self:
+        """The slab with these tables or numbers in place of its own; its operators are to be formed again."""
+        return replace(super().bind(given), operators={})
+
+    def call(self, what: str, given: Mapping[str, Any]) -> None:
+        """Call a kernel: its arguments by name, first from ``given``, then from the tables."""
+        kernel = self.kernels[what]
+        values: dict[str, Any] = {**self.bound, "constants": kernel.constants, **given}
+        kernel.function(*(values[argument] for argument in kernel.arguments))
+
+    def reading(self, weights: Weights) -> Self:
+        """The slab with what kernels read of these coefficients without a change, and no operators."""
+        given = weights.given(self.dtype)
+        return replace(self, operators={name: given[name] for name in AS_THEY_ARE if name in given})
+
+    def form(self, weights: Weights) -> Self:
+        """The slab with the stage operators and biases of these coefficients."""
+        given, shapes = weights.given(self.dtype), self.shapes
+        numbers = sum(math.prod(shape) for shape in shapes.values())
+        threads.room(numbers * self.dtype.itemsize, f"operators of {len(self.bound['theta']):,} stages")
+        found = {name: np.empty(shape, self.dtype) for name, shape in shapes.items()}
+        self._by_halves("operators", found, lambda _: given)
+        if self.meets_arrival:
+            entry = {"theta": self.bound["theta_entry"], "operators": found["operator_entry"]}
+            self.call("entry_operators", {**given, **entry})
+            found["operator_entry"] = found["operator_entry"][0]
+        return replace(self, operators=found | {name: given[name] for name in AS_THEY_ARE if name in given})
+
+    def without(self, name: str) -> Self:
+        """The slab without one of what ``form`` gave it."""
+        return replace(self, operators={own: a for own, a in self.operators.items() if own != name})
+
+    def _by_halves(self, what: str, operators: Arrays, given: Callable[[int], Arrays]) -> None:
+        """Call a kernel for the first half of the stages and for the second, side by side, where that is work enough.
+
+        operators: what has a row a stage, and what has none. given: 0 or 1 → the other arguments.
+        """
+        if not threads.worthwhile(sum(a.size for a in operators.values())):
+            self.call(what, {**operators, **given(0)})
+            return
+        staged = {**operators, "theta": self.bound["theta"], "vartheta": self.bound["vartheta"]}
+
+        def work(half: int) -> None:
+            cut = {n: np.array_split(a, 2)[half] for n, a in staged.items() if n.removeprefix("bar_") in STAGED}
+            self.call(what, {**operators, **given(half), **cut})
+
+        threads.spread(work, 2)
+
+    def empty_gradient(self) -> Arrays:
+        """Zero gradients of the stage operators."""
+        return {f"bar_{name}": np.zeros_like(a) for name, a in self.operators.items()}
+
+    def pull_back(self, gradient: Arrays, weights: Weights) -> Weights:
+        """Gradients of the coefficients from those of the operators (11)."""
+        shapes = {f"bar_{name}": a.shape for name, a in weights.arrays.items() if name not in AS_THEY_ARE}
+        halves = [{name: np.zeros(shape, self.dtype) for name, shape in shapes.items()}]
+
+        def given(half: int) -> Arrays:
+            return halves[half]
+
+        if threads.worthwhile(sum(a.size for a in gradient.values())):
+            halves.append({name: np.zeros(shape, self.dtype) for name, shape in shapes.items()})
+        self._by_halves("operators_adjoint", gradient, given)
+        bars = halves[0]
+        for others in halves[1:]:
+            for name, a in others.items():
+                bars[name] += a
+        bars |= {name: a for name, a in gradient.items() if name.removeprefix("bar_") in AS_THEY_ARE}
+        if "bar_operator_entry" in gradient:
+            entry = {"bar_operators": gradient["bar_operator_entry"][None], "theta": self.bound["theta_entry"]}
+            self.call("entry_operators_adjoint", {**entry, "bar_w": bars["bar_w"]})
+        return Weights(**{name.removeprefix("bar_"): a.real.astype(np.float64) for name, a in bars.items()})
+
+    def forward(self, h: np.ndarray, keep: bool) -> tuple[np.ndarray, Arrays]:
+        """The state at the slab's end, (state · channels, records), and what the adjoint will read."""
+        records = h.shape[1]
+        per_step = self.bound["combine"].shape[1] - 1 if self.implicit else 1
+        kept = self._kept(self.stages if keep else per_step, records)
+        out = np.empty((self.channels * self.sizes["state"], records), self.dtype) if self.tables.entry else h.copy()
+        unsolved = np.zeros(records, self.dtype)
+        self.call("forward", {**self.operators, **kept, "h": out, "h_entry": h, "keep": keep, "unsolved": unsolved})
+        if self.implicit:
+            check_stages(unsolved)
+        return out, kept | {"h_entry": h}
+
+    def _kept(self, slots: int, records: int) -> Arrays:
+        """Room for what the forward kernel keeps for the adjoint."""
+        return {name: np.empty((slots, rows, records), self.dtype) for name, rows in self.kept_rows.items()}
+
+    def adjoint(self, bar: np.ndarray, kept: Arrays, gradient: Arrays) -> np.ndarray:
+        """dL/d(state at the slab's start); adds to the operators' gradient."""
+        bar_entry = np.zeros_like(kept["h_entry"])
+        self.call("adjoint", {**self.operators, **kept, **gradient, "bar": bar, "bar_entry": bar_entry})
+        return bar_entry if self.tables.entry else bar
+
+    def path(self, h: Any) -> list[Any]:
+        """The state after 0, 1, 2 … steps, from the state as it arrives."""
+        combine = self.bound["combine"]
+        ends = (self.combining(combine[: n + 1]).forward(h, keep=False)[0] for n in range(len(combine)))
+        return [h, *ends]  # the first n steps are run again from the start
+
+    def stage_states(self, h: np.ndarray) -> Iterator[tuple[np.ndarray, bool]]:
+        """Of every stage what W is applied to, (rows, records), and whether that is the state as it arrives.
+
+        A stage's state is what the slab ends in when the step that holds the stage ends with the stage's own row.
+        """
+        combine = self.bound["combine"]
+        steps, last = combine.shape[0], combine.shape[1] - 1
+        for n in range(steps):
+            for i in range(last):
+                if (n, i) == (0, 0) and "C_entry" in self.tables.tables and not self.implicit:
+                    yield h, True
+                    continue
+                until = combine[: n + 1].copy()
+                until[n, last] = until[n, i]
+                yield self.combining(until).forward(h, keep=False)[0], False
+
+    def applied_weight(self, stage: int, h: np.ndarray, entry: bool) -> np.ndarray:
+        """Φ (w (C h)) of one stage, (nodes · pre-activations, records), from its factors and blocks; in float64.
+
+        The slab's plan is "factors". h: (rows, records), the state, or with ``entry`` the state as it arrives.
+        """
+        tables, c, operator = self.tables.tables, self.channels, self.operators["operators"][stage]
+        wide = self.parts * c
+        low = _by_axes((tables["C_entry"],) if entry else self.tables.factors("C"), h, c)
+        blocks = tables.get("w_blocks")
+        if blocks is None:
+            high = operator.astype(np.float64) @ low
+        else:
+            high = np.zeros((self.sizes["weight_out"] * wide, h.shape[1]))
+            for top, bottom, left, right, start in blocks:
+                shape = (bottom - top) * wide, (right - left) * c
+                block = operator[start * wide * c :][: shape[0] * shape[1]].reshape(shape)
+                high[top * wide : bottom * wide] += block @ low[left * c : right * c]
+        return _by_axes(self.tables.factors("Phi"), high, wide)
+
+
+def _by_axes(factors: Sequence[np.ndarray], values: np.ndarray, channels: int) -> np.ndarray:
+    """A Kronecker product of matrices applied to the rows (functions · channels, records)."""
+    found = values.astype(np.float64).reshape(*(factor.shape[1] for factor in factors), channels, -1)
+    for axis, factor in enumerate(factors):
+        found = along(factor, found, axis)
+    return found.reshape(-1, values.shape[1])
+
+
+def norms(slab: BoundSlab, h: np.ndarray) -> np.ndarray:
+    """‖h‖ in L2 of every record, (N,), on a square or a cube by one mass matrix an axis."""
+    masses = slab.tables.factors("M")
+    parts = h.astype(np.float64).reshape(*(len(m) for m in masses), slab.channels, -1)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for axis, mass in enumerate(masses):
+            parts = along(np.linalg.cholesky(mass).T, parts, axis)
+        return np.asarray(np.sqrt(np.sum(parts.reshape(-1, h.shape[1]) ** 2, axis=0)))
+
+
+def check_stages(unsolved: np.ndarray) -> None:
+    """Raise TrainingError for a record whose stages could not be solved for; one that is not finite is said later."""
+    limit = float(np.finfo(unsolved.dtype).eps) ** 0.5
+    worst = int(np.argmax(np.where(np.isfinite(unsolved), unsolved, 0)))
+    if unsolved[worst] > limit:
+        raise TrainingError(
+            f"stages of an implicit step that are not solved: a relative error of {unsolved[worst]:.1e} is left",
+            f"at most {limit:.1e}", "a step too long for Newton's method, or weights that grew without bound",
+            "take more steps in [integration], or train with a smaller learning_rate",
+        )  # fmt: skip

@@ -1,0 +1,151 @@
+"""What the file of a model holds: a header that JSON can hold, and arrays; and what makes a model of them again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from derive.errors import CheckpointError, ContinuumError
+from derive.spec import Spec, digest, from_dict, to_dict
+from numerics.datasets.labels import Label
+from numerics.functions.field import Field
+from numerics.model.layout import zero_fields
+from numerics.representation import find as representations
+from numerics.representation.find import Representation
+
+Arrays = dict[str, np.ndarray]
+
+LABELS = (str, int, float, bool)  # what classes can be, all of one kind
+
+
+@dataclass(frozen=True, eq=False)
+class Contents:
+    """The parts of a model that its file keeps; see ``Continuum``."""
+
+    base: Spec
+    level: str | None
+    representation: Representation
+    fields: Mapping[str, Field]
+    history: tuple[dict[str, Any], ...]
+    training: dict[str, Any] | None
+    classes: tuple[Label, ...]
+
+    def entries(self) -> tuple[dict[str, Any], Arrays]:
+        """The header, and the arrays by their names in the file."""
+        training = self.training or {}
+        arrays = {f"training/{key}": a for key, a in training.items() if isinstance(a, np.ndarray)}
+        scalars = {key: value for key, value in training.items() if not isinstance(value, np.ndarray)}
+        fields = {
+            f"fields/{name}/{k}": slab.coefficients
+            for name, field in self.fields.items()
+            for k, slab in enumerate(field.slabs)
+        }
+        first: dict[int, str] = {}  # a table in several roles is stored once
+        names = {role: first.setdefault(id(a), role) for role, a in self.representation.arrays.items()}
+        tables = {f"tables/{name}": self.representation.arrays[name] for name in first.values()}
+        header = {
+            "spec": to_dict(self.base),
+            "level": self.level,
+            "representation": self.representation.entry,
+            "tables": names,
+            "classes": list(self.classes),
+            "history": [dict(row) for row in self.history],
+            "training": None if self.training is None else scalars,
+        }
+        return header, {**fields, **tables, **arrays}
+
+    @classmethod
+    def of(cls, header: Mapping[str, Any], arrays: Arrays, path: str | Path) -> Contents:
+        """The parts again. Raises CheckpointError, naming the entry, for what is not as ``entries`` writes it."""
+        try:
+            return cls._checked(header, arrays, path)
+        except CheckpointError:
+            raise
+        except ContinuumError as error:
+            raise CheckpointError(error.given, error.allowed, error.cause, error.fix, str(path)) from error
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise _incomplete(path, f"a header or entry that does not fit: {error!r}") from error
+
+    @classmethod
+    def _checked(cls, header: Mapping[str, Any], arrays: Arrays, path: str | Path) -> Contents:
+        base = from_dict(header["spec"])
+        level, entry = header["level"], header["representation"]
+        spec = replace(base.level(level) if level else base, levels=())
+        _same_digest(digest(spec), entry["digest"], path)
+        _check_header(header, spec, path)
+        stored = _under("tables/", arrays)
+        tables = {role: stored[name] for role, name in header["tables"].items()}
+        rep = representations.restored(spec, entry, tables, base)
+        training, moments = header["training"], _under("training/", arrays)
+        for key, array in moments.items():
+            counted = array.dtype.kind in "iu" and array.ndim == 0
+            if not counted and (array.dtype != np.float64 or not np.isfinite(array).all()):
+                raise _incomplete(path, f"training/{key}: neither a count nor finite float64 numbers")
+        return cls(
+            base=base,
+            level=level,
+            representation=rep,
+            fields=_filled(zero_fields(rep), _under("fields/", arrays), path),
+            history=tuple(header["history"]),
+            training=None if training is None else {**training, **moments},
+            classes=tuple(header["classes"]),
+        )
+
+
+def _check_header(header: Mapping[str, Any], spec: Spec, path: str | Path) -> None:
+    """Classes, history and slabs as ``entries`` writes them."""
+    classes, history = header["classes"], header["history"]
+    named = isinstance(classes, list) and any(all(type(name) is kind for name in classes) for kind in LABELS)
+    if not named or len(set(classes)) != len(classes) or (classes and len(classes) != spec.outputs):
+        raise _incomplete(path, f"classes {classes!r} of a model with {spec.outputs} outputs")
+    if not isinstance(history, list) or not all(isinstance(row, dict) and "loss" in row for row in history):
+        raise _incomplete(path, f"a history of {history!r}")
+    ends = [(slab["start"], slab["stop"]) for slab in header["representation"]["slabs"]]
+    if ends != [(str(slab.start), str(slab.stop)) for slab in spec.slabs]:
+        raise _incomplete(path, f"slabs at {ends}, but the spec has others")
+
+
+def _filled(fields: dict[str, Field], arrays: Arrays, path: str | Path) -> dict[str, Field]:
+    """Fields with stored coefficients, which must be those of this representation, all of them, and finite."""
+    wanted = {
+        f"{name}/{k}": slab.coefficients.shape for name, field in fields.items() for k, slab in enumerate(field.slabs)
+    }
+    for key in sorted(wanted.keys() | arrays.keys()):
+        if key not in wanted or key not in arrays or arrays[key].shape != wanted[key]:
+            found = arrays[key].shape if key in arrays else "missing"
+            raise _incomplete(path, f"fields/{key}: {found}, but the spec says {wanted.get(key, 'no such entry')}")
+        if arrays[key].dtype != np.float64 or not np.isfinite(arrays[key]).all():
+            raise _incomplete(path, f"fields/{key}: coefficients that are not finite float64 numbers")
+    return {
+        name: field.with_coefficients(arrays[f"{name}/{k}"] for k in range(len(field.slabs)))
+        for name, field in fields.items()
+    }
+
+
+def _same_digest(spec: str, stored: str, path: str | Path) -> None:
+    if spec != stored:
+        raise CheckpointError(
+            f"tables of the representation {stored[:12]} with a spec that is {spec[:12]}",
+            "a spec and tables that belong together",
+            "the file was put together by hand, or written by another version",
+            "train again, or use the version that wrote it",
+            str(path),
+        )
+
+
+def _under(prefix: str, arrays: Arrays) -> Arrays:
+    return {key.removeprefix(prefix): a for key, a in arrays.items() if key.startswith(prefix)}
+
+
+def _incomplete(path: str | Path, given: str) -> CheckpointError:
+    return CheckpointError(
+        given,
+        "the entries that `Continuum.save` writes",
+        "the file was put together by hand, or written by another version",
+        "train again, or use the version that wrote it",
+        str(path),
+    )

@@ -1,0 +1,220 @@
+"""Fields and kernels: both hold the same coefficients, each in a layout of its own, and only this file knows both."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from numerics.functions.field import Field, FieldSlab
+from numerics.kernels.operators import Weights
+from numerics.representation.find import Representation, SlabTables
+
+Array = np.ndarray
+
+COORDINATES, OFFSETS = ("xi", "eta", "zeta"), ("s", "t", "r")  # names of the arguments of fields
+
+
+def zero_fields(rep: Representation) -> dict[str, Field]:
+    """Fields of a representation with zero coefficients."""
+    spec, c = rep.spec, rep.spec.channels
+    wide = spec.pre_activations * c
+    weight, bias = spec.operator.axes, (*spec.along_axes("bias_width"), "bias_depth")
+    own = COORDINATES[: spec.dimension]
+    both = OFFSETS[: spec.dimension] if spec.reach is not None else (*own, *(f"{name}_" for name in own))
+    fields = {
+        "W": Field(
+            "W", tuple(_zero_slab(s, (*weight, "weight_depth"), (wide, c)) for s in rep.slabs), (*both, "delta")
+        ),
+        "b": Field("b", tuple(_zero_slab(s, bias, (wide,)) for s in rep.slabs), (*own, "delta")),
+    }
+    if spec.local:
+        fields["V"] = Field("V", tuple(_zero_slab(s, bias, (wide, c)) for s in rep.slabs), (*own, "delta"))
+    if spec.learned:
+        fields["parameters"] = _constant("parameters", (len(spec.learned), c))
+    if spec.inputs is not None:
+        fields["P"] = _along(rep, "P", "lift", (c, spec.inputs + 1))
+    if spec.outputs is not None:
+        fields["R"] = _along(rep, "R", "readout", (spec.outputs, c))
+        shape = (spec.outputs,)
+        fields["a"] = _constant("a", shape) if spec.functional else _along(rep, "a", "readout", shape)
+        if spec.maximum is not None:
+            fields["Q"] = _constant("Q", (spec.outputs, c))
+    return fields
+
+
+def _along(rep: Representation, name: str, role: str, shape: tuple[int, ...]) -> Field:
+    """A field that varies along ξ in the basis of a "lift" or "readout", or that is constant where these have none."""
+    tables = rep.readout
+    if f"gram/{role}" not in tables:
+        return _constant(name, shape)
+    roles = rep.spec.along_axes(role)
+    psi, stiffness = tuple(map(rep.readout_pieces, roles)), tuple(tables.get(f"stiffness/{own}") for own in roles)
+    sizes = (basis.size for basis in psi)
+    slab = FieldSlab(0.0, 1.0, psi, rep.readout_factors(f"gram/{role}"), np.zeros((*sizes, *shape)), stiffness)
+    return Field(name, (slab,), COORDINATES[: rep.spec.dimension])
+
+
+def _constant(name: str, shape: tuple[int, ...]) -> Field:
+    return Field(name, (FieldSlab(0.0, 1.0, (), (), np.zeros(shape), ()),), ())
+
+
+def _zero_slab(slab: SlabTables, roles: tuple[str, ...], channels: tuple[int, ...]) -> FieldSlab:
+    bases = tuple(slab.pair(role) if role.startswith("weight_pair") else slab.pieces(role) for role in roles)
+    return FieldSlab(
+        slab.start,
+        slab.stop,
+        bases,
+        tuple(slab.tables[f"gram/{role}"] for role in roles),
+        np.zeros((*(b.size for b in bases), *channels)),
+        tuple(slab.tables.get(f"stiffness/{role}") for role in roles),
+    )
+
+
+def leading(field: Field) -> Array:
+    """Coefficients (functions of ξ, *channels) of a field along ξ, or of a constant."""
+    return _flat(field.slabs[0].coefficients, len(field.axes))
+
+
+def kernel_weights(fields: Mapping[str, Field]) -> list[Weights]:
+    """Fields' coefficients in the kernels' layout.
+
+    w[i,j,k,o,c] → (k, i·o, j·c), β[i,k,o] → (k, i·o), and both z[m,k,o,c] and v[m,k,o,c] → (k, m, o·c), where i, j and
+    m run over the products of all axes' functions, the last axis first.
+    """
+    found = []
+    for n, (w_slab, b_slab) in enumerate(zip(fields["W"].slabs, fields["b"].slabs)):
+        dimension = len(b_slab.bases) - 1
+        w, b = _flat_weight(w_slab.coefficients, dimension), _flat(b_slab.coefficients, dimension)
+        if w.ndim == 5:
+            i, j, k, o, c = w.shape
+            weights = w.transpose(2, 0, 3, 1, 4).reshape(k, i * o, j * c)
+        else:
+            weights = _depth_first(w)
+        found.append(
+            Weights(
+                weights,
+                b.transpose(1, 0, 2).reshape(b.shape[1], -1),
+                _depth_first(_flat(fields["V"].slabs[n].coefficients, dimension)) if "V" in fields else None,
+                fields["parameters"].slabs[0].coefficients if "parameters" in fields else None,
+                np.hstack(list(leading(fields["P"]))) if n == 0 and "P" in fields else None,
+            )
+        )
+    return found
+
+
+def field_gradients(fields: Mapping[str, Field], weights: Sequence[Weights]) -> dict[str, list[Array]]:
+    """dL/dcoefficients of what the stages read, in the fields' layout, from those in the kernels' layout."""
+    found: dict[str, list[Array]] = {name: [] for name in ("W", "b", "V", "parameters", "P") if name in fields}
+    for n, back in enumerate(weights):
+        own = {name: fields[name].slabs[n].coefficients for name in ("W", "b", "V") if name in fields}
+        dimension = len(fields["b"].slabs[n].bases) - 1
+        shape = _flat_weight(own["W"], dimension).shape
+        if len(shape) == 5:
+            i, j, k, o, c = shape
+            w = back.w.reshape(k, i, o, j, c).transpose(1, 3, 0, 2, 4)
+        else:
+            w = _depth_second(back.w, shape)
+        found["W"].append(w.reshape(own["W"].shape))
+        m, kb, ob = _flat(own["b"], dimension).shape
+        found["b"].append(back.beta.reshape(kb, m, ob).transpose(1, 0, 2).reshape(own["b"].shape))
+        if back.v is not None:
+            found["V"].append(_depth_second(back.v, _flat(own["V"], dimension).shape).reshape(own["V"].shape))
+        if back.parameters is not None:
+            found["parameters"].append(back.parameters)
+        if back.lift is not None:
+            parts_of_lift = np.hsplit(back.lift, len(leading(fields["P"])))
+            found["P"].append(np.reshape(parts_of_lift, fields["P"].slabs[0].coefficients.shape))
+    if "parameters" in found:  # all slabs share them
+        found["parameters"] = [np.sum(found["parameters"], axis=0)]
+    return found
+
+
+def along_state(rep: Representation, role: str) -> tuple[Array, Array]:
+    """Of a "lift" or a "readout" at every point: h → ψ_i h (i, n, n) and ψ_i (n, i), in the state's coefficients.
+
+    One that does not vary along ξ has the one ψ = 1.
+    """
+    tables, slabs = rep.readout, rep.slabs
+    if f"products/{role}" in tables:
+        return tables[f"products/{role}"], tables[f"one/{role}"]
+    one = slabs[0].tables["one/entry"] if role == "lift" else slabs[-1].tables["one/state"]
+    return np.eye(len(one))[None], one[:, None]
+
+
+def readout_map(rep: Representation, fields: Mapping[str, Field]) -> tuple[Array, Array]:
+    """The affine map from y's coefficients to what the loss compares: (outputs, state · channels), (outputs,).
+
+    With smooth maxima, these come after the coefficients: (outputs, state · channels + channels).
+    Functions are compared in L2 exactly, by M and not by M_h, whatever quadrature the state has.
+    """
+    spec = rep.spec
+    if spec.outputs is None:
+        return rep.comparison, np.zeros(len(rep.comparison))
+    if not spec.functional:
+        products, one = along_state(rep, "readout")
+        r, a = (leading(fields[name]) for name in ("R", "a"))
+        terms = [np.kron(rep.root @ product, own) for product, own in zip(products, r)]
+        return np.sum(terms, axis=0), (rep.root @ one @ a).ravel()
+    r = _flat(fields["R"].slabs[0].coefficients, spec.dimension)
+    operator = np.einsum("ioc,ij->ojc", r, rep.readout_gram).reshape(spec.outputs, -1)
+    if spec.maximum is not None:
+        operator = np.hstack([operator, fields["Q"].slabs[0].coefficients])
+    return operator, fields["a"].slabs[0].coefficients
+
+
+def readout_gradients(
+    rep: Representation, fields: Mapping[str, Field], bar_operator: Array, bar_constant: Array
+) -> dict[str, list[Array]]:
+    """dL/dcoefficients of the readout's fields, from those of ``readout_map``."""
+    spec = rep.spec
+    if spec.outputs is None:
+        return {}
+    if not spec.functional:
+        (products, one), root = along_state(rep, "readout"), rep.root
+        blocks = bar_operator.reshape(len(one), spec.outputs, len(one), spec.channels)
+        r = np.stack([np.einsum("lj,lojc->oc", root @ product, blocks) for product in products])
+        a = (root @ one).T @ bar_constant.reshape(len(one), -1)
+        return {name: [bar.reshape(fields[name].slabs[0].coefficients.shape)] for name, bar in (("R", r), ("a", a))}
+    gram = rep.readout_gram
+    bar_operator, bar_q = np.split(bar_operator, [gram.shape[1] * spec.channels], axis=1)
+    r = np.einsum("ojc,ij->ioc", bar_operator.reshape(spec.outputs, -1, spec.channels), gram)
+    found = {"R": [r.reshape(fields["R"].slabs[0].coefficients.shape)], "a": [bar_constant]}
+    return found | ({"Q": [bar_q]} if spec.maximum is not None else {})
+
+
+def read_out(rep: Representation, fields: Mapping[str, Field], y: Array) -> Array:
+    """What a readout at every point makes of final states (n·c, N): coefficients (n·outputs, N)."""
+    (products, one), (r, a) = along_state(rep, "readout"), (leading(fields[name]) for name in ("R", "a"))
+    final = y.reshape(len(one), -1, y.shape[1])
+    parts = sum(np.tensordot(product, own @ final, 1) for product, own in zip(products, r))
+    return np.asarray((parts + (one @ a)[:, :, None]).reshape(-1, y.shape[1]))
+
+
+def whole(field: Field, coefficients: Sequence[Array], dimension: int) -> list[Array]:
+    """Coefficients like a field's, slab by slab, with one axis for the products of the functions along all axes."""
+    if not field.slabs[0].bases or dimension == 1:
+        return list(coefficients)
+    return [_flat_weight(a, dimension) if field.name == "W" else _flat(a, dimension) for a in coefficients]
+
+
+def _flat(coefficients: Array, dimension: int) -> Array:
+    """Coefficients whose first axes, one for every axis of the domain, are one."""
+    return coefficients.reshape(-1, *coefficients.shape[dimension:])
+
+
+def _flat_weight(w: Array, dimension: int) -> Array:
+    """The coefficients of W as w[i,j,k,o,c], or z[m,k,o,c]."""
+    widths = w.ndim - 3
+    return _flat(w, dimension) if widths == dimension else w.reshape(math.prod(w.shape[:dimension]), -1, *w.shape[-3:])
+
+
+def _depth_first(z: Array) -> Array:
+    m, k, o, c = z.shape
+    return z.transpose(1, 0, 2, 3).reshape(k, m, o * c)
+
+
+def _depth_second(z: Array, shape: tuple[int, ...]) -> Array:
+    m, k, o, c = shape
+    return z.reshape(k, m, o, c).transpose(1, 0, 2, 3)

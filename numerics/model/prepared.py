@@ -1,0 +1,293 @@
+"""Records as the solver sees them: coefficients of what was sampled, and targets in the loss's coordinates.
+
+Training prepares its records once, and takes parts of them from then on.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from derive.errors import DataError, RepresentationError
+from derive.spec import Spec
+from numerics.checks import instance, positions, warn
+from numerics.datasets import Records, labels
+from numerics.datasets.labels import Label
+from numerics.functions.arrays import along
+from numerics.functions.basis import TOLERABLE
+from numerics.functions.rules import CHUNK
+from numerics.functions.samples import compared, default_points, projection
+from numerics.model import targets
+from numerics.model.layout import along_state
+from numerics.model.points import Grid, grids
+from numerics.representation.find import Representation
+
+Array = np.ndarray
+
+AXES = {1: "an interval", 2: "a square", 3: "a cube"}
+LAYOUTS = {
+    1: "(samples, points[, channels])",
+    2: "(samples, points, points, channels)",
+    3: "(samples, points, points, points, channels)",
+}
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Records as the solver sees them.
+
+    states: (entry size · channels, N), the coefficients of x(ξ); targets: (outputs, N) in the loss's coordinates, of
+    classes with their weights, or None where the records have none; offset: per record, the part of the loss that no
+    coefficient can change (N,); labels: classes, or None; rows: which of the records that were prepared these are (N,),
+    where they were taken from more, for messages.
+    """
+
+    states: Array
+    targets: Array | None
+    offset: Array
+    labels: Array | None
+    rows: Array | None = None
+
+    def __len__(self) -> int:
+        return int(self.states.shape[1])
+
+    def wanted(self) -> Array:
+        """The targets. Raises DataError where there are none."""
+        if self.targets is None:
+            raise DataError("records without targets", "y", "y was left out", "give y, or records that hold it")
+        return self.targets
+
+    def take(self, indices: Array) -> Prepared:
+        """Some of the records, in the given order. Raises DataError for positions that are none."""
+        indices = positions(indices, len(self))
+        return Prepared(
+            np.ascontiguousarray(self.states[:, indices]),
+            None if self.targets is None else np.ascontiguousarray(self.targets[:, indices]),
+            self.offset[indices],
+            None if self.labels is None else self.labels[indices],
+            np.arange(len(self))[indices] if self.rows is None else self.rows[indices],
+        )
+
+
+def prepare(rep: Representation, data: Records, classes: Sequence[Label], trained: bool) -> Prepared:
+    """Project records and their targets. Raises DataError naming the record.
+
+    classes: a model's; trained: whether it has seen records, so that it knows all of its classes.
+    """
+    states, spec = coefficients(rep, data), rep.spec
+    count = states.shape[1]
+    if data.y is None:
+        return Prepared(states, None, np.zeros(count), None)
+    if not spec.functional:
+        prepared = _functions(rep, data, states)
+        targets.check(spec.loss, prepared.wanted())
+        return prepared
+    assert spec.outputs is not None
+    if len(data.y) != count:
+        raise DataError(
+            "functions as targets", f"{spec.outputs} numbers a record, as readout.outputs declares",
+            "a spec for numbers or classes with data for functions", "leave readout.basis out, or give numbers",
+        )  # fmt: skip
+    if spec.loss == "cross-entropy":
+        found = labels.indices(data.y, data.classes, classes, spec.outputs, trained)
+        hot = np.ascontiguousarray(np.eye(spec.outputs)[found].T)
+        return Prepared(states, _class_weights(spec, hot) * hot, np.zeros(count), found)
+    y = labels.as_numbers(data.y, data.classes).reshape(count, -1)
+    if y.shape[1] != spec.outputs:
+        raise DataError(
+            f"targets with {y.shape[1]} numbers a record",
+            f"{spec.outputs}, as readout.outputs declares",
+            "the data belong to another spec",
+            "change readout.outputs, or use the data it was written for",
+        )
+    targets.check(spec.loss, y.T)
+    return Prepared(states, np.ascontiguousarray(y.T), np.zeros(count), None)
+
+
+def coefficients(rep: Representation, data: Records) -> Array:
+    """Coefficients of the records as functions, (entry size · channels, N).
+
+    With a lift those of the constant function come after the records' channels; and with one that varies along ξ,
+    those of ψ_i x and of ψ_i for all its functions ψ_i.
+    """
+    spec = rep.spec
+    if data.dimension != spec.dimension:
+        raise DataError(
+            f"records on {AXES[data.dimension]}", f"{AXES[spec.dimension]}, as equation.dimension declares",
+            "channels taken for an axis of points, or an axis left out", f"give x as {LAYOUTS[spec.dimension]}",
+        )  # fmt: skip
+    key = "equation.channels" if spec.inputs is None else "lift.inputs"
+    if data.channels != spec.record_channels:
+        single = data.channels == 1 and bool((data.lengths == spec.record_channels).all())
+        raise DataError(
+            f"records with {data.channels} channels",
+            f"{spec.record_channels}, as {key} declares",
+            "one record of several channels, without the axis of the records" if single
+            else "the data belong to another spec",
+            "write x[None] for one record" if single else f"change {key}, or use the data it was written for",
+        )  # fmt: skip
+    if data.column and (spec.interpolant != "constant" or spec.entry.size > 1):  # no network of one input
+        raise DataError(
+            f"x of shape ({len(data)}, 1)", f"x as {LAYOUTS[1]}",
+            f"one record of {len(data)} points and one channel, or {len(data)} records of a single point",
+            f"write x[None] for one record, x[:, None] for {len(data)}; frames with .to_numpy() first",
+        )  # fmt: skip
+    if spec.periodic and data.xi is None and spec.interpolant != "constant":
+        _warn_of_closed(data)
+    found = _project(rep, "entry", spec, data.grids(), data.samples())
+    if spec.inputs is None:
+        return found
+    products, one = along_state(rep, "lift")
+    parts = found.reshape(len(one), spec.inputs, -1)
+    moved = parts[:, None] if spec.lift_width is None else np.tensordot(products, parts, 1).swapaxes(0, 1)
+    whole = np.broadcast_to(one[:, :, None, None], (*one.shape, 1, parts.shape[2]))
+    return np.concatenate([moved, whole], axis=2).reshape(-1, parts.shape[2])
+
+
+def _functions(rep: Representation, data: Records, states: Array) -> Prepared:
+    """Records whose targets are functions."""
+    spec = rep.spec
+    if data.classes and data.y is not None:
+        data = replace(data, y=labels.as_numbers(data.y, data.classes), classes=())
+    values = data.targets()
+    channels = spec.output_channels
+    key = "equation.channels" if spec.outputs is None else "readout.outputs"
+    if values and values[0].shape[-1] != channels:
+        raise DataError(
+            f"targets with {values[0].shape[-1]} channels", f"{channels}, as {key} declares",
+            "one channel left out, or the data of another spec", "give every channel of y",
+        )  # fmt: skip
+    if spec.interpolant == "least-squares":  # the fit itself is the target function
+        found = _project(rep, "state", spec, data.grids(), values)
+        nearest = np.tensordot(rep.root, found.reshape(len(rep.root), -1), 1).reshape(-1, len(values))
+        return Prepared(states, np.ascontiguousarray(nearest), np.zeros(len(values)), None)
+    nearest, distances = _nearest(rep, grids(spec, data), values)
+    if spec.loss not in ("l2", "h1"):  # no sum of what can be reached and what cannot: the reachable part counts
+        distances = np.zeros(len(values))
+    return Prepared(states, nearest, distances, None)
+
+
+def _project(rep: Representation, role: str, spec: Spec, points: list[Grid | None], samples: list[Array]) -> Array:
+    """Coefficients (n · channels, N) of records sampled at their own points; equal points share one matrix an axis."""
+    slab = rep.slabs[0 if role == "entry" else -1]
+    axes = list(zip(slab.axes(role), slab.factors(f"gram/{role}")))
+    smoothing = None if spec.smoothing is None else float(spec.smoothing)
+    matrices: dict[tuple[int, bytes], Array] = {}
+
+    def matrix(axis: int, count: int, xi: Array | None) -> Array:
+        key = axis, np.asarray(count if xi is None else xi, dtype=np.float64).tobytes() + bytes(xi is None)
+        if key not in matrices:
+            where = default_points(spec.interpolant, count, spec.periodic) if xi is None else xi
+            matrices[key] = projection(*axes[axis], where, spec.interpolant, spec.periodic, smoothing)
+        return matrices[key]
+
+    size = math.prod(pieces.size for pieces, _ in axes)
+    columns = np.empty((size, samples[0].shape[-1] if samples else 1, len(samples)))
+    for n, (xi, x) in enumerate(zip(points, samples)):
+        values = x
+        for axis in range(len(axes)):
+            try:
+                values = along(matrix(axis, x.shape[axis], None if xi is None else xi[axis]), values, axis)
+            except DataError as error:
+                raise DataError(error.given, error.allowed, error.cause, error.fix, f"record {n}") from None
+        columns[:, :, n] = values.reshape(size, -1)
+    return columns.reshape(-1, len(samples))
+
+
+def _nearest(rep: Representation, points: list[Grid], samples: list[Array]) -> tuple[Array, Array]:
+    """The functions y that are nearest to records' interpolants y* in the norm of a loss on functions, in orthonormal
+
+    coordinates (n · channels, N), and ∫ |y − y*|² in it (N,), which no coefficient can change.
+
+    The distance is the integral of a square, where both functions are smooth, and no difference of integrals: nothing
+    cancels when y is close to y*.
+    """
+    spec, axes = rep.spec, rep.slabs[-1].axes("state")
+    weight, slopes = None if spec.weight is None else rep.readout_pieces("weight"), spec.loss == "h1"
+    groups: dict[bytes, list[int]] = {}
+    for n, grid in enumerate(points):
+        groups.setdefault(b" ".join(xi.tobytes() for xi in grid), []).append(n)
+    channels = samples[0].shape[-1] if samples else 1
+    found = np.empty((len(rep.root) * channels, len(samples)))
+    distances = np.empty(len(samples))
+    for members in groups.values():
+        own = zip(axes, points[members[0]])
+        tables = [compared(p, xi, spec.interpolant, spec.periodic, weight, slopes) for p, xi in own]
+        if weight is not None:
+            _check_seen(rep.readout["M"], tables[0].functions)
+        functions = [table.functions @ turned for table, turned in zip(tables, rep.orthonormal)]
+        values = math.prod(len(table.scale) for table in tables) * channels
+        for part in np.array_split(members, -(-len(members) * values // CHUNK)):
+            wanted = np.stack([samples[n] for n in part], axis=-1)
+            for axis, table in enumerate(tables):
+                wanted = table.samples(wanted, axis)
+            nearest = wanted
+            for axis, basis in enumerate(functions):
+                nearest = along(basis.T, nearest, axis)
+            found[:, part] = nearest.reshape(-1, len(part))
+            for axis, basis in enumerate(functions):
+                nearest = along(basis, nearest, axis)
+            gap = (wanted - nearest).reshape(-1, len(part))
+            distances[part] = np.einsum("qn,qn->n", gap, gap)
+    return found, distances
+
+
+def _warn_of_closed(data: Records) -> None:
+    """Say so where records on a periodic domain, given without points, end with the sample that they began with."""
+    for axis in range(data.dimension):
+        closed = [_closes(np.moveaxis(x, axis, 0)) for x in data.samples()]
+        if None not in closed and any(closed):
+            warn(
+                "the last sample of every record is its first, and on a periodic domain samples without points end one "
+                "step before their beginning. If records close themselves, leave their last sample out"
+            )
+            return
+
+
+def _closes(x: Array) -> bool | None:
+    """Whether samples (points, …) end as they began; None if not, and False where they do not move there at all."""
+    if len(x) < 4:
+        return None
+    near = 1e-12 * float(np.abs(x).max())
+    if np.abs(x[0] - x[-1]).max() > near:
+        return None
+    return bool(np.abs(x[1] - x[0]).max() > near and np.abs(x[-2] - x[-1]).max() > near)
+
+
+def _check_seen(exact: Array, functions: Array) -> None:
+    """Raise RepresentationError where a rule misses a weight: ∫ ω χ_i χ_j by it are not those of the tables."""
+    wrong = np.max(np.abs(functions.T @ functions - exact)) / np.max(np.abs(exact))
+    if wrong > TOLERABLE:
+        raise RepresentationError(
+            f"a loss's weight whose integrals no quadrature rule gives (relative error {wrong:.1e})",
+            "a weight that some thousand points show", "a peak that is much narrower than the distance of samples",
+            "give the weight as a custom function with breakpoints around the peak", "loss.weight",
+        )  # fmt: skip
+
+
+def _class_weights(spec: Spec, hot: Array) -> Array:
+    """What a record of each class counts (outputs, 1), which the loss reads from its targets (outputs, N).
+
+    "balanced" is N/(K n_k) for n_k of N records and K classes that have any: the mean loss over the records is then the
+    mean over the classes of the mean loss in each.
+    """
+    if spec.class_weights == "balanced":
+        counts = hot.sum(axis=1, keepdims=True)
+        return np.asarray(hot.shape[1] / (np.count_nonzero(counts) * np.maximum(counts, 1)))
+    return np.array([[float(weight)] for weight in spec.class_weights or (1,) * len(hot)])
+
+
+def check_own(spec: Spec, prepared: Prepared) -> None:
+    """Raise DataError for what another model, or nobody, prepared: kernels look at no shapes."""
+    instance(prepared, Prepared, "give model.prepare(records)")
+    numbers_out = spec.outputs if spec.functional else spec.output_channels * spec.slabs[-1].state.size
+    wanted = spec.entry_channels * spec.entry.size, numbers_out
+    found = len(prepared.states), wanted[1] if prepared.targets is None else len(prepared.targets)
+    if found != wanted:
+        raise DataError(
+            f"prepared records of {found[0]} coefficients and {found[1]} targets", f"{wanted[0]} and {wanted[1]}",
+            "they were prepared by another model", "prepare the records with this one",
+        )  # fmt: skip

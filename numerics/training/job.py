@@ -1,0 +1,130 @@
+"""What stays fixed during a run: the model, the options, and the records as every epoch sees them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from derive.errors import DataError, TrainingError
+from derive.spec import Training
+from numerics.datasets import Records, labels
+from numerics.model.continuum import Continuum
+from numerics.model.prepared import Prepared
+from numerics.training import optimisers
+from numerics.training.options import augmentation, options_of
+from numerics.training.split import AUGMENTING, generator_of, split
+
+Augment = Callable[[Records, np.random.Generator], Records]
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """What stays fixed during a run. data: the sha256 of the records; held: those for validation, if any.
+
+    original: the training records as they were given, where every epoch changes them.  augment: the user's change.
+    """
+
+    model: Continuum
+    options: Training
+    data: str
+    classes: tuple[labels.Label, ...]
+    training: Prepared
+    held: Prepared | None
+    original: Records | None = None
+    augment: Augment | None = None
+
+    def seen(self, epoch: int) -> Prepared:
+        """The training records as an epoch sees them."""
+        if self.original is None:
+            return self.training
+        generator = generator_of(self.options.seed, AUGMENTING + epoch)
+        data = self.original
+        if self.augment is not None:
+            data = _augmented(self.augment, data, generator)
+        if augmentation(self.options):
+            data = data if self.model.spec.functional else data.as_functions()
+            data = augmentation(self.options)(data, self.model.sample_points(data), generator)
+        found = replace(self.model.prepare(data), rows=self.training.rows)
+        known = self.training.labels
+        if known is None or found.labels is None or not np.array_equal(known, found.labels):
+            return found
+        return replace(found, targets=self.training.targets)  # with weights by all records, those held out too
+
+    @property
+    def augment_name(self) -> str | None:
+        """The name of the user's function, which files can hold."""
+        if self.augment is None:
+            return None
+        own = getattr(self.augment, "__qualname__", type(self.augment).__qualname__)
+        return f"{self.augment.__module__}.{own}"
+
+    @property
+    def batches(self) -> int:
+        size = self.options.batch or len(self.training)
+        return -(-len(self.training) // size)
+
+
+def job_of(model: Continuum, data: Records, given: dict[str, Any], augment: Augment | None) -> Job:
+    """The job of training a model on records. Raises DataError and TrainingError."""
+    if data.y is None:
+        raise DataError("records without targets", "y", "y was left out", "give y, or records that hold it")
+    defaults = model.spec.training
+    options = options_of({name: getattr(defaults, name) if v is None else v for name, v in given.items()})
+    prepared = model.prepare(data)
+    kept, held = split(len(prepared), prepared.labels, options.validation, options.seed)
+    training = prepared.take(kept) if len(held) else prepared
+    if not model.classes and prepared.labels is not None and hasattr(model, "names"):
+        found = labels.learned(data.y, data.classes, model.spec.outputs or 0, bool(model.history))
+        model = model.replace(classes=found) if found else model
+    if augmentation(options) and model.spec.interpolant == "constant":
+        raise TrainingError(
+            "thin, jitter or warp with piecewise-constant records", 'input.interpolant "linear" or "least-squares"',
+            "cells have no points that could be left out", "change the interpolant, or train without them",
+        )  # fmt: skip
+    original = data.take(kept) if augmentation(options) or augment is not None else None
+    validating = prepared.take(held) if len(held) else None
+    job = Job(model, options, digest(data), model.classes, training, validating, original, augment)
+    if optimisers.find(options.optimiser).whole_data and job.batches > 1:
+        raise TrainingError(
+            f"{options.optimiser} with batches of {options.batch} records", "all records in every step",
+            "its curvature pairs compare gradients, which must be of one loss", "leave batch out, or use adam",
+        )  # fmt: skip
+    return job
+
+
+def _augmented(augment: Augment, data: Records, generator: np.random.Generator) -> Records:
+    """What the user's function makes of the records. Raises DataError for what cannot stand in their place."""
+    found = augment(data, generator)
+    if not isinstance(found, Records) or len(found) != len(data) or found.y is None:
+        raise DataError(
+            f"augment returned {found!r}", f"{len(data)} records with targets", "a tuple of arrays, or other records",
+            "return numerics.records(x, xi, y), a record in place of each",
+        )  # fmt: skip
+    if found.classes or not data.classes or found.y.dtype.kind not in "iu" or found.y.size != len(data):
+        return found
+    # Whole numbers without names count the classes as in the records that the function was given.
+    y = found.y.ravel()
+    if y.min() < 0 or y.max() >= len(data.classes):
+        raise DataError(
+            f"augment returned classes from {y.min()} to {y.max()}",
+            f"whole numbers from 0 to {len(data.classes) - 1}, positions in the classes of its records, or names",
+            "classes that are counted from 1, or numbers that are names", "return the y that it was given, or texts",
+        )  # fmt: skip
+    return replace(found, y=y.astype(np.int64), classes=data.classes)
+
+
+def digest(data: Records) -> str:
+    """The sha256 of records: their samples, points and targets, whatever type of number these came in."""
+    found = hashlib.sha256()
+    for array in (data.x, data.offsets, data.xi, data.y):
+        content = np.array([] if array is None else array)
+        if content.dtype.kind in "biu":
+            content = content.astype(np.int64)
+        elif content.dtype.kind == "f":
+            content = content.astype(np.float64)
+        found.update(f"{content.dtype.str}{content.shape}".encode() + content.tobytes())
+    return found.hexdigest()

@@ -1,0 +1,141 @@
+"""What the optimisers share: a step, what it says of itself, and the checks of what goes in and comes out.
+
+Optimisers act on vectors in L2-orthonormal coordinates. In these (Cholesky factors of the mass matrices) the Euclidean
+product *is* the L2 inner product of fields, and the Euclidean gradient *is* the Riesz representative (12). What is
+written with dot products therefore behaves alike on every mesh, as long as nothing looks at single coordinates.
+
+Every optimiser is a frozen state with ``step(value_and_gradient, vector) -> (state, vector, info)``; its arrays are
+all that a resumed run needs to go on with the same bits. A vector's blocks are its fields: (name, slice) pairs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from derive.errors import CheckpointError, TrainingError
+from derive.spec import Training
+from numerics.training.optimisers.schedules import rate
+
+Vector = np.ndarray
+Arrays = dict[str, np.ndarray]
+Blocks = tuple[tuple[str, slice], ...]
+Objective = Callable[[Vector], tuple[float, Vector]]
+ROUNDING = float(np.finfo(np.float64).eps)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What an optimiser starts from: the fields' slices, which cover the vector, the steps of an epoch, the options."""
+
+    blocks: Blocks
+    batches: int
+    options: Training
+
+    @property
+    def size(self) -> int:
+        """How many coordinates there are."""
+        return int(self.blocks[-1][1].stop)
+
+    def rate(self, done: int) -> float:
+        """The learning rate after so many steps: by the schedule, from the first steps of a warm-up linearly up to it.
+
+        Such a start is gradual (Goyal et al., 2017): step k of n takes (k + 1)/n of what the schedule says.
+        """
+        found = rate(self.options.schedule, self.options.learning_rate, done, self.options.epochs * self.batches)
+        warm = (self.options.warmup or 0) * self.batches
+        return found * (done + 1) / warm if done < warm else found
+
+
+@dataclass(frozen=True)
+class Optimiser:
+    """What the file of an optimiser tells of it. start: its state before the first step.
+
+    vectors: how many vectors of coefficients a step holds, for estimates of memory.
+    whole_data: whether it compares gradients of different steps, which batches would falsify.
+    remark: what is said to whoever uses it, or "".
+    """
+
+    start: Callable[[Plan], State]
+    vectors: int = 8
+    whole_data: bool = False
+    remark: str = ""
+
+
+@dataclass(frozen=True)
+class Info:
+    """One step: the value and ‖gradient‖ (L2) where it started, its L2 length, the evaluations that it took.
+
+    stop: why there is nothing left to do, or "".
+    """
+
+    value: float
+    gradient_norm: float
+    length: float
+    evaluations: int
+    stop: str = ""
+
+
+class State(Protocol):
+    """What the optimisers share. ``to_arrays`` and ``from_arrays`` carry all that changes, bit for bit."""
+
+    def step(self, objective: Objective, vector: Vector) -> tuple[State, Vector, Info]: ...
+
+    def to_arrays(self) -> Arrays: ...
+
+    def from_arrays(self, arrays: Mapping[str, np.ndarray]) -> State: ...
+
+
+def inner(first: Vector, second: Vector) -> float:
+    """The L2 inner product, summed in one order whatever the number of threads."""
+    return float(np.sum(first * second))
+
+
+def evaluated(objective: Objective, vector: Vector, blocks: Blocks) -> tuple[float, Vector]:
+    value, gradient = objective(vector)
+    if not math.isfinite(value):
+        raise _not_finite(f"a loss of {value}")
+    _all_finite(gradient, blocks, "the gradient of")
+    return value, gradient
+
+
+def stepped(vector: Vector, by: Vector, value: float, gradient: Vector, blocks: Blocks) -> tuple[Vector, Info]:
+    norm, length = math.sqrt(inner(gradient, gradient)), math.sqrt(inner(by, by))
+    return finite(vector + by, blocks), Info(value, norm, length, 1)
+
+
+def finite(vector: Vector, blocks: Blocks) -> Vector:
+    _all_finite(vector, blocks, "the coordinates of")
+    return vector
+
+
+def _all_finite(vector: Vector, blocks: Blocks, what: str) -> None:
+    if math.isfinite(np.sum(vector)):  # one number that is not would make the sum so
+        return
+    for name, part in blocks:
+        bad = int(np.sum(~np.isfinite(vector[part])))
+        if bad:
+            raise _not_finite(f"{bad} of {vector[part].size} numbers in {what} {name} are not finite")
+
+
+def _not_finite(given: str) -> TrainingError:
+    return TrainingError(
+        given,
+        "finite numbers",
+        "steps that are too long, or a state that grows along the depth",
+        "lower learning_rate, take more steps in [integration], or start from smaller fields",
+    )
+
+
+def check_arrays(arrays: Mapping[str, np.ndarray], shapes: Mapping[str, tuple[int, ...]]) -> None:
+    found = {name: array.shape for name, array in arrays.items()}
+    if found != dict(shapes):
+        raise CheckpointError(
+            f"an optimiser's arrays {found}", f"{dict(shapes)}",
+            "the run was made by another optimiser or for another representation",
+            "start a new run without resuming",
+        )  # fmt: skip

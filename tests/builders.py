@@ -1,0 +1,130 @@
+"""Declarations, models and records that tests share."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import pytest
+
+from derive.declaration import load_spec
+from numerics.kernels import threads
+from numerics.model.continuum import Continuum
+
+P0 = {"family": "p0", "cells": 5}
+LEGENDRE = {"family": "legendre", "size": 5}
+HAT = {"family": "hat", "cells": 4}
+BSPLINE = {"family": "bspline", "degree": 2, "cells": 3}
+FOURIER = {"family": "fourier", "size": 5}
+
+
+def declare(**changes: object) -> dict:
+    spec = {
+        "name": "test",
+        "equation": {"rate": "residual", "activation": "tanh", "spacing": "1/2", "channels": 1},
+        "state": {"basis": LEGENDRE},
+        "weight": {"width_out": HAT, "width_in": BSPLINE, "depth": {"family": "p0", "cells": 2}},
+        "bias": {"width": HAT, "depth": {"family": "hat", "cells": 1}},
+        "integration": {"tableau": "heun", "steps": 4},
+        "readout": {"outputs": 3, "basis": {"family": "legendre", "size": 3}},
+        "loss": {"kind": "cross-entropy"},
+    }
+    for key, value in changes.items():
+        spec[key] = {**spec.get(key, {}), **value} if isinstance(value, dict) else value  # type: ignore[dict-item]
+    return spec
+
+
+def random_model(declared: dict, seed: int = 0, scale: float = 0.4) -> Continuum:
+    model = Continuum.from_spec(load_spec(declared), seed=0)
+    generator = np.random.default_rng(seed)
+    return model.with_coordinates(generator.standard_normal(model.size) * scale)
+
+
+# --- the smallest models of every kind: their output is a function, or numbers; a circle; with symmetry, lift, aliasing
+
+ONCE: dict[str, Any] = {"family": "p0", "cells": 1}
+THREE: dict[str, Any] = {"family": "legendre", "size": 3}
+FUNCTION: dict[str, Any] = {
+    "name": "hidden",
+    "equation": {"rate": "residual", "activation": "tanh", "spacing": "1/2"},
+    "state": {"basis": {"family": "hat", "cells": 4}},
+    "weight": {"width_out": THREE, "width_in": THREE, "depth": ONCE},
+    "bias": {"width": THREE, "depth": ONCE},
+    "integration": {"tableau": "heun", "steps": 2},
+    "loss": {"kind": "l2"},
+}
+NUMBERS: dict[str, Any] = {**FUNCTION, "readout": {"outputs": 3, "basis": THREE}, "loss": {"kind": "cross-entropy"}}
+CIRCLE: dict[str, Any] = {
+    **FUNCTION,
+    "equation": {**FUNCTION["equation"], "periodic": True},
+    "state": {"basis": FOURIER},
+    "weight": {"width_out": FOURIER, "width_in": FOURIER, "depth": ONCE},
+    "bias": {"width": FOURIER, "depth": ONCE},
+}
+TRANSLATED = {**CIRCLE, "equation": {**CIRCLE["equation"], "symmetry": "translation"}}
+LIFTED = {**FUNCTION, "equation": {**FUNCTION["equation"], "channels": 2}, "lift": {"inputs": 1}}
+SPECTRAL = {**FUNCTION, "state": {"basis": {"family": "legendre", "size": 6}}}
+
+# --- a model that the command line trains in a second, and its records
+
+SPEC = """
+name = "small"
+summary = "Two bumps, told apart"
+[equation]
+rate = "residual"
+activation = "tanh"
+spacing = "1/2"
+channels = 1
+[state]
+basis = { family = "legendre", size = 6 }
+[weight]
+width_out = { family = "legendre", size = 4 }
+width_in = { family = "legendre", size = 4 }
+depth = { family = "p0", cells = 1 }
+[bias]
+width = { family = "legendre", size = 4 }
+depth = { family = "p0", cells = 1 }
+[integration]
+tableau = "heun"
+steps = 2
+[readout]
+outputs = 2
+basis = { family = "legendre", size = 3 }
+[loss]
+kind = "cross-entropy"
+[training]
+epochs = 8
+[levels]
+fine = { weight = { depth = { family = "p0", cells = 2 } } }
+[levels.pocket.weight]
+width_out = { family = "legendre", size = 3 }
+width_in = { family = "legendre", size = 3 }
+"""
+
+
+def bumps(count: int = 12, points: int = 20) -> dict[str, np.ndarray]:
+    """Bumps on the left (class 0) or on the right (class 1), with a little noise."""
+    generator = np.random.default_rng(0)
+    y = np.arange(count) % 2
+    centre = np.where(y == 0, -0.5, 0.5)[:, None]
+    x = np.exp(-8 * (np.linspace(-1, 1, points) - centre) ** 2) + 0.05 * generator.standard_normal((count, points))
+    return {"x": x, "y": y}
+
+
+# --- kernels in plain Python --------------------------------------------------------------------------------
+
+
+def marked(names: Iterable[str], compiled: Collection[str] = (), slow: Collection[str] = ()) -> list[Any]:
+    """Parameters of a test by name: some compile kernels, some are left out of `make quick`."""
+    marks = ((pytest.mark.compiled, compiled), (pytest.mark.slow, slow))
+    return [pytest.param(name, marks=[mark for mark, given in marks if name in given]) for name in names]
+
+
+@contextmanager
+def plain() -> Iterator[None]:
+    """Nothing is compiled inside: a kernel's text runs as the Python that it is."""
+    with mock.patch.object(threads, "compiled", lambda path, name: getattr(threads.load_module(path), name)):
+        yield

@@ -1,0 +1,1 @@
+"""What tests compare with: nothing here shares a formula with the code under test."""
