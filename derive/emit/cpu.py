@@ -8,13 +8,14 @@ and records at once, a dense one by BLAS; loops have rows outside and records in
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 
 from derive.emit import loops
 from derive.emit.loops import Printed, printed, used
 from derive.emit.scalar import Lines, indent
-from derive.emit.target import USUAL, Target, Total
+from derive.emit.target import USUAL, Passes, Target, Total
 from derive.program import functions
 from derive.program import operations as ops
 from derive.program.functions import Evaluate
@@ -26,6 +27,7 @@ BOUND = {"e": "bias", "E": "operator", "w": "operator", "V": "local_operator", "
 BOUND |= {f"bar_{name}": f"bar_{array}" for name, array in BOUND.items()}
 BOUND |= {f"{bar}{name}": f"{bar}{name}[s]" for bar in ("", "bar_")
           for name in ("operators", "biases", "local_operators")}  # fmt: skip
+Named = tuple[str, str]  # a name for an array
 # Elements of arrays that have a number a record, and of those below a state.
 ELEMENTS = {"value": "value[r]", "unsolved": "unsolved[r]", "maxima": "features[state + {a}, r]",
             "bar_maxima": "bar_features[state + {a}, r]"}  # fmt: skip
@@ -37,8 +39,6 @@ class Cpu(Target):
     calls = {name: f"np.{name}" for name in USUAL} | {"atan": "np.arctan", "erf": "math.erf", "Abs": "np.abs"}
     calls |= {"sign": "np.sign"}
     every = "for s in range({}.shape[0]):"
-
-    # --- where things lie
 
     def frame(self, body: Lines) -> Lines:
         sizes = {name: size for name, size in self.kernel.sizes if name not in ("steps", "stages", "records")}
@@ -85,14 +85,22 @@ class Cpu(Target):
         found = [(one, f"{all_}[{by}_index[n, i]]") for one, all_, by in arrays]
         return [f"{one}, bar_{one} = {row}, bar_{row}" if backwards else f"{one} = {row}" for one, row in found]
 
-    # --- loops
-
     def rows(self, body: Lines, low: str = "0", high: str = "state") -> Lines:
         return [f"for a in range({low}, {high}):", "    for r in range(records):", *indent(body, 2)]
 
     def groups(self, body: Lines, array: str, channels: bool) -> Lines:
         loop = [f"for r in range({f'{array}.shape[1]' if array else 'records'}):", *indent(body)]
         return ["for c in range(channels):", *indent(loop)] if channels else loop
+
+    def passes(self, passes: Passes, held: list[str], each_row: str, array: str, channels: bool) -> Lines:
+        """With channels every pass has loops of its own, records inside: what groups hold are arrays."""
+        if not channels:
+            return super().passes(passes, held, each_row, array, channels)
+        lines = [f"{name} = np.empty((channels, {array}.shape[1]), {array}.dtype)" for name in held]
+        for rows, body in passes:
+            loops = self.groups([re.sub(rf"\b({'|'.join(held)})\b", r"\1[c, r]", line) for line in body], array, True)
+            lines += [each_row, *indent(loops)] if rows else loops
+        return lines
 
     def total(self, target: str, term: str) -> Lines:
         clear = self.records([f"{target} = {self.constant(0)}"])
@@ -205,17 +213,12 @@ class Cpu(Target):
     # --- operations of operators
 
     def mix(self, op: ops.Mix) -> Lines:
-        return [
-            f"target = {self.at(op.out)}",
-            "target[:] = constants[0]",
-            *_by_depth(op, "target", f"target[INDEX] += factor*{op.fields}[k, INDEX]"),
-        ]
+        clear = [f"target = {self.at(op.out)}", "target[:] = constants[0]"]
+        return [*clear, *_by_depth(op, "target", f"target[INDEX] += factor*{op.fields}[k, INDEX]")]
 
     def unmix(self, op: ops.Unmix) -> Lines:
-        return [
-            f"given = {self.at(op.operand)}",
-            *_by_depth(op, "given", f"{op.fields}[k, INDEX] += factor*given[INDEX]"),
-        ]
+        add = f"{op.fields}[k, INDEX] += factor*given[INDEX]"
+        return [f"given = {self.at(op.operand)}", *_by_depth(op, "given", add)]
 
     def sandwich(self, op: ops.Sandwich) -> Lines:
         """Φ acts on the rows of both, C on the columns, channel by channel. Loops copy: they compile faster."""
@@ -314,9 +317,7 @@ def _banded(out: str, table: str, operand: str, transposed: bool, accumulate: bo
 CONTRACT_LOOPS = {"dense": _dense, "diagonal": _diagonal, "banded": _banded}
 
 
-def _leading(
-    op: ops.Contract | ops.Outer, table: str, high: tuple[str, str], low: tuple[str, str], lines: Lines
-) -> Lines:
+def _leading(op: ops.Contract | ops.Outer, table: str, high: Named, low: Named, lines: Lines) -> Lines:
     """The lines for all indices of the axes before a table's own, with a matrix each of what it makes and acts on."""
     before = "*".join(f"{name}.shape[0]" for name in op.before) if isinstance(op, ops.Contract) else ""
     rows, columns = (1, 0) if isinstance(op, ops.Contract) and op.transposed else (0, 1)
@@ -341,7 +342,7 @@ def _turned(columns: str, copy: str) -> Lines:
     ]
 
 
-def _views(array: str, high: tuple[str, str], low: tuple[str, str]) -> Lines:
+def _views(array: str, high: Named, low: Named) -> Lines:
     """A block of a learned table as a matrix, and its rows of what it makes and of what it acts on."""
     return [
         f"block = {array}[origin:origin + high_count*low_count].reshape((high_count, low_count))",

@@ -60,8 +60,6 @@ class Cuda(Target):
     every, barrier = "for s in range(block, {}.shape[0], blocks):", (SYNC,)
     agree = ("wanted = cuda.syncthreads_or(wanted)",)
 
-    # --- where things lie
-
     @property
     def tile(self) -> list[str]:
         """What is summed over records depends on the tile, which is given then."""
@@ -128,8 +126,6 @@ class Cuda(Target):
             return f"{name}.shape[0]"
         own = ops.base(operand).removeprefix("bar_").removeprefix("dot_")
         return "entry" if name in ("h_entry", "bar_entry") else layout.operand(own).rows
-
-    # --- loops
 
     def rows(self, body: Lines, low: str = "0", high: str = "state") -> Lines:
         return [*_rows(body, high, f"{low} + row"), SYNC]

@@ -103,27 +103,28 @@ def _elementwise(op: ops.Pointwise, to: Target) -> tuple[Lines, Lines, list[Tota
 
 
 def _sums(op: ops.Sums, to: Target) -> Lines:
-    """Sums over the rows of every group, one after the other; then what follows from them."""
+    """Passes over every group, (whether it is over all of the group's rows, lines); ``held`` are its own numbers."""
     row, group, x = ("k*channels + c", "c", op.rows[0][1]) if op.channels else ("k", "0", op.rows[0][1])
-    each_row = f"for k in range({op.nodes[0][1] if op.nodes else x}.shape[0]):"
     first = to.element(x, row)
     values = [first + (" - top" if op.shift else ""), *(to.element(o, row) for _, o in op.rows[1:])]
     loads = [f"{', '.join(local(s) for s, _ in op.rows)} = {', '.join(values)}"]
     loads += [f"{local(s)} = {array}[k]" for s, array in op.nodes]
+    sums = [local(name) for name, _ in op.sums]
     work, texts = to.written(tuple(g for _, g in op.sums))
-    body = [f"top = {to.element(x, group)}  # {op.shift}", each_row, f"    top = {first} if {first} > top else top"]
-    body = body if op.shift else []
-    body += [f"{local(name)} = constants[0]" for name, _ in op.sums]
-    adds = [f"{local(name)} += {text}" for (name, _), text in zip(op.sums, texts)]
-    body += [each_row, *indent([*loads, *work, *adds])]
+    passes = [(False, [f"top = {to.element(x, group)}  # {op.shift}"] if op.shift else [])]
+    passes += [(True, [f"top = {first} if {first} > top else top"])] if op.shift else []
+    passes.append((False, [f"{name} = constants[0]" for name in sums]))
+    passes.append((True, [*loads, *work, *(f"{name} += {text}" for name, text in zip(sums, texts))]))
     if op.value:
         work, texts = to.written((op.value[1],))
-        body += [*work, f"{to.element(op.value[0], group)} = {texts[0]}"]
+        passes.append((False, [*work, f"{to.element(op.value[0], group)} = {texts[0]}"]))
     if op.each:
         work, texts = to.written((op.each[1],))
-        body += [f"{local(s)} = {to.element(o, group)}" for s, o in op.given]
-        body += [each_row, *indent([*loads, *work, f"{to.element(op.each[0], row)} = {texts[0]}"])]
-    return to.groups(body, x, op.channels)
+        passes.append((False, [f"{local(s)} = {to.element(o, group)}" for s, o in op.given]))
+        passes.append((True, [*loads, *work, f"{to.element(op.each[0], row)} = {texts[0]}"]))
+    held = [*(["top"] if op.shift else []), *sums, *(local(s) for s, _ in op.given)]
+    each_row = f"for k in range({op.nodes[0][1] if op.nodes else x}.shape[0]):"
+    return to.passes([found for found in passes if found[1]], held, each_row, x, op.channels)
 
 
 def _stages(op: ops.Stages, to: Target) -> Lines:

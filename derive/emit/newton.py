@@ -7,10 +7,6 @@ own; all of a tile's are iterated together, and those that are done stand still.
 
 This is the algorithm alone: a ``Target`` says how loops and arrays are written; bind: the lines that give a stage i its
 slot, operator and bias. Vectors hold all stages of a step below one another, row i·state + a for row a of stage i.
-
-A caller chooses how many Newton steps, GMRES ``cycles`` and directions a cycle; and in ``limits``, in units of the size
-of what is solved for: the error at which Newton's method stops, the error reduction of a linear solve inside it, the
-error that rounding may leave, and the error reduction of the adjoint's linear solve.
 """
 
 from __future__ import annotations

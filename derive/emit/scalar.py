@@ -122,10 +122,7 @@ class Scalar:
         return STABLE[head].format(x=x, zero=zero, one=one, **self.calls)
 
     def _hypot(self, first: str, second: str, normal: str) -> str:
-        """√(a² + b²) = m √(1 + (n/m)²), m the larger of |a| and |b|, n the smaller: no square overflows or vanishes.
-
-        Of numbers below ``normal`` it is m.
-        """
+        """√(a² + b²) = m √(1 + (n/m)²), m the larger of |a| and |b|, n the smaller; m if below ``normal``."""
         one = self.constants.name(Fraction(1))
         self.used.add(one)
         a, b = (self._assign(f"size:{x}", f"{self.calls['Abs']}({x})") for x in (first, second))

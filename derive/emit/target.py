@@ -25,6 +25,7 @@ USUAL = ("tanh", "sinh", "cosh", "exp", "log", "sqrt", "sin", "cos", "tan", "flo
 
 # What is summed over records: an operand, its summand, what holds that at an element, and where it can be read again.
 Total = tuple[str, str, str, str | None]
+Passes = list[tuple[bool, Lines]]  # whether they are over the rows of a group, and their lines
 
 
 class Target(ABC):
@@ -103,8 +104,6 @@ class Target(ABC):
     def bind(self, backwards: bool) -> Lines:
         """What stage i of step n reads, and backwards adds to."""
 
-    # --- expressions
-
     def written(self, expressions: tuple[Node, ...]) -> tuple[Lines, list[str]]:
         """The texts of scalar expressions, after the assignments that they rely on."""
         scalar = Scalar(self.constants, self.calls)
@@ -131,6 +130,11 @@ class Target(ABC):
     @abstractmethod
     def total(self, target: str, term: str) -> Lines:
         """target = Σ term over the rows a of the stages that are solved for, for every record r."""
+
+    def passes(self, passes: Passes, held: list[str], each_row: str, array: str, channels: bool) -> Lines:
+        """The passes one after the other for every group of rows."""
+        body = [line for rows, lines in passes for line in ([each_row, *indent(lines)] if rows else lines)]
+        return self.groups(body, array, channels)
 
     def records(self, body: Lines) -> Lines:
         """The body for every record r."""

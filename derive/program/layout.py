@@ -41,7 +41,9 @@ PIECE = (
     "origin = {table}_blocks[piece, 4]*{wide}*channels",
 )
 
-# What a caller chooses for implicit stages, see ``derive.emit.newton``.
+# What a caller chooses for implicit stages: how many Newton steps, GMRES cycles and directions a cycle; and in
+# ``limits``, in units of the size of what is solved for, the error at which Newton's method stops, the error reduction
+# of a linear solve inside it, the error that rounding may leave, and the error reduction of the adjoint's linear solve.
 NEWTON_ARGUMENTS = ("groups", "limits", "iterations", "cycles", "krylov")
 
 

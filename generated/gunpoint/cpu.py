@@ -936,42 +936,65 @@ def maximum(y, X, weights, sharpness, constants, at_nodes, features):
     for a in range(0, state):
         for r in range(records):
             features[a, r] = y[a, r]
+    top = np.empty((channels, at_nodes.shape[1]), at_nodes.dtype)
+    S_q = np.empty((channels, at_nodes.shape[1]), at_nodes.dtype)
     for c in range(channels):
         for r in range(at_nodes.shape[1]):
-            top = at_nodes[c, r]  # m rises by a constant that is added to y
-            for k in range(weights.shape[0]):
-                top = at_nodes[k*channels + c, r] if at_nodes[k*channels + c, r] > top else top
-            S_q = constants[0]
-            for k in range(weights.shape[0]):
-                y_q = at_nodes[k*channels + c, r] - top
+            top[c, r] = at_nodes[c, r]  # m rises by a constant that is added to y
+    for k in range(weights.shape[0]):
+        for c in range(channels):
+            for r in range(at_nodes.shape[1]):
+                top[c, r] = at_nodes[k*channels + c, r] if at_nodes[k*channels + c, r] > top[c, r] else top[c, r]
+    for c in range(channels):
+        for r in range(at_nodes.shape[1]):
+            S_q[c, r] = constants[0]
+    for k in range(weights.shape[0]):
+        for c in range(channels):
+            for r in range(at_nodes.shape[1]):
+                y_q = at_nodes[k*channels + c, r] - top[c, r]
                 omega = weights[k]
                 t0 = np.exp((beta*y_q))
-                S_q += (t0*omega)
-            t0 = np.log(S_q)
-            features[state + c, r] = ((t0/beta) + top)
+                S_q[c, r] += (t0*omega)
+    for c in range(channels):
+        for r in range(at_nodes.shape[1]):
+            t0 = np.log(S_q[c, r])
+            features[state + c, r] = ((t0/beta) + top[c, r])
 
 
 def maximum_adjoint(bar_features, X, weights, sharpness, constants, at_nodes, bar_y):
     """The adjoint of: smooth maxima. bar_y is set; at_nodes becomes m̄ ∂m/∂y_q, the share of node q of m̄."""
     state, channels, beta = bar_y.shape[0], bar_features.shape[0] - bar_y.shape[0], sharpness[0]
     records = bar_y.shape[1]
+    top = np.empty((channels, at_nodes.shape[1]), at_nodes.dtype)
+    S_q = np.empty((channels, at_nodes.shape[1]), at_nodes.dtype)
+    v_q = np.empty((channels, at_nodes.shape[1]), at_nodes.dtype)
     for c in range(channels):
         for r in range(at_nodes.shape[1]):
-            top = at_nodes[c, r]  # m rises by a constant that is added to y
-            for k in range(weights.shape[0]):
-                top = at_nodes[k*channels + c, r] if at_nodes[k*channels + c, r] > top else top
-            S_q = constants[0]
-            for k in range(weights.shape[0]):
-                y_q = at_nodes[k*channels + c, r] - top
+            top[c, r] = at_nodes[c, r]  # m rises by a constant that is added to y
+    for k in range(weights.shape[0]):
+        for c in range(channels):
+            for r in range(at_nodes.shape[1]):
+                top[c, r] = at_nodes[k*channels + c, r] if at_nodes[k*channels + c, r] > top[c, r] else top[c, r]
+    for c in range(channels):
+        for r in range(at_nodes.shape[1]):
+            S_q[c, r] = constants[0]
+    for k in range(weights.shape[0]):
+        for c in range(channels):
+            for r in range(at_nodes.shape[1]):
+                y_q = at_nodes[k*channels + c, r] - top[c, r]
                 omega = weights[k]
                 t0 = np.exp((beta*y_q))
-                S_q += (t0*omega)
-            v_q = bar_features[state + c, r]
-            for k in range(weights.shape[0]):
-                y_q = at_nodes[k*channels + c, r] - top
+                S_q[c, r] += (t0*omega)
+    for c in range(channels):
+        for r in range(at_nodes.shape[1]):
+            v_q[c, r] = bar_features[state + c, r]
+    for k in range(weights.shape[0]):
+        for c in range(channels):
+            for r in range(at_nodes.shape[1]):
+                y_q = at_nodes[k*channels + c, r] - top[c, r]
                 omega = weights[k]
                 t0 = np.exp((beta*y_q))
-                at_nodes[k*channels + c, r] = (((t0/S_q)*omega)*v_q)
+                at_nodes[k*channels + c, r] = (((t0/S_q[c, r])*omega)*v_q[c, r])
     for a in range(0, state):
         for r in range(records):
             bar_y[a, r] = bar_features[a, r]
