@@ -1,4 +1,4 @@
-"""Fits the coefficients of ``derive/approximation.py`` again and prints them.
+"""Fits the coefficients of ``derive/program/float32.py`` again and prints them.
 
 Each target is fitted by a polynomial or a quotient of two, near the smallest largest error: linearised least
 squares at Chebyshev points in 40 digits, reweighted by the errors (Lawson), then rounded to float32.

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from derive import equation as equations
-from derive import program as programs
 from derive.galerkin import SemiDiscrete, semidiscrete
-from derive.program import Plan, Program
+from derive.program import build as programs
+from derive.program.build import Program
+from derive.program.stage import Plan
 from derive.spaces import basis as bases
 from derive.spaces.basis import Basis
 from derive.spec import Spec

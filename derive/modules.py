@@ -6,31 +6,29 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-from derive import loss as losses
 from derive.derived import Derived, closed_bases
-from derive.emit import cpu, cuda, manifest, tables
-from derive.program import Program
+from derive.emit import cpu, cuda, loops, manifest, tables
+from derive.program import loss as losses
 from derive.spec import Spec, digest, table_names, to_dict
 
 
 def modules(spec: Spec, derived: Sequence[Derived]) -> dict[str, bytes]:
     """The files that a run needs: name → content. Equal specs give equal bytes, everywhere."""
     stored = tables.Store()
-    suffixes: dict[str, str] = {}
-    printed: dict[str, tuple[Program, ...]] = {}
+    signatures = manifest.Signatures()
     entries: dict[str, Any] = {}
     loss = losses.derive(spec.loss)
-    mark = hashlib.sha256(cpu.loss(loss).text().encode()).hexdigest()
+    common = loops.of_module(loss, cpu.Cpu)
+    mark = hashlib.sha256(common[-1].text().encode()).hexdigest()
     for one in derived:
-        entries[one.name] = manifest.entry(one, stored, suffixes, printed)
+        entries[one.name] = manifest.entry(one, stored, signatures)
         entries[one.name]["loss"] = mark
         entries[one.name]["tables"]["constants/loss"] = "constants/loss"
     transfers, nested = tables.transfer_arrays({one.name: one.spec for one in derived})
     arrays = stored.arrays | transfers
-    arrays["constants/loss"] = tables.nearest(cpu.loss(loss).constants)
+    arrays["constants/loss"] = tables.nearest(common[-1].constants)
     functions = {k.name: k for k in (cpu.closed_form(b) for one in derived for b in closed_bases(one))}
-    kernels = [*functions.values(), *(k for s, p in printed.items() for k in cpu.kernels(p, s))]
-    kernels += [*cpu.readout(), cpu.loss(loss)]
+    kernels = [*functions.values(), *(k for found in signatures.kernels.values() for k in found), *common]
     title = f"Kernels of the continuum '{spec.name}'; specification {digest(spec)[:12]}."
     formula = (
         f"∂h/∂δ = ρ(u, h),  rate {spec.rate},  f = {spec.activation},  Δ = {spec.spacing};  "
@@ -50,7 +48,7 @@ def modules(spec: Spec, derived: Sequence[Derived]) -> dict[str, bytes]:
     }
     return {
         "cpu.py": cpu.module(title, formula, kernels).encode(),
-        "cuda.py": cuda.module(title, formula, printed, loss).encode(),
+        "cuda.py": cuda.module(title, formula, signatures.programs, loss).encode(),
         "tables.npz": tables.pack(arrays),
         "manifest.json": manifest.written(contents).encode(),
     }

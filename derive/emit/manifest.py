@@ -3,19 +3,39 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from derive import program as programs
 from derive.derived import Derived, choose_plan
-from derive.emit import cpu, tables
-from derive.program import Program
+from derive.emit import tables
+from derive.emit.cpu import Cpu
+from derive.emit.loops import Printed, of_slab
+from derive.program import build as programs
+from derive.program.build import Program
 from derive.spec import digest, to_dict
 from derive.spec.table_names import basis_key, directions, pair_key, pairs
 
 LINE = 160  # characters of a line in the manifest, enough for a table's shape, norm and checksum
+
+
+@dataclass
+class Signatures:
+    """What a spec's representations have in common: kernels by signature, each printed once.
+
+    suffixes: signature → what its kernels' names end in.  programs, kernels: by suffix, a program a plan, and its text.
+    """
+
+    suffixes: dict[str, str] = field(default_factory=dict)
+    programs: dict[str, tuple[Program, ...]] = field(default_factory=dict)
+    kernels: dict[str, tuple[Printed, ...]] = field(default_factory=dict)
+
+    def suffix(self, mark: str, chains: tuple[Program, ...]) -> str:
+        found = self.suffixes.setdefault(mark, str(len(self.suffixes) + 1))
+        if found not in self.programs:
+            self.programs[found], self.kernels[found] = chains, of_slab(chains, found, Cpu)
+        return found
 
 
 def written(manifest: dict[str, Any]) -> str:
@@ -36,18 +56,15 @@ def written(manifest: dict[str, Any]) -> str:
     return text(manifest, 0) + "\n"
 
 
-def entry(
-    one: Derived, stored: tables.Store, suffixes: dict[str, str], printed: dict[str, tuple[Program, ...]]
-) -> dict[str, Any]:
+def entry(one: Derived, stored: tables.Store, signatures: Signatures) -> dict[str, Any]:
     """The manifest's entry of one representation; stores its tables and any kernels not printed yet."""
     slabs = []
     own: dict[str, np.ndarray] = {}
     for k, (form, chains) in enumerate(zip(one.forms, one.programs)):
         mark = programs.signature(chains)
-        suffix = suffixes.setdefault(mark, str(len(suffixes) + 1))
-        printed.setdefault(suffix, chains)
+        suffix = signatures.suffix(mark, chains)
         found = tables.slab_arrays(form)
-        for kernel in cpu.kernels(chains, suffix):
+        for kernel in signatures.kernels[suffix]:
             found[f"constants/{kernel.name.removesuffix('_' + suffix)}"] = tables.nearest(kernel.constants)
         own |= {f"{k}/{key}": value for key, value in found.items()}
         slabs.append(

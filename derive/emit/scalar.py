@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 
 from derive.errors import GenerationError
-from derive.program import Node
+from derive.program.scalar import Constants, Node, occurrences
 
 Lines = list[str]
 
@@ -21,28 +21,14 @@ def local(symbol: str) -> str:
     return f"{symbol}_q" if (symbol[0] in "uhvf" and symbol[1:].isdecimal()) or len(symbol) == 1 else symbol
 
 
-@dataclass
-class Constants:
-    """The exact numbers of a kernel, in the order in which its ``constants`` argument holds them: 0 and 1 first."""
+INFIX = {"add": " + ", "mul": "*", "div": "/"} | {head: f" {head} " for head in ("<", "<=", ">", ">=")}
 
-    values: list[Fraction] = field(default_factory=lambda: [Fraction(0), Fraction(1)])
-
-    def name(self, value: Fraction) -> str:
-        if value not in self.values:
-            self.values.append(value)
-        return f"c{self.values.index(value)}"
-
-    def load(self, used: Iterable[str]) -> list[str]:
-        """The lines that bring the used constants into registers, with their values for the reader."""
-        lines = []
-        for position, value in enumerate(self.values):
-            if f"c{position}" in used:
-                lines.append(f"c{position} = constants[{position}]  # {_readable(value)}")
-        return lines
-
-
-def _readable(value: Fraction) -> str:
-    return str(value) if value.denominator < 10**6 else f"{float(value):.17g}"
+# Functions that targets lack: without overflow, and NaN stays NaN.
+STABLE = {
+    "sigmoid": "{one}/({one} + {exp}(-{x}))",
+    "softplus": "({x} if {x} > {zero} else {zero}) + {log1p}({exp}(-{Abs}({x})))",
+    "sign": "{one} if {x} > {zero} else (-{one} if {x} < {zero} else {x})",
+}
 
 
 @dataclass
@@ -50,33 +36,22 @@ class Scalar:
     """Straight-line code for scalar expressions: each distinct call or shared subexpression is computed once."""
 
     constants: Constants
-    calls: dict[str, str]
+    calls: Mapping[str, str]
     lines: list[str] = field(default_factory=list)
     names: dict[str, str] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
 
     def print(self, expressions: tuple[Node, ...]) -> list[str]:
         """The texts of the expressions; ``lines`` then holds the assignments they rely on."""
-        counts: dict[str, int] = {}
-        for e in expressions:
-            self._count(e, counts)
+        counts = occurrences(expressions)
         return [self._text(e, counts) for e in expressions]
 
-    def _count(self, node: Node, counts: dict[str, int]) -> None:
-        key = node.key
-        counts[key] = counts.get(key, 0) + 1
-        if counts[key] == 1:
-            for a in node.args:
-                self._count(a, counts)
-
     def _assign(self, key: str, text: str) -> str:
-        if text.isidentifier():
-            self.names[key] = text
-            return text
-        name = f"t{len(self.lines)}"
-        self.lines.append(f"{name} = {text}")
-        self.names[key] = name
-        return name
+        if not text.isidentifier():
+            self.lines.append(f"t{len(self.lines)} = {text}")
+            text = f"t{len(self.lines) - 1}"
+        self.names[key] = text
+        return text
 
     def _text(self, node: Node, counts: dict[str, int]) -> str:
         if node.head == "constant":
@@ -98,27 +73,19 @@ class Scalar:
         if node.head == "power":
             return self._power(node, counts)
         args = [self._text(a, counts) for a in node.args]
-        if node.head == "add":
-            return " + ".join(args)
-        if node.head == "mul":
-            return "*".join(args)
-        if node.head == "div":
-            return f"{args[0]}/{args[1]}"
+        if node.head in INFIX:
+            return INFIX[node.head].join(args)
         if node.head == "where":
-            condition = f"{self._text(node.args[0].args[0], counts)} {node.args[0].head} " + self._text(
-                node.args[0].args[1], counts
-            )
-            return f"{args[1]} if {condition} else {args[2]}"
-        if node.head in ("<", "<=", ">", ">="):
-            return f"{args[0]} {node.head} {args[1]}"
+            left, right = (self._text(a, counts) for a in node.args[0].args)
+            return f"{args[1]} if {left} {node.args[0].head} {right} else {args[2]}"
         if node.head in ("Max", "Min"):
             return self._extreme(node.head, args)
-        if node.head in ("sigmoid", "softplus"):
-            return self._stable(node.head, args[0])
         if node.head == "hypot":
             return self._hypot(*args)
         if node.head in self.calls:
             return f"{self.calls[node.head]}({args[0]})"
+        if node.head in STABLE:
+            return self._stable(node.head, args[0])
         raise GenerationError(f"the operation {node.head}", "the operations of derive.program",
                               "an expression that no emitter prints", "report it with the spec")  # fmt: skip
 
@@ -149,21 +116,13 @@ class Scalar:
         return text
 
     def _stable(self, head: str, argument: str) -> str:
-        """sigmoid and softplus without overflow."""
         x = argument if argument.isidentifier() else self._assign(f"argument:{argument}", argument)
-        one = self.constants.name(Fraction(1))
-        zero = self.constants.name(Fraction(0))
-        self.used |= {one, zero}
-        exp, log = self.calls["exp"], self.calls["log1p"]
-        if head == "sigmoid":
-            return f"{one}/({one} + {exp}(-{x}))"
-        return f"({x} if {x} > {zero} else {zero}) + {log}({exp}(-{self.calls['Abs']}({x})))"
+        zero, one = self.constants.name(Fraction(0)), self.constants.name(Fraction(1))
+        self.used |= {zero, one}
+        return STABLE[head].format(x=x, zero=zero, one=one, **self.calls)
 
     def _hypot(self, first: str, second: str, normal: str) -> str:
-        """√(a² + b²) = m √(1 + (n/m)²), m the larger of |a| and |b|, n the smaller: no square overflows or vanishes.
-
-        Of numbers below ``normal`` it is m.
-        """
+        """√(a² + b²) = m √(1 + (n/m)²), m the larger of |a| and |b|, n the smaller; m if below ``normal``."""
         one = self.constants.name(Fraction(1))
         self.used.add(one)
         a, b = (self._assign(f"size:{x}", f"{self.calls['Abs']}({x})") for x in (first, second))

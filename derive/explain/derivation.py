@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from derive import equation as equations
-from derive import loss
 from derive.derived import Derived
 from derive.equation import Equation
 from derive.exact import finite
@@ -21,6 +20,7 @@ from derive.explain.levels import levels_of
 from derive.explain.markdown import Typeset, index_of, shown, steps_of, unicode
 from derive.explain.notation import formula, number
 from derive.galerkin import SemiDiscrete
+from derive.program import loss
 from derive.spec import Spec
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from derive.exact.matrix import ExactMatrix
 from derive.explain.markdown import shown, table
 from derive.galerkin import SemiDiscrete
-from derive.program import factors
+from derive.program.layout import factors
 from derive.spaces.products import continuous
 from derive.spec import BasisSpec, Spec, of_axis
 

@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import Any
 
 from derive.exact.surd import Exact
-from derive.program import Node
+from derive.program.scalar import Node
 
 GREEK = {
     "xi": "ξ", "delta": "δ", "Delta": "Δ", "lambda": "λ", "eta": "η", "Omega": "Ω", "beta": "β", "nu": "ν", "rho": "ρ",

@@ -3,7 +3,7 @@
 ∂h/∂δ = ρ(u, h),  rate residual,  f = tanh,  Δ = 1/2;  u = ∫ W h dξ′ + b   (1), (2)
 
 Written by ``continua generate``; do not edit. The derivation is in derivation.md beside this file.
-Rows are (axis · channel), columns are records. Tables, tableau and constants are arguments: the module holds none.
+Rows are (axis · channel), columns are records. Tables, tableau and constants are arguments.
 """
 
 import math  # noqa: F401
@@ -15,8 +15,9 @@ def formed_operators_1(
     w, theta, Phi, Phi_runs, C, beta, vartheta, Psi, Psi_runs, constants, channels, operators, biases,
 ):
     """E_s = Φ (Σ_k θ_k(δ_s) w_k) C,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k   (4)"""
-    mixed = np.empty(w.shape[1:], w.dtype)
-    for s in range(theta.shape[0]):
+    mixed = np.empty((w.shape[1], w.shape[2]), w.dtype)
+    mixed_bias = np.empty((beta.shape[1],), w.dtype)
+    for s in range(operators.shape[0]):
         # Σ_k theta_sk w_k
         target = mixed
         target[:] = constants[0]
@@ -38,31 +39,32 @@ def formed_operators_1(
                     left[a, r] += factor*given[b, r]
         rows = left.reshape((left.size//mixed.shape[1], mixed.shape[1]))
         # the columns: transposed, they are rows
-        height = rows.shape[0]
-        given = np.empty((C.shape[0], height*channels), rows.dtype)
-        for h in range(height):
+        given = np.empty((C.shape[0], rows.shape[0]*channels), rows.dtype)
+        for a in range(rows.shape[0]):
             for b in range(C.shape[0]):
                 for c in range(channels):
-                    given[b, h*channels + c] = rows[h, b*channels + c]
-        right = np.empty((C.shape[1], height*channels), rows.dtype)
+                    given[b, a*channels + c] = rows[a, b*channels + c]
+        right = np.empty((C.shape[1], rows.shape[0]*channels), rows.dtype)
         for a in range(C.shape[0]):
             for r in range(given.shape[1]):
                 right[a, r] = C[a, a]*given[a, r]
-        formed = operators[s]
-        for h in range(height):
+        target = operators[s]
+        for a in range(rows.shape[0]):
             for b in range(C.shape[1]):
                 for c in range(channels):
-                    formed[h, b*channels + c] = right[b, h*channels + c]
-    mixed_bias = np.empty((beta.shape[1], 1), beta.dtype)
-    column = np.empty((biases.shape[1], 1), beta.dtype)
-    for s in range(vartheta.shape[0]):
-        mixed_bias[:] = constants[0]
+                    target[a, b*channels + c] = right[b, a*channels + c]
+    for s in range(biases.shape[0]):
+        # Σ_k vartheta_sk beta_k
+        target = mixed_bias
+        target[:] = constants[0]
         for k in range(vartheta.shape[1]):
-            for a in range(beta.shape[1]):
-                mixed_bias[a, 0] += vartheta[s, k]*beta[k, a]
-        # column = Psi mixed_bias
-        width = column.size//Psi.shape[0]
-        target = column.reshape((Psi.shape[0], width))
+            factor = vartheta[s, k]
+            if factor != 0:
+                for a in range(target.shape[0]):
+                    target[a] += factor*beta[k, a]
+        # e_s = Ψ β_s
+        width = biases[s].size//Psi.shape[0]
+        target = biases[s].reshape((Psi.shape[0], width))
         given = mixed_bias.reshape((Psi.shape[1], width))
         target[:] = constants[0]
         for a in range(Psi.shape[0]):
@@ -70,16 +72,15 @@ def formed_operators_1(
                 factor = Psi[a, b]
                 for r in range(given.shape[1]):
                     target[a, r] += factor*given[b, r]
-        for a in range(biases.shape[1]):
-            biases[s, a] = column[a, 0]
 
 
 def formed_operators_adjoint_1(
     bar_operators, theta, Phi, Phi_runs, C, bar_biases, vartheta, Psi, Psi_runs, constants, channels, bar_w, bar_beta,
 ):
     """The adjoint of: E_s = Φ (Σ_k θ_k(δ_s) w_k) C,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k   (4)   (11)"""
-    mixed = np.empty(bar_w.shape[1:], bar_w.dtype)
-    for s in range(theta.shape[0]):
+    mixed = np.empty((bar_w.shape[1], bar_w.shape[2]), bar_w.dtype)
+    mixed_bias = np.empty((bar_beta.shape[1],), bar_w.dtype)
+    for s in range(bar_operators.shape[0]):
         rows = bar_operators[s]
         width = rows.size//Phi.shape[0]
         left = np.empty((Phi.shape[1], width), rows.dtype)
@@ -92,21 +93,20 @@ def formed_operators_adjoint_1(
                     left[b, r] += factor*given[a, r]
         rows = left.reshape((left.size//bar_operators[s].shape[1], bar_operators[s].shape[1]))
         # the columns: transposed, they are rows
-        height = rows.shape[0]
-        given = np.empty((C.shape[1], height*channels), rows.dtype)
-        for h in range(height):
+        given = np.empty((C.shape[1], rows.shape[0]*channels), rows.dtype)
+        for a in range(rows.shape[0]):
             for b in range(C.shape[1]):
                 for c in range(channels):
-                    given[b, h*channels + c] = rows[h, b*channels + c]
-        right = np.empty((C.shape[0], height*channels), rows.dtype)
+                    given[b, a*channels + c] = rows[a, b*channels + c]
+        right = np.empty((C.shape[0], rows.shape[0]*channels), rows.dtype)
         for a in range(C.shape[0]):
             for r in range(given.shape[1]):
                 right[a, r] = C[a, a]*given[a, r]
-        formed = mixed
-        for h in range(height):
+        target = mixed
+        for a in range(rows.shape[0]):
             for b in range(C.shape[0]):
                 for c in range(channels):
-                    formed[h, b*channels + c] = right[b, h*channels + c]
+                    target[a, b*channels + c] = right[b, a*channels + c]
         given = mixed
         for k in range(theta.shape[1]):
             factor = theta[s, k]
@@ -114,24 +114,23 @@ def formed_operators_adjoint_1(
                 for a in range(given.shape[0]):
                     for b in range(given.shape[1]):
                         bar_w[k, a, b] += factor*given[a, b]
-    mixed_bias = np.empty((bar_beta.shape[1], 1), bar_beta.dtype)
-    column = np.empty((bar_biases.shape[1], 1), bar_beta.dtype)
-    for s in range(vartheta.shape[0]):
-        for a in range(bar_biases.shape[1]):
-            column[a, 0] = bar_biases[s, a]
-        # mixed_bias = Psiᵀ column
+    for s in range(bar_biases.shape[0]):
+        # β_s̄ = Ψᵀ e_s̄
         width = mixed_bias.size//Psi.shape[1]
         target = mixed_bias.reshape((Psi.shape[1], width))
-        given = column.reshape((Psi.shape[0], width))
+        given = bar_biases[s].reshape((Psi.shape[0], width))
         target[:] = constants[0]
         for a in range(Psi.shape[0]):
             for b in range(Psi_runs[a, 0], Psi_runs[a, 1]):
                 factor = Psi[a, b]
                 for r in range(given.shape[1]):
                     target[b, r] += factor*given[a, r]
+        given = mixed_bias
         for k in range(vartheta.shape[1]):
-            for a in range(bar_beta.shape[1]):
-                bar_beta[k, a] += vartheta[s, k]*mixed_bias[a, 0]
+            factor = vartheta[s, k]
+            if factor != 0:
+                for a in range(given.shape[0]):
+                    bar_beta[k, a] += factor*given[a]
 
 
 def formed_forward_1(
@@ -159,7 +158,7 @@ def formed_forward_1(
                     for a in range(h.shape[0]):
                         for r in range(records):
                             target[a, r] += gamma*m[j, a, r]
-            # U = E H_i
+            # U = E_s H_i
             np.dot(operator, H[slot], U)
             # m_i, F1 at every node and record, u = U + e_s
             for a in range(U.shape[0]):
@@ -191,10 +190,11 @@ def formed_adjoint_1(
     c2 = constants[2]  # 2
     c3 = constants[3]  # -2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
+    state = bar.shape[0]
     bar_m = np.empty((stages, bar.shape[0], records), bar.dtype)
+    bar_h = np.empty((bar.shape[0], records), bar.dtype)
     bar_H = np.empty((bar.shape[0], records), bar.dtype)
     bar_U = np.empty((biases.shape[1], records), bar.dtype)
-    bar_h = np.empty(bar.shape, bar.dtype)
     for n in range(steps - 1, -1, -1):
         # m̄_j = γ_j λ_{n+1},  h̄ = α λ_{n+1}
         alpha = combine[n, stages, 0]
@@ -222,13 +222,13 @@ def formed_adjoint_1(
                     bar_U[a, r] = value_bar_U
                     total += value_bar_U
                 bar_bias[a] += total
-            # gradient of E: += Ū H_iᵀ, summed over records
+            # gradient of E_s: += Ū H_iᵀ, summed over records
             product = np.dot(bar_U, H[slot].T)
             target = bar_operator
             for a in range(product.shape[0]):
                 for b in range(product.shape[1]):
                     target[a, b] += product[a, b]
-            # H_ī = Eᵀ Ū
+            # H_ī = E_sᵀ Ū
             np.dot(operator.T, bar_U, bar_H)
             # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
             alpha = combine[n, i, 0]
@@ -241,8 +241,8 @@ def formed_adjoint_1(
                     for a in range(bar_H.shape[0]):
                         for r in range(records):
                             bar_m[j, a, r] += gamma*bar_H[a, r]
-        for a in range(bar.shape[0]):
-            for r in range(bar.shape[1]):
+        for a in range(0, state):
+            for r in range(records):
                 bar[a, r] = bar_h[a, r]
 
 
@@ -282,7 +282,7 @@ def formed_forward_float32_1(
                     for a in range(h.shape[0]):
                         for r in range(records):
                             target[a, r] += gamma*m[j, a, r]
-            # U = E H_i
+            # U = E_s H_i
             np.dot(operator, H[slot], U)
             # m_i, F1 at every node and record, u = U + e_s
             for a in range(U.shape[0]):
@@ -316,10 +316,11 @@ def formed_adjoint_float32_1(
     c2 = constants[2]  # 2
     c3 = constants[3]  # -2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
+    state = bar.shape[0]
     bar_m = np.empty((stages, bar.shape[0], records), bar.dtype)
+    bar_h = np.empty((bar.shape[0], records), bar.dtype)
     bar_H = np.empty((bar.shape[0], records), bar.dtype)
     bar_U = np.empty((biases.shape[1], records), bar.dtype)
-    bar_h = np.empty(bar.shape, bar.dtype)
     for n in range(steps - 1, -1, -1):
         # m̄_j = γ_j λ_{n+1},  h̄ = α λ_{n+1}
         alpha = combine[n, stages, 0]
@@ -347,13 +348,13 @@ def formed_adjoint_float32_1(
                     bar_U[a, r] = value_bar_U
                     total += value_bar_U
                 bar_bias[a] += total
-            # gradient of E: += Ū H_iᵀ, summed over records
+            # gradient of E_s: += Ū H_iᵀ, summed over records
             product = np.dot(bar_U, H[slot].T)
             target = bar_operator
             for a in range(product.shape[0]):
                 for b in range(product.shape[1]):
                     target[a, b] += product[a, b]
-            # H_ī = Eᵀ Ū
+            # H_ī = E_sᵀ Ū
             np.dot(operator.T, bar_U, bar_H)
             # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
             alpha = combine[n, i, 0]
@@ -366,14 +367,15 @@ def formed_adjoint_float32_1(
                     for a in range(bar_H.shape[0]):
                         for r in range(records):
                             bar_m[j, a, r] += gamma*bar_H[a, r]
-        for a in range(bar.shape[0]):
-            for r in range(bar.shape[1]):
+        for a in range(0, state):
+            for r in range(records):
                 bar[a, r] = bar_h[a, r]
 
 
 def factors_operators_1(w, theta, beta, vartheta, Psi, Psi_runs, constants, channels, operators, biases):
     """w_s = Σ_k θ_k(δ_s) w_k,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k   (4)"""
-    for s in range(theta.shape[0]):
+    mixed_bias = np.empty((beta.shape[1],), w.dtype)
+    for s in range(operators.shape[0]):
         # Σ_k theta_sk w_k
         target = operators[s]
         target[:] = constants[0]
@@ -383,16 +385,18 @@ def factors_operators_1(w, theta, beta, vartheta, Psi, Psi_runs, constants, chan
                 for a in range(target.shape[0]):
                     for b in range(target.shape[1]):
                         target[a, b] += factor*w[k, a, b]
-    mixed_bias = np.empty((beta.shape[1], 1), beta.dtype)
-    column = np.empty((biases.shape[1], 1), beta.dtype)
-    for s in range(vartheta.shape[0]):
-        mixed_bias[:] = constants[0]
+    for s in range(biases.shape[0]):
+        # Σ_k vartheta_sk beta_k
+        target = mixed_bias
+        target[:] = constants[0]
         for k in range(vartheta.shape[1]):
-            for a in range(beta.shape[1]):
-                mixed_bias[a, 0] += vartheta[s, k]*beta[k, a]
-        # column = Psi mixed_bias
-        width = column.size//Psi.shape[0]
-        target = column.reshape((Psi.shape[0], width))
+            factor = vartheta[s, k]
+            if factor != 0:
+                for a in range(target.shape[0]):
+                    target[a] += factor*beta[k, a]
+        # e_s = Ψ β_s
+        width = biases[s].size//Psi.shape[0]
+        target = biases[s].reshape((Psi.shape[0], width))
         given = mixed_bias.reshape((Psi.shape[1], width))
         target[:] = constants[0]
         for a in range(Psi.shape[0]):
@@ -400,15 +404,14 @@ def factors_operators_1(w, theta, beta, vartheta, Psi, Psi_runs, constants, chan
                 factor = Psi[a, b]
                 for r in range(given.shape[1]):
                     target[a, r] += factor*given[b, r]
-        for a in range(biases.shape[1]):
-            biases[s, a] = column[a, 0]
 
 
 def factors_operators_adjoint_1(
     bar_operators, theta, bar_biases, vartheta, Psi, Psi_runs, constants, channels, bar_w, bar_beta,
 ):
     """The adjoint of: w_s = Σ_k θ_k(δ_s) w_k,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k   (4)   (11)"""
-    for s in range(theta.shape[0]):
+    mixed_bias = np.empty((bar_beta.shape[1],), bar_w.dtype)
+    for s in range(bar_operators.shape[0]):
         given = bar_operators[s]
         for k in range(theta.shape[1]):
             factor = theta[s, k]
@@ -416,24 +419,23 @@ def factors_operators_adjoint_1(
                 for a in range(given.shape[0]):
                     for b in range(given.shape[1]):
                         bar_w[k, a, b] += factor*given[a, b]
-    mixed_bias = np.empty((bar_beta.shape[1], 1), bar_beta.dtype)
-    column = np.empty((bar_biases.shape[1], 1), bar_beta.dtype)
-    for s in range(vartheta.shape[0]):
-        for a in range(bar_biases.shape[1]):
-            column[a, 0] = bar_biases[s, a]
-        # mixed_bias = Psiᵀ column
+    for s in range(bar_biases.shape[0]):
+        # β_s̄ = Ψᵀ e_s̄
         width = mixed_bias.size//Psi.shape[1]
         target = mixed_bias.reshape((Psi.shape[1], width))
-        given = column.reshape((Psi.shape[0], width))
+        given = bar_biases[s].reshape((Psi.shape[0], width))
         target[:] = constants[0]
         for a in range(Psi.shape[0]):
             for b in range(Psi_runs[a, 0], Psi_runs[a, 1]):
                 factor = Psi[a, b]
                 for r in range(given.shape[1]):
                     target[b, r] += factor*given[a, r]
+        given = mixed_bias
         for k in range(vartheta.shape[1]):
-            for a in range(bar_beta.shape[1]):
-                bar_beta[k, a] += vartheta[s, k]*mixed_bias[a, 0]
+            factor = vartheta[s, k]
+            if factor != 0:
+                for a in range(given.shape[0]):
+                    bar_beta[k, a] += factor*given[a]
 
 
 def factors_forward_1(
@@ -470,9 +472,9 @@ def factors_forward_1(
             for a in range(C.shape[0]):
                 for r in range(given.shape[1]):
                     target[a, r] = C[a, a]*given[a, r]
-            # T = w G
+            # T = w_s G
             np.dot(operator, G[slot], T)
-            # U = Phi T
+            # U = Φ T
             width = U.size//Phi.shape[0]
             target = U.reshape((Phi.shape[0], width))
             given = T.reshape((Phi.shape[1], width))
@@ -512,12 +514,13 @@ def factors_adjoint_1(
     c2 = constants[2]  # 2
     c3 = constants[3]  # -2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
+    state = bar.shape[0]
     bar_m = np.empty((stages, bar.shape[0], records), bar.dtype)
+    bar_h = np.empty((bar.shape[0], records), bar.dtype)
     bar_G = np.empty((operators.shape[2], records), bar.dtype)
     bar_H = np.empty((bar.shape[0], records), bar.dtype)
     bar_T = np.empty((operators.shape[1], records), bar.dtype)
     bar_U = np.empty((biases.shape[1], records), bar.dtype)
-    bar_h = np.empty(bar.shape, bar.dtype)
     for n in range(steps - 1, -1, -1):
         # m̄_j = γ_j λ_{n+1},  h̄ = α λ_{n+1}
         alpha = combine[n, stages, 0]
@@ -545,7 +548,7 @@ def factors_adjoint_1(
                     bar_U[a, r] = value_bar_U
                     total += value_bar_U
                 bar_bias[a] += total
-            # T̄ = Phiᵀ Ū
+            # T̄ = Φᵀ Ū
             width = bar_T.size//Phi.shape[1]
             target = bar_T.reshape((Phi.shape[1], width))
             given = bar_U.reshape((Phi.shape[0], width))
@@ -555,13 +558,13 @@ def factors_adjoint_1(
                     factor = Phi[a, b]
                     for r in range(given.shape[1]):
                         target[b, r] += factor*given[a, r]
-            # gradient of w: += T̄ Gᵀ, summed over records
+            # gradient of w_s: += T̄ Gᵀ, summed over records
             product = np.dot(bar_T, G[slot].T)
             target = bar_operator
             for a in range(product.shape[0]):
                 for b in range(product.shape[1]):
                     target[a, b] += product[a, b]
-            # Ḡ = wᵀ T̄
+            # Ḡ = w_sᵀ T̄
             np.dot(operator.T, bar_T, bar_G)
             # H_ī = Cᵀ Ḡ
             width = bar_H.size//C.shape[1]
@@ -581,8 +584,8 @@ def factors_adjoint_1(
                     for a in range(bar_H.shape[0]):
                         for r in range(records):
                             bar_m[j, a, r] += gamma*bar_H[a, r]
-        for a in range(bar.shape[0]):
-            for r in range(bar.shape[1]):
+        for a in range(0, state):
+            for r in range(records):
                 bar[a, r] = bar_h[a, r]
 
 
@@ -631,9 +634,9 @@ def factors_forward_float32_1(
             for a in range(C.shape[0]):
                 for r in range(given.shape[1]):
                     target[a, r] = C[a, a]*given[a, r]
-            # T = w G
+            # T = w_s G
             np.dot(operator, G[slot], T)
-            # U = Phi T
+            # U = Φ T
             width = U.size//Phi.shape[0]
             target = U.reshape((Phi.shape[0], width))
             given = T.reshape((Phi.shape[1], width))
@@ -675,12 +678,13 @@ def factors_adjoint_float32_1(
     c2 = constants[2]  # 2
     c3 = constants[3]  # -2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
+    state = bar.shape[0]
     bar_m = np.empty((stages, bar.shape[0], records), bar.dtype)
+    bar_h = np.empty((bar.shape[0], records), bar.dtype)
     bar_G = np.empty((operators.shape[2], records), bar.dtype)
     bar_H = np.empty((bar.shape[0], records), bar.dtype)
     bar_T = np.empty((operators.shape[1], records), bar.dtype)
     bar_U = np.empty((biases.shape[1], records), bar.dtype)
-    bar_h = np.empty(bar.shape, bar.dtype)
     for n in range(steps - 1, -1, -1):
         # m̄_j = γ_j λ_{n+1},  h̄ = α λ_{n+1}
         alpha = combine[n, stages, 0]
@@ -708,7 +712,7 @@ def factors_adjoint_float32_1(
                     bar_U[a, r] = value_bar_U
                     total += value_bar_U
                 bar_bias[a] += total
-            # T̄ = Phiᵀ Ū
+            # T̄ = Φᵀ Ū
             width = bar_T.size//Phi.shape[1]
             target = bar_T.reshape((Phi.shape[1], width))
             given = bar_U.reshape((Phi.shape[0], width))
@@ -718,13 +722,13 @@ def factors_adjoint_float32_1(
                     factor = Phi[a, b]
                     for r in range(given.shape[1]):
                         target[b, r] += factor*given[a, r]
-            # gradient of w: += T̄ Gᵀ, summed over records
+            # gradient of w_s: += T̄ Gᵀ, summed over records
             product = np.dot(bar_T, G[slot].T)
             target = bar_operator
             for a in range(product.shape[0]):
                 for b in range(product.shape[1]):
                     target[a, b] += product[a, b]
-            # Ḡ = wᵀ T̄
+            # Ḡ = w_sᵀ T̄
             np.dot(operator.T, bar_T, bar_G)
             # H_ī = Cᵀ Ḡ
             width = bar_H.size//C.shape[1]
@@ -744,8 +748,8 @@ def factors_adjoint_float32_1(
                     for a in range(bar_H.shape[0]):
                         for r in range(records):
                             bar_m[j, a, r] += gamma*bar_H[a, r]
-        for a in range(bar.shape[0]):
-            for r in range(bar.shape[1]):
+        for a in range(0, state):
+            for r in range(records):
                 bar[a, r] = bar_h[a, r]
 
 
@@ -753,8 +757,9 @@ def formed_operators_2(
     w, theta, Phi, Phi_runs, C, C_runs, beta, vartheta, Psi, Psi_runs, constants, channels, operators, biases,
 ):
     """E_s = Φ (Σ_k θ_k(δ_s) w_k) C,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k   (4)"""
-    mixed = np.empty(w.shape[1:], w.dtype)
-    for s in range(theta.shape[0]):
+    mixed = np.empty((w.shape[1], w.shape[2]), w.dtype)
+    mixed_bias = np.empty((beta.shape[1],), w.dtype)
+    for s in range(operators.shape[0]):
         # Σ_k theta_sk w_k
         target = mixed
         target[:] = constants[0]
@@ -776,34 +781,35 @@ def formed_operators_2(
                     left[a, r] += factor*given[b, r]
         rows = left.reshape((left.size//mixed.shape[1], mixed.shape[1]))
         # the columns: transposed, they are rows
-        height = rows.shape[0]
-        given = np.empty((C.shape[0], height*channels), rows.dtype)
-        for h in range(height):
+        given = np.empty((C.shape[0], rows.shape[0]*channels), rows.dtype)
+        for a in range(rows.shape[0]):
             for b in range(C.shape[0]):
                 for c in range(channels):
-                    given[b, h*channels + c] = rows[h, b*channels + c]
-        right = np.empty((C.shape[1], height*channels), rows.dtype)
+                    given[b, a*channels + c] = rows[a, b*channels + c]
+        right = np.empty((C.shape[1], rows.shape[0]*channels), rows.dtype)
         right[:] = constants[0]
         for a in range(C.shape[0]):
             for b in range(C_runs[a, 0], C_runs[a, 1]):
                 factor = C[a, b]
                 for r in range(given.shape[1]):
                     right[b, r] += factor*given[a, r]
-        formed = operators[s]
-        for h in range(height):
+        target = operators[s]
+        for a in range(rows.shape[0]):
             for b in range(C.shape[1]):
                 for c in range(channels):
-                    formed[h, b*channels + c] = right[b, h*channels + c]
-    mixed_bias = np.empty((beta.shape[1], 1), beta.dtype)
-    column = np.empty((biases.shape[1], 1), beta.dtype)
-    for s in range(vartheta.shape[0]):
-        mixed_bias[:] = constants[0]
+                    target[a, b*channels + c] = right[b, a*channels + c]
+    for s in range(biases.shape[0]):
+        # Σ_k vartheta_sk beta_k
+        target = mixed_bias
+        target[:] = constants[0]
         for k in range(vartheta.shape[1]):
-            for a in range(beta.shape[1]):
-                mixed_bias[a, 0] += vartheta[s, k]*beta[k, a]
-        # column = Psi mixed_bias
-        width = column.size//Psi.shape[0]
-        target = column.reshape((Psi.shape[0], width))
+            factor = vartheta[s, k]
+            if factor != 0:
+                for a in range(target.shape[0]):
+                    target[a] += factor*beta[k, a]
+        # e_s = Ψ β_s
+        width = biases[s].size//Psi.shape[0]
+        target = biases[s].reshape((Psi.shape[0], width))
         given = mixed_bias.reshape((Psi.shape[1], width))
         target[:] = constants[0]
         for a in range(Psi.shape[0]):
@@ -811,16 +817,15 @@ def formed_operators_2(
                 factor = Psi[a, b]
                 for r in range(given.shape[1]):
                     target[a, r] += factor*given[b, r]
-        for a in range(biases.shape[1]):
-            biases[s, a] = column[a, 0]
 
 
 def formed_operators_adjoint_2(
     bar_operators, theta, Phi, Phi_runs, C, C_runs, bar_biases, vartheta, Psi, Psi_runs, constants, channels, bar_w, bar_beta,
 ):
     """The adjoint of: E_s = Φ (Σ_k θ_k(δ_s) w_k) C,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k   (4)   (11)"""
-    mixed = np.empty(bar_w.shape[1:], bar_w.dtype)
-    for s in range(theta.shape[0]):
+    mixed = np.empty((bar_w.shape[1], bar_w.shape[2]), bar_w.dtype)
+    mixed_bias = np.empty((bar_beta.shape[1],), bar_w.dtype)
+    for s in range(bar_operators.shape[0]):
         rows = bar_operators[s]
         width = rows.size//Phi.shape[0]
         left = np.empty((Phi.shape[1], width), rows.dtype)
@@ -833,24 +838,23 @@ def formed_operators_adjoint_2(
                     left[b, r] += factor*given[a, r]
         rows = left.reshape((left.size//bar_operators[s].shape[1], bar_operators[s].shape[1]))
         # the columns: transposed, they are rows
-        height = rows.shape[0]
-        given = np.empty((C.shape[1], height*channels), rows.dtype)
-        for h in range(height):
+        given = np.empty((C.shape[1], rows.shape[0]*channels), rows.dtype)
+        for a in range(rows.shape[0]):
             for b in range(C.shape[1]):
                 for c in range(channels):
-                    given[b, h*channels + c] = rows[h, b*channels + c]
-        right = np.empty((C.shape[0], height*channels), rows.dtype)
+                    given[b, a*channels + c] = rows[a, b*channels + c]
+        right = np.empty((C.shape[0], rows.shape[0]*channels), rows.dtype)
         right[:] = constants[0]
         for a in range(C.shape[0]):
             for b in range(C_runs[a, 0], C_runs[a, 1]):
                 factor = C[a, b]
                 for r in range(given.shape[1]):
                     right[a, r] += factor*given[b, r]
-        formed = mixed
-        for h in range(height):
+        target = mixed
+        for a in range(rows.shape[0]):
             for b in range(C.shape[0]):
                 for c in range(channels):
-                    formed[h, b*channels + c] = right[b, h*channels + c]
+                    target[a, b*channels + c] = right[b, a*channels + c]
         given = mixed
         for k in range(theta.shape[1]):
             factor = theta[s, k]
@@ -858,24 +862,23 @@ def formed_operators_adjoint_2(
                 for a in range(given.shape[0]):
                     for b in range(given.shape[1]):
                         bar_w[k, a, b] += factor*given[a, b]
-    mixed_bias = np.empty((bar_beta.shape[1], 1), bar_beta.dtype)
-    column = np.empty((bar_biases.shape[1], 1), bar_beta.dtype)
-    for s in range(vartheta.shape[0]):
-        for a in range(bar_biases.shape[1]):
-            column[a, 0] = bar_biases[s, a]
-        # mixed_bias = Psiᵀ column
+    for s in range(bar_biases.shape[0]):
+        # β_s̄ = Ψᵀ e_s̄
         width = mixed_bias.size//Psi.shape[1]
         target = mixed_bias.reshape((Psi.shape[1], width))
-        given = column.reshape((Psi.shape[0], width))
+        given = bar_biases[s].reshape((Psi.shape[0], width))
         target[:] = constants[0]
         for a in range(Psi.shape[0]):
             for b in range(Psi_runs[a, 0], Psi_runs[a, 1]):
                 factor = Psi[a, b]
                 for r in range(given.shape[1]):
                     target[b, r] += factor*given[a, r]
+        given = mixed_bias
         for k in range(vartheta.shape[1]):
-            for a in range(bar_beta.shape[1]):
-                bar_beta[k, a] += vartheta[s, k]*mixed_bias[a, 0]
+            factor = vartheta[s, k]
+            if factor != 0:
+                for a in range(given.shape[0]):
+                    bar_beta[k, a] += factor*given[a]
 
 
 def formed_forward_2(
@@ -903,7 +906,7 @@ def formed_forward_2(
                     for a in range(h.shape[0]):
                         for r in range(records):
                             target[a, r] += gamma*m[j, a, r]
-            # U = E H_i
+            # U = E_s H_i
             np.dot(operator, H[slot], U)
             # m_i, F1 at every node and record, u = U + e_s
             for a in range(U.shape[0]):
@@ -935,10 +938,11 @@ def formed_adjoint_2(
     c2 = constants[2]  # 2
     c3 = constants[3]  # -2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
+    state = bar.shape[0]
     bar_m = np.empty((stages, bar.shape[0], records), bar.dtype)
+    bar_h = np.empty((bar.shape[0], records), bar.dtype)
     bar_H = np.empty((bar.shape[0], records), bar.dtype)
     bar_U = np.empty((biases.shape[1], records), bar.dtype)
-    bar_h = np.empty(bar.shape, bar.dtype)
     for n in range(steps - 1, -1, -1):
         # m̄_j = γ_j λ_{n+1},  h̄ = α λ_{n+1}
         alpha = combine[n, stages, 0]
@@ -966,13 +970,13 @@ def formed_adjoint_2(
                     bar_U[a, r] = value_bar_U
                     total += value_bar_U
                 bar_bias[a] += total
-            # gradient of E: += Ū H_iᵀ, summed over records
+            # gradient of E_s: += Ū H_iᵀ, summed over records
             product = np.dot(bar_U, H[slot].T)
             target = bar_operator
             for a in range(product.shape[0]):
                 for b in range(product.shape[1]):
                     target[a, b] += product[a, b]
-            # H_ī = Eᵀ Ū
+            # H_ī = E_sᵀ Ū
             np.dot(operator.T, bar_U, bar_H)
             # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
             alpha = combine[n, i, 0]
@@ -985,8 +989,8 @@ def formed_adjoint_2(
                     for a in range(bar_H.shape[0]):
                         for r in range(records):
                             bar_m[j, a, r] += gamma*bar_H[a, r]
-        for a in range(bar.shape[0]):
-            for r in range(bar.shape[1]):
+        for a in range(0, state):
+            for r in range(records):
                 bar[a, r] = bar_h[a, r]
 
 
@@ -1026,7 +1030,7 @@ def formed_forward_float32_2(
                     for a in range(h.shape[0]):
                         for r in range(records):
                             target[a, r] += gamma*m[j, a, r]
-            # U = E H_i
+            # U = E_s H_i
             np.dot(operator, H[slot], U)
             # m_i, F1 at every node and record, u = U + e_s
             for a in range(U.shape[0]):
@@ -1060,10 +1064,11 @@ def formed_adjoint_float32_2(
     c2 = constants[2]  # 2
     c3 = constants[3]  # -2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
+    state = bar.shape[0]
     bar_m = np.empty((stages, bar.shape[0], records), bar.dtype)
+    bar_h = np.empty((bar.shape[0], records), bar.dtype)
     bar_H = np.empty((bar.shape[0], records), bar.dtype)
     bar_U = np.empty((biases.shape[1], records), bar.dtype)
-    bar_h = np.empty(bar.shape, bar.dtype)
     for n in range(steps - 1, -1, -1):
         # m̄_j = γ_j λ_{n+1},  h̄ = α λ_{n+1}
         alpha = combine[n, stages, 0]
@@ -1091,13 +1096,13 @@ def formed_adjoint_float32_2(
                     bar_U[a, r] = value_bar_U
                     total += value_bar_U
                 bar_bias[a] += total
-            # gradient of E: += Ū H_iᵀ, summed over records
+            # gradient of E_s: += Ū H_iᵀ, summed over records
             product = np.dot(bar_U, H[slot].T)
             target = bar_operator
             for a in range(product.shape[0]):
                 for b in range(product.shape[1]):
                     target[a, b] += product[a, b]
-            # H_ī = Eᵀ Ū
+            # H_ī = E_sᵀ Ū
             np.dot(operator.T, bar_U, bar_H)
             # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
             alpha = combine[n, i, 0]
@@ -1110,14 +1115,15 @@ def formed_adjoint_float32_2(
                     for a in range(bar_H.shape[0]):
                         for r in range(records):
                             bar_m[j, a, r] += gamma*bar_H[a, r]
-        for a in range(bar.shape[0]):
-            for r in range(bar.shape[1]):
+        for a in range(0, state):
+            for r in range(records):
                 bar[a, r] = bar_h[a, r]
 
 
 def factors_operators_2(w, theta, beta, vartheta, Psi, Psi_runs, constants, channels, operators, biases):
     """w_s = Σ_k θ_k(δ_s) w_k,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k   (4)"""
-    for s in range(theta.shape[0]):
+    mixed_bias = np.empty((beta.shape[1],), w.dtype)
+    for s in range(operators.shape[0]):
         # Σ_k theta_sk w_k
         target = operators[s]
         target[:] = constants[0]
@@ -1127,16 +1133,18 @@ def factors_operators_2(w, theta, beta, vartheta, Psi, Psi_runs, constants, chan
                 for a in range(target.shape[0]):
                     for b in range(target.shape[1]):
                         target[a, b] += factor*w[k, a, b]
-    mixed_bias = np.empty((beta.shape[1], 1), beta.dtype)
-    column = np.empty((biases.shape[1], 1), beta.dtype)
-    for s in range(vartheta.shape[0]):
-        mixed_bias[:] = constants[0]
+    for s in range(biases.shape[0]):
+        # Σ_k vartheta_sk beta_k
+        target = mixed_bias
+        target[:] = constants[0]
         for k in range(vartheta.shape[1]):
-            for a in range(beta.shape[1]):
-                mixed_bias[a, 0] += vartheta[s, k]*beta[k, a]
-        # column = Psi mixed_bias
-        width = column.size//Psi.shape[0]
-        target = column.reshape((Psi.shape[0], width))
+            factor = vartheta[s, k]
+            if factor != 0:
+                for a in range(target.shape[0]):
+                    target[a] += factor*beta[k, a]
+        # e_s = Ψ β_s
+        width = biases[s].size//Psi.shape[0]
+        target = biases[s].reshape((Psi.shape[0], width))
         given = mixed_bias.reshape((Psi.shape[1], width))
         target[:] = constants[0]
         for a in range(Psi.shape[0]):
@@ -1144,15 +1152,14 @@ def factors_operators_2(w, theta, beta, vartheta, Psi, Psi_runs, constants, chan
                 factor = Psi[a, b]
                 for r in range(given.shape[1]):
                     target[a, r] += factor*given[b, r]
-        for a in range(biases.shape[1]):
-            biases[s, a] = column[a, 0]
 
 
 def factors_operators_adjoint_2(
     bar_operators, theta, bar_biases, vartheta, Psi, Psi_runs, constants, channels, bar_w, bar_beta,
 ):
     """The adjoint of: w_s = Σ_k θ_k(δ_s) w_k,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k   (4)   (11)"""
-    for s in range(theta.shape[0]):
+    mixed_bias = np.empty((bar_beta.shape[1],), bar_w.dtype)
+    for s in range(bar_operators.shape[0]):
         given = bar_operators[s]
         for k in range(theta.shape[1]):
             factor = theta[s, k]
@@ -1160,24 +1167,23 @@ def factors_operators_adjoint_2(
                 for a in range(given.shape[0]):
                     for b in range(given.shape[1]):
                         bar_w[k, a, b] += factor*given[a, b]
-    mixed_bias = np.empty((bar_beta.shape[1], 1), bar_beta.dtype)
-    column = np.empty((bar_biases.shape[1], 1), bar_beta.dtype)
-    for s in range(vartheta.shape[0]):
-        for a in range(bar_biases.shape[1]):
-            column[a, 0] = bar_biases[s, a]
-        # mixed_bias = Psiᵀ column
+    for s in range(bar_biases.shape[0]):
+        # β_s̄ = Ψᵀ e_s̄
         width = mixed_bias.size//Psi.shape[1]
         target = mixed_bias.reshape((Psi.shape[1], width))
-        given = column.reshape((Psi.shape[0], width))
+        given = bar_biases[s].reshape((Psi.shape[0], width))
         target[:] = constants[0]
         for a in range(Psi.shape[0]):
             for b in range(Psi_runs[a, 0], Psi_runs[a, 1]):
                 factor = Psi[a, b]
                 for r in range(given.shape[1]):
                     target[b, r] += factor*given[a, r]
+        given = mixed_bias
         for k in range(vartheta.shape[1]):
-            for a in range(bar_beta.shape[1]):
-                bar_beta[k, a] += vartheta[s, k]*mixed_bias[a, 0]
+            factor = vartheta[s, k]
+            if factor != 0:
+                for a in range(given.shape[0]):
+                    bar_beta[k, a] += factor*given[a]
 
 
 def factors_forward_2(
@@ -1217,9 +1223,9 @@ def factors_forward_2(
                     factor = C[a, b]
                     for r in range(given.shape[1]):
                         target[a, r] += factor*given[b, r]
-            # T = w G
+            # T = w_s G
             np.dot(operator, G[slot], T)
-            # U = Phi T
+            # U = Φ T
             width = U.size//Phi.shape[0]
             target = U.reshape((Phi.shape[0], width))
             given = T.reshape((Phi.shape[1], width))
@@ -1259,12 +1265,13 @@ def factors_adjoint_2(
     c2 = constants[2]  # 2
     c3 = constants[3]  # -2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
+    state = bar.shape[0]
     bar_m = np.empty((stages, bar.shape[0], records), bar.dtype)
+    bar_h = np.empty((bar.shape[0], records), bar.dtype)
     bar_G = np.empty((operators.shape[2], records), bar.dtype)
     bar_H = np.empty((bar.shape[0], records), bar.dtype)
     bar_T = np.empty((operators.shape[1], records), bar.dtype)
     bar_U = np.empty((biases.shape[1], records), bar.dtype)
-    bar_h = np.empty(bar.shape, bar.dtype)
     for n in range(steps - 1, -1, -1):
         # m̄_j = γ_j λ_{n+1},  h̄ = α λ_{n+1}
         alpha = combine[n, stages, 0]
@@ -1292,7 +1299,7 @@ def factors_adjoint_2(
                     bar_U[a, r] = value_bar_U
                     total += value_bar_U
                 bar_bias[a] += total
-            # T̄ = Phiᵀ Ū
+            # T̄ = Φᵀ Ū
             width = bar_T.size//Phi.shape[1]
             target = bar_T.reshape((Phi.shape[1], width))
             given = bar_U.reshape((Phi.shape[0], width))
@@ -1302,13 +1309,13 @@ def factors_adjoint_2(
                     factor = Phi[a, b]
                     for r in range(given.shape[1]):
                         target[b, r] += factor*given[a, r]
-            # gradient of w: += T̄ Gᵀ, summed over records
+            # gradient of w_s: += T̄ Gᵀ, summed over records
             product = np.dot(bar_T, G[slot].T)
             target = bar_operator
             for a in range(product.shape[0]):
                 for b in range(product.shape[1]):
                     target[a, b] += product[a, b]
-            # Ḡ = wᵀ T̄
+            # Ḡ = w_sᵀ T̄
             np.dot(operator.T, bar_T, bar_G)
             # H_ī = Cᵀ Ḡ
             width = bar_H.size//C.shape[1]
@@ -1331,8 +1338,8 @@ def factors_adjoint_2(
                     for a in range(bar_H.shape[0]):
                         for r in range(records):
                             bar_m[j, a, r] += gamma*bar_H[a, r]
-        for a in range(bar.shape[0]):
-            for r in range(bar.shape[1]):
+        for a in range(0, state):
+            for r in range(records):
                 bar[a, r] = bar_h[a, r]
 
 
@@ -1384,9 +1391,9 @@ def factors_forward_float32_2(
                     factor = C[a, b]
                     for r in range(given.shape[1]):
                         target[a, r] += factor*given[b, r]
-            # T = w G
+            # T = w_s G
             np.dot(operator, G[slot], T)
-            # U = Phi T
+            # U = Φ T
             width = U.size//Phi.shape[0]
             target = U.reshape((Phi.shape[0], width))
             given = T.reshape((Phi.shape[1], width))
@@ -1428,12 +1435,13 @@ def factors_adjoint_float32_2(
     c2 = constants[2]  # 2
     c3 = constants[3]  # -2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
+    state = bar.shape[0]
     bar_m = np.empty((stages, bar.shape[0], records), bar.dtype)
+    bar_h = np.empty((bar.shape[0], records), bar.dtype)
     bar_G = np.empty((operators.shape[2], records), bar.dtype)
     bar_H = np.empty((bar.shape[0], records), bar.dtype)
     bar_T = np.empty((operators.shape[1], records), bar.dtype)
     bar_U = np.empty((biases.shape[1], records), bar.dtype)
-    bar_h = np.empty(bar.shape, bar.dtype)
     for n in range(steps - 1, -1, -1):
         # m̄_j = γ_j λ_{n+1},  h̄ = α λ_{n+1}
         alpha = combine[n, stages, 0]
@@ -1461,7 +1469,7 @@ def factors_adjoint_float32_2(
                     bar_U[a, r] = value_bar_U
                     total += value_bar_U
                 bar_bias[a] += total
-            # T̄ = Phiᵀ Ū
+            # T̄ = Φᵀ Ū
             width = bar_T.size//Phi.shape[1]
             target = bar_T.reshape((Phi.shape[1], width))
             given = bar_U.reshape((Phi.shape[0], width))
@@ -1471,13 +1479,13 @@ def factors_adjoint_float32_2(
                     factor = Phi[a, b]
                     for r in range(given.shape[1]):
                         target[b, r] += factor*given[a, r]
-            # gradient of w: += T̄ Gᵀ, summed over records
+            # gradient of w_s: += T̄ Gᵀ, summed over records
             product = np.dot(bar_T, G[slot].T)
             target = bar_operator
             for a in range(product.shape[0]):
                 for b in range(product.shape[1]):
                     target[a, b] += product[a, b]
-            # Ḡ = wᵀ T̄
+            # Ḡ = w_sᵀ T̄
             np.dot(operator.T, bar_T, bar_G)
             # H_ī = Cᵀ Ḡ
             width = bar_H.size//C.shape[1]
@@ -1500,107 +1508,147 @@ def factors_adjoint_float32_2(
                     for a in range(bar_H.shape[0]):
                         for r in range(records):
                             bar_m[j, a, r] += gamma*bar_H[a, r]
-        for a in range(bar.shape[0]):
-            for r in range(bar.shape[1]):
+        for a in range(0, state):
+            for r in range(records):
                 bar[a, r] = bar_h[a, r]
 
 
 def lift(x, lift, h):
     """h = P (x, 1): at every function of the basis, from the coefficients of the records and of 1."""
-    for a in range(h.shape[0]//lift.shape[0]):
-        low = x[a*lift.shape[1]:(a + 1)*lift.shape[1]]
-        np.dot(lift, low, h[a*lift.shape[0]:(a + 1)*lift.shape[0]])
+    # h = P x
+    before = x.shape[0]//lift.shape[1]
+    width = h.size//(before*lift.shape[0])
+    targets = h.reshape((before, lift.shape[0], width))
+    givens = x.reshape((before, lift.shape[1], width))
+    for lead in range(before):
+        target, given = targets[lead], givens[lead]
+        np.dot(lift, given, target)
 
 
 def lift_adjoint(bar_h, x, lift, bar_x, bar_lift):
     """The adjoint of: h = P (x, 1). bar_x is set; the gradient of P is added to."""
-    for a in range(bar_h.shape[0]//lift.shape[0]):
-        high = bar_h[a*lift.shape[0]:(a + 1)*lift.shape[0]]
-        np.dot(lift.T, high, bar_x[a*lift.shape[1]:(a + 1)*lift.shape[1]])
-        product = np.dot(high, x[a*lift.shape[1]:(a + 1)*lift.shape[1]].T)
-        for c in range(product.shape[0]):
-            for k in range(product.shape[1]):
-                bar_lift[c, k] += product[c, k]
+    # gradient of P: += h̄ xᵀ, summed over records
+    before = x.shape[0]//lift.shape[1]
+    width = bar_h.size//(before*lift.shape[0])
+    highs = bar_h.reshape((before, lift.shape[0], width))
+    lows = x.reshape((before, lift.shape[1], width))
+    for lead in range(before):
+        high, low = highs[lead], lows[lead]
+        product = np.dot(high, low.T)
+        target = bar_lift
+        for a in range(product.shape[0]):
+            for b in range(product.shape[1]):
+                target[a, b] += product[a, b]
+    # x̄ = Pᵀ h̄
+    before = bar_h.shape[0]//lift.shape[0]
+    width = bar_x.size//(before*lift.shape[1])
+    targets = bar_x.reshape((before, lift.shape[1], width))
+    givens = bar_h.reshape((before, lift.shape[0], width))
+    for lead in range(before):
+        target, given = targets[lead], givens[lead]
+        np.dot(lift.T, given, target)
 
 
 def readout(y, operator, constant, z):
     """z_k = ∫ R_k(ξ) y(ξ) dξ + a_k: the rows of ``operator`` are the fields R against the state basis."""
+    # z = R y + constant
     np.dot(operator, y, z)
-    for k in range(z.shape[0]):
+    for a in range(z.shape[0]):
         for r in range(z.shape[1]):
-            z[k, r] += constant[k]
+            z[a, r] += constant[a]
 
 
 def readout_adjoint(bar_z, y, operator, bar_y, bar_operator, bar_constant):
     """The adjoint of: z = R y + a. bar_y is set; the gradients of R and a are added to."""
-    np.dot(operator.T, bar_z, bar_y)
+    # gradient of R: += z̄ yᵀ, summed over records
     product = np.dot(bar_z, y.T)
-    for k in range(product.shape[0]):
+    target = bar_operator
+    for a in range(product.shape[0]):
         for b in range(product.shape[1]):
-            bar_operator[k, b] += product[k, b]
-    for k in range(bar_z.shape[0]):
+            target[a, b] += product[a, b]
+    # constant̄ += z̄, summed over records
+    for a in range(bar_z.shape[0]):
         for r in range(bar_z.shape[1]):
-            bar_constant[k] += bar_z[k, r]
+            bar_constant[a] += bar_z[a, r]
+    # ȳ = Rᵀ z̄
+    np.dot(operator.T, bar_z, bar_y)
 
 
 def maximum(y, X, weights, sharpness, constants, at_nodes, features):
     """Below y its smooth maxima (1/β) log Σ_q ω_q exp(β y(ξ_q)), one a channel; at_nodes = y(ξ_q)."""
+    state, channels, beta = y.shape[0], features.shape[0] - y.shape[0], sharpness[0]
+    records = y.shape[1]
+    # at_nodes = X y
     width = at_nodes.size//X.shape[0]
     target = at_nodes.reshape((X.shape[0], width))
     given = y.reshape((X.shape[1], width))
     np.dot(X, given, target)
-    beta, channels = sharpness[0], features.shape[0] - y.shape[0]
-    for a in range(y.shape[0]):
-        for r in range(features.shape[1]):
+    for a in range(0, state):
+        for r in range(records):
             features[a, r] = y[a, r]
-    top = at_nodes[:channels].copy()  # m rises by a constant that is added to y
-    for q in range(weights.shape[0]):
-        for c in range(channels):
-            for r in range(y.shape[1]):
-                other = at_nodes[q*channels + c, r]
-                top[c, r] = other if other > top[c, r] else top[c, r]
-    total = np.empty(top.shape, top.dtype)
-    total[:] = constants[0]
-    for q in range(weights.shape[0]):
-        for c in range(channels):
-            for r in range(y.shape[1]):
-                y_q = at_nodes[q*channels + c, r] - top[c, r]
-                t0 = np.exp((beta*y_q))
-                total[c, r] += weights[q]*t0
+    top = np.empty((channels, at_nodes.shape[1]), at_nodes.dtype)
+    S_q = np.empty((channels, at_nodes.shape[1]), at_nodes.dtype)
     for c in range(channels):
-        for r in range(y.shape[1]):
-            S_q = total[c, r]
-            t0 = np.log(S_q)
-            features[y.shape[0] + c, r] = top[c, r] + (t0/beta)
+        for r in range(at_nodes.shape[1]):
+            top[c, r] = at_nodes[c, r]  # m rises by a constant that is added to y
+    for k in range(weights.shape[0]):
+        for c in range(channels):
+            for r in range(at_nodes.shape[1]):
+                top[c, r] = at_nodes[k*channels + c, r] if at_nodes[k*channels + c, r] > top[c, r] else top[c, r]
+    for c in range(channels):
+        for r in range(at_nodes.shape[1]):
+            S_q[c, r] = constants[0]
+    for k in range(weights.shape[0]):
+        for c in range(channels):
+            for r in range(at_nodes.shape[1]):
+                y_q = at_nodes[k*channels + c, r] - top[c, r]
+                omega = weights[k]
+                t0 = np.exp((beta*y_q))
+                S_q[c, r] += (t0*omega)
+    for c in range(channels):
+        for r in range(at_nodes.shape[1]):
+            t0 = np.log(S_q[c, r])
+            features[state + c, r] = ((t0/beta) + top[c, r])
 
 
 def maximum_adjoint(bar_features, X, weights, sharpness, constants, at_nodes, bar_y):
     """The adjoint of: smooth maxima. bar_y is set; at_nodes becomes m̄ ∂m/∂y_q, the share of node q of m̄."""
-    state = bar_y.shape[0]
-    beta, channels = sharpness[0], bar_features.shape[0] - state
-    top = at_nodes[:channels].copy()  # m rises by a constant that is added to y
-    for q in range(weights.shape[0]):
+    state, channels, beta = bar_y.shape[0], bar_features.shape[0] - bar_y.shape[0], sharpness[0]
+    records = bar_y.shape[1]
+    top = np.empty((channels, at_nodes.shape[1]), at_nodes.dtype)
+    S_q = np.empty((channels, at_nodes.shape[1]), at_nodes.dtype)
+    v_q = np.empty((channels, at_nodes.shape[1]), at_nodes.dtype)
+    for c in range(channels):
+        for r in range(at_nodes.shape[1]):
+            top[c, r] = at_nodes[c, r]  # m rises by a constant that is added to y
+    for k in range(weights.shape[0]):
         for c in range(channels):
-            for r in range(bar_y.shape[1]):
-                other = at_nodes[q*channels + c, r]
-                top[c, r] = other if other > top[c, r] else top[c, r]
-    total = np.empty(top.shape, top.dtype)
-    total[:] = constants[0]
-    for q in range(weights.shape[0]):
+            for r in range(at_nodes.shape[1]):
+                top[c, r] = at_nodes[k*channels + c, r] if at_nodes[k*channels + c, r] > top[c, r] else top[c, r]
+    for c in range(channels):
+        for r in range(at_nodes.shape[1]):
+            S_q[c, r] = constants[0]
+    for k in range(weights.shape[0]):
         for c in range(channels):
-            for r in range(bar_y.shape[1]):
-                y_q = at_nodes[q*channels + c, r] - top[c, r]
+            for r in range(at_nodes.shape[1]):
+                y_q = at_nodes[k*channels + c, r] - top[c, r]
+                omega = weights[k]
                 t0 = np.exp((beta*y_q))
-                total[c, r] += weights[q]*t0
-    for q in range(weights.shape[0]):
+                S_q[c, r] += (t0*omega)
+    for c in range(channels):
+        for r in range(at_nodes.shape[1]):
+            v_q[c, r] = bar_features[state + c, r]
+    for k in range(weights.shape[0]):
         for c in range(channels):
-            for r in range(bar_y.shape[1]):
-                y_q, S_q = at_nodes[q*channels + c, r] - top[c, r], total[c, r]
+            for r in range(at_nodes.shape[1]):
+                y_q = at_nodes[k*channels + c, r] - top[c, r]
+                omega = weights[k]
                 t0 = np.exp((beta*y_q))
-                at_nodes[q*channels + c, r] = weights[q]*(t0/S_q)*bar_features[state + c, r]
-    for a in range(bar_y.shape[0]):
-        for r in range(bar_y.shape[1]):
+                at_nodes[k*channels + c, r] = (((t0/S_q[c, r])*omega)*v_q[c, r])
+    for a in range(0, state):
+        for r in range(records):
             bar_y[a, r] = bar_features[a, r]
+    # ȳ += Xᵀ at_nodes̄
     width = bar_y.size//X.shape[1]
     target = bar_y.reshape((X.shape[1], width))
     given = at_nodes.reshape((X.shape[0], width))

@@ -3,8 +3,9 @@
 ∂h/∂δ = ρ(u, h),  rate residual,  f = tanh,  Δ = 1/2;  u = ∫ W h dξ′ + b   (1), (2)
 
 Written by ``continua generate``; do not edit. The derivation is in derivation.md beside this file.
-A thread block works on a tile of records, tile after tile: rows (axis · channel) go by threadIdx.y, records by
-threadIdx.x, and the threads wait for each other after every operation. Tables, tableau and constants are arguments.
+A thread block works on a tile of records: rows (axis · channel) go by threadIdx.y, records by
+threadIdx.x; threads wait for each other after every operation. Sums over stages and blocks are completed by
+``depth_adjoint`` and ``sum_blocks``. Tables, tableau and constants are arguments.
 """
 
 import math  # noqa: F401
@@ -13,21 +14,22 @@ from numba import cuda
 
 
 def formed_operators_1(
-    w, theta, Phi, Phi_runs, C, beta, vartheta, Psi, Psi_runs, constants, channels, mixed, left, operators, mixed_bias, biases,
+    w, theta, Phi, Phi_runs, C, beta, vartheta, Psi, Psi_runs, constants, channels, mixed, left, mixed_bias, operators, biases,
 ):
     """E_s = Φ (Σ_k θ_k(δ_s) w_k) C,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k   (4)"""
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    for s in range(block, theta.shape[0], blocks):
-        # Σ_k θ_sk w_k
+    thread, threads = row*columns + column, rows*columns
+    for s in range(block, operators.shape[0], blocks):
+        # Σ_k theta_sk w_k
         for a in range(row, w.shape[1], rows):
-            for b in range(column, w.shape[2], columns):
+            for d in range(column, w.shape[2], columns):
                 total = constants[0]
                 for k in range(theta.shape[1]):
-                    total += theta[s, k]*w[k, a, b]
-                mixed[s, a, b] = total
+                    total += theta[s, k]*w[k, a, d]
+                mixed[s, a, d] = total
         cuda.syncthreads()
-        # left = Φ mixed
+        # left of mixed by Φ
         for c in range(channels):
             for a in range(row, Phi.shape[0], rows):
                 for d in range(column, mixed.shape[2], columns):
@@ -36,15 +38,14 @@ def formed_operators_1(
                         total += Phi[a, b]*mixed[s, b*channels + c, d]
                     left[s, a*channels + c, d] = total
         cuda.syncthreads()
-        # E_s = left C
+        # E_s of left by C
         for c in range(channels):
             for a in range(column, C.shape[1], columns):
                 for d in range(row, left.shape[1], rows):
                     operators[s, d, a*channels + c] = C[a, a]*left[s, d, a*channels + c]
         cuda.syncthreads()
-    thread, threads = row*columns + column, rows*columns
-    for s in range(block, vartheta.shape[0], blocks):
-        # β_s = Σ_k ϑ_sk β_k
+    for s in range(block, biases.shape[0], blocks):
+        # Σ_k vartheta_sk beta_k
         for a in range(thread, beta.shape[1], threads):
             total = constants[0]
             for k in range(vartheta.shape[1]):
@@ -58,22 +59,24 @@ def formed_operators_1(
                 for b in range(Psi_runs[a, 0], Psi_runs[a, 1]):
                     total += Psi[a, b]*mixed_bias[s, b*channels + c]
                 biases[s, a*channels + c] = total
+        cuda.syncthreads()
 
 
 def formed_operators_adjoint_1(
-    bar_operators, Phi, Phi_columns, C, bar_biases, Psi, Psi_columns, constants, channels, left, mixed, mixed_bias,
+    bar_operators, Phi, Phi_columns, C, bar_biases, Psi, Psi_columns, constants, channels, mixed, left, mixed_bias,
 ):
-    """The adjoint of: E_s = Φ (Σ_k θ_k(δ_s) w_k) C,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k   (4)   (11), but for the sums over the stages."""
+    """The adjoint of: E_s = Φ (Σ_k θ_k(δ_s) w_k) C,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k   (4)   (11)"""
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    for s in range(block, mixed.shape[0], blocks):
-        # left = Ē_s Cᵀ
+    thread, threads = row*columns + column, rows*columns
+    for s in range(block, bar_operators.shape[0], blocks):
+        # left of E_s̄ by C
         for c in range(channels):
             for a in range(column, C.shape[0], columns):
                 for d in range(row, bar_operators.shape[1], rows):
                     left[s, d, a*channels + c] = C[a, a]*bar_operators[s, d, a*channels + c]
         cuda.syncthreads()
-        # mixed = Φᵀ left
+        # mixed of left by Φ
         for c in range(channels):
             for a in range(row, Phi.shape[1], rows):
                 for d in range(column, left.shape[2], columns):
@@ -82,15 +85,15 @@ def formed_operators_adjoint_1(
                         total += Phi[b, a]*left[s, b*channels + c, d]
                     mixed[s, a*channels + c, d] = total
         cuda.syncthreads()
-    thread, threads = row*columns + column, rows*columns
-    for s in range(block, mixed_bias.shape[0], blocks):
-        # mixed_bias = Ψᵀ ē_s
+    for s in range(block, bar_biases.shape[0], blocks):
+        # β_s̄ = Ψᵀ e_s̄
         for c in range(channels):
             for a in range(thread, Psi.shape[1], threads):
                 total = constants[0]
                 for b in range(Psi_columns[a, 0], Psi_columns[a, 1]):
                     total += Psi[b, a]*bar_biases[s, b*channels + c]
                 mixed_bias[s, a*channels + c] = total
+        cuda.syncthreads()
 
 
 def formed_forward_1(
@@ -99,8 +102,7 @@ def formed_forward_1(
     """h ← h(stop): m_i = A r(u, X h),  u = E_s h + e_s,  E_s = Φ w_s C   (4), (5), (7)."""
     c2 = constants[2]  # 2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
-    state, node = h.shape[0], biases.shape[1]
-    wide = biases.shape[1]
+    state, wide = h.shape[0], biases.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     # working memory: shared memory, sized at launch, unless the workspace has room for it
@@ -153,14 +155,13 @@ def formed_forward_1(
 
 
 def formed_adjoint_1(
-    bar, combine, operator_index, bias_index, operators, biases, constants, channels, F1, H, bar_operators, bar_biases, workspace, tile,
+    bar, combine, operator_index, bias_index, operators, biases, constants, channels, workspace, tile, F1, H, bar_operators, bar_biases,
 ):
     """bar ← dL/dh(start), and the gradients of operators and biases   (10), (11)."""
     c2 = constants[2]  # 2
     c3 = constants[3]  # -2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
-    state, node = bar.shape[0], biases.shape[1]
-    wide = biases.shape[1]
+    state, wide = bar.shape[0], biases.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     # working memory: shared memory, sized at launch, unless the workspace has room for it
@@ -185,7 +186,7 @@ def formed_adjoint_1(
             for i in range(stages - 1, -1, -1):
                 slot = n*stages + i
                 operator, bias = operator_index[n, i], bias_index[n, i]
-                # Ū at every node and record, f1 = F1, v = m_ī
+                # Ū, e_s̄ at every node and record, f1 = F1, v = m_ī
                 for a in range(row, state, rows):
                     for r in range(column, count, columns):
                         f1_q = F1[slot, a, first + r]
@@ -202,7 +203,7 @@ def formed_adjoint_1(
                         total += bar_U[a*tile + r]
                     bar_biases[block, bias, a] += total
                 cuda.syncthreads()
-                # gradient of E_s: += Ū H_iᵀ, summed over the tile's records
+                # gradient of E_s: += Ū H_iᵀ, summed over records
                 for a in range(row, wide, rows):
                     for b in range(column, state, columns):
                         total = constants[0]
@@ -225,8 +226,7 @@ def formed_adjoint_1(
                         for j in range(i):
                             bar_m[(j*state + a)*tile + r] += combine[n, i, j + 1]*bar_H[a*tile + r]
                 cuda.syncthreads()
-            # λ_n = h̄
-            for a in range(row, state, rows):
+            for a in range(0 + row, state, rows):
                 for r in range(column, count, columns):
                     bar[a, first + r] = bar_h[a*tile + r]
             cuda.syncthreads()
@@ -249,8 +249,7 @@ def formed_forward_float32_1(
     c11 = constants[11]  # 0.00032855989411473274
     c12 = constants[12]  # 7.7763650097040227e-07
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
-    state, node = h.shape[0], biases.shape[1]
-    wide = biases.shape[1]
+    state, wide = h.shape[0], biases.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     # working memory: shared memory, sized at launch, unless the workspace has room for it
@@ -305,14 +304,13 @@ def formed_forward_float32_1(
 
 
 def formed_adjoint_float32_1(
-    bar, combine, operator_index, bias_index, operators, biases, constants, channels, F1, H, bar_operators, bar_biases, workspace, tile,
+    bar, combine, operator_index, bias_index, operators, biases, constants, channels, workspace, tile, F1, H, bar_operators, bar_biases,
 ):
     """bar ← dL/dh(start), and the gradients of operators and biases   (10), (11). Functions in their single-precision forms."""
     c2 = constants[2]  # 2
     c3 = constants[3]  # -2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
-    state, node = bar.shape[0], biases.shape[1]
-    wide = biases.shape[1]
+    state, wide = bar.shape[0], biases.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     # working memory: shared memory, sized at launch, unless the workspace has room for it
@@ -337,7 +335,7 @@ def formed_adjoint_float32_1(
             for i in range(stages - 1, -1, -1):
                 slot = n*stages + i
                 operator, bias = operator_index[n, i], bias_index[n, i]
-                # Ū at every node and record, f1 = F1, v = m_ī
+                # Ū, e_s̄ at every node and record, f1 = F1, v = m_ī
                 for a in range(row, state, rows):
                     for r in range(column, count, columns):
                         f1_q = F1[slot, a, first + r]
@@ -354,7 +352,7 @@ def formed_adjoint_float32_1(
                         total += bar_U[a*tile + r]
                     bar_biases[block, bias, a] += total
                 cuda.syncthreads()
-                # gradient of E_s: += Ū H_iᵀ, summed over the tile's records
+                # gradient of E_s: += Ū H_iᵀ, summed over records
                 for a in range(row, wide, rows):
                     for b in range(column, state, columns):
                         total = constants[0]
@@ -377,31 +375,30 @@ def formed_adjoint_float32_1(
                         for j in range(i):
                             bar_m[(j*state + a)*tile + r] += combine[n, i, j + 1]*bar_H[a*tile + r]
                 cuda.syncthreads()
-            # λ_n = h̄
-            for a in range(row, state, rows):
+            for a in range(0 + row, state, rows):
                 for r in range(column, count, columns):
                     bar[a, first + r] = bar_h[a*tile + r]
             cuda.syncthreads()
 
 
 def factors_operators_1(
-    w, theta, beta, vartheta, Psi, Psi_runs, constants, channels, operators, mixed_bias, biases,
+    w, theta, beta, vartheta, Psi, Psi_runs, constants, channels, mixed_bias, operators, biases,
 ):
     """w_s = Σ_k θ_k(δ_s) w_k,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k   (4)"""
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    for s in range(block, theta.shape[0], blocks):
-        # Σ_k θ_sk w_k
+    thread, threads = row*columns + column, rows*columns
+    for s in range(block, operators.shape[0], blocks):
+        # Σ_k theta_sk w_k
         for a in range(row, w.shape[1], rows):
-            for b in range(column, w.shape[2], columns):
+            for d in range(column, w.shape[2], columns):
                 total = constants[0]
                 for k in range(theta.shape[1]):
-                    total += theta[s, k]*w[k, a, b]
-                operators[s, a, b] = total
+                    total += theta[s, k]*w[k, a, d]
+                operators[s, a, d] = total
         cuda.syncthreads()
-    thread, threads = row*columns + column, rows*columns
-    for s in range(block, vartheta.shape[0], blocks):
-        # β_s = Σ_k ϑ_sk β_k
+    for s in range(block, biases.shape[0], blocks):
+        # Σ_k vartheta_sk beta_k
         for a in range(thread, beta.shape[1], threads):
             total = constants[0]
             for k in range(vartheta.shape[1]):
@@ -415,27 +412,30 @@ def factors_operators_1(
                 for b in range(Psi_runs[a, 0], Psi_runs[a, 1]):
                     total += Psi[a, b]*mixed_bias[s, b*channels + c]
                 biases[s, a*channels + c] = total
+        cuda.syncthreads()
 
 
 def factors_operators_adjoint_1(
     bar_operators, bar_biases, Psi, Psi_columns, constants, channels, mixed, mixed_bias,
 ):
-    """The adjoint of: w_s = Σ_k θ_k(δ_s) w_k,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k   (4)   (11), but for the sums over the stages."""
+    """The adjoint of: w_s = Σ_k θ_k(δ_s) w_k,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k   (4)   (11)"""
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    for s in range(block, mixed.shape[0], blocks):
-        for a in range(row, mixed.shape[1], rows):
-            for b in range(column, mixed.shape[2], columns):
-                mixed[s, a, b] = bar_operators[s, a, b]
     thread, threads = row*columns + column, rows*columns
-    for s in range(block, mixed_bias.shape[0], blocks):
-        # mixed_bias = Ψᵀ ē_s
+    for s in range(block, bar_operators.shape[0], blocks):
+        for a in range(row, mixed.shape[1], rows):
+            for d in range(column, mixed.shape[2], columns):
+                mixed[s, a, d] = bar_operators[s, a, d]
+        cuda.syncthreads()
+    for s in range(block, bar_biases.shape[0], blocks):
+        # β_s̄ = Ψᵀ e_s̄
         for c in range(channels):
             for a in range(thread, Psi.shape[1], threads):
                 total = constants[0]
                 for b in range(Psi_columns[a, 0], Psi_columns[a, 1]):
                     total += Psi[b, a]*bar_biases[s, b*channels + c]
                 mixed_bias[s, a*channels + c] = total
+        cuda.syncthreads()
 
 
 def factors_forward_1(
@@ -444,9 +444,8 @@ def factors_forward_1(
     """h ← h(stop): m_i = A r(u, X h),  u = Φ (w_s (C h)) + e_s   (4), (5), (7)."""
     c2 = constants[2]  # 2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
-    state, node = h.shape[0], biases.shape[1]
-    wide = biases.shape[1]
-    weight_out, weight_in = operators.shape[1], operators.shape[2]
+    state, wide, weight_out = h.shape[0], biases.shape[1], operators.shape[1]
+    weight_in = operators.shape[2]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     # working memory: shared memory, sized at launch, unless the workspace has room for it
@@ -486,7 +485,7 @@ def factors_forward_1(
                             total += operators[operator, a, b]*G[slot, b, first + r]
                         T[a*tile + r] = total
                 cuda.syncthreads()
-                # U = Phi T
+                # U = Φ T
                 for c in range(channels):
                     for a in range(row, Phi.shape[0], rows):
                         for r in range(column, count, columns):
@@ -516,15 +515,14 @@ def factors_forward_1(
 
 
 def factors_adjoint_1(
-    bar, combine, operator_index, bias_index, operators, biases, Phi, Phi_columns, C, constants, channels, F1, G, bar_operators, bar_biases, workspace, tile,
+    bar, combine, operator_index, bias_index, operators, biases, Phi, Phi_columns, C, constants, channels, workspace, tile, F1, G, bar_operators, bar_biases,
 ):
     """bar ← dL/dh(start), and the gradients of operators and biases   (10), (11)."""
     c2 = constants[2]  # 2
     c3 = constants[3]  # -2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
-    state, node = bar.shape[0], biases.shape[1]
-    wide = biases.shape[1]
-    weight_out, weight_in = operators.shape[1], operators.shape[2]
+    state, wide, weight_out = bar.shape[0], biases.shape[1], operators.shape[1]
+    weight_in = operators.shape[2]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     # working memory: shared memory, sized at launch, unless the workspace has room for it
@@ -551,7 +549,7 @@ def factors_adjoint_1(
             for i in range(stages - 1, -1, -1):
                 slot = n*stages + i
                 operator, bias = operator_index[n, i], bias_index[n, i]
-                # Ū at every node and record, f1 = F1, v = m_ī
+                # Ū, e_s̄ at every node and record, f1 = F1, v = m_ī
                 for a in range(row, state, rows):
                     for r in range(column, count, columns):
                         f1_q = F1[slot, a, first + r]
@@ -568,7 +566,7 @@ def factors_adjoint_1(
                         total += bar_U[a*tile + r]
                     bar_biases[block, bias, a] += total
                 cuda.syncthreads()
-                # T̄ = Phiᵀ Ū
+                # T̄ = Φᵀ Ū
                 for c in range(channels):
                     for a in range(row, Phi.shape[1], rows):
                         for r in range(column, count, columns):
@@ -577,7 +575,7 @@ def factors_adjoint_1(
                                 total += Phi[b, a]*bar_U[(b*channels + c)*tile + r]
                             bar_T[(a*channels + c)*tile + r] = total
                 cuda.syncthreads()
-                # gradient of w_s: += T̄ Gᵀ, summed over the tile's records
+                # gradient of w_s: += T̄ Gᵀ, summed over records
                 for a in range(row, weight_out, rows):
                     for b in range(column, weight_in, columns):
                         total = constants[0]
@@ -606,8 +604,7 @@ def factors_adjoint_1(
                         for j in range(i):
                             bar_m[(j*state + a)*tile + r] += combine[n, i, j + 1]*bar_H[a*tile + r]
                 cuda.syncthreads()
-            # λ_n = h̄
-            for a in range(row, state, rows):
+            for a in range(0 + row, state, rows):
                 for r in range(column, count, columns):
                     bar[a, first + r] = bar_h[a*tile + r]
             cuda.syncthreads()
@@ -630,9 +627,8 @@ def factors_forward_float32_1(
     c11 = constants[11]  # 0.00032855989411473274
     c12 = constants[12]  # 7.7763650097040227e-07
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
-    state, node = h.shape[0], biases.shape[1]
-    wide = biases.shape[1]
-    weight_out, weight_in = operators.shape[1], operators.shape[2]
+    state, wide, weight_out = h.shape[0], biases.shape[1], operators.shape[1]
+    weight_in = operators.shape[2]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     # working memory: shared memory, sized at launch, unless the workspace has room for it
@@ -672,7 +668,7 @@ def factors_forward_float32_1(
                             total += operators[operator, a, b]*G[slot, b, first + r]
                         T[a*tile + r] = total
                 cuda.syncthreads()
-                # U = Phi T
+                # U = Φ T
                 for c in range(channels):
                     for a in range(row, Phi.shape[0], rows):
                         for r in range(column, count, columns):
@@ -704,15 +700,14 @@ def factors_forward_float32_1(
 
 
 def factors_adjoint_float32_1(
-    bar, combine, operator_index, bias_index, operators, biases, Phi, Phi_columns, C, constants, channels, F1, G, bar_operators, bar_biases, workspace, tile,
+    bar, combine, operator_index, bias_index, operators, biases, Phi, Phi_columns, C, constants, channels, workspace, tile, F1, G, bar_operators, bar_biases,
 ):
     """bar ← dL/dh(start), and the gradients of operators and biases   (10), (11). Functions in their single-precision forms."""
     c2 = constants[2]  # 2
     c3 = constants[3]  # -2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
-    state, node = bar.shape[0], biases.shape[1]
-    wide = biases.shape[1]
-    weight_out, weight_in = operators.shape[1], operators.shape[2]
+    state, wide, weight_out = bar.shape[0], biases.shape[1], operators.shape[1]
+    weight_in = operators.shape[2]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     # working memory: shared memory, sized at launch, unless the workspace has room for it
@@ -739,7 +734,7 @@ def factors_adjoint_float32_1(
             for i in range(stages - 1, -1, -1):
                 slot = n*stages + i
                 operator, bias = operator_index[n, i], bias_index[n, i]
-                # Ū at every node and record, f1 = F1, v = m_ī
+                # Ū, e_s̄ at every node and record, f1 = F1, v = m_ī
                 for a in range(row, state, rows):
                     for r in range(column, count, columns):
                         f1_q = F1[slot, a, first + r]
@@ -756,7 +751,7 @@ def factors_adjoint_float32_1(
                         total += bar_U[a*tile + r]
                     bar_biases[block, bias, a] += total
                 cuda.syncthreads()
-                # T̄ = Phiᵀ Ū
+                # T̄ = Φᵀ Ū
                 for c in range(channels):
                     for a in range(row, Phi.shape[1], rows):
                         for r in range(column, count, columns):
@@ -765,7 +760,7 @@ def factors_adjoint_float32_1(
                                 total += Phi[b, a]*bar_U[(b*channels + c)*tile + r]
                             bar_T[(a*channels + c)*tile + r] = total
                 cuda.syncthreads()
-                # gradient of w_s: += T̄ Gᵀ, summed over the tile's records
+                # gradient of w_s: += T̄ Gᵀ, summed over records
                 for a in range(row, weight_out, rows):
                     for b in range(column, weight_in, columns):
                         total = constants[0]
@@ -794,8 +789,7 @@ def factors_adjoint_float32_1(
                         for j in range(i):
                             bar_m[(j*state + a)*tile + r] += combine[n, i, j + 1]*bar_H[a*tile + r]
                 cuda.syncthreads()
-            # λ_n = h̄
-            for a in range(row, state, rows):
+            for a in range(0 + row, state, rows):
                 for r in range(column, count, columns):
                     bar[a, first + r] = bar_h[a*tile + r]
             cuda.syncthreads()
@@ -806,14 +800,14 @@ def formed_forward_rows_1(stages, state, node, wide, weight_out, weight_in):
     return stages*state + wide
 
 
-def formed_forward_float32_rows_1(stages, state, node, wide, weight_out, weight_in):
-    """Rows of working memory that a record needs in formed_forward_float32_1."""
-    return stages*state + wide
-
-
 def formed_adjoint_rows_1(stages, state, node, wide, weight_out, weight_in):
     """Rows of working memory that a record needs in formed_adjoint_1."""
     return stages*state + state + state + wide
+
+
+def formed_forward_float32_rows_1(stages, state, node, wide, weight_out, weight_in):
+    """Rows of working memory that a record needs in formed_forward_float32_1."""
+    return stages*state + wide
 
 
 def formed_adjoint_float32_rows_1(stages, state, node, wide, weight_out, weight_in):
@@ -826,14 +820,14 @@ def factors_forward_rows_1(stages, state, node, wide, weight_out, weight_in):
     return stages*state + state + weight_out + wide
 
 
-def factors_forward_float32_rows_1(stages, state, node, wide, weight_out, weight_in):
-    """Rows of working memory that a record needs in factors_forward_float32_1."""
-    return stages*state + state + weight_out + wide
-
-
 def factors_adjoint_rows_1(stages, state, node, wide, weight_out, weight_in):
     """Rows of working memory that a record needs in factors_adjoint_1."""
     return stages*state + state + weight_in + state + weight_out + wide
+
+
+def factors_forward_float32_rows_1(stages, state, node, wide, weight_out, weight_in):
+    """Rows of working memory that a record needs in factors_forward_float32_1."""
+    return stages*state + state + weight_out + wide
 
 
 def factors_adjoint_float32_rows_1(stages, state, node, wide, weight_out, weight_in):
@@ -842,21 +836,22 @@ def factors_adjoint_float32_rows_1(stages, state, node, wide, weight_out, weight
 
 
 def formed_operators_2(
-    w, theta, Phi, Phi_runs, C, C_columns, beta, vartheta, Psi, Psi_runs, constants, channels, mixed, left, operators, mixed_bias, biases,
+    w, theta, Phi, Phi_runs, C, C_columns, beta, vartheta, Psi, Psi_runs, constants, channels, mixed, left, mixed_bias, operators, biases,
 ):
     """E_s = Φ (Σ_k θ_k(δ_s) w_k) C,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k   (4)"""
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    for s in range(block, theta.shape[0], blocks):
-        # Σ_k θ_sk w_k
+    thread, threads = row*columns + column, rows*columns
+    for s in range(block, operators.shape[0], blocks):
+        # Σ_k theta_sk w_k
         for a in range(row, w.shape[1], rows):
-            for b in range(column, w.shape[2], columns):
+            for d in range(column, w.shape[2], columns):
                 total = constants[0]
                 for k in range(theta.shape[1]):
-                    total += theta[s, k]*w[k, a, b]
-                mixed[s, a, b] = total
+                    total += theta[s, k]*w[k, a, d]
+                mixed[s, a, d] = total
         cuda.syncthreads()
-        # left = Φ mixed
+        # left of mixed by Φ
         for c in range(channels):
             for a in range(row, Phi.shape[0], rows):
                 for d in range(column, mixed.shape[2], columns):
@@ -865,7 +860,7 @@ def formed_operators_2(
                         total += Phi[a, b]*mixed[s, b*channels + c, d]
                     left[s, a*channels + c, d] = total
         cuda.syncthreads()
-        # E_s = left C
+        # E_s of left by C
         for c in range(channels):
             for a in range(column, C.shape[1], columns):
                 for d in range(row, left.shape[1], rows):
@@ -874,9 +869,8 @@ def formed_operators_2(
                         total += C[b, a]*left[s, d, b*channels + c]
                     operators[s, d, a*channels + c] = total
         cuda.syncthreads()
-    thread, threads = row*columns + column, rows*columns
-    for s in range(block, vartheta.shape[0], blocks):
-        # β_s = Σ_k ϑ_sk β_k
+    for s in range(block, biases.shape[0], blocks):
+        # Σ_k vartheta_sk beta_k
         for a in range(thread, beta.shape[1], threads):
             total = constants[0]
             for k in range(vartheta.shape[1]):
@@ -890,16 +884,18 @@ def formed_operators_2(
                 for b in range(Psi_runs[a, 0], Psi_runs[a, 1]):
                     total += Psi[a, b]*mixed_bias[s, b*channels + c]
                 biases[s, a*channels + c] = total
+        cuda.syncthreads()
 
 
 def formed_operators_adjoint_2(
-    bar_operators, Phi, Phi_columns, C, C_runs, bar_biases, Psi, Psi_columns, constants, channels, left, mixed, mixed_bias,
+    bar_operators, Phi, Phi_columns, C, C_runs, bar_biases, Psi, Psi_columns, constants, channels, mixed, left, mixed_bias,
 ):
-    """The adjoint of: E_s = Φ (Σ_k θ_k(δ_s) w_k) C,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k   (4)   (11), but for the sums over the stages."""
+    """The adjoint of: E_s = Φ (Σ_k θ_k(δ_s) w_k) C,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k   (4)   (11)"""
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    for s in range(block, mixed.shape[0], blocks):
-        # left = Ē_s Cᵀ
+    thread, threads = row*columns + column, rows*columns
+    for s in range(block, bar_operators.shape[0], blocks):
+        # left of E_s̄ by C
         for c in range(channels):
             for a in range(column, C.shape[0], columns):
                 for d in range(row, bar_operators.shape[1], rows):
@@ -908,7 +904,7 @@ def formed_operators_adjoint_2(
                         total += C[a, b]*bar_operators[s, d, b*channels + c]
                     left[s, d, a*channels + c] = total
         cuda.syncthreads()
-        # mixed = Φᵀ left
+        # mixed of left by Φ
         for c in range(channels):
             for a in range(row, Phi.shape[1], rows):
                 for d in range(column, left.shape[2], columns):
@@ -917,15 +913,15 @@ def formed_operators_adjoint_2(
                         total += Phi[b, a]*left[s, b*channels + c, d]
                     mixed[s, a*channels + c, d] = total
         cuda.syncthreads()
-    thread, threads = row*columns + column, rows*columns
-    for s in range(block, mixed_bias.shape[0], blocks):
-        # mixed_bias = Ψᵀ ē_s
+    for s in range(block, bar_biases.shape[0], blocks):
+        # β_s̄ = Ψᵀ e_s̄
         for c in range(channels):
             for a in range(thread, Psi.shape[1], threads):
                 total = constants[0]
                 for b in range(Psi_columns[a, 0], Psi_columns[a, 1]):
                     total += Psi[b, a]*bar_biases[s, b*channels + c]
                 mixed_bias[s, a*channels + c] = total
+        cuda.syncthreads()
 
 
 def formed_forward_2(
@@ -934,8 +930,7 @@ def formed_forward_2(
     """h ← h(stop): m_i = A r(u, X h),  u = E_s h + e_s,  E_s = Φ w_s C   (4), (5), (7)."""
     c2 = constants[2]  # 2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
-    state, node = h.shape[0], biases.shape[1]
-    wide = biases.shape[1]
+    state, wide = h.shape[0], biases.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     # working memory: shared memory, sized at launch, unless the workspace has room for it
@@ -988,14 +983,13 @@ def formed_forward_2(
 
 
 def formed_adjoint_2(
-    bar, combine, operator_index, bias_index, operators, biases, constants, channels, F1, H, bar_operators, bar_biases, workspace, tile,
+    bar, combine, operator_index, bias_index, operators, biases, constants, channels, workspace, tile, F1, H, bar_operators, bar_biases,
 ):
     """bar ← dL/dh(start), and the gradients of operators and biases   (10), (11)."""
     c2 = constants[2]  # 2
     c3 = constants[3]  # -2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
-    state, node = bar.shape[0], biases.shape[1]
-    wide = biases.shape[1]
+    state, wide = bar.shape[0], biases.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     # working memory: shared memory, sized at launch, unless the workspace has room for it
@@ -1020,7 +1014,7 @@ def formed_adjoint_2(
             for i in range(stages - 1, -1, -1):
                 slot = n*stages + i
                 operator, bias = operator_index[n, i], bias_index[n, i]
-                # Ū at every node and record, f1 = F1, v = m_ī
+                # Ū, e_s̄ at every node and record, f1 = F1, v = m_ī
                 for a in range(row, state, rows):
                     for r in range(column, count, columns):
                         f1_q = F1[slot, a, first + r]
@@ -1037,7 +1031,7 @@ def formed_adjoint_2(
                         total += bar_U[a*tile + r]
                     bar_biases[block, bias, a] += total
                 cuda.syncthreads()
-                # gradient of E_s: += Ū H_iᵀ, summed over the tile's records
+                # gradient of E_s: += Ū H_iᵀ, summed over records
                 for a in range(row, wide, rows):
                     for b in range(column, state, columns):
                         total = constants[0]
@@ -1060,8 +1054,7 @@ def formed_adjoint_2(
                         for j in range(i):
                             bar_m[(j*state + a)*tile + r] += combine[n, i, j + 1]*bar_H[a*tile + r]
                 cuda.syncthreads()
-            # λ_n = h̄
-            for a in range(row, state, rows):
+            for a in range(0 + row, state, rows):
                 for r in range(column, count, columns):
                     bar[a, first + r] = bar_h[a*tile + r]
             cuda.syncthreads()
@@ -1084,8 +1077,7 @@ def formed_forward_float32_2(
     c11 = constants[11]  # 0.00032855989411473274
     c12 = constants[12]  # 7.7763650097040227e-07
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
-    state, node = h.shape[0], biases.shape[1]
-    wide = biases.shape[1]
+    state, wide = h.shape[0], biases.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     # working memory: shared memory, sized at launch, unless the workspace has room for it
@@ -1140,14 +1132,13 @@ def formed_forward_float32_2(
 
 
 def formed_adjoint_float32_2(
-    bar, combine, operator_index, bias_index, operators, biases, constants, channels, F1, H, bar_operators, bar_biases, workspace, tile,
+    bar, combine, operator_index, bias_index, operators, biases, constants, channels, workspace, tile, F1, H, bar_operators, bar_biases,
 ):
     """bar ← dL/dh(start), and the gradients of operators and biases   (10), (11). Functions in their single-precision forms."""
     c2 = constants[2]  # 2
     c3 = constants[3]  # -2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
-    state, node = bar.shape[0], biases.shape[1]
-    wide = biases.shape[1]
+    state, wide = bar.shape[0], biases.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     # working memory: shared memory, sized at launch, unless the workspace has room for it
@@ -1172,7 +1163,7 @@ def formed_adjoint_float32_2(
             for i in range(stages - 1, -1, -1):
                 slot = n*stages + i
                 operator, bias = operator_index[n, i], bias_index[n, i]
-                # Ū at every node and record, f1 = F1, v = m_ī
+                # Ū, e_s̄ at every node and record, f1 = F1, v = m_ī
                 for a in range(row, state, rows):
                     for r in range(column, count, columns):
                         f1_q = F1[slot, a, first + r]
@@ -1189,7 +1180,7 @@ def formed_adjoint_float32_2(
                         total += bar_U[a*tile + r]
                     bar_biases[block, bias, a] += total
                 cuda.syncthreads()
-                # gradient of E_s: += Ū H_iᵀ, summed over the tile's records
+                # gradient of E_s: += Ū H_iᵀ, summed over records
                 for a in range(row, wide, rows):
                     for b in range(column, state, columns):
                         total = constants[0]
@@ -1212,31 +1203,30 @@ def formed_adjoint_float32_2(
                         for j in range(i):
                             bar_m[(j*state + a)*tile + r] += combine[n, i, j + 1]*bar_H[a*tile + r]
                 cuda.syncthreads()
-            # λ_n = h̄
-            for a in range(row, state, rows):
+            for a in range(0 + row, state, rows):
                 for r in range(column, count, columns):
                     bar[a, first + r] = bar_h[a*tile + r]
             cuda.syncthreads()
 
 
 def factors_operators_2(
-    w, theta, beta, vartheta, Psi, Psi_runs, constants, channels, operators, mixed_bias, biases,
+    w, theta, beta, vartheta, Psi, Psi_runs, constants, channels, mixed_bias, operators, biases,
 ):
     """w_s = Σ_k θ_k(δ_s) w_k,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k   (4)"""
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    for s in range(block, theta.shape[0], blocks):
-        # Σ_k θ_sk w_k
+    thread, threads = row*columns + column, rows*columns
+    for s in range(block, operators.shape[0], blocks):
+        # Σ_k theta_sk w_k
         for a in range(row, w.shape[1], rows):
-            for b in range(column, w.shape[2], columns):
+            for d in range(column, w.shape[2], columns):
                 total = constants[0]
                 for k in range(theta.shape[1]):
-                    total += theta[s, k]*w[k, a, b]
-                operators[s, a, b] = total
+                    total += theta[s, k]*w[k, a, d]
+                operators[s, a, d] = total
         cuda.syncthreads()
-    thread, threads = row*columns + column, rows*columns
-    for s in range(block, vartheta.shape[0], blocks):
-        # β_s = Σ_k ϑ_sk β_k
+    for s in range(block, biases.shape[0], blocks):
+        # Σ_k vartheta_sk beta_k
         for a in range(thread, beta.shape[1], threads):
             total = constants[0]
             for k in range(vartheta.shape[1]):
@@ -1250,27 +1240,30 @@ def factors_operators_2(
                 for b in range(Psi_runs[a, 0], Psi_runs[a, 1]):
                     total += Psi[a, b]*mixed_bias[s, b*channels + c]
                 biases[s, a*channels + c] = total
+        cuda.syncthreads()
 
 
 def factors_operators_adjoint_2(
     bar_operators, bar_biases, Psi, Psi_columns, constants, channels, mixed, mixed_bias,
 ):
-    """The adjoint of: w_s = Σ_k θ_k(δ_s) w_k,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k   (4)   (11), but for the sums over the stages."""
+    """The adjoint of: w_s = Σ_k θ_k(δ_s) w_k,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k   (4)   (11)"""
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    for s in range(block, mixed.shape[0], blocks):
-        for a in range(row, mixed.shape[1], rows):
-            for b in range(column, mixed.shape[2], columns):
-                mixed[s, a, b] = bar_operators[s, a, b]
     thread, threads = row*columns + column, rows*columns
-    for s in range(block, mixed_bias.shape[0], blocks):
-        # mixed_bias = Ψᵀ ē_s
+    for s in range(block, bar_operators.shape[0], blocks):
+        for a in range(row, mixed.shape[1], rows):
+            for d in range(column, mixed.shape[2], columns):
+                mixed[s, a, d] = bar_operators[s, a, d]
+        cuda.syncthreads()
+    for s in range(block, bar_biases.shape[0], blocks):
+        # β_s̄ = Ψᵀ e_s̄
         for c in range(channels):
             for a in range(thread, Psi.shape[1], threads):
                 total = constants[0]
                 for b in range(Psi_columns[a, 0], Psi_columns[a, 1]):
                     total += Psi[b, a]*bar_biases[s, b*channels + c]
                 mixed_bias[s, a*channels + c] = total
+        cuda.syncthreads()
 
 
 def factors_forward_2(
@@ -1279,9 +1272,8 @@ def factors_forward_2(
     """h ← h(stop): m_i = A r(u, X h),  u = Φ (w_s (C h)) + e_s   (4), (5), (7)."""
     c2 = constants[2]  # 2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
-    state, node = h.shape[0], biases.shape[1]
-    wide = biases.shape[1]
-    weight_out, weight_in = operators.shape[1], operators.shape[2]
+    state, wide, weight_out = h.shape[0], biases.shape[1], operators.shape[1]
+    weight_in = operators.shape[2]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     # working memory: shared memory, sized at launch, unless the workspace has room for it
@@ -1324,7 +1316,7 @@ def factors_forward_2(
                             total += operators[operator, a, b]*G[slot, b, first + r]
                         T[a*tile + r] = total
                 cuda.syncthreads()
-                # U = Phi T
+                # U = Φ T
                 for c in range(channels):
                     for a in range(row, Phi.shape[0], rows):
                         for r in range(column, count, columns):
@@ -1354,15 +1346,14 @@ def factors_forward_2(
 
 
 def factors_adjoint_2(
-    bar, combine, operator_index, bias_index, operators, biases, Phi, Phi_columns, C, C_columns, constants, channels, F1, G, bar_operators, bar_biases, workspace, tile,
+    bar, combine, operator_index, bias_index, operators, biases, Phi, Phi_columns, C, C_columns, constants, channels, workspace, tile, F1, G, bar_operators, bar_biases,
 ):
     """bar ← dL/dh(start), and the gradients of operators and biases   (10), (11)."""
     c2 = constants[2]  # 2
     c3 = constants[3]  # -2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
-    state, node = bar.shape[0], biases.shape[1]
-    wide = biases.shape[1]
-    weight_out, weight_in = operators.shape[1], operators.shape[2]
+    state, wide, weight_out = bar.shape[0], biases.shape[1], operators.shape[1]
+    weight_in = operators.shape[2]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     # working memory: shared memory, sized at launch, unless the workspace has room for it
@@ -1389,7 +1380,7 @@ def factors_adjoint_2(
             for i in range(stages - 1, -1, -1):
                 slot = n*stages + i
                 operator, bias = operator_index[n, i], bias_index[n, i]
-                # Ū at every node and record, f1 = F1, v = m_ī
+                # Ū, e_s̄ at every node and record, f1 = F1, v = m_ī
                 for a in range(row, state, rows):
                     for r in range(column, count, columns):
                         f1_q = F1[slot, a, first + r]
@@ -1406,7 +1397,7 @@ def factors_adjoint_2(
                         total += bar_U[a*tile + r]
                     bar_biases[block, bias, a] += total
                 cuda.syncthreads()
-                # T̄ = Phiᵀ Ū
+                # T̄ = Φᵀ Ū
                 for c in range(channels):
                     for a in range(row, Phi.shape[1], rows):
                         for r in range(column, count, columns):
@@ -1415,7 +1406,7 @@ def factors_adjoint_2(
                                 total += Phi[b, a]*bar_U[(b*channels + c)*tile + r]
                             bar_T[(a*channels + c)*tile + r] = total
                 cuda.syncthreads()
-                # gradient of w_s: += T̄ Gᵀ, summed over the tile's records
+                # gradient of w_s: += T̄ Gᵀ, summed over records
                 for a in range(row, weight_out, rows):
                     for b in range(column, weight_in, columns):
                         total = constants[0]
@@ -1447,8 +1438,7 @@ def factors_adjoint_2(
                         for j in range(i):
                             bar_m[(j*state + a)*tile + r] += combine[n, i, j + 1]*bar_H[a*tile + r]
                 cuda.syncthreads()
-            # λ_n = h̄
-            for a in range(row, state, rows):
+            for a in range(0 + row, state, rows):
                 for r in range(column, count, columns):
                     bar[a, first + r] = bar_h[a*tile + r]
             cuda.syncthreads()
@@ -1471,9 +1461,8 @@ def factors_forward_float32_2(
     c11 = constants[11]  # 0.00032855989411473274
     c12 = constants[12]  # 7.7763650097040227e-07
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
-    state, node = h.shape[0], biases.shape[1]
-    wide = biases.shape[1]
-    weight_out, weight_in = operators.shape[1], operators.shape[2]
+    state, wide, weight_out = h.shape[0], biases.shape[1], operators.shape[1]
+    weight_in = operators.shape[2]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     # working memory: shared memory, sized at launch, unless the workspace has room for it
@@ -1516,7 +1505,7 @@ def factors_forward_float32_2(
                             total += operators[operator, a, b]*G[slot, b, first + r]
                         T[a*tile + r] = total
                 cuda.syncthreads()
-                # U = Phi T
+                # U = Φ T
                 for c in range(channels):
                     for a in range(row, Phi.shape[0], rows):
                         for r in range(column, count, columns):
@@ -1548,15 +1537,14 @@ def factors_forward_float32_2(
 
 
 def factors_adjoint_float32_2(
-    bar, combine, operator_index, bias_index, operators, biases, Phi, Phi_columns, C, C_columns, constants, channels, F1, G, bar_operators, bar_biases, workspace, tile,
+    bar, combine, operator_index, bias_index, operators, biases, Phi, Phi_columns, C, C_columns, constants, channels, workspace, tile, F1, G, bar_operators, bar_biases,
 ):
     """bar ← dL/dh(start), and the gradients of operators and biases   (10), (11). Functions in their single-precision forms."""
     c2 = constants[2]  # 2
     c3 = constants[3]  # -2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
-    state, node = bar.shape[0], biases.shape[1]
-    wide = biases.shape[1]
-    weight_out, weight_in = operators.shape[1], operators.shape[2]
+    state, wide, weight_out = bar.shape[0], biases.shape[1], operators.shape[1]
+    weight_in = operators.shape[2]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     # working memory: shared memory, sized at launch, unless the workspace has room for it
@@ -1583,7 +1571,7 @@ def factors_adjoint_float32_2(
             for i in range(stages - 1, -1, -1):
                 slot = n*stages + i
                 operator, bias = operator_index[n, i], bias_index[n, i]
-                # Ū at every node and record, f1 = F1, v = m_ī
+                # Ū, e_s̄ at every node and record, f1 = F1, v = m_ī
                 for a in range(row, state, rows):
                     for r in range(column, count, columns):
                         f1_q = F1[slot, a, first + r]
@@ -1600,7 +1588,7 @@ def factors_adjoint_float32_2(
                         total += bar_U[a*tile + r]
                     bar_biases[block, bias, a] += total
                 cuda.syncthreads()
-                # T̄ = Phiᵀ Ū
+                # T̄ = Φᵀ Ū
                 for c in range(channels):
                     for a in range(row, Phi.shape[1], rows):
                         for r in range(column, count, columns):
@@ -1609,7 +1597,7 @@ def factors_adjoint_float32_2(
                                 total += Phi[b, a]*bar_U[(b*channels + c)*tile + r]
                             bar_T[(a*channels + c)*tile + r] = total
                 cuda.syncthreads()
-                # gradient of w_s: += T̄ Gᵀ, summed over the tile's records
+                # gradient of w_s: += T̄ Gᵀ, summed over records
                 for a in range(row, weight_out, rows):
                     for b in range(column, weight_in, columns):
                         total = constants[0]
@@ -1641,8 +1629,7 @@ def factors_adjoint_float32_2(
                         for j in range(i):
                             bar_m[(j*state + a)*tile + r] += combine[n, i, j + 1]*bar_H[a*tile + r]
                 cuda.syncthreads()
-            # λ_n = h̄
-            for a in range(row, state, rows):
+            for a in range(0 + row, state, rows):
                 for r in range(column, count, columns):
                     bar[a, first + r] = bar_h[a*tile + r]
             cuda.syncthreads()
@@ -1653,14 +1640,14 @@ def formed_forward_rows_2(stages, state, node, wide, weight_out, weight_in):
     return stages*state + wide
 
 
-def formed_forward_float32_rows_2(stages, state, node, wide, weight_out, weight_in):
-    """Rows of working memory that a record needs in formed_forward_float32_2."""
-    return stages*state + wide
-
-
 def formed_adjoint_rows_2(stages, state, node, wide, weight_out, weight_in):
     """Rows of working memory that a record needs in formed_adjoint_2."""
     return stages*state + state + state + wide
+
+
+def formed_forward_float32_rows_2(stages, state, node, wide, weight_out, weight_in):
+    """Rows of working memory that a record needs in formed_forward_float32_2."""
+    return stages*state + wide
 
 
 def formed_adjoint_float32_rows_2(stages, state, node, wide, weight_out, weight_in):
@@ -1673,14 +1660,14 @@ def factors_forward_rows_2(stages, state, node, wide, weight_out, weight_in):
     return stages*state + state + weight_out + wide
 
 
-def factors_forward_float32_rows_2(stages, state, node, wide, weight_out, weight_in):
-    """Rows of working memory that a record needs in factors_forward_float32_2."""
-    return stages*state + state + weight_out + wide
-
-
 def factors_adjoint_rows_2(stages, state, node, wide, weight_out, weight_in):
     """Rows of working memory that a record needs in factors_adjoint_2."""
     return stages*state + state + weight_in + state + weight_out + wide
+
+
+def factors_forward_float32_rows_2(stages, state, node, wide, weight_out, weight_in):
+    """Rows of working memory that a record needs in factors_forward_float32_2."""
+    return stages*state + state + weight_out + wide
 
 
 def factors_adjoint_float32_rows_2(stages, state, node, wide, weight_out, weight_in):
@@ -1690,132 +1677,218 @@ def factors_adjoint_float32_rows_2(stages, state, node, wide, weight_out, weight
 
 def lift(x, lift, constants, h):
     """h = P (x, 1): at every function of the basis, from the coefficients of the records and of 1."""
+    records = h.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    size, inputs = lift.shape[0], lift.shape[1]
-    for first in range(block*columns, h.shape[1], blocks*columns):
+    tile = columns
+    for first in range(block*tile, records, blocks*tile):
+        count = min(tile, records - first)
+        # h = P x
         for a in range(row, h.shape[0], rows):
-            for r in range(first + column, min(first + columns, h.shape[1]), columns):
+            for r in range(column, count, columns):
                 total = constants[0]
-                for k in range(inputs):
-                    total += lift[a % size, k]*x[a//size*inputs + k, r]
-                h[a, r] = total
+                for b in range(lift.shape[1]):
+                    total += lift[a % lift.shape[0], b]*x[a//lift.shape[0]*lift.shape[1] + b, first + r]
+                h[a, first + r] = total
+        cuda.syncthreads()
 
 
 def lift_adjoint(bar_h, x, lift, constants, bar_x, bar_lift, tile):
-    """The adjoint of: h = P (x, 1). bar_x is set; a block adds to its own gradient of P."""
+    """The adjoint of: h = P (x, 1). bar_x is set; the gradient of P is added to."""
+    records = x.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    size, inputs = lift.shape[0], lift.shape[1]
-    for first in range(block*tile, x.shape[1], blocks*tile):
-        last = min(first + tile, x.shape[1])
-        for a in range(row, x.shape[0], rows):
-            for r in range(first + column, last, columns):
+    for first in range(block*tile, records, blocks*tile):
+        count = min(tile, records - first)
+        # gradient of P: += h̄ xᵀ, summed over records
+        for a in range(row, lift.shape[0], rows):
+            for b in range(column, lift.shape[1], columns):
                 total = constants[0]
-                for c in range(size):
-                    total += lift[c, a % inputs]*bar_h[a//inputs*size + c, r]
-                bar_x[a, r] = total
-        for c in range(row, size, rows):
-            for k in range(column, inputs, columns):
+                for q in range(x.shape[0]//lift.shape[1]):
+                    for r in range(count):
+                        total += bar_h[q*lift.shape[0] + a, first + r]*x[q*lift.shape[1] + b, first + r]
+                bar_lift[block, a, b] += total
+        cuda.syncthreads()
+        # x̄ = Pᵀ h̄
+        for a in range(row, bar_x.shape[0], rows):
+            for r in range(column, count, columns):
                 total = constants[0]
-                for a in range(x.shape[0]//inputs):
-                    for r in range(first, last):
-                        total += bar_h[a*size + c, r]*x[a*inputs + k, r]
-                bar_lift[block, c, k] += total
+                for b in range(lift.shape[0]):
+                    total += lift[b, a % lift.shape[1]]*bar_h[a//lift.shape[1]*lift.shape[0] + b, first + r]
+                bar_x[a, first + r] = total
+        cuda.syncthreads()
 
 
 def readout(y, operator, constant, z):
-    """z_k = ∫ R_k(ξ) y(ξ) dξ + a_k: ``operator`` holds the readout's fields against the state basis."""
+    """z_k = ∫ R_k(ξ) y(ξ) dξ + a_k: the rows of ``operator`` are the fields R against the state basis."""
+    records = y.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    for first in range(block*columns, y.shape[1], blocks*columns):
-        for k in range(row, z.shape[0], rows):
-            for r in range(first + column, min(first + columns, y.shape[1]), columns):
-                total = constant[k]
+    tile = columns
+    for first in range(block*tile, records, blocks*tile):
+        count = min(tile, records - first)
+        # z = R y + constant
+        for a in range(row, z.shape[0], rows):
+            for r in range(column, count, columns):
+                total = constant[a]
                 for b in range(y.shape[0]):
-                    total += operator[k, b]*y[b, r]
-                z[k, r] = total
+                    total += operator[a, b]*y[b, first + r]
+                z[a, first + r] = total
+        cuda.syncthreads()
 
 
 def readout_adjoint(bar_z, y, operator, constants, bar_y, bar_operator, bar_constant, tile):
-    """The adjoint of: z = R y + a. bar_y is set; a block adds to its own gradients of R and a."""
+    """The adjoint of: z = R y + a. bar_y is set; the gradients of R and a are added to."""
+    records = y.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    for first in range(block*tile, y.shape[1], blocks*tile):
-        last = min(first + tile, y.shape[1])
-        # ȳ = Rᵀ z̄
-        for b in range(row, y.shape[0], rows):
-            for r in range(first + column, last, columns):
-                total = constants[0]
-                for k in range(bar_z.shape[0]):
-                    total += operator[k, b]*bar_z[k, r]
-                bar_y[b, r] = total
-        # R̄ += z̄ yᵀ,  ā += z̄, summed over the tile's records
-        for k in range(row, bar_z.shape[0], rows):
+    for first in range(block*tile, records, blocks*tile):
+        count = min(tile, records - first)
+        # gradient of R: += z̄ yᵀ, summed over records
+        for a in range(row, bar_z.shape[0], rows):
             for b in range(column, y.shape[0], columns):
                 total = constants[0]
-                for r in range(first, last):
-                    total += bar_z[k, r]*y[b, r]
-                bar_operator[block, k, b] += total
-        for k in range(row*columns + column, bar_z.shape[0], rows*columns):
+                for r in range(count):
+                    total += bar_z[a, first + r]*y[b, first + r]
+                bar_operator[block, a, b] += total
+        cuda.syncthreads()
+        # constant̄ += z̄, summed over records
+        for a in range(row*columns + column, bar_z.shape[0], rows*columns):
             total = constants[0]
-            for r in range(first, last):
-                total += bar_z[k, r]
-            bar_constant[block, k] += total
+            for r in range(count):
+                total += bar_z[a, first + r]
+            bar_constant[block, a] += total
+        cuda.syncthreads()
+        # ȳ = Rᵀ z̄
+        for a in range(row, bar_y.shape[0], rows):
+            for r in range(column, count, columns):
+                total = constants[0]
+                for b in range(bar_z.shape[0]):
+                    total += operator[b, a]*bar_z[b, first + r]
+                bar_y[a, first + r] = total
+        cuda.syncthreads()
 
 
 def maximum(y, X, weights, sharpness, constants, at_nodes, features):
     """Below y its smooth maxima (1/β) log Σ_q ω_q exp(β y(ξ_q)), one a channel; at_nodes = y(ξ_q)."""
+    state, channels, beta = y.shape[0], features.shape[0] - y.shape[0], sharpness[0]
+    records = y.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    beta, channels, state = sharpness[0], features.shape[0] - y.shape[0], y.shape[0]
-    for first in range(block*columns, at_nodes.shape[1], blocks*columns):
-        for c in range(row, channels, rows):
-            for r in range(first + column, min(first + columns, at_nodes.shape[1]), columns):
-                for j in range(state//channels):
-                    features[j*channels + c, r] = y[j*channels + c, r]
-                top = constants[0]
-                for q in range(weights.shape[0]):
+    tile = columns
+    for first in range(block*tile, records, blocks*tile):
+        count = min(tile, records - first)
+        # at_nodes = X y
+        for c in range(channels):
+            for a in range(row, X.shape[0], rows):
+                for r in range(column, count, columns):
                     total = constants[0]
-                    for j in range(state//channels):
-                        total += X[q, j]*y[j*channels + c, r]
-                    at_nodes[q*channels + c, r] = total
-                    top = total if q == 0 or total > top else top  # m rises by a constant that is added to y
+                    for b in range(X.shape[1]):
+                        total += X[a, b]*y[b*channels + c, first + r]
+                    at_nodes[a*channels + c, first + r] = total
+        cuda.syncthreads()
+        for a in range(0 + row, state, rows):
+            for r in range(column, count, columns):
+                features[a, first + r] = y[a, first + r]
+        cuda.syncthreads()
+        for c in range(row, channels, rows):
+            for r in range(column, count, columns):
+                top = at_nodes[c, first + r]  # m rises by a constant that is added to y
+                for k in range(weights.shape[0]):
+                    top = at_nodes[k*channels + c, first + r] if at_nodes[k*channels + c, first + r] > top else top
                 S_q = constants[0]
-                for q in range(weights.shape[0]):
-                    y_q = at_nodes[q*channels + c, r] - top
+                for k in range(weights.shape[0]):
+                    y_q = at_nodes[k*channels + c, first + r] - top
+                    omega = weights[k]
                     t0 = math.exp((beta*y_q))
-                    S_q += weights[q]*t0
+                    S_q += (t0*omega)
                 t0 = math.log(S_q)
-                features[state + c, r] = top + (t0/beta)
+                features[state + c, first + r] = ((t0/beta) + top)
+        cuda.syncthreads()
 
 
 def maximum_adjoint(bar_features, X, weights, sharpness, constants, at_nodes, bar_y):
     """The adjoint of: smooth maxima. bar_y is set; at_nodes becomes m̄ ∂m/∂y_q, the share of node q of m̄."""
+    state, channels, beta = bar_y.shape[0], bar_features.shape[0] - bar_y.shape[0], sharpness[0]
+    records = bar_y.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    beta, channels, state = sharpness[0], bar_features.shape[0] - bar_y.shape[0], bar_y.shape[0]
-    for first in range(block*columns, at_nodes.shape[1], blocks*columns):
+    tile = columns
+    for first in range(block*tile, records, blocks*tile):
+        count = min(tile, records - first)
         for c in range(row, channels, rows):
-            for r in range(first + column, min(first + columns, at_nodes.shape[1]), columns):
-                top = at_nodes[c, r]
-                for q in range(1, weights.shape[0]):
-                    other = at_nodes[q*channels + c, r]
-                    top = other if other > top else top
+            for r in range(column, count, columns):
+                top = at_nodes[c, first + r]  # m rises by a constant that is added to y
+                for k in range(weights.shape[0]):
+                    top = at_nodes[k*channels + c, first + r] if at_nodes[k*channels + c, first + r] > top else top
                 S_q = constants[0]
-                for q in range(weights.shape[0]):
-                    y_q = at_nodes[q*channels + c, r] - top
+                for k in range(weights.shape[0]):
+                    y_q = at_nodes[k*channels + c, first + r] - top
+                    omega = weights[k]
                     t0 = math.exp((beta*y_q))
-                    S_q += weights[q]*t0
-                for q in range(weights.shape[0]):
-                    y_q = at_nodes[q*channels + c, r] - top
+                    S_q += (t0*omega)
+                v_q = bar_features[state + c, first + r]
+                for k in range(weights.shape[0]):
+                    y_q = at_nodes[k*channels + c, first + r] - top
+                    omega = weights[k]
                     t0 = math.exp((beta*y_q))
-                    at_nodes[q*channels + c, r] = weights[q]*(t0/S_q)*bar_features[state + c, r]
-                for j in range(state//channels):
-                    total = bar_features[j*channels + c, r]
-                    for q in range(weights.shape[0]):
-                        total += X[q, j]*at_nodes[q*channels + c, r]
-                    bar_y[j*channels + c, r] = total
+                    at_nodes[k*channels + c, first + r] = (((t0/S_q)*omega)*v_q)
+        cuda.syncthreads()
+        for a in range(0 + row, state, rows):
+            for r in range(column, count, columns):
+                bar_y[a, first + r] = bar_features[a, first + r]
+        cuda.syncthreads()
+        # ȳ += Xᵀ at_nodes̄
+        for c in range(channels):
+            for a in range(row, X.shape[1], rows):
+                for r in range(column, count, columns):
+                    total = constants[0]
+                    for b in range(X.shape[0]):
+                        total += X[b, a]*at_nodes[b*channels + c, first + r]
+                    bar_y[a*channels + c, first + r] += total
+        cuda.syncthreads()
+
+
+def loss(z, target, constants, value, source):
+    """L of every record (cross-entropy) and source = ∂L/∂z, from its derivation."""
+    c2 = constants[2]  # -1
+    records = z.shape[1]
+    row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
+    block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    tile = columns
+    for first in range(block*tile, records, blocks*tile):
+        count = min(tile, records - first)
+        for r in range(row*columns + column, count, rows*columns):
+            top = z[0, first + r]  # L is unchanged when a constant is added to every output
+            for k in range(z.shape[0]):
+                top = z[k, first + r] if z[k, first + r] > top else top
+            sum_hit = constants[0]
+            sum_partition = constants[0]
+            sum_total = constants[0]
+            for k in range(z.shape[0]):
+                zk, tk = z[k, first + r] - top, target[k, first + r]
+                t0 = math.exp(zk)
+                sum_hit += (tk*zk)
+                sum_partition += t0
+                sum_total += tk
+            t0 = math.log(sum_partition)
+            value[first + r] = ((c2*sum_hit) + (t0*sum_total))
+            for k in range(z.shape[0]):
+                zk, tk = z[k, first + r] - top, target[k, first + r]
+                t0 = math.exp(zk)
+                source[k, first + r] = (((t0*sum_total)/sum_partition) + (c2*tk))
+        cuda.syncthreads()
+
+
+def depth_adjoint(theta, mixed, bar):
+    """The adjoint of the mix over depth: bar_ke += Σ_s θ_sk mixed_se   (11)."""
+    for e in range(cuda.grid(1), bar.shape[1], cuda.gridsize(1)):
+        for k in range(bar.shape[0]):
+            total = bar[k, e]
+            for s in range(theta.shape[0]):
+                total += theta[s, k]*mixed[s, e]
+            bar[k, e] = total
+    cuda.syncthreads()
 
 
 def sum_blocks(partial, total):
@@ -1827,41 +1900,7 @@ def sum_blocks(partial, total):
         total[e] = value
 
 
-def depth_adjoint(theta, mixed, bar):
-    """The adjoint of the mix over depth: bar_ke += Σ_s θ_sk mixed_se   (11)."""
-    for e in range(cuda.grid(1), bar.shape[1], cuda.gridsize(1)):
-        for k in range(bar.shape[0]):
-            value = bar[k, e]
-            for s in range(theta.shape[0]):
-                value += theta[s, k]*mixed[s, e]
-            bar[k, e] = value
-
-
 def clear(values, constants):
     """values_e = 0."""
     for e in range(cuda.grid(1), values.shape[0], cuda.gridsize(1)):
         values[e] = constants[0]
-
-
-def loss(z, target, constants, value, source):
-    """L of every record (cross-entropy) and source = ∂L/∂z, from its derivation."""
-    c2 = constants[2]  # -1
-    for r in range(cuda.grid(1), z.shape[1], cuda.gridsize(1)):
-        top = z[0, r]  # L is unchanged when a constant is added to every output
-        for k in range(1, z.shape[0]):
-            top = z[k, r] if z[k, r] > top else top
-        sum_hit = constants[0]
-        sum_partition = constants[0]
-        sum_total = constants[0]
-        for k in range(z.shape[0]):
-            zk, tk = z[k, r] - top, target[k, r]
-            t0 = math.exp(zk)
-            sum_hit += (tk*zk)
-            sum_partition += t0
-            sum_total += tk
-        t0 = math.log(sum_partition)
-        value[r] = ((c2*sum_hit) + (t0*sum_total))
-        for k in range(z.shape[0]):
-            zk, tk = z[k, r] - top, target[k, r]
-            t0 = math.exp(zk)
-            source[k, r] = (((t0*sum_total)/sum_partition) + (c2*tk))

@@ -3,8 +3,9 @@
 ∂h/∂δ = ρ(u, h),  rate 4*sin(u1)*sigmoid(u2) - 2*h,  f = tanh,  Δ = 1;  u = ∫ W h dξ′ + V h + b   (1), (2)
 
 Written by ``continua generate``; do not edit. The derivation is in derivation.md beside this file.
-A thread block works on a tile of records, tile after tile: rows (axis · channel) go by threadIdx.y, records by
-threadIdx.x, and the threads wait for each other after every operation. Tables, tableau and constants are arguments.
+A thread block works on a tile of records: rows (axis · channel) go by threadIdx.y, records by
+threadIdx.x; threads wait for each other after every operation. Sums over stages and blocks are completed by
+``depth_adjoint`` and ``sum_blocks``. Tables, tableau and constants are arguments.
 """
 
 import math  # noqa: F401
@@ -13,20 +14,22 @@ from numba import cuda
 
 
 def factors_operators_1(
-    w, theta, w_waves, w_entries, w_values, beta, vartheta, Psi, v, Psi_V, constants, channels, mixed, turned, operators, mixed_bias, biases, mixed_local, local_operators,
+    w, theta, w_waves, w_entries, w_values, beta, vartheta, Psi, v, Psi_V, constants, channels, mixed, turned, mixed_bias, mixed_local, operators, biases, local_operators,
 ):
     """the blocks of w_s = N Σ_k θ_k(δ_s) z_k,  N by frequencies,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k,  V_s = Ψ Σ_k ϑ_k(δ_s) v_k   (4)"""
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    for s in range(block, theta.shape[0], blocks):
-        # Σ_k θ_sk w_k
+    thread, threads = row*columns + column, rows*columns
+    for s in range(block, operators.shape[0], blocks):
+        # Σ_k theta_sk w_k
         for a in range(row, w.shape[1], rows):
-            for b in range(column, w.shape[2], columns):
+            for d in range(column, w.shape[2], columns):
                 total = constants[0]
                 for k in range(theta.shape[1]):
-                    total += theta[s, k]*w[k, a, b]
-                mixed[s, a, b] = total
+                    total += theta[s, k]*w[k, a, d]
+                mixed[s, a, d] = total
         cuda.syncthreads()
+        # turned = w_waves mixed
         size = mixed.shape[2]
         for a in range(row, w_waves.shape[0], rows):
             for d in range(column, size, columns):
@@ -35,7 +38,6 @@ def factors_operators_1(
                     total += w_waves[a, b]*mixed[s, b, d]
                 turned[s, a, d] = total
         cuda.syncthreads()
-        # w = N z
         for a in range(row*columns + column, operators.shape[1], rows*columns):
             operators[s, a] = constants[0]
         cuda.syncthreads()
@@ -46,9 +48,8 @@ def factors_operators_1(
                     at = (w_entries[e, 1]*2*channels + line*w_entries[e, 4] + w_entries[e, 3])*channels
                     operators[s, at + c] += w_values[e]*turned[s, w_entries[e, 0], o*channels + c]
         cuda.syncthreads()
-    thread, threads = row*columns + column, rows*columns
-    for s in range(block, vartheta.shape[0], blocks):
-        # β_s = Σ_k ϑ_sk β_k
+    for s in range(block, biases.shape[0], blocks):
+        # Σ_k vartheta_sk beta_k
         for a in range(thread, beta.shape[1], threads):
             total = constants[0]
             for k in range(vartheta.shape[1]):
@@ -62,34 +63,35 @@ def factors_operators_1(
                 for b in range(Psi.shape[1]):
                     total += Psi[a, b]*mixed_bias[s, b*2*channels + c]
                 biases[s, a*2*channels + c] = total
-    for s in range(block, vartheta.shape[0], blocks):
-        # Σ_k ϑ_sk v_k
+        cuda.syncthreads()
+    for s in range(block, local_operators.shape[0], blocks):
+        # Σ_k vartheta_sk v_k
         for a in range(row, v.shape[1], rows):
-            for b in range(column, v.shape[2], columns):
+            for d in range(column, v.shape[2], columns):
                 total = constants[0]
                 for k in range(vartheta.shape[1]):
-                    total += vartheta[s, k]*v[k, a, b]
-                mixed_local[s, a, b] = total
+                    total += vartheta[s, k]*v[k, a, d]
+                mixed_local[s, a, d] = total
         cuda.syncthreads()
         # V_s = Ψ v_s
-        size = local_operators.shape[1]//Psi_V.shape[0]
+        size = mixed_local.shape[2]
         for a in range(row, Psi_V.shape[0], rows):
             for d in range(column, size, columns):
                 total = constants[0]
                 for b in range(Psi_V.shape[1]):
                     total += Psi_V[a, b]*mixed_local[s, b, d]
-                local_operators[s, a*size + d] = total
+                local_operators[s, (a)*size + d] = total
         cuda.syncthreads()
 
 
 def factors_operators_adjoint_1(
-    bar_operators, w_waves, w_entries, w_values, bar_biases, Psi, bar_local_operators, Psi_V, constants, channels, turned, mixed, mixed_bias, mixed_local,
+    bar_operators, w_waves, w_entries, w_values, bar_biases, Psi, bar_local_operators, Psi_V, constants, channels, mixed, turned, mixed_bias, mixed_local,
 ):
-    """The adjoint of: the blocks of w_s = N Σ_k θ_k(δ_s) z_k,  N by frequencies,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k,  V_s = Ψ Σ_k ϑ_k(δ_s) v_k   (4)   (11), but for the sums over the stages."""
+    """The adjoint of: the blocks of w_s = N Σ_k θ_k(δ_s) z_k,  N by frequencies,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k,  V_s = Ψ Σ_k ϑ_k(δ_s) v_k   (4)   (11)"""
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    for s in range(block, mixed.shape[0], blocks):
-        # z̄ = Nᵀ w̄
+    thread, threads = row*columns + column, rows*columns
+    for s in range(block, bar_operators.shape[0], blocks):
         for o in range(row, 2*channels, rows):
             for c in range(column, channels, columns):
                 for a in range(turned.shape[1]):
@@ -99,6 +101,7 @@ def factors_operators_adjoint_1(
                     at = (w_entries[e, 1]*2*channels + line*w_entries[e, 4] + w_entries[e, 3])*channels
                     turned[s, w_entries[e, 0], o*channels + c] += w_values[e]*bar_operators[s, at + c]
         cuda.syncthreads()
+        # mixed̄ = w_wavesᵀ turned̄
         size = mixed.shape[2]
         for a in range(row, w_waves.shape[1], rows):
             for d in range(column, size, columns):
@@ -107,23 +110,23 @@ def factors_operators_adjoint_1(
                     total += w_waves[b, a]*turned[s, b, d]
                 mixed[s, a, d] = total
         cuda.syncthreads()
-    thread, threads = row*columns + column, rows*columns
-    for s in range(block, mixed_bias.shape[0], blocks):
-        # mixed_bias = Ψᵀ ē_s
+    for s in range(block, bar_biases.shape[0], blocks):
+        # β_s̄ = Ψᵀ e_s̄
         for c in range(2*channels):
             for a in range(thread, Psi.shape[1], threads):
                 total = constants[0]
                 for b in range(Psi.shape[0]):
                     total += Psi[b, a]*bar_biases[s, b*2*channels + c]
                 mixed_bias[s, a*2*channels + c] = total
-    for s in range(block, mixed_local.shape[0], blocks):
-        # mixed_local = Ψᵀ V̄_s
+        cuda.syncthreads()
+    for s in range(block, bar_local_operators.shape[0], blocks):
+        # v_s̄ = Ψᵀ V_s̄
         size = mixed_local.shape[2]
         for a in range(row, Psi_V.shape[1], rows):
             for d in range(column, size, columns):
                 total = constants[0]
                 for b in range(Psi_V.shape[0]):
-                    total += Psi_V[b, a]*bar_local_operators[s, b*size + d]
+                    total += Psi_V[b, a]*bar_local_operators[s, (b)*size + d]
                 mixed_local[s, a, d] = total
         cuda.syncthreads()
 
@@ -136,11 +139,8 @@ def factors_forward_1(
     c1 = constants[1]  # 1
     c2 = constants[2]  # 4
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
-    state, node = h.shape[0], biases.shape[1]//2
-    wide = biases.shape[1]
-    weight_out, weight_in = Phi.shape[1]*Phi_2.shape[1]*2*channels, C.shape[0]*C_2.shape[0]*channels
-    rows_G_1 = C.shape[0]*C_2.shape[1]*channels
-    rows_U_1 = Phi.shape[0]*Phi_2.shape[1]*2*channels
+    state, node, weight_out = h.shape[0], biases.shape[1]//2, Phi.shape[1]*Phi_2.shape[1]*2*channels
+    rows_G_1, rows_U_1 = C.shape[0]*C_2.shape[1]*channels, Phi.shape[0]*Phi_2.shape[1]*2*channels
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     # working memory: shared memory, sized at launch, unless the workspace has room for it
@@ -192,20 +192,19 @@ def factors_forward_1(
                 for a in range(row, weight_out, rows):
                     for r in range(column, count, columns):
                         T[a*tile + r] = constants[0]
-                cuda.syncthreads()
                 for piece in range(w_blocks.shape[0]):
                     high, low = w_blocks[piece, 0]*2*channels, w_blocks[piece, 2]*channels
                     high_count = (w_blocks[piece, 1] - w_blocks[piece, 0])*2*channels
                     low_count = (w_blocks[piece, 3] - w_blocks[piece, 2])*channels
                     origin = w_blocks[piece, 4]*2*channels*channels
-                    for a in range(row, high_count, rows):
+                    for a in range((row - high) % rows, high_count, rows):
                         for r in range(column, count, columns):
                             total = constants[0]
                             for b in range(low_count):
                                 total += operators[operator, origin + a*low_count + b]*G[slot, low + b, first + r]
                             T[(high + a)*tile + r] += total
                 cuda.syncthreads()
-                # U_1 = Phi T
+                # U_1 = Φ T
                 inner = Phi_2.shape[1]*2*channels
                 for lead in range(1):
                     for c in range(inner):
@@ -233,7 +232,7 @@ def factors_forward_1(
                     high_count = (V_blocks[piece, 1] - V_blocks[piece, 0])*2*channels
                     low_count = (V_blocks[piece, 3] - V_blocks[piece, 2])*channels
                     origin = V_blocks[piece, 4]*2*channels*channels
-                    for a in range(row, high_count, rows):
+                    for a in range((row - high) % rows, high_count, rows):
                         for r in range(column, count, columns):
                             total = constants[0]
                             for b in range(low_count):
@@ -267,17 +266,15 @@ def factors_forward_1(
 
 
 def factors_adjoint_1(
-    bar, combine, operator_index, bias_index, operators, biases, Phi, Phi_2, C, C_2, w_blocks, local_operators, V_blocks, constants, channels, F1, F2, G, H, U, bar_operators, bar_biases, bar_local_operators, workspace, tile,
+    bar, combine, operator_index, bias_index, operators, biases, Phi, Phi_2, C, C_2, w_blocks, local_operators, V_blocks, constants, channels, workspace, tile, F1, F2, G, H, U, bar_operators, bar_biases, bar_local_operators,
 ):
     """bar ← dL/dh(start), and the gradients of operators and biases   (10), (11)."""
     c1 = constants[1]  # 1
     c2 = constants[2]  # 4
     c3 = constants[3]  # -1
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
-    state, node = bar.shape[0], biases.shape[1]//2
-    wide = biases.shape[1]
-    weight_out, weight_in = Phi.shape[1]*Phi_2.shape[1]*2*channels, C.shape[0]*C_2.shape[0]*channels
-    rows_G_1 = C.shape[0]*C_2.shape[1]*channels
+    state, node, wide = bar.shape[0], biases.shape[1]//2, biases.shape[1]
+    weight_out, weight_in, rows_G_1 = Phi.shape[1]*Phi_2.shape[1]*2*channels, C.shape[0]*C_2.shape[0]*channels, C.shape[0]*C_2.shape[1]*channels
     rows_U_1 = Phi.shape[0]*Phi_2.shape[1]*2*channels
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
@@ -307,7 +304,7 @@ def factors_adjoint_1(
             for i in range(stages - 1, -1, -1):
                 slot = n*stages + i
                 operator, bias = operator_index[n, i], bias_index[n, i]
-                # U@1̄, U@2̄ at every node and record, u1 = U@1 + e_s@1, f1 = F1, f2 = F2, v = m_ī
+                # U@1̄, e_s@1̄, U@2̄, e_s@2̄ at every node and record, u1 = U@1 + e_s@1, f1 = F1, f2 = F2, v = m_ī
                 for a in range(row, node, rows):
                     q, c = a//channels, a % channels
                     a, b = q*channels + c, 2*q*channels + c
@@ -342,7 +339,7 @@ def factors_adjoint_1(
                         total += bar_U[(b + 1*channels)*tile + r]
                     bar_biases[block, bias, b + 1*channels] += total
                 cuda.syncthreads()
-                # gradient of V: += Ū H_iᵀ, summed over the tile's records
+                # gradient of V: += Ū H_iᵀ, summed over records
                 for piece in range(V_blocks.shape[0]):
                     high, low = V_blocks[piece, 0]*2*channels, V_blocks[piece, 2]*channels
                     high_count = (V_blocks[piece, 1] - V_blocks[piece, 0])*2*channels
@@ -359,13 +356,12 @@ def factors_adjoint_1(
                 for a in range(row, state, rows):
                     for r in range(column, count, columns):
                         bar_H[a*tile + r] = constants[0]
-                cuda.syncthreads()
                 for piece in range(V_blocks.shape[0]):
                     high, low = V_blocks[piece, 0]*2*channels, V_blocks[piece, 2]*channels
                     high_count = (V_blocks[piece, 1] - V_blocks[piece, 0])*2*channels
                     low_count = (V_blocks[piece, 3] - V_blocks[piece, 2])*channels
                     origin = V_blocks[piece, 4]*2*channels*channels
-                    for a in range(row, low_count, rows):
+                    for a in range((row - low) % rows, low_count, rows):
                         for r in range(column, count, columns):
                             total = constants[0]
                             for b in range(high_count):
@@ -383,7 +379,7 @@ def factors_adjoint_1(
                                     total += Phi_2[b, a]*bar_U[(lead*Phi_2.shape[0]*inner + b*inner + c)*tile + r]
                                 bar_U_1[(lead*Phi_2.shape[1]*inner + a*inner + c)*tile + r] = total
                 cuda.syncthreads()
-                # T̄ = Phiᵀ U_1̄
+                # T̄ = Φᵀ U_1̄
                 inner = Phi_2.shape[1]*2*channels
                 for lead in range(1):
                     for c in range(inner):
@@ -394,7 +390,7 @@ def factors_adjoint_1(
                                     total += Phi[b, a]*bar_U_1[(lead*Phi.shape[0]*inner + b*inner + c)*tile + r]
                                 bar_T[(lead*Phi.shape[1]*inner + a*inner + c)*tile + r] = total
                 cuda.syncthreads()
-                # gradient of w_s: += T̄ Gᵀ, summed over the tile's records
+                # gradient of w_s: += T̄ Gᵀ, summed over records
                 for piece in range(w_blocks.shape[0]):
                     high, low = w_blocks[piece, 0]*2*channels, w_blocks[piece, 2]*channels
                     high_count = (w_blocks[piece, 1] - w_blocks[piece, 0])*2*channels
@@ -411,13 +407,12 @@ def factors_adjoint_1(
                 for a in range(row, weight_in, rows):
                     for r in range(column, count, columns):
                         bar_G[a*tile + r] = constants[0]
-                cuda.syncthreads()
                 for piece in range(w_blocks.shape[0]):
                     high, low = w_blocks[piece, 0]*2*channels, w_blocks[piece, 2]*channels
                     high_count = (w_blocks[piece, 1] - w_blocks[piece, 0])*2*channels
                     low_count = (w_blocks[piece, 3] - w_blocks[piece, 2])*channels
                     origin = w_blocks[piece, 4]*2*channels*channels
-                    for a in range(row, low_count, rows):
+                    for a in range((row - low) % rows, low_count, rows):
                         for r in range(column, count, columns):
                             total = constants[0]
                             for b in range(high_count):
@@ -453,8 +448,7 @@ def factors_adjoint_1(
                         for j in range(i):
                             bar_m[(j*state + a)*tile + r] += combine[n, i, j + 1]*bar_H[a*tile + r]
                 cuda.syncthreads()
-            # λ_n = h̄
-            for a in range(row, state, rows):
+            for a in range(0 + row, state, rows):
                 for r in range(column, count, columns):
                     bar[a, first + r] = bar_h[a*tile + r]
             cuda.syncthreads()
@@ -488,11 +482,8 @@ def factors_forward_float32_1(
     c22 = constants[22]  # -10036837/131072
     c23 = constants[23]  # 5204989/131072
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
-    state, node = h.shape[0], biases.shape[1]//2
-    wide = biases.shape[1]
-    weight_out, weight_in = Phi.shape[1]*Phi_2.shape[1]*2*channels, C.shape[0]*C_2.shape[0]*channels
-    rows_G_1 = C.shape[0]*C_2.shape[1]*channels
-    rows_U_1 = Phi.shape[0]*Phi_2.shape[1]*2*channels
+    state, node, weight_out = h.shape[0], biases.shape[1]//2, Phi.shape[1]*Phi_2.shape[1]*2*channels
+    rows_G_1, rows_U_1 = C.shape[0]*C_2.shape[1]*channels, Phi.shape[0]*Phi_2.shape[1]*2*channels
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     # working memory: shared memory, sized at launch, unless the workspace has room for it
@@ -544,20 +535,19 @@ def factors_forward_float32_1(
                 for a in range(row, weight_out, rows):
                     for r in range(column, count, columns):
                         T[a*tile + r] = constants[0]
-                cuda.syncthreads()
                 for piece in range(w_blocks.shape[0]):
                     high, low = w_blocks[piece, 0]*2*channels, w_blocks[piece, 2]*channels
                     high_count = (w_blocks[piece, 1] - w_blocks[piece, 0])*2*channels
                     low_count = (w_blocks[piece, 3] - w_blocks[piece, 2])*channels
                     origin = w_blocks[piece, 4]*2*channels*channels
-                    for a in range(row, high_count, rows):
+                    for a in range((row - high) % rows, high_count, rows):
                         for r in range(column, count, columns):
                             total = constants[0]
                             for b in range(low_count):
                                 total += operators[operator, origin + a*low_count + b]*G[slot, low + b, first + r]
                             T[(high + a)*tile + r] += total
                 cuda.syncthreads()
-                # U_1 = Phi T
+                # U_1 = Φ T
                 inner = Phi_2.shape[1]*2*channels
                 for lead in range(1):
                     for c in range(inner):
@@ -585,7 +575,7 @@ def factors_forward_float32_1(
                     high_count = (V_blocks[piece, 1] - V_blocks[piece, 0])*2*channels
                     low_count = (V_blocks[piece, 3] - V_blocks[piece, 2])*channels
                     origin = V_blocks[piece, 4]*2*channels*channels
-                    for a in range(row, high_count, rows):
+                    for a in range((row - high) % rows, high_count, rows):
                         for r in range(column, count, columns):
                             total = constants[0]
                             for b in range(low_count):
@@ -626,7 +616,7 @@ def factors_forward_float32_1(
 
 
 def factors_adjoint_float32_1(
-    bar, combine, operator_index, bias_index, operators, biases, Phi, Phi_2, C, C_2, w_blocks, local_operators, V_blocks, constants, channels, F1, G, H, U, bar_operators, bar_biases, bar_local_operators, workspace, tile,
+    bar, combine, operator_index, bias_index, operators, biases, Phi, Phi_2, C, C_2, w_blocks, local_operators, V_blocks, constants, channels, workspace, tile, F1, G, H, U, bar_operators, bar_biases, bar_local_operators,
 ):
     """bar ← dL/dh(start), and the gradients of operators and biases   (10), (11). Functions in their single-precision forms."""
     c1 = constants[1]  # 1
@@ -643,10 +633,8 @@ def factors_adjoint_float32_1(
     c12 = constants[12]  # 5204989/131072
     c13 = constants[13]  # -1/2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
-    state, node = bar.shape[0], biases.shape[1]//2
-    wide = biases.shape[1]
-    weight_out, weight_in = Phi.shape[1]*Phi_2.shape[1]*2*channels, C.shape[0]*C_2.shape[0]*channels
-    rows_G_1 = C.shape[0]*C_2.shape[1]*channels
+    state, node, wide = bar.shape[0], biases.shape[1]//2, biases.shape[1]
+    weight_out, weight_in, rows_G_1 = Phi.shape[1]*Phi_2.shape[1]*2*channels, C.shape[0]*C_2.shape[0]*channels, C.shape[0]*C_2.shape[1]*channels
     rows_U_1 = Phi.shape[0]*Phi_2.shape[1]*2*channels
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
@@ -676,7 +664,7 @@ def factors_adjoint_float32_1(
             for i in range(stages - 1, -1, -1):
                 slot = n*stages + i
                 operator, bias = operator_index[n, i], bias_index[n, i]
-                # U@1̄, U@2̄ at every node and record, u1 = U@1 + e_s@1, f1 = F1, v = m_ī
+                # U@1̄, e_s@1̄, U@2̄, e_s@2̄ at every node and record, u1 = U@1 + e_s@1, f1 = F1, v = m_ī
                 for a in range(row, node, rows):
                     q, c = a//channels, a % channels
                     a, b = q*channels + c, 2*q*channels + c
@@ -721,7 +709,7 @@ def factors_adjoint_float32_1(
                         total += bar_U[(b + 1*channels)*tile + r]
                     bar_biases[block, bias, b + 1*channels] += total
                 cuda.syncthreads()
-                # gradient of V: += Ū H_iᵀ, summed over the tile's records
+                # gradient of V: += Ū H_iᵀ, summed over records
                 for piece in range(V_blocks.shape[0]):
                     high, low = V_blocks[piece, 0]*2*channels, V_blocks[piece, 2]*channels
                     high_count = (V_blocks[piece, 1] - V_blocks[piece, 0])*2*channels
@@ -738,13 +726,12 @@ def factors_adjoint_float32_1(
                 for a in range(row, state, rows):
                     for r in range(column, count, columns):
                         bar_H[a*tile + r] = constants[0]
-                cuda.syncthreads()
                 for piece in range(V_blocks.shape[0]):
                     high, low = V_blocks[piece, 0]*2*channels, V_blocks[piece, 2]*channels
                     high_count = (V_blocks[piece, 1] - V_blocks[piece, 0])*2*channels
                     low_count = (V_blocks[piece, 3] - V_blocks[piece, 2])*channels
                     origin = V_blocks[piece, 4]*2*channels*channels
-                    for a in range(row, low_count, rows):
+                    for a in range((row - low) % rows, low_count, rows):
                         for r in range(column, count, columns):
                             total = constants[0]
                             for b in range(high_count):
@@ -762,7 +749,7 @@ def factors_adjoint_float32_1(
                                     total += Phi_2[b, a]*bar_U[(lead*Phi_2.shape[0]*inner + b*inner + c)*tile + r]
                                 bar_U_1[(lead*Phi_2.shape[1]*inner + a*inner + c)*tile + r] = total
                 cuda.syncthreads()
-                # T̄ = Phiᵀ U_1̄
+                # T̄ = Φᵀ U_1̄
                 inner = Phi_2.shape[1]*2*channels
                 for lead in range(1):
                     for c in range(inner):
@@ -773,7 +760,7 @@ def factors_adjoint_float32_1(
                                     total += Phi[b, a]*bar_U_1[(lead*Phi.shape[0]*inner + b*inner + c)*tile + r]
                                 bar_T[(lead*Phi.shape[1]*inner + a*inner + c)*tile + r] = total
                 cuda.syncthreads()
-                # gradient of w_s: += T̄ Gᵀ, summed over the tile's records
+                # gradient of w_s: += T̄ Gᵀ, summed over records
                 for piece in range(w_blocks.shape[0]):
                     high, low = w_blocks[piece, 0]*2*channels, w_blocks[piece, 2]*channels
                     high_count = (w_blocks[piece, 1] - w_blocks[piece, 0])*2*channels
@@ -790,13 +777,12 @@ def factors_adjoint_float32_1(
                 for a in range(row, weight_in, rows):
                     for r in range(column, count, columns):
                         bar_G[a*tile + r] = constants[0]
-                cuda.syncthreads()
                 for piece in range(w_blocks.shape[0]):
                     high, low = w_blocks[piece, 0]*2*channels, w_blocks[piece, 2]*channels
                     high_count = (w_blocks[piece, 1] - w_blocks[piece, 0])*2*channels
                     low_count = (w_blocks[piece, 3] - w_blocks[piece, 2])*channels
                     origin = w_blocks[piece, 4]*2*channels*channels
-                    for a in range(row, low_count, rows):
+                    for a in range((row - low) % rows, low_count, rows):
                         for r in range(column, count, columns):
                             total = constants[0]
                             for b in range(high_count):
@@ -832,8 +818,7 @@ def factors_adjoint_float32_1(
                         for j in range(i):
                             bar_m[(j*state + a)*tile + r] += combine[n, i, j + 1]*bar_H[a*tile + r]
                 cuda.syncthreads()
-            # λ_n = h̄
-            for a in range(row, state, rows):
+            for a in range(0 + row, state, rows):
                 for r in range(column, count, columns):
                     bar[a, first + r] = bar_h[a*tile + r]
             cuda.syncthreads()
@@ -844,14 +829,14 @@ def factors_forward_rows_1(stages, state, node, wide, weight_out, weight_in, row
     return stages*state + rows_G_1 + weight_out + rows_U_1
 
 
-def factors_forward_float32_rows_1(stages, state, node, wide, weight_out, weight_in, rows_G_1, rows_U_1):
-    """Rows of working memory that a record needs in factors_forward_float32_1."""
-    return stages*state + rows_G_1 + weight_out + rows_U_1
-
-
 def factors_adjoint_rows_1(stages, state, node, wide, weight_out, weight_in, rows_G_1, rows_U_1):
     """Rows of working memory that a record needs in factors_adjoint_1."""
     return stages*state + state + weight_in + rows_G_1 + state + weight_out + wide + rows_U_1
+
+
+def factors_forward_float32_rows_1(stages, state, node, wide, weight_out, weight_in, rows_G_1, rows_U_1):
+    """Rows of working memory that a record needs in factors_forward_float32_1."""
+    return stages*state + rows_G_1 + weight_out + rows_U_1
 
 
 def factors_adjoint_float32_rows_1(stages, state, node, wide, weight_out, weight_in, rows_G_1, rows_U_1):
@@ -861,132 +846,218 @@ def factors_adjoint_float32_rows_1(stages, state, node, wide, weight_out, weight
 
 def lift(x, lift, constants, h):
     """h = P (x, 1): at every function of the basis, from the coefficients of the records and of 1."""
+    records = h.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    size, inputs = lift.shape[0], lift.shape[1]
-    for first in range(block*columns, h.shape[1], blocks*columns):
+    tile = columns
+    for first in range(block*tile, records, blocks*tile):
+        count = min(tile, records - first)
+        # h = P x
         for a in range(row, h.shape[0], rows):
-            for r in range(first + column, min(first + columns, h.shape[1]), columns):
+            for r in range(column, count, columns):
                 total = constants[0]
-                for k in range(inputs):
-                    total += lift[a % size, k]*x[a//size*inputs + k, r]
-                h[a, r] = total
+                for b in range(lift.shape[1]):
+                    total += lift[a % lift.shape[0], b]*x[a//lift.shape[0]*lift.shape[1] + b, first + r]
+                h[a, first + r] = total
+        cuda.syncthreads()
 
 
 def lift_adjoint(bar_h, x, lift, constants, bar_x, bar_lift, tile):
-    """The adjoint of: h = P (x, 1). bar_x is set; a block adds to its own gradient of P."""
+    """The adjoint of: h = P (x, 1). bar_x is set; the gradient of P is added to."""
+    records = x.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    size, inputs = lift.shape[0], lift.shape[1]
-    for first in range(block*tile, x.shape[1], blocks*tile):
-        last = min(first + tile, x.shape[1])
-        for a in range(row, x.shape[0], rows):
-            for r in range(first + column, last, columns):
+    for first in range(block*tile, records, blocks*tile):
+        count = min(tile, records - first)
+        # gradient of P: += h̄ xᵀ, summed over records
+        for a in range(row, lift.shape[0], rows):
+            for b in range(column, lift.shape[1], columns):
                 total = constants[0]
-                for c in range(size):
-                    total += lift[c, a % inputs]*bar_h[a//inputs*size + c, r]
-                bar_x[a, r] = total
-        for c in range(row, size, rows):
-            for k in range(column, inputs, columns):
+                for q in range(x.shape[0]//lift.shape[1]):
+                    for r in range(count):
+                        total += bar_h[q*lift.shape[0] + a, first + r]*x[q*lift.shape[1] + b, first + r]
+                bar_lift[block, a, b] += total
+        cuda.syncthreads()
+        # x̄ = Pᵀ h̄
+        for a in range(row, bar_x.shape[0], rows):
+            for r in range(column, count, columns):
                 total = constants[0]
-                for a in range(x.shape[0]//inputs):
-                    for r in range(first, last):
-                        total += bar_h[a*size + c, r]*x[a*inputs + k, r]
-                bar_lift[block, c, k] += total
+                for b in range(lift.shape[0]):
+                    total += lift[b, a % lift.shape[1]]*bar_h[a//lift.shape[1]*lift.shape[0] + b, first + r]
+                bar_x[a, first + r] = total
+        cuda.syncthreads()
 
 
 def readout(y, operator, constant, z):
-    """z_k = ∫ R_k(ξ) y(ξ) dξ + a_k: ``operator`` holds the readout's fields against the state basis."""
+    """z_k = ∫ R_k(ξ) y(ξ) dξ + a_k: the rows of ``operator`` are the fields R against the state basis."""
+    records = y.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    for first in range(block*columns, y.shape[1], blocks*columns):
-        for k in range(row, z.shape[0], rows):
-            for r in range(first + column, min(first + columns, y.shape[1]), columns):
-                total = constant[k]
+    tile = columns
+    for first in range(block*tile, records, blocks*tile):
+        count = min(tile, records - first)
+        # z = R y + constant
+        for a in range(row, z.shape[0], rows):
+            for r in range(column, count, columns):
+                total = constant[a]
                 for b in range(y.shape[0]):
-                    total += operator[k, b]*y[b, r]
-                z[k, r] = total
+                    total += operator[a, b]*y[b, first + r]
+                z[a, first + r] = total
+        cuda.syncthreads()
 
 
 def readout_adjoint(bar_z, y, operator, constants, bar_y, bar_operator, bar_constant, tile):
-    """The adjoint of: z = R y + a. bar_y is set; a block adds to its own gradients of R and a."""
+    """The adjoint of: z = R y + a. bar_y is set; the gradients of R and a are added to."""
+    records = y.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    for first in range(block*tile, y.shape[1], blocks*tile):
-        last = min(first + tile, y.shape[1])
-        # ȳ = Rᵀ z̄
-        for b in range(row, y.shape[0], rows):
-            for r in range(first + column, last, columns):
-                total = constants[0]
-                for k in range(bar_z.shape[0]):
-                    total += operator[k, b]*bar_z[k, r]
-                bar_y[b, r] = total
-        # R̄ += z̄ yᵀ,  ā += z̄, summed over the tile's records
-        for k in range(row, bar_z.shape[0], rows):
+    for first in range(block*tile, records, blocks*tile):
+        count = min(tile, records - first)
+        # gradient of R: += z̄ yᵀ, summed over records
+        for a in range(row, bar_z.shape[0], rows):
             for b in range(column, y.shape[0], columns):
                 total = constants[0]
-                for r in range(first, last):
-                    total += bar_z[k, r]*y[b, r]
-                bar_operator[block, k, b] += total
-        for k in range(row*columns + column, bar_z.shape[0], rows*columns):
+                for r in range(count):
+                    total += bar_z[a, first + r]*y[b, first + r]
+                bar_operator[block, a, b] += total
+        cuda.syncthreads()
+        # constant̄ += z̄, summed over records
+        for a in range(row*columns + column, bar_z.shape[0], rows*columns):
             total = constants[0]
-            for r in range(first, last):
-                total += bar_z[k, r]
-            bar_constant[block, k] += total
+            for r in range(count):
+                total += bar_z[a, first + r]
+            bar_constant[block, a] += total
+        cuda.syncthreads()
+        # ȳ = Rᵀ z̄
+        for a in range(row, bar_y.shape[0], rows):
+            for r in range(column, count, columns):
+                total = constants[0]
+                for b in range(bar_z.shape[0]):
+                    total += operator[b, a]*bar_z[b, first + r]
+                bar_y[a, first + r] = total
+        cuda.syncthreads()
 
 
 def maximum(y, X, weights, sharpness, constants, at_nodes, features):
     """Below y its smooth maxima (1/β) log Σ_q ω_q exp(β y(ξ_q)), one a channel; at_nodes = y(ξ_q)."""
+    state, channels, beta = y.shape[0], features.shape[0] - y.shape[0], sharpness[0]
+    records = y.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    beta, channels, state = sharpness[0], features.shape[0] - y.shape[0], y.shape[0]
-    for first in range(block*columns, at_nodes.shape[1], blocks*columns):
-        for c in range(row, channels, rows):
-            for r in range(first + column, min(first + columns, at_nodes.shape[1]), columns):
-                for j in range(state//channels):
-                    features[j*channels + c, r] = y[j*channels + c, r]
-                top = constants[0]
-                for q in range(weights.shape[0]):
+    tile = columns
+    for first in range(block*tile, records, blocks*tile):
+        count = min(tile, records - first)
+        # at_nodes = X y
+        for c in range(channels):
+            for a in range(row, X.shape[0], rows):
+                for r in range(column, count, columns):
                     total = constants[0]
-                    for j in range(state//channels):
-                        total += X[q, j]*y[j*channels + c, r]
-                    at_nodes[q*channels + c, r] = total
-                    top = total if q == 0 or total > top else top  # m rises by a constant that is added to y
+                    for b in range(X.shape[1]):
+                        total += X[a, b]*y[b*channels + c, first + r]
+                    at_nodes[a*channels + c, first + r] = total
+        cuda.syncthreads()
+        for a in range(0 + row, state, rows):
+            for r in range(column, count, columns):
+                features[a, first + r] = y[a, first + r]
+        cuda.syncthreads()
+        for c in range(row, channels, rows):
+            for r in range(column, count, columns):
+                top = at_nodes[c, first + r]  # m rises by a constant that is added to y
+                for k in range(weights.shape[0]):
+                    top = at_nodes[k*channels + c, first + r] if at_nodes[k*channels + c, first + r] > top else top
                 S_q = constants[0]
-                for q in range(weights.shape[0]):
-                    y_q = at_nodes[q*channels + c, r] - top
+                for k in range(weights.shape[0]):
+                    y_q = at_nodes[k*channels + c, first + r] - top
+                    omega = weights[k]
                     t0 = math.exp((beta*y_q))
-                    S_q += weights[q]*t0
+                    S_q += (t0*omega)
                 t0 = math.log(S_q)
-                features[state + c, r] = top + (t0/beta)
+                features[state + c, first + r] = ((t0/beta) + top)
+        cuda.syncthreads()
 
 
 def maximum_adjoint(bar_features, X, weights, sharpness, constants, at_nodes, bar_y):
     """The adjoint of: smooth maxima. bar_y is set; at_nodes becomes m̄ ∂m/∂y_q, the share of node q of m̄."""
+    state, channels, beta = bar_y.shape[0], bar_features.shape[0] - bar_y.shape[0], sharpness[0]
+    records = bar_y.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    beta, channels, state = sharpness[0], bar_features.shape[0] - bar_y.shape[0], bar_y.shape[0]
-    for first in range(block*columns, at_nodes.shape[1], blocks*columns):
+    tile = columns
+    for first in range(block*tile, records, blocks*tile):
+        count = min(tile, records - first)
         for c in range(row, channels, rows):
-            for r in range(first + column, min(first + columns, at_nodes.shape[1]), columns):
-                top = at_nodes[c, r]
-                for q in range(1, weights.shape[0]):
-                    other = at_nodes[q*channels + c, r]
-                    top = other if other > top else top
+            for r in range(column, count, columns):
+                top = at_nodes[c, first + r]  # m rises by a constant that is added to y
+                for k in range(weights.shape[0]):
+                    top = at_nodes[k*channels + c, first + r] if at_nodes[k*channels + c, first + r] > top else top
                 S_q = constants[0]
-                for q in range(weights.shape[0]):
-                    y_q = at_nodes[q*channels + c, r] - top
+                for k in range(weights.shape[0]):
+                    y_q = at_nodes[k*channels + c, first + r] - top
+                    omega = weights[k]
                     t0 = math.exp((beta*y_q))
-                    S_q += weights[q]*t0
-                for q in range(weights.shape[0]):
-                    y_q = at_nodes[q*channels + c, r] - top
+                    S_q += (t0*omega)
+                v_q = bar_features[state + c, first + r]
+                for k in range(weights.shape[0]):
+                    y_q = at_nodes[k*channels + c, first + r] - top
+                    omega = weights[k]
                     t0 = math.exp((beta*y_q))
-                    at_nodes[q*channels + c, r] = weights[q]*(t0/S_q)*bar_features[state + c, r]
-                for j in range(state//channels):
-                    total = bar_features[j*channels + c, r]
-                    for q in range(weights.shape[0]):
-                        total += X[q, j]*at_nodes[q*channels + c, r]
-                    bar_y[j*channels + c, r] = total
+                    at_nodes[k*channels + c, first + r] = (((t0/S_q)*omega)*v_q)
+        cuda.syncthreads()
+        for a in range(0 + row, state, rows):
+            for r in range(column, count, columns):
+                bar_y[a, first + r] = bar_features[a, first + r]
+        cuda.syncthreads()
+        # ȳ += Xᵀ at_nodes̄
+        for c in range(channels):
+            for a in range(row, X.shape[1], rows):
+                for r in range(column, count, columns):
+                    total = constants[0]
+                    for b in range(X.shape[0]):
+                        total += X[b, a]*at_nodes[b*channels + c, first + r]
+                    bar_y[a*channels + c, first + r] += total
+        cuda.syncthreads()
+
+
+def loss(z, target, constants, value, source):
+    """L of every record (cross-entropy) and source = ∂L/∂z, from its derivation."""
+    c2 = constants[2]  # -1
+    records = z.shape[1]
+    row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
+    block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    tile = columns
+    for first in range(block*tile, records, blocks*tile):
+        count = min(tile, records - first)
+        for r in range(row*columns + column, count, rows*columns):
+            top = z[0, first + r]  # L is unchanged when a constant is added to every output
+            for k in range(z.shape[0]):
+                top = z[k, first + r] if z[k, first + r] > top else top
+            sum_hit = constants[0]
+            sum_partition = constants[0]
+            sum_total = constants[0]
+            for k in range(z.shape[0]):
+                zk, tk = z[k, first + r] - top, target[k, first + r]
+                t0 = math.exp(zk)
+                sum_hit += (tk*zk)
+                sum_partition += t0
+                sum_total += tk
+            t0 = math.log(sum_partition)
+            value[first + r] = ((c2*sum_hit) + (t0*sum_total))
+            for k in range(z.shape[0]):
+                zk, tk = z[k, first + r] - top, target[k, first + r]
+                t0 = math.exp(zk)
+                source[k, first + r] = (((t0*sum_total)/sum_partition) + (c2*tk))
+        cuda.syncthreads()
+
+
+def depth_adjoint(theta, mixed, bar):
+    """The adjoint of the mix over depth: bar_ke += Σ_s θ_sk mixed_se   (11)."""
+    for e in range(cuda.grid(1), bar.shape[1], cuda.gridsize(1)):
+        for k in range(bar.shape[0]):
+            total = bar[k, e]
+            for s in range(theta.shape[0]):
+                total += theta[s, k]*mixed[s, e]
+            bar[k, e] = total
+    cuda.syncthreads()
 
 
 def sum_blocks(partial, total):
@@ -998,41 +1069,7 @@ def sum_blocks(partial, total):
         total[e] = value
 
 
-def depth_adjoint(theta, mixed, bar):
-    """The adjoint of the mix over depth: bar_ke += Σ_s θ_sk mixed_se   (11)."""
-    for e in range(cuda.grid(1), bar.shape[1], cuda.gridsize(1)):
-        for k in range(bar.shape[0]):
-            value = bar[k, e]
-            for s in range(theta.shape[0]):
-                value += theta[s, k]*mixed[s, e]
-            bar[k, e] = value
-
-
 def clear(values, constants):
     """values_e = 0."""
     for e in range(cuda.grid(1), values.shape[0], cuda.gridsize(1)):
         values[e] = constants[0]
-
-
-def loss(z, target, constants, value, source):
-    """L of every record (cross-entropy) and source = ∂L/∂z, from its derivation."""
-    c2 = constants[2]  # -1
-    for r in range(cuda.grid(1), z.shape[1], cuda.gridsize(1)):
-        top = z[0, r]  # L is unchanged when a constant is added to every output
-        for k in range(1, z.shape[0]):
-            top = z[k, r] if z[k, r] > top else top
-        sum_hit = constants[0]
-        sum_partition = constants[0]
-        sum_total = constants[0]
-        for k in range(z.shape[0]):
-            zk, tk = z[k, r] - top, target[k, r]
-            t0 = math.exp(zk)
-            sum_hit += (tk*zk)
-            sum_partition += t0
-            sum_total += tk
-        t0 = math.log(sum_partition)
-        value[r] = ((c2*sum_hit) + (t0*sum_total))
-        for k in range(z.shape[0]):
-            zk, tk = z[k, r] - top, target[k, r]
-            t0 = math.exp(zk)
-            source[k, r] = (((t0*sum_total)/sum_partition) + (c2*tk))

@@ -3,8 +3,9 @@
 ∂h/∂δ = ρ(u, h),  rate mlp,  f = tanh,  Δ = 1/2;  u = ∫ W h dξ′ + b   (1), (2)
 
 Written by ``continua generate``; do not edit. The derivation is in derivation.md beside this file.
-A thread block works on a tile of records, tile after tile: rows (axis · channel) go by threadIdx.y, records by
-threadIdx.x, and the threads wait for each other after every operation. Tables, tableau and constants are arguments.
+A thread block works on a tile of records: rows (axis · channel) go by threadIdx.y, records by
+threadIdx.x; threads wait for each other after every operation. Sums over stages and blocks are completed by
+``depth_adjoint`` and ``sum_blocks``. Tables, tableau and constants are arguments.
 """
 
 import math  # noqa: F401
@@ -16,16 +17,17 @@ def formed_operators_1(w, theta, C, beta, vartheta, constants, channels, mixed, 
     """E_s = Φ (Σ_k θ_k(δ_s) w_k) C,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k   (4)"""
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    for s in range(block, theta.shape[0], blocks):
-        # Σ_k θ_sk w_k
+    thread, threads = row*columns + column, rows*columns
+    for s in range(block, operators.shape[0], blocks):
+        # Σ_k theta_sk w_k
         for a in range(row, w.shape[1], rows):
-            for b in range(column, w.shape[2], columns):
+            for d in range(column, w.shape[2], columns):
                 total = constants[0]
                 for k in range(theta.shape[1]):
-                    total += theta[s, k]*w[k, a, b]
-                mixed[s, a, b] = total
+                    total += theta[s, k]*w[k, a, d]
+                mixed[s, a, d] = total
         cuda.syncthreads()
-        # E_s = mixed C
+        # E_s of mixed by C
         for c in range(channels):
             for a in range(column, C.shape[1], columns):
                 for d in range(row, mixed.shape[1], rows):
@@ -34,9 +36,8 @@ def formed_operators_1(w, theta, C, beta, vartheta, constants, channels, mixed, 
                         total += C[b, a]*mixed[s, d, b*channels + c]
                     operators[s, d, a*channels + c] = total
         cuda.syncthreads()
-    thread, threads = row*columns + column, rows*columns
-    for s in range(block, vartheta.shape[0], blocks):
-        # β_s = Σ_k ϑ_sk β_k
+    for s in range(block, biases.shape[0], blocks):
+        # Σ_k vartheta_sk beta_k
         for a in range(thread, beta.shape[1], threads):
             total = constants[0]
             for k in range(vartheta.shape[1]):
@@ -46,11 +47,12 @@ def formed_operators_1(w, theta, C, beta, vartheta, constants, channels, mixed, 
 
 
 def formed_operators_adjoint_1(bar_operators, C, bar_biases, constants, channels, mixed, mixed_bias):
-    """The adjoint of: E_s = Φ (Σ_k θ_k(δ_s) w_k) C,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k   (4)   (11), but for the sums over the stages."""
+    """The adjoint of: E_s = Φ (Σ_k θ_k(δ_s) w_k) C,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k   (4)   (11)"""
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    for s in range(block, mixed.shape[0], blocks):
-        # mixed = Ē_s Cᵀ
+    thread, threads = row*columns + column, rows*columns
+    for s in range(block, bar_operators.shape[0], blocks):
+        # mixed of E_s̄ by C
         for c in range(channels):
             for a in range(column, C.shape[0], columns):
                 for d in range(row, bar_operators.shape[1], rows):
@@ -59,26 +61,26 @@ def formed_operators_adjoint_1(bar_operators, C, bar_biases, constants, channels
                         total += C[a, b]*bar_operators[s, d, b*channels + c]
                     mixed[s, d, a*channels + c] = total
         cuda.syncthreads()
-    thread, threads = row*columns + column, rows*columns
-    for s in range(block, mixed_bias.shape[0], blocks):
+    for s in range(block, bar_biases.shape[0], blocks):
         for a in range(thread, mixed_bias.shape[1], threads):
             mixed_bias[s, a] = bar_biases[s, a]
+        cuda.syncthreads()
 
 
 def formed_entry_operators_1(w, theta, C_entry, constants, channels, mixed, operators):
     """E_s = Φ (Σ_k θ_k(δ_s) w_k) C for the state as it arrives   (4)"""
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    for s in range(block, theta.shape[0], blocks):
-        # Σ_k θ_sk w_k
+    for s in range(block, operators.shape[0], blocks):
+        # Σ_k theta_sk w_k
         for a in range(row, w.shape[1], rows):
-            for b in range(column, w.shape[2], columns):
+            for d in range(column, w.shape[2], columns):
                 total = constants[0]
                 for k in range(theta.shape[1]):
-                    total += theta[s, k]*w[k, a, b]
-                mixed[s, a, b] = total
+                    total += theta[s, k]*w[k, a, d]
+                mixed[s, a, d] = total
         cuda.syncthreads()
-        # E_s = mixed C
+        # E_s of mixed by C_entry
         for c in range(channels):
             for a in range(column, C_entry.shape[1], columns):
                 for d in range(row, mixed.shape[1], rows):
@@ -90,11 +92,11 @@ def formed_entry_operators_1(w, theta, C_entry, constants, channels, mixed, oper
 
 
 def formed_entry_operators_adjoint_1(bar_operators, C_entry, constants, channels, mixed):
-    """The adjoint of: E_s = Φ (Σ_k θ_k(δ_s) w_k) C for the state as it arrives   (4)   (11), but for the sums over the stages."""
+    """The adjoint of: E_s = Φ (Σ_k θ_k(δ_s) w_k) C for the state as it arrives   (4)   (11)"""
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    for s in range(block, mixed.shape[0], blocks):
-        # mixed = Ē_s Cᵀ
+    for s in range(block, bar_operators.shape[0], blocks):
+        # mixed of E_s̄ by C_entry
         for c in range(channels):
             for a in range(column, C_entry.shape[0], columns):
                 for d in range(row, bar_operators.shape[1], rows):
@@ -111,9 +113,7 @@ def formed_forward_1(
     """h ← h(stop): m_i = A r(u, X h),  u = E_s h + e_s,  E_s = Φ w_s C   (4), (5), (7)."""
     c2 = constants[2]  # 2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
-    state, node = h.shape[0], biases.shape[1]
-    wide = biases.shape[1]
-    entry = h_entry.shape[0]
+    state, wide, entry = h.shape[0], biases.shape[1], h_entry.shape[0]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     # working memory: shared memory, sized at launch, unless the workspace has room for it
@@ -125,7 +125,7 @@ def formed_forward_1(
     U, start = room[start:], start + wide*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
-        # h_0 = P h_entry, the L2 projection into this slab's basis (13)
+        # h = P h_entry
         for c in range(channels):
             for a in range(row, P_entry.shape[0], rows):
                 for r in range(column, count, columns):
@@ -195,15 +195,13 @@ def formed_forward_1(
 
 
 def formed_adjoint_1(
-    bar, combine, operator_index, bias_index, operators, biases, h_entry, P_entry, operator_entry, constants, channels, F1, H, bar_operators, bar_biases, bar_entry, bar_operator_entry, workspace, tile,
+    bar, combine, operator_index, bias_index, operators, biases, h_entry, P_entry, operator_entry, constants, channels, workspace, tile, F1, H, bar_operators, bar_biases, bar_entry, bar_operator_entry,
 ):
     """bar ← dL/dh(start), and the gradients of operators and biases   (10), (11)."""
     c2 = constants[2]  # 2
     c3 = constants[3]  # -2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
-    state, node = bar.shape[0], biases.shape[1]
-    wide = biases.shape[1]
-    entry = h_entry.shape[0]
+    state, wide, entry = bar.shape[0], biases.shape[1], h_entry.shape[0]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     # working memory: shared memory, sized at launch, unless the workspace has room for it
@@ -229,7 +227,7 @@ def formed_adjoint_1(
                 slot = n*stages + i
                 operator, bias = operator_index[n, i], bias_index[n, i]
                 if n == 0 and i == 0:  # the state as it arrived
-                    # Ū at every node and record, f1 = F1, v = m_ī
+                    # Ū, e_s̄ at every node and record, f1 = F1, v = m_ī
                     for a in range(row, state, rows):
                         for r in range(column, count, columns):
                             f1_q = F1[slot, a, first + r]
@@ -246,7 +244,7 @@ def formed_adjoint_1(
                             total += bar_U[a*tile + r]
                         bar_biases[block, bias, a] += total
                     cuda.syncthreads()
-                    # gradient of E_s: += Ū H_iᵀ, summed over the tile's records
+                    # gradient of E_s: += Ū H_iᵀ, summed over records
                     for a in range(row, wide, rows):
                         for b in range(column, entry, columns):
                             total = constants[0]
@@ -263,7 +261,7 @@ def formed_adjoint_1(
                             bar_entry[a, first + r] = total
                     cuda.syncthreads()
                 else:
-                    # Ū at every node and record, f1 = F1, v = m_ī
+                    # Ū, e_s̄ at every node and record, f1 = F1, v = m_ī
                     for a in range(row, state, rows):
                         for r in range(column, count, columns):
                             f1_q = F1[slot, a, first + r]
@@ -280,7 +278,7 @@ def formed_adjoint_1(
                             total += bar_U[a*tile + r]
                         bar_biases[block, bias, a] += total
                     cuda.syncthreads()
-                    # gradient of E_s: += Ū H_iᵀ, summed over the tile's records
+                    # gradient of E_s: += Ū H_iᵀ, summed over records
                     for a in range(row, wide, rows):
                         for b in range(column, state, columns):
                             total = constants[0]
@@ -303,12 +301,11 @@ def formed_adjoint_1(
                             for j in range(i):
                                 bar_m[(j*state + a)*tile + r] += combine[n, i, j + 1]*bar_H[a*tile + r]
                     cuda.syncthreads()
-            # λ_n = h̄
-            for a in range(row, state, rows):
+            for a in range(0 + row, state, rows):
                 for r in range(column, count, columns):
                     bar[a, first + r] = bar_h[a*tile + r]
             cuda.syncthreads()
-        # dL/dh_entry += Pᵀ dL/dh_0
+        # h_entrȳ += Pᵀ h̄
         for c in range(channels):
             for a in range(row, P_entry.shape[1], rows):
                 for r in range(column, count, columns):
@@ -336,9 +333,7 @@ def formed_forward_float32_1(
     c11 = constants[11]  # 0.00032855989411473274
     c12 = constants[12]  # 7.7763650097040227e-07
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
-    state, node = h.shape[0], biases.shape[1]
-    wide = biases.shape[1]
-    entry = h_entry.shape[0]
+    state, wide, entry = h.shape[0], biases.shape[1], h_entry.shape[0]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     # working memory: shared memory, sized at launch, unless the workspace has room for it
@@ -350,7 +345,7 @@ def formed_forward_float32_1(
     U, start = room[start:], start + wide*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
-        # h_0 = P h_entry, the L2 projection into this slab's basis (13)
+        # h = P h_entry
         for c in range(channels):
             for a in range(row, P_entry.shape[0], rows):
                 for r in range(column, count, columns):
@@ -424,15 +419,13 @@ def formed_forward_float32_1(
 
 
 def formed_adjoint_float32_1(
-    bar, combine, operator_index, bias_index, operators, biases, h_entry, P_entry, operator_entry, constants, channels, F1, H, bar_operators, bar_biases, bar_entry, bar_operator_entry, workspace, tile,
+    bar, combine, operator_index, bias_index, operators, biases, h_entry, P_entry, operator_entry, constants, channels, workspace, tile, F1, H, bar_operators, bar_biases, bar_entry, bar_operator_entry,
 ):
     """bar ← dL/dh(start), and the gradients of operators and biases   (10), (11). Functions in their single-precision forms."""
     c2 = constants[2]  # 2
     c3 = constants[3]  # -2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
-    state, node = bar.shape[0], biases.shape[1]
-    wide = biases.shape[1]
-    entry = h_entry.shape[0]
+    state, wide, entry = bar.shape[0], biases.shape[1], h_entry.shape[0]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     # working memory: shared memory, sized at launch, unless the workspace has room for it
@@ -458,7 +451,7 @@ def formed_adjoint_float32_1(
                 slot = n*stages + i
                 operator, bias = operator_index[n, i], bias_index[n, i]
                 if n == 0 and i == 0:  # the state as it arrived
-                    # Ū at every node and record, f1 = F1, v = m_ī
+                    # Ū, e_s̄ at every node and record, f1 = F1, v = m_ī
                     for a in range(row, state, rows):
                         for r in range(column, count, columns):
                             f1_q = F1[slot, a, first + r]
@@ -475,7 +468,7 @@ def formed_adjoint_float32_1(
                             total += bar_U[a*tile + r]
                         bar_biases[block, bias, a] += total
                     cuda.syncthreads()
-                    # gradient of E_s: += Ū H_iᵀ, summed over the tile's records
+                    # gradient of E_s: += Ū H_iᵀ, summed over records
                     for a in range(row, wide, rows):
                         for b in range(column, entry, columns):
                             total = constants[0]
@@ -492,7 +485,7 @@ def formed_adjoint_float32_1(
                             bar_entry[a, first + r] = total
                     cuda.syncthreads()
                 else:
-                    # Ū at every node and record, f1 = F1, v = m_ī
+                    # Ū, e_s̄ at every node and record, f1 = F1, v = m_ī
                     for a in range(row, state, rows):
                         for r in range(column, count, columns):
                             f1_q = F1[slot, a, first + r]
@@ -509,7 +502,7 @@ def formed_adjoint_float32_1(
                             total += bar_U[a*tile + r]
                         bar_biases[block, bias, a] += total
                     cuda.syncthreads()
-                    # gradient of E_s: += Ū H_iᵀ, summed over the tile's records
+                    # gradient of E_s: += Ū H_iᵀ, summed over records
                     for a in range(row, wide, rows):
                         for b in range(column, state, columns):
                             total = constants[0]
@@ -532,12 +525,11 @@ def formed_adjoint_float32_1(
                             for j in range(i):
                                 bar_m[(j*state + a)*tile + r] += combine[n, i, j + 1]*bar_H[a*tile + r]
                     cuda.syncthreads()
-            # λ_n = h̄
-            for a in range(row, state, rows):
+            for a in range(0 + row, state, rows):
                 for r in range(column, count, columns):
                     bar[a, first + r] = bar_h[a*tile + r]
             cuda.syncthreads()
-        # dL/dh_entry += Pᵀ dL/dh_0
+        # h_entrȳ += Pᵀ h̄
         for c in range(channels):
             for a in range(row, P_entry.shape[1], rows):
                 for r in range(column, count, columns):
@@ -552,18 +544,18 @@ def factors_operators_1(w, theta, beta, vartheta, constants, channels, operators
     """w_s = Σ_k θ_k(δ_s) w_k,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k   (4)"""
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    for s in range(block, theta.shape[0], blocks):
-        # Σ_k θ_sk w_k
+    thread, threads = row*columns + column, rows*columns
+    for s in range(block, operators.shape[0], blocks):
+        # Σ_k theta_sk w_k
         for a in range(row, w.shape[1], rows):
-            for b in range(column, w.shape[2], columns):
+            for d in range(column, w.shape[2], columns):
                 total = constants[0]
                 for k in range(theta.shape[1]):
-                    total += theta[s, k]*w[k, a, b]
-                operators[s, a, b] = total
+                    total += theta[s, k]*w[k, a, d]
+                operators[s, a, d] = total
         cuda.syncthreads()
-    thread, threads = row*columns + column, rows*columns
-    for s in range(block, vartheta.shape[0], blocks):
-        # β_s = Σ_k ϑ_sk β_k
+    for s in range(block, biases.shape[0], blocks):
+        # Σ_k vartheta_sk beta_k
         for a in range(thread, beta.shape[1], threads):
             total = constants[0]
             for k in range(vartheta.shape[1]):
@@ -573,17 +565,19 @@ def factors_operators_1(w, theta, beta, vartheta, constants, channels, operators
 
 
 def factors_operators_adjoint_1(bar_operators, bar_biases, constants, channels, mixed, mixed_bias):
-    """The adjoint of: w_s = Σ_k θ_k(δ_s) w_k,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k   (4)   (11), but for the sums over the stages."""
+    """The adjoint of: w_s = Σ_k θ_k(δ_s) w_k,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k   (4)   (11)"""
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    for s in range(block, mixed.shape[0], blocks):
-        for a in range(row, mixed.shape[1], rows):
-            for b in range(column, mixed.shape[2], columns):
-                mixed[s, a, b] = bar_operators[s, a, b]
     thread, threads = row*columns + column, rows*columns
-    for s in range(block, mixed_bias.shape[0], blocks):
+    for s in range(block, bar_operators.shape[0], blocks):
+        for a in range(row, mixed.shape[1], rows):
+            for d in range(column, mixed.shape[2], columns):
+                mixed[s, a, d] = bar_operators[s, a, d]
+        cuda.syncthreads()
+    for s in range(block, bar_biases.shape[0], blocks):
         for a in range(thread, mixed_bias.shape[1], threads):
             mixed_bias[s, a] = bar_biases[s, a]
+        cuda.syncthreads()
 
 
 def factors_forward_1(
@@ -592,10 +586,7 @@ def factors_forward_1(
     """h ← h(stop): m_i = A r(u, X h),  u = Φ (w_s (C h)) + e_s   (4), (5), (7)."""
     c2 = constants[2]  # 2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
-    state, node = h.shape[0], biases.shape[1]
-    wide = biases.shape[1]
-    weight_out, weight_in = operators.shape[1], operators.shape[2]
-    entry = h_entry.shape[0]
+    state, weight_out, weight_in = h.shape[0], operators.shape[1], operators.shape[2]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     # working memory: shared memory, sized at launch, unless the workspace has room for it
@@ -608,7 +599,7 @@ def factors_forward_1(
     T, start = room[start:], start + weight_out*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
-        # h_0 = P h_entry, the L2 projection into this slab's basis (13)
+        # h = P h_entry
         for c in range(channels):
             for a in range(row, P_entry.shape[0], rows):
                 for r in range(column, count, columns):
@@ -696,16 +687,13 @@ def factors_forward_1(
 
 
 def factors_adjoint_1(
-    bar, combine, operator_index, bias_index, operators, biases, C, C_entry, h_entry, P_entry, constants, channels, F1, G, bar_operators, bar_biases, bar_entry, workspace, tile,
+    bar, combine, operator_index, bias_index, operators, biases, C, C_entry, P_entry, constants, channels, workspace, tile, F1, G, bar_operators, bar_biases, bar_entry,
 ):
     """bar ← dL/dh(start), and the gradients of operators and biases   (10), (11)."""
     c2 = constants[2]  # 2
     c3 = constants[3]  # -2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
-    state, node = bar.shape[0], biases.shape[1]
-    wide = biases.shape[1]
-    weight_out, weight_in = operators.shape[1], operators.shape[2]
-    entry = h_entry.shape[0]
+    state, weight_out, weight_in = bar.shape[0], operators.shape[1], operators.shape[2]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     # working memory: shared memory, sized at launch, unless the workspace has room for it
@@ -732,7 +720,7 @@ def factors_adjoint_1(
                 slot = n*stages + i
                 operator, bias = operator_index[n, i], bias_index[n, i]
                 if n == 0 and i == 0:  # the state as it arrived
-                    # T̄ at every node and record, f1 = F1, v = m_ī
+                    # T̄, e_s̄ at every node and record, f1 = F1, v = m_ī
                     for a in range(row, state, rows):
                         for r in range(column, count, columns):
                             f1_q = F1[slot, a, first + r]
@@ -749,7 +737,7 @@ def factors_adjoint_1(
                             total += bar_T[a*tile + r]
                         bar_biases[block, bias, a] += total
                     cuda.syncthreads()
-                    # gradient of w_s: += T̄ Gᵀ, summed over the tile's records
+                    # gradient of w_s: += T̄ Gᵀ, summed over records
                     for a in range(row, weight_out, rows):
                         for b in range(column, weight_in, columns):
                             total = constants[0]
@@ -775,7 +763,7 @@ def factors_adjoint_1(
                                 bar_entry[a*channels + c, first + r] = total
                     cuda.syncthreads()
                 else:
-                    # T̄ at every node and record, f1 = F1, v = m_ī
+                    # T̄, e_s̄ at every node and record, f1 = F1, v = m_ī
                     for a in range(row, state, rows):
                         for r in range(column, count, columns):
                             f1_q = F1[slot, a, first + r]
@@ -792,7 +780,7 @@ def factors_adjoint_1(
                             total += bar_T[a*tile + r]
                         bar_biases[block, bias, a] += total
                     cuda.syncthreads()
-                    # gradient of w_s: += T̄ Gᵀ, summed over the tile's records
+                    # gradient of w_s: += T̄ Gᵀ, summed over records
                     for a in range(row, weight_out, rows):
                         for b in range(column, weight_in, columns):
                             total = constants[0]
@@ -824,12 +812,11 @@ def factors_adjoint_1(
                             for j in range(i):
                                 bar_m[(j*state + a)*tile + r] += combine[n, i, j + 1]*bar_H[a*tile + r]
                     cuda.syncthreads()
-            # λ_n = h̄
-            for a in range(row, state, rows):
+            for a in range(0 + row, state, rows):
                 for r in range(column, count, columns):
                     bar[a, first + r] = bar_h[a*tile + r]
             cuda.syncthreads()
-        # dL/dh_entry += Pᵀ dL/dh_0
+        # h_entrȳ += Pᵀ h̄
         for c in range(channels):
             for a in range(row, P_entry.shape[1], rows):
                 for r in range(column, count, columns):
@@ -857,10 +844,7 @@ def factors_forward_float32_1(
     c11 = constants[11]  # 0.00032855989411473274
     c12 = constants[12]  # 7.7763650097040227e-07
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
-    state, node = h.shape[0], biases.shape[1]
-    wide = biases.shape[1]
-    weight_out, weight_in = operators.shape[1], operators.shape[2]
-    entry = h_entry.shape[0]
+    state, weight_out, weight_in = h.shape[0], operators.shape[1], operators.shape[2]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     # working memory: shared memory, sized at launch, unless the workspace has room for it
@@ -873,7 +857,7 @@ def factors_forward_float32_1(
     T, start = room[start:], start + weight_out*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
-        # h_0 = P h_entry, the L2 projection into this slab's basis (13)
+        # h = P h_entry
         for c in range(channels):
             for a in range(row, P_entry.shape[0], rows):
                 for r in range(column, count, columns):
@@ -965,16 +949,13 @@ def factors_forward_float32_1(
 
 
 def factors_adjoint_float32_1(
-    bar, combine, operator_index, bias_index, operators, biases, C, C_entry, h_entry, P_entry, constants, channels, F1, G, bar_operators, bar_biases, bar_entry, workspace, tile,
+    bar, combine, operator_index, bias_index, operators, biases, C, C_entry, P_entry, constants, channels, workspace, tile, F1, G, bar_operators, bar_biases, bar_entry,
 ):
     """bar ← dL/dh(start), and the gradients of operators and biases   (10), (11). Functions in their single-precision forms."""
     c2 = constants[2]  # 2
     c3 = constants[3]  # -2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
-    state, node = bar.shape[0], biases.shape[1]
-    wide = biases.shape[1]
-    weight_out, weight_in = operators.shape[1], operators.shape[2]
-    entry = h_entry.shape[0]
+    state, weight_out, weight_in = bar.shape[0], operators.shape[1], operators.shape[2]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     # working memory: shared memory, sized at launch, unless the workspace has room for it
@@ -1001,7 +982,7 @@ def factors_adjoint_float32_1(
                 slot = n*stages + i
                 operator, bias = operator_index[n, i], bias_index[n, i]
                 if n == 0 and i == 0:  # the state as it arrived
-                    # T̄ at every node and record, f1 = F1, v = m_ī
+                    # T̄, e_s̄ at every node and record, f1 = F1, v = m_ī
                     for a in range(row, state, rows):
                         for r in range(column, count, columns):
                             f1_q = F1[slot, a, first + r]
@@ -1018,7 +999,7 @@ def factors_adjoint_float32_1(
                             total += bar_T[a*tile + r]
                         bar_biases[block, bias, a] += total
                     cuda.syncthreads()
-                    # gradient of w_s: += T̄ Gᵀ, summed over the tile's records
+                    # gradient of w_s: += T̄ Gᵀ, summed over records
                     for a in range(row, weight_out, rows):
                         for b in range(column, weight_in, columns):
                             total = constants[0]
@@ -1044,7 +1025,7 @@ def factors_adjoint_float32_1(
                                 bar_entry[a*channels + c, first + r] = total
                     cuda.syncthreads()
                 else:
-                    # T̄ at every node and record, f1 = F1, v = m_ī
+                    # T̄, e_s̄ at every node and record, f1 = F1, v = m_ī
                     for a in range(row, state, rows):
                         for r in range(column, count, columns):
                             f1_q = F1[slot, a, first + r]
@@ -1061,7 +1042,7 @@ def factors_adjoint_float32_1(
                             total += bar_T[a*tile + r]
                         bar_biases[block, bias, a] += total
                     cuda.syncthreads()
-                    # gradient of w_s: += T̄ Gᵀ, summed over the tile's records
+                    # gradient of w_s: += T̄ Gᵀ, summed over records
                     for a in range(row, weight_out, rows):
                         for b in range(column, weight_in, columns):
                             total = constants[0]
@@ -1093,12 +1074,11 @@ def factors_adjoint_float32_1(
                             for j in range(i):
                                 bar_m[(j*state + a)*tile + r] += combine[n, i, j + 1]*bar_H[a*tile + r]
                     cuda.syncthreads()
-            # λ_n = h̄
-            for a in range(row, state, rows):
+            for a in range(0 + row, state, rows):
                 for r in range(column, count, columns):
                     bar[a, first + r] = bar_h[a*tile + r]
             cuda.syncthreads()
-        # dL/dh_entry += Pᵀ dL/dh_0
+        # h_entrȳ += Pᵀ h̄
         for c in range(channels):
             for a in range(row, P_entry.shape[1], rows):
                 for r in range(column, count, columns):
@@ -1114,14 +1094,14 @@ def formed_forward_rows_1(stages, state, node, wide, weight_out, weight_in):
     return stages*state + wide
 
 
-def formed_forward_float32_rows_1(stages, state, node, wide, weight_out, weight_in):
-    """Rows of working memory that a record needs in formed_forward_float32_1."""
-    return stages*state + wide
-
-
 def formed_adjoint_rows_1(stages, state, node, wide, weight_out, weight_in):
     """Rows of working memory that a record needs in formed_adjoint_1."""
     return stages*state + state + state + wide
+
+
+def formed_forward_float32_rows_1(stages, state, node, wide, weight_out, weight_in):
+    """Rows of working memory that a record needs in formed_forward_float32_1."""
+    return stages*state + wide
 
 
 def formed_adjoint_float32_rows_1(stages, state, node, wide, weight_out, weight_in):
@@ -1134,14 +1114,14 @@ def factors_forward_rows_1(stages, state, node, wide, weight_out, weight_in):
     return stages*state + state + weight_out
 
 
-def factors_forward_float32_rows_1(stages, state, node, wide, weight_out, weight_in):
-    """Rows of working memory that a record needs in factors_forward_float32_1."""
-    return stages*state + state + weight_out
-
-
 def factors_adjoint_rows_1(stages, state, node, wide, weight_out, weight_in):
     """Rows of working memory that a record needs in factors_adjoint_1."""
     return stages*state + state + weight_in + state + weight_out
+
+
+def factors_forward_float32_rows_1(stages, state, node, wide, weight_out, weight_in):
+    """Rows of working memory that a record needs in factors_forward_float32_1."""
+    return stages*state + state + weight_out
 
 
 def factors_adjoint_float32_rows_1(stages, state, node, wide, weight_out, weight_in):
@@ -1153,16 +1133,17 @@ def formed_operators_2(w, theta, C, C_columns, beta, vartheta, constants, channe
     """E_s = Φ (Σ_k θ_k(δ_s) w_k) C,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k   (4)"""
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    for s in range(block, theta.shape[0], blocks):
-        # Σ_k θ_sk w_k
+    thread, threads = row*columns + column, rows*columns
+    for s in range(block, operators.shape[0], blocks):
+        # Σ_k theta_sk w_k
         for a in range(row, w.shape[1], rows):
-            for b in range(column, w.shape[2], columns):
+            for d in range(column, w.shape[2], columns):
                 total = constants[0]
                 for k in range(theta.shape[1]):
-                    total += theta[s, k]*w[k, a, b]
-                mixed[s, a, b] = total
+                    total += theta[s, k]*w[k, a, d]
+                mixed[s, a, d] = total
         cuda.syncthreads()
-        # E_s = mixed C
+        # E_s of mixed by C
         for c in range(channels):
             for a in range(column, C.shape[1], columns):
                 for d in range(row, mixed.shape[1], rows):
@@ -1171,9 +1152,8 @@ def formed_operators_2(w, theta, C, C_columns, beta, vartheta, constants, channe
                         total += C[b, a]*mixed[s, d, b*channels + c]
                     operators[s, d, a*channels + c] = total
         cuda.syncthreads()
-    thread, threads = row*columns + column, rows*columns
-    for s in range(block, vartheta.shape[0], blocks):
-        # β_s = Σ_k ϑ_sk β_k
+    for s in range(block, biases.shape[0], blocks):
+        # Σ_k vartheta_sk beta_k
         for a in range(thread, beta.shape[1], threads):
             total = constants[0]
             for k in range(vartheta.shape[1]):
@@ -1183,11 +1163,12 @@ def formed_operators_2(w, theta, C, C_columns, beta, vartheta, constants, channe
 
 
 def formed_operators_adjoint_2(bar_operators, C, C_runs, bar_biases, constants, channels, mixed, mixed_bias):
-    """The adjoint of: E_s = Φ (Σ_k θ_k(δ_s) w_k) C,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k   (4)   (11), but for the sums over the stages."""
+    """The adjoint of: E_s = Φ (Σ_k θ_k(δ_s) w_k) C,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k   (4)   (11)"""
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    for s in range(block, mixed.shape[0], blocks):
-        # mixed = Ē_s Cᵀ
+    thread, threads = row*columns + column, rows*columns
+    for s in range(block, bar_operators.shape[0], blocks):
+        # mixed of E_s̄ by C
         for c in range(channels):
             for a in range(column, C.shape[0], columns):
                 for d in range(row, bar_operators.shape[1], rows):
@@ -1196,26 +1177,26 @@ def formed_operators_adjoint_2(bar_operators, C, C_runs, bar_biases, constants, 
                         total += C[a, b]*bar_operators[s, d, b*channels + c]
                     mixed[s, d, a*channels + c] = total
         cuda.syncthreads()
-    thread, threads = row*columns + column, rows*columns
-    for s in range(block, mixed_bias.shape[0], blocks):
+    for s in range(block, bar_biases.shape[0], blocks):
         for a in range(thread, mixed_bias.shape[1], threads):
             mixed_bias[s, a] = bar_biases[s, a]
+        cuda.syncthreads()
 
 
 def formed_entry_operators_2(w, theta, C_entry, constants, channels, mixed, operators):
     """E_s = Φ (Σ_k θ_k(δ_s) w_k) C for the state as it arrives   (4)"""
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    for s in range(block, theta.shape[0], blocks):
-        # Σ_k θ_sk w_k
+    for s in range(block, operators.shape[0], blocks):
+        # Σ_k theta_sk w_k
         for a in range(row, w.shape[1], rows):
-            for b in range(column, w.shape[2], columns):
+            for d in range(column, w.shape[2], columns):
                 total = constants[0]
                 for k in range(theta.shape[1]):
-                    total += theta[s, k]*w[k, a, b]
-                mixed[s, a, b] = total
+                    total += theta[s, k]*w[k, a, d]
+                mixed[s, a, d] = total
         cuda.syncthreads()
-        # E_s = mixed C
+        # E_s of mixed by C_entry
         for c in range(channels):
             for a in range(column, C_entry.shape[1], columns):
                 for d in range(row, mixed.shape[1], rows):
@@ -1227,11 +1208,11 @@ def formed_entry_operators_2(w, theta, C_entry, constants, channels, mixed, oper
 
 
 def formed_entry_operators_adjoint_2(bar_operators, C_entry, constants, channels, mixed):
-    """The adjoint of: E_s = Φ (Σ_k θ_k(δ_s) w_k) C for the state as it arrives   (4)   (11), but for the sums over the stages."""
+    """The adjoint of: E_s = Φ (Σ_k θ_k(δ_s) w_k) C for the state as it arrives   (4)   (11)"""
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    for s in range(block, mixed.shape[0], blocks):
-        # mixed = Ē_s Cᵀ
+    for s in range(block, bar_operators.shape[0], blocks):
+        # mixed of E_s̄ by C_entry
         for c in range(channels):
             for a in range(column, C_entry.shape[0], columns):
                 for d in range(row, bar_operators.shape[1], rows):
@@ -1248,9 +1229,7 @@ def formed_forward_2(
     """h ← h(stop): m_i = A r(u, X h),  u = E_s h + e_s,  E_s = Φ w_s C   (4), (5), (7)."""
     c2 = constants[2]  # 2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
-    state, node = h.shape[0], biases.shape[1]
-    wide = biases.shape[1]
-    entry = h_entry.shape[0]
+    state, wide, entry = h.shape[0], biases.shape[1], h_entry.shape[0]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     # working memory: shared memory, sized at launch, unless the workspace has room for it
@@ -1262,7 +1241,7 @@ def formed_forward_2(
     U, start = room[start:], start + wide*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
-        # h_0 = P h_entry, the L2 projection into this slab's basis (13)
+        # h = P h_entry
         for c in range(channels):
             for a in range(row, P_entry.shape[0], rows):
                 for r in range(column, count, columns):
@@ -1332,15 +1311,13 @@ def formed_forward_2(
 
 
 def formed_adjoint_2(
-    bar, combine, operator_index, bias_index, operators, biases, h_entry, P_entry, operator_entry, constants, channels, F1, H, bar_operators, bar_biases, bar_entry, bar_operator_entry, workspace, tile,
+    bar, combine, operator_index, bias_index, operators, biases, h_entry, P_entry, operator_entry, constants, channels, workspace, tile, F1, H, bar_operators, bar_biases, bar_entry, bar_operator_entry,
 ):
     """bar ← dL/dh(start), and the gradients of operators and biases   (10), (11)."""
     c2 = constants[2]  # 2
     c3 = constants[3]  # -2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
-    state, node = bar.shape[0], biases.shape[1]
-    wide = biases.shape[1]
-    entry = h_entry.shape[0]
+    state, wide, entry = bar.shape[0], biases.shape[1], h_entry.shape[0]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     # working memory: shared memory, sized at launch, unless the workspace has room for it
@@ -1366,7 +1343,7 @@ def formed_adjoint_2(
                 slot = n*stages + i
                 operator, bias = operator_index[n, i], bias_index[n, i]
                 if n == 0 and i == 0:  # the state as it arrived
-                    # Ū at every node and record, f1 = F1, v = m_ī
+                    # Ū, e_s̄ at every node and record, f1 = F1, v = m_ī
                     for a in range(row, state, rows):
                         for r in range(column, count, columns):
                             f1_q = F1[slot, a, first + r]
@@ -1383,7 +1360,7 @@ def formed_adjoint_2(
                             total += bar_U[a*tile + r]
                         bar_biases[block, bias, a] += total
                     cuda.syncthreads()
-                    # gradient of E_s: += Ū H_iᵀ, summed over the tile's records
+                    # gradient of E_s: += Ū H_iᵀ, summed over records
                     for a in range(row, wide, rows):
                         for b in range(column, entry, columns):
                             total = constants[0]
@@ -1400,7 +1377,7 @@ def formed_adjoint_2(
                             bar_entry[a, first + r] = total
                     cuda.syncthreads()
                 else:
-                    # Ū at every node and record, f1 = F1, v = m_ī
+                    # Ū, e_s̄ at every node and record, f1 = F1, v = m_ī
                     for a in range(row, state, rows):
                         for r in range(column, count, columns):
                             f1_q = F1[slot, a, first + r]
@@ -1417,7 +1394,7 @@ def formed_adjoint_2(
                             total += bar_U[a*tile + r]
                         bar_biases[block, bias, a] += total
                     cuda.syncthreads()
-                    # gradient of E_s: += Ū H_iᵀ, summed over the tile's records
+                    # gradient of E_s: += Ū H_iᵀ, summed over records
                     for a in range(row, wide, rows):
                         for b in range(column, state, columns):
                             total = constants[0]
@@ -1440,12 +1417,11 @@ def formed_adjoint_2(
                             for j in range(i):
                                 bar_m[(j*state + a)*tile + r] += combine[n, i, j + 1]*bar_H[a*tile + r]
                     cuda.syncthreads()
-            # λ_n = h̄
-            for a in range(row, state, rows):
+            for a in range(0 + row, state, rows):
                 for r in range(column, count, columns):
                     bar[a, first + r] = bar_h[a*tile + r]
             cuda.syncthreads()
-        # dL/dh_entry += Pᵀ dL/dh_0
+        # h_entrȳ += Pᵀ h̄
         for c in range(channels):
             for a in range(row, P_entry.shape[1], rows):
                 for r in range(column, count, columns):
@@ -1473,9 +1449,7 @@ def formed_forward_float32_2(
     c11 = constants[11]  # 0.00032855989411473274
     c12 = constants[12]  # 7.7763650097040227e-07
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
-    state, node = h.shape[0], biases.shape[1]
-    wide = biases.shape[1]
-    entry = h_entry.shape[0]
+    state, wide, entry = h.shape[0], biases.shape[1], h_entry.shape[0]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     # working memory: shared memory, sized at launch, unless the workspace has room for it
@@ -1487,7 +1461,7 @@ def formed_forward_float32_2(
     U, start = room[start:], start + wide*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
-        # h_0 = P h_entry, the L2 projection into this slab's basis (13)
+        # h = P h_entry
         for c in range(channels):
             for a in range(row, P_entry.shape[0], rows):
                 for r in range(column, count, columns):
@@ -1561,15 +1535,13 @@ def formed_forward_float32_2(
 
 
 def formed_adjoint_float32_2(
-    bar, combine, operator_index, bias_index, operators, biases, h_entry, P_entry, operator_entry, constants, channels, F1, H, bar_operators, bar_biases, bar_entry, bar_operator_entry, workspace, tile,
+    bar, combine, operator_index, bias_index, operators, biases, h_entry, P_entry, operator_entry, constants, channels, workspace, tile, F1, H, bar_operators, bar_biases, bar_entry, bar_operator_entry,
 ):
     """bar ← dL/dh(start), and the gradients of operators and biases   (10), (11). Functions in their single-precision forms."""
     c2 = constants[2]  # 2
     c3 = constants[3]  # -2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
-    state, node = bar.shape[0], biases.shape[1]
-    wide = biases.shape[1]
-    entry = h_entry.shape[0]
+    state, wide, entry = bar.shape[0], biases.shape[1], h_entry.shape[0]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     # working memory: shared memory, sized at launch, unless the workspace has room for it
@@ -1595,7 +1567,7 @@ def formed_adjoint_float32_2(
                 slot = n*stages + i
                 operator, bias = operator_index[n, i], bias_index[n, i]
                 if n == 0 and i == 0:  # the state as it arrived
-                    # Ū at every node and record, f1 = F1, v = m_ī
+                    # Ū, e_s̄ at every node and record, f1 = F1, v = m_ī
                     for a in range(row, state, rows):
                         for r in range(column, count, columns):
                             f1_q = F1[slot, a, first + r]
@@ -1612,7 +1584,7 @@ def formed_adjoint_float32_2(
                             total += bar_U[a*tile + r]
                         bar_biases[block, bias, a] += total
                     cuda.syncthreads()
-                    # gradient of E_s: += Ū H_iᵀ, summed over the tile's records
+                    # gradient of E_s: += Ū H_iᵀ, summed over records
                     for a in range(row, wide, rows):
                         for b in range(column, entry, columns):
                             total = constants[0]
@@ -1629,7 +1601,7 @@ def formed_adjoint_float32_2(
                             bar_entry[a, first + r] = total
                     cuda.syncthreads()
                 else:
-                    # Ū at every node and record, f1 = F1, v = m_ī
+                    # Ū, e_s̄ at every node and record, f1 = F1, v = m_ī
                     for a in range(row, state, rows):
                         for r in range(column, count, columns):
                             f1_q = F1[slot, a, first + r]
@@ -1646,7 +1618,7 @@ def formed_adjoint_float32_2(
                             total += bar_U[a*tile + r]
                         bar_biases[block, bias, a] += total
                     cuda.syncthreads()
-                    # gradient of E_s: += Ū H_iᵀ, summed over the tile's records
+                    # gradient of E_s: += Ū H_iᵀ, summed over records
                     for a in range(row, wide, rows):
                         for b in range(column, state, columns):
                             total = constants[0]
@@ -1669,12 +1641,11 @@ def formed_adjoint_float32_2(
                             for j in range(i):
                                 bar_m[(j*state + a)*tile + r] += combine[n, i, j + 1]*bar_H[a*tile + r]
                     cuda.syncthreads()
-            # λ_n = h̄
-            for a in range(row, state, rows):
+            for a in range(0 + row, state, rows):
                 for r in range(column, count, columns):
                     bar[a, first + r] = bar_h[a*tile + r]
             cuda.syncthreads()
-        # dL/dh_entry += Pᵀ dL/dh_0
+        # h_entrȳ += Pᵀ h̄
         for c in range(channels):
             for a in range(row, P_entry.shape[1], rows):
                 for r in range(column, count, columns):
@@ -1689,18 +1660,18 @@ def factors_operators_2(w, theta, beta, vartheta, constants, channels, operators
     """w_s = Σ_k θ_k(δ_s) w_k,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k   (4)"""
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    for s in range(block, theta.shape[0], blocks):
-        # Σ_k θ_sk w_k
+    thread, threads = row*columns + column, rows*columns
+    for s in range(block, operators.shape[0], blocks):
+        # Σ_k theta_sk w_k
         for a in range(row, w.shape[1], rows):
-            for b in range(column, w.shape[2], columns):
+            for d in range(column, w.shape[2], columns):
                 total = constants[0]
                 for k in range(theta.shape[1]):
-                    total += theta[s, k]*w[k, a, b]
-                operators[s, a, b] = total
+                    total += theta[s, k]*w[k, a, d]
+                operators[s, a, d] = total
         cuda.syncthreads()
-    thread, threads = row*columns + column, rows*columns
-    for s in range(block, vartheta.shape[0], blocks):
-        # β_s = Σ_k ϑ_sk β_k
+    for s in range(block, biases.shape[0], blocks):
+        # Σ_k vartheta_sk beta_k
         for a in range(thread, beta.shape[1], threads):
             total = constants[0]
             for k in range(vartheta.shape[1]):
@@ -1710,17 +1681,19 @@ def factors_operators_2(w, theta, beta, vartheta, constants, channels, operators
 
 
 def factors_operators_adjoint_2(bar_operators, bar_biases, constants, channels, mixed, mixed_bias):
-    """The adjoint of: w_s = Σ_k θ_k(δ_s) w_k,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k   (4)   (11), but for the sums over the stages."""
+    """The adjoint of: w_s = Σ_k θ_k(δ_s) w_k,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k   (4)   (11)"""
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    for s in range(block, mixed.shape[0], blocks):
-        for a in range(row, mixed.shape[1], rows):
-            for b in range(column, mixed.shape[2], columns):
-                mixed[s, a, b] = bar_operators[s, a, b]
     thread, threads = row*columns + column, rows*columns
-    for s in range(block, mixed_bias.shape[0], blocks):
+    for s in range(block, bar_operators.shape[0], blocks):
+        for a in range(row, mixed.shape[1], rows):
+            for d in range(column, mixed.shape[2], columns):
+                mixed[s, a, d] = bar_operators[s, a, d]
+        cuda.syncthreads()
+    for s in range(block, bar_biases.shape[0], blocks):
         for a in range(thread, mixed_bias.shape[1], threads):
             mixed_bias[s, a] = bar_biases[s, a]
+        cuda.syncthreads()
 
 
 def factors_forward_2(
@@ -1729,10 +1702,7 @@ def factors_forward_2(
     """h ← h(stop): m_i = A r(u, X h),  u = Φ (w_s (C h)) + e_s   (4), (5), (7)."""
     c2 = constants[2]  # 2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
-    state, node = h.shape[0], biases.shape[1]
-    wide = biases.shape[1]
-    weight_out, weight_in = operators.shape[1], operators.shape[2]
-    entry = h_entry.shape[0]
+    state, weight_out, weight_in = h.shape[0], operators.shape[1], operators.shape[2]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     # working memory: shared memory, sized at launch, unless the workspace has room for it
@@ -1745,7 +1715,7 @@ def factors_forward_2(
     T, start = room[start:], start + weight_out*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
-        # h_0 = P h_entry, the L2 projection into this slab's basis (13)
+        # h = P h_entry
         for c in range(channels):
             for a in range(row, P_entry.shape[0], rows):
                 for r in range(column, count, columns):
@@ -1833,16 +1803,13 @@ def factors_forward_2(
 
 
 def factors_adjoint_2(
-    bar, combine, operator_index, bias_index, operators, biases, C, C_columns, C_entry, h_entry, P_entry, constants, channels, F1, G, bar_operators, bar_biases, bar_entry, workspace, tile,
+    bar, combine, operator_index, bias_index, operators, biases, C, C_columns, C_entry, P_entry, constants, channels, workspace, tile, F1, G, bar_operators, bar_biases, bar_entry,
 ):
     """bar ← dL/dh(start), and the gradients of operators and biases   (10), (11)."""
     c2 = constants[2]  # 2
     c3 = constants[3]  # -2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
-    state, node = bar.shape[0], biases.shape[1]
-    wide = biases.shape[1]
-    weight_out, weight_in = operators.shape[1], operators.shape[2]
-    entry = h_entry.shape[0]
+    state, weight_out, weight_in = bar.shape[0], operators.shape[1], operators.shape[2]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     # working memory: shared memory, sized at launch, unless the workspace has room for it
@@ -1869,7 +1836,7 @@ def factors_adjoint_2(
                 slot = n*stages + i
                 operator, bias = operator_index[n, i], bias_index[n, i]
                 if n == 0 and i == 0:  # the state as it arrived
-                    # T̄ at every node and record, f1 = F1, v = m_ī
+                    # T̄, e_s̄ at every node and record, f1 = F1, v = m_ī
                     for a in range(row, state, rows):
                         for r in range(column, count, columns):
                             f1_q = F1[slot, a, first + r]
@@ -1886,7 +1853,7 @@ def factors_adjoint_2(
                             total += bar_T[a*tile + r]
                         bar_biases[block, bias, a] += total
                     cuda.syncthreads()
-                    # gradient of w_s: += T̄ Gᵀ, summed over the tile's records
+                    # gradient of w_s: += T̄ Gᵀ, summed over records
                     for a in range(row, weight_out, rows):
                         for b in range(column, weight_in, columns):
                             total = constants[0]
@@ -1912,7 +1879,7 @@ def factors_adjoint_2(
                                 bar_entry[a*channels + c, first + r] = total
                     cuda.syncthreads()
                 else:
-                    # T̄ at every node and record, f1 = F1, v = m_ī
+                    # T̄, e_s̄ at every node and record, f1 = F1, v = m_ī
                     for a in range(row, state, rows):
                         for r in range(column, count, columns):
                             f1_q = F1[slot, a, first + r]
@@ -1929,7 +1896,7 @@ def factors_adjoint_2(
                             total += bar_T[a*tile + r]
                         bar_biases[block, bias, a] += total
                     cuda.syncthreads()
-                    # gradient of w_s: += T̄ Gᵀ, summed over the tile's records
+                    # gradient of w_s: += T̄ Gᵀ, summed over records
                     for a in range(row, weight_out, rows):
                         for b in range(column, weight_in, columns):
                             total = constants[0]
@@ -1961,12 +1928,11 @@ def factors_adjoint_2(
                             for j in range(i):
                                 bar_m[(j*state + a)*tile + r] += combine[n, i, j + 1]*bar_H[a*tile + r]
                     cuda.syncthreads()
-            # λ_n = h̄
-            for a in range(row, state, rows):
+            for a in range(0 + row, state, rows):
                 for r in range(column, count, columns):
                     bar[a, first + r] = bar_h[a*tile + r]
             cuda.syncthreads()
-        # dL/dh_entry += Pᵀ dL/dh_0
+        # h_entrȳ += Pᵀ h̄
         for c in range(channels):
             for a in range(row, P_entry.shape[1], rows):
                 for r in range(column, count, columns):
@@ -1994,10 +1960,7 @@ def factors_forward_float32_2(
     c11 = constants[11]  # 0.00032855989411473274
     c12 = constants[12]  # 7.7763650097040227e-07
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
-    state, node = h.shape[0], biases.shape[1]
-    wide = biases.shape[1]
-    weight_out, weight_in = operators.shape[1], operators.shape[2]
-    entry = h_entry.shape[0]
+    state, weight_out, weight_in = h.shape[0], operators.shape[1], operators.shape[2]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     # working memory: shared memory, sized at launch, unless the workspace has room for it
@@ -2010,7 +1973,7 @@ def factors_forward_float32_2(
     T, start = room[start:], start + weight_out*tile
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
-        # h_0 = P h_entry, the L2 projection into this slab's basis (13)
+        # h = P h_entry
         for c in range(channels):
             for a in range(row, P_entry.shape[0], rows):
                 for r in range(column, count, columns):
@@ -2102,16 +2065,13 @@ def factors_forward_float32_2(
 
 
 def factors_adjoint_float32_2(
-    bar, combine, operator_index, bias_index, operators, biases, C, C_columns, C_entry, h_entry, P_entry, constants, channels, F1, G, bar_operators, bar_biases, bar_entry, workspace, tile,
+    bar, combine, operator_index, bias_index, operators, biases, C, C_columns, C_entry, P_entry, constants, channels, workspace, tile, F1, G, bar_operators, bar_biases, bar_entry,
 ):
     """bar ← dL/dh(start), and the gradients of operators and biases   (10), (11). Functions in their single-precision forms."""
     c2 = constants[2]  # 2
     c3 = constants[3]  # -2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
-    state, node = bar.shape[0], biases.shape[1]
-    wide = biases.shape[1]
-    weight_out, weight_in = operators.shape[1], operators.shape[2]
-    entry = h_entry.shape[0]
+    state, weight_out, weight_in = bar.shape[0], operators.shape[1], operators.shape[2]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     # working memory: shared memory, sized at launch, unless the workspace has room for it
@@ -2138,7 +2098,7 @@ def factors_adjoint_float32_2(
                 slot = n*stages + i
                 operator, bias = operator_index[n, i], bias_index[n, i]
                 if n == 0 and i == 0:  # the state as it arrived
-                    # T̄ at every node and record, f1 = F1, v = m_ī
+                    # T̄, e_s̄ at every node and record, f1 = F1, v = m_ī
                     for a in range(row, state, rows):
                         for r in range(column, count, columns):
                             f1_q = F1[slot, a, first + r]
@@ -2155,7 +2115,7 @@ def factors_adjoint_float32_2(
                             total += bar_T[a*tile + r]
                         bar_biases[block, bias, a] += total
                     cuda.syncthreads()
-                    # gradient of w_s: += T̄ Gᵀ, summed over the tile's records
+                    # gradient of w_s: += T̄ Gᵀ, summed over records
                     for a in range(row, weight_out, rows):
                         for b in range(column, weight_in, columns):
                             total = constants[0]
@@ -2181,7 +2141,7 @@ def factors_adjoint_float32_2(
                                 bar_entry[a*channels + c, first + r] = total
                     cuda.syncthreads()
                 else:
-                    # T̄ at every node and record, f1 = F1, v = m_ī
+                    # T̄, e_s̄ at every node and record, f1 = F1, v = m_ī
                     for a in range(row, state, rows):
                         for r in range(column, count, columns):
                             f1_q = F1[slot, a, first + r]
@@ -2198,7 +2158,7 @@ def factors_adjoint_float32_2(
                             total += bar_T[a*tile + r]
                         bar_biases[block, bias, a] += total
                     cuda.syncthreads()
-                    # gradient of w_s: += T̄ Gᵀ, summed over the tile's records
+                    # gradient of w_s: += T̄ Gᵀ, summed over records
                     for a in range(row, weight_out, rows):
                         for b in range(column, weight_in, columns):
                             total = constants[0]
@@ -2230,12 +2190,11 @@ def factors_adjoint_float32_2(
                             for j in range(i):
                                 bar_m[(j*state + a)*tile + r] += combine[n, i, j + 1]*bar_H[a*tile + r]
                     cuda.syncthreads()
-            # λ_n = h̄
-            for a in range(row, state, rows):
+            for a in range(0 + row, state, rows):
                 for r in range(column, count, columns):
                     bar[a, first + r] = bar_h[a*tile + r]
             cuda.syncthreads()
-        # dL/dh_entry += Pᵀ dL/dh_0
+        # h_entrȳ += Pᵀ h̄
         for c in range(channels):
             for a in range(row, P_entry.shape[1], rows):
                 for r in range(column, count, columns):
@@ -2251,14 +2210,14 @@ def formed_forward_rows_2(stages, state, node, wide, weight_out, weight_in):
     return stages*state + wide
 
 
-def formed_forward_float32_rows_2(stages, state, node, wide, weight_out, weight_in):
-    """Rows of working memory that a record needs in formed_forward_float32_2."""
-    return stages*state + wide
-
-
 def formed_adjoint_rows_2(stages, state, node, wide, weight_out, weight_in):
     """Rows of working memory that a record needs in formed_adjoint_2."""
     return stages*state + state + state + wide
+
+
+def formed_forward_float32_rows_2(stages, state, node, wide, weight_out, weight_in):
+    """Rows of working memory that a record needs in formed_forward_float32_2."""
+    return stages*state + wide
 
 
 def formed_adjoint_float32_rows_2(stages, state, node, wide, weight_out, weight_in):
@@ -2271,14 +2230,14 @@ def factors_forward_rows_2(stages, state, node, wide, weight_out, weight_in):
     return stages*state + state + weight_out
 
 
-def factors_forward_float32_rows_2(stages, state, node, wide, weight_out, weight_in):
-    """Rows of working memory that a record needs in factors_forward_float32_2."""
-    return stages*state + state + weight_out
-
-
 def factors_adjoint_rows_2(stages, state, node, wide, weight_out, weight_in):
     """Rows of working memory that a record needs in factors_adjoint_2."""
     return stages*state + state + weight_in + state + weight_out
+
+
+def factors_forward_float32_rows_2(stages, state, node, wide, weight_out, weight_in):
+    """Rows of working memory that a record needs in factors_forward_float32_2."""
+    return stages*state + state + weight_out
 
 
 def factors_adjoint_float32_rows_2(stages, state, node, wide, weight_out, weight_in):
@@ -2288,132 +2247,218 @@ def factors_adjoint_float32_rows_2(stages, state, node, wide, weight_out, weight
 
 def lift(x, lift, constants, h):
     """h = P (x, 1): at every function of the basis, from the coefficients of the records and of 1."""
+    records = h.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    size, inputs = lift.shape[0], lift.shape[1]
-    for first in range(block*columns, h.shape[1], blocks*columns):
+    tile = columns
+    for first in range(block*tile, records, blocks*tile):
+        count = min(tile, records - first)
+        # h = P x
         for a in range(row, h.shape[0], rows):
-            for r in range(first + column, min(first + columns, h.shape[1]), columns):
+            for r in range(column, count, columns):
                 total = constants[0]
-                for k in range(inputs):
-                    total += lift[a % size, k]*x[a//size*inputs + k, r]
-                h[a, r] = total
+                for b in range(lift.shape[1]):
+                    total += lift[a % lift.shape[0], b]*x[a//lift.shape[0]*lift.shape[1] + b, first + r]
+                h[a, first + r] = total
+        cuda.syncthreads()
 
 
 def lift_adjoint(bar_h, x, lift, constants, bar_x, bar_lift, tile):
-    """The adjoint of: h = P (x, 1). bar_x is set; a block adds to its own gradient of P."""
+    """The adjoint of: h = P (x, 1). bar_x is set; the gradient of P is added to."""
+    records = x.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    size, inputs = lift.shape[0], lift.shape[1]
-    for first in range(block*tile, x.shape[1], blocks*tile):
-        last = min(first + tile, x.shape[1])
-        for a in range(row, x.shape[0], rows):
-            for r in range(first + column, last, columns):
+    for first in range(block*tile, records, blocks*tile):
+        count = min(tile, records - first)
+        # gradient of P: += h̄ xᵀ, summed over records
+        for a in range(row, lift.shape[0], rows):
+            for b in range(column, lift.shape[1], columns):
                 total = constants[0]
-                for c in range(size):
-                    total += lift[c, a % inputs]*bar_h[a//inputs*size + c, r]
-                bar_x[a, r] = total
-        for c in range(row, size, rows):
-            for k in range(column, inputs, columns):
+                for q in range(x.shape[0]//lift.shape[1]):
+                    for r in range(count):
+                        total += bar_h[q*lift.shape[0] + a, first + r]*x[q*lift.shape[1] + b, first + r]
+                bar_lift[block, a, b] += total
+        cuda.syncthreads()
+        # x̄ = Pᵀ h̄
+        for a in range(row, bar_x.shape[0], rows):
+            for r in range(column, count, columns):
                 total = constants[0]
-                for a in range(x.shape[0]//inputs):
-                    for r in range(first, last):
-                        total += bar_h[a*size + c, r]*x[a*inputs + k, r]
-                bar_lift[block, c, k] += total
+                for b in range(lift.shape[0]):
+                    total += lift[b, a % lift.shape[1]]*bar_h[a//lift.shape[1]*lift.shape[0] + b, first + r]
+                bar_x[a, first + r] = total
+        cuda.syncthreads()
 
 
 def readout(y, operator, constant, z):
-    """z_k = ∫ R_k(ξ) y(ξ) dξ + a_k: ``operator`` holds the readout's fields against the state basis."""
+    """z_k = ∫ R_k(ξ) y(ξ) dξ + a_k: the rows of ``operator`` are the fields R against the state basis."""
+    records = y.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    for first in range(block*columns, y.shape[1], blocks*columns):
-        for k in range(row, z.shape[0], rows):
-            for r in range(first + column, min(first + columns, y.shape[1]), columns):
-                total = constant[k]
+    tile = columns
+    for first in range(block*tile, records, blocks*tile):
+        count = min(tile, records - first)
+        # z = R y + constant
+        for a in range(row, z.shape[0], rows):
+            for r in range(column, count, columns):
+                total = constant[a]
                 for b in range(y.shape[0]):
-                    total += operator[k, b]*y[b, r]
-                z[k, r] = total
+                    total += operator[a, b]*y[b, first + r]
+                z[a, first + r] = total
+        cuda.syncthreads()
 
 
 def readout_adjoint(bar_z, y, operator, constants, bar_y, bar_operator, bar_constant, tile):
-    """The adjoint of: z = R y + a. bar_y is set; a block adds to its own gradients of R and a."""
+    """The adjoint of: z = R y + a. bar_y is set; the gradients of R and a are added to."""
+    records = y.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    for first in range(block*tile, y.shape[1], blocks*tile):
-        last = min(first + tile, y.shape[1])
-        # ȳ = Rᵀ z̄
-        for b in range(row, y.shape[0], rows):
-            for r in range(first + column, last, columns):
-                total = constants[0]
-                for k in range(bar_z.shape[0]):
-                    total += operator[k, b]*bar_z[k, r]
-                bar_y[b, r] = total
-        # R̄ += z̄ yᵀ,  ā += z̄, summed over the tile's records
-        for k in range(row, bar_z.shape[0], rows):
+    for first in range(block*tile, records, blocks*tile):
+        count = min(tile, records - first)
+        # gradient of R: += z̄ yᵀ, summed over records
+        for a in range(row, bar_z.shape[0], rows):
             for b in range(column, y.shape[0], columns):
                 total = constants[0]
-                for r in range(first, last):
-                    total += bar_z[k, r]*y[b, r]
-                bar_operator[block, k, b] += total
-        for k in range(row*columns + column, bar_z.shape[0], rows*columns):
+                for r in range(count):
+                    total += bar_z[a, first + r]*y[b, first + r]
+                bar_operator[block, a, b] += total
+        cuda.syncthreads()
+        # constant̄ += z̄, summed over records
+        for a in range(row*columns + column, bar_z.shape[0], rows*columns):
             total = constants[0]
-            for r in range(first, last):
-                total += bar_z[k, r]
-            bar_constant[block, k] += total
+            for r in range(count):
+                total += bar_z[a, first + r]
+            bar_constant[block, a] += total
+        cuda.syncthreads()
+        # ȳ = Rᵀ z̄
+        for a in range(row, bar_y.shape[0], rows):
+            for r in range(column, count, columns):
+                total = constants[0]
+                for b in range(bar_z.shape[0]):
+                    total += operator[b, a]*bar_z[b, first + r]
+                bar_y[a, first + r] = total
+        cuda.syncthreads()
 
 
 def maximum(y, X, weights, sharpness, constants, at_nodes, features):
     """Below y its smooth maxima (1/β) log Σ_q ω_q exp(β y(ξ_q)), one a channel; at_nodes = y(ξ_q)."""
+    state, channels, beta = y.shape[0], features.shape[0] - y.shape[0], sharpness[0]
+    records = y.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    beta, channels, state = sharpness[0], features.shape[0] - y.shape[0], y.shape[0]
-    for first in range(block*columns, at_nodes.shape[1], blocks*columns):
-        for c in range(row, channels, rows):
-            for r in range(first + column, min(first + columns, at_nodes.shape[1]), columns):
-                for j in range(state//channels):
-                    features[j*channels + c, r] = y[j*channels + c, r]
-                top = constants[0]
-                for q in range(weights.shape[0]):
+    tile = columns
+    for first in range(block*tile, records, blocks*tile):
+        count = min(tile, records - first)
+        # at_nodes = X y
+        for c in range(channels):
+            for a in range(row, X.shape[0], rows):
+                for r in range(column, count, columns):
                     total = constants[0]
-                    for j in range(state//channels):
-                        total += X[q, j]*y[j*channels + c, r]
-                    at_nodes[q*channels + c, r] = total
-                    top = total if q == 0 or total > top else top  # m rises by a constant that is added to y
+                    for b in range(X.shape[1]):
+                        total += X[a, b]*y[b*channels + c, first + r]
+                    at_nodes[a*channels + c, first + r] = total
+        cuda.syncthreads()
+        for a in range(0 + row, state, rows):
+            for r in range(column, count, columns):
+                features[a, first + r] = y[a, first + r]
+        cuda.syncthreads()
+        for c in range(row, channels, rows):
+            for r in range(column, count, columns):
+                top = at_nodes[c, first + r]  # m rises by a constant that is added to y
+                for k in range(weights.shape[0]):
+                    top = at_nodes[k*channels + c, first + r] if at_nodes[k*channels + c, first + r] > top else top
                 S_q = constants[0]
-                for q in range(weights.shape[0]):
-                    y_q = at_nodes[q*channels + c, r] - top
+                for k in range(weights.shape[0]):
+                    y_q = at_nodes[k*channels + c, first + r] - top
+                    omega = weights[k]
                     t0 = math.exp((beta*y_q))
-                    S_q += weights[q]*t0
+                    S_q += (t0*omega)
                 t0 = math.log(S_q)
-                features[state + c, r] = top + (t0/beta)
+                features[state + c, first + r] = ((t0/beta) + top)
+        cuda.syncthreads()
 
 
 def maximum_adjoint(bar_features, X, weights, sharpness, constants, at_nodes, bar_y):
     """The adjoint of: smooth maxima. bar_y is set; at_nodes becomes m̄ ∂m/∂y_q, the share of node q of m̄."""
+    state, channels, beta = bar_y.shape[0], bar_features.shape[0] - bar_y.shape[0], sharpness[0]
+    records = bar_y.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    beta, channels, state = sharpness[0], bar_features.shape[0] - bar_y.shape[0], bar_y.shape[0]
-    for first in range(block*columns, at_nodes.shape[1], blocks*columns):
+    tile = columns
+    for first in range(block*tile, records, blocks*tile):
+        count = min(tile, records - first)
         for c in range(row, channels, rows):
-            for r in range(first + column, min(first + columns, at_nodes.shape[1]), columns):
-                top = at_nodes[c, r]
-                for q in range(1, weights.shape[0]):
-                    other = at_nodes[q*channels + c, r]
-                    top = other if other > top else top
+            for r in range(column, count, columns):
+                top = at_nodes[c, first + r]  # m rises by a constant that is added to y
+                for k in range(weights.shape[0]):
+                    top = at_nodes[k*channels + c, first + r] if at_nodes[k*channels + c, first + r] > top else top
                 S_q = constants[0]
-                for q in range(weights.shape[0]):
-                    y_q = at_nodes[q*channels + c, r] - top
+                for k in range(weights.shape[0]):
+                    y_q = at_nodes[k*channels + c, first + r] - top
+                    omega = weights[k]
                     t0 = math.exp((beta*y_q))
-                    S_q += weights[q]*t0
-                for q in range(weights.shape[0]):
-                    y_q = at_nodes[q*channels + c, r] - top
+                    S_q += (t0*omega)
+                v_q = bar_features[state + c, first + r]
+                for k in range(weights.shape[0]):
+                    y_q = at_nodes[k*channels + c, first + r] - top
+                    omega = weights[k]
                     t0 = math.exp((beta*y_q))
-                    at_nodes[q*channels + c, r] = weights[q]*(t0/S_q)*bar_features[state + c, r]
-                for j in range(state//channels):
-                    total = bar_features[j*channels + c, r]
-                    for q in range(weights.shape[0]):
-                        total += X[q, j]*at_nodes[q*channels + c, r]
-                    bar_y[j*channels + c, r] = total
+                    at_nodes[k*channels + c, first + r] = (((t0/S_q)*omega)*v_q)
+        cuda.syncthreads()
+        for a in range(0 + row, state, rows):
+            for r in range(column, count, columns):
+                bar_y[a, first + r] = bar_features[a, first + r]
+        cuda.syncthreads()
+        # ȳ += Xᵀ at_nodes̄
+        for c in range(channels):
+            for a in range(row, X.shape[1], rows):
+                for r in range(column, count, columns):
+                    total = constants[0]
+                    for b in range(X.shape[0]):
+                        total += X[b, a]*at_nodes[b*channels + c, first + r]
+                    bar_y[a*channels + c, first + r] += total
+        cuda.syncthreads()
+
+
+def loss(z, target, constants, value, source):
+    """L of every record (cross-entropy) and source = ∂L/∂z, from its derivation."""
+    c2 = constants[2]  # -1
+    records = z.shape[1]
+    row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
+    block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    tile = columns
+    for first in range(block*tile, records, blocks*tile):
+        count = min(tile, records - first)
+        for r in range(row*columns + column, count, rows*columns):
+            top = z[0, first + r]  # L is unchanged when a constant is added to every output
+            for k in range(z.shape[0]):
+                top = z[k, first + r] if z[k, first + r] > top else top
+            sum_hit = constants[0]
+            sum_partition = constants[0]
+            sum_total = constants[0]
+            for k in range(z.shape[0]):
+                zk, tk = z[k, first + r] - top, target[k, first + r]
+                t0 = math.exp(zk)
+                sum_hit += (tk*zk)
+                sum_partition += t0
+                sum_total += tk
+            t0 = math.log(sum_partition)
+            value[first + r] = ((c2*sum_hit) + (t0*sum_total))
+            for k in range(z.shape[0]):
+                zk, tk = z[k, first + r] - top, target[k, first + r]
+                t0 = math.exp(zk)
+                source[k, first + r] = (((t0*sum_total)/sum_partition) + (c2*tk))
+        cuda.syncthreads()
+
+
+def depth_adjoint(theta, mixed, bar):
+    """The adjoint of the mix over depth: bar_ke += Σ_s θ_sk mixed_se   (11)."""
+    for e in range(cuda.grid(1), bar.shape[1], cuda.gridsize(1)):
+        for k in range(bar.shape[0]):
+            total = bar[k, e]
+            for s in range(theta.shape[0]):
+                total += theta[s, k]*mixed[s, e]
+            bar[k, e] = total
+    cuda.syncthreads()
 
 
 def sum_blocks(partial, total):
@@ -2425,41 +2470,7 @@ def sum_blocks(partial, total):
         total[e] = value
 
 
-def depth_adjoint(theta, mixed, bar):
-    """The adjoint of the mix over depth: bar_ke += Σ_s θ_sk mixed_se   (11)."""
-    for e in range(cuda.grid(1), bar.shape[1], cuda.gridsize(1)):
-        for k in range(bar.shape[0]):
-            value = bar[k, e]
-            for s in range(theta.shape[0]):
-                value += theta[s, k]*mixed[s, e]
-            bar[k, e] = value
-
-
 def clear(values, constants):
     """values_e = 0."""
     for e in range(cuda.grid(1), values.shape[0], cuda.gridsize(1)):
         values[e] = constants[0]
-
-
-def loss(z, target, constants, value, source):
-    """L of every record (cross-entropy) and source = ∂L/∂z, from its derivation."""
-    c2 = constants[2]  # -1
-    for r in range(cuda.grid(1), z.shape[1], cuda.gridsize(1)):
-        top = z[0, r]  # L is unchanged when a constant is added to every output
-        for k in range(1, z.shape[0]):
-            top = z[k, r] if z[k, r] > top else top
-        sum_hit = constants[0]
-        sum_partition = constants[0]
-        sum_total = constants[0]
-        for k in range(z.shape[0]):
-            zk, tk = z[k, r] - top, target[k, r]
-            t0 = math.exp(zk)
-            sum_hit += (tk*zk)
-            sum_partition += t0
-            sum_total += tk
-        t0 = math.log(sum_partition)
-        value[r] = ((c2*sum_hit) + (t0*sum_total))
-        for k in range(z.shape[0]):
-            zk, tk = z[k, r] - top, target[k, r]
-            t0 = math.exp(zk)
-            source[k, r] = (((t0*sum_total)/sum_partition) + (c2*tk))

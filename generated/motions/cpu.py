@@ -3,7 +3,7 @@
 ∂h/∂δ = ρ(u, h),  rate 4*sin(u1)*sigmoid(u2) - 2*h,  f = tanh,  Δ = 1;  u = ∫ W h dξ′ + V h + b   (1), (2)
 
 Written by ``continua generate``; do not edit. The derivation is in derivation.md beside this file.
-Rows are (axis · channel), columns are records. Tables, tableau and constants are arguments: the module holds none.
+Rows are (axis · channel), columns are records. Tables, tableau and constants are arguments.
 """
 
 import math  # noqa: F401
@@ -15,8 +15,10 @@ def factors_operators_1(
     w, theta, w_entries, w_values, beta, vartheta, Psi, v, Psi_V, constants, channels, operators, biases, local_operators,
 ):
     """the blocks of w_s = N Σ_k θ_k(δ_s) z_k,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k,  V_s = Ψ Σ_k ϑ_k(δ_s) v_k   (4)"""
-    mixed = np.empty(w.shape[1:], w.dtype)
-    for s in range(theta.shape[0]):
+    mixed = np.empty((w.shape[1], w.shape[2]), w.dtype)
+    mixed_bias = np.empty((beta.shape[1],), w.dtype)
+    mixed_local = np.empty((v.shape[1], v.shape[2]), w.dtype)
+    for s in range(operators.shape[0]):
         # Σ_k theta_sk w_k
         target = mixed
         target[:] = constants[0]
@@ -35,22 +37,21 @@ def factors_operators_1(
                 first = (w_entries[e, 1]*2*channels + row*w_entries[e, 4] + w_entries[e, 3])*channels
                 for c in range(channels):
                     whole[first + c] += w_values[e]*mixed[w_entries[e, 0], o*channels + c]
-    mixed_bias = np.empty((beta.shape[1], 1), beta.dtype)
-    column = np.empty((biases.shape[1], 1), beta.dtype)
-    for s in range(vartheta.shape[0]):
-        mixed_bias[:] = constants[0]
+    for s in range(biases.shape[0]):
+        # Σ_k vartheta_sk beta_k
+        target = mixed_bias
+        target[:] = constants[0]
         for k in range(vartheta.shape[1]):
-            for a in range(beta.shape[1]):
-                mixed_bias[a, 0] += vartheta[s, k]*beta[k, a]
-        # column = Psi mixed_bias
-        width = column.size//Psi.shape[0]
-        target = column.reshape((Psi.shape[0], width))
+            factor = vartheta[s, k]
+            if factor != 0:
+                for a in range(target.shape[0]):
+                    target[a] += factor*beta[k, a]
+        # e_s = Ψ β_s
+        width = biases[s].size//Psi.shape[0]
+        target = biases[s].reshape((Psi.shape[0], width))
         given = mixed_bias.reshape((Psi.shape[1], width))
         np.dot(Psi, given, target)
-        for a in range(biases.shape[1]):
-            biases[s, a] = column[a, 0]
-    mixed_local = np.empty(v.shape[1:], v.dtype)
-    for s in range(vartheta.shape[0]):
+    for s in range(local_operators.shape[0]):
         # Σ_k vartheta_sk v_k
         target = mixed_local
         target[:] = constants[0]
@@ -60,6 +61,7 @@ def factors_operators_1(
                 for a in range(target.shape[0]):
                     for b in range(target.shape[1]):
                         target[a, b] += factor*v[k, a, b]
+        # V_s = Ψ v_s
         width = local_operators[s].size//Psi_V.shape[0]
         target = local_operators[s].reshape((Psi_V.shape[0], width))
         given = mixed_local.reshape((Psi_V.shape[1], width))
@@ -70,8 +72,10 @@ def factors_operators_adjoint_1(
     bar_operators, theta, w_entries, w_values, bar_biases, vartheta, Psi, bar_local_operators, Psi_V, constants, channels, bar_w, bar_beta, bar_v,
 ):
     """The adjoint of: the blocks of w_s = N Σ_k θ_k(δ_s) z_k,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k,  V_s = Ψ Σ_k ϑ_k(δ_s) v_k   (4)   (11)"""
-    mixed = np.empty(bar_w.shape[1:], bar_w.dtype)
-    for s in range(theta.shape[0]):
+    mixed = np.empty((bar_w.shape[1], bar_w.shape[2]), bar_w.dtype)
+    mixed_bias = np.empty((bar_beta.shape[1],), bar_w.dtype)
+    mixed_local = np.empty((bar_v.shape[1], bar_v.shape[2]), bar_w.dtype)
+    for s in range(bar_operators.shape[0]):
         # w = N z, entry by entry
         whole = bar_operators[s]
         mixed[:] = constants[0]
@@ -88,21 +92,20 @@ def factors_operators_adjoint_1(
                 for a in range(given.shape[0]):
                     for b in range(given.shape[1]):
                         bar_w[k, a, b] += factor*given[a, b]
-    mixed_bias = np.empty((bar_beta.shape[1], 1), bar_beta.dtype)
-    column = np.empty((bar_biases.shape[1], 1), bar_beta.dtype)
-    for s in range(vartheta.shape[0]):
-        for a in range(bar_biases.shape[1]):
-            column[a, 0] = bar_biases[s, a]
-        # mixed_bias = Psiᵀ column
+    for s in range(bar_biases.shape[0]):
+        # β_s̄ = Ψᵀ e_s̄
         width = mixed_bias.size//Psi.shape[1]
         target = mixed_bias.reshape((Psi.shape[1], width))
-        given = column.reshape((Psi.shape[0], width))
+        given = bar_biases[s].reshape((Psi.shape[0], width))
         np.dot(Psi.T, given, target)
+        given = mixed_bias
         for k in range(vartheta.shape[1]):
-            for a in range(bar_beta.shape[1]):
-                bar_beta[k, a] += vartheta[s, k]*mixed_bias[a, 0]
-    mixed_local = np.empty(bar_v.shape[1:], bar_v.dtype)
-    for s in range(vartheta.shape[0]):
+            factor = vartheta[s, k]
+            if factor != 0:
+                for a in range(given.shape[0]):
+                    bar_beta[k, a] += factor*given[a]
+    for s in range(bar_local_operators.shape[0]):
+        # v_s̄ = Ψᵀ V_s̄
         width = mixed_local.size//Psi_V.shape[1]
         target = mixed_local.reshape((Psi_V.shape[1], width))
         given = bar_local_operators[s].reshape((Psi_V.shape[0], width))
@@ -155,16 +158,17 @@ def factors_forward_1(
                     factor = C[a, b]
                     for r in range(given.shape[1]):
                         target[a, r] += factor*given[b, r]
-            # T = w G
+            # T = w_s G
             T[slot][:] = constants[0]
             for piece in range(w_blocks.shape[0]):
-                rows = (w_blocks[piece, 1] - w_blocks[piece, 0])*2*channels
-                columns = (w_blocks[piece, 3] - w_blocks[piece, 2])*channels
-                start = w_blocks[piece, 4]*2*channels*channels
-                block = operator[start:start + rows*columns].reshape((rows, columns))
-                high = T[slot][w_blocks[piece, 0]*2*channels:w_blocks[piece, 1]*2*channels]
-                low = G[slot][w_blocks[piece, 2]*channels:w_blocks[piece, 3]*channels]
-                np.dot(block, low, high)
+                high, low = w_blocks[piece, 0]*2*channels, w_blocks[piece, 2]*channels
+                high_count = (w_blocks[piece, 1] - w_blocks[piece, 0])*2*channels
+                low_count = (w_blocks[piece, 3] - w_blocks[piece, 2])*channels
+                origin = w_blocks[piece, 4]*2*channels*channels
+                block = operator[origin:origin + high_count*low_count].reshape((high_count, low_count))
+                target = T[slot][high:high + high_count]
+                given = G[slot][low:low + low_count]
+                np.dot(block, given, target)
             # Z = X H_i
             width = Z[slot].size//X.shape[0]
             target = Z[slot].reshape((X.shape[0], width))
@@ -177,14 +181,14 @@ def factors_forward_1(
                         target[a, r] += factor*given[b, r]
             # T += V Z
             for piece in range(V_blocks.shape[0]):
-                rows = (V_blocks[piece, 1] - V_blocks[piece, 0])*2*channels
-                columns = (V_blocks[piece, 3] - V_blocks[piece, 2])*channels
-                start = V_blocks[piece, 4]*2*channels*channels
-                block = local_operator[start:start + rows*columns].reshape((rows, columns))
-                high = T[slot][V_blocks[piece, 0]*2*channels:V_blocks[piece, 1]*2*channels]
-                low = Z[slot][V_blocks[piece, 2]*channels:V_blocks[piece, 3]*channels]
-                product = np.dot(block, low)
-                target = high
+                high, low = V_blocks[piece, 0]*2*channels, V_blocks[piece, 2]*channels
+                high_count = (V_blocks[piece, 1] - V_blocks[piece, 0])*2*channels
+                low_count = (V_blocks[piece, 3] - V_blocks[piece, 2])*channels
+                origin = V_blocks[piece, 4]*2*channels*channels
+                block = local_operator[origin:origin + high_count*low_count].reshape((high_count, low_count))
+                target = T[slot][high:high + high_count]
+                given = Z[slot][low:low + low_count]
+                product = np.dot(block, given)
                 for a in range(product.shape[0]):
                     for r in range(product.shape[1]):
                         target[a, r] += product[a, r]
@@ -230,13 +234,14 @@ def factors_adjoint_1(
     c2 = constants[2]  # 4
     c3 = constants[3]  # -1
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
+    state = bar.shape[0]
     bar_m = np.empty((stages, bar.shape[0], records), bar.dtype)
+    bar_h = np.empty((bar.shape[0], records), bar.dtype)
     bar_G = np.empty((C.shape[0]*channels, records), bar.dtype)
     bar_H = np.empty((bar.shape[0], records), bar.dtype)
     bar_R = np.empty((biases.shape[1]//2, records), bar.dtype)
     bar_T = np.empty((biases.shape[1], records), bar.dtype)
     bar_Z = np.empty((biases.shape[1]//2, records), bar.dtype)
-    bar_h = np.empty(bar.shape, bar.dtype)
     for n in range(steps - 1, -1, -1):
         # m̄_j = γ_j λ_{n+1},  h̄ = α λ_{n+1}
         alpha = combine[n, stages, 0]
@@ -274,34 +279,37 @@ def factors_adjoint_1(
                         t2 = (c2*(c1 + (c3*f1_q))*f1_q*f2_q)*v_q
                         value_bar_T_0 = t1
                         bar_T[b, r] = value_bar_T_0
-                        total_1 += value_bar_T_0
                         value_bar_T_1 = t2
                         bar_T[b + channels, r] = value_bar_T_1
+                        total_1 += value_bar_T_0
                         total_2 += value_bar_T_1
                     bar_bias[b] += total_1
                     bar_bias[b + channels] += total_2
             # gradient of V: += T̄ Zᵀ, summed over records
             for piece in range(V_blocks.shape[0]):
-                rows = (V_blocks[piece, 1] - V_blocks[piece, 0])*2*channels
-                columns = (V_blocks[piece, 3] - V_blocks[piece, 2])*channels
-                start = V_blocks[piece, 4]*2*channels*channels
-                block = bar_local_operator[start:start + rows*columns].reshape((rows, columns))
-                high = bar_T[V_blocks[piece, 0]*2*channels:V_blocks[piece, 1]*2*channels]
-                low = Z[slot][V_blocks[piece, 2]*channels:V_blocks[piece, 3]*channels]
-                product = np.dot(high, low.T)
-                for a in range(rows):
-                    for b in range(columns):
-                        block[a, b] += product[a, b]
+                high, low = V_blocks[piece, 0]*2*channels, V_blocks[piece, 2]*channels
+                high_count = (V_blocks[piece, 1] - V_blocks[piece, 0])*2*channels
+                low_count = (V_blocks[piece, 3] - V_blocks[piece, 2])*channels
+                origin = V_blocks[piece, 4]*2*channels*channels
+                block = bar_local_operator[origin:origin + high_count*low_count].reshape((high_count, low_count))
+                made = bar_T[high:high + high_count]
+                given = Z[slot][low:low + low_count]
+                product = np.dot(made, given.T)
+                target = block
+                for a in range(product.shape[0]):
+                    for b in range(product.shape[1]):
+                        target[a, b] += product[a, b]
             # Z̄ = Vᵀ T̄
             bar_Z[:] = constants[0]
             for piece in range(V_blocks.shape[0]):
-                rows = (V_blocks[piece, 1] - V_blocks[piece, 0])*2*channels
-                columns = (V_blocks[piece, 3] - V_blocks[piece, 2])*channels
-                start = V_blocks[piece, 4]*2*channels*channels
-                block = local_operator[start:start + rows*columns].reshape((rows, columns))
-                high = bar_T[V_blocks[piece, 0]*2*channels:V_blocks[piece, 1]*2*channels]
-                low = bar_Z[V_blocks[piece, 2]*channels:V_blocks[piece, 3]*channels]
-                np.dot(block.T, high, low)
+                high, low = V_blocks[piece, 0]*2*channels, V_blocks[piece, 2]*channels
+                high_count = (V_blocks[piece, 1] - V_blocks[piece, 0])*2*channels
+                low_count = (V_blocks[piece, 3] - V_blocks[piece, 2])*channels
+                origin = V_blocks[piece, 4]*2*channels*channels
+                block = local_operator[origin:origin + high_count*low_count].reshape((high_count, low_count))
+                given = bar_T[high:high + high_count]
+                target = bar_Z[low:low + low_count]
+                np.dot(block.T, given, target)
             # H_ī = Xᵀ Z̄
             width = bar_H.size//X.shape[1]
             target = bar_H.reshape((X.shape[1], width))
@@ -312,28 +320,31 @@ def factors_adjoint_1(
                     factor = X[a, b]
                     for r in range(given.shape[1]):
                         target[b, r] += factor*given[a, r]
-            # gradient of w: += T̄ Gᵀ, summed over records
+            # gradient of w_s: += T̄ Gᵀ, summed over records
             for piece in range(w_blocks.shape[0]):
-                rows = (w_blocks[piece, 1] - w_blocks[piece, 0])*2*channels
-                columns = (w_blocks[piece, 3] - w_blocks[piece, 2])*channels
-                start = w_blocks[piece, 4]*2*channels*channels
-                block = bar_operator[start:start + rows*columns].reshape((rows, columns))
-                high = bar_T[w_blocks[piece, 0]*2*channels:w_blocks[piece, 1]*2*channels]
-                low = G[slot][w_blocks[piece, 2]*channels:w_blocks[piece, 3]*channels]
-                product = np.dot(high, low.T)
-                for a in range(rows):
-                    for b in range(columns):
-                        block[a, b] += product[a, b]
-            # Ḡ = wᵀ T̄
+                high, low = w_blocks[piece, 0]*2*channels, w_blocks[piece, 2]*channels
+                high_count = (w_blocks[piece, 1] - w_blocks[piece, 0])*2*channels
+                low_count = (w_blocks[piece, 3] - w_blocks[piece, 2])*channels
+                origin = w_blocks[piece, 4]*2*channels*channels
+                block = bar_operator[origin:origin + high_count*low_count].reshape((high_count, low_count))
+                made = bar_T[high:high + high_count]
+                given = G[slot][low:low + low_count]
+                product = np.dot(made, given.T)
+                target = block
+                for a in range(product.shape[0]):
+                    for b in range(product.shape[1]):
+                        target[a, b] += product[a, b]
+            # Ḡ = w_sᵀ T̄
             bar_G[:] = constants[0]
             for piece in range(w_blocks.shape[0]):
-                rows = (w_blocks[piece, 1] - w_blocks[piece, 0])*2*channels
-                columns = (w_blocks[piece, 3] - w_blocks[piece, 2])*channels
-                start = w_blocks[piece, 4]*2*channels*channels
-                block = operator[start:start + rows*columns].reshape((rows, columns))
-                high = bar_T[w_blocks[piece, 0]*2*channels:w_blocks[piece, 1]*2*channels]
-                low = bar_G[w_blocks[piece, 2]*channels:w_blocks[piece, 3]*channels]
-                np.dot(block.T, high, low)
+                high, low = w_blocks[piece, 0]*2*channels, w_blocks[piece, 2]*channels
+                high_count = (w_blocks[piece, 1] - w_blocks[piece, 0])*2*channels
+                low_count = (w_blocks[piece, 3] - w_blocks[piece, 2])*channels
+                origin = w_blocks[piece, 4]*2*channels*channels
+                block = operator[origin:origin + high_count*low_count].reshape((high_count, low_count))
+                given = bar_T[high:high + high_count]
+                target = bar_G[low:low + low_count]
+                np.dot(block.T, given, target)
             # H_ī += Cᵀ Ḡ
             width = bar_H.size//C.shape[1]
             target = bar_H.reshape((C.shape[1], width))
@@ -354,8 +365,8 @@ def factors_adjoint_1(
                     for a in range(bar_H.shape[0]):
                         for r in range(records):
                             bar_m[j, a, r] += gamma*bar_H[a, r]
-        for a in range(bar.shape[0]):
-            for r in range(bar.shape[1]):
+        for a in range(0, state):
+            for r in range(records):
                 bar[a, r] = bar_h[a, r]
 
 
@@ -418,16 +429,17 @@ def factors_forward_float32_1(
                     factor = C[a, b]
                     for r in range(given.shape[1]):
                         target[a, r] += factor*given[b, r]
-            # T = w G
+            # T = w_s G
             T[slot][:] = constants[0]
             for piece in range(w_blocks.shape[0]):
-                rows = (w_blocks[piece, 1] - w_blocks[piece, 0])*2*channels
-                columns = (w_blocks[piece, 3] - w_blocks[piece, 2])*channels
-                start = w_blocks[piece, 4]*2*channels*channels
-                block = operator[start:start + rows*columns].reshape((rows, columns))
-                high = T[slot][w_blocks[piece, 0]*2*channels:w_blocks[piece, 1]*2*channels]
-                low = G[slot][w_blocks[piece, 2]*channels:w_blocks[piece, 3]*channels]
-                np.dot(block, low, high)
+                high, low = w_blocks[piece, 0]*2*channels, w_blocks[piece, 2]*channels
+                high_count = (w_blocks[piece, 1] - w_blocks[piece, 0])*2*channels
+                low_count = (w_blocks[piece, 3] - w_blocks[piece, 2])*channels
+                origin = w_blocks[piece, 4]*2*channels*channels
+                block = operator[origin:origin + high_count*low_count].reshape((high_count, low_count))
+                target = T[slot][high:high + high_count]
+                given = G[slot][low:low + low_count]
+                np.dot(block, given, target)
             # Z = X H_i
             width = Z[slot].size//X.shape[0]
             target = Z[slot].reshape((X.shape[0], width))
@@ -440,14 +452,14 @@ def factors_forward_float32_1(
                         target[a, r] += factor*given[b, r]
             # T += V Z
             for piece in range(V_blocks.shape[0]):
-                rows = (V_blocks[piece, 1] - V_blocks[piece, 0])*2*channels
-                columns = (V_blocks[piece, 3] - V_blocks[piece, 2])*channels
-                start = V_blocks[piece, 4]*2*channels*channels
-                block = local_operator[start:start + rows*columns].reshape((rows, columns))
-                high = T[slot][V_blocks[piece, 0]*2*channels:V_blocks[piece, 1]*2*channels]
-                low = Z[slot][V_blocks[piece, 2]*channels:V_blocks[piece, 3]*channels]
-                product = np.dot(block, low)
-                target = high
+                high, low = V_blocks[piece, 0]*2*channels, V_blocks[piece, 2]*channels
+                high_count = (V_blocks[piece, 1] - V_blocks[piece, 0])*2*channels
+                low_count = (V_blocks[piece, 3] - V_blocks[piece, 2])*channels
+                origin = V_blocks[piece, 4]*2*channels*channels
+                block = local_operator[origin:origin + high_count*low_count].reshape((high_count, low_count))
+                target = T[slot][high:high + high_count]
+                given = Z[slot][low:low + low_count]
+                product = np.dot(block, given)
                 for a in range(product.shape[0]):
                     for r in range(product.shape[1]):
                         target[a, r] += product[a, r]
@@ -510,13 +522,14 @@ def factors_adjoint_float32_1(
     c12 = constants[12]  # 5204989/131072
     c13 = constants[13]  # -1/2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
+    state = bar.shape[0]
     bar_m = np.empty((stages, bar.shape[0], records), bar.dtype)
+    bar_h = np.empty((bar.shape[0], records), bar.dtype)
     bar_G = np.empty((C.shape[0]*channels, records), bar.dtype)
     bar_H = np.empty((bar.shape[0], records), bar.dtype)
     bar_R = np.empty((biases.shape[1]//2, records), bar.dtype)
     bar_T = np.empty((biases.shape[1], records), bar.dtype)
     bar_Z = np.empty((biases.shape[1]//2, records), bar.dtype)
-    bar_h = np.empty(bar.shape, bar.dtype)
     for n in range(steps - 1, -1, -1):
         # m̄_j = γ_j λ_{n+1},  h̄ = α λ_{n+1}
         alpha = combine[n, stages, 0]
@@ -564,34 +577,37 @@ def factors_adjoint_float32_1(
                         t13 = (c2*(c1 + (c6*t0))*t0*(t11*(c8 + ((c9 + ((c10 + ((c11 + (c12*t12))*t12))*t12))*t12))))*v_q
                         value_bar_T_0 = t7
                         bar_T[b, r] = value_bar_T_0
-                        total_1 += value_bar_T_0
                         value_bar_T_1 = t13
                         bar_T[b + channels, r] = value_bar_T_1
+                        total_1 += value_bar_T_0
                         total_2 += value_bar_T_1
                     bar_bias[b] += total_1
                     bar_bias[b + channels] += total_2
             # gradient of V: += T̄ Zᵀ, summed over records
             for piece in range(V_blocks.shape[0]):
-                rows = (V_blocks[piece, 1] - V_blocks[piece, 0])*2*channels
-                columns = (V_blocks[piece, 3] - V_blocks[piece, 2])*channels
-                start = V_blocks[piece, 4]*2*channels*channels
-                block = bar_local_operator[start:start + rows*columns].reshape((rows, columns))
-                high = bar_T[V_blocks[piece, 0]*2*channels:V_blocks[piece, 1]*2*channels]
-                low = Z[slot][V_blocks[piece, 2]*channels:V_blocks[piece, 3]*channels]
-                product = np.dot(high, low.T)
-                for a in range(rows):
-                    for b in range(columns):
-                        block[a, b] += product[a, b]
+                high, low = V_blocks[piece, 0]*2*channels, V_blocks[piece, 2]*channels
+                high_count = (V_blocks[piece, 1] - V_blocks[piece, 0])*2*channels
+                low_count = (V_blocks[piece, 3] - V_blocks[piece, 2])*channels
+                origin = V_blocks[piece, 4]*2*channels*channels
+                block = bar_local_operator[origin:origin + high_count*low_count].reshape((high_count, low_count))
+                made = bar_T[high:high + high_count]
+                given = Z[slot][low:low + low_count]
+                product = np.dot(made, given.T)
+                target = block
+                for a in range(product.shape[0]):
+                    for b in range(product.shape[1]):
+                        target[a, b] += product[a, b]
             # Z̄ = Vᵀ T̄
             bar_Z[:] = constants[0]
             for piece in range(V_blocks.shape[0]):
-                rows = (V_blocks[piece, 1] - V_blocks[piece, 0])*2*channels
-                columns = (V_blocks[piece, 3] - V_blocks[piece, 2])*channels
-                start = V_blocks[piece, 4]*2*channels*channels
-                block = local_operator[start:start + rows*columns].reshape((rows, columns))
-                high = bar_T[V_blocks[piece, 0]*2*channels:V_blocks[piece, 1]*2*channels]
-                low = bar_Z[V_blocks[piece, 2]*channels:V_blocks[piece, 3]*channels]
-                np.dot(block.T, high, low)
+                high, low = V_blocks[piece, 0]*2*channels, V_blocks[piece, 2]*channels
+                high_count = (V_blocks[piece, 1] - V_blocks[piece, 0])*2*channels
+                low_count = (V_blocks[piece, 3] - V_blocks[piece, 2])*channels
+                origin = V_blocks[piece, 4]*2*channels*channels
+                block = local_operator[origin:origin + high_count*low_count].reshape((high_count, low_count))
+                given = bar_T[high:high + high_count]
+                target = bar_Z[low:low + low_count]
+                np.dot(block.T, given, target)
             # H_ī = Xᵀ Z̄
             width = bar_H.size//X.shape[1]
             target = bar_H.reshape((X.shape[1], width))
@@ -602,28 +618,31 @@ def factors_adjoint_float32_1(
                     factor = X[a, b]
                     for r in range(given.shape[1]):
                         target[b, r] += factor*given[a, r]
-            # gradient of w: += T̄ Gᵀ, summed over records
+            # gradient of w_s: += T̄ Gᵀ, summed over records
             for piece in range(w_blocks.shape[0]):
-                rows = (w_blocks[piece, 1] - w_blocks[piece, 0])*2*channels
-                columns = (w_blocks[piece, 3] - w_blocks[piece, 2])*channels
-                start = w_blocks[piece, 4]*2*channels*channels
-                block = bar_operator[start:start + rows*columns].reshape((rows, columns))
-                high = bar_T[w_blocks[piece, 0]*2*channels:w_blocks[piece, 1]*2*channels]
-                low = G[slot][w_blocks[piece, 2]*channels:w_blocks[piece, 3]*channels]
-                product = np.dot(high, low.T)
-                for a in range(rows):
-                    for b in range(columns):
-                        block[a, b] += product[a, b]
-            # Ḡ = wᵀ T̄
+                high, low = w_blocks[piece, 0]*2*channels, w_blocks[piece, 2]*channels
+                high_count = (w_blocks[piece, 1] - w_blocks[piece, 0])*2*channels
+                low_count = (w_blocks[piece, 3] - w_blocks[piece, 2])*channels
+                origin = w_blocks[piece, 4]*2*channels*channels
+                block = bar_operator[origin:origin + high_count*low_count].reshape((high_count, low_count))
+                made = bar_T[high:high + high_count]
+                given = G[slot][low:low + low_count]
+                product = np.dot(made, given.T)
+                target = block
+                for a in range(product.shape[0]):
+                    for b in range(product.shape[1]):
+                        target[a, b] += product[a, b]
+            # Ḡ = w_sᵀ T̄
             bar_G[:] = constants[0]
             for piece in range(w_blocks.shape[0]):
-                rows = (w_blocks[piece, 1] - w_blocks[piece, 0])*2*channels
-                columns = (w_blocks[piece, 3] - w_blocks[piece, 2])*channels
-                start = w_blocks[piece, 4]*2*channels*channels
-                block = operator[start:start + rows*columns].reshape((rows, columns))
-                high = bar_T[w_blocks[piece, 0]*2*channels:w_blocks[piece, 1]*2*channels]
-                low = bar_G[w_blocks[piece, 2]*channels:w_blocks[piece, 3]*channels]
-                np.dot(block.T, high, low)
+                high, low = w_blocks[piece, 0]*2*channels, w_blocks[piece, 2]*channels
+                high_count = (w_blocks[piece, 1] - w_blocks[piece, 0])*2*channels
+                low_count = (w_blocks[piece, 3] - w_blocks[piece, 2])*channels
+                origin = w_blocks[piece, 4]*2*channels*channels
+                block = operator[origin:origin + high_count*low_count].reshape((high_count, low_count))
+                given = bar_T[high:high + high_count]
+                target = bar_G[low:low + low_count]
+                np.dot(block.T, given, target)
             # H_ī += Cᵀ Ḡ
             width = bar_H.size//C.shape[1]
             target = bar_H.reshape((C.shape[1], width))
@@ -644,107 +663,147 @@ def factors_adjoint_float32_1(
                     for a in range(bar_H.shape[0]):
                         for r in range(records):
                             bar_m[j, a, r] += gamma*bar_H[a, r]
-        for a in range(bar.shape[0]):
-            for r in range(bar.shape[1]):
+        for a in range(0, state):
+            for r in range(records):
                 bar[a, r] = bar_h[a, r]
 
 
 def lift(x, lift, h):
     """h = P (x, 1): at every function of the basis, from the coefficients of the records and of 1."""
-    for a in range(h.shape[0]//lift.shape[0]):
-        low = x[a*lift.shape[1]:(a + 1)*lift.shape[1]]
-        np.dot(lift, low, h[a*lift.shape[0]:(a + 1)*lift.shape[0]])
+    # h = P x
+    before = x.shape[0]//lift.shape[1]
+    width = h.size//(before*lift.shape[0])
+    targets = h.reshape((before, lift.shape[0], width))
+    givens = x.reshape((before, lift.shape[1], width))
+    for lead in range(before):
+        target, given = targets[lead], givens[lead]
+        np.dot(lift, given, target)
 
 
 def lift_adjoint(bar_h, x, lift, bar_x, bar_lift):
     """The adjoint of: h = P (x, 1). bar_x is set; the gradient of P is added to."""
-    for a in range(bar_h.shape[0]//lift.shape[0]):
-        high = bar_h[a*lift.shape[0]:(a + 1)*lift.shape[0]]
-        np.dot(lift.T, high, bar_x[a*lift.shape[1]:(a + 1)*lift.shape[1]])
-        product = np.dot(high, x[a*lift.shape[1]:(a + 1)*lift.shape[1]].T)
-        for c in range(product.shape[0]):
-            for k in range(product.shape[1]):
-                bar_lift[c, k] += product[c, k]
+    # gradient of P: += h̄ xᵀ, summed over records
+    before = x.shape[0]//lift.shape[1]
+    width = bar_h.size//(before*lift.shape[0])
+    highs = bar_h.reshape((before, lift.shape[0], width))
+    lows = x.reshape((before, lift.shape[1], width))
+    for lead in range(before):
+        high, low = highs[lead], lows[lead]
+        product = np.dot(high, low.T)
+        target = bar_lift
+        for a in range(product.shape[0]):
+            for b in range(product.shape[1]):
+                target[a, b] += product[a, b]
+    # x̄ = Pᵀ h̄
+    before = bar_h.shape[0]//lift.shape[0]
+    width = bar_x.size//(before*lift.shape[1])
+    targets = bar_x.reshape((before, lift.shape[1], width))
+    givens = bar_h.reshape((before, lift.shape[0], width))
+    for lead in range(before):
+        target, given = targets[lead], givens[lead]
+        np.dot(lift.T, given, target)
 
 
 def readout(y, operator, constant, z):
     """z_k = ∫ R_k(ξ) y(ξ) dξ + a_k: the rows of ``operator`` are the fields R against the state basis."""
+    # z = R y + constant
     np.dot(operator, y, z)
-    for k in range(z.shape[0]):
+    for a in range(z.shape[0]):
         for r in range(z.shape[1]):
-            z[k, r] += constant[k]
+            z[a, r] += constant[a]
 
 
 def readout_adjoint(bar_z, y, operator, bar_y, bar_operator, bar_constant):
     """The adjoint of: z = R y + a. bar_y is set; the gradients of R and a are added to."""
-    np.dot(operator.T, bar_z, bar_y)
+    # gradient of R: += z̄ yᵀ, summed over records
     product = np.dot(bar_z, y.T)
-    for k in range(product.shape[0]):
+    target = bar_operator
+    for a in range(product.shape[0]):
         for b in range(product.shape[1]):
-            bar_operator[k, b] += product[k, b]
-    for k in range(bar_z.shape[0]):
+            target[a, b] += product[a, b]
+    # constant̄ += z̄, summed over records
+    for a in range(bar_z.shape[0]):
         for r in range(bar_z.shape[1]):
-            bar_constant[k] += bar_z[k, r]
+            bar_constant[a] += bar_z[a, r]
+    # ȳ = Rᵀ z̄
+    np.dot(operator.T, bar_z, bar_y)
 
 
 def maximum(y, X, weights, sharpness, constants, at_nodes, features):
     """Below y its smooth maxima (1/β) log Σ_q ω_q exp(β y(ξ_q)), one a channel; at_nodes = y(ξ_q)."""
+    state, channels, beta = y.shape[0], features.shape[0] - y.shape[0], sharpness[0]
+    records = y.shape[1]
+    # at_nodes = X y
     width = at_nodes.size//X.shape[0]
     target = at_nodes.reshape((X.shape[0], width))
     given = y.reshape((X.shape[1], width))
     np.dot(X, given, target)
-    beta, channels = sharpness[0], features.shape[0] - y.shape[0]
-    for a in range(y.shape[0]):
-        for r in range(features.shape[1]):
+    for a in range(0, state):
+        for r in range(records):
             features[a, r] = y[a, r]
-    top = at_nodes[:channels].copy()  # m rises by a constant that is added to y
-    for q in range(weights.shape[0]):
-        for c in range(channels):
-            for r in range(y.shape[1]):
-                other = at_nodes[q*channels + c, r]
-                top[c, r] = other if other > top[c, r] else top[c, r]
-    total = np.empty(top.shape, top.dtype)
-    total[:] = constants[0]
-    for q in range(weights.shape[0]):
-        for c in range(channels):
-            for r in range(y.shape[1]):
-                y_q = at_nodes[q*channels + c, r] - top[c, r]
-                t0 = np.exp((beta*y_q))
-                total[c, r] += weights[q]*t0
+    top = np.empty((channels, at_nodes.shape[1]), at_nodes.dtype)
+    S_q = np.empty((channels, at_nodes.shape[1]), at_nodes.dtype)
     for c in range(channels):
-        for r in range(y.shape[1]):
-            S_q = total[c, r]
-            t0 = np.log(S_q)
-            features[y.shape[0] + c, r] = top[c, r] + (t0/beta)
+        for r in range(at_nodes.shape[1]):
+            top[c, r] = at_nodes[c, r]  # m rises by a constant that is added to y
+    for k in range(weights.shape[0]):
+        for c in range(channels):
+            for r in range(at_nodes.shape[1]):
+                top[c, r] = at_nodes[k*channels + c, r] if at_nodes[k*channels + c, r] > top[c, r] else top[c, r]
+    for c in range(channels):
+        for r in range(at_nodes.shape[1]):
+            S_q[c, r] = constants[0]
+    for k in range(weights.shape[0]):
+        for c in range(channels):
+            for r in range(at_nodes.shape[1]):
+                y_q = at_nodes[k*channels + c, r] - top[c, r]
+                omega = weights[k]
+                t0 = np.exp((beta*y_q))
+                S_q[c, r] += (t0*omega)
+    for c in range(channels):
+        for r in range(at_nodes.shape[1]):
+            t0 = np.log(S_q[c, r])
+            features[state + c, r] = ((t0/beta) + top[c, r])
 
 
 def maximum_adjoint(bar_features, X, weights, sharpness, constants, at_nodes, bar_y):
     """The adjoint of: smooth maxima. bar_y is set; at_nodes becomes m̄ ∂m/∂y_q, the share of node q of m̄."""
-    state = bar_y.shape[0]
-    beta, channels = sharpness[0], bar_features.shape[0] - state
-    top = at_nodes[:channels].copy()  # m rises by a constant that is added to y
-    for q in range(weights.shape[0]):
+    state, channels, beta = bar_y.shape[0], bar_features.shape[0] - bar_y.shape[0], sharpness[0]
+    records = bar_y.shape[1]
+    top = np.empty((channels, at_nodes.shape[1]), at_nodes.dtype)
+    S_q = np.empty((channels, at_nodes.shape[1]), at_nodes.dtype)
+    v_q = np.empty((channels, at_nodes.shape[1]), at_nodes.dtype)
+    for c in range(channels):
+        for r in range(at_nodes.shape[1]):
+            top[c, r] = at_nodes[c, r]  # m rises by a constant that is added to y
+    for k in range(weights.shape[0]):
         for c in range(channels):
-            for r in range(bar_y.shape[1]):
-                other = at_nodes[q*channels + c, r]
-                top[c, r] = other if other > top[c, r] else top[c, r]
-    total = np.empty(top.shape, top.dtype)
-    total[:] = constants[0]
-    for q in range(weights.shape[0]):
+            for r in range(at_nodes.shape[1]):
+                top[c, r] = at_nodes[k*channels + c, r] if at_nodes[k*channels + c, r] > top[c, r] else top[c, r]
+    for c in range(channels):
+        for r in range(at_nodes.shape[1]):
+            S_q[c, r] = constants[0]
+    for k in range(weights.shape[0]):
         for c in range(channels):
-            for r in range(bar_y.shape[1]):
-                y_q = at_nodes[q*channels + c, r] - top[c, r]
+            for r in range(at_nodes.shape[1]):
+                y_q = at_nodes[k*channels + c, r] - top[c, r]
+                omega = weights[k]
                 t0 = np.exp((beta*y_q))
-                total[c, r] += weights[q]*t0
-    for q in range(weights.shape[0]):
+                S_q[c, r] += (t0*omega)
+    for c in range(channels):
+        for r in range(at_nodes.shape[1]):
+            v_q[c, r] = bar_features[state + c, r]
+    for k in range(weights.shape[0]):
         for c in range(channels):
-            for r in range(bar_y.shape[1]):
-                y_q, S_q = at_nodes[q*channels + c, r] - top[c, r], total[c, r]
+            for r in range(at_nodes.shape[1]):
+                y_q = at_nodes[k*channels + c, r] - top[c, r]
+                omega = weights[k]
                 t0 = np.exp((beta*y_q))
-                at_nodes[q*channels + c, r] = weights[q]*(t0/S_q)*bar_features[state + c, r]
-    for a in range(bar_y.shape[0]):
-        for r in range(bar_y.shape[1]):
+                at_nodes[k*channels + c, r] = (((t0/S_q[c, r])*omega)*v_q[c, r])
+    for a in range(0, state):
+        for r in range(records):
             bar_y[a, r] = bar_features[a, r]
+    # ȳ += Xᵀ at_nodes̄
     width = bar_y.size//X.shape[1]
     target = bar_y.reshape((X.shape[1], width))
     given = at_nodes.reshape((X.shape[0], width))

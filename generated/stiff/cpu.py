@@ -3,7 +3,7 @@
 ∂h/∂δ = ρ(u, h),  rate tanh(u) - a*h**3,  f = tanh,  Δ = 1;  u = ∫ W h dξ′ + b   (1), (2)
 
 Written by ``continua generate``; do not edit. The derivation is in derivation.md beside this file.
-Rows are (axis · channel), columns are records. Tables, tableau and constants are arguments: the module holds none.
+Rows are (axis · channel), columns are records. Tables, tableau and constants are arguments.
 """
 
 import math  # noqa: F401
@@ -13,8 +13,9 @@ import numpy as np
 
 def formed_operators_1(w, theta, Phi, C, C_runs, beta, vartheta, Psi, constants, channels, operators, biases):
     """E_s = Φ (Σ_k θ_k(δ_s) w_k) C,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k   (4)"""
-    mixed = np.empty(w.shape[1:], w.dtype)
-    for s in range(theta.shape[0]):
+    mixed = np.empty((w.shape[1], w.shape[2]), w.dtype)
+    mixed_bias = np.empty((beta.shape[1],), w.dtype)
+    for s in range(operators.shape[0]):
         # Σ_k theta_sk w_k
         target = mixed
         target[:] = constants[0]
@@ -31,46 +32,46 @@ def formed_operators_1(w, theta, Phi, C, C_runs, beta, vartheta, Psi, constants,
         np.dot(Phi, given, left)
         rows = left.reshape((left.size//mixed.shape[1], mixed.shape[1]))
         # the columns: transposed, they are rows
-        height = rows.shape[0]
-        given = np.empty((C.shape[0], height*channels), rows.dtype)
-        for h in range(height):
+        given = np.empty((C.shape[0], rows.shape[0]*channels), rows.dtype)
+        for a in range(rows.shape[0]):
             for b in range(C.shape[0]):
                 for c in range(channels):
-                    given[b, h*channels + c] = rows[h, b*channels + c]
-        right = np.empty((C.shape[1], height*channels), rows.dtype)
+                    given[b, a*channels + c] = rows[a, b*channels + c]
+        right = np.empty((C.shape[1], rows.shape[0]*channels), rows.dtype)
         right[:] = constants[0]
         for a in range(C.shape[0]):
             for b in range(C_runs[a, 0], C_runs[a, 1]):
                 factor = C[a, b]
                 for r in range(given.shape[1]):
                     right[b, r] += factor*given[a, r]
-        formed = operators[s]
-        for h in range(height):
+        target = operators[s]
+        for a in range(rows.shape[0]):
             for b in range(C.shape[1]):
                 for c in range(channels):
-                    formed[h, b*channels + c] = right[b, h*channels + c]
-    mixed_bias = np.empty((beta.shape[1], 1), beta.dtype)
-    column = np.empty((biases.shape[1], 1), beta.dtype)
-    for s in range(vartheta.shape[0]):
-        mixed_bias[:] = constants[0]
+                    target[a, b*channels + c] = right[b, a*channels + c]
+    for s in range(biases.shape[0]):
+        # Σ_k vartheta_sk beta_k
+        target = mixed_bias
+        target[:] = constants[0]
         for k in range(vartheta.shape[1]):
-            for a in range(beta.shape[1]):
-                mixed_bias[a, 0] += vartheta[s, k]*beta[k, a]
-        # column = Psi mixed_bias
-        width = column.size//Psi.shape[0]
-        target = column.reshape((Psi.shape[0], width))
+            factor = vartheta[s, k]
+            if factor != 0:
+                for a in range(target.shape[0]):
+                    target[a] += factor*beta[k, a]
+        # e_s = Ψ β_s
+        width = biases[s].size//Psi.shape[0]
+        target = biases[s].reshape((Psi.shape[0], width))
         given = mixed_bias.reshape((Psi.shape[1], width))
         np.dot(Psi, given, target)
-        for a in range(biases.shape[1]):
-            biases[s, a] = column[a, 0]
 
 
 def formed_operators_adjoint_1(
     bar_operators, theta, Phi, C, C_runs, bar_biases, vartheta, Psi, constants, channels, bar_w, bar_beta,
 ):
     """The adjoint of: E_s = Φ (Σ_k θ_k(δ_s) w_k) C,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k   (4)   (11)"""
-    mixed = np.empty(bar_w.shape[1:], bar_w.dtype)
-    for s in range(theta.shape[0]):
+    mixed = np.empty((bar_w.shape[1], bar_w.shape[2]), bar_w.dtype)
+    mixed_bias = np.empty((bar_beta.shape[1],), bar_w.dtype)
+    for s in range(bar_operators.shape[0]):
         rows = bar_operators[s]
         width = rows.size//Phi.shape[0]
         left = np.empty((Phi.shape[1], width), rows.dtype)
@@ -78,24 +79,23 @@ def formed_operators_adjoint_1(
         np.dot(Phi.T, given, left)
         rows = left.reshape((left.size//bar_operators[s].shape[1], bar_operators[s].shape[1]))
         # the columns: transposed, they are rows
-        height = rows.shape[0]
-        given = np.empty((C.shape[1], height*channels), rows.dtype)
-        for h in range(height):
+        given = np.empty((C.shape[1], rows.shape[0]*channels), rows.dtype)
+        for a in range(rows.shape[0]):
             for b in range(C.shape[1]):
                 for c in range(channels):
-                    given[b, h*channels + c] = rows[h, b*channels + c]
-        right = np.empty((C.shape[0], height*channels), rows.dtype)
+                    given[b, a*channels + c] = rows[a, b*channels + c]
+        right = np.empty((C.shape[0], rows.shape[0]*channels), rows.dtype)
         right[:] = constants[0]
         for a in range(C.shape[0]):
             for b in range(C_runs[a, 0], C_runs[a, 1]):
                 factor = C[a, b]
                 for r in range(given.shape[1]):
                     right[a, r] += factor*given[b, r]
-        formed = mixed
-        for h in range(height):
+        target = mixed
+        for a in range(rows.shape[0]):
             for b in range(C.shape[0]):
                 for c in range(channels):
-                    formed[h, b*channels + c] = right[b, h*channels + c]
+                    target[a, b*channels + c] = right[b, a*channels + c]
         given = mixed
         for k in range(theta.shape[1]):
             factor = theta[s, k]
@@ -103,19 +103,18 @@ def formed_operators_adjoint_1(
                 for a in range(given.shape[0]):
                     for b in range(given.shape[1]):
                         bar_w[k, a, b] += factor*given[a, b]
-    mixed_bias = np.empty((bar_beta.shape[1], 1), bar_beta.dtype)
-    column = np.empty((bar_biases.shape[1], 1), bar_beta.dtype)
-    for s in range(vartheta.shape[0]):
-        for a in range(bar_biases.shape[1]):
-            column[a, 0] = bar_biases[s, a]
-        # mixed_bias = Psiᵀ column
+    for s in range(bar_biases.shape[0]):
+        # β_s̄ = Ψᵀ e_s̄
         width = mixed_bias.size//Psi.shape[1]
         target = mixed_bias.reshape((Psi.shape[1], width))
-        given = column.reshape((Psi.shape[0], width))
+        given = bar_biases[s].reshape((Psi.shape[0], width))
         np.dot(Psi.T, given, target)
+        given = mixed_bias
         for k in range(vartheta.shape[1]):
-            for a in range(bar_beta.shape[1]):
-                bar_beta[k, a] += vartheta[s, k]*mixed_bias[a, 0]
+            factor = vartheta[s, k]
+            if factor != 0:
+                for a in range(given.shape[0]):
+                    bar_beta[k, a] += factor*given[a]
 
 
 def formed_forward_1(
@@ -130,11 +129,10 @@ def formed_forward_1(
     c5 = constants[5]  # 2
     c6 = constants[6]  # 1/1024
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
+    state = h.shape[0]
     m = np.empty((stages, h.shape[0], records), h.dtype)
     R = np.empty((biases.shape[1], records), h.dtype)
     U = np.empty((biases.shape[1], records), h.dtype)
-    state = h.shape[0]
-    directions = np.empty((krylov + 1, stages*state, records), h.dtype)
     dot_R = np.empty((biases.shape[1], records), h.dtype)
     dot_U = np.empty((biases.shape[1], records), h.dtype)
     dot_Z = np.empty((biases.shape[1], records), h.dtype)
@@ -160,6 +158,7 @@ def formed_forward_1(
     sine_r = np.empty((krylov, records), h.dtype)
     rest_r = np.empty((krylov + 1, records), h.dtype)
     matrix_r = np.empty(((krylov + 1)*krylov, records), h.dtype)
+    directions = np.empty((krylov + 1, stages*state, records), h.dtype)
     for n in range(steps):
         for group in range(groups.shape[0]):
             begin, end = groups[group, 0], groups[group, 1]
@@ -180,7 +179,7 @@ def formed_forward_1(
                     slot = n*stages + i if keep else i
                     bias = biases[bias_index[n, i]]
                     operator = operators[operator_index[n, i]]
-                    # U = E H_i
+                    # U = E_s H_i
                     np.dot(operator, H[slot], U)
                     # Z = X H_i
                     width = Z[slot].size//X.shape[0]
@@ -268,7 +267,7 @@ def formed_forward_1(
                                 slot = n*stages + i if keep else i
                                 bias = biases[bias_index[n, i]]
                                 operator = operators[operator_index[n, i]]
-                                # dot_U = E dot_H
+                                # dot_U = E_s dot_H
                                 np.dot(operator, directions[k, i*state:(i + 1)*state], dot_U)
                                 # dot_Z = X dot_H
                                 width = dot_Z.size//X.shape[0]
@@ -438,14 +437,13 @@ def formed_adjoint_1(
     c3 = constants[3]  # -12
     c4 = constants[4]  # 2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
+    state = bar.shape[0]
     bar_m = np.empty((stages, bar.shape[0], records), bar.dtype)
+    bar_h = np.empty((bar.shape[0], records), bar.dtype)
     bar_H = np.empty((bar.shape[0], records), bar.dtype)
     bar_R = np.empty((biases.shape[1], records), bar.dtype)
     bar_U = np.empty((biases.shape[1], records), bar.dtype)
     bar_Z = np.empty((biases.shape[1], records), bar.dtype)
-    bar_h = np.empty(bar.shape, bar.dtype)
-    state = bar.shape[0]
-    directions = np.empty((krylov + 1, stages*state, records), bar.dtype)
     given_vector = np.empty((stages*state, records), bar.dtype)
     solution = np.empty((stages*state, records), bar.dtype)
     image = np.empty((stages*state, records), bar.dtype)
@@ -462,6 +460,7 @@ def formed_adjoint_1(
     sine_r = np.empty((krylov, records), bar.dtype)
     rest_r = np.empty((krylov + 1, records), bar.dtype)
     matrix_r = np.empty(((krylov + 1)*krylov, records), bar.dtype)
+    directions = np.empty((krylov + 1, stages*state, records), bar.dtype)
     for n in range(steps - 1, -1, -1):
         # m̄_j = γ_j λ_{n+1},  h̄ = α λ_{n+1}
         alpha = combine[n, stages, 0]
@@ -519,7 +518,7 @@ def formed_adjoint_1(
                             target = moved[i*state:(i + 1)*state].reshape((X.shape[1], width))
                             given = bar_Z.reshape((X.shape[0], width))
                             np.dot(X.T, given, target)
-                            # H_ī += Eᵀ Ū
+                            # H_ī += E_sᵀ Ū
                             product = np.dot(operator.T, bar_U)
                             target = moved[i*state:(i + 1)*state]
                             for a in range(product.shape[0]):
@@ -662,22 +661,22 @@ def formed_adjoint_1(
                         t2 = h_q*h_q
                         value_bar_U = t1
                         bar_U[a, r] = value_bar_U
-                        total += value_bar_U
                         value_bar_Z = ((c3*t2)*v_q)
                         bar_Z[a, r] = value_bar_Z
+                        total += value_bar_U
                     bar_bias[a] += total
                 # H_ī = Xᵀ Z̄
                 width = bar_H.size//X.shape[1]
                 target = bar_H.reshape((X.shape[1], width))
                 given = bar_Z.reshape((X.shape[0], width))
                 np.dot(X.T, given, target)
-                # gradient of E: += Ū H_iᵀ, summed over records
+                # gradient of E_s: += Ū H_iᵀ, summed over records
                 product = np.dot(bar_U, H[slot].T)
                 target = bar_operator
                 for a in range(product.shape[0]):
                     for b in range(product.shape[1]):
                         target[a, b] += product[a, b]
-                # H_ī += Eᵀ Ū
+                # H_ī += E_sᵀ Ū
                 product = np.dot(operator.T, bar_U)
                 target = bar_H
                 for a in range(product.shape[0]):
@@ -694,8 +693,8 @@ def formed_adjoint_1(
                         for a in range(bar_H.shape[0]):
                             for r in range(records):
                                 bar_m[j, a, r] += gamma*bar_H[a, r]
-        for a in range(bar.shape[0]):
-            for r in range(bar.shape[1]):
+        for a in range(0, state):
+            for r in range(records):
                 bar[a, r] = bar_h[a, r]
 
 
@@ -721,11 +720,10 @@ def formed_forward_float32_1(
     c15 = constants[15]  # 2
     c16 = constants[16]  # 1/1024
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
+    state = h.shape[0]
     m = np.empty((stages, h.shape[0], records), h.dtype)
     R = np.empty((biases.shape[1], records), h.dtype)
     U = np.empty((biases.shape[1], records), h.dtype)
-    state = h.shape[0]
-    directions = np.empty((krylov + 1, stages*state, records), h.dtype)
     dot_R = np.empty((biases.shape[1], records), h.dtype)
     dot_U = np.empty((biases.shape[1], records), h.dtype)
     dot_Z = np.empty((biases.shape[1], records), h.dtype)
@@ -751,6 +749,7 @@ def formed_forward_float32_1(
     sine_r = np.empty((krylov, records), h.dtype)
     rest_r = np.empty((krylov + 1, records), h.dtype)
     matrix_r = np.empty(((krylov + 1)*krylov, records), h.dtype)
+    directions = np.empty((krylov + 1, stages*state, records), h.dtype)
     for n in range(steps):
         for group in range(groups.shape[0]):
             begin, end = groups[group, 0], groups[group, 1]
@@ -771,7 +770,7 @@ def formed_forward_float32_1(
                     slot = n*stages + i if keep else i
                     bias = biases[bias_index[n, i]]
                     operator = operators[operator_index[n, i]]
-                    # U = E H_i
+                    # U = E_s H_i
                     np.dot(operator, H[slot], U)
                     # Z = X H_i
                     width = Z[slot].size//X.shape[0]
@@ -861,7 +860,7 @@ def formed_forward_float32_1(
                                 slot = n*stages + i if keep else i
                                 bias = biases[bias_index[n, i]]
                                 operator = operators[operator_index[n, i]]
-                                # dot_U = E dot_H
+                                # dot_U = E_s dot_H
                                 np.dot(operator, directions[k, i*state:(i + 1)*state], dot_U)
                                 # dot_Z = X dot_H
                                 width = dot_Z.size//X.shape[0]
@@ -1031,14 +1030,13 @@ def formed_adjoint_float32_1(
     c3 = constants[3]  # -12
     c4 = constants[4]  # 2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
+    state = bar.shape[0]
     bar_m = np.empty((stages, bar.shape[0], records), bar.dtype)
+    bar_h = np.empty((bar.shape[0], records), bar.dtype)
     bar_H = np.empty((bar.shape[0], records), bar.dtype)
     bar_R = np.empty((biases.shape[1], records), bar.dtype)
     bar_U = np.empty((biases.shape[1], records), bar.dtype)
     bar_Z = np.empty((biases.shape[1], records), bar.dtype)
-    bar_h = np.empty(bar.shape, bar.dtype)
-    state = bar.shape[0]
-    directions = np.empty((krylov + 1, stages*state, records), bar.dtype)
     given_vector = np.empty((stages*state, records), bar.dtype)
     solution = np.empty((stages*state, records), bar.dtype)
     image = np.empty((stages*state, records), bar.dtype)
@@ -1055,6 +1053,7 @@ def formed_adjoint_float32_1(
     sine_r = np.empty((krylov, records), bar.dtype)
     rest_r = np.empty((krylov + 1, records), bar.dtype)
     matrix_r = np.empty(((krylov + 1)*krylov, records), bar.dtype)
+    directions = np.empty((krylov + 1, stages*state, records), bar.dtype)
     for n in range(steps - 1, -1, -1):
         # m̄_j = γ_j λ_{n+1},  h̄ = α λ_{n+1}
         alpha = combine[n, stages, 0]
@@ -1112,7 +1111,7 @@ def formed_adjoint_float32_1(
                             target = moved[i*state:(i + 1)*state].reshape((X.shape[1], width))
                             given = bar_Z.reshape((X.shape[0], width))
                             np.dot(X.T, given, target)
-                            # H_ī += Eᵀ Ū
+                            # H_ī += E_sᵀ Ū
                             product = np.dot(operator.T, bar_U)
                             target = moved[i*state:(i + 1)*state]
                             for a in range(product.shape[0]):
@@ -1255,22 +1254,22 @@ def formed_adjoint_float32_1(
                         t2 = h_q*h_q
                         value_bar_U = t1
                         bar_U[a, r] = value_bar_U
-                        total += value_bar_U
                         value_bar_Z = ((c3*t2)*v_q)
                         bar_Z[a, r] = value_bar_Z
+                        total += value_bar_U
                     bar_bias[a] += total
                 # H_ī = Xᵀ Z̄
                 width = bar_H.size//X.shape[1]
                 target = bar_H.reshape((X.shape[1], width))
                 given = bar_Z.reshape((X.shape[0], width))
                 np.dot(X.T, given, target)
-                # gradient of E: += Ū H_iᵀ, summed over records
+                # gradient of E_s: += Ū H_iᵀ, summed over records
                 product = np.dot(bar_U, H[slot].T)
                 target = bar_operator
                 for a in range(product.shape[0]):
                     for b in range(product.shape[1]):
                         target[a, b] += product[a, b]
-                # H_ī += Eᵀ Ū
+                # H_ī += E_sᵀ Ū
                 product = np.dot(operator.T, bar_U)
                 target = bar_H
                 for a in range(product.shape[0]):
@@ -1287,14 +1286,15 @@ def formed_adjoint_float32_1(
                         for a in range(bar_H.shape[0]):
                             for r in range(records):
                                 bar_m[j, a, r] += gamma*bar_H[a, r]
-        for a in range(bar.shape[0]):
-            for r in range(bar.shape[1]):
+        for a in range(0, state):
+            for r in range(records):
                 bar[a, r] = bar_h[a, r]
 
 
 def factors_operators_1(w, theta, beta, vartheta, Psi, constants, channels, operators, biases):
     """w_s = Σ_k θ_k(δ_s) w_k,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k   (4)"""
-    for s in range(theta.shape[0]):
+    mixed_bias = np.empty((beta.shape[1],), w.dtype)
+    for s in range(operators.shape[0]):
         # Σ_k theta_sk w_k
         target = operators[s]
         target[:] = constants[0]
@@ -1304,27 +1304,28 @@ def factors_operators_1(w, theta, beta, vartheta, Psi, constants, channels, oper
                 for a in range(target.shape[0]):
                     for b in range(target.shape[1]):
                         target[a, b] += factor*w[k, a, b]
-    mixed_bias = np.empty((beta.shape[1], 1), beta.dtype)
-    column = np.empty((biases.shape[1], 1), beta.dtype)
-    for s in range(vartheta.shape[0]):
-        mixed_bias[:] = constants[0]
+    for s in range(biases.shape[0]):
+        # Σ_k vartheta_sk beta_k
+        target = mixed_bias
+        target[:] = constants[0]
         for k in range(vartheta.shape[1]):
-            for a in range(beta.shape[1]):
-                mixed_bias[a, 0] += vartheta[s, k]*beta[k, a]
-        # column = Psi mixed_bias
-        width = column.size//Psi.shape[0]
-        target = column.reshape((Psi.shape[0], width))
+            factor = vartheta[s, k]
+            if factor != 0:
+                for a in range(target.shape[0]):
+                    target[a] += factor*beta[k, a]
+        # e_s = Ψ β_s
+        width = biases[s].size//Psi.shape[0]
+        target = biases[s].reshape((Psi.shape[0], width))
         given = mixed_bias.reshape((Psi.shape[1], width))
         np.dot(Psi, given, target)
-        for a in range(biases.shape[1]):
-            biases[s, a] = column[a, 0]
 
 
 def factors_operators_adjoint_1(
     bar_operators, theta, bar_biases, vartheta, Psi, constants, channels, bar_w, bar_beta,
 ):
     """The adjoint of: w_s = Σ_k θ_k(δ_s) w_k,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k   (4)   (11)"""
-    for s in range(theta.shape[0]):
+    mixed_bias = np.empty((bar_beta.shape[1],), bar_w.dtype)
+    for s in range(bar_operators.shape[0]):
         given = bar_operators[s]
         for k in range(theta.shape[1]):
             factor = theta[s, k]
@@ -1332,19 +1333,18 @@ def factors_operators_adjoint_1(
                 for a in range(given.shape[0]):
                     for b in range(given.shape[1]):
                         bar_w[k, a, b] += factor*given[a, b]
-    mixed_bias = np.empty((bar_beta.shape[1], 1), bar_beta.dtype)
-    column = np.empty((bar_biases.shape[1], 1), bar_beta.dtype)
-    for s in range(vartheta.shape[0]):
-        for a in range(bar_biases.shape[1]):
-            column[a, 0] = bar_biases[s, a]
-        # mixed_bias = Psiᵀ column
+    for s in range(bar_biases.shape[0]):
+        # β_s̄ = Ψᵀ e_s̄
         width = mixed_bias.size//Psi.shape[1]
         target = mixed_bias.reshape((Psi.shape[1], width))
-        given = column.reshape((Psi.shape[0], width))
+        given = bar_biases[s].reshape((Psi.shape[0], width))
         np.dot(Psi.T, given, target)
+        given = mixed_bias
         for k in range(vartheta.shape[1]):
-            for a in range(bar_beta.shape[1]):
-                bar_beta[k, a] += vartheta[s, k]*mixed_bias[a, 0]
+            factor = vartheta[s, k]
+            if factor != 0:
+                for a in range(given.shape[0]):
+                    bar_beta[k, a] += factor*given[a]
 
 
 def factors_forward_1(
@@ -1359,13 +1359,12 @@ def factors_forward_1(
     c5 = constants[5]  # 2
     c6 = constants[6]  # 1/1024
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
+    state = h.shape[0]
     m = np.empty((stages, h.shape[0], records), h.dtype)
+    H = np.empty((stages, h.shape[0], records), h.dtype)
     R = np.empty((biases.shape[1], records), h.dtype)
     T = np.empty((operators.shape[1], records), h.dtype)
     U = np.empty((biases.shape[1], records), h.dtype)
-    state = h.shape[0]
-    H = np.empty((stages, state, records), h.dtype)
-    directions = np.empty((krylov + 1, stages*state, records), h.dtype)
     dot_G = np.empty((operators.shape[2], records), h.dtype)
     dot_R = np.empty((biases.shape[1], records), h.dtype)
     dot_T = np.empty((operators.shape[1], records), h.dtype)
@@ -1393,6 +1392,7 @@ def factors_forward_1(
     sine_r = np.empty((krylov, records), h.dtype)
     rest_r = np.empty((krylov + 1, records), h.dtype)
     matrix_r = np.empty(((krylov + 1)*krylov, records), h.dtype)
+    directions = np.empty((krylov + 1, stages*state, records), h.dtype)
     for n in range(steps):
         for group in range(groups.shape[0]):
             begin, end = groups[group, 0], groups[group, 1]
@@ -1423,9 +1423,9 @@ def factors_forward_1(
                             factor = C[a, b]
                             for r in range(given.shape[1]):
                                 target[a, r] += factor*given[b, r]
-                    # T = w G
+                    # T = w_s G
                     np.dot(operator, G[slot], T)
-                    # U = Phi T
+                    # U = Φ T
                     width = U.size//Phi.shape[0]
                     target = U.reshape((Phi.shape[0], width))
                     given = T.reshape((Phi.shape[1], width))
@@ -1526,9 +1526,9 @@ def factors_forward_1(
                                         factor = C[a, b]
                                         for r in range(given.shape[1]):
                                             target[a, r] += factor*given[b, r]
-                                # dot_T = w dot_G
+                                # dot_T = w_s dot_G
                                 np.dot(operator, dot_G, dot_T)
-                                # dot_U = Phi dot_T
+                                # dot_U = Φ dot_T
                                 width = dot_U.size//Phi.shape[0]
                                 target = dot_U.reshape((Phi.shape[0], width))
                                 given = dot_T.reshape((Phi.shape[1], width))
@@ -1701,16 +1701,15 @@ def factors_adjoint_1(
     c3 = constants[3]  # -12
     c4 = constants[4]  # 2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
+    state = bar.shape[0]
     bar_m = np.empty((stages, bar.shape[0], records), bar.dtype)
+    bar_h = np.empty((bar.shape[0], records), bar.dtype)
     bar_G = np.empty((operators.shape[2], records), bar.dtype)
     bar_H = np.empty((bar.shape[0], records), bar.dtype)
     bar_R = np.empty((biases.shape[1], records), bar.dtype)
     bar_T = np.empty((operators.shape[1], records), bar.dtype)
     bar_U = np.empty((biases.shape[1], records), bar.dtype)
     bar_Z = np.empty((biases.shape[1], records), bar.dtype)
-    bar_h = np.empty(bar.shape, bar.dtype)
-    state = bar.shape[0]
-    directions = np.empty((krylov + 1, stages*state, records), bar.dtype)
     given_vector = np.empty((stages*state, records), bar.dtype)
     solution = np.empty((stages*state, records), bar.dtype)
     image = np.empty((stages*state, records), bar.dtype)
@@ -1727,6 +1726,7 @@ def factors_adjoint_1(
     sine_r = np.empty((krylov, records), bar.dtype)
     rest_r = np.empty((krylov + 1, records), bar.dtype)
     matrix_r = np.empty(((krylov + 1)*krylov, records), bar.dtype)
+    directions = np.empty((krylov + 1, stages*state, records), bar.dtype)
     for n in range(steps - 1, -1, -1):
         # m̄_j = γ_j λ_{n+1},  h̄ = α λ_{n+1}
         alpha = combine[n, stages, 0]
@@ -1784,12 +1784,12 @@ def factors_adjoint_1(
                             target = moved[i*state:(i + 1)*state].reshape((X.shape[1], width))
                             given = bar_Z.reshape((X.shape[0], width))
                             np.dot(X.T, given, target)
-                            # T̄ = Phiᵀ Ū
+                            # T̄ = Φᵀ Ū
                             width = bar_T.size//Phi.shape[1]
                             target = bar_T.reshape((Phi.shape[1], width))
                             given = bar_U.reshape((Phi.shape[0], width))
                             np.dot(Phi.T, given, target)
-                            # Ḡ = wᵀ T̄
+                            # Ḡ = w_sᵀ T̄
                             np.dot(operator.T, bar_T, bar_G)
                             # H_ī += Cᵀ Ḡ
                             width = moved[i*state:(i + 1)*state].size//C.shape[1]
@@ -1937,27 +1937,27 @@ def factors_adjoint_1(
                         t2 = h_q*h_q
                         value_bar_U = t1
                         bar_U[a, r] = value_bar_U
-                        total += value_bar_U
                         value_bar_Z = ((c3*t2)*v_q)
                         bar_Z[a, r] = value_bar_Z
+                        total += value_bar_U
                     bar_bias[a] += total
                 # H_ī = Xᵀ Z̄
                 width = bar_H.size//X.shape[1]
                 target = bar_H.reshape((X.shape[1], width))
                 given = bar_Z.reshape((X.shape[0], width))
                 np.dot(X.T, given, target)
-                # T̄ = Phiᵀ Ū
+                # T̄ = Φᵀ Ū
                 width = bar_T.size//Phi.shape[1]
                 target = bar_T.reshape((Phi.shape[1], width))
                 given = bar_U.reshape((Phi.shape[0], width))
                 np.dot(Phi.T, given, target)
-                # gradient of w: += T̄ Gᵀ, summed over records
+                # gradient of w_s: += T̄ Gᵀ, summed over records
                 product = np.dot(bar_T, G[slot].T)
                 target = bar_operator
                 for a in range(product.shape[0]):
                     for b in range(product.shape[1]):
                         target[a, b] += product[a, b]
-                # Ḡ = wᵀ T̄
+                # Ḡ = w_sᵀ T̄
                 np.dot(operator.T, bar_T, bar_G)
                 # H_ī += Cᵀ Ḡ
                 width = bar_H.size//C.shape[1]
@@ -1979,8 +1979,8 @@ def factors_adjoint_1(
                         for a in range(bar_H.shape[0]):
                             for r in range(records):
                                 bar_m[j, a, r] += gamma*bar_H[a, r]
-        for a in range(bar.shape[0]):
-            for r in range(bar.shape[1]):
+        for a in range(0, state):
+            for r in range(records):
                 bar[a, r] = bar_h[a, r]
 
 
@@ -2006,13 +2006,12 @@ def factors_forward_float32_1(
     c15 = constants[15]  # 2
     c16 = constants[16]  # 1/1024
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, h.shape[1]
+    state = h.shape[0]
     m = np.empty((stages, h.shape[0], records), h.dtype)
+    H = np.empty((stages, h.shape[0], records), h.dtype)
     R = np.empty((biases.shape[1], records), h.dtype)
     T = np.empty((operators.shape[1], records), h.dtype)
     U = np.empty((biases.shape[1], records), h.dtype)
-    state = h.shape[0]
-    H = np.empty((stages, state, records), h.dtype)
-    directions = np.empty((krylov + 1, stages*state, records), h.dtype)
     dot_G = np.empty((operators.shape[2], records), h.dtype)
     dot_R = np.empty((biases.shape[1], records), h.dtype)
     dot_T = np.empty((operators.shape[1], records), h.dtype)
@@ -2040,6 +2039,7 @@ def factors_forward_float32_1(
     sine_r = np.empty((krylov, records), h.dtype)
     rest_r = np.empty((krylov + 1, records), h.dtype)
     matrix_r = np.empty(((krylov + 1)*krylov, records), h.dtype)
+    directions = np.empty((krylov + 1, stages*state, records), h.dtype)
     for n in range(steps):
         for group in range(groups.shape[0]):
             begin, end = groups[group, 0], groups[group, 1]
@@ -2070,9 +2070,9 @@ def factors_forward_float32_1(
                             factor = C[a, b]
                             for r in range(given.shape[1]):
                                 target[a, r] += factor*given[b, r]
-                    # T = w G
+                    # T = w_s G
                     np.dot(operator, G[slot], T)
-                    # U = Phi T
+                    # U = Φ T
                     width = U.size//Phi.shape[0]
                     target = U.reshape((Phi.shape[0], width))
                     given = T.reshape((Phi.shape[1], width))
@@ -2175,9 +2175,9 @@ def factors_forward_float32_1(
                                         factor = C[a, b]
                                         for r in range(given.shape[1]):
                                             target[a, r] += factor*given[b, r]
-                                # dot_T = w dot_G
+                                # dot_T = w_s dot_G
                                 np.dot(operator, dot_G, dot_T)
-                                # dot_U = Phi dot_T
+                                # dot_U = Φ dot_T
                                 width = dot_U.size//Phi.shape[0]
                                 target = dot_U.reshape((Phi.shape[0], width))
                                 given = dot_T.reshape((Phi.shape[1], width))
@@ -2350,16 +2350,15 @@ def factors_adjoint_float32_1(
     c3 = constants[3]  # -12
     c4 = constants[4]  # 2
     steps, stages, records = combine.shape[0], combine.shape[1] - 1, bar.shape[1]
+    state = bar.shape[0]
     bar_m = np.empty((stages, bar.shape[0], records), bar.dtype)
+    bar_h = np.empty((bar.shape[0], records), bar.dtype)
     bar_G = np.empty((operators.shape[2], records), bar.dtype)
     bar_H = np.empty((bar.shape[0], records), bar.dtype)
     bar_R = np.empty((biases.shape[1], records), bar.dtype)
     bar_T = np.empty((operators.shape[1], records), bar.dtype)
     bar_U = np.empty((biases.shape[1], records), bar.dtype)
     bar_Z = np.empty((biases.shape[1], records), bar.dtype)
-    bar_h = np.empty(bar.shape, bar.dtype)
-    state = bar.shape[0]
-    directions = np.empty((krylov + 1, stages*state, records), bar.dtype)
     given_vector = np.empty((stages*state, records), bar.dtype)
     solution = np.empty((stages*state, records), bar.dtype)
     image = np.empty((stages*state, records), bar.dtype)
@@ -2376,6 +2375,7 @@ def factors_adjoint_float32_1(
     sine_r = np.empty((krylov, records), bar.dtype)
     rest_r = np.empty((krylov + 1, records), bar.dtype)
     matrix_r = np.empty(((krylov + 1)*krylov, records), bar.dtype)
+    directions = np.empty((krylov + 1, stages*state, records), bar.dtype)
     for n in range(steps - 1, -1, -1):
         # m̄_j = γ_j λ_{n+1},  h̄ = α λ_{n+1}
         alpha = combine[n, stages, 0]
@@ -2433,12 +2433,12 @@ def factors_adjoint_float32_1(
                             target = moved[i*state:(i + 1)*state].reshape((X.shape[1], width))
                             given = bar_Z.reshape((X.shape[0], width))
                             np.dot(X.T, given, target)
-                            # T̄ = Phiᵀ Ū
+                            # T̄ = Φᵀ Ū
                             width = bar_T.size//Phi.shape[1]
                             target = bar_T.reshape((Phi.shape[1], width))
                             given = bar_U.reshape((Phi.shape[0], width))
                             np.dot(Phi.T, given, target)
-                            # Ḡ = wᵀ T̄
+                            # Ḡ = w_sᵀ T̄
                             np.dot(operator.T, bar_T, bar_G)
                             # H_ī += Cᵀ Ḡ
                             width = moved[i*state:(i + 1)*state].size//C.shape[1]
@@ -2586,27 +2586,27 @@ def factors_adjoint_float32_1(
                         t2 = h_q*h_q
                         value_bar_U = t1
                         bar_U[a, r] = value_bar_U
-                        total += value_bar_U
                         value_bar_Z = ((c3*t2)*v_q)
                         bar_Z[a, r] = value_bar_Z
+                        total += value_bar_U
                     bar_bias[a] += total
                 # H_ī = Xᵀ Z̄
                 width = bar_H.size//X.shape[1]
                 target = bar_H.reshape((X.shape[1], width))
                 given = bar_Z.reshape((X.shape[0], width))
                 np.dot(X.T, given, target)
-                # T̄ = Phiᵀ Ū
+                # T̄ = Φᵀ Ū
                 width = bar_T.size//Phi.shape[1]
                 target = bar_T.reshape((Phi.shape[1], width))
                 given = bar_U.reshape((Phi.shape[0], width))
                 np.dot(Phi.T, given, target)
-                # gradient of w: += T̄ Gᵀ, summed over records
+                # gradient of w_s: += T̄ Gᵀ, summed over records
                 product = np.dot(bar_T, G[slot].T)
                 target = bar_operator
                 for a in range(product.shape[0]):
                     for b in range(product.shape[1]):
                         target[a, b] += product[a, b]
-                # Ḡ = wᵀ T̄
+                # Ḡ = w_sᵀ T̄
                 np.dot(operator.T, bar_T, bar_G)
                 # H_ī += Cᵀ Ḡ
                 width = bar_H.size//C.shape[1]
@@ -2628,107 +2628,147 @@ def factors_adjoint_float32_1(
                         for a in range(bar_H.shape[0]):
                             for r in range(records):
                                 bar_m[j, a, r] += gamma*bar_H[a, r]
-        for a in range(bar.shape[0]):
-            for r in range(bar.shape[1]):
+        for a in range(0, state):
+            for r in range(records):
                 bar[a, r] = bar_h[a, r]
 
 
 def lift(x, lift, h):
     """h = P (x, 1): at every function of the basis, from the coefficients of the records and of 1."""
-    for a in range(h.shape[0]//lift.shape[0]):
-        low = x[a*lift.shape[1]:(a + 1)*lift.shape[1]]
-        np.dot(lift, low, h[a*lift.shape[0]:(a + 1)*lift.shape[0]])
+    # h = P x
+    before = x.shape[0]//lift.shape[1]
+    width = h.size//(before*lift.shape[0])
+    targets = h.reshape((before, lift.shape[0], width))
+    givens = x.reshape((before, lift.shape[1], width))
+    for lead in range(before):
+        target, given = targets[lead], givens[lead]
+        np.dot(lift, given, target)
 
 
 def lift_adjoint(bar_h, x, lift, bar_x, bar_lift):
     """The adjoint of: h = P (x, 1). bar_x is set; the gradient of P is added to."""
-    for a in range(bar_h.shape[0]//lift.shape[0]):
-        high = bar_h[a*lift.shape[0]:(a + 1)*lift.shape[0]]
-        np.dot(lift.T, high, bar_x[a*lift.shape[1]:(a + 1)*lift.shape[1]])
-        product = np.dot(high, x[a*lift.shape[1]:(a + 1)*lift.shape[1]].T)
-        for c in range(product.shape[0]):
-            for k in range(product.shape[1]):
-                bar_lift[c, k] += product[c, k]
+    # gradient of P: += h̄ xᵀ, summed over records
+    before = x.shape[0]//lift.shape[1]
+    width = bar_h.size//(before*lift.shape[0])
+    highs = bar_h.reshape((before, lift.shape[0], width))
+    lows = x.reshape((before, lift.shape[1], width))
+    for lead in range(before):
+        high, low = highs[lead], lows[lead]
+        product = np.dot(high, low.T)
+        target = bar_lift
+        for a in range(product.shape[0]):
+            for b in range(product.shape[1]):
+                target[a, b] += product[a, b]
+    # x̄ = Pᵀ h̄
+    before = bar_h.shape[0]//lift.shape[0]
+    width = bar_x.size//(before*lift.shape[1])
+    targets = bar_x.reshape((before, lift.shape[1], width))
+    givens = bar_h.reshape((before, lift.shape[0], width))
+    for lead in range(before):
+        target, given = targets[lead], givens[lead]
+        np.dot(lift.T, given, target)
 
 
 def readout(y, operator, constant, z):
     """z_k = ∫ R_k(ξ) y(ξ) dξ + a_k: the rows of ``operator`` are the fields R against the state basis."""
+    # z = R y + constant
     np.dot(operator, y, z)
-    for k in range(z.shape[0]):
+    for a in range(z.shape[0]):
         for r in range(z.shape[1]):
-            z[k, r] += constant[k]
+            z[a, r] += constant[a]
 
 
 def readout_adjoint(bar_z, y, operator, bar_y, bar_operator, bar_constant):
     """The adjoint of: z = R y + a. bar_y is set; the gradients of R and a are added to."""
-    np.dot(operator.T, bar_z, bar_y)
+    # gradient of R: += z̄ yᵀ, summed over records
     product = np.dot(bar_z, y.T)
-    for k in range(product.shape[0]):
+    target = bar_operator
+    for a in range(product.shape[0]):
         for b in range(product.shape[1]):
-            bar_operator[k, b] += product[k, b]
-    for k in range(bar_z.shape[0]):
+            target[a, b] += product[a, b]
+    # constant̄ += z̄, summed over records
+    for a in range(bar_z.shape[0]):
         for r in range(bar_z.shape[1]):
-            bar_constant[k] += bar_z[k, r]
+            bar_constant[a] += bar_z[a, r]
+    # ȳ = Rᵀ z̄
+    np.dot(operator.T, bar_z, bar_y)
 
 
 def maximum(y, X, weights, sharpness, constants, at_nodes, features):
     """Below y its smooth maxima (1/β) log Σ_q ω_q exp(β y(ξ_q)), one a channel; at_nodes = y(ξ_q)."""
+    state, channels, beta = y.shape[0], features.shape[0] - y.shape[0], sharpness[0]
+    records = y.shape[1]
+    # at_nodes = X y
     width = at_nodes.size//X.shape[0]
     target = at_nodes.reshape((X.shape[0], width))
     given = y.reshape((X.shape[1], width))
     np.dot(X, given, target)
-    beta, channels = sharpness[0], features.shape[0] - y.shape[0]
-    for a in range(y.shape[0]):
-        for r in range(features.shape[1]):
+    for a in range(0, state):
+        for r in range(records):
             features[a, r] = y[a, r]
-    top = at_nodes[:channels].copy()  # m rises by a constant that is added to y
-    for q in range(weights.shape[0]):
-        for c in range(channels):
-            for r in range(y.shape[1]):
-                other = at_nodes[q*channels + c, r]
-                top[c, r] = other if other > top[c, r] else top[c, r]
-    total = np.empty(top.shape, top.dtype)
-    total[:] = constants[0]
-    for q in range(weights.shape[0]):
-        for c in range(channels):
-            for r in range(y.shape[1]):
-                y_q = at_nodes[q*channels + c, r] - top[c, r]
-                t0 = np.exp((beta*y_q))
-                total[c, r] += weights[q]*t0
+    top = np.empty((channels, at_nodes.shape[1]), at_nodes.dtype)
+    S_q = np.empty((channels, at_nodes.shape[1]), at_nodes.dtype)
     for c in range(channels):
-        for r in range(y.shape[1]):
-            S_q = total[c, r]
-            t0 = np.log(S_q)
-            features[y.shape[0] + c, r] = top[c, r] + (t0/beta)
+        for r in range(at_nodes.shape[1]):
+            top[c, r] = at_nodes[c, r]  # m rises by a constant that is added to y
+    for k in range(weights.shape[0]):
+        for c in range(channels):
+            for r in range(at_nodes.shape[1]):
+                top[c, r] = at_nodes[k*channels + c, r] if at_nodes[k*channels + c, r] > top[c, r] else top[c, r]
+    for c in range(channels):
+        for r in range(at_nodes.shape[1]):
+            S_q[c, r] = constants[0]
+    for k in range(weights.shape[0]):
+        for c in range(channels):
+            for r in range(at_nodes.shape[1]):
+                y_q = at_nodes[k*channels + c, r] - top[c, r]
+                omega = weights[k]
+                t0 = np.exp((beta*y_q))
+                S_q[c, r] += (t0*omega)
+    for c in range(channels):
+        for r in range(at_nodes.shape[1]):
+            t0 = np.log(S_q[c, r])
+            features[state + c, r] = ((t0/beta) + top[c, r])
 
 
 def maximum_adjoint(bar_features, X, weights, sharpness, constants, at_nodes, bar_y):
     """The adjoint of: smooth maxima. bar_y is set; at_nodes becomes m̄ ∂m/∂y_q, the share of node q of m̄."""
-    state = bar_y.shape[0]
-    beta, channels = sharpness[0], bar_features.shape[0] - state
-    top = at_nodes[:channels].copy()  # m rises by a constant that is added to y
-    for q in range(weights.shape[0]):
+    state, channels, beta = bar_y.shape[0], bar_features.shape[0] - bar_y.shape[0], sharpness[0]
+    records = bar_y.shape[1]
+    top = np.empty((channels, at_nodes.shape[1]), at_nodes.dtype)
+    S_q = np.empty((channels, at_nodes.shape[1]), at_nodes.dtype)
+    v_q = np.empty((channels, at_nodes.shape[1]), at_nodes.dtype)
+    for c in range(channels):
+        for r in range(at_nodes.shape[1]):
+            top[c, r] = at_nodes[c, r]  # m rises by a constant that is added to y
+    for k in range(weights.shape[0]):
         for c in range(channels):
-            for r in range(bar_y.shape[1]):
-                other = at_nodes[q*channels + c, r]
-                top[c, r] = other if other > top[c, r] else top[c, r]
-    total = np.empty(top.shape, top.dtype)
-    total[:] = constants[0]
-    for q in range(weights.shape[0]):
+            for r in range(at_nodes.shape[1]):
+                top[c, r] = at_nodes[k*channels + c, r] if at_nodes[k*channels + c, r] > top[c, r] else top[c, r]
+    for c in range(channels):
+        for r in range(at_nodes.shape[1]):
+            S_q[c, r] = constants[0]
+    for k in range(weights.shape[0]):
         for c in range(channels):
-            for r in range(bar_y.shape[1]):
-                y_q = at_nodes[q*channels + c, r] - top[c, r]
+            for r in range(at_nodes.shape[1]):
+                y_q = at_nodes[k*channels + c, r] - top[c, r]
+                omega = weights[k]
                 t0 = np.exp((beta*y_q))
-                total[c, r] += weights[q]*t0
-    for q in range(weights.shape[0]):
+                S_q[c, r] += (t0*omega)
+    for c in range(channels):
+        for r in range(at_nodes.shape[1]):
+            v_q[c, r] = bar_features[state + c, r]
+    for k in range(weights.shape[0]):
         for c in range(channels):
-            for r in range(bar_y.shape[1]):
-                y_q, S_q = at_nodes[q*channels + c, r] - top[c, r], total[c, r]
+            for r in range(at_nodes.shape[1]):
+                y_q = at_nodes[k*channels + c, r] - top[c, r]
+                omega = weights[k]
                 t0 = np.exp((beta*y_q))
-                at_nodes[q*channels + c, r] = weights[q]*(t0/S_q)*bar_features[state + c, r]
-    for a in range(bar_y.shape[0]):
-        for r in range(bar_y.shape[1]):
+                at_nodes[k*channels + c, r] = (((t0/S_q[c, r])*omega)*v_q[c, r])
+    for a in range(0, state):
+        for r in range(records):
             bar_y[a, r] = bar_features[a, r]
+    # ȳ += Xᵀ at_nodes̄
     width = bar_y.size//X.shape[1]
     target = bar_y.reshape((X.shape[1], width))
     given = at_nodes.reshape((X.shape[0], width))

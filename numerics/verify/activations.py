@@ -104,7 +104,7 @@ def slopes(subject: Subject) -> None:
 
 def single(subject: Subject) -> None:
     """The rate's forms in float32, at arguments of every size."""
-    from derive.approximation import float32_form
+    from derive.program.float32 import float32_form
 
     equation = subject.reference.equation
     names = [*equation.slopes]

@@ -13,7 +13,7 @@ from scipy.special import erf
 
 from derive import equation, registry
 from derive.errors import ContinuumError
-from derive.program import Node, tree
+from derive.program.scalar import Node, tree
 
 U, H = sp.symbols("u h", real=True)
 NUMPY = {

@@ -17,7 +17,7 @@ from derive.explain import pages as explain
 from derive.explain.notation import formula
 from derive.explain.tableaux import named_tableau, tableau_text
 from derive.generate import diff
-from derive.program import tree
+from derive.program.scalar import tree
 
 DECLARED = {
     "name": "test",

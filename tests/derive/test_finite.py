@@ -19,11 +19,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from derive import equation, registry
-from derive.approximation import float32_form
 from derive.emit import cpu
-from derive.emit.scalar import Constants, Scalar, indent, local
+from derive.emit.scalar import Scalar, indent, local
 from derive.exact import finite
-from derive.program import tree
+from derive.program.float32 import float32_form
+from derive.program.scalar import Constants, tree
 
 # As users write them; on the left sides of the identities in ``derive.exact.finite``, alone and inside of others.
 RECOGNISED = (
@@ -84,7 +84,7 @@ def printed(expressions: Sequence[Any], kind: Any) -> tuple[Callable[..., Any], 
     """A function (u, h, constants, out) that fills ``out`` with values, from a kernel's own printer, and constants."""
     write = float32_form if kind is np.float32 else (lambda e: e)
     constants = Constants()
-    scalar = Scalar(constants, cpu.CALLS)
+    scalar = Scalar(constants, cpu.Cpu.calls)
     texts = scalar.print(tuple(tree(write(e)) for e in expressions))
     body = [*constants.load(scalar.used), *(f"{local(x)} = {x}" for x in "uh"), *scalar.lines]
     body += [f"out[{k}] = {text}" for k, text in enumerate(texts)]

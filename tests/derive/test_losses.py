@@ -9,11 +9,12 @@ import mpmath
 import numpy as np
 import pytest
 
-from derive import loss as losses
 from derive import registry
 from derive.declaration import load_spec
 from derive.emit import cpu, tables
+from derive.emit.loops import printed
 from derive.errors import DataError, DerivationError, SpecError
+from derive.program import loss as losses
 from derive.spec import from_dict, to_dict
 from numerics import Continuum, fit
 from numerics.datasets import records
@@ -50,7 +51,7 @@ def test_every_loss_has_a_reference_here() -> None:
 
 def run(name: str, z: np.ndarray, t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The kernel's text as plain Python: values (records,), source (outputs, records)."""
-    kernel = cpu.loss(losses.derive(name))
+    kernel = printed(losses.derive(name).kernel(), cpu.Cpu)
     space: dict = {"math": math, "np": np}
     exec(cpu.module("", "", [kernel]), space)
     value, source = np.empty(z.shape[1]), np.empty_like(z)

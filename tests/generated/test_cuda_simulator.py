@@ -16,10 +16,12 @@ from subprocess import PIPE
 import numpy as np
 import pytest
 
-from derive import loss as losses
-from derive import program as programs
-from derive.emit import cpu, cuda
+from derive.emit.cpu import Cpu
+from derive.emit.cuda import Cuda
+from derive.emit.loops import of_module, of_slab
 from derive.errors import RepresentationError
+from derive.program import build as programs
+from derive.program import loss as losses
 from numerics.kernels import cuda as runner
 from numerics.kernels import launch
 from tests.oracles import lockstep
@@ -100,10 +102,10 @@ def test_both_targets_number_their_constants_alike(name: str) -> None:
             programs.build(made, case.structures, entry, plan, bool(case.groups))  # type: ignore[arg-type]
             for plan in programs.PLANS
         )
-        there = {k.name: k.constants for k in cuda.kernels(chains, "1")}
-        assert there == {k.name: k.constants for k in cpu.kernels(chains, "1")}
-    form = losses.derive(case.loss)
-    assert cuda.loss(form).constants == cpu.loss(form).constants
+        there, here = ({k.name: k.constants for k in of_slab(chains, "1", target)} for target in (Cuda, Cpu))
+        assert there == here
+    there, here = ({k.name: k.constants for k in of_module(losses.derive(case.loss), target)} for target in (Cuda, Cpu))
+    assert there == here
 
 
 def test_kernels_are_generic_text(tmp_path: Path) -> None:

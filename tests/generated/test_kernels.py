@@ -300,9 +300,11 @@ def test_a_rate_that_nobody_has_seen_trains_without_generated_modules(tmp_path, 
 @pytest.mark.parametrize("tableau", ["heun", "implicit-midpoint"])
 def test_one_signature_is_one_text(tableau: str) -> None:
     """Numbers are data: kernels of rates that differ by one are shared, unless a printer uses the number itself."""
-    from derive import equation, program
-    from derive.emit import cpu
+    from derive import equation
+    from derive.emit.cpu import Cpu
+    from derive.emit.loops import of_slab
     from derive.galerkin import semidiscrete
+    from derive.program import build as program
 
     texts: dict[str, set[str]] = {}
     for value in ("1", "2", "3", "1/2", "1/1024", "7/3"):
@@ -315,7 +317,7 @@ def test_one_signature_is_one_text(tableau: str) -> None:
         chains = tuple(
             program.build(made, form.structures, form.entry, plan, form.groups is not None) for plan in program.PLANS
         )
-        printed = [kernel.text().partition(' """')[2] for kernel in cpu.kernels(chains, "1")]
+        printed = [kernel.text().partition(' """')[2] for kernel in of_slab(chains, "1", Cpu)]
         bare = "\n".join(line.partition("#")[0] for text in printed for line in text.splitlines())
         texts.setdefault(program.signature(chains), set()).add(bare)
     assert all(len(found) == 1 for found in texts.values())

@@ -96,7 +96,7 @@ DERIVE = (
           "min(abs(z - t), 1)/2)", "min(abs(z - t), 1))"),
     Fault("Kullback–Leibler: the entropy of the targets lost", "derive/losses/kullback_leibler.py",
           'VALUE = "order + total*log(partition) - hit"', 'VALUE = "total*log(partition) - hit"'),
-    Fault("loss: the source by the target", "derive/loss.py",
+    Fault("loss: the source by the target", "derive/program/loss.py",
           "derivative(with_cases(g), z)", "derivative(with_cases(g), t)"),
     # --- bases and integrals
     Fault("hat: rises on both sides", "derive/bases/hat.py", "node: (half, -half)", "node: (half, half)"),
@@ -133,22 +133,22 @@ DERIVE = (
           "tableau.combination(spec.tableau, kappa, length) for _, length",
           "tableau.combination(spec.tableau, kappa, steps[0][1]) for _, length"),
     # --- programs and printers
-    Fault("program: a second cotangent overwrites the first", "derive/program.py",
-          "accumulate = collects(op.operand)", "accumulate = collects(op.operand) and False"),
+    Fault("program: a second cotangent overwrites the first", "derive/program/operations.py",
+          "add = held.adds(self.operand)", "add = held.adds(self.operand) and False"),
     Fault("program: κ counted twice",
-        "derive/program.py",
+        "derive/program/stage.py",
         "rate = written(equation.r)",
         "rate = written(equation.rho)",
     ),
-    Fault("emit: the term Pᵀ λ of an arriving state dropped", "derive/emit/cpu.py",
-          "*(_return_entry() if program.entry else [])", "*([] if program.entry else [])"),
-    Fault("emit: stages start from the last one but one", "derive/emit/cpu.py",
+    Fault("program: the term Pᵀ λ of an arriving state dropped", "derive/program/kernels.py",
+          "operations.adjoint(steps(program, form), held)", "operations.adjoint(steps(program, form)[-1:], held)"),
+    Fault("emit: stages start from the last one but one", "derive/emit/loops.py",
           '"for i in range(stages - 1, -1, -1):", *indent', '"for i in range(stages - 2, -1, -1):", *indent'),
     Fault("Newton: the update with the wrong sign", "derive/emit/newton.py",
           "{operand('H')} += {v('solution', ROW)}", "{operand('H')} -= {v('solution', ROW)}"),
     Fault("Newton: transposed equations not transposed", "derive/emit/newton.py",
           '"combine[n, j, i + 1]"', '"combine[n, i, j + 1]"'),
-    Fault("float32: one coefficient of the sine", "derive/approximation.py", "0x1.4668b0p+6", "0x1.4668b0p+5"),
+    Fault("float32: one coefficient of the sine", "derive/program/float32.py", "0x1.4668b0p+6", "0x1.4668b0p+5"),
 )  # fmt: skip
 
 NUMERICS = (

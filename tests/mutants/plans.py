@@ -16,7 +16,6 @@ ORDERS = "tests/properties/test_convergence.py"
 # Tests of a module of ``derive`` (or of a folder), in order; all of them are followed by THEN.
 DERIVE = {
     "adjoint": ("adjoint", "explain"),
-    "approximation": ("approximation",),
     "bases": ("bases", "families", "transfer", "spec", "losses"),
     "spaces": ("bases", "families", "inner_product", "transfer"),
     "spaces/basis": ("bases", "families", "transfer", "spec", "losses"),
@@ -26,6 +25,8 @@ DERIVE = {
     "declaration": ("spec", "families", "bases", "tableau", "losses"),
     "emit/cpu": (),
     "emit/cuda": (),
+    "emit/loops": ("losses",),
+    "emit/target": ("losses",),
     "explain": ("explain",),
     "explain/tableaux": ("tableau", "explain"),
     "emit/manifest": ("explain",),
@@ -47,9 +48,10 @@ DERIVE = {
     "spaces/quadrature": ("explain", "families"),
     "spaces/products": ("transfer", "bases", "families", "inner_product"),
     "activations": ("equation", "approximation"),
-    "loss": ("losses",),
     "losses": ("losses",),
     "program": ("equation", "approximation", "explain"),
+    "program/float32": ("approximation",),
+    "program/loss": ("losses",),
     "exact/rank": ("rank",),
     "rates": ("equation",),
     "registry": ("spec", "explain", "bases", "suggestion"),
@@ -64,7 +66,7 @@ DERIVE = {
 }
 # What follows: the kernels against independent NumPy, random networks, and the bytes of what is checked in.
 THEN = (KERNELS, WIDER, NETWORKS)
-SIMULATED = ("emit/cuda", "emit/newton", "program", "emit/scalar")
+SIMULATED = ("emit/cuda", "emit/loops", "emit/newton", "emit/target", "emit/scalar", "program")
 RUN_TIME = {  # and what of ``numerics`` stands directly on it
     "spaces/basis": ("tests/numerics/test_projection.py", "tests/numerics/test_adapted.py"),
     "declaration": ("tests/numerics/test_continuum.py", "tests/numerics/test_networks.py"),

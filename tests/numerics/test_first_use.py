@@ -195,6 +195,16 @@ print(sum(f.stats.cache_hits.values()))
 """
 
 
+def test_a_kernel_that_nobody_expected_says_so_too(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "PATIENCE", 0.0)
+    monkeypatch.setattr(cache.Dispatcher, "compile", lambda self, given: time.sleep(0.3))
+    made = cache.jit(function("def kernel(x):\n    return x - 31.0"))
+    assert made.compile((numba.float64,)) is None
+    assert capsys.readouterr().err.startswith("compiling kernel … 0.")
+
+
 @pytest.mark.slow
 def test_modules_share_machine_code_wherever_they_lie(tmp_path: Path) -> None:
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "code")}

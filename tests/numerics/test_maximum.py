@@ -9,9 +9,9 @@ import mpmath
 import numpy as np
 import pytest
 
-from derive import maximum
 from derive.declaration import load_spec
 from derive.errors import DerivationError, RepresentationError, SpecError
+from derive.program import maximum
 from numerics import Continuum, load, project
 from numerics.datasets import records
 from numerics.functions.rules import rule as points_of

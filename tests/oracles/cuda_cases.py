@@ -19,10 +19,12 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
-from derive import loss as losses
-from derive import program as programs
 from derive.emit import cpu, cuda, tables
+from derive.emit.cpu import Cpu
+from derive.emit.loops import of_module, of_slab
 from derive.equation import Equation
+from derive.program import build as programs
+from derive.program import loss as losses
 from numerics.kernels.bound import plain_kernels
 from numerics.kernels.cpu import Bound
 from numerics.kernels.cuda import CudaBound
@@ -232,9 +234,9 @@ def representation(case: Case, folder: Path, draw: Draw) -> Any:
         for suffix, entry in (("1", False), *([("2", True)] if case.entry else []))
     }
     folder.mkdir(parents=True)
-    cpu_kernels = {suffix: cpu.kernels(chains, suffix) for suffix, chains in printed.items()}
-    flat = [k for found in cpu_kernels.values() for k in found]
-    (folder / "cpu.py").write_text(cpu.module("t", "f", [*flat, *cpu.readout(), cpu.loss(form)]), encoding="utf-8")
+    cpu_kernels = {suffix: of_slab(chains, suffix, Cpu) for suffix, chains in printed.items()}
+    flat, common = [k for found in cpu_kernels.values() for k in found], of_module(form, Cpu)
+    (folder / "cpu.py").write_text(cpu.module("t", "f", [*flat, *common]), encoding="utf-8")
     (folder / "cuda.py").write_text(cuda.module("t", "f", printed, form), encoding="utf-8")
     slabs = []
     for suffix in printed:
@@ -247,7 +249,7 @@ def representation(case: Case, folder: Path, draw: Draw) -> Any:
     if case.entry:  # the first slab's state, of size 4 in its own basis, is read by the second in one of size 4
         for name in sorted({"C_entry", "X_entry", "P_entry"} & set(slabs[1].tables)):
             slabs[1].tables[name] = draw.normal(len(slabs[1].tables[name]), 4)
-    constants = tables.nearest(cpu.loss(form).constants)
+    constants = tables.nearest(common[-1].constants)
     return SimpleNamespace(
         spec=SimpleNamespace(channels=case.channels, tolerance=None, pre_activations=1),
         slabs=tuple(slabs),

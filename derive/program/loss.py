@@ -7,12 +7,14 @@ that Σ (z − t)² = ∫ |y − y*|² dξ exactly.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from derive import registry
 from derive.errors import DerivationError
-from derive.program import Node, substitute, tree
+from derive.program.kernels import Kernel
+from derive.program.operations import Sums
+from derive.program.scalar import Node, substitute, tree
 
 
 @dataclass(frozen=True)
@@ -28,11 +30,18 @@ class Loss:
     source: Node
     shift: bool
 
-    def in_kernel(self) -> Loss:
-        """The same with names for the sums that none of a kernel's own can meet."""
+    def kernel(self) -> Kernel:
+        """L of every record and, its adjoint for L̄ = 1 in the same pass, ∂L/∂z."""
+        # the sums get names that none of a kernel's own can meet
         names = {name: Node("symbol", value=f"sum_{name}") for name, _ in self.sums}
-        sums = tuple((f"sum_{name}", term) for name, term in self.sums)
-        return replace(self, sums=sums, value=substitute(self.value, names), source=substitute(self.source, names))
+        sums = Sums(
+            rows=(("zk", "z"), ("tk", "target")), sums=tuple((f"sum_{name}", term) for name, term in self.sums),
+            channels=False, shift="L is unchanged when a constant is added to every output" if self.shift else "",
+            value=("value", substitute(self.value, names)), each=("source", substitute(self.source, names)),
+        )  # fmt: skip
+        title = f"L of every record ({self.name}) and source = ∂L/∂z, from its derivation."
+        given, sizes = ("z", "target", "constants"), (("records", "z.shape[1]"),)
+        return Kernel("loss", title, given, ("value", "source"), (sums,), "z", sizes)
 
 
 def derive(name: str) -> Loss:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from derive.errors import DerivationError
-from derive.program import Node, tree
+from derive.program.scalar import Node, tree
 
 TERM, VALUE = "exp(beta*y)", "log(S)/beta"
 
