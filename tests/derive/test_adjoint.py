@@ -47,6 +47,7 @@ def double(expression):
     return sp.integrate(sp.expand(expression), (XI, -1, 1), (DEPTH, 0, 1))
 
 
+@pytest.mark.slow
 def test_gateaux_derivative_of_polynomial_fields() -> None:
     """d/dε of the Lagrangian with everything inserted first, against the pairing that the derivation found."""
     e = sp.Symbol("e")
@@ -74,6 +75,7 @@ def test_gateaux_derivative_of_polynomial_fields() -> None:
     assert expected != 0
 
 
+@pytest.mark.slow
 def test_every_step_has_the_same_value() -> None:
     """The Gateaux derivative before and after Fubini and integration by parts differ by the boundary alone."""
     steps = {s.title: s.formula for s in adjoint.continuous().steps}

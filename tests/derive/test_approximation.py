@@ -169,6 +169,7 @@ def test_nan_survives(name: str) -> None:
     assert np.isnan(evaluate(form_tree(name), np.float32([np.nan]))).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(approximation.FORMS))
 def test_compiled_form_is_vector_code_within_the_bound(name: str) -> None:
     loop = compiled(name)

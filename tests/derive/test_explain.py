@@ -18,6 +18,7 @@ from derive.explain.notation import formula
 from derive.explain.tableaux import named_tableau, tableau_text
 from derive.generate import diff
 from derive.program.scalar import tree
+from tests.builders import marked
 
 DECLARED = {
     "name": "test",
@@ -216,7 +217,10 @@ def test_a_diff_shows_the_mathematics_and_the_kernels() -> None:
     assert diff(load_spec(DECLARED), load_spec(DECLARED)).count("Nothing changes.") == 2
 
 
-@pytest.mark.parametrize("name", registry.names("tableaux"))
+TABLEAUX = registry.names("tableaux")
+
+
+@pytest.mark.parametrize("name", marked(TABLEAUX, slow=[name for name in TABLEAUX if name not in ("heun", "gauss4")]))
 def test_every_tableau_is_explained(name: str) -> None:
     """Order by the conditions printed, and the interval where |R| ≤ 1, against NumPy's roots of R(z) ± 1."""
     import re

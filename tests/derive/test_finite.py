@@ -24,6 +24,7 @@ from derive.emit.scalar import Scalar, indent, local
 from derive.exact import finite
 from derive.program.float32 import float32_form
 from derive.program.scalar import Constants, tree
+from tests.builders import marked
 
 # As users write them; on the left sides of the identities in ``derive.exact.finite``, alone and inside of others.
 RECOGNISED = (
@@ -155,7 +156,7 @@ def points(text: str, kind: Any) -> list[tuple[float, float]]:
 
 
 @pytest.mark.parametrize("kind", [np.float64, np.float32])
-@pytest.mark.parametrize("text", RECOGNISED)
+@pytest.mark.parametrize("text", marked(RECOGNISED, slow=[t for k, t in enumerate(RECOGNISED) if k % 4]))
 def test_recognised_forms_and_their_derivatives(text: str, kind: Any) -> None:
     found = values(expressions(text), kind)
     for u, h in points(text, kind):

@@ -22,6 +22,7 @@ from derive.spaces.rules import gauss_rule, uniform_rule
 from derive.spaces.run_time import arrays
 from derive.spaces.transfer import transfer
 from derive.spec import BasisSpec
+from tests.builders import marked
 from tests.oracles.bases import (
     DEPTH,
     DIGITS,
@@ -35,9 +36,12 @@ from tests.oracles.bases import (
     numeric,
 )
 
+QUICK = ("legendre", "hat", "fourier", "custom")
+EACH = marked(families(), slow=[name for name in families() if name not in QUICK])
+
 
 @pytest.mark.parametrize("interval", [WIDTH, pytest.param(DEPTH, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("family", families())
+@pytest.mark.parametrize("family", EACH)
 def test_mass_matrices(family, interval):
     for basis in examples(family, interval):
         assert_equal(gram(basis, basis), integrals(basis, basis))
@@ -54,7 +58,7 @@ def test_couplings_between_families(first, second):
 
 
 @pytest.mark.parametrize("interval", [WIDTH, pytest.param(DEPTH, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("family", families())
+@pytest.mark.parametrize("family", EACH)
 def test_stiffness(family, interval):
     for basis in examples(family, interval):
         assert_equal(stiffness(basis), integrals(basis, basis, derivative=1))

@@ -11,6 +11,7 @@ from numerics import Continuum, project
 from numerics.datasets import records
 from numerics.levels import projection
 from numerics.levels.estimates import loss_change
+from tests.builders import marked
 
 ONCE = {"family": "p0", "cells": 1}
 TWICE = {"family": "p0", "cells": 2}
@@ -75,7 +76,7 @@ CASES: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", marked(CASES, slow=list(CASES)[1:]))
 def test_the_pairing_is_that_of_the_gradients_in_a_space_that_holds_both(case: str) -> None:
     """First order and (14) from dL/dcoefficients on a level whose bases hold the fields before and after."""
     old = Continuum.from_spec(CASES[case], seed=3)

@@ -37,6 +37,7 @@ WIDTHS = st.lists(st.integers(1, 6), min_size=2, max_size=5)
     widths=WIDTHS, seed=st.integers(0, 99), activation=st.sampled_from(sorted(ACTIVATIONS)),
     kind=st.sampled_from(KINDS), last=st.sampled_from(LASTS),
 )  # fmt: skip
+@pytest.mark.slow
 def test_a_network_is_reproduced_and_given_back(widths, seed, activation, kind, last) -> None:
     """Row 1 of section 7, any widths and activations: outputs to 1e-13, matrices to 1e-15."""
     if kind == "residual":

@@ -185,6 +185,7 @@ def test_translations_in_fourier_functions_converge_faster_than_the_first_sizes_
     assert verdicts(declared, equivalents.width) == {WIDTH: True}
 
 
+@pytest.mark.slow
 def test_a_solution_without_bound_is_said_and_smaller_records_are_taken(small_studies: None) -> None:
     """ḣ = tanh(u) h − 20 h²: what is negative and large runs away in finite time."""
     declared = {**MOVING, "equation": {**MOVING["equation"], "rate": "tanh(u)*h - 20*h**2"}}

@@ -86,6 +86,7 @@ BASES = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("second", BASES)
 @pytest.mark.parametrize("first", BASES)
 def test_products_of_two_bases(first: str, second: str) -> None:
@@ -213,6 +214,7 @@ NESTED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", NESTED)
 def test_a_seed_is_one_function_on_every_mesh(family: str) -> None:
     """The projection onto a small space is that of the projection onto a larger one."""
@@ -229,6 +231,7 @@ def test_a_seed_is_one_function_on_every_mesh(family: str) -> None:
 # --- distances --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steepness", [30.0, 3000.0, 1e6, 1e8])
 def test_distances_of_steep_functions(steepness: float) -> None:
     """‖b − Pb‖ of a peak of norm 2, P onto constants, from ∫ exp(−k x²) = √(π/k); a refinement loses nothing."""
@@ -268,6 +271,7 @@ def test_a_state_that_its_own_rule_does_not_see_is_refused() -> None:
         Continuum.from_spec(declared(state=custom("1", peak(1e6, 0.123))))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("old", "new", "inside"),
     [
@@ -314,6 +318,7 @@ def test_small_steep_functions_beside_large_ones() -> None:
 PAIRS = [legendre(5), hat(4), fourier(9), custom("1", "tanh(150*(xi - 1/5))")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("second", range(len(PAIRS)))
 @pytest.mark.parametrize("first", range(len(PAIRS)))
 def test_distances_between_any_two_bases(first: int, second: int) -> None:
