@@ -3,8 +3,9 @@
     python benchmarks/steps.py [--against CHECKOUT] [--out RECORD] [SPEC …]
 
 A step is what ``fit`` counts as one: the gradient over a batch of random records, and Adam's update. Each checkout is a
-process of its own; rounds alternate between the two, so that a busy moment meets both, and the median of the rounds is
-told. Both run the kernels of their own ``generated`` folders, compiled before anything is timed.
+process of its own; rounds alternate between the two, so that a busy moment meets both. The medians of the rounds are
+told, and the median of the rounds' ratios. Both run the kernels of their own ``generated`` folders, compiled before
+anything is timed.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-ROUNDS = 9
-LONG = 2.0  # seconds of steps in a round, about
+ROUNDS = 7
+LONG = 1.0  # seconds of steps in a round, about
 
 WORKER = """
 import json, sys, time
@@ -69,11 +70,11 @@ class Checkout:
 
 
 def compare(name: str, checkouts: Sequence[Checkout], rounds: int) -> list[float]:
-    """Seconds a step of each checkout."""
+    """Seconds a step of each checkout, and the last one's over the first one's."""
     first = [checkout.seconds(name, 3) for checkout in checkouts]  # compiles
     steps = max(3, min(200, int(LONG / max(*first, 1e-4))))
     found = [[checkout.seconds(name, steps) for checkout in checkouts] for _ in range(rounds)]
-    return [statistics.median(times) for times in zip(*found)]
+    return [*(statistics.median(times) for times in zip(*found)), statistics.median(t[-1] / t[0] for t in found)]
 
 
 def main() -> None:
@@ -91,8 +92,8 @@ def main() -> None:
     print(lines[0], flush=True)
     for name in given.specs:
         times = compare(name, checkouts, given.rounds)
-        row = f"{name:22s}" + "".join(f"{1e3 * t:10.3f}" for t in times)
-        lines.append(row + (f"{times[1] / times[0]:15.2f}" if given.against else ""))
+        row = f"{name:22s}" + "".join(f"{1e3 * t:10.3f}" for t in times[:-1])
+        lines.append(row + (f"{times[-1]:15.2f}" if given.against else ""))
         print(lines[-1], flush=True)
     if given.out:
         given.out.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -75,6 +75,6 @@ def closed_bases(one: Derived) -> list[Basis]:
     """The bases of a representation whose functions have to be printed."""
     found = [basis for form in one.forms for basis in form.bases.values()]
     spec = one.spec
-    others = (spec.readout, spec.weight, spec.lift_width, spec.readout_width)
+    others = (spec.readout, spec.loss_weight, spec.lift_width, spec.readout_width)
     found += [bases.build(part) for basis in others if basis is not None for part in basis.axes or (basis,)]
     return [basis for basis in found if basis.kind == "closed-form"]

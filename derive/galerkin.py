@@ -181,7 +181,7 @@ def _axis(spec: Spec, slab: Slab, entry: BasisSpec, changes: bool) -> Axis:
     }
     state = chosen["state"]
     rule = quadrature.rule(spec, slab, chosen)
-    w = operators.along(spec, chosen, rule)
+    w = operators.on_axis(spec, chosen, rule)
     tables = {f"gram/{name}": gram(b, b) for name, b in chosen.items()}
     mass = tables["gram/state"]
     x = evaluate(state, rule)

@@ -1,6 +1,6 @@
 """The kinds of W in the semi-discrete form: what each makes of one axis of the domain.
 
-``along(…)`` finds the class by the type of ``spec.operator``; see ``derive.spec.operator`` for what they are.
+``on_axis`` finds the class by the type of ``spec.operator``; see ``derive.spec.operator`` for what they are.
 """
 
 from __future__ import annotations
@@ -99,6 +99,6 @@ KINDS: Mapping[type[Operator], type[FullAxis]] = {
 }
 
 
-def along(spec: Spec, bases: Mapping[str, Basis], rule: Rule) -> FullAxis:
+def on_axis(spec: Spec, bases: Mapping[str, Basis], rule: Rule) -> FullAxis:
     """A spec's W along one axis."""
     return KINDS[type(spec.operator)](spec, bases, rule)

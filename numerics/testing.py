@@ -30,7 +30,7 @@ from numerics import verify
 from numerics.datasets import Records
 from numerics.datasets import records as make_records
 from numerics.model.continuum import Continuum, Declared
-from numerics.networks import layers as discrete
+from numerics.networks import layers
 
 __all__ = ["bases", "check", "fields", "models", "names", "networks", "records", "specs", "tableaux"]
 
@@ -237,10 +237,10 @@ def fields(draw: st.DrawFn) -> dict[str, Callable[..., Array]]:
 
 
 @st.composite
-def networks(draw: st.DrawFn, kind: str | None = None, widest: int = 9) -> discrete.Layers:
+def networks(draw: st.DrawFn, kind: str | None = None, widest: int = 9) -> layers.Layers:
     """Discrete networks of two to four layers: perceptrons of any widths, residual networks of one."""
-    chosen = draw(st.sampled_from(discrete.KINDS)) if kind is None else kind
-    count, last = draw(st.integers(2, 4)), draw(st.sampled_from(discrete.LASTS))
+    chosen = draw(st.sampled_from(layers.KINDS)) if kind is None else kind
+    count, last = draw(st.integers(2, 4)), draw(st.sampled_from(layers.LASTS))
     widths = draw(st.lists(st.integers(1, widest), min_size=count + 1, max_size=count + 1))
     if chosen == "residual":
         widths = [widths[0]] * count + [widths[-1] if last == "affine" else widths[0]]
@@ -248,7 +248,7 @@ def networks(draw: st.DrawFn, kind: str | None = None, widest: int = 9) -> discr
     weights = [generator.standard_normal((m, n)) / math.sqrt(n) for n, m in zip(widths, widths[1:])]
     biases = [generator.standard_normal(m) / 2 for m in widths[1:]]
     activation = draw(st.sampled_from(registry.names("activations")))
-    return discrete.layers(weights, biases, activation, chosen, last)
+    return layers.layers(weights, biases, activation, chosen, last)
 
 
 @st.composite

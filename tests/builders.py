@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from derive.declaration import load_spec
-from numerics.kernels import threads
+from numerics.kernels import compile
 from numerics.model.continuum import Continuum
+from numerics.representation.folders import load_module
 
 P0 = {"family": "p0", "cells": 5}
 LEGENDRE = {"family": "legendre", "size": 5}
@@ -126,5 +127,5 @@ def marked(names: Iterable[str], compiled: Collection[str] = (), slow: Collectio
 @contextmanager
 def plain() -> Iterator[None]:
     """Nothing is compiled inside: a kernel's text runs as the Python that it is."""
-    with mock.patch.object(threads, "compiled", lambda path, name: getattr(threads.load_module(path), name)):
+    with mock.patch.object(compile, "compiled", lambda path, name: getattr(load_module(path), name)):
         yield

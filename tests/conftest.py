@@ -10,6 +10,7 @@ import pytest
 from hypothesis import settings
 
 os.environ["XDG_CACHE_HOME"] = str(Path(__file__).resolve().parent.parent / ".pytest_cache" / "continua")
+os.environ["NUMBA_CACHE_DIR"] = os.environ["XDG_CACHE_HOME"] + "/code"  # also for tests whose other caches are empty
 os.environ.setdefault("MPLBACKEND", "Agg")
 
 # `make quick` and `make test` draw the same examples every time; `make night` draws others, and fifty times as many.

@@ -15,6 +15,7 @@ LARGEST_PRODUCT = 4096  # functions on a square or a cube
 
 
 def read_basis(reader: Reader, value: Any, path: str, interval: Interval, periodic: bool) -> BasisSpec:
+    """A basis on an interval, completed by its family. path: its key, for messages."""
     if not isinstance(value, Mapping):
         reader.fail(
             path, f"{value!r}", '{ family = "legendre", size = 20 }', "a family's name alone", "write a table"

@@ -47,6 +47,7 @@ def read_steps(
 
 
 def read_tableau(reader: Reader, table: Mapping[str, Any]) -> TableauSpec:
+    """A tableau of the registry, or one's own; its order conditions hold."""
     value = table.get("tableau", "euler")
     if isinstance(value, str):
         name = reader.choice(value, registry.names("tableaux"), "integration.tableau")

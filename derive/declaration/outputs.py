@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 from derive import registry
-from derive.declaration.bases import discontinuous, read_basis, read_product, read_width
+from derive.declaration.bases import discontinuous, read_product, read_width
 from derive.declaration.formulas import read_formula
 from derive.declaration.reader import Reader
 from derive.spec import WIDTH, BasisSpec, ClassWeights, Slab
@@ -17,7 +17,8 @@ SHARPEST = 1000  # β of a smooth maximum
 
 def read_targets(
     reader: Reader, data: Mapping[str, Any], equation: Mapping[str, Any], slabs: tuple[Slab, ...], dimension: int
-) -> Any:
+) -> tuple[int | None, BasisSpec | None, str, BasisSpec | None, ClassWeights]:
+    """How many outputs, the basis of a readout, the loss, its weight, and what the records of each class count."""
     outputs, readout = None, None
     if "readout" in data:
         table = reader.table(data, "readout")
@@ -35,20 +36,14 @@ def read_targets(
             "a readout that is missing, or without a basis, or that should not be there",
             "add [readout] with outputs and basis, or use l2",
         )
-    if dimension > 1 and readout is None and (loss != "l2" or "weight" in table):
-        reader.fail(
-            "loss", f"{loss}{' with a weight' if 'weight' in table else ''} on a function of {dimension} variables",
-            "l2 on functions of several variables, ∫ |y − y*|²", "a loss that is made for functions of one",
-            'write kind = "l2", without a weight',
-        )  # fmt: skip
     if loss == "h1":
-        state = slabs[-1].state
-        jumps = discontinuous(state)
+        states = [slabs[-1].state.along(axis) for axis in range(dimension)]
+        jumps = [state.family for state in states if discontinuous(state)]
         constant = equation["interpolant"] == "constant"
         if jumps or constant:
             reader.fail(
                 "loss.kind",
-                f"h1 with {'targets that are' if constant else f'a {state.family} state, which is'} not continuous",
+                f"h1 with {'targets that are' if constant else f'a {jumps[0]} state, which is'} not continuous",
                 "a continuous state basis and a linear or least-squares interpolant",
                 "what jumps has no slope in L2",
                 "use l2, or another basis and interpolant",
@@ -61,7 +56,7 @@ def read_targets(
             "a single class",
             "write outputs = 2",
         )
-    weight = _weight(reader, table, equation) if "weight" in table else None
+    weight = _weight(reader, table, equation, dimension) if "weight" in table else None
     if weight and (loss != "l2" or readout is not None):
         reader.fail(
             "loss.weight",
@@ -101,11 +96,15 @@ def read_readout_width(
     return read_width(reader, table, "readout", equation, dimension)
 
 
-def _weight(reader: Reader, table: Mapping[str, Any], equation: Mapping[str, Any]) -> BasisSpec:
-    """The weight of l2: an expression in xi, or a basis of one function."""
+def _weight(reader: Reader, table: Mapping[str, Any], equation: Mapping[str, Any], dimension: int) -> BasisSpec:
+    """The weight of l2: an expression in xi, or a basis of one function; a list has one an axis, multiplied."""
+
+    def declared(one: Any) -> Any:
+        return {"family": "custom", "functions": [one]} if isinstance(one, str) else one
+
     value = table["weight"]
-    declared = {"family": "custom", "functions": [value]} if isinstance(value, str) else value
-    found = read_basis(reader, declared, "loss.weight", WIDTH, equation["periodic"])
+    chosen = {"axes": [declared(one) for one in value]} if isinstance(value, list | tuple) else declared(value)
+    found = read_product(reader, chosen, "loss.weight", WIDTH, equation["periodic"], dimension)
     if found.size != 1:
         reader.fail(
             "loss.weight", f"{found.size} functions", "one function", "a basis, not a weight", 'write "1 + xi**2"'

@@ -16,6 +16,7 @@ def read_penalties(
     slabs: tuple[Slab, ...],
     readout: BasisSpec | None,
 ) -> tuple[Penalty, ...]:
+    """The penalties of a loss, field by field, in the norms that these have."""
     given = table.get("penalty", {})
     if not isinstance(given, Mapping):
         reader.fail("loss.penalty", f"{given!r}", '{ W = "1/10000" }', "a number alone", "name the field")

@@ -56,6 +56,7 @@ class Reader:
         return value
 
     def known(self, table: Mapping[str, Any], allowed: Collection[str], path: str) -> None:
+        """Refuse keys that a table does not have, with the table that has them, or the name that was meant."""
         for key in table:
             if key not in allowed:
                 homes = [name for name, keys in TABLES.items() if name and key in keys]
@@ -69,6 +70,7 @@ class Reader:
                 )
 
     def integer(self, table: Mapping[str, Any], key: str, path: str, low: int, default: Any = None) -> Any:
+        """A whole number from ``low`` to what is ``LARGEST`` for its key; the default where the key is left out."""
         value = table.get(key, default)
         if value is None and key not in table and default is None:
             return None
@@ -84,6 +86,7 @@ class Reader:
         return value
 
     def exact(self, value: Any, path: str) -> Fraction:
+        """An exact number."""
         if isinstance(value, Fraction):  # from Python, or a tableau's file
             return value
         try:
@@ -101,6 +104,7 @@ class Reader:
             self.fail(path, error.given, error.allowed, error.cause, error.fix)
 
     def choice(self, value: Any, allowed: Collection[str], path: str) -> str:
+        """One of some names."""
         if not isinstance(value, str) or value not in allowed:
             self.fail(
                 path,
@@ -111,16 +115,19 @@ class Reader:
         return str(value)
 
     def need(self, table: Mapping[str, Any], key: str, path: str) -> Any:
+        """The value of a key that must be there."""
         if key not in table:
             self.fail(f"{path}.{key}".lstrip("."), "nothing", f"the key {key}", "it was left out", f"add {key}")
         return table[key]
 
     def points(self, value: Any, path: str) -> tuple[Fraction, ...]:
+        """Breakpoints, two at least."""
         if not isinstance(value, list | tuple) or not 2 <= len(value) <= LARGEST["cells"] + 1:
             self.fail(path, f"{value!r}", 'a list such as ["-1", "0", "1"]', "one number", "list them all")
         return tuple(self.exact(p, path) for p in value)
 
     def functions(self, value: Any, path: str, key: str, names: set[str]) -> tuple[str, ...]:
+        """Expressions in some names, a list of them."""
         if not isinstance(value, list | tuple) or not 1 <= len(value) <= LARGEST["size"]:
             self.fail(f"{path}.{key}", f"{value!r}", 'a list such as ["1", "xi"]', "one text alone", "use [ ]")
         for k, text in enumerate(value):

@@ -144,7 +144,7 @@ def read_one(reader: Reader, data: Mapping[str, Any]) -> Spec:
         readout_width=readout_width,
         maximum=maximum,
         loss=loss,
-        weight=weight,
+        loss_weight=weight,
         class_weights=class_weights,
         penalties=read_penalties(reader, reader.table(data, "loss"), equation, slabs, readout),
         training=read_training(reader, data),

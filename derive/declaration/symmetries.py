@@ -21,6 +21,7 @@ def read_symmetries(reader: Reader, table: Mapping[str, Any], periodic: bool) ->
 
 
 def read_symmetry(reader: Reader, given: Any, periodic: bool) -> SymmetrySpec:
+    """One symmetry; maps that are shifts or the reflection are told by these names."""
     path, keys = "equation.symmetry", set(given) if isinstance(given, Mapping) else set()
     if given not in ("translation", "reflection") and keys != {"shift"} and "map" not in keys:
         reader.fail(path, f"{given!r}",
@@ -100,8 +101,6 @@ def invariant_slabs(
         if not kind.kept:
             return found
         path = f"weight.{kind.keys[-1]}"
-        return tuple(
-            replace(s, weight_in=left_alone(kind.kept, s.weight_in, path, kind.inner)) for s in found
-        )
+        return tuple(replace(s, weight_in=left_alone(kind.kept, s.weight_in, path, kind.inner)) for s in found)
     except DerivationError as error:
         reader.fail(error.where, error.given, error.allowed, error.cause, error.fix)

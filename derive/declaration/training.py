@@ -11,6 +11,7 @@ from derive.spec import OPTIONS, Option, Training
 
 
 def read_training(reader: Reader, data: Mapping[str, Any]) -> Training:
+    """The options that are declared, over their defaults."""
     table = reader.table(data, "training", {})
     return Training(**{key: _option(reader, OPTIONS[key], table) for key in table})
 

@@ -101,8 +101,8 @@ def readout_arrays(spec: Spec, first: SemiDiscrete, last: SemiDiscrete) -> Array
     """Functional readout, along every axis: G = ⟨ζ_i, χ_j⟩, the Gram matrix of ζ, and ζ itself; of smooth maxima β and
     the weights of the last slab's rule, with sum 1.
 
-    When the output is a function and the loss has a weight ω: M = ⟨ω χ_i, χ_j⟩, and ω itself. Of a lift, or a readout
-    at every point, that varies along ξ: see ``_along``.
+    When the output is a function and the loss has a weight ω: M = ⟨ω χ_i, χ_j⟩ and ω itself, along every axis. Of a
+    lift, or a readout at every point, that varies along ξ: see ``_along``.
     """
     arrays = _readout_arrays(spec, last)
     for role, declared, form, name in (
@@ -138,13 +138,16 @@ def _own_arrays(role: str, basis: Basis) -> Arrays:
 
 
 def _readout_arrays(spec: Spec, last: SemiDiscrete) -> Arrays:
-    if spec.weight is not None:
-        weight, state = bases.build(spec.weight, WIDTH), last.bases["state"]
-        arrays = {f"pieces/weight/{key}": value for key, value in run_time_basis(weight).items()}
-        return arrays | {"M": inner_product.gram(expressions.weighted(weight, state), state).to_float()}
+    arrays: Arrays = {}
+    if spec.loss_weight is not None:
+        for axis in range(spec.dimension):
+            weight, state = bases.build(spec.loss_weight.along(axis), WIDTH), last.bases[of_axis("state", axis)]
+            role = of_axis("weight", axis)
+            arrays |= {f"pieces/{role}/{key}": value for key, value in run_time_basis(weight).items()}
+            arrays[of_axis("M", axis)] = inner_product.gram(expressions.weighted(weight, state), state).to_float()
+        return arrays
     if spec.readout is None:
         return {}
-    arrays = {}
     for axis, role in enumerate(spec.along_axes("readout")):
         zeta, state = bases.build(spec.readout.along(axis), WIDTH), last.bases[of_axis("state", axis)]
         arrays[of_axis("G", axis)] = inner_product.gram(zeta, state).to_float()

@@ -15,6 +15,7 @@ from derive.spec import Spec, step_lengths
 
 
 def depth(spec: Spec, equation: Equation, forms: Sequence[SemiDiscrete]) -> Iterator[str]:
+    """Section 5: the tableau with its order conditions, and the steps."""
     method = spec.tableau
     yield from (f"## 5. Integration in depth, (7): {method.name}", "")
     rows = [[number(c), *map(number, row)] for c, row in zip(method.c, method.a)]
@@ -115,6 +116,7 @@ def _reverse_rows(rows: tableau.Table) -> list[str]:
 
 
 def adjoint_of(spec: Spec, forms: Sequence[SemiDiscrete], typeset: Typeset) -> Iterator[str]:
+    """Section 6: of the continuum and of the discrete equations."""
     yield from ("## 6. The adjoint", "", "### Of the continuum, (8) and (9)", "")
     yield from steps_of(adjoint.continuous().steps, typeset)
     if not spec.local:

@@ -78,9 +78,10 @@ def _rate(spec: Spec, equation: Equation, typeset: Typeset) -> Iterator[str]:
 def _loss(spec: Spec) -> Iterator[str]:
     derived = loss.derive(spec.loss)
     yield from (f"## 7. The loss: {spec.loss}", "")
-    if spec.weight is not None:
-        functions = spec.weight.functions or (spec.weight.family,)
-        yield from (f"With the weight ω = {functions[0]}: ∫ ω |y − y*|² dξ, exact; M is ⟨ω χ_i, χ_j⟩ here.", "")
+    if spec.loss_weight is not None:
+        factors = [(one.functions or (one.family,))[0] for one in spec.loss_weight.axes or (spec.loss_weight,)]
+        omega = factors[0] if len(factors) == 1 else " · ".join(f"({f})(ξ{i})" for f, i in zip(factors, "₁₂₃"))
+        yield from (f"With the weight ω = {omega}: ∫ ω |y − y*|² dξ, exact; M is ⟨ω χ_i, χ_j⟩ here.", "")
     if spec.outputs is not None and spec.readout is not None:
         yield from (
             f"The readout has {spec.outputs} outputs, R in {family(spec.readout)}, {spec.readout.size} functions.",

@@ -33,6 +33,7 @@ WIDTHS = ("weight_out", "weight_in")
 
 
 def family(basis: BasisSpec) -> str:
+    """A basis in a few words."""
     if basis.axes is not None:
         return " ⊗ ".join(map(family, basis.axes))
     details = [
@@ -58,6 +59,7 @@ def _role(spec: Spec, role: str) -> str:
 
 
 def bases_of(spec: Spec, forms: Sequence[SemiDiscrete]) -> Iterator[str]:
+    """Section 3."""
     yield from ("## 3. The bases, (3)", "")
     if spec.dimension > 1:
         domain, point = ("square [−1, 1]²", "ξ₁, ξ₂") if spec.dimension == 2 else ("cube [−1, 1]³", "ξ₁, ξ₂, ξ₃")
@@ -128,6 +130,7 @@ def _smoothness(form: SemiDiscrete, role: str, declared: BasisSpec) -> str:
 
 
 def coefficients(spec: Spec, forms: Sequence[SemiDiscrete]) -> int:
+    """How many coefficients all fields have."""
     wide, c = spec.pre_activations * spec.channels, spec.channels
     total = len(spec.learned) * c + (0 if spec.inputs is None else c * spec.entry_channels)
     for s, form in zip(spec.slabs, forms):
@@ -144,6 +147,7 @@ def coefficients(spec: Spec, forms: Sequence[SemiDiscrete]) -> int:
 
 
 def semidiscrete(spec: Spec, forms: Sequence[SemiDiscrete]) -> Iterator[str]:
+    """Section 4: the equations at the nodes, and their tables."""
     yield from ("## 4. The semi-discrete form, (4) and (5)", "")
     yield from (
         "Insert (3) into (1), take the integral over ξ′ exactly and look at the nodes ξ_q; project ρ at the nodes back "

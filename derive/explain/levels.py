@@ -15,6 +15,7 @@ from derive.spec.table_names import directions
 
 
 def levels_of(base: Derived, levels: Sequence[Derived]) -> Iterator[str]:
+    """Section 8: what every level changes, in fields and in the solver."""
     if not levels:
         return
     yield from (

@@ -18,21 +18,25 @@ def shown(*formulas: str) -> list[str]:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """A table with a head."""
     lines = [head, ["---"] * len(head), *rows]
     return [f"| {' | '.join(cell.replace('|', '∣') for cell in line)} |" for line in lines] + [""]
 
 
 def unicode(expression: Any) -> list[str]:
+    """A formula in a block of its own."""
     return shown(formula(expression))
 
 
 def steps_of(steps: Iterable[Step], typeset: Typeset) -> Iterator[str]:
+    """Steps with their prose and their formulas."""
     for step in steps:
         yield from (f"**{step.title}.** {step.prose}", "")
         yield from typeset(adjoint.abbreviated(step.formula))
 
 
 def index(k: int) -> str:
+    """A number as a subscript."""
     return str(k).translate(SUBSCRIPTS)
 
 

@@ -47,7 +47,7 @@ class Spec:
     readout_width: the bases along ξ of the lift and of a readout at every point; None for those that are constant.
     outputs: numbers or classes that functionals with a ``readout`` basis make of the final state; without one, channels
     of the output function, made at every point; None when the output is the final state.  maximum: β of the smooth
-    maxima of the final state's channels, which functionals may have beside them; None without.  weight: of the loss l2,
+    maxima of the final state's channels, which functionals may have beside them; None without.  loss_weight: of l2,
     one function of ξ that is nowhere negative; None for 1.  class_weights: of the loss cross-entropy, what a record of
     each class counts; "balanced" makes the classes of the records at hand count alike.  levels: (name, Spec) of the
     ladder.
@@ -81,7 +81,7 @@ class Spec:
     readout_width: BasisSpec | None
     maximum: Fraction | None
     loss: str
-    weight: BasisSpec | None
+    loss_weight: BasisSpec | None
     class_weights: ClassWeights
     penalties: tuple[Penalty, ...]
     training: Training

@@ -24,7 +24,7 @@ class Operator:
     keys: of [weight], beside depth, in the order of ``roles``.  roles: the bases of the widths that it has.  own: those
     of its coefficients' axes, on a domain of one axis.  symbol, applied, inner_words: how it is written.  meanings: of
     its tables, where they are not what the name says; None for one that is the identity.  otherwise: what a key of
-    another kind means, and how to have that.
+    another kind means, and how to have that.  narrower: what W is, where it is not any function; "" where it is.
     """
 
     dimension: int
@@ -37,6 +37,7 @@ class Operator:
     inner_words: ClassVar[str] = "φ̃, the weight in ξ′"
     meanings: ClassVar[Mapping[str, str | None]] = {}
     otherwise: ClassVar[tuple[str, str]] = ("without equation.reach", "write equation.reach")
+    narrower: ClassVar[str] = ""
 
     @property
     def axes(self) -> tuple[str, ...]:
@@ -81,6 +82,7 @@ class Invariant(Operator):
     symmetries: tuple[SymmetrySpec, ...]
 
     own: ClassVar[tuple[str, ...]] = ("weight_pair",)
+    narrower: ClassVar[str] = "left alone by symmetries"
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,7 @@ class Convolution(Operator):
     inner_words: ClassVar[str] = "φ̃, κ in s = ξ − ξ′"
     meanings: ClassVar[Mapping[str, str | None]] = {"Phi": None, "C": "C_qjl = ∫ φ̃_j(ξ_q − ξ′) χ_l(ξ′) dξ′"}
     otherwise: ClassVar[tuple[str, str]] = ("with equation.reach", "remove equation.reach")
+    narrower: ClassVar[str] = "κ(ξ − ξ′)"
 
     @property
     def inner(self) -> Interval:

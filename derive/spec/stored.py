@@ -15,6 +15,8 @@ from derive.exact.surd import Exact, Surd
 from derive.spec.model import NAME, PARAMETER, ClassWeights, Spec
 from derive.spec.training import OPTIONS, Training
 
+STORED = {"loss_weight": "weight"}  # what fields are called in files
+
 
 def to_dict(spec: Spec) -> dict[str, Any]:
     """The Spec as JSON-able data; exact numbers become strings. ``from_dict`` is its inverse."""
@@ -38,7 +40,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Fraction | Surd):
         return str(value)
     if isinstance(value, dict):
-        return {key: _plain(v) for key, v in value.items()}
+        return {STORED.get(key, key): _plain(v) for key, v in value.items()}
     return [_plain(v) for v in value] if isinstance(value, list | tuple) else value
 
 
@@ -79,7 +81,7 @@ def _typed(kind: Any, value: Any) -> Any:
         known = fields(kind)
         if kind is Training:  # one stored before an option came trains as it did
             known = tuple(f for f in known if f.name in value)
-        return kind(**{f.name: _typed(hints[f.name], value[f.name]) for f in known})
+        return kind(**{f.name: _typed(hints[f.name], value[STORED.get(f.name, f.name)]) for f in known})
     if type(None) in get_args(kind):
         return _typed(options[0], value)
     if getattr(kind, "__origin__", None) is tuple:

@@ -12,9 +12,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from numerics.kernels import launch
-from numerics.kernels import threads as device
-from numerics.representation import find as representation
+from numerics.kernels import cache, launch, threads
+from numerics.representation import folders
 
 NEEDED = ("numpy", "scipy", "numba", "sympy", "python-flint", "click", "rich", "platformdirs", "matplotlib")
 OPTIONAL = {"sktime": "data", "scikit-learn": "data", "numba-cuda": "cuda"}
@@ -76,28 +75,23 @@ def _shadowed(name: str) -> Finding:
 
 
 def _modules() -> Finding:
-    found = list(representation.folders())
-    cache = representation.roots()[-1]
-    cached = sum(folder.parent == cache for folder in found)
-    names = [folder.name for folder in found if folder.parent != cache]
+    found = list(folders.readable())
+    own = folders.cache()
+    cached = sum(folder.parent == own for folder in found)
+    names = [folder.name for folder in found if folder.parent != own]
     if cached:
-        names.append(f"{cached} in {cache}")
+        names.append(f"{cached} in {own}")
     if not names:
         return Finding("generated modules", "missing", "none found; `continua generate` writes them")
     return Finding("generated modules", "ok", ", ".join(names))
 
 
 def _kernel_cache() -> Finding:
-    return _writable("cache of derivations", representation.roots()[-1], "derived again by every process")
+    return _writable("cache of derivations", folders.cache(), "derived again by every process")
 
 
 def _numba_cache() -> Finding:
-    """Numba keeps compiled code beside a module, or in the user's cache where it cannot."""
-    beside = representation.roots()[0]
-    cache = os.environ.get("NUMBA_CACHE_DIR")
-    places = [Path(cache)] if cache else [beside, Path.home() / ".cache" / "numba"]
-    findings = [_writable("cache of compiled code", p, "compiled again by every process") for p in places]
-    return next((finding for finding in findings if finding.state == "ok"), findings[-1])
+    return _writable("cache of compiled code", cache.folder(), "compiled again by every process")
 
 
 def _writable(what: str, folder: Path, otherwise: str) -> Finding:
@@ -111,7 +105,7 @@ def _writable(what: str, folder: Path, otherwise: str) -> Finding:
 
 def _threads() -> Finding:
     source = "CONTINUA_THREADS" if os.environ.get("CONTINUA_THREADS") else "the processors of this process"
-    return Finding("threads", "ok", f"{device.threads()}, from {source}")
+    return Finding("threads", "ok", f"{threads.threads()}, from {source}")
 
 
 def _cuda() -> Finding:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from scipy.linalg import solve_triangular
+from scipy.linalg.lapack import dtrtrs
 
 from derive.errors import DataError, RepresentationError, advice
 from numerics.checks import instance, numbers
@@ -109,7 +109,7 @@ class FieldSlab:
                 continue
             moved = np.moveaxis(values, axis, 0)
             flat = moved.reshape(len(factor), -1)
-            solved = solve_triangular(factor, flat, trans=int(transposed), lower=True, check_finite=False)
+            solved, _ = dtrtrs(factor.T, flat, lower=0, trans=int(not transposed))  # LAPACK counts columns first
             values = np.moveaxis(solved.reshape(moved.shape), 0, axis)
         return np.ascontiguousarray(values)
 

@@ -149,17 +149,17 @@ def _gathered(owner: Array, rows: Array, count: int) -> Array:
 class Compared:
     """Samples' interpolants and functions of a basis at the points of a rule along one axis, so scaled that sums of
 
-    squares over the rows are integrals. A row is the value at a point, or a slope there.
+    squares over the rows are integrals. A row is the value at a point, or the slope there.
 
-    first, last: the samples that a row is made of (rows,); rise: where it lies between them; slope: one over their
-    distance, of rows that are slopes, and zero for values.
+    first, last: the samples that a row is made of (rows,); rise: what counts their difference (rows,), where the point
+    lies between them, or for slopes one over their distance.
     scale: roots of the rule's weights (rows,); functions: (rows, size), times these.
     """
 
     first: Array
     last: Array
     rise: Array
-    slope: Array
+    slopes: bool
     scale: Array
     functions: Array
 
@@ -167,16 +167,16 @@ class Compared:
         """The interpolants' rows along an axis of arrays of samples. Differences first: they do not cancel."""
         shape = [-1 if a == axis else 1 for a in range(values.ndim)]
         first, last = np.take(values, self.first, axis), np.take(values, self.last, axis)
-        rise, kept, scale = (a.reshape(shape) for a in (self.rise + self.slope, self.slope == 0, self.scale))
-        return np.asarray(scale * (kept * first + rise * (last - first)))
+        difference = self.rise.reshape(shape) * (last - first)
+        return np.asarray(self.scale.reshape(shape) * (difference if self.slopes else first + difference))
 
 
 def compared(
     basis: Basis, xi: Array, interpolant: str, periodic: bool, weight: Basis | None = None, slopes: bool = False
 ) -> Compared:
-    """Of samples at points xi (n,) and a basis: ∫ |I[x] − h|² ("L2"), with the one function of ``weight`` as a factor
+    """Of samples at points xi (n,) and a basis: ∫ |I[x] − h|², with the one function of ``weight`` as a factor where
 
-    where there is one, and with ∫ |∂I[x] − ∂h|² added for ``slopes``. Exact to rounding; see ``sample_functional``.
+    there is one; or ∫ |∂I[x] − ∂h|², for ``slopes``. Exact to rounding; see ``sample_functional``.
     """
     parts = _segments(check_points(xi, periodic), interpolant, periodic)
     parts = parts.cut(basis.smooth if weight is None else union(basis.smooth, weight.smooth))
@@ -186,12 +186,9 @@ def compared(
     x, w = gauss(parts.left, parts.right, counts)
     start, stop, first, last = (np.repeat(a, counts) for a in (parts.start, parts.stop, parts.first, parts.last))
     scale = np.sqrt(w if weight is None else w * np.maximum(evaluate(weight, x)[:, 0], 0.0))
-    functions = scale[:, None] * evaluate(basis, x)
-    found = first, last, (x - start) / (stop - start), np.zeros(len(x)), scale, functions
-    if not slopes:
-        return Compared(*found)
-    steep = first, last, np.zeros(len(x)), 1 / (stop - start), scale, scale[:, None] * derivative(basis, x)
-    return Compared(*(np.concatenate(both) for both in zip(found, steep)))
+    if slopes:
+        return Compared(first, last, 1 / (stop - start), True, scale, scale[:, None] * derivative(basis, x))
+    return Compared(first, last, (x - start) / (stop - start), False, scale, scale[:, None] * evaluate(basis, x))
 
 
 def _check_interpolant(interpolant: str, allowed: tuple[str, ...]) -> None:

@@ -9,7 +9,7 @@ from weakref import WeakValueDictionary
 
 from numerics.kernels.cpu import Bound
 from numerics.kernels.cuda import CudaBound
-from numerics.representation.find import Representation
+from numerics.representation.tables import Representation
 
 _alive: WeakValueDictionary[tuple[int, str, str], Bound] = WeakValueDictionary()
 

@@ -15,9 +15,10 @@ from typing import Any, Self
 
 import numpy as np
 
-from numerics.kernels import steps, threads
+from numerics.kernels import compile, steps
 from numerics.kernels.steps import Method, Steps
-from numerics.representation.find import SlabTables
+from numerics.representation.folders import load_module
+from numerics.representation.tables import SlabTables
 
 Arrays = dict[str, np.ndarray]
 Finder = Callable[[SlabTables, str], Callable[..., Any]]  # a name such as "formed_forward" → the function to call
@@ -35,12 +36,12 @@ def converted(array: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
 
 def compiled_kernels(tables: SlabTables, name: str) -> Callable[..., Any]:
     """The compiled kernel of a slab."""
-    return threads.compiled(tables.module, f"{name}_{tables.suffix}")
+    return compile.compiled(tables.module, f"{name}_{tables.suffix}")
 
 
 def plain_kernels(tables: SlabTables, name: str) -> Callable[..., Any]:
     """The same text as plain Python: any dtype, small sizes."""
-    return getattr(threads.load_module(tables.module), f"{name}_{tables.suffix}")  # type: ignore[no-any-return]
+    return getattr(load_module(tables.module), f"{name}_{tables.suffix}")  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True, eq=False)

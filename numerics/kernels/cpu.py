@@ -13,11 +13,12 @@ from typing import Any, Self
 import numpy as np
 
 from derive.spec import depth_elements, step_lengths
-from numerics.kernels import steps, threads
+from numerics.kernels import compile, steps, threads
 from numerics.kernels.bound import Arrays, Finder, compiled_kernels, converted, plain_kernels
 from numerics.kernels.operators import Slab, Weights, norms
 from numerics.kernels.steps import Attempt, Method, Steps
-from numerics.representation.find import Representation, kron
+from numerics.representation.folders import load_module
+from numerics.representation.tables import Representation, kron
 
 TILE = 64  # records a kernel works on at once: a stage's arrays then stay in the second-level cache
 BLOCK = 4  # tiles that share one partial gradient
@@ -59,7 +60,7 @@ class Bound:
     def common(self, name: str) -> Callable[..., Any]:
         """A kernel that no slab has for itself: of the lift, the readout and the loss."""
         path = self.representation.module
-        return getattr(threads.load_module(path), name) if self.find is plain_kernels else threads.compiled(path, name)
+        return getattr(load_module(path), name) if self.find is plain_kernels else compile.compiled(path, name)
 
     @property
     def open(self) -> bool:

@@ -14,7 +14,6 @@ from typing import Any, Self
 
 import numpy as np
 
-from numerics.kernels import threads
 from numerics.kernels.bound import Arrays, Kernel, arguments, compiled_kernels
 from numerics.kernels.cpu import Bound, Solver
 from numerics.kernels.launch import (
@@ -29,7 +28,8 @@ from numerics.kernels.launch import (
     to_host,
 )
 from numerics.kernels.operators import AS_THEY_ARE, Slab, Weights, check_stages
-from numerics.representation.find import Representation
+from numerics.representation.folders import load_module
+from numerics.representation.tables import Representation
 
 PARTIALS = 2**26  # numbers that the blocks' gradients of one slab's operators may take together
 
@@ -41,7 +41,7 @@ class CudaSlab(Slab):
     launch: Launch = field(default_factory=Launch)
 
     def _kernel(self, find: Any, what: str) -> Kernel:
-        text = threads.load_module(module(self.tables.module))
+        text = load_module(module(self.tables.module))
         names = arguments(getattr(text, f"{self.name(what)}_{self.tables.suffix}"))
         constants = to_device(self.tables.tables[f"constants/{self.name(what)}"], self.dtype)
         return Kernel(find(self.tables, self.name(what)), names, constants)
@@ -142,7 +142,7 @@ class CudaSlab(Slab):
         """The working memory of a forward or adjoint kernel: shared if that is enough, else a workspace."""
         c, n = self.channels, self.sizes
         stages = self.bound["combine"].shape[1] - 1
-        text = threads.load_module(module(self.tables.module))
+        text = load_module(module(self.tables.module))
         count = getattr(text, f"{self.name(kind)}_rows_{self.tables.suffix}")
         sizes = {axis: c * n[axis] for axis in ("state", "node", "weight_in")} | {"stages": stages}
         sizes |= {"wide": self.parts * c * n["node"], "weight_out": self.parts * c * n["weight_out"]}

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from derive.errors import RepresentationError
-from numerics.kernels import threads
 from numerics.kernels.bound import converted
-from numerics.representation.find import SlabTables
+from numerics.representation.folders import load_module
+from numerics.representation.tables import SlabTables
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def compiled(path: Path, name: str) -> Any:
     """The kernel ``name`` of the cuda.py at ``path``, compiled on first launch for each set of types."""
     from numba import cuda
 
-    return cuda.jit(getattr(threads.load_module(path), name))
+    return cuda.jit(getattr(load_module(path), name))
 
 
 def module(path: Path) -> Path:

@@ -42,7 +42,9 @@ class Diagnosis:
         return f"record {self.record}, step {self.step + 1} of {self.steps}, from depth {self.depth:.4g}"
 
 
-def error(solver: Solver, states: Array, given: str, where: str = "", rows: Array | None = None) -> TrainingError:
+def error(
+    solver: Solver | None, states: Array, given: str, where: str = "", rows: Array | None = None
+) -> TrainingError:
     """The error for numbers that are not finite, with where they began and, of a step too long, what is stable."""
     return explained(diagnose(solver, states, rows), given, where)
 
@@ -63,13 +65,12 @@ def explained(found: Diagnosis | None, given: str, where: str = "") -> TrainingE
     )  # fmt: skip
 
 
-def diagnose(solver: Solver, states: Array, rows: Array | None = None) -> Diagnosis | None:
+def diagnose(solver: Solver | None, states: Array, rows: Array | None = None) -> Diagnosis | None:
     """Follow states (entry rows, N) step by step to the first that is not finite; None where all are.
 
-    rows: the records' numbers (N,), where these are not their positions.
+    rows: the records' numbers (N,), where these are not their positions. solver: None of what has no depth.
     """
-    spec = solver.bound.representation.spec
-    if spec.tolerance is not None:
+    if solver is None or (spec := solver.bound.representation.spec).tolerance is not None:
         return None
     with np.errstate(all="ignore"):
         try:

@@ -1,60 +1,26 @@
-"""Compiles generated functions for this machine, and spreads serial kernels over threads.
+"""Spreads serial kernels over threads.
 
-This file compiles for the CPU, ``cuda`` for NVIDIA's GPUs. Kernels are serial over a tile of records and release the
-GIL; a thread pool runs tiles side by side. Linear algebra inside them is single-threaded, so results do not depend on
-the number of threads.
+Kernels are serial over a tile of records and release the GIL; a thread pool runs tiles side by side. Linear algebra
+inside them is single-threaded, so results do not depend on the number of threads.
 """
 
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import os
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from pathlib import Path
-from types import ModuleType
 from typing import Any, TypeVar
 
-from derive.errors import RepresentationError, TrainingError
+from derive.errors import TrainingError
 
 Result = TypeVar("Result")
 
 SHARED = 1 << 20  # numbers, each met once, from which on a second thread pays
 LITTLE = 1 << 26  # bytes that are had without asking, which takes as long as a step of a small model
-
-# Reassociation lets sums over records vectorise. Never full fastmath: it may assume that there are no NaNs.
-FASTMATH = {"contract", "reassoc", "nsz", "arcp"}
-
-
-@cache
-def load_module(path: Path) -> ModuleType:
-    """A generated module, loaded from its file (never from a model)."""
-    name = "continua_" + "_".join(path.with_suffix("").parts[-3:]).replace("-", "_").replace("+", "_")
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None or not path.is_file():
-        raise RepresentationError(
-            f"no module at {path}",
-            "a folder written by `continua generate`",
-            "files were moved or deleted",
-            "run `continua generate` again",
-        )
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-@cache
-def compiled(path: Path, name: str) -> Callable[..., Any]:
-    """The function ``name`` of the generated module at ``path``, compiled on first call for each set of types."""
-    from numerics.kernels import cache as kernel_cache
-
-    return kernel_cache.jit(getattr(load_module(path), name), nogil=True, error_model="numpy", fastmath=FASTMATH)
 
 
 def threads() -> int:

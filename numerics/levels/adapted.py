@@ -15,7 +15,7 @@ from numerics.datasets import Records
 from numerics.functions.field import FieldSlab
 from numerics.levels.projection import move
 from numerics.model.continuum import Continuum
-from numerics.representation import find as representations
+from numerics.representation import find
 
 Array = np.ndarray
 
@@ -38,9 +38,9 @@ def adapt(model: Continuum, error: float = 0.01, name: str = "adapted", records:
             "the model was adapted before", 'write name="adapted-again"',
         )  # fmt: skip
     spec = model.spec
-    if spec.reach is not None or spec.symmetries:
+    if spec.operator.narrower:
         raise DataError(
-            f"a model whose W is {'κ(ξ − ξ′)' if spec.reach is not None else 'left alone by symmetries'}",
+            f"a model whose W is {spec.operator.narrower}",
             "a W that is any function of ξ and ξ′", "its singular functions are known: waves, or shifts of κ",
             "project the model to a level of yours with fewer functions",
         )  # fmt: skip
@@ -48,7 +48,7 @@ def adapt(model: Continuum, error: float = 0.01, name: str = "adapted", records:
     for slab, field in zip(spec.slabs, model.fields["W"].slabs):
         every = [basis.along(axis) for basis in (slab.weight_out, slab.weight_in) for axis in range(spec.dimension)]
         share = error / math.sqrt(len(every))
-        found = [representations.combination(b, leading(field, axis, share)) for axis, b in enumerate(every)]
+        found = [find.combination(b, leading(field, axis, share)) for axis, b in enumerate(every)]
         out, inner = product(found[: spec.dimension]), product(found[spec.dimension :])
         rule = slab.rule or (slab.weight_out, slab.bias_width)  # the nodes stay
         slabs.append(replace(slab, weight_out=out, weight_in=inner, rule=rule))

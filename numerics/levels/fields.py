@@ -12,10 +12,11 @@ from numerics.functions.arrays import along
 from numerics.functions.field import Field
 from numerics.model.continuum import Continuum
 from numerics.model.layout import zero_fields
-from numerics.representation import find as representations
+from numerics.representation import find
+from numerics.representation.tables import Representation
 
 
-def transfer_fields(model: Continuum, rep: representations.Representation) -> dict[str, Field]:
+def transfer_fields(model: Continuum, rep: Representation) -> dict[str, Field]:
     """The fields' projections into another representation's bases."""
     if len(rep.slabs) != len(model.representation.slabs):
         raise RepresentationError(
@@ -31,20 +32,20 @@ def transfer_fields(model: Continuum, rep: representations.Representation) -> di
         for k, (old, new) in enumerate(zip(field.slabs, empty[name].slabs)):
             values = old.coefficients
             for axis, keys in changes(model, rep, name, k):
-                values = along(representations.transfer(*keys, model.base), values, axis)
+                values = along(find.transfer(*keys, model.base), values, axis)
             slabs.append(replace(new, coefficients=np.ascontiguousarray(values)))
         fields[name] = replace(field, slabs=tuple(slabs))
     return fields
 
 
-def contained(model: Continuum, rep: representations.Representation, name: str) -> bool:
+def contained(model: Continuum, rep: Representation, name: str) -> bool:
     """Whether the spaces of a field in another representation contain the model's, as the derivation has shown."""
     slabs = range(len(model.fields[name].slabs))
-    return all(representations.nested(*keys, model.base) for k in slabs for _, keys in changes(model, rep, name, k))
+    return all(find.nested(*keys, model.base) for k in slabs for _, keys in changes(model, rep, name, k))
 
 
 def changes(
-    model: Continuum, rep: representations.Representation, name: str, k: int
+    model: Continuum, rep: Representation, name: str, k: int
 ) -> Iterator[tuple[int, tuple[str, str]]]:
     """The axes of a field's slab k along which its bases differ from another representation's, and their keys."""
     spec = model.spec

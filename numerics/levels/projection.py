@@ -24,8 +24,8 @@ from numerics.levels.estimates import loss_change
 from numerics.levels.fields import transfer_fields
 from numerics.model.continuum import Continuum
 from numerics.model.points import lines
-from numerics.representation import find as representations
-from numerics.representation.find import Representation
+from numerics.representation import find
+from numerics.representation.tables import Representation, kron
 
 Array = np.ndarray
 Sizes = tuple[int, int]
@@ -108,7 +108,7 @@ def move(model: Continuum, level: str, data: Records | None) -> Continuum:
     data = None if data is None else make_records(data)
     spec = _check_level(model, level)
     target = None if level == "base" else level
-    rep = representations.of(spec, model.base)
+    rep = find.representation(spec, model.base)
     new = Continuum(model.base, target, transfer_fields(model, rep), model.history, classes=model.classes, stored=rep)
     middle = _between(model, new)
     return new.replace(report=_report(model, middle, new, data))
@@ -118,14 +118,14 @@ def _between(old: Continuum, new: Continuum) -> Continuum | None:
     """The new fields on the old solver."""
     if _same_solver(old.representation, new.representation):
         return new
-    spec = representations.between(old.spec, new.spec)
+    spec = find.between(old.spec, new.spec)
     if spec is None:
         return None
     if all(old.fields[n].slabs[0].coefficients.shape == f.slabs[0].coefficients.shape for n, f in new.fields.items()):
         entries = old.representation.entry["bases"], new.representation.entry["bases"]
         if entries[0] == entries[1]:
             return old
-    return Continuum(replace(spec, levels=()), None, new.fields, stored=representations.of(spec, old.base))
+    return Continuum(replace(spec, levels=()), None, new.fields, stored=find.representation(spec, old.base))
 
 
 def _report(old: Continuum, middle: Continuum | None, new: Continuum, data: Records | None) -> Report:
@@ -198,7 +198,7 @@ def _shared_points(models: list[Continuum]) -> tuple[tuple[Array, ...], Array]:
     """
     axes = zip(*(m.representation.slabs[-1].axes("state") for m in models))
     points, lengths = zip(*(rule(*bases) for bases in axes))
-    return points, np.asarray(representations.kron(lengths).reshape([len(x) for x in points]) / 2 ** len(points))
+    return points, np.asarray(kron(lengths).reshape([len(x) for x in points]) / 2 ** len(points))
 
 def _same_solver(first: Representation, second: Representation) -> bool:
     """Whether two representations share state bases, nodes, tableau and steps: then equal fields give equal outputs."""

@@ -14,8 +14,8 @@ from derive.spec import Spec, digest, from_dict, to_dict
 from numerics.datasets.labels import Label
 from numerics.functions.field import Field
 from numerics.model.layout import zero_fields
-from numerics.representation import find as representations
-from numerics.representation.find import Representation
+from numerics.representation import find
+from numerics.representation.tables import Representation
 
 Arrays = dict[str, np.ndarray]
 
@@ -79,7 +79,7 @@ class Contents:
         _check_header(header, spec, path)
         stored = _under("tables/", arrays)
         tables = {role: stored[name] for role, name in header["tables"].items()}
-        rep = representations.restored(spec, entry, tables, base)
+        rep = find.restored(spec, entry, tables, base)
         training, moments = header["training"], _under("training/", arrays)
         for key, array in moments.items():
             counted = array.dtype.kind in "iu" and array.ndim == 0

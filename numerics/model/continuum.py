@@ -23,14 +23,14 @@ from numerics.datasets.labels import Label
 from numerics.functions.field import Field
 from numerics.functions.project import project_function
 from numerics.functions.random import random_function
-from numerics.kernels import stability, threads
+from numerics.kernels import rehearsal, stability, threads
 from numerics.kernels.bind import bind
 from numerics.kernels.cpu import Bound, Solver
 from numerics.model import layout, points, sealed
 from numerics.model.contents import Contents
 from numerics.model.prepared import Prepared, check_own, coefficients, prepare
-from numerics.representation import find as representations
-from numerics.representation.find import Representation
+from numerics.representation import find, folders
+from numerics.representation.tables import Representation
 
 Array = np.ndarray
 Declared = Spec | Mapping[str, Any] | str | Path
@@ -94,8 +94,8 @@ class Continuum:
     @classmethod
     def _zero(cls, base: Spec, level: str | None) -> Continuum:
         spec = base if level is None else base.level(level)
-        rep = representations.of(spec, base)
-        representations.warn(rep)
+        rep = find.representation(spec, base)
+        find.warn(rep)
         return cls(base, level, layout.zero_fields(rep), stored=rep)
 
     def _with_functions(self, give: Callable[[str, tuple[int, ...]], Any]) -> Continuum:
@@ -114,7 +114,7 @@ class Continuum:
 
     @cached_property
     def representation(self) -> Representation:
-        return self.stored or representations.of(self.spec, self.base)
+        return self.stored or find.representation(self.spec, self.base)
 
     @property
     def size(self) -> int:
@@ -230,6 +230,7 @@ class Continuum:
         """Mean loss with penalties, and dL/dcoefficients of every field and slab."""
         check_own(self.spec, prepared)
         operator, constant = self.bound.comparison if self.spec.outputs is None else self.readout_map()
+        rehearsal.gradient(self.bound, lambda: layout.kernel_weights(self.fields), operator, constant)
         found = self.solver.mean_gradient(prepared.states, operator, constant, prepared.wanted())
         losses, back, bar_r, bar_a = found
         loss = float(np.mean(losses.astype(np.float64) + prepared.offset))
@@ -385,8 +386,8 @@ def resolve(spec: Declared) -> Spec:
     if isinstance(spec, Mapping):
         return load_spec(spec)
     if isinstance(spec, str | os.PathLike) and not Path(spec).is_file():
-        for folder in representations.folders():
-            content = representations.manifest(folder)
+        for folder in folders.readable():
+            content = folders.manifest(folder)
             if content["name"] == str(spec):
                 return from_dict(content["spec"])
     return load_spec(spec)

@@ -111,7 +111,7 @@ def _answers(model: Continuum) -> dict[str, Any]:
         "input.interpolant": spec.interpolant,
         "equation.periodic": spec.periodic,
         "loss.kind": spec.loss,
-        "loss.weight": spec.weight,
+        "loss.weight": spec.loss_weight,
         "outputs": spec.outputs if spec.functional else f"functions of {spec.output_channels} channels",
         "classes": model.names,
     }

@@ -9,7 +9,7 @@ import numpy as np
 
 from numerics.functions.field import Field, FieldSlab
 from numerics.kernels.operators import Weights
-from numerics.representation.find import Representation, SlabTables
+from numerics.representation.tables import Representation, SlabTables
 
 Array = np.ndarray
 

@@ -15,7 +15,7 @@ from numerics.datasets import Records
 from numerics.functions.arrays import along
 from numerics.functions.basis import Basis, evaluate
 from numerics.functions.samples import default_points
-from numerics.representation.find import Representation
+from numerics.representation.tables import Representation
 
 Array = np.ndarray
 Grid = tuple[Array, ...]  # points along every axis

@@ -6,24 +6,25 @@ Training prepares its records once, and takes parts of them from then on.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial, reduce
 
 import numpy as np
 
 from derive.errors import DataError, RepresentationError
-from derive.spec import Spec
+from derive.spec import Spec, of_axis
 from numerics.checks import instance, positions, warn
 from numerics.datasets import Records, labels
 from numerics.datasets.labels import Label
 from numerics.functions.arrays import along
 from numerics.functions.basis import TOLERABLE
 from numerics.functions.rules import CHUNK
-from numerics.functions.samples import compared, default_points, projection
+from numerics.functions.samples import Compared, compared, default_points, projection
 from numerics.model import targets
 from numerics.model.layout import along_state
 from numerics.model.points import Grid, grids
-from numerics.representation.find import Representation
+from numerics.representation.tables import Representation
 
 Array = np.ndarray
 
@@ -200,39 +201,53 @@ def _project(rep: Representation, role: str, spec: Spec, points: list[Grid | Non
 def _nearest(rep: Representation, points: list[Grid], samples: list[Array]) -> tuple[Array, Array]:
     """The functions y that are nearest to records' interpolants y* in the norm of a loss on functions, in orthonormal
 
-    coordinates (n · channels, N), and ∫ |y − y*|² in it (N,), which no coefficient can change.
+    coordinates (n · channels, N), and the square of their distance (N,), which no coefficient can change.
 
-    The distance is the integral of a square, where both functions are smooth, and no difference of integrals: nothing
-    cancels when y is close to y*.
+    The distance is the integral of squares, where both functions are smooth, and no difference of integrals: nothing
+    cancels when y is close to y*. H1 adds the squares of the slopes along every axis to those of the values.
     """
-    spec, axes = rep.spec, rep.slabs[-1].axes("state")
-    weight, slopes = None if spec.weight is None else rep.readout_pieces("weight"), spec.loss == "h1"
     groups: dict[bytes, list[int]] = {}
     for n, grid in enumerate(points):
         groups.setdefault(b" ".join(xi.tobytes() for xi in grid), []).append(n)
     channels = samples[0].shape[-1] if samples else 1
-    found = np.empty((len(rep.root) * channels, len(samples)))
-    distances = np.empty(len(samples))
+    norms = 1.0 if rep.norms is None else rep.norms.reshape(*(p.size for p in rep.slabs[-1].axes("state")), 1, 1)
+    found, distances = np.empty((len(rep.root) * channels, len(samples))), np.zeros(len(samples))
     for members in groups.values():
-        own = zip(axes, points[members[0]])
-        tables = [compared(p, xi, spec.interpolant, spec.periodic, weight, slopes) for p, xi in own]
-        if weight is not None:
-            _check_seen(rep.readout["M"], tables[0].functions)
-        functions = [table.functions @ turned for table, turned in zip(tables, rep.orthonormal)]
-        values = math.prod(len(table.scale) for table in tables) * channels
-        for part in np.array_split(members, -(-len(members) * values // CHUNK)):
-            wanted = np.stack([samples[n] for n in part], axis=-1)
-            for axis, table in enumerate(tables):
-                wanted = table.samples(wanted, axis)
-            nearest = wanted
-            for axis, basis in enumerate(functions):
-                nearest = along(basis.T, nearest, axis)
-            found[:, part] = nearest.reshape(-1, len(part))
-            for axis, basis in enumerate(functions):
-                nearest = along(basis, nearest, axis)
-            gap = (wanted - nearest).reshape(-1, len(part))
-            distances[part] = np.einsum("qn,qn->n", gap, gap)
+        integrals = _integrals(rep, points[members[0]])
+        values = sum(math.prod(len(table.scale) for table in tables) for tables in integrals) * channels
+        for part in np.array_split(members, min(len(members), -(-len(members) * values // CHUNK))):
+            given = np.stack([samples[n] for n in part], axis=-1)
+            wanted = [_each_axis([table.samples for table in tables], given) for tables in integrals]
+            turns = [[table.functions @ t for table, t in zip(tables, rep.orthonormal)] for tables in integrals]
+            loads = [_each_axis([partial(along, f.T) for f in own], rows) for own, rows in zip(turns, wanted)]
+            nearest = reduce(np.add, loads) / norms
+            found[:, part] = (np.sqrt(norms) * nearest).reshape(-1, len(part))
+            for own, rows in zip(turns, wanted):
+                gap = (rows - _each_axis([partial(along, f) for f in own], nearest)).reshape(-1, len(part))
+                distances[part] += np.einsum("qn,qn->n", gap, gap)
     return found, distances
+
+
+def _integrals(rep: Representation, grid: Grid) -> list[list[Compared]]:
+    """Of samples on a grid and the state: the integrals whose sum is the norm of the loss, a table an axis each."""
+    spec, d = rep.spec, rep.spec.dimension
+    found = []
+    for steep in (None, *range(d if rep.norms is not None else 0)):
+        tables = []
+        for axis, (basis, xi) in enumerate(zip(rep.slabs[-1].axes("state"), grid)):
+            weight = None if spec.loss_weight is None else rep.readout_pieces(of_axis("weight", axis))
+            tables.append(compared(basis, xi, spec.interpolant, spec.periodic, weight, axis == steep))
+            if weight is not None:
+                _check_seen(rep.readout[of_axis("M", axis)], tables[-1].functions)
+        found.append(tables)
+    return found
+
+
+def _each_axis(turns: Sequence[Callable[[Array, int], Array]], values: Array) -> Array:
+    """Values (…, channels, N) on a grid, turned along one axis after the other."""
+    for axis, turn in enumerate(turns):
+        values = turn(values, axis)
+    return values
 
 
 def _warn_of_closed(data: Records) -> None:

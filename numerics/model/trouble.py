@@ -6,6 +6,7 @@ import numpy as np
 
 from derive.errors import TrainingError
 from numerics.kernels import stability
+from numerics.kernels.cpu import Solver
 from numerics.model.continuum import Continuum
 from numerics.model.prepared import Prepared
 
@@ -16,7 +17,7 @@ def undifferentiable(model: Continuum, prepared: Prepared, given: str, where: st
     None where there is nothing of the kind. The one record is followed with the kernels as plain Python.
     """
     try:
-        record = _first_record(model, prepared)
+        record = _first_record(model, prepared) if isinstance(model.solver, Solver) else None
     except TrainingError:  # states that no steps follow to the end: that error says why
         return None
     if record is None:

@@ -22,8 +22,8 @@ from numerics.model.layout import along_state, leading
 from numerics.networks import convolutions
 from numerics.networks.layers import Layers, layers
 from numerics.networks.stages import first_stages
-from numerics.representation import find as representation
-from numerics.representation.find import SlabTables
+from numerics.representation import find
+from numerics.representation.tables import SlabTables, kron
 
 Array = np.ndarray
 SKLEARN = {"logistic": "sigmoid", "tanh": "tanh", "relu": "relu", "identity": "identity"}
@@ -167,7 +167,7 @@ def _layer(model: Continuum) -> tuple[str, str]:
         reasons.append("smooth maxima in the readout")
     if not reasons:
         lengths = sorted({length for slab in step_lengths(spec) for _, length in slab})
-        found = {representation.layer(spec, length) for length in lengths}
+        found = {find.layer(spec, length) for length in lengths}
         if len(found) == 1 and None not in found:
             ((kind, activation),) = (pair for pair in found if pair is not None)
             reasons = _changes(model) if kind == "residual" else []
@@ -232,7 +232,7 @@ def _wide(slab: SlabTables, name: str, channels: int) -> Array | None:
     """A or X on the whole domain, for all channels; None for the identity."""
     if all(slab.structures[of_axis(name, axis)] == "identity" for axis in range(slab.dimension)):
         return None
-    return np.kron(representation.kron(slab.factors(name)), np.eye(channels))
+    return np.kron(kron(slab.factors(name)), np.eye(channels))
 
 
 def _after(operator: Array, before: Array | None) -> Array:

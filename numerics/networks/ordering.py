@@ -147,9 +147,9 @@ def fiedler(lengths: Array) -> Array:
 
 @cache
 def _two_opt() -> Any:
-    from numerics.kernels import cache as kernel_cache
+    from numerics.kernels.cache import jit
 
-    return kernel_cache.jit(_reversals)
+    return jit(_reversals)
 
 
 def _reversals(lengths: Array, path: Array) -> Array:

@@ -19,7 +19,7 @@ from numerics.kernels import threads
 from numerics.kernels.operators import Weights
 from numerics.model.continuum import Continuum
 from numerics.model.layout import kernel_weights
-from numerics.representation.find import Arrays, SlabTables, kron
+from numerics.representation.tables import Arrays, SlabTables, kron
 
 Array = np.ndarray
 

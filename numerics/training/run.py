@@ -20,8 +20,7 @@ from derive.errors import TrainingError
 from derive.spec import OPTIONS
 from numerics.checks import instance
 from numerics.datasets import records
-from numerics.kernels import stability
-from numerics.kernels import threads as device
+from numerics.kernels import stability, threads
 from numerics.model.continuum import Continuum
 from numerics.model.prepared import Prepared
 from numerics.model.trouble import undifferentiable
@@ -91,7 +90,7 @@ def fit(
     if remark:
         print(remark, file=sys.stderr)
     try:
-        with device.serial_blas(), watch(progress, job, run) as show:
+        with threads.serial_blas(), watch(progress, job, run) as show:
             while not _finished(job, run):
                 steps = _steps(job, run)
                 for run in steps:

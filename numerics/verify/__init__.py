@@ -23,7 +23,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from derive.spec import Spec
-from numerics.kernels import threads as device
+from numerics.kernels import threads
 from numerics.model.continuum import Continuum
 from numerics.verify import (
     activations,
@@ -101,7 +101,7 @@ def verify(
 
     With one thread of linear algebra: the matrices are small, and threads that wait for each other cost most.
     """
-    with device.serial_blas():
+    with threads.serial_blas():
         subject = Subject.of(spec, model)
         for what, measure in properties(full):
             if progress is not None:

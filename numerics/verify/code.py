@@ -69,12 +69,12 @@ def _environment(name: str, setting: str) -> Iterator[None]:
 def regeneration(subject: Subject) -> None:
     """Generating twice gives the same bytes, and those of the modules in use."""
     from derive.generate import generate
-    from numerics.representation.find import find
+    from numerics.representation import folders
 
     files = generate(subject.base)
     same = files == generate(subject.base)
     text = "equal" if same else "different"
-    place = find(digest(replace(subject.base, levels=())))
+    place = folders.entry_of(digest(replace(subject.base, levels=())))
     if place is not None and place[0].name == subject.base.name:
         stale = [name for name, content in files.items() if (place[0] / name).read_bytes() != content]
         same, text = same and not stale, f"stale: {', '.join(stale)}" if stale else text

@@ -296,7 +296,7 @@ class _Smooth:
         smooth = read_basis(reader, few, "weight", WIDTH, spec.periodic)
         slab = Slab(Fraction(0), Fraction(1), state, smooth, smooth, CONSTANT, smooth, CONSTANT)
         plain = replace(spec, entry=state, slabs=(slab,), steps=steps, tolerance=None, outputs=None, readout=None,
-                        maximum=None, weight=None, loss="l2", penalties=(), inputs=None, symmetries=(),
+                        maximum=None, loss_weight=None, loss="l2", penalties=(), inputs=None, symmetries=(),
                         reach=None)  # fmt: skip
         network = Reference.of(plain)
         generator, share = np.random.default_rng(5), subject.share

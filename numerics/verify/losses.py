@@ -15,6 +15,7 @@ from numerics.model.continuum import Continuum
 from numerics.verify.records import expected, grids_of, sampled
 from numerics.verify.references import formulas
 from numerics.verify.references.formulas import Array, along
+from numerics.verify.references.network import summand
 from numerics.verify.references.network import value as written
 from numerics.verify.subject import Subject
 
@@ -50,12 +51,12 @@ FORMULAS: dict[str, tuple[Loss, Loss]] = {
 
 
 def _own(text: str) -> tuple[Loss, Loss]:
-    """Of one's own expression g(z, t): its sum, and its derivative by symmetric differences."""
+    """Of g(z, t), one's own or that of a loss without a formula above: its sum, and its derivative by differences."""
     import sympy as sp
 
     from derive.exact.expression import parse
 
-    expression = parse(text, {name: sp.Symbol(name, real=True) for name in ("z", "t")})
+    expression = parse(summand(text), {name: sp.Symbol(name, real=True) for name in ("z", "t")})
 
     def g(z: Array, t: Array) -> Any:
         return written(expression, {"z": z, "t": t})
@@ -188,11 +189,12 @@ def distances(spec: Spec, model: Continuum, data: Records) -> Array:
     makes of it.
     """
     states = [formulas.functions(spec.slabs[-1].state.along(axis)) for axis in range(spec.dimension)]
-    weight = None if spec.weight is None else formulas.functions(spec.weight)
+    declared, d = spec.loss_weight, spec.dimension
+    weights = [None if declared is None else formulas.functions(declared.along(axis)) for axis in range(d)]
     found = []
     for n, (grid, samples) in enumerate(zip(grids_of(spec, data), data.targets())):
         rules = []
-        for state, xi in zip(states, grid):
+        for state, xi, weight in zip(states, grid, weights):
             ends = formulas.cuts(spec.interpolant, spec.periodic, xi)
             others = [] if weight is None else [weight]
             rules.append(formulas.common(state, *others, cuts=ends))
@@ -209,17 +211,19 @@ def distances(spec: Spec, model: Continuum, data: Records) -> Array:
         else:
             for axis, xi in enumerate(grid):
                 target = along(formulas.interpolant(spec.interpolant, spec.periodic, xi, at[axis]), target, axis)
-        sums = [_integral((y - target) ** 2, rules, weight), _integral(target**2, rules, weight)]
-        if spec.loss == "h1":
-            gap = y - target
-            ends = np.concatenate([states[0].breakpoints, formulas.cuts(spec.interpolant, spec.periodic, grid[0])])
-            sums[0] += float(np.sum(formulas.slopes_of(np.unique(ends), gap, at[0]) ** 2 * rules[0][1][:, None]))
+        sums = [_integral((y - target) ** 2, rules, weights), _integral(target**2, rules, weights)]
+        for axis in range(spec.dimension if spec.loss == "h1" else 0):
+            gap = np.moveaxis(y - target, axis, 0)
+            ends = formulas.cuts(spec.interpolant, spec.periodic, grid[axis])
+            ends = np.unique(np.concatenate([states[axis].breakpoints, ends]))
+            slopes = formulas.slopes_of(ends, gap.reshape(len(gap), -1), at[axis]).reshape(gap.shape)
+            sums[0] += _integral(np.moveaxis(slopes, 0, axis) ** 2, rules, weights)
         found.append(sums)
     return np.array(found).T
 
 
-def _integral(values: Array, rules: list[tuple[Array, Array]], weight: formulas.Functions | None) -> float:
-    for x, w in rules:
+def _integral(values: Array, rules: list[tuple[Array, Array]], weights: list[formulas.Functions | None]) -> float:
+    for (x, w), weight in zip(rules, weights):
         factor = w if weight is None else w * weight.values(x)[:, 0]
         values = np.tensordot(factor, values, (0, 0))
     return float(np.sum(values))

@@ -149,7 +149,7 @@ def _estimates(old: Continuum, there: Continuum, data: object, report: object, s
 def singular_functions(subject: Subject) -> None:
     """Along every width of W as few orthonormal functions as leave the error that was asked for."""
     spec = subject.spec
-    if spec.reach is not None or spec.symmetries:
+    if spec.operator.narrower:
         return
     worst, loose = 0.0, 0
     for k, slab in enumerate(subject.model.fields["W"].slabs):

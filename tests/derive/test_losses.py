@@ -40,6 +40,7 @@ REFERENCES = {
     ),
     "(z - t)**4 + exp(z)/3": lambda z, t: mpmath.fsum((a - b) ** 4 + mpmath.exp(a) / 3 for a, b in zip(z, t)),
 }
+REFERENCES["log-cosh"] = lambda z, t: mpmath.fsum(mpmath.log(mpmath.cosh(a - b)) for a, b in zip(z, t))
 REFERENCES["h1"] = REFERENCES["l2"]  # in coordinates of another norm
 PROBABILITIES = ("cross-entropy", "kullback-leibler")
 

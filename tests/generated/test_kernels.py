@@ -280,10 +280,10 @@ def test_single_precision_stays_within_its_error_budget() -> None:
 def test_a_rate_that_nobody_has_seen_trains_without_generated_modules(tmp_path, monkeypatch) -> None:
     """No kernel is a template: with no generated module in reach, a new rate is derived, compiled and trained."""
     from numerics import fit
-    from numerics.representation import find as representation
+    from numerics.representation import find
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    representation._of.cache_clear()
+    find._representation.cache_clear()
     declared = declare(equation={"rate": "cos(u)*exp(-h**2) - a*atan(h + u)", "parameters": {"a": "3/7"}})
     generator = np.random.default_rng(7)
     x = generator.standard_normal((30, 1)) * np.sin(np.linspace(0, 3, 20)) + 0.1 * generator.standard_normal((30, 20))
@@ -293,7 +293,7 @@ def test_a_rate_that_nobody_has_seen_trains_without_generated_modules(tmp_path, 
     assert list(tmp_path.iterdir())
     prepared = model.prepare(records(x, None, y))
     assert trained.loss(prepared) < 0.8 * model.loss(prepared)
-    representation._of.cache_clear()
+    find._representation.cache_clear()
     assert os.path.isdir(tmp_path)
 
 

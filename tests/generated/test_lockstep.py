@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from numerics.kernels import threads
 from numerics.kernels.cuda import CudaSolver
+from numerics.representation.folders import load_module
 from tests.oracles import lockstep
 from tests.oracles.cuda_cases import CASES, Draw, representation, results
 
@@ -60,7 +60,7 @@ def text(folder: Path, body: str) -> Any:
     path = folder / "cuda.py"
     head = "from numba import cuda\n\n\ndef kernel(x, y):\n"
     path.write_text(head + textwrap.indent(body, "    "), encoding="utf-8")
-    return threads.load_module(path).kernel
+    return load_module(path).kernel
 
 
 GRID = "i = cuda.grid(1)\n"

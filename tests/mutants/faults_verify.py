@@ -49,7 +49,7 @@ HIDDEN: tuple[tuple[Fault, dict[str, Any]], ...] = (
            'VALUE = "sqrt(error/size)"', 'VALUE = "error/size"'), _loss(FUNCTION, kind="relative-l2")),
     (Fault("l2: halved", "derive/losses/l2.py", '"(z - t)**2"', '"(z - t)**2/2"'), FUNCTION),
     (Fault("h1: slopes over the wrong distance", "numerics/functions/samples.py",
-           "np.zeros(len(x)), 1 / (stop - start), scale,", "np.zeros(len(x)), 1 / (x - start), scale,"),
+           "1 / (stop - start), True", "1 / (x - start), True"),
      _loss(CIRCLE, kind="h1")),
     (Fault("l2: its weight squared", "derive/emit/tables.py",
            "inner_product.gram(expressions.weighted(weight, state), state)",

@@ -79,12 +79,12 @@ DOPRI_C = [0, 1 / 5, 3 / 10, 4 / 5, 8 / 9, 1, 1]
 MODES = np.array([1, 1 / 3, 1 / 5, 1 / 7, 1 / 9]) * 2
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def model() -> Continuum:
     return random_model()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def start() -> np.ndarray:
     return np.random.default_rng(1).standard_normal((5, 70))
 

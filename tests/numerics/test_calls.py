@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from derive.declaration import load_spec
 from derive.errors import TrainingError
 from numerics import Continuum
-from numerics.kernels import threads as device
+from numerics.kernels import threads
 from numerics.kernels.operators import Slab
 
 P0 = {"family": "p0", "cells": 2}
@@ -100,7 +100,7 @@ def test_a_model_answers_the_same_in_threads_as_alone(model: Continuum) -> None:
 def test_a_call_that_is_cut_off_leaves_the_model_as_it_was(
     model: Continuum, stop: type[BaseException], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    expected, serial = answers(model), set(device._serial.inside)
+    expected, serial = answers(model), set(threads._serial.inside)
     for name in ("forward", "adjoint", "form"):
         original = getattr(Slab, name)
         for after in (1, 2, 4):
@@ -119,7 +119,7 @@ def test_a_call_that_is_cut_off_leaves_the_model_as_it_was(
                     except stop:
                         pass
     assert answers(model) == expected
-    assert device._serial.inside == serial
+    assert threads._serial.inside == serial
 
 
 def blas_threads() -> set[int]:
@@ -131,14 +131,14 @@ def test_blas_gets_its_threads_back_whoever_leaves_first() -> None:
     came, leave = threading.Event(), threading.Event()
 
     def other() -> set[int]:
-        with device.serial_blas():
+        with threads.serial_blas():
             came.set()
             leave.wait(10)
             return blas_threads()
 
     with threadpool_limits(2, user_api="blas"), ThreadPoolExecutor(1) as pool:
         before = blas_threads()
-        with device.serial_blas():
+        with threads.serial_blas():
             inside = pool.submit(other)
             assert came.wait(10)
         while_other = blas_threads()
@@ -151,7 +151,7 @@ CHILD = """
 import multiprocessing, os, sys
 import numpy as np
 from numerics import Continuum
-from numerics.kernels import threads as device
+from numerics.kernels import threads
 
 def model():
     made = Continuum.from_spec("gunpoint")
@@ -159,13 +159,13 @@ def model():
 
 def answer(_=0):
     made, x = model()
-    with device.serial_blas():  # as `fit` holds it while a callback forks
+    with threads.serial_blas():  # as `fit` holds it while a callback forks
         return made(x).tobytes()
 
 if __name__ == "__main__":
     way = sys.argv[1]
     expected = answer()  # its threads are started
-    with device.serial_blas():
+    with threads.serial_blas():
         if way == "loky" or way == "joblib":
             from joblib import Parallel, delayed
             backend = "loky" if way == "loky" else "multiprocessing"
@@ -184,7 +184,7 @@ def test_processes_started_after_use_answer_too(way: str, tmp_path: Path) -> Non
     """A forked child inherits a pool of threads without the threads: it used to wait for them for ever."""
     script = tmp_path / "script.py"
     script.write_text(CHILD)
-    root = str(Path(device.__file__).resolve().parents[2])
+    root = str(Path(threads.__file__).resolve().parents[2])
     environment = {**os.environ, "CONTINUA_THREADS": "2", "PYTHONPATH": root}
     run = subprocess.run(
         [sys.executable, script, way], env=environment, capture_output=True, text=True, timeout=120, check=False
@@ -197,13 +197,13 @@ def test_a_child_forked_inside_serial_blas_gets_its_threads_back() -> None:
         pytest.skip("nothing forks here")
     reader, writer = os.pipe()
     with threadpool_limits(2, user_api="blas"):
-        with ThreadPoolExecutor(1) as pool, device.serial_blas():
-            pool.submit(device._serial.enter).result()  # a thread that the child does not have
+        with ThreadPoolExecutor(1) as pool, threads.serial_blas():
+            pool.submit(threads._serial.enter).result()  # a thread that the child does not have
             child = os.fork()
             if child == 0:
-                device._serial.leave()  # as the end of the block does
+                threads._serial.leave()  # as the end of the block does
                 os.write(writer, bytes(sorted(blas_threads())))
                 os._exit(0)
-            pool.submit(device._serial.leave).result()
+            pool.submit(threads._serial.leave).result()
         os.waitpid(child, 0)
         assert set(os.read(reader, 8)) == blas_threads() == {2}

@@ -29,7 +29,7 @@ from numerics.model import sealed
 from numerics.model.checkpoint import load, save
 from numerics.model.continuum import Continuum
 from numerics.model.sealed import check_writable, pack, read, write
-from numerics.representation import find as representation
+from numerics.representation import folders, tables
 
 HEADER = {"spec": {"name": "δ-model", "spacing": "1/2"}, "level": None, "history": [{"loss": 0.1, "epoch": 1}]}
 ARRAYS = {
@@ -444,13 +444,13 @@ from pathlib import Path
 import numpy as np
 from numerics import files
 from numerics import datasets
-from numerics.representation import find as representation
+from numerics.representation import folders
 os.replace = os.rename = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 Path.rename = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 path = Path(sys.argv[2])
 {"file": lambda: files.write_if_changed(path, b"new"),
  "records": lambda: datasets.write(path, datasets.records(np.zeros((1, 2)))),
- "folder": lambda: representation.write_folder(path, {"manifest.json": b"{}"})}[sys.argv[1]]()
+ "folder": lambda: folders.write_folder(path, {"manifest.json": b"{}"})}[sys.argv[1]]()
 """
 
 
@@ -465,7 +465,7 @@ def test_what_a_killed_writer_left_goes_with_the_next_write(tmp_path: Path, kind
     elif kind == "records":
         datasets.write(path, datasets.records(np.zeros((1, 2))))
     else:
-        representation.write_folder(path, {"manifest.json": b"{}"})
+        folders.write_folder(path, {"manifest.json": b"{}"})
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -559,16 +559,16 @@ def test_what_is_damaged_in_the_cache_is_derived_again(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     contents = {"cpu.py": b"x = 0\n", "tables.npz": b"0" * 200, "manifest.json": b'{"format": 0}' + b" " * 200}
-    target = representation._cache() / f"small-{representation._digest_of(contents)}"
-    representation.write_folder(target, contents)
+    target = folders.cache() / f"small-{folders.digest_of(contents)}"
+    folders.write_folder(target, contents)
     inode = target.stat().st_ino
-    assert representation._whole(target)
-    representation.write_folder(target, contents)
+    assert folders.whole(target)
+    folders.write_folder(target, contents)
     assert target.stat().st_ino == inode  # kept, with what was compiled for it
     damages()[damage](target / file)
-    assert target not in list(representation.folders())
-    representation.write_folder(target, contents)
-    assert representation._whole(target) and list(target.parent.iterdir()) == [target]
+    assert target not in list(folders.readable())
+    folders.write_folder(target, contents)
+    assert folders.whole(target) and list(target.parent.iterdir()) == [target]
 
 
 def test_damaged_tables_of_a_generated_folder_are_refused(tmp_path: Path) -> None:
@@ -576,7 +576,7 @@ def test_damaged_tables_of_a_generated_folder_are_refused(tmp_path: Path) -> Non
     for content in (b"", b"PK\x03\x04", b"no archive"):
         (tmp_path / "tables.npz").write_bytes(content)
         with pytest.raises(RepresentationError, match="cannot be read"):
-            representation._stored(tmp_path, ["base/0/A"])
+            tables.stored(tmp_path, ["base/0/A"])
 
 
 def test_a_manifest_of_another_kind_is_refused(tmp_path: Path) -> None:
@@ -584,7 +584,7 @@ def test_a_manifest_of_another_kind_is_refused(tmp_path: Path) -> None:
         path = tmp_path / "manifest.json"
         path.write_text(content)
         with pytest.raises(RepresentationError, match="the manifest that"):
-            representation._manifest(path, float(len(content)))
+            folders._manifest(path, float(len(content)))
 
 
 def test_what_another_machine_is_writing_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

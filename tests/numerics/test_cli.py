@@ -22,7 +22,7 @@ from numerics.command import console
 from numerics.command.commands.list_ import KINDS
 from numerics.command.generation import generated_root
 from numerics.command.main import main
-from numerics.kernels import threads as device
+from numerics.kernels import threads
 from tests.builders import SPEC, bumps
 
 pytestmark = pytest.mark.compiled
@@ -277,7 +277,7 @@ def test_what_cannot_fit_is_refused_before_it_is_allocated(place: Path, monkeypa
     import psutil
 
     monkeypatch.setattr(psutil, "virtual_memory", lambda: types.SimpleNamespace(available=100))
-    monkeypatch.setattr(device, "LITTLE", 0)
+    monkeypatch.setattr(threads, "LITTLE", 0)
     said = run("fit", "small.toml", "--data", "train.npz", "--out", "no.npz", code=2)
     assert "GiB" in said and "training.batch" in said and not (place / "no.npz").exists()
 

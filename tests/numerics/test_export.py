@@ -18,7 +18,7 @@ from numerics import Continuum, from_layers, testing, to_layers
 from numerics.functions.basis import evaluate
 from numerics.functions.samples import default_points, projection
 from numerics.networks.layers import KINDS, Layers
-from numerics.representation.find import kron
+from numerics.representation.tables import kron
 from tests.oracles.layers import ACTIVATIONS, conv, outputs
 
 CELLS = {"family": "p0", "cells": 4}

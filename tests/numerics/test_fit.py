@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from derive.declaration import load_spec
 from derive.errors import CheckpointError, DataError, TrainingError
 from derive.spec import Training
-from numerics import datasets as data_sets
+from numerics import datasets
 from numerics.model import checkpoint, sealed
 from numerics.model.continuum import Continuum
 from numerics.training.run import fit
@@ -92,7 +92,7 @@ def problem(count: int = 41, points: int = 7, seed: int = 0) -> tuple[Classifier
     generator = np.random.default_rng(seed)
     x = generator.standard_normal((count, points))
     y = (x @ generator.standard_normal(points) + generator.standard_normal(count) > 0).astype(np.int64)
-    return Classifier(generator.standard_normal(points + 1)), data_sets.records(x, None, y)
+    return Classifier(generator.standard_normal(points + 1)), datasets.records(x, None, y)
 
 
 @pytest.fixture(autouse=True)
@@ -238,10 +238,10 @@ def test_other_data_options_specs_and_files_are_not_resumed(tmp_path: Path) -> N
     _, other = problem(seed=1)
     with pytest.raises(CheckpointError, match="the records"):
         fit(model, other, out=out, epochs=2, resume=True)
-    changed = data_sets.records(np.stack(data.samples()), None, 1 - data.y)
+    changed = datasets.records(np.stack(data.samples()), None, 1 - data.y)
     with pytest.raises(CheckpointError, match="the records"):
         fit(model, changed, out=out, epochs=2, resume=True)
-    moved = data_sets.records(np.stack(data.samples()), np.linspace(-1, 0.9, 7), data.y)
+    moved = datasets.records(np.stack(data.samples()), np.linspace(-1, 0.9, 7), data.y)
     with pytest.raises(CheckpointError, match="the records"):
         fit(model, moved, out=out, epochs=2, resume=True)
     for options in ({"epochs": 3}, {"learning_rate": 0.04}, {"batch": 5}, {"seed": 1}, {"optimiser": "lbfgs"}):
@@ -574,7 +574,7 @@ def waves() -> Any:
     labels = generator.permutation(np.repeat(["down", "up"], 30))
     signs = np.where(labels == "up", 1.0, -1.0)
     x = [s * xi + 0.3 * generator.standard_normal(len(xi)) for s, xi in zip(signs, points)]
-    return data_sets.records(x, points, labels)
+    return datasets.records(x, points, labels)
 
 
 KILLED = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from numerics.kernels import threads as device
+from numerics.kernels.compile import compiled
+from numerics.representation.folders import load_module
 
 pytestmark = pytest.mark.compiled
 
@@ -29,7 +31,10 @@ print(f(3.0), sum(f.stats.cache_hits.values()))
 
 def run(module: Path) -> tuple[float, int]:
     """What a process of its own computes, and how often it found its code in the cache."""
-    done = subprocess.run([sys.executable, "-c", RUN, str(module)], capture_output=True, text=True, check=True)
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(module.parent / "code")}
+    done = subprocess.run(
+        [sys.executable, "-c", RUN, str(module)], env=environment, capture_output=True, text=True, check=True
+    )
     found, hits = done.stdout.split()
     return float(found), int(hits)
 
@@ -49,7 +54,7 @@ def test_damage_costs_a_compilation_and_no_more(tmp_path: Path, kind: str, damag
     module = tmp_path / "cached.py"
     module.write_text(MODULE.format(factor=2))
     assert run(module) == (6.0, 0) and run(module) == (6.0, 1)
-    (stored,) = tmp_path.glob(f"__pycache__/*.{kind}")
+    (stored,) = tmp_path.glob(f"code/*.{kind}")
     content = stored.read_bytes()
     stored.write_bytes(damage(content) if len(content) > 401 or damage is not flipped else content[:-1] + b"?")
     assert run(module) == (6.0, 0)
@@ -58,16 +63,16 @@ def test_damage_costs_a_compilation_and_no_more(tmp_path: Path, kind: str, damag
 
 @pytest.mark.slow
 def test_machine_code_of_another_source_is_not_run(tmp_path: Path) -> None:
-    """What a killed compilation may leave: the index of the new source beside the old code."""
+    """What no compilation leaves, but a copy may: the index of the new source beside the old code."""
     module = tmp_path / "cached.py"
     module.write_text(MODULE.format(factor=2))
     run(module)
-    (stored,) = tmp_path.glob("__pycache__/*.nbc")
+    (stored,) = tmp_path.glob("code/*.nbc")
     old = stored.read_bytes()
     module.write_text(MODULE.format(factor=5))
     assert run(module) == (15.0, 0)
-    (stored,) = tmp_path.glob("__pycache__/*.nbc")
-    stored.write_bytes(old)
+    (new,) = set(tmp_path.glob("code/*.nbc")) - {stored}
+    new.write_bytes(old)
     assert run(module) == (15.0, 0) and run(module) == (15.0, 1)
 
 
@@ -77,10 +82,10 @@ KERNELS = ("formed", "factors", "loss")
 @pytest.mark.parametrize("path", sorted(ROOT.glob("generated/*/cpu.py")), ids=lambda path: path.parent.name)
 def test_kernels_run_side_by_side_and_see_nans(path: Path) -> None:
     """They let go of the interpreter's lock, divide as NumPy does, and are never told that there are no NaNs."""
-    names = [name for name in vars(device.load_module(path)) if name.startswith(KERNELS)]
+    names = [name for name in vars(load_module(path)) if name.startswith(KERNELS)]
     assert len(names) >= 4
     for name in names:
-        options = device.compiled(path, name).targetoptions  # type: ignore[attr-defined]
+        options = compiled(path, name).targetoptions  # type: ignore[attr-defined]
         assert options["nogil"] is True and options["error_model"] == "numpy"
         assert options["fastmath"] == {"contract", "reassoc", "nsz", "arcp"}  # LLVM's nnan and ninf are not among them
         assert not options.get("parallel")

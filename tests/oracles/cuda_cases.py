@@ -31,7 +31,7 @@ from numerics.kernels.cuda import CudaBound
 from numerics.kernels.launch import Launch
 from numerics.kernels.operators import Weights
 from numerics.model.layout import kernel_weights
-from numerics.representation.find import SlabTables
+from numerics.representation.tables import SlabTables
 from tests.builders import FOURIER, P0, declare, random_model
 
 U, H = sp.symbols("u h", real=True)

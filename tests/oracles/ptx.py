@@ -18,7 +18,7 @@ from typing import Any
 import numba
 from numba import cuda
 
-from numerics.kernels import threads as device
+from numerics.representation.folders import load_module
 from tests.builders import random_model
 from tests.oracles.cuda_cases import CASES, DECLARED, Draw, representation
 
@@ -57,7 +57,7 @@ def types(name: str, function: Any, number: Any) -> tuple[Any, ...]:
 
 def compile_all(path: Path, wanted: str, capability: str, keep: Path | None) -> dict[str, dict[str, Any]]:
     """kernel/type → its target and whether it computes in double precision; the texts are left in ``keep``."""
-    module, cc = device.load_module(path), tuple(map(int, capability.split(".")))
+    module, cc = load_module(path), tuple(map(int, capability.split(".")))
     report = {}
     for name, function in inspect.getmembers(module, inspect.isfunction):
         if "_rows" in name or not re.fullmatch(wanted, name):

@@ -496,16 +496,16 @@ def supplant(path: Path, _: random.Random) -> None:
 
 DAMAGES = {"cut": cut, "flipped": flip, "random bytes": garble, "empty": empty, "gone": remove, "a folder": supplant}
 CACHED = {"cpu.py": "cpu.py", "tables.npz": "tables.npz", "manifest.json": "manifest.json",
-          "index": "__pycache__/*.nbi", "machine code": "__pycache__/*.nbc"}  # fmt: skip
+          "index": "*.nbi", "machine code": "*.nbc"}  # fmt: skip
 
 
 def damaged(pattern: str, damage: Callable[[Path, random.Random], None], name: str) -> Case:
-    """A cache with damaged files; Numba tells stale from fresh by times, which are kept."""
+    """A cache with damaged files, whose times are kept."""
 
     def case(shop: Workshop) -> str:
         folder, environment = shop.copied()
         random_ = generator("machine", sum(map(ord, name)))
-        paths = list((folder / KERNELS).glob(f"*/*/{pattern}"))
+        paths = list((folder / KERNELS).parent.glob(f"*/{pattern}" if "nb" in pattern else f"*/*/*/{pattern}"))
         if not paths:
             raise RuntimeError(f"no {pattern} in the cache")
         for path in sorted(paths):

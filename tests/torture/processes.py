@@ -294,11 +294,11 @@ def warm() -> None:
     from numerics import datasets
     from numerics.command import demo, describe, report
     from numerics.levels import projection, refinement
-    from numerics.representation import find as representation
+    from numerics.representation import folders
 
     void((explain, generate, main, datasets, demo, describe, projection, refinement, report))
     numba.njit(lambda x: x + x)(np.zeros(2))
-    representation._edition()
+    folders.cache()
 
 
 def mounted(folder: str) -> bool:

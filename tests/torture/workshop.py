@@ -92,7 +92,8 @@ def opened() -> Workshop:
     x = np.sin(np.outer(np.arange(1, 13), np.linspace(-1, 1, 10)))
     np.savez(folder / "data.npz", x=x, y=np.arange(12) % 2)
     kept = Path(os.environ.get("XDG_CACHE_HOME", folder / "kept"))
-    server = Server({"XDG_CACHE_HOME": str(folder / "cache"), "HOME": str(folder)}, folder)
+    environment = {"XDG_CACHE_HOME": str(folder / "cache"), "HOME": str(folder), "NUMBA_CACHE_DIR": ""}
+    server = Server(environment, folder)
     others = {"data": folder / "data.npz", "model": folder / "model.npz", "cache": folder / "cache"}
     found = Workshop(folder, server, **paths, **others)
     atexit.register(close, found)
@@ -108,7 +109,7 @@ def close(workshop: Workshop) -> None:
 def compiled(workshop: Workshop, kept: Path) -> None:
     """Makes the model, and the kernels of all that the cases do, in a cache that others use too; copies the cache.
 
-    Kernels are found again by the time and size of their module, which a copy keeps.
+    Machine code is found again by what the kernels' texts say.
     """
     environment = {"XDG_CACHE_HOME": str(kept)}
     must(fitted(workshop, workshop.spec, workshop.model, FITS["every step"], environment=environment))
@@ -120,6 +121,8 @@ def compiled(workshop: Workshop, kept: Path) -> None:
         if path.parents[1].name == edition():
             place = workshop.cache / path.parent.relative_to(kept)
             shutil.copytree(path.parent, place, dirs_exist_ok=True)
+    code = KERNELS.parent / "code"
+    shutil.copytree(kept / code, workshop.cache / code, dirs_exist_ok=True)
     make_open(workshop.cache)
 
 
@@ -130,9 +133,9 @@ def make_open(folder: Path) -> None:
 
 
 def edition() -> str:
-    from numerics.representation import find as representation
+    from numerics.representation import folders
 
-    return representation._edition()
+    return folders.cache().name
 
 
 FITS = {

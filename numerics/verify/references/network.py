@@ -67,6 +67,16 @@ LOSSES: dict[str, Callable[[Array, Array], Any]] = {
 }
 
 
+def summand(loss: str) -> str:
+    """g(z, t) of a loss that is a sum over the outputs: one's own expression, or what the file of a named one says."""
+    from derive import registry
+
+    if loss not in registry.names("losses"):
+        return loss
+    (text,) = registry.entry("losses", loss).SUMS.values()
+    return str(text)
+
+
 def value(expression: Any, values: Mapping[str, Any]) -> Any:
     """A SymPy expression at NumPy values of its symbols, complex ones too; conditions look at real parts."""
     if expression.is_Symbol:
@@ -234,7 +244,7 @@ class Reference:
         if self.spec.loss in LOSSES:
             return np.mean(LOSSES[self.spec.loss](z, target))
         symbols = {key: sp.Symbol(key, real=True) for key in ("z", "t")}
-        term = with_cases(parse(self.spec.loss, symbols))
+        term = with_cases(parse(summand(self.spec.loss), symbols))
         return np.mean(np.sum(value(term, {"z": z, "t": target}) + 0 * z, axis=0))
 
 

@@ -1,0 +1,227 @@
+"""Where generated modules live: the folders that are searched, what is found in them, and how one is written whole.
+
+Looked for are a spec's digest, or the mark of what kernels compute, in this order: beside ``numerics``, where
+CONTINUA_GENERATED points, in ``./continua_generated``, in the user's cache, one folder an edition of the derivation.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import hashlib
+import importlib.util
+import json
+import os
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache as memo
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from derive.errors import RepresentationError
+from derive.spec.table_names import FORMAT
+from numerics import files
+from numerics.representation.edition import edition
+
+MARK = re.compile(r"[0-9a-f]{64}")  # of kernels
+LISTED = ("functions", "representations", "tables")  # in every manifest
+
+_of_this_process: list[Path] = []  # folders for modules that no cache could take
+
+
+def roots() -> list[Path]:
+    """The folders that may hold generated modules, in the order of search; the user's cache is the last."""
+    found = [Path(__file__).resolve().parents[2] / "generated"]
+    given = os.environ.get("CONTINUA_GENERATED")
+    for path in (given, "continua_generated") if given else ("continua_generated",):
+        with contextlib.suppress(OSError):  # a working directory that was deleted
+            found.append(Path(path).resolve())
+    return [*found, *_of_this_process, cache()]
+
+
+def cache() -> Path:
+    """The user's cache of this edition's modules."""
+    import platformdirs
+
+    home = Path(platformdirs.user_cache_dir("neural-continua"))
+    return home / "kernels" / edition(home / "editions")
+
+
+def readable() -> Iterator[Path]:
+    """Every folder with a manifest that this version reads, in the order of search; read only as far as it goes.
+
+    What is damaged in the cache is removed, to be derived again; elsewhere it is somebody's to repair.
+    """
+    *_, cached = found = roots()
+    for root in found:
+        for path in sorted(root.glob("*/manifest.json")) if root.is_dir() else ():
+            folder = path.parent
+            if folder.name.startswith("."):
+                continue
+            if root == cached and not whole(folder):
+                _discard(folder)
+            elif manifest(folder).get("format") == FORMAT:
+                yield folder
+
+
+def whole(folder: Path) -> bool:
+    """Whether a cached folder holds what was written: its name ends in the digest of its files."""
+    try:
+        stamp = tuple((p.name, p.stat().st_mtime_ns, p.stat().st_size) for p in sorted(folder.iterdir()) if p.is_file())
+    except OSError:
+        return False
+    return _has_digest(folder, stamp)
+
+
+@memo
+def _has_digest(folder: Path, stamp: tuple[tuple[str, int, int], ...]) -> bool:
+    try:
+        contents = {name: (folder / name).read_bytes() for name, *_ in stamp}
+    except OSError:
+        return False
+    return folder.name.endswith(f"-{digest_of(contents)}")
+
+
+def digest_of(contents: Mapping[str, bytes]) -> str:
+    """Twelve digits for a folder's files."""
+    found = hashlib.sha256()
+    for name, content in sorted(contents.items()):
+        found.update(f"{name} {len(content)}\n".encode() + content)
+    return found.hexdigest()[:12]
+
+
+def _discard(folder: Path) -> None:
+    """Remove a folder, out of everybody's sight first; where it cannot be removed it is not used."""
+    aside = files.beside(folder)
+    with contextlib.suppress(OSError):
+        folder.rename(aside)
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+@memo
+def _manifest(path: Path, _stamp: float) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(found, dict) or (found.get("format") == FORMAT and not found.keys() >= set(LISTED)):
+            raise ValueError(f"not a table of {', '.join(LISTED)}")
+    except (OSError, ValueError, RecursionError) as error:
+        raise RepresentationError(
+            f"{path}: {error}",
+            "the manifest that `continua generate` writes",
+            "the file was cut short or edited",
+            "delete its folder, or run `continua generate` again",
+        ) from error
+    return found
+
+
+def manifest(folder: Path) -> dict[str, Any]:
+    """What a folder says that it holds. Raises RepresentationError for damage."""
+    path = folder / "manifest.json"
+    return _manifest(path, path.stat().st_mtime)
+
+
+def entry_of(digest: str) -> tuple[Path, dict[str, Any]] | None:
+    """The folder and the manifest's entry that hold a representation, or None."""
+    for folder in readable():
+        for entry in manifest(folder)["representations"].values():
+            if entry["digest"] == digest:
+                return folder, entry
+    return None
+
+
+def module(mark: str, kind: str) -> tuple[Path, str]:
+    """The module and suffix of the kernels with a mark: a slab's "signature", or a representation's "loss"."""
+    found = find_module(mark, kind)
+    if found is None:
+        raise RepresentationError(
+            f"kernels of {kind} {mark[:12]}", "modules that were generated together with the tables",
+            "a folder of generated modules that was moved or deleted", "run `continua generate` on the spec",
+        )  # fmt: skip
+    return found
+
+
+def find_module(mark: str, kind: str) -> tuple[Path, str] | None:
+    """As ``module``; None where there is none."""
+    for folder in readable():
+        for entry in manifest(folder)["representations"].values():
+            for part in entry["slabs"] if kind == "signature" else [entry]:
+                if part[kind] == mark:
+                    return folder / "cpu.py", part.get("kernels", "")
+    return None
+
+
+def printed_function(name: str) -> Callable[..., np.ndarray]:
+    """The function of a closed-form basis, from the generated module that holds it."""
+    for folder in readable():
+        if name in manifest(folder)["functions"]:
+            return getattr(load_module(folder / "cpu.py"), name)  # type: ignore[no-any-return]
+    raise RepresentationError(
+        f"the closed-form basis {name}",
+        "a basis of a generated spec",
+        "its generated module was deleted",
+        "run `continua generate` on the spec again",
+    )
+
+
+@memo
+def load_module(path: Path) -> ModuleType:
+    """A generated module, loaded from its file (never from a model)."""
+    name = "continua_" + "_".join(path.with_suffix("").parts[-3:]).replace("-", "_").replace("+", "_")
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None or not path.is_file():
+        raise RepresentationError(
+            f"no module at {path}",
+            "a folder written by `continua generate`",
+            "files were moved or deleted",
+            "run `continua generate` again",
+        )
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def keep(name: str, contents: Mapping[str, bytes]) -> None:
+    """Write modules into the user's cache; where nothing can be written there they live as long as the process."""
+    name = f"{name}-{digest_of(contents)}"
+    try:
+        write_folder(cache() / name, contents)
+    except OSError:  # a read-only home, a full disk
+        write_folder(_folder_of_this_process() / name, contents)
+
+
+def _folder_of_this_process() -> Path:
+    """A folder that is searched by this process, and removed at its end."""
+    folder = Path(tempfile.mkdtemp(prefix="continua-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    _of_this_process.append(folder)
+    return folder
+
+
+def write_folder(target: Path, contents: Mapping[str, bytes]) -> None:
+    """Write a folder of generated files at once: a temporary folder beside it, then a rename.
+
+    The folder's name ends in its files' digest: one that is there already, and whole, is kept; another one, or what
+    was left of one, is replaced. What killed writers of the same folder left is removed. Raises OSError.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = files.beside(target)
+    try:
+        temporary.mkdir()
+        for name, content in contents.items():
+            (temporary / name).write_bytes(content)
+        try:
+            temporary.rename(target)
+        except OSError:
+            if not whole(target):
+                _discard(target)
+                temporary.rename(target)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    files.remove_strays(target)
