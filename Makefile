@@ -59,6 +59,7 @@ generate: $(READY)
 benchmarks: $(READY)
 	$(BIN)/python benchmarks/kernels.py benchmarks/records/kernels.txt
 	$(BIN)/python benchmarks/derivation.py benchmarks/records/derivation.txt
+	$(BIN)/python benchmarks/first_use.py benchmarks/records/first_use.txt
 	$(BIN)/python benchmarks/specs.py benchmarks/records/specs.txt
 	$(BIN)/python benchmarks/settings.py benchmarks/records/settings.txt
 	$(BIN)/python benchmarks/burgers.py benchmarks/records/burgers.txt

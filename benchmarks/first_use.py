@@ -178,9 +178,8 @@ def main() -> None:
         run(given.run[0], int(given.run[1]), given.run[2] == "True")
         return
     lines = [
-        f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; "
-        "seconds of CPU, and seconds "
-        f"that one waits; the least of {given.repeat}",
+        f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; seconds of CPU, and "
+        f"seconds that one waits; the least of {given.repeat}",
         f"{'':22s} {'derivation':>10s} {'compilation':>11s} {'second use':>10s} {'another size':>12s} "
         f"{'waiting':>9s} {'another size':>12s}",
     ]

@@ -4,8 +4,8 @@
 
 A step is what ``fit`` counts as one: the gradient over a batch of random records, and Adam's update. Each checkout is a
 process of its own; rounds alternate between the two, so that a busy moment meets both. The medians of the rounds are
-told, and the median of the rounds' ratios. Both run the kernels of their own ``generated`` folders, compiled before
-anything is timed.
+told, and the median of the rounds' ratios: of the clock, and of the processors' time, which a busy machine disturbs
+less. Both run the kernels of their own ``generated`` folders, compiled before anything is timed.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from numerics.datasets import records
 
 def data(spec):
     generator = np.random.default_rng(0)
-    count, grid = spec.training.batch or 64, (16,) * spec.dimension
+    count, grid = spec.training.batch or 64, (128,) if spec.dimension == 1 else (16,) * spec.dimension
     x = generator.standard_normal((count, *grid, spec.record_channels))
     if spec.loss == "cross-entropy":
         return records(x, None, np.arange(count) % spec.outputs)
@@ -46,8 +46,10 @@ for line in sys.stdin:
         model = Continuum.from_spec(f"specs/{name}.toml", seed=0)
         held[name] = model, data(model.spec)
     model, given = held[name]
+    began = time.process_time()
     trained = fit(model, given, epochs=int(steps), optimiser="adam", learning_rate=1e-4)
-    print(json.dumps([row["seconds"] for row in trained.history]), flush=True)
+    busy = (time.process_time() - began) / int(steps)
+    print(json.dumps([[row["seconds"] for row in trained.history], busy]), flush=True)
 """
 
 
@@ -61,20 +63,22 @@ class Checkout:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         )  # fmt: skip
 
-    def seconds(self, name: str, steps: int) -> float:
-        """The median of so many steps."""
+    def seconds(self, name: str, steps: int) -> tuple[float, float]:
+        """The median of so many steps, and the processors' time of one."""
         assert self.process.stdin is not None and self.process.stdout is not None
         self.process.stdin.write(f"{name} {steps}\n")
         self.process.stdin.flush()
-        return statistics.median(json.loads(self.process.stdout.readline()))
+        times, busy = json.loads(self.process.stdout.readline())
+        return statistics.median(times), busy
 
 
 def compare(name: str, checkouts: Sequence[Checkout], rounds: int) -> list[float]:
-    """Seconds a step of each checkout, and the last one's over the first one's."""
-    first = [checkout.seconds(name, 3) for checkout in checkouts]  # compiles
+    """Seconds a step of each checkout; the last one's over the first one's, by the clock and by processors' time."""
+    first = [checkout.seconds(name, 3)[0] for checkout in checkouts]  # compiles
     steps = max(3, min(200, int(LONG / max(*first, 1e-4))))
     found = [[checkout.seconds(name, steps) for checkout in checkouts] for _ in range(rounds)]
-    return [*(statistics.median(times) for times in zip(*found)), statistics.median(t[-1] / t[0] for t in found)]
+    clock = [statistics.median(t for t, _ in times) for times in zip(*found)]
+    return [*clock, *(statistics.median(t[-1][k] / t[0][k] for t in found) for k in range(2))]
 
 
 def main() -> None:
@@ -88,12 +92,12 @@ def main() -> None:
     checkouts = [Checkout(folder) for folder in folders]
     names = ["before", "after"] if given.against else ["step"]
     head = f"{'milliseconds a step':22s}" + "".join(f"{name:>10s}" for name in names)
-    lines = [head + ("   after/before" if given.against else "")]
+    lines = [head + ("   after/before   of processors" if given.against else "")]
     print(lines[0], flush=True)
     for name in given.specs:
         times = compare(name, checkouts, given.rounds)
-        row = f"{name:22s}" + "".join(f"{1e3 * t:10.3f}" for t in times[:-1])
-        lines.append(row + (f"{times[-1]:15.2f}" if given.against else ""))
+        row = f"{name:22s}" + "".join(f"{1e3 * t:10.3f}" for t in times[:-2])
+        lines.append(row + (f"{times[-2]:15.2f}{times[-1]:16.2f}" if given.against else ""))
         print(lines[-1], flush=True)
     if given.out:
         given.out.write_text("\n".join(lines) + "\n", encoding="utf-8")

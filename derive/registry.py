@@ -26,8 +26,3 @@ def entry(kind: str, name: str) -> ModuleType:
     if kind not in KINDS or name not in known:
         raise SpecError(f"{name!r} of {kind!r}", ", ".join(known), *advice(name if kind in KINDS else kind, known))
     return importlib.import_module(f"derive.{kind}.{name.replace('-', '_')}")
-
-
-def compares(loss: str) -> tuple[str, ...]:
-    """What a loss is of: "outputs", "function", or both; one's own expression compares outputs."""
-    return tuple(entry("losses", loss).ON) if loss in names("losses") else ("outputs",)

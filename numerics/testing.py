@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from derive import registry
 from derive.declaration import load_spec
 from derive.errors import SpecError
-from derive.spec import BasisSpec, Spec
+from derive.spec import BasisSpec, Spec, comparison
 from numerics import verify
 from numerics.datasets import Records
 from numerics.datasets import records as make_records
@@ -170,7 +170,7 @@ def specs(
     """
     periodic = draw(st.booleans())
     kind = draw(loss if loss is not None else named("losses"))
-    smooth = kind == "h1"  # a norm of slopes needs a state that has them
+    smooth = comparison(kind).distance == "H1"  # a norm of slopes needs a state that has them
     chosen = [draw(state if state is not None else bases(families, periodic, smooth))]
     chosen += [draw(bases(families, periodic)) for _ in range(2)]
     reach = draw(st.sampled_from([None, "1/4", "1"]))
@@ -199,7 +199,7 @@ def specs(
         "integration": {"tableau": draw(tableau if tableau is not None else tableaux()), "steps": 4},
         "loss": {"kind": kind},
     }
-    on = registry.compares(kind)
+    on = comparison(kind).on
     if "outputs" in on and ("function" not in on or draw(st.booleans())):
         declared["readout"] = {"outputs": draw(st.integers(2, 3)), "basis": draw(bases(periodic=periodic))}
         declared["readout"] |= draw(st.sampled_from([{}, {"maximum": "3"}]))
@@ -262,7 +262,7 @@ def records(draw: st.DrawFn, spec: Spec, most: int = 6) -> Records:
     y: Any
     if spec.outputs is None or not spec.functional:
         y = [generator.standard_normal((n, spec.output_channels)) for n in lengths]
-    elif spec.loss == "cross-entropy":
+    elif spec.comparison.targets == "classes":
         y = np.arange(count) % spec.outputs
     else:
         y = generator.dirichlet(np.ones(spec.outputs), count)  # probabilities are what every loss can compare
@@ -311,7 +311,7 @@ def example(kind: str, name: str) -> dict[str, Any]:
         return {**PLAIN, "integration": {"tableau": name, "steps": 2}}
     if kind == "losses":
         readout = {"readout": {"outputs": 2, "basis": {"family": "p0", "cells": 1}}}
-        readout = {} if "function" in registry.compares(name) else readout
+        readout = {} if "function" in comparison(name).on else readout
         return {**PLAIN, "loss": {"kind": name}, **readout}
     if kind in ("rates", "activations"):
         return {**PLAIN, "equation": {**PLAIN["equation"], kind[:-1]: name}}

@@ -6,12 +6,13 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 from unittest import mock
+from weakref import WeakValueDictionary
 
 import numpy as np
 import pytest
 
 from derive.declaration import load_spec
-from numerics.kernels import compile
+from numerics.kernels import bind, compile, rehearsal
 from numerics.model.continuum import Continuum
 from numerics.representation.folders import load_module
 
@@ -127,5 +128,9 @@ def marked(names: Iterable[str], compiled: Collection[str] = (), slow: Collectio
 @contextmanager
 def plain() -> Iterator[None]:
     """Nothing is compiled inside: a kernel's text runs as the Python that it is."""
-    with mock.patch.object(compile, "compiled", lambda path, name: getattr(load_module(path), name)):
+    with (
+        mock.patch.object(compile, "compiled", lambda path, name: getattr(load_module(path), name)),
+        mock.patch.object(bind, "_alive", WeakValueDictionary()),  # tables that are bound to kernels
+        mock.patch.object(rehearsal, "gradient", lambda *given: None),
+    ):
         yield

@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
-from derive import registry
 from derive.declaration.bases import discontinuous, read_product, read_width
 from derive.declaration.formulas import read_formula
 from derive.declaration.reader import Reader
-from derive.spec import WIDTH, BasisSpec, ClassWeights, Slab
+from derive.spec import WIDTH, BasisSpec, ClassWeights, Slab, comparison
 
 SHARPEST = 1000  # β of a smooth maximum
 
@@ -27,7 +26,8 @@ def read_targets(
             readout = read_product(reader, table["basis"], "readout.basis", WIDTH, equation["periodic"], dimension)
     table = reader.table(data, "loss")
     loss = read_formula(reader, reader.need(table, "kind", "loss"), "losses", {"z", "t"}, "loss.kind")
-    on = registry.compares(loss)
+    compared = comparison(loss)
+    on = compared.on
     if ("function" if readout is None else "outputs") not in on:
         reader.fail(
             "loss.kind",
@@ -36,19 +36,19 @@ def read_targets(
             "a readout that is missing, or without a basis, or that should not be there",
             "add [readout] with outputs and basis, or use l2",
         )
-    if loss == "h1":
+    if compared.distance == "H1":
         states = [slabs[-1].state.along(axis) for axis in range(dimension)]
         jumps = [state.family for state in states if discontinuous(state)]
         constant = equation["interpolant"] == "constant"
         if jumps or constant:
             reader.fail(
                 "loss.kind",
-                f"h1 with {'targets that are' if constant else f'a {jumps[0]} state, which is'} not continuous",
+                f"{loss} with {'targets that are' if constant else f'a {jumps[0]} state, which is'} not continuous",
                 "a continuous state basis and a linear or least-squares interpolant",
                 "what jumps has no slope in L2",
                 "use l2, or another basis and interpolant",
             )
-    if loss in ("cross-entropy", "kullback-leibler") and readout is not None and outputs == 1:
+    if compared.scores and readout is not None and outputs == 1:
         reader.fail(
             "readout.outputs",
             f"one output for {loss}",
@@ -57,7 +57,7 @@ def read_targets(
             "write outputs = 2",
         )
     weight = _weight(reader, table, equation, dimension) if "weight" in table else None
-    if weight and (loss != "l2" or readout is not None):
+    if weight and (compared.distance != "L2" or readout is not None):
         reader.fail(
             "loss.weight",
             f"a weight for {loss} on {'a function' if readout is None else 'outputs'}",
@@ -117,7 +117,7 @@ def _class_weights(reader: Reader, table: Mapping[str, Any], loss: str, outputs:
     if "class_weights" not in table:
         return ()
     value, path = table["class_weights"], "loss.class_weights"
-    if loss != "cross-entropy":
+    if comparison(loss).targets != "classes":
         reader.fail(path, f"weights of classes for {loss}", 'weights for kind = "cross-entropy"',
                     "a loss without classes", "leave class_weights out")  # fmt: skip
     if value == "balanced":

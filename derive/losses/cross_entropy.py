@@ -2,6 +2,7 @@
 
 SUMMARY = "Cross-entropy of classes, for functional readouts"
 ON = ("outputs",)
+TARGETS = "classes"
 SUMS = {"partition": "exp(z)", "hit": "t*z", "total": "t"}
 VALUE = "total*log(partition) - hit"
 SHIFT_INVARIANT = True

@@ -2,6 +2,7 @@
 
 SUMMARY = "Squared H1 distance of functions: values and slopes, exact; for continuous states"
 ON = ("function",)
+DISTANCE = "H1"
 SUMS = {"square": "(z - t)**2"}
 VALUE = "square"
 SHIFT_INVARIANT = False

@@ -2,6 +2,7 @@
 
 SUMMARY = "Squared L2 distance, of numbers or of functions"
 ON = ("outputs", "function")
+DISTANCE = "L2"
 SUMS = {"square": "(z - t)**2"}
 VALUE = "square"
 SHIFT_INVARIANT = False

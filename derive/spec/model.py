@@ -8,6 +8,7 @@ from fractions import Fraction
 
 from derive.errors import SpecError, advice
 from derive.spec.basis import BasisSpec, of_axis
+from derive.spec.comparison import Comparison, comparison
 from derive.spec.operator import Operator, operator
 from derive.spec.slab import Slab
 from derive.spec.symmetry import SymmetrySpec
@@ -118,6 +119,11 @@ class Spec:
     def along_axes(self, role: str) -> tuple[str, ...]:
         """The names that a role has along the axes of the domain."""
         return tuple(of_axis(role, axis) for axis in range(self.dimension))
+
+    @property
+    def comparison(self) -> Comparison:
+        """What the loss compares."""
+        return comparison(self.loss)
 
     @property
     def operator(self) -> Operator:

@@ -17,6 +17,7 @@ import re
 import sys
 import types
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from numba.core import caching
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.dispatcher import Dispatcher
 
-from numerics import files
+from numerics import files, progress
 
 SEAL = hashlib.sha256().digest_size
 PLAIN = (int, float, complex, bool, str, type(None), type, types.BuiltinFunctionType)  # that a kernel may read
@@ -56,6 +57,7 @@ def jit(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
         dispatcher = numba.njit(**options)(_named(function, f"{name}_{mark[:16]}"))
         if isinstance(dispatcher, Dispatcher):  # not where NUMBA_DISABLE_JIT is set
             vars(dispatcher)["_cache"] = _Cache(dispatcher.py_func, mark)
+            vars(dispatcher)["compile"] = partial(_announced, dispatcher, name)
         _known.setdefault(mark, dispatcher)
     return _known[mark]
 
@@ -71,7 +73,7 @@ def has(function: Callable[..., Any], given: tuple[Any, ...]) -> bool:
 def compile_for(function: Callable[..., Any], given: tuple[Any, ...]) -> None:
     """Compile a function for these types, or load it."""
     if isinstance(function, Dispatcher):
-        function.compile(given)
+        Dispatcher.compile(function, given)
 
 
 def writable() -> bool:
@@ -86,6 +88,12 @@ def writable() -> bool:
 def text(function: Callable[..., Any]) -> tuple[Any, ...]:
     """What Numba reads of a function and of those it calls: everything but names of files, lines and the docstring."""
     return _code(function.__code__, function.__globals__, {function}, function.__doc__ is not None)
+
+
+def _announced(dispatcher: Dispatcher[Any], name: str, given: Any) -> Any:
+    """What Numba does at a call with new types."""
+    with progress.taking(f"compiling {name}"):
+        return Dispatcher.compile(dispatcher, given)
 
 
 def _code(code: types.CodeType, names: dict[str, Any], seen: set[Any], documented: bool = False) -> tuple[Any, ...]:

@@ -138,7 +138,7 @@ class Continuum:
     @property
     def names(self) -> tuple[str, ...]:
         """What a classifier's outputs are called, in messages and pictures."""
-        if self.spec.loss != "cross-entropy" or self.spec.outputs is None:
+        if self.spec.comparison.targets != "classes" or self.spec.outputs is None:
             return ()
         return tuple(map(labels.text, self.classes or range(self.spec.outputs)))
 
@@ -298,7 +298,7 @@ class Continuum:
         if prepared.labels is not None:
             return {"loss": float(np.mean(values)), "accuracy": float(np.mean(z.argmax(axis=1) == prepared.labels))}
         found = {"loss": float(np.mean(values))}
-        if self.spec.loss in ("l2", "h1"):
+        if self.spec.comparison.distance is not None:
             found["rmse"] = float(np.sqrt(np.mean(values)))
         return found
 
@@ -332,7 +332,7 @@ class Continuum:
 
         Raises DataError for outputs of another shape, or not finite.
         """
-        if self.spec.loss != "cross-entropy":
+        if self.spec.comparison.targets != "classes":
             return None
         values = numbers(outputs, "outputs")
         if values.ndim != 2 or values.shape[1] != self.spec.outputs:

@@ -18,8 +18,6 @@ from numerics.model.prepared import Prepared
 
 Array = np.ndarray
 
-PROBABILITIES = ("cross-entropy", "kullback-leibler")  # losses whose outputs are scores of classes
-
 
 @dataclass(frozen=True, eq=False)
 class Ensemble:
@@ -96,7 +94,7 @@ class Ensemble:
 
     def _mean(self, outputs: list[Array]) -> Array:
         """Of classes the logarithm of the mean probability; these underflow where their logarithms do not."""
-        if self.spec.loss not in PROBABILITIES:
+        if not self.spec.comparison.scores:
             return np.asarray(np.mean(outputs, axis=0))
         logarithms = [scores - logsumexp(scores, axis=1, keepdims=True) for scores in outputs]
         return np.asarray(logsumexp(logarithms, axis=0) - np.log(len(outputs)))

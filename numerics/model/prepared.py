@@ -84,7 +84,7 @@ def prepare(rep: Representation, data: Records, classes: Sequence[Label], traine
         return Prepared(states, None, np.zeros(count), None)
     if not spec.functional:
         prepared = _functions(rep, data, states)
-        targets.check(spec.loss, prepared.wanted())
+        targets.check(spec.comparison.targets, prepared.wanted())
         return prepared
     assert spec.outputs is not None
     if len(data.y) != count:
@@ -92,7 +92,7 @@ def prepare(rep: Representation, data: Records, classes: Sequence[Label], traine
             "functions as targets", f"{spec.outputs} numbers a record, as readout.outputs declares",
             "a spec for numbers or classes with data for functions", "leave readout.basis out, or give numbers",
         )  # fmt: skip
-    if spec.loss == "cross-entropy":
+    if spec.comparison.targets == "classes":
         found = labels.indices(data.y, data.classes, classes, spec.outputs, trained)
         hot = np.ascontiguousarray(np.eye(spec.outputs)[found].T)
         return Prepared(states, _class_weights(spec, hot) * hot, np.zeros(count), found)
@@ -104,7 +104,7 @@ def prepare(rep: Representation, data: Records, classes: Sequence[Label], traine
             "the data belong to another spec",
             "change readout.outputs, or use the data it was written for",
         )
-    targets.check(spec.loss, y.T)
+    targets.check(spec.comparison.targets, y.T)
     return Prepared(states, np.ascontiguousarray(y.T), np.zeros(count), None)
 
 
@@ -166,7 +166,7 @@ def _functions(rep: Representation, data: Records, states: Array) -> Prepared:
         nearest = np.tensordot(rep.root, found.reshape(len(rep.root), -1), 1).reshape(-1, len(values))
         return Prepared(states, np.ascontiguousarray(nearest), np.zeros(len(values)), None)
     nearest, distances = _nearest(rep, grids(spec, data), values)
-    if spec.loss not in ("l2", "h1"):  # no sum of what can be reached and what cannot: the reachable part counts
+    if spec.comparison.distance is None:  # no sum of what can be reached and what cannot: the reachable part counts
         distances = np.zeros(len(values))
     return Prepared(states, nearest, distances, None)
 

@@ -10,11 +10,11 @@ Array = np.ndarray
 ROUNDING = 1e-3  # by which probabilities may miss 1: written with three digits they do
 
 
-def check(loss: str, targets: Array) -> None:
-    """Raise DataError for a record of prepared targets (components, N) that a loss cannot take."""
-    if loss == "relative-l2":
+def check(kind: str, targets: Array) -> None:
+    """Raise DataError for a record of prepared targets (components, N) that are not of the kind that a loss compares."""
+    if kind == "not zero":
         _check_sizes(targets)
-    elif loss == "kullback-leibler":
+    elif kind == "probabilities":
         _check_probabilities(targets)
 
 

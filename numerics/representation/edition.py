@@ -28,8 +28,8 @@ PASSED_OVER = ("ctx", "kind", "type_comment")
 @cache
 def edition(kept: Path) -> str:
     """Of the derivation that is installed here. Reading code takes a while; the folder ``kept`` remembers it."""
-    sources = sorted(SOURCES.rglob("*.py"))
-    place = kept / _digest(f"{path.relative_to(SOURCES)} {path.read_bytes()!r}" for path in sources)
+    paths = sorted(SOURCES.rglob("*.py"))
+    place = kept / _digest(f"{path.relative_to(SOURCES)} {path.read_bytes()!r}" for path in paths)
     with contextlib.suppress(OSError, UnicodeDecodeError):
         found = place.read_text(encoding="ascii")
         if re.fullmatch("[0-9a-f]{12}", found):

@@ -129,7 +129,7 @@ class Representation:
 
         the weight of the loss if it has one. Where that vanishes it does not see some functions: their part of L is 0.
         """
-        if self.spec.loss == "h1":
+        if self.spec.comparison.distance == "H1":
             return tuple(vectors.T @ mass for (_, vectors), mass in zip(self._modes, self.slabs[-1].factors("M")))
         if self.spec.loss_weight is None:
             return tuple(np.linalg.cholesky(mass).T for mass in self.slabs[-1].factors("M"))
@@ -139,7 +139,7 @@ class Representation:
     @cached_property
     def norms(self) -> np.ndarray | None:
         """Squared norms (n,) of these functions' products over the axes, in the loss's norm; None where all are 1."""
-        if self.spec.loss != "h1":
+        if self.spec.comparison.distance != "H1":
             return None
         return 1 + reduce(np.add.outer, [slopes for slopes, _ in self._modes]).ravel()
 
@@ -157,7 +157,7 @@ class Representation:
     @cached_property
     def orthonormal(self) -> tuple[np.ndarray, ...]:
         """The inverse of ``roots``: the columns are the coefficients of those functions, or zero."""
-        if self.spec.loss == "h1":
+        if self.spec.comparison.distance == "H1":
             return tuple(vectors for _, vectors in self._modes)
         return tuple(np.linalg.pinv(root, rcond=np.sqrt(UNSEEN) / 2) for root in self.roots)
 

@@ -1,45 +1,52 @@
-"""The CUDA kernels compile for real devices; none is needed. Processes of their own, with the ``cuda`` extra."""
+"""The CUDA kernels compile for real devices; none is needed. With the ``cuda`` extra."""
 
 from __future__ import annotations
 
 import importlib.util
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.builders import random_model
+from tests.oracles import ptx
+from tests.oracles.cuda_cases import CASES, DECLARED, Draw, representation
 
-# What to compile: case → kernels, compute capability. The second slab's are the fullest ones.
-CHOSEN = {
-    "entry, two channels": (r".*_2|[a-z_]*", "9.0"),
-    "h nonlinear": (r".*_(forward|adjoint)(_float32)?_1", "8.0"),
-    "gauss": (r"formed_(forward|adjoint)(_float32)?_1", "9.0"),
-    "functions": (r"formed_(forward|adjoint)_float32_1", "8.0"),
-    "gate, translation, local, lift": (r"factors_.*_1|lift.*", "9.0"),
-    "maximum, two channels": (r"maximum.*", "9.0"),
-    "convolution in frequencies": (r"factors_operators(_adjoint)?_1", "8.0"),
-    "normalised, gate, local": (r"[a-z]*_(forward|adjoint)(_float32)?_1", "9.0"),
+# What to compile: case, kernels, compute capability. The second slab's are the fullest ones.
+CHOSEN = [
+    ("entry, two channels", r"formed_.*_2", (9, 0)),
+    ("entry, two channels", r"factors_.*_2", (9, 0)),
+    ("entry, two channels", r"[a-z_]*", (9, 0)),
+    ("h nonlinear", r".*_(forward|adjoint)(_float32)?_1", (8, 0)),
+    ("gauss", r"formed_(forward|adjoint)(_float32)?_1", (9, 0)),
+    ("functions", r"formed_(forward|adjoint)_float32_1", (8, 0)),
+    ("gate, translation, local, lift", r"factors_.*_1|lift.*", (9, 0)),
+    ("maximum, two channels", r"maximum.*", (9, 0)),
+    ("convolution in frequencies", r"factors_operators(_adjoint)?_1", (8, 0)),
+    ("normalised, gate, local", r"[a-z]*_(forward|adjoint)(_float32)?_1", (9, 0)),
+]
+SOME = ("forward_2/float64", "adjoint_2/float64", "forward_float32_2/float32", "operators_2/float32")
+WITHIN = {
+    r"formed_.*_2": {"formed_entry_operators_adjoint_2/float64", *(f"formed_{kernel}" for kernel in SOME)},
+    r"factors_.*_2": {f"factors_{kernel}" for kernel in SOME},
+    r"[a-z_]*": {"loss/float32", "readout/float64"},
 }
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("numba_cuda") is None, reason='needs pip install "neural-continua[cuda]"')
-@pytest.mark.parametrize("case", CHOSEN)
-def test_kernels_compile_in_their_own_precision(case: str) -> None:
+@pytest.mark.parametrize(("case", "wanted", "capability"), CHOSEN)
+def test_kernels_compile_in_their_own_precision(
+    case: str, wanted: str, capability: tuple[int, int], tmp_path: Path
+) -> None:
     """In single precision one promotion, by an integer or a literal, would halve the speed or worse."""
-    environment = {key: value for key, value in os.environ.items() if key != "NUMBA_ENABLE_CUDASIM"}
-    command = [sys.executable, "-m", "tests.oracles.ptx", case, *CHOSEN[case]]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=900)
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    assert {entry["target"] for entry in found.values()} == {f"sm_{CHOSEN[case][1].replace('.', '')}"}
-    assert [name for name, entry in found.items() if name.endswith("float32") and entry["double"]] == []
-    assert all(entry["double"] for name, entry in found.items() if name.endswith("float64"))
-    if case == "entry, two channels":
-        kernels = ("forward_2/float64", "adjoint_2/float64", "forward_float32_2/float32", "operators_2/float32")
-        assert {f"{plan}_{kernel}" for plan in ("formed", "factors") for kernel in kernels} <= found.keys()
-        assert {"loss/float32", "readout/float64", "formed_entry_operators_adjoint_2/float64"} <= found.keys()
+    if case in CASES:
+        folder = tmp_path / "module"
+        representation(CASES[case], folder, Draw(1))
+    else:
+        folder = random_model(DECLARED[case]).representation.module.parent
+    found = ptx.compiled(folder / "cuda.py", wanted, capability)
+    targets = {line.split()[1] for text in found.values() for line in text.splitlines() if line.startswith(".target")}
+    assert {target.rstrip(",") for target in targets} == {"sm_{}{}".format(*capability)}
+    doubles = {name for name, text in found.items() if ".f64" in text}
+    assert doubles == {name for name in found if name.endswith("float64")}
+    assert found.keys() >= WITHIN.get(wanted, set())

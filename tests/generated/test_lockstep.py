@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from numerics.kernels.cuda import CudaSolver
+from numerics.kernels.cuda import CudaBound
 from numerics.representation.folders import load_module
 from tests.oracles import lockstep
 from tests.oracles.cuda_cases import CASES, Draw, representation, results
@@ -29,7 +29,7 @@ def run(folder: Path, kernel: str, before: str, after: str, number: int) -> dict
     place = start + places[number]
     path.write_text(text[:place] + after + text[place + len(before) :], encoding="utf-8")
     with lockstep.device():
-        return results(CudaSolver(made, CASE.precision, "formed", CASE.launch), CASE, Draw(2))
+        return results(CudaBound(made, CASE.precision, "formed", CASE.launch), CASE, Draw(2))
 
 
 SYNC, UNWRITTEN = "cuda.syncthreads()", "before anything was written"

@@ -118,6 +118,7 @@ def test_the_error_follows_the_tolerance(model: Continuum, start: np.ndarray) ->
         assert sum(length for _, length in steps) == pytest.approx(1, abs=1e-14)
 
 
+@pytest.mark.compiled
 def test_a_tighter_tolerance_takes_more_steps_and_every_call_the_same(model: Continuum, start: np.ndarray) -> None:
     counts = []
     for tolerance in ("1/100", "1/100000", "1/100000000"):

@@ -25,6 +25,8 @@ from numerics.kernels.bound import plain_kernels
 from numerics.kernels.cpu import Bound
 from numerics.representation import edition, find, folders
 
+pytestmark = pytest.mark.compiled
+
 ROOT = Path(__file__).parents[2]
 P = {"family": "p0", "cells": 2}
 DECLARED: dict[str, Any] = {
@@ -193,6 +195,16 @@ print(sum(f.stats.cache_hits.values()))
 """
 
 
+def test_a_kernel_that_nobody_expected_says_so_too(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "PATIENCE", 0.0)
+    monkeypatch.setattr(cache.Dispatcher, "compile", lambda self, given: time.sleep(0.3))
+    made = cache.jit(function("def kernel(x):\n    return x - 31.0"))
+    assert made.compile((numba.float64,)) is None
+    assert capsys.readouterr().err.startswith("compiling kernel … 0.")
+
+
 @pytest.mark.slow
 def test_modules_share_machine_code_wherever_they_lie(tmp_path: Path) -> None:
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "code")}
@@ -272,7 +284,6 @@ def no_children() -> bool:
     return psutil.Process().children() == []
 
 
-@pytest.mark.compiled
 @pytest.mark.slow
 def test_two_processes_compile_and_none_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     own: list[Any] = []
@@ -293,7 +304,6 @@ def test_two_processes_compile_and_none_stays(tmp_path: Path, monkeypatch: pytes
     assert len(own) < 5  # there is nothing left to do
 
 
-@pytest.mark.compiled
 @pytest.mark.parametrize("interpreter", ["/nowhere/python", "/bin/false", "/bin/cat"])
 def test_a_second_process_that_fails_costs_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, interpreter: str
@@ -306,7 +316,6 @@ def test_a_second_process_that_fails_costs_nothing(
     assert no_children()
 
 
-@pytest.mark.compiled
 @pytest.mark.parametrize("reason", ["one core", "read-only", "few"])
 def test_alone_where_another_process_is_of_no_use(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reason: str

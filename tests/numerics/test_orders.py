@@ -7,10 +7,7 @@ import pytest
 
 from derive.declaration import load_spec
 from numerics import verify
-from numerics.kernels import bind
 from numerics.kernels import steps as adaptive
-from numerics.kernels.bound import plain_kernels
-from numerics.kernels.cpu import Bound
 from numerics.testing import PLAIN
 from numerics.verify import derivatives, equivalents, subject
 from numerics.verify.orders import Study, judge
@@ -75,12 +72,8 @@ def test_steps_that_are_too_long_are_left_out_and_a_study_ends_in_rounding() -> 
 
 
 @pytest.fixture
-def plain(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Kernels as Python runs them: no compilation."""
-    given = Bound.__init__.__defaults__
-    assert given is not None
-    monkeypatch.setattr(Bound.__init__, "__defaults__", (*given[:-1], plain_kernels))
-    monkeypatch.setattr(bind, "_alive", {})
+def small_studies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fewer steps and records, for kernels in plain Python."""
     monkeypatch.setattr(subject, "MOST_STEPS", 128)
     monkeypatch.setattr(subject, "WATCHED", 2)
     monkeypatch.setattr(equivalents, "WATCHED", 2)
@@ -107,7 +100,7 @@ WIDTH, BOTH = "refinement in width", "refinement in width and depth"
 
 @pytest.mark.slow
 def test_faults_in_a_tableau_lower_the_order_in_depth_and_of_the_adjoint(
-    plain: None, monkeypatch: pytest.MonkeyPatch
+    small_studies: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     measures = equivalents.depth, derivatives.adjoints
     assert verdicts(MOVING, *measures) == {DEPTH: True, ADJOINT: True}
@@ -133,7 +126,7 @@ def test_faults_in_a_tableau_lower_the_order_in_depth_and_of_the_adjoint(
         assert verdicts(MOVING, *measures) == {DEPTH: False, ADJOINT: False}
 
 
-def test_a_higher_order_is_told_from_the_next_lower_one(plain: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_higher_order_is_told_from_the_next_lower_one(small_studies: None, monkeypatch: pytest.MonkeyPatch) -> None:
     declared = {**MOVING, "integration": {"tableau": "rk4", "steps": 2}}
     assert verdicts(declared, equivalents.depth) == {DEPTH: True}
     combined = adaptive.Method._combined
@@ -192,7 +185,7 @@ def test_translations_in_fourier_functions_converge_faster_than_the_first_sizes_
     assert verdicts(declared, equivalents.width) == {WIDTH: True}
 
 
-def test_a_solution_without_bound_is_said_and_smaller_records_are_taken(plain: None) -> None:
+def test_a_solution_without_bound_is_said_and_smaller_records_are_taken(small_studies: None) -> None:
     """ḣ = tanh(u) h − 20 h²: what is negative and large runs away in finite time."""
     declared = {**MOVING, "equation": {**MOVING["equation"], "rate": "tanh(u)*h - 20*h**2"}}
     found = subject.Subject.of(load_spec(declared))
@@ -208,7 +201,7 @@ def test_a_solution_without_bound_is_said_and_smaller_records_are_taken(plain: N
 
 
 def test_a_property_that_ends_in_an_error_is_a_row_and_the_others_are_measured(
-    plain: None, monkeypatch: pytest.MonkeyPatch
+    small_studies: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(_: subject.Subject) -> None:
         raise ValueError("no such table")
@@ -223,7 +216,7 @@ def test_a_property_that_ends_in_an_error_is_a_row_and_the_others_are_measured(
 
 
 @pytest.mark.slow
-def test_taylor_remainders_of_a_rate_with_kinks(plain: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_taylor_remainders_of_a_rate_with_kinks(small_studies: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another record where a kink lies within the smallest change; a gradient that is off leaves the first power."""
     declared = {**MOVING, "equation": {**MOVING["equation"], "activation": "relu"}}
     names = "Taylor remainder of the gradient", "remainder of the loss-change estimate (14)"

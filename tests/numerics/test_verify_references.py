@@ -8,17 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from derive import galerkin
 from derive.declaration import Reader, load_spec, read_basis
 from derive.spaces import basis as bases
 from derive.spaces import products as inner_product
-from derive.spaces import run_time
+from derive.spaces import quadrature, run_time
 from derive.spec import WIDTH
 from numerics import testing
 from numerics.functions import field, integrals, project, random
 from numerics.functions.basis import Basis, derivative, evaluate
 from numerics.levels import adapted
-from numerics.model import continuum
+from numerics.model import continuum, prepared
 from numerics.verify import activations, fields, moves, records, rules, starts
 from numerics.verify.references import formulas
 from numerics.verify.references.network import Reference
@@ -63,9 +62,9 @@ REACH = {**FUNCTION, "equation": {**FUNCTION["equation"], "reach": "1/4"},
 FITTED = {**FUNCTION, "input": {"interpolant": "least-squares", "smoothing": "1/100"}}
 MIRRORED = {**SPECTRAL, "equation": {**SPECTRAL["equation"], "symmetry": "reflection"}}
 ROWS: list[tuple[Row, dict, Any, str]] = [
-    (records.coefficients, FUNCTION, continuum, "projection"),
-    (records.coefficients, FITTED, continuum, "projection"),
-    (records.coefficients, CIRCLE, continuum, "projection"),
+    (records.coefficients, FUNCTION, prepared, "projection"),
+    (records.coefficients, FITTED, prepared, "projection"),
+    (records.coefficients, CIRCLE, prepared, "projection"),
     (records.coefficients, LIFTED, continuum.Continuum, "project_samples"),
     (activations.functions, FUNCTION, Reference, "rho"),
     (fields.values, NUMBERS, field.FieldSlab, "squared_norm"),
@@ -100,8 +99,8 @@ def test_rows_hold_and_see_faults(
 def test_quadrature_of_another_size_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     assert failing(rules.tables, SPECTRAL) == failing(rules.tables, CIRCLE) == []
     subject = Subject.of(load_spec(SPECTRAL))
-    fewer = galerkin._points_per_cell
-    monkeypatch.setattr(galerkin, "_points_per_cell", lambda *given: fewer(*given) - 1)
+    fewer = quadrature._points_per_cell
+    monkeypatch.setattr(quadrature, "_points_per_cell", lambda *given: fewer(*given) - 1)
     vars(subject)["reference"] = Reference.of(subject.spec)
     rules.tables(subject)
     assert [f.name for f in subject.findings if f.passed is False] == ["the rule of section 3: 8 points"]

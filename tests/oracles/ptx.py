@@ -1,26 +1,14 @@
-"""Compiles kernels of a case to PTX for real devices, none of which is needed; prints what was found as JSON.
-
-    python -m tests.oracles.ptx CASE KERNELS MAJOR.MINOR [FOLDER FOR THE TEXTS]
-
-KERNELS: a regular expression of their names. MAJOR.MINOR: compute capability.
-"""
+"""Compiles kernels to PTX for real devices, none of which is needed: with the ``cuda`` extra."""
 
 from __future__ import annotations
 
 import inspect
-import json
 import re
-import sys
-import tempfile
+import runpy
 from pathlib import Path
 from typing import Any
 
 import numba
-from numba import cuda
-
-from numerics.representation.folders import load_module
-from tests.builders import random_model
-from tests.oracles.cuda_cases import CASES, DECLARED, Draw, representation
 
 SCALARS = dict.fromkeys(("channels", "tile", "iterations", "cycles", "krylov"), numba.int64) | {"keep": numba.boolean}
 WHOLE = {"operator_index": 2, "bias_index": 2, "groups": 2}
@@ -55,31 +43,17 @@ def types(name: str, function: Any, number: Any) -> tuple[Any, ...]:
     return tuple(found)
 
 
-def compile_all(path: Path, wanted: str, capability: str, keep: Path | None) -> dict[str, dict[str, Any]]:
-    """kernel/type → its target and whether it computes in double precision; the texts are left in ``keep``."""
-    module, cc = load_module(path), tuple(map(int, capability.split(".")))
-    report = {}
-    for name, function in inspect.getmembers(module, inspect.isfunction):
+def compiled(path: Path, wanted: str, capability: tuple[int, int]) -> dict[str, str]:
+    """kernel/type → PTX, for the kernels of a cuda.py whose names match a regular expression."""
+    from numba import cuda
+
+    functions = {name: f for name, f in runpy.run_path(str(path)).items() if inspect.isfunction(f)}
+    found = {}
+    for name, function in sorted(functions.items()):
         if "_rows" in name or not re.fullmatch(wanted, name):
             continue
         sweeps = re.search(r"(forward|(?<!operators_)adjoint)(_float32)?_\d+$", name)
         for number in (numba.float64, numba.float32):
-            if sweeps and (number == numba.float32) != ("_float32" in name):
-                continue
-            text, _ = cuda.compile_ptx(function, types(name, function, number), cc=cc)
-            target = next(line.split()[1] for line in text.splitlines() if line.startswith(".target"))
-            report[f"{name}/{number}"] = {"target": target.rstrip(","), "double": ".f64" in text}
-            if keep:
-                (keep / f"{name}-{number}.ptx").write_text(text, encoding="utf-8")
-    return report
-
-
-if __name__ == "__main__":
-    case, wanted, capability, *texts = sys.argv[1:]
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch) / "module"
-        if case in CASES:
-            representation(CASES[case], folder, Draw(1))
-        else:
-            folder = random_model(DECLARED[case]).representation.module.parent
-        print(json.dumps(compile_all(folder / "cuda.py", wanted, capability, Path(texts[0]) if texts else None)))
+            if not sweeps or (number == numba.float32) == ("_float32" in name):
+                found[f"{name}/{number}"] = cuda.compile_ptx(function, types(name, function, number), cc=capability)[0]
+    return found

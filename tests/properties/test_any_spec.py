@@ -14,8 +14,6 @@ from derive.declaration import load_spec
 from derive.spec import BasisSpec, Spec
 from numerics import testing
 from numerics.kernels import steps as adaptive
-from numerics.kernels.bound import plain_kernels
-from numerics.kernels.cpu import Bound
 from numerics.model.continuum import Continuum
 from numerics.networks.continua import from_layers, to_layers
 from numerics.networks.layers import Layers
@@ -28,10 +26,9 @@ ANY = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, Healt
 
 
 @pytest.fixture(autouse=True)
-def plain(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Kernels as plain Python, nothing compiled or kept."""
+def _empty_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Nothing is kept."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(Continuum, "bound", property(lambda self: Bound(self.representation, find=plain_kernels)))
 
 
 @pytest.mark.slow

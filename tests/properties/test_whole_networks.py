@@ -17,8 +17,6 @@ from scipy.special import erf
 
 from derive.declaration import load_spec
 from numerics.datasets import records
-from numerics.kernels.bound import plain_kernels
-from numerics.kernels.cpu import Bound
 from numerics.model.continuum import Continuum
 from tests.oracles.network import basis, breakpoints, gauss
 
@@ -298,7 +296,6 @@ def test_loss_and_gradient_of_a_random_network(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, declared: dict, seed: int
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(Continuum, "bound", property(lambda self: Bound(self.representation, find=plain_kernels)))
     model = Continuum.from_spec(load_spec(declared), seed=0)
     generator = np.random.default_rng(seed)
     model = model.with_coordinates(0.6 * generator.standard_normal(model.size))
