@@ -1,10 +1,13 @@
 # make demo   the main job, from a fresh clone        make test    every test
-# make quick  a fast loop, a minute or two            make check   lint, types, imports, generated code up to date
+# make quick  a fast loop, a minute                   make check   lint, types, imports, generated code up to date
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 CUDA := .venv/.cuda
 OLDEST := .venv/oldest
+
+# A worker a core; the one that has ended first takes over half of what another has before it.
+SHARED_OUT := -n auto --dist worksteal
 
 .PHONY: demo test quick night check oldest generate benchmarks rivals torture mutants clean
 
@@ -33,14 +36,14 @@ demo: $(READY)
 	@$(BIN)/continua demo --out out/demo
 
 test: $(CUDA)
-	$(BIN)/python -m pytest -n auto --nbmake tests notebooks
+	$(BIN)/python -m pytest $(SHARED_OUT) --nbmake notebooks tests
 
 quick: $(READY)
-	$(BIN)/python -m pytest -n auto -x -m "not slow" --hypothesis-profile=quick
+	$(BIN)/python -m pytest $(SHARED_OUT) -x -m "not slow" --hypothesis-profile=quick
 
 # Fifty times the examples, new ones every night, for an hour at most; what fails is kept in .hypothesis/ and tried first.
 night: $(READY)
-	timeout --signal=INT 3600 $(BIN)/python -m pytest -n auto -m hypothesis --hypothesis-profile=night || test $$? = 124
+	timeout --signal=INT 3600 $(BIN)/python -m pytest $(SHARED_OUT) -m hypothesis --hypothesis-profile=night || test $$? = 124
 
 check: $(READY)
 	$(BIN)/ruff check .
@@ -51,7 +54,7 @@ check: $(READY)
 # The fast tests, and the same bytes of generated code, with the oldest versions.
 oldest: $(OLDEST)/.ready
 	PYTHONHASHSEED=1 $(OLDEST)/bin/continua generate --check specs/*.toml
-	$(OLDEST)/bin/python -m pytest -n auto -x -m "not slow" --hypothesis-profile=quick -p no:cacheprovider
+	$(OLDEST)/bin/python -m pytest $(SHARED_OUT) -x -m "not slow" --hypothesis-profile=quick -p no:cacheprovider
 
 generate: $(READY)
 	$(BIN)/continua generate specs/*.toml

@@ -21,8 +21,7 @@ from derive.errors import ContinuumError, DataError
 from numerics import Continuum, Ensemble, cross_validate, fit, project
 from numerics.datasets import records
 from numerics.testing import PERIODIC, declarations
-
-pytestmark = pytest.mark.compiled
+from tests.builders import marked
 
 CUSTOM = {"family": "custom", "breakpoints": ["-1", "0", "1"], "functions": ["1", "xi", "exp(xi)"]}
 FOUR, ONCE = {"family": "legendre", "size": 4}, {"family": "p0", "cells": 1}
@@ -99,13 +98,13 @@ def same(first: Continuum, second: Continuum) -> None:
         assert np.array_equal(field(*points), second.fields[name](*points))
 
 
-@pytest.mark.parametrize("family", registry.names("bases"))
+@pytest.mark.parametrize("family", marked(registry.names("bases"), compiled=["legendre", "custom"]))
 def test_every_family_goes_through_pickles_and_copies(family: str) -> None:
     if family == "combination":
         pytest.skip("it stands for other families' functions")
     model = Continuum.from_spec(declared(family), seed=0)
     fresh = pickle.dumps(model)
-    model(X)  # now it holds compiled kernels, which stay behind
+    model(X)  # now it holds kernels, compiled ones or not, which stay behind
     assert len(pickle.dumps(model)) == len(fresh)
     for way in WAYS.values():
         same(way(model), model)
@@ -129,6 +128,7 @@ def custom() -> Continuum:
     return fit(Continuum.from_spec(declared("custom"), seed=0), X, Y + 1)
 
 
+@pytest.mark.compiled
 def test_what_comes_back_is_trained_on_with_the_same_bits(custom: Continuum) -> None:
     for way in WAYS.values():
         found = fit(way(custom), X, Y + 1, epochs=2)
@@ -136,6 +136,7 @@ def test_what_comes_back_is_trained_on_with_the_same_bits(custom: Continuum) -> 
         assert np.array_equal(found.labels(found(X)), fit(custom, X, Y + 1, epochs=2).labels(found(X)))
 
 
+@pytest.mark.compiled
 def test_copies_do_not_share_what_they_compute(custom: Continuum) -> None:
     other = copy.deepcopy(custom)
     other.fields["b"].slabs[0].coefficients[:] = 0
@@ -143,6 +144,7 @@ def test_copies_do_not_share_what_they_compute(custom: Continuum) -> None:
     assert np.array_equal(pickle.loads(pickle.dumps(custom))(X), custom(X))
 
 
+@pytest.mark.compiled
 def test_pickles_hold_no_code_and_no_paths(custom: Continuum, tmp_path: Path) -> None:
     custom(X)
     names = {argument for operation, argument, _ in pickletools.genops(pickle.dumps(custom)) if argument is not None}
@@ -151,6 +153,7 @@ def test_pickles_hold_no_code_and_no_paths(custom: Continuum, tmp_path: Path) ->
     assert not any(word.startswith(("numba", "_thread", "concurrent")) for word in words)
 
 
+@pytest.mark.compiled
 def test_everything_that_users_hold(custom: Continuum) -> None:
     data = records(X, None, Y + 1)
     prepared = custom.prepare(data)
@@ -166,6 +169,7 @@ def test_everything_that_users_hold(custom: Continuum) -> None:
     assert pickle.loads(pickle.dumps(moved)).report == moved.report
 
 
+@pytest.mark.compiled
 def test_estimators_around_a_model(custom: Continuum) -> None:
     joblib = pytest.importorskip("joblib")
     estimator = Estimator(declared("custom")).fit(X, Y + 1)
@@ -182,6 +186,7 @@ def test_errors_come_back_from_other_processes_as_they_are() -> None:
         assert type(found) is kind and str(found) == str(error)
 
 
+@pytest.mark.compiled
 @pytest.mark.slow
 @pytest.mark.parametrize("way", ["spawn", "forkserver"])
 def test_models_answer_in_other_processes(custom: Continuum, way: str) -> None:
@@ -191,6 +196,7 @@ def test_models_answer_in_other_processes(custom: Continuum, way: str) -> None:
             pool.apply(refuses, (custom,))
 
 
+@pytest.mark.compiled
 @pytest.mark.slow
 def test_a_pickle_is_read_by_another_interpreter(custom: Continuum, tmp_path: Path) -> None:
     """With nothing imported beforehand, as joblib.load is used in a service."""

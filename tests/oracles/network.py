@@ -6,6 +6,8 @@ and any dtype works, complex numbers included (for the complex step).
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 from typing import Any
 
@@ -82,20 +84,50 @@ def gauss(breaks: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     return (left + (right - left) * (x + 1) / 2).ravel(), ((right - left) / 2 * w).ravel()
 
 
+Function = Callable[[np.ndarray], np.ndarray]  # points → (points, size)
+
+
+def smallest_rule(cuts: np.ndarray, state: Function, others: Iterable[Function], least: int) -> Any:
+    """The first Gauss rule, with as many points in every cell, of ``least`` points or more, that integrates the
+
+    products of a state's functions with themselves and with the others' as a rule of 60 points a cell does: tried out.
+    """
+    involved, (fine, lengths) = [state, *others], gauss(cuts, 60)
+    wanted = [(state(fine) * lengths[:, None]).T @ f(fine) for f in involved]
+    for per_cell in itertools.count(1):
+        nodes, weights = gauss(cuts, per_cell)
+        found = ((state(nodes) * weights[:, None]).T @ f(nodes) for f in involved)
+        if len(nodes) >= least and all(np.allclose(a, b, rtol=0, atol=1e-12) for a, b in zip(found, wanted)):
+            return nodes, weights
+
+
+def as_polynomials(declared: dict) -> Function:
+    """What section 3 looks at in a basis: its functions, or the polynomials that stand for functions that are none."""
+    if declared["family"] == "fourier":
+        declared = {"family": "legendre", "size": 2 * declared["size"] + 1}
+    return lambda points: basis(declared, (-1.0, 1.0), points)
+
+
+def spectral_points(size: int) -> int:
+    """Three halves as many as functions."""
+    return next(n for n in itertools.count(size) if 2 * n >= 3 * size)
+
+
+def around(points: int) -> tuple[np.ndarray, np.ndarray]:
+    """Equal spaces on the circle."""
+    return np.linspace(-1, 1, points, endpoint=False), np.full(points, 2 / points)
+
+
 def rule(declared: dict) -> tuple[np.ndarray, np.ndarray]:
-    """The quadrature that section 3 declares, written out again."""
+    """The quadrature that section 3 asks for."""
     state = declared["state"]["basis"]
     if state["family"] == "fourier":
-        count = -(-3 * state["size"] // 2)
-        return -1 + 2 * np.arange(count) / count, np.full(count, 2 / count)
+        return around(spectral_points(state["size"]))
     chosen = (state, declared["weight"].get("width_out", {"family": "p0", "size": 1}), declared["bias"]["width"])
-    union = np.unique(np.concatenate([breakpoints(b, (-1.0, 1.0)) for b in chosen]).round(14))
-    known = {"p0": lambda b: 0, "hat": lambda b: 1, "fourier": lambda b: 2 * b["size"]}
-    degree = [known.get(b["family"], lambda b: b.get("degree", b.get("size", 0) - 1))(b) for b in chosen]
-    points = -(-(degree[0] + max(degree) + 1) // 2)
-    if len(breakpoints(state, (-1.0, 1.0))) == 2 and state["size"] > 1:
-        points = max(points, -(-(-(-3 * state["size"] // 2)) // (len(union) - 1)))
-    return gauss(union, points)
+    cuts = np.unique(np.concatenate([breakpoints(b, (-1.0, 1.0)) for b in chosen]).round(14))
+    spectral = len(breakpoints(state, (-1.0, 1.0))) == 2 and state["size"] > 1
+    least = spectral_points(state["size"]) if spectral else 1
+    return smallest_rule(cuts, as_polynomials(state), map(as_polynomials, chosen[1:]), least)
 
 
 def convolved(kernel: dict, reach: float, state: dict, nodes: np.ndarray, periodic: bool) -> np.ndarray:

@@ -18,7 +18,7 @@ from scipy.special import erf
 from derive.declaration import load_spec
 from numerics.datasets import records
 from numerics.model.continuum import Continuum
-from tests.oracles.network import basis, breakpoints, gauss
+from tests.oracles.network import around, as_polynomials, basis, breakpoints, gauss, smallest_rule, spectral_points
 
 WIDTH, DEPTH = (-1.0, 1.0), (0.0, 1.0)
 ACTIVATIONS = {
@@ -144,13 +144,11 @@ def values(declared: dict, points: np.ndarray) -> np.ndarray:
     )
 
 
-def degree(declared: dict) -> int:
-    """Of the polynomials; functions that are none count like polynomials with twice as many functions."""
-    if declared["family"] == "fourier":
-        return 2 * declared["size"]
-    if declared["family"] == "custom":
-        return 1 if "xi" in declared["functions"] else 6
-    return {"p0": 0, "hat": 1}.get(declared["family"], declared.get("degree", declared.get("size", 0) - 1))
+def polynomials(declared: dict) -> dict:
+    """What stands for functions of one's own in the choice of a rule: 1, |ξ| and ξ are hats, others polynomials."""
+    if declared["family"] != "custom":
+        return declared
+    return {"family": "hat", "cells": 2} if "xi" in declared["functions"] else {"family": "legendre", "size": 7}
 
 
 def exact_rule(*declared: dict, interval=WIDTH, extra=()) -> tuple[np.ndarray, np.ndarray]:
@@ -201,14 +199,12 @@ def quadrature(declared: dict) -> tuple[np.ndarray, np.ndarray]:
     state = declared["state"]["basis"]
     size = values(state, np.zeros(1)).shape[1]
     if state["family"] == "fourier":
-        count = -(-3 * size // 2)
-        return -1 + 2 * np.arange(count) / count, np.full(count, 2 / count)
+        return around(spectral_points(size))
     chosen = [state, declared["weight"]["width_out"], declared["bias"]["width"]]
     cuts = np.unique(np.concatenate([breakpoints(d, WIDTH) for d in chosen]).round(14))
-    per_cell = -(-(degree(state) + max(map(degree, chosen)) + 1) // 2)
-    if len(breakpoints(state, WIDTH)) == 2 and size > 1:
-        per_cell = max(per_cell, -(-(-(-3 * size // 2)) // (len(cuts) - 1)))
-    return gauss(cuts, per_cell)
+    spectral = len(breakpoints(state, WIDTH)) == 2 and size > 1
+    first, *others = (as_polynomials(polynomials(d)) for d in chosen)
+    return smallest_rule(cuts, first, others, spectral_points(size) if spectral else 1)
 
 
 def reference(declared: dict, fields: dict, xs: list, points: list, y) -> complex:
