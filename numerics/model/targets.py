@@ -11,7 +11,7 @@ ROUNDING = 1e-3  # by which probabilities may miss 1: written with three digits 
 
 
 def check(kind: str, targets: Array) -> None:
-    """Raise DataError for a record of prepared targets (components, N) that are not of the kind that a loss compares."""
+    """Raise DataError for a record of prepared targets (components, N) that are not what a loss compares."""
     if kind == "not zero":
         _check_sizes(targets)
     elif kind == "probabilities":

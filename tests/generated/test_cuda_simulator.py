@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from subprocess import PIPE
 
@@ -25,7 +26,16 @@ from derive.program import loss as losses
 from numerics.kernels import cuda as runner
 from numerics.kernels import launch
 from tests.oracles import lockstep
-from tests.oracles.cuda_cases import CASES, DECLARED, Draw, compare, compare_declared, equation, representation
+from tests.oracles.cuda_cases import (
+    CASES,
+    DECLARED,
+    SMALL,
+    Draw,
+    compare,
+    compare_declared,
+    equation,
+    representation,
+)
 
 ROOT = Path(__file__).parents[2]
 
@@ -76,6 +86,14 @@ def test_the_kernels_equal_the_cpu_kernels(name: str, plan: str, tmp_path: Path)
 def test_the_kernels_of_declared_specs_equal_the_cpu_kernels(name: str) -> None:
     with lockstep.device():
         assert {key: value for key, value in compare_declared(name).items() if not value <= 1e-12} == {}
+
+
+@pytest.mark.slow
+def test_a_row_of_overlapping_blocks_is_one_threads() -> None:
+    """Three threads share the rows of two channels: no two of them add to one row without a barrier."""
+    with lockstep.device():
+        found = compare_declared("convolution, gate, local", replace(SMALL, threads=(2, 3)))
+    assert {key: value for key, value in found.items() if not value <= 1e-12} == {}
 
 
 @pytest.mark.slow

@@ -33,11 +33,12 @@ def run(folder: Path, kernel: str, before: str, after: str, number: int) -> dict
 
 
 SYNC, UNWRITTEN = "cuda.syncthreads()", "before anything was written"
+RACE = f"no barrier between them|{UNWRITTEN}"
 FAULTS = {
-    "no barrier after H": ("forward", SYNC, "pass", 0, f"no barrier between them|{UNWRITTEN}"),
-    "no barrier after R": ("forward", SYNC, "pass", 2, f"no barrier between them|{UNWRITTEN}"),
-    "no barrier after bar_m": ("adjoint", SYNC, "pass", 0, f"no barrier between them|{UNWRITTEN}"),
-    "a barrier for some": ("forward", SYNC, f"if row == 0: {SYNC}", 0, f"not all threads|no barrier|{UNWRITTEN}"),
+    "no barrier after H": ("forward", SYNC, "pass", 0, RACE),
+    "no barrier after R": ("forward", SYNC, "pass", 2, RACE),
+    "no barrier after bar_m": ("adjoint", SYNC, "pass", 0, RACE),
+    "a barrier for some": ("forward", SYNC, f"if row == 0: {SYNC}", 0, f"not all threads|{RACE}"),
     "a tile's last record left out": ("forward", "column, count, columns", "column, count - 1, columns", 0, UNWRITTEN),
     "a row left out": ("forward", STATE, STATE.replace("state,", "state - 1,"), 0, UNWRITTEN),
     "a row too many": ("forward", STATE, STATE.replace("state,", "state + 1,"), 0, "outside an array"),

@@ -295,7 +295,7 @@ def compare(name: str, plan: str, folder: Path) -> dict[str, float]:
     return {key: float(np.max(np.abs(there[key] - host[key])) / np.max(np.abs(host[key]))) for key in host}
 
 
-def compare_declared(name: str) -> dict[str, float]:
+def compare_declared(name: str, launch: Launch = SMALL) -> dict[str, float]:
     """The same for a model of a declared spec: loss, gradients and final state."""
     model = random_model(DECLARED[name])
     slab = model.solver.slabs[0]
@@ -305,7 +305,7 @@ def compare_declared(name: str) -> dict[str, float]:
     both = []
     for bound in (
         Bound(model.representation, plan=slab.tables.plan, find=plain_kernels),
-        CudaBound(model.representation, plan=slab.tables.plan, launch=SMALL),
+        CudaBound(model.representation, plan=slab.tables.plan, launch=launch),
     ):
         solver = bound.form(weights)
         if model.spec.tolerance is not None:  # every call finds its steps anew, for all launches together
