@@ -261,6 +261,7 @@ def test_two_intervals_have_no_inner_product():
         gram(make("p0", cells=2), make("p0", DEPTH, cells=2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("family", "given", "points"),
     [

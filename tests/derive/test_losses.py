@@ -213,6 +213,7 @@ WEIGHTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weight", WEIGHTS)
 @pytest.mark.parametrize(("family", "interpolant"), [("hat", "linear"), ("legendre", "constant"), ("fourier", "linear"),
                                                      ("gauss-legendre", "least-squares")])  # fmt: skip

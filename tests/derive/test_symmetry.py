@@ -37,6 +37,7 @@ def matrix(goals: list[int], mirrored: list[int], degree: int) -> sp.Matrix:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("declared", "goals", "mirrored"),
     [(SWAP, [2, 3, 0, 1], []), (TURN, [0, 2, 3, 1], [0]), ({"map": "-xi"}, [3, 2, 1, 0], [0, 1, 2, 3])],

@@ -44,6 +44,7 @@ def test_prolongation_and_back_is_the_identity(coarse, fine):
     assert (both @ both - both).largest() < 1e-30
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("first", "second"), list(itertools.permutations(families(), 2)))
 def test_residuals_are_orthogonal_to_the_new_space(first, second):
     for new, old in itertools.product(examples(first, DEPTH)[1:], examples(second, DEPTH)[-1:]):

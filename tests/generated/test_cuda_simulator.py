@@ -25,6 +25,7 @@ from derive.program import build as programs
 from derive.program import loss as losses
 from numerics.kernels import cuda as runner
 from numerics.kernels import launch
+from tests.builders import marked
 from tests.oracles import lockstep
 from tests.oracles.cuda_cases import (
     CASES,
@@ -71,11 +72,11 @@ def check(name: str, plan: str, found: dict[str, float]) -> None:
     assert ("1/bar_operator_entry" in found) == (CASES[name].entry and plan == "formed" and not CASES[name].groups)
 
 
-LONG = ("gauss", "implicit, two groups", "implicit, nodal")
+QUICK = ("mlp, euler", "h nonlinear", "two channels", "workspace")
 
 
 @pytest.mark.parametrize("plan", programs.PLANS)
-@pytest.mark.parametrize("name", [pytest.param(c, marks=pytest.mark.slow) if c in LONG else c for c in CASES])
+@pytest.mark.parametrize("name", marked(CASES, slow=[name for name in CASES if name not in QUICK]))
 def test_the_kernels_equal_the_cpu_kernels(name: str, plan: str, tmp_path: Path) -> None:
     with lockstep.device():
         check(name, plan, compare(name, plan, tmp_path))

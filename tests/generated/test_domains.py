@@ -195,7 +195,12 @@ def random_states(model: Continuum, count: int = 3) -> np.ndarray:
     return np.random.default_rng(2).standard_normal((spec.entry.size, spec.channels, count))
 
 
-@pytest.mark.parametrize("name", CASES)
+COMPILED = ("square, gate, local", "cube")
+QUICK = ("square", "square, a map of one's own")
+SLOW = [name for name in CASES if name not in QUICK]
+
+
+@pytest.mark.parametrize("name", marked(CASES, slow=SLOW))
 def test_the_network_is_that_of_the_whole_domain(name: str) -> None:
     case = CASES[name]
     model = model_of(case)
@@ -207,10 +212,9 @@ def test_the_network_is_that_of_the_whole_domain(name: str) -> None:
     assert moved > 0.1  # it does something
 
 
-COMPILED = ("square, gate, local", "cube")
 
 
-@pytest.mark.parametrize("name", marked([n for n in CASES if "implicit" not in n], COMPILED, COMPILED))
+@pytest.mark.parametrize("name", marked([n for n in CASES if "implicit" not in n], COMPILED, SLOW))
 def test_gradients_are_those_of_the_complex_step(name: str) -> None:
     case = CASES[name]
     model = model_of(case)

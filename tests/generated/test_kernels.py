@@ -83,15 +83,15 @@ COMPILED = (
     ("legendre heun", "formed"), ("legendre heun", "factors"), ("p0, h at nodes", "formed"), ("fourier", "factors"),
     ("two channels, midpoint", "formed"), ("own rate, sdirk2", "factors"),
 )  # fmt: skip
-QUICK = ("legendre heun", "p0, h at nodes")
+QUICK = ("legendre heun", "p0, h at nodes", "two channels", "own rate", "mlp, backward euler")
 
 
 def cases(*without: str) -> list[object]:
-    """Every case under both plans; the few that are compiled take seconds each, and `make quick` runs two."""
+    """Every case under both plans; the few that are compiled take seconds each, and `make quick` runs two of these."""
     found = []
     for case, plan in ((case, plan) for case in CASES if case not in without for plan in ("formed", "factors")):
         marks = [pytest.mark.compiled] if (case, plan) in COMPILED else []
-        slow = (case, plan) in COMPILED and (case not in QUICK or plan != "formed")
+        slow = case not in QUICK or ((case, plan) in COMPILED and plan != "formed")
         found.append(pytest.param(case, plan, marks=[*marks, pytest.mark.slow] if slow else marks))
     return found
 

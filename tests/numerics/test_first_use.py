@@ -113,6 +113,7 @@ def test_a_file_that_is_imported_from_now_on_counts(sources: Path) -> None:
     (sources / "unheard.py").unlink()
 
 
+@pytest.mark.slow
 def test_whatever_a_derivation_imports_counts() -> None:
     """Against the files that Python itself has loaded when modules are printed."""
     script = (
@@ -304,6 +305,7 @@ def test_two_processes_compile_and_none_stays(tmp_path: Path, monkeypatch: pytes
     assert len(own) < 5  # there is nothing left to do
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("interpreter", ["/nowhere/python", "/bin/false", "/bin/cat"])
 def test_a_second_process_that_fails_costs_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, interpreter: str
@@ -316,6 +318,7 @@ def test_a_second_process_that_fails_costs_nothing(
     assert no_children()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reason", ["one core", "read-only", "few"])
 def test_alone_where_another_process_is_of_no_use(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reason: str

@@ -98,7 +98,10 @@ def same(first: Continuum, second: Continuum) -> None:
         assert np.array_equal(field(*points), second.fields[name](*points))
 
 
-@pytest.mark.parametrize("family", marked(registry.names("bases"), compiled=["legendre", "custom"]))
+COMPILED = ("legendre", "custom")
+
+
+@pytest.mark.parametrize("family", marked(registry.names("bases"), COMPILED, COMPILED))
 def test_every_family_goes_through_pickles_and_copies(family: str) -> None:
     if family == "combination":
         pytest.skip("it stands for other families' functions")
@@ -129,6 +132,7 @@ def custom() -> Continuum:
 
 
 @pytest.mark.compiled
+@pytest.mark.slow
 def test_what_comes_back_is_trained_on_with_the_same_bits(custom: Continuum) -> None:
     for way in WAYS.values():
         found = fit(way(custom), X, Y + 1, epochs=2)
@@ -137,6 +141,7 @@ def test_what_comes_back_is_trained_on_with_the_same_bits(custom: Continuum) -> 
 
 
 @pytest.mark.compiled
+@pytest.mark.slow
 def test_copies_do_not_share_what_they_compute(custom: Continuum) -> None:
     other = copy.deepcopy(custom)
     other.fields["b"].slabs[0].coefficients[:] = 0
@@ -145,6 +150,7 @@ def test_copies_do_not_share_what_they_compute(custom: Continuum) -> None:
 
 
 @pytest.mark.compiled
+@pytest.mark.slow
 def test_pickles_hold_no_code_and_no_paths(custom: Continuum, tmp_path: Path) -> None:
     custom(X)
     names = {argument for operation, argument, _ in pickletools.genops(pickle.dumps(custom)) if argument is not None}
@@ -154,6 +160,7 @@ def test_pickles_hold_no_code_and_no_paths(custom: Continuum, tmp_path: Path) ->
 
 
 @pytest.mark.compiled
+@pytest.mark.slow
 def test_everything_that_users_hold(custom: Continuum) -> None:
     data = records(X, None, Y + 1)
     prepared = custom.prepare(data)
@@ -170,6 +177,7 @@ def test_everything_that_users_hold(custom: Continuum) -> None:
 
 
 @pytest.mark.compiled
+@pytest.mark.slow
 def test_estimators_around_a_model(custom: Continuum) -> None:
     joblib = pytest.importorskip("joblib")
     estimator = Estimator(declared("custom")).fit(X, Y + 1)

@@ -229,6 +229,7 @@ def exact_functional(f, breakpoints, xi, s: int, interpolant: str, periodic: boo
         return float(total)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("interpolant", "periodic"), [("linear", False), ("linear", True), ("constant", False)])
 def test_legendre_against_the_interpolant_by_mpmath(interpolant: str, periodic: bool) -> None:
     xi = np.array([-0.93, -0.4, -0.399999, 0.2, 0.85])

@@ -254,6 +254,7 @@ def test_distances_of_steep_functions(steepness: float) -> None:
         refine(model, "lost")
 
 
+@pytest.mark.slow
 def test_the_change_of_outputs_is_integrated() -> None:
     """Outputs that are b itself, a peak narrower than the distance of the points that pictures are drawn with."""
     steep = custom("1", peak(1e5, 0.1234))
@@ -415,6 +416,7 @@ def test_the_loss_is_the_distance_to_the_interpolant(seed: int, exponent: int, c
     assert model.loss(model.prepare(records(x, xi, y))) == pytest.approx(expected, rel=1e-9, abs=1e-28)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steepness", [3.0, 300.0, 30000.0])
 @pytest.mark.parametrize("state", [legendre(5), hat(8)], ids=["legendre", "hat"])
 def test_steep_weights_with_few_samples(state: dict[str, Any], steepness: float) -> None:
