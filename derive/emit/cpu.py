@@ -371,10 +371,14 @@ def _by_depth(op: ops.Mix | ops.Unmix, like: str, statement: str) -> Lines:
 
 
 def closed_form(basis: Basis) -> Printed:
-    """The functions of a closed-form basis; its name is its text's, by which tables know it."""
-    found = printed(functions.closed_form(basis), Cpu)
+    """The functions of a closed-form basis; its name is its text's, by which tables know it.
+
+    All are called alike, so that those without constants are given them, too.
+    """
+    kernel = functions.closed_form(basis)
+    found = printed(kernel, Cpu)
     mark = hashlib.sha256("\n".join([*found.lines, *map(str, found.constants)]).encode()).hexdigest()[:12]
-    return replace(found, name=f"basis_{mark}")
+    return replace(found, name=f"basis_{mark}", arguments=kernel.arguments)
 
 
 def module(title: str, formula: str, texts: Iterable[Printed]) -> str:

@@ -616,8 +616,8 @@ def test_refinement_of_smooth_fields_converges_spectrally() -> None:
         ({"state": {"basis": {"axes": [LEGENDRE]}}}, "state.basis.axes"),
         ({"state": {"basis": {"axes": [LEGENDRE, {"family": "legendre", "size": 0}]}}}, "state.basis.axes[1]"),
         ({"state": {"basis": {"axes": [{"family": "p0", "cells": 100}] * 2}}}, "10000 functions"),
-        ({"loss": {"kind": "h1"}}, "2 variables"),
-        ({"loss": {"kind": "l2", "weight": "1 + xi**2"}}, "2 variables"),
+        ({"loss": {"kind": "h1", "weight": "1 + xi**2"}}, "a weight for h1"),
+        ({"loss": {"kind": "l2", "weight": ["1 + xi**2"]}}, "loss.weight.axes"),
         ({"input": {"interpolant": "least-squares", "smoothing": "1/100"}}, "smoothing"),
     ],
 )
