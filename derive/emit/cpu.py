@@ -163,21 +163,22 @@ class Cpu(Target):
             *indent([*others, f"        {out}[a + c, r] = {out}[a, r]"]),
         ]
 
-    def pointwise(self, op: ops.Pointwise, work: Lines, stores: Lines, sums: list[Total]) -> Lines:
+    def pointwise(self, op: ops.Pointwise, work: Lines, steps: list[Lines | Total]) -> Lines:
+        sums = [step for step in steps if isinstance(step, tuple)]
         names = ["total"] if len(sums) == 1 else [f"total_{k + 1}" for k in range(len(sums))]
-        adds = [f"{name} += {value}" for name, (_, _, value, _) in zip(names, sums)]
+        total = iter(names)
+        each = [[f"{next(total)} += {step[2]}"] if isinstance(step, tuple) else step for step in steps]
         spanning = self.at(ops.base(op.spanning))
         body = [
             *(f"{name} = constants[0]" for name in names),
             f"for r in range({spanning}.shape[1]):",
-            *indent([*work, *stores, *adds]),
+            *indent([*work, *(line for lines in each for line in lines)]),
             *(f"{self.element(out)} += {name}" for name, (out, *_) in zip(names, sums)),
         ]
         if not op.by_channel:
             return [f"for a in range({spanning}.shape[0]):", *indent(body)]
-        channels = "channels" if ops.part(op.spanning) is None else self.wide
         return [
-            f"for q in range({spanning}.shape[0]//({channels})):",
+            f"for q in range({spanning}.shape[0]//({'channels' if ops.part(op.spanning) is None else self.wide})):",
             "    for c in range(channels):",
             f"        {ROW_OF_PART.format(parts=op.parts)}",
             *indent(body, 2),

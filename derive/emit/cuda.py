@@ -227,13 +227,14 @@ class Cuda(Target):
             f"            {self.element(op.out)} = total/number",
         ]
 
-    def pointwise(self, op: ops.Pointwise, work: Lines, stores: Lines, sums: list[Total]) -> Lines:
+    def pointwise(self, op: ops.Pointwise, work: Lines, steps: list[Lines | Total]) -> Lines:
         """What is summed over records is summed when all is there: by a thread a row, or a channel over the nodes."""
         # parts of an operand: as many rows as those with one a channel
         height = "node" if op.by_channel else self.height(op.spanning)
         find = ["q, c = a//channels, a % channels", ROW_OF_PART.format(parts=op.parts)] if op.by_channel else []
-        lines = [f"for a in range(row, {height}, rows):", *indent([*find, RECORDS, *indent([*work, *stores])])]
-        for out, text, _, stored in sums:
+        each = [*work, *(line for step in steps if isinstance(step, list) for line in step)]
+        lines = [f"for a in range(row, {height}, rows):", *indent([*find, RECORDS, *indent(each)])]
+        for out, text, _, stored in (step for step in steps if isinstance(step, tuple)):
             again = [f"total += {self.element(stored)}"] if stored else [*work, f"total += {text}"]
             records = ["for r in range(count):", *indent(again)]
             start, add = "total = constants[0]", f"{self.element(out)} += total"

@@ -85,21 +85,21 @@ def _operation(op: ops.Operation, to: Target) -> Lines:
     return [*([f"# {said}"] if said else []), *lines, *to.barrier] if lines else []
 
 
-def _elementwise(op: ops.Pointwise, to: Target) -> tuple[Lines, Lines, list[Total]]:
+def _elementwise(op: ops.Pointwise, to: Target) -> tuple[Lines, list[Lines | Total]]:
     """Every distinct result is computed once; one that is stored, and not added to anything, can be read again."""
     loads = [f"{local(s)} = " + " + ".join(to.element(o) for o in operands) for s, operands in op.inputs]
     work, texts = to.written(op.expressions)
-    values, stored = dict[str, str](), dict[str, str]()
-    stores: Lines = []
-    for out, text, accumulate, reduce in zip(op.outs, texts, op.accumulate, op.reduce):
-        if not reduce:
-            name = f"value_{out.replace('@', '_')}"
-            stores += [f"{name} = {text}"] if values.setdefault(text, name) == name else []
-            stores.append(f"{to.element(out)} {'+' if accumulate else ''}= {values[text]}")
-            if not accumulate:
-                stored.setdefault(text, out)
-    results = [(out, text) for out, text, reduce in zip(op.outs, texts, op.reduce) if reduce]
-    return [*loads, *work], stores, [(out, text, values.get(text, text), stored.get(text)) for out, text in results]
+    results = list(zip(op.outs, texts, op.accumulate, op.reduce))
+    stored = {text: out for out, text, accumulate, reduce in reversed(results) if not (accumulate or reduce)}
+    values, steps = dict[str, str](), list[Lines | Total]()
+    for out, text, accumulate, reduce in results:
+        if reduce:
+            steps.append((out, text, values.get(text, text), stored.get(text)))
+            continue
+        name = f"value_{out.replace('@', '_')}"
+        lines = [f"{name} = {text}"] if values.setdefault(text, name) == name else []
+        steps.append([*lines, f"{to.element(out)} {'+' if accumulate else ''}= {values[text]}"])
+    return [*loads, *work], steps
 
 
 def _sums(op: ops.Sums, to: Target) -> Lines:

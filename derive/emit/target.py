@@ -36,8 +36,8 @@ class Target(ABC):
     those that work together has a 1.
 
     Beside what stands here, a target has a method of each operation's name, op → its loops: contract, outer, recordsum,
-    average, combine, spread, mix, unmix, sandwich, place; and pointwise, with the work and the stores of an
-    element, and the ``Total`` of every result that is summed over records.
+    average, combine, spread, mix, unmix, sandwich, place; and pointwise, with the work of an element, and
+    for every result its store, or the ``Total`` of what is summed over records.
     """
 
     calls: ClassVar[Mapping[str, str]]

@@ -274,9 +274,9 @@ def factors_adjoint_1(
                         t1 = ((c1 + (c2*f1_q))*f1_q*u1_q)*v_q
                         value_bar_U_0 = t0
                         bar_U[b, r] = value_bar_U_0
+                        total_1 += value_bar_U_0
                         value_bar_U_1 = t1
                         bar_U[b + channels, r] = value_bar_U_1
-                        total_1 += value_bar_U_0
                         total_2 += value_bar_U_1
                     bar_bias[b] += total_1
                     bar_bias[b + channels] += total_2
@@ -534,9 +534,9 @@ def factors_adjoint_float32_1(
                         t2 = ((c1 + (c3*t0))*t0*u1_q)*v_q
                         value_bar_U_0 = t1
                         bar_U[b, r] = value_bar_U_0
+                        total_1 += value_bar_U_0
                         value_bar_U_1 = t2
                         bar_U[b + channels, r] = value_bar_U_1
-                        total_1 += value_bar_U_0
                         total_2 += value_bar_U_1
                     bar_bias[b] += total_1
                     bar_bias[b + channels] += total_2

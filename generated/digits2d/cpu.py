@@ -291,9 +291,9 @@ def factors_adjoint_1(
                         t2 = (c2*(c1 + (c3*f1_q))*f1_q*f2_q)*v_q
                         value_bar_U_0 = t1
                         bar_U[b, r] = value_bar_U_0
+                        total_1 += value_bar_U_0
                         value_bar_U_1 = t2
                         bar_U[b + channels, r] = value_bar_U_1
-                        total_1 += value_bar_U_0
                         total_2 += value_bar_U_1
                     bar_bias[b] += total_1
                     bar_bias[b + channels] += total_2
@@ -606,9 +606,9 @@ def factors_adjoint_float32_1(
                         t13 = (c2*(c1 + (c6*t0))*t0*(t11*(c8 + ((c9 + ((c10 + ((c11 + (c12*t12))*t12))*t12))*t12))))*v_q
                         value_bar_U_0 = t7
                         bar_U[b, r] = value_bar_U_0
+                        total_1 += value_bar_U_0
                         value_bar_U_1 = t13
                         bar_U[b + channels, r] = value_bar_U_1
-                        total_1 += value_bar_U_0
                         total_2 += value_bar_U_1
                     bar_bias[b] += total_1
                     bar_bias[b + channels] += total_2

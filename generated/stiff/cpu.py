@@ -661,9 +661,9 @@ def formed_adjoint_1(
                         t2 = h_q*h_q
                         value_bar_U = t1
                         bar_U[a, r] = value_bar_U
+                        total += value_bar_U
                         value_bar_Z = ((c3*t2)*v_q)
                         bar_Z[a, r] = value_bar_Z
-                        total += value_bar_U
                     bar_bias[a] += total
                 # H_ī = Xᵀ Z̄
                 width = bar_H.size//X.shape[1]
@@ -1254,9 +1254,9 @@ def formed_adjoint_float32_1(
                         t2 = h_q*h_q
                         value_bar_U = t1
                         bar_U[a, r] = value_bar_U
+                        total += value_bar_U
                         value_bar_Z = ((c3*t2)*v_q)
                         bar_Z[a, r] = value_bar_Z
-                        total += value_bar_U
                     bar_bias[a] += total
                 # H_ī = Xᵀ Z̄
                 width = bar_H.size//X.shape[1]
@@ -1937,9 +1937,9 @@ def factors_adjoint_1(
                         t2 = h_q*h_q
                         value_bar_U = t1
                         bar_U[a, r] = value_bar_U
+                        total += value_bar_U
                         value_bar_Z = ((c3*t2)*v_q)
                         bar_Z[a, r] = value_bar_Z
-                        total += value_bar_U
                     bar_bias[a] += total
                 # H_ī = Xᵀ Z̄
                 width = bar_H.size//X.shape[1]
@@ -2586,9 +2586,9 @@ def factors_adjoint_float32_1(
                         t2 = h_q*h_q
                         value_bar_U = t1
                         bar_U[a, r] = value_bar_U
+                        total += value_bar_U
                         value_bar_Z = ((c3*t2)*v_q)
                         bar_Z[a, r] = value_bar_Z
-                        total += value_bar_U
                     bar_bias[a] += total
                 # H_ī = Xᵀ Z̄
                 width = bar_H.size//X.shape[1]
