@@ -108,7 +108,9 @@ def _slab(
     spec: Spec, equation: Equation, slab: Slab, entry: BasisSpec, steps: tuple[tuple[Fraction, Fraction], ...]
 ) -> SemiDiscrete:
     changes = entry != slab.state
-    axes = [_axis(spec, slab.along(k), entry.along(k), changes) for k in range(spec.dimension)]
+    axes = [
+        _axis(spec, slab.along(k), entry.along(k), changes, periodic) for k, periodic in enumerate(spec.periodic)
+    ]
     chosen = {of_axis(name, k): basis for k, axis in enumerate(axes) for name, basis in axis.bases.items()}
     tables = {
         of_axis(name, k): table
@@ -170,7 +172,7 @@ def _structures(axes: Sequence[Axis], psi: ExactMatrix) -> dict[str, Structure]:
     return found
 
 
-def _axis(spec: Spec, slab: Slab, entry: BasisSpec, changes: bool) -> Axis:
+def _axis(spec: Spec, slab: Slab, entry: BasisSpec, changes: bool, periodic: bool) -> Axis:
     """What an axis has by itself. changes: whether the slab's state arrives in another basis."""
     chosen = {
         "entry": build(entry, WIDTH),
@@ -181,7 +183,7 @@ def _axis(spec: Spec, slab: Slab, entry: BasisSpec, changes: bool) -> Axis:
     }
     state = chosen["state"]
     rule = quadrature.rule(spec, slab, chosen)
-    w = operators.on_axis(spec, chosen, rule)
+    w = operators.on_axis(spec, chosen, rule, periodic)
     tables = {f"gram/{name}": gram(b, b) for name, b in chosen.items()}
     mass = tables["gram/state"]
     x = evaluate(state, rule)

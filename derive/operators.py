@@ -27,11 +27,15 @@ MOST_NUMBERS = 1 << 20  # of κ in frequencies: the products of all axes' are he
 
 @dataclass(frozen=True)
 class FullAxis:
-    """A W that is any function, along one axis: u_q = Φ w C h. bases: of a slab, by role; rule: of its nodes."""
+    """A W that is any function, along one axis: u_q = Φ w C h.
+
+    bases: of a slab, by role; rule: of its nodes; periodic: whether the domain closes to a circle there.
+    """
 
     spec: Spec
     bases: Mapping[str, Basis]
     rule: Rule
+    periodic: bool
 
     def phi(self) -> ExactMatrix:
         """Φ, from the functions of w's rows to the nodes."""
@@ -78,13 +82,13 @@ class ConvolutionAxis(FullAxis):
         return identity(self.rule.points.shape[0])
 
     def coupling(self, state: Basis) -> ExactMatrix:
-        return convolution.couplings(self.bases["weight_in"], state, self.rule, self.spec.periodic)
+        return convolution.couplings(self.bases["weight_in"], state, self.rule, self.periodic)
 
     def layout(self, coupling: ExactMatrix, changes: bool) -> Layout:
         """κ in frequencies, where that is possible and costs fewer multiplications; else its stencil at every node."""
         spec, kernel, state = self.spec, self.bases["weight_in"], self.bases["state"]
         stencil, wide = Layout.stencil(self.rule.points.shape[0], kernel.size), spec.pre_activations * spec.channels
-        found = None if changes else convolution.waves(coupling, kernel, state, self.rule, spec.periodic)
+        found = None if changes else convolution.waves(coupling, kernel, state, self.rule, self.periodic)
         if found is None or math.prod(found.numbers.shape) ** spec.dimension > MOST_NUMBERS:
             return stencil
         entries = int(coupling.nonzero().sum()) if structure(coupling) == "banded" else math.prod(coupling.shape)
@@ -99,6 +103,6 @@ KINDS: Mapping[type[Operator], type[FullAxis]] = {
 }
 
 
-def on_axis(spec: Spec, bases: Mapping[str, Basis], rule: Rule) -> FullAxis:
+def on_axis(spec: Spec, bases: Mapping[str, Basis], rule: Rule, periodic: bool) -> FullAxis:
     """A spec's W along one axis."""
-    return KINDS[type(spec.operator)](spec, bases, rule)
+    return KINDS[type(spec.operator)](spec, bases, rule, periodic)

@@ -62,11 +62,15 @@ def read_basis(reader: Reader, value: Any, path: str, interval: Interval, period
 
 
 def read_product(
-    reader: Reader, value: Any, path: str, interval: Interval, periodic: bool, dimension: int
+    reader: Reader, value: Any, path: str, interval: Interval, periodic: Sequence[bool]
 ) -> BasisSpec:
-    """A basis of the whole domain: one for every axis, { axes = [ … ] }, or the same along all of them."""
+    """A basis of the whole domain: one for every axis, { axes = [ … ] }, or the same along all of them.
+
+    periodic: whether the domain is, along every axis.
+    """
+    dimension = len(periodic)
     if not isinstance(value, Mapping) or "axes" not in value:
-        axes = [read_basis(reader, value, path, interval, periodic)] * dimension
+        axes = [read_basis(reader, value, path, interval, closed) for closed in periodic]
     else:
         reader.known(value, ("axes",), path)
         given = value["axes"]
@@ -75,7 +79,10 @@ def read_product(
                 f"{path}.axes", f"{given!r}", f"a list of {dimension} bases, one an axis of the domain",
                 "another equation.dimension", "write a basis for every axis, or one for all of them",
             )  # fmt: skip
-        axes = [read_basis(reader, one, f"{path}.axes[{k}]", interval, periodic) for k, one in enumerate(given)]
+        axes = [
+            read_basis(reader, one, f"{path}.axes[{k}]", interval, closed)
+            for k, (one, closed) in enumerate(zip(given, periodic))
+        ]
     found = product(axes)
     if found.size > LARGEST_PRODUCT:
         reader.fail(path, f"{found.size} functions", f"at most {LARGEST_PRODUCT}", "sizes of one axis", "use fewer")
@@ -83,13 +90,13 @@ def read_product(
 
 
 def read_width(
-    reader: Reader, table: Mapping[str, Any], key: str, equation: Mapping[str, Any], dimension: int
+    reader: Reader, table: Mapping[str, Any], key: str, equation: Mapping[str, Any]
 ) -> BasisSpec | None:
     """The basis of a lift or readout along ξ: what the symmetries leave of it."""
     if "width" not in table:
         return None
     path = f"{key}.width"
-    found = read_product(reader, table["width"], path, WIDTH, equation["periodic"], dimension)
+    found = read_product(reader, table["width"], path, WIDTH, equation["periodic"])
     if not equation["symmetries"]:
         return found
     try:

@@ -35,11 +35,8 @@ def read_equation(reader: Reader, data: Mapping[str, Any]) -> tuple[dict[str, An
     activation = read_formula(
         reader, table.get("activation", "tanh"), "activations", {"u", *names}, "equation.activation", dict(exact)
     )
-    periodic = table.get("periodic", False)
-    if not isinstance(periodic, bool):
-        reader.fail(
-            "equation.periodic", f"{periodic!r}", "true or false", "quotes around it", "write periodic = true"
-        )
+    dimension = reader.integer(table, "dimension", "equation", 1, 1)
+    periodic = _periodic(reader, table, dimension)
     local = table.get("local", False)
     if not isinstance(local, bool):
         reader.fail("equation.local", f"{local!r}", "true or false: whether there is a V", "quotes around it",
@@ -66,14 +63,13 @@ def read_equation(reader: Reader, data: Mapping[str, Any]) -> tuple[dict[str, An
         "learned": learned,
         "local": local,
         "normalise": _normalise(reader, table),
-        "symmetries": read_symmetries(reader, table, periodic),
-        "reach": _reach(reader, table, periodic),
+        "symmetries": read_symmetries(reader, table, all(periodic)),
+        "reach": _reach(reader, table, any(periodic)),
         "periodic": periodic,
         "channels": reader.integer(table, "channels", "equation", 1, 1),
         "interpolant": interpolant,
         "smoothing": smoothing,
     }
-    dimension = reader.integer(table, "dimension", "equation", 1, 1)
     if dimension > 1 and smoothing is not None:
         reader.fail("input.smoothing", f"smoothing on a domain of {dimension} axes",
                     "least-squares without smoothing, or the other interpolants",
@@ -123,6 +119,18 @@ def _normalise(reader: Reader, table: Mapping[str, Any]) -> Fraction | None:
         reader.fail("equation.normalise", "one channel to normalise over", "channels = 2 or more",
                     "the key channels was left out", "declare channels, or leave normalise out")  # fmt: skip
     return found
+
+
+def _periodic(reader: Reader, table: Mapping[str, Any], dimension: int) -> tuple[bool, ...]:
+    """Whether the domain closes to a circle, along every axis."""
+    given = table.get("periodic", False)
+    listed = list(given) if isinstance(given, list | tuple) else [given] * dimension
+    if len(listed) != dimension or not all(isinstance(one, bool) for one in listed):
+        several = f", or a list of {dimension} of these, one an axis" if dimension > 1 else ""
+        reader.fail(
+            "equation.periodic", f"{given!r}", f"true or false{several}", "quotes around it", "write periodic = true"
+        )
+    return tuple(listed)
 
 
 def _reach(reader: Reader, table: Mapping[str, Any], periodic: bool) -> Fraction | None:

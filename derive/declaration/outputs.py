@@ -23,7 +23,7 @@ def read_targets(
         table = reader.table(data, "readout")
         outputs = reader.integer({"outputs": reader.need(table, "outputs", "readout")}, "outputs", "readout", 1)
         if "basis" in table:
-            readout = read_product(reader, table["basis"], "readout.basis", WIDTH, equation["periodic"], dimension)
+            readout = read_product(reader, table["basis"], "readout.basis", WIDTH, equation["periodic"])
     table = reader.table(data, "loss")
     loss = read_formula(reader, reader.need(table, "kind", "loss"), "losses", {"z", "t"}, "loss.kind")
     compared = comparison(loss)
@@ -56,7 +56,7 @@ def read_targets(
             "a single class",
             "write outputs = 2",
         )
-    weight = _weight(reader, table, equation, dimension) if "weight" in table else None
+    weight = _weight(reader, table, equation) if "weight" in table else None
     if weight and (compared.distance != "L2" or readout is not None):
         reader.fail(
             "loss.weight",
@@ -85,7 +85,7 @@ def read_maximum(reader: Reader, data: Mapping[str, Any], readout: BasisSpec | N
 
 
 def read_readout_width(
-    reader: Reader, data: Mapping[str, Any], readout: BasisSpec | None, equation: Mapping[str, Any], dimension: int
+    reader: Reader, data: Mapping[str, Any], readout: BasisSpec | None, equation: Mapping[str, Any]
 ) -> BasisSpec | None:
     """The width basis of a readout at every point."""
     table = reader.table(data, "readout", {})
@@ -93,10 +93,10 @@ def read_readout_width(
         reader.fail("readout.width", "basis and width", "basis for numbers, or width for a function",
                     "functionals integrate ξ away, and vary along it by their basis",
                     "leave one of the two out")  # fmt: skip
-    return read_width(reader, table, "readout", equation, dimension)
+    return read_width(reader, table, "readout", equation)
 
 
-def _weight(reader: Reader, table: Mapping[str, Any], equation: Mapping[str, Any], dimension: int) -> BasisSpec:
+def _weight(reader: Reader, table: Mapping[str, Any], equation: Mapping[str, Any]) -> BasisSpec:
     """The weight of l2: an expression in xi, or a basis of one function; a list has one an axis, multiplied."""
 
     def declared(one: Any) -> Any:
@@ -104,7 +104,7 @@ def _weight(reader: Reader, table: Mapping[str, Any], equation: Mapping[str, Any
 
     value = table["weight"]
     chosen = {"axes": [declared(one) for one in value]} if isinstance(value, list | tuple) else declared(value)
-    found = read_product(reader, chosen, "loss.weight", WIDTH, equation["periodic"], dimension)
+    found = read_product(reader, chosen, "loss.weight", WIDTH, equation["periodic"])
     if found.size != 1:
         reader.fail(
             "loss.weight", f"{found.size} functions", "one function", "a basis, not a weight", 'write "1 + xi**2"'

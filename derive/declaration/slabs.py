@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -14,7 +14,7 @@ from derive.spec.operator import Operator
 
 
 def read_slabs(
-    reader: Reader, data: Mapping[str, Any], periodic: bool, kind: Operator
+    reader: Reader, data: Mapping[str, Any], periodic: Sequence[bool], kind: Operator
 ) -> tuple[BasisSpec, tuple[Slab, ...]]:
     """The basis of the state that records are projected into, and the slabs. kind: what W is."""
     state, weight, bias = (reader.table(data, key) for key in ("state", "weight", "bias"))
@@ -48,8 +48,8 @@ def read_slabs(
         listed = isinstance(value, list | tuple)
         chosen, place = (value[k], f"{path}[{k}]") if listed else (value, path)
         if path.endswith("depth"):
-            return read_basis(reader, chosen, place, interval, periodic)
-        return read_product(reader, chosen, place, interval, periodic, kind.dimension)
+            return read_basis(reader, chosen, place, interval, False)
+        return read_product(reader, chosen, place, interval, periodic)
 
     quadrature = reader.integer(state, "quadrature", "state", 1)
     intervals = {f"weight.{kind.keys[-1]}": kind.inner}

@@ -122,7 +122,7 @@ def read_one(reader: Reader, data: Mapping[str, Any]) -> Spec:
     slabs = invariant_slabs(reader, equation["symmetries"], entry, slabs, kind)
     outputs, readout, loss, weight, class_weights = read_targets(reader, data, equation, slabs, dimension)
     maximum = read_maximum(reader, data, readout)
-    readout_width = read_readout_width(reader, data, readout, equation, dimension)
+    readout_width = read_readout_width(reader, data, readout, equation)
     lift = reader.table(data, "lift", {})
     if "lift" in data:
         reader.need(lift, "inputs", "lift")
@@ -133,7 +133,7 @@ def read_one(reader: Reader, data: Mapping[str, Any]) -> Spec:
         name=name,
         summary=_summary(reader, data),
         inputs=reader.integer(lift, "inputs", "lift", 1),
-        lift_width=read_width(reader, lift, "lift", equation, dimension),
+        lift_width=read_width(reader, lift, "lift", equation),
         entry=entry,
         slabs=slabs,
         tableau=method,

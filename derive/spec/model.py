@@ -43,7 +43,8 @@ class Spec:
     |ξ − ξ′| > r; None for a W that is any function.
 
     tolerance: of adaptive steps, then ``steps`` is one for each depth element, where they start; None for fixed ones.
-    Of a domain with several axes the width bases are products; symmetries, reach and periodic hold along every axis.
+    Of a domain with several axes the width bases are products; symmetries and reach hold along every axis, and periodic
+    has a word for each.
     inputs: channels of the records, which a lift takes to those of the state; None without a lift.  lift_width,
     readout_width: the bases along ξ of the lift and of a readout at every point; None for those that are constant.
     outputs: numbers or classes that functionals with a ``readout`` basis make of the final state; without one, channels
@@ -67,7 +68,7 @@ class Spec:
     normalise: Fraction | None
     symmetries: tuple[SymmetrySpec, ...]
     reach: Fraction | None
-    periodic: bool
+    periodic: tuple[bool, ...]
     interpolant: str
     smoothing: Fraction | None
     inputs: int | None

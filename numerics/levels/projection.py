@@ -160,16 +160,17 @@ def _report(old: Continuum, middle: Continuum | None, new: Continuum, data: Reco
 def _probes(model: Continuum) -> Records:
     """Random smooth records, the same for every call."""
     spec = model.spec
-    d, xi = spec.dimension, lines(spec)[0]
-    modes = np.polynomial.legendre.legvander(xi, 7) / (1.0 + np.arange(8))
-    x = np.random.default_rng(0).standard_normal((PROBES, *[8] * d, spec.record_channels))
-    if spec.periodic and spec.interpolant != "constant":
-        modes, xi = (modes * np.cos(np.pi * xi / 2)[:, None] ** 2)[:-1], xi[:-1]
-    for axis in range(d):
+    x = np.random.default_rng(0).standard_normal((PROBES, *[8] * spec.dimension, spec.record_channels))
+    grid = []
+    for axis, (xi, periodic) in enumerate(zip(lines(spec), spec.periodic)):
+        modes = np.polynomial.legendre.legvander(xi, 7) / (1.0 + np.arange(8))
+        if periodic and spec.interpolant != "constant":
+            modes, xi = (modes * np.cos(np.pi * xi / 2)[:, None] ** 2)[:-1], xi[:-1]
         x = along(modes, x, axis + 1)
+        grid.append(xi)
     if spec.interpolant == "constant":
         return make_records(x)
-    return make_records(x, xi if d == 1 else (xi,) * d)
+    return make_records(x, grid[0] if spec.dimension == 1 else tuple(grid))
 
 
 def _output_changes(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ def lines(spec: Spec, finer: int = 1) -> Grid:
 def grids(spec: Spec, data: Records) -> list[Grid]:
     """Every record's points along every axis; the interpolant's default ones where none were given."""
     return [
-        tuple(default_points(spec.interpolant, n, spec.periodic) for n in shape) if grid is None else grid
+        tuple(map(partial(default_points, spec.interpolant), shape, spec.periodic)) if grid is None else grid
         for grid, shape in zip(data.grids(), data.shapes)
     ]
 

@@ -136,8 +136,8 @@ def coefficients(rep: Representation, data: Records) -> Array:
             f"one record of {len(data)} points and one channel, or {len(data)} records of a single point",
             f"write x[None] for one record, x[:, None] for {len(data)}; frames with .to_numpy() first",
         )  # fmt: skip
-    if spec.periodic and data.xi is None and spec.interpolant != "constant":
-        _warn_of_closed(data)
+    if data.xi is None and spec.interpolant != "constant":
+        _warn_of_closed(data, spec.periodic)
     found = _project(rep, "entry", spec, data.grids(), data.samples())
     if spec.inputs is None:
         return found
@@ -181,8 +181,8 @@ def _project(rep: Representation, role: str, spec: Spec, points: list[Grid | Non
     def matrix(axis: int, count: int, xi: Array | None) -> Array:
         key = axis, np.asarray(count if xi is None else xi, dtype=np.float64).tobytes() + bytes(xi is None)
         if key not in matrices:
-            where = default_points(spec.interpolant, count, spec.periodic) if xi is None else xi
-            matrices[key] = projection(*axes[axis], where, spec.interpolant, spec.periodic, smoothing)
+            where = default_points(spec.interpolant, count, spec.periodic[axis]) if xi is None else xi
+            matrices[key] = projection(*axes[axis], where, spec.interpolant, spec.periodic[axis], smoothing)
         return matrices[key]
 
     size = math.prod(pieces.size for pieces, _ in axes)
@@ -236,7 +236,7 @@ def _integrals(rep: Representation, grid: Grid) -> list[list[Compared]]:
         tables = []
         for axis, (basis, xi) in enumerate(zip(rep.slabs[-1].axes("state"), grid)):
             weight = None if spec.loss_weight is None else rep.readout_pieces(of_axis("weight", axis))
-            tables.append(compared(basis, xi, spec.interpolant, spec.periodic, weight, axis == steep))
+            tables.append(compared(basis, xi, spec.interpolant, spec.periodic[axis], weight, axis == steep))
             if weight is not None:
                 _check_seen(rep.readout[of_axis("M", axis)], tables[-1].functions)
         found.append(tables)
@@ -250,9 +250,9 @@ def _each_axis(turns: Sequence[Callable[[Array, int], Array]], values: Array) ->
     return values
 
 
-def _warn_of_closed(data: Records) -> None:
+def _warn_of_closed(data: Records, periodic: Sequence[bool]) -> None:
     """Say so where records on a periodic domain, given without points, end with the sample that they began with."""
-    for axis in range(data.dimension):
+    for axis in np.flatnonzero(periodic):
         closed = [_closes(np.moveaxis(x, axis, 0)) for x in data.samples()]
         if None not in closed and any(closed):
             warn(

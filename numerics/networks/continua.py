@@ -134,7 +134,7 @@ def to_layers(model: Continuum) -> Layers:
     spec = model.spec
     found = convolutions.stencils(model, kind)
     if found is not None:
-        ends = "circular" if spec.periodic else "zeros"
+        ends = "circular" if all(spec.periodic) else "zeros"
         return Layers(found[0], found[1], activation, kind, found[2], ends, spec.entry.size)
     before, shift = _lift(model)
     weights: list[Array] = []

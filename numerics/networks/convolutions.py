@@ -77,13 +77,13 @@ def stencils(model: Continuum, kind: str) -> tuple[tuple[Array, ...], tuple[Arra
     assert spec.reach is not None
     cells, channels = spec.entry.size, spec.channels
     half = math.ceil(spec.reach * cells / 2 + 0.5) - 1  # cells on either side that κ reaches
-    half = half if spec.periodic else min(half, cells - 1)
-    if spec.periodic and 2 * half + 1 > cells:
+    half = half if all(spec.periodic) else min(half, cells - 1)
+    if all(spec.periodic) and 2 * half + 1 > cells:
         return None
     weights, biases = [], []
     for stage in first_stages(model, (0, cells - 1)):
         ends = stage.operator.reshape(2, channels, cells, channels)
-        left = ends[0][:, cells - half :] if spec.periodic else ends[1][:, cells - 1 - half : cells - 1]
+        left = ends[0][:, cells - half :] if all(spec.periodic) else ends[1][:, cells - 1 - half : cells - 1]
         weights.append(np.concatenate([left, ends[0][:, : half + 1]], axis=1).transpose(0, 2, 1))
         bias = stage.bias.reshape(cells, channels)
         if not _equal(bias):
@@ -112,7 +112,7 @@ def _between(
     spec, cells = model.spec, model.spec.entry.size
     if "P" in model.fields:
         p = model.fields["P"].slabs[0].coefficients
-        if kind == "residual" or (p[:, -1].any() and not spec.periodic):  # beyond the ends there is no constant
+        if kind == "residual" or (p[:, -1].any() and not all(spec.periodic)):  # beyond the ends there is no constant
             return None
         biases[0] = biases[0] + np.einsum("oid,i->o", weights[0], p[:, -1])
         weights[0] = np.einsum("oid,ic->ocd", weights[0], p[:, :-1])

@@ -234,15 +234,15 @@ class _Width:
         from derive.spec import WIDTH
 
         family, reader = subject.spec.slabs[-1].state.along(0), Reader("verify")
-        made = _family(family, subject.spec.periodic)
+        made = _family(family, subject.spec.periodic[0])
         if made is None:
             return None
         smooth = subject.smoothness == "analytic"
-        spectral = {"family": "fourier" if subject.spec.periodic else "legendre"}
+        spectral = {"family": "fourier" if subject.spec.periodic[0] else "legendre"}
         truths = [{**spectral, "size": n} for n in (41, 53)]
         if not smooth:
             truths = [{"family": "discontinuous", "degree": 1, "cells": n} for n in (60, 120)]
-        coarse, fine = (read_basis(reader, basis, "state", WIDTH, subject.spec.periodic) for basis in truths)
+        coarse, fine = (read_basis(reader, basis, "state", WIDTH, subject.spec.periodic[0]) for basis in truths)
         degree = {"p0": 0, "hat": 1}.get(family.family, family.degree) or 0
         order: float = min(5, 5 if family.family in SPECTRAL else degree + 1)  # beyond it rounding is near
         slack = 0.5 if order == 5 else 0.35
@@ -292,8 +292,8 @@ class _Smooth:
         from numerics.representation.find import pieces_of
 
         reader, spec = Reader("verify"), subject.spec
-        few = {"family": "fourier", "size": 3} if spec.periodic else {"family": "legendre", "size": 3}
-        smooth = read_basis(reader, few, "weight", WIDTH, spec.periodic)
+        few = {"family": "fourier", "size": 3} if spec.periodic[0] else {"family": "legendre", "size": 3}
+        smooth = read_basis(reader, few, "weight", WIDTH, spec.periodic[0])
         slab = Slab(Fraction(0), Fraction(1), state, smooth, smooth, CONSTANT, smooth, CONSTANT)
         plain = replace(spec, entry=state, slabs=(slab,), steps=steps, tolerance=None, outputs=None, readout=None,
                         maximum=None, loss_weight=None, loss="l2", penalties=(), inputs=None, symmetries=(),

@@ -194,8 +194,8 @@ def distances(spec: Spec, model: Continuum, data: Records) -> Array:
     found = []
     for n, (grid, samples) in enumerate(zip(grids_of(spec, data), data.targets())):
         rules = []
-        for state, xi, weight in zip(states, grid, weights):
-            ends = formulas.cuts(spec.interpolant, spec.periodic, xi)
+        for state, xi, weight, periodic in zip(states, grid, weights, spec.periodic):
+            ends = formulas.cuts(spec.interpolant, periodic, xi)
             others = [] if weight is None else [weight]
             rules.append(formulas.common(state, *others, cuts=ends))
         at = tuple(x for x, _ in rules)
@@ -210,11 +210,12 @@ def distances(spec: Spec, model: Continuum, data: Records) -> Array:
                 target = along(state.values(at[axis]), target, axis)
         else:
             for axis, xi in enumerate(grid):
-                target = along(formulas.interpolant(spec.interpolant, spec.periodic, xi, at[axis]), target, axis)
+                values = formulas.interpolant(spec.interpolant, spec.periodic[axis], xi, at[axis])
+                target = along(values, target, axis)
         sums = [_integral((y - target) ** 2, rules, weights), _integral(target**2, rules, weights)]
         for axis in range(spec.dimension if spec.loss == "h1" else 0):
             gap = np.moveaxis(y - target, axis, 0)
-            ends = formulas.cuts(spec.interpolant, spec.periodic, grid[axis])
+            ends = formulas.cuts(spec.interpolant, spec.periodic[axis], grid[axis])
             ends = np.unique(np.concatenate([states[axis].breakpoints, ends]))
             slopes = formulas.slopes_of(ends, gap.reshape(len(gap), -1), at[axis]).reshape(gap.shape)
             sums[0] += _integral(np.moveaxis(slopes, 0, axis) ** 2, rules, weights)

@@ -46,7 +46,7 @@ def with_targets(spec: Spec, size: float = 1.0) -> Records:
 def points(spec: Spec, axis: int, generator: np.random.Generator) -> Array:
     """Uneven points along an axis; those that determine both ends' functions for least squares."""
     if spec.interpolant == "constant":
-        return equal_points("constant", int(generator.integers(2, UNEVEN)), spec.periodic)
+        return equal_points("constant", int(generator.integers(2, UNEVEN)), spec.periodic[axis])
     if spec.interpolant == "linear":
         count = int(generator.integers(3, UNEVEN))
         found = equal_points("linear", count, True) + 2 / count * (0.5 + SPREAD * generator.uniform(-1, 1, count))
@@ -75,7 +75,7 @@ def expected(spec: Spec, state: BasisSpec, data: Sequence[tuple[Sequence[Array],
         for axis, xi in enumerate(grid):
             basis, key = formulas.functions(state.along(axis)), (axis, xi.tobytes())
             if key not in known:
-                known[key] = formulas.samples_matrix(basis, spec.interpolant, spec.periodic, xi, smoothing)
+                known[key] = formulas.samples_matrix(basis, spec.interpolant, spec.periodic[axis], xi, smoothing)
             values = along(known[key], values, axis)
         found.append(values.reshape(-1, values.shape[-1]).ravel())
     return np.stack(found, axis=1)
@@ -84,7 +84,9 @@ def expected(spec: Spec, state: BasisSpec, data: Sequence[tuple[Sequence[Array],
 def grids_of(spec: Spec, data: Records) -> list[tuple[Array, ...]]:
     """The points of every record along every axis."""
     return [
-        tuple(equal_points(spec.interpolant, n, spec.periodic) for n in shape) if grid is None else tuple(grid)
+        tuple(equal_points(spec.interpolant, n, closed) for n, closed in zip(shape, spec.periodic))
+        if grid is None
+        else tuple(grid)
         for grid, shape in zip(data.grids(), data.shapes)
     ]
 
@@ -95,7 +97,7 @@ def coefficients(subject: Subject) -> None:
     shape = [_enough(spec)] * spec.dimension
     alone = [1] * spec.dimension
     plain, single = (make_records(generator.standard_normal((2, *n, spec.record_channels))) for n in (shape, alone))
-    closed = ", closed to a circle" if spec.periodic else ""
+    closed = ", closed to a circle" if any(spec.periodic) else ""
     for name, data in (
         (f"{spec.interpolant} records → coefficients{closed}", sampled(spec)),
         ("records without points", plain),

@@ -69,7 +69,7 @@ def couplings(subject: Subject) -> None:
             near = np.unique(np.clip([*met, *(met - 1), *(met + 1)], 0, state.size - 1))  # zeros beside them, too
             l = int(near[pick % len(near)]) if len(near) else int(pick)
             with mpmath.workdps(30):
-                exact = float(_coupling(kernel, state, m, l, _decimal(nodes[int(q), 0]), subject.spec.periodic))
+                exact = float(_coupling(kernel, state, m, l, _decimal(nodes[int(q), 0]), subject.spec.periodic[axis]))
             scale = max(abs(exact), float(np.abs(table).max()) * 1e-3)
             worst = max(worst, abs(table[q, m, l] - exact) / scale)
             count += 1

@@ -175,8 +175,8 @@ class Subject:
 
         generator = np.random.default_rng(2)
         found = np.ones((1, channels, RECORDS))
-        for pieces in axes:
-            waves = np.pi * np.arange(4) * (1 if self.spec.periodic else 0.5)
+        for pieces, periodic in zip(axes, self.spec.periodic):
+            waves = np.pi * np.arange(4) * (1 if periodic else 0.5)
             points, lengths = rule(pieces, frequency=waves[-1])
             parts = generator.standard_normal((2, channels, RECORDS, 4)) / (1 + np.arange(4)) ** 2
             values = parts[0] @ np.cos(np.outer(waves, points)) + parts[1] @ np.sin(np.outer(waves, points))

@@ -43,8 +43,8 @@ def records(model: Continuum, seed: int) -> tuple[np.ndarray, np.ndarray]:
     x = generator.standard_normal((3, *(7,) * spec.dimension, spec.record_channels))
     slab = model.representation.slabs[0]
     axes = list(zip(slab.axes("entry"), slab.factors("gram/entry")))
-    points = default_points(spec.interpolant, 7, spec.periodic)
-    given = kron([projection(*axis, points, spec.interpolant, spec.periodic, None) for axis in axes])
+    points = default_points(spec.interpolant, 7, spec.periodic[0])
+    given = kron([projection(*axis, points, spec.interpolant, spec.periodic[0], None) for axis in axes])
     if not slab.entry:  # else coefficients are what is given
         nodes = slab.factors("nodes")
         given = kron([evaluate(pieces, own) for (pieces, _), own in zip(axes, nodes)]) @ given
