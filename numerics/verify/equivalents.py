@@ -297,7 +297,7 @@ class _Smooth:
         slab = Slab(Fraction(0), Fraction(1), state, smooth, smooth, CONSTANT, smooth, CONSTANT)
         plain = replace(spec, entry=state, slabs=(slab,), steps=steps, tolerance=None, outputs=None, readout=None,
                         maximum=None, loss_weight=None, loss="l2", penalties=(), inputs=None, symmetries=(),
-                        reach=None)  # fmt: skip
+                        reach=None, periodic=spec.periodic[:1])  # fmt: skip
         network = Reference.of(plain)
         generator, share = np.random.default_rng(5), subject.share
         c, wide, many = spec.channels, spec.pre_activations * spec.channels, subject.base.channels
