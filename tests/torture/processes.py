@@ -292,7 +292,7 @@ def warm() -> None:
     from derive import generate
     from derive.explain import pages as explain
     from numerics import datasets
-    from numerics.command import demo, describe, report
+    from numerics.command import demo, describe, main, report
     from numerics.levels import projection, refinement
     from numerics.representation import folders
 
