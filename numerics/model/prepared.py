@@ -214,11 +214,11 @@ def _nearest(rep: Representation, points: list[Grid], samples: list[Array]) -> t
     found, distances = np.empty((len(rep.root) * channels, len(samples))), np.zeros(len(samples))
     for members in groups.values():
         integrals = _integrals(rep, points[members[0]])
+        turns = [[table.functions @ t for table, t in zip(tables, rep.orthonormal)] for tables in integrals]
         values = sum(math.prod(len(table.scale) for table in tables) for tables in integrals) * channels
         for part in np.array_split(members, min(len(members), -(-len(members) * values // CHUNK))):
             given = np.stack([samples[n] for n in part], axis=-1)
             wanted = [_each_axis([table.samples for table in tables], given) for tables in integrals]
-            turns = [[table.functions @ t for table, t in zip(tables, rep.orthonormal)] for tables in integrals]
             loads = [_each_axis([partial(along, f.T) for f in own], rows) for own, rows in zip(turns, wanted)]
             nearest = reduce(np.add, loads) / norms
             found[:, part] = (np.sqrt(norms) * nearest).reshape(-1, len(part))
@@ -230,17 +230,16 @@ def _nearest(rep: Representation, points: list[Grid], samples: list[Array]) -> t
 
 def _integrals(rep: Representation, grid: Grid) -> list[list[Compared]]:
     """Of samples on a grid and the state: the integrals whose sum is the norm of the loss, a table an axis each."""
-    spec, d = rep.spec, rep.spec.dimension
-    found = []
-    for steep in (None, *range(d if rep.norms is not None else 0)):
-        tables = []
-        for axis, (basis, xi) in enumerate(zip(rep.slabs[-1].axes("state"), grid)):
-            weight = None if spec.loss_weight is None else rep.readout_pieces(of_axis("weight", axis))
-            tables.append(compared(basis, xi, spec.interpolant, spec.periodic[axis], weight, axis == steep))
-            if weight is not None:
-                _check_seen(rep.readout[of_axis("M", axis)], tables[-1].functions)
-        found.append(tables)
-    return found
+    spec, axes, values = rep.spec, list(zip(rep.slabs[-1].axes("state"), grid, rep.spec.periodic)), []
+    for axis, (basis, xi, periodic) in enumerate(axes):
+        weight = None if spec.loss_weight is None else rep.readout_pieces(of_axis("weight", axis))
+        values.append(compared(basis, xi, spec.interpolant, periodic, weight))
+        if weight is not None:
+            _check_seen(rep.readout[of_axis("M", axis)], values[-1].functions)
+    if rep.norms is None:
+        return [values]
+    slopes = [compared(basis, xi, spec.interpolant, periodic, slopes=True) for basis, xi, periodic in axes]
+    return [values, *([*values[:axis], steep, *values[axis + 1 :]] for axis, steep in enumerate(slopes))]
 
 
 def _each_axis(turns: Sequence[Callable[[Array, int], Array]], values: Array) -> Array:
