@@ -25,6 +25,7 @@ from numba.core.typing.typeof import Purpose, typeof
 from numerics import progress
 from numerics.kernels import cache as kept
 from numerics.kernels.threads import threads
+from numerics.kernels.words import meant
 from numerics.representation.folders import load_module
 
 # Reassociation lets sums over records vectorise. Never full fastmath: it may assume that there are no NaNs.
@@ -41,7 +42,7 @@ NUMBERS: dict[str, Any] = {"int": 1, "float": 1.0, "bool": True}
 @cache
 def compiled(path: Path, name: str) -> Callable[..., Any]:
     """The function ``name`` of the generated module at ``path``, compiled on first call for each set of types."""
-    return kept.jit(getattr(load_module(path), name), nogil=True, error_model="numpy", fastmath=FASTMATH)
+    return kept.jit(meant(getattr(load_module(path), name)), nogil=True, error_model="numpy", fastmath=FASTMATH)
 
 
 def ahead(jobs: Iterable[Job]) -> None:

@@ -1,13 +1,13 @@
-"""Fits the coefficients of ``derive/program/float32.py`` again and prints them.
+"""Fits the coefficients of ``numerics/kernels/functions.py`` again and prints them.
 
 Each target is fitted by a polynomial or a quotient of two, near the smallest largest error: linearised least
-squares at Chebyshev points in 40 digits, reweighted by the errors (Lawson), then rounded to float32.
+squares at Chebyshev points in 40 digits, reweighted by the errors (Lawson), then rounded to each precision.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import mpmath as mp
 import numpy as np
@@ -26,37 +26,47 @@ class Target:
     weight: Function
 
 
-def _relative(function: Function) -> Function:
-    return lambda t: 1 / function(t)
+def _series(function: Function, lead: Function, power: int) -> Function:
+    """(f(x) − lead(x))/x^power of x, for functions of x."""
+    return lambda x: (function(x) - lead(x)) / x**power
 
 
-def _tanh(t: mp.mpf) -> mp.mpf:
-    return mp.tanh(mp.sqrt(t)) / mp.sqrt(t)
+def _in_square(function: Function) -> Function:
+    """The same, of z = x²."""
+    return lambda z: function(mp.sqrt(z))
 
 
-def _erf(t: mp.mpf) -> mp.mpf:
-    return mp.erf(mp.sqrt(t)) / mp.sqrt(t)
+def _one(_: mp.mpf) -> mp.mpf:
+    return mp.mpf(1)
 
 
-def _sine(t: mp.mpf) -> mp.mpf:
-    return mp.sin(2 * mp.pi * mp.sqrt(t)) / mp.sqrt(t)
+def _expm1(r: mp.mpf) -> mp.mpf:
+    return mp.expm1(r) / r**2 - 1 / r
 
 
-def _softplus(t: mp.mpf) -> mp.mpf:
-    return mp.log1p(mp.exp(-t))
+def _log(z: mp.mpf) -> mp.mpf:
+    """log((1 + s)/(1 − s)) = 2s + s z F(z), z = s²."""
+    s = mp.sqrt(z)
+    return (mp.log((1 + s) / (1 - s)) / s - 2) / z
 
 
-def _power(t: mp.mpf) -> mp.mpf:
-    return mp.mpf(2) ** t
+def _erf(a: mp.mpf) -> mp.mpf:
+    """erf a = 1 − exp(−a F(a))."""
+    return -mp.log(mp.erfc(a)) / a
 
 
-# Odd functions are x·F(x²), so that small arguments keep their relative accuracy.
+_SINE = _in_square(_series(mp.sin, lambda x: x, 3))
+_COSINE = _in_square(_series(mp.cos, lambda x: 1 - x**2 / 2, 4))
+_ATAN = _in_square(_series(mp.atan, lambda x: x, 3))
+
+# By name: the target with the degrees of float64, and the degrees of float32.
 TARGETS = {
-    "tanh": Target(_tanh, "0", "81", (4, 4), _relative(_tanh)),
-    "erf": Target(_erf, "0", "15.3664", (5, 5), _relative(_erf)),
-    "sine": Target(_sine, "0", "0.0625", (4, 0), _relative(_sine)),
-    "power": Target(_power, "-0.5", "0.5", (6, 0), _relative(_power)),
-    "softplus": Target(_softplus, "0", "17", (5, 6), lambda t: mp.mpf(1)),
+    "EXPM1": (Target(_expm1, "-0.3466", "0.3466", (9, 0), _one), (4, 0)),
+    "LOG": (Target(_log, "0", "0.02944", (6, 0), _one), (2, 0)),
+    "SINE": (Target(_SINE, "0", "0.6169", (5, 0), _one), (2, 0)),
+    "COSINE": (Target(_COSINE, "0", "0.6169", (5, 0), _one), (2, 0)),
+    "ATAN": (Target(_ATAN, "0", "0.1716", (9, 0), _one), (3, 0)),
+    "ERF": (Target(_erf, "0", "6", (9, 8), lambda a: 1 / _erf(a)), (4, 3)),
 }
 
 
@@ -93,14 +103,18 @@ def fit(target: Target, points: int = 150, sweeps: int = 25) -> tuple[mp.mpf, li
 
 
 def block(name: str) -> str:
-    """The coefficients of one target, rounded to float32, as the module holds them."""
-    with mp.workdps(40):
-        _, upper, lower = fit(TARGETS[name])
-        rows = [upper] if len(lower) == 1 else [upper, lower]
-        texts = [[float(np.float32(float(c))).hex().replace("0" * 7 + "p", "p") for c in row] for row in rows]
-    return f"{name.upper()} = (\n" + "".join(f'    "{" ".join(row)}",\n' for row in texts) + ")"
+    """The coefficients of one target in both precisions, as the module holds them."""
+    target, single = TARGETS[name]
+    lines = []
+    for precision, degrees in ((np.float64, target.degrees), (np.float32, single)):
+        with mp.workdps(60):
+            error, upper, lower = fit(replace(target, degrees=degrees))
+            rows = [upper] if len(lower) == 1 else [upper, lower]
+        texts = [", ".join(repr(float(precision(float(c)))) for c in row) for row in rows]
+        lines += [f"    # {precision.__name__}, {float(error):.1e}", *(f"    ({row})," for row in texts)]
+    return "\n".join([f"{name} = (", *lines, ")"])
 
 
 if __name__ == "__main__":
     for name in TARGETS:
-        print(block(name))
+        print(block(name), flush=True)
