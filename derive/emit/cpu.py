@@ -27,6 +27,7 @@ BOUND = {"e": "bias", "E": "operator", "w": "operator", "V": "local_operator", "
 BOUND |= {f"bar_{name}": f"bar_{array}" for name, array in BOUND.items()}
 BOUND |= {f"{bar}{name}": f"{bar}{name}[s]" for bar in ("", "bar_")
           for name in ("operators", "biases", "local_operators")}  # fmt: skip
+STATE = "H_i"  # the state of an explicit stage, which may be h itself
 Named = tuple[str, str]  # a name for an array
 # Elements of arrays that have a number a record, and of those below a state.
 ELEMENTS = {"value": "value[r]", "unsolved": "unsolved[r]", "maxima": "features[state + {a}, r]",
@@ -54,6 +55,11 @@ class Cpu(Target):
     def at(self, operand: str) -> str:
         """An operand as an array of rows and records."""
         name = self.lies_in(operand)
+        explicit = self.kernel.program is not None and not self.kernel.program.implicit
+        return STATE if name == "H" and explicit and self.kernel.like == "h" else self._held(name)
+
+    def _held(self, name: str) -> str:
+        """An array, or the part of it that belongs to a stage."""
         if name in self.kernel.kept:
             return f"{name}[slot]"
         if name in self.memory:
@@ -187,25 +193,38 @@ class Cpu(Target):
     # --- operations of a step
 
     def combine(self, op: ops.Combine) -> Lines:
-        each = ["for a in range(h.shape[0]):", "    for r in range(records):"]
-        return [
-            f"alpha = combine[n, {op.row}, 0]",
-            f"target = {self.at(op.out)}",
-            *[*each, "        target[a, r] = alpha*h[a, r]"],
+        """All rows as one: these arrays are contiguous. A stage that starts from the state itself reads it there."""
+        out = self.at(op.out)
+        scaled = ["for a in range(h.size):", "    target[a] = alpha*given[a]"]
+        lines = [
+            f"target, given = {out}.reshape(h.size), h.reshape(h.size)",
+            *(scaled if out != "h" else ["if alpha != 1:", *indent(scaled)]),
             f"for j in range({op.row}):",
             f"    gamma = combine[n, {op.row}, j + 1]",
             "    if gamma != 0:",
-            *indent([*each, "        target[a, r] += gamma*m[j, a, r]"], 2),
+            "        given = m[j].reshape(h.size)",
+            "        for a in range(h.size):",
+            "            target[a] += gamma*given[a]",
         ]
+        if out == STATE:
+            kept = " and not keep" if "H" in self.kernel.kept else ""
+            lines = [
+                f"{STATE} = {self._held('H')}",
+                f"if i == 0 and alpha == 1{kept}:",
+                f"    {STATE} = h",
+                *["else:", *indent(lines)],
+            ]
+        return [f"alpha = combine[n, {op.row}, 0]", *lines]
 
     def spread(self, op: ops.Spread) -> Lines:
+        """All rows as one, as in ``combine``."""
         source, sign = self.at(op.operand), "+" if op.accumulate else ""
-        head = [f"for a in range({source}.shape[0]):", "    for r in range(records):"]
-        add = [*head, f"        bar_m[j, a, r] {sign}= gamma*{source}[a, r]"]
+        add = ["target = bar_m[j].reshape(bar.size)", "for a in range(bar.size):", f"    target[a] {sign}= gamma*given[a]"]
         return [
             f"alpha = combine[n, {op.row}, 0]",
-            *head,
-            f"        bar_h[a, r] {sign}= alpha*{source}[a, r]",
+            f"target, given = bar_h.reshape(bar.size), {source}.reshape(bar.size)",
+            "for a in range(bar.size):",
+            f"    target[a] {sign}= alpha*given[a]",
             f"for j in range({op.until}):",
             f"    gamma = combine[n, {op.row}, j + 1]",
             *(["    if gamma != 0:", *indent(add, 2)] if op.accumulate else indent(add)),

@@ -171,18 +171,21 @@ def formed_forward_1(
             operator = operators[operator_index[n, i]]
             # H_i = α_i h_n + Σ_j γ_ij m_j
             alpha = combine[n, i, 0]
-            target = H[slot]
-            for a in range(h.shape[0]):
-                for r in range(records):
-                    target[a, r] = alpha*h[a, r]
-            for j in range(i):
-                gamma = combine[n, i, j + 1]
-                if gamma != 0:
-                    for a in range(h.shape[0]):
-                        for r in range(records):
-                            target[a, r] += gamma*m[j, a, r]
+            H_i = H[slot]
+            if i == 0 and alpha == 1 and not keep:
+                H_i = h
+            else:
+                target, given = H_i.reshape(h.size), h.reshape(h.size)
+                for a in range(h.size):
+                    target[a] = alpha*given[a]
+                for j in range(i):
+                    gamma = combine[n, i, j + 1]
+                    if gamma != 0:
+                        given = m[j].reshape(h.size)
+                        for a in range(h.size):
+                            target[a] += gamma*given[a]
             # U = E_s H_i
-            np.dot(operator, H[slot], U)
+            np.dot(operator, H_i, U)
             # R, F1 at every node and record, u = U + e_s
             for a in range(U.shape[0]):
                 for r in range(U.shape[1]):
@@ -198,16 +201,16 @@ def formed_forward_1(
             np.dot(A, given, target)
         # h_{n+1} = α h_n + Σ_j γ_j m_j
         alpha = combine[n, stages, 0]
-        target = h
-        for a in range(h.shape[0]):
-            for r in range(records):
-                target[a, r] = alpha*h[a, r]
+        target, given = h.reshape(h.size), h.reshape(h.size)
+        if alpha != 1:
+            for a in range(h.size):
+                target[a] = alpha*given[a]
         for j in range(stages):
             gamma = combine[n, stages, j + 1]
             if gamma != 0:
-                for a in range(h.shape[0]):
-                    for r in range(records):
-                        target[a, r] += gamma*m[j, a, r]
+                given = m[j].reshape(h.size)
+                for a in range(h.size):
+                    target[a] += gamma*given[a]
 
 
 def formed_adjoint_1(
@@ -226,14 +229,14 @@ def formed_adjoint_1(
     for n in range(steps - 1, -1, -1):
         # m̄_j = γ_j λ_{n+1},  h̄ = α λ_{n+1}
         alpha = combine[n, stages, 0]
-        for a in range(bar.shape[0]):
-            for r in range(records):
-                bar_h[a, r] = alpha*bar[a, r]
+        target, given = bar_h.reshape(bar.size), bar.reshape(bar.size)
+        for a in range(bar.size):
+            target[a] = alpha*given[a]
         for j in range(stages):
             gamma = combine[n, stages, j + 1]
-            for a in range(bar.shape[0]):
-                for r in range(records):
-                    bar_m[j, a, r] = gamma*bar[a, r]
+            target = bar_m[j].reshape(bar.size)
+            for a in range(bar.size):
+                target[a] = gamma*given[a]
         for i in range(stages - 1, -1, -1):
             slot = n*stages + i
             bias, bar_bias = biases[bias_index[n, i]], bar_biases[bias_index[n, i]]
@@ -265,15 +268,15 @@ def formed_adjoint_1(
             np.dot(operator.T, bar_U, bar_H)
             # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
             alpha = combine[n, i, 0]
-            for a in range(bar_H.shape[0]):
-                for r in range(records):
-                    bar_h[a, r] += alpha*bar_H[a, r]
+            target, given = bar_h.reshape(bar.size), bar_H.reshape(bar.size)
+            for a in range(bar.size):
+                target[a] += alpha*given[a]
             for j in range(i):
                 gamma = combine[n, i, j + 1]
                 if gamma != 0:
-                    for a in range(bar_H.shape[0]):
-                        for r in range(records):
-                            bar_m[j, a, r] += gamma*bar_H[a, r]
+                    target = bar_m[j].reshape(bar.size)
+                    for a in range(bar.size):
+                        target[a] += gamma*given[a]
         for a in range(0, state):
             for r in range(records):
                 bar[a, r] = bar_h[a, r]
@@ -305,18 +308,21 @@ def formed_forward_float32_1(
             operator = operators[operator_index[n, i]]
             # H_i = α_i h_n + Σ_j γ_ij m_j
             alpha = combine[n, i, 0]
-            target = H[slot]
-            for a in range(h.shape[0]):
-                for r in range(records):
-                    target[a, r] = alpha*h[a, r]
-            for j in range(i):
-                gamma = combine[n, i, j + 1]
-                if gamma != 0:
-                    for a in range(h.shape[0]):
-                        for r in range(records):
-                            target[a, r] += gamma*m[j, a, r]
+            H_i = H[slot]
+            if i == 0 and alpha == 1 and not keep:
+                H_i = h
+            else:
+                target, given = H_i.reshape(h.size), h.reshape(h.size)
+                for a in range(h.size):
+                    target[a] = alpha*given[a]
+                for j in range(i):
+                    gamma = combine[n, i, j + 1]
+                    if gamma != 0:
+                        given = m[j].reshape(h.size)
+                        for a in range(h.size):
+                            target[a] += gamma*given[a]
             # U = E_s H_i
-            np.dot(operator, H[slot], U)
+            np.dot(operator, H_i, U)
             # R, F1 at every node and record, u = U + e_s
             for a in range(U.shape[0]):
                 for r in range(U.shape[1]):
@@ -334,16 +340,16 @@ def formed_forward_float32_1(
             np.dot(A, given, target)
         # h_{n+1} = α h_n + Σ_j γ_j m_j
         alpha = combine[n, stages, 0]
-        target = h
-        for a in range(h.shape[0]):
-            for r in range(records):
-                target[a, r] = alpha*h[a, r]
+        target, given = h.reshape(h.size), h.reshape(h.size)
+        if alpha != 1:
+            for a in range(h.size):
+                target[a] = alpha*given[a]
         for j in range(stages):
             gamma = combine[n, stages, j + 1]
             if gamma != 0:
-                for a in range(h.shape[0]):
-                    for r in range(records):
-                        target[a, r] += gamma*m[j, a, r]
+                given = m[j].reshape(h.size)
+                for a in range(h.size):
+                    target[a] += gamma*given[a]
 
 
 def formed_adjoint_float32_1(
@@ -362,14 +368,14 @@ def formed_adjoint_float32_1(
     for n in range(steps - 1, -1, -1):
         # m̄_j = γ_j λ_{n+1},  h̄ = α λ_{n+1}
         alpha = combine[n, stages, 0]
-        for a in range(bar.shape[0]):
-            for r in range(records):
-                bar_h[a, r] = alpha*bar[a, r]
+        target, given = bar_h.reshape(bar.size), bar.reshape(bar.size)
+        for a in range(bar.size):
+            target[a] = alpha*given[a]
         for j in range(stages):
             gamma = combine[n, stages, j + 1]
-            for a in range(bar.shape[0]):
-                for r in range(records):
-                    bar_m[j, a, r] = gamma*bar[a, r]
+            target = bar_m[j].reshape(bar.size)
+            for a in range(bar.size):
+                target[a] = gamma*given[a]
         for i in range(stages - 1, -1, -1):
             slot = n*stages + i
             bias, bar_bias = biases[bias_index[n, i]], bar_biases[bias_index[n, i]]
@@ -401,15 +407,15 @@ def formed_adjoint_float32_1(
             np.dot(operator.T, bar_U, bar_H)
             # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
             alpha = combine[n, i, 0]
-            for a in range(bar_H.shape[0]):
-                for r in range(records):
-                    bar_h[a, r] += alpha*bar_H[a, r]
+            target, given = bar_h.reshape(bar.size), bar_H.reshape(bar.size)
+            for a in range(bar.size):
+                target[a] += alpha*given[a]
             for j in range(i):
                 gamma = combine[n, i, j + 1]
                 if gamma != 0:
-                    for a in range(bar_H.shape[0]):
-                        for r in range(records):
-                            bar_m[j, a, r] += gamma*bar_H[a, r]
+                    target = bar_m[j].reshape(bar.size)
+                    for a in range(bar.size):
+                        target[a] += gamma*given[a]
         for a in range(0, state):
             for r in range(records):
                 bar[a, r] = bar_h[a, r]
@@ -488,20 +494,23 @@ def factors_forward_1(
             operator = operators[operator_index[n, i]]
             # H_i = α_i h_n + Σ_j γ_ij m_j
             alpha = combine[n, i, 0]
-            target = H
-            for a in range(h.shape[0]):
-                for r in range(records):
-                    target[a, r] = alpha*h[a, r]
-            for j in range(i):
-                gamma = combine[n, i, j + 1]
-                if gamma != 0:
-                    for a in range(h.shape[0]):
-                        for r in range(records):
-                            target[a, r] += gamma*m[j, a, r]
+            H_i = H
+            if i == 0 and alpha == 1:
+                H_i = h
+            else:
+                target, given = H_i.reshape(h.size), h.reshape(h.size)
+                for a in range(h.size):
+                    target[a] = alpha*given[a]
+                for j in range(i):
+                    gamma = combine[n, i, j + 1]
+                    if gamma != 0:
+                        given = m[j].reshape(h.size)
+                        for a in range(h.size):
+                            target[a] += gamma*given[a]
             # G = C H_i
             width = G[slot].size//C.shape[0]
             target = G[slot].reshape((C.shape[0], width))
-            given = H.reshape((C.shape[1], width))
+            given = H_i.reshape((C.shape[1], width))
             np.dot(C, given, target)
             # T = w_s G
             np.dot(operator, G[slot], T)
@@ -525,16 +534,16 @@ def factors_forward_1(
             np.dot(A, given, target)
         # h_{n+1} = α h_n + Σ_j γ_j m_j
         alpha = combine[n, stages, 0]
-        target = h
-        for a in range(h.shape[0]):
-            for r in range(records):
-                target[a, r] = alpha*h[a, r]
+        target, given = h.reshape(h.size), h.reshape(h.size)
+        if alpha != 1:
+            for a in range(h.size):
+                target[a] = alpha*given[a]
         for j in range(stages):
             gamma = combine[n, stages, j + 1]
             if gamma != 0:
-                for a in range(h.shape[0]):
-                    for r in range(records):
-                        target[a, r] += gamma*m[j, a, r]
+                given = m[j].reshape(h.size)
+                for a in range(h.size):
+                    target[a] += gamma*given[a]
 
 
 def factors_adjoint_1(
@@ -555,14 +564,14 @@ def factors_adjoint_1(
     for n in range(steps - 1, -1, -1):
         # m̄_j = γ_j λ_{n+1},  h̄ = α λ_{n+1}
         alpha = combine[n, stages, 0]
-        for a in range(bar.shape[0]):
-            for r in range(records):
-                bar_h[a, r] = alpha*bar[a, r]
+        target, given = bar_h.reshape(bar.size), bar.reshape(bar.size)
+        for a in range(bar.size):
+            target[a] = alpha*given[a]
         for j in range(stages):
             gamma = combine[n, stages, j + 1]
-            for a in range(bar.shape[0]):
-                for r in range(records):
-                    bar_m[j, a, r] = gamma*bar[a, r]
+            target = bar_m[j].reshape(bar.size)
+            for a in range(bar.size):
+                target[a] = gamma*given[a]
         for i in range(stages - 1, -1, -1):
             slot = n*stages + i
             bias, bar_bias = biases[bias_index[n, i]], bar_biases[bias_index[n, i]]
@@ -604,15 +613,15 @@ def factors_adjoint_1(
             np.dot(C.T, given, target)
             # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
             alpha = combine[n, i, 0]
-            for a in range(bar_H.shape[0]):
-                for r in range(records):
-                    bar_h[a, r] += alpha*bar_H[a, r]
+            target, given = bar_h.reshape(bar.size), bar_H.reshape(bar.size)
+            for a in range(bar.size):
+                target[a] += alpha*given[a]
             for j in range(i):
                 gamma = combine[n, i, j + 1]
                 if gamma != 0:
-                    for a in range(bar_H.shape[0]):
-                        for r in range(records):
-                            bar_m[j, a, r] += gamma*bar_H[a, r]
+                    target = bar_m[j].reshape(bar.size)
+                    for a in range(bar.size):
+                        target[a] += gamma*given[a]
         for a in range(0, state):
             for r in range(records):
                 bar[a, r] = bar_h[a, r]
@@ -646,20 +655,23 @@ def factors_forward_float32_1(
             operator = operators[operator_index[n, i]]
             # H_i = α_i h_n + Σ_j γ_ij m_j
             alpha = combine[n, i, 0]
-            target = H
-            for a in range(h.shape[0]):
-                for r in range(records):
-                    target[a, r] = alpha*h[a, r]
-            for j in range(i):
-                gamma = combine[n, i, j + 1]
-                if gamma != 0:
-                    for a in range(h.shape[0]):
-                        for r in range(records):
-                            target[a, r] += gamma*m[j, a, r]
+            H_i = H
+            if i == 0 and alpha == 1:
+                H_i = h
+            else:
+                target, given = H_i.reshape(h.size), h.reshape(h.size)
+                for a in range(h.size):
+                    target[a] = alpha*given[a]
+                for j in range(i):
+                    gamma = combine[n, i, j + 1]
+                    if gamma != 0:
+                        given = m[j].reshape(h.size)
+                        for a in range(h.size):
+                            target[a] += gamma*given[a]
             # G = C H_i
             width = G[slot].size//C.shape[0]
             target = G[slot].reshape((C.shape[0], width))
-            given = H.reshape((C.shape[1], width))
+            given = H_i.reshape((C.shape[1], width))
             np.dot(C, given, target)
             # T = w_s G
             np.dot(operator, G[slot], T)
@@ -685,16 +697,16 @@ def factors_forward_float32_1(
             np.dot(A, given, target)
         # h_{n+1} = α h_n + Σ_j γ_j m_j
         alpha = combine[n, stages, 0]
-        target = h
-        for a in range(h.shape[0]):
-            for r in range(records):
-                target[a, r] = alpha*h[a, r]
+        target, given = h.reshape(h.size), h.reshape(h.size)
+        if alpha != 1:
+            for a in range(h.size):
+                target[a] = alpha*given[a]
         for j in range(stages):
             gamma = combine[n, stages, j + 1]
             if gamma != 0:
-                for a in range(h.shape[0]):
-                    for r in range(records):
-                        target[a, r] += gamma*m[j, a, r]
+                given = m[j].reshape(h.size)
+                for a in range(h.size):
+                    target[a] += gamma*given[a]
 
 
 def factors_adjoint_float32_1(
@@ -715,14 +727,14 @@ def factors_adjoint_float32_1(
     for n in range(steps - 1, -1, -1):
         # m̄_j = γ_j λ_{n+1},  h̄ = α λ_{n+1}
         alpha = combine[n, stages, 0]
-        for a in range(bar.shape[0]):
-            for r in range(records):
-                bar_h[a, r] = alpha*bar[a, r]
+        target, given = bar_h.reshape(bar.size), bar.reshape(bar.size)
+        for a in range(bar.size):
+            target[a] = alpha*given[a]
         for j in range(stages):
             gamma = combine[n, stages, j + 1]
-            for a in range(bar.shape[0]):
-                for r in range(records):
-                    bar_m[j, a, r] = gamma*bar[a, r]
+            target = bar_m[j].reshape(bar.size)
+            for a in range(bar.size):
+                target[a] = gamma*given[a]
         for i in range(stages - 1, -1, -1):
             slot = n*stages + i
             bias, bar_bias = biases[bias_index[n, i]], bar_biases[bias_index[n, i]]
@@ -764,15 +776,15 @@ def factors_adjoint_float32_1(
             np.dot(C.T, given, target)
             # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
             alpha = combine[n, i, 0]
-            for a in range(bar_H.shape[0]):
-                for r in range(records):
-                    bar_h[a, r] += alpha*bar_H[a, r]
+            target, given = bar_h.reshape(bar.size), bar_H.reshape(bar.size)
+            for a in range(bar.size):
+                target[a] += alpha*given[a]
             for j in range(i):
                 gamma = combine[n, i, j + 1]
                 if gamma != 0:
-                    for a in range(bar_H.shape[0]):
-                        for r in range(records):
-                            bar_m[j, a, r] += gamma*bar_H[a, r]
+                    target = bar_m[j].reshape(bar.size)
+                    for a in range(bar.size):
+                        target[a] += gamma*given[a]
         for a in range(0, state):
             for r in range(records):
                 bar[a, r] = bar_h[a, r]

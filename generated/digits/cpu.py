@@ -148,18 +148,21 @@ def formed_forward_1(
             operator = operators[operator_index[n, i]]
             # H_i = α_i h_n + Σ_j γ_ij m_j
             alpha = combine[n, i, 0]
-            target = H[slot]
-            for a in range(h.shape[0]):
-                for r in range(records):
-                    target[a, r] = alpha*h[a, r]
-            for j in range(i):
-                gamma = combine[n, i, j + 1]
-                if gamma != 0:
-                    for a in range(h.shape[0]):
-                        for r in range(records):
-                            target[a, r] += gamma*m[j, a, r]
+            H_i = H[slot]
+            if i == 0 and alpha == 1 and not keep:
+                H_i = h
+            else:
+                target, given = H_i.reshape(h.size), h.reshape(h.size)
+                for a in range(h.size):
+                    target[a] = alpha*given[a]
+                for j in range(i):
+                    gamma = combine[n, i, j + 1]
+                    if gamma != 0:
+                        given = m[j].reshape(h.size)
+                        for a in range(h.size):
+                            target[a] += gamma*given[a]
             # U = E_s H_i
-            np.dot(operator, H[slot], U)
+            np.dot(operator, H_i, U)
             # m_i, F1 at every node and record, u = U + e_s
             for a in range(U.shape[0]):
                 for r in range(U.shape[1]):
@@ -171,16 +174,16 @@ def formed_forward_1(
                     F1[slot][a, r] = value_F1
         # h_{n+1} = α h_n + Σ_j γ_j m_j
         alpha = combine[n, stages, 0]
-        target = h
-        for a in range(h.shape[0]):
-            for r in range(records):
-                target[a, r] = alpha*h[a, r]
+        target, given = h.reshape(h.size), h.reshape(h.size)
+        if alpha != 1:
+            for a in range(h.size):
+                target[a] = alpha*given[a]
         for j in range(stages):
             gamma = combine[n, stages, j + 1]
             if gamma != 0:
-                for a in range(h.shape[0]):
-                    for r in range(records):
-                        target[a, r] += gamma*m[j, a, r]
+                given = m[j].reshape(h.size)
+                for a in range(h.size):
+                    target[a] += gamma*given[a]
 
 
 def formed_adjoint_1(
@@ -198,14 +201,14 @@ def formed_adjoint_1(
     for n in range(steps - 1, -1, -1):
         # m̄_j = γ_j λ_{n+1},  h̄ = α λ_{n+1}
         alpha = combine[n, stages, 0]
-        for a in range(bar.shape[0]):
-            for r in range(records):
-                bar_h[a, r] = alpha*bar[a, r]
+        target, given = bar_h.reshape(bar.size), bar.reshape(bar.size)
+        for a in range(bar.size):
+            target[a] = alpha*given[a]
         for j in range(stages):
             gamma = combine[n, stages, j + 1]
-            for a in range(bar.shape[0]):
-                for r in range(records):
-                    bar_m[j, a, r] = gamma*bar[a, r]
+            target = bar_m[j].reshape(bar.size)
+            for a in range(bar.size):
+                target[a] = gamma*given[a]
         for i in range(stages - 1, -1, -1):
             slot = n*stages + i
             bias, bar_bias = biases[bias_index[n, i]], bar_biases[bias_index[n, i]]
@@ -232,15 +235,15 @@ def formed_adjoint_1(
             np.dot(operator.T, bar_U, bar_H)
             # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
             alpha = combine[n, i, 0]
-            for a in range(bar_H.shape[0]):
-                for r in range(records):
-                    bar_h[a, r] += alpha*bar_H[a, r]
+            target, given = bar_h.reshape(bar.size), bar_H.reshape(bar.size)
+            for a in range(bar.size):
+                target[a] += alpha*given[a]
             for j in range(i):
                 gamma = combine[n, i, j + 1]
                 if gamma != 0:
-                    for a in range(bar_H.shape[0]):
-                        for r in range(records):
-                            bar_m[j, a, r] += gamma*bar_H[a, r]
+                    target = bar_m[j].reshape(bar.size)
+                    for a in range(bar.size):
+                        target[a] += gamma*given[a]
         for a in range(0, state):
             for r in range(records):
                 bar[a, r] = bar_h[a, r]
@@ -272,18 +275,21 @@ def formed_forward_float32_1(
             operator = operators[operator_index[n, i]]
             # H_i = α_i h_n + Σ_j γ_ij m_j
             alpha = combine[n, i, 0]
-            target = H[slot]
-            for a in range(h.shape[0]):
-                for r in range(records):
-                    target[a, r] = alpha*h[a, r]
-            for j in range(i):
-                gamma = combine[n, i, j + 1]
-                if gamma != 0:
-                    for a in range(h.shape[0]):
-                        for r in range(records):
-                            target[a, r] += gamma*m[j, a, r]
+            H_i = H[slot]
+            if i == 0 and alpha == 1 and not keep:
+                H_i = h
+            else:
+                target, given = H_i.reshape(h.size), h.reshape(h.size)
+                for a in range(h.size):
+                    target[a] = alpha*given[a]
+                for j in range(i):
+                    gamma = combine[n, i, j + 1]
+                    if gamma != 0:
+                        given = m[j].reshape(h.size)
+                        for a in range(h.size):
+                            target[a] += gamma*given[a]
             # U = E_s H_i
-            np.dot(operator, H[slot], U)
+            np.dot(operator, H_i, U)
             # m_i, F1 at every node and record, u = U + e_s
             for a in range(U.shape[0]):
                 for r in range(U.shape[1]):
@@ -297,16 +303,16 @@ def formed_forward_float32_1(
                     F1[slot][a, r] = value_F1
         # h_{n+1} = α h_n + Σ_j γ_j m_j
         alpha = combine[n, stages, 0]
-        target = h
-        for a in range(h.shape[0]):
-            for r in range(records):
-                target[a, r] = alpha*h[a, r]
+        target, given = h.reshape(h.size), h.reshape(h.size)
+        if alpha != 1:
+            for a in range(h.size):
+                target[a] = alpha*given[a]
         for j in range(stages):
             gamma = combine[n, stages, j + 1]
             if gamma != 0:
-                for a in range(h.shape[0]):
-                    for r in range(records):
-                        target[a, r] += gamma*m[j, a, r]
+                given = m[j].reshape(h.size)
+                for a in range(h.size):
+                    target[a] += gamma*given[a]
 
 
 def formed_adjoint_float32_1(
@@ -324,14 +330,14 @@ def formed_adjoint_float32_1(
     for n in range(steps - 1, -1, -1):
         # m̄_j = γ_j λ_{n+1},  h̄ = α λ_{n+1}
         alpha = combine[n, stages, 0]
-        for a in range(bar.shape[0]):
-            for r in range(records):
-                bar_h[a, r] = alpha*bar[a, r]
+        target, given = bar_h.reshape(bar.size), bar.reshape(bar.size)
+        for a in range(bar.size):
+            target[a] = alpha*given[a]
         for j in range(stages):
             gamma = combine[n, stages, j + 1]
-            for a in range(bar.shape[0]):
-                for r in range(records):
-                    bar_m[j, a, r] = gamma*bar[a, r]
+            target = bar_m[j].reshape(bar.size)
+            for a in range(bar.size):
+                target[a] = gamma*given[a]
         for i in range(stages - 1, -1, -1):
             slot = n*stages + i
             bias, bar_bias = biases[bias_index[n, i]], bar_biases[bias_index[n, i]]
@@ -358,15 +364,15 @@ def formed_adjoint_float32_1(
             np.dot(operator.T, bar_U, bar_H)
             # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
             alpha = combine[n, i, 0]
-            for a in range(bar_H.shape[0]):
-                for r in range(records):
-                    bar_h[a, r] += alpha*bar_H[a, r]
+            target, given = bar_h.reshape(bar.size), bar_H.reshape(bar.size)
+            for a in range(bar.size):
+                target[a] += alpha*given[a]
             for j in range(i):
                 gamma = combine[n, i, j + 1]
                 if gamma != 0:
-                    for a in range(bar_H.shape[0]):
-                        for r in range(records):
-                            bar_m[j, a, r] += gamma*bar_H[a, r]
+                    target = bar_m[j].reshape(bar.size)
+                    for a in range(bar.size):
+                        target[a] += gamma*given[a]
         for a in range(0, state):
             for r in range(records):
                 bar[a, r] = bar_h[a, r]
@@ -455,20 +461,23 @@ def factors_forward_1(
             operator = operators[operator_index[n, i]]
             # H_i = α_i h_n + Σ_j γ_ij m_j
             alpha = combine[n, i, 0]
-            target = H
-            for a in range(h.shape[0]):
-                for r in range(records):
-                    target[a, r] = alpha*h[a, r]
-            for j in range(i):
-                gamma = combine[n, i, j + 1]
-                if gamma != 0:
-                    for a in range(h.shape[0]):
-                        for r in range(records):
-                            target[a, r] += gamma*m[j, a, r]
+            H_i = H
+            if i == 0 and alpha == 1:
+                H_i = h
+            else:
+                target, given = H_i.reshape(h.size), h.reshape(h.size)
+                for a in range(h.size):
+                    target[a] = alpha*given[a]
+                for j in range(i):
+                    gamma = combine[n, i, j + 1]
+                    if gamma != 0:
+                        given = m[j].reshape(h.size)
+                        for a in range(h.size):
+                            target[a] += gamma*given[a]
             # G = C H_i
             width = G[slot].size//C.shape[0]
             target = G[slot].reshape((C.shape[0], width))
-            given = H.reshape((C.shape[1], width))
+            given = H_i.reshape((C.shape[1], width))
             for a in range(C.shape[0]):
                 for r in range(given.shape[1]):
                     target[a, r] = C[a, a]*given[a, r]
@@ -495,16 +504,16 @@ def factors_forward_1(
                     F1[slot][a, r] = value_F1
         # h_{n+1} = α h_n + Σ_j γ_j m_j
         alpha = combine[n, stages, 0]
-        target = h
-        for a in range(h.shape[0]):
-            for r in range(records):
-                target[a, r] = alpha*h[a, r]
+        target, given = h.reshape(h.size), h.reshape(h.size)
+        if alpha != 1:
+            for a in range(h.size):
+                target[a] = alpha*given[a]
         for j in range(stages):
             gamma = combine[n, stages, j + 1]
             if gamma != 0:
-                for a in range(h.shape[0]):
-                    for r in range(records):
-                        target[a, r] += gamma*m[j, a, r]
+                given = m[j].reshape(h.size)
+                for a in range(h.size):
+                    target[a] += gamma*given[a]
 
 
 def factors_adjoint_1(
@@ -524,14 +533,14 @@ def factors_adjoint_1(
     for n in range(steps - 1, -1, -1):
         # m̄_j = γ_j λ_{n+1},  h̄ = α λ_{n+1}
         alpha = combine[n, stages, 0]
-        for a in range(bar.shape[0]):
-            for r in range(records):
-                bar_h[a, r] = alpha*bar[a, r]
+        target, given = bar_h.reshape(bar.size), bar.reshape(bar.size)
+        for a in range(bar.size):
+            target[a] = alpha*given[a]
         for j in range(stages):
             gamma = combine[n, stages, j + 1]
-            for a in range(bar.shape[0]):
-                for r in range(records):
-                    bar_m[j, a, r] = gamma*bar[a, r]
+            target = bar_m[j].reshape(bar.size)
+            for a in range(bar.size):
+                target[a] = gamma*given[a]
         for i in range(stages - 1, -1, -1):
             slot = n*stages + i
             bias, bar_bias = biases[bias_index[n, i]], bar_biases[bias_index[n, i]]
@@ -575,15 +584,15 @@ def factors_adjoint_1(
                     target[a, r] = C[a, a]*given[a, r]
             # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
             alpha = combine[n, i, 0]
-            for a in range(bar_H.shape[0]):
-                for r in range(records):
-                    bar_h[a, r] += alpha*bar_H[a, r]
+            target, given = bar_h.reshape(bar.size), bar_H.reshape(bar.size)
+            for a in range(bar.size):
+                target[a] += alpha*given[a]
             for j in range(i):
                 gamma = combine[n, i, j + 1]
                 if gamma != 0:
-                    for a in range(bar_H.shape[0]):
-                        for r in range(records):
-                            bar_m[j, a, r] += gamma*bar_H[a, r]
+                    target = bar_m[j].reshape(bar.size)
+                    for a in range(bar.size):
+                        target[a] += gamma*given[a]
         for a in range(0, state):
             for r in range(records):
                 bar[a, r] = bar_h[a, r]
@@ -617,20 +626,23 @@ def factors_forward_float32_1(
             operator = operators[operator_index[n, i]]
             # H_i = α_i h_n + Σ_j γ_ij m_j
             alpha = combine[n, i, 0]
-            target = H
-            for a in range(h.shape[0]):
-                for r in range(records):
-                    target[a, r] = alpha*h[a, r]
-            for j in range(i):
-                gamma = combine[n, i, j + 1]
-                if gamma != 0:
-                    for a in range(h.shape[0]):
-                        for r in range(records):
-                            target[a, r] += gamma*m[j, a, r]
+            H_i = H
+            if i == 0 and alpha == 1:
+                H_i = h
+            else:
+                target, given = H_i.reshape(h.size), h.reshape(h.size)
+                for a in range(h.size):
+                    target[a] = alpha*given[a]
+                for j in range(i):
+                    gamma = combine[n, i, j + 1]
+                    if gamma != 0:
+                        given = m[j].reshape(h.size)
+                        for a in range(h.size):
+                            target[a] += gamma*given[a]
             # G = C H_i
             width = G[slot].size//C.shape[0]
             target = G[slot].reshape((C.shape[0], width))
-            given = H.reshape((C.shape[1], width))
+            given = H_i.reshape((C.shape[1], width))
             for a in range(C.shape[0]):
                 for r in range(given.shape[1]):
                     target[a, r] = C[a, a]*given[a, r]
@@ -659,16 +671,16 @@ def factors_forward_float32_1(
                     F1[slot][a, r] = value_F1
         # h_{n+1} = α h_n + Σ_j γ_j m_j
         alpha = combine[n, stages, 0]
-        target = h
-        for a in range(h.shape[0]):
-            for r in range(records):
-                target[a, r] = alpha*h[a, r]
+        target, given = h.reshape(h.size), h.reshape(h.size)
+        if alpha != 1:
+            for a in range(h.size):
+                target[a] = alpha*given[a]
         for j in range(stages):
             gamma = combine[n, stages, j + 1]
             if gamma != 0:
-                for a in range(h.shape[0]):
-                    for r in range(records):
-                        target[a, r] += gamma*m[j, a, r]
+                given = m[j].reshape(h.size)
+                for a in range(h.size):
+                    target[a] += gamma*given[a]
 
 
 def factors_adjoint_float32_1(
@@ -688,14 +700,14 @@ def factors_adjoint_float32_1(
     for n in range(steps - 1, -1, -1):
         # m̄_j = γ_j λ_{n+1},  h̄ = α λ_{n+1}
         alpha = combine[n, stages, 0]
-        for a in range(bar.shape[0]):
-            for r in range(records):
-                bar_h[a, r] = alpha*bar[a, r]
+        target, given = bar_h.reshape(bar.size), bar.reshape(bar.size)
+        for a in range(bar.size):
+            target[a] = alpha*given[a]
         for j in range(stages):
             gamma = combine[n, stages, j + 1]
-            for a in range(bar.shape[0]):
-                for r in range(records):
-                    bar_m[j, a, r] = gamma*bar[a, r]
+            target = bar_m[j].reshape(bar.size)
+            for a in range(bar.size):
+                target[a] = gamma*given[a]
         for i in range(stages - 1, -1, -1):
             slot = n*stages + i
             bias, bar_bias = biases[bias_index[n, i]], bar_biases[bias_index[n, i]]
@@ -739,15 +751,15 @@ def factors_adjoint_float32_1(
                     target[a, r] = C[a, a]*given[a, r]
             # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
             alpha = combine[n, i, 0]
-            for a in range(bar_H.shape[0]):
-                for r in range(records):
-                    bar_h[a, r] += alpha*bar_H[a, r]
+            target, given = bar_h.reshape(bar.size), bar_H.reshape(bar.size)
+            for a in range(bar.size):
+                target[a] += alpha*given[a]
             for j in range(i):
                 gamma = combine[n, i, j + 1]
                 if gamma != 0:
-                    for a in range(bar_H.shape[0]):
-                        for r in range(records):
-                            bar_m[j, a, r] += gamma*bar_H[a, r]
+                    target = bar_m[j].reshape(bar.size)
+                    for a in range(bar.size):
+                        target[a] += gamma*given[a]
         for a in range(0, state):
             for r in range(records):
                 bar[a, r] = bar_h[a, r]
@@ -896,18 +908,21 @@ def formed_forward_2(
             operator = operators[operator_index[n, i]]
             # H_i = α_i h_n + Σ_j γ_ij m_j
             alpha = combine[n, i, 0]
-            target = H[slot]
-            for a in range(h.shape[0]):
-                for r in range(records):
-                    target[a, r] = alpha*h[a, r]
-            for j in range(i):
-                gamma = combine[n, i, j + 1]
-                if gamma != 0:
-                    for a in range(h.shape[0]):
-                        for r in range(records):
-                            target[a, r] += gamma*m[j, a, r]
+            H_i = H[slot]
+            if i == 0 and alpha == 1 and not keep:
+                H_i = h
+            else:
+                target, given = H_i.reshape(h.size), h.reshape(h.size)
+                for a in range(h.size):
+                    target[a] = alpha*given[a]
+                for j in range(i):
+                    gamma = combine[n, i, j + 1]
+                    if gamma != 0:
+                        given = m[j].reshape(h.size)
+                        for a in range(h.size):
+                            target[a] += gamma*given[a]
             # U = E_s H_i
-            np.dot(operator, H[slot], U)
+            np.dot(operator, H_i, U)
             # m_i, F1 at every node and record, u = U + e_s
             for a in range(U.shape[0]):
                 for r in range(U.shape[1]):
@@ -919,16 +934,16 @@ def formed_forward_2(
                     F1[slot][a, r] = value_F1
         # h_{n+1} = α h_n + Σ_j γ_j m_j
         alpha = combine[n, stages, 0]
-        target = h
-        for a in range(h.shape[0]):
-            for r in range(records):
-                target[a, r] = alpha*h[a, r]
+        target, given = h.reshape(h.size), h.reshape(h.size)
+        if alpha != 1:
+            for a in range(h.size):
+                target[a] = alpha*given[a]
         for j in range(stages):
             gamma = combine[n, stages, j + 1]
             if gamma != 0:
-                for a in range(h.shape[0]):
-                    for r in range(records):
-                        target[a, r] += gamma*m[j, a, r]
+                given = m[j].reshape(h.size)
+                for a in range(h.size):
+                    target[a] += gamma*given[a]
 
 
 def formed_adjoint_2(
@@ -946,14 +961,14 @@ def formed_adjoint_2(
     for n in range(steps - 1, -1, -1):
         # m̄_j = γ_j λ_{n+1},  h̄ = α λ_{n+1}
         alpha = combine[n, stages, 0]
-        for a in range(bar.shape[0]):
-            for r in range(records):
-                bar_h[a, r] = alpha*bar[a, r]
+        target, given = bar_h.reshape(bar.size), bar.reshape(bar.size)
+        for a in range(bar.size):
+            target[a] = alpha*given[a]
         for j in range(stages):
             gamma = combine[n, stages, j + 1]
-            for a in range(bar.shape[0]):
-                for r in range(records):
-                    bar_m[j, a, r] = gamma*bar[a, r]
+            target = bar_m[j].reshape(bar.size)
+            for a in range(bar.size):
+                target[a] = gamma*given[a]
         for i in range(stages - 1, -1, -1):
             slot = n*stages + i
             bias, bar_bias = biases[bias_index[n, i]], bar_biases[bias_index[n, i]]
@@ -980,15 +995,15 @@ def formed_adjoint_2(
             np.dot(operator.T, bar_U, bar_H)
             # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
             alpha = combine[n, i, 0]
-            for a in range(bar_H.shape[0]):
-                for r in range(records):
-                    bar_h[a, r] += alpha*bar_H[a, r]
+            target, given = bar_h.reshape(bar.size), bar_H.reshape(bar.size)
+            for a in range(bar.size):
+                target[a] += alpha*given[a]
             for j in range(i):
                 gamma = combine[n, i, j + 1]
                 if gamma != 0:
-                    for a in range(bar_H.shape[0]):
-                        for r in range(records):
-                            bar_m[j, a, r] += gamma*bar_H[a, r]
+                    target = bar_m[j].reshape(bar.size)
+                    for a in range(bar.size):
+                        target[a] += gamma*given[a]
         for a in range(0, state):
             for r in range(records):
                 bar[a, r] = bar_h[a, r]
@@ -1020,18 +1035,21 @@ def formed_forward_float32_2(
             operator = operators[operator_index[n, i]]
             # H_i = α_i h_n + Σ_j γ_ij m_j
             alpha = combine[n, i, 0]
-            target = H[slot]
-            for a in range(h.shape[0]):
-                for r in range(records):
-                    target[a, r] = alpha*h[a, r]
-            for j in range(i):
-                gamma = combine[n, i, j + 1]
-                if gamma != 0:
-                    for a in range(h.shape[0]):
-                        for r in range(records):
-                            target[a, r] += gamma*m[j, a, r]
+            H_i = H[slot]
+            if i == 0 and alpha == 1 and not keep:
+                H_i = h
+            else:
+                target, given = H_i.reshape(h.size), h.reshape(h.size)
+                for a in range(h.size):
+                    target[a] = alpha*given[a]
+                for j in range(i):
+                    gamma = combine[n, i, j + 1]
+                    if gamma != 0:
+                        given = m[j].reshape(h.size)
+                        for a in range(h.size):
+                            target[a] += gamma*given[a]
             # U = E_s H_i
-            np.dot(operator, H[slot], U)
+            np.dot(operator, H_i, U)
             # m_i, F1 at every node and record, u = U + e_s
             for a in range(U.shape[0]):
                 for r in range(U.shape[1]):
@@ -1045,16 +1063,16 @@ def formed_forward_float32_2(
                     F1[slot][a, r] = value_F1
         # h_{n+1} = α h_n + Σ_j γ_j m_j
         alpha = combine[n, stages, 0]
-        target = h
-        for a in range(h.shape[0]):
-            for r in range(records):
-                target[a, r] = alpha*h[a, r]
+        target, given = h.reshape(h.size), h.reshape(h.size)
+        if alpha != 1:
+            for a in range(h.size):
+                target[a] = alpha*given[a]
         for j in range(stages):
             gamma = combine[n, stages, j + 1]
             if gamma != 0:
-                for a in range(h.shape[0]):
-                    for r in range(records):
-                        target[a, r] += gamma*m[j, a, r]
+                given = m[j].reshape(h.size)
+                for a in range(h.size):
+                    target[a] += gamma*given[a]
 
 
 def formed_adjoint_float32_2(
@@ -1072,14 +1090,14 @@ def formed_adjoint_float32_2(
     for n in range(steps - 1, -1, -1):
         # m̄_j = γ_j λ_{n+1},  h̄ = α λ_{n+1}
         alpha = combine[n, stages, 0]
-        for a in range(bar.shape[0]):
-            for r in range(records):
-                bar_h[a, r] = alpha*bar[a, r]
+        target, given = bar_h.reshape(bar.size), bar.reshape(bar.size)
+        for a in range(bar.size):
+            target[a] = alpha*given[a]
         for j in range(stages):
             gamma = combine[n, stages, j + 1]
-            for a in range(bar.shape[0]):
-                for r in range(records):
-                    bar_m[j, a, r] = gamma*bar[a, r]
+            target = bar_m[j].reshape(bar.size)
+            for a in range(bar.size):
+                target[a] = gamma*given[a]
         for i in range(stages - 1, -1, -1):
             slot = n*stages + i
             bias, bar_bias = biases[bias_index[n, i]], bar_biases[bias_index[n, i]]
@@ -1106,15 +1124,15 @@ def formed_adjoint_float32_2(
             np.dot(operator.T, bar_U, bar_H)
             # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
             alpha = combine[n, i, 0]
-            for a in range(bar_H.shape[0]):
-                for r in range(records):
-                    bar_h[a, r] += alpha*bar_H[a, r]
+            target, given = bar_h.reshape(bar.size), bar_H.reshape(bar.size)
+            for a in range(bar.size):
+                target[a] += alpha*given[a]
             for j in range(i):
                 gamma = combine[n, i, j + 1]
                 if gamma != 0:
-                    for a in range(bar_H.shape[0]):
-                        for r in range(records):
-                            bar_m[j, a, r] += gamma*bar_H[a, r]
+                    target = bar_m[j].reshape(bar.size)
+                    for a in range(bar.size):
+                        target[a] += gamma*given[a]
         for a in range(0, state):
             for r in range(records):
                 bar[a, r] = bar_h[a, r]
@@ -1203,20 +1221,23 @@ def factors_forward_2(
             operator = operators[operator_index[n, i]]
             # H_i = α_i h_n + Σ_j γ_ij m_j
             alpha = combine[n, i, 0]
-            target = H
-            for a in range(h.shape[0]):
-                for r in range(records):
-                    target[a, r] = alpha*h[a, r]
-            for j in range(i):
-                gamma = combine[n, i, j + 1]
-                if gamma != 0:
-                    for a in range(h.shape[0]):
-                        for r in range(records):
-                            target[a, r] += gamma*m[j, a, r]
+            H_i = H
+            if i == 0 and alpha == 1:
+                H_i = h
+            else:
+                target, given = H_i.reshape(h.size), h.reshape(h.size)
+                for a in range(h.size):
+                    target[a] = alpha*given[a]
+                for j in range(i):
+                    gamma = combine[n, i, j + 1]
+                    if gamma != 0:
+                        given = m[j].reshape(h.size)
+                        for a in range(h.size):
+                            target[a] += gamma*given[a]
             # G = C H_i
             width = G[slot].size//C.shape[0]
             target = G[slot].reshape((C.shape[0], width))
-            given = H.reshape((C.shape[1], width))
+            given = H_i.reshape((C.shape[1], width))
             target[:] = constants[0]
             for a in range(C.shape[0]):
                 for b in range(C_runs[a, 0], C_runs[a, 1]):
@@ -1246,16 +1267,16 @@ def factors_forward_2(
                     F1[slot][a, r] = value_F1
         # h_{n+1} = α h_n + Σ_j γ_j m_j
         alpha = combine[n, stages, 0]
-        target = h
-        for a in range(h.shape[0]):
-            for r in range(records):
-                target[a, r] = alpha*h[a, r]
+        target, given = h.reshape(h.size), h.reshape(h.size)
+        if alpha != 1:
+            for a in range(h.size):
+                target[a] = alpha*given[a]
         for j in range(stages):
             gamma = combine[n, stages, j + 1]
             if gamma != 0:
-                for a in range(h.shape[0]):
-                    for r in range(records):
-                        target[a, r] += gamma*m[j, a, r]
+                given = m[j].reshape(h.size)
+                for a in range(h.size):
+                    target[a] += gamma*given[a]
 
 
 def factors_adjoint_2(
@@ -1275,14 +1296,14 @@ def factors_adjoint_2(
     for n in range(steps - 1, -1, -1):
         # m̄_j = γ_j λ_{n+1},  h̄ = α λ_{n+1}
         alpha = combine[n, stages, 0]
-        for a in range(bar.shape[0]):
-            for r in range(records):
-                bar_h[a, r] = alpha*bar[a, r]
+        target, given = bar_h.reshape(bar.size), bar.reshape(bar.size)
+        for a in range(bar.size):
+            target[a] = alpha*given[a]
         for j in range(stages):
             gamma = combine[n, stages, j + 1]
-            for a in range(bar.shape[0]):
-                for r in range(records):
-                    bar_m[j, a, r] = gamma*bar[a, r]
+            target = bar_m[j].reshape(bar.size)
+            for a in range(bar.size):
+                target[a] = gamma*given[a]
         for i in range(stages - 1, -1, -1):
             slot = n*stages + i
             bias, bar_bias = biases[bias_index[n, i]], bar_biases[bias_index[n, i]]
@@ -1329,15 +1350,15 @@ def factors_adjoint_2(
                         target[b, r] += factor*given[a, r]
             # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
             alpha = combine[n, i, 0]
-            for a in range(bar_H.shape[0]):
-                for r in range(records):
-                    bar_h[a, r] += alpha*bar_H[a, r]
+            target, given = bar_h.reshape(bar.size), bar_H.reshape(bar.size)
+            for a in range(bar.size):
+                target[a] += alpha*given[a]
             for j in range(i):
                 gamma = combine[n, i, j + 1]
                 if gamma != 0:
-                    for a in range(bar_H.shape[0]):
-                        for r in range(records):
-                            bar_m[j, a, r] += gamma*bar_H[a, r]
+                    target = bar_m[j].reshape(bar.size)
+                    for a in range(bar.size):
+                        target[a] += gamma*given[a]
         for a in range(0, state):
             for r in range(records):
                 bar[a, r] = bar_h[a, r]
@@ -1371,20 +1392,23 @@ def factors_forward_float32_2(
             operator = operators[operator_index[n, i]]
             # H_i = α_i h_n + Σ_j γ_ij m_j
             alpha = combine[n, i, 0]
-            target = H
-            for a in range(h.shape[0]):
-                for r in range(records):
-                    target[a, r] = alpha*h[a, r]
-            for j in range(i):
-                gamma = combine[n, i, j + 1]
-                if gamma != 0:
-                    for a in range(h.shape[0]):
-                        for r in range(records):
-                            target[a, r] += gamma*m[j, a, r]
+            H_i = H
+            if i == 0 and alpha == 1:
+                H_i = h
+            else:
+                target, given = H_i.reshape(h.size), h.reshape(h.size)
+                for a in range(h.size):
+                    target[a] = alpha*given[a]
+                for j in range(i):
+                    gamma = combine[n, i, j + 1]
+                    if gamma != 0:
+                        given = m[j].reshape(h.size)
+                        for a in range(h.size):
+                            target[a] += gamma*given[a]
             # G = C H_i
             width = G[slot].size//C.shape[0]
             target = G[slot].reshape((C.shape[0], width))
-            given = H.reshape((C.shape[1], width))
+            given = H_i.reshape((C.shape[1], width))
             target[:] = constants[0]
             for a in range(C.shape[0]):
                 for b in range(C_runs[a, 0], C_runs[a, 1]):
@@ -1416,16 +1440,16 @@ def factors_forward_float32_2(
                     F1[slot][a, r] = value_F1
         # h_{n+1} = α h_n + Σ_j γ_j m_j
         alpha = combine[n, stages, 0]
-        target = h
-        for a in range(h.shape[0]):
-            for r in range(records):
-                target[a, r] = alpha*h[a, r]
+        target, given = h.reshape(h.size), h.reshape(h.size)
+        if alpha != 1:
+            for a in range(h.size):
+                target[a] = alpha*given[a]
         for j in range(stages):
             gamma = combine[n, stages, j + 1]
             if gamma != 0:
-                for a in range(h.shape[0]):
-                    for r in range(records):
-                        target[a, r] += gamma*m[j, a, r]
+                given = m[j].reshape(h.size)
+                for a in range(h.size):
+                    target[a] += gamma*given[a]
 
 
 def factors_adjoint_float32_2(
@@ -1445,14 +1469,14 @@ def factors_adjoint_float32_2(
     for n in range(steps - 1, -1, -1):
         # m̄_j = γ_j λ_{n+1},  h̄ = α λ_{n+1}
         alpha = combine[n, stages, 0]
-        for a in range(bar.shape[0]):
-            for r in range(records):
-                bar_h[a, r] = alpha*bar[a, r]
+        target, given = bar_h.reshape(bar.size), bar.reshape(bar.size)
+        for a in range(bar.size):
+            target[a] = alpha*given[a]
         for j in range(stages):
             gamma = combine[n, stages, j + 1]
-            for a in range(bar.shape[0]):
-                for r in range(records):
-                    bar_m[j, a, r] = gamma*bar[a, r]
+            target = bar_m[j].reshape(bar.size)
+            for a in range(bar.size):
+                target[a] = gamma*given[a]
         for i in range(stages - 1, -1, -1):
             slot = n*stages + i
             bias, bar_bias = biases[bias_index[n, i]], bar_biases[bias_index[n, i]]
@@ -1499,15 +1523,15 @@ def factors_adjoint_float32_2(
                         target[b, r] += factor*given[a, r]
             # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
             alpha = combine[n, i, 0]
-            for a in range(bar_H.shape[0]):
-                for r in range(records):
-                    bar_h[a, r] += alpha*bar_H[a, r]
+            target, given = bar_h.reshape(bar.size), bar_H.reshape(bar.size)
+            for a in range(bar.size):
+                target[a] += alpha*given[a]
             for j in range(i):
                 gamma = combine[n, i, j + 1]
                 if gamma != 0:
-                    for a in range(bar_H.shape[0]):
-                        for r in range(records):
-                            bar_m[j, a, r] += gamma*bar_H[a, r]
+                    target = bar_m[j].reshape(bar.size)
+                    for a in range(bar.size):
+                        target[a] += gamma*given[a]
         for a in range(0, state):
             for r in range(records):
                 bar[a, r] = bar_h[a, r]

@@ -150,20 +150,23 @@ def factors_forward_1(
             local_operator = local_operators[bias_index[n, i]]
             # H_i = α_i h_n + Σ_j γ_ij m_j
             alpha = combine[n, i, 0]
-            target = H[slot]
-            for a in range(h.shape[0]):
-                for r in range(records):
-                    target[a, r] = alpha*h[a, r]
-            for j in range(i):
-                gamma = combine[n, i, j + 1]
-                if gamma != 0:
-                    for a in range(h.shape[0]):
-                        for r in range(records):
-                            target[a, r] += gamma*m[j, a, r]
+            H_i = H[slot]
+            if i == 0 and alpha == 1 and not keep:
+                H_i = h
+            else:
+                target, given = H_i.reshape(h.size), h.reshape(h.size)
+                for a in range(h.size):
+                    target[a] = alpha*given[a]
+                for j in range(i):
+                    gamma = combine[n, i, j + 1]
+                    if gamma != 0:
+                        given = m[j].reshape(h.size)
+                        for a in range(h.size):
+                            target[a] += gamma*given[a]
             # G_1 = C H_i
             width = G_1.size//C.shape[0]
             target = G_1.reshape((C.shape[0], width))
-            given = H[slot].reshape((C.shape[1], width))
+            given = H_i.reshape((C.shape[1], width))
             np.dot(C, given, target)
             # G = C_2 G_1
             before = C.shape[0]
@@ -208,7 +211,7 @@ def factors_forward_1(
                 origin = V_blocks[piece, 4]*2*channels*channels
                 block = local_operator[origin:origin + high_count*low_count].reshape((high_count, low_count))
                 target = U[slot][high:high + high_count]
-                given = H[slot][low:low + low_count]
+                given = H_i[low:low + low_count]
                 product = np.dot(block, given)
                 for a in range(product.shape[0]):
                     for r in range(product.shape[1]):
@@ -230,16 +233,16 @@ def factors_forward_1(
                         F2[slot][a, r] = value_F2
         # h_{n+1} = α h_n + Σ_j γ_j m_j
         alpha = combine[n, stages, 0]
-        target = h
-        for a in range(h.shape[0]):
-            for r in range(records):
-                target[a, r] = alpha*h[a, r]
+        target, given = h.reshape(h.size), h.reshape(h.size)
+        if alpha != 1:
+            for a in range(h.size):
+                target[a] = alpha*given[a]
         for j in range(stages):
             gamma = combine[n, stages, j + 1]
             if gamma != 0:
-                for a in range(h.shape[0]):
-                    for r in range(records):
-                        target[a, r] += gamma*m[j, a, r]
+                given = m[j].reshape(h.size)
+                for a in range(h.size):
+                    target[a] += gamma*given[a]
 
 
 def factors_adjoint_1(
@@ -262,14 +265,14 @@ def factors_adjoint_1(
     for n in range(steps - 1, -1, -1):
         # m̄_j = γ_j λ_{n+1},  h̄ = α λ_{n+1}
         alpha = combine[n, stages, 0]
-        for a in range(bar.shape[0]):
-            for r in range(records):
-                bar_h[a, r] = alpha*bar[a, r]
+        target, given = bar_h.reshape(bar.size), bar.reshape(bar.size)
+        for a in range(bar.size):
+            target[a] = alpha*given[a]
         for j in range(stages):
             gamma = combine[n, stages, j + 1]
-            for a in range(bar.shape[0]):
-                for r in range(records):
-                    bar_m[j, a, r] = gamma*bar[a, r]
+            target = bar_m[j].reshape(bar.size)
+            for a in range(bar.size):
+                target[a] = gamma*given[a]
         for i in range(stages - 1, -1, -1):
             slot = n*stages + i
             bias, bar_bias = biases[bias_index[n, i]], bar_biases[bias_index[n, i]]
@@ -384,15 +387,15 @@ def factors_adjoint_1(
                     target[a, r] += product[a, r]
             # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
             alpha = combine[n, i, 0]
-            for a in range(bar_H.shape[0]):
-                for r in range(records):
-                    bar_h[a, r] += alpha*bar_H[a, r]
+            target, given = bar_h.reshape(bar.size), bar_H.reshape(bar.size)
+            for a in range(bar.size):
+                target[a] += alpha*given[a]
             for j in range(i):
                 gamma = combine[n, i, j + 1]
                 if gamma != 0:
-                    for a in range(bar_H.shape[0]):
-                        for r in range(records):
-                            bar_m[j, a, r] += gamma*bar_H[a, r]
+                    target = bar_m[j].reshape(bar.size)
+                    for a in range(bar.size):
+                        target[a] += gamma*given[a]
         for a in range(0, state):
             for r in range(records):
                 bar[a, r] = bar_h[a, r]
@@ -438,20 +441,23 @@ def factors_forward_float32_1(
             local_operator = local_operators[bias_index[n, i]]
             # H_i = α_i h_n + Σ_j γ_ij m_j
             alpha = combine[n, i, 0]
-            target = H[slot]
-            for a in range(h.shape[0]):
-                for r in range(records):
-                    target[a, r] = alpha*h[a, r]
-            for j in range(i):
-                gamma = combine[n, i, j + 1]
-                if gamma != 0:
-                    for a in range(h.shape[0]):
-                        for r in range(records):
-                            target[a, r] += gamma*m[j, a, r]
+            H_i = H[slot]
+            if i == 0 and alpha == 1 and not keep:
+                H_i = h
+            else:
+                target, given = H_i.reshape(h.size), h.reshape(h.size)
+                for a in range(h.size):
+                    target[a] = alpha*given[a]
+                for j in range(i):
+                    gamma = combine[n, i, j + 1]
+                    if gamma != 0:
+                        given = m[j].reshape(h.size)
+                        for a in range(h.size):
+                            target[a] += gamma*given[a]
             # G_1 = C H_i
             width = G_1.size//C.shape[0]
             target = G_1.reshape((C.shape[0], width))
-            given = H[slot].reshape((C.shape[1], width))
+            given = H_i.reshape((C.shape[1], width))
             np.dot(C, given, target)
             # G = C_2 G_1
             before = C.shape[0]
@@ -496,7 +502,7 @@ def factors_forward_float32_1(
                 origin = V_blocks[piece, 4]*2*channels*channels
                 block = local_operator[origin:origin + high_count*low_count].reshape((high_count, low_count))
                 target = U[slot][high:high + high_count]
-                given = H[slot][low:low + low_count]
+                given = H_i[low:low + low_count]
                 product = np.dot(block, given)
                 for a in range(product.shape[0]):
                     for r in range(product.shape[1]):
@@ -525,16 +531,16 @@ def factors_forward_float32_1(
                         F1[slot][a, r] = value_F1
         # h_{n+1} = α h_n + Σ_j γ_j m_j
         alpha = combine[n, stages, 0]
-        target = h
-        for a in range(h.shape[0]):
-            for r in range(records):
-                target[a, r] = alpha*h[a, r]
+        target, given = h.reshape(h.size), h.reshape(h.size)
+        if alpha != 1:
+            for a in range(h.size):
+                target[a] = alpha*given[a]
         for j in range(stages):
             gamma = combine[n, stages, j + 1]
             if gamma != 0:
-                for a in range(h.shape[0]):
-                    for r in range(records):
-                        target[a, r] += gamma*m[j, a, r]
+                given = m[j].reshape(h.size)
+                for a in range(h.size):
+                    target[a] += gamma*given[a]
 
 
 def factors_adjoint_float32_1(
@@ -567,14 +573,14 @@ def factors_adjoint_float32_1(
     for n in range(steps - 1, -1, -1):
         # m̄_j = γ_j λ_{n+1},  h̄ = α λ_{n+1}
         alpha = combine[n, stages, 0]
-        for a in range(bar.shape[0]):
-            for r in range(records):
-                bar_h[a, r] = alpha*bar[a, r]
+        target, given = bar_h.reshape(bar.size), bar.reshape(bar.size)
+        for a in range(bar.size):
+            target[a] = alpha*given[a]
         for j in range(stages):
             gamma = combine[n, stages, j + 1]
-            for a in range(bar.shape[0]):
-                for r in range(records):
-                    bar_m[j, a, r] = gamma*bar[a, r]
+            target = bar_m[j].reshape(bar.size)
+            for a in range(bar.size):
+                target[a] = gamma*given[a]
         for i in range(stages - 1, -1, -1):
             slot = n*stages + i
             bias, bar_bias = biases[bias_index[n, i]], bar_biases[bias_index[n, i]]
@@ -699,15 +705,15 @@ def factors_adjoint_float32_1(
                     target[a, r] += product[a, r]
             # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
             alpha = combine[n, i, 0]
-            for a in range(bar_H.shape[0]):
-                for r in range(records):
-                    bar_h[a, r] += alpha*bar_H[a, r]
+            target, given = bar_h.reshape(bar.size), bar_H.reshape(bar.size)
+            for a in range(bar.size):
+                target[a] += alpha*given[a]
             for j in range(i):
                 gamma = combine[n, i, j + 1]
                 if gamma != 0:
-                    for a in range(bar_H.shape[0]):
-                        for r in range(records):
-                            bar_m[j, a, r] += gamma*bar_H[a, r]
+                    target = bar_m[j].reshape(bar.size)
+                    for a in range(bar.size):
+                        target[a] += gamma*given[a]
         for a in range(0, state):
             for r in range(records):
                 bar[a, r] = bar_h[a, r]

@@ -135,18 +135,21 @@ def formed_forward_1(
             operator = operators[operator_index[n, i]]
             # H_i = α_i h_n + Σ_j γ_ij m_j
             alpha = combine[n, i, 0]
-            target = H[slot]
-            for a in range(h.shape[0]):
-                for r in range(records):
-                    target[a, r] = alpha*h[a, r]
-            for j in range(i):
-                gamma = combine[n, i, j + 1]
-                if gamma != 0:
-                    for a in range(h.shape[0]):
-                        for r in range(records):
-                            target[a, r] += gamma*m[j, a, r]
+            H_i = H[slot]
+            if i == 0 and alpha == 1 and not keep:
+                H_i = h
+            else:
+                target, given = H_i.reshape(h.size), h.reshape(h.size)
+                for a in range(h.size):
+                    target[a] = alpha*given[a]
+                for j in range(i):
+                    gamma = combine[n, i, j + 1]
+                    if gamma != 0:
+                        given = m[j].reshape(h.size)
+                        for a in range(h.size):
+                            target[a] += gamma*given[a]
             # U = E_s H_i
-            np.dot(operator, H[slot], U[slot])
+            np.dot(operator, H_i, U[slot])
             # R, F1 at every node and record, u = U + e_s
             for a in range(U[slot].shape[0]):
                 for r in range(U[slot].shape[1]):
@@ -163,16 +166,16 @@ def formed_forward_1(
             np.dot(A, given, target)
         # h_{n+1} = α h_n + Σ_j γ_j m_j
         alpha = combine[n, stages, 0]
-        target = h
-        for a in range(h.shape[0]):
-            for r in range(records):
-                target[a, r] = alpha*h[a, r]
+        target, given = h.reshape(h.size), h.reshape(h.size)
+        if alpha != 1:
+            for a in range(h.size):
+                target[a] = alpha*given[a]
         for j in range(stages):
             gamma = combine[n, stages, j + 1]
             if gamma != 0:
-                for a in range(h.shape[0]):
-                    for r in range(records):
-                        target[a, r] += gamma*m[j, a, r]
+                given = m[j].reshape(h.size)
+                for a in range(h.size):
+                    target[a] += gamma*given[a]
 
 
 def formed_adjoint_1(
@@ -193,14 +196,14 @@ def formed_adjoint_1(
     for n in range(steps - 1, -1, -1):
         # m̄_j = γ_j λ_{n+1},  h̄ = α λ_{n+1}
         alpha = combine[n, stages, 0]
-        for a in range(bar.shape[0]):
-            for r in range(records):
-                bar_h[a, r] = alpha*bar[a, r]
+        target, given = bar_h.reshape(bar.size), bar.reshape(bar.size)
+        for a in range(bar.size):
+            target[a] = alpha*given[a]
         for j in range(stages):
             gamma = combine[n, stages, j + 1]
-            for a in range(bar.shape[0]):
-                for r in range(records):
-                    bar_m[j, a, r] = gamma*bar[a, r]
+            target = bar_m[j].reshape(bar.size)
+            for a in range(bar.size):
+                target[a] = gamma*given[a]
         for i in range(stages - 1, -1, -1):
             slot = n*stages + i
             bias, bar_bias = biases[bias_index[n, i]], bar_biases[bias_index[n, i]]
@@ -234,15 +237,15 @@ def formed_adjoint_1(
             np.dot(operator.T, bar_U, bar_H)
             # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
             alpha = combine[n, i, 0]
-            for a in range(bar_H.shape[0]):
-                for r in range(records):
-                    bar_h[a, r] += alpha*bar_H[a, r]
+            target, given = bar_h.reshape(bar.size), bar_H.reshape(bar.size)
+            for a in range(bar.size):
+                target[a] += alpha*given[a]
             for j in range(i):
                 gamma = combine[n, i, j + 1]
                 if gamma != 0:
-                    for a in range(bar_H.shape[0]):
-                        for r in range(records):
-                            bar_m[j, a, r] += gamma*bar_H[a, r]
+                    target = bar_m[j].reshape(bar.size)
+                    for a in range(bar.size):
+                        target[a] += gamma*given[a]
         for a in range(0, state):
             for r in range(records):
                 bar[a, r] = bar_h[a, r]
@@ -279,18 +282,21 @@ def formed_forward_float32_1(
             operator = operators[operator_index[n, i]]
             # H_i = α_i h_n + Σ_j γ_ij m_j
             alpha = combine[n, i, 0]
-            target = H[slot]
-            for a in range(h.shape[0]):
-                for r in range(records):
-                    target[a, r] = alpha*h[a, r]
-            for j in range(i):
-                gamma = combine[n, i, j + 1]
-                if gamma != 0:
-                    for a in range(h.shape[0]):
-                        for r in range(records):
-                            target[a, r] += gamma*m[j, a, r]
+            H_i = H[slot]
+            if i == 0 and alpha == 1 and not keep:
+                H_i = h
+            else:
+                target, given = H_i.reshape(h.size), h.reshape(h.size)
+                for a in range(h.size):
+                    target[a] = alpha*given[a]
+                for j in range(i):
+                    gamma = combine[n, i, j + 1]
+                    if gamma != 0:
+                        given = m[j].reshape(h.size)
+                        for a in range(h.size):
+                            target[a] += gamma*given[a]
             # U = E_s H_i
-            np.dot(operator, H[slot], U[slot])
+            np.dot(operator, H_i, U[slot])
             # R, F1 at every node and record, u = U + e_s
             for a in range(U[slot].shape[0]):
                 for r in range(U[slot].shape[1]):
@@ -309,16 +315,16 @@ def formed_forward_float32_1(
             np.dot(A, given, target)
         # h_{n+1} = α h_n + Σ_j γ_j m_j
         alpha = combine[n, stages, 0]
-        target = h
-        for a in range(h.shape[0]):
-            for r in range(records):
-                target[a, r] = alpha*h[a, r]
+        target, given = h.reshape(h.size), h.reshape(h.size)
+        if alpha != 1:
+            for a in range(h.size):
+                target[a] = alpha*given[a]
         for j in range(stages):
             gamma = combine[n, stages, j + 1]
             if gamma != 0:
-                for a in range(h.shape[0]):
-                    for r in range(records):
-                        target[a, r] += gamma*m[j, a, r]
+                given = m[j].reshape(h.size)
+                for a in range(h.size):
+                    target[a] += gamma*given[a]
 
 
 def formed_adjoint_float32_1(
@@ -360,14 +366,14 @@ def formed_adjoint_float32_1(
     for n in range(steps - 1, -1, -1):
         # m̄_j = γ_j λ_{n+1},  h̄ = α λ_{n+1}
         alpha = combine[n, stages, 0]
-        for a in range(bar.shape[0]):
-            for r in range(records):
-                bar_h[a, r] = alpha*bar[a, r]
+        target, given = bar_h.reshape(bar.size), bar.reshape(bar.size)
+        for a in range(bar.size):
+            target[a] = alpha*given[a]
         for j in range(stages):
             gamma = combine[n, stages, j + 1]
-            for a in range(bar.shape[0]):
-                for r in range(records):
-                    bar_m[j, a, r] = gamma*bar[a, r]
+            target = bar_m[j].reshape(bar.size)
+            for a in range(bar.size):
+                target[a] = gamma*given[a]
         for i in range(stages - 1, -1, -1):
             slot = n*stages + i
             bias, bar_bias = biases[bias_index[n, i]], bar_biases[bias_index[n, i]]
@@ -414,15 +420,15 @@ def formed_adjoint_float32_1(
             np.dot(operator.T, bar_U, bar_H)
             # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
             alpha = combine[n, i, 0]
-            for a in range(bar_H.shape[0]):
-                for r in range(records):
-                    bar_h[a, r] += alpha*bar_H[a, r]
+            target, given = bar_h.reshape(bar.size), bar_H.reshape(bar.size)
+            for a in range(bar.size):
+                target[a] += alpha*given[a]
             for j in range(i):
                 gamma = combine[n, i, j + 1]
                 if gamma != 0:
-                    for a in range(bar_H.shape[0]):
-                        for r in range(records):
-                            bar_m[j, a, r] += gamma*bar_H[a, r]
+                    target = bar_m[j].reshape(bar.size)
+                    for a in range(bar.size):
+                        target[a] += gamma*given[a]
         for a in range(0, state):
             for r in range(records):
                 bar[a, r] = bar_h[a, r]
@@ -504,20 +510,23 @@ def factors_forward_1(
             operator = operators[operator_index[n, i]]
             # H_i = α_i h_n + Σ_j γ_ij m_j
             alpha = combine[n, i, 0]
-            target = H
-            for a in range(h.shape[0]):
-                for r in range(records):
-                    target[a, r] = alpha*h[a, r]
-            for j in range(i):
-                gamma = combine[n, i, j + 1]
-                if gamma != 0:
-                    for a in range(h.shape[0]):
-                        for r in range(records):
-                            target[a, r] += gamma*m[j, a, r]
+            H_i = H
+            if i == 0 and alpha == 1:
+                H_i = h
+            else:
+                target, given = H_i.reshape(h.size), h.reshape(h.size)
+                for a in range(h.size):
+                    target[a] = alpha*given[a]
+                for j in range(i):
+                    gamma = combine[n, i, j + 1]
+                    if gamma != 0:
+                        given = m[j].reshape(h.size)
+                        for a in range(h.size):
+                            target[a] += gamma*given[a]
             # G = C H_i
             width = G[slot].size//C.shape[0]
             target = G[slot].reshape((C.shape[0], width))
-            given = H.reshape((C.shape[1], width))
+            given = H_i.reshape((C.shape[1], width))
             target[:] = constants[0]
             for a in range(C.shape[0]):
                 for b in range(C_runs[a, 0], C_runs[a, 1]):
@@ -547,16 +556,16 @@ def factors_forward_1(
             np.dot(A, given, target)
         # h_{n+1} = α h_n + Σ_j γ_j m_j
         alpha = combine[n, stages, 0]
-        target = h
-        for a in range(h.shape[0]):
-            for r in range(records):
-                target[a, r] = alpha*h[a, r]
+        target, given = h.reshape(h.size), h.reshape(h.size)
+        if alpha != 1:
+            for a in range(h.size):
+                target[a] = alpha*given[a]
         for j in range(stages):
             gamma = combine[n, stages, j + 1]
             if gamma != 0:
-                for a in range(h.shape[0]):
-                    for r in range(records):
-                        target[a, r] += gamma*m[j, a, r]
+                given = m[j].reshape(h.size)
+                for a in range(h.size):
+                    target[a] += gamma*given[a]
 
 
 def factors_adjoint_1(
@@ -579,14 +588,14 @@ def factors_adjoint_1(
     for n in range(steps - 1, -1, -1):
         # m̄_j = γ_j λ_{n+1},  h̄ = α λ_{n+1}
         alpha = combine[n, stages, 0]
-        for a in range(bar.shape[0]):
-            for r in range(records):
-                bar_h[a, r] = alpha*bar[a, r]
+        target, given = bar_h.reshape(bar.size), bar.reshape(bar.size)
+        for a in range(bar.size):
+            target[a] = alpha*given[a]
         for j in range(stages):
             gamma = combine[n, stages, j + 1]
-            for a in range(bar.shape[0]):
-                for r in range(records):
-                    bar_m[j, a, r] = gamma*bar[a, r]
+            target = bar_m[j].reshape(bar.size)
+            for a in range(bar.size):
+                target[a] = gamma*given[a]
         for i in range(stages - 1, -1, -1):
             slot = n*stages + i
             bias, bar_bias = biases[bias_index[n, i]], bar_biases[bias_index[n, i]]
@@ -635,15 +644,15 @@ def factors_adjoint_1(
                         target[b, r] += factor*given[a, r]
             # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
             alpha = combine[n, i, 0]
-            for a in range(bar_H.shape[0]):
-                for r in range(records):
-                    bar_h[a, r] += alpha*bar_H[a, r]
+            target, given = bar_h.reshape(bar.size), bar_H.reshape(bar.size)
+            for a in range(bar.size):
+                target[a] += alpha*given[a]
             for j in range(i):
                 gamma = combine[n, i, j + 1]
                 if gamma != 0:
-                    for a in range(bar_H.shape[0]):
-                        for r in range(records):
-                            bar_m[j, a, r] += gamma*bar_H[a, r]
+                    target = bar_m[j].reshape(bar.size)
+                    for a in range(bar.size):
+                        target[a] += gamma*given[a]
         for a in range(0, state):
             for r in range(records):
                 bar[a, r] = bar_h[a, r]
@@ -682,20 +691,23 @@ def factors_forward_float32_1(
             operator = operators[operator_index[n, i]]
             # H_i = α_i h_n + Σ_j γ_ij m_j
             alpha = combine[n, i, 0]
-            target = H
-            for a in range(h.shape[0]):
-                for r in range(records):
-                    target[a, r] = alpha*h[a, r]
-            for j in range(i):
-                gamma = combine[n, i, j + 1]
-                if gamma != 0:
-                    for a in range(h.shape[0]):
-                        for r in range(records):
-                            target[a, r] += gamma*m[j, a, r]
+            H_i = H
+            if i == 0 and alpha == 1:
+                H_i = h
+            else:
+                target, given = H_i.reshape(h.size), h.reshape(h.size)
+                for a in range(h.size):
+                    target[a] = alpha*given[a]
+                for j in range(i):
+                    gamma = combine[n, i, j + 1]
+                    if gamma != 0:
+                        given = m[j].reshape(h.size)
+                        for a in range(h.size):
+                            target[a] += gamma*given[a]
             # G = C H_i
             width = G[slot].size//C.shape[0]
             target = G[slot].reshape((C.shape[0], width))
-            given = H.reshape((C.shape[1], width))
+            given = H_i.reshape((C.shape[1], width))
             target[:] = constants[0]
             for a in range(C.shape[0]):
                 for b in range(C_runs[a, 0], C_runs[a, 1]):
@@ -727,16 +739,16 @@ def factors_forward_float32_1(
             np.dot(A, given, target)
         # h_{n+1} = α h_n + Σ_j γ_j m_j
         alpha = combine[n, stages, 0]
-        target = h
-        for a in range(h.shape[0]):
-            for r in range(records):
-                target[a, r] = alpha*h[a, r]
+        target, given = h.reshape(h.size), h.reshape(h.size)
+        if alpha != 1:
+            for a in range(h.size):
+                target[a] = alpha*given[a]
         for j in range(stages):
             gamma = combine[n, stages, j + 1]
             if gamma != 0:
-                for a in range(h.shape[0]):
-                    for r in range(records):
-                        target[a, r] += gamma*m[j, a, r]
+                given = m[j].reshape(h.size)
+                for a in range(h.size):
+                    target[a] += gamma*given[a]
 
 
 def factors_adjoint_float32_1(
@@ -780,14 +792,14 @@ def factors_adjoint_float32_1(
     for n in range(steps - 1, -1, -1):
         # m̄_j = γ_j λ_{n+1},  h̄ = α λ_{n+1}
         alpha = combine[n, stages, 0]
-        for a in range(bar.shape[0]):
-            for r in range(records):
-                bar_h[a, r] = alpha*bar[a, r]
+        target, given = bar_h.reshape(bar.size), bar.reshape(bar.size)
+        for a in range(bar.size):
+            target[a] = alpha*given[a]
         for j in range(stages):
             gamma = combine[n, stages, j + 1]
-            for a in range(bar.shape[0]):
-                for r in range(records):
-                    bar_m[j, a, r] = gamma*bar[a, r]
+            target = bar_m[j].reshape(bar.size)
+            for a in range(bar.size):
+                target[a] = gamma*given[a]
         for i in range(stages - 1, -1, -1):
             slot = n*stages + i
             bias, bar_bias = biases[bias_index[n, i]], bar_biases[bias_index[n, i]]
@@ -849,15 +861,15 @@ def factors_adjoint_float32_1(
                         target[b, r] += factor*given[a, r]
             # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
             alpha = combine[n, i, 0]
-            for a in range(bar_H.shape[0]):
-                for r in range(records):
-                    bar_h[a, r] += alpha*bar_H[a, r]
+            target, given = bar_h.reshape(bar.size), bar_H.reshape(bar.size)
+            for a in range(bar.size):
+                target[a] += alpha*given[a]
             for j in range(i):
                 gamma = combine[n, i, j + 1]
                 if gamma != 0:
-                    for a in range(bar_H.shape[0]):
-                        for r in range(records):
-                            bar_m[j, a, r] += gamma*bar_H[a, r]
+                    target = bar_m[j].reshape(bar.size)
+                    for a in range(bar.size):
+                        target[a] += gamma*given[a]
         for a in range(0, state):
             for r in range(records):
                 bar[a, r] = bar_h[a, r]

@@ -174,18 +174,21 @@ def formed_forward_1(
             else:
                 # H_i = α_i h_n + Σ_j γ_ij m_j
                 alpha = combine[n, i, 0]
-                target = H[slot]
-                for a in range(h.shape[0]):
-                    for r in range(records):
-                        target[a, r] = alpha*h[a, r]
-                for j in range(i):
-                    gamma = combine[n, i, j + 1]
-                    if gamma != 0:
-                        for a in range(h.shape[0]):
-                            for r in range(records):
-                                target[a, r] += gamma*m[j, a, r]
+                H_i = H[slot]
+                if i == 0 and alpha == 1 and not keep:
+                    H_i = h
+                else:
+                    target, given = H_i.reshape(h.size), h.reshape(h.size)
+                    for a in range(h.size):
+                        target[a] = alpha*given[a]
+                    for j in range(i):
+                        gamma = combine[n, i, j + 1]
+                        if gamma != 0:
+                            given = m[j].reshape(h.size)
+                            for a in range(h.size):
+                                target[a] += gamma*given[a]
                 # U = E_s H_i
-                np.dot(operator, H[slot], U)
+                np.dot(operator, H_i, U)
                 # m_i, F1 at every node and record, u = U + e_s
                 for a in range(U.shape[0]):
                     for r in range(U.shape[1]):
@@ -197,16 +200,16 @@ def formed_forward_1(
                         F1[slot][a, r] = value_F1
         # h_{n+1} = α h_n + Σ_j γ_j m_j
         alpha = combine[n, stages, 0]
-        target = h
-        for a in range(h.shape[0]):
-            for r in range(records):
-                target[a, r] = alpha*h[a, r]
+        target, given = h.reshape(h.size), h.reshape(h.size)
+        if alpha != 1:
+            for a in range(h.size):
+                target[a] = alpha*given[a]
         for j in range(stages):
             gamma = combine[n, stages, j + 1]
             if gamma != 0:
-                for a in range(h.shape[0]):
-                    for r in range(records):
-                        target[a, r] += gamma*m[j, a, r]
+                given = m[j].reshape(h.size)
+                for a in range(h.size):
+                    target[a] += gamma*given[a]
 
 
 def formed_adjoint_1(
@@ -224,14 +227,14 @@ def formed_adjoint_1(
     for n in range(steps - 1, -1, -1):
         # m̄_j = γ_j λ_{n+1},  h̄ = α λ_{n+1}
         alpha = combine[n, stages, 0]
-        for a in range(bar.shape[0]):
-            for r in range(records):
-                bar_h[a, r] = alpha*bar[a, r]
+        target, given = bar_h.reshape(bar.size), bar.reshape(bar.size)
+        for a in range(bar.size):
+            target[a] = alpha*given[a]
         for j in range(stages):
             gamma = combine[n, stages, j + 1]
-            for a in range(bar.shape[0]):
-                for r in range(records):
-                    bar_m[j, a, r] = gamma*bar[a, r]
+            target = bar_m[j].reshape(bar.size)
+            for a in range(bar.size):
+                target[a] = gamma*given[a]
         for i in range(stages - 1, -1, -1):
             slot = n*stages + i
             bias, bar_bias = biases[bias_index[n, i]], bar_biases[bias_index[n, i]]
@@ -280,15 +283,15 @@ def formed_adjoint_1(
                 np.dot(operator.T, bar_U, bar_H)
                 # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
                 alpha = combine[n, i, 0]
-                for a in range(bar_H.shape[0]):
-                    for r in range(records):
-                        bar_h[a, r] += alpha*bar_H[a, r]
+                target, given = bar_h.reshape(bar.size), bar_H.reshape(bar.size)
+                for a in range(bar.size):
+                    target[a] += alpha*given[a]
                 for j in range(i):
                     gamma = combine[n, i, j + 1]
                     if gamma != 0:
-                        for a in range(bar_H.shape[0]):
-                            for r in range(records):
-                                bar_m[j, a, r] += gamma*bar_H[a, r]
+                        target = bar_m[j].reshape(bar.size)
+                        for a in range(bar.size):
+                            target[a] += gamma*given[a]
         for a in range(0, state):
             for r in range(records):
                 bar[a, r] = bar_h[a, r]
@@ -348,18 +351,21 @@ def formed_forward_float32_1(
             else:
                 # H_i = α_i h_n + Σ_j γ_ij m_j
                 alpha = combine[n, i, 0]
-                target = H[slot]
-                for a in range(h.shape[0]):
-                    for r in range(records):
-                        target[a, r] = alpha*h[a, r]
-                for j in range(i):
-                    gamma = combine[n, i, j + 1]
-                    if gamma != 0:
-                        for a in range(h.shape[0]):
-                            for r in range(records):
-                                target[a, r] += gamma*m[j, a, r]
+                H_i = H[slot]
+                if i == 0 and alpha == 1 and not keep:
+                    H_i = h
+                else:
+                    target, given = H_i.reshape(h.size), h.reshape(h.size)
+                    for a in range(h.size):
+                        target[a] = alpha*given[a]
+                    for j in range(i):
+                        gamma = combine[n, i, j + 1]
+                        if gamma != 0:
+                            given = m[j].reshape(h.size)
+                            for a in range(h.size):
+                                target[a] += gamma*given[a]
                 # U = E_s H_i
-                np.dot(operator, H[slot], U)
+                np.dot(operator, H_i, U)
                 # m_i, F1 at every node and record, u = U + e_s
                 for a in range(U.shape[0]):
                     for r in range(U.shape[1]):
@@ -373,16 +379,16 @@ def formed_forward_float32_1(
                         F1[slot][a, r] = value_F1
         # h_{n+1} = α h_n + Σ_j γ_j m_j
         alpha = combine[n, stages, 0]
-        target = h
-        for a in range(h.shape[0]):
-            for r in range(records):
-                target[a, r] = alpha*h[a, r]
+        target, given = h.reshape(h.size), h.reshape(h.size)
+        if alpha != 1:
+            for a in range(h.size):
+                target[a] = alpha*given[a]
         for j in range(stages):
             gamma = combine[n, stages, j + 1]
             if gamma != 0:
-                for a in range(h.shape[0]):
-                    for r in range(records):
-                        target[a, r] += gamma*m[j, a, r]
+                given = m[j].reshape(h.size)
+                for a in range(h.size):
+                    target[a] += gamma*given[a]
 
 
 def formed_adjoint_float32_1(
@@ -400,14 +406,14 @@ def formed_adjoint_float32_1(
     for n in range(steps - 1, -1, -1):
         # m̄_j = γ_j λ_{n+1},  h̄ = α λ_{n+1}
         alpha = combine[n, stages, 0]
-        for a in range(bar.shape[0]):
-            for r in range(records):
-                bar_h[a, r] = alpha*bar[a, r]
+        target, given = bar_h.reshape(bar.size), bar.reshape(bar.size)
+        for a in range(bar.size):
+            target[a] = alpha*given[a]
         for j in range(stages):
             gamma = combine[n, stages, j + 1]
-            for a in range(bar.shape[0]):
-                for r in range(records):
-                    bar_m[j, a, r] = gamma*bar[a, r]
+            target = bar_m[j].reshape(bar.size)
+            for a in range(bar.size):
+                target[a] = gamma*given[a]
         for i in range(stages - 1, -1, -1):
             slot = n*stages + i
             bias, bar_bias = biases[bias_index[n, i]], bar_biases[bias_index[n, i]]
@@ -456,15 +462,15 @@ def formed_adjoint_float32_1(
                 np.dot(operator.T, bar_U, bar_H)
                 # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
                 alpha = combine[n, i, 0]
-                for a in range(bar_H.shape[0]):
-                    for r in range(records):
-                        bar_h[a, r] += alpha*bar_H[a, r]
+                target, given = bar_h.reshape(bar.size), bar_H.reshape(bar.size)
+                for a in range(bar.size):
+                    target[a] += alpha*given[a]
                 for j in range(i):
                     gamma = combine[n, i, j + 1]
                     if gamma != 0:
-                        for a in range(bar_H.shape[0]):
-                            for r in range(records):
-                                bar_m[j, a, r] += gamma*bar_H[a, r]
+                        target = bar_m[j].reshape(bar.size)
+                        for a in range(bar.size):
+                            target[a] += gamma*given[a]
         for a in range(0, state):
             for r in range(records):
                 bar[a, r] = bar_h[a, r]
@@ -561,20 +567,23 @@ def factors_forward_1(
             else:
                 # H_i = α_i h_n + Σ_j γ_ij m_j
                 alpha = combine[n, i, 0]
-                target = H
-                for a in range(h.shape[0]):
-                    for r in range(records):
-                        target[a, r] = alpha*h[a, r]
-                for j in range(i):
-                    gamma = combine[n, i, j + 1]
-                    if gamma != 0:
-                        for a in range(h.shape[0]):
-                            for r in range(records):
-                                target[a, r] += gamma*m[j, a, r]
+                H_i = H
+                if i == 0 and alpha == 1:
+                    H_i = h
+                else:
+                    target, given = H_i.reshape(h.size), h.reshape(h.size)
+                    for a in range(h.size):
+                        target[a] = alpha*given[a]
+                    for j in range(i):
+                        gamma = combine[n, i, j + 1]
+                        if gamma != 0:
+                            given = m[j].reshape(h.size)
+                            for a in range(h.size):
+                                target[a] += gamma*given[a]
                 # G = C H_i
                 width = G[slot].size//C.shape[0]
                 target = G[slot].reshape((C.shape[0], width))
-                given = H.reshape((C.shape[1], width))
+                given = H_i.reshape((C.shape[1], width))
                 np.dot(C, given, target)
                 # T = w_s G
                 np.dot(operator, G[slot], T)
@@ -589,16 +598,16 @@ def factors_forward_1(
                         F1[slot][a, r] = value_F1
         # h_{n+1} = α h_n + Σ_j γ_j m_j
         alpha = combine[n, stages, 0]
-        target = h
-        for a in range(h.shape[0]):
-            for r in range(records):
-                target[a, r] = alpha*h[a, r]
+        target, given = h.reshape(h.size), h.reshape(h.size)
+        if alpha != 1:
+            for a in range(h.size):
+                target[a] = alpha*given[a]
         for j in range(stages):
             gamma = combine[n, stages, j + 1]
             if gamma != 0:
-                for a in range(h.shape[0]):
-                    for r in range(records):
-                        target[a, r] += gamma*m[j, a, r]
+                given = m[j].reshape(h.size)
+                for a in range(h.size):
+                    target[a] += gamma*given[a]
 
 
 def factors_adjoint_1(
@@ -617,14 +626,14 @@ def factors_adjoint_1(
     for n in range(steps - 1, -1, -1):
         # m̄_j = γ_j λ_{n+1},  h̄ = α λ_{n+1}
         alpha = combine[n, stages, 0]
-        for a in range(bar.shape[0]):
-            for r in range(records):
-                bar_h[a, r] = alpha*bar[a, r]
+        target, given = bar_h.reshape(bar.size), bar.reshape(bar.size)
+        for a in range(bar.size):
+            target[a] = alpha*given[a]
         for j in range(stages):
             gamma = combine[n, stages, j + 1]
-            for a in range(bar.shape[0]):
-                for r in range(records):
-                    bar_m[j, a, r] = gamma*bar[a, r]
+            target = bar_m[j].reshape(bar.size)
+            for a in range(bar.size):
+                target[a] = gamma*given[a]
         for i in range(stages - 1, -1, -1):
             slot = n*stages + i
             bias, bar_bias = biases[bias_index[n, i]], bar_biases[bias_index[n, i]]
@@ -683,15 +692,15 @@ def factors_adjoint_1(
                 np.dot(C.T, given, target)
                 # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
                 alpha = combine[n, i, 0]
-                for a in range(bar_H.shape[0]):
-                    for r in range(records):
-                        bar_h[a, r] += alpha*bar_H[a, r]
+                target, given = bar_h.reshape(bar.size), bar_H.reshape(bar.size)
+                for a in range(bar.size):
+                    target[a] += alpha*given[a]
                 for j in range(i):
                     gamma = combine[n, i, j + 1]
                     if gamma != 0:
-                        for a in range(bar_H.shape[0]):
-                            for r in range(records):
-                                bar_m[j, a, r] += gamma*bar_H[a, r]
+                        target = bar_m[j].reshape(bar.size)
+                        for a in range(bar.size):
+                            target[a] += gamma*given[a]
         for a in range(0, state):
             for r in range(records):
                 bar[a, r] = bar_h[a, r]
@@ -757,20 +766,23 @@ def factors_forward_float32_1(
             else:
                 # H_i = α_i h_n + Σ_j γ_ij m_j
                 alpha = combine[n, i, 0]
-                target = H
-                for a in range(h.shape[0]):
-                    for r in range(records):
-                        target[a, r] = alpha*h[a, r]
-                for j in range(i):
-                    gamma = combine[n, i, j + 1]
-                    if gamma != 0:
-                        for a in range(h.shape[0]):
-                            for r in range(records):
-                                target[a, r] += gamma*m[j, a, r]
+                H_i = H
+                if i == 0 and alpha == 1:
+                    H_i = h
+                else:
+                    target, given = H_i.reshape(h.size), h.reshape(h.size)
+                    for a in range(h.size):
+                        target[a] = alpha*given[a]
+                    for j in range(i):
+                        gamma = combine[n, i, j + 1]
+                        if gamma != 0:
+                            given = m[j].reshape(h.size)
+                            for a in range(h.size):
+                                target[a] += gamma*given[a]
                 # G = C H_i
                 width = G[slot].size//C.shape[0]
                 target = G[slot].reshape((C.shape[0], width))
-                given = H.reshape((C.shape[1], width))
+                given = H_i.reshape((C.shape[1], width))
                 np.dot(C, given, target)
                 # T = w_s G
                 np.dot(operator, G[slot], T)
@@ -787,16 +799,16 @@ def factors_forward_float32_1(
                         F1[slot][a, r] = value_F1
         # h_{n+1} = α h_n + Σ_j γ_j m_j
         alpha = combine[n, stages, 0]
-        target = h
-        for a in range(h.shape[0]):
-            for r in range(records):
-                target[a, r] = alpha*h[a, r]
+        target, given = h.reshape(h.size), h.reshape(h.size)
+        if alpha != 1:
+            for a in range(h.size):
+                target[a] = alpha*given[a]
         for j in range(stages):
             gamma = combine[n, stages, j + 1]
             if gamma != 0:
-                for a in range(h.shape[0]):
-                    for r in range(records):
-                        target[a, r] += gamma*m[j, a, r]
+                given = m[j].reshape(h.size)
+                for a in range(h.size):
+                    target[a] += gamma*given[a]
 
 
 def factors_adjoint_float32_1(
@@ -815,14 +827,14 @@ def factors_adjoint_float32_1(
     for n in range(steps - 1, -1, -1):
         # m̄_j = γ_j λ_{n+1},  h̄ = α λ_{n+1}
         alpha = combine[n, stages, 0]
-        for a in range(bar.shape[0]):
-            for r in range(records):
-                bar_h[a, r] = alpha*bar[a, r]
+        target, given = bar_h.reshape(bar.size), bar.reshape(bar.size)
+        for a in range(bar.size):
+            target[a] = alpha*given[a]
         for j in range(stages):
             gamma = combine[n, stages, j + 1]
-            for a in range(bar.shape[0]):
-                for r in range(records):
-                    bar_m[j, a, r] = gamma*bar[a, r]
+            target = bar_m[j].reshape(bar.size)
+            for a in range(bar.size):
+                target[a] = gamma*given[a]
         for i in range(stages - 1, -1, -1):
             slot = n*stages + i
             bias, bar_bias = biases[bias_index[n, i]], bar_biases[bias_index[n, i]]
@@ -881,15 +893,15 @@ def factors_adjoint_float32_1(
                 np.dot(C.T, given, target)
                 # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
                 alpha = combine[n, i, 0]
-                for a in range(bar_H.shape[0]):
-                    for r in range(records):
-                        bar_h[a, r] += alpha*bar_H[a, r]
+                target, given = bar_h.reshape(bar.size), bar_H.reshape(bar.size)
+                for a in range(bar.size):
+                    target[a] += alpha*given[a]
                 for j in range(i):
                     gamma = combine[n, i, j + 1]
                     if gamma != 0:
-                        for a in range(bar_H.shape[0]):
-                            for r in range(records):
-                                bar_m[j, a, r] += gamma*bar_H[a, r]
+                        target = bar_m[j].reshape(bar.size)
+                        for a in range(bar.size):
+                            target[a] += gamma*given[a]
         for a in range(0, state):
             for r in range(records):
                 bar[a, r] = bar_h[a, r]
@@ -1076,18 +1088,21 @@ def formed_forward_2(
             else:
                 # H_i = α_i h_n + Σ_j γ_ij m_j
                 alpha = combine[n, i, 0]
-                target = H[slot]
-                for a in range(h.shape[0]):
-                    for r in range(records):
-                        target[a, r] = alpha*h[a, r]
-                for j in range(i):
-                    gamma = combine[n, i, j + 1]
-                    if gamma != 0:
-                        for a in range(h.shape[0]):
-                            for r in range(records):
-                                target[a, r] += gamma*m[j, a, r]
+                H_i = H[slot]
+                if i == 0 and alpha == 1 and not keep:
+                    H_i = h
+                else:
+                    target, given = H_i.reshape(h.size), h.reshape(h.size)
+                    for a in range(h.size):
+                        target[a] = alpha*given[a]
+                    for j in range(i):
+                        gamma = combine[n, i, j + 1]
+                        if gamma != 0:
+                            given = m[j].reshape(h.size)
+                            for a in range(h.size):
+                                target[a] += gamma*given[a]
                 # U = E_s H_i
-                np.dot(operator, H[slot], U)
+                np.dot(operator, H_i, U)
                 # m_i, F1 at every node and record, u = U + e_s
                 for a in range(U.shape[0]):
                     for r in range(U.shape[1]):
@@ -1099,16 +1114,16 @@ def formed_forward_2(
                         F1[slot][a, r] = value_F1
         # h_{n+1} = α h_n + Σ_j γ_j m_j
         alpha = combine[n, stages, 0]
-        target = h
-        for a in range(h.shape[0]):
-            for r in range(records):
-                target[a, r] = alpha*h[a, r]
+        target, given = h.reshape(h.size), h.reshape(h.size)
+        if alpha != 1:
+            for a in range(h.size):
+                target[a] = alpha*given[a]
         for j in range(stages):
             gamma = combine[n, stages, j + 1]
             if gamma != 0:
-                for a in range(h.shape[0]):
-                    for r in range(records):
-                        target[a, r] += gamma*m[j, a, r]
+                given = m[j].reshape(h.size)
+                for a in range(h.size):
+                    target[a] += gamma*given[a]
 
 
 def formed_adjoint_2(
@@ -1126,14 +1141,14 @@ def formed_adjoint_2(
     for n in range(steps - 1, -1, -1):
         # m̄_j = γ_j λ_{n+1},  h̄ = α λ_{n+1}
         alpha = combine[n, stages, 0]
-        for a in range(bar.shape[0]):
-            for r in range(records):
-                bar_h[a, r] = alpha*bar[a, r]
+        target, given = bar_h.reshape(bar.size), bar.reshape(bar.size)
+        for a in range(bar.size):
+            target[a] = alpha*given[a]
         for j in range(stages):
             gamma = combine[n, stages, j + 1]
-            for a in range(bar.shape[0]):
-                for r in range(records):
-                    bar_m[j, a, r] = gamma*bar[a, r]
+            target = bar_m[j].reshape(bar.size)
+            for a in range(bar.size):
+                target[a] = gamma*given[a]
         for i in range(stages - 1, -1, -1):
             slot = n*stages + i
             bias, bar_bias = biases[bias_index[n, i]], bar_biases[bias_index[n, i]]
@@ -1182,15 +1197,15 @@ def formed_adjoint_2(
                 np.dot(operator.T, bar_U, bar_H)
                 # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
                 alpha = combine[n, i, 0]
-                for a in range(bar_H.shape[0]):
-                    for r in range(records):
-                        bar_h[a, r] += alpha*bar_H[a, r]
+                target, given = bar_h.reshape(bar.size), bar_H.reshape(bar.size)
+                for a in range(bar.size):
+                    target[a] += alpha*given[a]
                 for j in range(i):
                     gamma = combine[n, i, j + 1]
                     if gamma != 0:
-                        for a in range(bar_H.shape[0]):
-                            for r in range(records):
-                                bar_m[j, a, r] += gamma*bar_H[a, r]
+                        target = bar_m[j].reshape(bar.size)
+                        for a in range(bar.size):
+                            target[a] += gamma*given[a]
         for a in range(0, state):
             for r in range(records):
                 bar[a, r] = bar_h[a, r]
@@ -1250,18 +1265,21 @@ def formed_forward_float32_2(
             else:
                 # H_i = α_i h_n + Σ_j γ_ij m_j
                 alpha = combine[n, i, 0]
-                target = H[slot]
-                for a in range(h.shape[0]):
-                    for r in range(records):
-                        target[a, r] = alpha*h[a, r]
-                for j in range(i):
-                    gamma = combine[n, i, j + 1]
-                    if gamma != 0:
-                        for a in range(h.shape[0]):
-                            for r in range(records):
-                                target[a, r] += gamma*m[j, a, r]
+                H_i = H[slot]
+                if i == 0 and alpha == 1 and not keep:
+                    H_i = h
+                else:
+                    target, given = H_i.reshape(h.size), h.reshape(h.size)
+                    for a in range(h.size):
+                        target[a] = alpha*given[a]
+                    for j in range(i):
+                        gamma = combine[n, i, j + 1]
+                        if gamma != 0:
+                            given = m[j].reshape(h.size)
+                            for a in range(h.size):
+                                target[a] += gamma*given[a]
                 # U = E_s H_i
-                np.dot(operator, H[slot], U)
+                np.dot(operator, H_i, U)
                 # m_i, F1 at every node and record, u = U + e_s
                 for a in range(U.shape[0]):
                     for r in range(U.shape[1]):
@@ -1275,16 +1293,16 @@ def formed_forward_float32_2(
                         F1[slot][a, r] = value_F1
         # h_{n+1} = α h_n + Σ_j γ_j m_j
         alpha = combine[n, stages, 0]
-        target = h
-        for a in range(h.shape[0]):
-            for r in range(records):
-                target[a, r] = alpha*h[a, r]
+        target, given = h.reshape(h.size), h.reshape(h.size)
+        if alpha != 1:
+            for a in range(h.size):
+                target[a] = alpha*given[a]
         for j in range(stages):
             gamma = combine[n, stages, j + 1]
             if gamma != 0:
-                for a in range(h.shape[0]):
-                    for r in range(records):
-                        target[a, r] += gamma*m[j, a, r]
+                given = m[j].reshape(h.size)
+                for a in range(h.size):
+                    target[a] += gamma*given[a]
 
 
 def formed_adjoint_float32_2(
@@ -1302,14 +1320,14 @@ def formed_adjoint_float32_2(
     for n in range(steps - 1, -1, -1):
         # m̄_j = γ_j λ_{n+1},  h̄ = α λ_{n+1}
         alpha = combine[n, stages, 0]
-        for a in range(bar.shape[0]):
-            for r in range(records):
-                bar_h[a, r] = alpha*bar[a, r]
+        target, given = bar_h.reshape(bar.size), bar.reshape(bar.size)
+        for a in range(bar.size):
+            target[a] = alpha*given[a]
         for j in range(stages):
             gamma = combine[n, stages, j + 1]
-            for a in range(bar.shape[0]):
-                for r in range(records):
-                    bar_m[j, a, r] = gamma*bar[a, r]
+            target = bar_m[j].reshape(bar.size)
+            for a in range(bar.size):
+                target[a] = gamma*given[a]
         for i in range(stages - 1, -1, -1):
             slot = n*stages + i
             bias, bar_bias = biases[bias_index[n, i]], bar_biases[bias_index[n, i]]
@@ -1358,15 +1376,15 @@ def formed_adjoint_float32_2(
                 np.dot(operator.T, bar_U, bar_H)
                 # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
                 alpha = combine[n, i, 0]
-                for a in range(bar_H.shape[0]):
-                    for r in range(records):
-                        bar_h[a, r] += alpha*bar_H[a, r]
+                target, given = bar_h.reshape(bar.size), bar_H.reshape(bar.size)
+                for a in range(bar.size):
+                    target[a] += alpha*given[a]
                 for j in range(i):
                     gamma = combine[n, i, j + 1]
                     if gamma != 0:
-                        for a in range(bar_H.shape[0]):
-                            for r in range(records):
-                                bar_m[j, a, r] += gamma*bar_H[a, r]
+                        target = bar_m[j].reshape(bar.size)
+                        for a in range(bar.size):
+                            target[a] += gamma*given[a]
         for a in range(0, state):
             for r in range(records):
                 bar[a, r] = bar_h[a, r]
@@ -1463,20 +1481,23 @@ def factors_forward_2(
             else:
                 # H_i = α_i h_n + Σ_j γ_ij m_j
                 alpha = combine[n, i, 0]
-                target = H
-                for a in range(h.shape[0]):
-                    for r in range(records):
-                        target[a, r] = alpha*h[a, r]
-                for j in range(i):
-                    gamma = combine[n, i, j + 1]
-                    if gamma != 0:
-                        for a in range(h.shape[0]):
-                            for r in range(records):
-                                target[a, r] += gamma*m[j, a, r]
+                H_i = H
+                if i == 0 and alpha == 1:
+                    H_i = h
+                else:
+                    target, given = H_i.reshape(h.size), h.reshape(h.size)
+                    for a in range(h.size):
+                        target[a] = alpha*given[a]
+                    for j in range(i):
+                        gamma = combine[n, i, j + 1]
+                        if gamma != 0:
+                            given = m[j].reshape(h.size)
+                            for a in range(h.size):
+                                target[a] += gamma*given[a]
                 # G = C H_i
                 width = G[slot].size//C.shape[0]
                 target = G[slot].reshape((C.shape[0], width))
-                given = H.reshape((C.shape[1], width))
+                given = H_i.reshape((C.shape[1], width))
                 target[:] = constants[0]
                 for a in range(C.shape[0]):
                     for b in range(C_runs[a, 0], C_runs[a, 1]):
@@ -1496,16 +1517,16 @@ def factors_forward_2(
                         F1[slot][a, r] = value_F1
         # h_{n+1} = α h_n + Σ_j γ_j m_j
         alpha = combine[n, stages, 0]
-        target = h
-        for a in range(h.shape[0]):
-            for r in range(records):
-                target[a, r] = alpha*h[a, r]
+        target, given = h.reshape(h.size), h.reshape(h.size)
+        if alpha != 1:
+            for a in range(h.size):
+                target[a] = alpha*given[a]
         for j in range(stages):
             gamma = combine[n, stages, j + 1]
             if gamma != 0:
-                for a in range(h.shape[0]):
-                    for r in range(records):
-                        target[a, r] += gamma*m[j, a, r]
+                given = m[j].reshape(h.size)
+                for a in range(h.size):
+                    target[a] += gamma*given[a]
 
 
 def factors_adjoint_2(
@@ -1524,14 +1545,14 @@ def factors_adjoint_2(
     for n in range(steps - 1, -1, -1):
         # m̄_j = γ_j λ_{n+1},  h̄ = α λ_{n+1}
         alpha = combine[n, stages, 0]
-        for a in range(bar.shape[0]):
-            for r in range(records):
-                bar_h[a, r] = alpha*bar[a, r]
+        target, given = bar_h.reshape(bar.size), bar.reshape(bar.size)
+        for a in range(bar.size):
+            target[a] = alpha*given[a]
         for j in range(stages):
             gamma = combine[n, stages, j + 1]
-            for a in range(bar.shape[0]):
-                for r in range(records):
-                    bar_m[j, a, r] = gamma*bar[a, r]
+            target = bar_m[j].reshape(bar.size)
+            for a in range(bar.size):
+                target[a] = gamma*given[a]
         for i in range(stages - 1, -1, -1):
             slot = n*stages + i
             bias, bar_bias = biases[bias_index[n, i]], bar_biases[bias_index[n, i]]
@@ -1595,15 +1616,15 @@ def factors_adjoint_2(
                             target[b, r] += factor*given[a, r]
                 # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
                 alpha = combine[n, i, 0]
-                for a in range(bar_H.shape[0]):
-                    for r in range(records):
-                        bar_h[a, r] += alpha*bar_H[a, r]
+                target, given = bar_h.reshape(bar.size), bar_H.reshape(bar.size)
+                for a in range(bar.size):
+                    target[a] += alpha*given[a]
                 for j in range(i):
                     gamma = combine[n, i, j + 1]
                     if gamma != 0:
-                        for a in range(bar_H.shape[0]):
-                            for r in range(records):
-                                bar_m[j, a, r] += gamma*bar_H[a, r]
+                        target = bar_m[j].reshape(bar.size)
+                        for a in range(bar.size):
+                            target[a] += gamma*given[a]
         for a in range(0, state):
             for r in range(records):
                 bar[a, r] = bar_h[a, r]
@@ -1669,20 +1690,23 @@ def factors_forward_float32_2(
             else:
                 # H_i = α_i h_n + Σ_j γ_ij m_j
                 alpha = combine[n, i, 0]
-                target = H
-                for a in range(h.shape[0]):
-                    for r in range(records):
-                        target[a, r] = alpha*h[a, r]
-                for j in range(i):
-                    gamma = combine[n, i, j + 1]
-                    if gamma != 0:
-                        for a in range(h.shape[0]):
-                            for r in range(records):
-                                target[a, r] += gamma*m[j, a, r]
+                H_i = H
+                if i == 0 and alpha == 1:
+                    H_i = h
+                else:
+                    target, given = H_i.reshape(h.size), h.reshape(h.size)
+                    for a in range(h.size):
+                        target[a] = alpha*given[a]
+                    for j in range(i):
+                        gamma = combine[n, i, j + 1]
+                        if gamma != 0:
+                            given = m[j].reshape(h.size)
+                            for a in range(h.size):
+                                target[a] += gamma*given[a]
                 # G = C H_i
                 width = G[slot].size//C.shape[0]
                 target = G[slot].reshape((C.shape[0], width))
-                given = H.reshape((C.shape[1], width))
+                given = H_i.reshape((C.shape[1], width))
                 target[:] = constants[0]
                 for a in range(C.shape[0]):
                     for b in range(C_runs[a, 0], C_runs[a, 1]):
@@ -1704,16 +1728,16 @@ def factors_forward_float32_2(
                         F1[slot][a, r] = value_F1
         # h_{n+1} = α h_n + Σ_j γ_j m_j
         alpha = combine[n, stages, 0]
-        target = h
-        for a in range(h.shape[0]):
-            for r in range(records):
-                target[a, r] = alpha*h[a, r]
+        target, given = h.reshape(h.size), h.reshape(h.size)
+        if alpha != 1:
+            for a in range(h.size):
+                target[a] = alpha*given[a]
         for j in range(stages):
             gamma = combine[n, stages, j + 1]
             if gamma != 0:
-                for a in range(h.shape[0]):
-                    for r in range(records):
-                        target[a, r] += gamma*m[j, a, r]
+                given = m[j].reshape(h.size)
+                for a in range(h.size):
+                    target[a] += gamma*given[a]
 
 
 def factors_adjoint_float32_2(
@@ -1732,14 +1756,14 @@ def factors_adjoint_float32_2(
     for n in range(steps - 1, -1, -1):
         # m̄_j = γ_j λ_{n+1},  h̄ = α λ_{n+1}
         alpha = combine[n, stages, 0]
-        for a in range(bar.shape[0]):
-            for r in range(records):
-                bar_h[a, r] = alpha*bar[a, r]
+        target, given = bar_h.reshape(bar.size), bar.reshape(bar.size)
+        for a in range(bar.size):
+            target[a] = alpha*given[a]
         for j in range(stages):
             gamma = combine[n, stages, j + 1]
-            for a in range(bar.shape[0]):
-                for r in range(records):
-                    bar_m[j, a, r] = gamma*bar[a, r]
+            target = bar_m[j].reshape(bar.size)
+            for a in range(bar.size):
+                target[a] = gamma*given[a]
         for i in range(stages - 1, -1, -1):
             slot = n*stages + i
             bias, bar_bias = biases[bias_index[n, i]], bar_biases[bias_index[n, i]]
@@ -1803,15 +1827,15 @@ def factors_adjoint_float32_2(
                             target[b, r] += factor*given[a, r]
                 # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
                 alpha = combine[n, i, 0]
-                for a in range(bar_H.shape[0]):
-                    for r in range(records):
-                        bar_h[a, r] += alpha*bar_H[a, r]
+                target, given = bar_h.reshape(bar.size), bar_H.reshape(bar.size)
+                for a in range(bar.size):
+                    target[a] += alpha*given[a]
                 for j in range(i):
                     gamma = combine[n, i, j + 1]
                     if gamma != 0:
-                        for a in range(bar_H.shape[0]):
-                            for r in range(records):
-                                bar_m[j, a, r] += gamma*bar_H[a, r]
+                        target = bar_m[j].reshape(bar.size)
+                        for a in range(bar.size):
+                            target[a] += gamma*given[a]
         for a in range(0, state):
             for r in range(records):
                 bar[a, r] = bar_h[a, r]

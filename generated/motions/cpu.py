@@ -138,20 +138,23 @@ def factors_forward_1(
             local_operator = local_operators[bias_index[n, i]]
             # H_i = α_i h_n + Σ_j γ_ij m_j
             alpha = combine[n, i, 0]
-            target = H
-            for a in range(h.shape[0]):
-                for r in range(records):
-                    target[a, r] = alpha*h[a, r]
-            for j in range(i):
-                gamma = combine[n, i, j + 1]
-                if gamma != 0:
-                    for a in range(h.shape[0]):
-                        for r in range(records):
-                            target[a, r] += gamma*m[j, a, r]
+            H_i = H
+            if i == 0 and alpha == 1:
+                H_i = h
+            else:
+                target, given = H_i.reshape(h.size), h.reshape(h.size)
+                for a in range(h.size):
+                    target[a] = alpha*given[a]
+                for j in range(i):
+                    gamma = combine[n, i, j + 1]
+                    if gamma != 0:
+                        given = m[j].reshape(h.size)
+                        for a in range(h.size):
+                            target[a] += gamma*given[a]
             # G = C H_i
             width = G[slot].size//C.shape[0]
             target = G[slot].reshape((C.shape[0], width))
-            given = H.reshape((C.shape[1], width))
+            given = H_i.reshape((C.shape[1], width))
             target[:] = constants[0]
             for a in range(C.shape[0]):
                 for b in range(C_runs[a, 0], C_runs[a, 1]):
@@ -172,7 +175,7 @@ def factors_forward_1(
             # Z = X H_i
             width = Z[slot].size//X.shape[0]
             target = Z[slot].reshape((X.shape[0], width))
-            given = H.reshape((X.shape[1], width))
+            given = H_i.reshape((X.shape[1], width))
             target[:] = constants[0]
             for a in range(X.shape[0]):
                 for b in range(X_runs[a, 0], X_runs[a, 1]):
@@ -214,16 +217,16 @@ def factors_forward_1(
             np.dot(A, given, target)
         # h_{n+1} = α h_n + Σ_j γ_j m_j
         alpha = combine[n, stages, 0]
-        target = h
-        for a in range(h.shape[0]):
-            for r in range(records):
-                target[a, r] = alpha*h[a, r]
+        target, given = h.reshape(h.size), h.reshape(h.size)
+        if alpha != 1:
+            for a in range(h.size):
+                target[a] = alpha*given[a]
         for j in range(stages):
             gamma = combine[n, stages, j + 1]
             if gamma != 0:
-                for a in range(h.shape[0]):
-                    for r in range(records):
-                        target[a, r] += gamma*m[j, a, r]
+                given = m[j].reshape(h.size)
+                for a in range(h.size):
+                    target[a] += gamma*given[a]
 
 
 def factors_adjoint_1(
@@ -245,14 +248,14 @@ def factors_adjoint_1(
     for n in range(steps - 1, -1, -1):
         # m̄_j = γ_j λ_{n+1},  h̄ = α λ_{n+1}
         alpha = combine[n, stages, 0]
-        for a in range(bar.shape[0]):
-            for r in range(records):
-                bar_h[a, r] = alpha*bar[a, r]
+        target, given = bar_h.reshape(bar.size), bar.reshape(bar.size)
+        for a in range(bar.size):
+            target[a] = alpha*given[a]
         for j in range(stages):
             gamma = combine[n, stages, j + 1]
-            for a in range(bar.shape[0]):
-                for r in range(records):
-                    bar_m[j, a, r] = gamma*bar[a, r]
+            target = bar_m[j].reshape(bar.size)
+            for a in range(bar.size):
+                target[a] = gamma*given[a]
         for i in range(stages - 1, -1, -1):
             slot = n*stages + i
             bias, bar_bias = biases[bias_index[n, i]], bar_biases[bias_index[n, i]]
@@ -356,15 +359,15 @@ def factors_adjoint_1(
                         target[b, r] += factor*given[a, r]
             # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
             alpha = combine[n, i, 0]
-            for a in range(bar_H.shape[0]):
-                for r in range(records):
-                    bar_h[a, r] += alpha*bar_H[a, r]
+            target, given = bar_h.reshape(bar.size), bar_H.reshape(bar.size)
+            for a in range(bar.size):
+                target[a] += alpha*given[a]
             for j in range(i):
                 gamma = combine[n, i, j + 1]
                 if gamma != 0:
-                    for a in range(bar_H.shape[0]):
-                        for r in range(records):
-                            bar_m[j, a, r] += gamma*bar_H[a, r]
+                    target = bar_m[j].reshape(bar.size)
+                    for a in range(bar.size):
+                        target[a] += gamma*given[a]
         for a in range(0, state):
             for r in range(records):
                 bar[a, r] = bar_h[a, r]
@@ -409,20 +412,23 @@ def factors_forward_float32_1(
             local_operator = local_operators[bias_index[n, i]]
             # H_i = α_i h_n + Σ_j γ_ij m_j
             alpha = combine[n, i, 0]
-            target = H
-            for a in range(h.shape[0]):
-                for r in range(records):
-                    target[a, r] = alpha*h[a, r]
-            for j in range(i):
-                gamma = combine[n, i, j + 1]
-                if gamma != 0:
-                    for a in range(h.shape[0]):
-                        for r in range(records):
-                            target[a, r] += gamma*m[j, a, r]
+            H_i = H
+            if i == 0 and alpha == 1:
+                H_i = h
+            else:
+                target, given = H_i.reshape(h.size), h.reshape(h.size)
+                for a in range(h.size):
+                    target[a] = alpha*given[a]
+                for j in range(i):
+                    gamma = combine[n, i, j + 1]
+                    if gamma != 0:
+                        given = m[j].reshape(h.size)
+                        for a in range(h.size):
+                            target[a] += gamma*given[a]
             # G = C H_i
             width = G[slot].size//C.shape[0]
             target = G[slot].reshape((C.shape[0], width))
-            given = H.reshape((C.shape[1], width))
+            given = H_i.reshape((C.shape[1], width))
             target[:] = constants[0]
             for a in range(C.shape[0]):
                 for b in range(C_runs[a, 0], C_runs[a, 1]):
@@ -443,7 +449,7 @@ def factors_forward_float32_1(
             # Z = X H_i
             width = Z[slot].size//X.shape[0]
             target = Z[slot].reshape((X.shape[0], width))
-            given = H.reshape((X.shape[1], width))
+            given = H_i.reshape((X.shape[1], width))
             target[:] = constants[0]
             for a in range(X.shape[0]):
                 for b in range(X_runs[a, 0], X_runs[a, 1]):
@@ -492,16 +498,16 @@ def factors_forward_float32_1(
             np.dot(A, given, target)
         # h_{n+1} = α h_n + Σ_j γ_j m_j
         alpha = combine[n, stages, 0]
-        target = h
-        for a in range(h.shape[0]):
-            for r in range(records):
-                target[a, r] = alpha*h[a, r]
+        target, given = h.reshape(h.size), h.reshape(h.size)
+        if alpha != 1:
+            for a in range(h.size):
+                target[a] = alpha*given[a]
         for j in range(stages):
             gamma = combine[n, stages, j + 1]
             if gamma != 0:
-                for a in range(h.shape[0]):
-                    for r in range(records):
-                        target[a, r] += gamma*m[j, a, r]
+                given = m[j].reshape(h.size)
+                for a in range(h.size):
+                    target[a] += gamma*given[a]
 
 
 def factors_adjoint_float32_1(
@@ -533,14 +539,14 @@ def factors_adjoint_float32_1(
     for n in range(steps - 1, -1, -1):
         # m̄_j = γ_j λ_{n+1},  h̄ = α λ_{n+1}
         alpha = combine[n, stages, 0]
-        for a in range(bar.shape[0]):
-            for r in range(records):
-                bar_h[a, r] = alpha*bar[a, r]
+        target, given = bar_h.reshape(bar.size), bar.reshape(bar.size)
+        for a in range(bar.size):
+            target[a] = alpha*given[a]
         for j in range(stages):
             gamma = combine[n, stages, j + 1]
-            for a in range(bar.shape[0]):
-                for r in range(records):
-                    bar_m[j, a, r] = gamma*bar[a, r]
+            target = bar_m[j].reshape(bar.size)
+            for a in range(bar.size):
+                target[a] = gamma*given[a]
         for i in range(stages - 1, -1, -1):
             slot = n*stages + i
             bias, bar_bias = biases[bias_index[n, i]], bar_biases[bias_index[n, i]]
@@ -654,15 +660,15 @@ def factors_adjoint_float32_1(
                         target[b, r] += factor*given[a, r]
             # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
             alpha = combine[n, i, 0]
-            for a in range(bar_H.shape[0]):
-                for r in range(records):
-                    bar_h[a, r] += alpha*bar_H[a, r]
+            target, given = bar_h.reshape(bar.size), bar_H.reshape(bar.size)
+            for a in range(bar.size):
+                target[a] += alpha*given[a]
             for j in range(i):
                 gamma = combine[n, i, j + 1]
                 if gamma != 0:
-                    for a in range(bar_H.shape[0]):
-                        for r in range(records):
-                            bar_m[j, a, r] += gamma*bar_H[a, r]
+                    target = bar_m[j].reshape(bar.size)
+                    for a in range(bar.size):
+                        target[a] += gamma*given[a]
         for a in range(0, state):
             for r in range(records):
                 bar[a, r] = bar_h[a, r]

@@ -415,16 +415,16 @@ def formed_forward_1(
                     unsolved[r] = residue_r[0, r]
         # h_{n+1} = α h_n + Σ_j γ_j m_j
         alpha = combine[n, stages, 0]
-        target = h
-        for a in range(h.shape[0]):
-            for r in range(records):
-                target[a, r] = alpha*h[a, r]
+        target, given = h.reshape(h.size), h.reshape(h.size)
+        if alpha != 1:
+            for a in range(h.size):
+                target[a] = alpha*given[a]
         for j in range(stages):
             gamma = combine[n, stages, j + 1]
             if gamma != 0:
-                for a in range(h.shape[0]):
-                    for r in range(records):
-                        target[a, r] += gamma*m[j, a, r]
+                given = m[j].reshape(h.size)
+                for a in range(h.size):
+                    target[a] += gamma*given[a]
 
 
 def formed_adjoint_1(
@@ -464,14 +464,14 @@ def formed_adjoint_1(
     for n in range(steps - 1, -1, -1):
         # m̄_j = γ_j λ_{n+1},  h̄ = α λ_{n+1}
         alpha = combine[n, stages, 0]
-        for a in range(bar.shape[0]):
-            for r in range(records):
-                bar_h[a, r] = alpha*bar[a, r]
+        target, given = bar_h.reshape(bar.size), bar.reshape(bar.size)
+        for a in range(bar.size):
+            target[a] = alpha*given[a]
         for j in range(stages):
             gamma = combine[n, stages, j + 1]
-            for a in range(bar.shape[0]):
-                for r in range(records):
-                    bar_m[j, a, r] = gamma*bar[a, r]
+            target = bar_m[j].reshape(bar.size)
+            for a in range(bar.size):
+                target[a] = gamma*given[a]
         for group in range(groups.shape[0] - 1, -1, -1):
             begin, end = groups[group, 0], groups[group, 1]
             for i in range(begin, end):
@@ -684,15 +684,15 @@ def formed_adjoint_1(
                         target[a, r] += product[a, r]
                 # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
                 alpha = combine[n, i, 0]
-                for a in range(bar_H.shape[0]):
-                    for r in range(records):
-                        bar_h[a, r] += alpha*bar_H[a, r]
+                target, given = bar_h.reshape(bar.size), bar_H.reshape(bar.size)
+                for a in range(bar.size):
+                    target[a] += alpha*given[a]
                 for j in range(begin):
                     gamma = combine[n, i, j + 1]
                     if gamma != 0:
-                        for a in range(bar_H.shape[0]):
-                            for r in range(records):
-                                bar_m[j, a, r] += gamma*bar_H[a, r]
+                        target = bar_m[j].reshape(bar.size)
+                        for a in range(bar.size):
+                            target[a] += gamma*given[a]
         for a in range(0, state):
             for r in range(records):
                 bar[a, r] = bar_h[a, r]
@@ -1008,16 +1008,16 @@ def formed_forward_float32_1(
                     unsolved[r] = residue_r[0, r]
         # h_{n+1} = α h_n + Σ_j γ_j m_j
         alpha = combine[n, stages, 0]
-        target = h
-        for a in range(h.shape[0]):
-            for r in range(records):
-                target[a, r] = alpha*h[a, r]
+        target, given = h.reshape(h.size), h.reshape(h.size)
+        if alpha != 1:
+            for a in range(h.size):
+                target[a] = alpha*given[a]
         for j in range(stages):
             gamma = combine[n, stages, j + 1]
             if gamma != 0:
-                for a in range(h.shape[0]):
-                    for r in range(records):
-                        target[a, r] += gamma*m[j, a, r]
+                given = m[j].reshape(h.size)
+                for a in range(h.size):
+                    target[a] += gamma*given[a]
 
 
 def formed_adjoint_float32_1(
@@ -1057,14 +1057,14 @@ def formed_adjoint_float32_1(
     for n in range(steps - 1, -1, -1):
         # m̄_j = γ_j λ_{n+1},  h̄ = α λ_{n+1}
         alpha = combine[n, stages, 0]
-        for a in range(bar.shape[0]):
-            for r in range(records):
-                bar_h[a, r] = alpha*bar[a, r]
+        target, given = bar_h.reshape(bar.size), bar.reshape(bar.size)
+        for a in range(bar.size):
+            target[a] = alpha*given[a]
         for j in range(stages):
             gamma = combine[n, stages, j + 1]
-            for a in range(bar.shape[0]):
-                for r in range(records):
-                    bar_m[j, a, r] = gamma*bar[a, r]
+            target = bar_m[j].reshape(bar.size)
+            for a in range(bar.size):
+                target[a] = gamma*given[a]
         for group in range(groups.shape[0] - 1, -1, -1):
             begin, end = groups[group, 0], groups[group, 1]
             for i in range(begin, end):
@@ -1277,15 +1277,15 @@ def formed_adjoint_float32_1(
                         target[a, r] += product[a, r]
                 # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
                 alpha = combine[n, i, 0]
-                for a in range(bar_H.shape[0]):
-                    for r in range(records):
-                        bar_h[a, r] += alpha*bar_H[a, r]
+                target, given = bar_h.reshape(bar.size), bar_H.reshape(bar.size)
+                for a in range(bar.size):
+                    target[a] += alpha*given[a]
                 for j in range(begin):
                     gamma = combine[n, i, j + 1]
                     if gamma != 0:
-                        for a in range(bar_H.shape[0]):
-                            for r in range(records):
-                                bar_m[j, a, r] += gamma*bar_H[a, r]
+                        target = bar_m[j].reshape(bar.size)
+                        for a in range(bar.size):
+                            target[a] += gamma*given[a]
         for a in range(0, state):
             for r in range(records):
                 bar[a, r] = bar_h[a, r]
@@ -1679,16 +1679,16 @@ def factors_forward_1(
                     unsolved[r] = residue_r[0, r]
         # h_{n+1} = α h_n + Σ_j γ_j m_j
         alpha = combine[n, stages, 0]
-        target = h
-        for a in range(h.shape[0]):
-            for r in range(records):
-                target[a, r] = alpha*h[a, r]
+        target, given = h.reshape(h.size), h.reshape(h.size)
+        if alpha != 1:
+            for a in range(h.size):
+                target[a] = alpha*given[a]
         for j in range(stages):
             gamma = combine[n, stages, j + 1]
             if gamma != 0:
-                for a in range(h.shape[0]):
-                    for r in range(records):
-                        target[a, r] += gamma*m[j, a, r]
+                given = m[j].reshape(h.size)
+                for a in range(h.size):
+                    target[a] += gamma*given[a]
 
 
 def factors_adjoint_1(
@@ -1730,14 +1730,14 @@ def factors_adjoint_1(
     for n in range(steps - 1, -1, -1):
         # m̄_j = γ_j λ_{n+1},  h̄ = α λ_{n+1}
         alpha = combine[n, stages, 0]
-        for a in range(bar.shape[0]):
-            for r in range(records):
-                bar_h[a, r] = alpha*bar[a, r]
+        target, given = bar_h.reshape(bar.size), bar.reshape(bar.size)
+        for a in range(bar.size):
+            target[a] = alpha*given[a]
         for j in range(stages):
             gamma = combine[n, stages, j + 1]
-            for a in range(bar.shape[0]):
-                for r in range(records):
-                    bar_m[j, a, r] = gamma*bar[a, r]
+            target = bar_m[j].reshape(bar.size)
+            for a in range(bar.size):
+                target[a] = gamma*given[a]
         for group in range(groups.shape[0] - 1, -1, -1):
             begin, end = groups[group, 0], groups[group, 1]
             for i in range(begin, end):
@@ -1970,15 +1970,15 @@ def factors_adjoint_1(
                             target[b, r] += factor*given[a, r]
                 # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
                 alpha = combine[n, i, 0]
-                for a in range(bar_H.shape[0]):
-                    for r in range(records):
-                        bar_h[a, r] += alpha*bar_H[a, r]
+                target, given = bar_h.reshape(bar.size), bar_H.reshape(bar.size)
+                for a in range(bar.size):
+                    target[a] += alpha*given[a]
                 for j in range(begin):
                     gamma = combine[n, i, j + 1]
                     if gamma != 0:
-                        for a in range(bar_H.shape[0]):
-                            for r in range(records):
-                                bar_m[j, a, r] += gamma*bar_H[a, r]
+                        target = bar_m[j].reshape(bar.size)
+                        for a in range(bar.size):
+                            target[a] += gamma*given[a]
         for a in range(0, state):
             for r in range(records):
                 bar[a, r] = bar_h[a, r]
@@ -2328,16 +2328,16 @@ def factors_forward_float32_1(
                     unsolved[r] = residue_r[0, r]
         # h_{n+1} = α h_n + Σ_j γ_j m_j
         alpha = combine[n, stages, 0]
-        target = h
-        for a in range(h.shape[0]):
-            for r in range(records):
-                target[a, r] = alpha*h[a, r]
+        target, given = h.reshape(h.size), h.reshape(h.size)
+        if alpha != 1:
+            for a in range(h.size):
+                target[a] = alpha*given[a]
         for j in range(stages):
             gamma = combine[n, stages, j + 1]
             if gamma != 0:
-                for a in range(h.shape[0]):
-                    for r in range(records):
-                        target[a, r] += gamma*m[j, a, r]
+                given = m[j].reshape(h.size)
+                for a in range(h.size):
+                    target[a] += gamma*given[a]
 
 
 def factors_adjoint_float32_1(
@@ -2379,14 +2379,14 @@ def factors_adjoint_float32_1(
     for n in range(steps - 1, -1, -1):
         # m̄_j = γ_j λ_{n+1},  h̄ = α λ_{n+1}
         alpha = combine[n, stages, 0]
-        for a in range(bar.shape[0]):
-            for r in range(records):
-                bar_h[a, r] = alpha*bar[a, r]
+        target, given = bar_h.reshape(bar.size), bar.reshape(bar.size)
+        for a in range(bar.size):
+            target[a] = alpha*given[a]
         for j in range(stages):
             gamma = combine[n, stages, j + 1]
-            for a in range(bar.shape[0]):
-                for r in range(records):
-                    bar_m[j, a, r] = gamma*bar[a, r]
+            target = bar_m[j].reshape(bar.size)
+            for a in range(bar.size):
+                target[a] = gamma*given[a]
         for group in range(groups.shape[0] - 1, -1, -1):
             begin, end = groups[group, 0], groups[group, 1]
             for i in range(begin, end):
@@ -2619,15 +2619,15 @@ def factors_adjoint_float32_1(
                             target[b, r] += factor*given[a, r]
                 # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
                 alpha = combine[n, i, 0]
-                for a in range(bar_H.shape[0]):
-                    for r in range(records):
-                        bar_h[a, r] += alpha*bar_H[a, r]
+                target, given = bar_h.reshape(bar.size), bar_H.reshape(bar.size)
+                for a in range(bar.size):
+                    target[a] += alpha*given[a]
                 for j in range(begin):
                     gamma = combine[n, i, j + 1]
                     if gamma != 0:
-                        for a in range(bar_H.shape[0]):
-                            for r in range(records):
-                                bar_m[j, a, r] += gamma*bar_H[a, r]
+                        target = bar_m[j].reshape(bar.size)
+                        for a in range(bar.size):
+                            target[a] += gamma*given[a]
         for a in range(0, state):
             for r in range(records):
                 bar[a, r] = bar_h[a, r]
