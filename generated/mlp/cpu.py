@@ -11,6 +11,11 @@ import math  # noqa: F401
 import numpy as np
 
 
+def add_dot(a, b, out):
+    """out += a b"""
+    out += np.dot(a, b)
+
+
 def formed_operators_1(w, theta, C, beta, vartheta, constants, channels, operators, biases):
     """E_s = Φ (Σ_k θ_k(δ_s) w_k) C,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k   (4)"""
     mixed = np.empty((w.shape[1], w.shape[2]), w.dtype)
@@ -253,11 +258,7 @@ def formed_adjoint_1(
                         total += value_bar_U
                     bar_bias[a] += total
                 # gradient of E_s: += Ū H_iᵀ, summed over records
-                product = np.dot(bar_U, h_entry.T)
-                target = bar_operator_entry
-                for a in range(product.shape[0]):
-                    for b in range(product.shape[1]):
-                        target[a, b] += product[a, b]
+                add_dot(bar_U, h_entry.T, bar_operator_entry)
                 # H_ī = E_sᵀ Ū
                 np.dot(operator_entry.T, bar_U, bar_entry)
             else:
@@ -274,11 +275,7 @@ def formed_adjoint_1(
                         total += value_bar_U
                     bar_bias[a] += total
                 # gradient of E_s: += Ū H_iᵀ, summed over records
-                product = np.dot(bar_U, H[slot].T)
-                target = bar_operator
-                for a in range(product.shape[0]):
-                    for b in range(product.shape[1]):
-                        target[a, b] += product[a, b]
+                add_dot(bar_U, H[slot].T, bar_operator)
                 # H_ī = E_sᵀ Ū
                 np.dot(operator.T, bar_U, bar_H)
                 # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
@@ -299,10 +296,7 @@ def formed_adjoint_1(
     width = bar_entry.size//P_entry.shape[1]
     target = bar_entry.reshape((P_entry.shape[1], width))
     given = bar.reshape((P_entry.shape[0], width))
-    product = np.dot(P_entry.T, given)
-    for a in range(product.shape[0]):
-        for r in range(product.shape[1]):
-            target[a, r] += product[a, r]
+    add_dot(P_entry.T, given, target)
 
 
 def formed_forward_float32_1(
@@ -432,11 +426,7 @@ def formed_adjoint_float32_1(
                         total += value_bar_U
                     bar_bias[a] += total
                 # gradient of E_s: += Ū H_iᵀ, summed over records
-                product = np.dot(bar_U, h_entry.T)
-                target = bar_operator_entry
-                for a in range(product.shape[0]):
-                    for b in range(product.shape[1]):
-                        target[a, b] += product[a, b]
+                add_dot(bar_U, h_entry.T, bar_operator_entry)
                 # H_ī = E_sᵀ Ū
                 np.dot(operator_entry.T, bar_U, bar_entry)
             else:
@@ -453,11 +443,7 @@ def formed_adjoint_float32_1(
                         total += value_bar_U
                     bar_bias[a] += total
                 # gradient of E_s: += Ū H_iᵀ, summed over records
-                product = np.dot(bar_U, H[slot].T)
-                target = bar_operator
-                for a in range(product.shape[0]):
-                    for b in range(product.shape[1]):
-                        target[a, b] += product[a, b]
+                add_dot(bar_U, H[slot].T, bar_operator)
                 # H_ī = E_sᵀ Ū
                 np.dot(operator.T, bar_U, bar_H)
                 # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
@@ -478,10 +464,7 @@ def formed_adjoint_float32_1(
     width = bar_entry.size//P_entry.shape[1]
     target = bar_entry.reshape((P_entry.shape[1], width))
     given = bar.reshape((P_entry.shape[0], width))
-    product = np.dot(P_entry.T, given)
-    for a in range(product.shape[0]):
-        for r in range(product.shape[1]):
-            target[a, r] += product[a, r]
+    add_dot(P_entry.T, given, target)
 
 
 def factors_operators_1(w, theta, beta, vartheta, constants, channels, operators, biases):
@@ -652,11 +635,7 @@ def factors_adjoint_1(
                         total += value_bar_T
                     bar_bias[a] += total
                 # gradient of w_s: += T̄ Gᵀ, summed over records
-                product = np.dot(bar_T, G[slot].T)
-                target = bar_operator
-                for a in range(product.shape[0]):
-                    for b in range(product.shape[1]):
-                        target[a, b] += product[a, b]
+                add_dot(bar_T, G[slot].T, bar_operator)
                 # Ḡ = w_sᵀ T̄
                 np.dot(operator.T, bar_T, bar_G)
                 # H_ī = Cᵀ Ḡ
@@ -678,11 +657,7 @@ def factors_adjoint_1(
                         total += value_bar_T
                     bar_bias[a] += total
                 # gradient of w_s: += T̄ Gᵀ, summed over records
-                product = np.dot(bar_T, G[slot].T)
-                target = bar_operator
-                for a in range(product.shape[0]):
-                    for b in range(product.shape[1]):
-                        target[a, b] += product[a, b]
+                add_dot(bar_T, G[slot].T, bar_operator)
                 # Ḡ = w_sᵀ T̄
                 np.dot(operator.T, bar_T, bar_G)
                 # H_ī = Cᵀ Ḡ
@@ -708,10 +683,7 @@ def factors_adjoint_1(
     width = bar_entry.size//P_entry.shape[1]
     target = bar_entry.reshape((P_entry.shape[1], width))
     given = bar.reshape((P_entry.shape[0], width))
-    product = np.dot(P_entry.T, given)
-    for a in range(product.shape[0]):
-        for r in range(product.shape[1]):
-            target[a, r] += product[a, r]
+    add_dot(P_entry.T, given, target)
 
 
 def factors_forward_float32_1(
@@ -853,11 +825,7 @@ def factors_adjoint_float32_1(
                         total += value_bar_T
                     bar_bias[a] += total
                 # gradient of w_s: += T̄ Gᵀ, summed over records
-                product = np.dot(bar_T, G[slot].T)
-                target = bar_operator
-                for a in range(product.shape[0]):
-                    for b in range(product.shape[1]):
-                        target[a, b] += product[a, b]
+                add_dot(bar_T, G[slot].T, bar_operator)
                 # Ḡ = w_sᵀ T̄
                 np.dot(operator.T, bar_T, bar_G)
                 # H_ī = Cᵀ Ḡ
@@ -879,11 +847,7 @@ def factors_adjoint_float32_1(
                         total += value_bar_T
                     bar_bias[a] += total
                 # gradient of w_s: += T̄ Gᵀ, summed over records
-                product = np.dot(bar_T, G[slot].T)
-                target = bar_operator
-                for a in range(product.shape[0]):
-                    for b in range(product.shape[1]):
-                        target[a, b] += product[a, b]
+                add_dot(bar_T, G[slot].T, bar_operator)
                 # Ḡ = w_sᵀ T̄
                 np.dot(operator.T, bar_T, bar_G)
                 # H_ī = Cᵀ Ḡ
@@ -909,10 +873,7 @@ def factors_adjoint_float32_1(
     width = bar_entry.size//P_entry.shape[1]
     target = bar_entry.reshape((P_entry.shape[1], width))
     given = bar.reshape((P_entry.shape[0], width))
-    product = np.dot(P_entry.T, given)
-    for a in range(product.shape[0]):
-        for r in range(product.shape[1]):
-            target[a, r] += product[a, r]
+    add_dot(P_entry.T, given, target)
 
 
 def formed_operators_2(w, theta, C, C_runs, beta, vartheta, constants, channels, operators, biases):
@@ -1167,11 +1128,7 @@ def formed_adjoint_2(
                         total += value_bar_U
                     bar_bias[a] += total
                 # gradient of E_s: += Ū H_iᵀ, summed over records
-                product = np.dot(bar_U, h_entry.T)
-                target = bar_operator_entry
-                for a in range(product.shape[0]):
-                    for b in range(product.shape[1]):
-                        target[a, b] += product[a, b]
+                add_dot(bar_U, h_entry.T, bar_operator_entry)
                 # H_ī = E_sᵀ Ū
                 np.dot(operator_entry.T, bar_U, bar_entry)
             else:
@@ -1188,11 +1145,7 @@ def formed_adjoint_2(
                         total += value_bar_U
                     bar_bias[a] += total
                 # gradient of E_s: += Ū H_iᵀ, summed over records
-                product = np.dot(bar_U, H[slot].T)
-                target = bar_operator
-                for a in range(product.shape[0]):
-                    for b in range(product.shape[1]):
-                        target[a, b] += product[a, b]
+                add_dot(bar_U, H[slot].T, bar_operator)
                 # H_ī = E_sᵀ Ū
                 np.dot(operator.T, bar_U, bar_H)
                 # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
@@ -1213,10 +1166,7 @@ def formed_adjoint_2(
     width = bar_entry.size//P_entry.shape[1]
     target = bar_entry.reshape((P_entry.shape[1], width))
     given = bar.reshape((P_entry.shape[0], width))
-    product = np.dot(P_entry.T, given)
-    for a in range(product.shape[0]):
-        for r in range(product.shape[1]):
-            target[a, r] += product[a, r]
+    add_dot(P_entry.T, given, target)
 
 
 def formed_forward_float32_2(
@@ -1346,11 +1296,7 @@ def formed_adjoint_float32_2(
                         total += value_bar_U
                     bar_bias[a] += total
                 # gradient of E_s: += Ū H_iᵀ, summed over records
-                product = np.dot(bar_U, h_entry.T)
-                target = bar_operator_entry
-                for a in range(product.shape[0]):
-                    for b in range(product.shape[1]):
-                        target[a, b] += product[a, b]
+                add_dot(bar_U, h_entry.T, bar_operator_entry)
                 # H_ī = E_sᵀ Ū
                 np.dot(operator_entry.T, bar_U, bar_entry)
             else:
@@ -1367,11 +1313,7 @@ def formed_adjoint_float32_2(
                         total += value_bar_U
                     bar_bias[a] += total
                 # gradient of E_s: += Ū H_iᵀ, summed over records
-                product = np.dot(bar_U, H[slot].T)
-                target = bar_operator
-                for a in range(product.shape[0]):
-                    for b in range(product.shape[1]):
-                        target[a, b] += product[a, b]
+                add_dot(bar_U, H[slot].T, bar_operator)
                 # H_ī = E_sᵀ Ū
                 np.dot(operator.T, bar_U, bar_H)
                 # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
@@ -1392,10 +1334,7 @@ def formed_adjoint_float32_2(
     width = bar_entry.size//P_entry.shape[1]
     target = bar_entry.reshape((P_entry.shape[1], width))
     given = bar.reshape((P_entry.shape[0], width))
-    product = np.dot(P_entry.T, given)
-    for a in range(product.shape[0]):
-        for r in range(product.shape[1]):
-            target[a, r] += product[a, r]
+    add_dot(P_entry.T, given, target)
 
 
 def factors_operators_2(w, theta, beta, vartheta, constants, channels, operators, biases):
@@ -1571,11 +1510,7 @@ def factors_adjoint_2(
                         total += value_bar_T
                     bar_bias[a] += total
                 # gradient of w_s: += T̄ Gᵀ, summed over records
-                product = np.dot(bar_T, G[slot].T)
-                target = bar_operator
-                for a in range(product.shape[0]):
-                    for b in range(product.shape[1]):
-                        target[a, b] += product[a, b]
+                add_dot(bar_T, G[slot].T, bar_operator)
                 # Ḡ = w_sᵀ T̄
                 np.dot(operator.T, bar_T, bar_G)
                 # H_ī = Cᵀ Ḡ
@@ -1597,11 +1532,7 @@ def factors_adjoint_2(
                         total += value_bar_T
                     bar_bias[a] += total
                 # gradient of w_s: += T̄ Gᵀ, summed over records
-                product = np.dot(bar_T, G[slot].T)
-                target = bar_operator
-                for a in range(product.shape[0]):
-                    for b in range(product.shape[1]):
-                        target[a, b] += product[a, b]
+                add_dot(bar_T, G[slot].T, bar_operator)
                 # Ḡ = w_sᵀ T̄
                 np.dot(operator.T, bar_T, bar_G)
                 # H_ī = Cᵀ Ḡ
@@ -1632,10 +1563,7 @@ def factors_adjoint_2(
     width = bar_entry.size//P_entry.shape[1]
     target = bar_entry.reshape((P_entry.shape[1], width))
     given = bar.reshape((P_entry.shape[0], width))
-    product = np.dot(P_entry.T, given)
-    for a in range(product.shape[0]):
-        for r in range(product.shape[1]):
-            target[a, r] += product[a, r]
+    add_dot(P_entry.T, given, target)
 
 
 def factors_forward_float32_2(
@@ -1782,11 +1710,7 @@ def factors_adjoint_float32_2(
                         total += value_bar_T
                     bar_bias[a] += total
                 # gradient of w_s: += T̄ Gᵀ, summed over records
-                product = np.dot(bar_T, G[slot].T)
-                target = bar_operator
-                for a in range(product.shape[0]):
-                    for b in range(product.shape[1]):
-                        target[a, b] += product[a, b]
+                add_dot(bar_T, G[slot].T, bar_operator)
                 # Ḡ = w_sᵀ T̄
                 np.dot(operator.T, bar_T, bar_G)
                 # H_ī = Cᵀ Ḡ
@@ -1808,11 +1732,7 @@ def factors_adjoint_float32_2(
                         total += value_bar_T
                     bar_bias[a] += total
                 # gradient of w_s: += T̄ Gᵀ, summed over records
-                product = np.dot(bar_T, G[slot].T)
-                target = bar_operator
-                for a in range(product.shape[0]):
-                    for b in range(product.shape[1]):
-                        target[a, b] += product[a, b]
+                add_dot(bar_T, G[slot].T, bar_operator)
                 # Ḡ = w_sᵀ T̄
                 np.dot(operator.T, bar_T, bar_G)
                 # H_ī = Cᵀ Ḡ
@@ -1843,10 +1763,7 @@ def factors_adjoint_float32_2(
     width = bar_entry.size//P_entry.shape[1]
     target = bar_entry.reshape((P_entry.shape[1], width))
     given = bar.reshape((P_entry.shape[0], width))
-    product = np.dot(P_entry.T, given)
-    for a in range(product.shape[0]):
-        for r in range(product.shape[1]):
-            target[a, r] += product[a, r]
+    add_dot(P_entry.T, given, target)
 
 
 def lift(x, lift, h):
@@ -1870,11 +1787,7 @@ def lift_adjoint(bar_h, x, lift, bar_x, bar_lift):
     lows = x.reshape((before, lift.shape[1], width))
     for lead in range(before):
         high, low = highs[lead], lows[lead]
-        product = np.dot(high, low.T)
-        target = bar_lift
-        for a in range(product.shape[0]):
-            for b in range(product.shape[1]):
-                target[a, b] += product[a, b]
+        add_dot(high, low.T, bar_lift)
     # x̄ = Pᵀ h̄
     before = bar_h.shape[0]//lift.shape[0]
     width = bar_x.size//(before*lift.shape[1])
@@ -1897,11 +1810,7 @@ def readout(y, operator, constant, z):
 def readout_adjoint(bar_z, y, operator, bar_y, bar_operator, bar_constant):
     """The adjoint of: z = R y + a. bar_y is set; the gradients of R and a are added to."""
     # gradient of R: += z̄ yᵀ, summed over records
-    product = np.dot(bar_z, y.T)
-    target = bar_operator
-    for a in range(product.shape[0]):
-        for b in range(product.shape[1]):
-            target[a, b] += product[a, b]
+    add_dot(bar_z, y.T, bar_operator)
     # constant̄ += z̄, summed over records
     for a in range(bar_z.shape[0]):
         for r in range(bar_z.shape[1]):
@@ -1988,10 +1897,7 @@ def maximum_adjoint(bar_features, X, weights, sharpness, constants, at_nodes, ba
     width = bar_y.size//X.shape[1]
     target = bar_y.reshape((X.shape[1], width))
     given = at_nodes.reshape((X.shape[0], width))
-    product = np.dot(X.T, given)
-    for a in range(product.shape[0]):
-        for r in range(product.shape[1]):
-            target[a, r] += product[a, r]
+    add_dot(X.T, given, target)
 
 
 def loss(z, target, constants, value, source):
