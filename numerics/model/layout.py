@@ -7,13 +7,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from derive.spec import COORDINATES
 from numerics.functions.field import Field, FieldSlab
 from numerics.kernels.operators import Weights
 from numerics.representation.tables import Representation, SlabTables
 
 Array = np.ndarray
-
-COORDINATES, OFFSETS = ("xi", "eta", "zeta"), ("s", "t", "r")  # names of the arguments of fields
 
 
 def zero_fields(rep: Representation) -> dict[str, Field]:
@@ -21,8 +20,7 @@ def zero_fields(rep: Representation) -> dict[str, Field]:
     spec, c = rep.spec, rep.spec.channels
     wide = spec.pre_activations * c
     weight, bias = spec.operator.axes, (*spec.along_axes("bias_width"), "bias_depth")
-    own = COORDINATES[: spec.dimension]
-    both = OFFSETS[: spec.dimension] if spec.reach is not None else (*own, *(f"{name}_" for name in own))
+    own, both = COORDINATES[: spec.dimension], spec.operator.arguments
     fields = {
         "W": Field(
             "W", tuple(_zero_slab(s, (*weight, "weight_depth"), (wide, c)) for s in rep.slabs), (*both, "delta")

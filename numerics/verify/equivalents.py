@@ -10,6 +10,7 @@ import numpy as np
 
 from derive.errors import SpecError, TrainingError
 from derive.spec import CONSTANT, BasisSpec, Slab
+from derive.spec.operator import ANY
 from numerics.model.continuum import Continuum
 from numerics.model.layout import kernel_weights
 from numerics.verify.orders import Study, judge
@@ -296,8 +297,8 @@ class _Smooth:
         smooth = read_basis(reader, few, "weight", WIDTH, spec.periodic[0])
         slab = Slab(Fraction(0), Fraction(1), state, smooth, smooth, CONSTANT, smooth, CONSTANT)
         plain = replace(spec, entry=state, slabs=(slab,), steps=steps, tolerance=None, outputs=None, readout=None,
-                        maximum=None, loss_weight=None, loss="l2", penalties=(), inputs=None, symmetries=(),
-                        reach=None, periodic=spec.periodic[:1])  # fmt: skip
+                        maximum=None, loss_weight=None, loss="l2", penalties=(), inputs=None,
+                        periodic=spec.periodic[:1], **ANY)  # fmt: skip
         network = Reference.of(plain)
         generator, share = np.random.default_rng(5), subject.share
         c, wide, many = spec.channels, spec.pre_activations * spec.channels, subject.base.channels

@@ -53,7 +53,7 @@ def grams(subject: Subject) -> None:
 
 def couplings(subject: Subject) -> None:
     """∫ κ_m(ξ_q − ξ′) χ_l(ξ′) dξ′ against mpmath's quadrature at 30 digits, a sample of entries."""
-    if subject.spec.reach is None:
+    if not subject.spec.operator.by_node:
         return
     import mpmath
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import reduce
 from typing import Any
 
@@ -45,9 +46,8 @@ def random_fields(subject: Subject) -> None:
 Rule = tuple[Array, Array]
 
 
-def _expansion(spec: Spec, name: str, interval: formulas.Interval, depth: bool) -> tuple[Functions, Rule]:
-    """Functions that a random one is a combination of, along an axis, one more than needed; and a rule for them."""
-    count = DEPTHS if depth else MODES[spec.dimension * (2 if name == "W" and spec.reach is None else 1)]
+def _expansion(spec: Spec, name: str, interval: formulas.Interval, count: int, depth: bool) -> tuple[Functions, Rule]:
+    """Functions that a random one is a combination of, along an axis, one more than ``count``; and a rule for them."""
     if name == "W" and not depth and any(one.kind == "translation" for one in spec.symmetries):
         basis = formulas.functions(BasisSpec("fourier", 2 * count + 1, cells=1), interval)
         points = 4 * count + 5
@@ -62,8 +62,12 @@ def _expansion(spec: Spec, name: str, interval: formulas.Interval, depth: bool) 
 
 def _series(subject: Subject, name: str, own: Axes, function: Any) -> tuple[list[Functions], Array]:
     """A random function as coefficients of those expansions, from its values."""
-    last = len(own) - 1 if name in ("W", "b", "V") else -1
-    found = [_expansion(subject.spec, name, interval, axis == last) for axis, (_, interval) in enumerate(own)]
+    widths = len(own) - 1 if name in ("W", "b", "V") else len(own)
+    counts = [MODES[widths]] * widths + [DEPTHS] * (len(own) - widths)
+    found = [
+        _expansion(subject.spec, name, interval, count, axis == widths)
+        for axis, ((_, interval), count) in enumerate(zip(own, counts))
+    ]
     values = function(*np.ix_(*(rule[0] for _, rule in found)))
     for axis, (part, rule) in enumerate(found):
         values = along(formulas.projected(part, rule, np.eye(len(rule[0]))), values, axis)
@@ -82,8 +86,8 @@ def law(subject: Subject) -> None:
         if not own or others or (name == "R" and not spec.functional):
             continue
         variance = scales[name] ** 2 / spec.channels
-        if name == "W" and spec.reach is not None:  # what it does to a constant is as large
-            variance /= (2 * float(spec.reach)) ** spec.dimension
+        if name == "W" and spec.operator.by_node:  # what it does to a constant is as large
+            variance /= float(math.prod(end - start for _, (start, end) in own[:-1]))
         ratios = []
         for seed in range(SEEDS):
             function = random_function(name, subject.model.fields[name].slabs[0].channels, seed, spec)

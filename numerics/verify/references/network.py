@@ -139,8 +139,8 @@ class Reference:
         for form, tables in zip(self.forms, found):
             for name in ("Phi", "C", "X", "A", "M_h"):
                 factors = [tables[of_axis(name, axis)] for axis in range(form.dimension)]
-                kappa = name == "C" and self.spec.reach is not None
-                tables[name] = _by_node(form, factors) if kappa else reduce(np.kron, factors)
+                by_node = name == "C" and self.spec.operator.by_node
+                tables[name] = _by_node(form, factors) if by_node else reduce(np.kron, factors)
         return found
 
     def final(self, fields: Fields, h: Array) -> Array:
