@@ -19,11 +19,12 @@ from derive.exact import matrix as exact
 from derive.exact.matrix import ExactMatrix
 from derive.exact.surd import Surd
 from derive.galerkin import SemiDiscrete
+from derive.operators import admissible
 from derive.spaces import basis as bases
 from derive.spaces import expressions, quadrature, run_time, transfer
 from derive.spaces import products as inner_product
 from derive.spaces.basis import Basis
-from derive.spec import CONSTANT, WIDTH, BasisSpec, Spec, of_axis
+from derive.spec import CONSTANT, WIDTH, BasisSpec, Slab, Spec, of_axis
 from derive.spec.table_names import basis_key, directions, pair_key, pairs, parts
 
 Arrays = dict[str, np.ndarray]
@@ -201,7 +202,7 @@ def transfer_arrays(specs: Mapping[str, Spec]) -> tuple[Arrays, set[str]]:
 
 
 def _add_pair_transfers(specs: Mapping[str, Spec], arrays: Arrays, nested: set[str]) -> None:
-    """The same for the functions of both widths that symmetries leave of W."""
+    """The same for the functions of both widths that a kind leaves of W."""
     for source in specs.values():
         old = {role: (pair_key(slab, source), slab) for role, slab in pairs(source)}
         for target in specs.values():
@@ -210,9 +211,17 @@ def _add_pair_transfers(specs: Mapping[str, Spec], arrays: Arrays, nested: set[s
                     continue
                 name = f"transfer/{old[role][0]}/{pair_key(slab, target)}"
                 if name not in arrays:
-                    p, contained = transfer.pair_transfer(source.symmetries, slab, old[role][1])
+                    p, contained = transfer.pair_transfer(_pair(target, slab), _pair(source, old[role][1]))
                     arrays[name] = p.to_float()
                     nested |= {name} if contained else set()
+
+
+def _pair(spec: Spec, slab: Slab) -> transfer.Pair:
+    """What is left of W on the bases of a slab of one axis."""
+    out, inner = bases.build(slab.weight_out), bases.build(slab.weight_in, spec.operator.inner)
+    left = admissible(spec.operator, out, inner)
+    assert left is not None
+    return transfer.Pair(out, inner, left)
 
 
 @dataclass

@@ -1,8 +1,9 @@
 """The kinds of W: any function of ξ and ξ′, one that symmetries leave alone, or a convolution κ(ξ − ξ′).
 
 A kind answers for what is declared of it, for the axes of its coefficients and for its words; ``spec.operator`` is the
-one of a model. What needs more than a declaration goes by the kind as well: ``derive.operators`` has a class for each,
-with its tables, its coupling and its layout. A new kind is a class here, chosen in ``operator``, and one there.
+one of a model. What needs more than a declaration goes by the kind as well: ``derive.operators`` says what is left of w
+and how it is applied, ``numerics.functions.random`` what a random one is. A new kind is a class here, chosen in
+``operator``, and a function in each of these.
 """
 
 from __future__ import annotations
@@ -71,6 +72,16 @@ class Operator:
         return "W = Σ_ijk w_ijk φ_i(ξ) φ̃_j(ξ′) θ_k(δ)"
 
     @property
+    def left_by(self) -> tuple[str, ...]:
+        """Names of what leaves less than all of w, where both widths are one direction."""
+        return ()
+
+    @property
+    def left(self) -> str:
+        """What that is, in the derivation."""
+        return ""
+
+    @property
     def remarks(self) -> tuple[str, ...]:
         """What else there is to say of it, a line each."""
         return ()
@@ -99,6 +110,17 @@ class Invariant(Operator):
 
     own: ClassVar[tuple[str, ...]] = ("weight_pair",)
     narrower: ClassVar[str] = "left alone by symmetries"
+
+    @property
+    def left_by(self) -> tuple[str, ...]:
+        return tuple(map(str, self.symmetries))
+
+    @property
+    def left(self) -> str:
+        return (
+            f"**Symmetry (6): {' and '.join(self.left_by)}.** Of w the null space of its equations is left, w = N z, "
+            "and ψ holds the functions that do not change."
+        )
 
     @property
     def remarks(self) -> tuple[str, ...]:
