@@ -21,7 +21,7 @@ from numerics.checks import numbers
 from numerics.datasets import Records, labels, records
 from numerics.datasets.labels import Label
 from numerics.functions.field import Field
-from numerics.functions.project import project_function
+from numerics.functions.fields_from import project_function
 from numerics.functions.random import random_function
 from numerics.kernels import rehearsal, stability, threads
 from numerics.kernels.bind import bind

@@ -20,7 +20,7 @@ from numerics.datasets.labels import Label
 from numerics.functions.arrays import along
 from numerics.functions.basis import TOLERABLE
 from numerics.functions.rules import CHUNK
-from numerics.functions.samples import Compared, compared, default_points, projection
+from numerics.functions.sampled_records import Compared, compared, default_points, projection
 from numerics.model import targets
 from numerics.model.layout import along_state
 from numerics.model.points import Grid, grids

@@ -123,7 +123,7 @@ NUMERICS = {
     "functions": ("pieces", "quadrature", "field", "adaptive", "projection"),
     "functions/field": ("field", "doors", "optimisers", "projection", "fit"),
     "functions/integrals": ("quadrature", "fit", "continuum", "projection"),
-    "functions/project": ("quadrature", "fit", "continuum", "projection"),
+    "functions/fields_from": ("quadrature", "fit", "continuum", "projection"),
     "functions/random": ("quadrature", "fit", "continuum", "projection"),
     "training": ("fit", "sampling", "optimisers", "cli"),
     "datasets/labels": ("labels", "doors"),
@@ -159,7 +159,7 @@ ALSO = {
     "model/prepared": ("tests/derive/test_losses.py",),
     "functions": ("tests/derive/test_losses.py", "tests/derive/test_families.py"),
     "functions/integrals": ("tests/derive/test_families.py", "tests/numerics/test_adapted.py"),
-    "functions/project": ("tests/derive/test_families.py", "tests/numerics/test_adapted.py"),
+    "functions/fields_from": ("tests/derive/test_families.py", "tests/numerics/test_adapted.py"),
     "functions/random": ("tests/derive/test_families.py", "tests/numerics/test_adapted.py"),
     "representation/tables": ("tests/derive/test_losses.py",),
     "kernels/bound": (NETWORKS,),
@@ -167,7 +167,7 @@ ALSO = {
     "kernels/operators": (NETWORKS,),
     "model/targets": ("tests/derive/test_losses.py",),
 }
-FUNCTIONS = ("functions/random", "functions/project", "functions/integrals")
+FUNCTIONS = ("functions/random", "functions/fields_from", "functions/integrals")
 KERNELS_OF_A_STEP = ("kernels/bound", "kernels/cpu", "kernels/operators")
 # where orders, and the continuous adjoint along a trajectory, come from
 ALONG_DEPTH = (*KERNELS_OF_A_STEP, "kernels/steps", "model/continuum", "model/layout", *FUNCTIONS)

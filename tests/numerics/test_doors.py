@@ -23,7 +23,7 @@ from numerics.checks import numbers, positions
 from numerics.command import report
 from numerics.datasets import records
 from numerics.functions import basis as run_time_basis
-from numerics.functions import samples
+from numerics.functions import sampled_records as samples
 from numerics.levels import projection
 from numerics.levels.adapted import adapt
 from numerics.model import checkpoint, sealed

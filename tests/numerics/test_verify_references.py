@@ -14,7 +14,7 @@ from derive.spaces import products as inner_product
 from derive.spaces import quadrature, run_time
 from derive.spec import WIDTH
 from numerics import testing
-from numerics.functions import field, integrals, project, random
+from numerics.functions import field, fields_from, integrals, random
 from numerics.functions.basis import Basis, derivative, evaluate
 from numerics.levels import adapted
 from numerics.model import continuum, prepared
@@ -70,7 +70,7 @@ ROWS: list[tuple[Row, dict, Any, str]] = [
     (fields.values, NUMBERS, field.FieldSlab, "squared_norm"),
     (fields.values, TRANSLATED, field, "evaluate"),
     (fields.values, NUMBERS, field.Field, "inner"),
-    (starts.random_fields, FUNCTION, project, "along"),
+    (starts.random_fields, FUNCTION, fields_from, "along"),
     (starts.law, FUNCTION, random, "_draws"),
     (starts.law, REACH, random, "_draws"),
     (starts.law, TRANSLATED, random, "_waves"),
