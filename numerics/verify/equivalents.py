@@ -290,7 +290,7 @@ class _Smooth:
         from derive.declaration import Reader, read_basis
         from derive.spec import WIDTH
         from numerics.functions.basis import Basis, evaluate
-        from numerics.representation.find import pieces_of
+        from numerics.representation.find import run_time_basis
 
         reader, spec = Reader("verify"), subject.spec
         few = {"family": "fourier", "size": 3} if spec.periodic[0] else {"family": "legendre", "size": 3}
@@ -308,7 +308,7 @@ class _Smooth:
             "V": [share * generator.standard_normal((3, 1, wide, c)) / (2 * many)],
             "parameters": [np.array([[float(start)] * c for _, start in spec.learned])],
         }
-        pieces: Basis = pieces_of(network.forms[0].bases["state"])
+        pieces: Basis = run_time_basis(network.forms[0].bases["state"])
         start = share * subject.random_states([pieces], c)[:, :, :2]
         return cls(network, fields, start, evaluate(pieces, POINTS))
 

@@ -52,8 +52,8 @@ HIDDEN: tuple[tuple[Fault, dict[str, Any]], ...] = (
            "1 / (stop - start), True", "1 / (x - start), True"),
      _loss(CIRCLE, kind="h1")),
     (Fault("l2: its weight squared", "derive/emit/tables.py",
-           "inner_product.gram(expressions.weighted(weight, state), state)",
-           "inner_product.gram(expressions.weighted(weight, state), expressions.weighted(weight, state))"),
+           "gram(expressions.weighted(weight, state), state)",
+           "gram(expressions.weighted(weight, state), expressions.weighted(weight, state))"),
      _loss(SPECTRAL, weight="2 + xi")),
     # --- activations
     (Fault("silu: another slope inside", "derive/activations/silu.py", '"u*sigmoid(u)"', '"u*sigmoid(17*u/10)"'),

@@ -105,7 +105,7 @@ NUMERICS = {
     "command": ("cli", "networks", "datasets", "fit"),
     "command/console": ("cli",),
     "files": ("checkpoint", "cli"),
-    "networks/convolutions": ("convolutions", "export"),
+    "networks/convolutional": ("convolutions", "export"),
     "model": ("continuum", "fit", "projection", "networks", "adaptive", "checkpoint"),
     "training/cross_validation": ("cross_validation",),
     "datasets/published": ("datasets",),

@@ -60,7 +60,7 @@ def made() -> dict[str, Any]:
     m, f = Continuum.from_spec(SPEC, seed=0), Continuum.from_spec(FUNCTION, seed=0)
     return {
         "m": m, "f": f, "own": m.prepare(records(X, None, Y)), "other": f.prepare(records(X, None, YF)),
-        "basis": m.representation.slabs[0].pieces("state"), "net": layers(W, B, "tanh"),
+        "basis": m.representation.slabs[0].basis("state"), "net": layers(W, B, "tanh"),
     }  # fmt: skip
 
 
