@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property, singledispatch
 
 from derive.errors import DerivationError
@@ -21,7 +22,7 @@ from derive.spaces.products import evaluate, gram
 from derive.spaces.rules import Rule
 from derive.spaces.symmetry import Admissible
 from derive.spec import Spec
-from derive.spec.operator import Invariant, Operator
+from derive.spec.operator import Exchanged, Invariant, Operator
 
 MOST_NUMBERS = 1 << 20  # of κ in frequencies: the products of all axes' are held whole
 
@@ -46,6 +47,19 @@ def _(kind: Invariant, out: Basis, inner: Basis) -> Admissible | None:
             "use equal bases for both", "equation.symmetry",
         )  # fmt: skip
     return found
+
+
+@admissible.register
+def _(kind: Exchanged, out: Basis, inner: Basis) -> Admissible | None:
+    """w_ij = ±w_ji."""
+    if out is not inner:
+        raise DerivationError(
+            f"an {kind.exchange} W on two bases", "one basis for both widths", "width_out and width_in differ",
+            "give them the same basis", "weight.width_in",
+        )  # fmt: skip
+    pairs = [(i, j) for i in range(out.size) for j in range(i if kind.sign > 0 else i + 1, out.size)]
+    entries = [{(i, j, Fraction(1)), (j, i, Fraction(kind.sign))} for i, j in pairs]
+    return Admissible(len(pairs), tuple((m, *one) for m, both in enumerate(entries) for one in sorted(both)))
 
 
 @dataclass(frozen=True)

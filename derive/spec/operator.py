@@ -1,4 +1,4 @@
-"""The kinds of W: any function of ξ and ξ′, one that symmetries leave alone, or a convolution κ(ξ − ξ′).
+"""The kinds of W: any function of ξ and ξ′, one that symmetries leave alone or an exchange of ξ and ξ′, or κ(ξ − ξ′).
 
 A kind answers for what is declared of it, for the axes of its coefficients and for its words; ``spec.operator`` is the
 one of a model. What needs more than a declaration goes by the kind as well: ``derive.operators`` says what is left of w
@@ -18,7 +18,7 @@ from derive.spec.slab import Slab
 from derive.spec.symmetry import SymmetrySpec
 
 OFFSETS = ("s", "t", "r")  # what κ is a function of
-ANY: Mapping[str, Any] = {"reach": None, "symmetries": ()}  # what a Spec says of a W that is any function
+ANY: Mapping[str, Any] = {"reach": None, "symmetries": (), "exchange": None}  # of a W that is any function
 
 
 @dataclass(frozen=True)
@@ -173,12 +173,45 @@ class Convolution(Operator):
         return nodes * slab.weight_in.size * (slab.state.size + channels)
 
 
+@dataclass(frozen=True)
+class Exchanged(Operator):
+    """W(ξ′, ξ, δ) = ±W(ξ, ξ′, δ), on equal bases of both widths: w is a symmetric or an antisymmetric matrix."""
+
+    exchange: str  # "symmetric" or "antisymmetric"
+
+    own: ClassVar[tuple[str, ...]] = ("weight_pair",)
+
+    @property
+    def sign(self) -> int:
+        return 1 if self.exchange == "symmetric" else -1
+
+    @property
+    def narrower(self) -> str:  # type: ignore[override]
+        return self.exchange
+
+    @property
+    def left_by(self) -> tuple[str, ...]:
+        return (self.exchange,)
+
+    @property
+    def left(self) -> str:
+        return f"**W(ξ′, ξ, δ) = {'−' * (self.sign < 0)}W(ξ, ξ′, δ).** Of w the {self.exchange} part is left, w = N z."
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        return (f"W is {self.exchange}: W(ξ′, ξ, δ) = {'−' * (self.sign < 0)}W(ξ, ξ′, δ)",)
+
+
 def _left_alone(symmetries: tuple[SymmetrySpec, ...]) -> tuple[str, ...]:
     return (f"W is left alone by {' and '.join(map(str, symmetries))}",) if symmetries else ()
 
 
-def operator(dimension: int, reach: Fraction | None, symmetries: tuple[SymmetrySpec, ...]) -> Operator:
+def operator(
+    dimension: int, reach: Fraction | None, symmetries: tuple[SymmetrySpec, ...], exchange: str | None = None
+) -> Operator:
     """The kind of W that a declaration has."""
+    if exchange is not None:
+        return Exchanged(dimension, exchange)
     if reach is not None:
         return Convolution(dimension, reach, symmetries)
     return Invariant(dimension, symmetries) if symmetries else Operator(dimension)

@@ -82,7 +82,8 @@ def law(subject: Subject) -> None:
     for name in [name for name in scales if name in subject.model.fields]:
         own = axes(spec, name, 0)
         turned = name == "W" and any(one.kind == "translation" for one in spec.symmetries)
-        others = spec.symmetries and name != "R" and not (turned and spec.dimension == 1)
+        narrower = spec.symmetries or (name == "W" and spec.operator.paired)
+        others = narrower and name != "R" and not (turned and spec.dimension == 1)
         if not own or others or (name == "R" and not spec.functional):
             continue
         variance = scales[name] ** 2 / spec.channels
@@ -122,9 +123,10 @@ def _amplitudes(parts: list[Functions], series: Array, axes_of: int, turned: boo
 
 
 def mirrored(subject: Subject) -> None:
-    """A random W that has symmetries is about as large as one without: the part that a projection keeps is scaled."""
+    """A random W that is narrower is about as large as one that is not: the part that a projection keeps is scaled."""
     spec = subject.spec
-    if not spec.symmetries or any(one.kind == "translation" for one in spec.symmetries) or spec.dimension > 1:
+    turned = any(one.kind == "translation" for one in spec.symmetries)
+    if not (spec.symmetries or spec.exchange) or turned or spec.dimension > 1:
         return
     x, w = formulas.gauss(np.linspace(-1, 1, 2 * _cells(subject) + 1), MODES[2])
     squares = []
@@ -139,13 +141,17 @@ def mirrored(subject: Subject) -> None:
 
 
 def _cells(subject: Subject) -> int:
-    return int(np.lcm.reduce([one.cells for one in subject.spec.symmetries]))
+    return math.lcm(*(one.cells for one in subject.spec.symmetries))
 
 
 def _mean_over_group(subject: Subject, function: Any, x: Array, depths: Array) -> Array:
-    """The mean of W(gξ, gξ′, δ) over the group that the maps generate, each applied to both."""
+    """The mean of W(gξ, gξ′, δ) over the group that the maps generate, each applied to both; or of ±W(ξ′, ξ, δ)."""
     from numerics.functions.random import moved
 
+    if subject.spec.exchange:
+        values = function(*np.ix_(x, x, depths))
+        other = values.swapaxes(0, 1)
+        return np.asarray(values + other if subject.spec.exchange == "symmetric" else values - other) / 2
     found, waiting = [x], [x]
     while waiting:
         here = waiting.pop()
@@ -162,7 +168,8 @@ def given_fields(subject: Subject) -> None:
     spec = subject.spec
     if spec.symmetries:
         return
-    names = [name for name in ("W", "b", "V") if name in subject.model.fields and _small(axes(spec, name, 0))]
+    whole = ("b", "V") if spec.operator.paired else ("W", "b", "V")
+    names = [name for name in whole if name in subject.model.fields and _small(axes(spec, name, 0))]
     waves = {name: _waves(axes(spec, name, 0)) for name in names}
 
     def function(name: str) -> Any:
