@@ -2,7 +2,7 @@
 
 NumPy's and the C library's take one number at a time inside a loop. Here arguments are reduced with exact arithmetic,
 exp and log by the bits of a floating-point number, and what is left is a polynomial or a quotient of two, fitted by
-``benchmarks/function_forms.py``. ``BOUNDS`` states the errors, which the tests measure against 50 digits. NaN stays NaN.
+``benchmarks/function_forms.py``. ``BOUNDS`` states the errors, which tests measure against 50 digits. NaN stays NaN.
 
 The bodies are compiled without permission to reassociate: t + MAGIC − MAGIC rounds, and (1 + x) − 1 is not x.
 """
@@ -160,7 +160,7 @@ def polynomial(row: tuple[float, ...]) -> Callable[[Any], Any]:
 
         return x(x), write
 
-    return horner  # type: ignore[no-any-return]
+    return horner
 
 
 @intrinsic
@@ -389,7 +389,7 @@ def _dispatched(name: str) -> Callable[[Any], Any]:
         return getattr(np, name)(x)
 
     @overload(function)
-    def chosen(x):  # type: ignore[no-untyped-def]  # Numba compares the arguments' names with the body's
+    def chosen(x):
         own = WRITTEN["float32" if x == types.float32 else "float64"][name]
         return lambda x: own(x)
 

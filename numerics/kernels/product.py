@@ -1,9 +1,9 @@
-"""Products of matrices in kernels: a register-blocked one for sizes where linear algebra libraries lose half their time.
+"""Products of matrices in kernels, register-blocked: linear algebra libraries lose half their time at small sizes.
 
 out = a b, or out += a b, for a (m, k), b (k, n), n the records of a tile. Panels of b, as wide as two vector registers,
 are copied behind each other; then ROWS rows of a at a time meet a panel, and the ROWS × 2 registers with their sums are
-written once. A product over more than LONG terms, whose panel would not stay in the first-level cache, is the library's.
-Which registers there are is asked of the machine: sums over k run in the same order on all of them.
+written once. Products over more than LONG terms, whose panels would not stay in the first-level cache, are the
+library's. Which registers there are is asked of the machine: sums over k run in the same order on all of them.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ def _block(rows: int) -> Callable[..., Any]:
 
         return types.void(a, types.intp, panel, out, types.intp, types.intp, types.boolean), write
 
-    return block  # type: ignore[no-any-return]
+    return block
 
 
 @intrinsic
@@ -141,7 +141,8 @@ def _copy(typing: Any, b: Any, row: Any, column: Any, panel: Any) -> Any:
         source, panel_ = _Matrix(context, builder, b, given[0]), _Matrix(context, builder, panel, given[3])
         start, end = source.at(given[1], given[2]), panel_.at(given[1], _number(0))
         for v in range(VECTORS):
-            panel_.store(source.load(source.moved(start, _number(v * REGISTER))), panel_.moved(end, _number(v * REGISTER)))
+            by = _number(v * REGISTER)
+            panel_.store(source.load(source.moved(start, by)), panel_.moved(end, by))
         return context.get_dummy_value()
 
     return types.void(b, types.intp, types.intp, panel), write
@@ -177,7 +178,7 @@ _jit = numba.njit(nogil=True, error_model="numpy")
 
 
 @_jit
-def _rows(a, panel, out, column, add):  # type: ignore[no-untyped-def]
+def _rows(a, panel, out, column, add):
     """All rows of a with one panel."""
     whole = len(a) - len(a) % ROWS
     for row in range(0, whole, ROWS):
@@ -187,7 +188,7 @@ def _rows(a, panel, out, column, add):  # type: ignore[no-untyped-def]
 
 
 @_jit
-def _last(a, panel, out, column, add):  # type: ignore[no-untyped-def]
+def _last(a, panel, out, column, add):
     """All rows of a with a panel of which some columns are out's."""
     made = np.empty((1, panel.shape[1]), a.dtype)
     for row in range(len(a)):
@@ -197,7 +198,7 @@ def _last(a, panel, out, column, add):  # type: ignore[no-untyped-def]
 
 
 @_jit
-def _straight(a, b, out, add):  # type: ignore[no-untyped-def]
+def _straight(a, b, out, add):
     width = WIDTH // a.itemsize
     panel = np.empty((len(b), width), a.dtype)
     whole = b.shape[1] - b.shape[1] % width
@@ -212,7 +213,7 @@ def _straight(a, b, out, add):  # type: ignore[no-untyped-def]
 
 
 @_jit
-def _turned(a, b, out, add):  # type: ignore[no-untyped-def]
+def _turned(a, b, out, add):
     """As ``_straight``, for the transposed of b (n, k)."""
     width, lanes = WIDTH // a.itemsize, REGISTER // a.itemsize
     panel = np.empty((b.shape[1], width), a.dtype)
@@ -250,10 +251,10 @@ def add_dot(a: Any, b: Any, out: Any) -> None:
 
 
 def _written(add: bool) -> Callable[..., Any]:
-    def chosen(a, b, out):  # type: ignore[no-untyped-def]
+    def chosen(a, b, out):
         turned = _ours(a, b, out) and b.layout == "F"
 
-        def library(a, b, out):  # type: ignore[no-untyped-def]
+        def library(a, b, out):
             if add:
                 out += np.dot(a, b)
             else:
@@ -262,7 +263,7 @@ def _written(add: bool) -> Callable[..., Any]:
         if not _ours(a, b, out):
             return library
 
-        def ours(a, b, out):  # type: ignore[no-untyped-def]
+        def ours(a, b, out):
             if a.shape[1] > LONG:
                 if add:
                     out += np.dot(a, b)
