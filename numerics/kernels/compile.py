@@ -25,6 +25,7 @@ from numba.core.typing.typeof import Purpose, typeof
 
 from numerics import progress
 from numerics.kernels import cache as kept
+from numerics.kernels import product
 from numerics.kernels.threads import threads
 from numerics.kernels.words import meant
 from numerics.representation.folders import load_module
@@ -49,7 +50,8 @@ NUMBERS: dict[str, Any] = {"int": 1, "float": 1.0, "bool": True}
 @cache
 def compiled(path: Path, name: str) -> Callable[..., Any]:
     """The function ``name`` of the generated module at ``path``, compiled on first call for each set of types."""
-    return kept.jit(meant(getattr(load_module(path), name)), nogil=True, error_model="numpy", fastmath=FASTMATH)
+    kernel = meant(getattr(load_module(path), name))
+    return kept.jit(kernel, before=product.ready, nogil=True, error_model="numpy", fastmath=FASTMATH)
 
 
 def ahead(jobs: Iterable[Job]) -> None:
