@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from unittest import mock
 from weakref import WeakValueDictionary
@@ -15,6 +16,9 @@ from derive.declaration import load_spec
 from numerics.kernels import bind, compile, rehearsal
 from numerics.model.continuum import Continuum
 from numerics.representation.folders import load_module
+
+ROOT = Path(__file__).resolve().parents[1]
+SPECS = ROOT / "specs"
 
 P0 = {"family": "p0", "cells": 5}
 LEGENDRE = {"family": "legendre", "size": 5}

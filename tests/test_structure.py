@@ -33,3 +33,12 @@ def test_test_files_import_what_they_share_and_nothing_of_each_other() -> None:
 
 def test_oracles_are_no_tests() -> None:
     assert not list((TESTS / "oracles").glob("test_*.py"))
+
+
+def test_tests_lie_as_the_rooms_that_they_test() -> None:
+    """Each file under the name of a room or beside the rooms, and no name twice."""
+    for package in ("derive", "numerics"):
+        for path in (TESTS / package).rglob("test_*.py"):
+            assert (TESTS.parent / path.parent.relative_to(TESTS)).is_dir(), path
+    names = [path.name for path in TESTS.rglob("test_*.py")]
+    assert len(set(names)) == len(names)

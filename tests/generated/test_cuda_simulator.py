@@ -25,7 +25,7 @@ from derive.program import build as programs
 from derive.program import loss as losses
 from numerics.kernels import cuda as runner
 from numerics.kernels import launch
-from tests.builders import marked
+from tests.builders import ROOT, marked
 from tests.oracles import lockstep
 from tests.oracles.cuda_cases import (
     CASES,
@@ -37,8 +37,6 @@ from tests.oracles.cuda_cases import (
     equation,
     representation,
 )
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from functools import cache
+from pathlib import Path
 
 from tests.mutants.mutant import Check
 
-WIDER = "tests/generated/test_wider_family.py"
-KERNELS = "tests/generated/test_kernels.py"
-NETWORKS = "tests/properties/test_whole_networks.py"
-CUDA = "tests/generated/test_cuda_simulator.py"
-ORDERS = "tests/properties/test_convergence.py"
+TESTS = Path(__file__).parents[1]
+WIDER = "wider_family"
+KERNELS = "kernels"
+NETWORKS = "whole_networks"
+CUDA = "cuda_simulator"
+ORDERS = "convergence"
 
-# Tests of a module of ``derive`` (or of a folder), in order; all of them are followed by THEN.
+# Files of tests of a module of ``derive`` (or of a folder), in order; all of them are followed by THEN.
 DERIVE = {
     "adjoint": ("adjoint", "explain"),
     "bases": ("bases", "families", "transfer", "spec", "losses"),
@@ -68,29 +70,25 @@ DERIVE = {
 THEN = (KERNELS, WIDER, NETWORKS)
 SIMULATED = ("emit/cuda", "emit/loops", "emit/newton", "emit/target", "emit/scalar", "program")
 RUN_TIME = {  # and what of ``numerics`` stands directly on it
-    "spaces/basis": ("tests/numerics/test_projection.py", "tests/numerics/test_adapted.py"),
-    "declaration": ("tests/numerics/test_continuum.py", "tests/numerics/test_networks.py"),
-    "spec": (
-        "tests/numerics/test_continuum.py",
-        "tests/numerics/test_networks.py",
-        "tests/numerics/test_projection.py",
-    ),
-    "galerkin": ("tests/numerics/test_projection.py", "tests/numerics/test_networks.py"),
-    "layout": ("tests/numerics/test_projection.py", "tests/numerics/test_networks.py"),
-    "operators": ("tests/numerics/test_projection.py", "tests/numerics/test_networks.py"),
-    "spaces/quadrature": ("tests/numerics/test_projection.py", "tests/numerics/test_networks.py"),
-    "spaces/transfer": ("tests/numerics/test_projection.py",),
-    "tableau": ("tests/properties/test_stiffness.py",),
-    "emit/cpu": ("tests/numerics/test_continuum.py",),
-    "emit/newton": ("tests/properties/test_stiffness.py",),
-    "emit/tables": ("tests/numerics/test_projection.py", "tests/numerics/test_fit.py"),
-    "emit/manifest": ("tests/numerics/test_projection.py", "tests/numerics/test_networks.py"),
-    "explain": ("tests/numerics/test_cli.py",),
-    "registry": ("tests/numerics/test_cli.py",),
-    "errors": ("tests/numerics/test_cli.py",),
-    "spaces/convolution": ("tests/generated/test_convolution.py",),
-    "exact/expression": ("tests/torture/test_torture.py::test_a_sample_holds[expressions]",),
-    "exact/values": ("tests/torture/test_torture.py::test_a_sample_holds[expressions]",),
+    "spaces/basis": ("projection", "adapted"),
+    "declaration": ("continuum", "networks"),
+    "spec": ("continuum", "networks", "projection"),
+    "galerkin": ("projection", "networks"),
+    "layout": ("projection", "networks"),
+    "operators": ("projection", "networks"),
+    "spaces/quadrature": ("projection", "networks"),
+    "spaces/transfer": ("projection",),
+    "tableau": ("stiffness",),
+    "emit/cpu": ("continuum",),
+    "emit/newton": ("stiffness",),
+    "emit/tables": ("projection", "fit"),
+    "emit/manifest": ("projection", "networks"),
+    "explain": ("cli",),
+    "registry": ("cli",),
+    "errors": ("cli",),
+    "spaces/convolution": ("convolution",),
+    "exact/expression": ("torture::test_a_sample_holds[expressions]",),
+    "exact/values": ("torture::test_a_sample_holds[expressions]",),
 }
 
 NUMERICS = {
@@ -154,24 +152,24 @@ NUMERICS = {
     "testing": ("testing",),
 }
 ALSO = {
-    "model/continuum": ("tests/derive/test_losses.py", NETWORKS),
+    "model/continuum": ("losses", NETWORKS),
     "model/layout": (NETWORKS,),
-    "model/prepared": ("tests/derive/test_losses.py",),
-    "functions": ("tests/derive/test_losses.py", "tests/derive/test_families.py"),
-    "functions/integrals": ("tests/derive/test_families.py", "tests/numerics/test_adapted.py"),
-    "functions/project": ("tests/derive/test_families.py", "tests/numerics/test_adapted.py"),
-    "functions/random": ("tests/derive/test_families.py", "tests/numerics/test_adapted.py"),
-    "representation/tables": ("tests/derive/test_losses.py",),
+    "model/prepared": ("losses",),
+    "functions": ("losses", "families"),
+    "functions/integrals": ("families", "adapted"),
+    "functions/project": ("families", "adapted"),
+    "functions/random": ("families", "adapted"),
+    "representation/tables": ("losses",),
     "kernels/bound": (NETWORKS,),
     "kernels/cpu": (NETWORKS,),
     "kernels/operators": (NETWORKS,),
-    "model/targets": ("tests/derive/test_losses.py",),
+    "model/targets": ("losses",),
 }
 FUNCTIONS = ("functions/random", "functions/project", "functions/integrals")
 KERNELS_OF_A_STEP = ("kernels/bound", "kernels/cpu", "kernels/operators")
 # where orders, and the continuous adjoint along a trajectory, come from
 ALONG_DEPTH = (*KERNELS_OF_A_STEP, "kernels/steps", "model/continuum", "model/layout", *FUNCTIONS)
-ALWAYS_COMPILED = ("tests/derive/test_approximation.py",)  # it looks at machine code
+ALWAYS_COMPILED = ("approximation",)  # it looks at machine code
 ANY = ("continuum", "fit", "cli")  # of a module that is not named above
 VERIFIED = "verify"  # what `continua verify` is made of, and its tests
 COMPILED_KERNELS = (
@@ -195,9 +193,9 @@ def _room(module: str, rooms: Collection[str]) -> str:
 
 def _derive(module: str) -> tuple[Check, ...]:
     module = _room(module, DERIVE)
-    direct = [f"tests/derive/test_{name}.py" for name in DERIVE.get(module, ("spec", "explain"))]
+    direct = DERIVE.get(module, ("spec", "explain"))
     if module.startswith("emit/cuda"):
-        cheap = Check("tests", (CUDA, "-k", "constants or generic"), compiled=False)
+        cheap = Check("tests", (_path(CUDA), "-k", "constants or generic"), compiled=False)
         return cheap, *_files([CUDA], compiled=False), Check("bytes", ())
     after = [CUDA] if module in SIMULATED else []
     whole = _files([*direct, *RUN_TIME.get(module, ()), *THEN], compiled=False)
@@ -206,15 +204,22 @@ def _derive(module: str) -> tuple[Check, ...]:
 
 def _numerics(module: str) -> tuple[Check, ...]:
     if module.startswith(VERIFIED):
-        return _files(["tests/numerics/test_verify_references.py", "tests/numerics/test_verify.py"])
+        return _files(["verify_references", "verify"])
     if module in ("kernels/cuda", "kernels/launch"):
         return _files([CUDA], compiled=False)
     module = _room(module, NUMERICS)
-    direct = [f"tests/numerics/test_{name}.py" for name in NUMERICS.get(module, ANY)]
+    direct = NUMERICS.get(module, ANY)
     kernels = [KERNELS] if module in COMPILED_KERNELS else []
-    gap = (Check("tests", (ORDERS, "-k", "heun or gap and not implicit")),) if module in ALONG_DEPTH else ()
+    gap = (Check("tests", (_path(ORDERS), "-k", "heun or gap and not implicit")),) if module in ALONG_DEPTH else ()
     return *_files([*direct, *kernels, *ALSO.get(module, ())]), *gap
 
 
-def _files(paths: list[str], compiled: bool = True) -> tuple[Check, ...]:
-    return tuple(Check("tests", (path,), compiled or path in ALWAYS_COMPILED) for path in paths)
+def _path(name: str) -> str:
+    """Where the tests of a name lie (no two files have one name), with what follows after ``::``."""
+    name, *part = name.split("::")
+    (path,) = TESTS.rglob(f"test_{name}.py")
+    return "::".join([path.relative_to(TESTS.parent).as_posix(), *part])
+
+
+def _files(names: Sequence[str], compiled: bool = True) -> tuple[Check, ...]:
+    return tuple(Check("tests", (_path(name),), compiled or name in ALWAYS_COMPILED) for name in names)

@@ -61,6 +61,9 @@ def test_the_sample_is_reproducible() -> None:
         compile(mutant.text, mutant.path, "exec")
 
 
-def test_explanations_say_what_they_mean() -> None:
+def test_explanations_say_what_they_mean_of_texts_that_are_there() -> None:
     for name, why in record.explanations().items():
         assert why.startswith(("equivalent because ", "not caught: ")), name
+        path, _, change = name.partition(": ")
+        before = change.partition(" → ")[0]
+        assert before in (ROOT / path).read_text(encoding="utf-8"), name

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from numerics import Continuum, datasets, fit, project
 from numerics.functions.basis import evaluate
+from tests.builders import SPECS
 
 pytestmark = pytest.mark.compiled
 
-SPECS = Path(__file__).parent.parent.parent / "specs"
 DATA = {
     "gunpoint": "GunPoint",
     "leaves": "OSULeaf",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tomllib
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,9 +13,10 @@ from derive.errors import TrainingError
 from numerics.kernels.cpu import Bound
 from numerics.model.continuum import Continuum
 from numerics.model.layout import kernel_weights
+from tests.builders import SPECS
 
 pytestmark = [pytest.mark.slow, pytest.mark.compiled]
-DECLARED = tomllib.loads((Path(__file__).parents[2] / "specs" / "stiff.toml").read_text(encoding="utf-8"))
+DECLARED = tomllib.loads((SPECS / "stiff.toml").read_text(encoding="utf-8"))
 WEIGHT = lambda xi, xi_, delta: 2 * np.cos(2 * xi - xi_) + xi  # noqa: E731
 BIAS = lambda xi, delta: np.sin(2 * xi)  # noqa: E731
 STATES = 3 * np.random.default_rng(0).standard_normal((16, 5)) / (1 + np.arange(16))[:, None]

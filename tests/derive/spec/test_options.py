@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,8 +11,7 @@ from derive import operators
 from derive.declaration import load_spec
 from derive.spec import OPTIONS, digest, from_dict, to_dict
 from derive.spec.operator import Operator
-
-SPECS = Path(__file__).resolve().parents[2] / "specs"
+from tests.builders import SPECS
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,7 @@ from derive.errors import SpecWarning
 from derive.spaces import stages
 from numerics import Continuum, testing
 from numerics.command.main import main
-
-SPECS = Path(__file__).resolve().parents[2] / "specs"
+from tests.builders import SPECS
 
 
 def declared(depth: dict[str, Any], tableau: str, steps: int) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from numerics.command.commands.list_ import KINDS
 from numerics.command.generation import generated_root
 from numerics.command.main import main
 from numerics.kernels import threads
-from tests.builders import SPEC, bumps
+from tests.builders import ROOT, SPEC, SPECS, bumps
 
 pytestmark = pytest.mark.compiled
 
@@ -111,9 +111,8 @@ def test_generate_writes_once_and_check_names_what_is_stale(place: Path, tmp_pat
 
 def test_generate_goes_beside_the_user_outside_a_checkout(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (place / "continua_generated" / "small" / "cpu.py").is_file()
-    home = Path(__file__).parents[2]
     assert generated_root(("small.toml",)) == Path("continua_generated")
-    assert generated_root((str(home / "specs" / "gunpoint.toml"),)) == home / "generated"
+    assert generated_root((str(SPECS / "gunpoint.toml"),)) == ROOT / "generated"
     monkeypatch.setenv("CONTINUA_GENERATED", "elsewhere")
     assert generated_root(("small.toml",)) == Path("elsewhere")
 
@@ -433,7 +432,7 @@ def test_python_runs_the_module_as_the_command() -> None:
 
 
 def test_specs_in_the_checkout_are_read() -> None:
-    for path in sorted((Path(__file__).parents[2] / "specs").glob("*.toml")):
+    for path in sorted(SPECS.glob("*.toml")):
         assert load_spec(path).name == path.stem
 
 

@@ -24,10 +24,10 @@ from numerics.kernels import cache, compile, rehearsal
 from numerics.kernels.bound import plain_kernels
 from numerics.kernels.cpu import Bound
 from numerics.representation import edition, find, folders
+from tests.builders import ROOT
 
 pytestmark = pytest.mark.compiled
 
-ROOT = Path(__file__).parents[2]
 P = {"family": "p0", "cells": 2}
 DECLARED: dict[str, Any] = {
     "name": "first",

@@ -7,7 +7,6 @@ import math
 import re
 import sys
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import numba
@@ -18,6 +17,7 @@ import sympy as sp
 
 from derive.program import float32 as approximation
 from derive.program.scalar import Node, tree
+from tests.builders import ROOT
 
 
 class sigmoid(sp.Function):
@@ -198,7 +198,7 @@ def test_coefficients_are_float32_numbers() -> None:
 
 @pytest.mark.slow
 def test_the_fit_is_the_one_that_the_script_prints() -> None:
-    path = Path(__file__).parents[2] / "benchmarks" / "float32_forms.py"
+    path = ROOT / "benchmarks" / "float32_forms.py"
     found = importlib.util.spec_from_file_location("float32_forms", path)
     assert found and found.loader
     script = importlib.util.module_from_spec(found)

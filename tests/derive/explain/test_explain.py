@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import sympy as sp
@@ -18,7 +17,7 @@ from derive.explain.notation import formula
 from derive.explain.tableaux import named_tableau, tableau_text
 from derive.generate import diff
 from derive.program.scalar import tree
-from tests.builders import marked
+from tests.builders import ROOT, marked
 
 DECLARED = {
     "name": "test",
@@ -134,12 +133,11 @@ def test_exact_matrices_on_request() -> None:
 
 @pytest.mark.slow
 def test_same_bytes_from_every_process(text: str) -> None:
-    root = Path(__file__).parents[2]
     for seed in ("1", "2"):
         done = subprocess.run(
             [sys.executable, "-c", PRINT, json.dumps(DECLARED)],
-            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(root)},
-            capture_output=True, check=True, cwd=root,
+            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)},
+            capture_output=True, check=True, cwd=ROOT,
         )  # fmt: skip
         assert done.stdout == text.encode()
 

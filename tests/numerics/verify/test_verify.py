@@ -26,8 +26,8 @@ from numerics.testing import PLAIN
 from numerics.verify import code, derivatives, equivalents, spaces
 from numerics.verify.references.network import Reference
 from numerics.verify.subject import Subject
+from tests.builders import SPECS
 
-SPECS = Path(__file__).parents[2] / "specs"
 SMALL = {
     **PLAIN,
     "name": "small",

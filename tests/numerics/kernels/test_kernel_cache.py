@@ -12,10 +12,10 @@ import pytest
 
 from numerics.kernels.compile import compiled
 from numerics.representation.folders import load_module
+from tests.builders import ROOT
 
 pytestmark = pytest.mark.compiled
 
-ROOT = Path(__file__).parents[2]
 MODULE = "def f(x):\n    return {factor} * x\n"
 RUN = """
 import importlib.util, sys

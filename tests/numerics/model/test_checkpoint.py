@@ -30,6 +30,7 @@ from numerics.model.checkpoint import load, save
 from numerics.model.continuum import Continuum
 from numerics.model.sealed import check_writable, pack, read, write
 from numerics.representation import folders, tables
+from tests.builders import SPECS
 
 HEADER = {"spec": {"name": "δ-model", "spacing": "1/2"}, "level": None, "history": [{"loss": 0.1, "epoch": 1}]}
 ARRAYS = {
@@ -608,7 +609,7 @@ def test_what_another_machine_is_writing_stays(tmp_path: Path, monkeypatch: pyte
 def test_tables_of_a_spec_are_those_that_were_generated(tmp_path: Path, role: str) -> None:
     """A file may be whole, its sums right, and hold another table than its spec has."""
     path = tmp_path / "model.npz"
-    Continuum.from_spec(Path(__file__).parents[2] / "specs" / "gunpoint.toml").save(path)
+    Continuum.from_spec(SPECS / "gunpoint.toml").save(path)
     header, arrays = read(path)
     name = f"tables/{header['tables'][role]}"
     write(path, header, arrays)

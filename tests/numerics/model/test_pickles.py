@@ -21,11 +21,10 @@ from derive.errors import ContinuumError, DataError
 from numerics import Continuum, Ensemble, cross_validate, fit, project
 from numerics.datasets import records
 from numerics.testing import PERIODIC, declarations
-from tests.builders import marked
+from tests.builders import ROOT, SPECS, marked
 
 CUSTOM = {"family": "custom", "breakpoints": ["-1", "0", "1"], "functions": ["1", "xi", "exp(xi)"]}
 FOUR, ONCE = {"family": "legendre", "size": 4}, {"family": "p0", "cells": 1}
-SPECS = Path(__file__).resolve().parents[2] / "specs"
 X = np.random.default_rng(0).standard_normal((6, 9))
 Y = np.arange(6) % 2
 
@@ -211,7 +210,6 @@ def test_a_pickle_is_read_by_another_interpreter(custom: Continuum, tmp_path: Pa
     (tmp_path / "m.pkl").write_bytes(pickle.dumps(custom))
     np.save(tmp_path / "x.npy", X)
     text = "import pickle, numpy as np; m = pickle.load(open('m.pkl', 'rb')); np.save('y.npy', m(np.load('x.npy')))"
-    home = str(Path(__file__).resolve().parents[2])
-    command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {home!r}); {text}"]
+    command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r}); {text}"]
     subprocess.run(command, check=True, cwd=tmp_path, timeout=300)
     assert np.array_equal(np.load(tmp_path / "y.npy"), custom(X))

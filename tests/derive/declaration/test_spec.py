@@ -15,8 +15,9 @@ from derive import declaration
 from derive.declaration import load_spec
 from derive.errors import SpecError
 from derive.spec import digest, from_dict, step_lengths, to_dict
+from tests.builders import SPECS
 
-GUNPOINT = Path(__file__).parents[2] / "specs" / "gunpoint.toml"
+GUNPOINT = SPECS / "gunpoint.toml"
 LEGENDRE = {"family": "legendre", "size": 4}
 P0 = {"family": "p0", "cells": 2}
 GOOD: dict[str, Any] = {
