@@ -9,8 +9,7 @@ from derive.galerkin import SemiDiscrete, semidiscrete
 from derive.program import build as programs
 from derive.program.build import Program
 from derive.program.stage import Plan
-from derive.spaces import basis as bases
-from derive.spaces.basis import Basis
+from derive.spaces.basis import Basis, build
 from derive.spec import Spec
 from derive.spec.levels import representations
 
@@ -76,5 +75,5 @@ def closed_bases(one: Derived) -> list[Basis]:
     found = [basis for form in one.forms for basis in form.bases.values()]
     spec = one.spec
     others = (spec.readout, spec.loss_weight, spec.lift_width, spec.readout_width)
-    found += [bases.build(part) for basis in others if basis is not None for part in basis.axes or (basis,)]
+    found += [build(part) for basis in others if basis is not None for part in basis.axes or (basis,)]
     return [basis for basis in found if basis.kind == "closed-form"]

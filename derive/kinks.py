@@ -132,10 +132,10 @@ def derivative(expression: Any, symbol: Any) -> Any:
         return e.func(*(cut(a) for a in e.args)) if e.args else e
 
     smooth = cut(expression)
-    along = {symbol: sp.Integer(1)}
+    slopes = {symbol: sp.Integer(1)}
     for cases, dummy in inner.items():
-        along[dummy] = _cases(*((derivative(value, symbol), condition) for value, condition in cases.args))
-    result = finite.differential(smooth, along)
+        slopes[dummy] = _cases(*((derivative(value, symbol), condition) for value, condition in cases.args))
+    result = finite.differential(smooth, slopes)
     result = result.xreplace({dummy: cases for cases, dummy in inner.items()})
     if result.has(sp.Derivative, sp.Subs, sp.DiracDelta, sp.Heaviside, sp.zoo, sp.nan):
         raise DerivationError(

@@ -1,6 +1,7 @@
 """The kinds of W in the semi-discrete form: what each makes of one axis of the domain.
 
-``on_axis`` finds the class by the type of ``spec.operator``; see ``derive.spec.operator`` for what they are.
+``derive.spec.operator`` says what they are. One that leaves less than all of w has a function in ``admissible``; one
+whose C is of every node a class of its own.
 """
 
 from __future__ import annotations
@@ -8,7 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from fractions import Fraction
+from functools import cached_property, singledispatch
 
 from derive.errors import DerivationError
 from derive.exact.matrix import ExactMatrix, identity
@@ -20,14 +22,49 @@ from derive.spaces.products import evaluate, gram
 from derive.spaces.rules import Rule
 from derive.spaces.symmetry import Admissible
 from derive.spec import Spec
-from derive.spec.operator import Convolution, Invariant, Operator
+from derive.spec.operator import Exchanged, Invariant, Operator
 
 MOST_NUMBERS = 1 << 20  # of κ in frequencies: the products of all axes' are held whole
 
 
+@singledispatch
+def admissible(kind: Operator, out: Basis, inner: Basis) -> Admissible | None:
+    """What a kind leaves of w on bases of both widths, where that is less than all of it.
+
+    Raises DerivationError where it is nothing.
+    """
+    return None
+
+
+@admissible.register
+def _(kind: Invariant, out: Basis, inner: Basis) -> Admissible | None:
+    """w = N z, where N spans what the symmetries leave."""
+    found = symmetry.admissible(kind.symmetries, out, inner)
+    if not found.size:
+        raise DerivationError(
+            f"no weight on these bases that {' and '.join(map(str, kind.symmetries))} leaves alone",
+            "bases with functions that move alike", "width_out and width_in are of different kinds",
+            "use equal bases for both", "equation.symmetry",
+        )  # fmt: skip
+    return found
+
+
+@admissible.register
+def _(kind: Exchanged, out: Basis, inner: Basis) -> Admissible | None:
+    """w_ij = ±w_ji."""
+    if out is not inner:
+        raise DerivationError(
+            f"an {kind.exchange} W on two bases", "one basis for both widths", "width_out and width_in differ",
+            "give them the same basis", "weight.width_in",
+        )  # fmt: skip
+    pairs = [(i, j) for i in range(out.size) for j in range(i if kind.sign > 0 else i + 1, out.size)]
+    entries = [{(i, j, Fraction(1)), (j, i, Fraction(kind.sign))} for i, j in pairs]
+    return Admissible(len(pairs), tuple((m, *one) for m, both in enumerate(entries) for one in sorted(both)))
+
+
 @dataclass(frozen=True)
-class FullAxis:
-    """A W that is any function, along one axis: u_q = Φ w C h.
+class WeightAxis:
+    """W along one axis: u_q = Φ w C h.
 
     bases: of a slab, by role; rule: of its nodes; periodic: whether the domain closes to a circle there.
     """
@@ -49,33 +86,14 @@ class FullAxis:
     @cached_property
     def admissible(self) -> Admissible | None:
         """What is left of w, where that is less than all of it. Raises DerivationError where it is nothing."""
-        return None
+        return admissible(self.spec.operator, self.bases["weight_out"], self.bases["weight_in"])
 
     def layout(self, coupling: ExactMatrix, changes: bool) -> Layout:
         """How w is stored. coupling: C of the slab's state; changes: whether the state arrives in another basis."""
-        return Layout()
+        return Layout() if self.admissible is None else Layout.of(self.admissible)
 
 
-class InvariantAxis(FullAxis):
-    """A W that symmetries leave alone: w = N z, block by block."""
-
-    @cached_property
-    def admissible(self) -> Admissible:
-        symmetries = self.spec.symmetries
-        found = symmetry.admissible(symmetries, self.bases["weight_out"], self.bases["weight_in"])
-        if not found.size:
-            raise DerivationError(
-                f"no weight on these bases that {' and '.join(map(str, symmetries))} leaves alone",
-                "bases with functions that move alike", "width_out and width_in are of different kinds",
-                "use equal bases for both", "equation.symmetry",
-            )  # fmt: skip
-        return found
-
-    def layout(self, coupling: ExactMatrix, changes: bool) -> Layout:
-        return Layout.of(self.admissible)
-
-
-class ConvolutionAxis(FullAxis):
+class ConvolutionAxis(WeightAxis):
     """κ(ξ − ξ′): C holds the couplings of every node, one below the other, and Φ is the identity."""
 
     def phi(self) -> ExactMatrix:
@@ -96,13 +114,7 @@ class ConvolutionAxis(FullAxis):
         return Layout.frequencies(found) if found.cost(spec.channels, wide) < cost else stencil
 
 
-KINDS: Mapping[type[Operator], type[FullAxis]] = {
-    Operator: FullAxis,
-    Invariant: InvariantAxis,
-    Convolution: ConvolutionAxis,
-}
-
-
-def on_axis(spec: Spec, bases: Mapping[str, Basis], rule: Rule, periodic: bool) -> FullAxis:
+def on_axis(spec: Spec, bases: Mapping[str, Basis], rule: Rule, periodic: bool) -> WeightAxis:
     """A spec's W along one axis."""
-    return KINDS[type(spec.operator)](spec, bases, rule, periodic)
+    found = ConvolutionAxis if spec.operator.by_node else WeightAxis
+    return found(spec, bases, rule, periodic)

@@ -26,6 +26,7 @@ from derive import registry
 from derive.declaration import load_spec
 from derive.errors import SpecError
 from derive.spec import BasisSpec, Spec, comparison
+from derive.spec.operator import operator
 from numerics import verify
 from numerics.datasets import Records
 from numerics.datasets import records as make_records
@@ -46,6 +47,7 @@ OWN: Mapping[str, Sequence[dict[str, Any]]] = {
     "combination": ({"of": {"family": "hat", "cells": 3}, "rows": [["1", "-1/2", "0", "3"], ["0", "1", "1/3", "1"]]},),
 }
 UNEVEN = ["-1", "-3/7", "0", "1/3", "1"]
+WEIGHTS: Sequence[dict[str, Any]] = ({}, {"reach": "1/4"}, {"reach": "1"})  # of [equation]: the kinds of W
 PERIODIC = ("fourier",)  # families that ask for a periodic domain
 OWN_EXPRESSIONS = {
     "rates": ("sin(u) - h/2", "tanh(u)*h - h**2/3", "sin(u1)*tanh(u2) - h/3"),
@@ -171,13 +173,12 @@ def specs(
     periodic = draw(st.booleans())
     kind = draw(loss if loss is not None else named("losses"))
     smooth = comparison(kind).distance == "H1"  # a norm of slopes needs a state that has them
-    chosen = [draw(state if state is not None else bases(families, periodic, smooth))]
-    chosen += [draw(bases(families, periodic)) for _ in range(2)]
-    reach = draw(st.sampled_from([None, "1/4", "1"]))
-    if reach is None:
-        weight = {"width_out": chosen[2], "width_in": draw(bases(families, periodic))}
-    else:
-        weight = {"kernel": draw(bases(families, periodic, reach=reach))}
+    basis = draw(state if state is not None else bases(families, periodic, smooth))
+    width = draw(bases(families, periodic))
+    narrower = draw(st.sampled_from(WEIGHTS))
+    reach = narrower.get("reach")
+    keys = operator(1, None if reach is None else Fraction(reach), ()).keys
+    weight = {key: draw(bases(families, periodic, reach=reach)) for key in keys}
     depths = [{"family": "p0", "cells": 2}, {"family": "hat", "cells": 1}, {"family": "legendre", "size": 2}]
     weight_depth, bias_depth = (draw(st.sampled_from(depths)) for _ in range(2))
     count = draw(channels if channels is not None else st.integers(1, 2))
@@ -191,11 +192,11 @@ def specs(
             "periodic": periodic,
             "local": draw(st.booleans()),
             **draw(st.sampled_from([{}, {"normalise": "1/10"}] if count > 1 else [{}])),
-            **({} if reach is None else {"reach": reach}),
+            **narrower,
         },
-        "state": {"basis": chosen[0]},
+        "state": {"basis": basis},
         "weight": {**weight, "depth": weight_depth},
-        "bias": {"width": chosen[1], "depth": bias_depth},
+        "bias": {"width": width, "depth": bias_depth},
         "integration": {"tableau": draw(tableau if tableau is not None else tableaux()), "steps": 4},
         "loss": {"kind": kind},
     }

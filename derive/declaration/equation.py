@@ -65,6 +65,7 @@ def read_equation(reader: Reader, data: Mapping[str, Any]) -> tuple[dict[str, An
         "normalise": _normalise(reader, table),
         "symmetries": read_symmetries(reader, table, all(periodic)),
         "reach": _reach(reader, table, any(periodic)),
+        "exchange": _exchange(reader, table),
         "periodic": periodic,
         "channels": reader.integer(table, "channels", "equation", 1, 1),
         "interpolant": interpolant,
@@ -131,6 +132,20 @@ def _periodic(reader: Reader, table: Mapping[str, Any], dimension: int) -> tuple
             "equation.periodic", f"{given!r}", f"true or false{several}", "quotes around it", "write periodic = true"
         )
     return tuple(listed)
+
+
+def _exchange(reader: Reader, table: Mapping[str, Any]) -> str | None:
+    """What exchanging ξ and ξ′ makes of W."""
+    if "exchange" not in table:
+        return None
+    found = reader.choice(table["exchange"], ("symmetric", "antisymmetric"), "equation.exchange")
+    others = [key for key in ("symmetry", "reach") if key in table]
+    others += [key for key in ("channels", "dimension") if table.get(key, 1) != 1]
+    if others:
+        reader.fail("equation.exchange", f"exchange with {', '.join(others)}",
+                    "W(ξ, ξ′) of one channel on an interval, without reach and symmetry",
+                    "another kind of W, or matrices for numbers", f"remove {others[0]}, or exchange")  # fmt: skip
+    return found
 
 
 def _reach(reader: Reader, table: Mapping[str, Any], periodic: bool) -> Fraction | None:

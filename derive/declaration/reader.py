@@ -19,7 +19,7 @@ TABLES: dict[str, tuple[str, ...]] = {
     "": ("name", "summary", "precision", "equation", "input", "lift", "state", "weight", "bias", "integration",
          "readout", "loss", "training", "levels"),
     "equation": ("rate", "activation", "spacing", "channels", "parameters", "learned", "local", "normalise",
-                 "symmetry", "reach", "periodic", "dimension"),
+                 "symmetry", "reach", "exchange", "periodic", "dimension"),
     "input": ("interpolant", "smoothing"),
     "lift": ("inputs", "width"),
     "state": ("basis", "quadrature"),

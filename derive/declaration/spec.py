@@ -117,7 +117,7 @@ def read_one(reader: Reader, data: Mapping[str, Any]) -> Spec:
             "rename the spec",
         )
     equation, dimension = read_equation(reader, data)
-    kind = operator(dimension, equation["reach"], equation["symmetries"])
+    kind = operator(dimension, equation["reach"], equation["symmetries"], equation["exchange"])
     entry, slabs = read_slabs(reader, data, equation["periodic"], kind)
     slabs = invariant_slabs(reader, equation["symmetries"], entry, slabs, kind)
     outputs, readout, loss, weight, class_weights = read_targets(reader, data, equation, slabs, dimension)

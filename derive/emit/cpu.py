@@ -27,6 +27,11 @@ BOUND = {"e": "bias", "E": "operator", "w": "operator", "V": "local_operator", "
 BOUND |= {f"bar_{name}": f"bar_{array}" for name, array in BOUND.items()}
 BOUND |= {f"{bar}{name}": f"{bar}{name}[s]" for bar in ("", "bar_")
           for name in ("operators", "biases", "local_operators")}  # fmt: skip
+# What NumPy has no word for.
+ADD_DOT = '''def add_dot(a, b, out):
+    """out += a b"""
+    out += np.dot(a, b)
+'''
 STATE = "H_i"  # the state of an explicit stage, which may be h itself
 Named = tuple[str, str]  # a name for an array
 # Elements of arrays that have a number a record, and of those below a state.
@@ -145,11 +150,11 @@ class Cpu(Target):
         array, out, operand = self.at(f"bar_{op.table}"), self.at(op.out), self.at(op.operand)
         if op.structure == "blocks":
             views = _views(array, ("made", out), ("given", operand))
-            return self.pieces(op.table, [*views, *_add("block", "np.dot(made, given.T)")])
+            return self.pieces(op.table, [*views, "add_dot(made, given.T, block)"])
         if op.groups:
-            lines = _add(array, "np.dot(high, low.T)")
+            lines = [f"add_dot(high, low.T, {array})"]
             return _leading(op, self.at(op.table), ("high", out), ("low", operand), lines)
-        return _add(array, f"np.dot({out}, {operand}.T)")
+        return [f"add_dot({out}, {operand}.T, {array})"]
 
     def recordsum(self, op: ops.RecordSum) -> Lines:
         return _each(self.at(op.operand), [f"{self.at(op.out)}[a] += {self.at(op.operand)}[a, r]"])
@@ -219,8 +224,8 @@ class Cpu(Target):
     def spread(self, op: ops.Spread) -> Lines:
         """All rows as one, as in ``combine``."""
         source, sign = self.at(op.operand), "+" if op.accumulate else ""
-        each = ["for a in range(bar.size):", f"    target[a] {sign}= gamma*given[a]"]
-        add = ["target = bar_m[j].reshape(bar.size)", *each]
+        add = ["target = bar_m[j].reshape(bar.size)"]
+        add += ["for a in range(bar.size):", f"    target[a] {sign}= gamma*given[a]"]
         return [
             f"alpha = combine[n, {op.row}, 0]",
             f"target, given = bar_h.reshape(bar.size), {source}.reshape(bar.size)",
@@ -301,18 +306,7 @@ class Cpu(Target):
 
 
 def _dense(out: str, table: str, operand: str, transposed: bool, accumulate: bool) -> Lines:
-    table += ".T" if transposed else ""
-    return _add(out, f"np.dot({table}, {operand})", "r") if accumulate else [f"np.dot({table}, {operand}, {out})"]
-
-
-def _add(out: str, product: str, column: str = "b") -> Lines:
-    return [
-        f"product = {product}",
-        *([f"target = {out}"] if out != "target" else []),
-        "for a in range(product.shape[0]):",
-        f"    for {column} in range(product.shape[1]):",
-        f"        target[a, {column}] += product[a, {column}]",
-    ]
+    return [f"{'add_dot' if accumulate else 'np.dot'}({table}{'.T' if transposed else ''}, {operand}, {out})"]
 
 
 def _diagonal(out: str, table: str, operand: str, transposed: bool, accumulate: bool) -> Lines:
@@ -405,4 +399,4 @@ def closed_form(basis: Basis) -> Printed:
 def module(title: str, formula: str, texts: Iterable[Printed]) -> str:
     """The text of cpu.py."""
     about = "Rows are (axis · channel), columns are records. Tables, tableau and constants are arguments."
-    return loops.module(title, formula, about, "import numpy as np", (kernel.text() for kernel in texts))
+    return loops.module(title, formula, about, "import numpy as np", (ADD_DOT, *(kernel.text() for kernel in texts)))

@@ -15,15 +15,14 @@ import numpy as np
 
 from derive.emit import cpu
 from derive.errors import DerivationError
-from derive.exact import matrix as exact
-from derive.exact.matrix import ExactMatrix
+from derive.exact.matrix import ExactMatrix, kron
 from derive.exact.surd import Surd
 from derive.galerkin import SemiDiscrete
-from derive.spaces import basis as bases
+from derive.operators import admissible
 from derive.spaces import expressions, quadrature, run_time, transfer
-from derive.spaces import products as inner_product
-from derive.spaces.basis import Basis
-from derive.spec import CONSTANT, WIDTH, BasisSpec, Spec, of_axis
+from derive.spaces.basis import Basis, build
+from derive.spaces.products import continuous, gram, stiffness
+from derive.spec import CONSTANT, WIDTH, BasisSpec, Slab, Spec, of_axis
 from derive.spec.table_names import basis_key, directions, pair_key, pairs, parts
 
 Arrays = dict[str, np.ndarray]
@@ -60,8 +59,8 @@ def slab_arrays(form: SemiDiscrete) -> Arrays:
         arrays |= {f"pieces/{name}/{key}": value for key, value in run_time_basis(basis).items()}
         arrays |= _stiffness(basis, f"stiffness/{name}")
     for role in ("entry", "state"):
-        one = [transfer.transfer(form.bases[of_axis(role, a)], bases.build(CONSTANT)) for a in range(form.dimension)]
-        arrays[f"one/{role}"] = exact.kron(one).to_float().ravel()
+        one = [transfer.transfer(form.bases[of_axis(role, a)], build(CONSTANT)) for a in range(form.dimension)]
+        arrays[f"one/{role}"] = kron(one).to_float().ravel()
     return arrays
 
 
@@ -70,18 +69,18 @@ def _pair_stiffness(form: SemiDiscrete, axis: int) -> Arrays:
     out, inner = (form.bases[of_axis(role, axis)] for role in ("weight_out", "weight_in"))
     if not (_stiffness(out, "") and _stiffness(inner, "")):
         return {}
-    weight, masses = form.weights[axis], (inner_product.gram(out, out), inner_product.gram(inner, inner))
-    first = weight.gram(inner_product.stiffness(out), masses[1]).to_float()
-    second = weight.gram(masses[0], inner_product.stiffness(inner)).to_float()
+    weight, masses = form.weights[axis], (gram(out, out), gram(inner, inner))
+    first = weight.gram(stiffness(out), masses[1]).to_float()
+    second = weight.gram(masses[0], stiffness(inner)).to_float()
     return {f"stiffness/{of_axis('weight_pair', axis)}": first + second}
 
 
 def _stiffness(basis: Basis, name: str) -> Arrays:
     """⟨χ_i′, χ_j′⟩ where it exists: the functions are continuous, their derivatives square-integrable."""
-    if not inner_product.continuous(basis):
+    if not continuous(basis):
         return {}
     try:
-        return {name: inner_product.stiffness(basis).to_float()}
+        return {name: stiffness(basis).to_float()}
     except DerivationError:
         if basis.kind != "closed-form":
             raise
@@ -102,18 +101,18 @@ def readout_arrays(spec: Spec, first: SemiDiscrete, last: SemiDiscrete) -> Array
     the weights of the last slab's rule, with sum 1.
 
     When the output is a function and the loss has a weight ω: M = ⟨ω χ_i, χ_j⟩ and ω itself, along every axis. Of a
-    lift, or a readout at every point, that varies along ξ: see ``_along``.
+    lift, or a readout at every point, that varies along ξ: see ``_varying``.
     """
     arrays = _readout_arrays(spec, last)
     for role, declared, form, name in (
         ("lift", spec.lift_width, first, "entry"), ("readout", spec.readout_width, last, "state")
     ):  # fmt: skip
         if declared is not None:
-            arrays |= _along(role, declared, [form.bases[part] for part in spec.along_axes(name)])
+            arrays |= _varying(role, declared, [form.bases[part] for part in spec.along_axes(name)])
     return arrays
 
 
-def _along(role: str, declared: BasisSpec, states: Sequence[Basis]) -> Arrays:
+def _varying(role: str, declared: BasisSpec, states: Sequence[Basis]) -> Arrays:
     """ψ itself and its Gram matrix, along every axis; on the whole domain (ψ's size, n, n) of h → the projection of
 
     ψ_i h, and (n, ψ's size) those of ψ_i.
@@ -122,18 +121,18 @@ def _along(role: str, declared: BasisSpec, states: Sequence[Basis]) -> Arrays:
     products: list[list[ExactMatrix]] = []
     ones: list[ExactMatrix] = []
     for axis, state in enumerate(states):
-        psi, own = bases.build(declared.along(axis), WIDTH), of_axis(role, axis)
+        psi, own = build(declared.along(axis), WIDTH), of_axis(role, axis)
         products.append(transfer.products(psi, state))
         ones.append(transfer.transfer(state, psi))
         arrays |= _own_arrays(own, psi)
-    whole = [exact.kron(parts).to_float() for parts in itertools.product(*products)]
-    return arrays | {f"products/{role}": np.stack(whole), f"one/{role}": exact.kron(ones).to_float()}
+    whole = [kron(parts).to_float() for parts in itertools.product(*products)]
+    return arrays | {f"products/{role}": np.stack(whole), f"one/{role}": kron(ones).to_float()}
 
 
 def _own_arrays(role: str, basis: Basis) -> Arrays:
     """A basis as the run time sees it, its Gram matrix, and its stiffness where that exists."""
     arrays = {f"pieces/{role}/{key}": value for key, value in run_time_basis(basis).items()}
-    arrays[f"gram/{role}"] = inner_product.gram(basis, basis).to_float()
+    arrays[f"gram/{role}"] = gram(basis, basis).to_float()
     return arrays | _stiffness(basis, f"stiffness/{role}")
 
 
@@ -141,16 +140,16 @@ def _readout_arrays(spec: Spec, last: SemiDiscrete) -> Arrays:
     arrays: Arrays = {}
     if spec.loss_weight is not None:
         for axis in range(spec.dimension):
-            weight, state = bases.build(spec.loss_weight.along(axis), WIDTH), last.bases[of_axis("state", axis)]
+            weight, state = build(spec.loss_weight.along(axis), WIDTH), last.bases[of_axis("state", axis)]
             role = of_axis("weight", axis)
             arrays |= {f"pieces/{role}/{key}": value for key, value in run_time_basis(weight).items()}
-            arrays[of_axis("M", axis)] = inner_product.gram(expressions.weighted(weight, state), state).to_float()
+            arrays[of_axis("M", axis)] = gram(expressions.weighted(weight, state), state).to_float()
         return arrays
     if spec.readout is None:
         return {}
     for axis, role in enumerate(spec.along_axes("readout")):
-        zeta, state = bases.build(spec.readout.along(axis), WIDTH), last.bases[of_axis("state", axis)]
-        arrays[of_axis("G", axis)] = inner_product.gram(zeta, state).to_float()
+        zeta, state = build(spec.readout.along(axis), WIDTH), last.bases[of_axis("state", axis)]
+        arrays[of_axis("G", axis)] = gram(zeta, state).to_float()
         arrays |= _own_arrays(role, zeta)
     if spec.maximum is not None:
         weights = quadrature.weights(spec, spec.slabs[-1], last.bases)
@@ -192,7 +191,7 @@ def transfer_arrays(specs: Mapping[str, Spec]) -> tuple[Arrays, set[str]]:
                     continue
                 name = f"transfer/{basis_key(*old[role])}/{basis_key(basis, interval)}"
                 if name not in arrays:
-                    spaces = bases.build(basis, interval), bases.build(*old[role])
+                    spaces = build(basis, interval), build(*old[role])
                     p = transfer.transfer(*spaces)
                     arrays[name] = p.to_float()
                     nested |= {name} if transfer.contains(*spaces, p) else set()
@@ -201,7 +200,7 @@ def transfer_arrays(specs: Mapping[str, Spec]) -> tuple[Arrays, set[str]]:
 
 
 def _add_pair_transfers(specs: Mapping[str, Spec], arrays: Arrays, nested: set[str]) -> None:
-    """The same for the functions of both widths that symmetries leave of W."""
+    """The same for the functions of both widths that a kind leaves of W."""
     for source in specs.values():
         old = {role: (pair_key(slab, source), slab) for role, slab in pairs(source)}
         for target in specs.values():
@@ -210,9 +209,17 @@ def _add_pair_transfers(specs: Mapping[str, Spec], arrays: Arrays, nested: set[s
                     continue
                 name = f"transfer/{old[role][0]}/{pair_key(slab, target)}"
                 if name not in arrays:
-                    p, contained = transfer.pair_transfer(source.symmetries, slab, old[role][1])
+                    p, contained = transfer.pair_transfer(_pair(target, slab), _pair(source, old[role][1]))
                     arrays[name] = p.to_float()
                     nested |= {name} if contained else set()
+
+
+def _pair(spec: Spec, slab: Slab) -> transfer.Pair:
+    """What is left of W on the bases of a slab of one axis."""
+    out, inner = build(slab.weight_out), build(slab.weight_in, spec.operator.inner)
+    left = admissible(spec.operator, out, inner)
+    assert left is not None
+    return transfer.Pair(out, inner, left)
 
 
 @dataclass

@@ -88,7 +88,7 @@ def bases_of(spec: Spec, forms: Sequence[SemiDiscrete]) -> Iterator[str]:
             "",
         )
     if spec.operator.paired:
-        yield from _symmetry(spec, forms)
+        yield from _left(spec, forms)
     elif spec.symmetries:
         names = " and ".join(map(str, spec.symmetries))
         yield from (f"Symmetry (6): {names}; φ̃ and ψ hold the functions that do not change.", "")
@@ -101,12 +101,8 @@ def bases_of(spec: Spec, forms: Sequence[SemiDiscrete]) -> Iterator[str]:
     yield from (f"The fields have {coefficients(spec, forms)} coefficients in all.", "")
 
 
-def _symmetry(spec: Spec, forms: Sequence[SemiDiscrete]) -> Iterator[str]:
-    names = " and ".join(map(str, spec.symmetries))
-    yield from (
-        f"**Symmetry (6): {names}.** Of w the null space of its equations is left, w = N z, and ψ holds the functions "
-        "that do not change. Kernels apply w block by block.", "",
-    )  # fmt: skip
+def _left(spec: Spec, forms: Sequence[SemiDiscrete]) -> Iterator[str]:
+    yield from (f"{spec.operator.left} Kernels apply w block by block.", "")
     for k, form in enumerate(forms):
         for axis, weight in enumerate(form.weights):
             whole = math.prod(form.bases[of_axis(role, axis)].size for role in ("weight_out", "weight_in"))

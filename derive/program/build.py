@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING
 from derive.exact.structure import Structure
 from derive.program import operations, stage
 from derive.program.layout import Operand, factors, operand
-from derive.program.operations import SHARED, Average, Body, Contract, Cotangents, Operation, Outer, Pointwise, base
+from derive.program.operations import (
+    OF_ALL_RECORDS,
+    Average,
+    Body,
+    Contract,
+    Cotangents,
+    Operation,
+    Outer,
+    Pointwise,
+    base,
+)
 from derive.program.scalar import text_without_values
 from derive.program.stage import Plan
 
@@ -180,4 +190,4 @@ def _kept(op: Operation) -> set[str]:
     if not isinstance(op, Pointwise):
         return set()
     operands = {base(o) for _, found in op.inputs for o in found}
-    return {o for o in operands if not o.startswith("bar_") and o not in SHARED}
+    return {o for o in operands if not o.startswith("bar_") and o not in OF_ALL_RECORDS}

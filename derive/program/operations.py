@@ -37,7 +37,7 @@ from derive.errors import GenerationError
 from derive.exact.structure import Structure
 from derive.program.scalar import Node, product, symbols, total
 
-SHARED = ("e", "p")  # what all records share
+OF_ALL_RECORDS = ("e", "p")  # what all records share
 
 
 def base(operand: str) -> str:
@@ -217,7 +217,7 @@ class Pointwise(Operation):
         """An input that has all nodes and records."""
         if self.inputs[-1][0] == "v":
             return self.inputs[-1][1][0]
-        return next(o for _, operands in self.inputs for o in operands if base(o) not in SHARED)
+        return next(o for _, operands in self.inputs for o in operands if base(o) not in OF_ALL_RECORDS)
 
     def adjoint(self, held: Cotangents) -> Body:
         """bar_i = ∂g/∂i · bar_o for every input; the broadcast bias collects the sum over records."""
@@ -229,7 +229,7 @@ class Pointwise(Operation):
         for symbol, operands in self.inputs:
             expression = product([Node("symbol", value="v"), slopes[symbol]])
             for operand in operands:
-                summed = base(operand) in SHARED
+                summed = base(operand) in OF_ALL_RECORDS
                 outs.append(bar(operand))
                 expressions.append(expression)
                 accumulate.append(summed or held.adds(operand))
@@ -239,7 +239,7 @@ class Pointwise(Operation):
 
     def tangent(self) -> Body:
         slopes = dict(self.slopes)
-        own = [(s, [o for o in operands if base(o) not in SHARED]) for s, operands in self.inputs]
+        own = [(s, [o for o in operands if base(o) not in OF_ALL_RECORDS]) for s, operands in self.inputs]
         moving = [(f"v{k + 1}", s, operands) for k, (s, operands) in enumerate(own) if operands]
         slope = total([product([Node("symbol", value=v), slopes[s]]) for v, s, _ in moving])
         tangents = tuple((v, tuple(f"dot_{o}" for o in operands)) for v, _, operands in moving)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 
 from derive.exact.matrix import ExactMatrix, identity, rational, stack
-from derive.spaces.basis import Basis, build
+from derive.spaces.basis import Basis
 from derive.spaces.expressions import multiplied
 from derive.spaces.products import gram
-from derive.spaces.symmetry import admissible
-from derive.spec import Slab, SymmetrySpec
+from derive.spaces.symmetry import Admissible
 
 
 def transfer(new: Basis, old: Basis) -> ExactMatrix:
@@ -33,14 +32,21 @@ def products(factor: Basis, state: Basis) -> list[ExactMatrix]:
     return [tiled.scaled(columns=column) @ stack(found) for column in numbers]
 
 
-def pair_transfer(symmetries: Sequence[SymmetrySpec], new: Slab, old: Slab) -> tuple[ExactMatrix, bool]:
-    """P between the weights that symmetries leave on two slabs' bases: (N′ᵀ (M ⊗ M̃) N′)⁻¹ N′ᵀ (B ⊗ B̃) N; and
+@dataclass(frozen=True)
+class Pair:
+    """The functions of both widths that are left of a W. left: which these are of the products of out and inner."""
+
+    out: Basis
+    inner: Basis
+    left: Admissible
+
+
+def pair_transfer(new: Pair, old: Pair) -> tuple[ExactMatrix, bool]:
+    """P between the weights that are left on two slabs' bases: (N′ᵀ (M ⊗ M̃) N′)⁻¹ N′ᵀ (B ⊗ B̃) N; and
 
     whether the new ones contain the old ones.
     """
-    out, inner = build(new.weight_out), build(new.weight_in)
-    old_out, old_inner = build(old.weight_out), build(old.weight_in)
-    ours, theirs = admissible(symmetries, out, inner), admissible(symmetries, old_out, old_inner)
+    (out, inner, ours), (old_out, old_inner, theirs) = (new.out, new.inner, new.left), (old.out, old.inner, old.left)
     mixed = ours.gram(gram(out, old_out), gram(inner, old_inner), theirs)
     p = ours.gram(gram(out, out), gram(inner, inner)).solve(mixed)
     return p, _nothing_left(theirs.gram(gram(old_out, old_out), gram(old_inner, old_inner)), mixed, p)

@@ -5,6 +5,7 @@ that enter the derivation are exact. How TOML becomes a Spec, and what is refuse
 """
 
 from derive.spec.basis import CONSTANT as CONSTANT
+from derive.spec.basis import COORDINATES as COORDINATES
 from derive.spec.basis import WIDTH as WIDTH
 from derive.spec.basis import BasisSpec as BasisSpec
 from derive.spec.basis import of_axis as of_axis

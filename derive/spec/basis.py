@@ -9,6 +9,7 @@ from fractions import Fraction
 
 Interval = tuple[Fraction, Fraction]
 WIDTH: Interval = (Fraction(-1), Fraction(1))
+COORDINATES = ("xi", "eta", "zeta")  # the names of ξ along the axes
 
 
 def uniform(interval: Interval, cells: int) -> tuple[Fraction, ...]:

@@ -40,7 +40,7 @@ class Spec:
     that training changes, a number a channel.  local: whether the equation has V.  normalise: ε, where the rate takes
     u/√(ε + mean of u² over the channels) in place of u, at every ξ; None where it takes u.  symmetries: that W has; the
     bases of other fields are invariant under them already.  reach: r of W(ξ, ξ′, δ) = κ(ξ − ξ′, δ), which is zero for
-    |ξ − ξ′| > r; None for a W that is any function.
+    |ξ − ξ′| > r; None for a W that is any function.  exchange: "symmetric" or "antisymmetric", of W in ξ and ξ′.
 
     tolerance: of adaptive steps, then ``steps`` is one for each depth element, where they start; None for fixed ones.
     Of a domain with several axes the width bases are products; symmetries and reach hold along every axis, and periodic
@@ -89,6 +89,7 @@ class Spec:
     training: Training
     precision: str
     levels: tuple[tuple[str, Spec], ...] = ()
+    exchange: str | None = None
 
     @property
     def functional(self) -> bool:
@@ -129,7 +130,7 @@ class Spec:
     @property
     def operator(self) -> Operator:
         """What kind of function W is."""
-        return operator(self.dimension, self.reach, self.symmetries)
+        return operator(self.dimension, self.reach, self.symmetries, self.exchange)
 
     @property
     def solver(self) -> str:

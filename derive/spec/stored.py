@@ -23,6 +23,8 @@ def to_dict(spec: Spec) -> dict[str, Any]:
     found: dict[str, Any] = _plain(asdict(spec))
     for own in (found, *(level for _, level in found["levels"])):
         own["training"] = _lean(own["training"])
+        if own["exchange"] is None:  # as it was before there was one
+            del own["exchange"]
         if len(set(own["periodic"])) == 1:  # alike along all axes, as it was when there was one word for all
             own["periodic"] = own["periodic"][0]
     return found
@@ -83,6 +85,8 @@ def _typed(kind: Any, value: Any) -> Any:
         known = fields(kind)
         if kind is Training:  # one stored before an option came trains as it did
             known = tuple(f for f in known if f.name in value)
+        if kind is Spec:
+            value = {"exchange": None, **value}
         if kind is Spec and isinstance(value["periodic"], bool):
             value = {**value, "periodic": [value["periodic"]] * len(value["entry"]["axes"] or [value["entry"]])}
         return kind(**{f.name: _typed(hints[f.name], value[STORED.get(f.name, f.name)]) for f in known})

@@ -25,8 +25,8 @@ def basis_key(basis: BasisSpec, interval: Interval) -> str:
 
 
 def pair_key(slab: Slab, spec: Spec) -> str:
-    """Twelve digits that name the functions of both widths that the symmetries leave of W; of a slab of one axis."""
-    content = json.dumps([repr(slab.weight_out), repr(slab.weight_in), *map(str, spec.symmetries)])
+    """Twelve digits that name the functions of both widths that are left of W; of a slab of one axis."""
+    content = json.dumps([repr(slab.weight_out), repr(slab.weight_in), *spec.operator.left_by])
     return hashlib.sha256(content.encode()).hexdigest()[:12]
 
 

@@ -11,6 +11,11 @@ import math  # noqa: F401
 import numpy as np
 
 
+def add_dot(a, b, out):
+    """out += a b"""
+    out += np.dot(a, b)
+
+
 def formed_operators_1(w, theta, Phi, C, C_runs, beta, vartheta, Psi, constants, channels, operators, biases):
     """E_s = Φ (Σ_k θ_k(δ_s) w_k) C,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k   (4)"""
     mixed = np.empty((w.shape[1], w.shape[2]), w.dtype)
@@ -228,11 +233,7 @@ def formed_adjoint_1(
                     total += value_bar_U
                 bar_bias[a] += total
             # gradient of E_s: += Ū H_iᵀ, summed over records
-            product = np.dot(bar_U, H[slot].T)
-            target = bar_operator
-            for a in range(product.shape[0]):
-                for b in range(product.shape[1]):
-                    target[a, b] += product[a, b]
+            add_dot(bar_U, H[slot].T, bar_operator)
             # H_ī = E_sᵀ Ū
             np.dot(operator.T, bar_U, bar_H)
             # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
@@ -442,11 +443,7 @@ def factors_adjoint_1(
             given = bar_U.reshape((Phi.shape[0], width))
             np.dot(Phi.T, given, target)
             # gradient of w_s: += T̄ Gᵀ, summed over records
-            product = np.dot(bar_T, G[slot].T)
-            target = bar_operator
-            for a in range(product.shape[0]):
-                for b in range(product.shape[1]):
-                    target[a, b] += product[a, b]
+            add_dot(bar_T, G[slot].T, bar_operator)
             # Ḡ = w_sᵀ T̄
             np.dot(operator.T, bar_T, bar_G)
             # H_ī = Cᵀ Ḡ
@@ -496,11 +493,7 @@ def lift_adjoint(bar_h, x, lift, bar_x, bar_lift):
     lows = x.reshape((before, lift.shape[1], width))
     for lead in range(before):
         high, low = highs[lead], lows[lead]
-        product = np.dot(high, low.T)
-        target = bar_lift
-        for a in range(product.shape[0]):
-            for b in range(product.shape[1]):
-                target[a, b] += product[a, b]
+        add_dot(high, low.T, bar_lift)
     # x̄ = Pᵀ h̄
     before = bar_h.shape[0]//lift.shape[0]
     width = bar_x.size//(before*lift.shape[1])
@@ -523,11 +516,7 @@ def readout(y, operator, constant, z):
 def readout_adjoint(bar_z, y, operator, bar_y, bar_operator, bar_constant):
     """The adjoint of: z = R y + a. bar_y is set; the gradients of R and a are added to."""
     # gradient of R: += z̄ yᵀ, summed over records
-    product = np.dot(bar_z, y.T)
-    target = bar_operator
-    for a in range(product.shape[0]):
-        for b in range(product.shape[1]):
-            target[a, b] += product[a, b]
+    add_dot(bar_z, y.T, bar_operator)
     # constant̄ += z̄, summed over records
     for a in range(bar_z.shape[0]):
         for r in range(bar_z.shape[1]):
@@ -614,10 +603,7 @@ def maximum_adjoint(bar_features, X, weights, sharpness, constants, at_nodes, ba
     width = bar_y.size//X.shape[1]
     target = bar_y.reshape((X.shape[1], width))
     given = at_nodes.reshape((X.shape[0], width))
-    product = np.dot(X.T, given)
-    for a in range(product.shape[0]):
-        for r in range(product.shape[1]):
-            target[a, r] += product[a, r]
+    add_dot(X.T, given, target)
 
 
 def loss(z, target, constants, value, source):

@@ -11,6 +11,11 @@ import math  # noqa: F401
 import numpy as np
 
 
+def add_dot(a, b, out):
+    """out += a b"""
+    out += np.dot(a, b)
+
+
 def factors_operators_1(
     w, theta, w_waves, w_entries, w_values, beta, vartheta, Psi, v, Psi_V, constants, channels, operators, biases, local_operators,
 ):
@@ -191,10 +196,7 @@ def factors_forward_1(
                 block = local_operator[origin:origin + high_count*low_count].reshape((high_count, low_count))
                 target = U[slot][high:high + high_count]
                 given = H_i[low:low + low_count]
-                product = np.dot(block, given)
-                for a in range(product.shape[0]):
-                    for r in range(product.shape[1]):
-                        target[a, r] += product[a, r]
+                add_dot(block, given, target)
             # m_i, F1, F2 at every node and record, u1 = U@1 + e_s@1, u2 = U@2 + e_s@2
             for q in range(U[slot].shape[0]//(2*channels)):
                 for c in range(channels):
@@ -286,11 +288,7 @@ def factors_adjoint_1(
                 block = bar_local_operator[origin:origin + high_count*low_count].reshape((high_count, low_count))
                 made = bar_U[high:high + high_count]
                 given = H[slot][low:low + low_count]
-                product = np.dot(made, given.T)
-                target = block
-                for a in range(product.shape[0]):
-                    for b in range(product.shape[1]):
-                        target[a, b] += product[a, b]
+                add_dot(made, given.T, block)
             # H_ī = Vᵀ Ū
             bar_H[:] = constants[0]
             for piece in range(V_blocks.shape[0]):
@@ -316,11 +314,7 @@ def factors_adjoint_1(
                 block = bar_operator[origin:origin + high_count*low_count].reshape((high_count, low_count))
                 made = bar_T[high:high + high_count]
                 given = G[slot][low:low + low_count]
-                product = np.dot(made, given.T)
-                target = block
-                for a in range(product.shape[0]):
-                    for b in range(product.shape[1]):
-                        target[a, b] += product[a, b]
+                add_dot(made, given.T, block)
             # Ḡ = w_sᵀ T̄
             bar_G[:] = constants[0]
             for piece in range(w_blocks.shape[0]):
@@ -336,10 +330,7 @@ def factors_adjoint_1(
             width = bar_H.size//C.shape[1]
             target = bar_H.reshape((C.shape[1], width))
             given = bar_G.reshape((C.shape[0], width))
-            product = np.dot(C.T, given)
-            for a in range(product.shape[0]):
-                for r in range(product.shape[1]):
-                    target[a, r] += product[a, r]
+            add_dot(C.T, given, target)
             # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
             alpha = combine[n, i, 0]
             target, given = bar_h.reshape(bar.size), bar_H.reshape(bar.size)
@@ -377,11 +368,7 @@ def lift_adjoint(bar_h, x, lift, bar_x, bar_lift):
     lows = x.reshape((before, lift.shape[1], width))
     for lead in range(before):
         high, low = highs[lead], lows[lead]
-        product = np.dot(high, low.T)
-        target = bar_lift
-        for a in range(product.shape[0]):
-            for b in range(product.shape[1]):
-                target[a, b] += product[a, b]
+        add_dot(high, low.T, bar_lift)
     # x̄ = Pᵀ h̄
     before = bar_h.shape[0]//lift.shape[0]
     width = bar_x.size//(before*lift.shape[1])
@@ -404,11 +391,7 @@ def readout(y, operator, constant, z):
 def readout_adjoint(bar_z, y, operator, bar_y, bar_operator, bar_constant):
     """The adjoint of: z = R y + a. bar_y is set; the gradients of R and a are added to."""
     # gradient of R: += z̄ yᵀ, summed over records
-    product = np.dot(bar_z, y.T)
-    target = bar_operator
-    for a in range(product.shape[0]):
-        for b in range(product.shape[1]):
-            target[a, b] += product[a, b]
+    add_dot(bar_z, y.T, bar_operator)
     # constant̄ += z̄, summed over records
     for a in range(bar_z.shape[0]):
         for r in range(bar_z.shape[1]):
@@ -495,10 +478,7 @@ def maximum_adjoint(bar_features, X, weights, sharpness, constants, at_nodes, ba
     width = bar_y.size//X.shape[1]
     target = bar_y.reshape((X.shape[1], width))
     given = at_nodes.reshape((X.shape[0], width))
-    product = np.dot(X.T, given)
-    for a in range(product.shape[0]):
-        for r in range(product.shape[1]):
-            target[a, r] += product[a, r]
+    add_dot(X.T, given, target)
 
 
 def loss(z, target, constants, value, source):

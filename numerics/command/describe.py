@@ -9,6 +9,7 @@ from numerics.command.console import size
 from numerics.command.report import stages
 
 if TYPE_CHECKING:
+    from derive.spec.operator import Operator
     from numerics.model.continuum import Continuum
 
 
@@ -30,6 +31,7 @@ def facts(model: Continuum, rate_expression: Callable[[str], str]) -> dict[str, 
         "normalise": None if spec.normalise is None else str(spec.normalise),
         "symmetries": list(map(str, spec.symmetries)),
         "reach": None if spec.reach is None else str(spec.reach),
+        "exchange": spec.exchange,
         "dimension": spec.dimension,
         "inputs": spec.inputs,
         "lift_width": None if spec.lift_width is None else spec.lift_width.family,
@@ -61,16 +63,15 @@ def _stage(level: str, rows: list[Any]) -> dict[str, Any]:
     return {"level": level, "epochs": len(rows), "first loss": rows[0]["loss"], "last loss": rows[-1]["loss"]}
 
 
-def text(found: dict[str, Any], stored: int) -> str:
-    """The facts for people. stored: bytes of the file."""
-    weight = "W(ξ, ξ′, δ)" if found["reach"] is None else "κ(ξ − ξ′, δ)"
+def text(found: dict[str, Any], kind: Operator, stored: int) -> str:
+    """The facts for people. kind: of W. stored: bytes of the file."""
     lines = [
         f"{found['name']}, level {found['level']} of {', '.join(found['levels'])}",
         f"  {found['summary']}",
         "",
-        f"  u(ξ, δ) = ∫ {weight} h(ξ′, δ) dξ′{' + V(ξ, δ) h(ξ, δ)' if found['local'] else ''} + b(ξ, δ)",
+        f"  u(ξ, δ) = ∫ {kind.symbol} h(ξ′, δ) dξ′{' + V(ξ, δ) h(ξ, δ)' if found['local'] else ''} + b(ξ, δ)",
         f"  ∂h/∂δ   = {found['rate'].replace('Delta', 'Δ')}   with f = {found['activation']}, Δ = {found['spacing']}",
-        *_more(found),
+        *_more(found, kind),
         _readout(found),
         f"  solved with {found['tableau']}, {found['steps']} steps, in {found['precision']}",
         "",
@@ -85,7 +86,7 @@ def text(found: dict[str, Any], stored: int) -> str:
     return "\n".join(lines)
 
 
-def _more(found: dict[str, Any]) -> list[str]:
+def _more(found: dict[str, Any], kind: Operator) -> list[str]:
     lines = []
     if found["dimension"] > 1:
         lines.append(f"  ξ is a point of {'the square [−1, 1]²' if found['dimension'] == 2 else 'the cube [−1, 1]³'}")
@@ -96,10 +97,7 @@ def _more(found: dict[str, Any]) -> list[str]:
         lines.append(f"  learned parameters, a number a channel: {', '.join(found['learned'])}")
     if found["normalise"] is not None:
         lines.append(f"  the rate takes u/√(S + {found['normalise']}) for u, S the mean of u² over the channels")
-    if found["reach"] is not None:
-        lines.append(f"  κ is zero beyond ±{found['reach']}")
-    if found["symmetries"]:
-        lines.append(f"  W is left alone by {' and '.join(found['symmetries'])}")
+    lines += [f"  {remark}" for remark in kind.remarks]
     if found["inputs"] is not None:
         along = "" if found["lift_width"] is None else f", P(ξ) of {found['lift_width']} functions"
         lines.append(f"  h(ξ, 0) = P (x(ξ), 1) for records of {_channels(found['inputs'])}{along}")

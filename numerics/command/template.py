@@ -18,6 +18,7 @@ channels = 1
 # periodic = true               # -1 and 1 are the same point
 # symmetry = "translation"      # with Fourier bases on a circle; or "reflection", { shift = "1/4" }, { map = … }
 # dimension = 2                 # functions on the square [-1, 1]²; a basis then holds along both axes
+# exchange = "antisymmetric"    # W(ξ′, ξ) = −W(ξ, ξ′), or symmetric; of one basis for both widths
 # reach = "1/8"                 # W = κ(ξ − ξ′), zero beyond ±1/8; [weight] then has kernel = {…} in place of two widths
 
 [input]

@@ -12,7 +12,7 @@ from numerics.checks import plain, warn
 from numerics.datasets import labels
 from numerics.datasets.labels import Label
 from numerics.datasets.record import Records, offsets_of, refusal
-from numerics.functions.samples import check_points
+from numerics.functions.sampled_records import check_points
 
 Array = np.ndarray
 UNIT = 0.1  # points from below this to above one less it, and none below zero, are those of [0, 1]

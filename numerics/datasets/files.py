@@ -1,10 +1,10 @@
-"""Records in files. A format of data is added here: a function that reads it, and one that writes it."""
+"""Records in files. A format of data is added here: a function that reads it, in READERS by the suffix of its files."""
 
 from __future__ import annotations
 
 import difflib
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,16 +30,23 @@ def read(path: str | Path) -> Records:
     Raises DataError naming the file and the record.
     """
     with located(str(path)):
-        arrays = read_arrays(path, _check_keys)
-        x, y, classes = arrays["x"], arrays.get("y"), arrays.get("classes", np.array([], dtype=str))
-        if classes.ndim != 1 or (classes.size and classes.dtype.kind not in "US"):
-            raise refusal(
-                f"classes of type {classes.dtype}, shape {classes.shape}", "a list of names",
-                "numbers, or one name only", "write classes as an array of texts",
-            )  # fmt: skip
-        if "offsets" not in arrays:
-            return from_given(x, _file_points(arrays), y, classes, "")
-        return _ragged(x, arrays["offsets"], arrays.get("xi"), y, classes)
+        return READERS.get(Path(str(path)).suffix.lower(), _read_archive)(path)
+
+
+def _read_archive(path: str | Path) -> Records:
+    arrays = read_arrays(path, _check_keys)
+    x, y, classes = arrays["x"], arrays.get("y"), arrays.get("classes", np.array([], dtype=str))
+    if classes.ndim != 1 or (classes.size and classes.dtype.kind not in "US"):
+        raise refusal(
+            f"classes of type {classes.dtype}, shape {classes.shape}", "a list of names",
+            "numbers, or one name only", "write classes as an array of texts",
+        )  # fmt: skip
+    if "offsets" not in arrays:
+        return from_given(x, _file_points(arrays), y, classes, "")
+    return _ragged(x, arrays["offsets"], arrays.get("xi"), y, classes)
+
+
+READERS: Mapping[str, Callable[[str | Path], Records]] = {".npz": _read_archive}  # what has no other is an archive
 
 
 def _file_points(arrays: Mapping[str, Array]) -> Any:

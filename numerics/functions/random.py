@@ -17,7 +17,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from derive.spec import Spec, SymmetrySpec
-from derive.spec.operator import Convolution, Invariant, Operator
+from derive.spec.operator import Convolution, Exchanged, Invariant, Operator
 
 Array = np.ndarray
 MODES = {1: 20, 2: 20, 3: 8, 4: 6, 6: 3}  # in each width direction, by how many of these a field has
@@ -107,6 +107,15 @@ def _(kind: Convolution, size: float) -> tuple[list[AxisModes], float]:
     reach, count = float(kind.reach), MODES[kind.dimension]
     own = replace(_polynomials(count), modes=lambda s: _width_modes(s / reach, count) / np.sqrt(reach))
     return [own] * kind.dimension, size / np.sqrt(2 * reach) ** kind.dimension
+
+
+@_modes_of.register
+def _(kind: Exchanged, size: float) -> tuple[list[AxisModes], float]:
+    """Its projection keeps half of the squares beside the diagonal of the modes, and all or none of those on it."""
+    count = MODES[2]
+    squares = (1.0 + np.arange(count)) ** (-2 * DECAY)
+    kept = (1 + kind.sign * np.sum(squares**2) / np.sum(squares) ** 2) / 2
+    return [AxisModes(partial(_products, count=count), (count, count), degree=count - 1)], float(size / np.sqrt(kept))
 
 
 @_modes_of.register

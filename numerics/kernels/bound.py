@@ -194,7 +194,7 @@ class BoundSlab:
 
     def on_steps(self, method: Method, taken: Steps) -> Self:
         """The slab that takes these steps by a method."""
-        depth = self.tables.pieces("weight_depth"), self.tables.pieces("bias_depth")
+        depth = self.tables.basis("weight_depth"), self.tables.basis("bias_depth")
         return self.bind(steps.tables(method, *depth, taken))
 
     def combining(self, combine: Any) -> Self:

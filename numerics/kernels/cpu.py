@@ -20,7 +20,7 @@ from numerics.kernels.steps import Attempt, Method, Steps
 from numerics.representation.folders import load_module
 from numerics.representation.tables import Representation, kron
 
-TILE = 64  # records a kernel works on at once: a stage's arrays then stay in the second-level cache
+TILE = 128  # records a kernel works on at once: a stage's arrays then stay in the second-level cache
 BLOCK = 4  # tiles that share one partial gradient
 
 

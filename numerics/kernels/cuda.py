@@ -24,6 +24,7 @@ from numerics.kernels.launch import (
     module,
     require,
     start,
+    start_blocks,
     to_device,
     to_host,
 )
@@ -72,7 +73,7 @@ class CudaSlab(Slab):
         kernel = self.kernels[what]
         values: dict[str, Any] = {**self.bound, "constants": kernel.constants, **given}
         wanted = (values[argument] for argument in kernel.arguments)
-        kernel.function[grid or len(self.bound["theta"]), self.launch.threads, 0, shared](*wanted)
+        start_blocks(kernel.function, self.launch, grid or len(self.bound["theta"]), *wanted, shared=shared)
 
     def room(self, weights: Weights, stages: int | None = None) -> dict[str, Any]:
         """Working memory of the operators' kernels; stages: rows of θ, all by default."""

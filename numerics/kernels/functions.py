@@ -168,7 +168,7 @@ def polynomial(row: tuple[float, ...]) -> Callable[[Any], Any]:
 
         return x(x), write
 
-    return horner  # type: ignore[no-any-return]
+    return horner
 
 
 @intrinsic
@@ -283,7 +283,7 @@ def _written(p: Precision) -> dict[str, Callable[..., Any]]:
             value = y*above(z)/below(z)
             return choose(x > flat, one, choose(x < -flat, -one, value))
 
-        return tanh  # type: ignore[no-any-return]
+        return tanh
 
     @njit
     def sinh(x):
@@ -405,7 +405,7 @@ def _dispatched(name: str) -> Callable[[Any], Any]:
         return getattr(np if hasattr(np, name) else math, name)(x)
 
     @overload(function)
-    def chosen(x):  # Numba compares the arguments' names with the body's
+    def chosen(x):
         own = WRITTEN["float32" if x == types.float32 else "float64"][name]
         return lambda x: own(x)
 

@@ -80,6 +80,11 @@ def start(kernel: Any, launch: Launch, size: int, *given: Any, tiles: bool = Fal
         kernel[min(1024, -(-size // threads)), threads](*given)
 
 
+def start_blocks(kernel: Any, launch: Launch, blocks: int, *given: Any, shared: int = 0) -> None:
+    """Launch a kernel on so many blocks. shared: bytes of memory that the threads of each have together."""
+    kernel[blocks, launch.threads, 0, shared](*given)
+
+
 def cuda_kernels(tables: SlabTables, name: str) -> Callable[..., Any]:
     """The kernel of a slab."""
     return compiled(module(tables.module), f"{name}_{tables.suffix}")  # type: ignore[no-any-return]

@@ -19,7 +19,7 @@ from derive.errors import TrainingError
 
 Result = TypeVar("Result")
 
-SHARED = 1 << 20  # numbers, each met once, from which on a second thread pays
+TWO_THREADS = 1 << 20  # numbers, each met once, from which on a second thread pays
 LITTLE = 1 << 26  # bytes that are had without asking, which takes as long as a step of a small model
 
 
@@ -33,7 +33,7 @@ def threads() -> int:
 
 def worthwhile(numbers: int) -> bool:
     """Whether so many numbers, each met once, are work for two threads."""
-    return numbers > SHARED
+    return numbers > TWO_THREADS
 
 
 @cache

@@ -13,24 +13,24 @@ from typing import Any
 
 import numpy as np
 
-from numerics.kernels import functions
+from numerics.kernels import functions, product
 
 WORDS = types.ModuleType("numerics.kernels.words")
-WORDS.__dict__.update(functions.FUNCTIONS)
+WORDS.__dict__.update(functions.FUNCTIONS, dot=product.dot)
 WORDS.__dict__["__getattr__"] = lambda name: getattr(np, name)
 
 
 def _edition() -> str:
     """Of what the words are made of: machine code belongs to one edition."""
-    return hashlib.sha256(Path(str(functions.__file__)).read_bytes()).hexdigest()[:12]
+    return hashlib.sha256(b"".join(Path(str(m.__file__)).read_bytes() for m in (functions, product))).hexdigest()[:12]
 
 
 WORDS.__name__ += f" {_edition()}"
 
 
 def meant(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A kernel with these words for NumPy's and ``math``'s."""
-    names = {name: WORDS if name in ("np", "math") else value for name, value in function.__globals__.items()}
+    """A kernel with these words for NumPy's, for ``math``'s, and for what its module says with them."""
+    names = {**function.__globals__, "np": WORDS, "math": WORDS, "add_dot": product.add_dot}
     made = types.FunctionType(function.__code__, names, function.__name__, function.__defaults__, function.__closure__)
     made.__module__ = function.__module__
     made.__doc__ = function.__doc__

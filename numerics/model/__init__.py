@@ -1,5 +1,6 @@
 """A model: fields on a representation (``continuum``), and several as one (``ensemble``).
 
 ``prepared`` makes what training needs of records, once; ``points`` says where functions are evaluated; ``layout`` is
-between fields and kernels. A file (``checkpoint``) holds ``contents``, sealed. Training and levels are other rooms.
+between fields and kernels. A file (``checkpoint``) holds ``file_contents`` in the ``file_format``. Training and levels
+are other rooms.
 """

@@ -1,13 +1,13 @@
-"""A model is one file: what it holds say ``contents``, what files are ``sealed``."""
+"""A model is one file: what it holds say ``file_contents``, how that lies in it ``file_format``."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from numerics.checks import instance
-from numerics.model import sealed
-from numerics.model.contents import Contents
+from numerics.model import file_format
 from numerics.model.continuum import Continuum
+from numerics.model.file_contents import Contents
 
 
 def save(model: Continuum, path: str | Path) -> None:
@@ -18,7 +18,7 @@ def save(model: Continuum, path: str | Path) -> None:
 
 def load(path: str | Path) -> Continuum:
     """The model in a file. Raises CheckpointError, naming the entry, for anything that is not as it was written."""
-    held = Contents.of(*sealed.read(path), path)
+    held = Contents.of(*file_format.read(path), path)
     return Continuum(
         base=held.base,
         level=held.level,

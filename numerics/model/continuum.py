@@ -21,13 +21,13 @@ from numerics.checks import numbers
 from numerics.datasets import Records, labels, records
 from numerics.datasets.labels import Label
 from numerics.functions.field import Field
-from numerics.functions.project import project_function
+from numerics.functions.fields_from import project_function
 from numerics.functions.random import random_function
 from numerics.kernels import rehearsal, stability, threads
 from numerics.kernels.bind import bind
 from numerics.kernels.cpu import Bound, Solver
-from numerics.model import layout, points, sealed
-from numerics.model.contents import Contents
+from numerics.model import file_format, layout, points
+from numerics.model.file_contents import Contents
 from numerics.model.prepared import Prepared, check_own, coefficients, prepare
 from numerics.representation import find, folders
 from numerics.representation.tables import Representation
@@ -376,7 +376,7 @@ class Continuum:
         held = Contents(
             self.base, self.level, self.representation, self.fields, self.history, self.training, self.classes
         )
-        sealed.write(path, *held.entries())
+        file_format.write(path, *held.entries())
 
 
 def resolve(spec: Declared) -> Spec:

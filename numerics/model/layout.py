@@ -7,13 +7,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from derive.spec import COORDINATES
 from numerics.functions.field import Field, FieldSlab
 from numerics.kernels.operators import Weights
 from numerics.representation.tables import Representation, SlabTables
 
 Array = np.ndarray
-
-COORDINATES, OFFSETS = ("xi", "eta", "zeta"), ("s", "t", "r")  # names of the arguments of fields
 
 
 def zero_fields(rep: Representation) -> dict[str, Field]:
@@ -21,8 +20,7 @@ def zero_fields(rep: Representation) -> dict[str, Field]:
     spec, c = rep.spec, rep.spec.channels
     wide = spec.pre_activations * c
     weight, bias = spec.operator.axes, (*spec.along_axes("bias_width"), "bias_depth")
-    own = COORDINATES[: spec.dimension]
-    both = OFFSETS[: spec.dimension] if spec.reach is not None else (*own, *(f"{name}_" for name in own))
+    own, both = COORDINATES[: spec.dimension], spec.operator.arguments
     fields = {
         "W": Field(
             "W", tuple(_zero_slab(s, (*weight, "weight_depth"), (wide, c)) for s in rep.slabs), (*both, "delta")
@@ -34,23 +32,23 @@ def zero_fields(rep: Representation) -> dict[str, Field]:
     if spec.learned:
         fields["parameters"] = _constant("parameters", (len(spec.learned), c))
     if spec.inputs is not None:
-        fields["P"] = _along(rep, "P", "lift", (c, spec.inputs + 1))
+        fields["P"] = _varying(rep, "P", "lift", (c, spec.inputs + 1))
     if spec.outputs is not None:
-        fields["R"] = _along(rep, "R", "readout", (spec.outputs, c))
+        fields["R"] = _varying(rep, "R", "readout", (spec.outputs, c))
         shape = (spec.outputs,)
-        fields["a"] = _constant("a", shape) if spec.functional else _along(rep, "a", "readout", shape)
+        fields["a"] = _constant("a", shape) if spec.functional else _varying(rep, "a", "readout", shape)
         if spec.maximum is not None:
             fields["Q"] = _constant("Q", (spec.outputs, c))
     return fields
 
 
-def _along(rep: Representation, name: str, role: str, shape: tuple[int, ...]) -> Field:
+def _varying(rep: Representation, name: str, role: str, shape: tuple[int, ...]) -> Field:
     """A field that varies along ξ in the basis of a "lift" or "readout", or that is constant where these have none."""
     tables = rep.readout
     if f"gram/{role}" not in tables:
         return _constant(name, shape)
     roles = rep.spec.along_axes(role)
-    psi, stiffness = tuple(map(rep.readout_pieces, roles)), tuple(tables.get(f"stiffness/{own}") for own in roles)
+    psi, stiffness = tuple(map(rep.readout_basis, roles)), tuple(tables.get(f"stiffness/{own}") for own in roles)
     sizes = (basis.size for basis in psi)
     slab = FieldSlab(0.0, 1.0, psi, rep.readout_factors(f"gram/{role}"), np.zeros((*sizes, *shape)), stiffness)
     return Field(name, (slab,), COORDINATES[: rep.spec.dimension])
@@ -61,7 +59,7 @@ def _constant(name: str, shape: tuple[int, ...]) -> Field:
 
 
 def _zero_slab(slab: SlabTables, roles: tuple[str, ...], channels: tuple[int, ...]) -> FieldSlab:
-    bases = tuple(slab.pair(role) if role.startswith("weight_pair") else slab.pieces(role) for role in roles)
+    bases = tuple(slab.pair(role) if role.startswith("weight_pair") else slab.basis(role) for role in roles)
     return FieldSlab(
         slab.start,
         slab.stop,

@@ -15,7 +15,7 @@ from numerics.checks import numbers
 from numerics.datasets import Records
 from numerics.functions.arrays import along
 from numerics.functions.basis import Basis, evaluate
-from numerics.functions.samples import default_points
+from numerics.functions.sampled_records import default_points
 from numerics.representation.tables import Representation
 
 Array = np.ndarray

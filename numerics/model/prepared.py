@@ -20,7 +20,7 @@ from numerics.datasets.labels import Label
 from numerics.functions.arrays import along
 from numerics.functions.basis import TOLERABLE
 from numerics.functions.rules import CHUNK
-from numerics.functions.samples import Compared, compared, default_points, projection
+from numerics.functions.sampled_records import Compared, compared, default_points, projection
 from numerics.model import targets
 from numerics.model.layout import along_state
 from numerics.model.points import Grid, grids
@@ -232,7 +232,7 @@ def _integrals(rep: Representation, grid: Grid) -> list[list[Compared]]:
     """Of samples on a grid and the state: the integrals whose sum is the norm of the loss, a table an axis each."""
     spec, axes, values = rep.spec, list(zip(rep.slabs[-1].axes("state"), grid, rep.spec.periodic)), []
     for axis, (basis, xi, periodic) in enumerate(axes):
-        weight = None if spec.loss_weight is None else rep.readout_pieces(of_axis("weight", axis))
+        weight = None if spec.loss_weight is None else rep.readout_basis(of_axis("weight", axis))
         values.append(compared(basis, xi, spec.interpolant, periodic, weight))
         if weight is not None:
             _check_seen(rep.readout[of_axis("M", axis)], values[-1].functions)

@@ -2,7 +2,7 @@
 
 With P0 states, one midpoint in a cell, and one Euler step of s = Δ a layer, the semi-discrete form is the network:
 w_ij = (n/2) W_ij. Layers of different widths are slabs with bases of their own; layers of one width are the cells of
-one depth basis. The last, affine layer is the readout, R_k = (n/2) W_k. Layers that convolve are in ``convolutions``.
+one depth basis. The last, affine layer is the readout, R_k = (n/2) W_k. Layers that convolve are in ``convolutional``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from numerics.checks import instance
 from numerics.datasets.checked import class_names
 from numerics.model.continuum import Continuum
 from numerics.model.layout import along_state, leading
-from numerics.networks import convolutions
+from numerics.networks import convolutional
 from numerics.networks.layers import Layers, layers
 from numerics.networks.stages import first_stages
 from numerics.representation import find
@@ -46,7 +46,7 @@ def declare(
         "levels": {} if levels is None else levels,
     }
     if network.length is not None:
-        return convolutions.declare(network, spec)
+        return convolutional.declare(network, spec)
     cells = [{"family": "p0", "cells": n} for n in widths]
     if len(set(widths)) == 1:  # one width: the layers are the cells of a depth basis
         depth = {"family": "p0", "cells": inner}
@@ -101,7 +101,7 @@ def from_layers(
         )  # fmt: skip
     model = Continuum.from_fields(declare(network, name, loss, levels))
     if network.length is not None:
-        return model.replace(fields=convolutions.fields(network, model), classes=labels)
+        return model.replace(fields=convolutional.fields(network, model), classes=labels)
     matrices = [w * (w.shape[1] / 2) for w in network.weights]  # w_ij = (n/2) W_ij
     inner = network.inner
     if len(model.fields["W"].slabs) == 1:
@@ -132,7 +132,7 @@ def to_layers(model: Continuum) -> Layers:
     instance(model, Continuum, "give a model, as numerics.load reads it")
     kind, activation = _layer(model)
     spec = model.spec
-    found = convolutions.stencils(model, kind)
+    found = convolutional.stencils(model, kind)
     if found is not None:
         ends = "circular" if all(spec.periodic) else "zeros"
         return Layers(found[0], found[1], activation, kind, found[2], ends, spec.entry.size)

@@ -81,7 +81,7 @@ def _printed_here(entry: dict[str, Any]) -> bool:
     return all(folders.find_module(mark, kind) is not None for kind, mark in marks)
 
 
-def pieces_of(basis: Any) -> Basis:
+def run_time_basis(basis: Any) -> Basis:
     """The run-time form of a basis of the derivation that needs no printed function."""
     from derive.spaces import run_time
 

@@ -70,19 +70,19 @@ class SlabTables:
         """A table along every axis; on the whole domain it is their Kronecker product."""
         return tuple(self.tables[of_axis(name, axis)] for axis in range(self.dimension))
 
-    def pieces(self, role: str) -> Basis:
+    def basis(self, role: str) -> Basis:
         """The run-time basis of a role, along one axis: "entry", "state", "weight_out", "state_2" …"""
         return _pieces(self.tables, role)
 
     def axes(self, role: str) -> tuple[Basis, ...]:
         """The run-time bases of a role along every axis."""
-        return tuple(self.pieces(of_axis(role, axis)) for axis in range(self.dimension))
+        return tuple(self.basis(of_axis(role, axis)) for axis in range(self.dimension))
 
     def pair(self, role: str) -> Pair:
         """The functions of both widths that symmetries leave of W along an axis: role is "weight_pair", or with _2."""
         suffix = role.removeprefix("weight_pair")
         return Pair(
-            self.pieces(f"weight_out{suffix}"), self.pieces(f"weight_in{suffix}"),
+            self.basis(f"weight_out{suffix}"), self.basis(f"weight_in{suffix}"),
             self.tables[role], self.tables[f"{role}/values"],
         )  # fmt: skip
 
@@ -161,7 +161,7 @@ class Representation:
             return tuple(vectors for _, vectors in self._modes)
         return tuple(np.linalg.pinv(root, rcond=np.sqrt(UNSEEN) / 2) for root in self.roots)
 
-    def readout_pieces(self, role: str = "readout") -> Basis:
+    def readout_basis(self, role: str = "readout") -> Basis:
         """The run-time basis of a functional readout; or the one function of a loss's "weight" along an axis."""
         return _pieces(self.readout, role)
 

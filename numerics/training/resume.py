@@ -9,7 +9,7 @@ from typing import Any
 
 from derive.errors import CheckpointError
 from derive.spec import Training
-from numerics.model import checkpoint, sealed
+from numerics.model import checkpoint, file_format
 from numerics.model.checkpoint import save
 from numerics.model.continuum import Continuum
 from numerics.training import options
@@ -94,7 +94,7 @@ class Saver:
         self.job, self.out, self.every = job, out, every
         self.last = time.monotonic()
         if out is not None:
-            sealed.check_writable(out)  # now, rather than after the training
+            file_format.check_writable(out)  # now, rather than after the training
 
     def __call__(self, run: Run, now: bool = False) -> None:
         if self.out is not None and (now or time.monotonic() - self.last >= self.every):

@@ -41,6 +41,7 @@ from numerics.verify import (
     starts,
     steps,
 )
+from numerics.verify.references.formulas import NoReference
 from numerics.verify.subject import Finding, Subject
 
 __all__ = ["FULL", "PROPERTIES", "VERDICTS", "Finding", "properties", "verify"]
@@ -111,10 +112,16 @@ def verify(
 
 
 def attempt(subject: Subject, what: str, measure: Callable[[Subject], None]) -> None:
-    """Measure a property; one that ends in an error is a row that fails, with the error, and no end of the others."""
+    """Measure a property; one that ends in an error is a row that fails, with the error, and no end of the others.
+
+    One that has nothing to measure against says so, and is no failure.
+    """
+    section = measure.__module__.rpartition(".")[2]
     try:
         measure(subject)
+    except NoReference as error:
+        subject.add(section, what, "a reference", str(error), None, "docs/testing.md")
     except Exception as error:
         said = " ".join(str(error).split()) or "no reason given"
         text = f"ended in {type(error).__name__}: {said}"
-        subject.add(measure.__module__.rpartition(".")[2], what, "an answer", text, False, "docs/testing.md")
+        subject.add(section, what, "an answer", text, False, "docs/testing.md")

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from numerics.kernels import steps as adaptive
+from numerics.kernels.steps import Steps
 from numerics.levels.estimates import loss_change
 from numerics.model.prepared import Prepared
 from numerics.verify import equivalents, orders
@@ -34,18 +34,18 @@ def gradient(subject: Subject) -> None:
     for plan in subject.plans:
         model, records = subject.planned(plan)
         count = min(len(records), RECORDS)
-        along = whole[:, :, :count]
-        moved_states, targets = subject.states[:, :, :count] + 1e-30j * along, records.wanted()[:, :count]
+        direction = whole[:, :, :count]
+        moved_states, targets = subject.states[:, :, :count] + 1e-30j * direction, records.wanted()[:, :count]
         both, alone = (_loss(subject, given, moved_states, targets).imag / 1e-30 for given in (moved, fields))
         _, found = model.coefficient_gradient(records)
-        bar_states = model.state_gradient(records).reshape(*along.shape[:2], -1, count).sum(axis=2)
+        bar_states = model.state_gradient(records).reshape(*direction.shape[:2], -1, count).sum(axis=2)
         found = subject.whole(found)
         measured = sum(float(np.sum(g * d)) for n in ways for g, d in zip(found[n], ways[n]))
-        in_states = float(np.sum(bar_states * along))
-        length = math.sqrt(sum(float(np.sum(d**2)) for parts in ways.values() for d in parts) + np.sum(along**2))
+        in_states = float(np.sum(bar_states * direction))
+        length = math.sqrt(sum(float(np.sum(d**2)) for parts in ways.values() for d in parts) + np.sum(direction**2))
         size = math.sqrt(sum(float(np.sum(g**2)) for parts in found.values() for g in parts) + np.sum(bar_states**2))
         errors.append(abs(measured + in_states - both) / (size * length))
-        dots.append(abs(in_states - alone) / (float(np.linalg.norm(bar_states) * np.linalg.norm(along)) or 1.0))
+        dots.append(abs(in_states - alone) / (float(np.linalg.norm(bar_states) * np.linalg.norm(direction)) or 1.0))
     subject.at_most("derivatives", "gradient against complex step", float(max(errors)), 1e-13, NOTEBOOKS[2])
     subject.at_most("derivatives", "dot test: ⟨Jv, w⟩ = ⟨v, Jᵀw⟩", float(max(dots)), 1e-12, NOTEBOOKS[2])
 
@@ -169,7 +169,7 @@ def _gaps(subject: Subject) -> orders.Study | Ended:
     return orders.Study.over(subject.numbers_of_steps, gap, noise)
 
 
-def _discrete(subject: Subject, ways: list[dict[str, list[Array]]], steps: list[adaptive.Steps]) -> Array:
+def _discrete(subject: Subject, ways: list[dict[str, list[Array]]], steps: list[Steps]) -> Array:
     """The derivatives of one record's loss in directions of W and b, by the kernels' adjoint for these steps."""
     model = subject.bare()
     model = model.running_on(model.bound.with_steps(steps))

@@ -10,6 +10,7 @@ import numpy as np
 
 from derive.errors import SpecError, TrainingError
 from derive.spec import CONSTANT, BasisSpec, Slab
+from derive.spec.operator import ANY
 from numerics.model.continuum import Continuum
 from numerics.model.layout import kernel_weights
 from numerics.verify.orders import Study, judge
@@ -289,15 +290,15 @@ class _Smooth:
         from derive.declaration import Reader, read_basis
         from derive.spec import WIDTH
         from numerics.functions.basis import Basis, evaluate
-        from numerics.representation.find import pieces_of
+        from numerics.representation.find import run_time_basis
 
         reader, spec = Reader("verify"), subject.spec
         few = {"family": "fourier", "size": 3} if spec.periodic[0] else {"family": "legendre", "size": 3}
         smooth = read_basis(reader, few, "weight", WIDTH, spec.periodic[0])
         slab = Slab(Fraction(0), Fraction(1), state, smooth, smooth, CONSTANT, smooth, CONSTANT)
         plain = replace(spec, entry=state, slabs=(slab,), steps=steps, tolerance=None, outputs=None, readout=None,
-                        maximum=None, loss_weight=None, loss="l2", penalties=(), inputs=None, symmetries=(),
-                        reach=None, periodic=spec.periodic[:1])  # fmt: skip
+                        maximum=None, loss_weight=None, loss="l2", penalties=(), inputs=None,
+                        periodic=spec.periodic[:1], **ANY)  # fmt: skip
         network = Reference.of(plain)
         generator, share = np.random.default_rng(5), subject.share
         c, wide, many = spec.channels, spec.pre_activations * spec.channels, subject.base.channels
@@ -307,7 +308,7 @@ class _Smooth:
             "V": [share * generator.standard_normal((3, 1, wide, c)) / (2 * many)],
             "parameters": [np.array([[float(start)] * c for _, start in spec.learned])],
         }
-        pieces: Basis = pieces_of(network.forms[0].bases["state"])
+        pieces: Basis = run_time_basis(network.forms[0].bases["state"])
         start = share * subject.random_states([pieces], c)[:, :, :2]
         return cls(network, fields, start, evaluate(pieces, POINTS))
 

@@ -31,10 +31,9 @@ def axes(spec: Spec, name: str, k: int) -> Axes:
     def width(role: str, interval: Interval = formulas.WIDTH) -> Axes:
         return [(getattr(slab.along(axis), role), interval) for axis in range(spec.dimension)]
 
-    if name == "W" and spec.reach is not None:
-        return [*width("weight_in", spec.operator.inner), (slab.weight_depth, depth)]
     if name == "W":
-        return [*width("weight_out"), *width("weight_in"), (slab.weight_depth, depth)]
+        ends = {"weight_out": formulas.WIDTH, "weight_in": spec.operator.inner}
+        return [*(one for role in spec.operator.roles for one in width(role, ends[role])), (slab.weight_depth, depth)]
     if name in ("b", "V"):
         return [*width("bias_width"), (slab.bias_depth, depth)]
     declared = {"P": spec.lift_width, "R": spec.readout or spec.readout_width, "a": spec.readout_width}.get(name)

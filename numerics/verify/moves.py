@@ -99,8 +99,8 @@ class _Move:
 
 
 def _form(spec: Spec, k: int):  # type: ignore[no-untyped-def]
-    """A slab's semi-discrete form, where symmetries leave something of W."""
-    return Reference.of(replace(spec, levels=())).forms[k] if spec.symmetries else None
+    """A slab's semi-discrete form, where both widths of W are one direction."""
+    return Reference.of(replace(spec, levels=())).forms[k] if spec.operator.paired else None
 
 
 def _coordinates(first: Functions, second: Functions) -> tuple[Array, Array]:

@@ -30,7 +30,7 @@ def smoothness(subject: Subject) -> None:
     where W is κ(ξ − ξ′), there is no order to ask for.
     """
     spec = subject.spec
-    if not subject.trained or spec.channels > 1 or spec.dimension > 1 or spec.reach is not None:
+    if not subject.trained or spec.channels > 1 or spec.dimension > 1 or spec.operator.by_node:
         return
     try:
         network = to_layers(subject.model)

@@ -102,11 +102,11 @@ def tables(subject: Subject) -> None:
                     root = np.sqrt(found[1])
                     a = np.linalg.lstsq(chi * root[:, None], np.diag(root), rcond=None)[0]
                     worst["projections"] = max(worst["projections"], formulas.gap(a, _table(subject, k, "A", axis)))
-            parts = {"X": own.state} | ({} if spec.reach is not None else {"Phi": own.weight_out})
+            parts = {"X": own.state} | ({} if spec.operator.by_node else {"Phi": own.weight_out})
             for name, declared in parts.items():
                 truth = formulas.functions(declared).values(nodes)
                 worst["values"] = max(worst["values"], formulas.gap(truth, _table(subject, k, name, axis)))
-            if spec.reach is None:
+            if not spec.operator.by_node:
                 truth = formulas.gram(formulas.functions(own.weight_in), formulas.functions(own.state))
                 worst["projections"] = max(worst["projections"], formulas.gap(truth, _table(subject, k, "C", axis)))
         psi = [formulas.functions(slab.along(a).bias_width) for a in range(spec.dimension)]

@@ -53,7 +53,7 @@ def grams(subject: Subject) -> None:
 
 def couplings(subject: Subject) -> None:
     """∫ κ_m(ξ_q − ξ′) χ_l(ξ′) dξ′ against mpmath's quadrature at 30 digits, a sample of entries."""
-    if subject.spec.reach is None:
+    if not subject.spec.operator.by_node:
         return
     import mpmath
 
@@ -132,9 +132,9 @@ def _mp_function(expression: Any) -> Callable[[Any], Any]:
 
 def projections(subject: Subject) -> None:
     """Between the levels: what is left is orthogonal, nested spaces give the identity, projecting twice is once."""
-    from derive.spaces import basis as bases
-    from derive.spaces import products as inner_product
     from derive.spaces import transfer
+    from derive.spaces.basis import build
+    from derive.spaces.products import gram
     from derive.spec import table_names
 
     levels = [replace(subject.base, levels=()), *(s for _, s in subject.base.levels)]
@@ -150,9 +150,9 @@ def projections(subject: Subject) -> None:
         return
     orthogonal, identity, twice, nested = 0.0, 0.0, 0.0, 0
     for first, second, interval in pairs:
-        a, b = bases.build(first, interval), bases.build(second, interval)
+        a, b = build(first, interval), build(second, interval)
         down, up = transfer.transfer(b, a).to_float(), transfer.transfer(a, b).to_float()
-        mass, mixed = inner_product.gram(b, b).to_float(), inner_product.gram(b, a).to_float()
+        mass, mixed = gram(b, b).to_float(), gram(b, a).to_float()
         orthogonal = max(orthogonal, float(np.abs(mass @ down - mixed).max() / np.abs(mixed).max()))
         gap = float(np.abs(down @ up - np.eye(b.size)).max())
         if gap <= 1e-9:  # b's functions lie in a

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import reduce
 from typing import Any
 
@@ -45,9 +46,8 @@ def random_fields(subject: Subject) -> None:
 Rule = tuple[Array, Array]
 
 
-def _expansion(spec: Spec, name: str, interval: formulas.Interval, depth: bool) -> tuple[Functions, Rule]:
-    """Functions that a random one is a combination of, along an axis, one more than needed; and a rule for them."""
-    count = DEPTHS if depth else MODES[spec.dimension * (2 if name == "W" and spec.reach is None else 1)]
+def _expansion(spec: Spec, name: str, interval: formulas.Interval, count: int, depth: bool) -> tuple[Functions, Rule]:
+    """Functions that a random one is a combination of, along an axis, one more than ``count``; and a rule for them."""
     if name == "W" and not depth and any(one.kind == "translation" for one in spec.symmetries):
         basis = formulas.functions(BasisSpec("fourier", 2 * count + 1, cells=1), interval)
         points = 4 * count + 5
@@ -62,8 +62,12 @@ def _expansion(spec: Spec, name: str, interval: formulas.Interval, depth: bool) 
 
 def _series(subject: Subject, name: str, own: Axes, function: Any) -> tuple[list[Functions], Array]:
     """A random function as coefficients of those expansions, from its values."""
-    last = len(own) - 1 if name in ("W", "b", "V") else -1
-    found = [_expansion(subject.spec, name, interval, axis == last) for axis, (_, interval) in enumerate(own)]
+    widths = len(own) - 1 if name in ("W", "b", "V") else len(own)
+    counts = [MODES[widths]] * widths + [DEPTHS] * (len(own) - widths)
+    found = [
+        _expansion(subject.spec, name, interval, count, axis == widths)
+        for axis, ((_, interval), count) in enumerate(zip(own, counts))
+    ]
     values = function(*np.ix_(*(rule[0] for _, rule in found)))
     for axis, (part, rule) in enumerate(found):
         values = along(formulas.projected(part, rule, np.eye(len(rule[0]))), values, axis)
@@ -78,12 +82,13 @@ def law(subject: Subject) -> None:
     for name in [name for name in scales if name in subject.model.fields]:
         own = axes(spec, name, 0)
         turned = name == "W" and any(one.kind == "translation" for one in spec.symmetries)
-        others = spec.symmetries and name != "R" and not (turned and spec.dimension == 1)
+        narrower = spec.symmetries or (name == "W" and spec.operator.paired)
+        others = narrower and name != "R" and not (turned and spec.dimension == 1)
         if not own or others or (name == "R" and not spec.functional):
             continue
         variance = scales[name] ** 2 / spec.channels
-        if name == "W" and spec.reach is not None:  # what it does to a constant is as large
-            variance /= (2 * float(spec.reach)) ** spec.dimension
+        if name == "W" and spec.operator.by_node:  # what it does to a constant is as large
+            variance /= float(math.prod(end - start for _, (start, end) in own[:-1]))
         ratios = []
         for seed in range(SEEDS):
             function = random_function(name, subject.model.fields[name].slabs[0].channels, seed, spec)
@@ -118,9 +123,10 @@ def _amplitudes(parts: list[Functions], series: Array, axes_of: int, turned: boo
 
 
 def mirrored(subject: Subject) -> None:
-    """A random W that has symmetries is about as large as one without: the part that a projection keeps is scaled."""
+    """A random W that is narrower is about as large as one that is not: the part that a projection keeps is scaled."""
     spec = subject.spec
-    if not spec.symmetries or any(one.kind == "translation" for one in spec.symmetries) or spec.dimension > 1:
+    turned = any(one.kind == "translation" for one in spec.symmetries)
+    if not (spec.symmetries or spec.exchange) or turned or spec.dimension > 1:
         return
     x, w = formulas.gauss(np.linspace(-1, 1, 2 * _cells(subject) + 1), MODES[2])
     squares = []
@@ -135,13 +141,17 @@ def mirrored(subject: Subject) -> None:
 
 
 def _cells(subject: Subject) -> int:
-    return int(np.lcm.reduce([one.cells for one in subject.spec.symmetries]))
+    return math.lcm(*(one.cells for one in subject.spec.symmetries))
 
 
 def _mean_over_group(subject: Subject, function: Any, x: Array, depths: Array) -> Array:
-    """The mean of W(gξ, gξ′, δ) over the group that the maps generate, each applied to both."""
+    """The mean of W(gξ, gξ′, δ) over the group that the maps generate, each applied to both; or of ±W(ξ′, ξ, δ)."""
     from numerics.functions.random import moved
 
+    if subject.spec.exchange:
+        values = function(*np.ix_(x, x, depths))
+        other = values.swapaxes(0, 1)
+        return np.asarray(values + other if subject.spec.exchange == "symmetric" else values - other) / 2
     found, waiting = [x], [x]
     while waiting:
         here = waiting.pop()
@@ -158,7 +168,8 @@ def given_fields(subject: Subject) -> None:
     spec = subject.spec
     if spec.symmetries:
         return
-    names = [name for name in ("W", "b", "V") if name in subject.model.fields and _small(axes(spec, name, 0))]
+    whole = ("b", "V") if spec.operator.paired else ("W", "b", "V")
+    names = [name for name in whole if name in subject.model.fields and _small(axes(spec, name, 0))]
     waves = {name: _waves(axes(spec, name, 0)) for name in names}
 
     def function(name: str) -> Any:

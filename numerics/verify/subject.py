@@ -127,7 +127,7 @@ class Subject:
         found: list[tuple[float, float, Callable[[Any], Callable[[Array, float], Array]]]] = []
         for k, ends in enumerate(self.elements):
             tables = self.model.representation.slabs[k]
-            depths = tables.pieces("weight_depth"), tables.pieces("bias_depth")
+            depths = tables.basis("weight_depth"), tables.basis("bias_depth")
             for start, stop in zip(ends.tolist(), ends[1:].tolist()):
 
                 def bind(

@@ -19,7 +19,7 @@ from derive.spec import WIDTH
 from numerics import Continuum, project
 from numerics.datasets import records
 from numerics.functions.basis import evaluate
-from numerics.representation.find import pieces_of
+from numerics.representation.find import run_time_basis
 
 GAUSSIANS: dict[str, Any] = {"family": "custom", "functions": ["exp(-xi**2)", "xi*exp(-xi**2)"]}
 UNEVEN: dict[str, Any] = {"family": "hat", "breakpoints": ["-1/2", "-1/8", "-1/32", "0", "1/32", "1/8", "1/2"]}
@@ -32,7 +32,7 @@ def basis(given: dict[str, Any], interval: Any = WIDTH) -> bases.Basis:
 def values(found: bases.Basis, given: dict[str, Any], at: np.ndarray) -> np.ndarray:
     if given is GAUSSIANS:
         return np.stack([np.exp(-(at**2)), at * np.exp(-(at**2))], axis=1)
-    return evaluate(pieces_of(found), at)
+    return evaluate(run_time_basis(found), at)
 
 
 def by_quadrature(kernel: Any, state: Any, functions: Callable[..., Any], node: float, periodic: bool) -> np.ndarray:
@@ -46,7 +46,7 @@ def by_quadrature(kernel: Any, state: Any, functions: Callable[..., Any], node: 
     at = node - s
     seen = np.ones(len(at)) if periodic else (np.abs(at) <= 1).astype(float)
     inside = (at + 1) % 2 - 1 if periodic else np.clip(at, -1, 1)
-    return (functions(s) * weights[:, None]).T @ (evaluate(pieces_of(state), inside) * seen[:, None])
+    return (functions(s) * weights[:, None]).T @ (evaluate(run_time_basis(state), inside) * seen[:, None])
 
 
 @pytest.mark.parametrize("periodic", [True, False])
@@ -172,7 +172,7 @@ def by_hand(model: Continuum, h: np.ndarray) -> np.ndarray:
     """Heun's method; the integral by brute force from the field κ itself, the projection by normal equations."""
     kappa, b, v = (model.fields[name] for name in ("W", "b", "V"))
     state, reach = basis({"family": "hat", "size": 9}), 0.25
-    pieces = pieces_of(state)
+    pieces = run_time_basis(state)
     cells = np.array([float(x) for x in state.breakpoints])
     x, w = np.polynomial.legendre.leggauss(2)
     nodes = ((cells[1:] + cells[:-1])[:, None] / 2 + np.diff(cells)[:, None] / 2 * x).ravel()

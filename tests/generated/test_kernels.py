@@ -256,7 +256,7 @@ def test_halves_of_records_and_stages_are_the_whole(case: str, count: int, monke
     x = np.random.default_rng(8).standard_normal((count, 23, CASES[case]["equation"]["channels"]))
     prepared = model.prepare(records(x, None, np.arange(count) % 3))
     whole = model.objective(prepared, model.coordinates)
-    monkeypatch.setattr("numerics.kernels.threads.SHARED", 0)
+    monkeypatch.setattr("numerics.kernels.threads.TWO_THREADS", 0)
     halves = model.objective(prepared, model.coordinates)
     assert len(model.solver._blocks(count)) == min(count, 2)
     np.testing.assert_allclose(halves[0], whole[0], rtol=1e-14)

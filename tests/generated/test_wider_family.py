@@ -355,7 +355,7 @@ def test_the_admissible_weights_are_all_that_the_symmetry_leaves(name: str) -> N
     from fractions import Fraction
 
     from numerics.functions.basis import evaluate
-    from numerics.representation.find import pieces_of
+    from numerics.representation.find import run_time_basis
 
     declared, one, move = KINDS[name]
     if one.amount is not None:
@@ -364,8 +364,8 @@ def test_the_admissible_weights_are_all_that_the_symmetry_leaves(name: str) -> N
     basis = bases.build(spec)
     found = symmetry.admissible([one], basis, basis)
     points = np.sort(np.random.default_rng(0).uniform(-1, 1, 400))
-    table = evaluate(pieces_of(basis), points)
-    matrix = np.linalg.lstsq(table, evaluate(pieces_of(basis), move(points)), rcond=None)[0]
+    table = evaluate(run_time_basis(basis), points)
+    matrix = np.linalg.lstsq(table, evaluate(run_time_basis(basis), move(points)), rcond=None)[0]
     action, power, order = np.kron(matrix, matrix), np.eye(len(matrix) ** 2), 1
     total = power.copy()
     while not np.allclose(power := action @ power, np.eye(len(power)), atol=1e-8):

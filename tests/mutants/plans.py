@@ -97,12 +97,12 @@ NUMERICS = {
     "archive": ("datasets", "networks", "cli"),
     "datasets/burgers": ("burgers",),
     "model/checkpoint": ("checkpoint", "fit", "cli"),
-    "model/contents": ("checkpoint", "fit", "cli"),
-    "model/sealed": ("checkpoint", "fit", "cli"),
+    "model/file_contents": ("checkpoint", "fit", "cli"),
+    "model/file_format": ("checkpoint", "fit", "cli"),
     "command": ("cli", "networks", "datasets", "fit"),
     "command/console": ("cli",),
     "files": ("checkpoint", "cli"),
-    "networks/convolutions": ("convolutions", "export"),
+    "networks/convolutional": ("convolutions", "export"),
     "model": ("continuum", "fit", "projection", "networks", "adaptive", "checkpoint"),
     "training/cross_validation": ("cross_validation",),
     "datasets/published": ("datasets",),
@@ -122,7 +122,7 @@ NUMERICS = {
     "functions": ("pieces", "quadrature", "field", "adaptive", "projection"),
     "functions/field": ("field", "doors", "optimisers", "projection", "fit"),
     "functions/integrals": ("quadrature", "fit", "continuum", "projection"),
-    "functions/project": ("quadrature", "fit", "continuum", "projection"),
+    "functions/fields_from": ("quadrature", "fit", "continuum", "projection"),
     "functions/random": ("quadrature", "fit", "continuum", "projection"),
     "training": ("fit", "sampling", "optimisers", "cli"),
     "datasets/labels": ("labels", "doors"),
@@ -158,7 +158,7 @@ ALSO = {
     "model/prepared": ("losses",),
     "functions": ("losses", "families"),
     "functions/integrals": ("families", "adapted"),
-    "functions/project": ("families", "adapted"),
+    "functions/fields_from": ("families", "adapted"),
     "functions/random": ("families", "adapted"),
     "representation/tables": ("losses",),
     "kernels/bound": (NETWORKS,),
@@ -166,7 +166,7 @@ ALSO = {
     "kernels/operators": (NETWORKS,),
     "model/targets": ("losses",),
 }
-FUNCTIONS = ("functions/random", "functions/project", "functions/integrals")
+FUNCTIONS = ("functions/random", "functions/fields_from", "functions/integrals")
 KERNELS_OF_A_STEP = ("kernels/bound", "kernels/cpu", "kernels/operators")
 # where orders, and the continuous adjoint along a trajectory, come from
 ALONG_DEPTH = (*KERNELS_OF_A_STEP, "kernels/steps", "model/continuum", "model/layout", *FUNCTIONS)

@@ -23,10 +23,10 @@ from numerics.checks import numbers, positions
 from numerics.command import report
 from numerics.datasets import records
 from numerics.functions import basis as run_time_basis
-from numerics.functions import samples
+from numerics.functions import sampled_records as samples
 from numerics.levels import projection
 from numerics.levels.adapted import adapt
-from numerics.model import checkpoint, sealed
+from numerics.model import checkpoint, file_format
 from numerics.networks import files as network_files
 from numerics.networks import ordering
 from numerics.networks.layers import Layers, layers
@@ -60,7 +60,7 @@ def made() -> dict[str, Any]:
     m, f = Continuum.from_spec(SPEC, seed=0), Continuum.from_spec(FUNCTION, seed=0)
     return {
         "m": m, "f": f, "own": m.prepare(records(X, None, Y)), "other": f.prepare(records(X, None, YF)),
-        "basis": m.representation.slabs[0].pieces("state"), "net": layers(W, B, "tanh"),
+        "basis": m.representation.slabs[0].basis("state"), "net": layers(W, B, "tanh"),
     }  # fmt: skip
 
 
@@ -330,8 +330,8 @@ MODELS: dict[str, Callable[[Any], Any]] = {
     "from_spec": Continuum.from_spec, "from_fields": Continuum.from_fields, "load_spec": load_spec,
 }  # fmt: skip
 PATHS: dict[str, Callable[[Any], Any]] = {
-    "load": load, "read records": datasets.read, "read a network": network_files.read, "read a file": sealed.read,
-    "check_writable": sealed.check_writable, "write records": lambda p: datasets.write(p, records(X)),
+    "load": load, "read records": datasets.read, "read a network": network_files.read, "read a file": file_format.read,
+    "check_writable": file_format.check_writable, "write records": lambda p: datasets.write(p, records(X)),
     "save": lambda p: checkpoint.save(from_layers(W, B), p), "load a data set": datasets.load,
     "from_spec": Continuum.from_spec,
 }  # fmt: skip

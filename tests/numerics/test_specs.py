@@ -72,4 +72,4 @@ def test_the_functions_of_the_custom_spec_are_the_declared_ones() -> None:
     width = [1 + 0 * xi, xi, np.abs(xi), np.sin(3 * xi), np.cos(3 * xi), np.exp(-8 * xi**2)]
     depth = [1 + 0 * delta, np.exp(-3 * delta)]
     for role, points, functions in (("weight_out", xi, width), ("weight_depth", delta, depth)):
-        assert np.max(np.abs(evaluate(slab.pieces(role), points) - np.stack(functions, axis=1))) <= 1e-15
+        assert np.max(np.abs(evaluate(slab.basis(role), points) - np.stack(functions, axis=1))) <= 1e-15

@@ -35,7 +35,7 @@ def smooth(family: dict, tableau: str, steps: int, activation: str = "tanh", dep
 
 
 def state_pieces(model: Continuum):
-    return model.representation.slabs[0].pieces("state")
+    return model.representation.slabs[0].basis("state")
 
 
 def start_coefficients(model: Continuum) -> np.ndarray:

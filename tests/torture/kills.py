@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from derive.errors import CheckpointError
-from numerics.model import sealed
+from numerics.model import file_format
 from tests.torture import known, processes
 from tests.torture.harness import Check, Outcome, Section, generator
 from tests.torture.processes import Ended
@@ -144,7 +144,7 @@ class Fits:
         """What is wrong with what a killed run left."""
         if out.exists() and out.read_bytes() != before:
             try:
-                sealed.read(out)
+                file_format.read(out)
             except CheckpointError as error:
                 return f"no complete model: {error.given}"
             saved = position(out, BATCHES[name])
@@ -170,7 +170,7 @@ class Fits:
 
 def position(path: Path, batches: int) -> int:
     """The steps of the run in a model file."""
-    training = sealed.read(path)[0]["training"]
+    training = file_format.read(path)[0]["training"]
     return int(training["epoch"]) * batches + int(training["batch"])
 
 

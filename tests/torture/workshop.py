@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from numerics.model import sealed
+from numerics.model import file_format
 from tests.torture.processes import Ended, Server, fresh
 
 SPEC = """
@@ -160,7 +160,7 @@ def must(ended: Ended) -> Ended:
 
 def digest(path: Path) -> str:
     """What a model is, without the seconds that it took. Raises CheckpointError for what is no complete model."""
-    header, arrays = sealed.read(path)
+    header, arrays = file_format.read(path)
     history = [{k: v for k, v in row.items() if k != "seconds"} for row in header.pop("history")]
     training = {k: v for k, v in (header.pop("training") or {}).items() if k != "seconds"}
     found = hashlib.sha256(json.dumps([header, history, training], sort_keys=True).encode())

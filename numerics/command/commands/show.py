@@ -19,11 +19,12 @@ def show(model: Path, as_json: bool) -> None:
     from numerics.command import describe
     from numerics.model.checkpoint import load
 
-    facts = describe.facts(load(model), _rate_expression)
+    found = load(model)
+    facts = describe.facts(found, _rate_expression)
     if as_json:
         console.print_json(facts)
         return
-    click.echo(describe.text(facts, model.stat().st_size))
+    click.echo(describe.text(facts, found.spec.operator, model.stat().st_size))
 
 
 def _rate_expression(rate: str) -> str:

@@ -71,6 +71,10 @@ def cell_of(breakpoints: Array, x: Array) -> Array:
     return np.clip(np.searchsorted(breakpoints, x, side="right") - 1, 0, len(breakpoints) - 2)
 
 
+class NoReference(Exception):
+    """What a spec has has no formula here that it could be measured against."""
+
+
 @lru_cache(maxsize=256)
 def functions(declared: BasisSpec, interval: Interval = WIDTH) -> Functions:
     """The functions of a basis on an interval."""
@@ -130,6 +134,8 @@ def _fourier(declared: BasisSpec, breaks: Array, degree: int) -> Values:
 
 def _cellwise(declared: BasisSpec, breaks: Array, degree: int) -> Values:
     """Functions cell by cell; of continuous ones the last of a cell is the first of the next."""
+    if declared.family not in LOCAL:
+        raise NoReference(f"no formulas of {declared.family}, add them in numerics/verify/references/formulas.py")
     local, shared = LOCAL[declared.family]
 
     def values(x: Array) -> Array:

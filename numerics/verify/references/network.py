@@ -139,8 +139,8 @@ class Reference:
         for form, tables in zip(self.forms, found):
             for name in ("Phi", "C", "X", "A", "M_h"):
                 factors = [tables[of_axis(name, axis)] for axis in range(form.dimension)]
-                kappa = name == "C" and self.spec.reach is not None
-                tables[name] = _by_node(form, factors) if kappa else reduce(np.kron, factors)
+                by_node = name == "C" and self.spec.operator.by_node
+                tables[name] = _by_node(form, factors) if by_node else reduce(np.kron, factors)
         return found
 
     def final(self, fields: Fields, h: Array) -> Array:
@@ -189,13 +189,13 @@ class Reference:
 
     def readout(self, fields: Fields, y: Array) -> Array:
         """z (outputs, N) of a functional readout of y (n, channels, N)."""
-        from derive.spaces import basis as bases
-        from derive.spaces import products as inner_product
+        from derive.spaces.basis import build
+        from derive.spaces.products import gram
 
         assert self.spec.readout is not None
-        zeta = [bases.build(self.spec.readout.along(axis)) for axis in range(self.spec.dimension)]
+        zeta = [build(self.spec.readout.along(axis)) for axis in range(self.spec.dimension)]
         states = [self.forms[-1].bases[role] for role in self.spec.along_axes("state")]
-        g = reduce(np.kron, [inner_product.gram(a, b).to_float() for a, b in zip(zeta, states)])
+        g = reduce(np.kron, [gram(a, b).to_float() for a, b in zip(zeta, states)])
         z = np.einsum("ioc,ij,jcn->on", fields["R"][0], g, y) + fields["a"][0][:, None]
         if self.spec.maximum is not None:
             z = z + fields["Q"][0] @ self.maxima(y)
@@ -212,16 +212,16 @@ class Reference:
 
     def _at_gauss_points(self, axis: int) -> tuple[Array, Array, Array]:
         """The readout's functions and the state's at Gauss points of an axis, and the weights there."""
-        from derive.spaces import basis as bases
-        from derive.spaces import products as inner_product
+        from derive.spaces.basis import build
+        from derive.spaces.products import evaluate
         from derive.spaces.rules import gauss_rule
         from derive.spec import CONSTANT
 
-        width = bases.build((self.spec.readout_width or CONSTANT).along(axis))
+        width = build((self.spec.readout_width or CONSTANT).along(axis))
         state = self.forms[-1].bases[of_axis("state", axis)]
         breaks = tuple(sorted({*width.breakpoints, *state.breakpoints}))
         rule = gauss_rule(breaks, 2 * (state.size + width.size) if len(breaks) < 9 else 16)
-        psi, chi = (inner_product.evaluate(basis, rule).to_float() for basis in (width, state))
+        psi, chi = (evaluate(basis, rule).to_float() for basis in (width, state))
         return psi, chi, rule.weights.to_float().ravel()
 
     def maxima(self, y: Array) -> Array:

@@ -16,7 +16,7 @@ from numerics import Continuum, Ensemble, cross_validate, datasets, fit, from_la
 from numerics.command import report as reports
 from numerics.command.main import main
 from numerics.datasets import labels, records
-from numerics.model import sealed
+from numerics.model import file_format
 
 Array = np.ndarray
 
@@ -223,10 +223,10 @@ def test_networks_keep_the_type_of_their_classes() -> None:
 def test_models_of_before_and_files_with_mixed_classes(three: Continuum, tmp_path: Path) -> None:
     trained = fit(three, X, (K + 1).astype(str), epochs=1)
     trained.save(tmp_path / "m.npz")
-    header, arrays = sealed.read(tmp_path / "m.npz")
+    header, arrays = file_format.read(tmp_path / "m.npz")
     assert header.pop("format", 1) == 1 and header["classes"] == ["1", "2", "3"]  # as they always were
     for classes in (["1", 2, 3], [1, 2.0, 3], [None] * 3, [[1], [2], [3]], [0, 0, 1]):
-        sealed.write(tmp_path / "bad.npz", {**header, "classes": classes}, arrays)
+        file_format.write(tmp_path / "bad.npz", {**header, "classes": classes}, arrays)
         with pytest.raises(CheckpointError):
             load(tmp_path / "bad.npz")
 

@@ -13,7 +13,7 @@ from scipy.interpolate import BSpline
 from derive.errors import DataError, RepresentationError
 from numerics.functions.basis import Basis, derivative, evaluate
 from numerics.functions.legendre import legendre
-from numerics.functions.samples import check_points, default_points, projection, sample_functional
+from numerics.functions.sampled_records import check_points, default_points, projection, sample_functional
 
 
 def polynomial(breakpoints, coefficients) -> Basis:

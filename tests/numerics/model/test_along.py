@@ -19,7 +19,7 @@ from numerics.datasets import records
 from numerics.functions.basis import evaluate
 from numerics.model.prepared import Prepared
 from numerics.networks.continua import to_layers
-from numerics.representation.find import pieces_of
+from numerics.representation.find import run_time_basis
 from tests.builders import marked
 from tests.oracles.network import TABLEAUX, basis, gauss, network, rule
 
@@ -137,7 +137,7 @@ OWN = {"family": "custom", "functions": ["1", "exp(xi/2)"]}
 def test_products_are_exact(factor: dict[str, Any], state: dict[str, Any]) -> None:
     """h → the projection of ψ_i h against Gauss points on the cells of both."""
     psi, chi = (bases.build(read_basis(Reader("t"), given, "t", INTERVAL, True)) for given in (factor, state))
-    run_time = [pieces_of(b) if b.kind != "closed-form" else None for b in (psi, chi)]
+    run_time = [run_time_basis(b) if b.kind != "closed-form" else None for b in (psi, chi)]
     cuts = sorted({float(c) for c in (*psi.breakpoints, *chi.breakpoints)})
 
     def table(k: int, xi: float) -> Any:

@@ -25,10 +25,10 @@ from derive.declaration import load_spec
 from derive.errors import CheckpointError, ContinuumWarning, RepresentationError
 from derive.spec.table_names import FORMAT
 from numerics import datasets, files
-from numerics.model import sealed
+from numerics.model import file_format
 from numerics.model.checkpoint import load, save
 from numerics.model.continuum import Continuum
-from numerics.model.sealed import check_writable, pack, read, write
+from numerics.model.file_format import check_writable, pack, read, write
 from numerics.representation import folders, tables
 from tests.builders import SPECS
 
@@ -116,7 +116,7 @@ def test_order_of_the_header_is_kept(path: Path) -> None:
 
 
 def test_bytes_do_not_depend_on_time_process_or_hash_seed(path: Path) -> None:
-    program = f"import numpy as np\nfrom numerics.model.sealed import pack\nimport sys\nHEADER = {HEADER!r}\n"
+    program = f"import numpy as np\nfrom numerics.model.file_format import pack\nimport sys\nHEADER = {HEADER!r}\n"
     program += "A = {'b': np.arange(3.0), 'a': np.eye(2)}\nsys.stdout.buffer.write(pack(HEADER, A))"
     expected = pack(HEADER, {"b": np.arange(3.0), "a": np.eye(2)})
     elsewhere = {**os.environ, "PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo"}
@@ -245,7 +245,7 @@ def test_forged_files_of_the_described_format_are_read(tmp_path: Path) -> None:
 
 
 def test_another_version_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sealed, "VERSION", 2)
+    monkeypatch.setattr(file_format, "VERSION", 2)
     write(tmp_path / "m.npz", HEADER, ARRAYS)
     monkeypatch.undo()
     with pytest.raises(CheckpointError, match="format 2"):
@@ -313,9 +313,9 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(
 def test_a_killed_writer_leaves_the_old_file_and_the_next_one_cleans_up(path: Path) -> None:
     before = path.read_bytes()
     program = (
-        "import os, signal, sys\nfrom numerics.model import sealed\n"
+        "import os, signal, sys\nfrom numerics.model import file_format\n"
         "os.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "sealed.write(sys.argv[1], {'other': 1}, {})"
+        "file_format.write(sys.argv[1], {'other': 1}, {})"
     )
     found = subprocess.run([sys.executable, "-c", program, str(path)], check=False)
     assert found.returncode == -signal.SIGKILL

@@ -14,7 +14,7 @@ from derive.errors import ContinuumWarning, DataError
 from numerics import Continuum, Ensemble, datasets, fit, from_layers
 from numerics.command.main import main
 from numerics.datasets import records
-from numerics.functions.samples import check_points, default_points
+from numerics.functions.sampled_records import check_points, default_points
 
 FOUR, ONCE = {"family": "legendre", "size": 4}, {"family": "p0", "cells": 1}
 CURVES = {

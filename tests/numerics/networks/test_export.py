@@ -16,7 +16,7 @@ from derive.declaration import load_spec
 from derive.errors import RepresentationError
 from numerics import Continuum, from_layers, testing, to_layers
 from numerics.functions.basis import evaluate
-from numerics.functions.samples import default_points, projection
+from numerics.functions.sampled_records import default_points, projection
 from numerics.networks.layers import KINDS, Layers
 from numerics.representation.tables import kron
 from tests.oracles.layers import ACTIVATIONS, conv, outputs

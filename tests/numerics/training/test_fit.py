@@ -20,7 +20,7 @@ from derive.declaration import load_spec
 from derive.errors import CheckpointError, DataError, TrainingError
 from derive.spec import Training
 from numerics import datasets
-from numerics.model import checkpoint, sealed
+from numerics.model import checkpoint, file_format
 from numerics.model.continuum import Continuum
 from numerics.training.run import fit
 from numerics.training.split import split
@@ -106,10 +106,10 @@ def stand_in_files(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureReque
         arrays = {k: a for k, a in training.items() if isinstance(a, np.ndarray)}
         scalars = {k: a for k, a in training.items() if k not in arrays}
         header = {"history": list(model.history), "training": scalars, "level": model.level, "base": model.base}
-        sealed.write(path, header, {"coordinates": model.coordinates, **arrays})
+        file_format.write(path, header, {"coordinates": model.coordinates, **arrays})
 
     def load(path: Path) -> Classifier:
-        header, arrays = sealed.read(path)
+        header, arrays = file_format.read(path)
         v = arrays.pop("coordinates")
         training = {**header["training"], **arrays}
         return Classifier(v, tuple(header["history"]), training, level=header["level"], base=header["base"])
@@ -249,8 +249,8 @@ def test_other_data_options_specs_and_files_are_not_resumed(tmp_path: Path) -> N
             fit(model, data, out=out, resume=True, **{"epochs": 2, **options})
     with pytest.raises(CheckpointError, match="spec or its level"):
         fit(replace(model, level="fine"), data, out=out, epochs=2, resume=True)
-    header, arrays = sealed.read(out)
-    sealed.write(out, header, {key: a for key, a in arrays.items() if key != "vector"})
+    header, arrays = file_format.read(out)
+    file_format.write(out, header, {key: a for key, a in arrays.items() if key != "vector"})
     with pytest.raises(CheckpointError, match="without 'vector'"):
         fit(model, data, out=out, epochs=2, resume=True)
 
@@ -435,9 +435,9 @@ def test_a_run_without_its_average_is_not_resumed(tmp_path: Path) -> None:
     model, data = problem()
     out = tmp_path / "m.npz"
     fit(model, data, out=out, epochs=2, averaging=0.9)
-    header, arrays = sealed.read(out)
+    header, arrays = file_format.read(out)
     for changed in ({}, {"average": np.zeros(3)}):
-        sealed.write(out, header, {key: a for key, a in arrays.items() if key != "average"} | changed)
+        file_format.write(out, header, {key: a for key, a in arrays.items() if key != "average"} | changed)
         with pytest.raises(CheckpointError, match="3 coordinates" if changed else "without 'average'"):
             fit(model, data, out=out, resume=True)
 

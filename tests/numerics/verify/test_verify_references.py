@@ -8,17 +8,18 @@ from typing import Any
 import numpy as np
 import pytest
 
+from derive import registry
 from derive.declaration import Reader, load_spec, read_basis
 from derive.spaces import basis as bases
 from derive.spaces import products as inner_product
 from derive.spaces import quadrature, run_time
 from derive.spec import WIDTH
 from numerics import testing
-from numerics.functions import field, integrals, project, random
+from numerics.functions import field, fields_from, integrals, random
 from numerics.functions.basis import Basis, derivative, evaluate
 from numerics.levels import adapted
 from numerics.model import continuum, prepared
-from numerics.verify import activations, fields, moves, records, rules, starts
+from numerics.verify import activations, attempt, fields, moves, records, rules, starts
 from numerics.verify.references import formulas
 from numerics.verify.references.network import Reference
 from numerics.verify.subject import Subject
@@ -70,7 +71,7 @@ ROWS: list[tuple[Row, dict, Any, str]] = [
     (fields.values, NUMBERS, field.FieldSlab, "squared_norm"),
     (fields.values, TRANSLATED, field, "evaluate"),
     (fields.values, NUMBERS, field.Field, "inner"),
-    (starts.random_fields, FUNCTION, project, "along"),
+    (starts.random_fields, FUNCTION, fields_from, "along"),
     (starts.law, FUNCTION, random, "_draws"),
     (starts.law, REACH, random, "_draws"),
     (starts.law, TRANSLATED, random, "_waves"),
@@ -119,3 +120,16 @@ def test_symmetric_random_weights_of_another_size_are_seen(monkeypatch: pytest.M
     assert failing(starts.mirrored, MIRRORED) == []
     monkeypatch.setattr(random, "_orbit", lambda symmetries: 0.5)
     assert failing(starts.mirrored, MIRRORED) != []
+
+
+def test_a_family_without_a_formula_is_measured_against_nothing_and_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    subject = Subject.of(load_spec(REACH))
+    formulas.functions.cache_clear()
+    monkeypatch.delitem(formulas.LOCAL, "hat")
+    attempt(subject, "values of fields", fields.values)
+    assert [(f.passed, "no formulas of hat" in f.measured) for f in subject.findings] == [(None, True)]
+
+
+def test_every_registered_basis_has_a_formula() -> None:
+    known = {*formulas.LOCAL, *formulas.FAMILIES, "combination"}
+    assert known >= {*registry.names("bases")}

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from derive.spec import uniform
+from derive.spec.operator import Convolution
 from numerics.functions.field import Field
 from numerics.model.continuum import Continuum
 from numerics.networks.layers import Layers
@@ -73,10 +74,10 @@ def stencils(model: Continuum, kind: str) -> tuple[tuple[Array, ...], tuple[Arra
     """
     if not _shifts(model):
         return None
-    spec = model.spec
-    assert spec.reach is not None
+    spec, kappa = model.spec, model.spec.operator
+    assert isinstance(kappa, Convolution)
     cells, channels = spec.entry.size, spec.channels
-    half = math.ceil(spec.reach * cells / 2 + 0.5) - 1  # cells on either side that κ reaches
+    half = math.ceil(kappa.reach * cells / 2 + 0.5) - 1  # cells on either side that κ reaches
     half = half if all(spec.periodic) else min(half, cells - 1)
     if all(spec.periodic) and 2 * half + 1 > cells:
         return None
@@ -95,9 +96,9 @@ def stencils(model: Continuum, kind: str) -> tuple[tuple[Array, ...], tuple[Arra
 def _shifts(model: Continuum) -> bool:
     """Whether states are equal cells with one node each, and W and V the same at each of them."""
     spec = model.spec
-    if spec.reach is None or spec.dimension > 1 or spec.lift_width is not None or spec.readout_width is not None:
+    if spec.dimension > 1 or spec.lift_width is not None or spec.readout_width is not None:
         return False
-    return all(
+    return isinstance(spec.operator, Convolution) and all(
         own.state.family == "p0" and own.state.cuts(WIDTH) == uniform(WIDTH, spec.entry.size)
         and not slab.entry and slab.structures["X"] == slab.structures["A"] == "identity"
         and (not spec.local or _equal(slab.tables["Psi"]))

@@ -1,0 +1,283 @@
+"""Products of matrices in kernels, register-blocked: linear algebra libraries lose half their time at small sizes.
+
+out = a b, or out += a b, for a (m, k), b (k, n), n the records of a tile. Panels of b, as wide as two vector registers,
+are copied behind each other; then ROWS rows of a at a time meet a panel, and the ROWS × 2 registers with their sums are
+written once. Products over more than LONG terms, whose panels would not stay in the first-level cache, are the
+library's. Which registers there are is asked of the machine: sums over k run in the same order on all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import llvmlite.binding as llvm
+import numba
+import numpy as np
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic, overload
+
+ROWS = 4
+VECTORS = 2
+LONG = 256
+
+
+def _register() -> int:
+    """The bytes of a vector register."""
+    features = llvm.get_host_cpu_features()
+    return 64 if features.get("avx512f") else 32 if features.get("avx2") else 16
+
+
+REGISTER = _register()
+WIDTH = VECTORS * REGISTER  # the bytes of a panel's row
+
+
+class _Matrix:
+    """An array's entries in LLVM's words; strides in bytes."""
+
+    def __init__(self, context: Any, builder: Any, kind: Any, value: Any) -> None:
+        array = context.make_array(kind)(context, builder, value)
+        self.builder = builder
+        self.entry = context.get_value_type(kind.dtype)
+        self.size = context.get_abi_sizeof(self.entry)
+        self.lanes = REGISTER // self.size
+        self.vector = ir.VectorType(self.entry, self.lanes)
+        self.bytes = builder.bitcast(array.data, ir.IntType(8).as_pointer())
+        self.shape = cgutils.unpack_tuple(builder, array.shape, 2)
+        self.strides = cgutils.unpack_tuple(builder, array.strides, 2)
+
+    def at(self, row: Any, column: Any) -> Any:
+        """The address of an entry."""
+        place = self.builder.add(self.builder.mul(row, self.strides[0]), self.builder.mul(column, self.strides[1]))
+        return self.builder.gep(self.bytes, [place])
+
+    def moved(self, address: Any, place: Any) -> Any:
+        return self.builder.gep(address, [place])
+
+    def load(self, address: Any) -> Any:
+        found = self.builder.load(self.builder.bitcast(address, self.vector.as_pointer()))
+        found.align = self.size
+        return found
+
+    def store(self, value: Any, address: Any) -> None:
+        self.builder.store(value, self.builder.bitcast(address, self.vector.as_pointer())).align = self.size
+
+    def spread(self, address: Any) -> Any:
+        """A vector of which every entry is that at an address."""
+        one = self.builder.load(self.builder.bitcast(address, self.entry.as_pointer()))
+        nothing, index = ir.Constant(self.vector, ir.Undefined), ir.IntType(32)
+        first = self.builder.insert_element(nothing, one, ir.Constant(index, 0))
+        return self.builder.shuffle_vector(first, nothing, ir.Constant(ir.VectorType(index, self.lanes), None))
+
+
+def _number(value: int) -> Any:
+    return ir.Constant(ir.IntType(64), value)
+
+
+def _block(rows: int) -> Callable[..., Any]:
+    """out[at + i, column + j] = (or += where ``add``) Σ_k a[row + i, k] panel[k, j], i < rows, j over a panel's row."""
+
+    @intrinsic
+    def block(typing: Any, a: Any, row: Any, panel: Any, out: Any, at: Any, column: Any, add: Any) -> Any:
+        def write(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+            left = _Matrix(context, builder, a, given[0])
+            right = _Matrix(context, builder, panel, given[2])
+            result = _Matrix(context, builder, out, given[3])
+            length, start = left.shape[1], builder.block
+            lines = [left.at(builder.add(given[1], _number(i)), _number(0)) for i in range(rows)]
+            targets = [result.at(builder.add(given[4], _number(i)), given[5]) for i in range(rows)]
+            loop, done = (builder.append_basic_block(name) for name in ("product", "store"))
+            nothing = ir.Constant(left.vector, None)
+            builder.cbranch(builder.icmp_signed(">", length, _number(0)), loop, done)
+            builder.position_at_end(loop)
+            k = builder.phi(ir.IntType(64))
+            sums = [[builder.phi(left.vector) for _ in range(VECTORS)] for _ in range(rows)]
+            place = right.moved(right.bytes, builder.mul(k, _number(WIDTH)))
+            loaded = [right.load(right.moved(place, _number(v * REGISTER))) for v in range(VECTORS)]
+            along = builder.mul(k, left.strides[1])
+            fused, found = ["contract"], []
+            for i in range(rows):
+                factor = left.spread(left.moved(lines[i], along))
+                products = [builder.fmul(factor, loaded[v], flags=fused) for v in range(VECTORS)]
+                found.append([builder.fadd(products[v], sums[i][v], flags=fused) for v in range(VECTORS)])
+            following = builder.add(k, _number(1))
+            k.add_incoming(_number(0), start)
+            k.add_incoming(following, loop)
+            for i in range(rows):
+                for v in range(VECTORS):
+                    sums[i][v].add_incoming(nothing, start)
+                    sums[i][v].add_incoming(found[i][v], loop)
+            builder.cbranch(builder.icmp_signed("<", following, length), loop, done)
+            builder.position_at_end(done)
+            for i in range(rows):
+                for v in range(VECTORS):
+                    total = builder.phi(left.vector)
+                    total.add_incoming(nothing, start)
+                    total.add_incoming(found[i][v], loop)
+                    found[i][v] = total
+            with builder.if_else(given[6]) as (adding, setting):
+                with adding:
+                    for i in range(rows):
+                        for v in range(VECTORS):
+                            address = result.moved(targets[i], _number(v * REGISTER))
+                            result.store(builder.fadd(result.load(address), found[i][v]), address)
+                with setting:
+                    for i in range(rows):
+                        for v in range(VECTORS):
+                            result.store(found[i][v], result.moved(targets[i], _number(v * REGISTER)))
+            return context.get_dummy_value()
+
+        return types.void(a, types.intp, panel, out, types.intp, types.intp, types.boolean), write
+
+    return block
+
+
+@intrinsic
+def _copy(typing: Any, b: Any, row: Any, column: Any, panel: Any) -> Any:
+    """panel[row] = b[row, column:], a panel's row."""
+
+    def write(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        source, panel_ = _Matrix(context, builder, b, given[0]), _Matrix(context, builder, panel, given[3])
+        start, end = source.at(given[1], given[2]), panel_.at(given[1], _number(0))
+        for v in range(VECTORS):
+            by = _number(v * REGISTER)
+            panel_.store(source.load(source.moved(start, by)), panel_.moved(end, by))
+        return context.get_dummy_value()
+
+    return types.void(b, types.intp, types.intp, panel), write
+
+
+@intrinsic
+def _turn(typing: Any, b: Any, row: Any, column: Any, panel: Any) -> Any:
+    """panel[row + i, j] = b[column + j, row + i], i over a register's entries and j over a panel's row."""
+
+    def write(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        source, panel_ = _Matrix(context, builder, b, given[0]), _Matrix(context, builder, panel, given[3])
+        lanes, index = source.lanes, ir.IntType(32)
+        low, high = (
+            ir.Constant(ir.VectorType(index, lanes), [half + i // 2 + i % 2 * lanes for i in range(lanes)])
+            for half in (0, lanes // 2)
+        )
+        for v in range(VECTORS):
+            columns = [builder.add(given[2], _number(v * lanes + j)) for j in range(lanes)]
+            vectors = [source.load(source.at(column, given[1])) for column in columns]
+            for _ in range(lanes.bit_length() - 1):  # every time two halves are dealt like cards
+                pairs = [(vectors[i], vectors[i + lanes // 2]) for i in range(lanes // 2)]
+                vectors = [builder.shuffle_vector(x, y, mask) for x, y in pairs for mask in (low, high)]
+            for i in range(lanes):
+                end = panel_.at(builder.add(given[1], _number(i)), _number(v * lanes))
+                panel_.store(vectors[i], end)
+        return context.get_dummy_value()
+
+    return types.void(b, types.intp, types.intp, panel), write
+
+
+_four, _one = _block(ROWS), _block(1)
+_jit = numba.njit(nogil=True, error_model="numpy")
+
+
+@_jit
+def _rows(a, panel, out, column, add):
+    """All rows of a with one panel."""
+    whole = len(a) - len(a) % ROWS
+    for row in range(0, whole, ROWS):
+        _four(a, row, panel, out, row, column, add)
+    for row in range(whole, len(a)):
+        _one(a, row, panel, out, row, column, add)
+
+
+@_jit
+def _last(a, panel, out, column, add):
+    """All rows of a with a panel of which some columns are out's."""
+    made = np.empty((1, panel.shape[1]), a.dtype)
+    for row in range(len(a)):
+        _one(a, row, panel, made, 0, 0, False)
+        for j in range(column, out.shape[1]):
+            out[row, j] = out[row, j] + made[0, j - column] if add else made[0, j - column]
+
+
+@_jit
+def _straight(a, b, out, add):
+    width = WIDTH // a.itemsize
+    panel = np.empty((len(b), width), a.dtype)
+    whole = b.shape[1] - b.shape[1] % width
+    for column in range(0, whole, width):
+        for k in range(len(b)):
+            _copy(b, k, column, panel)
+        _rows(a, panel, out, column, add)
+    if whole < b.shape[1]:
+        panel[:] = 0
+        panel[:, : b.shape[1] - whole] = b[:, whole:]
+        _last(a, panel, out, whole, add)
+
+
+@_jit
+def _turned(a, b, out, add):
+    """As ``_straight``, for the transposed of b (n, k)."""
+    width, lanes = WIDTH // a.itemsize, REGISTER // a.itemsize
+    panel = np.empty((b.shape[1], width), a.dtype)
+    whole, through = len(b) - len(b) % width, b.shape[1] - b.shape[1] % lanes
+    for column in range(0, whole, width):
+        for k in range(0, through, lanes):
+            _turn(b, k, column, panel)
+        for k in range(through, b.shape[1]):
+            for j in range(width):
+                panel[k, j] = b[column + j, k]
+        _rows(a, panel, out, column, add)
+    if whole < len(b):
+        panel[:] = 0
+        for j in range(whole, len(b)):
+            for k in range(b.shape[1]):
+                panel[k, j - whole] = b[j, k]
+        _last(a, panel, out, whole, add)
+
+
+def _ours(a: Any, b: Any, out: Any) -> bool:
+    """Whether a product is of real matrices whose rows lie as they are taken here."""
+    kinds = all(isinstance(x, types.Array) and x.ndim == 2 for x in (a, b, out))
+    return kinds and a.dtype == b.dtype == out.dtype and isinstance(a.dtype, types.Float) and (
+        b.layout in "CF" and out.layout == "C")  # fmt: skip
+
+
+def dot(a: Any, b: Any, out: Any) -> Any:
+    """out = a b."""
+    return np.dot(a, b, out)
+
+
+def add_dot(a: Any, b: Any, out: Any) -> None:
+    """out += a b."""
+    out += np.dot(a, b)
+
+
+def _written(add: bool) -> Callable[..., Any]:
+    def chosen(a, b, out):
+        turned = _ours(a, b, out) and b.layout == "F"
+
+        def library(a, b, out):
+            if add:
+                out += np.dot(a, b)
+            else:
+                np.dot(a, b, out)
+
+        if not _ours(a, b, out):
+            return library
+
+        def ours(a, b, out):
+            if a.shape[1] > LONG:
+                if add:
+                    out += np.dot(a, b)
+                else:
+                    np.dot(a, b, out)
+            elif turned:
+                _turned(a, b.T, out, add)
+            else:
+                _straight(a, b, out, add)
+
+        return ours
+
+    return chosen
+
+
+overload(dot)(_written(False))
+overload(add_dot)(_written(True))
