@@ -79,9 +79,10 @@ CASES = {
 }  # fmt: skip
 
 # Machine code of every kind of operation, once: explicit and implicit, in both plans, with tables of all structures.
+# Implicit kernels of the other plan take a minute to compile; those of specs/stiff.toml are, where it is verified.
 COMPILED = (
     ("legendre heun", "formed"), ("legendre heun", "factors"), ("p0, h at nodes", "formed"), ("fourier", "factors"),
-    ("two channels, midpoint", "formed"), ("two channels, midpoint", "factors"),
+    ("two channels, midpoint", "formed"),
 )  # fmt: skip
 QUICK = ("two channels", "own rate")
 
