@@ -155,14 +155,13 @@ class Network:
         return total
 
     def _pointwise(self, op: Pointwise, held: Mapping[str, Array], own: Mapping[str, Array]) -> dict[str, Array]:
-        c, values = self.slab.channels, {}
+        values = {}
         for symbol, operands in op.inputs:
             values[symbol] = reduce(lambda a, b: a + b, (self._operand(o, held, own, op.parts) for o in operands))
         found = {}
         for out, expression in zip(op.outs, op.expressions):
             value = scalar(expression, values, self.library)
             found[out] = value.reshape(-1, value.shape[-1]) if op.by_channel else value
-        del c
         return found
 
     def _operand(self, name: str, held: Mapping[str, Array], own: Mapping[str, Array], parts: int) -> Array:

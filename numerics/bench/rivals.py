@@ -248,11 +248,9 @@ class Jax(Rival):
 
 
 class Diffrax(Jax):
-    """diffrax: the same steps by its own loop, where they are Euler's, Heun's or RK4's with one operator a step."""
+    """diffrax: the same steps by its own loop, where they are Euler's."""
 
     name, module = "diffrax", "diffrax"
-    METHODS: ClassVar[dict[str, str]] = {"euler": "Euler"}
-
     def _run(self) -> Callable[[Array, Mapping[str, Array]], Array]:
         import diffrax
         import jax.numpy as jnp
@@ -262,7 +260,8 @@ class Diffrax(Jax):
         if combine.shape[1] != 2 or not (combine[:, 0] == [1, 0]).all() or not (combine[:, 1, 0] == 1).all():
             raise NotComparable("steps other than Euler's")
         length = jnp.asarray(combine[:, 1, 1], dtype=self.case["states"].dtype) * steps
-        rows = {"operators": network.operator[:, 0], "biases": network.bias[:, 0], "local_operators": network.bias[:, 0]}
+        bias = network.bias[:, 0]
+        rows = {"operators": network.operator[:, 0], "biases": bias, "local_operators": bias}
 
         def run(h: Array, learned: Mapping[str, Array]) -> Array:
             staged = {name: a[rows[name]] if name in rows else a for name, a in learned.items()}
@@ -296,7 +295,8 @@ class TorchDiffEq(Torch):
         import torchdiffeq
 
         steps, lengths = len(combine), combine[:, 1, 1]
-        rows = {"operators": network.operator[:, 0], "biases": network.bias[:, 0], "local_operators": network.bias[:, 0]}
+        bias = network.bias[:, 0]
+        rows = {"operators": network.operator[:, 0], "biases": bias, "local_operators": bias}
         at = torch.arange(steps + 1, dtype=torch.float64) / steps
 
         def run(h: Array, learned: Mapping[str, Array]) -> Array:

@@ -215,6 +215,7 @@ def _numerics(module: str) -> tuple[Check, ...]:
     return *_files([*direct, *kernels, *ALSO.get(module, ())]), *gap
 
 
+@cache
 def _path(name: str) -> str:
     """Where the tests of a name lie (no two files have one name), with what follows after ``::``."""
     name, *part = name.split("::")

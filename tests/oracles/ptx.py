@@ -56,7 +56,10 @@ def doubles(text: str) -> bool:
 
 
 def compiled(path: Path, wanted: str, capability: tuple[int, int]) -> dict[str, str]:
-    """kernel/type → PTX, for the kernels of a cuda.py whose names match a regular expression."""
+    """kernel/type → PTX, for the kernels of a cuda.py whose names match a regular expression.
+
+    Not optimised, which takes a fifth longer and can only remove what is looked for.
+    """
     from numba import cuda
 
     functions = {name: f for name, f in runpy.run_path(str(path)).items() if inspect.isfunction(f)}
@@ -65,5 +68,6 @@ def compiled(path: Path, wanted: str, capability: tuple[int, int]) -> dict[str, 
         if "_rows" in name or not re.fullmatch(wanted, name):
             continue
         for number in (numba.float64, numba.float32):
-            found[f"{name}/{number}"] = cuda.compile_ptx(function, types(name, function, number), cc=capability)[0]
+            given = types(name, function, number)
+            found[f"{name}/{number}"] = cuda.compile_ptx(function, given, cc=capability, opt=False)[0]
     return found

@@ -231,6 +231,7 @@ def texts(depth: int) -> st.SearchStrategy[str]:
     return single | double
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(text=texts(1) | texts(2), u=st.sampled_from(ARGUMENTS), h=st.sampled_from(ARGUMENTS), single=st.booleans())
 def test_a_finite_rate_has_finite_derivatives(text: str, u: float, h: float, single: bool) -> None:

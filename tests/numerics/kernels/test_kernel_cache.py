@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -50,14 +51,23 @@ def flipped(content: bytes) -> bytes:
     return content[:400] + bytes([content[400] ^ 1]) + content[401:]
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A module, with its machine code beside it."""
+    module = tmp_path_factory.mktemp("kept") / "cached.py"
+    module.write_text(MODULE.format(factor=2))
+    assert run(module) == (6.0, 0) and run(module) == (6.0, 1)
+    return module
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("damage", [cut, flipped, lambda content: b""], ids=["cut", "flipped", "emptied"])
 @pytest.mark.parametrize("kind", ["nbi", "nbc"])
-def test_damage_costs_a_compilation_and_no_more(tmp_path: Path, kind: str, damage: Callable[[bytes], bytes]) -> None:
-    module = tmp_path / "cached.py"
-    module.write_text(MODULE.format(factor=2))
-    assert run(module) == (6.0, 0) and run(module) == (6.0, 1)
-    (stored,) = tmp_path.glob(f"code/*.{kind}")
+def test_damage_costs_a_compilation_and_no_more(
+    kept: Path, tmp_path: Path, kind: str, damage: Callable[[bytes], bytes]
+) -> None:
+    module = shutil.copytree(kept.parent, tmp_path / "copy") / kept.name
+    (stored,) = module.parent.glob(f"code/*.{kind}")
     content = stored.read_bytes()
     stored.write_bytes(damage(content) if len(content) > 401 or damage is not flipped else content[:-1] + b"?")
     assert run(module) == (6.0, 0)
