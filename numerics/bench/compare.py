@@ -16,6 +16,7 @@ from derive.program.build import Program
 from derive.spec import Spec
 from numerics.bench.network import Library, Network, NotComparable, products
 from numerics.bench.rivals import RIVALS, Call, NumPy, Rival
+from numerics.datasets import records as given
 from numerics.kernels import threads
 from numerics.model.continuum import Continuum
 
@@ -121,7 +122,7 @@ def _case(model: Continuum, records: int) -> dict[str, np.ndarray]:
     rows = first.channels * first.sizes["state"]
     case = {"states": generator.standard_normal((rows, records)) / np.sqrt(first.sizes["state"])}
     if samples is not None:
-        unit = model.project_samples(np.eye(samples.shape[1]))
+        unit = model.project_samples(given(np.eye(samples.shape[1])))
         case |= {"samples": samples, "projection": unit}
     operator, constant = model.readout_map() if spec.outputs is not None else bound.comparison
     case |= {"operator": np.asarray(operator), "constant": np.asarray(constant)}

@@ -19,6 +19,7 @@ from derive.program.scalar import Node
 from numerics.kernels.operators import Slab
 
 Array = Any
+Places = tuple[np.ndarray, np.ndarray, np.ndarray]  # of the numbers of blocks of one shape, their rows and columns
 
 
 @dataclass(frozen=True)
@@ -178,9 +179,9 @@ class Network:
         return x.reshape(-1, c, x.shape[-1])
 
 
-def _places(blocks: np.ndarray, wide: int, channels: int) -> tuple[list[tuple[np.ndarray, ...]], int]:
+def _places(blocks: np.ndarray, wide: int, channels: int) -> tuple[list[Places], int]:
     """Blocks by their shape: where their numbers, their rows and their columns are; and how many rows there are."""
-    found = []
+    found: list[Places] = []
     ordered = sorted(blocks.tolist(), key=lambda b: (b[1] - b[0], b[3] - b[2]))
     for (high, low), own in groupby(ordered, key=lambda b: (b[1] - b[0], b[3] - b[2])):
         some = np.array(list(own))

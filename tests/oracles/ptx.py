@@ -55,7 +55,7 @@ def doubles(text: str) -> bool:
     return re.search(r"\.f64\b", re.sub(r"\.reg \.f64.*", "", REDUCTION.sub("", text))) is not None
 
 
-def compiled(path: Path, wanted: str, capability: tuple[int, int]) -> dict[str, str]:
+def compiled(path: Path, wanted: str, capability: tuple[int, int], both: bool) -> dict[str, str]:
     """kernel/type → PTX, for the kernels of a cuda.py whose names match a regular expression.
 
     Not optimised, which takes a fifth longer and can only remove what is looked for.
@@ -67,7 +67,7 @@ def compiled(path: Path, wanted: str, capability: tuple[int, int]) -> dict[str, 
     for name, function in sorted(functions.items()):
         if "_rows" in name or not re.fullmatch(wanted, name):
             continue
-        for number in (numba.float64, numba.float32):
+        for number in (numba.float64, numba.float32) if both else (numba.float32,):
             given = types(name, function, number)
             found[f"{name}/{number}"] = cuda.compile_ptx(function, given, cc=capability, opt=False)[0]
     return found
