@@ -199,7 +199,7 @@ def products(network: Network, records: int) -> float:
     for op in network.stage:
         if not isinstance(op, Contract):
             if isinstance(op, Pointwise):
-                rows |= {out: slab.channels * slab.sizes["node"] for out in op.outs}
+                rows |= dict.fromkeys(op.outs, slab.channels * slab.sizes["node"])
             continue
         size = rows[op.operand]
         if op.structure == "blocks":
