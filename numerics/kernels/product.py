@@ -186,18 +186,23 @@ _jit = numba.njit(nogil=True, error_model="numpy")
 
 @_jit
 def _rows(a, panel, out, column, count, made, add):
-    """All rows of a with a panel; count: how many of its columns are out's. made: room for one row of it."""
-    width = panel.shape[1]
-    whole = a.shape[0] - a.shape[0] % ROWS if count == width else 0
-    for row in range(0, whole, ROWS):
-        _four(a, row, panel, out, row, column, add)
-    for row in range(whole, a.shape[0]):
-        if count == width:
+    """All rows of a with a panel; count: how many of its columns are out's. made: room for ROWS rows of all of them."""
+    whole = a.shape[0] - a.shape[0] % ROWS
+    if count == panel.shape[1]:
+        for row in range(0, whole, ROWS):
+            _four(a, row, panel, out, row, column, add)
+        for row in range(whole, a.shape[0]):
             _one(a, row, panel, out, row, column, add)
-            continue
-        _one(a, row, panel, made, 0, 0, False)
-        for j in range(count):
-            out[row, column + j] = out[row, column + j] + made[0, j] if add else made[0, j]
+        return
+    for row in range(0, a.shape[0], ROWS):
+        if row < whole:
+            _four(a, row, panel, made, 0, 0, False)
+        else:
+            for i in range(a.shape[0] - row):
+                _one(a, row + i, panel, made, i, 0, False)
+        for i in range(min(ROWS, a.shape[0] - row)):
+            for j in range(count):
+                out[row + i, column + j] = out[row + i, column + j] + made[i, j] if add else made[i, j]
 
 
 @_jit
@@ -205,7 +210,7 @@ def _multiplied(a, b, out, turned, add):
     """b (k, n), or turned (n, k)."""
     width, lanes = WIDTH // a.itemsize, REGISTER // a.itemsize
     k, n = a.shape[1], out.shape[1]
-    room = np.zeros((k + 1, width), a.dtype)
+    room = np.empty((k + ROWS, width), a.dtype)  # what no column of b fills is multiplied, and dropped
     panel, made = room[:k], room[k:]
     for column in range(0, n, width):
         count = min(width, n - column)
