@@ -121,6 +121,10 @@ class Training:
         None, "Epochs in which Adam's rate rises to its schedule.", "1 or more epochs", low=1, optimisers=ADAM,
         elsewhere="adam; gradient-descent keeps its rate, and lbfgs searches along a line",
     )  # fmt: skip
+    memory: str = _option(
+        "stored", "Keep every stage for the gradient, or some states and compute the rest again.", "stored, checkpoint",
+        choices=("stored", "checkpoint"),
+    )
 
 
 def _options() -> dict[str, Option]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cached_property, partial
 from typing import Any, Self
 
@@ -84,6 +85,10 @@ class Bound:
         """The tables for these steps, slab by slab, whatever the states."""
         slabs = [slab.on_steps(self.method(slab), own) for slab, own in zip(self.slabs, taken)]
         return self._with(slabs=slabs, chosen=taken)
+
+    def keeping(self, memory: str) -> Self:
+        """The tables for gradients that keep every stage ("stored"), or some states ("checkpoint")."""
+        return self._with(slabs=[replace(slab, checkpoints=memory == "checkpoint") for slab in self.slabs])
 
     def unshared(self) -> Self:
         """The tables with which no two stages share an operator or a bias."""

@@ -14,6 +14,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from derive.errors import TrainingError
 from numerics.kernels.bound import Arrays, Kernel, arguments, compiled_kernels, exact_numbers
 from numerics.kernels.cpu import Bound, Solver
 from numerics.kernels.launch import (
@@ -155,7 +156,7 @@ class CudaSlab(Slab):
         given = {"workspace": self.empty(grid, 1 if shared else size), "tile": self.launch.tile}
         return given, size * self.dtype.itemsize if shared else 0
 
-    def forward(self, h: Any, keep: bool) -> tuple[Any, Arrays]:
+    def forward(self, h: Any, keep: bool) -> tuple[Any, dict[str, Any]]:
         """The state at the slab's end, (state · channels, records), and what the adjoint will read."""
         arrived = to_device(h, self.dtype)
         records = arrived.shape[1]
@@ -175,7 +176,7 @@ class CudaSlab(Slab):
     def _kept(self, slots: int, records: int) -> Arrays:
         return {name: self.empty(slots, rows, records) for name, rows in self.kept_rows.items()}
 
-    def adjoint(self, bar: Any, kept: Arrays, gradient: Arrays) -> Any:
+    def adjoint(self, bar: Any, kept: Mapping[str, Any], gradient: Arrays) -> Any:
         """dL/d(state at the slab's start); adds to the operators' gradients of the blocks."""
         records = bar.shape[1]
         bar_entry = self.zeros(*kept["h_entry"].shape) if self.tables.entry else None
@@ -215,6 +216,15 @@ class CudaBound(Bound):
         self.launch = replace(self.launch, blocks=max(1, min(self.launch.blocks, PARTIALS // largest)))
         self.slabs = [replace(slab, launch=self.launch) for slab in slabs]
         self.loss_constants = self.converted(exact_numbers(representation.loss_constants, self.dtype))
+
+    def keeping(self, memory: str) -> Self:
+        """Gradients keep every stage here. Raises TrainingError where anything else is asked for."""
+        if memory != "stored":
+            raise TrainingError(
+                f"memory {memory!r} on a GPU", "stored", "kernels there keep every stage of a batch",
+                "use the device cpu, or take fewer records a batch",
+            )  # fmt: skip
+        return self
 
     def converted(self, table: np.ndarray) -> Any:
         """A table on the device."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -45,9 +46,14 @@ class Weights:
 
 @dataclass(frozen=True, eq=False)
 class Slab(BoundSlab):
-    """A bound slab; operators: those of the stages and what else kernels read of the weights, once it is formed."""
+    """A bound slab; operators: those of the stages and what else kernels read of the weights, once it is formed.
+
+    checkpoints: whether of the forward sweep only some states are kept, from which the reverse one computes again what
+    it needs: O(√steps) memory for another forward sweep (Griewank, 1992), and the same bits.
+    """
 
     operators: Mapping[str, Any] = field(default_factory=dict)
+    checkpoints: bool = False
 
     def bind(self, given: Mapping[str, Any]) -> Self:
         """The slab with these tables or numbers in place of its own; its operators are to be formed again."""
@@ -122,8 +128,14 @@ class Slab(BoundSlab):
             self.call("entry_operators_adjoint", {**entry, "bar_w": bars["bar_w"]})
         return Weights(**{name.removeprefix("bar_"): a.real.astype(np.float64) for name, a in bars.items()})
 
-    def forward(self, h: np.ndarray, keep: bool) -> tuple[np.ndarray, Arrays]:
+    def forward(self, h: np.ndarray, keep: bool) -> tuple[np.ndarray, dict[str, Any]]:
         """The state at the slab's end, (state · channels, records), and what the adjoint will read."""
+        if keep and self.checkpoints:
+            starts = []
+            for part in self._parts:
+                starts.append(h)
+                h, _ = part.forward(h, keep=False)
+            return h, {"starts": starts}
         records = h.shape[1]
         per_step = self.bound["combine"].shape[1] - 1 if self.implicit else 1
         kept = self._kept(self.stages if keep else per_step, records)
@@ -134,12 +146,31 @@ class Slab(BoundSlab):
             check_stages(unsolved)
         return out, kept | {"h_entry": h}
 
+    @cached_property
+    def _parts(self) -> list[Self]:
+        """The slab as √steps ones, one after the other, all with its operators; one, if its first step is special."""
+        count = 1 if self.tables.entry else math.isqrt(len(self.bound["combine"]))
+        names = ("combine", "operator_index", "bias_index")
+        cut = [dict(zip(names, parts)) for parts in zip(*(np.array_split(self.bound[name], count) for name in names))]
+        return [replace(self, bound={**self.bound, **own}, checkpoints=False) for own in cut]
+
+    def kept_bytes(self, records: int) -> int:
+        """What is kept of so many records for the adjoint."""
+        if not self.checkpoints:
+            return super().kept_bytes(records)
+        start = self.channels * self.sizes["state"] * records * self.dtype.itemsize
+        return len(self._parts) * start + max(part.kept_bytes(records) for part in self._parts)
+
     def _kept(self, slots: int, records: int) -> Arrays:
         """Room for what the forward kernel keeps for the adjoint."""
         return {name: np.empty((slots, rows, records), self.dtype) for name, rows in self.kept_rows.items()}
 
-    def adjoint(self, bar: np.ndarray, kept: Arrays, gradient: Arrays) -> np.ndarray:
+    def adjoint(self, bar: np.ndarray, kept: Mapping[str, Any], gradient: Arrays) -> np.ndarray:
         """dL/d(state at the slab's start); adds to the operators' gradient."""
+        if "starts" in kept:
+            for part, start in zip(reversed(self._parts), reversed(kept["starts"])):
+                bar = part.adjoint(bar, part.forward(start, keep=True)[1], gradient)
+            return bar
         bar_entry = np.zeros_like(kept["h_entry"])
         self.call("adjoint", {**self.operators, **kept, **gradient, "bar": bar, "bar_entry": bar_entry})
         return bar_entry if self.tables.entry else bar

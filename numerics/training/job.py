@@ -87,6 +87,8 @@ def job_of(model: Continuum, data: Records, given: dict[str, Any], augment: Augm
         )  # fmt: skip
     original = data.take(kept) if augmentation(options) or augment is not None else None
     validating = prepared.take(held) if len(held) else None
+    if options.memory != "stored":
+        model = model.running_on(model.bound.keeping(options.memory))
     job = Job(model, options, digest(data), model.classes, training, validating, original, augment)
     if optimisers.find(options.optimiser).whole_data and job.batches > 1:
         raise TrainingError(
