@@ -185,48 +185,58 @@ _jit = numba.njit(nogil=True, error_model="numpy")
 
 
 @_jit
-def _rows(a, panel, out, column, count, made, add):
-    """All rows of a with a panel; count: how many of its columns are out's. made: room for ROWS rows of all of them."""
-    whole = a.shape[0] - a.shape[0] % ROWS
-    if count == panel.shape[1]:
-        for row in range(0, whole, ROWS):
-            _four(a, row, panel, out, row, column, add)
-        for row in range(whole, a.shape[0]):
-            _one(a, row, panel, out, row, column, add)
-        return
-    for row in range(0, a.shape[0], ROWS):
-        if row < whole:
-            _four(a, row, panel, made, 0, 0, False)
-        else:
-            for i in range(a.shape[0] - row):
-                _one(a, row + i, panel, made, i, 0, False)
-        for i in range(min(ROWS, a.shape[0] - row)):
-            for j in range(count):
-                out[row + i, column + j] = out[row + i, column + j] + made[i, j] if add else made[i, j]
+def _whole(a, panel, out, column, until, add):
+    """Rows of a, until one, with a panel, written as they are."""
+    blocks = until - until % ROWS
+    for row in range(0, blocks, ROWS):
+        _four(a, row, panel, out, row, column, add)
+    for row in range(blocks, until):
+        _one(a, row, panel, out, row, column, add)
+
+
+@_jit
+def _part(a, panel, out, column, begin, count, made, add):
+    """Rows of a from one on with a panel of which ``count`` columns are out's; made: room for all of them of one row."""
+    for row in range(begin, a.shape[0]):
+        _one(a, row, panel, made, 0, 0, False)
+        for j in range(count):
+            out[row, column + j] = out[row, column + j] + made[0, j] if add else made[0, j]
 
 
 @_jit
 def _multiplied(a, b, out, turned, add):
-    """b (k, n), or turned (n, k)."""
+    """b (k, n), or turned (n, k).
+
+    The last panel comes first where it is not full: its rows, as wide as a full one's, run into the following row of
+    out, which is written after it. Only where they would run out of out, or add to what is there, entries are written
+    one by one. What no column of b fills in a panel is what follows in memory, or was there; it is dropped.
+    """
     width, lanes = WIDTH // a.itemsize, REGISTER // a.itemsize
-    k, n = a.shape[1], out.shape[1]
-    room = np.empty((k + ROWS, width), a.dtype)  # what no column of b fills is multiplied, and dropped
+    k, m, n = a.shape[1], out.shape[0], out.shape[1]
+    room = np.empty((k + 1, width), a.dtype)
     panel, made = room[:k], room[k:]
-    for column in range(0, n, width):
+    for column in range(n - 1 - (n - 1) % width, -1, -width):
         count = min(width, n - column)
         through = 0
-        if count == width and turned:
+        if turned and count == width:
             through = k - k % lanes
             for i in range(0, through, lanes):
                 _turn(b, i, column, panel)
-        elif count == width:
-            through = k
-            for i in range(k):
+        elif not turned:
+            through = max(0, min(k, ((k * n) - column - width) // n + 1))
+            for i in range(through):
                 _copy(b, i, column, panel)
         for i in range(through, k):
             for j in range(count):
                 panel[i, j] = b[column + j, i] if turned else b[i, column + j]
-        _rows(a, panel, out, column, count, made, add)
+        if count == width:
+            _whole(a, panel, out, column, m, add)
+        elif add:
+            _part(a, panel, out, column, 0, count, made, add)
+        else:
+            until = max(0, min(m, ((m * n) - column - width) // n + 1))
+            _whole(a, panel, out, column, until, add)
+            _part(a, panel, out, column, until, count, made, add)
 
 
 # --- one machine code for all kernels -----------------------------------------------------------------------

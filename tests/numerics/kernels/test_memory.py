@@ -42,7 +42,8 @@ def test_the_same_bits(steps: int, tableau: str) -> None:
 
 def test_slabs_of_their_own_bases() -> None:
     """A slab whose state arrives in another basis keeps its stages; the one before does not have to."""
-    spec = declared(4) | {"integration": {"tableau": "heun", "steps": 16}} | {"state": {"basis": [P0, P0, {"family": "p0", "cells": 4}]}}
+    bases = [P0, P0, {"family": "p0", "cells": 4}]
+    spec = declared(4) | {"integration": {"tableau": "heun", "steps": 16}, "state": {"basis": bases}}
     model = Continuum.from_spec(load_spec(spec), seed=2)
     assert [slab.tables.entry for slab in model.bound.slabs] == [False, True]
     prepared = model.prepare(records(DATA, None, TARGETS))
