@@ -42,7 +42,12 @@ NUMBERS: dict[str, Any] = {"int": 1, "float": 1.0, "bool": True}
 @cache
 def compiled(path: Path, name: str) -> Callable[..., Any]:
     """The function ``name`` of the generated module at ``path``, compiled on first call for each set of types."""
-    return kept.jit(meant(getattr(load_module(path), name)), nogil=True, error_model="numpy", fastmath=FASTMATH)
+    return native(meant(getattr(load_module(path), name)))
+
+
+def native(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of numbers and arrays, compiled on first call for each set of types."""
+    return kept.jit(function, nogil=True, error_model="numpy", fastmath=FASTMATH)
 
 
 def ahead(jobs: Iterable[Job]) -> None:
