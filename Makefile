@@ -9,6 +9,9 @@ OLDEST := .venv/oldest
 # A worker a core; the one that has ended first takes over half of what another has before it.
 SHARED_OUT := -n auto --dist worksteal
 
+# Without bytecode every interpreter that a test starts would compile all sources anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test quick night check oldest generate benchmarks rivals torture mutants clean
 
 $(READY): setup.cfg pyproject.toml
@@ -78,7 +81,7 @@ rivals: .venv/rivals/.ready
 
 .venv/rivals/.ready:
 	@$(PYTHON) -m venv .venv/rivals
-	@.venv/rivals/bin/python -m pip install -q torch neuraloperator aeon
+	@.venv/rivals/bin/python -m pip install -q --editable . torch jax diffrax torchdiffeq neuraloperator aeon
 	@touch $@
 
 torture: $(READY)

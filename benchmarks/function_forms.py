@@ -6,8 +6,8 @@ squares at Chebyshev points in 40 digits, reweighted by the errors (Lawson), the
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import mpmath as mp
 import numpy as np
@@ -17,13 +17,16 @@ Function = Callable[[mp.mpf], mp.mpf]
 
 @dataclass(frozen=True)
 class Target:
-    """What is fitted: ``function`` on [start, stop]; the error is multiplied by ``weight``."""
+    """What is fitted: ``function`` on [start, stop]; the error is multiplied by ``weight``.
+
+    degrees: of numerator and denominator, by precision.
+    """
 
     function: Function
     start: str
     stop: str
-    degrees: tuple[int, int]
     weight: Function
+    degrees: Mapping[str, tuple[int, int]]
 
 
 def _series(function: Function, lead: Function, power: int) -> Function:
@@ -55,24 +58,38 @@ def _erf(a: mp.mpf) -> mp.mpf:
     return -mp.log(mp.erfc(a)) / a
 
 
+def _tanh(z: mp.mpf) -> mp.mpf:
+    """tanh x = x F(z), z = x²."""
+    x = mp.sqrt(z)
+    return mp.tanh(x) / x
+
+
 _SINE = _in_square(_series(mp.sin, lambda x: x, 3))
 _COSINE = _in_square(_series(mp.cos, lambda x: 1 - x**2 / 2, 4))
 _ATAN = _in_square(_series(mp.atan, lambda x: x, 3))
 
-# By name: the target with the degrees of float64, and the degrees of float32.
+
+def _degrees(double: int, single: int) -> dict[str, tuple[int, int]]:
+    return {"float64": (double, 0), "float32": (single, 0)}
+
+
+# By the name of their field in a ``Precision``.
 TARGETS = {
-    "EXPM1": (Target(_expm1, "-0.3466", "0.3466", (9, 0), _one), (4, 0)),
-    "LOG": (Target(_log, "0", "0.02944", (6, 0), _one), (2, 0)),
-    "SINE": (Target(_SINE, "0", "0.6169", (5, 0), _one), (2, 0)),
-    "COSINE": (Target(_COSINE, "0", "0.6169", (5, 0), _one), (2, 0)),
-    "ATAN": (Target(_ATAN, "0", "0.1716", (9, 0), _one), (3, 0)),
-    "ERF": (Target(_erf, "0", "6", (9, 8), lambda a: 1 / _erf(a)), (4, 3)),
+    "expm1": Target(_expm1, "-0.3466", "0.3466", _one, _degrees(9, 4)),
+    "log": Target(_log, "0", "0.02944", _one, _degrees(6, 2)),
+    "sine": Target(_SINE, "0", "0.6169", _one, _degrees(5, 2)),
+    "cosine": Target(_COSINE, "0", "0.6169", _one, _degrees(5, 2)),
+    "atan": Target(_ATAN, "0", "0.1716", _one, _degrees(9, 3)),
+    "erf": Target(_erf, "0", "6", lambda a: 1 / _erf(a), {"float64": (9, 8), "float32": (4, 3)}),
+    "tanh": Target(_tanh, "0", "81", lambda z: 1 / _tanh(z), {"float32": (4, 4)}),
 }
 
 
-def fit(target: Target, points: int = 150, sweeps: int = 25) -> tuple[mp.mpf, list[mp.mpf], list[mp.mpf]]:
+def fit(
+    target: Target, degrees: tuple[int, int], points: int = 150, sweeps: int = 25
+) -> tuple[mp.mpf, list[mp.mpf], list[mp.mpf]]:
     """The best sweep's (largest weighted error, numerator, denominator with constant term 1)."""
-    p, q = target.degrees
+    p, q = degrees
     a, b = mp.mpf(target.start), mp.mpf(target.stop)
     t = [(a + b) / 2 - (b - a) / 2 * mp.cos(mp.pi * (2 * k + 1) / (2 * points)) for k in range(points)]
     values = [target.function(s) for s in t]
@@ -102,19 +119,17 @@ def fit(target: Target, points: int = 150, sweeps: int = 25) -> tuple[mp.mpf, li
     return best
 
 
-def block(name: str) -> str:
-    """The coefficients of one target in both precisions, as the module holds them."""
-    target, single = TARGETS[name]
-    lines = []
-    for precision, degrees in ((np.float64, target.degrees), (np.float32, single)):
-        with mp.workdps(60):
-            error, upper, lower = fit(replace(target, degrees=degrees))
-            rows = [upper] if len(lower) == 1 else [upper, lower]
-        texts = [", ".join(repr(float(precision(float(c)))) for c in row) for row in rows]
-        lines += [f"    # {precision.__name__}, {float(error):.1e}", *(f"    ({row})," for row in texts)]
-    return "\n".join([f"{name} = (", *lines, ")"])
+def coefficients(name: str, precision: str) -> tuple[float, tuple[tuple[float, ...], ...]]:
+    """(largest weighted error, the rows of coefficients) of one target, rounded to a precision."""
+    target, kind = TARGETS[name], np.dtype(precision).type
+    with mp.workdps(60):
+        error, upper, lower = fit(target, target.degrees[precision])
+        rows = [upper] if len(lower) == 1 else [upper, lower]
+    return float(error), tuple(tuple(float(kind(float(c))) for c in row) for row in rows)
 
 
 if __name__ == "__main__":
-    for name in TARGETS:
-        print(block(name), flush=True)
+    for name, target in TARGETS.items():
+        for precision in target.degrees:
+            error, rows = coefficients(name, precision)
+            print(f"{name}, {precision}, {error:.1e}", *(f"    {row}" for row in rows), sep="\n", flush=True)

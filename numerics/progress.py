@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import sys
 import threading
 import time
@@ -13,7 +14,10 @@ PATIENCE = 1.0  # seconds that pass without a word
 
 @contextlib.contextmanager
 def taking(what: str) -> Iterator[None]:
-    """Says on standard error what takes longer than a moment, ``deriving 'gunpoint' … 3.1 s``; else nothing."""
+    """Says on standard error what takes longer than a moment, ``deriving 'gunpoint' … 3.1 s``; else nothing.
+
+    Derivations and compilations make many objects that stay: to look for circles among them waits until the end.
+    """
     start, said = time.monotonic(), threading.Event()
 
     def begin() -> None:
@@ -23,9 +27,13 @@ def taking(what: str) -> Iterator[None]:
     timer = threading.Timer(PATIENCE, begin)
     timer.daemon = True
     timer.start()
+    collecting = gc.isenabled()
+    gc.disable()
     try:
         yield
     finally:
+        if collecting:
+            gc.enable()
         timer.cancel()
         timer.join()
         if said.is_set():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Generator
 from pathlib import Path
 
@@ -18,6 +19,19 @@ settings.register_profile("quick", deadline=None, derandomize=True, max_examples
 settings.register_profile("ci", deadline=None, derandomize=True, max_examples=25)
 settings.register_profile("night", deadline=None, max_examples=50 * 25)
 settings.load_profile("ci")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of a test marked ``first(n)`` the first n cases are in the fast loop; the others are slow."""
+    seen: Counter[str] = Counter()
+    for item in items:
+        mark = item.get_closest_marker("first")
+        if mark is not None:
+            name = item.nodeid.partition("[")[0]
+            seen[name] += 1
+            if seen[name] > mark.args[0]:
+                item.add_marker("slow")
 
 
 @pytest.hookimpl(wrapper=True)

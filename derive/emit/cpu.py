@@ -224,7 +224,8 @@ class Cpu(Target):
     def spread(self, op: ops.Spread) -> Lines:
         """All rows as one, as in ``combine``."""
         source, sign = self.at(op.operand), "+" if op.accumulate else ""
-        add = ["target = bar_m[j].reshape(bar.size)", "for a in range(bar.size):", f"    target[a] {sign}= gamma*given[a]"]
+        add = ["target = bar_m[j].reshape(bar.size)"]
+        add += ["for a in range(bar.size):", f"    target[a] {sign}= gamma*given[a]"]
         return [
             f"alpha = combine[n, {op.row}, 0]",
             f"target, given = bar_h.reshape(bar.size), {source}.reshape(bar.size)",

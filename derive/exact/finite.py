@@ -32,14 +32,11 @@ from derive.exact.functions import sigmoid, softplus
 
 @cache
 def hypot() -> Any:
-    """√(a² + b²) as a SymPy class, which printers write without squares that overflow or vanish.
-
-    A third argument, here and of ``over``, is the smallest number whose reciprocal is one, where that is not float64's.
-    """
+    """√(a² + b²) as a SymPy class, which printers write without squares that overflow or vanish."""
     import sympy as sp
 
     class hypot(sp.Function):  # type: ignore[misc]
-        nargs = (2, 3)
+        nargs = 2
 
         def fdiff(self, argindex: int = 1) -> Any:
             return over()(self.args[argindex - 1], self)
@@ -64,23 +61,20 @@ def over() -> Any:
     """a/b for b ≥ 0, and 0 where b is 0."""
     import sympy as sp
 
-    return type("over", (sp.Function,), {"nargs": (2, 3), "_eval_is_extended_real": _real})
+    return type("over", (sp.Function,), {"nargs": 2, "_eval_is_extended_real": _real})
 
 
 @cache
 def chain() -> Any:
-    """The product of a function's derivative and its argument's; 0 where the first is 0.
-
-    A third argument, if there is one, is what has to be 0: the first as it was before an approximation took its place.
-    """
+    """The product of a function's derivative and its argument's; 0 where the first is 0."""
     import sympy as sp
 
-    return type("chain", (sp.Function,), {"nargs": (2, 3), "_eval_is_extended_real": _real})
+    return type("chain", (sp.Function,), {"nargs": 2, "_eval_is_extended_real": _real})
 
 
 def apart(b: Any) -> bool:
     """Whether the denominator of an ``over`` is nowhere near 0: √(a² + …) with a number a."""
-    return isinstance(b, hypot()) and any(a.is_number or apart(a) for a in b.args[:2])
+    return isinstance(b, hypot()) and any(a.is_number or apart(a) for a in b.args)
 
 
 def _real(e: Any) -> Any:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from derive.exact.structure import Structure
 from derive.program import operations, stage
-from derive.program.float32 import float32_form
 from derive.program.layout import Operand, factors, operand
 from derive.program.operations import (
     OF_ALL_RECORDS,
@@ -34,7 +33,7 @@ PLANS: tuple[Plan, ...] = ("formed", "factors")
 
 @dataclass(frozen=True)
 class Form:
-    """A program's chains with its functions written in one way, and the room they need.
+    """A program's chains, and the room they need.
 
     stage: H → m.  reverse: m̄ → H̄ with the gradients of what is learned.  tangent: dH → J dH, of an implicit tableau.
     entry: the chain of the very first stage of a slab whose state arrives in another basis (there H is that state,
@@ -59,15 +58,13 @@ class Program:
     """One slab's kernels for one plan.
 
     formed: u = E_s h + e_s with E_s = Φ w_s C formed once per change of weights;  factors: u = Φ (w_s (C h)) + e_s.
-    exact, float32: with the functions as they are, and in the forms that vectorise in single precision.
     entry: whether the slab's state arrives in another basis.  implicit: whether stages have to be solved for.
     parts: g, pre-activations a channel.  parameters: how many of the rate's are learned.
     """
 
     plan: Plan
     structures: tuple[tuple[str, Structure], ...]
-    exact: Form
-    float32: Form
+    form: Form
     entry: bool
     implicit: bool
     parts: int = 1
@@ -96,7 +93,7 @@ class Program:
     @property
     def normalised(self) -> bool:
         """Whether the rate takes normalised pre-activations."""
-        return any(isinstance(op, Average) for op in self.exact.stage)
+        return any(isinstance(op, Average) for op in self.form.stage)
 
     @property
     def learned(self) -> str:
@@ -114,9 +111,9 @@ class Program:
         """The canonical text; its hash is the signature. Constants' values are data and stay out."""
         parts = [self.plan, repr(self.structures), *(["implicit", str(self.entry)] if self.implicit else [])]
         parts += [f"{self.parts} {self.parameters}"]
-        for form in (self.exact, self.float32):
-            chains = (form.stage, form.reverse, form.tangent, form.entry, form.entry_reverse)
-            parts += [_operation_text(op) for chain in chains for op in chain]
+        form = self.form
+        chains = (form.stage, form.reverse, form.tangent, form.entry, form.entry_reverse)
+        parts += [_operation_text(op) for chain in chains for op in chain]
         return "\n".join(parts)
 
 
@@ -147,33 +144,17 @@ def build(
     equation has one. entry: the state arrives in another basis.
     implicit: the tableau's stages have to be solved for; they see an arriving state by its projection alone.
     """
-    exact, single = (
-        _form(equation, structures, entry and not implicit, plan, write, implicit)
-        for write in (_as_it_is, float32_form)
-    )
+    form = _form(equation, structures, entry and not implicit, plan, implicit)
     count = len(equation.pre_activations)
-    return Program(
-        plan, tuple(sorted(structures.items())), exact, single, entry, implicit, count, len(equation.learned)
-    )
+    return Program(plan, tuple(sorted(structures.items())), form, entry, implicit, count, len(equation.learned))
 
 
-def _as_it_is(expression: Any) -> Any:
-    return expression
-
-
-def _form(
-    equation: Equation,
-    structures: dict[str, Structure],
-    entry: bool,
-    plan: Plan,
-    write: Callable[[Any], Any],
-    implicit: bool,
-) -> Form:
+def _form(equation: Equation, structures: dict[str, Structure], entry: bool, plan: Plan, implicit: bool) -> Form:
     # The entry basis shares neither zeros nor nodes with the slab's own: its tables are full ones.
     shared = {name: tag for name, tag in structures.items() if not name.startswith(("C_", "X_"))}
     full: dict[str, Structure] = {**shared, **dict.fromkeys(("C", "X"), "dense")}
-    own = stage.chain(equation, structures, plan, write)
-    first = stage.chain(equation, full, plan, write) if entry else ()
+    own = stage.chain(equation, structures, plan)
+    first = stage.chain(equation, full, plan) if entry else ()
     reverse, first_reverse = (operations.adjoint(chain, Cotangents()) for chain in (own, first))
     tangent = operations.tangent(own) if implicit else ()
     kept = {name for op in (*reverse, *first_reverse) for name in _kept(op)}

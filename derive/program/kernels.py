@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from derive.exact.structure import Structure
 from derive.program import operations
-from derive.program.build import Form, Program
+from derive.program.build import Program
 from derive.program.layout import MAKES, NEWTON_ARGUMENTS, Memory
 from derive.program.memory import adjoint_memory, forward_memory, sizes, tables
 from derive.program.operations import (
@@ -50,23 +50,19 @@ class Kernel:
 
 
 def kernels(program: Program) -> tuple[Kernel, ...]:
-    """All kernels of a plan: its operators and their adjoint, forward and adjoint.
-
-    ``_float32`` marks the kernels whose functions are the forms that vectorise in single precision.
-    """
+    """All kernels of a plan: its operators and their adjoint, forward and adjoint."""
     found = [*operators(program, False)]
-    if program.exact.entry and program.plan == "formed":
+    if program.form.entry and program.plan == "formed":
         found += operators(program, True)
-    for form, precision in ((program.exact, ""), (program.float32, "_float32")):
-        found += [forward(program, form, precision), adjoint(program, form, precision)]
-    return tuple(found)
+    return (*found, forward(program), adjoint(program))
 
 
 # --- forward and adjoint ------------------------------------------------------------------------------------
 
 
-def steps(program: Program, form: Form) -> Body:
+def steps(program: Program) -> Body:
     """h → h(stop): the state as it arrives, then step by step."""
+    form = program.form
     if program.implicit:
         stages: Operation = Groups(form.stage, form.tangent)
     else:
@@ -75,18 +71,20 @@ def steps(program: Program, form: Form) -> Body:
     return (*arriving, Repeat("steps", (stages, Combine("h_next", "stages"))))
 
 
-def forward(program: Program, form: Form, precision: str) -> Kernel:
+def forward(program: Program) -> Kernel:
     """(7) with the stages of (4), (5); the state is advanced in place."""
-    kept, memory = tuple(k.name for k in form.kept), forward_memory(form, program.implicit)
+    form = program.form
+    kept, memory = tuple(k.name for k in form.kept), forward_memory(program)
     results = ("keep", *kept, *(["unsolved"] if program.implicit else []))
     return Kernel(
-        f"{program.plan}_forward{precision}", _title(program, "forward", precision), _arguments(program, "h"), results,
-        steps(program, form), "h", sizes(program, form, "h"), memory, kept, program,
+        f"{program.plan}_forward", _title(program, "forward"), _arguments(program, "h"), results,
+        steps(program), "h", sizes(program, "h"), memory, kept, program,
     )  # fmt: skip
 
 
-def adjoint(program: Program, form: Form, precision: str) -> Kernel:
+def adjoint(program: Program) -> Kernel:
     """(10), (11) in reverse order of the stages; ``bar`` becomes dL/dh_0 in place."""
+    form = program.form
     held = Cotangents(["h_entry"])  # the first stage may have met the state as it arrives
     kept = tuple(k.name for k in form.kept)
     results = [*kept, "bar_operators", "bar_biases"]
@@ -94,24 +92,24 @@ def adjoint(program: Program, form: Form, precision: str) -> Kernel:
     if program.entry:
         results += ["bar_entry", *(["bar_operator_entry"] if form.entry and program.plan == "formed" else [])]
     return Kernel(
-        f"{program.plan}_adjoint{precision}", _title(program, "adjoint", precision), _arguments(program, "bar"),
-        tuple(results), operations.adjoint(steps(program, form), held), "bar", sizes(program, form, "bar"),
-        adjoint_memory(form, program.implicit), kept, program,
+        f"{program.plan}_adjoint", _title(program, "adjoint"), _arguments(program, "bar"),
+        tuple(results), operations.adjoint(steps(program), held), "bar", sizes(program, "bar"),
+        adjoint_memory(program), kept, program,
     )  # fmt: skip
 
 
 def _arguments(program: Program, state: str) -> tuple[str, ...]:
     """A state, the tableau, what is learned, and the tables that a stage's chain applies, in a fixed order."""
-    applied = {op.table for op in program.exact.stage if isinstance(op, Contract) and not op.learned}
+    applied = {op.table for op in program.form.stage if isinstance(op, Contract) and not op.learned}
     found = [state, "combine", "operator_index", "bias_index", "operators", "biases"]
     found += tables(program, [t for table in MAKES for t in program.factors(table) if t in applied])
-    entry = {op.table for op in program.exact.entry if isinstance(op, Contract) and not op.learned}
+    entry = {op.table for op in program.form.entry if isinstance(op, Contract) and not op.learned}
     found += [f"{t}_entry" for t in ("C", "X") if t in entry]
     found += [*(["w_blocks"] if program.blocks else []), *_also_learned(program)]
     found += ["V_blocks"] if program.local else []
     if program.entry:
         found += ["h_entry", "P_entry"]
-        found += ["operator_entry"] if program.exact.entry and program.plan == "formed" else []
+        found += ["operator_entry"] if program.form.entry and program.plan == "formed" else []
     found += NEWTON_ARGUMENTS if program.implicit else ()
     return (*found, "constants", "channels")
 
@@ -121,14 +119,13 @@ def _also_learned(program: Program) -> list[str]:
     return [*(["local_operators"] if program.local else []), *(["parameters"] if program.parameters else [])]
 
 
-def _title(program: Program, kind: str, precision: str) -> str:
+def _title(program: Program, kind: str) -> str:
     u = "E_s h + e_s,  E_s = Φ w_s C" if program.plan == "formed" else "Φ (w_s (C h)) + e_s"
     u += " + V_s X h" if program.local else ""
     u += ", normalised over the channels" if program.normalised else ""
-    single = " Functions in their single-precision forms." if precision else ""
     if kind == "forward":
-        return f"h ← h(stop): m_i = A r(u, X h),  u = {u}   (4), (5), (7).{single}"
-    return f"bar ← dL/dh(start), and the gradients of operators and biases   (10), (11).{single}"
+        return f"h ← h(stop): m_i = A r(u, X h),  u = {u}   (4), (5), (7)."
+    return "bar ← dL/dh(start), and the gradients of operators and biases   (10), (11)."
 
 
 # --- stage operators ----------------------------------------------------------------------------------------

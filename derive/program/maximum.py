@@ -41,8 +41,8 @@ def derive() -> Maximum:
     value = parse(VALUE, {"beta": beta, "S": total})
     a, share, other = sp.symbols("a omega z", real=True)
     moved = share * term.subs(y, y + a) + (1 - share) * term.subs(y, other + a)
-    rise = sp.simplify(sp.diff(value.subs(total, moved), a))
-    if rise != 1:
+    rise = sp.diff(value.subs(total, moved), a)
+    if sp.expand(sp.numer(sp.together(rise - 1))) != 0:
         raise DerivationError(
             f"a smooth maximum that rises by {rise} a with its function's rise a", "1", "another V or g",
             "use functions whose V(Σ ω g(y + a)) is V(Σ ω g(y)) + a",

@@ -29,7 +29,7 @@ def tables(program: Program, names: Iterable[str]) -> list[str]:
     return found
 
 
-def sizes(program: Program, form: Form, like: str) -> tuple[tuple[str, str], ...]:
+def sizes(program: Program, like: str) -> tuple[tuple[str, str], ...]:
     """The numbers of steps, stages, records and rows, by name; like: the array of a state."""
     parts = program.parts
     nodes = "biases.shape[1]" if parts == 1 else f"biases.shape[1]//{parts}"
@@ -41,7 +41,7 @@ def sizes(program: Program, form: Form, like: str) -> tuple[tuple[str, str], ...
     if program.blocks:  # their operator is a row of numbers
         outer, inner = _blocks_between(program)
         found |= {"weight_out": outer or "biases.shape[1]", "weight_in": inner or f"{like}.shape[0]"}
-    return (*found.items(), *((o.rows, _between(program, o)) for o in between(form)))
+    return (*found.items(), *((o.rows, _between(program, o)) for o in between(program.form)))
 
 
 def between(form: Form) -> tuple[Operand, ...]:
@@ -67,8 +67,9 @@ def _blocks_between(program: Program) -> tuple[str | None, str | None]:
     return found[0], found[1]
 
 
-def forward_memory(form: Form, implicit: bool) -> tuple[Memory, ...]:
+def forward_memory(program: Program) -> tuple[Memory, ...]:
     """The working memory of the forward kernel."""
+    form, implicit = program.form, program.implicit
     own = "H" not in {o.name for o in form.kept}
     stages = ("stages",) if implicit else ()
     return (
@@ -80,13 +81,13 @@ def forward_memory(form: Form, implicit: bool) -> tuple[Memory, ...]:
     )
 
 
-def adjoint_memory(form: Form, implicit: bool) -> tuple[Memory, ...]:
+def adjoint_memory(program: Program) -> tuple[Memory, ...]:
     """The working memory of the adjoint kernel."""
     return (
         Memory("bar_m", ("stages", "state", "records")),
         Memory("bar_h", ("state", "records")),
-        *(Memory(f"bar_{o.name}", (o.rows, "records")) for o in form.bars),
-        *(_newton(VECTORS, NUMBERS) if implicit else ()),
+        *(Memory(f"bar_{o.name}", (o.rows, "records")) for o in program.form.bars),
+        *(_newton(VECTORS, NUMBERS) if program.implicit else ()),
     )
 
 

@@ -39,7 +39,9 @@ FUNCTIONS = {
     "tanh", "sinh", "cosh", "exp", "log", "sqrt", "sin", "cos", "tan", "atan", "erf",
     "Abs", "sign", "sigmoid", "softplus", "hypot", "floor", "Max", "Min",
 }  # fmt: skip
-NORMAL = Fraction(1, 2**1022)  # the smallest float64 whose reciprocal is one
+# The smallest float64 with all its digits: its reciprocal is a number. Kernels of another precision have their own in
+# its place, which is put there when constants are converted.
+NORMAL = Fraction(1, 2**1022)
 SMALLEST = Fraction(1, 10**400)  # an irrational number nearer to zero is none in any kernel, and has too many digits
 
 
@@ -103,13 +105,13 @@ def _guarded(e: Any, name: str) -> Node:
 
     NaN stays NaN; a denominator whose reciprocal is no number counts as 0, since compilers may multiply by it.
     """
-    first, second, *third = (tree(a) for a in e.args)
+    first, second = (tree(a) for a in e.args)
     if name == "hypot":
-        return Node(name, (first, second, (*third, constant(NORMAL))[0]))
+        return Node(name, (first, second, constant(NORMAL)))
     if name == "over":
         quotient = Node("div", (first, second))
-        return quotient if finite.apart(e.args[1]) else _unless(second, (*third, constant(NORMAL))[0], quotient)
-    return _unless(Node("Abs", (*third, first)[:1]), constant(0), product([first, second]))
+        return quotient if finite.apart(e.args[1]) else _unless(second, constant(NORMAL), quotient)
+    return _unless(Node("Abs", (first,)), constant(0), product([first, second]))
 
 
 def _unless(small: Node, limit: Node, otherwise: Node) -> Node:
@@ -236,4 +238,6 @@ class Constants:
 
 
 def _readable(value: Fraction) -> str:
+    if value == NORMAL:
+        return "the smallest normal number"
     return str(value) if value.denominator < 10**6 else f"{float(value):.17g}"

@@ -7,7 +7,6 @@ are the same (a convolution); V always is one block a node.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -26,15 +25,15 @@ Inputs = list[tuple[str, tuple[str, ...]]]
 USERS = "own_"
 
 
-def chain(equation: Equation, structures: dict[str, Structure], plan: Plan, write: Callable[[Any], Any]) -> Body:
-    """The operations of one stage; write: how functions are written.
+def chain(equation: Equation, structures: dict[str, Structure], plan: Plan) -> Body:
+    """The operations of one stage.
 
     F1, F2 … hold what the rate and its derivatives share, Y the normalised pre-activations.
     """
     learned = {name: Node("symbol", value=USERS + name) for name in equation.learned}
 
     def written(expression: Any) -> Node:
-        return substitute(tree(write(expression)), learned)
+        return substitute(tree(expression), learned)
 
     rate = written(equation.r)
     slopes_of_r = {**equation.slopes, "h": equation.slopes["h"] - (equation.kappa or 0)}

@@ -34,6 +34,13 @@ def converted(array: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
     return np.ascontiguousarray(array, dtype if array.dtype.kind == "f" else array.dtype)
 
 
+def exact_numbers(values: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
+    """The constants of a kernel in its precision: 0, 1 and what else its formulas hold."""
+    # one of them may be the smallest normal number, which is float64's in the table: every precision has its own
+    own = np.where(values == np.finfo(np.float64).tiny, np.finfo(dtype).tiny, values)
+    return converted(own, dtype)
+
+
 def compiled_kernels(tables: SlabTables, name: str) -> Callable[..., Any]:
     """The compiled kernel of a slab."""
     return compile.compiled(tables.module, f"{name}_{tables.suffix}")
@@ -95,12 +102,11 @@ class BoundSlab:
     def _kernel(self, find: Finder, what: str) -> Kernel:
         function = find(self.tables, self.name(what))
         constants = self.tables.tables[f"constants/{self.name(what)}"]
-        return Kernel(function, arguments(function), self._converted({"constants": constants})["constants"])
+        return Kernel(function, arguments(function), exact_numbers(constants, self.dtype))
 
     def name(self, what: str) -> str:
         """What a kernel is called in the generated modules, without the slab's suffix."""
-        single = self.dtype == np.float32 and what in ("forward", "adjoint")
-        return f"{self.plan}_{what}{'_float32' if single else ''}"
+        return f"{self.plan}_{what}"
 
     def bind(self, given: Mapping[str, Any]) -> Self:
         """The slab with these tables or numbers in place of its own."""

@@ -47,16 +47,22 @@ def folder() -> Path:
     return Path(numba.config.CACHE_DIR or Path(platformdirs.user_cache_dir("neural-continua")) / "code")
 
 
-def jit(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
-    """The function compiled on first call for each set of types, or loaded from the cache; one for equal texts."""
+def jit(
+    function: Callable[..., Any], edition: str = "", before: Callable[[Any], None] | None = None, **options: Any
+) -> Callable[..., Any]:
+    """The function compiled on first call for each set of types, or loaded from the cache; one for equal texts.
+
+    edition: in place of a text, of what reads more than a text can say. before: called with the types, first.
+    """
     versions = numba.__version__, sys.version_info[:2]
     options_read = [(key, sorted(v) if isinstance(v, set) else v) for key, v in sorted(options.items())]
-    mark = hashlib.sha256(repr((text(function), options_read, versions)).encode()).hexdigest()
+    mark = hashlib.sha256(repr((edition or text(function), options_read, versions)).encode()).hexdigest()
     if mark not in _known:
         name = re.sub(r"_\d+$", "", function.__name__)  # a module counts its signatures; the text is the same
         dispatcher = numba.njit(**options)(_named(function, f"{name}_{mark[:16]}"))
         if isinstance(dispatcher, Dispatcher):  # not where NUMBA_DISABLE_JIT is set
             vars(dispatcher)["_cache"] = _Cache(dispatcher.py_func, mark)
+            vars(dispatcher)["before"] = before
             vars(dispatcher)["compile"] = partial(_announced, dispatcher, name)
         _known.setdefault(mark, dispatcher)
     return _known[mark]
@@ -73,7 +79,7 @@ def has(function: Callable[..., Any], given: tuple[Any, ...]) -> bool:
 def compile_for(function: Callable[..., Any], given: tuple[Any, ...]) -> None:
     """Compile a function for these types, or load it."""
     if isinstance(function, Dispatcher):
-        Dispatcher.compile(function, given)
+        _compiled(function, given)
 
 
 def writable() -> bool:
@@ -93,7 +99,14 @@ def text(function: Callable[..., Any]) -> tuple[Any, ...]:
 def _announced(dispatcher: Dispatcher[Any], name: str, given: Any) -> Any:
     """What Numba does at a call with new types."""
     with progress.taking(f"compiling {name}"):
-        return Dispatcher.compile(dispatcher, given)
+        return _compiled(dispatcher, given)
+
+
+def _compiled(dispatcher: Dispatcher[Any], given: Any) -> Any:
+    before = vars(dispatcher)["before"]
+    if before is not None:
+        before(given)
+    return Dispatcher.compile(dispatcher, given)
 
 
 def _code(code: types.CodeType, names: dict[str, Any], seen: set[Any], documented: bool = False) -> tuple[Any, ...]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from derive.spec import depth_elements, step_lengths
 from numerics.kernels import compile, steps, threads
-from numerics.kernels.bound import Arrays, Finder, compiled_kernels, converted, plain_kernels
+from numerics.kernels.bound import Arrays, Finder, compiled_kernels, converted, exact_numbers, plain_kernels
 from numerics.kernels.operators import Slab, Weights, norms
 from numerics.kernels.steps import Attempt, Method, Steps
 from numerics.representation.folders import load_module
@@ -50,7 +50,7 @@ class Bound:
             Slab.of(s, spec.channels, self.dtype, plan or s.plan, find, spec.pre_activations)
             for s in representation.slabs
         ]
-        self.loss_constants = self.converted(representation.loss_constants)
+        self.loss_constants = exact_numbers(representation.loss_constants, self.dtype)
         self.find = find
 
     def converted(self, table: np.ndarray) -> Any:

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from numerics.kernels.bound import Arrays, Kernel, arguments, compiled_kernels
+from numerics.kernels.bound import Arrays, Kernel, arguments, compiled_kernels, exact_numbers
 from numerics.kernels.cpu import Bound, Solver
 from numerics.kernels.launch import (
     Launch,
@@ -44,8 +44,8 @@ class CudaSlab(Slab):
     def _kernel(self, find: Any, what: str) -> Kernel:
         text = load_module(module(self.tables.module))
         names = arguments(getattr(text, f"{self.name(what)}_{self.tables.suffix}"))
-        constants = to_device(self.tables.tables[f"constants/{self.name(what)}"], self.dtype)
-        return Kernel(find(self.tables, self.name(what)), names, constants)
+        constants = exact_numbers(self.tables.tables[f"constants/{self.name(what)}"], self.dtype)
+        return Kernel(find(self.tables, self.name(what)), names, to_device(constants, self.dtype))
 
     def _converted(self, given: Mapping[str, Any]) -> dict[str, Any]:
         banded = [name.removesuffix("_runs") for name in given if name.endswith("_runs")]
@@ -214,7 +214,7 @@ class CudaBound(Bound):
         largest = max(math.prod(slab.shapes["operators"]) for slab in slabs)
         self.launch = replace(self.launch, blocks=max(1, min(self.launch.blocks, PARTIALS // largest)))
         self.slabs = [replace(slab, launch=self.launch) for slab in slabs]
-        self.loss_constants = self.converted(representation.loss_constants)
+        self.loss_constants = self.converted(exact_numbers(representation.loss_constants, self.dtype))
 
     def converted(self, table: np.ndarray) -> Any:
         """A table on the device."""

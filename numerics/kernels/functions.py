@@ -2,13 +2,14 @@
 
 NumPy's and the C library's take one number at a time inside a loop. Here arguments are reduced with exact arithmetic,
 exp and log by the bits of a floating-point number, and what is left is a polynomial or a quotient of two, fitted by
-``benchmarks/function_forms.py``. ``BOUNDS`` states the errors, which tests measure against 50 digits. NaN stays NaN.
+``benchmarks/function_forms.py``. ``BOUNDS`` states the errors, which the tests measure. NaN stays NaN.
 
 The bodies are compiled without permission to reassociate: t + MAGIC − MAGIC rounds, and (1 + x) − 1 is not x.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -19,11 +20,13 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic, overload
 
-# name → (a, b, u): |f̃(x) − f(x)| ≤ (a + b|x|) ε + u ε |f(x)| with the precision's ε, for all |x| whose f is finite and
-# not below the smallest number whose reciprocal is finite; b counts the bits that a phase loses to large arguments.
+# name → u: |f̃(x) − f(x)| ≤ u ε |f(x)| with the precision's ε, wherever f(x) is finite and at least 2^(2 − bias) in
+# size; below that, where exp is 0, the error is at most 2^(2 − bias). Where exp |x| is infinite, so are sinh and cosh.
+# Of sin, cos and tan it holds up to |x| = 2^(mantissa/2): further out the phase is not reduced with all the digits it
+# needs, sin and cos err by at most 4 ε |x| and stay within ±1, and nothing is said of tan.
 BOUNDS = {
-    "exp": (0, 0, 2), "log": (0, 0, 2), "log1p": (0, 0, 2), "tanh": (0, 0, 3), "sinh": (0, 0, 4), "cosh": (0, 0, 3),
-    "sin": (1, 1, 2), "cos": (1, 1, 2), "arctan": (0, 0, 2), "erf": (0, 0, 3),
+    "exp": 1.0, "log": 1.0, "log1p": 1.5, "tanh": 2.5, "sinh": 2.0, "cosh": 1.5, "sin": 2.0, "cos": 2.0, "tan": 2.5,
+    "arctan": 2.5, "erf": 3.0,
 }  # fmt: skip
 
 Coefficients = tuple[tuple[float, ...], ...]
@@ -52,10 +55,11 @@ class Precision:
     cosine: Coefficients
     atan: Coefficients
     erf: Coefficients
+    tanh: Coefficients | None = None  # where it is better than by expm1
 
 
 FLOAT64 = Precision(
-    real=np.float64, integer=np.int64, mantissa=52, bias=1023, largest=710.0, smallest=-707.7,
+    real=np.float64, integer=np.int64, mantissa=52, bias=1023, largest=710.0, smallest=-707.7033,
     ln2=(0.6931471805582987, 1.6465949582897082e-12),
     half_pi=(1.5707963276654482, -8.705515692000731e-10, -3.503434396954818e-19, -1.1351118607522202e-28),
     expm1=(
@@ -104,7 +108,7 @@ FLOAT64 = Precision(
 )  # fmt: skip
 
 FLOAT32 = Precision(
-    real=np.float32, integer=np.int32, mantissa=23, bias=127, largest=89.0, smallest=-86.9,
+    real=np.float32, integer=np.int32, mantissa=23, bias=127, largest=89.0, smallest=-86.6434,
     ln2=(0.69317626953125, -2.9088971132296138e-05),
     half_pi=(1.5703125, 0.0004839897155761719, -1.6298145055770874e-07, 6.07710062827671e-11),
     expm1=(
@@ -140,6 +144,10 @@ FLOAT32 = Precision(
             1.0, 0.7949002385139465, 0.2862578332424164, 0.03863665461540222,
         ),
     ),
+    tanh=(
+        (1.0, 0.13381005823612213, 0.0034955658484250307, 2.060873157461174e-05, 1.3354206629401233e-08),
+        (1.0, 0.4671432077884674, 0.02587689645588398, 0.00032855989411473274, 7.776365009704023e-07),
+    ),
 )  # fmt: skip
 
 
@@ -174,22 +182,19 @@ def choose(typing: Any, condition: Any, yes: Any, no: Any) -> Any:
 
 
 def _bits(p: Precision) -> tuple[Any, ...]:
-    """Of a number t = MAGIC + k, whose lowest bits are those of the whole number k: 2^k, 2^(k−1), and k's last bits;
+    """Of a number t = MAGIC + k, whose lowest bits are those of the whole number k: 2^(k−1), and k's last bits;
 
     and of a positive number its exponent, as t, and its mantissa in [1, 2).
     """
     whole = ir.IntType(p.mantissa + {52: 12, 23: 9}[p.mantissa])
 
-    def scale(below: int) -> Any:
-        @intrinsic
-        def power(typing: Any, t: Any) -> Any:
-            def write(context: Any, builder: Any, signature: Any, given: Any) -> Any:
-                k = builder.add(builder.bitcast(given[0], whole), ir.Constant(whole, p.bias - below))
-                return builder.bitcast(builder.shl(k, ir.Constant(whole, p.mantissa)), given[0].type)
+    @intrinsic
+    def half_power(typing: Any, t: Any) -> Any:
+        def write(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+            k = builder.add(builder.bitcast(given[0], whole), ir.Constant(whole, p.bias - 1))
+            return builder.bitcast(builder.shl(k, ir.Constant(whole, p.mantissa)), given[0].type)
 
-            return t(t), write
-
-        return power
+        return t(t), write
 
     def test(bit: int) -> Any:
         @intrinsic
@@ -219,7 +224,7 @@ def _bits(p: Precision) -> tuple[Any, ...]:
 
         return x(x), write
 
-    return scale(0), scale(1), test(1), test(2), exponent, fraction
+    return half_power, test(1), test(2), exponent, fraction
 
 
 # --- the functions ------------------------------------------------------------------------------------------
@@ -230,7 +235,7 @@ def _written(p: Precision) -> dict[str, Callable[..., Any]]:
     njit = numba.njit(nogil=True, error_model="numpy", fastmath={"contract"}, forceinline=True)
     real = p.real
     zero, half, one, two, infinity, not_a_number = map(real, (0, 0.5, 1, 2, np.inf, np.nan))
-    power, half_power, odd, second, exponent, fraction = _bits(p)
+    half_power, odd, second, exponent, fraction = _bits(p)
     magic, per_ln2 = real(1.5 * 2**p.mantissa), real(1 / np.log(2))
     ln2_high, ln2_low = map(real, p.ln2)
     expm1_of, log_of, sine_of, cosine_of, atan_of = (
@@ -250,31 +255,42 @@ def _written(p: Precision) -> dict[str, Callable[..., Any]]:
         value = (scale + scale*(r + r*r*expm1_of(r)))*two
         return choose(x < smallest, zero, value)
 
-    # e^y − 1 = 2^k (e^r − 1) + (2^k − 1): where k = 0 nothing cancels
-    flat = real(2 * p.mantissa)
-
+    # (e^y − 1)/2 = 2^(k − 1) (e^r − 1) + (2^(k − 1) − 1/2): where k = 0 nothing cancels
     @njit
-    def expm1(y):
+    def half_expm1(y):
         t = y*per_ln2 + magic
         k = t - magic
         r = (y - k*ln2_high) - k*ln2_low
-        scale = power(t)
-        return scale*(r + r*r*expm1_of(r)) + (scale - one)
+        scale = half_power(t)
+        return scale*(r + r*r*expm1_of(r)) + (scale - half)
+
+    flat = real(2 * p.mantissa)
 
     @njit
     def tanh(x):
         y = two*x
-        e = expm1(choose(y > flat, flat, choose(y < -flat, -flat, y)))
-        return e/(e + two)
+        e = half_expm1(choose(y > flat, flat, choose(y < -flat, -flat, y)))
+        return e/(e + one)
 
-    reach = real(p.largest - 1)
+    # with few digits a quotient is as good and faster: x P(x²)/Q(x²), and ±1 where tanh is rounded to that
+    def tanh_by_quotient(rows: Coefficients) -> Callable[..., Any]:
+        above, below, flat = polynomial(rows[0]), polynomial(rows[1]), real(9.02)
+
+        @njit
+        def tanh(x):
+            y = choose(x > flat, flat, choose(x < -flat, -flat, x))
+            z = y*y
+            value = y*above(z)/below(z)
+            return choose(x > flat, one, choose(x < -flat, -one, value))
+
+        return tanh
 
     @njit
     def sinh(x):
         a = choose(x < zero, -x, x)
-        e = expm1(choose(a > reach, reach, a))
-        value = half*(e + e/(e + one))
-        value = choose(a > reach, infinity, value)
+        e = half_expm1(choose(a > largest, largest, a))
+        value = e + e/(two*e + one)
+        value = choose(a > largest, infinity, value)
         return choose(x < zero, -value, value)
 
     @njit
@@ -373,20 +389,20 @@ def _written(p: Precision) -> dict[str, Callable[..., Any]]:
     def erf(x):
         a = choose(x < zero, -x, x)
         a = choose(a > far, far, a)
-        value = -expm1(-a*(numerator(a)/denominator(a)))
+        value = -two*half_expm1(-a*(numerator(a)/denominator(a)))
         return choose(x < zero, -value, value)
 
     return {
-        "exp": exp, "tanh": tanh, "sinh": sinh, "cosh": cosh, "log": log, "log1p": log1p, "sin": sin, "cos": cos,
-        "tan": tan, "arctan": arctan, "erf": erf,
+        "exp": exp, "tanh": tanh_by_quotient(p.tanh) if p.tanh else tanh, "sinh": sinh, "cosh": cosh, "log": log,
+        "log1p": log1p, "sin": sin, "cos": cos, "tan": tan, "arctan": arctan, "erf": erf,
     }  # fmt: skip
 
 
 def _dispatched(name: str) -> Callable[[Any], Any]:
     """A function that kernels call by this name, compiled for the precision of its argument."""
 
-    def function(x: Any) -> Any:
-        return getattr(np, name)(x)
+    def function(x: Any) -> Any:  # where nothing is compiled
+        return getattr(np if hasattr(np, name) else math, name)(x)
 
     @overload(function)
     def chosen(x):

@@ -8,15 +8,21 @@ library's. Which registers there are is asked of the machine: sums over k run in
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import llvmlite.binding as llvm
 import numba
 import numpy as np
 from llvmlite import ir
+from numba import carray
 from numba.core import cgutils, types
 from numba.extending import intrinsic, overload
+from numpy.lib.stride_tricks import as_strided
+
+from numerics.kernels import cache
 
 ROWS = 4
 VECTORS = 2
@@ -30,6 +36,7 @@ def _register() -> int:
 
 
 REGISTER = _register()
+EDITION = hashlib.sha256(Path(__file__).read_bytes() + bytes([REGISTER])).hexdigest()
 WIDTH = VECTORS * REGISTER  # the bytes of a panel's row
 
 
@@ -178,66 +185,106 @@ _jit = numba.njit(nogil=True, error_model="numpy")
 
 
 @_jit
-def _rows(a, panel, out, column, add):
-    """All rows of a with one panel."""
-    whole = len(a) - len(a) % ROWS
+def _rows(a, panel, out, column, count, made, add):
+    """All rows of a with a panel; count: how many of its columns are out's. made: room for one row of it."""
+    width = panel.shape[1]
+    whole = a.shape[0] - a.shape[0] % ROWS if count == width else 0
     for row in range(0, whole, ROWS):
         _four(a, row, panel, out, row, column, add)
-    for row in range(whole, len(a)):
-        _one(a, row, panel, out, row, column, add)
-
-
-@_jit
-def _last(a, panel, out, column, add):
-    """All rows of a with a panel of which some columns are out's."""
-    made = np.empty((1, panel.shape[1]), a.dtype)
-    for row in range(len(a)):
+    for row in range(whole, a.shape[0]):
+        if count == width:
+            _one(a, row, panel, out, row, column, add)
+            continue
         _one(a, row, panel, made, 0, 0, False)
-        for j in range(column, out.shape[1]):
-            out[row, j] = out[row, j] + made[0, j - column] if add else made[0, j - column]
+        for j in range(count):
+            out[row, column + j] = out[row, column + j] + made[0, j] if add else made[0, j]
 
 
 @_jit
-def _straight(a, b, out, add):
-    width = WIDTH // a.itemsize
-    panel = np.empty((len(b), width), a.dtype)
-    whole = b.shape[1] - b.shape[1] % width
-    for column in range(0, whole, width):
-        for k in range(len(b)):
-            _copy(b, k, column, panel)
-        _rows(a, panel, out, column, add)
-    if whole < b.shape[1]:
-        panel[:] = 0
-        panel[:, : b.shape[1] - whole] = b[:, whole:]
-        _last(a, panel, out, whole, add)
-
-
-@_jit
-def _turned(a, b, out, add):
-    """As ``_straight``, for the transposed of b (n, k)."""
+def _multiplied(a, b, out, turned, add):
+    """b (k, n), or turned (n, k)."""
     width, lanes = WIDTH // a.itemsize, REGISTER // a.itemsize
-    panel = np.empty((b.shape[1], width), a.dtype)
-    whole, through = len(b) - len(b) % width, b.shape[1] - b.shape[1] % lanes
-    for column in range(0, whole, width):
-        for k in range(0, through, lanes):
-            _turn(b, k, column, panel)
-        for k in range(through, b.shape[1]):
-            for j in range(width):
-                panel[k, j] = b[column + j, k]
-        _rows(a, panel, out, column, add)
-    if whole < len(b):
-        panel[:] = 0
-        for j in range(whole, len(b)):
-            for k in range(b.shape[1]):
-                panel[k, j - whole] = b[j, k]
-        _last(a, panel, out, whole, add)
+    k, n = a.shape[1], out.shape[1]
+    room = np.zeros((k + 1, width), a.dtype)
+    panel, made = room[:k], room[k:]
+    for column in range(0, n, width):
+        count = min(width, n - column)
+        through = 0
+        if count == width and turned:
+            through = k - k % lanes
+            for i in range(0, through, lanes):
+                _turn(b, i, column, panel)
+        elif count == width:
+            through = k
+            for i in range(k):
+                _copy(b, i, column, panel)
+        for i in range(through, k):
+            for j in range(count):
+                panel[i, j] = b[column + j, i] if turned else b[i, column + j]
+        _rows(a, panel, out, column, count, made, add)
+
+
+# --- one machine code for all kernels -----------------------------------------------------------------------
+
+SYMBOL = "continua_product_{}"
+_ready: dict[str, Any] = {}  # what holds the machine code
+
+
+def _product(a, b, out, m, k, n, a_turned, b_turned, add):
+    """From the addresses of a (m, k), b (k, n) and out (m, n), whose entries lie row by row, or turned."""
+    whole = carray(a, (m, k))
+    size = whole.itemsize
+    left = as_strided(whole, (m, k), (size, m * size) if a_turned else (k * size, size))
+    right = carray(b, (n, k)) if b_turned else carray(b, (k, n))
+    _multiplied(left, right, carray(out, (m, n)), b_turned, add)
+
+
+def _arguments(entry: Any) -> tuple[Any, ...]:
+    address = types.CPointer(entry)
+    return (address,) * 3 + (types.intp,) * 3 + (types.boolean,) * 3
+
+
+def ready(given: Iterable[Any]) -> None:
+    """Let a kernel with arguments of these types find the product.
+
+    It is compiled once a precision, and a symbol in kernels' machine code stands for its address: compiled into every
+    one, it would take them twice their time to compile.
+    """
+    for entry in {kind.dtype for kind in given if isinstance(kind, types.Array)} & {types.float32, types.float64}:
+        if entry.name not in _ready:
+            compiled: Any = cache.jit(_product, edition=EDITION, nogil=True, error_model="numpy")
+            cache.compile_for(compiled, _arguments(entry))
+            found = _ready[entry.name] = compiled.overloads[_arguments(entry)]
+            address = found.library.get_pointer_to_function(found.fndesc.llvm_func_name)
+            llvm.add_symbol(SYMBOL.format(entry.name), address)
 
 
 def _ours(a: Any, b: Any, out: Any) -> bool:
-    """Whether a product is of real matrices whose rows lie as they are taken here."""
+    """Whether a product is of real matrices that lie row by row, or turned."""
     kinds = all(isinstance(x, types.Array) and x.ndim == 2 for x in (a, b, out))
-    return kinds and a.dtype == b.dtype == out.dtype and isinstance(a.dtype, types.Float) and (
-        b.layout in "CF" and out.layout == "C")  # fmt: skip
+    same = kinds and a.dtype == b.dtype == out.dtype and isinstance(a.dtype, types.Float)
+    return same and a.layout in "CF" and b.layout in "CF" and out.layout == "C"
+
+
+@intrinsic
+def _call(typing: Any, a: Any, b: Any, out: Any, add: Any) -> Any:
+    """The product by its symbol."""
+    given_types = _arguments(a.dtype)
+
+    def write(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        arrays = [context.make_array(kind)(context, builder, value) for kind, value in zip((a, b, out), given)]
+        shapes = [cgutils.unpack_tuple(builder, array.shape, 2) for array in arrays]
+        kind = context.call_conv.get_function_type(types.void, given_types)
+        function = cgutils.get_or_insert_function(builder.module, kind, SYMBOL.format(a.dtype.name))
+        sizes = [shapes[0][0], shapes[0][1], shapes[1][1]]
+        turned = [cgutils.bool_t(array.layout == "F") for array in (a, b)]
+        addresses = [array.data for array in arrays]
+        context.call_conv.call_function(
+            builder, function, types.void, given_types, [*addresses, *sizes, *turned, given[3]]
+        )
+        return context.get_dummy_value()
+
+    return types.void(a, b, out, add), write
 
 
 def dot(a: Any, b: Any, out: Any) -> Any:
@@ -250,34 +297,31 @@ def add_dot(a: Any, b: Any, out: Any) -> None:
     out += np.dot(a, b)
 
 
-def _written(add: bool) -> Callable[..., Any]:
-    def chosen(a, b, out):
-        turned = _ours(a, b, out) and b.layout == "F"
+def _dot(a, b, out):
+    if not _ours(a, b, out):
+        return lambda a, b, out: np.dot(a, b, out)
 
-        def library(a, b, out):
-            if add:
-                out += np.dot(a, b)
-            else:
-                np.dot(a, b, out)
+    def ours(a, b, out):
+        if a.shape[1] > LONG:
+            np.dot(a, b, out)
+        else:
+            _call(a, b, out, False)
 
-        if not _ours(a, b, out):
-            return library
-
-        def ours(a, b, out):
-            if a.shape[1] > LONG:
-                if add:
-                    out += np.dot(a, b)
-                else:
-                    np.dot(a, b, out)
-            elif turned:
-                _turned(a, b.T, out, add)
-            else:
-                _straight(a, b, out, add)
-
-        return ours
-
-    return chosen
+    return ours
 
 
-overload(dot)(_written(False))
-overload(add_dot)(_written(True))
+def _add_dot(a, b, out):
+    def library(a, b, out):
+        out += np.dot(a, b)
+
+    def ours(a, b, out):
+        if a.shape[1] > LONG:
+            out += np.dot(a, b)
+        else:
+            _call(a, b, out, True)
+
+    return ours if _ours(a, b, out) else library
+
+
+overload(dot)(_dot)
+overload(add_dot)(_add_dot)

@@ -22,7 +22,7 @@ WORDS.__dict__["__getattr__"] = lambda name: getattr(np, name)
 
 def _edition() -> str:
     """Of what the words are made of: machine code belongs to one edition."""
-    return hashlib.sha256(b"".join(Path(str(m.__file__)).read_bytes() for m in (functions, product))).hexdigest()[:12]
+    return hashlib.sha256(Path(functions.__file__).read_bytes() + product.EDITION.encode()).hexdigest()[:12]
 
 
 WORDS.__name__ += f" {_edition()}"

@@ -18,6 +18,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache as memo
+from itertools import chain
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -33,6 +34,7 @@ MARK = re.compile(r"[0-9a-f]{64}")  # of kernels
 LISTED = ("functions", "representations", "tables")  # in every manifest
 
 _of_this_process: list[Path] = []  # folders for modules that no cache could take
+_found: dict[tuple[str, str], Path] = {}  # digests and marks → the folder where each was found last
 
 
 def roots() -> list[Path]:
@@ -61,19 +63,32 @@ def readable() -> Iterator[Path]:
     *_, cached = found = roots()
     for root in found:
         for path in sorted(root.glob("*/manifest.json")) if root.is_dir() else ():
-            folder = path.parent
-            if folder.name.startswith("."):
-                continue
-            if root == cached and not whole(folder):
-                _discard(folder)
-            elif manifest(folder).get("format") == FORMAT:
-                yield folder
+            if not path.parent.name.startswith(".") and _reads(path.parent, root == cached):
+                yield path.parent
+
+
+def _reads(folder: Path, cached: bool) -> bool:
+    if cached and not whole(folder):
+        _discard(folder)
+        return False
+    return manifest(folder).get("format") == FORMAT
+
+
+def _found_before(sought: tuple[str, str]) -> Iterator[Path]:
+    """Where a digest or mark was found last, while it would still be found there: caches have hundreds of folders."""
+    folder = _found.get(sought)
+    if folder is None or folder.parent not in (searched := roots()) or not (folder / "manifest.json").is_file():
+        return
+    if _reads(folder, folder.parent == searched[-1]):
+        yield folder
 
 
 def whole(folder: Path) -> bool:
     """Whether a cached folder holds what was written: its name ends in the digest of its files."""
     try:
-        stamp = tuple((p.name, p.stat().st_mtime_ns, p.stat().st_size) for p in sorted(folder.iterdir()) if p.is_file())
+        with os.scandir(folder) as entries:
+            stats = sorted((entry.name, entry.stat()) for entry in entries if entry.is_file())
+        stamp = tuple((name, stat.st_mtime_ns, stat.st_size) for name, stat in stats)
     except OSError:
         return False
     return _has_digest(folder, stamp)
@@ -128,9 +143,11 @@ def manifest(folder: Path) -> dict[str, Any]:
 
 def entry_of(digest: str) -> tuple[Path, dict[str, Any]] | None:
     """The folder and the manifest's entry that hold a representation, or None."""
-    for folder in readable():
+    sought = ("representation", digest)
+    for folder in chain(_found_before(sought), readable()):
         for entry in manifest(folder)["representations"].values():
             if entry["digest"] == digest:
+                _found[sought] = folder
                 return folder, entry
     return None
 
@@ -148,10 +165,12 @@ def module(mark: str, kind: str) -> tuple[Path, str]:
 
 def find_module(mark: str, kind: str) -> tuple[Path, str] | None:
     """As ``module``; None where there is none."""
-    for folder in readable():
+    sought = (kind, mark)
+    for folder in chain(_found_before(sought), readable()):
         for entry in manifest(folder)["representations"].values():
             for part in entry["slabs"] if kind == "signature" else [entry]:
                 if part[kind] == mark:
+                    _found[sought] = folder
                     return folder / "cpu.py", part.get("kernels", "")
     return None
 

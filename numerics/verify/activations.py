@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from numerics.kernels import bound, compile
 from numerics.verify.references.formulas import Array
 from numerics.verify.references.network import value
 from numerics.verify.subject import Subject
@@ -14,7 +17,7 @@ from numerics.verify.subject import Subject
 SECTION = "functions"
 DIGITS = 50
 AT = (-11.3, -4.7, -2.2, -0.9, -0.13, 0.0, 0.07, 0.6, 1.4, 3.1, 5.9, 12.4)  # 0: where rectifiers have their kinks
-SINGLE = 2e-6  # what the float32 forms may err by, relative to 1 + |f|
+SINGLE = 2e-6  # what the rate may err by in float32, relative to 1 + |f|
 Formula = Callable[[Any], Any]
 
 
@@ -103,20 +106,15 @@ def slopes(subject: Subject) -> None:
 
 
 def single(subject: Subject) -> None:
-    """The rate's forms in float32, at arguments of every size."""
-    from derive.program.float32 import float32_form
-
+    """The rate in float32, printed and compiled as kernels are, at arguments of every size."""
     equation = subject.reference.equation
     names = [*equation.slopes]
-    form = float32_form(equation.rho)
-    if form == equation.rho:
-        return
+    rate = _compiled(equation.rho, names)
     worst = 0.0
     rho, slopes_of = _at_digits(equation.rho, names), [_at_digits(equation.slopes[name], names) for name in names]
     for shift in range(len(names)):
         points = {name: np.roll(np.array(AT, dtype=np.float32), 5 * k * shift) for k, name in enumerate(names)}
-        with np.errstate(all="ignore"):  # of cases that do not hold
-            found = value(form, points)
+        found = rate(points)
         assert found.dtype == np.float32
         for n in range(len(AT)):
             at = [float(points[name][n]) for name in names]
@@ -124,6 +122,32 @@ def single(subject: Subject) -> None:
             size = 1 + abs(exact) + sum(abs(x) + abs(x * float(slope(*at))) for x, slope in zip(at, slopes_of))
             worst = max(worst, abs(float(found[n]) - exact) / size)
     subject.at_most(SECTION, "the rate in float32", worst, SINGLE, "README.md")
+
+
+def _compiled(expression: Any, names: list[str]) -> Callable[[dict[str, Array]], Array]:
+    """An expression's values by the names of its symbols, with the functions that compiled kernels have."""
+    from derive.emit.cpu import Cpu
+    from derive.emit.scalar import Scalar, indent, local
+    from derive.emit.tables import nearest
+    from derive.program.scalar import Constants, tree
+
+    scalar = Scalar(Constants(), Cpu.calls)
+    (text,) = scalar.print((tree(expression),))
+    each = [*(f"{local(name)} = values[{k}, i]" for k, name in enumerate(names)), *scalar.lines, f"out[i] = {text}"]
+    lines = [*scalar.constants.load(scalar.used), "for i in range(out.size):", *indent(each)]
+    head = ["import math", "", "import numpy as np", "", "", "def rate(values, constants, out):"]
+    with tempfile.TemporaryDirectory() as folder:
+        module = Path(folder, "rate.py")
+        module.write_text("\n".join([*head, *indent(lines), ""]), encoding="utf-8")
+        rate = compile.compiled(module, "rate")
+
+    def values(points: dict[str, Array]) -> Array:
+        given = np.stack([points[name] for name in names])
+        out: Array = np.empty_like(given[0])
+        rate(given, bound.exact_numbers(nearest(scalar.constants.values), out.dtype), out)
+        return out
+
+    return values
 
 
 def _gap(found: Array, truth: Formula, floor: float) -> float:

@@ -63,6 +63,7 @@ def test_registered_tableaux(name: str) -> None:
     assert tableau.order(given.a, given.b) == registry.entry("tableaux", name).ORDER
 
 
+@pytest.mark.slow
 def test_conditions_agree_with_taylor_series() -> None:
     """For y' = y² t + 1 the error of one step starts at s^(p + 1); an oracle without trees."""
     s = sp.Symbol("s")

@@ -132,6 +132,7 @@ def test_what_does_not_commute_with_shifts_has_no_frequencies(state: dict[str, A
     assert convolution.waves(table, kernel, found, rule, True) is None
 
 
+@pytest.mark.first(1)
 @pytest.mark.parametrize(("dimension", "held"), [(2, True), (3, False)])
 def test_large_cubes_stay_stencils(dimension: int, held: bool) -> None:
     """The numbers of all frequencies, (15 · 9)³ of them, would not be worth their room."""
@@ -293,6 +294,7 @@ def test_shifts_by_a_cell_are_kept_and_a_reflection_leaves_even_kernels() -> Non
     np.testing.assert_allclose(ahead, after[::-1], rtol=0, atol=1e-13)
 
 
+@pytest.mark.slow
 def test_levels_refine_and_project_the_kernel() -> None:
     finer = {"family": "hat", "size": 9}
     states = {f"state-{n}": {"state": {"basis": {"family": "hat", "size": n}}} for n in (17, 33)}

@@ -109,6 +109,7 @@ def test_the_simulated_kernels_of_a_declared_spec_equal_the_cpu_kernels(simulate
     assert {key: value for key, value in found.items() if not value <= 1e-12} == {}
 
 
+@pytest.mark.first(3)
 @pytest.mark.parametrize("name", CASES)
 def test_both_targets_number_their_constants_alike(name: str) -> None:
     """One table of constants serves both modules."""
@@ -125,6 +126,7 @@ def test_both_targets_number_their_constants_alike(name: str) -> None:
     assert there == here
 
 
+@pytest.mark.slow
 def test_kernels_are_generic_text(tmp_path: Path) -> None:
     """No float literal, no module-level value, no call but math, range, min and the CUDA intrinsics."""
     representation(CASES["functions"], tmp_path / "functions", Draw(1))

@@ -547,6 +547,7 @@ def test_smooth_maxima_over_the_square() -> None:
 # --- the life of a model ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_levels_checkpoints_and_reports(tmp_path: Path) -> None:
     levels = {
         "fine": {"weight": {"width_in": {"axes": [LEGENDRE, {"family": "legendre", "size": 5}]}}},
@@ -586,6 +587,7 @@ def test_a_field_is_a_function_of_all_its_variables() -> None:
     np.testing.assert_allclose(found, np.cos(np.pi * -0.2) * np.sin(2 * np.pi * -0.3) * np.ones((2, 2)), atol=1e-13)
 
 
+@pytest.mark.slow
 def test_refinement_of_smooth_fields_converges_spectrally() -> None:
     """The same functions on Legendre states of 4² … 10², against 14²."""
 

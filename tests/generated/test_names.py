@@ -90,11 +90,13 @@ def check(first: str, second: str, given_: str) -> None:
 WORDS = ("c2", "bias", "v", "f1", "t0", "lambda", "None", "print", "math", "np", "u9", "E", "I", "S", "N", "xi")
 
 
+@pytest.mark.first(4)
 @pytest.mark.parametrize("name", WORDS)
 def test_names_that_once_met_others(name: str) -> None:
     check(name, "b" if name != "b" else "a", "d")
 
 
+@pytest.mark.slow
 @settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(data=st.data())
 def test_any_name_is_a_parameter(data: st.DataObject) -> None:
@@ -102,12 +104,14 @@ def test_any_name_is_a_parameter(data: st.DataObject) -> None:
     check(*data.draw(st.lists(names, min_size=3, max_size=3, unique=True)))
 
 
+@pytest.mark.slow
 def test_the_strategy_knows_kernels_python_and_numpy() -> None:
     for wanted in (locals_of_kernels(), keyword.kwlist, dir(builtins), dir(np)):
         allowed = set(testing.allowed_names(wanted))
         assert len(allowed) > 10 and not {"tanh", "u", "u1", "h", "f", "Delta", "pi"} & allowed
 
 
+@pytest.mark.slow
 def test_users_names_are_prefixed_on_both_targets() -> None:
     files = generate(load_spec(declared("constants", "records", "row")))
     for module in ("cpu.py", "cuda.py"):

@@ -182,10 +182,11 @@ def final(case: Case, fields: Arrays, h: Any) -> Any:
     )  # fmt: skip
 
 
-COMPILED = ("translation", "learned, gate", "normalised, gate, local, h", "normalised, translation, implicit")
-SLOW = (*COMPILED, "implicit")
+COMPILED = ("translation", "learned, gate", "normalised, gate, local, h")
+SLOW = (*COMPILED, "implicit", "normalised, translation, implicit")
 
 
+@pytest.mark.first(4)
 @pytest.mark.parametrize("name", marked(CASES, COMPILED, SLOW))
 def test_states_and_gradients_are_those_of_the_network_written_out(name: str) -> None:
     case = CASES[name]
@@ -217,6 +218,7 @@ def test_the_learned_parameters_start_where_they_are_declared() -> None:
     assert np.array_equal(coefficients(model)["parameters"], [[0.5] * 3, [1 / 3] * 3])
 
 
+@pytest.mark.slow
 def test_adaptive_steps_start_from_the_lifted_records() -> None:
     """Four channels of one: the output is that of many small steps, to the tolerance."""
     found = []

@@ -33,7 +33,7 @@ DERIVE = {
     "explain/tableaux": ("tableau", "explain"),
     "emit/manifest": ("explain",),
     "emit/newton": (),
-    "emit/scalar": ("approximation", "losses"),
+    "emit/scalar": ("finite", "losses"),
     "emit/tables": ("losses", "families"),
     "equation": ("equation", "explain", "losses"),
     "errors": ("spec", "expression"),
@@ -49,10 +49,9 @@ DERIVE = {
     "operators": ("explain", "families"),
     "spaces/quadrature": ("explain", "families"),
     "spaces/products": ("transfer", "bases", "families", "inner_product"),
-    "activations": ("equation", "approximation"),
+    "activations": ("equation", "finite"),
     "losses": ("losses",),
-    "program": ("equation", "approximation", "explain"),
-    "program/float32": ("approximation",),
+    "program": ("equation", "finite", "explain"),
     "program/loss": ("losses",),
     "exact/rank": ("rank",),
     "rates": ("equation",),
@@ -112,6 +111,8 @@ NUMERICS = {
     "command/demo": ("report", "cli"),
     "command/describe": ("cli", "continuum", "checkpoint"),
     "kernels/cache": ("kernel_cache", "calls", "first_use"),
+    "kernels/functions": ("functions", "finite"),
+    "kernels/words": ("functions", "kernel_cache"),
     "kernels/compile": ("kernel_cache", "first_use", "continuum"),
     "kernels/rehearsal": ("first_use",),
     "kernels/threads": ("calls", "fit", "continuum"),
@@ -141,7 +142,7 @@ NUMERICS = {
     "representation/tables": ("checkpoint", "pickles", "projection", "continuum"),
     "datasets/sampling": ("sampling",),
     "kernels/bind": ("bound", "calls", "pickles", "fit"),
-    "kernels/bound": ("bound", "continuum", "adaptive", "calls", "projection", "fit"),
+    "kernels/bound": ("bound", "finite", "continuum", "adaptive", "calls", "projection", "fit"),
     "kernels/cpu": ("bound", "continuum", "adaptive", "calls", "projection", "fit"),
     "kernels/operators": ("continuum", "adaptive", "calls", "projection", "loss_changes", "fit"),
     "kernels/stability": ("stability", "fit"),
@@ -169,7 +170,7 @@ FUNCTIONS = ("functions/random", "functions/fields_from", "functions/integrals")
 KERNELS_OF_A_STEP = ("kernels/bound", "kernels/cpu", "kernels/operators")
 # where orders, and the continuous adjoint along a trajectory, come from
 ALONG_DEPTH = (*KERNELS_OF_A_STEP, "kernels/steps", "model/continuum", "model/layout", *FUNCTIONS)
-ALWAYS_COMPILED = ("approximation",)  # it looks at machine code
+ALWAYS_COMPILED = ("functions",)  # it looks at machine code
 ANY = ("continuum", "fit", "cli")  # of a module that is not named above
 VERIFIED = "verify"  # what `continua verify` is made of, and its tests
 COMPILED_KERNELS = (
@@ -214,6 +215,7 @@ def _numerics(module: str) -> tuple[Check, ...]:
     return *_files([*direct, *kernels, *ALSO.get(module, ())]), *gap
 
 
+@cache
 def _path(name: str) -> str:
     """Where the tests of a name lie (no two files have one name), with what follows after ``::``."""
     name, *part = name.split("::")

@@ -18,6 +18,7 @@ def jumps(declared: dict) -> bool:
     return declared["family"] == "p0" and declared.get("cells", declared.get("size")) > 1
 
 
+@pytest.mark.slow
 def test_bases_jump_unless_continuous_ones_are_asked_for() -> None:
     assert jumps(find(bases(), jumps))
     assert not any(map(jumps, declarations("p0", continuous=True)))

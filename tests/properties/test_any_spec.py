@@ -118,6 +118,7 @@ def test_any_network_becomes_a_continuum_and_comes_back(network: Layers) -> None
         assert np.abs(old - new).max() <= 1e-15 * max(1.0, float(np.abs(old).max()))
 
 
+@pytest.mark.slow
 @ANY
 @given(given_fields=testing.fields())
 def test_smooth_fields_are_projected_as_closely_as_their_basis_allows(given_fields: dict) -> None:

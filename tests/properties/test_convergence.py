@@ -10,6 +10,7 @@ from derive.declaration import load_spec
 from derive.registry import entry, names
 from numerics.model.continuum import Continuum
 from numerics.model.layout import kernel_weights
+from tests.builders import marked
 from tests.oracles.network import basis
 
 pytestmark = pytest.mark.compiled
@@ -64,12 +65,7 @@ def order(sizes: list[int], errors: list[float]) -> float:
     return -np.polyfit(np.log(sizes), np.log(errors), 1)[0]
 
 
-QUICK = ("euler", "heun", "rk4")
-
-
-@pytest.mark.parametrize(
-    "tableau", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in names("tableaux")]
-)
+@pytest.mark.parametrize("tableau", marked(names("tableaux"), slow=names("tableaux")))
 def test_depth_refinement_has_the_order_of_the_tableau(tableau: str) -> None:
     expected = entry("tableaux", tableau).ORDER
     family = {"family": "legendre", "size": 10}
@@ -204,6 +200,7 @@ def test_width_refinement_has_the_order_of_the_degree(name: str, family, sizes: 
     assert -0.2 < order(sizes, errors) - expected < 0.5
 
 
+@pytest.mark.slow
 def test_legendre_converges_faster_than_any_power() -> None:
     exact = final_values(smooth({"family": "legendre", "size": 48}, "rk4", 8), POINTS)
     sizes = [8, 12, 18, 27]

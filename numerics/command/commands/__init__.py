@@ -3,6 +3,7 @@
 Commands import what they need when they run, so that ``--help`` is quick and ``predict`` never imports SymPy.
 """
 
+from numerics.command.commands.bench import bench
 from numerics.command.commands.check import check
 from numerics.command.commands.cross_validate import cross_validate
 from numerics.command.commands.data import data
@@ -27,5 +28,5 @@ from numerics.command.commands.verify import verify
 ALL = (
     new, list_, check, derive, generate,
     data, fit, cross_validate, refine, project, evaluate, predict, plot, import_, export,
-    show, verify, doctor, demo,
+    show, verify, bench, doctor, demo,
 )  # fmt: skip

@@ -157,6 +157,7 @@ def test_terms_that_stand_side_by_side_are_not_nested(term: str) -> None:
     assert parse("u" + " " * 100 + "+ h", NAMES) == U + H
 
 
+@pytest.mark.first(3)
 @pytest.mark.parametrize(
     "text", ["()" * 900, "u" + "()" * 900, "1/(1-1" + "+1-1" * 480 + ")", "u" + ".a" * 900, "1/(u-u" + "+u-u" * 480 + ")",
              "u" + "[0]" * 600, "-".join(["1e12"] * 330) + "**9", "u<" * 900 + "u", "u**" * 600 + "2", "f(" * 49 + "u/0" + ")" * 49],

@@ -21,9 +21,12 @@ from hypothesis import strategies as st
 from derive import equation, registry
 from derive.emit import cpu
 from derive.emit.scalar import Scalar, indent, local
+from derive.emit.tables import nearest
 from derive.exact import finite
-from derive.program.float32 import float32_form
 from derive.program.scalar import Constants, tree
+from numerics.kernels.bound import exact_numbers
+from numerics.kernels.compile import FASTMATH
+from numerics.kernels.words import meant
 from tests.builders import marked
 
 # As users write them; on the left sides of the identities in ``derive.exact.finite``, alone and inside of others.
@@ -83,16 +86,15 @@ def slope(text: str, which: str, u: Any, h: Any) -> Any:
 
 def printed(expressions: Sequence[Any], kind: Any) -> tuple[Callable[..., Any], np.ndarray]:
     """A function (u, h, constants, out) that fills ``out`` with values, from a kernel's own printer, and constants."""
-    write = float32_form if kind is np.float32 else (lambda e: e)
     constants = Constants()
     scalar = Scalar(constants, cpu.Cpu.calls)
-    texts = scalar.print(tuple(tree(write(e)) for e in expressions))
+    texts = scalar.print(tuple(map(tree, expressions)))
     body = [*constants.load(scalar.used), *(f"{local(x)} = {x}" for x in "uh"), *scalar.lines]
     body += [f"out[{k}] = {text}" for k, text in enumerate(texts)]
     lines = ["def found(u, h, constants, out):", *indent(body)]
     space: dict[str, Any] = {"np": np, "math": math}
     exec("\n".join(lines), space)
-    return space["found"], np.array([float(v) for v in constants.values], kind)
+    return space["found"], exact_numbers(nearest(constants.values), np.dtype(kind))
 
 
 def digits(*arguments: float) -> int:
@@ -180,7 +182,7 @@ def test_compiled_code_computes_the_same(kind: Any) -> None:
     chosen = [t for t in RECOGNISED if "**(3/2)" not in t]
     each = [e for text in chosen for e in expressions(text)]
     (function, constants), plain = printed(each, kind), values(each, kind)
-    compiled = numba.njit(error_model="numpy", fastmath={"contract", "reassoc", "nsz", "arcp"})(function)
+    compiled = numba.njit(error_model="numpy", fastmath=FASTMATH)(meant(function))
     for u, h in [(u, h) for u in ARGUMENTS[:12] for h in (0.0, 0.7, -95.0)]:
         expected, got = plain(u, h), np.empty(len(each), kind)
         compiled(kind(u), kind(h), constants, got)
@@ -205,12 +207,11 @@ def test_what_is_no_number_stays_none() -> None:
     assert np.isnan(found).all()
 
 
-def test_numbers_are_taken_out_of_the_float32_forms() -> None:
-    """A function of numbers is a number: as a form of forms it took for ever."""
+def test_functions_of_numbers_are_numbers() -> None:
     u = sp.Symbol("u", real=True)
     for text in ("exp(-9)*tanh(u)", "exp(-exp(27))*u", "softplus(3)*u/sigmoid(2)"):
         found = derived(text)
-        assert tree(float32_form(found.rho)).key and found.rho.free_symbols == {u}
+        assert tree(found.rho).key and found.rho.free_symbols == {u}
 
 
 def texts(depth: int) -> st.SearchStrategy[str]:
@@ -230,6 +231,7 @@ def texts(depth: int) -> st.SearchStrategy[str]:
     return single | double
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(text=texts(1) | texts(2), u=st.sampled_from(ARGUMENTS), h=st.sampled_from(ARGUMENTS), single=st.booleans())
 def test_a_finite_rate_has_finite_derivatives(text: str, u: float, h: float, single: bool) -> None:

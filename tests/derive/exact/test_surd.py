@@ -22,6 +22,7 @@ def exact(value) -> sp.Expr:
     return sp.sympify(str(value).replace(" ", ""))
 
 
+@pytest.mark.slow
 @given(x=numbers, y=numbers, r=rationals)
 def test_arithmetic_and_order_are_those_of_sympy(x, y, r) -> None:
     for found, expected in (

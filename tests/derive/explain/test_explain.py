@@ -206,6 +206,7 @@ def test_the_latex_document_is_balanced() -> None:
     assert not re.search(r"(?<!\\)[#_](?!\d*mm)", outside.split(r"\begin{document}")[1])
 
 
+@pytest.mark.slow
 def test_a_diff_shows_the_mathematics_and_the_kernels() -> None:
     other = {**DECLARED, "equation": {**DECLARED["equation"], "rate": "residual"}}
     shown = diff(load_spec(DECLARED), load_spec(other))

@@ -352,6 +352,7 @@ def test_weights_of_classes_are_stored_as_they_were_given() -> None:
             from_dict(to_dict(spec) | {"class_weights": spoiled})
 
 
+@pytest.mark.slow
 def test_penalties_on_the_local_field_are_exact_integrals() -> None:
     """∫∫ V² and ∫∫ V² + (∂V/∂ξ)² + (∂V/∂δ)² of V = 1 + ξ² δ, by SymPy; the gradient against differences."""
     import sympy as sp

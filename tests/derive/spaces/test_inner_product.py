@@ -110,6 +110,7 @@ def test_random_polynomial_couplings_against_a_rule(p, q):
     assert (gram(q, p).T - found).largest() == 0
 
 
+@pytest.mark.first(4)
 @pytest.mark.parametrize("family", families())
 def test_tables_at_gauss_points(family):
     for basis in examples(family):

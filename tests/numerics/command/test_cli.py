@@ -84,11 +84,13 @@ def test_list_names_every_entry(kind: str) -> None:
     assert all(name in run("list", kind) for name in registry.names(kind))
 
 
+@pytest.mark.slow
 def test_check_prints_the_resolved_spec(place: Path) -> None:
     found = json.loads(run("check", "small.toml", "--json"))
     assert found["name"] == "small"
 
 
+@pytest.mark.slow
 def test_derive_speaks_of_every_step(place: Path) -> None:
     text = run("derive", "small.toml")
     assert len(text.splitlines()) > 20 and "δ" in text
@@ -181,6 +183,7 @@ def test_functions_are_predicted_at_any_points(place: Path) -> None:
     assert "leave --at out" in run("predict", "base.npz", "--data", "train.npz", "--at", "at.npy", code=2)
 
 
+@pytest.mark.slow
 def test_functions_are_resampled_however_their_targets_are_laid_out(place: Path) -> None:
     """(samples, points) is what `fit` takes too; every second sample of both, scored by hand."""
     from numerics import datasets, load

@@ -93,6 +93,7 @@ def test_a_model_page_shows_training_fields_states_and_cases(model: Continuum, d
     assert all(heading in page for heading in ("Loss over time", "Weight field", "State h", "Right", "Wrong"))
 
 
+@pytest.mark.slow
 def test_a_model_page_without_records_or_history(model: Continuum) -> None:
     assert len(check(report.model_page(model))) == 1
 
@@ -109,6 +110,7 @@ def labels(figure) -> list[tuple[str, str, str]]:
     return [(axes.get_title(), axes.get_xlabel(), axes.get_ylabel()) for axes in figure.axes]
 
 
+@pytest.mark.slow
 def test_every_axis_says_what_it_is(model: Continuum, data: Records, figures: list) -> None:
     """The rows of a grid are named at their left, once; depths above, the arguments at the axes they belong to."""
     field = model.fields["W"]
@@ -145,6 +147,7 @@ def test_strength_is_the_field_itself_with_one_channel(model: Continuum) -> None
         assert values[i, j] == pytest.approx(float(model.fields["W"](points[i], points[j], 0.5)), abs=1e-14)
 
 
+@pytest.mark.slow
 def test_pictures_of_channels_and_functions(tmp_path: object) -> None:
     spec = SPEC.replace("channels = 1", "channels = 2").replace('kind = "cross-entropy"', 'kind = "l2"')
     start, end = spec.index("[readout]"), spec.index("[loss]")
@@ -184,6 +187,7 @@ def test_majority_and_ridge_on_records_that_a_line_tells_apart() -> None:
     assert demo.ridge(both) >= 0.8
 
 
+@pytest.mark.slow
 def test_ridge_agrees_with_scikit_learn() -> None:
     linear = pytest.importorskip("sklearn.linear_model")
     generator = np.random.default_rng(2)

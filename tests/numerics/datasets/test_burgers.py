@@ -16,6 +16,7 @@ def records() -> tuple[np.ndarray, np.ndarray]:
     return start, burgers.solve(start)
 
 
+@pytest.mark.slow
 def test_refining_the_steps_or_the_grid_changes_nothing(records: tuple[np.ndarray, np.ndarray]) -> None:
     start, stop = records
     found = np.fft.irfft(stop, burgers.POINTS, axis=1)

@@ -375,6 +375,7 @@ def run(*arguments: Any, code: int = 0) -> str:
     return result.stdout if code == 0 else result.stderr
 
 
+@pytest.mark.slow
 def test_files_of_labels_and_of_texts(three: Continuum, one: Continuum, tmp_path: Path) -> None:
     three.save(tmp_path / "three.ckpt")
     one.save(tmp_path / "one.npz")

@@ -139,6 +139,7 @@ GIVEN: dict[str, tuple[Callable[[Any], Any], list[float]]] = {
 SPACES = {"legendre": legendre(5), "hat": hat(3), "fourier": fourier(5), "custom": custom("1", "xi", "exp(xi)")}
 
 
+@pytest.mark.first(6)
 @pytest.mark.parametrize("family", SPACES)
 @pytest.mark.parametrize("name", GIVEN)
 def test_projections_of_functions_that_no_basis_holds(family: str, name: str) -> None:
@@ -156,6 +157,7 @@ def test_projections_of_functions_that_no_basis_holds(family: str, name: str) ->
     assert np.max(np.abs(coefficients(model) - expected)) <= 1e-11
 
 
+@pytest.mark.slow
 def test_steep_functions_on_steep_bases() -> None:
     steep = custom("1", peak(3000, 0.25), "tanh(400*(xi + 1/2))")
     model = Continuum.from_fields(declared(steep), b=lambda xi, _: 2 * np.exp(-3000 * (xi - 0.25) ** 2) - 1)
@@ -301,6 +303,7 @@ def test_which_spaces_hold_which_is_shown_exactly(old: dict[str, Any], new: dict
     assert refine(model, "other").fields["b"].norm() == 0
 
 
+@pytest.mark.slow
 def test_small_steep_functions_beside_large_ones() -> None:
     """The scale of a function says nothing: ‖c f‖ for f a tiny tanh(300 ξ), against SciPy."""
     steep = custom("1", "tanh(300*(xi - 1/3))/1000000000000/1000")
@@ -372,6 +375,7 @@ NORMS: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.first(3)
 @pytest.mark.parametrize("norm", NORMS)
 def test_large_means_do_not_drown_small_deviations(norm: str) -> None:
     """Constants are in every space: with the same number added to records and targets the loss is the same."""
@@ -434,6 +438,7 @@ def test_steep_weights_with_few_samples(state: dict[str, Any], steepness: float)
     assert model.loss(model.prepare(records(x, None, y))) == pytest.approx(expected, rel=1e-10)
 
 
+@pytest.mark.slow
 def test_a_weight_that_a_rule_misses_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """The tables know its integrals: here steep functions are not cut."""
     monkeypatch.setattr("numerics.functions.basis._resolved", lambda found: found.breakpoints)

@@ -102,6 +102,7 @@ def exact(model: Continuum, start: np.ndarray) -> np.ndarray:
     return np.array(ends).T
 
 
+@pytest.mark.slow
 def test_the_error_follows_the_tolerance(model: Continuum, start: np.ndarray) -> None:
     truth = exact(model, start[:, :6])
     for tolerance in ("1/100", "1/10000", "1/1000000", "1/100000000"):
@@ -118,6 +119,7 @@ def test_the_error_follows_the_tolerance(model: Continuum, start: np.ndarray) ->
         assert sum(length for _, length in steps) == pytest.approx(1, abs=1e-14)
 
 
+@pytest.mark.slow
 @pytest.mark.compiled
 def test_a_tighter_tolerance_takes_more_steps_and_every_call_the_same(model: Continuum, start: np.ndarray) -> None:
     counts = []
@@ -129,6 +131,7 @@ def test_a_tighter_tolerance_takes_more_steps_and_every_call_the_same(model: Con
     assert counts[0] < counts[1] < counts[2]
 
 
+@pytest.mark.slow
 @pytest.mark.compiled
 def test_any_number_of_threads_finds_the_same_steps(
     model: Continuum, start: np.ndarray, monkeypatch: pytest.MonkeyPatch
@@ -189,9 +192,9 @@ def test_the_error_row_is_the_difference_of_both_methods() -> None:
 @pytest.mark.slow
 def test_adaptive_models_train_save_move_and_show_their_steps(tmp_path) -> None:
     generator = np.random.default_rng(3)
-    x = generator.standard_normal((60, 1)) * np.linspace(-1, 1, 12) + 0.2 * generator.standard_normal((60, 12))
+    x = generator.standard_normal((16, 1)) * np.linspace(-1, 1, 12) + 0.2 * generator.standard_normal((16, 12))
     y = (x[:, 11] > 0).astype(int)
-    model = fit(Continuum.from_spec(load_spec(SPEC), seed=0), x, y, optimiser="lbfgs", learning_rate=0.1, epochs=30)
+    model = fit(Continuum.from_spec(load_spec(SPEC), seed=0), x, y, optimiser="lbfgs", learning_rate=0.1, epochs=16)
     prepared = model.prepare(records(x, None, y))
     assert model.scores(prepared)["accuracy"] >= 0.95
     model.save(tmp_path / "model.npz")
@@ -218,6 +221,7 @@ def test_a_state_that_explodes_is_reported_with_its_depth() -> None:
         model.solver.final(np.array([[0.1, 3.0]]) * np.eye(5, 1))
 
 
+@pytest.mark.slow
 def test_a_record_that_explodes_in_training_is_named_within_its_batch() -> None:
     spec = {**declared(), "equation": {"rate": "h**2 + tanh(u)", "spacing": "1"}}
     model = random_model(spec, scale=0.1)
@@ -296,6 +300,7 @@ def test_adaptive_steps_need_one_state_basis() -> None:
         load_spec(spec)
 
 
+@pytest.mark.slow
 def test_own_methods_with_embedded_weights() -> None:
     """Heun with Euler inside."""
     heun = {"a": [["1"]], "b": ["1/2", "1/2"], "c": ["0", "1"], "order": 2, "embedded": ["1", "0"]}

@@ -17,6 +17,7 @@ from numerics.kernels import bind, bound, cpu
 from numerics.kernels.bound import BoundSlab
 from numerics.kernels.cpu import Bound, Solver
 from numerics.model.prepared import Prepared
+from tests.builders import marked
 from tests.oracles import lockstep
 
 P0 = {"family": "p0", "cells": 3}
@@ -177,7 +178,7 @@ def test_no_call_changes_what_is_bound(name: str) -> None:
 # --- on a GPU -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", SPECS)
+@pytest.mark.parametrize("name", marked(SPECS, slow=("slabs", "implicit")))
 def test_a_step_on_a_device_uploads_weights_and_records(name: str) -> None:
     """Counted on a machine of the tests; and the gradients are those of the CPU."""
     model, prepared = made(name, precision="float64")

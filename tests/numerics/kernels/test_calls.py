@@ -81,6 +81,7 @@ def answers(model: Continuum) -> dict[str, bytes]:
         return {name: call(model).tobytes() for name, call in CALLS.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_a_model_answers_the_same_in_threads_as_alone(model: Continuum) -> None:
     expected = answers(model)
@@ -95,6 +96,7 @@ def test_a_model_answers_the_same_in_threads_as_alone(model: Continuum) -> None:
     assert [name for name, answer in zip(names, found) if answer != expected[name]] == []
 
 
+@pytest.mark.first(1)
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, MemoryError])
 def test_a_call_that_is_cut_off_leaves_the_model_as_it_was(

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from numerics.kernels import cache, functions, words
 from numerics.kernels.compile import compiled
 from numerics.representation.folders import load_module
 from tests.builders import ROOT
@@ -47,14 +51,23 @@ def flipped(content: bytes) -> bytes:
     return content[:400] + bytes([content[400] ^ 1]) + content[401:]
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A module, with its machine code beside it."""
+    module = tmp_path_factory.mktemp("kept") / "cached.py"
+    module.write_text(MODULE.format(factor=2))
+    assert run(module) == (6.0, 0) and run(module) == (6.0, 1)
+    return module
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("damage", [cut, flipped, lambda content: b""], ids=["cut", "flipped", "emptied"])
 @pytest.mark.parametrize("kind", ["nbi", "nbc"])
-def test_damage_costs_a_compilation_and_no_more(tmp_path: Path, kind: str, damage: Callable[[bytes], bytes]) -> None:
-    module = tmp_path / "cached.py"
-    module.write_text(MODULE.format(factor=2))
-    assert run(module) == (6.0, 0) and run(module) == (6.0, 1)
-    (stored,) = tmp_path.glob(f"code/*.{kind}")
+def test_damage_costs_a_compilation_and_no_more(
+    kept: Path, tmp_path: Path, kind: str, damage: Callable[[bytes], bytes]
+) -> None:
+    module = shutil.copytree(kept.parent, tmp_path / "copy") / kept.name
+    (stored,) = module.parent.glob(f"code/*.{kind}")
     content = stored.read_bytes()
     stored.write_bytes(damage(content) if len(content) > 401 or damage is not flipped else content[:-1] + b"?")
     assert run(module) == (6.0, 0)
@@ -74,6 +87,34 @@ def test_machine_code_of_another_source_is_not_run(tmp_path: Path) -> None:
     (new,) = set(tmp_path.glob("code/*.nbc")) - {stored}
     new.write_bytes(old)
     assert run(module) == (15.0, 0) and run(module) == (15.0, 1)
+
+
+def own_words() -> Any:
+    """The module of words, executed anew."""
+    spec = importlib.util.spec_from_file_location("own_words", words.__file__)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_machine_code_belongs_to_the_text_of_the_functions_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kernel = kernel_with_tanh(tmp_path)
+    before = cache.text(own_words().meant(kernel))
+    assert before == cache.text(words.meant(kernel))
+    changed = tmp_path / "functions.py"
+    changed.write_text(Path(functions.__file__).read_text(encoding="utf-8").replace("9.02", "9.01"), encoding="utf-8")
+    monkeypatch.setattr(functions, "__file__", str(changed))
+    assert cache.text(own_words().meant(kernel)) != before
+
+
+def kernel_with_tanh(folder: Path) -> Callable[..., Any]:
+    """A kernel that says np.tanh."""
+    module = folder / "kernel.py"
+    module.write_text("import numpy as np\n\n\ndef f(x):\n    return np.tanh(x)\n")
+    return load_module(module).f  # type: ignore[no-any-return]
 
 
 KERNELS = ("formed", "factors", "loss")

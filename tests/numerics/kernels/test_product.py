@@ -10,6 +10,8 @@ from numerics.kernels import product
 
 SHAPES = [(1, 1, 1), (3, 5, 7), (4, 8, 16), (33, 31, 130), (64, 300, 77), (5, 256, 64), (2, 3, 200), (40, 0, 16)]
 
+product.ready(numba.typeof(np.empty((1, 1), dtype)) for dtype in (np.float32, np.float64))
+
 
 @numba.njit
 def _set(a, b, out):  # type: ignore[no-untyped-def]

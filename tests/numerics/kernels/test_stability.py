@@ -32,6 +32,7 @@ def declared(rate: str, tableau: str = "euler", steps: int = 8) -> dict:
     }
 
 
+@pytest.mark.first(1)
 @pytest.mark.parametrize("tableau", ["euler", "heun", "rk4"])
 def test_an_unstable_step_is_named_with_the_stable_one(tableau: str) -> None:
     """ḣ = −4 h³ at h = 5: λ = −300; Euler and Heun are stable up to s = 2/300, RK4 up to 2.785/300."""
@@ -153,6 +154,7 @@ def test_a_gradient_that_is_not_finite_is_not_blamed_on_steps(model, size: float
 RATES = ("1/(1+exp(-u))", "sqrt(abs(h))+u", "log(1+exp(u))-h", "sqrt(u**2+h**2)", "tanh(exp(u))")
 
 
+@pytest.mark.first(2)
 @pytest.mark.parametrize("rate", RATES)
 def test_rates_of_users_train_where_their_derivatives_once_were_no_numbers(rate: str) -> None:
     x = np.array([[0.0, 0.0], [900.0, -900.0], [1e4, -1e-300]])

@@ -55,6 +55,7 @@ def test_a_field_of_rank_two_needs_two_functions_and_keeps_its_outputs(tmp_path)
     assert np.max(np.abs(back(x) - small(x))) <= 1e-12
 
 
+@pytest.mark.first(1)
 @pytest.mark.parametrize("error", [0.5, 0.1, 0.01])
 def test_the_error_is_kept(error: float) -> None:
     start = Continuum.from_spec(SPEC, seed=0)

@@ -76,6 +76,7 @@ CASES: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", marked(CASES, slow=list(CASES)[1:]))
 def test_the_pairing_is_that_of_the_gradients_in_a_space_that_holds_both(case: str) -> None:
     """First order and (14) from dL/dcoefficients on a level whose bases hold the fields before and after."""

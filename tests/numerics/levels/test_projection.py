@@ -53,6 +53,7 @@ def data(count: int = 12):
     return records(generator.standard_normal((count, 15)), None, generator.integers(0, 3, count))
 
 
+@pytest.mark.first(1)
 @pytest.mark.parametrize("level", ["fine", "wide"])
 def test_a_prolongation_with_the_solver_kept_leaves_outputs_alone(level: str) -> None:
     coarse, x = model(), data().samples()
@@ -119,6 +120,7 @@ def test_the_estimate_of_the_loss_change_has_remainder_slope_three(level: str) -
     assert 1.8 < np.polyfit(np.log(sizes), np.log(first), 1)[0] < 2.2
 
 
+@pytest.mark.slow
 def test_first_order_of_an_h1_penalty_between_other_bases() -> None:
     """⟨gradient, PW − W⟩ by a difference quotient along the line from W to PW, in a space that holds both."""
     penalty = {"kind": "cross-entropy", "penalty": {"W": {"H1": "1/10"}}}
@@ -146,6 +148,7 @@ def test_depth_elements_that_move_the_steps_are_a_change_of_solver() -> None:
     assert report.fields_part is None and report.predicted is None and report.outputs_fields is None
 
 
+@pytest.mark.slow
 def test_probes_suit_every_interpolant() -> None:
     fourier = {"family": "fourier", "size": 5}
     weight = {"width_out": fourier, "width_in": fourier, "depth": cells(2)}

@@ -161,6 +161,7 @@ def test_products_are_exact(factor: dict[str, Any], state: dict[str, Any]) -> No
         assert np.max(np.abs(matrix - expected)) <= 1e-13 * max(1.0, np.max(np.abs(expected)))
 
 
+@pytest.mark.slow
 def test_one_constant_function_is_what_a_lift_and_a_readout_without_a_width_are() -> None:
     plain = {**SPEC, "lift": {"inputs": 2}, "readout": {"outputs": 2}, "name": "plain"}
     constant = {**SPEC, "lift": {"inputs": 2, "width": ONE}, "readout": {"outputs": 2, "width": ONE}, "name": "once"}
@@ -172,6 +173,7 @@ def test_one_constant_function_is_what_a_lift_and_a_readout_without_a_width_are(
     assert np.max(np.abs(first(x) - second.replace(fields=fields)(x))) <= 1e-13
 
 
+@pytest.mark.slow
 def test_given_functions_are_projected_and_evaluated() -> None:
     """h = (x₁, ξ x₂, 1 + ξ) at every point, and back: a model whose W is zero does nothing else."""
 
@@ -225,6 +227,7 @@ def test_symmetries_leave_the_functions_that_do_not_change() -> None:
         load_spec({**even, "lift": odd})
 
 
+@pytest.mark.slow
 def test_widths_go_through_files_and_levels(tmp_path: Path) -> None:
     finer = {"lift": {"width": {"family": "legendre", "size": 5}}, "readout": {"width": {"family": "hat", "cells": 4}}}
     coarser = {"lift": {"width": {"family": "legendre", "size": 2}}}

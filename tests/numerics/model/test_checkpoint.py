@@ -93,6 +93,7 @@ KINDS = st.sampled_from([np.float64, np.float32, np.int64, np.uint8, np.bool_, n
 SHAPES = arrays_of.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=4)
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.text("xyz", min_size=1), JSON, max_size=3), st.data())
 def test_any_content_comes_back_and_equal_content_is_equal_bytes(tmp_path_factory, header, data) -> None:
     shape = data.draw(SHAPES)
@@ -115,6 +116,7 @@ def test_order_of_the_header_is_kept(path: Path) -> None:
     assert list(read(path)[0]) == list(HEADER)
 
 
+@pytest.mark.slow
 def test_bytes_do_not_depend_on_time_process_or_hash_seed(path: Path) -> None:
     program = f"import numpy as np\nfrom numerics.model.file_format import pack\nimport sys\nHEADER = {HEADER!r}\n"
     program += "A = {'b': np.arange(3.0), 'a': np.eye(2)}\nsys.stdout.buffer.write(pack(HEADER, A))"
@@ -148,6 +150,7 @@ def refused_or_same(path: Path, content: bytes) -> bool:
     return False
 
 
+@pytest.mark.slow
 def test_a_flipped_bit_in_any_byte_is_refused_or_without_effect(path: Path) -> None:
     content = path.read_bytes()
     generator = np.random.default_rng(2)
@@ -455,6 +458,7 @@ path = Path(sys.argv[2])
 """
 
 
+@pytest.mark.first(1)
 @pytest.mark.parametrize("kind", ["file", "records", "folder"])
 def test_what_a_killed_writer_left_goes_with_the_next_write(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "target"
@@ -512,6 +516,7 @@ files.write_together(Path(sys.argv[1]), {"a": b"new", "index": b"new", "b": b"ne
 """
 
 
+@pytest.mark.first(1)
 @pytest.mark.parametrize("stop", range(5))
 def test_files_that_belong_together_are_never_mixed(tmp_path: Path, stop: int) -> None:
     folder = tmp_path / "folder"

@@ -87,6 +87,7 @@ def swapped(x: np.ndarray) -> np.ndarray:
     return np.where(x < 0, x + 1, x - 1)
 
 
+@pytest.mark.first(1)
 @pytest.mark.parametrize(
     ("symmetry", "basis", "group"),
     [

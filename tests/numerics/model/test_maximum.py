@@ -177,6 +177,7 @@ def test_shifts_and_reflections_leave_it_alone() -> None:
     assert all(np.max(np.abs(other - found[0])) <= 1e-12 for other in found[1:])
 
 
+@pytest.mark.slow
 def test_it_goes_through_files_and_levels(tmp_path: Path) -> None:
     """A level with more fields alone moves no output; a finer state moves it little, another readout as predicted."""
     model = shaken(SPEC, 0.2)

@@ -100,6 +100,7 @@ def same(first: Continuum, second: Continuum) -> None:
 COMPILED = ("legendre", "custom")
 
 
+@pytest.mark.first(4)
 @pytest.mark.parametrize("family", marked(registry.names("bases"), COMPILED, COMPILED))
 def test_every_family_goes_through_pickles_and_copies(family: str) -> None:
     if family == "combination":

@@ -201,6 +201,7 @@ def test_a_record_of_several_channels_without_its_axis() -> None:
 # --- pandas: an index is points -------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_an_index_of_points_is_used(curves: Continuum) -> None:
     pandas = pytest.importorskip("pandas")
     xi = np.sort(np.random.default_rng(1).uniform(-1, 1, (6, 9)), axis=1)

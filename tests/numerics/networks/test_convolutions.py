@@ -71,6 +71,7 @@ def test_fewer_channels_at_the_end_are_cut_again() -> None:
     assert to_layers(model).weights[1].shape == (2, 4, 3)
 
 
+@pytest.mark.first(1)
 @pytest.mark.parametrize(("cells", "ends"), [(16, "zeros"), (16, "circular"), (32, "zeros")])
 def test_a_smooth_kernel_is_a_long_stencil_on_any_grid(cells: int, ends: str) -> None:
     """κ in three hats on [−1/4, 1/4], exported at the grid of the state: the same network, written as a loop."""

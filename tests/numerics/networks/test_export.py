@@ -190,6 +190,7 @@ CASES["a square with a kernel"] = plain(
         "kernel": SHORT, "depth": {"family": "p0", "cells": 2}}, "bias": {"width": ONE, "depth": ONE}}  # fmt: skip
 
 
+@pytest.mark.first(5)
 @pytest.mark.parametrize("name", CASES)
 def test_kinds_of_models_that_are_networks(name: str) -> None:
     check(model_of(CASES[name], 3))

@@ -60,6 +60,7 @@ def test_a_network_is_reproduced_and_given_back(widths, seed, activation, kind, 
     assert (back.activation, back.kind, back.last) == (activation, kind, last)
 
 
+@pytest.mark.slow
 def test_an_imported_network_moves_and_trains_like_any_model() -> None:
     weights, biases = draw((12, 12, 12, 3), np.random.default_rng(0))
     narrow = {"family": "legendre", "size": 8}
@@ -75,6 +76,7 @@ def test_an_imported_network_moves_and_trains_like_any_model() -> None:
     assert to_layers(smooth).widths == (144, 144, 144, 3)  # a layer's neurons are nodes: 12 in every cell of the bias
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [2, 3])
 def test_scikit_learns_classifiers_convert(classes: int) -> None:
     from sklearn.datasets import make_classification
@@ -90,6 +92,7 @@ def test_scikit_learns_classifiers_convert(classes: int) -> None:
     assert np.array_equal(model.labels(z), estimator.predict(x))
 
 
+@pytest.mark.slow
 def test_scikit_learns_regressors_convert() -> None:
     from sklearn.datasets import make_regression
     from sklearn.neural_network import MLPRegressor
@@ -102,6 +105,7 @@ def test_scikit_learns_regressors_convert() -> None:
         from_sklearn(MLPRegressor())
 
 
+@pytest.mark.slow
 def test_estimators_around_a_network_are_not_called_unfitted() -> None:
     from sklearn.linear_model import LinearRegression
     from sklearn.model_selection import GridSearchCV
@@ -139,6 +143,7 @@ def save(path: Path, weights, biases, **words) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_import_and_export_on_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     weights, biases = draw((13, 7, 22, 5), np.random.default_rng(2))
@@ -195,6 +200,7 @@ def test_bad_networks_end_in_one_block(case: str, tmp_path: Path, monkeypatch: p
 # --- order --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_smooth_network_shuffled_is_put_in_order_again() -> None:
     """A field sampled on neurons, its neurons permuted: the order found has the variation of the field itself."""
     n, generator = 60, np.random.default_rng(0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import gc
 import json
 import os
 import shutil
@@ -267,6 +268,7 @@ def jobs(folder: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> list[compi
     monkeypatch.setattr(numba.config, "CACHE_DIR", str(folder / "code"))
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(folder / "code"))
     monkeypatch.setenv("CONTINUA_THREADS", "2")
+    monkeypatch.setattr("psutil.cpu_percent", lambda _: 0.0)
     path = folder / "cpu.py"
     path.write_text(MODULE.replace(".0", f".{code}"))
     return [(path, f"f{k}", ("<f81", "int")) for k in range(5)]
@@ -319,13 +321,16 @@ def test_a_second_process_that_fails_costs_nothing(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("reason", ["one core", "read-only", "few"])
+@pytest.mark.parametrize("reason", ["one core", "busy", "read-only", "few"])
 def test_alone_where_another_process_is_of_no_use(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reason: str
 ) -> None:
     given = jobs(tmp_path, monkeypatch, str(100 + len(reason)))
     if reason == "one core":
         monkeypatch.setenv("CONTINUA_THREADS", "1")
+    if reason == "busy":
+        monkeypatch.setattr("psutil.cpu_count", lambda: 4)
+        monkeypatch.setattr("psutil.cpu_percent", lambda _: 75.0)
     if reason == "read-only":
         (tmp_path / "code").touch()  # a file, where the folder would be
     given = given[: 2 if reason == "few" else 5]
@@ -342,7 +347,8 @@ def test_a_line_about_what_takes_long_and_none_about_what_does_not(
 ) -> None:
     monkeypatch.setattr(progress, "PATIENCE", 0.2)
     with progress.taking("waiting"):
-        pass
+        assert not gc.isenabled()
+    assert gc.isenabled()
     assert capsys.readouterr() == ("", "")
     with progress.taking("waiting"):
         time.sleep(0.5)

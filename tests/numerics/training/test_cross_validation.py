@@ -129,6 +129,7 @@ def test_settings_are_all_combinations_of_values() -> None:
         list(varied(declared, {"loss.kind.W": [1]}))
 
 
+@pytest.mark.slow
 def test_the_command_compares_settings_and_marks_the_best(spec: Path, slopes: Any) -> None:
     data = spec.parent / "data.npz"
     write(data, slopes)

@@ -584,6 +584,7 @@ KILLED = [
 ]
 
 
+@pytest.mark.first(1)
 @pytest.mark.parametrize("options", KILLED)
 def test_a_continuum_killed_in_the_middle_goes_on_with_the_same_bits(
     continuum: Continuum, waves: Any, tmp_path: Path, options: dict[str, Any]
@@ -625,6 +626,7 @@ def test_a_riesz_step_on_uniform_p0_is_plain_sgd_with_known_factors() -> None:
         assert np.allclose(after, before - 0.3 / measure * g, rtol=0, atol=1e-14)
 
 
+@pytest.mark.first(1)
 @pytest.mark.parametrize("cells", [4, 8, 16])
 def test_a_gradient_is_clipped_at_its_norm_as_a_function(cells: int) -> None:
     """One step of gradient descent, clipped: every field moves by −rate · clip · g/‖g‖, ‖·‖ the fields' own L2 norm."""

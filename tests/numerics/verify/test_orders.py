@@ -126,6 +126,7 @@ def test_faults_in_a_tableau_lower_the_order_in_depth_and_of_the_adjoint(
         assert verdicts(MOVING, *measures) == {DEPTH: False, ADJOINT: False}
 
 
+@pytest.mark.slow
 def test_a_higher_order_is_told_from_the_next_lower_one(small_studies: None, monkeypatch: pytest.MonkeyPatch) -> None:
     declared = {**MOVING, "integration": {"tableau": "rk4", "steps": 2}}
     assert verdicts(declared, equivalents.depth) == {DEPTH: True}
@@ -172,6 +173,7 @@ def test_faults_in_quadrature_and_couplings_are_seen_in_width(monkeypatch: pytes
 # --- no false alarms ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_translations_in_fourier_functions_converge_faster_than_the_first_sizes_show() -> None:
     """A fit over all sizes said "order 3.29" where order 5 is promised."""
     nine, constant = {"family": "fourier", "size": 9}, {"family": "p0", "cells": 1}

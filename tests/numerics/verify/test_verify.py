@@ -162,6 +162,7 @@ def test_projections_are_measured_where_spaces_are_nested(monkeypatch: pytest.Mo
     assert [float(found[name].measured) for name in (nested, once)] == pytest.approx([1e-10, 1e-10], rel=0.06)
 
 
+@pytest.mark.slow
 def test_a_network_that_would_explode_is_named_with_its_notebook() -> None:
     """Δ = 1/32: four Euler steps multiply h by −7 each, so that there are no layers to compare with."""
     declared = {**SMALL, "equation": {**SMALL["equation"], "rate": "mlp", "spacing": "1/32"},

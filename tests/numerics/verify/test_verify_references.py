@@ -86,6 +86,7 @@ def failing(row: Row, declared: dict) -> list[str]:
     return [finding.name for finding in subject.findings if finding.passed is False]
 
 
+@pytest.mark.first(3)
 @pytest.mark.parametrize(("row", "declared", "where", "what"), ROWS)
 def test_rows_hold_and_see_faults(
     row: Row, declared: dict, where: Any, what: str, monkeypatch: pytest.MonkeyPatch
@@ -97,6 +98,7 @@ def test_rows_hold_and_see_faults(
     assert failing(row, declared) != []
 
 
+@pytest.mark.slow
 def test_quadrature_of_another_size_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     assert failing(rules.tables, SPECTRAL) == failing(rules.tables, CIRCLE) == []
     subject = Subject.of(load_spec(SPECTRAL))
@@ -116,6 +118,7 @@ def test_adapted_bases_that_keep_too_much_or_too_little_are_seen(monkeypatch: py
                                                                f"adapted bases {name}"]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_symmetric_random_weights_of_another_size_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     assert failing(starts.mirrored, MIRRORED) == []
     monkeypatch.setattr(random, "_orbit", lambda symmetries: 0.5)
