@@ -1,162 +1,145 @@
-"""The generated kernels beside the same computation in NumPy with BLAS: ratios, one run, equal precision and threads.
+"""Our kernels beside the same networks in NumPy, PyTorch, JAX, diffrax and torchdiffeq: every case of cases.toml.
 
-    python benchmarks/kernels.py [RECORD]
+    python benchmarks/kernels.py [RECORD] [--case NAME …] [--seconds S] [--without RIVAL …]
 
-Prints the ratio kernel / NumPy of the median times of a forward and an adjoint sweep: below 1 the kernels are faster.
-Cases: the demo's own spec (gelu, whose erf NumPy takes from SciPy), its sizes with tanh, and 1,024 records, state 128,
-192 nodes, 16 Euler tanh stages. With RECORD the table is also written to that file.
+Forward, forward + gradient, and samples to outputs through the public call; equal weights (what is computed is compared
+first), precision and threads (CONTINUA_THREADS); medians of rounds in which everybody has a turn. The ratios are the
+time of the best of the others over ours: above 1 ours are ahead. "attained" is the part that matrix products alone make
+of what the machine attains with large ones. With RECORD the table is also written to that file, and a picture beside
+it. `make rivals` installs the others, in an environment of its own; rivals that are not installed are left out.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
-import platform
 import statistics
-import sys
-import time
-from collections.abc import Callable
+import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-os.environ["CONTINUA_THREADS"] = "1"
-
-import numpy as np
-from scipy.special import erf
-from threadpoolctl import threadpool_limits
+os.environ.setdefault("CONTINUA_THREADS", "2")
 
 from derive.declaration import load_spec
-from numerics.model.continuum import Continuum
+from derive.spec import Spec
+from numerics.bench import compare, machine
+from numerics.bench.network import NotComparable
+from numerics.bench.rivals import RIVALS
 
-CASES = {
-    "demo": {"records": 50, "state": 40, "weight": 20, "quadrature": 60, "steps": 4, "cells": 2,
-             "activation": "gelu", "tableau": "heun"},
-    "demo, tanh": {"records": 50, "state": 40, "weight": 20, "quadrature": 60, "steps": 4, "cells": 2,
-                   "activation": "tanh", "tableau": "heun"},
-    "large": {"records": 1024, "state": 128, "weight": 64, "quadrature": 192, "steps": 16, "cells": 16,
-              "activation": "tanh", "tableau": "euler"},
-}  # fmt: skip
+CASES = Path(__file__).with_name("cases.toml")
+SHORT = {"forward": "forward", "gradient": "with gradient", "predict": "samples to outputs"}
 
 
-def declared(case: dict[str, Any], precision: str) -> dict[str, object]:
-    legendre = {"family": "legendre", "size": case["weight"]}
-    cells = {"family": "p0", "cells": case["cells"]}
-    return {
-        "name": "benchmark", "precision": precision,
-        "equation": {"rate": "residual", "activation": case["activation"], "spacing": f"1/{case['steps']}"},
-        "state": {"basis": {"family": "legendre", "size": case["state"]}, "quadrature": case["quadrature"]},
-        "weight": {"width_out": legendre, "width_in": legendre, "depth": cells},
-        "bias": {"width": legendre, "depth": cells},
+def declared(name: str, case: dict[str, Any], precision: str) -> Spec:
+    """The spec of a case: outputs are numbers, with the loss l2."""
+    state, depth = case["state"], {"family": "p0", "cells": case["steps"]}
+    equation = {key: case[key] for key in ("rate", "activation", "channels", "dimension")}
+    equation["spacing"] = f"1/{case['steps']}"
+    if case["rate"] not in ("residual", "mlp", "literal"):
+        del equation["activation"], equation["spacing"]
+    if case["kind"] == "legendre":
+        basis = {"family": "legendre", "size": state}
+        width = {"family": "legendre", "size": state // 2}
+        weight = {"width_out": width, "width_in": width}
+    elif case["kind"] == "convolution":
+        basis, width = {"family": "p0", "cells": state}, {"family": "p0", "cells": 1}
+        weight = {"kernel": {"family": "hat", "size": 9}}
+        equation |= {"periodic": True, "reach": "1/8"}
+    elif case["kind"] == "frequencies":
+        basis, width = {"family": "fourier", "size": state}, {"family": "p0", "cells": 1}
+        waves = {"family": "fourier", "size": state // 2 | 1}
+        weight = {"width_out": waves, "width_in": waves}
+        equation |= {"periodic": True, "symmetry": "translation"}
+    else:
+        basis = width = {"family": "p0", "cells": state}
+        weight = {"width_out": width, "width_in": width}
+    return load_spec({
+        "name": name.replace(".", "-"), "precision": precision, "equation": equation, "state": {"basis": basis},
+        "weight": {**weight, "depth": depth}, "bias": {"width": width, "depth": depth},
         "integration": {"tableau": case["tableau"], "steps": case["steps"]},
-        "readout": {"outputs": 2, "basis": {"family": "legendre", "size": 4}},
-        "loss": {"kind": "cross-entropy"},
-    }  # fmt: skip
+        "readout": {"outputs": 2, "basis": {"family": "p0", "cells": 1}}, "loss": {"kind": "l2"},
+    })  # fmt: skip
 
 
-def tanh(u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    f = np.tanh(u)
-    return f, 1 - f * f
-
-
-def gelu(u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    half = u.dtype.type(0.5)
-    phi = half * (1 + erf(u * u.dtype.type(np.sqrt(0.5))))
-    return u * phi, phi + u * u.dtype.type(1 / np.sqrt(2 * np.pi)) * np.exp(-half * u * u)
-
-
-ACTIVATIONS = {"tanh": tanh, "gelu": gelu}
-
-
-def numpy_sweep(model: Continuum, x: np.ndarray, targets: np.ndarray, dtype: type) -> Callable[[], np.ndarray]:
-    """The same residual network and its gradient at the stage operators, as NumPy writes it; returns dL/dx."""
-    slab = model.solver.slabs[0]
-    operators, biases = slab.operators["operators"], slab.operators["biases"]
-    index, bias_index = slab.bound["operator_index"], slab.bound["bias_index"]
-    a, combine = slab.bound["A"], slab.bound["combine"]
-    readout, constant = (r.astype(dtype) for r in model.readout_map())
-    rate, f = dtype(1 / float(model.spec.spacing)), ACTIVATIONS[model.spec.activation]
-    steps, rows, _ = combine.shape
-
-    def mix(row: np.ndarray, h: np.ndarray, m: list[np.ndarray]) -> np.ndarray:
-        total = h if row[0] == 1 else row[0] * h
-        for gamma, part in zip(row[1:], m):
-            if gamma:
-                total = total + gamma * part
-        return total
-
-    def run() -> np.ndarray:
-        h, kept = x, []
-        for n in range(steps):
-            m: list[np.ndarray] = []
-            for i in range(rows - 1):
-                state = mix(combine[n, i], h, m)
-                value, slope = f(operators[index[n, i]] @ state + biases[bias_index[n, i]][:, None])
-                m.append(a @ (rate * value))
-                kept.append((state, slope))
-            h = mix(combine[n, -1], h, m)
-        z = readout @ h + constant[:, None]
-        e = np.exp(z - z.max(axis=0))
-        bar = readout.T @ (e / e.sum(axis=0) - targets)
-        bar_operators, bar_biases = np.zeros_like(operators), np.zeros_like(biases)
-        for n in range(steps - 1, -1, -1):
-            bars = [combine[n, -1, 1 + i] * bar for i in range(rows - 1)]
-            bar = combine[n, -1, 0] * bar
-            for i in range(rows - 2, -1, -1):
-                state, slope = kept.pop()
-                p = rate * slope * (a.T @ bars[i])
-                bar_operators[index[n, i]] += p @ state.T
-                bar_biases[bias_index[n, i]] += p.sum(axis=1)
-                back = operators[index[n, i]].T @ p
-                bar = bar + combine[n, i, 0] * back
-                for j in range(i):
-                    bars[j] = bars[j] + combine[n, i, 1 + j] * back
-        return bar
-
-    return run
-
-
-def median(function: object, repeats: int) -> float:
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        function()  # type: ignore[operator]
-        times.append(time.perf_counter() - start)
-    return statistics.median(times)
+def cases(chosen: list[str]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """(name, precision, case) of all cases, or of those that are named."""
+    found = tomllib.loads(CASES.read_text(encoding="utf-8"))
+    for name, own in found["cases"].items():
+        if not chosen or name in chosen:
+            case = found["defaults"] | own
+            yield from ((name, precision, case) for precision in case["precisions"])
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("record", nargs="?", type=Path)
+    parser.add_argument("--case", nargs="*", default=[])
+    parser.add_argument("--seconds", type=float, default=compare.SECONDS, help="of timing, a row")
+    parser.add_argument("--without", nargs="*", default=["torch.compile"], help="rivals to leave out")
+    given = parser.parse_args()
+    rivals = [rival for rival in RIVALS if rival.name not in given.without and rival.installed()]
+    attained = machine.attained()
+    peaks = ", ".join(f"{dtype} {rate / 1e9:.0f} GFlop/s" for dtype, rate in attained.products.items())
     lines = [
-        f"{platform.machine()}, {os.cpu_count()} cores, one thread; NumPy {np.__version__}",
-        f"{'case':12s} {'precision':9s} {'kernel ms':>10s} {'NumPy ms':>10s} {'ratio':>6s}",
+        machine.name(), f"products attain {peaks}; copies {attained.bytes / 1e9:.1f} GB/s",
+        f"beside: {', '.join(rival.name for rival in rivals)}\n",
+        f"{'case':13s}{'precision':10s}{'work':20s}{'ours, ms':>10s}{'best, ms':>10s}  {'of':12s}{'ratio':>6s}"
+        f"{'attained':>9s}",
     ]
-    print("\n".join(lines))
-    for name, case in CASES.items():
-        for precision, dtype in (("float32", np.float32), ("float64", np.float64)):
-            lines.append(compare(name, case, precision, dtype))
-            print(lines[-1])
-    if len(sys.argv) > 1:
-        Path(sys.argv[1]).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    print("\n".join(lines), flush=True)
+    ratios: dict[tuple[str, str], list[tuple[str, float, bool]]] = {}
+    for name, precision, case in cases(given.case):
+        try:
+            rows = compare.compare(declared(name, case, precision), case["records"], rivals, seconds=given.seconds)
+        except NotComparable as reason:
+            lines.append(f"{name:13s}{precision:10s}{reason}")
+            print(lines[-1], flush=True)
+            continue
+        for row in rows:
+            lines.append(_line(name, precision, row, attained))
+            print(lines[-1], flush=True)
+            if row.ratio is not None:
+                ratios.setdefault((row.kind, precision), []).append((name, row.ratio, case["state"] <= 64))
+    lines += ["", "medians (all; state up to 64; the smallest)"]
+    for (kind, precision), own in ratios.items():
+        small = [ratio for _, ratio, is_small in own if is_small]
+        worst = min(own, key=lambda item: item[1])
+        lines.append(
+            f"{SHORT[kind]:20s}{precision:10s}{statistics.median(r for _, r, _ in own):6.2f}"
+            f"{statistics.median(small) if small else float('nan'):8.2f}   {worst[1]:.2f} ({worst[0]})"
+        )
+    print("\n".join(lines[-len(ratios) - 2 :]))
+    if given.record:
+        given.record.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        draw(given.record.with_suffix(".png"), ratios)
 
 
-def compare(name: str, case: dict[str, Any], precision: str, dtype: type) -> str:
-    model = Continuum.from_spec(load_spec(declared(case, precision)), seed=0)
-    generator = np.random.default_rng(0)
-    x = generator.standard_normal((case["state"], case["records"])).astype(dtype) / dtype(case["state"])
-    targets = np.eye(2, dtype=dtype)[generator.integers(0, 2, case["records"])].T.copy()
-    solver, (operator, constant) = model.solver, model.readout_map()
+def _line(name: str, precision: str, row: compare.Row, attained: machine.Attained) -> str:
+    ours = row.seconds["kernels"]
+    best, seconds = row.best or ("–", float("nan"))
+    part = row.operations / ours / attained.products[precision]
+    return (
+        f"{name:13s}{precision:10s}{SHORT[row.kind]:20s}{1e3 * ours:10.3f}{1e3 * seconds:10.3f}  {best:12s}"
+        f"{row.ratio or float('nan'):6.2f}{part:9.0%}"
+    )
 
-    def kernel() -> np.ndarray:
-        return solver.gradient(x, operator, constant, targets)[-1]
 
-    with threadpool_limits(1):
-        peer = numpy_sweep(model, x, targets, dtype)
-        mine, other = kernel(), peer()
-        assert np.linalg.norm(mine - other) <= 1e-4 * np.linalg.norm(other), "the two compute different things"
-        repeats = 200 if case["records"] < 100 else 15
-        for function in (kernel, peer):
-            median(function, 3)
-        pairs = [(median(kernel, repeats // 5), median(peer, repeats // 5)) for _ in range(5)]
-    ours, theirs = (statistics.median(p) * 1e3 for p in zip(*pairs))
-    return f"{name:12s} {precision:9s} {ours:10.3f} {theirs:10.3f} {ours / theirs:6.2f}"
+def draw(path: Path, ratios: dict[tuple[str, str], list[tuple[str, float, bool]]]) -> None:
+    """The ratios of all cases, a row of points a kind of work."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.5, 4.5), layout="constrained")
+    axes = figure.add_subplot()
+    labels = []
+    for level, ((kind, precision), own) in enumerate(ratios.items()):
+        labels.append(f"{SHORT[kind]}\n{precision}")
+        axes.plot([r for _, r, _ in own], [level] * len(own), "o", ms=4, alpha=0.7)
+        axes.plot(statistics.median(r for _, r, _ in own), level, "k|", ms=18)
+    axes.axvline(1, color="0.6", lw=1)
+    axes.set(xscale="log", yticks=range(len(labels)), xlabel="time of the best of the others / ours (bars: medians)")
+    axes.set_yticklabels(labels, fontsize=8)
+    figure.savefig(path, dpi=110)
 
 
 if __name__ == "__main__":

@@ -20,8 +20,9 @@ from numerics.kernels.steps import Attempt, Method, Steps
 from numerics.representation.folders import load_module
 from numerics.representation.tables import Representation, kron
 
-TILE = 128  # records a kernel works on at once: a stage's arrays then stay in the second-level cache
-BLOCK = 4  # tiles that share one partial gradient
+TILE = 128  # records a kernel works on at once: rows long enough for vector code, and a stage's arrays stay in cache
+BLOCK = 4  # tiles, at most, that share one partial gradient
+FEW = 8  # blocks below which each has a tile of its own, so that there is work for many threads
 
 
 class Bound:
@@ -302,7 +303,8 @@ class Solver:
         numbers = sum(a.size for slab in self.slabs for a in slab.operators.values())
         if records <= TILE and threads.worthwhile(half * numbers):
             return threads.blocks(records, half, 1)
-        return threads.blocks(records, TILE, BLOCK)
+        tiles = -(-records // TILE)
+        return threads.blocks(records, TILE, min(BLOCK, -(-tiles // FEW)))
 
     def bytes_needed(self, records: int) -> int:
         """What a gradient over so many records takes beyond tables and operators."""
