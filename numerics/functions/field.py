@@ -7,12 +7,14 @@ functions of both widths (``Pair``). A field over several slabs has one array a 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
-from scipy.linalg.lapack import dtrtrs
+from scipy.linalg.lapack import dtrtri, dtrtrs
 
 from derive.errors import DataError, RepresentationError, advice
 from numerics.checks import instance, numbers
@@ -90,19 +92,50 @@ class FieldSlab:
         return found
 
     def from_orthonormal(self, coordinates: Array) -> FieldSlab:
-        """The slab with these coordinates: c = L⁻ᵀ z along every axis."""
-        found: FieldSlab = replace(self, coefficients=self._solve(coordinates, transposed=True))
+        """The slab with these coordinates."""
+        return self.with_coefficients(self.at(coordinates))
+
+    def with_coefficients(self, coefficients: Array) -> FieldSlab:
+        """The slab of the same space with these coefficients, which nobody looks at."""
+        found: FieldSlab = replace(self, coefficients=coefficients)
         return found
 
-    def pull_back_orthonormal(self, gradient: Array) -> Array:
-        """dL/dcoefficients → dL/dcoordinates: L⁻¹ g along every axis."""
-        return self._solve(gradient, transposed=False)
+    def at(self, coordinates: Array, out: Array | None = None) -> Array:
+        """The coefficients of these coordinates: c = L⁻ᵀ z along every axis. out: room for them, in any precision."""
+        return self._divided(coordinates, True, out)
+
+    def pull_back_orthonormal(self, gradient: Array, out: Array | None = None) -> Array:
+        """dL/dcoefficients → dL/dcoordinates: L⁻¹ g along every axis. out: room for these, in any precision."""
+        return self._divided(gradient, False, out)
+
+    @cached_property
+    def _inverses(self) -> tuple[Any, list[tuple[int, Array]]]:
+        """L⁻¹ along all axes: the product of the diagonal ones, and (axis, matrix) of the others."""
+        scale: Any = 1.0
+        others = []
+        for axis, (_, factor) in enumerate(self.factored):
+            if factor.ndim == 1:
+                scale = scale / _spread(factor, self.coefficients, axis)
+            else:
+                others.append((axis, np.ascontiguousarray(dtrtri(factor, lower=1)[0])))
+        return scale, others
+
+    def _divided(self, values: Array, transposed: bool, out: Array | None) -> Array:
+        """L⁻¹ or L⁻ᵀ along every axis; every step of a training does so, by products with small inverses."""
+        scale, others = self._inverses
+        for axis, inverse in others:
+            before, n = math.prod(values.shape[:axis]), len(inverse)
+            parts = np.matmul(inverse.T if transposed else inverse, values.reshape(before, n, -1))
+            values = parts.reshape(values.shape)
+        found: Array = np.multiply(values, scale, out=out, casting="same_kind")
+        return found
 
     def riesz(self, gradient: Array) -> Array:
         """The L2 gradient's coefficients from dL/dcoefficients (12): M⁻¹ g along every axis."""
         return self._solve(self._solve(gradient, transposed=False), transposed=True)
 
     def _solve(self, values: Array, transposed: bool) -> Array:
+        """The same by back-substitution, for what is projected once."""
         for axis, (_, factor) in enumerate(self.factored):
             if factor.ndim == 1:
                 values = values / _spread(factor, values, axis)
@@ -113,18 +146,36 @@ class FieldSlab:
             values = np.moveaxis(solved.reshape(moved.shape), 0, axis)
         return np.ascontiguousarray(values)
 
-    def metric(self, norm: str) -> Array:
-        """A c, where cᵀ A c is the squared norm: A = ⊗M in "L2"; "H1" adds ⊗M with M → K, for every axis in turn."""
-        check_norm(norm)
-        mass = self.coefficients
-        for axis, gram in enumerate(self.grams):
-            mass = along(gram, mass, axis)
-        return mass + self._seminorm_metric() if norm == "H1" else mass
+    def metric(self, norm: str, of: Array | None = None) -> Array:
+        """A c, where cᵀ A c is the squared norm: A = ⊗M in "L2"; "H1" adds ⊗M with M → K, for every axis in turn.
 
-    def _seminorm_metric(self) -> Array:
-        total = np.zeros_like(self.coefficients)
+        of: coefficients c in place of the slab's own.
+        """
+        check_norm(norm)
+        c = self.coefficients if of is None else of
+        scale, others = self._masses
+        mass: Array = c * scale
+        for axis, gram in others:
+            mass = along(gram, mass, axis)
+        return mass + self._seminorm_metric(c) if norm == "H1" else mass
+
+    @cached_property
+    def _masses(self) -> tuple[Any, list[tuple[int, Array]]]:
+        """M along all axes: the product of the diagonal ones, and (axis, matrix) of the others."""
+        scale: Any = 1.0
+        for axis, (gram, factor) in enumerate(self.factored):
+            scale = scale * _spread(np.diagonal(gram), self.coefficients, axis) if factor.ndim == 1 else scale
+        return scale, [(axis, gram) for axis, (gram, factor) in enumerate(self.factored) if factor.ndim == 2]
+
+    def penalty(self, norm: str, of: Array) -> tuple[float, Array]:
+        """The squared norm of coefficients in this space, and its derivative by them."""
+        metric = self.metric(norm, of)
+        return float(np.sum(of * metric)), 2 * metric
+
+    def _seminorm_metric(self, c: Array) -> Array:
+        total = np.zeros(c.shape)
         for axis in range(len(self.grams)):
-            part = along(self._stiffness(axis), self.coefficients, axis)
+            part = along(self._stiffness(axis), c, axis)
             for other, gram in enumerate(self.grams):
                 part = part if other == axis else along(gram, part, other)
             total += part
@@ -146,7 +197,7 @@ class FieldSlab:
         check_norm(norm)
         total = float(np.sum(self.orthonormal() ** 2))
         if norm == "H1":
-            total += float(np.sum(self.coefficients * self._seminorm_metric()))
+            total += float(np.sum(self.coefficients * self._seminorm_metric(self.coefficients)))
         return total
 
 
@@ -224,8 +275,12 @@ class Field:
                 "a single array, or the slabs of another level", f"give {self.name}'s coefficients as a list",
             )  # fmt: skip
         checked = [numbers(c, self.name, s.coefficients.shape) for s, c in zip(self.slabs, given)]
-        slabs = (replace(slab, coefficients=np.ascontiguousarray(c)) for slab, c in zip(self.slabs, checked))
-        return replace(self, slabs=tuple(slabs))
+        return self.holding([np.ascontiguousarray(c) for c in checked])
+
+    def holding(self, coefficients: Iterable[Array]) -> Field:
+        """``with_coefficients`` that looks at nothing."""
+        slabs = tuple(slab.with_coefficients(c) for slab, c in zip(self.slabs, coefficients))
+        return replace(self, slabs=slabs)
 
     def norm(self, norm: str = "L2") -> float:
         """‖F‖ in "L2" or "H1"."""

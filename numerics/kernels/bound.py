@@ -119,7 +119,7 @@ class BoundSlab:
         """Arguments as the kernels take them."""
         return {name: converted(a, self.dtype) if isinstance(a, np.ndarray) else a for name, a in given.items()}
 
-    @property
+    @cached_property
     def implicit(self) -> bool:
         """Whether stages have to be solved for."""
         return "groups" in self.tables.tables
@@ -164,7 +164,7 @@ class BoundSlab:
             found["operator_entry"] = (1, wide * n["node"], c * n["entry"])
         return found
 
-    @property
+    @cached_property
     def stages(self) -> int:
         """Of all steps."""
         count, rows, _ = self.bound["combine"].shape
@@ -181,7 +181,11 @@ class BoundSlab:
 
     def kept_bytes(self, records: int) -> int:
         """What the forward kernel keeps of so many records for the adjoint."""
-        return self.stages * sum(self.kept_rows.values()) * records * self.dtype.itemsize
+        return self._kept_a_record * records
+
+    @cached_property
+    def _kept_a_record(self) -> int:
+        return self.stages * sum(self.kept_rows.values()) * self.dtype.itemsize
 
     def unshared(self) -> Self:
         """The slab with a row of θ and one of ϑ for every stage."""

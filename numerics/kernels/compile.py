@@ -50,8 +50,12 @@ NUMBERS: dict[str, Any] = {"int": 1, "float": 1.0, "bool": True}
 @cache
 def compiled(path: Path, name: str) -> Callable[..., Any]:
     """The function ``name`` of the generated module at ``path``, compiled on first call for each set of types."""
-    kernel = meant(getattr(load_module(path), name))
-    return kept.jit(kernel, before=product.ready, nogil=True, error_model="numpy", fastmath=FASTMATH)
+    return native(meant(getattr(load_module(path), name)), before=product.ready)
+
+
+def native(function: Callable[..., Any], **given: Any) -> Callable[..., Any]:
+    """A function of numbers and arrays, compiled on first call for each set of types. given: to ``cache.jit``."""
+    return kept.jit(function, nogil=True, error_model="numpy", fastmath=FASTMATH, **given)
 
 
 def ahead(jobs: Iterable[Job]) -> None:

@@ -250,10 +250,10 @@ class Solver:
         solver = self.settled(states)
         count = states.shape[1]
         losses, gradient, (bar_operator, bar_constant), _ = solver._summed(states, operator, constant, targets)
-        for own in gradient:
-            for a in own.values():
-                a /= count
         back = [slab.pull_back(own, w) for slab, own, w in zip(solver.slabs, gradient, solver.weights)]
+        for own in back:
+            for a in own.arrays.values():
+                a /= count
         return losses, back, bar_operator / count, bar_constant / count
 
     def _summed(

@@ -90,7 +90,7 @@ class CudaSlab(Slab):
     def reading(self, weights: Weights) -> Self:
         """The slab with what kernels read of these coefficients without a change, and no operators."""
         given = {name: a for name, a in weights.given(self.dtype).items() if name in AS_THEY_ARE}
-        return replace(self, operators={name: to_device(a, self.dtype) for name, a in given.items()})
+        return self.holding({name: to_device(a, self.dtype) for name, a in given.items()})
 
     def form(self, weights: Weights) -> Self:
         """The slab with the stage operators and biases of these coefficients."""
@@ -102,7 +102,7 @@ class CudaSlab(Slab):
             entry = {"theta": self.bound["theta_entry"], "operators": found["operator_entry"]}
             self.call("entry_operators", {**given, **room, **entry})
             found["operator_entry"] = found["operator_entry"][0]
-        return replace(self, operators=found | {name: given[name] for name in AS_THEY_ARE if name in given})
+        return self.holding(found | {name: given[name] for name in AS_THEY_ARE if name in given})
 
     def empty_gradient(self, blocks: int = 1) -> Arrays:
         """Zero gradients of the stage operators, one a block."""
@@ -133,7 +133,7 @@ class CudaSlab(Slab):
             self.call("entry_operators_adjoint", {"bar_operators": entry.reshape(1, *entry.shape), **room})
             self._collect("theta_entry", room["mixed"], found["w"])
         found |= {name: bars[f"bar_{name}"] for name in AS_THEY_ARE if name in given}
-        return Weights(**{name: to_host(a).astype(np.float64) for name, a in found.items()})
+        return Weights(**{name: to_host(a) for name, a in found.items()})
 
     def _collect(self, rows: str, mixed: Any, bar: Any) -> None:
         size = bar.size // bar.shape[0]
@@ -278,16 +278,6 @@ class CudaSolver(Solver):
         losses, gradient, bars, of_states = self._summed(states, operator, constant, targets)
         totals = [{name: to_host(a) for name, a in own.items()} for own in gradient]
         return losses, totals, *bars, np.concatenate([to_host(bar) for bar in of_states], axis=1)
-
-    def mean_gradient(
-        self, states: np.ndarray, operator: np.ndarray, constant: np.ndarray, targets: np.ndarray
-    ) -> tuple[np.ndarray, list[Weights], np.ndarray, np.ndarray]:
-        """Loss of every record, and mean gradients, as for the CPU; those of operators stay on the device."""
-        solver, count = self.settled(states), states.shape[1]
-        losses, gradient, (bar_operator, bar_constant), _ = solver._summed(states, operator, constant, targets)
-        sums = (slab.pull_back(own, w) for slab, own, w in zip(solver.slabs, gradient, solver.weights))
-        back = [Weights(**{name: a / count for name, a in own.arrays.items()}) for own in sums]
-        return losses, back, bar_operator / count, bar_constant / count
 
     def _summed(
         self, states: np.ndarray, operator: np.ndarray, constant: np.ndarray, targets: np.ndarray

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -68,7 +69,7 @@ class Slab(BoundSlab):
     def reading(self, weights: Weights) -> Self:
         """The slab with what kernels read of these coefficients without a change, and no operators."""
         given = weights.given(self.dtype)
-        return replace(self, operators={name: given[name] for name in AS_THEY_ARE if name in given})
+        return self.holding({name: given[name] for name in AS_THEY_ARE if name in given})
 
     def form(self, weights: Weights) -> Self:
         """The slab with the stage operators and biases of these coefficients."""
@@ -81,11 +82,17 @@ class Slab(BoundSlab):
             entry = {"theta": self.bound["theta_entry"], "operators": found["operator_entry"]}
             self.call("entry_operators", {**given, **entry})
             found["operator_entry"] = found["operator_entry"][0]
-        return replace(self, operators=found | {name: given[name] for name in AS_THEY_ARE if name in given})
+        return self.holding(found | {name: given[name] for name in AS_THEY_ARE if name in given})
+
+    def holding(self, operators: Mapping[str, Any]) -> Self:
+        """The slab with these operators; what is known of its tables stays known."""
+        made = copy.copy(self)
+        vars(made)["operators"] = operators
+        return made
 
     def without(self, name: str) -> Self:
         """The slab without one of what ``form`` gave it."""
-        return replace(self, operators={own: a for own, a in self.operators.items() if own != name})
+        return self.holding({own: a for own, a in self.operators.items() if own != name})
 
     def _by_halves(self, what: str, operators: Arrays, given: Callable[[int], Arrays]) -> None:
         """Call a kernel for the first half of the stages and for the second, side by side, where that is work enough.
@@ -105,7 +112,7 @@ class Slab(BoundSlab):
 
     def empty_gradient(self) -> Arrays:
         """Zero gradients of the stage operators."""
-        return {f"bar_{name}": np.zeros_like(a) for name, a in self.operators.items()}
+        return {f"bar_{name}": np.zeros(a.shape, a.dtype) for name, a in self.operators.items()}
 
     def pull_back(self, gradient: Arrays, weights: Weights) -> Weights:
         """Gradients of the coefficients from those of the operators (11)."""
@@ -126,7 +133,7 @@ class Slab(BoundSlab):
         if "bar_operator_entry" in gradient:
             entry = {"bar_operators": gradient["bar_operator_entry"][None], "theta": self.bound["theta_entry"]}
             self.call("entry_operators_adjoint", {**entry, "bar_w": bars["bar_w"]})
-        return Weights(**{name.removeprefix("bar_"): a.real.astype(np.float64) for name, a in bars.items()})
+        return Weights(**{name.removeprefix("bar_"): a.real for name, a in bars.items()})
 
     def forward(self, h: np.ndarray, keep: bool) -> tuple[np.ndarray, dict[str, Any]]:
         """The state at the slab's end, (state · channels, records), and what the adjoint will read."""

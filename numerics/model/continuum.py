@@ -20,7 +20,7 @@ from derive.spec import Spec, from_dict
 from numerics.checks import numbers
 from numerics.datasets import Records, labels, records
 from numerics.datasets.labels import Label
-from numerics.functions.field import Field
+from numerics.functions.field import Field, FieldSlab
 from numerics.functions.fields_from import project_function
 from numerics.functions.random import random_function
 from numerics.kernels import rehearsal, stability, threads
@@ -33,6 +33,7 @@ from numerics.representation import find, folders
 from numerics.representation.tables import Representation
 
 Array = np.ndarray
+CACHED = ("solver", "bound", "representation", "_pieces", "_precision")
 Declared = Spec | Mapping[str, Any] | str | Path
 
 
@@ -133,7 +134,7 @@ class Continuum:
 
     def __getstate__(self) -> dict[str, Any]:
         """What pickles and copies hold: not the kernels, which are found and formed where they are used."""
-        return {name: value for name, value in vars(self).items() if name not in ("solver", "bound", "representation")}
+        return {name: value for name, value in vars(self).items() if name not in CACHED}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -151,12 +152,8 @@ class Continuum:
     @property
     def blocks(self) -> tuple[tuple[str, slice], ...]:
         """The part of ``coordinates`` that belongs to each field."""
-        found, start = [], 0
-        for name, f in self.fields.items():
-            stop = start + sum(s.coefficients.size for s in f.slabs)
-            found.append((name, slice(start, stop)))
-            start = stop
-        return tuple(found)
+        ends = {name: part.stop for name, _, part in self._pieces}
+        return tuple((name, slice(start, stop)) for (name, stop), start in zip(ends.items(), (0, *ends.values())))
 
     @property
     def coordinates(self) -> Array:
@@ -165,17 +162,38 @@ class Continuum:
 
     def with_coordinates(self, coordinates: Array, **changes: Any) -> Continuum:
         """The continuum with these coordinates (size,)."""
-        coordinates = numbers(coordinates, "coordinates", (self.size,))
-        fields, start = {}, 0
-        for name, f in self.fields.items():
-            slabs = []
-            for slab in f.slabs:
-                stop = start + slab.coefficients.size
-                part = coordinates[start:stop].reshape(slab.coefficients.shape)
-                slabs.append(slab.from_orthonormal(part))
-                start = stop
-            fields[name] = replace(f, slabs=tuple(slabs))
+        fields = {name: self.fields[name].holding(own) for name, own in self.coefficients_at(coordinates).items()}
         return self.replace(fields=fields, **changes)
+
+    @cached_property
+    def _pieces(self) -> list[tuple[str, FieldSlab, slice]]:
+        """Every slab with its field's name and its part of ``coordinates``."""
+        found, start = [], 0
+        for name, f in self.fields.items():
+            for slab in f.slabs:
+                found.append((name, slab, slice(start, start + slab.coefficients.size)))
+                start += slab.coefficients.size
+        return found
+
+    def coefficients_at(self, coordinates: Array) -> layout.Coefficients:
+        """Of every field, slab by slab, the coefficients that belong to coordinates (size,)."""
+        return self._coefficients_at(coordinates, {})
+
+    def _coefficients_at(self, coordinates: Array, precision: Mapping[str, Any]) -> layout.Coefficients:
+        """The same; precision: of fields that are wanted in another one than float64."""
+        coordinates = numbers(coordinates, "coordinates", (self.size,))
+        found: layout.Coefficients = {name: [] for name in self.fields}
+        for name, slab, part in self._pieces:
+            shape = slab.coefficients.shape
+            room = layout.room(name, shape, self.spec.dimension, precision.get(name, np.float64))
+            found[name].append(slab.at(coordinates[part].reshape(shape), out=room))
+        return found
+
+    @cached_property
+    def _precision(self) -> dict[str, Any]:
+        """The kernels' precision, of the fields that nothing but kernels reads."""
+        penalised = {penalty.field for penalty in self.spec.penalties}
+        return {name: self.bound.dtype for name in layout.STAGED if name not in penalised}
 
     # --- running --------------------------------------------------------------------------------------------
 
@@ -200,7 +218,7 @@ class Continuum:
 
         With smooth maxima, these come after the coefficients: (outputs, state · channels + channels).
         """
-        return layout.readout_map(self.representation, self.fields)
+        return layout.readout_map(self.representation, layout.coefficients(self.fields))
 
     def prepare(self, data: Records) -> Prepared:
         """Project records and their targets. Raises DataError naming the record."""
@@ -217,30 +235,38 @@ class Continuum:
     def objective(self, prepared: Prepared, coordinates: Array | None = None) -> tuple[float, Array]:
         """Mean loss with penalties, and its exact gradient in orthonormal coordinates (10), (11), (12)."""
         with threads.serial_blas():
-            model = self if coordinates is None else self.with_coordinates(coordinates).running_on(self.bound)
-            loss, gradient = model.coefficient_gradient(prepared)
-            flat = [
-                slab.pull_back_orthonormal(g).ravel()
-                for name, f in model.fields.items()
-                for slab, g in zip(f.slabs, gradient[name])
-            ]
-            return loss, np.concatenate(flat)
+            if coordinates is None:
+                loss, gradient = self.coefficient_gradient(prepared)
+            else:
+                given = self._coefficients_at(coordinates, self._precision)
+                loss, gradient = self._gradient(prepared, given, lambda: self.bound.form(layout.weights_of(given)))
+            flat, slabs = np.empty(self.size), {name: iter(own) for name, own in gradient.items()}
+            for name, slab, part in self._pieces:
+                slab.pull_back_orthonormal(next(slabs[name]), out=flat[part].reshape(slab.coefficients.shape))
+            return loss, flat
 
-    def coefficient_gradient(self, prepared: Prepared) -> tuple[float, dict[str, list[Array]]]:
+    def coefficient_gradient(self, prepared: Prepared) -> tuple[float, layout.Coefficients]:
         """Mean loss with penalties, and dL/dcoefficients of every field and slab."""
+        loss, found = self._gradient(prepared, layout.coefficients(self.fields), lambda: self.solver)
+        return loss, {name: [np.asarray(g, dtype=np.float64) for g in own] for name, own in found.items()}
+
+    def _gradient(
+        self, prepared: Prepared, given: layout.Coefficients, form: Callable[[], Solver]
+    ) -> tuple[float, layout.Coefficients]:
+        """Mean loss with penalties, and its gradient, at coefficients; form: gives the network with these."""
         check_own(self.spec, prepared)
-        operator, constant = self.bound.comparison if self.spec.outputs is None else self.readout_map()
-        rehearsal.gradient(self.bound, lambda: layout.kernel_weights(self.fields), operator, constant)
-        found = self.solver.mean_gradient(prepared.states, operator, constant, prepared.wanted())
-        losses, back, bar_r, bar_a = found
+        rep = self.representation
+        operator, constant = self.bound.comparison if self.spec.outputs is None else layout.readout_map(rep, given)
+        rehearsal.gradient(self.bound, lambda: layout.weights_of(given), operator, constant)
+        losses, back, bar_r, bar_a = form().mean_gradient(prepared.states, operator, constant, prepared.wanted())
         loss = float(np.mean(losses.astype(np.float64) + prepared.offset))
-        gradient = layout.field_gradients(self.fields, back)
-        gradient |= layout.readout_gradients(self.representation, self.fields, bar_r, bar_a)
+        gradient = layout.weight_gradients(given, back) | layout.readout_gradients(rep, given, bar_r, bar_a)
         for penalty in self.spec.penalties:
-            f, weight = self.fields[penalty.field], float(penalty.weight)
-            loss += weight * f.squared_norm(penalty.norm)
-            for mine, theirs in zip(gradient[penalty.field], f.squared_norm_gradient(penalty.norm)):
-                mine += weight * theirs
+            own = self.fields[penalty.field].slabs, given[penalty.field], gradient[penalty.field]
+            for slab, c, mine in zip(*own):
+                value, slope = slab.penalty(penalty.norm, c)
+                loss += float(penalty.weight) * value
+                mine += float(penalty.weight) * slope
         return loss, gradient
 
     def state_gradient(self, prepared: Prepared) -> Array:
@@ -323,7 +349,7 @@ class Continuum:
             return self._finite(self.solver.outputs(states, *self.readout_map()).T, states)
         y = self._finite(self.solver.final(states).astype(np.float64).T, states).T
         if spec.outputs is not None:
-            y = layout.read_out(self.representation, self.fields, y)
+            y = layout.read_out(self.representation, layout.coefficients(self.fields), y)
         where = points.grids(spec, data) if at is None else points.wanted(spec, at)
         return points.values(self.representation, y, where)
 

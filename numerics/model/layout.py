@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +15,8 @@ from numerics.kernels.operators import Weights
 from numerics.representation.tables import Representation, SlabTables
 
 Array = np.ndarray
+Coefficients = dict[str, list[Array]]  # of every field, an array a slab
+STAGED = ("W", "b", "V", "parameters", "P")  # fields that the stages read
 
 
 def zero_fields(rep: Representation) -> dict[str, Field]:
@@ -70,21 +74,55 @@ def _zero_slab(slab: SlabTables, roles: tuple[str, ...], channels: tuple[int, ..
     )
 
 
+def coefficients(fields: Mapping[str, Field]) -> Coefficients:
+    """Fields' coefficients, an array a slab."""
+    return {name: [slab.coefficients for slab in f.slabs] for name, f in fields.items()}
+
+
+def room(name: str, shape: tuple[int, ...], dimension: int, dtype: Any) -> Array:
+    """Empty coefficients of a field (*sizes, *channels), which lie in memory as ``weights_of`` arranges them."""
+    order, back = _order(name, len(shape), dimension)
+    return np.empty([shape[axis] for axis in order], dtype).transpose(back)
+
+
+@cache
+def _order(name: str, axes: int, dimension: int) -> tuple[list[int], list[int]]:
+    """The order of a field's axes in memory, and what puts them back."""
+    order = list(range(axes))
+    if name in ("W", "b", "V"):
+        depth = axes - (2 if name == "b" else 3)
+        order.insert(0, order.pop(depth))
+        if depth == 2 * dimension:  # W of both widths, whose outer functions come with the channels that they make
+            order.insert(1 + dimension, order.pop(1 + depth))
+    return order, sorted(range(axes), key=order.__getitem__)
+
+
 def leading(field: Field) -> Array:
     """Coefficients (functions of ξ, *channels) of a field along ξ, or of a constant."""
     return _flat(field.slabs[0].coefficients, len(field.axes))
 
 
+def _leading(given: Coefficients, name: str) -> Array:
+    """The same of the field of this name."""
+    (found,) = given[name]
+    return _flat(found, found.ndim - (1 if name == "a" else 2))
+
+
 def kernel_weights(fields: Mapping[str, Field]) -> list[Weights]:
-    """Fields' coefficients in the kernels' layout.
+    """Fields' coefficients in the kernels' layout."""
+    return weights_of(coefficients(fields))
+
+
+def weights_of(given: Coefficients) -> list[Weights]:
+    """Coefficients in the kernels' layout.
 
     w[i,j,k,o,c] → (k, i·o, j·c), β[i,k,o] → (k, i·o), and both z[m,k,o,c] and v[m,k,o,c] → (k, m, o·c), where i, j and
     m run over the products of all axes' functions, the last axis first.
     """
     found = []
-    for n, (w_slab, b_slab) in enumerate(zip(fields["W"].slabs, fields["b"].slabs)):
-        dimension = len(b_slab.bases) - 1
-        w, b = _flat_weight(w_slab.coefficients, dimension), _flat(b_slab.coefficients, dimension)
+    for n, (own_w, own_b) in enumerate(zip(given["W"], given["b"])):
+        dimension = own_b.ndim - 2
+        w, b = _flat_weight(own_w, dimension), _flat(own_b, dimension)
         if w.ndim == 5:
             i, j, k, o, c = w.shape
             weights = w.transpose(2, 0, 3, 1, 4).reshape(k, i * o, j * c)
@@ -94,20 +132,20 @@ def kernel_weights(fields: Mapping[str, Field]) -> list[Weights]:
             Weights(
                 weights,
                 b.transpose(1, 0, 2).reshape(b.shape[1], -1),
-                _depth_first(_flat(fields["V"].slabs[n].coefficients, dimension)) if "V" in fields else None,
-                fields["parameters"].slabs[0].coefficients if "parameters" in fields else None,
-                np.hstack(list(leading(fields["P"]))) if n == 0 and "P" in fields else None,
+                _depth_first(_flat(given["V"][n], dimension)) if "V" in given else None,
+                given["parameters"][0] if "parameters" in given else None,
+                np.hstack(list(_leading(given, "P"))) if n == 0 and "P" in given else None,
             )
         )
     return found
 
 
-def field_gradients(fields: Mapping[str, Field], weights: Sequence[Weights]) -> dict[str, list[Array]]:
-    """dL/dcoefficients of what the stages read, in the fields' layout, from those in the kernels' layout."""
-    found: dict[str, list[Array]] = {name: [] for name in ("W", "b", "V", "parameters", "P") if name in fields}
+def weight_gradients(given: Coefficients, weights: Sequence[Weights]) -> Coefficients:
+    """dL/dcoefficients of what the stages read, shaped as the coefficients, from those in the kernels' layout."""
+    found: Coefficients = {name: [] for name in STAGED if name in given}
     for n, back in enumerate(weights):
-        own = {name: fields[name].slabs[n].coefficients for name in ("W", "b", "V") if name in fields}
-        dimension = len(fields["b"].slabs[n].bases) - 1
+        own = {name: given[name][n] for name in ("W", "b", "V") if name in given}
+        dimension = own["b"].ndim - 2
         shape = _flat_weight(own["W"], dimension).shape
         if len(shape) == 5:
             i, j, k, o, c = shape
@@ -122,8 +160,8 @@ def field_gradients(fields: Mapping[str, Field], weights: Sequence[Weights]) -> 
         if back.parameters is not None:
             found["parameters"].append(back.parameters)
         if back.lift is not None:
-            parts_of_lift = np.hsplit(back.lift, len(leading(fields["P"])))
-            found["P"].append(np.reshape(parts_of_lift, fields["P"].slabs[0].coefficients.shape))
+            parts_of_lift = np.hsplit(back.lift, len(_leading(given, "P")))
+            found["P"].append(np.reshape(parts_of_lift, given["P"][0].shape))
     if "parameters" in found:  # all slabs share them
         found["parameters"] = [np.sum(found["parameters"], axis=0)]
     return found
@@ -141,7 +179,7 @@ def along_state(rep: Representation, role: str) -> tuple[Array, Array]:
     return np.eye(len(one))[None], one[:, None]
 
 
-def readout_map(rep: Representation, fields: Mapping[str, Field]) -> tuple[Array, Array]:
+def readout_map(rep: Representation, given: Coefficients) -> tuple[Array, Array]:
     """The affine map from y's coefficients to what the loss compares: (outputs, state · channels), (outputs,).
 
     With smooth maxima, these come after the coefficients: (outputs, state · channels + channels).
@@ -152,19 +190,26 @@ def readout_map(rep: Representation, fields: Mapping[str, Field]) -> tuple[Array
         return rep.comparison, np.zeros(len(rep.comparison))
     if not spec.functional:
         products, one = along_state(rep, "readout")
-        r, a = (leading(fields[name]) for name in ("R", "a"))
-        terms = [np.kron(rep.root @ product, own) for product, own in zip(products, r)]
-        return np.sum(terms, axis=0), (rep.root @ one @ a).ravel()
-    r = _flat(fields["R"].slabs[0].coefficients, spec.dimension)
+        r, a = (_leading(given, name) for name in ("R", "a"))
+        terms = [_kron(rep.root @ product, own) for product, own in zip(products, r)]
+        return sum(terms[1:], terms[0]), (rep.root @ one @ a).ravel()
+    r = _leading(given, "R")
     operator = np.einsum("ioc,ij->ojc", r, rep.readout_gram).reshape(spec.outputs, -1)
     if spec.maximum is not None:
-        operator = np.hstack([operator, fields["Q"].slabs[0].coefficients])
-    return operator, fields["a"].slabs[0].coefficients
+        operator = np.hstack([operator, given["Q"][0]])
+    return operator, given["a"][0]
+
+
+def _kron(outer: Array, inner: Array) -> Array:
+    """``np.kron`` of matrices, which takes much longer to look at its arguments."""
+    (i, j), (k, m) = outer.shape, inner.shape
+    found: Array = outer[:, None, :, None] * inner[None, :, None, :]
+    return found.reshape(i * k, j * m)
 
 
 def readout_gradients(
-    rep: Representation, fields: Mapping[str, Field], bar_operator: Array, bar_constant: Array
-) -> dict[str, list[Array]]:
+    rep: Representation, given: Coefficients, bar_operator: Array, bar_constant: Array
+) -> Coefficients:
     """dL/dcoefficients of the readout's fields, from those of ``readout_map``."""
     spec = rep.spec
     if spec.outputs is None:
@@ -172,19 +217,21 @@ def readout_gradients(
     if not spec.functional:
         (products, one), root = along_state(rep, "readout"), rep.root
         blocks = bar_operator.reshape(len(one), spec.outputs, len(one), spec.channels)
-        r = np.stack([np.einsum("lj,lojc->oc", root @ product, blocks) for product in products])
+        parts = np.swapaxes(blocks, 0, 1).reshape(spec.outputs, len(one) ** 2, -1)
+        r = np.stack([(root @ product).ravel() @ parts for product in products])
         a = (root @ one).T @ bar_constant.reshape(len(one), -1)
-        return {name: [bar.reshape(fields[name].slabs[0].coefficients.shape)] for name, bar in (("R", r), ("a", a))}
+        return {name: [bar.reshape(given[name][0].shape)] for name, bar in (("R", r), ("a", a))}
     gram = rep.readout_gram
-    bar_operator, bar_q = np.split(bar_operator, [gram.shape[1] * spec.channels], axis=1)
+    width = gram.shape[1] * spec.channels
+    bar_operator, bar_q = bar_operator[:, :width], bar_operator[:, width:]
     r = np.einsum("ojc,ij->ioc", bar_operator.reshape(spec.outputs, -1, spec.channels), gram)
-    found = {"R": [r.reshape(fields["R"].slabs[0].coefficients.shape)], "a": [bar_constant]}
+    found = {"R": [r.reshape(given["R"][0].shape)], "a": [bar_constant]}
     return found | ({"Q": [bar_q]} if spec.maximum is not None else {})
 
 
-def read_out(rep: Representation, fields: Mapping[str, Field], y: Array) -> Array:
+def read_out(rep: Representation, given: Coefficients, y: Array) -> Array:
     """What a readout at every point makes of final states (n·c, N): coefficients (n·outputs, N)."""
-    (products, one), (r, a) = along_state(rep, "readout"), (leading(fields[name]) for name in ("R", "a"))
+    (products, one), (r, a) = along_state(rep, "readout"), (_leading(given, name) for name in ("R", "a"))
     final = y.reshape(len(one), -1, y.shape[1])
     parts = sum(np.tensordot(product, own @ final, 1) for product, own in zip(products, r))
     return np.asarray((parts + (one @ a)[:, :, None]).reshape(-1, y.shape[1]))

@@ -117,10 +117,10 @@ def _steps(job: Job, run: Run) -> Iterator[Run]:
     """The run after each of the batches that are left of its epoch."""
     count = len(job.training)
     size = job.options.batch or count
-    order = generator_of(job.options.seed, 1 + run.epoch).permutation(count)
-    seen = job.seen(run.epoch)
+    seen, several = job.seen(run.epoch), job.batches > 1
+    order = generator_of(job.options.seed, 1 + run.epoch).permutation(count) if several else None
     for index in range(run.batch, job.batches):
-        part = seen.take(order[index * size : (index + 1) * size]) if job.batches > 1 else seen
+        part = seen if order is None else seen.take(order[index * size : (index + 1) * size])
         began = time.perf_counter()
         state, vector, info = _step(job, run, part)
         run = replace(

@@ -72,7 +72,8 @@ HIDDEN: tuple[tuple[Fault, dict[str, Any]], ...] = (
      {**NUMBERS, "readout": {**NUMBERS["readout"], "maximum": "4"}}),
     # --- penalties and class weights
     (Fault("penalty: the norm ignored", "numerics/model/continuum.py",
-           "loss += weight * f.squared_norm(penalty.norm)", "loss += weight * f.squared_norm()"),
+           "value, slope = slab.penalty(penalty.norm, c)",
+           'value, slope = slab.penalty("L2", c)[0], slab.penalty(penalty.norm, c)[1]'),
      _loss(NUMBERS, penalty={"W": {"H1": "1/10"}})),
     (Fault("H1: no slope along the depth", "numerics/functions/field.py",
            "for axis in range(len(self.grams)):", "for axis in range(len(self.grams) - 1):"),
@@ -191,6 +192,6 @@ HELD_OUT: tuple[tuple[Fault, dict[str, Any]], ...] = (
     (Fault("aliasing: the mass itself", "derive/galerkin.py",
            "aliasing = (mass_rule - mass).largest()", "aliasing = mass_rule.largest()"), FUNCTION),
     (Fault("H1 penalty: half its derivative", "numerics/functions/field.py",
-           "return mass + self._seminorm_metric() if", "return mass + self._seminorm_metric() / 2 if"),
+           "return mass + self._seminorm_metric(c) if", "return mass + self._seminorm_metric(c) / 2 if"),
      _loss(NUMBERS, penalty={"W": {"H1": "1/10"}})),
 )  # fmt: skip

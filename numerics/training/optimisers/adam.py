@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -17,10 +18,10 @@ from numerics.training.optimisers.state import (
     Vector,
     check_arrays,
     evaluated,
-    stepped,
+    finite,
 )
+from numerics.training.optimisers.vectors import FIRST_DECAY, adam_of_coordinates, adam_of_field
 
-FIRST_DECAY, FLOOR = 0.9, 1e-8  # Adam's usual constants; the floor bounds its quotient
 COORDINATE_DECAY = 0.999  # of a coordinate's second moment, as usual
 FIELD_DECAY = 0.95  # ‖g‖² averages over a whole field; remembering large early gradients would only shorten steps
 
@@ -47,26 +48,19 @@ class Adam:
 
     def step(self, objective: Objective, vector: Vector) -> tuple[State, Vector, Info]:
         value, gradient = evaluated(objective, vector, self.plan.blocks)
-        count, room = self.count + 1, np.square(gradient)  # long vectors: what is no longer needed is written over
+        count, rate = self.count + 1, self.plan.rate(self.count)
         decay = COORDINATE_DECAY if self.coordinatewise else FIELD_DECAY
-        square = room if self.coordinatewise else np.array([np.sum(room[part]) for _, part in self.plan.blocks])
-        square *= 1 - decay
-        second = decay * self.second
-        second += square
-        scale = np.sqrt(second / (1 - decay**count)) + FLOOR
-        moment = FIRST_DECAY * self.moment
-        moment += np.multiply(gradient, 1 - FIRST_DECAY, out=room)
-        length = self.plan.rate(self.count)
-        change = np.multiply(moment, -length / (1 - FIRST_DECAY**count), out=room)
-        if self.coordinatewise:
-            change /= scale
-        else:
-            for own, (_, part) in zip(scale, self.plan.blocks):
-                change[part] /= own
-        if self.plan.options.weight_decay:
-            change -= length * self.plan.options.weight_decay * vector
+        numbers = decay, 1 / (1 - decay**count), rate / (1 - FIRST_DECAY**count), rate * self.plan.options.weight_decay
+        moment, second, moved = (np.empty(len(a)) for a in (self.moment, self.second, vector))
+        square, way = 0.0, 0.0
+        for n, (_, part) in enumerate([("", slice(None))] if self.coordinatewise else self.plan.blocks):
+            one, update = (part, adam_of_coordinates) if self.coordinatewise else (slice(n, n + 1), adam_of_field)
+            new = moment[part], second[one], moved[part]
+            found = update(gradient[part], vector[part], *numbers, self.moment[part], self.second[one], new)
+            square, way = square + found[0], way + found[1]
         state = replace(self, moment=moment, second=second, count=count)
-        return state, *stepped(vector, change, value, gradient, self.plan.blocks)
+        info = Info(value, math.sqrt(square), math.sqrt(way), 1)
+        return state, finite(moved, self.plan.blocks), info
 
     def to_arrays(self) -> Arrays:
         return {"moment": self.moment, "second": self.second, "count": np.array(self.count)}

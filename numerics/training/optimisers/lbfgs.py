@@ -118,15 +118,16 @@ class Lbfgs:
 
 def two_loop(gradient: Vector, steps: tuple[Vector, ...], changes: tuple[Vector, ...]) -> Vector:
     """−H g with the inverse Hessian H of the pairs, its first guess ⟨s, y⟩/⟨y, y⟩ of the last pair."""
-    direction = -gradient
+    direction, room = -gradient, np.empty_like(gradient)
+    curvatures = [inner(s, y) for s, y in zip(steps, changes)]
     factors = []
-    for s, y in zip(reversed(steps), reversed(changes)):
-        factor = inner(s, direction) / inner(s, y)
+    for s, y, curvature in zip(reversed(steps), reversed(changes), reversed(curvatures)):
+        factor = inner(s, direction) / curvature
         factors.append(factor)
-        direction = direction - factor * y
-    direction = direction * (inner(steps[-1], changes[-1]) / inner(changes[-1], changes[-1]))
-    for s, y, factor in zip(steps, changes, reversed(factors)):
-        direction = direction + (factor - inner(y, direction) / inner(s, y)) * s
+        direction -= np.multiply(y, factor, out=room)
+    direction *= curvatures[-1] / inner(changes[-1], changes[-1])
+    for s, y, factor, curvature in zip(steps, changes, reversed(factors), curvatures):
+        direction += np.multiply(s, factor - inner(y, direction) / curvature, out=room)
     return direction
 
 

@@ -217,6 +217,29 @@ def test_gradients_pull_back() -> None:
     assert np.allclose(part.riesz(gradient), expected, atol=1e-10)
 
 
+def test_coefficients_and_gradients_go_where_there_is_room_for_them() -> None:
+    """L⁻ᵀ z and L⁻¹ g by dense inverses of whole tensors, into arrays of single precision that lie otherwise."""
+    part = smooth_field(8).slabs[0]
+    given = np.random.default_rng(9).standard_normal(part.coefficients.shape)
+    inverses = [np.linalg.inv(np.linalg.cholesky(gram)) for gram in part.grams]
+    for method, letters in ((part.at, "li,mj,nk"), (part.pull_back_orthonormal, "il,jm,kn")):
+        expected = np.einsum(f"{letters},lmnab->ijkab", *inverses, given, optimize=True)
+        room = np.empty(given.shape[::-1], np.float32).T
+        assert method(given, out=room) is room
+        np.testing.assert_allclose(method(given), expected, rtol=0, atol=1e-12 * np.abs(expected).max())
+        np.testing.assert_allclose(room, expected, rtol=0, atol=1e-6 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("norm", ["L2", "H1"])
+def test_a_penalty_is_a_squared_norm_with_its_derivative(norm: str) -> None:
+    part, other = smooth_field(10).slabs[0], smooth_field(11).slabs[0]
+    c, way = other.coefficients, part.coefficients
+    value, slope = part.penalty(norm, c)  # of the given coefficients, not of its own
+    assert abs(value - other.squared_norm(norm)) <= 1e-12 * value
+    ends = [part.penalty(norm, c + sign * way)[0] for sign in (1, -1)]
+    assert abs(np.sum(slope * way) - (ends[0] - ends[1]) / 2) <= 1e-11 * value  # exact for squares
+
+
 def test_factors_follow_their_gram_matrices() -> None:
     part = slab(0.0, 1.0, [spectral(3)], (1,), np.random.default_rng(7))
     other = replace(part, grams=(4 * part.grams[0],))
