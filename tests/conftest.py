@@ -6,6 +6,7 @@ import os
 from collections.abc import Generator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import settings
 
@@ -18,6 +19,17 @@ settings.register_profile("quick", deadline=None, derandomize=True, max_examples
 settings.register_profile("ci", deadline=None, derandomize=True, max_examples=25)
 settings.register_profile("night", deadline=None, max_examples=50 * 25)
 settings.load_profile("ci")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _loops_of_own_points() -> None:
+    """Compiled before the tests, whose commands would say how long it takes."""
+    from numerics.functions.basis import Basis
+    from numerics.kernels import own_points
+
+    ends = np.array([-1.0, 1.0])
+    for basis in Basis("polynomial", ends, np.ones((1, 1, 1)), 1), Basis("fourier", ends, None, 1):
+        own_points.nearest(basis, np.ones((1, 1)), None, np.zeros(1), np.array([0, 1]), np.ones((1, 1)), False)
 
 
 @pytest.hookimpl(wrapper=True)
