@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Generator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import settings
 
@@ -32,6 +33,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             seen[name] += 1
             if seen[name] > mark.args[0]:
                 item.add_marker("slow")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _loops_of_own_points() -> None:
+    """Compiled before the tests, whose commands would say how long it takes."""
+    from numerics.functions.basis import Basis
+    from numerics.kernels import own_points
+
+    ends = np.array([-1.0, 1.0])
+    for basis in Basis("polynomial", ends, np.ones((1, 1, 1)), 1), Basis("fourier", ends, None, 1):
+        own_points.nearest(basis, np.ones((1, 1)), None, np.zeros(1), np.array([0, 1]), np.ones((1, 1)), False)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -12,6 +12,7 @@ from numerics.checks import plain, warn
 from numerics.datasets import labels
 from numerics.datasets.labels import Label
 from numerics.datasets.record import Records, offsets_of, refusal
+from numerics.functions.basis import EDGE
 from numerics.functions.sampled_records import check_points
 
 Array = np.ndarray
@@ -29,12 +30,12 @@ def checked(
             "no samples" if len(empty) else "no channels", "at least one sample and one channel a record",
             "a record from which everything was left out", "leave the record out too", *empty[:1],
         )  # fmt: skip
-    bad = np.flatnonzero(~np.isfinite(x).all(axis=1))
-    if len(bad):
-        record = int(np.searchsorted(offsets, bad[0], side="right")) - 1
-        channel = int(np.flatnonzero(~np.isfinite(x[bad[0]]))[0])
+    finite = np.isfinite(x)
+    if not finite.all():
+        sample, channel = map(int, np.argwhere(~finite)[0])
+        record = int(np.searchsorted(offsets, sample, side="right")) - 1
         raise refusal(
-            f"x = {x[bad[0], channel]} at position {bad[0] - offsets[record]}, channel {channel}", "finite numbers",
+            f"x = {x[sample, channel]} at position {sample - offsets[record]}, channel {channel}", "finite numbers",
             "a missing value, or an overflow", "leave the point out and give the others with their xi", record,
         )  # fmt: skip
     if xi is not None:
@@ -49,19 +50,19 @@ def _checked_points(xi: Array, offsets: Array, grid: Array | None) -> Array:
     """The points of all records, those that are outside by rounding at the ends."""
     axes = 1 if grid is None else grid.shape[1]
     ends = offsets if grid is None else offsets_of(grid.ravel())
-    before: dict[int, tuple[Array, Array]] = {}
-    found = []
-    for number, (a, b) in enumerate(zip(ends[:-1], ends[1:])):
-        record, axis = divmod(number, axes)
-        if axis not in before or not np.array_equal(before[axis][0], xi[a:b]):  # records mostly share their points
-            try:
-                before[axis] = xi[a:b], check_points(xi[a:b])
-            except DataError as error:
-                raise refusal(error.given, error.allowed, error.cause, error.fix, record) from None
-        found.append(before[axis][1])
+    found: Array = np.clip(xi, -1, 1)
+    wrong = ~(np.abs(xi) <= 1 + EDGE)
+    wrong[1:] |= np.diff(found) <= 0
+    wrong[ends[1:-1]] = ~(np.abs(xi[ends[1:-1]]) <= 1 + EDGE)  # where the next list of points begins
+    if wrong.any():
+        number = int(np.searchsorted(ends, np.argmax(wrong), side="right")) - 1
+        try:
+            check_points(xi[ends[number] : ends[number + 1]])
+        except DataError as error:
+            raise refusal(error.given, error.allowed, error.cause, error.fix, number // axes) from None
     for axis in range(axes):
-        _warn_of_half(np.concatenate(found[axis::axes]))
-    return np.concatenate(found)
+        _warn_of_half(found if axes == 1 else found[np.repeat(np.arange(len(ends) - 1) % axes == axis, np.diff(ends))])
+    return found
 
 
 def _warn_of_half(points: Array) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from derive.errors import DataError
 from numerics.archive import located
 from numerics.checks import check_mask, numbers, plain, rows, several
 from numerics.datasets.checked import categories, checked, wrong_shape
@@ -46,7 +47,7 @@ def records(x: Any, xi: Any = None, y: Any = None, classes: Sequence[Any] | Arra
 def from_given(x: Any, xi: Any, y: Any, classes: Sequence[Any] | Array, file: str) -> Records:
     with located(file):
         parts = _parts(x, "x")
-        column = rows(x) is None and len(parts) > 1 and all(part.shape == (1, 1) for part in parts) and np.ndim(x) == 2
+        column = isinstance(parts, np.ndarray) and parts.shape[1:] == (1, 1) and len(parts) > 1 and np.ndim(x) == 2
         if column and _is_one(len(parts), xi, y):
             parts, column = [np.concatenate(parts)], False
         elif column:
@@ -54,32 +55,34 @@ def from_given(x: Any, xi: Any, y: Any, classes: Sequence[Any] | Array, file: st
         xi = _index_points(x) if xi is None else xi
         listed = not isinstance(classes, list | tuple | np.ndarray) or len(classes) > 0
         classes = classes if listed else categories(y)
-        dimensions = {part.ndim - 1 for part in parts}
+        shapes = [parts.shape[1:]] if isinstance(parts, np.ndarray) else [part.shape for part in parts]
+        dimensions = {len(shape) - 1 for shape in shapes}
         if len(dimensions) > 1:
             raise refusal(
                 f"records on domains of {' and '.join(map(str, sorted(dimensions)))} axes", "one number of axes",
                 "a record without its channels", "give every record its channels as the last axis",
             )  # fmt: skip
-        lengths = [math.prod(part.shape[:-1]) for part in parts]
-        channels = {part.shape[-1] for part in parts}
+        channels = {shape[-1] for shape in shapes}
         if len(channels) > 1:
             raise refusal(
                 f"records with {', '.join(map(str, sorted(channels)))} channels", "one number of channels",
                 "an axis too many, or channels × points instead of points × channels",
                 "give every record as (points, channels)",
             )  # fmt: skip
-        flat = np.concatenate([part.reshape(count, part.shape[-1]) for part, count in zip(parts, lengths)])
+        grid = np.array([shape[:-1] for shape in shapes])
+        grid = np.tile(grid, (len(parts), 1)) if isinstance(parts, np.ndarray) else grid
+        lengths = grid.prod(axis=1)
+        flat = _behind([parts] if isinstance(parts, np.ndarray) else parts)
         if dimensions == {1}:
             where = None if xi is None else _flat_points(xi, lengths)
             found = checked(flat, offsets_of(lengths), where, _flat_targets(y, lengths), classes)
             return replace(found, column=True) if column else found
-        grid = np.array([part.shape[:-1] for part in parts])
         where = None if xi is None else _grid_points(xi, grid)
         return checked(flat, offsets_of(lengths), where, _grid_targets(y, grid), classes, grid)
 
 
-def _parts(given: Any, name: str) -> list[Array]:
-    """Records as (points, channels)."""
+def _parts(given: Any, name: str) -> Array | list[Array]:
+    """Records as (points, channels): one array of all of them where they came as one, or else a list."""
     listed = rows(given)
     if listed is None:
         array = numbers(given, name)
@@ -88,7 +91,9 @@ def _parts(given: Any, name: str) -> list[Array]:
                 f"{name} of shape {array.shape}", LAYOUT, "a single record, or an axis too many",
                 f"write {name}[None] for one record" if isinstance(given, np.ndarray) else f"write [{name}]",
             )  # fmt: skip
-        return list(array[:, :, None] if array.ndim == 2 else array) or _no_records()
+        if not len(array):
+            raise _no_records()
+        return array[:, :, None] if array.ndim == 2 else array
     found = []
     for number, part in enumerate(listed):
         array = numbers(part, name, where=f"record {number}")
@@ -99,7 +104,14 @@ def _parts(given: Any, name: str) -> list[Array]:
                 "a single record, or an axis too many", "put the record's samples into one array", number,
             )  # fmt: skip
         found.append(array[:, None] if array.ndim == 1 else array)
-    return found or _no_records()
+    if not found:
+        raise _no_records()
+    return found
+
+
+def _behind(parts: Sequence[Array]) -> Array:
+    """Samples (total, channels) of arrays whose last axis is the channels, behind each other, and copied."""
+    return np.concatenate([part.reshape(math.prod(part.shape[:-1]), part.shape[-1]) for part in parts])
 
 
 def _is_one(count: int, xi: Any, y: Any) -> bool:
@@ -162,17 +174,19 @@ def _points_of(index: Any, record: int | None) -> Array | None:
     )  # fmt: skip
 
 
-def _no_records() -> list[Array]:
-    raise refusal("no records", "at least one record", "an empty selection", "check how the data were cut")
+def _no_records() -> DataError:
+    return refusal("no records", "at least one record", "an empty selection", "check how the data were cut")
 
 
-def _flat_points(xi: Any, lengths: list[int]) -> Array:
+def _flat_points(xi: Any, lengths: Array) -> Array:
     """Points of all records behind each other, from shared points, rows, or a list."""
     listed = rows(xi) or []
     nested = any(map(several, listed))
     array = None if nested else numbers(xi, "xi")
-    if array is not None and array.ndim == 1 and all(n == len(array) for n in lengths):
+    if array is not None and array.ndim == 1 and (lengths == len(array)).all():
         return np.tile(array, len(lengths))
+    if array is not None and array.ndim == 2 and len(array) == len(lengths) and (lengths == array.shape[1]).all():
+        return array.flatten()
     own = listed if array is None else list(np.atleast_1d(array))
     if len(own) != len(lengths) or not all(map(several, own)):
         shape = f"{len(own)} lists" if array is None else f"shape {array.shape}"
@@ -211,6 +225,8 @@ def _grid_points(xi: Any, grid: Array) -> Array:
 
     listed = isinstance(xi, list | tuple)
     shared = listed and len(xi) == axes and all(several(part) and not any(map(several, part)) for part in xi)
+    if shared and (grid == grid[0]).all():
+        return np.tile(np.concatenate(points(xi, grid[0], 0)), count)
     own = [xi] * count if shared else xi
     if not listed or len(own) != count:
         raise refusal(f"xi of type {type(xi).__name__}", allowed, "points in pairs", fix)
@@ -222,6 +238,9 @@ def _grid_targets(y: Any, grid: Array) -> Array | None:
     if y is None:
         return None
     check_mask(y, "y")
+    same = (grid == grid[0]).all()
+    if same and isinstance(y, np.ndarray) and y.dtype.kind in "iuf" and y.shape[:-1] == (len(grid), *grid[0]):
+        return _behind([y])
     shapes = [tuple(sizes) for sizes in grid.tolist()]
     given = rows(y) or ([] if getattr(y, "ndim", 0) < 3 else list(y))
     if given and all(map(several, given)):
@@ -236,15 +255,16 @@ def _grid_targets(y: Any, grid: Array) -> Array | None:
     return array
 
 
-def _flat_targets(y: Any, lengths: list[int]) -> Array | None:
+def _flat_targets(y: Any, lengths: Array) -> Array | None:
     """Targets with one row a record, or for functions one row a sample."""
     if y is None:
         return None
     check_mask(y, "y")
+    total, equal = int(lengths.sum()), bool((lengths == lengths[0]).all())
     given = rows(y)
     if given and all(map(several, given)):
         parts = [plain(part, "y") for part in given]
-        if [len(part) for part in parts] == lengths and (len(set(lengths)) > 1 or parts[0].ndim == 2):
+        if [len(part) for part in parts] == lengths.tolist() and (not equal or parts[0].ndim == 2):
             try:
                 return np.concatenate([part.reshape(len(part), -1) for part in parts])
             except ValueError:
@@ -253,12 +273,12 @@ def _flat_targets(y: Any, lengths: list[int]) -> Array | None:
                     "a channel that was left out of some", "give every channel of every function",
                 ) from None  # fmt: skip
     array = plain(y, "y")
-    if len(set(lengths)) > 1:
+    if not equal:
         return array
     if array.ndim == 3 and array.shape[:2] == (len(lengths), lengths[0]):
-        return array.reshape(sum(lengths), -1)
-    if array.ndim == 2 and len(array) == sum(lengths):  # as Records hold them
+        return array.reshape(total, -1)
+    if array.ndim == 2 and len(array) == total:  # as Records hold them
         return array
     if array.ndim and len(array) != len(lengths):  # functions of rectangular records come as three axes
-        raise wrong_shape(array, len(lengths), sum(lengths))
+        raise wrong_shape(array, len(lengths), total)
     return array

@@ -66,9 +66,37 @@ class Records:
         return 1 if self.grid is None else int(self.grid.shape[1])
 
     @property
+    def sizes(self) -> Array:
+        """The numbers of points along every axis, of every record (records, axes)."""
+        return self.lengths[:, None] if self.grid is None else self.grid
+
+    @property
     def shapes(self) -> list[tuple[int, ...]]:
         """The numbers of points along every axis, of every record."""
-        return [tuple(map(int, sizes)) for sizes in (self.lengths[:, None] if self.grid is None else self.grid)]
+        return list(map(tuple, self.sizes.tolist()))
+
+    def alike(self) -> list[Array]:
+        """Positions of the records that have equal points, group by group, in the order of their first ones."""
+        sizes = self.sizes
+        if (sizes == sizes[0]).all():
+            rows = None if self.xi is None else self.xi.reshape(len(self), -1)
+            if rows is None or (rows == rows[0]).all():
+                return [np.arange(len(self))]
+        keys: list[Any] = self.shapes
+        if self.xi is not None:
+            ends = offsets_of(sizes.sum(axis=1)).tolist()
+            keys = [(key, self.xi[a:b].tobytes()) for key, a, b in zip(keys, ends, ends[1:])]
+        groups: dict[Any, list[int]] = {}
+        for record, key in enumerate(keys):
+            groups.setdefault(key, []).append(record)
+        return list(map(np.array, groups.values()))
+
+    def stacked(self, values: Array, records: Array) -> Array:
+        """Samples or targets (total, …) of some records of one shape (n, points[, points …], channels)."""
+        shape = len(records), *self.sizes[records[0]], int(values[0].size)
+        if len(records) < len(self) or (np.diff(records) != 1).any():
+            values = values[rows_of(self.offsets, records)[0]]
+        return values.reshape(shape)
 
     @property
     def functions(self) -> bool:
@@ -83,13 +111,19 @@ class Records:
         """Every record's points (points,), on grids one such array an axis; None for the interpolant's default ones."""
         return [grid if grid is None or self.dimension > 1 else grid[0] for grid in self.grids()]
 
+    def grid_of(self, record: int) -> Grid | None:
+        """A record's points along every axis, None for the interpolant's default points."""
+        if self.xi is None:
+            return None
+        start, sizes = int(self.sizes[:record].sum()), self.sizes[record]
+        return tuple(np.split(self.xi[start : start + sizes.sum()], np.cumsum(sizes)[:-1]))
+
     def grids(self) -> list[Grid | None]:
         """Every record's points along every axis, None for the interpolant's default points."""
         if self.xi is None:
             return [None] * len(self)
-        sizes = np.array(self.shapes)
-        parts = np.split(self.xi, np.cumsum(sizes.ravel())[:-1])
-        count = self.dimension
+        ends, count = offsets_of(self.sizes.ravel()).tolist(), self.dimension
+        parts = [self.xi[a:b] for a, b in zip(ends, ends[1:])]
         return [tuple(parts[n : n + count]) for n in range(0, len(parts), count)]
 
     def targets(self) -> list[Array]:
@@ -113,15 +147,16 @@ class Records:
     def take(self, indices: Sequence[int] | Array) -> Records:
         """Some of the records, in the given order. Raises DataError for positions that are none."""
         index = positions(indices, len(self))
-        rows, offsets = _rows_of(self.offsets, index)
+        rows, offsets = rows_of(self.offsets, index)
         y = None if self.y is None else self.y[rows if self.functions else index]
-        own = rows if self.grid is None else _rows_of(offsets_of(self.grid.sum(axis=1)), index)[0]
+        own = rows if self.grid is None else rows_of(offsets_of(self.grid.sum(axis=1)), index)[0]
         grid = None if self.grid is None else self.grid[index]
         xi = None if self.xi is None else self.xi[own]
         return Records(self.x[rows], offsets, xi, y, self.classes, grid, self.column)
 
     def _cut(self, values: Array) -> list[Array]:
-        parts = [values[a:b] for a, b in zip(self.offsets[:-1], self.offsets[1:])]
+        ends = self.offsets.tolist()
+        parts = [values[a:b] for a, b in zip(ends, ends[1:])]
         return parts if self.grid is None else [part.reshape(*sizes, -1) for part, sizes in zip(parts, self.grid)]
 
 
@@ -129,7 +164,7 @@ def offsets_of(lengths: Sequence[int] | Array) -> Array:
     return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
 
 
-def _rows_of(offsets: Array, index: Array) -> tuple[Array, Array]:
+def rows_of(offsets: Array, index: Array) -> tuple[Array, Array]:
     """The rows of some of the records, in the given order, and the offsets that they then have."""
     lengths = np.diff(offsets)[index]
     found = offsets_of(lengths)

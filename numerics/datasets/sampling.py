@@ -14,8 +14,8 @@ import numpy as np
 
 from derive.errors import DataError
 from numerics.checks import instance
-from numerics.datasets.given import records
-from numerics.datasets.record import Records
+from numerics.datasets.checked import checked
+from numerics.datasets.record import Records, offsets_of
 
 Array = np.ndarray
 
@@ -44,20 +44,24 @@ class Augmentation:
     def __call__(self, data: Records, points: Sequence[Any], generator: np.random.Generator) -> Records:
         """Records at new points, from the given points of all of them."""
         grids = _grids(data, points)
-        draws = generator.integers(0, DRAWS, len(grids))
-        kept: dict[tuple[bytes, int, int], tuple[Array, Array]] = {}
+        draws = generator.integers(0, DRAWS, len(grids)).tolist()
+        kept: dict[tuple[bytes, int, int], tuple[Array, Array]] = {}  # positions of points, and the weights of a bend
         found = []
-        for n, grid in enumerate(grids):
+        for grid, draw in zip(grids, draws):
+            own = []
             for axis, xi in enumerate(grid):
-                key = xi.tobytes(), int(draws[n]), axis
+                key = xi.tobytes(), draw, axis
                 if key not in kept:
-                    share = generator.uniform(self.thin, 1)
-                    index = _some(len(xi), share, generator)
-                    kept[key] = index, _bent(xi[index], self.warp, generator)
-            found.append([kept[xi.tobytes(), int(draws[n]), axis] for axis, xi in enumerate(grid)])
+                    index = _some(len(xi), generator.uniform(self.thin, 1), generator)
+                    kept[key] = index, _weights(self.warp, generator)
+                own.append(kept[key])
+            found.append(own)
         scale = self.jitter * data.x.std(axis=0)
+        bend = _bent if self.warp else lambda xi, _: xi
         return _resampled(
-            data, [[index for index, _ in grid] for grid in found], [tuple(xi for _, xi in grid) for grid in found],
+            data, [[index for index, _ in own] for own in found],
+            bend(np.concatenate([xi[index] for grid, own in zip(grids, found) for xi, (index, _) in zip(grid, own)]),
+                 np.concatenate([np.broadcast_to(w, (len(index), WAVES)) for own in found for index, w in own])),
             lambda x: x + scale * generator.standard_normal(x.shape) if self.jitter else x,
         )  # fmt: skip
 
@@ -80,7 +84,7 @@ def thinned(data: Records, points: Sequence[Any], way: str, seed: int = 0) -> Re
 
     grids = _grids(data, points)
     chosen = [[some(len(xi)) for xi in grid] for grid in grids]
-    kept = [tuple(xi[i] for xi, i in zip(grid, index)) for grid, index in zip(grids, chosen)]
+    kept = np.concatenate([xi[i] for grid, index in zip(grids, chosen) for xi, i in zip(grid, index)])
     return _resampled(data, chosen, kept, lambda x: x)
 
 
@@ -95,23 +99,31 @@ def _some(count: int, share: float, generator: np.random.Generator) -> Array:
     return np.sort(generator.choice(count, kept, replace=False))
 
 
-def _bent(xi: Array, warp: float, generator: np.random.Generator) -> Array:
-    """φ(ξ), increasing and with the ends of [−1, 1] where they are."""
+def _weights(warp: float, generator: np.random.Generator) -> Array:
+    """What the sines in a random bend count (WAVES,)."""
     if not warp:
-        return xi
-    waves = np.arange(1, WAVES + 1) * np.pi / 2
+        return np.zeros(WAVES)
     weights = generator.standard_normal(WAVES)
-    weights *= generator.uniform(0, warp) / np.abs(weights).sum()
-    bent = xi + np.sin((xi[:, None] + 1) * waves) @ (weights / waves)
+    return np.asarray(weights * (generator.uniform(0, warp) / np.abs(weights).sum()))
+
+
+def _bent(xi: Array, weights: Array) -> Array:
+    """φ(ξ) of points (n,) with weights (n, WAVES), increasing and with the ends of [−1, 1] where they are."""
+    waves = np.arange(1, WAVES + 1) * np.pi / 2
+    bent = xi + (np.sin((xi[:, None] + 1) * waves) * (weights / waves)).sum(axis=1)
     return np.asarray(np.clip(bent, -1, 1))
 
 
-def _resampled(
-    data: Records, chosen: list[list[Array]], grids: list[tuple[Array, ...]], change: Callable[[Array], Array]
-) -> Records:
-    def taken(values: list[Array]) -> list[Array]:
-        return [sample[np.ix_(*index)] for sample, index in zip(values, chosen)]
-
-    x, y = list(map(change, taken(data.samples()))), taken(data.targets()) if data.functions else None
-    found = records(x, grids if data.dimension > 1 else [grid[0] for grid in grids], y)
+def _resampled(data: Records, chosen: list[list[Array]], xi: Array, change: Callable[[Array], Array]) -> Records:
+    """The records at chosen points along every axis, which lie at xi, all behind each other."""
+    starts = data.offsets.tolist()
+    if data.dimension == 1:
+        index, grid = [own + start for (own,), start in zip(chosen, starts)], None
+    else:
+        places = (np.ravel_multi_index(np.ix_(*own), shape).ravel() for own, shape in zip(chosen, data.shapes))
+        index = [own + start for own, start in zip(places, starts)]
+        grid = np.array([[len(along) for along in own] for own in chosen])
+    rows, offsets = np.concatenate(index), offsets_of(list(map(len, index)))
+    y = data.y[rows] if data.functions and data.y is not None else None
+    found = checked(change(data.x[rows]), offsets, xi, y, (), grid)
     return found if data.functions else replace(found, y=data.y, classes=data.classes)

@@ -3,7 +3,7 @@
 A basis is breakpoints with local Legendre coefficients (piecewise polynomials), frequencies (Fourier), or a printed
 function with a quadrature rule a piece (closed form). Values come from recurrences, never from expanded monomials.
 Closed forms that are steep are cut here into intervals on which they are polynomials to rounding. Their integrals are
-those of ``rules``; what samples make of them is in ``samples``.
+those of ``rules``; what samples make of them is in ``sampled_records``.
 """
 
 from __future__ import annotations
@@ -188,11 +188,17 @@ def _on_cell(basis: Basis, cell: int, x: Array, derivative: bool) -> Array:
 def _polynomials(basis: Basis, cells: int | Array, x: Array, derivative: bool) -> Array:
     """P_0, P_1 … of the cells' own coordinates, or their derivatives by x: (degree + 1, n). cells: one, or of each."""
     assert basis.coefficients is not None
-    a, b = basis.breakpoints[cells], basis.breakpoints[cells + 1]
-    # (x − middle)/half is x itself on [−1, 1]: P_n' is n²/2 at the ends and would show a lost bit there.
-    t = np.clip((x - (a + b) / 2) / ((b - a) / 2), -1.0, 1.0)
+    t, half = in_cells(basis, cells, x)
     values = legendre(t, basis.coefficients.shape[2] - 1)
-    return legendre_derivatives(values) * (2 / (b - a)) if derivative else values
+    return legendre_derivatives(values) * (1 / half) if derivative else values
+
+
+def in_cells(basis: Basis, cells: int | Array, x: Array) -> tuple[Array, Array]:
+    """The cells' own coordinates in [−1, 1] of points x (n,), and half the cells' lengths."""
+    a, b = basis.breakpoints[cells], basis.breakpoints[cells + 1]
+    half = (b - a) / 2
+    # (x − middle)/half is x itself on [−1, 1]: P_n' is n²/2 at the ends and would show a lost bit there.
+    return np.clip((x - (a + b) / 2) / half, -1.0, 1.0), half
 
 
 def _fourier(basis: Basis, x: Array, derivative: bool) -> Array:
@@ -231,6 +237,11 @@ def _outside(point: float, start: float, stop: float) -> DataError:
         f"the point {point}", f"points from {start:g} to {stop:g}",
         "a coordinate in other units", "scale the coordinates to this interval",
     )  # fmt: skip
+
+
+def cells_at(basis: Basis, x: Array) -> Array:
+    """The cell of every point x (n,) inside."""
+    return _cells(basis.breakpoints, x)
 
 
 def _cells(breakpoints: Array, x: Array) -> Array:

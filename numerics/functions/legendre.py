@@ -41,6 +41,21 @@ def gauss_points(count: int) -> tuple[Array, Array]:
     return x, w
 
 
+@lru_cache(maxsize=64)
+def _nodes_up_to(most: int) -> tuple[Array, Array]:
+    """The rules with 1, 2, …, most points behind each other."""
+    points, weights = zip(*map(gauss_points, range(1, most + 1)))
+    return np.concatenate(points), np.concatenate(weights)
+
+
+def nodes(counts: Array) -> tuple[Array, Array]:
+    """The points in [−1, 1] and the weights of Gauss rules with ``counts`` points, in their order."""
+    points, weights = _nodes_up_to(int(counts.max()))
+    ends = np.cumsum(counts)
+    places = np.arange(ends[-1]) + np.repeat(counts * (counts - 1) // 2 - (ends - counts), counts)
+    return points[places], weights[places]
+
+
 def gauss(left: Array, right: Array, counts: Array) -> tuple[Array, Array]:
     """The points and weights of Gauss rules with ``counts`` points, one a interval, in the order of the intervals."""
     starts = np.concatenate([[0], np.cumsum(counts)])

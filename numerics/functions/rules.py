@@ -22,7 +22,7 @@ def moments(basis: Basis, left: Array, right: Array) -> Array:
     if basis.kind == "fourier":
         return _fourier_moments(basis, left, right)
     found = np.empty((2, len(left), basis.size))
-    counts = _gauss_counts(basis, left, right)
+    counts = counts_for_lines(basis, left, right)
     for count in np.unique(counts):
         rows = np.flatnonzero(counts == count)
         s, w = gauss_points(int(count))
@@ -50,21 +50,23 @@ def _fourier_moments(basis: Basis, left: Array, right: Array) -> Array:
     return found
 
 
-def _gauss_counts(basis: Basis, left: Array, right: Array) -> Array:
+def counts_for_lines(basis: Basis, left: Array, right: Array) -> Array:
     """Gauss points an interval needs for χ_j times a linear function: exact, or to far below rounding."""
+    if basis.kind == "fourier":
+        return (degrees(basis, left, right) + 1) // 2 + 1
     if basis.coefficients is None:
         return np.full(len(left), basis.smooth_degree // 2 + 2)
     degree = basis.coefficients.shape[2] - 1
-    halvings, where = np.unique(np.ceil(np.log2(_fractions(basis, left, right))), return_inverse=True)
+    halvings, where = np.unique(np.ceil(np.log2(cell_of(basis, left, right)[1])), return_inverse=True)
     enough = np.array([_points_for(degree, float(2.0**e)) for e in halvings])
     return enough[where]
 
 
-def _fractions(basis: Basis, left: Array, right: Array) -> Array:
-    """Which part of its cell every interval is."""
+def cell_of(basis: Basis, left: Array, right: Array) -> tuple[Array, Array]:
+    """In which cell every interval lies, and which part of it the interval is."""
     cells = np.searchsorted(basis.breakpoints, (left + right) / 2, side="right") - 1
-    found: Array = (right - left) / np.diff(basis.breakpoints)[np.clip(cells, 0, basis.cells - 1)]
-    return found
+    cells = np.clip(cells, 0, basis.cells - 1)
+    return cells, (right - left) / np.diff(basis.breakpoints)[cells]
 
 
 @lru_cache(maxsize=1024)
@@ -111,7 +113,7 @@ def degrees(basis: Basis, left: Array, right: Array) -> Array:
     if basis.coefficients is None:
         return np.full(len(left), basis.smooth_degree)
     highest = basis.coefficients.shape[2] - 1
-    halvings, where = np.unique(np.ceil(np.log2(_fractions(basis, left, right))), return_inverse=True)
+    halvings, where = np.unique(np.ceil(np.log2(cell_of(basis, left, right)[1])), return_inverse=True)
     return np.array([_degree_on(highest, float(2.0**e)) for e in halvings])[where]
 
 

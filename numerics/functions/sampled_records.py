@@ -25,11 +25,11 @@ RANK = 1e-10  # singular values below this fraction of the largest: what they de
 
 
 @dataclass(frozen=True)
-class _Segments:
-    """A sampled record's interpolant on intervals [left, right] that follow each other from −1 to 1.
+class Segments:
+    """Sampled records' interpolants on intervals [left, right], each record's behind each other from −1 to 1.
 
     On each it is the straight line from sample ``first`` at ``start`` to sample ``last`` at ``stop``, which may
-    lie outside the interval; equal samples at both ends make a constant.
+    lie outside the interval; equal samples at both ends make a constant. record: whose it is.
     """
 
     left: Array
@@ -38,31 +38,51 @@ class _Segments:
     stop: Array
     first: Array
     last: Array
+    record: Array
 
-    def cut(self, breakpoints: Array) -> _Segments:
-        """The same interpolant on intervals that no breakpoint divides."""
-        edges = np.union1d(np.append(self.left, self.right[-1]), breakpoints[1:-1])
-        left, right = edges[:-1], edges[1:]
-        at = np.clip(np.searchsorted(self.left, left, side="right") - 1, 0, len(self.left) - 1)
-        return _Segments(left, right, self.start[at], self.stop[at], self.first[at], self.last[at])
+    def cut(self, breakpoints: Array) -> Segments:
+        """The same interpolants on intervals that no breakpoint divides."""
+        inner = breakpoints[1:-1]
+        before = np.searchsorted(inner, self.left, side="right")
+        more = np.maximum(np.searchsorted(inner, self.right, side="left") - before, 0)
+        at = np.repeat(np.arange(len(more)), more + 1)
+        part = np.arange(len(at)) - np.repeat(np.cumsum(more + 1) - more - 1, more + 1)
+        left, right = self.left[at], self.right[at]
+        begun, ended = part > 0, part < more[at]
+        left[begun], right[ended] = inner[(before[at] + part - 1)[begun]], inner[(before[at] + part)[ended]]
+        others = (self.start, self.stop, self.first, self.last, self.record)
+        return Segments(left, right, *(column[at] for column in others))
+
+    def lines(self) -> tuple[Array, Array]:
+        """What counts last − first at an interval's middle, and from there to its right end, beside the first sample.
+
+        Differences first: they are exact between close points, whose midpoint is not.
+        """
+        span = 2 * (self.stop - self.start)
+        return ((self.left - self.start) + (self.right - self.start)) / span, (self.right - self.left) / span
 
 
-def _segments(xi: Array, interpolant: str, periodic: bool) -> _Segments:
-    count = len(xi)
-    index = np.arange(count)
+def segments(xi: Array, interpolant: str, periodic: bool, offsets: Array | None = None) -> Segments:
+    """The interpolants of samples at points xi (n,): of one record, or of those that ``offsets`` cut."""
+    offsets = np.array([0, len(xi)]) if offsets is None else offsets
+    first, last = offsets[:-1], offsets[1:] - 1
+    count = offsets[1:] - first
     if interpolant == "constant":
-        edges = (2 * np.arange(count + 1) - count) / count
-        return _Segments(edges[:-1], edges[1:], edges[:-1], edges[1:], index, index)
-    if periodic:
-        nodes = np.concatenate([[xi[-1] - 2], xi, [xi[0] + 2]])
-        owner = np.concatenate([[count - 1], index, [0]])
-    else:
-        nodes = np.concatenate([[-1.0], xi, [1.0]])
-        owner = np.concatenate([[0], index, [count - 1]])
-    left, right = np.clip(nodes[:-1], -1, 1), np.clip(nodes[1:], -1, 1)
+        record = np.repeat(np.arange(len(count)), count)
+        index = np.arange(len(xi))
+        cell, n = index - first[record], count[record]
+        left, right = (2 * cell - n) / n, (2 * (cell + 1) - n) / n
+        return Segments(left, right, left, right, index, index, record)
+    record = np.repeat(np.arange(len(count)), count + 1)  # before, between and beyond the samples
+    head, tail = first + np.arange(len(count)), offsets[1:] + np.arange(len(count))
+    to = np.arange(len(record)) - record
+    owner = to - 1
+    owner[head], to[tail] = (last, first) if periodic else (first, last)
+    start, stop = xi[owner], xi[to]
+    start[head], stop[tail] = (xi[last] - 2, xi[first] + 2) if periodic else (-1.0, 1.0)
+    left, right = np.clip(start, -1, 1), np.clip(stop, -1, 1)
     kept = right > left
-    columns = (left, right, nodes[:-1], nodes[1:], owner[:-1], owner[1:])
-    return _Segments(*(column[kept] for column in columns))
+    return Segments(*(column[kept] for column in (left, right, start, stop, owner, to, record)))
 
 
 def default_points(interpolant: str, n: int, periodic: bool) -> Array:
@@ -126,14 +146,11 @@ def sample_functional(basis: Basis, xi: Array, interpolant: str, periodic: bool)
     _check_interpolant(interpolant, INTERPOLANTS[:2])
     if interpolant == "constant":
         _check_midpoints(xi)
-    parts = _segments(xi, interpolant, periodic)
+    parts = segments(xi, interpolant, periodic)
     if basis.kind != "fourier":
         parts = parts.cut(basis.smooth)
     mean, slope = moments(basis, parts.left, parts.right)
-    span = 2 * (parts.stop - parts.start)
-    # Differences first: they are exact between close points, whose midpoint is not.
-    middle = (((parts.left - parts.start) + (parts.right - parts.start)) / span)[:, None]
-    rise = ((parts.right - parts.left) / span)[:, None]
+    middle, rise = (a[:, None] for a in parts.lines())
     last, first = middle * mean + rise * slope, (1 - middle) * mean - rise * slope
     found: Array = _gathered(parts.last, last, len(xi)) + _gathered(parts.first, first, len(xi))
     return found.T
@@ -178,7 +195,7 @@ def compared(
 
     there is one; or ∫ |∂I[x] − ∂h|², for ``slopes``. Exact to rounding; see ``sample_functional``.
     """
-    parts = _segments(check_points(xi, periodic), interpolant, periodic)
+    parts = segments(check_points(xi, periodic), interpolant, periodic)
     parts = parts.cut(basis.smooth if weight is None else union(basis.smooth, weight.smooth))
     counts = np.maximum(degrees(basis, parts.left, parts.right), 1) + 1
     if weight is not None:

@@ -2,5 +2,6 @@
 
 ``bind`` gives the tables of a representation on a device (``bound``); with weights these are the network of a step
 (``operators``, ``cpu``; ``cuda`` and ``launch`` for GPUs). ``steps`` finds adaptive ones, ``stability`` says where
-states stop being finite, ``threads`` and ``cache`` are about this machine. No field and no model is known here.
+states stop being finite, ``threads`` and ``cache`` are about this machine. ``own_points`` projects many records that
+have no points in common. No field and no model is known here.
 """

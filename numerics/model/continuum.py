@@ -297,9 +297,9 @@ class Continuum:
 
         rows: what the records are called there, where that is not their position.
         """
-        wrong = ~np.isfinite(outputs).reshape(len(outputs), -1).all(axis=1)
-        if wrong.any():
-            first = int(np.argmax(wrong))
+        finite = np.isfinite(outputs)
+        if not finite.all():
+            first = int(np.argmin(finite.reshape(len(outputs), -1).all(axis=1)))
             given = f"an output of record {first if rows is None else rows[first]} that is not finite"
             raise stability.error(self.solver, states, given, rows=rows)
         return outputs
@@ -350,8 +350,9 @@ class Continuum:
         y = self._finite(self.solver.final(states).astype(np.float64).T, states).T
         if spec.outputs is not None:
             y = layout.read_out(self.representation, layout.coefficients(self.fields), y)
-        where = points.grids(spec, data) if at is None else points.wanted(spec, at)
-        return points.values(self.representation, y, where)
+        if at is None:
+            return points.own_values(self.representation, y, data)
+        return points.values(self.representation, y, points.wanted(spec, at))
 
     def labels(self, outputs: Any) -> Array | None:
         """A classifier's answers for its outputs (N, classes): labels of the type that the training data had.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -13,14 +14,19 @@ from derive.errors import DataError
 from derive.spec import Spec
 from numerics.checks import numbers
 from numerics.datasets import Records
+from numerics.datasets.record import rows_of
 from numerics.functions.arrays import along
 from numerics.functions.basis import Basis, evaluate
 from numerics.functions.sampled_records import default_points
+from numerics.kernels import threads
+from numerics.kernels.own_points import at_points
 from numerics.representation.tables import Representation
 
 Array = np.ndarray
 Grid = tuple[Array, ...]  # points along every axis
 
+FEW = 8  # records with equal points, from which on a matrix of their own pays
+PART = 1 << 17  # numbers that are worked on at once
 SHOWN = {1: 101, 2: 41, 3: 17}  # points along an axis where none are named
 
 
@@ -31,10 +37,51 @@ def lines(spec: Spec, finer: int = 1) -> Grid:
 
 def grids(spec: Spec, data: Records) -> list[Grid]:
     """Every record's points along every axis; the interpolant's default ones where none were given."""
-    return [
-        tuple(map(partial(default_points, spec.interpolant), shape, spec.periodic)) if grid is None else grid
-        for grid, shape in zip(data.grids(), data.shapes)
-    ]
+    default = {shape: _default(spec, shape) for shape in set(data.shapes)} if data.xi is None else {}
+    return [default[shape] if grid is None else grid for grid, shape in zip(data.grids(), data.shapes)]
+
+
+def grid_of(spec: Spec, data: Records, record: int) -> Grid:
+    """A record's points along every axis; the interpolant's default ones where none were given."""
+    return data.grid_of(record) or _default(spec, tuple(data.sizes[record].tolist()))
+
+
+def _default(spec: Spec, shape: tuple[int, ...]) -> Grid:
+    return tuple(map(partial(default_points, spec.interpolant), shape, spec.periodic))
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some records on an interval, each at points of its own.
+
+    records: their positions (n,); rows: where their samples are (total,); xi: their points (total,); offsets: where
+    each begins there (n + 1,).
+    """
+
+    records: Array
+    rows: Array
+    xi: Array
+    offsets: Array
+
+
+def sorted_out(spec: Spec, data: Records, size: int, own: bool = True) -> tuple[list[Array], list[Part]]:
+    """Positions of records with equal points, group by group; and parts of those that share theirs with few others.
+
+    size: of the basis; own: whether there is a way for these, which there is on intervals.
+    """
+    groups = data.alike()
+    if not own or data.dimension > 1 or len(groups) == 1:
+        return groups, []
+    alone = [group for group in groups if len(group) < FEW]
+    parts = []
+    if alone:
+        index = np.sort(np.concatenate(alone))
+        cuts = np.cumsum(data.lengths[index]) // max(1, PART // size)
+        for records in np.split(index, np.flatnonzero(np.diff(cuts)) + 1):
+            rows, offsets = rows_of(data.offsets, records)
+            xi = np.concatenate([grid_of(spec, data, n)[0] for n in records]) if data.xi is None else data.xi[rows]
+            parts.append(Part(records, rows, xi, offsets))
+    return [group for group in groups if len(group) >= FEW], parts
 
 
 def wanted(spec: Spec, at: Any) -> Grid:
@@ -66,12 +113,38 @@ def on_grid(axes: Sequence[Basis], coefficients: Array, points: Grid) -> Array:
     return values.reshape(*(len(x) for x in points), channels, coefficients.shape[1])
 
 
-def values(rep: Representation, y: Array, at: list[Grid] | Grid) -> Any:
-    """Values of final states (n·c, N) at points of their own or at the same for all: (N, points, …, c), or a list."""
-    axes = rep.slabs[-1].axes("state")
-    if isinstance(at, list):
-        shared = all(p is at[0] or all(map(np.array_equal, p, at[0])) for p in at) if at else True
-        if not shared:
-            return [on_grid(axes, y[:, n : n + 1], p)[..., 0] for n, p in enumerate(at)]
-        at = at[0]
-    return np.moveaxis(on_grid(axes, y, at), -1, 0)
+def values(rep: Representation, y: Array, at: Grid) -> Array:
+    """Values of final states (n·c, N) at the same points for all: (N, points, …, c)."""
+    axes, count = rep.slabs[-1].axes("state"), y.shape[1]
+    found = np.empty((*map(len, at), len(y) // math.prod(basis.size for basis in axes), count))
+
+    def show(part: slice) -> None:
+        found[..., part] = on_grid(axes, y[:, part], at)
+
+    side_by_side(show, count, max(len(y), found[..., 0].size))
+    return np.moveaxis(found, -1, 0)
+
+
+def side_by_side(work: Callable[[slice], None], records: int, each: int) -> None:
+    """Work on records, each of so many numbers, in parts that threads share and that depend on these sizes alone."""
+    size = max(1, PART // each)
+    parts = [slice(a, min(a + size, records)) for a in range(0, records, size)]
+    with threads.serial_blas():
+        threads.spread(lambda n: work(parts[n]), len(parts))
+
+
+def own_values(rep: Representation, y: Array, data: Records) -> Array | list[Array]:
+    """Values of final states (n·c, N) at their records' points: (N, points, …, c), or a list where these differ."""
+    basis = rep.slabs[-1].axes("state")[0]
+    groups, parts = sorted_out(rep.spec, data, basis.size)
+    if len(groups) == 1 and not parts:
+        return values(rep, y, grid_of(rep.spec, data, 0))
+    found: dict[int, Array] = {}
+    for group in groups:
+        found.update(zip(group.tolist(), values(rep, y[:, group], grid_of(rep.spec, data, group[0]))))
+    for part in parts:
+        coefficients = y[:, part.records].reshape(basis.size, -1, len(part.records))
+        shown = at_points(basis, np.moveaxis(coefficients, -1, 0), part.xi, part.offsets)
+        ends = part.offsets.tolist()
+        found.update((n, shown[a:b]) for n, a, b in zip(part.records.tolist(), ends, ends[1:]))
+    return [found[n] for n in range(len(data))]

@@ -17,16 +17,20 @@ from derive.spec import Spec, of_axis
 from numerics.checks import instance, positions, warn
 from numerics.datasets import Records, labels
 from numerics.datasets.labels import Label
+from numerics.datasets.record import offsets_of
 from numerics.functions.arrays import along
 from numerics.functions.basis import TOLERABLE
 from numerics.functions.rules import CHUNK
-from numerics.functions.sampled_records import Compared, compared, default_points, projection
+from numerics.functions.sampled_records import Compared, check_points, compared, projection
+from numerics.kernels import own_points, threads
 from numerics.model import targets
 from numerics.model.layout import along_state
-from numerics.model.points import Grid, grids
+from numerics.model.points import Grid, grid_of, side_by_side, sorted_out
 from numerics.representation.tables import Representation
 
 Array = np.ndarray
+
+KEPT = 64  # matrices that are kept with a representation, for more records at the same points
 
 AXES = {1: "an interval", 2: "a square", 3: "a cube"}
 LAYOUTS = {
@@ -138,7 +142,7 @@ def coefficients(rep: Representation, data: Records) -> Array:
         )  # fmt: skip
     if data.xi is None and spec.interpolant != "constant":
         _warn_of_closed(data, spec.periodic)
-    found = _project(rep, "entry", spec, data.grids(), data.samples())
+    found = _project(rep, "entry", data, data.x)
     if spec.inputs is None:
         return found
     products, one = along_state(rep, "lift")
@@ -153,79 +157,119 @@ def _functions(rep: Representation, data: Records, states: Array) -> Prepared:
     spec = rep.spec
     if data.classes and data.y is not None:
         data = replace(data, y=labels.as_numbers(data.y, data.classes), classes=())
-    values = data.targets()
+    values = data.as_functions().y
+    assert values is not None
     channels = spec.output_channels
     key = "equation.channels" if spec.outputs is None else "readout.outputs"
-    if values and values[0].shape[-1] != channels:
+    if values.shape[1] != channels:
         raise DataError(
-            f"targets with {values[0].shape[-1]} channels", f"{channels}, as {key} declares",
+            f"targets with {values.shape[1]} channels", f"{channels}, as {key} declares",
             "one channel left out, or the data of another spec", "give every channel of y",
         )  # fmt: skip
     if spec.interpolant == "least-squares":  # the fit itself is the target function
-        found = _project(rep, "state", spec, data.grids(), values)
-        nearest = np.tensordot(rep.root, found.reshape(len(rep.root), -1), 1).reshape(-1, len(values))
-        return Prepared(states, np.ascontiguousarray(nearest), np.zeros(len(values)), None)
-    nearest, distances = _nearest(rep, grids(spec, data), values)
+        found = _project(rep, "state", data, values)
+        nearest = np.tensordot(rep.root, found.reshape(len(rep.root), -1), 1).reshape(-1, len(data))
+        return Prepared(states, np.ascontiguousarray(nearest), np.zeros(len(data)), None)
+    nearest, distances = _nearest(rep, data, values)
     if spec.comparison.distance is None:  # no sum of what can be reached and what cannot: the reachable part counts
-        distances = np.zeros(len(values))
+        distances = np.zeros(len(data))
     return Prepared(states, nearest, distances, None)
 
 
-def _project(rep: Representation, role: str, spec: Spec, points: list[Grid | None], samples: list[Array]) -> Array:
-    """Coefficients (n · channels, N) of records sampled at their own points; equal points share one matrix an axis."""
-    slab = rep.slabs[0 if role == "entry" else -1]
+def _project(rep: Representation, role: str, data: Records, values: Array) -> Array:
+    """Coefficients (n · channels, N) of what records sampled (total, channels); equal points share a matrix an axis."""
+    spec, slab = rep.spec, rep.slabs[0 if role == "entry" else -1]
     axes = list(zip(slab.axes(role), slab.factors(f"gram/{role}")))
     smoothing = None if spec.smoothing is None else float(spec.smoothing)
-    matrices: dict[tuple[int, bytes], Array] = {}
+    _check_circles(data, spec.periodic)
+    known = rep.met
 
-    def matrix(axis: int, count: int, xi: Array | None) -> Array:
-        key = axis, np.asarray(count if xi is None else xi, dtype=np.float64).tobytes() + bytes(xi is None)
-        if key not in matrices:
-            where = default_points(spec.interpolant, count, spec.periodic[axis]) if xi is None else xi
-            matrices[key] = projection(*axes[axis], where, spec.interpolant, spec.periodic[axis], smoothing)
-        return matrices[key]
+    def matrix(axis: int, xi: Array) -> Array:
+        key = role, axis, xi.tobytes()
+        if key not in known:
+            if len(known) >= KEPT:
+                known.clear()
+            known[key] = projection(*axes[axis], xi, spec.interpolant, spec.periodic[axis], smoothing)
+        return known[key]
 
-    size = math.prod(pieces.size for pieces, _ in axes)
-    columns = np.empty((size, samples[0].shape[-1] if samples else 1, len(samples)))
-    for n, (xi, x) in enumerate(zip(points, samples)):
-        values = x
-        for axis in range(len(axes)):
-            try:
-                values = along(matrix(axis, x.shape[axis], None if xi is None else xi[axis]), values, axis)
-            except DataError as error:
-                raise DataError(error.given, error.allowed, error.cause, error.fix, f"record {n}") from None
-        columns[:, :, n] = values.reshape(size, -1)
-    return columns.reshape(-1, len(samples))
+    size, channels = math.prod(basis.size for basis, _ in axes), values.shape[1]
+    found = np.empty((size, channels, len(data)))
+    groups, parts = sorted_out(spec, data, size, spec.interpolant == "linear")
+    for members in groups:
+        given = np.moveaxis(data.stacked(values, members), 0, -1)
+        try:
+            own = [matrix(axis, xi) for axis, xi in enumerate(grid_of(spec, data, members[0]))]
+        except DataError as error:
+            raise DataError(error.given, error.allowed, error.cause, error.fix, f"record {members[0]}") from None
+
+        def turn(part: slice, given: Array = given, own: list[Array] = own, members: Array = members) -> None:
+            turned = _each_axis([partial(along, m) for m in own], given[..., part])
+            where = part if len(members) == len(data) else members[part]
+            found[:, :, where] = turned.reshape(size, channels, -1)
+
+        side_by_side(turn, len(members), max(size * channels, given[..., 0].size))
+
+    def project(number: int) -> None:
+        part = parts[number]
+        own = own_points.projected(*axes[0], part.xi, part.offsets, values[part.rows], spec.periodic[0])
+        found[:, :, part.records] = np.moveaxis(own, 0, -1)
+
+    with threads.serial_blas():
+        threads.spread(project, len(parts))
+    return found.reshape(-1, len(data))
 
 
-def _nearest(rep: Representation, points: list[Grid], samples: list[Array]) -> tuple[Array, Array]:
+def _check_circles(data: Records, periodic: Sequence[bool]) -> None:
+    """Raise DataError for the first record whose points close a circle."""
+    if data.xi is None or not any(periodic):
+        return
+    ends = offsets_of(data.sizes.ravel())
+    spans = (data.xi[ends[1:] - 1] - data.xi[ends[:-1]]).reshape(len(data), -1)
+    closed = np.argwhere((spans >= 2) & np.array(periodic))
+    for record, axis in closed[:1]:
+        try:
+            check_points((data.grid_of(record) or ())[axis], True)
+        except DataError as error:
+            raise DataError(error.given, error.allowed, error.cause, error.fix, f"record {record}") from None
+
+
+def _nearest(rep: Representation, data: Records, values: Array) -> tuple[Array, Array]:
     """The functions y that are nearest to records' interpolants y* in the norm of a loss on functions, in orthonormal
 
     coordinates (n · channels, N), and the square of their distance (N,), which no coefficient can change.
 
     The distance is the integral of squares, where both functions are smooth, and no difference of integrals: nothing
     cancels when y is close to y*. H1 adds the squares of the slopes along every axis to those of the values.
+    values: what was sampled (total, channels).
     """
-    groups: dict[bytes, list[int]] = {}
-    for n, grid in enumerate(points):
-        groups.setdefault(b" ".join(xi.tobytes() for xi in grid), []).append(n)
-    channels = samples[0].shape[-1] if samples else 1
-    norms = 1.0 if rep.norms is None else rep.norms.reshape(*(p.size for p in rep.slabs[-1].axes("state")), 1, 1)
-    found, distances = np.empty((len(rep.root) * channels, len(samples))), np.zeros(len(samples))
-    for members in groups.values():
-        integrals = _integrals(rep, points[members[0]])
+    spec, bases, channels = rep.spec, rep.slabs[-1].axes("state"), values.shape[1]
+    norms = 1.0 if rep.norms is None else rep.norms.reshape(*(basis.size for basis in bases), 1, 1)
+    found, distances = np.empty((len(rep.root), channels, len(data))), np.zeros(len(data))
+    own = spec.interpolant == "linear" and spec.loss_weight is None
+    groups, parts = sorted_out(spec, data, bases[0].size, own)
+    for members in groups:
+        integrals = _integrals(rep, grid_of(spec, data, members[0]))
         turns = [[table.functions @ t for table, t in zip(tables, rep.orthonormal)] for tables in integrals]
-        values = sum(math.prod(len(table.scale) for table in tables) for tables in integrals) * channels
-        for part in np.array_split(members, min(len(members), -(-len(members) * values // CHUNK))):
-            given = np.stack([samples[n] for n in part], axis=-1)
+        count = sum(math.prod(len(table.scale) for table in tables) for tables in integrals) * channels
+        for part in np.array_split(members, min(len(members), -(-len(members) * count // CHUNK))):
+            given = np.moveaxis(data.stacked(values, part), 0, -1)
             wanted = [_each_axis([table.samples for table in tables], given) for tables in integrals]
             loads = [_each_axis([partial(along, f.T) for f in own], rows) for own, rows in zip(turns, wanted)]
             nearest = reduce(np.add, loads) / norms
-            found[:, part] = (np.sqrt(norms) * nearest).reshape(-1, len(part))
-            for own, rows in zip(turns, wanted):
-                gap = (rows - _each_axis([partial(along, f) for f in own], nearest)).reshape(-1, len(part))
+            found[:, :, part] = (np.sqrt(norms) * nearest).reshape(-1, channels, len(part))
+            for turn, rows in zip(turns, wanted):
+                gap = (rows - _each_axis([partial(along, f) for f in turn], nearest)).reshape(-1, len(part))
                 distances[part] += np.einsum("qn,qn->n", gap, gap)
-    return found, distances
+
+    def approach(number: int) -> None:
+        part = parts[number]
+        given = part.xi, part.offsets, values[part.rows], spec.periodic[0]
+        own, distances[part.records] = own_points.nearest(bases[0], rep.orthonormal[0], rep.norms, *given)
+        found[:, :, part.records] = np.moveaxis(own, 0, -1)
+
+    with threads.serial_blas():
+        threads.spread(approach, len(parts))
+    return found.reshape(-1, len(data)), distances
 
 
 def _integrals(rep: Representation, grid: Grid) -> list[list[Compared]]:
@@ -252,8 +296,8 @@ def _each_axis(turns: Sequence[Callable[[Array, int], Array]], values: Array) ->
 def _warn_of_closed(data: Records, periodic: Sequence[bool]) -> None:
     """Say so where records on a periodic domain, given without points, end with the sample that they began with."""
     for axis in np.flatnonzero(periodic):
-        closed = [_closes(np.moveaxis(x, axis, 0)) for x in data.samples()]
-        if None not in closed and any(closed):
+        closed = [_close(np.moveaxis(data.stacked(data.x, group), 1 + axis, 1)) for group in data.alike()]
+        if all(closes.all() for closes, _ in closed) and any(moves.any() for _, moves in closed):
             warn(
                 "the last sample of every record is its first, and on a periodic domain samples without points end one "
                 "step before their beginning. If records close themselves, leave their last sample out"
@@ -261,14 +305,14 @@ def _warn_of_closed(data: Records, periodic: Sequence[bool]) -> None:
             return
 
 
-def _closes(x: Array) -> bool | None:
-    """Whether samples (points, …) end as they began; None if not, and False where they do not move there at all."""
-    if len(x) < 4:
-        return None
-    near = 1e-12 * float(np.abs(x).max())
-    if np.abs(x[0] - x[-1]).max() > near:
-        return None
-    return bool(np.abs(x[1] - x[0]).max() > near and np.abs(x[-2] - x[-1]).max() > near)
+def _close(x: Array) -> tuple[Array, Array]:
+    """Of samples (records, points, …): which end as they began, and which of them move there at all."""
+    x = x.reshape(*x.shape[:2], -1)
+    if x.shape[1] < 4:
+        return np.zeros(len(x), dtype=bool), np.zeros(len(x), dtype=bool)
+    near = 1e-12 * np.abs(x).max(axis=(1, 2))
+    ends, first, last = (np.abs(x[:, a] - x[:, b]).max(axis=1) > near for a, b in ((0, -1), (1, 0), (-2, -1)))
+    return ~ends, ~ends & first & last
 
 
 def _check_seen(exact: Array, functions: Array) -> None:

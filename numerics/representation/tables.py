@@ -137,6 +137,11 @@ class Representation:
         return tuple(np.sqrt(np.where(w > UNSEEN * w[-1], w, 0.0))[:, None] * vectors.T for w, vectors in found)
 
     @cached_property
+    def met(self) -> dict[tuple[str, int, bytes], np.ndarray]:
+        """By role, axis and points: projections that ``numerics.model.prepared`` needed before."""
+        return {}
+
+    @cached_property
     def norms(self) -> np.ndarray | None:
         """Squared norms (n,) of these functions' products over the axes, in the loss's norm; None where all are 1."""
         if self.spec.comparison.distance != "H1":

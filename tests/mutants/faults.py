@@ -219,6 +219,12 @@ NUMERICS = (
           "singular / (singular**2 + smoothing)", "singular / (singular + smoothing)"),
     Fault("basis: two ends of a line exchanged", "numerics/functions/sampled_records.py",
           "middle * mean + rise * slope", "middle * mean - rise * slope"),
+    Fault("own points: a Gauss rule's place off by one", "numerics/functions/legendre.py",
+          "counts * (counts - 1) // 2 - (ends - counts)", "counts * (counts - 1) // 2 - (ends - counts) - 1"),
+    Fault("own points: a line rises from its middle twice as fast", "numerics/kernels/own_points.py",
+          "difference, rise * difference", "difference, 2 * rise * difference"),
+    Fault("own points: odd polynomials as if all points were right of the middle", "numerics/kernels/own_points.py",
+          "work[SIGN + i] = 1.0 if t[p + i] >= 0 else -1.0", "work[SIGN + i] = 1.0"),
     # --- levels, networks, adaptive steps
     Fault("(14): one gradient instead of the mean of two", "numerics/levels/estimates.py",
           "estimate = (simple + other) / 2", "estimate = simple"),

@@ -32,7 +32,7 @@ LADDER = {**FUNCTION, "loss": {"kind": "l2", "penalty": {"W": "1/10"}},
 HIDDEN: tuple[tuple[Fault, dict[str, Any]], ...] = (
     # --- records
     (Fault("records: a circle is closed with the wrong sample", "numerics/functions/sampled_records.py",
-           "owner = np.concatenate([[count - 1], index, [0]])", "owner = np.concatenate([[0], index, [0]])"), CIRCLE),
+           "owner[head], to[tail] = (last, first)", "owner[head], to[tail] = (first, first)"), CIRCLE),
     (Fault("records: smoothing counts twice", "numerics/functions/sampled_records.py",
            "scale = np.sqrt(2 / len(xi))", "scale = np.sqrt(1 / len(xi))"),
      {**FUNCTION, "input": {"interpolant": "least-squares", "smoothing": "1/100"}}),
@@ -183,7 +183,7 @@ HELD_OUT: tuple[tuple[Fault, dict[str, Any]], ...] = (
            "found[:, 0], found[:, 1::2], found[:, 2::2] = 1.0, cosine, sine",
            "found[:, 0], found[:, 1::2], found[:, 2::2] = 1.0, sine, cosine"), CIRCLE),
     (Fault("predictions at own points: the first record's for all", "numerics/model/points.py",
-           "_grid(axes, y[:, n : n + 1], p)", "_grid(axes, y[:, :1], p)"), FUNCTION),
+           "coefficients = y[:, part.records]", "coefficients = y[:, 0 * part.records]"), FUNCTION),
     (Fault("trajectory: a step behind", "numerics/model/continuum.py",
            "[points.on_grid(own, h, where) for h in states[1:]]",
            "[points.on_grid(own, h, where) for h in states[:-1]]"), FUNCTION),
