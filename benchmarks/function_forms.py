@@ -77,7 +77,7 @@ def _degrees(double: int, single: int) -> dict[str, tuple[int, int]]:
 TARGETS = {
     "expm1": Target(_expm1, "-0.3466", "0.3466", _one, _degrees(9, 4)),
     "log": Target(_log, "0", "0.02944", _one, _degrees(6, 2)),
-    "sine": Target(_SINE, "0", "0.6169", _one, _degrees(5, 2)),
+    "sine": Target(_SINE, "0", "2.4675", _one, _degrees(7, 3)),
     "cosine": Target(_COSINE, "0", "0.6169", _one, _degrees(5, 2)),
     "atan": Target(_ATAN, "0", "0.1716", _one, _degrees(9, 3)),
     "erf": Target(_erf, "0", "6", lambda a: 1 / _erf(a), {"float64": (9, 8), "float32": (4, 3)}),

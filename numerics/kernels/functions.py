@@ -77,8 +77,8 @@ FLOAT64 = Precision(
     ),
     sine=(
         (
-            -0.16666666666666666, 0.00833333333333095, -0.00019841269836759525, 2.7557316102889173e-06,
-            -2.5051131889941826e-08, 1.5918131077570478e-10,
+            -0.16666666666666666, 0.008333333333333316, -0.00019841269841254996, 2.755731921916845e-06,
+            -2.5052107617589075e-08, 1.605897734704217e-10, -7.643971296419268e-13, 2.731456115565297e-15,
         ),
     ),
     cosine=(
@@ -123,7 +123,7 @@ FLOAT32 = Precision(
     ),
     sine=(
         (
-            -0.166666641831398, 0.008332748897373676, -0.00019587988208513707,
+            -0.1666666567325592, 0.008333242498338223, -0.00019822781905531883, 2.6348693609179463e-06,
         ),
     ),
     cosine=(
@@ -182,7 +182,7 @@ def choose(typing: Any, condition: Any, yes: Any, no: Any) -> Any:
 
 
 def _bits(p: Precision) -> tuple[Any, ...]:
-    """Of a number t = MAGIC + k, whose lowest bits are those of the whole number k: 2^(k−1), and k's last bits;
+    """Of a number t = MAGIC + k, whose lowest bits are those of the whole number k: 2^(k−1), and whether k is odd;
 
     and of a positive number its exponent, as t, and its mantissa in [1, 2).
     """
@@ -196,16 +196,13 @@ def _bits(p: Precision) -> tuple[Any, ...]:
 
         return t(t), write
 
-    def test(bit: int) -> Any:
-        @intrinsic
-        def has(typing: Any, t: Any) -> Any:
-            def write(context: Any, builder: Any, signature: Any, given: Any) -> Any:
-                found = builder.and_(builder.bitcast(given[0], whole), ir.Constant(whole, bit))
-                return builder.icmp_unsigned("!=", found, ir.Constant(whole, 0))
+    @intrinsic
+    def odd(typing: Any, t: Any) -> Any:
+        def write(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+            last = builder.and_(builder.bitcast(given[0], whole), ir.Constant(whole, 1))
+            return builder.icmp_unsigned("!=", last, ir.Constant(whole, 0))
 
-            return types.boolean(t), write
-
-        return has
+        return types.boolean(t), write
 
     @intrinsic
     def exponent(typing: Any, x: Any) -> Any:
@@ -224,7 +221,7 @@ def _bits(p: Precision) -> tuple[Any, ...]:
 
         return x(x), write
 
-    return half_power, test(1), test(2), exponent, fraction
+    return half_power, odd, exponent, fraction
 
 
 # --- the functions ------------------------------------------------------------------------------------------
@@ -235,7 +232,7 @@ def _written(p: Precision) -> dict[str, Callable[..., Any]]:
     njit = numba.njit(nogil=True, error_model="numpy", fastmath={"contract"}, forceinline=True)
     real = p.real
     zero, half, one, two, infinity, not_a_number = map(real, (0, 0.5, 1, 2, np.inf, np.nan))
-    half_power, odd, second, exponent, fraction = _bits(p)
+    half_power, odd, exponent, fraction = _bits(p)
     magic, per_ln2 = real(1.5 * 2**p.mantissa), real(1 / np.log(2))
     ln2_high, ln2_low = map(real, p.ln2)
     expm1_of, log_of, sine_of, cosine_of, atan_of = (
@@ -325,58 +322,51 @@ def _written(p: Precision) -> dict[str, Callable[..., Any]]:
         correction = (x - (u - one))/u
         return choose(u == zero, value, choose(u < infinity, value + correction, value))
 
-    # x = k π/2 + r; the quarter says which of the two, and its sign
-    per_half_pi = real(2 / np.pi)
+    # x = k π/2 + r: with even k sin x is ± sin r, with odd k cos x is; tan takes the nearest k
+    per_half_pi, per_pi = real(2 / np.pi), real(1 / np.pi)
     first, next_, third, last = map(real, p.half_pi)
-    bound = real(np.pi / 4 * 1.01)
 
     @njit
-    def turned(x, t):
-        k = t - magic
+    def turned(x, k, bound):
         r = (((x - k*first) - k*next_) - k*third) - k*last
         return choose(r > bound, bound, choose(r < -bound, -bound, r))
 
     @njit
-    def sine(r, z):
+    def sine(r):
+        z = r*r
         return r + r*z*sine_of(z)
 
-    @njit
-    def cosine(z):
-        return one - (half*z - z*z*cosine_of(z))
+    half_turn, quarter = real(np.pi / 2 * 1.001), real(np.pi / 4 * 1.01)
 
     @njit
     def sin(x):
-        t = x*per_half_pi + magic
-        r = turned(x, t)
-        z = r*r
-        value = choose(odd(t), cosine(z), sine(r, z))
-        return choose(second(t), -value, value)
+        t = x*per_pi + magic
+        value = sine(turned(x, two*(t - magic), half_turn))
+        return choose(odd(t), -value, value)
 
     @njit
     def cos(x):
-        t = x*per_half_pi + magic
-        r = turned(x, t)
-        z = r*r
-        value = choose(odd(t), -sine(r, z), cosine(z))
-        return choose(second(t), -value, value)
+        t = (x*per_pi - half) + magic
+        value = sine(turned(x, two*(t - magic) + one, half_turn))
+        return choose(odd(t), value, -value)
 
     @njit
     def tan(x):
         t = x*per_half_pi + magic
-        r = turned(x, t)
+        r = turned(x, t - magic, quarter)
         z = r*r
-        s, c = sine(r, z), cosine(z)
+        s, c = sine(r), one - (half*z - z*z*cosine_of(z))
         return choose(odd(t), -c, s)/choose(odd(t), s, c)
 
     # arctan a = base + arctan((a − c)/(1 + c a)) with c = 0, 1, ∞
-    low, high, quarter, half_turn = (real(v) for v in (np.tan(np.pi / 8), np.tan(3 * np.pi / 8), np.pi / 4, np.pi / 2))
+    low, high, eighth, fourth = (real(v) for v in (np.tan(np.pi / 8), np.tan(3 * np.pi / 8), np.pi / 4, np.pi / 2))
 
     @njit
     def arctan(x):
         a = choose(x < zero, -x, x)
         above = choose(a > high, -one, choose(a > low, a - one, a))
         below = choose(a > high, a, choose(a > low, a + one, one))
-        base = choose(a > high, half_turn, choose(a > low, quarter, zero))
+        base = choose(a > high, fourth, choose(a > low, eighth, zero))
         q = above/below
         z = q*q
         value = base + (q + q*z*atan_of(z))

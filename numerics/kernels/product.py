@@ -196,7 +196,7 @@ def _whole(a, panel, out, column, until, add):
 
 @_jit
 def _part(a, panel, out, column, begin, count, made, add):
-    """Rows of a from one on with a panel of which ``count`` columns are out's; made: room for all of them of one row."""
+    """Rows of a from one on with a panel of which ``count`` columns are out's. made: room for one row of all."""
     for row in range(begin, a.shape[0]):
         _one(a, row, panel, made, 0, 0, False)
         for j in range(count):
