@@ -55,7 +55,7 @@ def declared(name: str, case: dict[str, Any], precision: str) -> Spec:
         basis = width = {"family": "p0", "cells": state}
         weight = {"width_out": width, "width_in": width}
     return load_spec({
-        "name": name.replace(".", "-"), "precision": precision, "equation": equation, "state": {"basis": basis},
+        "name": f"case-{name}", "precision": precision, "equation": equation, "state": {"basis": basis},
         "weight": {**weight, "depth": depth}, "bias": {"width": width, "depth": depth},
         "integration": {"tableau": case["tableau"], "steps": case["steps"]},
         "readout": {"outputs": 2, "basis": {"family": "p0", "cells": 1}}, "loss": {"kind": "l2"},

@@ -85,11 +85,15 @@ class Contents:
             counted = array.dtype.kind in "iu" and array.ndim == 0
             if not counted and (array.dtype != np.float64 or not np.isfinite(array).all()):
                 raise _incomplete(path, f"training/{key}: neither a count nor finite float64 numbers")
+        fields = _filled(zero_fields(rep), _under("fields/", arrays), path)
+        size = sum(slab.coefficients.size for field in fields.values() for slab in field.slabs)
+        if "vector" in moments and moments["vector"].shape != (size,):
+            raise _incomplete(path, f"training/vector: {moments['vector'].shape}, but the model has {size} coordinates")
         return cls(
             base=base,
             level=level,
             representation=rep,
-            fields=_filled(zero_fields(rep), _under("fields/", arrays), path),
+            fields=fields,
             history=tuple(header["history"]),
             training=None if training is None else {**training, **moments},
             classes=tuple(header["classes"]),

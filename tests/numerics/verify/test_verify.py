@@ -15,6 +15,7 @@ from derive.spaces import basis as bases
 from derive.spaces import transfer
 from numerics import datasets, fit, verify
 from numerics.command.main import main
+from numerics.kernels import cpu
 from numerics.kernels import steps as adaptive
 from numerics.kernels.cpu import Solver
 from numerics.kernels.operators import Slab, Weights
@@ -106,6 +107,8 @@ def test_faults_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
 
     with monkeypatch.context() as patch:  # a second tile that forgets the first
         patch.setattr(Slab, "adjoint", overwriting)
+        patch.setattr(cpu, "TILE", 1)
+        patch.setattr(cpu, "FEW", 1)
         assert "gradient against complex step" in failed(SMALL, "gradients")
     for plan in ("formed", "factors"):  # an adjoint that is wrong in one of the plans
         with monkeypatch.context() as patch:

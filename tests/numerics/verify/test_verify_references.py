@@ -63,9 +63,9 @@ REACH = {**FUNCTION, "equation": {**FUNCTION["equation"], "reach": "1/4"},
 FITTED = {**FUNCTION, "input": {"interpolant": "least-squares", "smoothing": "1/100"}}
 MIRRORED = {**SPECTRAL, "equation": {**SPECTRAL["equation"], "symmetry": "reflection"}}
 ROWS: list[tuple[Row, dict, Any, str]] = [
-    (records.coefficients, FUNCTION, prepared, "projection"),
-    (records.coefficients, FITTED, prepared, "projection"),
-    (records.coefficients, CIRCLE, prepared, "projection"),
+    (records.coefficients, FUNCTION, prepared, "_project"),
+    (records.coefficients, FITTED, prepared, "_project"),
+    (records.coefficients, CIRCLE, prepared, "_project"),
     (records.coefficients, LIFTED, continuum.Continuum, "project_samples"),
     (activations.functions, FUNCTION, Reference, "rho"),
     (fields.values, NUMBERS, field.FieldSlab, "squared_norm"),
