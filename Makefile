@@ -1,5 +1,5 @@
 # make demo   the main job, from a fresh clone        make test    every test
-# make quick  a fast loop, a minute and a half          make check   lint, types, imports, generated code up to date
+# make quick  a fast loop, two minutes                 make check   lint, types, imports, generated code up to date
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
