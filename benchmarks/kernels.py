@@ -38,9 +38,9 @@ def declared(name: str, case: dict[str, Any], precision: str) -> Spec:
     equation["spacing"] = f"1/{case['steps']}"
     if case["rate"] not in ("residual", "mlp", "literal"):
         del equation["activation"], equation["spacing"]
-    if case["kind"] == "legendre":
-        basis = {"family": "legendre", "size": state}
-        width = {"family": "legendre", "size": state // 2}
+    if case["kind"] in ("legendre", "hat"):
+        basis = {"family": case["kind"], "size": state}
+        width = {"family": case["kind"], "size": state // 2}
         weight = {"width_out": width, "width_in": width}
     elif case["kind"] == "convolution":
         basis, width = {"family": "p0", "cells": state}, {"family": "p0", "cells": 1}
