@@ -22,8 +22,7 @@ from numerics.model.continuum import Continuum
 
 KINDS = ("forward", "gradient", "predict")
 SECONDS = 1.0  # of timing a kind and case, about
-FEWEST, MOST = 7, 200  # repetitions
-PAUSE = 0.04  # seconds before every turn: threads of the library before spin for some 30 ms, and take a core
+FEWEST, MOST = 5, 200  # repetitions
 AGREE = {"float32": 2e-4, "float64": 1e-10}  # relative differences of what is computed
 
 
@@ -163,11 +162,10 @@ def _check(name: str, ours: Any, theirs: Any, precision: str) -> None:
 def _timed(calls: Mapping[str, Call], seconds: float) -> dict[str, float]:
     """Medians of rounds in which everybody has a turn."""
     first = {name: _seconds(call) for name, call in calls.items()}
-    rounds = int(min(MOST, max(FEWEST, seconds / (sum(first.values()) + PAUSE * len(first)))))
+    rounds = int(min(MOST, max(FEWEST, seconds / sum(first.values()))))
     times: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(rounds):
         for name, call in calls.items():
-            time.sleep(PAUSE)
             times[name].append(_seconds(call))
     return {name: statistics.median(own) for name, own in times.items()}
 
