@@ -36,13 +36,12 @@ Coefficients = tuple[tuple[float, ...], ...]
 class Precision:
     """A floating-point format, and what the functions take in it.
 
-    mantissa, exponent: bits of each; bias: of the exponent. largest, smallest: arguments between which exp is finite
+    mantissa: its bits; bias: of the exponent. largest, smallest: arguments between which exp is finite
     and not below 2^(2 − bias). ln2, half_pi: in parts, so short that a product with a quotient up to 2^(mantissa/2) is
     exact. The others: the coefficients, constant term first; a second row is a denominator's.
     """
 
     real: Any
-    integer: Any
     mantissa: int
     bias: int
     largest: float
@@ -59,7 +58,7 @@ class Precision:
 
 
 FLOAT64 = Precision(
-    real=np.float64, integer=np.int64, mantissa=52, bias=1023, largest=710.0, smallest=-707.7033,
+    real=np.float64, mantissa=52, bias=1023, largest=710.0, smallest=-707.7033,
     ln2=(0.6931471805582987, 1.6465949582897082e-12),
     half_pi=(1.5707963276654482, -8.705515692000731e-10, -3.503434396954818e-19, -1.1351118607522202e-28),
     expm1=(
@@ -108,7 +107,7 @@ FLOAT64 = Precision(
 )  # fmt: skip
 
 FLOAT32 = Precision(
-    real=np.float32, integer=np.int32, mantissa=23, bias=127, largest=89.0, smallest=-86.6434,
+    real=np.float32, mantissa=23, bias=127, largest=89.0, smallest=-86.6434,
     ln2=(0.69317626953125, -2.9088971132296138e-05),
     half_pi=(1.5703125, 0.0004839897155761719, -1.6298145055770874e-07, 6.07710062827671e-11),
     expm1=(

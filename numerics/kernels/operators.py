@@ -154,12 +154,16 @@ class Slab(BoundSlab):
         return out, kept | {"h_entry": h}
 
     @cached_property
-    def _parts(self) -> list[Self]:
-        """The slab as √steps ones, one after the other, all with its operators; one, if its first step is special."""
+    def _cuts(self) -> list[dict[str, Any]]:
+        """The tables of √steps runs of steps, one after the other; of one, if the first step is special."""
         count = 1 if self.tables.entry else math.isqrt(len(self.bound["combine"]))
         names = ("combine", "operator_index", "bias_index")
-        cut = [dict(zip(names, parts)) for parts in zip(*(np.array_split(self.bound[name], count) for name in names))]
-        return [replace(self, bound={**self.bound, **own}, checkpoints=False) for own in cut]
+        return [dict(zip(names, cut)) for cut in zip(*(np.array_split(self.bound[name], count) for name in names))]
+
+    @property
+    def _parts(self) -> list[Self]:
+        """The slab as one for each of these runs, all with its operators."""
+        return [replace(self, bound={**self.bound, **own}, checkpoints=False) for own in self._cuts]
 
     def kept_bytes(self, records: int) -> int:
         """What is kept of so many records for the adjoint."""
