@@ -18,6 +18,7 @@ from derive.declaration.slabs import read_slabs
 from derive.declaration.symmetries import invariant_slabs
 from derive.declaration.toml import read_toml
 from derive.declaration.training import read_training
+from derive.declaration.units import read_units
 from derive.errors import SpecError
 from derive.spec import NAME, Spec
 from derive.spec.operator import operator
@@ -88,7 +89,7 @@ def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]
 def _check_same_model(reader: Reader, changes: Mapping[str, Any]) -> None:
     """A level is another representation of one model: it changes bases, steps and training, nothing else."""
     fixed = [key for key in ("equation", "input", "loss", "summary") if key in changes]
-    for table, keys in (("lift", ("inputs",)), ("readout", ("outputs", "maximum"))):
+    for table, keys in (("lift", ("inputs",)), ("readout", ("outputs", "maximum", "scale"))):
         if isinstance(changes.get(table), Mapping):
             fixed += [f"{table}.{key}" for key in keys if key in changes[table]]
     if fixed:
@@ -148,6 +149,7 @@ def read_one(reader: Reader, data: Mapping[str, Any]) -> Spec:
         class_weights=class_weights,
         penalties=read_penalties(reader, reader.table(data, "loss"), equation, slabs, readout),
         training=read_training(reader, data),
+        units=read_units(reader, data, dimension, loss, equation["interpolant"]),
         precision=reader.choice(data.get("precision", "float64"), ("float64", "float32"), "precision"),
         **equation,
     )

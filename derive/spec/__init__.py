@@ -34,3 +34,4 @@ from derive.spec.training import OPTIONS as OPTIONS
 from derive.spec.training import SCHEDULES as SCHEDULES
 from derive.spec.training import Option as Option
 from derive.spec.training import Training as Training
+from derive.spec.units import UnitsSpec as UnitsSpec

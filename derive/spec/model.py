@@ -14,6 +14,7 @@ from derive.spec.slab import Slab
 from derive.spec.symmetry import SymmetrySpec
 from derive.spec.tableau import TableauSpec
 from derive.spec.training import Training
+from derive.spec.units import PLAIN, UnitsSpec
 
 # Generated modules contain these names: what is no name is not written there, whoever made the file it came from.
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
@@ -52,7 +53,7 @@ class Spec:
     maxima of the final state's channels, which functionals may have beside them; None without.  loss_weight: of l2,
     one function of ξ that is nowhere negative; None for 1.  class_weights: of the loss cross-entropy, what a record of
     each class counts; "balanced" makes the classes of the records at hand count alike.  levels: (name, Spec) of the
-    ladder.
+    ladder.  units: what the numbers of records mean; of no meaning for what is derived.
     """
 
     name: str
@@ -90,6 +91,7 @@ class Spec:
     precision: str
     levels: tuple[tuple[str, Spec], ...] = ()
     exchange: str | None = None
+    units: UnitsSpec = PLAIN
 
     @property
     def functional(self) -> bool:

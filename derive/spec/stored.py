@@ -14,8 +14,10 @@ from derive.exact import surd
 from derive.exact.surd import Exact, Surd
 from derive.spec.model import NAME, PARAMETER, ClassWeights, Spec
 from derive.spec.training import OPTIONS, Training
+from derive.spec.units import PLAIN
 
 STORED = {"loss_weight": "weight"}  # what fields are called in files
+LATER = {"exchange": None, "units": asdict(PLAIN)}  # fields of a Spec that files leave out where nothing uses them
 
 
 def to_dict(spec: Spec) -> dict[str, Any]:
@@ -23,8 +25,9 @@ def to_dict(spec: Spec) -> dict[str, Any]:
     found: dict[str, Any] = _plain(asdict(spec))
     for own in (found, *(level for _, level in found["levels"])):
         own["training"] = _lean(own["training"])
-        if own["exchange"] is None:  # as it was before there was one
-            del own["exchange"]
+        for name, default in LATER.items():  # as they were before these came
+            if own[name] == _plain(default):
+                del own[name]
         if len(set(own["periodic"])) == 1:  # alike along all axes, as it was when there was one word for all
             own["periodic"] = own["periodic"][0]
     return found
@@ -86,7 +89,7 @@ def _typed(kind: Any, value: Any) -> Any:
         if kind is Training:  # one stored before an option came trains as it did
             known = tuple(f for f in known if f.name in value)
         if kind is Spec:
-            value = {"exchange": None, **value}
+            value = {**_plain(LATER), **value}
         if kind is Spec and isinstance(value["periodic"], bool):
             value = {**value, "periodic": [value["periodic"]] * len(value["entry"]["axes"] or [value["entry"]])}
         return kind(**{f.name: _typed(hints[f.name], value[STORED.get(f.name, f.name)]) for f in known})
@@ -116,7 +119,7 @@ TRAINING = {
 
 
 def digest(spec: Spec) -> str:
-    """sha256 of all that enters the derivation of this representation; not of names, training or precision."""
+    """sha256 of all that enters the derivation of this representation; not of names, units, training or precision."""
     bare = replace(
         spec,
         name="",
@@ -125,6 +128,7 @@ def digest(spec: Spec) -> str:
         precision="",
         class_weights=(),
         penalties=(),
+        units=PLAIN,
     )
     content = {**to_dict(bare), "training": TRAINING}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -8,15 +8,12 @@ from typing import Any
 import numpy as np
 
 from derive.errors import DataError
-from numerics.checks import plain, warn
+from numerics.checks import plain
 from numerics.datasets import labels
 from numerics.datasets.labels import Label
 from numerics.datasets.record import Records, offsets_of, refusal
-from numerics.functions.basis import EDGE
-from numerics.functions.sampled_records import check_points
 
 Array = np.ndarray
-UNIT = 0.1  # points from below this to above one less it, and none below zero, are those of [0, 1]
 
 
 def checked(
@@ -30,48 +27,49 @@ def checked(
             "no samples" if len(empty) else "no channels", "at least one sample and one channel a record",
             "a record from which everything was left out", "leave the record out too", *empty[:1],
         )  # fmt: skip
-    finite = np.isfinite(x)
-    if not finite.all():
-        sample, channel = map(int, np.argwhere(~finite)[0])
-        record = int(np.searchsorted(offsets, sample, side="right")) - 1
-        raise refusal(
-            f"x = {x[sample, channel]} at position {sample - offsets[record]}, channel {channel}", "finite numbers",
-            "a missing value, or an overflow", "leave the point out and give the others with their xi", record,
-        )  # fmt: skip
+    gaps = not np.isfinite(x).all()
+    if gaps and np.isinf(x).any():
+        fix = "leave the point out and give the others with their xi"
+        raise odd_sample(np.isinf(x), x, offsets, "an overflow", fix)
     if xi is not None:
-        xi = _checked_points(xi, offsets, grid)
+        _check_points(xi, offsets, grid)
     found, names = _named(y, class_names(classes), len(offsets) - 1)
     if found is not None:
         _check_targets(found, offsets, names)
-    return Records(np.ascontiguousarray(x), offsets, xi, found, names, grid)
+    return Records(np.ascontiguousarray(x), offsets, xi, found, names, grid, gaps=gaps)
 
 
-def _checked_points(xi: Array, offsets: Array, grid: Array | None) -> Array:
-    """The points of all records, those that are outside by rounding at the ends."""
+def odd_sample(odd: Array, x: Array, offsets: Array, cause: str, fix: str) -> DataError:
+    """The refusal of the first sample that is marked (total, channels)."""
+    sample, channel = map(int, np.argwhere(odd)[0])
+    record = int(np.searchsorted(offsets, sample, side="right")) - 1
+    place = f"position {sample - offsets[record]}, channel {channel}"
+    return refusal(f"x = {x[sample, channel]} at {place}", "finite numbers", cause, fix, record)
+
+
+def _check_points(xi: Array, offsets: Array, grid: Array | None) -> None:
+    """Raise DataError for points that are not finite, or do not increase along an axis."""
     axes = 1 if grid is None else grid.shape[1]
     ends = offsets if grid is None else offsets_of(grid.ravel())
-    found: Array = np.clip(xi, -1, 1)
-    wrong = ~(np.abs(xi) <= 1 + EDGE)
-    wrong[1:] |= np.diff(found) <= 0
-    wrong[ends[1:-1]] = ~(np.abs(xi[ends[1:-1]]) <= 1 + EDGE)  # where the next list of points begins
-    if wrong.any():
-        number = int(np.searchsorted(ends, np.argmax(wrong), side="right")) - 1
-        try:
-            check_points(xi[ends[number] : ends[number + 1]])
-        except DataError as error:
-            raise refusal(error.given, error.allowed, error.cause, error.fix, number // axes) from None
-    for axis in range(axes):
-        _warn_of_half(found if axes == 1 else found[np.repeat(np.arange(len(ends) - 1) % axes == axis, np.diff(ends))])
-    return found
-
-
-def _warn_of_half(points: Array) -> None:
-    """Say so where the points of all records fill [0, 1]: they are seldom meant for the right half of [−1, 1]."""
-    if len(points) > 2 and points.min() >= 0 and points.min() <= UNIT and points.max() >= 1 - UNIT:
-        warn(
-            f"all points xi lie from {points.min():g} to {points.max():g}, and records on [-1, 1]: left of the points "
-            "each record goes on as a constant. If they are meant for the whole domain, give xi = 2*xi - 1"
-        )
+    wrong = ~np.isfinite(xi)
+    wrong[1:] |= ~(np.diff(xi) > 0)
+    wrong[ends[1:-1]] = ~np.isfinite(xi[ends[1:-1]])  # where the next list of points begins
+    if not wrong.any():
+        return
+    first = int(np.argmax(wrong))
+    number = int(np.searchsorted(ends, first, side="right")) - 1
+    place, at = first - int(ends[number]), float(xi[first])
+    if not np.isfinite(at):
+        raise refusal(
+            f"xi = {at} at position {place}", "finite numbers, one a sample", "a missing point, or an overflow",
+            "leave out the samples whose points are missing", number // axes,
+        )  # fmt: skip
+    what = "again" if at == xi[first - 1] else f"after {xi[first - 1]}"
+    raise refusal(
+        f"xi = {at} {what} at position {place}", "increasing numbers, one a sample",
+        "points out of order, or a point measured twice",
+        "sort the samples by their points and average those that share one", number // axes,
+    )  # fmt: skip
 
 
 def _named(y: Array | None, classes: tuple[Label, ...], count: int) -> tuple[Array | None, tuple[Label, ...]]:

@@ -1,6 +1,6 @@
 """The value of all records: sampled functions with their targets.
 
-Every record is a function on [−1, 1], known at points of its own, or on a square or a cube, known on a grid. All of
+Every record is a function on an interval, known at points of its own, or on a square or a cube, known on a grid. All of
 them are kept behind each other and cut by offsets, so that records of equal and of different lengths are one thing.
 """
 
@@ -30,6 +30,9 @@ class Records:
     y: None; labels or numbers (records,) or (records, outputs), as they were given; functions (total, channels).
     classes: what labels that are texts name, or what was listed; y is then positions in it (records,).
     column: whether they came as (records, 1), which could as well be one record; it is for a model to say.
+    gaps: whether NaN stand among the samples, where a channel was not sampled.
+    units: None where points, samples and targets are as the user gave them; or the units of the model that took them,
+    whose points lie in [−1, 1].
     """
 
     x: Array
@@ -39,6 +42,8 @@ class Records:
     classes: tuple[Label, ...] = ()
     grid: Array | None = None
     column: bool = False
+    gaps: bool = False
+    units: Any = None
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -152,7 +157,7 @@ class Records:
         own = rows if self.grid is None else rows_of(offsets_of(self.grid.sum(axis=1)), index)[0]
         grid = None if self.grid is None else self.grid[index]
         xi = None if self.xi is None else self.xi[own]
-        return Records(self.x[rows], offsets, xi, y, self.classes, grid, self.column)
+        return Records(self.x[rows], offsets, xi, y, self.classes, grid, self.column, self.gaps, self.units)
 
     def _cut(self, values: Array) -> list[Array]:
         ends = self.offsets.tolist()

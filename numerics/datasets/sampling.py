@@ -56,7 +56,7 @@ class Augmentation:
                     kept[key] = index, _weights(self.warp, generator)
                 own.append(kept[key])
             found.append(own)
-        scale = self.jitter * data.x.std(axis=0)
+        scale = self.jitter * np.nanstd(data.x, axis=0)
         bend = _bent if self.warp else lambda xi, _: xi
         return _resampled(
             data, [[index for index, _ in own] for own in found],
@@ -125,5 +125,5 @@ def _resampled(data: Records, chosen: list[list[Array]], xi: Array, change: Call
         grid = np.array([[len(along) for along in own] for own in chosen])
     rows, offsets = np.concatenate(index), offsets_of(list(map(len, index)))
     y = data.y[rows] if data.functions and data.y is not None else None
-    found = checked(change(data.x[rows]), offsets, xi, y, (), grid)
+    found = replace(checked(change(data.x[rows]), offsets, xi, y, (), grid), units=data.units)
     return found if data.functions else replace(found, y=data.y, classes=data.classes)

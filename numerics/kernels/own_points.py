@@ -285,8 +285,9 @@ def nearest(
 ) -> tuple[Array, Array]:
     """The functions that are nearest to records' piecewise-linear interpolants, in coordinates (records, n, channels),
 
-    and the squares of their distances (records,). orthonormal: (size, n), the functions that coordinates count; norms:
-    their squares in H1 (n,), where that is the norm, and None for L2. Exact as ``sampled_records.compared`` is.
+    and the squares of their distances (records, channels). orthonormal: (size, n), the functions that coordinates
+    count; norms: their squares in H1 (n,), where that is the norm, and None for L2. Exact as
+    ``sampled_records.compared`` is.
     """
     parts = segments(xi, "linear", periodic, offsets).cut(basis.smooth)
     cells, _ = cell_of(basis, parts.left, parts.right)
@@ -304,7 +305,7 @@ def nearest(
     scale = np.ones((1, 1)) if norms is None else norms[:, None]
     found = orthonormal.T @ sum(local.sums(weight * values) for local, values in seen) / scale
     gaps = [weight * (values - local.values(orthonormal @ found)) ** 2 for local, values in seen]
-    return np.sqrt(scale) * found, np.add.reduceat(sum(gap.sum(axis=1) for gap in gaps), _starts(record))
+    return np.sqrt(scale) * found, np.add.reduceat(sum(gaps), _starts(record), axis=0)
 
 
 def at_points(basis: Basis, coefficients: Array, xi: Array, offsets: Array) -> Array:

@@ -109,7 +109,10 @@ def move(model: Continuum, level: str, data: Records | None) -> Continuum:
     spec = _check_level(model, level)
     target = None if level == "base" else level
     rep = find.representation(spec, model.base)
-    new = Continuum(model.base, target, transfer_fields(model, rep), model.history, classes=model.classes, stored=rep)
+    new = Continuum(
+        model.base, target, transfer_fields(model, rep), model.history, classes=model.classes, units=model.units,
+        stored=rep,
+    )  # fmt: skip
     middle = _between(model, new)
     return new.replace(report=_report(model, middle, new, data))
 
@@ -125,7 +128,8 @@ def _between(old: Continuum, new: Continuum) -> Continuum | None:
         entries = old.representation.entry["bases"], new.representation.entry["bases"]
         if entries[0] == entries[1]:
             return old
-    return Continuum(replace(spec, levels=()), None, new.fields, stored=find.representation(spec, old.base))
+    stored = find.representation(spec, old.base)
+    return Continuum(replace(spec, levels=()), None, new.fields, units=new.units, stored=stored)
 
 
 def _report(old: Continuum, middle: Continuum | None, new: Continuum, data: Records | None) -> Report:
@@ -168,9 +172,8 @@ def _probes(model: Continuum) -> Records:
             modes, xi = (modes * np.cos(np.pi * xi / 2)[:, None] ** 2)[:-1], xi[:-1]
         x = along(modes, x, axis + 1)
         grid.append(xi)
-    if spec.interpolant == "constant":
-        return make_records(x)
-    return make_records(x, grid[0] if spec.dimension == 1 else tuple(grid))
+    points = None if spec.interpolant == "constant" else grid[0] if spec.dimension == 1 else tuple(grid)
+    return replace(make_records(x, points), units=model.units)
 
 
 def _output_changes(
@@ -178,7 +181,8 @@ def _output_changes(
 ) -> tuple[float | None, float | None]:
     models = [m for m in (old, middle, new) if m is not None]
     at, weights = (None, np.ones(1)) if old.spec.functional else _shared_points(models)
-    values = {id(m): np.moveaxis(np.asarray(m(probe, at=at)), 0, -1) for m in models}
+    where = None if at is None else tuple(old.units.points(xi, axis) for axis, xi in enumerate(at))
+    values = {id(m): np.moveaxis(np.asarray(m(probe, at=where)), 0, -1) for m in models}
 
     def size(given: Array) -> float:
         """The root of the mean over records and channels, and of functions over the domain."""

@@ -26,5 +26,6 @@ def load(path: str | Path) -> Continuum:
         history=held.history,
         training=held.training,
         classes=held.classes,
+        units=held.units,
         stored=held.representation,
     )

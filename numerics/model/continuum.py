@@ -28,7 +28,8 @@ from numerics.kernels.bind import bind
 from numerics.kernels.cpu import Bound, Solver
 from numerics.model import file_format, layout, points
 from numerics.model.file_contents import Contents
-from numerics.model.prepared import Prepared, check_own, coefficients, prepare
+from numerics.model.prepared import Prepared, check_own, class_labels, coefficients, prepare
+from numerics.model.units import PLAIN, Scale, Units
 from numerics.representation import find, folders
 from numerics.representation.tables import Representation
 
@@ -45,7 +46,8 @@ class Continuum:
     fields: "W", "b" and, with a functional readout, "R" and "a"; "Q" multiplies smooth maxima.
     history: rows of past training; training: the optimiser's state, for resuming. report: of the last refinement or
     projection. classes: the classes in the training data, of the type of their labels; () where these are whole numbers
-    from 0. device: where the kernels run, "cpu" or "cuda".
+    from 0. device: where the kernels run, "cpu" or "cuda". units: what points, samples and targets mean, which training
+    finds where the spec does not say it.
     """
 
     base: Spec
@@ -56,6 +58,7 @@ class Continuum:
     report: Any = None
     classes: tuple[Label, ...] = ()
     device: str = "cpu"
+    units: Units = PLAIN
     stored: Representation | None = field(default=None, repr=False)
 
     # --- making ---------------------------------------------------------------------------------------------
@@ -97,7 +100,7 @@ class Continuum:
         spec = base if level is None else base.level(level)
         rep = find.representation(spec, base)
         find.warn(rep)
-        return cls(base, level, layout.zero_fields(rep), stored=rep)
+        return cls(base, level, layout.zero_fields(rep), units=Units.declared(spec), stored=rep)
 
     def _with_functions(self, give: Callable[[str, tuple[int, ...]], Any]) -> Continuum:
         fields = {}
@@ -220,9 +223,13 @@ class Continuum:
         """
         return layout.readout_map(self.representation, layout.coefficients(self.fields))
 
+    def taken(self, x: Any, xi: Any = None, y: Any = None) -> Records:
+        """Records in the model's units: points in [−1, 1], samples and targets scaled. Raises DataError."""
+        return self.units.taken(self.spec, records(x, xi, y))
+
     def prepare(self, data: Records) -> Prepared:
         """Project records and their targets. Raises DataError naming the record."""
-        return prepare(self.representation, records(data), self.classes, bool(self.history))
+        return prepare(self.representation, self.taken(data), self.classes, bool(self.history))
 
     def project_samples(self, data: Records) -> Array:
         """Coefficients of the records as functions, (entry size · channels, N).
@@ -230,7 +237,7 @@ class Continuum:
         With a lift those of the constant function come after the records' channels; and with one that varies along ξ,
         those of ψ_i x and of ψ_i for all its functions ψ_i.
         """
-        return coefficients(self.representation, records(data))
+        return coefficients(self.representation, self.taken(data))
 
     def objective(self, prepared: Prepared, coordinates: Array | None = None) -> tuple[float, Array]:
         """Mean loss with penalties, and its exact gradient in orthonormal coordinates (10), (11), (12)."""
@@ -313,7 +320,7 @@ class Continuum:
         return float(np.mean(values)) + penalties
 
     def scores(self, prepared: Prepared) -> dict[str, float]:
-        """loss (without penalties) and accuracy, or, of squared distances, their root mean square."""
+        """loss (without penalties), and accuracy, or of squared distances the root mean square in the data's units."""
         check_own(self.spec, prepared)
         prepared.wanted()
         return self.scores_of(self.outputs(prepared), prepared)
@@ -325,19 +332,36 @@ class Continuum:
             return {"loss": float(np.mean(values)), "accuracy": float(np.mean(z.argmax(axis=1) == prepared.labels))}
         found = {"loss": float(np.mean(values))}
         if self.spec.comparison.distance is not None:
-            found["rmse"] = float(np.sqrt(np.mean(values)))
+            squares = values if self.units.targets is None else self._squares(self.units.targets, z, prepared)
+            found["rmse"] = float(np.sqrt(np.mean(squares)))
         return found
+
+    def _squares(self, scale: Scale, z: Array, prepared: Prepared) -> Array:
+        """Squared distances of outputs from their targets in the user's units, (N,)."""
+        factors = np.square(scale.factor)
+        gaps = (z.T - prepared.wanted()) ** 2
+        apart = 0 if prepared.apart is None else factors @ prepared.apart
+        return np.asarray(np.tile(factors, len(gaps) // len(factors)) @ gaps + apart)
+
+    def class_labels(self, data: Records) -> Array | None:
+        """The classes of records as this model counts them (N,), or None for a loss of something else."""
+        return class_labels(self.spec, records(data), self.classes, bool(self.history))
+
+    def lines(self, finer: int = 1) -> points.Grid:
+        """Equally spaced points along every axis, for pictures; finer: into how many parts a distance is divided."""
+        return tuple(self.units.points(xi, axis) for axis, xi in enumerate(points.lines(self.spec, finer)))
 
     def __call__(self, x: Any, xi: Any = None, at: Any = None) -> Any:
         """Outputs for records at any points.
 
         x: (samples, points[, channels]) or a list of arrays; xi: their points; at: where to give a function's
-        values (default: each record's own points). On squares and cubes x is (samples, points, points[, points],
-        channels), and xi and at are tuples of points, one list an axis. Returns (samples, outputs), or (samples,
-        points, channels), or a list of (points, channels) when the records' points differ in number. Raises DataError,
+        values (default: each record's own points); points and values are in the units of the training records. On
+        squares and cubes x is (samples, points, points[, points], channels), and xi and at are tuples of points, one
+        list an axis. Returns (samples, outputs), or (samples, points, channels), or a list of (points, channels) when
+        the records' points differ in number. Raises DataError,
         and TrainingError for an output that is not finite.
         """
-        data, spec = records(x, xi), self.spec
+        data, spec = self.taken(x, xi), self.spec
         states = self.project_samples(data)
         if spec.functional:
             if at is not None:
@@ -346,13 +370,13 @@ class Continuum:
                     "points for models that give functions", "its readout integrates the function away",
                     "leave `at` out",
                 )  # fmt: skip
-            return self._finite(self.solver.outputs(states, *self.readout_map()).T, states)
+            return self.units.given(self._finite(self.solver.outputs(states, *self.readout_map()).T, states))
         y = self._finite(self.solver.final(states).astype(np.float64).T, states).T
         if spec.outputs is not None:
             y = layout.read_out(self.representation, layout.coefficients(self.fields), y)
         if at is None:
-            return points.own_values(self.representation, y, data)
-        return points.values(self.representation, y, points.wanted(spec, at))
+            return self.units.given(points.own_values(self.representation, y, data))
+        return self.units.given(points.values(self.representation, y, self.units.grid(points.wanted(spec, at))))
 
     def labels(self, outputs: Any) -> Array | None:
         """A classifier's answers for its outputs (N, classes): labels of the type that the training data had.
@@ -377,14 +401,17 @@ class Continuum:
         return np.array(self.classes)[best] if self.classes else best
 
     def sample_points(self, data: Records) -> list[Any]:
-        """Every record's points, on grids one array an axis; the interpolant's default ones where none were given."""
-        found = points.grids(self.spec, records(data))
-        return [grid[0] for grid in found] if self.spec.dimension == 1 else list(found)
+        """Every record's points in its units, on grids one array an axis; the default ones where none were given."""
+        found = []
+        for grid in points.grids(self.spec, records(data)):
+            own = data.xi is not None or data.units is not None
+            found.append(grid if own else tuple(self.units.points(xi, axis) for axis, xi in enumerate(grid)))
+        return [grid[0] for grid in found] if self.spec.dimension == 1 else found
 
     def trajectory(self, x: Any, xi: Any = None, at: Any = None) -> tuple[Array, Array]:
         """The state along the depth: depths (D,), values (N, D, points[, points …], channels) at the points ``at``."""
-        data = records(x, xi)
-        where = points.lines(self.spec) if at is None else points.wanted(self.spec, at)
+        data = self.taken(x, xi)
+        where = self.units.grid(self.lines() if at is None else points.wanted(self.spec, at))
         first = self.project_samples(data)
         solver = self.solver.settled(first)
         depths, values = [], []
@@ -401,7 +428,8 @@ class Continuum:
     def save(self, path: str | Path) -> None:
         """Write the model to one file, whole or not at all. Raises CheckpointError if it cannot be written."""
         held = Contents(
-            self.base, self.level, self.representation, self.fields, self.history, self.training, self.classes
+            self.base, self.level, self.representation, self.fields, self.history, self.training, self.classes,
+            self.units,
         )
         file_format.write(path, *held.entries())
 

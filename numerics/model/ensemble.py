@@ -15,6 +15,7 @@ from numerics.checks import instance
 from numerics.datasets import Records, records
 from numerics.model.continuum import Continuum
 from numerics.model.prepared import Prepared
+from numerics.model.units import Scale
 
 Array = np.ndarray
 
@@ -82,11 +83,29 @@ class Ensemble:
                 "prepared by a single model", "give ensemble.prepare(records)",
             )  # fmt: skip
         outputs = [model.outputs(own) for model, own in zip(self.models, prepared)]
+        scales = [model.units.targets for model in self.models]
+        if any(scale != scales[0] for scale in scales):
+            outputs = [self._rescaled(z, scale) for z, scale in zip(outputs, scales)]
         return self.models[0].scores_of(self._mean(outputs), prepared[0])
+
+    def _rescaled(self, z: Array, scale: Scale | None) -> Array:
+        """Outputs on one scale, on that of the first model."""
+        own = self.models[0].units.targets
+        if not self.spec.functional:
+            raise RepresentationError(
+                "the loss of functions on several scales", "models that were trained on the same records",
+                "input.scale or readout.scale with other records for each", "compare values at points: `predict`",
+            )  # fmt: skip
+        values = z if scale is None else scale.back(z)
+        return values if own is None else own.to(values)
 
     def labels(self, outputs: Any) -> Array | None:
         """A classifier's answers for the ensemble's outputs."""
         return self.models[0].labels(outputs)
+
+    def lines(self, finer: int = 1) -> tuple[Array, ...]:
+        """Equally spaced points along every axis, as a single model gives them."""
+        return self.models[0].lines(finer)
 
     def sample_points(self, data: Records) -> list[Any]:
         """Every record's points, as a single model gives them."""

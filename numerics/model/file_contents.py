@@ -14,6 +14,7 @@ from derive.spec import Spec, digest, from_dict, to_dict
 from numerics.datasets.labels import Label
 from numerics.functions.field import Field
 from numerics.model.layout import zero_fields
+from numerics.model.units import Units
 from numerics.representation import find
 from numerics.representation.tables import Representation
 
@@ -33,6 +34,7 @@ class Contents:
     history: tuple[dict[str, Any], ...]
     training: dict[str, Any] | None
     classes: tuple[Label, ...]
+    units: Units
 
     def entries(self) -> tuple[dict[str, Any], Arrays]:
         """The header, and the arrays by their names in the file."""
@@ -56,6 +58,8 @@ class Contents:
             "history": [dict(row) for row in self.history],
             "training": None if self.training is None else scalars,
         }
+        if self.units != Units.declared(self.base):  # otherwise the spec says them
+            header["units"] = self.units.to_dict()
         return header, {**fields, **tables, **arrays}
 
     @classmethod
@@ -97,6 +101,7 @@ class Contents:
             history=tuple(header["history"]),
             training=None if training is None else {**training, **moments},
             classes=tuple(header["classes"]),
+            units=Units.from_dict(header["units"], spec) if "units" in header else Units.declared(spec),
         )
 
 

@@ -46,8 +46,8 @@ class Prepared:
 
     states: (entry size · channels, N), the coefficients of x(ξ); targets: (outputs, N) in the loss's coordinates, of
     classes with their weights, or None where the records have none; offset: per record, the part of the loss that no
-    coefficient can change (N,); labels: classes, or None; rows: which of the records that were prepared these are (N,),
-    where they were taken from more, for messages.
+    coefficient can change (N,), and apart: its parts by the channels of the targets (channels, N); labels: classes, or
+    None; rows: which of the records that were prepared these are (N,), where they were taken from more, for messages.
     """
 
     states: Array
@@ -55,6 +55,7 @@ class Prepared:
     offset: Array
     labels: Array | None
     rows: Array | None = None
+    apart: Array | None = None
 
     def __len__(self) -> int:
         return int(self.states.shape[1])
@@ -74,6 +75,7 @@ class Prepared:
             self.offset[indices],
             None if self.labels is None else self.labels[indices],
             np.arange(len(self))[indices] if self.rows is None else self.rows[indices],
+            None if self.apart is None else self.apart[:, indices],
         )
 
 
@@ -96,8 +98,8 @@ def prepare(rep: Representation, data: Records, classes: Sequence[Label], traine
             "functions as targets", f"{spec.outputs} numbers a record, as readout.outputs declares",
             "a spec for numbers or classes with data for functions", "leave readout.basis out, or give numbers",
         )  # fmt: skip
-    if spec.comparison.targets == "classes":
-        found = labels.indices(data.y, data.classes, classes, spec.outputs, trained)
+    found = class_labels(spec, data, classes, trained)
+    if found is not None:
         hot = np.ascontiguousarray(np.eye(spec.outputs)[found].T)
         return Prepared(states, _class_weights(spec, hot) * hot, np.zeros(count), found)
     y = labels.as_numbers(data.y, data.classes).reshape(count, -1)
@@ -110,6 +112,13 @@ def prepare(rep: Representation, data: Records, classes: Sequence[Label], traine
         )
     targets.check(spec.comparison.targets, y.T)
     return Prepared(states, np.ascontiguousarray(y.T), np.zeros(count), None)
+
+
+def class_labels(spec: Spec, data: Records, classes: Sequence[Label], trained: bool) -> Array | None:
+    """The classes of records as a model counts them (N,); None for a loss of something else. See ``prepare``."""
+    if spec.comparison.targets != "classes" or data.y is None:
+        return None
+    return labels.indices(data.y, data.classes, classes, spec.outputs or 0, trained)
 
 
 def coefficients(rep: Representation, data: Records) -> Array:
@@ -142,7 +151,7 @@ def coefficients(rep: Representation, data: Records) -> Array:
         )  # fmt: skip
     if data.xi is None and spec.interpolant != "constant":
         _warn_of_closed(data, spec.periodic)
-    found = _project(rep, "entry", data, data.x)
+    found = _project_channels(rep, data) if data.gaps else _project(rep, "entry", data, data.x)
     if spec.inputs is None:
         return found
     products, one = along_state(rep, "lift")
@@ -172,8 +181,8 @@ def _functions(rep: Representation, data: Records, states: Array) -> Prepared:
         return Prepared(states, np.ascontiguousarray(nearest), np.zeros(len(data)), None)
     nearest, distances = _nearest(rep, data, values)
     if spec.comparison.distance is None:  # no sum of what can be reached and what cannot: the reachable part counts
-        distances = np.zeros(len(data))
-    return Prepared(states, nearest, distances, None)
+        distances = np.zeros_like(distances)
+    return Prepared(states, nearest, distances.sum(axis=0), None, apart=distances)
 
 
 def _project(rep: Representation, role: str, data: Records, values: Array) -> Array:
@@ -236,7 +245,7 @@ def _check_circles(data: Records, periodic: Sequence[bool]) -> None:
 def _nearest(rep: Representation, data: Records, values: Array) -> tuple[Array, Array]:
     """The functions y that are nearest to records' interpolants y* in the norm of a loss on functions, in orthonormal
 
-    coordinates (n · channels, N), and the square of their distance (N,), which no coefficient can change.
+    coordinates (n · channels, N), and the squares of their distances (channels, N), which no coefficient can change.
 
     The distance is the integral of squares, where both functions are smooth, and no difference of integrals: nothing
     cancels when y is close to y*. H1 adds the squares of the slopes along every axis to those of the values.
@@ -244,7 +253,7 @@ def _nearest(rep: Representation, data: Records, values: Array) -> tuple[Array, 
     """
     spec, bases, channels = rep.spec, rep.slabs[-1].axes("state"), values.shape[1]
     norms = 1.0 if rep.norms is None else rep.norms.reshape(*(basis.size for basis in bases), 1, 1)
-    found, distances = np.empty((len(rep.root), channels, len(data))), np.zeros(len(data))
+    found, distances = np.empty((len(rep.root), channels, len(data))), np.zeros((channels, len(data)))
     own = spec.interpolant == "linear" and spec.loss_weight is None
     groups, parts = sorted_out(spec, data, bases[0].size, own)
     for members in groups:
@@ -258,14 +267,16 @@ def _nearest(rep: Representation, data: Records, values: Array) -> tuple[Array, 
             nearest = reduce(np.add, loads) / norms
             found[:, :, part] = (np.sqrt(norms) * nearest).reshape(-1, channels, len(part))
             for turn, rows in zip(turns, wanted):
-                gap = (rows - _each_axis([partial(along, f) for f in turn], nearest)).reshape(-1, len(part))
-                distances[part] += np.einsum("qn,qn->n", gap, gap)
+                gap = rows - _each_axis([partial(along, f) for f in turn], nearest)
+                gap = gap.reshape(-1, channels, len(part))
+                distances[:, part] += np.einsum("qcn,qcn->cn", gap, gap)
 
     def approach(number: int) -> None:
         part = parts[number]
         given = part.xi, part.offsets, values[part.rows], spec.periodic[0]
-        own, distances[part.records] = own_points.nearest(bases[0], rep.orthonormal[0], rep.norms, *given)
+        own, gaps = own_points.nearest(bases[0], rep.orthonormal[0], rep.norms, *given)
         found[:, :, part.records] = np.moveaxis(own, 0, -1)
+        distances[:, part.records] = gaps.T
 
     with threads.serial_blas():
         threads.spread(approach, len(parts))
@@ -284,6 +295,23 @@ def _integrals(rep: Representation, grid: Grid) -> list[list[Compared]]:
         return [values]
     slopes = [compared(basis, xi, spec.interpolant, periodic, slopes=True) for basis, xi, periodic in axes]
     return [values, *([*values[:axis], steep, *values[axis + 1 :]] for axis, steep in enumerate(slopes))]
+
+
+def _project_channels(rep: Representation, data: Records) -> Array:
+    """Coefficients (n · channels, N) of records whose channels have points of their own: NaN is no sample."""
+    xi = np.concatenate([grid_of(rep.spec, data, n)[0] for n in range(len(data))]) if data.xi is None else data.xi
+    found = []
+    for channel, known in enumerate(np.isfinite(data.x).T):
+        lengths = np.add.reduceat(known, data.offsets[:-1], dtype=np.int64)
+        if not lengths.all():
+            raise DataError(
+                f"channel {channel} without a single sample", "one sample of every channel at least",
+                "a sensor that failed, or points that were thinned away", "leave the record out",
+                f"record {int(np.argmin(lengths))}",
+            )  # fmt: skip
+        own = Records(data.x[known, channel : channel + 1], offsets_of(lengths), xi[known], units=data.units)
+        found.append(_project(rep, "entry", own, own.x).reshape(-1, 1, len(data)))
+    return np.concatenate(found, axis=1).reshape(-1, len(data))
 
 
 def _each_axis(turns: Sequence[Callable[[Array, int], Array]], values: Array) -> Array:

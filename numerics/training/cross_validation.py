@@ -59,7 +59,7 @@ def cross_validate(
     check_names(settings, SETTINGS, "a typing error, or an option that writes a file")
     data = records(x, xi, y)
     model = Continuum.from_spec(resolve(spec), seed=seed)
-    fold = partition(len(data), model.prepare(data).labels, folds, seed)
+    fold = partition(len(data), model.class_labels(data), folds, seed)
     found = []
     for held in range(folds):
         trained = fit(model, data.take(np.flatnonzero(fold != held)), seed=seed, **settings)

@@ -14,6 +14,7 @@ from derive.spec import Training
 from numerics.datasets import Records, labels
 from numerics.model.continuum import Continuum
 from numerics.model.prepared import Prepared
+from numerics.model.units import learned
 from numerics.training import optimisers
 from numerics.training.options import augmentation, options_of
 from numerics.training.split import AUGMENTING, generator_of, split
@@ -46,6 +47,7 @@ class Job:
         if self.augment is not None:
             data = _augmented(self.augment, data, generator)
         if augmentation(self.options):
+            data = self.model.taken(data)
             data = data if self.model.spec.functional else data.as_functions()
             data = augmentation(self.options)(data, self.model.sample_points(data), generator)
         found = replace(self.model.prepare(data), rows=self.training.rows)
@@ -74,6 +76,9 @@ def job_of(model: Continuum, data: Records, given: dict[str, Any], augment: Augm
         raise DataError("records without targets", "y", "y was left out", "give y, or records that hold it")
     defaults = model.spec.training
     options = options_of({name: getattr(defaults, name) if v is None else v for name, v in given.items()})
+    if hasattr(model, "units") and not model.history:
+        kept, _ = split(len(data), model.class_labels(data), options.validation, options.seed)
+        model = model.replace(units=learned(model.spec, model.units, data, kept))
     prepared = model.prepare(data)
     kept, held = split(len(prepared), prepared.labels, options.validation, options.seed)
     training = prepared.take(kept) if len(held) else prepared

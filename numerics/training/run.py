@@ -86,9 +86,9 @@ def fit(
     job = job_of(model, records(x, xi, y), given, augment)
     run = first(job) if source is None else resumed(job, source, str(out or ""))
     keep = Saver(job, out, save_every)
-    remark = optimisers.find(job.options.optimiser).remark
-    if remark:
-        print(remark, file=sys.stderr)
+    for remark in (optimisers.find(job.options.optimiser).remark, _found(model, job.model)):
+        if remark:
+            print(remark, file=sys.stderr)
     try:
         with threads.serial_blas(), watch(progress, job, run) as show:
             while not _finished(job, run):
@@ -106,6 +106,16 @@ def fit(
         raise KeyboardInterrupt(f"interrupted in epoch {run.epoch + 1}; {where}") from None
     keep(run, now=True)
     return trained(job, run)
+
+
+def _found(before: Continuum, after: Continuum) -> str:
+    """The domain that the records' points have told, in words; "" where it was known, or is that of ξ."""
+    if getattr(before, "units", None) == getattr(after, "units", None) or before.units.domain == after.units.domain:
+        return ""
+    return (
+        f"the domain is {after.units.describe(after.spec)}, as far as the points of the records reach; "
+        "declare input.domain to choose another"
+    )
 
 
 def _finished(job: Job, run: Run) -> bool:

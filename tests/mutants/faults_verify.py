@@ -66,7 +66,7 @@ HIDDEN: tuple[tuple[Fault, dict[str, Any]], ...] = (
     (Fault("predictions: constants of the outputs exchanged", "numerics/model/layout.py",
            "(one @ a)[:, :, None]", "(one @ a)[:, ::-1, None]"), OUTPUTS),
     (Fault("scores: the mean of roots", "numerics/model/continuum.py",
-           "float(np.sqrt(np.mean(values)))", "float(np.mean(np.sqrt(values)))"), FUNCTION),
+           "float(np.sqrt(np.mean(squares)))", "float(np.mean(np.sqrt(squares)))"), FUNCTION),
     (Fault("smooth maxima: weights that add up to two", "derive/spaces/quadrature.py",
            "half = single(Fraction(1, 2))", "half = single(Fraction(1, 1))"),
      {**NUMBERS, "readout": {**NUMBERS["readout"], "maximum": "4"}}),

@@ -148,12 +148,13 @@ NUMERICS = {
     "kernels/stability": ("stability", "fit"),
     "networks/stages": ("export", "convolutions"),
     "model/targets": ("stability", "fit"),
+    "model/units": ("units", "points"),
     "model/trouble": ("stability", "fit"),
     "command/template": ("cli",),
     "testing": ("testing",),
 }
 ALSO = {
-    "model/continuum": ("losses", NETWORKS),
+    "model/continuum": ("losses", "units", NETWORKS),
     "model/layout": (NETWORKS,),
     "model/prepared": ("losses",),
     "functions": ("losses", "families"),

@@ -63,13 +63,11 @@ def _resampled(model: Any, records: Any, ways: list[str]) -> dict[str, dict[str,
     import numpy as np
 
     from numerics.datasets.sampling import thinned
-    from numerics.model.points import lines
-
     if not model.spec.functional:
         records = records.as_functions()
     points = model.sample_points(records)
     others = {way: thinned(records, points, way) for way in ways}
-    grid = None if model.spec.functional else lines(model.spec, finer=2)
+    grid = None if model.spec.functional else model.lines(finer=2)
     before = model(records, at=grid)
     scale = float(np.linalg.norm(before))
     rows = {}

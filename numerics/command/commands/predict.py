@@ -73,7 +73,7 @@ def _points(path: Path, model: Any) -> Any:
         points = np.load(path, allow_pickle=False)
     except (ValueError, EOFError):
         points = None
-    allowed = "an .npy with a list of points from -1 to 1"
+    allowed = "an .npy with a list of points of the domain, in its units"
     if not isinstance(points, np.ndarray):
         kind = "an archive of several arrays" if points is not None else "a file that is not an .npy"
         fix = "write the points alone: np.save(\"points.npy\", xi)"

@@ -169,6 +169,7 @@ def test_outputs_at_their_own_points() -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_a_wrong_record_is_named(seed: int) -> None:
+    model = Continuum.from_spec(FUNCTION)
     x, xi = ragged("hat", seed)
     for rows, change, said in (
         (x, lambda n: x[n].__setitem__(-1, np.nan), "x = nan at position"),
@@ -180,7 +181,7 @@ def test_a_wrong_record_is_named(seed: int) -> None:
         for n in (10, 7):
             change(n)
         with pytest.raises(DataError, match=said) as caught:
-            records(x, xi)
+            model.prepare(records(x, xi))
         assert caught.value.where == "record 7"
         rows[:] = kept
 
