@@ -23,6 +23,10 @@ channels = 1
 
 [input]
 interpolant = "linear"          # linear | constant | least-squares: how samples become a function
+scale = "standard"              # by mean and deviation of the training records; or robust, none. [readout] has one too
+# domain = ["0", "64/5"]        # where the points of records lie; without it, as far as those of the training reach
+# unit = "s"                    # what they are measured in
+# missing = "unsampled"         # NaN: that channel was not sampled there
 
 # [lift]
 # inputs = 2                    # channels of the records, where the state has others: h(ξ, 0) = P (x(ξ), 1)
@@ -48,6 +52,7 @@ steps = 4                       # in all; or "adaptive", with tableau = "dopri5"
 outputs = 2                     # classes or numbers: ∫ R_k(ξ) h(ξ, 1) dξ + a_k; without a basis: channels of a function
 basis = { family = "legendre", size = 12 }
 # width = { family = "hat", cells = 4 }          # in place of basis: of R(ξ) and a(ξ), which give a function's channels
+# scale = "standard"            # of targets that are numbers or functions
 # maximum = "4"                 # β: beside them the smooth maxima log(½ ∫ exp(β h) dξ)/β of the channels
 
 [loss]
