@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from derive.errors import SpecError
+from derive.exact.expression import Written
 
 LARGEST_FILE = 1 << 20
 LARGEST_NUMBER = 10**18
@@ -33,7 +34,7 @@ def read_toml(source: str | Path) -> dict[str, Any]:
             raise SpecError(
                 "a key of more than 32 parts", "[table.key], a few parts", "a generated file", fix, str(path)
             )
-        found = tomllib.loads(text)
+        found = tomllib.loads(text, parse_float=Written)
         _check_numbers(found, str(path))
         return found
     except OSError as error:

@@ -240,9 +240,14 @@ def _check_number(node: ast.Constant, text: str, where: str) -> None:
 
 
 def parse_rational(text: Any, where: str = "") -> Fraction:
-    """An exact number from an integer or a string such as "1/2", "0.25" or "-3". Raises ExpressionError."""
+    """An exact number from an integer, a string such as "1/2", "0.25" or "-3", or a decimal number as it is written.
+
+    Floats are the shortest decimal numbers that they stand for: 0.1 is 1/10. Raises ExpressionError.
+    """
     if isinstance(text, int) and not isinstance(text, bool) and abs(text) <= INTEGER:
         return Fraction(text)
+    if isinstance(text, float) and math.isfinite(text):
+        text = written(text)
     if isinstance(text, str) and len(text) <= 2 * DIGITS:
         found = re.fullmatch(r"\s*([-+]?\d+)\s*(?:/\s*(\d+))?\s*|\s*([-+]?\d*\.\d+|[-+]?\d+\.)\s*", text, re.ASCII)
         if found and not (found[2] and int(found[2]) == 0):
@@ -250,19 +255,28 @@ def parse_rational(text: Any, where: str = "") -> Fraction:
             if abs(value) <= INTEGER:
                 return value
     cause, fix = "something other than a number", 'write it as "1/2" or "0.25"'
-    if isinstance(text, float) and math.isfinite(text):
-        cause, fix = "a binary fraction would not be exact, so floats are not taken", f'write "{_decimal(text)}"'
-    elif isinstance(text, str) and re.fullmatch(r"\s*[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d{1,2}\s*", text, re.ASCII):
+    if isinstance(text, str) and re.fullmatch(r"\s*[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d{1,2}\s*", text, re.ASCII):
         cause, fix = "powers of ten are not taken", f'write "{Fraction(text)}"'
     elif isinstance(text, str) and "/" in text:
         cause, fix = "a quotient of something else than two whole numbers, or of a number by 0", 'write it as "1/2"'
-    allowed = f'an integer or an exact string such as "1/2" or "0.25", up to {INTEGER:g}'
+    allowed = f'a number such as 3, 0.25 or "1/2", up to {INTEGER:g}'
     raise refused(repr(text)[:80], allowed, cause, fix, where)
 
 
-def _decimal(number: float) -> str:
-    """A number's shortest decimal digits, without a power of ten."""
-    return f"{Decimal(repr(number)):f}"
+class Written(float):
+    """A float that knows how a file writes it, digits beyond its precision included."""
+
+    text: str
+
+    def __new__(cls, text: str) -> Written:
+        found = super().__new__(cls, text)
+        found.text = text
+        return found
+
+
+def written(number: float) -> str:
+    """A float's decimal digits, without a power of ten: those of its file, or the fewest that it is known by."""
+    return f"{Decimal(number.text.replace('_', '') if isinstance(number, Written) else repr(number)):f}"
 
 
 def evaluate(

@@ -2,7 +2,7 @@
 
 TEMPLATE = """\
 # A continuum. `continua check` reads this file; `continua list bases` (rates, tableaux, activations, losses)
-# says what can be named. Numbers that enter the derivation are integers or exact strings such as "1/2".
+# says what can be named. Numbers are read exactly as they are written: 0.25 and "1/4" are the same.
 name = "NAME"
 summary = "What this model is for"
 

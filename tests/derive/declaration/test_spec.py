@@ -64,7 +64,7 @@ BAD: list[tuple[str, Any, str]] = [
     ("equation.rate", 3, "an expression in quotes"),
     ("equation.activaton", "tanh", "did you mean 'activation'"),
     ("equation.activation", "tahn", "did you mean 'tanh'"),
-    ("equation.spacing", 0.5, "exact string"),
+    ("equation.spacing", True, "a number such as"),
     ("equation.spacing", "0", "positive"),
     ("equation.spacing", "-1/2", "positive"),
     ("equation.channels", 0, "from 1"),
@@ -73,7 +73,7 @@ BAD: list[tuple[str, Any, str]] = [
     ("equation.periodic", "yes", "true or false"),
     ("equation.parameters", ["a"], "a table"),
     ("equation.parameters", {"u": "1"}, "called 'u'"),
-    ("equation.parameters", {"a": 0.1}, "exact string"),
+    ("equation.parameters", {"a": float("nan")}, "a number such as"),
     ("input.interpolant", "cubic", "linear, constant, least-squares"),
     ("input.smoothing", "1/10", "least-squares"),
     ("state.basis", "legendre", "{ family"),
@@ -85,7 +85,7 @@ BAD: list[tuple[str, Any, str]] = [
     ("state.basis", {"family": "fourier", "size": 5}, "periodic = true"),
     ("state.basis", {"family": "p0", "breakpoints": ["-1", "1", "0"]}, "breakpoints"),
     ("state.basis", {"family": "p0", "breakpoints": ["0", "1"]}, "-1"),
-    ("state.basis", {"family": "hat", "breakpoints": [-0.5, 1]}, "exact string"),
+    ("state.basis", {"family": "hat", "breakpoints": ["-x", 1]}, "a number such as"),
     ("state.basis", {"family": "custom", "breakpoints": ["-1", "1"], "functions": ["1", "xj"]}, "xj"),
     ("state.quadrature", 1.5, "whole number"),
     ("weight.depth", ..., "the key depth"),
@@ -251,3 +251,14 @@ def test_combinations_have_a_number_for_every_function(row: list[str]) -> None:
     rows = [["1", "0", "0", "1/2"], row]
     with pytest.raises(SpecError, match=rf"rows\[1\] has {len(row)} numbers for the 4 functions of legendre"):
         load_spec(changed("weight.width_out", {"family": "combination", "of": LEGENDRE, "rows": rows}))
+
+
+def test_decimal_numbers_are_read_as_they_are_written(tmp_path: Path) -> None:
+    """0.1 in a file is 1/10, as "1/10" is, whatever double is nearest to it."""
+    text = (SPECS / "gunpoint.toml").read_text(encoding="utf-8")
+    assert 'spacing = "1/4"' in text
+    found = []
+    for number in ('"1/10"', "0.1", '"0.1"', "1e-1", "0.100000000000000000001"):
+        (tmp_path / "spec.toml").write_text(text.replace('spacing = "1/4"', f"spacing = {number}"), encoding="utf-8")
+        found.append(load_spec(tmp_path / "spec.toml").spacing)
+    assert found[:4] == [Fraction(1, 10)] * 4 and found[4] - Fraction(1, 10) == Fraction(1, 10**21)

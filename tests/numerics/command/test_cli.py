@@ -17,7 +17,7 @@ from click.testing import CliRunner
 
 from derive import registry
 from derive.declaration import load_spec
-from numerics import files
+from numerics import Continuum, datasets, files, load
 from numerics.command import console
 from numerics.command.commands.list_ import KINDS
 from numerics.command.generation import generated_root
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.compiled
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a spec, its modules, records, and a model trained on its base."""
+    """A folder with a spec, its modules, records, a model trained on its base, and one whose outputs are functions."""
     folder = tmp_path_factory.mktemp("cli")
     (folder / "small.toml").write_text(SPEC, encoding="utf-8")
     np.savez(folder / "train.npz", **bumps())
@@ -39,6 +39,10 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     try:
         run("generate", "small.toml")
         run("fit", "small.toml", "--data", "train.npz", "--out", "base.npz")
+        start, end = SPEC.index("[readout]"), SPEC.index("[loss]")
+        text = (SPEC[:start] + SPEC[end:]).replace("cross-entropy", "l2").replace('"small"', '"maps"')
+        Path("maps.toml").write_text(text, encoding="utf-8")
+        Continuum.from_spec("maps.toml", seed=3).save("maps.npz")
         yield folder
     finally:
         os.chdir(here)
@@ -157,13 +161,7 @@ def test_evaluate_agrees_with_predictions(place: Path) -> None:
 
 
 def test_functions_are_predicted_at_any_points(place: Path) -> None:
-    from numerics import Continuum
-
-    start, end = SPEC.index("[readout]"), SPEC.index("[loss]")
-    text = (SPEC[:start] + SPEC[end:]).replace("cross-entropy", "l2").replace('"small"', '"maps"')
-    Path("maps.toml").write_text(text, encoding="utf-8")
-    model = Continuum.from_spec("maps.toml", seed=3)
-    model.save("maps.npz")
+    model = load("maps.npz")
     x = bumps()["x"][:2]
     xi = [np.linspace(-1, 1, 20), np.linspace(-0.5, 1, 7)]
     parts = [x[0], x[1][:7]]
@@ -186,7 +184,6 @@ def test_functions_are_predicted_at_any_points(place: Path) -> None:
 @pytest.mark.slow
 def test_functions_are_resampled_however_their_targets_are_laid_out(place: Path) -> None:
     """(samples, points) is what `fit` takes too; every second sample of both, scored by hand."""
-    from numerics import datasets, load
 
     x = bumps()["x"]
     np.savez("flat.npz", x=x, y=np.tanh(x))
@@ -306,7 +303,6 @@ def test_resume_ends_where_one_run_ends(place: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_data_names_every_data_set(tmp_path: Path) -> None:
-    from numerics import datasets
 
     assert all(name in run("data", "--help") for name in datasets.names())
     found = json.loads(run("data", "gunpoint", "--out", str(tmp_path / "new" / "gunpoint"), "--json"))
