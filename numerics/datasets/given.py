@@ -22,12 +22,15 @@ LAYOUT = (
 )
 
 
-def records(x: Any, xi: Any = None, y: Any = None, classes: Sequence[Any] | Array = ()) -> Records:
+def records(
+    x: Any, xi: Any = None, y: Any = None, classes: Sequence[Any] | Array = (), y_xi: Any = None
+) -> Records:
     """Records from arrays, or from lists of arrays when they differ in length.
 
     x: (samples, points[, channels]), or a list of (points[, channels]). xi: points (points,), shared, or one row or
     list a sample. y: labels of classes (whole numbers, texts, truth values; one-hot rows), numbers, or functions
     (samples, points, channels) or a list of (points[, channels]); what they mean is for a model's loss to say.
+    y_xi: the points of target functions that were not sampled where x was; y is then given as x is, with them.
     classes: the classes in their order, which whole numbers in y name, or where that is not possible count from 0.
     Records on squares and cubes are (samples, points, points[, points], channels), or a list of arrays with their
     channels; xi is then one list of points an axis, shared, or such lists for every sample.
@@ -35,13 +38,33 @@ def records(x: Any, xi: Any = None, y: Any = None, classes: Sequence[Any] | Arra
     A Records stands for itself. Raises DataError naming the record.
     """
     if not isinstance(x, Records):
-        return from_given(x, xi, y, classes, "")
-    if xi is not None or y is not None or np.size(classes):
+        if y_xi is None:
+            return from_given(x, xi, y, classes, "")
+        return with_targets_at(from_given(x, xi, None, classes, ""), y, y_xi)
+    if xi is not None or y is not None or np.size(classes) or y_xi is not None:
         raise refusal(
             "Records beside points, targets or classes", "Records alone, or x with its xi and y",
             "Records hold their own", "leave the others out, or put all into the Records",
         )  # fmt: skip
     return x
+
+
+def with_targets_at(data: Records, y: Any, y_xi: Any) -> Records:
+    """Records with target functions at points of their own. Raises DataError."""
+    if y is None:
+        raise refusal("points of targets without targets", "y with its points y_xi", "y was left out", "give y")
+    targets = from_given(y, y_xi, None, (), "")
+    if len(targets) != len(data):
+        raise refusal(
+            f"{len(targets)} target functions for {len(data)} records", "one function a record",
+            "targets of other records, or a record without an axis", "give y as (samples, points[, channels])",
+        )  # fmt: skip
+    if targets.dimension != data.dimension:
+        raise refusal(
+            f"target functions on {targets.dimension} axes, records on {data.dimension}", "one domain for both",
+            "an axis of channels taken for one of points", "give y as x is",
+        )  # fmt: skip
+    return replace(data, elsewhere=targets)
 
 
 def from_given(x: Any, xi: Any, y: Any, classes: Sequence[Any] | Array, file: str) -> Records:

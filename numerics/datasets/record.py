@@ -30,6 +30,7 @@ class Records:
     y: None; labels or numbers (records,) or (records, outputs), as they were given; functions (total, channels).
     classes: what labels that are texts name, or what was listed; y is then positions in it (records,).
     column: whether they came as (records, 1), which could as well be one record; it is for a model to say.
+    elsewhere: target functions that were sampled at points of their own, as records, in place of y.
     gaps: whether NaN stand among the samples, where a channel was not sampled.
     units: None where points, samples and targets are as the user gave them; or the units of the model that took them,
     whose points lie in [−1, 1].
@@ -44,6 +45,7 @@ class Records:
     column: bool = False
     gaps: bool = False
     units: Any = None
+    elsewhere: Records | None = None
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -54,6 +56,8 @@ class Records:
         if self.grid is not None and len(set(self.shapes)) == 1:
             span = "×".join(map(str, self.shapes[0]))
         y = "no targets" if self.y is None else f"y {self.y.dtype} {self.y.shape}"
+        if self.elsewhere is not None:
+            y = f"target functions elsewhere: {self.elsewhere}"
         return f"Records({len(self)} records, {span} points, {self.channels} channels, {y})"
 
     @property
@@ -104,6 +108,11 @@ class Records:
         return values.reshape(shape)
 
     @property
+    def known(self) -> bool:
+        """Whether there are targets."""
+        return self.y is not None or self.elsewhere is not None
+
+    @property
     def functions(self) -> bool:
         """Whether the targets are functions, sampled at the records' points."""
         return self.y is not None and len(self.y) == len(self.x) != len(self)
@@ -147,6 +156,8 @@ class Records:
 
     def as_functions(self) -> Records:
         """The same records, their targets (records, points) as functions of one channel. Raises as ``targets``."""
+        if self.elsewhere is not None:
+            return self
         return replace(self, y=np.concatenate([part.reshape(-1, part.shape[-1]) for part in self.targets()]))
 
     def take(self, indices: Sequence[int] | Array) -> Records:
@@ -157,7 +168,8 @@ class Records:
         own = rows if self.grid is None else rows_of(offsets_of(self.grid.sum(axis=1)), index)[0]
         grid = None if self.grid is None else self.grid[index]
         xi = None if self.xi is None else self.xi[own]
-        return Records(self.x[rows], offsets, xi, y, self.classes, grid, self.column, self.gaps, self.units)
+        elsewhere = None if self.elsewhere is None else self.elsewhere.take(index)
+        return Records(self.x[rows], offsets, xi, y, self.classes, grid, self.column, self.gaps, self.units, elsewhere)
 
     def _cut(self, values: Array) -> list[Array]:
         ends = self.offsets.tolist()

@@ -43,6 +43,11 @@ class Augmentation:
 
     def __call__(self, data: Records, points: Sequence[Any], generator: np.random.Generator) -> Records:
         """Records at new points, from the given points of all of them."""
+        if self.warp and data.elsewhere is not None:
+            raise DataError(
+                "warp, with targets at points of their own", "thin or jitter, or targets at the points of x",
+                "the axis of the targets would have to bend, too", "train without warp",
+            )  # fmt: skip
         grids = _grids(data, points)
         draws = generator.integers(0, DRAWS, len(grids)).tolist()
         kept: dict[tuple[bytes, int, int], tuple[Array, Array]] = {}  # positions of points, and the weights of a bend
@@ -125,5 +130,6 @@ def _resampled(data: Records, chosen: list[list[Array]], xi: Array, change: Call
         grid = np.array([[len(along) for along in own] for own in chosen])
     rows, offsets = np.concatenate(index), offsets_of(list(map(len, index)))
     y = data.y[rows] if data.functions and data.y is not None else None
-    found = replace(checked(change(data.x[rows]), offsets, xi, y, (), grid), units=data.units)
+    found = checked(change(data.x[rows]), offsets, xi, y, (), grid)
+    found = replace(found, units=data.units, elsewhere=data.elsewhere)
     return found if data.functions else replace(found, y=data.y, classes=data.classes)

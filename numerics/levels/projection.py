@@ -146,7 +146,7 @@ def _report(old: Continuum, middle: Continuum | None, new: Continuum, data: Reco
         outputs_solver=parts[1],
         measured=data is not None,
     )
-    if data is None or data.y is None:
+    if data is None or not data.known:
         return report
     first, last = prepared[0], prepared[2]
     assert first is not None and last is not None

@@ -86,14 +86,14 @@ def prepare(rep: Representation, data: Records, classes: Sequence[Label], traine
     """
     states, spec = coefficients(rep, data), rep.spec
     count = states.shape[1]
-    if data.y is None:
+    if not data.known:
         return Prepared(states, None, np.zeros(count), None)
     if not spec.functional:
         prepared = _functions(rep, data, states)
         targets.check(spec.comparison.targets, prepared.wanted())
         return prepared
     assert spec.outputs is not None
-    if len(data.y) != count:
+    if data.y is None or len(data.y) != count:
         raise DataError(
             "functions as targets", f"{spec.outputs} numbers a record, as readout.outputs declares",
             "a spec for numbers or classes with data for functions", "leave readout.basis out, or give numbers",
@@ -166,8 +166,11 @@ def _functions(rep: Representation, data: Records, states: Array) -> Prepared:
     spec = rep.spec
     if data.classes and data.y is not None:
         data = replace(data, y=labels.as_numbers(data.y, data.classes), classes=())
-    values = data.as_functions().y
-    assert values is not None
+    elsewhere = data.elsewhere
+    if elsewhere is not None:
+        data, values = elsewhere, elsewhere.x
+    else:
+        values = np.asarray(data.as_functions().y)
     channels = spec.output_channels
     key = "equation.channels" if spec.outputs is None else "readout.outputs"
     if values.shape[1] != channels:

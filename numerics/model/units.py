@@ -164,12 +164,18 @@ class Units:
         if self.samples is not None and data.channels == spec.record_channels:
             self._remark(data)
             x = self.samples.to(x)
+        elsewhere = data.elsewhere
+        if elsewhere is not None:
+            located = None if elsewhere.xi is None else self._all_points(elsewhere, "y_xi")
+            fits = self.targets is not None and elsewhere.channels == spec.output_channels
+            scaled = self.targets.to(elsewhere.x) if self.targets is not None and fits else elsewhere.x
+            elsewhere = replace(elsewhere, xi=located, x=scaled, units=self)
         if self.targets is not None and y is not None:
             values = target_values(spec, data)
             y, classes = (values if values is None else self.targets.to(values)), ()
-        return replace(data, x=x, xi=xi, y=y, classes=classes, units=self)
+        return replace(data, x=x, xi=xi, y=y, classes=classes, units=self, elsewhere=elsewhere)
 
-    def _all_points(self, data: Records) -> Array:
+    def _all_points(self, data: Records, name: str = "xi") -> Array:
         """ξ of all points of all records. Raises DataError naming the record."""
         assert data.xi is not None
         ends = offsets_of(data.sizes.ravel())
@@ -182,14 +188,14 @@ class Units:
                 _warn_of_half(given)
             if (np.abs(self.xi(given, axis)) > 1 + EDGE).any():
                 for record, grid in enumerate(data.grids()):
-                    self._confined((grid or ())[axis], axis, "xi", f"record {record}")
+                    self._confined((grid or ())[axis], axis, name, f"record {record}")
             found[mine] = np.clip(self.xi(given, axis), -1, 1)
         same = np.flatnonzero(np.diff(found) <= 0) + 1
         same = same[~np.isin(same, ends)]
         if len(same):
             number = int(np.searchsorted(ends, same[0], side="right")) - 1
             raise refusal(
-                f"xi = {data.xi[same[0]]:.17g} again, to rounding, at position {same[0] - ends[number]}",
+                f"{name} = {data.xi[same[0]]:.17g} again, to rounding, at position {same[0] - ends[number]}",
                 "increasing numbers, one a sample", "two points that differ by rounding alone",
                 "average the samples that share a point", number // data.dimension,
             )  # fmt: skip
@@ -237,13 +243,14 @@ def learned(spec: Spec, known: Units, data: Records, kept: Array) -> Units:
     if data.units is not None:
         return known
     domain = known.domain
-    if domain is None and data.xi is not None:
+    if domain is None and (data.xi is not None or (data.elsewhere is not None and data.elsewhere.xi is not None)):
         domain = _domain(spec, data)
     found = replace(known, domain=domain)
     if (spec.units.scale, spec.units.outputs) == ("none", "none"):
         return found
     data = data if len(kept) == len(data) else data.take(kept)
-    shares = _shares(spec, replace(found, samples=None, targets=None).taken(spec, data))
+    located = replace(found, samples=None, targets=None).taken(spec, data)
+    shares = _shares(spec, located)
     samples = known.samples
     shifted = spec.comparison.targets != "not zero"  # errors relative to ‖y*‖ do not allow another zero
     if samples is None and data.channels == spec.record_channels:
@@ -251,16 +258,20 @@ def learned(spec: Spec, known: Units, data: Records, kept: Array) -> Units:
     targets = known.targets
     if spec.outputs is None and not spec.functional:  # the output is a state, in the units of the records
         targets = samples if spec.inputs is None else None
-    elif targets is None and data.y is not None:
+    elif targets is None:
         values = target_values(spec, data)
         if values is not None:
             each = np.ones(len(values)) / max(1, len(values)) if spec.functional else shares
+            if located.elsewhere is not None:
+                each = _shares(spec, located.elsewhere)
             targets = _scale(values, each, spec.units.outputs, shifted, not shifted)
     return replace(found, samples=samples, targets=targets)
 
 
 def target_values(spec: Spec, data: Records) -> Array | None:
     """Targets as numbers (records or total, channels); None for classes, probabilities and what does not fit."""
+    if data.elsewhere is not None:
+        return data.elsewhere.x if data.elsewhere.channels == _targets(spec) else None
     if data.y is None or spec.comparison.scores:
         return None
     values: Array | None = labels.as_numbers(data.y, data.classes) if data.classes else data.y
@@ -278,7 +289,8 @@ def _targets(spec: Spec) -> int:
 
 def _domain(spec: Spec, data: Records) -> Domain | None:
     """The domain of points in the user's units; None for points that are ξ already: in [−1, 1], some below zero."""
-    grids = [grid for grid in data.grids() if grid is not None]
+    others = [] if data.elsewhere is None else data.elsewhere.grids()
+    grids = [grid for grid in (*data.grids(), *others) if grid is not None]
     found = []
     for axis, periodic in enumerate(spec.periodic):
         low, high = min(float(g[axis][0]) for g in grids), max(float(g[axis][-1]) for g in grids)

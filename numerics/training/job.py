@@ -72,7 +72,7 @@ class Job:
 
 def job_of(model: Continuum, data: Records, given: dict[str, Any], augment: Augment | None) -> Job:
     """The job of training a model on records. Raises DataError and TrainingError."""
-    if data.y is None:
+    if not data.known:
         raise DataError("records without targets", "y", "y was left out", "give y, or records that hold it")
     defaults = model.spec.training
     options = options_of({name: getattr(defaults, name) if v is None else v for name, v in given.items()})
@@ -83,6 +83,7 @@ def job_of(model: Continuum, data: Records, given: dict[str, Any], augment: Augm
     kept, held = split(len(prepared), prepared.labels, options.validation, options.seed)
     training = prepared.take(kept) if len(held) else prepared
     if not model.classes and prepared.labels is not None and hasattr(model, "names"):
+        assert data.y is not None
         found = labels.learned(data.y, data.classes, model.spec.outputs or 0, bool(model.history))
         model = model.replace(classes=found) if found else model
     if augmentation(options) and model.spec.interpolant == "constant":
@@ -106,12 +107,13 @@ def job_of(model: Continuum, data: Records, given: dict[str, Any], augment: Augm
 def _augmented(augment: Augment, data: Records, generator: np.random.Generator) -> Records:
     """What the user's function makes of the records. Raises DataError for what cannot stand in their place."""
     found = augment(data, generator)
-    if not isinstance(found, Records) or len(found) != len(data) or found.y is None:
+    if not isinstance(found, Records) or len(found) != len(data) or not found.known:
         raise DataError(
             f"augment returned {found!r}", f"{len(data)} records with targets", "a tuple of arrays, or other records",
             "return numerics.records(x, xi, y), a record in place of each",
         )  # fmt: skip
-    if found.classes or not data.classes or found.y.dtype.kind not in "iu" or found.y.size != len(data):
+    counted = found.y is not None and found.y.dtype.kind in "iu" and found.y.size == len(data)
+    if found.y is None or found.classes or not data.classes or not counted:
         return found
     # Whole numbers without names count the classes as in the records that the function was given.
     y = found.y.ravel()
@@ -127,7 +129,8 @@ def _augmented(augment: Augment, data: Records, generator: np.random.Generator) 
 def digest(data: Records) -> str:
     """The sha256 of records: their samples, points and targets, whatever type of number these came in."""
     found = hashlib.sha256()
-    for array in (data.x, data.offsets, data.xi, data.y):
+    other = () if data.elsewhere is None else (data.elsewhere.x, data.elsewhere.offsets, data.elsewhere.xi)
+    for array in (data.x, data.offsets, data.xi, data.y, *other):
         content = np.array([] if array is None else array)
         if content.dtype.kind in "biu":
             content = content.astype(np.int64)

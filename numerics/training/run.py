@@ -42,6 +42,7 @@ def fit(
     y: Any = None,
     xi: Any = None,
     *,
+    y_xi: Any = None,
     augment: Augment | None = None,
     callback: Callback | None = None,
     out: str | Path | None = None,
@@ -51,6 +52,8 @@ def fit(
     **options: Any,
 ) -> Continuum:
     """The model trained on records: x, y and perhaps their points xi, or a Records as x.
+
+    y_xi: the points of target functions that were not sampled where x was.
 
     Options left out are those of the spec's [training]:
 
@@ -83,7 +86,7 @@ def fit(
     if source is not None:  # options left out are the run's own
         past = past_options(source)
         given = {name: past.get(name) if value is None else value for name, value in given.items()}
-    job = job_of(model, records(x, xi, y), given, augment)
+    job = job_of(model, records(x, xi, y, y_xi=y_xi), given, augment)
     run = first(job) if source is None else resumed(job, source, str(out or ""))
     keep = Saver(job, out, save_every)
     for remark in (optimisers.find(job.options.optimiser).remark, _found(model, job.model)):

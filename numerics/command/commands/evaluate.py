@@ -35,7 +35,7 @@ def evaluate(models: tuple[Path, ...], data: Path, resample: str | None, device:
     from numerics import datasets
 
     records = datasets.read(data)
-    if records.y is None:
+    if not records.known:
         raise DataError(
             "records without y",
             "an .npz with targets y",

@@ -386,6 +386,49 @@ def test_gaps_train_like_the_rest() -> None:
     assert np.isfinite(model.history[-1]["loss"]) and model(x, XI).shape == (12, 3)
 
 
+# --- targets at points of their own -------------------------------------------------------------------------------
+
+
+def test_target_functions_may_be_sampled_elsewhere() -> None:
+    """Trained on targets at points of their own: as on the same piecewise-linear functions at points of both."""
+    fine = np.unique(np.concatenate([XI, np.linspace(-1, 1, 6)]))
+    coarse = RNG.standard_normal((12, 6))
+    both = np.stack([np.interp(fine, np.linspace(-1, 1, 6), row) for row in coarse])
+    wide = np.stack([np.interp(fine, XI, row) for row in X])
+    declared = {**LIFTED, "readout": {"outputs": 1}}
+    model = Continuum.from_spec(declared, seed=1)
+    apart = records(X, XI, coarse, y_xi=np.linspace(-1, 1, 6))
+    first, other = model.prepare(apart), model.prepare(records(wide, fine, both))
+    np.testing.assert_allclose(first.states, other.states, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(first.wanted(), other.wanted(), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(first.offset, other.offset, rtol=0, atol=1e-12)
+    options = {"epochs": 4, "optimiser": "adam", "learning_rate": 0.05, "validation": 0.25}
+    trained = fit(model, X, coarse, XI, y_xi=np.linspace(-1, 1, 6), **options)
+    again = fit(model, wide, both, fine, **options)
+    np.testing.assert_allclose(trained.coordinates, again.coordinates, rtol=0, atol=1e-9)
+    assert "elsewhere" in repr(apart) and np.array_equal(apart.take([3, 1]).elsewhere.x[:6, 0], coarse[3])
+
+
+def test_targets_elsewhere_have_units_too() -> None:
+    t, s = 6.4 * (XI + 1), np.linspace(0, 12.8, 6)
+    coarse = RNG.standard_normal((12, 6, 1))
+    declared = scaled({**LIFTED, "readout": {"outputs": 1}})
+    settings = {"epochs": 4, "optimiser": "adam"}
+    first = fit(Continuum.from_spec(declared, seed=1), X, coarse, t, y_xi=s, **settings)
+    other = fit(Continuum.from_spec(declared, seed=1), X, 1e4 * coarse + 7, t / 1e3, y_xi=s / 1e3, **settings)
+    assert first.units.domain == ((0.0, 12.8),)
+    np.testing.assert_allclose((other(X, t / 1e3) - 7) / 1e4, first(X, t), rtol=0, atol=1e-8)
+    with pytest.raises(DataError, match="y_xi = 13") as caught:
+        fit(first, X, coarse, t, y_xi=[s] * 11 + [s + 0.2], epochs=1)
+    assert caught.value.where == "record 11"
+    for wrong in ({"y": coarse[:5], "y_xi": s}, {"y": None, "y_xi": s}, {"y": coarse[..., None], "y_xi": (s, s)}):
+        with pytest.raises(DataError):
+            records(X, t, **wrong)
+    with pytest.raises(DataError, match="warp"):
+        fit(first, X, coarse, t, y_xi=s, epochs=1, warp=0.1)
+    fit(first, X, coarse, t, y_xi=s, epochs=1, thin=0.7, jitter=0.1)
+
+
 # --- declarations ------------------------------------------------------------------------------------------------
 
 
