@@ -39,6 +39,23 @@ def move_to(move: Command, path: Path, level: str, data: Path | None, out: Path,
         console.print_json({"model": str(out), **report_dict(moved.report)})
 
 
+def beside(model: Any, records: Any, facts: dict[str, Any], as_json: bool) -> None:
+    """Print facts with a model's scores on records, then those of its baselines, and whether it is ahead of them."""
+    from numerics.training.comparison import NAMES, compared, verdict
+
+    first = model.models[0] if hasattr(model, "models") else model
+    others = compared(first, records)
+    if as_json:
+        console.print_json({**facts, "baselines": others})
+        return
+    console.print_facts(facts, as_json)
+    for name, scores in others.items():
+        said = "  ".join(f"{score} {value:.6g}" for score, value in scores.items())
+        click.echo(f"{NAMES[name]:18} {said}")
+    if (sentence := verdict(facts, others)) != "":
+        click.echo(sentence)
+
+
 def report_dict(report: Any) -> dict[str, Any]:
     """A report's numbers, with the parts that it computes from them."""
     numbers = {name: getattr(report, name) for name in type(report).__dataclass_fields__}

@@ -111,7 +111,7 @@ def move(model: Continuum, level: str, data: Records | None) -> Continuum:
     rep = find.representation(spec, model.base)
     new = Continuum(
         model.base, target, transfer_fields(model, rep), model.history, classes=model.classes, units=model.units,
-        stored=rep,
+        baselines=model.baselines if _same_ends(model.spec, spec) else None, stored=rep,
     )  # fmt: skip
     middle = _between(model, new)
     return new.replace(report=_report(model, middle, new, data))
@@ -204,6 +204,12 @@ def _shared_points(models: list[Continuum]) -> tuple[tuple[Array, ...], Array]:
     axes = zip(*(m.representation.slabs[-1].axes("state") for m in models))
     points, lengths = zip(*(rule(*bases) for bases in axes))
     return points, np.asarray(kron(lengths).reshape([len(x) for x in points]) / 2 ** len(points))
+
+
+def _same_ends(first: Spec, second: Spec) -> bool:
+    """Whether records and targets have the same coefficients."""
+    return first.entry == second.entry and (first.functional or first.slabs[-1].state == second.slabs[-1].state)
+
 
 def _same_solver(first: Representation, second: Representation) -> bool:
     """Whether two representations share state bases, nodes, tableau and steps: then equal fields give equal outputs."""

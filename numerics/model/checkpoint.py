@@ -27,5 +27,6 @@ def load(path: str | Path) -> Continuum:
         training=held.training,
         classes=held.classes,
         units=held.units,
+        baselines=held.baselines,
         stored=held.representation,
     )

@@ -27,6 +27,7 @@ from numerics.kernels import rehearsal, stability, threads
 from numerics.kernels.bind import bind
 from numerics.kernels.cpu import Bound, Solver
 from numerics.model import file_format, layout, points
+from numerics.model.baselines import Baselines
 from numerics.model.file_contents import Contents
 from numerics.model.prepared import Prepared, check_own, class_labels, coefficients, prepare
 from numerics.model.units import PLAIN, Scale, Units
@@ -47,7 +48,7 @@ class Continuum:
     history: rows of past training; training: the optimiser's state, for resuming. report: of the last refinement or
     projection. classes: the classes in the training data, of the type of their labels; () where these are whole numbers
     from 0. device: where the kernels run, "cpu" or "cuda". units: what points, samples and targets mean, which training
-    finds where the spec does not say it.
+    finds where the spec does not say it. baselines: what the same records make of simpler models; None before training.
     """
 
     base: Spec
@@ -59,6 +60,7 @@ class Continuum:
     classes: tuple[Label, ...] = ()
     device: str = "cpu"
     units: Units = PLAIN
+    baselines: Baselines | None = field(default=None, repr=False)
     stored: Representation | None = field(default=None, repr=False)
 
     # --- making ---------------------------------------------------------------------------------------------
@@ -429,7 +431,7 @@ class Continuum:
         """Write the model to one file, whole or not at all. Raises CheckpointError if it cannot be written."""
         held = Contents(
             self.base, self.level, self.representation, self.fields, self.history, self.training, self.classes,
-            self.units,
+            self.units, self.baselines,
         )
         file_format.write(path, *held.entries())
 

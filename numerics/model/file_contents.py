@@ -13,6 +13,7 @@ from derive.errors import CheckpointError, ContinuumError
 from derive.spec import Spec, digest, from_dict, to_dict
 from numerics.datasets.labels import Label
 from numerics.functions.field import Field
+from numerics.model.baselines import Baselines
 from numerics.model.layout import zero_fields
 from numerics.model.units import Units
 from numerics.representation import find
@@ -35,6 +36,7 @@ class Contents:
     training: dict[str, Any] | None
     classes: tuple[Label, ...]
     units: Units
+    baselines: Baselines | None
 
     def entries(self) -> tuple[dict[str, Any], Arrays]:
         """The header, and the arrays by their names in the file."""
@@ -60,7 +62,8 @@ class Contents:
         }
         if self.units != Units.declared(self.base):  # otherwise the spec says them
             header["units"] = self.units.to_dict()
-        return header, {**fields, **tables, **arrays}
+        simple = {} if self.baselines is None else vars(self.baselines)
+        return header, {**fields, **tables, **arrays, **{f"baselines/{name}": a for name, a in simple.items()}}
 
     @classmethod
     def of(cls, header: Mapping[str, Any], arrays: Arrays, path: str | Path) -> Contents:
@@ -102,6 +105,7 @@ class Contents:
             training=None if training is None else {**training, **moments},
             classes=tuple(header["classes"]),
             units=Units.from_dict(header["units"], spec) if "units" in header else Units.declared(spec),
+            baselines=_baselines(_under("baselines/", arrays), spec, path),
         )
 
 
@@ -116,6 +120,14 @@ def _check_header(header: Mapping[str, Any], spec: Spec, path: str | Path) -> No
     ends = [(slab["start"], slab["stop"]) for slab in header["representation"]["slabs"]]
     if ends != [(str(slab.start), str(slab.stop)) for slab in spec.slabs]:
         raise _incomplete(path, f"slabs at {ends}, but the spec has others")
+
+
+def _baselines(arrays: Arrays, spec: Spec, path: str | Path) -> Baselines | None:
+    """The baselines of a model that was trained with some."""
+    found = Baselines(**arrays) if arrays else None
+    if found is not None and not (found.fit(spec) and all(np.isfinite(a).all() for a in arrays.values())):
+        raise _incomplete(path, f"baselines of shapes {[a.shape for a in arrays.values()]}")
+    return found
 
 
 def _filled(fields: dict[str, Field], arrays: Arrays, path: str | Path) -> dict[str, Field]:

@@ -16,6 +16,7 @@ from numerics.model.continuum import Continuum
 from numerics.model.prepared import Prepared
 from numerics.model.units import learned
 from numerics.training import optimisers
+from numerics.training.comparison import baselines
 from numerics.training.options import augmentation, options_of
 from numerics.training.split import AUGMENTING, generator_of, split
 
@@ -82,6 +83,8 @@ def job_of(model: Continuum, data: Records, given: dict[str, Any], augment: Augm
     prepared = model.prepare(data)
     kept, held = split(len(prepared), prepared.labels, options.validation, options.seed)
     training = prepared.take(kept) if len(held) else prepared
+    if hasattr(model, "baselines"):
+        model = model.replace(baselines=baselines(training))
     if not model.classes and prepared.labels is not None and hasattr(model, "names"):
         assert data.y is not None
         found = labels.learned(data.y, data.classes, model.spec.outputs or 0, bool(model.history))

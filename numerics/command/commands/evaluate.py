@@ -10,7 +10,7 @@ import click
 from derive.errors import DataError
 from numerics.command import console
 from numerics.command.console import example, json_option
-from numerics.command.models import answering
+from numerics.command.models import answering, beside
 from numerics.command.options import data_option, device_option, models_argument
 
 
@@ -26,7 +26,7 @@ from numerics.command.options import data_option, device_option, models_argument
     "continua evaluate fine.npz --data data/test.npz --resample half,quarter,random30",
 )
 def evaluate(models: tuple[Path, ...], data: Path, resample: str | None, device: str, as_json: bool) -> None:
-    """Score MODEL on records: loss, and accuracy or rmse.
+    """Score MODEL on records: loss, and accuracy or rmse, beside what simpler models make of the same coefficients.
 
     Several models are scored as one: the mean of their outputs, and of classifiers that of their probabilities.
     With --resample also on the same records at fewer points, and how far the outputs move: the root mean square of
@@ -48,7 +48,7 @@ def evaluate(models: tuple[Path, ...], data: Path, resample: str | None, device:
         scores = found.scores(found.prepare(records))
         rows = _resampled(found, records, resample.split(",")) if resample else {}
     if not rows:
-        console.print_facts({"records": len(records), **scores}, as_json)
+        beside(found, records, {"records": len(records), **scores}, as_json)
     elif as_json:
         console.print_json({"records": len(records), **scores, "resampled": rows})
     else:

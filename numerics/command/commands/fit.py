@@ -11,7 +11,7 @@ import click
 from derive.errors import CheckpointError, SpecError
 from numerics.command import console
 from numerics.command.console import example, json_option
-from numerics.command.models import on_device
+from numerics.command.models import beside, on_device
 from numerics.command.options import data_option, device_option, out_option, training_options
 
 
@@ -68,7 +68,7 @@ def fit(
         options = {**given, "out": out, "resume": resume, "save_every": save_every, "progress": not as_json}
         model = train(model, records, **options)
         facts = {"model": str(out), "epochs": len(model.history), **model.scores(model.prepare(records))}
-    console.print_facts(facts, as_json)
+        beside(model, records, facts, as_json)
 
 
 def _start(spec: str, level: str | None, seed: int | None) -> Any:
