@@ -180,13 +180,9 @@ class Solver:
 
     def _advance(self, slab: Slab, h: np.ndarray) -> np.ndarray:
         """All records' states at the end of what a slab's tables describe."""
-        return self._by_tiles(lambda tile: slab.forward(np.ascontiguousarray(h[:, tile]), keep=False)[0], h.shape[1])
-
-    def _by_tiles(self, work: Callable[[slice], np.ndarray], records: int) -> np.ndarray:
-        """What ``work`` makes of every tile of records, side by side."""
-        with threads.serial_blas():
-            tiles = threads.blocks(records, TILE, 1)
-            return np.concatenate(threads.spread(lambda t: work(tiles[t][0]), len(tiles)), axis=1)
+        found = np.empty((slab.channels * slab.sizes["state"], h.shape[1]), self.dtype)
+        _by_tiles(lambda tile: slab.forward(np.ascontiguousarray(h[:, tile]), keep=False)[0], found)
+        return found
 
     def started(self, states: np.ndarray) -> np.ndarray:
         """h(·, 0) of records (entry rows, records), as a NumPy array."""
@@ -210,7 +206,10 @@ class Solver:
     def final(self, states: np.ndarray) -> np.ndarray:
         """y = h(·, 1) for states (entry rows, records)."""
         solver = self.settled(states)
-        return self._by_tiles(lambda tile: solver._final(states[:, tile]), states.shape[1])
+        last = self.slabs[-1]
+        found = np.empty((last.channels * last.sizes["state"], states.shape[1]), self.dtype)
+        _by_tiles(lambda tile: solver._final(states[:, tile]), found)
+        return found
 
     def _final(self, states: np.ndarray) -> Any:
         h = self._lifted(states)
@@ -362,12 +361,15 @@ class Solver:
 
     def outputs(self, states: np.ndarray, operator: np.ndarray, constant: np.ndarray) -> np.ndarray:
         """Readout values (outputs, records)."""
-        features = self._seen(self.final(states)).astype(np.float64)
-        return operator @ features + constant[:, None]  # type: ignore[no-any-return]
+        solver = self.settled(states)
+        found = np.empty((len(constant), states.shape[1]))
 
-    def _seen(self, y: np.ndarray) -> np.ndarray:
-        """What the readout takes, as a NumPy array."""
-        return self._features(y)[0]  # type: ignore[no-any-return]
+        def read(tile: slice) -> np.ndarray:
+            features = solver._features(solver._final(states[:, tile]))[0].astype(np.float64)
+            return operator @ features + constant[:, None]  # type: ignore[no-any-return]
+
+        _by_tiles(read, found)
+        return found
 
     def losses(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """The loss of every record from readout values (outputs, records)."""
@@ -379,3 +381,15 @@ class Solver:
         value, source = np.empty(z.shape[1], self.dtype), np.empty_like(z)
         self.bound.common("loss")(z, target, self.bound.loss_constants, value, source)
         return value, source
+
+
+def _by_tiles(work: Callable[[slice], np.ndarray], found: np.ndarray) -> None:
+    """Write what ``work`` makes of every tile of records, side by side; the last axis of ``found`` is the records."""
+    tiles = threads.blocks(found.shape[-1], TILE, 1)
+
+    def turn(index: int) -> None:
+        (tile,) = tiles[index]
+        found[..., tile] = work(tile)
+
+    with threads.serial_blas():
+        threads.spread(turn, len(tiles))

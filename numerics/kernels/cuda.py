@@ -343,8 +343,10 @@ class CudaSolver(Solver):
         self.bound.start("maximum", records, y, *self.bound.maxima, self.bound.zero, values, features, tiles=True)
         return features, values
 
-    def _seen(self, y: np.ndarray) -> np.ndarray:
-        return to_host(self._features(to_device(y, self.dtype))[0])
+    def outputs(self, states: np.ndarray, operator: np.ndarray, constant: np.ndarray) -> np.ndarray:
+        """Readout values (outputs, records)."""
+        features = to_host(self._features(to_device(self.final(states), self.dtype))[0]).astype(np.float64)
+        return operator @ features + constant[:, None]  # type: ignore[no-any-return]
 
     def _loss(self, z: Any, targets: np.ndarray) -> tuple[Any, Any]:
         value, source = self.slabs[-1].empty(z.shape[1]), self.slabs[-1].empty(*z.shape)

@@ -9,11 +9,10 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from derive.errors import TrainingError
 
@@ -120,23 +119,106 @@ if hasattr(os, "register_at_fork"):  # wherever processes fork
     os.register_at_fork(after_in_child=_after_fork)
 
 
+class _Shared(Generic[Result]):
+    """work(0), …, work(count − 1), each taken by the thread that is free first.
+
+    ahead: how many may be begun or done that nobody has taken yet.
+    """
+
+    def __init__(self, work: Callable[[int], Result], count: int, ahead: int) -> None:
+        self.work, self.count, self.ahead = work, count, ahead
+        self.begun = self.taken = 0
+        self.done: dict[int, tuple[Result | None, BaseException | None]] = {}
+        self.changed = threading.Condition()
+
+    @property
+    def _may_begin(self) -> bool:
+        return self.begun < min(self.count, self.taken + self.ahead)
+
+    def _begin(self) -> int:
+        self.begun += 1
+        return self.begun - 1
+
+    def help(self) -> None:
+        """Work as long as there is something to begin."""
+        while True:
+            with self.changed:
+                self.changed.wait_for(lambda: self._may_begin or self.begun >= self.count)
+                if self.begun >= self.count:
+                    return
+                index = self._begin()
+            self._run(index)
+
+    def _run(self, index: int) -> None:
+        try:
+            outcome: tuple[Result | None, BaseException | None] = self.work(index), None
+        except BaseException as error:  # which is raised where the result is taken
+            outcome = None, error
+        with self.changed:
+            self.done[index] = outcome
+            self.changed.notify_all()
+
+    def results(self) -> Iterator[Result]:
+        """The results in order. Whoever takes them works, too, as long as the next one is not there."""
+        for index in range(self.count):
+            while index not in self.done:
+                with self.changed:
+                    own = self._begin() if self._may_begin else None
+                    if own is None and index not in self.done:
+                        self.changed.wait()
+                if own is not None:
+                    self._run(own)
+                    self._stop_if_asked(own)
+            with self.changed:
+                value, error = self.done.pop(index)
+                self.taken = index + 1
+                self.changed.notify_all()
+            if error is not None:
+                raise error
+            yield value  # type: ignore[misc]
+
+    def _stop_if_asked(self, own: int) -> None:
+        """Ctrl-C does not wait until the results before it have been taken."""
+        error = self.done[own][1]
+        if error is not None and not isinstance(error, Exception):
+            raise error
+
+    def end(self) -> None:
+        """Nothing more is begun."""
+        with self.changed:
+            self.begun = self.count
+            self.changed.notify_all()
+
+
 def stream(work: Callable[[int], Result], count: int) -> Iterator[Result]:
     """work(0), …, work(count − 1), side by side and in order; no more than are being worked on wait to be taken."""
-    workers = min(threads(), count)
-    if workers <= 1:
-        yield from map(work, range(count))
-        return
-    pool, waiting = _pool(workers), range(count)
-    at_work = deque(pool.submit(work, index) for index in waiting[: workers + 1])
-    for index in (*waiting[workers + 1 :], *[-1] * len(at_work)):
-        yield at_work.popleft().result()
-        if index >= 0:
-            at_work.append(pool.submit(work, index))
+    return _side_by_side(work, count, min(threads(), count) + 1)
 
 
 def spread(work: Callable[[int], Result], count: int) -> list[Result]:
     """[work(0), …, work(count − 1)], side by side."""
-    return list(stream(work, count))
+    return list(_side_by_side(work, count, count))
+
+
+def _side_by_side(work: Callable[[int], Result], count: int, ahead: int) -> Iterator[Result]:
+    """The calling thread is one of those that work: others are woken, which takes time, and what is done before they
+
+    are awake nobody waits for; nor can work that is spread by spread work wait for threads that wait for it.
+    """
+    helpers = min(threads(), count) - 1
+    if helpers <= 0:
+        yield from map(work, range(count))
+        return
+    shared = _Shared(work, count, ahead)
+    pool = _pool(helpers)
+    at_work = [pool.submit(shared.help) for _ in range(helpers)]
+    try:
+        yield from shared.results()
+    finally:
+        shared.end()
+        for helper in at_work:
+            if not helper.cancel():
+                helper.result()
 
 
 def room(needed: int, what: str) -> None:

@@ -353,6 +353,7 @@ class Continuum:
         """Equally spaced points along every axis, for pictures; finer: into how many parts a distance is divided."""
         return tuple(self.units.points(xi, axis) for axis, xi in enumerate(points.lines(self.spec, finer)))
 
+    @threads.serial_blas()  # once for all that a call does
     def __call__(self, x: Any, xi: Any = None, at: Any = None) -> Any:
         """Outputs for records at any points.
 

@@ -215,8 +215,11 @@ def _project(rep: Representation, role: str, data: Records, values: Array) -> Ar
             raise DataError(error.given, error.allowed, error.cause, error.fix, f"record {members[0]}") from None
 
         def turn(part: slice, given: Array = given, own: list[Array] = own, members: Array = members) -> None:
-            turned = _each_axis([partial(along, m) for m in own], given[..., part])
             where = part if len(members) == len(data) else members[part]
+            if len(own) == channels == 1 and isinstance(where, slice):
+                np.matmul(own[0], given[:, 0, part], out=found[:, 0, where])
+                return
+            turned = _each_axis([partial(along, m) for m in own], given[..., part])
             found[:, :, where] = turned.reshape(size, channels, -1)
 
         side_by_side(turn, len(members), max(size * channels, given[..., 0].size))
