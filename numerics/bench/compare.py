@@ -1,4 +1,9 @@
-"""One case: our kernels and everybody else's on the same numbers, compared first and then timed in turns."""
+"""One case: our kernels and everybody else's on the same numbers, compared first and then timed in turns.
+
+A turn is what a program meets that uses one library: a pause, in which the threads of the library before stop spinning
+and give back their cores; a call that is not timed, which brings numbers and code back into caches and wakes threads;
+then a few calls that are. The medians are over all timed calls of all turns.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +27,9 @@ from numerics.model.continuum import Continuum
 
 KINDS = ("forward", "gradient", "predict")
 SECONDS = 1.0  # of timing a kind and case, about
-FEWEST, MOST = 5, 200  # repetitions
+FEWEST, MOST = 2, 60  # turns
+PAUSE = 0.04  # seconds; OpenBLAS' threads spin for some 30 ms
+CALLS = 3  # that are timed in a turn
 AGREE = {"float32": 2e-4, "float64": 1e-10}  # relative differences of what is computed
 
 
@@ -160,13 +167,14 @@ def _check(name: str, ours: Any, theirs: Any, precision: str) -> None:
 
 
 def _timed(calls: Mapping[str, Call], seconds: float) -> dict[str, float]:
-    """Medians of rounds in which everybody has a turn."""
-    first = {name: _seconds(call) for name, call in calls.items()}
-    rounds = int(min(MOST, max(FEWEST, seconds / sum(first.values()))))
+    """Medians of turns that everybody has in every round."""
+    round_ = sum(PAUSE + (CALLS + 1) * _seconds(call) for call in calls.values())
     times: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in range(rounds):
+    for _ in range(int(min(MOST, max(FEWEST, seconds / round_)))):
         for name, call in calls.items():
-            times[name].append(_seconds(call))
+            time.sleep(PAUSE)
+            call()
+            times[name] += [_seconds(call) for _ in range(CALLS)]
     return {name: statistics.median(own) for name, own in times.items()}
 
 
