@@ -3,10 +3,11 @@
     python benchmarks/kernels.py [RECORD] [--case NAME …] [--seconds S] [--without RIVAL …]
 
 Forward, forward + gradient, and samples to outputs through the public call; equal weights (what is computed is compared
-first), precision and threads (CONTINUA_THREADS); medians of rounds in which everybody has a turn. The ratios are the
-time of the best of the others over ours: above 1 ours are ahead. "attained" is the part that matrix products alone make
-of what the machine attains with large ones. With RECORD the table is also written to that file, and a picture beside
-it. `make rivals` installs the others, in an environment of its own; rivals that are not installed are left out.
+first), precision and threads (CONTINUA_THREADS); medians of rounds in which everybody has a turn: a pause, a call that
+is not timed, and three that are. The ratios are the time of the best of the others over ours: above 1 ours are ahead.
+"attained" is the part that matrix products alone make of what the machine attains with large ones. With RECORD the
+table is also written to that file, and a picture beside it. `make rivals` installs the others, in an environment of its
+own; rivals that are not installed are left out.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Spreads serial kernels over threads.
 
-Kernels are serial over a tile of records and release the GIL; a thread pool runs tiles side by side. Linear algebra
-inside them is single-threaded, so results do not depend on the number of threads.
+Kernels are serial over a tile of records and release the GIL; the calling thread and those of a pool run tiles side by
+side. Linear algebra inside them is single-threaded, so results do not depend on the number of threads.
 """
 
 from __future__ import annotations

@@ -21,8 +21,8 @@ def bench(spec: str, records: int, everybody: bool, as_json: bool) -> None:
     """Time a SPEC's kernels beside NumPy, PyTorch, JAX, diffrax and torchdiffeq.
 
     The same network with the same weights, its outputs and gradients compared before anything is timed; equal precision
-    and threads (CONTINUA_THREADS); medians of rounds in which everybody has a turn. Libraries that are not installed
-    are left out.
+    and threads (CONTINUA_THREADS); medians of rounds in which everybody has a turn: a pause, a call that is not timed,
+    and three that are. Libraries that are not installed are left out.
     """
     from derive.declaration import load_spec
 
