@@ -353,7 +353,6 @@ class Continuum:
         """Equally spaced points along every axis, for pictures; finer: into how many parts a distance is divided."""
         return tuple(self.units.points(xi, axis) for axis, xi in enumerate(points.lines(self.spec, finer)))
 
-    @threads.serial_blas()  # once for all that a call does
     def __call__(self, x: Any, xi: Any = None, at: Any = None) -> Any:
         """Outputs for records at any points.
 
@@ -364,8 +363,13 @@ class Continuum:
         the records' points differ in number. Raises DataError,
         and TrainingError for an output that is not finite.
         """
-        data, spec = self.taken(x, xi), self.spec
-        states = self.project_samples(data)
+        data = self.taken(x, xi)
+        with threads.serial_blas():  # once for all that is done
+            return self._answers(data, at)
+
+    def _answers(self, data: Records, at: Any) -> Any:
+        """Outputs for records that are in the model's units."""
+        spec, states = self.spec, self.project_samples(data)
         if spec.functional:
             if at is not None:
                 raise DataError(
