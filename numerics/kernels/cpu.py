@@ -6,6 +6,7 @@ Tables, steps and networks are values: no call changes what another call, in ano
 from __future__ import annotations
 
 import copy
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
@@ -265,11 +266,13 @@ class Solver:
         records = states.shape[1]
         blocks = self._blocks(records)
         readout = np.ascontiguousarray(operator, dtype=self.dtype), np.ascontiguousarray(constant, dtype=self.dtype)
+        rooms: dict[int, list[Arrays]] = {}  # of every thread that works, slab by slab
 
         def work(index: int) -> list[Any]:
+            room = rooms.setdefault(threading.get_ident(), [{} for _ in self.slabs])
             gradient = [slab.empty_gradient() for slab in self.slabs]
             bars = np.zeros_like(readout[0]), np.zeros_like(readout[1])
-            parts = [self._tile(states[:, t], targets[:, t], readout, gradient, bars) for t in blocks[index]]
+            parts = [self._tile(states[:, t], targets[:, t], readout, gradient, bars, room) for t in blocks[index]]
             return [gradient, bars, parts]
 
         threads.room(self.bytes_needed(records), f"a gradient over {records:,} records")
@@ -297,7 +300,7 @@ class Solver:
         for r in range(states.shape[1]):
             gradient = [slab.empty_gradient() for slab in self.slabs]
             spare = np.zeros_like(readout[0]), np.zeros_like(readout[1])
-            self._tile(states[:, r : r + 1], targets[:, r : r + 1], readout, gradient, spare)
+            self._tile(states[:, r : r + 1], targets[:, r : r + 1], readout, gradient, spare, [{} for _ in self.slabs])
             found.append([own["bar_biases"] for own in gradient])
         return [np.stack(of_records, axis=-1).astype(np.float64) for of_records in zip(*found)]
 
@@ -321,13 +324,14 @@ class Solver:
         return int(sums * operators + workers * tile + 2 * rows * records * self.dtype.itemsize)
 
     def _tile(
-        self, states: np.ndarray, targets: np.ndarray, readout: Any, gradient: list[Arrays], bars: Any
+        self, states: np.ndarray, targets: np.ndarray, readout: Any, gradient: list[Arrays], bars: Any,
+        rooms: Sequence[Arrays],
     ) -> tuple[np.ndarray, np.ndarray]:
         """Losses and dL/dstates of some records; adds to the gradients of operators and readout."""
         x = np.ascontiguousarray(states, dtype=self.dtype)
         h, kept = self._lifted(x), []
-        for slab in self.slabs:
-            h, k = slab.forward(h, keep=True)
+        for slab, room in zip(self.slabs, rooms):
+            h, k = slab.forward(h, keep=True, room=room)
             kept.append(k)
         operator, constant = readout
         features, values = self._features(h)
@@ -340,8 +344,8 @@ class Solver:
             bar_y = np.empty_like(h)
             self.bound.common("maximum_adjoint")(bar, *self.bound.maxima, self.bound.zero, values, bar_y)
             bar = bar_y
-        for slab, k, g in zip(reversed(self.slabs), reversed(kept), reversed(gradient)):
-            bar = slab.adjoint(bar, k, g)
+        for slab, k, g, room in list(zip(self.slabs, kept, gradient, rooms))[::-1]:
+            bar = slab.adjoint(bar, k, g, room)
         lift = self.slabs[0].operators.get("lift")
         if lift is not None:
             bar_x = np.empty_like(x)

@@ -156,8 +156,11 @@ class CudaSlab(Slab):
         given = {"workspace": self.empty(grid, 1 if shared else size), "tile": self.launch.tile}
         return given, size * self.dtype.itemsize if shared else 0
 
-    def forward(self, h: Any, keep: bool) -> tuple[Any, dict[str, Any]]:
-        """The state at the slab's end, (state · channels, records), and what the adjoint will read."""
+    def forward(self, h: Any, keep: bool, room: Arrays | None = None) -> tuple[Any, dict[str, Any]]:
+        """The state at the slab's end, (state · channels, records), and what the adjoint will read.
+
+        room: the device's memory has a pool of its own.
+        """
         arrived = to_device(h, self.dtype)
         records = arrived.shape[1]
         out = self.empty(self.channels * self.sizes["state"], records)
@@ -176,7 +179,7 @@ class CudaSlab(Slab):
     def _kept(self, slots: int, records: int) -> Arrays:
         return {name: self.empty(slots, rows, records) for name, rows in self.kept_rows.items()}
 
-    def adjoint(self, bar: Any, kept: Mapping[str, Any], gradient: Arrays) -> Any:
+    def adjoint(self, bar: Any, kept: Mapping[str, Any], gradient: Arrays, room: Arrays | None = None) -> Any:
         """dL/d(state at the slab's start); adds to the operators' gradients of the blocks."""
         records = bar.shape[1]
         bar_entry = self.zeros(*kept["h_entry"].shape) if self.tables.entry else None
@@ -296,7 +299,8 @@ class CudaSolver(Solver):
         return losses, gradient, (bar_operator, bar_constant), [bar for _, bar in parts]
 
     def _tile(
-        self, states: np.ndarray, targets: np.ndarray, readout: Any, gradient: list[Arrays], bars: Any
+        self, states: np.ndarray, targets: np.ndarray, readout: Any, gradient: list[Arrays], bars: Any,
+        rooms: Sequence[Arrays] = (),
     ) -> tuple[Any, Any]:
         last, bound = self.slabs[-1], self.bound
         x = to_device(states, self.dtype)

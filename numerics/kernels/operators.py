@@ -135,8 +135,13 @@ class Slab(BoundSlab):
             self.call("entry_operators_adjoint", {**entry, "bar_w": bars["bar_w"]})
         return Weights(**{name.removeprefix("bar_"): a.real for name, a in bars.items()})
 
-    def forward(self, h: np.ndarray, keep: bool) -> tuple[np.ndarray, dict[str, Any]]:
-        """The state at the slab's end, (state · channels, records), and what the adjoint will read."""
+    def forward(
+        self, h: np.ndarray, keep: bool, room: Arrays | None = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """The state at the slab's end, (state · channels, records), and what the adjoint will read.
+
+        room: of one thread's tiles, used again by the next one: memory that is new costs a fault a page.
+        """
         if keep and self.checkpoints:
             starts = []
             for part in self._parts:
@@ -145,7 +150,7 @@ class Slab(BoundSlab):
             return h, {"starts": starts}
         records = h.shape[1]
         per_step = self.bound["combine"].shape[1] - 1 if self.implicit else 1
-        kept = self._kept(self.stages if keep else per_step, records)
+        kept = self._kept_in({} if room is None else room, self.stages if keep else per_step, records)
         out = np.empty((self.channels * self.sizes["state"], records), self.dtype) if self.tables.entry else h.copy()
         unsolved = np.zeros(records, self.dtype)
         self.call("forward", {**self.operators, **kept, "h": out, "h_entry": h, "keep": keep, "unsolved": unsolved})
@@ -172,15 +177,23 @@ class Slab(BoundSlab):
         start = self.channels * self.sizes["state"] * records * self.dtype.itemsize
         return len(self._parts) * start + max(part.kept_bytes(records) for part in self._parts)
 
-    def _kept(self, slots: int, records: int) -> Arrays:
-        """Room for what the forward kernel keeps for the adjoint."""
-        return {name: np.empty((slots, rows, records), self.dtype) for name, rows in self.kept_rows.items()}
+    def _kept_in(self, room: Arrays, slots: int, records: int) -> Arrays:
+        """What the forward kernel keeps for the adjoint, in ``room``."""
+        found = {}
+        for name, rows in self.kept_rows.items():
+            size = slots * rows * records
+            if name not in room or room[name].size < size:
+                room[name] = np.empty(size, self.dtype)
+            found[name] = room[name][:size].reshape(slots, rows, records)
+        return found
 
-    def adjoint(self, bar: np.ndarray, kept: Mapping[str, Any], gradient: Arrays) -> np.ndarray:
+    def adjoint(
+        self, bar: np.ndarray, kept: Mapping[str, Any], gradient: Arrays, room: Arrays | None = None
+    ) -> np.ndarray:
         """dL/d(state at the slab's start); adds to the operators' gradient."""
         if "starts" in kept:
             for part, start in zip(reversed(self._parts), reversed(kept["starts"])):
-                bar = part.adjoint(bar, part.forward(start, keep=True)[1], gradient)
+                bar = part.adjoint(bar, part.forward(start, keep=True, room=room)[1], gradient)
             return bar
         bar_entry = np.zeros_like(kept["h_entry"])
         self.call("adjoint", {**self.operators, **kept, **gradient, "bar": bar, "bar_entry": bar_entry})
