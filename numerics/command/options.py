@@ -16,7 +16,7 @@ data_option = click.option(
     "--data",
     required=True,
     type=click.Path(path_type=Path),
-    help="Records: an .npz with x, and perhaps y, xi.",
+    help="Records: an .npz with x, and perhaps y, xi; or a folder of x.npy …, or a Zarr group, read part by part.",
 )
 some_data_option = click.option("--data", type=click.Path(path_type=Path), help="Records to measure on.")
 models_argument = click.argument("models", metavar="MODEL...", nargs=-1, required=True, type=click.Path(path_type=Path))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import io
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,44 +13,52 @@ import numpy as np
 
 from derive.errors import DataError
 from derive.spec import of_axis
-from numerics import files
+from numerics import files, stores
 from numerics.archive import located, read_arrays
 from numerics.checks import instance, numbers
 from numerics.datasets import labels
 from numerics.datasets.checked import checked
-from numerics.datasets.given import LAYOUT, from_given
+from numerics.datasets.given import LAYOUT
 from numerics.datasets.record import Records, refusal
+from numerics.datasets.streamed import Source, source
 
 Array = np.ndarray
 KEYS = ("x", "xi", "xi_2", "xi_3", "y", "offsets", "classes")
 
 
-def read(path: str | Path) -> Records:
+def read(path: str | Path) -> Source:
     """Records from an .npz with x and perhaps xi, y, offsets, classes; no Python object is ever loaded.
 
+    Those in a folder, of a Zarr group or of .npy files with these names, are read part by part.
     Raises DataError naming the file and the record.
     """
     with located(str(path)):
         return READERS.get(Path(str(path)).suffix.lower(), _read_archive)(path)
 
 
-def _read_archive(path: str | Path) -> Records:
-    arrays = read_arrays(path, _check_keys)
-    x, y, classes = arrays["x"], arrays.get("y"), arrays.get("classes", np.array([], dtype=str))
+def _read_archive(path: str | Path) -> Source:
+    arrays = stores.opened(Path(path)) if isinstance(path, str | os.PathLike) and Path(path).is_dir() else {}
+    if arrays:
+        _check_keys(list(arrays))
+    else:
+        arrays = read_arrays(path, _check_keys)
+    x, y, classes = arrays["x"], arrays.get("y"), np.asarray(arrays.get("classes", np.array([], dtype=str)))
     if classes.ndim != 1 or (classes.size and classes.dtype.kind not in "US"):
         raise refusal(
             f"classes of type {classes.dtype}, shape {classes.shape}", "a list of names",
             "numbers, or one name only", "write classes as an array of texts",
         )  # fmt: skip
     if "offsets" not in arrays:
-        return from_given(x, _file_points(arrays), y, classes, "")
-    return _ragged(x, arrays["offsets"], arrays.get("xi"), y, classes)
+        return source(x, _file_points(arrays), y, classes)
+    offsets, xi, y = (None if a is None else np.asarray(a) for a in (arrays["offsets"], arrays.get("xi"), y))
+    assert offsets is not None
+    return _ragged(x, offsets, xi, y, classes)
 
 
-READERS: Mapping[str, Callable[[str | Path], Records]] = {".npz": _read_archive}  # what has no other is an archive
+READERS: Mapping[str, Callable[[str | Path], Source]] = {".npz": _read_archive}  # what has no other is an archive
 
 
-def _file_points(arrays: Mapping[str, Array]) -> Any:
+def _file_points(arrays: Mapping[str, Any]) -> Any:
     """The points in a file: xi, or for grids xi, xi_2 and perhaps xi_3, which all records share."""
     others = [arrays[name] for name in ("xi_2", "xi_3") if name in arrays]
     if not others and arrays["x"].ndim < 4:

@@ -35,8 +35,11 @@ def records(
     Records on squares and cubes are (samples, points, points[, points], channels), or a list of arrays with their
     channels; xi is then one list of points an axis, shared, or such lists for every sample.
     Columns and frames of pandas are taken too; an index of numbers gives the points, where xi does not.
-    A Records stands for itself. Raises DataError naming the record.
+    A Records stands for itself; what ``source`` would read part by part is read whole. Raises DataError naming the
+    record.
     """
+    if getattr(x, "mapped", False):
+        x = x.whole()
     if not isinstance(x, Records):
         if y_xi is None:
             return from_given(x, xi, y, classes, "")

@@ -33,6 +33,7 @@ def evaluate(models: tuple[Path, ...], data: Path, resample: str | None, device:
     the change over that of the outputs.
     """
     from numerics import datasets
+    from numerics.model.answers import evaluate as evaluate_records
 
     records = datasets.read(data)
     if not records.known:
@@ -45,8 +46,8 @@ def evaluate(models: tuple[Path, ...], data: Path, resample: str | None, device:
         )
     found = answering(models, device)
     with console.working("evaluating"), console.about(data):
-        scores = found.scores(found.prepare(records))
-        rows = _resampled(found, records, resample.split(",")) if resample else {}
+        scores = evaluate_records(found, records)
+        rows = _resampled(found, datasets.records(records), resample.split(",")) if resample else {}
     if not rows:
         beside(found, records, {"records": len(records), **scores}, as_json)
     elif as_json:
