@@ -22,7 +22,7 @@ from numerics import Continuum, fit
 from numerics.command.models import cluster
 from numerics.datasets import records
 
-ROUNDS, STEPS = 5, 4
+ROUNDS, STEPS = 3, 4
 LINK = 1.25e9  # bytes a second of the model's network: ten gigabits
 MODELLED = (1, 4, 16, 64, 256)
 
