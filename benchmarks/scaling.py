@@ -85,7 +85,9 @@ def modelled(model: Continuum, data: Any, found: dict[str, list[float]]) -> list
     out = sum(a.nbytes for weights in solver.weights for a in weights.arrays.values())
     back = sum(a.nbytes for own in block.gradient for a in own.values()) + sum(a.nbytes for a in block.bars)
     (slab,) = solver.slabs
-    products = slab.operators["operators"][0].size + slab.sizes["state"] * slab.sizes["node"]
+    state, node, high, low = (slab.sizes[name] for name in ("state", "node", "weight_out", "weight_in"))
+    applied = node * state if slab.plan == "formed" else node * high + high * low + low * state  # E, or Φ w C
+    products = applied + state * node
     operations = 3 * 2.0 * slab.stages * products * count / len(cuts)  # forward once, in reverse twice as many
     one, alone = (statistics.median(found[name]) for name in ("1 thread", "1 process"))
     rate, waits = operations * len(cuts) / one, max(alone - one, 0.0)
