@@ -102,15 +102,17 @@ def modelled(model: Continuum, data: Any, found: dict[str, list[float]]) -> list
     }.items()]  # fmt: skip
     lines += [
         "", f"Modelled, not measured: P workers of one such core each, {LINK:.2e} bytes a second at the client,",
-        "T(P) = blocks·operations/(P·rate) + wait + (P·out + blocks·back)/link. How many times faster than one core:",
+        "T(P) = ⌈blocks/P⌉·operations/rate + wait + (P·out + blocks·back)/link. How many times faster than one core:",
         f"{'records a step':>16}" + "".join(f"{f'P = {p}':>10}" for p in MODELLED) + "   half of T is communication at",
     ]  # fmt: skip
     for factor in (1, 16, 256):
         work, sent = factor * one, waits + factor * len(cuts) * back / LINK
-        speeds = "".join(f"{work / (work / p + sent + p * out / LINK):10.1f}" for p in MODELLED)
+        blocks = len(cuts) * factor
+        busy = [work / blocks * -(-blocks // p) for p in MODELLED]  # of whole blocks
+        speeds = "".join(f"{work / (own + sent + p * out / LINK):10.1f}" for p, own in zip(MODELLED, busy))
         # P·out/link + sent = work/P
         even = (np.sqrt(sent**2 + 4 * work * out / LINK) - sent) / (2 * out / LINK)
-        lines.append(f"{count * factor:16,}{speeds}   P = {even:,.0f}")
+        lines.append(f"{count * factor:16,}{speeds}   P = {min(even, blocks):,.0f}{'' if even < blocks else ', or never: every block has a worker'}")
     return lines
 
 
