@@ -112,7 +112,8 @@ def modelled(model: Continuum, data: Any, found: dict[str, list[float]]) -> list
         speeds = "".join(f"{work / (own + sent + p * out / LINK):10.1f}" for p, own in zip(MODELLED, busy))
         # P·out/link + sent = work/P
         even = (np.sqrt(sent**2 + 4 * work * out / LINK) - sent) / (2 * out / LINK)
-        lines.append(f"{count * factor:16,}{speeds}   P = {min(even, blocks):,.0f}{'' if even < blocks else ', or never: every block has a worker'}")
+        ending = "" if even < blocks else ", or never: every block has a worker"
+        lines.append(f"{count * factor:16,}{speeds}   P = {min(even, blocks):,.0f}{ending}")
     return lines
 
 
