@@ -30,7 +30,7 @@ $(OLDEST)/.ready: setup.cfg
 	@rm -rf $(OLDEST)
 	@$(PYTHON) -m venv $(OLDEST)
 	@echo "installing the oldest versions into $(OLDEST)"
-	@sed -n 's/^    \([a-z0-9-]*\)>=\(.*\)/\1==\2.*/p' setup.cfg | grep -v -E '^(ruff|mypy|import-linter)=' | sort -u > $(OLDEST)/versions.txt
+	@sed -n 's/^    \([a-z0-9-]*\)>=\(.*\)/\1==\2.*/p' setup.cfg | grep -v -E '^(ruff|mypy|import-linter|torch)=' | sort -u > $(OLDEST)/versions.txt
 	@$(OLDEST)/bin/python -m pip install -q -r $(OLDEST)/versions.txt
 	@$(OLDEST)/bin/python -m pip install -q --no-deps --editable .
 	@touch $@

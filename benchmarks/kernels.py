@@ -25,8 +25,8 @@ os.environ.setdefault("CONTINUA_THREADS", "2")
 from derive.declaration import load_spec
 from derive.spec import Spec
 from numerics.bench import compare, machine
-from numerics.bench.network import NotComparable
 from numerics.bench.rivals import RIVALS
+from numerics.estimators.network import NotComparable
 
 CASES = Path(__file__).with_name("cases.toml")
 SHORT = {"forward": "forward", "gradient": "with gradient", "predict": "samples to outputs"}

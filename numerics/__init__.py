@@ -1,5 +1,7 @@
 """Neural continua at run time: make, train, refine, project, save and load models."""
 
+from numerics.estimators.onnx_file import to_onnx
+from numerics.estimators.pytorch import from_torch, to_torch
 from numerics.levels.projection import project
 from numerics.levels.refinement import refine
 from numerics.model.answers import evaluate, predict
@@ -18,9 +20,12 @@ __all__ = [
     "fit",
     "from_layers",
     "from_sklearn",
+    "from_torch",
     "load",
     "predict",
     "project",
     "refine",
     "to_layers",
+    "to_onnx",
+    "to_torch",
 ]

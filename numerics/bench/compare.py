@@ -19,9 +19,9 @@ from threadpoolctl import threadpool_limits
 
 from derive.program.build import Program
 from derive.spec import Spec
-from numerics.bench.network import Library, Network, NotComparable, products
 from numerics.bench.rivals import RIVALS, Call, NumPy, Rival
 from numerics.datasets import records as given
+from numerics.estimators.network import Library, Network, NotComparable, products
 from numerics.kernels import threads
 from numerics.model.continuum import Continuum
 
@@ -73,11 +73,11 @@ def compare(
     Raises NotComparable for a network that is written here in no library's words.
     """
     model = Continuum.from_spec(spec, seed=0)
-    stage = program(spec, model).form.stage
+    form = program(spec, model).form
     case = _case(model, records)
 
     def slabs(library: Library) -> Network:
-        return Network(model.solver.slabs[0], stage, library)
+        return Network(model.solver.slabs[0], form, library)
 
     found = []
     with threadpool_limits(threads.threads()):
@@ -126,8 +126,8 @@ def _case(model: Continuum, records: int) -> dict[str, np.ndarray]:
         samples = generator.standard_normal((records, max(2, spec.entry.size)))
     dtype, bound = np.dtype(spec.precision), model.solver.bound
     first = model.solver.slabs[0]
-    rows = first.channels * first.sizes["state"]
-    case = {"states": generator.standard_normal((rows, records)) / np.sqrt(first.sizes["state"])}
+    rows = first.channels * first.sizes["entry"]
+    case = {"states": generator.standard_normal((rows, records)) / np.sqrt(first.sizes["entry"])}
     if samples is not None:
         unit = model.project_samples(given(np.eye(samples.shape[1])))
         case |= {"samples": samples, "projection": unit}

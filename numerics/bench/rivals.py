@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from numerics.bench.network import Library, Network, NotComparable
+from numerics.estimators.network import Library, Network, NotComparable
 from numerics.kernels import threads
 
 Array = Any
@@ -73,7 +73,9 @@ class NumPy(Rival):
             np.add.at(found, places, values)
             return found
 
-        return Library(functions, np.where, lambda a: a, scatter)
+        return Library(
+            functions, np.where, lambda a: a, scatter, lambda a: a.max(0), lambda a, b: np.concatenate([a, b])
+        )
 
     def forward(self) -> Call:
         h, learned, (operator, constant) = self.case["states"], self.network.given(), self._readout()
@@ -117,7 +119,10 @@ class Torch(Rival):
             "softplus": torch.nn.functional.softplus, "hypot": _hypot(torch.hypot),
             "Max": extreme(torch.maximum), "Min": extreme(torch.minimum),
         }  # fmt: skip
-        return Library(functions, torch.where, lambda a: torch.from_numpy(np.ascontiguousarray(a)), scatter)
+        return Library(
+            functions, torch.where, lambda a: torch.from_numpy(np.ascontiguousarray(a)), scatter, lambda a: a.amax(0),
+            lambda a, b: torch.cat([a, b]),
+        )  # fmt: skip
 
     def _given(self, name: str) -> Array:
         import torch
@@ -198,7 +203,9 @@ class Jax(Rival):
         def scatter(rows: int, places: np.ndarray, values: Array) -> Array:
             return jnp.zeros((rows, values.shape[1]), values.dtype).at[places].add(values)
 
-        return Library(functions, jnp.where, jnp.asarray, scatter)
+        return Library(
+            functions, jnp.where, jnp.asarray, scatter, lambda a: a.max(0), lambda a, b: jnp.concatenate([a, b])
+        )
 
     def _given(self, name: str) -> Array:
         import jax.numpy as jnp

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from derive.errors import TrainingError
+from derive.errors import DataError, TrainingError
 from numerics.command import console
 
 Command = Callable[..., Any]
@@ -109,3 +109,24 @@ def answering(paths: tuple[Path, ...], device: str) -> Any:
 
     models = [on_device(load(path), device) for path in paths]
     return models[0] if len(models) == 1 else Ensemble(tuple(models))
+
+
+def points_in(path: Path) -> Any:
+    """The points in an .npy, one list for all records. Raises DataError."""
+    import numpy as np
+
+    try:
+        points = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError):
+        points = None
+    allowed = "an .npy with a list of points of the domain, in its units"
+    if not isinstance(points, np.ndarray):
+        kind = "an archive of several arrays" if points is not None else "a file that is not an .npy"
+        fix = "write the points alone: np.save(\"points.npy\", xi)"
+        raise DataError(kind, allowed, "another kind of file", fix, str(path))
+    if points.ndim != 1 or points.dtype.kind not in "iuf" or not points.size:
+        raise DataError(
+            f"an array of type {points.dtype}, shape {points.shape}", allowed, "points of every record, or none",
+            "one list of numbers for all records: its shape is (points,)", str(path),
+        )  # fmt: skip
+    return points

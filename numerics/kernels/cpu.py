@@ -148,8 +148,11 @@ class Block:
 class Solver:
     """The network of a step: (5) by (7) from slab to slab, then readout and loss.
 
-    bound: the tables. weights: slab by slab. slabs: with these weights' operators.
+    bound: the tables. weights: slab by slab. slabs: with these weights' operators. linear: whether its loss is Σ z t,
+    so that targets are the derivatives by the outputs.
     """
+
+    linear = False
 
     def __init__(self, bound: Bound, weights: Sequence[Weights], slabs: Sequence[Slab]) -> None:
         self.bound, self.weights, self.slabs = bound, weights, slabs
@@ -251,7 +254,7 @@ class Solver:
         Gradients of operators belong to steps: where these are to be found, that is done first.
         """
         losses, gradient, (bar_operator, bar_constant), bars = self._summed(states, operator, constant, targets)
-        return losses, gradient, bar_operator, bar_constant, np.concatenate(bars, axis=1)
+        return losses, gradient, bar_operator, bar_constant, self._beside(bars)
 
     def mean_gradient(
         self, states: np.ndarray, operator: np.ndarray, constant: np.ndarray, targets: np.ndarray,
@@ -270,6 +273,23 @@ class Solver:
             for a in own.arrays.values():
                 a /= count
         return losses, back, bar_operator / count, bar_constant / count
+
+    def pull_back(
+        self, states: np.ndarray, operator: np.ndarray, constant: np.ndarray, bar: np.ndarray
+    ) -> tuple[list[Weights], np.ndarray, np.ndarray, np.ndarray]:
+        """From dL/d(outputs) (outputs, N), whatever L is, those by the weights, slab by slab, by ``operator`` and
+
+        ``constant``, summed over the records, and by the states. The other arguments are those of ``gradient``.
+        """
+        solver = copy.copy(self.settled(states))
+        solver.linear = True
+        _, gradient, bars, of_states = solver._summed(states, operator, constant, bar)
+        back = [slab.pull_back(own, w) for slab, own, w in zip(solver.slabs, gradient, solver.weights)]
+        return back, *bars, solver._beside(of_states)
+
+    def _beside(self, parts: Sequence[Any]) -> np.ndarray:
+        """Parts of the records (rows, records) as one NumPy array."""
+        return np.concatenate(parts, axis=1)
 
     def _summed(
         self, states: np.ndarray, operator: np.ndarray, constant: np.ndarray, targets: np.ndarray,
@@ -418,6 +438,8 @@ class Solver:
     def differentiated(self, outputs: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The loss of every record (N,), and its derivatives by the outputs (outputs, N)."""
         z, target = (np.ascontiguousarray(a, dtype=self.dtype) for a in (outputs, targets))
+        if self.linear:
+            return np.sum(z * target, axis=0), target
         value, source = np.empty(z.shape[1], self.dtype), np.empty_like(z)
         self.bound.common("loss")(z, target, self.bound.loss_constants, value, source)
         return value, source

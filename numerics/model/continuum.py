@@ -251,10 +251,14 @@ class Continuum:
             else:
                 given = self._coefficients_at(coordinates, self._precision)
                 loss, gradient = self._gradient(prepared, given, lambda: self.bound.form(layout.weights_of(given)))
-            flat, slabs = np.empty(self.size), {name: iter(own) for name, own in gradient.items()}
-            for name, slab, part in self._pieces:
-                slab.pull_back_orthonormal(next(slabs[name]), out=flat[part].reshape(slab.coefficients.shape))
-            return loss, flat
+            return loss, self.orthonormal_gradient(gradient)
+
+    def orthonormal_gradient(self, gradient: layout.Coefficients) -> Array:
+        """dL/dcoordinates (size,) from dL/dcoefficients of every field and slab."""
+        flat, slabs = np.empty(self.size), {name: iter(own) for name, own in gradient.items()}
+        for name, slab, part in self._pieces:
+            slab.pull_back_orthonormal(next(slabs[name]), out=flat[part].reshape(slab.coefficients.shape))
+        return flat
 
     def coefficient_gradient(self, prepared: Prepared) -> tuple[float, layout.Coefficients]:
         """Mean loss with penalties, and dL/dcoefficients of every field and slab."""
@@ -300,11 +304,11 @@ class Continuum:
     def outputs(self, prepared: Prepared) -> Array:
         """What the loss compares with the targets, (N, outputs)."""
         check_own(self.spec, prepared)
-        return self._finite(
+        return self.finite(
             self.solver.outputs(prepared.states, *self.readout_map()).T, prepared.states, prepared.rows
         )
 
-    def _finite(self, outputs: Array, states: Array, rows: Array | None = None) -> Array:
+    def finite(self, outputs: Array, states: Array, rows: Array | None = None) -> Array:
         """Outputs (records, …) of states as they are. Raises TrainingError for the first that is not finite.
 
         rows: what the records are called there, where that is not their position.
@@ -363,12 +367,12 @@ class Continuum:
     def __call__(self, x: Any, xi: Any = None, at: Any = None) -> Any:
         """Outputs for records at any points.
 
-        x: (samples, points[, channels]) or a list of arrays; xi: their points; at: where to give a function's
-        values (default: each record's own points); points and values are in the units of the training records. On
-        squares and cubes x is (samples, points, points[, points], channels), and xi and at are tuples of points, one
-        list an axis. Returns (samples, outputs), or (samples, points, channels), or a list of (points, channels) when
-        the records' points differ in number. Raises DataError,
-        and TrainingError for an output that is not finite.
+        x: (samples, points[, channels]) or a list of arrays; xi: their points; at: where to give a function's values
+        (default: each record's own points; of a perceptron's last layer with an activation, one value a neuron); points
+        and values are in the units of the training records. On squares and cubes x is (samples, points, points[,
+        points], channels), and xi and at are tuples of points, one list an axis. Returns (samples, outputs), or
+        (samples, points, channels), or a list of (points, channels) when the records' points differ in number. Raises
+        DataError, and TrainingError for an output that is not finite.
         """
         return together(self.answers(source(x, xi), at))
 
@@ -392,13 +396,15 @@ class Continuum:
                     "points for models that give functions", "its readout integrates the function away",
                     "leave `at` out",
                 )  # fmt: skip
-            return self.units.given(self._finite(self.solver.outputs(states, *self.readout_map()).T, states))
-        y = self._finite(self.solver.final(states).astype(np.float64).T, states).T
+            return self.units.given(self.finite(self.solver.outputs(states, *self.readout_map()).T, states))
+        y = self.finite(self.solver.final(states).astype(np.float64).T, states).T
         if spec.outputs is not None:
             y = layout.read_out(self.representation, layout.coefficients(self.fields), y)
-        if at is None:
+        own = points.neurons(self.base) if data.xi is None else None
+        if at is None and own is None:
             return self.units.given(points.own_values(self.representation, y, data))
-        return self.units.given(points.values(self.representation, y, self.units.grid(points.wanted(spec, at))))
+        where = self.units.grid(points.wanted(spec, at)) if at is not None else (own,)
+        return self.units.given(points.values(self.representation, y, where))
 
     def labels(self, outputs: Any) -> Array | None:
         """A classifier's answers for its outputs (N, classes): labels of the type that the training data had.

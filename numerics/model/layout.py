@@ -185,16 +185,29 @@ def readout_map(rep: Representation, given: Coefficients) -> tuple[Array, Array]
     With smooth maxima, these come after the coefficients: (outputs, state · channels + channels).
     Functions are compared in L2 exactly, by M and not by M_h, whatever quadrature the state has.
     """
-    spec = rep.spec
-    if spec.outputs is None:
+    if rep.spec.outputs is None:
         return rep.comparison, np.zeros(len(rep.comparison))
+    return _readout_map(rep, given, rep.root)
+
+
+def output_map(rep: Representation, given: Coefficients) -> tuple[Array, Array]:
+    """The same to what the model gives: numbers, or the coefficients of a function."""
+    size = len(rep.root)
+    if rep.spec.outputs is None:
+        return np.eye(size * rep.spec.channels), np.zeros(size * rep.spec.channels)
+    return _readout_map(rep, given, np.eye(size))
+
+
+def _readout_map(rep: Representation, given: Coefficients, root: Array) -> tuple[Array, Array]:
+    """root: of functions, their coefficients → what is wanted of them."""
+    spec = rep.spec
     if not spec.functional:
         products, one = along_state(rep, "readout")
         r, a = (_leading(given, name) for name in ("R", "a"))
-        terms = [_kron(rep.root @ product, own) for product, own in zip(products, r)]
-        return sum(terms[1:], terms[0]), (rep.root @ one @ a).ravel()
+        terms = [_kron(root @ product, own) for product, own in zip(products, r)]
+        return sum(terms[1:], terms[0]), (root @ one @ a).ravel()
     r = _leading(given, "R")
-    operator = np.einsum("ioc,ij->ojc", r, rep.readout_gram).reshape(spec.outputs, -1)
+    operator = np.einsum("ioc,ij->ojc", r, rep.readout_gram).reshape(spec.outputs or 0, -1)
     if spec.maximum is not None:
         operator = np.hstack([operator, given["Q"][0]])
     return operator, given["a"][0]
@@ -211,11 +224,25 @@ def readout_gradients(
     rep: Representation, given: Coefficients, bar_operator: Array, bar_constant: Array
 ) -> Coefficients:
     """dL/dcoefficients of the readout's fields, from those of ``readout_map``."""
-    spec = rep.spec
-    if spec.outputs is None:
+    return {} if rep.spec.outputs is None else _readout_gradients(rep, given, bar_operator, bar_constant, rep.root)
+
+
+def output_gradients(
+    rep: Representation, given: Coefficients, bar_operator: Array, bar_constant: Array
+) -> Coefficients:
+    """The same from those of ``output_map``."""
+    if rep.spec.outputs is None:
         return {}
+    return _readout_gradients(rep, given, bar_operator, bar_constant, np.eye(len(rep.root)))
+
+
+def _readout_gradients(
+    rep: Representation, given: Coefficients, bar_operator: Array, bar_constant: Array, root: Array
+) -> Coefficients:
+    spec = rep.spec
+    assert spec.outputs is not None
     if not spec.functional:
-        (products, one), root = along_state(rep, "readout"), rep.root
+        products, one = along_state(rep, "readout")
         blocks = bar_operator.reshape(len(one), spec.outputs, len(one), spec.channels)
         parts = np.swapaxes(blocks, 0, 1).reshape(spec.outputs, len(one) ** 2, -1)
         r = np.stack([(root @ product).ravel() @ parts for product in products])

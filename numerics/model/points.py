@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import partial
 from typing import Any
 
@@ -37,16 +38,36 @@ def lines(spec: Spec, finer: int = 1) -> Grid:
 
 def grids(spec: Spec, data: Records) -> list[Grid]:
     """Every record's points along every axis; the interpolant's default ones where none were given."""
-    default = {shape: _default(spec, shape) for shape in set(data.shapes)} if data.xi is None else {}
+    default = {shape: default_grid(spec, shape) for shape in set(data.shapes)} if data.xi is None else {}
     return [default[shape] if grid is None else grid for grid, shape in zip(data.grids(), data.shapes)]
+
+
+def neurons(spec: Spec) -> Array | None:
+    """The middles of the last state's cells, where these are neurons: there are others than a record has samples.
+
+    None for functions, which are answered at the records' own points.
+    """
+    last = spec.slabs[-1].state
+    counted = spec.interpolant == "constant" and spec.dimension == 1 and not spec.functional and last.family == "p0"
+    if not counted or spec.entry.size == last.size:
+        return None
+    cuts = np.array([float(cut) for cut in last.cuts((Fraction(-1), Fraction(1)))])
+    return np.asarray((cuts[1:] + cuts[:-1]) / 2)
+
+
+def answered(spec: Spec, grid: Grid) -> Grid:
+    """Where functions are given for records at these points, if nobody asks for others; spec: the model's base."""
+    own = neurons(spec)
+    return grid if own is None else (own,)
 
 
 def grid_of(spec: Spec, data: Records, record: int) -> Grid:
     """A record's points along every axis; the interpolant's default ones where none were given."""
-    return data.grid_of(record) or _default(spec, tuple(data.sizes[record].tolist()))
+    return data.grid_of(record) or default_grid(spec, tuple(data.sizes[record].tolist()))
 
 
-def _default(spec: Spec, shape: tuple[int, ...]) -> Grid:
+def default_grid(spec: Spec, shape: tuple[int, ...]) -> Grid:
+    """Where so many samples along every axis lie that were given without points."""
     return tuple(map(partial(default_points, spec.interpolant), shape, spec.periodic))
 
 

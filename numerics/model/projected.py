@@ -74,29 +74,36 @@ def coefficients(rep: Representation, data: Records) -> Array:
     return np.concatenate([moved, whole], axis=2).reshape(-1, parts.shape[2])
 
 
-def projected(rep: Representation, role: str, data: Records, values: Array) -> Array:
-    """Coefficients (n · channels, N) of what records sampled (total, channels); equal points share a matrix an axis."""
-    spec, slab = rep.spec, rep.slabs[0 if role == "entry" else -1]
-    axes = list(zip(slab.axes(role), slab.factors(f"gram/{role}")))
-    smoothing = None if spec.smoothing is None else float(spec.smoothing)
-    _check_circles(data, spec.periodic)
-    known = rep.met
+def projections(rep: Representation, role: str, grid: Grid) -> list[Array]:
+    """Along every axis the matrix (n, points) from samples at these points to the coefficients of "entry" or "state".
 
-    def matrix(axis: int, xi: Array) -> Array:
+    They are kept with the representation. Raises DataError for points that do not determine the coefficients.
+    """
+    spec, slab, known = rep.spec, rep.slabs[0 if role == "entry" else -1], rep.met
+    smoothing = None if spec.smoothing is None else float(spec.smoothing)
+    found = []
+    for axis, (basis, mass, xi) in enumerate(zip(slab.axes(role), slab.factors(f"gram/{role}"), grid)):
         key = role, axis, xi.tobytes()
         if key not in known:
             if len(known) >= KEPT:
                 known.clear()
-            known[key] = projection(*axes[axis], xi, spec.interpolant, spec.periodic[axis], smoothing)
-        return known[key]
+            known[key] = projection(basis, mass, xi, spec.interpolant, spec.periodic[axis], smoothing)
+        found.append(known[key])
+    return found
 
+
+def projected(rep: Representation, role: str, data: Records, values: Array) -> Array:
+    """Coefficients (n · channels, N) of what records sampled (total, channels); equal points share a matrix an axis."""
+    spec, slab = rep.spec, rep.slabs[0 if role == "entry" else -1]
+    axes = list(zip(slab.axes(role), slab.factors(f"gram/{role}")))
+    _check_circles(data, spec.periodic)
     size, channels = math.prod(basis.size for basis, _ in axes), values.shape[1]
     found = np.empty((size, channels, len(data)))
     groups, parts = sorted_out(spec, data, size, spec.interpolant == "linear")
     for members in groups:
         given = np.moveaxis(data.stacked(values, members), 0, -1)
         try:
-            own = [matrix(axis, xi) for axis, xi in enumerate(grid_of(spec, data, members[0]))]
+            own = projections(rep, role, grid_of(spec, data, members[0]))
         except DataError as error:
             raise DataError(error.given, error.allowed, error.cause, error.fix, f"record {members[0]}") from None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,6 +66,11 @@ def check_convolutions(network: Layers) -> None:
                         "a length that is too small", "give the length of the signals")  # fmt: skip
 
 
+def _held(given: Any) -> Any:
+    """What a tensor of PyTorch holds, without what led to it."""
+    return given.detach().cpu() if hasattr(given, "detach") else given
+
+
 def layers(
     weights: Sequence[Any],
     biases: Sequence[Any],
@@ -79,13 +84,19 @@ def layers(
     for value, allowed, name in ((kind, KINDS, "kind"), (last, LASTS, "last")):
         if value not in allowed:
             raise DataError(f"{name} {value!r}", ", ".join(allowed), *advice(value, allowed))
+    if hasattr(weights, "state_dict") or isinstance(weights, Mapping):
+        raise DataError(
+            f"a {type(weights).__name__} in place of weights", "weight matrices and biases, in two lists",
+            "a network of PyTorch, or its state dict", "give it to numerics.from_torch",
+        )  # fmt: skip
     counts = [len(a) if isinstance(a, Sequence) and not isinstance(a, str) else 0 for a in (weights, biases)]
     if counts[0] != counts[1] or not counts[0]:
         raise DataError(
             f"{counts[0]} weight matrices and {counts[1]} biases", "as many of both, one at least, in two lists",
             "an array left out", "give a bias for every layer, zeros if it has none",
         )  # fmt: skip
-    found = [numbers(w, f"W{k}") for k, w in enumerate(weights)], [numbers(b, f"b{k}") for k, b in enumerate(biases)]
+    named = ("W", weights), ("b", biases)
+    found = tuple([numbers(_held(a), f"{letter}{k}") for k, a in enumerate(arrays)] for letter, arrays in named)
     for k, (w, b) in enumerate(zip(*found)):
         before = len(found[1][k - 1]) if k else w.shape[1] if w.ndim > 1 else 0
         stencil = length is not None and not (k == counts[0] - 1 and last == "affine")

@@ -28,8 +28,8 @@ def bench(spec: str, records: int, everybody: bool, as_json: bool) -> None:
 
     derivation("derive.derived")
     from numerics.bench import compare, machine
-    from numerics.bench.network import NotComparable
     from numerics.bench.rivals import RIVALS
+    from numerics.estimators.network import NotComparable
 
     declared = load_spec(spec)
     chosen = [rival for rival in RIVALS if everybody or not rival.slow_start]

@@ -10,7 +10,7 @@ import click
 from derive.errors import DataError
 from numerics.command import console
 from numerics.command.console import example, json_option
-from numerics.command.models import answering
+from numerics.command.models import answering, points_in
 from numerics.command.options import data_option, device_option, models_argument
 
 
@@ -56,8 +56,6 @@ def predict(
 
 def _points(path: Path, model: Any) -> Any:
     """The points in an .npy, for a model whose outputs are functions."""
-    import numpy as np
-
     if model.spec.functional:
         raise DataError(
             f"--at for a model that gives {model.spec.outputs} numbers a record", "a model that gives functions",
@@ -68,18 +66,4 @@ def _points(path: Path, model: Any) -> Any:
             f"--at for functions on {model.spec.dimension} axes", "the records' own points, or Python",
             "points of one axis", "leave --at out, or call the model with at=(first, second)",
         )  # fmt: skip
-    try:
-        points = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError):
-        points = None
-    allowed = "an .npy with a list of points of the domain, in its units"
-    if not isinstance(points, np.ndarray):
-        kind = "an archive of several arrays" if points is not None else "a file that is not an .npy"
-        fix = "write the points alone: np.save(\"points.npy\", xi)"
-        raise DataError(kind, allowed, "another kind of file", fix, str(path))
-    if points.ndim != 1 or points.dtype.kind not in "iuf" or not points.size:
-        raise DataError(
-            f"an array of type {points.dtype}, shape {points.shape}", allowed, "points of every record, or none",
-            "one list of numbers for all records: its shape is (points,)", str(path),
-        )  # fmt: skip
-    return points
+    return points_in(path)

@@ -13,9 +13,9 @@ from click.testing import CliRunner
 from derive.declaration import load_spec
 from numerics import Continuum
 from numerics.bench import compare, machine
-from numerics.bench.network import Network, NotComparable, products
 from numerics.bench.rivals import NumPy
 from numerics.command.main import main
+from numerics.estimators.network import Network, NotComparable, products
 
 P0 = {"family": "p0", "cells": 6}
 SPEC: dict[str, Any] = {
@@ -51,7 +51,7 @@ def test_the_network_in_others_words_is_ours(kind: str) -> None:
     spec = load_spec(SPEC | CHANGES[kind])
     model = Continuum.from_spec(spec, seed=1)
     (slab,) = model.solver.slabs
-    network = Network(slab, compare.program(spec, model).form.stage, NumPy.library())
+    network = Network(slab, compare.program(spec, model).form, NumPy.library())
     states = np.random.default_rng(0).standard_normal((slab.channels * slab.sizes["state"], 4))
     found, expected = network.run(states, network.given()), model.solver.final(states)
     assert np.abs(found - expected).max() <= 1e-12 * np.abs(expected).max()
@@ -63,7 +63,7 @@ def test_operations_of_a_dense_network_are_counted() -> None:
     """2 n² a record and stage: Heun's two stages, three steps, six functions."""
     spec = load_spec(SPEC)
     model = Continuum.from_spec(spec, seed=0)
-    network = Network(model.solver.slabs[0], compare.program(spec, model).form.stage, NumPy.library())
+    network = Network(model.solver.slabs[0], compare.program(spec, model).form, NumPy.library())
     assert products(network, 10) == 10 * 6 * 2 * 6**2
 
 

@@ -210,7 +210,7 @@ def test_models_may_be_called_anything(place: Path) -> None:
 def test_files_are_what_their_names_say(place: Path) -> None:
     for command, kind in (
         (("predict", "base.npz", "--data", "train.npz", "--out", "p.csv"), ".npz"),
-        (("export", "base.npz", "--out", "network.json"), ".npz"),
+        (("export", "base.npz", "--out", "network.json"), ".npz or .onnx"),
         (("plot", "base.npz", "--out", "page.png"), ".html"),
         (("verify", "small.toml", "--html", "page.pdf"), ".html"),
         (("derive", "--tableau", "rk4", "--plot", "picture.doc"), ".png or .svg or .pdf"),

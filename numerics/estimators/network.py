@@ -6,6 +6,7 @@ Arrays are (axis · channel, records), as kernels have them.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
@@ -14,7 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from derive.program.operations import Average, Body, Contract, Pointwise, base, part
+from derive.program.build import Form
+from derive.program.layout import ARRIVING
+from derive.program.operations import Average, Contract, Pointwise, base, part
 from derive.program.scalar import Node
 from numerics.kernels.operators import Slab
 
@@ -26,17 +29,24 @@ Places = tuple[np.ndarray, np.ndarray, np.ndarray]  # of the numbers of blocks o
 class Library:
     """An array library. functions: those of rates and activations, by their heads; given: NumPy's array → its own.
 
-    scatter: (rows, places, values) → zeros (rows, records) with the values added at the places.
+    scatter: (rows, places, values) → zeros (rows, records) with the values added at the places. largest: over the first
+    axis. joined: the rows of two arrays.
     """
 
     functions: Mapping[str, Callable[..., Array]]
     where: Callable[[Array, Array, Array], Array]
     given: Callable[[np.ndarray], Array]
     scatter: Callable[[int, np.ndarray, Array], Array]
+    largest: Callable[[Array], Array]
+    joined: Callable[[Array, Array], Array]
 
 
 class NotComparable(Exception):
     """What a network has that is written here in no library's words."""
+
+
+COMPARED = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
+STAGED = ("operators", "biases", "local_operators")  # what is learned with a row a stage
 
 
 def scalar(node: Node, values: Mapping[str, Array], library: Library) -> Array:
@@ -49,8 +59,7 @@ def scalar(node: Node, values: Mapping[str, Array], library: Library) -> Array:
     if node.head == "where":
         relation, *sides = node.args
         left, right = (scalar(a, values, library) for a in relation.args)
-        met = {"<": left < right, "<=": left <= right, ">": left > right, ">=": left >= right}[relation.head]
-        return library.where(met, *(scalar(a, values, library) for a in sides))
+        return library.where(COMPARED[relation.head](left, right), *(scalar(a, values, library) for a in sides))
     args = [scalar(a, values, library) for a in node.args]
     if node.head == "power":
         return args[0] ** int(args[1])
@@ -61,19 +70,17 @@ def scalar(node: Node, values: Mapping[str, Array], library: Library) -> Array:
 class Network:
     """One slab's steps. states (rows, records) → states; what is learned is given as a dictionary of arrays."""
 
-    def __init__(self, slab: Slab, stage: Body, library: Library) -> None:
+    def __init__(self, slab: Slab, form: Form, library: Library) -> None:
         if slab.implicit:
             raise NotComparable("implicit steps")
-        if slab.tables.entry:
-            raise NotComparable("a slab whose state arrives in another basis")
-        self.slab, self.stage, self.library = slab, stage, library
-        self.tables = {
-            op.table: library.given(np.asarray(slab.bound[op.table]))
-            for op in stage if isinstance(op, Contract) and not op.learned
-        }  # fmt: skip
+        self.slab, self.stage, self.entry, self.library = slab, form.stage, form.entry, library
+        chain = [(op, False) for op in form.stage] + [(op, True) for op in form.entry]
+        names = {_table(op, arrives) for op, arrives in chain if isinstance(op, Contract) and not op.learned}
+        names |= {"P_entry"} if slab.tables.entry else set()
+        self.tables = {name: library.given(np.asarray(slab.bound[name])) for name in names}
         self.blocks = {
             op.table: _places(np.asarray(slab.bound[f"{op.table}_blocks"]), slab.parts * slab.channels, slab.channels)
-            for op in stage if isinstance(op, Contract) and op.structure == "blocks"
+            for op in form.stage if isinstance(op, Contract) and op.structure == "blocks"
         }  # fmt: skip
         self.combine = np.asarray(slab.bound["combine"])
         self.operator, self.bias = (np.asarray(slab.bound[name]) for name in ("operator_index", "bias_index"))
@@ -81,28 +88,38 @@ class Network:
     @property
     def learned(self) -> tuple[str, ...]:
         """The names of what ``run`` is given."""
-        return tuple(n for n in ("operators", "biases", "local_operators", "parameters") if n in self.slab.operators)
+        return tuple(n for n in (*STAGED, "parameters", "operator_entry") if n in self.slab.operators)
 
     def given(self) -> dict[str, Array]:
         """What is learned, as the slab has it."""
         return {name: self.library.given(np.asarray(self.slab.operators[name])) for name in self.learned}
 
     def run(self, h: Array, learned: Mapping[str, Array]) -> Array:
-        """The state at the slab's end, step after step."""
+        """The state at the slab's end, step after step, from the state as it arrives."""
+        arriving = h
+        if self.slab.tables.entry:
+            h = self.tables["P_entry"] @ h.reshape(self.tables["P_entry"].shape[1], -1)
+            h = h.reshape(-1, arriving.shape[1])
         for n in range(len(self.combine)):
             rows = {"operators": self.operator[n], "biases": self.bias[n], "local_operators": self.bias[n]}
             own = {
                 name: [a[int(k)] for k in rows[name]] if name in rows else a for name, a in learned.items()
             }  # fmt: skip
-            h = self.step(h, own, self.combine[n])
+            h = self.step(h, own, self.combine[n], arriving if self.entry and n == 0 else None)
         return h
 
-    def step(self, h: Array, own: Mapping[str, Any], combine: Array) -> Array:
-        """One step. own: what is learned, a row a stage; combine: its rows of the tableau."""
+    def step(self, h: Array, own: Mapping[str, Any], combine: Array, arriving: Array = None) -> Array:
+        """One step. own: what is learned, a row a stage; combine: its rows of the tableau.
+
+        arriving: what the first stage takes, where that is the state as it arrives.
+        """
         m: list[Array] = []
         for i in range(self.combine.shape[1] - 1):
-            shared = {name: a[i] if name != "parameters" else a for name, a in own.items()}
-            m.append(self._stage(self._mixed(h, m, combine[i], self.combine[:, i]), shared))
+            shared = {name: a[i] if name in STAGED else a for name, a in own.items()}
+            if i == 0 and arriving is not None:
+                m.append(self._stage(arriving, shared, arrives=True))
+            else:
+                m.append(self._stage(self._mixed(h, m, combine[i], self.combine[:, i]), shared))
         return self._mixed(h, m, combine[-1], self.combine[:, -1])
 
     def _mixed(self, h: Array, m: Sequence[Array], row: Array, all_rows: np.ndarray) -> Array:
@@ -113,30 +130,34 @@ class Network:
                 total = total + row[j + 1] * one
         return total
 
-    def _stage(self, h: Array, own: Mapping[str, Array]) -> Array:
-        """H → m by the program's chain."""
+    def _stage(self, h: Array, own: Mapping[str, Array], arrives: bool = False) -> Array:
+        """H → m by the program's chain; arrives: whether H is the state as it arrives, in another basis."""
         held: dict[str, Array] = {"H": h}
-        for op in self.stage:
+        for op in self.entry if arrives else self.stage:
             if isinstance(op, Contract):
-                made = self._contract(op, held[op.operand], own)
+                made = self._contract(op, held[op.operand], own, arrives)
                 held[op.out] = held[op.out] + made if op.accumulate else made
             elif isinstance(op, Pointwise):
                 held |= self._pointwise(op, held, own)
             else:
                 assert isinstance(op, Average)
-                c = self.slab.channels
-                x = held[op.operand].reshape(-1, c, h.shape[1])
-                held[op.out] = (x.mean(1)[:, None] + 0 * x).reshape(-1, h.shape[1])
+                held |= {
+                    op.out + name.removeprefix(op.operand): self._mean(x)
+                    for name, x in held.items() if base(name) == op.operand
+                }  # fmt: skip
         return held["M"]
 
-    def _contract(self, op: Contract, x: Array, own: Mapping[str, Array]) -> Array:
-        if op.groups:
-            raise NotComparable("operators on channels alone")
+    def _mean(self, x: Array) -> Array:
+        """Over the channels, in all their rows."""
+        parts = x.reshape(-1, self.slab.channels, x.shape[1])
+        return (parts.mean(1)[:, None] + 0 * parts).reshape(-1, x.shape[1])
+
+    def _contract(self, op: Contract, x: Array, own: Mapping[str, Array], arrives: bool) -> Array:
         if op.learned and op.structure != "blocks":
-            return own["operators"] @ x
+            return own["operator_entry" if arrives and op.table == "E" else "operators"] @ x
         if op.structure == "blocks":
             return self._by_blocks(op, x, own["local_operators" if op.table == "V" else "operators"])
-        table = self.tables[op.table]
+        table = self.tables[_table(op, arrives)]
         before = int(np.prod([self._rows_before(name) for name in op.before], dtype=int))
         parts = x.reshape(before, table.shape[1], -1)
         return (table @ parts).reshape(-1, x.shape[1])
@@ -171,12 +192,19 @@ class Network:
         by_channel = parts > 1 or "parameters" in own
         if base(name) == "p":
             return own["parameters"][number][None, :, None]
+        if name in held and number is not None:  # a part that stands alone
+            return held[name].reshape(-1, c, held[name].shape[-1])
         x = own["biases"][:, None] if base(name) == "e" else held[base(name)]
         if not by_channel:
             return x
         if number is not None or base(name) in ("U", "e"):
             return x.reshape(-1, parts, c, x.shape[-1])[:, number or 0]
         return x.reshape(-1, c, x.shape[-1])
+
+
+def _table(op: Contract, arrives: bool) -> str:
+    """What a table is called that a stage applies."""
+    return ARRIVING.get(op.table, op.table) if arrives else op.table
 
 
 def _places(blocks: np.ndarray, wide: int, channels: int) -> tuple[list[Places], int]:

@@ -1,0 +1,131 @@
+"""A whole model in the words of any array library, for records that are sampled at the same points.
+
+Samples → coefficients → lift → slab after slab → smooth maxima → readout, or values of the output function. Numbers are
+the model's: what is learned, and what depends on the points, is given to the library as constants.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import reduce
+from typing import Any
+
+import numpy as np
+
+from derive.errors import RepresentationError
+from derive.program.build import Program, build, plans, signature
+from numerics.estimators.network import Library, Network, NotComparable, scalar
+from numerics.functions.basis import evaluate
+from numerics.kernels.bind import bind
+from numerics.model import layout
+from numerics.model.continuum import Continuum
+from numerics.model.layout import output_map
+from numerics.model.points import Grid
+from numerics.model.projected import projections
+from numerics.representation.tables import Representation
+
+Array = Any
+
+
+class Forward:
+    """A model's outputs. xi: the points of the records along every axis; at: those at which functions are wanted.
+
+    Raises NotComparable for steps that have no words here: implicit ones, and those that the records choose.
+    """
+
+    def __init__(self, model: Continuum, library: Library, dtype: Any, xi: Grid, at: Grid) -> None:
+        spec, rep = model.spec, model.representation
+        if spec.tolerance is not None:
+            raise NotComparable("steps that the records choose")
+        self.model, self.library, self.dtype = model, library, np.dtype(dtype)
+        self.solver = bind(rep, self.dtype.name).form(layout.kernel_weights(model.fields))
+        forms = [program.form for program in programs(rep)]
+        self.slabs = [Network(slab, form, library) for slab, form in zip(self.solver.slabs, forms)]
+        self.projection = [self._given(p) for p in projections(rep, "entry", xi)]
+        self.values = [self._given(evaluate(basis, x)) for basis, x in zip(rep.slabs[-1].axes("state"), at)]
+
+    def _given(self, table: np.ndarray) -> Array:
+        return self.library.given(np.ascontiguousarray(table, self.dtype))
+
+    def run(self, x: Array) -> Array:
+        """Samples (points along every axis, channels, records) → outputs (outputs, records), or (points, …, channels,
+
+        records).
+        """
+        records = x.shape[-1]
+        h = self._lifted(_along_axes(self.projection, x).reshape(-1, records))
+        for slab in self.slabs:
+            h = slab.run(h, slab.given())
+        spec = self.model.spec
+        if spec.outputs is not None:
+            operator, constant = output_map(self.model.representation, layout.coefficients(self.model.fields))
+            h = self._given(operator) @ self._features(h) + self._given(constant[:, None])
+        if spec.functional:
+            return h
+        sizes = [table.shape[1] for table in self.values]
+        return _along_axes(self.values, h.reshape(*sizes, spec.output_channels, records))
+
+    def _lifted(self, x: Array) -> Array:
+        """h(·, 0) = P (x, 1): Σ_i P_i (ψ_i x) + Σ_i ψ_i p_i, from the coefficients (functions · inputs, records)."""
+        spec = self.model.spec
+        if spec.inputs is None:
+            return x
+        products, one = layout.along_state(self.model.representation, "lift")
+        p = layout.leading(self.model.fields["P"])
+        constant = self._given(np.einsum("ni,io->no", one, p[:, :, -1]).reshape(-1, 1))
+        if spec.lift_width is None:  # the same at every function
+            parts = x.reshape(len(one), spec.inputs, x.shape[1])
+            return (self._given(p[0, :, :-1]) @ parts).reshape(-1, x.shape[1]) + constant
+        linear = np.einsum("inm,ioc->nomc", products, p[:, :, :-1])
+        return self._given(linear.reshape(constant.shape[0], -1)) @ x + constant
+
+    def _features(self, y: Array) -> Array:
+        """What the readout takes: y, and below it smooth maxima of its channels, where there are some."""
+        from derive.program import maximum
+
+        if not self.solver.bound.maxima:
+            return y
+        nodes, weights, sharpness = (np.asarray(a) for a in self.solver.bound.maxima)
+        form, channels, records = maximum.derive(), self.model.spec.channels, y.shape[1]
+        values = self._given(nodes) @ y.reshape(nodes.shape[1], channels * records)
+        values = values.reshape(len(nodes), channels, records)
+        top = self.library.largest(values)
+        beta = self._given(sharpness.reshape(1, 1))
+        term = scalar(form.term, {"beta": beta, "y": values - top}, self.library)
+        total = (self._given(weights[None]) @ term.reshape(len(nodes), channels * records)).reshape(channels, records)
+        maxima = top + scalar(form.value, {"beta": beta, "S": total}, self.library)
+        return self.library.joined(y, maxima)
+
+
+def programs(rep: Representation) -> Sequence[Program]:
+    """The programs that a representation's slabs run. Raises RepresentationError where this version derives others."""
+    from derive import equation as equations
+
+    equation, found = equations.derive(rep.spec), []
+    for slab in rep.slabs:
+        structures: Any = slab.structures
+        built = tuple(
+            build(equation, structures, slab.entry, plan, "groups" in slab.tables) for plan in plans(structures)
+        )
+        if signature(built) != slab.signature:
+            raise RepresentationError(
+                f"kernels of {rep.spec.name} that this version does not derive", "those of this version",
+                "the model was written by another one", "load the model and save it again",
+            )  # fmt: skip
+        found.append(next(p for p in built if p.plan == slab.plan))
+    return found
+
+
+def _along_axes(tables: Sequence[Array], x: Array) -> Array:
+    """A table for every leading axis of x, one after the other."""
+    shape = list(x.shape)
+    for axis, table in enumerate(tables):
+        before, rest = shape[:axis], shape[axis + 1 :]
+        rows, columns = table.shape
+        x = table @ x.reshape(_size(before), columns, _size(rest))
+        shape = [*before, rows, *rest]
+    return x.reshape(*shape)
+
+
+def _size(shape: Sequence[int]) -> int:
+    return reduce(lambda a, b: a * b, shape, 1)
