@@ -28,7 +28,9 @@ Array = Any
 
 
 class Forward:
-    """A model's outputs. xi: the points of the records along every axis; at: those at which functions are wanted.
+    """A model's outputs, in the user's units. xi: the points of the records along every axis, at: those at which
+
+    functions are wanted; both in [−1, 1].
 
     Raises NotComparable for steps that have no words here: implicit ones, and those that the records choose.
     """
@@ -52,7 +54,9 @@ class Forward:
 
         records).
         """
-        records = x.shape[-1]
+        records, units = x.shape[-1], self.model.units
+        if units.samples is not None:
+            x = (x - self._column(units.samples.shift)) / self._column(units.samples.factor)
         h = self._lifted(_along_axes(self.projection, x).reshape(-1, records))
         for slab in self.slabs:
             h = slab.run(h, slab.given())
@@ -60,10 +64,16 @@ class Forward:
         if spec.outputs is not None:
             operator, constant = output_map(self.model.representation, layout.coefficients(self.model.fields))
             h = self._given(operator) @ self._features(h) + self._given(constant[:, None])
-        if spec.functional:
+        if not spec.functional:
+            sizes = [table.shape[1] for table in self.values]
+            h = _along_axes(self.values, h.reshape(*sizes, spec.output_channels, records))
+        if units.targets is None:
             return h
-        sizes = [table.shape[1] for table in self.values]
-        return _along_axes(self.values, h.reshape(*sizes, spec.output_channels, records))
+        return h * self._column(units.targets.factor) + self._column(units.targets.shift)
+
+    def _column(self, numbers: Sequence[float]) -> Array:
+        """A number a channel, (channels, 1)."""
+        return self._given(np.array(numbers)[:, None])
 
     def _lifted(self, x: Array) -> Array:
         """h(·, 0) = P (x, 1): Σ_i P_i (ψ_i x) + Σ_i ψ_i p_i, from the coefficients (functions · inputs, records)."""

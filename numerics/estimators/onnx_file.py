@@ -32,8 +32,8 @@ TOLERATED = {"float64": 1e-6, "float32": 1e-4}  # of the largest output; what is
 def to_onnx(model: Continuum, xi: Any, at: Any = None, precision: str | None = None) -> Any:
     """The model as an ``onnx.ModelProto``, opset 17: input "x" (records, points[, points …], channels), output "y".
 
-    xi: where the records are sampled, points from −1 to 1, or how many samples there are, at the default points; on
-    squares and cubes a tuple, one an axis. at: where functions are given (default: the records' points).
+    xi: where the records are sampled, points in the user's units, or how many samples there are, at the default points;
+    on squares and cubes a tuple, one an axis. at: where functions are given (default: the records' points).
     precision: of inputs, outputs and arithmetic (default: the model's). Its points and classes are in the metadata.
     Raises RepresentationError for implicit and adaptive steps, which no graph of fixed length is; DataError for points
     that do not fit; ContinuumError without the extra ``onnx``.
@@ -49,7 +49,7 @@ def to_onnx(model: Continuum, xi: Any, at: Any = None, precision: str | None = N
             f"points for a model that gives {model.spec.outputs} numbers a record", "models that give functions",
             "its readout integrates the function away", "leave `at` out",
         )  # fmt: skip
-    where = points.answered(model.base, grid) if at is None else points.wanted(model.spec, at)
+    where = points.answered(model.base, grid) if at is None else model.units.grid(points.wanted(model.spec, at))
     graph, shapes = _traced(model, np.dtype(chosen), grid, where)
     kind, helper = (DOUBLE if chosen == "float64" else FLOAT), onnx.helper
     values = [helper.make_tensor_value_info(name, kind, ["records", *shape]) for name, shape in zip("xy", shapes)]
@@ -59,9 +59,9 @@ def to_onnx(model: Continuum, xi: Any, at: Any = None, precision: str | None = N
         opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR, producer_name="neural-continua",
         doc_string=model.base.summary,
     )  # fmt: skip
-    said: dict[str, Any] = {"xi": [x.tolist() for x in grid]}
+    said: dict[str, Any] = {"xi": _in_units(model, grid)}
     if not model.spec.functional:
-        said["at"] = [x.tolist() for x in where]
+        said["at"] = _in_units(model, where)
     if model.names:
         said["classes"] = model.names
     helper.set_model_props(made, {name: json.dumps(value) for name, value in said.items()})
@@ -96,7 +96,7 @@ def _traced(model: Continuum, dtype: np.dtype[Any], grid: Grid, at: Grid) -> tup
 
 
 def _grid(model: Continuum, xi: Any) -> Grid:
-    """Points along every axis, checked."""
+    """Points along every axis in [−1, 1], checked."""
     spec = model.spec
     given = xi if isinstance(xi, tuple) and len(xi) == spec.dimension else (xi,) * spec.dimension
     found = []
@@ -104,8 +104,15 @@ def _grid(model: Continuum, xi: Any) -> Grid:
         if isinstance(own, int | np.integer) and not isinstance(own, bool):
             found.append(default_points(spec.interpolant, int(own), periodic))
         else:
-            found.append(check_points(np.atleast_1d(numbers(own, "xi")), periodic))
+            axis = len(found)
+            inside = np.atleast_1d(numbers(own, "xi"))
+            found.append(check_points(model.units.confined(inside, axis, "xi"), periodic))
     return tuple(found)
+
+
+def _in_units(model: Continuum, grid: Grid) -> list[list[float]]:
+    """Points as the user has them."""
+    return [model.units.points(x, axis).tolist() for axis, x in enumerate(grid)]
 
 
 def _package(name: str) -> Any:
@@ -139,7 +146,8 @@ def check(model: Continuum, made: Any, seed: int = 0) -> Checked:
     grid = tuple(np.array(x) for x in said["xi"])
     shape = CHECKED, *map(len, grid), model.spec.record_channels
     dtype = np.float64 if made.graph.input[0].type.tensor_type.elem_type == DOUBLE else np.float32
-    x = np.random.default_rng(seed).standard_normal(shape).astype(dtype)
+    x, scale = np.random.default_rng(seed).standard_normal(shape), model.units.samples
+    x = (x if scale is None else scale.back(x)).astype(dtype)
     session = runtime.InferenceSession(made.SerializeToString(), providers=["CPUExecutionProvider"])
     (found,) = session.run(None, {"x": x})
     single = model.spec.dimension == 1

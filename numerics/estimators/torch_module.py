@@ -93,18 +93,25 @@ class ContinuumModule(torch.nn.Module):
                     f"points for a model that gives {spec.outputs} numbers a record", "models that give functions",
                     "its readout integrates the function away", "leave `at` out",
                 )  # fmt: skip
-            return z.T
+            return self._given(z.T)
         if at is not None:
-            groups = [(slice(None), points.wanted(spec, at))]
+            groups = [(slice(None), self.model.units.grid(points.wanted(spec, at)))]
         elif xi is None:
             groups = [(own, points.answered(self.model.base, grid)) for own, grid in groups]
-        y = self._values(z, groups)
+        y = self._given(self._values(z, groups))
         return y.movedim(-1, 1) if self.channels_first else y
 
+    def _given(self, y: torch.Tensor) -> torch.Tensor:
+        """Outputs (…, channels) in the user's units."""
+        scale = self.model.units.targets
+        return y if scale is None else (y.double() * _row(scale.factor, y) + _row(scale.shift, y)).to(y)
+
     def _samples(self, x: Any, like: torch.Tensor) -> torch.Tensor:
-        """Records (N, points along every axis, channels) in the parameters' precision. Raises DataError."""
-        x = _tensor(x).to(like)
-        spec = self.model.spec
+        """Records (N, points along every axis, channels) in the model's units, in the parameters' precision.
+
+        Raises DataError.
+        """
+        x, spec, scale = _tensor(x), self.model.spec, self.model.units.samples
         given = tuple(x.shape)
         if x.ndim == spec.dimension + 1 and spec.record_channels == 1:
             x = x[..., None]
@@ -122,7 +129,9 @@ class ContinuumModule(torch.nn.Module):
                 f'write to_torch(model, layout="channels_{("first", "last")[self.channels_first]}")' if swapped
                 else "give records as the model was declared for",
             )  # fmt: skip
-        return x
+        if scale is not None:  # in float64: shifts may be far larger than what remains
+            x = (x.double() - _row(scale.shift, x)) / _row(scale.factor, x)
+        return x.to(like)
 
     def _states(self, x: torch.Tensor, groups: Groups) -> torch.Tensor:
         """Coefficients of the records as functions, as ``Continuum.project_samples`` has them."""
@@ -148,6 +157,10 @@ def _numpy(tensor: torch.Tensor) -> Array:
     return found
 
 
+def _row(numbers: Sequence[float], like: torch.Tensor) -> torch.Tensor:
+    return torch.tensor(numbers, dtype=torch.float64, device=like.device)
+
+
 def _tensor(given: Any) -> torch.Tensor:
     """What is given as a tensor; of another library's arrays the same memory, by DLPack."""
     if isinstance(given, torch.Tensor):
@@ -167,7 +180,7 @@ def _groups(model: Continuum, shape: Sequence[int], xi: Any) -> Groups:
             "points that require a gradient", "points without", "there is none by the points", "detach them"
         )
     own = xi if isinstance(xi, tuple) else (xi,)
-    grid = tuple(_numpy(_tensor(part)) for part in own)
+    grid = tuple(_inside(model, _numpy(_tensor(part)), axis) for axis, part in enumerate(own))
     if spec.dimension == 1 and grid[0].shape == (shape[0], *sizes):
         rows, where = np.unique(grid[0], axis=0, return_inverse=True)
         return [(np.flatnonzero(where.ravel() == k), (row,)) for k, row in enumerate(rows)]
@@ -178,6 +191,11 @@ def _groups(model: Continuum, shape: Sequence[int], xi: Any) -> Groups:
             "give a point a sample",
         )  # fmt: skip
     return [(slice(None), grid)]
+
+
+def _inside(model: Continuum, xi: Array, axis: int) -> Array:
+    """ξ of points in the user's units."""
+    return model.units.confined(xi.ravel(), axis, "xi").reshape(xi.shape)
 
 
 def _along_axes(tables: Sequence[Array], x: torch.Tensor) -> torch.Tensor:

@@ -400,10 +400,11 @@ class Continuum:
         y = self.finite(self.solver.final(states).astype(np.float64).T, states).T
         if spec.outputs is not None:
             y = layout.read_out(self.representation, layout.coefficients(self.fields), y)
-        own = points.neurons(self.base) if data.xi is None else None
-        if at is None and own is None:
+        where = None if at is None else self.units.grid(points.wanted(spec, at))
+        if where is None and data.xi is None:
+            where = points.neurons(self.base)
+        if where is None:
             return self.units.given(points.own_values(self.representation, y, data))
-        where = self.units.grid(points.wanted(spec, at)) if at is not None else (own,)
         return self.units.given(points.values(self.representation, y, where))
 
     def labels(self, outputs: Any) -> Array | None:

@@ -42,7 +42,7 @@ def grids(spec: Spec, data: Records) -> list[Grid]:
     return [default[shape] if grid is None else grid for grid, shape in zip(data.grids(), data.shapes)]
 
 
-def neurons(spec: Spec) -> Array | None:
+def neurons(spec: Spec) -> Grid | None:
     """The middles of the last state's cells, where these are neurons: there are others than a record has samples.
 
     None for functions, which are answered at the records' own points.
@@ -52,13 +52,13 @@ def neurons(spec: Spec) -> Array | None:
     if not counted or spec.entry.size == last.size:
         return None
     cuts = np.array([float(cut) for cut in last.cuts((Fraction(-1), Fraction(1)))])
-    return np.asarray((cuts[1:] + cuts[:-1]) / 2)
+    return ((cuts[1:] + cuts[:-1]) / 2,)
 
 
 def answered(spec: Spec, grid: Grid) -> Grid:
     """Where functions are given for records at these points, if nobody asks for others; spec: the model's base."""
     own = neurons(spec)
-    return grid if own is None else (own,)
+    return grid if own is None else own
 
 
 def grid_of(spec: Spec, data: Records, record: int) -> Grid:

@@ -116,9 +116,9 @@ class Units:
 
     def grid(self, grid: Sequence[Array]) -> Grid:
         """Points along every axis in the user's units, as ξ. Raises DataError for points outside the domain."""
-        return tuple(self._confined(np.asarray(points), axis, "at") for axis, points in enumerate(grid))
+        return tuple(self.confined(np.asarray(points), axis, "at") for axis, points in enumerate(grid))
 
-    def _confined(self, points: Array, axis: int, name: str, place: str = "") -> Array:
+    def confined(self, points: Array, axis: int, name: str, place: str = "") -> Array:
         """ξ of increasing points along an axis, those that are outside by rounding at the ends."""
         found = self.xi(points, axis)
         wrong = np.flatnonzero(~(np.abs(found) <= 1 + EDGE))
@@ -188,7 +188,7 @@ class Units:
                 _warn_of_half(given)
             if (np.abs(self.xi(given, axis)) > 1 + EDGE).any():
                 for record, grid in enumerate(data.grids()):
-                    self._confined((grid or ())[axis], axis, name, f"record {record}")
+                    self.confined((grid or ())[axis], axis, name, f"record {record}")
             found[mine] = np.clip(self.xi(given, axis), -1, 1)
         same = np.flatnonzero(np.diff(found) <= 0) + 1
         same = same[~np.isin(same, ends)]

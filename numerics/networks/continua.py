@@ -194,8 +194,8 @@ def _changes(model: Continuum) -> list[str]:
         found.append(f"{sizes[0][0]} nodes for {sizes[0][1]} functions of a residual network's state")
     elif any(not np.array_equal(x, y) for slab in slabs[1:] for x, y in zip(slab.factors("X"), slabs[0].factors("X"))):
         found.append("a residual network whose nodes change")
-    if "P" in model.fields and not _is_identity(*_lift(model)):
-        found.append("a lift before a residual network")
+    if not _is_identity(*_lift(model)):
+        found.append(f"{'a lift' if 'P' in model.fields else 'samples that are scaled'} before a residual network")
     return found
 
 
@@ -204,16 +204,47 @@ def _is_identity(matrix: Array | None, shift: Array | None) -> bool:
 
 
 def _lift(model: Continuum) -> tuple[Array | None, Array | None]:
-    """h(·, 0) = L x + l for the coefficients of records, (functions · c, functions · inputs) and (functions · c,)."""
-    if "P" not in model.fields:
-        return None, None
-    products, one = along_state(model.representation, "lift")
-    p = leading(model.fields["P"])
-    return np.sum([np.kron(*pair) for pair in zip(products, p[:, :, :-1])], axis=0), (one @ p[:, :, -1]).ravel()
+    """h(·, 0) = L x + l for the coefficients of records, (functions · c, functions · inputs) and (functions · c,);
+
+    records as they were measured, whatever their scale.
+    """
+    found: tuple[Array | None, Array | None] = None, None
+    if "P" in model.fields:
+        products, one = along_state(model.representation, "lift")
+        p = leading(model.fields["P"])
+        linear = np.sum([np.kron(*pair) for pair in zip(products, p[:, :, :-1])], axis=0)
+        found = linear, (one @ p[:, :, -1]).ravel()
+    scale = model.units.samples
+    if scale is None:
+        return found
+    factor, shift = np.array(scale.factor), np.array(scale.shift)
+    one = model.representation.slabs[0].tables["one/entry"]
+    turned, moved = np.diag(np.tile(1 / factor, len(one))), -np.kron(one, shift / factor)
+    operator, constant = found
+    if operator is None:
+        return turned, moved
+    return operator @ turned, operator @ moved + constant
 
 
 def _last(model: Continuum) -> tuple[Array, Array] | None:
-    """What is affine behind the steps, from the final state's coefficients; None where its values are the outputs."""
+    """What is affine behind the steps, from the final state's coefficients; None where its values are the outputs.
+
+    Outputs are in the units of the targets.
+    """
+    found, scale = _plain_last(model), model.units.targets
+    if scale is None:
+        return found
+    if found is None:
+        values = _wide(model.representation.slabs[-1], "X", model.spec.output_channels)
+        size = model.representation.slabs[-1].sizes["node"] * model.spec.output_channels
+        found = (np.eye(size) if values is None else values), np.zeros(size)
+    operator, constant = found
+    factor, shift = (np.resize(numbers, len(constant)) for numbers in (scale.factor, scale.shift))
+    return factor[:, None] * operator, factor * constant + shift
+
+
+def _plain_last(model: Continuum) -> tuple[Array, Array] | None:
+    """The same before targets are scaled back."""
     spec, slab = model.spec, model.representation.slabs[-1]
     if spec.functional:
         return model.readout_map()

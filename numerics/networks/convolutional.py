@@ -117,6 +117,14 @@ def _between(
             return None
         biases[0] = biases[0] + np.einsum("oid,i->o", weights[0], p[:, -1])
         weights[0] = np.einsum("oid,ic->ocd", weights[0], p[:, :-1])
+    samples, targets = model.units.samples, model.units.targets
+    if samples is not None:
+        if kind == "residual" or (any(samples.shift) and not all(spec.periodic)):  # there are zeros beyond the ends
+            return None
+        weights[0] = weights[0] / np.array(samples.factor)[:, None]
+        biases[0] = biases[0] - np.einsum("oid,i->o", weights[0], np.array(samples.shift))
+    if targets is not None and not spec.functional:
+        return None
     if spec.outputs is None:
         return tuple(weights), tuple(biases), "activation"
     if spec.functional:
@@ -124,7 +132,11 @@ def _between(
         of_cells = operator.reshape(spec.outputs, cells, -1).transpose(1, 0, 2)
         if not _equal(of_cells):
             return None
-        return (*weights, cells * of_cells[0]), (*biases, constant), "affine"
+        last = cells * of_cells[0]
+        if targets is not None:
+            factor = np.array(targets.factor)
+            last, constant = factor[:, None] * last, factor * constant + np.array(targets.shift)
+        return (*weights, last), (*biases, constant), "affine"
     r, a = (model.fields[name].slabs[0].coefficients for name in ("R", "a"))
     if kind == "residual" or a.any() or not np.array_equal(r, np.eye(*r.shape)):
         return None
