@@ -12,7 +12,7 @@ SHARED_OUT := -n auto --dist worksteal
 # Without bytecode every interpreter that a test starts would compile all sources anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test quick night check oldest generate benchmarks rivals torture mutants clean
+.PHONY: demo test quick night check oldest generate benchmarks rivals torch torture mutants clean
 
 $(READY): setup.cfg pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -81,8 +81,12 @@ rivals: .venv/rivals/.ready
 
 .venv/rivals/.ready:
 	@$(PYTHON) -m venv .venv/rivals
-	@.venv/rivals/bin/python -m pip install -q --editable . torch jax diffrax torchdiffeq neuraloperator aeon
+	@.venv/rivals/bin/python -m pip install -q --editable ".[test,torch]" jax diffrax torchdiffeq neuraloperator aeon
 	@touch $@
+
+# What is about PyTorch, which is too large for the environment of the other tests.
+torch: .venv/rivals/.ready
+	.venv/rivals/bin/python -m pytest -n 2 tests/numerics/estimators
 
 torture: $(READY)
 	$(BIN)/python -m tests.torture --out benchmarks/records/torture.txt

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from numerics import datasets as datasets
     from numerics.datasets import Records as Records
     from numerics.datasets import records as records
+    from numerics.estimators.onnx_file import to_onnx as to_onnx
+    from numerics.estimators.pytorch import from_torch as from_torch
+    from numerics.estimators.pytorch import to_torch as to_torch
     from numerics.levels.projection import project as project
     from numerics.levels.refinement import refine as refine
     from numerics.model.answers import evaluate as evaluate
@@ -46,6 +49,7 @@ PUBLIC = {
     "fit": "numerics.training.run",
     "from_layers": "numerics.networks.continua",
     "from_sklearn": "numerics.networks.continua",
+    "from_torch": "numerics.estimators.pytorch",
     "load": "numerics.model.checkpoint",
     "load_spec": "derive.declaration",
     "predict": "numerics.model.answers",
@@ -53,6 +57,8 @@ PUBLIC = {
     "records": "numerics.datasets",
     "refine": "numerics.levels.refinement",
     "to_layers": "numerics.networks.continua",
+    "to_onnx": "numerics.estimators.onnx_file",
+    "to_torch": "numerics.estimators.pytorch",
 }
 __all__ = list(PUBLIC)
 

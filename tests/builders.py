@@ -74,6 +74,26 @@ TRANSLATED = {**CIRCLE, "equation": {**CIRCLE["equation"], "symmetry": "translat
 LIFTED = {**FUNCTION, "equation": {**FUNCTION["equation"], "channels": 2}, "lift": {"inputs": 1}}
 SPECTRAL = {**FUNCTION, "state": {"basis": {"family": "legendre", "size": 6}}}
 
+# --- of all that a model does between samples and outputs, something each
+
+SQUARE = {**FUNCTION, "equation": {**FUNCTION["equation"], "dimension": 2}}
+EVERY: dict[str, dict[str, Any]] = {
+    "numbers": NUMBERS,
+    "function": FUNCTION,
+    "lift": {**LIFTED, "readout": {"outputs": 2}},
+    "maxima": {**NUMBERS, "readout": {"outputs": 3, "basis": THREE, "maximum": "5"}},
+    "frequencies": TRANSLATED,
+    "square": SQUARE,
+    "varying lift": {**LIFTED, "lift": {"inputs": 2, "width": THREE}, "readout": {"outputs": 2, "width": THREE}},
+    "gated": {**NUMBERS, "equation": {
+        "rate": "tanh(u1)*sigmoid(u2) + max(h, u1)/9", "spacing": "1/2", "channels": 2, "normalise": "1/1000"}},
+    "functions": {**NUMBERS, "equation": {
+        "rate": "erf(u) + atan(u)/3 + log(1 + exp(u))/9 - h**2/9 + cosh(u)/20", "spacing": "1/2"}},
+    "kernel on a square": {**SQUARE, "equation": {
+        "rate": "tanh(u)", "spacing": "1/2", "dimension": 2, "reach": "1/2", "local": True},
+        "weight": {"kernel": {"family": "hat", "size": 3}, "depth": ONCE}, "bias": {"width": ONCE, "depth": ONCE}},
+}  # fmt: skip
+
 # --- a model that the command line trains in a second, and its records
 
 SPEC = """

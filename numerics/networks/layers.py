@@ -87,7 +87,7 @@ def layers(
     if hasattr(weights, "state_dict") or isinstance(weights, Mapping):
         raise DataError(
             f"a {type(weights).__name__} in place of weights", "weight matrices and biases, in two lists",
-            "a network of PyTorch, or its state dict", "give it to numerics.from_torch",
+            "a network of PyTorch, or its state dict", "give it to from_torch",
         )  # fmt: skip
     counts = [len(a) if isinstance(a, Sequence) and not isinstance(a, str) else 0 for a in (weights, biases)]
     if counts[0] != counts[1] or not counts[0]:

@@ -273,6 +273,9 @@ def results(bound: Bound, case: Case, draw: Draw, records: int = 5) -> dict[str,
     outputs = solver.outputs(states, operator, constant)
     found = {"final": solver.final(states), "losses": losses_, "bar_operator": bar_operator, "outputs": outputs}
     found |= {"bar_constant": bar_constant, "bar_states": bar_states, "loss": solver.losses(outputs, targets)}
+    back, *of_readout, of_states = solver.pull_back(states, operator, constant, targets - outputs)
+    found |= {"pulled operator": of_readout[0], "pulled constant": of_readout[1], "pulled states": of_states}
+    found |= {f"{k}/pulled {name}": a for k, own in enumerate(back) for name, a in own.arrays.items()}
     _, means, *_ = solver.mean_gradient(states, operator, constant, targets)
     found |= {f"{k}/mean {name}": a for k, own in enumerate(means) for name, a in own.arrays.items()}
     for k, (slab, bars, w) in enumerate(zip(solver.slabs, gradient, weights)):
