@@ -8,21 +8,22 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from derive.errors import ContinuumError, DataError, RepresentationError
 from numerics.checks import instance, numbers
-from numerics.estimators.forward import Forward
-from numerics.estimators.network import NotComparable
-from numerics.estimators.onnx_values import DOUBLE, FLOAT, IR, OPSET, RECORDS, Graph, library
 from numerics.functions.sampled_records import check_points, default_points
 from numerics.model import points
 from numerics.model.continuum import Continuum
 from numerics.model.points import Grid
 
+if TYPE_CHECKING:
+    from numerics.estimators.onnx_values import Graph
+
 Array = np.ndarray
+OPSET, IR = 17, 8  # of 2022: what it has is in every later one
 PRECISIONS = ("float64", "float32")
 LARGEST = 1 << 31  # bytes: more fit into no ONNX file
 CHECKED = 16  # records
@@ -51,7 +52,8 @@ def to_onnx(model: Continuum, xi: Any, at: Any = None, precision: str | None = N
         )  # fmt: skip
     where = points.answered(model.base, grid) if at is None else model.units.grid(points.wanted(model.spec, at))
     graph, shapes = _traced(model, np.dtype(chosen), grid, where)
-    kind, helper = (DOUBLE if chosen == "float64" else FLOAT), onnx.helper
+    helper = onnx.helper
+    kind = helper.np_dtype_to_tensor_dtype(np.dtype(chosen))
     values = [helper.make_tensor_value_info(name, kind, ["records", *shape]) for name, shape in zip("xy", shapes)]
     constants = [onnx.numpy_helper.from_array(array, name) for name, array in graph.constants.items()]
     made = helper.make_model(
@@ -71,6 +73,15 @@ def to_onnx(model: Continuum, xi: Any, at: Any = None, precision: str | None = N
 
 def _traced(model: Continuum, dtype: np.dtype[Any], grid: Grid, at: Grid) -> tuple[Graph, list[list[int]]]:
     """The graph, and the shapes of "x" and "y" behind the number of records."""
+    try:  # the program is derived: a model that only answers needs no SymPy
+        from numerics.estimators.forward import Forward
+        from numerics.estimators.network import NotComparable
+        from numerics.estimators.onnx_values import RECORDS, Graph, library
+    except ImportError as error:
+        raise RepresentationError(
+            f"an ONNX graph without the derivation: {error}", "SymPy and python-flint beside the model",
+            "an environment that only runs models", "install sympy and python-flint",
+        ) from None  # fmt: skip
     graph, spec = Graph(dtype), model.spec
     shape = [*map(len, grid), spec.record_channels]
     try:
@@ -145,7 +156,7 @@ def check(model: Continuum, made: Any, seed: int = 0) -> Checked:
     said = {entry.key: json.loads(entry.value) for entry in made.metadata_props}
     grid = tuple(np.array(x) for x in said["xi"])
     shape = CHECKED, *map(len, grid), model.spec.record_channels
-    dtype = np.float64 if made.graph.input[0].type.tensor_type.elem_type == DOUBLE else np.float32
+    dtype = _package("onnx").helper.tensor_dtype_to_np_dtype(made.graph.input[0].type.tensor_type.elem_type)
     x, scale = np.random.default_rng(seed).standard_normal(shape), model.units.samples
     x = (x if scale is None else scale.back(x)).astype(dtype)
     session = runtime.InferenceSession(made.SerializeToString(), providers=["CPUExecutionProvider"])

@@ -17,7 +17,6 @@ import numpy as np
 from numerics.estimators.network import Library
 
 Array = np.ndarray
-OPSET, IR = 17, 8  # of 2022: what it has is in every later one
 FLOAT, DOUBLE = 1, 11  # ONNX's numbers for float32 and float64
 RECORDS = 2_147_483_647
 FUNCTIONS = {

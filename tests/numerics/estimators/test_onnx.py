@@ -14,8 +14,8 @@ from click.testing import CliRunner
 from derive.errors import ContinuumError, DataError, RepresentationError
 from numerics import Continuum, from_layers, to_onnx
 from numerics.command.main import main
-from numerics.estimators.onnx_file import check
-from numerics.estimators.onnx_values import OPSET, Graph, library
+from numerics.estimators.onnx_file import OPSET, check
+from numerics.estimators.onnx_values import Graph, library
 from numerics.model.units import Scale, Units
 from tests.builders import EVERY, FUNCTION, NUMBERS, random_model
 
