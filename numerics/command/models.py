@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from numerics.command import console
+from numerics.command.options import Data
 
 Command = Callable[..., Any]
 
@@ -23,14 +24,13 @@ def on_device(model: Any, name: str) -> Any:
     return model.replace(device=name)
 
 
-def move_to(move: Command, path: Path, level: str, data: Path | None, out: Path, as_json: bool) -> None:
+def move_to(move: Command, path: Path, level: str, data: Data | None, out: Path, as_json: bool) -> None:
     """What ``refine`` and ``project`` do: move the model in a file, report, and write it."""
-    from numerics import datasets
     from numerics.model.checkpoint import load
 
-    console.check_out(out, [data, path])
-    records = None if data is None else datasets.read(data)
-    with console.working(f"moving to {level}"), console.about(data or path):
+    console.check_out(out, [data and data.path, path])
+    records = None if data is None else data.read()
+    with console.working(f"moving to {level}"), console.about(data.path if data else path):
         moved = move(load(path), level, records=records)
     if not as_json:
         click.echo(str(moved.report))
