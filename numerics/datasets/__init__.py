@@ -8,7 +8,7 @@ whose solutions are records.
 
 from numerics.datasets.files import read, write
 from numerics.datasets.given import from_long, records
-from numerics.datasets.published import load, names, parts
+from numerics.datasets.published import load, names, parts, summaries
 from numerics.datasets.record import Records
 
-__all__ = ["Records", "from_long", "load", "names", "parts", "read", "records", "write"]
+__all__ = ["Records", "from_long", "load", "names", "parts", "read", "records", "summaries", "write"]

@@ -23,7 +23,8 @@ from numerics.datasets.wide_tables import wide
 Array = np.ndarray
 LAYOUTS = ("channels_last", "channels_first")  # as Keras calls them
 PROTOCOLS = ("__array__", "__array_interface__", "__dlpack__")
-OURS = (np.ndarray, list, tuple, str, bytes, int, float, complex, type(None), np.generic)
+SINGLE = (str, bytes, int, float, complex, type(None), np.generic)
+OURS = (np.ndarray, list, tuple, *SINGLE)
 
 
 def samples(x: Any, layout: str) -> Given:
@@ -48,7 +49,8 @@ def samples(x: Any, layout: str) -> Given:
 def targets(y: Any, layout: str) -> tuple[Any, Any]:
     """Targets as arrays or lists of them, and the categories of a column that has some, in their order, or ()."""
     if isinstance(y, list | tuple):
-        return [_moved(_plain(part), 0, layout) if several(part) else part for part in y], ()
+        single = all(isinstance(part, SINGLE) for part in y[:1])
+        return y if single else [_moved(_plain(part), 0, layout) for part in y], ()
     categories = getattr(getattr(y, "dtype", None), "categories", None)
     listed = hasattr(categories, "__len__")  # what pandas and polars' Enum list; other orders are those of chance
     return _moved(_plain(y), 1, layout), list(categories) if listed and categories is not None else ()
@@ -61,7 +63,7 @@ def points(xi: Any) -> Any:
         return xi
     if isinstance(xi, np.ndarray) and xi.dtype.kind not in "mMO":
         return xi
-    if several(xi[0]):
+    if several(xi[0]) or not isinstance(xi[0], (*SINGLE, date, timedelta)):
         return list(map(points, xi))
     timed = isinstance(xi[0], date | timedelta | np.datetime64 | np.timedelta64)
     found = coordinates(xi) if timed else None
@@ -97,9 +99,11 @@ def _native(given: Any) -> Any:
 
     try:
         found = narwhals.from_native(given, pass_through=True, allow_series=True)
-    except DuplicateError as error:
+    except DuplicateError:
+        names = list(given.columns)
+        twice = next(name for name in names if names.count(name) > 1)
         raise refusal(
-            f"a frame with {str(error).splitlines()[0]}", "every column once", "tables put side by side",
+            f"a frame with two columns {twice!r}", "every column once", "tables put side by side",
             "give the columns names of their own, or the samples with .to_numpy()",
         ) from None  # fmt: skip
     if isinstance(found, narwhals.LazyFrame):

@@ -74,6 +74,13 @@ def filler(k: int) -> str:
     return f"class {k}"
 
 
+def column(labels: Sequence[Label]) -> Array:
+    """Labels as an array of their type."""
+    whole = all(isinstance(label, int) and not isinstance(label, bool) for label in labels)
+    unsigned = whole and min(labels, default=0) >= 0 and max(labels, default=0) >= 1 << 63  # else rounded to float64
+    return np.array(labels, dtype=np.uint64 if unsigned else None)
+
+
 def indices(y: Array, own: Sequence[Label], known: Sequence[Label], outputs: int, trained: bool = False) -> Array:
     """The class of every record (n,), from 0 to outputs − 1, as a model counts them.
 
