@@ -80,9 +80,11 @@ def _check_sample(name: Any, column: Array, option: str) -> None:
         fix = "name the columns, --id COLUMN --time COLUMN" if option else "use datasets.from_long(table, id, time)"
     elif first is None:
         what, cause, fix = "missing values alone", "a sample that was never taken", "leave the column out"
-    elif isinstance(first, str) and says_number(first.strip().replace(",", ".")):
-        what, cause = f"text, such as {first[:40]!r}", "decimal commas, or a word among numbers"
-        fix = "write numbers as 0.25, and nothing where one is missing"
+    elif isinstance(first, str) and says_number(first):
+        what, cause = f"text, such as {first[:40]!r}", "numbers as texts, or names of classes that are numbers"
+        fix = f"convert the column to numbers; {fix}"
+    elif isinstance(first, str) and says_number(first.replace(",", ".")):
+        what, cause, fix = f"text, such as {first[:40]!r}", "decimal commas", "write numbers as 0.25"
     elif isinstance(first, str | bytes):
         what, cause = f"text, such as {str(first)[:40]!r}", "names of classes or of records beside the samples"
     else:

@@ -81,9 +81,13 @@ def _table(stream: Any, named: Sequence[str]) -> Table:
     values = np.frombuffer(numbers, dtype=np.float64).reshape(count, len(counted))
     found = {names[n]: values[:, k] for k, n in enumerate(counted)}
     found |= {names[n]: _typed(column) for n, column in zip(words, texts)}
-    if "" in found and np.array_equal(found[""], np.arange(count)):  # the row numbers that pandas writes
-        del found[""]
-    return {name: found[name] for name in names if name in found}
+    index = found.get("")
+    if index is not None and not np.array_equal(index, np.arange(count)):
+        raise refusal(
+            "a column without a name", "names in the first line; row numbers, as pandas writes them, have none",
+            "an index that pandas wrote, or a separator at the ends of lines", "name the column, or leave it out",
+        )  # fmt: skip
+    return {name: found[name] for name in names if name}
 
 
 def _rows(reader: Any, width: int) -> Iterator[list[str]]:

@@ -181,7 +181,9 @@ def test_indices_of_pandas_own_kinds() -> None:
 
 def test_times_count_from_each_records_own_first() -> None:
     pandas = pytest.importorskip("pandas")
-    series = [pandas.Series(x[:, 0], index=pandas.to_timedelta(T[: len(x)] + n, unit="s")) for n, x in enumerate(RAGGED)]
+    series = []
+    for n, x in enumerate(RAGGED):
+        series.append(pandas.Series(x[:, 0], index=pandas.to_timedelta(T[: len(x)] + n, unit="s")))
     assert np.allclose(records(series).xi, np.concatenate([T[: len(x)] + n for n, x in enumerate(RAGGED)]))
     zero = pandas.Timestamp("2026-01-01")
     dated = [s.set_axis(zero + s.index) for s in series]
@@ -249,6 +251,7 @@ def test_a_row_a_record(package: str) -> None:
         ({"good": [True, False]}, "a column 'good' of truth values"),
         ({"gap": [None, None]}, "a column 'gap' of missing values alone"),
         ({"comma": ["0,5", "1"]}, "decimal commas"),
+        ({"text": ["0.5", "1"]}, "numbers as texts"),
         ({"0": [1, 2], "1": [1, 2], "weight": [70, 80]}, "a column 'weight' that would be taken for a sample"),
         ({"s": [[1, 2], [3, 4]]}, "'a' of single values beside columns whose cells hold series"),
     ],
@@ -277,7 +280,8 @@ def test_cells_that_hold_series() -> None:
     nested = pandas.DataFrame({name: list(map(pandas.Series, parts)) for name, parts in columns.items()})
     expected = records(RAGGED)
     assert same(records(nested), expected)
-    assert same(records(polars.DataFrame({name: [p.tolist() for p in parts] for name, parts in columns.items()})), expected)
+    lists = {name: [part.tolist() for part in parts] for name, parts in columns.items()}
+    assert same(records(polars.DataFrame(lists)), expected)
     equal = polars.DataFrame({f"c{k}": X[:, :, k] for k in range(3)})  # arrays of one length
     assert same(records(equal), records(X))
     assert same(records(polars.Series(columns["c0"])), records([part[:, 0] for part in RAGGED]))
@@ -370,6 +374,7 @@ def test_whole_numbers_of_any_size_come_back(classes: list[int]) -> None:
 def test_gaps_are_named_by_record() -> None:
     pandas, polars, arrow = (pytest.importorskip(name) for name in ("pandas", "polars", "pyarrow"))
     names = ["oak", None, "elm", "ash"]
-    for y in (pandas.Series(names), polars.Series(names), arrow.array(names), polars.Series(names, dtype=polars.Categorical),
+    texts = pandas.Series(names), arrow.array(names)
+    for y in (*texts, polars.Series(names), polars.Series(names, dtype=polars.Categorical),
               pandas.Series([1, None, 2, 3], dtype="Int64"), polars.Series([1, None, 2, 3])):  # fmt: skip
         assert refused(lambda: records(X, y=y), "a missing target").where == "record 1"

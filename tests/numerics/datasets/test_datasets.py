@@ -283,13 +283,13 @@ def test_bad_files(case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert not Path("exploded").exists()
 
 
-@pytest.mark.parametrize("name", ["table.csv", "array.npy", "cut.npz", "frame.parquet", "empty.npz"])
+@pytest.mark.parametrize("name", ["table.txt", "array.npy", "cut.npz", "frame.feather", "empty.npz"])
 def test_files_of_other_kinds_are_told_how_to_become_ours(name: str, tmp_path: Path) -> None:
     """The fix is followed where it is code, and gives the file."""
     table = np.round(np.random.default_rng(0).standard_normal((4, 6)), 3)
     path = tmp_path / name
-    content = {"table.csv": "\n".join(",".join(map(str, row)) for row in table).encode(), "array.npy": single(table),
-               "cut.npz": GOOD[:-40], "frame.parquet": b"PAR1\x15\x04\0\xff", "empty.npz": b""}[name]  # fmt: skip
+    content = {"table.txt": "\n".join(",".join(map(str, row)) for row in table).encode(), "array.npy": single(table),
+               "cut.npz": GOOD[:-40], "frame.feather": b"ARROW1\x15\x04\0\xff", "empty.npz": b""}[name]  # fmt: skip
     path.write_bytes(content)
     with pytest.raises(DataError) as caught:
         read(path)
@@ -298,7 +298,7 @@ def test_files_of_other_kinds_are_told_how_to_become_ours(name: str, tmp_path: P
         assert "cut short" in caught.value.cause
         return
     assert path.with_suffix(".npz").name in caught.value.fix and "cut short" not in caught.value.cause
-    if name == "frame.parquet":
+    if name == "frame.feather":
         return
     statements = caught.value.fix.removeprefix("in Python: ").rpartition(", w")[0]
     here = Path.cwd()
@@ -308,7 +308,7 @@ def test_files_of_other_kinds_are_told_how_to_become_ours(name: str, tmp_path: P
         found = read(path.with_suffix(".npz").name)
     finally:
         os.chdir(here)
-    assert np.array_equal(np.stack(found.samples())[:, :, 0], table[:, 1:] if name == "table.csv" else table)
+    assert np.array_equal(np.stack(found.samples())[:, :, 0], table[:, 1:] if name == "table.txt" else table)
 
 
 def test_files_that_are_not_there(tmp_path: Path) -> None:
