@@ -28,7 +28,7 @@ def move_to(move: Command, path: Path, level: str, data: Data | None, out: Path,
     """What ``refine`` and ``project`` do: move the model in a file, report, and write it."""
     from numerics.model.checkpoint import load
 
-    console.check_out(out, [data and data.path, path])
+    console.check_out(out, [data.path if data else None, path])
     records = None if data is None else data.read()
     with console.working(f"moving to {level}"), console.about(data.path if data else path):
         moved = move(load(path), level, records=records)

@@ -52,7 +52,7 @@ def nested(samples: Table, option: str = "") -> list[Array]:
             raise refusal(
                 f"channels with samples of shapes {', '.join(str(part.shape) for part in parts)}",
                 "all channels of a record at the same points", "channels that were sampled apart from each other",
-                "give the samples at points that all channels have, or channels as records of their own", number,
+                "give all channels a value at all points, NaN where one was not sampled", number,
             )  # fmt: skip
         found.append(np.column_stack(parts))
     return found

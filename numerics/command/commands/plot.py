@@ -25,7 +25,7 @@ def plot(model: Path, data: Data | None, out: Path) -> None:
     from numerics.command import report
     from numerics.model.checkpoint import load
 
-    console.check_out(out, [data and data.path, model], (".html",))
+    console.check_out(out, [data.path if data else None, model], (".html",))
     with console.working("drawing"):
         records = None if data is None else data.read()
         page = report.model_page(load(model), records)

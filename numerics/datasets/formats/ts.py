@@ -42,8 +42,8 @@ def read(path: Path) -> Records:
     labels: list[str] = []
     for number, row in rows:
         channels, label = _split(row, labelled, timed, number)
-        values, points = _samples(channels, timed, number)
-        x.append(values)
+        samples, points = _samples(channels, timed, number)
+        x.append(samples)
         xi.append(points)
         labels.append(label)
     y, classes = _targets(labels, header) if labelled else (None, [])

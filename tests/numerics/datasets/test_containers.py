@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from derive.errors import DataError
 from numerics.datasets import Records, labels, records
+from tests.builders import refused, same_records
 
 Array = np.ndarray
 GENERATOR = np.random.default_rng(5)
@@ -21,19 +21,6 @@ X = GENERATOR.standard_normal((4, 6, 3))  # (records, points, channels)
 T = np.array([0.0, 0.1, 0.25, 0.5, 2.0, 9.0])  # in units of one's own
 RAGGED = [X[n, : 6 - n] for n in range(4)]
 NAMES = np.array(["oak", "ash", "oak", "elm"])
-
-
-def same(first: Records, second: Records) -> bool:
-    pairs = [(first.x, second.x), (first.offsets, second.offsets), (first.xi, second.xi), (first.y, second.y)]
-    equal = all((a is None) == (b is None) and (a is None or np.array_equal(a, b)) for a, b in pairs)
-    return equal and first.classes == second.classes
-
-
-def refused(call: Callable[[], Any], *words: str) -> DataError:
-    with pytest.raises(DataError) as caught:
-        call()
-    assert all(word in str(caught.value) for word in words), str(caught.value)
-    return caught.value
 
 
 # --- arrays of other packages -------------------------------------------------------------------------------
@@ -83,10 +70,10 @@ class Method:
 def test_arrays_of_other_packages(kind: Any) -> None:
     y = np.array([3, 1, 3, 2])
     expected = records(X, T, y)
-    assert same(records(kind(X), kind(T), kind(y)), expected)
-    assert same(records([kind(x) for x in X], [kind(T)] * 4, kind(y)), expected)
-    assert same(records([kind(x) for x in RAGGED], y=[kind(x) for x in RAGGED]), records(RAGGED, y=RAGGED))
-    assert same(records(kind(X.swapaxes(1, 2)), kind(T), layout="channels_first"), records(X, T))
+    assert same_records(records(kind(X), kind(T), kind(y)), expected)
+    assert same_records(records([kind(x) for x in X], [kind(T)] * 4, kind(y)), expected)
+    assert same_records(records([kind(x) for x in RAGGED], y=[kind(x) for x in RAGGED]), records(RAGGED, y=RAGGED))
+    assert same_records(records(kind(X.swapaxes(1, 2)), kind(T), layout="channels_first"), records(X, T))
 
 
 def test_arrays_that_numpy_cannot_read() -> None:
@@ -99,12 +86,12 @@ def test_arrays_that_numpy_cannot_read() -> None:
 
 def test_channels_first() -> None:
     first = X.swapaxes(1, 2)
-    assert same(records(first, T, first, layout="channels_first"), records(X, T, X))
-    assert same(records([x.T for x in RAGGED], layout="channels_first"), records(RAGGED))
-    assert same(records(first.tolist(), layout="channels_first"), records(X))
-    assert same(records(X[:, :, 0], layout="channels_first"), records(X[:, :, 0]))  # without an axis of channels
+    assert same_records(records(first, T, first, layout="channels_first"), records(X, T, X))
+    assert same_records(records([x.T for x in RAGGED], layout="channels_first"), records(RAGGED))
+    assert same_records(records(first.tolist(), layout="channels_first"), records(X))
+    assert same_records(records(X[:, :, 0], layout="channels_first"), records(X[:, :, 0]))
     image = GENERATOR.standard_normal((2, 3, 4, 5))
-    assert same(records(image, layout="channels_first"), records(np.moveaxis(image, 1, -1)))
+    assert same_records(records(image, layout="channels_first"), records(np.moveaxis(image, 1, -1)))
     for wrong in ("channels first", "NCL", 1):
         refused(lambda: records(X, layout=wrong), "'channels_last' or 'channels_first'")
 
@@ -161,22 +148,22 @@ def test_an_index_gives_the_points(kind: str) -> None:
     index = pandas.Index(index)
     series = [pandas.Series(x, index=index) for x in X[:, :, 0]]
     expected = records(X[:, :, 0], points)
-    assert same(records(series), expected)
-    assert same(records(pandas.Series(series)), expected)
-    assert same(records(pandas.DataFrame(X[:, :, 0], columns=index)), expected)
-    assert same(records([pandas.DataFrame(x, index=index) for x in X]), records(X, points))
-    assert same(records(series, T / 2), records(X[:, :, 0], T / 2))  # points that are given count
+    assert same_records(records(series), expected)
+    assert same_records(records(pandas.Series(series)), expected)
+    assert same_records(records(pandas.DataFrame(X[:, :, 0], columns=index)), expected)
+    assert same_records(records([pandas.DataFrame(x, index=index) for x in X]), records(X, points))
+    assert same_records(records(series, T / 2), records(X[:, :, 0], T / 2))  # points that are given count
 
 
 def test_indices_of_pandas_own_kinds() -> None:
     pandas = pytest.importorskip("pandas")
     moments = pandas.DatetimeIndex(MOMENTS)
     for index in (moments, moments.tz_convert("Europe/Berlin"), moments.tz_localize(None)):
-        assert same(records([pandas.Series(X[0, :, 0], index=index)]), records(X[:1, :, 0], 3600 * T))
-        assert same(records(pandas.DataFrame(X[:, :, 0], columns=index)), records(X[:, :, 0], 3600 * T))
+        assert same_records(records([pandas.Series(X[0, :, 0], index=index)]), records(X[:1, :, 0], 3600 * T))
+        assert same_records(records(pandas.DataFrame(X[:, :, 0], columns=index)), records(X[:, :, 0], 3600 * T))
     months = pandas.period_range("2026-01", periods=6, freq="M")
     days = 86400.0 * np.array([0, 31, 59, 90, 120, 151])
-    assert same(records([pandas.Series(X[0, :, 0], index=months)]), records(X[:1, :, 0], days))
+    assert same_records(records([pandas.Series(X[0, :, 0], index=months)]), records(X[:1, :, 0], days))
 
 
 def test_times_count_from_each_records_own_first() -> None:
@@ -205,10 +192,10 @@ def test_points_as_times_and_durations() -> None:
     pandas = pytest.importorskip("pandas")
     moments = np.datetime64("2026-01-01") + np.array(1000 * T, dtype="m8[ms]")
     for xi in (moments, moments - moments[0], pandas.DatetimeIndex(moments), pandas.Series(moments), list(moments)):
-        assert same(records(X, xi), records(X, T))
-        assert same(records(X, [xi] * 4), records(X, T))
-    assert same(records(X, pandas.DataFrame([T] * 4)), records(X, T))
-    assert same(records(X, np.tile(moments, (4, 1))), records(X, T))
+        assert same_records(records(X, xi), records(X, T))
+        assert same_records(records(X, [xi] * 4), records(X, T))
+    assert same_records(records(X, pandas.DataFrame([T] * 4)), records(X, T))
+    assert same_records(records(X, np.tile(moments, (4, 1))), records(X, T))
 
 
 # --- tables and panels ----------------------------------------------------------------------------------------
@@ -228,16 +215,16 @@ def frames() -> dict[str, Callable[[dict[str, Any]], Any]]:
 def test_a_row_a_record(package: str) -> None:
     frame = frames()[package]
     plain = {f"s{k}": X[:, k, 0] for k in range(6)}
-    assert same(records(frame(plain)), records(X[:, :, 0]))
-    assert same(records(frame({str(t): X[:, k, 0] for k, t in enumerate(T)})), records(X[:, :, 0], T))
+    assert same_records(records(frame(plain)), records(X[:, :, 0]))
+    assert same_records(records(frame({str(t): X[:, k, 0] for k, t in enumerate(T)})), records(X[:, :, 0], T))
     with_label = frame({**plain, "kind": NAMES})
-    assert same(records(frame(plain), y=with_label["kind"]), records(X[:, :, 0], y=NAMES))
+    assert same_records(records(frame(plain), y=with_label["kind"]), records(X[:, :, 0], y=NAMES))
     whole = np.arange(8).reshape(4, 2)
-    assert same(records(frame({"a": whole[:, 0], "b": whole[:, 1]})), records(whole))
+    assert same_records(records(frame({"a": whole[:, 0], "b": whole[:, 1]})), records(whole))
     error = refused(lambda: records(with_label), "a column 'kind' of text, such as 'oak'")
     assert "y=table['kind']" in error.fix and "decimal" not in error.cause
     two = frame({"first": X[:, 0, 0], "second": X[:, 1, 0]})
-    assert same(records(X, y=two), records(X, y=X[:, :2, 0]))
+    assert same_records(records(X, y=two), records(X, y=X[:, :2, 0]))
 
 
 @pytest.mark.parametrize(
@@ -279,12 +266,12 @@ def test_cells_that_hold_series() -> None:
     columns = {f"c{k}": [part[:, k] for part in RAGGED] for k in range(3)}
     nested = pandas.DataFrame({name: list(map(pandas.Series, parts)) for name, parts in columns.items()})
     expected = records(RAGGED)
-    assert same(records(nested), expected)
+    assert same_records(records(nested), expected)
     lists = {name: [part.tolist() for part in parts] for name, parts in columns.items()}
-    assert same(records(polars.DataFrame(lists)), expected)
+    assert same_records(records(polars.DataFrame(lists)), expected)
     equal = polars.DataFrame({f"c{k}": X[:, :, k] for k in range(3)})  # arrays of one length
-    assert same(records(equal), records(X))
-    assert same(records(polars.Series(columns["c0"])), records([part[:, 0] for part in RAGGED]))
+    assert same_records(records(equal), records(X))
+    assert same_records(records(polars.Series(columns["c0"])), records([part[:, 0] for part in RAGGED]))
     other = {**columns, "c0": columns["c0"][::-1]}
     refused(lambda: records(pandas.DataFrame(other)), "all channels of a record at the same points", "record 0")
 
@@ -297,9 +284,9 @@ def test_rows_under_an_index_of_two_levels() -> None:
         own = np.concatenate([list(times)[: len(part)] for part in RAGGED])
         index = pandas.MultiIndex.from_arrays([ids, own])
         frame = pandas.DataFrame(np.concatenate(RAGGED), columns=list("xyz"), index=index)
-        assert same(records(frame), records(RAGGED, points))
+        assert same_records(records(frame), records(RAGGED, points))
         backwards = frame.iloc[::-1]
-        assert same(records(backwards), records(RAGGED[::-1], None if points is None else points[::-1]))
+        assert same_records(records(backwards), records(RAGGED[::-1], None if points is None else points[::-1]))
 
 
 @pytest.mark.slow
@@ -307,9 +294,9 @@ def test_panels_of_sktime() -> None:
     convert = pytest.importorskip("sktime.datatypes").convert
     pandas = pytest.importorskip("pandas")
     panel = convert(X.swapaxes(1, 2), "numpy3D", "pd-multiindex")
-    assert same(records(panel), records(X))
+    assert same_records(records(panel), records(X))
     for kind in ("df-list", "nested_univ"):
-        assert same(records(convert(panel, "pd-multiindex", kind)), records(X))
+        assert same_records(records(convert(panel, "pd-multiindex", kind)), records(X))
     assert isinstance(panel.index, pandas.MultiIndex)
 
 
@@ -334,14 +321,14 @@ def columns_of_names() -> dict[str, Any]:
 
 def test_columns_of_names() -> None:
     for kind, y in columns_of_names().items():
-        assert same(records(X, y=y), records(X, y=NAMES)), kind
+        assert same_records(records(X, y=y), records(X, y=NAMES)), kind
 
 
 def test_categories_in_an_order_of_their_own_keep_it() -> None:
     pandas, polars = pytest.importorskip("pandas"), pytest.importorskip("polars")
     order = ["oak", "elm", "ash", "yew"]
     for y in (polars.Series(NAMES.tolist(), dtype=polars.Enum(order)), pandas.Categorical(NAMES, categories=order)):
-        assert same(records(X, y=y), records(X, y=NAMES, classes=order))
+        assert same_records(records(X, y=y), records(X, y=NAMES, classes=order))
 
 
 def test_columns_of_whole_numbers_and_truth_values() -> None:

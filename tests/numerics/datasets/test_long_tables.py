@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,16 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from derive.errors import DataError
-from numerics.datasets import Records, from_long, records
+from numerics.datasets import from_long, records
+from tests.builders import refused, same_records
 
 Array = np.ndarray
-
-
-def same(first: Records, second: Records) -> bool:
-    pairs = [(first.x, second.x), (first.offsets, second.offsets), (first.xi, second.xi), (first.y, second.y)]
-    equal = all((a is None) == (b is None) and (a is None or np.array_equal(a, b)) for a, b in pairs)
-    return equal and first.classes == second.classes
 
 
 def table(lengths: list[int], names: list[Any], seed: int = 0) -> tuple[dict[str, Array], list[Array], list[Array]]:
@@ -30,13 +23,6 @@ def table(lengths: list[int], names: list[Any], seed: int = 0) -> tuple[dict[str
     flat = np.concatenate(x)
     ids = np.repeat(np.array(names, dtype=object), lengths)
     return {"who": ids, "t": np.concatenate(t), "a": flat[:, 0], "b": flat[:, 1]}, x, t
-
-
-def refused(call: Callable[[], Any], *words: str) -> DataError:
-    with pytest.raises(DataError) as caught:
-        call()
-    assert all(word in str(caught.value) for word in words), str(caught.value)
-    return caught.value
 
 
 @given(lengths=st.lists(st.integers(1, 5), min_size=1, max_size=5), seed=st.integers(0, 99), kind=st.integers(0, 2))
@@ -52,13 +38,13 @@ def test_rows_in_any_order(lengths: list[int], seed: int, kind: int) -> None:
     first = list(dict.fromkeys(shuffled["who"].tolist()))
     places = [names.index(name) for name in first]
     expected = records([x[k] for k in places], [t[k] for k in places], kinds[places])
-    assert same(from_long(shuffled, "who", "t", label="kind"), expected)
+    assert same_records(from_long(shuffled, "who", "t", label="kind"), expected)
     one = from_long(shuffled, id="who", time="t", channels="b", label="kind")
-    assert same(one, records([x[k][:, 1] for k in places], [t[k] for k in places], kinds[places]))
+    assert same_records(one, records([x[k][:, 1] for k in places], [t[k] for k in places], kinds[places]))
     untimed = from_long({name: columns[name] for name in ("who", "a", "b")}, "who")
-    assert same(untimed, records(x))
+    assert same_records(untimed, records(x))
     alone = {name: columns[name][: lengths[0]] for name in ("t", "a", "b")}
-    assert same(from_long(alone, time="t"), records(x[:1], t[:1]))
+    assert same_records(from_long(alone, time="t"), records(x[:1], t[:1]))
 
 
 @pytest.mark.parametrize("package", ["pandas", "polars", "pyarrow"])
@@ -68,7 +54,7 @@ def test_frames(package: str) -> None:
     moments = np.datetime64("2026-01-01") + (1000 * columns["t"]).astype("m8[ms]")
     columns["who"] = columns["who"].astype(str)
     frames = frame({**columns, "kind": np.repeat([3, 1, 3], [3, 2, 4])})
-    assert same(from_long(frames, "who", "t", label="kind"), records(x, t, np.array([3, 1, 3])))
+    assert same_records(from_long(frames, "who", "t", label="kind"), records(x, t, np.array([3, 1, 3])))
     dated = from_long(frame({**columns, "t": moments}), "who", "t")
     since = [np.array((1000 * part).astype("m8[ms]") - (1000 * part[:1]).astype("m8[ms]"), float) / 1000 for part in t]
     assert np.allclose(dated.xi, np.concatenate(since), atol=1e-12)
@@ -79,17 +65,17 @@ def test_frames(package: str) -> None:
 def test_whole_numbers_are_points_where_a_column_of_time_is_named() -> None:
     columns, x, _ = table([3, 2], ["p", "q"])
     columns["t"] = np.array([0, 1, 2, 0, 1])
-    assert same(from_long(columns, "who", "t"), records(x, [[0, 1, 2], [0, 1]]))
+    assert same_records(from_long(columns, "who", "t"), records(x, [[0, 1, 2], [0, 1]]))
 
 
 def test_targets_of_long_tables() -> None:
     columns, x, t = table([3, 2], ["p", "q"])
     numbers = {**columns, "u": np.repeat([0.5, 1.5], [3, 2]), "v": np.repeat([2, 3], [3, 2])}
-    assert same(from_long(numbers, "who", "t", ["a", "b"], "u"), records(x, t, np.array([0.5, 1.5])))
+    assert same_records(from_long(numbers, "who", "t", ["a", "b"], "u"), records(x, t, np.array([0.5, 1.5])))
     two = from_long(numbers, "who", "t", ["a", "b"], ["u", "v"])
-    assert same(two, records(x, t, np.array([[0.5, 2.0], [1.5, 3.0]])))
+    assert same_records(two, records(x, t, np.array([[0.5, 2.0], [1.5, 3.0]])))
     functions = from_long({**columns, "f": columns["a"] ** 2}, "who", "t", ["a", "b"], "f")
-    assert same(functions, records(x, t, [part[:, :1] ** 2 for part in x]))
+    assert same_records(functions, records(x, t, [part[:, :1] ** 2 for part in x]))
     assert functions.functions
     named = from_long({**columns, "k": np.repeat(["u", "v"], [3, 2])}, "who", "t", label="k", classes=["v", "u"])
     assert named.classes == ("v", "u") and named.y is not None and named.y.tolist() == [1, 0]
@@ -119,7 +105,7 @@ BAD: dict[str, tuple[dict[str, Any], dict[str, Any], tuple[str, ...]]] = {
     "a record without a label": (
         {"k": np.array(["u", "u", "u", None, None], dtype=object)}, {"label": "k"}, ("a missing target", "record 1")
     ),
-    "a missing sample": ({"a": np.array([0, 1, 2, 3, np.nan])}, {}, ("x = nan at position 1, channel 0", "record 1")),
+    "an infinity": ({"a": np.array([0, 1, 2, 3, np.inf])}, {}, ("x = inf at position", "record 1")),
     "columns of other lengths": ({"k": np.ones(4)}, {}, ("k (4,)", "equal lengths")),
 }  # fmt: skip
 
