@@ -1,0 +1,33 @@
+"""The examples of docs/data.md, run as they stand and in their order."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from numerics.command.main import main
+from tests.builders import ROOT
+
+
+@pytest.mark.slow
+def test_the_examples_of_the_page_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("pandas")
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
+    names: dict[str, object] = {}
+    for language, block in re.findall("```(python|sh)\n(.*?)```", text, re.S):
+        if language == "python":
+            exec(block, names)
+            continue
+        for line in block.splitlines():
+            if line.startswith("continua new"):
+                CliRunner().invoke(main, shlex.split(line)[1:], catch_exceptions=False)
+                path = tmp_path / "trials.toml"
+                path.write_text(re.sub(r"(?m)^outputs = 2", "outputs = 3", path.read_text()))
+                continue
+            done = CliRunner().invoke(main, shlex.split(line)[1:])
+            assert done.exit_code == 0, (line, done.output)
