@@ -1,9 +1,10 @@
 """Records: sampled functions with their targets, from arrays, files and published sets. Knows no model.
 
-``record``: the value · ``given``: what users hand over → arrays, with refusals · ``checked``: what must hold of them ·
-``files``: formats of data · ``labels``: which class a label names · ``sampling``: the same records, sampled in another
-way · ``published``: real sets, one a file · ``shipped``: those that other packages bring · ``burgers``: an equation
-whose solutions are records.
+``record``: the value · ``given``: what users hand over → arrays, with refusals · ``containers``: frames, panels, tensors
+of other packages · ``wide_tables``, ``long_tables``: a row a record, a row a sample · ``points``: what an index says ·
+``checked``: what must hold of them · ``files``, ``formats``: what is read · ``labels``: which class a label names ·
+``sampling``: the same records, sampled in another way · ``published``: real sets, one a file · ``shipped``: those that
+other packages bring · ``burgers``: an equation whose solutions are records.
 """
 
 from numerics.datasets.files import read, write

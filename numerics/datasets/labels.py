@@ -76,9 +76,9 @@ def filler(k: int) -> str:
 
 def column(labels: Sequence[Label]) -> Array:
     """Labels as an array of their type."""
-    whole = all(isinstance(label, int) and not isinstance(label, bool) for label in labels)
-    unsigned = whole and min(labels, default=0) >= 0 and max(labels, default=0) >= 1 << 63  # else rounded to float64
-    return np.array(labels, dtype=np.uint64 if unsigned else None)
+    whole = [label for label in labels if type(label) is int]
+    large = len(whole) == len(labels) and min(whole, default=-1) >= 0 and max(whole) >= 1 << 63
+    return np.array(labels, dtype=np.uint64 if large else None)  # which else would be rounded
 
 
 def indices(y: Array, own: Sequence[Label], known: Sequence[Label], outputs: int, trained: bool = False) -> Array:

@@ -24,10 +24,5 @@ def test_the_examples_of_the_page_run(tmp_path: Path, monkeypatch: pytest.Monkey
             exec(block, names)
             continue
         for line in block.splitlines():
-            if line.startswith("continua new"):
-                CliRunner().invoke(main, shlex.split(line)[1:], catch_exceptions=False)
-                path = tmp_path / "trials.toml"
-                path.write_text(re.sub(r"(?m)^outputs = 2", "outputs = 3", path.read_text()))
-                continue
             done = CliRunner().invoke(main, shlex.split(line)[1:])
             assert done.exit_code == 0, (line, done.output)
