@@ -1,6 +1,6 @@
 """Records: sampled functions with their targets, from arrays, files and published sets. Knows no model.
 
-``record``: the value · ``given``: what users hand over → arrays, with refusals · ``containers``: frames, panels, tensors
+``record``: the value · ``given``: what users hand over → arrays, with refusals · ``containers``: tables and tensors
 of other packages · ``wide_tables``, ``long_tables``: a row a record, a row a sample · ``points``: what an index says ·
 ``checked``: what must hold of them · ``files``, ``formats``: what is read · ``labels``: which class a label names ·
 ``sampling``: the same records, sampled in another way · ``published``: real sets, one a file · ``shipped``: those that
