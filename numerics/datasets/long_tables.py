@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from numerics.checks import missing, several
+from numerics.checks import gaps, missing, several
 from numerics.datasets.points import coordinates, in_units, of_index
 from numerics.datasets.record import offsets_of, refusal
 from numerics.datasets.tables import Given, Table, check_names, targets
@@ -129,14 +129,13 @@ def _check_channel(name: Any, column: Array, option: str) -> None:
 
 def _ids(column: Array, name: Any) -> Array:
     """Names of records that can be sorted. Raises DataError for missing ones."""
-    values = column.tolist()
-    lost = next((row for row, value in enumerate(values) if missing(value)), None)
-    if lost is not None:
+    lost = np.flatnonzero(gaps(column))
+    if len(lost):
         raise refusal(
-            f"no value in row {lost} of the column {name!r}", "the record's name in every row",
+            f"no value in row {lost[0]} of the column {name!r}", "the record's name in every row",
             "a name that is in a record's first row only", "fill the column",
         )  # fmt: skip
-    return column if column.dtype != object else np.array(list(map(str, values)))
+    return column if column.dtype != object else np.array(list(map(str, column)))
 
 
 def _times(column: Array, name: Any) -> Array:
@@ -189,8 +188,7 @@ def _labels(table: Table, label: Sequence[Any], rows: Array, offsets: Array, nam
 
 def _differ(column: Array, first: Array) -> Array:
     """Where values are others than a record's first; missing ones are alike."""
-    lost = np.array(list(map(missing, column.tolist()))) if column.dtype.kind in "fO" else np.zeros(len(column), bool)
-    lost_first = np.array(list(map(missing, first.tolist()))) if column.dtype.kind in "fO" else lost
+    lost, lost_first = gaps(column), gaps(first)
     found: Array = lost != lost_first
     known = ~(lost | lost_first)
     found[known] = column[known] != first[known]

@@ -25,6 +25,7 @@ Array = np.ndarray
 SEPARATORS = (",", ";", "\t")
 WHOLE = re.compile(r"0|-?[1-9]\d{0,17}")
 PADDED = re.compile(r"[+-]?0\d")
+BLOCK = 1 << 14  # cells that are texts at a time
 EMPTY = ("", "NA", "N/A", "NaN", "nan", "null", "None")
 
 
@@ -59,30 +60,18 @@ def _table(stream: Any, named: Sequence[str]) -> Table:
     reader = csv.reader(stream, delimiter=separator, strict=True)
     names = [name.strip() for name in next(reader, [])]
     _check_header(names)
-    words = [n for n, name in enumerate(names) if name in named]
-    counted = [n for n, name in enumerate(names) if name not in named]
-    texts: list[list[str]] = [[] for _ in words]
-    numbers, count = array("d"), 0
-    for cells in _rows(reader, len(names)):
-        for column, n in zip(texts, words):
-            column.append(cells[n].strip())
-        own = [cells[n] for n in counted] if words else cells
-        try:
-            numbers.extend(list(map(float, own)))
-        except ValueError:
-            wrong = next((k for k, cell in enumerate(own) if not _counts(cell)), None)
-            if wrong is not None:
-                name, before = names[counted[wrong]], np.array(numbers[wrong :: len(counted)])
-                raise _Words(name) if np.isnan(before).all() else _odd(own[wrong], name, reader.line_num) from None
-            numbers.extend(math.nan if cell.strip() in EMPTY else float(cell) for cell in own)
-        count += 1
-    if not count:
+    columns: list[Any] = [[] if name in named else array("d") for name in names]
+    for lines, rows in _blocks(reader, len(names)):
+        for column, cells, name in zip(columns, zip(*rows), names):
+            if name in named:
+                column.extend(map(str.strip, cells))
+            else:
+                column.extend(_numbers(cells, name, lines, column))
+    if not len(columns[0]):
         raise refusal("no rows", "a line of names, then a line a row", "an empty selection", "check how it was cut")
-    values = np.frombuffer(numbers, dtype=np.float64).reshape(count, len(counted))
-    found = {names[n]: values[:, k] for k, n in enumerate(counted)}
-    found |= {names[n]: _typed(column) for n, column in zip(words, texts)}
+    found = {name: np.array(column) if name not in named else _typed(column) for name, column in zip(names, columns)}
     index = found.get("")
-    if index is not None and not np.array_equal(index, np.arange(count)):
+    if index is not None and not np.array_equal(index, np.arange(len(index))):
         raise refusal(
             "a column without a name", "names in the first line; row numbers, as pandas writes them, have none",
             "an index that pandas wrote, or a separator at the ends of lines", "name the column, or leave it out",
@@ -90,16 +79,24 @@ def _table(stream: Any, named: Sequence[str]) -> Table:
     return {name: found[name] for name in names if name}
 
 
-def _rows(reader: Any, width: int) -> Iterator[list[str]]:
+def _blocks(reader: Any, width: int) -> Iterator[tuple[list[int], list[list[str]]]]:
+    """Rows of as many cells, with the lines that they end in, so many at a time that their texts need little room."""
+    lines, rows = [], []
     for cells in reader:
         if len(cells) == width:
-            yield cells
+            lines.append(reader.line_num)
+            rows.append(cells)
         elif cells:
             raise refusal(
                 f"{len(cells)} values in line {reader.line_num}", f"{width}, as there are names",
                 "decimal commas, a separator inside a text, or a line that was cut short",
                 "write numbers as 0.25 and texts in quotation marks",
             )  # fmt: skip
+        if len(rows) * width >= BLOCK:
+            yield lines, rows
+            lines, rows = [], []
+    if rows:
+        yield lines, rows
 
 
 def _check_header(names: Sequence[str]) -> None:
@@ -119,12 +116,19 @@ def _check_header(names: Sequence[str]) -> None:
         )  # fmt: skip
 
 
-def _counts(cell: str) -> bool:
-    """Whether a cell is a number, or stands for a missing one."""
+def _numbers(cells: Sequence[str], name: str, lines: Sequence[int], before: array[float]) -> list[float]:
+    """The numbers of a column's cells, NaN for those that are empty. Raises _Words where they are none."""
     try:
-        return cell.strip() in EMPTY or not math.isnan(float(cell))
+        return list(map(float, cells))
     except ValueError:
-        return False
+        pass
+    found: list[float] = []
+    for cell, line in zip(cells, lines):
+        try:
+            found.append(math.nan if cell.strip() in EMPTY else float(cell))
+        except ValueError:
+            raise _Words(name) if all(map(math.isnan, [*before, *found])) else _odd(cell, name, line) from None
+    return found
 
 
 def _odd(cell: str, name: str, line: int) -> DataError:
