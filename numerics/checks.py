@@ -91,7 +91,7 @@ def missing(value: Any) -> bool:
 def gaps(column: Array) -> Array:
     """Where the values of a column (n,) are missing (n,)."""
     if column.dtype.kind == "f":
-        return np.isnan(column)
+        return np.asarray(np.isnan(column))
     known = column.dtype != object or all(kind in (str, int, bool, bytes) for kind in set(map(type, column)))
     return np.zeros(len(column), dtype=bool) if known else np.array(list(map(missing, column)))
 

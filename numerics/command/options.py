@@ -44,7 +44,7 @@ class Data:
     def with_targets(self) -> Any:
         """The records, as ``read``. Raises DataError where they have no targets."""
         records = self.read()
-        if records.y is None:
+        if not records.known:
             table = self.path.suffix.lower() in (".csv", ".parquet", ".arff")
             raise DataError(
                 "records without targets", "records with labels, numbers or functions to learn",
