@@ -153,8 +153,15 @@ def _record(part: Any, number: int, layout: str) -> tuple[Any, Array | None]:
     if frame is None:
         return _moved(_array(part), 0, layout), None
     index = getattr(part, "index", None)
-    found = None if index is None or not hasattr(index, "to_numpy") else of_index(coordinates(index), number)
-    return channels_of(table(part)) if _is_frame(frame) else _column(frame), found
+    labels = index if hasattr(index, "to_numpy") else None
+    found = None if labels is None else coordinates(labels)
+    if labels is not None and found is None and not all(isinstance(label, str) for label in labels):
+        raise refusal(
+            f"an index of {type(labels[0]).__name__}s", "an index of numbers, times, durations or names",
+            "labels of several kinds, or no points", "give xi, or x with .reset_index(drop=True)",
+            number,
+        )  # fmt: skip
+    return channels_of(table(part)) if _is_frame(frame) else _column(frame), of_index(found, number)
 
 
 def _plain(given: Any) -> Any:
@@ -162,7 +169,10 @@ def _plain(given: Any) -> Any:
     frame = _native(given)
     if frame is None:
         return _array(given)
-    return np.column_stack(list(table(given).values())) if _is_frame(frame) else _column(frame)
+    if not _is_frame(frame):
+        return _column(frame)
+    columns = list(table(given).values())
+    return np.column_stack(columns) if columns else np.empty((0, 0))
 
 
 def _array(given: Any) -> Any:

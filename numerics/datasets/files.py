@@ -50,7 +50,7 @@ def read(
         kind = Path(str(path)).suffix.lower()
         if isinstance(path, str | Path) and Path(path).is_dir():
             kind = FOLDER
-        targets = list(label) if isinstance(label, list | tuple) else [label]
+        targets = list(label) if isinstance(label, list | tuple) else [] if label is None else [label]
         if kind in TABLES:
             return _read_table(_present(path), TABLES[kind], targets, id, time)
         if targets or id is not None or time is not None:

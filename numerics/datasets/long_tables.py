@@ -106,6 +106,11 @@ def channels_of(table: Table, option: str = "") -> Array:
     """Samples (rows, channels) of columns of numbers. option: how a command names a label. Raises DataError."""
     for name, column in table.items():
         _check_channel(name, column, option)
+    if not table or not len(next(iter(table.values()))):
+        raise refusal(
+            "a table without rows" if table else "a table without columns", "a row a sample, a column a channel",
+            "an empty selection", "check how the data were cut",
+        )  # fmt: skip
     return np.column_stack([np.asarray(column, dtype=np.float64) for column in table.values()])
 
 

@@ -5,7 +5,7 @@ In ``wide_tables`` a row is a record, in ``long_tables`` a sample.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,7 +40,7 @@ def check_names(table: Table, names: Sequence[Any], role: str) -> None:
     """Raise DataError for a name that no column has. role: what the columns are named for."""
     known = list(map(str, table))
     for name in names:
-        if name in table:
+        if isinstance(name, Hashable) and name in table:
             continue
         headless = bool(known) and all(map(says_number, known))
         raise refusal(

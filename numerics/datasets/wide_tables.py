@@ -47,6 +47,11 @@ def nested(samples: Table, option: str = "") -> list[Array]:
         )  # fmt: skip
     found = []
     for number, cells in enumerate(zip(*samples.values())):
+        if any(map(missing, cells)):
+            raise refusal(
+                "a cell without samples", "all channels of every record", "a channel that was not recorded",
+                "leave the record out", number,
+            )  # fmt: skip
         parts = [np.asarray(cell) for cell in cells]
         if len({part.shape for part in parts}) > 1 or parts[0].ndim != 1:
             raise refusal(
@@ -59,7 +64,7 @@ def nested(samples: Table, option: str = "") -> list[Array]:
 
 
 def _holds_series(column: Array) -> bool:
-    return column.ndim > 1 or (column.dtype == object and len(column) > 0 and several(column[0]))
+    return column.dtype == object and several(next((cell for cell in column if not missing(cell)), None))
 
 
 def _apart(name: Any, option: str) -> str:
@@ -87,6 +92,8 @@ def _check_sample(name: Any, column: Array, option: str) -> None:
         what, cause, fix = f"text, such as {first[:40]!r}", "decimal commas", "write numbers as 0.25"
     elif isinstance(first, str | bytes):
         what, cause = f"text, such as {str(first)[:40]!r}", "names of classes or of records beside the samples"
+    elif column.dtype.kind == "c":
+        what, cause, fix = "complex numbers", "a spectrum", "give real and imaginary parts as channels"
     else:
         truth = isinstance(first, bool | np.bool_)
         what, cause = "truth values" if truth else f"type {type(first).__name__}", "a target beside the samples"

@@ -183,6 +183,8 @@ def test_an_index_that_would_be_lost_or_misread_is_refused() -> None:
         refused(lambda: records([pandas.Series(X[0, :, 0], index=index)]), "not equally spaced", "record 0")
     columns = pandas.Index([0, 1, 2, 3, 5, 8]).astype(str)
     refused(lambda: records(pandas.DataFrame(X[:, :, 0], columns=columns)), "not equally spaced")
+    for index in (pandas.interval_range(0, 6), [0, "a", 1, 2, 3, 4], [True] * 6):
+        refused(lambda: records([pandas.Series(X[0, :, 0], index=index)]), "an index of", "record 0")
     refused(lambda: records([pandas.Series(X[0, :, 0], index=T), X[1, :, 0]]), "beside others without", "record 1")
     gap = pandas.to_datetime(["2026-01-01", None, *["2026-01-02"] * 4])
     refused(lambda: records([pandas.Series(X[0, :, 0], index=gap)]), "xi = nan", "record 0")
@@ -257,6 +259,10 @@ def test_frames_that_cannot_be_read() -> None:
     refused(lambda: records(pandas.DataFrame({("a", 0): [1.0], ("a", 1): [2.0]})), "2 levels in its columns")
     index = pandas.MultiIndex.from_product([[0], [0], [0, 1]])
     refused(lambda: records(pandas.DataFrame({"a": [1.0, 2.0]}, index=index)), "3 levels in its index")
+    refused(lambda: records([pandas.DataFrame()]), "without columns")
+    refused(lambda: records(polars.DataFrame({"a": [None, [1.0]]})), "a cell without samples", "record 0")
+    refused(lambda: records(pandas.DataFrame({"a": [1j]})), "complex numbers")
+    refused(lambda: records(X, y=pandas.DataFrame()), "y of shape (0, 0)")
     refused(lambda: records("data.csv"), "numerics.datasets.read")
 
 

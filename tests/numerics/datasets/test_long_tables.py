@@ -85,6 +85,7 @@ COLUMNS, _, _ = table([3, 2], ["p", "q"])
 LABELS = np.array(["u", "u", "u", "v", "v"], dtype=object)
 BAD: dict[str, tuple[dict[str, Any], dict[str, Any], tuple[str, ...]]] = {
     "a typing error": ({}, {"id": "woh"}, ("no column 'woh'", "did you mean 'who'?")),
+    "a list for a name": ({}, {"id": ["who"]}, ("no column ['who']",)),
     "an index": ({}, {"time": "seconds"}, ("no column 'seconds'", "reset_index")),
     "no such channel": ({}, {"channels": ["a", "zeta"]}, ("no column 'zeta'",)),
     "two roles": ({}, {"time": "who"}, ("'who' in two roles",)),
@@ -117,4 +118,5 @@ def test_what_is_refused(case: str) -> None:
 
 
 def test_arrays_are_no_tables() -> None:
+    refused(lambda: from_long({"who": np.array([]), "t": np.array([]), "a": np.array([])}, "who", "t"), "without rows")
     refused(lambda: from_long(np.ones((3, 2)), "who"), "a table of type ndarray", "records(x, xi, y)")
