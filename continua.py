@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from numerics.datasets import records as records
     from numerics.levels.projection import project as project
     from numerics.levels.refinement import refine as refine
+    from numerics.model.answers import evaluate as evaluate
+    from numerics.model.answers import predict as predict
     from numerics.model.checkpoint import load as load
     from numerics.model.continuum import Continuum as Continuum
     from numerics.model.ensemble import Ensemble as Ensemble
@@ -40,11 +42,13 @@ PUBLIC = {
     "Records": "numerics.datasets",
     "cross_validate": "numerics.training.cross_validation",
     "datasets": "numerics.datasets",
+    "evaluate": "numerics.model.answers",
     "fit": "numerics.training.run",
     "from_layers": "numerics.networks.continua",
     "from_sklearn": "numerics.networks.continua",
     "load": "numerics.model.checkpoint",
     "load_spec": "derive.declaration",
+    "predict": "numerics.model.answers",
     "project": "numerics.levels.projection",
     "records": "numerics.datasets",
     "refine": "numerics.levels.refinement",

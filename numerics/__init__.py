@@ -2,6 +2,7 @@
 
 from numerics.levels.projection import project
 from numerics.levels.refinement import refine
+from numerics.model.answers import evaluate, predict
 from numerics.model.checkpoint import load
 from numerics.model.continuum import Continuum
 from numerics.model.ensemble import Ensemble
@@ -13,10 +14,12 @@ __all__ = [
     "Continuum",
     "Ensemble",
     "cross_validate",
+    "evaluate",
     "fit",
     "from_layers",
     "from_sklearn",
     "load",
+    "predict",
     "project",
     "refine",
     "to_layers",

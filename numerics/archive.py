@@ -77,6 +77,7 @@ def _no_archive(path: Path) -> DataError:
     """What else a file is, and how it becomes an .npz."""
     allowed = "an .npz, as np.savez writes it"
     if path.is_dir():
+        allowed += ", a Zarr group, or a folder of x.npy, y.npy …"
         return DataError("a folder", allowed, "the name of a file left out", "give one of the files in it")
     with open(path, "rb") as stream:
         head = stream.read(512)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 
+from derive.errors import TrainingError
 from numerics.command import console
 from numerics.command.options import Data
 
 Command = Callable[..., Any]
+CONNECTING = 20  # seconds in which a scheduler has to answer
 
 
 def on_device(model: Any, name: str) -> Any:
@@ -22,6 +25,43 @@ def on_device(model: Any, name: str) -> Any:
 
     launch.require()
     return model.replace(device=name)
+
+
+@contextlib.contextmanager
+def cluster(scheduler: str | None, workers: int | None) -> Iterator[Any]:
+    """A client of the Dask cluster at an address, or of one with so many workers on this machine; None for neither.
+
+    Raises TrainingError for both, an address at which there is none, and where Dask is not installed.
+    """
+    if scheduler is None and workers is None:
+        yield None
+        return
+    if scheduler is not None and workers is not None:
+        raise TrainingError(
+            "--scheduler and --workers", "one of the two", "workers of a cluster that runs already",
+            "leave --workers out: the cluster has its own; it starts workers on this machine",
+        )  # fmt: skip
+    try:
+        from distributed import Client, LocalCluster
+    except ImportError as error:
+        raise TrainingError(
+            "a cluster, and Dask is not installed", "the extra `scaling`", "the package was installed without it",
+            'pip install "neural-continua[scaling]"',
+        ) from error  # fmt: skip
+    with contextlib.ExitStack() as stack:
+        try:
+            place: Any = scheduler
+            if workers is not None:
+                local = LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=":0")
+                place = stack.enter_context(local)
+            client = stack.enter_context(Client(place, timeout=CONNECTING))
+        except (OSError, ValueError, RuntimeError) as error:  # no address, nobody there, workers that do not start
+            raise TrainingError(
+                f"no cluster at {scheduler}: {error}" if scheduler else f"workers that do not start: {error}",
+                "the address of a scheduler, such as tcp://host:8786", "a typing error, or a scheduler that has ended",
+                "start one with `dask scheduler`, or use --workers",
+            ) from error  # fmt: skip
+        yield client
 
 
 def move_to(move: Command, path: Path, level: str, data: Data | None, out: Path, as_json: bool) -> None:

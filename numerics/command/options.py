@@ -72,7 +72,10 @@ def _data(command: Callable[..., Any], required: bool, said: str) -> Callable[..
             raise click.UsageError("--label, --id and --time name columns of --data")
         return command(data=None if data is None else Data(data, label, id, time), **others)
 
-    kinds = "an .npz with x, and perhaps y, xi; a table, .csv, .parquet or .arff; .ts; or a folder of .wav files"
+    kinds = (
+        "an .npz with x, and perhaps y, xi; a table, .csv, .parquet or .arff; .ts; a folder of .wav files; or, read part "
+        "by part, a folder of x.npy … or a Zarr group"
+    )
     options = (
         click.option("--data", required=required, type=click.Path(path_type=Path), help=f"{said}: {kinds}."),
         click.option("--label", metavar="COLUMN", multiple=True, help="Of a table: the targets; repeatable."),

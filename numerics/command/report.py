@@ -22,7 +22,7 @@ from numerics.checks import instance
 from numerics.functions.basis import Basis
 
 if TYPE_CHECKING:
-    from numerics.datasets import Records
+    from numerics.datasets import Records, Source
     from numerics.functions.field import Field
     from numerics.model.continuum import Continuum
     from numerics.verify import Finding
@@ -324,24 +324,24 @@ def right_and_wrong(model: Continuum, data: Records, most: int = 8) -> list[Sect
     return sections
 
 
-def model_page(model: Continuum, data: Records | None = None) -> str:
+def model_page(model: Continuum, data: Source | None = None) -> str:
     """A model's page: its weight field, its training, and, with data, states and cases. Raises DataError."""
     from numerics.datasets import records
     from numerics.model.continuum import Continuum
 
     instance(model, Continuum, "give a model, as numerics.load reads it")
-    data = None if data is None else records(data)
+    held = None if data is None else records(data)
     sections = [Section("What it is", "", (preformatted(repr(model)),))]
     if model.history:
         sections.append(Section("Loss over time", "", (loss_over_time({"model": model.history}),)))
     sections.append(Section("Weight field", "", (weight_fields({model.level or "base": model.fields["W"]}),)))
-    if data is not None:
-        chosen = first_of_each(data)
+    if held is not None:
+        chosen = first_of_each(held)
         labels = [f"record {i}" for i in chosen]
         text = "From the record at δ = 0 to the output at δ = 1."
-        sections.append(Section("State h(ξ, δ)", text, (states(model, data, chosen, labels),)))
-        if data.y is not None:
-            sections += right_and_wrong(model, data)
+        sections.append(Section("State h(ξ, δ)", text, (states(model, held, chosen, labels),)))
+        if held.y is not None:
+            sections += right_and_wrong(model, held)
     return page(f"{model.base.name} at level {model.level or 'base'}", sections)
 
 

@@ -33,10 +33,18 @@ def checked(
         raise odd_sample(np.isinf(x), x, offsets, "an overflow", fix)
     if xi is not None:
         _check_points(xi, offsets, grid)
+    found = checked_targets(y, offsets, classes)
+    return Records(np.ascontiguousarray(x), offsets, xi, *found, grid, gaps=gaps)
+
+
+def checked_targets(
+    y: Array | None, offsets: Array, classes: Sequence[Any] | Array
+) -> tuple[Array | None, tuple[Label, ...]]:
+    """Targets of records that lie at offsets, with the names of their classes: of texts, positions in these."""
     found, names = _named(y, class_names(classes), len(offsets) - 1)
     if found is not None:
         _check_targets(found, offsets, names)
-    return Records(np.ascontiguousarray(x), offsets, xi, found, names, grid, gaps=gaps)
+    return found, names
 
 
 def odd_sample(odd: Array, x: Array, offsets: Array, cause: str, fix: str) -> DataError:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import io
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import numpy as np
 
 from derive.errors import DataError
 from derive.spec import of_axis
-from numerics import files
+from numerics import files, stores
 from numerics.archive import located, read_arrays
 from numerics.checks import instance, numbers
 from numerics.datasets import labels
@@ -25,31 +26,31 @@ from numerics.datasets.formats import arff, csv, parquet, ts, wav
 from numerics.datasets.given import LAYOUT, from_given
 from numerics.datasets.long_tables import long
 from numerics.datasets.record import Records, refusal
+from numerics.datasets.streamed import Source, source
 from numerics.datasets.tables import Table
 from numerics.datasets.wide_tables import wide
 
 Array = np.ndarray
 TableReader = Callable[[Path, Sequence[str]], tuple[Table, Sequence[str], Sequence[str]]]
-FOLDER = "folder"
+FOLDER, ARRAYS = "folder", "folder of arrays"
 TABLES: Mapping[str, TableReader] = {".csv": csv.read, ".parquet": parquet.read, ".arff": arff.read}
 RECORDS: Mapping[str, Callable[[Path], Records]] = {".ts": ts.read, FOLDER: wav.read}  # what is neither is an archive
 KEYS = ("x", "xi", "xi_2", "xi_3", "y", "offsets", "classes")
 
 
-def read(
-    path: str | Path, label: Any = (), id: str | None = None, time: str | None = None
-) -> Records:
+def read(path: str | Path, label: Any = (), id: str | None = None, time: str | None = None) -> Source:
     """Records from a file, or from a folder of WAV files whose subfolders are classes.
 
-    .npz: x and perhaps xi, y, offsets, classes; no Python object is ever loaded. .ts: series of the UCR archive.
-    .csv, .parquet, .arff: a row a record and a column a sample; or with id, time, or both, as ``from_long`` has them,
-    a row a sample. label: the column of targets, or several; in an .arff by default the nominal attribute.
+    .npz: x and perhaps xi, y, offsets, classes; no Python object is ever loaded. Those in a folder, of a Zarr group or
+    of .npy files with these names, are read part by part. .ts: series of the UCR archive. .csv, .parquet, .arff: a row
+    a record and a column a sample; or with id, time, or both, as ``from_long`` has them, a row a sample. label: the
+    column of targets, or several; in an .arff by default the nominal attribute.
     Raises DataError naming the file and the record.
     """
     with located(str(path)):
         kind = Path(str(path)).suffix.lower()
         if isinstance(path, str | Path) and Path(path).is_dir():
-            kind = FOLDER
+            kind = ARRAYS if stores.holds_arrays(Path(path)) else FOLDER
         targets = list(label) if isinstance(label, list | tuple) else [] if label is None else [label]
         if kind in TABLES:
             return _read_table(_present(path), TABLES[kind], targets, id, time)
@@ -80,20 +81,26 @@ def _read_table(path: Path, reader: TableReader, label: Sequence[str], id: str |
     return from_given(given.x, given.xi, given.y, classes, "")
 
 
-def _read_archive(path: str | Path) -> Records:
-    arrays = read_arrays(path, _check_keys)
-    x, y, classes = arrays["x"], arrays.get("y"), arrays.get("classes", np.array([], dtype=str))
+def _read_archive(path: str | Path) -> Source:
+    arrays = stores.opened(Path(path)) if isinstance(path, str | os.PathLike) and Path(path).is_dir() else {}
+    if arrays:
+        _check_keys(list(arrays))
+    else:
+        arrays = read_arrays(path, _check_keys)
+    x, y, classes = arrays["x"], arrays.get("y"), np.asarray(arrays.get("classes", np.array([], dtype=str)))
     if classes.ndim != 1 or (classes.size and classes.dtype.kind not in "US"):
         raise refusal(
             f"classes of type {classes.dtype}, shape {classes.shape}", "a list of names",
             "numbers, or one name only", "write classes as an array of texts",
         )  # fmt: skip
     if "offsets" not in arrays:
-        return from_given(x, _file_points(arrays), y, classes, "")
-    return _ragged(x, arrays["offsets"], arrays.get("xi"), y, classes)
+        return source(x, _file_points(arrays), y, classes)
+    offsets, xi, y = (None if a is None else np.asarray(a) for a in (arrays["offsets"], arrays.get("xi"), y))
+    assert offsets is not None
+    return _ragged(x, offsets, xi, y, classes)
 
 
-def _file_points(arrays: Mapping[str, Array]) -> Any:
+def _file_points(arrays: Mapping[str, Any]) -> Any:
     """The points in a file: xi, or for grids xi, xi_2 and perhaps xi_3, which all records share."""
     others = [arrays[name] for name in ("xi_2", "xi_3") if name in arrays]
     if not others and arrays["x"].ndim < 4:

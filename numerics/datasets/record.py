@@ -6,18 +6,22 @@ them are kept behind each other and cut by offsets, so that records of equal and
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from derive.errors import DataError
+from derive.errors import ContinuumError, DataError
 from numerics.checks import positions
 from numerics.datasets.labels import Label
 
 Array = np.ndarray
 Grid = tuple[Array, ...]  # points along every axis
+
+AT_ONCE = 1 << 20  # numbers of all records that are worked on at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,8 +51,27 @@ class Records:
     units: Any = None
     elsewhere: Records | None = None
 
+    mapped = False  # held in memory, other than ``Streamed`` ones
+
     def __len__(self) -> int:
         return len(self.offsets) - 1
+
+    @property
+    def cuts(self) -> list[slice]:
+        """Parts of the records, one after the other, that are worked on at once; see ``cuts``."""
+        return cuts(len(self), -(-self.x.size // len(self)))
+
+    def part(self, cut: slice) -> Records:
+        """The records from one to another."""
+        if (cut.start, cut.stop) == (0, len(self)):
+            return self
+        found = self.take(np.arange(cut.start, cut.stop))
+        return replace(found, gaps=self.gaps and not bool(np.isfinite(found.x).all()))
+
+    def pieces(self, name: str) -> Iterator[Array]:
+        """One of the arrays, such as "x", in pieces behind each other; none where it is None."""
+        array = getattr(self, name)
+        yield from () if array is None else (array,)
 
     def __repr__(self) -> str:
         n = self.lengths
@@ -175,6 +198,31 @@ class Records:
         ends = self.offsets.tolist()
         parts = [values[a:b] for a, b in zip(ends, ends[1:])]
         return parts if self.grid is None else [part.reshape(*sizes, -1) for part, sizes in zip(parts, self.grid)]
+
+
+def cuts(count: int, each: int) -> list[slice]:
+    """Records of so many numbers each, cut into parts of AT_ONCE or fewer; the last one may hold fewer records.
+
+    Everything that goes over all records does so in these parts, whether they lie in memory or in files: the same
+    products of the same matrices, and the same bits.
+    """
+    size = 1 << (max(1, AT_ONCE // max(1, each)).bit_length() - 1)  # so that parts of other sizes fit into these
+    return [slice(start, min(start + size, count)) for start in range(0, count, size)]
+
+
+@contextlib.contextmanager
+def counted(start: int) -> Iterator[None]:
+    """Errors inside name records by their number in a part; outside it is that among all, of which ``start`` come
+
+    before the part.
+    """
+    try:
+        yield
+    except ContinuumError as error:
+        if not start:
+            raise
+        where = re.sub(r"\brecord (\d+)", lambda found: f"record {int(found[1]) + start}", error.where)
+        raise type(error)(error.given, error.allowed, error.cause, error.fix, where) from error
 
 
 def offsets_of(lengths: Sequence[int] | Array) -> Array:

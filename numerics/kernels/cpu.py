@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any, Self
 
@@ -132,6 +132,19 @@ class Bound:
             return [slab.form(w) for slab, w in zip(self.slabs, weights)]
 
 
+@dataclass(frozen=True, eq=False)
+class Block:
+    """What a block of tiles gives: sums of gradients of the operators, slab by slab, and of the readout; a tile each,
+
+    losses and, where they are wanted, dL/dstates.
+    """
+
+    gradient: list[Arrays]
+    bars: tuple[np.ndarray, np.ndarray]
+    losses: list[np.ndarray]
+    of_states: list[np.ndarray]
+
+
 class Solver:
     """The network of a step: (5) by (7) from slab to slab, then readout and loss.
 
@@ -241,15 +254,17 @@ class Solver:
         return losses, gradient, bar_operator, bar_constant, np.concatenate(bars, axis=1)
 
     def mean_gradient(
-        self, states: np.ndarray, operator: np.ndarray, constant: np.ndarray, targets: np.ndarray
-    ) -> tuple[np.ndarray, list[Weights], np.ndarray, np.ndarray]:
+        self, states: np.ndarray, operator: np.ndarray, constant: np.ndarray, targets: np.ndarray,
+        rows: np.ndarray | None = None,
+    ) -> tuple[np.ndarray, list[Weights], np.ndarray, np.ndarray]:  # fmt: skip
         """Loss of every record, and the mean gradients of the weights, slab by slab, of ``operator`` and ``constant``.
 
-        The arguments are those of ``gradient``.
+        The arguments are those of ``gradient``; rows: what the records are called where others hold them, too.
         """
         solver = self.settled(states)
         count = states.shape[1]
-        losses, gradient, (bar_operator, bar_constant), _ = solver._summed(states, operator, constant, targets)
+        found = solver._summed(states, operator, constant, targets, False, rows)
+        losses, gradient, (bar_operator, bar_constant), _ = found
         back = [slab.pull_back(own, w) for slab, own, w in zip(solver.slabs, gradient, solver.weights)]
         for own in back:
             for a in own.arrays.values():
@@ -257,36 +272,57 @@ class Solver:
         return losses, back, bar_operator / count, bar_constant / count
 
     def _summed(
-        self, states: np.ndarray, operator: np.ndarray, constant: np.ndarray, targets: np.ndarray
-    ) -> tuple[np.ndarray, list[Arrays], tuple[np.ndarray, np.ndarray], list[np.ndarray]]:
-        """Losses, the sums of gradients over the records, and dL/dstates tile by tile.
+        self, states: np.ndarray, operator: np.ndarray, constant: np.ndarray, targets: np.ndarray,
+        of_states: bool = True, rows: np.ndarray | None = None,
+    ) -> tuple[np.ndarray, list[Arrays], tuple[np.ndarray, np.ndarray], list[np.ndarray]]:  # fmt: skip
+        """Losses, the sums of gradients over the records, and with ``of_states`` dL/dstates tile by tile.
 
         The split into blocks is fixed and partial sums are added in order: the same bits for any number of threads.
         """
-        records = states.shape[1]
-        blocks = self._blocks(records)
         readout = np.ascontiguousarray(operator, dtype=self.dtype), np.ascontiguousarray(constant, dtype=self.dtype)
-        rooms: dict[int, list[Arrays]] = {}  # of every thread that works, slab by slab
-
-        def work(index: int) -> list[Any]:
-            room = rooms.setdefault(threading.get_ident(), [{} for _ in self.slabs])
-            gradient = [slab.empty_gradient() for slab in self.slabs]
-            bars = np.zeros_like(readout[0]), np.zeros_like(readout[1])
-            parts = [self._tile(states[:, t], targets[:, t], readout, gradient, bars, room) for t in blocks[index]]
-            return [gradient, bars, parts]
-
-        threads.room(self.bytes_needed(records), f"a gradient over {records:,} records")
         with threads.serial_blas():
-            done = threads.stream(work, len(blocks))
-            gradient, bars, parts = next(done)
-            for other, other_bars, more in done:
-                for mine, theirs in zip(gradient, other):
+            done = self._done(states, targets, readout, of_states, rows)
+            total = next(done)
+            for block in done:
+                for mine, theirs in zip(total.gradient, block.gradient):
                     for name in mine:
                         mine[name] += theirs[name]
-                for mine, theirs in zip(bars, other_bars):
-                    mine += theirs
-                parts = parts + more
-        return np.concatenate([value for value, _ in parts]), gradient, bars, [bar for _, bar in parts]
+                for bar, other in zip(total.bars, block.bars):
+                    bar += other
+                total.losses.extend(block.losses)
+                total.of_states.extend(block.of_states)
+        return np.concatenate(total.losses), total.gradient, total.bars, total.of_states
+
+    def _done(
+        self, states: np.ndarray, targets: np.ndarray, readout: Any, of_states: bool, rows: np.ndarray | None
+    ) -> Iterator[Block]:
+        """What each block gives, in order."""
+        records = states.shape[1]
+        blocks = self._blocks(records)
+        threads.room(self.bytes_needed(records, of_states), f"a gradient over {records:,} records")
+        rooms: dict[int, list[Arrays]] = {}  # of every thread that works, slab by slab
+
+        def work(index: int) -> Block:
+            room = rooms.setdefault(threading.get_ident(), [{} for _ in self.slabs])
+            return self.block(((states[:, t], targets[:, t]) for t in blocks[index]), readout, room, of_states)
+
+        return threads.stream(work, len(blocks))
+
+    def block(
+        self, tiles: Iterable[tuple[np.ndarray, np.ndarray]], readout: Any, rooms: Sequence[Arrays],
+        of_states: bool = False,
+    ) -> Block:  # fmt: skip
+        """The gradient over some tiles of records, each its states and targets.
+
+        readout: operator and constant; rooms: slab by slab memory that the calls of one thread have one after another.
+        """
+        gradient = [slab.empty_gradient() for slab in self.slabs]
+        found = Block(gradient, (np.zeros_like(readout[0]), np.zeros_like(readout[1])), [], [])
+        for states, targets in tiles:
+            value, bar = self._tile(states, targets, readout, gradient, found.bars, rooms)
+            found.losses.append(value)
+            found.of_states.extend([bar] if of_states else ())
+        return found
 
     def bias_gradients(
         self, states: np.ndarray, operator: np.ndarray, constant: np.ndarray, targets: np.ndarray
@@ -313,15 +349,15 @@ class Solver:
         tiles = -(-records // TILE)
         return threads.blocks(records, TILE, min(BLOCK, -(-tiles // FEW)))
 
-    def bytes_needed(self, records: int) -> int:
-        """What a gradient over so many records takes beyond tables and operators."""
+    def bytes_needed(self, records: int, of_states: bool = True) -> int:
+        """What a gradient over so many records takes beyond tables and operators; of_states: and that of these."""
         blocks = self._blocks(records)
         workers = min(threads.threads(), len(blocks))
         operators = sum(a.nbytes for slab in self.slabs for a in slab.operators.values())
         tile = sum(slab.kept_bytes(blocks[0][0].stop) for slab in self.slabs)
         rows = sum(slab.channels * slab.sizes["entry"] for slab in self.slabs[:1])
         sums = workers + 2 if workers > 1 else 2  # the sum, those at work, and one that waits
-        return int(sums * operators + workers * tile + 2 * rows * records * self.dtype.itemsize)
+        return int(sums * operators + workers * tile + 2 * rows * records * self.dtype.itemsize * of_states)
 
     def _tile(
         self, states: np.ndarray, targets: np.ndarray, readout: Any, gradient: list[Arrays], bars: Any,

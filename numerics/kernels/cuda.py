@@ -283,8 +283,9 @@ class CudaSolver(Solver):
         return losses, totals, *bars, np.concatenate([to_host(bar) for bar in of_states], axis=1)
 
     def _summed(
-        self, states: np.ndarray, operator: np.ndarray, constant: np.ndarray, targets: np.ndarray
-    ) -> tuple[np.ndarray, list[Arrays], tuple[np.ndarray, np.ndarray], list[Any]]:
+        self, states: np.ndarray, operator: np.ndarray, constant: np.ndarray, targets: np.ndarray,
+        of_states: bool = True, rows: np.ndarray | None = None,
+    ) -> tuple[np.ndarray, list[Arrays], tuple[np.ndarray, np.ndarray], list[Any]]:  # fmt: skip
         """Losses, and the sums of gradients: those of operators, and dL/dstates by launches, on the device."""
         last, records = self.slabs[-1], states.shape[1]
         blocks = self.bound.launch.grid(min(records, self.bound.launch.records))
@@ -292,11 +293,12 @@ class CudaSolver(Solver):
         partial = [slab.empty_gradient(blocks) for slab in self.slabs]
         bars = tuple(last.zeros(blocks, *a.shape) for a in readout)
         cuts = self._launches(records)
-        parts = [self._tile(states[:, cut], targets[:, cut], readout, partial, bars) for cut in cuts]
+        done = (self._tile(states[:, cut], targets[:, cut], readout, partial, bars) for cut in cuts)
+        parts = [(value, bar if of_states else None) for value, bar in done]
         gradient = [{name: slab.total(a) for name, a in own.items()} for slab, own in zip(self.slabs, partial)]
         bar_operator, bar_constant = (to_host(last.total(bar)) for bar in bars)
         losses = np.concatenate([to_host(value) for value, _ in parts])
-        return losses, gradient, (bar_operator, bar_constant), [bar for _, bar in parts]
+        return losses, gradient, (bar_operator, bar_constant), [bar for _, bar in parts if bar is not None]
 
     def _tile(
         self, states: np.ndarray, targets: np.ndarray, readout: Any, gradient: list[Arrays], bars: Any,

@@ -12,6 +12,7 @@ import numpy as np
 
 from derive.spec import depth_elements
 from numerics.kernels.bound import compiled_kernels
+from numerics.kernels.cluster import ClusterBound
 from numerics.kernels.compile import Job, ahead, kind
 from numerics.kernels.cpu import Bound, Solver
 from numerics.kernels.operators import Weights
@@ -56,7 +57,7 @@ def gradient(bound: Bound, weights: Callable[[], Sequence[Weights]], operator: A
 
     weights: gives any of the run's; operator, constant: of the readout, see ``Solver.gradient``.
     """
-    if bound in _ready or type(bound) is not Bound or bound.find is not compiled_kernels:
+    if bound in _ready or type(bound) not in (Bound, ClusterBound) or bound.find is not compiled_kernels:
         return
     _ready.add(bound)
     spec, rehearsal = bound.representation.spec, Rehearsal(bound.representation, bound.dtype)

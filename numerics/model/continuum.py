@@ -6,7 +6,7 @@ A continuum is a value: training, refining and projecting return new ones.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,8 +18,9 @@ from derive.declaration import load_spec
 from derive.errors import DataError, SpecError, advice
 from derive.spec import Spec, from_dict
 from numerics.checks import numbers
-from numerics.datasets import Records, labels, records
+from numerics.datasets import Records, Source, labels, records, source
 from numerics.datasets.labels import Label
+from numerics.datasets.record import counted
 from numerics.functions.field import Field, FieldSlab
 from numerics.functions.fields_from import project_function
 from numerics.functions.random import random_function
@@ -29,7 +30,8 @@ from numerics.kernels.cpu import Bound, Solver
 from numerics.model import file_format, layout, points
 from numerics.model.baselines import Baselines
 from numerics.model.file_contents import Contents
-from numerics.model.prepared import Prepared, check_own, class_labels, coefficients, prepare
+from numerics.model.prepared import Prepared, check_own, class_labels, prepare
+from numerics.model.projected import coefficients
 from numerics.model.units import PLAIN, Scale, Units
 from numerics.representation import find, folders
 from numerics.representation.tables import Representation
@@ -229,9 +231,9 @@ class Continuum:
         """Records in the model's units: points in [−1, 1], samples and targets scaled. Raises DataError."""
         return self.units.taken(self.spec, records(x, xi, y))
 
-    def prepare(self, data: Records) -> Prepared:
+    def prepare(self, data: Source) -> Prepared:
         """Project records and their targets. Raises DataError naming the record."""
-        return prepare(self.representation, self.taken(data), self.classes, bool(self.history))
+        return prepare(self.representation, source(data), self.taken, self.classes, bool(self.history))
 
     def project_samples(self, data: Records) -> Array:
         """Coefficients of the records as functions, (entry size · channels, N).
@@ -267,7 +269,8 @@ class Continuum:
         rep = self.representation
         operator, constant = self.bound.comparison if self.spec.outputs is None else layout.readout_map(rep, given)
         rehearsal.gradient(self.bound, lambda: layout.weights_of(given), operator, constant)
-        losses, back, bar_r, bar_a = form().mean_gradient(prepared.states, operator, constant, prepared.wanted())
+        targets = prepared.wanted()
+        losses, back, bar_r, bar_a = form().mean_gradient(prepared.states, operator, constant, targets, prepared.rows)
         loss = float(np.mean(losses.astype(np.float64) + prepared.offset))
         gradient = layout.weight_gradients(given, back) | layout.readout_gradients(rep, given, bar_r, bar_a)
         for penalty in self.spec.penalties:
@@ -315,26 +318,30 @@ class Continuum:
 
     def loss(self, prepared: Prepared) -> float:
         """Mean loss with penalties."""
-        check_own(self.spec, prepared)
-        targets = prepared.wanted()
-        values = self.solver.losses(self.outputs(prepared).T, targets) + prepared.offset
         penalties = sum(float(p.weight) * self.fields[p.field].squared_norm(p.norm) for p in self.spec.penalties)
-        return float(np.mean(values)) + penalties
+        return self.scores(prepared)["loss"] + penalties
 
     def scores(self, prepared: Prepared) -> dict[str, float]:
         """loss (without penalties), and accuracy, or of squared distances the root mean square in the data's units."""
         check_own(self.spec, prepared)
         prepared.wanted()
-        return self.scores_of(self.outputs(prepared), prepared)
+        return self.scores_of((self.outputs(part), part) for part in prepared.parts)
 
-    def scores_of(self, z: Array, prepared: Prepared) -> dict[str, float]:
-        """The scores of outputs z (N, outputs), this model's or others'."""
-        values = self.solver.losses(z.T, prepared.wanted()) + prepared.offset
-        if prepared.labels is not None:
-            return {"loss": float(np.mean(values)), "accuracy": float(np.mean(z.argmax(axis=1) == prepared.labels))}
-        found = {"loss": float(np.mean(values))}
-        if self.spec.comparison.distance is not None:
-            squares = values if self.units.targets is None else self._squares(self.units.targets, z, prepared)
+    def scores_of(self, parts: Iterable[tuple[Array, Prepared]]) -> dict[str, float]:
+        """The scores of outputs z (n, outputs), this model's or others', with the records that they are of."""
+        losses, right, distances = [], [], []
+        for z, prepared in parts:
+            losses.append(self.solver.losses(z.T, prepared.wanted()) + prepared.offset)
+            if prepared.labels is not None:
+                right.append(z.argmax(axis=1) == prepared.labels)
+            elif self.spec.comparison.distance is not None:
+                scale = self.units.targets
+                distances.append(losses[-1] if scale is None else self._squares(scale, z, prepared))
+        found = {"loss": float(np.mean(np.concatenate(losses)))}
+        if right:
+            found["accuracy"] = float(np.mean(np.concatenate(right)))
+        elif distances:
+            squares = np.concatenate(distances)
             found["rmse"] = float(np.sqrt(np.mean(squares)))
         return found
 
@@ -345,9 +352,9 @@ class Continuum:
         apart = 0 if prepared.apart is None else factors @ prepared.apart
         return np.asarray(np.tile(factors, len(gaps) // len(factors)) @ gaps + apart)
 
-    def class_labels(self, data: Records) -> Array | None:
+    def class_labels(self, data: Source) -> Array | None:
         """The classes of records as this model counts them (N,), or None for a loss of something else."""
-        return class_labels(self.spec, records(data), self.classes, bool(self.history))
+        return class_labels(self.spec, source(data), self.classes, bool(self.history))
 
     def lines(self, finer: int = 1) -> points.Grid:
         """Equally spaced points along every axis, for pictures; finer: into how many parts a distance is divided."""
@@ -363,7 +370,15 @@ class Continuum:
         the records' points differ in number. Raises DataError,
         and TrainingError for an output that is not finite.
         """
-        data = self.taken(x, xi)
+        return together(self.answers(source(x, xi), at))
+
+    def answers(self, data: Source, at: Any = None) -> Iterator[Any]:
+        """What a call returns, part by part of the records."""
+        return parts_of(data, lambda part: self.answer(part, at))
+
+    def answer(self, given: Records, at: Any = None) -> Any:
+        """What a call returns, of records that are worked on at once."""
+        data = self.taken(given)
         with threads.serial_blas():  # once for all that is done
             return self._answers(data, at)
 
@@ -439,6 +454,24 @@ class Continuum:
             self.units, self.baselines,
         )
         file_format.write(path, *held.entries())
+
+
+def parts_of(data: Source, work: Callable[[Records], Any]) -> Iterator[Any]:
+    """What is made of the records, part by part; errors name the record among all."""
+    for cut in data.cuts:
+        part = data.part(cut)
+        with counted(cut.start):
+            found = work(part)
+        yield found
+
+
+def together(parts: Iterable[Any]) -> Any:
+    """Outputs of parts of records as those of all: an array, or a list where records' points differ in number."""
+    found = list(parts)
+    if len(found) == 1:
+        return found[0]
+    alike = all(isinstance(part, np.ndarray) and part.shape[1:] == found[0].shape[1:] for part in found)
+    return np.concatenate(found) if alike else [values for part in found for values in part]
 
 
 def resolve(spec: Declared) -> Spec:

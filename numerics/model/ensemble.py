@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,10 @@ from scipy.special import logsumexp
 
 from derive.errors import DataError, RepresentationError
 from derive.spec import Spec
+from numerics import parallel
 from numerics.checks import instance
-from numerics.datasets import Records, records
-from numerics.model.continuum import Continuum
+from numerics.datasets import Records, Source, source
+from numerics.model.continuum import Continuum, parts_of, together
 from numerics.model.prepared import Prepared
 from numerics.model.units import Scale
 
@@ -25,7 +27,8 @@ class Ensemble:
     """The mean of several models: of their functions or numbers, and of classifiers that of their probabilities.
 
     models: one or more, which answer the same question; bases, rates, steps and levels may differ. A classifier's
-    outputs are scores again: the logarithms of the mean probabilities. Called and scored like a Continuum.
+    outputs are scores again: the logarithms of the mean probabilities. Called and scored like a Continuum, model by
+    model, or side by side where ``joblib.parallel_config`` says so.
     Raises DataError for what are no models, RepresentationError for models of different inputs or outputs.
     """
 
@@ -56,13 +59,20 @@ class Ensemble:
 
     def __call__(self, x: Any, xi: Any = None, at: Any = None) -> Any:
         """Outputs for records at any points, shaped as a single model's."""
-        data = records(x, xi)
-        outputs = [model(data, at=at) for model in self.models]
+        return together(self.answers(source(x, xi), at))
+
+    def answers(self, data: Source, at: Any = None) -> Iterator[Any]:
+        """What a call returns, part by part of the records."""
+        return parts_of(data, lambda part: self.answer(part, at))
+
+    def answer(self, data: Records, at: Any = None) -> Any:
+        """What a call returns, of records that are worked on at once."""
+        outputs = parallel.each(partial(_answer, data, at), self.models)
         if isinstance(outputs[0], list):
             return [np.mean(values, axis=0) for values in zip(*outputs)]
         return self._mean(outputs)
 
-    def prepare(self, data: Records) -> tuple[Prepared, ...]:
+    def prepare(self, data: Source) -> tuple[Prepared, ...]:
         """The records as each of the models sees them."""
         return tuple(model.prepare(data) for model in self.models)
 
@@ -82,11 +92,16 @@ class Ensemble:
                 "records that were prepared for something else", f"those of {len(self.models)} models",
                 "prepared by a single model", "give ensemble.prepare(records)",
             )  # fmt: skip
-        outputs = [model.outputs(own) for model, own in zip(self.models, prepared)]
         scales = [model.units.targets for model in self.models]
-        if any(scale != scales[0] for scale in scales):
-            outputs = [self._rescaled(z, scale) for z, scale in zip(outputs, scales)]
-        return self.models[0].scores_of(self._mean(outputs), prepared[0])
+        alike = all(scale == scales[0] for scale in scales)
+
+        def scored() -> Iterator[tuple[Array, Prepared]]:
+            for part in zip(*(own.parts for own in prepared)):
+                outputs = parallel.each(_outputs, zip(self.models, part))
+                own = outputs if alike else [self._rescaled(z, scale) for z, scale in zip(outputs, scales)]
+                yield self._mean(own), part[0]
+
+        return self.models[0].scores_of(scored())
 
     def _rescaled(self, z: Array, scale: Scale | None) -> Array:
         """Outputs on one scale, on that of the first model."""
@@ -117,6 +132,15 @@ class Ensemble:
             return np.asarray(np.mean(outputs, axis=0))
         logarithms = [scores - logsumexp(scores, axis=1, keepdims=True) for scores in outputs]
         return np.asarray(logsumexp(logarithms, axis=0) - np.log(len(outputs)))
+
+
+def _answer(data: Records, at: Any, model: Continuum) -> Any:
+    return model.answer(data, at)
+
+
+def _outputs(own: tuple[Continuum, Prepared]) -> Array:
+    model, prepared = own
+    return model.outputs(prepared)
 
 
 def _answers(model: Continuum) -> dict[str, Any]:

@@ -16,7 +16,7 @@ import numpy as np
 from derive.errors import DataError
 from derive.spec import Spec
 from numerics.checks import warn
-from numerics.datasets import Records, labels
+from numerics.datasets import Records, Source, labels
 from numerics.datasets.checked import odd_sample
 from numerics.datasets.record import offsets_of, refusal
 from numerics.functions.basis import EDGE
@@ -233,21 +233,28 @@ PLAIN = Units()  # points are ξ, and values are taken as they are
 # --- what training finds ----------------------------------------------------------------------------------------
 
 
-def learned(spec: Spec, known: Units, data: Records, kept: Array) -> Units:
+def learned(spec: Spec, known: Units, data: Source, kept: Array) -> Units:
     """The units of a model that is trained on records for the first time. Raises DataError.
 
     kept: positions of the records that are not held out, which alone say how values are scaled. Scales are those of the
     interpolants: a sample counts by the length of the domain that is nearest to it, so that they do not depend on where
     the records were sampled densely.
     """
-    if data.units is not None:
+    if isinstance(data, Records) and data.units is not None:
         return known
     domain = known.domain
-    if domain is None and (data.xi is not None or (data.elsewhere is not None and data.elsewhere.xi is not None)):
-        domain = _domain(spec, data)
+    other = None if not isinstance(data, Records) else data.elsewhere
+    if domain is None and (data.xi is not None or (other is not None and other.xi is not None)):
+        domain = _domain(spec, [*data.grids(), *([] if other is None else other.grids())])
     found = replace(known, domain=domain)
     if (spec.units.scale, spec.units.outputs) == ("none", "none"):
         return found
+    if not isinstance(data, Records):
+        raise DataError(
+            f"scales {spec.units.scale!r} of samples and {spec.units.outputs!r} of targets, with records that are read "
+            "part by part", '"none" for both', "they are found in all training records at once",
+            "write scaled records to the file, and leave input.scale and readout.scale out",
+        )  # fmt: skip
     data = data if len(kept) == len(data) else data.take(kept)
     located = replace(found, samples=None, targets=None).taken(spec, data)
     shares = _shares(spec, located)
@@ -287,10 +294,9 @@ def _targets(spec: Spec) -> int:
     return int(spec.outputs or 0) if spec.functional else spec.output_channels
 
 
-def _domain(spec: Spec, data: Records) -> Domain | None:
+def _domain(spec: Spec, given: Sequence[Grid | None]) -> Domain | None:
     """The domain of points in the user's units; None for points that are ξ already: in [−1, 1], some below zero."""
-    others = [] if data.elsewhere is None else data.elsewhere.grids()
-    grids = [grid for grid in (*data.grids(), *others) if grid is not None]
+    grids = [grid for grid in given if grid is not None]
     found = []
     for axis, periodic in enumerate(spec.periodic):
         low, high = min(float(g[axis][0]) for g in grids), max(float(g[axis][-1]) for g in grids)

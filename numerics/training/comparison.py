@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from numerics.datasets import Records, records
+from numerics.datasets import Records, Source, source
 from numerics.model.baselines import Baselines
 from numerics.model.continuum import Continuum
 from numerics.model.prepared import Prepared
@@ -25,11 +25,11 @@ def baselines(prepared: Prepared) -> Baselines:
     The linear model is ridge regression, its penalty that with the least generalised cross-validation (Golub, Heath
     and Wahba 1979).
     """
-    wanted = prepared.wanted()
-    if prepared.labels is not None:  # without their weights
-        wanted = np.eye(len(wanted))[prepared.labels].T
+    wanted, marks = prepared.wanted(), prepared.labels
     chosen = np.unique(np.linspace(0, len(prepared) - 1, min(len(prepared), MOST)).round().astype(int))
-    x, t = prepared.states[:, chosen].T, wanted[:, chosen].T
+    x, t, average = prepared.states[:, chosen].T, wanted[:, chosen].T, wanted.mean(axis=1)
+    if marks is not None:  # without their weights
+        t, average = np.eye(len(wanted))[marks[chosen]], np.bincount(marks, minlength=len(wanted)) / len(marks)
     middle, mean, count = x.mean(axis=0), t.mean(axis=0), len(chosen)
     u, s, vt = np.linalg.svd(x - middle, full_matrices=False)
     loads, total = u.T @ (t - mean), float(np.sum((t - mean) ** 2))
@@ -40,24 +40,33 @@ def baselines(prepared: Prepared) -> Baselines:
         left = total - float(np.sum((kept * (2 - kept))[:, None] * loads**2))
         if free > 0 and (error := left / free**2) < least:
             least, slopes = error, vt.T @ ((kept / np.maximum(s, 1e-300))[:, None] * loads)
-    return Baselines(np.asarray(wanted.mean(axis=1)), slopes.T, mean - middle @ slopes)
+    return Baselines(np.asarray(average), slopes.T, mean - middle @ slopes)
 
 
-def compared(model: Continuum, data: Records) -> dict[str, Scores]:
+def compared(model: Continuum, given: Source) -> dict[str, Scores]:
     """By name, the scores of the baselines on records with targets; none for a model that was trained without them."""
-    data, spec = records(data), model.spec
+    data, spec = source(given), model.spec
     if model.baselines is None:
         return {}
-    prepared = model.prepare(data)
-    outputs = model.baselines.outputs(prepared)
-    if spec.comparison.targets == "probabilities":  # of which outputs are the logarithms, and a line none
-        outputs = {"null": np.log(np.maximum(outputs["null"], np.finfo(float).tiny))}
-    if not spec.functional and data.channels == spec.output_channels and data.units is None:
-        outputs["identity"] = model.prepare(replace(data, y=data.x, classes=(), elsewhere=None)).wanted().T
-    found = {name: model.scores_of(z, prepared) for name, z in outputs.items()}
+    prepared, found = model.prepare(data), {}
+    for name in ("null",) if spec.comparison.targets == "probabilities" else ("linear", "null"):
+        found[name] = model.scores_of((_outputs(model, name, part), part) for part in prepared.parts)
+    own = data if isinstance(data, Records) and not spec.functional and data.units is None else None
+    if own is not None and own.channels == spec.output_channels:
+        itself = model.prepare(replace(own, y=own.x, classes=(), elsewhere=None))
+        pairs = zip(itself.parts, prepared.parts)
+        found["identity"] = model.scores_of((same.wanted().T, part) for same, part in pairs)
     if spec.comparison.targets == "classes":  # whose baselines say shares, and no logarithms of probabilities
         found = {name: {"accuracy": scores["accuracy"]} for name, scores in found.items()}
     return found
+
+
+def _outputs(model: Continuum, name: str, prepared: Prepared) -> Array:
+    """What a baseline makes of records (N, outputs); of probabilities the logarithms, as outputs are."""
+    assert model.baselines is not None
+    z = model.baselines.outputs(prepared)[name]
+    scores = model.spec.comparison.targets == "probabilities"
+    return np.asarray(np.log(np.maximum(z, np.finfo(float).tiny)) if scores else z)
 
 
 def verdict(scores: Scores, others: dict[str, Scores]) -> str:

@@ -6,13 +6,15 @@ import copy
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from derive.errors import SpecError, TrainingError
 from derive.spec import OPTIONS
-from numerics.datasets import records
+from numerics import parallel
+from numerics.datasets import Source, source
 from numerics.model.continuum import Continuum, Declared, resolve
 from numerics.training.options import check_names
 from numerics.training.run import fit
@@ -54,17 +56,21 @@ def cross_validate(
     """Scores on every fold of the records of a model that was trained on the others.
 
     spec: as for ``Continuum.from_spec``; x, y, xi: as for ``fit``; seed: draws the folds and, the same in all of them,
-    the first fields; settings: options of ``fit``, those left out are the spec's. Raises what ``fit`` raises.
+    the first fields; settings: options of ``fit``, those left out are the spec's. Folds are trained side by side where
+    ``joblib.parallel_config`` says so, with the same scores. Raises what ``fit`` raises.
     """
     check_names(settings, SETTINGS, "a typing error, or an option that writes a file")
-    data = records(x, xi, y)
+    data = source(x, xi, y)
     model = Continuum.from_spec(resolve(spec), seed=seed)
     fold = partition(len(data), model.class_labels(data), folds, seed)
-    found = []
-    for held in range(folds):
-        trained = fit(model, data.take(np.flatnonzero(fold != held)), seed=seed, **settings)
-        found.append(trained.scores(trained.prepare(data.take(np.flatnonzero(fold == held)))))
-    return CrossValidation(tuple(found))
+    own = partial(_scores, model, data, fold, {"seed": seed, **settings})
+    return CrossValidation(tuple(parallel.each(own, range(folds))))
+
+
+def _scores(model: Continuum, data: Source, fold: Array, settings: Mapping[str, Any], held: int) -> Scores:
+    """Of a model that was trained without one of the folds."""
+    trained = fit(model, data.take(np.flatnonzero(fold != held)), **settings)
+    return trained.scores(trained.prepare(data.take(np.flatnonzero(fold == held))))
 
 
 def partition(count: int, labels: Array | None, folds: int, seed: int) -> Array:

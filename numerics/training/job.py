@@ -11,7 +11,8 @@ import numpy as np
 
 from derive.errors import DataError, TrainingError
 from derive.spec import Training
-from numerics.datasets import Records, labels
+from numerics.datasets import Records, Source, labels
+from numerics.kernels import cluster
 from numerics.model.continuum import Continuum
 from numerics.model.prepared import Prepared
 from numerics.model.units import learned
@@ -28,6 +29,7 @@ class Job:
     """What stays fixed during a run. data: the sha256 of the records; held: those for validation, if any.
 
     original: the training records as they were given, where every epoch changes them.  augment: the user's change.
+    bound: the tables on the workers of a cluster, where these compute the gradients.
     """
 
     model: Continuum
@@ -38,6 +40,26 @@ class Job:
     held: Prepared | None
     original: Records | None = None
     augment: Augment | None = None
+    bound: cluster.ClusterBound | None = None
+
+    def spread_over(self, client: Any) -> Job:
+        """The job whose gradients the workers of a cluster compute, if there is a client. Raises TrainingError."""
+        if client is None:
+            return self
+        bound = cluster.spread(self.model.bound, client)
+        return replace(self, model=self.model.running_on(bound), bound=bound).at_work(self.training)
+
+    def at_work(self, seen: Prepared) -> Job:
+        """The job for steps on an epoch's records; the workers of a cluster have these then."""
+        if self.bound is None:
+            return self
+        bound = self.bound.holding(seen.states, seen.wanted(), seen.rows)
+        return self if bound is self.bound else replace(self, model=self.model.running_on(bound), bound=bound)
+
+    def done(self) -> None:
+        """Nothing of the run is needed on a cluster any more."""
+        if self.bound is not None:
+            self.bound.leave()
 
     def seen(self, epoch: int) -> Prepared:
         """The training records as an epoch sees them."""
@@ -71,7 +93,7 @@ class Job:
         return -(-len(self.training) // size)
 
 
-def job_of(model: Continuum, data: Records, given: dict[str, Any], augment: Augment | None) -> Job:
+def job_of(model: Continuum, data: Source, given: dict[str, Any], augment: Augment | None) -> Job:
     """The job of training a model on records. Raises DataError and TrainingError."""
     if not data.known:
         raise DataError("records without targets", "y", "y was left out", "give y, or records that hold it")
@@ -82,20 +104,20 @@ def job_of(model: Continuum, data: Records, given: dict[str, Any], augment: Augm
         model = model.replace(units=learned(model.spec, model.units, data, kept))
     prepared = model.prepare(data)
     kept, held = split(len(prepared), prepared.labels, options.validation, options.seed)
-    training = prepared.take(kept) if len(held) else prepared
+    training = prepared.chosen(kept) if len(held) else prepared
     if hasattr(model, "baselines"):
         model = model.replace(baselines=baselines(training))
     if not model.classes and prepared.labels is not None and hasattr(model, "names"):
-        assert data.y is not None
-        found = labels.learned(data.y, data.classes, model.spec.outputs or 0, bool(model.history))
+        y = np.concatenate(list(data.pieces("y")))
+        found = labels.learned(y, data.classes, model.spec.outputs or 0, bool(model.history))
         model = model.replace(classes=found) if found else model
     if augmentation(options) and model.spec.interpolant == "constant":
         raise TrainingError(
             "thin, jitter or warp with piecewise-constant records", 'input.interpolant "linear" or "least-squares"',
             "cells have no points that could be left out", "change the interpolant, or train without them",
         )  # fmt: skip
-    original = data.take(kept) if augmentation(options) or augment is not None else None
-    validating = prepared.take(held) if len(held) else None
+    original = _kept(data, kept) if augmentation(options) or augment is not None else None
+    validating = prepared.chosen(held) if len(held) else None
     if options.memory != "stored":
         model = model.running_on(model.bound.keeping(options.memory))
     job = Job(model, options, digest(data), model.classes, training, validating, original, augment)
@@ -129,15 +151,36 @@ def _augmented(augment: Augment, data: Records, generator: np.random.Generator) 
     return replace(found, y=y.astype(np.int64), classes=data.classes)
 
 
-def digest(data: Records) -> str:
+def _kept(data: Source, kept: np.ndarray) -> Records:
+    """The training records, which every epoch changes. Raises TrainingError for those that are read part by part."""
+    if not isinstance(data, Records):
+        raise TrainingError(
+            "augment, thin, jitter or warp with records that are read part by part", "records in memory",
+            "every epoch changes all records before they are projected, which is done once for those in files",
+            "write the changed records to a file, or train without them",
+        )  # fmt: skip
+    return data.take(kept)
+
+
+def digest(data: Source) -> str:
     """The sha256 of records: their samples, points and targets, whatever type of number these came in."""
     found = hashlib.sha256()
-    other = () if data.elsewhere is None else (data.elsewhere.x, data.elsewhere.offsets, data.elsewhere.xi)
-    for array in (data.x, data.offsets, data.xi, data.y, *other):
-        content = np.array([] if array is None else array)
-        if content.dtype.kind in "biu":
-            content = content.astype(np.int64)
-        elif content.dtype.kind == "f":
-            content = content.astype(np.float64)
-        found.update(f"{content.dtype.str}{content.shape}".encode() + content.tobytes())
+    named: list[tuple[Source, str]] = [(data, name) for name in ("x", "offsets", "xi", "y")]
+    if isinstance(data, Records) and data.elsewhere is not None:
+        named += [(data.elsewhere, name) for name in ("x", "offsets", "xi")]
+    for own, name in named:
+        pieces = map(_as_hashed, own.pieces(name))
+        first, second = next(pieces, np.array([])), next(pieces, None)
+        rows = len(first) if second is None else len(first) * len(own) // own.cuts[0].stop
+        found.update(f"{first.dtype.str}{(rows, *first.shape[1:])}".encode())
+        for piece in (first, second):
+            found.update(b"" if piece is None else np.ascontiguousarray(piece).data)
+        for piece in pieces:
+            found.update(np.ascontiguousarray(piece).data)
     return found.hexdigest()
+
+
+def _as_hashed(array: np.ndarray) -> np.ndarray:
+    """Numbers as they are hashed: whole ones and truth values as int64, others as float64."""
+    kind = array.dtype.kind
+    return array.astype(np.int64 if kind in "biu" else np.float64 if kind == "f" else array.dtype, copy=False)

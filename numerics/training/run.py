@@ -19,7 +19,7 @@ import numpy as np
 from derive.errors import TrainingError
 from derive.spec import OPTIONS
 from numerics.checks import instance
-from numerics.datasets import records
+from numerics.datasets import source
 from numerics.kernels import stability, threads
 from numerics.model.continuum import Continuum
 from numerics.model.prepared import Prepared
@@ -45,6 +45,7 @@ def fit(
     y_xi: Any = None,
     augment: Augment | None = None,
     callback: Callback | None = None,
+    client: Any = None,
     out: str | Path | None = None,
     save_every: float = 10.0,
     resume: bool = False,
@@ -53,7 +54,9 @@ def fit(
 ) -> Continuum:
     """The model trained on records: x, y and perhaps their points xi, or a Records as x.
 
-    y_xi: the points of target functions that were not sampled where x was.
+    y_xi: the points of target functions that were not sampled where x was. Mapped NumPy arrays, Zarr's and Dask's are
+    read part by part, but for these; what training needs of them, coefficients and targets, is then in a file in the
+    folder for temporary files (TMPDIR), and the result has the same bits.
 
     Options left out are those of the spec's [training]:
 
@@ -69,6 +72,8 @@ def fit(
     callback(model, row) is called after every epoch and may return True to stop. A row holds level, epoch, loss (mean
     over the epoch, each batch's before its step), seconds and, with a split, validation.
 
+    client: a ``dask.distributed.Client``, whose cluster's workers compute the gradients, block by block: with the bits
+    of one machine, whatever their number. They keep the records; those in files travel batch by batch.
     out: a file that is written at the end and, in between, at most every ``save_every`` seconds.
     resume: go on with the run in ``out`` (if there is none, the model's own) as if it had never stopped; options left
     out are then that run's, but for ``augment``: no file holds a function.
@@ -82,16 +87,17 @@ def fit(
     check_ways(augment, callback, out, save_every)
     check_names(options, OPTIONS, "a typing error, or an option of another version")
     given = {name: options.get(name) for name in OPTIONS}
-    source = source_of(model, out) if resume else None
-    if source is not None:  # options left out are the run's own
-        past = past_options(source)
+    earlier = source_of(model, out) if resume else None
+    if earlier is not None:  # options left out are the run's own
+        past = past_options(earlier)
         given = {name: past.get(name) if value is None else value for name, value in given.items()}
-    job = job_of(model, records(x, xi, y, y_xi=y_xi), given, augment)
-    run = first(job) if source is None else resumed(job, source, str(out or ""))
+    job = job_of(model, source(x, xi, y, y_xi=y_xi), given, augment)
+    run = first(job) if earlier is None else resumed(job, earlier, str(out or ""))
     keep = Saver(job, out, save_every)
     for remark in (optimisers.find(job.options.optimiser).remark, _found(model, job.model)):
         if remark:
             print(remark, file=sys.stderr)
+    job = job.spread_over(client)
     try:
         with threads.serial_blas(), watch(progress, job, run) as show:
             while not _finished(job, run):
@@ -107,6 +113,8 @@ def fit(
         keep(run, now=True)
         where = f"saved to {out}, where resuming goes on" if out else "nothing was saved: no `out` was given"
         raise KeyboardInterrupt(f"interrupted in epoch {run.epoch + 1}; {where}") from None
+    finally:
+        job.done()
     keep(run, now=True)
     return trained(job, run)
 
@@ -131,6 +139,7 @@ def _steps(job: Job, run: Run) -> Iterator[Run]:
     count = len(job.training)
     size = job.options.batch or count
     seen, several = job.seen(run.epoch), job.batches > 1
+    job = job.at_work(seen)
     order = generator_of(job.options.seed, 1 + run.epoch).permutation(count) if several else None
     for index in range(run.batch, job.batches):
         part = seen if order is None else seen.take(order[index * size : (index + 1) * size])

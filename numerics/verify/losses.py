@@ -171,7 +171,7 @@ def _far_from_zero(subject: Subject, model: Continuum, data: Records) -> None:
         # the best that the basis can do: what it cannot represent is left
         own = expected(spec, spec.slabs[-1].state, list(zip(grids_of(spec, data), moved)))
         root = np.kron(model.representation.root, np.eye(spec.output_channels))
-        found.append(model.scores_of((root @ own).T, prepared)["loss"])
+        found.append(model.scores_of([((root @ own).T, prepared)])["loss"])
     gap = abs(found[1] - found[0]) / max(abs(found[0]), 1e-3)
     subject.at_most(SECTION, f"distances of functions near {OFFSET:.0e}", float(gap), 1e-5, "README.md")
 

@@ -198,7 +198,7 @@ NUMERICS = (
           "circle = count + max(ahead, behind) - 1", "circle = count + max(ahead, behind) - 2"),
     Fault("layout: channels of W transposed", "numerics/model/layout.py",
           "w.transpose(2, 0, 3, 1, 4)", "w.transpose(2, 0, 4, 1, 3)"),
-    Fault("targets: what no coefficient can change left out", "numerics/model/prepared.py",
+    Fault("targets: what no coefficient can change left out", "numerics/model/projected.py",
           'distances[:, part] += np.einsum("qcn,qcn->cn", gap, gap)', "distances[:, part] += 0"),
     Fault("units: a scale from held-out records too", "numerics/model/units.py",
           "data if len(kept) == len(data) else data.take(kept)", "data"),

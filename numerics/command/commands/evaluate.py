@@ -31,11 +31,14 @@ def evaluate(models: tuple[Path, ...], data: Data, resample: str | None, device:
     With --resample also on the same records at fewer points, and how far the outputs move: the root mean square of
     the change over that of the outputs.
     """
+    from numerics import datasets
+    from numerics.model.answers import evaluate as evaluate_records
+
     records = data.with_targets()
     found = answering(models, device)
     with console.working("evaluating"), console.about(data.path):
-        scores = found.scores(found.prepare(records))
-        rows = _resampled(found, records, resample.split(",")) if resample else {}
+        scores = evaluate_records(found, records)
+        rows = _resampled(found, datasets.records(records), resample.split(",")) if resample else {}
     if not rows:
         beside(found, records, {"records": len(records), **scores}, as_json)
     elif as_json:

@@ -11,7 +11,7 @@ import click
 from derive.errors import CheckpointError, SpecError
 from numerics.command import console
 from numerics.command.console import example, json_option
-from numerics.command.models import beside, on_device
+from numerics.command.models import beside, cluster, on_device
 from numerics.command.options import Data, data_option, device_option, out_option, training_options
 
 
@@ -24,6 +24,8 @@ from numerics.command.options import Data, data_option, device_option, out_optio
 @click.option("--level", help="The level to train on (default: base, or the model's own).")
 @training_options
 @click.option("--save-every", type=click.FloatRange(0), default=10, show_default=True, help="Seconds between saves.")
+@click.option("--scheduler", metavar="ADDRESS", help="Spread gradients over the Dask cluster of this scheduler.")
+@click.option("--workers", type=click.IntRange(1), help="Spread gradients over so many processes of this machine.")
 @device_option
 @json_option
 @example(
@@ -37,6 +39,8 @@ def fit(
     resume: bool,
     dry_run: bool,
     level: str | None,
+    scheduler: str | None,
+    workers: int | None,
     device: str,
     as_json: bool,
     save_every: float,
@@ -46,7 +50,8 @@ def fit(
 
     SPEC is a TOML file, the name of a generated spec, or a model to train on. Options override the spec's
     [training]; with --resume those left out are the run's own. Ctrl-C and SIGTERM save and stop; a harder kill
-    loses what came after the last save.
+    loses what came after the last save. DATA may be a folder whose records are larger than memory, and --scheduler a
+    Dask cluster: the model has the same bits.
     """
     from numerics.training.run import fit as train
 
@@ -65,7 +70,8 @@ def fit(
             console.print_facts(_dry_run(model, records, given), as_json)
             return
         options = {**given, "out": out, "resume": resume, "save_every": save_every, "progress": not as_json}
-        model = train(model, records, **options)
+        with cluster(scheduler, workers) as client:
+            model = train(model, records, client=client, **options)
         facts = {"model": str(out), "epochs": len(model.history), **model.scores(model.prepare(records))}
         beside(model, records, facts, as_json)
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import Any
 
 import click
 
 from derive.errors import DataError
-from numerics import files
 from numerics.command import console
 from numerics.command.console import example, json_option
 from numerics.command.models import answering
@@ -19,7 +17,7 @@ from numerics.command.options import Data, data_option, device_option, models_ar
 @click.command()
 @models_argument
 @data_option
-@click.option("--out", type=click.Path(path_type=Path), help="An .npz for the outputs (default: print them).")
+@click.option("--out", type=click.Path(path_type=Path), help="An .npz or .zarr for the outputs (default: print them).")
 @click.option("--at", type=click.Path(path_type=Path), help="An .npy with the points to give functions at.")
 @device_option
 @json_option
@@ -33,22 +31,24 @@ def predict(
     comes with them, as `label` in --out. Several models give the mean of their outputs, and of classifiers that of
     their probabilities.
     """
+    from numerics.model.answers import predict as answer
+
     if out is not None:
-        console.check_out(out, [data.path, *models, at], (".npz",))
+        console.check_out(out, [data.path, *models, at], (".npz", ".zarr"))
     records = data.read()
     found = answering(models, device)
     with console.working("predicting"), console.about(data.path):
         points = None if at is None else _points(at, found)
-        y = found(records, at=points)
-    labels = found.labels(y)
-    if out is not None:
-        files.write_if_changed(out, _packed(y, records, points, labels))
-        click.echo(f"{out}: {len(records)} records", err=as_json)
-    elif not as_json:
+        y = None if out and not as_json else found(records, at=points)
+        if out is not None:
+            answer(found, records, at=points, out=out)
+            click.echo(f"{out}: {len(records)} records", err=as_json)
+    labels = None if y is None else found.labels(y)
+    if y is not None and not as_json:
         for n, values in enumerate(y):
             said = [] if labels is None else [str(labels[n])]
             click.echo(" ".join([str(n), *said, *(f"{v:.6g}" for v in values.ravel())]))
-    if as_json:
+    if y is not None and as_json:
         chosen = {} if labels is None else {"label": labels.tolist()}
         console.print_json({"y": [values.tolist() for values in y], **chosen})
 
@@ -82,20 +82,3 @@ def _points(path: Path, model: Any) -> Any:
             "one list of numbers for all records: its shape is (points,)", str(path),
         )  # fmt: skip
     return points
-
-
-def _packed(y: Any, records: Any, points: Any, labels: Any) -> bytes:
-    """Predictions as an .npz: y (samples, …) and a classifier's labels; ragged ones as y, xi and offsets."""
-    import numpy as np
-
-    arrays = {"y": y} if labels is None else {"y": y, "label": labels}
-    if isinstance(y, list):
-        ends = np.cumsum([0, *(len(values) for values in y)])
-        arrays = {"y": np.concatenate(y), "offsets": ends}
-    if points is not None:
-        arrays["xi"] = points
-    elif isinstance(y, list) and records.xi is not None:
-        arrays["xi"] = records.xi
-    stream = io.BytesIO()
-    np.savez(stream, **arrays)
-    return stream.getvalue()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -13,10 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from derive.errors import DataError, SpecError, TrainingError
-from numerics import Continuum, cross_validate, fit
+from numerics import Continuum, Ensemble, cross_validate, fit
 from numerics.command.main import main
 from numerics.datasets import records, write
 from numerics.training.cross_validation import CrossValidation, partition, varied
+from tests.builders import marked
 
 LEGENDRE, ONCE = {"family": "legendre", "size": 4}, {"family": "p0", "cells": 1}
 TOML = """
@@ -115,6 +118,25 @@ def test_what_cannot_be_is_refused(spec: Path, slopes: Any) -> None:
     ):
         with pytest.raises(kind, match=words):
             cross_validate(spec, data, **options)
+
+
+@pytest.mark.parametrize("backend", marked(("threading", "dask", "loky"), compiled=("loky",), slow=("dask", "loky")))
+def test_folds_side_by_side_have_the_same_scores(backend: str, spec: Path, slopes: Any) -> None:
+    """By any backend of joblib."""
+    joblib = pytest.importorskip("joblib")
+    expected = cross_validate(spec, slopes, folds=3, epochs=2)
+    both = Ensemble([Continuum.from_spec(spec, seed=seed) for seed in (0, 1)])
+    outputs, scores = both(slopes), both.scores(both.prepare(slopes))
+    with contextlib.ExitStack() as stack:
+        if backend == "dask":
+            distributed = pytest.importorskip("distributed")
+            stack.enter_context(distributed.Client(processes=False, n_workers=1, dashboard_address=None))
+        stack.enter_context(joblib.parallel_config(backend=backend, n_jobs=2))
+        with mock.patch.object(joblib, "Parallel", wraps=joblib.Parallel) as used:
+            assert cross_validate(spec, slopes, folds=3, epochs=2) == expected
+            np.testing.assert_array_equal(both(slopes), outputs)
+            assert both.scores(both.prepare(slopes)) == scores
+    assert used.call_count == 3
 
 
 def test_settings_are_all_combinations_of_values() -> None:

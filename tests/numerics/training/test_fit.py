@@ -46,6 +46,8 @@ class Part:
     def take(self, indices: Array) -> Part:
         return Part(self.x[indices], self.y[indices])
 
+    chosen = take
+
 
 @dataclass(frozen=True, eq=False)
 class Classifier:

@@ -1,0 +1,90 @@
+"""Scores and outputs of all records, in memory or not: what ``continua evaluate`` and ``continua predict`` do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from derive.errors import DataError
+from derive.spec import of_axis
+from numerics import stores
+from numerics.datasets import Records, Source, source
+from numerics.model import points
+from numerics.model.continuum import Continuum, together
+from numerics.model.ensemble import Ensemble
+
+Array = np.ndarray
+Model = Continuum | Ensemble
+
+
+def evaluate(model: Model, x: Any, y: Any = None, xi: Any = None) -> dict[str, float]:
+    """Loss, and accuracy or rmse, on records that ``fit`` takes. Raises DataError and TrainingError."""
+    prepared: Any = model.prepare(source(x, xi, y))
+    return model.scores(prepared)
+
+
+def predict(model: Model, x: Any, xi: Any = None, *, at: Any = None, out: str | Path | None = None) -> Any:
+    """Outputs for records that ``fit`` takes, as a call of the model returns them; with ``out`` in a file instead.
+
+    out: an .npz or a .zarr, with y and a classifier's label; of records that differ in length y (total, channels),
+    offsets and xi. It is written part by part, whole or not at all; returned is then None. at: see ``Continuum``.
+    Raises DataError, for an ``out`` that cannot be written too, and TrainingError.
+    """
+    data = source(x, xi)
+    if out is None:
+        return together(model.answers(data, at))
+    if not isinstance(out, str | Path) or Path(out).is_dir():
+        raise DataError(f"out {out!r}", "a new file", "a folder, or no path", "give the name of an .npz or a .zarr")
+    try:
+        with stores.written(Path(out)) as writer:
+            _write(writer, model, data, at)
+    except OSError as error:
+        raise DataError(
+            f"{error.strerror or error}", "a folder that can be written to, on a disk with room",
+            "a typing error, missing permissions or a full disk", "choose another path", str(out),
+        ) from error  # fmt: skip
+    return None
+
+
+def _write(writer: stores.Writer, model: Model, data: Source, at: Any) -> None:
+    if not isinstance(data, Records):
+        _write_parts(writer, model, data, at)
+        return
+    y: Any = together(model.answers(data, at))
+    writer.whole("y", np.concatenate(y) if isinstance(y, list) else y)
+    labels = model.labels(y)
+    if labels is not None:
+        writer.whole("label", labels)
+    if isinstance(y, list):
+        writer.whole("offsets", np.cumsum([0, *(len(values) for values in y)]))
+    if at is None and isinstance(y, list) and data.xi is not None:
+        writer.whole("xi", data.xi)
+    _write_points(writer, model, at)
+
+
+def _write_parts(writer: stores.Writer, model: Model, data: Source, at: Any) -> None:
+    """Outputs of records of equal lengths; of a classifier's only the labels are held."""
+    parts, labels = model.answers(data, at), []
+    first = next(parts)
+
+    def shown() -> Iterator[Array]:
+        for y in chain((first,), parts):
+            chosen = model.labels(y)
+            if chosen is not None:
+                labels.append(chosen)
+            yield y
+
+    writer.parts("y", (len(data), *first.shape[1:]), first.dtype, shown())
+    if labels:
+        writer.whole("label", np.concatenate(labels))
+    _write_points(writer, model, at)
+
+
+def _write_points(writer: stores.Writer, model: Model, at: Any) -> None:
+    """The points along every axis that were asked for."""
+    for axis, xi in enumerate(() if at is None else points.wanted(model.spec, at)):
+        writer.whole(of_axis("xi", axis), xi)
