@@ -73,8 +73,8 @@ def _data(command: Callable[..., Any], required: bool, said: str) -> Callable[..
         return command(data=None if data is None else Data(data, label, id, time), **others)
 
     kinds = (
-        "an .npz with x, and perhaps y, xi; a table, .csv, .parquet or .arff; .ts; a folder of .wav files; or, read part "
-        "by part, a folder of x.npy … or a Zarr group"
+        "an .npz with x, and perhaps y, xi; a table, .csv, .parquet or .arff; .ts; a folder of .wav files; or, read "
+        "part by part, a folder of x.npy … or a Zarr group"
     )
     options = (
         click.option("--data", required=required, type=click.Path(path_type=Path), help=f"{said}: {kinds}."),
