@@ -47,17 +47,30 @@ def read_arrays(file: str | Path, check: Callable[[list[str]], None]) -> dict[st
             _check_size(archive, path.stat().st_size)
             # Entries are read whole, so that their checksums are verified.
             streams = {key: io.BytesIO(archive.read(file)) for key, file in entries.items()}
-            return {key: np.lib.format.read_array(s, allow_pickle=False) for key, s in streams.items()}
+            return {key: _array(stream, key) for key, stream in streams.items()}
     except DataError:
         raise
     except Exception as e:  # damaged archives and array headers fail in more ways than can be listed
-        objects = "Object arrays" in str(e) or "pickled" in str(e)
         raise DataError(
-            "an array of Python objects" if objects else f"an archive that cannot be read: {e}",
-            "arrays of numbers, and of texts for classes",
-            "lists of different lengths were saved as they are" if objects else "the file was cut short or damaged",
-            "put all samples behind each other, with offsets" if objects else "write the file again",
+            f"an archive that cannot be read: {e}", "arrays of numbers, and of texts for classes",
+            "the file was cut short or damaged", "write the file again",
         ) from e  # fmt: skip
+
+
+def _array(stream: io.BytesIO, name: str) -> Array:
+    """An entry of an archive. Raises DataError for Python objects."""
+    try:
+        return np.lib.format.read_array(stream, allow_pickle=False)
+    except ValueError as error:
+        if "Object arrays" not in str(error) and "pickled" not in str(error):
+            raise
+        ragged = name in ("x", "xi")
+        raise DataError(
+            f"{name}: an array of Python objects", "arrays of numbers, and of texts for classes",
+            "lists of different lengths were saved as they are" if ragged else "texts as pandas' columns have them",
+            "put all samples behind each other, with offsets" if ragged
+            else f"write {name}.astype(str) for texts, {name}.astype(float) for numbers",
+        ) from error  # fmt: skip
 
 
 def _no_archive(path: Path) -> DataError:

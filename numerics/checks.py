@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from datetime import date, timedelta
 from numbers import Integral, Real
 from typing import Any
 
@@ -34,7 +35,7 @@ def numbers(
     check_mask(given, what, where, error)
     try:
         array = np.asarray(given)
-        odd = [value for value in array.flat if not _real(value)] if array.dtype == object else []
+        odd = [value for value in array.flat if not real(value)] if array.dtype == object else []
         exact = array.dtype == object and not odd
         with np.errstate(over="ignore"):  # what becomes infinite is refused as such
             found = np.asarray(array, dtype=np.float64) if exact or array.dtype.kind in "iuf" else None
@@ -51,13 +52,7 @@ def numbers(
         ) from None  # fmt: skip
     if found is None:
         kind = f"{array.dtype}, with {_short(odd[0])}" if odd else str(array.dtype)
-        raise error(
-            f"{what} of type {kind}", "real numbers",
-            "missing values" if any(map(missing, odd[:1]))
-            else "text, truth values, complex numbers, or Python objects",
-            "leave the points without a value out, and give the points of the others" if any(map(missing, odd[:1]))
-            else f"convert {what} to float64", where,
-        )  # fmt: skip
+        raise error(f"{what} of type {kind}", "real numbers", *_no_numbers(array.dtype.kind, odd[:1], what), where)
     if shape is not None and found.shape != shape:
         raise error(
             f"{what} of shape {found.shape}", f"shape {shape}", "numbers of another model, or an axis too many",
@@ -66,7 +61,23 @@ def numbers(
     return found
 
 
-def _real(value: Any) -> bool:
+def _no_numbers(kind: str, odd: list[Any], what: str) -> tuple[str, str]:
+    """Why an array of a kind, among its objects these, holds no real numbers, and what to do."""
+    first = odd[0] if odd else None
+    if odd and missing(first):
+        return "missing values", "leave the points without a value out, and give the points of the others"
+    if kind in "UST" or isinstance(first, str | bytes):
+        return "text", f"convert {what} to float64, where the texts say numbers"
+    if kind == "b" or isinstance(first, bool | np.bool_):
+        return "truth values", f"convert {what} to float64, where they are meant as 0 and 1"
+    if kind == "c" or isinstance(first, complex | np.complexfloating):
+        return "complex numbers", "give real and imaginary parts as real numbers"
+    if kind in "mM" or isinstance(first, date | timedelta | np.datetime64 | np.timedelta64):
+        return "times", "convert them to numbers, such as seconds"
+    return "rows of named fields" if kind == "V" else "Python objects", f"convert {what} to float64"
+
+
+def real(value: Any) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool | np.bool_)
 
 
@@ -75,6 +86,14 @@ def missing(value: Any) -> bool:
     return value is None or type(value).__name__ in ("NAType", "NaTType") or (
         isinstance(value, float | np.floating) and bool(np.isnan(value))
     )
+
+
+def gaps(column: Array) -> Array:
+    """Where the values of a column (n,) are missing (n,)."""
+    if column.dtype.kind == "f":
+        return np.asarray(np.isnan(column))
+    known = column.dtype != object or all(kind in (str, int, bool, bytes) for kind in set(map(type, column)))
+    return np.zeros(len(column), dtype=bool) if known else np.array(list(map(missing, column)))
 
 
 def _short(value: Any) -> str:
@@ -101,7 +120,7 @@ def plain(given: Any, what: str) -> Array:
     for kind, dtype in ((str, np.str_), (bytes, np.bytes_), (bool | np.bool_, np.bool_)):
         if all(isinstance(value, kind) for value in array.flat):
             return array.astype(dtype)
-    if all(map(_real, array.flat)) and not any(map(missing, array.flat)):
+    if all(map(real, array.flat)) and not any(map(missing, array.flat)):
         whole = all(isinstance(value, Integral) for value in array.flat)
         small = whole and all(abs(int(value)) < 1 << 63 for value in array.flat)
         try:

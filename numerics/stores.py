@@ -129,6 +129,11 @@ def zarr_package() -> Any:
     return zarr
 
 
+def holds_arrays(folder: Path) -> bool:
+    """Whether a folder is one that ``opened`` reads."""
+    return any((folder / name).is_file() for name in ("zarr.json", ".zgroup")) or any(folder.glob("*.npy"))
+
+
 def opened(folder: Path) -> Mapping[str, Any]:
     """The arrays in a folder, none of them read: those of a Zarr group, or mapped .npy files, by their names."""
     if any((folder / name).is_file() for name in ("zarr.json", ".zgroup")):

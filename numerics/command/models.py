@@ -11,6 +11,7 @@ import click
 
 from derive.errors import DataError, TrainingError
 from numerics.command import console
+from numerics.command.options import Data
 
 Command = Callable[..., Any]
 CONNECTING = 20  # seconds in which a scheduler has to answer
@@ -63,14 +64,13 @@ def cluster(scheduler: str | None, workers: int | None) -> Iterator[Any]:
         yield client
 
 
-def move_to(move: Command, path: Path, level: str, data: Path | None, out: Path, as_json: bool) -> None:
+def move_to(move: Command, path: Path, level: str, data: Data | None, out: Path, as_json: bool) -> None:
     """What ``refine`` and ``project`` do: move the model in a file, report, and write it."""
-    from numerics import datasets
     from numerics.model.checkpoint import load
 
-    console.check_out(out, [data, path])
-    records = None if data is None else datasets.read(data)
-    with console.working(f"moving to {level}"), console.about(data or path):
+    console.check_out(out, [data.path if data else None, path])
+    records = None if data is None else data.read()
+    with console.working(f"moving to {level}"), console.about(data.path if data else path):
         moved = move(load(path), level, records=records)
     if not as_json:
         click.echo(str(moved.report))

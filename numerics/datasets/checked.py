@@ -161,10 +161,9 @@ def class_names(given: Sequence[Any] | Array) -> tuple[Label, ...]:
     return names
 
 
-def categories(y: Any) -> tuple[Label, ...]:
+def categories(listed: Sequence[Any]) -> Sequence[Any]:
     """The categories of a column that has some, in their order, where they are texts."""
-    found = getattr(getattr(y, "dtype", None), "categories", None)
-    names = np.array([]) if found is None else plain(found, "classes")
+    names = plain(listed, "classes") if len(listed) else np.array([])
     return class_names(names) if names.dtype.kind in "US" else ()
 
 

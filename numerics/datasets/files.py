@@ -1,11 +1,15 @@
-"""Records in files. A format of data is added here: a function that reads it, in READERS by the suffix of its files."""
+"""Records in files: archives of our own, and what ``formats`` read.
+
+A format is a file there, and its suffix in TABLES or RECORDS here: one gives columns by their names, with the label and
+the classes where it says itself which they are, the other gives records.
+"""
 
 from __future__ import annotations
 
 import difflib
 import io
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,22 +22,63 @@ from numerics.archive import located, read_arrays
 from numerics.checks import instance, numbers
 from numerics.datasets import labels
 from numerics.datasets.checked import checked
-from numerics.datasets.given import LAYOUT
+from numerics.datasets.formats import arff, csv, parquet, ts, wav
+from numerics.datasets.given import LAYOUT, from_given
+from numerics.datasets.long_tables import long
 from numerics.datasets.record import Records, refusal
 from numerics.datasets.streamed import Source, source
+from numerics.datasets.tables import Table
+from numerics.datasets.wide_tables import wide
 
 Array = np.ndarray
+TableReader = Callable[[Path, Sequence[str]], tuple[Table, Sequence[str], Sequence[str]]]
+FOLDER, ARRAYS = "folder", "folder of arrays"
+TABLES: Mapping[str, TableReader] = {".csv": csv.read, ".parquet": parquet.read, ".arff": arff.read}
+RECORDS: Mapping[str, Callable[[Path], Records]] = {".ts": ts.read, FOLDER: wav.read}  # what is neither is an archive
 KEYS = ("x", "xi", "xi_2", "xi_3", "y", "offsets", "classes")
 
 
-def read(path: str | Path) -> Source:
-    """Records from an .npz with x and perhaps xi, y, offsets, classes; no Python object is ever loaded.
+def read(path: str | Path, label: Any = (), id: str | None = None, time: str | None = None) -> Source:
+    """Records from a file, or from a folder of WAV files whose subfolders are classes.
 
-    Those in a folder, of a Zarr group or of .npy files with these names, are read part by part.
+    .npz: x and perhaps xi, y, offsets, classes; no Python object is ever loaded. Those in a folder, of a Zarr group or
+    of .npy files with these names, are read part by part. .ts: series of the UCR archive. .csv, .parquet, .arff: a row
+    a record and a column a sample; or with id, time, or both, as ``from_long`` has them, a row a sample. label: the
+    column of targets, or several; in an .arff by default the nominal attribute.
     Raises DataError naming the file and the record.
     """
     with located(str(path)):
-        return READERS.get(Path(str(path)).suffix.lower(), _read_archive)(path)
+        kind = Path(str(path)).suffix.lower()
+        if isinstance(path, str | Path) and Path(path).is_dir():
+            kind = ARRAYS if stores.holds_arrays(Path(path)) else FOLDER
+        targets = list(label) if isinstance(label, list | tuple) else [] if label is None else [label]
+        if kind in TABLES:
+            return _read_table(_present(path), TABLES[kind], targets, id, time)
+        if targets or id is not None or time is not None:
+            raise refusal(
+                f"columns to be named in a file of the kind {kind or 'without a suffix'}",
+                f"label, id and time for {', '.join(TABLES)}", "other files say themselves what is in them",
+                "leave them out",
+            )  # fmt: skip
+        return RECORDS[kind](_present(path)) if kind in RECORDS else _read_archive(path)
+
+
+def _present(path: str | Path) -> Path:
+    if not Path(path).exists():
+        raise refusal("no such file", "a file of records", "a typing error", "check the path")
+    return Path(path)
+
+
+def _read_table(path: Path, reader: TableReader, label: Sequence[str], id: str | None, time: str | None) -> Records:
+    """Records of a table: a row a sample where records or times are named, and records do not name each row."""
+    table, nominal, classes = reader(path, [*label, *(name for name in (id, time) if name is not None)])
+    if not label and len(nominal) == 1:
+        label = nominal
+    classes = classes if list(label) == list(nominal) else []
+    if id is not None and time is None and id in table and len(set(table[id].tolist())) == len(table[id]):
+        table, id = {name: column for name, column in table.items() if name != id}, None
+    given = wide(table, label, "--label") if id is time is None else long(table, id, time, (), label, "--label")
+    return from_given(given.x, given.xi, given.y, classes, "")
 
 
 def _read_archive(path: str | Path) -> Source:
@@ -53,9 +98,6 @@ def _read_archive(path: str | Path) -> Source:
     offsets, xi, y = (None if a is None else np.asarray(a) for a in (arrays["offsets"], arrays.get("xi"), y))
     assert offsets is not None
     return _ragged(x, offsets, xi, y, classes)
-
-
-READERS: Mapping[str, Callable[[str | Path], Source]] = {".npz": _read_archive}  # what has no other is an archive
 
 
 def _file_points(arrays: Mapping[str, Any]) -> Any:

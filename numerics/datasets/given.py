@@ -1,8 +1,9 @@
-"""Records from what users give: arrays, lists of arrays, columns and frames of pandas."""
+"""Records from what users give: arrays, lists of arrays, and tables; of any package, as ``containers`` reads them."""
 
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -12,10 +13,14 @@ import numpy as np
 from derive.errors import DataError
 from numerics.archive import located
 from numerics.checks import check_mask, numbers, plain, rows, several
+from numerics.datasets import containers
 from numerics.datasets.checked import categories, checked, wrong_shape
+from numerics.datasets.containers import LAYOUTS
+from numerics.datasets.long_tables import long
 from numerics.datasets.record import Records, offsets_of, refusal
 
 Array = np.ndarray
+SHOWN = 6  # numbers in a message
 LAYOUT = (
     "x (samples × points [× channels]), x (total [× channels]) with offsets (samples + 1), "
     "or x (samples × points × points [× points] × channels)"
@@ -23,7 +28,12 @@ LAYOUT = (
 
 
 def records(
-    x: Any, xi: Any = None, y: Any = None, classes: Sequence[Any] | Array = (), y_xi: Any = None
+    x: Any,
+    xi: Any = None,
+    y: Any = None,
+    classes: Sequence[Any] | Array = (),
+    y_xi: Any = None,
+    layout: str = LAYOUTS[0],
 ) -> Records:
     """Records from arrays, or from lists of arrays when they differ in length.
 
@@ -34,7 +44,11 @@ def records(
     classes: the classes in their order, which whole numbers in y name, or where that is not possible count from 0.
     Records on squares and cubes are (samples, points, points[, points], channels), or a list of arrays with their
     channels; xi is then one list of points an axis, shared, or such lists for every sample.
-    Columns and frames of pandas are taken too; an index of numbers gives the points, where xi does not.
+    layout: "channels_last", or "channels_first" where x is (samples, channels, points), or a list of (channels,
+    points), as PyTorch, aeon and sktime have it; functions in y are then the same way.
+    Arrays of any package that NumPy can read, and frames and columns of pandas, polars and PyArrow, are taken too: a
+    frame has a row a record; in a list, or under an index of two levels, a row a point. An index of numbers, times or
+    durations gives the points where xi does not, times in seconds since the record's first.
     A Records stands for itself; what ``source`` would read part by part is read whole. Raises DataError naming the
     record.
     """
@@ -42,8 +56,8 @@ def records(
         x = x.whole()
     if not isinstance(x, Records):
         if y_xi is None:
-            return from_given(x, xi, y, classes, "")
-        return with_targets_at(from_given(x, xi, None, classes, ""), y, y_xi)
+            return from_given(x, xi, y, classes, "", layout)
+        return with_targets_at(from_given(x, xi, None, classes, "", layout), y, y_xi, layout)
     if xi is not None or y is not None or np.size(classes) or y_xi is not None:
         raise refusal(
             "Records beside points, targets or classes", "Records alone, or x with its xi and y",
@@ -52,11 +66,11 @@ def records(
     return x
 
 
-def with_targets_at(data: Records, y: Any, y_xi: Any) -> Records:
+def with_targets_at(data: Records, y: Any, y_xi: Any, layout: str = LAYOUTS[0]) -> Records:
     """Records with target functions at points of their own. Raises DataError."""
     if y is None:
         raise refusal("points of targets without targets", "y with its points y_xi", "y was left out", "give y")
-    targets = from_given(y, y_xi, None, (), "")
+    targets = from_given(y, y_xi, None, (), "", layout)
     if len(targets) != len(data):
         raise refusal(
             f"{len(targets)} target functions for {len(data)} records", "one function a record",
@@ -70,17 +84,45 @@ def with_targets_at(data: Records, y: Any, y_xi: Any) -> Records:
     return replace(data, elsewhere=targets)
 
 
-def from_given(x: Any, xi: Any, y: Any, classes: Sequence[Any] | Array, file: str) -> Records:
+def from_long(
+    table: Any,
+    id: Any = None,
+    time: Any = None,
+    channels: Any = (),
+    label: Any = (),
+    classes: Sequence[Any] | Array = (),
+) -> Records:
+    """Records from a table with a row a sample: a frame of pandas, polars or PyArrow, or columns by their names.
+
+    id: the column that names the record, whose rows may lie anywhere; None where all rows are one record. time: the
+    column of points, which need not be sorted: numbers in units of your own, durations, or times, which count in
+    seconds from the record's first. Without, rows are evenly spaced. channels: one name or several, by default the
+    columns that have no other role. label: the column of targets, or several of numbers; the same in all rows of a
+    record, or real numbers that are not: functions. classes: as in ``records``.
+    Records come in the order of their first rows. Raises DataError naming the column or the record.
+    """
+    samples, targets = (list(given) if isinstance(given, list | tuple) else [given] for given in (channels, label))
+    found = long(containers.table(table), id, time, samples, targets)
+    return from_given(found.x, found.xi, found.y, classes, "")
+
+
+def from_given(
+    x: Any, xi: Any, y: Any, classes: Sequence[Any] | Array, file: str, layout: str = LAYOUTS[0]
+) -> Records:
     with located(file):
-        parts = _parts(x, "x")
+        _check_no_path(x)
+        lone = f"write {'x[None]' if isinstance(x, np.ndarray) else '[x]'}"
+        taken = containers.samples(x, layout)
+        x, xi = taken.x, taken.xi if xi is None else containers.points(xi)
+        y, ordered = containers.targets(y, layout)
+        parts = _parts(x, lone)
         column = isinstance(parts, np.ndarray) and parts.shape[1:] == (1, 1) and len(parts) > 1 and np.ndim(x) == 2
         if column and _is_one(len(parts), xi, y):
             parts, column = [np.concatenate(parts)], False
         elif column:
             column = not _are_many(len(parts), xi, y)
-        xi = _index_points(x) if xi is None else xi
         listed = not isinstance(classes, list | tuple | np.ndarray) or len(classes) > 0
-        classes = classes if listed else categories(y)
+        classes = classes if listed else categories(ordered)
         shapes = [parts.shape[1:]] if isinstance(parts, np.ndarray) else [part.shape for part in parts]
         dimensions = {len(shape) - 1 for shape in shapes}
         if len(dimensions) > 1:
@@ -88,44 +130,61 @@ def from_given(x: Any, xi: Any, y: Any, classes: Sequence[Any] | Array, file: st
                 f"records on domains of {' and '.join(map(str, sorted(dimensions)))} axes", "one number of axes",
                 "a record without its channels", "give every record its channels as the last axis",
             )  # fmt: skip
-        channels = {shape[-1] for shape in shapes}
+        channels = sorted({shape[-1] for shape in shapes})
         if len(channels) > 1:
+            said = f"{', '.join(map(str, channels[:SHOWN]))}{', …' if len(channels) > SHOWN else ''}"
+            if len({shape[0] for shape in shapes}) == 1:
+                raise _swapped(f"records with {said} channels, and {shapes[0][0]} points each", layout)
             raise refusal(
-                f"records with {', '.join(map(str, sorted(channels)))} channels", "one number of channels",
-                "an axis too many, or channels × points instead of points × channels",
-                "give every record as (points, channels)",
+                f"records with {said} channels", "one number of channels", "a channel that some records have not",
+                "give every record as (points, channels), with the same channels",
             )  # fmt: skip
         grid = np.array([shape[:-1] for shape in shapes])
         grid = np.tile(grid, (len(parts), 1)) if isinstance(parts, np.ndarray) else grid
         lengths = grid.prod(axis=1)
         flat = _behind([parts] if isinstance(parts, np.ndarray) else parts)
         if dimensions == {1}:
-            where = None if xi is None else _flat_points(xi, lengths)
-            found = checked(flat, offsets_of(lengths), where, _flat_targets(y, lengths), classes)
+            try:
+                where = None if xi is None else _flat_points(xi, lengths)
+            except DataError:
+                if not _fits(xi, np.broadcast_to([shape[-1] for shape in shapes], len(parts))):
+                    raise
+                raise _swapped(f"as many points xi as channels, x of shape {shapes[0]} a record", layout) from None
+            found = checked(flat, offsets_of(lengths), where, _flat_targets(y, lengths, layout), classes)
             return replace(found, column=True) if column else found
         where = None if xi is None else _grid_points(xi, grid)
         return checked(flat, offsets_of(lengths), where, _grid_targets(y, grid), classes, grid)
 
 
-def _parts(given: Any, name: str) -> Array | list[Array]:
-    """Records as (points, channels): one array of all of them where they came as one, or else a list."""
+def _check_no_path(x: Any) -> None:
+    if isinstance(x, str | bytes | os.PathLike):
+        raise refusal(
+            f"x of type {type(x).__name__}", "samples", "the name of a file instead of what is in it",
+            "read it: numerics.datasets.read(path)",
+        )  # fmt: skip
+
+
+def _parts(given: Any, lone: str) -> Array | list[Array]:
+    """Records as (points, channels): one array of all of them where they came as one, or else a list.
+
+    lone: how a single record is given.
+    """
     listed = rows(given)
     if listed is None:
-        array = numbers(given, name)
+        array = numbers(given, "x")
         if not 2 <= array.ndim <= 5:
             raise refusal(
-                f"{name} of shape {array.shape}", LAYOUT, "a single record, or an axis too many",
-                f"write {name}[None] for one record" if isinstance(given, np.ndarray) else f"write [{name}]",
-            )  # fmt: skip
+                f"x of shape {array.shape}", LAYOUT, "a single record, or an axis too many", f"{lone} for one record"
+            )
         if not len(array):
             raise _no_records()
         return array[:, :, None] if array.ndim == 2 else array
     found = []
     for number, part in enumerate(listed):
-        array = numbers(part, name, where=f"record {number}")
+        array = numbers(part, "x", where=f"record {number}")
         if not 1 <= array.ndim <= 4:
             raise refusal(
-                f"{name} of shape {array.shape}",
+                f"x of shape {array.shape}",
                 "a list of arrays (points), (points, channels) or (points, points[, points], channels)",
                 "a single record, or an axis too many", "put the record's samples into one array", number,
             )  # fmt: skip
@@ -133,6 +192,24 @@ def _parts(given: Any, name: str) -> Array | list[Array]:
     if not found:
         raise _no_records()
     return found
+
+
+def _swapped(given: str, layout: str) -> DataError:
+    """The refusal of shapes that fit with points and channels the other way round."""
+    other = LAYOUTS[1 - LAYOUTS.index(layout)]
+    forms = "(points, channels)", "(channels, points)"
+    return refusal(
+        given, f"records {forms[LAYOUTS.index(layout)]}, as layout={layout!r} means",
+        f"records {forms[LAYOUTS.index(other)]}: they fit when swapped", f"give layout={other!r} to records",
+    )  # fmt: skip
+
+
+def _fits(xi: Any, lengths: Array) -> bool:
+    try:
+        _flat_points(xi, lengths)
+    except DataError:
+        return False
+    return True
 
 
 def _behind(parts: Sequence[Array]) -> Array:
@@ -156,48 +233,6 @@ def _shape(given: Any) -> tuple[int, ...]:
     if listed is not None and any(map(several, listed)):
         return len(listed), 0
     return () if given is None else np.shape(given)
-
-
-def _index_points(x: Any) -> Any:
-    """The points that records of pandas carry: a frame's columns, or the indices of a list of columns; or None.
-
-    Raises DataError for an index of numbers that is neither points nor equally spaced, so that none is lost.
-    """
-    listed = rows(x)
-    if listed is None:
-        if getattr(getattr(x, "index", None), "nlevels", 1) > 1:
-            raise refusal(
-                "a frame whose index has several levels", "a row a record, or a list of frames (points, channels)",
-                "records that lie behind each other", "write [part.to_numpy() for _, part in x.groupby(level=0)]",
-            )  # fmt: skip
-        return _points_of(getattr(x, "columns", None), None)
-    found = [_points_of(getattr(part, "index", None), number) for number, part in enumerate(listed)]
-    alone = next((n for n, points in enumerate(found) if points is None), None)
-    if all(points is None for points in found) or alone is None:
-        return None if alone is not None else found
-    raise refusal(
-        "records with points in their index beside others without", "points for all records, or for none",
-        "an index that was lost on the way, or row numbers", "give xi, one list of points a record", alone,
-    )  # fmt: skip
-
-
-def _points_of(index: Any, record: int | None) -> Array | None:
-    """The points in an index of numbers; None for row numbers, names and equal spacing, which needs no points."""
-    if not hasattr(index, "to_numpy") or type(index).__name__ == "RangeIndex":
-        return None
-    values = index.to_numpy()
-    if not isinstance(values, np.ndarray) or values.ndim != 1 or values.dtype.kind not in "iufmM" or not len(values):
-        return None
-    if values.dtype.kind == "f" and np.isfinite(values).all() and np.abs(values).max() <= 1:
-        return values
-    steps = np.diff(values if values.dtype.kind == "f" else values.astype(np.int64)).astype(np.float64)
-    if not len(steps) or (steps[0] > 0 and np.allclose(steps, steps[0], rtol=1e-6, atol=0)):
-        return None
-    raise refusal(
-        f"an index from {values[0]} to {values[-1]}, not equally spaced", "an index of points from -1 to 1, or xi",
-        "coordinates in other units, or row numbers of a selection",
-        "give xi, the index mapped to [-1, 1]; or x as arrays, with .to_numpy(), for equally spaced samples", record,
-    )  # fmt: skip
 
 
 def _no_records() -> DataError:
@@ -281,7 +316,7 @@ def _grid_targets(y: Any, grid: Array) -> Array | None:
     return array
 
 
-def _flat_targets(y: Any, lengths: Array) -> Array | None:
+def _flat_targets(y: Any, lengths: Array, layout: str) -> Array | None:
     """Targets with one row a record, or for functions one row a sample."""
     if y is None:
         return None
@@ -301,6 +336,8 @@ def _flat_targets(y: Any, lengths: Array) -> Array | None:
     array = plain(y, "y")
     if not equal:
         return array
+    if array.ndim == 3 and array.shape[::2] == (len(lengths), lengths[0]) != array.shape[:2]:
+        raise _swapped(f"y of shape {array.shape} for {len(lengths)} records of {lengths[0]} points", layout)
     if array.ndim == 3 and array.shape[:2] == (len(lengths), lengths[0]):
         return array.reshape(total, -1)
     if array.ndim == 2 and len(array) == total:  # as Records hold them

@@ -74,6 +74,13 @@ def filler(k: int) -> str:
     return f"class {k}"
 
 
+def column(labels: Sequence[Label]) -> Array:
+    """Labels as an array of their type."""
+    whole = [label for label in labels if type(label) is int]
+    large = len(whole) == len(labels) and min(whole, default=-1) >= 0 and max(whole) >= 1 << 63
+    return np.array(labels, dtype=np.uint64 if large else None)  # which else would be rounded
+
+
 def indices(y: Array, own: Sequence[Label], known: Sequence[Label], outputs: int, trained: bool = False) -> Array:
     """The class of every record (n,), from 0 to outputs − 1, as a model counts them.
 

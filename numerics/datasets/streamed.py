@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from numerics.checks import numbers, plain, positions
-from numerics.datasets import given
+from numerics.datasets import containers, given
 from numerics.datasets.checked import categories, checked_targets, wrong_shape
 from numerics.datasets.labels import Label
 from numerics.datasets.record import Grid, Records, counted, cuts, offsets_of, refusal
@@ -145,8 +145,10 @@ def source(
             f"x of shape {tuple(x.shape)}", given.LAYOUT, "a single record, an axis too many, or an empty array",
             "give an array whose first axis counts records",
         )  # fmt: skip
-    listed = classes if np.size(classes) else categories(y)
-    y = y if y is None or streamable(y) else plain(y, "y")
+    listed = classes
+    if y is not None and not streamable(y):
+        y, ordered = containers.targets(y, "channels_last")
+        y, listed = plain(y, "y"), classes if np.size(classes) else categories(ordered)
     found = Streamed(x, None, y)
     if y is not None and y.shape[:1] != (len(found),):
         raise wrong_shape(y, len(found), len(found) * int(np.prod(x.shape[1 : found.axes + 1])))

@@ -427,7 +427,7 @@ class Continuum:
                 "give what the model returned", f"record {wrong[0]}",
             )  # fmt: skip
         best: Array = np.argmax(values, axis=1)
-        return np.array(self.classes)[best] if self.classes else best
+        return labels.column(self.classes)[best] if self.classes else best
 
     def sample_points(self, data: Records) -> list[Any]:
         """Every record's points in its units, on grids one array an axis; the default ones where none were given."""

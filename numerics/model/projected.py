@@ -9,7 +9,7 @@ from functools import partial, reduce
 import numpy as np
 
 from derive.errors import DataError, RepresentationError
-from derive.spec import of_axis
+from derive.spec import Spec, of_axis
 from numerics.checks import warn
 from numerics.datasets import Records
 from numerics.datasets.record import offsets_of
@@ -46,16 +46,8 @@ def coefficients(rep: Representation, data: Records) -> Array:
             f"records on {AXES[data.dimension]}", f"{AXES[spec.dimension]}, as equation.dimension declares",
             "channels taken for an axis of points, or an axis left out", f"give x as {LAYOUTS[spec.dimension]}",
         )  # fmt: skip
-    key = "equation.channels" if spec.inputs is None else "lift.inputs"
     if data.channels != spec.record_channels:
-        single = data.channels == 1 and bool((data.lengths == spec.record_channels).all())
-        raise DataError(
-            f"records with {data.channels} channels",
-            f"{spec.record_channels}, as {key} declares",
-            "one record of several channels, without the axis of the records" if single
-            else "the data belong to another spec",
-            "write x[None] for one record" if single else f"change {key}, or use the data it was written for",
-        )  # fmt: skip
+        raise _wrong_channels(spec, data)
     if data.column and (spec.interpolant != "constant" or spec.entry.size > 1):  # no network of one input
         raise DataError(
             f"x of shape ({len(data)}, 1)", f"x as {LAYOUTS[1]}",
@@ -72,6 +64,20 @@ def coefficients(rep: Representation, data: Records) -> Array:
     moved = parts[:, None] if spec.lift_width is None else np.tensordot(products, parts, 1).swapaxes(0, 1)
     whole = np.broadcast_to(one[:, :, None, None], (*one.shape, 1, parts.shape[2]))
     return np.concatenate([moved, whole], axis=2).reshape(-1, parts.shape[2])
+
+
+def _wrong_channels(spec: Spec, data: Records) -> DataError:
+    """The refusal of records with another number of channels; where it is that of their points, it says so."""
+    key = "equation.channels" if spec.inputs is None else "lift.inputs"
+    cause, fix = "the data belong to another spec", f"change {key}, or use the data it was written for"
+    if bool((data.sizes[:, 0] == spec.record_channels).all()):
+        if data.channels == 1:
+            cause = "one record of several channels, without the axis of the records"
+            fix = "write x[None] for one record"
+        else:
+            cause = f"channels before points: x of shape {data.shapes[0]} × {data.channels} a record fits when swapped"
+            fix = "give layout='channels_first' to records"
+    return DataError(f"records with {data.channels} channels", f"{spec.record_channels}, as {key} declares", cause, fix)
 
 
 def projections(rep: Representation, role: str, grid: Grid) -> list[Array]:

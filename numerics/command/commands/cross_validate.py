@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
@@ -10,7 +9,7 @@ import click
 from derive.errors import SpecError
 from numerics.command import console
 from numerics.command.console import example, json_option
-from numerics.command.options import data_option
+from numerics.command.options import Data, data_option
 
 
 @click.command("cross-validate")
@@ -24,20 +23,19 @@ from numerics.command.options import data_option
     "continua cross-validate specs/gunpoint.toml --data data/train.npz",
     "continua cross-validate specs/gunpoint.toml --data data/train.npz --vary training.learning_rate=0.03,0.1",
 )
-def cross_validate(spec: str, data: Path, folds: int, vary: tuple[str, ...], seed: int, as_json: bool) -> None:
+def cross_validate(spec: str, data: Data, folds: int, vary: tuple[str, ...], seed: int, as_json: bool) -> None:
     """Score SPEC on every fold of the records, trained on the others.
 
     Classes are shared out evenly. With --vary all combinations of the values are tried on the same folds, and the
     best is marked: the highest mean accuracy, then the least loss. Writes nothing.
     """
-    from numerics import datasets
     from numerics.training import cross_validation
 
-    records = datasets.read(data)
+    records = data.with_targets()
     candidates = _candidates(spec, vary)
     total = folds * sum(declared.training.epochs for _, declared in candidates)
     found = []
-    with console.steps() as progress, console.about(data):
+    with console.steps() as progress, console.about(data.path):
         task = progress.add_task("training", total=total)
 
         def advance(*_: Any) -> None:

@@ -18,8 +18,7 @@ from numerics.command.console import example, json_option
 def data(name: str, out: Path, as_json: bool) -> None:
     """Write a real data set as train.npz and test.npz.
 
-    The split is the published one. Names: gunpoint, arrowhead, italypowerdemand, osuleaf, japanesevowels,
-    basicmotions, tecator, digits, and digits2d, the same on a square; and burgers, which is solved here, with test
+    The split is the published one. `continua list data` has the names; burgers is solved here, and comes with test
     records at 256 and 512 points too.
     """
     from numerics import datasets

@@ -7,11 +7,10 @@ from typing import Any
 
 import click
 
-from derive.errors import DataError
 from numerics.command import console
 from numerics.command.console import example, json_option
 from numerics.command.models import answering, beside
-from numerics.command.options import data_option, device_option, models_argument
+from numerics.command.options import Data, data_option, device_option, models_argument
 
 
 @click.command()
@@ -25,7 +24,7 @@ from numerics.command.options import data_option, device_option, models_argument
     "continua evaluate seed0.npz seed1.npz seed2.npz --data data/test.npz",
     "continua evaluate fine.npz --data data/test.npz --resample half,quarter,random30",
 )
-def evaluate(models: tuple[Path, ...], data: Path, resample: str | None, device: str, as_json: bool) -> None:
+def evaluate(models: tuple[Path, ...], data: Data, resample: str | None, device: str, as_json: bool) -> None:
     """Score MODEL on records: loss, and accuracy or rmse, beside what simpler models make of the same coefficients.
 
     Several models are scored as one: the mean of their outputs, and of classifiers that of their probabilities.
@@ -35,17 +34,9 @@ def evaluate(models: tuple[Path, ...], data: Path, resample: str | None, device:
     from numerics import datasets
     from numerics.model.answers import evaluate as evaluate_records
 
-    records = datasets.read(data)
-    if not records.known:
-        raise DataError(
-            "records without y",
-            "an .npz with targets y",
-            "the file holds samples only",
-            "use `predict`",
-            str(data),
-        )
+    records = data.with_targets()
     found = answering(models, device)
-    with console.working("evaluating"), console.about(data):
+    with console.working("evaluating"), console.about(data.path):
         scores = evaluate_records(found, records)
         rows = _resampled(found, datasets.records(records), resample.split(",")) if resample else {}
     if not rows:

@@ -12,7 +12,7 @@ from derive.errors import CheckpointError, SpecError
 from numerics.command import console
 from numerics.command.console import example, json_option
 from numerics.command.models import beside, cluster, on_device
-from numerics.command.options import data_option, device_option, out_option, training_options
+from numerics.command.options import Data, data_option, device_option, out_option, training_options
 
 
 @click.command()
@@ -34,7 +34,7 @@ from numerics.command.options import data_option, device_option, out_option, tra
 )
 def fit(
     spec: str,
-    data: Path,
+    data: Data,
     out: Path,
     resume: bool,
     dry_run: bool,
@@ -53,20 +53,19 @@ def fit(
     loses what came after the last save. DATA may be a folder whose records are larger than memory, and --scheduler a
     Dask cluster: the model has the same bits.
     """
-    from numerics import datasets
     from numerics.training.run import fit as train
 
-    records = datasets.read(data)
+    records = data.with_targets()
     given = {key: value for key, value in overrides.items() if value is not None}
     trains_on = console.is_archive(spec)
-    console.check_out(out, [data, None if trains_on else spec])
+    console.check_out(out, [data.path, None if trains_on else spec])
     if out.exists() and not resume and not (trains_on and out.samefile(spec)):
         raise CheckpointError(
             f"--out {out}, which exists", "a new name, or --resume to go on with the run in it",
             "--resume was left out, or a name used twice", "add --resume, choose another name, or move the file",
         )  # fmt: skip
     model = on_device(_start(spec, level, given.get("seed")), device)
-    with console.about(data):
+    with console.about(data.path):
         if dry_run:
             console.print_facts(_dry_run(model, records, given), as_json)
             return

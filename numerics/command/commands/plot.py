@@ -9,7 +9,7 @@ import click
 from numerics import files
 from numerics.command import console
 from numerics.command.console import example, model_argument
-from numerics.command.options import some_data_option
+from numerics.command.options import Data, some_data_option
 
 
 @click.command()
@@ -17,18 +17,17 @@ from numerics.command.options import some_data_option
 @some_data_option
 @click.option("--out", type=click.Path(path_type=Path), default=Path("model.html"), show_default=True)
 @example("continua plot fine.npz --data data/test.npz --out fine.html")
-def plot(model: Path, data: Path | None, out: Path) -> None:
+def plot(model: Path, data: Data | None, out: Path) -> None:
     """Draw MODEL on one HTML page.
 
     Training, weight field and, with records, states and cases.
     """
-    from numerics import datasets
     from numerics.command import report
     from numerics.model.checkpoint import load
 
-    console.check_out(out, [data, model], (".html",))
+    console.check_out(out, [data.path if data else None, model], (".html",))
     with console.working("drawing"):
-        records = None if data is None else datasets.read(data)
+        records = None if data is None else data.read()
         page = report.model_page(load(model), records)
     files.write_if_changed(out, page.encode())
     click.echo(str(out))

@@ -11,7 +11,7 @@ from derive.errors import DataError
 from numerics.command import console
 from numerics.command.console import example, json_option
 from numerics.command.models import answering, points_in
-from numerics.command.options import data_option, device_option, models_argument
+from numerics.command.options import Data, data_option, device_option, models_argument
 
 
 @click.command()
@@ -23,7 +23,7 @@ from numerics.command.options import data_option, device_option, models_argument
 @json_option
 @example("continua predict pocket.npz --data data/test.npz --out predictions.npz")
 def predict(
-    models: tuple[Path, ...], data: Path, out: Path | None, at: Path | None, device: str, as_json: bool
+    models: tuple[Path, ...], data: Data, out: Path | None, at: Path | None, device: str, as_json: bool
 ) -> None:
     """Outputs of MODEL for records at any sampling.
 
@@ -31,14 +31,13 @@ def predict(
     comes with them, as `label` in --out. Several models give the mean of their outputs, and of classifiers that of
     their probabilities.
     """
-    from numerics import datasets
     from numerics.model.answers import predict as answer
 
     if out is not None:
-        console.check_out(out, [data, *models, at], (".npz", ".zarr"))
-    records = datasets.read(data)
+        console.check_out(out, [data.path, *models, at], (".npz", ".zarr"))
+    records = data.read()
     found = answering(models, device)
-    with console.working("predicting"), console.about(data):
+    with console.working("predicting"), console.about(data.path):
         points = None if at is None else _points(at, found)
         y = None if out and not as_json else found(records, at=points)
         if out is not None:

@@ -8,7 +8,7 @@ import click
 
 from numerics.command.console import example, json_option, model_argument
 from numerics.command.models import move_to
-from numerics.command.options import level_option, out_option, some_data_option
+from numerics.command.options import Data, level_option, out_option, some_data_option
 
 
 @click.command()
@@ -18,7 +18,7 @@ from numerics.command.options import level_option, out_option, some_data_option
 @out_option
 @json_option
 @example("continua project fine.npz --level pocket --data data/train.npz --out pocket.npz")
-def project(model: Path, level: str, data: Path | None, out: Path, as_json: bool) -> None:
+def project(model: Path, level: str, data: Data | None, out: Path, as_json: bool) -> None:
     """Move MODEL to any level, as well as that allows.
 
     Its fields become their best L2 approximations there. Prints ‖W − PW‖ and, with data, the predicted and

@@ -21,6 +21,12 @@ def names() -> tuple[str, ...]:
     return NAMES
 
 
+def summaries() -> dict[str, str]:
+    """What each data set is, in one line."""
+    found = {name: importlib.import_module(f"{__name__}.{name}").__doc__ or "" for name in NAMES}
+    return {name: " ".join(text.partition("\n\n")[0].split()).removesuffix(".") for name, text in found.items()}
+
+
 def parts(name: str) -> dict[str, Records]:
     """"train" and "test" of a data set, and of burgers the test records at more points too; see ``load``."""
     wanted = str(name).lower()

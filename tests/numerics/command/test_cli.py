@@ -303,8 +303,7 @@ def test_resume_ends_where_one_run_ends(place: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_data_names_every_data_set(tmp_path: Path) -> None:
-
-    assert all(name in run("data", "--help") for name in datasets.names())
+    assert all(name in run("list", "data") for name in datasets.names())
     found = json.loads(run("data", "gunpoint", "--out", str(tmp_path / "new" / "gunpoint"), "--json"))
     assert [part["records"] for part in found.values()] == [50, 150]
     assert len(datasets.read(found["test"]["file"])) == 150

@@ -17,14 +17,9 @@ from hypothesis import strategies as st
 from derive.errors import DataError
 from numerics import datasets
 from numerics.datasets import read, records, write
+from tests.builders import same_records
 
 RAGGED = [np.array([1.0, 2.0, 3.0]), np.array([4.0, 5.0]), np.array([6.0])]
-
-
-def same(first: datasets.Records, second: datasets.Records) -> bool:
-    pairs = [(first.x, second.x), (first.offsets, second.offsets), (first.xi, second.xi), (first.y, second.y)]
-    equal = all((a is None) == (b is None) and (a is None or np.array_equal(a, b)) for a, b in pairs)
-    return equal and first.classes == second.classes
 
 
 # --- arrays -------------------------------------------------------------------------------------------------
@@ -159,7 +154,7 @@ def test_files_come_back(tmp_path: Path, lengths, channels: int, target: str, po
     }[target]
     given_records = records(x, None if points == "none" else xi, y)
     write(tmp_path / "data.npz", given_records)
-    assert same(read(tmp_path / "data.npz"), given_records)
+    assert same_records(read(tmp_path / "data.npz"), given_records)
 
 
 def test_files_look_as_documented(tmp_path: Path) -> None:
@@ -184,7 +179,7 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pyt
     with pytest.raises(DataError, match="No space left"):
         write(path, records(np.zeros((2, 3))))
     monkeypatch.undo()
-    assert same(read(path), old)
+    assert same_records(read(path), old)
     assert [p.name for p in tmp_path.iterdir()] == ["data.npz"]
     with pytest.raises(DataError, match="a folder that exists"):
         write(tmp_path / "nowhere" / "data.npz", old)
@@ -283,13 +278,13 @@ def test_bad_files(case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert not Path("exploded").exists()
 
 
-@pytest.mark.parametrize("name", ["table.csv", "array.npy", "cut.npz", "frame.parquet", "empty.npz"])
+@pytest.mark.parametrize("name", ["table.txt", "array.npy", "cut.npz", "frame.feather", "empty.npz"])
 def test_files_of_other_kinds_are_told_how_to_become_ours(name: str, tmp_path: Path) -> None:
     """The fix is followed where it is code, and gives the file."""
     table = np.round(np.random.default_rng(0).standard_normal((4, 6)), 3)
     path = tmp_path / name
-    content = {"table.csv": "\n".join(",".join(map(str, row)) for row in table).encode(), "array.npy": single(table),
-               "cut.npz": GOOD[:-40], "frame.parquet": b"PAR1\x15\x04\0\xff", "empty.npz": b""}[name]  # fmt: skip
+    content = {"table.txt": "\n".join(",".join(map(str, row)) for row in table).encode(), "array.npy": single(table),
+               "cut.npz": GOOD[:-40], "frame.feather": b"ARROW1\x15\x04\0\xff", "empty.npz": b""}[name]  # fmt: skip
     path.write_bytes(content)
     with pytest.raises(DataError) as caught:
         read(path)
@@ -298,7 +293,7 @@ def test_files_of_other_kinds_are_told_how_to_become_ours(name: str, tmp_path: P
         assert "cut short" in caught.value.cause
         return
     assert path.with_suffix(".npz").name in caught.value.fix and "cut short" not in caught.value.cause
-    if name == "frame.parquet":
+    if name == "frame.feather":
         return
     statements = caught.value.fix.removeprefix("in Python: ").rpartition(", w")[0]
     here = Path.cwd()
@@ -308,7 +303,7 @@ def test_files_of_other_kinds_are_told_how_to_become_ours(name: str, tmp_path: P
         found = read(path.with_suffix(".npz").name)
     finally:
         os.chdir(here)
-    assert np.array_equal(np.stack(found.samples())[:, :, 0], table[:, 1:] if name == "table.csv" else table)
+    assert np.array_equal(np.stack(found.samples())[:, :, 0], table[:, 1:] if name == "table.txt" else table)
 
 
 def test_files_that_are_not_there(tmp_path: Path) -> None:
@@ -368,7 +363,7 @@ def test_real_records_are_split_as_published(name: str, tmp_path: Path) -> None:
     if classes:
         assert set(np.unique(train.y)) == set(range(classes))
     write(tmp_path / "train.npz", train)
-    assert same(read(tmp_path / "train.npz"), train)
+    assert same_records(read(tmp_path / "train.npz"), train)
 
 
 @pytest.mark.parametrize("name", ["GunPoint", "JapaneseVowels", "Tecator"])

@@ -198,70 +198,21 @@ def test_a_record_of_several_channels_without_its_axis() -> None:
     assert error.value.fix == "write x[None] for one record"
     with pytest.raises(DataError, match="belong to another spec"):
         model(np.ones((9, 3)))
+    with pytest.raises(DataError, match="fits when swapped") as error:
+        model(np.ones((4, 2, 9)))
+    assert error.value.fix == "give layout='channels_first' to records"
+    assert np.array_equal(model(records(np.ones((4, 2, 9)), layout="channels_first")), model(np.ones((4, 9, 2))))
 
 
-# --- pandas: an index is points -------------------------------------------------------------------------------
+# --- pandas ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
-def test_an_index_of_points_is_used(curves: Continuum) -> None:
-    pandas = pytest.importorskip("pandas")
-    xi = np.sort(np.random.default_rng(1).uniform(-1, 1, (6, 9)), axis=1)
-    series = [pandas.Series(x, index=row) for x, row in zip(X, xi)]
-    expected = curves(X, xi)
-    assert np.array_equal(curves(series), expected)
-    assert np.array_equal(curves(pandas.Series(series)), expected)
-    assert np.array_equal(curves([s.to_frame() for s in series]), expected)
-    assert np.array_equal(curves(X, [pandas.Series(row) for row in xi]), expected)  # points as a list of columns
-    assert np.array_equal(curves(X, pandas.Series([pandas.Series(row) for row in xi])), expected)
-    assert np.array_equal(curves(X, pandas.DataFrame(xi)), expected)
-    assert np.array_equal(curves(series, xi / 2), curves(X, xi / 2))  # points that are given count
-    ragged = [s.iloc[: 5 + n % 3] for n, s in enumerate(series)]
-    assert np.array_equal(records(ragged).xi, np.concatenate([s.index.to_numpy() for s in ragged]))
-    frame = pandas.DataFrame(X, columns=xi[0], index=[4, 2, 9, 1, 0, 7])
-    assert np.array_equal(curves(frame), curves(X, xi[0]))
-
-
-def test_an_index_of_equal_spacing_needs_no_points(curves: Continuum) -> None:
-    pandas = pytest.importorskip("pandas")
-    times = pandas.date_range("2026-01-01", periods=9, freq="h")
-    for index in (None, np.arange(9) + 5, np.arange(9) * 0.25 + 3, times, list("abcdefghi")):
-        assert np.array_equal(curves([pandas.Series(x, index=index) for x in X]), curves(X))
-        assert np.array_equal(curves(pandas.DataFrame(X, columns=index)), curves(X))
-
-
-@pytest.mark.parametrize("index", ["uneven", "backwards", "twice", "dates", "whole"])
-def test_an_index_that_would_be_lost_is_refused(curves: Continuum, index: str) -> None:
-    pandas = pytest.importorskip("pandas")
-    values: Any = {
-        "uneven": np.arange(9.0) ** 2, "backwards": np.arange(9.0)[::-1], "twice": [0.0, 2, 2, 3, 4, 5, 6, 7, 8],
-        "dates": pandas.to_datetime(["2026-01-01", *(f"2026-02-0{k}" for k in range(1, 9))]),
-        "whole": [0, 1, 2, 3, 5, 8, 9, 10, 11],
-    }[index]  # fmt: skip
-    for given in ([pandas.Series(x, index=values) for x in X], pandas.DataFrame(X, columns=values)):
-        with pytest.raises(DataError, match="not equally spaced"):
-            curves(given)
-        curves(given, np.linspace(-1, 1, 9))
-    mixed = [pandas.Series(X[0], index=np.linspace(-1, 1, 9) ** 3), *X[1:]]
-    with pytest.raises(DataError, match="beside others without"):
-        curves(mixed)
-
-
-def test_records_behind_each_other_in_a_frame_are_refused() -> None:
-    pandas = pytest.importorskip("pandas")
-    index = pandas.MultiIndex.from_product([range(3), range(4)])
-    frame = pandas.DataFrame({"a": np.arange(12.0), "b": np.ones(12)}, index=index)
-    with pytest.raises(DataError, match="several levels"):
-        records(frame)
-    fixed = records([part.to_numpy() for _, part in frame.groupby(level=0)])
-    assert (len(fixed), fixed.channels) == (3, 2)
-
-
-def test_gaps_in_frames_are_named() -> None:
+def test_gaps_in_frames_are_named(curves: Continuum) -> None:
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame({"a": pandas.array([1, None, 3], dtype="Int64"), "b": [1.0, 2.0, 3.0]})
-    with pytest.raises(DataError, match=r"<NA>|nan"):
-        records(frame)
+    assert records(frame).gaps
+    with pytest.raises(DataError, match="record 1"):
+        curves(frame)
     assert records(frame.iloc[[0, 2]]).x.tolist() == [[1.0], [1.0], [3.0], [3.0]]
 
 
