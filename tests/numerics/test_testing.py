@@ -32,7 +32,7 @@ def test_a_fourier_basis_needs_a_circle() -> None:
 
 @pytest.mark.slow
 def test_the_example_of_the_documentation_passes_in_a_project_of_ones_own(tmp_path: Path) -> None:
-    """With Hypothesis as it comes, and none of this project's profiles; its kernels, random ones, run as plain Python."""
+    """With Hypothesis as it comes, and none of this project's profiles. Its random kernels run as plain Python."""
     text = (ROOT / "docs" / "testing.md").read_text(encoding="utf-8")
     (example,) = [block for block in re.findall("```python\n(.*?)```", text, re.S) if "@given" in block]
     (tmp_path / "test_example.py").write_text(example, encoding="utf-8")
