@@ -12,7 +12,7 @@ import pytest
 from hypothesis import settings
 
 os.environ["XDG_CACHE_HOME"] = str(Path(__file__).resolve().parent.parent / ".pytest_cache" / "continua")
-os.environ["NUMBA_CACHE_DIR"] = os.environ["XDG_CACHE_HOME"] + "/code"  # also for tests whose other caches are empty
+os.environ["NUMBA_CACHE_DIR"] = os.environ["XDG_CACHE_HOME"] + "/neural-continua/code"  # one for all tests
 os.environ.setdefault("MPLBACKEND", "Agg")
 
 # `make quick` and `make test` draw the same examples every time; `make night` draws others, and fifty times as many.
@@ -36,14 +36,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _loops_of_own_points() -> None:
-    """Compiled before the tests, whose commands would say how long it takes."""
-    from numerics.functions.basis import Basis
-    from numerics.kernels import own_points
+def _what_others_wait_for() -> None:
+    """Compiled before the tests, whose commands would say how long it takes; of two workers each begins with a half."""
+    import numba
 
-    ends = np.array([-1.0, 1.0])
-    for basis in Basis("polynomial", ends, np.ones((1, 1, 1)), 1), Basis("fourier", ends, None, 1):
-        own_points.nearest(basis, np.ones((1, 1)), None, np.zeros(1), np.array([0, 1]), np.ones((1, 1)), False)
+    if numba.config.DISABLE_JIT:
+        return
+    from numerics.functions.basis import Basis
+    from numerics.kernels import own_points, product
+
+    def loops() -> None:
+        ends = np.array([-1.0, 1.0])
+        for basis in Basis("polynomial", ends, np.ones((1, 1, 1)), 1), Basis("fourier", ends, None, 1):
+            own_points.nearest(basis, np.ones((1, 1)), None, np.zeros(1), np.array([0, 1]), np.ones((1, 1)), False)
+
+    def products() -> None:
+        product.ready(numba.typeof(np.empty((1, 1), dtype)) for dtype in (np.float64, np.float32))
+
+    second = os.environ.get("PYTEST_XDIST_WORKER") == "gw1"
+    for compile_them in (products, loops) if second else (loops, products):
+        compile_them()
 
 
 @pytest.hookimpl(wrapper=True)

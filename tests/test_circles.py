@@ -6,6 +6,8 @@ import ast
 from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 ROOMS = ("derive", "numerics")
 Graph = dict[str, set[str]]
@@ -60,6 +62,7 @@ def test_no_two_files_import_each_other() -> None:
     assert circles(arrows) == []
 
 
+@pytest.mark.slow
 def test_a_circle_would_be_seen() -> None:
     """One more arrow, in a function or for a type, from a file to one that stands on it."""
     known = modules()

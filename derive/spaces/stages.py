@@ -58,7 +58,8 @@ def shares(spec: Spec, slab: int, rows: Array, index: Array, gram: Array) -> Arr
     """
     lengths = [float(length) for _, length in step_lengths(spec)[slab]]
     values = np.asarray(rows)[np.asarray(index)]  # (steps, stages, functions)
-    seen = np.einsum("n,i,nik,nil->kl", lengths, [float(b) for b in spec.tableau.b], values, values)
+    weights = np.outer(lengths, [float(b) for b in spec.tableau.b])
+    seen = np.tensordot(weights[..., None] * values, values, ((0, 1), (0, 1)))
     root = np.linalg.inv(np.linalg.cholesky(gram))
     return np.linalg.eigvalsh(root @ (seen + seen.T) @ root.T / 2)
 

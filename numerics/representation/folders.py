@@ -55,16 +55,43 @@ def cache() -> Path:
     return home / "kernels" / edition(home / "editions")
 
 
-def readable() -> Iterator[Path]:
+def readable(sought: tuple[str, str] | None = None) -> Iterator[Path]:
     """Every folder with a manifest that this version reads, in the order of search; read only as far as it goes.
 
+    sought: a kind and a mark, without which folders are passed by unread: caches have hundreds of folders.
     What is damaged in the cache is removed, to be derived again; elsewhere it is somebody's to repair.
     """
     *_, cached = found = roots()
     for root in found:
-        for path in sorted(root.glob("*/manifest.json")) if root.is_dir() else ():
-            if not path.parent.name.startswith(".") and _reads(path.parent, root == cached):
-                yield path.parent
+        for folder in _folders(root):
+            if (sought is None or _may_hold(folder, sought)) and _reads(folder, root == cached):
+                yield folder
+
+
+def _folders(root: Path) -> list[Path]:
+    """The folders of a root that have a manifest, by their names."""
+    try:
+        names = sorted(name for name in os.listdir(root) if not name.startswith("."))
+    except OSError:
+        return []
+    return [root / name for name in names if os.path.exists(os.path.join(root, name, "manifest.json"))]
+
+
+def _may_hold(folder: Path, sought: tuple[str, str]) -> bool:
+    """Whether a manifest has a mark, or is damaged and has to be looked at."""
+    try:
+        return sought in _marks(folder, (folder / "manifest.json").stat().st_mtime)
+    except (OSError, RepresentationError, AttributeError, KeyError, TypeError):
+        return True
+
+
+@memo
+def _marks(folder: Path, _stamp: float) -> frozenset[tuple[str, str]]:
+    """The kinds and marks in a manifest: digests of representations, signatures of slabs, losses."""
+    found = manifest(folder)
+    entries = found["representations"].values() if found.get("format") == FORMAT else ()
+    of_entries = {(kind, e[key]) for e in entries for kind, key in (("representation", "digest"), ("loss", "loss"))}
+    return frozenset(of_entries | {("signature", slab["signature"]) for e in entries for slab in e["slabs"]})
 
 
 def _reads(folder: Path, cached: bool) -> bool:
@@ -144,7 +171,7 @@ def manifest(folder: Path) -> dict[str, Any]:
 def entry_of(digest: str) -> tuple[Path, dict[str, Any]] | None:
     """The folder and the manifest's entry that hold a representation, or None."""
     sought = ("representation", digest)
-    for folder in chain(_found_before(sought), readable()):
+    for folder in chain(_found_before(sought), readable(sought)):
         for entry in manifest(folder)["representations"].values():
             if entry["digest"] == digest:
                 _found[sought] = folder
@@ -166,7 +193,7 @@ def module(mark: str, kind: str) -> tuple[Path, str]:
 def find_module(mark: str, kind: str) -> tuple[Path, str] | None:
     """As ``module``; None where there is none."""
     sought = (kind, mark)
-    for folder in chain(_found_before(sought), readable()):
+    for folder in chain(_found_before(sought), readable(sought)):
         for entry in manifest(folder)["representations"].values():
             for part in entry["slabs"] if kind == "signature" else [entry]:
                 if part[kind] == mark:

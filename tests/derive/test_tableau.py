@@ -119,6 +119,7 @@ def test_conditions_hold_for_symbols() -> None:
     assert sp.expand(left[0]) == 1 and sp.solve(left[1] - sp.Rational(1, 2), a) == [1 / (2 * b)]
 
 
+@pytest.mark.first(5)
 @pytest.mark.parametrize("name", registry.names("tableaux"))
 def test_stability_function(name: str) -> None:
     given = named_tableau(name)

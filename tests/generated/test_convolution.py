@@ -49,6 +49,7 @@ def by_quadrature(kernel: Any, state: Any, functions: Callable[..., Any], node: 
     return (functions(s) * weights[:, None]).T @ (evaluate(run_time_basis(state), inside) * seen[:, None])
 
 
+@pytest.mark.first(6)
 @pytest.mark.parametrize("periodic", [True, False])
 @pytest.mark.parametrize(
     ("given", "state", "reach", "points"),
@@ -230,6 +231,7 @@ def test_gradients_are_those_of_the_loss(state: dict[str, Any], periodic: bool) 
     assert abs((ends[0] - ends[1]) / (2 * step) - gradient @ way) < 1e-8 * np.linalg.norm(gradient)
 
 
+@pytest.mark.first(3)
 @pytest.mark.parametrize("k", [5, 11])
 @pytest.mark.parametrize("ends", ["zeros", "circular"])
 @pytest.mark.parametrize("kind", ["mlp", "residual"])

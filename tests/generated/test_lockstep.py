@@ -49,6 +49,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.first(5)
 @pytest.mark.parametrize("fault", FAULTS)
 def test_faults_are_seen(fault: str, tmp_path: Path) -> None:
     kernel, before, after, number, said = FAULTS[fault]

@@ -88,6 +88,7 @@ def nodes(count: int = 100) -> tuple[tuple[mpmath.mpf, mpmath.mpf], ...]:
         return tuple(found)
 
 
+@cache
 def numeric(basis: bases.Basis, derivative: int = 0):
     """The functions, or their derivatives, as mpmath functions on every cell: [cell][j]."""
     if basis.nodes is not None:
@@ -147,22 +148,27 @@ def _slope(degree: int) -> list[mpmath.mpf]:
     return [mpmath.mpf(int(c.p)) / int(c.q) for c in polynomial.all_coeffs()]
 
 
+@cache
+def tabulated(basis: bases.Basis, derivative: int, a: Fraction, b: Fraction) -> list[list[mpmath.mpf]]:
+    """Every function, or its derivative, at the 100 Gauss points between two points of one cell: [j][point]."""
+    with mpmath.workdps(DIGITS):
+        middle, half = exact((a + b) / 2), exact((b - a) / 2)
+        functions = numeric(basis, derivative)[basis.cell_of(a)]
+        return [[mpmath.mpf(f(middle + half * x)) for x, _ in nodes()] for f in functions]
+
+
 def integrals(p: bases.Basis, q: bases.Basis, derivative: int = 0) -> list[list[mpmath.mpf]]:
     """∫ p_i q_j by 100 Gauss points on every common cell."""
-    first, second = numeric(p, derivative), numeric(q, derivative)
     with mpmath.workdps(DIGITS):
         total = mpmath.zeros(p.size, q.size)
         union = sorted({*p.breakpoints, *q.breakpoints})
         for a, b in zip(union, union[1:]):
-            middle, half = exact((a + b) / 2), exact((b - a) / 2)
-            f, g = first[p.cell_of(a)], second[q.cell_of(a)]
-            for x, w in nodes():
-                point = middle + half * x
-                left = [mpmath.mpf(e(point)) * w * half for e in f]
-                right = [mpmath.mpf(e(point)) for e in g]
-                for i, value in enumerate(left):
-                    for j, other in enumerate(right):
-                        total[i, j] += value * other
+            right, half = tabulated(q, derivative, a, b), exact((b - a) / 2)
+            for i, values in enumerate(tabulated(p, derivative, a, b)):
+                left = [value * w * half for value, (_, w) in zip(values, nodes())] if any(values) else ()
+                for j, others in enumerate(right):
+                    if left and any(others):
+                        total[i, j] += mpmath.fdot(left, others)
         return total
 
 

@@ -229,6 +229,7 @@ def test_discontinuous_targets_cost_half_an_order() -> None:
     assert 0.3 < order(sizes, errors) < 0.7
 
 
+@pytest.mark.slow
 def test_another_sampling_moves_the_output_with_the_interpolation_order() -> None:
     model = smooth({"family": "legendre", "size": 12}, "rk4", 8)
     at = np.linspace(-1, 1, 41)

@@ -121,8 +121,9 @@ def compiled(workshop: Workshop, kept: Path) -> None:
         if path.parents[1].name == edition():
             place = workshop.cache / path.parent.relative_to(kept)
             shutil.copytree(path.parent, place, dirs_exist_ok=True)
-    code = KERNELS.parent / "code"
-    shutil.copytree(kept / code, workshop.cache / code, dirs_exist_ok=True)
+    code = fresh(workshop.cache / KERNELS.parent / "code")
+    for path in (kept / KERNELS.parent / "code").glob("*.nb[ci]"):  # others write there, and rename what they wrote
+        shutil.copy(path, code / path.name)
     make_open(workshop.cache)
 
 

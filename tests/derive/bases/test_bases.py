@@ -44,6 +44,7 @@ def test_there_are_all_families():
     assert {"p0", "hat", "bspline", "legendre", "fourier", "custom"} <= set(families())
 
 
+@pytest.mark.first(6)
 @pytest.mark.parametrize("interval", [WIDTH, DEPTH])
 @pytest.mark.parametrize("family", families())
 def test_every_family_keeps_the_contract(family, interval):
@@ -182,6 +183,7 @@ def test_zeros_that_change_no_sign_are_no_branch(text):
     assert basis.kind == "polynomial"
 
 
+@pytest.mark.first(1)
 @pytest.mark.parametrize("text", ["1/xi", "1/(3*xi - 1)", "1/(xi - 1)"])
 def test_functions_without_an_inner_product_are_refused(text):
     from derive.spaces.products import gram

@@ -149,6 +149,7 @@ def test_fifty_operations_may_be_nested(before: str, after: str) -> None:
         parse(before * 51 + "u" + after * 51, NAMES)
 
 
+@pytest.mark.first(2)
 @pytest.mark.parametrize("term", ["u", "u**2", "tanh(u)", "h*u"])
 def test_terms_that_stand_side_by_side_are_not_nested(term: str) -> None:
     """As many as two thousand characters hold; a sum of n terms is a tree of depth n in Python's syntax."""

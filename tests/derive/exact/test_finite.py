@@ -157,6 +157,7 @@ def points(text: str, kind: Any) -> list[tuple[float, float]]:
     return [(u, h) for u, h in pairs if not (kinked and 0 in (kind(u), kind(h)))]
 
 
+@pytest.mark.first(6)
 @pytest.mark.parametrize("kind", [np.float64, np.float32])
 @pytest.mark.parametrize("text", marked(RECOGNISED, slow=[t for k, t in enumerate(RECOGNISED) if k % 4]))
 def test_recognised_forms_and_their_derivatives(text: str, kind: Any) -> None:

@@ -33,6 +33,7 @@ INDEPENDENT = [
 ]  # fmt: skip
 
 
+@pytest.mark.first(5)
 @pytest.mark.parametrize(("functions", "first"), DEPENDENT)
 def test_the_first_dependent_function_is_named(functions: list[str], first: int) -> None:
     with pytest.raises(ValueError, match=rf"functions\[{first}\]"):

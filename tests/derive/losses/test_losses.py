@@ -165,6 +165,7 @@ def test_own_losses_are_refused_where_they_make_no_sense() -> None:
         load_spec({**function, "loss": {"kind": "(z - t)**4"}})
 
 
+@pytest.mark.first(2)
 @pytest.mark.parametrize("periodic", [False, True])
 @pytest.mark.parametrize("family", ["hat", "legendre", "fourier"])
 def test_the_h1_loss_is_the_distance_to_the_interpolant_itself(family: str, periodic: bool) -> None:

@@ -36,7 +36,7 @@ from tests.oracles.bases import (
     numeric,
 )
 
-QUICK = ("legendre", "hat", "fourier", "custom")
+QUICK = ("legendre", "hat")
 EACH = marked(families(), slow=[name for name in families() if name not in QUICK])
 
 

@@ -46,6 +46,7 @@ CHANGES: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
+@pytest.mark.first(2)
 @pytest.mark.parametrize("kind", sorted(CHANGES))
 def test_the_network_in_others_words_is_ours(kind: str) -> None:
     spec = load_spec(SPEC | CHANGES[kind])
@@ -81,6 +82,7 @@ def test_who_computes_something_else_is_not_timed(monkeypatch: pytest.MonkeyPatc
         compare.compare(spec, 8, [Wrong], ["forward"], seconds=0.01)
 
 
+@pytest.mark.slow
 def test_what_has_no_words_is_said() -> None:
     implicit = SPEC | {"integration": {"tableau": "backward-euler", "steps": 3}}
     with pytest.raises(NotComparable, match="implicit"):

@@ -25,8 +25,6 @@ from numerics.command.main import main
 from numerics.kernels import threads
 from tests.builders import ROOT, SPEC, SPECS, bumps
 
-pytestmark = pytest.mark.compiled
-
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -265,10 +263,12 @@ finally:
 @pytest.mark.slow
 def test_a_dry_run_says_how_much_memory_training_takes(place: Path) -> None:
     command = [sys.executable, "-c", PEAK, "fit", "small.toml", "--data", "train.npz", "--out", "m.npz", "--json"]
-    dry, real = (
-        subprocess.run([*command, *more], capture_output=True, text=True, check=True) for more in (["--dry-run"], [])
+    _, dry, real = (  # the first one compiles
+        subprocess.run([*command, *more], capture_output=True, text=True, check=True)
+        for more in (["--out", "first.npz"], ["--dry-run"], [])
     )
-    (place / "m.npz").unlink()
+    for name in ("first.npz", "m.npz"):
+        (place / name).unlink()
     assert json.loads(dry.stdout)["memory (MiB)"] == pytest.approx(float(real.stderr.split()[-1]), rel=0.15)
 
 
@@ -309,6 +309,7 @@ def test_data_names_every_data_set(tmp_path: Path) -> None:
     assert len(datasets.read(found["test"]["file"])) == 150
 
 
+@pytest.mark.slow
 def test_doctor_finds_this_project_healthy() -> None:
     examined = json.loads(run("doctor", "--json"))
     findings = {f["what"]: f["state"] for f in examined}
@@ -424,6 +425,7 @@ def test_a_saved_model_needs_no_sympy(place: Path) -> None:
         assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_python_runs_the_module_as_the_command() -> None:
     done = subprocess.run([sys.executable, "-m", "continua", "list", "losses"], capture_output=True, text=True)
     assert done.returncode == 0 and "cross-entropy" in done.stdout, done.stderr
@@ -457,7 +459,7 @@ def test_sigterm_saves_and_the_run_goes_on(place: Path) -> None:
     command = [*start, "fit", "small.toml", "--data", "train.npz", "--out", "t.npz"]
     options = ["--epochs", "100000", "--save-every", "0.2"]
     process = subprocess.Popen([*command, *options], stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120  # it compiles
     while not Path("t.npz").exists() and time.monotonic() < deadline:
         time.sleep(0.1)
     process.terminate()

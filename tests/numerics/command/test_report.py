@@ -130,6 +130,7 @@ def test_every_axis_says_what_it_is(model: Continuum, data: Records, figures: li
     assert [title for title, *_ in labels(figures[-1])] == ["first", "second"]
 
 
+@pytest.mark.slow
 def test_studies_are_drawn_against_what_was_refined(figures: list) -> None:
     curve = {"one": ((1.0, 2.0), (0.1, 0.01)), "two": ((1.0, 2.0), (0.2, 0.02))}
     studies = [("equivalents", "refinement in depth", "size"), ("network", "W0", "coefficients"), ("x", "Taylor", "t")]

@@ -79,6 +79,7 @@ LABELS: dict[str, Array] = {
 }
 
 
+@pytest.mark.first(4)
 @pytest.mark.parametrize("kind", LABELS)
 def test_labels_come_back_as_they_were_given(three: Continuum, kind: str, tmp_path: Path) -> None:
     y = LABELS[kind]
@@ -244,6 +245,7 @@ SAID: dict[str, Callable[[Array], Any]] = {
 }
 
 
+@pytest.mark.first(2)
 @pytest.mark.parametrize("form", SAID)
 def test_numbers_as_texts_are_numbers(one: Continuum, form: str) -> None:
     plain, said = fit(one, X, Z), fit(one, X, SAID[form](Z))
@@ -323,6 +325,7 @@ def columns(name: str, values: Array) -> Any:
 NAMED = ("Series", "objects", "string", "category", "Categorical", "Index", "a frame", "dummies", "StringDType")
 
 
+@pytest.mark.first(6)
 @pytest.mark.parametrize("column", NAMED)
 @pytest.mark.parametrize("kind", ["texts", "from 1"])
 def test_columns_of_labels(three: Continuum, kind: str, column: str) -> None:

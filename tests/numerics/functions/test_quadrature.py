@@ -387,6 +387,7 @@ def test_large_means_do_not_drown_small_deviations(norm: str) -> None:
     assert loss_of(spec, x + 1e5, y + 1e5) == pytest.approx(expected, rel=1e-7)
 
 
+@pytest.mark.first(3)
 @pytest.mark.parametrize("norm", NORMS)
 def test_perfect_predictions_have_a_loss_of_zero(norm: str) -> None:
     """Never below it, so that its root is a number."""

@@ -178,6 +178,7 @@ def test_no_call_changes_what_is_bound(name: str) -> None:
 # --- on a GPU -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.first(1)
 @pytest.mark.parametrize("name", marked(SPECS, slow=("slabs", "implicit")))
 def test_a_step_on_a_device_uploads_weights_and_records(name: str) -> None:
     """Counted on a machine of the tests; and the gradients are those of the CPU."""

@@ -20,7 +20,7 @@ from numerics.kernels.functions import BOUNDS, FLOAT32, FLOAT64, Precision
 from numerics.kernels.words import meant
 from tests.builders import ROOT
 
-pytestmark = pytest.mark.compiled
+pytestmark = [pytest.mark.compiled, pytest.mark.first(4)]
 
 NAMES = tuple(BOUNDS)
 PRECISIONS = {"float64": FLOAT64, "float32": FLOAT32}

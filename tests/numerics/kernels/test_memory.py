@@ -53,9 +53,10 @@ def test_slabs_of_their_own_bases() -> None:
 
 
 def test_memory_grows_with_the_root_of_the_steps() -> None:
+    bound = {steps: Continuum.from_spec(load_spec(declared(steps)), seed=0).bound for steps in (16, 256)}
+
     def kept(steps: int, memory: str) -> int:
-        bound = Continuum.from_spec(load_spec(declared(steps)), seed=0).bound.keeping(memory)
-        return bound.slabs[0].kept_bytes(100)
+        return bound[steps].keeping(memory).slabs[0].kept_bytes(100)
 
     assert kept(256, "stored") == 16 * kept(16, "stored")
     assert kept(256, "checkpoint") <= 4.1 * kept(16, "checkpoint")

@@ -10,19 +10,30 @@ from numerics.kernels import product
 
 SHAPES = [(1, 1, 1), (3, 5, 7), (4, 8, 16), (33, 31, 130), (64, 300, 77), (5, 256, 64), (2, 3, 200), (40, 0, 16)]
 
-product.ready(numba.typeof(np.empty((1, 1), dtype)) for dtype in (np.float32, np.float64))
+
+@pytest.fixture(scope="module", autouse=True)
+def _ready() -> None:
+    product.ready(numba.typeof(np.empty((1, 1), dtype)) for dtype in (np.float32, np.float64))
 
 
 @numba.njit
-def _set(a, b, out):  # type: ignore[no-untyped-def]
-    product.dot(a, b, out)
+def _multiplied(a, b, out, add):  # type: ignore[no-untyped-def]
+    """out = a b, or out += a b."""
+    if add:
+        product.add_dot(a, b, out)
+    else:
+        product.dot(a, b, out)
 
 
-@numba.njit
-def _add(a, b, out):  # type: ignore[no-untyped-def]
-    product.add_dot(a, b, out)
+def _set(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
+    _multiplied(a, b, out, False)
 
 
+def _add(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
+    _multiplied(a, b, out, True)
+
+
+@pytest.mark.first(2)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("turned", [(False, False), (True, False), (False, True), (True, True)])
 def test_products_are_numpys(dtype: type, turned: tuple[bool, bool]) -> None:

@@ -134,6 +134,7 @@ def small(rate: str, loss: str = "l2", **readout: int) -> Continuum:
     return Continuum.from_spec(spec, seed=0)
 
 
+@pytest.mark.first(1)
 @pytest.mark.parametrize(
     ("model", "size", "words"),
     [

@@ -96,6 +96,7 @@ def test_given_functions_are_projected_and_levels_keep_what_they_hold(exchange: 
         np.testing.assert_allclose(one.fields["W"](*at), plain.fields["W"](*at), rtol=0, atol=1e-13)
 
 
+@pytest.mark.slow
 def test_rows_of_verify_hold() -> None:
     for exchange in SIGNS:
         subject = Subject.of(load_spec(declared(exchange)))

@@ -82,6 +82,7 @@ def ragged(name: str, seed: int, count: int = 12) -> tuple[list[Array], list[Arr
     return [generator.standard_normal((len(own), 1)) for own in xi], xi
 
 
+@pytest.mark.first(4)
 @pytest.mark.parametrize("name", BASES)
 @pytest.mark.parametrize("seed", range(2))
 def test_records_at_their_own_points_are_projected_as_one_by_one(name: str, seed: int) -> None:

@@ -113,6 +113,7 @@ def test_every_family_goes_through_pickles_and_copies(family: str) -> None:
         same(way(model), model)
 
 
+@pytest.mark.first(3)
 @pytest.mark.parametrize("name", sorted(path.stem for path in SPECS.glob("*.toml")))
 def test_checked_in_models_go_through_pickles(name: str) -> None:
     """Symmetries, convolutions, lifts, slabs, squares: their fields and tables, without compiling anything."""

@@ -174,6 +174,7 @@ def varied(**changes: Any) -> dict[str, Any]:
 HALF = {"family": "p0", "cells": 2}
 
 
+@pytest.mark.first(3)
 @pytest.mark.parametrize(
     ("changes", "stencil"),
     [

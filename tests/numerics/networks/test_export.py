@@ -213,6 +213,7 @@ def test_single_precision_exports_what_it_was_given() -> None:
         assert np.array_equal(mine, theirs)
 
 
+@pytest.mark.first(5)
 @pytest.mark.parametrize(
     ("changes", "says"),
     [

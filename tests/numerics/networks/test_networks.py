@@ -223,6 +223,7 @@ def test_a_smooth_network_shuffled_is_put_in_order_again() -> None:
     assert np.max(np.abs(first - second)) <= 1e-13
 
 
+@pytest.mark.slow
 def test_two_opt_finds_the_shortest_path_of_few_points() -> None:
     from itertools import permutations
 

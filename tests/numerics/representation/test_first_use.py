@@ -89,6 +89,7 @@ CODE = [
 ]  # fmt: skip
 
 
+@pytest.mark.first(3)
 @pytest.mark.parametrize(("name", "change"), PROSE, ids=range(len(PROSE)))
 def test_prose_keeps_the_edition(sources: Path, name: str, change: Callable[[str], str]) -> None:
     usual = edition.edition_of(sources)
@@ -96,6 +97,7 @@ def test_prose_keeps_the_edition(sources: Path, name: str, change: Callable[[str
         assert edition.edition_of(sources) == usual
 
 
+@pytest.mark.first(2)
 @pytest.mark.parametrize(("name", "change"), CODE, ids=range(len(CODE)))
 def test_what_shapes_modules_changes_the_edition(sources: Path, name: str, change: Callable[[str], str]) -> None:
     usual = edition.edition_of(sources)

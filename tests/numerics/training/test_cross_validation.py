@@ -66,6 +66,7 @@ def slopes() -> Any:
     return records(x, None, np.where(up, "up", "down"))
 
 
+@pytest.mark.slow
 @given(
     counts=st.lists(st.sampled_from([0, *range(2, 20)]), min_size=1, max_size=4).filter(any),
     folds=st.integers(2, 6),

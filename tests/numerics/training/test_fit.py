@@ -601,6 +601,7 @@ def test_a_continuum_killed_in_the_middle_goes_on_with_the_same_bits(
     assert np.array_equal(resumed(waves), expected(waves))
 
 
+@pytest.mark.slow
 def test_a_continuum_learns(continuum: Continuum, waves: Any) -> None:
     prepared = continuum.prepare(waves)
     for optimiser, epochs in (("adam", 60), ("lbfgs", 30)):
