@@ -4,6 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 CUDA := .venv/.cuda
+DOCS := .venv/.docs
 OLDEST := .venv/oldest
 
 # A worker a core; the one that has ended first takes over half of what another has before it.
@@ -12,7 +13,7 @@ SHARED_OUT := -n auto --dist worksteal
 # Without bytecode every interpreter that a test starts would compile all sources anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test quick night check oldest generate benchmarks rivals torch torture mutants clean
+.PHONY: demo test quick night check oldest docs generate benchmarks rivals torch torture mutants clean
 
 $(READY): setup.cfg pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -25,12 +26,16 @@ $(CUDA): $(READY)
 	@-$(BIN)/python -m pip install -q --editable ".[cuda]"
 	@touch $@
 
+$(DOCS): $(READY)
+	@$(BIN)/python -m pip install -q --editable ".[docs]"
+	@touch $@
+
 # The oldest versions that setup.cfg allows, in an environment of their own.
 $(OLDEST)/.ready: setup.cfg
 	@rm -rf $(OLDEST)
 	@$(PYTHON) -m venv $(OLDEST)
 	@echo "installing the oldest versions into $(OLDEST)"
-	@sed -n 's/^    \([a-z0-9-]*\)>=\(.*\)/\1==\2.*/p' setup.cfg | grep -v -E '^(ruff|mypy|import-linter|torch)=' | sort -u > $(OLDEST)/versions.txt
+	@sed -n 's/^    \([a-z0-9-]*\)>=\(.*\)/\1==\2.*/p' setup.cfg | grep -v -E '^(ruff|mypy|import-linter|torch|sphinx|pydata-sphinx-theme|myst-parser)=' | sort -u > $(OLDEST)/versions.txt
 	@$(OLDEST)/bin/python -m pip install -q -r $(OLDEST)/versions.txt
 	@$(OLDEST)/bin/python -m pip install -q --no-deps --editable .
 	@touch $@
@@ -58,6 +63,11 @@ check: $(READY)
 oldest: $(OLDEST)/.ready
 	PYTHONHASHSEED=1 $(OLDEST)/bin/continua generate --check specs/*.toml
 	$(OLDEST)/bin/python -m pytest $(SHARED_OUT) -x -m "not slow" --hypothesis-profile=quick -p no:cacheprovider
+
+# The site, under out/site: without a network, warnings and broken links are errors.
+docs: $(DOCS)
+	$(BIN)/python -m sphinx -q -W --keep-going -b html -d out/site.doctrees docs out/site
+	@echo "out/site/index.html"
 
 generate: $(READY)
 	$(BIN)/continua generate specs/*.toml

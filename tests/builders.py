@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +13,7 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from derive.declaration import load_spec
 from derive.errors import DataError
@@ -177,3 +180,17 @@ def plain() -> Iterator[None]:
         mock.patch.object(rehearsal, "gradient", lambda *given: None),
     ):
         yield
+
+
+def run_examples(page: Path) -> None:
+    """What stands in the page's fences of python and sh, in its order; the commands by their names, in this process."""
+    from numerics.command.main import main
+
+    names: dict[str, object] = {}
+    for language, block in re.findall("```(python|sh)\n(.*?)```", page.read_text(encoding="utf-8"), re.S):
+        if language == "python":
+            exec(block, names)
+            continue
+        for line in block.splitlines():
+            done = CliRunner().invoke(main, shlex.split(line)[1:])
+            assert done.exit_code == 0, (line, done.output)

@@ -6,30 +6,14 @@ from collections.abc import Collection, Mapping
 from fractions import Fraction
 from typing import Any, NoReturn
 
+from derive.declaration.keys import TABLES
 from derive.errors import ExpressionError, SpecError, advice
 from derive.exact import expression, surd
 from derive.exact.surd import Exact
-from derive.spec import OPTIONS
 
 LARGEST = {"size": 2048, "cells": 2048, "degree": 64, "steps": 100_000, "outputs": 100_000, "channels": 4096,
            "levels": 64, "dimension": 3}  # fmt: skip
 NAMES = "letters, digits, - and _, a letter first, at most 64"
-
-TABLES: dict[str, tuple[str, ...]] = {
-    "": ("name", "summary", "precision", "equation", "input", "lift", "state", "weight", "bias", "integration",
-         "readout", "loss", "training", "levels"),
-    "equation": ("rate", "activation", "spacing", "channels", "parameters", "learned", "local", "normalise",
-                 "symmetry", "reach", "exchange", "periodic", "dimension"),
-    "input": ("interpolant", "smoothing", "domain", "unit", "scale", "missing"),
-    "lift": ("inputs", "width"),
-    "state": ("basis", "quadrature"),
-    "weight": ("width_out", "width_in", "kernel", "depth"),
-    "bias": ("width", "depth"),
-    "integration": ("tableau", "steps", "tolerance"),
-    "readout": ("outputs", "basis", "maximum", "width", "scale"),
-    "loss": ("kind", "weight", "class_weights", "penalty"),
-    "training": tuple(OPTIONS),
-}  # fmt: skip
 
 
 class Reader:

@@ -7,7 +7,8 @@ from fractions import Fraction
 from typing import Any
 
 from derive.declaration.bases import read_basis, read_product
-from derive.declaration.reader import TABLES, Reader
+from derive.declaration.keys import TABLES
+from derive.declaration.reader import Reader
 from derive.spec import CONSTANT, WIDTH, BasisSpec, Slab, product
 from derive.spec.basis import Interval
 from derive.spec.operator import Operator

@@ -11,9 +11,10 @@ from typing import Any
 from derive.declaration.bases import read_width
 from derive.declaration.equation import read_equation
 from derive.declaration.integration import check_steps, read_steps, read_tableau
+from derive.declaration.keys import TABLES
 from derive.declaration.outputs import read_maximum, read_readout_width, read_targets
 from derive.declaration.penalties import read_penalties
-from derive.declaration.reader import LARGEST, NAMES, TABLES, Reader
+from derive.declaration.reader import LARGEST, NAMES, Reader
 from derive.declaration.slabs import read_slabs
 from derive.declaration.symmetries import invariant_slabs
 from derive.declaration.toml import read_toml

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from typing import Any
-
 import pytest
 
-from tests.builders import ROOT
+from tests.builders import ROOT, run_examples
 
 
 def test_the_examples_of_the_page() -> None:
     pytest.importorskip("torch")
     pytest.importorskip("onnxruntime")
-    text = (ROOT / "docs" / "ecosystems.md").read_text(encoding="utf-8")
-    blocks, names = re.findall("```python\n(.*?)```", text, re.S), dict[str, Any]()
-    assert len(blocks) == 3
-    for block in blocks:
-        exec(compile(block, "docs/ecosystems.md", "exec"), names)
+    run_examples(ROOT / "docs" / "ecosystems.md")
