@@ -1,5 +1,6 @@
 # make demo   the main job, from a fresh clone        make test    every test
 # make quick  a fast loop, two minutes                 make check   lint, types, imports, generated code up to date
+# make docs   the site, under out/site
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
@@ -35,7 +36,7 @@ $(OLDEST)/.ready: setup.cfg
 	@rm -rf $(OLDEST)
 	@$(PYTHON) -m venv $(OLDEST)
 	@echo "installing the oldest versions into $(OLDEST)"
-	@sed -n 's/^    \([a-z0-9-]*\)>=\(.*\)/\1==\2.*/p' setup.cfg | grep -v -E '^(ruff|mypy|import-linter|torch|sphinx|pydata-sphinx-theme|myst-parser)=' | sort -u > $(OLDEST)/versions.txt
+	@sed -n 's/^    \([a-z0-9-]*\)>=\(.*\)/\1==\2.*/p' setup.cfg | grep -v -E '^(ruff|mypy|import-linter|torch|sphinx|docutils|myst-parser|pydata-sphinx-theme)=' | sort -u > $(OLDEST)/versions.txt
 	@$(OLDEST)/bin/python -m pip install -q -r $(OLDEST)/versions.txt
 	@$(OLDEST)/bin/python -m pip install -q --no-deps --editable .
 	@touch $@

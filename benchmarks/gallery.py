@@ -1,4 +1,4 @@
-"""The pictures of the README's gallery: specs trained on their data, and what they make of test records.
+"""The pictures of the gallery in docs/results.md: specs trained on their data, and what they make of test records.
 
     python benchmarks/gallery.py [NAME …]
 

@@ -235,7 +235,7 @@ def states(model: Continuum, data: Records, indices: Sequence[int], labels: Sequ
     """h(ξ, δ) of a few records, first channel: from the record itself (δ = 0) to the output (δ = 1)."""
     if data.dimension > 1:
         return _states_on_squares(model, data, indices, labels)
-    points = np.linspace(-1, 1, GRID)
+    (points,) = model.lines()
     depths, values = model.trajectory(data.take(indices), at=points)
     shown = values[..., 0]
     limit = float(np.abs(shown).max()) or 1.0
