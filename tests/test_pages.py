@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from derive.declaration.keys import TABLES
+from derive.registry import KINDS
 from tests.builders import ROOT, marked, run_examples
 
 DOCS = ROOT / "docs"
@@ -67,3 +69,10 @@ def test_equations_have_the_numbers_that_docstrings_cite() -> None:
     files = (path for room in ("derive", "numerics") for path in (ROOT / room).rglob("*.py"))
     cited = re.findall(r"(?:of|estimate|projections|gradient|by|from) \((\d+)\)", "".join(map(Path.read_text, files)))
     assert cited and {int(k) for k in cited} <= set(numbers)
+
+
+def test_the_reference_of_the_declaration_has_every_table_and_kind() -> None:
+    text = (DOCS / "spec.md").read_text(encoding="utf-8")
+    tables = {name for name, of in TABLES[""].items() if of and name in TABLES}
+    assert set(re.findall(r"^```\{keys\} (\w+)$", text, re.M)) | {"training"} == tables
+    assert set(re.findall(r"^```\{entries\} (\w+)$", text, re.M)) == set(KINDS)
