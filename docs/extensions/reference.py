@@ -67,7 +67,7 @@ class Public(SphinxDirective):
                 lines += [f".. py:module:: continua.{name}", ""]
                 lines += [line for n in functions for line in (f".. autofunction:: {found.__name__}.{n}", "")]
             elif inspect.isclass(found):
-                lines += [f".. autoclass:: continua.{name}", "   :members:", ""]
+                lines += [f".. autoclass:: continua.{name}", "   :members:", "   :special-members: __call__", ""]
             else:
                 lines += [f".. autofunction:: continua.{name}", ""]
         return self.parse_text_to_nodes("\n".join(lines))
