@@ -242,11 +242,7 @@ def learned(spec: Spec, known: Units, data: Source, kept: Array, weights: Array 
     """
     if isinstance(data, Records) and data.units is not None:
         return known
-    domain = known.domain
-    other = None if not isinstance(data, Records) else data.elsewhere
-    if domain is None and (data.xi is not None or (other is not None and other.xi is not None)):
-        domain = _domain(spec, [*data.grids(), *([] if other is None else other.grids())])
-    found = replace(known, domain=domain)
+    found = replace(known, domain=known.domain or domain_of(spec, data))
     if (spec.units.scale, spec.units.outputs) == ("none", "none"):
         return found
     if not isinstance(data, Records):
@@ -295,9 +291,17 @@ def _targets(spec: Spec) -> int:
     return int(spec.outputs or 0) if spec.functional else spec.output_channels
 
 
-def _domain(spec: Spec, given: Sequence[Grid | None]) -> Domain | None:
-    """The domain of points in the user's units; None for points that are ξ already: in [−1, 1], some below zero."""
-    grids = [grid for grid in given if grid is not None]
+def domain_of(spec: Spec, data: Source) -> Domain | None:
+    """The domain of records' points in the user's units, as far as these reach.
+
+    None for records without points, and for points that are ξ already: in [−1, 1], some below zero. Raises DataError
+    where that is no domain.
+    """
+    elsewhere = data.elsewhere if isinstance(data, Records) else None
+    sampled = [own for own in (data, elsewhere) if own is not None and own.xi is not None]
+    grids = [grid for own in sampled for grid in own.grids() if grid is not None]
+    if not grids:
+        return None
     found = []
     for axis, periodic in enumerate(spec.periodic):
         low, high = min(float(g[axis][0]) for g in grids), max(float(g[axis][-1]) for g in grids)
