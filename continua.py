@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from numerics import datasets as datasets
     from numerics.datasets import Records as Records
     from numerics.datasets import records as records
+    from numerics.estimators.functions import ToFunctions as ToFunctions
+    from numerics.estimators.learners import ContinuumClassifier as ContinuumClassifier
+    from numerics.estimators.learners import ContinuumOperator as ContinuumOperator
+    from numerics.estimators.learners import ContinuumRegressor as ContinuumRegressor
     from numerics.estimators.onnx_file import to_onnx as to_onnx
     from numerics.estimators.pytorch import from_torch as from_torch
     from numerics.estimators.pytorch import to_torch as to_torch
@@ -39,10 +43,14 @@ if TYPE_CHECKING:
 
 PUBLIC = {
     "Continuum": "numerics.model.continuum",
+    "ContinuumClassifier": "numerics.estimators.learners",
     "ContinuumError": "derive.errors",
+    "ContinuumOperator": "numerics.estimators.learners",
+    "ContinuumRegressor": "numerics.estimators.learners",
     "ContinuumWarning": "derive.errors",
     "Ensemble": "numerics.model.ensemble",
     "Records": "numerics.datasets",
+    "ToFunctions": "numerics.estimators.functions",
     "cross_validate": "numerics.training.cross_validation",
     "datasets": "numerics.datasets",
     "evaluate": "numerics.model.answers",
@@ -70,10 +78,20 @@ def __getattr__(name: str) -> Any:
     if name not in PUBLIC:
         raise AttributeError(f"module 'continua' has no attribute {name!r}; it has {', '.join(PUBLIC)}")
     _find_packages()
-    module = importlib.import_module(PUBLIC[name])
+    module = _imported(PUBLIC[name])
     found = module if PUBLIC[name].endswith(f".{name}") else getattr(module, name)
     globals()[name] = found
     return found
+
+
+def _imported(name: str) -> Any:
+    """A module. Raises ImportError naming the extra where scikit-learn is missing."""
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not error.name.startswith("sklearn"):
+            raise
+        raise ImportError('estimators need scikit-learn: pip install "neural-continua[data]"') from error
 
 
 def __dir__() -> list[str]:

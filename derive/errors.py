@@ -68,7 +68,7 @@ class RepresentationError(ContinuumError):
     """Tables or kernels of a discretisation are missing, or do not fit together."""
 
 
-class DataError(ContinuumError):
+class DataError(ContinuumError, ValueError):
     """Records, points or targets that cannot be used."""
 
 

@@ -274,6 +274,14 @@ class Solver:
                 a /= count
         return losses, back, bar_operator / count, bar_constant / count
 
+    def weighted_gradient(
+        self, states: np.ndarray, operator: np.ndarray, constant: np.ndarray, targets: np.ndarray, weights: np.ndarray
+    ) -> tuple[np.ndarray, list[Weights], np.ndarray, np.ndarray]:
+        """Losses, and the gradients of their sum with weights (N,); as ``mean_gradient``, by one sweep more."""
+        losses, bar = self.differentiated(self.outputs(states, operator, constant), targets)
+        back, bar_operator, bar_constant, _ = self.pull_back(states, operator, constant, bar * weights)
+        return losses, back, bar_operator, bar_constant
+
     def pull_back(
         self, states: np.ndarray, operator: np.ndarray, constant: np.ndarray, bar: np.ndarray
     ) -> tuple[list[Weights], np.ndarray, np.ndarray, np.ndarray]:

@@ -274,8 +274,13 @@ class Continuum:
         operator, constant = self.bound.comparison if self.spec.outputs is None else layout.readout_map(rep, given)
         rehearsal.gradient(self.bound, lambda: layout.weights_of(given), operator, constant)
         targets = prepared.wanted()
-        losses, back, bar_r, bar_a = form().mean_gradient(prepared.states, operator, constant, targets, prepared.rows)
-        loss = float(np.mean(losses.astype(np.float64) + prepared.offset))
+        given_to = prepared.states, operator, constant, targets
+        if prepared.weights is None:
+            losses, back, bar_r, bar_a = form().mean_gradient(*given_to, prepared.rows)
+            loss = float(np.mean(losses.astype(np.float64) + prepared.offset))
+        else:
+            losses, back, bar_r, bar_a = form().weighted_gradient(*given_to, prepared.weights / len(prepared))
+            loss = float(np.mean(prepared.weights * (losses.astype(np.float64) + prepared.offset)))
         gradient = layout.weight_gradients(given, back) | layout.readout_gradients(rep, given, bar_r, bar_a)
         for penalty in self.spec.penalties:
             own = self.fields[penalty.field].slabs, given[penalty.field], gradient[penalty.field]

@@ -31,7 +31,8 @@ class Prepared:
     states: (entry size · channels, N), the coefficients of x(ξ); targets: (outputs, N) in the loss's coordinates, of
     classes with their weights, or None where the records have none; offset: per record, the part of the loss that no
     coefficient can change (N,), and apart: its parts by the channels of the targets (channels, N); labels: classes, or
-    None; rows: which of the records that were prepared these are (N,), where they were taken from more, for messages.
+    None; rows: which of the records that were prepared these are (N,), where they were taken from more, for messages;
+    weights: what a record counts in training (N,), None where all count alike.
     """
 
     states: Array
@@ -40,6 +41,7 @@ class Prepared:
     labels: Array | None
     rows: Array | None = None
     apart: Array | None = None
+    weights: Array | None = None
 
     def __len__(self) -> int:
         return int(self.states.shape[1])
@@ -71,6 +73,7 @@ class Prepared:
             None if self.labels is None else self.labels[where],
             rows if self.rows is None else self.rows[where],
             None if self.apart is None else self.apart[:, where],
+            None if self.weights is None else self.weights[where],
         )
 
     def chosen(self, indices: Array) -> Prepared:

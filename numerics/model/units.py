@@ -233,20 +233,16 @@ PLAIN = Units()  # points are ξ, and values are taken as they are
 # --- what training finds ----------------------------------------------------------------------------------------
 
 
-def learned(spec: Spec, known: Units, data: Source, kept: Array) -> Units:
+def learned(spec: Spec, known: Units, data: Source, kept: Array, weights: Array | None = None) -> Units:
     """The units of a model that is trained on records for the first time. Raises DataError.
 
     kept: positions of the records that are not held out, which alone say how values are scaled. Scales are those of the
     interpolants: a sample counts by the length of the domain that is nearest to it, so that they do not depend on where
-    the records were sampled densely.
+    the records were sampled densely. weights: what each record counts, None where all count alike.
     """
     if isinstance(data, Records) and data.units is not None:
         return known
-    domain = known.domain
-    other = None if not isinstance(data, Records) else data.elsewhere
-    if domain is None and (data.xi is not None or (other is not None and other.xi is not None)):
-        domain = _domain(spec, [*data.grids(), *([] if other is None else other.grids())])
-    found = replace(known, domain=domain)
+    found = replace(known, domain=known.domain or domain_of(spec, data))
     if (spec.units.scale, spec.units.outputs) == ("none", "none"):
         return found
     if not isinstance(data, Records):
@@ -257,7 +253,8 @@ def learned(spec: Spec, known: Units, data: Source, kept: Array) -> Units:
         )  # fmt: skip
     data = data if len(kept) == len(data) else data.take(kept)
     located = replace(found, samples=None, targets=None).taken(spec, data)
-    shares = _shares(spec, located)
+    counts = np.ones(len(data)) if weights is None else weights[kept]
+    shares = _shares(spec, located, counts)
     samples = known.samples
     shifted = spec.comparison.targets != "not zero"  # errors relative to ‖y*‖ do not allow another zero
     if samples is None and data.channels == spec.record_channels:
@@ -268,9 +265,9 @@ def learned(spec: Spec, known: Units, data: Source, kept: Array) -> Units:
     elif targets is None:
         values = target_values(spec, data)
         if values is not None:
-            each = np.ones(len(values)) / max(1, len(values)) if spec.functional else shares
+            each = counts if spec.functional else shares
             if located.elsewhere is not None:
-                each = _shares(spec, located.elsewhere)
+                each = _shares(spec, located.elsewhere, counts)
             targets = _scale(values, each, spec.units.outputs, shifted, not shifted)
     return replace(found, samples=samples, targets=targets)
 
@@ -294,9 +291,17 @@ def _targets(spec: Spec) -> int:
     return int(spec.outputs or 0) if spec.functional else spec.output_channels
 
 
-def _domain(spec: Spec, given: Sequence[Grid | None]) -> Domain | None:
-    """The domain of points in the user's units; None for points that are ξ already: in [−1, 1], some below zero."""
-    grids = [grid for grid in given if grid is not None]
+def domain_of(spec: Spec, data: Source) -> Domain | None:
+    """The domain of records' points in the user's units, as far as these reach.
+
+    None for records without points, and for points that are ξ already: in [−1, 1], some below zero. Raises DataError
+    where that is no domain.
+    """
+    elsewhere = data.elsewhere if isinstance(data, Records) else None
+    sampled = [own for own in (data, elsewhere) if own is not None and own.xi is not None]
+    grids = [grid for own in sampled for grid in own.grids() if grid is not None]
+    if not grids:
+        return None
     found = []
     for axis, periodic in enumerate(spec.periodic):
         low, high = min(float(g[axis][0]) for g in grids), max(float(g[axis][-1]) for g in grids)
@@ -327,8 +332,8 @@ def _step(grids: list[Grid], axis: int) -> float:
     return float(np.median(steps))
 
 
-def _shares(spec: Spec, data: Records) -> Array:
-    """What every sample counts (total,): its part of its record's domain, over the number of records."""
+def _shares(spec: Spec, data: Records, counts: Array) -> Array:
+    """What every sample counts (total,): its part of its record's domain, times what the record counts."""
     found = np.empty(len(data.x))
     for group in data.alike():
         grid = grid_of(spec, data, int(group[0]))
@@ -337,7 +342,7 @@ def _shares(spec: Spec, data: Records) -> Array:
             middles = (xi[1:] + xi[:-1]) / 2
             own = np.multiply.outer(own, np.diff(np.concatenate([[-1.0], middles, [1.0]])) / 2)
         rows = data.offsets[group][:, None] + np.arange(own.size)
-        found[rows] = own.ravel() / len(data)
+        found[rows] = own.ravel() * counts[group][:, None]
     return found
 
 

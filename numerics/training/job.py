@@ -11,6 +11,7 @@ import numpy as np
 
 from derive.errors import DataError, TrainingError
 from derive.spec import Training
+from numerics.checks import numbers
 from numerics.datasets import Records, Source, labels
 from numerics.kernels import cluster
 from numerics.model.continuum import Continuum
@@ -73,7 +74,7 @@ class Job:
             data = self.model.taken(data)
             data = data if self.model.spec.functional else data.as_functions()
             data = augmentation(self.options)(data, self.model.sample_points(data), generator)
-        found = replace(self.model.prepare(data), rows=self.training.rows)
+        found = replace(self.model.prepare(data), rows=self.training.rows, weights=self.training.weights)
         known = self.training.labels
         if known is None or found.labels is None or not np.array_equal(known, found.labels):
             return found
@@ -93,20 +94,25 @@ class Job:
         return -(-len(self.training) // size)
 
 
-def job_of(model: Continuum, data: Source, given: dict[str, Any], augment: Augment | None) -> Job:
-    """The job of training a model on records. Raises DataError and TrainingError."""
+def job_of(
+    model: Continuum, data: Source, given: dict[str, Any], augment: Augment | None, weights: Any = None
+) -> Job:
+    """The job of training a model on records, which may have weights. Raises DataError and TrainingError."""
     if not data.known:
         raise DataError("records without targets", "y", "y was left out", "give y, or records that hold it")
     defaults = model.spec.training
     options = options_of({name: getattr(defaults, name) if v is None else v for name, v in given.items()})
+    counts = None if weights is None else _checked_weights(weights, len(data))
     if hasattr(model, "units") and not model.history:
         kept, _ = split(len(data), model.class_labels(data), options.validation, options.seed)
-        model = model.replace(units=learned(model.spec, model.units, data, kept))
+        model = model.replace(units=learned(model.spec, model.units, data, kept, counts))
     prepared = model.prepare(data)
     kept, held = split(len(prepared), prepared.labels, options.validation, options.seed)
     training = prepared.chosen(kept) if len(held) else prepared
     if hasattr(model, "baselines"):
         model = model.replace(baselines=baselines(training))
+    if counts is not None:
+        training = replace(training, weights=counts[kept] / counts[kept].mean())
     if not model.classes and prepared.labels is not None and hasattr(model, "names"):
         y = np.concatenate(list(data.pieces("y")))
         found = labels.learned(y, data.classes, model.spec.outputs or 0, bool(model.history))
@@ -120,7 +126,7 @@ def job_of(model: Continuum, data: Source, given: dict[str, Any], augment: Augme
     validating = prepared.chosen(held) if len(held) else None
     if options.memory != "stored":
         model = model.running_on(model.bound.keeping(options.memory))
-    job = Job(model, options, digest(data), model.classes, training, validating, original, augment)
+    job = Job(model, options, digest(data, counts), model.classes, training, validating, original, augment)
     if optimisers.find(options.optimiser).whole_data and job.batches > 1:
         raise TrainingError(
             f"{options.optimiser} with batches of {options.batch} records", "all records in every step",
@@ -162,9 +168,20 @@ def _kept(data: Source, kept: np.ndarray) -> Records:
     return data.take(kept)
 
 
-def digest(data: Source) -> str:
-    """The sha256 of records: their samples, points and targets, whatever type of number these came in."""
-    found = hashlib.sha256()
+def _checked_weights(weights: Any, count: int) -> np.ndarray:
+    """Weights of records (count,). Raises DataError for others."""
+    found = numbers(weights, "weights", (count,))
+    if not (np.isfinite(found).all() and found.min() >= 0 and found.any()):
+        raise DataError(
+            f"weights from {found.min():g} to {found.max():g}", "numbers that are not negative, and not all zero",
+            "a missing value, or a sign", "give every record its weight; 0 leaves it out",
+        )  # fmt: skip
+    return found
+
+
+def digest(data: Source, weights: np.ndarray | None = None) -> str:
+    """The sha256 of records: their samples, points and targets, whatever type of number these came in; and weights."""
+    found = hashlib.sha256(b"" if weights is None else weights.tobytes())
     named: list[tuple[Source, str]] = [(data, name) for name in ("x", "offsets", "xi", "y")]
     if isinstance(data, Records) and data.elsewhere is not None:
         named += [(data.elsewhere, name) for name in ("x", "offsets", "xi")]

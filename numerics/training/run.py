@@ -43,6 +43,7 @@ def fit(
     xi: Any = None,
     *,
     y_xi: Any = None,
+    weights: Any = None,
     augment: Augment | None = None,
     callback: Callback | None = None,
     client: Any = None,
@@ -57,6 +58,8 @@ def fit(
     y_xi: the points of target functions that were not sampled where x was. Mapped NumPy arrays, Zarr's and Dask's are
     read part by part, but for these; what training needs of them, coefficients and targets, is then in a file in the
     folder for temporary files (TMPDIR), and the result has the same bits.
+
+    weights: what each record counts (records,), over their mean; None where all count alike.
 
     Options left out are those of the spec's [training]:
 
@@ -91,7 +94,7 @@ def fit(
     if earlier is not None:  # options left out are the run's own
         past = past_options(earlier)
         given = {name: past.get(name) if value is None else value for name, value in given.items()}
-    job = job_of(model, source(x, xi, y, y_xi=y_xi), given, augment)
+    job = job_of(model, source(x, xi, y, y_xi=y_xi), given, augment, weights)
     run = first(job) if earlier is None else resumed(job, earlier, str(out or ""))
     keep = Saver(job, out, save_every)
     for remark in (optimisers.find(job.options.optimiser).remark, _found(model, job.model)):

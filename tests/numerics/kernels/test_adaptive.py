@@ -279,7 +279,7 @@ def test_steps_without_end_are_stopped_and_blamed_on_their_record(monkeypatch: p
     [
         ({"tableau": "rk4"}, "embedded weights: dopri5"),
         ({"tolerance": "0"}, "between 0 and 1"),
-        ({"tolerance": 0.001}, "tolerance"),
+        ({"tolerance": 1.5}, "between 0 and 1"),
         ({"steps": "many"}, "integration.steps"),
         ({"tableau": {"a": [["1"]], "b": ["1/2", "1/2"], "c": ["0", "1"], "order": 2, "embedded": ["1"]}}, "2 weights"),
         ({"tableau": {"a": [["1"]], "b": ["1/2", "1/2"], "c": ["0", "1"], "order": 2, "embedded": ["1/2", "1/2"]}},

@@ -202,7 +202,7 @@ def test_it_goes_through_files_and_levels(tmp_path: Path) -> None:
         ({"basis": ONE, "maximum": "0"}, "above 0"),
         ({"basis": ONE, "maximum": "-1"}, "above 0"),
         ({"basis": ONE, "maximum": "10000"}, "at most 1000"),
-        ({"basis": ONE, "maximum": 0.5}, "readout.maximum"),
+        ({"basis": ONE, "maximum": 1e4}, "at most 1000"),
         ({"basis": ONE, "maximum": True}, "readout.maximum"),
     ],
 )

@@ -1,0 +1,73 @@
+"""Records that count more than others: as if they were there several times."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from derive.errors import CheckpointError, DataError
+from numerics import Continuum, fit
+from numerics.datasets import records
+from tests.builders import FUNCTION, LIFTED, declare, random_model
+
+RNG = np.random.default_rng(0)
+X = RNG.standard_normal((8, 9))
+COUNTS = np.array([1, 0, 3, 1, 2, 1, 0, 2])
+TIMES = np.repeat(np.arange(8), COUNTS)
+CASES: dict[str, tuple[dict[str, Any], Any]] = {
+    "classes": (declare(readout={"outputs": 3}), np.array(["a", "b", "c"])[np.arange(8) % 3]),
+    "balanced": (declare(loss={"class_weights": [1, 2, 3]}), np.array(["a", "b", "c"])[np.arange(8) % 3]),
+    "numbers": ({**declare(readout={"outputs": 2, "scale": "standard"}), "loss": {"kind": "l2"}}, X[:, :2] ** 2),
+    "functions": ({**LIFTED, "readout": {"outputs": 1, "scale": "standard"}}, X[:, ::-1].copy()),
+    "states": ({**FUNCTION, "loss": {"kind": "l2"}}, X[:, ::-1].copy()),
+    "own loss": ({**declare(readout={"outputs": 2}), "loss": {"kind": "sqrt(1 + (z - t)**2)"}}, X[:, :2]),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_gradients_are_weighted_sums(name: str) -> None:
+    """Against the gradients of single records, added here."""
+    declared, y = CASES[name]
+    model = random_model(declared)
+    prepared = model.prepare(records(X, y=y))
+    weights = RNG.uniform(0, 2, 8)
+    loss, gradient = model.objective(replace(prepared, weights=weights))
+    each = [model.objective(prepared.take(np.array([n]))) for n in range(8)]
+    assert loss == pytest.approx(sum(w * own for w, (own, _) in zip(weights, each)) / 8, rel=1e-10)
+    np.testing.assert_allclose(gradient, sum(w * own for w, (_, own) in zip(weights, each)) / 8, atol=1e-10)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_whole_weights_are_repetitions(name: str) -> None:
+    declared, y = CASES[name]
+    declared = {**declared, "input": {"scale": "standard"}}
+    options = {"epochs": 4, "optimiser": "adam", "learning_rate": 0.05}
+    weighted = fit(Continuum.from_spec(declared, seed=0), X, y, weights=7 * COUNTS, **options)
+    repeated = fit(Continuum.from_spec(declared, seed=0), X[TIMES], y[TIMES], **options)
+    np.testing.assert_allclose(weighted(X), repeated(X), rtol=0, atol=1e-8)
+    for mine, theirs in zip(weighted.history, repeated.history):
+        assert mine["loss"] == pytest.approx(theirs["loss"], rel=1e-8)
+
+
+def test_batches_validation_and_augmentation_keep_the_weights() -> None:
+    declared, y = CASES["numbers"]
+    options = {"epochs": 3, "optimiser": "adam", "batch": 3, "validation": 0.25, "jitter": 0.0, "thin": 0.9}
+    first = fit(Continuum.from_spec(declared, seed=0), X, y, weights=COUNTS, **options)
+    again = fit(Continuum.from_spec(declared, seed=0), X, y, weights=2 * COUNTS, **options)
+    plain = fit(Continuum.from_spec(declared, seed=0), X, y, **options)
+    np.testing.assert_allclose(first.coordinates, again.coordinates, atol=1e-12)
+    assert np.abs(first.coordinates - plain.coordinates).max() > 1e-6
+
+
+def test_what_makes_no_weights_is_refused(tmp_path: Any) -> None:
+    declared, y = CASES["numbers"]
+    model = Continuum.from_spec(declared)
+    for wrong in (np.ones(7), -np.ones(8), np.zeros(8), np.full(8, np.nan), ["a"] * 8, np.ones((8, 1))):
+        with pytest.raises(DataError, match="weights"):
+            fit(model, X, y, weights=wrong, epochs=1)
+    fit(model, X, y, weights=COUNTS, epochs=1, out=tmp_path / "m.npz")
+    with pytest.raises(CheckpointError, match="the records"):
+        fit(model, X, y, weights=COUNTS + 1, epochs=1, out=tmp_path / "m.npz", resume=True)
