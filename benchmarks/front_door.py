@@ -60,7 +60,7 @@ def cases() -> dict[str, Callable[[], tuple[Callable[[], Any], int, Callable[[],
     def predict(spec: dict[str, Any], x: Any, xi: Any = None) -> Any:
         def made() -> Any:
             model = Continuum.from_spec(spec)
-            states = model.project_samples(records(x, xi))
+            states = model.project_samples(records(x, xi=xi))
             run = model.solver.outputs if model.spec.functional else None
             alone = (lambda: run(states, *model.readout_map())) if run else (lambda: model.solver.final(states))
             return (lambda: model(x, xi)), sum(np.size(row) for row in x), alone
@@ -69,14 +69,14 @@ def cases() -> dict[str, Callable[[], tuple[Callable[[], Any], int, Callable[[],
 
     def prepare(spec: dict[str, Any], x: Any, xi: Any = None, y: Any = None, project: bool = False) -> Any:
         def made() -> Any:
-            model, data = Continuum.from_spec(spec), records(x, xi, y)
+            model, data = Continuum.from_spec(spec), records(x, xi=xi, y=y)
             return (lambda: (model.project_samples if project else model.prepare)(data)), len(data.x), None
 
         return made
 
     def sampled(spec: dict[str, Any], x: Any, xi: Any, way: Any, y: Any = None) -> Any:
         def made() -> Any:
-            model, data = Continuum.from_spec(spec), records(x, xi, y)
+            model, data = Continuum.from_spec(spec), records(x, xi=xi, y=y)
 
             def call() -> Any:
                 points = model.sample_points(data)

@@ -46,7 +46,7 @@ def main() -> None:
     given = parser.parse_args()
     model = Continuum.from_spec(DECLARED)
     x = np.random.default_rng(0).standard_normal((given.records, 128, 1))
-    data = records(x, None, np.tanh(x))
+    data = records(x, y=np.tanh(x))
     found: dict[str, list[float]] = {}
     with contextlib.ExitStack() as stack:
         ways: dict[str, tuple[int, Any]] = {"1 thread": (1, None), "2 threads": (2, None)}

@@ -267,7 +267,7 @@ def records(draw: st.DrawFn, spec: Spec, most: int = 6) -> Records:
         y = np.arange(count) % spec.outputs
     else:
         y = generator.dirichlet(np.ones(spec.outputs), count)  # probabilities are what every loss can compare
-    return make_records(x, xi, y)
+    return make_records(x, xi=xi, y=y)
 
 
 # --- one line for a new file --------------------------------------------------------------------------------

@@ -98,7 +98,7 @@ def parts(start: Array, stop: Array) -> dict[str, Records]:
     for name, points in grids.items():
         chosen = slice(TRAINING) if name == "train" else slice(TRAINING, None)
         xi = -1 + 2 * np.arange(points) / points
-        found[name] = records(sampled(start[chosen], points), xi, sampled(stop[chosen], points)[:, :, None])
+        found[name] = records(sampled(start[chosen], points), xi=xi, y=sampled(stop[chosen], points)[:, :, None])
     return found
 
 
@@ -126,4 +126,4 @@ def images(data: Records, generator: np.random.Generator) -> Records:
         values[mirrored] = -np.roll(values[mirrored, ::-1], 1, axis=1)
     speed = BOOST * generator.standard_normal((len(data), 1))
     turned = scipy.fft.rfft(y, axis=1) * np.exp(-1j * np.arange(points // 2 + 1) * speed)
-    return records(x + speed, even, (scipy.fft.irfft(turned, points, axis=1) + speed)[:, :, None])
+    return records(x + speed, xi=even, y=(scipy.fft.irfft(turned, points, axis=1) + speed)[:, :, None])

@@ -85,7 +85,7 @@ def table(given: Any) -> Table:
     if not _is_frame(frame):
         raise refusal(
             f"a table of type {type(given).__name__}", "a frame of pandas, polars or PyArrow, or columns by name",
-            "an array, whose columns have no names", "use records(x, xi, y) for arrays",
+            "an array, whose columns have no names", "use records(x, y, xi) for arrays",
         )  # fmt: skip
     return {name: _column(frame.get_column(name)) for name in frame.columns}
 

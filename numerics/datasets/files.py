@@ -94,7 +94,7 @@ def _read_archive(path: str | Path) -> Source:
             "numbers, or one name only", "write classes as an array of texts",
         )  # fmt: skip
     if "offsets" not in arrays:
-        return source(x, _file_points(arrays), y, classes)
+        return source(x, xi=_file_points(arrays), y=y, classes=classes)
     offsets, xi, y = (None if a is None else np.asarray(a) for a in (arrays["offsets"], arrays.get("xi"), y))
     assert offsets is not None
     return _ragged(x, offsets, xi, y, classes)

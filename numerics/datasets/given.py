@@ -29,8 +29,8 @@ LAYOUT = (
 
 def records(
     x: Any,
-    xi: Any = None,
     y: Any = None,
+    xi: Any = None,
     classes: Sequence[Any] | Array = (),
     y_xi: Any = None,
     layout: str = LAYOUTS[0],

@@ -33,7 +33,7 @@ def sklearn_digits(shape: tuple[int, ...]) -> dict[str, Records]:
     from sklearn.datasets import load_digits
 
     pixels, digits = load_digits(return_X_y=True)
-    whole = records((pixels / INK).reshape(-1, *shape), None, digits, [str(digit) for digit in range(10)])
+    whole = records((pixels / INK).reshape(-1, *shape), y=digits, classes=[str(digit) for digit in range(10)])
     order = np.arange(len(whole))
     return {"train": whole.take(order[:TRAINING_DIGITS]), "test": whole.take(order[TRAINING_DIGITS:])}
 

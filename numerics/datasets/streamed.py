@@ -128,7 +128,7 @@ Source = Records | Streamed
 
 
 def source(
-    x: Any, xi: Any = None, y: Any = None, classes: Sequence[Any] | Array = (), y_xi: Any = None
+    x: Any, y: Any = None, xi: Any = None, classes: Sequence[Any] | Array = (), y_xi: Any = None
 ) -> Source:
     """Records from what ``records`` takes, of which mapped NumPy arrays, Zarr's and Dask's are read part by part.
 
@@ -139,7 +139,7 @@ def source(
     if isinstance(x, Streamed) and xi is y is None and not np.size(classes):
         return x
     if not streamable(x) or y_xi is not None:
-        return given.records(x, xi, y, classes, y_xi)
+        return given.records(x, xi=xi, y=y, classes=classes, y_xi=y_xi)
     if not 2 <= len(x.shape) <= 5 or not all(x.shape):
         raise refusal(
             f"x of shape {tuple(x.shape)}", given.LAYOUT, "a single record, an axis too many, or an empty array",

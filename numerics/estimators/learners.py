@@ -286,7 +286,7 @@ class ContinuumOperator(_Learner):
 
     def _functions(self, data: Records, y: Any, t_out: Any) -> Records:
         """Target functions as records, at points of their own or at those of the records. Raises DataError."""
-        found = records(y, t_out)
+        found = records(y, xi=t_out)
         if len(found) != len(data):
             raise DataError(
                 f"{len(found)} functions for {len(data)} records", "one function a record",
@@ -298,7 +298,7 @@ class ContinuumOperator(_Learner):
                 "as many samples, or points of their own", "target functions that were sampled elsewhere",
                 "give their points as t_out",
             )  # fmt: skip
-        return records(y, data.points()) if t_out is None and data.xi is not None else found
+        return records(y, xi=data.points()) if t_out is None and data.xi is not None else found
 
 
 def _labels(y: Any, count: int) -> Array:

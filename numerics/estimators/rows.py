@@ -16,7 +16,7 @@ def records_of(estimator: Any, X: Any, t: Any, first: bool = False) -> Records:
     Raises DataError, and scikit-learn's ValueError and TypeError.
     """
     if t is not None or not _rectangular(X):
-        return records(X, t)
+        return records(X, xi=t)
     nan = "allow-nan" if estimator.missing == "unsampled" else True
     x = validate_data(estimator, X, reset=first, dtype=np.float64, ensure_all_finite=nan, allow_nd=True)
     return records(x[:, :, None] if x.ndim == 2 else x)

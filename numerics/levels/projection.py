@@ -100,7 +100,7 @@ def project(
     if records is not None and x is not None:
         raise DataError("x and records", "one of the two", "data given twice", "leave one of them out")
     data = x if records is None else records
-    return move(model, level, None if data is y is xi is None else make_records(data, xi, y))
+    return move(model, level, None if data is y is xi is None else make_records(data, xi=xi, y=y))
 
 
 def move(model: Continuum, level: str, data: Records | None) -> Continuum:
@@ -173,7 +173,7 @@ def _probes(model: Continuum) -> Records:
         x = along(modes, x, axis + 1)
         grid.append(xi)
     points = None if spec.interpolant == "constant" else grid[0] if spec.dimension == 1 else tuple(grid)
-    return replace(make_records(x, points), units=model.units)
+    return replace(make_records(x, xi=points), units=model.units)
 
 
 def _output_changes(

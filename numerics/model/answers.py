@@ -23,7 +23,7 @@ Model = Continuum | Ensemble
 
 def evaluate(model: Model, x: Any, y: Any = None, xi: Any = None) -> dict[str, float]:
     """Loss, and accuracy or rmse, on records that ``fit`` takes. Raises DataError and TrainingError."""
-    prepared: Any = model.prepare(source(x, xi, y))
+    prepared: Any = model.prepare(source(x, xi=xi, y=y))
     return model.scores(prepared)
 
 
@@ -34,7 +34,7 @@ def predict(model: Model, x: Any, xi: Any = None, *, at: Any = None, out: str | 
     offsets and xi. It is written part by part, whole or not at all; returned is then None. at: see ``Continuum``.
     Raises DataError, for an ``out`` that cannot be written too, and TrainingError.
     """
-    data = source(x, xi)
+    data = source(x, xi=xi)
     if out is None:
         return together(model.answers(data, at))
     if not isinstance(out, str | Path) or Path(out).is_dir():

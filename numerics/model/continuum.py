@@ -227,9 +227,9 @@ class Continuum:
         """
         return layout.readout_map(self.representation, layout.coefficients(self.fields))
 
-    def taken(self, x: Any, xi: Any = None, y: Any = None) -> Records:
+    def taken(self, x: Any, y: Any = None, xi: Any = None) -> Records:
         """Records in the model's units: points in [−1, 1], samples and targets scaled. Raises DataError."""
-        return self.units.taken(self.spec, records(x, xi, y))
+        return self.units.taken(self.spec, records(x, xi=xi, y=y))
 
     def prepare(self, data: Source) -> Prepared:
         """Project records and their targets. Raises DataError naming the record."""
@@ -301,7 +301,7 @@ class Continuum:
         """Loss and gradient as fields: the L2 gradient (12), or dL/dcoefficients with metric="coefficients"."""
         if metric not in ("L2", "coefficients"):
             raise DataError(f"metric {metric!r}", "'L2' or 'coefficients'", *advice(metric, ("L2", "coefficients")))
-        loss, gradient = self.coefficient_gradient(self.prepare(records(x, xi, y)))
+        loss, gradient = self.coefficient_gradient(self.prepare(records(x, xi=xi, y=y)))
         if metric == "L2":
             gradient = {n: [s.riesz(g) for s, g in zip(f.slabs, gradient[n])] for n, f in self.fields.items()}
         return loss, {name: f.with_coefficients(gradient[name]) for name, f in self.fields.items()}
@@ -379,7 +379,7 @@ class Continuum:
         (samples, points, channels), or a list of (points, channels) when the records' points differ in number. Raises
         DataError, and TrainingError for an output that is not finite.
         """
-        return together(self.answers(source(x, xi), at))
+        return together(self.answers(source(x, xi=xi), at))
 
     def answers(self, data: Source, at: Any = None) -> Iterator[Any]:
         """What a call returns, part by part of the records."""
@@ -444,7 +444,7 @@ class Continuum:
 
     def trajectory(self, x: Any, xi: Any = None, at: Any = None) -> tuple[Array, Array]:
         """The state along the depth: depths (D,), values (N, D, points[, points …], channels) at the points ``at``."""
-        data = self.taken(x, xi)
+        data = self.taken(x, xi=xi)
         where = self.units.grid(self.lines() if at is None else points.wanted(self.spec, at))
         first = self.project_samples(data)
         solver = self.solver.settled(first)

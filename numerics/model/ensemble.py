@@ -59,7 +59,7 @@ class Ensemble:
 
     def __call__(self, x: Any, xi: Any = None, at: Any = None) -> Any:
         """Outputs for records at any points, shaped as a single model's."""
-        return together(self.answers(source(x, xi), at))
+        return together(self.answers(source(x, xi=xi), at))
 
     def answers(self, data: Source, at: Any = None) -> Iterator[Any]:
         """What a call returns, part by part of the records."""

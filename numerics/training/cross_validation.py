@@ -60,7 +60,7 @@ def cross_validate(
     ``joblib.parallel_config`` says so, with the same scores. Raises what ``fit`` raises.
     """
     check_names(settings, SETTINGS, "a typing error, or an option that writes a file")
-    data = source(x, xi, y)
+    data = source(x, xi=xi, y=y)
     model = Continuum.from_spec(resolve(spec), seed=seed)
     fold = partition(len(data), model.class_labels(data), folds, seed)
     own = partial(_scores, model, data, fold, {"seed": seed, **settings})

@@ -141,7 +141,7 @@ def _augmented(augment: Augment, data: Records, generator: np.random.Generator) 
     if not isinstance(found, Records) or len(found) != len(data) or not found.known:
         raise DataError(
             f"augment returned {found!r}", f"{len(data)} records with targets", "a tuple of arrays, or other records",
-            "return numerics.records(x, xi, y), a record in place of each",
+            "return numerics.records(x, y, xi), a record in place of each",
         )  # fmt: skip
     counted = found.y is not None and found.y.dtype.kind in "iu" and found.y.size == len(data)
     if found.y is None or found.classes or not data.classes or not counted:

@@ -113,7 +113,7 @@ def _numbers(subject: Subject, model: Continuum) -> None:
     else:
         y = generator.dirichlet(np.ones(spec.outputs), len(data))
         t = y.T
-    prepared = model.prepare(make_records(data.samples(), grids, y))
+    prepared = model.prepare(make_records(data.samples(), xi=grids, y=y))
     value = FORMULAS[spec.loss][0] if spec.loss in FORMULAS else _own(spec.loss)[0]
     truth = float(np.mean(value(outputs, t)))
     _judge(subject, model, prepared, truth)
@@ -167,7 +167,7 @@ def _far_from_zero(subject: Subject, model: Continuum, data: Records) -> None:
     for offset in (0.0, OFFSET):
         moved = [y + offset for y in data.targets()]
         grids = None if data.xi is None else [g if spec.dimension > 1 else g[0] for g in grids_of(spec, data)]
-        prepared = model.prepare(make_records(data.samples(), grids, moved))
+        prepared = model.prepare(make_records(data.samples(), xi=grids, y=moved))
         # the best that the basis can do: what it cannot represent is left
         own = expected(spec, spec.slabs[-1].state, list(zip(grids_of(spec, data), moved)))
         root = np.kron(model.representation.root, np.eye(spec.output_channels))
@@ -200,7 +200,7 @@ def distances(spec: Spec, model: Continuum, data: Records) -> Array:
             rules.append(formulas.common(state, *others, cuts=ends))
         at = tuple(x for x, _ in rules)
         one = data.take(np.array([n]))
-        plain = make_records(one.samples(), one.points() if one.xi is not None else None)
+        plain = make_records(one.samples(), xi=one.points() if one.xi is not None else None)
         y = np.asarray(model(plain, at=at if spec.dimension > 1 else at[0]))[0]
         target = samples
         if spec.interpolant == "least-squares" or spec.loss == "relative-l2":

@@ -93,7 +93,7 @@ def _values(states: list[formulas.Functions], y: Array, at: tuple[Array, ...]) -
 def path(subject: Subject) -> None:
     """The trajectory starts with the record, ends with the final state, and stands at the ends of the steps."""
     spec, model, data = subject.spec, subject.bare(), sampled(subject.spec, subject.share)
-    one = make_records(data.samples()[:1], None if data.xi is None else data.points()[:1])
+    one = make_records(data.samples()[:1], xi=None if data.xi is None else data.points()[:1])
     at = tuple(np.linspace(-0.97, 0.98, SHOWN + axis) for axis in range(spec.dimension))
     depths, values = model.trajectory(one, at=at if spec.dimension > 1 else at[0])
     ends = [np.array([float(b) for b in depth_elements(slab)]) for slab in spec.slabs]

@@ -30,7 +30,7 @@ def sampled(spec: Spec, size: float = 1.0, functions: bool = False) -> Records:
         x.append(size * generator.standard_normal((*shape, spec.record_channels)))
         y.append(generator.standard_normal((*shape, spec.output_channels)))
     given = None if spec.interpolant == "constant" else grids
-    return make_records(x, given, y if functions else None)
+    return make_records(x, xi=given, y=y if functions else None)
 
 
 def with_targets(spec: Spec, size: float = 1.0) -> Records:

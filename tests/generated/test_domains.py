@@ -396,7 +396,7 @@ def test_records_enter_by_the_projection_of_their_bilinear_interpolant(periodic:
     generator = np.random.default_rng(6)
     xi, eta = (np.sort(generator.uniform(-1, 1, n)) for n in (5, 7))
     x = generator.standard_normal((2, 5, 7, 2))
-    found = model.project_samples(records(x, (xi, eta))).reshape(3, 4, 2, 2)
+    found = model.project_samples(records(x, xi=(xi, eta))).reshape(3, 4, 2, 2)
     lines, axes, weights = [], [], []
     for points, state in zip((xi, eta), CASES["square"].state):
         around = np.concatenate([[points[-1] - 2], points, [points[0] + 2]]) if periodic else np.concatenate(
@@ -424,7 +424,7 @@ def test_the_loss_is_the_integral_over_the_square(interpolant: str) -> None:
     model = model_of_declared(given)
     generator = np.random.default_rng(7)
     x, y = generator.standard_normal((2, 2, 4, 6, 2))
-    found = model.scores(model.prepare(records(x, None, y)))["loss"]
+    found = model.scores(model.prepare(records(x, y=y)))["loss"]
     lines, cuts = [], []
     for count in (4, 6):
         line = np.linspace(-1, 1, count) if interpolant == "linear" else np.linspace(-1, 1, count + 1)
@@ -468,7 +468,7 @@ def test_records_on_grids_survive_files_selections_and_lists(tmp_path: Path) -> 
     generator = np.random.default_rng(8)
     x, y = generator.standard_normal((2, 5, 3, 4, 2))
     grid = (np.array([-1.0, 0.2, 0.9]), np.array([-0.5, 0.0, 0.1, 1.0]))
-    data = records(x, grid, y)
+    data = records(x, xi=grid, y=y)
     write(tmp_path / "data.npz", data)
     found = read(tmp_path / "data.npz")
     assert repr(found) == "Records(5 records, 3×4 points, 2 channels, y float64 (60, 2))"
@@ -476,7 +476,7 @@ def test_records_on_grids_survive_files_selections_and_lists(tmp_path: Path) -> 
     np.testing.assert_array_equal(some.samples()[0], x[3])
     np.testing.assert_array_equal(some.targets()[1], y[1])
     np.testing.assert_array_equal(some.points()[0][1], grid[1])
-    ragged = records([x[0], x[1, :2]], [grid, (grid[0][:2], grid[1])], [0, 1])
+    ragged = records([x[0], x[1, :2]], xi=[grid, (grid[0][:2], grid[1])], y=[0, 1])
     assert ragged.shapes == [(3, 4), (2, 4)]
     np.testing.assert_array_equal(ragged.take([1]).samples()[0], x[1, :2])
     np.testing.assert_array_equal(ragged.take([1]).points()[0][0], grid[0][:2])
@@ -537,7 +537,7 @@ def test_smooth_maxima_over_the_square() -> None:
     expected = np.einsum("pk,ql,kloc,pqcn->no", *functions, fields["R"], whole) + (fields["Q"] @ np.log(means) / 3).T
     np.testing.assert_allclose(model(x), expected + fields["a"], atol=1e-12)
     targets = np.random.default_rng(13).standard_normal((4, 3))
-    prepared = model.prepare(records(x, None, targets))
+    prepared = model.prepare(records(x, y=targets))
     _, gradient = model.objective(prepared)
     way = np.random.default_rng(14).standard_normal(model.size) / np.sqrt(model.size)
     change = [model.objective(prepared, model.coordinates + step * way)[0] for step in (1e-5, -1e-5)]

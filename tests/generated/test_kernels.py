@@ -181,7 +181,7 @@ def test_taylor_remainder_has_slope_two() -> None:
     model = random_model(declare())
     generator = np.random.default_rng(4)
     x, y = generator.standard_normal((9, 30)), generator.integers(0, 3, 9)
-    prepared = model.prepare(records(x, None, y))
+    prepared = model.prepare(records(x, y=y))
     v = generator.standard_normal(model.size)
     v /= np.linalg.norm(v)
     start = model.coordinates
@@ -242,7 +242,7 @@ def perceptron(widths: list[int], activation: str, generator: np.random.Generato
 def test_any_number_of_threads_gives_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
     model = random_model(declare())
     generator = np.random.default_rng(5)
-    prepared = model.prepare(records(generator.standard_normal((700, 20)), None, generator.integers(0, 3, 700)))
+    prepared = model.prepare(records(generator.standard_normal((700, 20)), y=generator.integers(0, 3, 700)))
     found = []
     for threads in ("1", "2", "5"):
         monkeypatch.setenv("CONTINUA_THREADS", threads)
@@ -258,7 +258,7 @@ def test_any_number_of_threads_gives_the_same_bits(monkeypatch: pytest.MonkeyPat
 def test_halves_of_records_and_stages_are_the_whole(case: str, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     model = random_model(CASES[case])
     x = np.random.default_rng(8).standard_normal((count, 23, CASES[case]["equation"]["channels"]))
-    prepared = model.prepare(records(x, None, np.arange(count) % 3))
+    prepared = model.prepare(records(x, y=np.arange(count) % 3))
     whole = model.objective(prepared, model.coordinates)
     monkeypatch.setattr("numerics.kernels.threads.TWO_THREADS", 0)
     halves = model.objective(prepared, model.coordinates)
@@ -273,7 +273,7 @@ def test_single_precision_stays_within_its_error_budget() -> None:
     declared = declare()
     double, single = random_model(declared), random_model({**declared, "precision": "float32"})
     generator = np.random.default_rng(6)
-    data = records(generator.standard_normal((40, 25)), None, generator.integers(0, 3, 40))
+    data = records(generator.standard_normal((40, 25)), y=generator.integers(0, 3, 40))
     (loss, gradient), (loss32, gradient32) = (m.objective(m.prepare(data)) for m in (double, single))
     assert abs(loss - loss32) <= 2e-6 * max(1, abs(loss))
     assert np.linalg.norm(gradient - gradient32) <= 2e-5 * np.linalg.norm(gradient)
@@ -295,7 +295,7 @@ def test_a_rate_that_nobody_has_seen_trains_without_generated_modules(tmp_path, 
     model = Continuum.from_spec(load_spec(declared), seed=1)
     trained = fit(model, x, y, epochs=300)
     assert list(tmp_path.iterdir())
-    prepared = model.prepare(records(x, None, y))
+    prepared = model.prepare(records(x, y=y))
     assert trained.loss(prepared) < 0.8 * model.loss(prepared)
     find._representation.cache_clear()
     assert os.path.isdir(tmp_path)

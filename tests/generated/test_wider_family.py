@@ -516,7 +516,7 @@ def test_a_lift_and_a_pointwise_readout_are_affine_at_every_point() -> None:
         weights = np.array([2.0, *[1.0] * 8])
         return np.mean(np.einsum("n,nor->r", weights, (out - fourier(y, 9)) ** 2))
 
-    prepared = model.prepare(records(x, xi, y))
+    prepared = model.prepare(records(x, xi=xi, y=y))
     value, gradient = model.coefficient_gradient(prepared)
     assert value == pytest.approx(loss(fields), rel=1e-13)
     ways = {key: generator.standard_normal(a.shape) for key, a in fields.items()}
@@ -526,4 +526,4 @@ def test_a_lift_and_a_pointwise_readout_are_affine_at_every_point() -> None:
     assert np.asarray(model(x, xi=xi, at=[0.0, 0.3, 0.5])).shape == (5, 3, 2)
     assert np.allclose(model(x, xi=xi)[:, 3], np.asarray(model(x, xi=xi, at=xi[3:4]))[:, 0])
     with pytest.raises(Exception, match=r"lift\.inputs"):
-        model.prepare(records(np.ones((2, 16, 3)), xi))
+        model.prepare(records(np.ones((2, 16, 3)), xi=xi))

@@ -59,7 +59,7 @@ def made() -> dict[str, Any]:
     """A classifier ``m``, a model ``f`` of functions, and what belongs to them."""
     m, f = Continuum.from_spec(SPEC, seed=0), Continuum.from_spec(FUNCTION, seed=0)
     return {
-        "m": m, "f": f, "own": m.prepare(records(X, None, Y)), "other": f.prepare(records(X, None, YF)),
+        "m": m, "f": f, "own": m.prepare(records(X, y=Y)), "other": f.prepare(records(X, xi=None, y=YF)),
         "basis": m.representation.slabs[0].basis("state"), "net": layers(W, B, "tanh"),
     }  # fmt: skip
 
@@ -125,7 +125,7 @@ ARRAYS: dict[str, tuple[np.ndarray, Callable[[dict[str, Any], Any], Any]]] = {
     "a field's points": (XI, lambda k, a: k["m"].fields["W"](a, 0.3, 0.5)),
     "a field's depths": (XI**2, lambda k, a: k["m"].fields["W"](0.1, 0.3, a)),
     "with_coefficients": (np.ones((4, 1, 1)), lambda k, a: outputs_with(k["m"], "b", [a])),
-    "records, functions": (YF, lambda k, a: records(X, None, a).y),
+    "records, functions": (YF, lambda k, a: records(X, y=a).y),
     "layers, weights": (W[0], lambda k, a: from_layers([a, W[1]], B)(X[:, :4])),
     "layers, biases": (B[0], lambda k, a: from_layers(W, [a, B[1]])(X[:, :4])),
     "evaluate": (XI, lambda k, a: run_time_basis.evaluate(k["basis"], a)),
@@ -242,7 +242,7 @@ def test_targets_that_are_no_classes(made: dict[str, Any], form: str) -> None:
 )
 def test_class_names_are_a_list_with_each_name_once(names: Any) -> None:
     with pytest.raises(DataError):
-        records(X, None, Y, names)
+        records(X, y=Y, classes=names)
     with pytest.raises(DataError):
         from_layers(W, B, classes=[*names, "c"] if isinstance(names, list) and len(names) > 1 else names)
 
@@ -250,13 +250,13 @@ def test_class_names_are_a_list_with_each_name_once(names: Any) -> None:
 def test_what_a_model_calls_its_outputs_is_read_again(made: dict[str, Any], tmp_path: Path) -> None:
     """Data may name fewer classes than there are outputs, and not more; targets that are numbers have no names."""
     with pytest.raises(DataError, match="3 classes: run, swim, walk"):
-        fit(made["m"], records(X, None, Y, ["run", "swim", "walk"]), epochs=1, out=tmp_path / "m.npz")
+        fit(made["m"], records(X, y=Y, classes=["run", "swim", "walk"]), epochs=1, out=tmp_path / "m.npz")
     assert not (tmp_path / "m.npz").exists()
-    done = fit(made["m"], records(X, None, ["run"] * 6), epochs=1, out=tmp_path / "m.npz")
+    done = fit(made["m"], records(X, y=["run"] * 6), epochs=1, out=tmp_path / "m.npz")
     again = load(tmp_path / "m.npz")
     assert again.classes == done.classes == ("run", "class 1")
     assert again.labels([[0.0, 1.0], [1.0, 0.0]]).tolist() == ["class 1", "run"]
-    assert np.array_equal(again.prepare(records(X, None, ["run"] * 6)).labels, [0] * 6)
+    assert np.array_equal(again.prepare(records(X, y=["run"] * 6)).labels, [0] * 6)
 
 
 def test_a_model_is_not_moved_under_its_own_feet(made: dict[str, Any]) -> None:
@@ -267,7 +267,7 @@ def test_a_model_is_not_moved_under_its_own_feet(made: dict[str, Any]) -> None:
 @pytest.mark.skipif(np.finfo(np.longdouble).max == np.finfo(float).max, reason="longdouble is float64 here")
 def test_targets_that_become_infinite_are_refused() -> None:
     with pytest.raises(DataError, match="finite numbers"):
-        records(X, None, np.full(6, np.longdouble("1e400")))
+        records(X, y=np.full(6, np.longdouble("1e400")))
 
 
 def test_functions_of_records_that_differ_in_length(made: dict[str, Any]) -> None:
@@ -356,8 +356,8 @@ def test_no_path(door: str, given: Any, tmp_path: Path, monkeypatch: pytest.Monk
 WRONG: dict[str, Callable[[dict[str, Any]], Any]] = {
     # data given twice, or to nobody
     "points beside Records": lambda k: k["m"](records(X), XI),
-    "targets beside Records": lambda k: fit(k["m"], records(X, None, Y), 1 - Y),
-    "classes beside Records": lambda k: records(records(X), None, None, ["a", "b"]),
+    "targets beside Records": lambda k: fit(k["m"], records(X, y=Y), 1 - Y),
+    "classes beside Records": lambda k: records(records(X), y=None, classes=["a", "b"]),
     "records and x": lambda k: project(k["m"], "small", X, records=records(X)),
     "targets alone": lambda k: project(k["m"], "small", y=Y),
     "points alone": lambda k: project(k["m"], "small", xi=XI),
@@ -370,7 +370,7 @@ WRONG: dict[str, Callable[[dict[str, Any]], Any]] = {
     "no records": lambda k: k["m"](np.zeros((0, 9))),
     "an array to be written": lambda k: datasets.write("x.npz", X),
     # prepared by somebody else
-    "objective of Records": lambda k: k["m"].objective(records(X, None, Y)),
+    "objective of Records": lambda k: k["m"].objective(records(X, y=Y)),
     "objective of nothing": lambda k: k["m"].objective(None),
     "another model's objective": lambda k: k["m"].objective(k["other"]),
     "another model's gradient": lambda k: k["m"].coefficient_gradient(k["other"]),
@@ -470,7 +470,7 @@ def test_calls_that_are_wrong(made: dict[str, Any], case: str, tmp_path: Path, m
     ids=repr,
 )
 def test_positions_that_are_none(made: dict[str, Any], chosen: Any) -> None:
-    for taken in (made["own"], records(X, None, Y)):
+    for taken in (made["own"], records(X, y=Y)):
         with pytest.raises(DataError, match="positions"):
             taken.take(chosen)
 

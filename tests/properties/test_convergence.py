@@ -223,7 +223,7 @@ def test_discontinuous_targets_cost_half_an_order() -> None:
     errors, sizes = [], [16, 32, 64, 128]
     for n in sizes:
         model = smooth({"family": "legendre", "size": n}, "euler", 2)
-        back = np.asarray(model.project_samples(records(jump, xi)))[:, 0]
+        back = np.asarray(model.project_samples(records(jump, xi=xi)))[:, 0]
         values = np.polynomial.legendre.legval(xi, back)
         errors.append(np.sqrt(np.mean((values - jump[0]) ** 2)))
     assert 0.3 < order(sizes, errors) < 0.7

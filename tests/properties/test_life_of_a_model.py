@@ -68,7 +68,7 @@ def data() -> Records:
     points = [np.sort(generator.uniform(-1, 1, generator.integers(4, 9))) for _ in range(12)]
     signs = [1.0, -1.0] * 6
     x = [s * xi + 0.2 * generator.standard_normal(len(xi)) for s, xi in zip(signs, points)]
-    return records(x, points, [int(s > 0) for s in signs])
+    return records(x, xi=points, y=[int(s > 0) for s in signs])
 
 
 @cache

@@ -304,7 +304,7 @@ def test_loss_and_gradient_of_a_random_network(
         y = generator.standard_normal((3, 3))
     else:
         y = np.array([0, 2, 0])
-    prepared = model.prepare(records(xs, points, y))
+    prepared = model.prepare(records(xs, xi=points, y=y))
     with np.errstate(over="ignore", invalid="ignore"):
         loss, gradient = model.coefficient_gradient(prepared)
     fields = {name: f.slabs[0].coefficients for name, f in model.fields.items()}

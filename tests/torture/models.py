@@ -246,7 +246,7 @@ def made(folder: Path, seed: int) -> bytes:
 
     x = np.sin(np.outer(np.arange(1, 9), np.linspace(-1, 1, 20)))
     model = Continuum.from_spec(ROOT / "specs" / "gunpoint.toml", seed=seed)
-    model = fit(model, records(x, None, np.array(["left", "right"])[np.arange(8) % 2]), epochs=4)
+    model = fit(model, records(x, y=np.array(["left", "right"])[np.arange(8) % 2]), epochs=4)
     model.save(folder / FILE)
     return (folder / FILE).read_bytes()
 

@@ -117,9 +117,9 @@ def test_divergences_from_what_are_no_probabilities_are_refused(targets: list) -
     model = Continuum.from_spec({**SPEC, "loss": {"kind": "kullback-leibler"}})
     x = np.ones((2, 6))
     good = [0.25, 0.75]
-    assert model.prepare(records(x, None, np.array([good, [0.333, 0.6666]]))).targets is not None
+    assert model.prepare(records(x, y=np.array([good, [0.333, 0.6666]]))).targets is not None
     with pytest.raises(DataError, match="record 1") as caught:
-        model.prepare(records(x, None, np.array([good, *targets])))
+        model.prepare(records(x, y=np.array([good, *targets])))
     assert "add up to 1" in caught.value.allowed
 
 
@@ -128,7 +128,7 @@ def test_errors_relative_to_zero_are_refused() -> None:
     model = Continuum.from_spec({**function, "loss": {"kind": "relative-l2"}})
     x = np.random.default_rng(0).standard_normal((3, 6))
     with pytest.raises(DataError, match="record 2"):
-        model.prepare(records(x, None, np.array([[1.0] * 6, [2.0] * 6, [0.0] * 6])))
+        model.prepare(records(x, y=np.array([[1.0] * 6, [2.0] * 6, [0.0] * 6])))
 
 
 SPEC = {
@@ -184,7 +184,7 @@ def test_the_h1_loss_is_the_distance_to_the_interpolant_itself(family: str, peri
     model = Continuum.from_spec(spec, seed=1)
     xi = np.sort(generator.uniform(-1, 1, 9)) if family != "fourier" else -1 + 2 * np.arange(9) / 9
     x, y = generator.standard_normal((2, 1, 9, 2))
-    loss = model.loss(model.prepare(records(x, xi, y)))
+    loss = model.loss(model.prepare(records(x, xi=xi, y=y)))
     # the output's slope from its values: exact for these functions with steps of 1e-5 and central differences
     nodes, weights = np.polynomial.legendre.leggauss(40)
     cuts = np.unique(np.concatenate([xi, np.linspace(-1, 1, 7), [-1, 1]]))
@@ -234,7 +234,7 @@ def test_the_weighted_l2_loss_is_the_weighted_distance(family: str, interpolant:
     n = 9
     xi = {"constant": (2 * np.arange(n) + 1 - n) / n}.get(interpolant, np.sort(generator.uniform(-1, 1, n)))
     x, y = generator.standard_normal((2, 3, n, 2))
-    prepared = model.prepare(records(x, xi, y))
+    prepared = model.prepare(records(x, xi=xi, y=y))
     nodes, lengths = np.polynomial.legendre.leggauss(40)
     edges = (2 * np.arange(n + 1) - n) / n if interpolant == "constant" else xi
     cuts = np.unique(np.concatenate([edges, np.linspace(-1, 1, 7), kinks]))
@@ -298,7 +298,7 @@ def test_balanced_classes_count_alike_in_every_part_of_the_records() -> None:
     x, y = generator.standard_normal((9, 12)), np.array([2, 0, 0, 2, 0, 0, 0, 2, 0])
     model, plain = weighted("balanced"), weighted([1, 1, 1])
     assert np.array_equal(model.coordinates, plain.coordinates)
-    prepared, own = model.prepare(records(x, None, y)), plain.prepare(records(x, None, y))
+    prepared, own = model.prepare(records(x, y=y)), plain.prepare(records(x, xi=None, y=y))
     each = np.array([plain.loss(own.take([n])) for n in range(9)])
     assert model.loss(prepared) == pytest.approx((each[y == 0].mean() + each[y == 2].mean()) / 2, rel=1e-13)
     part = np.array([0, 1, 3])
@@ -306,7 +306,7 @@ def test_balanced_classes_count_alike_in_every_part_of_the_records() -> None:
     assert model.scores(prepared.take(part))["loss"] == pytest.approx(expected, rel=1e-13)
     numbers = weighted(["1/2", 1, 3])
     expected = np.mean(np.array([0.5, 1, 3])[y] * each)
-    assert numbers.loss(numbers.prepare(records(x, None, y))) == pytest.approx(expected, rel=1e-13)
+    assert numbers.loss(numbers.prepare(records(x, y=y))) == pytest.approx(expected, rel=1e-13)
 
 
 def test_balanced_weights_are_of_all_records_however_these_are_sampled() -> None:
@@ -373,7 +373,7 @@ def test_penalties_on_the_local_field_are_exact_integrals() -> None:
             "integration": {"tableau": "heun", "steps": 2}, "loss": {"kind": "cross-entropy", "penalty": penalty},
         }  # fmt: skip
         model = Continuum.from_fields(spec, V=lambda xi, delta: 1 + xi**2 * delta)
-        prepared = model.prepare(records(x, None, y))
+        prepared = model.prepare(records(x, y=y))
         losses_[norm], gradient = model.objective(prepared)
         along = generator.standard_normal(model.size)
         ahead, behind = (model.with_coordinates(model.coordinates + t * along).loss(prepared) for t in (1e-5, -1e-5))

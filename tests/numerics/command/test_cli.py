@@ -193,7 +193,7 @@ def test_functions_are_resampled_however_their_targets_are_laid_out(place: Path)
     )
     assert flat == full
     model, half = load("curves.npz"), np.linspace(-1, 1, 20)[::2]
-    scores = model.scores(model.prepare(datasets.records(x[:, ::2], half, np.tanh(x)[:, ::2])))
+    scores = model.scores(model.prepare(datasets.records(x[:, ::2], xi=half, y=np.tanh(x)[:, ::2])))
     assert flat["resampled"]["half"]["rmse"] == pytest.approx(scores["rmse"], rel=1e-12)
 
 

@@ -57,7 +57,7 @@ def check(page: str) -> list[bytes]:
 @pytest.fixture(scope="module")
 def data() -> Records:
     found = bumps()
-    return records(found["x"], None, found["y"])
+    return records(found["x"], y=found["y"])
 
 
 @pytest.fixture(scope="module")
@@ -158,7 +158,7 @@ def test_pictures_of_channels_and_functions(tmp_path: object) -> None:
     path.write_text(spec[:start] + spec[end:], encoding="utf-8")
     model = Continuum.from_spec(path, seed=0)
     x = np.random.default_rng(0).standard_normal((3, 9, 2))
-    assert len(check(report.model_page(model, records(x, None, x)))) == 2
+    assert len(check(report.model_page(model, records(x, y=x)))) == 2
     values, label = report.strength(model.fields["W"], 0.5)
     assert values.shape == (report.GRID, report.GRID) and (values >= 0).all() and "channels" in label
 
@@ -166,8 +166,8 @@ def test_pictures_of_channels_and_functions(tmp_path: object) -> None:
 def test_records_are_chosen_from_all_classes() -> None:
     x = np.zeros((6, 5))
     y = np.array([1, 1, 1, 1, 0, 2])
-    assert report.first_of_each(records(x, None, y), most=3) == [0, 4, 5]
-    assert report.first_of_each(records(x, None), most=3) == [0, 1, 2]
+    assert report.first_of_each(records(x, y=y), most=3) == [0, 4, 5]
+    assert report.first_of_each(records(x, xi=None), most=3) == [0, 1, 2]
 
 
 def test_probabilities_do_not_overflow() -> None:
@@ -182,7 +182,7 @@ def test_majority_and_ridge_on_records_that_a_line_tells_apart() -> None:
     generator = np.random.default_rng(1)
     x = generator.standard_normal((40, 6))
     y = (x @ np.arange(6.0) > 0).astype(int)
-    both = demo.Data(records(x[:30], None, y[:30]), records(x[30:], None, y[30:]))
+    both = demo.Data(records(x[:30], y=y[:30]), records(x[30:], xi=None, y=y[30:]))
     commonest = int(np.mean(y[:30]) > 0.5)
     assert demo.majority(both) == np.mean(y[30:] == commonest)
     assert demo.ridge(both) >= 0.8

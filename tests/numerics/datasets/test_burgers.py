@@ -63,7 +63,7 @@ def test_images_are_solutions_again(records: tuple[np.ndarray, np.ndarray]) -> N
     start, stop = (spectrum.copy() for spectrum in records)
     xi = -1 + np.arange(burgers.POINTS) / 512
     x, y = (np.fft.irfft(spectrum, burgers.POINTS, axis=1) for spectrum in (start, stop))
-    made = burgers.images(make_records(x, xi, y[:, :, None]), np.random.default_rng(2))
+    made = burgers.images(make_records(x, xi=xi, y=y[:, :, None]), np.random.default_rng(2))
     np.testing.assert_array_equal(made.points()[3], xi)
     before, after = np.stack(made.samples())[:, :, 0], np.stack(made.targets())[:, :, 0]
     again = np.fft.irfft(burgers.solve(np.fft.rfft(before, axis=1)), burgers.POINTS, axis=1)
@@ -78,4 +78,4 @@ def test_images_are_solutions_again(records: tuple[np.ndarray, np.ndarray]) -> N
 @pytest.mark.parametrize("x, xi", [(np.ones((2, 8, 2)), None), (np.ones((2, 8)), np.linspace(-1, 1, 8))])
 def test_images_need_records_of_burgers_equation(x: np.ndarray, xi: np.ndarray | None) -> None:
     with pytest.raises(DataError, match="even grid"):
-        burgers.images(make_records(x, xi, np.ones((2, 8, 1))), np.random.default_rng(0))
+        burgers.images(make_records(x, xi=xi, y=np.ones((2, 8, 1))), np.random.default_rng(0))

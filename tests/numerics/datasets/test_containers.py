@@ -69,11 +69,11 @@ class Method:
 @pytest.mark.parametrize("kind", [Tensor, Interface, Method])
 def test_arrays_of_other_packages(kind: Any) -> None:
     y = np.array([3, 1, 3, 2])
-    expected = records(X, T, y)
-    assert same_records(records(kind(X), kind(T), kind(y)), expected)
-    assert same_records(records([kind(x) for x in X], [kind(T)] * 4, kind(y)), expected)
+    expected = records(X, xi=T, y=y)
+    assert same_records(records(kind(X), xi=kind(T), y=kind(y)), expected)
+    assert same_records(records([kind(x) for x in X], xi=[kind(T)] * 4, y=kind(y)), expected)
     assert same_records(records([kind(x) for x in RAGGED], y=[kind(x) for x in RAGGED]), records(RAGGED, y=RAGGED))
-    assert same_records(records(kind(X.swapaxes(1, 2)), kind(T), layout="channels_first"), records(X, T))
+    assert same_records(records(kind(X.swapaxes(1, 2)), xi=kind(T), layout="channels_first"), records(X, xi=T))
 
 
 def test_arrays_that_numpy_cannot_read() -> None:
@@ -86,7 +86,7 @@ def test_arrays_that_numpy_cannot_read() -> None:
 
 def test_channels_first() -> None:
     first = X.swapaxes(1, 2)
-    assert same_records(records(first, T, first, layout="channels_first"), records(X, T, X))
+    assert same_records(records(first, xi=T, y=first, layout="channels_first"), records(X, xi=T, y=X))
     assert same_records(records([x.T for x in RAGGED], layout="channels_first"), records(RAGGED))
     assert same_records(records(first.tolist(), layout="channels_first"), records(X))
     assert same_records(records(X[:, :, 0], layout="channels_first"), records(X[:, :, 0]))
@@ -99,8 +99,8 @@ def test_channels_first() -> None:
 @pytest.mark.parametrize(
     "call",
     [
-        lambda x, layout: records(x, T, layout=layout),
-        lambda x, layout: records(x, [T] * 4, layout=layout),
+        lambda x, layout: records(x, xi=T, layout=layout),
+        lambda x, layout: records(x, xi=[T] * 4, layout=layout),
         lambda x, layout: records([part[:, : 6 - n] for n, part in enumerate(x)], layout=layout),
         lambda x, layout: records(x.swapaxes(1, 2), y=x[:, :2], layout=layout),
     ],
@@ -111,7 +111,7 @@ def test_a_shape_that_fits_when_swapped_says_so(call: Callable[..., Records]) ->
 
 
 def test_the_other_layout_is_named_too() -> None:
-    refused(lambda: records(X, T, layout="channels_first"), "give layout='channels_last'")
+    refused(lambda: records(X, xi=T, layout="channels_first"), "give layout='channels_last'")
 
 
 # --- the index of a series gives its points -------------------------------------------------------------------
@@ -147,23 +147,23 @@ def test_an_index_gives_the_points(kind: str) -> None:
     index, points = INDICES[kind]
     index = pandas.Index(index)
     series = [pandas.Series(x, index=index) for x in X[:, :, 0]]
-    expected = records(X[:, :, 0], points)
+    expected = records(X[:, :, 0], xi=points)
     assert same_records(records(series), expected)
     assert same_records(records(pandas.Series(series)), expected)
     assert same_records(records(pandas.DataFrame(X[:, :, 0], columns=index)), expected)
-    assert same_records(records([pandas.DataFrame(x, index=index) for x in X]), records(X, points))
-    assert same_records(records(series, T / 2), records(X[:, :, 0], T / 2))  # points that are given count
+    assert same_records(records([pandas.DataFrame(x, index=index) for x in X]), records(X, xi=points))
+    assert same_records(records(series, xi=T / 2), records(X[:, :, 0], xi=T / 2))  # points that are given count
 
 
 def test_indices_of_pandas_own_kinds() -> None:
     pandas = pytest.importorskip("pandas")
     moments = pandas.DatetimeIndex(MOMENTS)
     for index in (moments, moments.tz_convert("Europe/Berlin"), moments.tz_localize(None)):
-        assert same_records(records([pandas.Series(X[0, :, 0], index=index)]), records(X[:1, :, 0], 3600 * T))
-        assert same_records(records(pandas.DataFrame(X[:, :, 0], columns=index)), records(X[:, :, 0], 3600 * T))
+        assert same_records(records([pandas.Series(X[0, :, 0], index=index)]), records(X[:1, :, 0], xi=3600 * T))
+        assert same_records(records(pandas.DataFrame(X[:, :, 0], columns=index)), records(X[:, :, 0], xi=3600 * T))
     months = pandas.period_range("2026-01", periods=6, freq="M")
     days = 86400.0 * np.array([0, 31, 59, 90, 120, 151])
-    assert same_records(records([pandas.Series(X[0, :, 0], index=months)]), records(X[:1, :, 0], days))
+    assert same_records(records([pandas.Series(X[0, :, 0], index=months)]), records(X[:1, :, 0], xi=days))
 
 
 def test_times_count_from_each_records_own_first() -> None:
@@ -194,10 +194,10 @@ def test_points_as_times_and_durations() -> None:
     pandas = pytest.importorskip("pandas")
     moments = np.datetime64("2026-01-01") + np.array(1000 * T, dtype="m8[ms]")
     for xi in (moments, moments - moments[0], pandas.DatetimeIndex(moments), pandas.Series(moments), list(moments)):
-        assert same_records(records(X, xi), records(X, T))
-        assert same_records(records(X, [xi] * 4), records(X, T))
-    assert same_records(records(X, pandas.DataFrame([T] * 4)), records(X, T))
-    assert same_records(records(X, np.tile(moments, (4, 1))), records(X, T))
+        assert same_records(records(X, xi=xi), records(X, xi=T))
+        assert same_records(records(X, xi=[xi] * 4), records(X, xi=T))
+    assert same_records(records(X, xi=pandas.DataFrame([T] * 4)), records(X, xi=T))
+    assert same_records(records(X, xi=np.tile(moments, (4, 1))), records(X, xi=T))
 
 
 # --- tables and panels ----------------------------------------------------------------------------------------
@@ -218,7 +218,7 @@ def test_a_row_a_record(package: str) -> None:
     frame = frames()[package]
     plain = {f"s{k}": X[:, k, 0] for k in range(6)}
     assert same_records(records(frame(plain)), records(X[:, :, 0]))
-    assert same_records(records(frame({str(t): X[:, k, 0] for k, t in enumerate(T)})), records(X[:, :, 0], T))
+    assert same_records(records(frame({str(t): X[:, k, 0] for k, t in enumerate(T)})), records(X[:, :, 0], xi=T))
     with_label = frame({**plain, "kind": NAMES})
     assert same_records(records(frame(plain), y=with_label["kind"]), records(X[:, :, 0], y=NAMES))
     whole = np.arange(8).reshape(4, 2)
@@ -290,9 +290,9 @@ def test_rows_under_an_index_of_two_levels() -> None:
         own = np.concatenate([list(times)[: len(part)] for part in RAGGED])
         index = pandas.MultiIndex.from_arrays([ids, own])
         frame = pandas.DataFrame(np.concatenate(RAGGED), columns=list("xyz"), index=index)
-        assert same_records(records(frame), records(RAGGED, points))
+        assert same_records(records(frame), records(RAGGED, xi=points))
         backwards = frame.iloc[::-1]
-        assert same_records(records(backwards), records(RAGGED[::-1], None if points is None else points[::-1]))
+        assert same_records(records(backwards), records(RAGGED[::-1], xi=None if points is None else points[::-1]))
 
 
 @pytest.mark.slow

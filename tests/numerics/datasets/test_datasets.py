@@ -27,7 +27,7 @@ RAGGED = [np.array([1.0, 2.0, 3.0]), np.array([4.0, 5.0]), np.array([6.0])]
 
 def test_rectangular_records() -> None:
     x = np.arange(24.0).reshape(2, 4, 3)
-    found = records(x, np.linspace(-1, 1, 4), [0, 1])
+    found = records(x, xi=np.linspace(-1, 1, 4), y=[0, 1])
     assert (len(found), found.channels) == (2, 3)
     assert np.array_equal(found.lengths, [4, 4])
     assert all(np.array_equal(a, b) for a, b in zip(found.samples(), x))
@@ -40,7 +40,7 @@ def test_rectangular_records() -> None:
 
 def test_ragged_records_with_points_of_their_own() -> None:
     xi = [[-1, 0, 1], [-0.5, 0.5], [0.25]]
-    found = records(RAGGED, xi, [0.5, -1.0, 2.0])
+    found = records(RAGGED, xi=xi, y=[0.5, -1.0, 2.0])
     assert np.array_equal(found.offsets, [0, 3, 5, 6])
     assert [s.shape for s in found.samples()] == [(3, 1), (2, 1), (1, 1)]
     assert [list(p) for p in found.points() if p is not None] == xi
@@ -50,37 +50,37 @@ def test_ragged_records_with_points_of_their_own() -> None:
 
 def test_a_row_of_points_for_every_record() -> None:
     xi = np.array([[-1.0, 0.0, 1.0], [-0.5, 0.0, 0.5]])
-    found = records(np.ones((2, 3)), xi)
+    found = records(np.ones((2, 3)), xi=xi)
     assert all(np.array_equal(a, b) for a, b in zip(found.points(), xi))
 
 
 def test_class_names_are_numbered_and_kept() -> None:
-    found = records(np.ones((3, 2)), None, ["walk", "run", "walk"])
+    found = records(np.ones((3, 2)), y=["walk", "run", "walk"])
     assert found.classes == ("run", "walk")
     assert np.array_equal(found.y, [1, 0, 1])
-    ordered = records(np.ones((2, 2)), None, np.array(["b", "b"]), classes=["b", "a"])
+    ordered = records(np.ones((2, 2)), y=np.array(["b", "b"]), classes=["b", "a"])
     assert np.array_equal(ordered.y, [0, 0])
-    assert np.array_equal(records(np.ones((2, 2)), None, np.array([True, False])).y, [1, 0])
+    assert np.array_equal(records(np.ones((2, 2)), y=np.array([True, False])).y, [1, 0])
 
 
 def test_function_targets() -> None:
     y = np.arange(12.0).reshape(2, 3, 2)
-    found = records(np.ones((2, 3)), None, y)
+    found = records(np.ones((2, 3)), y=y)
     assert found.functions
     assert all(np.array_equal(a, b) for a, b in zip(found.targets(), y))
-    ragged = records(RAGGED, None, [2 * r for r in RAGGED])
+    ragged = records(RAGGED, y=[2 * r for r in RAGGED])
     assert [t.shape for t in ragged.targets()] == [(3, 1), (2, 1), (1, 1)]
     assert np.array_equal(ragged.targets()[1][:, 0], [8, 10])
-    assert np.array_equal(records(np.ones((2, 3)), None, found.y).y, found.y)  # as Records hold them
+    assert np.array_equal(records(np.ones((2, 3)), y=found.y).y, found.y)  # as Records hold them
     grid = np.ones((2, 3, 3, 1))
-    on_grids = records(grid, None, grid + 1)
-    assert np.array_equal(records(grid, None, on_grids.y).y, on_grids.y)
-    flat = records(np.ones((2, 3)), None, y[:, :, 0])  # as numbers, or as functions of one channel
+    on_grids = records(grid, y=grid + 1)
+    assert np.array_equal(records(grid, y=on_grids.y).y, on_grids.y)
+    flat = records(np.ones((2, 3)), y=y[:, :, 0])  # as numbers, or as functions of one channel
     assert not flat.functions
     assert np.array_equal(flat.targets()[1][:, 0], y[1, :, 0])
     for given_y in (None, np.zeros(2), np.zeros((2, 5))):
         with pytest.raises(DataError, match="samples × points × channels"):
-            records(np.ones((2, 3)), None, given_y).targets()
+            records(np.ones((2, 3)), y=given_y).targets()
 
 
 @given(lengths=st.lists(st.integers(1, 5), min_size=1, max_size=6), data=st.data())
@@ -90,8 +90,8 @@ def test_taking_records(lengths: list[int], data) -> None:
     xi = [np.sort(generator.uniform(-1, 1, n)) for n in lengths]
     y = [generator.standard_normal((n, 3)) for n in lengths]
     chosen = data.draw(st.lists(st.integers(0, len(lengths) - 1), min_size=1, max_size=8))
-    functions = records(x, xi, y).take(chosen)
-    numbers = records(x, xi, np.arange(len(x), dtype=float)).take(np.array(chosen))
+    functions = records(x, xi=xi, y=y).take(chosen)
+    numbers = records(x, xi=xi, y=np.arange(len(x), dtype=float)).take(np.array(chosen))
     for position, index in enumerate(chosen):
         assert np.array_equal(functions.samples()[position], x[index])
         assert np.array_equal(functions.points()[position], xi[index])
@@ -125,7 +125,7 @@ BAD_ARRAYS = {
 def test_bad_arrays(case: str) -> None:
     arguments, message = BAD_ARRAYS[case]
     with pytest.raises(DataError) as caught:
-        records(*arguments)
+        records(**dict(zip(("x", "xi", "y", "classes"), arguments)))
     assert message in str(caught.value)
 
 
@@ -152,15 +152,15 @@ def test_files_come_back(tmp_path: Path, lengths, channels: int, target: str, po
         "numbers": generator.standard_normal((len(x), 2)),
         "functions": [generator.standard_normal((n, 2)) for n in lengths],
     }[target]
-    given_records = records(x, None if points == "none" else xi, y)
+    given_records = records(x, xi=None if points == "none" else xi, y=y)
     write(tmp_path / "data.npz", given_records)
     assert same_records(read(tmp_path / "data.npz"), given_records)
 
 
 def test_files_look_as_documented(tmp_path: Path) -> None:
     xi = np.linspace(-1, 1, 3)
-    write(tmp_path / "a.npz", records(np.ones((2, 3)), xi, ["u", "v"]))
-    write(tmp_path / "b.npz", records(RAGGED, None, [r[:, None] for r in RAGGED]))
+    write(tmp_path / "a.npz", records(np.ones((2, 3)), xi=xi, y=["u", "v"]))
+    write(tmp_path / "b.npz", records(RAGGED, y=[r[:, None] for r in RAGGED]))
     with np.load(tmp_path / "a.npz") as stored:
         assert {k: stored[k].shape for k in stored.files} == {"x": (2, 3), "xi": (3,), "y": (2,), "classes": (2,)}
     with np.load(tmp_path / "b.npz") as stored:

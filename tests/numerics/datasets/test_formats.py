@@ -37,7 +37,7 @@ def test_csv_with_a_row_a_record(separator: str, end: str, mark: str, tmp_path: 
     (tmp_path / "a.csv").write_bytes(text.replace("\n", end).encode())
     assert same_records(read(tmp_path / "a.csv", label="kind"), records(X, y=NAMES))
     (tmp_path / "b.CSV").write_bytes(text.replace(f"{separator}s", f"{separator}0.").encode())
-    assert same_records(read(tmp_path / "b.CSV", label="kind"), records(X, [0.0, 0.1, 0.2, 0.3, 0.4], NAMES))
+    assert same_records(read(tmp_path / "b.CSV", label="kind"), records(X, xi=[0.0, 0.1, 0.2, 0.3, 0.4], y=NAMES))
 
 
 @given(texts=st.lists(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1), min_size=1, max_size=4),
@@ -80,7 +80,7 @@ def test_csv_with_several_targets_and_a_row_a_sample(tmp_path: Path) -> None:
     assert same_records(read(path, label=["u", "v"]), records(X[:, :2], y=np.column_stack([X[:, 2], [1, 2, 3, 4]])))
     ids, t = ["q", "q", "01", "q"], [2.5, 0.5, 7.0, 1.0]
     path.write_text(lines("id,t,a,b,kind", ids, t, *X[:, :2].T, ["u", "u", "v", "u"]))
-    expected = records([X[[1, 3, 0], :2], X[[2], :2]], [[0.5, 1.0, 2.5], [7.0]], ["u", "v"])
+    expected = records([X[[1, 3, 0], :2], X[[2], :2]], xi=[[0.5, 1.0, 2.5], [7.0]], y=["u", "v"])
     assert same_records(read(path, label="kind", id="id", time="t"), expected)
     path.write_text(lines("name,s0,s1", ["a", "b", "c", "d"], *X[:, :2].T))
     assert same_records(read(path, id="name"), records(X[:, :2]))  # a name for every row
@@ -150,13 +150,13 @@ def test_parquet(backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     path = tmp_path / "a.parquet"
     frame = pandas.DataFrame(X, columns=[f"{k / 2}" for k in range(5)]).assign(kind=pandas.Categorical(NAMES))
     frame.set_axis(list("abcd")).to_parquet(path)
-    assert same_records(read(path, label="kind"), records(X, np.arange(5) / 2, NAMES))
+    assert same_records(read(path, label="kind"), records(X, xi=np.arange(5) / 2, y=NAMES))
     nested = polars.DataFrame({"a": X.tolist(), "b": (2 * X).tolist(), "kind": polars.Series(NAMES)})
     nested.write_parquet(path)
     assert same_records(read(path, label="kind"), records(np.stack([X, 2 * X], axis=2), y=NAMES))
     moments = np.datetime64("2026-01-01") + np.array([0, 60, 0, 30], "m8[ms]") * 1000
     polars.DataFrame({"id": [4, 4, 2, 2], "t": moments, "s": X[:, 0]}).write_parquet(path)
-    assert same_records(read(path, id="id", time="t"), records(X[:, 0].reshape(2, 2), [[0, 60], [0, 30]]))
+    assert same_records(read(path, id="id", time="t"), records(X[:, 0].reshape(2, 2), xi=[[0, 60], [0, 30]]))
     path.write_bytes(path.read_bytes()[:-20])
     refused(lambda: read(path), f"{backend} cannot read", "write it again")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
@@ -214,9 +214,9 @@ SERIES: dict[str, tuple[str, Callable[[], Records]]] = {
     "unknown labels": (series("1,2:?", "3,4:?"), lambda: records([[1, 2], [3, 4]])),
     "numbers": (series("1,2:0.5", classes="false", more="@targetLabel true"), lambda: records([[1, 2]], y=[0.5])),
     "times": (series("(0,1),(1.5,2):(0,3),(1.5,4):oak", more=TIMED),
-              lambda: records([[[1, 3], [2, 4]]], [[0, 1.5]], ["oak"], ["oak", "ash"])),
+              lambda: records([[[1, 3], [2, 4]]], xi=[[0, 1.5]], y=["oak"], classes=["oak", "ash"])),
     "dates": (series("(2026-01-01 00:00:00,1),(2026-01-01 00:01:30,2):oak", more=TIMED),
-              lambda: records([[1, 2]], [[0, 90]], ["oak"], ["oak", "ash"])),
+              lambda: records([[1, 2]], xi=[[0, 90]], y=["oak"], classes=["oak", "ash"])),
 }  # fmt: skip
 
 
@@ -276,8 +276,8 @@ def test_a_folder_of_sounds(tmp_path: Path) -> None:
     x = counts / 2.0**15
     slow = np.arange(3) / 100
     y = ["down", "down", "up", "up"]
-    assert same_records(found, records([x, counts / 128, x, x], [times, slow, fine, times], y))
-    assert same_records(read(tmp_path / "up"), records([x, x], [fine, times]))
+    assert same_records(found, records([x, counts / 128, x, x], xi=[times, slow, fine, times], y=y))
+    assert same_records(read(tmp_path / "up"), records([x, x], xi=[fine, times]))
 
 
 def test_bad_sounds(tmp_path: Path) -> None:

@@ -95,7 +95,7 @@ def test_labels_come_back_as_they_were_given(three: Continuum, kind: str, tmp_pa
         right = np.mean(found == truth)
         assert right > 0.6
         for part in (slice(None), K != 2, K == 1):  # some of the classes, which must keep their places
-            scores = model.scores(model.prepare(records(X[part], None, y[part])))
+            scores = model.scores(model.prepare(records(X[part], y=y[part])))
             assert scores["accuracy"] == np.mean(found[part] == truth[part])
 
 
@@ -107,22 +107,22 @@ def test_truth_values_come_back_too(shape: tuple[int, ...], tmp_path: Path) -> N
     found = load(tmp_path / "m.npz").labels(trained(X))
     assert found.dtype == bool and np.mean(found == y) > 0.7
     for same in (y, y.astype(int), y.astype(str), y.astype(object), np.eye(2)[y.astype(int)]):
-        assert trained.scores(trained.prepare(records(X, None, same)))["accuracy"] == np.mean(found == y)
+        assert trained.scores(trained.prepare(records(X, y=same)))["accuracy"] == np.mean(found == y)
 
 
 def test_numbers_name_classes_that_are_numbers_and_else_count_them(three: Continuum) -> None:
     named = fit(three, X, (K + 1).astype(str))
     for y in (K + 1, K + 1.0, (K + 1).astype(np.int8), (K + 1).astype(object), (K + 1).astype(str),
               (K + 1.0).astype(str)):  # fmt: skip
-        assert np.array_equal(named.prepare(records(X, None, y)).labels, K)
-    assert np.array_equal(named.prepare(records(X[K < 2], None, K[K < 2] + 1)).labels, K[K < 2])
+        assert np.array_equal(named.prepare(records(X, y=y)).labels, K)
+    assert np.array_equal(named.prepare(records(X[K < 2], y=K[K < 2] + 1)).labels, K[K < 2])
     with pytest.raises(DataError, match="the class 0") as error:
-        named.prepare(records(X, None, K))
+        named.prepare(records(X, y=K))
     assert error.value.allowed == "the classes of the training data: 1, 2, 3" and error.value.where == "record 0"
     counted = fit(three, X, np.array(["oak", "ash", "elm"])[K])
-    assert np.array_equal(counted.prepare(records(X, None, [0] * 30)).labels, [0] * 30)  # the first is "ash"
+    assert np.array_equal(counted.prepare(records(X, y=[0] * 30)).labels, [0] * 30)  # the first is "ash"
     with pytest.raises(DataError, match="whole numbers from 0 to 2"):
-        counted.prepare(records(X, None, K + 1))
+        counted.prepare(records(X, y=K + 1))
 
 
 def test_a_model_of_numbers_reads_texts_by_their_value(three: Continuum) -> None:
@@ -131,11 +131,11 @@ def test_a_model_of_numbers_reads_texts_by_their_value(three: Continuum) -> None
     assert trained.classes == ()
     some = K > 0
     for y in (K[some].astype(str), K[some].astype(float), K[some].astype(float).astype(str)):
-        assert np.array_equal(trained.prepare(records(X[some], None, y)).labels, K[some])
+        assert np.array_equal(trained.prepare(records(X[some], y=y)).labels, K[some])
     with pytest.raises(DataError, match="'3'"):
-        trained.prepare(records(X, None, (K + 1).astype(str)))
+        trained.prepare(records(X, y=(K + 1).astype(str)))
     again = fit(trained, X, K.astype(str), epochs=1)
-    assert again.classes == () and np.array_equal(again.prepare(records(X, None, K)).labels, K)
+    assert again.classes == () and np.array_equal(again.prepare(records(X, y=K)).labels, K)
 
 
 def test_more_names_than_outputs_are_named(three: Continuum) -> None:
@@ -147,7 +147,7 @@ def test_more_names_than_outputs_are_named(three: Continuum) -> None:
 def test_names_that_no_label_has_are_fillers(three: Continuum) -> None:
     two = fit(three, X[K < 2], (K[K < 2] + 1).astype(str))
     assert two.classes == ("1", "2", "class 2")
-    assert np.array_equal(two.prepare(records(X[K < 2], None, K[K < 2] + 1)).labels, K[K < 2])
+    assert np.array_equal(two.prepare(records(X[K < 2], y=K[K < 2] + 1)).labels, K[K < 2])
 
 
 @pytest.mark.parametrize(
@@ -165,15 +165,15 @@ def test_names_that_no_label_has_are_fillers(three: Continuum) -> None:
     ],
 )
 def test_listed_classes(y: Any, classes: Any, expected: Any) -> None:
-    found = records(np.ones((4, 2)), None, y, classes)
+    found = records(np.ones((4, 2)), y=y, classes=classes)
     assert np.array_equal(found.y, expected) and found.classes == tuple(classes)
 
 
 @pytest.mark.parametrize(("y", "classes"), [([1, 2, 1, 2], ["1", "2", "3"]), ([1, 1, 1, 1], [1, 2])])
 def test_what_can_be_read_in_two_ways_is_refused(y: Any, classes: Any, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="read in one way only"):
-        records(np.ones((4, 2)), None, y, classes)
-    fixed = records(np.ones((4, 2)), None, np.array(classes)[y].astype(str), [str(name) for name in classes])
+        records(np.ones((4, 2)), y=y, classes=classes)
+    fixed = records(np.ones((4, 2)), np.array(classes)[y].astype(str), classes=[str(name) for name in classes])
     assert np.array_equal(fixed.y, y)
     datasets.write(tmp_path / "data.npz", fixed)  # files of ours can be read in one way only
     assert np.array_equal(datasets.read(tmp_path / "data.npz").y, y)
@@ -182,10 +182,10 @@ def test_what_can_be_read_in_two_ways_is_refused(y: Any, classes: Any, tmp_path:
 def test_augmented_records_keep_their_classes(three: Continuum) -> None:
     """A function that hands on whole numbers means those that it was given, whatever classes the model knows."""
     named = fit(three, X, (K + 1).astype(str), epochs=1)
-    data = records(X, None, (K + 1).astype(str))
+    data = records(X, y=(K + 1).astype(str))
 
     def same(given: Any, generator: Any) -> Any:
-        return records(np.stack(given.samples())[:, :, 0], None, given.y)
+        return records(np.stack(given.samples())[:, :, 0], y=given.y)
 
     assert np.array_equal(fit(named, data, epochs=2, augment=same).coordinates, fit(named, data, epochs=2).coordinates)
     signed = {"validation": 0.3, "epochs": 2, "optimiser": "adam"}
@@ -198,13 +198,13 @@ def test_cross_validation_and_ensembles_with_labels_from_one(three: Continuum) -
     assert first.scores == second.scores
     texts, numbers = fit(three, X, (K + 1).astype(str)), fit(three, X, K + 1.0)
     both = Ensemble([texts, numbers])
-    assert both.scores(both.prepare(records(X, None, K + 1)))["accuracy"] > 0.6
+    assert both.scores(both.prepare(records(X, y=K + 1)))["accuracy"] > 0.6
 
 
 def test_pages_call_classes_by_the_models_names(three: Continuum, monkeypatch: pytest.MonkeyPatch) -> None:
     names = np.array(["oak", "ash", "elm"])
     trained = fit(three, X, names[K])
-    other = records(X, None, names[K], ["oak", "elm", "ash"])  # another order than the model's
+    other = records(X, y=names[K], classes=["oak", "elm", "ash"])  # another order than the model's
     guess, written = trained.labels(trained(X)), []
     monkeypatch.setattr(reports, "cases", lambda data, indices, under: written.extend(under) or "")
     reports.right_and_wrong(trained, other)
@@ -250,7 +250,7 @@ SAID: dict[str, Callable[[Array], Any]] = {
 def test_numbers_as_texts_are_numbers(one: Continuum, form: str) -> None:
     plain, said = fit(one, X, Z), fit(one, X, SAID[form](Z))
     assert np.array_equal(plain.coordinates, said.coordinates) and said.classes == ()
-    scores = [m.scores(m.prepare(records(X, None, y)))["rmse"] for m, y in ((plain, Z), (said, SAID[form](Z)))]
+    scores = [m.scores(m.prepare(records(X, y=y)))["rmse"] for m, y in ((plain, Z), (said, SAID[form](Z)))]
     assert scores[0] == scores[1]
 
 
@@ -264,8 +264,8 @@ def test_other_texts_are_no_numbers(one: Continuum, y: str) -> None:
 
 def test_positions_of_named_classes_are_no_numbers(one: Continuum) -> None:
     with pytest.raises(DataError, match="'b' for a loss of numbers"):
-        loss_of(one, None, records(X, None, K, ["b", "a", "c"]))
-    numbered = records(X, None, K, ["4", "2", "0"])
+        loss_of(one, None, records(X, y=K, classes=["b", "a", "c"]))
+    numbered = records(X, y=K, classes=["4", "2", "0"])
     assert loss_of(one, None, numbered) == loss_of(one, 4.0 - 2 * K)
 
 
@@ -351,7 +351,7 @@ def test_categories_keep_their_order_and_those_without_records(three: Continuum)
     some = K < 2
     trained = fit(three, X[some], y[some], epochs=2)
     assert trained.classes == ("oak", "elm", "ash")
-    assert np.array_equal(trained.prepare(records(X, None, y)).labels, y.codes)
+    assert np.array_equal(trained.prepare(records(X, y=y)).labels, y.codes)
 
 
 @pytest.mark.parametrize("gap", ["None", "NaN", "NA", "category", "Int64", "string"])

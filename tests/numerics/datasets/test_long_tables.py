@@ -37,14 +37,14 @@ def test_rows_in_any_order(lengths: list[int], seed: int, kind: int) -> None:
     shuffled["kind"] = np.repeat(kinds, lengths)[order]
     first = list(dict.fromkeys(shuffled["who"].tolist()))
     places = [names.index(name) for name in first]
-    expected = records([x[k] for k in places], [t[k] for k in places], kinds[places])
+    expected = records([x[k] for k in places], xi=[t[k] for k in places], y=kinds[places])
     assert same_records(from_long(shuffled, "who", "t", label="kind"), expected)
     one = from_long(shuffled, id="who", time="t", channels="b", label="kind")
-    assert same_records(one, records([x[k][:, 1] for k in places], [t[k] for k in places], kinds[places]))
+    assert same_records(one, records([x[k][:, 1] for k in places], xi=[t[k] for k in places], y=kinds[places]))
     untimed = from_long({name: columns[name] for name in ("who", "a", "b")}, "who")
     assert same_records(untimed, records(x))
     alone = {name: columns[name][: lengths[0]] for name in ("t", "a", "b")}
-    assert same_records(from_long(alone, time="t"), records(x[:1], t[:1]))
+    assert same_records(from_long(alone, time="t"), records(x[:1], xi=t[:1]))
 
 
 @pytest.mark.parametrize("package", ["pandas", "polars", "pyarrow"])
@@ -54,7 +54,7 @@ def test_frames(package: str) -> None:
     moments = np.datetime64("2026-01-01") + (1000 * columns["t"]).astype("m8[ms]")
     columns["who"] = columns["who"].astype(str)
     frames = frame({**columns, "kind": np.repeat([3, 1, 3], [3, 2, 4])})
-    assert same_records(from_long(frames, "who", "t", label="kind"), records(x, t, np.array([3, 1, 3])))
+    assert same_records(from_long(frames, "who", "t", label="kind"), records(x, xi=t, y=np.array([3, 1, 3])))
     dated = from_long(frame({**columns, "t": moments}), "who", "t")
     since = [np.array((1000 * part).astype("m8[ms]") - (1000 * part[:1]).astype("m8[ms]"), float) / 1000 for part in t]
     assert np.allclose(dated.xi, np.concatenate(since), atol=1e-12)
@@ -65,17 +65,17 @@ def test_frames(package: str) -> None:
 def test_whole_numbers_are_points_where_a_column_of_time_is_named() -> None:
     columns, x, _ = table([3, 2], ["p", "q"])
     columns["t"] = np.array([0, 1, 2, 0, 1])
-    assert same_records(from_long(columns, "who", "t"), records(x, [[0, 1, 2], [0, 1]]))
+    assert same_records(from_long(columns, "who", "t"), records(x, xi=[[0, 1, 2], [0, 1]]))
 
 
 def test_targets_of_long_tables() -> None:
     columns, x, t = table([3, 2], ["p", "q"])
     numbers = {**columns, "u": np.repeat([0.5, 1.5], [3, 2]), "v": np.repeat([2, 3], [3, 2])}
-    assert same_records(from_long(numbers, "who", "t", ["a", "b"], "u"), records(x, t, np.array([0.5, 1.5])))
+    assert same_records(from_long(numbers, "who", "t", ["a", "b"], "u"), records(x, xi=t, y=np.array([0.5, 1.5])))
     two = from_long(numbers, "who", "t", ["a", "b"], ["u", "v"])
-    assert same_records(two, records(x, t, np.array([[0.5, 2.0], [1.5, 3.0]])))
+    assert same_records(two, records(x, xi=t, y=np.array([[0.5, 2.0], [1.5, 3.0]])))
     functions = from_long({**columns, "f": columns["a"] ** 2}, "who", "t", ["a", "b"], "f")
-    assert same_records(functions, records(x, t, [part[:, :1] ** 2 for part in x]))
+    assert same_records(functions, records(x, xi=t, y=[part[:, :1] ** 2 for part in x]))
     assert functions.functions
     named = from_long({**columns, "k": np.repeat(["u", "v"], [3, 2])}, "who", "t", label="k", classes=["v", "u"])
     assert named.classes == ("v", "u") and named.y is not None and named.y.tolist() == [1, 0]
@@ -119,4 +119,4 @@ def test_what_is_refused(case: str) -> None:
 
 def test_arrays_are_no_tables() -> None:
     refused(lambda: from_long({"who": np.array([]), "t": np.array([]), "a": np.array([])}, "who", "t"), "without rows")
-    refused(lambda: from_long(np.ones((3, 2)), "who"), "a table of type ndarray", "records(x, xi, y)")
+    refused(lambda: from_long(np.ones((3, 2)), "who"), "a table of type ndarray", "records(x, y, xi)")

@@ -39,7 +39,7 @@ def data(count: int = 10, functions: bool = False) -> Any:
     generator = np.random.default_rng(0)
     phase = generator.uniform(0, 1, (count, 1))
     x = np.sin(2 * XI + phase)
-    return records(x, XI, x[:, :, None] ** 2 if functions else np.arange(count) % 2)
+    return records(x, xi=XI, y=x[:, :, None] ** 2 if functions else np.arange(count) % 2)
 
 
 def points(found: Any) -> list[np.ndarray]:
@@ -116,7 +116,8 @@ def test_training_sees_new_samplings_and_goes_on_with_the_same_bits(tmp_path: Pa
 
 
 def noisy(found: Records, generator: np.random.Generator) -> Records:
-    return records(found.x.reshape(len(found), -1) + 0.1 * generator.standard_normal((len(found), 41)), XI, found.y)
+    noise = 0.1 * generator.standard_normal((len(found), 41))
+    return records(found.x.reshape(len(found), -1) + noise, found.y, XI)
 
 
 def test_training_sees_what_a_function_of_the_user_makes_of_records(tmp_path: Path) -> None:
@@ -131,7 +132,7 @@ def test_training_sees_what_a_function_of_the_user_makes_of_records(tmp_path: Pa
     one = fit(model, found, augment=augment, epochs=1)
     assert len(seen) == 1
     assert np.array_equal(one.coordinates, fit(model, seen[0], epochs=1).coordinates)
-    flipped = records(found.x.reshape(10, -1), XI, 1 - found.y)
+    flipped = records(found.x.reshape(10, -1), xi=XI, y=1 - found.y)
     other = fit(model, found, augment=lambda *_: flipped, epochs=1)  # labels are the function's too
     assert np.array_equal(other.coordinates, fit(model, flipped, epochs=1).coordinates)
 
@@ -149,12 +150,12 @@ def test_functions_of_one_channel_need_no_axis_for_it() -> None:
     del spec["readout"]
     model, x = Continuum.from_spec(spec, seed=0), data().x.reshape(10, -1)
     y = np.sin(2 * x)
-    flat, full = records(x, XI, y), records(x, XI, y[:, :, None])
+    flat, full = records(x, xi=XI, y=y), records(x, xi=XI, y=y[:, :, None])
     for options in ({"thin": 0.5}, {"jitter": 0.1, "augment": noisy}, {"thin": 0.5, "validation": 0.3}):
         first, second = (fit(model, given, epochs=2, **options) for given in (flat, full))
         assert np.array_equal(first.coordinates, second.coordinates)
     with pytest.raises(DataError, match="functions"):
-        fit(model, records(x, XI, y[:, :4]), epochs=1, thin=0.5)
+        fit(model, records(x, xi=XI, y=y[:, :4]), epochs=1, thin=0.5)
 
 
 def test_held_out_records_are_not_augmented() -> None:
@@ -171,7 +172,7 @@ def test_held_out_records_are_not_augmented() -> None:
     assert trained.history[-1]["validation"] == pytest.approx(trained.loss(trained.prepare(found.take(held))))
 
 
-@pytest.mark.parametrize("made", [None, 3, data(4), records(data().x.reshape(10, -1), XI)])
+@pytest.mark.parametrize("made", [None, 3, data(4), records(data().x.reshape(10, -1), xi=XI)])
 def test_what_cannot_stand_in_for_records_is_refused(made: Any) -> None:
     with pytest.raises(DataError, match="augment returned"):
         fit(Continuum.from_spec(SPEC, seed=0), data(), augment=lambda *_: made)

@@ -104,16 +104,16 @@ def test_errors_name_the_record_among_all(tmp_path: Path) -> None:
     xi = XI.copy()
     xi[17, 3] = np.inf
     with pytest.raises(DataError) as found:
-        list(source(mapped(X, tmp_path), mapped(xi, tmp_path)).pieces("xi"))
+        list(source(mapped(X, tmp_path), xi=mapped(xi, tmp_path)).pieces("xi"))
     assert found.value.where == "record 17"
     y = np.ones(N)
     y[9] = np.inf
     with pytest.raises(DataError, match="y = inf") as found:
-        source(mapped(X, tmp_path), None, y)
+        source(mapped(X, tmp_path), y=y)
     assert found.value.where == "record 9"
     for wrong in (np.ones(N - 1), np.ones((N + 1, POINTS)), 3.0):
         with pytest.raises(DataError, match="for 30 records"):
-            source(mapped(X, tmp_path), None, wrong)
+            source(mapped(X, tmp_path), y=wrong)
     with pytest.raises(DataError, match="a single record"):
         source(mapped(X[0], tmp_path))
 
@@ -133,7 +133,7 @@ def test_folders_of_arrays_and_zarr_groups_are_read_part_by_part(tmp_path: Path)
         (tmp_path / "arrays").mkdir(exist_ok=True)
         np.save(tmp_path / "arrays" / f"{name}.npy", array)
         zarr.open_group(str(tmp_path / "group.zarr"), mode="a").create_array(name, data=array)
-    whole = records(X, XI[0], y)
+    whole = records(X, xi=XI[0], y=y)
     for name in ("arrays", "group.zarr"):
         found = read(tmp_path / name)
         assert isinstance(found, Streamed)

@@ -355,7 +355,7 @@ def test_a_peak_that_no_rule_finds_is_refused() -> None:
 
 def loss_of(spec: dict[str, Any], x: np.ndarray, y: np.ndarray, xi: Any = None) -> float:
     """The mean loss of the model without weights, whose outputs are its records."""
-    return still(spec).loss(still(spec).prepare(records(x, xi, y)))
+    return still(spec).loss(still(spec).prepare(records(x, xi=xi, y=y)))
 
 
 def still(spec: dict[str, Any]) -> Continuum:
@@ -399,7 +399,7 @@ def test_perfect_predictions_have_a_loss_of_zero(norm: str) -> None:
     if "periodic" in spec["equation"]:
         x = x[:, :-1]
     model = still(spec)
-    scores = model.scores(model.prepare(records(x, None, x)))
+    scores = model.scores(model.prepare(records(x, y=x)))
     assert 0 <= scores["loss"] <= 1e-22 and 0 <= scores["rmse"] <= 1e-11
 
 
@@ -418,7 +418,7 @@ def test_the_loss_is_the_distance_to_the_interpolant(seed: int, exponent: int, c
     points = (left + length * (1 + t) / 2).ravel()
     gap = model(x, xi, at=points)[0, :, 0] - np.interp(points, xi, y[0, :, 0])
     expected = np.sum((length / 2 * w).ravel() * gap**2)
-    assert model.loss(model.prepare(records(x, xi, y))) == pytest.approx(expected, rel=1e-9, abs=1e-28)
+    assert model.loss(model.prepare(records(x, xi=xi, y=y))) == pytest.approx(expected, rel=1e-9, abs=1e-28)
 
 
 @pytest.mark.slow
@@ -436,7 +436,7 @@ def test_steep_weights_with_few_samples(state: dict[str, Any], steepness: float)
     factors = (np.diff(edges)[:, None] / 2 * w).ravel() * np.exp(-steepness * (points - 0.3) ** 2)
     gap = model(x, at=points)[:, :, 0] - [np.interp(points, [-1, 0, 1], v) for v in y[:, :, 0]]
     expected = np.mean(gap**2 @ factors)
-    assert model.loss(model.prepare(records(x, None, y))) == pytest.approx(expected, rel=1e-10)
+    assert model.loss(model.prepare(records(x, y=y))) == pytest.approx(expected, rel=1e-10)
 
 
 @pytest.mark.slow
@@ -446,4 +446,4 @@ def test_a_weight_that_a_rule_misses_is_refused(monkeypatch: pytest.MonkeyPatch)
     model = still(declared(state=legendre(5), loss={"kind": "l2", "weight": peak(30000, 0.3)}))
     x = np.zeros((1, 3, 1))
     with pytest.raises(RepresentationError, match=r"weight whose integrals(.|\n)*breakpoints around the peak"):
-        model.prepare(records(x, None, x))
+        model.prepare(records(x, y=x))

@@ -195,7 +195,7 @@ def test_adaptive_models_train_save_move_and_show_their_steps(tmp_path) -> None:
     x = generator.standard_normal((16, 1)) * np.linspace(-1, 1, 12) + 0.2 * generator.standard_normal((16, 12))
     y = (x[:, 11] > 0).astype(int)
     model = fit(Continuum.from_spec(load_spec(SPEC), seed=0), x, y, optimiser="lbfgs", learning_rate=0.1, epochs=16)
-    prepared = model.prepare(records(x, None, y))
+    prepared = model.prepare(records(x, y=y))
     assert model.scores(prepared)["accuracy"] >= 0.95
     model.save(tmp_path / "model.npz")
     from numerics import load

@@ -179,7 +179,7 @@ def test_processes_give_the_bits_of_one_and_may_be_killed(tmp_path: Any) -> None
 
 def test_gradients_of_states_stay_here() -> None:
     model = Continuum.from_spec(NUMBERS)
-    prepared = model.prepare(records(X[:9], None, Y[:9]))
+    prepared = model.prepare(records(X[:9], y=Y[:9]))
     there = model.running_on(cluster.spread(model.bound, Inline()))
     with mock.patch.object(Inline, "submit", side_effect=AssertionError):
         np.testing.assert_array_equal(there.state_gradient(prepared), model.state_gradient(prepared))

@@ -33,7 +33,7 @@ TARGETS = np.random.default_rng(1).standard_normal((7, 2))
 @pytest.mark.parametrize(("steps", "tableau"), [(1, "euler"), (11, "heun"), (16, "rk4"), (5, "implicit-midpoint")])
 def test_the_same_bits(steps: int, tableau: str) -> None:
     model = Continuum.from_spec(load_spec(declared(steps, tableau)), seed=2)
-    prepared = model.prepare(records(DATA, None, TARGETS))
+    prepared = model.prepare(records(DATA, y=TARGETS))
     loss, slope = model.objective(prepared)
     sparing = model.running_on(model.bound.keeping("checkpoint"))
     assert sparing.bound.slabs[0].kept_bytes(7) > 0  # asked before there are operators, which changes nothing
@@ -47,7 +47,7 @@ def test_slabs_of_their_own_bases() -> None:
     spec = declared(4) | {"integration": {"tableau": "heun", "steps": 16}, "state": {"basis": bases}}
     model = Continuum.from_spec(load_spec(spec), seed=2)
     assert [slab.tables.entry for slab in model.bound.slabs] == [False, True]
-    prepared = model.prepare(records(DATA, None, TARGETS))
+    prepared = model.prepare(records(DATA, y=TARGETS))
     sparing = model.running_on(model.bound.keeping("checkpoint"))
     assert np.array_equal(model.objective(prepared)[1], sparing.objective(prepared)[1])
 
@@ -65,7 +65,7 @@ def test_memory_grows_with_the_root_of_the_steps() -> None:
 
 def test_training_is_the_same() -> None:
     model = Continuum.from_spec(load_spec(declared(9)), seed=0)
-    data = records(DATA, None, TARGETS)
+    data = records(DATA, y=TARGETS)
     stored, sparing = (fit(model, data, epochs=3, memory=memory) for memory in ("stored", "checkpoint"))
     assert np.array_equal(stored.coordinates, sparing.coordinates)
     with pytest.raises(ContinuumError, match="stored, checkpoint"):

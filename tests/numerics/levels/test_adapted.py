@@ -37,7 +37,7 @@ def low_rank() -> Continuum:
 
 def data(count: int = 10):
     generator = np.random.default_rng(0)
-    return records(generator.standard_normal((count, 12, 2)), None, generator.integers(0, 2, count))
+    return records(generator.standard_normal((count, 12, 2)), y=generator.integers(0, 2, count))
 
 
 @pytest.mark.slow

@@ -84,7 +84,7 @@ def test_the_pairing_is_that_of_the_gradients_in_a_space_that_holds_both(case: s
     generator = np.random.default_rng(4)
     old = old.with_coordinates(0.7 * generator.standard_normal(old.size))
     x = generator.standard_normal((3, *[6] * old.spec.dimension, 2 if old.spec.dimension == 1 else 1))
-    data = records(x, None, generator.standard_normal((3, 2)))
+    data = records(x, y=generator.standard_normal((3, 2)))
     moved = project(old, "hats")
     new = projection._between(old, moved)
     assert new is not None

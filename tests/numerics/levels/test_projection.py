@@ -50,7 +50,7 @@ def model(seed: int = 0, **changes: object) -> Continuum:
 
 def data(count: int = 12):
     generator = np.random.default_rng(9)
-    return records(generator.standard_normal((count, 15)), None, generator.integers(0, 3, count))
+    return records(generator.standard_normal((count, 15)), y=generator.integers(0, 3, count))
 
 
 @pytest.mark.first(1)

@@ -106,7 +106,8 @@ def test_outputs_losses_and_gradients_are_those_written_out(family: str) -> None
     chi = basis(declared["state"]["basis"], WIDTH, xi)
     size = chi.shape[1]
     x, targets = generator.standard_normal((size, 2, 5)), generator.standard_normal((size, 2, 5))
-    data = records(*(np.einsum("pj,jcn->npc", chi, part) if part is not None else xi for part in (x, None, targets)))
+    sampled, wanted = (np.einsum("pj,jcn->npc", chi, part) for part in (x, targets))
+    data = records(sampled, wanted, xi)
     fields = coefficients(model)
     expected = output(declared, fields, x)
     places = np.linspace(-0.93, 0.96, 11)

@@ -37,13 +37,13 @@ def test_class_names_mean_the_same_in_every_file(model: Continuum) -> None:
     """Names listed in another order, or only some of them, count as in the training data; others are refused."""
     named = model.replace(classes=("run", "walk"))
     y = np.array([0, 1, 1, 0, 1, 0])
-    expected = named.prepare(records(X, None, y)).labels
-    swapped = records(X, None, 1 - y, classes=("walk", "run"))
+    expected = named.prepare(records(X, y=y)).labels
+    swapped = records(X, y=1 - y, classes=("walk", "run"))
     assert np.array_equal(named.prepare(swapped).labels, expected)
-    only = records(X[y == 1], None, np.array(["walk"] * 3))
+    only = records(X[y == 1], y=np.array(["walk"] * 3))
     assert np.array_equal(named.prepare(only).labels, [1, 1, 1])
     with pytest.raises(DataError, match="'swim'"):
-        named.prepare(records(X, None, np.array(["swim", "walk", "run"] * 2)))
+        named.prepare(records(X, y=np.array(["swim", "walk", "run"] * 2)))
 
 
 def test_losses_need_targets(model: Continuum) -> None:
@@ -152,14 +152,14 @@ def test_function_targets_have_every_channel() -> None:
     two = Continuum.from_spec(spec)
     x = np.zeros((3, 9, 2))
     with pytest.raises(DataError, match="targets with 1 channels"):
-        two.prepare(records(x, None, np.zeros((3, 9))))
+        two.prepare(records(x, y=np.zeros((3, 9))))
 
 
 def test_many_records_have_the_mean_of_their_gradients(model: Continuum) -> None:
     """Kernels work on tiles, and tiles share partial sums: however many of them, each record counts once."""
     generator = np.random.default_rng(4)
     x, y = generator.standard_normal((700, 9)), generator.integers(0, 2, 700)
-    prepared = model.prepare(records(x, None, y))
+    prepared = model.prepare(records(x, y=y))
     parts = [prepared.take(np.arange(start, min(start + 50, 700))) for start in range(0, 700, 50)]
     losses, gradients = zip(*(model.objective(part) for part in parts))
     loss, gradient = model.objective(prepared)
@@ -183,7 +183,7 @@ def test_gradients_reach_slabs_before_a_change_of_basis(plan: str, monkeypatch: 
     }
     monkeypatch.setattr(Continuum, "bound", property(lambda self: Bound(self.representation, plan=plan)))
     two = Continuum.from_spec(spec, seed=1)
-    prepared = two.prepare(records(X, None, np.arange(6) % 2))
+    prepared = two.prepare(records(X, y=np.arange(6) % 2))
     start, generator = two.coordinates, np.random.default_rng(5)
     _, gradient = two.objective(prepared)
     for _ in range(3):

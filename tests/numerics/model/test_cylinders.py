@@ -109,10 +109,10 @@ def test_only_records_that_close_along_a_circle_warn() -> None:
     x[:, :, -1] = x[:, :, 0]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        model.prepare(records(x, None, x))
+        model.prepare(records(x, y=x))
     x[:, -1] = x[:, 0]
     with pytest.warns(ContinuumWarning, match="leave their last sample out"):
-        model.prepare(records(x, None, x))
+        model.prepare(records(x, y=x))
 
 
 @pytest.mark.parametrize(

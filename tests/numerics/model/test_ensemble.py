@@ -52,7 +52,7 @@ def test_classifiers_are_averaged_by_their_probabilities(classifiers: list[Conti
     expected = sum(probabilities(m(X)) for m in classifiers) / 3
     np.testing.assert_allclose(np.exp(ensemble(X)), expected, rtol=1e-13)
     assert np.array_equal(ensemble.labels(ensemble(X)), expected.argmax(axis=1))
-    scores = ensemble.scores(ensemble.prepare(records(X, None, Y)))
+    scores = ensemble.scores(ensemble.prepare(records(X, y=Y)))
     assert scores["accuracy"] == np.mean(expected.argmax(axis=1) == Y)
     assert scores["loss"] == pytest.approx(-np.mean(np.log(expected[np.arange(8), Y])), rel=1e-12)
     alone = probabilities(Ensemble(classifiers[:1])(X))
@@ -84,7 +84,7 @@ def test_the_loss_of_a_mean_function_is_its_distance() -> None:
     at = (cuts[:-1, None] + (nodes + 1) * 0.1).ravel()
     gap = ensemble(X, at=at)[:, :, 0] - np.array([np.interp(at, cuts, y) for y in target])
     expected = np.mean(gap**2 @ np.tile(weights * 0.1, 10))
-    scores = ensemble.scores(ensemble.prepare(records(X, cuts, target)))
+    scores = ensemble.scores(ensemble.prepare(records(X, xi=cuts, y=target)))
     assert scores["loss"] == pytest.approx(expected, rel=1e-12) and scores["rmse"] == pytest.approx(expected**0.5)
 
 
@@ -103,9 +103,9 @@ def test_what_does_not_belong_together_is_refused(classifiers: list[Continuum]) 
             Ensemble(others)
     functions = Ensemble(models(FUNCTION))
     with pytest.raises(RepresentationError, match="2 state bases"):
-        functions.scores(functions.prepare(records(X, None, X)))
+        functions.scores(functions.prepare(records(X, y=X)))
     pair = Ensemble(classifiers[:2])
-    for wrong in (first.prepare(records(X, None, Y)), Ensemble(classifiers).prepare(records(X, None, Y))):
+    for wrong in (first.prepare(records(X, y=Y)), Ensemble(classifiers).prepare(records(X, xi=None, y=Y))):
         with pytest.raises(DataError, match="those of 2 models"):
             pair.scores(wrong)
 
@@ -115,7 +115,7 @@ def test_commands_take_several_models(classifiers: list[Continuum], tmp_path: Pa
     for model, file in zip(classifiers, files):
         model.save(file)
     data = str(tmp_path / "data.npz")
-    write(data, records(X, None, Y))
+    write(data, records(X, y=Y))
 
     def run(*arguments: str) -> Any:
         done = CliRunner().invoke(main, [*arguments, "--data", data, "--json"])
@@ -124,7 +124,7 @@ def test_commands_take_several_models(classifiers: list[Continuum], tmp_path: Pa
 
     ensemble = Ensemble(classifiers)
     found = run("evaluate", *files, "--resample", "half")
-    expected = ensemble.scores(ensemble.prepare(records(X, None, Y)))
+    expected = ensemble.scores(ensemble.prepare(records(X, y=Y)))
     assert {name: found[name] for name in expected} == pytest.approx(expected, rel=1e-12)
     assert found["resampled"]["half"]["change of the outputs"] > 0
     found = run("predict", *files)

@@ -88,13 +88,13 @@ def ragged(name: str, seed: int, count: int = 12) -> tuple[list[Array], list[Arr
 def test_records_at_their_own_points_are_projected_as_one_by_one(name: str, seed: int) -> None:
     model = Continuum.from_spec(BASES[name])
     x, xi = ragged(name, seed)
-    found = model.project_samples(records(x, xi))
+    found = model.project_samples(records(x, xi=xi))
     at = np.linspace(-0.99, 0.97, 37)
     shown = points.values(model.representation, found, (at,))[..., 0]
     for n in range(len(x)):
         wanted = functions(name, at) @ nearest(name, xi[n], x[n])[0]
         np.testing.assert_allclose(shown[n], wanted[:, 0], atol=2e-12 * np.abs(x[n]).max(), err_msg=f"record {n}")
-    np.testing.assert_allclose(found, np.hstack([model.project_samples(records([a], [b])) for a, b in zip(x, xi)]),
+    np.testing.assert_allclose(found, np.hstack([model.project_samples(records([a], xi=[b])) for a, b in zip(x, xi)]),
                                rtol=0, atol=1e-13 * np.abs(found).max())  # fmt: skip
 
 
@@ -104,7 +104,7 @@ def test_target_functions_at_their_own_points(name: str) -> None:
     x, xi = ragged(name, 3)
     y, _ = ragged(name, 3)
     y = [np.sin(3 * own)[:, None] + 0.1 * rows for own, rows in zip(xi, y)]
-    prepared = model.prepare(records(x, xi, y))
+    prepared = model.prepare(records(x, xi=xi, y=y))
     for n in range(len(x)):
         found, distance, gram = nearest(name, xi[n], y[n])
         scale = max(1.0, float(np.abs(y[n]).max()) ** 2)
@@ -119,9 +119,9 @@ def test_target_functions_in_h1(name: str) -> None:
     model = Continuum.from_spec({**BASES[name], "loss": {"kind": "h1"}})
     x, xi = ragged(name, 5)
     y = [np.sin(3 * own)[:, None] for own in xi]
-    together = model.prepare(records(x, xi, y))
+    together = model.prepare(records(x, xi=xi, y=y))
     for n in range(len(x)):
-        alone = model.prepare(records([x[n]] * 2, [xi[n]] * 2, [y[n]] * 2))
+        alone = model.prepare(records([x[n]] * 2, xi=[xi[n]] * 2, y=[y[n]] * 2))
         np.testing.assert_allclose(together.wanted()[:, n], alone.wanted()[:, 0], atol=1e-12 * len(x[n]))
         np.testing.assert_allclose(together.offset[n], alone.offset[0], rtol=1e-9, atol=1e-12)
 
@@ -131,7 +131,7 @@ def test_neither_order_nor_company_changes_a_record(name: str, seed: int, data: 
     model = Continuum.from_spec(BASES[name])
     x, xi = ragged(name, seed)
     order = data.draw(st.lists(st.integers(0, len(x) - 1), min_size=1, max_size=20))
-    everything = records(x, xi, [np.cos(own)[:, None] for own in xi])
+    everything = records(x, xi=xi, y=[np.cos(own)[:, None] for own in xi])
     whole, some = model.prepare(everything), model.prepare(everything.take(order))
     for mine, theirs in ((some.states, whole.states), (some.wanted(), whole.wanted()), (some.offset, whole.offset)):
         np.testing.assert_allclose(mine, theirs[..., order], rtol=0, atol=1e-13 * max(1.0, float(np.abs(theirs).max())))
@@ -139,7 +139,8 @@ def test_neither_order_nor_company_changes_a_record(name: str, seed: int, data: 
 
 def test_parts_change_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
     model = Continuum.from_spec(BASES["legendre"])
-    data = records(*ragged("legendre", 7, 40))
+    x, xi = ragged("legendre", 7, 40)
+    data = records(x, xi=xi)
     whole = model.project_samples(data)
     monkeypatch.setattr(points, "PART", 1)
     for threads in "1", "2":
@@ -154,9 +155,9 @@ def test_several_channels() -> None:
     model = Continuum.from_spec({**FUNCTION, "equation": {**FUNCTION["equation"], "channels": 3}})
     x, xi = ragged("hat", 1)
     x = [np.hstack([rows, 2 * rows + 1, rows**2]) for rows in x]
-    found = model.project_samples(records(x, xi)).reshape(5, 3, -1)
+    found = model.project_samples(records(x, xi=xi)).reshape(5, 3, -1)
     for channel in range(3):
-        alone = Continuum.from_spec(FUNCTION).project_samples(records([rows[:, channel] for rows in x], xi))
+        alone = Continuum.from_spec(FUNCTION).project_samples(records([rows[:, channel] for rows in x], xi=xi))
         np.testing.assert_allclose(found[:, channel], alone, atol=1e-13 * np.abs(alone).max())
 
 
@@ -182,7 +183,7 @@ def test_a_wrong_record_is_named(seed: int) -> None:
         for n in (10, 7):
             change(n)
         with pytest.raises(DataError, match=said) as caught:
-            model.prepare(records(x, xi))
+            model.prepare(records(x, xi=xi))
         assert caught.value.where == "record 7"
         rows[:] = kept
 
@@ -193,7 +194,7 @@ def test_a_closed_circle_is_named() -> None:
     for n in (9, 6):
         xi[n][[0, -1]] = -1, 1
     with pytest.raises(DataError, match="both xi = -1 and xi = 1") as caught:
-        model.project_samples(records(x, xi))
+        model.project_samples(records(x, xi=xi))
     assert caught.value.where == "record 6"
 
 
@@ -205,7 +206,7 @@ def test_samplings_are_the_samples_at_the_points_that_stay(dimension: int) -> No
     else:
         xi = [(np.sort(generator.uniform(-1, 1, 4)), np.sort(generator.uniform(-1, 1, n))) for n in (3, 4, 5, 5)]  # type: ignore[misc]
         x = [generator.standard_normal((4, len(own[1]), 2)) for own in xi]
-    data = records(x, xi, [2 * rows for rows in x])
+    data = records(x, xi=xi, y=[2 * rows for rows in x])
     for found in (thinned(data, data.points(), "random50"), thinned(data, data.points(), "half"),
                   Augmentation(thin=0.5)(data, data.points(), np.random.default_rng(1))):  # fmt: skip
         assert len(found) == len(data)

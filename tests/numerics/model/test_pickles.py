@@ -163,7 +163,7 @@ def test_pickles_hold_no_code_and_no_paths(custom: Continuum, tmp_path: Path) ->
 @pytest.mark.compiled
 @pytest.mark.slow
 def test_everything_that_users_hold(custom: Continuum) -> None:
-    data = records(X, None, Y + 1)
+    data = records(X, y=Y + 1)
     prepared = custom.prepare(data)
     both = Ensemble([custom, custom])
     small = {"small": {"weight": {"width_out": FOUR}}}

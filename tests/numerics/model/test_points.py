@@ -83,8 +83,8 @@ def test_other_points_need_no_word(curves: Continuum, xi: Any) -> None:
 def test_axes_of_grids_have_units_too() -> None:
     x, spec = np.ones((2, 4, 5, 1)), load_spec("specs/digits2d.toml")
     with pytest.warns(ContinuumWarning):
-        PLAIN.taken(spec, records(x, (np.linspace(-1, 1, 4), np.linspace(0, 1, 5))))
-    silent(lambda: PLAIN.taken(spec, records(x, (np.linspace(-1, 1, 4), np.linspace(0, 0.5, 5)))))
+        PLAIN.taken(spec, records(x, xi=(np.linspace(-1, 1, 4), np.linspace(0, 1, 5))))
+    silent(lambda: PLAIN.taken(spec, records(x, xi=(np.linspace(-1, 1, 4), np.linspace(0, 0.5, 5)))))
 
 
 def test_the_command_line_warns_in_one_line(curves: Continuum, tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_the_command_line_warns_in_one_line(curves: Continuum, tmp_path: Path) -
 def test_points_outside_by_rounding_are_the_ends(curves: Continuum) -> None:
     for end in (1.0000000000000018, 1 + 9e-13):
         xi = np.linspace(-end, end, 9)
-        assert np.array_equal(curves.taken(X, xi).xi, np.tile(np.clip(xi, -1, 1), 6))
+        assert np.array_equal(curves.taken(X, xi=xi).xi, np.tile(np.clip(xi, -1, 1), 6))
         assert np.array_equal(curves(X, xi, at=[0.3]), curves(X, np.clip(xi, -1, 1), at=[0.3]))
         assert np.array_equal(check_points(xi), np.clip(xi, -1, 1)) and xi[-1] == end
         curves(X, at=xi)
@@ -181,11 +181,11 @@ def test_networks_of_one_input_take_one_column() -> None:
 
 def test_points_and_targets_say_which_it_is() -> None:
     column, xi = X[0][:, None], np.linspace(-1, 1, 9)
-    for found in (records(column, xi), records(column, xi.tolist()), records(column, None, column[None]),
-                  records(column, None, [1.0]), records([column]), records(column.tolist()[:1])):  # fmt: skip
+    for found in (records(column, xi=xi), records(column, xi=xi.tolist()), records(column, y=column[None]),
+                  records(column, y=[1.0]), records([column]), records(column.tolist()[:1])):  # fmt: skip
         assert len(found) == 1 and not found.column
-    for found in (records(column, xi[:, None]), records(column, None, np.arange(9)), records(list(column)),
-                  records(column, [[p] for p in xi])):  # fmt: skip
+    for found in (records(column, xi=xi[:, None]), records(column, y=np.arange(9)), records(list(column)),
+                  records(column, xi=[[p] for p in xi])):  # fmt: skip
         assert len(found) == 9 and not found.column
     assert len(records(np.ones((1, 1)))) == 1
 
@@ -228,14 +228,14 @@ def test_grids_with_columns_of_points() -> None:
     pandas = pytest.importorskip("pandas")
     x, axes = np.ones((2, 3, 4, 1)), (np.linspace(-1, 1, 3), np.linspace(-1, 1, 4))
     shifted = tuple(pandas.Series(axis, index=np.arange(len(axis)) + 7) for axis in axes)
-    assert np.array_equal(records(x, shifted).xi, records(x, axes).xi)
-    assert np.array_equal(records(x, [shifted, shifted]).xi, records(x, axes).xi)
+    assert np.array_equal(records(x, xi=shifted).xi, records(x, xi=axes).xi)
+    assert np.array_equal(records(x, xi=[shifted, shifted]).xi, records(x, xi=axes).xi)
     for xi in (([], []), [], ((), axes[1])):
         with pytest.raises(DataError):
-            records(x, xi)
+            records(x, xi=xi)
     for y in ([], pandas.Series([], dtype=float), pandas.Series([1.0, 2.0], index=[5, 6])):
         if len(y) == 2:
-            assert records(x, None, y).y.tolist() == [1.0, 2.0]
+            assert records(x, y=y).y.tolist() == [1.0, 2.0]
         else:
             with pytest.raises(DataError):
-                records(x, None, y)
+                records(x, y=y)

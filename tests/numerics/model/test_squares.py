@@ -107,7 +107,7 @@ def test_the_loss_is_the_integral_over_the_domain(dimension: int, kind: str) -> 
             total += integral(gap**2, weights)
         expected.append(total)
     points = grids if dimension > 1 else [grid[0] for grid in grids]
-    prepared = model.prepare(records(x, points, y))
+    prepared = model.prepare(records(x, xi=points, y=y))
     check_gradient(model, prepared, float(np.mean(expected)))
 
 
@@ -123,14 +123,14 @@ def test_relative_errors_are_of_what_the_basis_represents(dimension: int) -> Non
     found = model(x, grid, at=grid)
     squares = [[integral(a**2, [weights] * dimension) for a in pair] for pair in zip(found - y, y)]
     expected = np.mean([np.sqrt(gap / size) for gap, size in squares])
-    prepared = model.prepare(records(x, grid, y))
+    prepared = model.prepare(records(x, xi=grid, y=y))
     check_gradient(model, prepared, float(expected))
 
 
 def test_a_target_of_size_zero_is_refused_on_squares() -> None:
     model = Continuum.from_spec(spec(2, {"kind": "relative-l2"}), seed=1)
     with pytest.raises(DataError, match="record 1"):
-        model.prepare(records(np.ones((2, 5, 5, 2)), None, np.stack([np.ones((5, 5, 2)), np.zeros((5, 5, 2))])))
+        model.prepare(records(np.ones((2, 5, 5, 2)), y=np.stack([np.ones((5, 5, 2)), np.zeros((5, 5, 2))])))
 
 
 def test_a_perfect_prediction_costs_nothing() -> None:
@@ -142,7 +142,7 @@ def test_a_perfect_prediction_costs_nothing() -> None:
     x = np.random.default_rng(1).standard_normal((2, 5, 5, 2))
     line = np.linspace(-1, 1, 5)
     y = model(x, at=(line, line))
-    assert model.loss(model.prepare(records(x, None, y))) < 1e-24
+    assert model.loss(model.prepare(records(x, y=y))) < 1e-24
 
 
 def test_weights_and_slopes_that_make_no_sense_on_squares_are_refused() -> None:
@@ -171,9 +171,9 @@ def test_every_corner_of_the_oracle() -> None:
 def test_records_larger_than_a_part_are_prepared_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """As many parts as records at most, however little a part may hold."""
     model = Continuum.from_spec(spec(2, {"kind": "h1"}), seed=1)
-    data = records(*np.random.default_rng(1).standard_normal((2, 3, 6, 6, 2))[:1], None, np.ones((3, 6, 6, 2)))
+    data = records(*np.random.default_rng(1).standard_normal((2, 3, 6, 6, 2))[:1], y=np.ones((3, 6, 6, 2)))
     whole = model.prepare(data)
-    monkeypatch.setattr("numerics.model.prepared.CHUNK", 1)
+    monkeypatch.setattr("numerics.model.projected.CHUNK", 1)
     alone = model.prepare(data)
     np.testing.assert_allclose(alone.targets, whole.targets, rtol=1e-13)
     np.testing.assert_allclose(alone.offset, whole.offset, rtol=1e-11)

@@ -168,7 +168,7 @@ def test_periods_are_found_where_points_are_equally_spaced() -> None:
 
 def test_means_are_those_of_the_interpolants() -> None:
     """Against NumPy's trapezoids on records that go on as constants to the ends of the domain."""
-    data = records([row[: 5 + n % 4] for n, row in enumerate(X)], [np.sort(RNG.uniform(-1, 1, 5 + n % 4)) for n in
+    data = records([row[: 5 + n % 4] for n, row in enumerate(X)], xi=[np.sort(RNG.uniform(-1, 1, 5 + n % 4)) for n in
                                                                   range(12)])  # fmt: skip
     spec = load_spec(scaled(declare()))
     found = learned(spec, PLAIN, data, np.arange(12)).samples
@@ -208,7 +208,7 @@ def test_errors_are_in_the_units_of_the_targets() -> None:
     y = np.array([1.0, 1e3]) * RNG.standard_normal((12, 2)) + 5
     model = trained(scaled(NUMBERS), X, y)
     gaps = model(X, XI) - y
-    scores = model.scores(model.prepare(records(X, XI, y)))
+    scores = model.scores(model.prepare(records(X, xi=XI, y=y)))
     assert scores["rmse"] == pytest.approx(np.sqrt(np.mean(np.sum(gaps**2, axis=1))), rel=1e-10)
 
 
@@ -221,7 +221,7 @@ def test_errors_of_functions_are_in_the_units_of_each_channel() -> None:
     fine = np.linspace(-1, 1, 20_001)
     truth = np.stack([[np.interp(fine, xi, y[n, :, c]) for c in range(2)] for n in range(12)]).transpose(0, 2, 1)
     squares = np.trapezoid((model(X, xi, at=fine) - truth) ** 2, fine, axis=1).sum(axis=1)
-    scores = model.scores(model.prepare(records(X, xi, y)))
+    scores = model.scores(model.prepare(records(X, xi=xi, y=y)))
     assert scores["rmse"] == pytest.approx(np.sqrt(squares.mean()), rel=1e-6)
 
 
@@ -232,7 +232,7 @@ def test_ensembles_speak_the_units_of_the_data() -> None:
     ensemble = Ensemble(models)
     mean = (models[0](X, XI) + models[1](X, XI)) / 2
     np.testing.assert_allclose(ensemble(X, XI), mean, rtol=1e-13)
-    scores = ensemble.scores(ensemble.prepare(records(X, XI, y)))
+    scores = ensemble.scores(ensemble.prepare(records(X, xi=XI, y=y)))
     assert scores["rmse"] == pytest.approx(np.sqrt(np.mean(np.sum((mean - y) ** 2, axis=1))), rel=1e-10)
 
 
@@ -361,15 +361,15 @@ def test_missing_samples_are_points_where_a_channel_was_not_sampled() -> None:
     x[gaps] = np.nan
     declared = {**FUNCTION, "equation": {**FUNCTION["equation"], "channels": 3}}
     with pytest.raises(DataError, match="unsampled"):
-        Continuum.from_spec(declared).project_samples(records(x, XI))
+        Continuum.from_spec(declared).project_samples(records(x, xi=XI))
     model = Continuum.from_spec({**declared, "input": {"missing": "unsampled"}})
     for xi in (XI, None):
-        found = model.project_samples(records(x, xi)).reshape(5, 3, 12)
+        found = model.project_samples(records(x, xi=xi)).reshape(5, 3, 12)
         where = np.linspace(-1, 1, 11) if xi is None else xi
         one = Continuum.from_spec(FUNCTION)
         for c in range(3):
             known = [np.isfinite(row) for row in x[..., c]]
-            alone = records([row[k] for row, k in zip(x[..., c], known)], [where[k] for k in known])
+            alone = records([row[k] for row, k in zip(x[..., c], known)], xi=[where[k] for k in known])
             np.testing.assert_allclose(found[:, c], one.project_samples(alone), atol=1e-13)
     assert np.isfinite(model(x, XI)).all()
     x[3, :, 1] = np.nan
@@ -397,8 +397,8 @@ def test_target_functions_may_be_sampled_elsewhere() -> None:
     wide = np.stack([np.interp(fine, XI, row) for row in X])
     declared = {**LIFTED, "readout": {"outputs": 1}}
     model = Continuum.from_spec(declared, seed=1)
-    apart = records(X, XI, coarse, y_xi=np.linspace(-1, 1, 6))
-    first, other = model.prepare(apart), model.prepare(records(wide, fine, both))
+    apart = records(X, xi=XI, y=coarse, y_xi=np.linspace(-1, 1, 6))
+    first, other = model.prepare(apart), model.prepare(records(wide, xi=fine, y=both))
     np.testing.assert_allclose(first.states, other.states, rtol=0, atol=1e-12)
     np.testing.assert_allclose(first.wanted(), other.wanted(), rtol=0, atol=1e-12)
     np.testing.assert_allclose(first.offset, other.offset, rtol=0, atol=1e-12)
@@ -423,7 +423,7 @@ def test_targets_elsewhere_have_units_too() -> None:
     assert caught.value.where == "record 11"
     for wrong in ({"y": coarse[:5], "y_xi": s}, {"y": None, "y_xi": s}, {"y": coarse[..., None], "y_xi": (s, s)}):
         with pytest.raises(DataError):
-            records(X, t, **wrong)
+            records(X, xi=t, **wrong)
     with pytest.raises(DataError, match="warp"):
         fit(first, X, coarse, t, y_xi=s, epochs=1, warp=0.1)
     fit(first, X, coarse, t, y_xi=s, epochs=1, thin=0.7, jitter=0.1)

@@ -84,7 +84,7 @@ def test_functions_are_compared_with_what_they_come_from() -> None:
         found = compared(model, records(x, y=x + 5))
         assert found["identity"]["rmse"] == pytest.approx(5 * np.sqrt(2), rel=1e-6)
         assert found["linear"]["rmse"] < 0.2 < found["null"]["rmse"]
-        elsewhere = records(x, None, x + 5, y_xi=grid)
+        elsewhere = records(x, y=x + 5, y_xi=grid)
         assert compared(model, elsewhere)["identity"]["rmse"] == pytest.approx(5 * np.sqrt(2), rel=1e-6)
 
 

@@ -63,7 +63,7 @@ def slopes() -> Any:
     generator = np.random.default_rng(0)
     up = generator.permutation(np.arange(17) < 11)
     x = np.where(up, 1, -1)[:, None] * np.linspace(-1, 1, 9) + generator.standard_normal((17, 9))
-    return records(x, None, np.where(up, "up", "down"))
+    return records(x, y=np.where(up, "up", "down"))
 
 
 @pytest.mark.slow

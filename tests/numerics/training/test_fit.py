@@ -94,7 +94,7 @@ def problem(count: int = 41, points: int = 7, seed: int = 0) -> tuple[Classifier
     generator = np.random.default_rng(seed)
     x = generator.standard_normal((count, points))
     y = (x @ generator.standard_normal(points) + generator.standard_normal(count) > 0).astype(np.int64)
-    return Classifier(generator.standard_normal(points + 1)), datasets.records(x, None, y)
+    return Classifier(generator.standard_normal(points + 1)), datasets.records(x, y=y)
 
 
 @pytest.fixture(autouse=True)
@@ -240,10 +240,10 @@ def test_other_data_options_specs_and_files_are_not_resumed(tmp_path: Path) -> N
     _, other = problem(seed=1)
     with pytest.raises(CheckpointError, match="the records"):
         fit(model, other, out=out, epochs=2, resume=True)
-    changed = datasets.records(np.stack(data.samples()), None, 1 - data.y)
+    changed = datasets.records(np.stack(data.samples()), y=1 - data.y)
     with pytest.raises(CheckpointError, match="the records"):
         fit(model, changed, out=out, epochs=2, resume=True)
-    moved = datasets.records(np.stack(data.samples()), np.linspace(-1, 0.9, 7), data.y)
+    moved = datasets.records(np.stack(data.samples()), xi=np.linspace(-1, 0.9, 7), y=data.y)
     with pytest.raises(CheckpointError, match="the records"):
         fit(model, moved, out=out, epochs=2, resume=True)
     for options in ({"epochs": 3}, {"learning_rate": 0.04}, {"batch": 5}, {"seed": 1}, {"optimiser": "lbfgs"}):
@@ -576,7 +576,7 @@ def waves() -> Any:
     labels = generator.permutation(np.repeat(["down", "up"], 30))
     signs = np.where(labels == "up", 1.0, -1.0)
     x = [s * xi + 0.3 * generator.standard_normal(len(xi)) for s, xi in zip(signs, points)]
-    return datasets.records(x, points, labels)
+    return datasets.records(x, xi=points, y=labels)
 
 
 KILLED = [

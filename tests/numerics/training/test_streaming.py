@@ -72,7 +72,7 @@ def test_a_run_has_the_bits_of_one_in_memory(case: str, options: dict[str, Any],
 
 def test_parts_of_records_in_memory_are_those_of_all_at_once() -> None:
     model = Continuum.from_spec(tomllib.loads(SPEC))
-    data = records(X, None, Y)
+    data = records(X, y=Y)
     prepared = model.prepare(data)
     with mock.patch.object(record, "AT_ONCE", 1 << 21):
         whole = model.prepare(data)

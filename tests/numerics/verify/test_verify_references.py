@@ -18,7 +18,7 @@ from numerics import testing
 from numerics.functions import field, fields_from, integrals, random
 from numerics.functions.basis import Basis, derivative, evaluate
 from numerics.levels import adapted
-from numerics.model import continuum, prepared
+from numerics.model import continuum, projected
 from numerics.verify import activations, attempt, fields, moves, records, rules, starts
 from numerics.verify.references import formulas
 from numerics.verify.references.network import Reference
@@ -63,9 +63,9 @@ REACH = {**FUNCTION, "equation": {**FUNCTION["equation"], "reach": "1/4"},
 FITTED = {**FUNCTION, "input": {"interpolant": "least-squares", "smoothing": "1/100"}}
 MIRRORED = {**SPECTRAL, "equation": {**SPECTRAL["equation"], "symmetry": "reflection"}}
 ROWS: list[tuple[Row, dict, Any, str]] = [
-    (records.coefficients, FUNCTION, prepared, "_project"),
-    (records.coefficients, FITTED, prepared, "_project"),
-    (records.coefficients, CIRCLE, prepared, "_project"),
+    (records.coefficients, FUNCTION, projected, "projected"),
+    (records.coefficients, FITTED, projected, "projected"),
+    (records.coefficients, CIRCLE, projected, "projected"),
     (records.coefficients, LIFTED, continuum.Continuum, "project_samples"),
     (activations.functions, FUNCTION, Reference, "rho"),
     (fields.values, NUMBERS, field.FieldSlab, "squared_norm"),
