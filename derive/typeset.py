@@ -1,9 +1,9 @@
 """Formulas and prose in this project's Unicode notation as HTML: MathML, which browsers typeset without a script.
 
-The notation is read as ``explain.notation`` writes it: factors beside each other are a product, ``/`` divides all factors
-before it (of ∂y/∂x the last one) by the next, ``_`` and ``^`` begin an index and a power, ``{a if c; b otherwise}`` are
-cases. Whatever the notation does not have stands as it is, so that every text has a page. A long formula is several
-<math> elements beside each other, between which a browser wraps.
+The notation is read as ``explain.notation`` writes it: factors beside each other are a product, ``/`` divides all
+factors before it (of ∂y/∂x the last one) by the next, ``_`` and ``^`` begin an index and a power, ``{a if c; b
+otherwise}`` are cases. Whatever the notation does not have stands as it is, so that every text has a page. A long
+formula is several <math> elements beside each other, between which a browser wraps.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ WORDS = {"if", "otherwise", "with", "at", "the", "nodes", "of", "last", "state",
 
 @dataclass(frozen=True)
 class Node:
-    """Part of a formula. length: of its text; inner: what a fence holds, where lines may break too."""
+    """Part of a formula. length: of its text; fence: brackets with what they hold, where lines may break too;
+    operator: of what is none of the factors of a product."""
 
     xml: str
     length: int
@@ -107,7 +108,8 @@ def prose(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    words, found, run = re.split(r"(\s+)", text), [], []
+    words, found = re.split(r"(\s+)", text), []
+    run: list[str] = []
     for k, word in enumerate([*words, None]):
         weak = word == "A" and (run or _mathematical("".join(words[k + 2 : k + 3])))  # and not the article
         weak = weak or (word == "a" and "".join(run).rstrip()[-1:] in ("+", "−", "=", "Σ"))
@@ -221,11 +223,11 @@ class _Reader:
     def _big(self, text: str) -> Node:
         """A sum or a limit with what stands below and above it."""
         sign = _node("mo", text)
-        kind, token = self.peek()
+        kind, text = self.peek()
         if kind == "index":
             self.take()
-            return _wrapped("munder", sign, _index(token))
-        if token != "[":
+            return _wrapped("munder", sign, _index(text))
+        if text != "[":
             return sign
         self.take()
         inside = self.row("]").nodes
@@ -281,8 +283,8 @@ class _Reader:
             if node.operator == ";":
                 lines.append(line)
                 line = [""]
-            elif node.xml in ("<mtext>if</mtext>", "<mtext>otherwise</mtext>"):
-                line.append(node.xml.replace("<mtext>", "<mtext>&#160;").replace("</mtext>", "&#160;</mtext>"))
+            elif node.operator in ("if", "otherwise"):
+                line.append(node.xml)
             else:
                 line[-1] += node.xml
         cells = "".join(
@@ -297,8 +299,7 @@ class _Reader:
             return _wrapped("mrow", SPACE, _node("mi", "d", mathvariant="normal"), self._scripts(_letter(letter)))
         called = self.peek()[1] == "("
         if text in WORDS and not called:
-            return Node(f"<mtext>&#160;{text}&#160;</mtext>" if text not in ("if", "otherwise") else f"<mtext>{text}</mtext>",
-                        len(text))  # fmt: skip
+            return Node(f"<mtext>&#160;{text}&#160;</mtext>", len(text), operator=text)
         if len(text) > 1 and text.isalpha() and text.isupper() and text.isascii():
             return self._scripts(Row(tuple(_letter(c) for c in text)).nodes[-1], [_letter(c) for c in text[:-1]])
         indexed = re.fullmatch(r"([a-z])(\d+)", text)

@@ -15,7 +15,10 @@ SYMBOLS = {"xi": "ξ", "eta": "η", "zeta": "ζ"}  # of the axes of a domain
 
 @dataclass(frozen=True)
 class Frame:
-    """The units that points are drawn in. domain: what ξ = −1 and 1 stand for, a pair an axis; names: of the units, or ()."""
+    """The units that points are drawn in.
+
+    domain: what ξ = −1 and 1 stand for, a pair an axis; None where points are ξ. names: of the units, or ().
+    """
 
     domain: Sequence[tuple[float, float]] | None = None
     names: Sequence[str] = ()
@@ -29,11 +32,14 @@ class Frame:
 
     def distances(self, s: Array, axis: int = 0) -> Array:
         """How far apart points are whose ξ are s apart."""
-        return self.points(s, axis) - self.points(np.zeros(1), axis)
+        return np.asarray(self.points(s, axis) - self.points(np.zeros(1), axis))
 
     def label(self, symbol: str, axis: int = 0) -> str:
         """ξ (s): a symbol of an axis with its unit."""
         return f"{symbol} ({self.names[axis]})" if self.names and self.names[axis] else symbol
+
+
+XI = Frame()  # points are ξ
 
 
 def figure(rows: int, columns: int, width: float, height: float) -> tuple[Any, Any]:

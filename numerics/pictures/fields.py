@@ -9,7 +9,7 @@ import numpy as np
 
 from numerics.functions.basis import Basis
 from numerics.functions.field import Field
-from numerics.pictures.axes import COLOURS, SYMBOLS, Array, Frame, figure, symmetric
+from numerics.pictures.axes import COLOURS, SYMBOLS, XI, Array, Frame, figure, symmetric
 
 DEPTHS_SHOWN = 4
 GRID = 121  # points a direction
@@ -59,7 +59,7 @@ def _offsets(field: Field) -> Array:
     return np.linspace(basis.breakpoints[0], basis.breakpoints[-1], GRID)
 
 
-def weights(fields: Mapping[str, Field], frame: Frame = Frame()) -> Any:
+def weights(fields: Mapping[str, Field], frame: Frame = XI) -> Any:
     """W(ξ, ξ′, δ) of several models at the same depths, on one colour scale; of two, their difference."""
     one = next(iter(fields.values()))
     depths = depths_of(one)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from numerics.datasets import Records
-from numerics.pictures.axes import Array, Frame, figure, plane
+from numerics.pictures.axes import XI, Array, Frame, figure, plane
 
 
 def first_of_each(data: Records, most: int = 4) -> list[int]:
@@ -33,7 +33,7 @@ def points_of(data: Records, index: int, frame: Frame) -> Array:
 
 
 def cases(
-    data: Records, indices: Sequence[int], labels: Sequence[str], frame: Frame = Frame(), columns: int = 4
+    data: Records, indices: Sequence[int], labels: Sequence[str], frame: Frame = XI, columns: int = 4
 ) -> Any:
     """Records as curves, on squares as pictures, each under its label."""
     columns = min(columns, max(1, len(indices)))

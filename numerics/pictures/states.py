@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from numerics.pictures.axes import Array, Frame, figure, plane, symmetric
+from numerics.pictures.axes import XI, Array, Frame, figure, plane, symmetric
 
 DEPTHS_SHOWN = 5
 
 
-def curves(depths: Array, points: Array, values: Array, labels: Sequence[str], frame: Frame = Frame()) -> Any:
+def curves(depths: Array, points: Array, values: Array, labels: Sequence[str], frame: Frame = XI) -> Any:
     """The first channel over width and depth: depths (D,), points (n,), values (records, D, n, channels)."""
     shown = values[..., 0]
     scale = symmetric(shown)
@@ -27,7 +27,10 @@ def curves(depths: Array, points: Array, values: Array, labels: Sequence[str], f
 
 
 def squares(depths: Array, values: Array, labels: Sequence[str]) -> Any:
-    """The first channel at a few depths, a row a record; of cubes the middle. values: (records, D, n, n[, n], channels)."""
+    """The first channel at a few depths, a row a record; of cubes the middle.
+
+    values: (records, D, n, n[, n], channels).
+    """
     chosen = np.unique(np.linspace(0, len(depths) - 1, DEPTHS_SHOWN).round().astype(int))
     made, grid = figure(len(labels), len(chosen), 1.9, 1.9)
     for row, record, label in zip(grid, values, labels):
