@@ -84,9 +84,9 @@ def inline(text: str, block: bool = False) -> str:
 
 def expression(text: str) -> str:
     """An expression of the grammar, such as tanh(u1) - 4*h**3, in the notation."""
+    text = re.sub(rf"\b({'|'.join(_GREEK)})\b", lambda found: _GREEK[found[1]], text)
     text = re.sub(r"\s*\*\*\s*(\d+)", lambda found: "".join(_RAISED[d] for d in found[1]), text)
-    text = text.replace("**", "^").replace("*", " ").replace("-", "−").replace("Delta", "Δ").replace("xi", "ξ")
-    return text
+    return text.replace("**", "^").replace("*", " ").replace("-", "−")
 
 
 _RAISED = {plain: sign for sign, plain in POWERS.items()}
@@ -95,10 +95,13 @@ _RAISED = {plain: sign for sign, plain in POWERS.items()}
 # --- prose --------------------------------------------------------------------------------------------------
 
 _STRONG = re.compile(
-    rf"[{GREEK}{MARKS}{SCRIPTS}∫∂Σ√‖⟨⟩⊗∞′½]|^[A-Za-z]_\w+$|^[A-Za-z]\(|^\d+/\d+$|^d[A-Z](/d\w+)?$|^\w/\w$|^\d+[a-z]$|^u\d$"
+    rf"[{GREEK}{MARKS}{SCRIPTS}∫∂Σ√‖⟨⟩∞′½]|^[A-Za-z]_\w+(\^\w+)?$|^[a-zA-Z]\(|^\d+/\d+$|^d[A-Z](/d\w+)?$|^\w/\w$"
+    r"|^\d+[a-z]$|^u\d$"
 )
-_JOINING = re.compile(r"^[\d.]+$|^[=+−·±≤≥<>→×/…]$|^\+=$")
-_SPLIT = re.compile(r"^([(\[]*)(.*?)([)\],.;:]*)$")
+_GRAMMAR = re.compile(r"[\w.*()+/-]*(\b(xi|eta|zeta|delta|Delta)\b|[\w)]\*+[\w(]|^[a-z]+\([a-z]\d?\))[\w.*()+/-]*")
+_JOINING = re.compile(r"^[\d.]+$|^[-=+−·±≤≥<>→×/…⊗]$|^\+=$")
+_SPLIT = re.compile(r"^(['(\[]*)(.*?)([)\]',.;:]*)$")
+_GREEK = {"xi": "ξ", "eta": "η", "zeta": "ζ", "delta": "δ", "Delta": "Δ"}
 
 
 def prose(text: str) -> str:
@@ -112,7 +115,8 @@ def _plain(text: str) -> str:
     run: list[str] = []
     for k, word in enumerate([*words, None]):
         weak = word == "A" and (run or _mathematical("".join(words[k + 2 : k + 3])))  # and not the article
-        weak = weak or (word == "a" and "".join(run).rstrip()[-1:] in ("+", "−", "=", "Σ"))
+        beside = "".join(run).rstrip()[-1:], "".join(words[k + 2 : k + 3])
+        weak = weak or (word == "a" and (beside[0] in ("+", "−", "=", "Σ") or beside[1] == "="))
         if word is not None and (weak or _mathematical(word) or (run and word.isspace())):
             run.append(word)
             if not (word[-1] in ",;:." and _balance("".join(run)) <= 0):
@@ -127,7 +131,8 @@ def _plain(text: str) -> str:
 def _mathematical(word: str) -> bool:
     core = (_SPLIT.match(unicodedata.normalize("NFD", word)) or [""] * 4)[2].strip("|").lstrip("−±")
     single = len(core) == 1 and core.isalpha() and (core not in "aAI" or core != word)
-    return bool(single or _STRONG.search(core) or _JOINING.match(core or word)) and "://" not in word
+    known = _STRONG.search(core) or _GRAMMAR.fullmatch(word.strip("',.;:")) or _JOINING.match(core or word)
+    return bool(single or known) and "://" not in word
 
 
 def _balance(text: str) -> int:
@@ -137,12 +142,14 @@ def _balance(text: str) -> int:
 def _run(text: str) -> str:
     """Words that may be a formula: what is punctuation, or no more than numbers, stays text."""
     before, after = "", ""
-    while text and (text[-1] in ",;:. =" or (text[-1] in ")]" and _balance(text) < 0)):
+    while text and (text[-1] in "',;:. =" or (text[-1] in ")]" and _balance(text) < 0)):
         text, after = text[:-1], text[-1] + after
-    while text and (text[0] in " " or (text[0] in "([" and _balance(text) > 0)):
+    while text and (text[0] in " '" or (text[0] in "([" and _balance(text) > 0)):
         text, before = text[1:], before + text[0]
-    known = any(_mathematical(w) and not _JOINING.match(w.strip("()[],;:.")) for w in text.split())
-    return html.escape(before) + (inline(text) if known else html.escape(text)) + html.escape(after)
+    if not re.search(r"[^\W\d_]|\d/\d|[½∞]", text):
+        return html.escape(before + text + after)
+    text = expression(text) if any(map(_GRAMMAR.fullmatch, text.split())) else text
+    return html.escape(before) + inline(text) + html.escape(after)
 
 
 # --- reading ------------------------------------------------------------------------------------------------
