@@ -6,8 +6,11 @@ import re
 from xml.etree import ElementTree
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from derive import typeset
+from derive.typeset.formulas import POWERS, SUBSCRIPTS
 from tests.builders import ROOT
 
 
@@ -70,7 +73,7 @@ def _plain(text: str) -> str:
     """Letters, digits and relations of a text, whatever stands where: accents and scripts are moved."""
     import unicodedata
 
-    same = str.maketrans({**typeset.SUBSCRIPTS, **typeset.POWERS, "~": "\u0303", "¯": "\u0304", "˙": "\u0307"})
+    same = str.maketrans({**SUBSCRIPTS, **POWERS, "~": "\u0303", "¯": "\u0304", "˙": "\u0307"})
     return "".join(sorted(re.sub(r"[\s_^/√(){};\[\]\u2061…]", "", unicodedata.normalize("NFD", text).translate(same))))
 
 
@@ -122,6 +125,12 @@ def test_long_formulas_are_pieces_that_wrap_and_short_ones_are_whole() -> None:
     pieces = [outline(one) for one in long.iter("math")]
     assert len(pieces) == 3 and pieces[1].startswith("+ λ") and pieces[2].startswith("− λ")
     assert pieces[0].startswith("∫ ∫ ( λ") and pieces[2].endswith(") d ξ d δ")
+
+
+@given(st.text(alphabet="aAhuΔξλφ\u0303²ₙᵀ′_^/√∫∂Σ‖|⟨⟩()[]{};,.*+−-=≤… 12dfexplim&<>'\"", max_size=40))
+def test_every_text_has_a_well_formed_page(text: str) -> None:
+    for shown in (typeset.formula(text), typeset.prose(text)):
+        parsed(shown)
 
 
 def test_the_number_of_an_equation_stands_at_its_end() -> None:

@@ -124,7 +124,7 @@ def test_states_are_drawn_over_points_in_the_users_units(model: Continuum, data:
     assert labels(figure) == [("a", "ξ (s)", "δ"), ("b", "ξ (s)", ""), ("c", "ξ (s)", ""), ("", "", "h")]
     assert figure.axes[0].get_xlim() == (0, 12)
     mesh = figure.axes[1].collections[0]
-    depths, values = model.trajectory(data.take([1]), at=np.linspace(0, 12, mesh.get_array().shape[1]))
+    _, values = model.trajectory(data.take([1]), at=np.linspace(0, 12, mesh.get_array().shape[1]))
     np.testing.assert_allclose(mesh.get_array(), values[0, ..., 0], atol=1e-13)
     assert [title for title, *_ in labels(model.plot.states(data))[:-1]] == [f"record {k}" for k in range(4)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,7 @@ def test_calibration_is_the_mean_of_every_bin() -> None:
     rows: dict[int, list[tuple[float, bool]]] = {}
     for own, label in zip(p, truth):
         rows.setdefault(min(9, int(10 * own.max())), []).append((own.max(), own.argmax() == label))
-    expected = [(np.mean([s for s, _ in rows[k]]), np.mean([r for _, r in rows[k]]), len(rows[k])) for k in sorted(rows)]
+    expected = [(*np.mean(rows[k], axis=0), len(rows[k])) for k in sorted(rows)]
     np.testing.assert_allclose(np.transpose([sure, right, counts]), expected, atol=1e-12)
 
 
@@ -59,7 +60,7 @@ def test_a_sentence_about_classes() -> None:
 
 def test_sentences_about_numbers_and_functions() -> None:
     truth = np.array([[0.0], [2.0]])
-    said = predictions.said_of_numbers(truth, truth + [[0.1], [-0.3]])
+    said = predictions.said_of_numbers(truth, truth + np.array([[0.1], [-0.3]]))
     assert said == "The root mean square error is 0.224, 22.4% of their spread; record 1 is farthest off."
     errors = predictions.relative_errors([np.ones((4, 1)), 2 * np.ones((4, 1))], [np.zeros((4, 1)), np.ones((4, 1))])
     np.testing.assert_allclose(errors, [1, 0.5])
@@ -137,8 +138,6 @@ def test_functions_that_are_known_elsewhere() -> None:
     x, at = RNG.standard_normal((3, 9)), np.linspace(-0.5, 0.5, 4)
     y = [RNG.standard_normal((4, 1)) for _ in range(3)]
     data = records(x, None, None)
-    from dataclasses import replace
-
     figure = model.plot.predictions(replace(data, elsewhere=records(y, [at, at, at + 0.1])))
     for axes in figure.axes[:3]:
         k = int(axes.get_title().split()[1].rstrip(":"))

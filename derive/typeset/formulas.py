@@ -25,12 +25,10 @@ POWERS = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ᵀ", "0123456789+−T"))
 ACCENTS = {"\u0302": "^", "\u0303": "~", "\u0304": "¯", "\u0307": "˙"}
 CLOSING = {"(": ")", "[": "]", "⟨": "⟩", "{": "}", "‖": "‖", "|": "|"}
 BREAKS = ("+", "−", "=", "≤", "≥", "<", ">", "→", "+=")  # a line may begin with these
-EDGES = "(,[⟨{‖|"  # after which a sign belongs to what follows
 MARKS = "\u0300-\u036f"
 GREEK = "α-ωΑ-Ωϑ"
-SCRIPTS = "".join((*SUBSCRIPTS, *POWERS))
 TOKEN = re.compile(
-    rf"(?P<space>\s+)|(?P<number>\d+(?:\.\d+)?…?|[½∞])|(?P<name>[A-Za-z][{MARKS}]+|[A-Za-z]+\d*|[{GREEK}][{MARKS}]*|[πκ])"
+    rf"(?P<space>\s+)|(?P<number>\d+(?:\.\d+)?…?|[½∞])|(?P<name>[A-Za-z][{MARKS}]+|[A-Za-z]+\d*|[{GREEK}][{MARKS}]*)"
     rf"|(?P<index>_[A-Za-z0-9]+|_[{GREEK}]′?|·?[{''.join(SUBSCRIPTS)}]+)|(?P<power>[{''.join(POWERS)}]+|′+)|(?P<sign>\+=|.)"
 )
 NAMES = ("<mi", "<mover", "<mrow><mi", "<mrow><mover", "<msub")  # how what may have arguments begins
@@ -80,76 +78,6 @@ def inline(text: str, block: bool = False) -> str:
     pieces = _pieces(found) if found.length > LONG else [found.xml]
     opening = '<math displaystyle="true">' if block else "<math>"
     return " ".join(f"{opening}{piece}</math>" for piece in pieces)
-
-
-def expression(text: str) -> str:
-    """An expression of the grammar, such as tanh(u1) - 4*h**3, in the notation."""
-    text = re.sub(rf"\b({'|'.join(_GREEK)})\b", lambda found: _GREEK[found[1]], text)
-    text = re.sub(r"\s*\*\*\s*(\d+)", lambda found: "".join(_RAISED[d] for d in found[1]), text)
-    return text.replace("**", "^").replace("*", " ").replace("-", "−")
-
-
-_RAISED = {plain: sign for sign, plain in POWERS.items()}
-
-
-# --- prose --------------------------------------------------------------------------------------------------
-
-_STRONG = re.compile(
-    rf"[{GREEK}{MARKS}{SCRIPTS}∫∂Σ√‖⟨⟩∞′½]|^[A-Za-z]_\w+(\^\w+)?$|^[a-zA-Z]\(|^\d+/\d+$|^d[A-Z](/d\w+)?$|^\w/\w$"
-    r"|^\d+[a-z]$|^u\d$"
-)
-_GRAMMAR = re.compile(r"[\w.*()+/-]*(\b(xi|eta|zeta|delta|Delta)\b|[\w)]\*+[\w(]|^[a-z]+\([a-z]\d?\))[\w.*()+/-]*")
-_JOINING = re.compile(r"^[\d.]+$|^[-=+−·±≤≥<>→×/…⊗]$|^\+=$")
-_SPLIT = re.compile(r"^(['(\[]*)(.*?)([)\]',.;:]*)$")
-_GREEK = {"xi": "ξ", "eta": "η", "zeta": "ζ", "delta": "δ", "Delta": "Δ"}
-
-
-def prose(text: str) -> str:
-    """Text with the formulas that it holds; **…** is bold."""
-    parts = re.split(r"(?<!\S)\*\*(?=\S)(.+?)(?<=\S)\*\*(?!\w)", text)  # and not what powers of a rate are written as
-    return "".join(f"<strong>{_plain(p)}</strong>" if k % 2 else _plain(p) for k, p in enumerate(parts))
-
-
-def _plain(text: str) -> str:
-    words, found = re.split(r"(\s+)", text), []
-    run: list[str] = []
-    for k, word in enumerate([*words, None]):
-        weak = word == "A" and (run or _mathematical("".join(words[k + 2 : k + 3])))  # and not the article
-        beside = "".join(run).rstrip()[-1:], "".join(words[k + 2 : k + 3])
-        weak = weak or (word == "a" and (beside[0] in ("+", "−", "=", "Σ") or beside[1] == "="))
-        if word is not None and (weak or _mathematical(word) or (run and word.isspace())):
-            run.append(word)
-            if not (word[-1] in ",;:." and _balance("".join(run)) <= 0):
-                continue
-            word = ""
-        found.append(_run("".join(run)))
-        run = []
-        found.append(html.escape(word or ""))
-    return "".join(found)
-
-
-def _mathematical(word: str) -> bool:
-    core = (_SPLIT.match(unicodedata.normalize("NFD", word)) or [""] * 4)[2].strip("|").lstrip("−±")
-    single = len(core) == 1 and core.isalpha() and (core not in "aAI" or core != word)
-    known = _STRONG.search(core) or _GRAMMAR.fullmatch(word.strip("',.;:")) or _JOINING.match(core or word)
-    return bool(single or known) and "://" not in word
-
-
-def _balance(text: str) -> int:
-    return sum(text.count(opening) - text.count(closing) for opening, closing in ("()", "[]", "⟨⟩"))
-
-
-def _run(text: str) -> str:
-    """Words that may be a formula: what is punctuation, or no more than numbers, stays text."""
-    before, after = "", ""
-    while text and (text[-1] in "',;:. =" or (text[-1] in ")]" and _balance(text) < 0)):
-        text, after = text[:-1], text[-1] + after
-    while text and (text[0] in " '" or (text[0] in "([" and _balance(text) > 0)):
-        text, before = text[1:], before + text[0]
-    if not re.search(r"[^\W\d_]|\d/\d|[½∞]", text):
-        return html.escape(before + text + after)
-    text = expression(text) if any(map(_GRAMMAR.fullmatch, text.split())) else text
-    return html.escape(before) + inline(text) + html.escape(after)
 
 
 # --- reading ------------------------------------------------------------------------------------------------
@@ -375,7 +303,7 @@ def _index(text: str) -> Node:
 
 def _power(text: str) -> Node:
     return _wrapped("mrow", *(_node("mn" if c in "0123456789" else "mi" if c == "T" else "mo", c)
-                              for c in (POWERS[c] for c in text)))  # fmt: skip
+                              for c in (POWERS.get(c, c) for c in text)))  # fmt: skip
 
 
 def _bare(row: Row) -> Row:
