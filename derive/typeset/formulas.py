@@ -74,7 +74,10 @@ def formula(line: str) -> str:
 
 def inline(text: str, block: bool = False) -> str:
     """A formula in a line of text; block: as large as in a line of its own."""
-    found = _Reader(text).row()
+    try:
+        found = _Reader(text).row()
+    except RecursionError:  # brackets in brackets, as nobody writes them
+        return html.escape(text)
     pieces = _pieces(found) if found.length > LONG else [found.xml]
     opening = '<math displaystyle="true">' if block else "<math>"
     return " ".join(f"{opening}{piece}</math>" for piece in pieces)

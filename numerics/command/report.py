@@ -171,5 +171,5 @@ def _counted(findings: Sequence[Finding]) -> str:
     failed = [f.name for f in findings if f.passed is False]
     held, open_ = (sum(f.passed is value for f in findings) for value in (True, None))
     text = f"{held} of {len(findings)} properties hold"
-    text += f", {len(failed)} fail: {'; '.join(failed)}." if failed else ", none fails."
-    return text + (f" {open_} say nothing here: they do not apply, or were not reached." if open_ else "")
+    text += f"; not so: {'; '.join(failed)}." if failed else ", none fails."
+    return text + (f" Not applicable, or not reached: {open_}." if open_ else "")

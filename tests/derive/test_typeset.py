@@ -133,6 +133,10 @@ def test_every_text_has_a_well_formed_page(text: str) -> None:
         parsed(shown)
 
 
+def test_brackets_without_end_stand_as_they_are() -> None:
+    assert typeset.prose("u" + "(" * 9000).endswith("(((")
+
+
 def test_the_number_of_an_equation_stands_at_its_end() -> None:
     shown = parsed(typeset.formula("ḣ = A ρ(u, X h)                 (5)"))
     (number,) = shown.iter("span")

@@ -133,10 +133,10 @@ def test_a_verification_page_says_what_was_found_and_what_was_tolerated() -> Non
     ]
     page = report.verification_page("s", found)
     assert len(check(page)) == 1
-    assert "1 of 3 properties hold, 1 fail: bytes. 1 say nothing here" in page
+    assert "1 of 3 properties hold; not so: bytes. Not applicable, or not reached: 1." in page
     assert "Expected order ≥ 3 − 0.3, measured order 2.76: holds." in page and "&lt;other&gt;" in page
     none = report.verification_page("s", found[:1])
-    assert "1 of 1 properties hold, none fails." in none and "say nothing" not in none
+    assert "1 of 1 properties hold, none fails." in none and "not reached" not in none
 
 
 # --- the demonstration's numbers ----------------------------------------------------------------------------
