@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from derive.declaration import load_spec as load_spec
     from derive.errors import ContinuumError as ContinuumError
     from derive.errors import ContinuumWarning as ContinuumWarning
+    from derive.explain.pages import Derivation as Derivation
     from numerics import datasets as datasets
     from numerics.datasets import Records as Records
     from numerics.datasets import records as records
@@ -48,6 +49,7 @@ PUBLIC = {
     "ContinuumOperator": "numerics.estimators.learners",
     "ContinuumRegressor": "numerics.estimators.learners",
     "ContinuumWarning": "derive.errors",
+    "Derivation": "derive.explain.pages",
     "Ensemble": "numerics.model.ensemble",
     "Records": "numerics.datasets",
     "ToFunctions": "numerics.estimators.functions",

@@ -38,6 +38,7 @@ class Equation:
     kappa, r: ρ = r(u) + κ h with κ rational; where ∂ρ/∂h is no rational constant, kappa is None and r is ρ.
     spacing: Δ.  learned: the names of the learned parameters.  steps: the derivation.
     normalise: ε, where ρ takes u/√(ε + mean of u² over the channels) in place of u; None where it takes u.
+    activated, spaced: whether the declared rate uses the activation, and Δ.
     """
 
     rate: str
@@ -50,6 +51,8 @@ class Equation:
     steps: tuple[Step, ...]
     learned: tuple[str, ...] = ()
     normalise: Fraction | None = None
+    activated: bool = True
+    spaced: bool = True
 
     @property
     def pre_activations(self) -> tuple[str, ...]:
@@ -80,11 +83,14 @@ def derive(spec: Spec) -> Equation:
     # ρ − κ h does not depend on h, so that it is ρ at h = 0
     alone = finite.rewritten(declared.xreplace({h: sp.Integer(0)})) if slope.is_Rational else None
     kappa, r = (None, rho) if alone is None else (slope, with_cases(alone))
-    abstract = _rate(spec, symbols, numbers, sp.Function("f"), sp.Symbol("Delta", positive=True))
-    inserted = _inserted(with_cases(declared), rho, kappa, r)
-    steps = (*from_layers(), *_generalised(abstract, spec.rate), *inserted)
+    name, spacing = sp.Function("f"), sp.Symbol("Delta", positive=True)
+    abstract = _rate(spec, symbols, numbers, name, spacing)
+    uses = abstract.has(name), abstract.has(spacing)
+    what = " and ".join(["the activation"] * uses[0] + ["the numbers"] * (uses[1] or bool(numbers)))
+    inserted = _inserted(with_cases(declared), rho, kappa, r, what)
+    steps = (*from_layers(), *_generalised(abstract, spec.rate, all(uses)), *inserted)
     f = with_cases(finite.rewritten(activation))
-    return Equation(spec.rate, f, rho, slopes, kappa, r, spec.spacing, steps, learned, spec.normalise)
+    return Equation(spec.rate, f, rho, slopes, kappa, r, spec.spacing, steps, learned, spec.normalise, *uses)
 
 
 def layer(spec: Spec, length: Fraction) -> tuple[str, str] | None:
@@ -205,19 +211,18 @@ def from_layers() -> tuple[Step, ...]:
     )
 
 
-def _generalised(rho: Any, name: str) -> tuple[Step, ...]:
-    """What forward Euler with step Δ makes of a rate, and how the boxed γ of the note differs."""
+def _generalised(rho: Any, name: str, boxed: bool) -> tuple[Step, ...]:
+    """What forward Euler with step Δ makes of a rate; boxed: and how the boxed γ of the note differs."""
     import sympy as sp
 
     u, h = sp.symbols("u h", real=True)
     spacing = sp.Symbol("Delta", positive=True)
     f = sp.Function("f")
     update = expanded(h + spacing * rho)
-    boxed = (f(u) - u) / spacing
-    gap = sp.expand(h + spacing * boxed - f(u))
+    gap = sp.expand(h + spacing * (f(u) - u) / spacing - f(u))
     if gap != h - u:
         raise _broken("the boxed rate's layer less the perceptron's", gap, h - u)
-    return (
+    steps = (
         Step("The declared rate", sp.Eq(sp.Symbol("rho"), rho, evaluate=False), f"The spec declares {name!r}."),
         Step(
             "Its discrete layer",
@@ -231,18 +236,19 @@ def _generalised(rho: Any, name: str) -> tuple[Step, ...]:
             "the two agree only where the pre-activation equals the state.",
         ),
     )
+    return steps if boxed else steps[:2]
 
 
-def _inserted(declared: Any, rho: Any, kappa: Any, r: Any) -> tuple[Step, ...]:
-    """The rate with its activation and numbers, as it is computed, and its linear part."""
+def _inserted(declared: Any, rho: Any, kappa: Any, r: Any, what: str) -> tuple[Step, ...]:
+    """The rate with what it leaves open inserted, as it is computed, and its linear part."""
     import sympy as sp
 
     numbers = Step(
-        "With the activation and the numbers inserted",
+        f"With {what} inserted",
         sp.Eq(sp.Symbol("rho"), declared, evaluate=False),
         "Parameters are exact rational numbers.",
     )
-    known = [numbers]
+    known = [numbers] if what else []
     if declared != rho:
         same = sp.Eq(sp.Symbol("rho"), rho, evaluate=False)
         known.append(Step("Written so that nothing overflows", same, "The same function, by identities."))

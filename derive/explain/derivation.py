@@ -58,8 +58,9 @@ def _rate(spec: Spec, equation: Equation, typeset: Typeset) -> Iterator[str]:
     import sympy as sp
 
     yield from ("## 2. The rate", "")
-    constants = [f"Δ = {spec.spacing}", *(f"{name} = {number(value)}" for name, value in spec.parameters)]
-    yield from (f"Rate {spec.rate}, activation {spec.activation}, {', '.join(constants)}.", "")
+    facts = [f"Rate {spec.rate}", *[f"activation {spec.activation}"] * equation.activated]
+    facts += [*[f"Δ = {spec.spacing}"] * equation.spaced, *(f"{name} = {number(v)}" for name, v in spec.parameters)]
+    yield from (f"{', '.join(facts)}.", "")
     if spec.learned:
         starts = ", ".join(f"{name} from {number(value)}" for name, value in spec.learned)
         yield from (f"Learned, a number for every channel: {starts}.", "")

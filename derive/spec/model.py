@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from derive.errors import SpecError, advice
+from derive.spec import shown
 from derive.spec.basis import BasisSpec, of_axis
 from derive.spec.comparison import Comparison, comparison
 from derive.spec.operator import Operator, operator
@@ -92,6 +93,9 @@ class Spec:
     levels: tuple[tuple[str, Spec], ...] = ()
     exchange: str | None = None
     units: UnitsSpec = PLAIN
+
+    def _repr_html_(self) -> str:
+        return shown.table(self.name, self.summary, shown.rows(self))
 
     @property
     def functional(self) -> bool:

@@ -24,6 +24,8 @@ from numerics.datasets import Records
 from numerics.levels.projection import Report, project
 from numerics.levels.refinement import refine
 from numerics.model.continuum import Continuum, resolve
+from numerics.pictures import fields, training
+from numerics.pictures.records import class_name, first_of_each
 from numerics.training.run import fit
 
 Array = np.ndarray
@@ -245,23 +247,29 @@ def pictures(name: str, runs: Sequence[Sequence[Stage]], data: Data, cells: Sequ
     """The page: table, losses across levels, weight before and after projection, states, right and wrong."""
     _, _, fine, pocket, polished = runs[0]
     histories = {f"seed {seed}": run[-1].model.history for seed, run in zip(SEEDS, runs)}
-    chosen = report.first_of_each(data.test)
+    chosen = first_of_each(data.test)
     classes = np.asarray(data.test.y)
-    labels = [f"test record {i}, class {report.class_name(data.test, classes[i])}" for i in chosen]
+    labels = [f"test record {i}, class {class_name(data.test, classes[i])}" for i in chosen]
     weights = {"fine": fine.model.fields["W"], "pocket": pocket.model.fields["W"]}
-    moved = report.preformatted(str(pocket.report))
+    assert pocket.report is not None
+    moved = pocket.report._repr_html_()
+    losses = report.picture(training.losses(histories), "Training loss over the epochs, coloured by level")
+    drawn = report.picture(fields.weights(weights, fine.model.plot.frame), "W before and after projection")
+    shown = report.picture(fine.model.plot.states(data.test, chosen, labels), f"States of {', '.join(labels)}")
     sections = [
         report.Section("Results", f"Mean ± spread of {len(SEEDS)} seeds.", (report.table(COLUMNS, cells),)),
         report.Section(
             "Loss over time across levels",
             f"One line a seed: base, then fine, then the polish on pocket ({len(SEEDS)} seeds).",
-            (report.loss_over_time(histories),),
+            (losses,),
         ),
-        report.Section("Weight field before and after projection", "Seed 0.", (report.weight_fields(weights), moved)),
+        report.Section(
+            "Weight field before and after projection", "Seed 0.", (drawn, moved)
+        ),
         report.Section(
             "State h(ξ, δ) of a few records",
             "The fine model of seed 0: the record itself at δ = 0, the output at δ = 1.",
-            (report.states(fine.model, data.test, chosen, labels),),
+            (shown,),
         ),
         *report.right_and_wrong(polished.model, data.test),
     ]

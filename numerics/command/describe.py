@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from numerics.command.console import size
-from numerics.command.report import stages
+from numerics.pictures.training import stages
 
 if TYPE_CHECKING:
     from derive.spec.operator import Operator

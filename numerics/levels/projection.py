@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from derive import typeset
 from derive.errors import DataError, RepresentationError, advice
-from derive.spec import Spec, step_lengths
+from derive.spec import Spec, shown, step_lengths
 from numerics.checks import instance
 from numerics.datasets import Records
 from numerics.datasets import records as make_records
@@ -83,6 +84,23 @@ class Report:
                 f"  change by solver  measured {_number(self.solver_part)}",
             ]
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        math, number = typeset.inline, _number
+        rows = [("coefficients", f"{self.coefficients[0]:,} → {self.coefficients[1]:,}")]
+        for name, lost in self.distance.items():
+            rows.append((f"field {name}", f"{math(f'‖{name} − P {name}‖')} = {lost:.3e} of {self.norm[name]:.3e}"))
+        where = "on the records" if self.measured else "on random smooth records"
+        parts = f"{number(self.outputs_fields)} by the fields, {number(self.outputs_solver)} by the solver"
+        rows.append(("outputs move by", f"{parts}, {where}"))
+        if self.loss_before is not None:
+            fields = f"{number(self.predicted)} predicted, {number(self.fields_part)} measured"
+            rows += [
+                ("objective", f"{number(self.loss_before)} → {number(self.loss_after)}"),
+                ("change by the fields", f"{fields}; {number(self.first_order)} by first order alone"),
+                ("change by the solver", f"{number(self.solver_part)} measured"),
+            ]
+        return shown.table(f"{self.source} → {self.target}", "", rows)
 
 
 def _number(value: float | None) -> str:

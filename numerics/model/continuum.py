@@ -27,12 +27,13 @@ from numerics.functions.random import random_function
 from numerics.kernels import rehearsal, stability, threads
 from numerics.kernels.bind import bind
 from numerics.kernels.cpu import Bound, Solver
-from numerics.model import file_format, layout, points
+from numerics.model import file_format, layout, points, shown
 from numerics.model.baselines import Baselines
 from numerics.model.file_contents import Contents
 from numerics.model.prepared import Prepared, check_own, class_labels, prepare
 from numerics.model.projected import coefficients
 from numerics.model.units import PLAIN, Scale, Units
+from numerics.pictures.models import Plots
 from numerics.representation import find, folders
 from numerics.representation.tables import Representation
 
@@ -138,6 +139,14 @@ class Continuum:
             f"Continuum({self.base.name!r}, level={self.level or 'base'}, rate={spec.rate}, "
             f"activation={spec.activation}, {spec.solver}, {self.size} coefficients: {parts})"
         )
+
+    def _repr_html_(self) -> str:
+        return shown.table(self)
+
+    @property
+    def plot(self) -> Plots:
+        """Pictures: ``plot.loss()``, ``fields()``, ``states(records)``, ``predictions(records)``."""
+        return Plots(self)
 
     def __getstate__(self) -> dict[str, Any]:
         """What pickles and copies hold: not the kernels, which are found and formed where they are used."""

@@ -117,11 +117,11 @@ def converges(
         if judged.passed or (judged.passed is False and judged.settled):
             break
     if isinstance(found, Ended):
-        subject.add(section, name, f"order ≥ {expected:g}", f"not reached: {found}", None, explained)
+        subject.add(section, name, f"order ≥ {expected:g} − {slack:g}", f"not reached: {found}", None, explained)
         return
     note = "" if share == 1 else f"; fields and records × {share:g}"
-    subject.add(section, name, f"order ≥ {expected:g}", judged.measured + note, judged.passed, explained,
-                {"": judged.curve})  # fmt: skip
+    subject.add(section, name, f"order ≥ {expected:g} − {slack:g}", judged.measured + note, judged.passed, explained,
+                {"": judged.curve}, -expected)  # fmt: skip
 
 
 def _in_depth(subject: Subject) -> Study | Ended:

@@ -36,7 +36,8 @@ NOTEBOOKS = tuple(f"notebook {n}" for n in (1, 2, 3, 4, 6))  # where the section
 
 @dataclass(frozen=True)
 class Finding:
-    """A property that was measured. passed: None where it does not apply; curves: name → sizes and errors."""
+    """A property that was measured. passed: None where it does not apply; curves: name → sizes and errors; slope: that
+    these are expected to have in logarithms."""
 
     section: str
     name: str
@@ -45,6 +46,7 @@ class Finding:
     passed: bool | None
     explained: str
     curves: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = field(default_factory=dict)
+    slope: float | None = None
 
 
 @dataclass
@@ -265,8 +267,8 @@ class Subject:
         return "kinked"
 
     def add(self, section: str, name: str, expected: str, measured: str, passed: bool | None, explained: str,
-            curves: Any = None) -> None:  # fmt: skip
-        self.findings.append(Finding(section, name, expected, measured, passed, explained, curves or {}))
+            curves: Any = None, slope: float | None = None) -> None:  # fmt: skip
+        self.findings.append(Finding(section, name, expected, measured, passed, explained, curves or {}, slope))
 
     def at_most(self, section: str, name: str, measured: float, limit: float, explained: str) -> None:
         """A number that has a bound."""

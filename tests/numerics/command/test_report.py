@@ -28,7 +28,7 @@ class Tags(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.found.append((tag, dict(attrs)))
-        if tag not in ("img", "meta"):
+        if tag not in ("img", "meta", "br"):
             self.open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
@@ -81,16 +81,20 @@ def test_a_page_escapes_what_it_is_given() -> None:
     assert "&lt;x&gt;" in report.preformatted("<x>")
 
 
-def test_stages_follow_the_levels() -> None:
-    assert [(level, len(rows)) for level, rows in report.stages(HISTORY)] == [("base", 2), ("fine", 1)]
-    assert report.stages([{"level": None, "loss": 1.0}])[0][0] == "base"
-
-
 @pytest.mark.slow
 def test_a_model_page_shows_training_fields_states_and_cases(model: Continuum, data: Records) -> None:
     page = report.model_page(model.replace(history=HISTORY), data)
     assert len(check(page)) >= 4  # losses, weight field, states, and right or wrong cases
     assert all(heading in page for heading in ("Loss over time", "Weight field", "State h", "Right", "Wrong"))
+    assert all(said in page for said in ("In 3 epochs", "‖W‖ is", "of 12 records are right"))
+
+
+@pytest.mark.slow
+def test_classes_have_their_names_everywhere(model: Continuum, data: Records) -> None:
+    named = records(data.samples(), y=np.array(["<b>", "good"])[np.asarray(data.y)])
+    page = report.model_page(model.replace(classes=("<b>", "good"), history=HISTORY), named)
+    check(page)
+    assert "<b>" not in page and "record 0, &lt;b&gt;" in page and "is &lt;b&gt;, said good" in page
 
 
 @pytest.mark.slow
@@ -98,58 +102,8 @@ def test_a_model_page_without_records_or_history(model: Continuum) -> None:
     assert len(check(report.model_page(model))) == 1
 
 
-@pytest.fixture
-def figures(monkeypatch: pytest.MonkeyPatch) -> list:
-    """The figures that pictures are made of, before they are."""
-    found: list = []
-    monkeypatch.setattr(report, "picture", lambda figure, alt: found.append(figure) or "")
-    return found
-
-
-def labels(figure) -> list[tuple[str, str, str]]:
-    return [(axes.get_title(), axes.get_xlabel(), axes.get_ylabel()) for axes in figure.axes]
-
-
 @pytest.mark.slow
-def test_every_axis_says_what_it_is(model: Continuum, data: Records, figures: list) -> None:
-    """The rows of a grid are named at their left, once; depths above, the arguments at the axes they belong to."""
-    field = model.fields["W"]
-    depths = [f"δ = {depth:.3g}" for depth in report.depths_of(field)]
-    report.weight_fields({"before": field, "after": field.with_coefficients([2 * s.coefficients for s in field.slabs])})
-    names = ("before", "after", "after − before")
-    expected = [(depth, "ξ′", f"{name}\nξ" if k == 0 else "") for name in names for k, depth in enumerate(depths)]
-    assert len(depths) > 1 and labels(figures[-1]) == [*expected, ("", "", "W")]  # the last is the colour bar
-    report.states(model, data, [0, 1, 2], ["a", "b", "c"])
-    assert labels(figures[-1]) == [("a", "ξ", "δ"), ("b", "ξ", ""), ("c", "ξ", ""), ("", "", "h")]
-    report.loss_over_time({"run": HISTORY, "again": HISTORY})
-    (axes,) = figures[-1].axes
-    assert labels(figures[-1]) == [("", "epochs so far", "training loss")]
-    assert axes.get_yscale() == "log" and axes.get_legend().get_title().get_text() == "level"
-    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["base", "fine"]  # each level once
-    report.cases(data, [0, 1], ["first", "second"])
-    assert [title for title, *_ in labels(figures[-1])] == ["first", "second"]
-
-
-@pytest.mark.slow
-def test_studies_are_drawn_against_what_was_refined(figures: list) -> None:
-    curve = {"one": ((1.0, 2.0), (0.1, 0.01)), "two": ((1.0, 2.0), (0.2, 0.02))}
-    studies = [("equivalents", "refinement in depth", "size"), ("network", "W0", "coefficients"), ("x", "Taylor", "t")]
-    for section, name, axis in studies:
-        report.verification_page("s", [Finding(section, name, "", "1", True, "", curve)])
-        assert labels(figures[-1]) == [("", axis, "error")]
-        assert [text.get_text() for text in figures[-1].axes[0].get_legend().get_texts()] == ["one", "two"]
-
-
-def test_strength_is_the_field_itself_with_one_channel(model: Continuum) -> None:
-    values, label = report.strength(model.fields["W"], 0.5)
-    points = np.linspace(-1, 1, report.GRID)
-    assert label == "W" and values.shape == (report.GRID, report.GRID)
-    for i, j in ((0, 0), (3, 70), (120, 17)):  # first index ξ, second ξ′
-        assert values[i, j] == pytest.approx(float(model.fields["W"](points[i], points[j], 0.5)), abs=1e-14)
-
-
-@pytest.mark.slow
-def test_pictures_of_channels_and_functions(tmp_path: object) -> None:
+def test_a_page_of_numbers_and_functions_has_no_cases(tmp_path: object) -> None:
     spec = SPEC.replace("channels = 1", "channels = 2").replace('kind = "cross-entropy"', 'kind = "l2"')
     start, end = spec.index("[readout]"), spec.index("[loss]")
     from pathlib import Path
@@ -158,21 +112,31 @@ def test_pictures_of_channels_and_functions(tmp_path: object) -> None:
     path.write_text(spec[:start] + spec[end:], encoding="utf-8")
     model = Continuum.from_spec(path, seed=0)
     x = np.random.default_rng(0).standard_normal((3, 9, 2))
-    assert len(check(report.model_page(model, records(x, y=x)))) == 2
-    values, label = report.strength(model.fields["W"], 0.5)
-    assert values.shape == (report.GRID, report.GRID) and (values >= 0).all() and "channels" in label
+    page = report.model_page(model, records(x, y=x))
+    assert len(check(page)) == 3 and "The relative error is" in page  # field, states, predictions
 
 
-def test_records_are_chosen_from_all_classes() -> None:
-    x = np.zeros((6, 5))
-    y = np.array([1, 1, 1, 1, 0, 2])
-    assert report.first_of_each(records(x, y=y), most=3) == [0, 4, 5]
-    assert report.first_of_each(records(x, xi=None), most=3) == [0, 1, 2]
+def test_tables_scroll_inside_their_boxes() -> None:
+    page = report.page("t", [report.Section("s", "", (report.table(["a"], [["b" * 400]], "words"),))])
+    assert re.search(r'<div class="box"><table class="words">', page)
+    assert ".box { overflow-x: auto" in page and "pre {" in page
 
 
-def test_probabilities_do_not_overflow() -> None:
-    p = report.probabilities(np.array([[1000.0, 1000.0], [0.0, np.log(3)]]))
-    np.testing.assert_allclose(p, [[0.5, 0.5], [0.25, 0.75]], atol=1e-15)
+CURVE = {"": ((4.0, 8.0, 16.0), (1e-2, 1e-3, 1e-4))}
+
+
+def test_a_verification_page_says_what_was_found_and_what_was_tolerated() -> None:
+    found = [
+        Finding("equivalents", "refinement in depth", "order ≥ 3 − 0.3", "order 2.76", True, "", CURVE, -3.0),
+        Finding("code", "bytes", "equal", "<other>", False, ""),
+        Finding("code", "threads", "", "one", None, ""),
+    ]
+    page = report.verification_page("s", found)
+    assert len(check(page)) == 1
+    assert "1 of 3 properties hold; not so: bytes. Not applicable, or not reached: 1." in page
+    assert "Expected order ≥ 3 − 0.3, measured order 2.76: holds." in page and "&lt;other&gt;" in page
+    none = report.verification_page("s", found[:1])
+    assert "1 of 1 properties hold, none fails." in none and "not reached" not in none
 
 
 # --- the demonstration's numbers ----------------------------------------------------------------------------
@@ -182,7 +146,7 @@ def test_majority_and_ridge_on_records_that_a_line_tells_apart() -> None:
     generator = np.random.default_rng(1)
     x = generator.standard_normal((40, 6))
     y = (x @ np.arange(6.0) > 0).astype(int)
-    both = demo.Data(records(x[:30], y=y[:30]), records(x[30:], xi=None, y=y[30:]))
+    both = demo.Data(records(x[:30], y=y[:30]), records(x[30:], y=y[30:]))
     commonest = int(np.mean(y[:30]) > 0.5)
     assert demo.majority(both) == np.mean(y[30:] == commonest)
     assert demo.ridge(both) >= 0.8

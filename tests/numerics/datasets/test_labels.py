@@ -173,7 +173,7 @@ def test_listed_classes(y: Any, classes: Any, expected: Any) -> None:
 def test_what_can_be_read_in_two_ways_is_refused(y: Any, classes: Any, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="read in one way only"):
         records(np.ones((4, 2)), y=y, classes=classes)
-    fixed = records(np.ones((4, 2)), np.array(classes)[y].astype(str), classes=[str(name) for name in classes])
+    fixed = records(np.ones((4, 2)), xi=np.array(classes)[y].astype(str), classes=[str(name) for name in classes])
     assert np.array_equal(fixed.y, y)
     datasets.write(tmp_path / "data.npz", fixed)  # files of ours can be read in one way only
     assert np.array_equal(datasets.read(tmp_path / "data.npz").y, y)
