@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -16,6 +16,7 @@ from derive.spec import OPTIONS
 from numerics import parallel
 from numerics.datasets import Source, source
 from numerics.model.continuum import Continuum, Declared, resolve
+from numerics.model.units import domain_of
 from numerics.training.options import check_names
 from numerics.training.run import fit
 
@@ -62,6 +63,8 @@ def cross_validate(
     check_names(settings, SETTINGS, "a typing error, or an option that writes a file")
     data = source(x, xi=xi, y=y)
     model = Continuum.from_spec(resolve(spec), seed=seed)
+    domain = model.units.domain or domain_of(model.spec, data) or ((-1.0, 1.0),) * model.spec.dimension
+    model = model.replace(units=replace(model.units, domain=domain))  # of all records: no fold's points are outside
     fold = partition(len(data), model.class_labels(data), folds, seed)
     own = partial(_scores, model, data, fold, {"seed": seed, **settings})
     return CrossValidation(tuple(parallel.each(own, range(folds))))

@@ -288,6 +288,11 @@ def test_folds_have_scales_of_their_own() -> None:
     assert found.mean["loss"] == pytest.approx(plain.mean["loss"], rel=1e-6)
 
 
+def test_folds_share_the_domain_of_all_records() -> None:
+    t = [np.linspace(0, 1 + n, 11) for n in range(12)]  # the longest record is held out once
+    assert len(cross_validate(scaled(declare()), X, CLASSES, t, folds=3, epochs=1).scores) == 3
+
+
 def test_augmentations_see_what_the_user_gave() -> None:
     seen = []
 
