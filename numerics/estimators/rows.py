@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -31,8 +32,9 @@ def tagged(estimator: Any, tags: Any) -> Any:
 
 def _rectangular(X: Any) -> bool:
     """Whether an array or a table was given, which scikit-learn checks; a frame's columns may be points instead."""
-    columns = getattr(X, "columns", None)
-    if columns is not None and getattr(getattr(columns, "dtype", None), "kind", "O") in "fmM":
+    columns = getattr(X, "columns", ())
+    times = getattr(getattr(columns, "dtype", None), "kind", "O") in "mM"
+    if len(columns) and type(columns).__name__ != "RangeIndex" and (times or all(isinstance(c, Real) for c in columns)):
         return False
     if not isinstance(X, list | tuple):
         return not isinstance(X, Records)

@@ -7,8 +7,9 @@ a model with maps is the same continuum with another lift and readout. Outputs g
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from numerics.model.points import Grid, grid_of
 
 Array = np.ndarray
 Domain = tuple[tuple[float, float], ...]
+Parts = Callable[[], Iterable[tuple[Array, Array]]]
 
 UNIT = 0.1  # points from below this to above one less it, and none below zero, are those of [0, 1]
 ROUNDING = 1e-12  # of a channel's size: what varies less is constant
@@ -245,30 +247,34 @@ def learned(spec: Spec, known: Units, data: Source, kept: Array, weights: Array 
     found = replace(known, domain=known.domain or domain_of(spec, data))
     if (spec.units.scale, spec.units.outputs) == ("none", "none"):
         return found
-    if not isinstance(data, Records):
+    if not isinstance(data, Records) and "robust" in (spec.units.scale, spec.units.outputs):
         raise DataError(
-            f"scales {spec.units.scale!r} of samples and {spec.units.outputs!r} of targets, with records that are read "
-            "part by part", '"none" for both', "they are found in all training records at once",
-            "write scaled records to the file, and leave input.scale and readout.scale out",
+            'the scale "robust", with records that are read part by part', '"standard" or "none"',
+            "medians need all values at once", 'write scale = "standard"',
         )  # fmt: skip
-    data = data if len(kept) == len(data) else data.take(kept)
-    located = replace(found, samples=None, targets=None).taken(spec, data)
-    counts = np.ones(len(data)) if weights is None else weights[kept]
-    shares = _shares(spec, located, counts)
-    samples = known.samples
+    chosen = data if len(kept) == len(data) else data.take(kept)
+    counts = np.ones(len(kept)) if weights is None else weights[kept]
+    plain = replace(found, samples=None, targets=None)
+
+    def parts(targets: bool) -> Iterator[tuple[Array, Array]]:
+        """Samples, or targets, part by part, and what each of them counts."""
+        for cut in chosen.cuts:
+            part, own = chosen.part(cut), counts[cut]
+            located = plain.taken(spec, part)
+            if not targets:
+                yield part.x, _shares(spec, located, own)
+            elif (values := target_values(spec, part)) is not None:
+                at = located if located.elsewhere is None else located.elsewhere
+                yield values, own if spec.functional else _shares(spec, at, own)
+
+    samples, targets = known.samples, known.targets
     shifted = spec.comparison.targets != "not zero"  # errors relative to ‖y*‖ do not allow another zero
-    if samples is None and data.channels == spec.record_channels:
-        samples = _scale(data.x, shares, spec.units.scale, shifted or spec.outputs is not None, False)
-    targets = known.targets
+    if samples is None and chosen.part(slice(0, 1)).channels == spec.record_channels:
+        samples = _scale(lambda: parts(False), spec.units.scale, shifted or spec.outputs is not None, False)
     if spec.outputs is None and not spec.functional:  # the output is a state, in the units of the records
         targets = samples if spec.inputs is None else None
     elif targets is None:
-        values = target_values(spec, data)
-        if values is not None:
-            each = counts if spec.functional else shares
-            if located.elsewhere is not None:
-                each = _shares(spec, located.elsewhere, counts)
-            targets = _scale(values, each, spec.units.outputs, shifted, not shifted)
+        targets = _scale(lambda: parts(True), spec.units.outputs, shifted, not shifted)
     return replace(found, samples=samples, targets=targets)
 
 
@@ -346,36 +352,45 @@ def _shares(spec: Spec, data: Records, counts: Array) -> Array:
     return found
 
 
-def _scale(values: Array, shares: Array, how: str, shifted: bool, together: bool) -> Scale | None:
-    """How values (n, channels) are scaled; None for "none".
+def _scale(parts: Parts, how: str, shifted: bool, together: bool) -> Scale | None:
+    """How values (n, channels) are scaled, in parts with what each counts (n,); None for "none" and for no values.
 
     shifted: whether zero may move; together: whether all channels have one factor.
     """
-    if how == "none":
+    if how == "none" or next(iter(parts()), None) is None:
         return None
-    shift, factor = zip(*(_location(column, shares, how, shifted) for column in values.T))
+    low, high = (reduce(own, (own.reduce(v, axis=0) for v, _ in parts())) for own in (np.fmin, np.fmax))
+    shift, factor = (_moments if how == "standard" else _quartiles)(parts, shifted)
+    factor = np.where(factor > ROUNDING * np.maximum(np.abs(low), np.abs(high)), factor, 1.0)
     if together:
-        factor = (float(np.sqrt(np.mean(np.square(factor)))),) * len(factor)
-    low, high = np.nanmin(values, axis=0), np.nanmax(values, axis=0)
-    return Scale(tuple(shift), tuple(factor), tuple(low.tolist()), tuple(high.tolist()))
+        factor = np.full_like(factor, np.sqrt(np.mean(factor**2)))
+    return Scale(*(tuple(map(float, own)) for own in (shift, factor, low, high)))
 
 
-def _location(column: Array, shares: Array, how: str, shifted: bool) -> tuple[float, float]:
-    """Shift and factor of a channel; a constant one has the factor 1."""
-    known = np.isfinite(column)
-    values, weights = column[known], shares[known] / shares[known].sum()
-    if how == "standard":
-        shift = float(weights @ values) if shifted else 0.0
-        factor = float(np.sqrt(weights @ (values - shift) ** 2))
-    else:
-        order = np.argsort(values, kind="stable")
-        reached = np.cumsum(weights[order]) - weights[order] / 2
-        low, shift, high = np.interp((0.25, 0.5, 0.75), reached, values[order])
-        factor = float(high - low) / QUARTILES
-        if not shifted:
-            shift, factor = 0.0, float(np.median(np.abs(values)))
-    size = float(np.abs(values).max())
-    return float(shift), factor if factor > ROUNDING * size else 1.0
+def _moments(parts: Parts, shifted: bool) -> tuple[Array, Array]:
+    """Mean and standard deviation of every channel; about zero where that may not move."""
+
+    def mean(value: Callable[[Array], Array]) -> Array:
+        sums = [(np.nansum(w[:, None] * value(v), axis=0), w @ np.isfinite(v)) for v, w in parts()]
+        return np.asarray(sum(total for total, _ in sums) / sum(weight for _, weight in sums))
+
+    shift = mean(lambda v: v) if shifted else np.zeros(next(iter(parts()))[0].shape[1])
+    return shift, np.sqrt(mean(lambda v: (v - shift) ** 2))
+
+
+def _quartiles(parts: Parts, shifted: bool) -> tuple[Array, Array]:
+    """Median of every channel, and the distance of its quartiles over that of a normal distribution."""
+    values, counts = (np.concatenate(own) for own in zip(*parts()))
+    found = []
+    for column in values.T:
+        known = np.isfinite(column)
+        v, w = column[known] if shifted else np.abs(column[known]), counts[known]
+        order = np.argsort(v, kind="stable")
+        reached = (np.cumsum(w[order]) - w[order] / 2) / w.sum()
+        low, middle, high = np.interp((0.25, 0.5, 0.75), reached, v[order])
+        found.append((middle, (high - low) / QUARTILES) if shifted else (0.0, middle))
+    shift, factor = np.array(found).T
+    return shift, factor
 
 
 def _warn_of_half(points: Array) -> None:

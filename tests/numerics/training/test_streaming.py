@@ -43,11 +43,16 @@ def mapped(tmp_path: Path) -> Any:
     return made
 
 
+SCALED = {
+    **NUMBERS, "input": {"scale": "standard"}, "readout": {**NUMBERS["readout"], "scale": "standard"},
+    "loss": {"kind": "l2"},
+}  # fmt: skip
 CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "classes": (tomllib.loads(SPEC), {"y": Y}),
     "balanced": ({**NUMBERS, "loss": {"kind": "cross-entropy", "class_weights": "balanced"}}, {"y": Y + (X[:, 0] > 0)}),
     "one-hot": (NUMBERS, {"y": np.eye(3)[np.arange(30) % 3]}),
     "numbers": ({**NUMBERS, "loss": {"kind": "l2"}}, {"y": X[:, :3]}),
+    "scaled numbers": (SCALED, {"y": 1e3 * X[:, :3] + 7}),
     "functions": (FUNCTION, {"y": np.tanh(X)[:, :, None]}),
     "a lift, points of every record": (LIFTED, {"y": np.stack([X, -X], axis=2), "xi": XI}),
 }
@@ -234,3 +239,9 @@ def test_a_file_four_times_the_memory_that_is_allowed(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "the file does not fit"
+
+
+def test_medians_of_what_is_read_part_by_part_are_refused(mapped: Any) -> None:
+    robust = {**SCALED, "readout": {**SCALED["readout"], "scale": "robust"}}
+    with pytest.raises(DataError, match="medians"):
+        fit(Continuum.from_spec(robust), mapped(X), mapped(X[:, :3]), epochs=1)
