@@ -150,7 +150,7 @@ def opened(folder: Path) -> Mapping[str, Any]:
     for path in sorted(folder.glob("*.npy")):
         try:
             found[path.stem] = np.load(path, mmap_mode="r", allow_pickle=False)
-        except ValueError as error:  # a damaged header, Python objects, an empty array
+        except (ValueError, EOFError) as error:  # a damaged header, Python objects, an empty file
             raise DataError(
                 f"{path.name}, which cannot be read: {error}", "arrays of numbers or texts, as np.save writes them",
                 "a damaged file, or lists of different lengths", "write the file again",

@@ -115,6 +115,11 @@ def check_out(out: Path, inputs: Sequence[Path | str | None], kinds: Sequence[st
         raise ContinuumError(
             f"--out {out}, which is also read", "another file", "a name used twice", "choose another name for --out"
         )
+    if out.suffix.lower() == ".zarr" and out.exists():
+        raise ContinuumError(
+            f"--out {out}, which exists", "a new name", "outputs of an earlier call",
+            "remove it, or choose another name",
+        )  # fmt: skip
     if out.is_dir():
         raise ContinuumError(f"--out {out}, a folder", "a file", "a name left out", f"write --out {out / 'NAME'}")
     found = next(p for p in (out.absolute(), *out.absolute().parents) if p.exists())

@@ -81,7 +81,16 @@ def with_targets_at(data: Records, y: Any, y_xi: Any, layout: str = LAYOUTS[0]) 
             f"target functions on {targets.dimension} axes, records on {data.dimension}", "one domain for both",
             "an axis of channels taken for one of points", "give y as x is",
         )  # fmt: skip
-    return replace(data, elsewhere=targets)
+    return replace(data, elsewhere=without_gaps(targets))
+
+
+def without_gaps(targets: Records) -> Records:
+    """Target functions, which have a value wherever they have a point. Raises DataError for others."""
+    if targets.gaps:
+        sample = int(np.argmax(np.isnan(targets.x).any(axis=1)))
+        record = int(np.searchsorted(targets.offsets, sample, side="right")) - 1
+        raise refusal("y = nan", "finite numbers", "a missing target", "leave its point out of y and y_xi", record)
+    return targets
 
 
 def from_long(

@@ -65,8 +65,7 @@ class Records:
         """The records from one to another."""
         if (cut.start, cut.stop) == (0, len(self)):
             return self
-        found = self.take(np.arange(cut.start, cut.stop))
-        return replace(found, gaps=self.gaps and not bool(np.isfinite(found.x).all()))
+        return self.take(np.arange(cut.start, cut.stop))
 
     def pieces(self, name: str) -> Iterator[Array]:
         """One of the arrays, such as "x", in pieces behind each other; none where it is None."""
@@ -192,7 +191,9 @@ class Records:
         grid = None if self.grid is None else self.grid[index]
         xi = None if self.xi is None else self.xi[own]
         elsewhere = None if self.elsewhere is None else self.elsewhere.take(index)
-        return Records(self.x[rows], offsets, xi, y, self.classes, grid, self.column, self.gaps, self.units, elsewhere)
+        x = self.x[rows]
+        gaps = self.gaps and not bool(np.isfinite(x).all())
+        return Records(x, offsets, xi, y, self.classes, grid, self.column, gaps, self.units, elsewhere)
 
     def _cut(self, values: Array) -> list[Array]:
         ends = self.offsets.tolist()

@@ -140,6 +140,15 @@ def source(
         return x
     if not streamable(x) or y_xi is not None:
         return given.records(x, xi=xi, y=y, classes=classes, y_xi=y_xi)
+    for name, array in (("x", x), ("y", y), ("xi", xi)):
+        shape = getattr(array, "shape", None)
+        counted = isinstance(shape, tuple) and all(isinstance(n, int | np.integer) for n in shape)
+        if array is not None and streamable(array) and not counted:
+            raise refusal(
+                f"{name} of type {type(array).__name__}, whose shape is not known", "an array of known shape",
+                "a group or a frame in place of an array, or rows that were selected and never counted",
+                'give group["x"]; of Dask x.compute_chunk_sizes(), of its frames frame.to_dask_array(lengths=True)',
+            )  # fmt: skip
     if not 2 <= len(x.shape) <= 5 or not all(x.shape):
         raise refusal(
             f"x of shape {tuple(x.shape)}", given.LAYOUT, "a single record, an axis too many, or an empty array",

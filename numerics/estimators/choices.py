@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from numbers import Integral, Rational
 from typing import Any
+
+import numpy as np
 
 from derive.errors import SpecError
 
@@ -40,13 +43,16 @@ class Choices:
         readout: its table, with a basis of any kind where the outputs are numbers; given: the table [input].
         Raises SpecError for choices that do not make one.
         """
+        for name in ("width", "depth", "channels"):
+            if getattr(self, name) is not None or name == "depth":
+                whole(name, getattr(self, name))
         numbers, channels = "basis" in readout, self._channels(inputs, "basis" in readout)
         body = self._dense(points, channels) if self.reach is None else self._convolution()
         if numbers:
             readout = {**readout, **body.pop("readout")}
         body.pop("readout", None)
         lift = {} if channels == inputs and numbers and self.reach is None else {"lift": {"inputs": inputs}}
-        penalty = {"W": _exact(self.penalty), **({"R": _exact(self.penalty)} if numbers else {})}
+        penalty = {name: str(_fraction("penalty", self.penalty)) for name in ("W", "R")[: 1 + numbers]}
         equation = {"activation": "gelu", "spacing": "1/4", "channels": channels, "periodic": self.periodic}
         return {
             "name": "estimator", "input": dict(given), **lift, **body,
@@ -55,46 +61,62 @@ class Choices:
         }  # fmt: skip
 
     def _channels(self, inputs: int, numbers: bool) -> int:
-        for name in ("width", "depth", "channels"):
-            value = getattr(self, name)
-            whole = isinstance(value, int) and not isinstance(value, bool) and value >= 1
-            if not whole and not (value is None and name != "depth"):
-                raise SpecError(f"{name} = {value!r}", "a whole number from 1", "a sign, or a text", f"{name} = 4")
         if self.channels is not None:
-            return self.channels
+            return int(self.channels)
         return CHANNELS if self.reach is not None else inputs if numbers else MAPS
 
     def _dense(self, points: int, channels: int) -> dict[str, Any]:
         """W between any two points, of half as many functions as the state."""
-        size = self.width or max(4, min(WIDTH, points, STATE // channels))
+        size = int(self.width or 0) or max(4, min(WIDTH, points, STATE // channels))
         sizes = size, max(3, min((size + 1) // 2, WEIGHT // channels))
         family = "fourier" if self.periodic else "legendre"
         state, half = ({"family": family, "size": n | self.periodic} for n in sizes)
-        depth = {"family": "p0", "cells": max(1, self.depth // 2)}
+        depth = {"family": "p0", "cells": max(1, int(self.depth) // 2)}
         return {
             "equation": {"rate": "residual"},
             "state": {"basis": state},
             "weight": {"width_out": half, "width_in": half, "depth": depth},
             "bias": {"width": half, "depth": depth},
-            "integration": {"tableau": "heun", "steps": 2 * max(1, self.depth // 2)},
+            "integration": {"tableau": "heun", "steps": 2 * max(1, int(self.depth) // 2)},
             "readout": {"basis": half},
         }
 
     def _convolution(self) -> dict[str, Any]:
         """κ(ξ − ξ′) on hats, a step a cell of depth; means and smooth maxima of the channels are read out."""
-        cells, reach = self.width or CELLS, Fraction(str(self.reach))
+        cells, reach = int(self.width or CELLS), _fraction("reach", self.reach)
         ends = sorted({Fraction(0), *(sign * part * reach for part in GRADES for sign in (-1, 1))})
         state = {"family": "hat", "cells": cells}
-        one, depth = {"family": "p0", "cells": 1}, {"family": "p0", "cells": self.depth}
+        one, depth = {"family": "p0", "cells": 1}, {"family": "p0", "cells": int(self.depth)}
         return {
             "equation": {"rate": "residual", "reach": str(reach)},
             "state": {"basis": state},
             "weight": {"kernel": {"family": "hat", "breakpoints": [str(end) for end in ends]}, "depth": depth},
             "bias": {"width": one, "depth": depth},
-            "integration": {"tableau": "euler", "steps": self.depth},
+            "integration": {"tableau": "euler", "steps": int(self.depth)},
             "readout": {"basis": one, "maximum": str(SHARPNESS)},
         }
 
 
-def _exact(number: Any) -> Any:
-    return number if isinstance(number, str) else str(Fraction(repr(float(number))).limit_denominator(10**6))
+def whole(name: str, value: Any) -> int:
+    """A whole number from 1, of any type. Raises SpecError for others."""
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
+        raise SpecError(f"{name} = {value!r}", "a whole number from 1", "a sign, or a text", f"{name} = 4")
+    return int(value)
+
+
+def ends(domain: Any) -> list[str]:
+    """Where a domain begins and ends. Raises SpecError for what are no two numbers."""
+    if not isinstance(domain, list | tuple | np.ndarray) or len(domain) != 2:
+        raise SpecError(
+            f"domain = {domain!r}", "where it begins and ends, in the units of t", "its length in place of both",
+            "domain = (0, 10)",
+        )  # fmt: skip
+    return [str(_fraction("domain", end)) for end in domain]
+
+
+def _fraction(name: str, number: Any) -> Fraction:
+    """A number as it is written. Raises SpecError for what is none."""
+    try:
+        return Fraction(number if isinstance(number, str | Rational) else repr(float(number)))
+    except (TypeError, ValueError, ZeroDivisionError, OverflowError):
+        raise SpecError(f"{name} = {number!r}", "a number", "a text, or a missing value", f"{name} = 0.25") from None

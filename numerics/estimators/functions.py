@@ -9,6 +9,8 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from derive.errors import DataError
+from numerics.checks import numbers
+from numerics.estimators.choices import ends, whole
 from numerics.estimators.rows import records_of, tagged
 from numerics.model.continuum import Continuum
 from numerics.model.points import values
@@ -48,12 +50,12 @@ class ToFunctions(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """Learn the domain, the channels and the number of functions. t: points in the user's units."""
         data = records_of(self, X, t, first=True)
         points = int(data.lengths.max())
-        size = max(1, min(MOST, points)) if self.size is None else self.size
+        size = max(1, min(MOST, points)) if self.size is None else whole("size", self.size)
         basis = {"family": "fourier" if self.periodic else "legendre", "size": size | bool(self.periodic)}
         one = {"family": "p0", "cells": 1}
         given: dict[str, Any] = {"missing": self.missing}
         if self.domain is not None:
-            given["domain"] = [float(end) for end in self.domain]
+            given["domain"] = ends(self.domain)
         model = Continuum.from_fields({
             "name": "functions", "equation": {"rate": "residual", "channels": data.channels, "periodic": self.periodic},
             "input": given, "state": {"basis": basis}, "weight": {"width_out": one, "width_in": one, "depth": one},
@@ -78,7 +80,7 @@ class ToFunctions(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         rep, model = self.model_.representation, self.model_
         states = coefficients(rep, model.taken(data))
         if self.at is not None:
-            shown = values(rep, states, model.units.grid((np.atleast_1d(np.asarray(self.at, dtype=np.float64)),)))
+            shown = values(rep, states, model.units.grid((np.atleast_1d(numbers(self.at, "at")),)))
             return np.asarray(shown.reshape(len(data), -1))
         found = np.tensordot(rep.root, states.reshape(len(rep.root), -1), 1)
         return np.asarray(found.reshape(-1, len(data)).T)

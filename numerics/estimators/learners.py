@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from scipy.special import log_softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.metrics import accuracy_score, r2_score
 from sklearn.utils import check_random_state
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
@@ -21,7 +22,8 @@ from derive.errors import DataError, SpecError
 from derive.spec import Spec
 from numerics.checks import warn
 from numerics.datasets import Records, records
-from numerics.estimators.choices import Choices
+from numerics.datasets.given import without_gaps
+from numerics.estimators.choices import Choices, ends
 from numerics.estimators.rows import records_of, tagged
 from numerics.model.continuum import Continuum, resolve
 from numerics.model.ensemble import Ensemble
@@ -91,11 +93,12 @@ class _Learner(BaseEstimator):  # type: ignore[misc]
         generator = check_random_state(self.random_state)
         seeds = [int(generator.randint(np.iinfo(np.int32).max)) for _ in range(self.n_estimators)]
         declared = resolve(self._declared(data, readout, loss))
-        models = []
+        models: list[Continuum] = []
         for seed in seeds:
             model = Continuum.from_spec(declared, seed=seed)
             domain = model.units.domain or domain_of(model.spec, data)  # which fit would find, and say
-            model = model.replace(units=replace(model.units, domain=domain))
+            own = replace(model.units, domain=domain)
+            model = model.replace(units=models[0].units if models else own)  # one scale, whatever each holds out
             models.append(fit(model, data, weights=weights, seed=seed, **self._options(model.spec, len(data))))
         self.model_ = models[0] if len(models) == 1 else Ensemble(tuple(models))
         self.n_iter_ = max(len(model.history) for model in models)
@@ -117,7 +120,7 @@ class _Learner(BaseEstimator):  # type: ignore[misc]
             return self._own(readout, loss)
         given: dict[str, Any] = {"scale": self.scale, "missing": self.missing}
         if self.domain is not None:
-            given["domain"] = [float(end) for end in self.domain]
+            given["domain"] = ends(self.domain)
         if self.unit is not None:
             given["unit"] = self.unit
         if loss != "cross-entropy":
@@ -203,6 +206,10 @@ class ContinuumClassifier(ClassifierMixin, _Learner):  # type: ignore[misc]
         """Probabilities of the classes (records, classes), in the order of ``classes_``."""
         return np.asarray(np.exp(self.predict_log_proba(X, t)))
 
+    def score(self, X: Any, y: Any, sample_weight: Any = None, t: Any = None) -> float:
+        """The share of records whose class is right."""
+        return float(accuracy_score(y, self.predict(X, t), sample_weight=sample_weight))
+
     def predict(self, X: Any, t: Any = None) -> Array:
         """The likeliest class of each record."""
         check_is_fitted(self)
@@ -233,6 +240,10 @@ class ContinuumRegressor(RegressorMixin, _Learner):  # type: ignore[misc]
         self._train(replace(data, y=columns, classes=()), {"outputs": columns.shape[1], "basis": {}}, "l2", weights)
         return self
 
+    def score(self, X: Any, y: Any, sample_weight: Any = None, t: Any = None) -> float:
+        """R² of the numbers, the mean of their columns'."""
+        return float(r2_score(y, self.predict(X, t), sample_weight=sample_weight))
+
     def predict(self, X: Any, t: Any = None) -> Array:
         """The numbers, (records,) or (records, k) as in training."""
         check_is_fitted(self)
@@ -253,8 +264,8 @@ class ContinuumOperator(_Learner):
         Raises DataError, ValueError.
         """
         data = records_of(self, X, t, first=True)
-        self._single = np.ndim(y[0]) == 1
         known = self._functions(data, y, t_out)
+        self._single = np.ndim(next(iter(y.to_numpy() if hasattr(y, "to_numpy") else y))) == 1
         weights = None if sample_weight is None else _check_sample_weight(sample_weight, np.arange(len(data)))
         data = replace(data, y=None, classes=(), elsewhere=known)
         self._train(data, {"outputs": known.channels}, "l2", weights)
@@ -286,6 +297,8 @@ class ContinuumOperator(_Learner):
 
     def _functions(self, data: Records, y: Any, t_out: Any) -> Records:
         """Target functions as records, at points of their own or at those of the records. Raises DataError."""
+        if y is None:
+            raise DataError("no target functions", "y, a function a record", "y was left out", "give y")
         found = records(y, xi=t_out)
         if len(found) != len(data):
             raise DataError(
@@ -298,7 +311,7 @@ class ContinuumOperator(_Learner):
                 "as many samples, or points of their own", "target functions that were sampled elsewhere",
                 "give their points as t_out",
             )  # fmt: skip
-        return records(y, xi=data.points()) if t_out is None and data.xi is not None else found
+        return without_gaps(records(y, xi=data.points()) if t_out is None and data.xi is not None else found)
 
 
 def _labels(y: Any, count: int) -> Array:

@@ -33,7 +33,8 @@ FUNCTIONS = {"tanh": "tanh", "relu": "relu", "relu_": "relu", "sigmoid": "sigmoi
 NOTHING = ("Dropout", "Dropout1d", "AlphaDropout", "Identity", "Flatten")  # in evaluation
 SHAPES = ("flatten", "squeeze", "contiguous", "dropout", "float", "double")
 ENDINGS = ("Softmax", "LogSoftmax", "softmax", "log_softmax")
-HOLDING = ("state_dict", "model_state_dict", "model", "weights")  # what checkpoints call a state dict
+# what checkpoints call a state dict
+HOLDING = ("state_dict", "model_state_dict", "model", "network", "net", "state", "weights")
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +105,8 @@ def _step(node: Any, modules: Mapping[str, Any], values: Mapping[Any, Value], le
         return _of_layer(modules[node.target], str(node.target), given[0], length)
     name = node.target if isinstance(node.target, str) else node.target.__name__
     where = f"the operation {node.name}"
-    if name in ("add", "iadd", "add_") and len(given) == 2:
+    plain = node.kwargs.get("alpha", 1) == 1 and len(node.args) < 3  # h + alpha · f is another network
+    if name in ("add", "iadd", "add_") and len(given) == 2 and plain:
         return _added(given[0], given[1], where)
     if name in FUNCTIONS and not (len(node.args) > 1 or set(node.kwargs) - {"inplace"}):
         return _activated(given[0], FUNCTIONS[name], where)
@@ -304,7 +306,13 @@ def of_state(given: Any, length: int | None, said: Mapping[str, Any]) -> Layers:
     biases: dict[str, Array] = {}
     for key, tensor in state.items():
         layer, _, part = str(key).rpartition(".")
-        array = _array(tensor) if hasattr(tensor, "detach") else np.asarray(tensor, np.float64)
+        try:
+            array = _array(tensor) if hasattr(tensor, "detach") else np.asarray(tensor, np.float64)
+        except (TypeError, ValueError):
+            raise DataError(
+                f"{key!r} of type {type(tensor).__name__} in a state dict", "weights and biases",
+                "a checkpoint that holds other things beside the state dict", "give the state dict inside it",
+            ) from None  # fmt: skip
         if part == "weight" and array.ndim in (2, 3):
             weights[layer] = array
         elif part == "bias" and layer in weights:

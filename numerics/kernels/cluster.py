@@ -13,7 +13,7 @@ import itertools
 import secrets
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -221,7 +221,8 @@ class ClusterBound(Bound):
 
         try:
             self.client.wait_for_workers(1, timeout=PATIENCE)
-            shares = np.array_split(np.arange(len(blocks)), min(len(blocks), sum(self.client.nthreads().values())))
+            many = max(1, min(len(blocks), sum(self.client.nthreads().values())))
+            shares = np.array_split(np.arange(len(blocks)), many)
             parts = ([blocks[n] for n in share] for share in shares)
             futures = [self.client.submit(work, self.name, step, part, pure=False) for part in parts]
             return [block for part in self.client.gather(futures) for block in part]
@@ -239,9 +240,10 @@ class ClusterSolver(Solver):
 
     def _done(
         self, states: Array, targets: Array, readout: Any, of_states: bool, rows: Array | None
-    ) -> Iterator[Block]:
+    ) -> Generator[Block, None, None]:
         if of_states:
             return super()._done(states, targets, readout, of_states, rows)
         bound, cuts = self.bound, self._blocks(states.shape[1])
         step = Step(next(bound.numbers), self.weights, bound.chosen, readout)
-        return iter(bound.computed(step, [bound.tiles(states, targets, rows, cut) for cut in cuts]))
+        done = bound.computed(step, [bound.tiles(states, targets, rows, cut) for cut in cuts])
+        return (block for block in done)

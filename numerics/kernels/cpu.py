@@ -5,9 +5,10 @@ Tables, steps and networks are values: no call changes what another call, in ano
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any, Self
@@ -308,8 +309,8 @@ class Solver:
         The split into blocks is fixed and partial sums are added in order: the same bits for any number of threads.
         """
         readout = np.ascontiguousarray(operator, dtype=self.dtype), np.ascontiguousarray(constant, dtype=self.dtype)
-        with threads.serial_blas():
-            done = self._done(states, targets, readout, of_states, rows)
+        work = self._done(states, targets, readout, of_states, rows)
+        with threads.serial_blas(), contextlib.closing(work) as done:  # whatever ends it, no thread waits for ever
             total = next(done)
             for block in done:
                 for mine, theirs in zip(total.gradient, block.gradient):
@@ -323,7 +324,7 @@ class Solver:
 
     def _done(
         self, states: np.ndarray, targets: np.ndarray, readout: Any, of_states: bool, rows: np.ndarray | None
-    ) -> Iterator[Block]:
+    ) -> Generator[Block, None, None]:
         """What each block gives, in order."""
         records = states.shape[1]
         blocks = self._blocks(records)

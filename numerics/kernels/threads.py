@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any, Generic, TypeVar
@@ -158,7 +158,7 @@ class _Shared(Generic[Result]):
             self.done[index] = outcome
             self.changed.notify_all()
 
-    def results(self) -> Iterator[Result]:
+    def results(self) -> Generator[Result, None, None]:
         """The results in order. Whoever takes them works, too, as long as the next one is not there."""
         for index in range(self.count):
             while index not in self.done:
@@ -190,7 +190,7 @@ class _Shared(Generic[Result]):
             self.changed.notify_all()
 
 
-def stream(work: Callable[[int], Result], count: int) -> Iterator[Result]:
+def stream(work: Callable[[int], Result], count: int) -> Generator[Result, None, None]:
     """work(0), …, work(count − 1), side by side and in order; no more than are being worked on wait to be taken."""
     return _side_by_side(work, count, min(threads(), count) + 1)
 
@@ -200,7 +200,7 @@ def spread(work: Callable[[int], Result], count: int) -> list[Result]:
     return list(_side_by_side(work, count, count))
 
 
-def _side_by_side(work: Callable[[int], Result], count: int, ahead: int) -> Iterator[Result]:
+def _side_by_side(work: Callable[[int], Result], count: int, ahead: int) -> Generator[Result, None, None]:
     """The calling thread is one of those that work: others are woken, which takes time, and what is done before they
 
     are awake nobody waits for; nor can work that is spread by spread work wait for threads that wait for it.

@@ -147,7 +147,9 @@ def _between(old: Continuum, new: Continuum) -> Continuum | None:
         if entries[0] == entries[1]:
             return old
     stored = find.representation(spec, old.base)
-    return Continuum(replace(spec, levels=()), None, new.fields, units=new.units, stored=stored)
+    return Continuum(
+        replace(spec, levels=()), None, new.fields, old.history, classes=old.classes, units=new.units, stored=stored
+    )
 
 
 def _report(old: Continuum, middle: Continuum | None, new: Continuum, data: Records | None) -> Report:
@@ -226,7 +228,8 @@ def _shared_points(models: list[Continuum]) -> tuple[tuple[Array, ...], Array]:
 
 def _same_ends(first: Spec, second: Spec) -> bool:
     """Whether records and targets have the same coefficients."""
-    return first.entry == second.entry and (first.functional or first.slabs[-1].state == second.slabs[-1].state)
+    ends = [(spec.entry, spec.entry_channels, spec.lift_width) for spec in (first, second)]
+    return ends[0] == ends[1] and (first.functional or first.slabs[-1].state == second.slabs[-1].state)
 
 
 def _same_solver(first: Representation, second: Representation) -> bool:

@@ -37,8 +37,19 @@ def predict(model: Model, x: Any, xi: Any = None, *, at: Any = None, out: str | 
     data = source(x, xi=xi)
     if out is None:
         return together(model.answers(data, at))
-    if not isinstance(out, str | Path) or Path(out).is_dir():
+    if not isinstance(out, str | Path) or (Path(out).is_dir() and Path(out).suffix.lower() != ".zarr"):
         raise DataError(f"out {out!r}", "a new file", "a folder, or no path", "give the name of an .npz or a .zarr")
+    if Path(out).suffix.lower() == ".zarr" and Path(out).exists():
+        raise DataError(
+            f"out {str(out)!r}, which exists", "a new name", "outputs of an earlier call",
+            "remove it, or choose another name",
+        )  # fmt: skip
+    own = at is None and not model.spec.functional
+    if own and isinstance(data, Records) and data.dimension > 1 and len(data.alike()) > 1:
+        raise DataError(
+            "functions on different grids, for a file", "records on one grid, or points `at`",
+            "a file has no place for several grids", "give at=(first, second), or leave out and write the list",
+        )  # fmt: skip
     try:
         with stores.written(Path(out)) as writer:
             _write(writer, model, data, at)

@@ -83,7 +83,8 @@ class Prepared:
         gathered = _Gathered(len(indices), True)
         for cut in cuts(len(indices), len(self.states)):
             gathered.add(cut, self.take(indices[cut]))
-        return replace(gathered.all, rows=indices if self.rows is None else self.rows[indices])
+        rows = indices if self.rows is None else self.rows[indices]
+        return replace(gathered.all, rows=rows, weights=None if self.weights is None else self.weights[indices])
 
 
 class _Gathered:

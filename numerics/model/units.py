@@ -19,7 +19,7 @@ from derive.spec import Spec
 from numerics.checks import warn
 from numerics.datasets import Records, Source, labels
 from numerics.datasets.checked import odd_sample
-from numerics.datasets.record import offsets_of, refusal
+from numerics.datasets.record import counted, offsets_of, refusal
 from numerics.functions.basis import EDGE
 from numerics.model.points import Grid, grid_of
 
@@ -174,7 +174,8 @@ class Units:
             elsewhere = replace(elsewhere, xi=located, x=scaled, units=self)
         if self.targets is not None and y is not None:
             values = target_values(spec, data)
-            y, classes = (values if values is None else self.targets.to(values)), ()
+            if values is not None:  # else they do not fit, which is said where they are compared
+                y, classes = self.targets.to(values), ()
         return replace(data, x=x, xi=xi, y=y, classes=classes, units=self, elsewhere=elsewhere)
 
     def _all_points(self, data: Records, name: str = "xi") -> Array:
@@ -252,25 +253,28 @@ def learned(spec: Spec, known: Units, data: Source, kept: Array, weights: Array 
             'the scale "robust", with records that are read part by part', '"standard" or "none"',
             "medians need all values at once", 'write scale = "standard"',
         )  # fmt: skip
-    chosen = data if len(kept) == len(data) else data.take(kept)
-    counts = np.ones(len(kept)) if weights is None else weights[kept]
+    counts = np.zeros(len(data))
+    counts[kept] = 1 if weights is None else weights[kept]
     plain = replace(found, samples=None, targets=None)
 
     def parts(targets: bool) -> Iterator[tuple[Array, Array]]:
-        """Samples, or targets, part by part, and what each of them counts."""
-        for cut in chosen.cuts:
-            part, own = chosen.part(cut), counts[cut]
-            located = plain.taken(spec, part)
-            if not targets:
-                yield part.x, _shares(spec, located, own)
-            elif (values := target_values(spec, part)) is not None:
-                at = located if located.elsewhere is None else located.elsewhere
-                yield values, own if spec.functional else _shares(spec, at, own)
+        """Samples, or targets, part by part, and what each of them counts; those that count nothing are left out."""
+        for cut in data.cuts:
+            with counted(cut.start):
+                part, own = data.part(cut), counts[cut]
+                located = plain.taken(spec, part)
+                values = target_values(spec, part) if targets else part.x
+                at = located.elsewhere if targets and located.elsewhere is not None else located
+                shares = own if targets and spec.functional else _shares(spec, at, own)
+            if values is not None and shares.any():
+                yield values[shares > 0], shares[shares > 0]
 
     samples, targets = known.samples, known.targets
     shifted = spec.comparison.targets != "not zero"  # errors relative to ‖y*‖ do not allow another zero
-    if samples is None and chosen.part(slice(0, 1)).channels == spec.record_channels:
-        samples = _scale(lambda: parts(False), spec.units.scale, shifted or spec.outputs is not None, False)
+    states = spec.outputs is None and spec.inputs is None  # outputs in the units of the records
+    if samples is None and data.part(slice(0, 1)).channels == spec.record_channels:
+        free = shifted or spec.outputs is not None
+        samples = _scale(lambda: parts(False), spec.units.scale, free, states and not shifted)
     if spec.outputs is None and not spec.functional:  # the output is a state, in the units of the records
         targets = samples if spec.inputs is None else None
     elif targets is None:
@@ -281,7 +285,8 @@ def learned(spec: Spec, known: Units, data: Source, kept: Array, weights: Array 
 def target_values(spec: Spec, data: Records) -> Array | None:
     """Targets as numbers (records or total, channels); None for classes, probabilities and what does not fit."""
     if data.elsewhere is not None:
-        return data.elsewhere.x if data.elsewhere.channels == _targets(spec) else None
+        fits = not spec.functional and data.elsewhere.channels == _targets(spec)
+        return data.elsewhere.x if fits else None
     if data.y is None or spec.comparison.scores:
         return None
     values: Array | None = labels.as_numbers(data.y, data.classes) if data.classes else data.y
@@ -344,9 +349,14 @@ def _shares(spec: Spec, data: Records, counts: Array) -> Array:
     for group in data.alike():
         grid = grid_of(spec, data, int(group[0]))
         own = np.ones(1)
-        for xi in grid:
+        for xi, periodic in zip(grid, spec.periodic):
             middles = (xi[1:] + xi[:-1]) / 2
-            own = np.multiply.outer(own, np.diff(np.concatenate([[-1.0], middles, [1.0]])) / 2)
+            if periodic and spec.interpolant != "constant":  # the last one's neighbour is the first
+                across = (xi[0] + xi[-1]) / 2 + 1
+                edges = np.concatenate([[across - 2], middles, [across]])
+            else:
+                edges = np.concatenate([[-1.0], middles, [1.0]])
+            own = np.multiply.outer(own, np.diff(edges) / 2)
         rows = data.offsets[group][:, None] + np.arange(own.size)
         found[rows] = own.ravel() * counts[group][:, None]
     return found
@@ -361,9 +371,9 @@ def _scale(parts: Parts, how: str, shifted: bool, together: bool) -> Scale | Non
         return None
     low, high = (reduce(own, (own.reduce(v, axis=0) for v, _ in parts())) for own in (np.fmin, np.fmax))
     shift, factor = (_moments if how == "standard" else _quartiles)(parts, shifted)
-    factor = np.where(factor > ROUNDING * np.maximum(np.abs(low), np.abs(high)), factor, 1.0)
     if together:
         factor = np.full_like(factor, np.sqrt(np.mean(factor**2)))
+    factor = np.where(factor > ROUNDING * np.maximum(np.abs(low), np.abs(high)), factor, 1.0)
     return Scale(*(tuple(map(float, own)) for own in (shift, factor, low, high)))
 
 
@@ -384,13 +394,17 @@ def _quartiles(parts: Parts, shifted: bool) -> tuple[Array, Array]:
     found = []
     for column in values.T:
         known = np.isfinite(column)
+        if not known.any():  # which is refused where the channel is projected
+            found.append((0.0, 1.0))
+            continue
         v, w = column[known] if shifted else np.abs(column[known]), counts[known]
         order = np.argsort(v, kind="stable")
         reached = (np.cumsum(w[order]) - w[order] / 2) / w.sum()
         low, middle, high = np.interp((0.25, 0.5, 0.75), reached, v[order])
         found.append((middle, (high - low) / QUARTILES) if shifted else (0.0, middle))
     shift, factor = np.array(found).T
-    return shift, factor
+    spread = _moments(parts, shifted)[1] if (factor == 0).any() else factor  # rare peaks over a constant
+    return shift, np.where(factor > 0, factor, spread)
 
 
 def _warn_of_half(points: Array) -> None:

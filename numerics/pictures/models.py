@@ -74,7 +74,7 @@ class Plots:
         held = records(data)
         if not held.known:
             raise DataError(
-                "records without targets", "records with y", "y was left out", "give records(x, xi, y)",
+                "records without targets", "records with y", "y was left out", "give records(x, y, xi)",
             )  # fmt: skip
         if not self.model.spec.functional:
             return self._functions(held)
@@ -92,7 +92,7 @@ class Plots:
 
     def answers(self, data: Records) -> tuple[Array, Array]:
         """A classifier's probabilities (records, classes), and the true classes (records,)."""
-        truth = self.model.class_labels(data)
+        truth = self.model.prepare(data).labels  # refuses targets that are no classes
         assert truth is not None
         return predictions.probabilities(self.model(data)), truth
 

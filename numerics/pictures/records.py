@@ -17,8 +17,9 @@ def first_of_each(data: Records, most: int = 4) -> list[int]:
     y = None if data.y is None else np.asarray(data.y)
     if y is None or y.ndim != 1 or y.dtype.kind not in "iu":
         return list(range(min(most, count)))
-    ranks = np.array([np.sum(y[:n] == y[n]) for n in range(count)])
-    return sorted(int(i) for i in np.lexsort((y, ranks))[:most])
+    firsts = [np.flatnonzero(y == label)[:most] for label in np.unique(y)]
+    turns = [int(own[turn]) for turn in range(most) for own in firsts if turn < len(own)]
+    return sorted(turns[:most])
 
 
 def class_name(data: Records, label: int) -> str:
@@ -28,7 +29,9 @@ def class_name(data: Records, label: int) -> str:
 
 def points_of(data: Records, index: int, frame: Frame) -> Array:
     """A record's points (n,) in its units, on intervals."""
-    xi = data.points()[index]
+    xi = None if data.xi is None else data.take([index]).points()[0]
+    if xi is not None and data.units is not None:
+        return frame.points(np.asarray(xi))
     return frame.points(np.linspace(-1, 1, int(data.lengths[index]))) if xi is None else np.asarray(xi)
 
 

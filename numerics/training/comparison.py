@@ -52,7 +52,8 @@ def compared(model: Continuum, given: Source) -> dict[str, Scores]:
     for name in ("null",) if spec.comparison.targets == "probabilities" else ("linear", "null"):
         found[name] = model.scores_of((_outputs(model, name, part), part) for part in prepared.parts)
     own = data if isinstance(data, Records) and not spec.functional and data.units is None else None
-    if own is not None and own.channels == spec.output_channels:
+    zero = own is not None and spec.comparison.targets == "not zero" and not all(x.any() for x in own.samples())
+    if own is not None and own.channels == spec.output_channels and not own.gaps and not zero:
         itself = model.prepare(replace(own, y=own.x, classes=(), elsewhere=None))
         pairs = zip(itself.parts, prepared.parts)
         found["identity"] = model.scores_of((same.wanted().T, part) for same, part in pairs)

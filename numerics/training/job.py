@@ -47,6 +47,11 @@ class Job:
         """The job whose gradients the workers of a cluster compute, if there is a client. Raises TrainingError."""
         if client is None:
             return self
+        if self.training.weights is not None:
+            raise TrainingError(
+                "weights of records with a cluster", "one of the two", "workers compute mean losses",
+                "train on this machine, or leave weights out",
+            )  # fmt: skip
         bound = cluster.spread(self.model.bound, client)
         return replace(self, model=self.model.running_on(bound), bound=bound).at_work(self.training)
 
@@ -105,12 +110,14 @@ def job_of(
     counts = None if weights is None else _checked_weights(weights, len(data))
     if hasattr(model, "units") and not model.history:
         kept, _ = split(len(data), model.class_labels(data), options.validation, options.seed)
+        _check_some(counts, kept)
         model = model.replace(units=learned(model.spec, model.units, data, kept, counts))
     prepared = model.prepare(data)
     kept, held = split(len(prepared), prepared.labels, options.validation, options.seed)
     training = prepared.chosen(kept) if len(held) else prepared
     if hasattr(model, "baselines"):
         model = model.replace(baselines=baselines(training))
+    _check_some(counts, kept)
     if counts is not None:
         training = replace(training, weights=counts[kept] / counts[kept].mean())
     if not model.classes and prepared.labels is not None and hasattr(model, "names"):
@@ -177,6 +184,15 @@ def _checked_weights(weights: Any, count: int) -> np.ndarray:
             "a missing value, or a sign", "give every record its weight; 0 leaves it out",
         )  # fmt: skip
     return found
+
+
+def _check_some(weights: np.ndarray | None, kept: np.ndarray) -> None:
+    """Raise DataError where no record that is trained on counts."""
+    if weights is not None and not weights[kept].any():
+        raise DataError(
+            "weights that are zero for all records but held-out ones", "a positive weight among the others",
+            "a split that holds out what counts", "choose another seed, or give more records weight",
+        )  # fmt: skip
 
 
 def digest(data: Source, weights: np.ndarray | None = None) -> str:

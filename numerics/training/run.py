@@ -94,6 +94,8 @@ def fit(
     if earlier is not None:  # options left out are the run's own
         past = past_options(earlier)
         given = {name: past.get(name) if value is None else value for name, value in given.items()}
+    if earlier is not None and hasattr(model, "units"):
+        model = model.replace(units=earlier.units)  # in which its coordinates are
     job = job_of(model, source(x, xi=xi, y=y, y_xi=y_xi), given, augment, weights)
     run = first(job) if earlier is None else resumed(job, earlier, str(out or ""))
     keep = Saver(job, out, save_every)

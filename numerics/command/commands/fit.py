@@ -101,8 +101,11 @@ def _dry_run(model: Any, records: Any, given: dict[str, Any]) -> dict[str, Any]:
     """What training would do and take, from the gradients of one batch (the second one: the first may compile)."""
     import numpy as np
 
+    from numerics.model.units import learned
     from numerics.training import optimisers
 
+    if not model.history:
+        model = model.replace(units=learned(model.spec, model.units, records, np.arange(len(records))))
     prepared = model.prepare(records)
     settings = model.spec.training
     batch = min(given.get("batch", settings.batch) or len(prepared), len(prepared))

@@ -118,14 +118,16 @@ def _check_header(names: Sequence[str]) -> None:
 
 def _numbers(cells: Sequence[str], name: str, lines: Sequence[int], before: array[float]) -> list[float]:
     """The numbers of a column's cells, NaN for those that are empty. Raises _Words where they are none."""
+    written = not any("_" in cell for cell in cells)  # which Python reads as digits' separators, and no table means so
     try:
-        return list(map(float, cells))
+        if written:
+            return list(map(float, cells))
     except ValueError:
         pass
     found: list[float] = []
     for cell, line in zip(cells, lines):
         try:
-            found.append(math.nan if cell.strip() in EMPTY else float(cell))
+            found.append(math.nan if cell.strip() in EMPTY else float(cell.replace("_", "x")))
         except ValueError:
             raise _Words(name) if all(map(math.isnan, [*before, *found])) else _odd(cell, name, line) from None
     return found

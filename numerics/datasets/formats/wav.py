@@ -59,6 +59,10 @@ def _read(path: Path) -> tuple[Array, Array]:
             f"a file that SciPy cannot read: {error}", "samples as numbers, without compression",
             "a compressed or damaged file", "convert it: ffmpeg -i FILE -c:a pcm_s16le OUT.wav",
         ) from None  # fmt: skip
+    if not len(found):
+        raise refusal(
+            "a sound without samples", "one sample at least", "a recording that was cut off", "leave the file out"
+        )
     if found.dtype.kind == "u":  # eight bits, whose zero is in the middle
         x = (found.astype(np.float64) - 128) / 128
     else:

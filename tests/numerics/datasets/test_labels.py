@@ -173,7 +173,7 @@ def test_listed_classes(y: Any, classes: Any, expected: Any) -> None:
 def test_what_can_be_read_in_two_ways_is_refused(y: Any, classes: Any, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="read in one way only"):
         records(np.ones((4, 2)), y=y, classes=classes)
-    fixed = records(np.ones((4, 2)), xi=np.array(classes)[y].astype(str), classes=[str(name) for name in classes])
+    fixed = records(np.ones((4, 2)), np.array(classes)[y].astype(str), classes=[str(name) for name in classes])
     assert np.array_equal(fixed.y, y)
     datasets.write(tmp_path / "data.npz", fixed)  # files of ours can be read in one way only
     assert np.array_equal(datasets.read(tmp_path / "data.npz").y, y)
@@ -206,12 +206,14 @@ def test_pages_call_classes_by_the_models_names(three: Continuum, monkeypatch: p
     trained = fit(three, X, names[K])
     other = records(X, y=names[K], classes=["oak", "elm", "ash"])  # another order than the model's
     guess, written = trained.labels(trained(X)), []
-    monkeypatch.setattr(reports, "cases", lambda data, indices, under: written.extend(under) or "")
+    cases = reports.records.cases
+    monkeypatch.setattr(reports.records, "cases", lambda data, indices, under, frame: written.extend(under) or
+                        cases(data, indices, under, frame))  # fmt: skip
     reports.right_and_wrong(trained, other)
     assert len(written) >= 8
     for words in written:
-        i = int(words.removeprefix("record ").partition(":")[0])
-        assert words.startswith(f"record {i}: is {names[K][i]}, said {guess[i]} (")
+        i = int(words.removeprefix("record ").partition("\n")[0])
+        assert words.startswith(f"record {i}\nis {names[K][i]}, said {guess[i]} (")
 
 
 def test_networks_keep_the_type_of_their_classes() -> None:

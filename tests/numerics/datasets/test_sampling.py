@@ -117,7 +117,7 @@ def test_training_sees_new_samplings_and_goes_on_with_the_same_bits(tmp_path: Pa
 
 def noisy(found: Records, generator: np.random.Generator) -> Records:
     noise = 0.1 * generator.standard_normal((len(found), 41))
-    return records(found.x.reshape(len(found), -1) + noise, xi=found.y, y=XI)
+    return records(found.x.reshape(len(found), -1) + noise, found.y, XI)
 
 
 def test_training_sees_what_a_function_of_the_user_makes_of_records(tmp_path: Path) -> None:

@@ -256,3 +256,38 @@ def test_rows_of_functions_make_any_classifier_free_of_the_sampling(oscillations
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert ct.ToFunctions(size=3, periodic=True).fit_transform(x[:, :64]).shape == (90, 3)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"domain": 5}, {"domain": "ab"}, {"reach": "x"}, {"penalty": float("nan")}, {"width": 2.5}], ids=str
+)
+def test_choices_are_refused_in_words(oscillations: Any, wrong: dict[str, Any]) -> None:
+    with pytest.raises(SpecError):
+        ct.ContinuumClassifier(**{**QUICK, **wrong}).fit(oscillations[0], oscillations[2])
+    if "domain" in wrong:
+        with pytest.raises(SpecError):
+            ct.ToFunctions(**wrong).fit(oscillations[0])
+
+
+def test_numbers_of_numpy_and_small_penalties_are_taken() -> None:
+    chosen = Choices(width=np.int64(6), depth=np.int32(2), penalty=1e-7)
+    spec = ct.load_spec(chosen.declare(1, 30, {"outputs": 2, "basis": {}}, "cross-entropy", {}))
+    assert spec.entry.size == 6 and float(spec.penalties[0].weight) == 1e-7
+
+
+def test_scores_take_times(oscillations: Any) -> None:
+    x, t, y = oscillations
+    uneven = np.r_[0:40, 40:129:3]
+    model = ct.ContinuumClassifier(**SMALL).fit(x, y, t=t)
+    assert model.score(x[:, uneven], y, t=t[uneven]) == np.mean(model.predict(x[:, uneven], t=t[uneven]) == y)
+
+
+def test_models_of_an_operator_share_one_scale() -> None:
+    x = np.random.default_rng(0).standard_normal((20, 9))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = ct.ContinuumOperator(**{**QUICK, "n_estimators": 2, "validation": 0.3}).fit(x, 3 * x + 1)
+    first, second = model.model_.models
+    assert first.units == second.units and np.isfinite(model.score(x, 3 * x + 1))
+    with pytest.raises(DataError, match="no target functions"):
+        ct.ContinuumOperator(**QUICK).fit(x, None)

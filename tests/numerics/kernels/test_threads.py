@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 import time
 
 import pytest
 
 from numerics.kernels import threads
+from tests.builders import ROOT
 
 
 @pytest.fixture(autouse=True, params=["1", "2", "5"])
@@ -107,3 +111,31 @@ def test_several_callers_share_the_helpers() -> None:
     for caller in callers:
         caller.join(10)
     assert found == {number: [n * n + number for n in range(12)] for number in range(6)}
+
+
+ABANDONED = """
+import threading, time
+from numerics.kernels import cpu, threads
+
+class Failing(cpu.Solver):
+    def __init__(self): self.dtype = float
+    def _done(self, *given):
+        return threads.stream(lambda index: (time.sleep(0.002), index)[1], 100)  # what _summed cannot add
+
+try:
+    Failing()._summed([], [[1.0]], [1.0], [])
+except Exception as error:
+    kept = error  # as a notebook keeps the last traceback
+workers = set()
+threads.spread(lambda index: (time.sleep(0.01), workers.add(threading.get_ident())), 40)
+print(len(workers))
+"""
+
+
+@pytest.mark.slow
+def test_a_gradient_that_is_given_up_leaves_no_thread_waiting() -> None:
+    found = subprocess.run(
+        [sys.executable, "-c", ABANDONED], capture_output=True, text=True, timeout=60,
+        env={**os.environ, "CONTINUA_THREADS": "3", "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert found.stdout.strip() == "3", found.stderr

@@ -107,7 +107,7 @@ def test_outputs_losses_and_gradients_are_those_written_out(family: str) -> None
     size = chi.shape[1]
     x, targets = generator.standard_normal((size, 2, 5)), generator.standard_normal((size, 2, 5))
     sampled, wanted = (np.einsum("pj,jcn->npc", chi, part) for part in (x, targets))
-    data = records(sampled, xi=wanted, y=xi)
+    data = records(sampled, wanted, xi)
     fields = coefficients(model)
     expected = output(declared, fields, x)
     places = np.linspace(-0.93, 0.96, 11)

@@ -182,7 +182,7 @@ def test_it_goes_through_files_and_levels(tmp_path: Path) -> None:
     """A level with more fields alone moves no output; a finer state moves it little, another readout as predicted."""
     model = shaken(SPEC, 0.2)
     xi = np.linspace(-1, 1, 41)
-    data = records(np.stack([np.sin((2 + k) * xi) for k in range(6)])[:, :, None] * [1.0, 0.5], xi=np.arange(6) % 3)
+    data = records(np.stack([np.sin((2 + k) * xi) for k in range(6)])[:, :, None] * [1.0, 0.5], np.arange(6) % 3)
     model.save(tmp_path / "peaks.npz")
     again = load(tmp_path / "peaks.npz")
     assert np.array_equal(again(data), model(data))

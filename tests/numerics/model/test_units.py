@@ -466,3 +466,61 @@ def test_stored_specs_hold_their_units() -> None:
     assert from_dict(json.loads(json.dumps(to_dict(spec)))) == spec
     assert "units" not in to_dict(load_spec({**FUNCTION, "state": {"basis": THREE}, "bias": {"width": THREE,
                                              "depth": ONCE}}))  # fmt: skip
+
+
+# --- what users meet on the way -------------------------------------------------------------------------------------
+
+
+def test_records_with_gaps_may_be_left_out_and_held_out() -> None:
+    x = X.copy()
+    x[5, 4] = np.nan
+    data = records(x, CLASSES, XI)
+    model = Continuum.from_spec(scaled(declare()), seed=0)
+    assert model.prepare(data.take([0, 1, 2])).states.shape[1] == 3  # leave the record out, as the error says
+    for seed in range(4):  # whether it is held out or not, it is record 5
+        with pytest.raises(DataError, match="x = nan") as caught:
+            fit(model, data, epochs=1, validation=0.25, seed=seed)
+        assert caught.value.where == "record 5"
+
+
+def test_targets_that_do_not_fit_are_said_to() -> None:
+    model = trained({**LIFTED, "readout": {"outputs": 1, "scale": "standard"}}, X, X)
+    with pytest.raises(DataError, match="targets with 2 channels"):
+        model.prepare(records(X, np.stack([X, X], axis=-1), XI))
+    with pytest.raises(DataError, match="y = nan") as caught:
+        records(X, [[0.0, 1.0]] * 3 + [[np.nan, 1.0]] + [[0.0, 1.0]] * 8, XI, y_xi=[-1, 1])
+    assert caught.value.where == "record 3"
+    with pytest.raises(DataError, match="functions as targets"):
+        trained(scaled(NUMBERS), X, X[:, :5], y_xi=np.linspace(-1, 1, 5))
+
+
+def test_samples_around_a_circle_count_alike() -> None:
+    x = RNG.standard_normal((12, 8))
+    circle = load_spec({**CIRCLE, "input": {"scale": "standard"}})
+    found = learned(circle, PLAIN, records(x), np.arange(12)).samples
+    assert found is not None
+    np.testing.assert_allclose([found.shift[0], found.factor[0]], [x.mean(), x.std()], rtol=1e-12)
+
+
+def test_rare_peaks_have_a_robust_scale_too() -> None:
+    x = np.zeros((12, 11))
+    x[3, 4] = 1e6
+    model = trained(scaled(declare(), "robust"), x, CLASSES, epochs=1)
+    assert model.units.samples is not None and model.units.samples.factor[0] > 1e3
+
+
+def test_levels_with_other_lifts_have_no_baselines_of_these(tmp_path: Path) -> None:
+    two = {"family": "legendre", "size": 2}
+    declared = {**LIFTED, "readout": {"outputs": 1}, "lift": {"inputs": 1, "width": two},
+                "levels": {"wide": {"lift": {"width": THREE}}}}  # fmt: skip
+    wide = project(trained(declared, X, X), "wide")
+    wide.save(tmp_path / "wide.npz")
+    assert wide.baselines is None and load(tmp_path / "wide.npz").units == wide.units
+
+
+def test_a_dry_run_takes_what_the_run_takes(tmp_path: Path) -> None:
+    np.savez(tmp_path / "d.npz", x=X, xi=np.linspace(0, 12.8, 11), y=X)
+    (tmp_path / "s.toml").write_text(SPEC, encoding="utf-8")
+    given = ["fit", str(tmp_path / "s.toml"), "--data", str(tmp_path / "d.npz"), "--out", str(tmp_path / "m.npz")]
+    found = CliRunner().invoke(main, [*given, "--dry-run", "--json"])
+    assert found.exit_code == 0 and json.loads(found.stdout)["records"] == 12

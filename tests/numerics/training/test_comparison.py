@@ -129,3 +129,16 @@ def test_the_command_line_shows_them(tmp_path: Path) -> None:
     assert "does not beat the linear model" in said.stdout  # after two epochs
     found = json.loads(run.invoke(main, ["evaluate", *given, "--json"]).stdout)
     assert set(found["baselines"]) == {"linear", "null"}
+
+
+def test_the_identity_is_left_out_where_it_has_no_error() -> None:
+    gaps = np.stack([X, X], axis=-1)
+    gaps[3, 2, 1] = np.nan
+    two = {**FUNCTION, "equation": {**FUNCTION["equation"], "channels": 2}, "input": {"missing": "unsampled"}}
+    model = fit(Continuum.from_spec(two), gaps, np.stack([X, -X], axis=-1), **QUICK)
+    assert set(compared(model, records(gaps, np.stack([X, -X], axis=-1)))) == {"linear", "null"}
+    zero = X.copy()
+    zero[2] = 0
+    relative = {**FUNCTION, "loss": {"kind": "relative-l2"}}
+    model = fit(Continuum.from_spec(relative), zero, X, **QUICK)
+    assert set(compared(model, records(zero, X))) == {"linear", "null"}

@@ -71,3 +71,16 @@ def test_what_makes_no_weights_is_refused(tmp_path: Any) -> None:
     fit(model, X, y, weights=COUNTS, epochs=1, out=tmp_path / "m.npz")
     with pytest.raises(CheckpointError, match="the records"):
         fit(model, X, y, weights=COUNTS + 1, epochs=1, out=tmp_path / "m.npz", resume=True)
+
+
+def test_weights_of_held_out_records_alone_are_refused() -> None:
+    declared, y = CASES["numbers"]
+    model = Continuum.from_spec({**declared, "input": {"scale": "standard"}})
+    refused = 0
+    for record in range(8):
+        try:
+            fit(model, X, y, weights=np.eye(8)[record], epochs=1, validation=0.25, optimiser="adam")
+        except DataError as error:
+            assert "held-out" in error.given
+            refused += 1
+    assert refused == 2
