@@ -27,9 +27,12 @@ def baselines(prepared: Prepared) -> Baselines:
     """
     wanted, marks = prepared.wanted(), prepared.labels
     chosen = np.unique(np.linspace(0, len(prepared) - 1, min(len(prepared), MOST)).round().astype(int))
-    x, t, average = prepared.states[:, chosen].T, wanted[:, chosen].T, wanted.mean(axis=1)
+    x, t = prepared.states[:, chosen].T, wanted[:, chosen].T
+    average = (wanted / wanted.shape[1]).sum(axis=1)  # no sum overflows
     if marks is not None:  # without their weights
         t, average = np.eye(len(wanted))[marks[chosen]], np.bincount(marks, minlength=len(wanted)) / len(marks)
+    sizes = [float(np.abs(a).max()) for a in (x, t)]  # LAPACK need not end on what overflows
+    x, t = (a / size if 0 < size < np.inf else np.zeros_like(a) for a, size in zip((x, t), sizes))
     middle, mean, count = x.mean(axis=0), t.mean(axis=0), len(chosen)
     u, s, vt = np.linalg.svd(x - middle, full_matrices=False)
     loads, total = u.T @ (t - mean), float(np.sum((t - mean) ** 2))
@@ -40,7 +43,12 @@ def baselines(prepared: Prepared) -> Baselines:
         left = total - float(np.sum((kept * (2 - kept))[:, None] * loads**2))
         if free > 0 and (error := left / free**2) < least:
             least, slopes = error, vt.T @ ((kept / np.maximum(s, 1e-300))[:, None] * loads)
-    return Baselines(np.asarray(average), slopes.T, mean - middle @ slopes)
+    constant = sizes[1] * (mean - middle @ slopes) if sizes[1] < np.inf else mean
+    with np.errstate(over="ignore"):
+        linear = slopes.T * sizes[1] / sizes[0] if 0 < sizes[0] < np.inf > sizes[1] else np.zeros_like(slopes.T)
+    if not (np.isfinite(linear).all() and np.isfinite(constant).all()):
+        linear, constant = np.zeros_like(slopes.T), np.asarray(average)
+    return Baselines(np.asarray(average), linear, constant)
 
 
 def compared(model: Continuum, given: Source) -> dict[str, Scores]:

@@ -35,7 +35,7 @@ def test_results_are_in_order(count: int) -> None:
 
 def test_every_index_is_worked_on_once_and_the_caller_is_one_of_those_who_do(several: int) -> None:
     seen: list[tuple[int, int]] = []
-    threads.spread(lambda n: seen.append((n, threading.get_ident())), 60)
+    threads.spread(lambda n: (time.sleep(0.003), seen.append((n, threading.get_ident()))), 60)
     assert sorted(n for n, _ in seen) == list(range(60))
     assert threading.get_ident() in {who for _, who in seen}
     assert len({who for _, who in seen}) <= several

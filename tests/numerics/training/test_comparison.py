@@ -16,6 +16,7 @@ from numerics import Continuum, fit, load, project
 from numerics.command.main import main
 from numerics.datasets import records
 from numerics.model import file_format
+from numerics.model.prepared import Prepared
 from numerics.training.comparison import PENALTIES, baselines, compared, verdict
 from tests.builders import FUNCTION, LIFTED, declare
 
@@ -142,3 +143,14 @@ def test_the_identity_is_left_out_where_it_has_no_error() -> None:
     relative = {**FUNCTION, "loss": {"kind": "relative-l2"}}
     model = fit(Continuum.from_spec(relative), zero, X, **QUICK)
     assert set(compared(model, records(zero, X))) == {"linear", "null"}
+
+
+@pytest.mark.parametrize("size", [1e308, 1e-308, 0.0])
+def test_records_at_the_ends_of_the_numbers_have_baselines_too(size: float) -> None:
+    """LAPACK need not end on what is not finite."""
+    model = Continuum.from_spec(NUMBERS)
+    states = size * np.random.default_rng(0).uniform(-1, 1, (5, 6))
+    states[:, 3] = size
+    for y in (np.ones((2, 6)), np.full((2, 6), 1e308) * [[1], [-1]]):
+        found = baselines(Prepared(states, y, np.zeros(6), None))
+        assert found.fit(model.spec) and all(np.isfinite(a).all() for a in vars(found).values())
