@@ -132,7 +132,8 @@ def test_folders_of_arrays_and_zarr_groups_are_read_part_by_part(tmp_path: Path)
     for name, array in (("x", X), ("y", y), ("xi", XI[0])):
         (tmp_path / "arrays").mkdir(exist_ok=True)
         np.save(tmp_path / "arrays" / f"{name}.npy", array)
-        zarr.open_group(str(tmp_path / "group.zarr"), mode="a").create_array(name, data=array)
+        group = zarr.open_group(str(tmp_path / "group.zarr"), mode="a")
+        group.create_array(name, shape=array.shape, dtype=array.dtype)[...] = array
     whole = records(X, xi=XI[0], y=y)
     for name in ("arrays", "group.zarr"):
         found = read(tmp_path / name)

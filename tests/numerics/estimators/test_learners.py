@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from joblib import parallel_config
+from scipy.integrate import trapezoid
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import r2_score
@@ -229,7 +230,7 @@ def test_functions_of_functions_on_grids_of_their_own() -> None:
         model.fit(x, y, t=s, t_out=out)
     shown = model.predict(x, t=s, at=out)
     assert shown.shape == (60, 21) and model.predict(x, t=s).shape == (60, 33)
-    gaps, spread = np.trapezoid((shown - y) ** 2, out), np.trapezoid((y - y.mean(axis=0)) ** 2, out)
+    gaps, spread = trapezoid((shown - y) ** 2, out), trapezoid((y - y.mean(axis=0)) ** 2, out)
     assert model.score(x, y, t=s, t_out=out) == pytest.approx(1 - gaps.sum() / spread.sum(), abs=0.02)
     with pytest.raises(DataError, match="t_out"):
         model.fit(x, y, t=s)
@@ -249,9 +250,9 @@ def test_rows_of_functions_make_any_classifier_free_of_the_sampling(oscillations
     grid = np.linspace(0, 12.8, 4001)
     linear = np.stack([np.interp(grid, t, row) for row in x[:5]])
     shown = ct.ToFunctions(size=30, at=grid).fit(x, t=t).transform(x[:5], t=t)
-    lengths = np.trapezoid(shown**2, grid, axis=1) * 2 / 12.8  # L2 on [−1, 1], against the coefficients' squares
+    lengths = trapezoid(shown**2, grid, axis=1) * 2 / 12.8  # L2 on [−1, 1], against the coefficients' squares
     np.testing.assert_allclose(np.sum(rows[:5] ** 2, axis=1), lengths, rtol=1e-4)
-    assert np.all(np.trapezoid((shown - linear) ** 2, grid, axis=1) < np.trapezoid(linear**2, grid, axis=1))
+    assert np.all(trapezoid((shown - linear) ** 2, grid, axis=1) < trapezoid(linear**2, grid, axis=1))
     assert make_pipeline(ct.ToFunctions(), LogisticRegression(max_iter=1000)).fit(x, y).score(x, y) > 0.9
     with warnings.catch_warnings():
         warnings.simplefilter("error")

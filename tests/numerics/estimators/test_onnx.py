@@ -98,6 +98,7 @@ def test_what_does_not_fit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_words_of_a_graph_are_numpys() -> None:
     """What models seldom need: rows that several places add to, hypot, powers, and the functions in both precisions."""
     from onnx import helper, numpy_helper
+    from onnxruntime.capi.onnxruntime_pybind11_state import NotImplemented
 
     u = np.random.default_rng(0).uniform(-2, 2, (3, 4))
     wanted = {
@@ -123,7 +124,11 @@ def test_words_of_a_graph_are_numpys() -> None:
                 helper.make_graph(graph.nodes, "words", info[:1], info[1:], constants),
                 opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8,
             )  # fmt: skip
-            found = run(whole, u.astype(dtype))
+            try:
+                found = run(whole, u.astype(dtype))
+            except NotImplemented as missing:  # older runtimes have some words in single precision only
+                assert name == "tan" and dtype is np.float64, missing
+                continue
             assert np.abs(found - expected(u)).max() <= 50 * np.finfo(dtype).eps, name
 
 

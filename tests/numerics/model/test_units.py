@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from scipy.integrate import trapezoid
 
 from derive.declaration import load_spec
 from derive.errors import CheckpointError, ContinuumWarning, DataError, SpecError
@@ -176,7 +177,7 @@ def test_means_are_those_of_the_interpolants() -> None:
     means = []
     for x, xi in zip(data.samples(), data.points()):
         ends = np.concatenate([[-1], xi, [1]])
-        means.append(np.trapezoid(np.concatenate([x[:1, 0], x[:, 0], x[-1:, 0]]), ends) / 2)
+        means.append(trapezoid(np.concatenate([x[:1, 0], x[:, 0], x[-1:, 0]]), ends) / 2)
     np.testing.assert_allclose(found.shift, np.mean(means), atol=1e-14)
     assert found.low == (data.x.min(),) and found.high == (data.x.max(),)
 
@@ -220,7 +221,7 @@ def test_errors_of_functions_are_in_the_units_of_each_channel() -> None:
     model = trained(declared, X, y, xi)
     fine = np.linspace(-1, 1, 20_001)
     truth = np.stack([[np.interp(fine, xi, y[n, :, c]) for c in range(2)] for n in range(12)]).transpose(0, 2, 1)
-    squares = np.trapezoid((model(X, xi, at=fine) - truth) ** 2, fine, axis=1).sum(axis=1)
+    squares = trapezoid((model(X, xi, at=fine) - truth) ** 2, fine, axis=1).sum(axis=1)
     scores = model.scores(model.prepare(records(X, xi=xi, y=y)))
     assert scores["rmse"] == pytest.approx(np.sqrt(squares.mean()), rel=1e-6)
 
