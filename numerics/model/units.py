@@ -409,7 +409,7 @@ def _quartiles(parts: Parts, shifted: bool) -> tuple[Array, Array]:
 
 def _warn_of_half(points: Array) -> None:
     """Say so where the points of all records fill [0, 1]: they are seldom meant for the right half of [−1, 1]."""
-    if len(points) > 2 and points.min() >= 0 and points.min() <= UNIT and points.max() >= 1 - UNIT:
+    if len(points) > 2 and 0 <= points.min() <= UNIT and 1 - UNIT <= points.max() <= 1:
         warn(
             f"all points xi lie from {points.min():g} to {points.max():g}, and records on [-1, 1]: left of the points "
             "each record goes on as a constant. If they are meant for the whole domain, declare "

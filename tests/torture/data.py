@@ -459,8 +459,13 @@ def prepare(folder: Path) -> Check:
         "predict": lambda: command("predict", "--json"),
         "fit": lambda: fit(model, datasets.read(FILE), epochs=1).history[-1],
     }
-    for door in doors.values():  # imports and compilation are no case's time
-        door()
+    ragged = np.arange(len(X)) % 3 + POINTS - 3  # points of their own go through kernels of their own
+    points = np.concatenate([np.linspace(-1, 0.9 + n / 1000, count) for n, count in enumerate(ragged)])
+    own = archive(x=np.sin(points), xi=points, offsets=np.append(0, np.cumsum(ragged)), y=NAMES[Y])
+    for content in (own, archive(x=X, y=NAMES[Y])):
+        (folder / FILE).write_bytes(content)
+        for door in doors.values():  # imports and compilation are no case's time
+            door()
 
     def check(number: int) -> Outcome:
         case = LITERAL[number] if number < len(LITERAL) else random_case(number)

@@ -46,7 +46,7 @@ def oscillations() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 @pytest.mark.parametrize(
     "estimator",
     [ct.ContinuumClassifier(width=8, n_estimators=1, epochs=30), ct.ToFunctions(),
-     ct.ContinuumRegressor(width=8, n_estimators=1, epochs=30)],
+     ct.ContinuumRegressor(n_estimators=1, epochs=60)],
     ids=lambda e: type(e).__name__,
 )  # fmt: skip
 @pytest.mark.filterwarnings("ignore")
