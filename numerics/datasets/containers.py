@@ -59,7 +59,7 @@ def targets(y: Any, layout: str) -> tuple[Any, Any]:
 def points(xi: Any) -> Any:
     """Points as they are; durations in seconds, times in seconds since the first of a list."""
     xi = _plain(xi)
-    if not isinstance(xi, list | tuple | np.ndarray) or not len(xi):
+    if not isinstance(xi, list | tuple | np.ndarray) or (isinstance(xi, np.ndarray) and not xi.ndim) or not len(xi):
         return xi
     if isinstance(xi, np.ndarray) and xi.dtype.kind not in "mMO":
         return xi
