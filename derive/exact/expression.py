@@ -276,7 +276,7 @@ class Written(float):
 
 def written(number: float) -> str:
     """A float's decimal digits, without a power of ten: those of its file, or the fewest that it is known by."""
-    return f"{Decimal(number.text.replace('_', '') if isinstance(number, Written) else repr(number)):f}"
+    return f"{Decimal(number.text.replace('_', '') if isinstance(number, Written) else repr(float(number))):f}"
 
 
 def evaluate(

@@ -7,6 +7,7 @@ file takes no more than a bounded memory, and every door less than 5 seconds.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import io
 import json
@@ -48,12 +49,16 @@ Arrays = dict[str, Any]
 
 @dataclass(frozen=True)
 class Case:
-    """A file. made: its bytes, or what makes them; refused: it cannot be right; record: the one to be named, if any."""
+    """A file. made: its bytes, or what makes them; refused: it cannot be right; record: the one to be named, if any.
+
+    read: whether it is read all the same, and refused by a model, which knows the domain and what may be missing.
+    """
 
     label: str
     made: bytes | Callable[[], bytes]
     refused: bool = True
     record: int | None = None
+    read: bool = False
 
     @property
     def content(self) -> bytes:
@@ -256,9 +261,9 @@ LITERAL = [
     Case("a single record", archive(x=X[:1], y=Y[:1]), False),
     # numbers
     *(Case(f"x = {value} in record 3", archive(x=changed(X, (3, 7), value), y=Y),
-        True, 3) for value in (NAN, INF, -INF)),
-    Case("x = nan in the last point", archive(x=changed(X, (5, 19), NAN), y=Y), True, 5),
-    Case("x = nan in a ragged record", archive(**{**RAGGED, "x": changed(RAGGED["x"], 25, NAN)}), True, 3),
+        True, 3, bool(np.isnan(value))) for value in (NAN, INF, -INF)),
+    Case("x = nan in the last point", archive(x=changed(X, (5, 19), NAN), y=Y), True, 5, read=True),
+    Case("x = nan in a ragged record", archive(**{**RAGGED, "x": changed(RAGGED["x"], 25, NAN)}), True, 3, read=True),
     Case("x = 1e308", archive(x=np.full((6, 20), 1e308), y=Y), False),
     Case("x = ±1e308", archive(x=1e308 * (-1.0) ** np.arange(120).reshape(6, 20), y=Y), False),
     Case("x = 1e150", archive(x=np.full((6, 20), 1e150), y=Y), False),
@@ -284,8 +289,8 @@ LITERAL = [
     Case("points backwards in record 4", archive(x=X, xi=changed(ROWS, 4, XI[::-1]), y=Y), True, 4),
     Case("a point twice in record 2", archive(x=X, xi=changed(ROWS, (2, 7), ROWS[2, 6]), y=Y), True, 2),
     Case("a point of nan in record 1", archive(x=X, xi=changed(ROWS, (1, 7), NAN), y=Y), True, 1),
-    Case("a point outside in record 5", archive(x=X, xi=changed(ROWS, (5, 19), 1.0000001), y=Y), True, 5),
-    Case("points from 0 to 1000", archive(x=X, xi=np.linspace(0, 1000, 20), y=Y), True, 0),
+    Case("a point outside in record 5", archive(x=X, xi=changed(ROWS, (5, 19), 1.0000001), y=Y), True, 5, read=True),
+    Case("points from 0 to 1000", archive(x=X, xi=np.linspace(0, 1000, 20), y=Y), True, 0, read=True),
     Case("points that almost agree", archive(x=X, xi=np.cumsum(np.full(20, 5e-324)), y=Y), False),
     Case("points of single precision", archive(x=X, xi=XI.astype("f4"), y=Y), False),
     Case("a ragged point twice",
@@ -399,7 +404,8 @@ def random_case(number: int) -> Case:
         )
         value = random_.choice((NAN, INF, -INF))
         arrays["x"] = changed(arrays["x"], row, value)
-        return Case(f"x = {value} in record {record}", archive(random_.random() < 0.3, **arrays), True, record)
+        return Case(f"x = {value} in record {record}", archive(random_.random() < 0.3, **arrays), True, record,
+                    bool(np.isnan(value)))  # fmt: skip
     if kind == 1:
         done = [twisted(random_, arrays) for _ in range(random_.choice((1, 1, 2, 3)))]
         return Case(", ".join(done), archive(**arrays), False)
@@ -459,13 +465,12 @@ def prepare(folder: Path) -> Check:
         "predict": lambda: command("predict", "--json"),
         "fit": lambda: fit(model, datasets.read(FILE), epochs=1).history[-1],
     }
-    ragged = np.arange(len(X)) % 3 + POINTS - 3  # points of their own go through kernels of their own
-    points = np.concatenate([np.linspace(-1, 0.9 + n / 1000, count) for n, count in enumerate(ragged)])
-    own = archive(x=np.sin(points), xi=points, offsets=np.append(0, np.cumsum(ragged)), y=NAMES[Y])
-    for content in (own, archive(x=X, y=NAMES[Y])):
-        (folder / FILE).write_bytes(content)
-        for door in doors.values():  # imports and compilation are no case's time
-            door()
+    # Imports and compilation are no case's time; ragged records, and single ones, have kernels of their own.
+    for arrays in ({**RAGGED}, {"x": X[:1], "y": NAMES[Y][:1]}, {"x": X, "y": NAMES[Y]}):
+        (folder / FILE).write_bytes(archive(**arrays))
+        for door in doors.values():
+            with contextlib.suppress(DataError, TrainingError):
+                door()
 
     def check(number: int) -> Outcome:
         case = LITERAL[number] if number < len(LITERAL) else random_case(number)
@@ -501,7 +506,7 @@ def prepare(folder: Path) -> Check:
 def unnamed(case: Case, door: str, value: Any, error: BaseException | None) -> str:
     """What does not hold although nothing unexpected was raised: a bad file taken, or a record not named."""
     if error is None:
-        if case.refused and door != "predict" and not (door == "read" and case.record is None):
+        if case.refused and door != "predict" and not (door == "read" and (case.record is None or case.read)):
             return "taken: it cannot be right"
         numbers = json.dumps(value) if isinstance(value, dict) else str(value)
         return (

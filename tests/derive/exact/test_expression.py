@@ -112,6 +112,7 @@ def test_numbers_are_exact() -> None:
     assert parse_rational("0.25") == Fraction(1, 4)
     assert parse_rational("-7/14") == Fraction(-1, 2)
     assert parse_rational(0.1) == Fraction(1, 10) and parse_rational(-2.5e-7) == Fraction(-1, 4_000_000)
+    assert parse_rational(np.float64(0.1)) == Fraction(1, 10)
     digits = "0.12345678901234567890123"
     assert parse_rational(tomllib.loads(f"a = {digits}", parse_float=Written)["a"]) == Fraction(digits)
 
