@@ -45,6 +45,7 @@ def failed(declared: object = SMALL, *only: str) -> set[str]:
     subject, known = Subject.of(load_spec(declared)), dict(verify.PROPERTIES)  # type: ignore[arg-type]
     for what in only:
         verify.attempt(subject, what, known[what])
+    assert [f.measured for f in subject.findings if "ended in" in str(f.measured)] == [], "a fault must give numbers"
     return {f.name for f in subject.findings if f.passed is False}
 
 
@@ -100,10 +101,10 @@ def test_faults_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
         assert "gradient against complex step" in failed(SMALL, "gradients")
     adjoint = Slab.adjoint
 
-    def overwriting(self, bar, kept, gradient):
+    def overwriting(self, bar, kept, gradient, *room):
         for part in gradient.values():
             part[...] = 0
-        return adjoint(self, bar, kept, gradient)
+        return adjoint(self, bar, kept, gradient, *room)
 
     with monkeypatch.context() as patch:  # a second tile that forgets the first
         patch.setattr(Slab, "adjoint", overwriting)
@@ -118,7 +119,10 @@ def test_faults_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
             )  # fmt: skip
             assert "gradient against complex step" in failed(SMALL, "gradients")
     with monkeypatch.context() as patch:  # a state that is off by 1e-9
-        patch.setattr(Slab, "forward", lambda self, h, keep: ((r := forward(self, h, keep))[0] * (1 + 1e-9), r[1]))
+        patch.setattr(
+            Slab, "forward",
+            lambda self, *given, **how: ((r := forward(self, *given, **how))[0] * (1 + 1e-9), r[1]),
+        )  # fmt: skip
         found = failed(SMALL, "a network of layers", "kernels")
         assert {"perceptron of 2 layers", "kernels against NumPy, formed"} <= found
     with monkeypatch.context() as patch:  # a tableau with a wrong weight: a lower order
