@@ -163,3 +163,24 @@ def test_the_report_reads_as_a_table() -> None:
     shown = str(project(model(), "small", records=data()).report)
     for words in ("base → small", "‖W − PW‖", "predicted (14)", "change by solver"):
         assert words in shown
+
+
+def test_a_lift_that_is_constant_on_one_level_varies_on_another() -> None:
+    """Refined, outputs stay; projected back, it is its mean over ξ, a distance of (∫ |P − mean|² dξ)^½ away."""
+    lifted = {"equation": {**LADDER["equation"], "channels": 3}, "lift": {"inputs": 2}}  # type: ignore[dict-item]
+    constant = model(**lifted, levels={"varying": {"lift": {"width": {"family": "hat", "cells": 2}}}})
+    x = np.random.default_rng(1).standard_normal((4, 9, 2))
+    varying = refine(constant, "varying")
+    np.testing.assert_allclose(varying(x), constant(x), rtol=1e-13, atol=1e-13)
+    moved = varying.with_coordinates(varying.coordinates + np.random.default_rng(2).standard_normal(varying.size))
+    back = project(moved, "base")
+    nodes, weights = np.polynomial.legendre.leggauss(2)
+    at = np.concatenate([(nodes - 1) / 2, (nodes + 1) / 2])  # the two cells of the hats
+    values = np.stack([moved.fields["P"](point) for point in at])
+    mean = np.tensordot(np.tile(weights, 2) / 4, values, 1)
+    np.testing.assert_allclose(back.fields["P"].slabs[0].coefficients, mean, rtol=1e-13)
+    lost = np.sqrt(np.sum(np.tensordot(np.tile(weights, 2) / 2, (values - mean) ** 2, 1)))
+    assert back.report is not None
+    np.testing.assert_allclose(back.report.distance["P"], lost, rtol=1e-12)
+    with pytest.raises(RepresentationError, match="would change the field P"):
+        refine(moved, "base")
