@@ -202,7 +202,9 @@ def _output_changes(
     models = [m for m in (old, middle, new) if m is not None]
     at, weights = (None, np.ones(1)) if old.spec.functional else _shared_points(models)
     where = None if at is None else tuple(old.units.points(xi, axis) for axis, xi in enumerate(at))
-    values = {id(m): np.moveaxis(np.asarray(m(probe, at=where)), 0, -1) for m in models}
+    scale = old.units.targets  # of the model's own values: a shift of the user's would hide every change
+    found = {id(m): np.asarray(m(probe, at=where)) for m in models}
+    values = {key: np.moveaxis(own if scale is None else scale.to(own), 0, -1) for key, own in found.items()}
 
     def size(given: Array) -> float:
         """The root of the mean over records and channels, and of functions over the domain."""

@@ -9,7 +9,7 @@ import pytest
 
 from derive.declaration import load_spec
 from derive.errors import RepresentationError
-from numerics import Continuum, project, refine
+from numerics import Continuum, fit, project, refine
 from numerics.datasets import records
 from numerics.levels.distances import distance
 from numerics.levels.estimates import loss_change
@@ -184,3 +184,17 @@ def test_a_lift_that_is_constant_on_one_level_varies_on_another() -> None:
     np.testing.assert_allclose(back.report.distance["P"], lost, rtol=1e-12)
     with pytest.raises(RepresentationError, match="would change the field P"):
         refine(moved, "base")
+
+
+def test_changes_of_outputs_do_not_depend_on_the_units_of_targets() -> None:
+    """Targets as they are, and times 3 plus a million: the same relative change."""
+    plain = model(readout={**LADDER["readout"], "scale": "standard"}, loss={"kind": "l2"})  # type: ignore[dict-item]
+    generator = np.random.default_rng(4)
+    x, y = generator.standard_normal((9, 15)), generator.standard_normal((9, 3))
+    found = []
+    for targets in (y, 3 * y + 1e6):
+        trained = fit(plain, x, targets, epochs=1, optimiser="gradient-descent", learning_rate=0.01)
+        report = project(trained, "small", x=x, y=targets).report
+        assert report is not None
+        found.append(report.outputs_fields)
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-7)
