@@ -124,15 +124,20 @@ def project(
 def move(model: Continuum, level: str, data: Records | None) -> Continuum:
     """``project``, for records or None."""
     data = None if data is None else make_records(data)
+    new = moved(model, level)
+    middle = _between(model, new)
+    return new.replace(report=_report(model, middle, new, data))
+
+
+def moved(model: Continuum, level: str) -> Continuum:
+    """The model on another level, or anew on its own, without a report."""
     spec = _check_level(model, level)
     target = None if level == "base" else level
     rep = find.representation(spec, model.base)
-    new = Continuum(
-        model.base, target, transfer_fields(model, rep), model.history, classes=model.classes, units=model.units,
-        baselines=model.baselines if _same_ends(model.spec, spec) else None, stored=rep,
+    return Continuum(
+        model.base, target, transfer_fields(model, rep), model.history, classes=model.classes, device=model.device,
+        units=model.units, baselines=model.baselines if same_ends(model.spec, spec) else None, stored=rep,
     )  # fmt: skip
-    middle = _between(model, new)
-    return new.replace(report=_report(model, middle, new, data))
 
 
 def _between(old: Continuum, new: Continuum) -> Continuum | None:
@@ -228,7 +233,7 @@ def _shared_points(models: list[Continuum]) -> tuple[tuple[Array, ...], Array]:
     return points, np.asarray(kron(lengths).reshape([len(x) for x in points]) / 2 ** len(points))
 
 
-def _same_ends(first: Spec, second: Spec) -> bool:
+def same_ends(first: Spec, second: Spec) -> bool:
     """Whether records and targets have the same coefficients."""
     ends = [(spec.entry, spec.entry_channels, spec.lift_width) for spec in (first, second)]
     return ends[0] == ends[1] and (first.functional or first.slabs[-1].state == second.slabs[-1].state)
