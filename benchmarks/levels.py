@@ -5,9 +5,9 @@
 Trains a residual network of so many layers on the first 898 of scikit-learn's digits, 64 pixels in a row, and the same
 continuum on 4 and 8 layers before, or in V-cycles. The learning rate of each way is chosen by the loss on a fifth of
 the training records, held out, with a third of the epochs. Prints for every way the loss that it ends at, the CPU
-seconds and the floating-point operations until the finest level has the loss that training on it alone ends at, in units
-of those of that training, and the accuracy on the other 899 digits: medians over the seeds. With --out the table is
-also written to that file. Run it with CONTINUA_THREADS=1 for CPU seconds.
+seconds and the floating-point operations until the finest level has the loss that training on it alone ends at, over
+those of that training, and the accuracy on the other 899 digits: medians over the seeds. With --out the table is also
+written to that file. Run it with CONTINUA_THREADS=1 for CPU seconds.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """MG/OPT in full approximation (Nash, 2000): cycles over levels, of which the coarser ones correct the finer (15).
 
 A visit to a level smooths, asks the next coarser level for a correction, and smooths again. The coarser level starts at
-v_c = P↓v and minimises L_c(w) − ⟨τ, w⟩, whose gradient there is P↓∇L(v); its change e = w − v_c is a direction v + α P↑e,
-and a line search says how far. What smooths is any of the optimisers; L is of the same records on all levels.
+v_c = P↓v and minimises L_c(w) − ⟨τ, w⟩, whose gradient there is P↓∇L(v); its change e = w − v_c gives v + α P↑e, and a
+line search says how far. What smooths is any of the optimisers; L is of the same records on all levels.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from typing import Protocol
 import numpy as np
 
 from numerics.training import optimisers
-from numerics.training.optimisers import Info, Move, Objective, Plan, State, Vector, inner
+from numerics.training.optimisers import Info, Move, Objective, Plan, State, Vector
+from numerics.training.optimisers.state import inner
 
 BEFORE, AFTER = 1, 1  # steps of a visit around the correction
 COARSEST = 8  # steps of a visit to the coarsest level
@@ -154,10 +155,7 @@ class _UnderWay:
 
 
 def corrected(objective: Objective, first: Vector, wanted: Vector) -> Objective:
-    """L_c(w) − ⟨τ, w⟩ of (15), whose gradient at ``first`` is the wanted one; up to a number that is the same for all w.
-
-    With τ = ∇L_c(first) − wanted.
-    """
+    """L_c(w) − ⟨τ, w − first⟩ with τ = ∇L_c(first) − wanted (15): its gradient at ``first`` is the wanted one."""
     _, own = objective(first)
     tau = own - wanted
 

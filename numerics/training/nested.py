@@ -17,10 +17,10 @@ from dataclasses import replace
 import numpy as np
 
 from numerics.model.prepared import Prepared
-from numerics.training import optimisers
 from numerics.training.job import Job
 from numerics.training.ladder import Ladder
 from numerics.training.multigrid import Cycle
+from numerics.training.optimisers.state import inner
 from numerics.training.state import Run, Stay, exhausted, plan_of
 
 SAMPLE = 256  # records of a trial, spread over all of them
@@ -64,7 +64,7 @@ def _tried(ladder: Ladder, run: Run) -> tuple[Run, bool]:
 def _measured(job: Job, vector: np.ndarray, size: int) -> tuple[float, float]:
     """The loss of a sample of the training records, and the length of its gradient in L2."""
     value, gradient = job.model.objective(_sample(job.training, size), vector)
-    return value, math.sqrt(optimisers.inner(gradient, gradient))
+    return value, math.sqrt(inner(gradient, gradient))
 
 
 def _sample(training: Prepared, size: int) -> Prepared:

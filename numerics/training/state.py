@@ -34,11 +34,11 @@ class Stay:
 class Run:
     """Where a run stands.
 
-    place: of the level in its ladder; epoch: epochs completed, on all levels; batch: batches completed since; total: the
-    sum over their records of the loss, seconds: their time, flops: their floating-point operations, work: those of the
-    whole run; vector: orthonormal coordinates; average: their moving average, None where none is kept; best, best_loss,
-    stale: of the validation split on this level, stale being the epochs since the best; stopped: why the optimiser gave
-    up, or "".
+    place: of the level in its ladder; epoch: epochs completed, on all levels; batch: batches completed since; total:
+    the sum over their records of the loss, seconds: their time, flops: their floating-point operations, work: those of
+    the whole run; vector: orthonormal coordinates; average: their moving average, None where none is kept; best,
+    best_loss, stale: of the validation split on this level, stale being the epochs since the best; stopped: why the
+    optimiser gave up, or "".
     """
 
     optimiser: optimisers.State | multigrid.Cycle
