@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -148,7 +147,7 @@ def bowl(size: int, seed: int = 0) -> tuple[Array, Array, Any]:
 
 def cycle_of(kind: str, states: list[Any], moves: list[Any]) -> multigrid.Cycle:
     plan = optimisers.Plan((("W", slice(0, 1)),), 1, Training())
-    return multigrid.Cycle(kind, tuple(moves), (plan,) * len(states), tuple(states))
+    return multigrid.Cycle(kind, tuple(moves), (plan,) * len(states), tuple(states), (100.0,) * len(moves))
 
 
 @pytest.mark.parametrize("kind", ["v-cycle", "w-cycle", "f-cycle"])
@@ -219,11 +218,10 @@ def linear(cells: int) -> dict[str, Any]:
 
 
 def test_the_contraction_of_a_linear_problem_does_not_depend_on_the_mesh() -> None:
-    """The excess of the loss over its minimum, by lstsq, falls alike in the first cycles on 8 and on 16 cells."""
+    """The excess of the loss over its minimum, by lstsq, falls alike cycle by cycle on 8 and on 16 cells."""
     xi = np.linspace(-1, 1, 33)
-    generator = np.random.default_rng(0)
-    x = np.stack([np.cos(k * np.pi * (xi - c)) for k, c in zip(range(1, 7), generator.uniform(-1, 1, 6))])
-    kernel = np.exp(-2 * np.subtract.outer(xi, xi) ** 2)
+    x = np.stack([np.cos(k * np.pi / 2 * (xi - c)) for k, c in enumerate((0.3, -0.2, 0.5))])
+    kernel = np.exp(-(np.subtract.outer(xi, xi) ** 2))
     data = datasets.records(x, y=x + x @ kernel.T * (xi[1] - xi[0]) + 0.2 * xi**2)
     rates = []
     for cells in (8, 16):
@@ -232,34 +230,35 @@ def test_the_contraction_of_a_linear_problem_does_not_depend_on_the_mesh() -> No
         start, gradient = model.objective(prepared, np.zeros(model.size))
         hessian = np.column_stack([model.objective(prepared, unit)[1] - gradient for unit in np.eye(model.size)])
         best = start + 0.5 * gradient @ np.linalg.lstsq(hessian, -gradient, rcond=1e-12)[0]
-        losses = []
-        fit(model, data, epochs=20, callback=lambda _, row, found=losses: found.append(row["loss"]))
-        rates.append(math.sqrt((losses[2] - best) / (losses[0] - best)))
-    assert rates[0] == pytest.approx(rates[1], rel=0.1) and rates[0] < 0.25
+        excess = np.array([row["loss"] - best for row in fit(model, data, epochs=30).history])
+        rates.append(excess[1:4] / excess[:3])
+    assert np.allclose(rates[0], rates[1], rtol=0.05) and (rates[0] < 0.4).all()
 
 
-@pytest.mark.parametrize("options", [{"batch": 6, "validation": 0.2}, {"optimiser": "lbfgs", "strategy": "w-cycle"}])
+RUNS = [{"batch": 6, "validation": 0.2, "epochs": 16}, {"optimiser": "lbfgs", "strategy": "w-cycle", "epochs": 80}]
+
+
+@pytest.mark.parametrize("options", RUNS)
 def test_a_run_of_cycles_trains_within_its_work_and_goes_on_with_the_same_bits(
     model: Continuum, data: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]
 ) -> None:
-    given = {"epochs": 16, **options}
-    expected = fit(model, data, **given)
-    ladder = Ladder.of(model, data, given, None, None)
+    expected = fit(model, data, **options)
+    ladder = Ladder.of(model, data, options, None, None)
     assert expected.level == "wide" and {row["level"] for row in expected.history} == {"wide"}
     works = [row["flops"] for row in expected.history]
-    assert abs(sum(works) - 16 * ladder.epoch) <= max(works)
+    assert abs(sum(works) - options["epochs"] * ladder.epoch) <= max(works) and len(works) > 1
     before, prepared = fit(model, data, epochs=0), expected.prepare(data)
     assert expected.loss(prepared) < before.loss(prepared)
     usual, calls = optimisers.step, iter(range(10**6))
 
     def mortal(*args: Any) -> Any:
-        if next(calls) == 30:
+        if next(calls) == 20:
             raise KeyboardInterrupt
         return usual(*args)
 
     monkeypatch.setattr(optimisers, "step", mortal)
     with pytest.raises(KeyboardInterrupt):
-        fit(model, data, out=tmp_path / "m.npz", **given)
+        fit(model, data, out=tmp_path / "m.npz", **options)
     monkeypatch.setattr(optimisers, "step", usual)
     resumed = fit(model, data, out=tmp_path / "m.npz", resume=True)
     assert np.array_equal(resumed.coordinates, expected.coordinates)
