@@ -20,14 +20,13 @@ Row = dict[str, Any]
 class Stay:
     """A run's time on its level. entered, epoch: the work and the epochs before; tried: the work up to the last trial.
 
-    loss, finer: the losses on the level and on the next one that this trial found, None before the first one.
+    rest: the least that a trial has left of the loss on the next level, None before the first one.
     """
 
     entered: int = 0
     epoch: int = 0
     tried: int = 0
-    loss: float | None = None
-    finer: float | None = None
+    rest: float | None = None
 
 
 @dataclass(frozen=True, eq=False)

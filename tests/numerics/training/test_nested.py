@@ -12,6 +12,7 @@ import pytest
 from derive.declaration import load_spec
 from derive.errors import SpecError, TrainingError
 from numerics import datasets
+from numerics.levels.projection import moved
 from numerics.model import checkpoint
 from numerics.model.continuum import Continuum
 from numerics.training import nested, optimisers
@@ -143,26 +144,45 @@ def test_the_schedule_spans_the_work_of_all_levels(model: Continuum, data: Any) 
         assert plan.rate(22) == pytest.approx(0.5 * (1 + math.cos(math.pi * min(1 / 3 + more, 1))), rel=1e-9)
 
 
-def tried(model: Continuum, data: Any, losses: list[tuple[float, float]], slopes: tuple[float, float]) -> bool:
-    """Whether a level is left at the second of two trials, which find these losses here and there, and gradients."""
-    ladder, found = ladder_of(model, data, epochs=1000), iter(np.ravel(losses))
+def trials(model: Continuum, data: Any, rests: list[float]) -> int:
+    """How many trials a run makes on its first level, a tenth of the budget apart, that leave so much of the loss."""
+    ladder, found = ladder_of(model, data, epochs=10**6, strategy_levels=["base", "two"]), iter(rests)
     run: Run = first(ladder)
     with pytest.MonkeyPatch.context() as patch:
-        steep = iter([*slopes, *slopes])
-        patch.setattr(nested, "_measured", lambda *_: (next(found), next(steep)))
-        for _ in losses:
+        patch.setattr(nested, "_rest", lambda *_: (next(found), 0))
+        for count in range(1, len(rests) + 1):
             run = nested.advanced(ladder, run.working(ladder.budget // 10))
-    return run.place > 0
+            if run.place > 0:
+                return count
+    return len(rests) + 1
 
 
-def test_a_level_is_left_when_the_next_one_gains_more_for_the_same_work(model: Continuum, data: Any) -> None:
+def test_a_level_is_left_when_it_lowers_what_the_next_one_leaves_too_slowly(model: Continuum, data: Any) -> None:
+    """A tenth of the budget has to lower it by 0.4 of what is left."""
+    assert trials(model, data, [1.0, 0.71, 0.505, 0.36]) == 5  # by 0.41, 0.41, 0.40
+    assert trials(model, data, [1.0, 0.72, 0.1]) == 2  # by 0.39
+    assert trials(model, data, [1.0, 2.0]) == 2
+    assert trials(model, data, [1.0, 0.5, 0.6]) == 3
+    assert trials(model, data, [-1.0, -1.7, -2.9, -3.0]) == 4  # a likelihood: by 0.41, 0.41, 0.03 of |R|
+
+
+def test_a_trial_takes_steps_on_the_next_level_and_leaves_no_trace(model: Continuum, data: Any) -> None:
+    """Its loss is that of Adam's steps there, written out; the run is as it was but for its work."""
     ladder = ladder_of(model, data)
-    dearer = ladder.job(1).epoch / ladder.job(0).epoch
-    assert not tried(model, data, [(1.0, 1.1), (0.8, 0.9)], (1.0, 1.0))  # both losses fall, the next level is dearer
-    assert tried(model, data, [(1.0, 1.1), (0.8, 1.15)], (1.0, 1.0))  # the error grows by more than the loss falls
-    assert tried(model, data, [(1.0, 1.1), (0.8, 0.9)], (1.0, 1.01 * dearer))  # steps there gain more
-    assert not tried(model, data, [(1.0, 1.1), (0.8, 0.9)], (1.0, 0.99 * dearer))
-    assert tried(model, data, [(1.0, 1.1), (1.0, 1.1)], (0.0, 1.0))  # nothing is left to gain here
+    run = first(ladder)
+    rest, flops = nested._rest(ladder, run, 18)
+    there = ladder.job(1)
+    plan = plan_of(ladder, 1, Stay())
+    state, vector = optimisers.start(plan.blocks, 1, plan.options, plan.span), moved(model, "two").coordinates
+    for _ in range(nested.STEPS):
+        state, vector, _ = optimisers.step(state, lambda w: there.model.objective(there.training, w), vector)
+    assert rest == pytest.approx(there.model.objective(there.training, vector)[0], rel=1e-12)
+    assert flops == (nested.STEPS + 1) * there.flops(18)
+    assert nested._tried(ladder, run) == (run, False)  # it is not due
+    ladder = ladder_of(model, data, epochs=10**6)
+    run = run.working(ladder.budget // 100)
+    after, leaves = nested._tried(ladder, run)
+    assert not leaves and after.vector is run.vector and after.work == run.work + flops and after.stay.rest < rest + 0.1
 
 
 def test_what_cannot_work_is_said(model: Continuum, data: Any) -> None:
