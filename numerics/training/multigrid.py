@@ -168,10 +168,13 @@ class _UnderWay:
         for own in CYCLES[kind]:
             found = self.visit(own, level - 1, below, found, region)
         direction = move(found - first)
-        after, share = self._searched(objective, vector, value, inner(gradient, direction), direction)
+        slope = inner(gradient, direction)
+        if slope >= 0:  # no descent: levels that do not nest, or an optimiser on its way from another problem
+            return vector
+        after, share = self._searched(objective, vector, value, slope, direction)
         far = math.sqrt(inner(found - first, found - first))
         if share < 1:
-            self.radii[level - 1] = max(share, NARROWER) * far or region.radius
+            self.radii[level - 1] = max(share, NARROWER) * far
         elif far > region.radius / 2:
             self.radii[level - 1] = WIDER * region.radius
         return after
@@ -181,7 +184,7 @@ class _UnderWay:
     ) -> tuple[Vector, float]:
         """v + α d for the first α that lowers the loss enough, and α; v and 0 where none of those tried does."""
         share = 1.0
-        for _ in range(TRIALS if slope < 0 else 0):
+        for _ in range(TRIALS):
             trial = vector + share * direction
             there, _ = objective(trial)
             self.evaluations += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -183,6 +184,26 @@ def test_a_trial_takes_steps_on_the_next_level_and_leaves_no_trace(model: Contin
     run = run.working(ladder.budget // 100)
     after, leaves = nested._tried(ladder, run)
     assert not leaves and after.vector is run.vector and after.work == run.work + flops and after.stay.rest < rest + 0.1
+
+
+def test_patience_ends_a_level_and_the_next_one_begins_with_its_best(model: Continuum, data: Any) -> None:
+    ladder = ladder_of(model, data, validation=0.3, patience=2, averaging=0.5)
+    run = replace(first(ladder), stale=1, best=np.ones(model.size), best_loss=0.1, epoch=3)
+    transfer = ladder.transfer(0)
+    assert nested.advanced(ladder, run).place == 0
+    raised = nested.advanced(ladder, replace(run, stale=2))
+    assert raised.place == 1 and raised.best is None and raised.stale == 0
+    assert np.array_equal(raised.vector, transfer(np.ones(model.size)))
+    assert np.array_equal(raised.average, transfer(run.average))
+    done = fit(model, data, validation=0.3, patience=2)
+    last = [row["validation"] for row in done.history if row["level"] == "eight"]
+    assert done.level == "eight" and done.scores(ladder.job(2).held)["loss"] == pytest.approx(min(last), rel=1e-12)
+
+
+def test_the_bar_says_the_level_and_the_work(model: Continuum, data: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    fit(model, data, epochs=3, progress=True)
+    said = capsys.readouterr().err
+    assert "eight" in said and "flops" in said and "3/3" in said
 
 
 def test_what_cannot_work_is_said(model: Continuum, data: Any) -> None:
