@@ -1,15 +1,16 @@
 """Nested iteration: from level to level, each left when it no longer makes a better start for the next one.
 
-What a level is worth to the next one is found by trial, from time to time: its fields and its optimiser
-move there and take a few steps on a sample of the training records. The loss R that is left after them is what L⁺, the
-loss on the next level with its solver, keeps of the discretisation error |L⁺ − L| once the next level has gained what
-it gains at once. (L⁺ alone says little: where a coarse solver is far from the fine one it stays high while the fields
-learn what a few steps on the next level bring to light.) A level is left when training on it lowers R too little for
-its work: at less than the pace that over the whole budget would divide it by exp(PACE).
+What a level is worth to the next one is found by trial, from time to time: its fields and its optimiser move there and
+take a few steps on a sample of the training records. The loss R that is left after them is what L⁺, the loss on the
+next level with its solver, keeps of the discretisation error |L⁺ − L| once the next level has gained what it gains at
+once. (L⁺ alone says little: where a coarse solver is far from the fine one it stays high while the fields learn what a
+few steps on the next level bring to light.) A level is left when training on it lowers R too little for its work: at
+less than the pace that over the whole budget would divide it by exp(PACE).
 """
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import replace
 
@@ -42,8 +43,8 @@ def advanced(ladder: Ladder, run: Run) -> Run:
 
 def _tried(ladder: Ladder, run: Run) -> tuple[Run, bool]:
     """The run with the work of a trial, where one was due, and whether it leaves its level."""
-    stay, share = run.stay, (run.place + 1) / len(ladder.names)
-    if run.stopped or exhausted(ladder, run) or run.work >= share * ladder.budget:
+    stay, most = run.stay, (run.place + 1) / len(ladder.names) * ladder.budget
+    if run.stopped or exhausted(ladder, run) or run.work >= most:
         return run, True
     since, there = run.work - stay.tried, ladder.job(run.place + 1)
     size = _size(there, COST * ladder.budget)
@@ -53,9 +54,10 @@ def _tried(ladder: Ladder, run: Run) -> tuple[Run, bool]:
     began = time.perf_counter()
     rest, flops = _rest(ladder, run, size)
     run = replace(run.working(flops), seconds=run.seconds + time.perf_counter() - began)
-    slow = stay.rest is not None and stay.rest - rest < PACE * since / ladder.budget * abs(rest)
-    lowest = rest if stay.rest is None else min(rest, stay.rest)
-    return replace(run, stay=replace(stay, tried=run.work, rest=lowest)), slow
+    if rest is None or stay.rest is None:
+        return replace(run, stay=replace(stay, tried=run.work, rest=stay.rest if rest is None else rest)), False
+    slow = stay.rest - rest < PACE * since / ladder.budget * abs(rest)
+    return replace(run, stay=replace(stay, tried=run.work, rest=min(rest, stay.rest))), slow
 
 
 def _size(there: Job, cost: float) -> int:
@@ -64,8 +66,8 @@ def _size(there: Job, cost: float) -> int:
     return min(len(there.training), MOST, max(FEWEST, affordable))
 
 
-def _rest(ladder: Ladder, run: Run, size: int) -> tuple[float, int]:
-    """What is left of the loss after a few steps on the next level, and their work; infinite where they fail."""
+def _rest(ladder: Ladder, run: Run, size: int) -> tuple[float | None, int]:
+    """What is left of the loss after a few steps on the next level, None where they fail; and their work."""
     there = ladder.job(run.place + 1)
     chosen = np.linspace(0, len(there.training) - 1, size).round().astype(int)
     objective = Counted(there, there.training.take(chosen))
@@ -73,13 +75,15 @@ def _rest(ladder: Ladder, run: Run, size: int) -> tuple[float, int]:
     state, vector = moved.optimiser, moved.vector
     assert not isinstance(state, Cycle)
     try:
-        for _ in range(STEPS):
-            state, vector, info = optimisers.step(state, objective, vector)
-            if info.stop:
-                break
-        return objective(vector)[0], objective.flops
+        with np.errstate(over="ignore", invalid="ignore"):
+            for _ in range(STEPS):
+                state, vector, info = optimisers.step(state, objective, vector)
+                if info.stop:
+                    break
+            rest = objective(vector)[0]
     except TrainingError:  # a blow-up there; on the level itself nothing is wrong
-        return float(np.finfo(np.float64).max), objective.flops
+        return None, objective.flops
+    return rest if math.isfinite(rest) else None, objective.flops
 
 
 def _raised(ladder: Ladder, run: Run) -> Run:

@@ -88,7 +88,7 @@ def plan_of(ladder: Ladder, place: int, stay: Stay) -> Plan:
     job = ladder.job(place)
     if ladder.options.strategy == "direct":
         return Plan(job.model.blocks, job.batches, job.options)
-    step = job.epoch / job.batches
+    step = job.epoch_flops / job.batches
     return Plan(
         job.model.blocks, job.batches, job.options,
         Span(ladder.budget / step, stay.entered / step - stay.epoch * job.batches),
@@ -99,7 +99,7 @@ def _plans(ladder: Ladder) -> list[Plan]:
     """What the optimisers of a cycle are told: of how many steps each, in all the cycles that there is work for."""
     jobs = ladder.at_work(ladder.last)
     counts = multigrid.visits(ladder.options.strategy, len(jobs))
-    works = [multigrid.gradients(level) * job.epoch for level, job in enumerate(jobs)]
+    works = [multigrid.gradients(level) * job.epoch_flops for level, job in enumerate(jobs)]
     cycles = ladder.budget * jobs[-1].batches / sum(count * work for count, work in zip(counts, works))
     return [
         Plan(job.model.blocks, job.batches, job.options, Span(cycles * count * multigrid.steps(level)))
@@ -118,7 +118,7 @@ def finished(ladder: Ladder, run: Run) -> bool:
 
 def epochs(ladder: Ladder, run: Run) -> float:
     """How much a run has done: epochs, or those of the finest level that take the same work."""
-    return run.epoch if ladder.options.strategy == "direct" else run.work / ladder.epoch
+    return run.epoch if ladder.options.strategy == "direct" else run.work / ladder.epoch_flops
 
 
 def exhausted(ladder: Ladder, run: Run) -> bool:

@@ -73,7 +73,7 @@ def test_levels_come_in_their_order_and_the_work_is_that_of_the_epochs(model: Co
     levels = [row["level"] for row in done.history]
     assert done.level == "eight" and list(dict.fromkeys(levels)) == ["base", "two", "eight"]
     ladder = ladder_of(model, data)
-    epoch = ladder.job(2).epoch
+    epoch = ladder.job(2).epoch_flops
     work = sum(row["flops"] for row in done.history)
     assert abs(work - 12 * epoch) <= epoch and len(levels) > 12
     assert [row["epoch"] for row in done.history] == list(range(1, len(levels) + 1))
@@ -141,7 +141,7 @@ def test_the_schedule_spans_the_work_of_all_levels(model: Continuum, data: Any) 
         stay = Stay(entered=round(ladder.budget / 3), epoch=17)
         plan = plan_of(ladder, place, stay)
         assert plan.rate(17) == pytest.approx(0.5 * (1 + math.cos(math.pi / 3)), rel=1e-9)
-        more = 5 * ladder.job(place).epoch / ladder.budget
+        more = 5 * ladder.job(place).epoch_flops / ladder.budget
         assert plan.rate(22) == pytest.approx(0.5 * (1 + math.cos(math.pi * min(1 / 3 + more, 1))), rel=1e-9)
 
 
