@@ -265,6 +265,23 @@ def test_a_run_of_cycles_trains_within_its_work_and_goes_on_with_the_same_bits(
     assert np.array_equal(checkpoint.load(tmp_path / "m.npz").coordinates, expected.coordinates)
 
 
+@pytest.mark.parametrize("strategy", ["nested", "f-cycle"])
+def test_levels_need_not_nest(data: Any, strategy: str) -> None:
+    """Three cells and four, in width and in depth: fields are projected both ways."""
+
+    def level(count: int) -> dict[str, Any]:
+        cells = {"family": "p0", "cells": count}
+        fields = {"weight": {"width_out": cells, "width_in": cells, "depth": cells}, "bias": {"width": cells}}
+        return {**fields, "integration": {"steps": count}}
+
+    base = level(3)
+    base["bias"]["depth"], base["integration"]["tableau"] = {"family": "p0", "cells": 1}, "euler"
+    model = Continuum.from_spec(load_spec({**SPEC, **base, "levels": {"four": level(4)}}), seed=1)
+    done = fit(model, data, strategy=strategy, epochs=15)
+    prepared = done.prepare(data)
+    assert done.level == "four" and done.loss(prepared) < 0.8 * moved(model, "four").loss(prepared)
+
+
 def test_cycles_do_not_clip(model: Continuum, data: Any) -> None:
     with pytest.raises(TrainingError, match="with strategy"):
         fit(model, data, clip=0.5)
