@@ -99,6 +99,7 @@ class Cycle:
 
     def from_arrays(self, arrays: Mapping[str, np.ndarray]) -> Cycle:
         """The cycle with these. Raises CheckpointError for those of another one."""
+
         def own(k: int) -> dict[str, np.ndarray]:
             return {name.removeprefix(f"{k}/"): a for name, a in arrays.items() if name.startswith(f"{k}/")}
 

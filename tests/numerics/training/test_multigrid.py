@@ -158,14 +158,14 @@ def test_an_exact_coarse_model_gives_newtons_step(kind: str) -> None:
     def other(x: Array) -> tuple[float, Array]:
         return 7 + 0.5 * float(x @ matrix @ x), matrix @ x
 
-    cycle = cycle_of(kind, [Newton(matrix), Still(matrix), Still(matrix)], [Same2(), Same2()])
+    cycle = cycle_of(kind, [Newton(matrix), Still(matrix), Still(matrix)], [Whole(), Whole()])
     x = np.ones(6)
     _, found, info = cycle.step([other, other, objective], x)
     assert np.allclose(found - x, -np.linalg.solve(matrix, objective(x)[1]), rtol=0, atol=1e-12)
     assert np.allclose(found, centre, rtol=0, atol=1e-12) and info.value == objective(x)[0]
 
 
-class Same2(Same):
+class Whole(Same):
     back = Same()
 
 
@@ -187,7 +187,7 @@ def test_a_correction_that_would_raise_the_loss_is_shortened_or_left_out() -> No
     """A coarse model a hundred times too flat goes much too far; one that points uphill is not followed."""
     matrix, _, objective = bowl(4)
     for factor in (0.01, 1.0, -1.0):
-        cycle = cycle_of("v-cycle", [Newton(factor * matrix), Still(matrix)], [Same2()])
+        cycle = cycle_of("v-cycle", [Newton(factor * matrix), Still(matrix)], [Whole()])
         x = np.ones(4)
         _, found, _ = cycle.step([objective, objective], x)
         assert objective(found)[0] < objective(x)[0] if factor > 0 else np.array_equal(found, x)
