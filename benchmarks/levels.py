@@ -5,9 +5,9 @@
 Trains a residual network of so many layers on the first 898 of scikit-learn's digits, 64 pixels in a row, and the same
 continuum on 4 and 8 layers before, or in V-cycles. The learning rate of each way is chosen by the loss on a fifth of
 the training records, held out, with a third of the epochs. Prints for every way the loss that it ends at, the CPU
-seconds and the floating-point operations until the finest level has the loss that training on it alone ends at, in units
-of those of that training, and the accuracy on the other 899 digits: medians over the seeds. With --out the table is
-also written to that file. Run it with CONTINUA_THREADS=1 for CPU seconds.
+seconds and the floating-point operations until the finest level has the loss that training on it alone ends at, over
+those of that training, and the accuracy on the other 899 digits: medians over the seeds. With --out the table is also
+written to that file. Run it with CONTINUA_THREADS=1 for CPU seconds.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def trained(spec: dict[str, Any], way: str, data: Any, **options: Any) -> tuple[
     rows: list[tuple[Any, float]] = []
     level = "all" if way == "direct" else None
     model = Continuum.from_spec(spec, seed=options.get("seed", 0), level=level)
-    fit(model, data, epochs=0)  # kernels are compiled, records projected
+    fit(model, data, epochs=0, strategy=way)  # kernels are compiled, tables read
     start = time.process_time()
     model = fit(
         model, data, strategy=way, callback=lambda _, row: rows.append((row, time.process_time() - start)), **options

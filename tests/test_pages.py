@@ -24,6 +24,7 @@ EXAMPLES = {  # and which of them compile kernels: those that train on more than
     "how-to/sensors": False,
     "how-to/spectra": False,
     "how-to/speech": False,
+    "how-to/training-over-levels": True,
 }
 ELSEWHERE = {"ecosystems": "tests/numerics/estimators", "testing": "tests/numerics/test_testing.py"}  # whose tests do
 

@@ -15,7 +15,7 @@ from derive.emit.loops import Printed, of_slab
 from derive.program import build as programs
 from derive.program import flops
 from derive.program.build import Program
-from derive.spec import digest, to_dict
+from derive.spec import Spec, digest, to_dict
 from derive.spec.table_names import basis_key, directions, pair_key, pairs
 
 LINE = 160  # characters of a line in the manifest, enough for a table's shape, norm and checksum

@@ -88,12 +88,12 @@ class _Count:
         """How many functions, or nodes, on the whole domain."""
         table, axis = {"state": ("X", 1), "node": ("X", 0), "weight_out": ("Phi", 1), "weight_in": ("C", 0)}[role]
         names = (of_axis(table, k) for k in range(3))
-        return math.prod(self.arrays[name].shape[axis] for name in names if name in self.arrays)
+        return math.prod(self._shape(name)[axis] for name in names if name in self.arrays)
 
     @property
     def given(self) -> int:
         """The functions of the state that a stage is given."""
-        return int(self.arrays["P_entry"].shape[1]) if self.arrives else self.size("state")
+        return self._shape("P_entry")[1] if self.arrives else self.size("state")
 
     @property
     def wide(self) -> int:
@@ -116,7 +116,7 @@ class _Count:
             case RecordSum(operand=name) | Average(operand=name):
                 return self._rows(name)
             case Mix(fields=fields, rows=rows) | Unmix(fields=fields, rows=rows):
-                return 2 * self.arrays[rows].shape[1] * self._coefficients(fields.removeprefix("bar_"))
+                return 2 * self._shape(rows)[1] * self._coefficients(fields.removeprefix("bar_"))
             case Sandwich(left=left, right=right):
                 return self._sandwich(*(self._entries(side[0]) if side else 0 for side in (left, right)))
             case Place():
@@ -132,16 +132,23 @@ class _Count:
             return self.given * self.channels
         return self.size(ROWS.get(own, "node")) * (self.wide if own in WIDE else self.channels)
 
+    def _met(self, table: str) -> str:
+        """What a table is called here: the first stage may meet that of the basis in which the state arrives."""
+        return ARRIVING.get(table, table) if self.arrives else table
+
+    def _shape(self, table: str) -> tuple[int, int]:
+        rows, columns = self.arrays[table].shape
+        return int(rows), int(columns)
+
     def _entries(self, table: str) -> int:
         """The numbers of a table that are not zero, as far as its structure shows."""
-        array = self.arrays[ARRIVING.get(table, table) if self.arrives else table]
+        array = self.arrays[self._met(table)]
         shown = dict(self.program.structures).get(table, "dense") in ("diagonal", "banded") and not self.arrives
         return int(np.count_nonzero(array)) if shown else array.size
 
     def _contract(self, op: Contract) -> int:
-        array = self.arrays.get(ARRIVING.get(op.table, op.table) if self.arrives else op.table)
-        assert array is not None
-        rows, columns = array.shape[::-1] if op.transposed else array.shape
+        shape = self._shape(self._met(op.table))
+        rows, columns = shape[::-1] if op.transposed else shape
         if op.operand.removeprefix("bar_").startswith(("mixed", "turned")) or op.out.startswith("bar_mixed"):
             return 2 * self._entries(op.table) * (self.wide if op.table == "Psi" else self.wide * self.channels)
         times = self._rows(op.operand) // columns
@@ -164,10 +171,10 @@ class _Count:
     def _coefficients(self, fields: str) -> int:
         """Of a field at one function of depth."""
         if fields in ("beta", "v"):
-            own = self.arrays["Psi"].shape[1] * self.wide
+            own = self._shape("Psi")[1] * self.wide
             return own * (1 if fields == "beta" else self.channels)
         if self.program.waves:
-            return self.arrays["w_waves"].shape[1] * self.wide * self.channels
+            return self._shape("w_waves")[1] * self.wide * self.channels
         if self.program.blocks:
             return (int(self.arrays["w_entries"][:, 0].max()) + 1) * self.wide * self.channels
         return self.size("weight_out") * self.size("weight_in") * self.wide * self.channels

@@ -21,7 +21,7 @@ STRATEGIES = ("direct", "nested", "v-cycle", "w-cycle", "f-cycle")
 
 @dataclass(frozen=True)
 class Option:
-    """What is known of an option. name, kind (int, float, str, or tuple of names), default: of its field in ``Training``.
+    """What is known of an option. name, kind (int, float, str, tuple of names), default: of its field in ``Training``.
 
     help: one line for people.  allowed: what ``fit`` takes, in words for its refusals.
     choices: of a text, the names that it may be.

@@ -88,7 +88,7 @@ def _data(command: Callable[..., Any], required: bool, said: str) -> Callable[..
     return found
 
 
-class Names(click.ParamType):
+class Names(click.ParamType):  # type: ignore[type-arg]
     """Names with commas between them."""
 
     name = "NAME,NAME"

@@ -41,7 +41,7 @@ class Plots:
         return training.losses({"model": self.model.history})
 
     def work(self) -> Any:
-        """The loss against the work and the time so far, one colour a level. Raises DataError where none was counted."""
+        """The loss against work and time so far, one colour a level. Raises DataError where no work was counted."""
         if not self.model.history or not all(row.get("flops") for row in self.model.history):
             raise DataError(
                 "a history without work", "that of a model whose training counted it",

@@ -105,7 +105,7 @@ class Job:
         return flops(self._flops, records, gradients)
 
     @property
-    def epoch(self) -> int:
+    def epoch_flops(self) -> int:
         """The floating-point operations of an epoch's gradients."""
         return self.flops(len(self.training), self.batches)
 

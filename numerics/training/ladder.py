@@ -88,7 +88,7 @@ class Ladder:
         return self._transfers[place]
 
     @property
-    def epoch(self) -> int:
+    def epoch_flops(self) -> int:
         """The work of an epoch on the finest level, in floating-point operations; nothing is prepared there."""
         job, name = self._jobs[self.start], self.names[self.last]
         base = job.model.base
@@ -98,7 +98,7 @@ class Ladder:
     @property
     def budget(self) -> int:
         """The work of all epochs."""
-        return self.options.epochs * self.epoch
+        return self.options.epochs * self.epoch_flops
 
 
 def names_of(model: Continuum, options: Training) -> tuple[str, ...]:

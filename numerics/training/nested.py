@@ -1,11 +1,11 @@
-"""Nested iteration: from level to level, each left as soon as the next one gains more for the same work.
+"""Nested iteration: from level to level, each left when it no longer makes a better start for the next one.
 
-A level is tried against the next one from time to time, after an epoch, on a sample of the training records. There are
-L, the loss on the level, L⁺, the loss on the next one with its solver at the same fields, and the lengths of the
-gradients of both. Since the last trial training has lowered L by G and L⁺ by G⁺; what they differ by is how much the
-discretisation error of the loss, L⁺ − L, has grown. On the next level steps of the same L2 length lower the loss in
-proportion to the gradient, at the cost of an epoch there: for the same work by G · ‖∇L⁺‖/‖∇L‖ · work/work⁺. The level
-is left when that is more than G⁺, or when G⁺ is no gain at all.
+What a level is worth to the next one is found by trial, from time to time: its fields and its optimiser move there and
+take a few steps on a sample of the training records. The loss R that is left after them is what L⁺, the loss on the
+next level with its solver, keeps of the discretisation error |L⁺ − L| once the next level has gained what it gains at
+once. (L⁺ alone says little: where a coarse solver is far from the fine one it stays high while the fields learn what a
+few steps on the next level bring to light.) A level is left when training on it lowers R too little for its work: at
+less than the pace that over the whole budget would divide it by exp(PACE).
 """
 
 from __future__ import annotations
@@ -16,16 +16,19 @@ from dataclasses import replace
 
 import numpy as np
 
-from numerics.model.prepared import Prepared
+from derive.errors import TrainingError
 from numerics.training import optimisers
 from numerics.training.job import Job
 from numerics.training.ladder import Ladder
 from numerics.training.multigrid import Cycle
+from numerics.training.objective import Counted
 from numerics.training.state import Run, Stay, exhausted, plan_of
 
-SAMPLE = 256  # records of a trial, spread over all of them
-TRIALS = 0.1  # of the work, at most, is spent on trials
-SPACING = 0.02  # of the budget lies between two trials at least: losses go up and down
+STEPS = 8  # of a trial on the next level
+FEWEST, MOST = 16, 128  # records of a trial, spread over all of them
+COST = 0.002  # of the budget: what a trial takes where so few records will do
+TRIALS = 0.2  # of the work on coarse levels, at most, is spent on trials; where one costs more there are none
+PACE = 4.0
 
 
 def advanced(ladder: Ladder, run: Run) -> Run:
@@ -40,37 +43,47 @@ def advanced(ladder: Ladder, run: Run) -> Run:
 
 def _tried(ladder: Ladder, run: Run) -> tuple[Run, bool]:
     """The run with the work of a trial, where one was due, and whether it leaves its level."""
-    stay, share = run.stay, (run.place + 1) / len(ladder.names)
-    if run.stopped or exhausted(ladder, run) or run.work >= share * ladder.budget:
+    stay, most = run.stay, (run.place + 1) / len(ladder.names) * ladder.budget
+    if run.stopped or exhausted(ladder, run) or run.work >= most:
         return run, True
-    here, there = ladder.job(run.place), ladder.job(run.place + 1)
-    size = min(SAMPLE, len(here.training))
-    cost = here.flops(size) + there.flops(size)
-    if run.work - stay.tried < max(cost / TRIALS, SPACING * ladder.budget):
+    since, there = run.work - stay.tried, ladder.job(run.place + 1)
+    size = _size(there, COST * ladder.budget)
+    least = there.flops(STEPS * size, STEPS) / TRIALS
+    if least > ladder.budget / len(ladder.names) or since < least:
         return run, False
     began = time.perf_counter()
-    loss, steepness = _measured(here, run.vector, size)
-    finer, finer_steepness = _measured(there, ladder.transfer(run.place)(run.vector), size)
-    run = run.working(cost)
-    seconds = run.seconds + time.perf_counter() - began
-    found = replace(run, seconds=seconds, stay=replace(stay, tried=run.work, loss=loss, finer=finer))
-    if stay.loss is None or stay.finer is None:
-        return found, False
-    ratio = math.inf if steepness == 0 else finer_steepness / steepness
-    gain, gained = max(stay.loss - loss, 0.0), stay.finer - finer
-    return found, gained <= 0 or gained < gain * ratio * here.epoch / there.epoch
+    rest, flops = _rest(ladder, run, size)
+    run = replace(run.working(flops), seconds=run.seconds + time.perf_counter() - began)
+    if rest is None or stay.rest is None:
+        return replace(run, stay=replace(stay, tried=run.work, rest=stay.rest if rest is None else rest)), False
+    slow = stay.rest - rest < PACE * since / ladder.budget * abs(rest)
+    return replace(run, stay=replace(stay, tried=run.work, rest=min(rest, stay.rest))), slow
 
 
-def _measured(job: Job, vector: np.ndarray, size: int) -> tuple[float, float]:
-    """The loss of a sample of the training records, and the length of its gradient in L2."""
-    value, gradient = job.model.objective(_sample(job.training, size), vector)
-    return value, math.sqrt(optimisers.inner(gradient, gradient))
+def _size(there: Job, cost: float) -> int:
+    """How many records a trial takes that should cost so much."""
+    affordable = int(cost / STEPS / (there.flops(len(there.training)) / len(there.training)))
+    return min(len(there.training), MOST, max(FEWEST, affordable))
 
 
-def _sample(training: Prepared, size: int) -> Prepared:
-    if size == len(training):
-        return training
-    return training.take(np.linspace(0, len(training) - 1, size).round().astype(int))
+def _rest(ladder: Ladder, run: Run, size: int) -> tuple[float | None, int]:
+    """What is left of the loss after a few steps on the next level, None where they fail; and their work."""
+    there = ladder.job(run.place + 1)
+    chosen = np.linspace(0, len(there.training) - 1, size).round().astype(int)
+    objective = Counted(there, there.training.take(chosen))
+    moved = _raised(ladder, run)
+    state, vector = moved.optimiser, moved.vector
+    assert not isinstance(state, Cycle)
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):
+            for _ in range(STEPS):
+                state, vector, info = optimisers.step(state, objective, vector)
+                if info.stop:
+                    break
+            rest = objective(vector)[0]
+    except TrainingError:  # a blow-up there; on the level itself nothing is wrong
+        return None, objective.flops
+    return rest if math.isfinite(rest) else None, objective.flops
 
 
 def _raised(ladder: Ladder, run: Run) -> Run:

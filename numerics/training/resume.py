@@ -41,7 +41,8 @@ def resumed(ladder: Ladder, source: Continuum, where: str) -> Run:
     stored, place = source.training, ladder.names.index(source.level or "base")
     prefix = "optimiser/"
     try:
-        stay = Stay(**stored.get("stay", {}))
+        begun = asdict(Stay())
+        stay = Stay(**{name: stored.get("stay", begun)[name] for name in begun})
         state = {key.removeprefix(prefix): a for key, a in stored.items() if key.startswith(prefix)}
         run = Run(
             optimiser=optimiser_of(ladder, place, stay).from_arrays(state),
@@ -61,9 +62,9 @@ def resumed(ladder: Ladder, source: Continuum, where: str) -> Run:
             work=stored.get("work", 0),
             stay=stay,
         )
-    except (KeyError, TypeError) as error:
+    except KeyError as error:
         raise CheckpointError(
-            f"a run that lacks something, or has too much: {error}", "what `fit` writes", "another version wrote it", "start without resuming", where
+            f"a run without {error}", "what `fit` writes", "another version wrote it", "start without resuming", where
         ) from error
     for coordinates in (run.vector, run.present):
         if coordinates.shape != (size := ladder.job(place).model.size,):

@@ -108,7 +108,8 @@ def fit(
     try:
         with threads.serial_blas(), watch(progress, ladder, run) as show:
             while not finished(ladder, run := nested.advanced(ladder, run)):
-                for run in _steps(ladder.at_work(run.place), run):
+                steps = _steps(ladder.at_work(run.place), run)
+                for run in steps:
                     keep(run)
                 run = _closed(ladder.job(run.place), run)
                 show(run)

@@ -20,25 +20,24 @@ Row = dict[str, Any]
 class Stay:
     """A run's time on its level. entered, epoch: the work and the epochs before; tried: the work up to the last trial.
 
-    loss, finer: the losses on the level and on the next one that this trial found, None before the first one.
+    rest: the least that a trial has left of the loss on the next level, None before the first one.
     """
 
     entered: int = 0
     epoch: int = 0
     tried: int = 0
-    loss: float | None = None
-    finer: float | None = None
+    rest: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Run:
     """Where a run stands.
 
-    place: of the level in its ladder; epoch: epochs completed, on all levels; batch: batches completed since; total: the
-    sum over their records of the loss, seconds: their time, flops: their floating-point operations, work: those of the
-    whole run; vector: orthonormal coordinates; average: their moving average, None where none is kept; best, best_loss,
-    stale: of the validation split on this level, stale being the epochs since the best; stopped: why the optimiser gave
-    up, or "".
+    place: of the level in its ladder; epoch: epochs completed, on all levels; batch: batches completed since; total:
+    the sum over their records of the loss, seconds: their time, flops: their floating-point operations, work: those of
+    the whole run; vector: orthonormal coordinates; average: their moving average, None where none is kept; best,
+    best_loss, stale: of the validation split on this level, stale being the epochs since the best; stopped: why the
+    optimiser gave up, or "".
     """
 
     optimiser: optimisers.State | multigrid.Cycle
@@ -89,7 +88,7 @@ def plan_of(ladder: Ladder, place: int, stay: Stay) -> Plan:
     job = ladder.job(place)
     if ladder.options.strategy == "direct":
         return Plan(job.model.blocks, job.batches, job.options)
-    step = job.epoch / job.batches
+    step = job.epoch_flops / job.batches
     return Plan(
         job.model.blocks, job.batches, job.options,
         Span(ladder.budget / step, stay.entered / step - stay.epoch * job.batches),
@@ -100,7 +99,7 @@ def _plans(ladder: Ladder) -> list[Plan]:
     """What the optimisers of a cycle are told: of how many steps each, in all the cycles that there is work for."""
     jobs = ladder.at_work(ladder.last)
     counts = multigrid.visits(ladder.options.strategy, len(jobs))
-    works = [multigrid.gradients(level) * job.epoch for level, job in enumerate(jobs)]
+    works = [multigrid.gradients(level) * job.epoch_flops for level, job in enumerate(jobs)]
     cycles = ladder.budget * jobs[-1].batches / sum(count * work for count, work in zip(counts, works))
     return [
         Plan(job.model.blocks, job.batches, job.options, Span(cycles * count * multigrid.steps(level)))
@@ -119,7 +118,7 @@ def finished(ladder: Ladder, run: Run) -> bool:
 
 def epochs(ladder: Ladder, run: Run) -> float:
     """How much a run has done: epochs, or those of the finest level that take the same work."""
-    return run.epoch if ladder.options.strategy == "direct" else run.work / ladder.epoch
+    return run.epoch if ladder.options.strategy == "direct" else run.work / ladder.epoch_flops
 
 
 def exhausted(ladder: Ladder, run: Run) -> bool:

@@ -1,16 +1,11 @@
-"""Floating-point operations of a gradient against numbers counted by hand, and against numbers that count themselves."""
+"""Floating-point operations of a gradient counted by hand, and of levels that share their work."""
 
 from __future__ import annotations
 
 from fractions import Fraction
 from typing import Any
 
-
-
 from derive.declaration import load_spec
-
-
-
 from numerics.model.continuum import Continuum
 from tests.builders import declare
 

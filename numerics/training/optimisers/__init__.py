@@ -11,7 +11,18 @@ import math
 
 from derive.errors import TrainingError, advice
 from derive.spec import OPTIMISERS, SCHEDULES, Training
-from numerics.training.optimisers.state import Blocks, Info, Move, Objective, Optimiser, Plan, Span, State, Vector, inner
+from numerics.training.optimisers.state import (
+    Blocks,
+    Info,
+    Move,
+    Objective,
+    Optimiser,
+    Plan,
+    Span,
+    State,
+    Vector,
+    inner,
+)
 
 __all__ = [
     "Blocks", "Info", "Move", "Objective", "Optimiser", "Plan", "Span", "State", "Vector", "clipped", "find", "start",

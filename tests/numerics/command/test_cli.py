@@ -330,6 +330,19 @@ def test_resume_ends_where_one_run_ends(place: Path, monkeypatch: pytest.MonkeyP
     assert outputs[0] == outputs[1]
 
 
+def test_a_strategy_trains_level_after_level(place: Path) -> None:
+    given = ("fit", "small.toml", "--data", "train.npz", "--strategy", "nested", "--strategy-levels")
+    run(*given, "pocket,base,fine", "--epochs", "6", "--out", "nested.npz")
+    shown = run("show", "nested.npz")
+    assert "fine" in shown
+    dry = json.loads(run(*given, "base,fine", "--out", "no.npz", "--dry-run", "--json"))
+    assert "level=fine" in dry["model"] and dry["epochs"] == 8
+    said = run(*given, "base,fein", "--out", "no.npz", code=2)
+    assert "'fein'" in said and "pocket" in said and "did you mean" in said.lower() and "Traceback" not in said
+    said = run(*given[:-1], "--level", "fine", "--out", "no.npz", code=2)
+    assert "--level fine with strategy nested" in said and not (place / "no.npz").exists()
+
+
 def test_data_names_every_data_set(tmp_path: Path) -> None:
     assert all(name in run("list", "data") for name in datasets.names())
     found = json.loads(run("data", "gunpoint", "--out", str(tmp_path / "new" / "gunpoint"), "--json"))

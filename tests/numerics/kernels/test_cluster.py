@@ -96,6 +96,16 @@ def test_every_kind_of_gradient(name: str) -> None:
     np.testing.assert_array_equal(found.coordinates, expected.coordinates)
 
 
+@pytest.mark.parametrize("strategy", ["nested", "v-cycle"])
+def test_every_strategy(strategy: str) -> None:
+    model, levels = Continuum.from_spec(tomllib.loads(SPEC)), ["pocket", "base"]
+    given = {"epochs": 6, "batch": 150, "strategy": strategy, "strategy_levels": levels}
+    client = Inline()
+    found, expected = (fit(model, X[:200], Y[:200], client=own, **given) for own in (client, None))
+    np.testing.assert_array_equal(found.coordinates, expected.coordinates)
+    assert not cluster._seats and not client.plugins
+
+
 def test_a_step_sends_weights_and_the_names_of_records_and_binds_nothing(tmp_path: Any) -> None:
     """The tables are bound once, and the records sent once, if they do not lie in a file."""
     model = Continuum.from_spec(NUMBERS)

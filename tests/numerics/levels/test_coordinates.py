@@ -7,8 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from derive.declaration import load_spec
-from derive.errors import RepresentationError
 from numerics.levels.coordinates import Transfer
 from numerics.levels.projection import moved
 from numerics.model.continuum import Continuum
@@ -61,11 +59,3 @@ def test_cells_cut_in_two_halve_the_variance() -> None:
     w = old.fields["W"].slabs[0].coefficients.size
     moment = transfer.of_squares(np.ones(old.size))
     assert np.allclose(moment[: 2 * w], 0.5) and np.allclose(moment[2 * w :], 1.0)
-
-
-def test_levels_with_other_slabs_are_refused() -> None:
-    slabs = [{"width_out": HAT, "width_in": HAT}] * 2
-    spec = load_spec(declare())
-    assert spec.slabs and slabs
-    with pytest.raises(RepresentationError):
-        moved(Continuum.from_spec(spec), "nowhere")

@@ -57,9 +57,24 @@ def test_losses_one_colour_a_level_and_what_became_of_them() -> None:
     assert below_zero.axes[0].get_yscale() == "linear"
 
 
+def test_work_and_time_so_far_one_colour_a_level() -> None:
+    """Running sums; a level's line begins where the one before it ended."""
+    rows = [{**row, "flops": 10 * k, "seconds": float(k)} for k, row in enumerate(HISTORY, 1)]
+    figure = training.work({"run": rows})
+    work, time = figure.axes
+    assert [axes.get_xlabel() for axes in figure.axes] == ["floating-point operations so far", "seconds so far"]
+    assert [list(line.get_xdata()) for line in work.lines] == [[10, 30], [30, 60]]
+    assert [list(line.get_xdata()) for line in time.lines] == [[1, 3], [3, 6]]
+    losses = [row["loss"] for row in rows]
+    assert [list(line.get_ydata()) for line in time.lines] == [losses[:2], losses[1:]]
+    assert [text.get_text() for text in work.get_legend().get_texts()] == ["base", "fine"]
+
+
 def test_a_model_that_was_not_trained_has_no_losses(model: Continuum) -> None:
     with pytest.raises(DataError, match="without a history"):
         model.plot.loss()
+    with pytest.raises(DataError, match="without work"):
+        model.plot.work()
 
 
 @pytest.mark.slow

@@ -344,7 +344,7 @@ def test_rows_hold_the_epochs_mean_loss(monkeypatch: pytest.MonkeyPatch) -> None
     part = model.prepare(data)
     done = fit(model, data, optimiser="gradient-descent", epochs=1)
     assert done.history[0]["loss"] == pytest.approx(model.objective(part, model.coordinates)[0], rel=1e-14)
-    assert done.history[0].keys() == {"level", "epoch", "loss", "seconds"}
+    assert done.history[0].keys() == {"level", "epoch", "loss", "seconds", "flops"}
     losses = []
 
     class Watched(Classifier):

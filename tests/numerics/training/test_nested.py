@@ -1,8 +1,9 @@
-"""Nested iteration: levels in their order, left by the rule, within the work; what moves along; resuming bit for bit."""
+"""Nested iteration: levels in their order, left by the rule, within the work; what moves along; the same bits."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from derive.declaration import load_spec
 from derive.errors import SpecError, TrainingError
 from numerics import datasets
+from numerics.levels.projection import moved
 from numerics.model import checkpoint
 from numerics.model.continuum import Continuum
 from numerics.training import nested, optimisers
@@ -71,7 +73,7 @@ def test_levels_come_in_their_order_and_the_work_is_that_of_the_epochs(model: Co
     levels = [row["level"] for row in done.history]
     assert done.level == "eight" and list(dict.fromkeys(levels)) == ["base", "two", "eight"]
     ladder = ladder_of(model, data)
-    epoch = ladder.job(2).epoch
+    epoch = ladder.job(2).epoch_flops
     work = sum(row["flops"] for row in done.history)
     assert abs(work - 12 * epoch) <= epoch and len(levels) > 12
     assert [row["epoch"] for row in done.history] == list(range(1, len(levels) + 1))
@@ -139,37 +141,76 @@ def test_the_schedule_spans_the_work_of_all_levels(model: Continuum, data: Any) 
         stay = Stay(entered=round(ladder.budget / 3), epoch=17)
         plan = plan_of(ladder, place, stay)
         assert plan.rate(17) == pytest.approx(0.5 * (1 + math.cos(math.pi / 3)), rel=1e-9)
-        more = 5 * ladder.job(place).epoch / ladder.budget
+        more = 5 * ladder.job(place).epoch_flops / ladder.budget
         assert plan.rate(22) == pytest.approx(0.5 * (1 + math.cos(math.pi * min(1 / 3 + more, 1))), rel=1e-9)
 
 
-def tried(model: Continuum, data: Any, losses: list[tuple[float, float]], slopes: tuple[float, float]) -> bool:
-    """Whether a level is left at the second of two trials, which find these losses here and there, and gradients."""
-    ladder, found = ladder_of(model, data, epochs=1000), iter(np.ravel(losses))
+def trials(model: Continuum, data: Any, rests: list[float]) -> int:
+    """How many trials a run makes on its first level, a tenth of the budget apart, that leave so much of the loss."""
+    ladder, found = ladder_of(model, data, epochs=10**6, strategy_levels=["base", "two"]), iter(rests)
     run: Run = first(ladder)
     with pytest.MonkeyPatch.context() as patch:
-        steep = iter([*slopes, *slopes])
-        patch.setattr(nested, "_measured", lambda *_: (next(found), next(steep)))
-        for _ in losses:
+        patch.setattr(nested, "_rest", lambda *_: (next(found), 0))
+        for count in range(1, len(rests) + 1):
             run = nested.advanced(ladder, run.working(ladder.budget // 10))
-    return run.place > 0
+            if run.place > 0:
+                return count
+    return len(rests) + 1
 
 
-def test_a_level_is_left_when_the_next_one_gains_more_for_the_same_work(model: Continuum, data: Any) -> None:
+def test_a_level_is_left_when_it_lowers_what_the_next_one_leaves_too_slowly(model: Continuum, data: Any) -> None:
+    """A tenth of the budget has to lower it by 0.4 of what is left."""
+    assert trials(model, data, [1.0, 0.71, 0.505, 0.36]) == 5  # by 0.41, 0.41, 0.40
+    assert trials(model, data, [1.0, 0.72, 0.1]) == 2  # by 0.39
+    assert trials(model, data, [1.0, 2.0]) == 2
+    assert trials(model, data, [1.0, 0.5, 0.6]) == 3
+    assert trials(model, data, [-1.0, -1.7, -2.9, -3.0]) == 4  # a likelihood: by 0.41, 0.41, 0.03 of |R|
+
+
+def test_a_trial_takes_steps_on_the_next_level_and_leaves_no_trace(model: Continuum, data: Any) -> None:
+    """Its loss is that of Adam's steps there, written out; the run is as it was but for its work."""
     ladder = ladder_of(model, data)
-    dearer = ladder.job(1).epoch / ladder.job(0).epoch
-    assert not tried(model, data, [(1.0, 1.1), (0.8, 0.9)], (1.0, 1.0))  # both losses fall, the next level is dearer
-    assert tried(model, data, [(1.0, 1.1), (0.8, 1.15)], (1.0, 1.0))  # the error grows by more than the loss falls
-    assert tried(model, data, [(1.0, 1.1), (0.8, 0.9)], (1.0, 1.01 * dearer))  # steps there gain more
-    assert not tried(model, data, [(1.0, 1.1), (0.8, 0.9)], (1.0, 0.99 * dearer))
-    assert tried(model, data, [(1.0, 1.1), (1.0, 1.1)], (0.0, 1.0))  # nothing is left to gain here
+    run = first(ladder)
+    rest, flops = nested._rest(ladder, run, 18)
+    there = ladder.job(1)
+    plan = plan_of(ladder, 1, Stay())
+    state, vector = optimisers.start(plan.blocks, 1, plan.options, plan.span), moved(model, "two").coordinates
+    for _ in range(nested.STEPS):
+        state, vector, _ = optimisers.step(state, lambda w: there.model.objective(there.training, w), vector)
+    assert rest == pytest.approx(there.model.objective(there.training, vector)[0], rel=1e-12)
+    assert flops == (nested.STEPS + 1) * there.flops(18)
+    assert nested._tried(ladder, run) == (run, False)  # it is not due
+    ladder = ladder_of(model, data, epochs=10**6)
+    run = run.working(ladder.budget // 100)
+    after, leaves = nested._tried(ladder, run)
+    assert not leaves and after.vector is run.vector and after.work == run.work + flops and after.stay.rest < rest + 0.1
+
+
+def test_patience_ends_a_level_and_the_next_one_begins_with_its_best(model: Continuum, data: Any) -> None:
+    ladder = ladder_of(model, data, validation=0.3, patience=2, averaging=0.5)
+    run = replace(first(ladder), stale=1, best=np.ones(model.size), best_loss=0.1, epoch=3)
+    transfer = ladder.transfer(0)
+    assert nested.advanced(ladder, run).place == 0
+    raised = nested.advanced(ladder, replace(run, stale=2))
+    assert raised.place == 1 and raised.best is None and raised.stale == 0
+    assert np.array_equal(raised.vector, transfer(np.ones(model.size)))
+    assert np.array_equal(raised.average, transfer(run.average))
+    done = fit(model, data, validation=0.3, patience=2)
+    last = [row["validation"] for row in done.history if row["level"] == "eight"]
+    assert done.level == "eight" and done.scores(ladder.job(2).held)["loss"] == pytest.approx(min(last), rel=1e-12)
+
+
+def test_the_bar_says_the_level_and_the_work(model: Continuum, data: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    fit(model, data, epochs=3, progress=True)
+    said = capsys.readouterr().err
+    assert "eight" in said and "flops" in said and "3/3" in said
 
 
 def test_what_cannot_work_is_said(model: Continuum, data: Any) -> None:
     alone = {key: value for key, value in SPEC.items() if key != "levels"}
     with pytest.raises(SpecError, match="without levels"):
         load_spec(alone)
-    with pytest.raises(SpecError, match="tow.*\n.*\n.*two"):
+    with pytest.raises(SpecError, match="tow"):
         load_spec({**SPEC, "training": {"strategy": "nested", "strategy_levels": ["tow"]}})
     with pytest.raises(SpecError, match="each once"):
         load_spec({**SPEC, "training": {"strategy_levels": ["two", "two"]}})
