@@ -11,9 +11,10 @@ import math
 
 from derive.errors import TrainingError, advice
 from derive.spec import OPTIMISERS, SCHEDULES, Training
-from numerics.training.optimisers.state import Blocks, Info, Objective, Optimiser, Plan, State, Vector, inner
+from numerics.training.optimisers.state import Blocks, Info, Objective, Optimiser, Plan, Product, State, Vector, inner
 
-__all__ = ["Blocks", "Info", "Objective", "Optimiser", "Plan", "State", "Vector", "clipped", "find", "start", "step"]
+__all__ = ["Blocks", "Info", "Objective", "Optimiser", "Plan", "Product", "State", "Vector", "clipped", "find",
+           "start", "step"]  # fmt: skip
 
 
 def step(state: State, value_and_gradient: Objective, vector: Vector) -> tuple[State, Vector, Info]:
