@@ -305,7 +305,7 @@ def curved(cells: int) -> Any:
     def objective(x: np.ndarray) -> tuple[float, np.ndarray]:
         inner = kernel @ (x / root)
         residual = (np.sin(inner) - target) * root
-        gradient = kernel.T @ (np.cos(inner) * residual / root) + x / 10
+        gradient = kernel.T @ (np.cos(inner) * residual) + x / 10
         return 0.5 * float(residual @ residual) + 0.05 * float(x @ x), gradient
 
     def curvature(x: np.ndarray) -> Any:
@@ -335,9 +335,10 @@ def test_gauss_newton_takes_as_many_steps_on_every_mesh() -> None:
         objective.curvature = counted
         state, vector = start("gauss-newton", (("W", slice(0, cells)),), 0.1, 0), np.zeros(cells)
         norms = []
-        while not norms or norms[-1] > 1e-9 * norms[0]:
+        while not norms or norms[-1] > 1e-7 * norms[0]:
             state, vector, info = step(state, objective, vector)
             norms.append(info.gradient_norm)
+            assert not info.stop
         counts.append(len(norms))
         products.append(seen)
     assert max(counts) <= 1.2 * min(counts) and max(counts) < 30
