@@ -83,6 +83,7 @@ benchmarks: $(READY)
 	$(BIN)/python benchmarks/signals.py benchmarks/records/signals.txt
 	$(BIN)/python benchmarks/digits.py benchmarks/records/digits.txt
 	$(BIN)/python benchmarks/tecator.py benchmarks/records/tecator.txt
+	$(BIN)/python benchmarks/estimators.py benchmarks/records/estimators.txt
 	$(BIN)/python benchmarks/choices.py benchmarks/records/choices.txt
 	$(BIN)/python benchmarks/epochs.py benchmarks/records/epochs.txt
 	$(BIN)/python benchmarks/figures.py

@@ -13,6 +13,7 @@ from numerics.training.optimisers.state import (
     Arrays,
     Blocks,
     Info,
+    Move,
     Objective,
     Optimiser,
     Plan,
@@ -135,6 +136,10 @@ class GaussNewton:
                 reached = replace(state, radius=radius, value=found, gradient=turned)
                 return reached, moved, Info(value, norm, length, evaluations)
         return state, vector, Info(value, norm, 0.0, evaluations, "no step lowers the loss")
+
+    def moved(self, move: Move, plan: Plan) -> GaussNewton:
+        """The radius is an L2 length on every level."""
+        return GaussNewton(plan.blocks, self.learning_rate, self.radius, None, None, None)
 
     def to_arrays(self) -> Arrays:
         found = {"radius": np.array(self.radius)}
