@@ -31,7 +31,8 @@ Passes = list[tuple[bool, Lines]]  # whether they are over the rows of a group, 
 class Target(ABC):
     """How one kernel is written.
 
-    calls: names of functions.  tangents: whether tangents are printed, too.  every: the loop over the rows s of an array, those of operators of different stages.
+    calls: names of functions.  tangents: whether tangents are printed, too.  every: the loop over the rows s of an
+    array, those of operators of different stages.
     barrier: what separates an operation from the next, which reads its results.  agree: wanted becomes 1 where any of
     those that work together has a 1.
 

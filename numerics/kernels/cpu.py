@@ -486,7 +486,7 @@ class Solver:
         return features.astype(np.float64), dot.astype(np.float64)
 
     def _maxima_along(self, dot: np.ndarray, values: np.ndarray) -> np.ndarray:
-        """The derivatives of smooth maxima (channels, records): what they are by y, which the adjoint gives, times dy."""
+        """The derivatives of smooth maxima (channels, records): those by y, which the adjoint gives, times dy."""
         channels, records = self.slabs[-1].channels, dot.shape[1]
         bar = np.zeros((len(dot) + channels, records), self.dtype)
         bar[len(dot) :] = 1

@@ -200,7 +200,9 @@ class Slab(BoundSlab):
         self.call("adjoint", {**self.operators, **kept, **gradient, "bar": bar, "bar_entry": bar_entry})
         return bar_entry if self.tables.entry else bar
 
-    def tangent(self, dot: np.ndarray, kept: Mapping[str, Any], changes: Slab, room: Arrays | None = None) -> np.ndarray:
+    def tangent(
+        self, dot: np.ndarray, kept: Mapping[str, Any], changes: Slab, room: Arrays | None = None
+    ) -> np.ndarray:
         """The change of the state at the slab's end, for that of the state as it arrives and of the operators.
 
         kept: of the forward sweep.  changes: the slab formed with the changes of the weights, in which operators are

@@ -1,6 +1,6 @@
-"""Which kernels a gradient, or a derivative of outputs, will call, and with which types: it is gone through with kernels
+"""Which kernels a gradient, or a derivative of outputs, will call, and with which types.
 
-that only take note.
+It is gone through with kernels that only take note.
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ class Divergence:
     def slope(self, outputs: Array) -> Array:
         """The mean's derivative by the outputs, (outputs, N)."""
         now, then = (self.solver.differentiated(z, self.targets)[1] for z in (outputs, self.wanted))
-        return (now.astype(np.float64) - then) / outputs.shape[1]
+        return np.asarray((now.astype(np.float64) - then) / outputs.shape[1])
 
 
 def matched(old: Continuum, projected: Continuum, data: Records) -> tuple[Continuum, Match]:

@@ -50,8 +50,8 @@ class Curvature:
         given = layout.coefficients(model.fields)
         rehearsal.along(model.bound, lambda: layout.weights_of(given), *self.readout)
         with threads.serial_blas():
-            changes = layout.weights_of(along), *layout.readout_change(model.representation, along)
-            return self.solver.tangent(self.prepared.states, *self.readout, *changes)
+            changes, readout = layout.weights_of(along), layout.readout_change(model.representation, along)
+            return self.solver.tangent(self.prepared.states, *self.readout, changes, *readout)
 
     def adjoint(self, bar: Array) -> Array:
         """Jᵀ w (size,), summed over the records, for w (outputs, N)."""
@@ -70,9 +70,9 @@ class Curvature:
     def of_loss(self, direction: Array) -> Array:
         """The same of the mean loss over the records alone."""
         outputs, turned = self.tangent(direction)
-        curved = self.solver.curved(outputs, self.prepared.wanted(), turned) / len(self.prepared)
-        weights = self.prepared.weights
-        return self.adjoint(curved if weights is None else curved * weights)
+        curved = self.solver.curved(outputs, self.prepared.wanted(), turned)
+        weights = 1 if self.prepared.weights is None else self.prepared.weights
+        return self.adjoint(curved * weights / len(self.prepared))
 
     def _penalties(self, direction: Array) -> Array:
         """What the penalties' Hessian makes of a direction; their gradients are linear."""

@@ -65,7 +65,8 @@ def _outputs_of(subject: Subject, fields: dict[str, list[Array]], y: Array) -> A
     if subject.spec.functional:
         return subject.reference.readout(fields, y)
     z = y if subject.spec.outputs is None else subject.reference.output(fields, y)
-    return np.einsum("ln,nor->lor", subject.model.representation.root, z).reshape(-1, y.shape[-1])
+    found = np.einsum("ln,nor->lor", subject.model.representation.root, z)
+    return np.asarray(found.reshape(-1, y.shape[-1]))
 
 
 def tangents(subject: Subject) -> None:

@@ -150,7 +150,8 @@ class GaussNewton:
     def from_arrays(self, arrays: Mapping[str, np.ndarray]) -> GaussNewton:
         known = "value" in arrays
         shapes: dict[str, tuple[int, ...]] = {"radius": ()}
-        check_arrays(arrays, shapes | ({"first": (), "value": (), "gradient": (self.blocks[-1][1].stop,)} if known else {}))
+        at = {"first": (), "value": (), "gradient": (self.blocks[-1][1].stop,)}
+        check_arrays(arrays, shapes | (at if known else {}))
         return replace(
             self,
             radius=float(arrays["radius"]),

@@ -35,7 +35,8 @@ def model(base: dict[str, Any], **more: Any) -> Continuum:
 def data(old: Continuum, count: int = 9) -> Records:
     generator = np.random.default_rng(1)
     x = generator.standard_normal((count, 7))
-    return records(x, y=generator.integers(0, 3, count) if old.spec.functional else generator.standard_normal((count, 7)))
+    classes, functions = generator.integers(0, 3, count), generator.standard_normal((count, 7))
+    return records(x, y=classes if old.spec.functional else functions)
 
 
 def kullback(z: np.ndarray, wanted: np.ndarray) -> float:

@@ -30,7 +30,8 @@ MODELS: dict[str, dict[str, Any]] = {
         **NUMBERS, "equation": {**GATE, "normalise": "1/100"}, "integration": {"tableau": "sdirk2", "steps": 2},
     },
     "reflection": {
-        **FUNCTION, "equation": {**FUNCTION["equation"], "symmetry": "reflection"}, "bias": {"width": ONCE, "depth": ONCE},
+        **FUNCTION, "equation": {**FUNCTION["equation"], "symmetry": "reflection"},
+        "bias": {"width": ONCE, "depth": ONCE},
     },
 }  # fmt: skip
 

@@ -256,7 +256,7 @@ def test_line_search_satisfies_strong_wolfe(first: float, tilt: float, scale: fl
 
 def test_one_step_solves_a_quadratic_inside_the_region() -> None:
     objective, centre = quadratic(condition=1e4)
-    state, vector, infos = run(start("gauss-newton", BLOCKS, 100.0, 0), objective, np.zeros(10), 12)
+    _, vector, infos = run(start("gauss-newton", BLOCKS, 100.0, 0), objective, np.zeros(10), 12)
     assert infos[-1].stop and len(infos) <= 7  # inexactly first; superlinear convergence then
     assert np.allclose(vector, centre, atol=1e-12)
     assert sum(info.evaluations for info in infos) == len(infos)  # each step's point is the next one's start
