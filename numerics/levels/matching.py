@@ -25,8 +25,9 @@ from numerics.model.prepared import Prepared
 
 Array = np.ndarray
 
-ROUNDS = 2  # in which J is taken anew
-DIRECTIONS = 30  # of the Krylov space of a round: products with the Gauss–Newton matrix
+ROUNDS = 8  # in which J is taken anew, at most
+ENOUGH = 0.9  # a round that leaves more than this share of D is the last one
+DIRECTIONS = 15  # of the Krylov space of a round: products with the Gauss–Newton matrix
 SHARES = tuple(10.0**-k for k in range(1, 8))  # ε, as shares of the largest eigenvalue
 
 
@@ -90,6 +91,8 @@ def matched(old: Continuum, projected: Continuum, data: Records) -> tuple[Contin
         apart.append(least[0])
         damping.append(least[1])
         model = least[2]
+        if apart[-1] > ENOUGH * apart[-2]:
+            break
     moved_by = {name: distance(f, model.fields[name]) for name, f in projected.fields.items()}
     return model, Match(tuple(apart), tuple(damping), moved_by)
 
