@@ -9,7 +9,6 @@ from numerics.model.prepared import Prepared
 from numerics.training import optimisers
 from numerics.training.job import Job
 
-
 PRODUCT = 2  # gradients that cost as much as a product with the Gauss–Newton matrix
 
 
