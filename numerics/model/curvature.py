@@ -65,7 +65,8 @@ class Curvature:
 
     def product(self, direction: Array) -> Array:
         """H v (size,) of the objective, for a direction v (size,): of the mean loss and of the penalties."""
-        return self.of_loss(direction) + self._penalties(direction)
+        found: Array = self.of_loss(direction) + self._penalties(direction)
+        return found
 
     def of_loss(self, direction: Array) -> Array:
         """The same of the mean loss over the records alone."""
