@@ -24,7 +24,7 @@ from derive.spaces.basis import Basis
 
 # Operands that a stage binds at its head, and rows of operators that are being formed.
 BOUND = {"e": "bias", "E": "operator", "w": "operator", "V": "local_operator", "p": "parameters"}
-BOUND |= {f"bar_{name}": f"bar_{array}" for name, array in BOUND.items()}
+BOUND |= {f"{beside}{name}": f"{beside}{array}" for beside in ("bar_", "dot_") for name, array in BOUND.items()}
 BOUND |= {f"{bar}{name}": f"{bar}{name}[s]" for bar in ("", "bar_")
           for name in ("operators", "biases", "local_operators")}  # fmt: skip
 # What NumPy has no word for.
@@ -44,6 +44,7 @@ class Cpu(Target):
 
     calls = {name: f"np.{name}" for name in USUAL} | {"atan": "np.arctan", "erf": "math.erf", "Abs": "np.abs"}
     calls |= {"sign": "np.sign"}
+    tangents = True
     every = "for s in range({}.shape[0]):"
 
     def frame(self, body: Lines) -> Lines:
@@ -80,7 +81,8 @@ class Cpu(Target):
             return f"{name}[{stage}, {row}, r]"
         if name in ELEMENTS:
             return ELEMENTS[name].format(a=row)
-        array, number, shared = self.at(ops.base(operand)), ops.part(operand), name.removeprefix("bar_")
+        array, number = self.at(ops.base(operand)), ops.part(operand)
+        shared = name.removeprefix("bar_").removeprefix("dot_")
         if shared == "p":
             return f"{array}[{number}, c]"
         if number is not None:
@@ -90,11 +92,11 @@ class Cpu(Target):
     def vector(self, name: str, row: str, k: str = "") -> str:
         return f"{name}[{k}, {row}, r]" if k else f"{name}[{row}, r]"
 
-    def bind(self, backwards: bool) -> Lines:
+    def bind(self, beside: str) -> Lines:
         arrays = [("bias", "biases", "bias"), ("operator", "operators", "operator")]
         arrays += [("local_operator", "local_operators", "bias")] if self.program.local else []
         found = [(one, f"{all_}[{by}_index[n, i]]") for one, all_, by in arrays]
-        return [f"{one}, bar_{one} = {row}, bar_{row}" if backwards else f"{one} = {row}" for one, row in found]
+        return [f"{one}, {beside}{one} = {row}, {beside}{row}" if beside else f"{one} = {row}" for one, row in found]
 
     def rows(self, body: Lines, low: str = "0", high: str = "state") -> Lines:
         return [f"for a in range({low}, {high}):", "    for r in range(records):", *indent(body, 2)]
@@ -199,16 +201,16 @@ class Cpu(Target):
 
     def combine(self, op: ops.Combine) -> Lines:
         """All rows as one: these arrays are contiguous. A stage that starts from the state itself reads it there."""
-        out = self.at(op.out)
-        scaled = ["for a in range(h.size):", "    target[a] = alpha*given[a]"]
+        out, h, m = self.at(op.out), self.lies_in(f"{op.mark}h"), self.lies_in(f"{op.mark}M")
+        scaled = [f"for a in range({h}.size):", "    target[a] = alpha*given[a]"]
         lines = [
-            f"target, given = {out}.reshape(h.size), h.reshape(h.size)",
-            *(scaled if out != "h" else ["if alpha != 1:", *indent(scaled)]),
+            f"target, given = {out}.reshape({h}.size), {h}.reshape({h}.size)",
+            *(scaled if out != h else ["if alpha != 1:", *indent(scaled)]),
             f"for j in range({op.row}):",
             f"    gamma = combine[n, {op.row}, j + 1]",
             "    if gamma != 0:",
-            "        given = m[j].reshape(h.size)",
-            "        for a in range(h.size):",
+            f"        given = {m}[j].reshape({h}.size)",
+            f"        for a in range({h}.size):",
             "            target[a] += gamma*given[a]",
         ]
         if out == STATE:

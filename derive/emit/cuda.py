@@ -116,7 +116,7 @@ class Cuda(Target):
     def vector(self, name: str, row: str, k: str = "") -> str:
         return f"{name}[({factor(k)}*stages*state + {row})*tile + r]" if k else f"{name}[{factor(row)}*tile + r]"
 
-    def bind(self, backwards: bool) -> Lines:
+    def bind(self, beside: str) -> Lines:
         return ["operator, bias = operator_index[n, i], bias_index[n, i]"]
 
     def height(self, operand: str) -> str:

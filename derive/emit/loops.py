@@ -17,7 +17,7 @@ from derive.program import operations as ops
 from derive.program.build import Program
 from derive.program.heads import heads
 from derive.program.kernels import Kernel, kernels
-from derive.program.layout import ARRIVING, DIRECTION, TRANSPOSED
+from derive.program.layout import ARRIVING, DIRECTION, HELD, SOLVED, TRANSPOSED
 from derive.program.loss import Loss
 
 
@@ -71,7 +71,7 @@ def _operation(op: ops.Operation, to: Target) -> Lines:
         return [steps if op.over == "steps" else to.every.format(op.over), *indent(walk(op.body, to))]
     if isinstance(op, ops.Stages):
         return _stages(op, to)
-    if isinstance(op, ops.Groups | ops.GroupsBack):
+    if isinstance(op, ops.Groups | ops.GroupsBack | ops.GroupsAlong):
         return _groups(op, to)
     if isinstance(op, ops.Duplicate):
         return to.rows([f"{to.element(op.out)} = {to.element(op.operand)}"])
@@ -114,7 +114,8 @@ def _sums(op: ops.Sums, to: Target) -> Lines:
     passes = [(False, [f"top = {to.element(x, group)}  # {op.shift}"] if op.shift else [])]
     passes += [(True, [f"top = {first} if {first} > top else top"])] if op.shift else []
     passes.append((False, [f"{name} = constants[0]" for name in sums]))
-    passes.append((True, [*loads, *work, *(f"{name} += {text}" for name, text in zip(sums, texts))]))
+    if sums:
+        passes.append((True, [*loads, *work, *(f"{name} += {text}" for name, text in zip(sums, texts))]))
     if op.value:
         work, texts = to.written((op.value[1],))
         passes.append((False, [*work, f"{to.element(op.value[0], group)} = {texts[0]}"]))
@@ -131,34 +132,41 @@ def _stages(op: ops.Stages, to: Target) -> Lines:
     """The stages of a step, each from earlier ones; the very first one may meet the state as it arrives."""
     stage = walk(op.body, to)
     if op.first:
-        title = "the state as it arrived" if op.backwards else "the state as it arrives"
+        title = "the state as it arrived" if op.beside else "the state as it arrives"
         first = walk(op.first, to.lying(ARRIVING))
         stage = [f"if n == 0 and i == 0:  # {title}", *indent(first), "else:", *indent(stage)]
-    if op.backwards:
-        return ["for i in range(stages - 1, -1, -1):", *indent(["slot = n*stages + i", *to.bind(True), *stage])]
-    return ["for i in range(stages):", *indent(["slot = n*stages + i if keep else 0", *to.bind(False), *stage])]
+    order = "stages - 1, -1, -1" if op.beside == "bar_" else "stages"
+    slot = "slot = n*stages + i" if op.beside else "slot = n*stages + i if keep else 0"
+    return [f"for i in range({order}):", *indent([slot, *to.bind(op.beside), *stage])]
 
 
-def _groups(op: ops.Groups | ops.GroupsBack, to: Target) -> Lines:
-    """The stages of a step, group by group, by Newton's method or by the transposed equations."""
+def _groups(op: ops.Groups | ops.GroupsBack | ops.GroupsAlong, to: Target) -> Lines:
+    """The stages of a step, group by group, by Newton's method, by the transposed or by the linearised equations."""
     group = "begin, end = groups[group, 0], groups[group, 1]"
     if isinstance(op, ops.Groups):
-        bind = ["slot = n*stages + i if keep else i", *to.bind(False)]
+        bind = ["slot = n*stages + i if keep else i", *to.bind("")]
         lines = newton.forward(to, bind, walk(op.stage, to), walk(op.direction, to.lying(DIRECTION)))
         return ["for group in range(groups.shape[0]):", *indent([group, *lines])]
-    bind = ["slot = n*stages + i", *to.bind(True)]
+    if isinstance(op, ops.GroupsAlong):
+        bind = ["slot = n*stages + i", *to.bind("dot_")]
+        held, solved = (walk(op.whole, to.lying(places)) for places in (HELD, SOLVED))
+        lines = newton.tangent(to, bind, walk(op.direction, to.lying(DIRECTION)), held, solved)
+        return ["for group in range(groups.shape[0]):", *indent([group, *lines])]
+    bind = ["slot = n*stages + i", *to.bind("bar_")]
     lines = newton.adjoint(to, bind, walk(op.transposed, to.lying(TRANSPOSED)), walk(op.reverse, to))
     return ["for group in range(groups.shape[0] - 1, -1, -1):", *indent([group, *lines])]
 
 
 def of_slab(programs: Iterable[Program], suffix: str, target: type[Target]) -> tuple[Printed, ...]:
     """All kernels of one signature, of every plan."""
-    return tuple(printed(kernel, target, suffix) for program in programs for kernel in kernels(program))
+    found = (kernel for program in programs for kernel in kernels(program, target.tangents))
+    return tuple(printed(kernel, target, suffix) for kernel in found)
 
 
 def of_module(loss: Loss, target: type[Target]) -> tuple[Printed, ...]:
-    """What every module holds: lift, readout and smooth maxima with their adjoints, and the loss."""
-    return tuple(printed(kernel, target) for kernel in (*heads(), loss.kernel()))
+    """What every module holds: lift, readout and smooth maxima with their adjoints, and the loss with its curvature."""
+    found = (*heads(), loss.kernel(), *((loss.curvature_kernel(),) if target.tangents else ()))
+    return tuple(printed(kernel, target) for kernel in found)
 
 
 def module(title: str, formula: str, about: str, imports: str, texts: Iterable[str]) -> str:

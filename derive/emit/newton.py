@@ -1,8 +1,9 @@
 """Stages that have to be solved for: Newton's method with GMRES, and the transposed equations of the adjoint.
 
 The stages [begin, end) of an implicit tableau satisfy H_i = α_i h + Σ_j γ_ij m_j(H_j) together. Newton's corrections
-solve (1 − γ J) dH = residual, the multipliers of the adjoint solve (1 − γᵀ Jᵀ) m̄ = what comes from behind (10). J is
-applied by the tangent of a stage's chain, Jᵀ by its adjoint; no matrix is formed. Every record has equations of its
+solve (1 − γ J) dH = residual, and so do the changes dH of a tangent, for what comes from before; the multipliers of the
+adjoint solve (1 − γᵀ Jᵀ) m̄ = what comes from behind (10). J is applied by the tangent of a stage's chain, Jᵀ by its
+adjoint; no matrix is formed. Every record has equations of its
 own; all of a tile's are iterated together, and those that are done stand still.
 
 This is the algorithm alone: a ``Target`` says how loops and arrays are written; bind: the lines that give a stage i its
@@ -104,6 +105,29 @@ def adjoint(to: Target, bind: Lines, transposed: Lines, reverse: Lines) -> Lines
         *_gmres(to, _apply(to, bind, transposed, "combine[n, j, i + 1]"), "limits[3]"),
         *_stages(bind, to.rows([f"{operand('bar_M', stage='i')} = {v('solution', ROW)}"])),
         *_stages(bind, reverse, backwards=True),
+    ]
+
+
+def tangent(to: Target, bind: Lines, direction: Lines, held: Lines, solved: Lines) -> Lines:
+    """One group of stages: dH_i and dm_i, from dh, earlier stages' dm_j and the changes of what is learned.
+
+    held: dm_i of dH = ``solution`` in ``moved``; of zero it is what those changes make.  solved: the same in dm_i.
+    """
+    v, operand = to.vector, to.element
+    given = [
+        f"total = combine[n, i, 0]*{operand('dot_h')}",
+        "for j in range(begin):",
+        f"    total += combine[n, i, j + 1]*{operand('dot_M', stage='j')}",
+        "for j in range(begin, end):",
+        f"    total += combine[n, i, j + 1]*{v('moved', 'j*state + a')}",
+        f"{v('given_vector', ROW)} = total",
+    ]
+    return [
+        *to.rows([f"{v('solution', 'a')} = {to.constant(0)}"], *WHOLE),
+        *_stages(bind, held),
+        *_stages(bind, to.rows(given)),
+        *_gmres(to, _apply(to, bind, direction, "combine[n, i, j + 1]"), "limits[3]"),
+        *_stages(bind, solved),
     ]
 
 

@@ -31,7 +31,8 @@ Passes = list[tuple[bool, Lines]]  # whether they are over the rows of a group, 
 class Target(ABC):
     """How one kernel is written.
 
-    calls: names of functions.  every: the loop over the rows s of an array, those of operators of different stages.
+    calls: names of functions.  tangents: whether tangents are printed, too.  every: the loop over the rows s of an
+    array, those of operators of different stages.
     barrier: what separates an operation from the next, which reads its results.  agree: wanted becomes 1 where any of
     those that work together has a 1.
 
@@ -41,6 +42,7 @@ class Target(ABC):
     """
 
     calls: ClassVar[Mapping[str, str]]
+    tangents: ClassVar[bool] = False
     every: ClassVar[str]
     barrier: ClassVar[tuple[str, ...]] = ()
     agree: ClassVar[tuple[str, ...]] = ()
@@ -101,8 +103,8 @@ class Target(ABC):
         """What the kernel with these lines is called with."""
 
     @abstractmethod
-    def bind(self, backwards: bool) -> Lines:
-        """What stage i of step n reads, and backwards adds to."""
+    def bind(self, beside: str) -> Lines:
+        """What stage i of step n reads, and beside it adds to, "bar_", or reads, too, "dot_"."""
 
     def written(self, expressions: tuple[Node, ...]) -> tuple[Lines, list[str]]:
         """The texts of scalar expressions, after the assignments that they rely on."""
@@ -147,8 +149,9 @@ class Target(ABC):
 
     def pieces(self, table: str, lines: Lines) -> Lines:
         """Lines for every block of a learned table."""
-        head = [text.format(table=table, wide=self.wide) for text in PIECE]
-        return [f"for piece in range({table}_blocks.shape[0]):", *indent([*head, *lines])]
+        own = table.removeprefix("dot_")
+        head = [text.format(table=own, wide=self.wide) for text in PIECE]
+        return [f"for piece in range({own}_blocks.shape[0]):", *indent([*head, *lines])]
 
 
 def factor(text: str) -> str:

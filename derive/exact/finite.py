@@ -58,10 +58,20 @@ def hypot() -> Any:
 
 @cache
 def over() -> Any:
-    """a/b for b ≥ 0, and 0 where b is 0."""
+    """a/b for b ≥ 0, and 0 where b is 0; so are its derivatives there."""
     import sympy as sp
 
-    return type("over", (sp.Function,), {"nargs": 2, "_eval_is_extended_real": _real})
+    class over(sp.Function):  # type: ignore[misc]
+        nargs = 2
+
+        def fdiff(self, argindex: int = 1) -> Any:
+            a, b = self.args
+            return over(1, b) if argindex == 1 else -over(over(a, b), b)
+
+        def _eval_is_extended_real(self) -> Any:
+            return _real(self)
+
+    return over
 
 
 @cache
@@ -112,6 +122,10 @@ def differential(e: Any, along: Mapping[Any, Any]) -> Any:
         ))  # fmt: skip
     if e.is_Pow:
         return _power(e, along)
+    if isinstance(e, chain()):  # what is 0 comes first here, too
+        first, second = e.args
+        turned = differential(first, along)
+        return (chain()(turned, second) if turned != 0 else 0) + _chained(first, differential(second, along))
     return sp.Add(*(_chained(e.fdiff(k + 1), differential(a, along)) for k, a in enumerate(e.args)))
 
 

@@ -35,11 +35,12 @@ PLANS: tuple[Plan, ...] = ("formed", "factors")
 class Form:
     """A program's chains, and the room they need.
 
-    stage: H → m.  reverse: m̄ → H̄ with the gradients of what is learned.  tangent: dH → J dH, of an implicit tableau.
+    stage: H → m.  reverse: m̄ → H̄ with the gradients of what is learned.  tangent: dH and the changes of what is
+    learned → dm.
     entry: the chain of the very first stage of a slab whose state arrives in another basis (there H is that state,
     and C, X are the tables of that basis); empty where the bases agree.
-    kept: operands of the forward chain that the reverse chain reads.  work: the other intermediate operands.
-    bars: the cotangents that the reverse chain needs room for.  dots: the tangents, for an implicit tableau.
+    kept: operands of the forward chain that the other chains read.  work: the other intermediate operands.
+    bars: the cotangents that the reverse chain needs room for.  dots: the tangents.
     """
 
     stage: Body
@@ -47,6 +48,7 @@ class Form:
     tangent: Body
     entry: Body
     entry_reverse: Body
+    entry_tangent: Body
     kept: tuple[Operand, ...]
     work: tuple[Operand, ...]
     bars: tuple[Operand, ...]
@@ -112,7 +114,7 @@ class Program:
         parts = [self.plan, repr(self.structures), *(["implicit", str(self.entry)] if self.implicit else [])]
         parts += [f"{self.parts} {self.parameters}"]
         form = self.form
-        chains = (form.stage, form.reverse, form.tangent, form.entry, form.entry_reverse)
+        chains = (form.stage, form.reverse, form.tangent, form.entry, form.entry_reverse, form.entry_tangent)
         parts += [_operation_text(op) for chain in chains for op in chain]
         return "\n".join(parts)
 
@@ -156,20 +158,22 @@ def _form(equation: Equation, structures: dict[str, Structure], entry: bool, pla
     own = stage.chain(equation, structures, plan)
     first = stage.chain(equation, full, plan) if entry else ()
     reverse, first_reverse = (operations.adjoint(chain, Cotangents()) for chain in (own, first))
-    tangent = operations.tangent(own) if implicit else ()
+    tangent, first_tangent = (operations.tangent(chain, learned=True) for chain in (own, first))
     kept = {name for op in (*reverse, *first_reverse) for name in _kept(op)}
     produced = {name for op in (*own, *first) for name in _results(op)}
     cotangents = {name[4:] for op in (*reverse, *first_reverse) for name in _results(op)} - {"e"}
+    dots = {name.removeprefix("dot_") for op in (*tangent, *first_tangent) for name in _results(op)}
     return Form(
         own,
         reverse,
         tangent,
         first,
         first_reverse,
+        first_tangent,
         _operands(kept),
         _operands(produced - kept - {"M"}),
         _operands((cotangents | ({"R"} & produced)) - {"M", "p"}),
-        _operands({name.removeprefix("dot_") for op in tangent for name in _results(op)} - {"M"}),
+        _operands(dots - {"M"}),
     )
 
 

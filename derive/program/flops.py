@@ -31,6 +31,7 @@ from derive.program.operations import (
     Sandwich,
     Unmix,
     base,
+    tangent,
     without_gradients,
 )
 from derive.program.scalar import Node, walk
@@ -50,7 +51,7 @@ def of_slab(program: Program, arrays: Arrays, channels: int) -> Flops:
     steps, rows, _ = combine.shape
     own = plain.body((*form.stage, *form.reverse))
     if program.implicit:
-        own += plain.body((*form.tangent, *without_gradients(form.reverse)))
+        own += plain.body((*tangent(form.stage, learned=False), *without_gradients(form.reverse)))
     found = steps * (rows - 1) * own + 2 * 2 * int(np.count_nonzero(combine)) * plain.size("state") * channels
     if form.entry:
         arriving = _Count(program, arrays, channels, arrives=True)

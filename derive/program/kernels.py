@@ -1,6 +1,6 @@
-"""A slab's kernels as data: forward (7), its adjoint (10), and the stage operators (4) with theirs (11).
+"""A slab's kernels as data: forward (7), its adjoint (10), its tangent, and the stage operators (4) with theirs (11).
 
-The adjoint kernels are what the rules of ``operations`` make of the forward ones.
+The adjoint kernels and the tangent are what the rules of ``operations`` make of the forward ones.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from derive.exact.structure import Structure
 from derive.program import operations
 from derive.program.build import Program
 from derive.program.layout import MAKES, NEWTON_ARGUMENTS, Memory
-from derive.program.memory import adjoint_memory, forward_memory, sizes, tables
+from derive.program.memory import adjoint_memory, forward_memory, sizes, tables, tangent_memory
 from derive.program.operations import (
     Body,
     Combine,
@@ -49,22 +49,22 @@ class Kernel:
     program: Program | None = None
 
 
-def kernels(program: Program) -> tuple[Kernel, ...]:
-    """All kernels of a plan: its operators and their adjoint, forward and adjoint."""
+def kernels(program: Program, tangents: bool = False) -> tuple[Kernel, ...]:
+    """All kernels of a plan: its operators and their adjoint, forward and adjoint; and with ``tangents`` that."""
     found = [*operators(program, False)]
     if program.form.entry and program.plan == "formed":
         found += operators(program, True)
-    return (*found, forward(program), adjoint(program))
+    return (*found, forward(program), adjoint(program), *((tangent(program),) if tangents else ()))
 
 
-# --- forward and adjoint ------------------------------------------------------------------------------------
+# --- forward, adjoint and tangent ---------------------------------------------------------------------------
 
 
 def steps(program: Program) -> Body:
     """h → h(stop): the state as it arrives, then step by step."""
     form = program.form
     if program.implicit:
-        stages: Operation = Groups(form.stage, form.tangent)
+        stages: Operation = Groups(form.stage, operations.tangent(form.stage, learned=False))
     else:
         stages = Stages((Combine("H", "i"), *form.stage), form.entry)
     arriving = (Contract("h_next", "P_entry", "h_entry", "dense"),) if program.entry else ()
@@ -98,6 +98,20 @@ def adjoint(program: Program) -> Kernel:
     )  # fmt: skip
 
 
+def tangent(program: Program) -> Kernel:
+    """The derivative of (7) in a direction: ``dot`` becomes dh(stop) in place, for a sweep whose stages were kept."""
+    form = program.form
+    changes = ["dot_operators", "dot_biases", *(f"dot_{name}" for name in _also_learned(program))]
+    if program.entry:
+        changes += ["dot_entry", *(["dot_operator_entry"] if form.entry and program.plan == "formed" else [])]
+    kept = tuple(k.name for k in form.kept)
+    return Kernel(
+        f"{program.plan}_tangent", _title(program, "tangent"), (*_arguments(program, "dot"), *changes), kept,
+        operations.tangent(steps(program), learned=True), "dot", sizes(program, "dot"), tangent_memory(program),
+        kept, program,
+    )  # fmt: skip
+
+
 def _arguments(program: Program, state: str) -> tuple[str, ...]:
     """A state, the tableau, what is learned, and the tables that a stage's chain applies, in a fixed order."""
     applied = {op.table for op in program.form.stage if isinstance(op, Contract) and not op.learned}
@@ -125,6 +139,8 @@ def _title(program: Program, kind: str) -> str:
     u += ", normalised over the channels" if program.normalised else ""
     if kind == "forward":
         return f"h ← h(stop): m_i = A r(u, X h),  u = {u}   (4), (5), (7)."
+    if kind == "tangent":
+        return "dot ← dh(stop), from dh(start) and changes of operators and biases   (7)."
     return "bar ← dL/dh(start), and the gradients of operators and biases   (10), (11)."
 
 

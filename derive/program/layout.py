@@ -20,13 +20,15 @@ NARROW_TABLES = ("w_waves", "Psi_V")  # these act on no channels
 # Operands that lie where others do.
 LIE_IN = {"M": "m", "bar_M": "bar_m", "h_next": "h", "bar_h_next": "bar", "bar_h_entry": "bar_entry",
           "bar_at_nodes": "at_nodes", "bar_mixed": "mixed", "bar_turned": "turned", "bar_mixed_bias": "mixed_bias",
-          "bar_mixed_local": "mixed_local"}  # fmt: skip
+          "bar_mixed_local": "mixed_local", "dot_M": "dot_m", "dot_h": "dot", "dot_h_next": "dot",
+          "dot_h_entry": "dot_entry"}  # fmt: skip
 # What the first stage of a slab reads and writes whose state arrives in another basis.
 ARRIVING = {"H": "h_entry", "bar_H": "bar_entry", "C": "C_entry", "X": "X_entry", "E": "operator_entry",
-            "bar_E": "bar_operator_entry"}  # fmt: skip
+            "bar_E": "bar_operator_entry", "dot_H": "dot_entry", "dot_E": "dot_operator_entry"}  # fmt: skip
 
 # What tangents, and the transposed equations, read and write while those are solved.
 DIRECTION = {"dot_H": "directions", "dot_M": "moved"}
+HELD, SOLVED = {"dot_H": "solution", "dot_M": "moved"}, {"dot_H": "solution"}  # before these are solved, and after
 TRANSPOSED = {"bar_M": "directions", "bar_H": "moved"}
 
 INDEX = {"stages": "i", "krylov + 1": "k"}  # what counts along the first axes of a kernel's own arrays

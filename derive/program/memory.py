@@ -5,7 +5,7 @@ Sizes are texts over the shapes of a kernel's arguments, the same for every targ
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from derive.program.build import Form, Program
 from derive.program.layout import MAKES, Memory, Operand, wide
@@ -76,7 +76,7 @@ def forward_memory(program: Program) -> tuple[Memory, ...]:
         Memory("m", ("stages", "state", "records")),
         *([Memory("H", (*stages, "state", "records"))] if own else []),
         *(Memory(o.name, (o.rows, "records")) for o in form.work),
-        *(Memory(f"dot_{o.name}", (o.rows, "records")) for o in form.dots),
+        *(_dots(form) if implicit else ()),
         *(_newton(VECTORS + NEWTON_VECTORS, NUMBERS + NEWTON_NUMBERS) if implicit else ()),
     )
 
@@ -89,6 +89,20 @@ def adjoint_memory(program: Program) -> tuple[Memory, ...]:
         *(Memory(f"bar_{o.name}", (o.rows, "records")) for o in program.form.bars),
         *(_newton(VECTORS, NUMBERS) if program.implicit else ()),
     )
+
+
+def tangent_memory(program: Program) -> tuple[Memory, ...]:
+    """The working memory of the tangent kernel."""
+    return (
+        Memory("dot_m", ("stages", "state", "records")),
+        *(() if program.implicit else (Memory("dot_H", ("state", "records")),)),
+        *_dots(program.form),
+        *(_newton(VECTORS, NUMBERS) if program.implicit else ()),
+    )
+
+
+def _dots(form: Form) -> Iterator[Memory]:
+    return (Memory(f"dot_{o.name}", (o.rows, "records")) for o in form.dots)
 
 
 def _newton(vectors: tuple[str, ...], numbers: tuple[str, ...]) -> tuple[Memory, ...]:

@@ -55,6 +55,15 @@ def bar(operand: str) -> str:
     return f"bar_{operand}"
 
 
+def dot(operand: str) -> str:
+    return f"dot_{operand}"
+
+
+def shared(operand: str) -> bool:
+    """Whether an operand, or what a tangent is of, belongs to all records."""
+    return base(operand).removeprefix("dot_") in OF_ALL_RECORDS
+
+
 PLAIN = {"H": "H_i", "M": "m_i", "e": "e_s", "E": "E_s", "w": "w_s", "h_next": "h", "operators": "E_s", "biases": "e_s",
          "mixed_bias": "β_s", "local_operators": "V_s", "mixed_local": "v_s", "Phi": "Φ", "Psi": "Ψ", "Psi_V": "Ψ",
          "P_entry": "P", "lift": "P", "operator": "R"}  # fmt: skip
@@ -64,6 +73,8 @@ def plain(operand: str) -> str:
     """An operand's name for the reader."""
     if operand.startswith("bar_"):
         return f"{plain(operand[4:])}̄"
+    if operand.startswith("dot_"):
+        return f"d{plain(operand[4:])}"
     array, number = base(operand), part(operand)
     return PLAIN.get(array, array) + ("" if number is None else f"@{number + 1}")
 
@@ -88,8 +99,8 @@ class Operation:
         """What the cotangents of the inputs get from that of the output."""
         raise self._lacks("an adjoint")
 
-    def tangent(self) -> tuple[Operation, ...]:
-        """The output's change for those of the inputs."""
+    def tangent(self, learned: bool) -> tuple[Operation, ...]:
+        """The output's change for those of the inputs, and where these are ``learned`` of weights and biases."""
         raise self._lacks("a tangent")
 
     def said(self) -> str:
@@ -110,8 +121,9 @@ def adjoint(body: Body, held: Cotangents) -> Body:
     return tuple(rule for op in reversed(body) for rule in op.adjoint(held))
 
 
-def tangent(body: Body) -> Body:
-    return tuple(rule for op in body for rule in op.tangent())
+def tangent(body: Body, learned: bool) -> Body:
+    """Every operation's rule, in order."""
+    return tuple(rule for op in body for rule in op.tangent(learned))
 
 
 def without_gradients(body: Body) -> Body:
@@ -154,8 +166,11 @@ class Contract(Operation):
         )
         return (*gradient, *constant, back)
 
-    def tangent(self) -> Body:
-        return (replace(self, out=f"dot_{self.out}", operand=f"dot_{self.operand}"),)
+    def tangent(self, learned: bool) -> Body:
+        moved = replace(self, out=dot(self.out), operand=dot(self.operand))
+        if not (learned and self.learned):
+            return (moved,)
+        return (moved, replace(self, out=dot(self.out), table=dot(self.table), accumulate=True))
 
     def said(self) -> str:
         table, offset = plain(self.table) + ("ᵀ" if self.transposed else ""), f" + {self.offset}" if self.offset else ""
@@ -217,7 +232,7 @@ class Pointwise(Operation):
         """An input that has all nodes and records."""
         if self.inputs[-1][0] == "v":
             return self.inputs[-1][1][0]
-        return next(o for _, operands in self.inputs for o in operands if base(o) not in OF_ALL_RECORDS)
+        return next(o for _, operands in self.inputs for o in operands if not shared(o))
 
     def adjoint(self, held: Cotangents) -> Body:
         """bar_i = ∂g/∂i · bar_o for every input; the broadcast bias collects the sum over records."""
@@ -237,14 +252,14 @@ class Pointwise(Operation):
         inputs = (*self._read_by(expressions), ("v", (bar(self.outs[0]),)))
         return (Pointwise(tuple(outs), inputs, tuple(expressions), tuple(accumulate), tuple(reduce), self.parts),)
 
-    def tangent(self) -> Body:
+    def tangent(self, learned: bool) -> Body:
         slopes = dict(self.slopes)
-        own = [(s, [o for o in operands if base(o) not in OF_ALL_RECORDS]) for s, operands in self.inputs]
+        own = [(s, [o for o in operands if learned or not shared(o)]) for s, operands in self.inputs]
         moving = [(f"v{k + 1}", s, operands) for k, (s, operands) in enumerate(own) if operands]
         slope = total([product([Node("symbol", value=v), slopes[s]]) for v, s, _ in moving])
-        tangents = tuple((v, tuple(f"dot_{o}" for o in operands)) for v, _, operands in moving)
+        tangents = tuple((v, tuple(map(dot, operands))) for v, _, operands in moving)
         inputs = (*self._read_by([slope]), *tangents)
-        return (Pointwise((f"dot_{self.outs[0]}",), inputs, (slope,), (False,), (False,), self.parts),)
+        return (Pointwise((dot(self.outs[0]),), inputs, (slope,), (False,), (False,), self.parts),)
 
     def said(self) -> str:
         names = ", ".join(f"{s} = {' + '.join(plain(o) for o in ops)}" for s, ops in self.inputs)
@@ -276,8 +291,8 @@ class Average(Operation):
     def adjoint(self, held: Cotangents) -> Body:
         return (Average(bar(self.operand), bar(self.out)),)
 
-    def tangent(self) -> Body:
-        return (Average(f"dot_{self.out}", f"dot_{self.operand}"),)
+    def tangent(self, learned: bool) -> Body:
+        return (Average(dot(self.out), dot(self.operand)),)
 
     def said(self) -> str:
         return f"{plain(self.out)} = the mean of {plain(self.operand)} over the channels"
@@ -288,7 +303,10 @@ class Average(Operation):
 
 @dataclass(frozen=True)
 class Combine(Operation):
-    """out = α h + Σ_j γ_j m_j by a row of the tableau's ``combine``: of stage i, j < i; of the step, all ``stages``."""
+    """out = α h + Σ_j γ_j m_j by a row of the tableau's ``combine``: of stage i, j < i; of the step, all ``stages``.
+
+    A tangent's output, ``dot_H`` or ``dot_h_next``, combines the tangents of the state and of the stages.
+    """
 
     out: str
     row: Literal["i", "stages"]
@@ -296,8 +314,19 @@ class Combine(Operation):
     def adjoint(self, held: Cotangents) -> Body:
         return (Spread(bar(self.out), self.row, self.row, held.adds("h")),)
 
+    def tangent(self, learned: bool) -> Body:
+        return (replace(self, out=dot(self.out)),)
+
+    @property
+    def mark(self) -> str:
+        """What stands before the names of the state and the stages that are combined."""
+        return "dot_" if self.out.startswith("dot_") else ""
+
     def said(self) -> str:
-        return "H_i = α_i h_n + Σ_j γ_ij m_j" if self.row == "i" else "h_{n+1} = α h_n + Σ_j γ_j m_j"
+        text = "H_i = α_i h_n + Σ_j γ_ij m_j" if self.row == "i" else "h_{n+1} = α h_n + Σ_j γ_j m_j"
+        return text if not self.mark else "dH_i = α_i dh_n + Σ_j γ_ij dm_j" if self.row == "i" else (
+            "dh_{n+1} = α dh_n + Σ_j γ_j dm_j"
+        )
 
 
 @dataclass(frozen=True)
@@ -341,21 +370,28 @@ class Repeat(Operation):
             return (Repeat(bar(self.over), adjoint(self.body, held)),)
         return (Repeat("steps", (*adjoint(self.body, held), Duplicate("bar_h_next", "bar_h")), backwards=True),)
 
+    def tangent(self, learned: bool) -> Body:
+        return (replace(self, body=tangent(self.body, learned)),)
+
 
 @dataclass(frozen=True)
 class Stages(Operation):
     """The stages of an explicit step, each from earlier ones.
 
     first: the body of the very first stage of a slab whose state arrives in another basis; there H is that state.
+    beside: what stages have beside operators and biases: their gradients, "bar_", and backwards; or changes, "dot_".
     """
 
     body: Body
     first: Body = ()
-    backwards: bool = False
+    beside: str = ""
 
     def adjoint(self, held: Cotangents) -> Body:
         apart = adjoint(self.first, Cotangents(held.held))
-        return (Stages(adjoint(self.body, held), apart, backwards=True),)
+        return (Stages(adjoint(self.body, held), apart, "bar_"),)
+
+    def tangent(self, learned: bool) -> Body:
+        return (Stages(tangent(self.body, learned), tangent(self.first, learned), "dot_"),)
 
 
 @dataclass(frozen=True)
@@ -373,6 +409,10 @@ class Groups(Operation):
         back = adjoint(self.stage, held)
         return (GroupsBack(without_gradients(back), (*back, Spread("bar_H", "i", "begin", True))),)
 
+    def tangent(self, learned: bool) -> Body:
+        """(1 − γ J) dH = what comes from before, and what changes of weights and biases make."""
+        return (GroupsAlong(self.direction, tangent(self.stage, learned)),)
+
 
 @dataclass(frozen=True)
 class GroupsBack(Operation):
@@ -380,6 +420,14 @@ class GroupsBack(Operation):
 
     transposed: Body
     reverse: Body
+
+
+@dataclass(frozen=True)
+class GroupsAlong(Operation):
+    """direction: dH → J dH of a stage.  whole: the same with changes of weights and biases."""
+
+    direction: Body
+    whole: Body
 
 
 # --- of operators -------------------------------------------------------------------------------------------

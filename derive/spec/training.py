@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, get_args, get_origin, get_type_hints
 
-OPTIMISERS = ("adam", "adam-coordinatewise", "lbfgs", "gradient-descent")
+OPTIMISERS = ("adam", "adam-coordinatewise", "lbfgs", "gauss-newton", "gradient-descent")
 SCHEDULES = ("cosine", "constant", "one-cycle", "steps")
 ADAM = ("adam", "adam-coordinatewise")
 STRATEGIES = ("direct", "nested", "v-cycle", "w-cycle", "f-cycle")
@@ -90,12 +90,12 @@ class Training:
     learning_rate: float = _option(0.01, "Of a step, as an L2 length.", "a positive number", above=True, largest=1e6)
     schedule: str = _option(
         "cosine", "Of Adam's rate over the planned steps.", ", ".join(SCHEDULES), choices=SCHEDULES, optimisers=ADAM,
-        elsewhere="adam; gradient-descent keeps its rate, and lbfgs searches along a line",
+        elsewhere="adam; gradient-descent keeps its rate, lbfgs searches along a line, and gauss-newton in a ball",
     )  # fmt: skip
     clip: float | None = _option(
         None, "Shorten longer gradients to this L2 norm.", "a positive number", above=True, largest=1e6, example=1.0,
         optimisers=(*ADAM, "gradient-descent"),
-        elsewhere="adam or gradient-descent; the line search of lbfgs bounds its steps",
+        elsewhere="adam or gradient-descent; lbfgs and gauss-newton bound their steps by what the loss does",
     )  # fmt: skip
     averaging: float = _option(
         0.0, "Average fields with this decay a step.", "a decay from 0 to below 1, such as 0.99", high=1, below=True,
@@ -123,7 +123,7 @@ class Training:
     )
     warmup: int | None = _option(
         None, "Epochs in which Adam's rate rises to its schedule.", "1 or more epochs", low=1, optimisers=ADAM,
-        elsewhere="adam; gradient-descent keeps its rate, and lbfgs searches along a line",
+        elsewhere="adam; gradient-descent keeps its rate, lbfgs searches along a line, and gauss-newton in a ball",
     )  # fmt: skip
     memory: str = _option(
         "stored", "Keep every stage for the gradient, or some states and compute the rest again.", "stored, checkpoint",

@@ -1,6 +1,6 @@
 """Kernels of the continuum 'burgers'; specification 3c291a507bed.
 
-∂h/∂δ = ρ(u, h),  rate u1*sigmoid(u2) - 2*h,  f = tanh,  Δ = 1;  u = ∫ W h dξ′ + V h + b   (1), (2)
+∂h/∂δ = ρ(u, h),  rate u1*sigmoid(u2) - 2*h;  u = ∫ W h dξ′ + V h + b   (1), (2)
 
 Written by ``continua generate``; do not edit. The derivation is in derivation.md beside this file.
 Rows are (axis · channel), columns are records. Tables, tableau and constants are arguments.
@@ -362,6 +362,128 @@ def factors_adjoint_1(
                 bar[a, r] = bar_h[a, r]
 
 
+def factors_tangent_1(
+    dot, combine, operator_index, bias_index, operators, biases, Phi, C, C_runs, X, A, w_blocks, local_operators, V_blocks, constants, channels, dot_operators, dot_biases, dot_local_operators, F1, G, U, Z,
+):
+    """dot ← dh(stop), from dh(start) and changes of operators and biases   (7)."""
+    c1 = constants[1]  # 1
+    c2 = constants[2]  # -1
+    steps, stages, records = combine.shape[0], combine.shape[1] - 1, dot.shape[1]
+    dot_m = np.empty((stages, dot.shape[0], records), dot.dtype)
+    dot_H = np.empty((dot.shape[0], records), dot.dtype)
+    dot_G = np.empty((C.shape[0]*channels, records), dot.dtype)
+    dot_R = np.empty((biases.shape[1]//2, records), dot.dtype)
+    dot_T = np.empty((Phi.shape[1]*2*channels, records), dot.dtype)
+    dot_U = np.empty((biases.shape[1], records), dot.dtype)
+    dot_Z = np.empty((biases.shape[1]//2, records), dot.dtype)
+    for n in range(steps):
+        for i in range(stages):
+            slot = n*stages + i
+            bias, dot_bias = biases[bias_index[n, i]], dot_biases[bias_index[n, i]]
+            operator, dot_operator = operators[operator_index[n, i]], dot_operators[operator_index[n, i]]
+            local_operator, dot_local_operator = local_operators[bias_index[n, i]], dot_local_operators[bias_index[n, i]]
+            # dH_i = α_i dh_n + Σ_j γ_ij dm_j
+            alpha = combine[n, i, 0]
+            target, given = dot_H.reshape(dot.size), dot.reshape(dot.size)
+            for a in range(dot.size):
+                target[a] = alpha*given[a]
+            for j in range(i):
+                gamma = combine[n, i, j + 1]
+                if gamma != 0:
+                    given = dot_m[j].reshape(dot.size)
+                    for a in range(dot.size):
+                        target[a] += gamma*given[a]
+            # dG = C dH_i
+            width = dot_G.size//C.shape[0]
+            target = dot_G.reshape((C.shape[0], width))
+            given = dot_H.reshape((C.shape[1], width))
+            target[:] = constants[0]
+            for a in range(C.shape[0]):
+                for b in range(C_runs[a, 0], C_runs[a, 1]):
+                    factor = C[a, b]
+                    for r in range(given.shape[1]):
+                        target[a, r] += factor*given[b, r]
+            # dT = w_s dG
+            dot_T[:] = constants[0]
+            for piece in range(w_blocks.shape[0]):
+                high, low = w_blocks[piece, 0]*2*channels, w_blocks[piece, 2]*channels
+                high_count = (w_blocks[piece, 1] - w_blocks[piece, 0])*2*channels
+                low_count = (w_blocks[piece, 3] - w_blocks[piece, 2])*channels
+                origin = w_blocks[piece, 4]*2*channels*channels
+                block = operator[origin:origin + high_count*low_count].reshape((high_count, low_count))
+                target = dot_T[high:high + high_count]
+                given = dot_G[low:low + low_count]
+                np.dot(block, given, target)
+            # dT += dw_s G
+            for piece in range(w_blocks.shape[0]):
+                high, low = w_blocks[piece, 0]*2*channels, w_blocks[piece, 2]*channels
+                high_count = (w_blocks[piece, 1] - w_blocks[piece, 0])*2*channels
+                low_count = (w_blocks[piece, 3] - w_blocks[piece, 2])*channels
+                origin = w_blocks[piece, 4]*2*channels*channels
+                block = dot_operator[origin:origin + high_count*low_count].reshape((high_count, low_count))
+                target = dot_T[high:high + high_count]
+                given = G[slot][low:low + low_count]
+                add_dot(block, given, target)
+            # dU = Φ dT
+            width = dot_U.size//Phi.shape[0]
+            target = dot_U.reshape((Phi.shape[0], width))
+            given = dot_T.reshape((Phi.shape[1], width))
+            np.dot(Phi, given, target)
+            # dZ = X dH_i
+            width = dot_Z.size//X.shape[0]
+            target = dot_Z.reshape((X.shape[0], width))
+            given = dot_H.reshape((X.shape[1], width))
+            np.dot(X, given, target)
+            # dU += V dZ
+            for piece in range(V_blocks.shape[0]):
+                high, low = V_blocks[piece, 0]*2*channels, V_blocks[piece, 2]*channels
+                high_count = (V_blocks[piece, 1] - V_blocks[piece, 0])*2*channels
+                low_count = (V_blocks[piece, 3] - V_blocks[piece, 2])*channels
+                origin = V_blocks[piece, 4]*2*channels*channels
+                block = local_operator[origin:origin + high_count*low_count].reshape((high_count, low_count))
+                target = dot_U[high:high + high_count]
+                given = dot_Z[low:low + low_count]
+                add_dot(block, given, target)
+            # dU += dV Z
+            for piece in range(V_blocks.shape[0]):
+                high, low = V_blocks[piece, 0]*2*channels, V_blocks[piece, 2]*channels
+                high_count = (V_blocks[piece, 1] - V_blocks[piece, 0])*2*channels
+                low_count = (V_blocks[piece, 3] - V_blocks[piece, 2])*channels
+                origin = V_blocks[piece, 4]*2*channels*channels
+                block = dot_local_operator[origin:origin + high_count*low_count].reshape((high_count, low_count))
+                target = dot_U[high:high + high_count]
+                given = Z[slot][low:low + low_count]
+                add_dot(block, given, target)
+            # dR at every node and record, u1 = U@1 + e_s@1, f1 = F1, v1 = dU@1 + de_s@1, v2 = dU@2 + de_s@2
+            for q in range(U[slot].shape[0]//(2*channels)):
+                for c in range(channels):
+                    a, b = q*channels + c, 2*q*channels + c
+                    for r in range(U[slot].shape[1]):
+                        u1_q = U[slot][b, r] + bias[b]
+                        f1_q = F1[slot][a, r]
+                        v1_q = dot_U[b, r] + dot_bias[b]
+                        v2_q = dot_U[b + channels, r] + dot_bias[b + channels]
+                        value_dot_R = ((f1_q*v1_q) + (((c1 + (c2*f1_q))*f1_q*u1_q)*v2_q))
+                        dot_R[a, r] = value_dot_R
+            # dm_i = A dR
+            width = dot_m[i].size//A.shape[0]
+            target = dot_m[i].reshape((A.shape[0], width))
+            given = dot_R.reshape((A.shape[1], width))
+            np.dot(A, given, target)
+        # dh_{n+1} = α dh_n + Σ_j γ_j dm_j
+        alpha = combine[n, stages, 0]
+        target, given = dot.reshape(dot.size), dot.reshape(dot.size)
+        if alpha != 1:
+            for a in range(dot.size):
+                target[a] = alpha*given[a]
+        for j in range(stages):
+            gamma = combine[n, stages, j + 1]
+            if gamma != 0:
+                given = dot_m[j].reshape(dot.size)
+                for a in range(dot.size):
+                    target[a] += gamma*given[a]
+
+
 def lift(x, lift, h):
     """h = P (x, 1): at every function of the basis, from the coefficients of the records and of 1."""
     # h = P x
@@ -520,3 +642,33 @@ def loss(z, target, constants, value, source):
             zk, tk = z[k, r], target[k, r]
             t0 = np.sqrt((sum_error/sum_size))
             source[k, r] = (((c3*tk) + (c4*zk))*(c0 if t0 <= c5 else ((c6/sum_size)/t0)))
+
+
+def curvature(z, target, direction, constants, curved):
+    """curved = ∂²L/∂z² v of every record (relative-l2), v the direction, from its derivation."""
+    c0 = constants[0]  # 0
+    c2 = constants[2]  # -1
+    c3 = constants[3]  # -2
+    c4 = constants[4]  # 2
+    c5 = constants[5]  # the smallest normal number
+    c6 = constants[6]  # 1/2
+    for r in range(z.shape[1]):
+        sum_error = constants[0]
+        sum_size = constants[0]
+        sum_turn_error = constants[0]
+        for k in range(z.shape[0]):
+            zk, tk, vk = z[k, r], target[k, r], direction[k, r]
+            t0 = ((c2*tk) + zk)
+            t1 = t0*t0
+            t2 = tk*tk
+            sum_error += t1
+            sum_size += t2
+            sum_turn_error += (((c3*tk) + (c4*zk))*vk)
+        for k in range(z.shape[0]):
+            zk, tk, vk = z[k, r], target[k, r], direction[k, r]
+            t0 = np.sqrt((sum_error/sum_size))
+            t1 = t0 <= c5
+            t2 = c0 if t0 <= c5 else ((c6/sum_size)/t0)
+            t3 = c2*(c0 if t0 <= c5 else (t2/t0))
+            t4 = np.abs(t3)
+            curved[k, r] = ((c4*vk*t2) + (((c3*tk) + (c4*zk))*sum_turn_error*(c0 if t4 <= c0 else (t3*t2))))

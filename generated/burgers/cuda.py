@@ -1,6 +1,6 @@
 """Kernels of the continuum 'burgers'; specification 3c291a507bed.
 
-∂h/∂δ = ρ(u, h),  rate u1*sigmoid(u2) - 2*h,  f = tanh,  Δ = 1;  u = ∫ W h dξ′ + V h + b   (1), (2)
+∂h/∂δ = ρ(u, h),  rate u1*sigmoid(u2) - 2*h;  u = ∫ W h dξ′ + V h + b   (1), (2)
 
 Written by ``continua generate``; do not edit. The derivation is in derivation.md beside this file.
 A thread block works on a tile of records: rows (axis · channel) go by threadIdx.y, records by

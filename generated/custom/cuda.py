@@ -1,6 +1,6 @@
 """Kernels of the continuum 'custom'; specification ec07dabd7432.
 
-∂h/∂δ = ρ(u, h),  rate tanh(u) - a*h,  f = tanh,  Δ = 1/2;  u = ∫ W h dξ′ + b   (1), (2)
+∂h/∂δ = ρ(u, h),  rate tanh(u) - a*h;  u = ∫ W h dξ′ + b   (1), (2)
 
 Written by ``continua generate``; do not edit. The derivation is in derivation.md beside this file.
 A thread block works on a tile of records: rows (axis · channel) go by threadIdx.y, records by

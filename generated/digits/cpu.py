@@ -250,6 +250,58 @@ def formed_adjoint_1(
                 bar[a, r] = bar_h[a, r]
 
 
+def formed_tangent_1(
+    dot, combine, operator_index, bias_index, operators, biases, constants, channels, dot_operators, dot_biases, F1, H,
+):
+    """dot ← dh(stop), from dh(start) and changes of operators and biases   (7)."""
+    c2 = constants[2]  # 2
+    c3 = constants[3]  # -2
+    steps, stages, records = combine.shape[0], combine.shape[1] - 1, dot.shape[1]
+    dot_m = np.empty((stages, dot.shape[0], records), dot.dtype)
+    dot_H = np.empty((dot.shape[0], records), dot.dtype)
+    dot_U = np.empty((biases.shape[1], records), dot.dtype)
+    for n in range(steps):
+        for i in range(stages):
+            slot = n*stages + i
+            bias, dot_bias = biases[bias_index[n, i]], dot_biases[bias_index[n, i]]
+            operator, dot_operator = operators[operator_index[n, i]], dot_operators[operator_index[n, i]]
+            # dH_i = α_i dh_n + Σ_j γ_ij dm_j
+            alpha = combine[n, i, 0]
+            target, given = dot_H.reshape(dot.size), dot.reshape(dot.size)
+            for a in range(dot.size):
+                target[a] = alpha*given[a]
+            for j in range(i):
+                gamma = combine[n, i, j + 1]
+                if gamma != 0:
+                    given = dot_m[j].reshape(dot.size)
+                    for a in range(dot.size):
+                        target[a] += gamma*given[a]
+            # dU = E_s dH_i
+            np.dot(operator, dot_H, dot_U)
+            # dU += dE_s H_i
+            add_dot(dot_operator, H[slot], dot_U)
+            # dm_i at every node and record, f1 = F1, v1 = dU + de_s
+            for a in range(F1[slot].shape[0]):
+                for r in range(F1[slot].shape[1]):
+                    f1_q = F1[slot][a, r]
+                    v1_q = dot_U[a, r] + dot_bias[a]
+                    t0 = f1_q*f1_q
+                    value_dot_M = ((c2 + (c3*t0))*v1_q)
+                    dot_m[i][a, r] = value_dot_M
+        # dh_{n+1} = α dh_n + Σ_j γ_j dm_j
+        alpha = combine[n, stages, 0]
+        target, given = dot.reshape(dot.size), dot.reshape(dot.size)
+        if alpha != 1:
+            for a in range(dot.size):
+                target[a] = alpha*given[a]
+        for j in range(stages):
+            gamma = combine[n, stages, j + 1]
+            if gamma != 0:
+                given = dot_m[j].reshape(dot.size)
+                for a in range(dot.size):
+                    target[a] += gamma*given[a]
+
+
 def factors_operators_1(w, theta, beta, vartheta, Psi, Psi_runs, constants, channels, operators, biases):
     """w_s = Σ_k θ_k(δ_s) w_k,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k   (4)"""
     mixed_bias = np.empty((beta.shape[1],), w.dtype)
@@ -464,6 +516,77 @@ def factors_adjoint_1(
         for a in range(0, state):
             for r in range(records):
                 bar[a, r] = bar_h[a, r]
+
+
+def factors_tangent_1(
+    dot, combine, operator_index, bias_index, operators, biases, Phi, Phi_runs, C, constants, channels, dot_operators, dot_biases, F1, G,
+):
+    """dot ← dh(stop), from dh(start) and changes of operators and biases   (7)."""
+    c2 = constants[2]  # 2
+    c3 = constants[3]  # -2
+    steps, stages, records = combine.shape[0], combine.shape[1] - 1, dot.shape[1]
+    dot_m = np.empty((stages, dot.shape[0], records), dot.dtype)
+    dot_H = np.empty((dot.shape[0], records), dot.dtype)
+    dot_G = np.empty((operators.shape[2], records), dot.dtype)
+    dot_T = np.empty((operators.shape[1], records), dot.dtype)
+    dot_U = np.empty((biases.shape[1], records), dot.dtype)
+    for n in range(steps):
+        for i in range(stages):
+            slot = n*stages + i
+            bias, dot_bias = biases[bias_index[n, i]], dot_biases[bias_index[n, i]]
+            operator, dot_operator = operators[operator_index[n, i]], dot_operators[operator_index[n, i]]
+            # dH_i = α_i dh_n + Σ_j γ_ij dm_j
+            alpha = combine[n, i, 0]
+            target, given = dot_H.reshape(dot.size), dot.reshape(dot.size)
+            for a in range(dot.size):
+                target[a] = alpha*given[a]
+            for j in range(i):
+                gamma = combine[n, i, j + 1]
+                if gamma != 0:
+                    given = dot_m[j].reshape(dot.size)
+                    for a in range(dot.size):
+                        target[a] += gamma*given[a]
+            # dG = C dH_i
+            width = dot_G.size//C.shape[0]
+            target = dot_G.reshape((C.shape[0], width))
+            given = dot_H.reshape((C.shape[1], width))
+            for a in range(C.shape[0]):
+                for r in range(given.shape[1]):
+                    target[a, r] = C[a, a]*given[a, r]
+            # dT = w_s dG
+            np.dot(operator, dot_G, dot_T)
+            # dT += dw_s G
+            add_dot(dot_operator, G[slot], dot_T)
+            # dU = Φ dT
+            width = dot_U.size//Phi.shape[0]
+            target = dot_U.reshape((Phi.shape[0], width))
+            given = dot_T.reshape((Phi.shape[1], width))
+            target[:] = constants[0]
+            for a in range(Phi.shape[0]):
+                for b in range(Phi_runs[a, 0], Phi_runs[a, 1]):
+                    factor = Phi[a, b]
+                    for r in range(given.shape[1]):
+                        target[a, r] += factor*given[b, r]
+            # dm_i at every node and record, f1 = F1, v1 = dU + de_s
+            for a in range(F1[slot].shape[0]):
+                for r in range(F1[slot].shape[1]):
+                    f1_q = F1[slot][a, r]
+                    v1_q = dot_U[a, r] + dot_bias[a]
+                    t0 = f1_q*f1_q
+                    value_dot_M = ((c2 + (c3*t0))*v1_q)
+                    dot_m[i][a, r] = value_dot_M
+        # dh_{n+1} = α dh_n + Σ_j γ_j dm_j
+        alpha = combine[n, stages, 0]
+        target, given = dot.reshape(dot.size), dot.reshape(dot.size)
+        if alpha != 1:
+            for a in range(dot.size):
+                target[a] = alpha*given[a]
+        for j in range(stages):
+            gamma = combine[n, stages, j + 1]
+            if gamma != 0:
+                given = dot_m[j].reshape(dot.size)
+                for a in range(dot.size):
+                    target[a] += gamma*given[a]
 
 
 def formed_operators_2(
@@ -706,6 +829,58 @@ def formed_adjoint_2(
                 bar[a, r] = bar_h[a, r]
 
 
+def formed_tangent_2(
+    dot, combine, operator_index, bias_index, operators, biases, constants, channels, dot_operators, dot_biases, F1, H,
+):
+    """dot ← dh(stop), from dh(start) and changes of operators and biases   (7)."""
+    c2 = constants[2]  # 2
+    c3 = constants[3]  # -2
+    steps, stages, records = combine.shape[0], combine.shape[1] - 1, dot.shape[1]
+    dot_m = np.empty((stages, dot.shape[0], records), dot.dtype)
+    dot_H = np.empty((dot.shape[0], records), dot.dtype)
+    dot_U = np.empty((biases.shape[1], records), dot.dtype)
+    for n in range(steps):
+        for i in range(stages):
+            slot = n*stages + i
+            bias, dot_bias = biases[bias_index[n, i]], dot_biases[bias_index[n, i]]
+            operator, dot_operator = operators[operator_index[n, i]], dot_operators[operator_index[n, i]]
+            # dH_i = α_i dh_n + Σ_j γ_ij dm_j
+            alpha = combine[n, i, 0]
+            target, given = dot_H.reshape(dot.size), dot.reshape(dot.size)
+            for a in range(dot.size):
+                target[a] = alpha*given[a]
+            for j in range(i):
+                gamma = combine[n, i, j + 1]
+                if gamma != 0:
+                    given = dot_m[j].reshape(dot.size)
+                    for a in range(dot.size):
+                        target[a] += gamma*given[a]
+            # dU = E_s dH_i
+            np.dot(operator, dot_H, dot_U)
+            # dU += dE_s H_i
+            add_dot(dot_operator, H[slot], dot_U)
+            # dm_i at every node and record, f1 = F1, v1 = dU + de_s
+            for a in range(F1[slot].shape[0]):
+                for r in range(F1[slot].shape[1]):
+                    f1_q = F1[slot][a, r]
+                    v1_q = dot_U[a, r] + dot_bias[a]
+                    t0 = f1_q*f1_q
+                    value_dot_M = ((c2 + (c3*t0))*v1_q)
+                    dot_m[i][a, r] = value_dot_M
+        # dh_{n+1} = α dh_n + Σ_j γ_j dm_j
+        alpha = combine[n, stages, 0]
+        target, given = dot.reshape(dot.size), dot.reshape(dot.size)
+        if alpha != 1:
+            for a in range(dot.size):
+                target[a] = alpha*given[a]
+        for j in range(stages):
+            gamma = combine[n, stages, j + 1]
+            if gamma != 0:
+                given = dot_m[j].reshape(dot.size)
+                for a in range(dot.size):
+                    target[a] += gamma*given[a]
+
+
 def factors_operators_2(w, theta, beta, vartheta, Psi, Psi_runs, constants, channels, operators, biases):
     """w_s = Σ_k θ_k(δ_s) w_k,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k   (4)"""
     mixed_bias = np.empty((beta.shape[1],), w.dtype)
@@ -928,6 +1103,80 @@ def factors_adjoint_2(
                 bar[a, r] = bar_h[a, r]
 
 
+def factors_tangent_2(
+    dot, combine, operator_index, bias_index, operators, biases, Phi, Phi_runs, C, C_runs, constants, channels, dot_operators, dot_biases, F1, G,
+):
+    """dot ← dh(stop), from dh(start) and changes of operators and biases   (7)."""
+    c2 = constants[2]  # 2
+    c3 = constants[3]  # -2
+    steps, stages, records = combine.shape[0], combine.shape[1] - 1, dot.shape[1]
+    dot_m = np.empty((stages, dot.shape[0], records), dot.dtype)
+    dot_H = np.empty((dot.shape[0], records), dot.dtype)
+    dot_G = np.empty((operators.shape[2], records), dot.dtype)
+    dot_T = np.empty((operators.shape[1], records), dot.dtype)
+    dot_U = np.empty((biases.shape[1], records), dot.dtype)
+    for n in range(steps):
+        for i in range(stages):
+            slot = n*stages + i
+            bias, dot_bias = biases[bias_index[n, i]], dot_biases[bias_index[n, i]]
+            operator, dot_operator = operators[operator_index[n, i]], dot_operators[operator_index[n, i]]
+            # dH_i = α_i dh_n + Σ_j γ_ij dm_j
+            alpha = combine[n, i, 0]
+            target, given = dot_H.reshape(dot.size), dot.reshape(dot.size)
+            for a in range(dot.size):
+                target[a] = alpha*given[a]
+            for j in range(i):
+                gamma = combine[n, i, j + 1]
+                if gamma != 0:
+                    given = dot_m[j].reshape(dot.size)
+                    for a in range(dot.size):
+                        target[a] += gamma*given[a]
+            # dG = C dH_i
+            width = dot_G.size//C.shape[0]
+            target = dot_G.reshape((C.shape[0], width))
+            given = dot_H.reshape((C.shape[1], width))
+            target[:] = constants[0]
+            for a in range(C.shape[0]):
+                for b in range(C_runs[a, 0], C_runs[a, 1]):
+                    factor = C[a, b]
+                    for r in range(given.shape[1]):
+                        target[a, r] += factor*given[b, r]
+            # dT = w_s dG
+            np.dot(operator, dot_G, dot_T)
+            # dT += dw_s G
+            add_dot(dot_operator, G[slot], dot_T)
+            # dU = Φ dT
+            width = dot_U.size//Phi.shape[0]
+            target = dot_U.reshape((Phi.shape[0], width))
+            given = dot_T.reshape((Phi.shape[1], width))
+            target[:] = constants[0]
+            for a in range(Phi.shape[0]):
+                for b in range(Phi_runs[a, 0], Phi_runs[a, 1]):
+                    factor = Phi[a, b]
+                    for r in range(given.shape[1]):
+                        target[a, r] += factor*given[b, r]
+            # dm_i at every node and record, f1 = F1, v1 = dU + de_s
+            for a in range(F1[slot].shape[0]):
+                for r in range(F1[slot].shape[1]):
+                    f1_q = F1[slot][a, r]
+                    v1_q = dot_U[a, r] + dot_bias[a]
+                    t0 = f1_q*f1_q
+                    value_dot_M = ((c2 + (c3*t0))*v1_q)
+                    dot_m[i][a, r] = value_dot_M
+        # dh_{n+1} = α dh_n + Σ_j γ_j dm_j
+        alpha = combine[n, stages, 0]
+        target, given = dot.reshape(dot.size), dot.reshape(dot.size)
+        if alpha != 1:
+            for a in range(dot.size):
+                target[a] = alpha*given[a]
+        for j in range(stages):
+            gamma = combine[n, stages, j + 1]
+            if gamma != 0:
+                given = dot_m[j].reshape(dot.size)
+                for a in range(dot.size):
+                    target[a] += gamma*given[a]
+
+
 def lift(x, lift, h):
     """h = P (x, 1): at every function of the basis, from the coefficients of the records and of 1."""
     # h = P x
@@ -1084,3 +1333,26 @@ def loss(z, target, constants, value, source):
             zk, tk = z[k, r] - top, target[k, r]
             t0 = np.exp(zk)
             source[k, r] = (((t0*sum_total)/sum_partition) + (c2*tk))
+
+
+def curvature(z, target, direction, constants, curved):
+    """curved = ∂²L/∂z² v of every record (cross-entropy), v the direction, from its derivation."""
+    c2 = constants[2]  # -1
+    for r in range(z.shape[1]):
+        top = z[0, r]  # L is unchanged when a constant is added to every output
+        for k in range(z.shape[0]):
+            top = z[k, r] if z[k, r] > top else top
+        sum_partition = constants[0]
+        sum_total = constants[0]
+        sum_turn_partition = constants[0]
+        for k in range(z.shape[0]):
+            zk, tk, vk = z[k, r] - top, target[k, r], direction[k, r]
+            t0 = np.exp(zk)
+            sum_partition += t0
+            sum_total += tk
+            sum_turn_partition += (t0*vk)
+        for k in range(z.shape[0]):
+            zk, tk, vk = z[k, r] - top, target[k, r], direction[k, r]
+            t0 = np.exp(zk)
+            t1 = sum_partition*sum_partition
+            curved[k, r] = (((c2*t0*sum_total*sum_turn_partition)/t1) + ((t0*sum_total*vk)/sum_partition))

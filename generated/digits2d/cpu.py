@@ -1,6 +1,6 @@
 """Kernels of the continuum 'digits2d'; specification a0deadd43d4d.
 
-∂h/∂δ = ρ(u, h),  rate 4*sin(u1)*sigmoid(u2) - 2*h,  f = tanh,  Δ = 1;  u = ∫ W h dξ′ + V h + b   (1), (2)
+∂h/∂δ = ρ(u, h),  rate 4*sin(u1)*sigmoid(u2) - 2*h;  u = ∫ W h dξ′ + V h + b   (1), (2)
 
 Written by ``continua generate``; do not edit. The derivation is in derivation.md beside this file.
 Rows are (axis · channel), columns are records. Tables, tableau and constants are arguments.
@@ -383,6 +383,132 @@ def factors_adjoint_1(
                 bar[a, r] = bar_h[a, r]
 
 
+def factors_tangent_1(
+    dot, combine, operator_index, bias_index, operators, biases, Phi, Phi_2, C, C_2, w_blocks, local_operators, V_blocks, constants, channels, dot_operators, dot_biases, dot_local_operators, F1, F2, G, H, U,
+):
+    """dot ← dh(stop), from dh(start) and changes of operators and biases   (7)."""
+    c1 = constants[1]  # 1
+    c2 = constants[2]  # 4
+    c3 = constants[3]  # -1
+    steps, stages, records = combine.shape[0], combine.shape[1] - 1, dot.shape[1]
+    dot_m = np.empty((stages, dot.shape[0], records), dot.dtype)
+    dot_H = np.empty((dot.shape[0], records), dot.dtype)
+    dot_G = np.empty((C.shape[0]*C_2.shape[0]*channels, records), dot.dtype)
+    dot_G_1 = np.empty((C.shape[0]*C_2.shape[1]*channels, records), dot.dtype)
+    dot_T = np.empty((Phi.shape[1]*Phi_2.shape[1]*2*channels, records), dot.dtype)
+    dot_U = np.empty((biases.shape[1], records), dot.dtype)
+    dot_U_1 = np.empty((Phi.shape[0]*Phi_2.shape[1]*2*channels, records), dot.dtype)
+    for n in range(steps):
+        for i in range(stages):
+            slot = n*stages + i
+            bias, dot_bias = biases[bias_index[n, i]], dot_biases[bias_index[n, i]]
+            operator, dot_operator = operators[operator_index[n, i]], dot_operators[operator_index[n, i]]
+            local_operator, dot_local_operator = local_operators[bias_index[n, i]], dot_local_operators[bias_index[n, i]]
+            # dH_i = α_i dh_n + Σ_j γ_ij dm_j
+            alpha = combine[n, i, 0]
+            target, given = dot_H.reshape(dot.size), dot.reshape(dot.size)
+            for a in range(dot.size):
+                target[a] = alpha*given[a]
+            for j in range(i):
+                gamma = combine[n, i, j + 1]
+                if gamma != 0:
+                    given = dot_m[j].reshape(dot.size)
+                    for a in range(dot.size):
+                        target[a] += gamma*given[a]
+            # dG_1 = C dH_i
+            width = dot_G_1.size//C.shape[0]
+            target = dot_G_1.reshape((C.shape[0], width))
+            given = dot_H.reshape((C.shape[1], width))
+            np.dot(C, given, target)
+            # dG = C_2 dG_1
+            before = C.shape[0]
+            width = dot_G.size//(before*C_2.shape[0])
+            targets = dot_G.reshape((before, C_2.shape[0], width))
+            givens = dot_G_1.reshape((before, C_2.shape[1], width))
+            for lead in range(before):
+                target, given = targets[lead], givens[lead]
+                np.dot(C_2, given, target)
+            # dT = w_s dG
+            dot_T[:] = constants[0]
+            for piece in range(w_blocks.shape[0]):
+                high, low = w_blocks[piece, 0]*2*channels, w_blocks[piece, 2]*channels
+                high_count = (w_blocks[piece, 1] - w_blocks[piece, 0])*2*channels
+                low_count = (w_blocks[piece, 3] - w_blocks[piece, 2])*channels
+                origin = w_blocks[piece, 4]*2*channels*channels
+                block = operator[origin:origin + high_count*low_count].reshape((high_count, low_count))
+                target = dot_T[high:high + high_count]
+                given = dot_G[low:low + low_count]
+                add_dot(block, given, target)
+            # dT += dw_s G
+            for piece in range(w_blocks.shape[0]):
+                high, low = w_blocks[piece, 0]*2*channels, w_blocks[piece, 2]*channels
+                high_count = (w_blocks[piece, 1] - w_blocks[piece, 0])*2*channels
+                low_count = (w_blocks[piece, 3] - w_blocks[piece, 2])*channels
+                origin = w_blocks[piece, 4]*2*channels*channels
+                block = dot_operator[origin:origin + high_count*low_count].reshape((high_count, low_count))
+                target = dot_T[high:high + high_count]
+                given = G[slot][low:low + low_count]
+                add_dot(block, given, target)
+            # dU_1 = Φ dT
+            width = dot_U_1.size//Phi.shape[0]
+            target = dot_U_1.reshape((Phi.shape[0], width))
+            given = dot_T.reshape((Phi.shape[1], width))
+            np.dot(Phi, given, target)
+            # dU = Phi_2 dU_1
+            before = Phi.shape[0]
+            width = dot_U.size//(before*Phi_2.shape[0])
+            targets = dot_U.reshape((before, Phi_2.shape[0], width))
+            givens = dot_U_1.reshape((before, Phi_2.shape[1], width))
+            for lead in range(before):
+                target, given = targets[lead], givens[lead]
+                np.dot(Phi_2, given, target)
+            # dU += V dH_i
+            for piece in range(V_blocks.shape[0]):
+                high, low = V_blocks[piece, 0]*2*channels, V_blocks[piece, 2]*channels
+                high_count = (V_blocks[piece, 1] - V_blocks[piece, 0])*2*channels
+                low_count = (V_blocks[piece, 3] - V_blocks[piece, 2])*channels
+                origin = V_blocks[piece, 4]*2*channels*channels
+                block = local_operator[origin:origin + high_count*low_count].reshape((high_count, low_count))
+                target = dot_U[high:high + high_count]
+                given = dot_H[low:low + low_count]
+                add_dot(block, given, target)
+            # dU += dV H_i
+            for piece in range(V_blocks.shape[0]):
+                high, low = V_blocks[piece, 0]*2*channels, V_blocks[piece, 2]*channels
+                high_count = (V_blocks[piece, 1] - V_blocks[piece, 0])*2*channels
+                low_count = (V_blocks[piece, 3] - V_blocks[piece, 2])*channels
+                origin = V_blocks[piece, 4]*2*channels*channels
+                block = dot_local_operator[origin:origin + high_count*low_count].reshape((high_count, low_count))
+                target = dot_U[high:high + high_count]
+                given = H[slot][low:low + low_count]
+                add_dot(block, given, target)
+            # dm_i at every node and record, u1 = U@1 + e_s@1, f1 = F1, f2 = F2, v1 = dU@1 + de_s@1, v2 = dU@2 + de_s@2
+            for q in range(U[slot].shape[0]//(2*channels)):
+                for c in range(channels):
+                    a, b = q*channels + c, 2*q*channels + c
+                    for r in range(U[slot].shape[1]):
+                        u1_q = U[slot][b, r] + bias[b]
+                        f1_q = F1[slot][a, r]
+                        f2_q = F2[slot][a, r]
+                        v1_q = dot_U[b, r] + dot_bias[b]
+                        v2_q = dot_U[b + channels, r] + dot_bias[b + channels]
+                        t0 = np.cos(u1_q)
+                        value_dot_M = (((c2*(c1 + (c3*f1_q))*f1_q*f2_q)*v2_q) + ((c2*t0*f1_q)*v1_q))
+                        dot_m[i][a, r] = value_dot_M
+        # dh_{n+1} = α dh_n + Σ_j γ_j dm_j
+        alpha = combine[n, stages, 0]
+        target, given = dot.reshape(dot.size), dot.reshape(dot.size)
+        if alpha != 1:
+            for a in range(dot.size):
+                target[a] = alpha*given[a]
+        for j in range(stages):
+            gamma = combine[n, stages, j + 1]
+            if gamma != 0:
+                given = dot_m[j].reshape(dot.size)
+                for a in range(dot.size):
+                    target[a] += gamma*given[a]
+
+
 def lift(x, lift, h):
     """h = P (x, 1): at every function of the basis, from the coefficients of the records and of 1."""
     # h = P x
@@ -539,3 +665,26 @@ def loss(z, target, constants, value, source):
             zk, tk = z[k, r] - top, target[k, r]
             t0 = np.exp(zk)
             source[k, r] = (((t0*sum_total)/sum_partition) + (c2*tk))
+
+
+def curvature(z, target, direction, constants, curved):
+    """curved = ∂²L/∂z² v of every record (cross-entropy), v the direction, from its derivation."""
+    c2 = constants[2]  # -1
+    for r in range(z.shape[1]):
+        top = z[0, r]  # L is unchanged when a constant is added to every output
+        for k in range(z.shape[0]):
+            top = z[k, r] if z[k, r] > top else top
+        sum_partition = constants[0]
+        sum_total = constants[0]
+        sum_turn_partition = constants[0]
+        for k in range(z.shape[0]):
+            zk, tk, vk = z[k, r] - top, target[k, r], direction[k, r]
+            t0 = np.exp(zk)
+            sum_partition += t0
+            sum_total += tk
+            sum_turn_partition += (t0*vk)
+        for k in range(z.shape[0]):
+            zk, tk, vk = z[k, r] - top, target[k, r], direction[k, r]
+            t0 = np.exp(zk)
+            t1 = sum_partition*sum_partition
+            curved[k, r] = (((c2*t0*sum_total*sum_turn_partition)/t1) + ((t0*sum_total*vk)/sum_partition))

@@ -1,6 +1,6 @@
 """Kernels of the continuum 'stiff'; specification e20ca8d7cfe2.
 
-∂h/∂δ = ρ(u, h),  rate tanh(u) - a*h**3,  f = tanh,  Δ = 1;  u = ∫ W h dξ′ + b   (1), (2)
+∂h/∂δ = ρ(u, h),  rate tanh(u) - a*h**3;  u = ∫ W h dξ′ + b   (1), (2)
 
 Written by ``continua generate``; do not edit. The derivation is in derivation.md beside this file.
 Rows are (axis · channel), columns are records. Tables, tableau and constants are arguments.
@@ -272,14 +272,14 @@ def formed_forward_1(
                                 slot = n*stages + i if keep else i
                                 bias = biases[bias_index[n, i]]
                                 operator = operators[operator_index[n, i]]
-                                # dot_U = E_s dot_H
+                                # dU = E_s dH_i
                                 np.dot(operator, directions[k, i*state:(i + 1)*state], dot_U)
-                                # dot_Z = X dot_H
+                                # dZ = X dH_i
                                 width = dot_Z.size//X.shape[0]
                                 target = dot_Z.reshape((X.shape[0], width))
                                 given = directions[k, i*state:(i + 1)*state].reshape((X.shape[1], width))
                                 np.dot(X, given, target)
-                                # dot_R at every node and record, h = Z, f1 = F1, v1 = dot_U, v2 = dot_Z
+                                # dR at every node and record, h = Z, f1 = F1, v1 = dU, v2 = dZ
                                 for a in range(Z[slot].shape[0]):
                                     for r in range(Z[slot].shape[1]):
                                         h_q = Z[slot][a, r]
@@ -290,7 +290,7 @@ def formed_forward_1(
                                         t1 = h_q*h_q
                                         value_dot_R = (((c1 + (c3*t0))*v1_q) + ((c4*t1)*v2_q))
                                         dot_R[a, r] = value_dot_R
-                                # dot_M = A dot_R
+                                # dm_i = A dR
                                 width = moved[i*state:(i + 1)*state].size//A.shape[0]
                                 target = moved[i*state:(i + 1)*state].reshape((A.shape[0], width))
                                 given = dot_R.reshape((A.shape[1], width))
@@ -691,6 +691,275 @@ def formed_adjoint_1(
                 bar[a, r] = bar_h[a, r]
 
 
+def formed_tangent_1(
+    dot, combine, operator_index, bias_index, operators, biases, X, A, groups, limits, iterations, cycles, krylov, constants, channels, dot_operators, dot_biases, F1, H, Z,
+):
+    """dot ← dh(stop), from dh(start) and changes of operators and biases   (7)."""
+    c0 = constants[0]  # 0
+    c1 = constants[1]  # 1
+    c2 = constants[2]  # -1
+    c3 = constants[3]  # -12
+    c4 = constants[4]  # 2
+    steps, stages, records = combine.shape[0], combine.shape[1] - 1, dot.shape[1]
+    state = dot.shape[0]
+    dot_m = np.empty((stages, dot.shape[0], records), dot.dtype)
+    dot_R = np.empty((biases.shape[1], records), dot.dtype)
+    dot_U = np.empty((biases.shape[1], records), dot.dtype)
+    dot_Z = np.empty((biases.shape[1], records), dot.dtype)
+    given_vector = np.empty((stages*state, records), dot.dtype)
+    solution = np.empty((stages*state, records), dot.dtype)
+    image = np.empty((stages*state, records), dot.dtype)
+    moved = np.empty((stages*state, records), dot.dtype)
+    error_r = np.empty((1, records), dot.dtype)
+    live_r = np.empty((1, records), dot.dtype)
+    reach_r = np.empty((1, records), dot.dtype)
+    last_r = np.empty((1, records), dot.dtype)
+    factor_r = np.empty((1, records), dot.dtype)
+    before_r = np.empty((1, records), dot.dtype)
+    after_r = np.empty((1, records), dot.dtype)
+    dots_r = np.empty((krylov + 1, records), dot.dtype)
+    cosine_r = np.empty((krylov, records), dot.dtype)
+    sine_r = np.empty((krylov, records), dot.dtype)
+    rest_r = np.empty((krylov + 1, records), dot.dtype)
+    matrix_r = np.empty(((krylov + 1)*krylov, records), dot.dtype)
+    directions = np.empty((krylov + 1, stages*state, records), dot.dtype)
+    for n in range(steps):
+        for group in range(groups.shape[0]):
+            begin, end = groups[group, 0], groups[group, 1]
+            for a in range(begin*state, end*state):
+                for r in range(records):
+                    solution[a, r] = c0
+            for i in range(begin, end):
+                slot = n*stages + i
+                bias, dot_bias = biases[bias_index[n, i]], dot_biases[bias_index[n, i]]
+                operator, dot_operator = operators[operator_index[n, i]], dot_operators[operator_index[n, i]]
+                # dU = E_s dH_i
+                np.dot(operator, solution[i*state:(i + 1)*state], dot_U)
+                # dU += dE_s H_i
+                add_dot(dot_operator, H[slot], dot_U)
+                # dZ = X dH_i
+                width = dot_Z.size//X.shape[0]
+                target = dot_Z.reshape((X.shape[0], width))
+                given = solution[i*state:(i + 1)*state].reshape((X.shape[1], width))
+                np.dot(X, given, target)
+                # dR at every node and record, h = Z, f1 = F1, v1 = dU + de_s, v2 = dZ
+                for a in range(Z[slot].shape[0]):
+                    for r in range(Z[slot].shape[1]):
+                        h_q = Z[slot][a, r]
+                        f1_q = F1[slot][a, r]
+                        v1_q = dot_U[a, r] + dot_bias[a]
+                        v2_q = dot_Z[a, r]
+                        t0 = f1_q*f1_q
+                        t1 = h_q*h_q
+                        value_dot_R = (((c1 + (c2*t0))*v1_q) + ((c3*t1)*v2_q))
+                        dot_R[a, r] = value_dot_R
+                # dm_i = A dR
+                width = moved[i*state:(i + 1)*state].size//A.shape[0]
+                target = moved[i*state:(i + 1)*state].reshape((A.shape[0], width))
+                given = dot_R.reshape((A.shape[1], width))
+                np.dot(A, given, target)
+            for i in range(begin, end):
+                slot = n*stages + i
+                bias, dot_bias = biases[bias_index[n, i]], dot_biases[bias_index[n, i]]
+                operator, dot_operator = operators[operator_index[n, i]], dot_operators[operator_index[n, i]]
+                for a in range(0, state):
+                    for r in range(records):
+                        total = combine[n, i, 0]*dot[a, r]
+                        for j in range(begin):
+                            total += combine[n, i, j + 1]*dot_m[j, a, r]
+                        for j in range(begin, end):
+                            total += combine[n, i, j + 1]*moved[j*state + a, r]
+                        given_vector[i*state + a, r] = total
+            for a in range(begin*state, end*state):
+                for r in range(records):
+                    solution[a, r] = c0
+            for cycle in range(cycles):
+                for a in range(begin*state, end*state):
+                    for r in range(records):
+                        directions[0, a, r] = solution[a, r]
+                used = 0
+                for step in range(krylov + 1):
+                    k = max(step - 1, 0)
+                    if step > 0 or cycle > 0:
+                        for i in range(begin, end):
+                            slot = n*stages + i
+                            bias, dot_bias = biases[bias_index[n, i]], dot_biases[bias_index[n, i]]
+                            operator, dot_operator = operators[operator_index[n, i]], dot_operators[operator_index[n, i]]
+                            # dU = E_s dH_i
+                            np.dot(operator, directions[k, i*state:(i + 1)*state], dot_U)
+                            # dZ = X dH_i
+                            width = dot_Z.size//X.shape[0]
+                            target = dot_Z.reshape((X.shape[0], width))
+                            given = directions[k, i*state:(i + 1)*state].reshape((X.shape[1], width))
+                            np.dot(X, given, target)
+                            # dR at every node and record, h = Z, f1 = F1, v1 = dU, v2 = dZ
+                            for a in range(Z[slot].shape[0]):
+                                for r in range(Z[slot].shape[1]):
+                                    h_q = Z[slot][a, r]
+                                    f1_q = F1[slot][a, r]
+                                    v1_q = dot_U[a, r]
+                                    v2_q = dot_Z[a, r]
+                                    t0 = f1_q*f1_q
+                                    t1 = h_q*h_q
+                                    value_dot_R = (((c1 + (c2*t0))*v1_q) + ((c3*t1)*v2_q))
+                                    dot_R[a, r] = value_dot_R
+                            # dm_i = A dR
+                            width = moved[i*state:(i + 1)*state].size//A.shape[0]
+                            target = moved[i*state:(i + 1)*state].reshape((A.shape[0], width))
+                            given = dot_R.reshape((A.shape[1], width))
+                            np.dot(A, given, target)
+                        for i in range(begin, end):
+                            slot = n*stages + i
+                            bias, dot_bias = biases[bias_index[n, i]], dot_biases[bias_index[n, i]]
+                            operator, dot_operator = operators[operator_index[n, i]], dot_operators[operator_index[n, i]]
+                            for a in range(0, state):
+                                for r in range(records):
+                                    total = directions[k, i*state + a, r]
+                                    for j in range(begin, end):
+                                        total -= combine[n, i, j + 1]*moved[j*state + a, r]
+                                    image[i*state + a, r] = total
+                    if step == 0:  # what is left of the right side
+                        for a in range(begin*state, end*state):
+                            for r in range(records):
+                                value = given_vector[a, r]
+                                if cycle > 0:
+                                    value -= image[a, r]
+                                directions[0, a, r] = value
+                        for r in range(records):
+                            error_r[0, r] = c0
+                        for a in range(begin*state, end*state):
+                            for r in range(records):
+                                error_r[0, r] += directions[0, a, r]*directions[0, a, r]
+                        for r in range(records):
+                            error_r[0, r] = np.sqrt(error_r[0, r])
+                            if cycle == 0:
+                                reach_r[0, r] = limits[3]*error_r[0, r]
+                                last_r[0, r] = c4*error_r[0, r] + error_r[0, r]
+                            live_r[0, r] = c1 if error_r[0, r] > reach_r[0, r] and c4*error_r[0, r] < last_r[0, r] else c0
+                            last_r[0, r] = error_r[0, r]
+                            rest_r[0, r] = error_r[0, r]
+                            factor_r[0, r] = c1/error_r[0, r] if live_r[0, r] == c1 else c0
+                        wanted = 0
+                        for r in range(records):
+                            if live_r[0, r] == c1:
+                                wanted = 1
+                        if not wanted:
+                            break
+                        for a in range(begin*state, end*state):
+                            for r in range(records):
+                                directions[0, a, r] *= factor_r[0, r]
+                    else:
+                        for r in range(records):
+                            before_r[0, r] = c0
+                        for a in range(begin*state, end*state):
+                            for r in range(records):
+                                before_r[0, r] += image[a, r]*image[a, r]
+                        for r in range(records):
+                            for j in range(k + 2):
+                                matrix_r[j*krylov + k, r] = c0
+                        for repeat in range(2):
+                            for j in range(k + 1):
+                                for r in range(records):
+                                    dots_r[j, r] = c0
+                                for a in range(begin*state, end*state):
+                                    for r in range(records):
+                                        dots_r[j, r] += directions[j, a, r]*image[a, r]
+                            for j in range(k + 1):
+                                for a in range(begin*state, end*state):
+                                    for r in range(records):
+                                        image[a, r] -= dots_r[j, r]*directions[j, a, r]
+                            for r in range(records):
+                                for j in range(k + 1):
+                                    matrix_r[j*krylov + k, r] += dots_r[j, r]
+                        for r in range(records):
+                            after_r[0, r] = c0
+                        for a in range(begin*state, end*state):
+                            for r in range(records):
+                                after_r[0, r] += image[a, r]*image[a, r]
+                        for r in range(records):
+                            after_r[0, r] = np.sqrt(after_r[0, r])
+                            if not after_r[0, r] > limits[0]*np.sqrt(before_r[0, r]):  # nothing new: the directions span the solution
+                                after_r[0, r] = c0
+                            factor_r[0, r] = c1/after_r[0, r] if after_r[0, r] > c0 else c0
+                            for j in range(k):
+                                above, below = matrix_r[j*krylov + k, r], matrix_r[(j + 1)*krylov + k, r]
+                                matrix_r[j*krylov + k, r] = cosine_r[j, r]*above + sine_r[j, r]*below
+                                matrix_r[(j + 1)*krylov + k, r] = cosine_r[j, r]*below - sine_r[j, r]*above
+                            above = matrix_r[k*krylov + k, r]
+                            length = np.sqrt(above*above + after_r[0, r]*after_r[0, r])
+                            cosine_r[k, r] = above/length if length > c0 else c1
+                            sine_r[k, r] = after_r[0, r]/length if length > c0 else c0
+                            matrix_r[k*krylov + k, r] = length
+                            rest_r[k + 1, r] = -sine_r[k, r]*rest_r[k, r]
+                            rest_r[k, r] = cosine_r[k, r]*rest_r[k, r]
+                            live_r[0, r] = c1 if np.abs(rest_r[k + 1, r]) > reach_r[0, r] else c0
+                        for a in range(begin*state, end*state):
+                            for r in range(records):
+                                directions[k + 1, a, r] = factor_r[0, r]*image[a, r]
+                        used = k + 1
+                        wanted = 0
+                        for r in range(records):
+                            if live_r[0, r] == c1:
+                                wanted = 1
+                        if not wanted:
+                            break
+                if used == 0:
+                    break
+                for r in range(records):
+                    for back in range(used):
+                        j = used - 1 - back
+                        total = rest_r[j, r]
+                        for l in range(j + 1, used):
+                            total -= matrix_r[j*krylov + l, r]*dots_r[l, r]
+                        pivot = matrix_r[j*krylov + j, r]
+                        dots_r[j, r] = total/pivot if pivot != c0 else c0
+                for j in range(used):
+                    for a in range(begin*state, end*state):
+                        for r in range(records):
+                            solution[a, r] += dots_r[j, r]*directions[j, a, r]
+            for i in range(begin, end):
+                slot = n*stages + i
+                bias, dot_bias = biases[bias_index[n, i]], dot_biases[bias_index[n, i]]
+                operator, dot_operator = operators[operator_index[n, i]], dot_operators[operator_index[n, i]]
+                # dU = E_s dH_i
+                np.dot(operator, solution[i*state:(i + 1)*state], dot_U)
+                # dU += dE_s H_i
+                add_dot(dot_operator, H[slot], dot_U)
+                # dZ = X dH_i
+                width = dot_Z.size//X.shape[0]
+                target = dot_Z.reshape((X.shape[0], width))
+                given = solution[i*state:(i + 1)*state].reshape((X.shape[1], width))
+                np.dot(X, given, target)
+                # dR at every node and record, h = Z, f1 = F1, v1 = dU + de_s, v2 = dZ
+                for a in range(Z[slot].shape[0]):
+                    for r in range(Z[slot].shape[1]):
+                        h_q = Z[slot][a, r]
+                        f1_q = F1[slot][a, r]
+                        v1_q = dot_U[a, r] + dot_bias[a]
+                        v2_q = dot_Z[a, r]
+                        t0 = f1_q*f1_q
+                        t1 = h_q*h_q
+                        value_dot_R = (((c1 + (c2*t0))*v1_q) + ((c3*t1)*v2_q))
+                        dot_R[a, r] = value_dot_R
+                # dm_i = A dR
+                width = dot_m[i].size//A.shape[0]
+                target = dot_m[i].reshape((A.shape[0], width))
+                given = dot_R.reshape((A.shape[1], width))
+                np.dot(A, given, target)
+        # dh_{n+1} = α dh_n + Σ_j γ_j dm_j
+        alpha = combine[n, stages, 0]
+        target, given = dot.reshape(dot.size), dot.reshape(dot.size)
+        if alpha != 1:
+            for a in range(dot.size):
+                target[a] = alpha*given[a]
+        for j in range(stages):
+            gamma = combine[n, stages, j + 1]
+            if gamma != 0:
+                given = dot_m[j].reshape(dot.size)
+                for a in range(dot.size):
+                    target[a] += gamma*given[a]
+
+
 def factors_operators_1(w, theta, beta, vartheta, Psi, constants, channels, operators, biases):
     """w_s = Σ_k θ_k(δ_s) w_k,  e_s = Ψ Σ_k ϑ_k(δ_s) β_k   (4)"""
     mixed_bias = np.empty((beta.shape[1],), w.dtype)
@@ -916,7 +1185,7 @@ def factors_forward_1(
                                 slot = n*stages + i if keep else i
                                 bias = biases[bias_index[n, i]]
                                 operator = operators[operator_index[n, i]]
-                                # dot_G = C dot_H
+                                # dG = C dH_i
                                 width = dot_G.size//C.shape[0]
                                 target = dot_G.reshape((C.shape[0], width))
                                 given = directions[k, i*state:(i + 1)*state].reshape((C.shape[1], width))
@@ -926,19 +1195,19 @@ def factors_forward_1(
                                         factor = C[a, b]
                                         for r in range(given.shape[1]):
                                             target[a, r] += factor*given[b, r]
-                                # dot_T = w_s dot_G
+                                # dT = w_s dG
                                 np.dot(operator, dot_G, dot_T)
-                                # dot_U = Φ dot_T
+                                # dU = Φ dT
                                 width = dot_U.size//Phi.shape[0]
                                 target = dot_U.reshape((Phi.shape[0], width))
                                 given = dot_T.reshape((Phi.shape[1], width))
                                 np.dot(Phi, given, target)
-                                # dot_Z = X dot_H
+                                # dZ = X dH_i
                                 width = dot_Z.size//X.shape[0]
                                 target = dot_Z.reshape((X.shape[0], width))
                                 given = directions[k, i*state:(i + 1)*state].reshape((X.shape[1], width))
                                 np.dot(X, given, target)
-                                # dot_R at every node and record, h = Z, f1 = F1, v1 = dot_U, v2 = dot_Z
+                                # dR at every node and record, h = Z, f1 = F1, v1 = dU, v2 = dZ
                                 for a in range(Z[slot].shape[0]):
                                     for r in range(Z[slot].shape[1]):
                                         h_q = Z[slot][a, r]
@@ -949,7 +1218,7 @@ def factors_forward_1(
                                         t1 = h_q*h_q
                                         value_dot_R = (((c1 + (c3*t0))*v1_q) + ((c4*t1)*v2_q))
                                         dot_R[a, r] = value_dot_R
-                                # dot_M = A dot_R
+                                # dm_i = A dR
                                 width = moved[i*state:(i + 1)*state].size//A.shape[0]
                                 target = moved[i*state:(i + 1)*state].reshape((A.shape[0], width))
                                 given = dot_R.reshape((A.shape[1], width))
@@ -1380,6 +1649,322 @@ def factors_adjoint_1(
                 bar[a, r] = bar_h[a, r]
 
 
+def factors_tangent_1(
+    dot, combine, operator_index, bias_index, operators, biases, Phi, C, C_runs, X, A, groups, limits, iterations, cycles, krylov, constants, channels, dot_operators, dot_biases, F1, G, Z,
+):
+    """dot ← dh(stop), from dh(start) and changes of operators and biases   (7)."""
+    c0 = constants[0]  # 0
+    c1 = constants[1]  # 1
+    c2 = constants[2]  # -1
+    c3 = constants[3]  # -12
+    c4 = constants[4]  # 2
+    steps, stages, records = combine.shape[0], combine.shape[1] - 1, dot.shape[1]
+    state = dot.shape[0]
+    dot_m = np.empty((stages, dot.shape[0], records), dot.dtype)
+    dot_G = np.empty((operators.shape[2], records), dot.dtype)
+    dot_R = np.empty((biases.shape[1], records), dot.dtype)
+    dot_T = np.empty((operators.shape[1], records), dot.dtype)
+    dot_U = np.empty((biases.shape[1], records), dot.dtype)
+    dot_Z = np.empty((biases.shape[1], records), dot.dtype)
+    given_vector = np.empty((stages*state, records), dot.dtype)
+    solution = np.empty((stages*state, records), dot.dtype)
+    image = np.empty((stages*state, records), dot.dtype)
+    moved = np.empty((stages*state, records), dot.dtype)
+    error_r = np.empty((1, records), dot.dtype)
+    live_r = np.empty((1, records), dot.dtype)
+    reach_r = np.empty((1, records), dot.dtype)
+    last_r = np.empty((1, records), dot.dtype)
+    factor_r = np.empty((1, records), dot.dtype)
+    before_r = np.empty((1, records), dot.dtype)
+    after_r = np.empty((1, records), dot.dtype)
+    dots_r = np.empty((krylov + 1, records), dot.dtype)
+    cosine_r = np.empty((krylov, records), dot.dtype)
+    sine_r = np.empty((krylov, records), dot.dtype)
+    rest_r = np.empty((krylov + 1, records), dot.dtype)
+    matrix_r = np.empty(((krylov + 1)*krylov, records), dot.dtype)
+    directions = np.empty((krylov + 1, stages*state, records), dot.dtype)
+    for n in range(steps):
+        for group in range(groups.shape[0]):
+            begin, end = groups[group, 0], groups[group, 1]
+            for a in range(begin*state, end*state):
+                for r in range(records):
+                    solution[a, r] = c0
+            for i in range(begin, end):
+                slot = n*stages + i
+                bias, dot_bias = biases[bias_index[n, i]], dot_biases[bias_index[n, i]]
+                operator, dot_operator = operators[operator_index[n, i]], dot_operators[operator_index[n, i]]
+                # dG = C dH_i
+                width = dot_G.size//C.shape[0]
+                target = dot_G.reshape((C.shape[0], width))
+                given = solution[i*state:(i + 1)*state].reshape((C.shape[1], width))
+                target[:] = constants[0]
+                for a in range(C.shape[0]):
+                    for b in range(C_runs[a, 0], C_runs[a, 1]):
+                        factor = C[a, b]
+                        for r in range(given.shape[1]):
+                            target[a, r] += factor*given[b, r]
+                # dT = w_s dG
+                np.dot(operator, dot_G, dot_T)
+                # dT += dw_s G
+                add_dot(dot_operator, G[slot], dot_T)
+                # dU = Φ dT
+                width = dot_U.size//Phi.shape[0]
+                target = dot_U.reshape((Phi.shape[0], width))
+                given = dot_T.reshape((Phi.shape[1], width))
+                np.dot(Phi, given, target)
+                # dZ = X dH_i
+                width = dot_Z.size//X.shape[0]
+                target = dot_Z.reshape((X.shape[0], width))
+                given = solution[i*state:(i + 1)*state].reshape((X.shape[1], width))
+                np.dot(X, given, target)
+                # dR at every node and record, h = Z, f1 = F1, v1 = dU + de_s, v2 = dZ
+                for a in range(Z[slot].shape[0]):
+                    for r in range(Z[slot].shape[1]):
+                        h_q = Z[slot][a, r]
+                        f1_q = F1[slot][a, r]
+                        v1_q = dot_U[a, r] + dot_bias[a]
+                        v2_q = dot_Z[a, r]
+                        t0 = f1_q*f1_q
+                        t1 = h_q*h_q
+                        value_dot_R = (((c1 + (c2*t0))*v1_q) + ((c3*t1)*v2_q))
+                        dot_R[a, r] = value_dot_R
+                # dm_i = A dR
+                width = moved[i*state:(i + 1)*state].size//A.shape[0]
+                target = moved[i*state:(i + 1)*state].reshape((A.shape[0], width))
+                given = dot_R.reshape((A.shape[1], width))
+                np.dot(A, given, target)
+            for i in range(begin, end):
+                slot = n*stages + i
+                bias, dot_bias = biases[bias_index[n, i]], dot_biases[bias_index[n, i]]
+                operator, dot_operator = operators[operator_index[n, i]], dot_operators[operator_index[n, i]]
+                for a in range(0, state):
+                    for r in range(records):
+                        total = combine[n, i, 0]*dot[a, r]
+                        for j in range(begin):
+                            total += combine[n, i, j + 1]*dot_m[j, a, r]
+                        for j in range(begin, end):
+                            total += combine[n, i, j + 1]*moved[j*state + a, r]
+                        given_vector[i*state + a, r] = total
+            for a in range(begin*state, end*state):
+                for r in range(records):
+                    solution[a, r] = c0
+            for cycle in range(cycles):
+                for a in range(begin*state, end*state):
+                    for r in range(records):
+                        directions[0, a, r] = solution[a, r]
+                used = 0
+                for step in range(krylov + 1):
+                    k = max(step - 1, 0)
+                    if step > 0 or cycle > 0:
+                        for i in range(begin, end):
+                            slot = n*stages + i
+                            bias, dot_bias = biases[bias_index[n, i]], dot_biases[bias_index[n, i]]
+                            operator, dot_operator = operators[operator_index[n, i]], dot_operators[operator_index[n, i]]
+                            # dG = C dH_i
+                            width = dot_G.size//C.shape[0]
+                            target = dot_G.reshape((C.shape[0], width))
+                            given = directions[k, i*state:(i + 1)*state].reshape((C.shape[1], width))
+                            target[:] = constants[0]
+                            for a in range(C.shape[0]):
+                                for b in range(C_runs[a, 0], C_runs[a, 1]):
+                                    factor = C[a, b]
+                                    for r in range(given.shape[1]):
+                                        target[a, r] += factor*given[b, r]
+                            # dT = w_s dG
+                            np.dot(operator, dot_G, dot_T)
+                            # dU = Φ dT
+                            width = dot_U.size//Phi.shape[0]
+                            target = dot_U.reshape((Phi.shape[0], width))
+                            given = dot_T.reshape((Phi.shape[1], width))
+                            np.dot(Phi, given, target)
+                            # dZ = X dH_i
+                            width = dot_Z.size//X.shape[0]
+                            target = dot_Z.reshape((X.shape[0], width))
+                            given = directions[k, i*state:(i + 1)*state].reshape((X.shape[1], width))
+                            np.dot(X, given, target)
+                            # dR at every node and record, h = Z, f1 = F1, v1 = dU, v2 = dZ
+                            for a in range(Z[slot].shape[0]):
+                                for r in range(Z[slot].shape[1]):
+                                    h_q = Z[slot][a, r]
+                                    f1_q = F1[slot][a, r]
+                                    v1_q = dot_U[a, r]
+                                    v2_q = dot_Z[a, r]
+                                    t0 = f1_q*f1_q
+                                    t1 = h_q*h_q
+                                    value_dot_R = (((c1 + (c2*t0))*v1_q) + ((c3*t1)*v2_q))
+                                    dot_R[a, r] = value_dot_R
+                            # dm_i = A dR
+                            width = moved[i*state:(i + 1)*state].size//A.shape[0]
+                            target = moved[i*state:(i + 1)*state].reshape((A.shape[0], width))
+                            given = dot_R.reshape((A.shape[1], width))
+                            np.dot(A, given, target)
+                        for i in range(begin, end):
+                            slot = n*stages + i
+                            bias, dot_bias = biases[bias_index[n, i]], dot_biases[bias_index[n, i]]
+                            operator, dot_operator = operators[operator_index[n, i]], dot_operators[operator_index[n, i]]
+                            for a in range(0, state):
+                                for r in range(records):
+                                    total = directions[k, i*state + a, r]
+                                    for j in range(begin, end):
+                                        total -= combine[n, i, j + 1]*moved[j*state + a, r]
+                                    image[i*state + a, r] = total
+                    if step == 0:  # what is left of the right side
+                        for a in range(begin*state, end*state):
+                            for r in range(records):
+                                value = given_vector[a, r]
+                                if cycle > 0:
+                                    value -= image[a, r]
+                                directions[0, a, r] = value
+                        for r in range(records):
+                            error_r[0, r] = c0
+                        for a in range(begin*state, end*state):
+                            for r in range(records):
+                                error_r[0, r] += directions[0, a, r]*directions[0, a, r]
+                        for r in range(records):
+                            error_r[0, r] = np.sqrt(error_r[0, r])
+                            if cycle == 0:
+                                reach_r[0, r] = limits[3]*error_r[0, r]
+                                last_r[0, r] = c4*error_r[0, r] + error_r[0, r]
+                            live_r[0, r] = c1 if error_r[0, r] > reach_r[0, r] and c4*error_r[0, r] < last_r[0, r] else c0
+                            last_r[0, r] = error_r[0, r]
+                            rest_r[0, r] = error_r[0, r]
+                            factor_r[0, r] = c1/error_r[0, r] if live_r[0, r] == c1 else c0
+                        wanted = 0
+                        for r in range(records):
+                            if live_r[0, r] == c1:
+                                wanted = 1
+                        if not wanted:
+                            break
+                        for a in range(begin*state, end*state):
+                            for r in range(records):
+                                directions[0, a, r] *= factor_r[0, r]
+                    else:
+                        for r in range(records):
+                            before_r[0, r] = c0
+                        for a in range(begin*state, end*state):
+                            for r in range(records):
+                                before_r[0, r] += image[a, r]*image[a, r]
+                        for r in range(records):
+                            for j in range(k + 2):
+                                matrix_r[j*krylov + k, r] = c0
+                        for repeat in range(2):
+                            for j in range(k + 1):
+                                for r in range(records):
+                                    dots_r[j, r] = c0
+                                for a in range(begin*state, end*state):
+                                    for r in range(records):
+                                        dots_r[j, r] += directions[j, a, r]*image[a, r]
+                            for j in range(k + 1):
+                                for a in range(begin*state, end*state):
+                                    for r in range(records):
+                                        image[a, r] -= dots_r[j, r]*directions[j, a, r]
+                            for r in range(records):
+                                for j in range(k + 1):
+                                    matrix_r[j*krylov + k, r] += dots_r[j, r]
+                        for r in range(records):
+                            after_r[0, r] = c0
+                        for a in range(begin*state, end*state):
+                            for r in range(records):
+                                after_r[0, r] += image[a, r]*image[a, r]
+                        for r in range(records):
+                            after_r[0, r] = np.sqrt(after_r[0, r])
+                            if not after_r[0, r] > limits[0]*np.sqrt(before_r[0, r]):  # nothing new: the directions span the solution
+                                after_r[0, r] = c0
+                            factor_r[0, r] = c1/after_r[0, r] if after_r[0, r] > c0 else c0
+                            for j in range(k):
+                                above, below = matrix_r[j*krylov + k, r], matrix_r[(j + 1)*krylov + k, r]
+                                matrix_r[j*krylov + k, r] = cosine_r[j, r]*above + sine_r[j, r]*below
+                                matrix_r[(j + 1)*krylov + k, r] = cosine_r[j, r]*below - sine_r[j, r]*above
+                            above = matrix_r[k*krylov + k, r]
+                            length = np.sqrt(above*above + after_r[0, r]*after_r[0, r])
+                            cosine_r[k, r] = above/length if length > c0 else c1
+                            sine_r[k, r] = after_r[0, r]/length if length > c0 else c0
+                            matrix_r[k*krylov + k, r] = length
+                            rest_r[k + 1, r] = -sine_r[k, r]*rest_r[k, r]
+                            rest_r[k, r] = cosine_r[k, r]*rest_r[k, r]
+                            live_r[0, r] = c1 if np.abs(rest_r[k + 1, r]) > reach_r[0, r] else c0
+                        for a in range(begin*state, end*state):
+                            for r in range(records):
+                                directions[k + 1, a, r] = factor_r[0, r]*image[a, r]
+                        used = k + 1
+                        wanted = 0
+                        for r in range(records):
+                            if live_r[0, r] == c1:
+                                wanted = 1
+                        if not wanted:
+                            break
+                if used == 0:
+                    break
+                for r in range(records):
+                    for back in range(used):
+                        j = used - 1 - back
+                        total = rest_r[j, r]
+                        for l in range(j + 1, used):
+                            total -= matrix_r[j*krylov + l, r]*dots_r[l, r]
+                        pivot = matrix_r[j*krylov + j, r]
+                        dots_r[j, r] = total/pivot if pivot != c0 else c0
+                for j in range(used):
+                    for a in range(begin*state, end*state):
+                        for r in range(records):
+                            solution[a, r] += dots_r[j, r]*directions[j, a, r]
+            for i in range(begin, end):
+                slot = n*stages + i
+                bias, dot_bias = biases[bias_index[n, i]], dot_biases[bias_index[n, i]]
+                operator, dot_operator = operators[operator_index[n, i]], dot_operators[operator_index[n, i]]
+                # dG = C dH_i
+                width = dot_G.size//C.shape[0]
+                target = dot_G.reshape((C.shape[0], width))
+                given = solution[i*state:(i + 1)*state].reshape((C.shape[1], width))
+                target[:] = constants[0]
+                for a in range(C.shape[0]):
+                    for b in range(C_runs[a, 0], C_runs[a, 1]):
+                        factor = C[a, b]
+                        for r in range(given.shape[1]):
+                            target[a, r] += factor*given[b, r]
+                # dT = w_s dG
+                np.dot(operator, dot_G, dot_T)
+                # dT += dw_s G
+                add_dot(dot_operator, G[slot], dot_T)
+                # dU = Φ dT
+                width = dot_U.size//Phi.shape[0]
+                target = dot_U.reshape((Phi.shape[0], width))
+                given = dot_T.reshape((Phi.shape[1], width))
+                np.dot(Phi, given, target)
+                # dZ = X dH_i
+                width = dot_Z.size//X.shape[0]
+                target = dot_Z.reshape((X.shape[0], width))
+                given = solution[i*state:(i + 1)*state].reshape((X.shape[1], width))
+                np.dot(X, given, target)
+                # dR at every node and record, h = Z, f1 = F1, v1 = dU + de_s, v2 = dZ
+                for a in range(Z[slot].shape[0]):
+                    for r in range(Z[slot].shape[1]):
+                        h_q = Z[slot][a, r]
+                        f1_q = F1[slot][a, r]
+                        v1_q = dot_U[a, r] + dot_bias[a]
+                        v2_q = dot_Z[a, r]
+                        t0 = f1_q*f1_q
+                        t1 = h_q*h_q
+                        value_dot_R = (((c1 + (c2*t0))*v1_q) + ((c3*t1)*v2_q))
+                        dot_R[a, r] = value_dot_R
+                # dm_i = A dR
+                width = dot_m[i].size//A.shape[0]
+                target = dot_m[i].reshape((A.shape[0], width))
+                given = dot_R.reshape((A.shape[1], width))
+                np.dot(A, given, target)
+        # dh_{n+1} = α dh_n + Σ_j γ_j dm_j
+        alpha = combine[n, stages, 0]
+        target, given = dot.reshape(dot.size), dot.reshape(dot.size)
+        if alpha != 1:
+            for a in range(dot.size):
+                target[a] = alpha*given[a]
+        for j in range(stages):
+            gamma = combine[n, stages, j + 1]
+            if gamma != 0:
+                given = dot_m[j].reshape(dot.size)
+                for a in range(dot.size):
+                    target[a] += gamma*given[a]
+
+
 def lift(x, lift, h):
     """h = P (x, 1): at every function of the basis, from the coefficients of the records and of 1."""
     # h = P x
@@ -1536,3 +2121,26 @@ def loss(z, target, constants, value, source):
             zk, tk = z[k, r] - top, target[k, r]
             t0 = np.exp(zk)
             source[k, r] = (((t0*sum_total)/sum_partition) + (c2*tk))
+
+
+def curvature(z, target, direction, constants, curved):
+    """curved = ∂²L/∂z² v of every record (cross-entropy), v the direction, from its derivation."""
+    c2 = constants[2]  # -1
+    for r in range(z.shape[1]):
+        top = z[0, r]  # L is unchanged when a constant is added to every output
+        for k in range(z.shape[0]):
+            top = z[k, r] if z[k, r] > top else top
+        sum_partition = constants[0]
+        sum_total = constants[0]
+        sum_turn_partition = constants[0]
+        for k in range(z.shape[0]):
+            zk, tk, vk = z[k, r] - top, target[k, r], direction[k, r]
+            t0 = np.exp(zk)
+            sum_partition += t0
+            sum_total += tk
+            sum_turn_partition += (t0*vk)
+        for k in range(z.shape[0]):
+            zk, tk, vk = z[k, r] - top, target[k, r], direction[k, r]
+            t0 = np.exp(zk)
+            t1 = sum_partition*sum_partition
+            curved[k, r] = (((c2*t0*sum_total*sum_turn_partition)/t1) + ((t0*sum_total*vk)/sum_partition))

@@ -1,6 +1,6 @@
 """Kernels of the continuum 'stiff'; specification e20ca8d7cfe2.
 
-∂h/∂δ = ρ(u, h),  rate tanh(u) - a*h**3,  f = tanh,  Δ = 1;  u = ∫ W h dξ′ + b   (1), (2)
+∂h/∂δ = ρ(u, h),  rate tanh(u) - a*h**3;  u = ∫ W h dξ′ + b   (1), (2)
 
 Written by ``continua generate``; do not edit. The derivation is in derivation.md beside this file.
 A thread block works on a tile of records: rows (axis · channel) go by threadIdx.y, records by
@@ -282,7 +282,7 @@ def formed_forward_1(
                                 for i in range(begin, end):
                                     slot = n*stages + i if keep else i
                                     operator, bias = operator_index[n, i], bias_index[n, i]
-                                    # dot_U = E_s dot_H
+                                    # dU = E_s dH_i
                                     for a in range(row, wide, rows):
                                         for r in range(column, count, columns):
                                             total = constants[0]
@@ -290,7 +290,7 @@ def formed_forward_1(
                                                 total += operators[operator, a, b]*directions[(k*stages*state + i*state + b)*tile + r]
                                             dot_U[a*tile + r] = total
                                     cuda.syncthreads()
-                                    # dot_Z = X dot_H
+                                    # dZ = X dH_i
                                     for c in range(channels):
                                         for a in range(row, X.shape[0], rows):
                                             for r in range(column, count, columns):
@@ -299,7 +299,7 @@ def formed_forward_1(
                                                     total += X[a, b]*directions[(k*stages*state + i*state + b*channels + c)*tile + r]
                                                 dot_Z[(a*channels + c)*tile + r] = total
                                     cuda.syncthreads()
-                                    # dot_R at every node and record, h = Z, f1 = F1, v1 = dot_U, v2 = dot_Z
+                                    # dR at every node and record, h = Z, f1 = F1, v1 = dU, v2 = dZ
                                     for a in range(row, node, rows):
                                         for r in range(column, count, columns):
                                             h_q = Z[slot, a, first + r]
@@ -311,7 +311,7 @@ def formed_forward_1(
                                             value_dot_R = (((c1 + (c3*t0))*v1_q) + ((c4*t1)*v2_q))
                                             dot_R[a*tile + r] = value_dot_R
                                     cuda.syncthreads()
-                                    # dot_M = A dot_R
+                                    # dm_i = A dR
                                     for c in range(channels):
                                         for a in range(row, A.shape[0], rows):
                                             for r in range(column, count, columns):
@@ -1044,7 +1044,7 @@ def factors_forward_1(
                                 for i in range(begin, end):
                                     slot = n*stages + i if keep else i
                                     operator, bias = operator_index[n, i], bias_index[n, i]
-                                    # dot_G = C dot_H
+                                    # dG = C dH_i
                                     for c in range(channels):
                                         for a in range(row, C.shape[0], rows):
                                             for r in range(column, count, columns):
@@ -1053,7 +1053,7 @@ def factors_forward_1(
                                                     total += C[a, b]*directions[(k*stages*state + i*state + b*channels + c)*tile + r]
                                                 dot_G[(a*channels + c)*tile + r] = total
                                     cuda.syncthreads()
-                                    # dot_T = w_s dot_G
+                                    # dT = w_s dG
                                     for a in range(row, weight_out, rows):
                                         for r in range(column, count, columns):
                                             total = constants[0]
@@ -1061,7 +1061,7 @@ def factors_forward_1(
                                                 total += operators[operator, a, b]*dot_G[b*tile + r]
                                             dot_T[a*tile + r] = total
                                     cuda.syncthreads()
-                                    # dot_U = Φ dot_T
+                                    # dU = Φ dT
                                     for c in range(channels):
                                         for a in range(row, Phi.shape[0], rows):
                                             for r in range(column, count, columns):
@@ -1070,7 +1070,7 @@ def factors_forward_1(
                                                     total += Phi[a, b]*dot_T[(b*channels + c)*tile + r]
                                                 dot_U[(a*channels + c)*tile + r] = total
                                     cuda.syncthreads()
-                                    # dot_Z = X dot_H
+                                    # dZ = X dH_i
                                     for c in range(channels):
                                         for a in range(row, X.shape[0], rows):
                                             for r in range(column, count, columns):
@@ -1079,7 +1079,7 @@ def factors_forward_1(
                                                     total += X[a, b]*directions[(k*stages*state + i*state + b*channels + c)*tile + r]
                                                 dot_Z[(a*channels + c)*tile + r] = total
                                     cuda.syncthreads()
-                                    # dot_R at every node and record, h = Z, f1 = F1, v1 = dot_U, v2 = dot_Z
+                                    # dR at every node and record, h = Z, f1 = F1, v1 = dU, v2 = dZ
                                     for a in range(row, node, rows):
                                         for r in range(column, count, columns):
                                             h_q = Z[slot, a, first + r]
@@ -1091,7 +1091,7 @@ def factors_forward_1(
                                             value_dot_R = (((c1 + (c3*t0))*v1_q) + ((c4*t1)*v2_q))
                                             dot_R[a*tile + r] = value_dot_R
                                     cuda.syncthreads()
-                                    # dot_M = A dot_R
+                                    # dm_i = A dR
                                     for c in range(channels):
                                         for a in range(row, A.shape[0], rows):
                                             for r in range(column, count, columns):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -98,8 +99,7 @@ def beside(model: Any, records: Any, facts: dict[str, Any], as_json: bool) -> No
 
 def report_dict(report: Any) -> dict[str, Any]:
     """A report's numbers, with the parts that it computes from them."""
-    numbers = {name: getattr(report, name) for name in type(report).__dataclass_fields__}
-    return {**numbers, "fields_part": report.fields_part, "solver_part": report.solver_part}
+    return {**asdict(report), "fields_part": report.fields_part, "solver_part": report.solver_part}
 
 
 def answering(paths: tuple[Path, ...], device: str) -> Any:

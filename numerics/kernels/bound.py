@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -72,9 +72,10 @@ class BoundSlab:
 
     parts: pre-activations a channel. bound: the kernels' arguments by name, in their precision. kernels: those that a
     plan has, by what they do: "operators", "forward", "adjoint" … kept_rows: of each array that the forward kernel
-    keeps for the adjoint.
+    keeps for the adjoint and the tangent.
     """
 
+    wanted: ClassVar[tuple[str, ...]] = ("operators", "operators_adjoint", "forward", "adjoint")
     tables: SlabTables
     channels: int
     dtype: np.dtype[Any]
@@ -94,8 +95,7 @@ class BoundSlab:
         if slab.implicit:
             stages = slab.bound["combine"].shape[1] - 1
             slab = slab.bind(newton_arguments(dtype, stages * channels * slab.sizes["state"]))
-        wanted = ["operators", "operators_adjoint", "forward", "adjoint"]
-        wanted += ["entry_operators", "entry_operators_adjoint"] if slab.meets_arrival else []
+        wanted = (*cls.wanted, *(("entry_operators", "entry_operators_adjoint") if slab.meets_arrival else ()))
         slab = replace(slab, kernels={what: slab._kernel(find, what) for what in wanted})
         return replace(slab, kept_rows=slab._rows_of_kept())
 

@@ -112,6 +112,11 @@ class Bound:
         return tuple(map(self.converted, tables))
 
     @cached_property
+    def curvature_constants(self) -> Any:
+        """Of the kernel of the loss's second derivative."""
+        return exact_numbers(self.representation.arrays["constants/curvature"], self.dtype)
+
+    @cached_property
     def zero(self) -> Any:
         """The one constant of kernels without others."""
         return self.converted(np.zeros(1))
@@ -438,6 +443,62 @@ class Solver:
             return operator @ features + constant[:, None]  # type: ignore[no-any-return]
 
         _by_tiles(read, found)
+        return found
+
+    def tangent(
+        self, states: np.ndarray, operator: np.ndarray, constant: np.ndarray, changes: Sequence[Weights],
+        by_operator: np.ndarray, by_constant: np.ndarray,
+    ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+        """Readout values (outputs, records), and their derivatives along changes of the weights and of the readout.
+
+        states, operator, constant: see ``gradient``.  changes: of the weights, slab by slab.
+        """
+        solver = self.settled(states)
+        moved = [slab.form(own) for slab, own in zip(solver.slabs, changes)]
+        rooms: dict[int, list[Arrays]] = {}  # of every thread that works, slab by slab
+        found = np.empty((2, len(constant), states.shape[1]))
+
+        def along(tile: slice) -> np.ndarray:
+            room = rooms.setdefault(threading.get_ident(), [{} for _ in self.slabs])
+            features, turned = solver._features_along(states[:, tile], moved, room)
+            values = operator @ features + constant[:, None]
+            return np.stack([values, operator @ turned + by_operator @ features + by_constant[:, None]])
+
+        _by_tiles(along, found)
+        return found[0], found[1]
+
+    def _features_along(
+        self, states: np.ndarray, moved: Sequence[Slab], rooms: Sequence[Arrays]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """What the readout takes, and its derivative, (rows, records) in float64; moved: slabs of changed weights."""
+        x = np.ascontiguousarray(states, dtype=self.dtype)
+        h = self._lifted(x)
+        dot = np.zeros_like(h)
+        lift = moved[0].operators.get("lift")
+        if lift is not None:  # linear in P, and the records stand still
+            self.bound.common("lift")(x, lift, dot)
+        for slab, own, room in zip(self.slabs, moved, rooms):
+            h, kept = slab.forward(h, keep=True, room=room)
+            dot = slab.tangent(dot, kept, own, room)
+        features, values = self._features(h)
+        if values is not None:
+            dot = np.vstack([dot, self._maxima_along(dot, values)])
+        return features.astype(np.float64), dot.astype(np.float64)
+
+    def _maxima_along(self, dot: np.ndarray, values: np.ndarray) -> np.ndarray:
+        """The derivatives of smooth maxima (channels, records): those by y, which the adjoint gives, times dy."""
+        channels, records = self.slabs[-1].channels, dot.shape[1]
+        bar = np.zeros((len(dot) + channels, records), self.dtype)
+        bar[len(dot) :] = 1
+        slopes = np.empty_like(dot)
+        self.bound.common("maximum_adjoint")(bar, *self.bound.maxima, self.bound.zero, values, slopes)
+        return np.sum((slopes * dot).reshape(-1, channels, records), axis=0)  # type: ignore[no-any-return]
+
+    def curved(self, outputs: np.ndarray, targets: np.ndarray, direction: np.ndarray) -> np.ndarray:
+        """ℓ″ v of every record: the derivative of dL/d(outputs) along a direction v of these, (outputs, N)."""
+        z, target, v = (np.ascontiguousarray(a, dtype=self.dtype) for a in (outputs, targets, direction))
+        found = np.empty_like(z)
+        self.bound.common("curvature")(z, target, v, self.bound.curvature_constants, found)
         return found
 
     def losses(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:

@@ -10,12 +10,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from derive.errors import TrainingError
-from numerics.kernels.bound import Arrays, Kernel, arguments, compiled_kernels, exact_numbers
+from numerics.kernels.bound import Arrays, BoundSlab, Kernel, arguments, compiled_kernels, exact_numbers
 from numerics.kernels.cpu import Bound, Solver
 from numerics.kernels.launch import (
     Launch,
@@ -40,6 +40,7 @@ PARTIALS = 2**26  # numbers that the blocks' gradients of one slab's operators m
 class CudaSlab(Slab):
     """A slab with its tables, operators and kept states on the device."""
 
+    wanted: ClassVar[tuple[str, ...]] = BoundSlab.wanted
     launch: Launch = field(default_factory=Launch)
 
     def _kernel(self, find: Any, what: str) -> Kernel:
@@ -356,6 +357,13 @@ class CudaSolver(Solver):
         """Readout values (outputs, records)."""
         features = to_host(self._features(to_device(self.final(states), self.dtype))[0]).astype(np.float64)
         return operator @ features + constant[:, None]  # type: ignore[no-any-return]
+
+    def tangent(self, *given: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Raises TrainingError: tangents are printed for the CPU alone."""
+        raise TrainingError(
+            "derivatives of outputs on a GPU", "the device cpu", "kernels there have gradients alone",
+            'take model.replace(device="cpu"), or an optimiser that needs gradients',
+        )  # fmt: skip
 
     def _loss(self, z: Any, targets: np.ndarray) -> tuple[Any, Any]:
         value, source = self.slabs[-1].empty(z.shape[1]), self.slabs[-1].empty(*z.shape)

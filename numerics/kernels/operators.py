@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -53,6 +53,7 @@ class Slab(BoundSlab):
     it needs: O(√steps) memory for another forward sweep (Griewank, 1992), and the same bits.
     """
 
+    wanted: ClassVar[tuple[str, ...]] = (*BoundSlab.wanted, "tangent")
     operators: Mapping[str, Any] = field(default_factory=dict)
     checkpoints: bool = False
 
@@ -198,6 +199,25 @@ class Slab(BoundSlab):
         bar_entry = np.zeros_like(kept["h_entry"])
         self.call("adjoint", {**self.operators, **kept, **gradient, "bar": bar, "bar_entry": bar_entry})
         return bar_entry if self.tables.entry else bar
+
+    def tangent(
+        self, dot: np.ndarray, kept: Mapping[str, Any], changes: Slab, room: Arrays | None = None
+    ) -> np.ndarray:
+        """The change of the state at the slab's end, for that of the state as it arrives and of the operators.
+
+        kept: of the forward sweep.  changes: the slab formed with the changes of the weights, in which operators are
+        linear.
+        """
+        if "starts" in kept:
+            for part, start in zip(self._parts, kept["starts"]):
+                dot = part.tangent(dot, part.forward(start, keep=True, room=room)[1], changes)
+            return dot
+        out = np.empty((self.channels * self.sizes["state"], dot.shape[1]), self.dtype)
+        if not self.tables.entry:
+            out[:] = dot
+        own = {f"dot_{name}": a for name, a in changes.operators.items()}
+        self.call("tangent", {**self.operators, **kept, **own, "dot": out, "dot_entry": dot})
+        return out
 
     def path(self, h: Any) -> list[Any]:
         """The state after 0, 1, 2 … steps, from the state as it arrives."""

@@ -1,4 +1,7 @@
-"""Which kernels a gradient will call, and with which types: it is gone through with kernels that only take note."""
+"""Which kernels a gradient, or a derivative of outputs, will call, and with which types.
+
+It is gone through with kernels that only take note.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,7 @@ from numerics.representation.folders import load_module
 from numerics.representation.tables import Representation, SlabTables
 
 _ready: WeakSet[Bound] = WeakSet()
+_ready_along: WeakSet[Bound] = WeakSet()
 
 
 class Rehearsal(Bound):
@@ -57,12 +61,33 @@ def gradient(bound: Bound, weights: Callable[[], Sequence[Weights]], operator: A
 
     weights: gives any of the run's; operator, constant: of the readout, see ``Solver.gradient``.
     """
-    if bound in _ready or type(bound) not in (Bound, ClusterBound) or bound.find is not compiled_kernels:
+
+    def through(solver: Solver, states: np.ndarray, targets: np.ndarray) -> None:
+        solver.mean_gradient(states, operator, constant, targets)
+
+    _rehearse(bound, _ready, weights, len(constant), through)
+
+
+def along(bound: Bound, weights: Callable[[], Sequence[Weights]], operator: Any, constant: Any) -> None:
+    """The same for derivatives of outputs and of the loss's slope; see ``Solver.tangent`` and ``Solver.curved``."""
+
+    def through(solver: Solver, states: np.ndarray, targets: np.ndarray) -> None:
+        solver.tangent(states, operator, constant, solver.weights, operator, constant)
+        solver.curved(targets, targets, targets)
+
+    _rehearse(bound, _ready_along, weights, len(constant), through)
+
+
+def _rehearse(
+    bound: Bound, ready: WeakSet[Bound], weights: Callable[[], Sequence[Weights]], outputs: int,
+    through: Callable[[Solver, np.ndarray, np.ndarray], None],
+) -> None:  # fmt: skip
+    """through: what is gone through, with a network, and states and targets of two records."""
+    if bound in ready or type(bound) not in (Bound, ClusterBound) or bound.find is not compiled_kernels:
         return
-    _ready.add(bound)
+    ready.add(bound)
     spec, rehearsal = bound.representation.spec, Rehearsal(bound.representation, bound.dtype)
-    solver: Solver = rehearsal.stepping().form(weights())
-    solver.mean_gradient(
-        np.zeros((spec.entry_channels * spec.entry.size, 2)), operator, constant, np.zeros((len(constant), 2))
-    )
+    solver = rehearsal.stepping().form(weights())
+    with np.errstate(all="ignore"):  # of numbers that nobody wrote
+        through(solver, np.zeros((spec.entry_channels * spec.entry.size, 2)), np.zeros((outputs, 2)))
     ahead(rehearsal.calls)

@@ -1,7 +1,7 @@
 """One model, many representations: moving fields between levels, and what it does to them, the outputs and the loss.
 
-Every move reports two parts. *Fields*: what the L2 projection of the fields (13) changes with the solver kept.
-*Solver*: what other state bases, quadrature or steps change with the fields kept.
+Every move reports two parts. *Fields*: what the projection of the fields changes with the solver kept, in L2 (13) or by
+what it does (16). *Solver*: what other state bases, quadrature or steps change with the fields kept.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from numerics.functions.rules import rule
 from numerics.levels.distances import distance
 from numerics.levels.estimates import loss_change
 from numerics.levels.fields import transfer_fields
+from numerics.levels.matching import Match, matched
 from numerics.model.continuum import Continuum
 from numerics.model.points import lines
 from numerics.representation import find
@@ -31,6 +32,7 @@ from numerics.representation.tables import Representation, kron
 Array = np.ndarray
 Sizes = tuple[int, int]
 
+METRICS = ("L2", "outputs")
 PROBES = 16  # random smooth records that measure outputs when no data are given
 
 
@@ -38,11 +40,11 @@ PROBES = 16  # random smooth records that measure outputs when no data are given
 class Report:
     """What a move from one level to another does. Losses and estimates are None without data.
 
-    distance: ‖F − PF‖ by field, norm: ‖F‖ by field, both in L2, in a common space.
+    distance: ‖F − F′‖ of the new field F′ by field, norm: ‖F‖ by field, both in L2, in a common space.
     outputs_fields, outputs_solver: relative change of the outputs (root mean square), on the data or on probes.
     first_order: ⟨g(W), PW − W⟩;  predicted: (14);  loss_between: the loss with the new fields on the old solver
     (None when the two cannot be combined). Losses are objectives here: with penalties.
-    measured: on data, else on probes.
+    measured: on data, else on probes. match: how the fields were chosen by their outputs; None in L2, where F′ = PF.
     """
 
     source: str
@@ -58,6 +60,7 @@ class Report:
     loss_between: float | None = None
     loss_after: float | None = None
     measured: bool = False
+    match: Match | None = None
 
     @property
     def fields_part(self) -> float | None:
@@ -72,7 +75,10 @@ class Report:
     def __str__(self) -> str:
         lines = [f"{self.source} → {self.target}: {self.coefficients[0]} → {self.coefficients[1]} coefficients"]
         for name, lost in self.distance.items():
-            lines.append(f"  ‖{name} − P{name}‖ = {lost:.3e}   of ‖{name}‖ = {self.norm[name]:.3e}")
+            lines.append(f"  ‖{name} − {self._new(name)}‖ = {lost:.3e}   of ‖{name}‖ = {self.norm[name]:.3e}")
+        if self.match is not None:
+            apart = " → ".join(map(_number, self.match.apart))
+            lines.append(f"  outputs apart (16) {apart}   ε {', '.join(map(_number, self.match.damping)) or 'unused'}")
         parts = f"fields {_number(self.outputs_fields)}   solver {_number(self.outputs_solver)}"
         where = "on the records" if self.measured else "on random smooth records"
         lines.append(f"  outputs move by   {parts}   {where}")
@@ -85,11 +91,18 @@ class Report:
             ]
         return "\n".join(lines)
 
+    def _new(self, name: str) -> str:
+        """What a field has become: its projection in L2, or one that was chosen by its outputs."""
+        return f"P{name}" if self.match is None else f"{name}′"
+
     def _repr_html_(self) -> str:
         math, number = typeset.inline, _number
         rows = [("coefficients", f"{self.coefficients[0]:,} → {self.coefficients[1]:,}")]
         for name, lost in self.distance.items():
-            rows.append((f"field {name}", f"{math(f'‖{name} − P {name}‖')} = {lost:.3e} of {self.norm[name]:.3e}"))
+            change = math(f"‖{name} − {f'P {name}' if self.match is None else f'{name}′'}‖")
+            rows.append((f"field {name}", f"{change} = {lost:.3e} of {self.norm[name]:.3e}"))
+        if self.match is not None:
+            rows.append(("outputs apart", " → ".join(map(number, self.match.apart))))
         where = "on the records" if self.measured else "on random smooth records"
         parts = f"{number(self.outputs_fields)} by the fields, {number(self.outputs_solver)} by the solver"
         rows.append(("outputs move by", f"{parts}, {where}"))
@@ -108,25 +121,38 @@ def _number(value: float | None) -> str:
 
 
 def project(
-    model: Continuum, level: str, x: Any = None, y: Any = None, xi: Any = None, records: Records | None = None
-) -> Continuum:
+    model: Continuum, level: str, x: Any = None, y: Any = None, xi: Any = None, records: Records | None = None,
+    metric: str = "L2",
+) -> Continuum:  # fmt: skip
     """The model on another level: its fields' L2 projections (13), with ``.report``.
 
     level: a level's name or "base". With data (x, y[, xi] or records) the report holds the losses and (14).
-    Raises RepresentationError for an unknown level or slabs that do not match, DataError for the data.
+    metric: "outputs" for the fields there whose outputs on the data differ least from the model's (16); see
+    ``numerics.levels.matching``. Raises RepresentationError for an unknown level or slabs that do not match, DataError
+    for the data, or none with this metric.
     """
+    if metric not in METRICS:
+        raise DataError(f"metric {metric!r}", " or ".join(METRICS), *advice(metric, METRICS))
     if records is not None and x is not None:
         raise DataError("x and records", "one of the two", "data given twice", "leave one of them out")
     data = x if records is None else records
-    return move(model, level, None if data is y is xi is None else make_records(data, xi=xi, y=y))
+    given = None if data is y is xi is None else make_records(data, xi=xi, y=y)
+    if metric == "outputs" and (given is None or not given.known):
+        raise DataError(
+            'metric "outputs" without records and their targets', "x and y, or records",
+            "outputs differ on given records, and count as the loss counts them", "give the training records",
+        )  # fmt: skip
+    return move(model, level, given, metric)
 
 
-def move(model: Continuum, level: str, data: Records | None) -> Continuum:
+def move(model: Continuum, level: str, data: Records | None, metric: str = "L2") -> Continuum:
     """``project``, for records or None."""
     data = None if data is None else make_records(data)
-    new = moved(model, level)
+    new, match = moved(model, level), None
+    if metric == "outputs" and data is not None:
+        new, match = matched(model, new, data)
     middle = _between(model, new)
-    return new.replace(report=_report(model, middle, new, data))
+    return new.replace(report=replace(_report(model, middle, new, data), match=match))
 
 
 def moved(model: Continuum, level: str) -> Continuum:

@@ -190,6 +190,13 @@ def readout_map(rep: Representation, given: Coefficients) -> tuple[Array, Array]
     return _readout_map(rep, given, rep.root)
 
 
+def readout_change(rep: Representation, along: Coefficients) -> tuple[Array, Array]:
+    """The derivative of ``readout_map`` along coefficients, in which it is linear, or constant without a readout."""
+    if rep.spec.outputs is None:
+        return np.zeros_like(rep.comparison), np.zeros(len(rep.comparison))
+    return readout_map(rep, along)
+
+
 def output_map(rep: Representation, given: Coefficients) -> tuple[Array, Array]:
     """The same to what the model gives: numbers, or the coefficients of a function."""
     size = len(rep.root)

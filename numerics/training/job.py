@@ -160,7 +160,8 @@ def job_of(
     if optimisers.find(options.optimiser).whole_data and job.batches > 1:
         raise TrainingError(
             f"{options.optimiser} with batches of {options.batch} records", "all records in every step",
-            "its curvature pairs compare gradients, which must be of one loss", "leave batch out, or use adam",
+            "it compares values and gradients of different steps, which must be of one loss",
+            "leave batch out, or use adam",
         )  # fmt: skip
     return job
 

@@ -17,7 +17,7 @@ from typing import Protocol
 import numpy as np
 
 from numerics.training import optimisers
-from numerics.training.optimisers import Info, Move, Objective, Plan, State, Vector
+from numerics.training.optimisers import Info, Move, Objective, Plan, Product, State, Vector
 from numerics.training.optimisers.state import inner
 
 BEFORE, AFTER = 2, 2  # steps of a visit around the correction
@@ -196,19 +196,30 @@ class _UnderWay:
         return vector, 0.0
 
 
-def corrected(objective: Objective, first: Vector, wanted: Vector, radius: float = math.inf) -> Objective:
-    """L_c(w) − ⟨τ, w − first⟩ with τ = ∇L_c(first) − wanted (15): its gradient at ``first`` is the wanted one.
+@dataclass(frozen=True, eq=False)
+class Corrected:
+    """L_c(w) − ⟨τ, w − first⟩, which has the curvature of L_c.
 
-    Farther from there than the radius it is infinite, and costs nothing: a line search turns round.
+    Farther from ``first`` than the radius it is infinite, and costs nothing: a line search turns round.
     """
-    _, own = objective(first)
-    tau = own - wanted
 
-    def shifted(vector: Vector) -> tuple[float, Vector]:
-        way = vector - first
-        if inner(way, way) > radius**2:
+    objective: Objective
+    first: Vector
+    tau: Vector
+    radius: float
+
+    def __call__(self, vector: Vector) -> tuple[float, Vector]:
+        way = vector - self.first
+        if inner(way, way) > self.radius**2:
             return math.inf, np.zeros_like(way)
-        value, gradient = objective(vector)
-        return value - inner(tau, way), gradient - tau
+        value, gradient = self.objective(vector)
+        return value - inner(self.tau, way), gradient - self.tau
 
-    return shifted
+    def curvature(self, vector: Vector) -> Product:
+        return self.objective.curvature(vector)
+
+
+def corrected(objective: Objective, first: Vector, wanted: Vector, radius: float = math.inf) -> Corrected:
+    """L_c with τ = ∇L_c(first) − wanted (15): its gradient at ``first`` is the wanted one."""
+    _, own = objective(first)
+    return Corrected(objective, first, own - wanted, radius)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
+from numerics.model.curvature import Curvature
 from numerics.model.prepared import Prepared
 from numerics.training import optimisers
 from numerics.training.job import Job
 
+PRODUCT = 2  # gradients that cost as much as a product with the Gauss–Newton matrix
+
 
 class Counted:
-    """The mean loss of a part of the records with its gradient, clipped where the options say so.
+    """The mean loss of a part of the records with its gradient, clipped where the options say so, and its curvature.
 
     It counts the floating-point operations, and remembers what it found at the last vector, which must not change.
     """
@@ -27,3 +30,13 @@ class Counted:
             self.flops += self.job.flops(len(self.part), 1)
             self._last = vector, found
         return self._last[1]
+
+    def curvature(self, vector: np.ndarray) -> optimisers.Product:
+        """v → H v, of the Gauss–Newton matrix H at a vector."""
+        found = Curvature.of(self.job.model.with_coordinates(vector), self.part)
+
+        def product(direction: np.ndarray) -> np.ndarray:
+            self.flops += self.job.flops(len(self.part), PRODUCT)
+            return found.product(direction)
+
+        return product

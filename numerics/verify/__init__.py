@@ -7,7 +7,7 @@ spec can be expected to reach is derived from it: the order of its tableau, the 
 PROPERTIES lists the rows with the function that measures each; a new row is a function and a line there. By files:
 
 ``equivalents``, ``orders``      layers; refinement in depth and width, and how the order of a study is judged
-``derivatives``                  gradients, Taylor remainders, the continuous adjoint
+``derivatives``                  gradients, derivatives of outputs, Taylor remainders, the continuous adjoint
 ``spaces``, ``rules``            Gram matrices, projections, symmetries; quadrature and tables
 ``activations``, ``losses``      of the rate and the loss, their values and slopes
 ``records``, ``outputs``         from samples to coefficients; predictions and trajectories
@@ -55,6 +55,7 @@ PROPERTIES: tuple[Property, ...] = (
     ("refinement in width", equivalents.width),
     ("refinement in width and depth", equivalents.both),
     ("gradients", derivatives.gradient),
+    ("derivatives of outputs", derivatives.tangents),
     ("Taylor remainders", derivatives.taylor),
     ("the continuous adjoint", derivatives.adjoints),
     ("Gram matrices", spaces.grams),

@@ -1,4 +1,4 @@
-"""Gradients against complex steps and Taylor's theorem."""
+"""Gradients and derivatives of outputs against complex steps and Taylor's theorem."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import numpy as np
 
 from numerics.kernels.steps import Steps
 from numerics.levels.estimates import loss_change
+from numerics.model.curvature import Curvature
 from numerics.model.prepared import Prepared
 from numerics.verify import equivalents, orders
 from numerics.verify.references.flow import Ended, Rate, follow
-from numerics.verify.subject import NOTEBOOKS, RECORDS, Array, Subject
+from numerics.verify.subject import FEW, NOTEBOOKS, RECORDS, Array, Subject
 
 TRIES = 8  # records and directions, of a rate with kinks
 FIRST, THIRD = np.geomspace(1e-5, 1e-2, 13), np.geomspace(1e-4, 0.1, 13)  # distances of remainders
@@ -56,14 +57,41 @@ def _loss(subject: Subject, fields: dict[str, list[Array]], states: Array, targe
 
 def _loss_of(subject: Subject, fields: dict[str, list[Array]], y: Array, targets: Array) -> Any:
     """The mean loss of final states (n, channels, N)."""
+    return subject.reference.loss(_outputs_of(subject, fields, y), targets)
+
+
+def _outputs_of(subject: Subject, fields: dict[str, list[Array]], y: Array) -> Array:
+    """What the loss compares, (outputs, N), of final states."""
     if subject.spec.functional:
-        z = subject.reference.readout(fields, y)
-    else:
-        z = y
-        if subject.spec.outputs is not None:
-            z = subject.reference.output(fields, y)
-        z = np.einsum("ln,nor->lor", subject.model.representation.root, z).reshape(-1, y.shape[-1])
-    return subject.reference.loss(z, targets)
+        return subject.reference.readout(fields, y)
+    z = y if subject.spec.outputs is None else subject.reference.output(fields, y)
+    found = np.einsum("ln,nor->lor", subject.model.representation.root, z)
+    return np.asarray(found.reshape(-1, y.shape[-1]))
+
+
+def tangents(subject: Subject) -> None:
+    """Derivatives J v of the outputs against the complex step of the NumPy network, and against the adjoint, for any w.
+
+    By both ways of multiplying; the kernels' text runs as Python.
+    """
+    generator = np.random.default_rng(8)
+    model, states = subject.bare(), subject.states[:, :, :FEW]
+    way = generator.standard_normal(model.size)
+    along = subject.whole(model.coefficients_at(way))
+    moved = {n: [p + 1e-30j * d for p, d in zip(subject.fields[n], along[n])] for n in along}
+    expected = _outputs_of(subject, moved, subject.reference.final(moved, states)).imag / 1e-30
+    errors, dots = [], []
+    for plan in subject.plans:
+        curvature = Curvature.of(subject.plain(model, plan=plan), subject.few)
+        bar = generator.standard_normal(expected.shape)
+        turned, back = curvature.tangent(way)[1], curvature.adjoint(bar)
+        errors.append(np.linalg.norm(turned - expected) / (np.linalg.norm(expected) or 1.0))
+        apart = abs(np.sum(turned * bar) - way @ back)
+        dots.append(apart / (np.linalg.norm(turned) * np.linalg.norm(bar) or 1.0))
+    name = "derivatives of outputs against complex step"
+    subject.at_most("derivatives", name, float(max(errors)), 1e-12, NOTEBOOKS[2])
+    name = "tangent and adjoint: ⟨Jv, w⟩ = ⟨v, Jᵀw⟩"
+    subject.at_most("derivatives", name, float(max(dots)), 1e-12, NOTEBOOKS[2])
 
 
 def taylor(subject: Subject) -> None:

@@ -112,7 +112,7 @@ def test_the_simulated_kernels_of_a_declared_spec_equal_the_cpu_kernels(simulate
 @pytest.mark.first(3)
 @pytest.mark.parametrize("name", CASES)
 def test_both_targets_number_their_constants_alike(name: str) -> None:
-    """One table of constants serves both modules."""
+    """One table of constants serves both modules, and what is printed for the CPU alone has some of its own."""
     case = CASES[name]
     for entry in (False, case.entry):
         made = equation(case.rate)
@@ -121,9 +121,9 @@ def test_both_targets_number_their_constants_alike(name: str) -> None:
             for plan in programs.PLANS
         )
         there, here = ({k.name: k.constants for k in of_slab(chains, "1", target)} for target in (Cuda, Cpu))
-        assert there == here
+        assert there.items() <= here.items() and all("tangent" in name for name in here.keys() - there.keys())
     there, here = ({k.name: k.constants for k in of_module(losses.derive(case.loss), target)} for target in (Cuda, Cpu))
-    assert there == here
+    assert there.items() <= here.items() and here.keys() - there.keys() == {"curvature"}
 
 
 @pytest.mark.slow

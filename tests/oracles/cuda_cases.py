@@ -249,7 +249,7 @@ def representation(case: Case, folder: Path, draw: Draw) -> Any:
     if case.entry:  # the first slab's state, of size 4 in its own basis, is read by the second in one of size 4
         for name in sorted({"C_entry", "X_entry", "P_entry"} & set(slabs[1].tables)):
             slabs[1].tables[name] = draw.normal(len(slabs[1].tables[name]), 4)
-    constants = tables.nearest(common[-1].constants)
+    constants = tables.nearest(next(kernel.constants for kernel in common if kernel.name == "loss"))
     return SimpleNamespace(
         spec=SimpleNamespace(channels=case.channels, tolerance=None, pre_activations=1),
         slabs=tuple(slabs),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import click
@@ -15,15 +16,20 @@ from numerics.command.options import Data, level_option, out_option, some_data_o
 @model_argument
 @level_option
 @some_data_option
+@click.option(
+    "--metric", type=click.Choice(("L2", "outputs")), default="L2", show_default=True,
+    help="What is kept as well as possible: the fields, or the outputs on the data.",
+)  # fmt: skip
 @out_option
 @json_option
 @example("continua project fine.npz --level pocket --data data/train.npz --out pocket.npz")
-def project(model: Path, level: str, data: Data | None, out: Path, as_json: bool) -> None:
+def project(model: Path, level: str, data: Data | None, metric: str, out: Path, as_json: bool) -> None:
     """Move MODEL to any level, as well as that allows.
 
-    Its fields become their best L2 approximations there. Prints ‖W − PW‖ and, with data, the predicted and
-    the measured change of the loss before it writes.
+    Its fields become their best L2 approximations there, or with --metric outputs those whose outputs on the data are
+    nearest to the model's. Prints ‖W − PW‖ and, with data, the predicted and the measured change of the loss before it
+    writes.
     """
     from numerics.levels.projection import project as move
 
-    move_to(move, model, level, data, out, as_json)
+    move_to(partial(move, metric=metric), model, level, data, out, as_json)

@@ -18,6 +18,7 @@ from numerics.training.optimisers.state import (
     Objective,
     Optimiser,
     Plan,
+    Product,
     Span,
     State,
     Vector,
@@ -25,8 +26,8 @@ from numerics.training.optimisers.state import (
 )
 
 __all__ = [
-    "Blocks", "Info", "Move", "Objective", "Optimiser", "Plan", "Span", "State", "Vector", "clipped", "find", "start",
-    "step",
+    "Blocks", "Info", "Move", "Objective", "Optimiser", "Plan", "Product", "Span", "State", "Vector", "clipped", "find",
+    "start", "step",
 ]  # fmt: skip
 
 

@@ -24,7 +24,7 @@ from numerics.training.optimisers.schedules import rate
 Vector = np.ndarray
 Arrays = dict[str, np.ndarray]
 Blocks = tuple[tuple[str, slice], ...]
-Objective = Callable[[Vector], tuple[float, Vector]]
+Product = Callable[[Vector], Vector]
 ROUNDING = float(np.finfo(np.float64).eps)
 
 
@@ -94,6 +94,14 @@ class Info:
     length: float
     evaluations: int
     stop: str = ""
+
+
+class Objective(Protocol):
+    """What steps lower: its value and gradient at a vector, and there its Gauss–Newton curvature H, as v → H v."""
+
+    def __call__(self, vector: Vector) -> tuple[float, Vector]: ...
+
+    def curvature(self, vector: Vector) -> Product: ...
 
 
 class Move(Protocol):

@@ -487,6 +487,8 @@ def test_what_is_not_finite_stops_with_its_place_and_keeps_the_file(tmp_path: Pa
         ({"patience": 0, "validation": 0.1}, "patience 0"),
         ({"seed": -1}, "seed -1"),
         ({"optimiser": "lbfgs", "batch": 7}, "lbfgs with batches of 7"),
+        ({"optimiser": "gauss-newton", "batch": 7}, "gauss-newton with batches of 7"),
+        ({"optimiser": "gauss-newton", "clip": 1.0}, "clip with gauss-newton"),
         ({"schedule": "cosin"}, "cosine, constant, one-cycle, steps"),
         ({"schedule": 3}, "schedule 3"),
         ({"schedule": "steps", "optimiser": "gradient-descent"}, "gradient-descent keeps its rate"),
@@ -582,6 +584,7 @@ def waves() -> Any:
 KILLED = [
     {"batch": 16, "validation": 0.2},
     {"optimiser": "lbfgs"},
+    {"optimiser": "gauss-newton"},
     {"batch": 16, "schedule": "one-cycle", "clip": 0.1, "averaging": 0.8},
 ]
 
@@ -604,7 +607,7 @@ def test_a_continuum_killed_in_the_middle_goes_on_with_the_same_bits(
 @pytest.mark.slow
 def test_a_continuum_learns(continuum: Continuum, waves: Any) -> None:
     prepared = continuum.prepare(waves)
-    for optimiser, epochs in (("adam", 60), ("lbfgs", 30)):
+    for optimiser, epochs in (("adam", 60), ("lbfgs", 30), ("gauss-newton", 10)):
         done = fit(continuum, waves, optimiser=optimiser, epochs=epochs)
         assert done.loss(prepared) < 0.3 * continuum.loss(prepared)
         assert done.scores(prepared)["accuracy"] > 0.95

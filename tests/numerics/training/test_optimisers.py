@@ -14,7 +14,7 @@ from scipy.optimize import minimize, rosen, rosen_der
 from derive.errors import CheckpointError, TrainingError
 from derive.spec import OPTIMISERS, SCHEDULES, Training
 from numerics.training import optimisers
-from numerics.training.optimisers import step
+from numerics.training.optimisers import gauss_newton, step
 from numerics.training.optimisers.lbfgs import two_loop
 from numerics.training.optimisers.line_search import Trial, line_search
 from numerics.training.optimisers.schedules import rate
@@ -38,6 +38,7 @@ def quadratic(size: int = 10, condition: float = 100.0, seed: int = 0):
     def objective(x: np.ndarray) -> tuple[float, np.ndarray]:
         return 1 + 0.5 * float((x - centre) @ matrix @ (x - centre)), matrix @ (x - centre)
 
+    objective.curvature = lambda x: matrix.__matmul__  # type: ignore[attr-defined]
     return objective, centre
 
 
@@ -248,6 +249,100 @@ def test_line_search_satisfies_strong_wolfe(first: float, tilt: float, scale: fl
     assert found is not None
     assert found.value <= origin.value + 1e-4 * found.step * origin.slope + 1e-15
     assert abs(found.slope) <= 0.9 * abs(origin.slope)
+
+
+# --- Gauss–Newton -------------------------------------------------------------------------------------------
+
+
+def test_one_step_solves_a_quadratic_inside_the_region() -> None:
+    objective, centre = quadratic(condition=1e4)
+    _, vector, infos = run(start("gauss-newton", BLOCKS, 100.0, 0), objective, np.zeros(10), 12)
+    assert infos[-1].stop and len(infos) <= 7  # inexactly first; superlinear convergence then
+    assert np.allclose(vector, centre, atol=1e-12)
+    assert sum(info.evaluations for info in infos) == len(infos)  # each step's point is the next one's start
+
+
+def test_the_way_of_conjugate_gradients_ends_on_every_sphere_where_it_would_for_that_radius() -> None:
+    """Against (H + σ) p = −g with ‖p‖ = r: Steihaug's point lowers the model half as much as the best one, or more."""
+    generator = np.random.default_rng(3)
+    factor = generator.standard_normal((12, 12))
+    matrix, gradient = factor @ factor.T, generator.standard_normal(12)
+
+    def model(p: np.ndarray) -> float:
+        return float(gradient @ p + p @ matrix @ p / 2)
+
+    values, vectors = np.linalg.eigh(matrix)
+    whole = gauss_newton.way(matrix.__matmul__, gradient, math.inf, 1e-12)
+    newton, value, ended = gauss_newton.within(whole, math.inf)
+    assert np.allclose(newton, -np.linalg.solve(matrix, gradient), rtol=1e-8) and not ended
+    assert value == pytest.approx(model(newton), rel=1e-12)
+    for radius in np.linalg.norm(newton) * np.array([0.01, 0.1, 0.5, 0.9]):
+        point, value, ended = gauss_newton.within(whole, radius)
+        assert ended and np.linalg.norm(point) == pytest.approx(radius, rel=1e-12)
+        assert value == pytest.approx(model(point), rel=1e-10)
+        alone, _, _ = gauss_newton.within(gauss_newton.way(matrix.__matmul__, gradient, radius, 1e-12), radius)
+        assert np.array_equal(alone, point)
+        shifts = np.geomspace(1e-8, 1e8, 4000)
+        norms = [np.linalg.norm(vectors.T @ gradient / (values + shift)) for shift in shifts]
+        shift = shifts[np.argmin(np.abs(np.array(norms) - radius))]
+        best = model(-vectors @ (vectors.T @ gradient / (values + shift)))
+        assert value <= 0.5 * best < 0
+
+
+def test_a_direction_without_curvature_is_followed_to_the_sphere() -> None:
+    matrix, gradient = np.diag([1.0, 0.0, -2.0]), np.array([0.0, 0.0, 1.0])
+    point, value, ended = gauss_newton.within(gauss_newton.way(matrix.__matmul__, gradient, 3.0, 0.0), 3.0)
+    assert ended and np.allclose(point, [0, 0, -3]) and value == pytest.approx(-3 - 9)
+
+
+def curved(cells: int) -> Any:
+    """½ ∫ (sin 2 ∫ k x − t)² + ½ ∫ x²/10, well posed on every mesh, in orthonormal coordinates on uniform cells."""
+    middles = -1 + (2 * np.arange(cells) + 1) / cells
+    root = math.sqrt(2 / cells)
+    kernel = 2 * np.exp(-((middles[:, None] - middles) ** 2)) * 2 / cells
+    target = np.tanh(3 * middles)
+
+    def objective(x: np.ndarray) -> tuple[float, np.ndarray]:
+        inner = kernel @ (x / root)
+        residual = (np.sin(inner) - target) * root
+        gradient = kernel.T @ (np.cos(inner) * residual) + x / 10
+        return 0.5 * float(residual @ residual) + 0.05 * float(x @ x), gradient
+
+    def curvature(x: np.ndarray) -> Any:
+        slope = np.cos(kernel @ (x / root))
+        return lambda v: kernel.T @ (slope**2 * (kernel @ v)) + v / 10
+
+    objective.curvature = curvature  # type: ignore[attr-defined]
+    return objective
+
+
+def test_gauss_newton_takes_as_many_steps_on_every_mesh() -> None:
+    counts, products = [], []
+    for cells in (16, 32, 64, 128, 256):
+        objective, seen = curved(cells), 0
+        bare = objective.curvature
+
+        def counted(x: np.ndarray, bare: Any = bare) -> Any:
+            product = bare(x)
+
+            def times(v: np.ndarray) -> np.ndarray:
+                nonlocal seen
+                seen += 1
+                return product(v)
+
+            return times
+
+        objective.curvature = counted
+        state, vector = start("gauss-newton", (("W", slice(0, cells)),), 0.1, 0), np.zeros(cells)
+        norms = []
+        while not norms or norms[-1] > 1e-7 * norms[0]:
+            state, vector, info = step(state, objective, vector)
+            norms.append(info.gradient_norm)
+            assert not info.stop
+        counts.append(len(norms))
+        products.append(seen)
+    assert max(counts) <= 1.2 * min(counts) and max(counts) < 30
+    assert max(products) <= 1.2 * min(products)
 
 
 # --- what all of them promise -------------------------------------------------------------------------------
