@@ -17,6 +17,7 @@ from numerics.model.continuum import Continuum
 from numerics.representation import find
 
 Array = np.ndarray
+HALVINGS = 2  # of the steps: cheap, and the mean over records of the error of one may be near a change of its sign
 BINS = 16  # parts of an axis between which errors are told apart where the state has one cell
 
 
@@ -24,20 +25,22 @@ BINS = 16  # parts of an axis between which errors are told apart where the stat
 class Way:
     """A richer solver and what it would change of the loss.
 
-    axis: along which its state is richer, None for halved steps. how: "cells", "degree", "size" or "steps". drop: what
-    is left of an error that is refined this way, in theory. edges: of the cells along every axis.
+    axis: along which its state is richer, None for shorter steps. how: "cells", "degree", "size" or "steps". drop: what
+    one halving of cells or steps leaves of an error, in theory; halvings: how many these are. edges: of the cells along
+    every axis.
     """
 
     axis: int | None
     how: str
     drop: float
+    halvings: int
     change: Change
     edges: tuple[Array, ...]
 
     @property
     def scale(self) -> float:
-        """From the change to the whole error: the richer solver has an error, too, the part ``drop`` of it."""
-        return 1 / (1 - self.drop)
+        """From the change to the whole error: the richer solver has an error, too."""
+        return 1 / (1 - self.drop**self.halvings)
 
     @property
     def error(self) -> float:
@@ -88,7 +91,7 @@ class Estimate:
 def estimate(model: Continuum, records: Source) -> Estimate:
     """The error of the loss by dual-weighted residuals, whose richer solvers are derived where nobody has them.
 
-    Along every axis each way in which the family of the state grows is tried, and the steps are halved. The order of a
+    Along every axis each way in which the family of the state grows is tried, and the steps are quartered. The order of a
     method says what a richer solver leaves: 4^−(m+1) of an error of degree m when cells are halved (the loss sees
     products of the errors of a state and of an adjoint), 2^−p of that of a tableau of order p.
     Raises RepresentationError for adaptive steps, states whose bases change along the depth or cannot grow, and
@@ -98,16 +101,16 @@ def estimate(model: Continuum, records: Source) -> Estimate:
     own = Stepped(model, model.prepare(records))
     own.prepared.wanted()
     lines = _lines(model.spec, model, model)
-    halved = change(own, replace(own, share=2), lines)
+    shorter = change(own, replace(own, share=2**HALVINGS), lines)
     edges = tuple(line.edges for line in lines)
-    ways = [Way(None, "steps", 2.0**-model.spec.tableau.order, halved, edges)]
+    ways = [Way(None, "steps", 2.0**-model.spec.tableau.order, HALVINGS, shorter, edges)]
     for axis in range(model.spec.dimension):
         basis = model.spec.entry.along(axis)
         for how in find.ways(basis):
             other = on(model, with_state(model.spec, axis, find.richer(basis, how)))
             lines = _lines(model.spec, model, other)
             found = change(own, Stepped(other, other.prepare(records)), lines)
-            ways.append(Way(axis, how, drop(basis, how), found, edges))
+            ways.append(Way(axis, how, drop(basis, how), 1, found, edges))
     return Estimate(model.scores(own.prepared)["loss"], tuple(ways))
 
 

@@ -12,21 +12,24 @@ Array = np.ndarray
 Function = Callable[..., Any]
 
 
+def nodes(samples: int, cuts: Array, each: int = 6) -> tuple[Array, Array]:
+    """Gauss points (n,) between equally spaced samples on [−1, 1] and cuts, and their weights."""
+    edges = np.unique(np.concatenate([np.linspace(-1, 1, samples), cuts]))
+    s, w = np.polynomial.legendre.leggauss(each)
+    half = np.diff(edges)[:, None] / 2
+    return ((edges[:-1] + edges[1:])[:, None] / 2 + half * s).ravel(), (half * w).ravel()
+
+
 def final(
-    rate: Callable[[Array, Array], Array], weight: Function, bias: Function, samples: Array, cuts: Array, each: int = 6
+    rate: Callable[[Array, Array], Array], weight: Function, bias: Function, samples: Array, cuts: Array
 ) -> tuple[Array, Array, Array]:
     """h(ξ, 1) of records, of one channel: points (n,), their weights (n,), values (records, n).
 
     rate(u, h); weight(ξ, ξ′, δ), bias(ξ, δ); samples (records, points), equally spaced on [−1, 1] and joined by lines;
     cuts: where a function is not smooth, beside the samples.
     """
-    lines = np.linspace(-1, 1, samples.shape[1])
-    edges = np.unique(np.concatenate([lines, cuts]))
-    s, w = np.polynomial.legendre.leggauss(each)
-    half = np.diff(edges)[:, None] / 2
-    points = ((edges[:-1] + edges[1:])[:, None] / 2 + half * s).ravel()
-    weights = (half * w).ravel()
-    start = np.array([np.interp(points, lines, x) for x in samples])
+    points, weights = nodes(samples.shape[1], cuts)
+    start = np.array([np.interp(points, np.linspace(-1, 1, len(x)), x) for x in samples])
 
     def slope(delta: float, flat: Array) -> Array:
         h = flat.reshape(start.shape)
