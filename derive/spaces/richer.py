@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -16,27 +16,24 @@ def ways(basis: BasisSpec) -> tuple[str, ...]:
     return found
 
 
-def richer(basis: BasisSpec, way: str, chosen: Collection[int] | None = None) -> BasisSpec:
+def richer(basis: BasisSpec, way: str, cuts: Sequence[Fraction] | None = None) -> BasisSpec:
     """A width basis whose space contains that of another one.
 
-    way: "cells" halves the chosen cells, all where none are named, or where the family has trees of cells and cannot
-    halve some; "degree" is one more on all cells; "size" about half as many functions again, and odd if it was.
+    way: "cells" takes other breakpoints, ``cuts``, the present ones among them; without any, or where the family has a
+    tree of cells that these do not fit, all cells are halved. "degree" is one more on all cells, "size" about half as
+    many functions again, and odd if it was.
     """
     entry = registry.entry("bases", basis.family)
     if way == "size":
         return BasisSpec(basis.family, **entry.resolve({"size": basis.size + 2 * -(-basis.size // 4)}, WIDTH))
+    own = basis.cuts(WIDTH)
     given: dict[str, Any] = {} if "degree" not in entry.PARAMETERS else {"degree": basis.degree}
     if way == "degree":
         assert basis.degree is not None
-        given = {"degree": basis.degree + 1, "breakpoints": basis.cuts(WIDTH)}
+        given = {"degree": basis.degree + 1, "breakpoints": own}
         return BasisSpec(basis.family, **entry.resolve(given, WIDTH))
+    halved = tuple(sorted({*own, *((a + b) / 2 for a, b in zip(own, own[1:]))}))
     try:
-        return BasisSpec(basis.family, **entry.resolve({**given, "breakpoints": _halved(basis, chosen)}, WIDTH))
+        return BasisSpec(basis.family, **entry.resolve({**given, "breakpoints": cuts or halved}, WIDTH))
     except ValueError:
-        return BasisSpec(basis.family, **entry.resolve({**given, "breakpoints": _halved(basis, None)}, WIDTH))
-
-
-def _halved(basis: BasisSpec, chosen: Collection[int] | None) -> tuple[Fraction, ...]:
-    cuts = basis.cuts(WIDTH)
-    middles = ((a + b) / 2 for k, (a, b) in enumerate(zip(cuts, cuts[1:])) if chosen is None or k in chosen)
-    return tuple(sorted({*cuts, *middles}))
+        return BasisSpec(basis.family, **entry.resolve({**given, "breakpoints": halved}, WIDTH))

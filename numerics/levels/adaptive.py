@@ -4,24 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from numbers import Real
 from typing import Any
 
 import numpy as np
 
 from derive.errors import DataError, RepresentationError
-from derive.spec import Spec, shown
+from derive.spec import WIDTH, Spec, shown
 from numerics.checks import instance
 from numerics.datasets import Records
 from numerics.datasets import records as make_records
-from numerics.levels.goal import Estimate, Way, check, depths, drop, estimate, on
+from numerics.levels.goal import Estimate, Way, check, estimate, on
 from numerics.levels.projection import Report, move
-from numerics.levels.richer import with_halved, with_state
+from numerics.levels.richer import halved, step_ends, with_state, with_steps
 from numerics.model.continuum import Continuum
 from numerics.representation import find
 
 Array = np.ndarray
 LIMIT = 1024  # functions of a state, and steps, at most
+SAFETY = 0.8  # of a share: what is aimed at
+TIMES = 2  # halvings of a cell or step from one estimate to the next
 ROUNDING = 1e-12  # of the loss: an error that float64 cannot show
 NAME = "refined"
 
@@ -85,7 +88,7 @@ class Refinement:
 
         ends = (self.rounds[0], self.rounds[-1])
         return errors.where([
-            errors.Place(f"{r.spec.entry.size} functions, {r.spec.steps} steps", depths(r.spec),
+            errors.Place(f"{r.spec.entry.size} functions, {r.spec.steps} steps", np.array(step_ends(r.spec), dtype=float),
                          [(way.edges[way.axis], way.indicators) for way in _width(r.estimate)],
                          r.estimate.sources[None].indicators, r.estimate.error)
             for r in (ends if len(self.rounds) > 1 else ends[:1])
@@ -151,7 +154,7 @@ def finer(spec: Spec, found: Estimate, tolerance: float) -> Spec:
         if abs(source.error) <= share:
             continue
         if axis is None:
-            made = with_halved(made, chosen(source, share))
+            made = with_steps(made, _halved(step_ends(made), source, share))
             continue
         ways = [way for way in found.ways if way.axis == axis]
         plans = [_plan(spec, axis, way, share) for way in ways]
@@ -162,20 +165,18 @@ def finer(spec: Spec, found: Estimate, tolerance: float) -> Spec:
 def _plan(spec: Spec, axis: int, way: Way, share: float) -> tuple[float, Any]:
     """What a way gains a function that it adds, and the basis along the axis."""
     basis = spec.entry.along(axis)
-    cells = None if way.how != "cells" or spec.symmetries else chosen(way, share)
-    grown = find.richer(basis, way.how, cells)
-    gained = way.indicators if cells is None else way.indicators[list(cells)]
-    return float(gained.sum()) / (grown.size - basis.size), grown
+    if way.how != "cells" or spec.symmetries:  # whose maps take cells to cells
+        grown = find.richer(basis, way.how)
+        return abs(way.error) / way.scale / (grown.size - basis.size), grown
+    cuts = basis.cuts(WIDTH)
+    grown = find.richer(basis, way.how, _halved(cuts, way, share))
+    return (abs(way.error) - SAFETY * share) / (grown.size - basis.size), grown
 
 
-def chosen(way: Way, share: float) -> Sequence[int]:
-    """The cells, or steps, to be halved: those that keep more than the halves of the worst one will have, and more
-
-    than an equal part of what their source may have.
-    """
+def _halved(cuts: Sequence[Fraction], way: Way, share: float) -> tuple[Fraction, ...]:
+    """The cells, or steps, with some halved, so that the source has no more than its share, as far as one can see."""
     own = way.indicators
-    least = min(max(own.max() * way.drop / 2, share / way.scale / len(own)), own.max() / 2)
-    return [int(k) for k in np.flatnonzero(own > least)]
+    return halved(cuts, own * abs(way.error) / own.sum(), way.drop, SAFETY * share, TIMES)
 
 
 def _width(found: Estimate) -> list[Way]:

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from derive.errors import RepresentationError
-from derive.spec import BasisSpec, Spec, step_lengths
+from derive.spec import BasisSpec, Spec
 from numerics.checks import instance
 from numerics.datasets import Source
 from numerics.levels.residuals import Change, Line, Stepped, change
@@ -159,8 +159,3 @@ def _lines(spec: Spec, model: Continuum, richer: Continuum) -> tuple[Line, ...]:
         found.append(Line(old, old if same else new, edges))
     return tuple(found)
 
-
-def depths(spec: Spec) -> Array:
-    """Where steps begin and end, (steps + 1,)."""
-    starts = [float(start) for slab in step_lengths(spec) for start, _ in slab]
-    return np.array([*starts, 1.0])

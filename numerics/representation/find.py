@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import copyreg
-from collections.abc import Collection
+from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 from functools import lru_cache
@@ -134,11 +134,11 @@ def ways(basis: BasisSpec) -> tuple[str, ...]:
     return richers.ways(basis)
 
 
-def richer(basis: BasisSpec, way: str, chosen: Collection[int] | None = None) -> BasisSpec:
+def richer(basis: BasisSpec, way: str, cuts: Sequence[Fraction] | None = None) -> BasisSpec:
     """A width basis whose space contains a given one's; see ``derive.spaces.richer``."""
     from derive.spaces import richer as richers
 
-    return richers.richer(basis, way, chosen)
+    return richers.richer(basis, way, cuts)
 
 
 def layer(spec: Spec, length: Fraction) -> tuple[str, str] | None:
