@@ -2,40 +2,75 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from scipy.integrate import solve_ivp
 
 Array = np.ndarray
-Function = Callable[..., Any]
+RATE = "tanh(u) - h/2"
+CONSTANT = np.array([0.1, -0.2])
 
 
-def nodes(samples: int, cuts: Array, each: int = 6) -> tuple[Array, Array]:
-    """Gauss points (n,) between equally spaced samples on [−1, 1] and cuts, and their weights."""
-    edges = np.unique(np.concatenate([np.linspace(-1, 1, samples), cuts]))
-    s, w = np.polynomial.legendre.leggauss(each)
-    half = np.diff(edges)[:, None] / 2
-    return ((edges[:-1] + edges[1:])[:, None] / 2 + half * s).ravel(), (half * w).ravel()
+@dataclass(frozen=True, eq=False)
+class Manufactured:
+    """One channel and two classes, by RATE: random W, b and R of degree 2 in ξ and ξ′ and 1 in δ; waves as records."""
+
+    seed: int = 0
+
+    @cached_property
+    def _drawn(self) -> tuple[Array, ...]:
+        draw = np.random.default_rng(self.seed)
+        waves = np.stack([draw.uniform(1, 5, 4), draw.uniform(0, 6, 4)])
+        return tuple(draw.standard_normal(s) / 2 for s in ((3, 3, 2), (3, 2), (3, 2))) + (waves,)
+
+    def weight(self, xi: Any, xi_: Any, delta: Any) -> Any:
+        """W(ξ, ξ′, δ)."""
+        return sum(
+            c * _power(i, xi) * _power(j, xi_) * delta**k for (i, j, k), c in np.ndenumerate(self._drawn[0])
+        )
+
+    def bias(self, xi: Any, delta: Any) -> Any:
+        """b(ξ, δ)."""
+        return sum(c * _power(i, xi) * delta**k for (i, k), c in np.ndenumerate(self._drawn[1]))
+
+    def readout(self, xi: Any) -> Any:
+        """R_k(ξ), with axes for classes and the channel at the end."""
+        both = [sum(2 * c * _power(i, xi) for i, c in enumerate(column)) for column in self._drawn[2].T]
+        return np.stack(both, axis=-1)[..., None]
+
+    @property
+    def samples(self) -> Array:
+        """Records at equally spaced points, (4, 33); what lies between is joined by lines."""
+        speed, start = self._drawn[3][:, :, None]
+        return np.sin(speed * np.linspace(-1, 1, 33) + start)
+
+    @property
+    def labels(self) -> Array:
+        """The records' classes."""
+        return np.array([0, 1, 1, 0])
+
+    @cached_property
+    def loss(self) -> float:
+        """The mean cross-entropy of the exact solution: between samples it is smooth, and integrated to rounding."""
+        s, w = np.polynomial.legendre.leggauss(6)
+        points = ((np.arange(32)[:, None] + (1 + s) / 2) / 16 - 1).ravel()
+        weights = np.tile(w / 32, 32)
+        start = np.array([np.interp(points, np.linspace(-1, 1, 33), x) for x in self.samples])
+
+        def slope(delta: float, flat: Array) -> Array:
+            h = flat.reshape(start.shape)
+            u = h @ (self.weight(points[:, None], points[None, :], delta) * weights).T + self.bias(points, delta)
+            return np.ravel(np.tanh(u) - h / 2)
+
+        found = solve_ivp(slope, (0.0, 1.0), start.ravel(), method="DOP853", rtol=1e-11, atol=1e-12)
+        h = found.y[:, -1].reshape(start.shape)
+        z = (h * weights) @ self.readout(points)[..., 0] + CONSTANT
+        return float(np.mean(np.log(np.exp(z).sum(axis=1)) - z[np.arange(4), self.labels]))
 
 
-def final(
-    rate: Callable[[Array, Array], Array], weight: Function, bias: Function, samples: Array, cuts: Array
-) -> tuple[Array, Array, Array]:
-    """h(ξ, 1) of records, of one channel: points (n,), their weights (n,), values (records, n).
-
-    rate(u, h); weight(ξ, ξ′, δ), bias(ξ, δ); samples (records, points), equally spaced on [−1, 1] and joined by lines;
-    cuts: where a function is not smooth, beside the samples.
-    """
-    points, weights = nodes(samples.shape[1], cuts)
-    start = np.array([np.interp(points, np.linspace(-1, 1, len(x)), x) for x in samples])
-
-    def slope(delta: float, flat: Array) -> Array:
-        h = flat.reshape(start.shape)
-        kernel = np.broadcast_to(weight(points[:, None], points[None, :], delta), (len(points), len(points)))
-        u = h @ (kernel * weights).T + bias(points, delta)
-        return rate(u, h).ravel()
-
-    found = solve_ivp(slope, (0.0, 1.0), start.ravel(), method="DOP853", rtol=1e-11, atol=1e-12)
-    return points, weights, found.y[:, -1].reshape(start.shape)
+def _power(k: int, x: Any) -> Any:
+    """x^k, of x's shape."""
+    return np.asarray(x, dtype=float) ** k
