@@ -124,15 +124,20 @@ def project(
 def move(model: Continuum, level: str, data: Records | None) -> Continuum:
     """``project``, for records or None."""
     data = None if data is None else make_records(data)
+    new = moved(model, level)
+    middle = _between(model, new)
+    return new.replace(report=_report(model, middle, new, data))
+
+
+def moved(model: Continuum, level: str) -> Continuum:
+    """The model on another level, or anew on its own, without a report."""
     spec = _check_level(model, level)
     target = None if level == "base" else level
     rep = find.representation(spec, model.base)
-    new = Continuum(
-        model.base, target, transfer_fields(model, rep), model.history, classes=model.classes, units=model.units,
-        baselines=model.baselines if _same_ends(model.spec, spec) else None, stored=rep,
+    return Continuum(
+        model.base, target, transfer_fields(model, rep), model.history, classes=model.classes, device=model.device,
+        units=model.units, baselines=model.baselines if same_ends(model.spec, spec) else None, stored=rep,
     )  # fmt: skip
-    middle = _between(model, new)
-    return new.replace(report=_report(model, middle, new, data))
 
 
 def _between(old: Continuum, new: Continuum) -> Continuum | None:
@@ -202,7 +207,9 @@ def _output_changes(
     models = [m for m in (old, middle, new) if m is not None]
     at, weights = (None, np.ones(1)) if old.spec.functional else _shared_points(models)
     where = None if at is None else tuple(old.units.points(xi, axis) for axis, xi in enumerate(at))
-    values = {id(m): np.moveaxis(np.asarray(m(probe, at=where)), 0, -1) for m in models}
+    scale = old.units.targets  # of the model's own values: a shift of the user's would hide every change
+    found = {id(m): np.asarray(m(probe, at=where)) for m in models}
+    values = {key: np.moveaxis(own if scale is None else scale.to(own), 0, -1) for key, own in found.items()}
 
     def size(given: Array) -> float:
         """The root of the mean over records and channels, and of functions over the domain."""
@@ -226,7 +233,7 @@ def _shared_points(models: list[Continuum]) -> tuple[tuple[Array, ...], Array]:
     return points, np.asarray(kron(lengths).reshape([len(x) for x in points]) / 2 ** len(points))
 
 
-def _same_ends(first: Spec, second: Spec) -> bool:
+def same_ends(first: Spec, second: Spec) -> bool:
     """Whether records and targets have the same coefficients."""
     ends = [(spec.entry, spec.entry_channels, spec.lift_width) for spec in (first, second)]
     return ends[0] == ends[1] and (first.functional or first.slabs[-1].state == second.slabs[-1].state)

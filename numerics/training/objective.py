@@ -1,0 +1,29 @@
+"""The loss of some records as a function of a level's coordinates, and what it has cost."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from numerics.model.prepared import Prepared
+from numerics.training import optimisers
+from numerics.training.job import Job
+
+
+class Counted:
+    """The mean loss of a part of the records with its gradient, clipped where the options say so.
+
+    It counts the floating-point operations, and remembers what it found at the last vector, which must not change.
+    """
+
+    def __init__(self, job: Job, part: Prepared) -> None:
+        self.job, self.part, self.flops = job, part, 0
+        self._last: tuple[np.ndarray, tuple[float, np.ndarray]] | None = None
+
+    def __call__(self, vector: np.ndarray) -> tuple[float, np.ndarray]:
+        if self._last is None or self._last[0] is not vector:
+            value, gradient = self.job.model.objective(self.part, vector)
+            clip = self.job.options.clip
+            found = value, gradient if clip is None else optimisers.clipped(gradient, clip)
+            self.flops += self.job.flops(len(self.part), 1)
+            self._last = vector, found
+        return self._last[1]
