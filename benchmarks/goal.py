@@ -11,24 +11,10 @@ gradient over the records on the final solver, and the way there, with all that 
 
 from __future__ import annotations
 
-import argparse
-import statistics
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-
-from derive.declaration import load_spec
-from derive.spec import Spec
-from numerics import Continuum
-from numerics.datasets import Records, records
-from numerics.levels.goal import on
-from numerics.levels.refinement import refine
-from numerics.levels.richer import with_state
-from numerics.representation import find
 
 RECORDS, POINTS = 64, 65
 FINEST = 8  # halvings at most

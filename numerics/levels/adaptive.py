@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from numbers import Real
 from typing import Any
 
 import numpy as np
 
 from derive.errors import DataError, RepresentationError
-from derive.spec import WIDTH, Spec, shown
-from numerics.checks import instance
+from derive.spec import WIDTH, BasisSpec, Spec, shown
+from numerics.checks import real
 from numerics.datasets import Records
-from numerics.datasets import records as make_records
 from numerics.levels.goal import Estimate, Way, check, estimate, on
 from numerics.levels.projection import Report, move
 from numerics.levels.richer import halved, step_ends, with_state, with_steps
 from numerics.model.continuum import Continuum
+from numerics.pictures import errors
 from numerics.representation import find
 
 Array = np.ndarray
 LIMIT = 1024  # functions of a state, and steps, at most
-SAFETY = 0.8  # of a share: what is aimed at
+SAFETY = 0.8  # of what a source may have: what is aimed at
 TIMES = 2  # halvings of a cell or step from one estimate to the next
 ROUNDING = 1e-12  # of the loss: an error that float64 cannot show
 NAME = "refined"
@@ -31,7 +31,7 @@ NAME = "refined"
 
 @dataclass(frozen=True)
 class Round:
-    """A solver on the way, and the error of the loss there. functions, steps: how many it has."""
+    """A solver on the way, and the error of the loss there."""
 
     spec: Spec
     estimate: Estimate
@@ -42,11 +42,19 @@ class Round:
         sources = self.estimate.sources
         width = [way for axis, way in sources.items() if axis is not None]
         return {
-            "functions": self.spec.entry.size, "steps": self.spec.steps, "loss": self.estimate.loss,
+            "functions": self.spec.entry.size, "steps": self.spec.steps, "loss": self.estimate.goal,
             "width": sum(way.error - way.projection for way in width),
             "records": sum(way.projection for way in width),
             "depth": sources[None].error, "error": self.estimate.error,
         }  # fmt: skip
+
+    @property
+    def place(self) -> errors.Place:
+        """What is drawn of it."""
+        sources, title = self.estimate.sources, f"{self.spec.entry.size} functions, {self.spec.steps} steps"
+        cells = [(sources[axis].edges[axis], sources[axis].indicators) for axis in range(self.spec.dimension)]
+        depths = np.array(step_ends(self.spec), dtype=float)
+        return errors.Place(title, depths, cells, sources[None].indicators, self.estimate.error)
 
 
 @dataclass(frozen=True)
@@ -77,38 +85,27 @@ class Refinement:
 
     def _repr_html_(self) -> str:
         rows = [
-            (f"{r['functions']} functions, {r['steps']} steps", f"loss {r['loss']:.6g}, error {r['error']:.2e}")
-            for r in (one.row for one in self.rounds)
+            (f"{row['functions']} functions, {row['steps']} steps", f"loss {row['loss']:.6g}, error {row['error']:.2e}")
+            for row in (one.row for one in self.rounds)
         ]
         return shown.table(f"refined to {self.tolerance:.3g}", "", rows)
 
     def plot(self) -> Any:
         """Where the error sat at first and where it sits now, over width and depth, as a matplotlib Figure."""
-        from numerics.pictures import errors
-
         ends = (self.rounds[0], self.rounds[-1])
-        return errors.where([
-            errors.Place(f"{r.spec.entry.size} functions, {r.spec.steps} steps", np.array(step_ends(r.spec), dtype=float),
-                         [(way.edges[way.axis], way.indicators) for way in _width(r.estimate)],
-                         r.estimate.sources[None].indicators, r.estimate.error)
-            for r in (ends if len(self.rounds) > 1 else ends[:1])
-        ])  # fmt: skip
+        return errors.where([one.place for one in (ends if len(self.rounds) > 1 else ends[:1])])
 
 
 def _said(value: Any) -> str:
     return str(value) if isinstance(value, int) else f"{value:.3e}"
 
 
-def refined(
-    model: Continuum, tolerance: Any, data: Records | None, limit: int = LIMIT,
-    said: Callable[[Round], None] | None = None,
-) -> Continuum:
+def refined(model: Continuum, tolerance: Any, data: Records | None, limit: int = LIMIT) -> Continuum:
     """The model on a new level whose solver has an error of the loss, on records, of ``tolerance`` at most.
 
     Fields keep their bases and coefficients. Round by round the error is estimated, and of its sources those are
     refined that have more than their share of the tolerance: cells of the state halved where it sits, or a degree or a
     size raised, whichever promises more a function; steps halved where it sits. limit: functions and steps at most.
-    said: is told every round.
     Raises DataError for a tolerance that is none, below rounding, or no records; RepresentationError for a solver that
     cannot be refined (``goal.check``), and a tolerance that is not reached within the limit.
     """
@@ -119,13 +116,11 @@ def refined(
     current = on(model, model.spec)
     while True:
         rounds.append(Round(current.spec, estimate(current, data)))
-        if said is not None:
-            said(rounds[-1])
         last = rounds[-1].estimate
-        floor = ROUNDING * max(abs(last.loss), 1e-3)
+        floor = ROUNDING * max(abs(last.goal), 1e-3)
         if wanted < floor:
             raise DataError(
-                f"tolerance {wanted:.3g} for a loss of {last.loss:.6g}", f"at least {floor:.1e}",
+                f"tolerance {wanted:.3g} for a loss of {last.goal:.6g}", f"at least {floor:.1e}",
                 "a difference that rounding hides", f"write tolerance={10 * floor:.0e}",
             )  # fmt: skip
         if last.size <= wanted:
@@ -147,48 +142,45 @@ def _as_level(model: Continuum, spec: Spec, data: Records, wanted: float, rounds
 
 
 def finer(spec: Spec, found: Estimate, tolerance: float) -> Spec:
-    """The spec with a richer solver where a source of errors has more than its share of the tolerance."""
-    share = tolerance / len(found.sources)
-    made = spec
-    for axis, source in found.sources.items():
-        if abs(source.error) <= share:
-            continue
+    """The spec with a richer solver where sources of errors have more than their share of the tolerance.
+
+    What the other sources leave of the tolerance is shared, too.
+    """
+    sizes = {axis: abs(source.error) for axis, source in found.sources.items()}
+    over = {axis: size for axis, size in sizes.items() if size > tolerance / len(sizes)}
+    left = tolerance - sum(size for axis, size in sizes.items() if axis not in over)
+    for axis, size in over.items():
+        wanted = SAFETY * left / len(over)
         if axis is None:
-            made = with_steps(made, _halved(step_ends(made), source, share))
-            continue
-        ways = [way for way in found.ways if way.axis == axis]
-        plans = [_plan(spec, axis, way, share) for way in ways]
-        made = with_state(made, axis, max(plans, key=lambda plan: plan[0])[1])
-    return made
+            spec = with_steps(spec, _halved(step_ends(spec), found.sources[None], size, wanted))
+        else:
+            plans = [_plan(spec, axis, way, size, wanted) for way in found.ways if way.axis == axis]
+            spec = with_state(spec, axis, max(plans, key=lambda plan: plan[0])[1])
+    return spec
 
 
-def _plan(spec: Spec, axis: int, way: Way, share: float) -> tuple[float, Any]:
-    """What a way gains a function that it adds, and the basis along the axis."""
+def _plan(spec: Spec, axis: int, way: Way, size: float, wanted: float) -> tuple[float, BasisSpec]:
+    """How much of an error of this size a way removes for each function that it adds, and the basis along the axis."""
     basis = spec.entry.along(axis)
-    if way.how != "cells" or spec.symmetries:  # whose maps take cells to cells
+    removed = abs(way.error) / way.scale
+    if way.how != "cells" or spec.symmetries:  # maps of the domain take cells to cells: all are halved
         grown = find.richer(basis, way.how)
-        return abs(way.error) / way.scale / (grown.size - basis.size), grown
-    cuts = basis.cuts(WIDTH)
-    grown = find.richer(basis, way.how, _halved(cuts, way, share))
-    return (abs(way.error) - SAFETY * share) / (grown.size - basis.size), grown
+    else:
+        grown = find.richer(basis, way.how, _halved(basis.cuts(WIDTH), way, size, wanted))
+        removed = min(removed, size - wanted)
+    return removed / (grown.size - basis.size), grown
 
 
-def _halved(cuts: Sequence[Fraction], way: Way, share: float) -> tuple[Fraction, ...]:
-    """The cells, or steps, with some halved, so that the source has no more than its share, as far as one can see."""
-    own = way.indicators
-    return halved(cuts, own * abs(way.error) / own.sum(), way.drop, SAFETY * share, TIMES)
-
-
-def _width(found: Estimate) -> list[Way]:
-    return [way for axis, way in sorted((a, w) for a, w in found.sources.items() if a is not None)]
+def _halved(cuts: Sequence[Fraction], way: Way, size: float, wanted: float) -> tuple[Fraction, ...]:
+    """Cells or steps, some of them halved, so that of an error of this size what is wanted is left, in theory."""
+    own = way.indicators if way.indicators.any() else np.ones(len(cuts) - 1)
+    return halved(cuts, own * size / own.sum(), way.drop, wanted, TIMES)
 
 
 def _checked(tolerance: Any, limit: Any, data: Records | None) -> float:
     """The tolerance as a number. Raises DataError for what cannot be one, and for no records."""
-    if not isinstance(tolerance, Real) or isinstance(tolerance, bool) or not 0 < tolerance < np.inf:
-        raise DataError(
-            f"tolerance {tolerance!r}", "a positive number", "a text, or a sign", "write tolerance=1e-3"
-        )
+    if not real(tolerance) or not 0 < tolerance < math.inf:
+        raise DataError(f"tolerance {tolerance!r}", "a positive number", "a text, or a sign", "write tolerance=1e-3")
     if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
         raise DataError(f"limit {limit!r}", "a whole number from 1", "a fraction", f"write limit={LIMIT}")
     if data is None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
-from derive.errors import RepresentationError
+from derive.errors import DataError, RepresentationError
 from derive.spec import BasisSpec, Spec
-from numerics.checks import instance
+from numerics.checks import instance, numbers
 from numerics.datasets import Source
 from numerics.levels.residuals import Change, Line, Stepped, change
 from numerics.levels.richer import with_state
@@ -57,7 +58,7 @@ class Way:
         """How much is there to gain, of every cell along the axis, or of every step."""
         parts = self.change.parts
         if self.axis is None:
-            return np.abs(parts[1:].reshape(len(parts) - 1, -1).sum(axis=1))
+            return np.asarray(np.abs(parts[1:].reshape(len(parts) - 1, -1).sum(axis=1)))
         others = tuple(k for k in range(parts.ndim) if k != self.axis + 1)
         return np.asarray(np.abs(parts).sum(axis=others))
 
@@ -66,10 +67,11 @@ class Way:
 class Estimate:
     """The error of a model's mean loss on records: what it would change by on the exact solution of (2).
 
-    loss: without penalties, which no solver changes. ways: that were tried, some an axis and one for the steps.
+    goal: the loss without penalties, which no solver changes, or another functional. ways: that were tried, some an
+    axis and one for the steps.
     """
 
-    loss: float
+    goal: float
     ways: tuple[Way, ...]
 
     @cached_property
@@ -88,18 +90,21 @@ class Estimate:
         return sum(abs(way.error) for way in self.sources.values())
 
 
-def estimate(model: Continuum, records: Source) -> Estimate:
+def estimate(model: Continuum, records: Source, functional: Any = None) -> Estimate:
     """The error of the loss by dual-weighted residuals, whose richer solvers are derived where nobody has them.
 
-    Along every axis each way in which the family of the state grows is tried, and the steps are quartered. The order of a
-    method says what a richer solver leaves: 4^−(m+1) of an error of degree m when cells are halved (the loss sees
+    Along every axis each way in which the family of the state grows is tried, and the steps are quartered. The order of
+    a method says what a richer solver leaves: 4^−(m+1) of an error of degree m when cells are halved (the loss sees
     products of the errors of a state and of an adjoint), 2^−p of that of a tableau of order p.
+    functional: weights of another goal, the mean over the records of Σ w z of a model's numbers z; (outputs,), or
+    (N, outputs). Records then need no targets.
     Raises RepresentationError for adaptive steps, states whose bases change along the depth or cannot grow, and
-    DataError for records without targets.
+    DataError for records without targets and a functional that is none.
     """
     check(model)
-    own = Stepped(model, model.prepare(records))
-    own.prepared.wanted()
+    weights = None if functional is None else _weights(model, functional, len(records))
+    own = Stepped(model, model.prepare(records), functional=weights)
+    goal = float(np.mean(own.goals(own.path(own.prepared.states)[-1], slice(None))))
     lines = _lines(model.spec, model, model)
     shorter = change(own, replace(own, share=2**HALVINGS), lines)
     edges = tuple(line.edges for line in lines)
@@ -109,9 +114,21 @@ def estimate(model: Continuum, records: Source) -> Estimate:
         for how in find.ways(basis):
             other = on(model, with_state(model.spec, axis, find.richer(basis, how)))
             lines = _lines(model.spec, model, other)
-            found = change(own, Stepped(other, other.prepare(records)), lines)
+            found = change(own, replace(own, model=other, prepared=other.prepare(records)), lines)
             ways.append(Way(axis, how, drop(basis, how), 1, found, edges))
-    return Estimate(model.scores(own.prepared)["loss"], tuple(ways))
+    return Estimate(goal, tuple(ways))
+
+
+def _weights(model: Continuum, functional: Any, count: int) -> Array:
+    """Of a linear goal, (N, outputs). Raises DataError."""
+    if not model.spec.functional:
+        raise DataError(
+            "a functional of a model that gives functions", "models that give numbers", "a readout without a basis",
+            "declare the functional as a readout, or leave it out",
+        )  # fmt: skip
+    assert model.spec.outputs is not None
+    shape = count, model.spec.outputs
+    return np.broadcast_to(numbers(functional, "weights", shape if np.ndim(functional) > 1 else shape[1:]), shape)
 
 
 def drop(basis: BasisSpec, how: str) -> float:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from derive.errors import RepresentationError
 from numerics.datasets import Records
 from numerics.datasets import records as make_records

@@ -34,11 +34,16 @@ Array = np.ndarray
 
 @dataclass(frozen=True)
 class Stepped:
-    """A model with its records, step by step. share: how many steps it takes where it would take one."""
+    """A model with its records, step by step.
+
+    share: how many steps it takes where it would take one. functional: weights (N, outputs) of a goal Σ w z that is
+    linear in the outputs; None where the goal is the loss.
+    """
 
     model: Continuum
     prepared: Prepared
     share: int = 1
+    functional: Array | None = None
 
     @cached_property
     def solver(self) -> Solver:
@@ -68,17 +73,23 @@ class Stepped:
     def _end(self) -> tuple[Solver, Array, Array]:
         """What follows the last step: a solver of no steps, and the readout."""
         last = self.parts[-1].without("lift").runs(len(self.parts[-1].bound["combine"]) + 1)[-1]
-        return Solver(self.solver.bound, self.solver.weights, [last]), *self.model.readout_map()
+        end = Solver(self.solver.bound, self.solver.weights, [last])
+        end.linear = self.functional is not None
+        return end, *self.model.readout_map()
 
-    def losses(self, y: Array, cut: slice) -> Array:
-        """Of final states (rows, n), which are those of the records in ``cut``."""
-        end, *readout = self._end
-        return end.losses(end.outputs(y, *readout), self.prepared.wanted()[:, cut]) + self.prepared.offset[cut]
+    def _targets(self, cut: slice) -> Array:
+        return self.prepared.wanted()[:, cut] if self.functional is None else self.functional[cut].T
+
+    def goals(self, y: Array, cut: slice) -> Array:
+        """The loss, or the other goal, of final states (rows, n), which are those of the records in ``cut``."""
+        end, operator, constant = self._end
+        found = end.losses(end.outputs(y, operator, constant), self._targets(cut))
+        return found + self.prepared.offset[cut] if self.functional is None else found
 
     def slope(self, y: Array, cut: slice) -> Array:
-        """d(loss)/dy of every record."""
-        end, *readout = self._end
-        return end.gradient(y, *readout, self.prepared.wanted()[:, cut])[-1]
+        """d(goal)/dy of every record."""
+        end, operator, constant = self._end
+        return end.gradient(y, operator, constant, self._targets(cut))[-1]
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,10 +164,11 @@ def pairing(lines: Sequence[Line], residual: Array, slope: Array) -> Array:
 
 @dataclass(frozen=True)
 class Change:
-    """What a richer solver changes of the mean loss.
+    """What a richer solver changes of the mean goal.
 
-    parts: ⟨r_n, λ_n⟩ by steps and cells, (steps + 1, cells, …), the first of the records' projections; difference: F⁺ − F as
-    it is computed, and ``readout``: the part of it that is no solver's, from a loss or maxima by another quadrature.
+    parts: ⟨r_n, λ_n⟩ by steps and cells, (steps + 1, cells, …), the first of the records' projections; difference:
+    F⁺ − F as it is computed, and ``readout``: the part of it that is no solver's, from a loss or maxima by another
+    quadrature.
     """
 
     parts: Array
@@ -177,8 +189,9 @@ def change(model: Stepped, richer: Stepped, lines: Sequence[Line]) -> Change:
             included = [_included(lines, h) for h in own]
             theirs = richer.path(richer.prepared.states[:, cut])
             middle = [(a + b) / 2 for a, b in zip(included, theirs)]
-            losses = [m.losses(y, cut).sum() for m, y in ((model, own[-1]), (richer, included[-1]), (richer, theirs[-1]))]
-            difference, readout = difference + losses[2] - losses[0], readout + losses[1] - losses[0]
+            ends = (model, own[-1]), (richer, included[-1]), (richer, theirs[-1])
+            first_goal, same, last = (float(m.goals(y, cut).sum()) for m, y in ends)
+            difference, readout = difference + last - first_goal, readout + same - first_goal
             bar = richer.slope(middle[-1], cut)
             for n in range(len(model.parts), 0, -1):
                 part = richer.parts[n - 1]
@@ -186,7 +199,7 @@ def change(model: Stepped, richer: Stepped, lines: Sequence[Line]) -> Change:
                 parts[n] += pairing(lines, _shaped(lines, residual), _shaped(lines, bar))
                 bar = part.adjoint(bar, part.forward(middle[n - 1], keep=True)[1], gradients[n - 1])
             parts[0] += pairing(lines, _shaped(lines, theirs[0] - included[0]), _shaped(lines, bar))
-    return Change(parts / count, float(difference / count), float(readout / count))
+    return Change(parts / count, difference / count, readout / count)
 
 
 def _shaped(lines: Sequence[Line], rows: Array) -> Array:

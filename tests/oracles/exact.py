@@ -24,7 +24,7 @@ class Manufactured:
     def _drawn(self) -> tuple[Array, ...]:
         draw = np.random.default_rng(self.seed)
         waves = np.stack([draw.uniform(1, 5, 4), draw.uniform(0, 6, 4)])
-        return tuple(draw.standard_normal(s) / 2 for s in ((3, 3, 2), (3, 2), (3, 2))) + (waves,)
+        return *(draw.standard_normal(s) / 2 for s in ((3, 3, 2), (3, 2), (3, 2))), waves
 
     def weight(self, xi: Any, xi_: Any, delta: Any) -> Any:
         """W(ξ, ξ′, δ)."""
