@@ -103,7 +103,8 @@ def approach(
     if as_json:
         found = moved.report
         rows = [one.row for one in found.rounds]
-        console.print_json({"model": str(out), "level": moved.level, "error": found.error, "rounds": rows})
+        console.print_json({"model": str(out), "level": moved.level, "error": found.error, "sampling": found.sampling,
+                            "rounds": rows})  # fmt: skip
 
 
 def beside(model: Any, records: Any, facts: dict[str, Any], as_json: bool) -> None:

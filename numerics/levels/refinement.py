@@ -5,7 +5,7 @@ from __future__ import annotations
 from derive.errors import RepresentationError
 from numerics.datasets import Records
 from numerics.datasets import records as make_records
-from numerics.levels.adaptive import LIMIT, refined
+from numerics.levels.tolerance import LIMIT, refined
 from numerics.levels.fields import contained
 from numerics.levels.projection import move
 from numerics.model.continuum import Continuum

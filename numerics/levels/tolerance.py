@@ -14,6 +14,7 @@ from derive.errors import DataError, RepresentationError
 from derive.spec import WIDTH, BasisSpec, Spec, shown
 from numerics.checks import real
 from numerics.datasets import Records
+from numerics.datasets.sampling import thinned
 from numerics.levels.goal import Estimate, Way, check, estimate, on
 from numerics.levels.projection import Report, move
 from numerics.levels.richer import halved, step_ends, with_state, with_steps
@@ -62,12 +63,14 @@ class Refinement:
     """What a goal-oriented refinement did: its rounds, the last of them within the tolerance, and the move as a whole.
 
     Errors are what the loss would change by: by the functions of the state (width), by the records' projections onto
-    them (records), by the steps (depth), and in all.
+    them (records), by the steps (depth), and in all. sampling: what the loss would change by if every second sample
+    were left out, which says how much rests on what lies between samples; None where these are not joined by lines.
     """
 
     tolerance: float
     rounds: tuple[Round, ...]
     move: Report
+    sampling: float | None = None
 
     @property
     def error(self) -> float:
@@ -81,7 +84,10 @@ class Refinement:
         lines.append("".join(f"{name:>{wide}}" for name in rows[0]))
         for row in rows:
             lines.append("".join(f"{_said(value):>{wide}}" for value in row.values()))
-        return "\n".join([*lines, f"within the tolerance {self.tolerance:.3g}", str(self.move)])
+        lines.append(f"within the tolerance {self.tolerance:.3g}")
+        if self.sampling is not None:
+            lines.append(f"every second sample left out would change the loss by {self.sampling:.1e}: that is not refined")
+        return "\n".join([*lines, str(self.move)])
 
     def _repr_html_(self) -> str:
         rows = [
@@ -138,7 +144,12 @@ def _as_level(model: Continuum, spec: Spec, data: Records, wanted: float, rounds
     others = tuple((key, value) for key, value in model.base.levels if key != name)
     base = replace(model.base, levels=(*others, (name, replace(spec, levels=()))))
     moved = move(model.replace(base=base), name, data)
-    return moved.replace(report=Refinement(wanted, tuple(rounds), moved.report))
+    sampling = None
+    if spec.interpolant == "linear":
+        sampled = data if spec.functional else data.as_functions()
+        thin = thinned(sampled, moved.sample_points(data), "half")
+        sampling = moved.scores(moved.prepare(thin))["loss"] - rounds[-1].estimate.goal
+    return moved.replace(report=Refinement(wanted, tuple(rounds), moved.report, sampling))
 
 
 def finer(spec: Spec, found: Estimate, tolerance: float) -> Spec:

@@ -58,6 +58,8 @@ def test_the_level_is_one_like_any_other(tmp_path) -> None:
     text = str(fine.report)
     assert text.splitlines()[1].split() == ["functions", "steps", "loss", "width", "records", "depth", "error"]
     assert f"{fine.report.error:.3e}" in text
+    every_second = fine.loss(fine.prepare(records(PROBLEM.samples[:, ::2], y=PROBLEM.labels)))
+    assert fine.report.sampling == pytest.approx(every_second - fine.loss(fine.prepare(data)), rel=1e-9)
     assert len(fine.report.plot().axes) == 4
 
 
