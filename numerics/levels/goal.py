@@ -128,7 +128,10 @@ def _weights(model: Continuum, functional: Any, count: int) -> Array:
         )  # fmt: skip
     assert model.spec.outputs is not None
     shape = count, model.spec.outputs
-    return np.broadcast_to(numbers(functional, "weights", shape if np.ndim(functional) > 1 else shape[1:]), shape)
+    found = numbers(functional, "weights of a functional", shape if np.ndim(functional) > 1 else shape[1:])
+    if not np.isfinite(found).all():
+        raise DataError("weights that are not finite", "finite numbers", "a missing weight", "leave out what is missing")
+    return np.broadcast_to(found, shape)
 
 
 def drop(basis: BasisSpec, how: str) -> float:

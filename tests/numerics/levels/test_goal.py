@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from derive.errors import DataError
 from derive.spec import Spec
 from numerics.datasets import Records, records
 from numerics.levels.goal import Estimate, estimate, on
@@ -105,6 +106,28 @@ def test_every_kind_of_model(kind: str) -> None:
         assert way.change.parts.sum() + way.change.readout == pytest.approx(way.change.difference, rel=5e-3)
     true = _true(own, given)
     assert abs(found.error - true) <= 0.4 * max(abs(true), found.size / 4)
+
+
+@pytest.mark.parametrize("weights", [[1.0, -2.0], np.arange(8.0).reshape(4, 2)], ids=["all alike", "of each"])
+def test_other_functionals(weights: Any) -> None:
+    own, data = manufactured(PROBLEM, STATES["hat"], "heun", 2)
+    x = data.samples()
+    found = estimate(own, records(x), functional=weights)
+    goals = [float(np.mean(np.sum(np.asarray(weights) * z, axis=1))) for z in (own(x), PROBLEM.outputs)]
+    assert found.goal == pytest.approx(goals[0], rel=1e-12)
+    assert abs(found.error - (goals[1] - goals[0])) <= found.size / 10
+    for wrong in ([1.0], np.ones((3, 2)), [np.nan, 1.0]):
+        with pytest.raises(DataError):
+            estimate(own, data, functional=wrong)
+    with pytest.raises(DataError, match="gives functions"):
+        estimate(random_model(CIRCLE), _records(random_model(CIRCLE).spec), functional=[1.0])
+
+
+def test_kernels_in_float32_have_the_same_estimate() -> None:
+    """Differences of solvers are small: they are computed in float64."""
+    own, data = manufactured(PROBLEM, STATES["hat"], "heun", 4)
+    single = on(own, replace(own.spec, precision="float32"))
+    assert estimate(single, data).error == pytest.approx(estimate(own, data).error, rel=1e-9)
 
 
 def test_parts_are_of_third_order_as_good_as_the_difference() -> None:
