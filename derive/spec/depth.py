@@ -34,14 +34,14 @@ def step_lengths(spec: Spec) -> tuple[tuple[tuple[Fraction, Fraction], ...], ...
 
 
 def steps_an_element(spec: Spec) -> int:
-    """How many steps every element of ``step_elements`` gets. Raises SpecError when ``steps`` cannot be shared equally."""
+    """How many steps every element of ``step_elements`` gets. Raises SpecError where ``steps`` is no multiple."""
     count = sum(len(e) - 1 for e in step_elements(spec))
     if spec.steps % count:
         below, above = spec.steps // count * count, (spec.steps // count + 1) * count
         raise SpecError(
             f"steps = {spec.steps} over {count} depth elements",
             f"a multiple of {count}",
-            "every element between the depth breakpoints of weight and bias, and cuts, gets the same number of steps",
+            "every element between the depth breakpoints of the fields, and cuts, gets the same number of steps",
             f"use steps = {above}" + (f" or {below}" if below else "") + ", or change the depth bases",
             "integration.steps",
         )

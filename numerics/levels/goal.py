@@ -130,7 +130,7 @@ def _weights(model: Continuum, functional: Any, count: int) -> Array:
     shape = count, model.spec.outputs
     found = numbers(functional, "weights of a functional", shape if np.ndim(functional) > 1 else shape[1:])
     if not np.isfinite(found).all():
-        raise DataError("weights that are not finite", "finite numbers", "a missing weight", "leave out what is missing")
+        raise DataError("weights that are not finite", "finite numbers", "a missing weight", "give 0 for none")
     return np.broadcast_to(found, shape)
 
 

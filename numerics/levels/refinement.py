@@ -5,9 +5,9 @@ from __future__ import annotations
 from derive.errors import RepresentationError
 from numerics.datasets import Records
 from numerics.datasets import records as make_records
-from numerics.levels.tolerance import LIMIT, refined
 from numerics.levels.fields import contained
 from numerics.levels.projection import move
+from numerics.levels.tolerance import LIMIT, refined
 from numerics.model.continuum import Continuum
 
 LOST = 1e-10  # part of a field's norm: a smaller distance is none, where the field happens to lie in a smaller space

@@ -72,7 +72,7 @@ class Stepped:
     @cached_property
     def _end(self) -> tuple[Solver, Array, Array]:
         """What follows the last step: a solver of no steps, and the readout."""
-        last = self.parts[-1].without("lift").runs(len(self.parts[-1].bound["combine"]) + 1)[-1]
+        last = self.parts[-1].without("lift").runs(self.share + 1)[-1]  # more runs than steps: the last one is empty
         end = Solver(self.solver.bound, self.solver.weights, [last])
         end.linear = self.functional is not None
         return end, *self.model.readout_map()

@@ -86,7 +86,7 @@ class Refinement:
             lines.append("".join(f"{_said(value):>{wide}}" for value in row.values()))
         lines.append(f"within the tolerance {self.tolerance:.3g}")
         if self.sampling is not None:
-            lines.append(f"every second sample left out would change the loss by {self.sampling:.1e}: that is not refined")
+            lines.append(f"every second sample left out would change the loss by {self.sampling:.1e}; not refined")
         return "\n".join([*lines, str(self.move)])
 
     def _repr_html_(self) -> str:
