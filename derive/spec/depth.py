@@ -41,7 +41,7 @@ def steps_an_element(spec: Spec) -> int:
         raise SpecError(
             f"steps = {spec.steps} over {count} depth elements",
             f"a multiple of {count}",
-            "every element between the depth breakpoints of the fields, and cuts, gets the same number of steps",
+            "every element between the depth breakpoints of weight and bias, and cuts, gets as many steps",
             f"use steps = {above}" + (f" or {below}" if below else "") + ", or change the depth bases",
             "integration.steps",
         )
