@@ -104,7 +104,8 @@ def estimate(model: Continuum, records: Source, functional: Any = None) -> Estim
     check(model)
     weights = None if functional is None else _weights(model, functional, len(records))
     own = Stepped(model, model.prepare(records), functional=weights)
-    goal = float(np.mean(own.goals(own.path(own.prepared.states)[-1], slice(None))))
+    if weights is None:
+        own.prepared.wanted()
     lines = _lines(model.spec, model, model)
     shorter = change(own, replace(own, share=2**HALVINGS), lines)
     edges = tuple(line.edges for line in lines)
@@ -116,7 +117,14 @@ def estimate(model: Continuum, records: Source, functional: Any = None) -> Estim
             lines = _lines(model.spec, model, other)
             found = change(own, replace(own, model=other, prepared=other.prepare(records)), lines)
             ways.append(Way(axis, how, drop(basis, how), 1, found, edges))
-    return Estimate(goal, tuple(ways))
+    made = Estimate(shorter.goal, tuple(ways))
+    if not np.isfinite(made.size):
+        model.outputs(own.prepared)  # says which record, and where
+        raise RepresentationError(
+            f"an error of {made.size}", "a finite one", "a richer solver on which a state grows without bound",
+            "take shorter steps or an implicit tableau first, or scale the records",
+        )  # fmt: skip
+    return made
 
 
 def _weights(model: Continuum, functional: Any, count: int) -> Array:

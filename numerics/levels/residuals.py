@@ -166,11 +166,12 @@ def pairing(lines: Sequence[Line], residual: Array, slope: Array) -> Array:
 class Change:
     """What a richer solver changes of the mean goal.
 
-    parts: ⟨r_n, λ_n⟩ by steps and cells, (steps + 1, cells, …), the first of the records' projections; difference:
-    F⁺ − F as it is computed, and ``readout``: the part of it that is no solver's, from a loss or maxima by another
-    quadrature.
+    goal: F, of the model. parts: ⟨r_n, λ_n⟩ by steps and cells, (steps + 1, cells, …), the first of the records'
+    projections. difference: F⁺ − F as it is computed, and ``readout``: the part of it that is no solver's, from a loss
+    or maxima by another quadrature.
     """
 
+    goal: float
     parts: Array
     difference: float
     readout: float
@@ -181,7 +182,7 @@ def change(model: Stepped, richer: Stepped, lines: Sequence[Line]) -> Change:
     count = len(model.prepared)
     parts = np.zeros((len(model.parts) + 1, *(len(line.edges) - 1 for line in lines)))
     gradients = [part.empty_gradient() for part in richer.parts]
-    difference = readout = 0.0
+    goal = difference = readout = 0.0
     with threads.serial_blas():
         for first in range(0, count, TILE):
             cut = slice(first, min(first + TILE, count))
@@ -190,8 +191,8 @@ def change(model: Stepped, richer: Stepped, lines: Sequence[Line]) -> Change:
             theirs = richer.path(richer.prepared.states[:, cut])
             middle = [(a + b) / 2 for a, b in zip(included, theirs)]
             ends = (model, own[-1]), (richer, included[-1]), (richer, theirs[-1])
-            first_goal, same, last = (float(m.goals(y, cut).sum()) for m, y in ends)
-            difference, readout = difference + last - first_goal, readout + same - first_goal
+            before, same, last = (float(m.goals(y, cut).sum()) for m, y in ends)
+            goal, difference, readout = goal + before, difference + last - before, readout + same - before
             bar = richer.slope(middle[-1], cut)
             for n in range(len(model.parts), 0, -1):
                 part = richer.parts[n - 1]
@@ -199,7 +200,7 @@ def change(model: Stepped, richer: Stepped, lines: Sequence[Line]) -> Change:
                 parts[n] += pairing(lines, _shaped(lines, residual), _shaped(lines, bar))
                 bar = part.adjoint(bar, part.forward(middle[n - 1], keep=True)[1], gradients[n - 1])
             parts[0] += pairing(lines, _shaped(lines, theirs[0] - included[0]), _shaped(lines, bar))
-    return Change(parts / count, difference / count, readout / count)
+    return Change(goal / count, parts / count, difference / count, readout / count)
 
 
 def _shaped(lines: Sequence[Line], rows: Array) -> Array:

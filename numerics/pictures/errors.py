@@ -24,16 +24,20 @@ class Place:
 
 
 def where(places: Sequence[Place]) -> Any:
-    """A row a solver: |error| of every cell, an axis a column, and of every step, as heights over their lengths."""
-    columns = len(places[0].cells) + 1
-    made, grid = figure(len(places), columns, 3.6, 2.3)
-    symbols = list(SYMBOLS.values())
-    for row, place in zip(grid, places):
-        parts = [*place.cells, (place.depths, place.steps)]
-        for axes, (edges, values), symbol, colour in zip(row, parts, [*symbols[: columns - 1], "δ"], COLOURS):
+    """A row a solver: |error| of every cell, an axis a column, and of every step; heights of a column are alike."""
+    symbols = [*list(SYMBOLS.values())[: len(places[0].cells)], "δ"]
+    made, grid = figure(len(places), len(symbols), 3.6, 2.3)
+    parts = [[*place.cells, (place.depths, place.steps)] for place in places]
+    for column, (symbol, colour) in enumerate(zip(symbols, COLOURS)):
+        positive = all((own[column][1] > 0).all() for own in parts)
+        for axes, own in zip(grid[:, column], parts):
+            edges, values = own[column]
+            if axes is not grid[0, column]:
+                axes.sharey(grid[0, column])
             axes.stairs(values, edges, fill=True, color=colour, alpha=0.75)
             axes.vlines(edges, 0, 1, transform=axes.get_xaxis_transform(), color="0.85", lw=0.4, zorder=0)
-            axes.set(xlabel=symbol, yscale="log" if (values > 0).all() else "linear")
-        row[0].set_ylabel("|error of the loss|")
-        row[0].set_title(f"{place.title}: {place.total:.1e} in all", fontsize=9, loc="left")
+            axes.set(xlabel=symbol, yscale="log" if positive else "linear")
+    for axes, place in zip(grid[:, 0], places):
+        axes.set_ylabel("|error of the loss|")
+        axes.set_title(f"{place.title}: {place.total:.1e} in all", fontsize=9, loc="left")
     return made

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from derive.errors import DataError, RepresentationError
+from derive.errors import DataError, RepresentationError, TrainingError
 from derive.spaces.basis import build
 from derive.spaces.transfer import contains
 from numerics import Continuum, load, project, refine
@@ -155,6 +155,12 @@ def test_records_without_targets_are_refused() -> None:
     own, data = manufactured(PROBLEM, HATS, "heun", 2)
     with pytest.raises(DataError, match="without targets"):
         refine(own, tolerance=1e-3, records=records(data.samples()))
+
+
+def test_states_that_overflow_are_refused() -> None:
+    own = random_model({**NUMBERS, "equation": {"rate": "h**3 + u", "spacing": "1"}})
+    with np.errstate(all="ignore"), pytest.raises(TrainingError, match="not finite"):
+        refine(own, tolerance=1e-3, records=records(np.full((3, 5), 1e120), y=[0, 1, 2]))
 
 
 @pytest.mark.parametrize(
