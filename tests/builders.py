@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,11 +17,12 @@ import pytest
 from click.testing import CliRunner
 
 from derive.declaration import load_spec
-from derive.errors import DataError
-from numerics.datasets import Records
+from derive.errors import ContinuumWarning, DataError
+from numerics.datasets import Records, records
 from numerics.kernels import bind, compile, rehearsal
 from numerics.model.continuum import Continuum
 from numerics.representation.folders import load_module
+from tests.oracles.exact import CONSTANT, RATE, Manufactured
 
 ROOT = Path(__file__).resolve().parents[1]
 SPECS = ROOT / "specs"
@@ -52,6 +54,28 @@ def random_model(declared: dict, seed: int = 0, scale: float = 0.4) -> Continuum
     model = Continuum.from_spec(load_spec(declared), seed=0)
     generator = np.random.default_rng(seed)
     return model.with_coordinates(generator.standard_normal(model.size) * scale)
+
+
+def manufactured(problem: Manufactured, state: dict[str, Any], tableau: str, steps: int) -> tuple[Continuum, Records]:
+    """The fields of a problem whose loss is known, on a solver, and its records."""
+    three = {"family": "legendre", "size": 3}
+    depth = {"family": "legendre", "size": 2}
+    declared = {
+        "name": "manufactured",
+        "equation": {"rate": RATE, "spacing": "1"},
+        "state": {"basis": state},
+        "weight": {"width_out": three, "width_in": three, "depth": depth},
+        "bias": {"width": three, "depth": depth},
+        "integration": {"tableau": tableau, "steps": steps},
+        "readout": {"outputs": 2, "basis": three},
+        "loss": {"kind": "cross-entropy"},
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ContinuumWarning)  # of steps that would not see all that training changes
+        model = Continuum.from_fields(
+            declared, W=problem.weight, b=problem.bias, R=problem.readout, a=CONSTANT
+        )
+    return model, records(problem.samples, y=problem.labels)
 
 
 # --- the smallest models of every kind: their output is a function, or numbers; a circle; with symmetry, lift, aliasing

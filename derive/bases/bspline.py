@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 SUMMARY = "B-splines of a degree (3 unless told) on clamped knots, as smooth as the degree allows"
 PARAMETERS = ("size", "cells", "degree", "breakpoints")
+RICHER = ("cells",)
 
 
 def resolve(given: Mapping[str, Any], interval: Interval) -> dict[str, Any]:

@@ -13,10 +13,11 @@ from derive.spaces.basis import Basis
 if TYPE_CHECKING:
     from derive.spec import BasisSpec
 
-__all__ = ["PARAMETERS", "SUMMARY", "build", "resolve"]
+__all__ = ["PARAMETERS", "RICHER", "SUMMARY", "build", "resolve"]
 
 SUMMARY = "Chebyshev polynomials on the whole interval; the space of Legendre, other coefficients"
 PARAMETERS = ("size", "degree")
+RICHER = ("size",)
 
 
 def build(spec: BasisSpec, interval: Interval) -> Basis:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 SUMMARY = "polynomials of a degree on every cell, discontinuous between cells"
 PARAMETERS = ("size", "cells", "degree", "breakpoints")
+RICHER = ("cells", "degree")
 JUMPS = True
 
 

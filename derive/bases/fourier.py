@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 SUMMARY = "1, cos, sin of the periodic interval; an odd number of functions"
 PARAMETERS = ("size",)
+RICHER = ("size",)
 
 
 def resolve(given: Mapping[str, Any], interval: Interval) -> dict[str, Any]:

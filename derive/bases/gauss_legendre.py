@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 SUMMARY = "nodal at Gauss–Legendre points, which are its quadrature: X = A = I"
 PARAMETERS = ("size", "cells", "degree", "breakpoints")
+RICHER = ("cells", "degree")
 JUMPS = True
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 SUMMARY = "nodal at Gauss–Lobatto points, continuous, lumped mass: X = A = I"
 PARAMETERS = ("size", "cells", "degree", "breakpoints")
+RICHER = ("cells", "degree")
 
 
 def resolve(given: Mapping[str, Any], interval: Interval) -> dict[str, Any]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 SUMMARY = "continuous, piecewise linear, one function a breakpoint"
 PARAMETERS = ("size", "cells", "breakpoints")
+RICHER = ("cells",)
 
 
 def resolve(given: Mapping[str, Any], interval: Interval) -> dict[str, Any]:

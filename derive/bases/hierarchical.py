@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 SUMMARY = "hats, then integrated Legendre polynomials cell by cell; raising the degree only adds functions"
 PARAMETERS = ("size", "cells", "degree", "breakpoints")
+RICHER = ("cells", "degree")
 
 
 def resolve(given: Mapping[str, Any], interval: Interval) -> dict[str, Any]:

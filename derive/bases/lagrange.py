@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 SUMMARY = "continuous finite elements of a degree, equally spaced nodes; hat is degree 1"
 PARAMETERS = ("size", "cells", "degree", "breakpoints")
+RICHER = ("cells", "degree")
 
 
 def resolve(given: Mapping[str, Any], interval: Interval) -> dict[str, Any]:

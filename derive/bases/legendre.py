@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 SUMMARY = "Legendre polynomials on the whole interval; spectral accuracy for smooth functions"
 PARAMETERS = ("size", "degree")
+RICHER = ("size",)
 
 
 def resolve(given: Mapping[str, Any], interval: Interval) -> dict[str, Any]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 SUMMARY = "Legendre multiwavelets on 1, 2, 4, 8 … cells, orthogonal level by level; Haar at degree 0"
 PARAMETERS = ("size", "cells", "degree", "breakpoints")
+RICHER = ("cells", "degree")
 JUMPS = True
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 SUMMARY = "piecewise constant, one function a cell"
 PARAMETERS = ("size", "cells", "breakpoints")
+RICHER = ("cells",)
 JUMPS = True
 
 

@@ -7,10 +7,10 @@ from fractions import Fraction
 from typing import Any
 
 from derive import registry, tableau
-from derive.declaration.reader import Reader
+from derive.declaration.reader import LARGEST, Reader
 from derive.errors import DerivationError, SpecError
 from derive.exact.surd import Surd
-from derive.spec import BasisSpec, Slab, Spec, TableauSpec, depth_elements, steps_an_element
+from derive.spec import BasisSpec, Slab, Spec, TableauSpec, depth_elements, step_elements, steps_an_element
 from derive.suggestion import nearest
 
 
@@ -44,6 +44,20 @@ def read_steps(
             'write tolerance = "1/1000"',
         )  # fmt: skip
     return sum(len(depth_elements(slab)) - 1 for slab in slabs), tolerance
+
+
+def read_cuts(reader: Reader, table: Mapping[str, Any]) -> tuple[Fraction, ...]:
+    """Depths inside [0, 1] that fixed steps do not cross; with adaptive steps they wait as a tolerance does."""
+    path, given = "integration.cuts", table.get("cuts", [])
+    if not isinstance(given, list | tuple) or len(given) >= LARGEST["cells"]:
+        reader.fail(path, f"{given!r}", 'a list such as ["1/8", "1/4"]', "one number", "list them all")
+    found = tuple(reader.exact(cut, path) for cut in given)
+    if any(a >= b for a, b in zip((Fraction(0), *found), (*found, Fraction(1)))):
+        reader.fail(
+            path, ", ".join(map(str, found)), "numbers between 0 and 1, increasing", "an end, or another order",
+            "leave 0 and 1 out, and sort them",
+        )  # fmt: skip
+    return found
 
 
 def read_tableau(reader: Reader, table: Mapping[str, Any]) -> TableauSpec:
@@ -136,8 +150,7 @@ def check_steps(reader: Reader, spec: Spec) -> None:
         reader.fail(error.where, error.given, error.allowed, error.cause, error.fix)
     if spec.rate != "mlp" or spec.tolerance is not None:
         return
-    ends = [depth_elements(slab) for slab in spec.slabs]
-    longest = max(b - a for e in ends for a, b in zip(e, e[1:])) / share
+    longest = max(b - a for e in step_elements(spec) for a, b in zip(e, e[1:])) / share
     kappa = -1 / spec.spacing
     if not tableau.stable(spec.tableau, kappa, longest):
         below, factor = 1, 2

@@ -64,6 +64,7 @@ TABLES: Mapping[str, Mapping[str, str]] = {
     "integration": {
         "tableau": "A name, or { a, b, c, order } of one's own, with embedded for adaptive steps.",
         "steps": 'In all, shared equally by the depth elements; or "adaptive".',
+        "cuts": "More depths that no step crosses: the elements between them, and the fields', get equally many steps.",
         "tolerance": "Of adaptive steps: the error of one step, over 1 + ‖h‖.",
     },
     "readout": {

@@ -10,7 +10,7 @@ from typing import Any
 
 from derive.declaration.bases import read_width
 from derive.declaration.equation import read_equation
-from derive.declaration.integration import check_steps, read_steps, read_tableau
+from derive.declaration.integration import check_steps, read_cuts, read_steps, read_tableau
 from derive.declaration.keys import TABLES
 from derive.declaration.outputs import read_maximum, read_readout_width, read_targets
 from derive.declaration.penalties import read_penalties
@@ -132,6 +132,7 @@ def read_one(reader: Reader, data: Mapping[str, Any]) -> Spec:
     integration = reader.table(data, "integration")
     method = read_tableau(reader, integration)
     steps, tolerance = read_steps(reader, integration, method, entry, slabs)
+    cuts = read_cuts(reader, integration) if tolerance is None else ()
     spec = Spec(
         name=name,
         summary=_summary(reader, data),
@@ -142,6 +143,7 @@ def read_one(reader: Reader, data: Mapping[str, Any]) -> Spec:
         tableau=method,
         steps=steps,
         tolerance=tolerance,
+        cuts=cuts,
         outputs=outputs,
         readout=readout,
         readout_width=readout_width,

@@ -5,6 +5,8 @@ A family is a file of ``derive/bases``. It has
 - ``SUMMARY``, one line, and ``PARAMETERS``, the keys of a declaration it understands, out of size, cells, degree,
   breakpoints, functions, of and rows;
 - ``JUMPS = True`` where the functions are discontinuous between cells;
+- ``RICHER``, of size, cells and degree those that give a space with all functions of this one when they grow, cells by
+  being halved; without it a refinement cannot change the basis;
 - ``resolve(given, interval) -> dict`` that completes and checks a declaration (``ValueError`` with a message);
 - ``build(spec, interval) -> Basis``.
 

@@ -14,6 +14,7 @@ from derive.spec.basis import uniform as uniform
 from derive.spec.comparison import Comparison as Comparison
 from derive.spec.comparison import comparison as comparison
 from derive.spec.depth import depth_elements as depth_elements
+from derive.spec.depth import step_elements as step_elements
 from derive.spec.depth import step_lengths as step_lengths
 from derive.spec.depth import steps_an_element as steps_an_element
 from derive.spec.model import NAME as NAME

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from derive.errors import SpecError
 from derive.spec.basis import BasisSpec
@@ -37,8 +38,9 @@ def between(source: Spec, target: Spec) -> Spec | None:
         replace(t, state=s.state, quadrature=s.quadrature, rule=s.rule or _rule(s, t))
         for s, t in zip(source.slabs, target.slabs)
     )
-    solver = {"entry": source.entry, "tableau": source.tableau, "steps": source.steps, "tolerance": source.tolerance}
-    mixed = replace(target, slabs=slabs, levels=(), **solver)  # type: ignore[arg-type]
+    names = "entry", "tableau", "steps", "cuts", "tolerance"
+    solver: dict[str, Any] = {name: getattr(source, name) for name in names}
+    mixed = replace(target, slabs=slabs, levels=(), **solver)
     try:
         same = step_lengths(mixed) == step_lengths(source)
     except SpecError:  # the steps do not divide the target's elements

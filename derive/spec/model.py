@@ -45,6 +45,7 @@ class Spec:
     |ξ − ξ′| > r; None for a W that is any function.  exchange: "symmetric" or "antisymmetric", of W in ξ and ξ′.
 
     tolerance: of adaptive steps, then ``steps`` is one for each depth element, where they start; None for fixed ones.
+    cuts: depths, increasing, that fixed steps do not cross, beside the breakpoints of the fields.
     Of a domain with several axes the width bases are products; symmetries and reach hold along every axis, and periodic
     has a word for each.
     inputs: channels of the records, which a lift takes to those of the state; None without a lift.  lift_width,
@@ -92,6 +93,7 @@ class Spec:
     precision: str
     levels: tuple[tuple[str, Spec], ...] = ()
     exchange: str | None = None
+    cuts: tuple[Fraction, ...] = ()
     units: UnitsSpec = PLAIN
 
     def _repr_html_(self) -> str:

@@ -17,7 +17,8 @@ from derive.spec.training import OPTIONS, Training
 from derive.spec.units import PLAIN
 
 STORED = {"loss_weight": "weight"}  # what fields are called in files
-LATER = {"exchange": None, "units": asdict(PLAIN)}  # fields of a Spec that files leave out where nothing uses them
+# Fields of a Spec that files leave out where nothing uses them.
+LATER = {"exchange": None, "cuts": (), "units": asdict(PLAIN)}
 
 
 def to_dict(spec: Spec) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from derive.errors import DataError, TrainingError
+from numerics import files
 from numerics.command import console
 from numerics.command.options import Data
 
@@ -78,6 +79,33 @@ def move_to(move: Command, path: Path, level: str, data: Data | None, out: Path,
     moved.save(out)
     if as_json:
         console.print_json({"model": str(out), **report_dict(moved.report)})
+
+
+def approach(
+    refine: Command, path: Path, tolerance: Any, limit: int | None, data: Data | None, out: Path, page: Path | None,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Refine the model in a file to a tolerance, report, and write it, and a page of where its error sits."""
+    from numerics.command import report
+    from numerics.model.checkpoint import load
+
+    console.check_out(out, [data.path if data else None, path])
+    if page is not None:
+        console.check_out(page, [data.path if data else None, path, out], (".html",))
+    records = None if data is None else data.with_targets()
+    more = {} if limit is None else {"limit": limit}
+    with console.working("refining"), console.about(data.path if data else path):
+        moved = refine(load(path), records=records, tolerance=tolerance, **more)
+    if not as_json:
+        click.echo(str(moved.report))
+    moved.save(out)
+    if page is not None:
+        files.write_if_changed(page, report.refinement_page(moved).encode())
+    if as_json:
+        found = moved.report
+        rows = [one.row for one in found.rounds]
+        console.print_json({"model": str(out), "level": moved.level, "error": found.error, "sampling": found.sampling,
+                            "rounds": rows})  # fmt: skip
 
 
 def beside(model: Any, records: Any, facts: dict[str, Any], as_json: bool) -> None:

@@ -6,6 +6,7 @@ import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,14 @@ device_option = click.option(
     show_default=True,
     help="Where kernels run.",
 )
+
+
+def exact_number(text: str) -> Fraction:
+    """A number written as 1/1000, 0.001 or 1e-3."""
+    try:
+        return Fraction(text)
+    except (ValueError, ZeroDivisionError) as error:
+        raise click.BadParameter(f"{text!r}: a number such as 1/1000 or 0.001 is needed") from error
 
 
 @dataclass(frozen=True)

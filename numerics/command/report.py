@@ -137,6 +137,21 @@ def model_page(model: Continuum, data: Source | None = None) -> str:
     return page(f"{model.base.name} at level {model.level or 'base'}", sections)
 
 
+def refinement_page(model: Continuum) -> str:
+    """What a goal-oriented refinement did: its rounds, and where the error of the loss sat and sits."""
+    found = model.report
+    cells = [[f"{v:.3e}" if isinstance(v, float) else str(v) for v in one.row.values()] for one in found.rounds]
+    loss = found.rounds[-1].estimate.goal
+    said = f"The loss on the records is {loss:.6g}, and right to about {abs(found.error):.1e}."
+    shown = picture(found.plot(), "Errors of the loss of every cell of the state and of every step, before and after")
+    where = "By dual-weighted residuals: of every cell along ξ, and of every step along δ, before and after."
+    return page(
+        f"{model.base.name}, refined to {found.tolerance:.3g}",
+        [Section("Errors of the loss", said, (table(list(found.rounds[0].row), cells),)),
+         Section("Where they sit", where, (shown,))],
+    )  # fmt: skip
+
+
 def _class(data: Records, index: int) -> str:
     """Of which class a record is, where there are classes with names."""
     return f", {records.class_name(data, data.y[index])}" if data.classes and data.y is not None else ""

@@ -159,17 +159,16 @@ class Slab(BoundSlab):
             check_stages(unsolved)
         return out, kept | {"h_entry": h}
 
-    @cached_property
-    def _cuts(self) -> list[dict[str, Any]]:
-        """The tables of √steps runs of steps, one after the other; of one, if the first step is special."""
-        count = 1 if self.tables.entry else math.isqrt(len(self.bound["combine"]))
+    def runs(self, count: int) -> list[Self]:
+        """The slab as that many, one after the other, all with its operators; each takes as many of the steps."""
         names = ("combine", "operator_index", "bias_index")
-        return [dict(zip(names, cut)) for cut in zip(*(np.array_split(self.bound[name], count) for name in names))]
+        cuts = zip(*(np.array_split(self.bound[name], count) for name in names))
+        return [replace(self, bound={**self.bound, **dict(zip(names, cut))}, checkpoints=False) for cut in cuts]
 
     @property
     def _parts(self) -> list[Self]:
-        """The slab as one for each of these runs, all with its operators."""
-        return [replace(self, bound={**self.bound, **own}, checkpoints=False) for own in self._cuts]
+        """√steps runs of steps; one, if the first step is special."""
+        return self.runs(1 if self.tables.entry else math.isqrt(len(self.bound["combine"])))
 
     def kept_bytes(self, records: int) -> int:
         """What is kept of so many records for the adjoint."""

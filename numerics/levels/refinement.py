@@ -4,22 +4,43 @@ from __future__ import annotations
 
 from derive.errors import RepresentationError
 from numerics.datasets import Records
+from numerics.datasets import records as make_records
 from numerics.levels.fields import contained
 from numerics.levels.projection import move
+from numerics.levels.tolerance import LIMIT, refined
 from numerics.model.continuum import Continuum
 
 LOST = 1e-10  # part of a field's norm: a smaller distance is none, where the field happens to lie in a smaller space
 
 
-def refine(model: Continuum, level: str, records: Records | None = None) -> Continuum:
+def refine(
+    model: Continuum, level: str | None = None, records: Records | None = None, tolerance: float | None = None,
+    limit: int = LIMIT,
+) -> Continuum:  # fmt: skip
     """The model on a finer level (a prolongation), with ``.report``: the fields part is zero to rounding.
 
-    With the solver unchanged the outputs do not change either; a level with other steps or another state moves
-    them by its discretisation error, reported as the solver part. Raises RepresentationError when the level's
-    spaces do not contain the model's fields: the derivation shows which spaces contain which, exactly, and a field
-    that changes level between others is measured.
+    level: a declared one. With the solver unchanged the outputs do not change either; a level with other steps or
+    another state moves them by its discretisation error, reported as the solver part. Raises RepresentationError when
+    the level's spaces do not contain the model's fields: the derivation shows which spaces contain which, exactly, and
+    a field that changes level between others is measured.
+    tolerance: in place of a level, the error of the loss on records that the solver may make. The state and the steps
+    are then refined where dual-weighted residuals say that the error sits, with ``limit`` functions and steps at most,
+    and the model stands on a new level, "refined". Raises RepresentationError where that cannot be reached.
     """
-    new = move(model, level, records)
+    if (level is None) == (tolerance is None):
+        raise RepresentationError(
+            "a level and a tolerance" if level is not None else "neither a level nor a tolerance", "one of the two",
+            "a declared level says where to refine; a tolerance lets the error say it",
+            'write refine(model, level="fine"), or refine(model, tolerance=1e-3, records=records(x, y))',
+        )  # fmt: skip
+    data = None if records is None else make_records(records)
+    if level is None:
+        return refined(model, tolerance, data, limit)
+    return _to_level(model, level, data)
+
+
+def _to_level(model: Continuum, level: str, data: Records | None) -> Continuum:
+    new = move(model, level, data)
     for name, lost in new.report.distance.items():
         if lost > LOST * new.report.norm[name] and not contained(model, new.representation, name):
             raise RepresentationError(

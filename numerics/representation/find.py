@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import copyreg
+from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 from functools import lru_cache
@@ -124,6 +125,20 @@ def combination(basis: BasisSpec, rows: np.ndarray) -> BasisSpec:
     exact = tuple(tuple(Fraction(repr(float(v))) for v in row) for row in rows)
     family = registry.entry("bases", "combination")
     return BasisSpec("combination", **family.resolve({"of": basis, "rows": exact}, WIDTH))
+
+
+def ways(basis: BasisSpec) -> tuple[str, ...]:
+    """Out of "cells", "degree" and "size" what may grow of a width basis along an axis, so that its space grows."""
+    from derive.spaces import richer as richers
+
+    return richers.ways(basis)
+
+
+def richer(basis: BasisSpec, way: str, cuts: Sequence[Fraction] | None = None) -> BasisSpec:
+    """A width basis whose space contains a given one's; see ``derive.spaces.richer``."""
+    from derive.spaces import richer as richers
+
+    return richers.richer(basis, way, cuts)
 
 
 def layer(spec: Spec, length: Fraction) -> tuple[str, str] | None:

@@ -296,8 +296,8 @@ class _Smooth:
         few = {"family": "fourier", "size": 3} if spec.periodic[0] else {"family": "legendre", "size": 3}
         smooth = read_basis(reader, few, "weight", WIDTH, spec.periodic[0])
         slab = Slab(Fraction(0), Fraction(1), state, smooth, smooth, CONSTANT, smooth, CONSTANT)
-        plain = replace(spec, entry=state, slabs=(slab,), steps=steps, tolerance=None, outputs=None, readout=None,
-                        maximum=None, loss_weight=None, loss="l2", penalties=(), inputs=None,
+        plain = replace(spec, entry=state, slabs=(slab,), steps=steps, cuts=(), tolerance=None, outputs=None,
+                        readout=None, maximum=None, loss_weight=None, loss="l2", penalties=(), inputs=None,
                         periodic=spec.periodic[:1], **ANY)  # fmt: skip
         network = Reference.of(plain)
         generator, share = np.random.default_rng(5), subject.share

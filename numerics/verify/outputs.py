@@ -6,7 +6,7 @@ from functools import reduce
 
 import numpy as np
 
-from derive.spec import CONSTANT, depth_elements
+from derive.spec import CONSTANT, step_elements
 from numerics.datasets import Records
 from numerics.datasets import records as make_records
 from numerics.model.continuum import Continuum
@@ -96,7 +96,7 @@ def path(subject: Subject) -> None:
     one = make_records(data.samples()[:1], xi=None if data.xi is None else data.points()[:1])
     at = tuple(np.linspace(-0.97, 0.98, SHOWN + axis) for axis in range(spec.dimension))
     depths, values = model.trajectory(one, at=at if spec.dimension > 1 else at[0])
-    ends = [np.array([float(b) for b in depth_elements(slab)]) for slab in spec.slabs]
+    ends = [np.array([float(b) for b in elements]) for elements in step_elements(spec)]
     share = spec.steps // sum(len(e) - 1 for e in ends)
     shares = [np.arange(share * (len(e) - 1) + 1) / share for e in ends]
     truth = np.unique(np.concatenate([np.interp(n, range(len(e)), e) for n, e in zip(shares, ends)]))

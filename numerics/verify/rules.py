@@ -9,7 +9,7 @@ from math import ceil
 import numpy as np
 from numpy.polynomial import legendre
 
-from derive.spec import BasisSpec, Slab, depth_elements, of_axis
+from derive.spec import BasisSpec, Slab, of_axis, step_elements
 from numerics.verify.references import formulas
 from numerics.verify.references.formulas import Array
 from numerics.verify.subject import Subject
@@ -133,7 +133,7 @@ def _depths(subject: Subject, k: int) -> float:
     """θ and ϑ at δ_n + c_i s, from inside the step."""
     slab, form = subject.spec.slabs[k], subject.reference.forms[k]
     exact = subject.reference.tables[k]
-    ends = np.array([float(b) for b in depth_elements(slab)])
+    ends = np.array([float(b) for b in step_elements(subject.spec)[k]])
     share = len(form.operator_index) // (len(ends) - 1)
     c = np.array([float(v) for v in subject.spec.tableau.c])
     worst = 0.0

@@ -105,7 +105,7 @@ def control(subject: Subject) -> None:
 def _found(subject: Subject, tolerance: float) -> list[list[tuple[float, float]]]:
     model = subject.bare()
     elements = sum(len(depth_elements(slab)) - 1 for slab in subject.spec.slabs)
-    spec = replace(model.spec, tolerance=Fraction(tolerance), steps=elements)
+    spec = replace(model.spec, tolerance=Fraction(tolerance), steps=elements, cuts=())
     stored = replace(model.representation, spec=spec)
     adaptive = Continuum(spec, None, model.fields, stored=stored)
     return adaptive.solver.find_steps(subject.states.reshape(-1, subject.states.shape[-1]))

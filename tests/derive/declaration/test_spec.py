@@ -102,6 +102,11 @@ BAD: list[tuple[str, Any, str]] = [
     ("integration.tableau", {"a": [["1/2"]], "b": ["0", "1"], "c": ["0", "3/2"], "order": 2}, "between 0 and 1"),
     ("integration.steps", 3, "a multiple of 2"),
     ("integration.steps", 0, "whole number from 1"),
+    ("integration.cuts", ["0", "1/2"], "between 0 and 1, increasing"),
+    ("integration.cuts", ["1/2", "1/4"], "between 0 and 1, increasing"),
+    ("integration.cuts", ["half"], "number"),
+    ("integration.cuts", "1/2", "list them all"),
+    ("integration.cuts", ["1/3"], "a multiple of 3"),
     ("integration", {"tableau": "rk4", "steps": "adaptive"}, 'write tableau = "dopri5"'),
     ("integration.steps", ..., "the key steps"),
     ("readout.outputs", 1, "one output a class"),
@@ -196,6 +201,19 @@ def test_steps_are_shared_by_the_union_of_the_elements() -> None:
     found["integration"]["steps"] = 6
     (steps,) = step_lengths(load_spec(found))
     assert [str(s) for s, _ in steps] == ["0", "1/8", "1/4", "3/8", "1/2", "3/4"]
+
+
+def test_cuts_make_elements_of_their_own() -> None:
+    found = changed("integration.cuts", ["1/8", "3/4"])
+    found["integration"]["steps"] = 8
+    (steps,) = step_lengths(load_spec(found))
+    ends = [str(s) for s, _ in steps]
+    assert ends == ["0", "1/16", "1/8", "5/16", "1/2", "5/8", "3/4", "7/8"]
+    stored = to_dict(load_spec(found))
+    assert stored["cuts"] == ["1/8", "3/4"] and from_dict(stored) == load_spec(found)
+    assert "cuts" not in to_dict(load_spec(changed("integration.steps", 4)))
+    found["integration"] = {"tableau": "dopri5", "steps": "adaptive", "cuts": ["1/8"]}
+    assert load_spec(found).cuts == ()
 
 
 @pytest.mark.parametrize(

@@ -152,6 +152,22 @@ def test_refining_changes_no_prediction(place: Path) -> None:
     np.testing.assert_allclose(outputs[0], outputs[1], atol=1e-12)
 
 
+def test_refining_to_a_tolerance(place: Path) -> None:
+    given = "refine", "base.npz", "--tolerance", "1/100", "--data", "train.npz", "--out", "right.npz"
+    text = run(*given, "--page", "errors.html")
+    assert text.splitlines()[1].split()[:3] == ["functions", "steps", "loss"] and "within the tolerance 0.01" in text
+    page = Path("errors.html").read_text(encoding="utf-8")
+    assert "Where they sit" in page and page.count("<img") == 1
+    told = json.loads(run(*given, "--json"))
+    assert told["level"] == "refined" and abs(told["error"]) <= 0.01 and told["rounds"][-1]["error"] == told["error"]
+    loss = json.loads(run("evaluate", "right.npz", "--data", "train.npz", "--json"))["loss"]
+    assert loss == pytest.approx(told["rounds"][-1]["loss"], rel=1e-9)
+    for wrong in ("--level", "fine"), ("--tolerance", "1/0"), ("--tolerance", "few"):
+        run("refine", "base.npz", *wrong, "--tolerance", "1/100", "--out", "no.npz", code=2)
+    run("refine", "base.npz", "--level", "fine", "--page", "no.html", "--out", "no.npz", code=2)
+    assert not Path("no.npz").exists()
+
+
 def test_evaluate_agrees_with_predictions(place: Path) -> None:
     run("predict", "base.npz", "--data", "train.npz", "--out", "y.npz")
     with np.load("y.npz") as stored:
@@ -390,6 +406,11 @@ MISTAKES = [
     ("fit", "small.toml", "--data", "nan.npz", "--out", "no.npz"),
     ("refine", "base.npz", "--level", "pocket", "--out", "no.npz"),
     ("refine", "base.npz", "--level", "absent", "--out", "no.npz"),
+    ("refine", "base.npz", "--tolerance", "1/100", "--out", "no.npz"),
+    ("refine", "base.npz", "--tolerance", "-1", "--data", "train.npz", "--out", "no.npz"),
+    ("refine", "base.npz", "--tolerance", "1e-30", "--data", "train.npz", "--out", "no.npz"),
+    ("refine", "base.npz", "--tolerance", "1e-9", "--limit", "6", "--data", "train.npz", "--out", "no.npz"),
+    ("refine", "base.npz", "--tolerance", "1/9", "--data", "unlabelled.npz", "--out", "no.npz"),
     ("project", "absent.npz", "--level", "pocket", "--out", "no.npz"),
     ("project", "train.npz", "--level", "pocket", "--out", "no.npz"),
     ("evaluate", "base.npz", "--data", "unlabelled.npz"),

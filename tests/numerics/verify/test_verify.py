@@ -76,6 +76,7 @@ OWN = {"family": "custom", "functions": ["1", "xi", "exp(xi)", "cos(2*xi)"]}
         {**SMALL, "state": {"basis": {"family": "multiwavelet", "degree": 1, "cells": 4}},
          "equation": {"rate": "sign(u) - h/2", "spacing": "1"}, "loss": {"kind": "(z - t)**4"}},
         {**SMALL, "integration": {"tableau": "dopri5", "steps": "adaptive", "tolerance": "1/1000"}},
+        {**FUNCTION, "integration": {"tableau": "heun", "steps": 6, "cuts": ["1/8"]}, "loss": {"kind": "l2"}},
         {**SMALL, "equation": {**SMALL["equation"], "channels": 2, "normalise": "1/100"},
          "readout": {**SMALL["readout"], "maximum": "4"}},
     ],
