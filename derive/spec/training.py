@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, get_args, get_type_hints
 
-OPTIMISERS = ("adam", "adam-coordinatewise", "lbfgs", "gradient-descent")
+OPTIMISERS = ("adam", "adam-coordinatewise", "lbfgs", "gradient-descent", "ridge")
 SCHEDULES = ("cosine", "constant", "one-cycle", "steps")
 ADAM = ("adam", "adam-coordinatewise")
 
@@ -81,7 +81,10 @@ class Training:
     step takes away, over its rate.  thin, jitter, warp: how every epoch samples the records anew.
     """
 
-    optimiser: str = _option("adam", "What finds the steps.", ", ".join(OPTIMISERS), choices=OPTIMISERS)
+    optimiser: str = _option(
+        "adam", "What finds the steps; ridge solves for the readout alone, in one.", ", ".join(OPTIMISERS),
+        choices=OPTIMISERS,
+    )  # fmt: skip
     epochs: int = _option(300, "Passes over the records.", "0 or more", low=1, zero=True)
     learning_rate: float = _option(0.01, "Of a step, as an L2 length.", "a positive number", above=True, largest=1e6)
     schedule: str = _option(

@@ -37,8 +37,9 @@ FOLDS = 5
 ALPHAS = np.logspace(-3, 3, 13)
 COLUMNS = (
     "representation", "coefficients", "stored bytes", "test accuracy", "objective", "‖W − PW‖",
-    "predicted (14)", "by fields", "by solver", "ms / 1,000",
+    "by fields", "of it W (17)", "defect", "by solver", "ms / 1,000",
 )  # fmt: skip
+MEASURED = ("loss", "distance", "fields part", "part of W", "defect", "solver part")
 STAGES = ("base", "fine, refined", "fine, trained on", "pocket, projected", "pocket, polished")
 
 
@@ -157,6 +158,7 @@ def summarise(runs: Sequence[Sequence[Stage]], data: Records, out: Path) -> list
     for index, name in enumerate(STAGES):
         stages = [run[index] for run in runs]
         reports = [s.report for s in stages if s.report is not None]
+        parts = [r.attribution for r in reports if r.attribution is not None]
         model = stages[0].model
         rows.append(
             {
@@ -166,8 +168,9 @@ def summarise(runs: Sequence[Sequence[Stage]], data: Records, out: Path) -> list
                 "test accuracy": spread([s.scores["accuracy"] for s in stages]),
                 "loss": spread([s.loss for s in stages]),
                 "distance": spread([r.distance["W"] for r in reports]),
-                "predicted": spread([r.predicted for r in reports]),
                 "fields part": spread([r.fields_part for r in reports]),
+                "part of W": spread([p.shares["W"].total for p in parts]),
+                "defect": spread([p.defect for p in parts]),
                 "solver part": spread([r.solver_part for r in reports]),
                 "milliseconds": milliseconds(model, data),
             }
@@ -218,7 +221,7 @@ def row_cells(row: Mapping[str, Any]) -> list[str]:
         f"{row['coefficients']:,}",
         f"{row['stored bytes']:,}",
         _pair(row["test accuracy"], ".3f"),
-        *(_pair(row[key], ".2g") for key in ("loss", "distance", "predicted", "fields part", "solver part")),
+        *(_pair(row[key], ".2g") for key in MEASURED),
         f"{row['milliseconds']:.1f}",
     ]
 
@@ -235,7 +238,8 @@ def peak_memory() -> int:
 
 def _print(cells: Sequence[Sequence[str]], started: float) -> None:
     console.print_table(COLUMNS, cells, f"mean ± spread (sample standard deviation) of {len(SEEDS)} seeds")
-    print("‖W − PW‖, (14), by fields, by solver: of the move to that representation, on the training records.")
+    print("‖W − PW‖, the change by fields and solver: of the move to that representation, on the training records.")
+    print("(17) says which part of the change is W's; its defect is by how much all parts miss the change.")
     print("Stored: the file as given away. ms: samples to outputs.", end=" ")
     print(f"{time.perf_counter() - started:.0f} s in all, peak memory {console.size(peak_memory())}.")
 

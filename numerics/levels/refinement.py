@@ -11,15 +11,16 @@ from numerics.model.continuum import Continuum
 LOST = 1e-10  # part of a field's norm: a smaller distance is none, where the field happens to lie in a smaller space
 
 
-def refine(model: Continuum, level: str, records: Records | None = None) -> Continuum:
+def refine(model: Continuum, level: str, records: Records | None = None, readout: bool = False) -> Continuum:
     """The model on a finer level (a prolongation), with ``.report``: the fields part is zero to rounding.
 
     With the solver unchanged the outputs do not change either; a level with other steps or another state moves
-    them by its discretisation error, reported as the solver part. Raises RepresentationError when the level's
+    them by its discretisation error, reported as the solver part. readout: whether the readout is then solved for on
+    the records, see ``numerics.readout``. Raises RepresentationError when the level's
     spaces do not contain the model's fields: the derivation shows which spaces contain which, exactly, and a field
     that changes level between others is measured.
     """
-    new = move(model, level, records)
+    new = move(model, level, records, readout)
     for name, lost in new.report.distance.items():
         if lost > LOST * new.report.norm[name] and not contained(model, new.representation, name):
             raise RepresentationError(

@@ -107,6 +107,8 @@ def job_of(
         raise DataError("records without targets", "y", "y was left out", "give y, or records that hold it")
     defaults = model.spec.training
     options = options_of({name: getattr(defaults, name) if v is None else v for name, v in given.items()})
+    optimiser = optimisers.find(options.optimiser)
+    optimiser.check(model.spec)
     counts = None if weights is None else _checked_weights(weights, len(data))
     if hasattr(model, "units") and not model.history:
         kept, _ = split(len(data), model.class_labels(data), options.validation, options.seed)
@@ -134,10 +136,11 @@ def job_of(
     if options.memory != "stored":
         model = model.running_on(model.bound.keeping(options.memory))
     job = Job(model, options, digest(data, counts), model.classes, training, validating, original, augment)
-    if optimisers.find(options.optimiser).whole_data and job.batches > 1:
+    if optimiser.whole_data and job.batches > 1:
         raise TrainingError(
             f"{options.optimiser} with batches of {options.batch} records", "all records in every step",
-            "its curvature pairs compare gradients, which must be of one loss", "leave batch out, or use adam",
+            "lbfgs compares gradients, which must be of one loss, and ridge solves for all records at once",
+            "leave batch out, or use adam",
         )  # fmt: skip
     return job
 

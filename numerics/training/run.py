@@ -10,7 +10,7 @@ import math
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from numerics.kernels import stability, threads
 from numerics.model.continuum import Continuum
 from numerics.model.prepared import Prepared
 from numerics.model.trouble import undifferentiable
+from numerics.readout.solve import READOUT, solve_readout
 from numerics.training import optimisers
 from numerics.training.job import Augment, Job, job_of
 from numerics.training.options import check_names, check_ways, with_options
@@ -134,6 +135,28 @@ def _found(before: Continuum, after: Continuum) -> str:
     )
 
 
+@dataclass(frozen=True, eq=False)
+class _Objective:
+    """What a step lowers: the objective on some records, as a function of the model's coordinates."""
+
+    job: Job
+    part: Prepared
+
+    def __call__(self, vector: np.ndarray) -> tuple[float, np.ndarray]:
+        value, gradient = self.job.model.objective(self.part, vector)
+        clip = self.job.options.clip
+        return value, gradient if clip is None else optimisers.clipped(gradient, clip)
+
+    def solved(self, vector: np.ndarray) -> np.ndarray:
+        """The coordinates with the readout that these records determine, all others as they are."""
+        model = solve_readout(self.job.model.with_coordinates(vector), self.part).model
+        found, coordinates = vector.copy(), model.coordinates
+        for name, block in model.blocks:
+            if name in READOUT:
+                found[block] = coordinates[block]
+        return found
+
+
 def _finished(job: Job, run: Run) -> bool:
     patience = job.options.patience
     return run.epoch >= job.options.epochs or run.stopped != "" or (patience is not None and run.stale >= patience)
@@ -173,15 +196,9 @@ def _averaged(job: Job, run: Run, vector: np.ndarray) -> np.ndarray | None:
 
 
 def _step(job: Job, run: Run, part: Prepared) -> tuple[optimisers.State, np.ndarray, optimisers.Info]:
-    clip = job.options.clip
-
-    def objective(vector: np.ndarray) -> tuple[float, np.ndarray]:
-        value, gradient = job.model.objective(part, vector)
-        return value, gradient if clip is None else optimisers.clipped(gradient, clip)
-
     try:
         with np.errstate(over="ignore", invalid="ignore"):  # what overflows is found, and refused with its place
-            return optimisers.step(run.optimiser, objective, run.vector)
+            return optimisers.step(run.optimiser, _Objective(job, part), run.vector)
     except TrainingError as error:
         where = f"epoch {run.epoch + 1}, batch {run.batch + 1} of {job.batches}"
         model = job.model.with_coordinates(run.vector)

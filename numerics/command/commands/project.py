@@ -8,22 +8,23 @@ import click
 
 from numerics.command.console import example, json_option, model_argument
 from numerics.command.models import move_to
-from numerics.command.options import Data, level_option, out_option, some_data_option
+from numerics.command.options import Data, level_option, out_option, readout_option, some_data_option
 
 
 @click.command()
 @model_argument
 @level_option
 @some_data_option
+@readout_option
 @out_option
 @json_option
 @example("continua project fine.npz --level pocket --data data/train.npz --out pocket.npz")
-def project(model: Path, level: str, data: Data | None, out: Path, as_json: bool) -> None:
+def project(model: Path, level: str, data: Data | None, readout: bool, out: Path, as_json: bool) -> None:
     """Move MODEL to any level, as well as that allows.
 
-    Its fields become their best L2 approximations there. Prints ‖W − PW‖ and, with data, the predicted and
-    the measured change of the loss before it writes.
+    Its fields become their best L2 approximations there. Prints ‖W − PW‖ and, with data, the change of the loss and
+    which field it comes from, before it writes.
     """
     from numerics.levels.projection import project as move
 
-    move_to(move, model, level, data, out, as_json)
+    move_to(move, model, level, data, readout, out, as_json)
