@@ -45,6 +45,16 @@ class Design:
         """How many outputs share the columns."""
         return int(self.model.spec.outputs or 0)
 
+    @property
+    def least(self) -> float:
+        """The least penalty to be tried.
+
+        To fields that were trained on the records none is unknown, and leaving it out of the readout alone flatters:
+        such a readout is penalised at least as declared. Other fields have seen nothing.
+        """
+        declared = [float(p.weight) for p in self.model.spec.penalties if p.field == "R"]
+        return max(declared, default=0.0) if self.model.history else 0.0
+
     @cached_property
     def features(self) -> Array:
         """What the readout takes of every record (rows of y and maxima, N); in a file, where the records are.

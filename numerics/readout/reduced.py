@@ -41,7 +41,8 @@ class Reduced:
     @property
     def penalties(self) -> Array:
         """Those that are tried, in the metric of the fields, over the mean of the records; descending."""
-        return PENALTIES * (self.squares[0] if len(self.squares) else 1.0) / len(self.design.prepared)
+        grid = PENALTIES * (self.squares[0] if len(self.squares) else 1.0) / len(self.design.prepared)
+        return np.unique(np.maximum(grid, self.design.least))[::-1]
 
     def coordinates(self, along: Array, free: Array) -> tuple[Array, Array]:
         """Slopes and constants of a solution (r, outputs) and (constants, outputs) for the reduced columns."""

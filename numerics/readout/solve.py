@@ -36,9 +36,9 @@ def solve_readout(model: Continuum, prepared: Prepared) -> Solved:
     """The model with the readout that minimises the mean loss + penalty · ‖R, Q‖² on prepared records.
 
     Squared distances are minimised exactly, of a relative error its squares, and losses of classes and probabilities by
-    Newton's method; the constant a is free. The penalty is the one of a grid with the least loss of records left out,
-    and stands in place of penalties that the spec declares for R. Raises TrainingError where there is no such readout,
-    or no second record.
+    Newton's method; the constant a is free. The penalty is the one of a grid with the least loss of records left out;
+    it stands in place of what the spec declares for R, which is its least value where the fields were trained. Raises
+    TrainingError where there is no such readout, or no second record.
     """
     instance(model, Continuum, "give a model, as numerics.load reads it")
     check_solvable(model.spec)

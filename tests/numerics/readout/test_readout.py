@@ -207,6 +207,15 @@ def test_a_class_without_records_has_finite_scores() -> None:
     assert np.isfinite(z).all() and (z.argmax(axis=1) < 2).all()
 
 
+def test_trained_fields_have_the_declared_penalty_at_least() -> None:
+    """Records that the fields know tell nothing by being left out; fields without a history have seen none."""
+    model, prepared = problem({**L2, "loss": {"kind": "l2", "penalty": {"R": "3"}}}, 20)
+    free = solve_readout(model, prepared).penalty
+    trained = model.replace(history=({"loss": 1.0},))
+    assert free < 3 == solve_readout(trained, prepared).penalty
+    assert solve_readout(random_model(L2).replace(history=({"loss": 1.0},)), prepared).penalty == free
+
+
 # --- in training and moves ----------------------------------------------------------------------------------
 
 
