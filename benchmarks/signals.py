@@ -30,7 +30,7 @@ import numpy as np
 from sklearn.linear_model import RidgeClassifierCV
 
 from numerics import Continuum, datasets, fit
-from numerics.command.report import probabilities
+from numerics.pictures.predictions import probabilities
 from numerics.datasets import Records
 from numerics.datasets.sampling import Augmentation, thinned
 
