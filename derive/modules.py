@@ -9,7 +9,7 @@ from typing import Any
 from derive.derived import Derived, closed_bases
 from derive.emit import cpu, cuda, loops, manifest, tables
 from derive.program import loss as losses
-from derive.spec import Spec, digest, table_names, to_dict
+from derive.spec import Spec, digest, shown, table_names, to_dict
 
 
 def modules(spec: Spec, derived: Sequence[Derived]) -> dict[str, bytes]:
@@ -30,8 +30,10 @@ def modules(spec: Spec, derived: Sequence[Derived]) -> dict[str, bytes]:
     functions = {k.name: k for k in (cpu.closed_form(b) for one in derived for b in closed_bases(one))}
     kernels = [*functions.values(), *(k for found in signatures.kernels.values() for k in found), *common]
     title = f"Kernels of the continuum '{spec.name}'; specification {digest(spec)[:12]}."
+    activated, spaced = shown.uses(spec)
+    facts = [f"rate {spec.rate}", *[f"f = {spec.activation}"] * activated, *[f"Δ = {spec.spacing}"] * spaced]
     formula = (
-        f"∂h/∂δ = ρ(u, h),  rate {spec.rate},  f = {spec.activation},  Δ = {spec.spacing};  "
+        f"∂h/∂δ = ρ(u, h),  {',  '.join(facts)};  "
         f"u = ∫ W h dξ′{' + V h' if spec.local else ''} + b"
         f"{', normalised over the channels' if spec.normalise is not None else ''}   (1), (2)"
     )

@@ -10,8 +10,9 @@ import re
 import secrets
 import shutil
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import IO
 
 
 def differs(path: Path, content: bytes) -> bool:
@@ -35,10 +36,20 @@ def write_whole(path: str | Path, content: bytes) -> None:
 
     What killed writers of the same file left behind is removed. Raises OSError, and then leaves everything as it was.
     """
+    with whole(path) as stream:
+        stream.write(content)
+
+
+@contextlib.contextmanager
+def whole(path: str | Path) -> Iterator[IO[bytes]]:
+    """A stream to a file that takes its place when all is written, as ``write_whole`` does at once."""
     target = final(path)
     temporary = beside(target)
     try:
-        _write_new(temporary, content)
+        with open(temporary, "xb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
         os.replace(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)

@@ -61,24 +61,18 @@ class Writer(Protocol):
 @contextlib.contextmanager
 def written(path: Path) -> Iterator[Writer]:
     """A writer of .npz, of .zarr, or of what else ends in neither: an .npz. What it writes is whole or absent."""
-    zarr = path.suffix.lower() == ".zarr"
     target = files.final(path)
     target.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix.lower() != ".zarr":
+        with files.whole(target) as stream, zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
+            yield _Archive(archive)
+        return
     temporary = files.beside(target)
     try:
-        if zarr:
-            yield _Group(temporary)
-        else:
-            with open(temporary, "xb") as stream:
-                with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
-                    yield _Archive(archive)
-                stream.flush()
-                os.fsync(stream.fileno())
+        yield _Group(temporary)
         os.replace(temporary, target)
     finally:
-        if temporary.is_dir():
-            shutil.rmtree(temporary, ignore_errors=True)
-        temporary.unlink(missing_ok=True)
+        shutil.rmtree(temporary, ignore_errors=True)
     files.remove_strays(target)
 
 

@@ -18,7 +18,7 @@ from derive.declaration.reader import LARGEST, NAMES, Reader
 from derive.declaration.slabs import read_slabs
 from derive.declaration.symmetries import invariant_slabs
 from derive.declaration.toml import read_toml
-from derive.declaration.training import read_training
+from derive.declaration.training import check_strategy, read_training
 from derive.declaration.units import read_units
 from derive.errors import SpecError
 from derive.spec import NAME, Spec
@@ -71,6 +71,7 @@ def read(data: Mapping[str, Any], where: str) -> Spec:
         merged = merge(base, changes)
         merged["name"] = base["name"]
         levels.append((str(name), read_one(inner, merged)))
+    check_strategy(reader, spec.training, [name for name, _ in levels])
     return replace(spec, levels=tuple(levels))
 
 

@@ -13,6 +13,7 @@ from derive.emit import tables
 from derive.emit.cpu import Cpu
 from derive.emit.loops import Printed, of_slab
 from derive.program import build as programs
+from derive.program import flops
 from derive.program.build import Program
 from derive.spec import digest, to_dict
 from derive.spec.table_names import basis_key, directions, pair_key, pairs
@@ -58,7 +59,7 @@ def written(manifest: dict[str, Any]) -> str:
 
 def entry(one: Derived, stored: tables.Store, signatures: Signatures) -> dict[str, Any]:
     """The manifest's entry of one representation; stores its tables and any kernels not printed yet."""
-    slabs = []
+    slabs, counted = [], []
     own: dict[str, np.ndarray] = {}
     for k, (form, chains) in enumerate(zip(one.forms, one.programs)):
         mark = programs.signature(chains)
@@ -67,6 +68,8 @@ def entry(one: Derived, stored: tables.Store, signatures: Signatures) -> dict[st
         for kernel in signatures.kernels[suffix]:
             found[f"constants/{kernel.name.removesuffix('_' + suffix)}"] = tables.nearest(kernel.constants)
         own |= {f"{k}/{key}": value for key, value in found.items()}
+        plan = choose_plan(form, one.spec.channels)
+        counted.append(flops.of_slab(next(p for p in chains if p.plan == plan), found, one.spec.channels))
         slabs.append(
             {
                 "start": str(form.start),
@@ -75,17 +78,28 @@ def entry(one: Derived, stored: tables.Store, signatures: Signatures) -> dict[st
                 "kernels": suffix,
                 "structures": form.structures,
                 "entry": form.entry,
-                "plan": choose_plan(form, one.spec.channels),
+                "plan": plan,
                 "aliasing": f"{form.aliasing:.1e}",
             }
         )
     readout = tables.readout_arrays(one.spec, one.forms[0], one.forms[-1])
     own |= {f"readout/{key}": value for key, value in readout.items()}
+    counted.append((0, _of_heads(one.spec)))
     return {
         "digest": digest(one.spec),
+        "flops": [sum(numbers) for numbers in zip(*counted)],
         "spec": to_dict(replace(one.spec, levels=())),
         "slabs": slabs,
         "bases": {role: basis_key(basis, interval) for role, basis, interval in directions(one.spec)}
         | {role: pair_key(slab, one.spec) for role, slab in pairs(one.spec)},
         "tables": stored.file(one.name, own),
     }
+
+
+def _of_heads(spec: Spec) -> int:
+    """The operations that lift and readout take of a record, with their adjoints."""
+    last = spec.slabs[-1].state.size
+    features = last * spec.channels + (spec.channels if spec.maximum is not None else 0)
+    outputs = spec.outputs if spec.functional and spec.outputs else spec.output_channels * last
+    lift = 0 if spec.inputs is None else spec.entry.size * flops.of_product(spec.channels, spec.entry_channels)
+    return flops.of_product(outputs, features) + lift

@@ -32,6 +32,7 @@ from derive.spec.tableau import TableauSpec as TableauSpec
 from derive.spec.training import OPTIMISERS as OPTIMISERS
 from derive.spec.training import OPTIONS as OPTIONS
 from derive.spec.training import SCHEDULES as SCHEDULES
+from derive.spec.training import STRATEGIES as STRATEGIES
 from derive.spec.training import Option as Option
 from derive.spec.training import Training as Training
 from derive.spec.units import UnitsSpec as UnitsSpec

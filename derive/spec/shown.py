@@ -23,14 +23,26 @@ def basis(given: BasisSpec) -> str:
     return f"{given.family}, {given.size} function" + "s" * (given.size != 1)
 
 
+def expression(spec: Any) -> str:
+    """The rate of a ``Spec`` as an expression, those with names written out."""
+    named = spec.rate in registry.names("rates")
+    return str(registry.entry("rates", spec.rate).EXPRESSION if named else spec.rate)
+
+
+def uses(spec: Any) -> tuple[bool, bool]:
+    """Whether the rate of a ``Spec`` uses the activation, and Δ."""
+    rate = expression(spec).replace(" ", "")
+    return "f(" in rate, "Delta" in rate
+
+
 def rows(spec: Any) -> list[tuple[str, str]]:
     """(what, HTML) of a ``Spec``."""
-    named = spec.rate in registry.names("rates")
-    rate = str(registry.entry("rates", spec.rate).EXPRESSION) if named else spec.rate
+    named, rate = spec.rate in registry.names("rates"), expression(spec)
+    activated, spaced = uses(spec)
     found = [("rate", typeset.inline(f"∂h/∂δ = {typeset.expression(rate)}") + (f" ({spec.rate})" if named else ""))]
-    if "f(" in rate.replace(" ", ""):
+    if activated:
         found.append(("activation", typeset.inline("f") + " = " + html.escape(spec.activation)))
-    if "Delta" in rate:
+    if spaced:
         found.append(("spacing", typeset.inline(f"Δ = {spec.spacing}")))
     found += [("parameter", typeset.inline(f"{name} = {value}")) for name, value in spec.parameters]
     found += [("learned", typeset.inline(f"{name}") + f", from {value}") for name, value in spec.learned]

@@ -35,7 +35,7 @@ def to_dict(spec: Spec) -> dict[str, Any]:
 
 def training_to_dict(training: Training) -> dict[str, Any]:
     """Options of training as JSON-able data."""
-    return _lean(asdict(training))
+    return _lean(_plain(asdict(training)))
 
 
 def _lean(training: dict[str, Any]) -> dict[str, Any]:

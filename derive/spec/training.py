@@ -11,16 +11,17 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 OPTIMISERS = ("adam", "adam-coordinatewise", "lbfgs", "gradient-descent", "ridge")
 SCHEDULES = ("cosine", "constant", "one-cycle", "steps")
 ADAM = ("adam", "adam-coordinatewise")
+STRATEGIES = ("direct", "nested", "v-cycle", "w-cycle", "f-cycle")
 
 
 @dataclass(frozen=True)
 class Option:
-    """What is known of an option. name, kind (int, float or str), default: of its field in ``Training``.
+    """What is known of an option. name, kind (int, float, str, or tuple of names), default: of its field in ``Training``.
 
     help: one line for people.  allowed: what ``fit`` takes, in words for its refusals.
     choices: of a text, the names that it may be.
@@ -53,6 +54,8 @@ class Option:
             return self.default is None
         if self.kind is str:
             return isinstance(value, str) and value in self.choices
+        if self.kind is tuple:
+            return 0 < len(value) == len(set(value)) and all(isinstance(name, str) for name in value)
         if value == 0 and self.zero:
             return True
         above = value > self.low if self.above else value >= self.low
@@ -79,6 +82,7 @@ class Training:
     batch: None for all records.  clip: of a gradient of all fields together, None for no limit.  averaging: what is
     validated and returned is the moving average; 0: the last fields.  weight_decay: the share of every field that a
     step takes away, over its rate.  thin, jitter, warp: how every epoch samples the records anew.
+    strategy_levels: from coarse to fine; None for the base and then every level in the order of [levels].
     """
 
     optimiser: str = _option(
@@ -128,6 +132,15 @@ class Training:
         "stored", "Keep every stage for the gradient, or some states and compute the rest again.", "stored, checkpoint",
         choices=("stored", "checkpoint"),
     )
+    strategy: str = _option(
+        "direct", "Train one level; nested: level after level, coarse to fine; cycles: multigrid over all of them.",
+        ", ".join(STRATEGIES), choices=STRATEGIES, optimisers=OPTIMISERS[:-1],
+        elsewhere="adam, lbfgs or gradient-descent; ridge solves for the readout on one level",
+    )  # fmt: skip
+    strategy_levels: tuple[str, ...] | None = _option(
+        None, "Levels of a strategy, coarse to fine (default: base, then all in the order of [levels]).",
+        'names of levels, such as ["base", "fine"], each once',
+    )  # fmt: skip
 
 
 def _options() -> dict[str, Option]:
@@ -135,7 +148,7 @@ def _options() -> dict[str, Option]:
     hints = get_type_hints(Training)
     for own in fields(Training):
         kind = next((k for k in get_args(hints[own.name]) if k is not type(None)), hints[own.name])
-        found[own.name] = Option(own.name, kind, own.default, **own.metadata)
+        found[own.name] = Option(own.name, get_origin(kind) or kind, own.default, **own.metadata)
     return found
 
 

@@ -89,6 +89,15 @@ def _data(command: Callable[..., Any], required: bool, said: str) -> Callable[..
     return found
 
 
+class Names(click.ParamType):
+    """Names with commas between them."""
+
+    name = "NAME,NAME"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[str, ...]:
+        return value if isinstance(value, tuple) else tuple(name.strip() for name in str(value).split(","))
+
+
 def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options of training, as the table of ``derive.spec.training`` has them."""
     for name, option in reversed(list(OPTIONS.items())):
@@ -97,6 +106,8 @@ def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _type(option: Option) -> Any:
+    if option.kind is tuple:
+        return Names()
     if option.choices:
         return click.Choice(option.choices)
     kind: Any = click.IntRange if option.kind is int else click.FloatRange

@@ -119,8 +119,10 @@ def model_page(model: Continuum, data: Source | None = None) -> str:
     plot = model.plot
     sections = [Section("What it is", "", (model._repr_html_(),))]
     if model.history:
-        said = training.said(model.history)
-        sections.append(Section("Loss over time", said, (picture(plot.loss(), said),)))
+        said, shown = training.said(model.history), [plot.loss()]
+        if len(training.stages(model.history)) > 1 and all(row.get("flops") for row in model.history):
+            shown.append(plot.work())
+        sections.append(Section("Loss over time", said, tuple(picture(own, said) for own in shown)))
     said = fields.said(model.fields["W"])
     sections.append(Section("Weight field", said, (picture(plot.fields(), f"W at several depths. {said}"),)))
     if held is not None:

@@ -20,6 +20,7 @@ from derive.errors import DataError, RepresentationError, advice
 from numerics.checks import instance, numbers
 from numerics.functions.arrays import along, positive_diagonal
 from numerics.functions.basis import EDGE, Basis, evaluate
+from numerics.functions.rules import rule
 
 Array = np.ndarray
 
@@ -128,6 +129,28 @@ class FieldSlab:
             parts = np.matmul(inverse.T if transposed else inverse, values.reshape(before, n, -1))
             values = parts.reshape(values.shape)
         found: Array = np.multiply(values, scale, out=out, casting="same_kind")
+        return found
+
+    def constant(self, value: Array) -> FieldSlab:
+        """The slab of the same space whose function is one value (*channels) everywhere: its L2 projection."""
+        for integrals in reversed(self._integrals()):
+            value = np.multiply.outer(integrals, value)
+        return self.with_coefficients(self.riesz(value))
+
+    def mean(self) -> Array:
+        """The mean over [−1, 1] along every axis (*channels), which is the L2 projection onto constants."""
+        found = self.coefficients
+        for integrals in self._integrals():
+            found = np.tensordot(integrals / 2, found, 1)
+        return found
+
+    def _integrals(self) -> list[Array]:
+        """∫ of every function, axis by axis."""
+        found = []
+        for basis in self.bases:
+            assert isinstance(basis, Basis)  # pairs are W's
+            x, weights = rule(basis)
+            found.append(weights @ evaluate(basis, x))
         return found
 
     def riesz(self, gradient: Array) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ def distance(first: Field, second: Field, norm: str = "L2") -> float:
     check_norm(norm)
     for field in (first, second):
         instance(field, Field, "give two of a model's fields")
+    first, second = _varying(first, second), _varying(second, first)
     if _domain(first) != _domain(second):
         raise RepresentationError(
             f"the distance of {first!r} and {second!r}", "fields of the same arguments, channels and slabs",
@@ -34,6 +36,14 @@ def distance(first: Field, second: Field, norm: str = "L2") -> float:
         )  # fmt: skip
     pairs = (pair for slabs in zip(first.slabs, second.slabs) for pair in side_by_side(*slabs, norm))
     return float(np.sqrt(sum(float(np.sum((a - b) ** 2)) for a, b in pairs)))
+
+
+def _varying(field: Field, other: Field) -> Field:
+    """A constant as a function of what the other field varies along."""
+    if field.axes or not other.axes or len(field.slabs) != len(other.slabs):
+        return field
+    slabs = (space.constant(own.coefficients) for own, space in zip(field.slabs, other.slabs))
+    return replace(other, slabs=tuple(slabs))
 
 
 def _domain(field: Field) -> tuple[Any, ...]:

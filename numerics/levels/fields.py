@@ -30,17 +30,22 @@ def transfer_fields(model: Continuum, rep: Representation) -> dict[str, Field]:
     for name, field in model.fields.items():
         slabs = []
         for k, (old, new) in enumerate(zip(field.slabs, empty[name].slabs)):
+            if bool(old.bases) != bool(new.bases):  # on one level constant, on the other varying
+                slabs.append(new.constant(old.coefficients) if new.bases else replace(new, coefficients=old.mean()))
+                continue
             values = old.coefficients
             for axis, keys in changes(model, rep, name, k):
                 values = along(find.transfer(*keys, model.base), values, axis)
             slabs.append(replace(new, coefficients=np.ascontiguousarray(values)))
-        fields[name] = replace(field, slabs=tuple(slabs))
+        fields[name] = replace(empty[name], slabs=tuple(slabs))
     return fields
 
 
 def contained(model: Continuum, rep: Representation, name: str) -> bool:
     """Whether the spaces of a field in another representation contain the model's, as the derivation has shown."""
     slabs = range(len(model.fields[name].slabs))
+    if model.fields[name].axes and not zero_fields(rep)[name].axes:
+        return False  # a varying field, where the other level has a constant
     return all(find.nested(*keys, model.base) for k in slabs for _, keys in changes(model, rep, name, k))
 
 

@@ -158,19 +158,24 @@ def move(model: Continuum, level: str, data: Records | None, readout: bool = Fal
             "a readout to be solved for, and no records with targets", "records, x and y", "the data were left out",
             "give the training records, or leave readout out",
         )  # fmt: skip
-    spec = _check_level(model, level)
-    target = None if level == "base" else level
-    rep = find.representation(spec, model.base)
-    new = Continuum(
-        model.base, target, transfer_fields(model, rep), model.history, classes=model.classes, units=model.units,
-        baselines=model.baselines if _same_ends(model.spec, spec) else None, stored=rep,
-    )  # fmt: skip
+    new = moved(model, level)
     report = _report(model, _between(model, new), new, data)
     if readout and data is not None:
         prepared = new.prepare(data)
         new = solve_readout(new, prepared).model
         report = replace(report, loss_solved=new.loss(prepared))
     return new.replace(report=report)
+
+
+def moved(model: Continuum, level: str) -> Continuum:
+    """The model on another level, or anew on its own, without a report."""
+    spec = _check_level(model, level)
+    target = None if level == "base" else level
+    rep = find.representation(spec, model.base)
+    return Continuum(
+        model.base, target, transfer_fields(model, rep), model.history, classes=model.classes, device=model.device,
+        units=model.units, baselines=model.baselines if same_ends(model.spec, spec) else None, stored=rep,
+    )  # fmt: skip
 
 
 def _between(old: Continuum, new: Continuum) -> Continuum | None:
@@ -250,7 +255,9 @@ def _output_changes(
     models = [m for m in (old, middle, new) if m is not None]
     at, weights = (None, np.ones(1)) if old.spec.functional else _shared_points(models)
     where = None if at is None else tuple(old.units.points(xi, axis) for axis, xi in enumerate(at))
-    values = {id(m): np.moveaxis(np.asarray(m(probe, at=where)), 0, -1) for m in models}
+    scale = old.units.targets  # of the model's own values: a shift of the user's would hide every change
+    found = {id(m): np.asarray(m(probe, at=where)) for m in models}
+    values = {key: np.moveaxis(own if scale is None else scale.to(own), 0, -1) for key, own in found.items()}
 
     def size(given: Array) -> float:
         """The root of the mean over records and channels, and of functions over the domain."""
@@ -274,7 +281,7 @@ def _shared_points(models: list[Continuum]) -> tuple[tuple[Array, ...], Array]:
     return points, np.asarray(kron(lengths).reshape([len(x) for x in points]) / 2 ** len(points))
 
 
-def _same_ends(first: Spec, second: Spec) -> bool:
+def same_ends(first: Spec, second: Spec) -> bool:
     """Whether records and targets have the same coefficients."""
     ends = [(spec.entry, spec.entry_channels, spec.lift_width) for spec in (first, second)]
     return ends[0] == ends[1] and (first.functional or first.slabs[-1].state == second.slabs[-1].state)

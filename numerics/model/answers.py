@@ -16,6 +16,7 @@ from numerics.datasets import Records, Source, source
 from numerics.model import points
 from numerics.model.continuum import Continuum, together
 from numerics.model.ensemble import Ensemble
+from numerics.model.listed import write_csv
 
 Array = np.ndarray
 Model = Continuum | Ensemble
@@ -31,34 +32,42 @@ def predict(model: Model, x: Any, xi: Any = None, *, at: Any = None, out: str | 
     """Outputs for records that ``fit`` takes, as a call of the model returns them; with ``out`` in a file instead.
 
     out: an .npz or a .zarr, with y and a classifier's label; of records that differ in length y (total, channels),
-    offsets and xi. It is written part by part, whole or not at all; returned is then None. at: see ``Continuum``.
+    offsets and xi. Or a .csv, with a row a record, and of functions a row a point. It is written part by part, whole or
+    not at all; returned is then None. at: see ``Continuum``.
     Raises DataError, for an ``out`` that cannot be written too, and TrainingError.
     """
     data = source(x, xi=xi)
     if out is None:
         return together(model.answers(data, at))
     if not isinstance(out, str | Path) or (Path(out).is_dir() and Path(out).suffix.lower() != ".zarr"):
-        raise DataError(f"out {out!r}", "a new file", "a folder, or no path", "give the name of an .npz or a .zarr")
+        raise DataError(f"out {out!r}", "a new file", "a folder, or no path", "give the name of an .npz, .zarr or .csv")
     if Path(out).suffix.lower() == ".zarr" and Path(out).exists():
         raise DataError(
             f"out {str(out)!r}, which exists", "a new name", "outputs of an earlier call",
             "remove it, or choose another name",
         )  # fmt: skip
-    own = at is None and not model.spec.functional
-    if own and isinstance(data, Records) and data.dimension > 1 and len(data.alike()) > 1:
-        raise DataError(
-            "functions on different grids, for a file", "records on one grid, or points `at`",
-            "a file has no place for several grids", "give at=(first, second), or leave out and write the list",
-        )  # fmt: skip
     try:
-        with stores.written(Path(out)) as writer:
-            _write(writer, model, data, at)
+        if Path(out).suffix.lower() == ".csv":
+            write_csv(Path(out), model, data, at)
+        else:
+            _write_arrays(Path(out), model, data, at)
     except OSError as error:
         raise DataError(
             f"{error.strerror or error}", "a folder that can be written to, on a disk with room",
             "a typing error, missing permissions or a full disk", "choose another path", str(out),
         ) from error  # fmt: skip
     return None
+
+
+def _write_arrays(out: Path, model: Model, data: Source, at: Any) -> None:
+    own = at is None and not model.spec.functional
+    if own and isinstance(data, Records) and data.dimension > 1 and len(data.alike()) > 1:
+        raise DataError(
+            "functions on different grids, for a file", "records on one grid, or points `at`",
+            "a file has no place for several grids", "give at=(first, second), or leave out and write the list",
+        )  # fmt: skip
+    with stores.written(out) as writer:
+        _write(writer, model, data, at)
 
 
 def _write(writer: stores.Writer, model: Model, data: Source, at: Any) -> None:

@@ -40,6 +40,15 @@ class Plots:
             )  # fmt: skip
         return training.losses({"model": self.model.history})
 
+    def work(self) -> Any:
+        """The loss against the work and the time so far, one colour a level. Raises DataError where none was counted."""
+        if not self.model.history or not all(row.get("flops") for row in self.model.history):
+            raise DataError(
+                "a history without work", "that of a model whose training counted it",
+                "the model was not trained, or by an earlier version", "train it: fit(model, x, y)",
+            )  # fmt: skip
+        return training.work({"model": self.model.history})
+
     def fields(self) -> Any:
         """W(ξ, ξ′, δ) at a few depths."""
         return fields.weights({self.model.level or "base": self.model.fields["W"]}, self.frame)

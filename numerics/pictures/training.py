@@ -50,6 +50,33 @@ def losses(histories: Mapping[str, Sequence[Row]]) -> Any:
     return made
 
 
+def work(histories: Mapping[str, Sequence[Row]]) -> Any:
+    """Training loss against the work so far, in floating-point operations, and against seconds, one colour a level.
+
+    histories: a run's name → its rows, which say "flops" and "seconds" beside "level" and "loss".
+    """
+    made, (axes,) = figure(1, 2, 5.5, 3.8)
+    colours: dict[str, str] = {}
+    for history in histories.values():
+        flops, seconds = (np.cumsum([row[name] for row in history]) for name in ("flops", "seconds"))
+        loss = np.array([row["loss"] for row in history])
+        start = 0
+        for level, rows in stages(history):
+            label = None if level in colours else level
+            colour = colours.setdefault(level, COLOURS[len(colours) % len(COLOURS)])
+            own = slice(max(start - 1, 0), start + len(rows))  # from where the level before it ended
+            for own_axes, done in zip(axes, (flops, seconds)):
+                own_axes.plot(done[own], loss[own], color=colour, lw=1.2, label=label)
+            start += len(rows)
+    for own_axes, name in zip(axes, ("floating-point operations so far", "seconds so far")):
+        own_axes.set(xlabel=name, ylabel="training loss")
+        if min((row["loss"] for history in histories.values() for row in history), default=0) > 0:
+            own_axes.set_yscale("log")
+    if colours:
+        axes[0].legend(title="level")
+    return made
+
+
 def said(history: Sequence[Row]) -> str:
     """What became of the loss, in a sentence."""
     first, last = history[0]["loss"], history[-1]["loss"]

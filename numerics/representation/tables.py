@@ -105,6 +105,15 @@ class Representation:
     arrays: Arrays
     entry: dict[str, Any]
 
+    @property
+    def flops(self) -> tuple[int, int]:
+        """Floating-point operations of a gradient: for every change of weights, for every record.
+
+        Zeros in model files that were written before they were counted.
+        """
+        weights, record = self.entry.get("flops", (0, 0))
+        return weights, record
+
     def readout_factors(self, name: str) -> tuple[np.ndarray, ...]:
         """A table of the readout along every axis."""
         return tuple(self.readout[of_axis(name, axis)] for axis in range(self.spec.dimension))

@@ -1,19 +1,21 @@
-"""What stays fixed during a run: the model, the options, and the records as every epoch sees them."""
+"""What stays fixed while a run is on a level: the model, the options, and the records as every epoch sees them."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from derive.errors import DataError, TrainingError
-from derive.spec import Training
+from derive.spec import OPTIONS, Training
 from numerics.checks import numbers
 from numerics.datasets import Records, Source, labels
 from numerics.kernels import cluster
+from numerics.levels.projection import moved
 from numerics.model.continuum import Continuum
 from numerics.model.prepared import Prepared
 from numerics.model.units import learned
@@ -27,7 +29,7 @@ Augment = Callable[[Records, np.random.Generator], Records]
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """What stays fixed during a run. data: the sha256 of the records; held: those for validation, if any.
+    """What stays fixed on a level. data: the sha256 of the records; held: those for validation, if any.
 
     original: the training records as they were given, where every epoch changes them.  augment: the user's change.
     bound: the tables on the workers of a cluster, where these compute the gradients.
@@ -98,15 +100,39 @@ class Job:
         size = self.options.batch or len(self.training)
         return -(-len(self.training) // size)
 
+    def flops(self, records: int, gradients: int = 1) -> int:
+        """The floating-point operations of gradients over so many records; 0 for a model that does not count them."""
+        return flops(self._flops, records, gradients)
+
+    @property
+    def epoch(self) -> int:
+        """The floating-point operations of an epoch's gradients."""
+        return self.flops(len(self.training), self.batches)
+
+    @cached_property
+    def _flops(self) -> tuple[int, int]:
+        own = getattr(self.model, "representation", None)
+        return (0, 0) if own is None else own.flops
+
+
+def flops(own: tuple[int, int], records: int, gradients: int) -> int:
+    """Of gradients over so many records, from what each change of weights takes and each record."""
+    weights, each = own
+    return gradients * weights + records * each
+
+
+def chosen(model: Continuum, given: Mapping[str, Any]) -> Training:
+    """The options of a run: those that are given, over the model's own. Raises TrainingError."""
+    defaults = model.spec.training
+    return options_of({name: getattr(defaults, name) if (v := given.get(name)) is None else v for name in OPTIONS})
+
 
 def job_of(
-    model: Continuum, data: Source, given: dict[str, Any], augment: Augment | None, weights: Any = None
+    model: Continuum, data: Source, options: Training, augment: Augment | None, weights: Any = None
 ) -> Job:
     """The job of training a model on records, which may have weights. Raises DataError and TrainingError."""
     if not data.known:
         raise DataError("records without targets", "y", "y was left out", "give y, or records that hold it")
-    defaults = model.spec.training
-    options = options_of({name: getattr(defaults, name) if v is None else v for name, v in given.items()})
     optimiser = optimisers.find(options.optimiser)
     optimiser.check(model.spec)
     counts = None if weights is None else _checked_weights(weights, len(data))
@@ -114,15 +140,13 @@ def job_of(
         kept, _ = split(len(data), model.class_labels(data), options.validation, options.seed)
         _check_some(counts, kept)
         model = model.replace(units=learned(model.spec, model.units, data, kept, counts))
-    prepared = model.prepare(data)
-    kept, held = split(len(prepared), prepared.labels, options.validation, options.seed)
-    training = prepared.chosen(kept) if len(held) else prepared
+    training, validating, kept = _prepared(model, data, options)
     if hasattr(model, "baselines"):
         model = model.replace(baselines=baselines(training))
     _check_some(counts, kept)
     if counts is not None:
         training = replace(training, weights=counts[kept] / counts[kept].mean())
-    if not model.classes and prepared.labels is not None and hasattr(model, "names"):
+    if not model.classes and training.labels is not None and hasattr(model, "names"):
         y = np.concatenate(list(data.pieces("y")))
         found = labels.learned(y, data.classes, model.spec.outputs or 0, bool(model.history))
         model = model.replace(classes=found) if found else model
@@ -132,10 +156,9 @@ def job_of(
             "cells have no points that could be left out", "change the interpolant, or train without them",
         )  # fmt: skip
     original = _kept(data, kept) if augmentation(options) or augment is not None else None
-    validating = prepared.chosen(held) if len(held) else None
-    if options.memory != "stored":
-        model = model.running_on(model.bound.keeping(options.memory))
-    job = Job(model, options, digest(data, counts), model.classes, training, validating, original, augment)
+    job = Job(
+        _keeping(model, options), options, digest(data, counts), model.classes, training, validating, original, augment
+    )  # fmt: skip
     if optimiser.whole_data and job.batches > 1:
         raise TrainingError(
             f"{options.optimiser} with batches of {options.batch} records", "all records in every step",
@@ -143,6 +166,30 @@ def job_of(
             "leave batch out, or use adam",
         )  # fmt: skip
     return job
+
+
+def on_level(job: Job, level: str, data: Source) -> Job:
+    """The job on another level, with the same records."""
+    model = moved(job.model, level)
+    training, held, _ = _prepared(model, data, job.options)
+    if model.baselines is None:
+        model = model.replace(baselines=baselines(training))
+    training = replace(training, weights=job.training.weights)
+    return replace(job, model=_keeping(model, job.options), training=training, held=held, bound=None)
+
+
+def _prepared(model: Continuum, data: Source, options: Training) -> tuple[Prepared, Prepared | None, np.ndarray]:
+    """The records to train on, those held out, if any, and where the first were in the data."""
+    prepared = model.prepare(data)
+    kept, held = split(len(prepared), prepared.labels, options.validation, options.seed)
+    if not len(held):
+        return prepared, None, kept
+    return prepared.chosen(kept), prepared.chosen(held), kept
+
+
+def _keeping(model: Continuum, options: Training) -> Continuum:
+    """The model that keeps as much of a sweep as the options say."""
+    return model if options.memory == "stored" else model.running_on(model.bound.keeping(options.memory))
 
 
 def _augmented(augment: Augment, data: Records, generator: np.random.Generator) -> Records:

@@ -66,9 +66,15 @@ def options_of(given: Mapping[str, Any]) -> Training:
 
 
 def _plain(option: Option, value: Any) -> Any:
-    """A number as Python's own; texts and None as they are."""
+    """A number as Python's own, names as a tuple; texts and None as they are."""
     if value is None or option.kind is str:
         return value
+    if option.kind is tuple:
+        if not isinstance(value, list | tuple):
+            raise TrainingError(
+                f"{option.name} {value!r}", option.allowed, "one name alone", f"write {option.name} = [{value!r}]"
+            )
+        return tuple(value)
     real = option.kind is float
     kind: Any = Real if real else Integral
     if not isinstance(value, kind) or isinstance(value, bool):

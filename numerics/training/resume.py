@@ -13,8 +13,8 @@ from numerics.model import checkpoint, file_format
 from numerics.model.checkpoint import save
 from numerics.model.continuum import Continuum
 from numerics.training import options
-from numerics.training.job import Job
-from numerics.training.state import Run, optimiser_of, trained
+from numerics.training.ladder import Ladder
+from numerics.training.state import Run, Stay, optimiser_of, trained
 
 DEFAULTS = asdict(Training())  # of options that a stored run does not name
 
@@ -29,7 +29,7 @@ def past_options(source: Continuum) -> dict[str, Any]:
     return {} if source.training is None else {**DEFAULTS, **source.training.get("options", {})}
 
 
-def resumed(job: Job, source: Continuum, where: str) -> Run:
+def resumed(ladder: Ladder, source: Continuum, where: str) -> Run:
     """The run that a model holds. Raises CheckpointError for none, or for another run."""
     if source.training is None:
         raise CheckpointError(
@@ -37,43 +37,48 @@ def resumed(job: Job, source: Continuum, where: str) -> Run:
             "the run was stopped before its first save, or the model was moved to another level since",
             "start without resuming", where,
         )  # fmt: skip
-    _check_same(job, source, where)
-    stored = source.training
+    _check_same(ladder, source, where)
+    stored, place = source.training, ladder.names.index(source.level or "base")
     prefix = "optimiser/"
     try:
+        stay = Stay(**stored.get("stay", {}))
         state = {key.removeprefix(prefix): a for key, a in stored.items() if key.startswith(prefix)}
         run = Run(
-            optimiser=optimiser_of(job).from_arrays(state),
+            optimiser=optimiser_of(ladder, place, stay).from_arrays(state),
             vector=stored["vector"],
             history=source.history,
+            place=place,
             epoch=stored["epoch"],
             batch=stored["batch"],
             total=stored["total"],
             seconds=stored["seconds"],
-            average=stored["average"] if job.options.averaging else None,
+            average=stored["average"] if ladder.options.averaging else None,
             best=stored.get("best"),
             best_loss=stored["best_loss"],
             stale=stored["stale"],
             stopped=stored["stopped"],
+            flops=stored.get("flops", 0),
+            work=stored.get("work", 0),
+            stay=stay,
         )
-    except KeyError as error:
+    except (KeyError, TypeError) as error:
         raise CheckpointError(
-            f"a run without {error}", "what `fit` writes", "another version wrote it", "start without resuming", where
+            f"a run that lacks something, or has too much: {error}", "what `fit` writes", "another version wrote it", "start without resuming", where
         ) from error
     for coordinates in (run.vector, run.present):
-        if coordinates.shape != (job.model.size,):
+        if coordinates.shape != (size := ladder.job(place).model.size,):
             raise CheckpointError(
-                f"{coordinates.size} coordinates", f"{job.model.size}, as the spec has coefficients",
+                f"{coordinates.size} coordinates", f"{size}, as the spec has coefficients",
                 "the file was put together by hand", "start without resuming", where,
             )  # fmt: skip
     return run
 
 
-def _check_same(job: Job, source: Continuum, where: str) -> None:
-    stored = source.training or {}
+def _check_same(ladder: Ladder, source: Continuum, where: str) -> None:
+    stored, job = source.training or {}, ladder.job(ladder.start)
     past, present = past_options(source), {**DEFAULTS, **options.stored(job.options)}
     differences = [f"{name}: {past[name]} then, {value} now" for name, value in present.items() if past[name] != value]
-    if source.base != job.model.base or source.level != job.model.level:
+    if source.base != job.model.base or (source.level or "base") not in ladder.names:
         differences.append("the spec or its level")
     if stored.get("augment") != (name := job.augment_name):
         differences.append(f"augment: {stored.get('augment')} then, {name} now")
@@ -90,13 +95,13 @@ def _check_same(job: Job, source: Continuum, where: str) -> None:
 class Saver:
     """Writes a run to its file, at most every so many seconds."""
 
-    def __init__(self, job: Job, out: str | Path | None, every: float) -> None:
-        self.job, self.out, self.every = job, out, every
+    def __init__(self, ladder: Ladder, out: str | Path | None, every: float) -> None:
+        self.ladder, self.out, self.every = ladder, out, every
         self.last = time.monotonic()
         if out is not None:
             file_format.check_writable(out)  # now, rather than after the training
 
     def __call__(self, run: Run, now: bool = False) -> None:
         if self.out is not None and (now or time.monotonic() - self.last >= self.every):
-            save(trained(self.job, run), self.out)
+            save(trained(self.ladder, run), self.out)
             self.last = time.monotonic()

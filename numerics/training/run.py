@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,16 +22,17 @@ from numerics.checks import instance
 from numerics.datasets import source
 from numerics.kernels import stability, threads
 from numerics.model.continuum import Continuum
-from numerics.model.prepared import Prepared
 from numerics.model.trouble import undifferentiable
-from numerics.readout.solve import READOUT, solve_readout
-from numerics.training import optimisers
-from numerics.training.job import Augment, Job, job_of
+from numerics.training import nested, optimisers
+from numerics.training.job import Augment, Job
+from numerics.training.ladder import Ladder
+from numerics.training.multigrid import Cycle
+from numerics.training.objective import Counted
 from numerics.training.options import check_names, check_ways, with_options
 from numerics.training.progress import watch
 from numerics.training.resume import Saver, past_options, resumed, source_of
 from numerics.training.split import generator_of
-from numerics.training.state import Row, Run, first, trained
+from numerics.training.state import Row, Run, finished, first, trained
 
 Callback = Callable[[Continuum, Row], Any]
 
@@ -74,7 +75,7 @@ def fit(
     augment(records, generator): as many records in place of the training records, anew in every epoch and before they
     are sampled: their images under a symmetry of the law that they follow (Brandstetter et al. 2022), for one.
     callback(model, row) is called after every epoch and may return True to stop. A row holds level, epoch, loss (mean
-    over the epoch, each batch's before its step), seconds and, with a split, validation.
+    over the epoch, each batch's before its step), seconds, flops and, with a split, validation.
 
     client: a ``dask.distributed.Client``, whose cluster's workers compute the gradients, block by block: with the bits
     of one machine, whatever their number. They keep the records; those in files travel batch by batch.
@@ -97,32 +98,30 @@ def fit(
         given = {name: past.get(name) if value is None else value for name, value in given.items()}
     if earlier is not None and hasattr(model, "units"):
         model = model.replace(units=earlier.units)  # in which its coordinates are
-    job = job_of(model, source(x, xi=xi, y=y, y_xi=y_xi), given, augment, weights)
-    run = first(job) if earlier is None else resumed(job, earlier, str(out or ""))
-    keep = Saver(job, out, save_every)
-    for remark in (optimisers.find(job.options.optimiser).remark, _found(model, job.model)):
+    ladder = Ladder.of(model, source(x, xi=xi, y=y, y_xi=y_xi), given, augment, weights)
+    run = first(ladder) if earlier is None else resumed(ladder, earlier, str(out or ""))
+    keep = Saver(ladder, out, save_every)
+    for remark in (optimisers.find(ladder.options.optimiser).remark, _found(model, ladder.job(ladder.start).model)):
         if remark:
             print(remark, file=sys.stderr)
-    job = job.spread_over(client)
+    ladder.spread_over(client)
     try:
-        with threads.serial_blas(), watch(progress, job, run) as show:
-            while not _finished(job, run):
-                steps = _steps(job, run)
-                for run in steps:
+        with threads.serial_blas(), watch(progress, ladder, run) as show:
+            while not finished(ladder, run := nested.advanced(ladder, run)):
+                for run in _steps(ladder.at_work(run.place), run):
                     keep(run)
-                run = _closed(job, run)
-                row = run.history[-1]
-                show(row)
-                if callback is not None and callback(trained(job, run), row):
+                run = _closed(ladder.job(run.place), run)
+                show(run)
+                if callback is not None and callback(trained(ladder, run), run.history[-1]):
                     break
     except KeyboardInterrupt:
         keep(run, now=True)
         where = f"saved to {out}, where resuming goes on" if out else "nothing was saved: no `out` was given"
         raise KeyboardInterrupt(f"interrupted in epoch {run.epoch + 1}; {where}") from None
     finally:
-        job.done()
+        ladder.done()
     keep(run, now=True)
-    return trained(job, run)
+    return trained(ladder, run)
 
 
 def _found(before: Continuum, after: Continuum) -> str:
@@ -135,54 +134,31 @@ def _found(before: Continuum, after: Continuum) -> str:
     )
 
 
-@dataclass(frozen=True, eq=False)
-class _Objective:
-    """What a step lowers: the objective on some records, as a function of the model's coordinates."""
-
-    job: Job
-    part: Prepared
-
-    def __call__(self, vector: np.ndarray) -> tuple[float, np.ndarray]:
-        value, gradient = self.job.model.objective(self.part, vector)
-        clip = self.job.options.clip
-        return value, gradient if clip is None else optimisers.clipped(gradient, clip)
-
-    def solved(self, vector: np.ndarray) -> np.ndarray:
-        """The coordinates with the readout that these records determine, all others as they are."""
-        model = solve_readout(self.job.model.with_coordinates(vector), self.part).model
-        found, coordinates = vector.copy(), model.coordinates
-        for name, block in model.blocks:
-            if name in READOUT:
-                found[block] = coordinates[block]
-        return found
-
-
-def _finished(job: Job, run: Run) -> bool:
-    patience = job.options.patience
-    return run.epoch >= job.options.epochs or run.stopped != "" or (patience is not None and run.stale >= patience)
-
-
-def _steps(job: Job, run: Run) -> Iterator[Run]:
-    """The run after each of the batches that are left of its epoch."""
+def _steps(jobs: Sequence[Job], run: Run) -> Iterator[Run]:
+    """The run after each of the batches that are left of its epoch. jobs: of the levels at work, the run's own last."""
+    job = jobs[-1]
     count = len(job.training)
     size = job.options.batch or count
-    seen, several = job.seen(run.epoch), job.batches > 1
-    job = job.at_work(seen)
+    seen, several = [one.seen(run.epoch) for one in jobs], job.batches > 1
+    jobs = [one.at_work(own) for one, own in zip(jobs, seen)]
     order = generator_of(job.options.seed, 1 + run.epoch).permutation(count) if several else None
     for index in range(run.batch, job.batches):
-        part = seen if order is None else seen.take(order[index * size : (index + 1) * size])
+        chosen = None if order is None else order[index * size : (index + 1) * size]
+        objectives = [
+            Counted(one, own if chosen is None else own.take(chosen)) for one, own in zip(jobs, seen)
+        ]  # fmt: skip
         began = time.perf_counter()
-        state, vector, info = _step(job, run, part)
+        state, vector, info = _step(objectives, run)
         run = replace(
             run,
             optimiser=state,
             vector=vector,
             average=_averaged(job, run, vector),
             batch=index + 1,
-            total=run.total + info.value * len(part),
+            total=run.total + info.value * len(objectives[-1].part),
             seconds=run.seconds + time.perf_counter() - began,
             stopped=info.stop,
-        )
+        ).working(sum(own.flops for own in objectives))
         yield run
 
 
@@ -195,11 +171,15 @@ def _averaged(job: Job, run: Run, vector: np.ndarray) -> np.ndarray | None:
     return (1 - share) * run.average + share * vector
 
 
-def _step(job: Job, run: Run, part: Prepared) -> tuple[optimisers.State, np.ndarray, optimisers.Info]:
+def _step(objectives: Sequence[Counted], run: Run) -> tuple[optimisers.State | Cycle, np.ndarray, optimisers.Info]:
+    """One step on some records, or one cycle."""
     try:
         with np.errstate(over="ignore", invalid="ignore"):  # what overflows is found, and refused with its place
-            return optimisers.step(run.optimiser, _Objective(job, part), run.vector)
+            if isinstance(run.optimiser, Cycle):
+                return run.optimiser.step(objectives, run.vector)
+            return optimisers.step(run.optimiser, objectives[-1], run.vector)
     except TrainingError as error:
+        job, part = objectives[-1].job, objectives[-1].part
         where = f"epoch {run.epoch + 1}, batch {run.batch + 1} of {job.batches}"
         model = job.model.with_coordinates(run.vector)
         found = stability.diagnose(model.solver, part.states, part.rows)
@@ -224,8 +204,9 @@ def _closed(job: Job, run: Run) -> Run:
         "epoch": run.epoch + 1,
         "loss": run.total / len(job.training),
         "seconds": run.seconds,
+        "flops": run.flops,
     }
-    run = replace(run, epoch=run.epoch + 1, batch=0, total=0.0, seconds=0.0)
+    run = replace(run, epoch=run.epoch + 1, batch=0, total=0.0, seconds=0.0, flops=0)
     if job.held is not None:
         model = job.model.with_coordinates(run.present)
         try:

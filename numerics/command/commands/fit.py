@@ -65,6 +65,7 @@ def fit(
             "--resume was left out, or a name used twice", "add --resume, choose another name, or move the file",
         )  # fmt: skip
     model = on_device(_start(spec, level, given.get("seed")), device)
+    _check_level(level, given.get("strategy", model.base.training.strategy), trains_on)
     with console.about(data.path):
         if dry_run:
             console.print_facts(_dry_run(model, records, given), as_json)
@@ -74,6 +75,15 @@ def fit(
             model = train(model, records, client=client, **options)
         facts = {"model": str(out), "epochs": len(model.history), **model.scores(model.prepare(records))}
         beside(model, records, facts, as_json)
+
+
+def _check_level(level: str | None, strategy: str, trains_on: bool) -> None:
+    """Refuse --level beside a strategy, which says by itself where it begins. Raises SpecError."""
+    if level is not None and strategy != "direct" and not trains_on:
+        raise SpecError(
+            f"--level {level} with strategy {strategy}", "one of the two", "a strategy begins on a level of its own",
+            "leave --level out, or name the levels: --strategy-levels coarse,fine",
+        )  # fmt: skip
 
 
 def _start(spec: str, level: str | None, seed: int | None) -> Any:
@@ -101,23 +111,27 @@ def _dry_run(model: Any, records: Any, given: dict[str, Any]) -> dict[str, Any]:
     """What training would do and take, from the gradients of one batch (the second one: the first may compile)."""
     import numpy as np
 
+    from numerics.levels.projection import moved
     from numerics.model.units import learned
     from numerics.training import optimisers
+    from numerics.training.job import chosen
+    from numerics.training.ladder import names_of
 
+    settings = chosen(model, given)
+    if (finest := names_of(model, settings)[-1]) != (model.level or "base"):  # in whose epochs a strategy counts
+        model = moved(model, finest)
     if not model.history:
         model = model.replace(units=learned(model.spec, model.units, records, np.arange(len(records))))
     prepared = model.prepare(records)
-    settings = model.spec.training
-    batch = min(given.get("batch", settings.batch) or len(prepared), len(prepared))
+    batch = min(settings.batch or len(prepared), len(prepared))
     part = prepared.take(np.arange(batch))
     model.objective(part)
     start = time.perf_counter()
     loss, _ = model.objective(part)
     seconds = (time.perf_counter() - start) * -(-len(prepared) // batch)
-    epochs = given.get("epochs", settings.epochs)
-    vectors = optimisers.find(given.get("optimiser", settings.optimiser)).vectors * 8 * model.size
+    vectors = optimisers.find(settings.optimiser).vectors * 8 * model.size
     return {
-        "model": repr(model), "records": len(prepared), "coefficients": model.size, "epochs": epochs,
-        "loss": loss, "seconds an epoch": seconds, "seconds in all": seconds * epochs,
+        "model": repr(model), "records": len(prepared), "coefficients": model.size, "epochs": settings.epochs,
+        "loss": loss, "seconds an epoch": seconds, "seconds in all": seconds * settings.epochs,
         "memory (MiB)": (console.peak_memory() + vectors) / 2**20,
     }  # fmt: skip

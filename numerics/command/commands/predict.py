@@ -17,7 +17,7 @@ from numerics.command.options import Data, data_option, device_option, models_ar
 @click.command()
 @models_argument
 @data_option
-@click.option("--out", type=click.Path(path_type=Path), help="An .npz or .zarr for the outputs (default: print them).")
+@click.option("--out", type=click.Path(path_type=Path), help="An .npz, .zarr or .csv for outputs (default: print).")
 @click.option("--at", type=click.Path(path_type=Path), help="An .npy with the points to give functions at.")
 @device_option
 @json_option
@@ -34,7 +34,7 @@ def predict(
     from numerics.model.answers import predict as answer
 
     if out is not None:
-        console.check_out(out, [data.path, *models, at], (".npz", ".zarr"))
+        console.check_out(out, [data.path, *models, at], (".npz", ".zarr", ".csv"))
     records = data.read()
     found = answering(models, device)
     with console.working("predicting"), console.about(data.path):

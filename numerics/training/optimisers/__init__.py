@@ -11,9 +11,12 @@ import math
 
 from derive.errors import TrainingError, advice
 from derive.spec import OPTIMISERS, SCHEDULES, Training
-from numerics.training.optimisers.state import Blocks, Info, Objective, Optimiser, Plan, State, Vector, inner
+from numerics.training.optimisers.state import Blocks, Info, Move, Objective, Optimiser, Plan, Span, State, Vector, inner
 
-__all__ = ["Blocks", "Info", "Objective", "Optimiser", "Plan", "State", "Vector", "clipped", "find", "start", "step"]
+__all__ = [
+    "Blocks", "Info", "Move", "Objective", "Optimiser", "Plan", "Span", "State", "Vector", "clipped", "find", "start",
+    "step",
+]  # fmt: skip
 
 
 def step(state: State, value_and_gradient: Objective, vector: Vector) -> tuple[State, Vector, Info]:
@@ -31,15 +34,15 @@ def find(name: str) -> Optimiser:
     return found
 
 
-def start(blocks: Blocks, batches: int, options: Training) -> State:
+def start(blocks: Blocks, batches: int, options: Training, span: Span | None = None) -> State:
     """The state before the first step.
 
-    blocks: the fields' slices, which cover the vector; batches: steps an epoch. Raises TrainingError for an optimiser
-    or a schedule that there is not.
+    blocks: the fields' slices, which cover the vector; batches: steps an epoch; span: what part of a longer run the
+    steps are, of which they are all otherwise. Raises TrainingError for an optimiser or a schedule that there is not.
     """
     found = find(options.optimiser)
     _check("schedule", options.schedule, SCHEDULES)
-    return found.start(Plan(blocks, batches, options))
+    return found.start(Plan(blocks, batches, options, span))
 
 
 def _check(what: str, given: str, allowed: tuple[str, ...]) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from numerics.training.optimisers.state import (
     Arrays,
     Info,
+    Move,
     Objective,
     Optimiser,
     Plan,
@@ -61,6 +62,11 @@ class Adam:
         state = replace(self, moment=moment, second=second, count=count)
         info = Info(value, math.sqrt(square), math.sqrt(way), 1)
         return state, finite(moved, self.plan.blocks), info
+
+    def moved(self, move: Move, plan: Plan) -> Adam:
+        """Moments are functions; second moments of coordinates variances, which projecting independent ones adds."""
+        second = move.of_squares(self.second) if self.coordinatewise else self.second
+        return replace(self, plan=plan, moment=move(self.moment), second=second)
 
     def to_arrays(self) -> Arrays:
         return {"moment": self.moment, "second": self.second, "count": np.array(self.count)}

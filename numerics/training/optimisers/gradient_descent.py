@@ -11,6 +11,7 @@ from numerics.training.optimisers.state import (
     Arrays,
     Blocks,
     Info,
+    Move,
     Objective,
     Optimiser,
     Plan,
@@ -32,6 +33,9 @@ class Descent:
     def step(self, objective: Objective, vector: Vector) -> tuple[State, Vector, Info]:
         value, gradient = evaluated(objective, vector, self.blocks)
         return self, *stepped(vector, -self.learning_rate * gradient, value, gradient, self.blocks)
+
+    def moved(self, move: Move, plan: Plan) -> Descent:
+        return Descent(plan.blocks, self.learning_rate)
 
     def to_arrays(self) -> Arrays:
         return {}

@@ -14,6 +14,7 @@ from numerics.training.optimisers.state import (
     Arrays,
     Blocks,
     Info,
+    Move,
     Objective,
     Optimiser,
     Plan,
@@ -87,9 +88,16 @@ class Lbfgs:
     def _advanced(self, moved: Vector, change: Vector, found: Trial) -> Lbfgs:
         """The state at the new point; a pair without positive curvature would spoil the recursion and is left out."""
         steps, changes = self.steps, self.changes
-        if inner(moved, change) > ROUNDING * inner(change, change):
+        if _curved(moved, change):
             steps, changes = (*steps, moved)[-PAIRS:], (*changes, change)[-PAIRS:]
         return replace(self, steps=steps, changes=changes, value=found.value, gradient=found.gradient)
+
+    def moved(self, move: Move, plan: Plan) -> Lbfgs:
+        """The pairs that curve upwards there, too."""
+        pairs = [(move(s), move(y)) for s, y in zip(self.steps, self.changes)]
+        kept = [pair for pair in pairs if _curved(*pair)]
+        steps, changes = tuple(s for s, _ in kept), tuple(y for _, y in kept)
+        return Lbfgs(plan.blocks, self.learning_rate, steps, changes, None, None)
 
     def to_arrays(self) -> Arrays:
         size = self.blocks[-1][1].stop
@@ -114,6 +122,11 @@ class Lbfgs:
             value=float(arrays["value"]) if known else None,
             gradient=arrays["gradient"] if known else None,
         )
+
+
+def _curved(step: Vector, change: Vector) -> bool:
+    """Whether a pair has a curvature above rounding."""
+    return inner(step, change) > ROUNDING * inner(change, change)
 
 
 def two_loop(gradient: Vector, steps: tuple[Vector, ...], changes: tuple[Vector, ...]) -> Vector:

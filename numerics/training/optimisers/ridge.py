@@ -14,6 +14,7 @@ from numerics.training.optimisers.state import (
     Arrays,
     Blocks,
     Info,
+    Move,
     Optimiser,
     Plan,
     State,
@@ -36,6 +37,9 @@ class Ridge:
         value, gradient = evaluated(objective, solved, self.blocks)
         norm, length = (math.sqrt(inner(v, v)) for v in (gradient, solved - vector))
         return self, solved, Info(value, norm, length, 1, "the readout is solved for")
+
+    def moved(self, move: Move, plan: Plan) -> Ridge:
+        return Ridge(plan.blocks)
 
     def to_arrays(self) -> Arrays:
         return {}

@@ -11,7 +11,7 @@ from collections.abc import Callable
 WARM_UP, COLD = 0.3, 1 / 25  # of one-cycle: the share of its steps that warm up, and the factor where they start
 
 
-def rate(schedule: str, learning_rate: float, done: int, steps: int) -> float:
+def rate(schedule: str, learning_rate: float, done: float, steps: float) -> float:
     """The rate after ``done`` of ``steps`` steps, for one of SCHEDULES."""
     return learning_rate * SHAPES[schedule](min(done / max(steps, 1), 1.0))
 

@@ -29,12 +29,27 @@ ROUNDING = float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True)
+class Span:
+    """How many steps like these a whole run would have, and how many of them lie before the first one.
+
+    Where steps of different levels cost different work, a schedule runs over the work: both may be fractions.
+    """
+
+    steps: float
+    before: float = 0.0
+
+
+@dataclass(frozen=True)
 class Plan:
-    """What an optimiser starts from: the fields' slices, which cover the vector, the steps of an epoch, the options."""
+    """What an optimiser starts from: the fields' slices, which cover the vector, the steps of an epoch, the options.
+
+    span: of a run whose steps differ, None where all are alike.
+    """
 
     blocks: Blocks
     batches: int
     options: Training
+    span: Span | None = None
 
     @property
     def size(self) -> int:
@@ -46,7 +61,8 @@ class Plan:
 
         Such a start is gradual (Goyal et al., 2017): step k of n takes (k + 1)/n of what the schedule says.
         """
-        found = rate(self.options.schedule, self.options.learning_rate, done, self.options.epochs * self.batches)
+        span = self.span or Span(self.options.epochs * self.batches)
+        found = rate(self.options.schedule, self.options.learning_rate, done + span.before, span.steps)
         warm = (self.options.warmup or 0) * self.batches
         return found * (done + 1) / warm if done < warm else found
 
@@ -81,10 +97,23 @@ class Info:
     stop: str = ""
 
 
+class Move(Protocol):
+    """T, from orthonormal coordinates on one level to those on another; ``of_squares`` is T ∘ T, entry by entry."""
+
+    def __call__(self, vector: Vector) -> Vector: ...
+
+    def of_squares(self, vector: Vector) -> Vector: ...
+
+
 class State(Protocol):
-    """What the optimisers share. ``to_arrays`` and ``from_arrays`` carry all that changes, bit for bit."""
+    """What the optimisers share. ``to_arrays`` and ``from_arrays`` carry all that changes, bit for bit.
+
+    ``moved``: the state on another level, or before another objective, whose values and gradients it does not know.
+    """
 
     def step(self, objective: Objective, vector: Vector) -> tuple[State, Vector, Info]: ...
+
+    def moved(self, move: Move, plan: Plan) -> State: ...
 
     def to_arrays(self) -> Arrays: ...
 

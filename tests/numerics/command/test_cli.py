@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import subprocess
@@ -171,6 +172,33 @@ def test_evaluate_agrees_with_predictions(place: Path) -> None:
     assert json.loads(run("evaluate", "base.npz", "--data", "train.npz", "--json"))["accuracy"] == accuracy
 
 
+def test_predictions_as_tables(place: Path) -> None:
+    """Every number as ``model(x)`` gives it, read by the standard library; points are those of the records."""
+
+    def rows(name: str) -> list[dict[str, str]]:
+        with open(name, encoding="utf-8", newline="") as stream:
+            return list(csv.DictReader(stream))
+
+    run("predict", "base.npz", "--data", "train.npz", "--out", "y.csv")
+    model, x = load("base.npz"), bumps()["x"]
+    scores = model(x)
+    table = rows("y.csv")
+    assert [int(row["record"]) for row in table] == list(range(len(x)))
+    assert [row["label"] for row in table] == [str(k) for k in scores.argmax(axis=1)]
+    columns = [f"score of {k}" for k in range(scores.shape[1])]
+    np.testing.assert_array_equal([[float(row[name]) for name in columns] for row in table], scores)
+    run("predict", "maps.npz", "--data", "train.npz", "--out", "functions.csv")
+    table = rows("functions.csv")
+    values = load("maps.npz")(x)
+    assert [int(row["record"]) for row in table] == np.repeat(np.arange(len(x)), x.shape[1]).tolist()
+    np.testing.assert_array_equal([float(row["y"]) for row in table], values.ravel())
+    found = np.reshape([float(row["xi"]) for row in table], x.shape)
+    np.testing.assert_allclose(found, np.tile(np.linspace(-1, 1, x.shape[1]), (len(x), 1)), atol=1e-15)
+    np.save("at.npy", np.array([-1.0, 0.3]))
+    run("predict", "maps.npz", "--data", "train.npz", "--at", "at.npy", "--out", "at.csv")
+    assert [float(row["xi"]) for row in rows("at.csv")] == [-1.0, 0.3] * len(x)
+
+
 def test_functions_are_predicted_at_any_points(place: Path) -> None:
     model = load("maps.npz")
     x = bumps()["x"][:2]
@@ -220,7 +248,7 @@ def test_models_may_be_called_anything(place: Path) -> None:
 
 def test_files_are_what_their_names_say(place: Path) -> None:
     for command, kind in (
-        (("predict", "base.npz", "--data", "train.npz", "--out", "p.csv"), ".npz"),
+        (("predict", "base.npz", "--data", "train.npz", "--out", "p.parquet"), ".npz"),
         (("export", "base.npz", "--out", "network.json"), ".npz or .onnx"),
         (("plot", "base.npz", "--out", "page.png"), ".html"),
         (("verify", "small.toml", "--html", "page.pdf"), ".html"),

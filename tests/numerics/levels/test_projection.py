@@ -9,7 +9,7 @@ import pytest
 
 from derive.declaration import load_spec
 from derive.errors import RepresentationError
-from numerics import Continuum, project, refine
+from numerics import Continuum, fit, project, refine
 from numerics.datasets import records
 from numerics.levels.distances import distance
 
@@ -125,3 +125,38 @@ def test_the_report_reads_as_a_table() -> None:
     shown = str(project(model(), "small", records=data()).report)
     for words in ("base → small", "‖W − PW‖", "change by fields", "defect", "change by solver"):
         assert words in shown
+
+
+def test_a_lift_that_is_constant_on_one_level_varies_on_another() -> None:
+    """Refined, outputs stay; projected back, it is its mean over ξ, a distance of (∫ |P − mean|² dξ)^½ away."""
+    lifted = {"equation": {**LADDER["equation"], "channels": 3}, "lift": {"inputs": 2}}  # type: ignore[dict-item]
+    constant = model(**lifted, levels={"varying": {"lift": {"width": {"family": "hat", "cells": 2}}}})
+    x = np.random.default_rng(1).standard_normal((4, 9, 2))
+    varying = refine(constant, "varying")
+    np.testing.assert_allclose(varying(x), constant(x), rtol=1e-13, atol=1e-13)
+    moved = varying.with_coordinates(varying.coordinates + np.random.default_rng(2).standard_normal(varying.size))
+    back = project(moved, "base")
+    nodes, weights = np.polynomial.legendre.leggauss(2)
+    at = np.concatenate([(nodes - 1) / 2, (nodes + 1) / 2])  # the two cells of the hats
+    values = np.stack([moved.fields["P"](point) for point in at])
+    mean = np.tensordot(np.tile(weights, 2) / 4, values, 1)
+    np.testing.assert_allclose(back.fields["P"].slabs[0].coefficients, mean, rtol=1e-13)
+    lost = np.sqrt(np.sum(np.tensordot(np.tile(weights, 2) / 2, (values - mean) ** 2, 1)))
+    assert back.report is not None
+    np.testing.assert_allclose(back.report.distance["P"], lost, rtol=1e-12)
+    with pytest.raises(RepresentationError, match="would change the field P"):
+        refine(moved, "base")
+
+
+def test_changes_of_outputs_do_not_depend_on_the_units_of_targets() -> None:
+    """Targets as they are, and times 3 plus a million: the same relative change."""
+    plain = model(readout={**LADDER["readout"], "scale": "standard"}, loss={"kind": "l2"})  # type: ignore[dict-item]
+    generator = np.random.default_rng(4)
+    x, y = generator.standard_normal((9, 15)), generator.standard_normal((9, 3))
+    found = []
+    for targets in (y, 3 * y + 1e6):
+        trained = fit(plain, x, targets, epochs=1, optimiser="gradient-descent", learning_rate=0.01)
+        report = project(trained, "small", x=x, y=targets).report
+        assert report is not None
+        found.append(report.outputs_fields)
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-7)

@@ -1,0 +1,40 @@
+"""The loss of some records as a function of a level's coordinates, and what it has cost."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from numerics.model.prepared import Prepared
+from numerics.readout.solve import READOUT, solve_readout
+from numerics.training import optimisers
+from numerics.training.job import Job
+
+
+class Counted:
+    """The mean loss of a part of the records with its gradient, clipped where the options say so.
+
+    It counts the floating-point operations, and remembers what it found at the last vector, which must not change.
+    """
+
+    def __init__(self, job: Job, part: Prepared) -> None:
+        self.job, self.part, self.flops = job, part, 0
+        self._last: tuple[np.ndarray, tuple[float, np.ndarray]] | None = None
+
+    def __call__(self, vector: np.ndarray) -> tuple[float, np.ndarray]:
+        if self._last is None or self._last[0] is not vector:
+            value, gradient = self.job.model.objective(self.part, vector)
+            clip = self.job.options.clip
+            found = value, gradient if clip is None else optimisers.clipped(gradient, clip)
+            self.flops += self.job.flops(len(self.part), 1)
+            self._last = vector, found
+        return self._last[1]
+
+    def solved(self, vector: np.ndarray) -> np.ndarray:
+        """The coordinates with the readout that these records determine, all others as they are."""
+        model = solve_readout(self.job.model.with_coordinates(vector), self.part).model
+        self.flops += self.job.flops(len(self.part), 1)  # at most: it is a forward sweep, with sums over the records
+        found, coordinates = vector.copy(), model.coordinates
+        for name, block in model.blocks:
+            if name in READOUT:
+                found[block] = coordinates[block]
+        return found
