@@ -13,11 +13,12 @@ from numerics.datasets import records
 from numerics.levels import stages
 from numerics.levels.attribution import between
 from numerics.model.prepared import Prepared
-from tests.builders import CIRCLE, EVERY, NUMBERS, TRANSLATED, random_model
+from tests.builders import EVERY, NUMBERS, ONCE, TRANSLATED, random_model
 
 TWICE, HATS = {"family": "p0", "cells": 2}, {"family": "hat", "cells": 4}
 REFLECTED = {**NUMBERS, "equation": {**NUMBERS["equation"], "symmetry": "reflection"}}
 PENALISED = {**NUMBERS, "loss": {"kind": "cross-entropy", "penalty": {"W": "1/10", "R": {"H1": "1/10"}}}}
+ON_CIRCLES = {**TRANSLATED, "bias": {"width": ONCE, "depth": ONCE}}
 DEEP = {
     **NUMBERS, "weight": {"width_out": HATS, "width_in": HATS, "depth": TWICE}, "bias": {"width": HATS, "depth": TWICE},
     "integration": {"tableau": "heun", "steps": 4},
@@ -58,7 +59,7 @@ def test_the_defect_falls_as_the_rule_s_order(points: int, way: Any) -> None:
 
 @pytest.mark.parametrize("name", ["numbers", "maxima", "varying lift", "square", "reflected", "translated"])
 def test_parts_along_every_axis_and_of_coefficients_add_up(name: str) -> None:
-    model, prepared = problem({**EVERY, "reflected": REFLECTED, "translated": TRANSLATED, "circle": CIRCLE}[name])
+    model, prepared = problem({**EVERY, "reflected": REFLECTED, "translated": ON_CIRCLES}[name])
     other = model.with_coordinates(model.coordinates + 0.3 * direction(model))
     found = between(model, other.fields, prepared)
     assert abs(found.defect) <= 1e-6 * abs(found.change)

@@ -18,6 +18,7 @@ from sklearn.linear_model import RidgeCV
 from derive.errors import DataError, TrainingError
 from numerics import Continuum, fit, project, refine
 from numerics.datasets import Records, read, records
+from numerics.estimators.learners import ContinuumClassifier, ContinuumRegressor
 from numerics.model import checkpoint
 from numerics.model.prepared import Prepared
 from numerics.readout.solve import READOUT, solve_readout
@@ -281,7 +282,21 @@ def test_what_has_no_closed_form_is_refused(declared: dict[str, Any], count: int
         fit(model, sample(model, count), optimiser="ridge")
 
 
-def test_batches_are_refused() -> None:
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [({"batch": 4}, "ridge with batches of 4"), ({"strategy": "nested"}, "strategy 'nested' with ridge"),
+     ({"clip": 1.0}, "clip with ridge")],
+)  # fmt: skip
+def test_options_of_steps_are_refused(options: dict[str, Any], words: str) -> None:
     model = random_model(NUMBERS)
-    with pytest.raises(TrainingError, match="ridge with batches of 4"):
-        fit(model, sample(model, 8), optimiser="ridge", batch=4)
+    with pytest.raises(TrainingError, match=words):
+        fit(model, sample(model, 8), optimiser="ridge", **options)
+
+
+def test_a_classifier_of_scikit_learn_is_solved_for() -> None:
+    x = np.random.default_rng(0).standard_normal((40, 12)).cumsum(axis=1)
+    y = np.where(x.mean(axis=1) > 0, "up", "down")
+    found = ContinuumClassifier(optimiser="ridge", width=6, depth=2, n_estimators=1, random_state=0).fit(x, y)
+    assert found.n_iter_ == 1 and found.score(x, y) > 0.9
+    numbers = ContinuumRegressor(optimiser="ridge", width=6, depth=2, n_estimators=1, random_state=0)
+    assert numbers.fit(x, x.mean(axis=1)).score(x, x.mean(axis=1)) > 0.9
