@@ -22,11 +22,12 @@ def shares(found: Mapping[str, Any], change: float) -> Any:
     drawn[0].set(ylabel="change of the loss")
     for axes, name in zip(drawn[1:], axes_of):
         for field, share in found.items():
-            if name in share.along:
+            if name in share.along and np.any(share.along[name][1]):
                 edges, parts = share.along[name]
                 axes.stairs(parts, edges, color=colours[field], label=field)
         axes.set(xlabel=_symbol(name), ylabel="part of a cell")
-        axes.legend(frameon=False)
+        if axes.get_legend_handles_labels()[1]:
+            axes.legend(frameon=False)
     for axes in drawn:
         axes.axhline(0, color="0.7", lw=0.6)
     made.suptitle(f"change of the loss by the fields: {np.format_float_scientific(change, 3)}")
