@@ -149,7 +149,7 @@ class _Path:
 
     def _places(self, k: int, kind: str, products: Array) -> Iterator[tuple[str, Parts]]:
         """Products (stages, nodes · pre-activations, …) of a slab by cells of ξ and elements of δ."""
-        solver, field = self.solvers[0], self.models[0].fields["b" if kind == "biases" else "W"]
+        solver, field = self.solvers[0], self.models[0].fields["W" if kind.startswith("operator") else "b"]
         if kind not in STAGED or products.ndim < 2:
             return
         products = products[None] if kind == "operator_entry" else products  # of the first stage
