@@ -30,9 +30,9 @@ import numpy as np
 from sklearn.linear_model import RidgeClassifierCV
 
 from numerics import Continuum, datasets, fit
-from numerics.command.report import probabilities
 from numerics.datasets import Records
 from numerics.datasets.sampling import Augmentation, thinned
+from numerics.pictures.predictions import probabilities
 
 HERE = Path(__file__).parent
 RIVALS = HERE.parent / ".venv" / "rivals" / "bin" / "python"

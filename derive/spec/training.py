@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, get_args, get_origin, get_type_hints
 
-OPTIMISERS = ("adam", "adam-coordinatewise", "lbfgs", "gauss-newton", "gradient-descent")
+OPTIMISERS = ("adam", "adam-coordinatewise", "lbfgs", "gauss-newton", "gradient-descent", "ridge")
 SCHEDULES = ("cosine", "constant", "one-cycle", "steps")
 ADAM = ("adam", "adam-coordinatewise")
 STRATEGIES = ("direct", "nested", "v-cycle", "w-cycle", "f-cycle")
@@ -85,7 +85,10 @@ class Training:
     strategy_levels: from coarse to fine; None for the base and then every level in the order of [levels].
     """
 
-    optimiser: str = _option("adam", "What finds the steps.", ", ".join(OPTIMISERS), choices=OPTIMISERS)
+    optimiser: str = _option(
+        "adam", "What finds the steps; ridge solves for the readout alone, in one.", ", ".join(OPTIMISERS),
+        choices=OPTIMISERS,
+    )  # fmt: skip
     epochs: int = _option(300, "Passes over the records.", "0 or more", low=1, zero=True)
     learning_rate: float = _option(0.01, "Of a step, as an L2 length.", "a positive number", above=True, largest=1e6)
     schedule: str = _option(
@@ -131,7 +134,8 @@ class Training:
     )
     strategy: str = _option(
         "direct", "Train one level; nested: level after level, coarse to fine; cycles: multigrid over all of them.",
-        ", ".join(STRATEGIES), choices=STRATEGIES,
+        ", ".join(STRATEGIES), choices=STRATEGIES, optimisers=OPTIMISERS[:-1],
+        elsewhere="adam, lbfgs or gradient-descent; ridge solves for the readout on one level",
     )  # fmt: skip
     strategy_levels: tuple[str, ...] | None = _option(
         None, "Levels of a strategy, coarse to fine (default: base, then all in the order of [levels]).",

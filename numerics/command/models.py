@@ -66,14 +66,16 @@ def cluster(scheduler: str | None, workers: int | None) -> Iterator[Any]:
         yield client
 
 
-def move_to(move: Command, path: Path, level: str, data: Data | None, out: Path, as_json: bool) -> None:
+def move_to(
+    move: Command, path: Path, level: str, data: Data | None, readout: bool, out: Path, as_json: bool
+) -> None:
     """What ``refine`` and ``project`` do: move the model in a file, report, and write it."""
     from numerics.model.checkpoint import load
 
     console.check_out(out, [data.path if data else None, path])
     records = None if data is None else data.read()
     with console.working(f"moving to {level}"), console.about(data.path if data else path):
-        moved = move(load(path), level, records=records)
+        moved = move(load(path), level, records=records, readout=readout)
     if not as_json:
         click.echo(str(moved.report))
     moved.save(out)
@@ -127,7 +129,10 @@ def beside(model: Any, records: Any, facts: dict[str, Any], as_json: bool) -> No
 
 def report_dict(report: Any) -> dict[str, Any]:
     """A report's numbers, with the parts that it computes from them."""
-    return {**asdict(report), "fields_part": report.fields_part, "solver_part": report.solver_part}
+    numbers = {name: getattr(report, name) for name in type(report).__dataclass_fields__}
+    numbers["attribution"] = None if report.attribution is None else report.attribution.to_dict()
+    numbers["match"] = None if report.match is None else asdict(report.match)
+    return {**numbers, "fields_part": report.fields_part, "solver_part": report.solver_part}
 
 
 def answering(paths: tuple[Path, ...], device: str) -> Any:

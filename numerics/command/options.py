@@ -18,6 +18,7 @@ from derive.spec import OPTIONS, Option
 out_option = click.option("--out", required=True, type=click.Path(path_type=Path), help="The file to write.")
 models_argument = click.argument("models", metavar="MODEL...", nargs=-1, required=True, type=click.Path(path_type=Path))
 level_option = click.option("--level", required=True, help="A level that the spec declares, or base.")
+readout_option = click.option("--readout", is_flag=True, help="Then solve for the readout, on the records.")
 device_option = click.option(
     "--device",
     type=click.Choice(["cpu", "cuda"]),

@@ -433,16 +433,22 @@ class Solver:
         self.bound.common("maximum")(y, *self.bound.maxima, self.bound.zero, values, features)
         return features, values
 
+    def features(self, states: np.ndarray) -> np.ndarray:
+        """What the readout takes, (rows of y and maxima, records) in float64, for states (entry rows, records)."""
+        solver, last = self.settled(states), self.slabs[-1]
+        rows = last.channels * (last.sizes["state"] + bool(self.bound.maxima))
+        found = np.empty((rows, states.shape[1]))
+        _by_tiles(lambda tile: solver._read(states[:, tile]), found)
+        return found
+
+    def _read(self, states: np.ndarray) -> np.ndarray:
+        return self._features(self._final(states))[0].astype(np.float64)  # type: ignore[no-any-return]
+
     def outputs(self, states: np.ndarray, operator: np.ndarray, constant: np.ndarray) -> np.ndarray:
         """Readout values (outputs, records)."""
         solver = self.settled(states)
         found = np.empty((len(constant), states.shape[1]))
-
-        def read(tile: slice) -> np.ndarray:
-            features = solver._features(solver._final(states[:, tile]))[0].astype(np.float64)
-            return operator @ features + constant[:, None]  # type: ignore[no-any-return]
-
-        _by_tiles(read, found)
+        _by_tiles(lambda tile: operator @ solver._read(states[:, tile]) + constant[:, None], found)
         return found
 
     def tangent(

@@ -353,10 +353,13 @@ class CudaSolver(Solver):
         self.bound.start("maximum", records, y, *self.bound.maxima, self.bound.zero, values, features, tiles=True)
         return features, values
 
+    def features(self, states: np.ndarray) -> np.ndarray:
+        """What the readout takes, (rows of y and maxima, records) in float64, for states (entry rows, records)."""
+        return to_host(self._features(to_device(self.final(states), self.dtype))[0]).astype(np.float64)
+
     def outputs(self, states: np.ndarray, operator: np.ndarray, constant: np.ndarray) -> np.ndarray:
         """Readout values (outputs, records)."""
-        features = to_host(self._features(to_device(self.final(states), self.dtype))[0]).astype(np.float64)
-        return operator @ features + constant[:, None]  # type: ignore[no-any-return]
+        return operator @ self.features(states) + constant[:, None]  # type: ignore[no-any-return]
 
     def tangent(self, *given: Any) -> tuple[np.ndarray, np.ndarray]:
         """Raises TrainingError: tangents are printed for the CPU alone."""

@@ -20,12 +20,16 @@ from numerics.datasets import Records
 from numerics.datasets import records as make_records
 from numerics.functions.arrays import along
 from numerics.functions.rules import rule
+from numerics.levels import attribution, stages
+from numerics.levels.attribution import Attribution
 from numerics.levels.distances import distance
-from numerics.levels.estimates import loss_change
 from numerics.levels.fields import transfer_fields
 from numerics.levels.matching import Match, matched
 from numerics.model.continuum import Continuum
 from numerics.model.points import lines
+from numerics.model.prepared import Prepared
+from numerics.pictures import changes
+from numerics.readout.solve import solve_readout
 from numerics.representation import find
 from numerics.representation.tables import Representation, kron
 
@@ -33,18 +37,21 @@ Array = np.ndarray
 Sizes = tuple[int, int]
 
 METRICS = ("L2", "outputs")
+HELD = 1e-11  # distance of a field from a space that holds it, over its norm
 PROBES = 16  # random smooth records that measure outputs when no data are given
 
 
 @dataclass(frozen=True)
 class Report:
-    """What a move from one level to another does. Losses and estimates are None without data.
+    """What a move from one level to another does. Losses and their attribution are None without data.
 
     distance: ‖F − F′‖ of the new field F′ by field, norm: ‖F‖ by field, both in L2, in a common space.
     outputs_fields, outputs_solver: relative change of the outputs (root mean square), on the data or on probes.
-    first_order: ⟨g(W), PW − W⟩;  predicted: (14);  loss_between: the loss with the new fields on the old solver
-    (None when the two cannot be combined). Losses are objectives here: with penalties.
-    measured: on data, else on probes. match: how the fields were chosen by their outputs; None in L2, where F′ = PF.
+    loss_between: the loss with the new fields on the old solver (None when the two cannot be combined).
+    attribution: which part of the change by the fields belongs to which of them, and where (17).
+    Losses are objectives here: with penalties.
+    loss_solved: the loss with a readout that was solved for afterwards.  measured: on data, else on probes.
+    match: how the fields were chosen by their outputs; None in L2, where F′ = PF.
     """
 
     source: str
@@ -54,22 +61,22 @@ class Report:
     norm: Mapping[str, float]
     outputs_fields: float | None
     outputs_solver: float | None
-    first_order: float | None = None
-    predicted: float | None = None
     loss_before: float | None = None
     loss_between: float | None = None
     loss_after: float | None = None
+    loss_solved: float | None = None
+    attribution: Attribution | None = None
     measured: bool = False
     match: Match | None = None
 
     @property
     def fields_part(self) -> float | None:
-        """Measured change of the loss by the fields."""
+        """Change of the loss by the fields."""
         return None if self.loss_between is None or self.loss_before is None else self.loss_between - self.loss_before
 
     @property
     def solver_part(self) -> float | None:
-        """Measured change of the loss by the solver."""
+        """Change of the loss by the solver."""
         return None if self.loss_between is None or self.loss_after is None else self.loss_after - self.loss_between
 
     def __str__(self) -> str:
@@ -85,10 +92,11 @@ class Report:
         if self.loss_before is not None:
             lines += [
                 f"  objective {_number(self.loss_before)} → {_number(self.loss_after)}",
-                f"  change by fields  predicted (14) {_number(self.predicted)}   measured {_number(self.fields_part)}"
-                f"   (first order alone {_number(self.first_order)})",
-                f"  change by solver  measured {_number(self.solver_part)}",
+                f"  change by fields  {_number(self.fields_part)}{self._parts(' = ', ' + ', '   defect ')}",
+                f"  change by solver  {_number(self.solver_part)}",
             ]
+        if self.loss_solved is not None:
+            lines.append(f"  objective with the readout solved for  {_number(self.loss_solved)}")
         return "\n".join(lines)
 
     def _new(self, name: str) -> str:
@@ -107,13 +115,31 @@ class Report:
         parts = f"{number(self.outputs_fields)} by the fields, {number(self.outputs_solver)} by the solver"
         rows.append(("outputs move by", f"{parts}, {where}"))
         if self.loss_before is not None:
-            fields = f"{number(self.predicted)} predicted, {number(self.fields_part)} measured"
             rows += [
                 ("objective", f"{number(self.loss_before)} → {number(self.loss_after)}"),
-                ("change by the fields", f"{fields}; {number(self.first_order)} by first order alone"),
-                ("change by the solver", f"{number(self.solver_part)} measured"),
+                ("change by the fields", f"{number(self.fields_part)}{self._parts(': ', ', ', '; defect ')}"),
+                ("change by the solver", number(self.solver_part)),
             ]
+        if self.loss_solved is not None:
+            rows.append(("objective with the readout solved for", number(self.loss_solved)))
         return shown.table(f"{self.source} → {self.target}", "", rows)
+
+
+    def _parts(self, before: str, between: str, defect: str) -> str:
+        """The shares of the fields, where they are not zero, and the defect of their sum."""
+        if self.attribution is None:
+            return ""
+        own = [f"{name} {share.total:.3e}" for name, share in self.attribution.shares.items() if share.total]
+        return f"{before}{between.join(own)}{defect}{self.attribution.defect:.1e}" if own else ""
+
+    def plot(self) -> Any:
+        """Where the change of the loss by the fields sits, as a Figure. Raises DataError for a move without data."""
+        if self.attribution is None:
+            raise DataError(
+                "a report without an attribution", "that of a move with records, on a solver that both levels share",
+                "the move was made without records", "give project or refine the training records",
+            )  # fmt: skip
+        return changes.shares(self.attribution.shares, self.attribution.change)
 
 
 def _number(value: float | None) -> str:
@@ -122,14 +148,16 @@ def _number(value: float | None) -> str:
 
 def project(
     model: Continuum, level: str, x: Any = None, y: Any = None, xi: Any = None, records: Records | None = None,
-    metric: str = "L2",
+    metric: str = "L2", readout: bool = False,
 ) -> Continuum:  # fmt: skip
     """The model on another level: its fields' L2 projections (13), with ``.report``.
 
-    level: a level's name or "base". With data (x, y[, xi] or records) the report holds the losses and (14).
+    level: a level's name or "base". With data (x, y[, xi] or records) the report holds the losses, and which part of
+    their change belongs to which field, cell and element (17).
     metric: "outputs" for the fields there whose outputs on the data differ least from the model's (16); see
-    ``numerics.levels.matching``. Raises RepresentationError for an unknown level or slabs that do not match, DataError
-    for the data, or none with this metric.
+    ``numerics.levels.matching``. readout: whether the readout is then solved for on the data, see ``numerics.readout``.
+    Raises RepresentationError for an unknown level or slabs that do not match, DataError for the data, or none with
+    this metric or a readout, TrainingError for a readout that cannot be solved for.
     """
     if metric not in METRICS:
         raise DataError(f"metric {metric!r}", " or ".join(METRICS), *advice(metric, METRICS))
@@ -142,17 +170,26 @@ def project(
             'metric "outputs" without records and their targets', "x and y, or records",
             "outputs differ on given records, and count as the loss counts them", "give the training records",
         )  # fmt: skip
-    return move(model, level, given, metric)
+    return move(model, level, given, metric, readout)
 
 
-def move(model: Continuum, level: str, data: Records | None, metric: str = "L2") -> Continuum:
+def move(model: Continuum, level: str, data: Records | None, metric: str = "L2", readout: bool = False) -> Continuum:
     """``project``, for records or None."""
     data = None if data is None else make_records(data)
+    if readout and (data is None or not data.known):
+        raise DataError(
+            "a readout to be solved for, and no records with targets", "records, x and y", "the data were left out",
+            "give the training records, or leave readout out",
+        )  # fmt: skip
     new, match = moved(model, level), None
     if metric == "outputs" and data is not None:
         new, match = matched(model, new, data)
-    middle = _between(model, new)
-    return new.replace(report=replace(_report(model, middle, new, data), match=match))
+    report = replace(_report(model, _between(model, new), new, data), match=match)
+    if readout and data is not None:
+        prepared = new.prepare(data)
+        new = solve_readout(new, prepared).model
+        report = replace(report, loss_solved=new.loss(prepared))
+    return new.replace(report=report)
 
 
 def moved(model: Continuum, level: str) -> Continuum:
@@ -201,15 +238,25 @@ def _report(old: Continuum, middle: Continuum | None, new: Continuum, data: Reco
         return report
     first, last = prepared[0], prepared[2]
     assert first is not None and last is not None
-    estimate = (None, None) if middle is None else loss_change(old, middle, first, prepared[1])
     return replace(
         report,
-        first_order=estimate[0],
-        predicted=estimate[1],
         loss_before=old.loss(first),
         loss_between=None if middle is None or prepared[1] is None else middle.loss(prepared[1]),
         loss_after=new.loss(last),
+        attribution=None if middle is None else _attributed(old, middle, new, first, prepared[1] or first),
     )
+
+
+def _attributed(
+    old: Continuum, middle: Continuum, new: Continuum, prepared: Prepared, moved: Prepared
+) -> Attribution:
+    """In the old bases where these hold the new fields, else at the stages."""
+    try:
+        back = transfer_fields(new, old.representation)
+    except RepresentationError:  # bases that no projection leads back from
+        return stages.between(old, middle, prepared, moved)
+    near = all(distance(f, new.fields[name]) <= HELD * (1 + f.norm()) for name, f in back.items())
+    return attribution.between(old, back, prepared) if near else stages.between(old, middle, prepared, moved)
 
 
 def _probes(model: Continuum) -> Records:

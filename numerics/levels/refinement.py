@@ -15,7 +15,7 @@ LOST = 1e-10  # part of a field's norm: a smaller distance is none, where the fi
 
 def refine(
     model: Continuum, level: str | None = None, records: Records | None = None, tolerance: float | None = None,
-    limit: int = LIMIT,
+    limit: int = LIMIT, readout: bool = False,
 ) -> Continuum:  # fmt: skip
     """The model on a finer level (a prolongation), with ``.report``: the fields part is zero to rounding.
 
@@ -25,7 +25,8 @@ def refine(
     a field that changes level between others is measured.
     tolerance: in place of a level, the error of the loss on records that the solver may make. The state and the steps
     are then refined where dual-weighted residuals say that the error sits, with ``limit`` functions and steps at most,
-    and the model stands on a new level, "refined". Raises RepresentationError where that cannot be reached.
+    and the model stands on a new level, "refined". readout: whether the readout is then solved for on the records, see
+    ``numerics.readout``; with a level. Raises RepresentationError where that cannot be reached.
     """
     if (level is None) == (tolerance is None):
         raise RepresentationError(
@@ -36,11 +37,11 @@ def refine(
     data = None if records is None else make_records(records)
     if level is None:
         return refined(model, tolerance, data, limit)
-    return _to_level(model, level, data)
+    return _to_level(model, level, data, readout)
 
 
-def _to_level(model: Continuum, level: str, data: Records | None) -> Continuum:
-    new = move(model, level, data)
+def _to_level(model: Continuum, level: str, data: Records | None, readout: bool) -> Continuum:
+    new = move(model, level, data, readout=readout)
     for name, lost in new.report.distance.items():
         if lost > LOST * new.report.norm[name] and not contained(model, new.representation, name):
             raise RepresentationError(

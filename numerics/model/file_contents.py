@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from numerics.representation import find
 from numerics.representation.tables import Representation
 
 Arrays = dict[str, np.ndarray]
+Place = str | list[Any]  # the name of an entry, or that with the shape of its leading block
 
 LABELS = (str, int, float, bool)  # what classes can be, all of one kind
 
@@ -48,14 +49,13 @@ class Contents:
             for name, field in self.fields.items()
             for k, slab in enumerate(field.slabs)
         }
-        first: dict[int, str] = {}  # a table in several roles is stored once
-        names = {role: first.setdefault(id(a), role) for role, a in self.representation.arrays.items()}
-        tables = {f"tables/{name}": self.representation.arrays[name] for name in first.values()}
+        places = _places(self.representation.arrays)
+        tables = {f"tables/{role}": self.representation.arrays[role] for role, place in places.items() if place == role}
         header = {
             "spec": to_dict(self.base),
             "level": self.level,
             "representation": self.representation.entry,
-            "tables": names,
+            "tables": places,
             "classes": list(self.classes),
             "history": [dict(row) for row in self.history],
             "training": None if self.training is None else scalars,
@@ -74,7 +74,7 @@ class Contents:
             raise
         except ContinuumError as error:
             raise CheckpointError(error.given, error.allowed, error.cause, error.fix, str(path)) from error
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
+        except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
             raise _incomplete(path, f"a header or entry that does not fit: {error!r}") from error
 
     @classmethod
@@ -85,7 +85,7 @@ class Contents:
         _same_digest(digest(spec), entry["digest"], path)
         _check_header(header, spec, path)
         stored = _under("tables/", arrays)
-        tables = {role: stored[name] for role, name in header["tables"].items()}
+        tables = {role: _table(stored, place) for role, place in header["tables"].items()}
         rep = find.restored(spec, entry, tables, base)
         training, moments = header["training"], _under("training/", arrays)
         for key, array in moments.items():
@@ -107,6 +107,46 @@ class Contents:
             units=Units.from_dict(header["units"], spec) if "units" in header else Units.declared(spec),
             baselines=_baselines(_under("baselines/", arrays), spec, path),
         )
+
+
+def _places(arrays: Arrays) -> dict[str, Place]:
+    """Where every table is stored: under its own role, or as a leading block of a larger one, bit for bit.
+
+    What small levels have of their own is then what they do not share: functions that come first in a larger basis,
+    as polynomials and waves do, have the first rows and columns of its tables.
+    """
+    found: dict[str, Place] = {}
+    kept: list[str] = []
+    for role in sorted(arrays, key=lambda role: -arrays[role].size):
+        a = arrays[role]
+        whole = next((name for name in kept if _leads(a, arrays[name])), None)
+        if whole is None:
+            kept.append(role)
+        found[role] = role if whole is None else whole if a.shape == arrays[whole].shape else [whole, list(a.shape)]
+    return {role: found[role] for role in arrays}
+
+
+def _leads(block: np.ndarray, whole: np.ndarray) -> bool:
+    """Whether an array is a leading block of another one."""
+    if block is whole:
+        return True
+    if block.dtype != whole.dtype or block.ndim != whole.ndim or any(n > m for n, m in zip(block.shape, whole.shape)):
+        return False
+    if block.size and block.flat[0] != whole.flat[0]:  # most differ there
+        return False
+    return block.tobytes() == _block(whole, block.shape).tobytes()
+
+
+def _block(whole: np.ndarray, shape: Sequence[int]) -> np.ndarray:
+    return np.ascontiguousarray(whole[tuple(slice(n) for n in shape)]).reshape(shape)
+
+
+def _table(stored: Arrays, place: Place) -> np.ndarray:
+    """A table at its place."""
+    if isinstance(place, str):
+        return stored[place]
+    name, shape = place
+    return _block(stored[name], shape)
 
 
 def _check_header(header: Mapping[str, Any], spec: Spec, path: str | Path) -> None:

@@ -133,6 +133,8 @@ def job_of(
     """The job of training a model on records, which may have weights. Raises DataError and TrainingError."""
     if not data.known:
         raise DataError("records without targets", "y", "y was left out", "give y, or records that hold it")
+    optimiser = optimisers.find(options.optimiser)
+    optimiser.check(model.spec)
     counts = None if weights is None else _checked_weights(weights, len(data))
     if hasattr(model, "units") and not model.history:
         kept, _ = split(len(data), model.class_labels(data), options.validation, options.seed)
@@ -157,10 +159,10 @@ def job_of(
     job = Job(
         _keeping(model, options), options, digest(data, counts), model.classes, training, validating, original, augment
     )  # fmt: skip
-    if optimisers.find(options.optimiser).whole_data and job.batches > 1:
+    if optimiser.whole_data and job.batches > 1:
         raise TrainingError(
             f"{options.optimiser} with batches of {options.batch} records", "all records in every step",
-            "it compares values and gradients of different steps, which must be of one loss",
+            "it compares values of different steps, which must be of one loss, or solves for all records at once",
             "leave batch out, or use adam",
         )  # fmt: skip
     return job

@@ -6,6 +6,7 @@ import numpy as np
 
 from numerics.model.curvature import Curvature
 from numerics.model.prepared import Prepared
+from numerics.readout.solve import READOUT, solve_readout
 from numerics.training import optimisers
 from numerics.training.job import Job
 
@@ -40,3 +41,13 @@ class Counted:
             return found.product(direction)
 
         return product
+
+    def solved(self, vector: np.ndarray) -> np.ndarray:
+        """The coordinates with the readout that these records determine, all others as they are."""
+        model = solve_readout(self.job.model.with_coordinates(vector), self.part).model
+        self.flops += self.job.flops(len(self.part), 1)  # at most: it is a forward sweep, with sums over the records
+        found, coordinates = vector.copy(), model.coordinates
+        for name, block in model.blocks:
+            if name in READOUT:
+                found[block] = coordinates[block]
+        return found

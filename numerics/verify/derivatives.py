@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from numerics.kernels.steps import Steps
-from numerics.levels.estimates import loss_change
+from numerics.levels.attribution import between
 from numerics.model.curvature import Curvature
 from numerics.model.prepared import Prepared
 from numerics.verify import equivalents, orders
@@ -95,14 +95,14 @@ def tangents(subject: Subject) -> None:
 
 
 def taylor(subject: Subject) -> None:
-    """|L(v + t d) − L(v) − t ⟨g, d⟩| falls like t²; estimate (14) of a loss change leaves t³.
+    """|L(v + t d) − L(v) − t ⟨g, d⟩| falls like t²; the attribution (17) of a loss change, by one point, leaves t³.
 
     Judged at the smallest t whose remainder is above rounding: a wrong gradient leaves t there. Where the rate has
     kinks or jumps, a pre-activation of some record may pass one within the smallest t: then another record and
     another direction are tried, which a wrong gradient does not help.
     """
     tries = 1 if subject.smoothness == "analytic" else TRIES
-    names = "Taylor remainder of the gradient", "remainder of the loss-change estimate (14)"
+    names = "Taylor remainder of the gradient", "defect of the attribution (17), one point"
     for name, measure, sizes, expected in zip(names, (_first, _third), (FIRST, THIRD), (2, 3)):
         slack = 0.1 * (expected - 1)
         for k in range(tries):
@@ -125,14 +125,12 @@ def _first(subject: Subject, records: Prepared, seed: int, sizes: Array) -> tupl
 
 
 def _third(subject: Subject, records: Prepared, seed: int, sizes: Array) -> tuple[float, list[float]]:
-    """The loss, and the remainders of estimate (14) along a random direction."""
+    """The loss, and the defects of the attribution (17) by one point along a random direction."""
     model, start, direction = subject.model, subject.model.coordinates, _direction(subject, seed)
     loss, remainders = model.loss(records), []
     for t in sizes:
         other = model.with_coordinates(start + t * direction)
-        predicted = loss_change(model, other, records)[1]
-        assert predicted is not None  # both are in the same bases
-        remainders.append(abs(other.loss(records) - loss - predicted))
+        remainders.append(abs(between(model, other.fields, records, points=1).defect))
     return loss, remainders
 
 

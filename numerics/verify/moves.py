@@ -1,4 +1,4 @@
-"""Moves between levels, and what is reported of them: projections, distances, losses and the estimate (14)."""
+"""Moves between levels, and what is reported of them: projections, distances, losses and their attribution (17)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import numpy as np
 from derive.spec import Spec
 from numerics.functions.field import Field
 from numerics.levels import adapted
-from numerics.levels.projection import project
+from numerics.levels.attribution import POINTS
+from numerics.levels.projection import Report, project
 from numerics.model.continuum import Continuum
 from numerics.verify.fields import axes, inner, projected, spread
 from numerics.verify.records import with_targets
@@ -35,8 +36,8 @@ def levels(subject: Subject) -> None:
     way = np.random.default_rng(51).standard_normal(old.size)
     old = old.with_coordinates(subject.share * (old.coordinates + 3 * way / np.linalg.norm(way)))
     data = with_targets(plain, subject.share)
-    worst = dict.fromkeys(("fields", "distances", "norms", "losses", "estimate", "parts"), 0.0)
-    estimated = False
+    worst = dict.fromkeys(("fields", "distances", "norms", "losses", "attribution", "parts"), 0.0)
+    attributed = False
     for name, spec in plain.levels[:MOST]:
         if len(spec.slabs) != len(plain.slabs):  # no move leads there
             continue
@@ -56,16 +57,16 @@ def levels(subject: Subject) -> None:
             whole = report.fields_part + report.solver_part
             worst["parts"] = max(worst["parts"], abs(whole - (after - before)) / scale)
         there = _on_old_solver(plain, spec, old, new)
-        if there is not None and report.predicted is not None:
-            estimated = True
-            worst["estimate"] = max(worst["estimate"], *_estimates(old, there, data, report, scale))
+        if there is not None and report.attribution is not None:
+            attributed = True
+            worst["attribution"] = max(worst["attribution"], *_attribution(old, there, data, report, scale))
     limits = {"fields": "fields on other levels", "distances": "‖F − PF‖ in reports", "norms": "‖F‖ in reports",
               "losses": "losses before and after", "parts": "the parts of a change add up"}  # fmt: skip
     for key, text in limits.items():
         subject.at_most(SECTION, text, worst[key], 1e-9, "README.md")
-    if estimated:
-        text = "(14) and the loss between, from the fields' own gradients"
-        subject.at_most(SECTION, text, worst["estimate"], 1e-9, "README.md")
+    if attributed:
+        text = "(17) and the loss between, from the fields' own gradients"
+        subject.at_most(SECTION, text, worst["attribution"], 1e-9, "README.md")
 
 
 class _Move:
@@ -128,19 +129,28 @@ def _on_old_solver(source: Spec, target: Spec, old: Continuum, new: Continuum) -
     return old.replace(fields=fields)
 
 
-def _estimates(old: Continuum, there: Continuum, data: object, report: object, scale: float) -> list[float]:
-    """First order, (14) and the loss between, from the gradients of the coefficients."""
+def _attribution(old: Continuum, there: Continuum, data: object, report: Report, scale: float) -> list[float]:
+    """The share of every field by (17), where it lies along its axes, and the loss between."""
     prepared = old.prepare(data)  # type: ignore[arg-type]
-    (_, g), (between, other) = (model.coefficient_gradient(prepared) for model in (old, there))
-    first = second = 0.0
-    for name, field in old.fields.items():
-        for k, slab in enumerate(field.slabs):
-            change = there.fields[name].slabs[k].coefficients - slab.coefficients
-            first += float(np.sum(g[name][k] * change))
-            second += float(np.sum(other[name][k] * change))
-    pairs = (("first_order", first), ("predicted", (first + second) / 2), ("loss_between", between))
-    found = [(getattr(report, key), value) for key, value in pairs]
-    return [abs(value - truth) / scale for value, truth in found if value is not None]
+    between, _ = there.coefficient_gradient(prepared)
+    assert report.attribution is not None
+    found = [abs((report.loss_between or 0.0) - between) / scale]
+    shares = dict.fromkeys(old.fields, 0.0)
+    for t, weight in zip(*np.polynomial.legendre.leggauss(POINTS)):
+        fields = {name: _along(field, there.fields[name], (1 + t) / 2) for name, field in old.fields.items()}
+        _, gradient = old.replace(fields=fields).coefficient_gradient(prepared)
+        for name, field in old.fields.items():
+            for slab, other, g in zip(field.slabs, there.fields[name].slabs, gradient[name]):
+                shares[name] += weight / 2 * float(np.sum(g * (other.coefficients - slab.coefficients)))
+    for name, share in report.attribution.shares.items():
+        found.append(abs(share.total - shares[name]) / scale)
+        found += [abs(float(parts.sum()) - shares[name]) / scale for _, parts in share.along.values()]
+    return found
+
+
+def _along(old: Field, new: Field, t: float) -> Field:
+    """The field at a share of the way."""
+    return old.holding([(1 - t) * a.coefficients + t * b.coefficients for a, b in zip(old.slabs, new.slabs)])
 
 
 # --- adapted bases ------------------------------------------------------------------------------------------

@@ -412,7 +412,7 @@ def test_fields_with_symmetries_are_functions_and_levels_keep_them() -> None:
     assert more.report.distance["W"] <= 1e-12 and more.report.outputs_fields <= 1e-12
     less = project(model, "less", x=data, y=data)
     back = project(less, "base", x=data, y=data)
-    assert back.report.distance["W"] <= 1e-12 and less.report.predicted is not None
+    assert back.report.distance["W"] <= 1e-12 and less.report.attribution is not None
     gone = model.fields["W"].slabs[0].coefficients[3:] * np.sqrt(2 * 0.5)  # orthonormal up to 2, cells of length ½
     assert less.report.distance["W"] == pytest.approx(np.sqrt(np.sum(gone**2)), rel=1e-12)
     waves = np.array([0, 1, 1, 2, 2, 3, 3]) * np.pi  # both derivatives of cos k(ξ − ξ′) have the norm² 2 k²

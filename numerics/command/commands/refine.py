@@ -9,7 +9,7 @@ import click
 
 from numerics.command.console import example, json_option, model_argument
 from numerics.command.models import approach, move_to
-from numerics.command.options import Data, exact_number, out_option, some_data_option
+from numerics.command.options import Data, exact_number, out_option, readout_option, some_data_option
 
 
 @click.command()
@@ -21,6 +21,7 @@ from numerics.command.options import Data, exact_number, out_option, some_data_o
 @click.option("--limit", type=click.IntRange(1), help="With --tolerance: functions of the state, and steps, at most.")
 @click.option("--page", type=click.Path(path_type=Path), help="With --tolerance: a page of where the error sits.")
 @some_data_option
+@readout_option
 @out_option
 @json_option
 @example(
@@ -29,7 +30,7 @@ from numerics.command.options import Data, exact_number, out_option, some_data_o
 )
 def refine(
     model: Path, level: str | None, tolerance: Fraction | None, limit: int | None, page: Path | None,
-    data: Data | None, out: Path, as_json: bool,
+    data: Data | None, readout: bool, out: Path, as_json: bool,
 ) -> None:  # fmt: skip
     """Move MODEL to a level that contains it, or refine its solver until the loss is right.
 
@@ -42,9 +43,11 @@ def refine(
     if (level is None) == (tolerance is None):
         raise click.UsageError("give --level, or --tolerance with --data")
     if tolerance is not None:
+        if readout:
+            raise click.UsageError("--readout goes with --level")
         approach(move, model, tolerance, limit, data, out, page, as_json)
         return
     if limit is not None or page is not None:
         raise click.UsageError("--limit and --page go with --tolerance")
     assert level is not None
-    move_to(move, model, level, data, out, as_json)
+    move_to(move, model, level, data, readout, out, as_json)

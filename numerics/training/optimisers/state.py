@@ -18,7 +18,7 @@ from typing import Protocol
 import numpy as np
 
 from derive.errors import CheckpointError, TrainingError
-from derive.spec import Training
+from derive.spec import Spec, Training
 from numerics.training.optimisers.schedules import rate
 
 Vector = np.ndarray
@@ -72,14 +72,15 @@ class Optimiser:
     """What the file of an optimiser tells of it. start: its state before the first step.
 
     vectors: how many vectors of coefficients a step holds, for estimates of memory.
-    whole_data: whether it compares gradients of different steps, which batches would falsify.
-    remark: what is said to whoever uses it, or "".
+    whole_data: whether it needs all records in a step, since gradients of different steps are compared, for one.
+    remark: what is said to whoever uses it, or "".  check: raises TrainingError for a model that it cannot train.
     """
 
     start: Callable[[Plan], State]
     vectors: int = 8
     whole_data: bool = False
     remark: str = ""
+    check: Callable[[Spec], None] = lambda spec: None
 
 
 @dataclass(frozen=True)

@@ -126,7 +126,7 @@ def test_from_training_to_a_projected_model(place: Path) -> None:
     run("refine", "base.npz", "--level", "fine", "--data", "train.npz", "--out", "fine.npz")
     run("fit", "fine.npz", "--data", "train.npz", "--out", "trained.npz", "--epochs", "4")
     text = run("project", "trained.npz", "--level", "pocket", "--data", "train.npz", "--out", "pocket.npz")
-    assert "‖W − PW‖" in text and "predicted (14)" in text
+    assert "‖W − PW‖" in text and "change by fields" in text
     sizes = [json.loads(run("show", f"{name}.npz", "--json"))["coefficients"] for name in ("base", "fine", "pocket")]
     assert sizes[1] > sizes[0] > sizes[2]
     report = json.loads(
@@ -144,6 +144,19 @@ def test_from_training_to_a_projected_model(place: Path) -> None:
     )
     measured = report["loss_after"] - report["loss_before"]
     assert measured == pytest.approx(report["fields_part"] + report["solver_part"], abs=1e-12)
+    parts = report["attribution"]
+    whole = sum(share["total"] for share in parts["shares"].values())
+    assert whole == pytest.approx(report["fields_part"] + parts["defect"], abs=1e-12) and report["loss_solved"] is None
+
+
+def test_readouts_are_solved_for_after_a_move_and_by_training(place: Path) -> None:
+    way = ["--level", "pocket", "--data", "train.npz", "--readout"]
+    assert "the readout solved for" in run("project", "base.npz", *way, "--out", "solved.npz")
+    assert json.loads(run("evaluate", "solved.npz", "--data", "train.npz", "--json"))["accuracy"] == 1
+    run("fit", "small.toml", "--data", "train.npz", "--out", "ridge.npz", "--optimiser", "ridge")
+    assert len(load("ridge.npz").history) == 1
+    told = run("refine", "base.npz", "--level", "fine", "--readout", "--out", "x.npz", code=2)
+    assert "no records with targets" in told
 
 
 def test_refining_changes_no_prediction(place: Path) -> None:

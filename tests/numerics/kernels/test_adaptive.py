@@ -207,7 +207,7 @@ def test_adaptive_models_train_save_move_and_show_their_steps(tmp_path) -> None:
         moved = project(model, level=level, x=x, y=y)
         assert moved.report.outputs_fields == 0 and moved.report.outputs_solver <= small
     poor = project(model, level="poor", x=x, y=y)
-    assert poor.report.predicted is not None and np.isfinite(poor.report.predicted)
+    assert np.isfinite(poor.report.attribution.total)
     depths, values = model.trajectory(x[:3])
     (steps,) = model.solver.find_steps(model.project_samples(records(x[:3])))
     assert depths[0] == 0 and depths[-1] == 1 and len(depths) == len(values[0]) == len(steps) + 1

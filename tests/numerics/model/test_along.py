@@ -240,7 +240,7 @@ def test_widths_go_through_files_and_levels(tmp_path: Path) -> None:
     more = project(model, "finer", x=x, y=y)
     assert more.report.outputs_fields <= 1e-12
     assert max(more.report.distance.values()) <= 1e-12
-    assert more.report.predicted == pytest.approx(0, abs=1e-12) == more.report.fields_part
+    assert more.report.attribution.total == pytest.approx(0, abs=1e-12) == more.report.fields_part
     back = project(more, "base", x=x)
     assert np.max(np.abs(back(x) - model(x))) <= 1e-12
     less = project(model, "coarser", x=x)

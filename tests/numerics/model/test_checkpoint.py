@@ -616,11 +616,40 @@ def test_tables_of_a_spec_are_those_that_were_generated(tmp_path: Path, role: st
     path = tmp_path / "model.npz"
     Continuum.from_spec(SPECS / "gunpoint.toml").save(path)
     header, arrays = read(path)
-    name = f"tables/{header['tables'][role]}"
+    place = header["tables"][role]
+    name = f"tables/{place if isinstance(place, str) else place[0]}"
     write(path, header, arrays)
     load(path)
     write(path, header, arrays | {name: arrays[name] * (1 + 1e-15)})
     with pytest.raises((CheckpointError, RepresentationError), match=r"the table .* of a model, which differs"):
+        load(path)
+
+
+def test_a_pocket_s_file_is_smaller_and_its_tables_are_blocks_of_others(tmp_path: Path) -> None:
+    """Twenty Legendre polynomials are the first of forty: their tables are leading blocks of the state's."""
+    sizes = {}
+    for level in ("fine", None, "pocket"):
+        path = tmp_path / f"{level}.npz"
+        model = Continuum.from_spec(SPECS / "gunpoint.toml", level=level)
+        model.save(path)
+        sizes[level] = path.stat().st_size, model.size
+        for role, table in load(path).representation.arrays.items():
+            assert table.tobytes() == model.representation.arrays[role].tobytes() and table.flags.c_contiguous
+    header, arrays = read(path)
+    assert header["tables"]["0/C"] == ["0/M", [14, 40]] and "tables/0/C" not in arrays
+    assert list(sizes.values()) == sorted(sizes.values(), reverse=True)
+
+
+NOWHERE = (["0/M", [1, 2, 3]], ["0/M", [14, "40"]], ["0/M", [14, 39]], ["0/M"], ["none", [1]], 3)
+
+
+@pytest.mark.parametrize("place", NOWHERE)
+def test_places_of_tables_that_are_none_are_refused(tmp_path: Path, place: object) -> None:
+    path = tmp_path / "model.npz"
+    Continuum.from_spec(SPECS / "gunpoint.toml", level="pocket").save(path)
+    header, arrays = read(path)
+    write(path, {**header, "tables": {**header["tables"], "0/C": place}}, arrays)
+    with pytest.raises((CheckpointError, RepresentationError)):
         load(path)
 
 

@@ -192,7 +192,8 @@ def test_it_goes_through_files_and_levels(tmp_path: Path) -> None:
     finer = project(model, "finer", records=data)
     assert finer.report.outputs_fields <= 1e-12 < finer.report.outputs_solver < 0.05
     less = project(model, "less", records=data)
-    assert less.report.distance["R"] > 0 and less.report.predicted == pytest.approx(less.report.fields_part, rel=0.2)
+    assert less.report.distance["R"] > 0
+    assert less.report.attribution.total == pytest.approx(less.report.fields_part, rel=1e-3)
     assert np.array_equal(less.fields["Q"].slabs[0].coefficients, model.fields["Q"].slabs[0].coefficients)
 
 

@@ -72,7 +72,7 @@ def test_an_imported_network_moves_and_trains_like_any_model() -> None:
     model = from_layers(weights, biases, "tanh", levels=levels)
     x = np.random.default_rng(1).standard_normal((20, 12))
     report = project(model, "small", x, np.arange(20) % 3).report
-    assert report.coefficients[1] < report.coefficients[0] and report.predicted is not None
+    assert report.coefficients[1] < report.coefficients[0] and report.attribution is not None
     smooth = project(model, "smooth")
     assert smooth.report.outputs_solver > 0
     assert to_layers(smooth).widths == (144, 144, 144, 3)  # a layer's neurons are nodes: 12 in every cell of the bias

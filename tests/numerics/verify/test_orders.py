@@ -222,7 +222,7 @@ def test_a_property_that_ends_in_an_error_is_a_row_and_the_others_are_measured(
 def test_taylor_remainders_of_a_rate_with_kinks(small_studies: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another record where a kink lies within the smallest change; a gradient that is off leaves the first power."""
     declared = {**MOVING, "equation": {**MOVING["equation"], "activation": "relu"}}
-    names = "Taylor remainder of the gradient", "remainder of the loss-change estimate (14)"
+    names = "Taylor remainder of the gradient", "defect of the attribution (17), one point"
     monkeypatch.setattr(derivatives, "TRIES", 3)
     assert verdicts(declared, derivatives.taylor) == dict.fromkeys(names, True)
     model = subject.Continuum
