@@ -14,7 +14,7 @@ SHARED_OUT := -n auto --dist worksteal
 # Without bytecode every interpreter that a test starts would compile all sources anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test quick night check oldest docs generate benchmarks rivals torch torture mutants clean
+.PHONY: demo test quick night check oldest docs generate benchmarks studies rivals torch torture mutants clean
 
 $(READY): setup.cfg pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -87,6 +87,10 @@ benchmarks: $(READY)
 	$(BIN)/python benchmarks/choices.py benchmarks/records/choices.txt
 	$(BIN)/python benchmarks/epochs.py benchmarks/records/epochs.txt
 	$(BIN)/python benchmarks/figures.py
+
+# The claims of the texts that the project grew from, tested at length.
+studies: $(READY)
+	$(BIN)/python -m benchmarks.studies --long --record benchmarks/records/studies
 
 # What benchmarks compare with, in an environment of its own (torch: 6 GB); without it their rows are left out.
 rivals: .venv/rivals/.ready

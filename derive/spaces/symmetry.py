@@ -12,12 +12,13 @@ group's order, else 0.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from derive.errors import DerivationError
+from derive.errors import DerivationError, SpecWarning
 from derive.exact.series import Interval
 from derive.spaces.basis import Basis, Combination, build
 from derive.spec import WIDTH, BasisSpec, Piece, SymmetrySpec
@@ -106,6 +107,15 @@ def invariant_basis(
             "a basis that holds a constant, for one", "a basis made for something else",
             'use { family = "p0", cells = 1 }', role,
         )  # fmt: skip
+    if len(rows) == 1:
+        said = SpecWarning(
+            f"{declared.family}, {declared.size} functions, of which {' and '.join(map(str, symmetries))} leaves one",
+            "functions that no symmetry changes: a network that commutes with it does not know where it is",
+            "a position-dependent field in an equation that is the same everywhere",
+            'write { family = "p0", cells = 1 }, or leave the symmetry out; coordinates may be channels of the records',
+            role,
+        )  # fmt: skip
+        warnings.warn(said, stacklevel=2)
     if declared.family != "fourier":
         family = registry.entry("bases", "combination")
         return BasisSpec("combination", **family.resolve({"of": declared, "rows": rows}, interval))

@@ -25,7 +25,8 @@ def basis(given: BasisSpec) -> str:
 
 def expression(spec: Any) -> str:
     """The rate of a ``Spec`` as an expression, those with names written out."""
-    return str(registry.entry("rates", spec.rate).EXPRESSION) if spec.rate in registry.names("rates") else str(spec.rate)
+    named = spec.rate in registry.names("rates")
+    return str(registry.entry("rates", spec.rate).EXPRESSION if named else spec.rate)
 
 
 def uses(spec: Any) -> tuple[bool, bool]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from fractions import Fraction
 from math import gcd
 from typing import Any
@@ -12,7 +13,7 @@ import sympy as sp
 from sympy.polys.matrices import DomainMatrix
 
 from derive.declaration import Reader, read_basis, read_symmetry
-from derive.errors import DerivationError
+from derive.errors import DerivationError, SpecWarning
 from derive.spaces import basis as bases
 from derive.spaces import symmetry
 from derive.spec import WIDTH, BasisSpec, SymmetrySpec
@@ -115,3 +116,14 @@ def test_waves_know_reflections_and_shifts_alone() -> None:
     for one in (known(TURN), SymmetrySpec("shift", Fraction(1, 3))):
         with pytest.raises(DerivationError, match="waves are cut"):
             symmetry.action(one, wave)
+
+
+def test_a_basis_of_which_a_constant_is_left_is_remarked_on() -> None:
+    """Translations leave one of seven waves; a reflection leaves the four cosines, and nothing is said."""
+    waves = BasisSpec("fourier", 7)
+    with pytest.warns(SpecWarning, match="fourier, 7 functions, of which translation leaves one"):
+        assert symmetry.invariant_basis([SymmetrySpec("translation")], waves, "lift.width").size == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert symmetry.invariant_basis([SymmetrySpec("reflection")], waves, "lift.width").size == 4
+        assert symmetry.invariant_basis([SymmetrySpec("translation")], BasisSpec("fourier", 1), "").size == 1
