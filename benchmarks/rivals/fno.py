@@ -3,8 +3,8 @@
     python fno.py DATA.npz SETTINGS
 
 DATA has train/x, train/y and others' NAME/x, NAME/y, (records, points along every axis). SETTINGS is a JSON object:
-seconds, seed, threads, width, modes, layers, grid (whether the positions are channels of the input) and learning_rate. Adam with a cosine decay over the time, batches of 20, relative L2 loss: the published
-recipe, at equal time.
+seconds, seed, threads, width, modes, layers, grid (whether the positions are channels of the input) and learning_rate.
+Adam with a cosine decay over the time, batches of 20, relative L2 loss: the published recipe, at equal time.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Studies: claims of the texts that this project grew from, each put to the test by a module that can be run again.
 
 A module is a study: its ``TITLE`` says what is asked, ``study(long)`` computes its numbers from seeds, in its short
-form in less than 90 seconds on two cores. Every number has a window that it must lie in; a claim that does not hold has a
-number that says so. The notebook of the same name shows and explains them.
+form in less than 90 seconds on two cores. Every number has a window that it must lie in; a claim that does not hold has
+a number that says so. The notebook of the same name shows and explains them.
 """
 
 from __future__ import annotations
