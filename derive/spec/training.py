@@ -135,7 +135,7 @@ class Training:
     strategy: str = _option(
         "direct", "Train one level; nested: level after level, coarse to fine; cycles: multigrid over all of them.",
         ", ".join(STRATEGIES), choices=STRATEGIES, optimisers=OPTIMISERS[:-1],
-        elsewhere="adam, lbfgs or gradient-descent; ridge solves for the readout on one level",
+        elsewhere="any other optimiser; ridge solves for the readout on one level",
     )  # fmt: skip
     strategy_levels: tuple[str, ...] | None = _option(
         None, "Levels of a strategy, coarse to fine (default: base, then all in the order of [levels]).",

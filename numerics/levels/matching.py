@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from derive.errors import RepresentationError
+from derive.errors import RepresentationError, TrainingError
 from numerics.datasets import Records
 from numerics.kernels.cpu import Solver
 from numerics.levels.distances import distance
@@ -98,8 +98,12 @@ def matched(old: Continuum, projected: Continuum, data: Records) -> tuple[Contin
 
 
 def _size(divergence: Divergence, model: Continuum, prepared: Prepared) -> float:
-    with np.errstate(over="ignore", invalid="ignore"):
-        found = divergence.mean(model.solver.outputs(prepared.states, *model.readout_map()))
+    """Infinite where the solver has no answer at a step that was tried."""
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):
+            found = divergence.mean(model.solver.outputs(prepared.states, *model.readout_map()))
+    except TrainingError:  # implicit stages that cannot be solved for
+        return math.inf
     return found if math.isfinite(found) else math.inf
 
 

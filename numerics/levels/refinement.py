@@ -15,7 +15,7 @@ LOST = 1e-10  # part of a field's norm: a smaller distance is none, where the fi
 
 def refine(
     model: Continuum, level: str | None = None, records: Records | None = None, tolerance: float | None = None,
-    limit: int = LIMIT, readout: bool = False,
+    limit: int | None = None, readout: bool = False,
 ) -> Continuum:  # fmt: skip
     """The model on a finer level (a prolongation), with ``.report``: the fields part is zero to rounding.
 
@@ -24,9 +24,9 @@ def refine(
     the level's spaces do not contain the model's fields: the derivation shows which spaces contain which, exactly, and
     a field that changes level between others is measured.
     tolerance: in place of a level, the error of the loss on records that the solver may make. The state and the steps
-    are then refined where dual-weighted residuals say that the error sits, with ``limit`` functions and steps at most,
-    and the model stands on a new level, "refined". readout: whether the readout is then solved for on the records, see
-    ``numerics.readout``; with a level. Raises RepresentationError where that cannot be reached.
+    are then refined where dual-weighted residuals say that the error sits, with ``limit`` functions and steps at most
+    (1,024 unless told), and the model stands on a new level, "refined". Raises RepresentationError where that cannot be
+    reached. readout: with a level, whether the readout is then solved for on the records, see ``numerics.readout``.
     """
     if (level is None) == (tolerance is None):
         raise RepresentationError(
@@ -34,9 +34,15 @@ def refine(
             "a declared level says where to refine; a tolerance lets the error say it",
             'write refine(model, level="fine"), or refine(model, tolerance=1e-3, records=records(x, y))',
         )  # fmt: skip
+    if (limit is not None) if level is not None else readout:
+        raise RepresentationError(
+            "a level and a limit" if level is not None else "a tolerance and a readout to be solved for",
+            "limit with a tolerance, readout with a level", "a level has the functions that it declares, and a "
+            "tolerance is kept for the model as it is", "leave it out; solve for the readout in a call of its own",
+        )  # fmt: skip
     data = None if records is None else make_records(records)
     if level is None:
-        return refined(model, tolerance, data, limit)
+        return refined(model, tolerance, data, LIMIT if limit is None else limit)
     return _to_level(model, level, data, readout)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from derive.errors import DataError
 from numerics import files
 from numerics.datasets import Source
+from numerics.model import points
 from numerics.model.continuum import Continuum
 from numerics.model.ensemble import Ensemble
 
@@ -40,8 +41,10 @@ def _rows(model: Continuum | Ensemble, data: Source, at: Any) -> Iterator[list[A
     functional, number = model.spec.functional, 0
     for cut, outputs in zip(data.cuts, model.answers(data, at)):
         labels = model.labels(outputs)
-        grids: list[Any] = [] if functional else [at] * len(outputs)
-        if not functional and at is None:
+        grids: list[Any] = []
+        if not functional and at is not None:
+            grids = [points.wanted(model.spec, at)[0]] * len(outputs)
+        elif not functional:
             grids = model.sample_points(data.part(cut))
         if number == 0:
             yield _names(model, outputs[0].shape[-1], labels is not None)

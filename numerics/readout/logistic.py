@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import LinAlgError, cho_factor, cho_solve
 from scipy.special import logsumexp, xlogy
 
 from numerics.kernels import threads
@@ -20,6 +20,7 @@ Array = np.ndarray
 
 STEPS, HALVINGS = 50, 30  # of Newton's method at most, and of a step
 ENOUGH = 1e-13  # decrease of the loss that Newton's method expects when it ends
+LITTLE = 1e-10  # of the largest curvature, for directions that have none
 FLOOR = 1e-10  # penalty of the constants, which have no other: those of classes without records stay finite
 
 
@@ -67,6 +68,14 @@ def contrasts(outputs: int) -> Array:
     return found
 
 
+def _factored(curvature: Array) -> tuple[Array, bool]:
+    """The Cholesky factor; a class without records leaves a direction without curvature, which is given a little."""
+    try:
+        return cho_factor(curvature)  # type: ignore[no-any-return]
+    except LinAlgError:
+        return cho_factor(curvature + LITTLE * np.max(np.diag(curvature)) * np.eye(len(curvature)))  # type: ignore[no-any-return]
+
+
 class _Problem:
     """The loss of a readout theta (r + 1, K − 1), the constants last, and its derivatives."""
 
@@ -77,7 +86,7 @@ class _Problem:
         """Newton's method, with steps that are halved until they lower the loss."""
         value, slope, curvature = self._second_order(theta, penalty)
         for _ in range(STEPS):
-            way = -cho_solve(cho_factor(curvature), slope.T.ravel()).reshape(slope.T.shape).T
+            way = -cho_solve(_factored(curvature), slope.T.ravel()).reshape(slope.T.shape).T
             expected = -float(np.sum(way * slope))
             if expected <= ENOUGH * (1 + value):
                 break
@@ -95,7 +104,7 @@ class _Problem:
         """The mean loss of records whose own part of the loss is taken back by one step of Newton's method."""
         *_, curvature = self._second_order(theta, penalty)
         size, classes = theta.shape
-        inverse = cho_solve(cho_factor(curvature), np.eye(len(curvature)))
+        inverse = cho_solve(_factored(curvature), np.eye(len(curvature)))
         blocks = inverse.reshape(classes, size, classes, size)
         found = 0.0
         for (own, targets, weights) in self._parts(theta):

@@ -155,7 +155,14 @@ def job_of(
             "thin, jitter or warp with piecewise-constant records", 'input.interpolant "linear" or "least-squares"',
             "cells have no points that could be left out", "change the interpolant, or train without them",
         )  # fmt: skip
-    original = _kept(data, kept) if augmentation(options) or augment is not None else None
+    changing = bool(augmentation(options)) or augment is not None
+    if optimiser.whole_data and changing:
+        raise TrainingError(
+            f"{options.optimiser} with records that every epoch changes", "the same records in every step",
+            "it compares values of different steps, which must be of one loss, or solves for all records at once",
+            "leave augment, thin, jitter and warp out, or use adam",
+        )  # fmt: skip
+    original = _kept(data, kept) if changing else None
     job = Job(
         _keeping(model, options), options, digest(data, counts), model.classes, training, validating, original, augment
     )  # fmt: skip

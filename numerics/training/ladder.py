@@ -103,20 +103,22 @@ class Ladder:
 
 def names_of(model: Continuum, options: Training) -> tuple[str, ...]:
     """The levels of a strategy, from coarse to fine. Raises TrainingError for those that there are not."""
-    if options.strategy == "direct":
+    if options.strategy == "direct" and not options.strategy_levels:
         return (model.level or "base",)
     known = ("base", *(name for name, _ in model.base.levels))
-    if len(known) == 1:
-        raise TrainingError(
-            f"strategy {options.strategy!r} without levels", "a spec with levels, from coarse to fine",
-            "[levels] is missing", 'declare levels, or use strategy = "direct"',
-        )  # fmt: skip
     for name in options.strategy_levels or ():
         if name not in known:
             raise TrainingError(
                 f"the level {name!r} of a strategy", ", ".join(known),
                 *advice(name, known, "a level that the spec does not declare", "declare it, or leave it out"),
             )  # fmt: skip
+    if options.strategy == "direct":
+        return (model.level or "base",)
+    if len(known) == 1:
+        raise TrainingError(
+            f"strategy {options.strategy!r} without levels", "a spec with levels, from coarse to fine",
+            "[levels] is missing", 'declare levels, or use strategy = "direct"',
+        )  # fmt: skip
     return options.strategy_levels or known
 
 

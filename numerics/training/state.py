@@ -99,12 +99,18 @@ def _plans(ladder: Ladder) -> list[Plan]:
     """What the optimisers of a cycle are told: of how many steps each, in all the cycles that there is work for."""
     jobs = ladder.at_work(ladder.last)
     counts = multigrid.visits(ladder.options.strategy, len(jobs))
-    works = [multigrid.gradients(level) * job.epoch_flops for level, job in enumerate(jobs)]
-    cycles = ladder.budget * jobs[-1].batches / sum(count * work for count, work in zip(counts, works))
+    cycles = ladder.budget * jobs[-1].batches / _cycled_flops(ladder)
     return [
         Plan(job.model.blocks, job.batches, job.options, Span(cycles * count * multigrid.steps(level)))
         for level, (job, count) in enumerate(zip(jobs, counts))
     ]
+
+
+def _cycled_flops(ladder: Ladder) -> int:
+    """The operations of a pass over the records in cycles."""
+    jobs = ladder.at_work(ladder.last)
+    counts = multigrid.visits(ladder.options.strategy, len(jobs))
+    return sum(n * multigrid.gradients(level) * job.epoch_flops for level, (job, n) in enumerate(zip(jobs, counts)))
 
 
 def finished(ladder: Ladder, run: Run) -> bool:
@@ -112,7 +118,8 @@ def finished(ladder: Ladder, run: Run) -> bool:
     if run.batch or run.place < ladder.last:
         return False
     rest = ladder.options.epochs - epochs(ladder, run)
-    spent = rest <= 0 if ladder.options.strategy == "direct" else rest < 0.5
+    last = 1.0 if not ladder.cycles else _cycled_flops(ladder) / ladder.epoch_flops  # of what one more pass would do
+    spent = rest <= 0 if ladder.options.strategy == "direct" or not run.work else rest < last / 2
     return spent or run.stopped != "" or exhausted(ladder, run)
 
 

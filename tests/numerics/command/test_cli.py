@@ -24,6 +24,7 @@ from numerics.command.commands.list_ import KINDS
 from numerics.command.generation import generated_root
 from numerics.command.main import main
 from numerics.kernels import threads
+from numerics.model.answers import predict
 from tests.builders import ROOT, SPEC, SPECS, bumps
 
 
@@ -213,6 +214,8 @@ def test_predictions_as_tables(place: Path) -> None:
     np.save("at.npy", np.array([-1.0, 0.3]))
     run("predict", "maps.npz", "--data", "train.npz", "--at", "at.npy", "--out", "at.csv")
     assert [float(row["xi"]) for row in rows("at.csv")] == [-1.0, 0.3] * len(x)
+    predict(load("maps.npz"), x, at=0.5, out="one.csv")
+    assert [float(row["xi"]) for row in rows("one.csv")] == [0.5] * len(x)
 
 
 def test_functions_are_predicted_at_any_points(place: Path) -> None:

@@ -230,7 +230,7 @@ def test_the_contraction_of_a_linear_problem_does_not_depend_on_the_mesh() -> No
         start, gradient = model.objective(prepared, np.zeros(model.size))
         hessian = np.column_stack([model.objective(prepared, unit)[1] - gradient for unit in np.eye(model.size)])
         best = start + 0.5 * gradient @ np.linalg.lstsq(hessian, -gradient, rcond=1e-12)[0]
-        excess = np.array([row["loss"] - best for row in fit(model, data, epochs=30).history])
+        excess = np.array([row["loss"] - best for row in fit(model, data, epochs=60).history])
         rates.append(excess[1:4] / excess[:3])
     assert np.allclose(rates[0], rates[1], rtol=0.05) and (rates[0] < 0.4).all()
 
