@@ -55,10 +55,10 @@ def said(model: Any, bits: Array) -> Array:
     return (model(bits).reshape(len(bits), BITS) > 0.5).astype(float)
 
 
-def learned(way: str, seed: int, epochs: int = 600) -> Any:
+def learned(way: str, seed: int, epochs: int = 600, rate: float = 0.01) -> Any:
     """A continuum trained on the even numbers."""
     even = numbers(False)
-    return trained(ct.Continuum.from_spec(declare(way), seed=seed), even, even[..., None], epochs, 0.01)
+    return trained(ct.Continuum.from_spec(declare(way), seed=seed), even, even[..., None], epochs, rate)
 
 
 def perceptron_learned(seed: int, epochs: int = 300) -> tuple[Any, float]:

@@ -99,7 +99,7 @@ def hulls(long: bool) -> list[Number]:
         Number("growth of that N with every dimension", float(np.exp(growth)), np.exp(0.5), 4),
         Number("that N over 2^(d/2)/d: d = 8 over d = 4", half[8][0] / bound(8) / (half[4][0] / bound(4)), 2, 40),
         Number("ball, half inside, d = 4: N over 2^(d/2)/d", of_ball / bound(4), 50, 1000),
-        Number(f"ball, d = 10, {many} points: all are vertices", vertices_only(10, many, 40 if long else 8), 0, 0.9),
+        Number(f"ball, d = 10, {many} points: all are vertices", vertices_only(10, many, 40 if long else 5), 0, 0.9),
     ]  # fmt: skip
 
 
