@@ -89,6 +89,7 @@ def hulls(long: bool) -> list[Number]:
     half = {d: halfway(d, trials) for d in sizes}
     growth = np.polyfit(sizes, np.log([half[d][0] for d in sizes]), 1)[0]
     of_ball = float(np.median(entrances(4, trials, ball)))
+    # Of the windows for N the lower end is proved; the upper one, 4^d, only says that it is not out of reach.
     many, error = int(10**0.75 * 2**5), 1.5 / np.sqrt(4 * trials)  # three standard errors
     return [
         *(Number(f"half inside, d = {d}, in closed form: N", n, *window) for (d, n), window in zip(
