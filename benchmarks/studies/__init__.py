@@ -1,14 +1,15 @@
 """Studies: claims of the texts that this project grew from, each put to the test by a module that can be run again.
 
-A module is a study: its ``TITLE`` says what is asked, ``study(long)`` computes its numbers from seeds, in its short form
-in less than 90 seconds on two cores. Every number has a window that it must lie in; a claim that does not hold has a
-number that says so. The notebook of the same name shows and explains them.
+A module is a study: its ``TITLE`` says what is asked, ``study(long)`` computes its numbers from seeds, in its short
+form in less than 90 seconds on two cores. Every number has a window that it must lie in; a claim that does not hold has
+a number that says so. The notebook of the same name shows and explains them.
 """
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import ModuleType
@@ -31,6 +32,11 @@ class Number:
     def holds(self) -> bool:
         """Whether the number lies in its window."""
         return self.low <= self.value <= self.high
+
+
+def mean(what: str, values: Sequence[float], low: float, high: float) -> Number:
+    """A number that is a mean over seeds, with their standard deviation."""
+    return Number(what, statistics.fmean(values), low, high, statistics.stdev(values))
 
 
 def names() -> list[str]:

@@ -8,6 +8,7 @@ from benchmarks import studies
 
 
 @pytest.mark.slow
+@pytest.mark.compiled  # they train: plain Python would take hours
 @pytest.mark.parametrize("name", studies.names())
 def test_numbers_lie_in_their_windows(name: str) -> None:
     found = studies.module(name).study(False)
