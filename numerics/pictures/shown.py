@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 
 class Shown(Figure):
-    """A Figure whose picture notebooks ask itself for: until pyplot has made its first figure they know no other way."""
+    """A Figure that draws itself for a notebook, which before pyplot's first figure knows no other way."""
 
     def _repr_png_(self) -> bytes:
         with BytesIO() as file:

@@ -102,12 +102,12 @@ def separation(model: ct.Continuum) -> tuple[Array, float]:
     return 2 * (R[1] - R[0]), float(a[1] - a[0])
 
 
-def picture(rows: list[tuple[str, ct.Continuum, Draw]], count: int = 1200) -> Any:
+def picture(rows: list[tuple[str, ct.Continuum, Draw]], count: int = 600) -> Any:
     """The state of new records at five depths, a row a model; the line at δ = 1 is the classifier's.
 
     Of a state with a third channel the side view: across the separating plane, and in it.
     """
-    made, grid = figure(len(rows), 5, 2, 2.1)
+    made, grid = figure(len(rows), 5, 1.6, 1.6)
     for axes, (title, model, draw) in zip(grid, rows):
         x, y = draw(count, 2000)
         depths, h = model.trajectory(x, at=[0.0])
