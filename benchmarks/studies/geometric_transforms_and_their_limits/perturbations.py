@@ -139,12 +139,15 @@ def perturbations(model: ct.Continuum, train: ct.Records, test: ct.Records, seed
     states = model.project_samples(test)
     gram = products(len(states), "L2")
     size = length(states - states.mean(axis=1, keepdims=True), gram)
-    least = length(smallest(model, states, gram), gram)
-    smooth = length(smallest(model, states, products(len(states), "H1")), gram)
+    both = [smallest(model, states, products(len(states), norm)) for norm in ("L2", "H1")]
+    least, smooth = (length(r, gram) for r in both)
+    own = signs(model, states)
+    changed = [signs(model, states + (1 + 1e-6) * r) != own for r in both]
     plain = linear(model.project_samples(train), model.class_labels(train), states, gram)
     longer = random_ones(model, states, gram, least, seed) / least
     return {
         "relative": float(np.median(least / size)),
+        "changed": float(np.mean(changed)),
         "linear": float(np.median(plain / size)),
         "equal": float(np.mean(longer <= 1)),
         "theory": float(np.median(longer) * MEDIAN / np.sqrt(len(states))),
@@ -161,7 +164,8 @@ def numbers(seeds: range) -> list[Number]:
     found = {key: [row[key] for row in rows] for key in rows[0]}
     return [
         mean("smallest perturbation that changes the class, over the signal's size", found["relative"], 0.02, 0.3),
-        mean("the same of ridge regression", found["linear"], 0.02, 0.5),
+        mean("share of classes that it, or the smallest one in H1, changes", found["changed"], 1, 1),
+        mean("the smallest of ridge regression", found["linear"], 0.02, 0.5),
         mean("share of classes that random ones of that size change", found["equal"], 0, 0.02),
         mean("how much longer random ones must be, over a linear model's √n/0.674", found["theory"], 0.5, 2),
         mean("state of twice as many functions: change of the smallest one", found["converged"], 0, 0.02),
