@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import ModuleType
@@ -31,6 +32,11 @@ class Number:
     def holds(self) -> bool:
         """Whether the number lies in its window."""
         return self.low <= self.value <= self.high
+
+
+def mean(what: str, values: Sequence[float], low: float, high: float) -> Number:
+    """A number that is a mean over seeds, with their standard deviation."""
+    return Number(what, statistics.fmean(values), low, high, statistics.stdev(values))
 
 
 def names() -> list[str]:

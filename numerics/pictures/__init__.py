@@ -5,5 +5,5 @@ picture needs, and nothing here knows of pages or files. Figures are made withou
 display or stays behind; matplotlib is imported where the first one is made.
 
 ``models``: ``model.plot`` · ``training``, ``fields``, ``states``, ``records``, ``predictions``: of what · ``studies``:
-convergence, stability · ``axes``: figures, colours, units
+convergence, stability · ``axes``: figures, colours, units · ``shown``: figures that notebooks show
 """

@@ -44,9 +44,9 @@ XI = Frame()  # points are ξ
 
 def figure(rows: int, columns: int, width: float, height: float) -> tuple[Any, Any]:
     """A Figure of rows × columns axes, each about width × height inches, and these in an array."""
-    from matplotlib.figure import Figure
+    from numerics.pictures.shown import Shown
 
-    made = Figure(figsize=(width * columns, height * rows), layout="constrained")
+    made = Shown(figsize=(width * columns, height * rows), layout="constrained")
     return made, made.subplots(rows, columns, squeeze=False)
 
 

@@ -215,3 +215,10 @@ def test_the_rate_of_a_spec_is_typeset() -> None:
     spec = load_spec({**FUNCTION, "equation": {"rate": "tanh(u) - a*h**3/2", "parameters": {"a": "1/2"}}})
     shown = spec._repr_html_()
     assert "**" not in shown and "<msup>" in shown and "<mfrac>" in shown
+
+
+def test_notebooks_are_told_how_to_show_a_picture(model: Continuum) -> None:
+    """By the figure itself: pyplot tells them with its first figure, and not before."""
+    formatters = pytest.importorskip("IPython.core.formatters")
+    shown, _ = formatters.DisplayFormatter().format(model.plot.fields())
+    assert shown["image/png"].startswith(b"\x89PNG")
