@@ -82,7 +82,7 @@ class Training:
     batch: None for all records.  clip: of a gradient of all fields together, None for no limit.  averaging: what is
     validated and returned is the moving average; 0: the last fields.  weight_decay: the share of every field that a
     step takes away, over its rate.  thin, jitter, warp: how every epoch samples the records anew.
-    strategy_levels: from coarse to fine; None for the base and then every level in the order of [levels].
+    strategy_levels: from coarse to fine; None for the base and then every finer level in the order of [levels].
     """
 
     optimiser: str = _option(
@@ -138,7 +138,7 @@ class Training:
         elsewhere="any other optimiser; ridge solves for the readout on one level",
     )  # fmt: skip
     strategy_levels: tuple[str, ...] | None = _option(
-        None, "Levels of a strategy, coarse to fine (default: base, then all in the order of [levels]).",
+        None, "Levels of a strategy, coarse to fine (default: base, then finer ones in the order of [levels]).",
         'names of levels, such as ["base", "fine"], each once',
     )  # fmt: skip
 

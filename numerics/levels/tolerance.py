@@ -139,10 +139,9 @@ def refined(model: Continuum, tolerance: Any, data: Records | None, limit: int =
 
 
 def _as_level(model: Continuum, spec: Spec, data: Records, wanted: float, rounds: list[Round]) -> Continuum:
-    taken = {name for name, _ in model.base.levels} if model.level == NAME else {model.level}
+    taken = {name for name, _ in model.base.levels}
     name = next(n for n in (NAME, *(f"{NAME}-{k}" for k in range(2, 1000))) if n not in taken)
-    others = tuple((key, value) for key, value in model.base.levels if key != name)
-    base = replace(model.base, levels=(*others, (name, replace(spec, levels=()))))
+    base = replace(model.base, levels=(*model.base.levels, (name, replace(spec, levels=()))))
     moved = move(model.replace(base=base), name, data)
     sampling = None
     if spec.interpolant == "linear":

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from derive.errors import TrainingError, advice
-from derive.spec import Training
+from derive.spec import Spec, Training
 from numerics.datasets import Source
 from numerics.levels.coordinates import Transfer
 from numerics.levels.projection import moved
@@ -119,7 +119,31 @@ def names_of(model: Continuum, options: Training) -> tuple[str, ...]:
             f"strategy {options.strategy!r} without levels", "a spec with levels, from coarse to fine",
             "[levels] is missing", 'declare levels, or use strategy = "direct"',
         )  # fmt: skip
-    return options.strategy_levels or known
+    return _finer_and_finer(model.base, options.strategy_levels or known, options.strategy_levels is not None)
+
+
+def _finer_and_finer(base: Spec, names: tuple[str, ...], wanted: bool) -> tuple[str, ...]:
+    """The names without levels that take less work than one before them, such as one to project to in the end.
+
+    Raises TrainingError for these where they are wanted.
+    """
+    found, most = [], 0
+    for name in names:
+        work = sum(find.representation(base if name == "base" else base.level(name), base).flops)
+        if work >= most:
+            found.append(name)
+            most = work
+        elif wanted:
+            raise TrainingError(
+                f"strategy_levels {', '.join(names)}", "levels from coarse to fine",
+                f"a step on {name} takes less work than one on {found[-1]}", f"leave {name} out, or put it first",
+            )  # fmt: skip
+    if len(found) == 1:
+        raise TrainingError(
+            f"levels of which none takes more work than {found[0]}", "a level that is finer", "the spec declares "
+            "levels to project to alone", 'declare one, or use strategy = "direct"',
+        )  # fmt: skip
+    return tuple(found)
 
 
 def _start(model: Continuum, names: tuple[str, ...], options: Training) -> int:

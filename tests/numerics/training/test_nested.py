@@ -17,7 +17,7 @@ from numerics.levels.projection import moved
 from numerics.model import checkpoint
 from numerics.model.continuum import Continuum
 from numerics.training import nested, optimisers
-from numerics.training.ladder import Ladder
+from numerics.training.ladder import Ladder, names_of
 from numerics.training.run import fit
 from numerics.training.state import Run, Stay, first, plan_of
 from tests.builders import bumps, plain
@@ -79,8 +79,8 @@ def test_levels_come_in_their_order_and_the_work_is_that_of_the_epochs(model: Co
     assert [row["epoch"] for row in done.history] == list(range(1, len(levels) + 1))
     shares = [sum(row["flops"] for row in done.history[:k]) / (12 * epoch) for k in range(len(levels) + 1)]
     assert shares[levels.index("two")] < 1 / 3 + 0.05 and shares[levels.index("eight")] < 2 / 3 + 0.1
-    few = fit(model, data, strategy_levels=["two", "base"], epochs=3)
-    assert few.level is None and few.history[0]["level"] == "two"
+    few = fit(model, data, strategy_levels=["two", "eight"], epochs=3)
+    assert few.level == "eight" and few.history[0]["level"] == "two"
 
 
 def test_no_epochs_give_the_fields_on_the_last_level(model: Continuum, data: Any) -> None:
@@ -279,3 +279,17 @@ def test_pairs_that_curve_downwards_are_dropped() -> None:
     kept = state.moved(Turn(), plan).to_arrays()
     assert len(kept["steps"]) == len(kept["changes"]) == 1
     assert np.array_equal(kept["changes"][0], [6.0, 0.0])
+
+
+def test_levels_go_from_coarse_to_fine() -> None:
+    """A level to project to in the end is left out; one that is wanted there is refused, and so are no finer ones."""
+    pocket = {"pocket": {"weight": {"width_out": {"family": "legendre", "size": 1}}}}
+    model = Continuum.from_spec(load_spec({**SPEC, "levels": {**SPEC["levels"], **pocket}}), seed=1)
+    options = replace(model.spec.training, strategy="nested", strategy_levels=None)
+    assert names_of(model, options) == ("base", *SPEC["levels"])
+    for levels in (("base", "pocket"), tuple(reversed(("base", *SPEC["levels"])))):
+        with pytest.raises(TrainingError, match="levels from coarse to fine"):
+            names_of(model, replace(options, strategy_levels=levels))
+    alone = Continuum.from_spec(load_spec({**SPEC, "levels": pocket}), seed=1)
+    with pytest.raises(TrainingError, match="none takes more work than base"):
+        names_of(alone, options)
