@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 from scipy.stats import rankdata
 
@@ -9,6 +11,8 @@ import continua as ct
 from benchmarks.studies import Number, mean
 
 Array = np.ndarray
+
+DIGITS = Path(__file__).parents[3] / "specs" / "digits.toml"
 
 
 def distances(x: Array, records: Array) -> Array:
@@ -32,7 +36,7 @@ def by_distance(seed: int, count: int = 200) -> tuple[Array, Array, Array]:
     y = np.concatenate([part.y for part in parts])
     order = np.random.default_rng(seed).permutation(len(x))
     known, new = order[:count], order[count:]
-    model = ct.fit(ct.Continuum.from_spec("digits", seed=seed), x[known], y[known])
+    model = ct.fit(ct.Continuum.from_spec(DIGITS, seed=seed), x[known], y[known])
     far = distances(x[new], x[known])
     return far.min(1), model.labels(model(x[new])) != y[new], y[known][far.argmin(1)] != y[new]
 
