@@ -28,7 +28,9 @@ Array = np.ndarray
 ROUNDS = 8  # in which J is taken anew, at most
 ENOUGH = 0.9  # a round that leaves more than this share of D is the last one
 DIRECTIONS = 15  # of the Krylov space of a round: products with the Gauss–Newton matrix
-SHARES = tuple(10.0**-k for k in range(1, 8))  # ε, as shares of the largest eigenvalue
+BELOW = 1e-5  # of the sizes: how far a convex loss seems to lie below its tangents, by rounding
+SHARES = tuple(10.0**-k for k in range(-6, 8))  # ε, as shares of the largest eigenvalue, which is nearly 0 where
+# a classifier is certain
 
 
 @dataclass(frozen=True)
@@ -52,9 +54,17 @@ class Divergence:
     wanted: Array
 
     def mean(self, outputs: Array) -> float:
-        """Over the records."""
+        """Over the records. Raises RepresentationError where the loss lies below a tangent: it is not convex."""
         (now, _), (then, slope) = (self.solver.differentiated(z, self.targets) for z in (outputs, self.wanted))
-        return float(np.mean(now.astype(np.float64) - then - np.sum(slope * (outputs - self.wanted), axis=0)))
+        along = np.sum(slope * (outputs - self.wanted), axis=0, dtype=np.float64)
+        found = float(np.mean(now.astype(np.float64) - then - along))
+        size = float(np.mean(np.abs(now) + np.abs(then) + np.abs(along)))
+        if found < -BELOW * size:
+            raise RepresentationError(
+                'metric "outputs" with a loss that is not convex', "a convex loss, such as l2 or cross-entropy",
+                "what is beyond its tangent does not measure how far outputs are apart", "project in L2, and train on",
+            )  # fmt: skip
+        return max(found, 0.0)
 
     def slope(self, outputs: Array) -> Array:
         """The mean's derivative by the outputs, (outputs, N)."""

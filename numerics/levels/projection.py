@@ -181,6 +181,11 @@ def move(model: Continuum, level: str, data: Records | None, metric: str = "L2",
             "a readout to be solved for, and no records with targets", "records, x and y", "the data were left out",
             "give the training records, or leave readout out",
         )  # fmt: skip
+    if readout and data is not None and data.classes and not model.classes:
+        raise DataError(
+            "a readout to be solved for, and a model that knows no classes", "a trained model",
+            f"names of classes ({data.classes[0]}, …), which training learns", 'call fit with optimiser="ridge"',
+        )  # fmt: skip
     new, match = moved(model, level), None
     if metric == "outputs" and data is not None:
         new, match = matched(model, new, data)

@@ -13,6 +13,7 @@ import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 from scipy.special import logsumexp, xlogy
 
+from derive.errors import TrainingError
 from numerics.kernels import threads
 from numerics.readout.reduced import Reduced
 
@@ -20,7 +21,7 @@ Array = np.ndarray
 
 STEPS, HALVINGS = 50, 30  # of Newton's method at most, and of a step
 ENOUGH = 1e-13  # decrease of the loss that Newton's method expects when it ends
-LITTLE = 1e-10  # of the largest curvature, for directions that have none
+SHARES = (0.0, 1e-12, 1e-9, 1e-6, 1e-3)  # of the largest curvature, the first that directions without any need
 FLOOR = 1e-10  # penalty of the constants, which have no other: those of classes without records stay finite
 
 
@@ -69,11 +70,16 @@ def contrasts(outputs: int) -> Array:
 
 
 def _factored(curvature: Array) -> tuple[Array, bool]:
-    """The Cholesky factor; a class without records leaves a direction without curvature, which is given a little."""
-    try:
-        return cho_factor(curvature)  # type: ignore[no-any-return]
-    except LinAlgError:
-        return cho_factor(curvature + LITTLE * np.max(np.diag(curvature)) * np.eye(len(curvature)))  # type: ignore[no-any-return]
+    """The Cholesky factor; directions without curvature, of a class without records for one, are given a little."""
+    for share in SHARES:
+        try:
+            return cho_factor(curvature + share * np.max(np.diag(curvature)) * np.eye(len(curvature)))  # type: ignore[no-any-return]
+        except LinAlgError:
+            continue
+    raise TrainingError(
+        "scores without curvature in the readout", "features of records that differ", "records that are alike, or "
+        "numbers near the largest that there are", "scale the records, or leave these out",
+    )  # fmt: skip
 
 
 class _Problem:

@@ -147,8 +147,17 @@ def _finer_and_finer(base: Spec, names: tuple[str, ...], wanted: bool) -> tuple[
 
 
 def _start(model: Continuum, names: tuple[str, ...], options: Training) -> int:
-    """Where a strategy begins: cycles on the finest level, a trained model on its own, any other on the coarsest."""
+    """Where a strategy begins: cycles on the finest level, a trained model on its own, any other on the coarsest.
+
+    Raises TrainingError for a trained model on none of the levels.
+    """
     if options.strategy in CYCLES:
         return len(names) - 1
     own = model.level or "base"
-    return names.index(own) if model.history and own in names else 0
+    if model.history and own not in names:
+        raise TrainingError(
+            f"a model that was trained on {own}, and a strategy on {', '.join(names)}", "a strategy with that level",
+            "it would lose what it has learned beyond the first of these", f"write {own} into strategy_levels, or "
+            f"project to {names[0]} first",
+        )  # fmt: skip
+    return names.index(own) if model.history else 0

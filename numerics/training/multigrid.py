@@ -18,7 +18,7 @@ import numpy as np
 
 from numerics.training import optimisers
 from numerics.training.optimisers import Info, Move, Objective, Plan, Product, State, Vector
-from numerics.training.optimisers.state import inner
+from numerics.training.optimisers.state import inner, tried
 
 BEFORE, AFTER = 2, 2  # steps of a visit around the correction
 COARSEST = 8  # steps of a visit to the coarsest level
@@ -187,7 +187,7 @@ class _UnderWay:
         share = 1.0
         for _ in range(TRIALS):
             trial = vector + share * direction
-            there, _ = objective(trial)
+            there, _ = tried(objective, trial)
             self.evaluations += 1
             if there <= value + DECREASE * share * slope:
                 return trial, share

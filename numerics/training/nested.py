@@ -90,7 +90,8 @@ def _raised(ladder: Ladder, run: Run) -> Run:
     """The run on the next finer level: fields, their average and the optimiser projected there."""
     assert not isinstance(run.optimiser, Cycle)
     transfer, place = ladder.transfer(run.place), run.place + 1
-    vector = run.best if exhausted(ladder, run) and run.best is not None else run.vector
+    best = run.best if exhausted(ladder, run) else None
+    vector, average = (run.vector, run.average) if best is None else (best, best)
     stay = Stay(run.work, run.epoch, run.work)
     return replace(
         run,
@@ -98,7 +99,7 @@ def _raised(ladder: Ladder, run: Run) -> Run:
         stay=stay,
         optimiser=run.optimiser.moved(transfer, plan_of(ladder, place, stay)),
         vector=transfer(vector),
-        average=None if run.average is None else transfer(run.average),
+        average=None if run.average is None or average is None else transfer(average),
         best=None,
         best_loss=None,
         stale=0,

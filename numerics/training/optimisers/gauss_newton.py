@@ -24,6 +24,7 @@ from numerics.training.optimisers.state import (
     evaluated,
     finite,
     inner,
+    tried,
 )
 
 PRODUCTS = 50  # of one step at most
@@ -123,7 +124,7 @@ class GaussNewton:
             step, predicted, ended = within(pieces, radius)
             if -predicted <= ROUNDING * abs(value):
                 return state, vector, Info(value, norm, 0.0, evaluations, "no decrease above rounding is left")
-            found, turned = objective(vector + step)
+            found, turned = tried(objective, vector + step)
             evaluations += 1
             agreement = (found - value) / predicted if math.isfinite(found) and np.isfinite(turned).all() else -math.inf
             length = math.sqrt(inner(step, step))

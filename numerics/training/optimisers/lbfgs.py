@@ -24,6 +24,7 @@ from numerics.training.optimisers.state import (
     evaluated,
     finite,
     inner,
+    tried,
 )
 
 PAIRS = 10  # of steps and gradient differences that L-BFGS remembers
@@ -51,7 +52,7 @@ class Lbfgs:
             def trial(t: float) -> Trial:
                 nonlocal evaluations
                 evaluations += 1
-                value, gradient = objective(vector + t * direction)
+                value, gradient = tried(objective, vector + t * direction)
                 if not (math.isfinite(value) and np.isfinite(gradient).all()):
                     return Trial(t, math.inf, math.inf, gradient)
                 return Trial(t, value, inner(gradient, direction), gradient)

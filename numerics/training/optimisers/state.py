@@ -141,6 +141,14 @@ def evaluated(objective: Objective, vector: Vector, blocks: Blocks) -> tuple[flo
     return value, gradient
 
 
+def tried(objective: Objective, vector: Vector) -> tuple[float, Vector]:
+    """A loss and its gradient at the end of a trial step: infinite where there is no answer, and the step too long."""
+    try:
+        return objective(vector)
+    except TrainingError:  # implicit stages that cannot be solved for
+        return math.inf, np.zeros_like(vector)
+
+
 def stepped(vector: Vector, by: Vector, value: float, gradient: Vector, blocks: Blocks) -> tuple[Vector, Info]:
     norm, length = math.sqrt(inner(gradient, gradient)), math.sqrt(inner(by, by))
     return finite(vector + by, blocks), Info(value, norm, length, 1)

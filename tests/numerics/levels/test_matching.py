@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from derive.declaration import load_spec
 from derive.errors import RepresentationError
-from numerics import Continuum, project
+from numerics import Continuum, fit, project
 from numerics.command.main import main
 from numerics.datasets import Records, records, write
 from numerics.levels import matching
@@ -111,3 +111,21 @@ def test_what_is_refused() -> None:
     functions = model(FUNCTION)
     with pytest.raises(RepresentationError, match="another state basis"):
         project(functions, "other", records=data(functions), metric="outputs")
+
+
+def test_a_loss_that_is_not_convex_has_no_distance_of_outputs() -> None:
+    """1 − exp(−(z − t)²) lies below its tangents: minimised, such a distance would go to −∞."""
+    old = model(NUMBERS, loss={"kind": "1 - exp(-(z - t)**2)"})
+    generator = np.random.default_rng(0)
+    given = records(3 * generator.standard_normal((9, 12)), y=generator.standard_normal((9, old.spec.outputs or 0)))
+    with pytest.raises(RepresentationError, match="not convex"):
+        project(old, "small", records=given, metric="outputs")
+
+
+def test_outputs_of_a_classifier_that_is_certain_come_nearer_too() -> None:
+    """There ℓ″ is nearly 0, and its largest eigenvalue no measure of how long steps may be."""
+    untrained = model(NUMBERS)
+    given = data(untrained)
+    certain = fit(untrained, given, optimiser="lbfgs", epochs=60)
+    match = project(certain, "small", records=given, metric="outputs").report.match
+    assert match.apart[0] > 1 and match.apart[-1] < 0.9 * match.apart[0]

@@ -194,7 +194,7 @@ def test_patience_ends_a_level_and_the_next_one_begins_with_its_best(model: Cont
     raised = nested.advanced(ladder, replace(run, stale=2))
     assert raised.place == 1 and raised.best is None and raised.stale == 0
     assert np.array_equal(raised.vector, transfer(np.ones(model.size)))
-    assert np.array_equal(raised.average, transfer(run.average))
+    assert np.array_equal(raised.average, raised.vector)  # which is what is validated and returned
     done = fit(model, data, validation=0.3, patience=2)
     last = [row["validation"] for row in done.history if row["level"] == "eight"]
     assert done.level == "eight" and done.scores(ladder.job(2).held)["loss"] == pytest.approx(min(last), rel=1e-12)
@@ -293,3 +293,10 @@ def test_levels_go_from_coarse_to_fine() -> None:
     alone = Continuum.from_spec(load_spec({**SPEC, "levels": pocket}), seed=1)
     with pytest.raises(TrainingError, match="none takes more work than base"):
         names_of(alone, options)
+
+
+def test_a_trained_model_keeps_its_level(model: Continuum, data: Any) -> None:
+    """Trained on the finest level, with a strategy that does not come there: what it has learned would be lost."""
+    trained = fit(model, data, epochs=1)
+    with pytest.raises(TrainingError, match="trained on eight"):
+        fit(trained, data, strategy_levels=["base", "two"], epochs=1)
