@@ -563,7 +563,8 @@ def test_levels_checkpoints_and_reports(tmp_path: Path) -> None:
     back = project(fine, "base")
     np.testing.assert_allclose(back.coordinates, model.coordinates, atol=1e-12)
     coarse = project(model, "coarse", x, y)
-    assert coarse.report.distance["W"] > 1e-3 and abs(coarse.report.attribution.defect) < 1e-2
+    attribution = coarse.report.attribution
+    assert coarse.report.distance["W"] > 1e-3 and abs(attribution.defect) < 0.1 * abs(attribution.change)
     assert project(model, "state", x, y).report.outputs_solver > 1e-6
     fine.save(tmp_path / "model.npz")
     np.testing.assert_array_equal(load(tmp_path / "model.npz")(x), fine(x))
