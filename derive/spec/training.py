@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, get_args, get_origin, get_type_hints
 
-OPTIMISERS = ("adam", "adam-coordinatewise", "lbfgs", "gauss-newton", "gradient-descent", "ridge")
+OPTIMISERS = ("adam", "adam-coordinatewise", "kronecker", "lbfgs", "gauss-newton", "gradient-descent", "ridge")
 SCHEDULES = ("cosine", "constant", "one-cycle", "steps")
-ADAM = ("adam", "adam-coordinatewise")
+ADAM = ("adam", "adam-coordinatewise", "kronecker")
 STRATEGIES = ("direct", "nested", "v-cycle", "w-cycle", "f-cycle")
 
 

@@ -27,6 +27,20 @@ Array = np.ndarray
 NORMS = ("L2", "H1")
 
 
+@dataclass(frozen=True)
+class Block:
+    """A field's part of a vector of all fields' coordinates, and the shapes of its slabs' arrays, which follow there."""
+
+    name: str
+    part: slice
+    shapes: tuple[tuple[int, ...], ...]
+
+    def arrays(self, vector: Array) -> list[Array]:
+        """Its slabs' arrays, which share the vector's memory."""
+        cuts = np.cumsum([math.prod(shape) for shape in self.shapes])[:-1]
+        return [own.reshape(shape) for own, shape in zip(np.split(vector[self.part], cuts), self.shapes)]
+
+
 @dataclass(frozen=True, eq=False)
 class Pair:
     """Functions of two widths, Ω_m(ξ, ξ′) = Σ_ij N_ijm φ_i(ξ) φ̃_j(ξ′): what symmetries leave of W (6).
