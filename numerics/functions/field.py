@@ -37,8 +37,12 @@ class Block:
 
     def arrays(self, vector: Array) -> list[Array]:
         """Its slabs' arrays, which share the vector's memory."""
-        cuts = np.cumsum([math.prod(shape) for shape in self.shapes])[:-1]
-        return [own.reshape(shape) for own, shape in zip(np.split(vector[self.part], cuts), self.shapes)]
+        found, start = [], self.part.start
+        for shape in self.shapes:
+            stop = start + math.prod(shape)
+            found.append(vector[start:stop].reshape(shape))
+            start = stop
+        return found
 
 
 @dataclass(frozen=True, eq=False)

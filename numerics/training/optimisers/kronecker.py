@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from numerics.functions.arrays import along
 from numerics.training.optimisers.adam import FIELD_DECAY
 from numerics.training.optimisers.state import (
     Arrays,
@@ -97,7 +96,7 @@ def _averaged(factors: tuple[np.ndarray, ...], gradient: np.ndarray) -> tuple[np
     """A slab's factors with its gradient."""
     found = []
     for axis, factor in enumerate(factors):
-        rows = np.moveaxis(gradient, axis, 0).reshape(len(factor), -1)
+        rows = gradient.swapaxes(axis, 0).reshape(len(factor), -1)
         found.append(FIELD_DECAY * factor + (1 - FIELD_DECAY) * (rows @ rows.T))
     return tuple(found)
 
@@ -113,12 +112,20 @@ def _turned(moment: np.ndarray, factors: tuple[np.ndarray, ...], square: float) 
         if len(factor) > 1:
             values, bases[axis] = np.linalg.eigh(factor)
             own = np.maximum(values, 0) / max(np.trace(factor), TINY)
-            moment = along(bases[axis].T, moment, axis)
+            moment = _along(bases[axis].T, moment, axis)
         share = np.multiply.outer(share, own)
     moment = moment / np.sqrt(share + FLOOR**2)
     for axis, basis in bases.items():
-        moment = along(basis, moment, axis)
+        moment = _along(basis, moment, axis)
     return moment
+
+
+def _along(matrix: np.ndarray, values: np.ndarray, axis: int) -> np.ndarray:
+    """A square matrix applied along an axis, without the copies of ``arrays.along``."""
+    before = math.prod(values.shape[:axis])
+    if before * len(matrix) == values.size:
+        return (values.reshape(before, -1) @ matrix.T).reshape(values.shape)
+    return np.matmul(matrix, values.reshape(before, len(matrix), -1)).reshape(values.shape)
 
 
 def _sizes(plan: Plan) -> list[tuple[int, ...]]:
