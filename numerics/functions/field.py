@@ -29,7 +29,7 @@ NORMS = ("L2", "H1")
 
 @dataclass(frozen=True)
 class Block:
-    """A field's part of a vector of all fields' coordinates, and the shapes of its slabs' arrays, which follow there."""
+    """A field's part of a vector of all fields' coordinates, and the shapes of its slabs' arrays there, in order."""
 
     name: str
     part: slice

@@ -27,26 +27,26 @@ from numerics.training.optimisers.state import (
 from numerics.training.optimisers.vectors import FIRST_DECAY
 from numerics.training.optimisers.vectors import FLOOR as SMALLEST
 
-FLOOR = 0.01  # of a direction's root mean square, as a share of the field's: what is smaller is not stretched further
+FLOOR = 0.01  # of a direction's root mean square, as a share of the field's; smaller ones are not stretched further
+LONGEST = 256  # functions along an axis that is adapted to; with more of them it has one second moment, as a whole
 TINY = float(np.finfo(np.float64).tiny)
-LONGEST = 256  # functions along an axis that is adapted to; with more, all of them have one second moment
 
 
 @dataclass(frozen=True, eq=False)
 class Kronecker:
-    """Adam in the eigenbases of a field's second moments, which are Kronecker products: one factor an axis.
+    """Adam in the eigenbases of a field's second moments, which are Kronecker products of one factor an axis.
 
-    With the gradient of a field as an array G, one axis a basis or a channel, the factor of an axis is the moving
-    average F of G₍ₐ₎ G₍ₐ₎ᵀ (Gupta et al., 2018), G₍ₐ₎ having the axis as rows; its trace is ‖g‖². In the eigenbases of all
-    axes an eigenvalue over the trace is the share of ‖g‖² that falls to a direction, and the product over the axes
-    stands for the second moment there. The first moment is divided by its root, with a floor relative to ‖g‖, and each
-    field moves along the result by the L2 length that ``adam`` moves it by.
+    With a field's gradient as an array G, one axis a basis or a channel, the factor of an axis is the moving average
+    of G₍ₐ₎ G₍ₐ₎ᵀ, the axis being the rows of G₍ₐ₎ (Gupta, Koren, Singer, 2018), and its trace that of ‖G‖². An
+    eigenvalue over the trace is the share of ‖G‖² in a direction along the axis; the product of the shares stands for
+    the second moment in a direction of all axes. The first moment is divided by its root, with a floor relative to
+    ‖G‖, and each field moves along what this gives, by the L2 length that ``adam`` moves it by.
 
-    A change of basis of the same space is a rotation of orthonormal coordinates, which turns eigenbases with it: steps
-    are the same functions in every basis. Under refinement F converges, and the floor keeps directions whose gradient
-    vanishes from being stretched without a bound: steps converge too.
+    Another basis of the same space is a rotation of orthonormal coordinates, which turns the eigenbases with it: steps
+    are the same functions in every basis. Under refinement the factors converge, and the floor bounds how far
+    directions without a gradient are stretched: steps converge too.
 
-    moment: (n,); factors: (n, n) an axis of every slab, (1, 1), ‖G‖², where it has more than ``LONGEST`` functions.
+    moment: (n,); factors: (m, m) of an axis with m functions or channels; (1, 1), ‖G‖², with more than ``LONGEST``.
     """
 
     plan: Plan
@@ -58,42 +58,42 @@ class Kronecker:
         value, gradient = evaluated(objective, vector, self.plan.blocks)
         count, rate = self.count + 1, self.plan.rate(self.count)
         moment = FIRST_DECAY * self.moment + (1 - FIRST_DECAY) * gradient
-        arrays = [own for block in self.plan.blocks for own in block.arrays(gradient)]
-        factors = tuple(map(_averaged, self.factors, arrays))
-        by = -(rate * self.plan.options.weight_decay) * vector
-        rest = iter(factors)
+        parts = [own for block in self.plan.blocks for own in block.arrays(gradient)]
+        factors = tuple(map(_averaged, self.factors, parts))
+        by, rest = -(rate * self.plan.options.weight_decay) * vector, iter(factors)
         for block in self.plan.blocks:
             own = [next(rest) for _ in block.shapes]
             square = sum(float(np.trace(of[0])) for of in own)
             if square > 0:
-                parts = map(_turned, block.arrays(moment), own, [square] * len(own))
-                way, first = np.concatenate([part.ravel() for part in parts]), moment[block.part]
+                turned = [_turned(part, of, square) for part, of in zip(block.arrays(moment), own)]
+                way, first = np.concatenate([part.ravel() for part in turned]), moment[block.part]
                 length = rate / (1 - FIRST_DECAY**count) * math.sqrt(inner(first, first))
                 length /= math.sqrt(square / (1 - FIELD_DECAY**count)) + SMALLEST
-                by[block.part] -= (length / math.sqrt(inner(way, way))) * way
+                by[block.part] -= length / math.sqrt(max(inner(way, way), TINY)) * way
         state = replace(self, moment=moment, factors=factors, count=count)
         info = Info(value, math.sqrt(inner(gradient, gradient)), math.sqrt(inner(by, by)), 1)
         return state, finite(vector + by, self.plan.blocks), info
 
     def moved(self, move: Move, plan: Plan) -> Kronecker:
-        """Moments are functions, factors their second moments along an axis: T m and T F Tᵀ."""
-        moved = zip(move.of_factors(self.factors), _sizes(plan))
-        factors = tuple(tuple(map(_fitting, own, sizes)) for own, sizes in moved)
+        """Moments are functions, factors second moments of functions along an axis: T m and T F Tᵀ."""
+        pairs = zip(move.of_factors(self.factors), _sizes(plan))
+        factors = tuple(tuple(map(_fitting, own, sizes)) for own, sizes in pairs)
         return replace(self, plan=plan, moment=move(self.moment), factors=factors)
 
     def to_arrays(self) -> Arrays:
-        flat = [factor.ravel() for own in self.factors for factor in own]
-        return {"moment": self.moment, "factors": np.concatenate(flat), "count": np.array(self.count)}
+        flat = np.concatenate([factor.ravel() for own in self.factors for factor in own])
+        return {"moment": self.moment, "factors": flat, "count": np.array(self.count)}
 
     def from_arrays(self, arrays: Mapping[str, np.ndarray]) -> Kronecker:
         check_arrays(arrays, {name: own.shape for name, own in self.to_arrays().items()})
-        rest = iter(np.split(arrays["factors"], np.cumsum([f.size for own in self.factors for f in own])[:-1]))
+        cuts = np.cumsum([factor.size for own in self.factors for factor in own])[:-1]
+        rest = iter(np.split(arrays["factors"], cuts))
         factors = tuple(tuple(next(rest).reshape(factor.shape) for factor in own) for own in self.factors)
         return replace(self, moment=arrays["moment"], factors=factors, count=int(arrays["count"]))
 
 
 def _averaged(factors: tuple[np.ndarray, ...], gradient: np.ndarray) -> tuple[np.ndarray, ...]:
-    """A slab's factors with its gradient."""
+    """The factors of a slab after its next gradient."""
     found = []
     for axis, factor in enumerate(factors):
         rows = gradient.swapaxes(axis, 0).reshape(len(factor), -1)
@@ -104,7 +104,7 @@ def _averaged(factors: tuple[np.ndarray, ...], gradient: np.ndarray) -> tuple[np
 def _turned(moment: np.ndarray, factors: tuple[np.ndarray, ...], square: float) -> np.ndarray:
     """A slab's moment, divided by √(s + FLOOR²) in the eigenbases of its factors.
 
-    s: of every direction, its share of ``square``, the field's second moment: that of the slab, times those of the axes.
+    s: the share of each direction in ``square``, the trace for the whole field.
     """
     share, bases = np.trace(factors[0]) / square, {}
     for axis, factor in enumerate(factors):
@@ -121,11 +121,13 @@ def _turned(moment: np.ndarray, factors: tuple[np.ndarray, ...], square: float) 
 
 
 def _along(matrix: np.ndarray, values: np.ndarray, axis: int) -> np.ndarray:
-    """A square matrix applied along an axis, without the copies of ``arrays.along``."""
+    """A square matrix applied along an axis; on a field's few numbers faster than ``functions.arrays.along``."""
     before = math.prod(values.shape[:axis])
     if before * len(matrix) == values.size:
-        return (values.reshape(before, -1) @ matrix.T).reshape(values.shape)
-    return np.matmul(matrix, values.reshape(before, len(matrix), -1)).reshape(values.shape)
+        found = values.reshape(before, -1) @ matrix.T
+    else:
+        found = np.matmul(matrix, values.reshape(before, len(matrix), -1))
+    return np.reshape(found, values.shape)
 
 
 def _sizes(plan: Plan) -> list[tuple[int, ...]]:
@@ -135,10 +137,8 @@ def _sizes(plan: Plan) -> list[tuple[int, ...]]:
 
 
 def _fitting(factor: np.ndarray, size: int) -> np.ndarray:
-    """A factor of an axis that has become longer or shorter than LONGEST: as a whole, or equal in all directions."""
-    if len(factor) == size:
-        return factor
-    return np.trace(factor) / size * np.eye(size)
+    """A factor; of an axis that has grown longer than LONGEST, or no longer is, one without directions instead."""
+    return factor if len(factor) == size else np.asarray(np.trace(factor) / size * np.eye(size))
 
 
 def _start(plan: Plan) -> State:

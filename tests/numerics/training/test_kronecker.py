@@ -110,7 +110,8 @@ def test_every_field_moves_as_far_as_by_adam() -> None:
 def test_rotations_along_axes_turn_the_steps() -> None:
     """A field alike in two orthonormal bases, along every axis another one."""
     generator, gradients = np.random.default_rng(2), drawn(15, 2)
-    turns = [[np.linalg.qr(generator.standard_normal((n, n)))[0] for n in shape] for s in SHAPES.values() for shape in s]
+    shapes = [shape for own in SHAPES.values() for shape in own]
+    turns = [[np.linalg.qr(generator.standard_normal((n, n)))[0] for n in shape] for shape in shapes]
 
     def turned(vector: Array) -> Array:
         arrays, found = [own for block in BLOCKS for own in block.arrays(vector)], []
