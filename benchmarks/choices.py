@@ -1,17 +1,18 @@
 """Which bases, rates and metrics work: one choice at a time, by cross-validation on training records alone.
 
-    python benchmarks/choices.py [RECORD]
+    python benchmarks/choices.py [RECORD] [--only WORDS]
 
 A plain classifier (``BASE``) is changed in one respect, and trained anew on every fold of four sets of records. Prints
 the accuracy on the held-out folds of each set, their mean, the loss there, averaged, and the mean of the training loss.
 Differences in a set below two standard errors (the last line) say nothing. With RECORD the table is also written to
-that file.
+that file; with --only it has the choices whose heading has these words: "first order" compares Adam, Adam by
+coefficient and Kronecker-factored second moments, at several rates and on every basis.
 """
 
 from __future__ import annotations
 
+import argparse
 import copy
-import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,30 @@ def depths(basis: dict[str, Any]) -> Changes:
 
 ADAM = {"training.optimiser": "adam", "training.learning_rate": 0.03, "training.epochs": 300}
 BY_NUMBER = ADAM | {"training.optimiser": "adam-coordinatewise"}
+KRONECKER = ADAM | {"training.optimiser": "kronecker", "training.learning_rate": 0.3}
+BATCHES = {"training.batch": 32, "training.epochs": 100}
+RATES = {"adam": (0.1, 0.3, 1.0), "adam-coordinatewise": (0.01, 0.03, 0.1), "kronecker": (0.1, 0.3, 1.0)}
+
+
+def first_order() -> dict[str, dict[str, Changes]]:
+    """Optimisers of first order: by rate on the base, all records a step and 32; and on every basis."""
+    rated = {
+        f"{name}, rate {rate:g}": ADAM | {"training.optimiser": name, "training.learning_rate": rate}
+        for name, rates in RATES.items() for rate in rates
+    }  # fmt: skip
+    bases = {**SAME_SPACE, **COMPACT}
+    return {
+        "first order, by rate": rated,
+        "first order, by rate, batches of 32": {name: changes | BATCHES for name, changes in rated.items()},
+        **{
+            f"first order, by basis: {own['training.optimiser']}, rate {own['training.learning_rate']:g}": {
+                name: own | widths(basis) for name, basis in bases.items()
+            }
+            for own in (BY_NUMBER, KRONECKER)
+        },
+    }  # fmt: skip
+
+
 CHOICES: dict[str, dict[str, Changes]] = {
     "fields along ξ": {
         "Legendre, 12 functions (the base)": {},
@@ -108,6 +133,7 @@ CHOICES: dict[str, dict[str, Changes]] = {
         "u1*sigmoid(u2)": {"equation.rate": "u1*sigmoid(u2)"},
         "2*tanh(u) with V": {"equation.local": True},
     },
+    **first_order(),
 }  # fmt: skip
 
 
@@ -138,6 +164,10 @@ def judged(changes: Changes) -> tuple[dict[str, list[float]], list[float], list[
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("record", nargs="?", type=Path)
+    parser.add_argument("--only", default="", help="words of the headings that are wanted")
+    given = parser.parse_args()
     lines = [f"{'':38s} " + " ".join(f"{name:>17s}" for name in SETS) + f" {'mean':>7s} {'loss':>7s} {'training':>9s}"]
     print(lines[0])
 
@@ -147,6 +177,8 @@ def main() -> None:
 
     errors = []
     for what, choices in CHOICES.items():
+        if given.only not in what:
+            continue
         tell(what)
         for name, changes in choices.items():
             accuracies, held_out, training = judged(changes)
@@ -155,8 +187,8 @@ def main() -> None:
             cells = " ".join(f"{mean:17.3f}" for mean in means)
             tell(f"  {name:36s} {cells} {np.mean(means):7.3f} {np.mean(held_out):7.3f} {np.mean(training):9.4f}")
     tell(f"{'standard error, median':38s} " + " ".join(f"{e:17.3f}" for e in np.median(errors, axis=0)))
-    if len(sys.argv) > 1:
-        Path(sys.argv[1]).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    if given.record is not None:
+        given.record.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
