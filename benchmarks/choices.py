@@ -3,9 +3,9 @@
     python benchmarks/choices.py [RECORD] [--only WORDS]
 
 A plain classifier (``BASE``) is changed in one respect, and trained anew on every fold of four sets of records. Prints
-the accuracy on the held-out folds of each set, their mean, the loss there, averaged, and the mean of the training loss.
-Differences in a set below two standard errors (the last line) say nothing. With RECORD the table is also written to
-that file; with --only it has the choices whose heading has these words: "first order" compares Adam, Adam by
+the accuracy on the held-out folds of each set, their mean, the loss there, averaged, the mean of the training loss, and
+the CPU time. Differences in a set below two standard errors (the last line) say nothing. With RECORD the table is also
+written to that file; with --only it has the choices whose heading has these words: "first order" compares Adam, Adam by
 coefficient and Kronecker-factored second moments, at several rates and on every basis.
 """
 
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+import time
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -85,20 +86,26 @@ RATES = {"adam": (0.1, 0.3, 1.0), "adam-coordinatewise": (0.01, 0.03, 0.1), "kro
 
 
 def first_order() -> dict[str, dict[str, Changes]]:
-    """Optimisers of first order: by rate on the base, all records a step and 32; and on every basis."""
-    rated = {
-        f"{name}, rate {rate:g}": ADAM | {"training.optimiser": name, "training.learning_rate": rate}
-        for name, rates in RATES.items() for rate in rates
-    }  # fmt: skip
-    bases = {**SAME_SPACE, **COMPACT}
+    """Optimisers of first order: by rate, with all records a step and with 32; for as long as Kronecker's; by basis."""
+
+    def rated(rates: dict[str, tuple[float, ...]], **more: Any) -> dict[str, Changes]:
+        return {
+            f"{name}, rate {rate:g}": ADAM | {"training.optimiser": name, "training.learning_rate": rate} | more
+            for name, own in rates.items() for rate in own
+        }  # fmt: skip
+
+    longer = {name: RATES[name][1:] for name in ("adam", "adam-coordinatewise")}
+    bases = {**SAME_SPACE, **COMPACT, **{f"p0, {n} cells": {"family": "p0", "cells": n} for n in (24, 48)}}
     return {
-        "first order, by rate": rated,
-        "first order, by rate, batches of 32": {name: changes | BATCHES for name, changes in rated.items()},
+        "first order, 525 epochs": rated(longer, **{"training.epochs": 525}),
+        "first order, batches of 32, 175 epochs": rated(longer, **BATCHES | {"training.epochs": 175}),
+        "first order, batches of 32, 100 epochs": rated(RATES, **BATCHES),
+        "first order, 300 epochs": rated(RATES),
         **{
-            f"first order, by basis: {own['training.optimiser']}, rate {own['training.learning_rate']:g}": {
+            f"first order, {own['training.optimiser']}, by basis": {
                 name: own | widths(basis) for name, basis in bases.items()
             }
-            for own in (BY_NUMBER, KRONECKER)
+            for own in (KRONECKER, BY_NUMBER)
         },
     }  # fmt: skip
 
@@ -168,7 +175,8 @@ def main() -> None:
     parser.add_argument("record", nargs="?", type=Path)
     parser.add_argument("--only", default="", help="words of the headings that are wanted")
     given = parser.parse_args()
-    lines = [f"{'':38s} " + " ".join(f"{name:>17s}" for name in SETS) + f" {'mean':>7s} {'loss':>7s} {'training':>9s}"]
+    heads = f"{'mean':>7s} {'loss':>7s} {'training':>9s} {'CPU s':>6s}"
+    lines = [f"{'':38s} " + " ".join(f"{name:>17s}" for name in SETS) + f" {heads}"]
     print(lines[0])
 
     def tell(text: str) -> None:
@@ -181,11 +189,14 @@ def main() -> None:
             continue
         tell(what)
         for name, changes in choices.items():
+            start = time.process_time()
             accuracies, held_out, training = judged(changes)
+            seconds = time.process_time() - start
             means = [np.mean(a) for a in accuracies.values()]
             errors.append([np.std(a, ddof=1) / np.sqrt(FOLDS) for a in accuracies.values()])
             cells = " ".join(f"{mean:17.3f}" for mean in means)
-            tell(f"  {name:36s} {cells} {np.mean(means):7.3f} {np.mean(held_out):7.3f} {np.mean(training):9.4f}")
+            losses = f"{np.mean(held_out):7.3f} {np.mean(training):9.4f}"
+            tell(f"  {name:36s} {cells} {np.mean(means):7.3f} {losses} {seconds:6.0f}")
     tell(f"{'standard error, median':38s} " + " ".join(f"{e:17.3f}" for e in np.median(errors, axis=0)))
     if given.record is not None:
         given.record.write_text("\n".join(lines) + "\n", encoding="utf-8")
