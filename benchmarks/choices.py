@@ -95,7 +95,7 @@ def first_order() -> dict[str, dict[str, Changes]]:
         }  # fmt: skip
 
     longer = {name: RATES[name][1:] for name in ("adam", "adam-coordinatewise")}
-    bases = {**SAME_SPACE, **COMPACT, **{f"p0, {n} cells": {"family": "p0", "cells": n} for n in (24, 48)}}
+    bases = {**SAME_SPACE, **COMPACT, "p0, 24 functions": {"family": "p0", "cells": 24}}
     return {
         "first order, 525 epochs": rated(longer, **{"training.epochs": 525}),
         "first order, batches of 32, 175 epochs": rated(longer, **BATCHES | {"training.epochs": 175}),

@@ -236,7 +236,10 @@ def test_the_contraction_of_a_linear_problem_does_not_depend_on_the_mesh() -> No
     assert np.allclose(rates[0], rates[1], rtol=0.05) and (rates[0] < 0.4).all()
 
 
-RUNS = [{"batch": 6, "validation": 0.2, "epochs": 16}, {"optimiser": "lbfgs", "strategy": "w-cycle", "epochs": 80}]
+RUNS = [
+    {"batch": 6, "validation": 0.2, "epochs": 16}, {"optimiser": "lbfgs", "strategy": "w-cycle", "epochs": 80},
+    {"optimiser": "kronecker", "epochs": 16},
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("options", RUNS)
