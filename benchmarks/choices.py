@@ -98,6 +98,7 @@ def first_order() -> dict[str, dict[str, Changes]]:
     bases = {**SAME_SPACE, **COMPACT, "p0, 24 functions": {"family": "p0", "cells": 24}}
     return {
         "first order, 525 epochs": rated(longer, **{"training.epochs": 525}),
+        "first order, beside 450 iterations of": {"L-BFGS in L2": {"training.epochs": 450}},
         "first order, batches of 32, 175 epochs": rated(longer, **BATCHES | {"training.epochs": 175}),
         "first order, batches of 32, 100 epochs": rated(RATES, **BATCHES),
         "first order, 300 epochs": rated(RATES),
