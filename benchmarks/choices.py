@@ -1,17 +1,19 @@
 """Which bases, rates and metrics work: one choice at a time, by cross-validation on training records alone.
 
-    python benchmarks/choices.py [RECORD]
+    python benchmarks/choices.py [RECORD] [--only WORDS]
 
 A plain classifier (``BASE``) is changed in one respect, and trained anew on every fold of four sets of records. Prints
-the accuracy on the held-out folds of each set, their mean, the loss there, averaged, and the mean of the training loss.
-Differences in a set below two standard errors (the last line) say nothing. With RECORD the table is also written to
-that file.
+the accuracy on the held-out folds of each set, their mean, the loss there, averaged, the mean of the training loss, and
+the CPU time. Differences in a set below two standard errors (the last line) say nothing. With RECORD the table is also
+written to that file; with --only it has the choices whose heading has these words: "first order" compares Adam, Adam by
+coefficient and Kronecker-factored second moments, at several rates and on every basis.
 """
 
 from __future__ import annotations
 
+import argparse
 import copy
-import sys
+import time
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -78,6 +80,37 @@ def depths(basis: dict[str, Any]) -> Changes:
 
 ADAM = {"training.optimiser": "adam", "training.learning_rate": 0.03, "training.epochs": 300}
 BY_NUMBER = ADAM | {"training.optimiser": "adam-coordinatewise"}
+KRONECKER = ADAM | {"training.optimiser": "kronecker", "training.learning_rate": 0.3}
+BATCHES = {"training.batch": 32, "training.epochs": 100}
+RATES = {"adam": (0.1, 0.3, 1.0), "adam-coordinatewise": (0.01, 0.03, 0.1), "kronecker": (0.1, 0.3, 1.0)}
+
+
+def first_order() -> dict[str, dict[str, Changes]]:
+    """Optimisers of first order: by rate, with all records a step and with 32; for as long as Kronecker's; by basis."""
+
+    def rated(rates: dict[str, tuple[float, ...]], **more: Any) -> dict[str, Changes]:
+        return {
+            f"{name}, rate {rate:g}": ADAM | {"training.optimiser": name, "training.learning_rate": rate} | more
+            for name, own in rates.items() for rate in own
+        }  # fmt: skip
+
+    longer = {name: RATES[name][1:] for name in ("adam", "adam-coordinatewise")}
+    bases = {**SAME_SPACE, **COMPACT, "p0, 24 functions": {"family": "p0", "cells": 24}}
+    return {
+        "first order, 525 epochs": rated(longer, **{"training.epochs": 525}),
+        "first order, beside 450 iterations of": {"L-BFGS in L2": {"training.epochs": 450}},
+        "first order, batches of 32, 175 epochs": rated(longer, **BATCHES | {"training.epochs": 175}),
+        "first order, batches of 32, 100 epochs": rated(RATES, **BATCHES),
+        "first order, 300 epochs": rated(RATES),
+        **{
+            f"first order, {own['training.optimiser']}, by basis": {
+                name: own | widths(basis) for name, basis in bases.items()
+            }
+            for own in (KRONECKER, BY_NUMBER)
+        },
+    }  # fmt: skip
+
+
 CHOICES: dict[str, dict[str, Changes]] = {
     "fields along ξ": {
         "Legendre, 12 functions (the base)": {},
@@ -108,6 +141,7 @@ CHOICES: dict[str, dict[str, Changes]] = {
         "u1*sigmoid(u2)": {"equation.rate": "u1*sigmoid(u2)"},
         "2*tanh(u) with V": {"equation.local": True},
     },
+    **first_order(),
 }  # fmt: skip
 
 
@@ -138,7 +172,12 @@ def judged(changes: Changes) -> tuple[dict[str, list[float]], list[float], list[
 
 
 def main() -> None:
-    lines = [f"{'':38s} " + " ".join(f"{name:>17s}" for name in SETS) + f" {'mean':>7s} {'loss':>7s} {'training':>9s}"]
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("record", nargs="?", type=Path)
+    parser.add_argument("--only", default="", help="words of the headings that are wanted")
+    given = parser.parse_args()
+    heads = f"{'mean':>7s} {'loss':>7s} {'training':>9s} {'CPU s':>6s}"
+    lines = [f"{'':38s} " + " ".join(f"{name:>17s}" for name in SETS) + f" {heads}"]
     print(lines[0])
 
     def tell(text: str) -> None:
@@ -147,16 +186,21 @@ def main() -> None:
 
     errors = []
     for what, choices in CHOICES.items():
+        if given.only not in what:
+            continue
         tell(what)
         for name, changes in choices.items():
+            start = time.process_time()
             accuracies, held_out, training = judged(changes)
+            seconds = time.process_time() - start
             means = [np.mean(a) for a in accuracies.values()]
             errors.append([np.std(a, ddof=1) / np.sqrt(FOLDS) for a in accuracies.values()])
             cells = " ".join(f"{mean:17.3f}" for mean in means)
-            tell(f"  {name:36s} {cells} {np.mean(means):7.3f} {np.mean(held_out):7.3f} {np.mean(training):9.4f}")
+            losses = f"{np.mean(held_out):7.3f} {np.mean(training):9.4f}"
+            tell(f"  {name:36s} {cells} {np.mean(means):7.3f} {losses} {seconds:6.0f}")
     tell(f"{'standard error, median':38s} " + " ".join(f"{e:17.3f}" for e in np.median(errors, axis=0)))
-    if len(sys.argv) > 1:
-        Path(sys.argv[1]).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    if given.record is not None:
+        given.record.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

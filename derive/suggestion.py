@@ -29,7 +29,8 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "forwardeuler": ("euler",), "expliciteuler": ("euler",), "impliciteuler": ("backward-euler",),
     "rungekutta": ("rk4",), "rungekutta4": ("rk4",), "rk2": ("heun",), "rk45": ("dopri5",), "dopri": ("dopri5",),
     "dormandprince": ("dopri5",), "sgd": ("gradient-descent",), "gd": ("gradient-descent",), "bfgs": ("lbfgs",),
-    "adamw": ("adam",), "cosineannealing": ("cosine",), "step": ("steps",),
+    "adamw": ("adam",), "soap": ("kronecker",), "shampoo": ("kronecker",), "cosineannealing": ("cosine",),
+    "step": ("steps",),
     # keys and others
     "lr": ("learning_rate",), "optim": ("optimiser",), "earlystopping": ("patience",), "ema": ("averaging",),
     "gradclip": ("clip",), "dt": ("spacing", "steps"), "float": ("float32", "float64"), "single": ("float32",),

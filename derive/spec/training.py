@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, get_args, get_origin, get_type_hints
 
-OPTIMISERS = ("adam", "adam-coordinatewise", "lbfgs", "gauss-newton", "gradient-descent", "ridge")
+OPTIMISERS = ("adam", "adam-coordinatewise", "kronecker", "lbfgs", "gauss-newton", "gradient-descent", "ridge")
 SCHEDULES = ("cosine", "constant", "one-cycle", "steps")
-ADAM = ("adam", "adam-coordinatewise")
+ADAM = ("adam", "adam-coordinatewise", "kronecker")
 STRATEGIES = ("direct", "nested", "v-cycle", "w-cycle", "f-cycle")
 
 
@@ -93,12 +93,12 @@ class Training:
     learning_rate: float = _option(0.01, "Of a step, as an L2 length.", "a positive number", above=True, largest=1e6)
     schedule: str = _option(
         "cosine", "Of Adam's rate over the planned steps.", ", ".join(SCHEDULES), choices=SCHEDULES, optimisers=ADAM,
-        elsewhere="adam; gradient-descent keeps its rate, lbfgs searches along a line, and gauss-newton in a ball",
+        elsewhere="adam or kronecker; gradient-descent keeps its rate, lbfgs searches a line, gauss-newton a ball",
     )  # fmt: skip
     clip: float | None = _option(
         None, "Shorten longer gradients to this L2 norm.", "a positive number", above=True, largest=1e6, example=1.0,
         optimisers=(*ADAM, "gradient-descent"),
-        elsewhere="adam or gradient-descent; lbfgs and gauss-newton bound their steps by what the loss does",
+        elsewhere="adam, kronecker or gradient-descent; lbfgs and gauss-newton bound their steps by what the loss does",
     )  # fmt: skip
     averaging: float = _option(
         0.0, "Average fields with this decay a step.", "a decay from 0 to below 1, such as 0.99", high=1, below=True,
@@ -112,7 +112,7 @@ class Training:
     seed: int = _option(0, "Draws the first fields and the order of the records.", "0 or more")
     weight_decay: float = _option(
         0.0, "Of Adam, in the L2 norm of the fields.", "0 or more", largest=1e3, optimisers=ADAM,
-        elsewhere="adam; elsewhere a penalty of the loss",
+        elsewhere="adam or kronecker; elsewhere a penalty of the loss",
     )  # fmt: skip
     thin: float = _option(
         1.0, "Keep a random share of points, this or more.", "a share above 0, at most 1", high=1, above=True,
@@ -126,7 +126,7 @@ class Training:
     )
     warmup: int | None = _option(
         None, "Epochs in which Adam's rate rises to its schedule.", "1 or more epochs", low=1, optimisers=ADAM,
-        elsewhere="adam; gradient-descent keeps its rate, lbfgs searches along a line, and gauss-newton in a ball",
+        elsewhere="adam or kronecker; gradient-descent keeps its rate, lbfgs searches a line, gauss-newton a ball",
     )  # fmt: skip
     memory: str = _option(
         "stored", "Keep every stage for the gradient, or some states and compute the rest again.", "stored, checkpoint",

@@ -27,6 +27,24 @@ Array = np.ndarray
 NORMS = ("L2", "H1")
 
 
+@dataclass(frozen=True)
+class Block:
+    """A field's part of a vector of all fields' coordinates, and the shapes of its slabs' arrays there, in order."""
+
+    name: str
+    part: slice
+    shapes: tuple[tuple[int, ...], ...]
+
+    def arrays(self, vector: Array) -> list[Array]:
+        """Its slabs' arrays, which share the vector's memory."""
+        found, start = [], self.part.start
+        for shape in self.shapes:
+            stop = start + math.prod(shape)
+            found.append(vector[start:stop].reshape(shape))
+            start = stop
+        return found
+
+
 @dataclass(frozen=True, eq=False)
 class Pair:
     """Functions of two widths, Ω_m(ξ, ξ′) = Σ_ij N_ijm φ_i(ξ) φ̃_j(ξ′): what symmetries leave of W (6).

@@ -15,7 +15,7 @@ import numpy as np
 
 from numerics.functions.arrays import along
 from numerics.functions.basis import Basis, evaluate
-from numerics.functions.field import Field, FieldSlab, Pair
+from numerics.functions.field import Block, Field, FieldSlab, Pair
 from numerics.functions.legendre import gauss_points
 from numerics.functions.rules import rule
 from numerics.model.continuum import Continuum
@@ -94,24 +94,20 @@ def between(old: Continuum, fields: Mapping[str, Field], prepared: Prepared, poi
         slope += weight * old.objective(prepared, start + t * (end - start))[1]
     change = old.with_coordinates(end).loss(prepared) - old.loss(prepared)
     way, shares = end - start, {}
-    for name, block in old.blocks:
-        shares[name] = _share(old.fields[name], slope[block], way[block])
+    for block in old.blocks:
+        shares[block.name] = _share(old.fields[block.name], block, slope, way)
     return Attribution(change, shares, f"{points} Gauss points")
 
 
-def _share(of: Field, slope: Array, way: Array) -> Share:
-    """Of a field, from the mean gradient and the change in orthonormal coordinates."""
-    pairs, start = [], 0
-    for slab in of.slabs:
-        stop, shape = start + slab.coefficients.size, slab.coefficients.shape
-        pairs.append((slope[start:stop].reshape(shape), way[start:stop].reshape(shape)))
-        start = stop
+def _share(of: Field, block: Block, slope: Array, way: Array) -> Share:
+    """Of a field, from the mean gradient and the change of all fields in orthonormal coordinates."""
+    pairs = list(zip(block.arrays(slope), block.arrays(way)))
     parts: dict[str, list[Parts]] = {}
     for slab, pair in zip(of.slabs, pairs):
         for name, edges, own in _by_axes(of, slab, *pair):
             parts.setdefault(name, []).append((edges, own))
     found = {name: joined(own, name == "delta") for name, own in parts.items()}
-    return Share(float(slope @ way), found, tuple(g * d for g, d in pairs))
+    return Share(float(slope[block.part] @ way[block.part]), found, tuple(g * d for g, d in pairs))
 
 
 def _by_axes(of: Field, slab: FieldSlab, g: Array, d: Array) -> Iterator[tuple[str, Array, Array]]:

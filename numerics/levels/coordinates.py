@@ -14,6 +14,7 @@ from numerics.model.continuum import Continuum
 from numerics.representation import find
 
 Array = np.ndarray
+Factors = tuple[tuple[Array, ...], ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +30,14 @@ class Piece:
         for axis, table in self.tables:
             found = along(table**2 if squared else table, found, axis)
         return found.ravel()
+
+    def factors(self, given: tuple[Array, ...]) -> tuple[Array, ...]:
+        """T F Tᵀ of the axes."""
+        found = list(given)
+        for axis, table in self.tables:
+            if len(found[axis]) == table.shape[1]:
+                found[axis] = table @ found[axis] @ table.T
+        return tuple(found)
 
     @property
     def back(self) -> Piece:
@@ -65,6 +74,13 @@ class Transfer:
     def of_squares(self, vector: Array) -> Array:
         """(T ∘ T) v: the variances of projected coordinates, from those of independent ones."""
         return self._moved(vector, squared=True)
+
+    def of_factors(self, factors: Factors) -> Factors:
+        """T F Tᵀ of every slab's axes: second moments along an axis, of what moves.
+
+        A factor of another size than its axis, such as the number for an axis as a whole, stays.
+        """
+        return tuple(piece.factors(own) for piece, own in zip(self.pieces, factors))
 
     def _moved(self, vector: Array, squared: bool) -> Array:
         cuts = np.cumsum([int(np.prod(piece.shape)) for piece in self.pieces])[:-1]

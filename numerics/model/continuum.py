@@ -5,6 +5,7 @@ A continuum is a value: training, refining and projecting return new ones.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -21,7 +22,7 @@ from numerics.checks import numbers
 from numerics.datasets import Records, Source, labels, records, source
 from numerics.datasets.labels import Label
 from numerics.datasets.record import counted
-from numerics.functions.field import Field, FieldSlab
+from numerics.functions.field import Block, Field, FieldSlab
 from numerics.functions.fields_from import project_function
 from numerics.functions.random import random_function
 from numerics.kernels import rehearsal, stability, threads
@@ -166,10 +167,15 @@ class Continuum:
     # --- coordinates ----------------------------------------------------------------------------------------
 
     @property
-    def blocks(self) -> tuple[tuple[str, slice], ...]:
+    def blocks(self) -> tuple[Block, ...]:
         """The part of ``coordinates`` that belongs to each field."""
-        ends = {name: part.stop for name, _, part in self._pieces}
-        return tuple((name, slice(start, stop)) for (name, stop), start in zip(ends.items(), (0, *ends.values())))
+        found, start = [], 0
+        for name, f in self.fields.items():
+            shapes = tuple(slab.coefficients.shape for slab in f.slabs)
+            stop = start + sum(map(math.prod, shapes))
+            found.append(Block(name, slice(start, stop), shapes))
+            start = stop
+        return tuple(found)
 
     @property
     def coordinates(self) -> Array:

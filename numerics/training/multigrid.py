@@ -18,7 +18,7 @@ import numpy as np
 
 from numerics.training import optimisers
 from numerics.training.optimisers import Info, Move, Objective, Plan, Product, State, Vector
-from numerics.training.optimisers.state import inner, tried
+from numerics.training.optimisers.state import Factors, inner, tried
 
 BEFORE, AFTER = 2, 2  # steps of a visit around the correction
 COARSEST = 8  # steps of a visit to the coarsest level
@@ -46,6 +46,9 @@ class Same:
 
     def of_squares(self, vector: Vector) -> Vector:
         return vector
+
+    def of_factors(self, factors: Factors) -> Factors:
+        return factors
 
 
 def visits(kind: str, levels: int) -> list[int]:

@@ -47,7 +47,7 @@ class Counted:
         model = solve_readout(self.job.model.with_coordinates(vector), self.part).model
         self.flops += self.job.flops(len(self.part), 1)  # at most: it is a forward sweep, with sums over the records
         found, coordinates = vector.copy(), model.coordinates
-        for name, block in model.blocks:
-            if name in READOUT:
-                found[block] = coordinates[block]
+        for block in model.blocks:
+            if block.name in READOUT:
+                found[block.part] = coordinates[block.part]
         return found

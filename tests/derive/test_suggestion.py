@@ -15,6 +15,7 @@ from derive.errors import ContinuumError, SpecError
 from derive.spec import Training
 from derive.suggestion import SYNONYMS, nearest, plain
 from numerics import from_layers, testing
+from numerics.functions.field import Block
 from numerics.training.optimisers import start
 
 
@@ -137,7 +138,7 @@ def test_the_run_time_s_names_are_suggested_too() -> None:
         (lambda: from_layers(w, b, "tanh", kind="ResNet", last="activation"), "residual"),
         (lambda: from_layers(w, b, "tanh", last="Activation"), "activation"),
         (lambda: from_layers(w, b, "Tanh", last="activation"), "tanh"),
-        (lambda: start((("W", slice(0, 1)),), 1, Training(optimiser="Adam")), "adam"),
+        (lambda: start((Block("W", slice(0, 1), ((1,),)),), 1, Training(optimiser="Adam")), "adam"),
         (lambda: registry.entry("bases", "Hat"), "hat"),
         (lambda: registry.entry("basis", "hat"), "bases"),
         (lambda: load_spec({**testing.PLAIN, "levels": {"fine": {}}}).level("Fine"), "fine"),

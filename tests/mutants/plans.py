@@ -136,6 +136,7 @@ NUMERICS = {
     "datasets/labels": ("labels", "doors"),
     "networks": ("networks", "convolutions", "export", "units_of_networks", "doors"),
     "training/optimisers": ("optimisers", "fit", "nested"),
+    "training/optimisers/kronecker": ("kronecker", "optimisers"),
     "networks/ordering": ("networks", "doors", "cli"),
     "levels/coordinates": ("coordinates", "nested", "multigrid"),
     "levels/distances": ("projection", "quadrature"),

@@ -49,7 +49,7 @@ def find(name: str) -> Optimiser:
 def start(blocks: Blocks, batches: int, options: Training, span: Span | None = None) -> State:
     """The state before the first step.
 
-    blocks: the fields' slices, which cover the vector; batches: steps an epoch; span: what part of a longer run the
+    blocks: the fields', which cover the vector; batches: steps an epoch; span: what part of a longer run the
     steps are, of which they are all otherwise. Raises TrainingError for an optimiser or a schedule that there is not.
     """
     found = find(options.optimiser)

@@ -54,7 +54,7 @@ class Adam:
         numbers = decay, 1 / (1 - decay**count), rate / (1 - FIRST_DECAY**count), rate * self.plan.options.weight_decay
         moment, second, moved = (np.empty(len(a)) for a in (self.moment, self.second, vector))
         square, way = 0.0, 0.0
-        for n, (_, part) in enumerate([("", slice(None))] if self.coordinatewise else self.plan.blocks):
+        for n, part in enumerate([slice(None)] if self.coordinatewise else [own.part for own in self.plan.blocks]):
             one, update = (part, adam_of_coordinates) if self.coordinatewise else (slice(n, n + 1), adam_of_field)
             new = moment[part], second[one], moved[part]
             found = update(gradient[part], vector[part], *numbers, self.moment[part], self.second[one], new)

@@ -151,7 +151,7 @@ class GaussNewton:
     def from_arrays(self, arrays: Mapping[str, np.ndarray]) -> GaussNewton:
         known = "value" in arrays
         shapes: dict[str, tuple[int, ...]] = {"radius": ()}
-        at = {"first": (), "value": (), "gradient": (self.blocks[-1][1].stop,)}
+        at = {"first": (), "value": (), "gradient": (self.blocks[-1].part.stop,)}
         check_arrays(arrays, shapes | (at if known else {}))
         return replace(
             self,

@@ -101,7 +101,7 @@ class Lbfgs:
         return Lbfgs(plan.blocks, self.learning_rate, steps, changes, None, None)
 
     def to_arrays(self) -> Arrays:
-        size = self.blocks[-1][1].stop
+        size = self.blocks[-1].part.stop
         found = {
             "steps": np.reshape(self.steps, (len(self.steps), size)),
             "changes": np.reshape(self.changes, (len(self.changes), size)),
@@ -111,7 +111,7 @@ class Lbfgs:
         return found
 
     def from_arrays(self, arrays: Mapping[str, np.ndarray]) -> Lbfgs:
-        size = self.blocks[-1][1].stop
+        size = self.blocks[-1].part.stop
         pairs = len(arrays["steps"]) if "steps" in arrays else 0
         shapes: dict[str, tuple[int, ...]] = {"steps": (pairs, size), "changes": (pairs, size)}
         known = "value" in arrays

@@ -5,7 +5,7 @@ product *is* the L2 inner product of fields, and the Euclidean gradient *is* the
 written with dot products therefore behaves alike on every mesh, as long as nothing looks at single coordinates.
 
 Every optimiser is a frozen state with ``step(value_and_gradient, vector) -> (state, vector, info)``; its arrays are
-all that a resumed run needs to go on with the same bits. A vector's blocks are its fields: (name, slice) pairs.
+all that a resumed run needs to go on with the same bits. A vector's blocks are its fields.
 """
 
 from __future__ import annotations
@@ -19,12 +19,14 @@ import numpy as np
 
 from derive.errors import CheckpointError, TrainingError
 from derive.spec import Spec, Training
+from numerics.functions.field import Block
 from numerics.training.optimisers.schedules import rate
 
 Vector = np.ndarray
 Arrays = dict[str, np.ndarray]
-Blocks = tuple[tuple[str, slice], ...]
+Blocks = tuple[Block, ...]
 Product = Callable[[Vector], Vector]
+Factors = tuple[tuple[np.ndarray, ...], ...]  # symmetric matrices, one an axis of every slab of all fields
 ROUNDING = float(np.finfo(np.float64).eps)
 
 
@@ -41,7 +43,7 @@ class Span:
 
 @dataclass(frozen=True)
 class Plan:
-    """What an optimiser starts from: the fields' slices, which cover the vector, the steps of an epoch, the options.
+    """What an optimiser starts from: the fields' blocks, which cover the vector, the steps of an epoch, the options.
 
     span: of a run whose steps differ, None where all are alike.
     """
@@ -54,7 +56,7 @@ class Plan:
     @property
     def size(self) -> int:
         """How many coordinates there are."""
-        return int(self.blocks[-1][1].stop)
+        return int(self.blocks[-1].part.stop)
 
     def rate(self, done: int) -> float:
         """The learning rate after so many steps: by the schedule, from the first steps of a warm-up linearly up to it.
@@ -106,11 +108,16 @@ class Objective(Protocol):
 
 
 class Move(Protocol):
-    """T, from orthonormal coordinates on one level to those on another; ``of_squares`` is T ∘ T, entry by entry."""
+    """T, from orthonormal coordinates on one level to those on another.
+
+    ``of_squares`` is T ∘ T, entry by entry; ``of_factors`` T F Tᵀ of every slab's axes, T being that of the axis.
+    """
 
     def __call__(self, vector: Vector) -> Vector: ...
 
     def of_squares(self, vector: Vector) -> Vector: ...
+
+    def of_factors(self, factors: Factors) -> Factors: ...
 
 
 class State(Protocol):
@@ -162,10 +169,11 @@ def finite(vector: Vector, blocks: Blocks) -> Vector:
 def _all_finite(vector: Vector, blocks: Blocks, what: str) -> None:
     if math.isfinite(np.sum(vector)):  # one number that is not would make the sum so
         return
-    for name, part in blocks:
-        bad = int(np.sum(~np.isfinite(vector[part])))
+    for block in blocks:
+        own = vector[block.part]
+        bad = int(np.sum(~np.isfinite(own)))
         if bad:
-            raise _not_finite(f"{bad} of {vector[part].size} numbers in {what} {name} are not finite")
+            raise _not_finite(f"{bad} of {own.size} numbers in {what} {block.name} are not finite")
 
 
 def _not_finite(given: str) -> TrainingError:

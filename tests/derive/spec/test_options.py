@@ -50,10 +50,12 @@ def test_what_optimisers_do_not_read() -> None:
     said = {"schedule": "constant", "clip": 1.0, "weight_decay": 0.1, "averaging": 0.5, "thin": 0.5}
     ignored = {
         optimiser: [name for name, value in said.items() if OPTIONS[name].ignored(value, optimiser)]
-        for optimiser in ("adam", "adam-coordinatewise", "lbfgs", "gradient-descent")
+        for optimiser in ("adam", "adam-coordinatewise", "kronecker", "lbfgs", "gradient-descent")
     }
-    assert ignored == {"adam": [], "adam-coordinatewise": [], "lbfgs": ["schedule", "clip", "weight_decay"],
-                       "gradient-descent": ["schedule", "weight_decay"]}  # fmt: skip
+    assert ignored == {
+        "adam": [], "adam-coordinatewise": [], "kronecker": [], "lbfgs": ["schedule", "clip", "weight_decay"],
+        "gradient-descent": ["schedule", "weight_decay"],
+    }  # fmt: skip
     assert not any(option.ignored(option.default, "lbfgs") for option in OPTIONS.values())
 
 

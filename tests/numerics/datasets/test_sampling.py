@@ -16,6 +16,7 @@ from numerics import Continuum, fit, load
 from numerics.command.main import main
 from numerics.datasets import Records, records, write
 from numerics.datasets.sampling import Augmentation, thinned
+from numerics.functions.field import Block
 from numerics.training.split import split
 
 SPEC: dict[str, Any] = {
@@ -183,7 +184,8 @@ def test_weight_decay_shrinks_fields_in_l2() -> None:
     from numerics.training import optimisers
 
     vector = np.array([1.0, -2.0, 3.0])
-    state = optimisers.start((("W", slice(0, 3)),), 1, Training(learning_rate=0.1, epochs=4, weight_decay=0.5))
+    options = Training(learning_rate=0.1, epochs=4, weight_decay=0.5)
+    state = optimisers.start((Block("W", slice(0, 3), ((3,),)),), 1, options)
     expected = vector
     for k in range(4):
         state, vector, _ = state.step(lambda v: (0.0, np.zeros(3)), vector)

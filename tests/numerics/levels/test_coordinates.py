@@ -53,6 +53,28 @@ def test_variances_are_those_of_independent_coordinates(name: str) -> None:
     assert (transfer.of_squares(variances) >= 0).all()
 
 
+@pytest.mark.parametrize("name", ["width", "depth", "readout", "a square"])
+def test_factors_are_those_of_the_prolonged_gradients(name: str) -> None:
+    """Σ G₍ₐ₎ G₍ₐ₎ᵀ of every slab's axes, before and after; a number for an axis as a whole stays one."""
+    old, new = pair(name)
+    transfer = Transfer.between(old, new)
+    gradient = np.random.default_rng(2).standard_normal(old.size)
+
+    def factors(model: Continuum, vector: np.ndarray) -> Any:
+        arrays = [own for block in model.blocks for own in block.arrays(vector)]
+        rows = [[np.moveaxis(own, axis, 0).reshape(own.shape[axis], -1) for axis in range(own.ndim)] for own in arrays]
+        return tuple(tuple(each @ each.T for each in own) for own in rows)
+
+    given = factors(old, gradient)
+    found, expected = transfer.of_factors(given), factors(new, transfer(gradient))
+    for own, other in zip(found, expected, strict=True):
+        for left, right in zip(own, other, strict=True):
+            np.testing.assert_allclose(left, right, rtol=0, atol=1e-12 * np.trace(right))
+    whole = tuple(tuple(np.trace(factor).reshape(1, 1) for factor in own) for own in given)
+    sizes = {len(factor) for own in transfer.of_factors(whole) for factor in own}
+    assert name == "depth" or sizes == {1}  # of one element there is no other factor than a number
+
+
 def test_cells_cut_in_two_halve_the_variance() -> None:
     old, new = pair("depth")
     transfer = Transfer.between(old, new)

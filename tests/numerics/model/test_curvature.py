@@ -109,7 +109,7 @@ def test_products_are_those_of_the_matrix_written_out() -> None:
     for n in range(5):
         hessian = np.diag(p[:, n]) - np.outer(p[:, n], p[:, n])
         expected += weights[n] / 5 * jacobian[:, :, n] @ hessian @ jacobian[:, :, n].T
-    blocks = dict(model.blocks)
+    blocks = {block.name: block.part for block in model.blocks}
     expected[blocks["W"], blocks["W"]] += 2 / 50 * np.eye(blocks["W"].stop - blocks["W"].start)
     curvature = Curvature.of(model, Prepared(states, targets, np.zeros(5), None, weights=weights))
     generator = np.random.default_rng(3)

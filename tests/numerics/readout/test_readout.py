@@ -53,15 +53,15 @@ def sample(model: Continuum, count: int, seed: int = 0) -> Records:
 def explicit(model: Continuum, prepared: Prepared) -> tuple[Array, Array, Array]:
     """(N, values, coordinates) of the readout's linear map; where in the coordinates it acts, and where freely."""
     found, where, free = [], [], []
-    for name, block in model.blocks:
-        for k in range(block.start, block.stop) if name in READOUT else ():
+    for block in model.blocks:
+        for k in range(block.part.start, block.part.stop) if block.name in READOUT else ():
             unit = model.coordinates
-            for other, part in model.blocks:
-                unit[part] = 0 if other in READOUT else unit[part]
+            for other in model.blocks:
+                unit[other.part] = 0 if other.name in READOUT else unit[other.part]
             unit[k] = 1
             found.append(model.with_coordinates(unit).outputs(prepared))
             where.append(k)
-            free.append(name == "a")
+            free.append(block.name == "a")
     return np.stack(found, axis=-1), np.array(where), np.array(free)
 
 

@@ -20,6 +20,7 @@ from derive.declaration import load_spec
 from derive.errors import CheckpointError, DataError, TrainingError
 from derive.spec import Training
 from numerics import datasets
+from numerics.functions.field import Block
 from numerics.model import checkpoint, file_format
 from numerics.model.continuum import Continuum
 from numerics.training.run import fit
@@ -70,8 +71,9 @@ class Classifier:
         return len(self.coordinates)
 
     @property
-    def blocks(self) -> tuple[tuple[str, slice], ...]:
-        return ("W", slice(0, self.size - 1)), ("a", slice(self.size - 1, self.size))
+    def blocks(self) -> tuple[Block, ...]:
+        most = self.size - 1
+        return Block("W", slice(0, most), ((most,),)), Block("a", slice(most, self.size), ((1,),))
 
     def with_coordinates(self, coordinates: Array, **changes: Any) -> Classifier:
         return replace(self, coordinates=coordinates, **changes)
@@ -158,7 +160,7 @@ def killing(model: Any, after: int) -> Any:
 # --- resuming -----------------------------------------------------------------------------------------------
 
 RUNS = st.fixed_dictionaries(
-    {"optimiser": st.sampled_from(["adam", "adam-coordinatewise", "gradient-descent", "lbfgs"])},
+    {"optimiser": st.sampled_from(["adam", "adam-coordinatewise", "kronecker", "gradient-descent", "lbfgs"])},
     optional={
         "batch": st.integers(3, 50),
         "validation": st.sampled_from([0.2, 0.3]),
@@ -478,7 +480,7 @@ def test_what_is_not_finite_stops_with_its_place_and_keeps_the_file(tmp_path: Pa
     ("options", "said"),
     [
         ({"epochs": -1}, "epochs -1"),
-        ({"optimiser": "adamw"}, "adam, adam-coordinatewise, lbfgs"),
+        ({"optimiser": "adamw"}, "adam, adam-coordinatewise, kronecker, lbfgs"),
         ({"learning_rate": 0.0}, "learning_rate 0.0"),
         ({"learning_rate": math.nan}, "learning_rate nan"),
         ({"batch": 0}, "batch 0"),

@@ -14,6 +14,7 @@ from derive.declaration import load_spec
 from derive.errors import TrainingError
 from derive.spec import Training
 from numerics import datasets
+from numerics.functions.field import Block
 from numerics.levels.coordinates import Transfer
 from numerics.levels.projection import moved
 from numerics.model import checkpoint
@@ -146,7 +147,7 @@ def bowl(size: int, seed: int = 0) -> tuple[Array, Array, Any]:
 
 
 def cycle_of(kind: str, states: list[Any], moves: list[Any]) -> multigrid.Cycle:
-    plan = optimisers.Plan((("W", slice(0, 1)),), 1, Training())
+    plan = optimisers.Plan((Block("W", slice(0, 1), ((1,),)),), 1, Training())
     return multigrid.Cycle(kind, tuple(moves), (plan,) * len(states), tuple(states), (100.0,) * len(moves))
 
 
@@ -175,7 +176,7 @@ def test_a_stationary_point_stays(kind: str) -> None:
     _, centre, objective = bowl(8)
     coarse = [bowl(2, 1)[2], bowl(4, 2)[2]]
     options = Training(optimiser="gradient-descent", learning_rate=0.01)
-    plans = [optimisers.Plan((("W", slice(0, n)),), 1, options) for n in (2, 4, 8)]
+    plans = [optimisers.Plan((Block("W", slice(0, n), ((n,),)),), 1, options) for n in (2, 4, 8)]
     cycle = multigrid.start(kind, [Inclusion(2, 4), Inclusion(4, 8)], plans)
     _, found, info = cycle.step([*coarse, objective], centre)
     assert np.array_equal(found, centre) and info.length == 0 and info.stop
@@ -235,7 +236,10 @@ def test_the_contraction_of_a_linear_problem_does_not_depend_on_the_mesh() -> No
     assert np.allclose(rates[0], rates[1], rtol=0.05) and (rates[0] < 0.4).all()
 
 
-RUNS = [{"batch": 6, "validation": 0.2, "epochs": 16}, {"optimiser": "lbfgs", "strategy": "w-cycle", "epochs": 80}]
+RUNS = [
+    {"batch": 6, "validation": 0.2, "epochs": 16}, {"optimiser": "lbfgs", "strategy": "w-cycle", "epochs": 80},
+    {"optimiser": "kronecker", "epochs": 16},
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("options", RUNS)

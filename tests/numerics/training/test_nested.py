@@ -13,6 +13,7 @@ import pytest
 from derive.declaration import load_spec
 from derive.errors import SpecError, TrainingError
 from numerics import datasets
+from numerics.functions.field import Block
 from numerics.levels.projection import moved
 from numerics.model import checkpoint
 from numerics.model.continuum import Continuum
@@ -93,6 +94,7 @@ KILLED = [
     {"batch": 7, "validation": 0.2, "averaging": 0.7},
     {"optimiser": "lbfgs"},
     {"optimiser": "adam-coordinatewise", "batch": 9, "validation": 0.3, "patience": 2, "warmup": 2},
+    {"optimiser": "kronecker", "batch": 7},
 ]
 
 
@@ -234,19 +236,23 @@ class Halves:
     def of_squares(self, vector: np.ndarray) -> np.ndarray:
         return np.repeat(vector, 2) / 2
 
+    def of_factors(self, factors: Any) -> Any:
+        table = np.repeat(np.eye(4), 2, axis=0) / math.sqrt(2)
+        return tuple((table @ factor @ table.T,) for (factor,) in factors)
+
 
 def bowl(x: np.ndarray) -> tuple[float, np.ndarray]:
     scale = np.linspace(1, 2, len(x))
     return 0.5 * float(x @ (scale * x)), scale * x
 
 
-@pytest.mark.parametrize("name", ["adam", "adam-coordinatewise", "lbfgs", "gradient-descent"])
+@pytest.mark.parametrize("name", ["adam", "adam-coordinatewise", "kronecker", "lbfgs", "gradient-descent"])
 def test_states_move(name: str) -> None:
     from derive.spec import Training
 
     options = Training(optimiser=name, learning_rate=0.1, epochs=20)
-    coarse = optimisers.Plan((("W", slice(0, 4)),), 1, options)
-    fine = optimisers.Plan((("W", slice(0, 8)),), 1, options)
+    coarse = optimisers.Plan((Block("W", slice(0, 4), ((4,),)),), 1, options)
+    fine = optimisers.Plan((Block("W", slice(0, 8), ((8,),)),), 1, options)
     state, vector = optimisers.start(*vars(coarse).values()), np.ones(4)
     for _ in range(4):
         state, vector, _ = optimisers.step(state, bowl, vector)
@@ -256,6 +262,10 @@ def test_states_move(name: str) -> None:
         assert np.array_equal(after["moment"], move(before["moment"])) and after["count"] == 4
         own = move.of_squares(before["second"]) if name != "adam" else before["second"]
         assert np.array_equal(after["second"], own)
+    if name == "kronecker":
+        assert np.array_equal(after["moment"], move(before["moment"])) and after["count"] == 4
+        ((factor,),) = move.of_factors(((before["factors"].reshape(4, 4),),))
+        assert np.array_equal(after["factors"], factor.ravel())
     if name == "lbfgs":
         assert np.array_equal(after["steps"], [move(s) for s in before["steps"]])
         assert np.array_equal(after["changes"], [move(y) for y in before["changes"]]) and "value" not in after
@@ -265,7 +275,7 @@ def test_states_move(name: str) -> None:
 def test_pairs_that_curve_downwards_are_dropped() -> None:
     from derive.spec import Training
 
-    plan = optimisers.Plan((("W", slice(0, 2)),), 1, Training(optimiser="lbfgs"))
+    plan = optimisers.Plan((Block("W", slice(0, 2), ((2,),)),), 1, Training(optimiser="lbfgs"))
     state = optimisers.start(*vars(plan).values())
     arrays = {"steps": np.eye(2), "changes": np.array([[1.0, 5.0], [-5.0, 1.0]])}
     state = state.from_arrays(arrays)

@@ -13,13 +13,19 @@ from scipy.optimize import minimize, rosen, rosen_der
 
 from derive.errors import CheckpointError, TrainingError
 from derive.spec import OPTIMISERS, SCHEDULES, Training
+from numerics.functions.field import Block
 from numerics.training import optimisers
 from numerics.training.optimisers import gauss_newton, step
 from numerics.training.optimisers.lbfgs import two_loop
 from numerics.training.optimisers.line_search import Trial, line_search
 from numerics.training.optimisers.schedules import rate
 
-BLOCKS = (("W", slice(0, 6)), ("b", slice(6, 10)))
+BLOCKS = (Block("W", slice(0, 6), ((2, 3),)), Block("b", slice(6, 10), ((2,), (2,))))
+
+
+def flat(size: int) -> optimisers.Blocks:
+    """One field of one axis."""
+    return (Block("W", slice(0, size), ((size,),)),)
 
 
 def start(name: str, blocks: optimisers.Blocks, learning_rate: float, steps: int, **more: Any) -> optimisers.State:
@@ -94,7 +100,7 @@ def test_adams_first_step_has_one_length_on_every_mesh_only_without_coordinates(
     def objective(x: np.ndarray) -> tuple[float, np.ndarray]:
         return 0.0, gradient
 
-    blocks = (("W", slice(0, cells)),)
+    blocks = flat(cells)
     _, _, info = step(start("adam", blocks, 0.01, 10), objective, np.zeros(cells))
     assert info.length == pytest.approx(0.01, rel=1e-5)
     _, _, info = step(start("adam-coordinatewise", blocks, 0.01, 10), objective, np.zeros(cells))
@@ -105,7 +111,7 @@ def test_adams_first_step_has_one_length_on_every_mesh_only_without_coordinates(
 def test_no_step_of_adam_is_much_longer_than_the_rate(exponents: list[float]) -> None:
     """Gradients that jump over twelve orders of magnitude, the worst a second moment can meet."""
     gradients = iter(np.outer(10.0 ** np.array(exponents), np.ones(4)))
-    state, vector = start("adam", (("W", slice(0, 4)),), 0.01, 10**9), np.zeros(4)
+    state, vector = start("adam", flat(4), 0.01, 10**9), np.zeros(4)
     for _ in exponents:
         state, vector, info = step(state, lambda x: (0.0, next(gradients)), vector)
         assert info.length <= 1.2 * 0.01
@@ -176,7 +182,7 @@ def test_two_loop_is_the_dense_bfgs_update() -> None:
 
 
 def test_lbfgs_on_rosenbrock_finds_what_scipy_finds() -> None:
-    blocks = (("W", slice(0, 6)),)
+    blocks = flat(6)
     origin = np.array([-1.2, 1.0, -0.5, 0.8, 1.3, -0.7])
     seen: list[float] = []
 
@@ -206,7 +212,7 @@ def test_lbfgs_behaves_alike_on_every_mesh() -> None:
             residual = kernel @ x - target
             return 0.5 * float(residual @ residual), kernel.T @ residual
 
-        _, _, infos = run(start("lbfgs", (("W", slice(0, cells)),), 0.1, 0), objective, np.zeros(cells), 8)
+        _, _, infos = run(start("lbfgs", flat(cells), 0.1, 0), objective, np.zeros(cells), 8)
         histories.append([info.value for info in infos])
     coarse, middle, fine = np.array(histories)
     assert np.abs(coarse - fine).max() <= 1e-3 * fine[0]
@@ -334,7 +340,7 @@ def test_gauss_newton_takes_as_many_steps_on_every_mesh() -> None:
             return times
 
         objective.curvature = counted
-        state, vector = start("gauss-newton", (("W", slice(0, cells)),), 0.1, 0), np.zeros(cells)
+        state, vector = start("gauss-newton", flat(cells), 0.1, 0), np.zeros(cells)
         norms = []
         while not norms or norms[-1] > 1e-7 * norms[0]:
             state, vector, info = step(state, objective, vector)
