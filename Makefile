@@ -80,6 +80,11 @@ benchmarks: $(READY)
 	$(BIN)/python benchmarks/specs.py benchmarks/records/specs.txt
 	$(BIN)/python benchmarks/settings.py benchmarks/records/settings.txt
 	$(BIN)/python benchmarks/burgers.py benchmarks/records/burgers.txt
+	CONTINUA_THREADS=1 $(BIN)/python benchmarks/darcy.py benchmarks/records/darcy.txt --seconds 40 --seeds 2
+	CONTINUA_THREADS=1 $(BIN)/python benchmarks/levels.py --layers 32 --out benchmarks/records/levels-32.txt
+	$(BIN)/python benchmarks/projections.py benchmarks/records/projections.txt
+	$(BIN)/python benchmarks/goal.py --out benchmarks/records/goal.txt
+	$(BIN)/python benchmarks/loop.py benchmarks/records/loop.txt --sets GunPoint ItalyPowerDemand --seconds 3 --metrics L2 outputs
 	$(BIN)/python benchmarks/signals.py benchmarks/records/signals.txt
 	$(BIN)/python benchmarks/digits.py benchmarks/records/digits.txt
 	$(BIN)/python benchmarks/tecator.py benchmarks/records/tecator.txt
