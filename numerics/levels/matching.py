@@ -29,8 +29,7 @@ ROUNDS = 8  # in which J is taken anew, at most
 ENOUGH = 0.9  # a round that leaves more than this share of D is the last one
 DIRECTIONS = 15  # of the Krylov space of a round: products with the Gauss–Newton matrix
 BELOW = 1e-5  # of the sizes: how far a convex loss seems to lie below its tangents, by rounding
-SHARES = tuple(10.0**-k for k in range(-6, 8))  # ε, as shares of the largest eigenvalue, which is nearly 0 where
-# a classifier is certain
+SHARES = tuple(10.0**-k for k in range(-6, 8))  # ε over the largest eigenvalue, nearly 0 where classes are certain
 
 
 @dataclass(frozen=True)
