@@ -21,6 +21,7 @@ from derive.declaration.keys import TABLES
 from derive.spec import OPTIONS
 
 ARGUMENT = re.compile(r"\w+(, \w+)*: ")
+FITTED = re.compile(r"(?<![`\w])(\w+_)(?![`\w])")
 
 
 class Keys(SphinxDirective):
@@ -74,8 +75,16 @@ class Public(SphinxDirective):
 
 
 def paragraphs(app: Sphinx, what: str, name: str, found: Any, options: Any, lines: list[str]) -> None:
-    """Give what a docstring says of each argument a paragraph of its own: "x, y: what they are" begins one."""
-    lines[:] = [part for line in lines for part in ([""] * bool(ARGUMENT.match(line)) + [line])]
+    """Give what a docstring says of each argument a paragraph of its own: "x, y: what they are" begins one.
+
+    Names such as model_ are code, where they would be links.
+    """
+    lines[:] = [part for line in lines for part in ([""] * bool(ARGUMENT.match(line)) + [FITTED.sub(r"``\1``", line)])]
+
+
+def not_ours(app: Sphinx, what: str, name: str, found: Any, skip: bool, options: Any) -> bool | None:
+    """Leave out what scikit-learn makes of every estimator: set_fit_request and its like."""
+    return True if re.fullmatch(r"set_\w+_request", name) else None
 
 
 def text(words: str) -> nodes.Node:
@@ -101,4 +110,5 @@ def setup(app: Sphinx) -> dict[str, Any]:
     for name, directive in (("keys", Keys), ("options", Options), ("entries", Entries), ("public", Public)):
         app.add_directive(name, directive)
     app.connect("autodoc-process-docstring", paragraphs)
+    app.connect("autodoc-skip-member", not_ours)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
