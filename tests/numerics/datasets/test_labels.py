@@ -30,7 +30,7 @@ SPEC = {
     "integration": {"tableau": "heun", "steps": 2},
     "readout": {"outputs": 3, "basis": FOUR},
     "loss": {"kind": "cross-entropy"},
-    "training": {"optimiser": "lbfgs", "epochs": 12},
+    "training": {"optimiser": "adam", "epochs": 12, "learning_rate": 0.3},
 }
 NUMBERS = {**SPEC, "name": "one", "readout": {"outputs": 1, "basis": FOUR}, "loss": {"kind": "l2"}}
 FUNCTIONS = {**NUMBERS, "name": "curves"}
