@@ -297,12 +297,8 @@ class Continuum:
             losses, back, bar_r, bar_a = form().weighted_gradient(*given_to, prepared.weights / len(prepared))
             loss = float(np.mean(prepared.weights * (losses.astype(np.float64) + prepared.offset)))
         gradient = layout.weight_gradients(given, back) | layout.readout_gradients(rep, given, bar_r, bar_a)
-        for penalty in self.spec.penalties:
-            own = self.fields[penalty.field].slabs, given[penalty.field], gradient[penalty.field]
-            for slab, c, mine in zip(*own):
-                value, slope = slab.penalty(penalty.norm, c)
-                loss += float(penalty.weight) * value
-                mine += float(penalty.weight) * slope
+        for value in layout.penalise(self.spec.penalties, self.fields, given, gradient):
+            loss += value
         return loss, gradient
 
     def state_gradient(self, prepared: Prepared) -> Array:

@@ -80,8 +80,5 @@ class Curvature:
         model = self.model
         along = model.coefficients_at(direction)
         slopes = {name: [np.zeros_like(a) for a in own] for name, own in along.items()}
-        for penalty in model.spec.penalties:
-            own = model.fields[penalty.field].slabs, along[penalty.field], slopes[penalty.field]
-            for slab, c, mine in zip(*own):
-                mine += float(penalty.weight) * slab.penalty(penalty.norm, c)[1]
+        layout.penalise(model.spec.penalties, model.fields, along, slopes)
         return model.orthonormal_gradient(slopes)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
 import numpy as np
 
-from derive.spec import COORDINATES
+from derive.spec import COORDINATES, Penalty
 from numerics.functions.field import Field, FieldSlab
 from numerics.kernels.operators import Weights
 from numerics.representation.tables import Representation, SlabTables
@@ -137,6 +137,20 @@ def weights_of(given: Coefficients) -> list[Weights]:
                 np.hstack(list(_leading(given, "P"))) if n == 0 and "P" in given else None,
             )
         )
+    return found
+
+
+def penalise(
+    penalties: Iterable[Penalty], fields: Mapping[str, Field], given: Coefficients, gradient: Coefficients
+) -> list[float]:
+    """Every penalty at the coefficients, times its weight; adds its slope there to the gradient, in place."""
+    found = []
+    for penalty in penalties:
+        own = fields[penalty.field].slabs, given[penalty.field], gradient[penalty.field]
+        for slab, c, mine in zip(*own):
+            value, slope = slab.penalty(penalty.norm, c)
+            found.append(float(penalty.weight) * value)
+            mine += float(penalty.weight) * slope
     return found
 
 

@@ -71,7 +71,7 @@ HIDDEN: tuple[tuple[Fault, dict[str, Any]], ...] = (
            "half = single(Fraction(1, 2))", "half = single(Fraction(1, 1))"),
      {**NUMBERS, "readout": {**NUMBERS["readout"], "maximum": "4"}}),
     # --- penalties and class weights
-    (Fault("penalty: the norm ignored", "numerics/model/continuum.py",
+    (Fault("penalty: the norm ignored", "numerics/model/layout.py",
            "value, slope = slab.penalty(penalty.norm, c)",
            'value, slope = slab.penalty("L2", c)[0], slab.penalty(penalty.norm, c)[1]'),
      _loss(NUMBERS, penalty={"W": {"H1": "1/10"}})),

@@ -179,7 +179,7 @@ NUMERICS = {
 }
 ALSO = {
     "model/continuum": ("losses", "units", NETWORKS),
-    "model/layout": (NETWORKS,),
+    "model/layout": ("curvature", NETWORKS),
     "model/prepared": ("losses",),
     "functions": ("losses", "families"),
     "functions/integrals": ("families", "adapted"),
