@@ -1,5 +1,5 @@
 # make demo   the main job, from a fresh clone        make test    every test
-# make quick  a fast loop, two minutes                 make check   lint, types, imports, generated code up to date
+# make quick  a fast loop, a minute                 make check   lint, types, imports, generated code up to date
 # make docs   the site, under out/site
 PYTHON ?= python3
 BIN := .venv/bin

@@ -26,6 +26,7 @@ def test_every_benchmark_loads(name: str, monkeypatch: pytest.MonkeyPatch) -> No
     assert loaded(name).__doc__
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["mlp", "digits", "burgers"])
 def test_steps_are_timed_for_classes_and_for_functions(name: str) -> None:
     checkout = loaded("steps").Checkout(FOLDER.parent)

@@ -242,6 +242,7 @@ RUNS = [
 ]  # fmt: skip
 
 
+@pytest.mark.first(1)
 @pytest.mark.parametrize("options", RUNS)
 def test_a_run_of_cycles_trains_within_its_work_and_goes_on_with_the_same_bits(
     model: Continuum, data: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]

@@ -102,6 +102,7 @@ class Killed(Exception):
     pass
 
 
+@pytest.mark.first(1)
 @pytest.mark.parametrize("options", KILLED)
 def test_a_run_killed_at_any_step_goes_on_with_the_same_bits(
     model: Continuum, data: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]
