@@ -100,6 +100,8 @@ NUMERICS = {
     "kernels/steps": ("adaptive",),
     "archive": ("datasets", "networks", "cli"),
     "datasets/burgers": ("burgers",),
+    "datasets/exponential": ("burgers", "vorticity"),
+    "datasets/vorticity": ("vorticity",),
     "model/checkpoint": ("checkpoint", "fit", "cli"),
     "model/file_contents": ("checkpoint", "fit", "cli"),
     "model/file_format": ("checkpoint", "fit", "cli"),
