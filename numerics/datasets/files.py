@@ -35,13 +35,13 @@ TableReader = Callable[[Path, Sequence[str]], tuple[Table, Sequence[str], Sequen
 FOLDER, ARRAYS = "folder", "folder of arrays"
 TABLES: Mapping[str, TableReader] = {".csv": csv.read, ".parquet": parquet.read, ".arff": arff.read}
 RECORDS: Mapping[str, Callable[[Path], Records]] = {".ts": ts.read, FOLDER: wav.read}  # what is neither is an archive
-KEYS = ("x", "xi", "xi_2", "xi_3", "y", "offsets", "classes")
+KEYS = ("x", "xi", "xi_2", "xi_3", "y", "offsets", "classes", "weights")
 
 
 def read(path: str | Path, label: Any = (), id: str | None = None, time: str | None = None) -> Source:
     """Records from a file, or from a folder of WAV files whose subfolders are classes.
 
-    .npz: x and perhaps xi, y, offsets, classes; no Python object is ever loaded. Those in a folder, of a Zarr group or
+    .npz: x and perhaps xi, y, offsets, classes, weights; no Python object is ever loaded. Those in a folder, of a Zarr group or
     of .npy files with these names, are read part by part. .ts: series of the UCR archive. .csv, .parquet, .arff: a row
     a record and a column a sample; or with id, time, or both, as ``from_long`` has them, a row a sample. label: the
     column of targets, or several; in an .arff by default the nominal attribute.
@@ -93,11 +93,13 @@ def _read_archive(path: str | Path) -> Source:
             f"classes of type {classes.dtype}, shape {classes.shape}", "a list of names",
             "numbers, or one name only", "write classes as an array of texts",
         )  # fmt: skip
+    weights = None if "weights" not in arrays else np.asarray(arrays["weights"])
     if "offsets" not in arrays:
-        return source(x, xi=_file_points(arrays), y=y, classes=classes)
+        return source(x, xi=_file_points(arrays), y=y, classes=classes, weights=weights)
     offsets, xi, y = (None if a is None else np.asarray(a) for a in (arrays["offsets"], arrays.get("xi"), y))
     assert offsets is not None
-    return _ragged(x, offsets, xi, y, classes)
+    found = _ragged(x, offsets, xi, y, classes)
+    return found if weights is None else found.weighted(weights)
 
 
 def _file_points(arrays: Mapping[str, Any]) -> Any:
@@ -166,7 +168,7 @@ def write(path: str | Path, data: Records) -> None:
 def _packed(data: Records) -> dict[str, Array]:
     """The arrays of a file: rectangular where all records have the same length, with shared points where they do."""
     count, lengths = len(data), data.lengths
-    arrays: dict[str, Array | None] = {"x": data.x, "xi": data.xi, "y": data.y}
+    arrays: dict[str, Array | None] = {"x": data.x, "xi": data.xi, "y": data.y, "weights": data.weights}
     if data.grid is not None:
         arrays |= _packed_grids(data)
     elif (lengths == lengths[0]).all():

@@ -81,15 +81,16 @@ class Stepped:
         return self.prepared.wanted()[:, cut] if self.functional is None else self.functional[cut].T
 
     def goals(self, y: Array, cut: slice) -> Array:
-        """The loss, or the other goal, of final states (rows, n), which are those of the records in ``cut``."""
+        """The loss, or the other goal, of final states (rows, n), those of the records in ``cut``; times their weights."""
         end, operator, constant = self._end
         found = end.losses(end.outputs(y, operator, constant), self._targets(cut))
-        return found + self.prepared.offset[cut] if self.functional is None else found
+        found = found + self.prepared.offset[cut] if self.functional is None else found
+        return np.asarray(found * self.prepared.counts[cut])
 
     def slope(self, y: Array, cut: slice) -> Array:
         """d(goal)/dy of every record."""
         end, operator, constant = self._end
-        return end.gradient(y, operator, constant, self._targets(cut))[-1]
+        return np.asarray(end.gradient(y, operator, constant, self._targets(cut))[-1] * self.prepared.counts[cut])
 
 
 @dataclass(frozen=True, eq=False)

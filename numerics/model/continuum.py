@@ -292,10 +292,9 @@ class Continuum:
         given_to = prepared.states, operator, constant, targets
         if prepared.weights is None:
             losses, back, bar_r, bar_a = form().mean_gradient(*given_to, prepared.rows)
-            loss = float(np.mean(losses.astype(np.float64) + prepared.offset))
         else:
             losses, back, bar_r, bar_a = form().weighted_gradient(*given_to, prepared.weights / len(prepared))
-            loss = float(np.mean(prepared.weights * (losses.astype(np.float64) + prepared.offset)))
+        loss = float(np.mean(prepared.counts * (losses.astype(np.float64) + prepared.offset)))
         gradient = layout.weight_gradients(given, back) | layout.readout_gradients(rep, given, bar_r, bar_a)
         for value in layout.penalise(self.spec.penalties, self.fields, given, gradient):
             loss += value
@@ -306,7 +305,7 @@ class Continuum:
         check_own(self.spec, prepared)
         solver = self.solver.settled(prepared.states)
         *_, bar = solver.gradient(prepared.states, *self.readout_map(), prepared.wanted())
-        return np.asarray(bar.astype(np.float64) / len(prepared))
+        return np.asarray(bar.astype(np.float64) * prepared.counts / len(prepared))
 
     def value_and_gradient(self, x: Any, y: Any, xi: Any = None, metric: str = "L2") -> tuple[float, dict[str, Field]]:
         """Loss and gradient as fields: the L2 gradient (12), or dL/dcoefficients with metric="coefficients"."""
@@ -348,21 +347,28 @@ class Continuum:
         return self.scores_of((self.outputs(part), part) for part in prepared.parts)
 
     def scores_of(self, parts: Iterable[tuple[Array, Prepared]]) -> dict[str, float]:
-        """The scores of outputs z (n, outputs), this model's or others', with the records that they are of."""
-        losses, right, distances = [], [], []
+        """The scores of outputs z (n, outputs), this model's or others', with the records that they are of.
+
+        Means over the records, weighted as these are.
+        """
+        losses, right, distances, weights = [], [], [], []
         for z, prepared in parts:
+            weights.append(prepared.counts)
             losses.append(self.solver.losses(z.T, prepared.wanted()) + prepared.offset)
             if prepared.labels is not None:
                 right.append(z.argmax(axis=1) == prepared.labels)
             elif self.spec.comparison.distance is not None:
                 scale = self.units.targets
                 distances.append(losses[-1] if scale is None else self._squares(scale, z, prepared))
-        found = {"loss": float(np.mean(np.concatenate(losses)))}
+
+        def mean(values: list[Array]) -> float:
+            return float(np.mean(np.concatenate(weights) * np.concatenate(values)))
+
+        found = {"loss": mean(losses)}
         if right:
-            found["accuracy"] = float(np.mean(np.concatenate(right)))
+            found["accuracy"] = mean(right)
         elif distances:
-            squares = np.concatenate(distances)
-            found["rmse"] = float(np.sqrt(np.mean(squares)))
+            found["rmse"] = float(np.sqrt(mean(distances)))
         return found
 
     def _squares(self, scale: Scale, z: Array, prepared: Prepared) -> Array:

@@ -236,12 +236,12 @@ PLAIN = Units()  # points are ξ, and values are taken as they are
 # --- what training finds ----------------------------------------------------------------------------------------
 
 
-def learned(spec: Spec, known: Units, data: Source, kept: Array, weights: Array | None = None) -> Units:
+def learned(spec: Spec, known: Units, data: Source, kept: Array) -> Units:
     """The units of a model that is trained on records for the first time. Raises DataError.
 
     kept: positions of the records that are not held out, which alone say how values are scaled. Scales are those of the
     interpolants: a sample counts by the length of the domain that is nearest to it, so that they do not depend on where
-    the records were sampled densely. weights: what each record counts, None where all count alike.
+    the records were sampled densely.
     """
     if isinstance(data, Records) and data.units is not None:
         return known
@@ -254,7 +254,7 @@ def learned(spec: Spec, known: Units, data: Source, kept: Array, weights: Array 
             "medians need all values at once", 'write scale = "standard"',
         )  # fmt: skip
     counts = np.zeros(len(data))
-    counts[kept] = 1 if weights is None else weights[kept]
+    counts[kept] = 1 if data.weights is None else data.weights[kept]
     plain = replace(found, samples=None, targets=None)
 
     def parts(targets: bool) -> Iterator[tuple[Array, Array]]:

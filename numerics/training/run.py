@@ -61,7 +61,7 @@ def fit(
     read part by part, but for these; what training needs of them, coefficients and targets, is then in a file in the
     folder for temporary files (TMPDIR), and the result has the same bits.
 
-    weights: what each record counts (records,), over their mean; None where all count alike.
+    weights: what each record counts (records,), see ``records``; held-out ones count so, too.
 
     Options left out are those of the spec's [training]:
 
@@ -98,7 +98,7 @@ def fit(
         given = {name: past.get(name) if value is None else value for name, value in given.items()}
     if earlier is not None and hasattr(model, "units"):
         model = model.replace(units=earlier.units)  # in which its coordinates are
-    ladder = Ladder.of(model, source(x, xi=xi, y=y, y_xi=y_xi), given, augment, weights)
+    ladder = Ladder.of(model, source(x, xi=xi, y=y, y_xi=y_xi, weights=weights), given, augment)
     run = first(ladder) if earlier is None else resumed(ladder, earlier, str(out or ""))
     keep = Saver(ladder, out, save_every)
     for remark in (optimisers.find(ladder.options.optimiser).remark, _found(model, ladder.job(ladder.start).model)):

@@ -254,7 +254,7 @@ NUMERICS = (
     Fault("targets: what no coefficient can change left out", "numerics/model/projected.py",
           'distances[:, part] += np.einsum("qcn,qcn->cn", gap, gap)', "distances[:, part] += 0"),
     Fault("units: a scale from held-out records too", "numerics/model/units.py",
-          "counts[kept] = 1 if weights is None else weights[kept]", "counts[:] = 1"),
+          "counts[kept] = 1 if data.weights is None else data.weights[kept]", "counts[:] = 1"),
     Fault("units: the middle of a domain at its end", "numerics/model/units.py",
           "(2 * points - (start + stop))", "(2 * points - (start + start))"),
     Fault("units: errors of channels mixed", "numerics/model/continuum.py",
