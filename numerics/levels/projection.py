@@ -50,7 +50,8 @@ class Report:
     loss_between: the loss with the new fields on the old solver (None when the two cannot be combined).
     attribution: which part of the change by the fields belongs to which of them, and where (17).
     Losses are objectives here: with penalties.
-    loss_solved: the loss with a readout that was solved for afterwards.  measured: on data, else on probes.
+    loss_solved: the loss with a readout that was solved for afterwards, with the declared penalties as all losses here;
+    penalty, left_out: which one was chosen for it instead, and the mean loss of records left out.  measured: on data, else on probes.
     match: how the fields were chosen by their outputs; None in L2, where F′ = PF.
     """
 
@@ -65,6 +66,8 @@ class Report:
     loss_between: float | None = None
     loss_after: float | None = None
     loss_solved: float | None = None
+    penalty: float | None = None
+    left_out: float | None = None
     attribution: Attribution | None = None
     measured: bool = False
     match: Match | None = None
@@ -97,6 +100,7 @@ class Report:
             ]
         if self.loss_solved is not None:
             lines.append(f"  objective with the readout solved for  {_number(self.loss_solved)}")
+            lines.append(f"  its penalty {_number(self.penalty)}   loss of records left out {_number(self.left_out)}")
         return "\n".join(lines)
 
     def _new(self, name: str) -> str:
@@ -122,6 +126,8 @@ class Report:
             ]
         if self.loss_solved is not None:
             rows.append(("objective with the readout solved for", number(self.loss_solved)))
+            rows.append(("its penalty", number(self.penalty)))
+            rows.append(("loss of records left out", number(self.left_out)))
         return shown.table(f"{self.source} → {self.target}", "", rows)
 
 
@@ -192,8 +198,9 @@ def move(model: Continuum, level: str, data: Records | None, metric: str = "L2",
     report = replace(_report(model, _between(model, new), new, data), match=match)
     if readout and data is not None:
         prepared = new.prepare(data)
-        new = solve_readout(new, prepared).model
-        report = replace(report, loss_solved=new.loss(prepared))
+        solved = solve_readout(new, prepared)
+        new, loss = solved.model, solved.model.loss(prepared)
+        report = replace(report, loss_solved=loss, penalty=solved.penalty, left_out=solved.left_out)
     return new.replace(report=report)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from numerics.model.curvature import Curvature
@@ -42,12 +44,15 @@ class Counted:
 
         return product
 
-    def solved(self, vector: np.ndarray) -> np.ndarray:
-        """The coordinates with the readout that these records determine, all others as they are."""
-        model = solve_readout(self.job.model.with_coordinates(vector), self.part).model
-        self.flops += self.job.flops(len(self.part), 1)  # at most: it is a forward sweep, with sums over the records
-        found, coordinates = vector.copy(), model.coordinates
-        for block in model.blocks:
+    def solved(self, vector: np.ndarray) -> tuple[np.ndarray, float, np.ndarray, Mapping[str, float]]:
+        """The coordinates with the readout that these records determine, all others as they are.
+
+        Then, with the penalty that was chosen, the value and the gradient there; and what is to be said of it.
+        """
+        solved = solve_readout(self.job.model.with_coordinates(vector), self.part)
+        self.flops += self.job.flops(len(self.part), 2)  # at most: one is a forward sweep, with sums over the records
+        found, coordinates = vector.copy(), solved.model.coordinates
+        for block in solved.model.blocks:
             if block.name in READOUT:
                 found[block.part] = coordinates[block.part]
-        return found
+        return found, *solved.penalised.objective(self.part), solved.facts

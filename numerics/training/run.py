@@ -75,7 +75,8 @@ def fit(
     augment(records, generator): as many records in place of the training records, anew in every epoch and before they
     are sampled: their images under a symmetry of the law that they follow (Brandstetter et al. 2022), for one.
     callback(model, row) is called after every epoch and may return True to stop. A row holds level, epoch, loss (mean
-    over the epoch, each batch's before its step), seconds, flops and, with a split, validation.
+    over the epoch, each batch's before its step), seconds, flops and, with a split, validation; with ridge the penalty
+    of the readout that was chosen, which the loss counts, and the mean loss of records left out.
 
     client: a ``dask.distributed.Client``, whose cluster's workers compute the gradients, block by block: with the bits
     of one machine, whatever their number. They keep the records; those in files travel batch by batch.
@@ -159,6 +160,7 @@ def _steps(jobs: Sequence[Job], run: Run) -> Iterator[Run]:
             total=run.total + info.value * len(objectives[-1].part),
             seconds=run.seconds + time.perf_counter() - began,
             stopped=info.stop,
+            facts=info.facts,
         ).working(sum(own.flops for own in objectives))
         yield run
 
@@ -206,8 +208,9 @@ def _closed(job: Job, run: Run) -> Run:
         "loss": run.total / len(job.training),
         "seconds": run.seconds,
         "flops": run.flops,
+        **run.facts,
     }
-    run = replace(run, epoch=run.epoch + 1, batch=0, total=0.0, seconds=0.0, flops=0)
+    run = replace(run, epoch=run.epoch + 1, batch=0, total=0.0, seconds=0.0, flops=0, facts={})
     if job.held is not None:
         model = job.model.with_coordinates(run.present)
         try:

@@ -53,6 +53,7 @@ def fit(
     loses what came after the last save. DATA may be a folder whose records are larger than memory, and --scheduler a
     Dask cluster: the model has the same bits.
     """
+    from numerics.readout.solve import FACTS
     from numerics.training.run import fit as train
 
     records = data.with_targets()
@@ -74,6 +75,7 @@ def fit(
         with cluster(scheduler, workers) as client:
             model = train(model, records, client=client, **options)
         facts = {"model": str(out), "epochs": len(model.history), **model.scores(model.prepare(records))}
+        facts |= {name: model.history[-1][name] for name in FACTS if name in model.history[-1]}
         beside(model, records, facts, as_json)
 
 

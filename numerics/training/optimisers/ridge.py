@@ -20,7 +20,7 @@ from numerics.training.optimisers.state import (
     State,
     Vector,
     check_arrays,
-    evaluated,
+    finite,
     inner,
 )
 
@@ -32,11 +32,10 @@ class Ridge:
     blocks: Blocks
 
     def step(self, objective: Any, vector: Vector) -> tuple[State, Vector, Info]:
-        """objective: has ``solved``, the vector with the best readout. The value is that where the step ends."""
-        solved = objective.solved(vector)
-        value, gradient = evaluated(objective, solved, self.blocks)
+        """objective: has ``solved``, the vector with the best readout. Value and gradient are those where it ends."""
+        solved, value, gradient, facts = objective.solved(vector)
         norm, length = (math.sqrt(inner(v, v)) for v in (gradient, solved - vector))
-        return self, solved, Info(value, norm, length, 1, "the readout is solved for")
+        return self, finite(solved, self.blocks), Info(value, norm, length, 1, "the readout is solved for", facts)
 
     def moved(self, move: Move, plan: Plan) -> Ridge:
         return Ridge(plan.blocks)

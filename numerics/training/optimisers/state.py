@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -89,7 +89,7 @@ class Optimiser:
 class Info:
     """One step: the value and ‖gradient‖ (L2) where it started, its L2 length, the evaluations that it took.
 
-    stop: why there is nothing left to do, or "".
+    stop: why there is nothing left to do, or "".  facts: what a history should say of it beside the value.
     """
 
     value: float
@@ -97,6 +97,7 @@ class Info:
     length: float
     evaluations: int
     stop: str = ""
+    facts: Mapping[str, float] = field(default_factory=dict)
 
 
 class Objective(Protocol):
