@@ -52,8 +52,8 @@ def records(
     Arrays of any package that NumPy can read, and frames and columns of pandas, polars and PyArrow, are taken too: a
     frame has a row a record; in a list, or under an index of two levels, a row a point. An index of numbers, times or
     durations gives the points where xi does not, times in seconds since the record's first.
-    A Records stands for itself, but for weights, which may be given beside it; what ``source`` would read part by part is read whole. Raises DataError naming the
-    record.
+    A Records stands for itself, but for weights, which may be given beside it; what ``source`` would read part by part
+    is read whole. Raises DataError naming the record.
     """
     if getattr(x, "mapped", False):
         x = x.whole()

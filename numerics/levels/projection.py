@@ -51,7 +51,8 @@ class Report:
     attribution: which part of the change by the fields belongs to which of them, and where (17).
     Losses are objectives here: with penalties.
     loss_solved: the loss with a readout that was solved for afterwards, with the declared penalties as all losses here;
-    penalty, left_out: which one was chosen for it instead, and the mean loss of records left out.  measured: on data, else on probes.
+    penalty, left_out: the one that was chosen for it, and the mean loss of records left out.
+    measured: on data, else on probes.
     match: how the fields were chosen by their outputs; None in L2, where F′ = PF.
     """
 

@@ -81,7 +81,7 @@ class Stepped:
         return self.prepared.wanted()[:, cut] if self.functional is None else self.functional[cut].T
 
     def goals(self, y: Array, cut: slice) -> Array:
-        """The loss, or the other goal, of final states (rows, n), those of the records in ``cut``; times their weights."""
+        """The loss, or the other goal, of final states (rows, n) of the records in ``cut``, times their weights."""
         end, operator, constant = self._end
         found = end.losses(end.outputs(y, operator, constant), self._targets(cut))
         found = found + self.prepared.offset[cut] if self.functional is None else found

@@ -35,7 +35,7 @@ class Solved:
 
     @property
     def penalised(self) -> Continuum:
-        """The model with this penalty, in place of those that its spec declares for the readout: it has the least loss."""
+        """The model with this penalty, in place of those declared for the readout: it has the least loss."""
         spec, chosen = self.model.spec, Fraction(self.penalty)
         kept = tuple(p for p in spec.penalties if p.field not in READOUT)
         own = tuple(Penalty(name, "L2", chosen) for name in ("R", "Q") if name in self.model.fields)
