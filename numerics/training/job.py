@@ -187,7 +187,9 @@ def _prepared(model: Continuum, data: Source, options: Training) -> tuple[Prepar
         return prepared, None, kept
     _check_some(data.weights, kept, held)
     training, validating = prepared.chosen(kept), prepared.chosen(held)
-    return training.weighted(training.weights), validating.weighted(validating.weights), kept
+    if data.weights is not None:  # whose means are one on either side
+        training, validating = (part.weighted(part.weights) for part in (training, validating))
+    return training, validating, kept
 
 
 def _keeping(model: Continuum, options: Training) -> Continuum:

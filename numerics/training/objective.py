@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
 
@@ -11,6 +12,8 @@ from numerics.model.prepared import Prepared
 from numerics.readout.solve import READOUT, solve_readout
 from numerics.training import optimisers
 from numerics.training.job import Job
+
+Penalised = Callable[[np.ndarray], tuple[float, np.ndarray]]
 
 PRODUCT = 2  # gradients that cost as much as a product with the Gauss–Newton matrix
 
@@ -44,10 +47,10 @@ class Counted:
 
         return product
 
-    def solved(self, vector: np.ndarray) -> tuple[np.ndarray, float, np.ndarray, Mapping[str, float]]:
+    def solved(self, vector: np.ndarray) -> tuple[np.ndarray, Penalised, Mapping[str, float]]:
         """The coordinates with the readout that these records determine, all others as they are.
 
-        Then, with the penalty that was chosen, the value and the gradient there; and what is to be said of it.
+        Then the objective with the penalty that was chosen, and what is to be said of it.
         """
         solved = solve_readout(self.job.model.with_coordinates(vector), self.part)
         self.flops += self.job.flops(len(self.part), 2)  # at most: one is a forward sweep, with sums over the records
@@ -55,4 +58,4 @@ class Counted:
         for block in solved.model.blocks:
             if block.name in READOUT:
                 found[block.part] = coordinates[block.part]
-        return found, *solved.penalised.objective(self.part), solved.facts
+        return found, partial(solved.penalised.objective, self.part), solved.facts

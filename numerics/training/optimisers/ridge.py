@@ -20,7 +20,7 @@ from numerics.training.optimisers.state import (
     State,
     Vector,
     check_arrays,
-    finite,
+    evaluated,
     inner,
 )
 
@@ -32,10 +32,11 @@ class Ridge:
     blocks: Blocks
 
     def step(self, objective: Any, vector: Vector) -> tuple[State, Vector, Info]:
-        """objective: has ``solved``, the vector with the best readout. Value and gradient are those where it ends."""
-        solved, value, gradient, facts = objective.solved(vector)
+        """objective: has ``solved``, the vector with the best readout and what it is best for. The value is that there."""
+        solved, penalised, facts = objective.solved(vector)
+        value, gradient = evaluated(penalised, solved, self.blocks)
         norm, length = (math.sqrt(inner(v, v)) for v in (gradient, solved - vector))
-        return self, finite(solved, self.blocks), Info(value, norm, length, 1, "the readout is solved for", facts)
+        return self, solved, Info(value, norm, length, 1, "the readout is solved for", facts)
 
     def moved(self, move: Move, plan: Plan) -> Ridge:
         return Ridge(plan.blocks)

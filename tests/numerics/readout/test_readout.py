@@ -255,7 +255,8 @@ def test_the_history_counts_the_penalty_that_was_chosen(base: dict[str, Any]) ->
     assert row["loss"] == pytest.approx(expected, rel=1e-12)
     assert row["loss left out"] > scores["loss"] and not math.isclose(row["loss"], found.loss(found.prepare(data)))
     objective = Counted(job_of(model, data, chosen(model, {"optimiser": "ridge"}), None), model.prepare(data))
-    _, _, gradient, _ = objective.solved(model.coordinates)
+    vector, penalised, _ = objective.solved(model.coordinates)
+    gradient = penalised(vector)[1]
     for block in model.blocks:
         if block.name in READOUT:
             np.testing.assert_allclose(gradient[block.part], 0, atol=1e-6)
