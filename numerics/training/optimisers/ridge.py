@@ -32,7 +32,7 @@ class Ridge:
     blocks: Blocks
 
     def step(self, objective: Any, vector: Vector) -> tuple[State, Vector, Info]:
-        """objective: has ``solved``, the vector with the best readout and what it is best for. The value is that there."""
+        """objective: has ``solved``, the vector with the best readout and for what. The value is that where it ends."""
         solved, penalised, facts = objective.solved(vector)
         value, gradient = evaluated(penalised, solved, self.blocks)
         norm, length = (math.sqrt(inner(v, v)) for v in (gradient, solved - vector))
