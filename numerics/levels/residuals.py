@@ -36,14 +36,15 @@ Array = np.ndarray
 class Stepped:
     """A model with its records, step by step.
 
-    share: how many steps it takes where it would take one. functional: weights (N, outputs) of a goal Σ w z that is
-    linear in the outputs; None where the goal is the loss.
+    share: how many steps it takes where it would take one. functional, constant: weights (N, outputs) and numbers (N,)
+    of a goal Σ w z + c that is linear in the outputs; None where the goal is the loss.
     """
 
     model: Continuum
     prepared: Prepared
     share: int = 1
     functional: Array | None = None
+    constant: Array | None = None
 
     @cached_property
     def solver(self) -> Solver:
@@ -84,7 +85,8 @@ class Stepped:
         """The loss, or the other goal, of final states (rows, n) of the records in ``cut``, times their weights."""
         end, operator, constant = self._end
         found = end.losses(end.outputs(y, operator, constant), self._targets(cut))
-        found = found + self.prepared.offset[cut] if self.functional is None else found
+        beside = self.prepared.offset if self.constant is None else self.constant
+        found = found + beside[cut]
         return np.asarray(found * self.prepared.counts[cut])
 
     def slope(self, y: Array, cut: slice) -> Array:

@@ -28,7 +28,7 @@ from numerics.functions.random import random_function
 from numerics.kernels import rehearsal, stability, threads
 from numerics.kernels.bind import bind
 from numerics.kernels.cpu import Bound, Solver
-from numerics.model import file_format, layout, points, shown
+from numerics.model import file_format, inputs, layout, points, shown
 from numerics.model.baselines import Baselines
 from numerics.model.file_contents import Contents
 from numerics.model.prepared import Prepared, check_own, class_labels, prepare
@@ -315,6 +315,18 @@ class Continuum:
         if metric == "L2":
             gradient = {n: [s.riesz(g) for s, g in zip(f.slabs, gradient[n])] for n, f in self.fields.items()}
         return loss, {name: f.with_coefficients(gradient[name]) for name, f in self.fields.items()}
+
+    def input_gradient(
+        self, x: Any, y: Any = None, xi: Any = None, functional: Any = None, metric: str = "L2"
+    ) -> inputs.InputGradient:
+        """For every record the derivative of its loss by x(ξ), a function (9): the steepest way to change the record.
+
+        x, y, xi: records, or prepared ones as x, whose states may have been moved. functional: in place of the loss,
+        Σ_k w_k z_k of the numbers z that the model gives, w (outputs,) or (records, outputs), which needs no y.
+        metric: "L2", or "H1" for a function that is smooth. Raises DataError.
+        """
+        prepared = x if isinstance(x, Prepared) and y is xi is None else self.prepare(records(x, xi=xi, y=y))
+        return inputs.input_gradient(self, prepared, functional, metric)
 
     def outputs(self, prepared: Prepared) -> Array:
         """What the loss compares with the targets, (N, outputs)."""
