@@ -472,9 +472,15 @@ class Continuum:
         return [grid[0] for grid in found] if self.spec.dimension == 1 else found
 
     def trajectory(self, x: Any, xi: Any = None, at: Any = None) -> tuple[Array, Array]:
-        """The state along the depth: depths (D,), values (N, D, points[, points …], channels) at the points ``at``."""
+        """The state along the depth: depths (D,), values (N, D, points[, points …], channels) at the points ``at``.
+
+        Without these, at the records' own points where all have the same ones, else at those of ``lines``.
+        """
         data = self.taken(x, xi=xi)
-        where = self.units.grid(self.lines() if at is None else points.wanted(self.spec, at))
+        if at is None:
+            where = points.grid_of(self.spec, data, 0) if len(data.alike()) == 1 else points.lines(self.spec)
+        else:
+            where = self.units.grid(points.wanted(self.spec, at))
         first = self.project_samples(data)
         solver = self.solver.settled(first)
         depths, values = [], []
@@ -482,11 +488,11 @@ class Continuum:
             starts = [start for start, _ in steps]
             if k == 0:
                 depths.append(starts[0])
-                values.append(points.on_grid(slab.axes("entry"), states[0], where))
-            own = slab.axes("state")
+                values.append(points.on_grid(slab.axes("entry"), states[0], where)[..., None, :])
             depths += [*starts[1:], slab.stop]
-            values += [points.on_grid(own, h, where) for h in states[1:]]
-        return np.array(depths), np.moveaxis(np.stack(values), -1, 0)
+            found = points.on_grid(slab.axes("state"), np.concatenate(states[1:], axis=1), where)
+            values.append(found.reshape(*found.shape[:-1], len(steps), first.shape[1]))
+        return np.array(depths), np.moveaxis(np.concatenate(values, axis=-2), (-1, -2), (0, 1))
 
     def save(self, path: str | Path) -> None:
         """Write the model to one file, whole or not at all. Raises CheckpointError if it cannot be written."""
