@@ -527,9 +527,5 @@ def resolve(spec: Declared) -> Spec:
         return spec
     if isinstance(spec, Mapping):
         return load_spec(spec)
-    if isinstance(spec, str | os.PathLike) and not Path(spec).is_file():
-        for folder in folders.readable():
-            content = folders.manifest(folder)
-            if content["name"] == str(spec):
-                return from_dict(content["spec"])
-    return load_spec(spec)
+    named = isinstance(spec, str | os.PathLike) and not Path(spec).exists()
+    return from_dict(folders.declared(str(spec))) if named and not Path(str(spec)).suffix else load_spec(spec)
