@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -102,9 +103,9 @@ def fit(
     ladder = Ladder.of(model, source(x, xi=xi, y=y, y_xi=y_xi, weights=weights), given, augment)
     run = first(ladder) if earlier is None else resumed(ladder, earlier, str(out or ""))
     keep = Saver(ladder, out, save_every)
-    for remark in (optimisers.find(ladder.options.optimiser).remark, _found(model, ladder.job(ladder.start).model)):
-        if remark:
-            print(remark, file=sys.stderr)
+    _say_once(optimisers.find(ladder.options.optimiser).remark)
+    if found := _found(model, ladder.job(ladder.start).model):
+        print(found, file=sys.stderr)
     ladder.spread_over(client)
     try:
         with threads.serial_blas(), watch(progress, ladder, run) as show:
@@ -124,6 +125,13 @@ def fit(
         ladder.done()
     keep(run, now=True)
     return trained(ladder, run)
+
+
+@cache
+def _say_once(remark: str) -> None:
+    """Say what there is to know of an optimiser, whatever it trains: once is enough for a process."""
+    if remark:
+        print(remark, file=sys.stderr)
 
 
 def _found(before: Continuum, after: Continuum) -> str:

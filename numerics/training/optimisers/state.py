@@ -75,7 +75,7 @@ class Optimiser:
 
     vectors: how many vectors of coefficients a step holds, for estimates of memory.
     whole_data: whether it needs all records in a step, since gradients of different steps are compared, for one.
-    remark: what is said to whoever uses it, or "".  check: raises TrainingError for a model that it cannot train.
+    remark: what is said once to whoever uses it, or "".  check: raises TrainingError for a model that it cannot train.
     """
 
     start: Callable[[Plan], State]
