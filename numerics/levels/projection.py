@@ -29,6 +29,7 @@ from numerics.model.continuum import Continuum
 from numerics.model.points import lines
 from numerics.model.prepared import Prepared
 from numerics.pictures import changes
+from numerics.pictures.axes import XI, Frame
 from numerics.readout.solve import solve_readout
 from numerics.representation import find
 from numerics.representation.tables import Representation, kron
@@ -53,7 +54,7 @@ class Report:
     loss_solved: the loss with a readout that was solved for afterwards, with the declared penalties as all losses here;
     penalty, left_out: the one that was chosen for it, and the mean loss of records left out.
     measured: on data, else on probes.
-    match: how the fields were chosen by their outputs; None in L2, where F′ = PF.
+    match: how the fields were chosen by their outputs; None in L2, where F′ = PF.  frame: of points in pictures.
     """
 
     source: str
@@ -72,6 +73,7 @@ class Report:
     attribution: Attribution | None = None
     measured: bool = False
     match: Match | None = None
+    frame: Frame = XI
 
     @property
     def fields_part(self) -> float | None:
@@ -146,7 +148,7 @@ class Report:
                 "a report without an attribution", "that of a move with records, on a solver that both levels share",
                 "the move was made without records", "give project or refine the training records",
             )  # fmt: skip
-        return changes.shares(self.attribution.shares, self.attribution.change)
+        return changes.shares(self.attribution.shares, self.attribution.change, self.frame)
 
 
 def _number(value: float | None) -> str:
@@ -246,6 +248,7 @@ def _report(old: Continuum, middle: Continuum | None, new: Continuum, data: Reco
         outputs_fields=parts[0],
         outputs_solver=parts[1],
         measured=data is not None,
+        frame=old.plot.frame,
     )
     if data is None or not data.known:
         return report

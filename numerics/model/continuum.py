@@ -474,7 +474,8 @@ class Continuum:
     def trajectory(self, x: Any, xi: Any = None, at: Any = None) -> tuple[Array, Array]:
         """The state along the depth: depths (D,), values (N, D, points[, points …], channels) at the points ``at``.
 
-        Without these, at the records' own points where all have the same ones, else at those of ``lines``.
+        Without these, at the records' own points where all have the same ones, else at those of ``lines``. Without a
+        lift a state has the records' channels, and their units.
         """
         data = self.taken(x, xi=xi)
         if at is None:
@@ -492,7 +493,9 @@ class Continuum:
             depths += [*starts[1:], slab.stop]
             found = points.on_grid(slab.axes("state"), np.concatenate(states[1:], axis=1), where)
             values.append(found.reshape(*found.shape[:-1], len(steps), first.shape[1]))
-        return np.array(depths), np.moveaxis(np.concatenate(values, axis=-2), (-1, -2), (0, 1))
+        shown = np.moveaxis(np.concatenate(values, axis=-2), (-1, -2), (0, 1))
+        scale = self.units.samples if self.spec.inputs is None else None
+        return np.array(depths), shown if scale is None else scale.back(shown)
 
     def save(self, path: str | Path) -> None:
         """Write the model to one file, whole or not at all. Raises CheckpointError if it cannot be written."""

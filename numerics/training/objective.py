@@ -12,10 +12,9 @@ from numerics.model.prepared import Prepared
 from numerics.readout.solve import READOUT, solve_readout
 from numerics.training import optimisers
 from numerics.training.job import Job
+from numerics.training.optimisers.state import PRODUCT
 
 Penalised = Callable[[np.ndarray], tuple[float, np.ndarray]]
-
-PRODUCT = 2  # gradients that cost as much as a product with the Gauss–Newton matrix
 
 
 class Counted:

@@ -53,4 +53,4 @@ def _start(plan: Plan) -> State:
     return Ridge(plan.blocks)
 
 
-OPTIMISER = Optimiser(_start, vectors=2, whole_data=True, check=check_solvable)
+OPTIMISER = Optimiser(_start, vectors=2, gradients=2, whole_data=True, check=check_solvable)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import os
 import subprocess
@@ -308,6 +309,17 @@ def test_dry_run_writes_nothing(place: Path) -> None:
     before = sorted(place.iterdir())
     assert "coefficients" in run("fit", "small.toml", "--data", "train.npz", "--out", "no.npz", "--dry-run")
     assert sorted(place.iterdir()) == before
+
+
+def test_a_dry_run_counts_the_products_of_a_step(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of Gauss–Newton fifty at most, each as long as two gradients; with a clock that a gradient takes to go one on."""
+    ticks = itertools.count()
+    clock = types.SimpleNamespace(perf_counter=lambda: next(ticks))
+    monkeypatch.setattr(sys.modules["numerics.command.commands.fit"], "time", clock)
+    given = ["fit", "small.toml", "--data", "train.npz", "--out", "no.npz", "--dry-run", "--json", "--optimiser"]
+    newton, adam = (json.loads(run(*given, name)) for name in ("gauss-newton", "adam"))
+    assert newton["gradients an epoch, at most"] == 101 and "gradients an epoch, at most" not in adam
+    assert newton["seconds an epoch"] == 101
 
 
 PEAK = """

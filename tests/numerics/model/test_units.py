@@ -19,8 +19,8 @@ from numerics import Continuum, Ensemble, cross_validate, fit, load, project, re
 from numerics.command.main import main
 from numerics.datasets import records
 from numerics.model import file_format
-from numerics.model.units import PLAIN, Units, learned
-from tests.builders import CIRCLE, FUNCTION, LIFTED, ONCE, THREE, declare
+from numerics.model.units import PLAIN, Scale, Units, learned
+from tests.builders import CIRCLE, FUNCTION, LIFTED, ONCE, THREE, declare, random_model
 
 RNG = np.random.default_rng(0)
 XI = np.sort(np.concatenate([[-1, 1], RNG.uniform(-1, 1, 9)]))
@@ -93,6 +93,20 @@ def test_declared_domains_are_the_units_of_points() -> None:
     states = seconds.trajectory(X, t, at=[4.0])[1], plain.trajectory(X, XI, at=[2 * 2 / 11.5 - 1])[1]
     np.testing.assert_allclose(*states, rtol=0, atol=1e-12)
     assert digest(seconds.spec) == digest(plain.spec)  # nothing is derived anew
+
+
+def test_states_that_are_records_are_in_their_units() -> None:
+    """From the record itself to what the model gives for it; hidden channels have no units."""
+    scale = Scale((5.0,), (20.0,), (-1e3,), (1e3,))
+    model = Continuum.from_spec(FUNCTION, seed=3).replace(units=Units(None, scale, scale))
+    x = 5 + 20 * X
+    _, states = model.trajectory(x, XI)
+    np.testing.assert_allclose(states[:, -1], model(x, XI), rtol=1e-12)
+    _, plain = model.replace(units=Units()).trajectory(X, XI)
+    np.testing.assert_allclose(states, 5 + 20 * plain, rtol=1e-12)
+    lifted = random_model(LIFTED)
+    scaled = lifted.replace(units=Units(None, scale, None))
+    np.testing.assert_allclose(scaled.trajectory(x, XI)[1], lifted.trajectory(X, XI)[1], rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize("outside", [1.9, 13.6, np.nan])
