@@ -12,6 +12,7 @@ from derive.errors import RepresentationError
 from derive.spec import BasisSpec, Spec
 from numerics.checks import instance
 from numerics.datasets import Source
+from numerics.levels.attribution import cells_of
 from numerics.levels.residuals import Change, Line, Stepped, change
 from numerics.levels.richer import with_state
 from numerics.model.continuum import Continuum
@@ -20,7 +21,6 @@ from numerics.representation import find
 
 Array = np.ndarray
 HALVINGS = 2  # of the steps: cheap, and the mean over records of the error of one may be near a change of its sign
-BINS = 16  # parts of an axis between which errors are told apart where the state has one cell
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,7 +170,7 @@ def _lines(spec: Spec, model: Continuum, richer: Continuum) -> tuple[Line, ...]:
     """The axes of the domain, with the state's own cells, or with equal ones."""
     found = []
     for axis, (old, new) in enumerate(zip(*(m.representation.slabs[-1].axes("state") for m in (model, richer)))):
-        edges = old.breakpoints if old.cells > 1 else np.linspace(-1, 1, BINS + 1)
+        edges = cells_of(old)
         same = spec.entry.along(axis) == richer.spec.entry.along(axis)
         found.append(Line(old, old if same else new, edges))
     return tuple(found)
