@@ -17,7 +17,7 @@ import numpy as np
 
 from derive.errors import DataError
 from derive.spec import of_axis
-from numerics import files, stores
+from numerics import files, progress, stores
 from numerics.archive import located, read_arrays
 from numerics.checks import instance, numbers
 from numerics.datasets import labels
@@ -47,7 +47,7 @@ def read(path: str | Path, label: Any = (), id: str | None = None, time: str | N
     label: the column of targets, or several; in an .arff by default the nominal attribute.
     Raises DataError naming the file and the record.
     """
-    with located(str(path)):
+    with located(str(path)), progress.taking(f"reading {Path(str(path)).name}"):
         kind = Path(str(path)).suffix.lower()
         if isinstance(path, str | Path) and Path(path).is_dir():
             kind = ARRAYS if stores.holds_arrays(Path(path)) else FOLDER

@@ -198,6 +198,15 @@ class Records:
         weights = None if self.weights is None else self.weights[index]
         return Records(x, offsets, xi, y, self.classes, grid, self.column, gaps, self.units, elsewhere, weights)
 
+    def sampled(self, channel: int, xi: Array) -> Records:
+        """One channel of records on intervals where it was sampled, in some of them perhaps nowhere; without targets.
+
+        xi: the points of all samples (total,).
+        """
+        known = np.isfinite(self.x[:, channel])
+        ends = offsets_of(known.astype(np.int64))[self.offsets]
+        return Records(self.x[known, channel : channel + 1], ends, xi[known], units=self.units)
+
     def weighted(self, weights: Any) -> Records:
         """The records with what each of them counts (records,). Raises DataError; see ``checked_weights``."""
         return replace(self, weights=checked_weights(weights, len(self)))

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from derive.errors import DataError
+from numerics import progress
 from numerics.datasets import Records, read, records
 from tests.builders import refused, same_records
 
@@ -161,6 +162,15 @@ def test_parquet(backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     refused(lambda: read(path), f"{backend} cannot read", "write it again")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     refused(lambda: read(path), 'pip install "neural-continua[data]"')
+
+
+def test_a_long_table_says_that_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(progress, "PATIENCE", 0.0)
+    (tmp_path / "long.csv").write_text("0,1,y\n" + "1,2,3\n" * 20_000)
+    read(tmp_path / "long.csv", label="y")
+    assert "reading long.csv … " in capsys.readouterr().err
 
 
 ARFF = """% a remark

@@ -196,6 +196,25 @@ def test_means_are_those_of_the_interpolants() -> None:
     assert found.low == (data.x.min(),) and found.high == (data.x.max(),)
 
 
+@pytest.mark.parametrize("how", ["standard", "robust"])
+def test_gaps_do_not_count_in_their_channel(how: str) -> None:
+    """A channel with gaps is scaled as the samples that it has would be alone, whatever the other channels have."""
+    x = np.stack([X, 3 * X[:, ::-1] + 1], axis=-1)
+    x[:, 2:7, 0] = np.nan  # gaps in the middle: what lies beside them counts for them
+    x[3, 8:, 1] = np.nan
+    declared = {**declare(equation={"channels": 2}), "input": {"scale": how, "missing": "unsampled"}}
+    found = learned(load_spec(declared), PLAIN, records(x, xi=XI), np.arange(12)).samples
+    alone = {**declare(), "input": {"scale": how}}
+    assert found is not None
+    for channel in range(2):
+        known = np.isfinite(x[:, :, channel])
+        own = records([row[k] for row, k in zip(x[:, :, channel], known)], xi=[XI[k] for k in known])
+        expected = learned(load_spec(alone), PLAIN, own, np.arange(12)).samples
+        assert expected is not None
+        assert found.shift[channel] == pytest.approx(expected.shift[0], rel=1e-12)
+        assert found.factor[channel] == pytest.approx(expected.factor[0], rel=1e-12)
+
+
 def test_constant_channels_and_relative_losses() -> None:
     x = np.stack([X, np.full_like(X, 1e9)], axis=-1)
     spec = {**declare(equation={"channels": 2}), "input": {"scale": "standard"}}
