@@ -10,7 +10,7 @@ import numpy as np
 from numerics.checks import gaps, missing, several
 from numerics.datasets.points import coordinates, in_units, of_index
 from numerics.datasets.record import offsets_of, refusal
-from numerics.datasets.tables import Given, Table, check_names, targets
+from numerics.datasets.tables import Given, Table, check_names, quoted, targets
 
 Array = np.ndarray
 
@@ -119,7 +119,7 @@ def _check_channel(name: Any, column: Array, option: str) -> None:
     if column.dtype.kind in "iuf":
         return
     first = next((value for value in column.flat if not missing(value)), None)
-    named = f"{option} {name}" if option else f"label={name!r}"
+    named = f"{option} {quoted(name)}" if option else f"label={name!r}"
     fix = f"name it, {named}, where it is the target; or leave the column out"
     if several(first):
         what, cause, fix = "series", "a table with a row a record", "name neither id nor time"

@@ -113,6 +113,7 @@ BAD_CSV = {
     "a name twice": ("s,s\n1,2\n", {}, "two columns named 's'"),
     "a typing error": (lines("kind,s", NAMES, X[:, 0]), {"label": "kin"}, "did you mean 'kind'?"),
     "a label that is not named": (lines("kind,s", NAMES, X[:, 0]), {}, "--label kind"),
+    "names of records": (lines("plant no.,s", ["p1", "p2", "p3", "p4"], X[:, 0]), {}, "--id 'plant no.' if it names"),
     "a label of numbers": (lines("label,s", [0, 1, 0, 1], X[:, 0]), {}, "--label label"),
     "a row a sample": (lines("id,time,s", [0, 0, 1, 1], [0, 1, 0, 1], X[:, 0]), {}, "--id COLUMN --time COLUMN"),
     "a word": ("s0,s1\n1,2\n3,x\n", {}, "'x' in line 3, in the column 's1' of numbers"),
