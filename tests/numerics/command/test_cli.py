@@ -26,6 +26,7 @@ from numerics.command.generation import generated_root
 from numerics.command.main import main
 from numerics.kernels import threads
 from numerics.model.answers import predict
+from numerics.model.units import Scale, Units
 from tests.builders import ROOT, SPEC, SPECS, bumps
 
 
@@ -297,6 +298,16 @@ def test_show_says_equation_sizes_and_history(place: Path) -> None:
     assert "∂h/∂δ" in text and "f(u)/Δ" in text and "trained at base: 8 epochs" in text
     assert "outputs ∫ R_k(ξ) h(ξ, 1) dξ + a_k, k = 1 …" in text
     assert "output h(ξ, 1), loss l2" in run("show", "maps.npz")
+
+
+def test_show_tells_the_units(place: Path) -> None:
+    model = load(place / "base.npz")
+    scale = Scale((20.0,), (4.0,), (0.0,), (1.0,))
+    model.replace(units=Units(((0.0, 12.0),), scale, None)).save(place / "units.npz")
+    text, facts = run("show", "units.npz"), json.loads(run("show", "units.npz", "--json"))
+    assert "points from 0 to 12" in text and "samples as (x − 20)/4" in text and "targets as" not in text
+    assert facts["points"] == "0 to 12" and facts["samples"] == [[20.0, 4.0]] and facts["targets"] is None
+    assert "points from" not in run("show", "base.npz")
 
 
 @pytest.mark.slow
