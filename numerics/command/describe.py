@@ -118,9 +118,11 @@ def _more(found: dict[str, Any], kind: Operator) -> list[str]:
 def _units(found: dict[str, Any]) -> list[str]:
     lines = [] if found["points"] == "-1 to 1" else [f"  points from {found['points']}"]
     for name, symbol in (("samples", "x"), ("targets", "y")):
-        shown = [f"({symbol} − {shift:.4g})/{factor:.4g}" for shift, factor in (found[name] or ())[:SHOWN]]
+        pairs = found[name] or ()
+        shown = [f"{factor:.4g} z {'−' if shift < 0 else '+'} {abs(shift):.4g}" for shift, factor in pairs[:SHOWN]]
         if shown:
-            lines.append(f"  {name} as {', '.join(shown)}{', …' if len(found[name]) > SHOWN else ''}")
+            more = ", …" if len(pairs) > SHOWN else ""
+            lines.append(f"  {name} {symbol} = {', '.join(shown)}{more}, z being what the equation sees")
     return lines
 
 

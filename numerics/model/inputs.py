@@ -7,7 +7,7 @@ them in a metric, its Riesz representer, does not depend on the basis.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -39,7 +39,11 @@ class InputGradient:
 
     coefficients: Array
     squares: Array
-    model: Any = field(repr=False)
+    model: Any
+
+    def __repr__(self) -> str:
+        count, *sizes, channels = self.coefficients.shape
+        return f"InputGradient({count} records, {'×'.join(map(str, sizes))} functions, {channels} channels)"
 
     def __call__(self, at: Any) -> Array:
         """Values at the points ``at``, the same for all records, on squares and cubes a list of them an axis."""

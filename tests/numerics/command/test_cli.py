@@ -305,7 +305,7 @@ def test_show_tells_the_units(place: Path) -> None:
     scale = Scale((20.0,), (4.0,), (0.0,), (1.0,))
     model.replace(units=Units(((0.0, 12.0),), scale, None)).save(place / "units.npz")
     text, facts = run("show", "units.npz"), json.loads(run("show", "units.npz", "--json"))
-    assert "points from 0 to 12" in text and "samples as (x − 20)/4" in text and "targets as" not in text
+    assert "points from 0 to 12" in text and "samples x = 4 z + 20" in text and "targets" not in text
     assert facts["points"] == "0 to 12" and facts["samples"] == [[20.0, 4.0]] and facts["targets"] is None
     assert "points from" not in run("show", "base.npz")
 

@@ -57,6 +57,7 @@ def test_losses_change_as_the_gradient_says(name: str) -> None:
     np.testing.assert_allclose(slope(losses), expected, rtol=1e-7, atol=1e-9)
     own = np.array([inner(model, g, g) for g in found.coefficients])
     np.testing.assert_allclose(found.squares, own, rtol=1e-10)
+    assert repr(found).startswith("InputGradient(3 records, ")
 
 
 def in_states(model: Continuum, v: Array) -> Array:
