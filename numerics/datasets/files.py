@@ -77,10 +77,12 @@ def _read_table(path: Path, reader: TableReader, label: Sequence[str], id: str |
     if not label and len(nominal) == 1:
         label = nominal
     classes = classes if list(label) == list(nominal) else []
+    names: tuple[str, ...] = ()
     if id is not None and time is None and id in table and len(set(table[id].tolist())) == len(table[id]):
+        names = tuple(map(str, table[id].tolist()))
         table, id = {name: column for name, column in table.items() if name != id}, None
     given = wide(table, label, "--label") if id is time is None else long(table, id, time, (), label, "--label")
-    return from_given(given.x, given.xi, given.y, classes, "")
+    return replace(from_given(given.x, given.xi, given.y, classes, ""), names=names or given.names)
 
 
 def _read_archive(path: str | Path) -> Source:
@@ -117,10 +119,10 @@ def _with_targets_at(found: Source, arrays: Mapping[str, Any]) -> Records:
     """Records with target functions at points of their own, behind each other where y_offsets say so."""
     data = found if isinstance(found, Records) else found.whole()
     y, xi = (None if name not in arrays else np.asarray(arrays[name]) for name in ("y", "y_xi"))
-    if "y_offsets" in arrays and y is not None:
-        targets = _ragged(y, np.asarray(arrays["y_offsets"]), xi, None, np.array([]))
-        y, xi = targets.samples(), None if targets.xi is None else targets.points()
-    return with_targets_at(data, y, xi)
+    if "y_offsets" not in arrays or y is None:
+        return with_targets_at(data, y, xi)
+    targets = _ragged(y, np.asarray(arrays["y_offsets"]), xi, None, np.array([]))
+    return with_targets_at(data, targets.samples(), None if xi is None else targets.points())
 
 
 def _file_points(arrays: Mapping[str, Any]) -> Any:

@@ -115,7 +115,7 @@ def from_long(
     """
     samples, targets = (list(given) if isinstance(given, list | tuple) else [given] for given in (channels, label))
     found = long(containers.table(table), id, time, samples, targets)
-    return from_given(found.x, found.xi, found.y, classes, "")
+    return replace(from_given(found.x, found.xi, found.y, classes, ""), names=found.names)
 
 
 def from_given(

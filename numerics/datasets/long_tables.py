@@ -40,7 +40,8 @@ def long(
         rows = in_order(rows, offsets, times)
         xi = [in_units(part) for part in _parts(times[rows], offsets)]
         _check_times(xi, names)
-    return Given(_parts(x[rows], offsets), xi, _labels(table, label, rows, offsets, names))
+    y = _labels(table, label, rows, offsets, names)
+    return Given(_parts(x[rows], offsets), xi, y, () if id is None else tuple(names))
 
 
 def panel(table: Table, ids: Any, times: Any) -> Given:

@@ -36,6 +36,7 @@ class Records:
     column: whether they came as (records, 1), which could as well be one record; it is for a model to say.
     elsewhere: target functions that were sampled at points of their own, as records, in place of y.
     weights: what each record counts (records,), whatever their mean; None where all count alike.
+    names: what a table calls the records, in a column of their own; () where they have numbers only.
     gaps: whether NaN stand among the samples, where a channel was not sampled.
     units: None where points, samples and targets are as the user gave them; or the units of the model that took them,
     whose points lie in [−1, 1].
@@ -52,6 +53,7 @@ class Records:
     units: Any = None
     elsewhere: Records | None = None
     weights: Array | None = None
+    names: tuple[str, ...] = ()
 
     mapped = False  # held in memory, other than ``Streamed`` ones
 
@@ -196,7 +198,8 @@ class Records:
         x = self.x[rows]
         gaps = self.gaps and not bool(np.isfinite(x).all())
         weights = None if self.weights is None else self.weights[index]
-        return Records(x, offsets, xi, y, self.classes, grid, self.column, gaps, self.units, elsewhere, weights)
+        names = tuple(self.names[n] for n in index) if self.names else ()
+        return Records(x, offsets, xi, y, self.classes, grid, self.column, gaps, self.units, elsewhere, weights, names)
 
     def sampled(self, channel: int, xi: Array) -> Records:
         """One channel of records on intervals where it was sampled, in some of them perhaps nowhere; without targets.

@@ -40,6 +40,7 @@ class Streamed:
     weights: Array | None = None
 
     mapped = True
+    names = ()
 
     @property
     def known(self) -> bool:

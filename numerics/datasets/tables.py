@@ -24,11 +24,15 @@ SHOWN = 12  # names in a message
 
 @dataclass(frozen=True)
 class Given:
-    """What a table holds: x and the points as ``records`` takes them, and targets where a column was named."""
+    """What a table holds: x and the points as ``records`` takes them, targets where a column was named.
+
+    names: of the records, where a column has them.
+    """
 
     x: Any
     xi: Any = None
     y: Any = None
+    names: tuple[str, ...] = ()
 
 
 def says_number(text: Any) -> bool:
