@@ -62,7 +62,7 @@ def data() -> Any:
 
 
 def ladder_of(model: Continuum, data: Any, **options: Any) -> Ladder:
-    return Ladder.of(model, data, options, None, None)
+    return Ladder.of(model, data, options, None)
 
 
 def untimed(history: Any) -> list[dict[str, Any]]:
