@@ -51,6 +51,18 @@ def truth(spec: dict[str, Any], scale: float = 1.0) -> Any:
     return ct.Continuum.from_fields(spec, W=weight, b=bias)
 
 
+def nearly_coarse(spec: dict[str, Any], scale: float = 1.0) -> Any:
+    """Another one, which polynomials of degree 1 nearly hold."""
+
+    def weight(xi: Array, xi_: Array, delta: Array) -> Array:
+        return scale * (0.8 - 0.6 * xi + 0.7 * xi_ + 0.15 * np.cos(2 * xi + 4 * xi_) + 0 * delta)
+
+    def bias(xi: Array, delta: Array) -> Array:
+        return scale * (0.4 * xi + 0.15 * np.sin(4 * xi) + 0 * delta)
+
+    return ct.Continuum.from_fields(spec, W=weight, b=bias)
+
+
 def rough(spec: dict[str, Any], seed: int) -> Any:
     """Another one, of fields as large, whose coefficients are random and all of one size: white noise in the basis."""
     smooth = truth(spec)

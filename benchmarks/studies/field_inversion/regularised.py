@@ -21,7 +21,7 @@ from benchmarks.studies.field_inversion.problem import (
     truth,
 )
 
-ALPHAS, DECAY = np.append(10.0 ** np.arange(0, -7.1, -0.5), 0.0), 3.0
+ALPHAS, DECAY = np.append(10.0 ** np.arange(0, -9.1, -0.5), 0.0), 3.0
 
 
 @dataclass(frozen=True)
