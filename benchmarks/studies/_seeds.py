@@ -92,9 +92,12 @@ def size(values: Array) -> float:
 
 
 def spread(values: Array) -> float:
-    """Of several functions (seeds, …): their standard deviation about their mean, over the size of that mean."""
+    """Of several functions (seeds, …): their standard deviation about their mean, over their size.
+
+    0 where they agree, 1 where they are drawn independently around 0.
+    """
     deviation = np.sqrt(np.sum((values - values.mean(axis=0)) ** 2, axis=0) / (len(values) - 1))
-    return size(deviation) / size(values.mean(axis=0))
+    return size(deviation) / size(values)
 
 
 def spreads(seeds: Sequence[int], count: int = 100) -> Found:

@@ -65,9 +65,10 @@ def test_the_operator_is_its_integral() -> None:
         assert _seeds.operator(x)[0, k] == pytest.approx(expected, abs=1e-3)
 
 
-def test_spread_is_the_standard_deviation_over_the_mean() -> None:
+def test_spread_is_the_standard_deviation_over_the_size() -> None:
     values = np.array([[3.0, 1.0], [5.0, 1.0], [4.0, 1.0]])
-    assert _seeds.spread(values) == pytest.approx(np.sqrt((1 + 0) / 2) / np.sqrt((16 + 1) / 2))
+    assert _seeds.spread(values) == pytest.approx(np.sqrt((1 + 0) / 2) / np.sqrt((9 + 25 + 16 + 3) / 6))
+    assert _seeds.spread(np.random.default_rng(0).standard_normal((20, 5000))) == pytest.approx(1, abs=0.02)
 
 
 def test_formants_are_resonances_one_after_the_other() -> None:
