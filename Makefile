@@ -91,7 +91,7 @@ benchmarks: $(READY)
 	$(BIN)/python benchmarks/estimators.py benchmarks/records/estimators.txt
 	$(BIN)/python benchmarks/choices.py benchmarks/records/choices.txt
 	$(BIN)/python benchmarks/epochs.py benchmarks/records/epochs.txt
-	$(BIN)/python benchmarks/figures.py
+	$(BIN)/python -m benchmarks.figures
 
 # The claims of the texts that the project grew from, tested at length.
 studies: $(READY)
