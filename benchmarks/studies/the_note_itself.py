@@ -116,7 +116,7 @@ def equations(long: bool) -> list[Number]:
 
 
 def bases() -> list[Number]:
-    sizes, counts = (8, 16, 32), (12, 24, 48, 96)
+    sizes, counts = (16, 32, 64), (12, 24, 48, 96)
     found = [_smooth.on_cells(n) for n in counts]
     orders = {
         (activation, tableau): _smooth.order(sizes, _smooth.along_depth(activation, tableau, sizes))
