@@ -231,8 +231,8 @@ def _derive(module: str) -> tuple[Check, ...]:
 def _numerics(module: str) -> tuple[Check, ...]:
     if module.startswith(VERIFIED):
         return _files(["verify_references", "verify"])
-    if module in ("kernels/cuda", "kernels/launch"):
-        return _files([CUDA], compiled=False)
+    if module in ("kernels/cuda", "kernels/cuda_slab", "kernels/device_kernels", "kernels/launch"):
+        return _files(["device_calls", CUDA], compiled=False)
     module = _room(module, NUMERICS)
     direct = NUMERICS.get(module, ANY)
     kernels = [KERNELS] if module in COMPILED_KERNELS else []

@@ -16,8 +16,9 @@ import math
 import random
 import sys
 import textwrap
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
-from typing import Any
+from typing import Any, ClassVar
 from unittest import mock
 
 import numba
@@ -32,8 +33,12 @@ class Fault(AssertionError):
 
 
 class _Now:
-    """The time, which every barrier moves on, and who is at work: one launch at a time, one thread at a time."""
+    """The time, which every barrier moves on, and who is at work: one launch at a time, one thread at a time.
 
+    count: launches, allocations, uploads, downloads (copies for which the host waits) and copies on the device so far.
+    """
+
+    count: ClassVar[Counter[str]] = Counter()
     clock = 1
     launch = 1  # when it began
     block = 1  # when it began
@@ -195,12 +200,17 @@ class DeviceArray:
         return piece(self.memory, self.shape, self.start)
 
     def copy_to_host(self) -> np.ndarray:
+        _Now.count["downloads"] += 1
+        return self.content()
+
+    def content(self) -> np.ndarray:
         if NEVER in self.memory.wrote_at[self._part]:
             raise Fault(f"the host takes an array of shape {self.shape} that was not written everywhere")
         return self.memory.values[self._part].reshape(self.shape).copy()
 
     def copy_to_device(self, source: DeviceArray | np.ndarray) -> None:
-        values = source.copy_to_host() if isinstance(source, DeviceArray) else source
+        _Now.count["copies" if isinstance(source, DeviceArray) else "uploads"] += 1
+        values = source.content() if isinstance(source, DeviceArray) else source
         assert values.shape == self.shape
         self.memory.values[self._part] = values.reshape(-1)
         self.memory.wrote_at[self._part] = [HOST] * self.size
@@ -262,7 +272,7 @@ class Kernel:
     """A kernel's text as a generator; ``kernel[grid, threads, stream, shared](…)`` runs it."""
 
     def __init__(self, machine: Machine, function: Callable[..., Any]) -> None:
-        self.machine, self.function = machine, function
+        self.machine, self.function, self.__name__ = machine, function, function.__name__
         code = function.__code__
         tree = _Barriers().visit(ast.parse(textwrap.dedent(inspect.getsource(function))))
         self.arguments = [argument.arg for argument in tree.body[0].args.args]
@@ -279,6 +289,7 @@ class Kernel:
             arrays = {name: a for name, a in named.items() if isinstance(a, DeviceArray)}
             written = {id(a.memory) for name, a in arrays.items() if self.read.get(name) != {a.ndim}}
             inside = [a.inside(id(a.memory) not in written) if isinstance(a, DeviceArray) else a for a in given]
+            _Now.count["launches"] += 1
             self.machine.run(self.threads, launch, inside)
 
         return run
@@ -295,6 +306,9 @@ class Machine:
     def __init__(self, seed: int) -> None:
         self.order = random.Random(seed)
         self.shared = self  # cuda.shared.array
+        self.count = _Now.count
+        self.count.clear()
+        self.free = math.inf
         self._bytes = 0
         self._room: dict[Any, Memory] = {}
 
@@ -306,11 +320,20 @@ class Machine:
     def jit(self, function: Callable[..., Any], **options: Any) -> Kernel:
         return Kernel(self, function)
 
+    def current_context(self) -> Machine:
+        return self
+
+    def get_memory_info(self) -> tuple[float, float]:
+        """Bytes that are free, and all."""
+        return self.free, math.inf
+
     def to_device(self, array: np.ndarray) -> DeviceArray:
+        _Now.count.update(("uploads", "allocations"))
         return DeviceArray(Memory(np.array(array).reshape(-1), HOST), np.shape(array))
 
     def device_array(self, shape: Any, dtype: Any = np.float64) -> DeviceArray:
         shape = (shape,) if isinstance(shape, int) else tuple(int(n) for n in shape)
+        _Now.count["allocations"] += 1
         garbage = np.full(math.prod(shape), np.nan if np.dtype(dtype).kind in "fc" else -(10**6), dtype)
         return DeviceArray(Memory(garbage, NEVER), shape)
 
@@ -380,7 +403,7 @@ class Machine:
 @contextlib.contextmanager
 def device(seed: int = 0) -> Iterator[Machine]:
     """``numba.cuda`` is a machine in lockstep inside."""
-    from numerics.kernels import cuda as runner
+    from numerics.kernels import launch as runner
 
     machine = Machine(seed)
     runner.compiled.cache_clear()
