@@ -308,8 +308,8 @@ class CudaSolver(Solver):
                 if not begin:  # the readout and the first part, in whose place the others come
                     begin, size = (layout({n: a.shape for n, a in g.items()})[1] for g in (readout, {**readout, **own}))
                     room = self.slabs[-1].empty(size)
-                place = room[begin if part.start else 0 :]
-                sent = together({**{name: sent[name] for name in readout}, **own}, self.dtype, lambda n: place[:n])
+                given = {**{name: sent[name] for name in readout}, **own}
+                sent = together(given, self.dtype, partial(_front, room[begin if part.start else 0 :]))
                 yield sent
 
         self.add(sums, parts(), of_states)
@@ -431,6 +431,10 @@ class CudaSolver(Solver):
             value = own.slabs[-1].empty(outputs.shape[1])
             source = own._loss(sent["z"], sent["targets"], value)
             return to_host(value), to_host(source)
+
+
+def _front(array: Any, size: int) -> Any:
+    return array[:size]
 
 
 def _divided(found: Sequence[Any], by: float) -> tuple[list[Weights], np.ndarray, np.ndarray]:
