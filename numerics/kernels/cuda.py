@@ -35,6 +35,7 @@ from numerics.kernels.launch import (
     require,
     start,
     start_blocks,
+    start_rows,
     to_device,
     to_host,
     together,
@@ -93,6 +94,10 @@ class CudaBound(Bound):
     def run(self, name: str, size: int, *given: Any) -> None:
         """Launch one of ``device_kernels`` over ``size`` elements."""
         start(compiled(OWN, name, math.prod(self.launch.threads)), self.launch, size, *given)
+
+    def run_rows(self, name: str, rows: int, *given: Any) -> None:
+        """Launch one of them on a block a row."""
+        start_rows(compiled(OWN, name, math.prod(self.launch.threads)), self.launch, rows, *given)
 
     def blocks(self, records: int) -> int:
         """How many blocks of a launch have gradients of their own: as many as there are, or there is room for."""

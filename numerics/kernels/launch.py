@@ -187,6 +187,12 @@ def start_blocks(kernel: Any, launch: Launch, blocks: int, *given: Any, shared: 
     _launch(kernel, (blocks, launch.threads, 0, shared), given)
 
 
+def start_rows(kernel: Any, launch: Launch, rows: int, *given: Any) -> None:
+    """Launch a kernel on a block a row, whose threads share a float64 number each."""
+    threads = math.prod(launch.threads)
+    _launch(kernel, (max(1, min(1024, rows)), threads, 0, 8 * threads), given)
+
+
 def _launch(kernel: Any, configuration: tuple[Any, ...], given: Sequence[Any]) -> None:
     name = getattr(kernel, "__name__", "a kernel")
     with flight.watched(f"the launch of {name}"):

@@ -39,7 +39,7 @@ from numerics.representation import find, folders
 from numerics.representation.tables import Representation
 
 Array = np.ndarray
-CACHED = ("solver", "bound", "representation", "_pieces", "_precision")
+CACHED = ("solver", "bound", "representation", "pieces", "_precision")
 Declared = Spec | Mapping[str, Any] | str | Path
 
 
@@ -188,7 +188,7 @@ class Continuum:
         return self.replace(fields=fields, **changes)
 
     @cached_property
-    def _pieces(self) -> list[tuple[str, FieldSlab, slice]]:
+    def pieces(self) -> list[tuple[str, FieldSlab, slice]]:
         """Every slab with its field's name and its part of ``coordinates``."""
         found, start = [], 0
         for name, f in self.fields.items():
@@ -205,7 +205,7 @@ class Continuum:
         """The same; precision: of fields that are wanted in another one than float64."""
         coordinates = numbers(coordinates, "coordinates", (self.size,))
         found: layout.Coefficients = {name: [] for name in self.fields}
-        for name, slab, part in self._pieces:
+        for name, slab, part in self.pieces:
             shape = slab.coefficients.shape
             room = layout.room(name, shape, self.spec.dimension, precision.get(name, np.float64))
             found[name].append(slab.at(coordinates[part].reshape(shape), out=room))
@@ -271,7 +271,7 @@ class Continuum:
     def orthonormal_gradient(self, gradient: layout.Coefficients) -> Array:
         """dL/dcoordinates (size,) from dL/dcoefficients of every field and slab."""
         flat, slabs = np.empty(self.size), {name: iter(own) for name, own in gradient.items()}
-        for name, slab, part in self._pieces:
+        for name, slab, part in self.pieces:
             slab.pull_back_orthonormal(next(slabs[name]), out=flat[part].reshape(slab.coefficients.shape))
         return flat
 
