@@ -11,8 +11,8 @@ import contextlib
 import copy
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -29,7 +29,6 @@ from numerics.kernels.launch import (
     check_memory,
     compiled,
     cuda_kernels,
-    cut,
     layout,
     module,
     require,
@@ -41,6 +40,7 @@ from numerics.kernels.launch import (
     together,
 )
 from numerics.kernels.operators import AS_THEY_ARE, Slab, Weights
+from numerics.kernels.sums import Sums
 from numerics.representation.tables import Representation
 
 PARTIALS = 2**26  # numbers that the blocks' gradients of one slab's operators may take together
@@ -69,7 +69,7 @@ class CudaBound(Bound):
         self.find = compiled_kernels  # what goes wrong is looked into on the CPU
         self.launch = launch or Launch()
         self.arenas: list[Arena] = []
-        self._segments: dict[bytes, Any] = {}
+        self._tables: dict[bytes, Any] = {}
         spec, zero, find = representation.spec, {"zero": np.zeros(1)}, partial(cuda_kernels, launch=self.launch)
         slabs = [
             CudaSlab.of(s, spec.channels, self.dtype, plan or s.plan, find, spec.pre_activations).bind(zero)
@@ -104,12 +104,12 @@ class CudaBound(Bound):
         largest = max(math.prod(slab.shapes["operators"]) for slab in self.slabs)
         return max(1, min(self.launch.grid(min(records, self.launch.records)), PARTIALS // largest))
 
-    def segments(self, rows: np.ndarray) -> Any:
+    def table(self, rows: np.ndarray) -> Any:
         """A table of whole numbers on the device, which a run sends there once."""
         key = rows.tobytes()
-        if key not in self._segments:
-            self._segments[key] = to_device(rows, rows.dtype)
-        return self._segments[key]
+        if key not in self._tables:
+            self._tables[key] = to_device(rows, rows.dtype)
+        return self._tables[key]
 
     @contextlib.contextmanager
     def lent(self) -> Iterator[Arena]:
@@ -133,59 +133,6 @@ class CudaBound(Bound):
         stages = sum(len(slab.bound["theta"]) for slab in self.slabs)
         self.check_memory(numbers * self.dtype.itemsize, f"operators of {stages:,} stages")
         return CudaSolver(self, weights, self._formed(weights))
-
-
-@dataclass(frozen=True, eq=False)
-class Sums:
-    """What a gradient leaves on the device, in one allocation: what the blocks add to, zero before; sums; losses.
-
-    shapes: of the arrays by name, in order. Of ``pulled``, "k/w" and the like are the gradients of slab k's
-    coefficients, "operator" and "constant" those of the readout; "k/bar_…" those of slab k's operators.
-    """
-
-    flat: Any
-    shapes: Mapping[str, tuple[int, ...]]
-    of_states: list[Any]
-
-    @classmethod
-    def empty(cls, solver: CudaSolver, records: int, readout: Mapping[str, Any]) -> Sums:
-        """Zeros in place of those of so many records."""
-        blocks = solver.bound.blocks(records)
-        operators: dict[str, tuple[int, ...]] = {}
-        weights, rest = operators.copy(), {name: tuple(a.shape) for name, a in readout.items()}
-        for k, (slab, own) in enumerate(zip(solver.slabs, solver.weights)):
-            for name, a in slab.operators.items():
-                (rest if name in AS_THEY_ARE else operators)[f"{k}/bar_{name}"] = tuple(a.shape)
-            weights |= {f"{k}/{name}": tuple(a.shape) for name, a in own.arrays.items() if name not in AS_THEY_ARE}
-        of_blocks = {f"blocks {name}": (blocks, *shape) for name, shape in {**operators, **rest}.items()}
-        shapes = {**of_blocks, **weights, **rest, "losses": (records,), **operators}
-        return cls(solver.slabs[-1].zeros(layout(shapes)[1]), shapes, [])
-
-    @cached_property
-    def arrays(self) -> dict[str, Any]:
-        """All of them."""
-        return cut(self.flat, self.shapes)
-
-    def of_slab(self, k: int, before: str = "") -> dict[str, Any]:
-        """The gradients of a slab's operators, or of each block."""
-        prefix = f"{before}{k}/"
-        return {n.removeprefix(prefix): a for n, a in self.arrays.items() if n.startswith(f"{prefix}bar_")}
-
-    def total(self, bound: CudaBound, blocks: int) -> None:
-        """Σ over the blocks, in order."""
-        places, _ = layout(self.shapes)
-        names = [name.removeprefix("blocks ") for name in places if name.startswith("blocks ")]
-        rows = [(places[f"blocks {n}"].start, math.prod(self.shapes[n]), places[n].start) for n in names]
-        largest = max(size for _, size, _ in rows)
-        bound.run("sum_segments", largest, bound.segments(np.array(rows, np.int64)), blocks, self.flat, self.flat)
-
-    def to_host(self, operators: bool) -> dict[str, np.ndarray]:
-        """Sums and losses, by one copy. operators: those of operators, too."""
-        names = [name for name in self.shapes if not name.startswith("blocks ")]
-        names = names if operators else names[: names.index("losses") + 1]
-        shapes = {name: self.shapes[name] for name in names}
-        places, _ = layout(self.shapes)
-        return cut(to_host(self.flat[places[names[0]].start : places[names[-1]].stop]), shapes)
 
 
 class CudaSolver(Solver):
@@ -303,7 +250,7 @@ class CudaSolver(Solver):
         records = states.shape[1]
         self.bound.check_memory(self.bytes_needed(records, of_states), f"a gradient over {records:,} records")
         readout: dict[str, Any] = {"operator": operator, "constant": constant}
-        sums = Sums.empty(self, records, readout)
+        sums = self.sums(records, readout)
 
         def parts() -> Iterator[Mapping[str, Any]]:
             sent, begin = readout, 0
@@ -320,6 +267,10 @@ class CudaSolver(Solver):
         self.add(sums, parts(), of_states)
         return sums
 
+    def sums(self, records: int, readout: Mapping[str, Any]) -> Sums:
+        """Zeros in place of a gradient over so many records."""
+        return Sums.empty(self.slabs, self.weights, readout, records, self.bound.blocks(records))
+
     def add(self, sums: Sums, parts: Iterable[Mapping[str, Any]], of_states: bool = False) -> None:
         """Sweep over records and sum what the blocks have found.
 
@@ -335,7 +286,8 @@ class CudaSolver(Solver):
             sums.of_states.extend([to_host(bar)] if of_states else ())
             done += records
             arena.place = begun
-        sums.total(self.bound, blocks)
+        rows = sums.segments
+        self.bound.run("sum_segments", rows[:, 1].max(), self.bound.table(rows), blocks, sums.flat, sums.flat)
 
     def _launch(self, part: Mapping[str, Any], sums: Sums, value: Any, blocks: int) -> Any:
         """Adds to the blocks' sums; writes the losses to ``value``. Returns dL/dstates."""

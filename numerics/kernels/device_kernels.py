@@ -78,13 +78,13 @@ def along(table, vector, begin, after, size, to):  # type: ignore[no-untyped-def
 # --- a step of training ---------------------------------------------------------------------------------------
 
 
-def mean_loss(losses, weights, penalties, target, place):  # type: ignore[no-untyped-def]
-    """target_place = the mean of the losses, by weights where there is one for each, and the penalties: one block."""
+def mean_loss(losses, weighted, weights, penalties, target, place):  # type: ignore[no-untyped-def]
+    """target_place = the mean of the losses, with weights where these are given, and the penalties: one block."""
     room = cuda.shared.array(0, target.dtype)
     thread, threads = cuda.threadIdx.x, cuda.blockDim.x
     total = 0.0
     for r in range(thread, losses.shape[0], threads):
-        total += losses[r] if weights.shape[0] != losses.shape[0] else weights[r] * losses[r]
+        total += weights[r] * losses[r] if weighted else losses[r]
     room[thread] = total
     cuda.syncthreads()
     if thread == 0:

@@ -67,9 +67,9 @@ class Arrangement:
         columns = np.concatenate(which).astype(np.int64)
         taken = np.ones(len(columns)), columns, np.arange(len(columns) + 1)
         parts = [sparse.csr_matrix(taken, (len(columns), ROOMS * model.size))]
-        for name, own in _readout(model, places).items():
-            parts.append(own[1])
-            shapes[name] = own[0]
+        for name, (shape, rows) in _readout(model, places).items():
+            parts.append(rows)
+            shapes[name] = shape
         matrix = sparse.vstack(parts, format="csr") @ sparse.diags(scales)
         return cls(model.size, shapes, turns, matrix.tocsr())
 
