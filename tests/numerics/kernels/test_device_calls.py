@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -17,6 +21,7 @@ from numerics.kernels import launch, threads
 from numerics.kernels.cuda import CudaBound
 from numerics.kernels.launch import Launch, flight
 from numerics.model.prepared import Prepared
+from tests.builders import ROOT
 from tests.oracles import lockstep
 
 P0, HAT, ONE = {"family": "p0", "cells": 3}, {"family": "hat", "cells": 3}, {"family": "p0", "cells": 1}
@@ -234,3 +239,68 @@ def test_records_are_the_same_in_any_launches() -> None:
     with lockstep.device():
         found = [on_device(model, Launch(n, 2, (2, 2), 2)).objective(prepared)[1] for n in (2, 5)]
     assert np.allclose(*found, rtol=1e-13, atol=1e-15)
+
+
+# --- the kernels that no spec changes -------------------------------------------------------------------------
+
+LINE, ROWS, TABLE = (1, "f8"), (2, "i8"), (2, "f8")
+KINDS: dict[str, tuple[Any, ...]] = {  # of their arguments: (axes, type), "own": the model's precision
+    "sum_segments": (ROWS, "i8", (1, "own"), (1, "own")),
+    "weigh": ((1, "own"), (2, "own")),
+    "picked": ((2, "own"), (1, "i8"), "i8", (2, "own")),
+    "mapped": (ROWS, (1, "i8"), LINE, "f8", LINE, (1, "own")),
+    "mapped_long": (ROWS, (1, "i8"), LINE, "f8", (1, "own"), LINE),
+    "along": (TABLE, LINE, "i8", "i8", "i8", "i8"),
+    "mean_loss": ((1, "own"), "b1", (1, "own"), LINE, LINE, "i8"),
+    "squares": (ROWS, LINE, LINE),
+    "penalised": (ROWS, LINE, LINE, LINE, LINE),
+    "shortened": (LINE, "f8", LINE),
+    "averaged": ("f8", LINE, LINE),
+    "descended": ("f8", LINE, LINE),
+    "adam_lengths": (ROWS, LINE, "f8", "f8", "f8", "f8", LINE, LINE),
+    "adam_of_fields": (ROWS, LINE, "f8", "f8", LINE, LINE, LINE),
+    "adam_of_coordinates": (*("f8",) * 6, *(LINE,) * 4),
+}
+
+
+@CUDA
+@pytest.mark.slow
+@pytest.mark.parametrize("name", KINDS)
+def test_they_compile_for_a_device(name: str) -> None:
+    """None is needed: to PTX, in both precisions."""
+    import numba
+    from numba import cuda
+
+    from numerics.kernels import device_kernels
+
+    scalars = {"i8": numba.int64, "f8": numba.float64, "b1": numba.boolean}
+    for own in (numba.float32, numba.float64):
+        types = [
+            scalars[kind] if isinstance(kind, str) else numba.types.Array(scalars.get(kind[1], own), kind[0], "C")
+            for kind in KINDS[name]
+        ]
+        text, _ = cuda.compile_ptx(getattr(device_kernels, name), tuple(types), cc=(9, 0))
+        assert ".entry" in text
+
+
+def test_every_one_of_them_is_looked_at() -> None:
+    from numerics.kernels import device_kernels
+
+    own = {name for name, value in vars(device_kernels).items() if getattr(value, "__module__", "").endswith("kernels")}
+    assert own == KINDS.keys()
+
+
+@CUDA
+@pytest.mark.slow
+def test_machine_code_is_kept_between_processes_and_never_run_damaged(tmp_path: Path) -> None:
+    def other() -> str:
+        environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+        command = [sys.executable, "-m", "tests.oracles.fake_device", "averaged"]
+        return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout
+
+    assert [other().strip() for _ in range(2)] == ["compiled", "loaded"]
+    (kept,) = tmp_path.glob("averaged_*.nbc")
+    content = bytearray(kept.read_bytes())
+    content[len(content) // 2] ^= 1
+    kept.write_bytes(content)
+    assert other().strip() == "compiled"
