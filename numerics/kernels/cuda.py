@@ -173,6 +173,22 @@ class CudaSolver(Solver):
                 parts.append(to_host(own._final(states[:, part])))
         return np.concatenate(parts, axis=1)
 
+    def told(
+        self, samples: Any, before: tuple[Any, Any], after: tuple[Any, Any], found: Any, functional: bool
+    ) -> None:
+        """Answers (records, n) to samples (records, m), both on the device, in ``found``.
+
+        before, after: matrix and offset of what is done to samples, and to final states or what the readout takes.
+        """
+        for part in self._launches(len(samples)):
+            with self._at_work() as own:
+                given, out = samples[part], found[part]
+                states = own.slabs[0].empty(before[0].shape[1], len(given))
+                self.bound.run("affine_in", states.size, *before, given, states)
+                y = own._final(states)
+                y = own._features(y)[0] if functional else y
+                self.bound.run("affine_out", out.size, *after, y, out)
+
     def path(self, states: np.ndarray) -> list[list[np.ndarray]]:
         """Slab by slab, the state after 0, 1, 2 … steps; the first one of a slab is the state as it arrives."""
         return [[to_host(h) for h in slab] for slab in super().path(states)]

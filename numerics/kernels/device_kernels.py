@@ -11,7 +11,7 @@ import math
 from numba import cuda
 
 
-def sum_segments(segments, blocks, partial, total):  # type: ignore[no-untyped-def]
+def sum_segments(segments, blocks, partial, total):
     """total_e = Σ_p partial_pe of several arrays, by blocks in order. segments: (from, how many, to) of each."""
     for s in range(segments.shape[0]):
         start, size, to = segments[s, 0], segments[s, 1], segments[s, 2]
@@ -22,14 +22,14 @@ def sum_segments(segments, blocks, partial, total):  # type: ignore[no-untyped-d
             total[to + e] = value
 
 
-def weigh(weights, values):  # type: ignore[no-untyped-def]
+def weigh(weights, values):
     """values_ir ← weights_r values_ir, record by record."""
     for e in range(cuda.grid(1), values.shape[0] * values.shape[1], cuda.gridsize(1)):
         a, r = e // values.shape[1], e % values.shape[1]
         values[a, r] = weights[r] * values[a, r]
 
 
-def picked(source, which, first, target):  # type: ignore[no-untyped-def]
+def picked(source, which, first, target):
     """target_ir = source_i,which(first + r): some of the records."""
     for e in range(cuda.grid(1), target.shape[0] * target.shape[1], cuda.gridsize(1)):
         a, r = e // target.shape[1], e % target.shape[1]
@@ -39,7 +39,7 @@ def picked(source, which, first, target):  # type: ignore[no-untyped-def]
 # --- maps of vectors ------------------------------------------------------------------------------------------
 
 
-def mapped(rows, which, values, scale, source, target):  # type: ignore[no-untyped-def]
+def mapped(rows, which, values, scale, source, target):
     """target_i = scale Σ_e values_e source_which(e): a sparse matrix, a thread a row. rows: (i, from, to) of each."""
     for row in range(cuda.grid(1), rows.shape[0], cuda.gridsize(1)):
         total = 0.0
@@ -48,7 +48,7 @@ def mapped(rows, which, values, scale, source, target):  # type: ignore[no-untyp
         target[rows[row, 0]] = scale * total
 
 
-def mapped_long(rows, which, values, scale, source, target):  # type: ignore[no-untyped-def]
+def mapped_long(rows, which, values, scale, source, target):
     """The same, a block a row: of rows with many entries."""
     room = cuda.shared.array(0, values.dtype)
     thread, threads = cuda.threadIdx.x, cuda.blockDim.x
@@ -65,7 +65,7 @@ def mapped_long(rows, which, values, scale, source, target):  # type: ignore[no-
         cuda.syncthreads()
 
 
-def along(table, vector, begin, after, size, to):  # type: ignore[no-untyped-def]
+def along(table, vector, begin, after, size, to):
     """vector[to + bia] = Σ_j table_ij vector[begin + bja]: a matrix along an axis. after, size: of a, of all bia."""
     for e in range(cuda.grid(1), size, cuda.gridsize(1)):
         a, i, b = e % after, e // after % table.shape[0], e // (after * table.shape[0])
@@ -78,7 +78,7 @@ def along(table, vector, begin, after, size, to):  # type: ignore[no-untyped-def
 # --- a step of training ---------------------------------------------------------------------------------------
 
 
-def mean_loss(losses, weighted, weights, penalties, target, place):  # type: ignore[no-untyped-def]
+def mean_loss(losses, weighted, weights, penalties, target, place):
     """target_place = the mean of the losses, with weights where these are given, and the penalties: one block."""
     room = cuda.shared.array(0, target.dtype)
     thread, threads = cuda.threadIdx.x, cuda.blockDim.x
@@ -96,7 +96,7 @@ def mean_loss(losses, weighted, weights, penalties, target, place):  # type: ign
         target[place] = total
 
 
-def squares(chunks, vector, partial):  # type: ignore[no-untyped-def]
+def squares(chunks, vector, partial):
     """partial_k = Σ v² over the k-th chunk of a vector, a block each. chunks: (from, to, field)."""
     room = cuda.shared.array(0, vector.dtype)
     thread, threads = cuda.threadIdx.x, cuda.blockDim.x
@@ -113,7 +113,7 @@ def squares(chunks, vector, partial):  # type: ignore[no-untyped-def]
         cuda.syncthreads()
 
 
-def penalised(chunks, rates, partial, vector, gradient):  # type: ignore[no-untyped-def]
+def penalised(chunks, rates, partial, vector, gradient):
     """Of the penalties rate ‖field‖²: the slope 2 rate v joins the gradient, partial_k = Σ v² becomes rate Σ v²."""
     for k in range(cuda.blockIdx.x, chunks.shape[0], cuda.gridDim.x):
         rate = rates[chunks[k, 2]]
@@ -123,7 +123,7 @@ def penalised(chunks, rates, partial, vector, gradient):  # type: ignore[no-unty
             gradient[n] += 2.0 * rate * vector[n]
 
 
-def shortened(partial, longest, vector):  # type: ignore[no-untyped-def]
+def shortened(partial, longest, vector):
     """A vector, shortened to a norm of ``longest`` where it is longer. partial: of the sum of its squares."""
     total = 0.0
     for k in range(partial.shape[0]):
@@ -134,7 +134,7 @@ def shortened(partial, longest, vector):  # type: ignore[no-untyped-def]
             vector[n] = vector[n] * (longest / norm)
 
 
-def averaged(share, vector, average):  # type: ignore[no-untyped-def]
+def averaged(share, vector, average):
     """average ← (1 − share) average + share vector."""
     for n in range(cuda.grid(1), vector.shape[0], cuda.gridsize(1)):
         average[n] = (1.0 - share) * average[n] + share * vector[n]
@@ -143,13 +143,13 @@ def averaged(share, vector, average):  # type: ignore[no-untyped-def]
 # --- what optimisers do ---------------------------------------------------------------------------------------
 
 
-def descended(rate, gradient, vector):  # type: ignore[no-untyped-def]
+def descended(rate, gradient, vector):
     """vector ← vector − rate gradient."""
     for n in range(cuda.grid(1), vector.shape[0], cuda.gridsize(1)):
         vector[n] = vector[n] - rate * gradient[n]
 
 
-def adam_lengths(chunks, partial, decay, unbiased, length, floor, second, scales):  # type: ignore[no-untyped-def]
+def adam_lengths(chunks, partial, decay, unbiased, length, floor, second, scales):
     """Every field's second moment with the squares of its gradient, and what its first moment is multiplied by.
 
     One thread.
@@ -164,7 +164,7 @@ def adam_lengths(chunks, partial, decay, unbiased, length, floor, second, scales
             scales[f] = length / (math.sqrt(unbiased * second[f]) + floor)
 
 
-def adam_of_fields(chunks, scales, decay, shrink, gradient, moment, vector):  # type: ignore[no-untyped-def]
+def adam_of_fields(chunks, scales, decay, shrink, gradient, moment, vector):
     """Adam's step with one second moment a field. decay: of the first moment."""
     for k in range(cuda.blockIdx.x, chunks.shape[0], cuda.gridDim.x):
         scale = scales[chunks[k, 2]]
@@ -173,12 +173,33 @@ def adam_of_fields(chunks, scales, decay, shrink, gradient, moment, vector):  # 
             vector[n] = vector[n] - scale * moment[n] - shrink * vector[n]
 
 
-def adam_of_coordinates(  # type: ignore[no-untyped-def]
-    first, decay, unbiased, length, shrink, floor, gradient, moment, second, vector
-):
+def adam_of_coordinates(first, decay, unbiased, length, shrink, floor, gradient, moment, second, vector):
     """Adam's step with one second moment a coordinate. first, decay: of the first and the second moment."""
     for n in range(cuda.grid(1), vector.shape[0], cuda.gridsize(1)):
         g = gradient[n]
         moment[n] = first * moment[n] + (1.0 - first) * g
         second[n] = decay * second[n] + (1.0 - decay) * (g * g)
         vector[n] = vector[n] - length * moment[n] / (math.sqrt(unbiased * second[n]) + floor) - shrink * vector[n]
+
+
+# --- samples and answers --------------------------------------------------------------------------------------
+
+
+def affine_in(matrix, offset, source, target):
+    """target_ir = offset_i + Σ_j matrix_ji source_rj: records as users have them → as kernels do."""
+    for e in range(cuda.grid(1), target.shape[0] * target.shape[1], cuda.gridsize(1)):
+        i, r = e % target.shape[0], e // target.shape[0]
+        total = offset[i]
+        for j in range(matrix.shape[0]):
+            total += matrix[j, i] * source[r, j]
+        target[i, r] = total
+
+
+def affine_out(matrix, offset, source, target):
+    """target_ri = offset_i + Σ_j matrix_ji source_jr: what kernels make of records → as users have it."""
+    for e in range(cuda.grid(1), target.shape[0] * target.shape[1], cuda.gridsize(1)):
+        i, r = e % target.shape[1], e // target.shape[1]
+        total = offset[i]
+        for j in range(matrix.shape[0]):
+            total += matrix[j, i] * source[j, r]
+        target[r, i] = total

@@ -26,6 +26,7 @@ from numerics.representation.tables import SlabTables
 ALIGNED = 64  # numbers: where arrays that share an allocation begin
 OWN_FAULTS = {1, 2, 200, 209, 218, 500, 701}  # codes of what is wrong with a launch itself, not with an earlier kernel
 NO_MEMORY = 2
+CUDA, CUDA_MANAGED = 2, 13  # DLPack's kinds of devices
 
 
 @dataclass(frozen=True)
@@ -203,9 +204,47 @@ def _launch(kernel: Any, configuration: tuple[Any, ...], given: Sequence[Any]) -
 # --- arrays -------------------------------------------------------------------------------------------------
 
 
-def on_device(array: Any) -> bool:
-    """Whether an array lies on a GPU."""
-    return hasattr(array, "__cuda_array_interface__") or hasattr(array, "copy_to_host")
+def on_gpu(array: Any) -> bool:
+    """Whether an array of any package lies on a GPU."""
+    if hasattr(array, "__cuda_array_interface__"):
+        return True
+    place = getattr(array, "__dlpack_device__", None)
+    return place is not None and int(place()[0]) in (CUDA, CUDA_MANAGED)
+
+
+def array_of(array: Any) -> Any:
+    """The same memory as Numba's device array: by the CUDA array interface, or else by DLPack."""
+    from numba import cuda
+
+    if not hasattr(array, "__cuda_array_interface__"):
+        array = _Viewed(array)
+    return cuda.as_cuda_array(array)
+
+
+class _Viewed:
+    """What DLPack says of an array, as the CUDA array interface says it."""
+
+    def __init__(self, array: Any) -> None:
+        from cuda.core.utils import StridedMemoryView
+
+        self.array = array  # which has to live as long
+        view = StridedMemoryView.from_dlpack(array, stream_ptr=-1)
+        size = view.dtype.itemsize
+        strides = None if view.strides is None else tuple(size * step for step in view.strides)
+        self.__cuda_array_interface__ = {
+            "shape": tuple(view.shape), "typestr": view.dtype.str, "data": (view.ptr, view.readonly),
+            "strides": strides, "version": 3, "stream": None,
+        }  # fmt: skip
+
+
+def contiguous(array: Any) -> Any:
+    """The device array. Raises DataError for one whose numbers do not lie one after the other."""
+    if not array.is_c_contiguous():
+        raise DataError(
+            f"an array on the GPU whose {array.ndim} axes do not lie one after the other", "contiguous records",
+            "it was transposed, or is a part of another one", "give its contiguous copy",
+        )  # fmt: skip
+    return array
 
 
 def to_device(array: Any, dtype: Any) -> Any:

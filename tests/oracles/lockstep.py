@@ -186,6 +186,13 @@ class DeviceArray:
         assert rows.step == 1
         return DeviceArray(self.memory, (len(rows), *rest), self.start + rows.start * math.prod(rest))
 
+    def is_c_contiguous(self) -> bool:
+        return True
+
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]:
+        return {"shape": self.shape, "typestr": self.dtype.str}
+
     def reshape(self, *shape: Any) -> DeviceArray:
         return DeviceArray(self.memory, np.empty(self.shape, bool).reshape(*shape).shape, self.start)
 
@@ -326,6 +333,9 @@ class Machine:
     def get_memory_info(self) -> tuple[float, float]:
         """Bytes that are free, and all."""
         return self.free, math.inf
+
+    def as_cuda_array(self, array: DeviceArray) -> DeviceArray:
+        return array
 
     def to_device(self, array: np.ndarray) -> DeviceArray:
         _Now.count.update(("uploads", "allocations"))

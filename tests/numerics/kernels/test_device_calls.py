@@ -260,6 +260,8 @@ KINDS: dict[str, tuple[Any, ...]] = {  # of their arguments: (axes, type), "own"
     "adam_lengths": (ROWS, LINE, "f8", "f8", "f8", "f8", LINE, LINE),
     "adam_of_fields": (ROWS, LINE, "f8", "f8", LINE, LINE, LINE),
     "adam_of_coordinates": (*("f8",) * 6, *(LINE,) * 4),
+    "affine_in": (TABLE, LINE, (2, "own"), (2, "own")),
+    "affine_out": (TABLE, LINE, (2, "own"), (2, "own")),
 }
 
 
