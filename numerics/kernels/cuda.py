@@ -303,7 +303,7 @@ class CudaSolver(Solver):
             done += records
             arena.place = begun
         rows = sums.segments
-        self.bound.run("sum_segments", rows[:, 1].max(), self.bound.table(rows), blocks, sums.flat, sums.flat)
+        self.bound.run("sum_segments", int(rows[:, 1].max()), self.bound.table(rows), blocks, sums.flat, sums.flat)
 
     def _launch(self, part: Mapping[str, Any], sums: Sums, value: Any, blocks: int) -> Any:
         """Adds to the blocks' sums; writes the losses to ``value``. Returns dL/dstates."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import math
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -79,6 +80,8 @@ def require() -> None:
     lack = missing()
     if lack is not None:
         raise RepresentationError("--device cuda", "a machine with numba-cuda, a driver and an NVIDIA GPU", *lack)
+    # some of our launches are small, which is nothing to tell whoever trains a model
+    warnings.filterwarnings("ignore", r"Grid size \d+ will likely result in GPU under-utilization")
 
 
 def check_memory(needed: int, held: int, what: str) -> None:

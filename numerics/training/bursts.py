@@ -44,7 +44,7 @@ def advanced(
         station.see(own)
     except TrainingError:  # no room for all records: batch by batch, if there is room for these
         return None
-    return station.advanced(run, parts[:STEPS])
+    return station.advanced(job, run, parts[:STEPS])
 
 
 def _possible(job: Job, seen: Prepared, run: Run) -> bool:
@@ -64,12 +64,14 @@ def _possible(job: Job, seen: Prepared, run: Run) -> bool:
 
 
 class Station:
-    """A job on the device. seen: the records there; at: the run there, as the host knows it."""
+    """A job on the device. seen: the records there; at: the run there, as the host knows it.
+
+    It does not hold the job, with which it ends.
+    """
 
     def __init__(self, job: Job, run: Run) -> None:
         assert isinstance(job.model, Continuum) and isinstance(job.model.bound, CudaBound)
-        self.options, self.batches, self.flops = job.options, job.batches, job.flops
-        self.bound = job.model.bound
+        self.options, self.batches, self.bound = job.options, job.batches, job.model.bound
         each = job.options.batch or len(job.training)
         solver = CudaSolver(self.bound, (), self.bound.slabs)
         self.bound.check_memory(solver.bytes_needed(each), f"a gradient over {each:,} records")
@@ -92,7 +94,7 @@ class Station:
             self.bound.check_memory(numbers * self.bound.dtype.itemsize, f"{len(seen):,} records")
             self.held, self.seen = Held.of(seen, self.bound.dtype), seen
 
-    def advanced(self, run: Run, parts: Sequence[np.ndarray | None]) -> Run | None:
+    def advanced(self, job: Job, run: Run, parts: Sequence[np.ndarray | None]) -> Run | None:
         """The run after these batches; None where a number is not finite, with the run as it was."""
         began, at, self.at = time.perf_counter(), self.at, None
         assert self.seen is not None
@@ -107,7 +109,9 @@ class Station:
         losses = found.pop("losses")[: len(parts)]
         if not (np.isfinite(losses).all() and all(np.isfinite(a).all() for a in found.values())):
             return None
-        self.at = self._landed(run, found, losses, parts, time.perf_counter() - began)
+        after = self._landed(run, found, losses, parts)
+        flops = sum(job.flops(size, 1) for size in sizes)
+        self.at = replace(after, seconds=run.seconds + time.perf_counter() - began).working(flops)
         return self.at
 
     def _step(self, run: Run, ahead: int, which: object, first: int, size: int) -> None:
@@ -123,23 +127,18 @@ class Station:
             there.run("averaged", there.size, own, there.vector, there.arrays["average"])
 
     def _landed(
-        self, run: Run, found: dict[str, np.ndarray], losses: np.ndarray, parts: Sequence[np.ndarray | None],
-        took: float,
-    ) -> Run:  # fmt: skip
+        self, run: Run, found: dict[str, np.ndarray], losses: np.ndarray, parts: Sequence[np.ndarray | None]
+    ) -> Run:
         """The run as the host knows it."""
         assert self.seen is not None and not isinstance(run.optimiser, multigrid.Cycle)
-        total, flops, weights = run.total, 0, self.seen.weights
+        total, weights = run.total, self.seen.weights
         for loss, part in zip(losses, parts):
             which = slice(None) if part is None else part
             offset = self.seen.offset[which] * (1 if weights is None else weights[which])
             total += (float(loss) + float(np.mean(offset))) * len(offset)
-            flops += self.flops(len(offset), 1)
         vector, average = found.pop("vector"), found.pop("average", None)
         state = run.optimiser.to_arrays()
         numbers = {name: a + len(parts) for name, a in state.items() if not a.ndim}  # steps that are done
         optimiser = run.optimiser.from_arrays(found | numbers)
-        after = replace(
-            run, optimiser=optimiser, vector=vector, average=average, batch=run.batch + len(parts), total=total,
-            seconds=run.seconds + took,
-        )  # fmt: skip
-        return after.working(flops)
+        done = run.batch + len(parts)
+        return replace(run, optimiser=optimiser, vector=vector, average=average, batch=done, total=total)

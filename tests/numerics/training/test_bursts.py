@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any
 from unittest import mock
 
@@ -102,6 +103,13 @@ def test_an_interrupted_run_goes_on_with_the_same_bits(tmp_path: Any) -> None:
         again = trained(SPEC, "cuda", out=tmp_path / "m.npz", resume=True, **options)
     assert np.array_equal(again.coordinates, whole.coordinates)
     assert load(tmp_path / "m.npz").size == whole.size
+
+
+def test_nothing_stays_on_the_device_when_a_run_is_over() -> None:
+    with lockstep.device():
+        trained(SPEC, "cuda", batch=2)
+        gc.collect()
+        assert not bursts._stations
 
 
 @pytest.mark.parametrize("length", [1, 2, 32])
