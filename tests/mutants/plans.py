@@ -168,6 +168,10 @@ NUMERICS = {
     "estimators": ("forward", "onnx", "pytorch"),
     "estimators/network": ("forward", "bench", "onnx"),
     "model/adjoint": ("pull_back", "pytorch"),
+    "model/arrangement": ("arrangement", "bursts"),
+    "model/resident": ("bursts",),
+    "model/device_answers": ("device_answers",),
+    "training/bursts": ("bursts",),
     "model/curvature": ("curvature", "fit"),
     "levels/matching": ("matching",),
     "networks/stages": ("export", "convolutions"),
@@ -231,8 +235,8 @@ def _derive(module: str) -> tuple[Check, ...]:
 def _numerics(module: str) -> tuple[Check, ...]:
     if module.startswith(VERIFIED):
         return _files(["verify_references", "verify"])
-    if module in ("kernels/cuda", "kernels/cuda_slab", "kernels/device_kernels", "kernels/launch"):
-        return _files(["device_calls", CUDA], compiled=False)
+    if module in ("kernels/cuda", "kernels/cuda_slab", "kernels/device_kernels", "kernels/launch", "kernels/sums"):
+        return _files(["device_calls", "bursts", CUDA], compiled=False)
     module = _room(module, NUMERICS)
     direct = NUMERICS.get(module, ANY)
     kernels = [KERNELS] if module in COMPILED_KERNELS else []
