@@ -227,7 +227,7 @@ class CudaSolver(Solver):
         self, states: np.ndarray, operator: np.ndarray, constant: np.ndarray, bar: np.ndarray
     ) -> tuple[list[Weights], np.ndarray, np.ndarray, np.ndarray]:
         """From dL/d(outputs) those by the weights, the readout and the states; as for the CPU."""
-        solver = copy.copy(self)
+        solver = copy.copy(self.settled(states))
         solver.linear = True
         _, back, bar_operator, bar_constant, of_states = solver._pulled(states, operator, constant, bar, of_states=True)
         return back, bar_operator, bar_constant, of_states

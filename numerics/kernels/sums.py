@@ -17,10 +17,11 @@ from numerics.kernels.operators import AS_THEY_ARE, Weights
 
 @dataclass(frozen=True, eq=False)
 class Sums:
-    """What a gradient leaves on the device, in one allocation: what the blocks add to, zero before; sums; losses.
+    """What a gradient leaves on the device, in one allocation: what the blocks add to, sums, losses.
 
-    shapes: of the arrays by name, in order. Of ``pulled``, "k/w" and the like are the gradients of slab k's
-    coefficients, "operator" and "constant" those of the readout; "k/bar_…" those of slab k's operators.
+    shapes: of the arrays by name, in order. "k/w" and the like are the gradients of slab k's coefficients, "k/bar_…"
+    of its operators, "operator" and "constant" of the readout; "blocks …" the parts that blocks have found of these.
+    of_states: dL/dstates, launch by launch, where they are wanted.
     """
 
     flat: Any

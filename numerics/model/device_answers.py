@@ -53,6 +53,11 @@ def answer(model: Any, x: Any, xi: Any, at: Any) -> Any:
             "an array on a GPU", "arrays where the model's kernels run", f"the model's device is {model.device!r}",
             'take model.replace(device="cuda"), or copy the array to the host',
         )  # fmt: skip
+    if bound.open:
+        raise DataError(
+            "records on a GPU for a model with adaptive steps", "steps that are declared",
+            "they are found on the host, for all records together", "copy the records to the host",
+        )  # fmt: skip
     given = contiguous(array_of(x))
     maps = _maps_of(model, tuple(given.shape[1:]), xi, at)
     records = given.shape[0]

@@ -42,9 +42,9 @@ def advanced(
     try:
         station = _stations[job] if job in _stations else _stations.setdefault(job, Station(job, run))
         station.see(own)
+        return station.advanced(job, run, parts[:STEPS])
     except TrainingError:  # no room for all records: batch by batch, if there is room for these
         return None
-    return station.advanced(job, run, parts[:STEPS])
 
 
 def _possible(job: Job, seen: Prepared, run: Run) -> bool:

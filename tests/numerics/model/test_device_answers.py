@@ -85,6 +85,11 @@ def test_what_cannot_be_answered_there_is_said() -> None:
             device(given, np.tile(np.linspace(-1, 1, 7), (5, 1)))
         with mock.patch("numerics.model.device_answers.LARGEST", 3), pytest.raises(DataError, match="copy them to the"):
             device(given, np.linspace(-1, 1, 7))
+        open_ = Continuum.from_spec(
+            SPEC | {"integration": {"tableau": "dopri5", "steps": "adaptive", "tolerance": "1/100"}}, seed=0
+        )
+        with pytest.raises(DataError, match="adaptive steps"):
+            there(open_)(given)
         with mock.patch.object(lockstep.DeviceArray, "is_c_contiguous", lambda self: False):
             with pytest.raises(DataError, match="contiguous copy"):
                 device(given)
