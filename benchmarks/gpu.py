@@ -31,7 +31,7 @@ from numerics.kernels.bound import plain_kernels
 from numerics.kernels.cpu import Bound
 from numerics.kernels.cuda import CudaBound
 from numerics.kernels.launch import Launch, to_device
-from numerics.model.resident import Held, Resident
+from numerics.model.resident import Resident
 from tests.oracles import cuda_cases
 
 DRY = os.environ.get("NUMBA_ENABLE_CUDASIM") == "1"
@@ -199,7 +199,7 @@ def ours(model: Continuum, records: int) -> dict[str, Callable[[], Any]]:
     there, bound, solver = Resident(model, {}, 1), model.bound, model.solver
     assert isinstance(bound, CudaBound)
     there.upload({"vector": model.coordinates})
-    held = Held.of(prepared, bound.dtype)
+    there.hold(prepared)
     each = [to_device(prepared.states[:, part], bound.dtype) for part in solver._launches(records)]
 
     def forward() -> None:
@@ -207,7 +207,11 @@ def ours(model: Continuum, records: int) -> dict[str, Callable[[], Any]]:
             with solver._at_work() as own:
                 own._final(states)
 
-    return {"forward": forward, "gradient": lambda: there.evaluate(held, None, 0, records, 0)}
+    def gradient() -> None:
+        there.begin(None)
+        there.evaluate(records, everything=True)
+
+    return {"forward": forward, "gradient": gradient}
 
 
 def beside(model: Continuum, records: int, device: str = "cuda") -> dict[str, dict[str, float]]:

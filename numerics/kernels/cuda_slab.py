@@ -15,6 +15,7 @@ from numerics.kernels.launch import (
     Launch,
     columns,
     compiled,
+    copied,
     cut,
     layout,
     module,
@@ -173,7 +174,7 @@ class CudaSlab(Slab):
         records = arrived.shape[1]
         out = self.empty(self.channels * self.sizes["state"], records)
         if not self.tables.entry:
-            out.copy_to_device(arrived)
+            copied(arrived, out)
         per_step = self.bound["combine"].shape[1] - 1 if self.implicit else 1
         kept = self._kept_in(room, self.stages if keep else per_step, records)
         unsolved = self.zeros(records) if self.implicit else None

@@ -29,8 +29,9 @@ def weigh(weights, values):
         values[a, r] = weights[r] * values[a, r]
 
 
-def picked(source, which, first, target):
-    """target_ir = source_i,which(first + r): some of the records."""
+def picked(source, which, at, offset, target):
+    """target_ir = source_i,which(at_0 + offset + r): some of the records."""
+    first = int(at[0]) + offset
     for e in range(cuda.grid(1), target.shape[0] * target.shape[1], cuda.gridsize(1)):
         a, r = e // target.shape[1], e % target.shape[1]
         target[a, r] = source[a, which[first + r]]
@@ -78,8 +79,20 @@ def along(table, vector, begin, after, size, to):
 # --- a step of training ---------------------------------------------------------------------------------------
 
 
-def mean_loss(losses, weighted, weights, penalties, target, place):
-    """target_place = the mean of the losses, with weights where these are given, and the penalties: one block."""
+def placed(at, first, step):
+    """at = (first, step): of the records of a step in their order, and of its loss; moved on by ``moved``."""
+    if cuda.grid(1) == 0:
+        at[0], at[1] = first, step
+
+
+def moved(at, records):
+    """at for the next step, after one with so many records."""
+    if cuda.grid(1) == 0:
+        at[0], at[1] = at[0] + records, at[1] + 1
+
+
+def mean_loss(losses, weighted, weights, penalties, at, target):
+    """target_at(1) = the mean of the losses, with weights where these are given, and the penalties: one block."""
     room = cuda.shared.array(0, target.dtype)
     thread, threads = cuda.threadIdx.x, cuda.blockDim.x
     total = 0.0
@@ -93,7 +106,7 @@ def mean_loss(losses, weighted, weights, penalties, target, place):
         total = total / losses.shape[0]
         for k in range(penalties.shape[0]):
             total += penalties[k]
-        target[place] = total
+        target[int(at[1])] = total
 
 
 def squares(chunks, vector, partial):

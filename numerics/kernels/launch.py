@@ -9,7 +9,9 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import math
+import threading
 import warnings
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -105,15 +107,15 @@ class Flight:
     """The kernels that were launched since the device was last known to have ended its work."""
 
     def __init__(self) -> None:
-        self.names: list[str] = []
+        self.names: deque[str] = deque(maxlen=16)
 
     def launched(self, name: str) -> None:
         """One more, of which the last ones are remembered."""
-        self.names = [*self.names[-15:], name]
+        self.names.append(name)
 
     def landed(self) -> None:
         """The device has done all of it."""
-        self.names = []
+        self.names.clear()
 
     @contextlib.contextmanager
     def watched(self, doing: str) -> Iterator[None]:
@@ -198,10 +200,50 @@ def start_rows(kernel: Any, launch: Launch, rows: int, *given: Any) -> None:
 
 
 def _launch(kernel: Any, configuration: tuple[Any, ...], given: Sequence[Any]) -> None:
-    name = getattr(kernel, "__name__", "a kernel")
-    with flight.watched(f"the launch of {name}"):
-        kernel[configuration](*given)
-    flight.launched(name)
+    _do(f"the launch of {kernel.__name__}", kernel[configuration], tuple(given))
+    flight.launched(kernel.__name__)
+
+
+def copied(source: Any, target: Any) -> None:
+    """Copy an array on the device."""
+    _do("a copy on the device", target.copy_to_device, (source,))
+
+
+def _do(what: str, call: Callable[..., Any], given: tuple[Any, ...]) -> None:
+    with flight.watched(what):
+        call(*given)
+    tape = getattr(_recording, "tape", None)
+    if tape is not None:
+        tape.calls.append((what, call, given))
+
+
+class Tape:
+    """Launches and copies on the device, to be done again with the same arrays and numbers.
+
+    What a step of training repeats costs the host no more than the launches then.
+    """
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, Callable[..., Any], tuple[Any, ...]]] = []
+
+    @contextlib.contextmanager
+    def recording(self) -> Iterator[None]:
+        """Take note of what this thread does here."""
+        _recording.tape = self
+        try:
+            yield
+        finally:
+            _recording.tape = None
+
+    def again(self) -> None:
+        """All of it, in order."""
+        for what, call, given in self.calls:
+            with flight.watched(what):
+                call(*given)
+            flight.launched(what.rpartition(" ")[2])
+
+
+_recording = threading.local()
 
 
 # --- arrays -------------------------------------------------------------------------------------------------

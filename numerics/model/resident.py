@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from numerics.kernels.cuda import CudaBound, CudaSolver
-from numerics.kernels.launch import Arena, cut, layout, to_device, to_host
+from numerics.kernels.launch import Arena, Tape, cut, layout, to_device, to_host
 from numerics.kernels.operators import AS_THEY_ARE, Weights
 from numerics.kernels.sums import Sums
 from numerics.model.arrangement import ROOMS, Arrangement, Turn
@@ -72,20 +72,20 @@ class Held:
         places = to_device(np.arange(len(prepared)), np.int64)
         return cls(to_device(rows, dtype), places, len(prepared.states), len(wanted))
 
-    def parts(self, bound: CudaBound, arena: Arena, which: Any, first: int, count: int) -> Iterator[dict[str, Any]]:
-        """Launch by launch, states, targets and weights of ``count`` records from which[first] on; None: of all."""
+    def parts(self, bound: CudaBound, arena: Arena, which: Any, at: Any, count: int) -> Iterator[dict[str, Any]]:
+        """Launch by launch, states, targets and weights of ``count`` records from which[at[0]] on; None: of all."""
         for start in range(0, count, bound.launch.records):
             size = min(bound.launch.records, count - start)
             own = self.array
             if which is not None or size < count:
                 own = arena.empty(len(self.array), size)
-                given = self.array, self.places if which is None else which, first + start
+                given = self.array, self.places if which is None else which, at, start
                 bound.run("picked", len(own) * size, *given, own)
             stop = self.states + self.targets
             found = {"states": own[: self.states], "targets": own[self.states : stop]}
             yield found | ({"weights": own[stop:].reshape(size)} if len(self.array) > stop else {})
 
-    def weights(self, bound: CudaBound, arena: Arena, which: Any, first: int, count: int) -> Any:
+    def weights(self, bound: CudaBound, arena: Arena, which: Any, at: Any, count: int) -> Any:
         """Those of these records (count,), or None."""
         if len(self.array) == self.states + self.targets:
             return None
@@ -93,7 +93,7 @@ class Held:
         if which is None:
             return row.reshape(count)
         own = arena.empty(1, count)
-        bound.run("picked", count, row, which, first, own)
+        bound.run("picked", count, row, which, at, 0, own)
         return own.reshape(count)
 
 
@@ -110,7 +110,7 @@ class Resident:
         self.model, self.bound = model, model.bound
         self.size, self.arrangement = model.size, Arrangement.of(model)
         self.arena, whole = Arena(self.bound.dtype), Arena(np.dtype(np.float64))
-        self.kept = {"losses": (steps,), **arrays, "vector": (self.size,)}
+        self.kept = {"at": (2,), "losses": (steps,), **arrays, "vector": (self.size,)}
         places, _ = layout(self.kept)
         begin = places["vector"].start
         self.flat = whole.empty(begin + ROOMS * self.size)
@@ -122,6 +122,18 @@ class Resident:
         self.partial, self.scratch = whole.empty(len(self.chunks)), whole.empty(len(self.chunks))
         self.scales = whole.empty(len(model.blocks))
         self._lay_maps()
+        self._tapes: dict[tuple[int, bool], Tape] = {}
+
+    def hold(self, prepared: Prepared) -> None:
+        """Have these records on the device."""
+        self.held, self._tapes = Held.of(prepared, self.bound.dtype), {}
+        self.order = Arena(np.dtype(np.int64)).empty(len(prepared))
+
+    def begin(self, order: Array | None) -> None:
+        """The next step is the first one of some. order: of the records, None where each step takes all."""
+        if order is not None:
+            self.order[: len(order)].copy_to_device(order.astype(np.int64))
+        self.bound.run("placed", 1, self.arrays["at"], 0, 0)
 
     def _lay_chunks(self) -> None:
         rows = [
@@ -162,22 +174,34 @@ class Resident:
     def download(self) -> dict[str, Array]:
         """The same from there, and the losses."""
         places, _ = layout(self.kept)
-        return {name: a.copy() for name, a in cut(to_host(self.flat[: places["vector"].stop]), self.kept).items()}
+        found = cut(to_host(self.flat[: places["vector"].stop]), self.kept)
+        return {name: a.copy() for name, a in found.items() if name != "at"}
 
-    def evaluate(self, held: Held, which: Any, first: int, count: int, step: int) -> None:
-        """Loss and gradient over ``count`` records from which[first] on; the loss goes to losses[step]."""
-        self.arena.place = 0
+    def evaluate(self, count: int, everything: bool) -> None:
+        """Loss and gradient over all records, or the next ``count`` in order; the loss is the next of the losses."""
+        key = count, everything
+        if key in self._tapes:
+            self._tapes[key].again()
+            return
+        tape = Tape()
+        with tape.recording():
+            self._evaluate(count, None if everything else self.order)
+        self._tapes[key] = tape
+
+    def _evaluate(self, count: int, which: Any) -> None:
+        self.arena.place, at = 0, self.arrays["at"]
         solver = self._formed()
         readout = {name: self.taken.get(name) for name in ("operator", "constant")}
         if readout["operator"] is None:
             readout = dict(zip(readout, self.bound.comparison))
         sums = solver.sums(count, readout)
-        parts = held.parts(self.bound, self.arena, which, first, count)
+        parts = self.held.parts(self.bound, self.arena, which, at, count)
         solver.add(sums, (part | readout for part in parts))
         solver.pull(sums)
         self._turn_back(sums, count)
-        weights = held.weights(self.bound, self.arena, which, first, count)
-        self._measure(sums.arrays["losses"], weights, step)
+        weights = self.held.weights(self.bound, self.arena, which, at, count)
+        self._measure(sums.arrays["losses"], weights)
+        self.bound.run("moved", 1, at, 0 if which is None else count)
 
     def _formed(self) -> CudaSolver:
         for turn, table in self.turns:
@@ -213,17 +237,17 @@ class Resident:
         filled = np.flatnonzero(np.diff(matrix.indptr))
         return Sparse.of(matrix[filled], filled, np.concatenate(columns))
 
-    def _measure(self, losses: Any, weights: Any, step: int) -> None:
+    def _measure(self, losses: Any, weights: Any) -> None:
         """The mean loss of the step, with penalties, whose slope joins the gradient."""
         penalties = self.none
         if self.rates is not None:
             self.squares(self.vector, self.scratch)
-            given = self.chunks, self.rates, self.scratch, self.vector, self.gradient
-            self.bound.run_rows("penalised", len(self.chunks), *given)
+            own = self.chunks, self.rates, self.scratch, self.vector, self.gradient
+            self.bound.run_rows("penalised", len(self.chunks), *own)
             penalties = self.scratch
         weighted = weights is not None
-        own = weights if weighted else self.none
-        self.bound.run_rows("mean_loss", 1, losses, weighted, own, penalties, self.arrays["losses"], step)
+        told = losses, weighted, weights if weighted else self.none, penalties
+        self.bound.run_rows("mean_loss", 1, *told, self.arrays["at"], self.arrays["losses"])
 
     # --- what optimisers call -----------------------------------------------------------------------------------
 

@@ -16,10 +16,9 @@ import numpy as np
 
 from derive.errors import TrainingError
 from numerics.kernels.cuda import CudaBound, CudaSolver
-from numerics.kernels.launch import to_device
 from numerics.model.continuum import Continuum
 from numerics.model.prepared import Prepared
-from numerics.model.resident import Held, Resident
+from numerics.model.resident import Resident
 from numerics.training import multigrid, optimisers
 from numerics.training.job import Job
 from numerics.training.state import Run, share
@@ -92,7 +91,8 @@ class Station:
         if seen is not self.seen:
             numbers = seen.states.size + seen.wanted().size + len(seen)
             self.bound.check_memory(numbers * self.bound.dtype.itemsize, f"{len(seen):,} records")
-            self.held, self.seen = Held.of(seen, self.bound.dtype), seen
+            self.there.hold(seen)
+            self.seen = seen
 
     def advanced(self, job: Job, run: Run, parts: Sequence[np.ndarray | None]) -> Run | None:
         """The run after these batches; None where a number is not finite, with the run as it was."""
@@ -101,10 +101,10 @@ class Station:
         if at is None or at.vector is not run.vector or at.optimiser is not run.optimiser:
             self.there.upload(self._arrays(run))
         chosen = [part for part in parts if part is not None]
-        which = to_device(np.concatenate(chosen).astype(np.int64), np.dtype(np.int64)) if chosen else None
+        self.there.begin(np.concatenate(chosen) if chosen else None)
         sizes = [len(self.seen) if part is None else len(part) for part in parts]
         for ahead, size in enumerate(sizes):
-            self._step(run, ahead, which, sum(sizes[:ahead]), size)
+            self._step(run, ahead, size, not chosen)
         found = self.there.download()
         losses = found.pop("losses")[: len(parts)]
         if not (np.isfinite(losses).all() and all(np.isfinite(a).all() for a in found.values())):
@@ -114,9 +114,9 @@ class Station:
         self.at = replace(after, seconds=run.seconds + time.perf_counter() - began).working(flops)
         return self.at
 
-    def _step(self, run: Run, ahead: int, which: object, first: int, size: int) -> None:
+    def _step(self, run: Run, ahead: int, size: int, everything: bool) -> None:
         there, options = self.there, self.options
-        there.evaluate(self.held, which, first, size, ahead)
+        there.evaluate(size, everything)
         if options.clip is not None:
             there.clip(options.clip)
         update = optimisers.find(options.optimiser).on_device
