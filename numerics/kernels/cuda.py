@@ -84,8 +84,7 @@ class CudaBound(Bound):
 
     def common(self, name: str) -> Callable[..., Any]:
         """A kernel that no slab has for itself, as ``start`` launches it."""
-        path = module(self.representation.module)
-        return compiled(path, name, math.prod(self.launch.threads))  # type: ignore[no-any-return]
+        return compiled(module(self.representation.module), name, self.launch.threads)  # type: ignore[no-any-return]
 
     def start(self, name: str, size: int, *given: Any, tiles: bool = False) -> None:
         """Launch a kernel that no slab has for itself, over ``size`` elements or the tiles of as many records."""
@@ -93,11 +92,11 @@ class CudaBound(Bound):
 
     def run(self, name: str, size: int, *given: Any) -> None:
         """Launch one of ``device_kernels`` over ``size`` elements."""
-        start(compiled(OWN, name, math.prod(self.launch.threads)), self.launch, size, *given)
+        start(compiled(OWN, name, self.launch.line), self.launch, size, *given)
 
     def run_rows(self, name: str, rows: int, *given: Any) -> None:
         """Launch one of them on a block a row."""
-        start_rows(compiled(OWN, name, math.prod(self.launch.threads)), self.launch, rows, *given)
+        start_rows(compiled(OWN, name, self.launch.line), self.launch, rows, *given)
 
     def blocks(self, records: int) -> int:
         """How many blocks of a launch have gradients of their own: as many as there are, or there is room for."""

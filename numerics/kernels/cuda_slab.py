@@ -74,8 +74,7 @@ class CudaSlab(Slab):
 
     def common(self, name: str, size: int, *given: Any) -> None:
         """Launch a kernel that every module holds over ``size`` elements."""
-        threads = self.launch.threads[0] * self.launch.threads[1]
-        start(compiled(module(self.tables.module), name, threads), self.launch, size, *given)
+        start(compiled(module(self.tables.module), name, self.launch.line), self.launch, size, *given)
 
     def call(self, what: str, given: Mapping[str, Any], grid: int = 0, shared: int = 0) -> None:
         """Launch a kernel: its arguments by name, first from ``given``, then from the tables."""

@@ -45,6 +45,11 @@ class Launch:
     blocks: int = 128
     shared: int = 48 * 1024
 
+    @property
+    def line(self) -> tuple[int, int]:
+        """The threads of a block in a line, for kernels over elements."""
+        return math.prod(self.threads), 1
+
     def grid(self, records: int) -> int:
         return max(1, min(self.blocks, -(-records // self.tile)))
 
@@ -157,15 +162,15 @@ def _code(error: BaseException) -> int | None:
 
 
 @cache
-def compiled(path: Path, name: str, threads: int) -> Any:
+def compiled(path: Path, name: str, threads: tuple[int, int]) -> Any:
     """The kernel ``name`` of the cuda.py at ``path``, compiled on first launch for each set of types.
 
-    threads: of a block, at most; the compiler then gives each no more registers than a block of them can have.
+    threads: of a block, which then has no more registers than a device gives it.
     """
     from numba import config, cuda
 
     function = getattr(load_module(path), name)
-    return cuda.jit(function) if config.ENABLE_CUDASIM else kept.cuda_jit(function, launch_bounds=threads)
+    return cuda.jit(function) if config.ENABLE_CUDASIM else kept.cuda_jit(function, launch_bounds=math.prod(threads))
 
 
 def module(path: Path) -> Path:
@@ -175,17 +180,15 @@ def module(path: Path) -> Path:
 
 def cuda_kernels(tables: SlabTables, name: str, launch: Launch) -> Callable[..., Any]:
     """The kernel of a slab."""
-    threads = math.prod(launch.threads)
-    return compiled(module(tables.module), f"{name}_{tables.suffix}", threads)  # type: ignore[no-any-return]
+    return compiled(module(tables.module), f"{name}_{tables.suffix}", launch.threads)  # type: ignore[no-any-return]
 
 
 def start(kernel: Any, launch: Launch, size: int, *given: Any, tiles: bool = False) -> None:
     """Launch a kernel over ``size`` elements, or over the tiles of as many records."""
-    threads = math.prod(launch.threads)
     if tiles:
         _launch(kernel, (launch.grid(size), launch.threads), given)
     else:
-        _launch(kernel, (min(1024, -(-size // threads)), threads), given)
+        _launch(kernel, (min(1024, -(-size // launch.line[0])), launch.line), given)
 
 
 def start_blocks(kernel: Any, launch: Launch, blocks: int, *given: Any, shared: int = 0) -> None:
@@ -195,8 +198,7 @@ def start_blocks(kernel: Any, launch: Launch, blocks: int, *given: Any, shared: 
 
 def start_rows(kernel: Any, launch: Launch, rows: int, *given: Any) -> None:
     """Launch a kernel on a block a row, whose threads share a float64 number each."""
-    threads = math.prod(launch.threads)
-    _launch(kernel, (max(1, min(1024, rows)), threads, 0, 8 * threads), given)
+    _launch(kernel, (max(1, min(1024, rows)), launch.line, 0, 8 * launch.line[0]), given)
 
 
 def _launch(kernel: Any, configuration: tuple[Any, ...], given: Sequence[Any]) -> None:
