@@ -27,8 +27,9 @@ from numerics.representation.folders import load_module
 from numerics.representation.tables import SlabTables
 
 ALIGNED = 64  # numbers: where arrays that share an allocation begin
-OWN_FAULTS = {1, 2, 200, 209, 218, 500, 701}  # codes of what is wrong with a launch itself, not with an earlier kernel
-NO_MEMORY = 2
+NO_MEMORY = "OUT_OF_MEMORY"  # in what the driver says
+# and of what is wrong with a launch or a copy itself, not with an earlier kernel
+OWN_FAULTS = ("INVALID_VALUE", "INVALID_CONFIGURATION", "OUT_OF_RESOURCES", "INVALID_IMAGE", "NO_BINARY_FOR_GPU", "PTX")
 CUDA, CUDA_MANAGED = 2, 13  # DLPack's kinds of devices
 
 
@@ -128,19 +129,18 @@ class Flight:
         try:
             yield
         except Exception as error:
-            code = _code(error)
-            if code is None:
+            if not any(kind.__name__ in ("CudaAPIError", "CUDAError") for kind in type(error).__mro__):
                 raise
-            raise self._explained(code, doing, " ".join(str(error).split())) from error
+            raise self._explained(doing, " ".join(str(error).split())) from error
 
-    def _explained(self, code: int, doing: str, said: str) -> Exception:
-        if code == NO_MEMORY:
+    def _explained(self, doing: str, said: str) -> Exception:
+        if NO_MEMORY in said:
             return TrainingError(
                 f"no memory left on the GPU for {doing}: {said}", "less memory at once",
                 "another program on the device, or many records at once",
                 'set training.batch, or training.memory = "checkpoint", or use the device cpu',
             )  # fmt: skip
-        if code in OWN_FAULTS or not self.names:
+        if any(name in said for name in OWN_FAULTS) or not self.names:
             cause, where = "the launch itself was refused", doing
         else:
             names = ", ".join(dict.fromkeys(self.names))
@@ -152,13 +152,6 @@ class Flight:
 
 
 flight = Flight()
-
-
-def _code(error: BaseException) -> int | None:
-    """The code of an error of CUDA's driver, None for all other errors."""
-    if not any(kind.__name__ in ("CudaAPIError", "CUDAError") for kind in type(error).__mro__):
-        return None
-    return int(getattr(error, "code", None) or 0)
 
 
 @cache

@@ -152,14 +152,10 @@ def test_too_little_memory_is_said_before_anything_is_lost() -> None:
 class CudaAPIError(Exception):
     """Named as numba-cuda's."""
 
-    def __init__(self, code: int, said: str) -> None:
-        super().__init__(said)
-        self.code = code
 
-
-def failing(code: int) -> Any:
+def failing(said: str) -> Any:
     def fail(*given: Any) -> Any:
-        raise CudaAPIError(code, "CUDA_ERROR of the driver")
+        raise CudaAPIError(f"[1] Call to cuda results in CUDA_ERROR_{said}")
 
     return fail
 
@@ -170,7 +166,7 @@ def test_a_late_fault_names_the_kernels_that_it_can_be_of() -> None:
         device = on_device(model)
         device.solver
         flight.landed()
-        with mock.patch.object(lockstep.DeviceArray, "copy_to_host", failing(700)):
+        with mock.patch.object(lockstep.DeviceArray, "copy_to_host", failing("ILLEGAL_ADDRESS")):
             with pytest.raises(RepresentationError) as raised:
                 device.objective(prepared)
     said = str(raised.value)
@@ -180,14 +176,15 @@ def test_a_late_fault_names_the_kernels_that_it_can_be_of() -> None:
 
 def test_a_refused_launch_names_its_kernel_and_memory_that_is_gone_is_said() -> None:
     model, prepared = made()
-    for code, said in ((701, "the launch of formed_forward_1"), (2, "no memory left on the GPU")):
+    told = {"LAUNCH_OUT_OF_RESOURCES": "the launch of formed_forward_1", "OUT_OF_MEMORY": "no memory left on the GPU"}
+    for error, said in told.items():
         with lockstep.device():
             device = on_device(model)
             device.solver
             run = lockstep.Kernel.__getitem__
 
-            def refusing(self: Any, given: Any, run: Any = run, code: int = code) -> Any:
-                return failing(code) if self.__name__ == "formed_forward_1" else run(self, given)
+            def refusing(self: Any, given: Any, run: Any = run, error: str = error) -> Any:
+                return failing(error) if self.__name__ == "formed_forward_1" else run(self, given)
 
             with mock.patch.object(lockstep.Kernel, "__getitem__", refusing):
                 with pytest.raises(ContinuumError, match=said):
