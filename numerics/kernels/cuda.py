@@ -70,12 +70,12 @@ class CudaSlab(Slab):
         """Launch a kernel that every module holds over ``size`` elements."""
         start(compiled(module(self.tables.module), name), self.launch, size, *given)
 
-    def call(self, what: str, given: Mapping[str, Any], grid: int = 0, shared: int = 0) -> None:
+    def call(self, what: str, given: Mapping[str, Any], grid: int = 0) -> None:
         """Launch a kernel: its arguments by name, first from ``given``, then from the tables."""
         kernel = self.kernels[what]
         values: dict[str, Any] = {**self.bound, "constants": kernel.constants, **given}
         wanted = (values[argument] for argument in kernel.arguments)
-        start_blocks(kernel.function, self.launch, grid or len(self.bound["theta"]), *wanted, shared=shared)
+        start_blocks(kernel.function, self.launch, grid or len(self.bound["theta"]), *wanted)
 
     def room(self, weights: Weights, stages: int | None = None) -> dict[str, Any]:
         """Working memory of the operators' kernels; stages: rows of θ, all by default."""
@@ -141,8 +141,8 @@ class CudaSlab(Slab):
         flat = (a.reshape(a.shape[0], size) for a in (mixed, bar))
         self.common("depth_adjoint", size, self.bound[rows], *flat)
 
-    def _memory(self, kind: str, grid: int) -> tuple[dict[str, Any], int]:
-        """The working memory of a forward or adjoint kernel: shared if that is enough, else a workspace."""
+    def _memory(self, kind: str, grid: int) -> Any:
+        """The working memory of a forward or adjoint kernel: a row a block."""
         c, n = self.channels, self.sizes
         stages = self.bound["combine"].shape[1] - 1
         text = load_module(module(self.tables.module))
@@ -152,10 +152,7 @@ class CudaSlab(Slab):
         sizes |= {f"rows_{name}": rows for name, rows in self.between.items()}
         sizes |= {"krylov": self.bound["krylov"]} if self.implicit else {}
         rows = count(**{name: sizes[name] for name in arguments(count)})
-        size = rows * self.launch.tile
-        shared = size * self.dtype.itemsize <= self.launch.shared
-        given = {"workspace": self.empty(grid, 1 if shared else size), "tile": self.launch.tile}
-        return given, size * self.dtype.itemsize if shared else 0
+        return self.empty(grid, rows * self.launch.tile)
 
     def forward(self, h: Any, keep: bool, room: Arrays | None = None) -> tuple[Any, dict[str, Any]]:
         """The state at the slab's end, (state · channels, records), and what the adjoint will read.
@@ -170,9 +167,9 @@ class CudaSlab(Slab):
         per_step = self.bound["combine"].shape[1] - 1 if self.implicit else 1
         kept = self._kept(self.stages if keep else per_step, records)
         unsolved = self.zeros(records) if self.implicit else None
-        memory, shared = self._memory("forward", self.launch.grid(records))
-        given = {**self.operators, **kept, **memory, "h": out, "h_entry": arrived, "keep": keep, "unsolved": unsolved}
-        self.call("forward", given, self.launch.grid(records), shared)
+        grid = self.launch.grid(records)
+        given = {**self.operators, **kept, "h": out, "h_entry": arrived, "keep": keep, "unsolved": unsolved}
+        self.call("forward", given | {"workspace": self._memory("forward", grid)}, grid)
         if self.implicit:
             check_stages(to_host(unsolved))
         return out, kept | {"h_entry": arrived}
@@ -184,9 +181,9 @@ class CudaSlab(Slab):
         """dL/d(state at the slab's start); adds to the operators' gradients of the blocks."""
         records = bar.shape[1]
         bar_entry = self.zeros(*kept["h_entry"].shape) if self.tables.entry else None
-        memory, shared = self._memory("adjoint", self.launch.grid(records))
-        given = {**self.operators, **kept, **gradient, **memory, "bar": bar, "bar_entry": bar_entry}
-        self.call("adjoint", given, self.launch.grid(records), shared)
+        grid = self.launch.grid(records)
+        given = {**self.operators, **kept, **gradient, "bar": bar, "bar_entry": bar_entry}
+        self.call("adjoint", given | {"workspace": self._memory("adjoint", grid)}, grid)
         return bar_entry if self.tables.entry else bar
 
 
@@ -317,10 +314,10 @@ class CudaSolver(Solver):
         records, (operator, constant) = h.shape[1], readout
         features, values = self._features(h)
         z = last.empty(len(constant), records)
-        bound.start("readout", records, features, operator, constant, z, tiles=True)
+        bound.start("readout", records, features, operator, constant, bound.zero, z, tiles=True)
         value, source = self._loss(z, targets)
         bar = last.empty(*features.shape)
-        given: tuple[Any, ...] = (source, features, operator, bound.zero, bar, *bars, bound.launch.tile)
+        given: tuple[Any, ...] = (source, features, operator, bound.zero, bar, *bars)
         bound.start("readout_adjoint", records, *given, tiles=True)
         if values is not None:
             bar_y = last.empty(*h.shape)
@@ -331,7 +328,7 @@ class CudaSolver(Solver):
         lift = self.slabs[0].operators.get("lift")
         if lift is not None:
             bar_x = last.empty(*x.shape)
-            given = (bar, x, lift, bound.zero, bar_x, gradient[0]["bar_lift"], bound.launch.tile)
+            given = (bar, x, lift, bound.zero, bar_x, gradient[0]["bar_lift"])
             bound.start("lift_adjoint", records, *given, tiles=True)
             bar = bar_x
         return value, bar
@@ -373,7 +370,7 @@ class CudaSolver(Solver):
         wanted = to_device(targets, self.dtype)
         if self.linear:  # nobody asks for this loss itself
             return self.slabs[-1].zeros(z.shape[1]), wanted
-        self.bound.start("loss", z.shape[1], z, wanted, self.bound.loss_constants, value, source)
+        self.bound.start("loss", z.shape[1], z, wanted, self.bound.loss_constants, value, source, tiles=True)
         return value, source
 
     def differentiated(self, outputs: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

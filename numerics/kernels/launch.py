@@ -13,22 +13,26 @@ import numpy as np
 
 from derive.errors import RepresentationError
 from numerics.kernels.bound import converted
+from numerics.kernels.specialised import specialised
 from numerics.representation.folders import load_module
 from numerics.representation.tables import SlabTables
 
 
 @dataclass(frozen=True)
 class Launch:
-    """How records are cut: per launch, per tile, and the threads (records, rows) of a block; at most ``blocks`` blocks.
+    """How records are cut: per launch, and by the threads (columns, rows) of a block; at most ``blocks`` blocks.
 
-    shared: bytes of shared memory a block may take; every device grants 48 KiB without being asked.
+    The threads' numbers are powers of two, of the columns at most 64 and of the rows at most 32.
     """
 
     records: int = 8192
-    tile: int = 32
-    threads: tuple[int, int] = (32, 8)
+    threads: tuple[int, int] = (16, 8)
     blocks: int = 128
-    shared: int = 48 * 1024
+
+    @property
+    def tile(self) -> int:
+        """Records of a block: four a thread."""
+        return 4 * self.threads[0]
 
     def grid(self, records: int) -> int:
         return max(1, min(self.blocks, -(-records // self.tile)))
@@ -61,9 +65,10 @@ def require() -> None:
 @cache
 def compiled(path: Path, name: str) -> Any:
     """The kernel ``name`` of the cuda.py at ``path``, compiled on first launch for each set of types."""
-    from numba import cuda
+    from numba import config, cuda
 
-    return cuda.jit(getattr(load_module(path), name))
+    function = getattr(load_module(path), name)
+    return cuda.jit(function if config.ENABLE_CUDASIM else specialised(function, Launch().threads))
 
 
 def module(path: Path) -> Path:
@@ -80,9 +85,9 @@ def start(kernel: Any, launch: Launch, size: int, *given: Any, tiles: bool = Fal
         kernel[min(1024, -(-size // threads)), threads](*given)
 
 
-def start_blocks(kernel: Any, launch: Launch, blocks: int, *given: Any, shared: int = 0) -> None:
-    """Launch a kernel on so many blocks. shared: bytes of memory that the threads of each have together."""
-    kernel[blocks, launch.threads, 0, shared](*given)
+def start_blocks(kernel: Any, launch: Launch, blocks: int, *given: Any) -> None:
+    """Launch a kernel on so many blocks."""
+    kernel[blocks, launch.threads](*given)
 
 
 def cuda_kernels(tables: SlabTables, name: str) -> Callable[..., Any]:
