@@ -86,9 +86,9 @@ class CudaBound(Bound):
         """A kernel that no slab has for itself, as ``start`` launches it."""
         return compiled(module(self.representation.module), name, self.launch.threads)  # type: ignore[no-any-return]
 
-    def start(self, name: str, size: int, *given: Any, tiles: bool = False) -> None:
-        """Launch a kernel that no slab has for itself, over ``size`` elements or the tiles of as many records."""
-        start(self.common(name), self.launch, size, *given, tiles=tiles)
+    def start(self, name: str, records: int, *given: Any) -> None:
+        """Launch a kernel that no slab has for itself, over the tiles of so many records."""
+        start_blocks(self.common(name), self.launch, self.launch.grid(records), *given)
 
     def run(self, name: str, size: int, *given: Any) -> None:
         """Launch one of ``device_kernels`` over ``size`` elements."""
@@ -315,7 +315,7 @@ class CudaSolver(Solver):
             kept.append(k)
         features, values = self._features(h)
         z = last.empty(len(part["constant"]), h.shape[1])
-        bound.start("readout", h.shape[1], features, part["operator"], part["constant"], z, tiles=True)
+        bound.start("readout", h.shape[1], features, part["operator"], part["constant"], bound.zero, z)
         source = self._loss(z, part["targets"], value)
         if "weights" in part:
             bound.run("weigh", source.size, part["weights"], source)
@@ -324,7 +324,7 @@ class CudaSolver(Solver):
         self._by_blocks("readout_adjoint", blocks, source, features, part["operator"], bound.zero, bar, *bars)
         if values is not None:
             bar_y = last.empty(*h.shape)
-            bound.start("maximum_adjoint", h.shape[1], bar, *bound.maxima, bound.zero, values, bar_y, tiles=True)
+            bound.start("maximum_adjoint", h.shape[1], bar, *bound.maxima, bound.zero, values, bar_y)
             bar = bar_y
         for slab, k, g, room in list(zip(self.slabs, kept, gradient, rooms))[::-1]:
             bar = slab.adjoint(bar, k, g, room)
@@ -338,8 +338,7 @@ class CudaSolver(Solver):
 
     def _by_blocks(self, name: str, blocks: int, *given: Any) -> None:
         """Launch a kernel that no slab has for itself on the blocks that have sums of their own."""
-        launch = self.bound.launch
-        start_blocks(self.bound.common(name), launch, blocks, *given, launch.tile)
+        start_blocks(self.bound.common(name), self.bound.launch, blocks, *given)
 
     def bytes_needed(self, records: int, of_states: bool = True) -> int:
         """What a gradient over so many records takes on the device beyond tables and operators."""
@@ -356,7 +355,7 @@ class CudaSolver(Solver):
         if lift is None:
             return x
         h = self.slabs[0].empty(len(x) // lift.shape[1] * lift.shape[0], x.shape[1])
-        self.bound.start("lift", x.shape[1], x, lift, self.bound.zero, h, tiles=True)
+        self.bound.start("lift", x.shape[1], x, lift, self.bound.zero, h)
         return h
 
     def _features(self, y: Any) -> tuple[Any, Any]:
@@ -365,7 +364,7 @@ class CudaSolver(Solver):
         last, records = self.slabs[-1], y.shape[1]
         values = last.empty(last.channels * len(self.bound.maxima[0]), records)
         features = last.empty(len(y) + last.channels, records)
-        self.bound.start("maximum", records, y, *self.bound.maxima, self.bound.zero, values, features, tiles=True)
+        self.bound.start("maximum", records, y, *self.bound.maxima, self.bound.zero, values, features)
         return features, values
 
     def features(self, states: np.ndarray) -> np.ndarray:

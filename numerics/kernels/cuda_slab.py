@@ -76,12 +76,12 @@ class CudaSlab(Slab):
         """Launch a kernel that every module holds over ``size`` elements."""
         start(compiled(module(self.tables.module), name, self.launch.line), self.launch, size, *given)
 
-    def call(self, what: str, given: Mapping[str, Any], grid: int = 0, shared: int = 0) -> None:
+    def call(self, what: str, given: Mapping[str, Any], grid: int = 0) -> None:
         """Launch a kernel: its arguments by name, first from ``given``, then from the tables."""
         kernel = self.kernels[what]
         values: dict[str, Any] = {**self.bound, "constants": kernel.constants, **given}
         wanted = (values[argument] for argument in kernel.arguments)
-        start_blocks(kernel.function, self.launch, grid or len(self.bound["theta"]), *wanted, shared=shared)
+        start_blocks(kernel.function, self.launch, grid or len(self.bound["theta"]), *wanted)
 
     # --- operators of a step
 
@@ -152,8 +152,8 @@ class CudaSlab(Slab):
 
     # --- records
 
-    def _memory(self, kind: str, grid: int, room: Arrays) -> tuple[dict[str, Any], int]:
-        """The working memory of a forward or adjoint kernel: shared if that is enough, else a workspace."""
+    def _memory(self, kind: str, grid: int, room: Arrays) -> Any:
+        """The working memory of a forward or adjoint kernel: a row a block."""
         c, n = self.channels, self.sizes
         stages = self.bound["combine"].shape[1] - 1
         text = load_module(module(self.tables.module))
@@ -163,10 +163,7 @@ class CudaSlab(Slab):
         sizes |= {f"rows_{name}": rows for name, rows in self.between.items()}
         sizes |= {"krylov": self.bound["krylov"]} if self.implicit else {}
         rows = count(**{name: sizes[name] for name in arguments(count)})
-        size = rows * self.launch.tile
-        shared = size * self.dtype.itemsize <= self.launch.shared
-        workspace = self._held(room, "workspace", grid, 1 if shared else size)
-        return {"workspace": workspace, "tile": self.launch.tile}, size * self.dtype.itemsize if shared else 0
+        return self._held(room, "workspace", grid, rows * self.launch.tile)
 
     def _forward(self, h: Any, keep: bool, room: Arrays) -> tuple[Any, dict[str, Any]]:
         arrived = to_device(h, self.dtype)
@@ -178,9 +175,8 @@ class CudaSlab(Slab):
         kept = self._kept_in(room, self.stages if keep else per_step, records)
         unsolved = self.zeros(records) if self.implicit else None
         grid = self.launch.grid(records)
-        memory, shared = self._memory("forward", grid, room)
-        given = {**self.operators, **kept, **memory, "h": out, "h_entry": arrived, "keep": keep, "unsolved": unsolved}
-        self.call("forward", given, grid, shared)
+        given = {**self.operators, **kept, "h": out, "h_entry": arrived, "keep": keep, "unsolved": unsolved}
+        self.call("forward", given | {"workspace": self._memory("forward", grid, room)}, grid)
         if self.implicit:
             check_stages(to_host(unsolved))
         return out, kept | {"h_entry": arrived}
@@ -189,9 +185,8 @@ class CudaSlab(Slab):
         """By as many blocks as have gradients of their own in ``gradient``."""
         bar_entry = self.zeros(*kept["h_entry"].shape) if self.tables.entry else None
         grid = len(gradient["bar_biases"])
-        memory, shared = self._memory("adjoint", grid, room)
-        given = {**self.operators, **kept, **gradient, **memory, "bar": bar, "bar_entry": bar_entry}
-        self.call("adjoint", given, grid, shared)
+        given = {**self.operators, **kept, **gradient, "bar": bar, "bar_entry": bar_entry}
+        self.call("adjoint", given | {"workspace": self._memory("adjoint", grid, room)}, grid)
         return bar_entry if self.tables.entry else bar
 
     def empty_gradient(self, blocks: int = 1) -> Arrays:

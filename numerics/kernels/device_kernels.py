@@ -51,7 +51,7 @@ def mapped(rows, which, values, scale, source, target):
 
 def mapped_long(rows, which, values, scale, source, target):
     """The same, a block a row: of rows with many entries."""
-    room = cuda.shared.array(0, values.dtype)
+    room = cuda.shared.array(1024, values.dtype)
     thread, threads = cuda.threadIdx.x, cuda.blockDim.x
     for row in range(cuda.blockIdx.x, rows.shape[0], cuda.gridDim.x):
         total = 0.0
@@ -93,7 +93,7 @@ def moved(at, records):
 
 def mean_loss(losses, weighted, weights, penalties, at, target):
     """target_at(1) = the mean of the losses, with weights where these are given, and the penalties: one block."""
-    room = cuda.shared.array(0, target.dtype)
+    room = cuda.shared.array(1024, target.dtype)
     thread, threads = cuda.threadIdx.x, cuda.blockDim.x
     total = 0.0
     for r in range(thread, losses.shape[0], threads):
@@ -111,7 +111,7 @@ def mean_loss(losses, weighted, weights, penalties, at, target):
 
 def squares(chunks, vector, partial):
     """partial_k = Σ v² over the k-th chunk of a vector, a block each. chunks: (from, to, field)."""
-    room = cuda.shared.array(0, vector.dtype)
+    room = cuda.shared.array(1024, vector.dtype)
     thread, threads = cuda.threadIdx.x, cuda.blockDim.x
     for k in range(cuda.blockIdx.x, chunks.shape[0], cuda.gridDim.x):
         total = 0.0

@@ -23,6 +23,7 @@ import numpy as np
 from derive.errors import DataError, RepresentationError, TrainingError
 from numerics.kernels import cache as kept
 from numerics.kernels.bound import converted
+from numerics.kernels.specialised import specialised
 from numerics.representation.folders import load_module
 from numerics.representation.tables import SlabTables
 
@@ -35,16 +36,19 @@ CUDA, CUDA_MANAGED = 2, 13  # DLPack's kinds of devices
 
 @dataclass(frozen=True)
 class Launch:
-    """How records are cut: per launch, per tile, and the threads (records, rows) of a block; at most ``blocks`` blocks.
+    """How records are cut: per launch, and by the threads (columns, rows) of a block; at most ``blocks`` blocks.
 
-    shared: bytes of shared memory a block may take; every device grants 48 KiB without being asked.
+    The threads' numbers are powers of two, of the columns at most 64 and of the rows at most 32.
     """
 
     records: int = 8192
-    tile: int = 32
-    threads: tuple[int, int] = (32, 8)
+    threads: tuple[int, int] = (16, 8)
     blocks: int = 128
-    shared: int = 48 * 1024
+
+    @property
+    def tile(self) -> int:
+        """Records of a block: four a thread."""
+        return 4 * self.threads[0]
 
     @property
     def line(self) -> tuple[int, int]:
@@ -163,7 +167,9 @@ def compiled(path: Path, name: str, threads: tuple[int, int]) -> Any:
     from numba import config, cuda
 
     function = getattr(load_module(path), name)
-    return cuda.jit(function) if config.ENABLE_CUDASIM else kept.cuda_jit(function, launch_bounds=math.prod(threads))
+    if config.ENABLE_CUDASIM:
+        return cuda.jit(function)
+    return kept.cuda_jit(specialised(function, threads), launch_bounds=math.prod(threads))
 
 
 def module(path: Path) -> Path:
@@ -176,22 +182,19 @@ def cuda_kernels(tables: SlabTables, name: str, launch: Launch) -> Callable[...,
     return compiled(module(tables.module), f"{name}_{tables.suffix}", launch.threads)  # type: ignore[no-any-return]
 
 
-def start(kernel: Any, launch: Launch, size: int, *given: Any, tiles: bool = False) -> None:
-    """Launch a kernel over ``size`` elements, or over the tiles of as many records."""
-    if tiles:
-        _launch(kernel, (launch.grid(size), launch.threads), given)
-    else:
-        _launch(kernel, (min(1024, -(-size // launch.line[0])), launch.line), given)
+def start(kernel: Any, launch: Launch, size: int, *given: Any) -> None:
+    """Launch a kernel over ``size`` elements."""
+    _launch(kernel, (min(1024, -(-size // launch.line[0])), launch.line), given)
 
 
-def start_blocks(kernel: Any, launch: Launch, blocks: int, *given: Any, shared: int = 0) -> None:
-    """Launch a kernel on so many blocks. shared: bytes of memory that the threads of each have together."""
-    _launch(kernel, (blocks, launch.threads, 0, shared), given)
+def start_blocks(kernel: Any, launch: Launch, blocks: int, *given: Any) -> None:
+    """Launch a kernel on so many blocks."""
+    _launch(kernel, (blocks, launch.threads), given)
 
 
 def start_rows(kernel: Any, launch: Launch, rows: int, *given: Any) -> None:
-    """Launch a kernel on a block a row, whose threads share a float64 number each."""
-    _launch(kernel, (max(1, min(1024, rows)), launch.line, 0, 8 * launch.line[0]), given)
+    """Launch a kernel on a block a row."""
+    _launch(kernel, (max(1, min(1024, rows)), launch.line), given)
 
 
 def _launch(kernel: Any, configuration: tuple[Any, ...], given: Sequence[Any]) -> None:

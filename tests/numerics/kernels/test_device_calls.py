@@ -20,6 +20,7 @@ from numerics.datasets import source
 from numerics.kernels import launch, threads
 from numerics.kernels.cuda import CudaBound
 from numerics.kernels.launch import Launch, flight
+from numerics.kernels.specialised import specialised
 from numerics.model.prepared import Prepared
 from tests.builders import ROOT
 from tests.oracles import lockstep
@@ -32,7 +33,7 @@ SPEC = {
     "readout": {"outputs": 2, "basis": HAT}, "loss": {"kind": "cross-entropy"},
 }  # fmt: skip
 X, Y = np.random.default_rng(0).standard_normal((5, 7)), np.array([0, 1, 1, 0, 1])
-SMALL = Launch(records=3, tile=2, threads=(2, 2), blocks=2)
+SMALL = Launch(records=3, threads=(1, 2), blocks=2)  # two launches of a tile each
 
 
 def made(**more: Any) -> tuple[Continuum, Prepared]:
@@ -59,7 +60,7 @@ def test_what_calls_cost() -> None:
     model, prepared = made()
     weighted = Prepared(prepared.states, prepared.targets, prepared.offset, prepared.labels, weights=np.ones(5))
     with lockstep.device() as machine:
-        device = on_device(model, Launch(tile=4, threads=(2, 2)))
+        device = on_device(model, Launch(threads=(2, 2)))
         calls = {
             "operators": lambda: device.replace().running_on(device.bound).solver,
             "outputs": lambda: device.solver.outputs(prepared.states, *device.readout_map()),
@@ -81,7 +82,7 @@ def test_launches_of_many_records_take_the_memory_of_one() -> None:
     with lockstep.device():
         held = []
         for size in (5, 1):  # records of a launch
-            device = on_device(model, Launch(records=size, tile=2, threads=(2, 2), blocks=1))
+            device = on_device(model, Launch(records=size, threads=(1, 2), blocks=1))
             device.objective(prepared, device.coordinates)
             held.append(device.bound.arenas[0].bytes)
     assert held[1] < held[0]  # but for the records themselves, 5 and 1 at a time
@@ -117,8 +118,8 @@ def test_blocks_without_room_for_gradients_of_their_own_leave_the_forward_alone(
     """As many blocks work on a forward as there are tiles; partial gradients share fewer."""
     model, prepared = made()
     with lockstep.device(), mock.patch("numerics.kernels.cuda.PARTIALS", 1):
-        device = on_device(model)
-        assert device.bound.blocks(5) == 1 and device.bound.launch.grid(3) == 2
+        device = on_device(model, Launch(records=8, threads=(1, 2)))
+        assert device.bound.blocks(5) == 1 and device.bound.launch.grid(5) == 2
         slope = device.objective(prepared)[1]
     assert np.allclose(slope, model.objective(prepared)[1], atol=1e-6)
 
@@ -234,7 +235,7 @@ def test_records_reach_the_device_by_a_copy_for_all() -> None:
 def test_records_are_the_same_in_any_launches() -> None:
     model, prepared = made(precision="float64")
     with lockstep.device():
-        found = [on_device(model, Launch(n, 2, (2, 2), 2)).objective(prepared)[1] for n in (2, 5)]
+        found = [on_device(model, Launch(n, (1, 2), 2)).objective(prepared)[1] for n in (2, 5)]
     assert np.allclose(*found, rtol=1e-13, atol=1e-15)
 
 
@@ -280,7 +281,7 @@ def test_they_compile_for_a_device(name: str) -> None:
             scalars[kind] if isinstance(kind, str) else numba.types.Array(scalars.get(kind[1], own), kind[0], "C")
             for kind in KINDS[name]
         ]
-        text, _ = cuda.compile_ptx(getattr(device_kernels, name), tuple(types), cc=(9, 0))
+        text, _ = cuda.compile_ptx(specialised(getattr(device_kernels, name), (128, 1)), tuple(types), cc=(9, 0))
         assert ".entry" in text
 
 

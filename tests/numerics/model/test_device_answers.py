@@ -33,7 +33,7 @@ SPECS = {
     "cells": SPEC | {"input": {"interpolant": "constant"}},
     "square": SPEC | {"equation": SPEC["equation"] | {"dimension": 2}},
 }  # fmt: skip
-ONE_THREAD = Launch(records=3, tile=2, threads=(1, 1), blocks=2)
+ONE_THREAD = Launch(records=3, threads=(1, 1), blocks=2)
 X = np.random.default_rng(0).standard_normal((5, 7))
 
 

@@ -27,7 +27,7 @@ LIFTED = SPEC | {
     "loss": {"kind": "l2"},
 }  # fmt: skip
 X, Y = np.random.default_rng(0).standard_normal((5, 7)), np.array([0, 1, 1, 0, 1])
-ONE_THREAD = Launch(records=3, tile=2, threads=(1, 1), blocks=2)  # the same text, without turns between threads
+ONE_THREAD = Launch(records=3, threads=(1, 1), blocks=2)  # the same text, without turns between threads
 
 
 def trained(spec: dict[str, Any], device: str, y: np.ndarray = Y, **options: Any) -> Continuum:
@@ -68,7 +68,7 @@ def test_it_is_training_on_the_host_to_rounding(name: str) -> None:
 def test_threads_of_a_block_work_together() -> None:
     """Sums over chunks, long rows of the maps and losses, by several threads in any order."""
     host = trained(SPEC, "cpu", epochs=1, clip=0.01, batch=3)
-    own = mock.patch("numerics.kernels.cuda.Launch", lambda: Launch(records=8, tile=2, threads=(2, 2), blocks=2))
+    own = mock.patch("numerics.kernels.cuda.Launch", lambda: Launch(records=8, threads=(2, 2), blocks=2))
     model = Continuum.from_spec(SPEC, seed=0)
     with lockstep.device(3), own, mock.patch("numerics.model.resident.LONG", 1):
         with mock.patch("numerics.model.resident.CHUNK", 8):
