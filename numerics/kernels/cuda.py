@@ -195,11 +195,12 @@ class CudaSolver(Solver):
     # --- gradients
 
     def gradient(
-        self, states: np.ndarray, operator: np.ndarray, constant: np.ndarray, targets: np.ndarray
-    ) -> tuple[np.ndarray, list[Arrays], np.ndarray, np.ndarray, np.ndarray]:
+        self, states: np.ndarray, operator: np.ndarray, constant: np.ndarray, targets: np.ndarray,
+        weights: np.ndarray | None = None,
+    ) -> tuple[np.ndarray, list[Arrays], np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
         """Loss of every record and the summed gradients, by the discrete adjoint; as for the CPU."""
         with self._at_work() as own:
-            sums = own._summed_up(states, operator, constant, targets, of_states=True)
+            sums = own._summed_up(states, operator, constant, targets, weights, of_states=True)
             of_states, found = own._beside(sums.of_states), sums.to_host(operators=True)
         totals: list[Arrays] = [
             {name: found[f"{k}/bar_{name}"] for name in slab.operators} for k, slab in enumerate(self.slabs)
@@ -226,8 +227,7 @@ class CudaSolver(Solver):
         self, states: np.ndarray, operator: np.ndarray, constant: np.ndarray, bar: np.ndarray
     ) -> tuple[list[Weights], np.ndarray, np.ndarray, np.ndarray]:
         """From dL/d(outputs) those by the weights, the readout and the states; as for the CPU."""
-        solver = copy.copy(self.settled(states))
-        solver.linear = True
+        solver = self.settled(states)._linear()
         _, back, bar_operator, bar_constant, of_states = solver._pulled(states, operator, constant, bar, of_states=True)
         return back, bar_operator, bar_constant, of_states
 

@@ -85,7 +85,7 @@ class Design:
     def parts(self) -> Iterator[Part]:
         """All records, part by part."""
         wanted, rows, count = self.prepared.wanted(), len(self.constants), len(self.prepared)
-        weights = np.ones(count) if self.prepared.weights is None else self.prepared.weights
+        weights = self.prepared.counts
         if self.model.spec.comparison.targets == "not zero":  # errors relative to the target
             weights = weights / np.einsum("kn,kn->n", wanted, wanted)
         for cut in cuts(count, rows * self.slopes):
