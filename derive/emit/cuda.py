@@ -173,8 +173,8 @@ class Cuda(Forming):
             ]
         if op.table in NARROW_TABLES:  # for every number of a row
             own = Matrix(table, "0", f"{table}.shape[1]", "1")
-            ends = (Matrix(f"{self.lies_in(name)}[s]", "0", "size", "1") for name in (op.operand, op.out))
-            call = product(rows, "size", columns, own.transposed if op.transposed else own, *ends, op.accumulate)
+            right, out = (Matrix(f"{self.lies_in(name)}[s]", "0", "size", "1") for name in (op.operand, op.out))
+            call = product(rows, "size", columns, own.transposed if op.transposed else own, right, out, op.accumulate)
             return [f"size = {'mixed_local' if op.table == 'Psi_V' else 'mixed'}.shape[2]", *call]
         elements = (lambda a: self.element(op.out, a)), (lambda b: self.element(op.operand, b))
         if op.table == "Psi":

@@ -46,8 +46,8 @@ class Forming(Target):
         if structure == "dense":
             own, size = Matrix(table, "0", f"{table}.shape[1]", "1"), f"{source}.shape[2]"
             made, given = (f"{table}.shape[{k}]" for k in ((1, 0) if transposed else (0, 1)))
-            ends = (Matrix(f"{name}[s]", f"c*{size}", times(self.wide, size), "1") for name in (source, target))
-            call = product(made, size, given, own.transposed if transposed else own, *ends, False)
+            right, out = (Matrix(f"{name}[s]", f"c*{size}", times(self.wide, size), "1") for name in (source, target))
+            call = product(made, size, given, own.transposed if transposed else own, right, out, False)
             return [f"for c in range({self.wide}):", *indent(call)]
         elements = f"{target}[s, {{}}, d]".format, f"{source}[s, {{}}, d]".format
         other = f"for d in range(column, {source}.shape[2], columns):"
