@@ -346,7 +346,9 @@ class CudaSolver(Solver):
         operators = sum(math.prod(shape) for slab in self.slabs for shape in slab.shapes.values())
         rows = sum(slab.channels * (slab.sizes["state"] + slab.sizes["entry"]) for slab in self.slabs)
         kept = sum(slab.kept_bytes(each) for slab in self.slabs)
-        return int(kept + ((blocks + 2) * operators + 4 * rows * each) * self.dtype.itemsize)
+        grid = self.bound.launch.grid(each)
+        working = sum(max(grid * slab.workspace("forward"), blocks * slab.workspace("adjoint")) for slab in self.slabs)
+        return int(kept + ((blocks + 2) * operators + 4 * rows * each + working) * self.dtype.itemsize)
 
     # --- lift, readout, loss
 

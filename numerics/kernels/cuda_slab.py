@@ -152,8 +152,8 @@ class CudaSlab(Slab):
 
     # --- records
 
-    def _memory(self, kind: str, grid: int, room: Arrays) -> Any:
-        """The working memory of a forward or adjoint kernel: a row a block."""
+    def workspace(self, kind: str) -> int:
+        """Numbers of the working memory that a block of a forward or adjoint kernel takes."""
         c, n = self.channels, self.sizes
         stages = self.bound["combine"].shape[1] - 1
         text = load_module(module(self.tables.module))
@@ -163,7 +163,7 @@ class CudaSlab(Slab):
         sizes |= {f"rows_{name}": rows for name, rows in self.between.items()}
         sizes |= {"krylov": self.bound["krylov"]} if self.implicit else {}
         rows = count(**{name: sizes[name] for name in arguments(count)})
-        return self._held(room, "workspace", grid, rows * self.launch.tile)
+        return int(rows * self.launch.tile)
 
     def _forward(self, h: Any, keep: bool, room: Arrays) -> tuple[Any, dict[str, Any]]:
         arrived = to_device(h, self.dtype)
@@ -176,7 +176,8 @@ class CudaSlab(Slab):
         unsolved = self.zeros(records) if self.implicit else None
         grid = self.launch.grid(records)
         given = {**self.operators, **kept, "h": out, "h_entry": arrived, "keep": keep, "unsolved": unsolved}
-        self.call("forward", given | {"workspace": self._memory("forward", grid, room)}, grid)
+        given["workspace"] = self._held(room, "workspace", grid, self.workspace("forward"))
+        self.call("forward", given, grid)
         if self.implicit:
             check_stages(to_host(unsolved))
         return out, kept | {"h_entry": arrived}
@@ -186,7 +187,8 @@ class CudaSlab(Slab):
         bar_entry = self.zeros(*kept["h_entry"].shape) if self.tables.entry else None
         grid = len(gradient["bar_biases"])
         given = {**self.operators, **kept, **gradient, "bar": bar, "bar_entry": bar_entry}
-        self.call("adjoint", given | {"workspace": self._memory("adjoint", grid, room)}, grid)
+        given["workspace"] = self._held(room, "workspace", grid, self.workspace("adjoint"))
+        self.call("adjoint", given, grid)
         return bar_entry if self.tables.entry else bar
 
     def empty_gradient(self, blocks: int = 1) -> Arrays:

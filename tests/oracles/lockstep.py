@@ -311,6 +311,11 @@ def _generator(function: Callable[..., Any], space: dict[str, Any]) -> Callable[
     return space[function.__name__]  # type: ignore[no-any-return]
 
 
+def kind(given: Any) -> tuple[int, str] | str:
+    """Of an argument: an array's number of axes and type, or a number's type."""
+    return (given.ndim, given.dtype.str[1:]) if isinstance(given, DeviceArray) else np.asarray(given).dtype.str[1:]
+
+
 class Kernel:
     """A kernel's text as a generator; ``kernel[grid, threads, stream, shared](…)`` runs it."""
 
@@ -328,6 +333,7 @@ class Kernel:
             written = {id(a.memory) for name, a in arrays.items() if self.read.get(name) != {a.ndim}}
             inside = [a.inside(id(a.memory) not in written) if isinstance(a, DeviceArray) else a for a in given]
             _Now.count["launches"] += 1
+            self.machine.launched.add((self.__name__, tuple(map(kind, given))))
             self.machine.run(self.threads, launch, inside)
 
         return run
@@ -354,6 +360,7 @@ class Machine:
         self.count = _Now.count
         self.count.clear()
         self.free = math.inf
+        self.launched: set[tuple[str, tuple[Any, ...]]] = set()
         self.local = Registers()
         self._room: dict[Any, Memory] = {}
 

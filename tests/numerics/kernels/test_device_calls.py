@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from derive.errors import ContinuumError, DataError, RepresentationError, TrainingError
-from numerics import Continuum
+from numerics import Continuum, fit
 from numerics.datasets import source
 from numerics.kernels import launch, threads
 from numerics.kernels.cuda import CudaBound
@@ -283,6 +283,29 @@ def test_they_compile_for_a_device(name: str) -> None:
         ]
         text, _ = cuda.compile_ptx(specialised(getattr(device_kernels, name), (128, 1)), tuple(types), cc=(9, 0))
         assert ".entry" in text
+
+
+@pytest.mark.parametrize("optimiser", ["adam", "adam-coordinatewise", "gradient-descent"])
+def test_they_are_launched_with_these_kinds_of_arguments(optimiser: str) -> None:
+    """And no kernel of a model in single precision is ever given a double: what would be compiled anew, and slow."""
+    options = {"optimiser": optimiser, "clip": 0.1, "averaging": 0.5, "batch": 3, "epochs": 1}
+    penalised = SPEC | {"loss": {"kind": "cross-entropy", "penalty": {"W": "1/10"}}}
+    with lockstep.device() as machine, mock.patch("numerics.kernels.cuda.Launch", lambda: SMALL):
+        model = Continuum.from_spec(penalised, seed=0).replace(device="cuda")
+        with mock.patch("numerics.model.resident.LONG", 1):
+            model = fit(model, X, Y, weights=np.ones(5), **options)
+        model(machine.to_device(X.astype(np.float32)))
+    ours = {name: [kinds for other, kinds in machine.launched if other == name] for name, _ in machine.launched}
+    for name, found in ours.items():
+        allowed = KINDS.get(name)
+        for kinds in found:
+            if allowed is None:
+                assert {kind[1] if isinstance(kind, tuple) else kind for kind in kinds} <= {"f4", "i8", "b1"}, name
+            else:
+                ready = [(own[0], "f4") if own[-1] == "own" else own for own in allowed]
+                assert list(kinds) == ready or name.startswith("mapped"), (name, kinds)
+    wanted = {"adam_of_fields": "adam", "adam_of_coordinates": "adam-coordinatewise", "descended": "gradient-descent"}
+    assert set(KINDS) - set(ours) <= {"adam_lengths", *(name for name, of in wanted.items() if of != optimiser)}
 
 
 def test_every_one_of_them_is_looked_at() -> None:
