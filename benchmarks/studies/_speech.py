@@ -30,7 +30,7 @@ DECAY = 1.0  # of the glottis: harmonic k has 1/k
 
 def gain(frequency: Array, formants: Array) -> Array:
     """|H| of three resonances one after the other, each 1 at frequency 0."""
-    f, found = np.asarray(frequency)[..., None], 1.0
+    f = np.asarray(frequency)[..., None]
     poles = np.asarray(formants) ** 2
     found = poles / np.sqrt((poles - f**2) ** 2 + (f * np.array(WIDTHS)) ** 2)
     return np.asarray(np.prod(found, axis=-1))
@@ -118,17 +118,12 @@ def resampled(x: Array, points: Array) -> Array:
 
 def shares(train: Speech, test: Speech, models: dict[str, Any], ways: dict[str, Array]) -> dict[str, dict[str, float]]:
     """Of continua and rivals, the share of test frames that are right, for every sampling (points of a frame)."""
-    x, points = train.at(times(RATE)), times(RATE)
-    linear = RidgeClassifierCV(np.logspace(-2, 4, 13))
-    neighbour = KNeighborsClassifier(1)
-    plain = {
-        "linear, samples": (linear.fit(x, train.labels).predict, np.asarray),
-        "nearest record": (neighbour.fit(x, train.labels).predict, np.asarray),
-        "linear, log spectrum": (
-            RidgeClassifierCV(np.logspace(-2, 4, 13)).fit(spectra(x), train.labels).predict,
-            spectra,
-        ),
-    }
+    x = train.at(times(RATE))
+    ways_to_read = {"linear, samples": np.asarray, "nearest record": np.asarray, "linear, log spectrum": spectra}
+    plain = {}
+    for name, read in ways_to_read.items():
+        learner = KNeighborsClassifier(1) if name == "nearest record" else RidgeClassifierCV(np.logspace(-2, 4, 13))
+        plain[name] = learner.fit(read(x), train.labels).predict, read
     found: dict[str, dict[str, float]] = {}
     for way, points in ways.items():
         given = test.at(points)
@@ -138,3 +133,16 @@ def shares(train: Speech, test: Speech, models: dict[str, Any], ways: dict[str, 
         every = {**own, **rivals, "always the commonest": most}
         found[way] = {name: float(np.mean(guess == test.labels)) for name, guess in every.items()}
     return found
+
+
+def samplings() -> dict[str, Array]:
+    """The points of a frame at the rate of the training records, at other rates, and at random."""
+    rates = {f"{rate / 1000:g} kHz": times(rate) for rate in (8000, 16000, 11000, 6000, 4000)}
+    return rates | {"uneven": times(8000, "uneven"), "uneven, half": times(4000, "uneven")}
+
+
+def heard(seed: int, each: int = 40, held: int = 100, epochs: int = 30) -> dict[str, dict[str, float]]:
+    """Of a continuum and its rivals the shares of held-out vowels that are right; frames and fields from the seed."""
+    train, test = Speech(each, 2 * seed), Speech(held, 2 * seed + 1)
+    model = learned(train, seed, epochs, warp=0.2)
+    return shares(train, test, {"continuum": model}, samplings())

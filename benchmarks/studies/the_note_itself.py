@@ -1,7 +1,7 @@
 """Neural Continua, sentence by sentence: what of the note can be computed, and what comes out.
 
-The note is A. Queiruga, Neural Continua, queiruga.net, 2019. Here are its equations and representations;
-``_seeds``: confidence through refinement; ``_speech``: vowels for its last wish, audio signals.
+The note is A. Queiruga, Neural Continua, queiruga.net, 2019. Here are its equations; ``_smooth``: solvers and bases
+of a known continuum · ``_seeds``: learning, confidence through refinement · ``_speech``: vowels for its last wish.
 """
 
 from __future__ import annotations
@@ -10,10 +10,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.polynomial.legendre import leggauss, legvander
 
 import continua as ct
-from benchmarks.studies import Number, _seeds, _speech, mean
+from benchmarks.studies import Number, _seeds, _smooth, _speech, mean
 from benchmarks.studies._perceptrons import Array
 
 TITLE = "The note itself: which sentences of Neural Continua hold, each with its number"
@@ -49,10 +48,9 @@ def values(model: Any, x: Array) -> Array:
 
 
 def solved(
-    weights: list[Array], biases: list[Array], rate: str = "mlp", steps: int | None = None, tableau: str = "euler",
-    spacing: str | None = None,
-) -> Any:  # fmt: skip
-    """The fields of a tanh network of equal widths, an equal part of the depth a layer, under any rate and solver."""
+    weights: list[Array], biases: list[Array], rate: str = "mlp", steps: int | None = None, spacing: str | None = None
+) -> Any:
+    """The fields of a tanh network of equal widths under any rate, in so many Euler steps and with any Δ."""
     count, width = len(weights), len(biases[0])
     model = ct.from_layers(weights, biases, "tanh", last="activation")
     cells, depth = {"family": "p0", "cells": width}, {"family": "p0", "cells": count}
@@ -63,7 +61,7 @@ def solved(
         "state": {"basis": cells},
         "weight": {"width_out": cells, "width_in": cells, "depth": depth},
         "bias": {"width": cells, "depth": depth},
-        "integration": {"tableau": tableau, "steps": steps or count},
+        "integration": {"tableau": "euler", "steps": steps or count},
         "loss": {"kind": "l2"},
     }
     return ct.Continuum.from_spec(spec).replace(fields=model.fields)
@@ -75,6 +73,7 @@ def moved(new: Array, old: Array) -> float:
 
 
 def perceptron(u: Array, h: Array) -> Array:
+    """A layer's step."""
     return np.tanh(u)
 
 
@@ -116,135 +115,24 @@ def equations(long: bool) -> list[Number]:
 # --- solvers and bases of a known continuum
 
 
-def kernel(xi: Array, xi_: Array, delta: Array) -> Array:
-    return np.asarray(np.cos(2 * xi - xi_) * np.exp(-delta))
-
-
-def bias(xi: Array, delta: Array) -> Array:
-    return np.asarray(0.4 * np.sin(2 * xi + delta))
-
-
-def record(xi: Array) -> Array:
-    return np.asarray(np.exp(xi / 2) * np.sin(2 * xi + 0.3))
-
-
-def smooth(activation: str, basis: dict[str, Any], tableau: str = "rk4", steps: int = 16) -> Any:
-    """The continuum of these fields, in a basis of the state and of W's and b's widths, and six polynomials along δ."""
-    depth = {"family": "legendre", "size": 6}
-    spec = {
-        "name": "smooth",
-        "equation": {"rate": "residual", "activation": activation, "spacing": "1"},
-        "state": {"basis": basis},
-        "weight": {"width_out": basis, "width_in": basis, "depth": depth},
-        "bias": {"width": basis, "depth": depth},
-        "integration": {"tableau": tableau, "steps": steps},
-        "loss": {"kind": "l2"},
-    }
-    return ct.Continuum.from_fields(spec, W=kernel, b=bias)
-
-
-def nystroem(points: Array, activation: Callable[[Array], Array], nodes: int = 40, steps: int = 64) -> Array:
-    """h(ξ, 1) at points, without this project: Gauss nodes along ξ, the classical Runge–Kutta method along δ."""
-    at, lengths = leggauss(nodes)
-    every = np.concatenate([at, points])
-    h, s = record(every), 1 / steps
-
-    def rate(h: Array, delta: float) -> Array:
-        u = kernel(every[:, None], at, np.array(delta)) @ (lengths * h[:nodes]) + bias(every, np.array(delta))
-        return activation(u)
-
-    for n in range(steps):
-        k1 = rate(h, n * s)
-        k2 = rate(h + s / 2 * k1, (n + 0.5) * s)
-        k3 = rate(h + s / 2 * k2, (n + 0.5) * s)
-        h = h + s / 6 * (k1 + 2 * k2 + 2 * k3 + rate(h + s * k3, (n + 1) * s))
-    return np.asarray(h[nodes:])
-
-
-def order(sizes: Sequence[int], errors: Sequence[float]) -> float:
-    """By the fall of the logarithm of errors, least squares."""
-    return float(-np.polyfit(np.log(sizes), np.log(errors), 1)[0])
-
-
-def cells(count: int) -> dict[str, Any]:
-    return {"family": "p0", "cells": count}
-
-
-XI = np.linspace(-1, 1, 801)
-
-
-def on_cells(count: int) -> float:
-    """What cells, a midpoint each, err by in the middle of a cell, where x is known."""
-    middles = -1 + (2 * np.arange(count) + 1) / count
-    y = smooth("tanh", cells(count))(record(XI)[None], XI, at=middles)[0, :, 0]
-    return float(np.abs(y - nystroem(middles, np.tanh)).max())
-
-
-def on_polynomials(count: int) -> float:
-    """What so many Legendre polynomials err by, inside."""
-    points = np.linspace(-0.95, 0.95, 41)
-    y = smooth("tanh", {"family": "legendre", "size": count})(record(XI)[None], XI, at=points)[0, :, 0]
-    return float(np.abs(y - nystroem(points, np.tanh)).max())
-
-
-def along_depth(activation: str, tableau: str, sizes: Sequence[int]) -> list[float]:
-    """Distances from sixteen times the largest number of steps."""
-    x, basis = record(XI)[None], cells(24)
-    last = smooth(activation, basis, "rk4", 16 * sizes[-1])(x, XI)
-    return [float(np.sqrt(np.mean((smooth(activation, basis, tableau, n)(x, XI) - last) ** 2))) for n in sizes]
-
-
-def hat_nodes(count: int, degree: int = 32) -> tuple[Array, Array]:
-    """Gauss nodes and weights of the cells between so many hats: exact for their products with polynomials."""
-    nodes, lengths = leggauss(degree)
-    middles = -1 + (2 * np.arange(count - 1) + 1) / (count - 1)
-    return (middles[:, None] + nodes / (count - 1)).ravel(), np.tile(lengths / (count - 1), count - 1)
-
-
-def unseen(basis: dict[str, Any], size: int = 24) -> float:
-    """By how much the layer's term f(u) changes, for a part v of the record, ‖v‖ = 1, that W cannot see.
-
-    W has fewer functions along ξ′ than the state: what is orthogonal to all of them does not enter any u.
-    """
-    spec = {
-        "name": "unseen",
-        "equation": {"rate": "residual", "activation": "tanh", "spacing": "1"},
-        "input": {"interpolant": "least-squares"},
-        "state": {"basis": {"family": "legendre", "size": size}},
-        "weight": {"width_out": basis, "width_in": basis, "depth": cells(1)},
-        "bias": {"width": basis, "depth": cells(1)},
-        "integration": {"tableau": "euler", "steps": 1},
-        "loss": {"kind": "l2"},
-    }
-    model = ct.Continuum.from_spec(spec, seed=0)
-    nodes, lengths = hat_nodes(8)
-    polynomials = legvander(nodes, size - 1)
-    w = model.fields["W"](np.linspace(-0.9, 0.9, 40)[:, None], nodes, np.array(0.5))
-    seen = np.linalg.svd((w * lengths) @ polynomials)
-    v = polynomials @ seen[2][-1]
-    v, x = v / np.sqrt(lengths @ v**2), record(nodes)
-    with_it, without = model(np.stack([x + v, x]), nodes)[..., 0]
-    return float(np.abs(with_it - without - v).max())
-
-
-def bases(long: bool) -> list[Number]:
-    sizes, counts = (8, 16, 32), (12, 24, 48, 96)
-    found = [on_cells(n) for n in counts]
+def bases() -> list[Number]:
+    sizes, counts = (16, 32, 64), (12, 24, 48, 96)
+    found = [_smooth.on_cells(n) for n in counts]
     orders = {
-        (activation, tableau): order(sizes, along_depth(activation, tableau, sizes))
+        (activation, tableau): _smooth.order(sizes, _smooth.along_depth(activation, tableau, sizes))
         for activation, tableaux in DEPTH.items() for tableau in tableaux
     }  # fmt: skip
     return [
         Number("sums to integrals: order in the width of cells, at their middles",
-               order(counts, found), 1.8, 2.2),
-        Number("24 polynomials along ξ over 24 cells: error", on_polynomials(24) / found[1], 0, 0.05),
+               _smooth.order(counts, found), 1.8, 2.2),
+        Number("24 polynomials along ξ over 24 cells: error", _smooth.on_polynomials(24) / found[1], 0, 0.05),
         *(
             Number(f"order along δ, {tableau}, {activation}", value, *WINDOWS[activation, tableau])
             for (activation, tableau), value in orders.items()
         ),
         *(
-            Number(f"8 {name} of W, 24 of h: what u sees of one direction", unseen(basis), 0, 1e-11)
-            for name, basis in EIGHT.items()
+            Number(f"8 {name} of W, 24 of h: what u sees of one direction", _smooth.unseen(basis), 0, 1e-11)
+            for name, basis in _smooth.EIGHT.items()
         ),
     ]  # fmt: skip
 
@@ -254,7 +142,6 @@ WINDOWS = {
     ("tanh", "euler"): (0.85, 1.15), ("tanh", "heun"): (1.85, 2.15), ("tanh", "rk4"): (3.8, 4.3),
     ("softplus", "rk4"): (3.8, 4.3), ("relu", "heun"): (1.4, 2.6), ("relu", "rk4"): (1.4, 2.6),
 }  # fmt: skip
-EIGHT = {"Legendre polynomials": {"family": "legendre", "size": 8}, "hats": {"family": "hat", "size": 8}}
 
 
 # --- seeds, and sound
@@ -269,7 +156,7 @@ def seeds(long: bool) -> list[Number]:
     error, between, field = (
         {way: float(np.mean(found[what, way])) for way in _seeds.WAYS} for what in ("error", "spread", "field")
     )
-    return [
+    numbers = [
         *(mean(f"{way}: error of y, held out", found["error", way], 0.05, 0.3) for way in _seeds.WAYS),
         *(Number(f"{way}: spread of y between seeds", between[way], 0.01, 0.3) for way in _seeds.WAYS),
         Number("spread of y, refined twice over coarse", between[three] / between[one], 0.3, 1),
@@ -285,27 +172,15 @@ def seeds(long: bool) -> list[Number]:
             for optimiser, gaps in same.items() for name, gap in gaps.items()
         ),
         *(mean(f"{name}: error of y, held out", errors, 0.04, 0.3) for name, errors in choices.items()),
-    ] + [
-        mean("softplus less relu, error of y", np.subtract(choices["softplus"], choices["relu"]).tolist(), -0.1, 0.15)
-        for _ in range(long)
     ]  # fmt: skip
-
-
-def samplings() -> dict[str, Array]:
-    """The points of a frame at the rate of the training records, at other rates, and at random."""
-    rates = {f"{rate / 1000:g} kHz": _speech.times(rate) for rate in (8000, 16000, 11000, 6000, 4000)}
-    return rates | {"uneven": _speech.times(8000, "uneven"), "uneven, half": _speech.times(4000, "uneven")}
-
-
-def heard(seed: int, each: int = 40, held: int = 100, epochs: int = 30) -> dict[str, dict[str, float]]:
-    """Of a continuum and its rivals the shares of held-out vowels that are right; frames and fields from the seed."""
-    train, test = _speech.Speech(each, 2 * seed), _speech.Speech(held, 2 * seed + 1)
-    model = _speech.learned(train, seed, epochs, warp=0.2)
-    return _speech.shares(train, test, {"continuum": model}, samplings())
+    if long:
+        apart = np.subtract(choices["softplus"], choices["relu"]).tolist()
+        numbers.append(mean("softplus less relu, error of y", apart, -0.1, 0.15))
+    return numbers
 
 
 def speech(long: bool) -> list[Number]:
-    found = [heard(seed) for seed in range(6 if long else 2)]
+    found = [_speech.heard(seed) for seed in range(6 if long else 2)]
     own = {way: [f[way]["continuum"] for f in found] for way in found[0]}
     rivals = [name for name in found[0]["8 kHz"] if name != "continuum"]
     windows = {"linear, samples": (0.25, 0.45), "nearest record": (0.45, 0.7), "linear, log spectrum": (0.85, 1)}
@@ -326,4 +201,4 @@ def speech(long: bool) -> list[Number]:
 
 def study(long: bool) -> list[Number]:
     """All numbers."""
-    return [*equations(long), *bases(long), *seeds(long), *speech(long)]
+    return [*equations(long), *bases(), *seeds(long), *speech(long)]

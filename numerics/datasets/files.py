@@ -44,9 +44,9 @@ def read(path: str | Path, label: Any = (), id: str | None = None, time: str | N
 
     .npz: x and perhaps xi, y, offsets, classes, weights, and y_xi, y_offsets of target functions that were sampled
     elsewhere; no Python object is ever loaded. Those in a folder, of a Zarr group or of .npy files with these names,
-    are read part by part. .ts: series of the UCR archive. .csv, .parquet, .arff: a row a record, a column a sample;
-    or with id, time, or both, as ``from_long`` has them, a row a sample. label: the column of targets, or several; in an
-    .arff by default the nominal attribute.
+    are read part by part. .ts: series of the UCR archive. .csv, .parquet, .arff: a row a record and a column a
+    sample; or with id, time, or both, as ``from_long`` has them, a row a sample. label: the column of targets, or
+    several; in an .arff by default the nominal attribute.
     Raises DataError naming the file and the record.
     """
     with located(str(path)), progress.taking(f"reading {Path(str(path)).name}"):

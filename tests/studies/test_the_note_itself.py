@@ -8,7 +8,7 @@ import sympy as sp
 from scipy.integrate import quad, solve_ivp
 from scipy.signal import freqs
 
-from benchmarks.studies import _seeds, _speech
+from benchmarks.studies import _seeds, _smooth, _speech
 from benchmarks.studies import the_note_itself as study
 
 
@@ -38,11 +38,11 @@ def test_the_reference_solves_the_integro_differential_equation() -> None:
 
     start = np.exp(xi / 2) * np.sin(2 * xi + 0.3)
     expected = solve_ivp(rate, (0, 1), start, rtol=1e-10, atol=1e-12).y[::50, -1]
-    assert study.nystroem(xi[::50], np.tanh) == pytest.approx(expected, abs=1e-8)
+    assert _smooth.nystroem(xi[::50], np.tanh) == pytest.approx(expected, abs=1e-8)
 
 
 def test_nodes_of_hats_integrate_hats_times_polynomials() -> None:
-    nodes, lengths = study.hat_nodes(8)
+    nodes, lengths = _smooth.hat_nodes(8)
     ends = np.linspace(-1, 1, 8)
     for k in (0, 3):
         hat = np.eye(8)[k]
@@ -53,7 +53,7 @@ def test_nodes_of_hats_integrate_hats_times_polynomials() -> None:
 
 
 def test_what_w_does_not_see_does_not_change_u() -> None:
-    assert all(study.unseen(basis) < 1e-12 for basis in study.EIGHT.values())
+    assert all(_smooth.unseen(basis) < 1e-12 for basis in _smooth.EIGHT.values())
 
 
 def test_the_operator_is_its_integral() -> None:
