@@ -10,7 +10,7 @@ from derive.spec.basis import WIDTH, BasisSpec, Interval, of_axis
 from derive.spec.model import Spec
 from derive.spec.slab import Slab
 
-FORMAT = 8  # of the manifest, tables.npz and the arrays that kernels are given; raised when one of them changes
+FORMAT = 9  # of the manifest, tables.npz and the arrays that kernels are given; raised when one of them changes
 
 
 def parts(name: str) -> tuple[str, str, str]:

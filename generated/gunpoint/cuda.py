@@ -13,6 +13,68 @@ import math  # noqa: F401
 from numba import cuda
 
 
+def product(
+    height, width, depth, left, left_start, left_row, left_deep, right, right_start, right_deep, right_column,
+    out, out_start, out_row, out_column, add, constants,
+):
+    """out_ar = Σ_b left_ab right_br, or adds that: height × width numbers, depth summands each, by a block's threads.
+
+    An array is flat; an element's place is the start and so many times each of its two distances.
+    """
+    zero = constants[0]
+    row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
+    thread, high, wide = row*columns + column, 8*rows, 4*columns
+    # slices of the factors, 8 deep, one after the other: element a, b and element b, r
+    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), out.dtype)
+    aside = 8*(high + 4)
+    sums, ahead = cuda.local.array(32, out.dtype), cuda.local.array(96, out.dtype)
+    near, far = cuda.local.array(16, out.dtype), cuda.local.array(8, out.dtype)
+    for top in range(0, height, high):
+        for side in range(0, width, wide):
+            for e in range(32):
+                sums[e] = zero
+            for past in range(-8, depth, 8):  # the slice behind these is fetched, this one is multiplied
+                for e in range(64//columns):
+                    at = 64//columns*thread + e
+                    a, b = (at//8, at % 8) if left_deep == 1 else (at % high, at//high)
+                    a, b = top + a, past + 8 + b
+                    ahead[e] = left.flat[left_start + a*left_row + b*left_deep] if a < height and b < depth else zero
+                for e in range(32//rows):
+                    at = 32//rows*thread + e
+                    r, b = (at//8, at % 8) if right_deep == 1 else (at % wide, at//wide)
+                    r, b = side + r, past + 8 + b
+                    ahead[64 + e] = (
+                        right.flat[right_start + b*right_deep + r*right_column] if r < width and b < depth else zero
+                    )
+                if past >= 0:
+                    for b in range(0, 8, 2):
+                        for a in range(8):
+                            near[a] = staged[b*(high + 4) + 8*row + a]
+                            near[8 + a] = staged[(b + 1)*(high + 4) + 8*row + a]
+                        for r in range(4):
+                            far[r] = staged[aside + b*(wide + 4) + 4*column + r]
+                            far[4 + r] = staged[aside + (b + 1)*(wide + 4) + 4*column + r]
+                        for a in range(8):
+                            for r in range(4):
+                                sums[4*a + r] += near[a]*far[r]
+                                sums[4*a + r] += near[8 + a]*far[4 + r]
+                cuda.syncthreads()
+                for e in range(64//columns):
+                    at = 64//columns*thread + e
+                    a, b = (at//8, at % 8) if left_deep == 1 else (at % high, at//high)
+                    staged[b*(high + 4) + a] = ahead[e]
+                for e in range(32//rows):
+                    at = 32//rows*thread + e
+                    r, b = (at//8, at % 8) if right_deep == 1 else (at % wide, at//wide)
+                    staged[aside + b*(wide + 4) + r % columns*4 + r//columns] = ahead[64 + e]
+                cuda.syncthreads()
+            for e in range(32):
+                a, r = top + 8*row + e//4, side + column + e % 4*columns
+                if a < height and r < width:
+                    place = out_start + a*out_row + r*out_column
+                    out.flat[place] = out.flat[place] + sums[e] if add else sums[e]
+
+
 def formed_operators_1(
     w, theta, Phi, C, C_columns, beta, vartheta, Psi, constants, channels, mixed, left, mixed_bias, operators, biases,
 ):
@@ -31,12 +93,9 @@ def formed_operators_1(
         cuda.syncthreads()
         # left of mixed by Φ
         for c in range(channels):
-            for a in range(row, Phi.shape[0], rows):
-                for d in range(column, mixed.shape[2], columns):
-                    total = constants[0]
-                    for b in range(Phi.shape[1]):
-                        total += Phi[a, b]*mixed[s, b*channels + c, d]
-                    left[s, a*channels + c, d] = total
+            product(Phi.shape[0], mixed.shape[2], Phi.shape[1], Phi, 0, Phi.shape[1], 1,
+                    mixed[s], c*mixed.shape[2], channels*mixed.shape[2], 1,
+                    left[s], c*mixed.shape[2], channels*mixed.shape[2], 1, False, constants)
         cuda.syncthreads()
         # E_s of left by C
         for c in range(channels):
@@ -84,12 +143,9 @@ def formed_operators_adjoint_1(
         cuda.syncthreads()
         # mixed of left by Φ
         for c in range(channels):
-            for a in range(row, Phi.shape[1], rows):
-                for d in range(column, left.shape[2], columns):
-                    total = constants[0]
-                    for b in range(Phi.shape[0]):
-                        total += Phi[b, a]*left[s, b*channels + c, d]
-                    mixed[s, a*channels + c, d] = total
+            product(Phi.shape[1], left.shape[2], Phi.shape[0], Phi, 0, 1, Phi.shape[1],
+                    left[s], c*left.shape[2], channels*left.shape[2], 1,
+                    mixed[s], c*left.shape[2], channels*left.shape[2], 1, False, constants)
         cuda.syncthreads()
     for s in range(block, bar_biases.shape[0], blocks):
         # β_s̄ = Ψᵀ e_s̄
@@ -103,7 +159,7 @@ def formed_operators_adjoint_1(
 
 
 def formed_forward_1(
-    h, combine, operator_index, bias_index, operators, biases, A, constants, channels, workspace, tile, keep, F1, H, U,
+    h, combine, operator_index, bias_index, operators, biases, A, constants, channels, workspace, keep, F1, H, U,
 ):
     """h ← h(stop): m_i = A r(u, X h),  u = E_s h + e_s,  E_s = Φ w_s C   (4), (5), (7)."""
     c1 = constants[1]  # 1
@@ -114,11 +170,8 @@ def formed_forward_1(
     state, node, wide = h.shape[0], biases.shape[1], biases.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    # working memory: shared memory, sized at launch, unless the workspace has room for it
-    room = cuda.shared.array(0, h.dtype)
-    if workspace.shape[1] > 1:
-        room = workspace[block]
-    start = 0
+    tile = 4*columns
+    room, start = workspace[block], 0  # working memory, array after array
     m, start = room[start:], start + (stages*state)*tile
     R, start = room[start:], start + node*tile
     for first in range(block*tile, records, blocks*tile):
@@ -136,12 +189,9 @@ def formed_forward_1(
                         H[slot, a, first + r] = total
                 cuda.syncthreads()
                 # U = E_s H_i
-                for a in range(row, wide, rows):
-                    for r in range(column, count, columns):
-                        total = constants[0]
-                        for b in range(state):
-                            total += operators[operator, a, b]*H[slot, b, first + r]
-                        U[slot, a, first + r] = total
+                product(wide, count, state, operators[operator], 0, state, 1,
+                        H[slot], first, records, 1,
+                        U[slot], first, records, 1, False, constants)
                 cuda.syncthreads()
                 # R, F1 at every node and record, u = U + e_s
                 for a in range(row, wide, rows):
@@ -155,12 +205,9 @@ def formed_forward_1(
                 cuda.syncthreads()
                 # m_i = A R
                 for c in range(channels):
-                    for a in range(row, A.shape[0], rows):
-                        for r in range(column, count, columns):
-                            total = constants[0]
-                            for b in range(A.shape[1]):
-                                total += A[a, b]*R[(b*channels + c)*tile + r]
-                            m[(i*state + a*channels + c)*tile + r] = total
+                    product(A.shape[0], count, A.shape[1], A, 0, A.shape[1], 1,
+                            R, c*tile, channels*tile, 1,
+                            m, (i*state + c)*tile, channels*tile, 1, False, constants)
                 cuda.syncthreads()
             # h_{n+1} = α h_n + Σ_j γ_j m_j
             for a in range(row, state, rows):
@@ -173,7 +220,7 @@ def formed_forward_1(
 
 
 def formed_adjoint_1(
-    bar, combine, operator_index, bias_index, operators, biases, A, constants, channels, workspace, tile, F1, H, U, bar_operators, bar_biases,
+    bar, combine, operator_index, bias_index, operators, biases, A, constants, channels, workspace, F1, H, U, bar_operators, bar_biases,
 ):
     """bar ← dL/dh(start), and the gradients of operators and biases   (10), (11)."""
     c2 = constants[2]  # 2
@@ -184,11 +231,8 @@ def formed_adjoint_1(
     state, node, wide = bar.shape[0], biases.shape[1], biases.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    # working memory: shared memory, sized at launch, unless the workspace has room for it
-    room = cuda.shared.array(0, bar.dtype)
-    if workspace.shape[1] > 1:
-        room = workspace[block]
-    start = 0
+    tile = 4*columns
+    room, start = workspace[block], 0  # working memory, array after array
     bar_m, start = room[start:], start + (stages*state)*tile
     bar_h, start = room[start:], start + state*tile
     bar_H, start = room[start:], start + state*tile
@@ -209,12 +253,9 @@ def formed_adjoint_1(
                 operator, bias = operator_index[n, i], bias_index[n, i]
                 # R̄ = Aᵀ m_ī
                 for c in range(channels):
-                    for a in range(row, A.shape[1], rows):
-                        for r in range(column, count, columns):
-                            total = constants[0]
-                            for b in range(A.shape[0]):
-                                total += A[b, a]*bar_m[(i*state + b*channels + c)*tile + r]
-                            bar_R[(a*channels + c)*tile + r] = total
+                    product(A.shape[1], count, A.shape[0], A, 0, 1, A.shape[1],
+                            bar_m, (i*state + c)*tile, channels*tile, 1,
+                            bar_R, c*tile, channels*tile, 1, False, constants)
                 cuda.syncthreads()
                 # Ū, e_s̄ at every node and record, u = U + e_s, f1 = F1, v = R̄
                 for a in range(row, node, rows):
@@ -236,20 +277,14 @@ def formed_adjoint_1(
                     bar_biases[block, bias, a] += total
                 cuda.syncthreads()
                 # gradient of E_s: += Ū H_iᵀ, summed over records
-                for a in range(row, wide, rows):
-                    for b in range(column, state, columns):
-                        total = constants[0]
-                        for r in range(count):
-                            total += bar_U[a*tile + r]*H[slot, b, first + r]
-                        bar_operators[block, operator, a, b] += total
+                product(wide, state, count, bar_U, 0, tile, 1,
+                        H[slot], first, 1, records,
+                        bar_operators[block, operator], 0, state, 1, True, constants)
                 cuda.syncthreads()
                 # H_ī = E_sᵀ Ū
-                for a in range(row, state, rows):
-                    for r in range(column, count, columns):
-                        total = constants[0]
-                        for b in range(wide):
-                            total += operators[operator, b, a]*bar_U[b*tile + r]
-                        bar_H[a*tile + r] = total
+                product(state, count, wide, operators[operator], 0, 1, state,
+                        bar_U, 0, tile, 1,
+                        bar_H, 0, tile, 1, False, constants)
                 cuda.syncthreads()
                 # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
                 for a in range(row, state, rows):
@@ -318,7 +353,7 @@ def factors_operators_adjoint_1(bar_operators, bar_biases, Psi, constants, chann
 
 
 def factors_forward_1(
-    h, combine, operator_index, bias_index, operators, biases, Phi, C, C_runs, A, constants, channels, workspace, tile, keep, F1, G, U,
+    h, combine, operator_index, bias_index, operators, biases, Phi, C, C_runs, A, constants, channels, workspace, keep, F1, G, U,
 ):
     """h ← h(stop): m_i = A r(u, X h),  u = Φ (w_s (C h)) + e_s   (4), (5), (7)."""
     c1 = constants[1]  # 1
@@ -330,11 +365,8 @@ def factors_forward_1(
     weight_out, weight_in = operators.shape[1], operators.shape[2]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    # working memory: shared memory, sized at launch, unless the workspace has room for it
-    room = cuda.shared.array(0, h.dtype)
-    if workspace.shape[1] > 1:
-        room = workspace[block]
-    start = 0
+    tile = 4*columns
+    room, start = workspace[block], 0  # working memory, array after array
     m, start = room[start:], start + (stages*state)*tile
     H, start = room[start:], start + state*tile
     R, start = room[start:], start + node*tile
@@ -363,21 +395,15 @@ def factors_forward_1(
                             G[slot, a*channels + c, first + r] = total
                 cuda.syncthreads()
                 # T = w_s G
-                for a in range(row, weight_out, rows):
-                    for r in range(column, count, columns):
-                        total = constants[0]
-                        for b in range(weight_in):
-                            total += operators[operator, a, b]*G[slot, b, first + r]
-                        T[a*tile + r] = total
+                product(weight_out, count, weight_in, operators[operator], 0, weight_in, 1,
+                        G[slot], first, records, 1,
+                        T, 0, tile, 1, False, constants)
                 cuda.syncthreads()
                 # U = Φ T
                 for c in range(channels):
-                    for a in range(row, Phi.shape[0], rows):
-                        for r in range(column, count, columns):
-                            total = constants[0]
-                            for b in range(Phi.shape[1]):
-                                total += Phi[a, b]*T[(b*channels + c)*tile + r]
-                            U[slot, a*channels + c, first + r] = total
+                    product(Phi.shape[0], count, Phi.shape[1], Phi, 0, Phi.shape[1], 1,
+                            T, c*tile, channels*tile, 1,
+                            U[slot], c*records + first, channels*records, 1, False, constants)
                 cuda.syncthreads()
                 # R, F1 at every node and record, u = U + e_s
                 for a in range(row, wide, rows):
@@ -391,12 +417,9 @@ def factors_forward_1(
                 cuda.syncthreads()
                 # m_i = A R
                 for c in range(channels):
-                    for a in range(row, A.shape[0], rows):
-                        for r in range(column, count, columns):
-                            total = constants[0]
-                            for b in range(A.shape[1]):
-                                total += A[a, b]*R[(b*channels + c)*tile + r]
-                            m[(i*state + a*channels + c)*tile + r] = total
+                    product(A.shape[0], count, A.shape[1], A, 0, A.shape[1], 1,
+                            R, c*tile, channels*tile, 1,
+                            m, (i*state + c)*tile, channels*tile, 1, False, constants)
                 cuda.syncthreads()
             # h_{n+1} = α h_n + Σ_j γ_j m_j
             for a in range(row, state, rows):
@@ -409,7 +432,7 @@ def factors_forward_1(
 
 
 def factors_adjoint_1(
-    bar, combine, operator_index, bias_index, operators, biases, Phi, C, C_columns, A, constants, channels, workspace, tile, F1, G, U, bar_operators, bar_biases,
+    bar, combine, operator_index, bias_index, operators, biases, Phi, C, C_columns, A, constants, channels, workspace, F1, G, U, bar_operators, bar_biases,
 ):
     """bar ← dL/dh(start), and the gradients of operators and biases   (10), (11)."""
     c2 = constants[2]  # 2
@@ -421,11 +444,8 @@ def factors_adjoint_1(
     weight_out, weight_in = operators.shape[1], operators.shape[2]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    # working memory: shared memory, sized at launch, unless the workspace has room for it
-    room = cuda.shared.array(0, bar.dtype)
-    if workspace.shape[1] > 1:
-        room = workspace[block]
-    start = 0
+    tile = 4*columns
+    room, start = workspace[block], 0  # working memory, array after array
     bar_m, start = room[start:], start + (stages*state)*tile
     bar_h, start = room[start:], start + state*tile
     bar_G, start = room[start:], start + weight_in*tile
@@ -448,12 +468,9 @@ def factors_adjoint_1(
                 operator, bias = operator_index[n, i], bias_index[n, i]
                 # R̄ = Aᵀ m_ī
                 for c in range(channels):
-                    for a in range(row, A.shape[1], rows):
-                        for r in range(column, count, columns):
-                            total = constants[0]
-                            for b in range(A.shape[0]):
-                                total += A[b, a]*bar_m[(i*state + b*channels + c)*tile + r]
-                            bar_R[(a*channels + c)*tile + r] = total
+                    product(A.shape[1], count, A.shape[0], A, 0, 1, A.shape[1],
+                            bar_m, (i*state + c)*tile, channels*tile, 1,
+                            bar_R, c*tile, channels*tile, 1, False, constants)
                 cuda.syncthreads()
                 # Ū, e_s̄ at every node and record, u = U + e_s, f1 = F1, v = R̄
                 for a in range(row, node, rows):
@@ -476,28 +493,19 @@ def factors_adjoint_1(
                 cuda.syncthreads()
                 # T̄ = Φᵀ Ū
                 for c in range(channels):
-                    for a in range(row, Phi.shape[1], rows):
-                        for r in range(column, count, columns):
-                            total = constants[0]
-                            for b in range(Phi.shape[0]):
-                                total += Phi[b, a]*bar_U[(b*channels + c)*tile + r]
-                            bar_T[(a*channels + c)*tile + r] = total
+                    product(Phi.shape[1], count, Phi.shape[0], Phi, 0, 1, Phi.shape[1],
+                            bar_U, c*tile, channels*tile, 1,
+                            bar_T, c*tile, channels*tile, 1, False, constants)
                 cuda.syncthreads()
                 # gradient of w_s: += T̄ Gᵀ, summed over records
-                for a in range(row, weight_out, rows):
-                    for b in range(column, weight_in, columns):
-                        total = constants[0]
-                        for r in range(count):
-                            total += bar_T[a*tile + r]*G[slot, b, first + r]
-                        bar_operators[block, operator, a, b] += total
+                product(weight_out, weight_in, count, bar_T, 0, tile, 1,
+                        G[slot], first, 1, records,
+                        bar_operators[block, operator], 0, weight_in, 1, True, constants)
                 cuda.syncthreads()
                 # Ḡ = w_sᵀ T̄
-                for a in range(row, weight_in, rows):
-                    for r in range(column, count, columns):
-                        total = constants[0]
-                        for b in range(weight_out):
-                            total += operators[operator, b, a]*bar_T[b*tile + r]
-                        bar_G[a*tile + r] = total
+                product(weight_in, count, weight_out, operators[operator], 0, 1, weight_in,
+                        bar_T, 0, tile, 1,
+                        bar_G, 0, tile, 1, False, constants)
                 cuda.syncthreads()
                 # H_ī = Cᵀ Ḡ
                 for c in range(channels):
@@ -546,7 +554,7 @@ def lift(x, lift, constants, h):
     records = h.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    tile = columns
+    tile = 4*columns
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         # h = P x
@@ -559,11 +567,12 @@ def lift(x, lift, constants, h):
         cuda.syncthreads()
 
 
-def lift_adjoint(bar_h, x, lift, constants, bar_x, bar_lift, tile):
+def lift_adjoint(bar_h, x, lift, constants, bar_x, bar_lift):
     """The adjoint of: h = P (x, 1). bar_x is set; the gradient of P is added to."""
     records = x.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    tile = 4*columns
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         # gradient of P: += h̄ xᵀ, summed over records
@@ -585,38 +594,37 @@ def lift_adjoint(bar_h, x, lift, constants, bar_x, bar_lift, tile):
         cuda.syncthreads()
 
 
-def readout(y, operator, constant, z):
+def readout(y, operator, constant, constants, z):
     """z_k = ∫ R_k(ξ) y(ξ) dξ + a_k: the rows of ``operator`` are the fields R against the state basis."""
     records = y.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    tile = columns
+    tile = 4*columns
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         # z = R y + constant
         for a in range(row, z.shape[0], rows):
             for r in range(column, count, columns):
-                total = constant[a]
-                for b in range(y.shape[0]):
-                    total += operator[a, b]*y[b, first + r]
-                z[a, first + r] = total
+                z[a, first + r] = constant[a]
+        cuda.syncthreads()
+        product(z.shape[0], count, y.shape[0], operator, 0, y.shape[0], 1,
+                y, first, records, 1,
+                z, first, records, 1, True, constants)
         cuda.syncthreads()
 
 
-def readout_adjoint(bar_z, y, operator, constants, bar_y, bar_operator, bar_constant, tile):
+def readout_adjoint(bar_z, y, operator, constants, bar_y, bar_operator, bar_constant):
     """The adjoint of: z = R y + a. bar_y is set; the gradients of R and a are added to."""
     records = y.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    tile = 4*columns
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         # gradient of R: += z̄ yᵀ, summed over records
-        for a in range(row, bar_z.shape[0], rows):
-            for b in range(column, y.shape[0], columns):
-                total = constants[0]
-                for r in range(count):
-                    total += bar_z[a, first + r]*y[b, first + r]
-                bar_operator[block, a, b] += total
+        product(bar_z.shape[0], y.shape[0], count, bar_z, first, records, 1,
+                y, first, 1, records,
+                bar_operator[block], 0, y.shape[0], 1, True, constants)
         cuda.syncthreads()
         # constant̄ += z̄, summed over records
         for a in range(row*columns + column, bar_z.shape[0], rows*columns):
@@ -626,12 +634,9 @@ def readout_adjoint(bar_z, y, operator, constants, bar_y, bar_operator, bar_cons
             bar_constant[block, a] += total
         cuda.syncthreads()
         # ȳ = Rᵀ z̄
-        for a in range(row, bar_y.shape[0], rows):
-            for r in range(column, count, columns):
-                total = constants[0]
-                for b in range(bar_z.shape[0]):
-                    total += operator[b, a]*bar_z[b, first + r]
-                bar_y[a, first + r] = total
+        product(bar_y.shape[0], count, bar_z.shape[0], operator, 0, 1, bar_y.shape[0],
+                bar_z, first, records, 1,
+                bar_y, first, records, 1, False, constants)
         cuda.syncthreads()
 
 
@@ -641,17 +646,14 @@ def maximum(y, X, weights, sharpness, constants, at_nodes, features):
     records = y.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    tile = columns
+    tile = 4*columns
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         # at_nodes = X y
         for c in range(channels):
-            for a in range(row, X.shape[0], rows):
-                for r in range(column, count, columns):
-                    total = constants[0]
-                    for b in range(X.shape[1]):
-                        total += X[a, b]*y[b*channels + c, first + r]
-                    at_nodes[a*channels + c, first + r] = total
+            product(X.shape[0], count, X.shape[1], X, 0, X.shape[1], 1,
+                    y, c*records + first, channels*records, 1,
+                    at_nodes, c*records + first, channels*records, 1, False, constants)
         cuda.syncthreads()
         for a in range(0 + row, state, rows):
             for r in range(column, count, columns):
@@ -679,7 +681,7 @@ def maximum_adjoint(bar_features, X, weights, sharpness, constants, at_nodes, ba
     records = bar_y.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    tile = columns
+    tile = 4*columns
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for c in range(row, channels, rows):
@@ -706,12 +708,9 @@ def maximum_adjoint(bar_features, X, weights, sharpness, constants, at_nodes, ba
         cuda.syncthreads()
         # ȳ += Xᵀ at_nodes̄
         for c in range(channels):
-            for a in range(row, X.shape[1], rows):
-                for r in range(column, count, columns):
-                    total = constants[0]
-                    for b in range(X.shape[0]):
-                        total += X[b, a]*at_nodes[b*channels + c, first + r]
-                    bar_y[a*channels + c, first + r] += total
+            product(X.shape[1], count, X.shape[0], X, 0, 1, X.shape[1],
+                    at_nodes, c*records + first, channels*records, 1,
+                    bar_y, c*records + first, channels*records, 1, True, constants)
         cuda.syncthreads()
 
 
@@ -721,7 +720,7 @@ def loss(z, target, constants, value, source):
     records = z.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    tile = columns
+    tile = 4*columns
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for r in range(row*columns + column, count, rows*columns):

@@ -13,6 +13,68 @@ import math  # noqa: F401
 from numba import cuda
 
 
+def product(
+    height, width, depth, left, left_start, left_row, left_deep, right, right_start, right_deep, right_column,
+    out, out_start, out_row, out_column, add, constants,
+):
+    """out_ar = Σ_b left_ab right_br, or adds that: height × width numbers, depth summands each, by a block's threads.
+
+    An array is flat; an element's place is the start and so many times each of its two distances.
+    """
+    zero = constants[0]
+    row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
+    thread, high, wide = row*columns + column, 8*rows, 4*columns
+    # slices of the factors, 8 deep, one after the other: element a, b and element b, r
+    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), out.dtype)
+    aside = 8*(high + 4)
+    sums, ahead = cuda.local.array(32, out.dtype), cuda.local.array(96, out.dtype)
+    near, far = cuda.local.array(16, out.dtype), cuda.local.array(8, out.dtype)
+    for top in range(0, height, high):
+        for side in range(0, width, wide):
+            for e in range(32):
+                sums[e] = zero
+            for past in range(-8, depth, 8):  # the slice behind these is fetched, this one is multiplied
+                for e in range(64//columns):
+                    at = 64//columns*thread + e
+                    a, b = (at//8, at % 8) if left_deep == 1 else (at % high, at//high)
+                    a, b = top + a, past + 8 + b
+                    ahead[e] = left.flat[left_start + a*left_row + b*left_deep] if a < height and b < depth else zero
+                for e in range(32//rows):
+                    at = 32//rows*thread + e
+                    r, b = (at//8, at % 8) if right_deep == 1 else (at % wide, at//wide)
+                    r, b = side + r, past + 8 + b
+                    ahead[64 + e] = (
+                        right.flat[right_start + b*right_deep + r*right_column] if r < width and b < depth else zero
+                    )
+                if past >= 0:
+                    for b in range(0, 8, 2):
+                        for a in range(8):
+                            near[a] = staged[b*(high + 4) + 8*row + a]
+                            near[8 + a] = staged[(b + 1)*(high + 4) + 8*row + a]
+                        for r in range(4):
+                            far[r] = staged[aside + b*(wide + 4) + 4*column + r]
+                            far[4 + r] = staged[aside + (b + 1)*(wide + 4) + 4*column + r]
+                        for a in range(8):
+                            for r in range(4):
+                                sums[4*a + r] += near[a]*far[r]
+                                sums[4*a + r] += near[8 + a]*far[4 + r]
+                cuda.syncthreads()
+                for e in range(64//columns):
+                    at = 64//columns*thread + e
+                    a, b = (at//8, at % 8) if left_deep == 1 else (at % high, at//high)
+                    staged[b*(high + 4) + a] = ahead[e]
+                for e in range(32//rows):
+                    at = 32//rows*thread + e
+                    r, b = (at//8, at % 8) if right_deep == 1 else (at % wide, at//wide)
+                    staged[aside + b*(wide + 4) + r % columns*4 + r//columns] = ahead[64 + e]
+                cuda.syncthreads()
+            for e in range(32):
+                a, r = top + 8*row + e//4, side + column + e % 4*columns
+                if a < height and r < width:
+                    place = out_start + a*out_row + r*out_column
+                    out.flat[place] = out.flat[place] + sums[e] if add else sums[e]
+
+
 def factors_operators_1(
     w, theta, w_waves, w_entries, w_values, beta, vartheta, Psi, v, Psi_V, constants, channels, mixed, turned, mixed_bias, mixed_local, operators, biases, local_operators,
 ):
@@ -31,12 +93,9 @@ def factors_operators_1(
         cuda.syncthreads()
         # turned = w_waves mixed
         size = mixed.shape[2]
-        for a in range(row, w_waves.shape[0], rows):
-            for d in range(column, size, columns):
-                total = constants[0]
-                for b in range(w_waves.shape[1]):
-                    total += w_waves[a, b]*mixed[s, b, d]
-                turned[s, a, d] = total
+        product(w_waves.shape[0], size, w_waves.shape[1], w_waves, 0, w_waves.shape[1], 1,
+                mixed[s], 0, size, 1,
+                turned[s], 0, size, 1, False, constants)
         cuda.syncthreads()
         for a in range(row*columns + column, operators.shape[1], rows*columns):
             operators[s, a] = constants[0]
@@ -75,12 +134,9 @@ def factors_operators_1(
         cuda.syncthreads()
         # V_s = Ψ v_s
         size = mixed_local.shape[2]
-        for a in range(row, Psi_V.shape[0], rows):
-            for d in range(column, size, columns):
-                total = constants[0]
-                for b in range(Psi_V.shape[1]):
-                    total += Psi_V[a, b]*mixed_local[s, b, d]
-                local_operators[s, (a)*size + d] = total
+        product(Psi_V.shape[0], size, Psi_V.shape[1], Psi_V, 0, Psi_V.shape[1], 1,
+                mixed_local[s], 0, size, 1,
+                local_operators[s], 0, size, 1, False, constants)
         cuda.syncthreads()
 
 
@@ -103,12 +159,9 @@ def factors_operators_adjoint_1(
         cuda.syncthreads()
         # mixed̄ = w_wavesᵀ turned̄
         size = mixed.shape[2]
-        for a in range(row, w_waves.shape[1], rows):
-            for d in range(column, size, columns):
-                total = constants[0]
-                for b in range(w_waves.shape[0]):
-                    total += w_waves[b, a]*turned[s, b, d]
-                mixed[s, a, d] = total
+        product(w_waves.shape[1], size, w_waves.shape[0], w_waves, 0, 1, w_waves.shape[1],
+                turned[s], 0, size, 1,
+                mixed[s], 0, size, 1, False, constants)
         cuda.syncthreads()
     for s in range(block, bar_biases.shape[0], blocks):
         # β_s̄ = Ψᵀ e_s̄
@@ -122,17 +175,14 @@ def factors_operators_adjoint_1(
     for s in range(block, bar_local_operators.shape[0], blocks):
         # v_s̄ = Ψᵀ V_s̄
         size = mixed_local.shape[2]
-        for a in range(row, Psi_V.shape[1], rows):
-            for d in range(column, size, columns):
-                total = constants[0]
-                for b in range(Psi_V.shape[0]):
-                    total += Psi_V[b, a]*bar_local_operators[s, (b)*size + d]
-                mixed_local[s, a, d] = total
+        product(Psi_V.shape[1], size, Psi_V.shape[0], Psi_V, 0, 1, Psi_V.shape[1],
+                bar_local_operators[s], 0, size, 1,
+                mixed_local[s], 0, size, 1, False, constants)
         cuda.syncthreads()
 
 
 def factors_forward_1(
-    h, combine, operator_index, bias_index, operators, biases, Phi, C, w_blocks, local_operators, V_blocks, constants, channels, workspace, tile, keep, F1, F2, G, H, U,
+    h, combine, operator_index, bias_index, operators, biases, Phi, C, w_blocks, local_operators, V_blocks, constants, channels, workspace, keep, F1, F2, G, H, U,
 ):
     """h ← h(stop): m_i = A r(u, X h),  u = Φ (w_s (C h)) + e_s + V_s X h   (4), (5), (7)."""
     c0 = constants[0]  # 0
@@ -142,11 +192,8 @@ def factors_forward_1(
     state, node, weight_out = h.shape[0], biases.shape[1]//2, Phi.shape[1]*2*channels
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    # working memory: shared memory, sized at launch, unless the workspace has room for it
-    room = cuda.shared.array(0, h.dtype)
-    if workspace.shape[1] > 1:
-        room = workspace[block]
-    start = 0
+    tile = 4*columns
+    room, start = workspace[block], 0  # working memory, array after array
     m, start = room[start:], start + (stages*state)*tile
     T, start = room[start:], start + weight_out*tile
     for first in range(block*tile, records, blocks*tile):
@@ -165,12 +212,9 @@ def factors_forward_1(
                 cuda.syncthreads()
                 # G = C H_i
                 for c in range(channels):
-                    for a in range(row, C.shape[0], rows):
-                        for r in range(column, count, columns):
-                            total = constants[0]
-                            for b in range(C.shape[1]):
-                                total += C[a, b]*H[slot, b*channels + c, first + r]
-                            G[slot, a*channels + c, first + r] = total
+                    product(C.shape[0], count, C.shape[1], C, 0, C.shape[1], 1,
+                            H[slot], c*records + first, channels*records, 1,
+                            G[slot], c*records + first, channels*records, 1, False, constants)
                 cuda.syncthreads()
                 # T = w_s G
                 for a in range(row, weight_out, rows):
@@ -181,21 +225,15 @@ def factors_forward_1(
                     high_count = (w_blocks[piece, 1] - w_blocks[piece, 0])*2*channels
                     low_count = (w_blocks[piece, 3] - w_blocks[piece, 2])*channels
                     origin = w_blocks[piece, 4]*2*channels*channels
-                    for a in range((row - high) % rows, high_count, rows):
-                        for r in range(column, count, columns):
-                            total = constants[0]
-                            for b in range(low_count):
-                                total += operators[operator, origin + a*low_count + b]*G[slot, low + b, first + r]
-                            T[(high + a)*tile + r] += total
+                    product(high_count, count, low_count, operators[operator], origin, low_count, 1,
+                            G[slot], low*records + first, records, 1,
+                            T, high*tile, tile, 1, True, constants)
                 cuda.syncthreads()
                 # U = Φ T
                 for c in range(2*channels):
-                    for a in range(row, Phi.shape[0], rows):
-                        for r in range(column, count, columns):
-                            total = constants[0]
-                            for b in range(Phi.shape[1]):
-                                total += Phi[a, b]*T[(b*2*channels + c)*tile + r]
-                            U[slot, a*2*channels + c, first + r] = total
+                    product(Phi.shape[0], count, Phi.shape[1], Phi, 0, Phi.shape[1], 1,
+                            T, c*tile, 2*channels*tile, 1,
+                            U[slot], c*records + first, 2*channels*records, 1, False, constants)
                 cuda.syncthreads()
                 # U += V H_i
                 for piece in range(V_blocks.shape[0]):
@@ -203,12 +241,9 @@ def factors_forward_1(
                     high_count = (V_blocks[piece, 1] - V_blocks[piece, 0])*2*channels
                     low_count = (V_blocks[piece, 3] - V_blocks[piece, 2])*channels
                     origin = V_blocks[piece, 4]*2*channels*channels
-                    for a in range((row - high) % rows, high_count, rows):
-                        for r in range(column, count, columns):
-                            total = constants[0]
-                            for b in range(low_count):
-                                total += local_operators[bias, origin + a*low_count + b]*H[slot, low + b, first + r]
-                            U[slot, high + a, first + r] += total
+                    product(high_count, count, low_count, local_operators[bias], origin, low_count, 1,
+                            H[slot], low*records + first, records, 1,
+                            U[slot], high*records + first, records, 1, True, constants)
                 cuda.syncthreads()
                 # m_i, F1, F2 at every node and record, u1 = U@1 + e_s@1, u2 = U@2 + e_s@2
                 for a in range(row, node, rows):
@@ -237,7 +272,7 @@ def factors_forward_1(
 
 
 def factors_adjoint_1(
-    bar, combine, operator_index, bias_index, operators, biases, Phi, C, w_blocks, local_operators, V_blocks, constants, channels, workspace, tile, F1, F2, G, H, U, bar_operators, bar_biases, bar_local_operators,
+    bar, combine, operator_index, bias_index, operators, biases, Phi, C, w_blocks, local_operators, V_blocks, constants, channels, workspace, F1, F2, G, H, U, bar_operators, bar_biases, bar_local_operators,
 ):
     """bar ← dL/dh(start), and the gradients of operators and biases   (10), (11)."""
     c1 = constants[1]  # 1
@@ -248,11 +283,8 @@ def factors_adjoint_1(
     weight_out, weight_in = Phi.shape[1]*2*channels, C.shape[0]*channels
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    # working memory: shared memory, sized at launch, unless the workspace has room for it
-    room = cuda.shared.array(0, bar.dtype)
-    if workspace.shape[1] > 1:
-        room = workspace[block]
-    start = 0
+    tile = 4*columns
+    room, start = workspace[block], 0  # working memory, array after array
     bar_m, start = room[start:], start + (stages*state)*tile
     bar_h, start = room[start:], start + state*tile
     bar_G, start = room[start:], start + weight_in*tile
@@ -313,12 +345,9 @@ def factors_adjoint_1(
                     high_count = (V_blocks[piece, 1] - V_blocks[piece, 0])*2*channels
                     low_count = (V_blocks[piece, 3] - V_blocks[piece, 2])*channels
                     origin = V_blocks[piece, 4]*2*channels*channels
-                    for a in range(row, high_count, rows):
-                        for b in range(column, low_count, columns):
-                            total = constants[0]
-                            for r in range(count):
-                                total += bar_U[(high + a)*tile + r]*H[slot, low + b, first + r]
-                            bar_local_operators[block, bias, origin + a*low_count + b] += total
+                    product(high_count, low_count, count, bar_U, high*tile, tile, 1,
+                            H[slot], low*records + first, 1, records,
+                            bar_local_operators[block, bias], origin, low_count, 1, True, constants)
                 cuda.syncthreads()
                 # H_ī = Vᵀ Ū
                 for a in range(row, state, rows):
@@ -329,21 +358,15 @@ def factors_adjoint_1(
                     high_count = (V_blocks[piece, 1] - V_blocks[piece, 0])*2*channels
                     low_count = (V_blocks[piece, 3] - V_blocks[piece, 2])*channels
                     origin = V_blocks[piece, 4]*2*channels*channels
-                    for a in range((row - low) % rows, low_count, rows):
-                        for r in range(column, count, columns):
-                            total = constants[0]
-                            for b in range(high_count):
-                                total += local_operators[bias, origin + b*low_count + a]*bar_U[(high + b)*tile + r]
-                            bar_H[(low + a)*tile + r] += total
+                    product(low_count, count, high_count, local_operators[bias], origin, 1, low_count,
+                            bar_U, high*tile, tile, 1,
+                            bar_H, low*tile, tile, 1, True, constants)
                 cuda.syncthreads()
                 # T̄ = Φᵀ Ū
                 for c in range(2*channels):
-                    for a in range(row, Phi.shape[1], rows):
-                        for r in range(column, count, columns):
-                            total = constants[0]
-                            for b in range(Phi.shape[0]):
-                                total += Phi[b, a]*bar_U[(b*2*channels + c)*tile + r]
-                            bar_T[(a*2*channels + c)*tile + r] = total
+                    product(Phi.shape[1], count, Phi.shape[0], Phi, 0, 1, Phi.shape[1],
+                            bar_U, c*tile, 2*channels*tile, 1,
+                            bar_T, c*tile, 2*channels*tile, 1, False, constants)
                 cuda.syncthreads()
                 # gradient of w_s: += T̄ Gᵀ, summed over records
                 for piece in range(w_blocks.shape[0]):
@@ -351,12 +374,9 @@ def factors_adjoint_1(
                     high_count = (w_blocks[piece, 1] - w_blocks[piece, 0])*2*channels
                     low_count = (w_blocks[piece, 3] - w_blocks[piece, 2])*channels
                     origin = w_blocks[piece, 4]*2*channels*channels
-                    for a in range(row, high_count, rows):
-                        for b in range(column, low_count, columns):
-                            total = constants[0]
-                            for r in range(count):
-                                total += bar_T[(high + a)*tile + r]*G[slot, low + b, first + r]
-                            bar_operators[block, operator, origin + a*low_count + b] += total
+                    product(high_count, low_count, count, bar_T, high*tile, tile, 1,
+                            G[slot], low*records + first, 1, records,
+                            bar_operators[block, operator], origin, low_count, 1, True, constants)
                 cuda.syncthreads()
                 # Ḡ = w_sᵀ T̄
                 for a in range(row, weight_in, rows):
@@ -367,21 +387,15 @@ def factors_adjoint_1(
                     high_count = (w_blocks[piece, 1] - w_blocks[piece, 0])*2*channels
                     low_count = (w_blocks[piece, 3] - w_blocks[piece, 2])*channels
                     origin = w_blocks[piece, 4]*2*channels*channels
-                    for a in range((row - low) % rows, low_count, rows):
-                        for r in range(column, count, columns):
-                            total = constants[0]
-                            for b in range(high_count):
-                                total += operators[operator, origin + b*low_count + a]*bar_T[(high + b)*tile + r]
-                            bar_G[(low + a)*tile + r] += total
+                    product(low_count, count, high_count, operators[operator], origin, 1, low_count,
+                            bar_T, high*tile, tile, 1,
+                            bar_G, low*tile, tile, 1, True, constants)
                 cuda.syncthreads()
                 # H_ī += Cᵀ Ḡ
                 for c in range(channels):
-                    for a in range(row, C.shape[1], rows):
-                        for r in range(column, count, columns):
-                            total = constants[0]
-                            for b in range(C.shape[0]):
-                                total += C[b, a]*bar_G[(b*channels + c)*tile + r]
-                            bar_H[(a*channels + c)*tile + r] += total
+                    product(C.shape[1], count, C.shape[0], C, 0, 1, C.shape[1],
+                            bar_G, c*tile, channels*tile, 1,
+                            bar_H, c*tile, channels*tile, 1, True, constants)
                 cuda.syncthreads()
                 # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
                 for a in range(row, state, rows):
@@ -411,7 +425,7 @@ def lift(x, lift, constants, h):
     records = h.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    tile = columns
+    tile = 4*columns
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         # h = P x
@@ -424,11 +438,12 @@ def lift(x, lift, constants, h):
         cuda.syncthreads()
 
 
-def lift_adjoint(bar_h, x, lift, constants, bar_x, bar_lift, tile):
+def lift_adjoint(bar_h, x, lift, constants, bar_x, bar_lift):
     """The adjoint of: h = P (x, 1). bar_x is set; the gradient of P is added to."""
     records = x.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    tile = 4*columns
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         # gradient of P: += h̄ xᵀ, summed over records
@@ -450,38 +465,37 @@ def lift_adjoint(bar_h, x, lift, constants, bar_x, bar_lift, tile):
         cuda.syncthreads()
 
 
-def readout(y, operator, constant, z):
+def readout(y, operator, constant, constants, z):
     """z_k = ∫ R_k(ξ) y(ξ) dξ + a_k: the rows of ``operator`` are the fields R against the state basis."""
     records = y.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    tile = columns
+    tile = 4*columns
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         # z = R y + constant
         for a in range(row, z.shape[0], rows):
             for r in range(column, count, columns):
-                total = constant[a]
-                for b in range(y.shape[0]):
-                    total += operator[a, b]*y[b, first + r]
-                z[a, first + r] = total
+                z[a, first + r] = constant[a]
+        cuda.syncthreads()
+        product(z.shape[0], count, y.shape[0], operator, 0, y.shape[0], 1,
+                y, first, records, 1,
+                z, first, records, 1, True, constants)
         cuda.syncthreads()
 
 
-def readout_adjoint(bar_z, y, operator, constants, bar_y, bar_operator, bar_constant, tile):
+def readout_adjoint(bar_z, y, operator, constants, bar_y, bar_operator, bar_constant):
     """The adjoint of: z = R y + a. bar_y is set; the gradients of R and a are added to."""
     records = y.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    tile = 4*columns
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         # gradient of R: += z̄ yᵀ, summed over records
-        for a in range(row, bar_z.shape[0], rows):
-            for b in range(column, y.shape[0], columns):
-                total = constants[0]
-                for r in range(count):
-                    total += bar_z[a, first + r]*y[b, first + r]
-                bar_operator[block, a, b] += total
+        product(bar_z.shape[0], y.shape[0], count, bar_z, first, records, 1,
+                y, first, 1, records,
+                bar_operator[block], 0, y.shape[0], 1, True, constants)
         cuda.syncthreads()
         # constant̄ += z̄, summed over records
         for a in range(row*columns + column, bar_z.shape[0], rows*columns):
@@ -491,12 +505,9 @@ def readout_adjoint(bar_z, y, operator, constants, bar_y, bar_operator, bar_cons
             bar_constant[block, a] += total
         cuda.syncthreads()
         # ȳ = Rᵀ z̄
-        for a in range(row, bar_y.shape[0], rows):
-            for r in range(column, count, columns):
-                total = constants[0]
-                for b in range(bar_z.shape[0]):
-                    total += operator[b, a]*bar_z[b, first + r]
-                bar_y[a, first + r] = total
+        product(bar_y.shape[0], count, bar_z.shape[0], operator, 0, 1, bar_y.shape[0],
+                bar_z, first, records, 1,
+                bar_y, first, records, 1, False, constants)
         cuda.syncthreads()
 
 
@@ -506,17 +517,14 @@ def maximum(y, X, weights, sharpness, constants, at_nodes, features):
     records = y.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    tile = columns
+    tile = 4*columns
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         # at_nodes = X y
         for c in range(channels):
-            for a in range(row, X.shape[0], rows):
-                for r in range(column, count, columns):
-                    total = constants[0]
-                    for b in range(X.shape[1]):
-                        total += X[a, b]*y[b*channels + c, first + r]
-                    at_nodes[a*channels + c, first + r] = total
+            product(X.shape[0], count, X.shape[1], X, 0, X.shape[1], 1,
+                    y, c*records + first, channels*records, 1,
+                    at_nodes, c*records + first, channels*records, 1, False, constants)
         cuda.syncthreads()
         for a in range(0 + row, state, rows):
             for r in range(column, count, columns):
@@ -544,7 +552,7 @@ def maximum_adjoint(bar_features, X, weights, sharpness, constants, at_nodes, ba
     records = bar_y.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    tile = columns
+    tile = 4*columns
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for c in range(row, channels, rows):
@@ -571,12 +579,9 @@ def maximum_adjoint(bar_features, X, weights, sharpness, constants, at_nodes, ba
         cuda.syncthreads()
         # ȳ += Xᵀ at_nodes̄
         for c in range(channels):
-            for a in range(row, X.shape[1], rows):
-                for r in range(column, count, columns):
-                    total = constants[0]
-                    for b in range(X.shape[0]):
-                        total += X[b, a]*at_nodes[b*channels + c, first + r]
-                    bar_y[a*channels + c, first + r] += total
+            product(X.shape[1], count, X.shape[0], X, 0, 1, X.shape[1],
+                    at_nodes, c*records + first, channels*records, 1,
+                    bar_y, c*records + first, channels*records, 1, True, constants)
         cuda.syncthreads()
 
 
@@ -586,7 +591,7 @@ def loss(z, target, constants, value, source):
     records = z.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    tile = columns
+    tile = 4*columns
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for r in range(row*columns + column, count, rows*columns):

@@ -128,7 +128,7 @@ class FieldSlab:
         return self._divided(gradient, False, out)
 
     @cached_property
-    def _inverses(self) -> tuple[Any, list[tuple[int, Array]]]:
+    def inverses(self) -> tuple[Any, list[tuple[int, Array]]]:
         """L⁻¹ along all axes: the product of the diagonal ones, and (axis, matrix) of the others."""
         scale: Any = 1.0
         others = []
@@ -141,7 +141,7 @@ class FieldSlab:
 
     def _divided(self, values: Array, transposed: bool, out: Array | None) -> Array:
         """L⁻¹ or L⁻ᵀ along every axis; every step of a training does so, by products with small inverses."""
-        scale, others = self._inverses
+        scale, others = self.inverses
         for axis, inverse in others:
             before, n = math.prod(values.shape[:axis]), len(inverse)
             parts = np.matmul(inverse.T if transposed else inverse, values.reshape(before, n, -1))

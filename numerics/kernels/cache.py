@@ -17,7 +17,7 @@ import re
 import sys
 import types
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +58,7 @@ def jit(
     options_read = [(key, sorted(v) if isinstance(v, set) else v) for key, v in sorted(options.items())]
     mark = hashlib.sha256(repr((edition or text(function), options_read, versions)).encode()).hexdigest()
     if mark not in _known:
-        name = re.sub(r"_\d+$", "", function.__name__)  # a module counts its signatures; the text is the same
+        name = _plain(function.__name__)
         dispatcher = numba.njit(**options)(_named(function, f"{name}_{mark[:16]}"))
         if isinstance(dispatcher, Dispatcher):  # not where NUMBA_DISABLE_JIT is set
             vars(dispatcher)["_cache"] = _Cache(dispatcher.py_func, mark)
@@ -66,6 +66,55 @@ def jit(
             vars(dispatcher)["compile"] = partial(_announced, dispatcher, name)
         _known.setdefault(mark, dispatcher)
     return _known[mark]
+
+
+def cuda_jit(function: Callable[..., Any], **options: Any) -> Any:
+    """A kernel for NVIDIA's GPUs, compiled on first launch for each set of types, or loaded from the cache."""
+    import numba_cuda
+    from numba import cuda
+
+    read = text(function), sorted(options.items()), numba.__version__, numba_cuda.__version__, sys.version_info[:2]
+    dispatcher = cuda.jit(**options)(function)
+    dispatcher._cache = _cuda_cache()(function, hashlib.sha256(repr(read).encode()).hexdigest())
+    return dispatcher
+
+
+@cache
+def _cuda_cache() -> Any:
+    """The cache of numba-cuda, its files found and sealed as those of Numba's; they hold machine code of a device."""
+    from numba.cuda import serialize
+    from numba.cuda.dispatcher import CUDACache, CUDACacheImpl
+
+    class File(_File):
+        def _dump(self, obj: Any) -> bytes:
+            return serialize.dumps(obj)  # type: ignore[no-any-return]
+
+    class Impl(CUDACacheImpl):  # type: ignore[misc]
+        def __init__(self, function: Callable[..., Any], mark: str) -> None:
+            self._lineno = function.__code__.co_firstlineno
+            self._locator = _Locator(function, mark)
+            self._filename_base = f"{_plain(function.__name__)}_{mark[:16]}"
+
+    class Cache(CUDACache):  # type: ignore[misc]
+        def __init__(self, function: Callable[..., Any], mark: str) -> None:
+            self._name = repr(function)
+            self._py_func = function
+            self._impl = Impl(function, mark)
+            self._cache_path = self._impl.locator.get_cache_path()
+            self._cache_file = File(self._cache_path, self._impl.filename_base, mark)
+            self._launch_config_key, self._launch_config_sensitive_flag = None, False  # our kernels ask for no grid
+            self.enable()
+
+        def save_overload(self, sig: Any, data: Any) -> None:
+            with contextlib.suppress(OSError):
+                super().save_overload(sig, data)
+
+    return Cache
+
+
+def _plain(name: str) -> str:
+    """A kernel's name without its number: a module counts its signatures, and the text is the same."""
+    return re.sub(r"_\d+$", "", name)
 
 
 def has(function: Callable[..., Any], given: tuple[Any, ...]) -> bool:

@@ -1,199 +1,57 @@
 """The semi-discrete network on a GPU: the tables of a run live on the device, and so does everything between two calls.
 
 Records go through in launches of a fixed size, tiles of a launch to a fixed number of blocks, and the blocks' sums are
-added in order: results do not depend on the device. A step uploads weights and records, and copies back losses and the
-gradients of the weights.
+added in order: results do not depend on the device. A gradient of host arrays takes two copies to the device, weights
+and records, and one back, losses and gradients.
 """
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Self
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 
 from derive.errors import TrainingError
-from numerics.kernels.bound import Arrays, BoundSlab, Kernel, arguments, compiled_kernels, exact_numbers
+from numerics.kernels import threads
+from numerics.kernels.bound import Arrays, compiled_kernels, exact_numbers
 from numerics.kernels.cpu import Bound, Solver
+from numerics.kernels.cuda_slab import CudaSlab
 from numerics.kernels.launch import (
+    Arena,
     Launch,
-    columns,
+    check_memory,
     compiled,
     cuda_kernels,
+    layout,
     module,
     require,
     start,
     start_blocks,
+    start_rows,
     to_device,
     to_host,
+    together,
 )
-from numerics.kernels.operators import AS_THEY_ARE, Slab, Weights, check_stages
-from numerics.representation.folders import load_module
+from numerics.kernels.operators import AS_THEY_ARE, Slab, Weights
+from numerics.kernels.sums import Sums
 from numerics.representation.tables import Representation
 
 PARTIALS = 2**26  # numbers that the blocks' gradients of one slab's operators may take together
-
-
-@dataclass(frozen=True, eq=False)
-class CudaSlab(Slab):
-    """A slab with its tables, operators and kept states on the device."""
-
-    wanted: ClassVar[tuple[str, ...]] = BoundSlab.wanted
-    launch: Launch = field(default_factory=Launch)
-
-    def _kernel(self, find: Any, what: str) -> Kernel:
-        text = load_module(module(self.tables.module))
-        names = arguments(getattr(text, f"{self.name(what)}_{self.tables.suffix}"))
-        constants = exact_numbers(self.tables.tables[f"constants/{self.name(what)}"], self.dtype)
-        return Kernel(find(self.tables, self.name(what)), names, to_device(constants, self.dtype))
-
-    def _converted(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        banded = [name.removesuffix("_runs") for name in given if name.endswith("_runs")]
-        reach = {f"{of}_columns": columns(given[f"{of}_runs"], given[of].shape[1]) for of in banded}
-        return {name: to_device(a, self.dtype) for name, a in {**given, **reach}.items()}
-
-    def empty(self, *shape: int) -> Any:
-        """Room on the device."""
-        from numba import cuda
-
-        return cuda.device_array(shape, self.dtype)
-
-    def zeros(self, *shape: int) -> Any:
-        """Zeros on the device."""
-        array = self.empty(*shape)
-        self.common("clear", array.size, array.reshape(array.size), self.bound["zero"])
-        return array
-
-    def common(self, name: str, size: int, *given: Any) -> None:
-        """Launch a kernel that every module holds over ``size`` elements."""
-        start(compiled(module(self.tables.module), name), self.launch, size, *given)
-
-    def call(self, what: str, given: Mapping[str, Any], grid: int = 0, shared: int = 0) -> None:
-        """Launch a kernel: its arguments by name, first from ``given``, then from the tables."""
-        kernel = self.kernels[what]
-        values: dict[str, Any] = {**self.bound, "constants": kernel.constants, **given}
-        wanted = (values[argument] for argument in kernel.arguments)
-        start_blocks(kernel.function, self.launch, grid or len(self.bound["theta"]), *wanted, shared=shared)
-
-    def room(self, weights: Weights, stages: int | None = None) -> dict[str, Any]:
-        """Working memory of the operators' kernels; stages: rows of θ, all by default."""
-        count, bias_stages = stages or len(self.bound["theta"]), len(self.bound["vartheta"])
-        shapes = {"mixed": (count, *weights.w.shape[1:]), "mixed_bias": (bias_stages, weights.beta.shape[1])}
-        shapes["left"] = (count, self.parts * self.channels * self.sizes["node"], weights.w.shape[2])
-        if "w_waves" in self.bound:
-            shapes["turned"] = (count, self.bound["w_waves"].shape[0], weights.w.shape[2])
-        if weights.v is not None:
-            shapes["mixed_local"] = (bias_stages, *weights.v.shape[1:])
-        return {name: self.empty(*shape) for name, shape in shapes.items()}
-
-    def reading(self, weights: Weights) -> Self:
-        """The slab with what kernels read of these coefficients without a change, and no operators."""
-        given = {name: a for name, a in weights.given(self.dtype).items() if name in AS_THEY_ARE}
-        return self.holding({name: to_device(a, self.dtype) for name, a in given.items()})
-
-    def form(self, weights: Weights) -> Self:
-        """The slab with the stage operators and biases of these coefficients."""
-        given = {name: to_device(a, self.dtype) for name, a in weights.given(self.dtype).items()}
-        room = self.room(weights)
-        found = {name: self.empty(*shape) for name, shape in self.shapes.items()}
-        self.call("operators", {**given, **room, **found})
-        if self.meets_arrival:
-            entry = {"theta": self.bound["theta_entry"], "operators": found["operator_entry"]}
-            self.call("entry_operators", {**given, **room, **entry})
-            found["operator_entry"] = found["operator_entry"][0]
-        return self.holding(found | {name: given[name] for name in AS_THEY_ARE if name in given})
-
-    def empty_gradient(self, blocks: int = 1) -> Arrays:
-        """Zero gradients of the stage operators, one a block."""
-        return {f"bar_{name}": self.zeros(blocks, *a.shape) for name, a in self.operators.items()}
-
-    def total(self, partial: Any) -> Any:
-        """Σ over the blocks, in order."""
-        shape = partial.shape[1:]
-        size = int(np.prod(shape))
-        result = self.empty(*shape)
-        self.common("sum_blocks", size, partial.reshape(partial.shape[0], size), result.reshape(size))
-        return result
-
-    def pull_back(self, gradient: Arrays, weights: Weights) -> Weights:
-        """Gradients of the coefficients from those of the operators (11), which may be on the device."""
-        bars = {name: to_device(a, self.dtype) for name, a in gradient.items()}
-        given = weights.arrays
-        found = {name: self.zeros(*a.shape) for name, a in given.items() if name not in AS_THEY_ARE}
-        room = self.room(weights)
-        self.call("operators_adjoint", {**bars, **room})
-        self._collect("theta", room["mixed"], found["w"])
-        self._collect("vartheta", room["mixed_bias"], found["beta"])
-        if "v" in found:
-            self._collect("vartheta", room["mixed_local"], found["v"])
-        if "bar_operator_entry" in bars:
-            entry = bars["bar_operator_entry"]
-            room = self.room(weights, 1)
-            self.call("entry_operators_adjoint", {"bar_operators": entry.reshape(1, *entry.shape), **room})
-            self._collect("theta_entry", room["mixed"], found["w"])
-        found |= {name: bars[f"bar_{name}"] for name in AS_THEY_ARE if name in given}
-        return Weights(**{name: to_host(a) for name, a in found.items()})
-
-    def _collect(self, rows: str, mixed: Any, bar: Any) -> None:
-        size = bar.size // bar.shape[0]
-        flat = (a.reshape(a.shape[0], size) for a in (mixed, bar))
-        self.common("depth_adjoint", size, self.bound[rows], *flat)
-
-    def _memory(self, kind: str, grid: int) -> tuple[dict[str, Any], int]:
-        """The working memory of a forward or adjoint kernel: shared if that is enough, else a workspace."""
-        c, n = self.channels, self.sizes
-        stages = self.bound["combine"].shape[1] - 1
-        text = load_module(module(self.tables.module))
-        count = getattr(text, f"{self.name(kind)}_rows_{self.tables.suffix}")
-        sizes = {axis: c * n[axis] for axis in ("state", "node", "weight_in")} | {"stages": stages}
-        sizes |= {"wide": self.parts * c * n["node"], "weight_out": self.parts * c * n["weight_out"]}
-        sizes |= {f"rows_{name}": rows for name, rows in self.between.items()}
-        sizes |= {"krylov": self.bound["krylov"]} if self.implicit else {}
-        rows = count(**{name: sizes[name] for name in arguments(count)})
-        size = rows * self.launch.tile
-        shared = size * self.dtype.itemsize <= self.launch.shared
-        given = {"workspace": self.empty(grid, 1 if shared else size), "tile": self.launch.tile}
-        return given, size * self.dtype.itemsize if shared else 0
-
-    def forward(self, h: Any, keep: bool, room: Arrays | None = None) -> tuple[Any, dict[str, Any]]:
-        """The state at the slab's end, (state · channels, records), and what the adjoint will read.
-
-        room: the device's memory has a pool of its own.
-        """
-        arrived = to_device(h, self.dtype)
-        records = arrived.shape[1]
-        out = self.empty(self.channels * self.sizes["state"], records)
-        if not self.tables.entry:
-            out.copy_to_device(arrived)
-        per_step = self.bound["combine"].shape[1] - 1 if self.implicit else 1
-        kept = self._kept(self.stages if keep else per_step, records)
-        unsolved = self.zeros(records) if self.implicit else None
-        memory, shared = self._memory("forward", self.launch.grid(records))
-        given = {**self.operators, **kept, **memory, "h": out, "h_entry": arrived, "keep": keep, "unsolved": unsolved}
-        self.call("forward", given, self.launch.grid(records), shared)
-        if self.implicit:
-            check_stages(to_host(unsolved))
-        return out, kept | {"h_entry": arrived}
-
-    def _kept(self, slots: int, records: int) -> Arrays:
-        return {name: self.empty(slots, rows, records) for name, rows in self.kept_rows.items()}
-
-    def adjoint(self, bar: Any, kept: Mapping[str, Any], gradient: Arrays, room: Arrays | None = None) -> Any:
-        """dL/d(state at the slab's start); adds to the operators' gradients of the blocks."""
-        records = bar.shape[1]
-        bar_entry = self.zeros(*kept["h_entry"].shape) if self.tables.entry else None
-        memory, shared = self._memory("adjoint", self.launch.grid(records))
-        given = {**self.operators, **kept, **gradient, **memory, "bar": bar, "bar_entry": bar_entry}
-        self.call("adjoint", given, self.launch.grid(records), shared)
-        return bar_entry if self.tables.entry else bar
+OWN = Path(__file__).with_name("device_kernels.py")
 
 
 class CudaBound(Bound):
     """A representation's tables on the GPU, uploaded once and shared by all steps and calls of a run.
 
-    Raises RepresentationError, saying what is missing, where no GPU can be used.
+    arenas: memory that no call has at present. Raises RepresentationError, saying what is missing, where no GPU can be
+    used.
     """
 
     slabs: Sequence[CudaSlab]
@@ -210,25 +68,15 @@ class CudaBound(Bound):
         self.dtype = np.dtype(dtype)
         self.find = compiled_kernels  # what goes wrong is looked into on the CPU
         self.launch = launch or Launch()
-        spec = representation.spec
-        zero = {"zero": np.zeros(1)}
+        self.arenas: list[Arena] = []
+        self._tables: dict[bytes, Any] = {}
+        spec, zero, find = representation.spec, {"zero": np.zeros(1)}, partial(cuda_kernels, launch=self.launch)
         slabs = [
-            CudaSlab.of(s, spec.channels, self.dtype, plan or s.plan, cuda_kernels, spec.pre_activations).bind(zero)
+            CudaSlab.of(s, spec.channels, self.dtype, plan or s.plan, find, spec.pre_activations).bind(zero)
             for s in representation.slabs
         ]
-        largest = max(math.prod(slab.shapes["operators"]) for slab in slabs)
-        self.launch = replace(self.launch, blocks=max(1, min(self.launch.blocks, PARTIALS // largest)))
         self.slabs = [replace(slab, launch=self.launch) for slab in slabs]
         self.loss_constants = self.converted(exact_numbers(representation.loss_constants, self.dtype))
-
-    def keeping(self, memory: str) -> Self:
-        """Gradients keep every stage here. Raises TrainingError where anything else is asked for."""
-        if memory != "stored":
-            raise TrainingError(
-                f"memory {memory!r} on a GPU", "stored", "kernels there keep every stage of a batch",
-                "use the device cpu, or take fewer records a batch",
-            )  # fmt: skip
-        return self
 
     def converted(self, table: np.ndarray) -> Any:
         """A table on the device."""
@@ -236,14 +84,53 @@ class CudaBound(Bound):
 
     def common(self, name: str) -> Callable[..., Any]:
         """A kernel that no slab has for itself, as ``start`` launches it."""
-        return compiled(module(self.representation.module), name)  # type: ignore[no-any-return]
+        return compiled(module(self.representation.module), name, self.launch.threads)  # type: ignore[no-any-return]
 
-    def start(self, name: str, size: int, *given: Any, tiles: bool = False) -> None:
-        """Launch a kernel that no slab has for itself, over ``size`` elements or the tiles of as many records."""
-        start(self.common(name), self.launch, size, *given, tiles=tiles)
+    def start(self, name: str, records: int, *given: Any) -> None:
+        """Launch a kernel that no slab has for itself, over the tiles of so many records."""
+        start_blocks(self.common(name), self.launch, self.launch.grid(records), *given)
+
+    def run(self, name: str, size: int, *given: Any) -> None:
+        """Launch one of ``device_kernels`` over ``size`` elements."""
+        start(compiled(OWN, name, self.launch.line), self.launch, size, *given)
+
+    def run_rows(self, name: str, rows: int, *given: Any) -> None:
+        """Launch one of them on a block a row."""
+        start_rows(compiled(OWN, name, self.launch.line), self.launch, rows, *given)
+
+    def blocks(self, records: int) -> int:
+        """How many blocks of a launch have gradients of their own: as many as there are, or there is room for."""
+        largest = max(math.prod(slab.shapes["operators"]) for slab in self.slabs)
+        return max(1, min(self.launch.grid(min(records, self.launch.records)), PARTIALS // largest))
+
+    def table(self, rows: np.ndarray) -> Any:
+        """A table of whole numbers on the device, which a run sends there once."""
+        key = rows.tobytes()
+        if key not in self._tables:
+            self._tables[key] = to_device(rows, rows.dtype)
+        return self._tables[key]
+
+    @contextlib.contextmanager
+    def lent(self) -> Iterator[Arena]:
+        """Memory of one call, which another one takes when this one has ended."""
+        try:
+            arena = self.arenas.pop()
+        except IndexError:
+            arena = Arena(self.dtype)
+        arena.place = 0
+        yield arena
+        self.arenas.append(arena)  # after an error it is given back to the device
+
+    def check_memory(self, needed: int, what: str) -> None:
+        """Raise TrainingError where the device has no room for so many bytes beside tables and weights."""
+        if needed > threads.LITTLE:
+            check_memory(needed, sum(arena.bytes for arena in self.arenas), what)
 
     def form(self, weights: Sequence[Weights]) -> CudaSolver:
         """The network with these weights, its stage operators formed; with adaptive steps, once these are known."""
+        numbers = sum(math.prod(shape) for slab in self.slabs for shape in slab.shapes.values())
+        stages = sum(len(slab.bound["theta"]) for slab in self.slabs)
+        self.check_memory(numbers * self.dtype.itemsize, f"operators of {stages:,} stages")
         return CudaSolver(self, weights, self._formed(weights))
 
 
@@ -252,6 +139,18 @@ class CudaSolver(Solver):
 
     bound: CudaBound
     slabs: Sequence[CudaSlab]
+
+    @contextlib.contextmanager
+    def _at_work(self) -> Iterator[Self]:
+        """The network with memory for one call, whose results on the device end with it."""
+        with self.bound.lent() as arena:
+            yield self.inside(arena)
+
+    def inside(self, arena: Arena) -> Self:
+        """The network with memory from there."""
+        made = copy.copy(self)
+        made.slabs = [slab.inside(arena) for slab in self.slabs]
+        return made
 
     def _advance(self, slab: Slab, h: np.ndarray) -> np.ndarray:
         launches = (np.ascontiguousarray(h[:, part]) for part in self._launches(h.shape[1]))
@@ -267,76 +166,198 @@ class CudaSolver(Solver):
 
     def final(self, states: np.ndarray) -> np.ndarray:
         """y = h(·, 1) for states (entry rows, records)."""
-        solver = self.settled(states)
-        parts = [to_host(solver._final(states[:, part])) for part in self._launches(states.shape[1])]
+        solver, parts = self.settled(states), []
+        for part in self._launches(states.shape[1]):
+            with solver._at_work() as own:
+                parts.append(to_host(own._final(states[:, part])))
         return np.concatenate(parts, axis=1)
+
+    def told(
+        self, samples: Any, before: tuple[Any, Any], after: tuple[Any, Any], found: Any, functional: bool
+    ) -> None:
+        """Answers (records, n) to samples (records, m), both on the device, in ``found``.
+
+        before, after: matrix and offset of what is done to samples, and to final states or what the readout takes.
+        """
+        for part in self._launches(len(samples)):
+            with self._at_work() as own:
+                given, out = samples[part], found[part]
+                states = own.slabs[0].empty(before[0].shape[1], len(given))
+                self.bound.run("affine_in", states.size, *before, given, states)
+                y = own._final(states)
+                y = own._features(y)[0] if functional else y
+                self.bound.run("affine_out", out.size, *after, y, out)
 
     def path(self, states: np.ndarray) -> list[list[np.ndarray]]:
         """Slab by slab, the state after 0, 1, 2 … steps; the first one of a slab is the state as it arrives."""
         return [[to_host(h) for h in slab] for slab in super().path(states)]
 
-    def _at_hand(self, gradient: Sequence[Arrays]) -> list[Arrays]:
-        return [{name: to_host(a) for name, a in own.items()} for own in gradient]
+    # --- gradients
+
+    def gradient(
+        self, states: np.ndarray, operator: np.ndarray, constant: np.ndarray, targets: np.ndarray,
+        weights: np.ndarray | None = None,
+    ) -> tuple[np.ndarray, list[Arrays], np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
+        """Loss of every record and the summed gradients, by the discrete adjoint; as for the CPU."""
+        with self._at_work() as own:
+            sums = own._summed_up(states, operator, constant, targets, weights, of_states=True)
+            of_states, found = own._beside(sums.of_states), sums.to_host(operators=True)
+        totals: list[Arrays] = [
+            {name: found[f"{k}/bar_{name}"] for name in slab.operators} for k, slab in enumerate(self.slabs)
+        ]
+        named = [{f"bar_{name}": a for name, a in own.items()} for own in totals]
+        return found["losses"], named, found["operator"], found["constant"], of_states
+
+    def mean_gradient(
+        self, states: np.ndarray, operator: np.ndarray, constant: np.ndarray, targets: np.ndarray,
+        rows: np.ndarray | None = None,
+    ) -> tuple[np.ndarray, list[Weights], np.ndarray, np.ndarray]:  # fmt: skip
+        """Loss of every record, and the mean gradients of the weights, of ``operator`` and ``constant``."""
+        losses, *found, _ = self._pulled(states, operator, constant, targets)
+        return losses, *_divided(found, states.shape[1])
+
+    def weighted_gradient(
+        self, states: np.ndarray, operator: np.ndarray, constant: np.ndarray, targets: np.ndarray, weights: np.ndarray
+    ) -> tuple[np.ndarray, list[Weights], np.ndarray, np.ndarray]:
+        """Losses, and the gradients of their sum with weights (N,), by the same sweep."""
+        losses, *found, _ = self._pulled(states, operator, constant, targets, weights)
+        return losses, *_divided(found, 1)
+
+    def pull_back(
+        self, states: np.ndarray, operator: np.ndarray, constant: np.ndarray, bar: np.ndarray
+    ) -> tuple[list[Weights], np.ndarray, np.ndarray, np.ndarray]:
+        """From dL/d(outputs) those by the weights, the readout and the states; as for the CPU."""
+        solver = self.settled(states)._linear()
+        _, back, bar_operator, bar_constant, of_states = solver._pulled(states, operator, constant, bar, of_states=True)
+        return back, bar_operator, bar_constant, of_states
+
+    def _pulled(
+        self, states: np.ndarray, operator: np.ndarray, constant: np.ndarray, targets: np.ndarray,
+        weights: np.ndarray | None = None, of_states: bool = False,
+    ) -> tuple[np.ndarray, list[Weights], np.ndarray, np.ndarray, Any]:  # fmt: skip
+        """Losses and the summed gradients of weights, readout and, where they are wanted, states, as host arrays."""
+        solver = self.settled(states)
+        with solver._at_work() as own:
+            sums = own._summed_up(states, operator, constant, targets, weights, of_states)
+            own.pull(sums)
+            bar_states = own._beside(sums.of_states) if of_states else None
+            found = sums.to_host(operators=False)
+        back = []
+        for k, given in enumerate(self.weights):
+            names = {name: f"{k}/bar_{name}" if name in AS_THEY_ARE else f"{k}/{name}" for name in given.arrays}
+            back.append(Weights(**{name: found[key] for name, key in names.items()}))
+        return found["losses"], back, found["operator"], found["constant"], bar_states
+
+    def pull(self, sums: Sums) -> None:
+        """Complete the sums by the gradients of the coefficients."""
+        for k, (slab, given) in enumerate(zip(self.slabs, self.weights)):
+            names = {name: f"{k}/{name}" for name in given.arrays if name not in AS_THEY_ARE}
+            slab.pull(sums.of_slab(k), given, {name: sums.arrays[key] for name, key in names.items()})
 
     def _beside(self, parts: Sequence[Any]) -> np.ndarray:
         return np.concatenate([to_host(part) for part in parts], axis=1)
 
-    def _summed(
+    def _summed_up(
         self, states: np.ndarray, operator: np.ndarray, constant: np.ndarray, targets: np.ndarray,
-        of_states: bool = True, rows: np.ndarray | None = None,
-    ) -> tuple[np.ndarray, list[Arrays], tuple[np.ndarray, np.ndarray], list[Any]]:  # fmt: skip
-        """Losses, and the sums of gradients: those of operators, and dL/dstates by launches, on the device."""
-        last, records = self.slabs[-1], states.shape[1]
-        blocks = self.bound.launch.grid(min(records, self.bound.launch.records))
-        readout = to_device(operator, self.dtype), to_device(constant, self.dtype)
-        partial = [slab.empty_gradient(blocks) for slab in self.slabs]
-        bars = tuple(last.zeros(blocks, *a.shape) for a in readout)
-        cuts = self._launches(records)
-        done = (self._tile(states[:, cut], targets[:, cut], readout, partial, bars) for cut in cuts)
-        parts = [(value, bar if of_states else None) for value, bar in done]
-        gradient = [{name: slab.total(a) for name, a in own.items()} for slab, own in zip(self.slabs, partial)]
-        bar_operator, bar_constant = (to_host(last.total(bar)) for bar in bars)
-        losses = np.concatenate([to_host(value) for value, _ in parts])
-        return losses, gradient, (bar_operator, bar_constant), [bar for _, bar in parts if bar is not None]
+        weights: np.ndarray | None = None, of_states: bool = False,
+    ) -> Sums:  # fmt: skip
+        """The sums for host arrays. Raises TrainingError where the device has no room for them."""
+        records = states.shape[1]
+        self.bound.check_memory(self.bytes_needed(records, of_states), f"a gradient over {records:,} records")
+        readout: dict[str, Any] = {"operator": operator, "constant": constant}
+        sums = self.sums(records, readout)
 
-    def _tile(
-        self, states: np.ndarray, targets: np.ndarray, readout: Any, gradient: list[Arrays], bars: Any,
-        rooms: Sequence[Arrays] = (),
-    ) -> tuple[Any, Any]:
+        def parts() -> Iterator[Mapping[str, Any]]:
+            sent, begin = readout, 0
+            for part in self._launches(records):
+                own = {"states": states[:, part], "targets": targets[:, part]}
+                own |= {} if weights is None else {"weights": weights[part]}
+                if not begin:  # the readout and the first part, in whose place the others come
+                    begin, size = (layout({n: a.shape for n, a in g.items()})[1] for g in (readout, {**readout, **own}))
+                    room = self.slabs[-1].empty(size)
+                given = {**{name: sent[name] for name in readout}, **own}
+                sent = together(given, self.dtype, partial(_front, room[begin if part.start else 0 :]))
+                yield sent
+
+        self.add(sums, parts(), of_states)
+        return sums
+
+    def sums(self, records: int, readout: Mapping[str, Any]) -> Sums:
+        """Zeros in place of a gradient over so many records."""
+        return Sums.empty(self.slabs, self.weights, readout, records, self.bound.blocks(records))
+
+    def add(self, sums: Sums, parts: Iterable[Mapping[str, Any]], of_states: bool = False) -> None:
+        """Sweep over records and sum what the blocks have found.
+
+        parts: states, targets, operator, constant and, where there are any, weights of a launch's records, on the
+        device.
+        """
+        arena = self.slabs[-1].arena
+        assert arena is not None
+        done, blocks, begun = 0, len(sums.arrays["blocks constant"]), 0
+        for part in parts:
+            begun, records = begun or arena.place, part["states"].shape[1]
+            bar = self._launch(part, sums, sums.arrays["losses"][done : done + records], blocks)
+            sums.of_states.extend([to_host(bar)] if of_states else ())
+            done += records
+            arena.place = begun
+        rows = sums.segments
+        self.bound.run("sum_segments", int(rows[:, 1].max()), self.bound.table(rows), blocks, sums.flat, sums.flat)
+
+    def _launch(self, part: Mapping[str, Any], sums: Sums, value: Any, blocks: int) -> Any:
+        """Adds to the blocks' sums; writes the losses to ``value``. Returns dL/dstates."""
         last, bound = self.slabs[-1], self.bound
-        x = to_device(states, self.dtype)
-        h, kept = self._lifted(x), []
-        for slab in self.slabs:
-            h, k = slab.forward(h, keep=True)
+        gradient = [sums.of_slab(k, "blocks ") for k in range(len(self.slabs))]
+        rooms: list[Arrays] = [{} for _ in self.slabs]
+        h, kept = self._lifted(part["states"]), []
+        for slab, room in zip(self.slabs, rooms):
+            h, k = slab.forward(h, keep=True, room=room)
             kept.append(k)
-        records, (operator, constant) = h.shape[1], readout
         features, values = self._features(h)
-        z = last.empty(len(constant), records)
-        bound.start("readout", records, features, operator, constant, z, tiles=True)
-        value, source = self._loss(z, targets)
+        z = last.empty(len(part["constant"]), h.shape[1])
+        bound.start("readout", h.shape[1], features, part["operator"], part["constant"], bound.zero, z)
+        source = self._loss(z, part["targets"], value)
+        if "weights" in part:
+            bound.run("weigh", source.size, part["weights"], source)
         bar = last.empty(*features.shape)
-        given: tuple[Any, ...] = (source, features, operator, bound.zero, bar, *bars, bound.launch.tile)
-        bound.start("readout_adjoint", records, *given, tiles=True)
+        bars = [sums.arrays[f"blocks {name}"] for name in ("operator", "constant")]
+        self._by_blocks("readout_adjoint", blocks, source, features, part["operator"], bound.zero, bar, *bars)
         if values is not None:
             bar_y = last.empty(*h.shape)
-            bound.start("maximum_adjoint", records, bar, *bound.maxima, bound.zero, values, bar_y, tiles=True)
+            bound.start("maximum_adjoint", h.shape[1], bar, *bound.maxima, bound.zero, values, bar_y)
             bar = bar_y
-        for slab, k, g in zip(reversed(self.slabs), reversed(kept), reversed(gradient)):
-            bar = slab.adjoint(bar, k, g)
+        for slab, k, g, room in list(zip(self.slabs, kept, gradient, rooms))[::-1]:
+            bar = slab.adjoint(bar, k, g, room)
         lift = self.slabs[0].operators.get("lift")
         if lift is not None:
-            bar_x = last.empty(*x.shape)
-            given = (bar, x, lift, bound.zero, bar_x, gradient[0]["bar_lift"], bound.launch.tile)
-            bound.start("lift_adjoint", records, *given, tiles=True)
+            bar_x = last.empty(*part["states"].shape)
+            own = bar_x, gradient[0]["bar_lift"]
+            self._by_blocks("lift_adjoint", blocks, bar, part["states"], lift, bound.zero, *own)
             bar = bar_x
-        return value, bar
+        return bar
+
+    def _by_blocks(self, name: str, blocks: int, *given: Any) -> None:
+        """Launch a kernel that no slab has for itself on the blocks that have sums of their own."""
+        start_blocks(self.bound.common(name), self.bound.launch, blocks, *given)
+
+    def bytes_needed(self, records: int, of_states: bool = True) -> int:
+        """What a gradient over so many records takes on the device beyond tables and operators."""
+        each, blocks = min(records, self.bound.launch.records), self.bound.blocks(records)
+        operators = sum(math.prod(shape) for slab in self.slabs for shape in slab.shapes.values())
+        rows = sum(slab.channels * (slab.sizes["state"] + slab.sizes["entry"]) for slab in self.slabs)
+        kept = sum(slab.kept_bytes(each) for slab in self.slabs)
+        grid = self.bound.launch.grid(each)
+        working = sum(max(grid * slab.workspace("forward"), blocks * slab.workspace("adjoint")) for slab in self.slabs)
+        return int(kept + ((blocks + 2) * operators + 4 * rows * each + working) * self.dtype.itemsize)
+
+    # --- lift, readout, loss
 
     def _lifted(self, states: Any) -> Any:
         x, lift = to_device(states, self.dtype), self.slabs[0].operators.get("lift")
         if lift is None:
             return x
         h = self.slabs[0].empty(len(x) // lift.shape[1] * lift.shape[0], x.shape[1])
-        self.bound.start("lift", x.shape[1], x, lift, self.bound.zero, h, tiles=True)
+        self.bound.start("lift", x.shape[1], x, lift, self.bound.zero, h)
         return h
 
     def _features(self, y: Any) -> tuple[Any, Any]:
@@ -345,12 +366,16 @@ class CudaSolver(Solver):
         last, records = self.slabs[-1], y.shape[1]
         values = last.empty(last.channels * len(self.bound.maxima[0]), records)
         features = last.empty(len(y) + last.channels, records)
-        self.bound.start("maximum", records, y, *self.bound.maxima, self.bound.zero, values, features, tiles=True)
+        self.bound.start("maximum", records, y, *self.bound.maxima, self.bound.zero, values, features)
         return features, values
 
     def features(self, states: np.ndarray) -> np.ndarray:
         """What the readout takes, (rows of y and maxima, records) in float64, for states (entry rows, records)."""
-        return to_host(self._features(to_device(self.final(states), self.dtype))[0]).astype(np.float64)
+        solver, parts = self.settled(states), []
+        for part in self._launches(states.shape[1]):
+            with solver._at_work() as own:
+                parts.append(to_host(own._features(own._final(states[:, part]))[0]))
+        return np.concatenate(parts, axis=1).astype(np.float64)
 
     def outputs(self, states: np.ndarray, operator: np.ndarray, constant: np.ndarray) -> np.ndarray:
         """Readout values (outputs, records)."""
@@ -363,15 +388,32 @@ class CudaSolver(Solver):
             'take model.replace(device="cpu"), or an optimiser that needs gradients',
         )  # fmt: skip
 
-    def _loss(self, z: Any, targets: np.ndarray) -> tuple[Any, Any]:
-        value, source = self.slabs[-1].empty(z.shape[1]), self.slabs[-1].empty(*z.shape)
-        wanted = to_device(targets, self.dtype)
+    def _loss(self, z: Any, targets: Any, value: Any) -> Any:
+        """The losses' derivatives by the outputs; the losses go to ``value``."""
         if self.linear:  # nobody asks for this loss itself
-            return self.slabs[-1].zeros(z.shape[1]), wanted
-        self.bound.start("loss", z.shape[1], z, wanted, self.bound.loss_constants, value, source)
-        return value, source
+            self.slabs[-1].clear(value)
+            return targets
+        source = self.slabs[-1].empty(*z.shape)
+        self.bound.start("loss", z.shape[1], z, targets, self.bound.loss_constants, value, source)
+        return source
 
     def differentiated(self, outputs: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The loss of every record (N,), and its derivatives by the outputs (outputs, N)."""
-        value, source = self._loss(to_device(outputs, self.dtype), targets)
-        return to_host(value), to_host(source)
+        with self._at_work() as own:
+            sent = together({"z": outputs, "targets": targets}, self.dtype, own.slabs[-1].empty)
+            value = own.slabs[-1].empty(outputs.shape[1])
+            source = own._loss(sent["z"], sent["targets"], value)
+            return to_host(value), to_host(source)
+
+
+def _front(array: Any, size: int) -> Any:
+    return array[:size]
+
+
+def _divided(found: Sequence[Any], by: float) -> tuple[list[Weights], np.ndarray, np.ndarray]:
+    """Gradients of weights and readout in place of their sums."""
+    back, bar_operator, bar_constant = found
+    for own in back:
+        for a in own.arrays.values():
+            a /= by
+    return back, bar_operator / by, bar_constant / by

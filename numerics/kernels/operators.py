@@ -142,15 +142,19 @@ class Slab(BoundSlab):
 
         room: of one thread's tiles, used again by the next one: memory that is new costs a fault a page.
         """
-        if keep and self.checkpoints:
-            starts = []
-            for part in self._parts:
-                starts.append(h)
-                h, _ = part.forward(h, keep=False)
-            return h, {"starts": starts}
+        if not (keep and self.checkpoints):
+            return self._forward(h, keep, {} if room is None else room)
+        starts = []
+        for part in self._parts:
+            starts.append(h)
+            h, _ = part.forward(h, keep=False)
+        return h, {"starts": starts}
+
+    def _forward(self, h: np.ndarray, keep: bool, room: Arrays) -> tuple[np.ndarray, dict[str, Any]]:
+        """The same of a slab without checkpoints."""
         records = h.shape[1]
         per_step = self.bound["combine"].shape[1] - 1 if self.implicit else 1
-        kept = self._kept_in({} if room is None else room, self.stages if keep else per_step, records)
+        kept = self._kept_in(room, self.stages if keep else per_step, records)
         out = np.empty((self.channels * self.sizes["state"], records), self.dtype) if self.tables.entry else h.copy()
         unsolved = np.zeros(records, self.dtype)
         self.call("forward", {**self.operators, **kept, "h": out, "h_entry": h, "keep": keep, "unsolved": unsolved})
@@ -161,8 +165,10 @@ class Slab(BoundSlab):
     def runs(self, count: int) -> list[Self]:
         """The slab as that many, one after the other, all with its operators; each takes as many of the steps."""
         names = ("combine", "operator_index", "bias_index")
-        cuts = zip(*(np.array_split(self.bound[name], count) for name in names))
-        return [replace(self, bound={**self.bound, **dict(zip(names, cut))}, checkpoints=False) for cut in cuts]
+        parts = np.array_split(np.arange(len(self.bound["combine"])), count)
+        cuts = [slice(int(part[0]), int(part[-1]) + 1) if len(part) else slice(0, 0) for part in parts]
+        own = ({name: self.bound[name][cut] for name in names} for cut in cuts)
+        return [replace(self, bound={**self.bound, **tables}, checkpoints=False) for tables in own]
 
     @property
     def _parts(self) -> list[Self]:
@@ -178,13 +184,18 @@ class Slab(BoundSlab):
 
     def _kept_in(self, room: Arrays, slots: int, records: int) -> Arrays:
         """What the forward kernel keeps for the adjoint, in ``room``."""
-        found = {}
-        for name, rows in self.kept_rows.items():
-            size = slots * rows * records
-            if name not in room or room[name].size < size:
-                room[name] = np.empty(size, self.dtype)
-            found[name] = room[name][:size].reshape(slots, rows, records)
-        return found
+        return {name: self._held(room, name, slots, rows, records) for name, rows in self.kept_rows.items()}
+
+    def _held(self, room: Arrays, name: str, *shape: int) -> Any:
+        """An array that ``room`` keeps."""
+        size = math.prod(shape)
+        if name not in room or room[name].size < size:
+            room[name] = self.empty(size)
+        return room[name][:size].reshape(shape)
+
+    def empty(self, *shape: int) -> Any:
+        """Memory for an array where the kernels run."""
+        return np.empty(shape, self.dtype)
 
     def adjoint(
         self, bar: np.ndarray, kept: Mapping[str, Any], gradient: Arrays, room: Arrays | None = None
@@ -192,8 +203,12 @@ class Slab(BoundSlab):
         """dL/d(state at the slab's start); adds to the operators' gradient."""
         if "starts" in kept:
             for part, start in zip(reversed(self._parts), reversed(kept["starts"])):
-                bar = part.adjoint(bar, part.forward(start, keep=True, room=room)[1], gradient)
+                bar = part.adjoint(bar, part.forward(start, keep=True, room=room)[1], gradient, room)
             return bar
+        return self._adjoint(bar, kept, gradient, {} if room is None else room)
+
+    def _adjoint(self, bar: np.ndarray, kept: Mapping[str, Any], gradient: Arrays, room: Arrays) -> np.ndarray:
+        """The same of a slab without checkpoints."""
         bar_entry = np.zeros_like(kept["h_entry"])
         self.call("adjoint", {**self.operators, **kept, **gradient, "bar": bar, "bar_entry": bar_entry})
         return bar_entry if self.tables.entry else bar

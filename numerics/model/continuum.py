@@ -28,7 +28,8 @@ from numerics.functions.random import random_function
 from numerics.kernels import rehearsal, stability, threads
 from numerics.kernels.bind import bind
 from numerics.kernels.cpu import Bound, Solver
-from numerics.model import file_format, inputs, layout, points, shown
+from numerics.kernels.launch import on_gpu
+from numerics.model import device_answers, file_format, inputs, layout, points, shown
 from numerics.model.baselines import Baselines
 from numerics.model.file_contents import Contents
 from numerics.model.prepared import Prepared, check_own, class_labels, prepare
@@ -39,7 +40,7 @@ from numerics.representation import find, folders
 from numerics.representation.tables import Representation
 
 Array = np.ndarray
-CACHED = ("solver", "bound", "representation", "_pieces", "_precision")
+CACHED = ("solver", "bound", "representation", "pieces", "_precision")
 Declared = Spec | Mapping[str, Any] | str | Path
 
 
@@ -188,7 +189,7 @@ class Continuum:
         return self.replace(fields=fields, **changes)
 
     @cached_property
-    def _pieces(self) -> list[tuple[str, FieldSlab, slice]]:
+    def pieces(self) -> list[tuple[str, FieldSlab, slice]]:
         """Every slab with its field's name and its part of ``coordinates``."""
         found, start = [], 0
         for name, f in self.fields.items():
@@ -205,7 +206,7 @@ class Continuum:
         """The same; precision: of fields that are wanted in another one than float64."""
         coordinates = numbers(coordinates, "coordinates", (self.size,))
         found: layout.Coefficients = {name: [] for name in self.fields}
-        for name, slab, part in self._pieces:
+        for name, slab, part in self.pieces:
             shape = slab.coefficients.shape
             room = layout.room(name, shape, self.spec.dimension, precision.get(name, np.float64))
             found[name].append(slab.at(coordinates[part].reshape(shape), out=room))
@@ -271,7 +272,7 @@ class Continuum:
     def orthonormal_gradient(self, gradient: layout.Coefficients) -> Array:
         """dL/dcoordinates (size,) from dL/dcoefficients of every field and slab."""
         flat, slabs = np.empty(self.size), {name: iter(own) for name, own in gradient.items()}
-        for name, slab, part in self._pieces:
+        for name, slab, part in self.pieces:
             slab.pull_back_orthonormal(next(slabs[name]), out=flat[part].reshape(slab.coefficients.shape))
         return flat
 
@@ -407,7 +408,12 @@ class Continuum:
         points], channels), and xi and at are tuples of points, one list an axis. Returns (samples, outputs), or
         (samples, points, channels), or a list of (points, channels) when the records' points differ in number. Raises
         DataError, and TrainingError for an output that is not finite.
+
+        Records that lie on a GPU (PyTorch's, CuPy's, JAX's, …; any with the CUDA array interface or DLPack) give
+        outputs there, in their precision, without a copy and unseen: these may not be finite.
         """
+        if on_gpu(x):
+            return device_answers.answer(self, x, xi, at)
         return together(self.answers(source(x, xi=xi), at))
 
     def answers(self, data: Source, at: Any = None) -> Iterator[Any]:
@@ -431,10 +437,13 @@ class Continuum:
                     "leave `at` out",
                 )  # fmt: skip
             return self.units.given(self.finite(self.solver.outputs(states, *self.readout_map()).T, states))
-        y = self.finite(self.solver.final(states).astype(np.float64).T, states).T
-        if spec.outputs is not None:
+        return self.told(self.finite(self.solver.final(states).astype(np.float64).T, states).T, data, at)
+
+    def told(self, y: Array, data: Records, at: Any) -> Any:
+        """Functions' values in the user's units, of records' final states (n·c, N)."""
+        if self.spec.outputs is not None:
             y = layout.read_out(self.representation, layout.coefficients(self.fields), y)
-        where = None if at is None else self.units.grid(points.wanted(spec, at))
+        where = None if at is None else self.units.grid(points.wanted(self.spec, at))
         if where is None and data.xi is None:
             where = points.neurons(self.base)
         if where is None:

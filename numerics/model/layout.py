@@ -204,6 +204,39 @@ def readout_map(rep: Representation, given: Coefficients) -> tuple[Array, Array]
     return _readout_map(rep, given, rep.root)
 
 
+Parts = list[tuple[str, Array, Array]]
+
+
+def readout_parts(rep: Representation) -> dict[str, tuple[tuple[int, ...], Parts]]:
+    """What ``readout_map`` makes of each field, as data: of "operator" and "constant" their shape, and for every field
+
+    in them a table (m, functions), and where in the flat array the numbers lie that it makes of a field (functions,
+    rest): (m, rest). Nothing without a readout.
+    """
+    spec = rep.spec
+    if spec.outputs is None:
+        return {}
+    outputs, c = spec.outputs, spec.channels
+    if not spec.functional:
+        products, one = along_state(rep, "readout")
+        n = len(one)
+        tables = np.stack([(rep.root @ product).ravel() for product in products], axis=1)
+        places = np.arange(n * outputs * n * c).reshape(n, outputs, n, c).swapaxes(1, 2)
+        constant: Parts = [("a", rep.root @ one, np.arange(n * outputs))]
+        return {
+            "operator": ((n * outputs, n * c), [("R", tables, places)]),
+            "constant": ((n * outputs,), constant),
+        }
+    gram = rep.readout_gram
+    width = gram.shape[1] * c
+    shape = outputs, width + (c if spec.maximum is not None else 0)
+    places = np.arange(math.prod(shape)).reshape(shape)
+    parts: Parts = [("R", gram.T, places[:, :width].reshape(outputs, -1, c).swapaxes(0, 1))]
+    if spec.maximum is not None:
+        parts.append(("Q", np.eye(1), places[:, width:]))
+    return {"operator": (shape, parts), "constant": ((outputs,), [("a", np.eye(1), np.arange(outputs))])}
+
+
 def readout_change(rep: Representation, along: Coefficients) -> tuple[Array, Array]:
     """The derivative of ``readout_map`` along coefficients, in which it is linear, or constant without a readout."""
     if rep.spec.outputs is None:

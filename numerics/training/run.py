@@ -23,8 +23,9 @@ from numerics.checks import instance
 from numerics.datasets import source
 from numerics.kernels import stability, threads
 from numerics.model.continuum import Continuum
+from numerics.model.prepared import Prepared
 from numerics.model.trouble import undifferentiable
-from numerics.training import nested, optimisers
+from numerics.training import bursts, nested, optimisers
 from numerics.training.job import Augment, Job
 from numerics.training.ladder import Ladder
 from numerics.training.multigrid import Cycle
@@ -33,7 +34,7 @@ from numerics.training.options import check_names, check_ways, with_options
 from numerics.training.progress import watch
 from numerics.training.resume import Saver, past_options, resumed, source_of
 from numerics.training.split import generator_of
-from numerics.training.state import Row, Run, finished, first, trained
+from numerics.training.state import Row, Run, finished, first, share, trained
 
 Callback = Callable[[Continuum, Row], Any]
 
@@ -152,34 +153,36 @@ def _steps(jobs: Sequence[Job], run: Run) -> Iterator[Run]:
     seen, several = [one.seen(run.epoch) for one in jobs], job.batches > 1
     jobs = [one.at_work(own) for one, own in zip(jobs, seen)]
     order = generator_of(job.options.seed, 1 + run.epoch).permutation(count) if several else None
-    for index in range(run.batch, job.batches):
-        chosen = None if order is None else order[index * size : (index + 1) * size]
-        objectives = [
-            Counted(one, own if chosen is None else own.take(chosen)) for one, own in zip(jobs, seen)
-        ]  # fmt: skip
-        began = time.perf_counter()
-        state, vector, info = _step(objectives, run)
-        run = replace(
-            run,
-            optimiser=state,
-            vector=vector,
-            average=_averaged(job, run, vector),
-            batch=index + 1,
-            total=run.total + info.value * len(objectives[-1].part),
-            seconds=run.seconds + time.perf_counter() - began,
-            stopped=info.stop,
-            facts=info.facts,
-        ).working(sum(own.flops for own in objectives))
+    parts = [None if order is None else order[k * size : (k + 1) * size] for k in range(job.batches)]
+    while run.batch < job.batches:
+        run = bursts.advanced(jobs, seen, run, parts[run.batch :]) or _advanced(jobs, seen, run, parts[run.batch])
         yield run
 
 
+def _advanced(jobs: Sequence[Job], seen: Sequence[Prepared], run: Run, chosen: np.ndarray | None) -> Run:
+    """The run after one more batch. chosen: its records, None for all that are seen."""
+    objectives = [Counted(one, own if chosen is None else own.take(chosen)) for one, own in zip(jobs, seen)]
+    began = time.perf_counter()
+    state, vector, info = _step(objectives, run)
+    return replace(
+        run,
+        optimiser=state,
+        vector=vector,
+        average=_averaged(jobs[-1], run, vector),
+        batch=run.batch + 1,
+        total=run.total + info.value * len(objectives[-1].part),
+        seconds=run.seconds + time.perf_counter() - began,
+        stopped=info.stop,
+        facts=info.facts,
+    ).working(sum(own.flops for own in objectives))
+
+
 def _averaged(job: Job, run: Run, vector: np.ndarray) -> np.ndarray | None:
-    """The average with one more step's coordinates: weights (1 − d) d^k / (1 − d^t), k steps ago, which sum to one."""
+    """The average with one more step's coordinates."""
     if run.average is None:
         return None
-    decay, steps = job.options.averaging, run.epoch * job.batches + run.batch + 1
-    share = (1 - decay) / (1 - decay**steps)
-    return (1 - share) * run.average + share * vector
+    own = share(job.options.averaging, run.epoch * job.batches + run.batch + 1)
+    return (1 - own) * run.average + own * vector
 
 
 def _step(objectives: Sequence[Counted], run: Run) -> tuple[optimisers.State | Cycle, np.ndarray, optimisers.Info]:

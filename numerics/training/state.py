@@ -69,6 +69,11 @@ class Run:
         return self.vector if self.average is None else self.average
 
 
+def share(decay: float, steps: int) -> float:
+    """Of the last step's coordinates in an average after so many: weights (1 − d) d^k / (1 − d^t), k steps ago."""
+    return (1 - decay) / (1 - decay**steps)
+
+
 def first(ladder: Ladder) -> Run:
     """A run before its first step."""
     model, place = ladder.job(ladder.start).model, ladder.start

@@ -16,7 +16,7 @@ from numerics.kernels.launch import Launch
 from numerics.model.checkpoint import load
 from numerics.model.layout import kernel_weights
 
-LAUNCH = Launch(records=2, tile=2, threads=(2, 2), blocks=2)  # several launches for three records
+LAUNCH = Launch(records=2, threads=(2, 2), blocks=2)  # several launches for three records
 STEPS = 3  # of every slab: the simulator runs thread by thread, in Python
 
 

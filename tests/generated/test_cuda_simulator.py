@@ -25,6 +25,7 @@ from derive.program import build as programs
 from derive.program import loss as losses
 from numerics.kernels import cuda as runner
 from numerics.kernels import launch
+from numerics.kernels.launch import Launch
 from tests.builders import ROOT, marked
 from tests.oracles import lockstep
 from tests.oracles.cuda_cases import (
@@ -89,10 +90,17 @@ def test_the_kernels_of_declared_specs_equal_the_cpu_kernels(name: str) -> None:
 
 @pytest.mark.slow
 def test_a_row_of_overlapping_blocks_is_one_threads() -> None:
-    """Three threads share the rows of two channels: no two of them add to one row without a barrier."""
+    """Four threads share the rows of two channels: no two of them add to one row without a barrier."""
     with lockstep.device():
-        found = compare_declared("convolution, gate, local", replace(SMALL, threads=(2, 3)))
+        found = compare_declared("convolution, gate, local", replace(SMALL, threads=(2, 4)))
     assert {key: value for key, value in found.items() if not value <= 1e-12} == {}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("threads", [Launch().threads, (4, 32)])
+def test_blocks_of_the_usual_shape_compute_the_same(threads: tuple[int, int], tmp_path: Path) -> None:
+    with lockstep.device():
+        check("residual, heun", "factors", compare("residual, heun", "factors", tmp_path, Launch(threads=threads)))
 
 
 @pytest.mark.slow
@@ -137,10 +145,10 @@ def test_kernels_are_generic_text(tmp_path: Path) -> None:
     calls = {c for c in re.findall(r"([\w.]+)\(", code) if not re.match(r"(formed|factors)_", c)}
     assert {c for c in calls if "." not in c} <= {
         "range", "min", "lift", "lift_adjoint", "readout", "readout_adjoint", "sum_blocks", "depth_adjoint", "clear",
-        "loss", "maximum", "maximum_adjoint",
+        "loss", "maximum", "maximum_adjoint", "product",
     }  # fmt: skip
     assert {c for c in calls if "." in c and not c.startswith("math.")} <= {
-        "cuda.syncthreads", "cuda.shared.array", "cuda.grid", "cuda.gridsize"
+        "cuda.syncthreads", "cuda.shared.array", "cuda.local.array", "cuda.grid", "cuda.gridsize"
     }  # fmt: skip
 
 

@@ -20,11 +20,11 @@ STATE = "for a in range(row, state, rows):"
 
 
 def run(folder: Path, kernel: str, before: str, after: str, number: int) -> dict[str, np.ndarray]:
-    """The results with a text of a kernel, at the number-th place where it stands, replaced by another."""
+    """The results with a text of a function, at the number-th place where it stands, replaced by another."""
     made = representation(CASE, folder / "module", Draw(1))
     path = folder / "module" / "cuda.py"
     text = path.read_text(encoding="utf-8")
-    start = text.index(f"def {kernel}(")
+    start = text.index(f"def {kernel}(")  # a kernel's, or the product's that all of them call
     places = [m.start() for m in re.finditer(re.escape(before), text[start : text.find("\n\n\ndef", start)])]
     place = start + places[number]
     path.write_text(text[:place] + after + text[place + len(before) :], encoding="utf-8")
@@ -36,10 +36,16 @@ SYNC, UNWRITTEN = "cuda.syncthreads()", "before anything was written"
 RACE = f"no barrier between them|{UNWRITTEN}"
 FAULTS = {
     "no barrier after H": ("forward", SYNC, "pass", 0, RACE),
+    "no barrier after U": ("forward", SYNC, "pass", 1, RACE),
     "no barrier after R": ("forward", SYNC, "pass", 2, RACE),
     "no barrier after bar_m": ("adjoint", SYNC, "pass", 0, RACE),
     "a barrier for some": ("forward", SYNC, f"if row == 0: {SYNC}", 0, f"not all threads|{RACE}"),
     "a tile's last record left out": ("forward", "column, count, columns", "column, count - 1, columns", 0, UNWRITTEN),
+    "no barrier before a slice": ("product", SYNC, "pass", 0, RACE),
+    "no barrier after a slice": ("product", SYNC, "pass", 1, RACE),
+    "one row of a slice": ("product", "staged[b*(high + 4) + a] =", "staged[a] =", 0, UNWRITTEN),
+    "a product's row too many": ("product", "a < height and r", "r", 0, "outside an array|two threads"),
+    "a product's column too many": ("product", "and r < width", "", 0, UNWRITTEN),
     "a row left out": ("forward", STATE, STATE.replace("state,", "state - 1,"), 0, UNWRITTEN),
     "a row too many": ("forward", STATE, STATE.replace("state,", "state + 1,"), 0, "outside an array"),
     "an index below 0": ("forward", "h[a, first + r]", "h[a - 1, first + r]", 0, "outside an array"),
@@ -54,7 +60,7 @@ FAULTS = {
 def test_faults_are_seen(fault: str, tmp_path: Path) -> None:
     kernel, before, after, number, said = FAULTS[fault]
     with pytest.raises(lockstep.Fault, match=said):
-        run(tmp_path, f"formed_{kernel}_1", before, after, number)
+        run(tmp_path, kernel if kernel == "product" else f"formed_{kernel}_1", before, after, number)
 
 
 def text(folder: Path, body: str) -> Any:

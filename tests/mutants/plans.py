@@ -13,6 +13,8 @@ WIDER = "wider_family"
 KERNELS = "kernels"
 NETWORKS = "whole_networks"
 CUDA = "cuda_simulator"
+DEVICE = tuple(f"kernels/{n}" for n in ("cuda", "cuda_slab", "device_kernels", "launch", "specialised", "sums"))
+GPU = ("emit/cuda", "emit/forming", "emit/lanes", "emit/tiles")  # what is printed for it alone
 ORDERS = "convergence"
 
 # Files of tests of a module of ``derive`` (or of a folder), in order; all of them are followed by THEN.
@@ -26,7 +28,7 @@ DERIVE = {
     "spaces/convolution": (),
     "declaration": ("spec", "families", "bases", "tableau", "losses"),
     "emit/cpu": (),
-    "emit/cuda": (),
+    **dict.fromkeys(GPU, ()),
     "emit/loops": ("losses",),
     "emit/target": ("losses",),
     "explain": ("explain",),
@@ -70,7 +72,7 @@ DERIVE = {
 }
 # What follows: the kernels against independent NumPy, random networks, and the bytes of what is checked in.
 THEN = (KERNELS, WIDER, NETWORKS)
-SIMULATED = ("emit/cuda", "emit/loops", "emit/newton", "emit/target", "emit/scalar", "program")
+SIMULATED = (*GPU, "emit/loops", "emit/newton", "emit/target", "emit/scalar", "program")
 RUN_TIME = {  # and what of ``numerics`` stands directly on it
     "spaces/basis": ("projection", "adapted"),
     "declaration": ("continuum", "networks"),
@@ -170,6 +172,10 @@ NUMERICS = {
     "estimators": ("forward", "onnx"),
     "estimators/network": ("forward", "bench", "onnx"),
     "model/adjoint": ("pull_back",),
+    "model/arrangement": ("arrangement", "bursts"),
+    "model/resident": ("bursts",),
+    "model/device_answers": ("device_answers",),
+    "training/bursts": ("bursts",),
     "model/curvature": ("curvature", "fit"),
     "levels/matching": ("matching",),
     "networks/stages": ("export", "convolutions"),
@@ -222,7 +228,7 @@ def _room(module: str, rooms: Collection[str]) -> str:
 def _derive(module: str) -> tuple[Check, ...]:
     module = _room(module, DERIVE)
     direct = DERIVE.get(module, ("spec", "explain"))
-    if module.startswith("emit/cuda"):
+    if module.startswith(GPU):
         cheap = Check("tests", (_path(CUDA), "-k", "constants or generic"), compiled=False)
         return cheap, *_files([CUDA], compiled=False), Check("bytes", ())
     after = [CUDA] if module in SIMULATED else []
@@ -233,8 +239,8 @@ def _derive(module: str) -> tuple[Check, ...]:
 def _numerics(module: str) -> tuple[Check, ...]:
     if module.startswith(VERIFIED):
         return _files(["verify_references", "verify"])
-    if module in ("kernels/cuda", "kernels/launch"):
-        return _files([CUDA], compiled=False)
+    if module in DEVICE:
+        return _files(["device_calls", "bursts", CUDA], compiled=False)
     module = _room(module, NUMERICS)
     direct = NUMERICS.get(module, ANY)
     kernels = [KERNELS] if module in COMPILED_KERNELS else []

@@ -16,8 +16,9 @@ import math
 import random
 import sys
 import textwrap
-from collections.abc import Callable, Generator, Iterator, Sequence
-from typing import Any
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator, Sequence, Set
+from typing import Any, ClassVar
 from unittest import mock
 
 import numba
@@ -32,8 +33,12 @@ class Fault(AssertionError):
 
 
 class _Now:
-    """The time, which every barrier moves on, and who is at work: one launch at a time, one thread at a time."""
+    """The time, which every barrier moves on, and who is at work: one launch at a time, one thread at a time.
 
+    count: launches, allocations, uploads, downloads (copies for which the host waits) and copies on the device so far.
+    """
+
+    count: ClassVar[Counter[str]] = Counter()
     clock = 1
     launch = 1  # when it began
     block = 1  # when it began
@@ -93,10 +98,17 @@ class Array:
         self.dtype = memory.values.dtype
 
     def __getitem__(self, index: Any) -> Any:
-        if type(index) is tuple:
-            return self.memory.read(self._place(index))
-        rest = self.shape[1:]
-        return piece(self.memory, rest, self.start + self._checked(index) * math.prod(rest))
+        if type(index) is not tuple:
+            rest = self.shape[1:]
+            return piece(self.memory, rest, self.start + self._checked(index) * math.prod(rest))
+        if len(index) < len(self.shape):
+            return self[index[0]][index[1:] if len(index) > 2 else index[1]]
+        return self.memory.read(self._place(index))
+
+    @property
+    def flat(self) -> Line:
+        """All elements one after the other."""
+        return Line(self.memory, (math.prod(self.shape),), self.start)
 
     def __setitem__(self, index: Any, value: Any) -> None:
         self.memory.write(self._place(index), value)
@@ -144,15 +156,22 @@ class Table:
     """An array that a kernel only reads, written before everywhere: nothing but its indices can be wrong."""
 
     def __init__(self, values: np.ndarray) -> None:
-        self.values, self.shape, self.dtype = values, values.shape, values.dtype
+        self.values, self.shape, self.dtype, self.ndim = values, values.shape, values.dtype, values.ndim
 
     def __getitem__(self, index: Any) -> Any:
         if (min(index) if type(index) is tuple else index) < 0:
             raise _outside(index, self.shape)
         try:
-            return self.values[index]
+            found = self.values[index]
+            return Table(found) if isinstance(found, np.ndarray) else found
         except IndexError as error:
             raise _outside(index, self.shape) from error
+
+
+    @property
+    def flat(self) -> Table:
+        """All elements one after the other."""
+        return Table(self.values.reshape(-1))
 
 
 def piece(memory: Memory, shape: tuple[int, ...], start: int) -> Array:
@@ -181,6 +200,13 @@ class DeviceArray:
         assert rows.step == 1
         return DeviceArray(self.memory, (len(rows), *rest), self.start + rows.start * math.prod(rest))
 
+    def is_c_contiguous(self) -> bool:
+        return True
+
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]:
+        return {"shape": self.shape, "typestr": self.dtype.str}
+
     def reshape(self, *shape: Any) -> DeviceArray:
         return DeviceArray(self.memory, np.empty(self.shape, bool).reshape(*shape).shape, self.start)
 
@@ -195,12 +221,17 @@ class DeviceArray:
         return piece(self.memory, self.shape, self.start)
 
     def copy_to_host(self) -> np.ndarray:
+        _Now.count["downloads"] += 1
+        return self.content()
+
+    def content(self) -> np.ndarray:
         if NEVER in self.memory.wrote_at[self._part]:
             raise Fault(f"the host takes an array of shape {self.shape} that was not written everywhere")
         return self.memory.values[self._part].reshape(self.shape).copy()
 
     def copy_to_device(self, source: DeviceArray | np.ndarray) -> None:
-        values = source.copy_to_host() if isinstance(source, DeviceArray) else source
+        _Now.count["copies" if isinstance(source, DeviceArray) else "uploads"] += 1
+        values = source.content() if isinstance(source, DeviceArray) else source
         assert values.shape == self.shape
         self.memory.values[self._part] = values.reshape(-1)
         self.memory.wrote_at[self._part] = [HOST] * self.size
@@ -225,11 +256,19 @@ def _line(path: str, line: int) -> str:
 
 
 class _Barriers(ast.NodeTransformer):
-    """cuda.syncthreads() → yield; cuda.syncthreads_or(x) → yield ("syncthreads_or", x)."""
+    """cuda.syncthreads() → yield; cuda.syncthreads_or(x) → yield ("syncthreads_or", x); f(x) → yield from f(x).
+
+    own: the functions of the module, which may have barriers, too.
+    """
+
+    def __init__(self, own: Set[str]) -> None:
+        self.own = own
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         self.generic_visit(node)
         name = ast.unparse(node.func)
+        if name in self.own:
+            return ast.copy_location(ast.YieldFrom(node), node)
         if not name.startswith("cuda.syncthreads"):
             return node
         asked = [ast.Constant(name.removeprefix("cuda.")), *node.args]
@@ -258,20 +297,34 @@ ANSWERS: dict[str, Callable[[list[Any]], int]] = {
 }  # fmt: skip
 
 
+def _generator(function: Callable[..., Any], space: dict[str, Any]) -> Callable[..., Generator[Any, Any, None]]:
+    """A function that stops at every barrier, and so do those of its module that it calls."""
+    code = function.__code__
+    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    called = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+    own = {name for name in called if inspect.isfunction(space.get(name))}
+    space.update({name: _generator(space[name], space) for name in own})
+    tree = _Barriers(own).visit(tree)
+    tree.body[0].body += ast.parse("return\nyield").body  # a generator, barriers or not
+    ast.increment_lineno(ast.fix_missing_locations(tree), code.co_firstlineno - 1)
+    exec(compile(tree, code.co_filename, "exec"), space)
+    return space[function.__name__]  # type: ignore[no-any-return]
+
+
+def kind(given: Any) -> tuple[int, str] | str:
+    """Of an argument: an array's number of axes and type, or a number's type."""
+    return (given.ndim, given.dtype.str[1:]) if isinstance(given, DeviceArray) else np.asarray(given).dtype.str[1:]
+
+
 class Kernel:
     """A kernel's text as a generator; ``kernel[grid, threads, stream, shared](…)`` runs it."""
 
     def __init__(self, machine: Machine, function: Callable[..., Any]) -> None:
-        self.machine, self.function = machine, function
-        code = function.__code__
-        tree = _Barriers().visit(ast.parse(textwrap.dedent(inspect.getsource(function))))
-        self.arguments = [argument.arg for argument in tree.body[0].args.args]
+        self.machine, self.function, self.__name__ = machine, function, function.__name__
+        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+        self.arguments = [argument.arg for argument in tree.body[0].args.args]  # type: ignore[attr-defined]
         self.read = _only_read(tree)
-        tree.body[0].body += ast.parse("return\nyield").body  # a generator, barriers or not
-        ast.increment_lineno(ast.fix_missing_locations(tree), code.co_firstlineno - 1)
-        space = {**function.__globals__, "cuda": machine}
-        exec(compile(tree, code.co_filename, "exec"), space)
-        self.threads: Callable[..., Generator[Any, Any, None]] = space[function.__name__]
+        self.threads = _generator(function, {**function.__globals__, "cuda": machine})
 
     def __getitem__(self, launch: tuple[Any, ...]) -> Callable[..., None]:
         def run(*given: Any) -> None:
@@ -279,6 +332,8 @@ class Kernel:
             arrays = {name: a for name, a in named.items() if isinstance(a, DeviceArray)}
             written = {id(a.memory) for name, a in arrays.items() if self.read.get(name) != {a.ndim}}
             inside = [a.inside(id(a.memory) not in written) if isinstance(a, DeviceArray) else a for a in given]
+            _Now.count["launches"] += 1
+            self.machine.launched.add((self.__name__, tuple(map(kind, given))))
             self.machine.run(self.threads, launch, inside)
 
         return run
@@ -289,13 +344,24 @@ class _Indices:
         self.x, self.y, self.z = x, y, z
 
 
+class Registers:
+    """cuda.local: numbers of a thread's own, which nobody else can see."""
+
+    def array(self, size: int, dtype: Any) -> list[Any]:
+        return [dtype.type(np.nan)] * size
+
+
 class Machine:
     """What kernels and the host see as ``numba.cuda``."""
 
     def __init__(self, seed: int) -> None:
         self.order = random.Random(seed)
         self.shared = self  # cuda.shared.array
-        self._bytes = 0
+        self.count = _Now.count
+        self.count.clear()
+        self.free = math.inf
+        self.launched: set[tuple[str, tuple[Any, ...]]] = set()
+        self.local = Registers()
         self._room: dict[Any, Memory] = {}
 
     # the host's side
@@ -306,24 +372,34 @@ class Machine:
     def jit(self, function: Callable[..., Any], **options: Any) -> Kernel:
         return Kernel(self, function)
 
+    def current_context(self) -> Machine:
+        return self
+
+    def get_memory_info(self) -> tuple[float, float]:
+        """Bytes that are free, and all."""
+        return self.free, math.inf
+
+    def as_cuda_array(self, array: DeviceArray) -> DeviceArray:
+        return array
+
     def to_device(self, array: np.ndarray) -> DeviceArray:
+        _Now.count.update(("uploads", "allocations"))
         return DeviceArray(Memory(np.array(array).reshape(-1), HOST), np.shape(array))
 
     def device_array(self, shape: Any, dtype: Any = np.float64) -> DeviceArray:
         shape = (shape,) if isinstance(shape, int) else tuple(int(n) for n in shape)
+        _Now.count["allocations"] += 1
         garbage = np.full(math.prod(shape), np.nan if np.dtype(dtype).kind in "fc" else -(10**6), dtype)
         return DeviceArray(Memory(garbage, NEVER), shape)
 
     # a kernel's side; barriers are no calls
 
     def array(self, size: int, dtype: Any) -> Array:
-        """Shared memory of the block, sized at launch."""
-        assert size == 0, "shared memory is sized at launch"
+        """Shared memory of the block: one array of a kernel."""
         if dtype not in self._room:
-            count = self._bytes // np.dtype(dtype).itemsize
-            self._room[dtype] = Memory(np.full(count, np.nan, dtype), NEVER)
-        memory = self._room[dtype]
-        return Line(memory, (memory.values.size,))
+            self._room[dtype] = Memory(np.full(size, np.nan, dtype), NEVER)
+        assert self._room[dtype].values.size == size, "one shared array of a kernel"
+        return Line(self._room[dtype], (size,))
 
     def grid(self, dimensions: int) -> int:
         assert dimensions == 1
@@ -335,7 +411,7 @@ class Machine:
 
     def run(self, threads: Callable[..., Any], launch: tuple[Any, ...], given: Sequence[Any]) -> None:
         """All blocks of a launch, one after another in any order: a device promises none."""
-        grid, block, _stream, self._bytes = (*launch, *(0, 0)[len(launch) - 2 :])
+        grid, block = launch[:2]
         self.gridDim, self.blockDim = _Indices(int(grid)), _Indices(*(block if isinstance(block, tuple) else (block,)))
         _Now.clock += 1
         _Now.launch = _Now.clock
@@ -380,7 +456,7 @@ class Machine:
 @contextlib.contextmanager
 def device(seed: int = 0) -> Iterator[Machine]:
     """``numba.cuda`` is a machine in lockstep inside."""
-    from numerics.kernels import cuda as runner
+    from numerics.kernels import launch as runner
 
     machine = Machine(seed)
     runner.compiled.cache_clear()

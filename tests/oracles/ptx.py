@@ -1,16 +1,23 @@
-"""Compiles kernels to PTX for real devices, none of which is needed: with the ``cuda`` extra."""
+"""Compiles kernels to PTX and machine code for real devices, none of which is needed: with the ``cuda`` extra."""
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import re
 import runpy
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 import numba
 
-SCALARS = dict.fromkeys(("channels", "tile", "iterations", "cycles", "krylov"), numba.int64) | {"keep": numba.boolean}
+from numerics.kernels.launch import Launch
+from numerics.kernels.specialised import specialised
+
+SCALARS = dict.fromkeys(("channels", "iterations", "cycles", "krylov"), numba.int64) | {"keep": numba.boolean}
 WHOLE = {"operator_index": 2, "bias_index": 2, "groups": 2}
 DIMENSIONS = {"combine": 3, "operators": 3, "biases": 2, "constants": 1, "constant": 1, "operator_entry": 2, "w": 3,
               "mixed": 3, "left": 3, "turned": 3, "value": 1, "values": 1, "total": 1,
@@ -55,19 +62,77 @@ def doubles(text: str) -> bool:
     return re.search(r"\.f64\b", re.sub(r"\.reg \.f64.*", "", REDUCTION.sub("", text))) is not None
 
 
-def compiled(path: Path, wanted: str, capability: tuple[int, int], both: bool) -> dict[str, str]:
-    """kernel/type → PTX, for the kernels of a cuda.py whose names match a regular expression.
+@contextlib.contextmanager
+def on(capability: tuple[int, int]) -> Iterator[None]:
+    """Functions of kernels are compiled for the device at hand; inside there is one of this capability."""
+    from numba.cuda import dispatcher
 
-    Not optimised, which takes a fifth longer and can only remove what is looked for.
-    """
+    device = SimpleNamespace(compute_capability=capability)
+    with mock.patch.object(dispatcher, "get_current_device", lambda: device):
+        yield
+
+
+def functions(path: Path, wanted: str) -> dict[str, Any]:
+    """The kernels of a cuda.py whose names match a regular expression, as they are compiled for the usual blocks."""
+    found = {name: f for name, f in runpy.run_path(str(path)).items() if inspect.isfunction(f)}
+    kernels = {name: f for name, f in sorted(found.items()) if "_rows" not in name and name != "product"}
+    return {name: specialised(f, Launch().threads) for name, f in kernels.items() if re.fullmatch(wanted, name)}
+
+
+def compiled(
+    path: Path, wanted: str, capability: tuple[int, int], both: bool, optimised: bool = False
+) -> dict[str, str]:
+    """kernel/type → PTX. Optimising takes a fifth longer and can only remove doubles."""
     from numba import cuda
 
-    functions = {name: f for name, f in runpy.run_path(str(path)).items() if inspect.isfunction(f)}
     found = {}
-    for name, function in sorted(functions.items()):
-        if "_rows" in name or not re.fullmatch(wanted, name):
-            continue
+    for name, function in functions(path, wanted).items():
         for number in (numba.float64, numba.float32) if both else (numba.float32,):
             given = types(name, function, number)
-            found[f"{name}/{number}"] = cuda.compile_ptx(function, given, cc=capability, opt=False)[0]
+            with on(capability):
+                found[f"{name}/{number}"] = cuda.compile_ptx(function, given, cc=capability, opt=optimised)[0]
     return found
+
+
+def linked(path: Path, wanted: str, capability: tuple[int, int], number: Any) -> dict[str, dict[str, int]]:
+    """kernel → what its machine code needs: "registers", bytes of "spills", of "shared" memory."""
+    from cuda.bindings import nvjitlink
+    from numba import cuda
+
+    found = {}
+    for name, function in functions(path, wanted).items():
+        with on(capability):
+            code, _ = cuda.compile(
+                function, types(name, function, number), cc=capability, output="ltoir", abi="numba", device=False
+            )
+        handle = nvjitlink.create(3, ["-arch=sm_{}{}".format(*capability), "-lto", "-verbose"])
+        nvjitlink.add_data(handle, nvjitlink.InputType.LTOIR, code, len(code), name)
+        nvjitlink.complete(handle)
+        log = bytearray(nvjitlink.get_info_log_size(handle))
+        nvjitlink.get_info_log(handle, log)
+        said = log.decode(errors="replace")
+        patterns = {"registers": r"Used (\d+) registers", "spills": r"(\d+) bytes spill", "shared": r"(\d+) bytes smem"}
+        found[name] = {what: sum(map(int, re.findall(pattern, said))) for what, pattern in patterns.items()}
+    return found
+
+
+def products(text: str) -> list[list[str]]:
+    """The innermost loops of PTX that multiply, as lists of instructions."""
+    lines = [line.strip() for line in text.splitlines()]
+    labels = {line[:-1]: k for k, line in enumerate(lines) if re.fullmatch(r"\$\w+:", line)}
+    found = []
+    for k, line in enumerate(lines):
+        target = re.search(r"bra(?:\.uni)?\s+(\$\w+);", line)
+        if target and labels[target[1]] < k:
+            body = [text for text in lines[labels[target[1]] : k + 1] if re.match(r"(@!?%p\d+\s+)?[a-z]+\.?.*;", text)]
+            if not any(text.endswith(":") for text in lines[labels[target[1]] + 1 : k]) and _fma(body) >= 32:
+                found.append(body)
+    return found
+
+
+def _fma(body: list[str]) -> int:
+    return sum(line.startswith("fma.") for line in body)
+
+
+def instructions_a_product(body: list[str]) -> float:
+    return len(body) / _fma(body)

@@ -10,6 +10,7 @@ import numpy as np
 
 from numerics.training.optimisers.state import (
     Arrays,
+    Device,
     Info,
     Move,
     Objective,
@@ -21,7 +22,7 @@ from numerics.training.optimisers.state import (
     evaluated,
     finite,
 )
-from numerics.training.optimisers.vectors import FIRST_DECAY, adam_of_coordinates, adam_of_field
+from numerics.training.optimisers.vectors import FIRST_DECAY, FLOOR, adam_of_coordinates, adam_of_field
 
 COORDINATE_DECAY = 0.999  # of a coordinate's second moment, as usual
 FIELD_DECAY = 0.95  # ‖g‖² averages over a whole field; remembering large early gradients would only shorten steps
@@ -47,11 +48,15 @@ class Adam:
     second: Vector
     count: int
 
+    def numbers(self, done: int) -> tuple[float, float, float, float]:
+        """Of the step after so many: the second moment's decay, and what its text in ``vectors`` says of the rest."""
+        count, rate = done + 1, self.plan.rate(done)
+        decay = COORDINATE_DECAY if self.coordinatewise else FIELD_DECAY
+        return decay, 1 / (1 - decay**count), rate / (1 - FIRST_DECAY**count), rate * self.plan.options.weight_decay
+
     def step(self, objective: Objective, vector: Vector) -> tuple[State, Vector, Info]:
         value, gradient = evaluated(objective, vector, self.plan.blocks)
-        count, rate = self.count + 1, self.plan.rate(self.count)
-        decay = COORDINATE_DECAY if self.coordinatewise else FIELD_DECAY
-        numbers = decay, 1 / (1 - decay**count), rate / (1 - FIRST_DECAY**count), rate * self.plan.options.weight_decay
+        count, numbers = self.count + 1, self.numbers(self.count)
         moment, second, moved = (np.empty(len(a)) for a in (self.moment, self.second, vector))
         square, way = 0.0, 0.0
         for n, part in enumerate([slice(None)] if self.coordinatewise else [own.part for own in self.plan.blocks]):
@@ -82,4 +87,20 @@ def start(plan: Plan, coordinatewise: bool = False) -> State:
     return Adam(plan, coordinatewise, np.zeros(plan.size), second, 0)
 
 
-OPTIMISER = Optimiser(start)
+def on_device(state: Adam, device: Device, ahead: int) -> None:
+    """The step after ``ahead`` more than the state has done, with its arrays on a GPU."""
+    decay, unbiased, length, shrink = state.numbers(state.count + ahead)
+    moment, second, chunks = device.arrays["moment"], device.arrays["second"], device.chunks
+    if state.coordinatewise:
+        given = device.gradient, moment, second, device.vector
+        own = FIRST_DECAY, decay, unbiased, length, shrink, FLOOR
+        device.run("adam_of_coordinates", device.size, *own, *given)
+        return
+    device.squares(device.gradient, device.partial)
+    numbers = decay, unbiased, length, FLOOR
+    device.run_rows("adam_lengths", 1, chunks, device.partial, *numbers, second, device.scales)
+    own = device.scales, FIRST_DECAY, shrink, device.gradient, moment, device.vector
+    device.run_rows("adam_of_fields", len(chunks), chunks, *own)
+
+
+OPTIMISER = Optimiser(start, on_device=on_device)

@@ -11,4 +11,5 @@ OPTIMISER = Optimiser(
     partial(adam.start, coordinatewise=True),
     remark="adam-coordinatewise: its steps depend on the mesh (the first one's length grows like the "
     "square root of the number of coefficients); use adam for steps that do not",
+    on_device=adam.on_device,
 )

@@ -10,6 +10,7 @@ import numpy as np
 from numerics.training.optimisers.state import (
     Arrays,
     Blocks,
+    Device,
     Info,
     Move,
     Objective,
@@ -49,4 +50,8 @@ def _start(plan: Plan) -> State:
     return Descent(plan.blocks, plan.options.learning_rate)
 
 
-OPTIMISER = Optimiser(_start)
+def _on_device(state: Descent, device: Device, ahead: int) -> None:
+    device.run("descended", device.size, state.learning_rate, device.gradient, device.vector)
+
+
+OPTIMISER = Optimiser(_start, on_device=_on_device)

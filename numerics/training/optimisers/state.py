@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -76,6 +76,7 @@ class Optimiser:
 
     vectors: how many vectors of coefficients a step holds, for estimates of memory; gradients: how many gradients it
     takes as long as, at most, for those of time.
+    on_device: one more step on a GPU, where the arrays of the state lie; None for what only the host can do.
     whole_data: whether it needs all records in a step, since gradients of different steps are compared, for one.
     remark: what is said once to whoever uses it, or "".  check: raises TrainingError for a model that it cannot train.
     """
@@ -86,6 +87,7 @@ class Optimiser:
     whole_data: bool = False
     remark: str = ""
     check: Callable[[Spec], None] = lambda spec: None
+    on_device: Callable[[Any, Device, int], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -122,6 +124,28 @@ class Move(Protocol):
     def of_squares(self, vector: Vector) -> Vector: ...
 
     def of_factors(self, factors: Factors) -> Factors: ...
+
+
+class Device(Protocol):
+    """A GPU that holds a vector, the gradient there and a state's arrays, and launches ``device_kernels``.
+
+    chunks: parts of the vector, (from, to, field) of each; partial: a number for each. scales: one a field. run: over
+    so many numbers, run_rows: by so many blocks.
+    """
+
+    vector: Any
+    gradient: Any
+    arrays: Mapping[str, Any]
+    chunks: Any
+    partial: Any
+    scales: Any
+    size: int
+
+    def squares(self, vector: Any, partial: Any) -> None: ...
+
+    def run(self, name: str, size: int, *given: Any) -> None: ...
+
+    def run_rows(self, name: str, rows: int, *given: Any) -> None: ...
 
 
 class State(Protocol):

@@ -1,0 +1,147 @@
+"""Training on a GPU is that on the host to rounding, without copies between steps, and goes on after interruptions."""
+
+from __future__ import annotations
+
+import gc
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import pytest
+
+from derive.errors import TrainingError
+from numerics import Continuum, fit, load
+from numerics.kernels.launch import Launch
+from numerics.training import bursts
+from tests.oracles import lockstep
+
+P0, HAT, ONE = {"family": "p0", "cells": 3}, {"family": "hat", "cells": 3}, {"family": "p0", "cells": 1}
+SPEC: dict[str, Any] = {
+    "name": "bursts", "equation": {"rate": "residual", "activation": "tanh", "spacing": "1/2"},
+    "state": {"basis": HAT}, "weight": {"width_out": HAT, "width_in": P0, "depth": ONE},
+    "bias": {"width": P0, "depth": ONE}, "integration": {"tableau": "euler", "steps": 2},
+    "readout": {"outputs": 2, "basis": HAT}, "loss": {"kind": "cross-entropy"},
+}  # fmt: skip
+LIFTED = SPEC | {
+    "equation": SPEC["equation"] | {"channels": 2}, "lift": {"inputs": 1}, "readout": {"outputs": 1},
+    "loss": {"kind": "l2"},
+}  # fmt: skip
+X, Y = np.random.default_rng(0).standard_normal((5, 7)), np.array([0, 1, 1, 0, 1])
+ONE_THREAD = Launch(records=3, threads=(1, 1), blocks=2)  # the same text, without turns between threads
+
+
+def trained(spec: dict[str, Any], device: str, y: np.ndarray = Y, **options: Any) -> Continuum:
+    model = Continuum.from_spec(spec, seed=0).replace(device=device)
+    with mock.patch("numerics.kernels.cuda.Launch", lambda: ONE_THREAD):
+        return fit(model, X, y, **{"epochs": 2, "learning_rate": 0.05, **options})
+
+
+CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "adam": (SPEC, {}),
+    "adam, batches": (SPEC, {"batch": 2, "epochs": 3}),
+    "coordinatewise, clipped": (SPEC, {"optimiser": "adam-coordinatewise", "clip": 0.01, "batch": 3}),
+    "descent, averaged": (SPEC, {"optimiser": "gradient-descent", "averaging": 0.5, "batch": 3}),
+    "decay, schedule, clipped": (SPEC, {"weight_decay": 0.1, "warmup": 1, "clip": 0.01, "batch": 4}),
+    "penalties": (SPEC | {"loss": {"kind": "cross-entropy", "penalty": {"W": "1/10", "R": "1/5"}}}, {"batch": 3}),
+    "weights": (SPEC, {"weights": np.array([1, 0, 2.0, 0.5, 3]), "batch": 3}),
+    "validation": (SPEC, {"validation": 0.4, "batch": 2}),
+    "functions, lift": (LIFTED, {"batch": 3, "y": X[:, :, None]}),
+    "checkpoints": (SPEC | {"integration": {"tableau": "heun", "steps": 4}}, {"memory": "checkpoint", "batch": 4}),
+    "changing records": (SPEC, {"jitter": 0.1, "batch": 3}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_it_is_training_on_the_host_to_rounding(name: str) -> None:
+    spec, options = CASES[name]
+    host = trained(spec, "cpu", **options)
+    by_host = mock.patch("numerics.training.run._advanced", side_effect=AssertionError("a step by the host"))
+    with lockstep.device(), by_host:
+        there = trained(spec, "cuda", **options)
+    assert np.allclose(there.coordinates, host.coordinates, rtol=1e-10, atol=1e-12)
+    for mine, other in zip(there.history, host.history, strict=True):
+        assert mine.keys() == other.keys() and mine["flops"] == other["flops"]
+        for key in mine.keys() - {"seconds", "level"}:
+            assert mine[key] == pytest.approx(other[key], rel=1e-10), key
+
+
+def test_threads_of_a_block_work_together() -> None:
+    """Sums over chunks, long rows of the maps and losses, by several threads in any order."""
+    host = trained(SPEC, "cpu", epochs=1, clip=0.01, batch=3)
+    own = mock.patch("numerics.kernels.cuda.Launch", lambda: Launch(records=8, threads=(2, 2), blocks=2))
+    model = Continuum.from_spec(SPEC, seed=0)
+    with lockstep.device(3), own, mock.patch("numerics.model.resident.LONG", 1):
+        with mock.patch("numerics.model.resident.CHUNK", 8):
+            there = fit(model.replace(device="cuda"), X, Y, epochs=1, learning_rate=0.05, clip=0.01, batch=3)
+    assert np.allclose(there.coordinates, host.coordinates, rtol=1e-10, atol=1e-12)
+
+
+def test_steps_of_a_burst_copy_nothing() -> None:
+    """As many copies and allocations for six steps as for two; another burst finds all where it left it."""
+    counts = []
+    for epochs in (2, 6):
+        with lockstep.device() as machine:
+            trained(SPEC, "cuda", batch=3, epochs=1)
+            machine.count.clear()
+            trained(SPEC, "cuda", batch=3, epochs=epochs)
+            counts.append(dict(machine.count))
+    per_epoch = {name: (counts[1][name] - counts[0][name]) / 4 for name in counts[0]}
+    # two steps an epoch: the records' order goes up, and what the host knows of the run comes down
+    assert per_epoch["uploads"] == per_epoch["downloads"] == 1 and per_epoch["allocations"] == 0
+    assert per_epoch["launches"] == 2 * 23 + 1 and per_epoch["copies"] == 2
+
+
+def test_an_interrupted_run_goes_on_with_the_same_bits(tmp_path: Any) -> None:
+    options = {"batch": 2, "epochs": 4, "averaging": 0.9, "validation": 0.2}
+    with lockstep.device(), mock.patch.object(bursts, "STEPS", 2):
+        whole = trained(SPEC, "cuda", **options)
+
+        def stop(model: Continuum, row: dict[str, Any]) -> bool:
+            return len(model.history) == 2
+
+        trained(SPEC, "cuda", out=tmp_path / "m.npz", callback=stop, **options)
+        again = trained(SPEC, "cuda", out=tmp_path / "m.npz", resume=True, **options)
+    assert np.array_equal(again.coordinates, whole.coordinates)
+    assert load(tmp_path / "m.npz").size == whole.size
+
+
+def test_nothing_stays_on_the_device_when_a_run_is_over() -> None:
+    with lockstep.device():
+        trained(SPEC, "cuda", batch=2)
+        gc.collect()
+        assert not bursts._stations
+
+
+@pytest.mark.parametrize("length", [1, 2, 32])
+def test_bursts_of_any_length_give_the_same_bits(length: int) -> None:
+    with lockstep.device():
+        expected = trained(SPEC, "cuda", batch=2)
+        with mock.patch.object(bursts, "STEPS", length):
+            found = trained(SPEC, "cuda", batch=2)
+    assert np.array_equal(found.coordinates, expected.coordinates)
+
+
+def test_numbers_that_are_not_finite_have_their_place() -> None:
+    """The host goes through the steps of a burst that failed, and says where and why as it always does."""
+    said = []
+    for device in ("cpu", "cuda"):
+        with lockstep.device(), pytest.raises(TrainingError) as raised:
+            trained(LIFTED, device, X[:, :, None], optimiser="gradient-descent", learning_rate=1e300, batch=3)
+        said.append(raised.value)
+    assert said[0].where == said[1].where and "epoch 1, batch 2 of 2" in said[0].where
+
+
+@pytest.mark.parametrize("options", [{"optimiser": "lbfgs"}, {"optimiser": "kronecker", "batch": 3}])
+def test_what_no_burst_can_do_is_the_hosts(options: dict[str, Any]) -> None:
+    host = trained(SPEC, "cpu", **options)
+    with lockstep.device():
+        there = trained(SPEC, "cuda", **options)
+    assert np.allclose(there.coordinates, host.coordinates, rtol=1e-7, atol=1e-9)
+
+
+def test_records_for_which_there_is_no_room_go_there_batch_by_batch() -> None:
+    host = trained(SPEC, "cpu", batch=3)
+    refused = mock.patch.object(bursts.Station, "see", side_effect=TrainingError("records", "", "", ""))
+    with lockstep.device(), refused:
+        there = trained(SPEC, "cuda", batch=3)
+    assert np.allclose(there.coordinates, host.coordinates, rtol=1e-10)
