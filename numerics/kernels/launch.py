@@ -22,7 +22,7 @@ from numerics.representation.tables import SlabTables
 class Launch:
     """How records are cut: per launch, and by the threads (columns, rows) of a block; at most ``blocks`` blocks.
 
-    The threads' numbers are powers of two, of the columns at most 64 and of the rows at most 32.
+    The threads' numbers are powers of two, of the columns at most 16 and of the rows at most 8.
     """
 
     records: int = 8192

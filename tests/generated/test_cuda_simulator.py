@@ -97,7 +97,7 @@ def test_a_row_of_overlapping_blocks_is_one_threads() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("threads", [Launch().threads, (4, 32)])
+@pytest.mark.parametrize("threads", [Launch().threads, (4, 8)])
 def test_blocks_of_the_usual_shape_compute_the_same(threads: tuple[int, int], tmp_path: Path) -> None:
     with lockstep.device():
         check("residual, heun", "factors", compare("residual, heun", "factors", tmp_path, Launch(threads=threads)))
