@@ -37,6 +37,7 @@ from tests.oracles.cuda_cases import (
     compare_declared,
     equation,
     representation,
+    results,
 )
 
 
@@ -94,6 +95,15 @@ def test_a_row_of_overlapping_blocks_is_one_threads() -> None:
     with lockstep.device():
         found = compare_declared("convolution, gate, local", replace(SMALL, threads=(2, 4)))
     assert {key: value for key, value in found.items() if not value <= 1e-12} == {}
+
+
+def test_results_do_not_depend_on_the_order_of_threads_and_blocks(tmp_path: Path) -> None:
+    case, found = CASES["residual, heun"], []
+    made = representation(case, tmp_path / "module", Draw(1))
+    for seed in range(2):
+        with lockstep.device(seed):
+            found.append(results(runner.CudaBound(made, case.precision, "formed", case.launch), case, Draw(2)))
+    assert all(np.array_equal(one, other) for one, other in zip(found[0].values(), found[1].values(), strict=True))
 
 
 @pytest.mark.slow
