@@ -24,7 +24,8 @@ Array = np.ndarray
 TITLE = "Multi-level residual networks: what do cycles of doubling depth save at equal accuracy?"
 DEPTHS = {"base": 4, "eight": 8, "sixteen": 16}
 FINE, CELLS, TAPS, CHANNELS = "sixteen", 8, 3, 8
-EPOCHS, RATES = 24, (0.01, 0.03, 0.1)
+EPOCHS, RATES = 36, (0.01, 0.003, 0.03)
+WAYS = ("direct", "cycles", "nested", "shorter", "restarts", "shallow")
 
 
 def declared() -> dict[str, Any]:
@@ -141,29 +142,34 @@ def digits(count: int | None = None) -> tuple[Any, Any]:
     return (train if count is None else train.take(np.arange(count))), test
 
 
-def trained(way: str, seed: int, data: Any, epochs: int = EPOCHS, rate: float = 0.03, **options: Any) -> Trained:
-    """A way to train: "direct", on 16 layers; "shorter", the same with the epochs whose work is that of the cycles;
+def trained(way: str, seed: int, data: Any, epochs: int = EPOCHS, rate: float = RATES[0]) -> Trained:
+    """A way to train: "direct", on 16 layers; "cycles", a third of the epochs on 4, 8 and 16 layers each.
 
-    "cycles", a third of the epochs on 4, 8 and 16 layers each; "nested", our strategy with the work of the cycles;
-    "shallow", 4 layers only.
+    "shorter", "restarts", "nested" have the work of the cycles: on 16 layers with one cosine, with as many as the
+    cycles have, and our own strategy. "shallow": all epochs on 4 layers.
     """
-    less = max(1, round(share(len(DEPTHS) - 1) * epochs))
-    level = FINE if way in ("direct", "shorter") else None
-    model = ct.Continuum.from_spec(declared(), seed=seed, level=level)
-    options = {"learning_rate": rate, "seed": seed, **options}
-    strategy = "nested" if way == "nested" else "direct"
-    fitted(model, data, epochs=0, strategy=strategy)  # kernels are compiled, tables read
+    count, less = len(DEPTHS), max(len(DEPTHS), round(share(len(DEPTHS) - 1) * epochs))
+    fine = way in ("direct", "shorter", "restarts")
+    model = ct.Continuum.from_spec(declared(), seed=seed, level=FINE if fine else None)
     clock, moved = Clock(), []
-    if way == "cycles":
-        for k in range(len(DEPTHS)):
-            model = fitted(model, data, clock, epochs=epochs // len(DEPTHS), **options)
-            if k < len(DEPTHS) - 1:
+    options = {"learning_rate": rate, "seed": seed}
+    if way in ("cycles", "restarts"):
+        for k in range(count):
+            if k and way == "cycles":
                 before, model = model(data), doubled(model)
                 moved.append(float(np.linalg.norm(model(data) - before) / np.linalg.norm(before)))
+            model = fitted(model, data, clock, epochs=(epochs if way == "cycles" else less) // count, **options)
     else:
-        epochs = less if way in ("shorter", "nested") else epochs
-        model = fitted(model, data, clock, epochs=epochs, strategy=strategy, **options)
+        epochs = epochs if way in ("direct", "shallow") else less
+        model = fitted(model, data, clock, epochs=epochs, strategy="nested" if way == "nested" else "direct", **options)
     return Trained(model, tuple(clock.rows), tuple(moved))
+
+
+def warm(data: Any) -> None:
+    """Compiles kernels and reads tables, so that no training's seconds hold it."""
+    few = data.take(np.arange(64))
+    for level in (None, *list(DEPTHS)[1:]):
+        fitted(ct.Continuum.from_spec(declared(), level=level), few, epochs=1)
 
 
 def accuracy(model: ct.Continuum, data: Any) -> float:
@@ -180,3 +186,55 @@ def chosen(way: str, data: Any, epochs: int, rates: Sequence[float] = RATES) -> 
         return float(model.scores(model.prepare(held))["loss"])
 
     return min(rates, key=loss)
+
+
+def unhalved(seed: int, data: Any, images: Array, count: int) -> tuple[float, float]:
+    """How far scores move, relative, where a network trained on 4 layers has each of them twice: with half of its step,
+
+    which is the prolongation, and with all of it.
+    """
+    model = trained("shallow", seed, data, count).model
+    before = run(model, images, 1.0)
+    halved, whole = (run(model, images, factor, copies=2) - before for factor in (0.5, 1.0))
+    return tuple(float(np.linalg.norm(moved) / np.linalg.norm(before)) for moved in (halved, whole))  # type: ignore
+
+
+def study(long: bool) -> list[Number]:
+    data, test = digits(None if long else 300)
+    epochs, seeds = (EPOCHS, range(3)) if long else (9, range(2))
+    warm(data)
+    rates = {way: chosen(way, data, epochs) if long else RATES[0] for way in ("direct", "cycles", "nested")}
+    rates |= dict.fromkeys(("shorter", "restarts", "shallow"), rates["direct"])
+    runs = {way: [trained(way, seed, data, epochs, rates[way]) for seed in seeds] for way in WAYS}
+    right = {way: [accuracy(r.model, test) for r in own] for way, own in runs.items()}
+    losses = {way: [r.rows[-1][1] for r in own] for way, own in runs.items()}
+    work = {way: np.array([r.work for r in own]) for way, own in runs.items()}
+    there = {
+        way: np.array([r.until(loss) for r, loss in zip(runs[way], losses["direct"])]) / work["direct"]
+        for way in ("cycles", "nested")
+    }
+    images = np.asarray(test.x).reshape(-1, CELLS, CELLS)
+    found = [unhalved(seed, data, images, epochs // 3) for seed in seeds]
+    largest = np.bincount(test.y).max() / len(test)
+    in_theory = share(len(DEPTHS) - 1)
+    return [
+        Number("the largest class: accuracy", float(largest), 0, 0.2),
+        *(mean(f"{way}: accuracy", right[way], 0.2, 1) for way in WAYS),
+        mean("cycles less direct: accuracy", np.subtract(right["cycles"], right["direct"]), -0.01, 0.3),
+        mean("nested less direct: accuracy", np.subtract(right["nested"], right["direct"]), -0.01, 0.3),
+        mean("shorter less direct: accuracy", np.subtract(right["shorter"], right["direct"]), -0.5, 0.01),
+        mean("cycles less restarts, equal work: accuracy", np.subtract(right["cycles"], right["restarts"]), 0, 0.6),
+        mean(
+            "cycles over direct: operations", work["cycles"][:, 0] / work["direct"][:, 0], in_theory, in_theory + 0.03
+        ),
+        mean("cycles over direct: CPU seconds", work["cycles"][:, 1] / work["direct"][:, 1], 0.4, 0.9),
+        mean("nested over direct: operations", work["nested"][:, 0] / work["direct"][:, 0], 0.5, 0.65),
+        *(
+            Number(f"{way}, until direct's last loss: {what}", float(np.median(there[way][:, k])), 0, 1)
+            for way in there
+            for k, what in enumerate(("operations", "CPU seconds"))
+        ),
+        mean("last loss, cycles over direct", np.divide(losses["cycles"], losses["direct"]), 0, 1),
+        mean("a doubling, halved steps: scores moved by", [a for a, _ in found], 0, 0.5),
+        mean("a doubling, whole steps: scores moved by", [b for _, b in found], 0.5, 10),
+    ]
