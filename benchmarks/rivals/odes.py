@@ -21,7 +21,8 @@ from typing import Any
 import numpy as np
 
 WAYS = ("discrete", "backwards")
-Gradient = Callable[[str, float], tuple[Any, int]]
+Forward, Gradient = Callable[[float], tuple[Any, int]], Callable[[str, float], tuple[Any, int]]
+Solver = tuple[Forward, Gradient, Callable[[str], Any]]  # the last one compiles the gradient of a way
 
 
 def terms(depth: Any, count: int) -> list[Any]:
@@ -30,7 +31,7 @@ def terms(depth: Any, count: int) -> list[Any]:
     return [1 + 0 * s, s, (3 * s * s - 1) / 2][:count]
 
 
-def of_torch(case: Any, library: str) -> tuple[Callable[[float], tuple[Any, int]], Gradient]:
+def of_torch(case: Any, library: str) -> Solver:
     import torch
 
     torch.set_num_threads(int(case["threads"]))
@@ -74,10 +75,10 @@ def of_torch(case: Any, library: str) -> tuple[Callable[[float], tuple[Any, int]
         loss.backward()
         return np.concatenate([p.grad.numpy().ravel() for p in (rate.K, rate.b)]), rate.count
 
-    return forward, gradient
+    return forward, gradient, lambda way: None
 
 
-def of_diffrax(case: Any) -> tuple[Callable[[float], tuple[Any, int]], Gradient]:
+def of_diffrax(case: Any) -> Solver:
     import diffrax
     import jax
     import jax.numpy as jnp
@@ -115,7 +116,7 @@ def of_diffrax(case: Any) -> tuple[Callable[[float], tuple[Any, int]], Gradient]
         found, steps = slopes[way]((K, b), tolerance)
         return np.concatenate([np.asarray(g).ravel() for g in found]), 6 * int(steps) + 1
 
-    return forward, gradient
+    return forward, gradient, lambda way: slopes[way].lower((K, b), 0.1).compile()
 
 
 def seconds(call: Callable[..., Any], *given: Any) -> float:
@@ -132,9 +133,10 @@ def seconds(call: Callable[..., Any], *given: Any) -> float:
 def main() -> None:
     library, path, *memory = sys.argv[1:]
     case = np.load(path)
-    forward, gradient = of_diffrax(case) if library == "diffrax" else of_torch(case, library)
+    forward, gradient, compiled = of_diffrax(case) if library == "diffrax" else of_torch(case, library)
     if memory:
         forward(10.0 ** -int(case["digits"][0]))
+        compiled(memory[0])
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         gradient(memory[0], 10.0 ** -int(case["digits"][0]))
         print(json.dumps(1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)))

@@ -173,22 +173,29 @@ def numbers(seeds: range, long: bool) -> list[Number]:
         mean("error 1e-6: evaluations over SciPy's RK45's", np.divide(costs["continuum"], costs["RK45"]), 1.7, 7),
         mean("error 1e-6: the same of DOP853", np.divide(costs["DOP853"], costs["RK45"]), 0.5, 1.5),
     ]  # fmt: skip
-    (equation, x, targets), end, slope = cases[0], ends[0], slopes[0]
-    model = equation.model(6)
+    return found + (beside_others(cases[0], ends[0], slopes[0], costs["RK45"][0]) if long else [])
+
+
+def beside_others(own: tuple[Equation, Array, Array], end: Array, slope: Array, usual: float) -> list[Number]:
+    """Rows of the libraries that are installed; usual: the evaluations of SciPy's RK45 for an error of ERROR."""
+    equation, x, targets = own
+    model, found = equation.model(6), []
     prepared = model.prepare(_records(x, targets))
-    own_seconds = fastest(lambda: model.objective(prepared))
+    seconds = fastest(lambda: model.objective(prepared))
+    found.append(Number("six digits: milliseconds of a gradient", 1000 * seconds, *SOUND))
     for library in filter(installed, LIBRARIES):
-        digits = DIGITS if long else (3, 6, 10)
-        rows = beside(rival(library, equation, x, targets, digits), end, slope)
+        rows = beside(rival(library, equation, x, targets, DIGITS), end, slope)
         cost = at_error([r["error"] for r in rows.values()], [r["evaluations"] for r in rows.values()])
         found += [
-            Number(f"{library}, ten digits: largest error of an output", rows[10]["error"], 0, 1e-8),
-            Number(f"{library}, ten digits: error of the gradient", rows[10]["discrete"], 0, 1e-8),
+            Number(f"{library}, ten digits: largest error of an output", rows[10]["error"], 0, 1e-7),
+            Number(f"{library}, ten digits: error of the gradient", rows[10]["discrete"], 0, 1e-7),
             Number(f"{library}, ten digits: the same, continuous adjoint", rows[10]["backwards"], 0, 1e-6),
-            Number(f"{library}, error 1e-6: evaluations over RK45's", cost / costs["RK45"][0], 0.5, 2),
-            *(Number(f"{library}, six digits: seconds of a gradient over ours, {way}", rows[6][f"{way}, seconds"]
-                     / own_seconds, *SOUND) for way in ("discrete", "backwards")),
-        ]  # fmt: skip
-    if long:
-        found += [Number(f"memory of a gradient, in states: {name}", size, *SOUND) for name, size in memories().items()]
-    return found
+            Number(f"{library}, error 1e-6: evaluations over SciPy's RK45's", cost / usual, 0.5, 2),
+            *(
+                Number(f"{library}, six digits: time over ours, {way}", rows[6][f"{way}, seconds"] / seconds, *SOUND)
+                for way in ("discrete", "backwards")
+            ),
+        ]
+    return found + [
+        Number(f"memory of a gradient, in states: {name}", size, *SOUND) for name, size in memories().items()
+    ]
