@@ -136,7 +136,7 @@ def numbers(seeds: range, long: bool) -> list[Number]:
              0.1, np.inf),
         mean("the same, state kept", [e["kept"] for e in mixed], 0, 1e-4),
         mean("the same, discrete adjoint", [e["discrete"] for e in mixed], 0, 1e-4),
-        mean("gradient descent, three digits: reconstructed over discrete",
+        mean("descent, three digits: last loss, reconstructed over discrete",
              np.divide(losses["reconstructed"], losses["discrete"]), 1.5, np.inf),
         mean("the same: kept over discrete", np.divide(losses["kept"], losses["discrete"]), 0.8, 1.25),
     ]  # fmt: skip
