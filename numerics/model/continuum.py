@@ -539,5 +539,5 @@ def resolve(spec: Declared) -> Spec:
         return spec
     if isinstance(spec, Mapping):
         return load_spec(spec)
-    named = isinstance(spec, str | os.PathLike) and not Path(spec).exists()
-    return from_dict(folders.declared(str(spec))) if named and not Path(str(spec)).suffix else load_spec(spec)
+    named = isinstance(spec, str | os.PathLike) and not Path(spec).is_file() and Path(spec).suffix != ".toml"
+    return from_dict(folders.declared(str(spec))) if named else load_spec(spec)

@@ -57,6 +57,8 @@ def test_a_name_that_another_version_generated_is_told_from_one_that_nobody_did(
     assert str(tmp_path / "old") in str(refusal.value)
     (tmp_path / "old" / "manifest.json").write_text(json.dumps(held))
     os.utime(tmp_path / "old" / "manifest.json", (1, 1))
+    monkeypatch.chdir(tmp_path)
+    Path("old-one").mkdir()  # as a folder of results would be called
     assert resolve("old-one") == resolve("gunpoint")
     with pytest.raises(SpecError, match="did you mean 'gunpoint'"):
         resolve("gunpiont")
