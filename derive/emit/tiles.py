@@ -27,29 +27,36 @@ PRODUCT = '''def product(
     """
     zero = constants[0]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
-    thread, high, wide = row*columns + column, 8*rows, 4*columns
+    thread, threads, high, wide = row*columns + column, rows*columns, 8*rows, 4*columns
     # slices of the factors, 8 deep, one after the other: element a, b and element b, r
     staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), out.dtype)
     aside = 8*(high + 4)
     sums, ahead = cuda.local.array(32, out.dtype), cuda.local.array(96, out.dtype)
     near, far = cuda.local.array(16, out.dtype), cuda.local.array(8, out.dtype)
+    # a thread fetches four neighbours at a time: in b where these are so in memory, else in a, or in r
+    left_b, right_b = 1 if left_deep == 1 else 0, 1 if right_deep == 1 else 0
+    left_next, right_next = 1 if left_b else left_row, 1 if right_b else right_column
     for top in range(0, height, high):
         for side in range(0, width, wide):
             for e in range(32):
                 sums[e] = zero
             for past in range(-8, depth, 8):  # the slice behind these is fetched, this one is multiplied
-                for e in range(64//columns):
-                    at = 64//columns*thread + e
-                    a, b = (at//8, at % 8) if left_deep == 1 else (at % high, at//high)
+                for e in range(0, 64//columns, 4):
+                    at = e*threads + 4*thread
+                    a, b = (at//8, at % 8) if left_b else (at % high, at//high)
                     a, b = top + a, past + 8 + b
-                    ahead[e] = left.flat[left_start + a*left_row + b*left_deep] if a < height and b < depth else zero
-                for e in range(32//rows):
-                    at = 32//rows*thread + e
-                    r, b = (at//8, at % 8) if right_deep == 1 else (at % wide, at//wide)
+                    place = left_start + a*left_row + b*left_deep
+                    for k in range(4):
+                        inside = a + k*(1 - left_b) < height and b + k*left_b < depth
+                        ahead[e + k] = left.flat[place + k*left_next] if inside else zero
+                for e in range(0, 32//rows, 4):
+                    at = e*threads + 4*thread
+                    r, b = (at//8, at % 8) if right_b else (at % wide, at//wide)
                     r, b = side + r, past + 8 + b
-                    ahead[64 + e] = (
-                        right.flat[right_start + b*right_deep + r*right_column] if r < width and b < depth else zero
-                    )
+                    place = right_start + b*right_deep + r*right_column
+                    for k in range(4):
+                        inside = r + k*(1 - right_b) < width and b + k*right_b < depth
+                        ahead[64 + e + k] = right.flat[place + k*right_next] if inside else zero
                 if past >= 0:
                     for b in range(0, 8, 2):
                         for a in range(8):
@@ -64,12 +71,12 @@ PRODUCT = '''def product(
                                 sums[4*a + r] += near[8 + a]*far[4 + r]
                 cuda.syncthreads()
                 for e in range(64//columns):
-                    at = 64//columns*thread + e
-                    a, b = (at//8, at % 8) if left_deep == 1 else (at % high, at//high)
+                    at = e//4*4*threads + 4*thread + e % 4
+                    a, b = (at//8, at % 8) if left_b else (at % high, at//high)
                     staged[b*(high + 4) + a] = ahead[e]
                 for e in range(32//rows):
-                    at = 32//rows*thread + e
-                    r, b = (at//8, at % 8) if right_deep == 1 else (at % wide, at//wide)
+                    at = e//4*4*threads + 4*thread + e % 4
+                    r, b = (at//8, at % 8) if right_b else (at % wide, at//wide)
                     staged[aside + b*(wide + 4) + r % columns*4 + r//columns] = ahead[64 + e]
                 cuda.syncthreads()
             for e in range(32):

@@ -39,7 +39,7 @@ CUDA, CUDA_MANAGED = 2, 13  # DLPack's kinds of devices
 class Launch:
     """How records are cut: per launch, and by the threads (columns, rows) of a block; at most ``blocks`` blocks.
 
-    The threads' numbers are powers of two, of the columns at most 64 and of the rows at most 32.
+    The threads' numbers are powers of two, of the columns at most 16 and of the rows at most 8.
     """
 
     records: int = 8192

@@ -56,13 +56,26 @@ def specialised(function: Callable[..., Any], threads: tuple[int, int] | None = 
     """
     from numba import cuda
 
-    tree = _Meaning(threads).visit(ast.parse(textwrap.dedent(inspect.getsource(function))))
-    ast.increment_lineno(ast.fix_missing_locations(tree), function.__code__.co_firstlineno - 1)
-    called = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
-    space = {**function.__globals__, "uint64": np.uint64}
-    for name in called:
-        if inspect.isfunction(space.get(name)):
-            space[name] = cuda.jit(device=True)(specialised(space[name], threads))
-    exec(compile(tree, function.__code__.co_filename, "exec"), space)  # noqa: S102
+    tree, code = _tree(function, threads), function.__code__
+    ast.increment_lineno(tree, code.co_firstlineno - 1)
+    own = {f.__name__: cuda.jit(device=True)(specialised(f, threads)) for f in _called(function)}
+    space = {**function.__globals__, "uint64": np.uint64, **own}
+    exec(compile(tree, code.co_filename, "exec"), space)  # noqa: S102
     made: Callable[..., Any] = space[function.__name__]
     return made
+
+
+def text(function: Callable[..., Any], threads: tuple[int, int] | None = None) -> str:
+    """What ``specialised`` compiles, with all that it calls: machine code belongs to it."""
+    return "\n\n".join([ast.unparse(_tree(function, threads)), *(text(f, threads) for f in _called(function))])
+
+
+def _tree(function: Callable[..., Any], threads: tuple[int, int] | None) -> ast.Module:
+    tree: ast.Module = _Meaning(threads).visit(ast.parse(textwrap.dedent(inspect.getsource(function))))
+    return ast.fix_missing_locations(tree)
+
+
+def _called(function: Callable[..., Any]) -> list[Callable[..., Any]]:
+    """The functions of its module that a function calls, by name."""
+    found = {name: function.__globals__.get(name) for name in sorted(function.__code__.co_names)}
+    return [f for f in found.values() if inspect.isfunction(f)]

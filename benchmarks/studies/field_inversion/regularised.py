@@ -22,6 +22,7 @@ from benchmarks.studies.field_inversion.problem import (
 )
 
 ALPHAS, DECAY = np.append(10.0 ** np.arange(0, -9.1, -0.5), 0.0), 3.0
+MARGIN = 1.05
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,11 @@ class Path:
 
     @property
     def chosen(self) -> int:
-        """The discrepancy principle (Morozov 1966): the largest α with a loss of no more than the noise's."""
-        below = np.flatnonzero(self.losses <= self.expected)
+        """The discrepancy principle (Morozov 1966): the largest α with a loss of no more than the noise's, and a margin
+
+        for noise that happens to be larger.
+        """
+        below = np.flatnonzero(self.losses <= MARGIN * self.expected)
         return int(below[0]) if len(below) else len(self.losses) - 1
 
     @property
@@ -65,11 +69,12 @@ def numbers(long: bool) -> list[Number]:
         for noise in (0.01, 0.03, 0.1) if long else (0.03,):
             paths = {norm: [path(norm, noise, s, white) for s in range(8 if long else 2)] for norm in ("L2", "H1")}
             name = f"{kind}, {100 * noise:.0f} % of noise"
+            least = 0.9 if noise > 0.01 else 0.3  # with little noise a penalty need not pay
             for norm, own in paths.items():
                 found += [
                     of_seeds(f"{name}, {norm}: error by the discrepancy principle", [p.at_chosen for p in own], 0, 1),
-                    of_seeds(f"{name}, {norm}: over the best α's", [p.at_chosen / p.errors.min() for p in own], 1, 2.5),
-                    of_seeds(f"{name}, {norm}: none's over it", [p.errors[-1] / p.at_chosen for p in own], 1, 100),
+                    of_seeds(f"{name}, {norm}: over the best α's", [p.at_chosen / p.errors.min() for p in own], 1, 3),
+                    of_seeds(f"{name}, {norm}: none's over it", [p.errors[-1] / p.at_chosen for p in own], least, 100),
                 ]
             first, second = paths.values()
             chosen = [q.at_chosen / p.at_chosen for p, q in zip(first, second)]

@@ -124,7 +124,7 @@ def turned_accuracies(seed: int, count: int, iterations: int = 80) -> dict[str, 
     }
     found = {}
     for name, (kept, *given) in ways.items():
-        scores = learned(model, kept, ct.records(given[0], y=given[1]), iterations)(others)
+        scores = learned(kept.drawn(model), kept, ct.records(given[0], y=given[1]), iterations)(others)
         found[name] = float((scores.argmax(axis=1) == classes).mean())
     for name, (a, b) in {"support vectors": (x, y), "support vectors, all images": images}.items():
         machine = SVC(C=10).fit(a.reshape(len(a), -1), b)

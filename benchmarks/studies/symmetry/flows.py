@@ -80,7 +80,9 @@ def flow_errors(seed: int, count: int, test: tuple[Array, Array], iterations: in
     }
     found = {}
     for name, (kept, a, b) in ways.items():
-        answer = learned(model, kept, ct.records(a, xi=xi, y=b[..., None]), iterations)(test[0], xi=xi)[..., 0]
+        answer = learned(kept.drawn(model), kept, ct.records(a, xi=xi, y=b[..., None]), iterations)(test[0], xi=xi)[
+            ..., 0
+        ]
         gaps = np.linalg.norm(answer - test[1], axis=1) / np.linalg.norm(test[1], axis=1)
         found[name] = float(gaps.mean())
     return found

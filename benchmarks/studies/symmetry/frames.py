@@ -145,9 +145,10 @@ def numbers(long: bool) -> list[Number]:
         Number("the same, W(ξ − ξ′) of components", gap(lambda a: network(0 * a, 2.0, 0), kinds["random"]), 0.1, 10),
         Number("another holonomy: outputs move by", float(np.abs(bent - flat).max() / np.abs(flat).max()), 0.1, 10),
     ]
-    small, large = (0, 1e-3), (0.3, 2)
+    small, large, runs = (0, 1e-3), (0.3, 2), {}
     for way, both in zip(WAYS, ((small, small), (small, large), (large, large))):
         for kind, window in zip(("still", "random"), both):
-            runs = [errors(way, kind, s)[0] for s in range(4 if long else 2)]
-            found.append(of_seeds(f"20 fields of vectors, {way}, frame {kind}: error", runs, *window))
-    return found
+            own = runs[way, kind] = [errors(way, kind, s)[0] for s in range(4 if long else 2)]
+            found.append(of_seeds(f"20 fields of vectors, {way}, frame {kind}: error", own, *window))
+    ratio = np.divide(runs[WAYS[0], "random"], runs[WAYS[0], "still"])
+    return [*found, of_seeds("the first: error in the random frame over that in the still one", ratio, 0.99, 1.01)]

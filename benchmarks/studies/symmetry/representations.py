@@ -186,13 +186,13 @@ class Kept:
         """Of every column the sum of squares: how many coordinates a z gives, with either sign."""
         return np.asarray(self.matrix.multiply(self.matrix).sum(axis=0)).ravel()
 
-    def start(self, model: Any) -> Array:
-        """z of the nearest to a random model, as large as that one is: means of n numbers are smaller by √n."""
-        return self.inside(model.coordinates) * np.sqrt(self.lengths)
-
     def nearest(self, model: Any) -> Any:
         """The model that the group leaves alone which is nearest in L2."""
         return model.with_coordinates(self.matrix @ self.inside(model.coordinates))
+
+    def drawn(self, model: Any) -> Any:
+        """The same of a random model, as large as that one is: means of n numbers are smaller by √n."""
+        return model.with_coordinates(self.matrix @ (self.inside(model.coordinates) * np.sqrt(self.lengths)))
 
     def outside(self, vector: Array) -> float:
         """The share of a vector that leads out of what is left alone."""
@@ -200,13 +200,14 @@ class Kept:
 
 
 def learned(model: Any, kept: Kept, records: Any, iterations: int) -> Any:
-    """The model after so many iterations of L-BFGS inside the null space, in coordinates that are orthonormal there."""
-    prepared, basis = model.prepare(records), kept.matrix.multiply(1 / np.sqrt(kept.lengths)).tocsr()
+    """A model of the null space after so many iterations of L-BFGS there, in orthonormal coordinates."""
+    lengths = np.sqrt(kept.lengths)
+    prepared, basis = model.prepare(records), kept.matrix.multiply(1 / lengths).tocsr()
 
     def objective(z: Array) -> tuple[float, Array]:
         loss, gradient = model.objective(prepared, basis @ z)
         return loss, basis.T @ gradient
 
     options = {"maxiter": iterations, "maxcor": 20}
-    start = np.sqrt(kept.lengths) * kept.start(model)
+    start = lengths * kept.inside(model.coordinates)
     return model.with_coordinates(basis @ minimize(objective, start, jac=True, method="L-BFGS-B", options=options).x)
