@@ -39,7 +39,7 @@ LAUNCH = Launch(records=3, threads=(2, 2), blocks=2) if DRY else Launch()
 RECORDS = 3 if DRY else 300  # of a case: several blocks
 SMALL = ("h nonlinear/formed", "entry, two channels/factors", "gate, translation, local, lift")
 TIMED = ((2, 3),) if DRY else tuple((state, records) for state in (64, 128, 256) for records in (4096, 65536))
-STEPS = {2: 2, 64: 32, 128: 32, 256: 16}
+STEPS = 2 if DRY else 8  # which torch.compile unrolls
 REPEATS, ROUNDS = (1, 1) if DRY else (10, 5)
 EXACT = {"float64": 1e-12, "float32": 5e-5}  # relative differences of what is computed
 
@@ -130,7 +130,7 @@ def _each(names: list[str]) -> Iterator[tuple[str, str, bool]]:
     if DRY:
         yield from map(checked, names)
         return
-    with ProcessPoolExecutor(min(12, os.cpu_count() or 1), mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(min(16, os.cpu_count() or 1), mp_context=get_context("spawn")) as pool:
         for done in as_completed([pool.submit(checked, name) for name in names]):
             yield done.result()
 
@@ -175,19 +175,33 @@ def small() -> None:
 
 
 def times() -> None:
-    """Forward and forward + gradient, all on the device, beside torch.compile."""
-    print(f"{'state':>6s}{'records':>8s}  {'work':10s}{'ours, ms':>10s}{'TFlop/s':>9s}  torch.compile, ms")
+    """Forward and forward + gradient, all on the device; then the same by torch.compile, as far as there is time."""
+    print(f"{'':14s}{'state':>6s}{'records':>8s}  {'work':10s}{'ms':>10s}{'TFlop/s':>9s}")
     for state, records in TIMED:
-        case = {"state": state, "steps": STEPS[state], "kind": "cells", "rate": "residual", "activation": "tanh",
-                "channels": 1, "dimension": 1, "tableau": "euler"}  # fmt: skip
-        model = Continuum.from_spec(declared(f"{state}", case, "float32"), seed=0)
+        model = _network(state)
         device = model.running_on(CudaBound(model.representation, "float32", launch=LAUNCH))
-        theirs = beside(model, records) if not DRY and importlib.util.find_spec("torch") else {}
         for work, call in ours(device, records).items():
-            took = timed(call)
-            operations = model.representation.flops[1] * records / (3 if work == "forward" else 1)
-            rest = ", ".join(f"{name} {ms:.3f}" for name, ms in theirs.get(work, {}).items()) or "not measured"
-            print(f"{state:6d}{records:8d}  {work:10s}{took:10.3f}{operations / took / 1e9:9.2f}  {rest}")
+            _say("ours", model, records, work, timed(call))
+    if DRY or not importlib.util.find_spec("torch"):
+        print("torch.compile: not measured")
+        return
+    for state, records in TIMED:
+        for work, found in beside(_network(state), records).items():
+            for name, took in found.items():
+                _say(f"torch {name}", _network(state), records, work, took)
+
+
+def _network(state: int) -> Continuum:
+    """A residual network of matrices of its own for every step."""
+    case = {"state": state, "steps": STEPS, "kind": "cells", "rate": "residual", "activation": "tanh", "channels": 1,
+            "dimension": 1, "tableau": "euler"}  # fmt: skip
+    return Continuum.from_spec(declared(f"{state}", case, "float32"), seed=0)
+
+
+def _say(who: str, model: Continuum, records: int, work: str, took: float) -> None:
+    operations = model.representation.flops[1] * records / (3 if work == "forward" else 1)
+    state = model.spec.entry.size
+    print(f"{who:14s}{state:6d}{records:8d}  {work:10s}{took:10.3f}{operations / took / 1e9:9.2f}")
 
 
 def ours(model: Continuum, records: int) -> dict[str, Callable[[], Any]]:
@@ -267,10 +281,7 @@ def training() -> None:
     generator = np.random.default_rng(0)
     count = 4 if DRY else 300
     if DRY:
-        case = {"state": 2, "steps": 2, "kind": "cells", "rate": "residual", "activation": "tanh", "channels": 1,
-                "dimension": 1, "tableau": "euler"}  # fmt: skip
-        base, y = Continuum.from_spec(declared("dry", case, "float64"), seed=0), generator.standard_normal((count, 2))
-        x = generator.standard_normal((count, 2))
+        base, (x, y) = _network(2), generator.standard_normal((2, count, 2))
     else:
         base = Continuum.from_spec("burgers", seed=0)
         x = generator.standard_normal((count, 64, 1))
@@ -284,7 +295,7 @@ def training() -> None:
         print(f"{device}: {1e3 * statistics.median(rows) / -(-count // batch):.3f} ms a step, {batch} records")
     gap = np.abs(found["cuda"] - found["cpu"]).max() / np.abs(found["cpu"]).max()
     print(f"coordinates after training: {gap:.1e} apart")
-    if not gap < (1e-9 if DRY else 0.1):  # float32, over many steps
+    if not gap < 0.1:  # float32, over many steps
         raise SystemExit(1)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import math
+import os
 import threading
 import warnings
 from collections import deque
@@ -146,6 +147,8 @@ class Flight:
             )  # fmt: skip
         if any(name in said for name in OWN_FAULTS) or not self.names:
             cause, where = "the launch itself was refused", doing
+        elif os.environ.get("CUDA_LAUNCH_BLOCKING") == "1":  # kernels before it have ended
+            cause, where = "an index outside an array, or a kernel that does not fit the device", doing
         else:
             names = ", ".join(dict.fromkeys(self.names))
             cause, where = "kernels report what goes wrong in them after their launch", f"one of {names}"

@@ -175,6 +175,14 @@ def test_a_late_fault_names_the_kernels_that_it_can_be_of() -> None:
         assert part in said, part
 
 
+def test_a_fault_of_a_launch_that_waits_is_of_that_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_LAUNCH_BLOCKING", "1")
+    flight.launched("an_earlier_one")
+    with pytest.raises(RepresentationError) as raised, flight.watched("the launch of this_one"):
+        failing("ILLEGAL_ADDRESS")()
+    assert raised.value.where == "the launch of this_one" and "an_earlier_one" not in str(raised.value)
+
+
 def test_a_refused_launch_names_its_kernel_and_memory_that_is_gone_is_said() -> None:
     model, prepared = made()
     told = {"LAUNCH_OUT_OF_RESOURCES": "the launch of formed_forward_1", "OUT_OF_MEMORY": "no memory left on the GPU"}
