@@ -232,13 +232,13 @@ def study(long: bool) -> list[Number]:
         mean("cycles over direct: CPU seconds", work["cycles"][:, 1] / work["direct"][:, 1], 0.4, 0.9),
         mean("nested over direct: operations", work["nested"][:, 0] / work["direct"][:, 0], 0.5, 0.65),
         *(
-            Number(f"{way}, until direct's last loss: {what}", float(np.median(there[way][:, k])), 0, 1.1)
-            for way in there
+            Number(f"{way}, until direct's last loss: {what}", float(np.median(there[way][:, k])), *window)
+            for way, window in (("cycles", (0, 1)), ("nested", (0, 1)), ("restarts", (0, np.inf)))
             for k, what in enumerate(("operations", "CPU seconds"))
         ),
         *(
-            mean(f"last loss, {way} over direct", np.divide(losses[way], losses["direct"]), 0, 1.1)
-            for way in ("cycles", "nested", "restarts")
+            mean(f"last loss, {way} over direct", np.divide(losses[way], losses["direct"]), 0, most)
+            for way, most in (("cycles", 1), ("nested", 1.1), ("restarts", 3))
         ),
         mean("a doubling, halved steps: scores moved by", [a for a, _ in found], 0, 0.5),
         mean("a doubling, whole steps: scores moved by", [b for _, b in found], 0.5, 10),
