@@ -146,19 +146,20 @@ def trained(way: str, seed: int, data: Any, epochs: int = EPOCHS, rate: float = 
     """A way to train: "direct", on 16 layers; "cycles", a third of the epochs on 4, 8 and 16 layers each.
 
     "shorter", "restarts", "nested" have the work of the cycles: on 16 layers with one cosine, with as many as the
-    cycles have, and our own strategy. "shallow": all epochs on 4 layers.
+    cycles have (each rounded up to whole epochs), and our own strategy. "shallow": all epochs on 4 layers.
     """
     count, less = len(DEPTHS), max(len(DEPTHS), round(share(len(DEPTHS) - 1) * epochs))
     fine = way in ("direct", "shorter", "restarts")
     model = ct.Continuum.from_spec(declared(), seed=seed, level=FINE if fine else None)
     clock, moved = Clock(), []
     options = {"learning_rate": rate, "seed": seed}
+    own = epochs // count if way == "cycles" else -(-less // count)  # of a cycle
     if way in ("cycles", "restarts"):
         for k in range(count):
             if k and way == "cycles":
                 before, model = model(data), doubled(model)
                 moved.append(float(np.linalg.norm(model(data) - before) / np.linalg.norm(before)))
-            model = fitted(model, data, clock, epochs=(epochs if way == "cycles" else less) // count, **options)
+            model = fitted(model, data, clock, epochs=own, **options)
     else:
         epochs = epochs if way in ("direct", "shallow") else less
         model = fitted(model, data, clock, epochs=epochs, strategy="nested" if way == "nested" else "direct", **options)
@@ -211,7 +212,7 @@ def study(long: bool) -> list[Number]:
     work = {way: np.array([r.work for r in own]) for way, own in runs.items()}
     there = {
         way: np.array([r.until(loss) for r, loss in zip(runs[way], losses["direct"])]) / work["direct"]
-        for way in ("cycles", "nested")
+        for way in ("cycles", "nested", "restarts")
     }
     images = np.asarray(test.x).reshape(-1, CELLS, CELLS)
     found = [unhalved(seed, data, images, epochs // 3) for seed in seeds]
@@ -223,18 +224,22 @@ def study(long: bool) -> list[Number]:
         mean("cycles less direct: accuracy", np.subtract(right["cycles"], right["direct"]), -0.01, 0.3),
         mean("nested less direct: accuracy", np.subtract(right["nested"], right["direct"]), -0.01, 0.3),
         mean("shorter less direct: accuracy", np.subtract(right["shorter"], right["direct"]), -0.5, 0.01),
-        mean("cycles less restarts, equal work: accuracy", np.subtract(right["cycles"], right["restarts"]), 0, 0.6),
+        mean("restarts less direct: accuracy", np.subtract(right["restarts"], right["direct"]), -0.1, 0.3),
+        mean("cycles less restarts: accuracy", np.subtract(right["cycles"], right["restarts"]), -0.01, 0.3),
         mean(
             "cycles over direct: operations", work["cycles"][:, 0] / work["direct"][:, 0], in_theory, in_theory + 0.03
         ),
         mean("cycles over direct: CPU seconds", work["cycles"][:, 1] / work["direct"][:, 1], 0.4, 0.9),
         mean("nested over direct: operations", work["nested"][:, 0] / work["direct"][:, 0], 0.5, 0.65),
         *(
-            Number(f"{way}, until direct's last loss: {what}", float(np.median(there[way][:, k])), 0, 1)
-            for way in there
+            Number(f"{way}, until direct's last loss: {what}", float(np.median(there[way][:, k])), *window)
+            for way, window in (("cycles", (0, 1)), ("nested", (0, 1)), ("restarts", (0, np.inf)))
             for k, what in enumerate(("operations", "CPU seconds"))
         ),
-        mean("last loss, cycles over direct", np.divide(losses["cycles"], losses["direct"]), 0, 1),
+        *(
+            mean(f"last loss, {way} over direct", np.divide(losses[way], losses["direct"]), 0, most)
+            for way, most in (("cycles", 1), ("nested", 1.1), ("restarts", 3))
+        ),
         mean("a doubling, halved steps: scores moved by", [a for a, _ in found], 0, 0.5),
         mean("a doubling, whole steps: scores moved by", [b for _, b in found], 0.5, 10),
     ]

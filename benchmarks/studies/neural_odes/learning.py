@@ -136,7 +136,7 @@ def numbers(seeds: range, long: bool) -> list[Number]:
     spirals = [foretold(seed, 200 if long else 40) for seed in seeds]
     ode, steps = ([told(seed, adaptive) for seed in seeds] for adaptive in (True, False))
     return [
-        mean("spiral: error of the continuum, over how far points move", [f["continuum"] for f in spirals], 0, 0.4),
+        mean("spiral: error of the continuum, over how far points move", [f["continuum"] for f in spirals], 0, 0.6),
         mean("the same of a linear map", [f["degree 1"] for f in spirals], 0.2, 1),
         mean("the same of polynomials of degree 5", [f["degree 5"] for f in spirals], 0, 0.15),
         mean("another spiral: error of the continuum", [f["elsewhere, continuum"] for f in spirals], 0, 1),

@@ -118,7 +118,7 @@ def descended(seed: int, way: str, fast: float = FAST, digits: int = 3, steps: i
 
 def numbers(seeds: range, long: bool) -> list[Number]:
     # Backwards a perturbation grows like exp(a (1 ∓ ‖tanh′ K‖) δ), with ‖K‖ ≤ GAIN.
-    between, steps = (1 - GAIN, 1 + GAIN), 40 if long else 20
+    between, steps = (1 - GAIN, 1 + GAIN), 40 if long else 12
     alike = [errors(seed, FAST) for seed in seeds]
     mixed = [errors(seed, FAST, 1.0) for seed in seeds]
     losses = {

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+import continua as ct
 from benchmarks.studies import Number, mean
 from benchmarks.studies.neural_odes.equation import STAGES, Array, Equation, gradient, records, solved, taken, tried
 from benchmarks.studies.neural_odes.misleading import relative, true_gradient
@@ -25,7 +26,7 @@ RIVALS = BENCHMARKS.parent / ".venv" / "rivals" / "bin" / "python"  # from `make
 LIBRARIES = ("diffrax", "torchdiffeq", "torchdyn")
 DIGITS = (3, 4, 5, 6, 7, 8, 10)
 ERROR = 1e-6  # at which evaluations are compared
-SOUND = (0.0, np.inf)  # of seconds, which are the machine's: no claim
+NO_CLAIM = (0.0, np.inf)  # of seconds and bytes, which are the machine's
 
 
 def case(seed: int, channels: int = 16, count: int = 64) -> tuple[Equation, Array, Array]:
@@ -110,19 +111,12 @@ def own_memory(seed: int, channels: int, count: int, digits: int, memory: str) -
     """Bytes by which one gradient raises the peak of this process; memory: as the option of training."""
     equation, x, targets = case(seed, channels, count)
     model = equation.model(digits)
-    prepared = model.prepare(_records(x, targets))
-    bound = model.bound.keeping(memory)
-    model = model.running_on(bound)
+    prepared = model.prepare(ct.records(records(x), y=records(targets)))
+    model = model.running_on(model.bound.keeping(memory))
     solved(model, x)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     model.objective(prepared)
     return 1024.0 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
-
-
-def _records(x: Array, targets: Array) -> Any:
-    import continua as ct
-
-    return ct.records(records(x), y=records(targets))
 
 
 def memories(channels: int = 16, count: int = 8000, digits: int = 6) -> dict[str, float]:
@@ -180,9 +174,9 @@ def beside_others(own: tuple[Equation, Array, Array], end: Array, slope: Array, 
     """Rows of the libraries that are installed; usual: the evaluations of SciPy's RK45 for an error of ERROR."""
     equation, x, targets = own
     model, found = equation.model(6), []
-    prepared = model.prepare(_records(x, targets))
+    prepared = model.prepare(ct.records(records(x), y=records(targets)))
     seconds = fastest(lambda: model.objective(prepared))
-    found.append(Number("six digits: milliseconds of a gradient", 1000 * seconds, *SOUND))
+    found.append(Number("six digits: milliseconds of a gradient", 1000 * seconds, *NO_CLAIM))
     for library in filter(installed, LIBRARIES):
         rows = beside(rival(library, equation, x, targets, DIGITS), end, slope)
         cost = at_error([r["error"] for r in rows.values()], [r["evaluations"] for r in rows.values()])
@@ -192,10 +186,10 @@ def beside_others(own: tuple[Equation, Array, Array], end: Array, slope: Array, 
             Number(f"{library}, ten digits: the same, continuous adjoint", rows[10]["backwards"], 0, 1e-6),
             Number(f"{library}, error 1e-6: evaluations over SciPy's RK45's", cost / usual, 0.5, 2),
             *(
-                Number(f"{library}, six digits: time over ours, {way}", rows[6][f"{way}, seconds"] / seconds, *SOUND)
+                Number(f"{library}, six digits: time over ours, {way}", rows[6][f"{way}, seconds"] / seconds, *NO_CLAIM)
                 for way in ("discrete", "backwards")
             ),
         ]
     return found + [
-        Number(f"memory of a gradient, in states: {name}", size, *SOUND) for name, size in memories().items()
+        Number(f"memory of a gradient, in states: {name}", size, *NO_CLAIM) for name, size in memories().items()
     ]
