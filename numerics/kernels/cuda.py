@@ -324,7 +324,7 @@ class CudaSolver(Solver):
         bound.start("readout_adjoint", records, *given, tiles=True)
         if values is not None:
             bar_y = last.empty(*h.shape)
-            bound.start("maximum_adjoint", records, bar, *bound.maxima, bound.zero, values, bar_y, tiles=True)
+            self._beside_adjoint(bar, values, bar_y)
             bar = bar_y
         for slab, k, g in zip(reversed(self.slabs), reversed(kept), reversed(gradient)):
             bar = slab.adjoint(bar, k, g)
@@ -345,16 +345,22 @@ class CudaSolver(Solver):
         return h
 
     def _features(self, y: Any) -> tuple[Any, Any]:
-        if not self.bound.maxima:
+        beside, last, records = self.bound.beside, self.slabs[-1], y.shape[1]
+        if beside is None:
             return y, None
-        last, records = self.slabs[-1], y.shape[1]
-        values = last.empty(last.channels * len(self.bound.maxima[0]), records)
-        features = last.empty(len(y) + last.channels, records)
-        self.bound.start("maximum", records, y, *self.bound.maxima, self.bound.zero, values, features, tiles=True)
+        values = last.empty(last.channels * len(beside.tables[0]), records)
+        features = last.empty(len(y) + last.channels * beside.count, records)
+        self.bound.start(beside.name, records, y, *beside.tables, beside.constants, values, features, tiles=True)
         return features, values
 
+    def _beside_adjoint(self, bar: Any, values: Any, bar_y: Any) -> None:
+        beside = self.bound.beside
+        assert beside is not None
+        given = bar, *beside.tables, beside.adjoint_constants, values, bar_y
+        self.bound.start(f"{beside.name}_adjoint", bar.shape[1], *given, tiles=True)
+
     def features(self, states: np.ndarray) -> np.ndarray:
-        """What the readout takes, (rows of y and maxima, records) in float64, for states (entry rows, records)."""
+        """What the readout takes, (rows of y and beside it, records) in float64, for states (entry rows, records)."""
         return to_host(self._features(to_device(self.final(states), self.dtype))[0]).astype(np.float64)
 
     def outputs(self, states: np.ndarray, operator: np.ndarray, constant: np.ndarray) -> np.ndarray:

@@ -57,7 +57,7 @@ class Design:
 
     @cached_property
     def features(self) -> Array:
-        """What the readout takes of every record (rows of y and maxima, N); in a file, where the records are.
+        """What the readout takes of every record (rows of y and beside it, N); in a file, where the records are.
 
         Raises TrainingError where it is not finite.
         """
@@ -119,7 +119,7 @@ class Design:
         own = slab.pull_back_orthonormal(given).reshape(functions, count, rows, spec.channels)
         found = own.transpose(1, 2, 0, 3).reshape(count, rows, -1)
         if "Q" in self._penalised:
-            found = np.concatenate([found, features[-spec.channels :].T[:, None]], axis=2)
+            found = np.concatenate([found, features[-spec.beside * spec.channels :].T[:, None]], axis=2)
         return np.ascontiguousarray(found)
 
     def with_solution(self, slopes: Array, constants: Array) -> Continuum:

@@ -28,6 +28,7 @@ Array = np.ndarray
 
 L2 = {**NUMBERS, "loss": {"kind": "l2"}}
 MAXIMA = {**EVERY["maxima"], "equation": {**FUNCTION["equation"], "channels": 2}, "loss": {"kind": "l2"}}
+SHARES = {**EVERY["shares"], "equation": {**FUNCTION["equation"], "channels": 2}, "loss": {"kind": "l2"}}
 POINTWISE = {**EVERY["lift"], "loss": {"kind": "l2"}}
 VARYING = {**EVERY["varying lift"], "readout": {"outputs": 2, "width": {"family": "hat", "cells": 3}}}
 RELATIVE = {**POINTWISE, "loss": {"kind": "relative-l2"}}
@@ -85,7 +86,7 @@ def left_out(a: Array, t: Array, penalties: Array, weights: Array) -> float:
 # --- least squares ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("declared", [L2, MAXIMA], ids=["integrals", "with maxima"])
+@pytest.mark.parametrize("declared", [L2, MAXIMA, SHARES], ids=["integrals", "with maxima", "with shares"])
 @pytest.mark.parametrize("count", [6, 40], ids=["fewer records than columns", "more"])
 def test_numbers_are_regressed_as_scikit_learn_does(declared: dict[str, Any], count: int) -> None:
     model, prepared = problem(declared, count)
