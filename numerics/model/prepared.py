@@ -6,7 +6,7 @@ Training prepares its records once, and takes parts of them from then on.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -85,6 +85,16 @@ class Prepared:
             gathered.add(cut, self.take(indices[cut]))
         rows = indices if self.rows is None else self.rows[indices]
         return replace(gathered.all, rows=rows, weights=None if self.weights is None else self.weights[indices])
+
+
+def alternating(parts: Sequence[Prepared]) -> Prepared:
+    """Several versions of the same records, those of each one behind each other."""
+
+    def joined(name: str) -> Array | None:
+        first = getattr(parts[0], name)
+        return None if first is None else np.stack([getattr(p, name) for p in parts], -1).reshape(*first.shape[:-1], -1)
+
+    return Prepared(**{field.name: joined(field.name) for field in fields(Prepared)})
 
 
 class _Gathered:

@@ -43,9 +43,10 @@ class Counted:
         return product
 
     def solved(self, vector: np.ndarray) -> np.ndarray:
-        """The coordinates with the readout that these records determine, all others as they are."""
-        model = solve_readout(self.job.model.with_coordinates(vector), self.part).model
-        self.flops += self.job.flops(len(self.part), 1)  # at most: it is a forward sweep, with sums over the records
+        """The coordinates with the readout that all records and their versions determine, all others as they are."""
+        prepared, versions = self.job.versions
+        model = solve_readout(self.job.model.with_coordinates(vector), prepared, versions).model
+        self.flops += self.job.flops(len(prepared), 1)  # at most: it is a forward sweep, with sums over the records
         found, coordinates = vector.copy(), model.coordinates
         for block in model.blocks:
             if block.name in READOUT:

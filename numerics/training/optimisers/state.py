@@ -75,12 +75,14 @@ class Optimiser:
 
     vectors: how many vectors of coefficients a step holds, for estimates of memory.
     whole_data: whether it needs all records in a step, since gradients of different steps are compared, for one.
+    versions: whether its one step takes all epochs' versions of the records at once.
     remark: what is said to whoever uses it, or "".  check: raises TrainingError for a model that it cannot train.
     """
 
     start: Callable[[Plan], State]
     vectors: int = 8
     whole_data: bool = False
+    versions: bool = False
     remark: str = ""
     check: Callable[[Spec], None] = lambda spec: None
 
