@@ -107,9 +107,9 @@ class _Problem:
         return theta
 
     def left_out(self, theta: Array, penalty: float) -> float:
-        """The mean loss of records whose own part of the loss, with that of their versions, is taken back by one step of
+        """The mean loss of records whose own part of the loss, and their versions', is taken back by one Newton step.
 
-        Newton's method.
+        Versions of a record lie behind each other.
         """
         *_, curvature = self._second_order(theta, penalty)
         size, classes = theta.shape
