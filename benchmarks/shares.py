@@ -1,4 +1,4 @@
-"""Classifying signals by shares of random fields above levels, as recorded and with points left out, beside the rockets.
+"""Classifying signals by shares of random fields above levels, as recorded and with points left out; rockets beside.
 
     python benchmarks/shares.py [RECORD] [--models 4] [--sets GunPoint …]
 

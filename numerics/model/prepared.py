@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 
@@ -90,11 +91,11 @@ class Prepared:
 def alternating(parts: Sequence[Prepared]) -> Prepared:
     """Several versions of the same records, those of each one behind each other."""
 
-    def joined(name: str) -> Array | None:
-        first = getattr(parts[0], name)
-        return None if first is None else np.stack([getattr(p, name) for p in parts], -1).reshape(*first.shape[:-1], -1)
+    def joined(arrays: Sequence[Any]) -> Any:
+        first = arrays[0]
+        return None if first is None else np.stack(arrays, axis=-1).reshape(*first.shape[:-1], -1)
 
-    return Prepared(**{field.name: joined(field.name) for field in fields(Prepared)})
+    return Prepared(*(joined([getattr(part, field.name) for part in parts]) for field in fields(Prepared)))
 
 
 class _Gathered:
