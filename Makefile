@@ -1,5 +1,5 @@
 # make demo   the main job, from a fresh clone        make test    every test
-# make quick  a fast loop, two minutes                 make check   lint, types, imports, generated code up to date
+# make quick  a fast loop, a minute                 make check   lint, types, imports, generated code up to date
 # make docs   the site, under out/site
 PYTHON ?= python3
 BIN := .venv/bin
@@ -91,7 +91,7 @@ benchmarks: $(READY)
 	$(BIN)/python benchmarks/estimators.py benchmarks/records/estimators.txt
 	$(BIN)/python benchmarks/choices.py benchmarks/records/choices.txt
 	$(BIN)/python benchmarks/epochs.py benchmarks/records/epochs.txt
-	$(BIN)/python benchmarks/figures.py
+	$(BIN)/python -m benchmarks.figures
 
 # The claims of the texts that the project grew from, tested at length.
 studies: $(READY)

@@ -20,6 +20,7 @@ import os
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -162,19 +163,24 @@ class Continuum:
                 x[mine], y[mine] = image(x[mine], which), image(y[mine], which)
             return records(x, y)
 
-        augment = seen if self.images else None
-        fitted, stamps = after(model, train, augment, 3, seed, seconds)
-        epochs = max(2, int(seconds / np.median(np.diff(stamps))))
-        fitted, stamps = after(model, train, augment, epochs, seed, seconds)
-        while len(stamps) < epochs:  # the machine has become slower
-            epochs = len(stamps) - 1
-            fitted, stamps = after(model, train, augment, epochs, seed, seconds)
+        fitted = trained(model, train, seen if self.images else None, seed, seconds)
         found = {}
         for name in TESTS:
             if f"{name}/x" in parts:
                 x, y = parts[f"{name}/x"], parts[f"{name}/y"]
                 found[name] = relative(np.asarray(fitted(channels(x), xi=grid(x.shape[1])))[..., 0], y)
         return found
+
+
+def trained(model: Any, train: Any, augment: Any, seed: int, seconds: float) -> Any:
+    """The model after as many epochs as the time has, of which the learning rate's decay knows."""
+    _, stamps = after(model, train, augment, 3, seed, seconds)
+    epochs = max(2, int(seconds / np.median(np.diff(stamps))))
+    fitted, stamps = after(model, train, augment, epochs, seed, seconds)
+    while len(stamps) < epochs:  # the machine has become slower
+        epochs = len(stamps) - 1
+        fitted, stamps = after(model, train, augment, epochs, seed, seconds)
+    return fitted
 
 
 def after(model: Any, train: Any, augment: Any, epochs: int, seed: int, seconds: float) -> tuple[Any, list[float]]:
@@ -193,16 +199,18 @@ def after(model: Any, train: Any, augment: Any, epochs: int, seed: int, seconds:
 
 @dataclass(frozen=True)
 class Fno:
-    """Settings of neuraloperator's FNO."""
+    """Settings of neuraloperator's FNO. grid: whether positions are channels of the input."""
 
     width: int = 24
     modes: int = 8
     layers: int = 4
     learning_rate: float = 0.005
+    grid: bool = True
     images: bool = False
 
     def __str__(self) -> str:
-        more = "" if self.learning_rate == 0.005 else f", rate {self.learning_rate:g}"
+        more = "" if self.grid else ", no grid channel"
+        more += "" if self.learning_rate == 0.005 else f", rate {self.learning_rate:g}"
         return f"FNO {self.modes} × {self.width} × {self.layers}{more}{', images' * self.images}"
 
     def errors(self, parts: Parts, seconds: float, seed: int) -> dict[str, float]:
@@ -211,7 +219,7 @@ class Fno:
             arrays[f"train/{key}"] = np.concatenate([image(parts[f"train/{key}"], which) for which in range(8)])
         with tempfile.TemporaryDirectory() as folder:
             np.savez(Path(folder) / "data.npz", **arrays)
-            settings = asdict(self) | {"seconds": seconds, "seed": seed, "grid": True}
+            settings = asdict(self) | {"seconds": seconds, "seed": seed}
             settings["threads"] = int(os.environ["CONTINUA_THREADS"])
             command = [str(RIVALS), str(HERE / "rivals" / "fno.py"), f"{folder}/data.npz", json.dumps(settings)]
             done = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -223,13 +231,38 @@ WAYS: tuple[Continuum | Fno, ...] = (
 )  # fmt: skip
 
 
-def line(name: str, seconds: str, errors: list[dict[str, float]]) -> str:
+def line(name: str, seconds: str, errors: list[dict[str, float]], tests: Sequence[str]) -> str:
+    """A row of the table: means over the seeds, and their standard deviation where there are several."""
     cells = []
-    for test in TESTS:
+    for test in tests:
         found = [one[test] for one in errors if test in one]
         spread = f" ± {np.std(found, ddof=1):.4f}" if len(found) > 1 else ""
         cells.append(f"{np.mean(found):.4f}{spread}" if found else "–")
-    return f"{name:44s} {seconds:>7s}  {cells[0]:16s} {cells[1]:16s}".rstrip()
+    return f"{name:48s} {seconds:>7s}" + "".join(f"  {cell:16s}" for cell in cells).rstrip()
+
+
+def compare(
+    title: str, tests: Sequence[str], parts: Parts, known: dict[str, dict[str, float]], ways: Sequence[Any],
+    seeds: Sequence[int], seconds: float, record: Path | None,
+) -> None:  # fmt: skip
+    """Print, and write, a table: baselines, then what every way reaches after so many seconds."""
+    heads = "".join(f"  {' × '.join([test.removeprefix('test-')] * 2):16s}" for test in tests)
+    lines = [f"{title:48s} {'seconds':>7s}{heads}".rstrip()]
+    lines += [line(name, "", [errors], tests) for name, errors in known.items()]
+    print("\n".join(lines), flush=True)
+    for way in ways:
+        lines.append(line(str(way), f"{seconds:g}", [way.errors(parts, seconds, seed) for seed in seeds], tests))
+        print(lines[-1], flush=True)
+    if record:
+        record.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+CHOICES: tuple[Continuum | Fno, ...] = (
+    *(Continuum(images=images, even=even) for images in (False, True) for even in (True, False)),
+    *(replace(Continuum(images=True), channels=channels) for channels in (16, 32)),
+    replace(Continuum(images=True), batch=40), replace(Continuum(images=True), learning_rate=0.02),
+    *WAYS[2:], Fno(images=True, learning_rate=0.01), Fno(width=32, modes=12, images=True),
+)  # fmt: skip
 
 
 def main() -> None:
@@ -243,22 +276,8 @@ def main() -> None:
         parser.error("the records are in the wheel of neuraloperator: `make rivals` installs it")
     parts = loaded()
     own, seeds, ways = (split(parts), range(1), CHOICES) if given.choose else (parts, range(given.seeds), WAYS)
-    lines = [f"{'Darcy flow':44s} {'seconds':>7s}  {'16 × 16':16s} {'32 × 32':16s}".rstrip()]
-    lines += [line(name, "", [errors]) for name, errors in nulls(own).items()]
-    print("\n".join(lines), flush=True)
-    for way in ways:
-        lines.append(line(str(way), f"{given.seconds:g}", [way.errors(own, given.seconds, seed) for seed in seeds]))
-        print(lines[-1], flush=True)
-    if given.record:
-        given.record.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    compare("Darcy flow", TESTS, own, nulls(own), ways, seeds, given.seconds, given.record)
 
-
-CHOICES: tuple[Continuum | Fno, ...] = (
-    *(Continuum(images=images, even=even) for images in (False, True) for even in (True, False)),
-    *(replace(Continuum(images=True), channels=channels) for channels in (16, 32)),
-    replace(Continuum(images=True), batch=40), replace(Continuum(images=True), learning_rate=0.02),
-    *WAYS[2:], Fno(images=True, learning_rate=0.01), Fno(width=32, modes=12, images=True),
-)  # fmt: skip
 
 if __name__ == "__main__":
     main()

@@ -1,8 +1,11 @@
-"""Pictures of the records of Burgers' equation and of signals: what everything that was measured makes of them.
+"""Pictures of the records of Burgers' equation and of signals, what everything that was measured makes of them; and one
 
-    python benchmarks/figures.py
+of the studies, for the README.
 
-Reads benchmarks/records/burgers.txt and signals.txt, and writes burgers.png and signals.png beside them.
+    python -m benchmarks.figures
+
+Reads benchmarks/records/burgers.txt and signals.txt, and writes burgers.png and signals.png beside them. Trains a flow
+that unrolls two sheets, from seed 0, and writes docs/gallery/sheets.png.
 """
 
 from __future__ import annotations
@@ -12,7 +15,10 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from benchmarks.studies.geometric_transforms_and_their_limits import flows
+
 RECORDS = Path(__file__).parent / "records"
+GALLERY = Path(__file__).parent.parent / "docs" / "gallery"
 SAMPLINGS = ("recorded", "half", "quarter", "random30")
 
 
@@ -67,7 +73,13 @@ def draw_signals(axes: Any) -> None:
     axes.set_xlabel(f"points of the test records\nnot shown: majority {rows['majority'][0][0]:.2f}")
 
 
+def draw_sheets() -> Any:
+    """Two rolled-up sheets on their way through the depth of a flow of the plane, to where a line parts them."""
+    return flows.picture([("", flows.trained(flows.plane(), flows.spirals, 0), flows.spirals)])
+
+
 def main() -> None:
+    draw_sheets().savefig(GALLERY / "sheets.png", dpi=110)
     for name, draw in (("burgers", draw_burgers), ("signals", draw_signals)):
         figure = Figure(figsize=(6.5, 4.2), layout="constrained")
         axes = figure.add_subplot()

@@ -46,7 +46,7 @@ def outlines(axes: Any, model: Continuum, test: Records, indices: list[int], tit
 
 def pixels(axes: Any, model: Continuum, test: Records, indices: list[int], titles: list[str]) -> None:
     """The records, and below them the first channel of the state at the end of the depth."""
-    _, states = model.trajectory(test.take(indices))
+    _, states = model.trajectory(test.take(indices), at=model.lines())
     for k, (index, title) in enumerate(zip(indices, titles)):
         for place, image in ((axes[k], test.samples()[index][..., 0]), (axes[k + SHOWN], states[k, -1, ..., 0])):
             place.imshow(image, cmap="Greys")

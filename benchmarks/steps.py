@@ -34,10 +34,10 @@ def data(spec):
     count, grid = spec.training.batch or 64, (128,) if spec.dimension == 1 else (16,) * spec.dimension
     x = generator.standard_normal((count, *grid, spec.record_channels))
     if spec.loss == "cross-entropy":
-        return records(x, None, np.arange(count) % spec.outputs)
+        return records(x, y=np.arange(count) % spec.outputs)
     if spec.outputs is not None and spec.functional:
-        return records(x, None, generator.standard_normal((count, spec.outputs)))
-    return records(x, None, generator.standard_normal((count, *grid, spec.output_channels)))
+        return records(x, y=generator.standard_normal((count, spec.outputs)))
+    return records(x, y=generator.standard_normal((count, *grid, spec.output_channels)))
 
 held = {}
 for line in sys.stdin:

@@ -14,6 +14,7 @@ from tests.builders import ROOT, marked, run_examples
 DOCS = ROOT / "docs"
 EXAMPLES = {  # and which of them compile kernels: those that train on more than a few numbers
     "data": False,
+    "python": False,
     "ten-lines": True,
     "troubleshooting": False,
     "how-to/changing-a-basis": False,

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from numerics.command.console import size
 from numerics.pictures.training import stages
 
+SHOWN = 4  # channels whose scale is told
+
 if TYPE_CHECKING:
     from derive.spec.operator import Operator
     from numerics.model.continuum import Continuum
@@ -42,12 +44,20 @@ def facts(model: Continuum, rate_expression: Callable[[str], str]) -> dict[str, 
         "shares": None if spec.shares is None else [*map(str, spec.shares.levels)],
         "loss": spec.loss,
         "tableau": spec.tableau.name,
+        "points": model.units.describe(spec),
+        "samples": _scale(model.units.samples),
+        "targets": _scale(model.units.targets),
         "steps": spec.steps if spec.tolerance is None else "adaptive",
         "precision": spec.precision,
         "coefficients": model.size,
         "fields": {name: _field(field) for name, field in model.fields.items()},
         "history": [_stage(level, rows) for level, rows in stages(model.history)],
     }
+
+
+def _scale(scale: Any) -> list[tuple[float, float]] | None:
+    """Shift and factor of every channel, None where values are taken as they are."""
+    return None if scale is None else list(zip(scale.shift, scale.factor))
 
 
 def _field(field: Any) -> dict[str, Any]:
@@ -74,6 +84,7 @@ def text(found: dict[str, Any], kind: Operator, stored: int) -> str:
         f"  ∂h/∂δ   = {found['rate'].replace('Delta', 'Δ')}   with f = {found['activation']}, Δ = {found['spacing']}",
         *_more(found, kind),
         _readout(found),
+        *_units(found),
         f"  solved with {found['tableau']}, {found['steps']} steps, in {found['precision']}",
         "",
     ]
@@ -102,6 +113,17 @@ def _more(found: dict[str, Any], kind: Operator) -> list[str]:
     if found["inputs"] is not None:
         along = "" if found["lift_width"] is None else f", P(ξ) of {found['lift_width']} functions"
         lines.append(f"  h(ξ, 0) = P (x(ξ), 1) for records of {_channels(found['inputs'])}{along}")
+    return lines
+
+
+def _units(found: dict[str, Any]) -> list[str]:
+    lines = [] if found["points"] == "-1 to 1" else [f"  points from {found['points']}"]
+    for name, symbol in (("samples", "x"), ("targets", "y")):
+        pairs = found[name] or ()
+        shown = [f"{factor:.4g} z {'−' if shift < 0 else '+'} {abs(shift):.4g}" for shift, factor in pairs[:SHOWN]]
+        if shown:
+            more = ", …" if len(pairs) > SHOWN else ""
+            lines.append(f"  {name} {symbol} = {', '.join(shown)}{more}, z being what the equation sees")
     return lines
 
 

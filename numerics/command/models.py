@@ -129,7 +129,7 @@ def beside(model: Any, records: Any, facts: dict[str, Any], as_json: bool) -> No
 
 def report_dict(report: Any) -> dict[str, Any]:
     """A report's numbers, with the parts that it computes from them."""
-    numbers = {name: getattr(report, name) for name in type(report).__dataclass_fields__}
+    numbers = {name: getattr(report, name) for name in type(report).__dataclass_fields__ if name != "frame"}
     numbers["attribution"] = None if report.attribution is None else report.attribution.to_dict()
     numbers["match"] = None if report.match is None else asdict(report.match)
     return {**numbers, "fields_part": report.fields_part, "solver_part": report.solver_part}

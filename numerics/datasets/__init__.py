@@ -5,7 +5,8 @@ of other packages · ``wide_tables``, ``long_tables``: a row a record, a row a s
 ``checked``: what must hold of them · ``streamed``: records that are read part by part ·
 ``files``, ``formats``: what is read · ``labels``: which class a label names ·
 ``sampling``: the same records, sampled in another way · ``published``: real sets, one a file · ``shipped``: those that
-other packages bring · ``burgers``: an equation whose solutions are records.
+other packages bring · ``burgers``, ``vorticity``: equations whose solutions are records, by
+``exponential``.
 """
 
 from numerics.datasets.files import read, write

@@ -10,6 +10,7 @@ import numpy as np
 import scipy.fft
 
 from derive.errors import DataError
+from numerics.datasets.exponential import advanced
 from numerics.datasets.given import records
 from numerics.datasets.record import Records
 
@@ -40,36 +41,17 @@ def initial(generator: np.random.Generator, count: int, deviations: Array = DEVI
 def solve(start: Array, viscosity: float = VISCOSITY, steps: int = STEPS, time: float = 1.0) -> Array:
     """The Fourier coefficients (records, n/2 + 1) at the time, from those at 0.
 
-    ETDRK4 (Cox & Matthews 2002, with the contour integrals of Kassam & Trefethen 2005): diffusion is exact, the
-    quadratic term is freed of aliasing by the rule of two thirds.
+    Diffusion is exact, the quadratic term is freed of aliasing by the rule of two thirds.
     """
     count = 2 * (start.shape[1] - 1)
     k = np.arange(start.shape[1])
-    h = time / steps
-    linear = -viscosity * k.astype(float) ** 2
     slope = np.where(k <= count // 3, -0.5j * k, 0)
-    roots = np.exp(1j * np.pi * (np.arange(1, 33) - 0.5) / 32)
-    z = h * linear[:, None] + roots
-    whole, half = np.exp(h * linear), np.exp(h * linear / 2)
-    q = h * np.mean((np.exp(z / 2) - 1) / z, axis=1).real
-    first = h * np.mean((-4 - z + np.exp(z) * (4 - 3 * z + z**2)) / z**3, axis=1).real
-    middle = h * np.mean((2 + z + np.exp(z) * (z - 2)) / z**3, axis=1).real
-    last = h * np.mean((-4 - 3 * z - z**2 + np.exp(z) * (4 - z)) / z**3, axis=1).real
 
     def change(v: Array) -> Array:
         u = scipy.fft.irfft(v, count, axis=1)
         return np.asarray(slope * scipy.fft.rfft(u * u, axis=1))
 
-    v = start
-    for _ in range(steps):
-        n = change(v)
-        a = half * v + q * n
-        n_a = change(a)
-        b = half * v + q * n_a
-        n_b = change(b)
-        c = half * a + q * (2 * n_b - n)
-        v = whole * v + first * n + 2 * middle * (n_a + n_b) + last * change(c)
-    return v
+    return advanced(start, -viscosity * k.astype(float) ** 2, change, time, steps)
 
 
 def sampled(coefficients: Array, points: int) -> Array:

@@ -10,6 +10,7 @@ import difflib
 import io
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,13 @@ import numpy as np
 
 from derive.errors import DataError
 from derive.spec import of_axis
-from numerics import files, stores
+from numerics import files, progress, stores
 from numerics.archive import located, read_arrays
 from numerics.checks import instance, numbers
 from numerics.datasets import labels
 from numerics.datasets.checked import checked
 from numerics.datasets.formats import arff, csv, parquet, ts, wav
-from numerics.datasets.given import LAYOUT, from_given
+from numerics.datasets.given import LAYOUT, from_given, with_targets_at
 from numerics.datasets.long_tables import long
 from numerics.datasets.record import Records, refusal
 from numerics.datasets.streamed import Source, source
@@ -35,19 +36,20 @@ TableReader = Callable[[Path, Sequence[str]], tuple[Table, Sequence[str], Sequen
 FOLDER, ARRAYS = "folder", "folder of arrays"
 TABLES: Mapping[str, TableReader] = {".csv": csv.read, ".parquet": parquet.read, ".arff": arff.read}
 RECORDS: Mapping[str, Callable[[Path], Records]] = {".ts": ts.read, FOLDER: wav.read}  # what is neither is an archive
-KEYS = ("x", "xi", "xi_2", "xi_3", "y", "offsets", "classes")
+KEYS = ("x", "xi", "xi_2", "xi_3", "y", "offsets", "classes", "weights", "y_xi", "y_offsets")
 
 
 def read(path: str | Path, label: Any = (), id: str | None = None, time: str | None = None) -> Source:
     """Records from a file, or from a folder of WAV files whose subfolders are classes.
 
-    .npz: x and perhaps xi, y, offsets, classes; no Python object is ever loaded. Those in a folder, of a Zarr group or
-    of .npy files with these names, are read part by part. .ts: series of the UCR archive. .csv, .parquet, .arff: a row
-    a record and a column a sample; or with id, time, or both, as ``from_long`` has them, a row a sample. label: the
-    column of targets, or several; in an .arff by default the nominal attribute.
+    .npz: x and perhaps xi, y, offsets, classes, weights, and y_xi, y_offsets of target functions that were sampled
+    elsewhere; no Python object is ever loaded. Those in a folder, of a Zarr group or of .npy files with these names,
+    are read part by part. .ts: series of the UCR archive. .csv, .parquet, .arff: a row a record and a column a
+    sample; or with id, time, or both, as ``from_long`` has them, a row a sample. label: the column of targets, or
+    several; in an .arff by default the nominal attribute.
     Raises DataError naming the file and the record.
     """
-    with located(str(path)):
+    with located(str(path)), progress.taking(f"reading {Path(str(path)).name}"):
         kind = Path(str(path)).suffix.lower()
         if isinstance(path, str | Path) and Path(path).is_dir():
             kind = ARRAYS if stores.holds_arrays(Path(path)) else FOLDER
@@ -75,10 +77,12 @@ def _read_table(path: Path, reader: TableReader, label: Sequence[str], id: str |
     if not label and len(nominal) == 1:
         label = nominal
     classes = classes if list(label) == list(nominal) else []
+    names: tuple[str, ...] = ()
     if id is not None and time is None and id in table and len(set(table[id].tolist())) == len(table[id]):
+        names = tuple(map(str, table[id].tolist()))
         table, id = {name: column for name, column in table.items() if name != id}, None
     given = wide(table, label, "--label") if id is time is None else long(table, id, time, (), label, "--label")
-    return from_given(given.x, given.xi, given.y, classes, "")
+    return replace(from_given(given.x, given.xi, given.y, classes, ""), names=names or given.names)
 
 
 def _read_archive(path: str | Path) -> Source:
@@ -87,17 +91,38 @@ def _read_archive(path: str | Path) -> Source:
         _check_keys(list(arrays))
     else:
         arrays = read_arrays(path, _check_keys)
-    x, y, classes = arrays["x"], arrays.get("y"), np.asarray(arrays.get("classes", np.array([], dtype=str)))
+    y, classes = arrays.get("y"), np.asarray(arrays.get("classes", np.array([], dtype=str)))
     if classes.ndim != 1 or (classes.size and classes.dtype.kind not in "US"):
         raise refusal(
             f"classes of type {classes.dtype}, shape {classes.shape}", "a list of names",
             "numbers, or one name only", "write classes as an array of texts",
         )  # fmt: skip
+    weights = None if "weights" not in arrays else np.asarray(arrays["weights"])
+    if "y_xi" in arrays or "y_offsets" in arrays:
+        own = {name: array for name, array in arrays.items() if name not in ("y", "y_xi", "y_offsets")}
+        return _with_targets_at(_archived(own, None, classes, weights), arrays)
+    return _archived(arrays, y, classes, weights)
+
+
+def _archived(arrays: Mapping[str, Any], y: Any, classes: Array, weights: Array | None) -> Source:
+    """Records whose targets, if any, are not at points of their own."""
+    x = arrays["x"]
     if "offsets" not in arrays:
-        return source(x, xi=_file_points(arrays), y=y, classes=classes)
+        return source(x, xi=_file_points(arrays), y=y, classes=classes, weights=weights)
     offsets, xi, y = (None if a is None else np.asarray(a) for a in (arrays["offsets"], arrays.get("xi"), y))
     assert offsets is not None
-    return _ragged(x, offsets, xi, y, classes)
+    found = _ragged(x, offsets, xi, y, classes)
+    return found if weights is None else found.weighted(weights)
+
+
+def _with_targets_at(found: Source, arrays: Mapping[str, Any]) -> Records:
+    """Records with target functions at points of their own, behind each other where y_offsets say so."""
+    data = found if isinstance(found, Records) else found.whole()
+    y, xi = (None if name not in arrays else np.asarray(arrays[name]) for name in ("y", "y_xi"))
+    if "y_offsets" not in arrays or y is None:
+        return with_targets_at(data, y, xi)
+    targets = _ragged(y, np.asarray(arrays["y_offsets"]), xi, None, np.array([]))
+    return with_targets_at(data, targets.samples(), None if xi is None else targets.points())
 
 
 def _file_points(arrays: Mapping[str, Any]) -> Any:
@@ -165,8 +190,14 @@ def write(path: str | Path, data: Records) -> None:
 
 def _packed(data: Records) -> dict[str, Array]:
     """The arrays of a file: rectangular where all records have the same length, with shared points where they do."""
+    elsewhere = data.elsewhere
+    if elsewhere is not None:
+        if elsewhere.grid is not None or elsewhere.xi is None:
+            raise ValueError("target functions on grids of their own, or without points, which only Python takes")
+        targets = {"y" if name == "x" else f"y_{name}": array for name, array in _packed(elsewhere).items()}
+        return _packed(replace(data, elsewhere=None)) | targets
     count, lengths = len(data), data.lengths
-    arrays: dict[str, Array | None] = {"x": data.x, "xi": data.xi, "y": data.y}
+    arrays: dict[str, Array | None] = {"x": data.x, "xi": data.xi, "y": data.y, "weights": data.weights}
     if data.grid is not None:
         arrays |= _packed_grids(data)
     elif (lengths == lengths[0]).all():

@@ -34,6 +34,7 @@ def records(
     classes: Sequence[Any] | Array = (),
     y_xi: Any = None,
     layout: str = LAYOUTS[0],
+    weights: Any = None,
 ) -> Records:
     """Records from arrays, or from lists of arrays when they differ in length.
 
@@ -44,26 +45,28 @@ def records(
     classes: the classes in their order, which whole numbers in y name, or where that is not possible count from 0.
     Records on squares and cubes are (samples, points, points[, points], channels), or a list of arrays with their
     channels; xi is then one list of points an axis, shared, or such lists for every sample.
+    weights: what each record counts (records,), over their mean, in losses, scores and scales; a record of weight 2 is
+    as two of them. None where all count alike.
     layout: "channels_last", or "channels_first" where x is (samples, channels, points), or a list of (channels,
     points), as PyTorch, aeon and sktime have it; functions in y are then the same way.
     Arrays of any package that NumPy can read, and frames and columns of pandas, polars and PyArrow, are taken too: a
     frame has a row a record; in a list, or under an index of two levels, a row a point. An index of numbers, times or
     durations gives the points where xi does not, times in seconds since the record's first.
-    A Records stands for itself; what ``source`` would read part by part is read whole. Raises DataError naming the
-    record.
+    A Records stands for itself, but for weights, which may be given beside it; what ``source`` would read part by part
+    is read whole. Raises DataError naming the record.
     """
     if getattr(x, "mapped", False):
         x = x.whole()
     if not isinstance(x, Records):
-        if y_xi is None:
-            return from_given(x, xi, y, classes, "", layout)
-        return with_targets_at(from_given(x, xi, None, classes, "", layout), y, y_xi, layout)
+        found = from_given(x, xi, y if y_xi is None else None, classes, "", layout)
+        found = found if y_xi is None else with_targets_at(found, y, y_xi, layout)
+        return found if weights is None else found.weighted(weights)
     if xi is not None or y is not None or np.size(classes) or y_xi is not None:
         raise refusal(
             "Records beside points, targets or classes", "Records alone, or x with its xi and y",
             "Records hold their own", "leave the others out, or put all into the Records",
         )  # fmt: skip
-    return x
+    return x if weights is None else x.weighted(weights)
 
 
 def with_targets_at(data: Records, y: Any, y_xi: Any, layout: str = LAYOUTS[0]) -> Records:
@@ -112,7 +115,7 @@ def from_long(
     """
     samples, targets = (list(given) if isinstance(given, list | tuple) else [given] for given in (channels, label))
     found = long(containers.table(table), id, time, samples, targets)
-    return from_given(found.x, found.xi, found.y, classes, "")
+    return replace(from_given(found.x, found.xi, found.y, classes, ""), names=found.names)
 
 
 def from_given(

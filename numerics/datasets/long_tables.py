@@ -10,7 +10,7 @@ import numpy as np
 from numerics.checks import gaps, missing, several
 from numerics.datasets.points import coordinates, in_units, of_index
 from numerics.datasets.record import offsets_of, refusal
-from numerics.datasets.tables import Given, Table, check_names, targets
+from numerics.datasets.tables import Given, Table, check_names, quoted, targets
 
 Array = np.ndarray
 
@@ -40,7 +40,8 @@ def long(
         rows = in_order(rows, offsets, times)
         xi = [in_units(part) for part in _parts(times[rows], offsets)]
         _check_times(xi, names)
-    return Given(_parts(x[rows], offsets), xi, _labels(table, label, rows, offsets, names))
+    y = _labels(table, label, rows, offsets, names)
+    return Given(_parts(x[rows], offsets), xi, y, () if id is None else tuple(names))
 
 
 def panel(table: Table, ids: Any, times: Any) -> Given:
@@ -119,7 +120,7 @@ def _check_channel(name: Any, column: Array, option: str) -> None:
     if column.dtype.kind in "iuf":
         return
     first = next((value for value in column.flat if not missing(value)), None)
-    named = f"{option} {name}" if option else f"label={name!r}"
+    named = f"{option} {quoted(name)}" if option else f"label={name!r}"
     fix = f"name it, {named}, where it is the target; or leave the column out"
     if several(first):
         what, cause, fix = "series", "a table with a row a record", "name neither id nor time"

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from derive.errors import ContinuumError, DataError
-from numerics.checks import positions
+from numerics.checks import numbers, positions
 from numerics.datasets.labels import Label
 
 Array = np.ndarray
@@ -35,6 +35,8 @@ class Records:
     classes: what labels that are texts name, or what was listed; y is then positions in it (records,).
     column: whether they came as (records, 1), which could as well be one record; it is for a model to say.
     elsewhere: target functions that were sampled at points of their own, as records, in place of y.
+    weights: what each record counts (records,), whatever their mean; None where all count alike.
+    names: what a table calls the records, in a column of their own; () where they have numbers only.
     gaps: whether NaN stand among the samples, where a channel was not sampled.
     units: None where points, samples and targets are as the user gave them; or the units of the model that took them,
     whose points lie in [−1, 1].
@@ -50,6 +52,8 @@ class Records:
     gaps: bool = False
     units: Any = None
     elsewhere: Records | None = None
+    weights: Array | None = None
+    names: tuple[str, ...] = ()
 
     mapped = False  # held in memory, other than ``Streamed`` ones
 
@@ -193,7 +197,22 @@ class Records:
         elsewhere = None if self.elsewhere is None else self.elsewhere.take(index)
         x = self.x[rows]
         gaps = self.gaps and not bool(np.isfinite(x).all())
-        return Records(x, offsets, xi, y, self.classes, grid, self.column, gaps, self.units, elsewhere)
+        weights = None if self.weights is None else self.weights[index]
+        names = tuple(self.names[n] for n in index) if self.names else ()
+        return Records(x, offsets, xi, y, self.classes, grid, self.column, gaps, self.units, elsewhere, weights, names)
+
+    def sampled(self, channel: int, xi: Array) -> Records:
+        """One channel of records on intervals where it was sampled, in some of them perhaps nowhere; without targets.
+
+        xi: the points of all samples (total,).
+        """
+        known = np.isfinite(self.x[:, channel])
+        ends = offsets_of(known.astype(np.int64))[self.offsets]
+        return Records(self.x[known, channel : channel + 1], ends, xi[known], units=self.units)
+
+    def weighted(self, weights: Any) -> Records:
+        """The records with what each of them counts (records,). Raises DataError; see ``checked_weights``."""
+        return replace(self, weights=checked_weights(weights, len(self)))
 
     def _cut(self, values: Array) -> list[Array]:
         ends = self.offsets.tolist()
@@ -224,6 +243,17 @@ def counted(start: int) -> Iterator[None]:
             raise
         where = re.sub(r"\brecord (\d+)", lambda found: f"record {int(found[1]) + start}", error.where)
         raise type(error)(error.given, error.allowed, error.cause, error.fix, where) from error
+
+
+def checked_weights(weights: Any, count: int) -> Array:
+    """Weights of so many records (count,). Raises DataError for others."""
+    found = numbers(weights, "weights", (count,))
+    if not (np.isfinite(found).all() and found.min() >= 0 and found.any()):
+        raise refusal(
+            f"weights from {found.min():g} to {found.max():g}", "numbers that are not negative, and not all zero",
+            "a missing value, or a sign", "give every record its weight; 0 leaves it out",
+        )  # fmt: skip
+    return found.copy()
 
 
 def offsets_of(lengths: Sequence[int] | Array) -> Array:

@@ -16,7 +16,7 @@ from numerics.checks import numbers, plain, positions
 from numerics.datasets import containers, given
 from numerics.datasets.checked import categories, checked_targets, wrong_shape
 from numerics.datasets.labels import Label
-from numerics.datasets.record import Grid, Records, counted, cuts, offsets_of, refusal
+from numerics.datasets.record import Grid, Records, checked_weights, counted, cuts, offsets_of, refusal
 
 Array = np.ndarray
 KINDS = ("zarr", "dask")  # packages whose arrays are read part by part
@@ -29,6 +29,7 @@ class Streamed:
     x: (records, points[, points …][, channels]), anything with a shape and a type that can be sliced. xi: points that
     all share, in memory, rows (records, points), or None. y: None, labels or numbers of all records, in memory, or
     functions, of x's kind. classes: what labels name, see ``Records``.  rows: which records these are, None for all.
+    weights: what each of these counts, in memory, see ``Records``.
     """
 
     x: Any
@@ -36,8 +37,10 @@ class Streamed:
     y: Any = None
     classes: tuple[Label, ...] = ()
     rows: Array | None = None
+    weights: Array | None = None
 
     mapped = True
+    names = ()
 
     @property
     def known(self) -> bool:
@@ -66,14 +69,19 @@ class Streamed:
         y = self._read(self.y, cut) if self.functions else None
         with counted(cut.start):
             found = given.from_given(self._x(cut), self._xi(cut), y, (), "")
-        return found if self.functions or self.y is None else replace(found, y=self.y[cut], classes=self.classes)
+        found = found if self.functions or self.y is None else replace(found, y=self.y[cut], classes=self.classes)
+        return found if self.weights is None else replace(found, weights=self.weights[cut])
 
     def take(self, indices: Sequence[int] | Array) -> Streamed:
         """Some of the records, in the given order; none is read. Raises DataError for positions that are none."""
         index = positions(indices, len(self))
         y = self.y if self.functions or self.y is None else self.y[index]
         rows = np.arange(len(self))[index] if self.rows is None else self.rows[index]
-        return Streamed(self.x, self.xi, y, self.classes, rows)
+        return Streamed(self.x, self.xi, y, self.classes, rows, None if self.weights is None else self.weights[index])
+
+    def weighted(self, weights: Any) -> Streamed:
+        """The records with what each of them counts (records,). Raises DataError; see ``checked_weights``."""
+        return replace(self, weights=checked_weights(weights, len(self)))
 
     def whole(self) -> Records:
         """All of them in memory."""
@@ -128,7 +136,7 @@ Source = Records | Streamed
 
 
 def source(
-    x: Any, y: Any = None, xi: Any = None, classes: Sequence[Any] | Array = (), y_xi: Any = None
+    x: Any, y: Any = None, xi: Any = None, classes: Sequence[Any] | Array = (), y_xi: Any = None, weights: Any = None
 ) -> Source:
     """Records from what ``records`` takes, of which mapped NumPy arrays, Zarr's and Dask's are read part by part.
 
@@ -137,9 +145,9 @@ def source(
     Raises DataError.
     """
     if isinstance(x, Streamed) and xi is y is None and not np.size(classes):
-        return x
+        return x if weights is None else x.weighted(weights)
     if not streamable(x) or y_xi is not None:
-        return given.records(x, xi=xi, y=y, classes=classes, y_xi=y_xi)
+        return given.records(x, xi=xi, y=y, classes=classes, y_xi=y_xi, weights=weights)
     for name, array in (("x", x), ("y", y), ("xi", xi)):
         shape = getattr(array, "shape", None)
         counted = isinstance(shape, tuple) and all(isinstance(n, int | np.integer) for n in shape)
@@ -165,7 +173,8 @@ def source(
     if y is not None and not found.functions:
         y, names = checked_targets(plain(y, "y"), np.arange(len(found) + 1), listed)
     shared = found.axes > 1 or xi is None or streamable(xi)
-    return Streamed(x, xi if shared else numbers(xi, "xi"), y, names)
+    found = Streamed(x, xi if shared else numbers(xi, "xi"), y, names)
+    return found if weights is None else found.weighted(weights)
 
 
 def streamable(array: Any) -> bool:

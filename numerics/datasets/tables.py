@@ -5,6 +5,7 @@ In ``wide_tables`` a row is a record, in ``long_tables`` a sample.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,17 +24,26 @@ SHOWN = 12  # names in a message
 
 @dataclass(frozen=True)
 class Given:
-    """What a table holds: x and the points as ``records`` takes them, and targets where a column was named."""
+    """What a table holds: x and the points as ``records`` takes them, targets where a column was named.
+
+    names: of the records, where a column has them.
+    """
 
     x: Any
     xi: Any = None
     y: Any = None
+    names: tuple[str, ...] = ()
 
 
 def says_number(text: Any) -> bool:
     """Whether a name or a cell is a number, or text that says one."""
     found = coordinates([text])
     return found is not None and found.dtype.kind in "iuf"
+
+
+def quoted(name: Any) -> str:
+    """A column's name as a shell takes it."""
+    return shlex.quote(str(name))
 
 
 def check_names(table: Table, names: Sequence[Any], role: str) -> None:

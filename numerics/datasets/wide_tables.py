@@ -10,7 +10,7 @@ import numpy as np
 from numerics.checks import missing, several
 from numerics.datasets.points import coordinates, of_index
 from numerics.datasets.record import refusal
-from numerics.datasets.tables import Given, Table, check_names, says_number, targets
+from numerics.datasets.tables import Given, Table, check_names, quoted, says_number, targets
 
 Array = np.ndarray
 TARGETS = ("label", "class", "target", "y")  # names of columns that are hardly ever samples
@@ -70,7 +70,7 @@ def _holds_series(column: Array) -> bool:
 def _apart(name: Any, option: str) -> str:
     """How a column that is no sample is given."""
     if option:
-        return f"name it, {option} {name}, or leave the column out"
+        return f"name it, {option} {quoted(name)}, or leave the column out"
     return f"give it as y, and x without it: y=table[{name!r}]; or leave the column out"
 
 
@@ -92,6 +92,9 @@ def _check_sample(name: Any, column: Array, option: str) -> None:
         what, cause, fix = f"text, such as {first[:40]!r}", "decimal commas", "write numbers as 0.25"
     elif isinstance(first, str | bytes):
         what, cause = f"text, such as {str(first)[:40]!r}", "names of classes or of records beside the samples"
+        if option:
+            own = quoted(name)
+            fix = f"{option} {own} if it is the target, --id {own} if it names the records; or leave the column out"
     elif column.dtype.kind == "c":
         what, cause, fix = "complex numbers", "a spectrum", "give real and imaginary parts as channels"
     else:

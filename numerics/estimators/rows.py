@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from numbers import Real
 from typing import Any
 
 import numpy as np
 from sklearn.utils.validation import validate_data
 
 from numerics.datasets import Records, records
+from numerics.datasets.points import coordinates
 
 
 def records_of(estimator: Any, X: Any, t: Any, first: bool = False) -> Records:
@@ -19,7 +19,13 @@ def records_of(estimator: Any, X: Any, t: Any, first: bool = False) -> Records:
     if t is not None or not _rectangular(X):
         return records(X, xi=t)
     nan = "allow-nan" if estimator.missing == "unsampled" else True
-    x = validate_data(estimator, X, reset=first, dtype=np.float64, ensure_all_finite=nan, allow_nd=True)
+    try:
+        x = validate_data(estimator, X, reset=first, dtype=np.float64, ensure_all_finite=nan, allow_nd=True)
+    except ValueError as error:
+        if nan is True and "NaN" in str(error):
+            fix = 'missing="unsampled" takes NaN for a point where that channel was not sampled'
+            raise ValueError(f"{error}\n{fix}") from None
+        raise
     return records(x[:, :, None] if x.ndim == 2 else x)
 
 
@@ -33,8 +39,7 @@ def tagged(estimator: Any, tags: Any) -> Any:
 def _rectangular(X: Any) -> bool:
     """Whether an array or a table was given, which scikit-learn checks; a frame's columns may be points instead."""
     columns = getattr(X, "columns", ())
-    times = getattr(getattr(columns, "dtype", None), "kind", "O") in "mM"
-    if len(columns) and type(columns).__name__ != "RangeIndex" and (times or all(isinstance(c, Real) for c in columns)):
+    if len(columns) and type(columns).__name__ != "RangeIndex" and coordinates(columns) is not None:
         return False
     if not isinstance(X, list | tuple):
         return not isinstance(X, Records)

@@ -270,16 +270,22 @@ class Solver:
         return whole
 
     def gradient(
-        self, states: np.ndarray, operator: np.ndarray, constant: np.ndarray, targets: np.ndarray
-    ) -> tuple[np.ndarray, list[Arrays], np.ndarray, np.ndarray, np.ndarray]:
+        self, states: np.ndarray, operator: np.ndarray, constant: np.ndarray, targets: np.ndarray,
+        weights: np.ndarray | None = None,
+    ) -> tuple[np.ndarray, list[Arrays], np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
         """Loss of every record and the summed gradients, by the discrete adjoint.
 
         states (entry rows, N), operator (outputs, rows of y and beside it), constant (outputs,), targets (outputs, N) →
         losses (N,), gradients of each slab's operators, of ``operator``, of ``constant``, and dL/dstates.
+        weights: of the records in the sums (N,), by one sweep more; none count alike.
         Gradients of operators belong to steps: where these are to be found, that is done first.
         """
-        losses, gradient, (bar_operator, bar_constant), bars = self._summed(states, operator, constant, targets)
-        return losses, gradient, bar_operator, bar_constant, self._beside(bars)
+        if weights is None:
+            losses, gradient, bars, of_states = self._summed(states, operator, constant, targets)
+        else:
+            losses, slope = self.differentiated(self.outputs(states, operator, constant), targets)
+            _, gradient, bars, of_states = self._linear()._summed(states, operator, constant, slope * weights)
+        return losses, self._at_hand(gradient), *bars, self._beside(of_states)
 
     def mean_gradient(
         self, states: np.ndarray, operator: np.ndarray, constant: np.ndarray, targets: np.ndarray,
@@ -314,11 +320,20 @@ class Solver:
 
         ``constant``, summed over the records, and by the states. The other arguments are those of ``gradient``.
         """
-        solver = copy.copy(self.settled(states))
-        solver.linear = True
+        solver = self.settled(states)._linear()
         _, gradient, bars, of_states = solver._summed(states, operator, constant, bar)
         back = [slab.pull_back(own, w) for slab, own, w in zip(solver.slabs, gradient, solver.weights)]
         return back, *bars, solver._beside(of_states)
+
+    def _linear(self) -> Self:
+        """The network whose loss is Σ z t."""
+        made = copy.copy(self)
+        made.linear = True
+        return made
+
+    def _at_hand(self, gradient: Sequence[Arrays]) -> list[Arrays]:
+        """Gradients of operators as NumPy arrays."""
+        return list(gradient)
 
     def _beside(self, parts: Sequence[Any]) -> np.ndarray:
         """Parts of the records (rows, records) as one NumPy array."""

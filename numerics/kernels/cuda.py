@@ -275,13 +275,8 @@ class CudaSolver(Solver):
         """Slab by slab, the state after 0, 1, 2 … steps; the first one of a slab is the state as it arrives."""
         return [[to_host(h) for h in slab] for slab in super().path(states)]
 
-    def gradient(
-        self, states: np.ndarray, operator: np.ndarray, constant: np.ndarray, targets: np.ndarray
-    ) -> tuple[np.ndarray, list[Arrays], np.ndarray, np.ndarray, np.ndarray]:
-        """Loss of every record and the summed gradients, by the discrete adjoint; as for the CPU."""
-        losses, gradient, bars, of_states = self._summed(states, operator, constant, targets)
-        totals = [{name: to_host(a) for name, a in own.items()} for own in gradient]
-        return losses, totals, *bars, self._beside(of_states)
+    def _at_hand(self, gradient: Sequence[Arrays]) -> list[Arrays]:
+        return [{name: to_host(a) for name, a in own.items()} for own in gradient]
 
     def _beside(self, parts: Sequence[Any]) -> np.ndarray:
         return np.concatenate([to_host(part) for part in parts], axis=1)

@@ -145,7 +145,17 @@ def _edges(of: Field, basis: Basis, axis: int) -> Array:
         return own
     others = [slab.bases[axis] for slab in of.slabs]
     same = all(isinstance(b, Basis) and np.array_equal(b.breakpoints, own) for b in others)
-    return own if same and len(own) > 2 else np.linspace(own[0], own[-1], CELLS + 1)
+    return cells_of(basis) if same else equal_cells(basis)
+
+
+def cells_of(basis: Basis) -> Array:
+    """Edges of the cells that parts of an axis are told apart by: a basis' own, or equal ones where it has one."""
+    return basis.breakpoints if basis.cells > 1 else equal_cells(basis)
+
+
+def equal_cells(basis: Basis) -> Array:
+    """Edges of equal cells of the interval of a basis."""
+    return np.linspace(basis.breakpoints[0], basis.breakpoints[-1], CELLS + 1)
 
 
 def in_cells(edges: Array, x: Array, values: Array) -> Parts:

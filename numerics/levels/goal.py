@@ -8,18 +8,19 @@ from typing import Any
 
 import numpy as np
 
-from derive.errors import DataError, RepresentationError
+from derive.errors import RepresentationError
 from derive.spec import BasisSpec, Spec
-from numerics.checks import instance, numbers
+from numerics.checks import instance
 from numerics.datasets import Source
+from numerics.levels.attribution import cells_of
 from numerics.levels.residuals import Change, Line, Stepped, change
 from numerics.levels.richer import with_state
 from numerics.model.continuum import Continuum
+from numerics.model.inputs import linear_goal
 from numerics.representation import find
 
 Array = np.ndarray
 HALVINGS = 2  # of the steps: cheap, and the mean over records of the error of one may be near a change of its sign
-BINS = 16  # parts of an axis between which errors are told apart where the state has one cell
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,16 +97,18 @@ def estimate(model: Continuum, records: Source, functional: Any = None) -> Estim
     Along every axis each way in which the family of the state grows is tried, and the steps are quartered. The order of
     a method says what a richer solver leaves: 4^−(m+1) of an error of degree m when cells are halved (the loss sees
     products of the errors of a state and of an adjoint), 2^−p of that of a tableau of order p.
-    functional: weights of another goal, the mean over the records of Σ w z of a model's numbers z; (outputs,), or
-    (N, outputs). Records then need no targets.
+    functional: weights of another goal, the mean over the records of Σ w z of a model's numbers z, in the user's units;
+    (outputs,), or (N, outputs). Records then need no targets.
     Raises RepresentationError for adaptive steps, states whose bases change along the depth or cannot grow, and
     DataError for records without targets and a functional that is none.
     """
     check(model)
-    weights = None if functional is None else _weights(model, functional, len(records))
-    own = Stepped(model, model.prepare(records), functional=weights)
-    if weights is None:
+    own = Stepped(model, model.prepare(records))
+    if functional is None:
         own.prepared.wanted()
+    else:
+        weights, constant = linear_goal(model, functional, len(records))
+        own = replace(own, functional=weights, constant=constant)
     lines = _lines(model.spec, model, model)
     shorter = change(own, replace(own, share=2**HALVINGS), lines)
     edges = tuple(line.edges for line in lines)
@@ -125,21 +128,6 @@ def estimate(model: Continuum, records: Source, functional: Any = None) -> Estim
             "take shorter steps or an implicit tableau first, or scale the records",
         )  # fmt: skip
     return made
-
-
-def _weights(model: Continuum, functional: Any, count: int) -> Array:
-    """Of a linear goal, (N, outputs). Raises DataError."""
-    if not model.spec.functional:
-        raise DataError(
-            "a functional of a model that gives functions", "models that give numbers", "a readout without a basis",
-            "declare the functional as a readout, or leave it out",
-        )  # fmt: skip
-    assert model.spec.outputs is not None
-    shape = count, model.spec.outputs
-    found = numbers(functional, "weights of a functional", shape if np.ndim(functional) > 1 else shape[1:])
-    if not np.isfinite(found).all():
-        raise DataError("weights that are not finite", "finite numbers", "a missing weight", "give 0 for none")
-    return np.broadcast_to(found, shape)
 
 
 def drop(basis: BasisSpec, how: str) -> float:
@@ -182,7 +170,7 @@ def _lines(spec: Spec, model: Continuum, richer: Continuum) -> tuple[Line, ...]:
     """The axes of the domain, with the state's own cells, or with equal ones."""
     found = []
     for axis, (old, new) in enumerate(zip(*(m.representation.slabs[-1].axes("state") for m in (model, richer)))):
-        edges = old.breakpoints if old.cells > 1 else np.linspace(-1, 1, BINS + 1)
+        edges = cells_of(old)
         same = spec.entry.along(axis) == richer.spec.entry.along(axis)
         found.append(Line(old, old if same else new, edges))
     return tuple(found)

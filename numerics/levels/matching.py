@@ -46,18 +46,19 @@ class Match:
 
 @dataclass(frozen=True, eq=False)
 class Divergence:
-    """D of outputs z (outputs, N) from z*. solver: knows the loss."""
+    """D of outputs z (outputs, N) from z*. solver: knows the loss; counts: what each record does (N,), of mean one."""
 
     solver: Solver
     targets: Array
     wanted: Array
+    counts: Array
 
     def mean(self, outputs: Array) -> float:
         """Over the records. Raises RepresentationError where the loss lies below a tangent: it is not convex."""
         (now, _), (then, slope) = (self.solver.differentiated(z, self.targets) for z in (outputs, self.wanted))
         along = np.sum(slope * (outputs - self.wanted), axis=0, dtype=np.float64)
-        found = float(np.mean(now.astype(np.float64) - then - along))
-        size = float(np.mean(np.abs(now) + np.abs(then) + np.abs(along)))
+        found = float(np.mean(self.counts * (now.astype(np.float64) - then - along)))
+        size = float(np.mean(self.counts * (np.abs(now) + np.abs(then) + np.abs(along))))
         if found < -BELOW * size:
             raise RepresentationError(
                 'metric "outputs" with a loss that is not convex', "a convex loss, such as l2 or cross-entropy",
@@ -68,7 +69,7 @@ class Divergence:
     def slope(self, outputs: Array) -> Array:
         """The mean's derivative by the outputs, (outputs, N)."""
         now, then = (self.solver.differentiated(z, self.targets)[1] for z in (outputs, self.wanted))
-        return np.asarray((now.astype(np.float64) - then) / outputs.shape[1])
+        return np.asarray((now.astype(np.float64) - then) * self.counts / outputs.shape[1])
 
 
 def matched(old: Continuum, projected: Continuum, data: Records) -> tuple[Continuum, Match]:
@@ -85,7 +86,9 @@ def matched(old: Continuum, projected: Continuum, data: Records) -> tuple[Contin
             "change weights and biases on the level alone, or project in L2",
         )  # fmt: skip
     prepared = projected.prepare(data)
-    divergence = Divergence(projected.solver, prepared.wanted(), old.outputs(old.prepare(data)).T)
+    divergence = Divergence(
+        projected.solver, prepared.wanted(), old.outputs(old.prepare(data)).T, prepared.counts
+    )  # fmt: skip
     model, apart, damping = projected, [divergence.mean(projected.outputs(prepared).T)], []
     for _ in range(ROUNDS):
         curvature = Curvature.of(model, prepared)

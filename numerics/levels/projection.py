@@ -29,6 +29,7 @@ from numerics.model.continuum import Continuum
 from numerics.model.points import lines
 from numerics.model.prepared import Prepared
 from numerics.pictures import changes
+from numerics.pictures.axes import XI, Frame
 from numerics.readout.solve import solve_readout
 from numerics.representation import find
 from numerics.representation.tables import Representation, kron
@@ -50,8 +51,10 @@ class Report:
     loss_between: the loss with the new fields on the old solver (None when the two cannot be combined).
     attribution: which part of the change by the fields belongs to which of them, and where (17).
     Losses are objectives here: with penalties.
-    loss_solved: the loss with a readout that was solved for afterwards.  measured: on data, else on probes.
-    match: how the fields were chosen by their outputs; None in L2, where F′ = PF.
+    loss_solved: the loss with a readout that was solved for afterwards, with the declared penalties as all losses here;
+    penalty, left_out: the one that was chosen for it, and the mean loss of records left out.
+    measured: on data, else on probes.
+    match: how the fields were chosen by their outputs; None in L2, where F′ = PF.  frame: of points in pictures.
     """
 
     source: str
@@ -65,9 +68,12 @@ class Report:
     loss_between: float | None = None
     loss_after: float | None = None
     loss_solved: float | None = None
+    penalty: float | None = None
+    left_out: float | None = None
     attribution: Attribution | None = None
     measured: bool = False
     match: Match | None = None
+    frame: Frame = XI
 
     @property
     def fields_part(self) -> float | None:
@@ -97,6 +103,7 @@ class Report:
             ]
         if self.loss_solved is not None:
             lines.append(f"  objective with the readout solved for  {_number(self.loss_solved)}")
+            lines.append(f"  its penalty {_number(self.penalty)}   loss of records left out {_number(self.left_out)}")
         return "\n".join(lines)
 
     def _new(self, name: str) -> str:
@@ -122,6 +129,8 @@ class Report:
             ]
         if self.loss_solved is not None:
             rows.append(("objective with the readout solved for", number(self.loss_solved)))
+            rows.append(("its penalty", number(self.penalty)))
+            rows.append(("loss of records left out", number(self.left_out)))
         return shown.table(f"{self.source} → {self.target}", "", rows)
 
 
@@ -139,7 +148,7 @@ class Report:
                 "a report without an attribution", "that of a move with records, on a solver that both levels share",
                 "the move was made without records", "give project or refine the training records",
             )  # fmt: skip
-        return changes.shares(self.attribution.shares, self.attribution.change)
+        return changes.shares(self.attribution.shares, self.attribution.change, self.frame)
 
 
 def _number(value: float | None) -> str:
@@ -192,8 +201,9 @@ def move(model: Continuum, level: str, data: Records | None, metric: str = "L2",
     report = replace(_report(model, _between(model, new), new, data), match=match)
     if readout and data is not None:
         prepared = new.prepare(data)
-        new = solve_readout(new, prepared).model
-        report = replace(report, loss_solved=new.loss(prepared))
+        solved = solve_readout(new, prepared)
+        new, loss = solved.model, solved.model.loss(prepared)
+        report = replace(report, loss_solved=loss, penalty=solved.penalty, left_out=solved.left_out)
     return new.replace(report=report)
 
 
@@ -238,6 +248,7 @@ def _report(old: Continuum, middle: Continuum | None, new: Continuum, data: Reco
         outputs_fields=parts[0],
         outputs_solver=parts[1],
         measured=data is not None,
+        frame=old.plot.frame,
     )
     if data is None or not data.known:
         return report

@@ -36,14 +36,15 @@ Array = np.ndarray
 class Stepped:
     """A model with its records, step by step.
 
-    share: how many steps it takes where it would take one. functional: weights (N, outputs) of a goal Σ w z that is
-    linear in the outputs; None where the goal is the loss.
+    share: how many steps it takes where it would take one. functional, constant: weights (N, outputs) and numbers (N,)
+    of a goal Σ w z + c that is linear in the outputs; None where the goal is the loss.
     """
 
     model: Continuum
     prepared: Prepared
     share: int = 1
     functional: Array | None = None
+    constant: Array | None = None
 
     @cached_property
     def solver(self) -> Solver:
@@ -81,15 +82,17 @@ class Stepped:
         return self.prepared.wanted()[:, cut] if self.functional is None else self.functional[cut].T
 
     def goals(self, y: Array, cut: slice) -> Array:
-        """The loss, or the other goal, of final states (rows, n), which are those of the records in ``cut``."""
+        """The loss, or the other goal, of final states (rows, n) of the records in ``cut``, times their weights."""
         end, operator, constant = self._end
         found = end.losses(end.outputs(y, operator, constant), self._targets(cut))
-        return found + self.prepared.offset[cut] if self.functional is None else found
+        beside = self.prepared.offset if self.constant is None else self.constant
+        found = found + beside[cut]
+        return np.asarray(found * self.prepared.counts[cut])
 
     def slope(self, y: Array, cut: slice) -> Array:
         """d(goal)/dy of every record."""
         end, operator, constant = self._end
-        return end.gradient(y, operator, constant, self._targets(cut))[-1]
+        return np.asarray(end.gradient(y, operator, constant, self._targets(cut))[-1] * self.prepared.counts[cut])
 
 
 @dataclass(frozen=True, eq=False)

@@ -109,7 +109,7 @@ class _Path:
         states = at.get("start", records.states)
         targets = records.wanted()
         solver = solver if self.lifted else solver.unlifted()
-        _, slabs, bar_operator, bar_constant, bar = solver.gradient(states, at["R"], at["a"], targets)
+        _, slabs, bar_operator, bar_constant, bar = solver.gradient(states, at["R"], at["a"], targets, records.weights)
         slopes = {"R": bar_operator, "a": bar_constant, "start": bar}
         for k, bars in enumerate(slabs):
             slopes |= {f"{k}/{name.removeprefix('bar_')}": a for name, a in bars.items()}
@@ -177,18 +177,19 @@ def _weights_pairing(model: Continuum, at: Solver, other: Solver, prepared: Prep
 
     dL/dE_s is the sum over records of p hᵀ, with h the state of the stage and p = dL/du there: what is paired is
     p with E′_s h − E_s h, whatever bases, blocks and axes make E_s. p is the gradient of the biases of one record.
+    Records count as their weights say.
     """
     readout, targets = model.readout_map(), prepared.wanted()
 
     def one(start: int) -> float:
         chosen = slice(start * TILE, (start + 1) * TILE)
-        states = prepared.states[:, chosen]
+        states, counts = prepared.states[:, chosen], prepared.counts[chosen]
         bars = at.bias_gradients(states, *readout, targets[:, chosen])
         h, found = at.started(states), 0.0
         for slab, changed, p in zip(at.slabs, other.slabs, bars):
             for s, (seen, entry) in enumerate(slab.stage_states(h)):
                 effects = [own.applied_weight(s, seen, entry) for own in (slab, changed)]
-                found += float(np.sum(p[s] * (effects[1] - effects[0])))
+                found += float(np.sum(p[s] * (effects[1] - effects[0]) * counts))
             h = slab.forward(h, keep=False)[0]
         return found
 

@@ -20,6 +20,7 @@ from numerics.levels.projection import Report, move
 from numerics.levels.richer import halved, step_ends, with_state, with_steps
 from numerics.model.continuum import Continuum
 from numerics.pictures import errors
+from numerics.pictures.axes import XI, Frame
 from numerics.representation import find
 
 Array = np.ndarray
@@ -65,12 +66,14 @@ class Refinement:
     Errors are what the loss would change by: by the functions of the state (width), by the records' projections onto
     them (records), by the steps (depth), and in all. sampling: what the loss would change by if every second sample
     were left out, which says how much rests on what lies between samples; None where these are not joined by lines.
+    frame: the units of points in pictures.
     """
 
     tolerance: float
     rounds: tuple[Round, ...]
     move: Report
     sampling: float | None = None
+    frame: Frame = XI
 
     @property
     def error(self) -> float:
@@ -99,7 +102,7 @@ class Refinement:
     def plot(self) -> Any:
         """Where the error sat at first and where it sits now, over width and depth, as a matplotlib Figure."""
         ends = (self.rounds[0], self.rounds[-1])
-        return errors.where([one.place for one in (ends if len(self.rounds) > 1 else ends[:1])])
+        return errors.where([one.place for one in (ends if len(self.rounds) > 1 else ends[:1])], self.frame)
 
 
 def _said(value: Any) -> str:
@@ -148,7 +151,7 @@ def _as_level(model: Continuum, spec: Spec, data: Records, wanted: float, rounds
         sampled = data if spec.functional else data.as_functions()
         thin = thinned(sampled, moved.sample_points(data), "half")
         sampling = moved.scores(moved.prepare(thin))["loss"] - rounds[-1].estimate.goal
-    return moved.replace(report=Refinement(wanted, tuple(rounds), moved.report, sampling))
+    return moved.replace(report=Refinement(wanted, tuple(rounds), moved.report, sampling, moved.plot.frame))
 
 
 def finer(spec: Spec, found: Estimate, tolerance: float) -> Spec:

@@ -28,7 +28,7 @@ from numerics.functions.random import random_function
 from numerics.kernels import rehearsal, stability, threads
 from numerics.kernels.bind import bind
 from numerics.kernels.cpu import Bound, Solver
-from numerics.model import file_format, layout, points, shown
+from numerics.model import file_format, inputs, layout, points, shown
 from numerics.model.baselines import Baselines
 from numerics.model.file_contents import Contents
 from numerics.model.prepared import Prepared, check_own, class_labels, prepare
@@ -293,10 +293,9 @@ class Continuum:
         given_to = prepared.states, operator, constant, targets
         if prepared.weights is None:
             losses, back, bar_r, bar_a = form().mean_gradient(*given_to, prepared.rows)
-            loss = float(np.mean(losses.astype(np.float64) + prepared.offset))
         else:
             losses, back, bar_r, bar_a = form().weighted_gradient(*given_to, prepared.weights / len(prepared))
-            loss = float(np.mean(prepared.weights * (losses.astype(np.float64) + prepared.offset)))
+        loss = float(np.mean(prepared.counts * (losses.astype(np.float64) + prepared.offset)))
         gradient = layout.weight_gradients(given, back) | layout.readout_gradients(rep, given, bar_r, bar_a)
         for value in layout.penalise(self.spec.penalties, self.fields, given, gradient):
             loss += value
@@ -307,7 +306,7 @@ class Continuum:
         check_own(self.spec, prepared)
         solver = self.solver.settled(prepared.states)
         *_, bar = solver.gradient(prepared.states, *self.readout_map(), prepared.wanted())
-        return np.asarray(bar.astype(np.float64) / len(prepared))
+        return np.asarray(bar.astype(np.float64) * prepared.counts / len(prepared))
 
     def value_and_gradient(self, x: Any, y: Any, xi: Any = None, metric: str = "L2") -> tuple[float, dict[str, Field]]:
         """Loss and gradient as fields: the L2 gradient (12), or dL/dcoefficients with metric="coefficients"."""
@@ -317,6 +316,18 @@ class Continuum:
         if metric == "L2":
             gradient = {n: [s.riesz(g) for s, g in zip(f.slabs, gradient[n])] for n, f in self.fields.items()}
         return loss, {name: f.with_coefficients(gradient[name]) for name, f in self.fields.items()}
+
+    def input_gradient(
+        self, x: Any, y: Any = None, xi: Any = None, functional: Any = None, metric: str = "L2"
+    ) -> inputs.InputGradient:
+        """For every record the derivative of its loss by x(ξ), a function (9): the steepest way to change the record.
+
+        x, y, xi: records, or prepared ones as x, whose states may have been moved. functional: in place of the loss,
+        Σ_k w_k z_k of the numbers z that the model gives, w (outputs,) or (records, outputs), which needs no y.
+        metric: "L2", or "H1" for a function that is smooth. Raises DataError.
+        """
+        prepared = x if isinstance(x, Prepared) and y is xi is None else self.prepare(records(x, xi=xi, y=y))
+        return inputs.input_gradient(self, prepared, functional, metric)
 
     def outputs(self, prepared: Prepared) -> Array:
         """What the loss compares with the targets, (N, outputs)."""
@@ -349,21 +360,28 @@ class Continuum:
         return self.scores_of((self.outputs(part), part) for part in prepared.parts)
 
     def scores_of(self, parts: Iterable[tuple[Array, Prepared]]) -> dict[str, float]:
-        """The scores of outputs z (n, outputs), this model's or others', with the records that they are of."""
-        losses, right, distances = [], [], []
+        """The scores of outputs z (n, outputs), this model's or others', with the records that they are of.
+
+        Means over the records, weighted as these are.
+        """
+        losses, right, distances, weights = [], [], [], []
         for z, prepared in parts:
+            weights.append(prepared.counts)
             losses.append(self.solver.losses(z.T, prepared.wanted()) + prepared.offset)
             if prepared.labels is not None:
                 right.append(z.argmax(axis=1) == prepared.labels)
             elif self.spec.comparison.distance is not None:
                 scale = self.units.targets
                 distances.append(losses[-1] if scale is None else self._squares(scale, z, prepared))
-        found = {"loss": float(np.mean(np.concatenate(losses)))}
+
+        def mean(values: list[Array]) -> float:
+            return float(np.mean(np.concatenate(weights) * np.concatenate(values)))
+
+        found = {"loss": mean(losses)}
         if right:
-            found["accuracy"] = float(np.mean(np.concatenate(right)))
+            found["accuracy"] = mean(right)
         elif distances:
-            squares = np.concatenate(distances)
-            found["rmse"] = float(np.sqrt(np.mean(squares)))
+            found["rmse"] = float(np.sqrt(mean(distances)))
         return found
 
     def _squares(self, scale: Scale, z: Array, prepared: Prepared) -> Array:
@@ -455,9 +473,16 @@ class Continuum:
         return [grid[0] for grid in found] if self.spec.dimension == 1 else found
 
     def trajectory(self, x: Any, xi: Any = None, at: Any = None) -> tuple[Array, Array]:
-        """The state along the depth: depths (D,), values (N, D, points[, points …], channels) at the points ``at``."""
+        """The state along the depth: depths (D,), values (N, D, points[, points …], channels) at the points ``at``.
+
+        Without these, at the records' own points where all have the same ones, else at those of ``lines``. Without a
+        lift a state has the records' channels, and their units.
+        """
         data = self.taken(x, xi=xi)
-        where = self.units.grid(self.lines() if at is None else points.wanted(self.spec, at))
+        if at is None:
+            where = points.grid_of(self.spec, data, 0) if len(data.alike()) == 1 else points.lines(self.spec)
+        else:
+            where = self.units.grid(points.wanted(self.spec, at))
         first = self.project_samples(data)
         solver = self.solver.settled(first)
         depths, values = [], []
@@ -465,11 +490,13 @@ class Continuum:
             starts = [start for start, _ in steps]
             if k == 0:
                 depths.append(starts[0])
-                values.append(points.on_grid(slab.axes("entry"), states[0], where))
-            own = slab.axes("state")
+                values.append(points.on_grid(slab.axes("entry"), states[0], where)[..., None, :])
             depths += [*starts[1:], slab.stop]
-            values += [points.on_grid(own, h, where) for h in states[1:]]
-        return np.array(depths), np.moveaxis(np.stack(values), -1, 0)
+            found = points.on_grid(slab.axes("state"), np.concatenate(states[1:], axis=1), where)
+            values.append(found.reshape(*found.shape[:-1], len(steps), first.shape[1]))
+        shown = np.moveaxis(np.concatenate(values, axis=-2), (-1, -2), (0, 1))
+        scale = self.units.samples if self.spec.inputs is None else None
+        return np.array(depths), shown if scale is None else scale.back(shown)
 
     def save(self, path: str | Path) -> None:
         """Write the model to one file, whole or not at all. Raises CheckpointError if it cannot be written."""
@@ -504,9 +531,5 @@ def resolve(spec: Declared) -> Spec:
         return spec
     if isinstance(spec, Mapping):
         return load_spec(spec)
-    if isinstance(spec, str | os.PathLike) and not Path(spec).is_file():
-        for folder in folders.readable():
-            content = folders.manifest(folder)
-            if content["name"] == str(spec):
-                return from_dict(content["spec"])
-    return load_spec(spec)
+    named = isinstance(spec, str | os.PathLike) and not Path(spec).exists()
+    return from_dict(folders.declared(str(spec))) if named and not Path(str(spec)).suffix else load_spec(spec)

@@ -72,8 +72,7 @@ class Curvature:
         """The same of the mean loss over the records alone."""
         outputs, turned = self.tangent(direction)
         curved = self.solver.curved(outputs, self.prepared.wanted(), turned)
-        weights = 1 if self.prepared.weights is None else self.prepared.weights
-        return self.adjoint(curved * weights / len(self.prepared))
+        return self.adjoint(curved * self.prepared.counts / len(self.prepared))
 
     def _penalties(self, direction: Array) -> Array:
         """What the penalties' Hessian makes of a direction; their gradients are linear."""

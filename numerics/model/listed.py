@@ -19,7 +19,7 @@ from numerics.model.ensemble import Ensemble
 
 
 def write_csv(path: Path, model: Continuum | Ensemble, data: Source, at: Any) -> None:
-    """A row a record: its number, a classifier's label, the outputs. Of functions a row a point: record, xi, values.
+    """A row a record: its name or number, a classifier's label, the outputs; of functions a row a point: record, xi, y.
 
     Part by part, whole or not at all. Raises DataError for functions of more than one axis, and OSError.
     """
@@ -49,10 +49,11 @@ def _rows(model: Continuum | Ensemble, data: Source, at: Any) -> Iterator[list[A
         if number == 0:
             yield _names(model, outputs[0].shape[-1], labels is not None)
         for n, values in enumerate(outputs):
+            record = data.names[number] if data.names else number
             if functional:
-                yield [number, *([] if labels is None else [labels[n]]), *values.tolist()]
+                yield [record, *([] if labels is None else [labels[n]]), *values.tolist()]
             else:
-                yield from ([number, float(xi), *value.tolist()] for xi, value in zip(grids[n], values))
+                yield from ([record, float(xi), *value.tolist()] for xi, value in zip(grids[n], values))
             number += 1
 
 

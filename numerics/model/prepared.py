@@ -33,7 +33,7 @@ class Prepared:
     classes with their weights, or None where the records have none; offset: per record, the part of the loss that no
     coefficient can change (N,), and apart: its parts by the channels of the targets (channels, N); labels: classes, or
     None; rows: which of the records that were prepared these are (N,), where they were taken from more, for messages;
-    weights: what a record counts in training (N,), None where all count alike.
+    weights: what a record counts (N,), with mean one over those that were prepared; None where all count alike.
     """
 
     states: Array
@@ -46,6 +46,22 @@ class Prepared:
 
     def __len__(self) -> int:
         return int(self.states.shape[1])
+
+    def weighted(self, weights: Array | None) -> Prepared:
+        """The records with what each of them counts (N,), whatever its mean. Raises DataError where none counts."""
+        if weights is None:
+            return replace(self, weights=None)
+        if not weights.any():
+            raise DataError(
+                "weights that are zero for all of these records", "a positive weight among them",
+                "a split or a selection without any that counts", "choose another seed, or give more records weight",
+            )  # fmt: skip
+        return replace(self, weights=weights / weights.mean())
+
+    @property
+    def counts(self) -> Array:
+        """What each record counts (N,), where all count alike one."""
+        return np.ones(len(self)) if self.weights is None else self.weights
 
     def wanted(self) -> Array:
         """The targets. Raises DataError where there are none."""
@@ -141,9 +157,9 @@ def prepare(
             found = _classes(rep.spec, data, own, classes, trained) if found is None else found
             ready = _compared(rep, own, states, found and (found[0][cut], found[1]))
         if len(own) == len(data) and not data.mapped:
-            return ready
+            return ready.weighted(data.weights)
         gathered.add(cut, ready)
-    return gathered.all
+    return gathered.all.weighted(data.weights)
 
 
 def _classes(

@@ -206,15 +206,14 @@ def _project_channels(rep: Representation, data: Records) -> Array:
     """Coefficients (n · channels, N) of records whose channels have points of their own: NaN is no sample."""
     xi = np.concatenate([grid_of(rep.spec, data, n)[0] for n in range(len(data))]) if data.xi is None else data.xi
     found = []
-    for channel, known in enumerate(np.isfinite(data.x).T):
-        lengths = np.add.reduceat(known, data.offsets[:-1], dtype=np.int64)
-        if not lengths.all():
+    for channel in range(data.channels):
+        own = data.sampled(channel, xi)
+        if not own.lengths.all():
             raise DataError(
                 f"channel {channel} without a single sample", "one sample of every channel at least",
                 "a sensor that failed, or points that were thinned away", "leave the record out",
-                f"record {int(np.argmin(lengths))}",
+                f"record {int(np.argmin(own.lengths))}",
             )  # fmt: skip
-        own = Records(data.x[known, channel : channel + 1], offsets_of(lengths), xi[known], units=data.units)
         found.append(projected(rep, "entry", own, own.x).reshape(-1, 1, len(data)))
     return np.concatenate(found, axis=1).reshape(-1, len(data))
 

@@ -236,12 +236,12 @@ PLAIN = Units()  # points are ξ, and values are taken as they are
 # --- what training finds ----------------------------------------------------------------------------------------
 
 
-def learned(spec: Spec, known: Units, data: Source, kept: Array, weights: Array | None = None) -> Units:
+def learned(spec: Spec, known: Units, data: Source, kept: Array) -> Units:
     """The units of a model that is trained on records for the first time. Raises DataError.
 
     kept: positions of the records that are not held out, which alone say how values are scaled. Scales are those of the
     interpolants: a sample counts by the length of the domain that is nearest to it, so that they do not depend on where
-    the records were sampled densely. weights: what each record counts, None where all count alike.
+    the records were sampled densely; of a channel with gaps, nearest of those that it has.
     """
     if isinstance(data, Records) and data.units is not None:
         return known
@@ -254,20 +254,22 @@ def learned(spec: Spec, known: Units, data: Source, kept: Array, weights: Array 
             "medians need all values at once", 'write scale = "standard"',
         )  # fmt: skip
     counts = np.zeros(len(data))
-    counts[kept] = 1 if weights is None else weights[kept]
+    counts[kept] = 1 if data.weights is None else data.weights[kept]
     plain = replace(found, samples=None, targets=None)
 
     def parts(targets: bool) -> Iterator[tuple[Array, Array]]:
-        """Samples, or targets, part by part, and what each of them counts; those that count nothing are left out."""
+        """Samples, or targets, part by part, and what each counts; those that count in no channel are left out."""
         for cut in data.cuts:
             with counted(cut.start):
                 part, own = data.part(cut), counts[cut]
                 located = plain.taken(spec, part)
                 values = target_values(spec, part) if targets else part.x
                 at = located.elsewhere if targets and located.elsewhere is not None else located
-                shares = own if targets and spec.functional else _shares(spec, at, own)
-            if values is not None and shares.any():
-                yield values[shares > 0], shares[shares > 0]
+                at = replace(at, gaps=False) if targets else at  # whose functions have none
+                shares = own[:, None] if targets and spec.functional else _shares(spec, at, own)
+            counted_ones = shares.any(axis=1)
+            if values is not None and counted_ones.any():
+                yield values[counted_ones], shares[counted_ones]
 
     samples, targets = known.samples, known.targets
     shifted = spec.comparison.targets != "not zero"  # errors relative to ‖y*‖ do not allow another zero
@@ -344,9 +346,22 @@ def _step(grids: list[Grid], axis: int) -> float:
 
 
 def _shares(spec: Spec, data: Records, counts: Array) -> Array:
+    """What every sample counts, (total, 1), or where there are gaps in every channel (total, channels)."""
+    if not data.gaps:
+        return _lengths(spec, data, counts)[:, None]
+    found = np.zeros(data.x.shape)
+    xi = np.concatenate([grid_of(spec, data, n)[0] for n in range(len(data))])
+    for channel, known in enumerate(np.isfinite(data.x).T):
+        found[known, channel] = _lengths(spec, data.sampled(channel, xi), counts)
+    return found
+
+
+def _lengths(spec: Spec, data: Records, counts: Array) -> Array:
     """What every sample counts (total,): its part of its record's domain, times what the record counts."""
     found = np.empty(len(data.x))
     for group in data.alike():
+        if not data.lengths[group[0]]:
+            continue
         grid = grid_of(spec, data, int(group[0]))
         own = np.ones(1)
         for xi, periodic in zip(grid, spec.periodic):
@@ -363,9 +378,10 @@ def _shares(spec: Spec, data: Records, counts: Array) -> Array:
 
 
 def _scale(parts: Parts, how: str, shifted: bool, together: bool) -> Scale | None:
-    """How values (n, channels) are scaled, in parts with what each counts (n,); None for "none" and for no values.
+    """How values (n, channels) are scaled; None for "none" and for no values.
 
-    shifted: whether zero may move; together: whether all channels have one factor.
+    parts: of the values, with what each counts (n, channels or 1). shifted: whether zero may move; together: whether
+    all channels have one factor.
     """
     if how == "none" or next(iter(parts()), None) is None:
         return None
@@ -381,7 +397,7 @@ def _moments(parts: Parts, shifted: bool) -> tuple[Array, Array]:
     """Mean and standard deviation of every channel; about zero where that may not move."""
 
     def mean(value: Callable[[Array], Array]) -> Array:
-        sums = [(np.nansum(w[:, None] * value(v), axis=0), w @ np.isfinite(v)) for v, w in parts()]
+        sums = [(np.nansum(w * value(v), axis=0), np.sum(w * np.isfinite(v), axis=0)) for v, w in parts()]
         return np.asarray(sum(total for total, _ in sums) / sum(weight for _, weight in sums))
 
     shift = mean(lambda v: v) if shifted else np.zeros(next(iter(parts()))[0].shape[1])
@@ -390,14 +406,14 @@ def _moments(parts: Parts, shifted: bool) -> tuple[Array, Array]:
 
 def _quartiles(parts: Parts, shifted: bool) -> tuple[Array, Array]:
     """Median of every channel, and the distance of its quartiles over that of a normal distribution."""
-    values, counts = (np.concatenate(own) for own in zip(*parts()))
+    values, counts = map(np.concatenate, zip(*((v, np.broadcast_to(w, v.shape)) for v, w in parts())))
     found = []
-    for column in values.T:
+    for column, own in zip(values.T, counts.T):
         known = np.isfinite(column)
         if not known.any():  # which is refused where the channel is projected
             found.append((0.0, 1.0))
             continue
-        v, w = column[known] if shifted else np.abs(column[known]), counts[known]
+        v, w = column[known] if shifted else np.abs(column[known]), own[known]
         order = np.argsort(v, kind="stable")
         reached = (np.cumsum(w[order]) - w[order] / 2) / w.sum()
         low, middle, high = np.interp((0.25, 0.5, 0.75), reached, v[order])

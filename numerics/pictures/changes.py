@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from numerics.pictures.axes import COLOURS, SYMBOLS, figure
+from derive.spec.operator import OFFSETS
+from numerics.pictures.axes import COLOURS, SYMBOLS, XI, Array, Frame, figure
 
 
-def shares(found: Mapping[str, Any], change: float) -> Any:
+def shares(found: Mapping[str, Any], change: float, frame: Frame = XI) -> Any:
     """A bar a field, beside the whole change; and for every axis the parts of its cells, a line a field.
 
-    found: by field what has a ``total``, and ``along``, by axis edges and parts.
+    found: by field what has a ``total``, and ``along``, by axis edges and parts; frame: the units of points.
     """
     axes_of = list(dict.fromkeys(axis for share in found.values() for axis in share.along))
     made, (drawn,) = figure(1, 1 + len(axes_of), 3.6, 3.2)
@@ -21,11 +23,12 @@ def shares(found: Mapping[str, Any], change: float) -> Any:
     drawn[0].bar(["all", *found], [change, *(s.total for s in found.values())], color=["0.6", *colours.values()])
     drawn[0].set(ylabel="change of the loss")
     for axes, name in zip(drawn[1:], axes_of):
+        label, placed = _drawn(name, frame)
         for field, share in found.items():
             if name in share.along and np.any(share.along[name][1]):
                 edges, parts = share.along[name]
-                axes.stairs(parts, edges, color=colours[field], label=field)
-        axes.set(xlabel=_symbol(name), ylabel="part of a cell")
+                axes.stairs(parts, placed(edges), color=colours[field], label=field)
+        axes.set(xlabel=label, ylabel="part of a cell")
         if axes.get_legend_handles_labels()[1]:
             axes.legend(frameon=False)
     for axes in drawn:
@@ -34,7 +37,14 @@ def shares(found: Mapping[str, Any], change: float) -> Any:
     return made
 
 
-def _symbol(axis: str) -> str:
-    """ξ, ξ′ or δ."""
-    plain = axis.removesuffix("_")
-    return {"delta": "δ", **SYMBOLS}.get(plain, plain) + ("′" if axis.endswith("_") else "")
+def _drawn(name: str, frame: Frame) -> tuple[str, Callable[[Array], Array]]:
+    """What an axis is called, ξ, ξ′, ξ − ξ′ or δ, and where its coordinates are drawn."""
+    symbols, plain = tuple(SYMBOLS.values()), name.removesuffix("_")
+    if plain in OFFSETS:
+        axis = OFFSETS.index(plain)
+        return frame.label(f"{symbols[axis]} − {symbols[axis]}′", axis), partial(frame.distances, axis=axis)
+    if plain in SYMBOLS:
+        axis = list(SYMBOLS).index(plain)
+        symbol = symbols[axis] + ("′" if name.endswith("_") else "")
+        return frame.label(symbol, axis), partial(frame.points, axis=axis)
+    return "δ", np.asarray

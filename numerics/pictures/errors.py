@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from numerics.pictures.axes import COLOURS, SYMBOLS, Array, figure
+from numerics.pictures.axes import COLOURS, SYMBOLS, XI, Array, Frame, figure
 
 
 @dataclass(frozen=True)
@@ -23,11 +23,17 @@ class Place:
     total: float
 
 
-def where(places: Sequence[Place]) -> Any:
-    """A row a solver: |error| of every cell, an axis a column, and of every step; heights of a column are alike."""
-    symbols = [*list(SYMBOLS.values())[: len(places[0].cells)], "δ"]
+def where(places: Sequence[Place], frame: Frame = XI) -> Any:
+    """A row a solver: |error| of every cell, an axis a column, and of every step; heights of a column are alike.
+
+    frame: the units of points along the axes, in which cells are drawn.
+    """
+    symbols = [frame.label(name, axis) for axis, (name, _) in enumerate(zip(SYMBOLS.values(), places[0].cells))] + ["δ"]
     made, grid = figure(len(places), len(symbols), 3.6, 2.3)
-    parts = [[*place.cells, (place.depths, place.steps)] for place in places]
+    parts = []
+    for place in places:
+        cells = [(frame.points(edges, axis), own) for axis, (edges, own) in enumerate(place.cells)]
+        parts.append([*cells, (place.depths, place.steps)])
     for column, (symbol, colour) in enumerate(zip(symbols, COLOURS)):
         positive = all((own[column][1] > 0).all() for own in parts)
         for axes, own in zip(grid[:, column], parts):

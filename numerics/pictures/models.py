@@ -64,7 +64,7 @@ class Plots:
         shown = held.take(chosen)
         titles = titles or [f"record {i}" for i in chosen]
         if held.dimension > 1:
-            depths, values = self.model.trajectory(shown)
+            depths, values = self.model.trajectory(shown, at=self.model.lines())
             return states.squares(depths, values, titles)
         points = self.frame.points(np.linspace(-1, 1, GRID))
         depths, values = self.model.trajectory(shown, at=points)

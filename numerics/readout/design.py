@@ -86,7 +86,7 @@ class Design:
     def parts(self) -> Iterator[Part]:
         """All records, part by part."""
         wanted, rows, count = self.prepared.wanted(), len(self.constants), len(self.prepared)
-        weights = np.ones(count) if self.prepared.weights is None else self.prepared.weights
+        weights = self.prepared.counts
         if self.model.spec.comparison.targets == "not zero":  # errors relative to the target
             weights = weights / np.einsum("kn,kn->n", wanted, wanted)
         for group in cuts(count // self.versions, rows * self.slopes * self.versions):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
 
 import numpy as np
 
 from derive.errors import TrainingError
-from derive.spec import Spec
+from derive.spec import Penalty, Spec
 from numerics.checks import instance
 from numerics.kernels import threads
 from numerics.model.continuum import Continuum
@@ -17,6 +18,7 @@ from numerics.readout.design import Design
 from numerics.readout.reduced import reduced
 
 READOUT = ("R", "a", "Q")  # the fields of a readout
+FACTS = ("readout penalty", "loss left out")  # what a history calls them
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,20 @@ class Solved:
     model: Continuum
     penalty: float
     left_out: float
+
+    @property
+    def penalised(self) -> Continuum:
+        """The model with this penalty, in place of those declared for the readout: it has the least loss."""
+        spec, chosen = self.model.spec, Fraction(self.penalty)
+        kept = tuple(p for p in spec.penalties if p.field not in READOUT)
+        own = tuple(Penalty(name, "L2", chosen) for name in ("R", "Q") if name in self.model.fields)
+        bare = replace(spec, penalties=kept + own, levels=())
+        return self.model.replace(base=bare, level=None).running_on(self.model.bound)
+
+    @property
+    def facts(self) -> dict[str, float]:
+        """What a history says of it."""
+        return dict(zip(FACTS, (self.penalty, self.left_out)))
 
 
 def solve_readout(model: Continuum, prepared: Prepared, versions: int = 1) -> Solved:

@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from derive.errors import RepresentationError
+from derive.errors import RepresentationError, SpecError, advice
 from derive.spec.table_names import FORMAT
 from numerics import files
 from numerics.representation.edition import edition
@@ -166,6 +166,26 @@ def manifest(folder: Path) -> dict[str, Any]:
     """What a folder says that it holds. Raises RepresentationError for damage."""
     path = folder / "manifest.json"
     return _manifest(path, path.stat().st_mtime)
+
+
+def declared(name: str) -> dict[str, Any]:
+    """The declaration of a generated spec. Raises SpecError for one that another version generated, or nobody."""
+    for folder in readable():
+        if manifest(folder)["name"] == name:
+            spec: dict[str, Any] = manifest(folder)["spec"]
+            return spec
+    others = {str(manifest(folder).get("name")): folder for root in roots()[:-1] for folder in _folders(root)}
+    if name in others:
+        raise SpecError(
+            f"{name}, generated in format {manifest(others[name]).get('format')!r}", f"format {FORMAT}",
+            "another version of neural-continua wrote its modules", "run `continua generate` on its TOML file again",
+            str(others[name]),
+        )  # fmt: skip
+    names = sorted(others)
+    raise SpecError(
+        f"{name!r}, which is no file", f"a TOML file's path, or a generated spec: {', '.join(names) or 'none here'}",
+        *advice(name, names, "a typing error, or another folder", "give the path; `continua new NAME` writes one"),
+    )  # fmt: skip
 
 
 def entry_of(digest: str) -> tuple[Path, dict[str, Any]] | None:

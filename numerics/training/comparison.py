@@ -28,14 +28,16 @@ def baselines(prepared: Prepared) -> Baselines:
     wanted, marks = prepared.wanted(), prepared.labels
     chosen = np.unique(np.linspace(0, len(prepared) - 1, min(len(prepared), MOST)).round().astype(int))
     x, t = prepared.states[:, chosen].T, wanted[:, chosen].T
-    average = (wanted / wanted.shape[1]).sum(axis=1)  # no sum overflows
-    if marks is not None:  # without their weights
-        t, average = np.eye(len(wanted))[marks[chosen]], np.bincount(marks, minlength=len(wanted)) / len(marks)
+    counts = prepared.counts
+    average = (wanted * (counts / len(counts))).sum(axis=1)  # no sum overflows
+    if marks is not None:  # without the weights of classes
+        t, average = np.eye(len(wanted))[marks[chosen]], np.bincount(marks, counts, len(wanted)) / len(marks)
     sizes = [float(np.abs(a).max()) for a in (x, t)]  # LAPACK need not end on what overflows
     x, t = (a / size if 0 < size < np.inf else np.zeros_like(a) for a, size in zip((x, t), sizes))
-    middle, mean, count = x.mean(axis=0), t.mean(axis=0), len(chosen)
-    u, s, vt = np.linalg.svd(x - middle, full_matrices=False)
-    loads, total = u.T @ (t - mean), float(np.sum((t - mean) ** 2))
+    own, count = counts[chosen] if counts[chosen].any() else np.ones(len(chosen)), len(chosen)
+    middle, mean, roots = np.average(x, 0, own), np.average(t, 0, own), np.sqrt(own)[:, None]
+    u, s, vt = np.linalg.svd(roots * (x - middle), full_matrices=False)
+    loads, total = u.T @ (roots * (t - mean)), float(np.sum(own[:, None] * (t - mean) ** 2))
     least, slopes = np.inf, np.zeros((x.shape[1], t.shape[1]))
     for penalty in PENALTIES * s[0] ** 2 if s[0] > 0 else ():
         kept = s**2 / (s**2 + penalty)

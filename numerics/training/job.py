@@ -12,7 +12,6 @@ import numpy as np
 
 from derive.errors import DataError, TrainingError
 from derive.spec import OPTIONS, Training
-from numerics.checks import numbers
 from numerics.datasets import Records, Source, labels
 from numerics.kernels import cluster
 from numerics.levels.projection import moved
@@ -136,24 +135,20 @@ def chosen(model: Continuum, given: Mapping[str, Any]) -> Training:
 
 
 def job_of(
-    model: Continuum, data: Source, options: Training, augment: Augment | None, weights: Any = None
+    model: Continuum, data: Source, options: Training, augment: Augment | None
 ) -> Job:
-    """The job of training a model on records, which may have weights. Raises DataError and TrainingError."""
+    """The job of training a model on records. Raises DataError and TrainingError."""
     if not data.known:
         raise DataError("records without targets", "y", "y was left out", "give y, or records that hold it")
     optimiser = optimisers.find(options.optimiser)
     optimiser.check(model.spec)
-    counts = None if weights is None else _checked_weights(weights, len(data))
     if hasattr(model, "units") and not model.history:
-        kept, _ = split(len(data), model.class_labels(data), options.validation, options.seed)
-        _check_some(counts, kept)
-        model = model.replace(units=learned(model.spec, model.units, data, kept, counts))
+        kept, held = split(len(data), model.class_labels(data), options.validation, options.seed)
+        _check_some(data.weights, kept, held)
+        model = model.replace(units=learned(model.spec, model.units, data, kept))
     training, validating, kept = _prepared(model, data, options)
     if hasattr(model, "baselines"):
         model = model.replace(baselines=baselines(training))
-    _check_some(counts, kept)
-    if counts is not None:
-        training = replace(training, weights=counts[kept] / counts[kept].mean())
     if not model.classes and training.labels is not None and hasattr(model, "names"):
         y = np.concatenate(list(data.pieces("y")))
         found = labels.learned(y, data.classes, model.spec.outputs or 0, bool(model.history))
@@ -172,7 +167,7 @@ def job_of(
         )  # fmt: skip
     original = _kept(data, kept) if changing else None
     job = Job(
-        _keeping(model, options), options, digest(data, counts), model.classes, training, validating, original, augment
+        _keeping(model, options), options, digest(data), model.classes, training, validating, original, augment
     )  # fmt: skip
     if optimiser.whole_data and job.batches > 1:
         raise TrainingError(
@@ -189,7 +184,6 @@ def on_level(job: Job, level: str, data: Source) -> Job:
     training, held, _ = _prepared(model, data, job.options)
     if model.baselines is None:
         model = model.replace(baselines=baselines(training))
-    training = replace(training, weights=job.training.weights)
     return replace(job, model=_keeping(model, job.options), training=training, held=held, bound=None)
 
 
@@ -199,7 +193,11 @@ def _prepared(model: Continuum, data: Source, options: Training) -> tuple[Prepar
     kept, held = split(len(prepared), prepared.labels, options.validation, options.seed)
     if not len(held):
         return prepared, None, kept
-    return prepared.chosen(kept), prepared.chosen(held), kept
+    _check_some(data.weights, kept, held)
+    training, validating = prepared.chosen(kept), prepared.chosen(held)
+    if data.weights is not None:  # whose means are one on either side
+        training, validating = (part.weighted(part.weights) for part in (training, validating))
+    return training, validating, kept
 
 
 def _keeping(model: Continuum, options: Training) -> Continuum:
@@ -240,29 +238,19 @@ def _kept(data: Source, kept: np.ndarray) -> Records:
     return data.take(kept)
 
 
-def _checked_weights(weights: Any, count: int) -> np.ndarray:
-    """Weights of records (count,). Raises DataError for others."""
-    found = numbers(weights, "weights", (count,))
-    if not (np.isfinite(found).all() and found.min() >= 0 and found.any()):
-        raise DataError(
-            f"weights from {found.min():g} to {found.max():g}", "numbers that are not negative, and not all zero",
-            "a missing value, or a sign", "give every record its weight; 0 leaves it out",
-        )  # fmt: skip
-    return found
+def _check_some(weights: np.ndarray | None, kept: np.ndarray, held: np.ndarray) -> None:
+    """Raise DataError where no record that is trained on counts, or none that is held out."""
+    for own, what in ((kept, "all records but held-out ones"), (held, "all held-out records")):
+        if weights is not None and len(own) and not weights[own].any():
+            raise DataError(
+                f"weights that are zero for {what}", "a positive weight among these",
+                "few records that count, all on one side of the split", "choose another seed, or give more weight",
+            )  # fmt: skip
 
 
-def _check_some(weights: np.ndarray | None, kept: np.ndarray) -> None:
-    """Raise DataError where no record that is trained on counts."""
-    if weights is not None and not weights[kept].any():
-        raise DataError(
-            "weights that are zero for all records but held-out ones", "a positive weight among the others",
-            "a split that holds out what counts", "choose another seed, or give more records weight",
-        )  # fmt: skip
-
-
-def digest(data: Source, weights: np.ndarray | None = None) -> str:
+def digest(data: Source) -> str:
     """The sha256 of records: their samples, points and targets, whatever type of number these came in; and weights."""
-    found = hashlib.sha256(b"" if weights is None else weights.tobytes())
+    found = hashlib.sha256(b"" if data.weights is None else data.weights.tobytes())
     named: list[tuple[Source, str]] = [(data, name) for name in ("x", "offsets", "xi", "y")]
     if isinstance(data, Records) and data.elsewhere is not None:
         named += [(data.elsewhere, name) for name in ("x", "offsets", "xi")]

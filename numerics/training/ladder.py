@@ -29,7 +29,7 @@ class Ladder:
 
     @classmethod
     def of(
-        cls, model: Continuum, data: Source, given: Mapping[str, Any], augment: Augment | None, weights: Any
+        cls, model: Continuum, data: Source, given: Mapping[str, Any], augment: Augment | None
     ) -> Ladder:
         """The ladder of training a model on records. Raises DataError and TrainingError."""
         options = chosen(model, given)
@@ -43,7 +43,7 @@ class Ladder:
         start = names.index(own) if options.strategy == "direct" else _start(model, names, options)
         if options.strategy != "direct":
             model = moved(model, names[start])
-        return cls(names, start, job_of(model, data, options, augment, weights), data)
+        return cls(names, start, job_of(model, data, options, augment), data)
 
     @property
     def options(self) -> Training:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from functools import partial
+
 import numpy as np
 
 from numerics.model.curvature import Curvature
@@ -9,8 +12,9 @@ from numerics.model.prepared import Prepared
 from numerics.readout.solve import READOUT, solve_readout
 from numerics.training import optimisers
 from numerics.training.job import Job
+from numerics.training.optimisers.state import PRODUCT
 
-PRODUCT = 2  # gradients that cost as much as a product with the Gauss–Newton matrix
+Penalised = Callable[[np.ndarray], tuple[float, np.ndarray]]
 
 
 class Counted:
@@ -42,13 +46,16 @@ class Counted:
 
         return product
 
-    def solved(self, vector: np.ndarray) -> np.ndarray:
-        """The coordinates with the readout that all records and their versions determine, all others as they are."""
+    def solved(self, vector: np.ndarray) -> tuple[np.ndarray, Penalised, Mapping[str, float]]:
+        """The coordinates with the readout that all records and their versions determine, all others as they are.
+
+        Then the objective with the penalty that was chosen, and what is to be said of it.
+        """
         prepared, versions = self.job.versions
-        model = solve_readout(self.job.model.with_coordinates(vector), prepared, versions).model
-        self.flops += self.job.flops(len(prepared), 1)  # at most: it is a forward sweep, with sums over the records
-        found, coordinates = vector.copy(), model.coordinates
-        for block in model.blocks:
+        solved = solve_readout(self.job.model.with_coordinates(vector), prepared, versions)
+        self.flops += self.job.flops(len(prepared), 2)  # at most: one is a forward sweep, with sums over the records
+        found, coordinates = vector.copy(), solved.model.coordinates
+        for block in solved.model.blocks:
             if block.name in READOUT:
                 found[block.part] = coordinates[block.part]
-        return found
+        return found, partial(solved.penalised.objective, prepared), solved.facts

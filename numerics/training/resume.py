@@ -61,6 +61,7 @@ def resumed(ladder: Ladder, source: Continuum, where: str) -> Run:
             flops=stored.get("flops", 0),
             work=stored.get("work", 0),
             stay=stay,
+            facts=stored.get("facts", {}),
         )
     except KeyError as error:
         raise CheckpointError(

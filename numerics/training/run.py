@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,7 @@ def fit(
     read part by part, but for these; what training needs of them, coefficients and targets, is then in a file in the
     folder for temporary files (TMPDIR), and the result has the same bits.
 
-    weights: what each record counts (records,), over their mean; None where all count alike.
+    weights: what each record counts (records,), see ``records``; held-out ones count so, too.
 
     Options left out are those of the spec's [training]:
 
@@ -75,7 +76,8 @@ def fit(
     augment(records, generator): as many records in place of the training records, anew in every epoch and before they
     are sampled: their images under a symmetry of the law that they follow (Brandstetter et al. 2022), for one.
     callback(model, row) is called after every epoch and may return True to stop. A row holds level, epoch, loss (mean
-    over the epoch, each batch's before its step), seconds, flops and, with a split, validation.
+    over the epoch, each batch's before its step), seconds, flops and, with a split, validation; with ridge the penalty
+    of the readout that was chosen, which the loss counts, and the mean loss of records left out.
 
     client: a ``dask.distributed.Client``, whose cluster's workers compute the gradients, block by block: with the bits
     of one machine, whatever their number. They keep the records; those in files travel batch by batch.
@@ -98,12 +100,12 @@ def fit(
         given = {name: past.get(name) if value is None else value for name, value in given.items()}
     if earlier is not None and hasattr(model, "units"):
         model = model.replace(units=earlier.units)  # in which its coordinates are
-    ladder = Ladder.of(model, source(x, xi=xi, y=y, y_xi=y_xi), given, augment, weights)
+    ladder = Ladder.of(model, source(x, xi=xi, y=y, y_xi=y_xi, weights=weights), given, augment)
     run = first(ladder) if earlier is None else resumed(ladder, earlier, str(out or ""))
     keep = Saver(ladder, out, save_every)
-    for remark in (optimisers.find(ladder.options.optimiser).remark, _found(model, ladder.job(ladder.start).model)):
-        if remark:
-            print(remark, file=sys.stderr)
+    _say_once(optimisers.find(ladder.options.optimiser).remark)
+    if found := _found(model, ladder.job(ladder.start).model):
+        print(found, file=sys.stderr)
     ladder.spread_over(client)
     try:
         with threads.serial_blas(), watch(progress, ladder, run) as show:
@@ -123,6 +125,13 @@ def fit(
         ladder.done()
     keep(run, now=True)
     return trained(ladder, run)
+
+
+@cache
+def _say_once(remark: str) -> None:
+    """Say what there is to know of an optimiser, whatever it trains: once is enough for a process."""
+    if remark:
+        print(remark, file=sys.stderr)
 
 
 def _found(before: Continuum, after: Continuum) -> str:
@@ -159,6 +168,7 @@ def _steps(jobs: Sequence[Job], run: Run) -> Iterator[Run]:
             total=run.total + info.value * len(objectives[-1].part),
             seconds=run.seconds + time.perf_counter() - began,
             stopped=info.stop,
+            facts=info.facts,
         ).working(sum(own.flops for own in objectives))
         yield run
 
@@ -206,8 +216,9 @@ def _closed(job: Job, run: Run) -> Run:
         "loss": run.total / len(job.training),
         "seconds": run.seconds,
         "flops": run.flops,
+        **run.facts,
     }
-    run = replace(run, epoch=run.epoch + 1, batch=0, total=0.0, seconds=0.0, flops=0)
+    run = replace(run, epoch=run.epoch + 1, batch=0, total=0.0, seconds=0.0, flops=0, facts={})
     if job.held is not None:
         model = job.model.with_coordinates(run.present)
         try:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,7 @@ class Run:
     the sum over their records of the loss, seconds: their time, flops: their floating-point operations, work: those of
     the whole run; vector: orthonormal coordinates; average: their moving average, None where none is kept; best,
     best_loss, stale: of the validation split on this level, stale being the epochs since the best; stopped: why the
-    optimiser gave up, or "".
+    optimiser gave up, or "".  facts: what the last step said beside its value.
     """
 
     optimiser: optimisers.State | multigrid.Cycle
@@ -56,6 +57,7 @@ class Run:
     flops: int = 0
     work: int = 0
     stay: Stay = Stay()
+    facts: Mapping[str, float] = field(default_factory=dict)
 
     def working(self, flops: int) -> Run:
         """The run with some more work."""
@@ -139,7 +141,7 @@ def to_training(ladder: Ladder, run: Run) -> dict[str, Any]:
     job = ladder.job(run.place)
     arrays = {f"optimiser/{name}": array for name, array in run.optimiser.to_arrays().items()}
     arrays |= {name: a for name, a in (("average", run.average), ("best", run.best)) if a is not None}
-    names = ("epoch", "batch", "total", "seconds", "best_loss", "stale", "stopped", "flops", "work")
+    names = ("epoch", "batch", "total", "seconds", "best_loss", "stale", "stopped", "flops", "work", "facts")
     scalars = {name: getattr(run, name) for name in names}
     fixed = {"options": stored(job.options), "augment": job.augment_name, "data": job.data, "stay": asdict(run.stay)}
     return fixed | scalars | {"vector": run.vector} | arrays

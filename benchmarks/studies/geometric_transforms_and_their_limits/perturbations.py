@@ -9,7 +9,7 @@ from numpy.polynomial import legendre
 
 import continua as ct
 from benchmarks.studies import Number, mean
-from numerics.model.adjoint import outputs, pull_back
+from numerics.model.prepared import Prepared
 
 Array = np.ndarray
 
@@ -33,18 +33,26 @@ def motions(state: int = 40) -> dict[str, Any]:
     }
 
 
-def products(size: int, norm: str) -> Array:
-    """⟨P_j, P_k⟩ of Legendre polynomials in "L2", or in "H1", ∫ p q + p′ q′ dξ: (size, size)."""
+def products(size: int) -> Array:
+    """∫ P_j P_k dξ of Legendre polynomials (size, size)."""
     nodes, weights = legendre.leggauss(size)
-    values = [legendre.legvander(nodes, size - 1)]
-    if norm == "H1":
-        values.append(np.stack([legendre.legval(nodes, legendre.legder(row)) for row in np.eye(size)], 1))
-    return sum(v.T @ (weights[:, None] * v) for v in values)
+    values = legendre.legvander(nodes, size - 1)
+    return values.T @ (weights[:, None] * values)
 
 
 def length(r: Array, gram: Array) -> Array:
     """Norms of functions with coefficients r (size, N): (N,)."""
     return np.sqrt(np.sum(r * (gram @ r), axis=0))
+
+
+def as_records(states: Array) -> Prepared:
+    """Functions with coefficients (size, N) as records."""
+    return Prepared(states, None, np.zeros(states.shape[1]), None)
+
+
+def outputs(model: ct.Continuum, states: Array) -> Array:
+    """The numbers of the classes, (classes, N)."""
+    return model.outputs(as_records(states)).T
 
 
 def signs(model: ct.Continuum, states: Array) -> Array:
@@ -59,20 +67,19 @@ def margin(model: ct.Continuum, states: Array, own: Array) -> Array:
     return own * (z[1] - z[0])
 
 
-def smallest(model: ct.Continuum, states: Array, gram: Array, rounds: int = 20) -> Array:
-    """For each record a perturbation (size, N) that changes its class, small in the norm of the Gram matrix.
+def smallest(model: ct.Continuum, states: Array, metric: str, rounds: int = 20) -> Array:
+    """For each record a perturbation (size, N) that changes its class, small in "L2" or "H1".
 
-    Newton's steps to margin 0 along the gradient in that metric, G⁻¹ dz/dh by the adjoint (10): the smallest ones of
-    the linearised model (Moosavi-Dezfooli et al. 2016). Then as little of their sum as changes the class.
+    Newton's steps to margin 0 along the gradient by the record in that metric: the smallest ones of the linearised
+    model (Moosavi-Dezfooli et al. 2016). Then as little of their sum as changes the class.
     """
     own, r = signs(model, states), np.zeros_like(states)
     for _ in range(rounds):
         ahead = margin(model, states + r, own)
         if (ahead < 0).all():
             break
-        slope = pull_back(model, states + r, np.stack([-own, own]).astype(float))[1]
-        along = np.linalg.solve(gram, slope)
-        r -= np.where(ahead < 0, 0, (1.02 * ahead + 1e-9) / np.sum(slope * along, axis=0)) * along
+        along = model.input_gradient(as_records(states + r), functional=np.outer(own, [-1, 1]), metric=metric)
+        r -= np.where(ahead < 0, 0, (1.02 * ahead + 1e-9) / along.squares) * along.coefficients[..., 0].T
     return r * first_change(model, states, r, own, np.ones(states.shape[1]))
 
 
@@ -127,8 +134,8 @@ def both_sizes(model: ct.Continuum, test: ct.Records, seed: int) -> dict[str, fl
     medians = []
     for one in (model, ct.refine(model, level="fine")):
         states = one.project_samples(test)
-        gram = products(len(states), "L2")
-        least = length(smallest(one, states, gram), gram)
+        gram = products(len(states))
+        least = length(smallest(one, states, "L2"), gram)
         medians.append((np.median(least), np.median(random_ones(one, states, gram, least, seed))))
     (least, other), (least_fine, other_fine) = medians
     return {"converged": abs(least_fine / least - 1), "growth": other_fine / other}
@@ -137,9 +144,9 @@ def both_sizes(model: ct.Continuum, test: ct.Records, seed: int) -> dict[str, fl
 def perturbations(model: ct.Continuum, train: ct.Records, test: ct.Records, seed: int) -> dict[str, float]:
     """Medians over the test records; see ``numbers`` for what each is."""
     states = model.project_samples(test)
-    gram = products(len(states), "L2")
+    gram = products(len(states))
     size = length(states - states.mean(axis=1, keepdims=True), gram)
-    both = [smallest(model, states, products(len(states), norm)) for norm in ("L2", "H1")]
+    both = [smallest(model, states, metric) for metric in ("L2", "H1")]
     least, smooth = (length(r, gram) for r in both)
     own = signs(model, states)
     changed = [signs(model, states + (1 + 1e-6) * r) != own for r in both]

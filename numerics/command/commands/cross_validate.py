@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -9,7 +10,7 @@ import click
 from derive.errors import SpecError
 from numerics.command import console
 from numerics.command.console import example, json_option
-from numerics.command.options import Data, data_option
+from numerics.command.options import Data, data_option, training_options
 
 
 @click.command("cross-validate")
@@ -17,23 +18,28 @@ from numerics.command.options import Data, data_option
 @data_option
 @click.option("--folds", type=click.IntRange(2), default=5, show_default=True, help="Parts of the records.")
 @click.option("--vary", multiple=True, metavar="KEY=VALUE,VALUE…", help="Compare values of a key of SPEC; repeatable.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Draws folds and first fields.")
+@training_options
 @json_option
 @example(
-    "continua cross-validate specs/gunpoint.toml --data data/train.npz",
+    "continua cross-validate specs/gunpoint.toml --data data/train.npz --epochs 50",
     "continua cross-validate specs/gunpoint.toml --data data/train.npz --vary training.learning_rate=0.03,0.1",
 )
-def cross_validate(spec: str, data: Data, folds: int, vary: tuple[str, ...], seed: int, as_json: bool) -> None:
+def cross_validate(
+    spec: str, data: Data, folds: int, vary: tuple[str, ...], as_json: bool, **overrides: Any
+) -> None:
     """Score SPEC on every fold of the records, trained on the others.
 
-    Classes are shared out evenly. With --vary all combinations of the values are tried on the same folds, and the
+    Classes are shared out evenly; --seed draws the folds, and the same first fields for all of them. Options override
+    the spec's [training]. With --vary all combinations of the values are tried on the same folds, and the
     best is marked: the highest mean accuracy, then the least loss. Writes nothing.
     """
     from numerics.training import cross_validation
 
     records = data.with_targets()
     candidates = _candidates(spec, vary)
-    total = folds * sum(declared.training.epochs for _, declared in candidates)
+    given = {"seed": 0, **{name: value for name, value in overrides.items() if value is not None}}
+    _check_once(given, candidates[0][0])
+    total = folds * sum(given.get("epochs", declared.training.epochs) for _, declared in candidates)
     found = []
     with console.steps() as progress, console.about(data.path):
         task = progress.add_task("training", total=total)
@@ -42,7 +48,7 @@ def cross_validate(spec: str, data: Data, folds: int, vary: tuple[str, ...], see
             progress.advance(task)
 
         for _, declared in candidates:
-            report = cross_validation.cross_validate(declared, records, folds=folds, seed=seed, callback=advance)
+            report = cross_validation.cross_validate(declared, records, folds=folds, callback=advance, **given)
             found.append(report)
     best = max(found, key=lambda report: report.rank)
     if as_json:
@@ -50,7 +56,7 @@ def cross_validate(spec: str, data: Data, folds: int, vary: tuple[str, ...], see
             {"setting": setting, "folds": list(report.scores), "mean": report.mean, "deviation": report.deviation,
              "best": report is best} for (setting, _), report in zip(candidates, found)
         ]  # fmt: skip
-        console.print_json({"records": len(records), "folds": folds, "seed": seed, "settings": settings})
+        console.print_json({"records": len(records), "folds": folds, "seed": given["seed"], "settings": settings})
         return
     rows = []
     for (setting, _), report in zip(candidates, found):
@@ -79,6 +85,17 @@ def _candidates(spec: str, vary: tuple[str, ...]) -> list[tuple[dict[str, Any], 
         choices[key] = [_value(text) for text in values.split(",")]
     with console.about(spec):
         return [(setting, load_spec(declared)) for setting, declared in varied(read_toml(spec), choices)]
+
+
+def _check_once(given: Mapping[str, Any], varied: Mapping[str, Any]) -> None:
+    """Raise SpecError for an option that is varied, too."""
+    for name in given:
+        if f"training.{name}" in varied:
+            option = f"--{name.replace('_', '-')}"
+            raise SpecError(
+                f"{option} and --vary training.{name}", "one of the two", "an option overrides what the spec says",
+                f"leave {option} out",
+            )  # fmt: skip
 
 
 def _value(text: str) -> Any:

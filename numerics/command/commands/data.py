@@ -18,12 +18,12 @@ from numerics.command.console import example, json_option
 def data(name: str, out: Path, as_json: bool) -> None:
     """Write a real data set as train.npz and test.npz.
 
-    The split is the published one. `continua list data` has the names; burgers is solved here, and comes with test
-    records at 256 and 512 points too.
+    The split is the published one. `continua list data` has the names; burgers and vorticity are solved here, and
+    come with test records at other resolutions too.
     """
     from numerics import datasets
 
-    work = "solving" if name == "burgers" else "reading"
+    work = "solving" if name in {"burgers", "vorticity"} else "reading"
     with console.working(f"{work} {name}"):
         parts = datasets.parts(name)
     out.mkdir(parents=True, exist_ok=True)

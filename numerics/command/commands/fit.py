@@ -53,6 +53,7 @@ def fit(
     loses what came after the last save. DATA may be a folder whose records are larger than memory, and --scheduler a
     Dask cluster: the model has the same bits.
     """
+    from numerics.readout.solve import FACTS
     from numerics.training.run import fit as train
 
     records = data.with_targets()
@@ -74,6 +75,7 @@ def fit(
         with cluster(scheduler, workers) as client:
             model = train(model, records, client=client, **options)
         facts = {"model": str(out), "epochs": len(model.history), **model.scores(model.prepare(records))}
+        facts |= {name: model.history[-1][name] for name in FACTS if name in model.history[-1]}
         beside(model, records, facts, as_json)
 
 
@@ -108,7 +110,10 @@ def _start(spec: str, level: str | None, seed: int | None) -> Any:
 
 
 def _dry_run(model: Any, records: Any, given: dict[str, Any]) -> dict[str, Any]:
-    """What training would do and take, from the gradients of one batch (the second one: the first may compile)."""
+    """What training would do and take, from the gradients of one batch (the second one: the first may compile).
+
+    Where steps are solved for, it is what they take at most.
+    """
     import numpy as np
 
     from numerics.levels.projection import moved
@@ -128,10 +133,12 @@ def _dry_run(model: Any, records: Any, given: dict[str, Any]) -> dict[str, Any]:
     model.objective(part)
     start = time.perf_counter()
     loss, _ = model.objective(part)
-    seconds = (time.perf_counter() - start) * -(-len(prepared) // batch)
-    vectors = optimisers.find(settings.optimiser).vectors * 8 * model.size
+    optimiser = optimisers.find(settings.optimiser)
+    seconds = (time.perf_counter() - start) * -(-len(prepared) // batch) * optimiser.gradients
+    vectors = optimiser.vectors * 8 * model.size
+    most = {"gradients an epoch, at most": optimiser.gradients} if optimiser.gradients > 1 else {}
     return {
         "model": repr(model), "records": len(prepared), "coefficients": model.size, "epochs": settings.epochs,
-        "loss": loss, "seconds an epoch": seconds, "seconds in all": seconds * settings.epochs,
+        "loss": loss, **most, "seconds an epoch": seconds, "seconds in all": seconds * settings.epochs,
         "memory (MiB)": (console.peak_memory() + vectors) / 2**20,
     }  # fmt: skip

@@ -47,10 +47,12 @@ def predict(
     if y is not None and not as_json:
         for n, values in enumerate(y):
             said = [] if labels is None else [str(labels[n])]
-            click.echo(" ".join([str(n), *said, *(f"{v:.6g}" for v in values.ravel())]))
+            record = records.names[n] if records.names else str(n)
+            click.echo(" ".join([record, *said, *(f"{v:.6g}" for v in values.ravel())]))
     if y is not None and as_json:
         chosen = {} if labels is None else {"label": labels.tolist()}
-        console.print_json({"y": [values.tolist() for values in y], **chosen})
+        named = {"record": list(records.names)} if records.names else {}
+        console.print_json({**named, "y": [values.tolist() for values in y], **chosen})
 
 
 def _points(path: Path, model: Any) -> Any:

@@ -19,7 +19,7 @@ import numpy as np
 from derive.errors import DataError
 from numerics.datasets.labels import NUMBER
 from numerics.datasets.record import refusal
-from numerics.datasets.tables import Table, says_number
+from numerics.datasets.tables import Table, quoted, says_number
 
 Array = np.ndarray
 SEPARATORS = (",", ";", "\t")
@@ -138,7 +138,7 @@ def _odd(cell: str, name: str, line: int) -> DataError:
     return refusal(
         f"{cell[:40]!r} in line {line}, in the column {name!r} of numbers", "a number, or nothing where one is missing",
         "a decimal comma" if comma else "a remark among numbers, or a column of labels",
-        "write numbers as 0.25" if comma else f"leave the cell empty, or name the column: --label {name}",
+        "write numbers as 0.25" if comma else f"leave the cell empty, or name the column: --label {quoted(name)}",
     )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from numerics.datasets.record import Records
 
 NAMES = (
     "gunpoint", "arrowhead", "italypowerdemand", "osuleaf", "japanesevowels", "basicmotions", "tecator",
-    "digits", "digits2d", "burgers",
+    "digits", "digits2d", "burgers", "vorticity",
 )  # fmt: skip
 
 
@@ -28,7 +28,7 @@ def summaries() -> dict[str, str]:
 
 
 def parts(name: str) -> dict[str, Records]:
-    """"train" and "test" of a data set, and of burgers the test records at more points too; see ``load``."""
+    """"train" and "test" of a data set, and of the solved ones the test records at other points too; see ``load``."""
     wanted = str(name).lower()
     if wanted not in NAMES:
         raise DataError(
@@ -45,8 +45,9 @@ def load(name: str) -> tuple[Records, Records]:
     The series are those of the UCR and UEA archives that sktime ships: GunPoint, ArrowHead, ItalyPowerDemand,
     OSULeaf (classes, one channel), JapaneseVowels (12 channels, 7 to 29 points), BasicMotions (6 channels), and
     Tecator (a number to predict). Digits are scikit-learn's: 64 pixels in [0, 1], row by row; the first 898
-    train, the last 899 test; digits2d are the same as functions on a square, 8 × 8 × 1. Burgers are solutions of
-    Burgers' equation, made here. Raises DataError for an unknown name or a missing package.
+    train, the last 899 test; digits2d are the same as functions on a square, 8 × 8 × 1. Burgers and vorticity
+    are solutions of Burgers' and of Navier and Stokes' equations, made here. Raises DataError for an unknown name or a
+    missing package.
     """
     found = parts(name)
     return found["train"], found["test"]

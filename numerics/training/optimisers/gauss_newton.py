@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from numerics.training.optimisers.state import (
+    PRODUCT,
     ROUNDING,
     Arrays,
     Blocks,
@@ -167,4 +168,4 @@ def _start(plan: Plan) -> State:
     return GaussNewton(plan.blocks, rate, rate, None, None, None)
 
 
-OPTIMISER = Optimiser(_start, vectors=2 * PRODUCTS + 10, whole_data=True)
+OPTIMISER = Optimiser(_start, vectors=2 * PRODUCTS + 10, gradients=1 + PRODUCT * PRODUCTS, whole_data=True)

@@ -36,11 +36,11 @@ class Ridge:
     blocks: Blocks
 
     def step(self, objective: Any, vector: Vector) -> tuple[State, Vector, Info]:
-        """objective: has ``solved``, the vector with the best readout. The value is that where the step ends."""
-        solved = objective.solved(vector)
-        value, gradient = evaluated(objective, solved, self.blocks)
+        """objective: has ``solved``, the vector with the best readout and for what. The value is that where it ends."""
+        solved, penalised, facts = objective.solved(vector)
+        value, gradient = evaluated(penalised, solved, self.blocks)
         norm, length = (math.sqrt(inner(v, v)) for v in (gradient, solved - vector))
-        return self, solved, Info(value, norm, length, 1, "the readout is solved for")
+        return self, solved, Info(value, norm, length, 1, "the readout is solved for", facts)
 
     def moved(self, move: Move, plan: Plan) -> Ridge:
         return Ridge(plan.blocks)
@@ -57,4 +57,4 @@ def _start(plan: Plan) -> State:
     return Ridge(plan.blocks)
 
 
-OPTIMISER = Optimiser(_start, vectors=2, whole_data=True, versions=True, check=check_solvable)
+OPTIMISER = Optimiser(_start, vectors=2, gradients=2, whole_data=True, versions=True, check=check_solvable)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -28,6 +28,7 @@ Blocks = tuple[Block, ...]
 Product = Callable[[Vector], Vector]
 Factors = tuple[tuple[np.ndarray, ...], ...]  # symmetric matrices, one an axis of every slab of all fields
 ROUNDING = float(np.finfo(np.float64).eps)
+PRODUCT = 2  # gradients that cost as much as a product with the Gauss–Newton matrix
 
 
 @dataclass(frozen=True)
@@ -73,14 +74,16 @@ class Plan:
 class Optimiser:
     """What the file of an optimiser tells of it. start: its state before the first step.
 
-    vectors: how many vectors of coefficients a step holds, for estimates of memory.
+    vectors: how many vectors of coefficients a step holds, for estimates of memory; gradients: how many gradients it
+    takes as long as, at most, for those of time.
     whole_data: whether it needs all records in a step, since gradients of different steps are compared, for one.
     versions: whether its one step takes all epochs' versions of the records at once.
-    remark: what is said to whoever uses it, or "".  check: raises TrainingError for a model that it cannot train.
+    remark: what is said once to whoever uses it, or "".  check: raises TrainingError for a model that it cannot train.
     """
 
     start: Callable[[Plan], State]
     vectors: int = 8
+    gradients: int = 1
     whole_data: bool = False
     versions: bool = False
     remark: str = ""
@@ -91,7 +94,7 @@ class Optimiser:
 class Info:
     """One step: the value and ‖gradient‖ (L2) where it started, its L2 length, the evaluations that it took.
 
-    stop: why there is nothing left to do, or "".
+    stop: why there is nothing left to do, or "".  facts: what a history should say of it beside the value.
     """
 
     value: float
@@ -99,6 +102,7 @@ class Info:
     length: float
     evaluations: int
     stop: str = ""
+    facts: Mapping[str, float] = field(default_factory=dict)
 
 
 class Objective(Protocol):

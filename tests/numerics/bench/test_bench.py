@@ -92,6 +92,7 @@ def test_what_has_no_words_is_said() -> None:
     assert all(row.left_out["NumPy"] == "implicit steps" for row in rows)
 
 
+@pytest.mark.slow
 def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "SIDE", 64)
     monkeypatch.setattr(machine, "COPIED", 1 << 12)

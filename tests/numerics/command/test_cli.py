@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import os
 import subprocess
@@ -25,6 +26,7 @@ from numerics.command.generation import generated_root
 from numerics.command.main import main
 from numerics.kernels import threads
 from numerics.model.answers import predict
+from numerics.model.units import Scale, Units
 from tests.builders import ROOT, SPEC, SPECS, bumps
 
 
@@ -298,6 +300,16 @@ def test_show_says_equation_sizes_and_history(place: Path) -> None:
     assert "output h(ξ, 1), loss l2" in run("show", "maps.npz")
 
 
+def test_show_tells_the_units(place: Path) -> None:
+    model = load(place / "base.npz")
+    scale = Scale((20.0,), (4.0,), (0.0,), (1.0,))
+    model.replace(units=Units(((0.0, 12.0),), scale, None)).save(place / "units.npz")
+    text, facts = run("show", "units.npz"), json.loads(run("show", "units.npz", "--json"))
+    assert "points from 0 to 12" in text and "samples x = 4 z + 20" in text and "targets" not in text
+    assert facts["points"] == "0 to 12" and facts["samples"] == [[20.0, 4.0]] and facts["targets"] is None
+    assert "points from" not in run("show", "base.npz")
+
+
 @pytest.mark.slow
 def test_plot_is_one_page(place: Path) -> None:
     run("plot", "base.npz", "--data", "train.npz", "--out", "page.html")
@@ -308,6 +320,17 @@ def test_dry_run_writes_nothing(place: Path) -> None:
     before = sorted(place.iterdir())
     assert "coefficients" in run("fit", "small.toml", "--data", "train.npz", "--out", "no.npz", "--dry-run")
     assert sorted(place.iterdir()) == before
+
+
+def test_a_dry_run_counts_the_products_of_a_step(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of Gauss–Newton fifty at most, each as long as two gradients; with a clock that a gradient takes to go one on."""
+    ticks = itertools.count()
+    clock = types.SimpleNamespace(perf_counter=lambda: next(ticks))
+    monkeypatch.setattr(sys.modules["numerics.command.commands.fit"], "time", clock)
+    given = ["fit", "small.toml", "--data", "train.npz", "--out", "no.npz", "--dry-run", "--json", "--optimiser"]
+    newton, adam = (json.loads(run(*given, name)) for name in ("gauss-newton", "adam"))
+    assert newton["gradients an epoch, at most"] == 101 and "gradients an epoch, at most" not in adam
+    assert newton["seconds an epoch"] == 101
 
 
 PEAK = """

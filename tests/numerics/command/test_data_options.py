@@ -75,6 +75,19 @@ def test_commands_that_read_records(folder: Path, name: str, tmp_path: Path) -> 
     run("fit", folder / "small.toml", *data, "--out", tmp_path / "x.npz", "--dry-run")
 
 
+def test_predictions_name_the_records_as_the_table_does(folder: Path, tmp_path: Path) -> None:
+    named = [["who", *map(str, range(20))], *([f"p{n}", *map(str, row)] for n, row in enumerate(X.tolist()))]
+    (tmp_path / "named.csv").write_text("\n".join(map(",".join, named)))
+    predict = ("predict", folder / "m.npz", "--data", tmp_path / "named.csv", "--id", "who")
+    run(*predict, "--out", tmp_path / "p.csv")
+    rows = (tmp_path / "p.csv").read_text().splitlines()[1:]
+    expected = [f"p{n}" for n in range(12)]
+    assert [row.split(",")[0] for row in rows] == [line.split()[0] for line in run(*predict).splitlines()] == expected
+    assert json.loads(run(*predict, "--json"))["record"] == expected
+    found = datasets.read(folder / "long.csv", label="kind", id="who", time="n")
+    assert found.take([3, 1]).names == ("r03", "r01")
+
+
 def test_pages_and_folds_take_tables_too(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is drawn, and scored on folds, are the records; how is tested elsewhere, and takes seconds."""
     met: list[datasets.Records] = []

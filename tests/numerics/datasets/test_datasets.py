@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from derive.errors import DataError
 from numerics import datasets
 from numerics.datasets import read, records, write
-from tests.builders import same_records
+from tests.builders import refused, same_records
 
 RAGGED = [np.array([1.0, 2.0, 3.0]), np.array([4.0, 5.0]), np.array([6.0])]
 
@@ -155,6 +155,27 @@ def test_files_come_back(tmp_path: Path, lengths, channels: int, target: str, po
     given_records = records(x, xi=None if points == "none" else xi, y=y)
     write(tmp_path / "data.npz", given_records)
     assert same_records(read(tmp_path / "data.npz"), given_records)
+
+
+@pytest.mark.parametrize("ragged", [False, True], ids=["equal", "ragged"])
+@pytest.mark.parametrize("shared", [False, True], ids=["own points", "shared points"])
+def test_targets_at_points_of_their_own_come_back(tmp_path: Path, ragged: bool, shared: bool) -> None:
+    generator = np.random.default_rng(0)
+    lengths = [3, 5, 4] if ragged else [4] * 3
+    own = {n: np.sort(generator.uniform(-1, 1, n)) for n in lengths}
+    y = [generator.standard_normal((n, 2)) for n in lengths]
+    y_xi = [own[n] if shared else np.sort(generator.uniform(-1, 1, n)) for n in lengths]
+    data = records(generator.standard_normal((3, 6)), y=y, y_xi=y_xi)
+    write(tmp_path / "data.npz", data)
+    found = read(tmp_path / "data.npz")
+    assert same_records(found, data) and same_records(found.elsewhere, data.elsewhere)
+
+
+def test_targets_on_grids_of_their_own_are_no_file(tmp_path: Path) -> None:
+    x, y = np.zeros((2, 3, 3, 1)), np.zeros((2, 4, 4, 1))
+    data = records(x, y=y, y_xi=(np.linspace(-1, 1, 4),) * 2)
+    refused(lambda: write(tmp_path / "data.npz", data), "grids of their own")
+    assert not list(tmp_path.iterdir())
 
 
 def test_files_look_as_documented(tmp_path: Path) -> None:
@@ -396,7 +417,7 @@ def test_what_load_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(DataError, match="write your own"):
         datasets.load("zzz")
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    for name in set(datasets.names()) - {"burgers"}:  # which is computed
+    for name in set(datasets.names()) - {"burgers", "vorticity"}:  # which are computed
         with pytest.raises(DataError) as caught:
             datasets.load(name)
         assert 'pip install "neural-continua[data]"' in str(caught.value)

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from derive.errors import DataError
+from numerics import progress
 from numerics.datasets import Records, read, records
 from tests.builders import refused, same_records
 
@@ -112,6 +113,7 @@ BAD_CSV = {
     "a name twice": ("s,s\n1,2\n", {}, "two columns named 's'"),
     "a typing error": (lines("kind,s", NAMES, X[:, 0]), {"label": "kin"}, "did you mean 'kind'?"),
     "a label that is not named": (lines("kind,s", NAMES, X[:, 0]), {}, "--label kind"),
+    "names of records": (lines("plant no.,s", ["p1", "p2", "p3", "p4"], X[:, 0]), {}, "--id 'plant no.' if it names"),
     "a label of numbers": (lines("label,s", [0, 1, 0, 1], X[:, 0]), {}, "--label label"),
     "a row a sample": (lines("id,time,s", [0, 0, 1, 1], [0, 1, 0, 1], X[:, 0]), {}, "--id COLUMN --time COLUMN"),
     "a word": ("s0,s1\n1,2\n3,x\n", {}, "'x' in line 3, in the column 's1' of numbers"),
@@ -161,6 +163,15 @@ def test_parquet(backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     refused(lambda: read(path), f"{backend} cannot read", "write it again")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     refused(lambda: read(path), 'pip install "neural-continua[data]"')
+
+
+def test_a_long_table_says_that_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(progress, "PATIENCE", 0.0)
+    (tmp_path / "long.csv").write_text("0,1,y\n" + "1,2,3\n" * 20_000)
+    read(tmp_path / "long.csv", label="y")
+    assert "reading long.csv … " in capsys.readouterr().err
 
 
 ARFF = """% a remark

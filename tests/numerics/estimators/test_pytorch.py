@@ -99,7 +99,7 @@ def test_euclidean_gradients_are_those_of_the_fields() -> None:
     x, y = records(model), np.random.default_rng(1).standard_normal((3, 3))
     module = to_torch(model)
     ((module(torch.from_numpy(x)) - torch.from_numpy(y)) ** 2).sum(dim=1).mean().backward()
-    _, expected = model.objective(model.prepare(given_records(x, None, y)))
+    _, expected = model.objective(model.prepare(given_records(x, y)))
     found = torch.cat([p.grad.reshape(-1) for p in module.parameters()]).numpy()
     assert np.abs(found - expected).max() <= 1e-12
 

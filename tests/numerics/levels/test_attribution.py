@@ -13,6 +13,7 @@ from numerics.datasets import records
 from numerics.levels import stages
 from numerics.levels.attribution import between
 from numerics.model.prepared import Prepared
+from numerics.model.units import Units
 from tests.builders import EVERY, NUMBERS, ONCE, TRANSLATED, random_model
 
 TWICE, HATS = {"family": "p0", "cells": 2}, {"family": "hat", "cells": 4}
@@ -128,5 +129,8 @@ def test_reports_say_the_change_its_parts_and_their_defect() -> None:
         assert own["total"] == found.shares["W"].total and len(own["xi"]["parts"]) == 8
         picture = report.plot()
         assert [axes.get_xlabel() for axes in picture.axes[1:]] == ["ξ", *["ξ′"] * (level == "small"), "δ"]
+    seconds = model.replace(units=Units(((0.0, 12.0),)))
+    axes = project(seconds, "small", x, y).report.plot().axes[1]
+    assert axes.get_xlim()[0] > -2 and axes.get_xlim()[1] > 11  # drawn over the user's points
     with pytest.raises(DataError, match="without an attribution"):
         _ = project(model, "small").report.plot()

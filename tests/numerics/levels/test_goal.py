@@ -16,6 +16,7 @@ from numerics.datasets import Records, records
 from numerics.levels.goal import Estimate, estimate, on
 from numerics.levels.richer import with_state
 from numerics.model.continuum import Continuum
+from numerics.model.units import Scale
 from numerics.representation import find
 from tests.builders import CIRCLE, EVERY, manufactured, random_model
 from tests.oracles.exact import Manufactured
@@ -122,6 +123,16 @@ def test_other_functionals(weights: Any) -> None:
             estimate(own, data, functional=wrong)
     with pytest.raises(DataError, match="gives functions"):
         estimate(random_model(CIRCLE), _records(random_model(CIRCLE).spec), functional=[1.0])
+
+
+def test_functionals_are_of_numbers_in_the_users_units() -> None:
+    own, data = manufactured(PROBLEM, STATES["hat"], "heun", 2)
+    plain = estimate(own, records(data.samples()), functional=[1.0, -2.0])
+    scale = Scale((5.0, 7.0), (10.0, 10.0), (0.0, 0.0), (1.0, 1.0))
+    scaled = own.replace(units=replace(own.units, targets=scale))
+    found = estimate(scaled, records(data.samples()), functional=[1.0, -2.0])
+    assert found.goal == pytest.approx(float(np.mean(scaled(data.samples()) @ [1.0, -2.0])), rel=1e-12)
+    assert found.goal == pytest.approx(10 * plain.goal + 5 - 14) and found.error == pytest.approx(10 * plain.error)
 
 
 def test_kernels_in_float32_have_the_same_estimate() -> None:

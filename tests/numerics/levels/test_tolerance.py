@@ -16,6 +16,7 @@ from numerics import Continuum, load, project, refine
 from numerics.datasets import records
 from numerics.levels.goal import estimate
 from numerics.levels.richer import halved, step_ends, with_steps
+from numerics.model.units import Units
 from numerics.representation import find
 from tests.builders import CIRCLE, FUNCTION, NUMBERS, TRANSLATED, manufactured, random_model
 from tests.oracles.exact import Manufactured
@@ -61,6 +62,9 @@ def test_the_level_is_one_like_any_other(tmp_path) -> None:
     every_second = fine.loss(fine.prepare(records(PROBLEM.samples[:, ::2], y=PROBLEM.labels)))
     assert fine.report.sampling == pytest.approx(every_second - fine.loss(fine.prepare(data)), rel=1e-9)
     assert len(fine.report.plot().axes) == 4
+    seconds = own.replace(units=Units(((0.0, 12.0),)))
+    axes = refine(seconds, tolerance=1e-3, records=data).report.plot().axes[0]
+    assert axes.get_xlim()[0] > -2 and axes.get_xlim()[1] > 11  # drawn over the user's points
 
 
 def _layered(depth: list[str]) -> Continuum:

@@ -224,6 +224,18 @@ def test_a_trajectory_leads_from_the_record_to_the_output() -> None:
     assert np.max(np.abs(values[:, -1, :, 0] - model(X, at=points)[:, :, 0])) <= 1e-13
 
 
+def test_a_trajectory_is_at_the_points_of_the_records() -> None:
+    """Which are few where the state is, and ξ of their own; records whose points differ are shown on one grid."""
+    spec = {**SPEC, "loss": {"kind": "l2"}}
+    del spec["readout"]
+    model, xi = Continuum.from_spec(spec, seed=1), np.array([-1.0, -0.3, 0.1, 1.0])
+    x = np.random.default_rng(0).standard_normal((3, 4))
+    _, values = model.trajectory(x, xi)
+    np.testing.assert_array_equal(values, model.trajectory(x, xi, at=xi)[1])
+    np.testing.assert_allclose(values[:, -1], model(x, xi), atol=1e-13)
+    assert model.trajectory([x[0], x[1, :3]])[1].shape[2] == len(model.lines()[0])
+
+
 def test_a_trajectory_goes_on_from_slab_to_slab() -> None:
     once = {"family": "p0", "cells": 1}
     spec = {

@@ -19,8 +19,8 @@ from numerics import Continuum, Ensemble, cross_validate, fit, load, project, re
 from numerics.command.main import main
 from numerics.datasets import records
 from numerics.model import file_format
-from numerics.model.units import PLAIN, Units, learned
-from tests.builders import CIRCLE, FUNCTION, LIFTED, ONCE, THREE, declare
+from numerics.model.units import PLAIN, Scale, Units, learned
+from tests.builders import CIRCLE, FUNCTION, LIFTED, ONCE, THREE, declare, random_model
 
 RNG = np.random.default_rng(0)
 XI = np.sort(np.concatenate([[-1, 1], RNG.uniform(-1, 1, 9)]))
@@ -93,6 +93,20 @@ def test_declared_domains_are_the_units_of_points() -> None:
     states = seconds.trajectory(X, t, at=[4.0])[1], plain.trajectory(X, XI, at=[2 * 2 / 11.5 - 1])[1]
     np.testing.assert_allclose(*states, rtol=0, atol=1e-12)
     assert digest(seconds.spec) == digest(plain.spec)  # nothing is derived anew
+
+
+def test_states_that_are_records_are_in_their_units() -> None:
+    """From the record itself to what the model gives for it; hidden channels have no units."""
+    scale = Scale((5.0,), (20.0,), (-1e3,), (1e3,))
+    model = Continuum.from_spec(FUNCTION, seed=3).replace(units=Units(None, scale, scale))
+    x = 5 + 20 * X
+    _, states = model.trajectory(x, XI)
+    np.testing.assert_allclose(states[:, -1], model(x, XI), rtol=1e-12)
+    _, plain = model.replace(units=Units()).trajectory(X, XI)
+    np.testing.assert_allclose(states, 5 + 20 * plain, rtol=1e-12)
+    lifted = random_model(LIFTED)
+    scaled = lifted.replace(units=Units(None, scale, None))
+    np.testing.assert_allclose(scaled.trajectory(x, XI)[1], lifted.trajectory(X, XI)[1], rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize("outside", [1.9, 13.6, np.nan])
@@ -180,6 +194,25 @@ def test_means_are_those_of_the_interpolants() -> None:
         means.append(trapezoid(np.concatenate([x[:1, 0], x[:, 0], x[-1:, 0]]), ends) / 2)
     np.testing.assert_allclose(found.shift, np.mean(means), atol=1e-14)
     assert found.low == (data.x.min(),) and found.high == (data.x.max(),)
+
+
+@pytest.mark.parametrize("how", ["standard", "robust"])
+def test_gaps_do_not_count_in_their_channel(how: str) -> None:
+    """A channel with gaps is scaled as the samples that it has would be alone, whatever the other channels have."""
+    x = np.stack([X, 3 * X[:, ::-1] + 1], axis=-1)
+    x[:, 2:7, 0] = np.nan  # gaps in the middle: what lies beside them counts for them
+    x[3, 8:, 1] = np.nan
+    declared = {**declare(equation={"channels": 2}), "input": {"scale": how, "missing": "unsampled"}}
+    found = learned(load_spec(declared), PLAIN, records(x, xi=XI), np.arange(12)).samples
+    alone = {**declare(), "input": {"scale": how}}
+    assert found is not None
+    for channel in range(2):
+        known = np.isfinite(x[:, :, channel])
+        own = records([row[k] for row, k in zip(x[:, :, channel], known)], xi=[XI[k] for k in known])
+        expected = learned(load_spec(alone), PLAIN, own, np.arange(12)).samples
+        assert expected is not None
+        assert found.shift[channel] == pytest.approx(expected.shift[0], rel=1e-12)
+        assert found.factor[channel] == pytest.approx(expected.factor[0], rel=1e-12)
 
 
 def test_constant_channels_and_relative_losses() -> None:

@@ -6,6 +6,7 @@ columns of its matrix.
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from numerics.estimators.learners import ContinuumClassifier, ContinuumRegressor
 from numerics.model import checkpoint
 from numerics.model.prepared import Prepared
 from numerics.readout.solve import READOUT, solve_readout
+from numerics.training.job import chosen, job_of
+from numerics.training.objective import Counted
 from tests.builders import EVERY, FUNCTION, NUMBERS, SQUARE, THREE, random_model
 
 Array = np.ndarray
@@ -264,7 +267,10 @@ def test_a_run_solves_once_and_leaves_other_fields_alone(tmp_path: Path) -> None
     found = fit(model, data, optimiser="ridge", validation=0.2, out=out)
     (row,) = found.history
     assert row["epoch"] == 1 and "validation accuracy" in row
-    assert row["loss"] == pytest.approx(found.loss(found.prepare(data.take(held_in(found, data)))))
+    trained_on = found.prepare(data.take(held_in(found, data)))
+    penalty = row["readout penalty"] * found.fields["R"].squared_norm()
+    assert row["loss"] == pytest.approx(found.loss(trained_on) + penalty)
+    assert row["loss left out"] == solve_readout(model, model.prepare(data).take(held_in(found, data))).left_out
     for name in ("W", "b"):
         before, after = (m.fields[name].slabs[0].coefficients for m in (model, found))
         assert np.allclose(before, after, rtol=0, atol=1e-15)
@@ -286,9 +292,32 @@ def test_a_run_takes_a_version_of_the_records_of_every_epoch(declared: dict[str,
     versions = [data, *drawn[-3:]]
     x, y = (np.stack([getattr(v, name).reshape(10, -1) for v in versions], axis=1) for name in ("x", "y"))
     whole = records(x.reshape(40, 7, -1), y=y.reshape(40, -1) if declared is L2 else y.ravel())
-    expected = solve_readout(model, model.prepare(whole), versions=4).model
-    assert np.allclose(found.coordinates, expected.coordinates, rtol=1e-9, atol=1e-12)
-    assert len(found.history) == 1
+    expected = solve_readout(model, model.prepare(whole), versions=4)
+    assert np.allclose(found.coordinates, expected.model.coordinates, rtol=1e-9, atol=1e-12)
+    (row,) = found.history
+    assert row["loss"] == pytest.approx(expected.penalised.objective(model.prepare(whole), found.coordinates)[0])
+    assert row["loss left out"] == pytest.approx(expected.left_out) and row["readout penalty"] == expected.penalty
+
+
+@pytest.mark.parametrize("base", [L2, MAXIMA, NUMBERS, POINTWISE], ids=["numbers", "maxima", "classes", "functions"])
+def test_the_history_counts_the_penalty_that_was_chosen(base: dict[str, Any]) -> None:
+    """In place of the declared one of the readout, and beside those of other fields: what is reached is a minimum."""
+    penalty = {"W": "1/100", "R": {"L2": "1/10", "H1": "1/5"}} if base is not POINTWISE else {"W": "1/100"}
+    model = random_model({**base, "loss": {**base["loss"], "penalty": penalty}})
+    data = sample(model, 20)
+    found = fit(model, data, optimiser="ridge")
+    (row,) = found.history
+    readout = [found.fields[name].squared_norm() for name in ("R", "Q") if name in found.fields]
+    scores = found.scores(found.prepare(data))
+    expected = scores["loss"] + row["readout penalty"] * sum(readout) + found.fields["W"].squared_norm() / 100
+    assert row["loss"] == pytest.approx(expected, rel=1e-12)
+    assert row["loss left out"] > scores["loss"] and not math.isclose(row["loss"], found.loss(found.prepare(data)))
+    objective = Counted(job_of(model, data, chosen(model, {"optimiser": "ridge"}), None), model.prepare(data))
+    vector, penalised, _ = objective.solved(model.coordinates)
+    gradient = penalised(vector)[1]
+    for block in model.blocks:
+        if block.name in READOUT:
+            np.testing.assert_allclose(gradient[block.part], 0, atol=1e-6)
 
 
 def held_in(model: Continuum, data: Records) -> Array:
@@ -319,6 +348,9 @@ def test_moves_solve_for_the_readout_afterwards() -> None:
     assert np.array_equal(solved.coordinates, expected.coordinates)
     assert solved.report.loss_after == raw.report.loss_after > solved.report.loss_solved
     assert "readout solved for" in str(solved.report) and "readout solved for" in solved.report._repr_html_()
+    own = solve_readout(raw, raw.prepare(data))
+    assert (solved.report.penalty, solved.report.left_out) == (own.penalty, own.left_out)
+    assert f"{own.penalty:.3e}" in str(solved.report) and f"{own.left_out:.3e}" in solved.report._repr_html_()
     assert refine(raw, "base", data, readout=True).report.loss_solved is not None
     with pytest.raises(DataError, match="no records with targets"):
         project(model, "small", data.x.reshape(25, 7), readout=True)

@@ -19,11 +19,13 @@ import numpy as np
 import pytest
 
 from derive.declaration import load_spec
+from derive.errors import SpecError
 from derive.spec import to_dict
 from numerics import Continuum, progress
 from numerics.kernels import cache, compile, rehearsal
 from numerics.kernels.bound import plain_kernels
 from numerics.kernels.cpu import Bound
+from numerics.model.continuum import resolve
 from numerics.representation import edition, find, folders
 from tests.builders import ROOT
 
@@ -38,6 +40,29 @@ DECLARED: dict[str, Any] = {
     "bias": {"width": P, "depth": {"family": "p0", "cells": 1}},
     "integration": {"tableau": "euler", "steps": 2}, "loss": {"kind": "l2"},
 }  # fmt: skip
+
+
+# --- names --------------------------------------------------------------------------------------------------
+
+
+def test_a_name_that_another_version_generated_is_told_from_one_that_nobody_did(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CONTINUA_GENERATED", str(tmp_path))
+    (tmp_path / "old").mkdir()
+    held = {**folders.manifest(ROOT / "generated" / "gunpoint"), "name": "old-one"}
+    (tmp_path / "old" / "manifest.json").write_text(json.dumps({**held, "format": held["format"] - 1}))
+    with pytest.raises(SpecError, match=r"(?s)generated in format 7.*continua generate") as refusal:
+        resolve("old-one")
+    assert str(tmp_path / "old") in str(refusal.value)
+    (tmp_path / "old" / "manifest.json").write_text(json.dumps(held))
+    os.utime(tmp_path / "old" / "manifest.json", (1, 1))
+    assert resolve("old-one") == resolve("gunpoint")
+    with pytest.raises(SpecError, match="did you mean 'gunpoint'"):
+        resolve("gunpiont")
+    for path in ("nowhere/gunpoint.toml", Path("gunpoint.toml")):
+        with pytest.raises(SpecError, match="No such file"):
+            resolve(path)
 
 
 # --- editions -----------------------------------------------------------------------------------------------

@@ -152,6 +152,18 @@ def test_settings_are_all_combinations_of_values() -> None:
         list(varied(declared, {"loss.kind.W": [1]}))
 
 
+def test_the_command_takes_the_options_of_training(spec: Path, slopes: Any) -> None:
+    data = spec.parent / "data.npz"
+    write(data, slopes)
+    options = ["cross-validate", str(spec), "--data", str(data), "--folds", "2", "--epochs", "1", "--seed", "3"]
+    done = CliRunner().invoke(main, [*options, "--json"])
+    assert done.exit_code == 0, done.output
+    (row,) = json.loads(done.stdout)["settings"]
+    assert row["folds"] == list(cross_validate(spec, slopes, folds=2, seed=3, epochs=1).scores)
+    done = CliRunner().invoke(main, [*options, "--vary", "training.epochs=1,2"])
+    assert done.exit_code == 2 and "--epochs and --vary training.epochs" in done.output
+
+
 @pytest.mark.slow
 def test_the_command_compares_settings_and_marks_the_best(spec: Path, slopes: Any) -> None:
     data = spec.parent / "data.npz"

@@ -242,12 +242,13 @@ RUNS = [
 ]  # fmt: skip
 
 
+@pytest.mark.first(1)
 @pytest.mark.parametrize("options", RUNS)
 def test_a_run_of_cycles_trains_within_its_work_and_goes_on_with_the_same_bits(
     model: Continuum, data: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]
 ) -> None:
     expected = fit(model, data, **options)
-    ladder = Ladder.of(model, data, options, None, None)
+    ladder = Ladder.of(model, data, options, None)
     assert expected.level == "wide" and {row["level"] for row in expected.history} == {"wide"}
     works = [row["flops"] for row in expected.history]
     assert abs(sum(works) - options["epochs"] * ladder.epoch_flops) <= max(works) and len(works) > 1

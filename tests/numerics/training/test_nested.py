@@ -62,7 +62,7 @@ def data() -> Any:
 
 
 def ladder_of(model: Continuum, data: Any, **options: Any) -> Ladder:
-    return Ladder.of(model, data, options, None, None)
+    return Ladder.of(model, data, options, None)
 
 
 def untimed(history: Any) -> list[dict[str, Any]]:
@@ -102,6 +102,7 @@ class Killed(Exception):
     pass
 
 
+@pytest.mark.first(1)
 @pytest.mark.parametrize("options", KILLED)
 def test_a_run_killed_at_any_step_goes_on_with_the_same_bits(
     model: Continuum, data: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]

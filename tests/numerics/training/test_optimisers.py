@@ -45,7 +45,7 @@ def quadratic(size: int = 10, condition: float = 100.0, seed: int = 0):
         return 1 + 0.5 * float((x - centre) @ matrix @ (x - centre)), matrix @ (x - centre)
 
     objective.curvature = lambda x: matrix.__matmul__  # type: ignore[attr-defined]
-    objective.solved = lambda vector: centre  # type: ignore[attr-defined]
+    objective.solved = lambda vector: (centre, objective, {})  # type: ignore[attr-defined]
     return objective, centre
 
 
@@ -389,7 +389,7 @@ def test_numbers_that_are_not_finite_stop_with_their_place(name: str, part: str)
             gradient[7] = np.inf
         return (math.nan if part == "loss" else 1.0), gradient
 
-    objective.solved = np.copy  # type: ignore[attr-defined]
+    objective.solved = lambda vector: (vector.copy(), objective, {})  # type: ignore[attr-defined]
     with pytest.raises(TrainingError, match="loss of nan" if part == "loss" else "1 of 4 numbers in the gradient of b"):
         step(start(name, BLOCKS, 0.1, 1), objective, np.zeros(10))
 

@@ -11,6 +11,7 @@ import pytest
 from derive.errors import CheckpointError, DataError
 from numerics import Continuum, fit
 from numerics.datasets import records
+from numerics.training.split import split
 from tests.builders import FUNCTION, LIFTED, declare, random_model
 
 RNG = np.random.default_rng(0)
@@ -62,6 +63,18 @@ def test_batches_validation_and_augmentation_keep_the_weights() -> None:
     assert np.abs(first.coordinates - plain.coordinates).max() > 1e-6
 
 
+def test_held_out_records_count_as_their_weights_say() -> None:
+    """A held-out record of weight 3 is as three of them, in what decides which model is the best."""
+    declared, y = CASES["numbers"]
+    options: dict[str, Any] = {"epochs": 2, "optimiser": "adam", "validation": 0.25}
+    trained = fit(Continuum.from_spec(declared, seed=0), X, y, weights=1 + COUNTS, **options)
+    _, held = split(8, None, 0.25, trained.spec.training.seed)
+    own = trained.prepare(records(X, y=y, weights=1 + COUNTS).take(held))
+    best = min(row["validation"] for row in trained.history)
+    assert trained.scores(own)["loss"] == pytest.approx(best, rel=1e-12)
+    assert trained.scores(trained.prepare(records(X, y=y).take(held)))["loss"] != pytest.approx(best, rel=1e-6)
+
+
 def test_what_makes_no_weights_is_refused(tmp_path: Any) -> None:
     declared, y = CASES["numbers"]
     model = Continuum.from_spec(declared)
@@ -73,14 +86,12 @@ def test_what_makes_no_weights_is_refused(tmp_path: Any) -> None:
         fit(model, X, y, weights=COUNTS + 1, epochs=1, out=tmp_path / "m.npz", resume=True)
 
 
-def test_weights_of_held_out_records_alone_are_refused() -> None:
+def test_weights_on_one_side_of_the_split_alone_are_refused() -> None:
     declared, y = CASES["numbers"]
     model = Continuum.from_spec({**declared, "input": {"scale": "standard"}})
-    refused = 0
+    given = []
     for record in range(8):
-        try:
+        with pytest.raises(DataError, match="weights that are zero") as refusal:
             fit(model, X, y, weights=np.eye(8)[record], epochs=1, validation=0.25, optimiser="adam")
-        except DataError as error:
-            assert "held-out" in error.given
-            refused += 1
-    assert refused == 2
+        given.append(refusal.value.given)
+    assert sum("but held-out" in words for words in given) == 2
