@@ -1,6 +1,6 @@
 """Classifying signals by shares of random fields above levels, as recorded and with points left out; rockets beside.
 
-    python benchmarks/shares.py [RECORD] [--models 4] [--sets GunPoint …]
+    python benchmarks/shares.py [RECORD] [--models 6] [--sets GunPoint …]
 
 The sets, splits and samplings of ``signals.py``. Nothing is trained but the readout, in closed form. Two steps: the
 first leaves a channel as it is or takes differences of neighbouring cells, the second convolves with a random κ at one
@@ -156,7 +156,7 @@ def accuracy(found: dict[str, Array], y: Array) -> Scores:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("record", nargs="?", type=Path)
-    parser.add_argument("--models", type=int, default=4)
+    parser.add_argument("--models", type=int, default=6)
     parser.add_argument("--sets", nargs="+", default=SETS, choices=SETS)
     given = parser.parse_args()
     heads = "  ".join(f"{way:10s}" for way in ("recorded", *WAYS[1:], "mean"))
