@@ -268,7 +268,7 @@ NUMERICS = (
     Fault("input gradient: no H1", "numerics/model/inputs.py",
           "found / total.reshape", "found / np.ones(total.shape).reshape"),
     Fault("ridge: the history counts the declared penalty", "numerics/training/objective.py",
-          "partial(solved.penalised.objective, self.part)", "partial(solved.model.objective, self.part)"),
+          "partial(solved.penalised.objective, prepared)", "partial(solved.model.objective, prepared)"),
     Fault("units: the middle of a domain at its end", "numerics/model/units.py",
           "(2 * points - (start + stop))", "(2 * points - (start + start))"),
     Fault("units: errors of channels mixed", "numerics/model/continuum.py",
