@@ -11,7 +11,7 @@ from derive.emit import cpu, cuda, loops, manifest, tables
 from derive.program import loss as losses
 from derive.spec import Spec, digest, shown, table_names, to_dict
 
-LOSS = ("loss", "curvature")  # the kernels of a loss, which have constants
+LOSS, SHARES = ("loss", "curvature"), ("share", "share_adjoint")  # common kernels that have constants
 
 
 def modules(spec: Spec, derived: Sequence[Derived]) -> dict[str, bytes]:
@@ -21,15 +21,16 @@ def modules(spec: Spec, derived: Sequence[Derived]) -> dict[str, bytes]:
     entries: dict[str, Any] = {}
     loss = losses.derive(spec.loss)
     common = loops.of_module(loss, cpu.Cpu)
-    of_loss = [kernel for kernel in common if kernel.name in LOSS]
-    mark = hashlib.sha256("\n".join(kernel.text() for kernel in of_loss).encode()).hexdigest()
+    wanted = LOSS if spec.shares is None else (*LOSS, *SHARES)
+    numbered = [kernel for kernel in common if kernel.name in wanted]
+    mark = hashlib.sha256("\n".join(kernel.text() for kernel in numbered).encode()).hexdigest()
     for one in derived:
         entries[one.name] = manifest.entry(one, stored, signatures)
         entries[one.name]["loss"] = mark
-        entries[one.name]["tables"] |= {f"constants/{name}": f"constants/{name}" for name in LOSS}
+        entries[one.name]["tables"] |= {f"constants/{name}": f"constants/{name}" for name in wanted}
     transfers, nested = tables.transfer_arrays({one.name: one.spec for one in derived})
     arrays = stored.arrays | transfers
-    arrays |= {f"constants/{kernel.name}": tables.nearest(kernel.constants) for kernel in of_loss}
+    arrays |= {f"constants/{kernel.name}": tables.nearest(kernel.constants) for kernel in numbered}
     functions = {k.name: k for k in (cpu.closed_form(b) for one in derived for b in closed_bases(one))}
     kernels = [*functions.values(), *(k for found in signatures.kernels.values() for k in found), *common]
     title = f"Kernels of the continuum '{spec.name}'; specification {digest(spec)[:12]}."

@@ -203,7 +203,8 @@ def specs(
     on = comparison(kind).on
     if "outputs" in on and ("function" not in on or draw(st.booleans())):
         declared["readout"] = {"outputs": draw(st.integers(2, 3)), "basis": draw(bases(periodic=periodic))}
-        declared["readout"] |= draw(st.sampled_from([{}, {"maximum": "3"}]))
+        shares = {"levels": ["-1/2", "1/3"], "width": "1/4"}
+        declared["readout"] |= draw(st.sampled_from([{}, {"maximum": "3"}, {"shares": shares}]))
     if rate is None and draw(st.integers(0, 3)) == 0:
         first, second = draw(st.lists(names(), min_size=2, max_size=2, unique=True))
         declared["equation"] |= {"rate": f"{first}*f(u) - {second}*h", "learned": {first: "1/2", second: "1/3"}}

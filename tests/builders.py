@@ -111,6 +111,8 @@ EVERY: dict[str, dict[str, Any]] = {
     "function": FUNCTION,
     "lift": {**LIFTED, "readout": {"outputs": 2}},
     "maxima": {**NUMBERS, "readout": {"outputs": 3, "basis": THREE, "maximum": "5"}},
+    "shares": {**NUMBERS, "readout": {
+        "outputs": 3, "basis": THREE, "shares": {"levels": ["-1/2", "1/3"], "width": "1/2"}}},
     "frequencies": TRANSLATED,
     "square": SQUARE,
     "varying lift": {**LIFTED, "lift": {"inputs": 2, "width": THREE}, "readout": {"outputs": 2, "width": THREE}},

@@ -1,6 +1,6 @@
-"""aeon's MiniRocket on arrays of one grid: prints test accuracies, and seconds for 1,000 records, as JSON.
+"""aeon's MiniRocket, or another rocket, on arrays of one grid: test accuracies, seconds for 1,000 records, as JSON.
 
-    python minirocket.py DATA.npz SEED
+    python minirocket.py DATA.npz SEED [MiniRocket | MultiRocketHydra]
 
 DATA holds "train/x" (records, channels, points), "train/y", "test/y" and a "test/x/NAME" for every sampling NAME.
 """
@@ -12,14 +12,15 @@ import sys
 import time
 
 import numpy as np
-from aeon.classification.convolution_based import MiniRocketClassifier
+from aeon.classification import convolution_based
 
 
 def main() -> None:
-    path, seed = sys.argv[1:]
+    path, seed, name, *_ = [*sys.argv[1:], "MiniRocket"]
     with np.load(path) as stored:
         data = {name: stored[name] for name in stored.files}
-    model = MiniRocketClassifier(random_state=int(seed), n_jobs=1).fit(data["train/x"], data["train/y"])
+    kind = getattr(convolution_based, f"{name}Classifier")
+    model = kind(random_state=int(seed), n_jobs=1).fit(data["train/x"], data["train/y"])
     found = {}
     for name in (name.removeprefix("test/x/") for name in data if name.startswith("test/x/")):
         started = time.perf_counter()

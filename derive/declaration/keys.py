@@ -71,6 +71,7 @@ TABLES: Mapping[str, Mapping[str, str]] = {
         "outputs": "How many classes or numbers, or, without a basis, channels of the output function.",
         "basis": "Of R_k(ξ) in ∫ R_k(ξ) h(ξ, 1) dξ + a_k.",
         "maximum": "β: smooth maxima (1/β) log(½ ∫ exp(β h) dξ) of the channels are read out, too.",
+        "shares": "{ levels, width }: shares ½ ∫ 1/(1 + exp((ℓ − h)/width)) dξ above the levels ℓ are read out, too.",
         "width": "In place of basis: of R(ξ) and a(ξ), which give a function's channels.",
         "scale": "Of targets that are numbers or functions, as input.scale of samples.",
     },

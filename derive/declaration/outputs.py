@@ -9,9 +9,10 @@ from typing import Any
 from derive.declaration.bases import discontinuous, read_product, read_width
 from derive.declaration.formulas import read_formula
 from derive.declaration.reader import Reader
-from derive.spec import WIDTH, BasisSpec, ClassWeights, Slab, comparison
+from derive.spec import WIDTH, BasisSpec, ClassWeights, Shares, Slab, comparison
 
-SHARPEST = 1000  # β of a smooth maximum
+SHARPEST = 1000  # β of a smooth maximum, and 1/width of the steps of shares
+LEVELS = 1000  # above which shares are taken, at most
 
 
 def read_targets(
@@ -82,6 +83,37 @@ def read_maximum(reader: Reader, data: Mapping[str, Any], readout: BasisSpec | N
                     "a readout without a basis gives a value at every point",
                     'add basis = { family = "p0", cells = 1 } for the mean beside the maximum')  # fmt: skip
     return found
+
+
+def read_shares(reader: Reader, data: Mapping[str, Any], readout: BasisSpec | None) -> Shares | None:
+    """The levels above which functionals have shares of the domain beside them, and the width of their steps."""
+    table = reader.table(data, "readout", {})
+    if "shares" not in table:
+        return None
+    path, example = "readout.shares", 'write shares = { levels = ["-1", "0", "1"], width = "1/4" }'
+    own = table["shares"]
+    if not isinstance(own, Mapping):
+        reader.fail(path, f"{own!r}", "a table of levels and a width", "levels alone", example)
+    reader.known(own, ("levels", "width"), path)
+    levels = reader.need(own, "levels", path)
+    if not isinstance(levels, list | tuple) or not 1 <= len(levels) <= LEVELS:
+        reader.fail(f"{path}.levels", f"{levels!r}", f"a list of 1 to {LEVELS} numbers", "one number alone", example)
+    found = tuple(reader.exact(level, f"{path}.levels") for level in levels)
+    if any(low >= high for low, high in zip(found, found[1:])):
+        reader.fail(f"{path}.levels", f"{[str(level) for level in found]}", "numbers that increase",
+                    "an order that was meant to say something, or a level twice", "sort them")  # fmt: skip
+    width = reader.exact(reader.need(own, "width", path), f"{path}.width")
+    if not width >= Fraction(1, SHARPEST):
+        reader.fail(f"{path}.width", f"{width}", f"a width of 1/{SHARPEST} or more",
+                    "a sign, or steps too steep to have a slope", example)  # fmt: skip
+    if readout is None:
+        reader.fail(path, "shares for an output function", "shares beside functionals",
+                    "a readout without a basis gives a value at every point",
+                    'add basis = { family = "p0", cells = 1 } for the mean beside the shares')  # fmt: skip
+    if "maximum" in table:
+        reader.fail(path, "shares and a maximum", "one of the two", "two readouts of one state",
+                    "leave maximum out: the share above a high level tells of the maximum")  # fmt: skip
+    return Shares(found, width)
 
 
 def read_readout_width(

@@ -12,7 +12,7 @@ from derive.declaration.bases import read_width
 from derive.declaration.equation import read_equation
 from derive.declaration.integration import check_steps, read_cuts, read_steps, read_tableau
 from derive.declaration.keys import TABLES
-from derive.declaration.outputs import read_maximum, read_readout_width, read_targets
+from derive.declaration.outputs import read_maximum, read_readout_width, read_shares, read_targets
 from derive.declaration.penalties import read_penalties
 from derive.declaration.reader import LARGEST, NAMES, Reader
 from derive.declaration.slabs import read_slabs
@@ -91,7 +91,7 @@ def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]
 def _check_same_model(reader: Reader, changes: Mapping[str, Any]) -> None:
     """A level is another representation of one model: it changes bases, steps and training, nothing else."""
     fixed = [key for key in ("equation", "input", "loss", "summary") if key in changes]
-    for table, keys in (("lift", ("inputs",)), ("readout", ("outputs", "maximum", "scale"))):
+    for table, keys in (("lift", ("inputs",)), ("readout", ("outputs", "maximum", "shares", "scale"))):
         if isinstance(changes.get(table), Mapping):
             fixed += [f"{table}.{key}" for key in keys if key in changes[table]]
     if fixed:
@@ -148,6 +148,7 @@ def read_one(reader: Reader, data: Mapping[str, Any]) -> Spec:
         readout=readout,
         readout_width=readout_width,
         maximum=maximum,
+        shares=read_shares(reader, data, readout),
         loss=loss,
         loss_weight=weight,
         class_weights=class_weights,

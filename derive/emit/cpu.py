@@ -35,8 +35,9 @@ ADD_DOT = '''def add_dot(a, b, out):
 STATE = "H_i"  # the state of an explicit stage, which may be h itself
 Named = tuple[str, str]  # a name for an array
 # Elements of arrays that have a number a record, and of those below a state.
-ELEMENTS = {"value": "value[r]", "unsolved": "unsolved[r]", "maxima": "features[state + {a}, r]",
-            "bar_maxima": "bar_features[state + {a}, r]"}  # fmt: skip
+ELEMENTS = {"value": "value[r]", "unsolved": "unsolved[r]",
+            **dict.fromkeys(("maxima", "shares"), "features[state + {a}, r]"),
+            **dict.fromkeys(("bar_maxima", "bar_shares"), "bar_features[state + {a}, r]")}  # fmt: skip
 
 
 class Cpu(Target):
@@ -105,15 +106,15 @@ class Cpu(Target):
         loop = [f"for r in range({f'{array}.shape[1]' if array else 'records'}):", *indent(body)]
         return ["for c in range(channels):", *indent(loop)] if channels else loop
 
-    def passes(self, passes: Passes, held: list[str], each_row: str, array: str, channels: bool) -> Lines:
+    def passes(self, passes: Passes, held: list[str], each_row: str, array: str, channels: bool, again: Lines) -> Lines:
         """With channels every pass has loops of its own, records inside: what groups hold are arrays."""
         if not channels:
-            return super().passes(passes, held, each_row, array, channels)
-        lines = [f"{name} = np.empty((channels, {array}.shape[1]), {array}.dtype)" for name in held]
+            return super().passes(passes, held, each_row, array, channels, again)
+        rooms, lines = [f"{name} = np.empty((channels, {array}.shape[1]), {array}.dtype)" for name in held], []
         for rows, body in passes:
             loops = self.groups([re.sub(rf"\b({'|'.join(held)})\b", r"\1[c, r]", line) for line in body], array, True)
             lines += [each_row, *indent(loops)] if rows else loops
-        return lines
+        return [*rooms, *again, *(indent(lines) if again else lines)]
 
     def total(self, target: str, term: str) -> Lines:
         clear = self.records([f"{target} = {self.constant(0)}"])

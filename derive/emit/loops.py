@@ -105,14 +105,16 @@ def _elementwise(op: ops.Pointwise, to: Target) -> tuple[Lines, list[Lines | Tot
 def _sums(op: ops.Sums, to: Target) -> Lines:
     """Passes over every group, (whether it is over all of the group's rows, lines); ``held`` are its own numbers."""
     row, group, x = ("k*channels + c", "c", op.rows[0][1]) if op.channels else ("k", "0", op.rows[0][1])
+    group = "i*channels + c" if op.several else group
     first = to.element(x, row)
     values = [first + (" - top" if op.shift else ""), *(to.element(o, row) for _, o in op.rows[1:])]
     loads = [f"{', '.join(local(s) for s, _ in op.rows)} = {', '.join(values)}"]
-    loads += [f"{local(s)} = {array}[k]" for s, array in op.nodes]
+    loads += [f"{local(s)} = {array}[{at}]" for at, own in (("k", op.nodes), ("i", op.several)) for s, array in own]
     sums = [local(name) for name, _ in op.sums]
     work, texts = to.written(tuple(g for _, g in op.sums))
     passes = [(False, [f"top = {to.element(x, group)}  # {op.shift}"] if op.shift else [])]
     passes += [(True, [f"top = {first} if {first} > top else top"])] if op.shift else []
+    passes.append((False, [f"{local(s)} = {to.element(o, group)}" for s, o in op.given]))
     passes.append((False, [f"{name} = constants[0]" for name in sums]))
     if sums:
         passes.append((True, [*loads, *work, *(f"{name} += {text}" for name, text in zip(sums, texts))]))
@@ -121,11 +123,12 @@ def _sums(op: ops.Sums, to: Target) -> Lines:
         passes.append((False, [*work, f"{to.element(op.value[0], group)} = {texts[0]}"]))
     if op.each:
         work, texts = to.written((op.each[1],))
-        passes.append((False, [f"{local(s)} = {to.element(o, group)}" for s, o in op.given]))
         passes.append((True, [*loads, *work, f"{to.element(op.each[0], row)} = {texts[0]}"]))
     held = [*(["top"] if op.shift else []), *sums, *(local(s) for s, _ in op.given)]
     each_row = f"for k in range({op.nodes[0][1] if op.nodes else x}.shape[0]):"
-    return to.passes([found for found in passes if found[1]], held, each_row, x, op.channels)
+    again = [f"for i in range({op.several[0][1]}.shape[0]):"] if op.several else []
+    array = op.given[0][1] if op.several and op.given else x  # which lies as it is called
+    return to.passes([found for found in passes if found[1]], held, each_row, array, op.channels, again)
 
 
 def _stages(op: ops.Stages, to: Target) -> Lines:
@@ -164,7 +167,7 @@ def of_slab(programs: Iterable[Program], suffix: str, target: type[Target]) -> t
 
 
 def of_module(loss: Loss, target: type[Target]) -> tuple[Printed, ...]:
-    """What every module holds: lift, readout and smooth maxima with their adjoints, and the loss with its curvature."""
+    """What every module holds: lift, readout, maxima, shares, with their adjoints, and the loss with its curvature."""
     found = (*heads(), loss.kernel(), *((loss.curvature_kernel(),) if target.tangents else ()))
     return tuple(printed(kernel, target) for kernel in found)
 

@@ -99,7 +99,7 @@ def entry(one: Derived, stored: tables.Store, signatures: Signatures) -> dict[st
 def _of_heads(spec: Spec) -> int:
     """The operations that lift and readout take of a record, with their adjoints."""
     last = spec.slabs[-1].state.size
-    features = last * spec.channels + (spec.channels if spec.maximum is not None else 0)
+    features = (last + spec.beside) * spec.channels
     outputs = spec.outputs if spec.functional and spec.outputs else spec.output_channels * last
     lift = 0 if spec.inputs is None else spec.entry.size * flops.of_product(spec.channels, spec.entry_channels)
     return flops.of_product(outputs, features) + lift

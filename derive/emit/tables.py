@@ -97,8 +97,8 @@ def run_time_basis(basis: Basis) -> Arrays:
 
 
 def readout_arrays(spec: Spec, first: SemiDiscrete, last: SemiDiscrete) -> Arrays:
-    """Functional readout, along every axis: G = ⟨ζ_i, χ_j⟩, the Gram matrix of ζ, and ζ itself; of smooth maxima β and
-    the weights of the last slab's rule, with sum 1.
+    """Functional readout, along every axis: G = ⟨ζ_i, χ_j⟩, the Gram matrix of ζ, and ζ itself; of smooth maxima β,
+    of shares their levels and width, and the weights of the last slab's rule, with sum 1.
 
     When the output is a function and the loss has a weight ω: M = ⟨ω χ_i, χ_j⟩ and ω itself, along every axis. Of a
     lift, or a readout at every point, that varies along ξ: see ``_varying``.
@@ -151,9 +151,13 @@ def _readout_arrays(spec: Spec, last: SemiDiscrete) -> Arrays:
         zeta, state = build(spec.readout.along(axis), WIDTH), last.bases[of_axis("state", axis)]
         arrays[of_axis("G", axis)] = gram(zeta, state).to_float()
         arrays |= _own_arrays(role, zeta)
-    if spec.maximum is not None:
+    if spec.beside:
         weights = quadrature.weights(spec, spec.slabs[-1], last.bases)
-        arrays |= {"weights": weights.to_float().ravel(), "sharpness": nearest([spec.maximum])}
+        arrays["weights"] = weights.to_float().ravel()
+    if spec.maximum is not None:
+        arrays["sharpness"] = nearest([spec.maximum])
+    if spec.shares is not None:
+        arrays |= {"levels": nearest(spec.shares.levels), "softness": nearest([spec.shares.width])}
     return arrays
 
 

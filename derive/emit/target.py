@@ -133,10 +133,11 @@ class Target(ABC):
     def total(self, target: str, term: str) -> Lines:
         """target = Σ term over the rows a of the stages that are solved for, for every record r."""
 
-    def passes(self, passes: Passes, held: list[str], each_row: str, array: str, channels: bool) -> Lines:
-        """The passes one after the other for every group of rows."""
+    def passes(self, passes: Passes, held: list[str], each_row: str, array: str, channels: bool, again: Lines) -> Lines:
+        """The passes one after the other for every group of rows; again: the loop over several groups of a channel."""
         body = [line for rows, lines in passes for line in ([each_row, *indent(lines)] if rows else lines)]
-        return self.groups(body, array, channels)
+        groups = self.groups(body, array, channels)
+        return [*again, *indent(groups)] if again else groups
 
     def records(self, body: Lines) -> Lines:
         """The body for every record r."""

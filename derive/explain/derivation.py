@@ -88,9 +88,16 @@ def _loss(spec: Spec) -> Iterator[str]:
             f"The readout has {spec.outputs} outputs, R in {family(spec.readout)}, {spec.readout.size} functions.",
             "",
         )
-        if spec.maximum is None:
+        if not spec.beside:
             yield from shown("z_k = ∫ R_k(ξ) y(ξ) dξ + a_k,  y(ξ) = h(ξ, 1)")
             source = "λ(ξ, 1) = Σ_k (∂L/∂z_k) R_k(ξ)"
+        elif spec.shares is not None:
+            yield from shown(
+                "z_k = ∫ R_k(ξ) y(ξ) dξ + Σ_lc Q_klc s_lc + a_k,  y(ξ) = h(ξ, 1)",
+                "s_lc = ½ ∫ g((y_c(ξ) − ℓ_l)/ε) dξ,  g(t) = 1/(1 + exp(−t)), at the nodes of the last state",
+                f"ℓ = {', '.join(map(str, spec.shares.levels))};  ε = {spec.shares.width}",
+            )
+            source = "λ_c(ξ, 1) = Σ_k (∂L/∂z_k) (R_kc(ξ) + Σ_l Q_klc g′((y_c(ξ) − ℓ_l)/ε)/(2ε))"
         else:
             yield from shown(
                 "z_k = ∫ R_k(ξ) y(ξ) dξ + Σ_c Q_kc m_c + a_k,  y(ξ) = h(ξ, 1)",

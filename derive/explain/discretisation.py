@@ -138,7 +138,7 @@ def coefficients(spec: Spec, forms: Sequence[SemiDiscrete]) -> int:
         if spec.readout is None:
             total += (1 if spec.readout_width is None else spec.readout_width.size) * spec.outputs * (c + 1)
         else:
-            total += spec.outputs * ((spec.readout.size + (spec.maximum is not None)) * c + 1)
+            total += spec.outputs * ((spec.readout.size + spec.beside) * c + 1)
     return total
 
 

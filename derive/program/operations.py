@@ -15,6 +15,7 @@ Sandwich      Φ w C, each factor for every channel            w̄ = Φᵀ ō C�
 Place         N z, entry by entry  (blocks of w)              z̄ = Nᵀ ō
 Duplicate          i                                               ī = ō
 Sums          V(S), S_i = Σ_q g_i(x_q)                        x̄_q = ō Σ_i ∂V/∂S_i ∂g_i/∂x_q
+              S_l = Σ_q g(x_q, l), for several l              x̄_q = Σ_l ō_l ∂g/∂x_q: sums the other way
 ============  ==============================================  =============================================
 
 and, around these, Repeat (the steps of a slab, the rows of Θ), Stages (of an explicit step), Groups (of stages that
@@ -504,6 +505,7 @@ class Sums(Operation):
     nodes: (symbol, array) of numbers that belong to q alone.  sums: (name, g_i).  channels: whether a group is a
     channel's rows; else all rows are one.  value: (operand, V), a number a group.  slope: ∂V by the first of ``rows``.
     each: (operand, expression), a number a row, in which ``given`` (symbol, operand) is a number a group.
+    several: (symbol, array): every channel has as many groups as the first array has numbers, with a number of each.
     """
 
     rows: tuple[tuple[str, str], ...]
@@ -515,9 +517,18 @@ class Sums(Operation):
     each: tuple[str, Node] | None = None
     given: tuple[tuple[str, str], ...] = ()
     slope: Node | None = None
+    several: tuple[tuple[str, str], ...] = ()
 
     def adjoint(self, held: Cotangents) -> Body:
         """The first of ``rows`` becomes its own cotangent: its values are read nowhere else."""
         assert self.value and self.slope
-        each = self.rows[0][1], product([Node("symbol", value="v"), self.slope])
+        slope = product([Node("symbol", value="v"), self.slope])
+        if self.several:
+            (name, _), (out, value), row = *self.sums, self.value, self.rows[0]
+            assert value == Node("symbol", value=name)
+            return (
+                replace(self, rows=(("v", bar(out)),), sums=((name, slope),), given=(row,), value=(row[1], value),
+                        nodes=self.several, several=self.nodes),
+            )  # fmt: skip
+        each = self.rows[0][1], slope
         return (replace(self, value=None, each=each, given=(("v", bar(self.value[0])),)),)

@@ -21,6 +21,7 @@ from derive.spec.model import NAME as NAME
 from derive.spec.model import PARAMETER as PARAMETER
 from derive.spec.model import ClassWeights as ClassWeights
 from derive.spec.model import Penalty as Penalty
+from derive.spec.model import Shares as Shares
 from derive.spec.model import Spec as Spec
 from derive.spec.slab import Slab as Slab
 from derive.spec.stored import digest as digest

@@ -31,6 +31,14 @@ class Penalty:
     weight: Fraction
 
 
+@dataclass(frozen=True)
+class Shares:
+    """levels: ℓ, ascending; width: ε of the step (1 + exp((ℓ − y)/ε))⁻¹ at each, the same for all."""
+
+    levels: tuple[Fraction, ...]
+    width: Fraction
+
+
 ClassWeights = str | tuple[Fraction, ...]  # "balanced", or a number a class; () where all classes weigh the same
 
 
@@ -52,7 +60,8 @@ class Spec:
     readout_width: the bases along ξ of the lift and of a readout at every point; None for those that are constant.
     outputs: numbers or classes that functionals with a ``readout`` basis make of the final state; without one, channels
     of the output function, made at every point; None when the output is the final state.  maximum: β of the smooth
-    maxima of the final state's channels, which functionals may have beside them; None without.  loss_weight: of l2,
+    maxima of the final state's channels, which functionals may have beside them; None without.  shares: of the domain
+    where these channels are above levels, in place of maxima; None without.  loss_weight: of l2,
     one function of ξ that is nowhere negative; None for 1.  class_weights: of the loss cross-entropy, what a record of
     each class counts; "balanced" makes the classes of the records at hand count alike.  levels: (name, Spec) of the
     ladder.  units: what the numbers of records mean; of no meaning for what is derived.
@@ -94,6 +103,7 @@ class Spec:
     levels: tuple[tuple[str, Spec], ...] = ()
     exchange: str | None = None
     cuts: tuple[Fraction, ...] = ()
+    shares: Shares | None = None
     units: UnitsSpec = PLAIN
 
     def _repr_html_(self) -> str:
@@ -103,6 +113,11 @@ class Spec:
     def functional(self) -> bool:
         """Whether the output is numbers or classes, and not a function."""
         return self.readout is not None
+
+    @property
+    def beside(self) -> int:
+        """How many numbers of every channel functionals have beside their integrals: a maximum, or shares."""
+        return len(self.shares.levels) if self.shares is not None else int(self.maximum is not None)
 
     @property
     def record_channels(self) -> int:

@@ -18,7 +18,7 @@ from derive.spec.units import PLAIN
 
 STORED = {"loss_weight": "weight"}  # what fields are called in files
 # Fields of a Spec that files leave out where nothing uses them.
-LATER = {"exchange": None, "cuts": (), "units": asdict(PLAIN)}
+LATER = {"exchange": None, "cuts": (), "shares": None, "units": asdict(PLAIN)}
 
 
 def to_dict(spec: Spec) -> dict[str, Any]:

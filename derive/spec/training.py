@@ -81,7 +81,8 @@ class Training:
 
     batch: None for all records.  clip: of a gradient of all fields together, None for no limit.  averaging: what is
     validated and returned is the moving average; 0: the last fields.  weight_decay: the share of every field that a
-    step takes away, over its rate.  thin, jitter, warp: how every epoch samples the records anew.
+    step takes away, over its rate.  thin, jitter, warp: how every epoch samples the records anew;
+    ridge takes what all epochs make of them at once.
     strategy_levels: from coarse to fine; None for the base and then every finer level in the order of [levels].
     """
 

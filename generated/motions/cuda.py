@@ -581,13 +581,13 @@ def maximum_adjoint(bar_features, X, weights, sharpness, constants, at_nodes, ba
                 top = at_nodes[c, first + r]  # m rises by a constant that is added to y
                 for k in range(weights.shape[0]):
                     top = at_nodes[k*channels + c, first + r] if at_nodes[k*channels + c, first + r] > top else top
+                v_q = bar_features[state + c, first + r]
                 S_q = constants[0]
                 for k in range(weights.shape[0]):
                     y_q = at_nodes[k*channels + c, first + r] - top
                     omega = weights[k]
                     t0 = math.exp((beta*y_q))
                     S_q += (t0*omega)
-                v_q = bar_features[state + c, first + r]
                 for k in range(weights.shape[0]):
                     y_q = at_nodes[k*channels + c, first + r] - top
                     omega = weights[k]
@@ -603,6 +603,87 @@ def maximum_adjoint(bar_features, X, weights, sharpness, constants, at_nodes, ba
             product(X.shape[1], count, X.shape[0], X, 0, 1, X.shape[1],
                     at_nodes, c*records + first, channels*records, 1,
                     bar_y, c*records + first, channels*records, 1, True, constants)
+        cuda.syncthreads()
+
+
+def share(y, X, weights, levels, softness, constants, at_nodes, features):
+    """Below y its shares Σ_q ω_q g(y(ξ_q)), level by level one a channel, g a step there; at_nodes = y(ξ_q)."""
+    c0 = constants[0]  # 0
+    c1 = constants[1]  # 1
+    c2 = constants[2]  # -1
+    state, channels, epsilon = y.shape[0], (features.shape[0] - y.shape[0])//levels.shape[0], softness[0]
+    records = y.shape[1]
+    row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
+    block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    tile = columns
+    for first in range(block*tile, records, blocks*tile):
+        count = min(tile, records - first)
+        # at_nodes = X y
+        for c in range(channels):
+            for a in range(row, X.shape[0], rows):
+                for r in range(column, count, columns):
+                    total = constants[0]
+                    for b in range(X.shape[1]):
+                        total += X[a, b]*y[b*channels + c, first + r]
+                    at_nodes[a*channels + c, first + r] = total
+        cuda.syncthreads()
+        for a in range(0 + row, state, rows):
+            for r in range(column, count, columns):
+                features[a, first + r] = y[a, first + r]
+        cuda.syncthreads()
+        for i in range(levels.shape[0]):
+            for c in range(row, channels, rows):
+                for r in range(column, count, columns):
+                    S_q = constants[0]
+                    for k in range(weights.shape[0]):
+                        y_q = at_nodes[k*channels + c, first + r]
+                        omega = weights[k]
+                        level = levels[i]
+                        t0 = (((c2*level) + y_q)/epsilon)
+                        t1 = c1/(c1 + math.exp(-t0))
+                        S_q += (omega*t1)
+                    features[state + i*channels + c, first + r] = S_q
+        cuda.syncthreads()
+
+
+def share_adjoint(bar_features, X, weights, levels, softness, constants, at_nodes, bar_y):
+    """The adjoint of: shares. bar_y is set; at_nodes becomes Σ_l s̄_l ∂s_l/∂y_q."""
+    c0 = constants[0]  # 0
+    c1 = constants[1]  # 1
+    c2 = constants[2]  # -1
+    state, channels, epsilon = bar_y.shape[0], (bar_features.shape[0] - bar_y.shape[0])//levels.shape[0], softness[0]
+    records = bar_y.shape[1]
+    row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
+    block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    tile = columns
+    for first in range(block*tile, records, blocks*tile):
+        count = min(tile, records - first)
+        for i in range(weights.shape[0]):
+            for c in range(row, channels, rows):
+                for r in range(column, count, columns):
+                    y_q = at_nodes[i*channels + c, first + r]
+                    S_q = constants[0]
+                    for k in range(levels.shape[0]):
+                        v_q = bar_features[state + k*channels + c, first + r]
+                        level = levels[k]
+                        omega = weights[i]
+                        t0 = (((c2*level) + y_q)/epsilon)
+                        t1 = c1/(c1 + math.exp(-t0))
+                        S_q += (((((c1 + (c2*t1))*t1)/epsilon)*omega)*v_q)
+                    at_nodes[i*channels + c, first + r] = S_q
+        cuda.syncthreads()
+        for a in range(0 + row, state, rows):
+            for r in range(column, count, columns):
+                bar_y[a, first + r] = bar_features[a, first + r]
+        cuda.syncthreads()
+        # ȳ += Xᵀ at_nodes̄
+        for c in range(channels):
+            for a in range(row, X.shape[1], rows):
+                for r in range(column, count, columns):
+                    total = constants[0]
+                    for b in range(X.shape[0]):
+                        total += X[b, a]*at_nodes[b*channels + c, first + r]
+                    bar_y[a*channels + c, first + r] += total
         cuda.syncthreads()
 
 

@@ -2071,6 +2071,9 @@ def maximum_adjoint(bar_features, X, weights, sharpness, constants, at_nodes, ba
                 top[c, r] = at_nodes[k*channels + c, r] if at_nodes[k*channels + c, r] > top[c, r] else top[c, r]
     for c in range(channels):
         for r in range(at_nodes.shape[1]):
+            v_q[c, r] = bar_features[state + c, r]
+    for c in range(channels):
+        for r in range(at_nodes.shape[1]):
             S_q[c, r] = constants[0]
     for k in range(weights.shape[0]):
         for c in range(channels):
@@ -2079,9 +2082,6 @@ def maximum_adjoint(bar_features, X, weights, sharpness, constants, at_nodes, ba
                 omega = weights[k]
                 t0 = np.exp((beta*y_q))
                 S_q[c, r] += (t0*omega)
-    for c in range(channels):
-        for r in range(at_nodes.shape[1]):
-            v_q[c, r] = bar_features[state + c, r]
     for k in range(weights.shape[0]):
         for c in range(channels):
             for r in range(at_nodes.shape[1]):
@@ -2089,6 +2089,78 @@ def maximum_adjoint(bar_features, X, weights, sharpness, constants, at_nodes, ba
                 omega = weights[k]
                 t0 = np.exp((beta*y_q))
                 at_nodes[k*channels + c, r] = (((t0/S_q[c, r])*omega)*v_q[c, r])
+    for a in range(0, state):
+        for r in range(records):
+            bar_y[a, r] = bar_features[a, r]
+    # ȳ += Xᵀ at_nodes̄
+    width = bar_y.size//X.shape[1]
+    target = bar_y.reshape((X.shape[1], width))
+    given = at_nodes.reshape((X.shape[0], width))
+    add_dot(X.T, given, target)
+
+
+def share(y, X, weights, levels, softness, constants, at_nodes, features):
+    """Below y its shares Σ_q ω_q g(y(ξ_q)), level by level one a channel, g a step there; at_nodes = y(ξ_q)."""
+    c0 = constants[0]  # 0
+    c1 = constants[1]  # 1
+    c2 = constants[2]  # -1
+    state, channels, epsilon = y.shape[0], (features.shape[0] - y.shape[0])//levels.shape[0], softness[0]
+    records = y.shape[1]
+    # at_nodes = X y
+    width = at_nodes.size//X.shape[0]
+    target = at_nodes.reshape((X.shape[0], width))
+    given = y.reshape((X.shape[1], width))
+    np.dot(X, given, target)
+    for a in range(0, state):
+        for r in range(records):
+            features[a, r] = y[a, r]
+    S_q = np.empty((channels, at_nodes.shape[1]), at_nodes.dtype)
+    for i in range(levels.shape[0]):
+        for c in range(channels):
+            for r in range(at_nodes.shape[1]):
+                S_q[c, r] = constants[0]
+        for k in range(weights.shape[0]):
+            for c in range(channels):
+                for r in range(at_nodes.shape[1]):
+                    y_q = at_nodes[k*channels + c, r]
+                    omega = weights[k]
+                    level = levels[i]
+                    t0 = (((c2*level) + y_q)/epsilon)
+                    t1 = c1/(c1 + np.exp(-t0))
+                    S_q[c, r] += (omega*t1)
+        for c in range(channels):
+            for r in range(at_nodes.shape[1]):
+                features[state + i*channels + c, r] = S_q[c, r]
+
+
+def share_adjoint(bar_features, X, weights, levels, softness, constants, at_nodes, bar_y):
+    """The adjoint of: shares. bar_y is set; at_nodes becomes Σ_l s̄_l ∂s_l/∂y_q."""
+    c0 = constants[0]  # 0
+    c1 = constants[1]  # 1
+    c2 = constants[2]  # -1
+    state, channels, epsilon = bar_y.shape[0], (bar_features.shape[0] - bar_y.shape[0])//levels.shape[0], softness[0]
+    records = bar_y.shape[1]
+    S_q = np.empty((channels, at_nodes.shape[1]), at_nodes.dtype)
+    y_q = np.empty((channels, at_nodes.shape[1]), at_nodes.dtype)
+    for i in range(weights.shape[0]):
+        for c in range(channels):
+            for r in range(at_nodes.shape[1]):
+                y_q[c, r] = at_nodes[i*channels + c, r]
+        for c in range(channels):
+            for r in range(at_nodes.shape[1]):
+                S_q[c, r] = constants[0]
+        for k in range(levels.shape[0]):
+            for c in range(channels):
+                for r in range(at_nodes.shape[1]):
+                    v_q = bar_features[state + k*channels + c, r]
+                    level = levels[k]
+                    omega = weights[i]
+                    t0 = (((c2*level) + y_q[c, r])/epsilon)
+                    t1 = c1/(c1 + np.exp(-t0))
+                    S_q[c, r] += (((((c1 + (c2*t1))*t1)/epsilon)*omega)*v_q)
+        for c in range(channels):
+            for r in range(at_nodes.shape[1]):
+                at_nodes[i*channels + c, r] = S_q[c, r]
     for a in range(0, state):
         for r in range(records):
             bar_y[a, r] = bar_features[a, r]

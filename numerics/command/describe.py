@@ -41,6 +41,7 @@ def facts(model: Continuum, rate_expression: Callable[[str], str]) -> dict[str, 
         "readout_width": None if spec.readout_width is None else spec.readout_width.family,
         "functional": spec.functional,
         "maximum": None if spec.maximum is None else str(spec.maximum),
+        "shares": None if spec.shares is None else [*map(str, spec.shares.levels)],
         "loss": spec.loss,
         "tableau": spec.tableau.name,
         "points": model.units.describe(spec),
@@ -140,4 +141,7 @@ def _readout(found: dict[str, Any]) -> str:
     if found["maximum"] is not None:
         terms += " + Σ_c Q_kc m_c"
         meaning = f", m_c = log(½ ∫ exp(β h_c(ξ, 1)) dξ)/β with β = {found['maximum']}"
+    if found["shares"] is not None:
+        terms += " + Σ_lc Q_klc s_lc"
+        meaning = f", s_lc the share of the domain with h_c above ℓ = {', '.join(found['shares'])}"
     return f"  outputs {terms}, k = 1 … {found['outputs']}{meaning}, loss {found['loss']}"

@@ -53,6 +53,7 @@ outputs = 2                     # classes or numbers: ∫ R_k(ξ) h(ξ, 1) dξ +
 basis = { family = "legendre", size = 12 }
 # width = { family = "hat", cells = 4 }          # in place of basis: of R(ξ) and a(ξ), which give a function's channels
 # scale = "standard"            # of targets that are numbers or functions
+# shares = { levels = ["-1", "0", "1"], width = "1/4" }  # in place of maximum: of the domain with h above these levels
 # maximum = "4"                 # β: beside them the smooth maxima log(½ ∫ exp(β h) dξ)/β of the channels
 
 [loss]

@@ -1,12 +1,12 @@
 """A whole model in the words of any array library, for records that are sampled at the same points.
 
-Samples → coefficients → lift → slab after slab → smooth maxima → readout, or values of the output function. Numbers are
-the model's: what is learned, and what depends on the points, is given to the library as constants.
+Samples → coefficients → lift → slab after slab → maxima or shares → readout, or values of the output function. Numbers
+are the model's: what is learned, and what depends on the points, is given to the library as constants.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import reduce
 from typing import Any
 
@@ -90,21 +90,39 @@ class Forward:
         return self._given(linear.reshape(constant.shape[0], -1)) @ x + constant
 
     def _features(self, y: Array) -> Array:
-        """What the readout takes: y, and below it smooth maxima of its channels, where there are some."""
-        from derive.program import maximum
-
-        if not self.solver.bound.maxima:
+        """What the readout takes: y, and below it maxima or shares of its channels, where there are some."""
+        beside, channels, records = self.solver.bound.beside, self.model.spec.channels, y.shape[1]
+        if beside is None:
             return y
-        nodes, weights, sharpness = (np.asarray(a) for a in self.solver.bound.maxima)
-        form, channels, records = maximum.derive(), self.model.spec.channels, y.shape[1]
+        nodes, weights, *given = (np.asarray(a) for a in beside.tables)
         values = self._given(nodes) @ y.reshape(nodes.shape[1], channels * records)
         values = values.reshape(len(nodes), channels, records)
-        top = self.library.largest(values)
-        beta = self._given(sharpness.reshape(1, 1))
-        term = scalar(form.term, {"beta": beta, "y": values - top}, self.library)
-        total = (self._given(weights[None]) @ term.reshape(len(nodes), channels * records)).reshape(channels, records)
-        maxima = top + scalar(form.value, {"beta": beta, "S": total}, self.library)
-        return self.library.joined(y, maxima)
+
+        def averaged(term: Any) -> Any:
+            flat = term.reshape(len(nodes), channels * records)
+            return (self._given(weights[None]) @ flat).reshape(channels, records)
+
+        found = self._maxima if self.model.spec.shares is None else self._shares
+        for part in found(values, averaged, *given):
+            y = self.library.joined(y, part)
+        return y
+
+    def _maxima(self, values: Array, averaged: Callable[[Array], Array], sharpness: Array) -> Iterator[Array]:
+        from derive.program import maximum
+
+        form, top, beta = maximum.derive(), self.library.largest(values), self._given(sharpness.reshape(1, 1))
+        total = averaged(scalar(form.term, {"beta": beta, "y": values - top}, self.library))
+        yield top + scalar(form.value, {"beta": beta, "S": total}, self.library)
+
+    def _shares(
+        self, values: Array, averaged: Callable[[Array], Array], levels: Array, softness: Array
+    ) -> Iterator[Array]:
+        from derive.program import share
+
+        form, epsilon = share.derive(), self._given(softness.reshape(1, 1))
+        for level in levels:
+            own = {"epsilon": epsilon, "level": self._given(level.reshape(1, 1)), "y": values}
+            yield averaged(scalar(form.term, own, self.library))
 
 
 def programs(rep: Representation) -> Sequence[Program]:

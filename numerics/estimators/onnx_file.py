@@ -1,7 +1,7 @@
 """Models as ONNX graphs: records at fixed points in, outputs out, with any number of records.
 
 The graph is the model's program, written operation by operation (``forward``): projection of the samples, lift, every
-stage of every step with its operators formed, smooth maxima, readout, or the values of the output function.
+stage of every step with its operators formed, maxima or shares, readout, or the values of the output function.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import threading
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any, Self
@@ -26,6 +26,21 @@ from numerics.representation.tables import Representation, kron
 TILE = 128  # records a kernel works on at once: rows long enough for vector code, and a stage's arrays stay in cache
 BLOCK = 4  # tiles, at most, that share one partial gradient
 FEW = 8  # blocks below which each has a tile of its own, so that there is work for many threads
+
+
+@dataclass(frozen=True, eq=False)
+class Beside:
+    """What a readout takes beside y: smooth maxima of its channels, or shares of the domain above levels.
+
+    name: of the kernel, and of its adjoint with "_adjoint"; count: numbers a channel; tables: of the last state's
+    functions at its nodes, the weights there, and what else the kernel takes; constants, adjoint_constants: of both.
+    """
+
+    name: str
+    count: int
+    tables: tuple[Any, ...]
+    constants: Any
+    adjoint_constants: Any
 
 
 class Bound:
@@ -103,13 +118,17 @@ class Bound:
         return made
 
     @cached_property
-    def maxima(self) -> tuple[Any, ...]:
-        """What smooth maxima take: the last state's functions at its nodes, the weights there, and β; or nothing."""
-        given = self.representation.readout
-        if "sharpness" not in given:
-            return ()
-        tables = kron(self.slabs[-1].tables.factors("X")), given["weights"], given["sharpness"]
-        return tuple(map(self.converted, tables))
+    def beside(self) -> Beside | None:
+        """What the readout takes beside y, if anything."""
+        spec, given = self.representation.spec, self.representation.readout
+        if not spec.beside:
+            return None
+        name, own = ("maximum", ("sharpness",)) if spec.shares is None else ("share", ("levels", "softness"))
+        tables = kron(self.slabs[-1].tables.factors("X")), *(given[key] for key in ("weights", *own))
+        names = [f"constants/{kernel}" for kernel in (name, f"{name}_adjoint")]
+        arrays = self.representation.arrays
+        numbers = [exact_numbers(arrays[key], self.dtype) if key in arrays else self.zero for key in names]
+        return Beside(name, spec.beside, tuple(map(self.converted, tables)), *map(self.converted, numbers))
 
     @cached_property
     def curvature_constants(self) -> Any:
@@ -256,7 +275,7 @@ class Solver:
     ) -> tuple[np.ndarray, list[Arrays], np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
         """Loss of every record and the summed gradients, by the discrete adjoint.
 
-        states (entry rows, N), operator (outputs, rows of y and maxima), constant (outputs,), targets (outputs, N) →
+        states (entry rows, N), operator (outputs, rows of y and beside it), constant (outputs,), targets (outputs, N) →
         losses (N,), gradients of each slab's operators, of ``operator``, of ``constant``, and dL/dstates.
         weights: of the records in the sums (N,), by one sweep more; none count alike.
         Gradients of operators belong to steps: where these are to be found, that is done first.
@@ -427,7 +446,7 @@ class Solver:
         self.bound.common("readout_adjoint")(source, features, operator, bar, bars[0], bars[1])
         if values is not None:
             bar_y = np.empty_like(h)
-            self.bound.common("maximum_adjoint")(bar, *self.bound.maxima, self.bound.zero, values, bar_y)
+            self._beside_adjoint(bar, values, bar_y)
             bar = bar_y
         for slab, k, g, room in list(zip(self.slabs, kept, gradient, rooms))[::-1]:
             bar = slab.adjoint(bar, k, g, room)
@@ -439,19 +458,26 @@ class Solver:
         return value, bar
 
     def _features(self, y: Any) -> tuple[Any, Any]:
-        """What the readout takes: y, with smooth maxima its channels' below; and the values at nodes, or None."""
-        if not self.bound.maxima:
+        """What the readout takes: y, with what is beside it below; and the values at nodes, or None."""
+        beside, channels = self.bound.beside, self.slabs[-1].channels
+        if beside is None:
             return y, None
-        channels = self.slabs[-1].channels
-        values = np.empty((channels * len(self.bound.maxima[0]), y.shape[1]), self.dtype)
-        features = np.empty((len(y) + channels, y.shape[1]), self.dtype)
-        self.bound.common("maximum")(y, *self.bound.maxima, self.bound.zero, values, features)
+        values = np.empty((channels * len(beside.tables[0]), y.shape[1]), self.dtype)
+        features = np.empty((len(y) + channels * beside.count, y.shape[1]), self.dtype)
+        self.bound.common(beside.name)(y, *beside.tables, beside.constants, values, features)
         return features, values
 
+    def _beside_adjoint(self, bar: np.ndarray, values: np.ndarray, bar_y: np.ndarray) -> None:
+        """From dL/d(features) those by y, written to ``bar_y``; values at nodes are lost."""
+        beside = self.bound.beside
+        assert beside is not None
+        kernel = self.bound.common(f"{beside.name}_adjoint")
+        kernel(bar, *beside.tables, beside.adjoint_constants, values, bar_y)
+
     def features(self, states: np.ndarray) -> np.ndarray:
-        """What the readout takes, (rows of y and maxima, records) in float64, for states (entry rows, records)."""
+        """What the readout takes, (rows of y and beside it, records) in float64, for states (entry rows, records)."""
         solver, last = self.settled(states), self.slabs[-1]
-        rows = last.channels * (last.sizes["state"] + bool(self.bound.maxima))
+        rows = last.channels * (last.sizes["state"] + self.bound.representation.spec.beside)
         found = np.empty((rows, states.shape[1]))
         _by_tiles(lambda tile: solver._read(states[:, tile]), found)
         return found
@@ -503,17 +529,18 @@ class Solver:
             dot = slab.tangent(dot, kept, own, room)
         features, values = self._features(h)
         if values is not None:
-            dot = np.vstack([dot, self._maxima_along(dot, values)])
+            dot = np.vstack([dot, *self._beside_along(dot, values)])
         return features.astype(np.float64), dot.astype(np.float64)
 
-    def _maxima_along(self, dot: np.ndarray, values: np.ndarray) -> np.ndarray:
-        """The derivatives of smooth maxima (channels, records): those by y, which the adjoint gives, times dy."""
+    def _beside_along(self, dot: np.ndarray, values: np.ndarray) -> Iterator[np.ndarray]:
+        """The derivatives of what is beside y, (channels, records) each: those by y, by the adjoint, times dy."""
         channels, records = self.slabs[-1].channels, dot.shape[1]
-        bar = np.zeros((len(dot) + channels, records), self.dtype)
-        bar[len(dot) :] = 1
-        slopes = np.empty_like(dot)
-        self.bound.common("maximum_adjoint")(bar, *self.bound.maxima, self.bound.zero, values, slopes)
-        return np.sum((slopes * dot).reshape(-1, channels, records), axis=0)  # type: ignore[no-any-return]
+        count = self.bound.representation.spec.beside
+        for own in range(len(dot), len(dot) + channels * count, channels):
+            bar, slopes = np.zeros((len(dot) + channels * count, records), self.dtype), np.empty_like(dot)
+            bar[own : own + channels] = 1
+            self._beside_adjoint(bar, values.copy(), slopes)
+            yield np.sum((slopes * dot).reshape(-1, channels, records), axis=0)
 
     def curved(self, outputs: np.ndarray, targets: np.ndarray, direction: np.ndarray) -> np.ndarray:
         """ℓ″ v of every record: the derivative of dL/d(outputs) along a direction v of these, (outputs, N)."""

@@ -324,7 +324,7 @@ class CudaSolver(Solver):
         self._by_blocks("readout_adjoint", blocks, source, features, part["operator"], bound.zero, bar, *bars)
         if values is not None:
             bar_y = last.empty(*h.shape)
-            bound.start("maximum_adjoint", h.shape[1], bar, *bound.maxima, bound.zero, values, bar_y)
+            self._beside_adjoint(bar, values, bar_y)
             bar = bar_y
         for slab, k, g, room in list(zip(self.slabs, kept, gradient, rooms))[::-1]:
             bar = slab.adjoint(bar, k, g, room)
@@ -361,16 +361,22 @@ class CudaSolver(Solver):
         return h
 
     def _features(self, y: Any) -> tuple[Any, Any]:
-        if not self.bound.maxima:
+        beside, last, records = self.bound.beside, self.slabs[-1], y.shape[1]
+        if beside is None:
             return y, None
-        last, records = self.slabs[-1], y.shape[1]
-        values = last.empty(last.channels * len(self.bound.maxima[0]), records)
-        features = last.empty(len(y) + last.channels, records)
-        self.bound.start("maximum", records, y, *self.bound.maxima, self.bound.zero, values, features)
+        values = last.empty(last.channels * len(beside.tables[0]), records)
+        features = last.empty(len(y) + last.channels * beside.count, records)
+        self.bound.start(beside.name, records, y, *beside.tables, beside.constants, values, features)
         return features, values
 
+    def _beside_adjoint(self, bar: Any, values: Any, bar_y: Any) -> None:
+        beside = self.bound.beside
+        assert beside is not None
+        given = bar, *beside.tables, beside.adjoint_constants, values, bar_y
+        self.bound.start(f"{beside.name}_adjoint", bar.shape[1], *given)
+
     def features(self, states: np.ndarray) -> np.ndarray:
-        """What the readout takes, (rows of y and maxima, records) in float64, for states (entry rows, records)."""
+        """What the readout takes, (rows of y and beside it, records) in float64, for states (entry rows, records)."""
         solver, parts = self.settled(states), []
         for part in self._launches(states.shape[1]):
             with solver._at_work() as own:

@@ -134,8 +134,8 @@ class _Path:
     def shares(self, products: Values) -> dict[str, Share]:
         """Products by the field that they belong to, and where along ξ and δ they do."""
         old, found = self.models[0], dict(products)
-        if old.spec.maximum is not None:  # their coefficients come after those of R
-            found["R"], found["Q"] = np.split(found["R"], [-old.spec.channels], axis=1)
+        if old.spec.beside:  # their coefficients come after those of R
+            found["R"], found["Q"] = np.split(found["R"], [-old.spec.beside * old.spec.channels], axis=1)
         totals: dict[str, float] = {}
         along: dict[str, dict[str, Parts]] = {}
         for name, own in found.items():

@@ -49,7 +49,8 @@ class Continuum:
     """A model: the declaration with its levels, the level it stands on, and its fields.
 
     base: the spec with its ladder; level: a level's name, or None for the base itself.
-    fields: "W", "b" and, with a functional readout, "R" and "a"; "Q" multiplies smooth maxima.
+    fields: "W", "b" and, with a functional readout, "R" and "a"; "Q" multiplies what is beside them,
+    smooth maxima or shares.
     history: rows of past training; training: the optimiser's state, for resuming. report: of the last refinement or
     projection. classes: the classes in the training data, of the type of their labels; () where these are whole numbers
     from 0. device: where the kernels run, "cpu" or "cuda". units: what points, samples and targets mean, which training
@@ -239,7 +240,7 @@ class Continuum:
     def readout_map(self) -> tuple[Array, Array]:
         """The affine map from y's coefficients to what the loss compares: (outputs, state · channels), (outputs,).
 
-        With smooth maxima, these come after the coefficients: (outputs, state · channels + channels).
+        After those come columns for what is beside y, maxima or shares: numbers a channel · channels.
         """
         return layout.readout_map(self.representation, layout.coefficients(self.fields))
 

@@ -41,8 +41,8 @@ def zero_fields(rep: Representation) -> dict[str, Field]:
         fields["R"] = _varying(rep, "R", "readout", (spec.outputs, c))
         shape = (spec.outputs,)
         fields["a"] = _constant("a", shape) if spec.functional else _varying(rep, "a", "readout", shape)
-        if spec.maximum is not None:
-            fields["Q"] = _constant("Q", (spec.outputs, c))
+        if spec.beside:
+            fields["Q"] = _constant("Q", (spec.outputs, spec.beside * c))
     return fields
 
 
@@ -196,7 +196,7 @@ def along_state(rep: Representation, role: str) -> tuple[Array, Array]:
 def readout_map(rep: Representation, given: Coefficients) -> tuple[Array, Array]:
     """The affine map from y's coefficients to what the loss compares: (outputs, state · channels), (outputs,).
 
-    With smooth maxima, these come after the coefficients: (outputs, state · channels + channels).
+    After those come columns for what is beside y, maxima or shares: numbers a channel · channels.
     Functions are compared in L2 exactly, by M and not by M_h, whatever quadrature the state has.
     """
     if rep.spec.outputs is None:
@@ -262,7 +262,7 @@ def _readout_map(rep: Representation, given: Coefficients, root: Array) -> tuple
         return sum(terms[1:], terms[0]), (root @ one @ a).ravel()
     r = _leading(given, "R")
     operator = np.einsum("ioc,ij->ojc", r, rep.readout_gram).reshape(spec.outputs or 0, -1)
-    if spec.maximum is not None:
+    if spec.beside:
         operator = np.hstack([operator, given["Q"][0]])
     return operator, given["a"][0]
 
@@ -307,7 +307,7 @@ def _readout_gradients(
     bar_operator, bar_q = bar_operator[:, :width], bar_operator[:, width:]
     r = np.einsum("ojc,ij->ioc", bar_operator.reshape(spec.outputs, -1, spec.channels), gram)
     found = {"R": [r.reshape(given["R"][0].shape)], "a": [bar_constant]}
-    return found | ({"Q": [bar_q]} if spec.maximum is not None else {})
+    return found | ({"Q": [bar_q]} if spec.beside else {})
 
 
 def read_out(rep: Representation, given: Coefficients, y: Array) -> Array:

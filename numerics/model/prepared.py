@@ -6,7 +6,8 @@ Training prepares its records once, and takes parts of them from then on.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 
@@ -101,6 +102,16 @@ class Prepared:
             gathered.add(cut, self.take(indices[cut]))
         rows = indices if self.rows is None else self.rows[indices]
         return replace(gathered.all, rows=rows, weights=None if self.weights is None else self.weights[indices])
+
+
+def alternating(parts: Sequence[Prepared]) -> Prepared:
+    """Several versions of the same records, those of each one behind each other."""
+
+    def joined(arrays: Sequence[Any]) -> Any:
+        first = arrays[0]
+        return None if first is None else np.stack(arrays, axis=-1).reshape(*first.shape[:-1], -1)
+
+    return Prepared(*(joined([getattr(part, field.name) for part in parts]) for field in fields(Prepared)))
 
 
 class _Gathered:

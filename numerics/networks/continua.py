@@ -165,6 +165,8 @@ def _layer(model: Continuum) -> tuple[str, str]:
         reasons.append("pre-activations that are normalised over the channels")
     if spec.maximum is not None:
         reasons.append("smooth maxima in the readout")
+    if spec.shares is not None:
+        reasons.append("shares above levels in the readout")
     if not reasons:
         lengths = sorted({length for slab in step_lengths(spec) for _, length in slab})
         found = {find.layer(spec, length) for length in lengths}

@@ -34,11 +34,12 @@ class Design:
 
     X (rows, slopes) are the record's columns and s, for every output, the coordinates of R and Q, in which Euclidean
     norms are those of L2. U (rows, constants) are the same for all records, a the coordinates of the field a. An output
-    that is a number has one row, and U = 1.
+    that is a number has one row, and U = 1. versions: how many records, one behind the other, are the same one changed.
     """
 
     model: Continuum
     prepared: Prepared
+    versions: int = 1
 
     @property
     def outputs(self) -> int:
@@ -57,7 +58,7 @@ class Design:
 
     @cached_property
     def features(self) -> Array:
-        """What the readout takes of every record (rows of y and maxima, N); in a file, where the records are.
+        """What the readout takes of every record (rows of y and beside it, N); in a file, where the records are.
 
         Raises TrainingError where it is not finite.
         """
@@ -88,7 +89,8 @@ class Design:
         weights = self.prepared.counts
         if self.model.spec.comparison.targets == "not zero":  # errors relative to the target
             weights = weights / np.einsum("kn,kn->n", wanted, wanted)
-        for cut in cuts(count, rows * self.slopes):
+        for group in cuts(count // self.versions, rows * self.slopes * self.versions):
+            cut = slice(group.start * self.versions, group.stop * self.versions)
             targets = wanted[:, cut].reshape(rows, self.outputs, -1).transpose(2, 0, 1)
             with threads.serial_blas():
                 yield Part(self._columns(self.features[:, cut]), targets, weights[cut])
@@ -119,7 +121,7 @@ class Design:
         own = slab.pull_back_orthonormal(given).reshape(functions, count, rows, spec.channels)
         found = own.transpose(1, 2, 0, 3).reshape(count, rows, -1)
         if "Q" in self._penalised:
-            found = np.concatenate([found, features[-spec.channels :].T[:, None]], axis=2)
+            found = np.concatenate([found, features[-spec.beside * spec.channels :].T[:, None]], axis=2)
         return np.ascontiguousarray(found)
 
     def with_solution(self, slopes: Array, constants: Array) -> Continuum:

@@ -20,14 +20,16 @@ def solve(reduced: Reduced) -> tuple[Array, Array, float, float]:
     count = len(reduced.design.prepared)
     ridges = reduced.penalties * count
     hats = 1 / (reduced.squares + ridges[:, None])  # of every ridge, what takes loads to the solution
-    whole = _orthonormal(u) / np.sqrt(total)
+    together = reduced.design.versions * len(u)  # rows that are left out at once
+    whole = np.tile(_orthonormal(u) / np.sqrt(total), (reduced.design.versions, 1))
     errors = np.zeros(len(ridges))
     for part in reduced.parts():
-        left = part.targets - u @ free
+        left, weights = part.targets - u @ free, np.repeat(part.weights, len(u)).reshape(-1, together)
+        own = part.columns.reshape(-1, together, len(loads))
         for k, hat in enumerate(hats):
-            gaps = left - part.columns @ (hat[:, None] * loads)
-            gaps = _without_own(gaps, part.columns, whole, hat, part.weights)
-            errors[k] += float(part.weights @ np.sum(gaps**2, axis=(1, 2)))
+            gaps = (left - part.columns @ (hat[:, None] * loads)).reshape(-1, together, left.shape[2])
+            gaps = _without_own(gaps, own, whole, hat, weights)
+            errors[k] += float(np.sum(weights[:, :, None] * gaps**2))
     best = int(np.argmin(errors))
     return hats[best][:, None] * loads, free, float(reduced.penalties[best]), float(errors[best] / count)
 
@@ -52,15 +54,14 @@ def _orthonormal(u: Array) -> Array:
 def _without_own(gaps: Array, z: Array, whole: Array, hat: Array, weights: Array) -> Array:
     """t − z with the readout that does not know the record, (I − H)⁻¹ gaps (records, rows, outputs).
 
-    H = w S diag(d) Sᵀ is the record's block of the hat matrix, S = [U Z] (rows, k); solved in its rows or, by
-    Woodbury's identity, in its columns, whichever are fewer.
+    H = S diag(d) Sᵀ W is the record's block of the hat matrix, with those of its versions, S = [U Z] (rows, k) and W
+    the weights (records, rows); solved in its rows or, by Woodbury's identity, in its columns, whichever are fewer.
     """
     s = np.concatenate([np.broadcast_to(whole, (len(z), *whole.shape)), z], axis=2)
     d = np.concatenate([np.ones(whole.shape[1]), hat])
-    w = weights[:, None, None]
     _, rows, columns = s.shape
-    st = s.swapaxes(1, 2)
+    st = s.swapaxes(1, 2) * weights[:, None]
     if rows <= columns:
-        return np.asarray(np.linalg.solve(np.eye(rows) - w * ((s * d) @ st), gaps))
-    inner = np.linalg.solve(np.diag(1 / d) - w * (st @ s), st @ gaps)
-    return np.asarray(gaps + w * (s @ inner))
+        return np.asarray(np.linalg.solve(np.eye(rows) - (s * d) @ st, gaps))
+    inner = np.linalg.solve(np.diag(1 / d) - st @ s, st @ gaps)
+    return np.asarray(gaps + s @ inner)

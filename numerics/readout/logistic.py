@@ -107,19 +107,27 @@ class _Problem:
         return theta
 
     def left_out(self, theta: Array, penalty: float) -> float:
-        """The mean loss of records whose own part of the loss is taken back by one step of Newton's method."""
+        """The mean loss of records whose own part of the loss, and their versions', is taken back by one Newton step.
+
+        Versions of a record lie behind each other.
+        """
         *_, curvature = self._second_order(theta, penalty)
         size, classes = theta.shape
         inverse = cho_solve(_factored(curvature), np.eye(len(curvature)))
         blocks = inverse.reshape(classes, size, classes, size)
         found = 0.0
         for (own, targets, weights) in self._parts(theta):
-            hat = np.empty((len(own.z), classes, classes))
+            together = own.z.reshape(-1, self.reduced.design.versions, size)
+            groups, versions, _ = together.shape
+            hat = np.empty((groups, versions, classes, versions, classes))
             for k in range(classes):
                 for l in range(classes):
-                    hat[:, k, l] = np.sum((own.z @ blocks[k, :, l]) * own.z, axis=1)
-            hat /= self.reduced.total
-            moved = np.linalg.solve(np.eye(classes) - hat @ own.curvature, hat @ own.slope[:, :, None])[:, :, 0]
+                    hat[:, :, k, :, l] = (together @ blocks[k, :, l]) @ together.swapaxes(1, 2)
+            hat = (hat / self.reduced.total).reshape(groups, versions * classes, versions, 1, classes)
+            curvature = own.curvature.reshape(groups, 1, versions, classes, classes)
+            taken = (hat @ curvature).reshape(groups, versions * classes, -1)
+            pull = hat.reshape(taken.shape) @ own.slope.reshape(groups, -1, 1)
+            moved = np.linalg.solve(np.eye(versions * classes) - taken, pull).reshape(own.scores.shape)
             found += float(weights @ self._losses(own.scores + moved, targets))
         return found / self.reduced.total
 

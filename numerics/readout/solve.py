@@ -48,23 +48,24 @@ class Solved:
         return dict(zip(FACTS, (self.penalty, self.left_out)))
 
 
-def solve_readout(model: Continuum, prepared: Prepared) -> Solved:
+def solve_readout(model: Continuum, prepared: Prepared, versions: int = 1) -> Solved:
     """The model with the readout that minimises the mean loss + penalty · ‖R, Q‖² on prepared records.
 
     Squared distances are minimised exactly, of a relative error its squares, and losses of classes and probabilities by
     Newton's method; the constant a is free. The penalty is the one of a grid with the least loss of records left out;
-    it stands in place of what the spec declares for R, which is its least value where the fields were trained. Raises
-    TrainingError where there is no such readout, or no second record.
+    it stands in place of what the spec declares for R, which is its least value where the fields were trained.
+    versions: how many of the prepared records, one behind the other, are one record changed; they are left out
+    together. Raises TrainingError where there is no such readout, or no second record.
     """
     instance(model, Continuum, "give a model, as numerics.load reads it")
     check_solvable(model.spec)
     check_own(model.spec, prepared)
-    if len(prepared) < 2:
+    if len(prepared) < 2 * versions:
         raise TrainingError(
-            f"a readout solved from {len(prepared)} record", "two records, or more",
+            f"a readout solved from {len(prepared) // versions} record", "two records, or more",
             "penalties are chosen by leaving each record out", "give more records, or train by another optimiser",
         )  # fmt: skip
-    design = Design(model, prepared)
+    design = Design(model, prepared, versions)
     kind = logistic if model.spec.comparison.scores else least_squares
     with threads.serial_blas():
         found = reduced(design)

@@ -91,8 +91,8 @@ class SlabTables:
 class Representation:
     """One discretisation: the resolved spec with the tables and kernels that belong to it.
 
-    readout: G, Gram matrix and run-time basis of a functional readout, weights and β of its smooth maxima; for
-    functions, what a weighted loss needs.
+    readout: G, Gram matrix and run-time basis of a functional readout, for maxima and shares beside it weights at
+    nodes, with β, or levels and their width; for functions, what a weighted loss needs.
     loss_constants, module: of the loss and readout kernels.
     """
 

@@ -16,7 +16,7 @@ from numerics.datasets import Records, Source, labels
 from numerics.kernels import cluster
 from numerics.levels.projection import moved
 from numerics.model.continuum import Continuum
-from numerics.model.prepared import Prepared
+from numerics.model.prepared import Prepared, alternating
 from numerics.model.units import learned
 from numerics.training import optimisers
 from numerics.training.comparison import baselines
@@ -87,6 +87,14 @@ class Job:
         return replace(found, targets=self.training.targets)  # with weights by all records, those held out too
 
     @property
+    def versions(self) -> tuple[Prepared, int]:
+        """The training records, each with what every epoch makes of it behind it; and how many each one is then."""
+        if self.original is None:
+            return self.training, 1
+        found = [self.training, *(self.seen(epoch) for epoch in range(self.options.epochs))]
+        return alternating(found), len(found)
+
+    @property
     def augment_name(self) -> str | None:
         """The name of the user's function, which files can hold."""
         if self.augment is None:
@@ -151,10 +159,10 @@ def job_of(
             "cells have no points that could be left out", "change the interpolant, or train without them",
         )  # fmt: skip
     changing = bool(augmentation(options)) or augment is not None
-    if optimiser.whole_data and changing:
+    if optimiser.whole_data and changing and not optimiser.versions:
         raise TrainingError(
             f"{options.optimiser} with records that every epoch changes", "the same records in every step",
-            "it compares values of different steps, which must be of one loss, or solves for all records at once",
+            "it compares values of different steps, which must be of one loss",
             "leave augment, thin, jitter and warp out, or use adam",
         )  # fmt: skip
     original = _kept(data, kept) if changing else None

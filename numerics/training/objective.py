@@ -47,14 +47,15 @@ class Counted:
         return product
 
     def solved(self, vector: np.ndarray) -> tuple[np.ndarray, Penalised, Mapping[str, float]]:
-        """The coordinates with the readout that these records determine, all others as they are.
+        """The coordinates with the readout that all records and their versions determine, all others as they are.
 
         Then the objective with the penalty that was chosen, and what is to be said of it.
         """
-        solved = solve_readout(self.job.model.with_coordinates(vector), self.part)
-        self.flops += self.job.flops(len(self.part), 2)  # at most: one is a forward sweep, with sums over the records
+        prepared, versions = self.job.versions
+        solved = solve_readout(self.job.model.with_coordinates(vector), prepared, versions)
+        self.flops += self.job.flops(len(prepared), 2)  # at most: one is a forward sweep, with sums over the records
         found, coordinates = vector.copy(), solved.model.coordinates
         for block in solved.model.blocks:
             if block.name in READOUT:
                 found[block.part] = coordinates[block.part]
-        return found, partial(solved.penalised.objective, self.part), solved.facts
+        return found, partial(solved.penalised.objective, prepared), solved.facts

@@ -1,10 +1,11 @@
-"""What a network predicts, from its final state: functions at any points, readouts, smooth maxima, the path to them."""
+"""What a network predicts, from its final state: functions at any points, readouts, maxima, shares, and the path."""
 
 from __future__ import annotations
 
 from functools import reduce
 
 import numpy as np
+from scipy.special import expit
 
 from derive.spec import CONSTANT, step_elements
 from numerics.datasets import Records
@@ -30,27 +31,29 @@ def predictions(subject: Subject) -> None:
 
 
 def _numbers(subject: Subject, model: Continuum, data: Records, states: list[formulas.Functions], y: Array) -> None:
-    """z_k = ∫ R_k y + a_k, with smooth maxima Σ Q_kc max_c."""
+    """z_k = ∫ R_k y + a_k, with maxima or shares Σ Q_kc s_c."""
     spec = subject.spec
     assert spec.readout is not None
     zeta = [formulas.functions(spec.readout.along(axis)) for axis in range(spec.dimension)]
     g = reduce(np.kron, [formulas.gram(a, b) for a, b in zip(zeta, states)])
     r, a = (subject.fields[name][0] for name in ("R", "a"))
     truth = np.einsum("ioc,ij,jcn->no", r, g, y) + a
-    if spec.maximum is not None:
-        found = _maxima(subject, states, y)
+    if spec.beside:
+        found = _beside(subject, states, y)
         if found is None:
             return
         truth = truth + (subject.fields["Q"][0] @ found).T
-    name = "readout" + (" with smooth maxima" if spec.maximum is not None else "") + ", by Gauss sums"
+    name = "readout" + (" with shares" if spec.shares else " with smooth maxima" if spec.beside else "")
+    name += ", by Gauss sums"
     subject.at_most(SECTION, name, formulas.gap(truth, np.asarray(model(data))), 1e-11, "README.md")
 
 
-def _maxima(subject: Subject, states: list[formulas.Functions], y: Array) -> Array | None:
-    """(1/β) log(½ ∫ exp(β y)) of every channel (channels, N), at the points of section 3; None if they are unknown."""
+def _beside(subject: Subject, states: list[formulas.Functions], y: Array) -> Array | None:
+    """(1/β) log(½ ∫ exp(β y)) of every channel (channels, N), or ½ ∫ 1/(1 + exp((ℓ − y)/ε)) (levels · channels, N),
+
+    at the points of section 3; None if they are unknown.
+    """
     spec = subject.spec
-    assert spec.maximum is not None
-    beta = float(spec.maximum)
     chosen = [rules.rule(spec.slabs[-1].along(axis)) for axis in range(spec.dimension)]
     rule = [found for found in chosen if found is not None]
     if len(rule) < len(chosen):
@@ -58,7 +61,12 @@ def _maxima(subject: Subject, states: list[formulas.Functions], y: Array) -> Arr
     at_nodes = reduce(np.kron, [state.values(x) for state, (x, _) in zip(states, rule)])
     weights: Array = reduce(np.kron, [w / 2 for _, w in rule])
     values = np.einsum("qj,jcn->qcn", at_nodes, y)
-    top = values.max(axis=0)
+    if spec.shares is not None:
+        levels, width = np.array([float(level) for level in spec.shares.levels]), float(spec.shares.width)
+        steps = expit((values - levels[:, None, None, None]) / width)
+        return np.asarray(np.einsum("q,lqcn->lcn", weights, steps).reshape(-1, values.shape[-1]))
+    assert spec.maximum is not None
+    beta, top = float(spec.maximum), values.max(axis=0)
     return np.asarray(top + np.log(np.einsum("q,qcn->cn", weights, np.exp(beta * (values - top)))) / beta)
 
 

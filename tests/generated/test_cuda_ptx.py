@@ -27,6 +27,7 @@ CHOSEN = [
     ("functions", r"formed_(forward|adjoint)_1", (8, 0)),
     ("gate, translation, local, lift", r"factors_.*_1|lift.*", (9, 0)),
     ("maximum, two channels", r"maximum.*", (9, 0)),
+    ("shares, two channels", r"share.*", (9, 0)),
     ("convolution in frequencies", r"factors_operators(_adjoint)?_1", (8, 0)),
     ("normalised, gate, local", r"[a-z]*_(forward|adjoint)_1", (9, 0)),
 ]

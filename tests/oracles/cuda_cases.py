@@ -99,6 +99,10 @@ DECLARED = {
     "maximum, two channels": declare(
         equation={"channels": 2}, integration={"steps": 2}, readout={"maximum": "4"},
     ),
+    "shares, two channels": declare(
+        equation={"channels": 2}, integration={"steps": 2},
+        readout={"shares": {"levels": ["-1/2", "0", "1/3"], "width": "1/4"}},
+    ),
     "gate, translation, local, lift": declare(
         equation={"rate": "a*u1*sigmoid(u2) - h", "learned": {"a": "1/2"}, "local": True, "channels": 2,
                   "symmetry": "translation", "periodic": True},

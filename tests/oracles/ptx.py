@@ -22,7 +22,7 @@ WHOLE = {"operator_index": 2, "bias_index": 2, "groups": 2}
 DIMENSIONS = {"combine": 3, "operators": 3, "biases": 2, "constants": 1, "constant": 1, "operator_entry": 2, "w": 3,
               "mixed": 3, "left": 3, "turned": 3, "value": 1, "values": 1, "total": 1,
               "limits": 1, "unsolved": 1, "v": 3, "mixed_local": 3, "w_values": 1,
-              "weights": 1, "sharpness": 1}  # fmt: skip
+              "weights": 1, "sharpness": 1, "levels": 1, "softness": 1}  # fmt: skip
 BY_BLOCK = {"bar_operators", "bar_biases", "bar_operator_entry", "bar_operator", "bar_constant", "bar_lift",
             "bar_local_operators", "bar_parameters"}  # fmt: skip
 

@@ -27,7 +27,11 @@ from numerics.training.optimisers.state import (
 
 @dataclass(frozen=True, eq=False)
 class Ridge:
-    """One step, which ends the run: ridge regression, or its like for the loss; see ``numerics.readout``."""
+    """One step, which ends the run: ridge regression, or its like for the loss; see ``numerics.readout``.
+
+    Of records that epochs change it takes the records themselves and as many changed ones as there are epochs; for the
+    penalty a record is left out with all of its own.
+    """
 
     blocks: Blocks
 
@@ -53,4 +57,4 @@ def _start(plan: Plan) -> State:
     return Ridge(plan.blocks)
 
 
-OPTIMISER = Optimiser(_start, vectors=2, gradients=2, whole_data=True, check=check_solvable)
+OPTIMISER = Optimiser(_start, vectors=2, gradients=2, whole_data=True, versions=True, check=check_solvable)

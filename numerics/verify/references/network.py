@@ -1,7 +1,7 @@
 """The semi-discrete network of a spec in NumPy, straight from the derivation's exact tables.
 
 Nothing here is printed, compiled or stored: tables come from ``derive.galerkin``, the rate is a SymPy expression,
-evaluated node by node, losses and maxima are formulas, stages follow the tableau as textbooks have it, κ not
+evaluated node by node, losses, maxima and shares are formulas, stages follow the tableau as textbooks have it, κ not
 eliminated, implicit ones by a dense Newton method. Any dtype works, complex numbers included. ``numerics.verify``
 measures the kernels against it.
 """
@@ -197,8 +197,8 @@ class Reference:
         states = [self.forms[-1].bases[role] for role in self.spec.along_axes("state")]
         g = reduce(np.kron, [gram(a, b).to_float() for a, b in zip(zeta, states)])
         z = np.einsum("ioc,ij,jcn->on", fields["R"][0], g, y) + fields["a"][0][:, None]
-        if self.spec.maximum is not None:
-            z = z + fields["Q"][0] @ self.maxima(y)
+        if self.spec.beside:
+            z = z + fields["Q"][0] @ self.beside(y)
         return np.asarray(z)
 
     def output(self, fields: Fields, y: Array) -> Array:
@@ -224,13 +224,21 @@ class Reference:
         psi, chi = (evaluate(basis, rule).to_float() for basis in (width, state))
         return psi, chi, rule.weights.to_float().ravel()
 
-    def maxima(self, y: Array) -> Array:
-        """The smooth maxima (channels, N) of y (n, channels, N); M_h A = Xᵀ diag(ω) says what the weights ω are."""
-        assert self.spec.maximum is not None
-        beta, x, t = float(self.spec.maximum), self.tables[-1]["X"], self.tables[-1]
+    def beside(self, y: Array) -> Array:
+        """Smooth maxima (channels, N) of y (n, channels, N), or shares (levels · channels, N) above levels.
+
+        M_h A = Xᵀ diag(ω) says what the weights ω are.
+        """
+        x, t = self.tables[-1]["X"], self.tables[-1]
         tested = t["M_h"] @ t["A"]
         weights = np.einsum("jq,qj->q", tested, x) / np.sum(x**2, axis=1) / 2**self.spec.dimension
         values = np.einsum("qj,jcn->qcn", x, y)
+        if self.spec.shares is not None:
+            width = float(self.spec.shares.width)
+            steps = [(1 + np.tanh((values - float(level)) / (2 * width))) / 2 for level in self.spec.shares.levels]
+            return np.concatenate([np.einsum("q,qcn->cn", weights, step) for step in steps])
+        assert self.spec.maximum is not None
+        beta = float(self.spec.maximum)
         top = values.real.max(axis=0)
         return np.asarray(top + np.log(np.einsum("q,qcn->cn", weights, np.exp(beta * (values - top)))) / beta)
 

@@ -58,7 +58,7 @@ def test_the_defect_falls_as_the_rule_s_order(points: int, way: Any) -> None:
     assert abs(slope - (2 * points + 1)) < 0.5
 
 
-@pytest.mark.parametrize("name", ["numbers", "maxima", "varying lift", "square", "reflected", "translated"])
+@pytest.mark.parametrize("name", ["numbers", "maxima", "shares", "varying lift", "square", "reflected", "translated"])
 def test_parts_along_every_axis_and_of_coefficients_add_up(name: str) -> None:
     model, prepared = problem({**EVERY, "reflected": REFLECTED, "translated": ON_CIRCLES}[name])
     other = model.with_coordinates(model.coordinates + 0.3 * direction(model))

@@ -31,6 +31,7 @@ Array = np.ndarray
 
 L2 = {**NUMBERS, "loss": {"kind": "l2"}}
 MAXIMA = {**EVERY["maxima"], "equation": {**FUNCTION["equation"], "channels": 2}, "loss": {"kind": "l2"}}
+SHARES = {**EVERY["shares"], "equation": {**FUNCTION["equation"], "channels": 2}, "loss": {"kind": "l2"}}
 POINTWISE = {**EVERY["lift"], "loss": {"kind": "l2"}}
 VARYING = {**EVERY["varying lift"], "readout": {"outputs": 2, "width": {"family": "hat", "cells": 3}}}
 RELATIVE = {**POINTWISE, "loss": {"kind": "relative-l2"}}
@@ -88,7 +89,7 @@ def left_out(a: Array, t: Array, penalties: Array, weights: Array) -> float:
 # --- least squares ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("declared", [L2, MAXIMA], ids=["integrals", "with maxima"])
+@pytest.mark.parametrize("declared", [L2, MAXIMA, SHARES], ids=["integrals", "with maxima", "with shares"])
 @pytest.mark.parametrize("count", [6, 40], ids=["fewer records than columns", "more"])
 def test_numbers_are_regressed_as_scikit_learn_does(declared: dict[str, Any], count: int) -> None:
     model, prepared = problem(declared, count)
@@ -126,6 +127,29 @@ def test_the_error_left_out_is_that_of_refits_and_least(declared: dict[str, Any]
         c = least_squares(a * roots[:, :, None], t * roots, ridge)
         assert np.allclose(solved.model.outputs(given), a @ c, atol=1e-8)
         assert np.allclose(solved.model.coordinates[where], c, atol=1e-6 * np.abs(c).max())
+
+
+@pytest.mark.parametrize("declared", [L2, VARYING], ids=["numbers", "functions"])
+def test_versions_of_a_record_are_left_out_together(declared: dict[str, Any]) -> None:
+    model, prepared = problem(declared, 12)
+    weights = np.random.default_rng(5).uniform(0.2, 2, 12)
+    weights /= weights.mean()
+    prepared = Prepared(**{**vars(prepared), "weights": weights})
+    solved = solve_readout(model, prepared, versions=3)
+    a, _, free = explicit(model, prepared)
+    t, roots, group = prepared.wanted().T, np.sqrt(weights)[:, None], np.arange(12) // 3
+
+    def error(penalty: float) -> float:
+        found = 0.0
+        for n in range(4):
+            own = group != n
+            c = least_squares(a[own] * roots[own, :, None], t[own] * roots[own], penalty * 12 * ~free)
+            found += float(np.sum(((t - a @ c) * roots)[~own] ** 2))
+        return found / 12
+
+    reach = np.average(prepared.offset, weights=weights)
+    assert solved.left_out == pytest.approx(error(solved.penalty) + reach, rel=1e-8)
+    assert all(error(solved.penalty * step) >= error(solved.penalty) * (1 - 1e-9) for step in (10**0.5, 10**-0.5))
 
 
 def test_the_readout_is_one_function_in_every_basis() -> None:
@@ -203,6 +227,19 @@ def test_losses_of_classes_left_out_are_nearly_those_of_refits(name: str) -> Non
     assert solved.left_out == pytest.approx(found / len(t), rel=0.02)
 
 
+def test_losses_of_classes_are_left_out_with_all_versions() -> None:
+    model, prepared = problem(NUMBERS, 40, 2)
+    solved = solve_readout(model, prepared, versions=2)
+    a, _, free = explicit(model, prepared)
+    t, found = prepared.wanted().T, 0.0
+    for n in range(20):
+        own = np.arange(40) // 2 == n
+        c, _ = cross_entropy(a[~own], t[~own], solved.penalty * ~free * 40 / 38, np.ones(38))
+        z = a[own] @ c
+        found += float(np.sum(logsumexp(z, axis=1) - np.sum(t[own] * z, axis=1)))
+    assert solved.left_out == pytest.approx(found / 40, rel=0.01)
+
+
 def test_a_class_without_records_has_finite_scores() -> None:
     model, _ = problem(NUMBERS)
     data = sample(model, 12)
@@ -239,6 +276,27 @@ def test_a_run_solves_once_and_leaves_other_fields_alone(tmp_path: Path) -> None
         assert np.allclose(before, after, rtol=0, atol=1e-15)
     for again in (fit(model, data, out=out, resume=True), checkpoint.load(out)):
         assert np.array_equal(again.coordinates, found.coordinates) and again.history == found.history
+
+
+@pytest.mark.parametrize("declared", [L2, NUMBERS], ids=["numbers", "classes"])
+def test_a_run_takes_a_version_of_the_records_of_every_epoch(declared: dict[str, Any]) -> None:
+    model = random_model(declared)
+    data = sample(model, 10)
+    drawn: list[Records] = []
+
+    def augment(given: Records, generator: np.random.Generator) -> Records:
+        drawn.append(records(given.x.reshape(10, 7, -1) + 0.3 * generator.standard_normal((10, 7, 1)), y=given.y))
+        return drawn[-1]
+
+    found = fit(model, data, optimiser="ridge", epochs=3, augment=augment)
+    versions = [data, *drawn[-3:]]
+    x, y = (np.stack([getattr(v, name).reshape(10, -1) for v in versions], axis=1) for name in ("x", "y"))
+    whole = records(x.reshape(40, 7, -1), y=y.reshape(40, -1) if declared is L2 else y.ravel())
+    expected = solve_readout(model, model.prepare(whole), versions=4)
+    assert np.allclose(found.coordinates, expected.model.coordinates, rtol=1e-9, atol=1e-12)
+    (row,) = found.history
+    assert row["loss"] == pytest.approx(expected.penalised.objective(model.prepare(whole), found.coordinates)[0])
+    assert row["loss left out"] == pytest.approx(expected.left_out) and row["readout penalty"] == expected.penalty
 
 
 @pytest.mark.parametrize("base", [L2, MAXIMA, NUMBERS, POINTWISE], ids=["numbers", "maxima", "classes", "functions"])
