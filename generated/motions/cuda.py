@@ -615,17 +615,14 @@ def share(y, X, weights, levels, softness, constants, at_nodes, features):
     records = y.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    tile = columns
+    tile = 4*columns
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         # at_nodes = X y
         for c in range(channels):
-            for a in range(row, X.shape[0], rows):
-                for r in range(column, count, columns):
-                    total = constants[0]
-                    for b in range(X.shape[1]):
-                        total += X[a, b]*y[b*channels + c, first + r]
-                    at_nodes[a*channels + c, first + r] = total
+            product(X.shape[0], count, X.shape[1], X, 0, X.shape[1], 1,
+                    y, c*records + first, channels*records, 1,
+                    at_nodes, c*records + first, channels*records, 1, False, constants)
         cuda.syncthreads()
         for a in range(0 + row, state, rows):
             for r in range(column, count, columns):
@@ -655,7 +652,7 @@ def share_adjoint(bar_features, X, weights, levels, softness, constants, at_node
     records = bar_y.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    tile = columns
+    tile = 4*columns
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         for i in range(weights.shape[0]):
@@ -678,12 +675,9 @@ def share_adjoint(bar_features, X, weights, levels, softness, constants, at_node
         cuda.syncthreads()
         # ȳ += Xᵀ at_nodes̄
         for c in range(channels):
-            for a in range(row, X.shape[1], rows):
-                for r in range(column, count, columns):
-                    total = constants[0]
-                    for b in range(X.shape[0]):
-                        total += X[b, a]*at_nodes[b*channels + c, first + r]
-                    bar_y[a*channels + c, first + r] += total
+            product(X.shape[1], count, X.shape[0], X, 0, 1, X.shape[1],
+                    at_nodes, c*records + first, channels*records, 1,
+                    bar_y, c*records + first, channels*records, 1, True, constants)
         cuda.syncthreads()
 
 
