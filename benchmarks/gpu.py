@@ -32,6 +32,7 @@ from numerics.kernels.cpu import Bound
 from numerics.kernels.cuda import CudaBound
 from numerics.kernels.launch import Launch, to_device
 from numerics.model.resident import Resident
+from numerics.verify.simulator import steady
 from tests.oracles import cuda_cases
 
 DRY = os.environ.get("NUMBA_ENABLE_CUDASIM") == "1"
@@ -306,5 +307,5 @@ if __name__ == "__main__":
     if missing is not None:
         raise SystemExit("; ".join(missing))
     if DRY:
-        sys.setswitchinterval(1e-5)  # the simulator polls its threads
+        steady()
     PARTS[sys.argv[1]]()

@@ -229,10 +229,10 @@ def readout_parts(rep: Representation) -> dict[str, tuple[tuple[int, ...], Parts
         }
     gram = rep.readout_gram
     width = gram.shape[1] * c
-    shape = outputs, width + (c if spec.maximum is not None else 0)
+    shape = outputs, width + spec.beside * c
     places = np.arange(math.prod(shape)).reshape(shape)
     parts: Parts = [("R", gram.T, places[:, :width].reshape(outputs, -1, c).swapaxes(0, 1))]
-    if spec.maximum is not None:
+    if spec.beside:
         parts.append(("Q", np.eye(1), places[:, width:]))
     return {"operator": (shape, parts), "constant": ((outputs,), [("a", np.eye(1), np.arange(outputs))])}
 

@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +27,7 @@ from derive.program import loss as losses
 from numerics.kernels import cuda as runner
 from numerics.kernels import launch
 from numerics.kernels.launch import Launch
+from numerics.verify import simulator
 from tests.builders import ROOT, marked
 from tests.oracles import lockstep
 from tests.oracles.cuda_cases import (
@@ -70,6 +72,24 @@ def check(name: str, plan: str, found: dict[str, float]) -> None:
     assert wanted | {"0/w", "0/beta", "0/path 1"} <= found.keys()
     # implicit stages see an arriving state by its projection, which needs no operator of its own
     assert ("1/bar_operator_entry" in found) == (CASES[name].entry and plan == "formed" and not CASES[name].groups)
+
+
+def test_threads_of_the_simulator_that_ask_at_once_get_one_array() -> None:
+    kept, found = simulator._Once(), []
+
+    def ask() -> None:
+        array = kept.get("a line")
+        if array is None:
+            time.sleep(0.01)  # time for the others, which would make arrays of their own
+            kept["a line"] = array = object()
+        found.append(array)
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 8 and len(set(found)) == 1
 
 
 QUICK = ("h nonlinear", "two channels")

@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 
 from numerics.kernels.cuda import CudaBound
+from numerics.kernels.launch import Launch
 from numerics.representation.folders import load_module
 from tests.oracles import lockstep
 from tests.oracles.cuda_cases import CASES, Draw, representation, results
 
 CASE = CASES["residual, heun"]
+CROSSING = Launch(records=9, threads=(2, 2), blocks=2)  # what an operation writes, other threads read in the next
 STATE = "for a in range(row, state, rows):"
 
 
@@ -29,7 +31,7 @@ def run(folder: Path, kernel: str, before: str, after: str, number: int) -> dict
     place = start + places[number]
     path.write_text(text[:place] + after + text[place + len(before) :], encoding="utf-8")
     with lockstep.device():
-        return results(CudaBound(made, CASE.precision, "formed", CASE.launch), CASE, Draw(2))
+        return results(CudaBound(made, CASE.precision, "formed", CROSSING), CASE, Draw(2), records=11)
 
 
 SYNC, UNWRITTEN = "cuda.syncthreads()", "before anything was written"
@@ -43,9 +45,9 @@ FAULTS = {
     "a tile's last record left out": ("forward", "column, count, columns", "column, count - 1, columns", 0, UNWRITTEN),
     "no barrier before a slice": ("product", SYNC, "pass", 0, RACE),
     "no barrier after a slice": ("product", SYNC, "pass", 1, RACE),
-    "one row of a slice": ("product", "staged[b*(high + 4) + a] =", "staged[a] =", 0, UNWRITTEN),
+    "one row of a slice": ("product", "staged[b*(high + 4) + a] =", "staged[a] =", 0, f"two threads|{UNWRITTEN}"),
     "a product's row too many": ("product", "a < height and r", "r", 0, "outside an array|two threads"),
-    "a product's column too many": ("product", "and r < width", "", 0, UNWRITTEN),
+    "a product's column too many": ("product", "and r < width", "", 0, "outside an array|two threads"),
     "a row left out": ("forward", STATE, STATE.replace("state,", "state - 1,"), 0, UNWRITTEN),
     "a row too many": ("forward", STATE, STATE.replace("state,", "state + 1,"), 0, "outside an array"),
     "an index below 0": ("forward", "h[a, first + r]", "h[a - 1, first + r]", 0, "outside an array"),

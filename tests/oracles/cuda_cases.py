@@ -32,6 +32,7 @@ from numerics.kernels.launch import Launch
 from numerics.kernels.operators import Weights
 from numerics.model.layout import kernel_weights
 from numerics.representation.tables import SlabTables
+from numerics.verify.simulator import steady
 from tests.builders import FOURIER, P0, declare, random_model
 
 U, H = sp.symbols("u h", real=True)
@@ -256,7 +257,7 @@ def representation(case: Case, folder: Path, draw: Draw) -> Any:
             slabs[1].tables[name] = draw.normal(len(slabs[1].tables[name]), 4)
     constants = tables.nearest(next(kernel.constants for kernel in common if kernel.name == "loss"))
     return SimpleNamespace(
-        spec=SimpleNamespace(channels=case.channels, tolerance=None, pre_activations=1),
+        spec=SimpleNamespace(channels=case.channels, tolerance=None, pre_activations=1, beside=0),
         slabs=tuple(slabs),
         loss_constants=constants,
         readout={},
@@ -330,7 +331,7 @@ def compare_declared(name: str, launch: Launch = PAIR) -> dict[str, float]:
 
 if __name__ == "__main__":
     assert os.environ.get("NUMBA_ENABLE_CUDASIM") == "1"
-    sys.setswitchinterval(1e-5)  # the simulator polls its threads; the usual 5 ms would pass between two of them
+    steady()
     for line in sys.stdin:
         name, _, plan = line.strip().partition("/")
         with tempfile.TemporaryDirectory() as scratch:

@@ -22,6 +22,7 @@ BASE: dict[str, Any] = {
 SPECS = {
     "functions": BASE,
     "numbers, maxima": BASE | {"readout": {"outputs": 3, "basis": HAT, "maximum": "4"}},
+    "shares": BASE | {"readout": {"outputs": 3, "basis": HAT, "shares": {"levels": ["-1/2", "1/3"], "width": "1/4"}}},
     "lift and readout": BASE | {"lift": {"inputs": 1}, "readout": {"outputs": 2}},
     "two slabs, local": BASE | {
         "equation": BASE["equation"] | {"local": True}, "bias": {"width": [HAT] * 2, "depth": [ONE] * 2},

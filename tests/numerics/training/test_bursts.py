@@ -36,6 +36,7 @@ def trained(spec: dict[str, Any], device: str, y: np.ndarray = Y, **options: Any
         return fit(model, X, y, **{"epochs": 2, "learning_rate": 0.05, **options})
 
 
+SHARES = {"levels": ["0", "1/3"], "width": "1/4"}
 CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "adam": (SPEC, {}),
     "adam, batches": (SPEC, {"batch": 2, "epochs": 3}),
@@ -45,6 +46,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "penalties": (SPEC | {"loss": {"kind": "cross-entropy", "penalty": {"W": "1/10", "R": "1/5"}}}, {"batch": 3}),
     "weights": (SPEC, {"weights": np.array([1, 0, 2.0, 0.5, 3]), "batch": 3}),
     "validation": (SPEC, {"validation": 0.4, "batch": 2}),
+    "shares": (SPEC | {"readout": SPEC["readout"] | {"shares": SHARES}}, {"batch": 3}),
     "functions, lift": (LIFTED, {"batch": 3, "y": X[:, :, None]}),
     "checkpoints": (SPEC | {"integration": {"tableau": "heun", "steps": 4}}, {"memory": "checkpoint", "batch": 4}),
     "changing records": (SPEC, {"jitter": 0.1, "batch": 3}),
