@@ -108,7 +108,7 @@ def fastest(call: Callable[[], Any]) -> float:
 
 
 def own_memory(seed: int, channels: int, count: int, digits: int, memory: str) -> float:
-    """Bytes by which a gradient raises the peak that solving the equation has reached; memory: an option of training."""
+    """Bytes by which a gradient raises the peak that solving has reached; memory: an option of training."""
     equation, x, targets = case(seed, channels, count)
     model = equation.model(digits)
     prepared = model.prepare(ct.records(records(x), y=records(targets)))
