@@ -6,7 +6,7 @@ The case holds K (terms, c, c), b (terms, c), a (c,) of ∂h/∂δ = a (tanh(K(�
 2δ − 1 as terms, states x and targets (c, records), and digits: of relative and absolute tolerances, one run each.
 L = ½ Σ |h(1) − t|². A gradient is by K and b in one row; "discrete": through the solver's steps, "backwards": the
 continuous adjoint with the state reconstructed. MEMORY, one of these two: instead, the bytes by which one gradient
-raises the process' peak.
+raises the peak that solving the equation has reached.
 """
 
 from __future__ import annotations

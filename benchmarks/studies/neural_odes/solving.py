@@ -108,7 +108,7 @@ def fastest(call: Callable[[], Any]) -> float:
 
 
 def own_memory(seed: int, channels: int, count: int, digits: int, memory: str) -> float:
-    """Bytes by which one gradient raises the peak of this process; memory: as the option of training."""
+    """Bytes by which a gradient raises the peak that solving has reached; memory: an option of training."""
     equation, x, targets = case(seed, channels, count)
     model = equation.model(digits)
     prepared = model.prepare(ct.records(records(x), y=records(targets)))
@@ -120,7 +120,7 @@ def own_memory(seed: int, channels: int, count: int, digits: int, memory: str) -
 
 
 def memories(channels: int = 16, count: int = 8000, digits: int = 6) -> dict[str, float]:
-    """Of a gradient by every library and way, over the bytes of all records' states at one depth."""
+    """Beyond that of solving, of a gradient by every library and way, over the bytes of all states at one depth."""
     equation, x, targets = case(0, channels, count)
     found = {}
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), max_tasks_per_child=1) as fresh:
@@ -191,5 +191,5 @@ def beside_others(own: tuple[Equation, Array, Array], end: Array, slope: Array, 
             ),
         ]
     return found + [
-        Number(f"memory of a gradient, in states: {name}", size, *NO_CLAIM) for name, size in memories().items()
+        Number(f"memory beyond solving, in states: {name}", size, *NO_CLAIM) for name, size in memories().items()
     ]
