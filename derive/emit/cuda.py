@@ -17,7 +17,7 @@ from derive.emit.lanes import BY_ROWS, RECORDS, SYNC, by_all, by_rows, channel_l
 from derive.emit.loops import of_module, of_slab, printed, used
 from derive.emit.scalar import Lines, indent
 from derive.emit.target import USUAL, Total, factor, words
-from derive.emit.tiles import PRODUCT, Matrix, plus, product, times
+from derive.emit.tiles import PRODUCT, STAGED, Matrix, plus, product, times
 from derive.program import layout
 from derive.program import operations as ops
 from derive.program.build import Program
@@ -70,10 +70,11 @@ class Cuda(Forming):
 
     def frame(self, body: Lines) -> Lines:
         """Kernels without sizes go over stages' operators, not over records."""
+        own = [STAGED] if "staged" in words(body) else []
         if self.kernel.sizes:
             body = [TILE, *self._room(), *TILES, *indent(body)]
         lanes = LANES[: 3 if "thread" in words(body) else 2 if {"row", "block"} & words(body) else 0]
-        return [*lanes, *body]
+        return [*lanes, *own, *body]
 
     def _room(self) -> Lines:
         if not self.memory:

@@ -17,9 +17,12 @@ from dataclasses import dataclass
 from derive.emit.scalar import Lines
 from derive.emit.target import factor
 
+# What a kernel with products declares, once for all of them.
+STAGED = "staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)"
+
 PRODUCT = '''def product(
     height, width, depth, left, left_start, left_row, left_deep, right, right_start, right_deep, right_column,
-    out, out_start, out_row, out_column, add, constants,
+    out, out_start, out_row, out_column, add, constants, staged,
 ):
     """out_ar = Σ_b left_ab right_br, or adds that: height × width numbers, depth summands each, by a block's threads.
 
@@ -28,9 +31,7 @@ PRODUCT = '''def product(
     zero = constants[0]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     thread, threads, high, wide = row*columns + column, rows*columns, 8*rows, 4*columns
-    # slices of the factors, 8 deep, one after the other: element a, b and element b, r
-    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), out.dtype)
-    aside = 8*(high + 4)
+    aside = 8*(high + 4)  # in ``staged`` are slices of the factors, 8 deep: from 0 on a, b, and from here on b, r
     sums, ahead = cuda.local.array(32, out.dtype), cuda.local.array(96, out.dtype)
     near, far = cuda.local.array(16, out.dtype), cuda.local.array(8, out.dtype)
     # a thread fetches four neighbours at a time: in b where these are so in memory, else in a, or in r
@@ -120,4 +121,4 @@ def times(left: str, right: str) -> str:
 def product(height: str, width: str, depth: str, left: Matrix, right: Matrix, out: Matrix, add: bool) -> Lines:
     """A call: out = left right, or out += left right."""
     return [f"product({height}, {width}, {depth}, {left.text},", f"        {right.text},",
-            f"        {out.text}, {add}, constants)"]  # fmt: skip
+            f"        {out.text}, {add}, constants, staged)"]  # fmt: skip

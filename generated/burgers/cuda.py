@@ -15,7 +15,7 @@ from numba import cuda
 
 def product(
     height, width, depth, left, left_start, left_row, left_deep, right, right_start, right_deep, right_column,
-    out, out_start, out_row, out_column, add, constants,
+    out, out_start, out_row, out_column, add, constants, staged,
 ):
     """out_ar = Σ_b left_ab right_br, or adds that: height × width numbers, depth summands each, by a block's threads.
 
@@ -24,9 +24,7 @@ def product(
     zero = constants[0]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     thread, threads, high, wide = row*columns + column, rows*columns, 8*rows, 4*columns
-    # slices of the factors, 8 deep, one after the other: element a, b and element b, r
-    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), out.dtype)
-    aside = 8*(high + 4)
+    aside = 8*(high + 4)  # in ``staged`` are slices of the factors, 8 deep: from 0 on a, b, and from here on b, r
     sums, ahead = cuda.local.array(32, out.dtype), cuda.local.array(96, out.dtype)
     near, far = cuda.local.array(16, out.dtype), cuda.local.array(8, out.dtype)
     # a thread fetches four neighbours at a time: in b where these are so in memory, else in a, or in r
@@ -89,6 +87,7 @@ def factors_operators_1(
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     thread, threads = row*columns + column, rows*columns
+    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
     for s in range(block, operators.shape[0], blocks):
         # Σ_k theta_sk w_k
         for a in range(row, w.shape[1], rows):
@@ -137,7 +136,7 @@ def factors_operators_1(
         size = mixed_local.shape[2]
         product(Psi_V.shape[0], size, Psi_V.shape[1], Psi_V, 0, Psi_V.shape[1], 1,
                 mixed_local[s], 0, size, 1,
-                local_operators[s], 0, size, 1, False, constants)
+                local_operators[s], 0, size, 1, False, constants, staged)
         cuda.syncthreads()
 
 
@@ -148,6 +147,7 @@ def factors_operators_adjoint_1(
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     thread, threads = row*columns + column, rows*columns
+    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
     for s in range(block, bar_operators.shape[0], blocks):
         for o in range(row, 2*channels, rows):
             for c in range(column, channels, columns):
@@ -172,7 +172,7 @@ def factors_operators_adjoint_1(
         size = mixed_local.shape[2]
         product(Psi_V.shape[1], size, Psi_V.shape[0], Psi_V, 0, 1, Psi_V.shape[1],
                 bar_local_operators[s], 0, size, 1,
-                mixed_local[s], 0, size, 1, False, constants)
+                mixed_local[s], 0, size, 1, False, constants, staged)
         cuda.syncthreads()
 
 
@@ -186,6 +186,7 @@ def factors_forward_1(
     state, node, weight_out = h.shape[0], biases.shape[1]//2, Phi.shape[1]*2*channels
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
     tile = 4*columns
     room, start = workspace[block], 0  # working memory, array after array
     m, start = room[start:], start + (stages*state)*tile
@@ -226,19 +227,19 @@ def factors_forward_1(
                     origin = w_blocks[piece, 4]*2*channels*channels
                     product(high_count, count, low_count, operators[operator], origin, low_count, 1,
                             G[slot], low*records + first, records, 1,
-                            T, high*tile, tile, 1, True, constants)
+                            T, high*tile, tile, 1, True, constants, staged)
                 cuda.syncthreads()
                 # U = Φ T
                 for c in range(2*channels):
                     product(Phi.shape[0], count, Phi.shape[1], Phi, 0, Phi.shape[1], 1,
                             T, c*tile, 2*channels*tile, 1,
-                            U[slot], c*records + first, 2*channels*records, 1, False, constants)
+                            U[slot], c*records + first, 2*channels*records, 1, False, constants, staged)
                 cuda.syncthreads()
                 # Z = X H_i
                 for c in range(channels):
                     product(X.shape[0], count, X.shape[1], X, 0, X.shape[1], 1,
                             H, c*tile, channels*tile, 1,
-                            Z[slot], c*records + first, channels*records, 1, False, constants)
+                            Z[slot], c*records + first, channels*records, 1, False, constants, staged)
                 cuda.syncthreads()
                 # U += V Z
                 for piece in range(V_blocks.shape[0]):
@@ -248,7 +249,7 @@ def factors_forward_1(
                     origin = V_blocks[piece, 4]*2*channels*channels
                     product(high_count, count, low_count, local_operators[bias], origin, low_count, 1,
                             Z[slot], low*records + first, records, 1,
-                            U[slot], high*records + first, records, 1, True, constants)
+                            U[slot], high*records + first, records, 1, True, constants, staged)
                 cuda.syncthreads()
                 # R, F1 at every node and record, u1 = U@1 + e_s@1, u2 = U@2 + e_s@2
                 for a in range(row, node, rows):
@@ -267,7 +268,7 @@ def factors_forward_1(
                 for c in range(channels):
                     product(A.shape[0], count, A.shape[1], A, 0, A.shape[1], 1,
                             R, c*tile, channels*tile, 1,
-                            m, (i*state + c)*tile, channels*tile, 1, False, constants)
+                            m, (i*state + c)*tile, channels*tile, 1, False, constants, staged)
                 cuda.syncthreads()
             # h_{n+1} = α h_n + Σ_j γ_j m_j
             for a in range(row, state, rows):
@@ -290,6 +291,7 @@ def factors_adjoint_1(
     weight_out, weight_in = Phi.shape[1]*2*channels, C.shape[0]*channels
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
     tile = 4*columns
     room, start = workspace[block], 0  # working memory, array after array
     bar_m, start = room[start:], start + (stages*state)*tile
@@ -317,7 +319,7 @@ def factors_adjoint_1(
                 for c in range(channels):
                     product(A.shape[1], count, A.shape[0], A, 0, 1, A.shape[1],
                             bar_m, (i*state + c)*tile, channels*tile, 1,
-                            bar_R, c*tile, channels*tile, 1, False, constants)
+                            bar_R, c*tile, channels*tile, 1, False, constants, staged)
                 cuda.syncthreads()
                 # U@1̄, e_s@1̄, U@2̄, e_s@2̄ at every node and record, u1 = U@1 + e_s@1, f1 = F1, v = R̄
                 for a in range(row, node, rows):
@@ -360,7 +362,7 @@ def factors_adjoint_1(
                     origin = V_blocks[piece, 4]*2*channels*channels
                     product(high_count, low_count, count, bar_U, high*tile, tile, 1,
                             Z[slot], low*records + first, 1, records,
-                            bar_local_operators[block, bias], origin, low_count, 1, True, constants)
+                            bar_local_operators[block, bias], origin, low_count, 1, True, constants, staged)
                 cuda.syncthreads()
                 # Z̄ = Vᵀ Ū
                 for a in range(row, node, rows):
@@ -373,19 +375,19 @@ def factors_adjoint_1(
                     origin = V_blocks[piece, 4]*2*channels*channels
                     product(low_count, count, high_count, local_operators[bias], origin, 1, low_count,
                             bar_U, high*tile, tile, 1,
-                            bar_Z, low*tile, tile, 1, True, constants)
+                            bar_Z, low*tile, tile, 1, True, constants, staged)
                 cuda.syncthreads()
                 # H_ī = Xᵀ Z̄
                 for c in range(channels):
                     product(X.shape[1], count, X.shape[0], X, 0, 1, X.shape[1],
                             bar_Z, c*tile, channels*tile, 1,
-                            bar_H, c*tile, channels*tile, 1, False, constants)
+                            bar_H, c*tile, channels*tile, 1, False, constants, staged)
                 cuda.syncthreads()
                 # T̄ = Φᵀ Ū
                 for c in range(2*channels):
                     product(Phi.shape[1], count, Phi.shape[0], Phi, 0, 1, Phi.shape[1],
                             bar_U, c*tile, 2*channels*tile, 1,
-                            bar_T, c*tile, 2*channels*tile, 1, False, constants)
+                            bar_T, c*tile, 2*channels*tile, 1, False, constants, staged)
                 cuda.syncthreads()
                 # gradient of w_s: += T̄ Gᵀ, summed over records
                 for piece in range(w_blocks.shape[0]):
@@ -395,7 +397,7 @@ def factors_adjoint_1(
                     origin = w_blocks[piece, 4]*2*channels*channels
                     product(high_count, low_count, count, bar_T, high*tile, tile, 1,
                             G[slot], low*records + first, 1, records,
-                            bar_operators[block, operator], origin, low_count, 1, True, constants)
+                            bar_operators[block, operator], origin, low_count, 1, True, constants, staged)
                 cuda.syncthreads()
                 # Ḡ = w_sᵀ T̄
                 for a in range(row, weight_in, rows):
@@ -408,7 +410,7 @@ def factors_adjoint_1(
                     origin = w_blocks[piece, 4]*2*channels*channels
                     product(low_count, count, high_count, operators[operator], origin, 1, low_count,
                             bar_T, high*tile, tile, 1,
-                            bar_G, low*tile, tile, 1, True, constants)
+                            bar_G, low*tile, tile, 1, True, constants, staged)
                 cuda.syncthreads()
                 # H_ī += Cᵀ Ḡ
                 for c in range(channels):
@@ -492,6 +494,7 @@ def readout(y, operator, constant, constants, z):
     records = y.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
     tile = 4*columns
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
@@ -502,7 +505,7 @@ def readout(y, operator, constant, constants, z):
         cuda.syncthreads()
         product(z.shape[0], count, y.shape[0], operator, 0, y.shape[0], 1,
                 y, first, records, 1,
-                z, first, records, 1, True, constants)
+                z, first, records, 1, True, constants, staged)
         cuda.syncthreads()
 
 
@@ -511,13 +514,14 @@ def readout_adjoint(bar_z, y, operator, constants, bar_y, bar_operator, bar_cons
     records = y.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
     tile = 4*columns
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         # gradient of R: += z̄ yᵀ, summed over records
         product(bar_z.shape[0], y.shape[0], count, bar_z, first, records, 1,
                 y, first, 1, records,
-                bar_operator[block], 0, y.shape[0], 1, True, constants)
+                bar_operator[block], 0, y.shape[0], 1, True, constants, staged)
         cuda.syncthreads()
         # constant̄ += z̄, summed over records
         for a in range(row*columns + column, bar_z.shape[0], rows*columns):
@@ -529,7 +533,7 @@ def readout_adjoint(bar_z, y, operator, constants, bar_y, bar_operator, bar_cons
         # ȳ = Rᵀ z̄
         product(bar_y.shape[0], count, bar_z.shape[0], operator, 0, 1, bar_y.shape[0],
                 bar_z, first, records, 1,
-                bar_y, first, records, 1, False, constants)
+                bar_y, first, records, 1, False, constants, staged)
         cuda.syncthreads()
 
 
@@ -539,6 +543,7 @@ def maximum(y, X, weights, sharpness, constants, at_nodes, features):
     records = y.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
     tile = 4*columns
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
@@ -546,7 +551,7 @@ def maximum(y, X, weights, sharpness, constants, at_nodes, features):
         for c in range(channels):
             product(X.shape[0], count, X.shape[1], X, 0, X.shape[1], 1,
                     y, c*records + first, channels*records, 1,
-                    at_nodes, c*records + first, channels*records, 1, False, constants)
+                    at_nodes, c*records + first, channels*records, 1, False, constants, staged)
         cuda.syncthreads()
         for a in range(0 + row, state, rows):
             for r in range(column, count, columns):
@@ -574,6 +579,7 @@ def maximum_adjoint(bar_features, X, weights, sharpness, constants, at_nodes, ba
     records = bar_y.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
     tile = 4*columns
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
@@ -603,7 +609,7 @@ def maximum_adjoint(bar_features, X, weights, sharpness, constants, at_nodes, ba
         for c in range(channels):
             product(X.shape[1], count, X.shape[0], X, 0, 1, X.shape[1],
                     at_nodes, c*records + first, channels*records, 1,
-                    bar_y, c*records + first, channels*records, 1, True, constants)
+                    bar_y, c*records + first, channels*records, 1, True, constants, staged)
         cuda.syncthreads()
 
 

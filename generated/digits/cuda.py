@@ -15,7 +15,7 @@ from numba import cuda
 
 def product(
     height, width, depth, left, left_start, left_row, left_deep, right, right_start, right_deep, right_column,
-    out, out_start, out_row, out_column, add, constants,
+    out, out_start, out_row, out_column, add, constants, staged,
 ):
     """out_ar = Σ_b left_ab right_br, or adds that: height × width numbers, depth summands each, by a block's threads.
 
@@ -24,9 +24,7 @@ def product(
     zero = constants[0]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     thread, threads, high, wide = row*columns + column, rows*columns, 8*rows, 4*columns
-    # slices of the factors, 8 deep, one after the other: element a, b and element b, r
-    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), out.dtype)
-    aside = 8*(high + 4)
+    aside = 8*(high + 4)  # in ``staged`` are slices of the factors, 8 deep: from 0 on a, b, and from here on b, r
     sums, ahead = cuda.local.array(32, out.dtype), cuda.local.array(96, out.dtype)
     near, far = cuda.local.array(16, out.dtype), cuda.local.array(8, out.dtype)
     # a thread fetches four neighbours at a time: in b where these are so in memory, else in a, or in r
@@ -174,6 +172,7 @@ def formed_forward_1(
     state, wide = h.shape[0], biases.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
     tile = 4*columns
     room, start = workspace[block], 0  # working memory, array after array
     m, start = room[start:], start + (stages*state)*tile
@@ -195,7 +194,7 @@ def formed_forward_1(
                 # U = E_s H_i
                 product(wide, count, state, operators[operator], 0, state, 1,
                         H[slot], first, records, 1,
-                        U, 0, tile, 1, False, constants)
+                        U, 0, tile, 1, False, constants, staged)
                 cuda.syncthreads()
                 # m_i, F1 at every node and record, u = U + e_s
                 for a in range(row, wide, rows):
@@ -227,6 +226,7 @@ def formed_adjoint_1(
     state, wide = bar.shape[0], biases.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
     tile = 4*columns
     room, start = workspace[block], 0  # working memory, array after array
     bar_m, start = room[start:], start + (stages*state)*tile
@@ -266,12 +266,12 @@ def formed_adjoint_1(
                 # gradient of E_s: += Ū H_iᵀ, summed over records
                 product(wide, state, count, bar_U, 0, tile, 1,
                         H[slot], first, 1, records,
-                        bar_operators[block, operator], 0, state, 1, True, constants)
+                        bar_operators[block, operator], 0, state, 1, True, constants, staged)
                 cuda.syncthreads()
                 # H_ī = E_sᵀ Ū
                 product(state, count, wide, operators[operator], 0, 1, state,
                         bar_U, 0, tile, 1,
-                        bar_H, 0, tile, 1, False, constants)
+                        bar_H, 0, tile, 1, False, constants, staged)
                 cuda.syncthreads()
                 # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
                 for a in range(row, state, rows):
@@ -353,6 +353,7 @@ def factors_forward_1(
     weight_in = operators.shape[2]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
     tile = 4*columns
     room, start = workspace[block], 0  # working memory, array after array
     m, start = room[start:], start + (stages*state)*tile
@@ -382,7 +383,7 @@ def factors_forward_1(
                 # T = w_s G
                 product(weight_out, count, weight_in, operators[operator], 0, weight_in, 1,
                         G[slot], first, records, 1,
-                        T, 0, tile, 1, False, constants)
+                        T, 0, tile, 1, False, constants, staged)
                 cuda.syncthreads()
                 # U = Φ T
                 for c in range(channels):
@@ -424,6 +425,7 @@ def factors_adjoint_1(
     weight_in = operators.shape[2]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
     tile = 4*columns
     room, start = workspace[block], 0  # working memory, array after array
     bar_m, start = room[start:], start + (stages*state)*tile
@@ -474,12 +476,12 @@ def factors_adjoint_1(
                 # gradient of w_s: += T̄ Gᵀ, summed over records
                 product(weight_out, weight_in, count, bar_T, 0, tile, 1,
                         G[slot], first, 1, records,
-                        bar_operators[block, operator], 0, weight_in, 1, True, constants)
+                        bar_operators[block, operator], 0, weight_in, 1, True, constants, staged)
                 cuda.syncthreads()
                 # Ḡ = w_sᵀ T̄
                 product(weight_in, count, weight_out, operators[operator], 0, 1, weight_in,
                         bar_T, 0, tile, 1,
-                        bar_G, 0, tile, 1, False, constants)
+                        bar_G, 0, tile, 1, False, constants, staged)
                 cuda.syncthreads()
                 # H_ī = Cᵀ Ḡ
                 for c in range(channels):
@@ -618,6 +620,7 @@ def formed_forward_2(
     state, wide = h.shape[0], biases.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
     tile = 4*columns
     room, start = workspace[block], 0  # working memory, array after array
     m, start = room[start:], start + (stages*state)*tile
@@ -639,7 +642,7 @@ def formed_forward_2(
                 # U = E_s H_i
                 product(wide, count, state, operators[operator], 0, state, 1,
                         H[slot], first, records, 1,
-                        U, 0, tile, 1, False, constants)
+                        U, 0, tile, 1, False, constants, staged)
                 cuda.syncthreads()
                 # m_i, F1 at every node and record, u = U + e_s
                 for a in range(row, wide, rows):
@@ -671,6 +674,7 @@ def formed_adjoint_2(
     state, wide = bar.shape[0], biases.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
     tile = 4*columns
     room, start = workspace[block], 0  # working memory, array after array
     bar_m, start = room[start:], start + (stages*state)*tile
@@ -710,12 +714,12 @@ def formed_adjoint_2(
                 # gradient of E_s: += Ū H_iᵀ, summed over records
                 product(wide, state, count, bar_U, 0, tile, 1,
                         H[slot], first, 1, records,
-                        bar_operators[block, operator], 0, state, 1, True, constants)
+                        bar_operators[block, operator], 0, state, 1, True, constants, staged)
                 cuda.syncthreads()
                 # H_ī = E_sᵀ Ū
                 product(state, count, wide, operators[operator], 0, 1, state,
                         bar_U, 0, tile, 1,
-                        bar_H, 0, tile, 1, False, constants)
+                        bar_H, 0, tile, 1, False, constants, staged)
                 cuda.syncthreads()
                 # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
                 for a in range(row, state, rows):
@@ -797,6 +801,7 @@ def factors_forward_2(
     weight_in = operators.shape[2]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
     tile = 4*columns
     room, start = workspace[block], 0  # working memory, array after array
     m, start = room[start:], start + (stages*state)*tile
@@ -829,7 +834,7 @@ def factors_forward_2(
                 # T = w_s G
                 product(weight_out, count, weight_in, operators[operator], 0, weight_in, 1,
                         G[slot], first, records, 1,
-                        T, 0, tile, 1, False, constants)
+                        T, 0, tile, 1, False, constants, staged)
                 cuda.syncthreads()
                 # U = Φ T
                 for c in range(channels):
@@ -871,6 +876,7 @@ def factors_adjoint_2(
     weight_in = operators.shape[2]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
     tile = 4*columns
     room, start = workspace[block], 0  # working memory, array after array
     bar_m, start = room[start:], start + (stages*state)*tile
@@ -921,12 +927,12 @@ def factors_adjoint_2(
                 # gradient of w_s: += T̄ Gᵀ, summed over records
                 product(weight_out, weight_in, count, bar_T, 0, tile, 1,
                         G[slot], first, 1, records,
-                        bar_operators[block, operator], 0, weight_in, 1, True, constants)
+                        bar_operators[block, operator], 0, weight_in, 1, True, constants, staged)
                 cuda.syncthreads()
                 # Ḡ = w_sᵀ T̄
                 product(weight_in, count, weight_out, operators[operator], 0, 1, weight_in,
                         bar_T, 0, tile, 1,
-                        bar_G, 0, tile, 1, False, constants)
+                        bar_G, 0, tile, 1, False, constants, staged)
                 cuda.syncthreads()
                 # H_ī = Cᵀ Ḡ
                 for c in range(channels):
@@ -1020,6 +1026,7 @@ def readout(y, operator, constant, constants, z):
     records = y.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
     tile = 4*columns
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
@@ -1030,7 +1037,7 @@ def readout(y, operator, constant, constants, z):
         cuda.syncthreads()
         product(z.shape[0], count, y.shape[0], operator, 0, y.shape[0], 1,
                 y, first, records, 1,
-                z, first, records, 1, True, constants)
+                z, first, records, 1, True, constants, staged)
         cuda.syncthreads()
 
 
@@ -1039,13 +1046,14 @@ def readout_adjoint(bar_z, y, operator, constants, bar_y, bar_operator, bar_cons
     records = y.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
     tile = 4*columns
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         # gradient of R: += z̄ yᵀ, summed over records
         product(bar_z.shape[0], y.shape[0], count, bar_z, first, records, 1,
                 y, first, 1, records,
-                bar_operator[block], 0, y.shape[0], 1, True, constants)
+                bar_operator[block], 0, y.shape[0], 1, True, constants, staged)
         cuda.syncthreads()
         # constant̄ += z̄, summed over records
         for a in range(row*columns + column, bar_z.shape[0], rows*columns):
@@ -1057,7 +1065,7 @@ def readout_adjoint(bar_z, y, operator, constants, bar_y, bar_operator, bar_cons
         # ȳ = Rᵀ z̄
         product(bar_y.shape[0], count, bar_z.shape[0], operator, 0, 1, bar_y.shape[0],
                 bar_z, first, records, 1,
-                bar_y, first, records, 1, False, constants)
+                bar_y, first, records, 1, False, constants, staged)
         cuda.syncthreads()
 
 
@@ -1067,6 +1075,7 @@ def maximum(y, X, weights, sharpness, constants, at_nodes, features):
     records = y.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
     tile = 4*columns
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
@@ -1074,7 +1083,7 @@ def maximum(y, X, weights, sharpness, constants, at_nodes, features):
         for c in range(channels):
             product(X.shape[0], count, X.shape[1], X, 0, X.shape[1], 1,
                     y, c*records + first, channels*records, 1,
-                    at_nodes, c*records + first, channels*records, 1, False, constants)
+                    at_nodes, c*records + first, channels*records, 1, False, constants, staged)
         cuda.syncthreads()
         for a in range(0 + row, state, rows):
             for r in range(column, count, columns):
@@ -1102,6 +1111,7 @@ def maximum_adjoint(bar_features, X, weights, sharpness, constants, at_nodes, ba
     records = bar_y.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
     tile = 4*columns
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
@@ -1131,7 +1141,7 @@ def maximum_adjoint(bar_features, X, weights, sharpness, constants, at_nodes, ba
         for c in range(channels):
             product(X.shape[1], count, X.shape[0], X, 0, 1, X.shape[1],
                     at_nodes, c*records + first, channels*records, 1,
-                    bar_y, c*records + first, channels*records, 1, True, constants)
+                    bar_y, c*records + first, channels*records, 1, True, constants, staged)
         cuda.syncthreads()
 
 

@@ -15,7 +15,7 @@ from numba import cuda
 
 def product(
     height, width, depth, left, left_start, left_row, left_deep, right, right_start, right_deep, right_column,
-    out, out_start, out_row, out_column, add, constants,
+    out, out_start, out_row, out_column, add, constants, staged,
 ):
     """out_ar = Σ_b left_ab right_br, or adds that: height × width numbers, depth summands each, by a block's threads.
 
@@ -24,9 +24,7 @@ def product(
     zero = constants[0]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     thread, threads, high, wide = row*columns + column, rows*columns, 8*rows, 4*columns
-    # slices of the factors, 8 deep, one after the other: element a, b and element b, r
-    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), out.dtype)
-    aside = 8*(high + 4)
+    aside = 8*(high + 4)  # in ``staged`` are slices of the factors, 8 deep: from 0 on a, b, and from here on b, r
     sums, ahead = cuda.local.array(32, out.dtype), cuda.local.array(96, out.dtype)
     near, far = cuda.local.array(16, out.dtype), cuda.local.array(8, out.dtype)
     # a thread fetches four neighbours at a time: in b where these are so in memory, else in a, or in r
@@ -89,6 +87,7 @@ def formed_operators_1(
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     thread, threads = row*columns + column, rows*columns
+    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
     for s in range(block, operators.shape[0], blocks):
         # Σ_k theta_sk w_k
         for a in range(row, w.shape[1], rows):
@@ -102,7 +101,7 @@ def formed_operators_1(
         for c in range(channels):
             product(Phi.shape[0], mixed.shape[2], Phi.shape[1], Phi, 0, Phi.shape[1], 1,
                     mixed[s], c*mixed.shape[2], channels*mixed.shape[2], 1,
-                    left[s], c*mixed.shape[2], channels*mixed.shape[2], 1, False, constants)
+                    left[s], c*mixed.shape[2], channels*mixed.shape[2], 1, False, constants, staged)
         cuda.syncthreads()
         # E_s of left by C
         for c in range(channels):
@@ -138,6 +137,7 @@ def formed_operators_adjoint_1(
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     thread, threads = row*columns + column, rows*columns
+    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
     for s in range(block, bar_operators.shape[0], blocks):
         # left of E_s̄ by C
         for c in range(channels):
@@ -152,7 +152,7 @@ def formed_operators_adjoint_1(
         for c in range(channels):
             product(Phi.shape[1], left.shape[2], Phi.shape[0], Phi, 0, 1, Phi.shape[1],
                     left[s], c*left.shape[2], channels*left.shape[2], 1,
-                    mixed[s], c*left.shape[2], channels*left.shape[2], 1, False, constants)
+                    mixed[s], c*left.shape[2], channels*left.shape[2], 1, False, constants, staged)
         cuda.syncthreads()
     for s in range(block, bar_biases.shape[0], blocks):
         # β_s̄ = Ψᵀ e_s̄
@@ -177,6 +177,7 @@ def formed_forward_1(
     state, node, wide = h.shape[0], biases.shape[1], biases.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
     tile = 4*columns
     room, start = workspace[block], 0  # working memory, array after array
     m, start = room[start:], start + (stages*state)*tile
@@ -198,7 +199,7 @@ def formed_forward_1(
                 # U = E_s H_i
                 product(wide, count, state, operators[operator], 0, state, 1,
                         H[slot], first, records, 1,
-                        U[slot], first, records, 1, False, constants)
+                        U[slot], first, records, 1, False, constants, staged)
                 cuda.syncthreads()
                 # R, F1 at every node and record, u = U + e_s
                 for a in range(row, wide, rows):
@@ -214,7 +215,7 @@ def formed_forward_1(
                 for c in range(channels):
                     product(A.shape[0], count, A.shape[1], A, 0, A.shape[1], 1,
                             R, c*tile, channels*tile, 1,
-                            m, (i*state + c)*tile, channels*tile, 1, False, constants)
+                            m, (i*state + c)*tile, channels*tile, 1, False, constants, staged)
                 cuda.syncthreads()
             # h_{n+1} = α h_n + Σ_j γ_j m_j
             for a in range(row, state, rows):
@@ -238,6 +239,7 @@ def formed_adjoint_1(
     state, node, wide = bar.shape[0], biases.shape[1], biases.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
     tile = 4*columns
     room, start = workspace[block], 0  # working memory, array after array
     bar_m, start = room[start:], start + (stages*state)*tile
@@ -262,7 +264,7 @@ def formed_adjoint_1(
                 for c in range(channels):
                     product(A.shape[1], count, A.shape[0], A, 0, 1, A.shape[1],
                             bar_m, (i*state + c)*tile, channels*tile, 1,
-                            bar_R, c*tile, channels*tile, 1, False, constants)
+                            bar_R, c*tile, channels*tile, 1, False, constants, staged)
                 cuda.syncthreads()
                 # Ū, e_s̄ at every node and record, u = U + e_s, f1 = F1, v = R̄
                 for a in range(row, node, rows):
@@ -286,12 +288,12 @@ def formed_adjoint_1(
                 # gradient of E_s: += Ū H_iᵀ, summed over records
                 product(wide, state, count, bar_U, 0, tile, 1,
                         H[slot], first, 1, records,
-                        bar_operators[block, operator], 0, state, 1, True, constants)
+                        bar_operators[block, operator], 0, state, 1, True, constants, staged)
                 cuda.syncthreads()
                 # H_ī = E_sᵀ Ū
                 product(state, count, wide, operators[operator], 0, 1, state,
                         bar_U, 0, tile, 1,
-                        bar_H, 0, tile, 1, False, constants)
+                        bar_H, 0, tile, 1, False, constants, staged)
                 cuda.syncthreads()
                 # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
                 for a in range(row, state, rows):
@@ -372,6 +374,7 @@ def factors_forward_1(
     weight_out, weight_in = operators.shape[1], operators.shape[2]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
     tile = 4*columns
     room, start = workspace[block], 0  # working memory, array after array
     m, start = room[start:], start + (stages*state)*tile
@@ -404,13 +407,13 @@ def factors_forward_1(
                 # T = w_s G
                 product(weight_out, count, weight_in, operators[operator], 0, weight_in, 1,
                         G[slot], first, records, 1,
-                        T, 0, tile, 1, False, constants)
+                        T, 0, tile, 1, False, constants, staged)
                 cuda.syncthreads()
                 # U = Φ T
                 for c in range(channels):
                     product(Phi.shape[0], count, Phi.shape[1], Phi, 0, Phi.shape[1], 1,
                             T, c*tile, channels*tile, 1,
-                            U[slot], c*records + first, channels*records, 1, False, constants)
+                            U[slot], c*records + first, channels*records, 1, False, constants, staged)
                 cuda.syncthreads()
                 # R, F1 at every node and record, u = U + e_s
                 for a in range(row, wide, rows):
@@ -426,7 +429,7 @@ def factors_forward_1(
                 for c in range(channels):
                     product(A.shape[0], count, A.shape[1], A, 0, A.shape[1], 1,
                             R, c*tile, channels*tile, 1,
-                            m, (i*state + c)*tile, channels*tile, 1, False, constants)
+                            m, (i*state + c)*tile, channels*tile, 1, False, constants, staged)
                 cuda.syncthreads()
             # h_{n+1} = α h_n + Σ_j γ_j m_j
             for a in range(row, state, rows):
@@ -451,6 +454,7 @@ def factors_adjoint_1(
     weight_out, weight_in = operators.shape[1], operators.shape[2]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
     tile = 4*columns
     room, start = workspace[block], 0  # working memory, array after array
     bar_m, start = room[start:], start + (stages*state)*tile
@@ -477,7 +481,7 @@ def factors_adjoint_1(
                 for c in range(channels):
                     product(A.shape[1], count, A.shape[0], A, 0, 1, A.shape[1],
                             bar_m, (i*state + c)*tile, channels*tile, 1,
-                            bar_R, c*tile, channels*tile, 1, False, constants)
+                            bar_R, c*tile, channels*tile, 1, False, constants, staged)
                 cuda.syncthreads()
                 # Ū, e_s̄ at every node and record, u = U + e_s, f1 = F1, v = R̄
                 for a in range(row, node, rows):
@@ -502,17 +506,17 @@ def factors_adjoint_1(
                 for c in range(channels):
                     product(Phi.shape[1], count, Phi.shape[0], Phi, 0, 1, Phi.shape[1],
                             bar_U, c*tile, channels*tile, 1,
-                            bar_T, c*tile, channels*tile, 1, False, constants)
+                            bar_T, c*tile, channels*tile, 1, False, constants, staged)
                 cuda.syncthreads()
                 # gradient of w_s: += T̄ Gᵀ, summed over records
                 product(weight_out, weight_in, count, bar_T, 0, tile, 1,
                         G[slot], first, 1, records,
-                        bar_operators[block, operator], 0, weight_in, 1, True, constants)
+                        bar_operators[block, operator], 0, weight_in, 1, True, constants, staged)
                 cuda.syncthreads()
                 # Ḡ = w_sᵀ T̄
                 product(weight_in, count, weight_out, operators[operator], 0, 1, weight_in,
                         bar_T, 0, tile, 1,
-                        bar_G, 0, tile, 1, False, constants)
+                        bar_G, 0, tile, 1, False, constants, staged)
                 cuda.syncthreads()
                 # H_ī = Cᵀ Ḡ
                 for c in range(channels):
@@ -606,6 +610,7 @@ def readout(y, operator, constant, constants, z):
     records = y.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
     tile = 4*columns
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
@@ -616,7 +621,7 @@ def readout(y, operator, constant, constants, z):
         cuda.syncthreads()
         product(z.shape[0], count, y.shape[0], operator, 0, y.shape[0], 1,
                 y, first, records, 1,
-                z, first, records, 1, True, constants)
+                z, first, records, 1, True, constants, staged)
         cuda.syncthreads()
 
 
@@ -625,13 +630,14 @@ def readout_adjoint(bar_z, y, operator, constants, bar_y, bar_operator, bar_cons
     records = y.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
     tile = 4*columns
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         # gradient of R: += z̄ yᵀ, summed over records
         product(bar_z.shape[0], y.shape[0], count, bar_z, first, records, 1,
                 y, first, 1, records,
-                bar_operator[block], 0, y.shape[0], 1, True, constants)
+                bar_operator[block], 0, y.shape[0], 1, True, constants, staged)
         cuda.syncthreads()
         # constant̄ += z̄, summed over records
         for a in range(row*columns + column, bar_z.shape[0], rows*columns):
@@ -643,7 +649,7 @@ def readout_adjoint(bar_z, y, operator, constants, bar_y, bar_operator, bar_cons
         # ȳ = Rᵀ z̄
         product(bar_y.shape[0], count, bar_z.shape[0], operator, 0, 1, bar_y.shape[0],
                 bar_z, first, records, 1,
-                bar_y, first, records, 1, False, constants)
+                bar_y, first, records, 1, False, constants, staged)
         cuda.syncthreads()
 
 
@@ -653,6 +659,7 @@ def maximum(y, X, weights, sharpness, constants, at_nodes, features):
     records = y.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
     tile = 4*columns
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
@@ -660,7 +667,7 @@ def maximum(y, X, weights, sharpness, constants, at_nodes, features):
         for c in range(channels):
             product(X.shape[0], count, X.shape[1], X, 0, X.shape[1], 1,
                     y, c*records + first, channels*records, 1,
-                    at_nodes, c*records + first, channels*records, 1, False, constants)
+                    at_nodes, c*records + first, channels*records, 1, False, constants, staged)
         cuda.syncthreads()
         for a in range(0 + row, state, rows):
             for r in range(column, count, columns):
@@ -688,6 +695,7 @@ def maximum_adjoint(bar_features, X, weights, sharpness, constants, at_nodes, ba
     records = bar_y.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
     tile = 4*columns
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
@@ -717,7 +725,7 @@ def maximum_adjoint(bar_features, X, weights, sharpness, constants, at_nodes, ba
         for c in range(channels):
             product(X.shape[1], count, X.shape[0], X, 0, 1, X.shape[1],
                     at_nodes, c*records + first, channels*records, 1,
-                    bar_y, c*records + first, channels*records, 1, True, constants)
+                    bar_y, c*records + first, channels*records, 1, True, constants, staged)
         cuda.syncthreads()
 
 

@@ -15,7 +15,7 @@ from numba import cuda
 
 def product(
     height, width, depth, left, left_start, left_row, left_deep, right, right_start, right_deep, right_column,
-    out, out_start, out_row, out_column, add, constants,
+    out, out_start, out_row, out_column, add, constants, staged,
 ):
     """out_ar = Σ_b left_ab right_br, or adds that: height × width numbers, depth summands each, by a block's threads.
 
@@ -24,9 +24,7 @@ def product(
     zero = constants[0]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     thread, threads, high, wide = row*columns + column, rows*columns, 8*rows, 4*columns
-    # slices of the factors, 8 deep, one after the other: element a, b and element b, r
-    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), out.dtype)
-    aside = 8*(high + 4)
+    aside = 8*(high + 4)  # in ``staged`` are slices of the factors, 8 deep: from 0 on a, b, and from here on b, r
     sums, ahead = cuda.local.array(32, out.dtype), cuda.local.array(96, out.dtype)
     near, far = cuda.local.array(16, out.dtype), cuda.local.array(8, out.dtype)
     # a thread fetches four neighbours at a time: in b where these are so in memory, else in a, or in r
@@ -89,6 +87,7 @@ def factors_operators_1(
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     thread, threads = row*columns + column, rows*columns
+    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
     for s in range(block, operators.shape[0], blocks):
         # Σ_k theta_sk w_k
         for a in range(row, w.shape[1], rows):
@@ -102,7 +101,7 @@ def factors_operators_1(
         size = mixed.shape[2]
         product(w_waves.shape[0], size, w_waves.shape[1], w_waves, 0, w_waves.shape[1], 1,
                 mixed[s], 0, size, 1,
-                turned[s], 0, size, 1, False, constants)
+                turned[s], 0, size, 1, False, constants, staged)
         cuda.syncthreads()
         for a in range(row*columns + column, operators.shape[1], rows*columns):
             operators[s, a] = constants[0]
@@ -143,7 +142,7 @@ def factors_operators_1(
         size = mixed_local.shape[2]
         product(Psi_V.shape[0], size, Psi_V.shape[1], Psi_V, 0, Psi_V.shape[1], 1,
                 mixed_local[s], 0, size, 1,
-                local_operators[s], 0, size, 1, False, constants)
+                local_operators[s], 0, size, 1, False, constants, staged)
         cuda.syncthreads()
 
 
@@ -154,6 +153,7 @@ def factors_operators_adjoint_1(
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     thread, threads = row*columns + column, rows*columns
+    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
     for s in range(block, bar_operators.shape[0], blocks):
         for o in range(row, 2*channels, rows):
             for c in range(column, channels, columns):
@@ -168,7 +168,7 @@ def factors_operators_adjoint_1(
         size = mixed.shape[2]
         product(w_waves.shape[1], size, w_waves.shape[0], w_waves, 0, 1, w_waves.shape[1],
                 turned[s], 0, size, 1,
-                mixed[s], 0, size, 1, False, constants)
+                mixed[s], 0, size, 1, False, constants, staged)
         cuda.syncthreads()
     for s in range(block, bar_biases.shape[0], blocks):
         # β_s̄ = Ψᵀ e_s̄
@@ -184,7 +184,7 @@ def factors_operators_adjoint_1(
         size = mixed_local.shape[2]
         product(Psi_V.shape[1], size, Psi_V.shape[0], Psi_V, 0, 1, Psi_V.shape[1],
                 bar_local_operators[s], 0, size, 1,
-                mixed_local[s], 0, size, 1, False, constants)
+                mixed_local[s], 0, size, 1, False, constants, staged)
         cuda.syncthreads()
 
 
@@ -199,6 +199,7 @@ def factors_forward_1(
     state, node, weight_out = h.shape[0], biases.shape[1]//2, Phi.shape[1]*2*channels
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
     tile = 4*columns
     room, start = workspace[block], 0  # working memory, array after array
     m, start = room[start:], start + (stages*state)*tile
@@ -221,7 +222,7 @@ def factors_forward_1(
                 for c in range(channels):
                     product(C.shape[0], count, C.shape[1], C, 0, C.shape[1], 1,
                             H[slot], c*records + first, channels*records, 1,
-                            G[slot], c*records + first, channels*records, 1, False, constants)
+                            G[slot], c*records + first, channels*records, 1, False, constants, staged)
                 cuda.syncthreads()
                 # T = w_s G
                 for a in range(row, weight_out, rows):
@@ -234,13 +235,13 @@ def factors_forward_1(
                     origin = w_blocks[piece, 4]*2*channels*channels
                     product(high_count, count, low_count, operators[operator], origin, low_count, 1,
                             G[slot], low*records + first, records, 1,
-                            T, high*tile, tile, 1, True, constants)
+                            T, high*tile, tile, 1, True, constants, staged)
                 cuda.syncthreads()
                 # U = Φ T
                 for c in range(2*channels):
                     product(Phi.shape[0], count, Phi.shape[1], Phi, 0, Phi.shape[1], 1,
                             T, c*tile, 2*channels*tile, 1,
-                            U[slot], c*records + first, 2*channels*records, 1, False, constants)
+                            U[slot], c*records + first, 2*channels*records, 1, False, constants, staged)
                 cuda.syncthreads()
                 # U += V H_i
                 for piece in range(V_blocks.shape[0]):
@@ -250,7 +251,7 @@ def factors_forward_1(
                     origin = V_blocks[piece, 4]*2*channels*channels
                     product(high_count, count, low_count, local_operators[bias], origin, low_count, 1,
                             H[slot], low*records + first, records, 1,
-                            U[slot], high*records + first, records, 1, True, constants)
+                            U[slot], high*records + first, records, 1, True, constants, staged)
                 cuda.syncthreads()
                 # m_i, F1, F2 at every node and record, u1 = U@1 + e_s@1, u2 = U@2 + e_s@2
                 for a in range(row, node, rows):
@@ -290,6 +291,7 @@ def factors_adjoint_1(
     weight_out, weight_in = Phi.shape[1]*2*channels, C.shape[0]*channels
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
     tile = 4*columns
     room, start = workspace[block], 0  # working memory, array after array
     bar_m, start = room[start:], start + (stages*state)*tile
@@ -354,7 +356,7 @@ def factors_adjoint_1(
                     origin = V_blocks[piece, 4]*2*channels*channels
                     product(high_count, low_count, count, bar_U, high*tile, tile, 1,
                             H[slot], low*records + first, 1, records,
-                            bar_local_operators[block, bias], origin, low_count, 1, True, constants)
+                            bar_local_operators[block, bias], origin, low_count, 1, True, constants, staged)
                 cuda.syncthreads()
                 # H_ī = Vᵀ Ū
                 for a in range(row, state, rows):
@@ -367,13 +369,13 @@ def factors_adjoint_1(
                     origin = V_blocks[piece, 4]*2*channels*channels
                     product(low_count, count, high_count, local_operators[bias], origin, 1, low_count,
                             bar_U, high*tile, tile, 1,
-                            bar_H, low*tile, tile, 1, True, constants)
+                            bar_H, low*tile, tile, 1, True, constants, staged)
                 cuda.syncthreads()
                 # T̄ = Φᵀ Ū
                 for c in range(2*channels):
                     product(Phi.shape[1], count, Phi.shape[0], Phi, 0, 1, Phi.shape[1],
                             bar_U, c*tile, 2*channels*tile, 1,
-                            bar_T, c*tile, 2*channels*tile, 1, False, constants)
+                            bar_T, c*tile, 2*channels*tile, 1, False, constants, staged)
                 cuda.syncthreads()
                 # gradient of w_s: += T̄ Gᵀ, summed over records
                 for piece in range(w_blocks.shape[0]):
@@ -383,7 +385,7 @@ def factors_adjoint_1(
                     origin = w_blocks[piece, 4]*2*channels*channels
                     product(high_count, low_count, count, bar_T, high*tile, tile, 1,
                             G[slot], low*records + first, 1, records,
-                            bar_operators[block, operator], origin, low_count, 1, True, constants)
+                            bar_operators[block, operator], origin, low_count, 1, True, constants, staged)
                 cuda.syncthreads()
                 # Ḡ = w_sᵀ T̄
                 for a in range(row, weight_in, rows):
@@ -396,13 +398,13 @@ def factors_adjoint_1(
                     origin = w_blocks[piece, 4]*2*channels*channels
                     product(low_count, count, high_count, operators[operator], origin, 1, low_count,
                             bar_T, high*tile, tile, 1,
-                            bar_G, low*tile, tile, 1, True, constants)
+                            bar_G, low*tile, tile, 1, True, constants, staged)
                 cuda.syncthreads()
                 # H_ī += Cᵀ Ḡ
                 for c in range(channels):
                     product(C.shape[1], count, C.shape[0], C, 0, 1, C.shape[1],
                             bar_G, c*tile, channels*tile, 1,
-                            bar_H, c*tile, channels*tile, 1, True, constants)
+                            bar_H, c*tile, channels*tile, 1, True, constants, staged)
                 cuda.syncthreads()
                 # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
                 for a in range(row, state, rows):
@@ -477,6 +479,7 @@ def readout(y, operator, constant, constants, z):
     records = y.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
     tile = 4*columns
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
@@ -487,7 +490,7 @@ def readout(y, operator, constant, constants, z):
         cuda.syncthreads()
         product(z.shape[0], count, y.shape[0], operator, 0, y.shape[0], 1,
                 y, first, records, 1,
-                z, first, records, 1, True, constants)
+                z, first, records, 1, True, constants, staged)
         cuda.syncthreads()
 
 
@@ -496,13 +499,14 @@ def readout_adjoint(bar_z, y, operator, constants, bar_y, bar_operator, bar_cons
     records = y.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
     tile = 4*columns
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         # gradient of R: += z̄ yᵀ, summed over records
         product(bar_z.shape[0], y.shape[0], count, bar_z, first, records, 1,
                 y, first, 1, records,
-                bar_operator[block], 0, y.shape[0], 1, True, constants)
+                bar_operator[block], 0, y.shape[0], 1, True, constants, staged)
         cuda.syncthreads()
         # constant̄ += z̄, summed over records
         for a in range(row*columns + column, bar_z.shape[0], rows*columns):
@@ -514,7 +518,7 @@ def readout_adjoint(bar_z, y, operator, constants, bar_y, bar_operator, bar_cons
         # ȳ = Rᵀ z̄
         product(bar_y.shape[0], count, bar_z.shape[0], operator, 0, 1, bar_y.shape[0],
                 bar_z, first, records, 1,
-                bar_y, first, records, 1, False, constants)
+                bar_y, first, records, 1, False, constants, staged)
         cuda.syncthreads()
 
 
@@ -524,6 +528,7 @@ def maximum(y, X, weights, sharpness, constants, at_nodes, features):
     records = y.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
     tile = 4*columns
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
@@ -531,7 +536,7 @@ def maximum(y, X, weights, sharpness, constants, at_nodes, features):
         for c in range(channels):
             product(X.shape[0], count, X.shape[1], X, 0, X.shape[1], 1,
                     y, c*records + first, channels*records, 1,
-                    at_nodes, c*records + first, channels*records, 1, False, constants)
+                    at_nodes, c*records + first, channels*records, 1, False, constants, staged)
         cuda.syncthreads()
         for a in range(0 + row, state, rows):
             for r in range(column, count, columns):
@@ -559,6 +564,7 @@ def maximum_adjoint(bar_features, X, weights, sharpness, constants, at_nodes, ba
     records = bar_y.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
     tile = 4*columns
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
@@ -588,7 +594,7 @@ def maximum_adjoint(bar_features, X, weights, sharpness, constants, at_nodes, ba
         for c in range(channels):
             product(X.shape[1], count, X.shape[0], X, 0, 1, X.shape[1],
                     at_nodes, c*records + first, channels*records, 1,
-                    bar_y, c*records + first, channels*records, 1, True, constants)
+                    bar_y, c*records + first, channels*records, 1, True, constants, staged)
         cuda.syncthreads()
 
 

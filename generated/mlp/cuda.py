@@ -15,7 +15,7 @@ from numba import cuda
 
 def product(
     height, width, depth, left, left_start, left_row, left_deep, right, right_start, right_deep, right_column,
-    out, out_start, out_row, out_column, add, constants,
+    out, out_start, out_row, out_column, add, constants, staged,
 ):
     """out_ar = Σ_b left_ab right_br, or adds that: height × width numbers, depth summands each, by a block's threads.
 
@@ -24,9 +24,7 @@ def product(
     zero = constants[0]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     thread, threads, high, wide = row*columns + column, rows*columns, 8*rows, 4*columns
-    # slices of the factors, 8 deep, one after the other: element a, b and element b, r
-    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), out.dtype)
-    aside = 8*(high + 4)
+    aside = 8*(high + 4)  # in ``staged`` are slices of the factors, 8 deep: from 0 on a, b, and from here on b, r
     sums, ahead = cuda.local.array(32, out.dtype), cuda.local.array(96, out.dtype)
     near, far = cuda.local.array(16, out.dtype), cuda.local.array(8, out.dtype)
     # a thread fetches four neighbours at a time: in b where these are so in memory, else in a, or in r
@@ -87,6 +85,7 @@ def formed_operators_1(w, theta, C, beta, vartheta, constants, channels, mixed, 
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     thread, threads = row*columns + column, rows*columns
+    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
     for s in range(block, operators.shape[0], blocks):
         # Σ_k theta_sk w_k
         for a in range(row, w.shape[1], rows):
@@ -100,7 +99,7 @@ def formed_operators_1(w, theta, C, beta, vartheta, constants, channels, mixed, 
         for c in range(channels):
             product(mixed.shape[1], C.shape[1], C.shape[0], mixed[s], c, mixed.shape[2], channels,
                     C, 0, C.shape[1], 1,
-                    operators[s], c, operators.shape[2], channels, False, constants)
+                    operators[s], c, operators.shape[2], channels, False, constants, staged)
         cuda.syncthreads()
     for s in range(block, biases.shape[0], blocks):
         # Σ_k vartheta_sk beta_k
@@ -117,12 +116,13 @@ def formed_operators_adjoint_1(bar_operators, C, bar_biases, constants, channels
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     thread, threads = row*columns + column, rows*columns
+    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
     for s in range(block, bar_operators.shape[0], blocks):
         # mixed of E_s̄ by C
         for c in range(channels):
             product(bar_operators.shape[1], C.shape[0], C.shape[1], bar_operators[s], c, bar_operators.shape[2], channels,
                     C, 0, 1, C.shape[1],
-                    mixed[s], c, mixed.shape[2], channels, False, constants)
+                    mixed[s], c, mixed.shape[2], channels, False, constants, staged)
         cuda.syncthreads()
     for s in range(block, bar_biases.shape[0], blocks):
         for a in range(thread, mixed_bias.shape[1], threads):
@@ -134,6 +134,7 @@ def formed_entry_operators_1(w, theta, C_entry, constants, channels, mixed, oper
     """E_s = Φ (Σ_k θ_k(δ_s) w_k) C for the state as it arrives   (4)"""
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
     for s in range(block, operators.shape[0], blocks):
         # Σ_k theta_sk w_k
         for a in range(row, w.shape[1], rows):
@@ -147,7 +148,7 @@ def formed_entry_operators_1(w, theta, C_entry, constants, channels, mixed, oper
         for c in range(channels):
             product(mixed.shape[1], C_entry.shape[1], C_entry.shape[0], mixed[s], c, mixed.shape[2], channels,
                     C_entry, 0, C_entry.shape[1], 1,
-                    operators[s], c, operators.shape[2], channels, False, constants)
+                    operators[s], c, operators.shape[2], channels, False, constants, staged)
         cuda.syncthreads()
 
 
@@ -155,12 +156,13 @@ def formed_entry_operators_adjoint_1(bar_operators, C_entry, constants, channels
     """The adjoint of: E_s = Φ (Σ_k θ_k(δ_s) w_k) C for the state as it arrives   (4)   (11)"""
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
     for s in range(block, bar_operators.shape[0], blocks):
         # mixed of E_s̄ by C_entry
         for c in range(channels):
             product(bar_operators.shape[1], C_entry.shape[0], C_entry.shape[1], bar_operators[s], c, bar_operators.shape[2], channels,
                     C_entry, 0, 1, C_entry.shape[1],
-                    mixed[s], c, mixed.shape[2], channels, False, constants)
+                    mixed[s], c, mixed.shape[2], channels, False, constants, staged)
         cuda.syncthreads()
 
 
@@ -173,6 +175,7 @@ def formed_forward_1(
     state, wide, entry = h.shape[0], biases.shape[1], h_entry.shape[0]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
     tile = 4*columns
     room, start = workspace[block], 0  # working memory, array after array
     m, start = room[start:], start + (stages*state)*tile
@@ -183,7 +186,7 @@ def formed_forward_1(
         for c in range(channels):
             product(P_entry.shape[0], count, P_entry.shape[1], P_entry, 0, P_entry.shape[1], 1,
                     h_entry, c*records + first, channels*records, 1,
-                    h, c*records + first, channels*records, 1, False, constants)
+                    h, c*records + first, channels*records, 1, False, constants, staged)
         cuda.syncthreads()
         for n in range(steps):
             for i in range(stages):
@@ -193,7 +196,7 @@ def formed_forward_1(
                     # U = E_s H_i
                     product(wide, count, entry, operator_entry, 0, entry, 1,
                             h_entry, first, records, 1,
-                            U, 0, tile, 1, False, constants)
+                            U, 0, tile, 1, False, constants, staged)
                     cuda.syncthreads()
                     # m_i, F1 at every node and record, u = U + e_s
                     for a in range(row, wide, rows):
@@ -217,7 +220,7 @@ def formed_forward_1(
                     # U = E_s H_i
                     product(wide, count, state, operators[operator], 0, state, 1,
                             H[slot], first, records, 1,
-                            U, 0, tile, 1, False, constants)
+                            U, 0, tile, 1, False, constants, staged)
                     cuda.syncthreads()
                     # m_i, F1 at every node and record, u = U + e_s
                     for a in range(row, wide, rows):
@@ -249,6 +252,7 @@ def formed_adjoint_1(
     state, wide, entry = bar.shape[0], biases.shape[1], h_entry.shape[0]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
     tile = 4*columns
     room, start = workspace[block], 0  # working memory, array after array
     bar_m, start = room[start:], start + (stages*state)*tile
@@ -289,12 +293,12 @@ def formed_adjoint_1(
                     # gradient of E_s: += Ū H_iᵀ, summed over records
                     product(wide, entry, count, bar_U, 0, tile, 1,
                             h_entry, first, 1, records,
-                            bar_operator_entry[block], 0, entry, 1, True, constants)
+                            bar_operator_entry[block], 0, entry, 1, True, constants, staged)
                     cuda.syncthreads()
                     # H_ī = E_sᵀ Ū
                     product(entry, count, wide, operator_entry, 0, 1, entry,
                             bar_U, 0, tile, 1,
-                            bar_entry, first, records, 1, False, constants)
+                            bar_entry, first, records, 1, False, constants, staged)
                     cuda.syncthreads()
                 else:
                     # Ū, e_s̄ at every node and record, f1 = F1, v = m_ī
@@ -317,12 +321,12 @@ def formed_adjoint_1(
                     # gradient of E_s: += Ū H_iᵀ, summed over records
                     product(wide, state, count, bar_U, 0, tile, 1,
                             H[slot], first, 1, records,
-                            bar_operators[block, operator], 0, state, 1, True, constants)
+                            bar_operators[block, operator], 0, state, 1, True, constants, staged)
                     cuda.syncthreads()
                     # H_ī = E_sᵀ Ū
                     product(state, count, wide, operators[operator], 0, 1, state,
                             bar_U, 0, tile, 1,
-                            bar_H, 0, tile, 1, False, constants)
+                            bar_H, 0, tile, 1, False, constants, staged)
                     cuda.syncthreads()
                     # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
                     for a in range(row, state, rows):
@@ -339,7 +343,7 @@ def formed_adjoint_1(
         for c in range(channels):
             product(P_entry.shape[1], count, P_entry.shape[0], P_entry, 0, 1, P_entry.shape[1],
                     bar, c*records + first, channels*records, 1,
-                    bar_entry, c*records + first, channels*records, 1, True, constants)
+                    bar_entry, c*records + first, channels*records, 1, True, constants, staged)
         cuda.syncthreads()
 
 
@@ -392,6 +396,7 @@ def factors_forward_1(
     state, weight_out, weight_in = h.shape[0], operators.shape[1], operators.shape[2]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
     tile = 4*columns
     room, start = workspace[block], 0  # working memory, array after array
     m, start = room[start:], start + (stages*state)*tile
@@ -403,7 +408,7 @@ def factors_forward_1(
         for c in range(channels):
             product(P_entry.shape[0], count, P_entry.shape[1], P_entry, 0, P_entry.shape[1], 1,
                     h_entry, c*records + first, channels*records, 1,
-                    h, c*records + first, channels*records, 1, False, constants)
+                    h, c*records + first, channels*records, 1, False, constants, staged)
         cuda.syncthreads()
         for n in range(steps):
             for i in range(stages):
@@ -414,12 +419,12 @@ def factors_forward_1(
                     for c in range(channels):
                         product(C_entry.shape[0], count, C_entry.shape[1], C_entry, 0, C_entry.shape[1], 1,
                                 h_entry, c*records + first, channels*records, 1,
-                                G[slot], c*records + first, channels*records, 1, False, constants)
+                                G[slot], c*records + first, channels*records, 1, False, constants, staged)
                     cuda.syncthreads()
                     # T = w_s G
                     product(weight_out, count, weight_in, operators[operator], 0, weight_in, 1,
                             G[slot], first, records, 1,
-                            T, 0, tile, 1, False, constants)
+                            T, 0, tile, 1, False, constants, staged)
                     cuda.syncthreads()
                     # m_i, F1 at every node and record, u = T + e_s
                     for a in range(row, weight_out, rows):
@@ -444,12 +449,12 @@ def factors_forward_1(
                     for c in range(channels):
                         product(C.shape[0], count, C.shape[1], C, 0, C.shape[1], 1,
                                 H, c*tile, channels*tile, 1,
-                                G[slot], c*records + first, channels*records, 1, False, constants)
+                                G[slot], c*records + first, channels*records, 1, False, constants, staged)
                     cuda.syncthreads()
                     # T = w_s G
                     product(weight_out, count, weight_in, operators[operator], 0, weight_in, 1,
                             G[slot], first, records, 1,
-                            T, 0, tile, 1, False, constants)
+                            T, 0, tile, 1, False, constants, staged)
                     cuda.syncthreads()
                     # m_i, F1 at every node and record, u = T + e_s
                     for a in range(row, weight_out, rows):
@@ -481,6 +486,7 @@ def factors_adjoint_1(
     state, weight_out, weight_in = bar.shape[0], operators.shape[1], operators.shape[2]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
     tile = 4*columns
     room, start = workspace[block], 0  # working memory, array after array
     bar_m, start = room[start:], start + (stages*state)*tile
@@ -522,18 +528,18 @@ def factors_adjoint_1(
                     # gradient of w_s: += T̄ Gᵀ, summed over records
                     product(weight_out, weight_in, count, bar_T, 0, tile, 1,
                             G[slot], first, 1, records,
-                            bar_operators[block, operator], 0, weight_in, 1, True, constants)
+                            bar_operators[block, operator], 0, weight_in, 1, True, constants, staged)
                     cuda.syncthreads()
                     # Ḡ = w_sᵀ T̄
                     product(weight_in, count, weight_out, operators[operator], 0, 1, weight_in,
                             bar_T, 0, tile, 1,
-                            bar_G, 0, tile, 1, False, constants)
+                            bar_G, 0, tile, 1, False, constants, staged)
                     cuda.syncthreads()
                     # H_ī = Cᵀ Ḡ
                     for c in range(channels):
                         product(C_entry.shape[1], count, C_entry.shape[0], C_entry, 0, 1, C_entry.shape[1],
                                 bar_G, c*tile, channels*tile, 1,
-                                bar_entry, c*records + first, channels*records, 1, False, constants)
+                                bar_entry, c*records + first, channels*records, 1, False, constants, staged)
                     cuda.syncthreads()
                 else:
                     # T̄, e_s̄ at every node and record, f1 = F1, v = m_ī
@@ -556,18 +562,18 @@ def factors_adjoint_1(
                     # gradient of w_s: += T̄ Gᵀ, summed over records
                     product(weight_out, weight_in, count, bar_T, 0, tile, 1,
                             G[slot], first, 1, records,
-                            bar_operators[block, operator], 0, weight_in, 1, True, constants)
+                            bar_operators[block, operator], 0, weight_in, 1, True, constants, staged)
                     cuda.syncthreads()
                     # Ḡ = w_sᵀ T̄
                     product(weight_in, count, weight_out, operators[operator], 0, 1, weight_in,
                             bar_T, 0, tile, 1,
-                            bar_G, 0, tile, 1, False, constants)
+                            bar_G, 0, tile, 1, False, constants, staged)
                     cuda.syncthreads()
                     # H_ī = Cᵀ Ḡ
                     for c in range(channels):
                         product(C.shape[1], count, C.shape[0], C, 0, 1, C.shape[1],
                                 bar_G, c*tile, channels*tile, 1,
-                                bar_H, c*tile, channels*tile, 1, False, constants)
+                                bar_H, c*tile, channels*tile, 1, False, constants, staged)
                     cuda.syncthreads()
                     # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
                     for a in range(row, state, rows):
@@ -584,7 +590,7 @@ def factors_adjoint_1(
         for c in range(channels):
             product(P_entry.shape[1], count, P_entry.shape[0], P_entry, 0, 1, P_entry.shape[1],
                     bar, c*records + first, channels*records, 1,
-                    bar_entry, c*records + first, channels*records, 1, True, constants)
+                    bar_entry, c*records + first, channels*records, 1, True, constants, staged)
         cuda.syncthreads()
 
 
@@ -666,6 +672,7 @@ def formed_entry_operators_2(w, theta, C_entry, constants, channels, mixed, oper
     """E_s = Φ (Σ_k θ_k(δ_s) w_k) C for the state as it arrives   (4)"""
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
     for s in range(block, operators.shape[0], blocks):
         # Σ_k theta_sk w_k
         for a in range(row, w.shape[1], rows):
@@ -679,7 +686,7 @@ def formed_entry_operators_2(w, theta, C_entry, constants, channels, mixed, oper
         for c in range(channels):
             product(mixed.shape[1], C_entry.shape[1], C_entry.shape[0], mixed[s], c, mixed.shape[2], channels,
                     C_entry, 0, C_entry.shape[1], 1,
-                    operators[s], c, operators.shape[2], channels, False, constants)
+                    operators[s], c, operators.shape[2], channels, False, constants, staged)
         cuda.syncthreads()
 
 
@@ -687,12 +694,13 @@ def formed_entry_operators_adjoint_2(bar_operators, C_entry, constants, channels
     """The adjoint of: E_s = Φ (Σ_k θ_k(δ_s) w_k) C for the state as it arrives   (4)   (11)"""
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
     for s in range(block, bar_operators.shape[0], blocks):
         # mixed of E_s̄ by C_entry
         for c in range(channels):
             product(bar_operators.shape[1], C_entry.shape[0], C_entry.shape[1], bar_operators[s], c, bar_operators.shape[2], channels,
                     C_entry, 0, 1, C_entry.shape[1],
-                    mixed[s], c, mixed.shape[2], channels, False, constants)
+                    mixed[s], c, mixed.shape[2], channels, False, constants, staged)
         cuda.syncthreads()
 
 
@@ -705,6 +713,7 @@ def formed_forward_2(
     state, wide, entry = h.shape[0], biases.shape[1], h_entry.shape[0]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
     tile = 4*columns
     room, start = workspace[block], 0  # working memory, array after array
     m, start = room[start:], start + (stages*state)*tile
@@ -715,7 +724,7 @@ def formed_forward_2(
         for c in range(channels):
             product(P_entry.shape[0], count, P_entry.shape[1], P_entry, 0, P_entry.shape[1], 1,
                     h_entry, c*records + first, channels*records, 1,
-                    h, c*records + first, channels*records, 1, False, constants)
+                    h, c*records + first, channels*records, 1, False, constants, staged)
         cuda.syncthreads()
         for n in range(steps):
             for i in range(stages):
@@ -725,7 +734,7 @@ def formed_forward_2(
                     # U = E_s H_i
                     product(wide, count, entry, operator_entry, 0, entry, 1,
                             h_entry, first, records, 1,
-                            U, 0, tile, 1, False, constants)
+                            U, 0, tile, 1, False, constants, staged)
                     cuda.syncthreads()
                     # m_i, F1 at every node and record, u = U + e_s
                     for a in range(row, wide, rows):
@@ -749,7 +758,7 @@ def formed_forward_2(
                     # U = E_s H_i
                     product(wide, count, state, operators[operator], 0, state, 1,
                             H[slot], first, records, 1,
-                            U, 0, tile, 1, False, constants)
+                            U, 0, tile, 1, False, constants, staged)
                     cuda.syncthreads()
                     # m_i, F1 at every node and record, u = U + e_s
                     for a in range(row, wide, rows):
@@ -781,6 +790,7 @@ def formed_adjoint_2(
     state, wide, entry = bar.shape[0], biases.shape[1], h_entry.shape[0]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
     tile = 4*columns
     room, start = workspace[block], 0  # working memory, array after array
     bar_m, start = room[start:], start + (stages*state)*tile
@@ -821,12 +831,12 @@ def formed_adjoint_2(
                     # gradient of E_s: += Ū H_iᵀ, summed over records
                     product(wide, entry, count, bar_U, 0, tile, 1,
                             h_entry, first, 1, records,
-                            bar_operator_entry[block], 0, entry, 1, True, constants)
+                            bar_operator_entry[block], 0, entry, 1, True, constants, staged)
                     cuda.syncthreads()
                     # H_ī = E_sᵀ Ū
                     product(entry, count, wide, operator_entry, 0, 1, entry,
                             bar_U, 0, tile, 1,
-                            bar_entry, first, records, 1, False, constants)
+                            bar_entry, first, records, 1, False, constants, staged)
                     cuda.syncthreads()
                 else:
                     # Ū, e_s̄ at every node and record, f1 = F1, v = m_ī
@@ -849,12 +859,12 @@ def formed_adjoint_2(
                     # gradient of E_s: += Ū H_iᵀ, summed over records
                     product(wide, state, count, bar_U, 0, tile, 1,
                             H[slot], first, 1, records,
-                            bar_operators[block, operator], 0, state, 1, True, constants)
+                            bar_operators[block, operator], 0, state, 1, True, constants, staged)
                     cuda.syncthreads()
                     # H_ī = E_sᵀ Ū
                     product(state, count, wide, operators[operator], 0, 1, state,
                             bar_U, 0, tile, 1,
-                            bar_H, 0, tile, 1, False, constants)
+                            bar_H, 0, tile, 1, False, constants, staged)
                     cuda.syncthreads()
                     # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
                     for a in range(row, state, rows):
@@ -871,7 +881,7 @@ def formed_adjoint_2(
         for c in range(channels):
             product(P_entry.shape[1], count, P_entry.shape[0], P_entry, 0, 1, P_entry.shape[1],
                     bar, c*records + first, channels*records, 1,
-                    bar_entry, c*records + first, channels*records, 1, True, constants)
+                    bar_entry, c*records + first, channels*records, 1, True, constants, staged)
         cuda.syncthreads()
 
 
@@ -924,6 +934,7 @@ def factors_forward_2(
     state, weight_out, weight_in = h.shape[0], operators.shape[1], operators.shape[2]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
     tile = 4*columns
     room, start = workspace[block], 0  # working memory, array after array
     m, start = room[start:], start + (stages*state)*tile
@@ -935,7 +946,7 @@ def factors_forward_2(
         for c in range(channels):
             product(P_entry.shape[0], count, P_entry.shape[1], P_entry, 0, P_entry.shape[1], 1,
                     h_entry, c*records + first, channels*records, 1,
-                    h, c*records + first, channels*records, 1, False, constants)
+                    h, c*records + first, channels*records, 1, False, constants, staged)
         cuda.syncthreads()
         for n in range(steps):
             for i in range(stages):
@@ -946,12 +957,12 @@ def factors_forward_2(
                     for c in range(channels):
                         product(C_entry.shape[0], count, C_entry.shape[1], C_entry, 0, C_entry.shape[1], 1,
                                 h_entry, c*records + first, channels*records, 1,
-                                G[slot], c*records + first, channels*records, 1, False, constants)
+                                G[slot], c*records + first, channels*records, 1, False, constants, staged)
                     cuda.syncthreads()
                     # T = w_s G
                     product(weight_out, count, weight_in, operators[operator], 0, weight_in, 1,
                             G[slot], first, records, 1,
-                            T, 0, tile, 1, False, constants)
+                            T, 0, tile, 1, False, constants, staged)
                     cuda.syncthreads()
                     # m_i, F1 at every node and record, u = T + e_s
                     for a in range(row, weight_out, rows):
@@ -984,7 +995,7 @@ def factors_forward_2(
                     # T = w_s G
                     product(weight_out, count, weight_in, operators[operator], 0, weight_in, 1,
                             G[slot], first, records, 1,
-                            T, 0, tile, 1, False, constants)
+                            T, 0, tile, 1, False, constants, staged)
                     cuda.syncthreads()
                     # m_i, F1 at every node and record, u = T + e_s
                     for a in range(row, weight_out, rows):
@@ -1016,6 +1027,7 @@ def factors_adjoint_2(
     state, weight_out, weight_in = bar.shape[0], operators.shape[1], operators.shape[2]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
     tile = 4*columns
     room, start = workspace[block], 0  # working memory, array after array
     bar_m, start = room[start:], start + (stages*state)*tile
@@ -1057,18 +1069,18 @@ def factors_adjoint_2(
                     # gradient of w_s: += T̄ Gᵀ, summed over records
                     product(weight_out, weight_in, count, bar_T, 0, tile, 1,
                             G[slot], first, 1, records,
-                            bar_operators[block, operator], 0, weight_in, 1, True, constants)
+                            bar_operators[block, operator], 0, weight_in, 1, True, constants, staged)
                     cuda.syncthreads()
                     # Ḡ = w_sᵀ T̄
                     product(weight_in, count, weight_out, operators[operator], 0, 1, weight_in,
                             bar_T, 0, tile, 1,
-                            bar_G, 0, tile, 1, False, constants)
+                            bar_G, 0, tile, 1, False, constants, staged)
                     cuda.syncthreads()
                     # H_ī = Cᵀ Ḡ
                     for c in range(channels):
                         product(C_entry.shape[1], count, C_entry.shape[0], C_entry, 0, 1, C_entry.shape[1],
                                 bar_G, c*tile, channels*tile, 1,
-                                bar_entry, c*records + first, channels*records, 1, False, constants)
+                                bar_entry, c*records + first, channels*records, 1, False, constants, staged)
                     cuda.syncthreads()
                 else:
                     # T̄, e_s̄ at every node and record, f1 = F1, v = m_ī
@@ -1091,12 +1103,12 @@ def factors_adjoint_2(
                     # gradient of w_s: += T̄ Gᵀ, summed over records
                     product(weight_out, weight_in, count, bar_T, 0, tile, 1,
                             G[slot], first, 1, records,
-                            bar_operators[block, operator], 0, weight_in, 1, True, constants)
+                            bar_operators[block, operator], 0, weight_in, 1, True, constants, staged)
                     cuda.syncthreads()
                     # Ḡ = w_sᵀ T̄
                     product(weight_in, count, weight_out, operators[operator], 0, 1, weight_in,
                             bar_T, 0, tile, 1,
-                            bar_G, 0, tile, 1, False, constants)
+                            bar_G, 0, tile, 1, False, constants, staged)
                     cuda.syncthreads()
                     # H_ī = Cᵀ Ḡ
                     for c in range(channels):
@@ -1122,7 +1134,7 @@ def factors_adjoint_2(
         for c in range(channels):
             product(P_entry.shape[1], count, P_entry.shape[0], P_entry, 0, 1, P_entry.shape[1],
                     bar, c*records + first, channels*records, 1,
-                    bar_entry, c*records + first, channels*records, 1, True, constants)
+                    bar_entry, c*records + first, channels*records, 1, True, constants, staged)
         cuda.syncthreads()
 
 
@@ -1196,6 +1208,7 @@ def readout(y, operator, constant, constants, z):
     records = y.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
     tile = 4*columns
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
@@ -1206,7 +1219,7 @@ def readout(y, operator, constant, constants, z):
         cuda.syncthreads()
         product(z.shape[0], count, y.shape[0], operator, 0, y.shape[0], 1,
                 y, first, records, 1,
-                z, first, records, 1, True, constants)
+                z, first, records, 1, True, constants, staged)
         cuda.syncthreads()
 
 
@@ -1215,13 +1228,14 @@ def readout_adjoint(bar_z, y, operator, constants, bar_y, bar_operator, bar_cons
     records = y.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
     tile = 4*columns
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         # gradient of R: += z̄ yᵀ, summed over records
         product(bar_z.shape[0], y.shape[0], count, bar_z, first, records, 1,
                 y, first, 1, records,
-                bar_operator[block], 0, y.shape[0], 1, True, constants)
+                bar_operator[block], 0, y.shape[0], 1, True, constants, staged)
         cuda.syncthreads()
         # constant̄ += z̄, summed over records
         for a in range(row*columns + column, bar_z.shape[0], rows*columns):
@@ -1233,7 +1247,7 @@ def readout_adjoint(bar_z, y, operator, constants, bar_y, bar_operator, bar_cons
         # ȳ = Rᵀ z̄
         product(bar_y.shape[0], count, bar_z.shape[0], operator, 0, 1, bar_y.shape[0],
                 bar_z, first, records, 1,
-                bar_y, first, records, 1, False, constants)
+                bar_y, first, records, 1, False, constants, staged)
         cuda.syncthreads()
 
 
@@ -1243,6 +1257,7 @@ def maximum(y, X, weights, sharpness, constants, at_nodes, features):
     records = y.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
     tile = 4*columns
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
@@ -1250,7 +1265,7 @@ def maximum(y, X, weights, sharpness, constants, at_nodes, features):
         for c in range(channels):
             product(X.shape[0], count, X.shape[1], X, 0, X.shape[1], 1,
                     y, c*records + first, channels*records, 1,
-                    at_nodes, c*records + first, channels*records, 1, False, constants)
+                    at_nodes, c*records + first, channels*records, 1, False, constants, staged)
         cuda.syncthreads()
         for a in range(0 + row, state, rows):
             for r in range(column, count, columns):
@@ -1278,6 +1293,7 @@ def maximum_adjoint(bar_features, X, weights, sharpness, constants, at_nodes, ba
     records = bar_y.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
     tile = 4*columns
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
@@ -1307,7 +1323,7 @@ def maximum_adjoint(bar_features, X, weights, sharpness, constants, at_nodes, ba
         for c in range(channels):
             product(X.shape[1], count, X.shape[0], X, 0, 1, X.shape[1],
                     at_nodes, c*records + first, channels*records, 1,
-                    bar_y, c*records + first, channels*records, 1, True, constants)
+                    bar_y, c*records + first, channels*records, 1, True, constants, staged)
         cuda.syncthreads()
 
 

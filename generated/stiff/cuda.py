@@ -15,7 +15,7 @@ from numba import cuda
 
 def product(
     height, width, depth, left, left_start, left_row, left_deep, right, right_start, right_deep, right_column,
-    out, out_start, out_row, out_column, add, constants,
+    out, out_start, out_row, out_column, add, constants, staged,
 ):
     """out_ar = Σ_b left_ab right_br, or adds that: height × width numbers, depth summands each, by a block's threads.
 
@@ -24,9 +24,7 @@ def product(
     zero = constants[0]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     thread, threads, high, wide = row*columns + column, rows*columns, 8*rows, 4*columns
-    # slices of the factors, 8 deep, one after the other: element a, b and element b, r
-    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), out.dtype)
-    aside = 8*(high + 4)
+    aside = 8*(high + 4)  # in ``staged`` are slices of the factors, 8 deep: from 0 on a, b, and from here on b, r
     sums, ahead = cuda.local.array(32, out.dtype), cuda.local.array(96, out.dtype)
     near, far = cuda.local.array(16, out.dtype), cuda.local.array(8, out.dtype)
     # a thread fetches four neighbours at a time: in b where these are so in memory, else in a, or in r
@@ -89,6 +87,7 @@ def formed_operators_1(
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     thread, threads = row*columns + column, rows*columns
+    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
     for s in range(block, operators.shape[0], blocks):
         # Σ_k theta_sk w_k
         for a in range(row, w.shape[1], rows):
@@ -102,7 +101,7 @@ def formed_operators_1(
         for c in range(channels):
             product(Phi.shape[0], mixed.shape[2], Phi.shape[1], Phi, 0, Phi.shape[1], 1,
                     mixed[s], c*mixed.shape[2], channels*mixed.shape[2], 1,
-                    left[s], c*mixed.shape[2], channels*mixed.shape[2], 1, False, constants)
+                    left[s], c*mixed.shape[2], channels*mixed.shape[2], 1, False, constants, staged)
         cuda.syncthreads()
         # E_s of left by C
         for c in range(channels):
@@ -138,6 +137,7 @@ def formed_operators_adjoint_1(
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     thread, threads = row*columns + column, rows*columns
+    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
     for s in range(block, bar_operators.shape[0], blocks):
         # left of E_s̄ by C
         for c in range(channels):
@@ -152,7 +152,7 @@ def formed_operators_adjoint_1(
         for c in range(channels):
             product(Phi.shape[1], left.shape[2], Phi.shape[0], Phi, 0, 1, Phi.shape[1],
                     left[s], c*left.shape[2], channels*left.shape[2], 1,
-                    mixed[s], c*left.shape[2], channels*left.shape[2], 1, False, constants)
+                    mixed[s], c*left.shape[2], channels*left.shape[2], 1, False, constants, staged)
         cuda.syncthreads()
     for s in range(block, bar_biases.shape[0], blocks):
         # β_s̄ = Ψᵀ e_s̄
@@ -180,6 +180,7 @@ def formed_forward_1(
     state, node, wide = h.shape[0], biases.shape[1], biases.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
     tile = 4*columns
     room, start = workspace[block], 0  # working memory, array after array
     m, start = room[start:], start + (stages*state)*tile
@@ -235,13 +236,13 @@ def formed_forward_1(
                         # U = E_s H_i
                         product(wide, count, state, operators[operator], 0, state, 1,
                                 H[slot], first, records, 1,
-                                U, 0, tile, 1, False, constants)
+                                U, 0, tile, 1, False, constants, staged)
                         cuda.syncthreads()
                         # Z = X H_i
                         for c in range(channels):
                             product(X.shape[0], count, X.shape[1], X, 0, X.shape[1], 1,
                                     H[slot], c*records + first, channels*records, 1,
-                                    Z[slot], c*records + first, channels*records, 1, False, constants)
+                                    Z[slot], c*records + first, channels*records, 1, False, constants, staged)
                         cuda.syncthreads()
                         # R, F1 at every node and record, u = U + e_s, h = Z
                         for a in range(row, wide, rows):
@@ -260,7 +261,7 @@ def formed_forward_1(
                         for c in range(channels):
                             product(A.shape[0], count, A.shape[1], A, 0, A.shape[1], 1,
                                     R, c*tile, channels*tile, 1,
-                                    m, (i*state + c)*tile, channels*tile, 1, False, constants)
+                                    m, (i*state + c)*tile, channels*tile, 1, False, constants, staged)
                         cuda.syncthreads()
                     # residual: α_i h + Σ_j γ_ij m_j − H_i
                     for i in range(begin, end):
@@ -336,13 +337,13 @@ def formed_forward_1(
                                     # dU = E_s dH_i
                                     product(wide, count, state, operators[operator], 0, state, 1,
                                             directions, (k*stages*state + i*state)*tile, tile, 1,
-                                            dot_U, 0, tile, 1, False, constants)
+                                            dot_U, 0, tile, 1, False, constants, staged)
                                     cuda.syncthreads()
                                     # dZ = X dH_i
                                     for c in range(channels):
                                         product(X.shape[0], count, X.shape[1], X, 0, X.shape[1], 1,
                                                 directions, (k*stages*state + i*state + c)*tile, channels*tile, 1,
-                                                dot_Z, c*tile, channels*tile, 1, False, constants)
+                                                dot_Z, c*tile, channels*tile, 1, False, constants, staged)
                                     cuda.syncthreads()
                                     # dR at every node and record, h = Z, f1 = F1, v1 = dU, v2 = dZ
                                     for a in range(row, node, rows):
@@ -360,7 +361,7 @@ def formed_forward_1(
                                     for c in range(channels):
                                         product(A.shape[0], count, A.shape[1], A, 0, A.shape[1], 1,
                                                 dot_R, c*tile, channels*tile, 1,
-                                                moved, (i*state + c)*tile, channels*tile, 1, False, constants)
+                                                moved, (i*state + c)*tile, channels*tile, 1, False, constants, staged)
                                     cuda.syncthreads()
                                 for i in range(begin, end):
                                     slot = n*stages + i if keep else i
@@ -525,6 +526,7 @@ def formed_adjoint_1(
     state, node, wide = bar.shape[0], biases.shape[1], biases.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
     tile = 4*columns
     room, start = workspace[block], 0  # working memory, array after array
     bar_m, start = room[start:], start + (stages*state)*tile
@@ -589,7 +591,7 @@ def formed_adjoint_1(
                                 for c in range(channels):
                                     product(A.shape[1], count, A.shape[0], A, 0, 1, A.shape[1],
                                             directions, (k*stages*state + i*state + c)*tile, channels*tile, 1,
-                                            bar_R, c*tile, channels*tile, 1, False, constants)
+                                            bar_R, c*tile, channels*tile, 1, False, constants, staged)
                                 cuda.syncthreads()
                                 # Ū, Z̄ at every node and record, h = Z, f1 = F1, v = R̄
                                 for a in range(row, node, rows):
@@ -608,12 +610,12 @@ def formed_adjoint_1(
                                 for c in range(channels):
                                     product(X.shape[1], count, X.shape[0], X, 0, 1, X.shape[1],
                                             bar_Z, c*tile, channels*tile, 1,
-                                            moved, (i*state + c)*tile, channels*tile, 1, False, constants)
+                                            moved, (i*state + c)*tile, channels*tile, 1, False, constants, staged)
                                 cuda.syncthreads()
                                 # H_ī += E_sᵀ Ū
                                 product(state, count, wide, operators[operator], 0, 1, state,
                                         bar_U, 0, tile, 1,
-                                        moved, i*state*tile, tile, 1, True, constants)
+                                        moved, i*state*tile, tile, 1, True, constants, staged)
                                 cuda.syncthreads()
                             for i in range(begin, end):
                                 slot = n*stages + i
@@ -754,7 +756,7 @@ def formed_adjoint_1(
                     for c in range(channels):
                         product(A.shape[1], count, A.shape[0], A, 0, 1, A.shape[1],
                                 bar_m, (i*state + c)*tile, channels*tile, 1,
-                                bar_R, c*tile, channels*tile, 1, False, constants)
+                                bar_R, c*tile, channels*tile, 1, False, constants, staged)
                     cuda.syncthreads()
                     # Ū, e_s̄, Z̄ at every node and record, h = Z, f1 = F1, v = R̄
                     for a in range(row, node, rows):
@@ -781,17 +783,17 @@ def formed_adjoint_1(
                     for c in range(channels):
                         product(X.shape[1], count, X.shape[0], X, 0, 1, X.shape[1],
                                 bar_Z, c*tile, channels*tile, 1,
-                                bar_H, c*tile, channels*tile, 1, False, constants)
+                                bar_H, c*tile, channels*tile, 1, False, constants, staged)
                     cuda.syncthreads()
                     # gradient of E_s: += Ū H_iᵀ, summed over records
                     product(wide, state, count, bar_U, 0, tile, 1,
                             H[slot], first, 1, records,
-                            bar_operators[block, operator], 0, state, 1, True, constants)
+                            bar_operators[block, operator], 0, state, 1, True, constants, staged)
                     cuda.syncthreads()
                     # H_ī += E_sᵀ Ū
                     product(state, count, wide, operators[operator], 0, 1, state,
                             bar_U, 0, tile, 1,
-                            bar_H, 0, tile, 1, True, constants)
+                            bar_H, 0, tile, 1, True, constants, staged)
                     cuda.syncthreads()
                     # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
                     for a in range(row, state, rows):
@@ -875,6 +877,7 @@ def factors_forward_1(
     weight_out, weight_in = operators.shape[1], operators.shape[2]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
     tile = 4*columns
     room, start = workspace[block], 0  # working memory, array after array
     m, start = room[start:], start + (stages*state)*tile
@@ -943,19 +946,19 @@ def factors_forward_1(
                         # T = w_s G
                         product(weight_out, count, weight_in, operators[operator], 0, weight_in, 1,
                                 G[slot], first, records, 1,
-                                T, 0, tile, 1, False, constants)
+                                T, 0, tile, 1, False, constants, staged)
                         cuda.syncthreads()
                         # U = Φ T
                         for c in range(channels):
                             product(Phi.shape[0], count, Phi.shape[1], Phi, 0, Phi.shape[1], 1,
                                     T, c*tile, channels*tile, 1,
-                                    U, c*tile, channels*tile, 1, False, constants)
+                                    U, c*tile, channels*tile, 1, False, constants, staged)
                         cuda.syncthreads()
                         # Z = X H_i
                         for c in range(channels):
                             product(X.shape[0], count, X.shape[1], X, 0, X.shape[1], 1,
                                     H, (i*state + c)*tile, channels*tile, 1,
-                                    Z[slot], c*records + first, channels*records, 1, False, constants)
+                                    Z[slot], c*records + first, channels*records, 1, False, constants, staged)
                         cuda.syncthreads()
                         # R, F1 at every node and record, u = U + e_s, h = Z
                         for a in range(row, wide, rows):
@@ -974,7 +977,7 @@ def factors_forward_1(
                         for c in range(channels):
                             product(A.shape[0], count, A.shape[1], A, 0, A.shape[1], 1,
                                     R, c*tile, channels*tile, 1,
-                                    m, (i*state + c)*tile, channels*tile, 1, False, constants)
+                                    m, (i*state + c)*tile, channels*tile, 1, False, constants, staged)
                         cuda.syncthreads()
                     # residual: α_i h + Σ_j γ_ij m_j − H_i
                     for i in range(begin, end):
@@ -1059,19 +1062,19 @@ def factors_forward_1(
                                     # dT = w_s dG
                                     product(weight_out, count, weight_in, operators[operator], 0, weight_in, 1,
                                             dot_G, 0, tile, 1,
-                                            dot_T, 0, tile, 1, False, constants)
+                                            dot_T, 0, tile, 1, False, constants, staged)
                                     cuda.syncthreads()
                                     # dU = Φ dT
                                     for c in range(channels):
                                         product(Phi.shape[0], count, Phi.shape[1], Phi, 0, Phi.shape[1], 1,
                                                 dot_T, c*tile, channels*tile, 1,
-                                                dot_U, c*tile, channels*tile, 1, False, constants)
+                                                dot_U, c*tile, channels*tile, 1, False, constants, staged)
                                     cuda.syncthreads()
                                     # dZ = X dH_i
                                     for c in range(channels):
                                         product(X.shape[0], count, X.shape[1], X, 0, X.shape[1], 1,
                                                 directions, (k*stages*state + i*state + c)*tile, channels*tile, 1,
-                                                dot_Z, c*tile, channels*tile, 1, False, constants)
+                                                dot_Z, c*tile, channels*tile, 1, False, constants, staged)
                                     cuda.syncthreads()
                                     # dR at every node and record, h = Z, f1 = F1, v1 = dU, v2 = dZ
                                     for a in range(row, node, rows):
@@ -1089,7 +1092,7 @@ def factors_forward_1(
                                     for c in range(channels):
                                         product(A.shape[0], count, A.shape[1], A, 0, A.shape[1], 1,
                                                 dot_R, c*tile, channels*tile, 1,
-                                                moved, (i*state + c)*tile, channels*tile, 1, False, constants)
+                                                moved, (i*state + c)*tile, channels*tile, 1, False, constants, staged)
                                     cuda.syncthreads()
                                 for i in range(begin, end):
                                     slot = n*stages + i if keep else i
@@ -1255,6 +1258,7 @@ def factors_adjoint_1(
     weight_out, weight_in = operators.shape[1], operators.shape[2]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
     tile = 4*columns
     room, start = workspace[block], 0  # working memory, array after array
     bar_m, start = room[start:], start + (stages*state)*tile
@@ -1321,7 +1325,7 @@ def factors_adjoint_1(
                                 for c in range(channels):
                                     product(A.shape[1], count, A.shape[0], A, 0, 1, A.shape[1],
                                             directions, (k*stages*state + i*state + c)*tile, channels*tile, 1,
-                                            bar_R, c*tile, channels*tile, 1, False, constants)
+                                            bar_R, c*tile, channels*tile, 1, False, constants, staged)
                                 cuda.syncthreads()
                                 # Ū, Z̄ at every node and record, h = Z, f1 = F1, v = R̄
                                 for a in range(row, node, rows):
@@ -1340,18 +1344,18 @@ def factors_adjoint_1(
                                 for c in range(channels):
                                     product(X.shape[1], count, X.shape[0], X, 0, 1, X.shape[1],
                                             bar_Z, c*tile, channels*tile, 1,
-                                            moved, (i*state + c)*tile, channels*tile, 1, False, constants)
+                                            moved, (i*state + c)*tile, channels*tile, 1, False, constants, staged)
                                 cuda.syncthreads()
                                 # T̄ = Φᵀ Ū
                                 for c in range(channels):
                                     product(Phi.shape[1], count, Phi.shape[0], Phi, 0, 1, Phi.shape[1],
                                             bar_U, c*tile, channels*tile, 1,
-                                            bar_T, c*tile, channels*tile, 1, False, constants)
+                                            bar_T, c*tile, channels*tile, 1, False, constants, staged)
                                 cuda.syncthreads()
                                 # Ḡ = w_sᵀ T̄
                                 product(weight_in, count, weight_out, operators[operator], 0, 1, weight_in,
                                         bar_T, 0, tile, 1,
-                                        bar_G, 0, tile, 1, False, constants)
+                                        bar_G, 0, tile, 1, False, constants, staged)
                                 cuda.syncthreads()
                                 # H_ī += Cᵀ Ḡ
                                 for c in range(channels):
@@ -1501,7 +1505,7 @@ def factors_adjoint_1(
                     for c in range(channels):
                         product(A.shape[1], count, A.shape[0], A, 0, 1, A.shape[1],
                                 bar_m, (i*state + c)*tile, channels*tile, 1,
-                                bar_R, c*tile, channels*tile, 1, False, constants)
+                                bar_R, c*tile, channels*tile, 1, False, constants, staged)
                     cuda.syncthreads()
                     # Ū, e_s̄, Z̄ at every node and record, h = Z, f1 = F1, v = R̄
                     for a in range(row, node, rows):
@@ -1528,23 +1532,23 @@ def factors_adjoint_1(
                     for c in range(channels):
                         product(X.shape[1], count, X.shape[0], X, 0, 1, X.shape[1],
                                 bar_Z, c*tile, channels*tile, 1,
-                                bar_H, c*tile, channels*tile, 1, False, constants)
+                                bar_H, c*tile, channels*tile, 1, False, constants, staged)
                     cuda.syncthreads()
                     # T̄ = Φᵀ Ū
                     for c in range(channels):
                         product(Phi.shape[1], count, Phi.shape[0], Phi, 0, 1, Phi.shape[1],
                                 bar_U, c*tile, channels*tile, 1,
-                                bar_T, c*tile, channels*tile, 1, False, constants)
+                                bar_T, c*tile, channels*tile, 1, False, constants, staged)
                     cuda.syncthreads()
                     # gradient of w_s: += T̄ Gᵀ, summed over records
                     product(weight_out, weight_in, count, bar_T, 0, tile, 1,
                             G[slot], first, 1, records,
-                            bar_operators[block, operator], 0, weight_in, 1, True, constants)
+                            bar_operators[block, operator], 0, weight_in, 1, True, constants, staged)
                     cuda.syncthreads()
                     # Ḡ = w_sᵀ T̄
                     product(weight_in, count, weight_out, operators[operator], 0, 1, weight_in,
                             bar_T, 0, tile, 1,
-                            bar_G, 0, tile, 1, False, constants)
+                            bar_G, 0, tile, 1, False, constants, staged)
                     cuda.syncthreads()
                     # H_ī += Cᵀ Ḡ
                     for c in range(channels):
@@ -1638,6 +1642,7 @@ def readout(y, operator, constant, constants, z):
     records = y.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
     tile = 4*columns
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
@@ -1648,7 +1653,7 @@ def readout(y, operator, constant, constants, z):
         cuda.syncthreads()
         product(z.shape[0], count, y.shape[0], operator, 0, y.shape[0], 1,
                 y, first, records, 1,
-                z, first, records, 1, True, constants)
+                z, first, records, 1, True, constants, staged)
         cuda.syncthreads()
 
 
@@ -1657,13 +1662,14 @@ def readout_adjoint(bar_z, y, operator, constants, bar_y, bar_operator, bar_cons
     records = y.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
     tile = 4*columns
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         # gradient of R: += z̄ yᵀ, summed over records
         product(bar_z.shape[0], y.shape[0], count, bar_z, first, records, 1,
                 y, first, 1, records,
-                bar_operator[block], 0, y.shape[0], 1, True, constants)
+                bar_operator[block], 0, y.shape[0], 1, True, constants, staged)
         cuda.syncthreads()
         # constant̄ += z̄, summed over records
         for a in range(row*columns + column, bar_z.shape[0], rows*columns):
@@ -1675,7 +1681,7 @@ def readout_adjoint(bar_z, y, operator, constants, bar_y, bar_operator, bar_cons
         # ȳ = Rᵀ z̄
         product(bar_y.shape[0], count, bar_z.shape[0], operator, 0, 1, bar_y.shape[0],
                 bar_z, first, records, 1,
-                bar_y, first, records, 1, False, constants)
+                bar_y, first, records, 1, False, constants, staged)
         cuda.syncthreads()
 
 
@@ -1685,6 +1691,7 @@ def maximum(y, X, weights, sharpness, constants, at_nodes, features):
     records = y.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
     tile = 4*columns
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
@@ -1692,7 +1699,7 @@ def maximum(y, X, weights, sharpness, constants, at_nodes, features):
         for c in range(channels):
             product(X.shape[0], count, X.shape[1], X, 0, X.shape[1], 1,
                     y, c*records + first, channels*records, 1,
-                    at_nodes, c*records + first, channels*records, 1, False, constants)
+                    at_nodes, c*records + first, channels*records, 1, False, constants, staged)
         cuda.syncthreads()
         for a in range(0 + row, state, rows):
             for r in range(column, count, columns):
@@ -1720,6 +1727,7 @@ def maximum_adjoint(bar_features, X, weights, sharpness, constants, at_nodes, ba
     records = bar_y.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
     tile = 4*columns
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
@@ -1749,7 +1757,7 @@ def maximum_adjoint(bar_features, X, weights, sharpness, constants, at_nodes, ba
         for c in range(channels):
             product(X.shape[1], count, X.shape[0], X, 0, 1, X.shape[1],
                     at_nodes, c*records + first, channels*records, 1,
-                    bar_y, c*records + first, channels*records, 1, True, constants)
+                    bar_y, c*records + first, channels*records, 1, True, constants, staged)
         cuda.syncthreads()
 
 

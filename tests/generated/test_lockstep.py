@@ -11,13 +11,11 @@ import numpy as np
 import pytest
 
 from numerics.kernels.cuda import CudaBound
-from numerics.kernels.launch import Launch
 from numerics.representation.folders import load_module
 from tests.oracles import lockstep
 from tests.oracles.cuda_cases import CASES, Draw, representation, results
 
 CASE = CASES["residual, heun"]
-CROSSING = Launch(records=9, threads=(2, 2), blocks=2)  # what an operation writes, other threads read in the next
 STATE = "for a in range(row, state, rows):"
 
 
@@ -31,7 +29,7 @@ def run(folder: Path, kernel: str, before: str, after: str, number: int) -> dict
     place = start + places[number]
     path.write_text(text[:place] + after + text[place + len(before) :], encoding="utf-8")
     with lockstep.device():
-        return results(CudaBound(made, CASE.precision, "formed", CROSSING), CASE, Draw(2), records=11)
+        return results(CudaBound(made, CASE.precision, "formed", CASE.launch), CASE, Draw(2))
 
 
 SYNC, UNWRITTEN = "cuda.syncthreads()", "before anything was written"
