@@ -621,6 +621,7 @@ def share(y, X, weights, levels, softness, constants, at_nodes, features):
     records = y.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
     tile = 4*columns
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
@@ -628,7 +629,7 @@ def share(y, X, weights, levels, softness, constants, at_nodes, features):
         for c in range(channels):
             product(X.shape[0], count, X.shape[1], X, 0, X.shape[1], 1,
                     y, c*records + first, channels*records, 1,
-                    at_nodes, c*records + first, channels*records, 1, False, constants)
+                    at_nodes, c*records + first, channels*records, 1, False, constants, staged)
         cuda.syncthreads()
         for a in range(0 + row, state, rows):
             for r in range(column, count, columns):
@@ -658,6 +659,7 @@ def share_adjoint(bar_features, X, weights, levels, softness, constants, at_node
     records = bar_y.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
     tile = 4*columns
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
@@ -683,7 +685,7 @@ def share_adjoint(bar_features, X, weights, levels, softness, constants, at_node
         for c in range(channels):
             product(X.shape[1], count, X.shape[0], X, 0, 1, X.shape[1],
                     at_nodes, c*records + first, channels*records, 1,
-                    bar_y, c*records + first, channels*records, 1, True, constants)
+                    bar_y, c*records + first, channels*records, 1, True, constants, staged)
         cuda.syncthreads()
 
 
