@@ -14,7 +14,7 @@ SHARED_OUT := -n auto --dist worksteal
 # Without bytecode every interpreter that a test starts would compile all sources anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test quick night check oldest docs generate benchmarks studies rivals torch torture mutants clean
+.PHONY: demo test quick night check oldest docs generate benchmarks studies gpu rivals torch torture mutants clean
 
 $(READY): setup.cfg pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -81,11 +81,13 @@ benchmarks: $(READY)
 	$(BIN)/python benchmarks/settings.py benchmarks/records/settings.txt
 	$(BIN)/python benchmarks/burgers.py benchmarks/records/burgers.txt
 	CONTINUA_THREADS=1 $(BIN)/python benchmarks/darcy.py benchmarks/records/darcy.txt --seconds 40 --seeds 2
+	CONTINUA_THREADS=1 $(BIN)/python benchmarks/vorticity.py benchmarks/records/vorticity.txt
 	CONTINUA_THREADS=1 $(BIN)/python benchmarks/levels.py --layers 32 --out benchmarks/records/levels-32.txt
 	$(BIN)/python benchmarks/projections.py benchmarks/records/projections.txt
 	$(BIN)/python benchmarks/goal.py --out benchmarks/records/goal.txt
 	$(BIN)/python benchmarks/loop.py benchmarks/records/loop.txt --sets GunPoint ItalyPowerDemand --seconds 3 --metrics L2 outputs
 	$(BIN)/python benchmarks/signals.py benchmarks/records/signals.txt
+	$(BIN)/python benchmarks/shares.py benchmarks/records/shares.txt
 	$(BIN)/python benchmarks/digits.py benchmarks/records/digits.txt
 	$(BIN)/python benchmarks/tecator.py benchmarks/records/tecator.txt
 	$(BIN)/python benchmarks/estimators.py benchmarks/records/estimators.txt
@@ -97,12 +99,16 @@ benchmarks: $(READY)
 studies: $(READY)
 	$(BIN)/python -m benchmarks.studies --long --record benchmarks/records/studies
 
+# On a machine with a GPU, in nine minutes: whether the kernels are right there, and how fast.
+gpu: $(CUDA)
+	PYTHON=$(BIN)/python sh benchmarks/gpu.sh
+
 # What benchmarks compare with, in an environment of its own (torch: 6 GB); without it their rows are left out.
 rivals: .venv/rivals/.ready
 
 .venv/rivals/.ready:
 	@$(PYTHON) -m venv .venv/rivals
-	@.venv/rivals/bin/python -m pip install -q --editable ".[test,torch]" jax diffrax torchdiffeq neuraloperator aeon
+	@.venv/rivals/bin/python -m pip install -q --editable ".[test,torch]" jax diffrax torchdiffeq torchdyn neuraloperator aeon
 	@touch $@
 
 # What is about PyTorch, which is too large for the environment of the other tests.

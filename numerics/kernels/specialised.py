@@ -56,7 +56,7 @@ def specialised(function: Callable[..., Any], threads: tuple[int, int] | None = 
     """
     from numba import cuda
 
-    tree, code = _tree(function, threads), function.__code__
+    tree, code = meaning(function, threads), function.__code__
     ast.increment_lineno(tree, code.co_firstlineno - 1)
     own = {f.__name__: cuda.jit(device=True)(specialised(f, threads)) for f in _called(function)}
     space = {**function.__globals__, "uint64": np.uint64, **own}
@@ -65,12 +65,8 @@ def specialised(function: Callable[..., Any], threads: tuple[int, int] | None = 
     return made
 
 
-def text(function: Callable[..., Any], threads: tuple[int, int] | None = None) -> str:
-    """What ``specialised`` compiles, with all that it calls: machine code belongs to it."""
-    return "\n\n".join([ast.unparse(_tree(function, threads)), *(text(f, threads) for f in _called(function))])
-
-
-def _tree(function: Callable[..., Any], threads: tuple[int, int] | None) -> ast.Module:
+def meaning(function: Callable[..., Any], threads: tuple[int, int] | None) -> ast.Module:
+    """What is compiled of a function's own text."""
     tree: ast.Module = _Meaning(threads).visit(ast.parse(textwrap.dedent(inspect.getsource(function))))
     return ast.fix_missing_locations(tree)
 

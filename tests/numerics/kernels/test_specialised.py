@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import ast
+import importlib.util
 import textwrap
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from numerics.kernels.specialised import text
+from numerics.kernels.cache import text
+from numerics.kernels.specialised import meaning, specialised
 from numerics.representation.folders import load_module
 
 KERNEL = """\
@@ -30,12 +32,12 @@ def kernel(x, y):
 
 
 @pytest.fixture
-def kernel(tmp_path: Path) -> Callable[..., Any]:
+def module(tmp_path: Path) -> Any:
     (tmp_path / "cuda.py").write_text(KERNEL, encoding="utf-8")
-    return load_module(tmp_path / "cuda.py").kernel  # type: ignore[no-any-return]
+    return load_module(tmp_path / "cuda.py")
 
 
-def test_a_block_has_a_shape_and_indices_have_no_sign(kernel: Callable[..., Any]) -> None:
+def test_a_block_has_a_shape_and_indices_have_no_sign(module: Any) -> None:
     said = """\
     def kernel(x, y):
         staged = cuda.shared.array(8 * 16, x.dtype, alignment=16)
@@ -43,13 +45,16 @@ def test_a_block_has_a_shape_and_indices_have_no_sign(kernel: Callable[..., Any]
         helper(part, cuda.threadIdx.x)
         staged[0] = y[uint64(cuda.threadIdx.x), 1]
         y.flat[x.shape[0] - 1] += 1
-
-    def helper(x, k):
-        x[uint64(k)] = 8
     """
-    assert text(kernel, (16, 8)) == textwrap.dedent(said).strip()
+    assert ast.unparse(meaning(module.kernel, (16, 8))) == textwrap.dedent(said).strip()
+    assert ast.unparse(meaning(module.helper, (16, 8))).endswith("x[uint64(k)] = 8")
+    assert ast.unparse(meaning(module.helper, None)).endswith("x[uint64(k)] = cuda.blockDim.y")
 
 
-def test_machine_code_belongs_to_the_shape_and_to_what_is_called(kernel: Callable[..., Any]) -> None:
-    assert len({text(kernel), text(kernel, (16, 8)), text(kernel, (8, 16))}) == 3
-    assert "x[uint64(k)] = cuda.blockDim.y" in text(kernel)
+@pytest.mark.skipif(importlib.util.find_spec("numba_cuda") is None, reason="without numba-cuda")
+def test_machine_code_belongs_to_the_shape_and_to_what_is_called(module: Any, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "cuda.py").write_text(KERNEL.replace("x[k] =", "x[k] = 1 +"), encoding="utf-8")
+    other = load_module(tmp_path / "other" / "cuda.py")
+    shapes = [text(specialised(module.kernel, shape)) for shape in (None, (16, 8), (8, 16))]
+    assert len({*shapes, text(specialised(other.kernel, (16, 8)))}) == 4
