@@ -22,6 +22,8 @@ and, around these, Repeat (the steps of a slab, the rows of Θ), Stages (of an e
 are solved for together). A Contract's tangent is itself, a Pointwise's Σ ∂g/∂i di; Jᵀ is the adjoint without the
 gradients of what is learned.
 
+All rules are in one file, a long one, since an operation is read beside its adjoint.
+
 Operands are named arrays whose rows are (axis · channel); loops are generic, sizes never appear. With g
 pre-activations a channel, ``U@0``, ``U@1`` … are the parts of U, whose rows are (node · g · channel), and ``p@0``,
 ``p@1`` … the learned parameters, a number a channel. A new operation is a class here and a method of each target

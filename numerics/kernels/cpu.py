@@ -1,6 +1,7 @@
 """The semi-discrete network on the CPU: the tables of a run, and the network of a step, tile by tile of records.
 
-Tables, steps and networks are values: no call changes what another call, in another thread for one, reads.
+Tables, steps and networks are values: no call changes what another call, in another thread for one, reads. All that
+``cuda`` answers in its own way stands here, in one file, though it is a long one.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Continuum: fields on a representation.
 
-A continuum is a value: training, refining and projecting return new ones.
+A continuum is a value: training, refining and projecting return new ones. What users ask of a model is here, however
+much that is; most of it is answered by other files of this room.
 """
 
 from __future__ import annotations
