@@ -44,14 +44,18 @@ $(OLDEST)/.ready: setup.cfg
 demo: $(READY)
 	@$(BIN)/continua demo --out out/demo
 
+# Notebooks of studies, minutes of them, are executed when their code changes (a test sees to it) and every night.
+STUDIES := $(wildcard notebooks/8_* notebooks/9_* notebooks/1[0-6]_*)
+
 test: $(CUDA)
-	$(BIN)/python -m pytest $(SHARED_OUT) --nbmake notebooks tests
+	$(BIN)/python -m pytest $(SHARED_OUT) --nbmake $(filter-out $(STUDIES),$(wildcard notebooks/*.ipynb)) tests
 
 quick: $(READY)
 	$(BIN)/python -m pytest $(SHARED_OUT) -x -m "not slow" --hypothesis-profile=quick
 
 # Fifty times the examples, new ones every night, for an hour at most; what fails is kept in .hypothesis/ and tried first.
 night: $(READY)
+	$(BIN)/python -m pytest $(SHARED_OUT) --nbmake $(STUDIES)
 	timeout --signal=INT 3600 $(BIN)/python -m pytest $(SHARED_OUT) -m hypothesis --hypothesis-profile=night || test $$? = 124
 
 check: $(READY)
