@@ -40,6 +40,8 @@ def execute(name: str) -> None:
     subprocess.run(command, cwd=notebook(name).parent, check=True)
     content = _read(name)
     content["metadata"][STAMP] = digest(name)
+    for cell in content["cells"]:
+        cell["metadata"].pop("execution", None)  # when it ran
     notebook(name).write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
