@@ -42,6 +42,8 @@ def execute(name: str) -> None:
     content["metadata"][STAMP] = digest(name)
     for cell in content["cells"]:
         cell["metadata"].pop("execution", None)  # when it ran
+        if "outputs" in cell:  # progress depends on what had been compiled
+            cell["outputs"] = [shown for shown in cell["outputs"] if shown.get("name") != "stderr"]
     notebook(name).write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
