@@ -110,6 +110,7 @@ def test_errors_of_the_loss(name: str) -> None:
     assert weighted.error == pytest.approx(repeated.error, rel=1e-8)
     reports = [refine(own, tolerance=abs(weighted.error) / 2, records=data).report for data in both(name)]
     assert len(reports[0].rounds) == len(reports[1].rounds) and reports[0].error == pytest.approx(reports[1].error)
+    assert reports[0].sampling == pytest.approx(reports[1].sampling, rel=1e-8)
 
 
 def test_baselines() -> None:
