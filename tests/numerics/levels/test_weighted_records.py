@@ -114,12 +114,16 @@ def test_errors_of_the_loss(name: str) -> None:
 
 
 def test_baselines() -> None:
-    own = model("numbers").replace(history=())
+    """Of a record that is there three times, the linear model's penalty is another; of one that counts nothing, not."""
+    own, y, some = model("numbers").replace(history=()), TARGETS["numbers"], np.flatnonzero(COUNTS)
+    without = records(X[some], y=y[some], weights=COUNTS[some])
     found = []
-    for data in both("numbers"):
+    for data in (*both("numbers"), without):
         trained = fit(own, data, epochs=1, optimiser="adam")
         found.append(compared(trained, data))
     assert found[0]["null"] == pytest.approx(found[1]["null"], rel=1e-10)
+    for name in ("linear", "null"):
+        assert found[0][name] == pytest.approx(found[2][name], rel=1e-8)
 
 
 def test_files_keep_weights(tmp_path: Path) -> None:
