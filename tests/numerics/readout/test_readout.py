@@ -250,6 +250,31 @@ def test_a_class_without_records_has_finite_scores() -> None:
     assert np.isfinite(z).all() and (z.argmax(axis=1) < 2).all()
 
 
+@pytest.mark.parametrize("declared", [L2, NUMBERS], ids=["numbers", "classes"])
+@pytest.mark.parametrize("count", [6, 40], ids=["fewer records than columns", "more"])
+def test_of_records_that_are_alike_the_mean_is_said(declared: dict[str, Any], count: int) -> None:
+    """Or the shares of the classes; nothing is made of what rounding leaves of their differences."""
+    model, prepared = problem(declared, count)
+    same = replace(prepared, states=np.repeat(prepared.states[:, :1], count, axis=1))
+    for versions in (1, 2):
+        solved = solve_readout(model, same, versions).model
+        assert not solved.fields["R"].squared_norm()
+        outputs, t = solved.outputs(same), prepared.wanted().T
+        if declared is NUMBERS:
+            outputs = np.exp(outputs - logsumexp(outputs, axis=1)[:, None])
+        np.testing.assert_allclose(outputs, np.tile(t.mean(axis=0), (count, 1)), atol=1e-7)
+
+
+@pytest.mark.parametrize("declared", [L2, NUMBERS], ids=["numbers", "classes"])
+def test_records_that_count_nothing_are_none(declared: dict[str, Any]) -> None:
+    model, prepared = problem(declared, 4)
+    for versions, weights in ((1, [4, 0, 0, 0]), (2, [2, 2, 0, 0])):
+        with pytest.raises(TrainingError, match="solved from 1 record"):
+            solve_readout(model, replace(prepared, weights=np.array(weights, dtype=float)), versions)
+    two = solve_readout(model, replace(prepared, weights=np.array([2.0, 2, 0, 0])))
+    assert np.isfinite(two.model.coordinates).all()
+
+
 def test_trained_fields_have_the_declared_penalty_at_least() -> None:
     """Records that the fields know tell nothing by being left out; fields without a history have seen none."""
     model, prepared = problem({**L2, "loss": {"kind": "l2", "penalty": {"R": "3"}}}, 20)
