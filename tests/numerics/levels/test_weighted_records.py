@@ -68,6 +68,8 @@ def test_moves(name: str, level: str) -> None:
     weighted, repeated = (project(model(name), level, records=data).report for data in both(name))
     for part in ("loss_before", "loss_between", "loss_after"):
         assert getattr(weighted, part) == pytest.approx(getattr(repeated, part), rel=1e-12)
+    for part in ("outputs_fields", "outputs_solver"):
+        assert getattr(weighted, part) == pytest.approx(getattr(repeated, part), rel=1e-9, abs=1e-13)
     assert weighted.attribution.rule == repeated.attribution.rule
     assert weighted.attribution.change == pytest.approx(repeated.attribution.change, rel=1e-9, abs=1e-13)
     for field, share in repeated.attribution.shares.items():
