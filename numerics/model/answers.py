@@ -22,9 +22,9 @@ Array = np.ndarray
 Model = Continuum | Ensemble
 
 
-def evaluate(model: Model, x: Any, y: Any = None, xi: Any = None) -> dict[str, float]:
+def evaluate(model: Model, x: Any, y: Any = None, xi: Any = None, *, weights: Any = None) -> dict[str, float]:
     """Loss, and accuracy or rmse, on records that ``fit`` takes. Raises DataError and TrainingError."""
-    prepared: Any = model.prepare(source(x, xi=xi, y=y))
+    prepared: Any = model.prepare(source(x, xi=xi, y=y, weights=weights))
     return model.scores(prepared)
 
 
