@@ -93,7 +93,7 @@ def drawn(train: Records, seed: int) -> Continuum:
         count = int(2 ** generator.uniform(0, np.log2(min(train.channels, 9) + 1)))
         seen = generator.choice(train.channels, count, replace=False)
         mixtures[c, seen] = generator.standard_normal(count) if train.channels > 1 else 1
-    model = model.replace(units=learned(model.spec, model.units, train, np.arange(len(train)), None))
+    model = model.replace(units=learned(model.spec, model.units, train, np.arange(len(train))))
     found = _with(model, W=kernels, V=local, P=mixtures)
     y = found.solver.final(found.project_samples(train)).reshape(CELLS, CHANNELS, -1)
     mean, size = y.mean(axis=(0, 2)), y.std(axis=(0, 2))

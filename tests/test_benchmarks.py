@@ -5,7 +5,10 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
+
+from numerics.datasets import records
 
 FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
 
@@ -33,3 +36,13 @@ def test_steps_are_timed_for_classes_and_for_functions(name: str) -> None:
     clock, _ = checkout.seconds(name, 1)
     checkout.process.communicate()
     assert clock > 0
+
+
+@pytest.mark.slow
+def test_random_fields_give_every_class_an_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(FOLDER)
+    shares = loaded("shares")
+    train = records(np.random.default_rng(0).standard_normal((6, 40)), y=["a", "b", "c"] * 2)
+    model = shares.drawn(train, 0)
+    assert np.asarray(model(train)).shape == (6, 3)
+    assert model.units.samples is not None

@@ -131,5 +131,5 @@ def _resampled(data: Records, chosen: list[list[Array]], xi: Array, change: Call
     rows, offsets = np.concatenate(index), offsets_of(list(map(len, index)))
     y = data.y[rows] if data.functions and data.y is not None else None
     found = checked(change(data.x[rows]), offsets, xi, y, (), grid)
-    found = replace(found, units=data.units, elsewhere=data.elsewhere)
+    found = replace(found, units=data.units, elsewhere=data.elsewhere, weights=data.weights, names=data.names)
     return found if data.functions else replace(found, y=data.y, classes=data.classes)

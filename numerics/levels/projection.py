@@ -301,8 +301,8 @@ def _output_changes(
     values = {key: np.moveaxis(own if scale is None else scale.to(own), 0, -1) for key, own in found.items()}
 
     def size(given: Array) -> float:
-        """The root of the mean over records and channels, and of functions over the domain."""
-        squares = np.mean(given**2, axis=(-2, -1)) if at is not None else np.mean(given**2)
+        """The root of the mean over records, as they count, and channels, and of functions over the domain."""
+        squares = np.average(np.mean(given**2, axis=-2), axis=-1, weights=probe.weights)
         return float(np.sqrt(np.sum(weights * squares)))
 
     if middle is None:

@@ -22,18 +22,18 @@ Array = np.ndarray
 Model = Continuum | Ensemble
 
 
-def evaluate(model: Model, x: Any, y: Any = None, xi: Any = None) -> dict[str, float]:
+def evaluate(model: Model, x: Any, y: Any = None, xi: Any = None, *, weights: Any = None) -> dict[str, float]:
     """Loss, and accuracy or rmse, on records that ``fit`` takes. Raises DataError and TrainingError."""
-    prepared: Any = model.prepare(source(x, xi=xi, y=y))
+    prepared: Any = model.prepare(source(x, xi=xi, y=y, weights=weights))
     return model.scores(prepared)
 
 
 def predict(model: Model, x: Any, xi: Any = None, *, at: Any = None, out: str | Path | None = None) -> Any:
     """Outputs for records that ``fit`` takes, as a call of the model returns them; with ``out`` in a file instead.
 
-    out: an .npz or a .zarr, with y and a classifier's label; of records that differ in length y (total, channels),
-    offsets and xi. Or a .csv, with a row a record, and of functions a row a point. It is written part by part, whole or
-    not at all; returned is then None. at: see ``Continuum``.
+    out: an .npz or a .zarr, with y, a classifier's label and record, what a table called them; of records that differ
+    in length y (total, channels), offsets and xi. Or a .csv, with a row a record, and of functions a row a point. It is
+    written part by part, whole or not at all; returned is then None. at: see ``Continuum``.
     Raises DataError, for an ``out`` that cannot be written too, and TrainingError.
     """
     data = source(x, xi=xi)
@@ -79,6 +79,8 @@ def _write(writer: stores.Writer, model: Model, data: Source, at: Any) -> None:
     labels = model.labels(y)
     if labels is not None:
         writer.whole("label", labels)
+    if data.names:
+        writer.whole("record", np.array(data.names))
     if isinstance(y, list):
         writer.whole("offsets", np.cumsum([0, *(len(values) for values in y)]))
     if at is None and isinstance(y, list) and data.xi is not None:

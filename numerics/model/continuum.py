@@ -326,7 +326,8 @@ class Continuum:
 
         x, y, xi: records, or prepared ones as x, whose states may have been moved. functional: in place of the loss,
         Σ_k w_k z_k of the numbers z that the model gives, w (outputs,) or (records, outputs), which needs no y.
-        metric: "L2", or "H1" for a function that is smooth. Raises DataError.
+        metric: "L2", or "H1" for a function that is smooth. Raises DataError, and TrainingError for outputs and
+        derivatives that are not finite.
         """
         prepared = x if isinstance(x, Prepared) and y is xi is None else self.prepare(records(x, xi=xi, y=y))
         return inputs.input_gradient(self, prepared, functional, metric)
@@ -338,15 +339,15 @@ class Continuum:
             self.solver.outputs(prepared.states, *self.readout_map()).T, prepared.states, prepared.rows
         )
 
-    def finite(self, outputs: Array, states: Array, rows: Array | None = None) -> Array:
+    def finite(self, outputs: Array, states: Array, rows: Array | None = None, what: str = "an output of") -> Array:
         """Outputs (records, …) of states as they are. Raises TrainingError for the first that is not finite.
 
-        rows: what the records are called there, where that is not their position.
+        rows: what the records are called there, where that is not their position. what: they are, but outputs.
         """
         finite = np.isfinite(outputs)
         if not finite.all():
             first = int(np.argmin(finite.reshape(len(outputs), -1).all(axis=1)))
-            given = f"an output of record {first if rows is None else rows[first]} that is not finite"
+            given = f"{what} record {first if rows is None else rows[first]} that is not finite"
             raise stability.error(self.solver, states, given, rows=rows)
         return outputs
 

@@ -57,12 +57,15 @@ def input_gradient(model: Any, prepared: Prepared, functional: Any, metric: str)
     check_norm(metric)
     check_own(model.spec, prepared)
     rep, units, readout = model.representation, model.units, model.readout_map()
-    solver = model.solver.settled(prepared.states)
+    states, rows = prepared.states, prepared.rows
+    solver = model.solver.settled(states)
+    outputs = model.finite(solver.outputs(states, *readout).T, states, rows).T
     if functional is None:
-        bar = solver.differentiated(solver.outputs(prepared.states, *readout), prepared.wanted())[1]
+        bar = solver.differentiated(outputs, prepared.wanted())[1]
     else:
         bar = linear_goal(model, functional, len(prepared))[0].T
-    found = _of_samples(rep, solver.pull_back(prepared.states, *readout, bar)[-1].astype(np.float64))
+    back = solver.pull_back(states, *readout, bar)[-1].astype(np.float64)
+    found = _of_samples(rep, model.finite(back.T, states, rows, "a derivative by").T)
     factor = 1.0 if units.samples is None else np.array(units.samples.factor)[:, None]
     found = found / factor
     represented = _represented(rep.slabs[0].axes("entry"), found, metric)

@@ -177,7 +177,7 @@ def _classes(
             "a spec for numbers or classes with data for functions", "leave readout.basis out, or give numbers",
         )  # fmt: skip
     found = class_labels(spec, data, known, trained)
-    return None if found is None else (found, _class_weights(spec, np.bincount(found, minlength=spec.outputs or 0)))
+    return None if found is None else (found, _class_weights(spec, np.bincount(found, data.weights, spec.outputs or 0)))
 
 
 def class_labels(spec: Spec, data: Source, classes: Sequence[Label], trained: bool) -> Array | None:
@@ -243,13 +243,17 @@ def _functions(rep: Representation, data: Records, states: Array) -> Prepared:
 
 
 def _class_weights(spec: Spec, counts: Array) -> Array:
-    """What a record of each class counts (outputs, 1), which the loss reads from its targets; counts: the classes'.
+    """What a record of each class counts (outputs, 1), which the loss reads from its targets; counts: the classes',
+
+    with the weights of their records.
 
     "balanced" is N/(K n_k) for n_k of N records and K classes that have any: the mean loss over the records is then the
     mean over the classes of the mean loss in each.
     """
     if spec.class_weights == "balanced":
-        return np.asarray(counts.sum() / (np.count_nonzero(counts) * np.maximum(counts, 1)))[:, None]
+        sizes = np.count_nonzero(counts) * counts
+        found: Array = np.divide(counts.sum(), sizes, out=np.zeros(len(counts)), where=sizes > 0)
+        return found[:, None]
     return np.array([[float(weight)] for weight in spec.class_weights or (1,) * len(counts)])
 
 

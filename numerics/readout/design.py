@@ -89,7 +89,10 @@ class Design:
         weights = self.prepared.counts
         if self.model.spec.comparison.targets == "not zero":  # errors relative to the target
             weights = weights / np.einsum("kn,kn->n", wanted, wanted)
-        for group in cuts(count // self.versions, rows * self.slopes * self.versions):
+        each = rows * self.slopes * self.versions
+        if self.model.spec.comparison.scores:  # a record's versions and classes are left out by a square of both
+            each = max(each, (self.versions * self.outputs) ** 2)
+        for group in cuts(count // self.versions, each):
             cut = slice(group.start * self.versions, group.stop * self.versions)
             targets = wanted[:, cut].reshape(rows, self.outputs, -1).transpose(2, 0, 1)
             with threads.serial_blas():

@@ -25,7 +25,7 @@ def solve(reduced: Reduced) -> tuple[Array, Array, float, float]:
     errors = np.zeros(len(ridges))
     for part in reduced.parts():
         left, weights = part.targets - u @ free, np.repeat(part.weights, len(u)).reshape(-1, together)
-        own = part.columns.reshape(-1, together, len(loads))
+        own = part.columns.reshape(len(weights), together, len(loads))
         for k, hat in enumerate(hats):
             gaps = (left - part.columns @ (hat[:, None] * loads)).reshape(-1, together, left.shape[2])
             gaps = _without_own(gaps, own, whole, hat, weights)
@@ -41,7 +41,7 @@ def _loads(reduced: Reduced) -> tuple[Array, Array]:
     for part in reduced.parts():
         mean += np.tensordot(part.weights, part.targets, 1)
         weighted = part.targets * part.weights[:, None, None]
-        loads += part.columns.reshape(-1, len(loads)).T @ weighted.reshape(-1, outputs)
+        loads += part.columns.reshape(len(part.weights) * rows, len(loads)).T @ weighted.reshape(-1, outputs)
     return mean / reduced.total, loads
 
 

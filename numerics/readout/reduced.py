@@ -12,6 +12,7 @@ from numerics.readout.design import Design, Part
 Array = np.ndarray
 
 NEGLIGIBLE = 1e-13  # part of the largest squared singular value below which a direction is rounding
+ROUNDING = 1e-29  # part of the columns' own squares that is left of columns which are alike in all records
 PENALTIES = np.logspace(1, -10, 23)  # that are tried, over the largest squared singular value
 
 
@@ -20,7 +21,8 @@ class Reduced:
     """(X − U B) V for all records, by an eigendecomposition of Σ w (X − U B)ᵀ(X − U B) = V diag(squares) Vᵀ.
 
     explained: B (constants, slopes), which leaves columns orthogonal to the constants; directions: V (slopes, r);
-    squares (r,), descending; total: Σ w, the number of records where weights have the mean 1.
+    squares (r,), descending, none where the constants explain all; total: Σ w, the number of records where weights
+    have the mean 1.
     """
 
     design: Design
@@ -36,7 +38,8 @@ class Reduced:
 
     def _along(self, columns: Array) -> Array:
         centred = columns - self.design.constants @ self.explained
-        return np.asarray((centred.reshape(-1, centred.shape[2]) @ self.directions).reshape(*centred.shape[:2], -1))
+        along = centred.reshape(-1, centred.shape[2]) @ self.directions
+        return np.asarray(along.reshape(*centred.shape[:2], len(self.squares)))
 
     @property
     def penalties(self) -> Array:
@@ -52,10 +55,11 @@ class Reduced:
 
 def reduced(design: Design) -> Reduced:
     """The reduced columns of a readout."""
-    u, total, mean = design.constants, 0.0, np.zeros((len(design.constants), design.slopes))
+    u, total, mean, own = design.constants, 0.0, np.zeros((len(design.constants), design.slopes)), 0.0
     for part in design.parts():
         total += float(part.weights.sum())
         mean += np.tensordot(part.weights, part.columns, 1)
+        own += float(part.weights @ np.einsum("nrs,nrs->n", part.columns, part.columns))
     explained = np.linalg.pinv(u) @ (mean / total)
     count, width = len(design.prepared) * len(u), design.slopes
     rows, gram = [], np.zeros((0 if count <= width else width, width))
@@ -71,5 +75,5 @@ def reduced(design: Design) -> Reduced:
         squares, directions = values**2, vectors.T
     else:
         squares, directions = (a[..., ::-1] for a in np.linalg.eigh(gram))
-    kept = squares > NEGLIGIBLE * squares[0]
+    kept = squares > max(NEGLIGIBLE * squares[0], ROUNDING * own)
     return Reduced(design, explained, np.ascontiguousarray(directions[:, kept]), squares[kept], total)

@@ -60,9 +60,10 @@ def solve_readout(model: Continuum, prepared: Prepared, versions: int = 1) -> So
     instance(model, Continuum, "give a model, as numerics.load reads it")
     check_solvable(model.spec)
     check_own(model.spec, prepared)
-    if len(prepared) < 2 * versions:
+    counted = np.count_nonzero(prepared.counts.reshape(-1, versions).any(axis=1))
+    if counted < 2:
         raise TrainingError(
-            f"a readout solved from {len(prepared) // versions} record", "two records, or more",
+            f"a readout solved from {counted} record", "two records that count, or more",
             "penalties are chosen by leaving each record out", "give more records, or train by another optimiser",
         )  # fmt: skip
     design = Design(model, prepared, versions)

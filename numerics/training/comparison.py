@@ -26,15 +26,16 @@ def baselines(prepared: Prepared) -> Baselines:
     and Wahba 1979).
     """
     wanted, marks = prepared.wanted(), prepared.labels
-    chosen = np.unique(np.linspace(0, len(prepared) - 1, min(len(prepared), MOST)).round().astype(int))
-    x, t = prepared.states[:, chosen].T, wanted[:, chosen].T
     counts = prepared.counts
+    some = np.flatnonzero(counts)  # records that count nothing are no degrees of freedom either
+    chosen = some[np.unique(np.linspace(0, len(some) - 1, min(len(some), MOST)).round().astype(int))]
+    x, t = prepared.states[:, chosen].T, wanted[:, chosen].T
     average = (wanted * (counts / len(counts))).sum(axis=1)  # no sum overflows
     if marks is not None:  # without the weights of classes
         t, average = np.eye(len(wanted))[marks[chosen]], np.bincount(marks, counts, len(wanted)) / len(marks)
     sizes = [float(np.abs(a).max()) for a in (x, t)]  # LAPACK need not end on what overflows
     x, t = (a / size if 0 < size < np.inf else np.zeros_like(a) for a, size in zip((x, t), sizes))
-    own, count = counts[chosen] if counts[chosen].any() else np.ones(len(chosen)), len(chosen)
+    own, count = counts[chosen], len(chosen)
     middle, mean, roots = np.average(x, 0, own), np.average(t, 0, own), np.sqrt(own)[:, None]
     u, s, vt = np.linalg.svd(roots * (x - middle), full_matrices=False)
     loads, total = u.T @ (roots * (t - mean)), float(np.sum(own[:, None] * (t - mean) ** 2))

@@ -52,16 +52,17 @@ class CrossValidation:
 
 
 def cross_validate(
-    spec: Declared, x: Any, y: Any = None, xi: Any = None, *, folds: int = 5, seed: int = 0, **settings: Any
-) -> CrossValidation:
+    spec: Declared, x: Any, y: Any = None, xi: Any = None, *, weights: Any = None, folds: int = 5, seed: int = 0,
+    **settings: Any,
+) -> CrossValidation:  # fmt: skip
     """Scores on every fold of the records of a model that was trained on the others.
 
-    spec: as for ``Continuum.from_spec``; x, y, xi: as for ``fit``; seed: draws the folds and, the same in all of them,
-    the first fields; settings: options of ``fit``, those left out are the spec's. Folds are trained side by side where
-    ``joblib.parallel_config`` says so, with the same scores. Raises what ``fit`` raises.
+    spec: as for ``Continuum.from_spec``; x, y, xi, weights: as for ``fit``; seed: draws the folds and, the same in all
+    of them, the first fields; settings: options of ``fit``, those left out are the spec's. Folds are trained side by
+    side where ``joblib.parallel_config`` says so, with the same scores. Raises what ``fit`` raises.
     """
     check_names(settings, SETTINGS, "a typing error, or an option that writes a file")
-    data = source(x, xi=xi, y=y)
+    data = source(x, xi=xi, y=y, weights=weights)
     model = Continuum.from_spec(resolve(spec), seed=seed)
     domain = model.units.domain or domain_of(model.spec, data) or ((-1.0, 1.0),) * model.spec.dimension
     model = model.replace(units=replace(model.units, domain=domain))  # of all records: no fold's points are outside

@@ -129,9 +129,15 @@ def flops(own: tuple[int, int], records: int, gradients: int) -> int:
 
 
 def chosen(model: Continuum, given: Mapping[str, Any]) -> Training:
-    """The options of a run: those that are given, over the model's own. Raises TrainingError."""
+    """The options of a run: those that are given, over the model's own. Raises TrainingError.
+
+    Epochs that are left out, or declared as many as by default, are few where one step takes the records of all.
+    """
     defaults = model.spec.training
-    return options_of({name: getattr(defaults, name) if (v := given.get(name)) is None else v for name in OPTIONS})
+    found = options_of({name: getattr(defaults, name) if (v := given.get(name)) is None else v for name in OPTIONS})
+    few = optimisers.find(found.optimiser).versions
+    unsaid = given.get("epochs") is None and defaults.epochs == Training().epochs
+    return replace(found, epochs=few) if few and unsaid else found
 
 
 def job_of(

@@ -61,10 +61,15 @@ def _resampled(model: Any, records: Any, ways: list[str]) -> dict[str, dict[str,
     others = {way: thinned(records, points, way) for way in ways}
     grid = None if model.spec.functional else model.lines(finer=2)
     before = model(records, at=grid)
-    scale = float(np.linalg.norm(before))
+    counts = 1.0 if records.weights is None else records.weights.reshape(-1, *[1] * (before.ndim - 1))
+
+    def size(outputs: Any) -> float:
+        return float(np.sqrt(np.sum(counts * outputs**2)))
+
+    scale = size(before)
     rows = {}
     for way, fewer in others.items():
-        change = float(np.linalg.norm(model(fewer, at=grid) - before))
+        change = size(model(fewer, at=grid) - before)
         scores = model.scores(model.prepare(fewer))
         rows[way] = {**scores, "change of the outputs": change / scale if scale else change}
     return rows

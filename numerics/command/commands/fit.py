@@ -112,7 +112,8 @@ def _start(spec: str, level: str | None, seed: int | None) -> Any:
 def _dry_run(model: Any, records: Any, given: dict[str, Any]) -> dict[str, Any]:
     """What training would do and take, from the gradients of one batch (the second one: the first may compile).
 
-    Where steps are solved for, it is what they take at most.
+    Where steps are solved for, it is what they take at most. What is solved for at once takes one step, with all
+    versions of the records that epochs would see.
     """
     import numpy as np
 
@@ -121,6 +122,7 @@ def _dry_run(model: Any, records: Any, given: dict[str, Any]) -> dict[str, Any]:
     from numerics.training import optimisers
     from numerics.training.job import chosen
     from numerics.training.ladder import names_of
+    from numerics.training.options import augmentation
 
     settings = chosen(model, given)
     if (finest := names_of(model, settings)[-1]) != (model.level or "base"):  # in whose epochs a strategy counts
@@ -134,11 +136,14 @@ def _dry_run(model: Any, records: Any, given: dict[str, Any]) -> dict[str, Any]:
     start = time.perf_counter()
     loss, _ = model.objective(part)
     optimiser = optimisers.find(settings.optimiser)
-    seconds = (time.perf_counter() - start) * -(-len(prepared) // batch) * optimiser.gradients
+    epochs = min(settings.epochs, 1) if optimiser.versions else settings.epochs
+    versions = 1 + settings.epochs if optimiser.versions and augmentation(settings) else 1
+    seconds = (time.perf_counter() - start) * -(-len(prepared) // batch) * optimiser.gradients * versions
     vectors = optimiser.vectors * 8 * model.size
     most = {"gradients an epoch, at most": optimiser.gradients} if optimiser.gradients > 1 else {}
+    most |= {"versions of a record": versions} if versions > 1 else {}
     return {
-        "model": repr(model), "records": len(prepared), "coefficients": model.size, "epochs": settings.epochs,
-        "loss": loss, **most, "seconds an epoch": seconds, "seconds in all": seconds * settings.epochs,
+        "model": repr(model), "records": len(prepared), "coefficients": model.size, "epochs": epochs,
+        "loss": loss, **most, "seconds an epoch": seconds, "seconds in all": seconds * epochs,
         "memory (MiB)": (console.peak_memory() + vectors) / 2**20,
     }  # fmt: skip

@@ -78,7 +78,8 @@ class Optimiser:
     takes as long as, at most, for those of time.
     on_device: one more step on a GPU, where the arrays of the state lie; None for what only the host can do.
     whole_data: whether it needs all records in a step, since gradients of different steps are compared, for one.
-    versions: whether its one step takes all epochs' versions of the records at once.
+    versions: of what solves for all at once, in one step, with all epochs' versions of the records: of how many epochs
+    where nobody says; 0 for what takes steps.
     remark: what is said once to whoever uses it, or "".  check: raises TrainingError for a model that it cannot train.
     """
 
@@ -86,7 +87,7 @@ class Optimiser:
     vectors: int = 8
     gradients: int = 1
     whole_data: bool = False
-    versions: bool = False
+    versions: int = 0
     remark: str = ""
     check: Callable[[Spec], None] = lambda spec: None
     on_device: Callable[[Any, Device, int], None] | None = None

@@ -331,6 +331,10 @@ def test_a_dry_run_counts_the_products_of_a_step(place: Path, monkeypatch: pytes
     newton, adam = (json.loads(run(*given, name)) for name in ("gauss-newton", "adam"))
     assert newton["gradients an epoch, at most"] == 101 and "gradients an epoch, at most" not in adam
     assert newton["seconds an epoch"] == 101
+    ridge, thinned = (json.loads(run(*given, "ridge", *more)) for more in ([], ["--thin", "0.5"]))
+    assert ridge["epochs"] == thinned["epochs"] == 1 and ridge["seconds in all"] == ridge["seconds an epoch"] == 2
+    assert "versions of a record" not in ridge and thinned["versions of a record"] == 1 + 8
+    assert thinned["seconds in all"] == 2 * 9
 
 
 PEAK = """

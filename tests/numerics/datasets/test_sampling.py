@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -226,3 +227,25 @@ def test_the_command_compares_samplings(tmp_path: Path) -> None:
     assert "as recorded" in done.output and "change of the outputs" in done.output
     done = CliRunner().invoke(main, [*arguments, "third"])
     assert done.exit_code == 2 and "random30" in done.output
+
+
+def test_the_command_counts_weights_at_fewer_points(tmp_path: Path) -> None:
+    """As it counts records that are there so often."""
+    model, counts = fit(Continuum.from_spec(SPEC, seed=0), data(), epochs=1), np.arange(len(data())) % 3
+    model.save(tmp_path / "m.npz")
+    found = []
+    for given in (data().weighted(counts), data().take(np.repeat(np.arange(len(counts)), counts))):
+        write(tmp_path / "d.npz", given)
+        arguments = ["evaluate", str(tmp_path / "m.npz"), "--data", str(tmp_path / "d.npz"), "--resample", "half"]
+        done = CliRunner().invoke(main, [*arguments, "--json"])
+        assert done.exit_code == 0, done.output
+        found.append(json.loads(done.output)["resampled"]["half"])
+    assert found[0] == pytest.approx(found[1], rel=1e-10)
+
+
+def test_records_keep_what_is_said_of_them() -> None:
+    given = replace(data().weighted(np.arange(len(data()))), names=tuple(map(str, range(len(data())))))
+    changed = Augmentation(thin=0.5)(given, points(given), np.random.default_rng(0))
+    for found in (thinned(given, points(given), "half"), changed):
+        np.testing.assert_array_equal(found.weights, given.weights)
+        assert found.names == given.names

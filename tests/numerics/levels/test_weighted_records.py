@@ -68,6 +68,8 @@ def test_moves(name: str, level: str) -> None:
     weighted, repeated = (project(model(name), level, records=data).report for data in both(name))
     for part in ("loss_before", "loss_between", "loss_after"):
         assert getattr(weighted, part) == pytest.approx(getattr(repeated, part), rel=1e-12)
+    for part in ("outputs_fields", "outputs_solver"):
+        assert getattr(weighted, part) == pytest.approx(getattr(repeated, part), rel=1e-9, abs=1e-13)
     assert weighted.attribution.rule == repeated.attribution.rule
     assert weighted.attribution.change == pytest.approx(repeated.attribution.change, rel=1e-9, abs=1e-13)
     for field, share in repeated.attribution.shares.items():
@@ -110,15 +112,20 @@ def test_errors_of_the_loss(name: str) -> None:
     assert weighted.error == pytest.approx(repeated.error, rel=1e-8)
     reports = [refine(own, tolerance=abs(weighted.error) / 2, records=data).report for data in both(name)]
     assert len(reports[0].rounds) == len(reports[1].rounds) and reports[0].error == pytest.approx(reports[1].error)
+    assert reports[0].sampling == pytest.approx(reports[1].sampling, rel=1e-8)
 
 
 def test_baselines() -> None:
-    own = model("numbers").replace(history=())
+    """Of a record that is there three times, the linear model's penalty is another; of one that counts nothing, not."""
+    own, y, some = model("numbers").replace(history=()), TARGETS["numbers"], np.flatnonzero(COUNTS)
+    without = records(X[some], y=y[some], weights=COUNTS[some])
     found = []
-    for data in both("numbers"):
+    for data in (*both("numbers"), without):
         trained = fit(own, data, epochs=1, optimiser="adam")
         found.append(compared(trained, data))
     assert found[0]["null"] == pytest.approx(found[1]["null"], rel=1e-10)
+    for name in ("linear", "null"):
+        assert found[0][name] == pytest.approx(found[2][name], rel=1e-8)
 
 
 def test_files_keep_weights(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from derive.declaration import load_spec
+from derive.errors import TrainingError
 from numerics import Continuum
 from numerics.datasets import records
 from numerics.functions.basis import evaluate
@@ -130,3 +131,16 @@ def test_what_has_no_gradient_is_refused() -> None:
     jumps = Continuum.from_spec(load_spec({**NUMBERS, "state": {"basis": {"family": "p0", "cells": 4}}}))
     assert jumps.input_gradient(x, y).coefficients.shape == (3, 4, 1)
     refused(lambda: jumps.input_gradient(x, y, metric="H1"), "functions jump")
+
+
+def test_a_state_that_runs_away_has_no_gradient() -> None:
+    """Nor one whose values are finite and whose derivatives are not."""
+    equation = {**NUMBERS["equation"], "rate": "tanh(u) + h**3"}
+    model = random_model({**NUMBERS, "equation": equation})
+    x, y = sample(model)
+    x[1] = 1e80
+    for given in ({"y": y}, {"functional": np.ones(3)}):
+        with np.errstate(all="ignore"), pytest.raises(TrainingError, match="an output of record 1 that is not finite"):
+            model.input_gradient(x, **given)
+    with np.errstate(all="ignore"), pytest.raises(TrainingError, match="a derivative by record 0 that is not finite"):
+        random_model(NUMBERS, scale=4).input_gradient(0 * x, functional=np.full(3, 1e308))

@@ -7,6 +7,7 @@ columns of its matrix.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from numerics.datasets import Records, read, records
 from numerics.estimators.learners import ContinuumClassifier, ContinuumRegressor
 from numerics.model import checkpoint
 from numerics.model.prepared import Prepared
+from numerics.readout.design import Design
 from numerics.readout.solve import READOUT, solve_readout
 from numerics.training.job import chosen, job_of
 from numerics.training.objective import Counted
@@ -248,6 +250,31 @@ def test_a_class_without_records_has_finite_scores() -> None:
     assert np.isfinite(z).all() and (z.argmax(axis=1) < 2).all()
 
 
+@pytest.mark.parametrize("declared", [L2, NUMBERS], ids=["numbers", "classes"])
+@pytest.mark.parametrize("count", [6, 40], ids=["fewer records than columns", "more"])
+def test_of_records_that_are_alike_the_mean_is_said(declared: dict[str, Any], count: int) -> None:
+    """Or the shares of the classes; nothing is made of what rounding leaves of their differences."""
+    model, prepared = problem(declared, count)
+    same = replace(prepared, states=np.repeat(prepared.states[:, :1], count, axis=1))
+    for versions in (1, 2):
+        solved = solve_readout(model, same, versions).model
+        assert not solved.fields["R"].squared_norm()
+        outputs, t = solved.outputs(same), prepared.wanted().T
+        if declared is NUMBERS:
+            outputs = np.exp(outputs - logsumexp(outputs, axis=1)[:, None])
+        np.testing.assert_allclose(outputs, np.tile(t.mean(axis=0), (count, 1)), atol=1e-7)
+
+
+@pytest.mark.parametrize("declared", [L2, NUMBERS], ids=["numbers", "classes"])
+def test_records_that_count_nothing_are_none(declared: dict[str, Any]) -> None:
+    model, prepared = problem(declared, 4)
+    for versions, weights in ((1, [4, 0, 0, 0]), (2, [2, 2, 0, 0])):
+        with pytest.raises(TrainingError, match="solved from 1 record"):
+            solve_readout(model, replace(prepared, weights=np.array(weights, dtype=float)), versions)
+    two = solve_readout(model, replace(prepared, weights=np.array([2.0, 2, 0, 0])))
+    assert np.isfinite(two.model.coordinates).all()
+
+
 def test_trained_fields_have_the_declared_penalty_at_least() -> None:
     """Records that the fields know tell nothing by being left out; fields without a history have seen none."""
     model, prepared = problem({**L2, "loss": {"kind": "l2", "penalty": {"R": "3"}}}, 20)
@@ -297,6 +324,33 @@ def test_a_run_takes_a_version_of_the_records_of_every_epoch(declared: dict[str,
     (row,) = found.history
     assert row["loss"] == pytest.approx(expected.penalised.objective(model.prepare(whole), found.coordinates)[0])
     assert row["loss left out"] == pytest.approx(expected.left_out) and row["readout penalty"] == expected.penalty
+
+
+def test_few_versions_are_taken_where_nobody_says_how_many() -> None:
+    model = random_model(NUMBERS)
+    for declared, more, expected in ((300, {}, 10), (300, {"epochs": 300}, 300), (7, {}, 7), (300, {"epochs": 2}, 2)):
+        base = replace(model.spec, training=replace(model.spec.training, epochs=declared))
+        own = model.replace(base=base)
+        assert chosen(own, {"optimiser": "ridge", **more}).epochs == expected
+        assert chosen(own, {"optimiser": "adam", **more}).epochs == more.get("epochs", declared)
+    drawn: list[int] = []
+
+    def augment(given: Records, generator: np.random.Generator) -> Records:
+        drawn.append(len(given))
+        return given
+
+    fit(model, sample(model, 6), optimiser="ridge", augment=augment)
+    assert drawn.count(6) in (10, 11)  # the one step's records, and perhaps the epoch's own
+
+
+def test_parts_have_room_for_the_square_of_versions_and_classes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two records of four versions and three classes a part, (4 · 3)² numbers each; with the same readout."""
+    model, prepared = problem(NUMBERS, 24, 2)
+    whole = solve_readout(model, prepared, versions=4)
+    monkeypatch.setattr("numerics.datasets.record.AT_ONCE", 2 * 12**2)
+    assert [len(part.weights) for part in Design(model, prepared, 4).parts()] == [8, 8, 8]
+    found = solve_readout(model, prepared, versions=4)
+    assert found.left_out == pytest.approx(whole.left_out, rel=1e-9) and found.penalty == pytest.approx(whole.penalty)
 
 
 @pytest.mark.parametrize("base", [L2, MAXIMA, NUMBERS, POINTWISE], ids=["numbers", "maxima", "classes", "functions"])

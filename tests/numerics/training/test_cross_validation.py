@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from derive.errors import DataError, SpecError, TrainingError
-from numerics import Continuum, Ensemble, cross_validate, fit
+from numerics import Continuum, Ensemble, cross_validate, evaluate, fit
 from numerics.command.main import main
 from numerics.datasets import records, write
 from numerics.training.cross_validation import CrossValidation, partition, varied
@@ -103,6 +103,20 @@ def test_scores_are_of_models_that_never_saw_the_fold(spec: Path, slopes: Any) -
     spread = np.sqrt(((found - found.mean(axis=0)) ** 2).sum(axis=0) / 2)
     np.testing.assert_allclose([report.deviation[k] for k in ("loss", "accuracy")], spread)
     assert f"accuracy {report.mean['accuracy']:.4g} ± " in str(report)
+
+
+def test_weights_count_in_training_and_in_scores(spec: Path, slopes: Any) -> None:
+    """Beside a model trained here on two folds, and the mean loss of the third, written out."""
+    x, names, weights = slopes.x.reshape(17, 9), np.array(slopes.classes)[slopes.y], np.arange(17) % 3
+    report = cross_validate(spec, x, names, weights=weights, folds=3, seed=4)
+    fold = partition(17, slopes.y, 3, 4)
+    others, held = np.flatnonzero(fold != 0), np.flatnonzero(fold == 0)
+    model = fit(Continuum.from_spec(spec, seed=4), slopes.take(others), weights=weights[others], seed=4)
+    outputs, truth = model(slopes.take(held)), slopes.y[held]
+    losses = np.log(np.exp(outputs).sum(axis=1)) - outputs[np.arange(len(truth)), truth]
+    expected = np.average(losses, weights=weights[held])
+    assert report.scores[0]["loss"] == pytest.approx(expected, rel=1e-12) != pytest.approx(losses.mean(), rel=1e-3)
+    assert evaluate(model, x[held], names[held], weights=weights[held])["loss"] == pytest.approx(expected, rel=1e-12)
 
 
 def test_what_cannot_be_is_refused(spec: Path, slopes: Any) -> None:

@@ -20,7 +20,8 @@ COUNTS = np.array([1, 0, 3, 1, 2, 1, 0, 2])
 TIMES = np.repeat(np.arange(8), COUNTS)
 CASES: dict[str, tuple[dict[str, Any], Any]] = {
     "classes": (declare(readout={"outputs": 3}), np.array(["a", "b", "c"])[np.arange(8) % 3]),
-    "balanced": (declare(loss={"class_weights": [1, 2, 3]}), np.array(["a", "b", "c"])[np.arange(8) % 3]),
+    "class weights": (declare(loss={"class_weights": [1, 2, 3]}), np.array(["a", "b", "c"])[np.arange(8) % 3]),
+    "balanced": (declare(loss={"class_weights": "balanced"}), np.array(["a", "b", "c"])[np.arange(8) % 3]),
     "numbers": ({**declare(readout={"outputs": 2, "scale": "standard"}), "loss": {"kind": "l2"}}, X[:, :2] ** 2),
     "functions": ({**LIFTED, "readout": {"outputs": 1, "scale": "standard"}}, X[:, ::-1].copy()),
     "states": ({**FUNCTION, "loss": {"kind": "l2"}}, X[:, ::-1].copy()),
@@ -95,3 +96,11 @@ def test_weights_on_one_side_of_the_split_alone_are_refused() -> None:
             fit(model, X, y, weights=np.eye(8)[record], epochs=1, validation=0.25, optimiser="adam")
         given.append(refusal.value.given)
     assert sum("but held-out" in words for words in given) == 2
+
+
+def test_balanced_classes_count_the_weights_of_their_records() -> None:
+    """N/(K n_k), n_k the weights of a class: the factors that the repeated records have; none where nothing counts."""
+    model = Continuum.from_spec(declare(loss={"class_weights": "balanced"}))
+    for weights, expected in (([1, 1, 3, 3], [2, 2, 2 / 3, 2 / 3]), ([0, 0, 1, 2], [0, 0, 1, 1])):
+        data = records(X[:4], y=[0, 0, 1, 1], weights=weights)
+        np.testing.assert_allclose(model.prepare(data).wanted().sum(axis=0), expected, rtol=1e-14)
