@@ -226,7 +226,7 @@ class Resident:
             self._turn(turn, table, self.bars)
 
     def _laid_back(self, sums: Sums) -> Sparse:
-        """The transposed matrix, for sums that lie as these."""
+        """The transposed matrix, for sums that lie as these; every row, as nothing else clears the gradient."""
         places, _ = layout(sums.shapes)
         columns = []
         for name in self.arrangement.shapes:
@@ -234,8 +234,7 @@ class Resident:
             place = places[f"{k}/bar_{own}" if own in AS_THEY_ARE else name]
             columns.append(np.arange(place.start, place.stop))
         matrix = self.arrangement.matrix.T.tocsr()
-        filled = np.flatnonzero(np.diff(matrix.indptr))
-        return Sparse.of(matrix[filled], filled, np.concatenate(columns))
+        return Sparse.of(matrix, np.arange(matrix.shape[0]), np.concatenate(columns))
 
     def _measure(self, losses: Any, weights: Any) -> None:
         """The mean loss of the step, with penalties, whose slope joins the gradient."""

@@ -26,6 +26,8 @@ LIFTED = SPEC | {
     "equation": SPEC["equation"] | {"channels": 2}, "lift": {"inputs": 1}, "readout": {"outputs": 1},
     "loss": {"kind": "l2"},
 }  # fmt: skip
+LEGENDRE = [{"family": "legendre", "degree": degree} for degree in (2, 4)]
+UNSEEN = SPEC | {"state": {"basis": LEGENDRE[0]}, "readout": {"outputs": 2, "basis": LEGENDRE[1]}}
 X, Y = np.random.default_rng(0).standard_normal((5, 7)), np.array([0, 1, 1, 0, 1])
 ONE_THREAD = Launch(records=3, threads=(1, 1), blocks=2)  # the same text, without turns between threads
 
@@ -49,6 +51,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "shares": (SPEC | {"readout": SPEC["readout"] | {"shares": SHARES}}, {"batch": 3}),
     "functions, lift": (LIFTED, {"batch": 3, "y": X[:, :, None]}),
     "checkpoints": (SPEC | {"integration": {"tableau": "heun", "steps": 4}}, {"memory": "checkpoint", "batch": 4}),
+    "a readout of more functions than the state has": (UNSEEN, {}),
     "changing records": (SPEC, {"jitter": 0.1, "batch": 3}),
 }  # fmt: skip
 
