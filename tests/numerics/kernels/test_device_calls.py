@@ -150,6 +150,20 @@ def test_too_little_memory_is_said_before_anything_is_lost() -> None:
         assert np.isfinite(device.objective(prepared)[0])
 
 
+def test_memory_that_is_not_given_back_yet_counts_as_free() -> None:
+    with lockstep.device() as machine:
+        machine.free, machine.pending["bytes"] = 1000, 900
+        launch.check_memory(500, 0, "a gradient")
+        with pytest.raises(TrainingError):
+            launch.check_memory(1001, 0, "a gradient")
+
+
+def test_nothing_to_do_is_a_launch_that_does_nothing() -> None:
+    with lockstep.device() as machine:
+        device = on_device(made()[0])
+        device.bound.run("placed", 0, machine.to_device(np.zeros(2)), 0, 0)
+
+
 class CudaAPIError(Exception):
     """Named as numba-cuda's."""
 
