@@ -104,6 +104,16 @@ class CudaSlab(Slab):
         operators = {name: found[name] for name in self.shapes}
         return self.holding(operators | {name: given[name] for name in AS_THEY_ARE if name in given})
 
+    @property
+    def operator_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Of what ``form`` makes, without the axis of one stage that an entry's operator is formed with."""
+        return {name: shape[1:] if name == "operator_entry" else shape for name, shape in self.shapes.items()}
+
+    def room_of(self, what: str, weights: Weights) -> int:
+        """Numbers of the working memory that kernels of operators take: "operators", or "operators_adjoint"."""
+        entry = self._room(f"entry_{what}", weights, 1) if self.meets_arrival else {}
+        return sum(layout(shapes)[1] for shapes in (self._room(what, weights, len(self.bound["theta"])), entry))
+
     def _room(self, what: str, weights: Weights, stages: int) -> dict[str, tuple[int, ...]]:
         """Shapes of the working memory that a kernel of operators takes; stages: rows of θ."""
         bias_stages = len(self.bound["vartheta"])
@@ -164,6 +174,11 @@ class CudaSlab(Slab):
         sizes |= {"krylov": self.bound["krylov"]} if self.implicit else {}
         rows = count(**{name: sizes[name] for name in arguments(count)})
         return int(rows * self.launch.tile)
+
+    def kept_bytes(self, records: int) -> int:
+        """What is kept of so many records for the adjoint; with checkpoints also where the steps' runs end anew."""
+        ends = len(self._parts) * self.channels * self.sizes["state"] if self.checkpoints else 0
+        return super().kept_bytes(records) + ends * records * self.dtype.itemsize
 
     def _forward(self, h: Any, keep: bool, room: Arrays) -> tuple[Any, dict[str, Any]]:
         arrived = to_device(h, self.dtype)

@@ -258,7 +258,7 @@ def representation(case: Case, folder: Path, draw: Draw) -> Any:
             slabs[1].tables[name] = draw.normal(len(slabs[1].tables[name]), 4)
     constants = tables.nearest(next(kernel.constants for kernel in common if kernel.name == "loss"))
     return SimpleNamespace(
-        spec=SimpleNamespace(channels=case.channels, tolerance=None, pre_activations=1, beside=0),
+        spec=SimpleNamespace(channels=case.channels, tolerance=None, pre_activations=1, beside=0, outputs=3),
         slabs=tuple(slabs),
         loss_constants=constants,
         readout={},
