@@ -1,8 +1,9 @@
 """The semi-discrete network on a GPU: the tables of a run live on the device, and so does everything between two calls.
 
 Records go through in launches of a fixed size, tiles of a launch to a fixed number of blocks, and the blocks' sums are
-added in order: results do not depend on the device. A gradient of host arrays takes two copies to the device, weights
-and records, and one back, losses and gradients.
+added in order: the order of sums does not depend on the device. A gradient of host arrays takes two copies to the
+device, weights and records, and one back, losses and gradients. One file, though a long one, answers all that ``cpu``
+does.
 """
 
 from __future__ import annotations

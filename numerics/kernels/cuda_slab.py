@@ -131,16 +131,6 @@ class CudaSlab(Slab):
         shapes = self._room(what, weights, stages)
         return cut(self.empty(layout(shapes)[1]), shapes)
 
-    def pull_back(self, gradient: Arrays, weights: Weights) -> Weights:
-        """Gradients of the coefficients from those of the operators (11), of which either may be on the device."""
-        bars = together(gradient, self.dtype, self.empty)
-        shapes = {name: tuple(a.shape) for name, a in weights.arrays.items() if name not in AS_THEY_ARE}
-        flat = self.zeros(layout(shapes)[1])
-        self.pull(bars, weights, cut(flat, shapes))
-        found = cut(to_host(flat), shapes)
-        found |= {name: to_host(bars[f"bar_{name}"]) for name in AS_THEY_ARE if name in weights.arrays}
-        return Weights(**found)
-
     def pull(self, bars: Mapping[str, Any], weights: Weights, found: Mapping[str, Any]) -> None:
         """Add the gradients of w, β and v to ``found``, all on the device."""
         room = self._cut_room("operators_adjoint", weights)
@@ -205,7 +195,3 @@ class CudaSlab(Slab):
         given["workspace"] = self._held(room, "workspace", grid, self.workspace("adjoint"))
         self.call("adjoint", given, grid)
         return bar_entry if self.tables.entry else bar
-
-    def empty_gradient(self, blocks: int = 1) -> Arrays:
-        """Zero gradients of the stage operators, one a block."""
-        return {f"bar_{name}": self.zeros(blocks, *a.shape) for name, a in self.operators.items()}
