@@ -37,7 +37,7 @@ for tool in memcheck racecheck initcheck synccheck; do
         break
     fi
 done
-part 130 "$python" -m benchmarks.gpu times
-part 50 "$python" -m benchmarks.gpu training
+part 110 "$python" -m benchmarks.gpu times
+part 70 "$python" -m benchmarks.gpu training
 cat "$record"
 [ -z "$failed" ] || { echo "failed:$failed" >&2 && exit 1; }
