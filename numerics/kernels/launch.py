@@ -32,8 +32,7 @@ ALIGNED = 64  # numbers: where arrays that share an allocation begin
 NO_MEMORY = "OUT_OF_MEMORY"  # in what the driver says
 # and of what is wrong with a launch or a copy itself, not with an earlier kernel
 OWN_FAULTS = ("INVALID_VALUE", "INVALID_CONFIGURATION", "OUT_OF_RESOURCES", "INVALID_IMAGE", "NO_BINARY_FOR_GPU", "PTX")
-CUDA, CUDA_MANAGED = 2, 13  # DLPack's kinds of devices
-LEGACY = 1  # its legacy default stream, on which Numba launches; -1 would let kernels begin before the array is there
+CUDA, CUDA_MANAGED, LEGACY = 2, 13, 1  # DLPack's kinds of devices, and its stream on which Numba launches
 
 
 @dataclass(frozen=True)

@@ -143,6 +143,15 @@ def test_checkpoints_take_less_memory() -> None:
     assert taken[1] < 0.6 * taken[0]
 
 
+def test_the_largest_array_that_blocks_sum_says_how_many_they_are() -> None:
+    model, _ = made(readout={"outputs": 40, "basis": HAT})
+    operator, constant = model.readout_map()
+    with lockstep.device(), mock.patch("numerics.kernels.cuda.PARTIALS", 2 * operator.size - 1):
+        device = on_device(model, Launch(records=8, threads=(1, 2)))
+        assert all(np.prod(slab.shapes["operators"]) < operator.size for slab in device.bound.slabs)
+        assert device.solver.blocks(5, {"operator": operator, "constant": constant}) == 1
+
+
 def test_what_is_compared_without_a_readout_has_no_gradient() -> None:
     """Its matrix has (n · c)² numbers, which no block holds for itself."""
     model = Continuum.from_spec({name: a for name, a in SPEC.items() if name != "readout"} | {"loss": {"kind": "l2"}})
