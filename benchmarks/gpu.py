@@ -42,6 +42,15 @@ SMALL = ("h nonlinear/formed", "entry, two channels/factors", "gate, translation
 TIMED = ((2, 3),) if DRY else tuple((state, records) for state in (64, 128, 256) for records in (4096, 65536))
 STEPS = 2 if DRY else 8  # which torch.compile unrolls
 REPEATS, ROUNDS = (1, 1) if DRY else (10, 5)
+GRADIENT, STEPPED = 1e-4, 1e-3  # relative differences in float32: of a gradient, and of where an epoch leads
+HAT = {"family": "hat", "cells": 3}
+SHARES = {
+    "name": "shares", "precision": "float32", "equation": {"rate": "residual", "activation": "tanh", "spacing": "1/2"},
+    "state": {"basis": HAT}, "weight": {"width_out": HAT, "width_in": HAT, "depth": {"family": "p0", "cells": 1}},
+    "bias": {"width": HAT, "depth": {"family": "p0", "cells": 1}}, "integration": {"tableau": "heun", "steps": 2},
+    "readout": {"outputs": 2, "basis": HAT, "shares": {"levels": ["0", "1/3"], "width": "1/4"}},
+    "loss": {"kind": "cross-entropy"},
+}  # fmt: skip
 EXACT = {"float64": 1e-12, "float32": 5e-5}  # relative differences of what is computed
 
 
@@ -278,7 +287,27 @@ def _torch_timed(call: Callable[[], Any], device: str) -> float:
 
 
 def training() -> None:
-    """Milliseconds of a step on the host and on the device: Burgers' network on random functions."""
+    """One gradient and a few steps on the device beside the host's; then milliseconds of a step on both."""
+    wrong = 0
+    for name, (base, x, y, options) in _trained().items():
+        with mock.patch("numerics.kernels.cuda.Launch", lambda: LAUNCH):
+            gaps = _gradients_apart(base, x, y, options.get("weights")), _steps_apart(base, x, y, options)
+        fine = gaps[0] < GRADIENT and gaps[1] < STEPPED
+        wrong += not fine
+        said = f"gradient {gaps[0]:.1e}, coordinates after training {gaps[1]:.1e} apart"
+        print(f"{'ok   ' if fine else 'WRONG'} {name}: {said}")
+    if wrong:
+        raise SystemExit(1)
+    base, x, y, options = _trained()["plain"]
+    for device in ("cpu", "cuda"):
+        with mock.patch("numerics.kernels.cuda.Launch", lambda: LAUNCH):
+            model = fit(base.replace(device=device), x, y, **options | {"epochs": 2 if DRY else 6})
+        took = statistics.median(row["seconds"] for row in model.history[1:])
+        print(f"{device}: {1e3 * took / -(-len(x) // options['batch']):.3f} ms a step, {options['batch']} records")
+
+
+def _trained() -> dict[str, tuple[Continuum, Any, Any, dict[str, Any]]]:
+    """Name → model, records, targets and options: Burgers' network on random functions, and a classifier by shares."""
     generator = np.random.default_rng(0)
     count = 4 if DRY else 300
     if DRY:
@@ -287,17 +316,36 @@ def training() -> None:
         base = Continuum.from_spec("burgers", seed=0)
         x = generator.standard_normal((count, 64, 1))
         y = np.roll(x, 1, axis=1) / 2
-    batch, found = (2 if DRY else 20), {}
-    for device in ("cpu", "cuda"):
-        with mock.patch("numerics.kernels.cuda.Launch", lambda: LAUNCH):
-            model = fit(base.replace(device=device), x, y, epochs=2 if DRY else 6, batch=batch, optimiser="adam")
-        rows = [row["seconds"] for row in model.history[1:]]
-        found[device] = model.coordinates
-        print(f"{device}: {1e3 * statistics.median(rows) / -(-count // batch):.3f} ms a step, {batch} records")
-    gap = np.abs(found["cuda"] - found["cpu"]).max() / np.abs(found["cpu"]).max()
-    print(f"coordinates after training: {gap:.1e} apart")
-    if not gap < 0.1:  # float32, over many steps
-        raise SystemExit(1)
+    options = {"epochs": 1, "batch": 2 if DRY else 20, "optimiser": "adam"}
+    more = {"weights": generator.random(count) + 0.5, "clip": 0.1, "averaging": 0.9}
+    classes = Continuum.from_spec(SHARES, seed=0)
+    return {
+        "plain": (base, x, y, options),
+        "weights, clip, averaging": (base, x, y, options | more),
+        "shares": (classes, generator.standard_normal((count, 9)), np.arange(count) % 2, options),
+    }
+
+
+def _gradients_apart(model: Continuum, x: Any, y: Any, weights: Any) -> float:
+    """The largest difference of a gradient on the device from the host's, relative to the largest coordinate of it."""
+    prepared = model.prepare(source(x, y=y, weights=weights))
+    expected = model.objective(prepared)[1]
+    there = Resident(model.replace(device="cuda"), {}, 1)
+    there.upload({"vector": model.coordinates})
+    there.hold(prepared)
+    there.begin(None)
+    there.evaluate(len(prepared), everything=True)
+    return _apart(there.gradient.copy_to_host(), expected)
+
+
+def _steps_apart(model: Continuum, x: Any, y: Any, options: dict[str, Any]) -> float:
+    """The same of how far an epoch moves the coordinates."""
+    host, there = (fit(model.replace(device=name), x, y, **options).coordinates for name in ("cpu", "cuda"))
+    return _apart(there - model.coordinates, host - model.coordinates)
+
+
+def _apart(found: np.ndarray, expected: np.ndarray) -> float:
+    return float(np.abs(found - expected).max() / np.abs(expected).max())
 
 
 PARTS = {part.__name__: part for part in (ceilings, cases, small, times, training)}

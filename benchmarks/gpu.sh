@@ -4,10 +4,13 @@
 # Versions and ceilings; every case against the CPU's text, and twice for equal bits; compute-sanitizer on three small
 # cases; times beside torch.compile where PyTorch is installed; training steps on the host and on the device. Each part
 # has a time limit of its own and writes its lines as it goes, so that what comes after a fault is still measured.
-# DRY=1 goes through all of it in Numba's simulator, on sizes that mean nothing. PYTHON: the interpreter.
+# DRY=1 goes through all of it in Numba's simulator, on sizes that mean nothing, and leaves the record of a device alone.
+# PYTHON: the interpreter.
 set -u
 cd "$(dirname "$0")/.." || exit 1
-record=${1:-benchmarks/records/gpu.txt}
+[ -n "${DRY:-}" ] && usual=$(mktemp) || usual=benchmarks/records/gpu.txt
+record=${1:-$usual}
+[ -z "${DRY:-}" ] || trap 'rm -f "$usual"' EXIT
 python=${PYTHON:-python3}
 export CONTINUA_THREADS="${CONTINUA_THREADS:-2}" PYTHONUNBUFFERED=1
 [ -n "${DRY:-}" ] && export NUMBA_ENABLE_CUDASIM=1
@@ -16,7 +19,9 @@ failed=
 part() { # seconds, then the part's name, perhaps behind a tool
     seconds=$1
     shift
-    timeout "$seconds" "$@" >>"$record" 2>&1 || { failed="$failed $*;" && echo "failed or out of time ($?): $*" >>"$record"; }
+    timeout "$seconds" "$@" >>"$record" 2>&1 && return
+    echo "failed or out of time ($?): $*" >>"$record"
+    failed="$failed $*;"
 }
 
 : >"$record" || exit 1
@@ -32,7 +37,7 @@ for tool in memcheck racecheck initcheck synccheck; do
         break
     fi
 done
-part 130 "$python" -m benchmarks.gpu times
-part 50 "$python" -m benchmarks.gpu training
+part 110 "$python" -m benchmarks.gpu times
+part 70 "$python" -m benchmarks.gpu training
 cat "$record"
 [ -z "$failed" ] || { echo "failed:$failed" >&2 && exit 1; }

@@ -4,7 +4,7 @@ A thread block works on a tile of records, tile after tile. Every operation is a
 rows by threadIdx.y and records by threadIdx.x (neighbouring threads read neighbouring records), and threads wait for
 each other after each. Dense contractions and the gradients of dense tables are products of ``tiles``. What an operation
 leaves for the next lies in the block's working memory, its row of a workspace. Sums over records are collected block by
-block and added in the order of the blocks, by a kernel of their own: equal bits on every device.
+block and added in the order of the blocks, by a kernel of their own: the order does not depend on the device.
 """
 
 from __future__ import annotations
@@ -308,22 +308,11 @@ class Cuda(Forming):
 # --- the module ---------------------------------------------------------------------------------------------
 
 
-# What adds the blocks' sums, in the order of the blocks; zeros.
-UTILITIES = (
-    '''def sum_blocks(partial, total):
-    """total_e = Σ_p partial_pe: the blocks' sums, added in the order of the blocks."""
-    for e in range(cuda.grid(1), total.shape[0], cuda.gridsize(1)):
-        value = partial[0, e]
-        for p in range(1, partial.shape[0]):
-            value += partial[p, e]
-        total[e] = value
-''',
-    '''def clear(values, constants):
+CLEAR = '''def clear(values, constants):
     """values_e = 0."""
     for e in range(cuda.grid(1), values.shape[0], cuda.gridsize(1)):
         values[e] = constants[0]
-''',
-)
+'''
 
 
 def room(kernel: Kernel) -> list[tuple[str, str]]:
@@ -352,6 +341,6 @@ def module(title: str, formula: str, programs: Mapping[str, tuple[Program, ...]]
         texts += [_room_function(k, suffix) for plan in plans for k in of_program(plan) if k.sizes]
     texts += [kernel.text() for kernel in (*of_module(loss, Cuda), printed(depth_adjoint(), Cuda))]
     about = """A thread block works on a tile of records: rows (axis · channel) go by threadIdx.y, records by
-threadIdx.x; threads wait for each other after every operation. Sums over stages and blocks are completed by
-``depth_adjoint`` and ``sum_blocks``. Tables, tableau and constants are arguments."""
-    return loops.module(title, formula, about, "from numba import cuda", [*texts, *UTILITIES])
+threadIdx.x; threads wait for each other after every operation. Sums over stages are completed by ``depth_adjoint``;
+the blocks' own are added elsewhere. Tables, tableau and constants are arguments."""
+    return loops.module(title, formula, about, "from numba import cuda", [*texts, CLEAR])

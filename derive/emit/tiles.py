@@ -2,8 +2,7 @@
 
 A thread has 8 rows and 4 columns of the result in registers, a block as many as its threads have. Slices of both
 factors, 8 deep, go through shared memory, where a thread reads its rows and columns of them four at a time. While one
-slice is multiplied the next one is on its way in registers. Sums are taken in the order of b: equal bits on every
-device.
+slice is multiplied the next one is on its way in registers. Sums are taken in the order of b, on every device.
 
 A thread's columns are as far apart as the block is wide, so that neighbouring threads write neighbouring records; in
 the slice they lie side by side. Rows of a slice have four numbers more than they need, which spreads what threads write

@@ -4,8 +4,8 @@
 
 Written by ``continua generate``; do not edit. The derivation is in derivation.md beside this file.
 A thread block works on a tile of records: rows (axis · channel) go by threadIdx.y, records by
-threadIdx.x; threads wait for each other after every operation. Sums over stages and blocks are completed by
-``depth_adjoint`` and ``sum_blocks``. Tables, tableau and constants are arguments.
+threadIdx.x; threads wait for each other after every operation. Sums over stages are completed by ``depth_adjoint``;
+the blocks' own are added elsewhere. Tables, tableau and constants are arguments.
 """
 
 import math  # noqa: F401
@@ -822,15 +822,6 @@ def depth_adjoint(theta, mixed, bar):
                 total += theta[s, k]*mixed[s, e]
             bar[k, e] = total
     cuda.syncthreads()
-
-
-def sum_blocks(partial, total):
-    """total_e = Σ_p partial_pe: the blocks' sums, added in the order of the blocks."""
-    for e in range(cuda.grid(1), total.shape[0], cuda.gridsize(1)):
-        value = partial[0, e]
-        for p in range(1, partial.shape[0]):
-            value += partial[p, e]
-        total[e] = value
 
 
 def clear(values, constants):

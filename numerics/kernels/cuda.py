@@ -1,8 +1,9 @@
 """The semi-discrete network on a GPU: the tables of a run live on the device, and so does everything between two calls.
 
 Records go through in launches of a fixed size, tiles of a launch to a fixed number of blocks, and the blocks' sums are
-added in order: results do not depend on the device. A gradient of host arrays takes two copies to the device, weights
-and records, and one back, losses and gradients.
+added in order: the order of sums does not depend on the device. A gradient of host arrays takes two copies to the
+device, weights and records, and one back, losses and gradients. One file, though a long one, answers all that ``cpu``
+does.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import copy
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -40,10 +41,10 @@ from numerics.kernels.launch import (
     together,
 )
 from numerics.kernels.operators import AS_THEY_ARE, Slab, Weights
-from numerics.kernels.sums import Sums
+from numerics.kernels.sums import Sums, sum_shapes
 from numerics.representation.tables import Representation
 
-PARTIALS = 2**26  # numbers that the blocks' gradients of one slab's operators may take together
+PARTIALS = 2**26  # numbers that the blocks' gradients of one array may take together
 OWN = Path(__file__).with_name("device_kernels.py")
 
 
@@ -98,10 +99,11 @@ class CudaBound(Bound):
         """Launch one of them on a block a row."""
         start_rows(compiled(OWN, name, self.launch.line), self.launch, rows, *given)
 
-    def blocks(self, records: int) -> int:
-        """How many blocks of a launch have gradients of their own: as many as there are, or there is room for."""
-        largest = max(math.prod(slab.shapes["operators"]) for slab in self.slabs)
-        return max(1, min(self.launch.grid(min(records, self.launch.records)), PARTIALS // largest))
+    @cached_property
+    def compared_back(self) -> tuple[Any, Any]:
+        """The transposed of ``comparison`` as an affine map: from slopes of what is compared to those of y."""
+        operator = np.ascontiguousarray(self.representation.comparison.T)
+        return self.converted(operator), self.converted(np.zeros(len(operator)))
 
     def table(self, rows: np.ndarray) -> Any:
         """A table of whole numbers on the device, which a run sends there once."""
@@ -206,13 +208,16 @@ class CudaSolver(Solver):
             {name: found[f"{k}/bar_{name}"] for name in slab.operators} for k, slab in enumerate(self.slabs)
         ]
         named = [{f"bar_{name}": a for name, a in own.items()} for own in totals]
-        return found["losses"], named, found["operator"], found["constant"], of_states
+        return found["losses"], named, *_of_readout(found, operator, constant), of_states
 
     def mean_gradient(
         self, states: np.ndarray, operator: np.ndarray, constant: np.ndarray, targets: np.ndarray,
         rows: np.ndarray | None = None,
     ) -> tuple[np.ndarray, list[Weights], np.ndarray, np.ndarray]:  # fmt: skip
-        """Loss of every record, and the mean gradients of the weights, of ``operator`` and ``constant``."""
+        """Loss of every record, and the mean gradients of the weights, of ``operator`` and ``constant``.
+
+        These are 0 where the bound's ``comparison`` is in place of a readout: no coefficient is behind it.
+        """
         losses, *found, _ = self._pulled(states, operator, constant, targets)
         return losses, *_divided(found, states.shape[1])
 
@@ -246,7 +251,7 @@ class CudaSolver(Solver):
         for k, given in enumerate(self.weights):
             names = {name: f"{k}/bar_{name}" if name in AS_THEY_ARE else f"{k}/{name}" for name in given.arrays}
             back.append(Weights(**{name: found[key] for name, key in names.items()}))
-        return found["losses"], back, found["operator"], found["constant"], bar_states
+        return found["losses"], back, *_of_readout(found, operator, constant), bar_states
 
     def pull(self, sums: Sums) -> None:
         """Complete the sums by the gradients of the coefficients."""
@@ -263,8 +268,8 @@ class CudaSolver(Solver):
     ) -> Sums:  # fmt: skip
         """The sums for host arrays. Raises TrainingError where the device has no room for them."""
         records = states.shape[1]
-        self.bound.check_memory(self.bytes_needed(records, of_states), f"a gradient over {records:,} records")
         readout: dict[str, Any] = {"operator": operator, "constant": constant}
+        self.bound.check_memory(self.device_bytes(records, readout), f"a gradient over {records:,} records")
         sums = self.sums(records, readout)
 
         def parts() -> Iterator[Mapping[str, Any]]:
@@ -284,7 +289,20 @@ class CudaSolver(Solver):
 
     def sums(self, records: int, readout: Mapping[str, Any]) -> Sums:
         """Zeros in place of a gradient over so many records."""
-        return Sums.empty(self.slabs, self.weights, readout, records, self.bound.blocks(records))
+        blocks = self.blocks(records, readout)
+        return Sums.empty(self.slabs, self.weights, self._learned(readout), records, blocks)
+
+    def _learned(self, readout: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What of a readout has coefficients: nothing, where it is the bound's ``comparison``."""
+        bound = self.bound
+        fixed = bound.representation.spec.outputs is None and readout["operator"] is bound.comparison[0]
+        return {} if fixed else readout
+
+    def blocks(self, records: int, readout: Mapping[str, Any]) -> int:
+        """How many blocks of a launch have gradients of their own: as many as there are, or there is room for."""
+        launch, shapes = self.bound.launch, sum_shapes(self.slabs, self.weights, self._learned(readout), 0, 1)
+        largest = max(math.prod(shape) for name, shape in shapes.items() if name.startswith("blocks "))
+        return max(1, min(launch.grid(min(records, launch.records)), PARTIALS // largest))
 
     def add(self, sums: Sums, parts: Iterable[Mapping[str, Any]], of_states: bool = False) -> None:
         """Sweep over records and sum what the blocks have found.
@@ -294,17 +312,17 @@ class CudaSolver(Solver):
         """
         arena = self.slabs[-1].arena
         assert arena is not None
-        done, blocks, begun = 0, len(sums.arrays["blocks constant"]), 0
+        done, begun = 0, 0
         for part in parts:
             begun, records = begun or arena.place, part["states"].shape[1]
-            bar = self._launch(part, sums, sums.arrays["losses"][done : done + records], blocks)
+            bar = self._launch(part, sums, sums.arrays["losses"][done : done + records])
             sums.of_states.extend([to_host(bar)] if of_states else ())
             done += records
             arena.place = begun
         rows = sums.segments
-        self.bound.run("sum_segments", int(rows[:, 1].max()), self.bound.table(rows), blocks, sums.flat, sums.flat)
+        self.bound.run("sum_segments", int(rows[:, 1].max()), self.bound.table(rows), sums.blocks, sums.flat, sums.flat)
 
-    def _launch(self, part: Mapping[str, Any], sums: Sums, value: Any, blocks: int) -> Any:
+    def _launch(self, part: Mapping[str, Any], sums: Sums, value: Any) -> Any:
         """Adds to the blocks' sums; writes the losses to ``value``. Returns dL/dstates."""
         last, bound = self.slabs[-1], self.bound
         gradient = [sums.of_slab(k, "blocks ") for k in range(len(self.slabs))]
@@ -320,8 +338,12 @@ class CudaSolver(Solver):
         if "weights" in part:
             bound.run("weigh", source.size, part["weights"], source)
         bar = last.empty(*features.shape)
-        bars = [sums.arrays[f"blocks {name}"] for name in ("operator", "constant")]
-        self._by_blocks("readout_adjoint", blocks, source, features, part["operator"], bound.zero, bar, *bars)
+        if "operator" in sums.shapes:
+            bars = [sums.arrays[f"blocks {name}"] for name in ("operator", "constant")]
+            given = source, features, part["operator"], bound.zero, bar, *bars
+            self._by_blocks("readout_adjoint", sums.blocks, *given)
+        else:
+            bound.start("readout", h.shape[1], source, *bound.compared_back, bound.zero, bar)
         if values is not None:
             bar_y = last.empty(*h.shape)
             self._beside_adjoint(bar, values, bar_y)
@@ -332,7 +354,7 @@ class CudaSolver(Solver):
         if lift is not None:
             bar_x = last.empty(*part["states"].shape)
             own = bar_x, gradient[0]["bar_lift"]
-            self._by_blocks("lift_adjoint", blocks, bar, part["states"], lift, bound.zero, *own)
+            self._by_blocks("lift_adjoint", sums.blocks, bar, part["states"], lift, bound.zero, *own)
             bar = bar_x
         return bar
 
@@ -340,15 +362,21 @@ class CudaSolver(Solver):
         """Launch a kernel that no slab has for itself on the blocks that have sums of their own."""
         start_blocks(self.bound.common(name), self.bound.launch, blocks, *given)
 
-    def bytes_needed(self, records: int, of_states: bool = True) -> int:
+    def device_bytes(self, records: int, readout: Mapping[str, Any]) -> int:
         """What a gradient over so many records takes on the device beyond tables and operators."""
-        each, blocks = min(records, self.bound.launch.records), self.bound.blocks(records)
-        operators = sum(math.prod(shape) for slab in self.slabs for shape in slab.shapes.values())
-        rows = sum(slab.channels * (slab.sizes["state"] + slab.sizes["entry"]) for slab in self.slabs)
+        bound, each, blocks = self.bound, min(records, self.bound.launch.records), self.blocks(records, readout)
+        states, outputs = self.slabs[0].channels * self.slabs[0].sizes["entry"], len(readout["constant"])
+        sent = {"states": (states, each), "targets": (outputs, each), "weights": (each,)}
+        shapes = sum_shapes(self.slabs, self.weights, self._learned(readout), records, blocks)
+        numbers = sum(layout(s)[1] for s in (shapes, {n: a.shape for n, a in readout.items()} | sent))
+        rows = 4 * sum(slab.channels * (slab.sizes["state"] + slab.sizes["entry"]) for slab in self.slabs)
+        rows += 2 * outputs + (0 if bound.beside is None else self.slabs[-1].channels * len(bound.beside.tables[0]))
+        for slab, own in zip(self.slabs, self.weights):
+            forward, adjoint = bound.launch.grid(each) * slab.workspace("forward"), blocks * slab.workspace("adjoint")
+            numbers += forward + (adjoint if adjoint > forward else 0)  # for which the forward's place is too small
+            numbers += slab.room_of("operators_adjoint", own)
         kept = sum(slab.kept_bytes(each) for slab in self.slabs)
-        grid = self.bound.launch.grid(each)
-        working = sum(max(grid * slab.workspace("forward"), blocks * slab.workspace("adjoint")) for slab in self.slabs)
-        return int(kept + ((blocks + 2) * operators + 4 * rows * each + working) * self.dtype.itemsize)
+        return int(kept + (numbers + rows * each) * self.dtype.itemsize)
 
     # --- lift, readout, loss
 
@@ -410,6 +438,13 @@ class CudaSolver(Solver):
             value = own.slabs[-1].empty(outputs.shape[1])
             source = own._loss(sent["z"], sent["targets"], value)
             return to_host(value), to_host(source)
+
+
+def _of_readout(found: Mapping[str, Any], operator: Any, constant: Any) -> tuple[np.ndarray, np.ndarray]:
+    """The gradients of a readout, or zeros for what has none."""
+    if "operator" in found:
+        return found["operator"], found["constant"]
+    return np.zeros(operator.shape), np.zeros(constant.shape)
 
 
 def _front(array: Any, size: int) -> Any:

@@ -104,6 +104,16 @@ class CudaSlab(Slab):
         operators = {name: found[name] for name in self.shapes}
         return self.holding(operators | {name: given[name] for name in AS_THEY_ARE if name in given})
 
+    @property
+    def operator_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Of what ``form`` makes, without the axis of one stage that an entry's operator is formed with."""
+        return {name: shape[1:] if name == "operator_entry" else shape for name, shape in self.shapes.items()}
+
+    def room_of(self, what: str, weights: Weights) -> int:
+        """Numbers of the working memory that kernels of operators take: "operators", or "operators_adjoint"."""
+        entry = self._room(f"entry_{what}", weights, 1) if self.meets_arrival else {}
+        return sum(layout(shapes)[1] for shapes in (self._room(what, weights, len(self.bound["theta"])), entry))
+
     def _room(self, what: str, weights: Weights, stages: int) -> dict[str, tuple[int, ...]]:
         """Shapes of the working memory that a kernel of operators takes; stages: rows of θ."""
         bias_stages = len(self.bound["vartheta"])
@@ -120,16 +130,6 @@ class CudaSlab(Slab):
         stages = 1 if what.startswith("entry") else len(self.bound["theta"])
         shapes = self._room(what, weights, stages)
         return cut(self.empty(layout(shapes)[1]), shapes)
-
-    def pull_back(self, gradient: Arrays, weights: Weights) -> Weights:
-        """Gradients of the coefficients from those of the operators (11), of which either may be on the device."""
-        bars = together(gradient, self.dtype, self.empty)
-        shapes = {name: tuple(a.shape) for name, a in weights.arrays.items() if name not in AS_THEY_ARE}
-        flat = self.zeros(layout(shapes)[1])
-        self.pull(bars, weights, cut(flat, shapes))
-        found = cut(to_host(flat), shapes)
-        found |= {name: to_host(bars[f"bar_{name}"]) for name in AS_THEY_ARE if name in weights.arrays}
-        return Weights(**found)
 
     def pull(self, bars: Mapping[str, Any], weights: Weights, found: Mapping[str, Any]) -> None:
         """Add the gradients of w, β and v to ``found``, all on the device."""
@@ -165,6 +165,11 @@ class CudaSlab(Slab):
         rows = count(**{name: sizes[name] for name in arguments(count)})
         return int(rows * self.launch.tile)
 
+    def kept_bytes(self, records: int) -> int:
+        """What is kept of so many records for the adjoint; with checkpoints also where the steps' runs end anew."""
+        ends = len(self._parts) * self.channels * self.sizes["state"] if self.checkpoints else 0
+        return super().kept_bytes(records) + ends * records * self.dtype.itemsize
+
     def _forward(self, h: Any, keep: bool, room: Arrays) -> tuple[Any, dict[str, Any]]:
         arrived = to_device(h, self.dtype)
         records = arrived.shape[1]
@@ -190,7 +195,3 @@ class CudaSlab(Slab):
         given["workspace"] = self._held(room, "workspace", grid, self.workspace("adjoint"))
         self.call("adjoint", given, grid)
         return bar_entry if self.tables.entry else bar
-
-    def empty_gradient(self, blocks: int = 1) -> Arrays:
-        """Zero gradients of the stage operators, one a block."""
-        return {f"bar_{name}": self.zeros(blocks, *a.shape) for name, a in self.operators.items()}

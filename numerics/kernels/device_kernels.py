@@ -1,7 +1,8 @@
 """Kernels for a GPU that no spec changes, beside those of the generated modules: sums, gathers, maps, updates.
 
-Found by this file's path, as generated ones are. Sums are cut in fixed ways and added in order: equal bits on every
-device. Tables and constants are arguments; what is summed is summed in float64.
+Found by this file's path, as generated ones are. Sums are cut in fixed ways, and their order does not depend on the
+device. Tables and constants are arguments. What is done to coordinates is done in float64; blocks' sums, weights and
+records stay in the model's precision.
 """
 
 from __future__ import annotations

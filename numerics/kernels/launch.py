@@ -32,7 +32,7 @@ ALIGNED = 64  # numbers: where arrays that share an allocation begin
 NO_MEMORY = "OUT_OF_MEMORY"  # in what the driver says
 # and of what is wrong with a launch or a copy itself, not with an earlier kernel
 OWN_FAULTS = ("INVALID_VALUE", "INVALID_CONFIGURATION", "OUT_OF_RESOURCES", "INVALID_IMAGE", "NO_BINARY_FOR_GPU", "PTX")
-CUDA, CUDA_MANAGED = 2, 13  # DLPack's kinds of devices
+CUDA, CUDA_MANAGED, LEGACY = 2, 13, 1  # DLPack's kinds of devices, and its stream on which Numba launches
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,11 @@ def check_memory(needed: int, held: int, what: str) -> None:
     """Raise TrainingError where the device has no room for this many bytes. held: what would be used again of ours."""
     from numba import cuda
 
-    free = cuda.current_context().get_memory_info()[0] + held
+    context = cuda.current_context()
+    pending = getattr(getattr(context, "memory_manager", None), "deallocations", None)  # the simulator has none
+    if pending is not None:
+        pending.clear()  # Numba gives memory back late, and the driver counts it as used until then
+    free = context.get_memory_info()[0] + held
     if needed > free:
         raise TrainingError(
             f"{what}, {needed / 2**30:,.2f} GiB on the GPU", f"the {free / 2**30:,.2f} GiB of its memory that are free",
@@ -187,7 +191,7 @@ def cuda_kernels(tables: SlabTables, name: str, launch: Launch) -> Callable[...,
 
 def start(kernel: Any, launch: Launch, size: int, *given: Any) -> None:
     """Launch a kernel over ``size`` elements."""
-    _launch(kernel, (min(1024, -(-size // launch.line[0])), launch.line), given)
+    _launch(kernel, (max(1, min(1024, -(-size // launch.line[0]))), launch.line), given)
 
 
 def start_blocks(kernel: Any, launch: Launch, blocks: int, *given: Any) -> None:
@@ -251,9 +255,15 @@ _recording = threading.local()
 
 
 def on_gpu(array: Any) -> bool:
-    """Whether an array of any package lies on a GPU."""
-    if hasattr(array, "__cuda_array_interface__"):
-        return True
+    """Whether an array of any package lies on a GPU. Raises DataError for one that its package does not lend."""
+    try:
+        if hasattr(array, "__cuda_array_interface__"):
+            return True
+    except RuntimeError as error:  # PyTorch's, for a tensor on a GPU
+        raise DataError(
+            f"an array on the GPU that its package does not lend: {error}", "an array without gradients of its own",
+            "it requires a gradient, and the model's outputs have none", "detach it: x.detach()",
+        ) from error  # fmt: skip
     place = getattr(array, "__dlpack_device__", None)
     return place is not None and int(place()[0]) in (CUDA, CUDA_MANAGED)
 
@@ -274,7 +284,7 @@ class _Viewed:
         from cuda.core.utils import StridedMemoryView
 
         self.array = array  # which has to live as long
-        view = StridedMemoryView.from_dlpack(array, stream_ptr=-1)
+        view = StridedMemoryView.from_dlpack(array, stream_ptr=LEGACY)
         size = view.dtype.itemsize
         strides = None if view.strides is None else tuple(size * step for step in view.strides)
         self.__cuda_array_interface__ = {

@@ -144,10 +144,11 @@ class Slab(BoundSlab):
         """
         if not (keep and self.checkpoints):
             return self._forward(h, keep, {} if room is None else room)
-        starts = []
-        for part in self._parts:
+        starts, room, parts = [], {} if room is None else room, self._parts
+        parts[0]._kept_in(room, parts[0].stages, h.shape[1])  # the longest, in whose place the others come
+        for part in parts:
             starts.append(h)
-            h, _ = part.forward(h, keep=False)
+            h, _ = part.forward(h, keep=False, room=room)
         return h, {"starts": starts}
 
     def _forward(self, h: np.ndarray, keep: bool, room: Arrays) -> tuple[np.ndarray, dict[str, Any]]:

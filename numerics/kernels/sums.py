@@ -21,28 +21,22 @@ class Sums:
 
     shapes: of the arrays by name, in order. "k/w" and the like are the gradients of slab k's coefficients, "k/bar_…"
     of its operators, "operator" and "constant" of the readout; "blocks …" the parts that blocks have found of these.
-    of_states: dL/dstates, launch by launch, where they are wanted.
+    of_states: dL/dstates, launch by launch, where they are wanted. blocks: how many of them there are.
     """
 
     flat: Any
     shapes: Mapping[str, tuple[int, ...]]
     of_states: list[Any]
+    blocks: int
 
     @classmethod
     def empty(
         cls, slabs: Sequence[CudaSlab], weights: Sequence[Weights], readout: Mapping[str, Any], records: int,
         blocks: int,
     ) -> Sums:  # fmt: skip
-        """Zeros in place of those of so many records."""
-        operators: dict[str, tuple[int, ...]] = {}
-        found, rest = operators.copy(), {name: tuple(a.shape) for name, a in readout.items()}
-        for k, (slab, own) in enumerate(zip(slabs, weights)):
-            for name, a in slab.operators.items():
-                (rest if name in AS_THEY_ARE else operators)[f"{k}/bar_{name}"] = tuple(a.shape)
-            found |= {f"{k}/{name}": tuple(a.shape) for name, a in own.arrays.items() if name not in AS_THEY_ARE}
-        of_blocks = {f"blocks {name}": (blocks, *shape) for name, shape in {**operators, **rest}.items()}
-        shapes = {**of_blocks, **found, **rest, "losses": (records,), **operators}
-        return cls(slabs[-1].zeros(layout(shapes)[1]), shapes, [])
+        """Zeros in place of those of so many records. readout: of which there are gradients."""
+        shapes = sum_shapes(slabs, weights, readout, records, blocks)
+        return cls(slabs[-1].zeros(layout(shapes)[1]), shapes, [], blocks)
 
     @cached_property
     def arrays(self) -> dict[str, Any]:
@@ -69,3 +63,18 @@ class Sums:
         shapes = {name: self.shapes[name] for name in names}
         places, _ = layout(self.shapes)
         return cut(to_host(self.flat[places[names[0]].start : places[names[-1]].stop]), shapes)
+
+
+def sum_shapes(
+    slabs: Sequence[CudaSlab], weights: Sequence[Weights], readout: Mapping[str, Any], records: int, blocks: int
+) -> dict[str, tuple[int, ...]]:
+    """See ``Sums.shapes``; the slabs need not be formed."""
+    operators: dict[str, tuple[int, ...]] = {}
+    found, rest = operators.copy(), {name: tuple(a.shape) for name, a in readout.items()}
+    for k, (slab, own) in enumerate(zip(slabs, weights)):
+        operators |= {f"{k}/bar_{name}": shape for name, shape in slab.operator_shapes.items()}
+        for name, a in own.arrays.items():
+            as_it_is = name in AS_THEY_ARE
+            (rest if as_it_is else found)[f"{k}/bar_{name}" if as_it_is else f"{k}/{name}"] = tuple(a.shape)
+    of_blocks = {f"blocks {name}": (blocks, *shape) for name, shape in {**operators, **rest}.items()}
+    return {**of_blocks, **found, **rest, "losses": (records,), **operators}

@@ -64,13 +64,20 @@ def answer(model: Any, x: Any, xi: Any, at: Any) -> Any:
     samples = given.reshape(records, math.prod(given.shape[1:]))
     found = _room((records, math.prod(maps.shape)), given.dtype if given.dtype.kind == "f" else bound.dtype)
     model.solver.told(samples, maps.before, maps.after, found, model.spec.functional)
-    return found.reshape((records, *maps.shape))
+    return _awaited(found.reshape((records, *maps.shape)))
 
 
 def _room(shape: tuple[int, ...], dtype: Any) -> Any:
     from numba import cuda
 
     return cuda.device_array(shape, dtype)
+
+
+def _awaited(array: Any) -> Any:
+    """The array with the stream whose kernels still write it, for which who takes it has to wait."""
+    from numba import cuda
+
+    return array.bind(cuda.legacy_default_stream())  # last: parts and other shapes do not keep it
 
 
 def _maps_of(model: Any, shape: tuple[int, ...], xi: Any, at: Any) -> Maps:

@@ -122,11 +122,18 @@ class Resident:
         self.partial, self.scratch = whole.empty(len(self.chunks)), whole.empty(len(self.chunks))
         self.scales = whole.empty(len(model.blocks))
         self._lay_maps()
+        self.release()
+
+    def release(self) -> None:
+        """Give back the memory of records, and of steps over them."""
+        self.held: Held | None = None
+        self.order: Any = None
         self._tapes: dict[tuple[int, bool], Tape] = {}
 
     def hold(self, prepared: Prepared) -> None:
         """Have these records on the device."""
-        self.held, self._tapes = Held.of(prepared, self.bound.dtype), {}
+        self.release()
+        self.held = Held.of(prepared, self.bound.dtype)
         self.order = Arena(np.dtype(np.int64)).empty(len(prepared))
 
     def begin(self, order: Array | None) -> None:
@@ -189,11 +196,9 @@ class Resident:
         self._tapes[key] = tape
 
     def _evaluate(self, count: int, which: Any) -> None:
+        assert self.held is not None
         self.arena.place, at = 0, self.arrays["at"]
-        solver = self._formed()
-        readout = {name: self.taken.get(name) for name in ("operator", "constant")}
-        if readout["operator"] is None:
-            readout = dict(zip(readout, self.bound.comparison))
+        solver, readout = self._formed(), self._readout
         sums = solver.sums(count, readout)
         parts = self.held.parts(self.bound, self.arena, which, at, count)
         solver.add(sums, (part | readout for part in parts))
@@ -207,12 +212,31 @@ class Resident:
         for turn, table in self.turns:
             self._turn(turn, table, self.rooms)
         self.forward.apply(self.bound, 1.0, self.rooms, self.given)
-        slabs = [slab.inside(self.arena) for slab in self.bound.slabs]
-        weights = []
-        for k in range(len(slabs)):
-            own = {name.partition("/")[2]: a for name, a in self.taken.items() if name.startswith(f"{k}/")}
-            weights.append(Weights(**own))
+        slabs, weights = [slab.inside(self.arena) for slab in self.bound.slabs], self._weights
         return CudaSolver(self.bound, weights, [slab.form(own) for slab, own in zip(slabs, weights)])
+
+    @property
+    def _weights(self) -> list[Weights]:
+        """The coefficients of every slab."""
+        found = []
+        for k in range(len(self.bound.slabs)):
+            own = {name.partition("/")[2]: a for name, a in self.taken.items() if name.startswith(f"{k}/")}
+            found.append(Weights(**own))
+        return found
+
+    @property
+    def _readout(self) -> dict[str, Any]:
+        """Of the model, or what is compared without one."""
+        names = "operator", "constant"
+        return dict(zip(names, map(self.taken.get, names) if names[0] in self.taken else self.bound.comparison))
+
+    def check_memory(self, records: int) -> None:
+        """Raise TrainingError where the device has no room for a gradient over so many records."""
+        slabs, weights = self.bound.slabs, self._weights
+        needed = CudaSolver(self.bound, weights, slabs).device_bytes(records, self._readout)
+        formed = sum(layout(s.shapes)[1] + s.room_of("operators", own) for s, own in zip(slabs, weights))
+        needed += formed * self.bound.dtype.itemsize
+        self.bound.check_memory(needed, f"a gradient over {records:,} records")
 
     def _turn(self, turn: Turn, table: Any, rooms: Any) -> None:
         source, target = (room * self.size + turn.at for room in (turn.source, turn.target))
@@ -226,7 +250,7 @@ class Resident:
             self._turn(turn, table, self.bars)
 
     def _laid_back(self, sums: Sums) -> Sparse:
-        """The transposed matrix, for sums that lie as these."""
+        """The transposed matrix, for sums that lie as these; every row, as nothing else clears the gradient."""
         places, _ = layout(sums.shapes)
         columns = []
         for name in self.arrangement.shapes:
@@ -234,8 +258,7 @@ class Resident:
             place = places[f"{k}/bar_{own}" if own in AS_THEY_ARE else name]
             columns.append(np.arange(place.start, place.stop))
         matrix = self.arrangement.matrix.T.tocsr()
-        filled = np.flatnonzero(np.diff(matrix.indptr))
-        return Sparse.of(matrix[filled], filled, np.concatenate(columns))
+        return Sparse.of(matrix, np.arange(matrix.shape[0]), np.concatenate(columns))
 
     def _measure(self, losses: Any, weights: Any) -> None:
         """The mean loss of the step, with penalties, whose slope joins the gradient."""

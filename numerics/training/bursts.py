@@ -7,6 +7,7 @@ in which a number is not finite, are the host's, which says what went wrong and 
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,7 +16,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from derive.errors import TrainingError
-from numerics.kernels.cuda import CudaBound, CudaSolver
+from numerics.kernels.cuda import CudaBound
 from numerics.model.continuum import Continuum
 from numerics.model.prepared import Prepared
 from numerics.model.resident import Resident
@@ -25,7 +26,7 @@ from numerics.training.state import Run, share
 
 STEPS = 32  # of a burst, at most: the loss is read, and a run may be saved, as often
 
-_stations: WeakKeyDictionary[Job, Station] = WeakKeyDictionary()
+_stations: WeakKeyDictionary[Job, Station | None] = WeakKeyDictionary()  # None where the device has no room for one
 
 
 def advanced(
@@ -40,10 +41,20 @@ def advanced(
         return None
     try:
         station = _stations[job] if job in _stations else _stations.setdefault(job, Station(job, run))
+        if station is None:
+            return None
         station.see(own)
         return station.advanced(job, run, parts[:STEPS])
-    except TrainingError:  # no room for all records: batch by batch, if there is room for these
+    except TrainingError as error:  # no room for all records: batch by batch, if there is room for these
+        _stations[job] = None
+        said = "training goes on batch by batch, with copies to the GPU and back in every step"
+        print(f"{said}: {error}", file=sys.stderr)
         return None
+
+
+def leave(job: Job) -> None:
+    """Give back what the job has on the device: its run goes on at another level."""
+    _stations.pop(job, None)
 
 
 def _possible(job: Job, seen: Prepared, run: Run) -> bool:
@@ -72,10 +83,9 @@ class Station:
         assert isinstance(job.model, Continuum) and isinstance(job.model.bound, CudaBound)
         self.options, self.batches, self.bound = job.options, job.batches, job.model.bound
         each = job.options.batch or len(job.training)
-        solver = CudaSolver(self.bound, (), self.bound.slabs)
-        self.bound.check_memory(solver.bytes_needed(each), f"a gradient over {each:,} records")
         arrays = {name: a.shape for name, a in self._arrays(run).items() if name != "vector"}
         self.there = Resident(job.model, arrays, STEPS)
+        self.there.check_memory(each)
         self.seen: Prepared | None = None
         self.at: Run | None = None
 
@@ -89,6 +99,8 @@ class Station:
     def see(self, seen: Prepared) -> None:
         """Have these records on the device. Raises TrainingError where there is no room for them."""
         if seen is not self.seen:
+            self.seen = None
+            self.there.release()  # so that what the others have counts as free
             numbers = seen.states.size + seen.wanted().size + len(seen)
             self.bound.check_memory(numbers * self.bound.dtype.itemsize, f"{len(seen):,} records")
             self.there.hold(seen)

@@ -110,7 +110,7 @@ def fit(
     ladder.spread_over(client)
     try:
         with threads.serial_blas(), watch(progress, ladder, run) as show:
-            while not finished(ladder, run := nested.advanced(ladder, run)):
+            while not finished(ladder, run := _going_on(ladder, run)):
                 steps = _steps(ladder.at_work(run.place), run)
                 for run in steps:
                     keep(run)
@@ -126,6 +126,14 @@ def fit(
         ladder.done()
     keep(run, now=True)
     return trained(ladder, run)
+
+
+def _going_on(ladder: Ladder, run: Run) -> Run:
+    """The run on the level where it goes on; of one that it leaves nothing stays on a GPU."""
+    after = nested.advanced(ladder, run)
+    if after.place != run.place:
+        bursts.leave(ladder.job(run.place))
+    return after
 
 
 @cache

@@ -69,7 +69,7 @@ def check(name: str, plan: str, found: dict[str, float]) -> None:
     tolerance = 1e-12 if CASES[name].precision == "float64" else 3e-6
     assert {key: value for key, value in found.items() if not value <= tolerance} == {}
     wanted = {"final", "losses", "bar_operator", "bar_constant", "bar_states", "0/bar_operators", "0/bar_biases"}
-    assert wanted | {"0/w", "0/beta", "0/path 1"} <= found.keys()
+    assert wanted | {"0/mean w", "0/mean beta", "0/path 1"} <= found.keys()
     # implicit stages see an arriving state by its projection, which needs no operator of its own
     assert ("1/bar_operator_entry" in found) == (CASES[name].entry and plan == "formed" and not CASES[name].groups)
 
@@ -174,7 +174,7 @@ def test_kernels_are_generic_text(tmp_path: Path) -> None:
     assert not re.search(r"^\w+ *=", code, flags=re.M)
     calls = {c for c in re.findall(r"([\w.]+)\(", code) if not re.match(r"(formed|factors)_", c)}
     assert {c for c in calls if "." not in c} <= {
-        "range", "min", "lift", "lift_adjoint", "readout", "readout_adjoint", "sum_blocks", "depth_adjoint", "clear",
+        "range", "min", "lift", "lift_adjoint", "readout", "readout_adjoint", "depth_adjoint", "clear",
         "loss", "maximum", "maximum_adjoint", "share", "share_adjoint", "product",
     }  # fmt: skip
     assert {c for c in calls if "." in c and not c.startswith("math.")} <= {

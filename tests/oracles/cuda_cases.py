@@ -258,7 +258,7 @@ def representation(case: Case, folder: Path, draw: Draw) -> Any:
             slabs[1].tables[name] = draw.normal(len(slabs[1].tables[name]), 4)
     constants = tables.nearest(next(kernel.constants for kernel in common if kernel.name == "loss"))
     return SimpleNamespace(
-        spec=SimpleNamespace(channels=case.channels, tolerance=None, pre_activations=1, beside=0),
+        spec=SimpleNamespace(channels=case.channels, tolerance=None, pre_activations=1, beside=0, outputs=3),
         slabs=tuple(slabs),
         loss_constants=constants,
         readout={},
@@ -285,10 +285,8 @@ def results(bound: Bound, case: Case, draw: Draw, records: int = 11) -> dict[str
     found |= {f"{k}/pulled {name}": a for k, own in enumerate(back) for name, a in own.arrays.items()}
     _, means, *_ = solver.mean_gradient(states, operator, constant, targets)
     found |= {f"{k}/mean {name}": a for k, own in enumerate(means) for name, a in own.arrays.items()}
-    for k, (slab, bars, w) in enumerate(zip(solver.slabs, gradient, weights)):
+    for k, bars in enumerate(gradient):
         found |= {f"{k}/{name}": array for name, array in bars.items()}
-        pulled = slab.pull_back(bars, w)
-        found |= {f"{k}/w": pulled.w, f"{k}/beta": pulled.beta}
     for k, states_along in enumerate(solver.path(states)):
         found |= {f"{k}/path {n}": state for n, state in enumerate(states_along)}
     return found
@@ -321,10 +319,10 @@ def compare_declared(name: str, launch: Launch = PAIR) -> dict[str, float]:
         if model.spec.tolerance is not None:  # every call finds its steps anew, for all launches together
             both.append({"final": solver.final(states)})
             continue
-        losses_, (bars,), bar_operator, _, bar_states = solver.gradient(states, *model.readout_map(), targets)
+        losses_, _, bar_operator, _, bar_states = solver.gradient(states, *model.readout_map(), targets)
         outputs = solver.outputs(states, *model.readout_map())
         found = {"final": solver.final(states), "losses": losses_, "outputs": outputs}
-        found |= solver.slabs[0].pull_back(bars, weights[0]).given(np.dtype(np.float64))
+        found |= solver.mean_gradient(states, *model.readout_map(), targets)[1][0].given(np.dtype(np.float64))
         both.append(found | {"bar_operator": bar_operator, "bar_states": bar_states})
     host, there = both
     return {key: float(np.max(np.abs(there[key] - host[key])) / np.max(np.abs(host[key]))) for key in host}

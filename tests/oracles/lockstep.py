@@ -183,7 +183,12 @@ def _outside(index: Any, shape: tuple[int, ...]) -> Fault:
 
 
 class DeviceArray:
-    """What the host has in hand: an array on the device, whole or a part of one along its first axis."""
+    """What the host has in hand: an array on the device, whole or a part of one along its first axis.
+
+    stream: whose kernels write it, as others are told; parts and other shapes do not have it from the whole.
+    """
+
+    stream: int | None = None
 
     def __init__(self, memory: Memory, shape: tuple[int, ...], start: int = 0) -> None:
         self.memory, self.shape, self.start = memory, shape, start
@@ -205,7 +210,12 @@ class DeviceArray:
 
     @property
     def __cuda_array_interface__(self) -> dict[str, Any]:
-        return {"shape": self.shape, "typestr": self.dtype.str}
+        return {"shape": self.shape, "typestr": self.dtype.str, "stream": self.stream}
+
+    def bind(self, stream: int) -> DeviceArray:
+        bound = DeviceArray(self.memory, self.shape, self.start)
+        bound.stream = stream
+        return bound
 
     def reshape(self, *shape: Any) -> DeviceArray:
         return DeviceArray(self.memory, np.empty(self.shape, bool).reshape(*shape).shape, self.start)
@@ -359,7 +369,7 @@ class Machine:
         self.shared = self  # cuda.shared.array
         self.count = _Now.count
         self.count.clear()
-        self.free = math.inf
+        self.free, self.pending = math.inf, Counter[str]()
         self.launched: set[tuple[str, tuple[Any, ...]]] = set()
         self.local = Registers()
         self._room: dict[Any, Memory] = {}
@@ -375,9 +385,21 @@ class Machine:
     def current_context(self) -> Machine:
         return self
 
+    @property
+    def memory_manager(self) -> Machine:
+        return self
+
+    @property
+    def deallocations(self) -> Counter[str]:
+        """Bytes that nobody has any more and that are not given back yet, under "bytes"."""
+        return self.pending
+
     def get_memory_info(self) -> tuple[float, float]:
         """Bytes that are free, and all."""
-        return self.free, math.inf
+        return self.free - self.pending["bytes"], math.inf
+
+    def legacy_default_stream(self) -> int:
+        return 1
 
     def as_cuda_array(self, array: DeviceArray) -> DeviceArray:
         return array
@@ -412,6 +434,8 @@ class Machine:
     def run(self, threads: Callable[..., Any], launch: tuple[Any, ...], given: Sequence[Any]) -> None:
         """All blocks of a launch, one after another in any order: a device promises none."""
         grid, block = launch[:2]
+        if grid < 1:
+            raise Fault("a launch of no blocks")
         self.gridDim, self.blockDim = _Indices(int(grid)), _Indices(*(block if isinstance(block, tuple) else (block,)))
         _Now.clock += 1
         _Now.launch = _Now.clock

@@ -104,6 +104,64 @@ def test_weighted_records_are_those_of_the_cpu(spec: dict[str, str]) -> None:
     assert abs(there - loss) < exact and np.abs(other - slope).max() < exact * np.abs(slope).max()
 
 
+SQUARE = {"equation": SPEC["equation"] | {"channels": 2}, "lift": {"inputs": 1}, "loss": {"kind": "l2"}}
+SIZES = {
+    "readout": {}, "many steps": {"integration": {"tableau": "euler", "steps": 11}},
+    "functions": {name: SQUARE[name] for name in ("equation", "lift", "loss")} | {"readout": {"outputs": 1}},
+    "no readout": {"loss": {"kind": "l2"}, "readout": {}},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("memory", ["stored", "checkpoint"])
+@pytest.mark.parametrize("name", SIZES)
+def test_a_gradient_takes_what_is_said_before(name: str, memory: str) -> None:
+    spec = {key: value for key, value in (SPEC | SIZES[name]).items() if value}
+    y = Y if "outputs" in spec.get("readout", {}) and "lift" not in spec else X[:, :, None]
+    model = Continuum.from_spec(spec, seed=0)
+    prepared = model.prepare(source(X, y=y))
+    host = model.objective(prepared)[1]
+    with lockstep.device():
+        device = on_device(model, Launch(records=8, threads=(1, 2), blocks=2))
+        device = device.running_on(device.bound.keeping(memory))
+        readout = model.readout_map() if model.spec.outputs is not None else device.bound.comparison
+        slope = device.objective(prepared)[1]
+        needed = device.solver.device_bytes(len(prepared), dict(zip(("operator", "constant"), readout)))
+        (arena,) = device.bound.arenas
+    assert np.allclose(slope, host, atol=1e-5 * np.abs(host).max())
+    assert 0.5 * needed < arena.bytes <= needed
+
+
+def test_checkpoints_take_less_memory() -> None:
+    model, prepared = made(integration={"tableau": "heun", "steps": 25})
+    taken = []
+    for memory in ("stored", "checkpoint"):
+        with lockstep.device():
+            device = on_device(model)
+            device = device.running_on(device.bound.keeping(memory))
+            device.objective(prepared)
+            taken.append(device.bound.arenas[0].bytes)
+    assert taken[1] < 0.6 * taken[0]
+
+
+def test_the_largest_array_that_blocks_sum_says_how_many_they_are() -> None:
+    model, _ = made(readout={"outputs": 40, "basis": HAT})
+    operator, constant = model.readout_map()
+    with lockstep.device(), mock.patch("numerics.kernels.cuda.PARTIALS", 2 * operator.size - 1):
+        device = on_device(model, Launch(records=8, threads=(1, 2)))
+        assert all(np.prod(slab.shapes["operators"]) < operator.size for slab in device.bound.slabs)
+        assert device.solver.blocks(5, {"operator": operator, "constant": constant}) == 1
+
+
+def test_what_is_compared_without_a_readout_has_no_gradient() -> None:
+    """Its matrix has (n · c)² numbers, which no block holds for itself."""
+    model = Continuum.from_spec({name: a for name, a in SPEC.items() if name != "readout"} | {"loss": {"kind": "l2"}})
+    with lockstep.device() as machine:
+        device = on_device(model)
+        slope = device.objective(prepared := model.prepare(source(X, y=X[:, :, None])))[1]
+        assert "readout_adjoint" not in {name for name, _ in machine.launched}
+    assert np.allclose(slope, model.objective(prepared)[1], atol=1e-6)
+
+
 def test_checkpoints_change_no_bit() -> None:
     model, prepared = made()
     with lockstep.device():
@@ -119,7 +177,8 @@ def test_blocks_without_room_for_gradients_of_their_own_leave_the_forward_alone(
     model, prepared = made()
     with lockstep.device(), mock.patch("numerics.kernels.cuda.PARTIALS", 1):
         device = on_device(model, Launch(records=8, threads=(1, 2)))
-        assert device.bound.blocks(5) == 1 and device.bound.launch.grid(5) == 2
+        readout = dict(zip(("operator", "constant"), device.readout_map()))
+        assert device.solver.blocks(5, readout) == 1 and device.bound.launch.grid(5) == 2
         slope = device.objective(prepared)[1]
     assert np.allclose(slope, model.objective(prepared)[1], atol=1e-6)
 
@@ -148,6 +207,20 @@ def test_too_little_memory_is_said_before_anything_is_lost() -> None:
         assert "a gradient over 5 records" in said and "are free" in said and 'training.memory = "checkpoint"' in said
         machine.free = 10**9
         assert np.isfinite(device.objective(prepared)[0])
+
+
+def test_memory_that_is_not_given_back_yet_counts_as_free() -> None:
+    with lockstep.device() as machine:
+        machine.free, machine.pending["bytes"] = 1000, 900
+        launch.check_memory(500, 0, "a gradient")
+        with pytest.raises(TrainingError):
+            launch.check_memory(1001, 0, "a gradient")
+
+
+def test_nothing_to_do_is_a_launch_that_does_nothing() -> None:
+    with lockstep.device() as machine:
+        device = on_device(made()[0])
+        device.bound.run("placed", 0, machine.to_device(np.zeros(2)), 0, 0)
 
 
 class CudaAPIError(Exception):

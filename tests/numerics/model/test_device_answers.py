@@ -53,6 +53,7 @@ def test_the_answers_are_the_hosts(name: str) -> None:
         found = device(given)
         assert machine.count["uploads"] == machine.count["downloads"] == 0
         assert found.shape == expected.shape and found.dtype == x.dtype
+        assert found.__cuda_array_interface__["stream"] == machine.legacy_default_stream()
         assert np.allclose(found.copy_to_host(), expected, rtol=1e-11, atol=1e-12)
 
 
@@ -98,11 +99,26 @@ def test_what_cannot_be_answered_there_is_said() -> None:
 def test_dlpack_is_read_where_there_is_no_cuda_array_interface() -> None:
     numbers = np.zeros((2, 3), np.float32)
     told = SimpleNamespace(ptr=4096, readonly=True, shape=(2, 3), strides=(3, 1), dtype=numbers.dtype)
-    view = SimpleNamespace(from_dlpack=lambda array, stream_ptr: told)
+    streams = []
+    view = SimpleNamespace(from_dlpack=lambda array, stream_ptr: streams.append(stream_ptr) or told)
     tensor = SimpleNamespace(__dlpack_device__=lambda: (2, 0))
     on_host = SimpleNamespace(__dlpack_device__=lambda: (1, 0))
     assert launch.on_gpu(tensor) and not launch.on_gpu(on_host) and not launch.on_gpu(numbers)
     modules = {"cuda.core.utils": SimpleNamespace(StridedMemoryView=view)}
     with lockstep.device(), mock.patch.dict("sys.modules", modules):
         found = launch.array_of(tensor).__cuda_array_interface__
+    assert streams == [1]  # the legacy default stream of DLPack: nothing begins before the array is there
     assert found["data"] == (4096, True) and found["strides"] == (12, 4) and found["typestr"] == "<f4"
+
+
+class Requiring:
+    """Like a tensor of PyTorch on a GPU that requires a gradient."""
+
+    @property
+    def __cuda_array_interface__(self) -> dict[str, object]:
+        raise RuntimeError("Can't get __cuda_array_interface__ on Variable that requires grad")
+
+
+def test_a_tensor_that_requires_a_gradient_is_refused_with_what_to_do() -> None:
+    with pytest.raises(DataError, match="detach it"):
+        Continuum.from_spec(SPEC, seed=0)(Requiring())

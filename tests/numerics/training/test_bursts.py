@@ -11,6 +11,7 @@ import pytest
 
 from derive.errors import TrainingError
 from numerics import Continuum, fit, load
+from numerics.kernels.cuda import CudaBound
 from numerics.kernels.launch import Launch
 from numerics.training import bursts
 from tests.oracles import lockstep
@@ -26,8 +27,16 @@ LIFTED = SPEC | {
     "equation": SPEC["equation"] | {"channels": 2}, "lift": {"inputs": 1}, "readout": {"outputs": 1},
     "loss": {"kind": "l2"},
 }  # fmt: skip
+LEGENDRE = [{"family": "legendre", "degree": degree} for degree in (2, 4)]
+UNSEEN = SPEC | {"state": {"basis": LEGENDRE[0]}, "readout": {"outputs": 2, "basis": LEGENDRE[1]}}
 X, Y = np.random.default_rng(0).standard_normal((5, 7)), np.array([0, 1, 1, 0, 1])
 ONE_THREAD = Launch(records=3, threads=(1, 1), blocks=2)  # the same text, without turns between threads
+
+
+@pytest.fixture(autouse=True)
+def nothing_there() -> None:
+    """Jobs of earlier tests may wait for the collector of garbage."""
+    bursts._stations.clear()
 
 
 def trained(spec: dict[str, Any], device: str, y: np.ndarray = Y, **options: Any) -> Continuum:
@@ -49,6 +58,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "shares": (SPEC | {"readout": SPEC["readout"] | {"shares": SHARES}}, {"batch": 3}),
     "functions, lift": (LIFTED, {"batch": 3, "y": X[:, :, None]}),
     "checkpoints": (SPEC | {"integration": {"tableau": "heun", "steps": 4}}, {"memory": "checkpoint", "batch": 4}),
+    "a readout of more functions than the state has": (UNSEEN, {}),
     "changing records": (SPEC, {"jitter": 0.1, "batch": 3}),
 }  # fmt: skip
 
@@ -141,9 +151,54 @@ def test_what_no_burst_can_do_is_the_hosts(options: dict[str, Any]) -> None:
     assert np.allclose(there.coordinates, host.coordinates, rtol=1e-7, atol=1e-9)
 
 
-def test_records_for_which_there_is_no_room_go_there_batch_by_batch() -> None:
+def test_records_for_which_there_is_no_room_go_there_batch_by_batch(capsys: pytest.CaptureFixture[str]) -> None:
+    """Which is found and said once."""
     host = trained(SPEC, "cpu", batch=3)
     refused = mock.patch.object(bursts.Station, "see", side_effect=TrainingError("records", "", "", ""))
-    with lockstep.device(), refused:
+    with lockstep.device(), refused as asked:
+        capsys.readouterr()
         there = trained(SPEC, "cuda", batch=3)
+        assert asked.call_count == 1 and capsys.readouterr().err.count("goes on batch by batch") == 1
     assert np.allclose(there.coordinates, host.coordinates, rtol=1e-10)
+
+
+@pytest.mark.parametrize("memory", ["stored", "checkpoint"])
+@pytest.mark.parametrize("spec", [SPEC, LIFTED])
+def test_what_a_burst_takes_was_asked_for_before(spec: dict[str, Any], memory: str) -> None:
+    asked, taken = {}, []
+
+    def note(bound: CudaBound, needed: int, what: str) -> None:
+        asked[what] = needed
+
+    def look(model: Continuum, row: dict[str, Any]) -> None:
+        taken.extend(station.there.arena.bytes for station in bursts._stations.values() if station is not None)
+
+    steps = spec | {"integration": {"tableau": "euler", "steps": 9}}
+    y = Y if spec is SPEC else X[:, :, None]
+    with lockstep.device(), mock.patch.object(CudaBound, "check_memory", note):
+        trained(steps, "cuda", y, batch=4, epochs=1, memory=memory, callback=look)
+    needed = asked["a gradient over 4 records"]
+    assert len(taken) == 1 and 0.5 * needed < taken[0] <= needed
+
+
+def test_records_that_are_left_are_given_back_before_others_are_measured() -> None:
+    held = []
+
+    def look(bound: CudaBound, needed: int, what: str) -> None:
+        held.extend(station.there.held for station in bursts._stations.values() if station is not None)
+
+    with lockstep.device(), mock.patch.object(CudaBound, "check_memory", look):
+        trained(SPEC, "cuda", jitter=0.1, epochs=3)
+    assert held == [None] * len(held) and len(held) > 2
+
+
+def test_a_level_that_was_left_keeps_nothing_on_the_device() -> None:
+    at_once = []
+
+    def look(model: Continuum, row: dict[str, Any]) -> None:
+        at_once.append((row["level"], len(bursts._stations)))
+
+    levels = SPEC | {"levels": {"four": {"integration": {"steps": 4}}}}
+    with lockstep.device():
+        trained(levels, "cuda", epochs=4, strategy="nested", callback=look)
+    assert len({level for level, _ in at_once}) > 1 and {count for _, count in at_once} == {1}
