@@ -240,7 +240,7 @@ def line(name: str, seconds: str, errors: list[dict[str, float]], tests: Sequenc
         found = [one[test] for one in errors if test in one]
         spread = f" ± {np.std(found, ddof=1):.4f}" if len(found) > 1 else ""
         cells.append(f"{np.mean(found):.4f}{spread}" if found else "–")
-    return f"{name:48s} {seconds:>7s}" + "".join(f"  {cell:16s}" for cell in cells).rstrip()
+    return f"{name:66s} {seconds:>7s}" + "".join(f"  {cell:16s}" for cell in cells).rstrip()
 
 
 def compare(
@@ -249,7 +249,7 @@ def compare(
 ) -> None:  # fmt: skip
     """Print, and write, a table: baselines, then what every way reaches after so many seconds."""
     heads = "".join(f"  {' × '.join([test.removeprefix('test-')] * 2):16s}" for test in tests)
-    lines = [f"{title:48s} {'seconds':>7s}{heads}".rstrip()]
+    lines = [f"{title:66s} {'seconds':>7s}{heads}".rstrip()]
     lines += [line(name, "", [errors], tests) for name, errors in known.items()]
     print("\n".join(lines), flush=True)
     for way in ways:
