@@ -61,11 +61,11 @@ def loaded() -> Parts:
             return dict(stored)
 
 
-def split(parts: Parts) -> Parts:
+def split(parts: Parts, test: str = "test-16") -> Parts:
     """800 of the training records, and the other 200 as tests."""
     return {
         **{f"train/{key}": parts[f"train/{key}"][:800] for key in "xy"},
-        **{f"test-16/{key}": parts[f"train/{key}"][800:] for key in "xy"},
+        **{f"{test}/{key}": parts[f"train/{key}"][800:] for key in "xy"},
     }
 
 

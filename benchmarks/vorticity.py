@@ -21,8 +21,9 @@ from typing import Any
 
 os.environ.setdefault("CONTINUA_THREADS", "2")
 
+import darcy
 import numpy as np
-from darcy import Fno, Parts, compare, relative, trained
+from darcy import Fno, Parts, compare, grid, relative, split, trained
 
 import continua as ct
 from numerics import datasets
@@ -42,14 +43,6 @@ def loaded() -> Parts:
     return found
 
 
-def split(parts: Parts) -> Parts:
-    """800 of the training records, and the other 200 as tests."""
-    return {
-        **{f"train/{key}": parts[f"train/{key}"][:800] for key in "xy"},
-        **{f"test-64/{key}": parts[f"train/{key}"][800:] for key in "xy"},
-    }
-
-
 def nulls(parts: Parts) -> dict[str, dict[str, float]]:
     """Diffusion alone, and the best linear map that is the same everywhere: a factor for every frequency."""
     x, y = (np.fft.rfft2(parts[f"train/{key}"]) for key in "xy")
@@ -62,43 +55,13 @@ def nulls(parts: Parts) -> dict[str, dict[str, float]]:
 
 
 @dataclass(frozen=True)
-class Continuum:
-    """Settings of the continuum. waves: functions an axis of the state and of W."""
-
-    waves: int = 15
-    channels: int = 24
-    steps: int = 4
-    rate: str = "u1*sigmoid(u2) - 2*h"
-    batch: int = 20
-    learning_rate: float = 0.01
-
-    def __str__(self) -> str:
-        more = "" if self.rate == Continuum.rate else f", {self.rate}"
-        more += "" if self.batch == 20 else f", batches of {self.batch}"
-        more += "" if self.learning_rate == 0.01 else f", rate {self.learning_rate:g}"
-        return f"continuum {self.waves} × {self.channels} × {self.steps}{more}"
+class Continuum(darcy.Continuum):
+    """Settings of the continuum: those of Darcy flow, for an equation that is the same everywhere."""
 
     def declared(self) -> dict[str, Any]:
-        waves, depth = {"family": "fourier", "size": self.waves}, {"family": "p0", "cells": self.steps}
-        return {
-            "name": "vorticity",
-            "precision": "float32",
-            "equation": {
-                "dimension": 2, "rate": self.rate, "channels": self.channels, "periodic": True,
-                "symmetry": "translation", "local": True,
-            },
-            "input": {"interpolant": "least-squares", "domain": [["0", "1"], ["0", "1"]]},
-            "lift": {"inputs": 1},
-            "state": {"basis": waves},
-            "weight": {"width_out": waves, "width_in": waves, "depth": depth},
-            "bias": {"width": {"family": "p0", "cells": 1}, "depth": depth},
-            "integration": {"tableau": "euler", "steps": self.steps},
-            "readout": {"outputs": 1},
-            "loss": {"kind": "relative-l2"},
-            "training": {
-                "optimiser": "adam-coordinatewise", "learning_rate": self.learning_rate, "batch": self.batch,
-            },
-        }  # fmt: skip
+        found = super().declared()
+        equation = found["equation"] | {"symmetry": "translation"}
+        return found | {"name": "vorticity", "equation": equation, "lift": {"inputs": 1}}
 
     def errors(self, parts: Parts, seconds: float, seed: int) -> dict[str, float]:
         """Errors on the tests after so many seconds of training."""
@@ -110,11 +73,6 @@ class Continuum:
             x, y = parts[f"{name}/x"], parts[f"{name}/y"]
             found[name] = relative(np.asarray(fitted(x[..., None], xi=grid(x.shape[1])))[..., 0], y)
         return found
-
-
-def grid(points: int) -> tuple[Array, Array]:
-    along = np.arange(points) / points
-    return along, along
 
 
 @dataclass(frozen=True)
@@ -149,7 +107,9 @@ def main() -> None:
     parser.add_argument("--choose", action="store_true", help="compare settings on training records alone")
     given = parser.parse_args()
     parts = loaded()
-    own, seeds, ways = (split(parts), range(1), CHOICES) if given.choose else (parts, range(given.seeds), WAYS)
+    own, seeds, ways = parts, range(given.seeds), WAYS
+    if given.choose:
+        own, seeds, ways = split(parts, "test-64"), range(1), CHOICES
     title = "Navier–Stokes, vorticity at time 2"
     compare(title, TESTS, own, nulls(own), ways, seeds, given.seconds, given.record)
 
