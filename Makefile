@@ -122,7 +122,7 @@ torch: .venv/rivals/.ready
 torture: $(READY)
 	$(BIN)/python -m tests.torture --out benchmarks/records/torture.txt
 
-# Alone on the machine: a check that takes three times as long as without a fault counts as failed.
+# A check that takes three times the processor time that it takes without a fault counts as failed.
 mutants: $(READY)
 	@$(BIN)/python -m pip install -q --editable ".[mutants]"
 	$(BIN)/python -m tests.mutants --out benchmarks/records/mutants.txt

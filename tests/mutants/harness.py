@@ -7,6 +7,7 @@ its kernels are compiled, and what a mutant compiles is gone with its copy.
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import resource
@@ -32,7 +33,8 @@ NEWER = PLACE / "newer"  # tests that were taken from a later commit
 WORKERS = 2
 QUIET = ("-x", "-q", "-rfE", "--tb=no", "-p", "no:cacheprovider", "-p", "no_shrinking")
 MEMORY = 12 << 30  # bytes of address space
-LEAST, MOST = 150.0, 500.0  # seconds that a check may take: three times what it takes without a fault
+LEAST, MOST = 150.0, 500.0  # processor seconds that a check may take: three times what it takes without a fault
+PATIENCE = 4  # as many times longer by the clock: other work shares the machine, and what only waits never ends
 FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
 MAIN = "from numerics.command.main import main; main()"
 HERE = "import derive.spec, numerics, generated; print(derive.spec.__file__, numerics.__file__, generated.__file__)"
@@ -144,7 +146,10 @@ def _judge_verify(code: int, output: str) -> tuple[bool, str]:
 
 
 def run(command: Sequence[str], tree: Path, limit: float, compiled: bool) -> tuple[int | None, str]:
-    """Python in a tree: its exit status (None: out of time) and its output. The tree's packages are the ones found."""
+    """Python in a tree: its exit status (None: out of time) and its output. The tree's packages are the ones found.
+
+    limit: processor seconds of each of its processes.
+    """
     environment = {
         **os.environ, "PYTHONPATH": f"{tree}:{PLUGIN}", "PYTHONDONTWRITEBYTECODE": "" if tree == BASE else "1",
         "MPLBACKEND": "Agg", "OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1",
@@ -152,21 +157,23 @@ def run(command: Sequence[str], tree: Path, limit: float, compiled: bool) -> tup
     }  # fmt: skip
     process = subprocess.Popen(
         ["nice", sys.executable, *command], cwd=tree, env=environment, text=True, start_new_session=True,
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, preexec_fn=_bounded,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, preexec_fn=lambda: _bound(limit),
     )  # fmt: skip
     try:
-        output, _ = process.communicate(timeout=limit)
+        output, _ = process.communicate(timeout=PATIENCE * limit)
     except BaseException as error:
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
         if isinstance(error, subprocess.TimeoutExpired):
             return None, ""
         raise
-    return process.returncode, output
+    return (None if process.returncode == -signal.SIGXCPU else process.returncode), output
 
 
-def _bounded() -> None:
+def _bound(seconds: float) -> None:
+    """Memory and processor time; what catches the signal that its time is over is killed a little later."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(seconds), math.ceil(seconds) + 10))
 
 
 # --- without a fault ----------------------------------------------------------------------------------------
