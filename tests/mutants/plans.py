@@ -136,7 +136,7 @@ NUMERICS = {
     "training/nested": ("nested",),
     "training/ladder": ("nested", "multigrid"),
     "training/multigrid": ("multigrid",),
-    "training/objective": ("fit", "nested", "multigrid"),
+    "training/objective": ("fit", "nested", "multigrid", "readout"),
     "datasets/labels": ("labels", "doors"),
     "networks": ("networks", "convolutions", "export", "units_of_networks", "doors"),
     "training/optimisers": ("optimisers", "fit", "nested"),
@@ -145,13 +145,13 @@ NUMERICS = {
     "levels/coordinates": ("coordinates", "nested", "multigrid"),
     "levels/distances": ("projection", "quadrature"),
     "levels/attribution": ("attribution", "projection"),
-    "levels/stages": ("attribution", "loss_changes"),
+    "levels/stages": ("attribution", "loss_changes", "weighted_records"),
     "readout": ("readout",),
     "levels/fields": ("projection", "loss_changes", "quadrature", "adapted", "adaptive"),
     "levels/projection": ("projection", "loss_changes", "quadrature", "adapted", "adaptive"),
     "levels/refinement": ("projection", "tolerance", "cli"),
     "levels/goal": ("goal", "tolerance"),
-    "levels/residuals": ("goal",),
+    "levels/residuals": ("goal", "weighted_records"),
     "levels/richer": ("tolerance", "goal"),
     "levels/tolerance": ("tolerance", "cli"),
     "pictures/errors": ("tolerance", "cli"),
@@ -179,6 +179,8 @@ NUMERICS = {
     "model/curvature": ("curvature", "fit"),
     "levels/matching": ("matching",),
     "networks/stages": ("export", "convolutions"),
+    "model/inputs": ("input_gradient", "continuum"),
+    "model/projected": ("own_points", "points", "continuum", "fit"),
     "model/targets": ("stability", "fit"),
     "model/units": ("units", "points"),
     "model/trouble": ("stability", "fit"),
@@ -186,8 +188,8 @@ NUMERICS = {
     "testing": ("testing",),
 }
 ALSO = {
-    "model/continuum": ("losses", "units", NETWORKS),
-    "model/layout": ("curvature", NETWORKS),
+    "model/continuum": ("losses", "units", "weights", NETWORKS),
+    "model/layout": ("layout", "curvature", NETWORKS),
     "model/prepared": ("losses",),
     "functions": ("losses", "families"),
     "functions/integrals": ("families", "adapted"),
@@ -205,6 +207,7 @@ KERNELS_OF_A_STEP = ("kernels/bound", "kernels/cpu", "kernels/operators")
 ALONG_DEPTH = (*KERNELS_OF_A_STEP, "kernels/steps", "model/continuum", "model/layout", *FUNCTIONS)
 ALWAYS_COMPILED = ("functions",)  # it looks at machine code
 ANY = ("continuum", "fit", "cli")  # of a module that is not named above
+APART = ("gpu_script", "pytorch")  # a minute of work about another machine; another environment's
 VERIFIED = "verify"  # what `continua verify` is made of, and its tests
 COMPILED_KERNELS = (
     *KERNELS_OF_A_STEP, "kernels/threads", "model/continuum", "model/layout", *FUNCTIONS, "representation"
@@ -241,11 +244,20 @@ def _numerics(module: str) -> tuple[Check, ...]:
         return _files(["verify_references", "verify"])
     if module in DEVICE:
         return _files(["device_calls", "bursts", CUDA], compiled=False)
-    module = _room(module, NUMERICS)
-    direct = NUMERICS.get(module, ANY)
-    kernels = [KERNELS] if module in COMPILED_KERNELS else []
+    others = _beside(module)
+    direct = NUMERICS.get(_room(module, NUMERICS), ANY)
+    kernels = [KERNELS] if _room(module, COMPILED_KERNELS) in COMPILED_KERNELS else []
     gap = (Check("tests", (_path(ORDERS), "-k", "heun or gap and not implicit")),) if module in ALONG_DEPTH else ()
-    return *_files([*direct, *kernels, *ALSO.get(module, ())]), *gap
+    named = [*direct, *kernels, *ALSO.get(module, ())]
+    return *_files(named), *gap, *_files([name for name in others if name not in named])
+
+
+@cache
+def _beside(module: str) -> list[str]:
+    """What else tests the room of a module of ``numerics``: it may see what no named file does."""
+    room = TESTS / "numerics" / module.partition("/")[0]
+    found = sorted(path.stem.removeprefix("test_") for path in room.glob("test_*.py"))
+    return [name for name in found if name not in APART]
 
 
 @cache
