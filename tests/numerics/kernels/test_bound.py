@@ -194,3 +194,12 @@ def test_a_step_on_a_device_uploads_weights_and_records(name: str) -> None:
         assert machine.count["downloads"] == 1 + (name == "implicit")  # losses and gradients; what Newton leaves
     assert abs(loss - expected[0]) <= 1e-12 * abs(expected[0])
     assert np.abs(gradient - expected[1]).max() <= 1e-12 * np.abs(expected[1]).max()
+
+
+def test_every_precision_has_its_own_smallest_normal_number() -> None:
+    """Below it reciprocals overflow (IEEE 754): 2⁻¹⁰²² and 2⁻¹²⁶; other numbers are rounded."""
+    numbers = np.array([0.0, 1.0, 2.0**-1022, 1 / 3])
+    assert bound.exact_numbers(numbers, np.dtype("float64")).tolist() == numbers.tolist()
+    single = bound.exact_numbers(numbers, np.dtype("float32"))
+    assert single.dtype == np.float32
+    assert single.tolist() == [0.0, 1.0, 2.0**-126, float(np.float32(1 / 3))]
