@@ -80,9 +80,8 @@ def depths(basis: dict[str, Any]) -> Changes:
 
 ADAM = {"training.optimiser": "adam", "training.learning_rate": 0.03, "training.epochs": 300}
 BY_NUMBER = ADAM | {"training.optimiser": "adam-coordinatewise"}
-KRONECKER = ADAM | {"training.optimiser": "kronecker", "training.learning_rate": 0.3}
 BATCHES = {"training.batch": 32, "training.epochs": 100}
-RATES = {"adam": (0.1, 0.3, 1.0), "adam-coordinatewise": (0.01, 0.03, 0.1), "kronecker": (0.1, 0.3, 1.0)}
+RATES = {"adam": (0.1, 0.3, 1.0), "adam-coordinatewise": (0.03, 0.1, 0.3), "kronecker": (0.03, 0.1, 0.3)}
 
 
 def first_order() -> dict[str, dict[str, Changes]]:
@@ -94,19 +93,20 @@ def first_order() -> dict[str, dict[str, Changes]]:
             for name, own in rates.items() for rate in own
         }  # fmt: skip
 
-    longer = {name: RATES[name][1:] for name in ("adam", "adam-coordinatewise")}
+    longer = {"adam": RATES["adam"][1:], "adam-coordinatewise": RATES["adam-coordinatewise"][:2]}
     bases = {**SAME_SPACE, **COMPACT, "p0, 24 functions": {"family": "p0", "cells": 24}}
     return {
-        "first order, 525 epochs": rated(longer, **{"training.epochs": 525}),
-        "first order, beside 450 iterations of": {"L-BFGS in L2": {"training.epochs": 450}},
-        "first order, batches of 32, 175 epochs": rated(longer, **BATCHES | {"training.epochs": 175}),
+        "first order, 400 epochs": rated(longer, **{"training.epochs": 400}),
+        "first order, beside 350 iterations of": {"L-BFGS in L2": {"training.epochs": 350}},
+        "first order, batches of 32, 160 epochs": rated(longer, **BATCHES | {"training.epochs": 160}),
         "first order, batches of 32, 100 epochs": rated(RATES, **BATCHES),
         "first order, 300 epochs": rated(RATES),
         **{
-            f"first order, {own['training.optimiser']}, by basis": {
-                name: own | widths(basis) for name, basis in bases.items()
+            f"first order, {name}, rate 0.1, by basis": {
+                what: ADAM | {"training.optimiser": name, "training.learning_rate": 0.1} | widths(basis)
+                for what, basis in bases.items()
             }
-            for own in (KRONECKER, BY_NUMBER)
+            for name in ("kronecker", "adam-coordinatewise")
         },
     }  # fmt: skip
 
