@@ -80,8 +80,9 @@ def depths(basis: dict[str, Any]) -> Changes:
 
 ADAM = {"training.optimiser": "adam", "training.learning_rate": 0.03, "training.epochs": 300}
 BY_NUMBER = ADAM | {"training.optimiser": "adam-coordinatewise"}
+KRONECKER = ADAM | {"training.optimiser": "kronecker"}
 BATCHES = {"training.batch": 32, "training.epochs": 100}
-RATES = {"adam": (0.1, 0.3, 1.0), "adam-coordinatewise": (0.03, 0.1, 0.3), "kronecker": (0.03, 0.1, 0.3)}
+RATES = {"adam": (0.1, 0.3, 1.0), "adam-coordinatewise": (0.01, 0.03, 0.1), "kronecker": (0.01, 0.03, 0.1)}
 
 
 def first_order() -> dict[str, dict[str, Changes]]:
@@ -93,7 +94,7 @@ def first_order() -> dict[str, dict[str, Changes]]:
             for name, own in rates.items() for rate in own
         }  # fmt: skip
 
-    longer = {"adam": RATES["adam"][1:], "adam-coordinatewise": RATES["adam-coordinatewise"][:2]}
+    longer = {name: RATES[name][1:] for name in ("adam", "adam-coordinatewise")}
     bases = {**SAME_SPACE, **COMPACT, "p0, 24 functions": {"family": "p0", "cells": 24}}
     return {
         "first order, 400 epochs": rated(longer, **{"training.epochs": 400}),
@@ -102,11 +103,10 @@ def first_order() -> dict[str, dict[str, Changes]]:
         "first order, batches of 32, 100 epochs": rated(RATES, **BATCHES),
         "first order, 300 epochs": rated(RATES),
         **{
-            f"first order, {name}, rate 0.1, by basis": {
-                what: ADAM | {"training.optimiser": name, "training.learning_rate": 0.1} | widths(basis)
-                for what, basis in bases.items()
+            f"first order, {own['training.optimiser']}, by basis": {
+                name: own | widths(basis) for name, basis in bases.items()
             }
-            for name in ("kronecker", "adam-coordinatewise")
+            for own in (KRONECKER, BY_NUMBER)
         },
     }  # fmt: skip
 

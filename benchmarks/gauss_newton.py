@@ -29,7 +29,7 @@ from numerics.training.objective import Counted
 
 SIZES, REACHED = (16, 32, 64, 128, 256), 1e-6
 RATES = {"gauss-newton": (0.1, 1.0, 10.0), "lbfgs": (0.1, 1.0, 10.0), "adam": (0.003, 0.03, 0.3),
-         "adam-coordinatewise": (0.001, 0.003, 0.01), "kronecker": (0.1, 0.3, 1.0)}  # fmt: skip
+         "adam-coordinatewise": (0.001, 0.003, 0.01), "kronecker": (0.001, 0.003, 0.01)}  # fmt: skip
 RECORDS = {"gunpoint": 150, "burgers": 200}
 Array = np.ndarray
 
