@@ -87,8 +87,9 @@ class Training:
     """
 
     optimiser: str = _option(
-        "adam", "What finds the steps. Adam's second moments: one a field (adam), one a coordinate of an "
-        "L2-orthonormal basis (adam-coordinatewise), one a direction (kronecker). ridge solves for the readout alone, in one.",
+        "adam",
+        "What finds the steps. Adam's second moments: one a field (adam), one a coordinate of an L2-orthonormal basis "
+        "(adam-coordinatewise), one a direction (kronecker). ridge solves for the readout alone, in one.",
         ", ".join(OPTIMISERS), choices=OPTIMISERS,
     )  # fmt: skip
     epochs: int = _option(300, "Passes over the records.", "0 or more", low=1, zero=True)
