@@ -14,7 +14,7 @@ from numerics.training.optimisers.state import Optimiser
 OPTIMISER = Optimiser(
     partial(adam.start, coordinatewise=True),
     remark="adam-coordinatewise: one second moment for each coordinate in an L2-orthonormal basis of each field, so "
-    "that its steps depend on the mesh and the basis (the first one's length grows like the square root of the number of "
-    "coefficients); use kronecker or adam for steps that do not",
+    "that its steps depend on the mesh and the basis (the first one's length grows like the square root of the number "
+    "of coefficients); use kronecker or adam for steps that do not",
     on_device=adam.on_device,
 )
