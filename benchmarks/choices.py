@@ -85,7 +85,7 @@ RATES = {"adam": (0.1, 0.3, 1.0), "adam-coordinatewise": (0.01, 0.03, 0.1), "kro
 
 
 def first_order() -> dict[str, dict[str, Changes]]:
-    """Optimisers of first order: by rate, with all records a step and with 32; for as long as Kronecker's; by basis."""
+    """Optimisers of first order: by rate, with all records a step and with 32; for longer; by basis."""
 
     def rated(rates: dict[str, tuple[float, ...]], **more: Any) -> dict[str, Changes]:
         return {
@@ -96,9 +96,9 @@ def first_order() -> dict[str, dict[str, Changes]]:
     longer = {name: RATES[name][1:] for name in ("adam", "adam-coordinatewise")}
     bases = {**SAME_SPACE, **COMPACT, "p0, 24 functions": {"family": "p0", "cells": 24}}
     return {
-        "first order, 400 epochs": rated(longer, **{"training.epochs": 400}),
-        "first order, beside 350 iterations of": {"L-BFGS in L2": {"training.epochs": 350}},
-        "first order, batches of 32, 160 epochs": rated(longer, **BATCHES | {"training.epochs": 160}),
+        "first order, 525 epochs": rated(longer, **{"training.epochs": 525}),
+        "first order, beside 450 iterations of": {"L-BFGS in L2": {"training.epochs": 450}},
+        "first order, batches of 32, 175 epochs": rated(longer, **BATCHES | {"training.epochs": 175}),
         "first order, batches of 32, 100 epochs": rated(RATES, **BATCHES),
         "first order, 300 epochs": rated(RATES),
         **{
