@@ -28,20 +28,20 @@ from numerics.training.optimisers.state import (
 from numerics.training.optimisers.vectors import FIRST_DECAY
 from numerics.training.optimisers.vectors import FLOOR as SMALLEST
 
-FLOOR = 1e-3  # of a direction's share along an axis; rarer ones are not stretched further
+FLOOR = 1e-3  # added to a direction's share along an axis, so that the rarest are not stretched further and further
 LONGEST = 256  # functions along an axis that is adapted to; with more of them it has one second moment, as a whole
 TINY = float(np.finfo(np.float64).tiny)
 
 
 @dataclass(frozen=True, eq=False)
 class Kronecker:
-    """Adam with one second moment a field, in the eigenbases of Kronecker products.
+    """Adam in the eigenbases of a field's second moments, which are Kronecker products of one factor an axis.
 
     With a field's gradient as an array G, one axis a basis or a channel, the factor of an axis is the moving average
     of G₍ₐ₎ G₍ₐ₎ᵀ, the axis being the rows of G₍ₐ₎ (Gupta, Koren, Singer, 2018), and its trace that of ‖G‖². An
-    eigenvalue over the trace is the share of ‖G‖² in a direction along the axis; the product of the shares, each at
-    least ``FLOOR``, stands for the share of a direction of all axes. What ``adam`` moves the field by, the first
-    moment over √‖G‖², is divided by the root of these. So each direction in which gradients were seen moves by about
+    eigenvalue over the trace is the share of ‖G‖² in a direction along the axis; the product of the shares, each
+    raised by ``FLOOR``, stands for the share of a direction of all axes. What ``adam`` moves the field by, the first
+    moment over √‖G‖², is divided by the root of it. So each direction in which gradients were seen moves by about
     the rate, where ``adam-coordinatewise`` does that with each coordinate.
 
     Another basis of the same space is a rotation of orthonormal coordinates, which turns the eigenbases with it: steps
@@ -102,7 +102,7 @@ def _averaged(factors: tuple[np.ndarray, ...], gradient: np.ndarray) -> tuple[np
 
 
 def _turned(moment: np.ndarray, factors: tuple[np.ndarray, ...], square: float) -> np.ndarray:
-    """A slab's moment, times max(F / tr F, FLOOR)^(−½) along every axis with its factor F.
+    """A slab's moment, times (F / tr F)^(−½), damped, along every axis with its factor F.
 
     A field's slabs are directions of their own: ``square`` is the trace for all of them.
     """
@@ -115,7 +115,7 @@ def _turned(moment: np.ndarray, factors: tuple[np.ndarray, ...], square: float) 
 
 
 def _damped(share: Any) -> Any:
-    """Of a direction that is alone, 1, as its share."""
+    """Shares raised by FLOOR; that of a direction which has no others beside it stays 1."""
     return (share + FLOOR) / (1 + FLOOR)
 
 
