@@ -22,13 +22,14 @@ from numerics import Continuum, datasets
 from numerics.datasets import Records
 from numerics.kernels import threads
 from numerics.model.prepared import Prepared
+from numerics.model.units import learned
 from numerics.training import optimisers
 from numerics.training.job import Job
 from numerics.training.objective import Counted
 
 SIZES, REACHED = (16, 32, 64, 128, 256), 1e-6
 RATES = {"gauss-newton": (0.1, 1.0, 10.0), "lbfgs": (0.1, 1.0, 10.0), "adam": (0.003, 0.03, 0.3),
-         "adam-coordinatewise": (0.001, 0.003, 0.01), "kronecker": (0.1, 0.3, 1.0)}  # fmt: skip
+         "adam-coordinatewise": (0.001, 0.003, 0.01), "kronecker": (0.001, 0.003, 0.01)}  # fmt: skip
 RECORDS = {"gunpoint": 150, "burgers": 200}
 Array = np.ndarray
 
@@ -116,7 +117,7 @@ def trained(
 ) -> tuple[float, float, float]:
     """Objective, held-out loss and steps after so many CPU seconds; schedules are over by then."""
     model = Continuum.from_spec(f"specs/{name}.toml", seed=seed)
-    model = model.replace(units=learned(model, kept))
+    model = model.replace(units=learned(model.spec, model.units, kept, np.arange(len(kept))))
     objective, apart = Objective(model, model.prepare(kept)), model.prepare(held)
     vector = model.coordinates
     objective.curvature(vector)(vector)  # compiled
@@ -132,12 +133,6 @@ def trained(
         if info.stop:
             break
     return objective(vector)[0], model.with_coordinates(vector).scores(apart)["loss"], steps
-
-
-def learned(model: Continuum, data: Records) -> Any:
-    from numerics.model.units import learned as units
-
-    return units(model.spec, model.units, data, np.arange(len(data)), None)
 
 
 def main() -> None:

@@ -87,11 +87,16 @@ class Training:
     """
 
     optimiser: str = _option(
-        "adam", "What finds the steps; ridge solves for the readout alone, in one.", ", ".join(OPTIMISERS),
-        choices=OPTIMISERS,
+        "adam",
+        "What finds the steps. Adam's second moments: one a field (adam), one a coordinate of an L2-orthonormal basis "
+        "(adam-coordinatewise), one a direction (kronecker). ridge solves for the readout alone, in one.",
+        ", ".join(OPTIMISERS), choices=OPTIMISERS,
     )  # fmt: skip
     epochs: int = _option(300, "Passes over the records.", "0 or more", low=1, zero=True)
-    learning_rate: float = _option(0.01, "Of a step, as an L2 length.", "a positive number", above=True, largest=1e6)
+    learning_rate: float = _option(
+        0.01, "Of a step, as an L2 length; kronecker and adam-coordinatewise: in every direction.", "a positive number",
+        above=True, largest=1e6,
+    )  # fmt: skip
     schedule: str = _option(
         "cosine", "Of Adam's rate over the planned steps.", ", ".join(SCHEDULES), choices=SCHEDULES, optimisers=ADAM,
         elsewhere="adam or kronecker; gradient-descent keeps its rate, lbfgs searches a line, gauss-newton a ball",

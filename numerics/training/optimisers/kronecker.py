@@ -1,10 +1,11 @@
-"""Steps as long as Adam's in L2, in directions adapted to curvature: second moments as Kronecker products."""
+"""Adam in directions adapted to curvature: second moments as Kronecker products."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -27,7 +28,7 @@ from numerics.training.optimisers.state import (
 from numerics.training.optimisers.vectors import FIRST_DECAY
 from numerics.training.optimisers.vectors import FLOOR as SMALLEST
 
-FLOOR = 0.01  # of a direction's root mean square, as a share of the field's; smaller ones are not stretched further
+FLOOR = 1e-3  # added to a direction's share along an axis, so that the rarest are not stretched further and further
 LONGEST = 256  # functions along an axis that is adapted to; with more of them it has one second moment, as a whole
 TINY = float(np.finfo(np.float64).tiny)
 
@@ -38,9 +39,10 @@ class Kronecker:
 
     With a field's gradient as an array G, one axis a basis or a channel, the factor of an axis is the moving average
     of G₍ₐ₎ G₍ₐ₎ᵀ, the axis being the rows of G₍ₐ₎ (Gupta, Koren, Singer, 2018), and its trace that of ‖G‖². An
-    eigenvalue over the trace is the share of ‖G‖² in a direction along the axis; the product of the shares stands for
-    the second moment in a direction of all axes. The first moment is divided by its root, with a floor relative to
-    ‖G‖, and each field moves along what this gives, by the L2 length that ``adam`` moves it by.
+    eigenvalue over the trace is the share of ‖G‖² in a direction along the axis; the product of the shares, each
+    raised by ``FLOOR``, stands for the share of a direction of all axes. What ``adam`` moves the field by, the first
+    moment over √‖G‖², is divided by the root of it. So each direction in which gradients were seen moves by about
+    the rate, where ``adam-coordinatewise`` does that with each coordinate.
 
     Another basis of the same space is a rotation of orthonormal coordinates, which turns the eigenbases with it: steps
     are the same functions in every basis. Under refinement the factors converge, and the floor bounds how far
@@ -66,10 +68,8 @@ class Kronecker:
             square = sum(float(np.trace(of[0])) for of in own)
             if square > 0:
                 turned = [_turned(part, of, square) for part, of in zip(block.arrays(moment), own)]
-                way, first = np.concatenate([part.ravel() for part in turned]), moment[block.part]
-                length = rate / (1 - FIRST_DECAY**count) * math.sqrt(inner(first, first))
-                length /= math.sqrt(square / (1 - FIELD_DECAY**count)) + SMALLEST
-                by[block.part] -= length / math.sqrt(max(inner(way, way), TINY)) * way
+                length = rate / (1 - FIRST_DECAY**count) / (math.sqrt(square / (1 - FIELD_DECAY**count)) + SMALLEST)
+                by[block.part] -= length * np.concatenate([part.ravel() for part in turned])
         state = replace(self, moment=moment, factors=factors, count=count)
         info = Info(value, math.sqrt(inner(gradient, gradient)), math.sqrt(inner(by, by)), 1)
         return state, finite(vector + by, self.plan.blocks), info
@@ -82,12 +82,12 @@ class Kronecker:
 
     def to_arrays(self) -> Arrays:
         flat = np.concatenate([factor.ravel() for own in self.factors for factor in own])
-        return {"moment": self.moment, "factors": flat, "count": np.array(self.count)}
+        return {"moment": self.moment, "second": flat, "count": np.array(self.count)}
 
     def from_arrays(self, arrays: Mapping[str, np.ndarray]) -> Kronecker:
         check_arrays(arrays, {name: own.shape for name, own in self.to_arrays().items()})
         cuts = np.cumsum([factor.size for own in self.factors for factor in own])[:-1]
-        rest = iter(np.split(arrays["factors"], cuts))
+        rest = iter(np.split(arrays["second"], cuts))
         factors = tuple(tuple(next(rest).reshape(factor.shape) for factor in own) for own in self.factors)
         return replace(self, moment=arrays["moment"], factors=factors, count=int(arrays["count"]))
 
@@ -102,22 +102,21 @@ def _averaged(factors: tuple[np.ndarray, ...], gradient: np.ndarray) -> tuple[np
 
 
 def _turned(moment: np.ndarray, factors: tuple[np.ndarray, ...], square: float) -> np.ndarray:
-    """A slab's moment, divided by √(s + FLOOR²) in the eigenbases of its factors.
+    """A slab's moment, times (F / tr F)^(−½), damped, along every axis with its factor F.
 
-    s: the share of each direction in ``square``, the trace for the whole field.
+    A field's slabs are directions of their own: ``square`` is the trace for all of them.
     """
-    share, bases = np.trace(factors[0]) / square, {}
     for axis, factor in enumerate(factors):
-        own = np.ones(1)
         if len(factor) > 1:
-            values, bases[axis] = np.linalg.eigh(factor)
-            own = np.maximum(values, 0) / max(np.trace(factor), TINY)
-            moment = _along(bases[axis].T, moment, axis)
-        share = np.multiply.outer(share, own)
-    moment = moment / np.sqrt(share + FLOOR**2)
-    for axis, basis in bases.items():
-        moment = _along(basis, moment, axis)
-    return moment
+            values, basis = np.linalg.eigh(factor)
+            share = np.maximum(values, 0) / max(float(np.trace(factor)), TINY)
+            moment = _along((basis / np.sqrt(_damped(share))) @ basis.T, moment, axis)
+    return moment / math.sqrt(_damped(float(np.trace(factors[0])) / square))
+
+
+def _damped(share: Any) -> Any:
+    """Shares raised by FLOOR; that of a direction which has no others beside it stays 1."""
+    return (share + FLOOR) / (1 + FLOOR)
 
 
 def _along(matrix: np.ndarray, values: np.ndarray, axis: int) -> np.ndarray:

@@ -221,6 +221,6 @@ def check_arrays(arrays: Mapping[str, np.ndarray], shapes: Mapping[str, tuple[in
     if found != dict(shapes):
         raise CheckpointError(
             f"an optimiser's arrays {found}", f"{dict(shapes)}",
-            "the run was made by another optimiser or for another representation",
+            "the run was made by another optimiser, or another version of it, or for another representation",
             "start a new run without resuming",
         )  # fmt: skip

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from derive.errors import CheckpointError
 from derive.spec import Training
 from numerics import datasets
 from numerics.functions.field import Block
@@ -62,7 +63,7 @@ def after(state: optimisers.State, gradients: Array, vector: Array) -> tuple[opt
 
 
 def test_a_step_is_that_of_the_whole_matrix() -> None:
-    """(S + φ² I)^(−½) m with S, of all of a slab's coordinates, written out by ``np.kron``."""
+    """S^(−½) m / √‖g‖² with S, of all of a slab's coordinates, written out by ``np.kron``."""
     gradients = drawn(6)
     _, found, _ = after(start(weight_decay=0.3), gradients, np.ones(SIZE))
     x, m = np.ones(SIZE), np.zeros(SIZE)
@@ -80,28 +81,46 @@ def test_a_step_is_that_of_the_whole_matrix() -> None:
             parts = []
             for at, moment in zip(own, block.arrays(m)):
                 size = np.trace(factors[at][0])
-                second = np.full((1, 1), size / total)
+                second = np.full((1, 1), (size / total + 1e-3) / 1.001)
                 for factor in factors[at]:
-                    second = np.kron(second, factor / size)
-                values, vectors = np.linalg.eigh(second + 1e-4 * np.eye(moment.size))
+                    second = np.kron(second, (factor / size + 1e-3 * np.eye(len(factor))) / 1.001)
+                values, vectors = np.linalg.eigh(second)
                 parts.append(vectors @ (vectors.T @ moment.ravel() / np.sqrt(values)))
-            way = np.concatenate(parts)
-            length = np.linalg.norm(m[block.part]) / (1 - 0.9**t) / math.sqrt(total / (1 - 0.95**t))
-            move[block.part] = rate * length * way / np.linalg.norm(way)
+            adam = 1 / (1 - 0.9**t) / math.sqrt(total / (1 - 0.95**t))
+            move[block.part] = rate * adam * np.concatenate(parts)
             k += len(block.shapes)
         x = x - move - rate * 0.3 * x
     np.testing.assert_allclose(found, x, rtol=0, atol=1e-7)  # Adam's floor of 1e-8 is left out here
 
 
-def test_every_field_moves_as_far_as_by_adam() -> None:
-    gradients = drawn(12, 1)
-    for block in BLOCKS:
-        alone = np.zeros_like(gradients)
-        alone[:, block.part] = gradients[:, block.part]
-        _, _, expected = after(start("adam"), alone, np.zeros(SIZE))
-        _, _, lengths = after(start(), alone, np.zeros(SIZE))
-        np.testing.assert_allclose(lengths, expected, rtol=1e-12)
+def test_a_field_with_one_direction_moves_as_by_adam() -> None:
+    """A gradient that is a product of one vector an axis has shares of 1: its field moves by the rate."""
+    generator = np.random.default_rng(1)
+    blocks = blocks_of({"W": ((3, 4, 2),), "b": ((5,),)})
+    product = np.einsum("i,j,k->ijk", *(generator.standard_normal(n) for n in (3, 4, 2))).ravel()
+    for way in (np.concatenate([product, np.zeros(5)]), np.concatenate([np.zeros(24), generator.standard_normal(5)])):
+        gradients = np.outer([1.0, 0.5, 2.0, -1.0], way)
+        _, expected, _ = after(start("adam", blocks), gradients, np.zeros(29))
+        _, found, lengths = after(start(blocks=blocks), gradients, np.zeros(29))
+        np.testing.assert_allclose(found, expected, rtol=1e-10)
         assert lengths[0] == pytest.approx(0.1, rel=1e-6)
+
+
+def test_the_size_of_a_loss_does_not_matter() -> None:
+    gradients = drawn(5, 6)
+    _, found, _ = after(start(), gradients, np.zeros(SIZE))
+    _, larger, _ = after(start(), 1e4 * gradients, np.zeros(SIZE))
+    np.testing.assert_allclose(larger, found, rtol=1e-4)
+
+
+def test_states_of_the_first_version_are_refused() -> None:
+    """Its factors were the same, but a rate was the length of the whole step: going on with one would leap."""
+    state, _, _ = after(start(), drawn(3), np.zeros(SIZE))
+    arrays = dict(state.to_arrays())
+    assert np.array_equal(start().from_arrays(arrays).to_arrays()["second"], arrays["second"])
+    arrays["factors"] = arrays.pop("second")
+    with pytest.raises(CheckpointError, match="another version of it"):
+        start().from_arrays(arrays)
 
 
 # --- bases --------------------------------------------------------------------------------------------------
@@ -144,7 +163,7 @@ def test_bases_of_one_space_give_one_model() -> None:
             "bias": {"width": basis, "depth": {"family": "p0", "cells": 2}},
         }  # fmt: skip
         model = Continuum.from_spec(declared, seed=0)
-        trained = fit(model, data, optimiser="kronecker", learning_rate=0.3, epochs=12, batch=5)
+        trained = fit(model, data, optimiser="kronecker", learning_rate=0.1, epochs=12, batch=5)
         assert trained.history[-1]["loss"] < 0.5 * trained.history[0]["loss"]
         outputs.append(trained(data))
     np.testing.assert_allclose(outputs[1], outputs[0], rtol=0, atol=1e-10)
@@ -169,7 +188,7 @@ def on_cells(cells: int) -> Any:
 
 
 def test_steps_converge_under_refinement() -> None:
-    """Means over the coarsest cells: of functions on cells they converge with order 2. All lengths are bounded."""
+    """Means over the coarsest cells: of functions on cells they converge with order 2, and so do lengths."""
     fields, lengths = [], []
     for cells in (16, 32, 64):
         state, vector, found = start(blocks=blocks_of({"W": ((cells, cells),)})), np.zeros(cells**2), []
@@ -183,8 +202,8 @@ def test_steps_converge_under_refinement() -> None:
     size, error = np.linalg.norm(fine), np.linalg.norm(coarse - fine)
     assert error <= 0.05 * size
     assert np.linalg.norm(middle - fine) <= 0.3 * error
-    np.testing.assert_allclose(lengths[0], lengths[2], rtol=1e-2)
-    assert np.max(lengths) <= 1.2 * 0.1
+    np.testing.assert_allclose(lengths[0], lengths[2], rtol=5e-2)
+    np.testing.assert_allclose(lengths[1], lengths[2], rtol=1e-2)
 
 
 def test_ill_conditioned_axes_are_adapted_to() -> None:
@@ -203,7 +222,7 @@ def test_ill_conditioned_axes_are_adapted_to() -> None:
         for _ in range(300):
             state, vector, _ = step(state, objective, vector)
         values[name] = objective(vector)[0]
-    assert values.pop("kronecker") <= 0.2 * min(values.values())
+    assert values.pop("kronecker") <= 1e-4 * min(values.values())
 
 
 # --- axes that are too long ---------------------------------------------------------------------------------

@@ -257,7 +257,7 @@ def test_a_run_of_cycles_trains_within_its_work_and_goes_on_with_the_same_bits(
     usual, calls = optimisers.step, iter(range(10**6))
 
     def mortal(*args: Any) -> Any:
-        if next(calls) == 20:
+        if next(calls) == 10:
             raise KeyboardInterrupt
         return usual(*args)
 

@@ -265,8 +265,8 @@ def test_states_move(name: str) -> None:
         assert np.array_equal(after["second"], own)
     if name == "kronecker":
         assert np.array_equal(after["moment"], move(before["moment"])) and after["count"] == 4
-        ((factor,),) = move.of_factors(((before["factors"].reshape(4, 4),),))
-        assert np.array_equal(after["factors"], factor.ravel())
+        ((factor,),) = move.of_factors(((before["second"].reshape(4, 4),),))
+        assert np.array_equal(after["second"], factor.ravel())
     if name == "lbfgs":
         assert np.array_equal(after["steps"], [move(s) for s in before["steps"]])
         assert np.array_equal(after["changes"], [move(y) for y in before["changes"]]) and "value" not in after
