@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import math
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
 
 from derive.spec import depth_elements, step_lengths
-from numerics.kernels import compile, steps, threads
+from numerics.kernels import adaptive, compile, steps, threads
 from numerics.kernels.bound import Arrays, Finder, compiled_kernels, converted, exact_numbers, plain_kernels
-from numerics.kernels.operators import Slab, Weights, norms
-from numerics.kernels.steps import Attempt, Method, Steps
+from numerics.kernels.operators import Slab, Weights
+from numerics.kernels.steps import Method, Steps
 from numerics.representation.folders import load_module
 from numerics.representation.tables import Representation, kron
 
@@ -101,7 +102,7 @@ class Bound:
 
     def with_steps(self, taken: list[Steps]) -> Self:
         """The tables for these steps, slab by slab, whatever the states."""
-        slabs = [slab.on_steps(self.method(slab), own) for slab, own in zip(self.slabs, taken)]
+        slabs = [slab.on_steps(self.method(slab).taken, own) for slab, own in zip(self.slabs, taken)]
         return self._with(slabs=slabs, chosen=taken)
 
     def keeping(self, memory: str) -> Self:
@@ -171,6 +172,27 @@ class Block:
     of_states: list[np.ndarray]
 
 
+AtHand = tuple[np.ndarray, list[dict[str, Any]]]  # y of a tile, and slab by slab what the adjoint reads
+
+
+@dataclass(frozen=True, eq=False)
+class Swept:
+    """What the search for steps leaves.
+
+    steps: slab by slab. blocks: of tiles of records. ends: y (rows, N). kept: slab by slab what the adjoint reads, by
+    where a tile starts; None where it was not to be kept, or too much.
+    """
+
+    steps: list[Steps]
+    blocks: Sequence[Sequence[slice]]
+    ends: np.ndarray
+    kept: dict[int, list[dict[str, Any]]] | None
+
+    def at_hand(self, tile: slice) -> AtHand | None:
+        """What the forward sweep over a tile would give."""
+        return None if self.kept is None else (np.ascontiguousarray(self.ends[:, tile]), self.kept[tile.start])
+
+
 class Solver:
     """The network of a step: (5) by (7) from slab to slab, then readout and loss.
 
@@ -191,35 +213,47 @@ class Solver:
 
     def settled(self, states: np.ndarray) -> Self:
         """The network with steps for these states (entry rows, records): itself, unless they are to be found."""
+        return self._settled(states)[0]
+
+    def _settled(self, states: np.ndarray, keep: bool = False) -> tuple[Self, Swept | None]:
+        """The same, and what the search for steps leaves, if there was one; keep: for gradients, too."""
         if not self.bound.open:
-            return self
-        bound = self.bound.with_steps(self.find_steps(states))
-        return type(self)(bound, self.weights, bound._formed(self.weights))
+            return self, None
+        swept = self._search(states, keep)
+        bound = self.bound.with_steps(swept.steps)
+        return type(self)(bound, self.weights, bound._formed(self.weights)), swept
 
     def find_steps(self, states: np.ndarray) -> list[Steps]:
         """Adaptive steps for states (entry rows, records), slab by slab.
 
         A step is taken when every record's estimated error is at most tolerance (1 + ‖h‖), in L2.
         """
-        h, found = self.started(states), []
-        for slab, weights, declared in zip(self.bound.slabs, self.weights, self.bound.representation.spec.slabs):
-            elements = np.array([float(b) for b in depth_elements(declared)])
-            method = self.bound.method(slab)
-            attempt = partial(self._attempt, slab, weights, method)
-            taken, h = steps.find(elements, method.order, h, attempt)
-            found.append(taken)
-        return found
+        return self._search(states).steps
 
-    def _attempt(
-        self, slab: Slab, weights: Weights, method: Method, h: np.ndarray, start: float, length: float
-    ) -> Attempt:
-        """One step of all records."""
-        taken = slab.on_steps(method, [(start, length)]).form(weights)
-        after = self._advance(taken, h)
-        estimating = taken.combining(method.error(length)[None])
-        error, before, now = (norms(slab, x) for x in (self._advance(estimating, h), h, after))
-        tolerance = float(self.bound.representation.spec.tolerance or 0)
-        return Attempt(error / (tolerance * (1 + np.maximum(before, now))), now, after)
+    def _search(self, states: np.ndarray, keep: bool = False) -> Swept:
+        spec, slabs = self.bound.representation.spec, self.bound.slabs
+        h, found, kept = self.started(states), [], []
+        blocks = self._split(h.shape[1], sum(math.prod(shape) for slab in slabs for shape in slab.shapes.values()))
+        tiles = [tile for block in blocks for tile in block]
+        most = threads.LITTLE // len(slabs) if keep and not any(slab.checkpoints for slab in slabs) else 0
+        for slab, weights, declared in zip(slabs, self.weights, spec.slabs):
+            rule = adaptive.Rule(slab, self.bound.method(slab), float(spec.tolerance or 0))
+            walk = self._walk(rule, weights, h, tiles, most)
+            elements = np.array([float(b) for b in depth_elements(declared)])
+            found.append(steps.find(elements, rule.method.order, walk))
+            h = walk.h
+            kept.append(walk.kept)
+        by_tile = zip(*(own for own in kept if own is not None))
+        whole = {tile.start: list(own) for tile, own in zip(tiles, by_tile)} if None not in kept else None
+        return Swept(found, blocks, h, whole)
+
+    def _walk(
+        self, rule: adaptive.Rule, weights: Weights, h: np.ndarray, tiles: Sequence[slice], most: int
+    ) -> adaptive.Whole | adaptive.Stages:
+        """The way that states take through a slab; see ``adaptive``."""
+        if rule.slab.implicit:
+            return adaptive.Whole(rule, weights, h, self._advance)
+        return adaptive.Stages(rule, weights, h, tiles, most)
 
     def _advance(self, slab: Slab, h: np.ndarray) -> np.ndarray:
         """All records' states at the end of what a slab's tables describe."""
@@ -248,10 +282,11 @@ class Solver:
 
     def final(self, states: np.ndarray) -> np.ndarray:
         """y = h(·, 1) for states (entry rows, records)."""
-        solver = self.settled(states)
+        if self.bound.open:
+            return self._search(states).ends
         last = self.slabs[-1]
         found = np.empty((last.channels * last.sizes["state"], states.shape[1]), self.dtype)
-        _by_tiles(lambda tile: solver._final(states[:, tile]), found)
+        _by_tiles(lambda tile: self._final(states[:, tile]), found)
         return found
 
     def _final(self, states: np.ndarray) -> Any:
@@ -296,9 +331,9 @@ class Solver:
 
         The arguments are those of ``gradient``; rows: what the records are called where others hold them, too.
         """
-        solver = self.settled(states)
+        solver, swept = self._settled(states, keep=True)
         count = states.shape[1]
-        found = solver._summed(states, operator, constant, targets, False, rows)
+        found = solver._summed(states, operator, constant, targets, False, rows, swept)
         losses, gradient, (bar_operator, bar_constant), _ = found
         back = [slab.pull_back(own, w) for slab, own, w in zip(solver.slabs, gradient, solver.weights)]
         for own in back:
@@ -310,8 +345,9 @@ class Solver:
         self, states: np.ndarray, operator: np.ndarray, constant: np.ndarray, targets: np.ndarray, weights: np.ndarray
     ) -> tuple[np.ndarray, list[Weights], np.ndarray, np.ndarray]:
         """Losses, and the gradients of their sum with weights (N,); as ``mean_gradient``, by one sweep more."""
-        losses, bar = self.differentiated(self.outputs(states, operator, constant), targets)
-        back, bar_operator, bar_constant, _ = self.pull_back(states, operator, constant, bar * weights)
+        solver, swept = self._settled(states, keep=True)
+        losses, bar = self.differentiated(solver._outputs(states, operator, constant, swept), targets)
+        back, bar_operator, bar_constant, _ = solver._pull_back(states, operator, constant, bar * weights, swept)
         return losses, back, bar_operator, bar_constant
 
     def pull_back(
@@ -321,10 +357,15 @@ class Solver:
 
         ``constant``, summed over the records, and by the states. The other arguments are those of ``gradient``.
         """
-        solver = self.settled(states)._linear()
-        _, gradient, bars, of_states = solver._summed(states, operator, constant, bar)
-        back = [slab.pull_back(own, w) for slab, own, w in zip(solver.slabs, gradient, solver.weights)]
-        return back, *bars, solver._beside(of_states)
+        solver, swept = self._settled(states, keep=True)
+        return solver._pull_back(states, operator, constant, bar, swept)
+
+    def _pull_back(
+        self, states: np.ndarray, operator: np.ndarray, constant: np.ndarray, bar: np.ndarray, swept: Swept | None
+    ) -> tuple[list[Weights], np.ndarray, np.ndarray, np.ndarray]:
+        _, gradient, bars, of_states = self._linear()._summed(states, operator, constant, bar, swept=swept)
+        back = [slab.pull_back(own, w) for slab, own, w in zip(self.slabs, gradient, self.weights)]
+        return back, *bars, self._beside(of_states)
 
     def _linear(self) -> Self:
         """The network whose loss is Σ z t."""
@@ -342,14 +383,15 @@ class Solver:
 
     def _summed(
         self, states: np.ndarray, operator: np.ndarray, constant: np.ndarray, targets: np.ndarray,
-        of_states: bool = True, rows: np.ndarray | None = None,
+        of_states: bool = True, rows: np.ndarray | None = None, swept: Swept | None = None,
     ) -> tuple[np.ndarray, list[Arrays], tuple[np.ndarray, np.ndarray], list[np.ndarray]]:  # fmt: skip
         """Losses, the sums of gradients over the records, and with ``of_states`` dL/dstates tile by tile.
 
+        swept: of the same states, whose forward sweep is not made again where it was kept.
         The split into blocks is fixed and partial sums are added in order: the same bits for any number of threads.
         """
         readout = np.ascontiguousarray(operator, dtype=self.dtype), np.ascontiguousarray(constant, dtype=self.dtype)
-        work = self._done(states, targets, readout, of_states, rows)
+        work = self._done(states, targets, readout, of_states, rows, swept)
         with threads.serial_blas(), contextlib.closing(work) as done:  # whatever ends it, no thread waits for ever
             total = next(done)
             for block in done:
@@ -363,32 +405,33 @@ class Solver:
         return np.concatenate(total.losses), total.gradient, total.bars, total.of_states
 
     def _done(
-        self, states: np.ndarray, targets: np.ndarray, readout: Any, of_states: bool, rows: np.ndarray | None
-    ) -> Generator[Block, None, None]:
+        self, states: np.ndarray, targets: np.ndarray, readout: Any, of_states: bool, rows: np.ndarray | None,
+        swept: Swept | None,
+    ) -> Generator[Block, None, None]:  # fmt: skip
         """What each block gives, in order."""
         records = states.shape[1]
-        blocks = self._blocks(records)
+        blocks = self._blocks(records) if swept is None or swept.kept is None else swept.blocks
         threads.room(self.bytes_needed(records, of_states), f"a gradient over {records:,} records")
         rooms: dict[int, list[Arrays]] = {}  # of every thread that works, slab by slab
 
         def work(index: int) -> Block:
             room = rooms.setdefault(threading.get_ident(), [{} for _ in self.slabs])
-            return self.block(((states[:, t], targets[:, t]) for t in blocks[index]), readout, room, of_states)
+            tiles = ((states[:, t], targets[:, t], swept and swept.at_hand(t)) for t in blocks[index])
+            return self.block(tiles, readout, room, of_states)
 
         return threads.stream(work, len(blocks))
 
     def block(
-        self, tiles: Iterable[tuple[np.ndarray, np.ndarray]], readout: Any, rooms: Sequence[Arrays],
-        of_states: bool = False,
-    ) -> Block:  # fmt: skip
-        """The gradient over some tiles of records, each its states and targets.
+        self, tiles: Iterable[tuple[Any, ...]], readout: Any, rooms: Sequence[Arrays], of_states: bool = False
+    ) -> Block:
+        """The gradient over some tiles of records, each its states, its targets and, if it is there, what is at hand.
 
         readout: operator and constant; rooms: slab by slab memory that the calls of one thread have one after another.
         """
         gradient = [slab.empty_gradient() for slab in self.slabs]
         found = Block(gradient, (np.zeros_like(readout[0]), np.zeros_like(readout[1])), [], [])
-        for states, targets in tiles:
-            value, bar = self._tile(states, targets, readout, gradient, found.bars, rooms)
+        for states, targets, *at_hand in tiles:
+            value, bar = self._tile(states, targets, readout, gradient, found.bars, rooms, *at_hand)
             found.losses.append(value)
             found.of_states.extend([bar] if of_states else ())
         return found
@@ -410,9 +453,13 @@ class Solver:
         return [np.stack(of_records, axis=-1).astype(np.float64) for of_records in zip(*found)]
 
     def _blocks(self, records: int) -> Sequence[Sequence[slice]]:
-        """Tiles of records by block. Those of one tile become two halves, where a half is work enough for a thread."""
+        """Tiles of records by block, fixed for the sizes of these operators."""
+        return self._split(records, sum(a.size for slab in self.slabs for a in slab.operators.values()))
+
+    @staticmethod
+    def _split(records: int, numbers: int) -> Sequence[Sequence[slice]]:
+        """Those of one tile become two halves, where a half is work enough for a thread; numbers: of operators."""
         half = -(-records // 2)
-        numbers = sum(a.size for slab in self.slabs for a in slab.operators.values())
         if records <= TILE and threads.worthwhile(half * numbers):
             return threads.blocks(records, half, 1)
         tiles = -(-records // TILE)
@@ -430,14 +477,11 @@ class Solver:
 
     def _tile(
         self, states: np.ndarray, targets: np.ndarray, readout: Any, gradient: list[Arrays], bars: Any,
-        rooms: Sequence[Arrays],
-    ) -> tuple[np.ndarray, np.ndarray]:
+        rooms: Sequence[Arrays], at_hand: AtHand | None = None,
+    ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
         """Losses and dL/dstates of some records; adds to the gradients of operators and readout."""
         x = np.ascontiguousarray(states, dtype=self.dtype)
-        h, kept = self._lifted(x), []
-        for slab, room in zip(self.slabs, rooms):
-            h, k = slab.forward(h, keep=True, room=room)
-            kept.append(k)
+        h, kept = at_hand or self._forward(x, rooms)
         operator, constant = readout
         features, values = self._features(h)
         z = np.empty((len(constant), h.shape[1]), self.dtype)
@@ -458,6 +502,14 @@ class Solver:
             bar = bar_x
         return value, bar
 
+    def _forward(self, x: np.ndarray, rooms: Sequence[Arrays]) -> AtHand:
+        """The forward sweep over a tile."""
+        h, kept = self._lifted(x), []
+        for slab, room in zip(self.slabs, rooms):
+            h, own = slab.forward(h, keep=True, room=room)
+            kept.append(own)
+        return h, kept
+
     def _features(self, y: Any) -> tuple[Any, Any]:
         """What the readout takes: y, with what is beside it below; and the values at nodes, or None."""
         beside, channels = self.bound.beside, self.slabs[-1].channels
@@ -477,20 +529,25 @@ class Solver:
 
     def features(self, states: np.ndarray) -> np.ndarray:
         """What the readout takes, (rows of y and beside it, records) in float64, for states (entry rows, records)."""
-        solver, last = self.settled(states), self.slabs[-1]
+        last, swept = self.slabs[-1], self._search(states) if self.bound.open else None
         rows = last.channels * (last.sizes["state"] + self.bound.representation.spec.beside)
         found = np.empty((rows, states.shape[1]))
-        _by_tiles(lambda tile: solver._read(states[:, tile]), found)
+        _by_tiles(lambda tile: self._read(states, tile, swept), found)
         return found
 
-    def _read(self, states: np.ndarray) -> np.ndarray:
-        return self._features(self._final(states))[0].astype(np.float64)  # type: ignore[no-any-return]
+    def _read(self, states: np.ndarray, tile: slice, swept: Swept | None) -> np.ndarray:
+        y = self._final(states[:, tile]) if swept is None else np.ascontiguousarray(swept.ends[:, tile])
+        return self._features(y)[0].astype(np.float64)  # type: ignore[no-any-return]
 
     def outputs(self, states: np.ndarray, operator: np.ndarray, constant: np.ndarray) -> np.ndarray:
         """Readout values (outputs, records)."""
-        solver = self.settled(states)
+        return self._outputs(states, operator, constant, self._search(states) if self.bound.open else None)
+
+    def _outputs(
+        self, states: np.ndarray, operator: np.ndarray, constant: np.ndarray, swept: Swept | None
+    ) -> np.ndarray:
         found = np.empty((len(constant), states.shape[1]))
-        _by_tiles(lambda tile: operator @ solver._read(states[:, tile]) + constant[:, None], found)
+        _by_tiles(lambda tile: operator @ self._read(states, tile, swept) + constant[:, None], found)
         return found
 
     def tangent(

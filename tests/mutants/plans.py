@@ -99,7 +99,8 @@ RUN_TIME = {  # and what of ``numerics`` stands directly on it
 NUMERICS = {
     "__init__": ("continuum", "fit"),
     "levels/adapted": ("adapted", "cli"),
-    "kernels/steps": ("adaptive",),
+    "kernels/steps": ("adaptive", "walks"),
+    "kernels/adaptive": ("walks", "adaptive"),
     "archive": ("datasets", "networks", "cli"),
     "datasets/burgers": ("burgers",),
     "datasets/exponential": ("burgers", "vorticity"),

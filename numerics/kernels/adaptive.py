@@ -1,0 +1,187 @@
+"""Adaptive steps of one slab, tried for all records of a call: the walks that ``steps.find`` leads along the depth.
+
+An explicit step is taken stage by stage: the kernel of a step with one stage, whose end is that stage's slope, gives
+every slope once, and what is made of them, states and the estimated error, are sums of the same slopes. The first slope
+outlives a step that was too long, and where a tableau's last stage is the next step's first one the last slope is that.
+What the adjoint reads of the stages is kept for the steps that are taken, up to a size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from numerics.functions.basis import evaluate_inside
+from numerics.kernels import threads
+from numerics.kernels.bound import Arrays
+from numerics.kernels.operators import Slab, Weights, norms
+from numerics.kernels.steps import Attempt, Method
+
+Array = np.ndarray
+ONE_STAGE = np.array([[[1.0, 0.0], [0.0, 1.0]]])  # a step whose stage is at h and whose end is the stage's slope
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A step is right when every record's estimated error is at most tolerance (1 + ‖h‖), in L2."""
+
+    slab: Slab
+    method: Method
+    tolerance: float
+
+    def judged(self, before: Array, after: Array, errors: Array) -> Attempt:
+        """From norms (N,) of the states before and after a step, and of the errors."""
+        return Attempt(errors / (self.tolerance * (1 + np.maximum(before, after))), after)
+
+
+class Whole:
+    """A walk by kernels that take whole steps: one for the states and one for their errors.
+
+    For stages that are solved for together, and for kernels that are launched far away. h: states (rows, N), which it
+    changes. advance: a slab's tables and states → the states at the end of what they describe.
+    """
+
+    def __init__(self, rule: Rule, weights: Weights, h: Array, advance: Callable[[Slab, Array], Array]) -> None:
+        self.rule, self.weights, self.h, self.advance = rule, weights, h, advance
+        self.after, self.kept = h, None
+
+    def enter(self) -> None:
+        """Nothing is known of a step before it is tried."""
+
+    def attempt(self, start: float, length: float) -> Attempt:
+        slab, method = self.rule.slab, self.rule.method
+        taken = slab.on_steps(method, [(start, length)]).form(self.weights)
+        self.after = self.advance(taken, self.h)
+        errors = self.advance(taken.combining(method.error(length)[None]), self.h)
+        return self.rule.judged(*(norms(slab, x) for x in (self.h, self.after, errors)))
+
+    def accept(self) -> None:
+        self.h = self.after
+
+
+class Stages:
+    """A walk stage by stage. most: bytes, at most, of what it keeps for the adjoint; 0 keeps nothing.
+
+    Memory for all of them is asked for at once: where nobody writes to it, it is none.
+    """
+
+    def __init__(self, rule: Rule, weights: Weights, h: Array, tiles: Sequence[slice], most: int) -> None:
+        self.rule, self.weights = rule, weights
+        self.slab = rule.slab.combining(ONE_STAGE)
+        weight, bias = self.slab.tables.basis("weight_depth"), self.slab.tables.basis("bias_depth")
+        self.depths = (weight,) if weight.same(bias) else (weight, bias)
+        c = rule.method.c
+        self.repeats, self.slots = rule.method.repeats, len(rule.method.taken.b)  # of a step, for the adjoint
+        self.nodes = [np.unique(c[known:], return_inverse=True) for known in (0, 1)]  # with all slopes to find, or not
+        self.rows = [np.array([[k]]) for k in range(len(c))]
+        self.room = most // (sum(self.slab.kept_rows.values()) * self.slab.dtype.itemsize * max(1, h.shape[1]))
+        self.parts = [Part(self.slab, len(c), h[:, tile], self.room) for tile in tiles]
+        self.before = norms(self.slab, h)
+        self.after = self.before
+        self.known = self.taken = 0  # slopes that are known already; steps that are taken
+        self.formed: tuple[Array, Array, Slab] | None = None
+
+    def enter(self) -> None:
+        self.known = 0
+
+    def attempt(self, start: float, length: float) -> Attempt:
+        method, known, base = self.rule.method, self.known, self.taken * self.slots
+        slab, index = self._at(start, length)
+        combine = method.tried(length).astype(slab.dtype)
+        self.room = self.room if base + len(method.c) <= self.room else 0
+
+        def work(k: int) -> Array:
+            part = self.parts[k]
+            for i in range(known, len(method.c)):
+                part.evaluate(slab, combine[i], i, [rows[i - known] for rows in index], base + i, self.room > 0)
+            return part.end(slab, combine[-2:], self.repeats)
+
+        with threads.serial_blas():
+            self.after, errors = np.concatenate(threads.spread(work, len(self.parts)), axis=1)
+        self.known = 1
+        return self.rule.judged(self.before, self.after, errors)
+
+    def accept(self) -> None:
+        self.before, self.taken = self.after, self.taken + 1
+        self.known = int(self.repeats)
+        for part in self.parts:
+            part.accept(self.repeats)
+
+    def _at(self, start: float, length: float) -> tuple[Slab, list[list[Array]]]:
+        """The slab with the operators of a step's stages, and which rows of weights and biases they have.
+
+        Fields that are constant there have one operator for all, which lasts as long as they do.
+        """
+        nodes, inverse = self.nodes[self.known]
+        found: list[Array] = []
+        index: list[list[Array]] = []
+        for basis in self.depths:
+            values = evaluate_inside(basis, start + length * nodes, start + length / 2)
+            alike = bool((values == values[0]).all())
+            found.append(values[:1] if alike else values)
+            index.append([self.rows[0 if alike else k] for k in inverse])
+        found, index = (found + found)[:2], (index + index)[:2]  # of weights and biases, which may have one basis
+        if self.formed is None or not all(map(np.array_equal, found, self.formed[:2])):
+            slab = self.slab.bind({"theta": found[0], "vartheta": found[1]}).form(self.weights)
+            self.formed = found[0], found[1], slab
+        return self.formed[2], index
+
+    @property
+    def h(self) -> Array:
+        """The states (rows, N)."""
+        return np.concatenate([part.h for part in self.parts], axis=1)
+
+    @property
+    def kept(self) -> list[Arrays] | None:
+        """What the adjoint reads of the steps that were taken, tile by tile, if it was kept."""
+        return [part.kept_of(self.taken * self.slots) for part in self.parts] if self.room else None
+
+
+class Part:
+    """A tile of records: the state h and the slopes of all stages in the rows of ``sums``, (stages + 1, rows · n).
+
+    room: for what the adjoint reads of so many stages.
+    """
+
+    def __init__(self, slab: Slab, stages: int, h: Array, room: int) -> None:
+        self.sums = np.empty((stages + 1, h.size), slab.dtype)
+        self.sums[0] = h.ravel()
+        self.start = h
+        self.moved = np.empty(h.shape, slab.dtype)
+        shapes = {name: (max(1, room), rows, h.shape[1]) for name, rows in slab.kept_rows.items()}
+        self.kept = {name: np.empty(shape, slab.dtype) for name, shape in shapes.items()}
+
+    @property
+    def h(self) -> Array:
+        """The state (rows, n)."""
+        return self.sums[0].reshape(self.moved.shape)
+
+    def evaluate(self, slab: Slab, combine: Array, i: int, rows: Sequence[Array], slot: int, keep: bool) -> None:
+        """The slope of stage i, at the state that ``combine`` makes of the slopes before it.
+
+        rows: of operators and biases, as indices. slot: of what is kept.
+        """
+        np.dot(combine[: i + 1], self.sums[: i + 1], out=self.moved.reshape(-1))
+        slope = self.sums[i + 1].reshape(self.moved.shape)
+        slope[:] = self.moved
+        kept = {name: a[slot : slot + 1] for name, a in self.kept.items()} if keep else self.kept
+        given = {"h": slope, "operator_index": rows[0], "bias_index": rows[1], "keep": keep}
+        slab.call("forward", {**slab.operators, **kept, **given})
+
+    def end(self, slab: Slab, combine: Array, repeats: bool) -> Array:
+        """Norms (2, n) of the state after the step and of the estimated error, whose sums ``combine`` has."""
+        error = (combine[1] @ self.sums).reshape(self.moved.shape)
+        if not repeats:  # else it is the last stage's state
+            np.dot(combine[0], self.sums, out=self.moved.reshape(-1))
+        return norms(slab, np.concatenate([self.moved, error], axis=1)).reshape(2, -1)
+
+    def accept(self, repeats: bool) -> None:
+        self.sums[0] = self.moved.ravel()
+        if repeats:
+            self.sums[1] = self.sums[-1]
+
+    def kept_of(self, slots: int) -> Arrays:
+        """What the adjoint reads of so many stages."""
+        return {"h_entry": self.start, **{name: a[:slots] for name, a in self.kept.items()}}
