@@ -77,10 +77,10 @@ class Basis:
 
     def same(self, other: Basis) -> bool:
         """Whether the other has the same functions, as far as breakpoints and coefficients say."""
-        own, others = ((b.kind, b.size, b.coefficients is None) for b in (self, other))
-        if own != others or self.kind == "closed-form" or not np.array_equal(self.breakpoints, other.breakpoints):
+        if (self.kind, self.size) != (other.kind, other.size) or self.kind == "closed-form":
             return False
-        return self.coefficients is None or np.array_equal(self.coefficients, other.coefficients)
+        pairs = (self.breakpoints, other.breakpoints), (self.coefficients, other.coefficients)
+        return all(own is others is None or np.array_equal(own, others) for own, others in pairs)  # type: ignore[arg-type]
 
     @property
     def cells(self) -> int:

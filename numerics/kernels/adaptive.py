@@ -156,7 +156,8 @@ class Part:
     @property
     def h(self) -> Array:
         """The state (rows, n)."""
-        return self.sums[0].reshape(self.moved.shape)
+        found: Array = self.sums[0].reshape(self.moved.shape)
+        return found
 
     def evaluate(self, slab: Slab, combine: Array, i: int, rows: Sequence[Array], slot: int, keep: bool) -> None:
         """The slope of stage i, at the state that ``combine`` makes of the slopes before it.
