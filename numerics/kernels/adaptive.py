@@ -3,7 +3,8 @@
 An explicit step is taken stage by stage: the kernel of a step with one stage, whose end is that stage's slope, gives
 every slope once, and what is made of them, states and the estimated error, are sums of the same slopes. The first slope
 outlives a step that was too long, and where a tableau's last stage is the next step's first one the last slope is that.
-What the adjoint reads of the stages is kept for the steps that are taken, up to a size.
+What the adjoint reads of the stages is not kept: a sweep over the steps that were found gives it tile by tile, with the
+bits that it has on any number of workers, and takes a tenth of a gradient's time at most.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ import numpy as np
 
 from numerics.functions.basis import evaluate_inside
 from numerics.kernels import threads
-from numerics.kernels.bound import Arrays
 from numerics.kernels.operators import Slab, Weights, norms
 from numerics.kernels.steps import Attempt, Method
 
@@ -45,7 +45,7 @@ class Whole:
 
     def __init__(self, rule: Rule, weights: Weights, h: Array, advance: Callable[[Slab, Array], Array]) -> None:
         self.rule, self.weights, self.h, self.advance = rule, weights, h, advance
-        self.after, self.kept = h, None
+        self.after = h
 
     def enter(self) -> None:
         """Nothing is known of a step before it is tried."""
@@ -62,40 +62,35 @@ class Whole:
 
 
 class Stages:
-    """A walk stage by stage. most: bytes, at most, of what it keeps for the adjoint; 0 keeps nothing.
+    """A walk stage by stage, tile by tile of the records."""
 
-    Memory for all of them is asked for at once: where nobody writes to it, it is none.
-    """
-
-    def __init__(self, rule: Rule, weights: Weights, h: Array, tiles: Sequence[slice], most: int) -> None:
+    def __init__(self, rule: Rule, weights: Weights, h: Array, tiles: Sequence[slice]) -> None:
         self.rule, self.weights = rule, weights
         self.slab = rule.slab.combining(ONE_STAGE)
         weight, bias = self.slab.tables.basis("weight_depth"), self.slab.tables.basis("bias_depth")
         self.depths = (weight,) if weight.same(bias) else (weight, bias)
         c = rule.method.c
-        self.repeats, self.slots = rule.method.repeats, len(rule.method.taken.b)  # of a step, for the adjoint
+        self.repeats = rule.method.repeats
         self.nodes = [np.unique(c[known:], return_inverse=True) for known in (0, 1)]  # with all slopes to find, or not
         self.rows = [np.array([[k]]) for k in range(len(c))]
-        self.room = most // (sum(self.slab.kept_rows.values()) * self.slab.dtype.itemsize * max(1, h.shape[1]))
-        self.parts = [Part(self.slab, len(c), h[:, tile], self.room) for tile in tiles]
+        self.parts = [Part(self.slab, len(c), h[:, tile]) for tile in tiles]
         self.before = norms(self.slab, h)
         self.after = self.before
-        self.known = self.taken = 0  # slopes that are known already; steps that are taken
+        self.known = 0  # slopes that are known already
         self.formed: tuple[Array, Array, Slab] | None = None
 
     def enter(self) -> None:
         self.known = 0
 
     def attempt(self, start: float, length: float) -> Attempt:
-        method, known, base = self.rule.method, self.known, self.taken * self.slots
+        method, known = self.rule.method, self.known
         slab, index = self._at(start, length)
         combine = method.tried(length).astype(slab.dtype)
-        self.room = self.room if base + len(method.c) <= self.room else 0
 
         def work(k: int) -> Array:
             part = self.parts[k]
             for i in range(known, len(method.c)):
-                part.evaluate(slab, combine[i], i, [rows[i - known] for rows in index], base + i, self.room > 0)
+                part.evaluate(slab, combine[i], i, [rows[i - known] for rows in index])
             return part.end(slab, combine[-2:], self.repeats)
 
         with threads.serial_blas():
@@ -104,7 +99,7 @@ class Stages:
         return self.rule.judged(self.before, self.after, errors)
 
     def accept(self) -> None:
-        self.before, self.taken = self.after, self.taken + 1
+        self.before = self.after
         self.known = int(self.repeats)
         for part in self.parts:
             part.accept(self.repeats)
@@ -133,25 +128,15 @@ class Stages:
         """The states (rows, N)."""
         return np.concatenate([part.h for part in self.parts], axis=1)
 
-    @property
-    def kept(self) -> list[Arrays] | None:
-        """What the adjoint reads of the steps that were taken, tile by tile, if it was kept."""
-        return [part.kept_of(self.taken * self.slots) for part in self.parts] if self.room else None
-
 
 class Part:
-    """A tile of records: the state h and the slopes of all stages in the rows of ``sums``, (stages + 1, rows · n).
+    """A tile of records: the state h and the slopes of all stages in the rows of ``sums``, (stages + 1, rows · n)."""
 
-    room: for what the adjoint reads of so many stages.
-    """
-
-    def __init__(self, slab: Slab, stages: int, h: Array, room: int) -> None:
+    def __init__(self, slab: Slab, stages: int, h: Array) -> None:
         self.sums = np.empty((stages + 1, h.size), slab.dtype)
         self.sums[0] = h.ravel()
-        self.start = h
         self.moved = np.empty(h.shape, slab.dtype)
-        shapes = {name: (max(1, room), rows, h.shape[1]) for name, rows in slab.kept_rows.items()}
-        self.kept = {name: np.empty(shape, slab.dtype) for name, shape in shapes.items()}
+        self.kept = {name: np.empty((1, rows, h.shape[1]), slab.dtype) for name, rows in slab.kept_rows.items()}
 
     @property
     def h(self) -> Array:
@@ -159,17 +144,16 @@ class Part:
         found: Array = self.sums[0].reshape(self.moved.shape)
         return found
 
-    def evaluate(self, slab: Slab, combine: Array, i: int, rows: Sequence[Array], slot: int, keep: bool) -> None:
+    def evaluate(self, slab: Slab, combine: Array, i: int, rows: Sequence[Array]) -> None:
         """The slope of stage i, at the state that ``combine`` makes of the slopes before it.
 
-        rows: of operators and biases, as indices. slot: of what is kept.
+        rows: of operators and biases, as indices.
         """
         np.dot(combine[: i + 1], self.sums[: i + 1], out=self.moved.reshape(-1))
         slope = self.sums[i + 1].reshape(self.moved.shape)
         slope[:] = self.moved
-        kept = {name: a[slot : slot + 1] for name, a in self.kept.items()} if keep else self.kept
-        given = {"h": slope, "operator_index": rows[0], "bias_index": rows[1], "keep": keep}
-        slab.call("forward", {**slab.operators, **kept, **given})
+        given = {"h": slope, "operator_index": rows[0], "bias_index": rows[1], "keep": False}
+        slab.call("forward", {**slab.operators, **self.kept, **given})
 
     def end(self, slab: Slab, combine: Array, repeats: bool) -> Array:
         """Norms (2, n) of the state after the step and of the estimated error, whose sums ``combine`` has."""
@@ -182,7 +166,3 @@ class Part:
         self.sums[0] = self.moved.ravel()
         if repeats:
             self.sums[1] = self.sums[-1]
-
-    def kept_of(self, slots: int) -> Arrays:
-        """What the adjoint reads of so many stages."""
-        return {"h_entry": self.start, **{name: a[:slots] for name, a in self.kept.items()}}

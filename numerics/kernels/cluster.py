@@ -22,7 +22,7 @@ import numpy as np
 from derive.errors import TrainingError
 from numerics.kernels import threads
 from numerics.kernels.bound import Arrays, Finder
-from numerics.kernels.cpu import Block, Bound, Solver, Swept
+from numerics.kernels.cpu import Block, Bound, Solver
 from numerics.kernels.operators import Weights
 from numerics.kernels.steps import Steps
 from numerics.representation.tables import Representation
@@ -239,10 +239,10 @@ class ClusterSolver(Solver):
     bound: ClusterBound
 
     def _done(
-        self, states: Array, targets: Array, readout: Any, of_states: bool, rows: Array | None, swept: Swept | None
+        self, states: Array, targets: Array, readout: Any, of_states: bool, rows: Array | None
     ) -> Generator[Block, None, None]:
         if of_states:
-            return super()._done(states, targets, readout, of_states, rows, swept)
+            return super()._done(states, targets, readout, of_states, rows)
         bound, cuts = self.bound, self._blocks(states.shape[1])
         step = Step(next(bound.numbers), self.weights, bound.chosen, readout)
         done = bound.computed(step, [bound.tiles(states, targets, rows, cut) for cut in cuts])

@@ -172,25 +172,12 @@ class Block:
     of_states: list[np.ndarray]
 
 
-AtHand = tuple[np.ndarray, list[dict[str, Any]]]  # y of a tile, and slab by slab what the adjoint reads
-
-
 @dataclass(frozen=True, eq=False)
-class Swept:
-    """What the search for steps leaves.
-
-    steps: slab by slab. blocks: of tiles of records. ends: y (rows, N). kept: slab by slab what the adjoint reads, by
-    where a tile starts; None where it was not to be kept, or too much.
-    """
+class Found:
+    """Adaptive steps, slab by slab, and y (rows, N) at their end."""
 
     steps: list[Steps]
-    blocks: Sequence[Sequence[slice]]
     ends: np.ndarray
-    kept: dict[int, list[dict[str, Any]]] | None
-
-    def at_hand(self, tile: slice) -> AtHand | None:
-        """What the forward sweep over a tile would give."""
-        return None if self.kept is None else (np.ascontiguousarray(self.ends[:, tile]), self.kept[tile.start])
 
 
 class Solver:
@@ -213,15 +200,7 @@ class Solver:
 
     def settled(self, states: np.ndarray) -> Self:
         """The network with steps for these states (entry rows, records): itself, unless they are to be found."""
-        return self._settled(states)[0]
-
-    def _settled(self, states: np.ndarray, keep: bool = False) -> tuple[Self, Swept | None]:
-        """The same, and what the search for steps leaves, if there was one; keep: for gradients, too."""
-        if not self.bound.open:
-            return self, None
-        swept = self._search(states, keep)
-        bound = self.bound.with_steps(swept.steps)
-        return type(self)(bound, self.weights, bound._formed(self.weights)), swept
+        return self if (found := self._found(states)) is None else self._stepping(found)
 
     def find_steps(self, states: np.ndarray) -> list[Steps]:
         """Adaptive steps for states (entry rows, records), slab by slab.
@@ -230,30 +209,35 @@ class Solver:
         """
         return self._search(states).steps
 
-    def _search(self, states: np.ndarray, keep: bool = False) -> Swept:
+    def _found(self, states: np.ndarray) -> Found | None:
+        """Steps for these states, where they are to be found."""
+        return self._search(states) if self.bound.open else None
+
+    def _stepping(self, found: Found) -> Self:
+        """The network with steps that were found."""
+        bound = self.bound.with_steps(found.steps)
+        return type(self)(bound, self.weights, bound._formed(self.weights))
+
+    def _search(self, states: np.ndarray) -> Found:
         spec, slabs = self.bound.representation.spec, self.bound.slabs
-        h, found, kept = self.started(states), [], []
+        h, found = self.started(states), []
         blocks = self._split(h.shape[1], sum(math.prod(shape) for slab in slabs for shape in slab.shapes.values()))
         tiles = [tile for block in blocks for tile in block]
-        most = threads.LITTLE // len(slabs) if keep and not any(slab.checkpoints for slab in slabs) else 0
         for slab, weights, declared in zip(slabs, self.weights, spec.slabs):
             rule = adaptive.Rule(slab, self.bound.method(slab), float(spec.tolerance or 0))
-            walk = self._walk(rule, weights, h, tiles, most)
+            walk = self._walk(rule, weights, h, tiles)
             elements = np.array([float(b) for b in depth_elements(declared)])
             found.append(steps.find(elements, rule.method.order, walk))
             h = walk.h
-            kept.append(walk.kept)
-        by_tile = zip(*(own for own in kept if own is not None))
-        whole = {tile.start: list(own) for tile, own in zip(tiles, by_tile)} if None not in kept else None
-        return Swept(found, blocks, h, whole)
+        return Found(found, h)
 
     def _walk(
-        self, rule: adaptive.Rule, weights: Weights, h: np.ndarray, tiles: Sequence[slice], most: int
+        self, rule: adaptive.Rule, weights: Weights, h: np.ndarray, tiles: Sequence[slice]
     ) -> adaptive.Whole | adaptive.Stages:
         """The way that states take through a slab; see ``adaptive``."""
         if rule.slab.implicit:
             return adaptive.Whole(rule, weights, h, self._advance)
-        return adaptive.Stages(rule, weights, h, tiles, most)
+        return adaptive.Stages(rule, weights, h, tiles)
 
     def _advance(self, slab: Slab, h: np.ndarray) -> np.ndarray:
         """All records' states at the end of what a slab's tables describe."""
@@ -331,9 +315,9 @@ class Solver:
 
         The arguments are those of ``gradient``; rows: what the records are called where others hold them, too.
         """
-        solver, swept = self._settled(states, keep=True)
+        solver = self.settled(states)
         count = states.shape[1]
-        found = solver._summed(states, operator, constant, targets, False, rows, swept)
+        found = solver._summed(states, operator, constant, targets, False, rows)
         losses, gradient, (bar_operator, bar_constant), _ = found
         back = [slab.pull_back(own, w) for slab, own, w in zip(solver.slabs, gradient, solver.weights)]
         for own in back:
@@ -345,9 +329,10 @@ class Solver:
         self, states: np.ndarray, operator: np.ndarray, constant: np.ndarray, targets: np.ndarray, weights: np.ndarray
     ) -> tuple[np.ndarray, list[Weights], np.ndarray, np.ndarray]:
         """Losses, and the gradients of their sum with weights (N,); as ``mean_gradient``, by one sweep more."""
-        solver, swept = self._settled(states, keep=True)
-        losses, bar = self.differentiated(solver._outputs(states, operator, constant, swept), targets)
-        back, bar_operator, bar_constant, _ = solver._pull_back(states, operator, constant, bar * weights, swept)
+        found = self._found(states)
+        solver = self if found is None else self._stepping(found)
+        losses, bar = self.differentiated(self._outputs(states, operator, constant, found), targets)
+        back, bar_operator, bar_constant, _ = solver.pull_back(states, operator, constant, bar * weights)
         return losses, back, bar_operator, bar_constant
 
     def pull_back(
@@ -357,15 +342,10 @@ class Solver:
 
         ``constant``, summed over the records, and by the states. The other arguments are those of ``gradient``.
         """
-        solver, swept = self._settled(states, keep=True)
-        return solver._pull_back(states, operator, constant, bar, swept)
-
-    def _pull_back(
-        self, states: np.ndarray, operator: np.ndarray, constant: np.ndarray, bar: np.ndarray, swept: Swept | None
-    ) -> tuple[list[Weights], np.ndarray, np.ndarray, np.ndarray]:
-        _, gradient, bars, of_states = self._linear()._summed(states, operator, constant, bar, swept=swept)
-        back = [slab.pull_back(own, w) for slab, own, w in zip(self.slabs, gradient, self.weights)]
-        return back, *bars, self._beside(of_states)
+        solver = self.settled(states)._linear()
+        _, gradient, bars, of_states = solver._summed(states, operator, constant, bar)
+        back = [slab.pull_back(own, w) for slab, own, w in zip(solver.slabs, gradient, solver.weights)]
+        return back, *bars, solver._beside(of_states)
 
     def _linear(self) -> Self:
         """The network whose loss is Σ z t."""
@@ -383,15 +363,14 @@ class Solver:
 
     def _summed(
         self, states: np.ndarray, operator: np.ndarray, constant: np.ndarray, targets: np.ndarray,
-        of_states: bool = True, rows: np.ndarray | None = None, swept: Swept | None = None,
+        of_states: bool = True, rows: np.ndarray | None = None,
     ) -> tuple[np.ndarray, list[Arrays], tuple[np.ndarray, np.ndarray], list[np.ndarray]]:  # fmt: skip
         """Losses, the sums of gradients over the records, and with ``of_states`` dL/dstates tile by tile.
 
-        swept: of the same states, whose forward sweep is not made again where it was kept.
         The split into blocks is fixed and partial sums are added in order: the same bits for any number of threads.
         """
         readout = np.ascontiguousarray(operator, dtype=self.dtype), np.ascontiguousarray(constant, dtype=self.dtype)
-        work = self._done(states, targets, readout, of_states, rows, swept)
+        work = self._done(states, targets, readout, of_states, rows)
         with threads.serial_blas(), contextlib.closing(work) as done:  # whatever ends it, no thread waits for ever
             total = next(done)
             for block in done:
@@ -405,33 +384,32 @@ class Solver:
         return np.concatenate(total.losses), total.gradient, total.bars, total.of_states
 
     def _done(
-        self, states: np.ndarray, targets: np.ndarray, readout: Any, of_states: bool, rows: np.ndarray | None,
-        swept: Swept | None,
-    ) -> Generator[Block, None, None]:  # fmt: skip
+        self, states: np.ndarray, targets: np.ndarray, readout: Any, of_states: bool, rows: np.ndarray | None
+    ) -> Generator[Block, None, None]:
         """What each block gives, in order."""
         records = states.shape[1]
-        blocks = self._blocks(records) if swept is None or swept.kept is None else swept.blocks
+        blocks = self._blocks(records)
         threads.room(self.bytes_needed(records, of_states), f"a gradient over {records:,} records")
         rooms: dict[int, list[Arrays]] = {}  # of every thread that works, slab by slab
 
         def work(index: int) -> Block:
             room = rooms.setdefault(threading.get_ident(), [{} for _ in self.slabs])
-            tiles = ((states[:, t], targets[:, t], swept and swept.at_hand(t)) for t in blocks[index])
-            return self.block(tiles, readout, room, of_states)
+            return self.block(((states[:, t], targets[:, t]) for t in blocks[index]), readout, room, of_states)
 
         return threads.stream(work, len(blocks))
 
     def block(
-        self, tiles: Iterable[tuple[Any, ...]], readout: Any, rooms: Sequence[Arrays], of_states: bool = False
-    ) -> Block:
-        """The gradient over some tiles of records, each its states, its targets and, if it is there, what is at hand.
+        self, tiles: Iterable[tuple[np.ndarray, np.ndarray]], readout: Any, rooms: Sequence[Arrays],
+        of_states: bool = False,
+    ) -> Block:  # fmt: skip
+        """The gradient over some tiles of records, each its states and targets.
 
         readout: operator and constant; rooms: slab by slab memory that the calls of one thread have one after another.
         """
         gradient = [slab.empty_gradient() for slab in self.slabs]
         found = Block(gradient, (np.zeros_like(readout[0]), np.zeros_like(readout[1])), [], [])
-        for states, targets, *at_hand in tiles:
-            value, bar = self._tile(states, targets, readout, gradient, found.bars, rooms, *at_hand)
+        for states, targets in tiles:
+            value, bar = self._tile(states, targets, readout, gradient, found.bars, rooms)
             found.losses.append(value)
             found.of_states.extend([bar] if of_states else ())
         return found
@@ -477,11 +455,14 @@ class Solver:
 
     def _tile(
         self, states: np.ndarray, targets: np.ndarray, readout: Any, gradient: list[Arrays], bars: Any,
-        rooms: Sequence[Arrays], at_hand: AtHand | None = None,
-    ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+        rooms: Sequence[Arrays],
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Losses and dL/dstates of some records; adds to the gradients of operators and readout."""
         x = np.ascontiguousarray(states, dtype=self.dtype)
-        h, kept = at_hand or self._forward(x, rooms)
+        h, kept = self._lifted(x), []
+        for slab, room in zip(self.slabs, rooms):
+            h, k = slab.forward(h, keep=True, room=room)
+            kept.append(k)
         operator, constant = readout
         features, values = self._features(h)
         z = np.empty((len(constant), h.shape[1]), self.dtype)
@@ -502,14 +483,6 @@ class Solver:
             bar = bar_x
         return value, bar
 
-    def _forward(self, x: np.ndarray, rooms: Sequence[Arrays]) -> AtHand:
-        """The forward sweep over a tile."""
-        h, kept = self._lifted(x), []
-        for slab, room in zip(self.slabs, rooms):
-            h, own = slab.forward(h, keep=True, room=room)
-            kept.append(own)
-        return h, kept
-
     def _features(self, y: Any) -> tuple[Any, Any]:
         """What the readout takes: y, with what is beside it below; and the values at nodes, or None."""
         beside, channels = self.bound.beside, self.slabs[-1].channels
@@ -529,25 +502,25 @@ class Solver:
 
     def features(self, states: np.ndarray) -> np.ndarray:
         """What the readout takes, (rows of y and beside it, records) in float64, for states (entry rows, records)."""
-        last, swept = self.slabs[-1], self._search(states) if self.bound.open else None
+        last, ends = self.slabs[-1], self._found(states)
         rows = last.channels * (last.sizes["state"] + self.bound.representation.spec.beside)
         found = np.empty((rows, states.shape[1]))
-        _by_tiles(lambda tile: self._read(states, tile, swept), found)
+        _by_tiles(lambda tile: self._read(states, tile, ends), found)
         return found
 
-    def _read(self, states: np.ndarray, tile: slice, swept: Swept | None) -> np.ndarray:
-        y = self._final(states[:, tile]) if swept is None else np.ascontiguousarray(swept.ends[:, tile])
+    def _read(self, states: np.ndarray, tile: slice, known: Found | None) -> np.ndarray:
+        y = self._final(states[:, tile]) if known is None else np.ascontiguousarray(known.ends[:, tile])
         return self._features(y)[0].astype(np.float64)  # type: ignore[no-any-return]
 
     def outputs(self, states: np.ndarray, operator: np.ndarray, constant: np.ndarray) -> np.ndarray:
         """Readout values (outputs, records)."""
-        return self._outputs(states, operator, constant, self._search(states) if self.bound.open else None)
+        return self._outputs(states, operator, constant, self._found(states))
 
     def _outputs(
-        self, states: np.ndarray, operator: np.ndarray, constant: np.ndarray, swept: Swept | None
+        self, states: np.ndarray, operator: np.ndarray, constant: np.ndarray, known: Found | None
     ) -> np.ndarray:
         found = np.empty((len(constant), states.shape[1]))
-        _by_tiles(lambda tile: operator @ self._read(states, tile, swept) + constant[:, None], found)
+        _by_tiles(lambda tile: operator @ self._read(states, tile, known) + constant[:, None], found)
         return found
 
     def tangent(

@@ -155,7 +155,7 @@ class CudaSolver(Solver):
         return made
 
     def _walk(
-        self, rule: adaptive.Rule, weights: Weights, h: np.ndarray, tiles: Sequence[slice], most: int
+        self, rule: adaptive.Rule, weights: Weights, h: np.ndarray, tiles: Sequence[slice]
     ) -> adaptive.Whole:
         return adaptive.Whole(rule, weights, h, self._advance)
 
