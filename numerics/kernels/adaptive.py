@@ -3,12 +3,15 @@
 An explicit step is taken stage by stage: the kernel of a step with one stage, whose end is that stage's slope, gives
 every slope once, and what is made of them, states and the estimated error, are sums of the same slopes. The first slope
 outlives a step that was too long, and where a tableau's last stage is the next step's first one the last slope is that.
-What the adjoint reads of the stages is not kept: a sweep over the steps that were found gives it tile by tile, with the
-bits that it has on any number of workers, and takes a tenth of a gradient's time at most.
+
+Of all records the state, the slopes at both ends of a step and the state after it are kept, all else tile by tile; what
+the adjoint reads is not: a sweep over the steps that were found gives it, with the bits that it has on any number of
+workers, and to keep it was tried and saved next to nothing.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +19,7 @@ import numpy as np
 
 from numerics.functions.basis import evaluate_inside
 from numerics.kernels import threads
+from numerics.kernels.bound import Arrays
 from numerics.kernels.operators import Slab, Weights, norms
 from numerics.kernels.steps import Attempt, Method
 
@@ -73,7 +77,8 @@ class Stages:
         self.repeats = rule.method.repeats
         self.nodes = [np.unique(c[known:], return_inverse=True) for known in (0, 1)]  # with all slopes to find, or not
         self.rows = [np.array([[k]]) for k in range(len(c))]
-        self.parts = [Part(self.slab, len(c), h[:, tile]) for tile in tiles]
+        self.parts = [Part(h[:, tile]) for tile in tiles]
+        self.rooms: dict[tuple[int, int], Room] = {}  # of every thread that works, for so many records
         self.before = norms(self.slab, h)
         self.after = self.before
         self.known = 0  # slopes that are known already
@@ -89,9 +94,11 @@ class Stages:
 
         def work(k: int) -> Array:
             part = self.parts[k]
+            room = self._room(part.h.shape[1])
+            room.begin(part, known)
             for i in range(known, len(method.c)):
-                part.evaluate(slab, combine[i], i, [rows[i - known] for rows in index])
-            return part.end(slab, combine[-2:], self.repeats)
+                room.evaluate(slab, combine[i], i, [rows[i - known] for rows in index])
+            return room.end(slab, combine[-2:], part, self.repeats)
 
         with threads.serial_blas():
             self.after, errors = np.concatenate(threads.spread(work, len(self.parts)), axis=1)
@@ -102,7 +109,8 @@ class Stages:
         self.before = self.after
         self.known = int(self.repeats)
         for part in self.parts:
-            part.accept(self.repeats)
+            part.h, part.after = part.after, part.h
+            part.first, part.last = part.last, part.first
 
     def _at(self, start: float, length: float) -> tuple[Slab, list[list[Array]]]:
         """The slab with the operators of a step's stages, and which rows of weights and biases they have.
@@ -123,6 +131,12 @@ class Stages:
             self.formed = found[0], found[1], slab
         return self.formed[2], index
 
+    def _room(self, records: int) -> Room:
+        key = threading.get_ident(), records
+        if key not in self.rooms:
+            self.rooms[key] = Room(self.slab, len(self.rule.method.c), records)
+        return self.rooms[key]
+
     @property
     def h(self) -> Array:
         """The states (rows, N)."""
@@ -130,39 +144,44 @@ class Stages:
 
 
 class Part:
-    """A tile of records: the state h and the slopes of all stages in the rows of ``sums``, (stages + 1, rows · n)."""
+    """What is known of a tile of records: states h, those after the step that was tried, its first and last slope."""
 
-    def __init__(self, slab: Slab, stages: int, h: Array) -> None:
-        self.sums = np.empty((stages + 1, h.size), slab.dtype)
-        self.sums[0] = h.ravel()
-        self.moved = np.empty(h.shape, slab.dtype)
-        self.kept = {name: np.empty((1, rows, h.shape[1]), slab.dtype) for name, rows in slab.kept_rows.items()}
+    def __init__(self, h: Array) -> None:
+        self.h = h.copy()  # which will be written to
+        self.after, self.first, self.last = (np.empty_like(self.h) for _ in range(3))
 
-    @property
-    def h(self) -> Array:
-        """The state (rows, n)."""
-        found: Array = self.sums[0].reshape(self.moved.shape)
-        return found
+
+class Room:
+    """Where a step of a tile is tried: its state and the slopes of all stages are the rows of ``sums``."""
+
+    def __init__(self, slab: Slab, stages: int, records: int) -> None:
+        self.sums = np.empty((stages + 1, slab.channels * slab.sizes["state"], records), slab.dtype)
+        self.flat = self.sums.reshape(stages + 1, -1)
+        self.moved = np.empty(self.sums.shape[1:], slab.dtype)
+        self.kept: Arrays = {
+            name: np.empty((1, rows, records), slab.dtype) for name, rows in slab.kept_rows.items()
+        }
+
+    def begin(self, part: Part, known: int) -> None:
+        """The state, and its slope where that is known."""
+        self.sums[0] = part.h
+        if known:
+            self.sums[1] = part.first
 
     def evaluate(self, slab: Slab, combine: Array, i: int, rows: Sequence[Array]) -> None:
         """The slope of stage i, at the state that ``combine`` makes of the slopes before it.
 
         rows: of operators and biases, as indices.
         """
-        np.dot(combine[: i + 1], self.sums[: i + 1], out=self.moved.reshape(-1))
-        slope = self.sums[i + 1].reshape(self.moved.shape)
-        slope[:] = self.moved
-        given = {"h": slope, "operator_index": rows[0], "bias_index": rows[1], "keep": False}
+        np.dot(combine[: i + 1], self.flat[: i + 1], out=self.moved.reshape(-1))
+        self.sums[i + 1] = self.moved
+        given = {"h": self.sums[i + 1], "operator_index": rows[0], "bias_index": rows[1], "keep": False}
         slab.call("forward", {**slab.operators, **self.kept, **given})
 
-    def end(self, slab: Slab, combine: Array, repeats: bool) -> Array:
+    def end(self, slab: Slab, combine: Array, part: Part, repeats: bool) -> Array:
         """Norms (2, n) of the state after the step and of the estimated error, whose sums ``combine`` has."""
-        error = (combine[1] @ self.sums).reshape(self.moved.shape)
         if not repeats:  # else it is the last stage's state
-            np.dot(combine[0], self.sums, out=self.moved.reshape(-1))
+            np.dot(combine[0], self.flat, out=self.moved.reshape(-1))
+        part.after[:], part.first[:], part.last[:] = self.moved, self.sums[1], self.sums[-1]
+        error = (combine[1] @ self.flat).reshape(self.moved.shape)
         return norms(slab, np.concatenate([self.moved, error], axis=1)).reshape(2, -1)
-
-    def accept(self, repeats: bool) -> None:
-        self.sums[0] = self.moved.ravel()
-        if repeats:
-            self.sums[1] = self.sums[-1]

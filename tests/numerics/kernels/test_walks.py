@@ -93,8 +93,9 @@ def weights(model: Continuum) -> tuple[np.ndarray, np.ndarray]:
 def test_steps_and_states_are_those_of_a_loop(x: np.ndarray) -> None:
     model = model_of()
     steps, _, end = found(*weights(model), x, 1e-5)
+    given = x.copy()
     (taken,) = model.solver.find_steps(x)
-    assert len(taken) == len(steps) >= 6
+    assert np.array_equal(x, given) and len(taken) == len(steps) >= 6
     assert np.abs(np.array(taken) - steps).max() <= 1e-9
     assert np.abs(model.solver.final(x) - end).max() <= 1e-12 * np.abs(end).max()
 
@@ -150,7 +151,7 @@ def gradient(solver: Solver, x: np.ndarray) -> tuple[np.ndarray, ...]:
 
 
 def test_a_step_of_dormand_and_prince_costs_six_stages(x: np.ndarray) -> None:
-    """An element's first slope, and six for every step tried; of a gradient six again and six back for every one taken."""
+    """An element's first slope, and six for each step tried; of a gradient six more and six back for each one taken."""
     model = model_of()
     steps, tried, _ = found(*weights(model), x, 1e-5)
     assert tried > len(steps)
