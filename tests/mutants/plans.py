@@ -167,7 +167,7 @@ NUMERICS = {
     "datasets/sampling": ("sampling",),
     "kernels/bind": ("bound", "calls", "pickles", "fit"),
     "kernels/bound": ("bound", "finite", "continuum", "adaptive", "calls", "projection", "fit"),
-    "kernels/cpu": ("bound", "continuum", "adaptive", "calls", "projection", "fit"),
+    "kernels/cpu": ("bound", "continuum", "adaptive", "walks", "calls", "projection", "fit"),
     "kernels/operators": ("continuum", "adaptive", "calls", "projection", "loss_changes", "fit"),
     "kernels/stability": ("stability", "fit"),
     "estimators": ("forward", "onnx"),
