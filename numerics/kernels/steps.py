@@ -68,26 +68,24 @@ class Method:
 
     def step(self, length: Any) -> np.ndarray:
         """(7) with κ eliminated, as ``derive.tableau.combination`` has it: (…, stages + 1, stages + 1)."""
-        return self._combined(length, (1.0, self.b))
+        return self._combined(length, 1.0, self.b)
 
     def error(self, length: Any) -> np.ndarray:
         """The same with the estimated error in place of h_{n+1}."""
         assert self.difference is not None
-        return self._combined(length, (0.0, self.difference))
+        return self._combined(length, 0.0, self.difference)
 
-    def tried(self, length: Any) -> np.ndarray:
-        """The same with h_{n+1} and, in the last row, the estimated error: (…, stages + 2, stages + 1)."""
-        assert self.difference is not None
-        return self._combined(length, (1.0, self.b), (0.0, self.difference))
+    def tried(self, length: float) -> np.ndarray:
+        """The same with h_{n+1} and, in the last row, the estimated error: (stages + 2, stages + 1)."""
+        return np.concatenate([self.step(length), self.error(length)[-1:]])
 
-    def _combined(self, length: Any, *ends: tuple[float, np.ndarray]) -> np.ndarray:
-        """The rows of all stages, then one for each end: its part of h_n, and its weights."""
+    def _combined(self, length: Any, old: float, weights: np.ndarray) -> np.ndarray:
+        """Of one length, or of many (…)."""
         s, count = np.asarray(length, dtype=np.float64)[..., None, None], len(self.b)
         right = np.concatenate([np.ones((*s.shape[:-2], count, 1)), s * self.a], axis=-1)
         rows = np.linalg.solve(np.eye(count) - s * self.kappa * self.a, right) if self.kappa else right
-        weights = np.array([own for _, own in ends])
-        last = s * np.hstack([np.zeros((len(ends), 1)), weights]) + s * self.kappa * (weights @ rows)
-        last[..., 0] += [old for old, _ in ends]
+        last = s * np.append(0.0, weights) + s * self.kappa * (weights @ rows)[..., None, :]
+        last[..., 0] += old
         return np.concatenate([rows, last], axis=-2)
 
 

@@ -363,7 +363,7 @@ NUMERICS = (
           "[float(b) for b in spec.tableau.b]", "[1 / len(spec.tableau.b) for b in spec.tableau.b]"),
     Fault("suggestion: capitals are other letters", "derive/suggestion.py", 'name).lower()', 'name)'),
     Fault("adaptive: κ left out of h_{n+1}", "numerics/kernels/steps.py",
-          "+ s * self.kappa * (weights @ rows)", "+ 0 * (weights @ rows)"),
+          "+ s * self.kappa * (weights @ rows)", "+ 0 * s * (weights @ rows)"),
     Fault("adaptive: a stage on the wrong side of a breakpoint", "numerics/kernels/steps.py",
           "starts + lengths / 2)", "starts + lengths)"),
     Fault("adaptive: a stage tried on the wrong side of a breakpoint", "numerics/kernels/adaptive.py",
