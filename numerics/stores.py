@@ -106,7 +106,8 @@ class _Group:
         made, start = None, 0
         for part in parts:
             if made is None:
-                made = self.group.create_array(name, shape=shape, dtype=dtype, chunks=part.shape)
+                own: Any = str if dtype.kind == "U" else dtype  # texts of one length are in no standard of Zarr's
+                made = self.group.create_array(name, shape=shape, dtype=own, chunks=part.shape)
             made[start : start + len(part)] = part
             start += len(part)
 

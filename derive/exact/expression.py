@@ -40,6 +40,8 @@ from derive.exact.grammar import (
 from derive.exact.values import check_constants, check_somewhere
 from derive.suggestion import nearest
 
+POWER_OF_TEN = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d{1,2}\s*", re.ASCII)
+
 
 def check(
     text: Any,
@@ -240,7 +242,7 @@ def _check_number(node: ast.Constant, text: str, where: str) -> None:
 
 
 def parse_rational(text: Any, where: str = "") -> Fraction:
-    """An exact number from an integer, a string such as "1/2", "0.25" or "-3", or a decimal number as it is written.
+    """An exact number from an integer, a string such as "1/2", "0.25" or "1e-6", or a decimal number as it is written.
 
     Floats are the shortest decimal numbers that they stand for: 0.1 is 1/10. Raises ExpressionError.
     """
@@ -249,15 +251,14 @@ def parse_rational(text: Any, where: str = "") -> Fraction:
     if isinstance(text, float) and math.isfinite(text):
         text = written(text)
     if isinstance(text, str) and len(text) <= 2 * DIGITS:
+        text = f"{Decimal(text.strip()):f}" if POWER_OF_TEN.fullmatch(text) else text
         found = re.fullmatch(r"\s*([-+]?\d+)\s*(?:/\s*(\d+))?\s*|\s*([-+]?\d*\.\d+|[-+]?\d+\.)\s*", text, re.ASCII)
         if found and not (found[2] and int(found[2]) == 0):
             value = Fraction(found[3]) if found[3] else Fraction(int(found[1]), int(found[2] or 1))
             if abs(value) <= INTEGER:
                 return value
     cause, fix = "something other than a number", 'write it as "1/2" or "0.25"'
-    if isinstance(text, str) and re.fullmatch(r"\s*[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d{1,2}\s*", text, re.ASCII):
-        cause, fix = "powers of ten are not taken", f'write "{Fraction(text)}"'
-    elif isinstance(text, str) and "/" in text:
+    if isinstance(text, str) and "/" in text:
         cause, fix = "a quotient of something else than two whole numbers, or of a number by 0", 'write it as "1/2"'
     allowed = f'a number such as 3, 0.25 or "1/2", up to {INTEGER:g}'
     raise refused(repr(text)[:80], allowed, cause, fix, where)

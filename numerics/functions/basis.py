@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -74,6 +75,13 @@ class Basis:
             )
         return cls(kind, breakpoints, coefficients.astype(np.float64), len(coefficients))
 
+    def same(self, other: Basis) -> bool:
+        """Whether the other has the same functions, as far as breakpoints and coefficients say."""
+        if (self.kind, self.size) != (other.kind, other.size) or self.kind == "closed-form":
+            return False
+        pairs = (self.breakpoints, other.breakpoints), (self.coefficients, other.coefficients)
+        return all(own is others is None or np.array_equal(own, others) for own, others in pairs)  # type: ignore[arg-type]
+
     @property
     def cells(self) -> int:
         """The number of cells."""
@@ -129,13 +137,21 @@ def evaluate(basis: Basis, x: Array) -> Array:
     return _table(basis, x, derivative=False)
 
 
-def evaluate_inside(basis: Basis, x: Array, inside: float) -> Array:
-    """Values (n, size) at points x of the cell that holds the point ``inside``: at its ends the limits from there."""
-    x = _points(x)
+def evaluate_inside(basis: Basis, x: Array, inside: Any) -> Array:
+    """Values (n, size) at points x of the cell that holds the point ``inside``: at its ends the limits from there.
+
+    x may be (rows, points), with an ``inside`` (rows, 1) for each: (rows · points, size).
+    """
     if basis.kind == "fourier":
-        return evaluate(basis, x)
-    cell = int(np.searchsorted(basis.breakpoints, inside, side="right")) - 1
-    return _on_cell(basis, min(max(cell, 0), basis.cells - 1), x, False)
+        return evaluate(basis, np.ravel(x))
+    cells = np.searchsorted(basis.breakpoints, inside, side="right") - 1
+    if np.ndim(cells) == 0:
+        return _on_cell(basis, min(max(int(cells), 0), basis.cells - 1), _points(x), False)
+    cells, found = np.clip(cells, 0, basis.cells - 1), np.empty((*x.shape, basis.size))
+    for cell in np.unique(cells):
+        rows = cells[:, 0] == cell
+        found[rows] = _on_cell(basis, int(cell), x[rows].ravel(), False).reshape(-1, x.shape[1], basis.size)
+    return found.reshape(-1, basis.size)
 
 
 def derivative(basis: Basis, x: Array) -> Array:

@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import math
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
 
 from derive.spec import depth_elements, step_lengths
-from numerics.kernels import compile, steps, threads
+from numerics.kernels import adaptive, compile, steps, threads
 from numerics.kernels.bound import Arrays, Finder, compiled_kernels, converted, exact_numbers, plain_kernels
-from numerics.kernels.operators import Slab, Weights, norms
-from numerics.kernels.steps import Attempt, Method, Steps
+from numerics.kernels.operators import Slab, Weights
+from numerics.kernels.steps import Method, Steps
 from numerics.representation.folders import load_module
 from numerics.representation.tables import Representation, kron
 
@@ -101,7 +102,7 @@ class Bound:
 
     def with_steps(self, taken: list[Steps]) -> Self:
         """The tables for these steps, slab by slab, whatever the states."""
-        slabs = [slab.on_steps(self.method(slab), own) for slab, own in zip(self.slabs, taken)]
+        slabs = [slab.on_steps(self.method(slab).taken, own) for slab, own in zip(self.slabs, taken)]
         return self._with(slabs=slabs, chosen=taken)
 
     def keeping(self, memory: str) -> Self:
@@ -171,6 +172,14 @@ class Block:
     of_states: list[np.ndarray]
 
 
+@dataclass(frozen=True, eq=False)
+class Found:
+    """Adaptive steps, slab by slab, and y (rows, N) at their end."""
+
+    steps: list[Steps]
+    ends: np.ndarray
+
+
 class Solver:
     """The network of a step: (5) by (7) from slab to slab, then readout and loss.
 
@@ -191,35 +200,44 @@ class Solver:
 
     def settled(self, states: np.ndarray) -> Self:
         """The network with steps for these states (entry rows, records): itself, unless they are to be found."""
-        if not self.bound.open:
-            return self
-        bound = self.bound.with_steps(self.find_steps(states))
-        return type(self)(bound, self.weights, bound._formed(self.weights))
+        return self if (found := self._found(states)) is None else self._stepping(found)
 
     def find_steps(self, states: np.ndarray) -> list[Steps]:
         """Adaptive steps for states (entry rows, records), slab by slab.
 
         A step is taken when every record's estimated error is at most tolerance (1 + ‖h‖), in L2.
         """
-        h, found = self.started(states), []
-        for slab, weights, declared in zip(self.bound.slabs, self.weights, self.bound.representation.spec.slabs):
-            elements = np.array([float(b) for b in depth_elements(declared)])
-            method = self.bound.method(slab)
-            attempt = partial(self._attempt, slab, weights, method)
-            taken, h = steps.find(elements, method.order, h, attempt)
-            found.append(taken)
-        return found
+        return self._search(states).steps
 
-    def _attempt(
-        self, slab: Slab, weights: Weights, method: Method, h: np.ndarray, start: float, length: float
-    ) -> Attempt:
-        """One step of all records."""
-        taken = slab.on_steps(method, [(start, length)]).form(weights)
-        after = self._advance(taken, h)
-        estimating = taken.combining(method.error(length)[None])
-        error, before, now = (norms(slab, x) for x in (self._advance(estimating, h), h, after))
-        tolerance = float(self.bound.representation.spec.tolerance or 0)
-        return Attempt(error / (tolerance * (1 + np.maximum(before, now))), now, after)
+    def _found(self, states: np.ndarray) -> Found | None:
+        """Steps for these states, where they are to be found."""
+        return self._search(states) if self.bound.open else None
+
+    def _stepping(self, found: Found) -> Self:
+        """The network with steps that were found."""
+        bound = self.bound.with_steps(found.steps)
+        return type(self)(bound, self.weights, bound._formed(self.weights))
+
+    def _search(self, states: np.ndarray) -> Found:
+        spec, slabs = self.bound.representation.spec, self.bound.slabs
+        h, found = self.started(states), []
+        blocks = self._split(h.shape[1], sum(math.prod(shape) for slab in slabs for shape in slab.shapes.values()))
+        tiles = [tile for block in blocks for tile in block]
+        for slab, weights, declared in zip(slabs, self.weights, spec.slabs):
+            rule = adaptive.Rule(slab, self.bound.method(slab), float(spec.tolerance or 0))
+            walk = self._walk(rule, weights, h, tiles)
+            elements = np.array([float(b) for b in depth_elements(declared)])
+            found.append(steps.find(elements, rule.method.order, walk))
+            h = walk.h
+        return Found(found, h)
+
+    def _walk(
+        self, rule: adaptive.Rule, weights: Weights, h: np.ndarray, tiles: Sequence[slice]
+    ) -> adaptive.Whole | adaptive.Stages:
+        """The way that states take through a slab; see ``adaptive``."""
+        if rule.slab.implicit:
+            return adaptive.Whole(rule, weights, h, self._advance)
+        return adaptive.Stages(rule, weights, h, tiles)
 
     def _advance(self, slab: Slab, h: np.ndarray) -> np.ndarray:
         """All records' states at the end of what a slab's tables describe."""
@@ -248,10 +266,11 @@ class Solver:
 
     def final(self, states: np.ndarray) -> np.ndarray:
         """y = h(·, 1) for states (entry rows, records)."""
-        solver = self.settled(states)
+        if self.bound.open:
+            return self._search(states).ends
         last = self.slabs[-1]
         found = np.empty((last.channels * last.sizes["state"], states.shape[1]), self.dtype)
-        _by_tiles(lambda tile: solver._final(states[:, tile]), found)
+        _by_tiles(lambda tile: self._final(states[:, tile]), found)
         return found
 
     def _final(self, states: np.ndarray) -> Any:
@@ -310,8 +329,10 @@ class Solver:
         self, states: np.ndarray, operator: np.ndarray, constant: np.ndarray, targets: np.ndarray, weights: np.ndarray
     ) -> tuple[np.ndarray, list[Weights], np.ndarray, np.ndarray]:
         """Losses, and the gradients of their sum with weights (N,); as ``mean_gradient``, by one sweep more."""
-        losses, bar = self.differentiated(self.outputs(states, operator, constant), targets)
-        back, bar_operator, bar_constant, _ = self.pull_back(states, operator, constant, bar * weights)
+        found = self._found(states)
+        solver = self if found is None else self._stepping(found)
+        losses, bar = self.differentiated(self._outputs(states, operator, constant, found), targets)
+        back, bar_operator, bar_constant, _ = solver.pull_back(states, operator, constant, bar * weights)
         return losses, back, bar_operator, bar_constant
 
     def pull_back(
@@ -410,9 +431,13 @@ class Solver:
         return [np.stack(of_records, axis=-1).astype(np.float64) for of_records in zip(*found)]
 
     def _blocks(self, records: int) -> Sequence[Sequence[slice]]:
-        """Tiles of records by block. Those of one tile become two halves, where a half is work enough for a thread."""
+        """Tiles of records by block, fixed for the sizes of these operators."""
+        return self._split(records, sum(a.size for slab in self.slabs for a in slab.operators.values()))
+
+    @staticmethod
+    def _split(records: int, numbers: int) -> Sequence[Sequence[slice]]:
+        """Those of one tile become two halves, where a half is work enough for a thread; numbers: of operators."""
         half = -(-records // 2)
-        numbers = sum(a.size for slab in self.slabs for a in slab.operators.values())
         if records <= TILE and threads.worthwhile(half * numbers):
             return threads.blocks(records, half, 1)
         tiles = -(-records // TILE)
@@ -477,20 +502,25 @@ class Solver:
 
     def features(self, states: np.ndarray) -> np.ndarray:
         """What the readout takes, (rows of y and beside it, records) in float64, for states (entry rows, records)."""
-        solver, last = self.settled(states), self.slabs[-1]
+        last, ends = self.slabs[-1], self._found(states)
         rows = last.channels * (last.sizes["state"] + self.bound.representation.spec.beside)
         found = np.empty((rows, states.shape[1]))
-        _by_tiles(lambda tile: solver._read(states[:, tile]), found)
+        _by_tiles(lambda tile: self._read(states, tile, ends), found)
         return found
 
-    def _read(self, states: np.ndarray) -> np.ndarray:
-        return self._features(self._final(states))[0].astype(np.float64)  # type: ignore[no-any-return]
+    def _read(self, states: np.ndarray, tile: slice, known: Found | None) -> np.ndarray:
+        y = self._final(states[:, tile]) if known is None else np.ascontiguousarray(known.ends[:, tile])
+        return self._features(y)[0].astype(np.float64)  # type: ignore[no-any-return]
 
     def outputs(self, states: np.ndarray, operator: np.ndarray, constant: np.ndarray) -> np.ndarray:
         """Readout values (outputs, records)."""
-        solver = self.settled(states)
+        return self._outputs(states, operator, constant, self._found(states))
+
+    def _outputs(
+        self, states: np.ndarray, operator: np.ndarray, constant: np.ndarray, known: Found | None
+    ) -> np.ndarray:
         found = np.empty((len(constant), states.shape[1]))
-        _by_tiles(lambda tile: operator @ solver._read(states[:, tile]) + constant[:, None], found)
+        _by_tiles(lambda tile: operator @ self._read(states, tile, known) + constant[:, None], found)
         return found
 
     def tangent(

@@ -20,7 +20,7 @@ from typing import Any, Self
 import numpy as np
 
 from derive.errors import TrainingError
-from numerics.kernels import threads
+from numerics.kernels import adaptive, threads
 from numerics.kernels.bound import Arrays, compiled_kernels, exact_numbers
 from numerics.kernels.cpu import Bound, Solver
 from numerics.kernels.cuda_slab import CudaSlab
@@ -153,6 +153,11 @@ class CudaSolver(Solver):
         made = copy.copy(self)
         made.slabs = [slab.inside(arena) for slab in self.slabs]
         return made
+
+    def _walk(
+        self, rule: adaptive.Rule, weights: Weights, h: np.ndarray, tiles: Sequence[slice]
+    ) -> adaptive.Whole:
+        return adaptive.Whole(rule, weights, h, self._advance)
 
     def _advance(self, slab: Slab, h: np.ndarray) -> np.ndarray:
         launches = (np.ascontiguousarray(h[:, part]) for part in self._launches(h.shape[1]))

@@ -285,11 +285,11 @@ def _by_axes(factors: Sequence[np.ndarray], values: np.ndarray, channels: int) -
 
 def norms(slab: BoundSlab, h: np.ndarray) -> np.ndarray:
     """‖h‖ in L2 of every record, (N,), on a square or a cube by one mass matrix an axis."""
-    masses = slab.tables.factors("M")
-    parts = h.astype(np.float64).reshape(*(len(m) for m in masses), slab.channels, -1)
+    roots = slab.tables.roots
+    parts = h.astype(np.float64).reshape(*map(len, roots), slab.channels, -1)
     with np.errstate(over="ignore", invalid="ignore"):
-        for axis, mass in enumerate(masses):
-            parts = along(np.linalg.cholesky(mass).T, parts, axis)
+        for axis, root in enumerate(roots):
+            parts = along(root, parts, axis)
         return np.asarray(np.sqrt(np.sum(parts.reshape(-1, h.shape[1]) ** 2, axis=0)))
 
 

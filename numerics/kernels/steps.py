@@ -6,8 +6,8 @@ belong to depths, and are formed once for all records. Gradients are exact for t
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -48,29 +48,53 @@ class Method:
         difference = b - np.array([float(v) for v in tableau.embedded])
         return cls(a, b, c, difference, min(tableau.order, tableau.embedded_order or 0) + 1, kappa)
 
-    def step(self, length: float) -> np.ndarray:
-        """(7) with κ eliminated, as ``derive.tableau.combination`` has it: (stages + 1, stages + 1)."""
+    @property
+    def explicit(self) -> bool:
+        """Whether every stage depends on earlier ones only."""
+        return not np.triu(self.a).any()
+
+    @property
+    def repeats(self) -> bool:
+        """Whether the last stage is the next step's first one ("first same as last")."""
+        return self.explicit and bool(self.c[-1] == 1) and np.array_equal(self.a[-1], self.b)
+
+    @property
+    def taken(self) -> Method:
+        """The method without last stages that only the error's estimate reads: h_{n+1} is the same."""
+        if not self.explicit:
+            return self
+        own = slice(int(np.flatnonzero(self.b)[-1]) + 1)
+        return replace(self, a=self.a[own, own], b=self.b[own], c=self.c[own], difference=None)
+
+    def step(self, length: Any) -> np.ndarray:
+        """(7) with κ eliminated, as ``derive.tableau.combination`` has it: (…, stages + 1, stages + 1)."""
         return self._combined(length, 1.0, self.b)
 
-    def error(self, length: float) -> np.ndarray:
+    def error(self, length: Any) -> np.ndarray:
         """The same with the estimated error in place of h_{n+1}."""
         assert self.difference is not None
         return self._combined(length, 0.0, self.difference)
 
-    def _combined(self, length: float, old: float, weights: np.ndarray) -> np.ndarray:
-        right = np.hstack([np.ones((len(self.b), 1)), length * self.a])
-        rows = np.linalg.solve(np.eye(len(self.b)) - length * self.kappa * self.a, right)
-        last = np.append(old, length * weights) + length * self.kappa * (weights @ rows)
-        return np.vstack([rows, last])
+    def tried(self, length: float) -> np.ndarray:
+        """The same with h_{n+1} and, in the last row, the estimated error: (stages + 2, stages + 1)."""
+        return np.concatenate([self.step(length), self.error(length)[-1:]])
+
+    def _combined(self, length: Any, old: float, weights: np.ndarray) -> np.ndarray:
+        """Of one length, or of many (…)."""
+        s, count = np.asarray(length, dtype=np.float64)[..., None, None], len(self.b)
+        right = np.concatenate([np.ones((*s.shape[:-2], count, 1)), s * self.a], axis=-1)
+        rows = np.linalg.solve(np.eye(count) - s * self.kappa * self.a, right) if self.kappa else right
+        last = s * np.append(0.0, weights) + s * self.kappa * (weights @ rows)[..., None, :]
+        last[..., 0] += old
+        return np.concatenate([rows, last], axis=-2)
 
 
 def tables(method: Method, weight_depth: Basis, bias_depth: Basis, steps: Steps) -> Arrays:
     """What the kernels need of the steps: combine, and θ and ϑ at the stages with the row that each stage uses."""
-    found = {"combine": np.stack([method.step(length) for _, length in steps])}
+    starts, lengths = np.array(steps).T[:, :, None]
+    found = {"combine": method.step(lengths[:, 0])}
     for rows, index, basis in (("theta", "operator_index", weight_depth), ("vartheta", "bias_index", bias_depth)):
-        values = np.concatenate(
-            [evaluate_inside(basis, start + method.c * length, start + length / 2) for start, length in steps]
-        )
+        values = evaluate_inside(basis, starts + method.c * lengths, starts + lengths / 2)
         found[rows], inverse = np.unique(values, axis=0, return_inverse=True)
         found[index] = inverse.reshape(len(steps), len(method.c))
     return found
@@ -78,11 +102,10 @@ def tables(method: Method, weight_depth: Basis, bias_depth: Basis, steps: Steps)
 
 @dataclass(frozen=True)
 class Attempt:
-    """A step of all records: their errors in units of what is tolerated (N,), and norms after it; the states there."""
+    """A step of all records: their errors in units of what is tolerated (N,), and the norms after it."""
 
     errors: np.ndarray
     norms: np.ndarray
-    after: np.ndarray
 
     @property
     def worst(self) -> int:
@@ -90,13 +113,23 @@ class Attempt:
         return int(np.argmax(np.where(np.isnan(self.errors), np.inf, self.errors)))
 
 
-def find(
-    elements: np.ndarray, order: int, h: np.ndarray, attempt: Callable[[np.ndarray, float, float], Attempt]
-) -> tuple[Steps, np.ndarray]:
-    """Steps through the depth elements for the states h, and the states at the end.
+class Walk(Protocol):
+    """States of all records on their way along the depth."""
+
+    def enter(self) -> None:
+        """A depth element begins, at whose start the fields may jump."""
+
+    def attempt(self, start: float, length: float) -> Attempt:
+        """Try a step from where the states are."""
+
+    def accept(self) -> None:
+        """Go where the step that was tried last ends."""
+
+
+def find(elements: np.ndarray, order: int, walk: Walk) -> Steps:
+    """Steps through the depth elements, which the walk has taken.
 
     elements: breakpoints that no step crosses; the first is tried as one step. order: of the error in a step's length.
-    attempt(h, start, length): the step that it describes.
     Raises TrainingError where no step is short enough, or too many would be needed.
     """
     steps: Steps = []
@@ -104,18 +137,19 @@ def find(
     length = float(elements[1] - elements[0])
     for start, stop in zip(elements, elements[1:]):
         at = float(start)
+        walk.enter()
         while at < stop:
             rest = float(stop) - at
             trial = length if length < 0.6 * rest else rest if length >= rest else rest / 2  # no crumb at the end
-            found = attempt(h, at, trial)
+            found = walk.attempt(at, trial)
             error = float(found.errors[found.worst])
             tried += 1
             factor = SHRINK
             if np.isfinite(error):
-                factor = float(np.clip(SAFETY * max(error, 1e-10) ** (-1 / order), SHRINK, GROW))
+                factor = min(max(SAFETY * max(error, 1e-10) ** (-1 / order), SHRINK), GROW)
             if error <= 1:
                 steps.append((at, trial))
-                h = found.after
+                walk.accept()
                 at = float(stop) if trial == rest else at + trial
             elif trial < SMALLEST * (stop - start):
                 raise TrainingError(
@@ -132,7 +166,7 @@ def find(
                     _of(found),
                 )  # fmt: skip
             length = factor * trial
-    return steps, h
+    return steps
 
 
 def _of(attempt: Attempt) -> str:

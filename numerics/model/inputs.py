@@ -6,7 +6,7 @@ them in a metric, its Riesz representer, does not depend on the basis.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,16 +14,15 @@ import numpy as np
 from scipy.linalg import eigh
 
 from derive.errors import DataError
+from derive.spec import of_axis
 from numerics.checks import numbers
 from numerics.functions.arrays import along
-from numerics.functions.basis import Basis, derivative, evaluate, evaluate_inside
 from numerics.functions.field import check_norm
-from numerics.functions.rules import rule
 from numerics.model import layout, points
 from numerics.model.prepared import Prepared, check_own
+from numerics.representation.tables import SlabTables
 
 Array = np.ndarray
-JUMP = 1e-9  # of functions that are one, about: what is smaller is rounding
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +67,7 @@ def input_gradient(model: Any, prepared: Prepared, functional: Any, metric: str)
     found = _of_samples(rep, model.finite(back.T, states, rows, "a derivative by").T)
     factor = 1.0 if units.samples is None else np.array(units.samples.factor)[:, None]
     found = found / factor
-    represented = _represented(rep.slabs[0].axes("entry"), found, metric)
+    represented = _represented(rep.slabs[0], found, metric)
     squares = np.sum((found * represented).reshape(-1, len(prepared)), axis=0)
     return InputGradient(np.moveaxis(represented, -1, 0), squares, model)
 
@@ -104,42 +103,31 @@ def _of_samples(rep: Any, bar: Array) -> Array:
     return bar.reshape(*sizes, spec.record_channels, -1)
 
 
-def _represented(axes: Sequence[Basis], bar: Array, metric: str) -> Array:
+def _represented(slab: SlabTables, bar: Array, metric: str) -> Array:
     """A⁻¹ of derivatives (sizes, …), A = ⊗M in "L2", with ⊗M, M → K, added for every axis in "H1".
 
     Functions with V that make VᵀMV = 1 and VᵀKV diagonal, axis by axis, make A diagonal.
     """
     found, total = bar, np.ones(1)
-    pairs = [_simultaneous(basis, metric) for basis in axes]
+    pairs = [_simultaneous(slab.tables, of_axis("entry", axis), metric) for axis in range(slab.dimension)]
     for axis, (values, vectors) in enumerate(pairs):
         found = along(vectors.T, found, axis)
         total = np.add.outer(total, values) if axis else total + values
-    found = found / total.reshape(*total.shape, *[1] * (bar.ndim - len(axes)))
+    found = found / total.reshape(*total.shape, *[1] * (bar.ndim - len(pairs)))
     for axis, (_, vectors) in enumerate(pairs):
         found = along(vectors, found, axis)
     return found
 
 
-def _simultaneous(basis: Basis, metric: str) -> tuple[Array, Array]:
-    """Values (size,) and V with VᵀMV = 1 and VᵀKV = diag(values); K = 0 in "L2"."""
-    x, weights = rule(basis)
-    values = evaluate(basis, x)
-    mass = (values.T * weights) @ values
+def _simultaneous(tables: Mapping[str, Array], role: str, metric: str) -> tuple[Array, Array]:
+    """Values (size,) and V with VᵀMV = 1 and VᵀKV = diag(values); K = 0 in "L2". M and K are the exact ones."""
+    mass, stiffness = tables[f"gram/{role}"], tables.get(f"stiffness/{role}")
     if metric == "L2":
-        return np.zeros(basis.size), np.linalg.inv(np.linalg.cholesky(mass)).T
-    _check_continuous(basis)
-    slopes = derivative(basis, x)
-    found: tuple[Array, Array] = eigh((slopes.T * weights) @ slopes, mass)
-    return found
-
-
-def _check_continuous(basis: Basis) -> None:
-    """Raise DataError for functions that jump between cells, or whose derivatives are not printed."""
-    edges = basis.breakpoints
-    jumps = [evaluate_inside(basis, edges[k : k + 1], (edges[k - 1] + edges[k]) / 2) - evaluate(basis, edges[k : k + 1])
-             for k in range(1, len(edges) - 1)]  # fmt: skip
-    if basis.kind == "closed-form" or any(np.abs(jump).max() > JUMP for jump in jumps):
+        return np.zeros(len(mass)), np.linalg.inv(np.linalg.cholesky(mass)).T
+    if stiffness is None:
         raise DataError(
-            'metric "H1" with a state whose functions jump, or have no printed derivatives', "a continuous basis",
+            'metric "H1" with a state whose functions jump, or have no derivatives in L2', "a continuous basis",
             "functions that jump have no H1 norm", 'use metric="L2", or a state such as hat, bspline or legendre',
         )  # fmt: skip
+    found: tuple[Array, Array] = eigh(stiffness, mass)
+    return found

@@ -70,6 +70,11 @@ class SlabTables:
         """A table along every axis; on the whole domain it is their Kronecker product."""
         return tuple(self.tables[of_axis(name, axis)] for axis in range(self.dimension))
 
+    @cached_property
+    def roots(self) -> tuple[np.ndarray, ...]:
+        """Lᵀ of the mass matrix LLᵀ along every axis: coefficients of the state → coordinates orthonormal in L2."""
+        return tuple(np.linalg.cholesky(mass).T for mass in self.factors("M"))
+
     def basis(self, role: str) -> Basis:
         """The run-time basis of a role, along one axis: "entry", "state", "weight_out", "state_2" …"""
         return _pieces(self.tables, role)

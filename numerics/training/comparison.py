@@ -19,11 +19,11 @@ PENALTIES = np.logspace(-12, 2, 29)  # of the linear model, over the square of t
 NAMES = {"linear": "the linear model", "null": "the null model", "identity": "the identity"}
 
 
-def baselines(prepared: Prepared) -> Baselines:
+def baselines(prepared: Prepared, unit: float = 1.0) -> Baselines:
     """The baselines of prepared records with targets.
 
     The linear model is ridge regression, its penalty that with the least generalised cross-validation (Golub, Heath
-    and Wahba 1979).
+    and Wahba 1979). unit: the weight, as it was given, of a record that ``prepared`` counts as one.
     """
     wanted, marks = prepared.wanted(), prepared.labels
     counts = prepared.counts
@@ -35,7 +35,9 @@ def baselines(prepared: Prepared) -> Baselines:
         t, average = np.eye(len(wanted))[marks[chosen]], np.bincount(marks, counts, len(wanted)) / len(marks)
     sizes = [float(np.abs(a).max()) for a in (x, t)]  # LAPACK need not end on what overflows
     x, t = (a / size if 0 < size < np.inf else np.zeros_like(a) for a, size in zip((x, t), sizes))
-    own, count = counts[chosen], len(chosen)
+    own = counts[chosen]
+    # One of weight 2 is as two records; weights that are small all together are shares of at least so many (Kish 1965).
+    count = max(unit * own.sum(), own.sum() ** 2 / np.sum(own**2))
     middle, mean, roots = np.average(x, 0, own), np.average(t, 0, own), np.sqrt(own)[:, None]
     u, s, vt = np.linalg.svd(roots * (x - middle), full_matrices=False)
     loads, total = u.T @ (roots * (t - mean)), float(np.sum(own[:, None] * (t - mean) ** 2))

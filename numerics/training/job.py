@@ -154,7 +154,7 @@ def job_of(
         model = model.replace(units=learned(model.spec, model.units, data, kept))
     training, validating, kept = _prepared(model, data, options)
     if hasattr(model, "baselines"):
-        model = model.replace(baselines=baselines(training))
+        model = model.replace(baselines=baselines(training, _unit(data)))
     if not model.classes and training.labels is not None and hasattr(model, "names"):
         y = np.concatenate(list(data.pieces("y")))
         found = labels.learned(y, data.classes, model.spec.outputs or 0, bool(model.history))
@@ -189,8 +189,13 @@ def on_level(job: Job, level: str, data: Source) -> Job:
     model = moved(job.model, level)
     training, held, _ = _prepared(model, data, job.options)
     if model.baselines is None:
-        model = model.replace(baselines=baselines(training))
+        model = model.replace(baselines=baselines(training, _unit(data)))
     return replace(job, model=_keeping(model, job.options), training=training, held=held, bound=None)
+
+
+def _unit(data: Source) -> float:
+    """The weight of records that count one when they are prepared."""
+    return 1.0 if data.weights is None else float(np.mean(data.weights))
 
 
 def _prepared(model: Continuum, data: Source, options: Training) -> tuple[Prepared, Prepared | None, np.ndarray]:

@@ -99,7 +99,8 @@ RUN_TIME = {  # and what of ``numerics`` stands directly on it
 NUMERICS = {
     "__init__": ("continuum", "fit"),
     "levels/adapted": ("adapted", "cli"),
-    "kernels/steps": ("adaptive",),
+    "kernels/steps": ("adaptive", "walks"),
+    "kernels/adaptive": ("walks", "adaptive"),
     "archive": ("datasets", "networks", "cli"),
     "datasets/burgers": ("burgers",),
     "datasets/exponential": ("burgers", "vorticity"),
@@ -167,7 +168,7 @@ NUMERICS = {
     "datasets/sampling": ("sampling",),
     "kernels/bind": ("bound", "calls", "pickles", "fit"),
     "kernels/bound": ("bound", "finite", "continuum", "adaptive", "calls", "projection", "fit"),
-    "kernels/cpu": ("bound", "continuum", "adaptive", "calls", "projection", "fit"),
+    "kernels/cpu": ("bound", "continuum", "adaptive", "walks", "calls", "projection", "fit"),
     "kernels/own_points": ("own_points", "calls"),
     "kernels/operators": ("continuum", "adaptive", "calls", "projection", "loss_changes", "fit"),
     "kernels/stability": ("stability", "fit"),

@@ -10,11 +10,11 @@ import numpy as np
 from scipy.integrate import solve_ivp
 
 import continua as ct
-from numerics.kernels.cpu import Solver
+from numerics.kernels.adaptive import Stages
 
 Array = np.ndarray
 TIGHT = {"method": "DOP853", "rtol": 1e-13, "atol": 1e-13}
-STAGES = 7  # of Dormand and Prince's method
+STAGES = 7  # of Dormand and Prince's method; the last one is the first of the next step
 
 
 @dataclass(frozen=True)
@@ -147,6 +147,6 @@ def taken(model: ct.Continuum, x: Array) -> list[tuple[float, float]]:
 
 def tried(model: ct.Continuum, x: Array) -> int:
     """How many steps the model tries for these states, those that were too long among them."""
-    with patch.object(Solver, "_attempt", autospec=True, side_effect=Solver._attempt) as attempt:
+    with patch.object(Stages, "attempt", autospec=True, side_effect=Stages.attempt) as attempt:
         solved(model, x)
     return attempt.call_count

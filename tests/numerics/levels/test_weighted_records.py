@@ -116,16 +116,16 @@ def test_errors_of_the_loss(name: str) -> None:
 
 
 def test_baselines() -> None:
-    """Of a record that is there three times, the linear model's penalty is another; of one that counts nothing, not."""
+    """A record of weight 3 is as three, for the linear model's penalty, too; one that counts nothing is as none."""
     own, y, some = model("numbers").replace(history=()), TARGETS["numbers"], np.flatnonzero(COUNTS)
     without = records(X[some], y=y[some], weights=COUNTS[some])
     found = []
     for data in (*both("numbers"), without):
         trained = fit(own, data, epochs=1, optimiser="adam")
         found.append(compared(trained, data))
-    assert found[0]["null"] == pytest.approx(found[1]["null"], rel=1e-10)
-    for name in ("linear", "null"):
-        assert found[0][name] == pytest.approx(found[2][name], rel=1e-8)
+    for name in ("linear", "null"):  # the linear model errs by rounding here
+        for others in found[1:]:
+            assert found[0][name] == pytest.approx(others[name], rel=1e-8, abs=1e-7)
 
 
 def test_files_keep_weights(tmp_path: Path) -> None:

@@ -121,6 +121,22 @@ def test_samples_in_units_of_their_own(metric: str) -> None:
         np.testing.assert_allclose(pairing, expected, rtol=1e-5, atol=1e-7)  # samples are joined by lines
 
 
+@pytest.mark.parametrize("metric", ["L2", "H1"])
+def test_functions_in_closed_form_have_exact_products(metric: str) -> None:
+    """⟨g, v⟩ of e^{ξ} and e^{−9ξ} with their derivatives, in closed form: what is paired are dL/d(coefficients)."""
+    own = {"family": "custom", "breakpoints": ["-1", "1"], "functions": ["1", "exp(xi)", "exp(-9*xi)"]}
+    model = random_model({**NUMBERS, "state": {"basis": own}})
+    x, y = sample(model)
+    found = model.input_gradient(x, y, metric=metric)
+    powers = np.array([0.0, 1.0, -9.0])
+    sums = powers[:, None] + powers
+    products = np.where(sums == 0, 2.0, 2 * np.sinh(sums) / np.where(sums == 0, 1, sums))  # ∫ e^{aξ} e^{bξ} dξ
+    products = products * (1 + np.outer(powers, powers)) if metric == "H1" else products
+    bars = model.state_gradient(model.prepare(records(x, y=y))) * len(x)
+    size = np.abs(products) @ np.abs(found.coefficients[:, :, 0].T)
+    assert np.abs(products @ found.coefficients[:, :, 0].T - bars).max() <= 1e-12 * size.max()
+
+
 def test_what_has_no_gradient_is_refused() -> None:
     model = random_model(NUMBERS)
     x, y = sample(model)

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import tomllib
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -154,12 +155,14 @@ def test_outputs_are_written_part_by_part(suffix: str, mapped: Any, tmp_path: Pa
 
 @pytest.mark.parametrize("suffix", [".npz", ".zarr"])
 def test_names_of_records_are_written_with_outputs(suffix: str, tmp_path: Path) -> None:
-    """Of outputs in an array, and behind each other."""
+    """Of outputs in an array, and behind each other, without a warning of the package that writes them."""
     names = ("p7", "q", "r11")
     classes, functions = Continuum.from_spec(tomllib.loads(SPEC)), Continuum.from_spec(FUNCTION)
     for model, x in ((classes, X[:3]), (functions, [*X[:2], X[2, :5]])):
         out = tmp_path / f"{len(list(tmp_path.iterdir()))}{suffix}"
-        predict(model, replace(records(x), names=names), out=out)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            predict(model, replace(records(x), names=names), out=out)
         found = dict(np.load(out)) if suffix == ".npz" else stores.opened(out)
         assert np.asarray(found["record"]).tolist() == list(names)
 

@@ -104,3 +104,21 @@ def test_balanced_classes_count_the_weights_of_their_records() -> None:
     for weights, expected in (([1, 1, 3, 3], [2, 2, 2 / 3, 2 / 3]), ([0, 0, 1, 2], [0, 0, 1, 1])):
         data = records(X[:4], y=[0, 0, 1, 1], weights=weights)
         np.testing.assert_allclose(model.prepare(data).wanted().sum(axis=0), expected, rtol=1e-14)
+
+
+def test_the_linear_baseline_counts_records_as_their_weights_say() -> None:
+    """Its penalty follows from how many there are: noisy numbers that few records and many do not fit alike."""
+    generator = np.random.default_rng(3)
+    x = generator.standard_normal((12, 9))
+    y = x[:, :2] + 2 * generator.standard_normal((12, 2))
+    counts = np.array([1, 0, 5, 1, 1, 4, 0, 1, 3, 1, 1, 2])
+    options = {"epochs": 1, "optimiser": "adam"}
+    made = Continuum.from_spec({**declare(readout={"outputs": 2}), "loss": {"kind": "l2"}}, seed=0)
+    weighted = fit(made, x, y, weights=counts, **options).baselines
+    times = np.repeat(np.arange(12), counts)
+    repeated = fit(made, x[times], y[times], **options).baselines
+    once = fit(made, x[counts > 0], y[counts > 0], weights=counts[counts > 0] / 1000, **options).baselines
+    for name in ("mean", "linear", "constant"):
+        np.testing.assert_allclose(getattr(weighted, name), getattr(repeated, name), atol=1e-9)
+    assert np.abs(once.linear - repeated.linear).max() > 1e-3  # small weights are those of few records
+    assert np.abs(once.linear).max() > 1e-3  # and yet of some
