@@ -201,7 +201,10 @@ def after(model: Any, train: Any, augment: Any, epochs: int, seed: int, seconds:
 
 @dataclass(frozen=True)
 class Fno:
-    """Settings of neuraloperator's FNO. grid: whether positions are channels of the input."""
+    """Settings of neuraloperator's FNO. grid: whether positions are channels of the input.
+
+    gap: of an incremental FNO, the difference of two epochs' losses below which it has one mode more; see rivals/fno.py.
+    """
 
     width: int = 24
     modes: int = 8
@@ -209,9 +212,11 @@ class Fno:
     learning_rate: float = 0.005
     grid: bool = True
     images: bool = False
+    gap: float | None = None
 
     def __str__(self) -> str:
         more = "" if self.grid else ", no grid channel"
+        more += "" if self.gap is None else f", incremental (gap {self.gap:g})"
         more += "" if self.learning_rate == 0.005 else f", rate {self.learning_rate:g}"
         return f"FNO {self.modes} × {self.width} × {self.layers}{more}{', images' * self.images}"
 

@@ -1,0 +1,170 @@
+"""Pockets of several sizes: all of them from one training, beside each trained directly.
+
+    python benchmarks/pockets.py [RECORD] [--sets GunPoint ItalyPowerDemand Burgers]
+    python benchmarks/pockets.py --choose
+
+"Down" trains the fine model, projects it to the largest pocket and polishes that, projects this one to the next smaller
+pocket, and so on. "Up" trains the smallest pocket and refines it from size to size, training on after each. Trained
+directly, every pocket has the seconds of the set, on one thread; down, up and "directly, half" have half of that for
+all pockets together, moves included. Compilation, deriving and scores are not counted. Prints the CPU seconds of all
+pockets, the test score of each and their mean, ± standard error over the seeds, and the paired difference of the mean
+from the pockets trained directly: positive is better. The first training's share, the rate after a move and whether a
+projection's readout is solved for were chosen by ``--choose``, which scores on a fifth of the training records, left
+out of the training.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import sys
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import loop
+import numpy as np
+from loop import SPECS, Way, pair, score, solved, trained
+
+from numerics import Continuum, datasets, project, refine
+from numerics.datasets import Records
+
+
+@dataclass(frozen=True)
+class Family:
+    """Pockets of a set. sizes: functions of W an axis, in order; seconds: of one that is trained directly.
+
+    first: the first training's share of half the time.  rate: the learning rate after a move, in place of the spec's.
+    readout: whether it is solved for after a projection.
+    """
+
+    sizes: tuple[int, ...]
+    seconds: float
+    seeds: int
+    first: float
+    rate: float
+    readout: bool
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        return tuple(map("pocket-{}".format, self.sizes))
+
+
+SIGNAL = Family((8, 10, 12, 14, 17), 0.16, 10, 0.4, 0.1, False)
+SETS = {
+    "GunPoint": SIGNAL,
+    "ItalyPowerDemand": SIGNAL,
+    "Burgers": Family((5, 9, 13, 17), 12.0, 4, 0.4, 0.003, True),
+}
+
+
+def declared(name: str, family: Family, classes: int) -> dict[str, Any]:
+    """The fine model as the base, and a level for every pocket: fewer functions of W along its two axes."""
+    if name == "Burgers":
+        spec = tomllib.loads((SPECS / "burgers.toml").read_text(encoding="utf-8"))
+    else:
+        spec = loop.declared(name, classes)
+    kind = spec["weight"]["width_in"]
+    axes = [{"width_out": {**kind, "size": size}, "width_in": {**kind, "size": size}} for size in family.sizes]
+    levels = {level: {"weight": own} for level, own in zip(family.levels, axes)}
+    return {**spec, "name": f"pockets-{name.lower()}", "levels": levels}
+
+
+def ways(
+    spec: dict[str, Any], family: Family, data: Records, seconds: float, seed: int
+) -> Iterator[tuple[str, str, Way]]:
+    """Every pocket of every way: the way's name, the pocket's level, and the model with the seconds until then."""
+    for name, share in (("trained directly", 1.0), ("directly, half", 0.5)):
+        for level in family.levels:
+            start = Way(Continuum.from_spec(spec, seed=seed, level=level))
+            yield name, level, start.does(partial(trained, data=data, seconds=share * seconds, seed=seed))
+    yield from chains(spec, family, data, seconds, seed)
+
+
+def chains(
+    spec: dict[str, Any], family: Family, data: Records, seconds: float, seed: int
+) -> Iterator[tuple[str, str, Way]]:
+    """The pockets of "down" and "up", each from the one before, with equal shares of the time after the first."""
+    whole = len(family.sizes) * seconds / 2
+    smallest, *larger = family.levels
+    for name, first, levels in (("down", None, family.levels[::-1]), ("up", smallest, larger)):
+        way = Way(Continuum.from_spec(spec, seed=seed, level=first))
+        way = way.does(partial(trained, data=data, seconds=family.first * whole, seed=seed))
+        if first is not None:
+            yield name, first, way
+        for place, level in enumerate(levels):
+            due = way.seconds + (whole - way.seconds) / (len(levels) - place)
+            way = way.does(partial(refine if name == "up" else project, level=level))
+            if name == "down" and family.readout:
+                way = way.does(partial(solved, data=data))
+            rest = max(due - way.seconds, 0.0)
+            way = way.does(partial(trained, data=data, seconds=rest, seed=seed, learning_rate=family.rate))
+            yield name, level, way
+
+
+def choose(name: str) -> Iterator[str]:
+    """The mean scores of settings on records that are left out of the training, another fifth for every seed."""
+    data, _ = datasets.load(name.lower())
+    usual = SETS[name]
+    seeds = 1 if name == "Burgers" else 5
+    spec = declared(name, usual, len(data.classes))
+    for first, readout in itertools.product((0.25, 0.5), (False, True)):
+        family = replace(usual, first=first, readout=readout)
+        found: dict[str, list[float]] = {}
+        for seed in range(seeds):
+            order = np.random.default_rng(seed).permutation(len(data))
+            own, held = (data.take(part) for part in np.split(order, [4 * len(data) // 5]))
+            for way, _, model in chains(spec, family, own, usual.seconds, seed):
+                found.setdefault(way, []).append(score(model.model, held)["score"])
+        means = "  ".join(f"{way} {abs(np.mean(values)):.4f}" for way, values in found.items())
+        yield f"{name}, first {first}, rate {family.rate}, {'readout solved for' if readout else 'as projected'}: {means}"
+
+
+def measured(name: str) -> Iterator[str]:
+    """The lines of a set."""
+    family, (train, test) = SETS[name], datasets.load(name.lower())
+    spec = declared(name, family, len(train.classes))
+    for *_, way in ways(spec, family, train, 0.1 * family.seconds, 0):  # compiles and derives
+        score(way.model, test)
+    runs: dict[str, list[dict[str, float]]] = {}
+    spent: dict[str, list[float]] = {}
+    numbers: dict[str, int] = {}
+    for seed in range(family.seeds):
+        for row, level, way in ways(spec, family, train, family.seconds, seed):
+            if len(runs.setdefault(row, [])) == seed:
+                runs[row].append({})
+                spent.setdefault(row, []).append(0.0)
+            runs[row][seed][level] = score(way.model, test)["score"]
+            before = spent[row][seed] if "directly" in row else 0.0
+            spent[row][seed] = before + way.seconds
+            numbers[level] = way.model.size
+    yield f"{name}, {family.seeds} seeds, {family.seconds:g} s for a pocket that is trained directly"
+    yield f"  {'':16s} {'CPU':>8s}" + "".join(f"  {numbers[level]:<15,d}" for level in family.levels) + "  mean"
+    means = {row: np.array([np.mean(list(one.values())) for one in found]) for row, found in runs.items()}
+    for row, found in runs.items():
+        cells = [pair(np.abs([one[level] for one in found])) for level in family.levels]
+        beside = "" if row == "trained directly" else pair(means[row] - means["trained directly"], "+")
+        cells += [pair(np.abs(means[row])), beside]
+        yield f"  {row:16s} {np.mean(spent[row]):6.2f} s  {'  '.join(cells)}".rstrip()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("record", nargs="?", type=Path)
+    parser.add_argument("--sets", nargs="+", default=list(SETS), choices=SETS)
+    parser.add_argument("--choose", action="store_true", help="compare settings on training records alone")
+    given = parser.parse_args()
+    lines = []
+    for name in given.sets:
+        for text in choose(name) if given.choose else measured(name):
+            print(text, flush=True)
+            lines.append(text)
+    if given.record:
+        given.record.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
