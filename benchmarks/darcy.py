@@ -203,7 +203,7 @@ def after(model: Any, train: Any, augment: Any, epochs: int, seed: int, seconds:
 class Fno:
     """Settings of neuraloperator's FNO. grid: whether positions are channels of the input.
 
-    gap: of an incremental FNO, the difference of two epochs' losses below which it has one mode more; see rivals/fno.py.
+    gap: of an incremental FNO, the difference of two epochs' losses below which it gets a mode; see rivals/fno.py.
     """
 
     width: int = 24
@@ -235,6 +235,7 @@ class Fno:
 
 WAYS: tuple[Continuum | Fno, ...] = (
     Continuum(), Continuum(images=True), Fno(), Fno(images=True), Fno(learning_rate=0.01), Fno(width=32, modes=12),
+    Fno(gap=0.01), Fno(gap=0.01, learning_rate=0.01),
 )  # fmt: skip
 
 
@@ -268,7 +269,8 @@ CHOICES: tuple[Continuum | Fno, ...] = (
     *(Continuum(images=images, even=even) for images in (False, True) for even in (True, False)),
     *(replace(Continuum(images=True), channels=channels) for channels in (16, 32)),
     replace(Continuum(images=True), batch=40), replace(Continuum(images=True), learning_rate=0.02),
-    *WAYS[2:], Fno(images=True, learning_rate=0.01), Fno(width=32, modes=12, images=True),
+    *WAYS[2:], *(Fno(gap=gap) for gap in (0.001, 0.1)), Fno(images=True, learning_rate=0.01),
+    Fno(width=32, modes=12, images=True),
 )  # fmt: skip
 
 

@@ -67,11 +67,11 @@ class Way:
         return Way(model, self.seconds + time.process_time() - start)
 
 
-def trained(model: Continuum, data: Records, seconds: float, seed: int, **options: float) -> Continuum:
-    """The model after so many seconds of CPU time, or when nothing is left to do. options: those of ``fit``."""
+def trained(model: Continuum, data: Records, seconds: float, seed: int) -> Continuum:
+    """The model after so many seconds of CPU time, or when nothing is left to do."""
     start = time.process_time()
     if model.spec.training.optimiser == "lbfgs":
-        return fit(model, data, epochs=10**6, seed=seed, callback=lambda *_: time.process_time() - start >= seconds, **options)
+        return fit(model, data, epochs=10**6, seed=seed, callback=lambda *_: time.process_time() - start >= seconds)
     stamps = [start]
 
     def over(*_: Any) -> bool:
@@ -80,7 +80,7 @@ def trained(model: Continuum, data: Records, seconds: float, seed: int, **option
 
     each = epoch_seconds(model, data)
     stamps[0] = time.process_time()
-    return fit(model, data, epochs=max(2, round(seconds / each)), seed=seed, callback=over, **options)
+    return fit(model, data, epochs=max(2, round(seconds / each)), seed=seed, callback=over)
 
 
 _EPOCHS: dict[tuple[str, str | None], float] = {}  # seconds of one, by declaration and level

@@ -8,9 +8,8 @@ pocket, and so on. "Up" trains the smallest pocket and refines it from size to s
 directly, every pocket has the seconds of the set, on one thread; down, up and "directly, half" have half of that for
 all pockets together, moves included. Compilation, deriving and scores are not counted. Prints the CPU seconds of all
 pockets, the test score of each and their mean, ± standard error over the seeds, and the paired difference of the mean
-from the pockets trained directly: positive is better. The first training's share, the rate after a move and whether a
-projection's readout is solved for were chosen by ``--choose``, which scores on a fifth of the training records, left
-out of the training.
+from the pockets trained directly: positive is better. The first training's share and whether a projection's readout is
+solved for were chosen by ``--choose``, which scores on a fifth of the training records, left out of the training.
 """
 
 from __future__ import annotations
@@ -35,41 +34,41 @@ from numerics.datasets import Records
 
 @dataclass(frozen=True)
 class Family:
-    """Pockets of a set. sizes: functions of W an axis, in order; seconds: of one that is trained directly.
+    """Pockets of a set. sizes: functions of W an axis, and cells of depth, from coarse to fine.
 
-    first: the first training's share of half the time.  rate: the learning rate after a move, in place of the spec's.
-    readout: whether it is solved for after a projection.
+    seconds: of a pocket that is trained directly.  first: the first training's share of half the time.  readout:
+    whether it is solved for after a projection.
     """
 
-    sizes: tuple[int, ...]
+    sizes: tuple[tuple[int, int], ...]
     seconds: float
     seeds: int
     first: float
-    rate: float
     readout: bool
 
     @property
     def levels(self) -> tuple[str, ...]:
-        return tuple(map("pocket-{}".format, self.sizes))
+        return tuple(f"pocket-{place}" for place in range(len(self.sizes)))
 
 
-SIGNAL = Family((8, 10, 12, 14, 17), 0.16, 10, 0.4, 0.1, False)
+SIGNAL = Family(((8, 2), (10, 2), (12, 2), (14, 2), (17, 2)), 0.16, 10, 0.4, False)
 SETS = {
     "GunPoint": SIGNAL,
     "ItalyPowerDemand": SIGNAL,
-    "Burgers": Family((5, 9, 13, 17), 12.0, 4, 0.4, 0.003, True),
+    "Burgers": Family(((9, 2), (13, 2), (13, 4), (17, 4)), 12.0, 4, 0.4, True),
 }
 
 
 def declared(name: str, family: Family, classes: int) -> dict[str, Any]:
-    """The fine model as the base, and a level for every pocket: fewer functions of W along its two axes."""
+    """The fine model as the base, and a level for every pocket: fewer functions of W along its axes, or fewer cells."""
     if name == "Burgers":
         spec = tomllib.loads((SPECS / "burgers.toml").read_text(encoding="utf-8"))
     else:
         spec = loop.declared(name, classes)
-    kind = spec["weight"]["width_in"]
-    axes = [{"width_out": {**kind, "size": size}, "width_in": {**kind, "size": size}} for size in family.sizes]
-    levels = {level: {"weight": own} for level, own in zip(family.levels, axes)}
+    levels = {}
+    for level, (size, cells) in zip(family.levels, family.sizes):
+        axis, depth = {**spec["weight"]["width_in"], "size": size}, {"family": "p0", "cells": cells}
+        levels[level] = {"weight": {"width_out": axis, "width_in": axis, "depth": depth}, "bias": {"depth": depth}}
     return {**spec, "name": f"pockets-{name.lower()}", "levels": levels}
 
 
@@ -101,7 +100,7 @@ def chains(
             if name == "down" and family.readout:
                 way = way.does(partial(solved, data=data))
             rest = max(due - way.seconds, 0.0)
-            way = way.does(partial(trained, data=data, seconds=rest, seed=seed, learning_rate=family.rate))
+            way = way.does(partial(trained, data=data, seconds=rest, seed=seed))
             yield name, level, way
 
 
@@ -109,18 +108,17 @@ def choose(name: str) -> Iterator[str]:
     """The mean scores of settings on records that are left out of the training, another fifth for every seed."""
     data, _ = datasets.load(name.lower())
     usual = SETS[name]
-    seeds = 1 if name == "Burgers" else 5
     spec = declared(name, usual, len(data.classes))
     for first, readout in itertools.product((0.25, 0.5), (False, True)):
         family = replace(usual, first=first, readout=readout)
         found: dict[str, list[float]] = {}
-        for seed in range(seeds):
+        for seed in range(1 if name == "Burgers" else usual.seeds):
             order = np.random.default_rng(seed).permutation(len(data))
             own, held = (data.take(part) for part in np.split(order, [4 * len(data) // 5]))
-            for way, _, model in chains(spec, family, own, usual.seconds, seed):
-                found.setdefault(way, []).append(score(model.model, held)["score"])
+            for way, _, found_way in chains(spec, family, own, usual.seconds, seed):
+                found.setdefault(way, []).append(score(found_way.model, held)["score"])
         means = "  ".join(f"{way} {abs(np.mean(values)):.4f}" for way, values in found.items())
-        yield f"{name}, first {first}, rate {family.rate}, {'readout solved for' if readout else 'as projected'}: {means}"
+        yield f"{name}, first {first}, readout {'solved for' if readout else 'as projected'}: {means}"
 
 
 def measured(name: str) -> Iterator[str]:

@@ -4,9 +4,9 @@
 
 DATA has train/x, train/y and others' NAME/x, NAME/y, (records, points along every axis). SETTINGS is a JSON object:
 seconds, seed, threads, width, modes, layers, grid (whether the positions are channels of the input), learning_rate and
-gap. Adam with a cosine decay over the time, batches of 20, relative L2 loss: the published recipe, at equal time. With a
-gap the FNO is incremental: it begins with two modes and, by the rule of neuraloperator's IncrementalFNOTrainer, has one
-more after every epoch whose loss differs by less than the gap from that of the epoch before.
+gap. Adam with a cosine decay over the time, batches of 20, relative L2 loss: the published recipe, at equal time. With
+a gap the FNO is incremental: it begins with two modes and, by the rule of neuraloperator's IncrementalFNOTrainer, has
+one more after every epoch whose loss differs by less than the gap from that of the epoch before.
 """
 
 from __future__ import annotations
