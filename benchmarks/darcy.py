@@ -235,7 +235,7 @@ class Fno:
 
 WAYS: tuple[Continuum | Fno, ...] = (
     Continuum(), Continuum(images=True), Fno(), Fno(images=True), Fno(learning_rate=0.01), Fno(width=32, modes=12),
-    Fno(gap=0.01), Fno(gap=0.01, learning_rate=0.01),
+    Fno(gap=0.1), Fno(gap=0.1, learning_rate=0.01),
 )  # fmt: skip
 
 
@@ -269,7 +269,7 @@ CHOICES: tuple[Continuum | Fno, ...] = (
     *(Continuum(images=images, even=even) for images in (False, True) for even in (True, False)),
     *(replace(Continuum(images=True), channels=channels) for channels in (16, 32)),
     replace(Continuum(images=True), batch=40), replace(Continuum(images=True), learning_rate=0.02),
-    *WAYS[2:], *(Fno(gap=gap) for gap in (0.001, 0.1)), Fno(images=True, learning_rate=0.01),
+    *WAYS[2:], *(Fno(gap=gap) for gap in (0.001, 0.01)), Fno(images=True, learning_rate=0.01),
     Fno(width=32, modes=12, images=True),
 )  # fmt: skip
 

@@ -5,17 +5,16 @@
 
 "Down" trains the fine model, projects it to the largest pocket and polishes that, projects this one to the next smaller
 pocket, and so on. "Up" trains the smallest pocket and refines it from size to size, training on after each. Trained
-directly, every pocket has the seconds of the set, on one thread; down, up and "directly, half" have half of that for
-all pockets together, moves included. Compilation, deriving and scores are not counted. Prints the CPU seconds of all
-pockets, the test score of each and their mean, ± standard error over the seeds, and the paired difference of the mean
-from the pockets trained directly: positive is better. The first training's share and whether a projection's readout is
-solved for were chosen by ``--choose``, which scores on a fifth of the training records, left out of the training.
+directly, every pocket has the seconds of the set, on one thread; the other ways have as much for all pockets together,
+moves included, and "half" has half of it. Compilation, deriving and scores are not counted. Prints the CPU seconds of
+all pockets, the test score of each and their mean, ± standard error over the seeds, and the paired difference of the
+mean from the pockets trained directly: positive is better. The first training's share was chosen by ``--choose``, which
+scores "half" on a fifth of the training records, left out of the training.
 """
 
 from __future__ import annotations
 
 import argparse
-import itertools
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -26,36 +25,36 @@ from typing import Any
 
 import loop
 import numpy as np
-from loop import SPECS, Way, pair, score, solved, trained
+from loop import SPECS, Way, pair, score, trained
 
 from numerics import Continuum, datasets, project, refine
 from numerics.datasets import Records
+
+DIRECT = "trained directly"
 
 
 @dataclass(frozen=True)
 class Family:
     """Pockets of a set. sizes: functions of W an axis, and cells of depth, from coarse to fine.
 
-    seconds: of a pocket that is trained directly.  first: the first training's share of half the time.  readout:
-    whether it is solved for after a projection.
+    seconds: of a pocket that is trained directly.  first: the share of all time that the first training has.
     """
 
     sizes: tuple[tuple[int, int], ...]
     seconds: float
     seeds: int
     first: float
-    readout: bool
 
     @property
     def levels(self) -> tuple[str, ...]:
         return tuple(f"pocket-{place}" for place in range(len(self.sizes)))
 
 
-SIGNAL = Family(((8, 2), (10, 2), (12, 2), (14, 2), (17, 2)), 0.16, 10, 0.4, False)
+SIGNAL = Family(((8, 2), (10, 2), (12, 2), (14, 2), (17, 2)), 0.16, 10, 0.25)
 SETS = {
     "GunPoint": SIGNAL,
     "ItalyPowerDemand": SIGNAL,
-    "Burgers": Family(((9, 2), (13, 2), (13, 4), (17, 4)), 12.0, 4, 0.4, True),
+    "Burgers": Family(((9, 2), (13, 2), (13, 4), (17, 4)), 8.0, 3, 0.5),
 }
 
 
@@ -76,49 +75,46 @@ def ways(
     spec: dict[str, Any], family: Family, data: Records, seconds: float, seed: int
 ) -> Iterator[tuple[str, str, Way]]:
     """Every pocket of every way: the way's name, the pocket's level, and the model with the seconds until then."""
-    for name, share in (("trained directly", 1.0), ("directly, half", 0.5)):
+    for share, more in ((1.0, ""), (0.5, ", half")):
         for level in family.levels:
             start = Way(Continuum.from_spec(spec, seed=seed, level=level))
-            yield name, level, start.does(partial(trained, data=data, seconds=share * seconds, seed=seed))
-    yield from chains(spec, family, data, seconds, seed)
+            yield DIRECT + more, level, start.does(partial(trained, data=data, seconds=share * seconds, seed=seed))
+        for name, level, way in chains(spec, family, data, share * seconds, seed):
+            yield name + more, level, way
 
 
 def chains(
     spec: dict[str, Any], family: Family, data: Records, seconds: float, seed: int
 ) -> Iterator[tuple[str, str, Way]]:
     """The pockets of "down" and "up", each from the one before, with equal shares of the time after the first."""
-    whole = len(family.sizes) * seconds / 2
+    whole = len(family.sizes) * seconds
     smallest, *larger = family.levels
-    for name, first, levels in (("down", None, family.levels[::-1]), ("up", smallest, larger)):
-        way = Way(Continuum.from_spec(spec, seed=seed, level=first))
+    for name, start, levels in (("down", None, family.levels[::-1]), ("up", smallest, larger)):
+        way = Way(Continuum.from_spec(spec, seed=seed, level=start))
         way = way.does(partial(trained, data=data, seconds=family.first * whole, seed=seed))
-        if first is not None:
-            yield name, first, way
+        if start is not None:
+            yield name, start, way
         for place, level in enumerate(levels):
             due = way.seconds + (whole - way.seconds) / (len(levels) - place)
             way = way.does(partial(refine if name == "up" else project, level=level))
-            if name == "down" and family.readout:
-                way = way.does(partial(solved, data=data))
-            rest = max(due - way.seconds, 0.0)
-            way = way.does(partial(trained, data=data, seconds=rest, seed=seed))
+            way = way.does(partial(trained, data=data, seconds=max(due - way.seconds, 0.0), seed=seed))
             yield name, level, way
 
 
 def choose(name: str) -> Iterator[str]:
-    """The mean scores of settings on records that are left out of the training, another fifth for every seed."""
+    """The mean scores by the first training's share, on a fifth of the records, another one for every seed."""
     data, _ = datasets.load(name.lower())
     usual = SETS[name]
     spec = declared(name, usual, len(data.classes))
-    for first, readout in itertools.product((0.25, 0.5), (False, True)):
-        family = replace(usual, first=first, readout=readout)
+    for first in (0.25, 0.5):
         found: dict[str, list[float]] = {}
         for seed in range(1 if name == "Burgers" else usual.seeds):
             order = np.random.default_rng(seed).permutation(len(data))
             own, held = (data.take(part) for part in np.split(order, [4 * len(data) // 5]))
-            for way, _, found_way in chains(spec, family, own, usual.seconds, seed):
+            for way, _, found_way in chains(spec, replace(usual, first=first), own, usual.seconds / 2, seed):
                 found.setdefault(way, []).append(score(found_way.model, held)["score"])
         means = "  ".join(f"{way} {abs(np.mean(values)):.4f}" for way, values in found.items())
-        yield f"{name}, first {first}, readout {'solved for' if readout else 'as projected'}: {means}"
+        yield f"{name}, {first} of the time for the first: {means}"
 
 
 def measured(name: str) -> Iterator[str]:
@@ -136,17 +132,17 @@ def measured(name: str) -> Iterator[str]:
                 runs[row].append({})
                 spent.setdefault(row, []).append(0.0)
             runs[row][seed][level] = score(way.model, test)["score"]
-            before = spent[row][seed] if "directly" in row else 0.0
+            before = spent[row][seed] if row.startswith(DIRECT) else 0.0
             spent[row][seed] = before + way.seconds
             numbers[level] = way.model.size
-    yield f"{name}, {family.seeds} seeds, {family.seconds:g} s for a pocket that is trained directly"
-    yield f"  {'':16s} {'CPU':>8s}" + "".join(f"  {numbers[level]:<15,d}" for level in family.levels) + "  mean"
+    yield f"{name}, {family.seconds:g} s for a pocket that is trained directly, {family.seeds} seeds"
+    yield f"  {'':22s} {'CPU':>8s}" + "".join(f"  {numbers[level]:<15,d}" for level in family.levels) + "  mean"
     means = {row: np.array([np.mean(list(one.values())) for one in found]) for row, found in runs.items()}
     for row, found in runs.items():
         cells = [pair(np.abs([one[level] for one in found])) for level in family.levels]
-        beside = "" if row == "trained directly" else pair(means[row] - means["trained directly"], "+")
+        beside = "" if row == DIRECT else pair(means[row] - means[DIRECT], "+")
         cells += [pair(np.abs(means[row])), beside]
-        yield f"  {row:16s} {np.mean(spent[row]):6.2f} s  {'  '.join(cells)}".rstrip()
+        yield f"  {row:22s} {np.mean(spent[row]):6.2f} s  {'  '.join(cells)}".rstrip()
 
 
 def main() -> None:
