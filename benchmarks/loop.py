@@ -40,7 +40,7 @@ from numerics.readout.solve import solve_readout
 SPECS = Path(__file__).parent.parent / "specs"
 SETS = ("GunPoint", "ItalyPowerDemand", "ArrowHead", "Burgers", "Digits")
 BASE, FINE = 0.25, 0.5  # of the time
-RATES = {"loop-digits": (0.03, 0.1)}  # directly and in the loop, chosen on held-out training records
+RATES = {"loop-digits": (0.1, 0.03)}  # directly and in the loop, chosen on held-out training records
 Scores = dict[str, float]
 
 

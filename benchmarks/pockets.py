@@ -54,7 +54,7 @@ SIGNAL = Family(((8, 2), (10, 2), (12, 2), (14, 2), (17, 2)), 0.16, 10, 0.25)
 SETS = {
     "GunPoint": SIGNAL,
     "ItalyPowerDemand": SIGNAL,
-    "Burgers": Family(((9, 2), (13, 2), (13, 4), (17, 4)), 8.0, 3, 0.5),
+    "Burgers": Family(((9, 2), (13, 2), (13, 4), (17, 4)), 6.0, 3, 0.5),
 }
 
 
