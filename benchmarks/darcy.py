@@ -201,7 +201,10 @@ def after(model: Any, train: Any, augment: Any, epochs: int, seed: int, seconds:
 
 @dataclass(frozen=True)
 class Fno:
-    """Settings of neuraloperator's FNO. grid: whether positions are channels of the input."""
+    """Settings of neuraloperator's FNO. grid: whether positions are channels of the input.
+
+    gap: of an incremental FNO, the difference of two epochs' losses below which it gets a mode; see rivals/fno.py.
+    """
 
     width: int = 24
     modes: int = 8
@@ -209,9 +212,11 @@ class Fno:
     learning_rate: float = 0.005
     grid: bool = True
     images: bool = False
+    gap: float | None = None
 
     def __str__(self) -> str:
         more = "" if self.grid else ", no grid channel"
+        more += "" if self.gap is None else f", incremental (gap {self.gap:g})"
         more += "" if self.learning_rate == 0.005 else f", rate {self.learning_rate:g}"
         return f"FNO {self.modes} × {self.width} × {self.layers}{more}{', images' * self.images}"
 
@@ -230,6 +235,7 @@ class Fno:
 
 WAYS: tuple[Continuum | Fno, ...] = (
     Continuum(), Continuum(images=True), Fno(), Fno(images=True), Fno(learning_rate=0.01), Fno(width=32, modes=12),
+    Fno(gap=0.1), Fno(gap=0.1, learning_rate=0.01),
 )  # fmt: skip
 
 
@@ -263,7 +269,8 @@ CHOICES: tuple[Continuum | Fno, ...] = (
     *(Continuum(images=images, even=even) for images in (False, True) for even in (True, False)),
     *(replace(Continuum(images=True), channels=channels) for channels in (16, 32)),
     replace(Continuum(images=True), batch=40), replace(Continuum(images=True), learning_rate=0.02),
-    *WAYS[2:], Fno(images=True, learning_rate=0.01), Fno(width=32, modes=12, images=True),
+    *WAYS[2:], *(Fno(gap=gap) for gap in (0.001, 0.01)), Fno(images=True, learning_rate=0.01),
+    Fno(width=32, modes=12, images=True),
 )  # fmt: skip
 
 
