@@ -232,13 +232,14 @@ def _room(module: str, rooms: Collection[str]) -> str:
 
 
 def _derive(module: str) -> tuple[Check, ...]:
+    above = RUN_TIME.get(_room(module, RUN_TIME), ())
     module = _room(module, DERIVE)
     direct = DERIVE.get(module, ("spec", "explain"))
     if module.startswith(GPU):
         cheap = Check("tests", (_path(CUDA), "-k", "constants or generic"), compiled=False)
         return cheap, *_files([CUDA], compiled=False), Check("bytes", ())
     after = [CUDA] if module in SIMULATED else []
-    whole = _files([*direct, *RUN_TIME.get(module, ()), *THEN], compiled=False)
+    whole = _files([*direct, *above, *THEN], compiled=False)
     return *whole, Check("bytes", ()), *_files(after, compiled=False)
 
 
