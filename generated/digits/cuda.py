@@ -14,16 +14,21 @@ from numba import cuda
 
 
 def product(
-    height, width, depth, left, left_start, left_row, left_deep, right, right_start, right_deep, right_column,
-    out, out_start, out_row, out_column, add, constants, staged,
+    height, many, width, each, over, depth, left, left_start, left_row, left_over, left_deep,
+    right, right_start, right_over, right_deep, right_many, right_column,
+    out, out_start, out_row, out_many, out_column, add, constants, staged,
 ):
-    """out_ar = Σ_b left_ab right_br, or adds that: height × width numbers, depth summands each, by a block's threads.
+    """out_a,pr = Σ_sb left_a,sb right_sb,pr, or adds that, by a block's threads: p < many, r < width; s < over, b < depth.
 
-    An array is flat; an element's place is the start and so many times each of its two distances.
+    An array is flat; an element's place is the start and so many times each of its distances. A piece p of the columns
+    takes ``each`` of the block's, a multiple of 4; 0 where there is one alone.
     """
     zero = constants[0]
-    row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
-    thread, threads, high, wide = row*columns + column, rows*columns, 8*rows, 4*columns
+    threads = cuda.blockDim.x*cuda.blockDim.y
+    thread = cuda.threadIdx.y*cuda.blockDim.x + cuda.threadIdx.x
+    columns = 16 if threads > 64 else 8 if threads > 16 else 4 if threads > 4 else 2 if threads > 1 else 1
+    rows, row, column = threads//columns, thread//columns, thread % columns
+    high, wide, side_by_side = 8*rows, 4*columns, many*each if each else width
     aside = 8*(high + 4)  # in ``staged`` are slices of the factors, 8 deep: from 0 on a, b, and from here on b, r
     sums, ahead = cuda.local.array(32, out.dtype), cuda.local.array(96, out.dtype)
     near, far = cuda.local.array(16, out.dtype), cuda.local.array(8, out.dtype)
@@ -31,27 +36,29 @@ def product(
     left_b, right_b = 1 if left_deep == 1 else 0, 1 if right_deep == 1 else 0
     left_next, right_next = 1 if left_b else left_row, 1 if right_b else right_column
     for top in range(0, height, high):
-        for side in range(0, width, wide):
+        for side in range(0, side_by_side, wide):
             for e in range(32):
                 sums[e] = zero
-            for past in range(-8, depth, 8):  # the slice behind these is fetched, this one is multiplied
+            s, begin = 0, 0  # of the slice that is fetched; the one before is multiplied
+            for slices in range(over*((depth + 7)//8) + 1):
                 for e in range(0, 64//columns, 4):
                     at = e*threads + 4*thread
                     a, b = (at//8, at % 8) if left_b else (at % high, at//high)
-                    a, b = top + a, past + 8 + b
-                    place = left_start + a*left_row + b*left_deep
+                    a, b = top + a, begin + b
+                    place = left_start + s*left_over + a*left_row + b*left_deep
                     for k in range(4):
-                        inside = a + k*(1 - left_b) < height and b + k*left_b < depth
+                        inside = s < over and a + k*(1 - left_b) < height and b + k*left_b < depth
                         ahead[e + k] = left.flat[place + k*left_next] if inside else zero
                 for e in range(0, 32//rows, 4):
                     at = e*threads + 4*thread
                     r, b = (at//8, at % 8) if right_b else (at % wide, at//wide)
-                    r, b = side + r, past + 8 + b
-                    place = right_start + b*right_deep + r*right_column
+                    p, r = ((side + r)//each, (side + r) % each) if each else (0, side + r)
+                    b = begin + b
+                    place = right_start + s*right_over + b*right_deep + p*right_many + r*right_column
                     for k in range(4):
-                        inside = r + k*(1 - right_b) < width and b + k*right_b < depth
+                        inside = s < over and b + k*right_b < depth and p < many and r + k*(1 - right_b) < width
                         ahead[64 + e + k] = right.flat[place + k*right_next] if inside else zero
-                if past >= 0:
+                if slices > 0:
                     for b in range(0, 8, 2):
                         for a in range(8):
                             near[a] = staged[b*(high + 4) + 8*row + a]
@@ -73,10 +80,12 @@ def product(
                     r, b = (at//8, at % 8) if right_b else (at % wide, at//wide)
                     staged[aside + b*(wide + 4) + r % columns*4 + r//columns] = ahead[64 + e]
                 cuda.syncthreads()
+                s, begin = (s, begin + 8) if begin + 8 < depth else (s + 1, 0)
             for e in range(32):
                 a, r = top + 8*row + e//4, side + column + e % 4*columns
-                if a < height and r < width:
-                    place = out_start + a*out_row + r*out_column
+                p, r = (r//each, r % each) if each else (0, r)
+                if a < height and p < many and r < width:
+                    place = out_start + a*out_row + p*out_many + r*out_column
                     out.flat[place] = out.flat[place] + sums[e] if add else sums[e]
 
 
@@ -172,7 +181,7 @@ def formed_forward_1(
     state, wide = h.shape[0], biases.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
+    staged = cuda.shared.array(8*cuda.blockDim.x*cuda.blockDim.y + 320, constants.dtype)
     tile = 4*columns
     room, start = workspace[block], 0  # working memory, array after array
     m, start = room[start:], start + (stages*state)*tile
@@ -192,9 +201,10 @@ def formed_forward_1(
                         H[slot, a, first + r] = total
                 cuda.syncthreads()
                 # U = E_s H_i
-                product(wide, count, state, operators[operator], 0, state, 1,
-                        H[slot], first, records, 1,
-                        U, 0, tile, 1, False, constants, staged)
+                product(wide, 1, count, 0, 1, state,
+                        operators[operator], 0, state, 0, 1,
+                        H[slot], first, 0, records, 0, 1,
+                        U, 0, tile, 0, 1, False, constants, staged)
                 cuda.syncthreads()
                 # m_i, F1 at every node and record, u = U + e_s
                 for a in range(row, wide, rows):
@@ -226,7 +236,7 @@ def formed_adjoint_1(
     state, wide = bar.shape[0], biases.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
+    staged = cuda.shared.array(8*cuda.blockDim.x*cuda.blockDim.y + 320, constants.dtype)
     tile = 4*columns
     room, start = workspace[block], 0  # working memory, array after array
     bar_m, start = room[start:], start + (stages*state)*tile
@@ -264,14 +274,16 @@ def formed_adjoint_1(
                     bar_biases[block, bias, a] += total
                 cuda.syncthreads()
                 # gradient of E_s: += Ū H_iᵀ, summed over records
-                product(wide, state, count, bar_U, 0, tile, 1,
-                        H[slot], first, 1, records,
-                        bar_operators[block, operator], 0, state, 1, True, constants, staged)
+                product(wide, 1, state, 0, 1, count,
+                        bar_U, 0, tile, 0, 1,
+                        H[slot], first, 0, 1, 0, records,
+                        bar_operators[block, operator], 0, state, 0, 1, True, constants, staged)
                 cuda.syncthreads()
                 # H_ī = E_sᵀ Ū
-                product(state, count, wide, operators[operator], 0, 1, state,
-                        bar_U, 0, tile, 1,
-                        bar_H, 0, tile, 1, False, constants, staged)
+                product(state, 1, count, 0, 1, wide,
+                        operators[operator], 0, 1, 0, state,
+                        bar_U, 0, 0, tile, 0, 1,
+                        bar_H, 0, tile, 0, 1, False, constants, staged)
                 cuda.syncthreads()
                 # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
                 for a in range(row, state, rows):
@@ -353,7 +365,7 @@ def factors_forward_1(
     weight_in = operators.shape[2]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
+    staged = cuda.shared.array(8*cuda.blockDim.x*cuda.blockDim.y + 320, constants.dtype)
     tile = 4*columns
     room, start = workspace[block], 0  # working memory, array after array
     m, start = room[start:], start + (stages*state)*tile
@@ -381,9 +393,10 @@ def factors_forward_1(
                             G[slot, a*channels + c, first + r] = C[a, a]*H[(a*channels + c)*tile + r]
                 cuda.syncthreads()
                 # T = w_s G
-                product(weight_out, count, weight_in, operators[operator], 0, weight_in, 1,
-                        G[slot], first, records, 1,
-                        T, 0, tile, 1, False, constants, staged)
+                product(weight_out, 1, count, 0, 1, weight_in,
+                        operators[operator], 0, weight_in, 0, 1,
+                        G[slot], first, 0, records, 0, 1,
+                        T, 0, tile, 0, 1, False, constants, staged)
                 cuda.syncthreads()
                 # U = Φ T
                 for c in range(channels):
@@ -425,7 +438,7 @@ def factors_adjoint_1(
     weight_in = operators.shape[2]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
+    staged = cuda.shared.array(8*cuda.blockDim.x*cuda.blockDim.y + 320, constants.dtype)
     tile = 4*columns
     room, start = workspace[block], 0  # working memory, array after array
     bar_m, start = room[start:], start + (stages*state)*tile
@@ -474,14 +487,16 @@ def factors_adjoint_1(
                             bar_T[(a*channels + c)*tile + r] = total
                 cuda.syncthreads()
                 # gradient of w_s: += T̄ Gᵀ, summed over records
-                product(weight_out, weight_in, count, bar_T, 0, tile, 1,
-                        G[slot], first, 1, records,
-                        bar_operators[block, operator], 0, weight_in, 1, True, constants, staged)
+                product(weight_out, 1, weight_in, 0, 1, count,
+                        bar_T, 0, tile, 0, 1,
+                        G[slot], first, 0, 1, 0, records,
+                        bar_operators[block, operator], 0, weight_in, 0, 1, True, constants, staged)
                 cuda.syncthreads()
                 # Ḡ = w_sᵀ T̄
-                product(weight_in, count, weight_out, operators[operator], 0, 1, weight_in,
-                        bar_T, 0, tile, 1,
-                        bar_G, 0, tile, 1, False, constants, staged)
+                product(weight_in, 1, count, 0, 1, weight_out,
+                        operators[operator], 0, 1, 0, weight_in,
+                        bar_T, 0, 0, tile, 0, 1,
+                        bar_G, 0, tile, 0, 1, False, constants, staged)
                 cuda.syncthreads()
                 # H_ī = Cᵀ Ḡ
                 for c in range(channels):
@@ -620,7 +635,7 @@ def formed_forward_2(
     state, wide = h.shape[0], biases.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
+    staged = cuda.shared.array(8*cuda.blockDim.x*cuda.blockDim.y + 320, constants.dtype)
     tile = 4*columns
     room, start = workspace[block], 0  # working memory, array after array
     m, start = room[start:], start + (stages*state)*tile
@@ -640,9 +655,10 @@ def formed_forward_2(
                         H[slot, a, first + r] = total
                 cuda.syncthreads()
                 # U = E_s H_i
-                product(wide, count, state, operators[operator], 0, state, 1,
-                        H[slot], first, records, 1,
-                        U, 0, tile, 1, False, constants, staged)
+                product(wide, 1, count, 0, 1, state,
+                        operators[operator], 0, state, 0, 1,
+                        H[slot], first, 0, records, 0, 1,
+                        U, 0, tile, 0, 1, False, constants, staged)
                 cuda.syncthreads()
                 # m_i, F1 at every node and record, u = U + e_s
                 for a in range(row, wide, rows):
@@ -674,7 +690,7 @@ def formed_adjoint_2(
     state, wide = bar.shape[0], biases.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
+    staged = cuda.shared.array(8*cuda.blockDim.x*cuda.blockDim.y + 320, constants.dtype)
     tile = 4*columns
     room, start = workspace[block], 0  # working memory, array after array
     bar_m, start = room[start:], start + (stages*state)*tile
@@ -712,14 +728,16 @@ def formed_adjoint_2(
                     bar_biases[block, bias, a] += total
                 cuda.syncthreads()
                 # gradient of E_s: += Ū H_iᵀ, summed over records
-                product(wide, state, count, bar_U, 0, tile, 1,
-                        H[slot], first, 1, records,
-                        bar_operators[block, operator], 0, state, 1, True, constants, staged)
+                product(wide, 1, state, 0, 1, count,
+                        bar_U, 0, tile, 0, 1,
+                        H[slot], first, 0, 1, 0, records,
+                        bar_operators[block, operator], 0, state, 0, 1, True, constants, staged)
                 cuda.syncthreads()
                 # H_ī = E_sᵀ Ū
-                product(state, count, wide, operators[operator], 0, 1, state,
-                        bar_U, 0, tile, 1,
-                        bar_H, 0, tile, 1, False, constants, staged)
+                product(state, 1, count, 0, 1, wide,
+                        operators[operator], 0, 1, 0, state,
+                        bar_U, 0, 0, tile, 0, 1,
+                        bar_H, 0, tile, 0, 1, False, constants, staged)
                 cuda.syncthreads()
                 # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
                 for a in range(row, state, rows):
@@ -801,7 +819,7 @@ def factors_forward_2(
     weight_in = operators.shape[2]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
+    staged = cuda.shared.array(8*cuda.blockDim.x*cuda.blockDim.y + 320, constants.dtype)
     tile = 4*columns
     room, start = workspace[block], 0  # working memory, array after array
     m, start = room[start:], start + (stages*state)*tile
@@ -832,9 +850,10 @@ def factors_forward_2(
                             G[slot, a*channels + c, first + r] = total
                 cuda.syncthreads()
                 # T = w_s G
-                product(weight_out, count, weight_in, operators[operator], 0, weight_in, 1,
-                        G[slot], first, records, 1,
-                        T, 0, tile, 1, False, constants, staged)
+                product(weight_out, 1, count, 0, 1, weight_in,
+                        operators[operator], 0, weight_in, 0, 1,
+                        G[slot], first, 0, records, 0, 1,
+                        T, 0, tile, 0, 1, False, constants, staged)
                 cuda.syncthreads()
                 # U = Φ T
                 for c in range(channels):
@@ -876,7 +895,7 @@ def factors_adjoint_2(
     weight_in = operators.shape[2]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
+    staged = cuda.shared.array(8*cuda.blockDim.x*cuda.blockDim.y + 320, constants.dtype)
     tile = 4*columns
     room, start = workspace[block], 0  # working memory, array after array
     bar_m, start = room[start:], start + (stages*state)*tile
@@ -925,14 +944,16 @@ def factors_adjoint_2(
                             bar_T[(a*channels + c)*tile + r] = total
                 cuda.syncthreads()
                 # gradient of w_s: += T̄ Gᵀ, summed over records
-                product(weight_out, weight_in, count, bar_T, 0, tile, 1,
-                        G[slot], first, 1, records,
-                        bar_operators[block, operator], 0, weight_in, 1, True, constants, staged)
+                product(weight_out, 1, weight_in, 0, 1, count,
+                        bar_T, 0, tile, 0, 1,
+                        G[slot], first, 0, 1, 0, records,
+                        bar_operators[block, operator], 0, weight_in, 0, 1, True, constants, staged)
                 cuda.syncthreads()
                 # Ḡ = w_sᵀ T̄
-                product(weight_in, count, weight_out, operators[operator], 0, 1, weight_in,
-                        bar_T, 0, tile, 1,
-                        bar_G, 0, tile, 1, False, constants, staged)
+                product(weight_in, 1, count, 0, 1, weight_out,
+                        operators[operator], 0, 1, 0, weight_in,
+                        bar_T, 0, 0, tile, 0, 1,
+                        bar_G, 0, tile, 0, 1, False, constants, staged)
                 cuda.syncthreads()
                 # H_ī = Cᵀ Ḡ
                 for c in range(channels):
@@ -999,17 +1020,15 @@ def lift_adjoint(bar_h, x, lift, constants, bar_x, bar_lift):
     records = x.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    staged = cuda.shared.array(8*cuda.blockDim.x*cuda.blockDim.y + 320, constants.dtype)
     tile = 4*columns
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         # gradient of P: += h̄ xᵀ, summed over records
-        for a in range(row, lift.shape[0], rows):
-            for b in range(column, lift.shape[1], columns):
-                total = constants[0]
-                for q in range(x.shape[0]//lift.shape[1]):
-                    for r in range(count):
-                        total += bar_h[q*lift.shape[0] + a, first + r]*x[q*lift.shape[1] + b, first + r]
-                bar_lift[block, a, b] += total
+        product(lift.shape[0], 1, lift.shape[1], 0, x.shape[0]//lift.shape[1], count,
+                bar_h, first, records, lift.shape[0]*records, 1,
+                x, first, lift.shape[1]*records, 1, 0, records,
+                bar_lift[block], 0, lift.shape[1], 0, 1, True, constants, staged)
         cuda.syncthreads()
         # x̄ = Pᵀ h̄
         for a in range(row, bar_x.shape[0], rows):
@@ -1026,7 +1045,7 @@ def readout(y, operator, constant, constants, z):
     records = y.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
+    staged = cuda.shared.array(8*cuda.blockDim.x*cuda.blockDim.y + 320, constants.dtype)
     tile = 4*columns
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
@@ -1035,9 +1054,10 @@ def readout(y, operator, constant, constants, z):
             for r in range(column, count, columns):
                 z[a, first + r] = constant[a]
         cuda.syncthreads()
-        product(z.shape[0], count, y.shape[0], operator, 0, y.shape[0], 1,
-                y, first, records, 1,
-                z, first, records, 1, True, constants, staged)
+        product(z.shape[0], 1, count, 0, 1, y.shape[0],
+                operator, 0, y.shape[0], 0, 1,
+                y, first, 0, records, 0, 1,
+                z, first, records, 0, 1, True, constants, staged)
         cuda.syncthreads()
 
 
@@ -1046,14 +1066,15 @@ def readout_adjoint(bar_z, y, operator, constants, bar_y, bar_operator, bar_cons
     records = y.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
+    staged = cuda.shared.array(8*cuda.blockDim.x*cuda.blockDim.y + 320, constants.dtype)
     tile = 4*columns
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         # gradient of R: += z̄ yᵀ, summed over records
-        product(bar_z.shape[0], y.shape[0], count, bar_z, first, records, 1,
-                y, first, 1, records,
-                bar_operator[block], 0, y.shape[0], 1, True, constants, staged)
+        product(bar_z.shape[0], 1, y.shape[0], 0, 1, count,
+                bar_z, first, records, 0, 1,
+                y, first, 0, 1, 0, records,
+                bar_operator[block], 0, y.shape[0], 0, 1, True, constants, staged)
         cuda.syncthreads()
         # constant̄ += z̄, summed over records
         for a in range(row*columns + column, bar_z.shape[0], rows*columns):
@@ -1063,9 +1084,10 @@ def readout_adjoint(bar_z, y, operator, constants, bar_y, bar_operator, bar_cons
             bar_constant[block, a] += total
         cuda.syncthreads()
         # ȳ = Rᵀ z̄
-        product(bar_y.shape[0], count, bar_z.shape[0], operator, 0, 1, bar_y.shape[0],
-                bar_z, first, records, 1,
-                bar_y, first, records, 1, False, constants, staged)
+        product(bar_y.shape[0], 1, count, 0, 1, bar_z.shape[0],
+                operator, 0, 1, 0, bar_y.shape[0],
+                bar_z, first, 0, records, 0, 1,
+                bar_y, first, records, 0, 1, False, constants, staged)
         cuda.syncthreads()
 
 
@@ -1075,15 +1097,15 @@ def maximum(y, X, weights, sharpness, constants, at_nodes, features):
     records = y.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
+    staged = cuda.shared.array(8*cuda.blockDim.x*cuda.blockDim.y + 320, constants.dtype)
     tile = 4*columns
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         # at_nodes = X y
-        for c in range(channels):
-            product(X.shape[0], count, X.shape[1], X, 0, X.shape[1], 1,
-                    y, c*records + first, channels*records, 1,
-                    at_nodes, c*records + first, channels*records, 1, False, constants, staged)
+        product(X.shape[0], channels, count, tile, 1, X.shape[1],
+                X, 0, X.shape[1], 0, 1,
+                y, first, 0, channels*records, records, 1,
+                at_nodes, first, channels*records, records, 1, False, constants, staged)
         cuda.syncthreads()
         for a in range(0 + row, state, rows):
             for r in range(column, count, columns):
@@ -1111,7 +1133,7 @@ def maximum_adjoint(bar_features, X, weights, sharpness, constants, at_nodes, ba
     records = bar_y.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
+    staged = cuda.shared.array(8*cuda.blockDim.x*cuda.blockDim.y + 320, constants.dtype)
     tile = 4*columns
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
@@ -1138,10 +1160,10 @@ def maximum_adjoint(bar_features, X, weights, sharpness, constants, at_nodes, ba
                 bar_y[a, first + r] = bar_features[a, first + r]
         cuda.syncthreads()
         # ȳ += Xᵀ at_nodes̄
-        for c in range(channels):
-            product(X.shape[1], count, X.shape[0], X, 0, 1, X.shape[1],
-                    at_nodes, c*records + first, channels*records, 1,
-                    bar_y, c*records + first, channels*records, 1, True, constants, staged)
+        product(X.shape[1], channels, count, tile, 1, X.shape[0],
+                X, 0, 1, 0, X.shape[1],
+                at_nodes, first, 0, channels*records, records, 1,
+                bar_y, first, channels*records, records, 1, True, constants, staged)
         cuda.syncthreads()
 
 
@@ -1154,15 +1176,15 @@ def share(y, X, weights, levels, softness, constants, at_nodes, features):
     records = y.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
+    staged = cuda.shared.array(8*cuda.blockDim.x*cuda.blockDim.y + 320, constants.dtype)
     tile = 4*columns
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         # at_nodes = X y
-        for c in range(channels):
-            product(X.shape[0], count, X.shape[1], X, 0, X.shape[1], 1,
-                    y, c*records + first, channels*records, 1,
-                    at_nodes, c*records + first, channels*records, 1, False, constants, staged)
+        product(X.shape[0], channels, count, tile, 1, X.shape[1],
+                X, 0, X.shape[1], 0, 1,
+                y, first, 0, channels*records, records, 1,
+                at_nodes, first, channels*records, records, 1, False, constants, staged)
         cuda.syncthreads()
         for a in range(0 + row, state, rows):
             for r in range(column, count, columns):
@@ -1192,7 +1214,7 @@ def share_adjoint(bar_features, X, weights, levels, softness, constants, at_node
     records = bar_y.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
+    staged = cuda.shared.array(8*cuda.blockDim.x*cuda.blockDim.y + 320, constants.dtype)
     tile = 4*columns
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
@@ -1215,10 +1237,10 @@ def share_adjoint(bar_features, X, weights, levels, softness, constants, at_node
                 bar_y[a, first + r] = bar_features[a, first + r]
         cuda.syncthreads()
         # ȳ += Xᵀ at_nodes̄
-        for c in range(channels):
-            product(X.shape[1], count, X.shape[0], X, 0, 1, X.shape[1],
-                    at_nodes, c*records + first, channels*records, 1,
-                    bar_y, c*records + first, channels*records, 1, True, constants, staged)
+        product(X.shape[1], channels, count, tile, 1, X.shape[0],
+                X, 0, 1, 0, X.shape[1],
+                at_nodes, first, 0, channels*records, records, 1,
+                bar_y, first, channels*records, records, 1, True, constants, staged)
         cuda.syncthreads()
 
 
