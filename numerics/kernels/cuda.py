@@ -30,6 +30,7 @@ from numerics.kernels.launch import (
     check_memory,
     compiled,
     cuda_kernels,
+    give_back,
     layout,
     module,
     require,
@@ -123,6 +124,11 @@ class CudaBound(Bound):
         arena.place = 0
         yield arena
         self.arenas.append(arena)  # after an error it is given back to the device
+
+    def release(self) -> None:
+        """Give back the memory that no call has at present; the next one asks for its own."""
+        self.arenas.clear()
+        give_back()
 
     def check_memory(self, needed: int, what: str) -> None:
         """Raise TrainingError where the device has no room for so many bytes beside tables and weights."""

@@ -108,15 +108,21 @@ def require() -> None:
     warnings.filterwarnings("ignore", r"Grid size \d+ will likely result in GPU under-utilization")
 
 
+def give_back() -> None:
+    """Memory that nobody has any more is the driver's again: Numba does so late, and it counts as used until then."""
+    from numba import cuda
+
+    pending = getattr(getattr(cuda.current_context(), "memory_manager", None), "deallocations", None)
+    if pending is not None:  # the simulator has none
+        pending.clear()
+
+
 def check_memory(needed: int, held: int, what: str) -> None:
     """Raise TrainingError where the device has no room for this many bytes. held: what would be used again of ours."""
     from numba import cuda
 
-    context = cuda.current_context()
-    pending = getattr(getattr(context, "memory_manager", None), "deallocations", None)  # the simulator has none
-    if pending is not None:
-        pending.clear()  # Numba gives memory back late, and the driver counts it as used until then
-    free = context.get_memory_info()[0] + held
+    give_back()
+    free = cuda.current_context().get_memory_info()[0] + held
     if needed > free:
         raise TrainingError(
             f"{what}, {needed / 2**30:,.2f} GiB on the GPU", f"the {free / 2**30:,.2f} GiB of its memory that are free",
