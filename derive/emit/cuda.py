@@ -17,7 +17,7 @@ from derive.emit.lanes import BY_ROWS, RECORDS, SYNC, by_all, by_rows, channel_l
 from derive.emit.loops import of_module, of_slab, printed, used
 from derive.emit.scalar import Lines, indent
 from derive.emit.target import USUAL, Total, factor, words
-from derive.emit.tiles import PRODUCT, STAGED, Matrix, plus, product, times
+from derive.emit.tiles import PRODUCT, STAGED, SUMMED, Matrix, plus, product, summed, times
 from derive.program import layout
 from derive.program import operations as ops
 from derive.program.build import Program
@@ -63,6 +63,8 @@ LEARNED = {
     "bar_V": "bar_local_operators[block, bias]", "bar_operator_entry": "bar_operator_entry[block]",
     "bar_operator": "bar_operator[block]", "bar_lift": "bar_lift[block]",
 }  # fmt: skip
+# Of what all records share, the gradients of a block.
+SHARED = {"bar_e": "bar_biases[block, bias]", "bar_constant": "bar_constant[block]"}
 FLAT = {"w": "operators[operator, {a}]", "bar_w": "bar_operators[block, operator, {a}]"}  # of blocks
 
 
@@ -259,8 +261,7 @@ class Cuda(Forming):
         return product(made, given, "count", left, right, own, True, over=functions)
 
     def recordsum(self, op: ops.RecordSum) -> Lines:
-        body = in_register(self.element(op.out), "for r in range(count):", self.element(op.operand), "+")
-        return by_all("a", self.height(op.operand), body)
+        return summed(self.height(op.operand), self._matrix(op.operand), SHARED[op.out])
 
     def average(self, op: ops.Average) -> Lines:
         """A thread has all channels of a node, part and record; their number is counted in the kernel's type."""
@@ -282,7 +283,14 @@ class Cuda(Forming):
         find = ["q, c = a//channels, a % channels", ROW_OF_PART.format(parts=op.parts)] if op.by_channel else []
         each = [*work, *(line for step in steps if isinstance(step, list) for line in step)]
         lines = [f"for a in range(row, {height}, rows):", *indent([*find, RECORDS, *indent(each)])]
-        for out, text, _, stored in (step for step in steps if isinstance(step, tuple)):
+        sums = [step for step in steps if isinstance(step, tuple)]
+        whole = {ops.base(stored) for out, _, _, stored in sums if stored and ops.base(out) == "bar_e"}
+        if whole and len([out for out, *_ in sums if ops.base(out) == "bar_e"]) == op.parts:
+            (operand,) = whole  # of every part, whose rows lie as those of the bias
+            said = f"# {ops.plain('bar_e')}: {ops.plain(operand)}, summed over the tile's records"
+            lines += [SYNC, said, *self.recordsum(ops.RecordSum("bar_e", operand))]
+            sums = [step for step in sums if ops.base(step[0]) != "bar_e"]
+        for out, text, _, stored in sums:
             again = [f"total += {self.element(stored)}"] if stored else [*work, f"total += {text}"]
             records = ["for r in range(count):", *indent(again)]
             start, add = "total = constants[0]", f"{self.element(out)} += total"
@@ -341,7 +349,7 @@ def _room_function(kernel: Kernel, suffix: str) -> str:
 
 def module(title: str, formula: str, programs: Mapping[str, tuple[Program, ...]], loss: Loss) -> str:
     """The text of cuda.py. programs: suffix → those of one signature, one a plan."""
-    texts = [PRODUCT]
+    texts = [PRODUCT, SUMMED]
     for suffix, plans in programs.items():
         texts += [kernel.text() for kernel in of_slab(plans, suffix, Cuda)]
         texts += [_room_function(k, suffix) for plan in plans for k in of_program(plan) if k.sizes]

@@ -1,4 +1,4 @@
-"""The product of two matrices by a block of CUDA threads: one function of every module, and the text of a call.
+"""Products of two matrices and sums over records by a block of CUDA threads: functions of every module, and calls.
 
 A thread has 8 rows and 4 columns of the result in registers, a block as many as its threads have, which stand here in a
 square or in two, whatever the block's shape is. Slices of both factors, 8 deep, go through shared memory, where a
@@ -100,6 +100,30 @@ PRODUCT = '''def product(
 '''
 
 
+SUMMED = '''def summed(height, count, given, given_start, given_row, out, constants, staged):
+    """out_a += Σ_r given_ar, by a block's threads, of which neighbours read neighbouring records.
+
+    Each sums the records that are its own, of four rows; then one adds what those of a row have found.
+    """
+    row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
+    for top in range(0, height, 4*rows):
+        for e in range(4):
+            a = top + e*rows + row
+            total = constants[0]
+            if a < height:
+                for r in range(column, count, columns):
+                    total += given.flat[given_start + a*given_row + r]
+            staged[(e*rows + row)*(columns + 1) + column] = total
+        cuda.syncthreads()
+        for a in range(row*columns + column, min(4*rows, height - top), rows*columns):
+            total = out.flat[top + a]
+            for r in range(columns):
+                total += staged[a*(columns + 1) + r]
+            out.flat[top + a] = total
+        cuda.syncthreads()
+'''
+
+
 @dataclass(frozen=True)
 class Matrix:
     """A matrix in a flat array: where it starts, how far apart its rows are, and its columns.
@@ -128,6 +152,11 @@ def times(left: str, right: str) -> str:
     if "0" in (left, right):
         return "0"
     return "*".join(factor(text) if "+" in text else text for text in (left, right) if text != "1") or "1"
+
+
+def summed(height: str, given: Matrix, out: str) -> Lines:
+    """A call: out += the sums of the rows of what is given."""
+    return [f"summed({height}, count, {given.array}, {given.start}, {given.row}, {out}, constants, staged)"]
 
 
 def product(

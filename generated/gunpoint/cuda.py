@@ -89,6 +89,29 @@ def product(
                     out.flat[place] = out.flat[place] + sums[e] if add else sums[e]
 
 
+def summed(height, count, given, given_start, given_row, out, constants, staged):
+    """out_a += Σ_r given_ar, by a block's threads, of which neighbours read neighbouring records.
+
+    Each sums the records that are its own, of four rows; then one adds what those of a row have found.
+    """
+    row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
+    for top in range(0, height, 4*rows):
+        for e in range(4):
+            a = top + e*rows + row
+            total = constants[0]
+            if a < height:
+                for r in range(column, count, columns):
+                    total += given.flat[given_start + a*given_row + r]
+            staged[(e*rows + row)*(columns + 1) + column] = total
+        cuda.syncthreads()
+        for a in range(row*columns + column, min(4*rows, height - top), rows*columns):
+            total = out.flat[top + a]
+            for r in range(columns):
+                total += staged[a*(columns + 1) + r]
+            out.flat[top + a] = total
+        cuda.syncthreads()
+
+
 def formed_operators_1(
     w, theta, Phi, C, C_columns, beta, vartheta, Psi, constants, channels, mixed, left, mixed_bias, operators, biases,
 ):
@@ -290,12 +313,8 @@ def formed_adjoint_1(
                         value_bar_U = t2
                         bar_U[a*tile + r] = value_bar_U
                 cuda.syncthreads()
-                # e_s̄: the same, summed over the tile's records
-                for a in range(row*columns + column, node, rows*columns):
-                    total = constants[0]
-                    for r in range(count):
-                        total += bar_U[a*tile + r]
-                    bar_biases[block, bias, a] += total
+                # e_s̄: Ū, summed over the tile's records
+                summed(wide, count, bar_U, 0, tile, bar_biases[block, bias], constants, staged)
                 cuda.syncthreads()
                 # gradient of E_s: += Ū H_iᵀ, summed over records
                 product(wide, 1, state, 0, 1, count,
@@ -510,12 +529,8 @@ def factors_adjoint_1(
                         value_bar_U = t2
                         bar_U[a*tile + r] = value_bar_U
                 cuda.syncthreads()
-                # e_s̄: the same, summed over the tile's records
-                for a in range(row*columns + column, node, rows*columns):
-                    total = constants[0]
-                    for r in range(count):
-                        total += bar_U[a*tile + r]
-                    bar_biases[block, bias, a] += total
+                # e_s̄: Ū, summed over the tile's records
+                summed(wide, count, bar_U, 0, tile, bar_biases[block, bias], constants, staged)
                 cuda.syncthreads()
                 # T̄ = Φᵀ Ū
                 product(Phi.shape[1], channels, count, tile, 1, Phi.shape[0],
@@ -657,11 +672,7 @@ def readout_adjoint(bar_z, y, operator, constants, bar_y, bar_operator, bar_cons
                 bar_operator[block], 0, y.shape[0], 0, 1, True, constants, staged)
         cuda.syncthreads()
         # constant̄ += z̄, summed over records
-        for a in range(row*columns + column, bar_z.shape[0], rows*columns):
-            total = constants[0]
-            for r in range(count):
-                total += bar_z[a, first + r]
-            bar_constant[block, a] += total
+        summed(bar_z.shape[0], count, bar_z, first, records, bar_constant[block], constants, staged)
         cuda.syncthreads()
         # ȳ = Rᵀ z̄
         product(bar_y.shape[0], 1, count, 0, 1, bar_z.shape[0],
