@@ -21,7 +21,7 @@ def product(
     """out_a,pr = Σ_sb left_a,sb right_sb,pr, or adds that, by a block's threads: p < many, r < width; s < over, b < depth.
 
     An array is flat; an element's place is the start and so many times each of its distances. A piece p of the columns
-    takes ``each`` of the block's, a multiple of 4; 0 where there is one alone.
+    takes ``each`` of the block's; 0 where there is one alone.
     """
     zero = constants[0]
     threads = cuda.blockDim.x*cuda.blockDim.y
@@ -32,32 +32,29 @@ def product(
     aside = 8*(high + 4)  # in ``staged`` are slices of the factors, 8 deep: from 0 on a, b, and from here on b, r
     sums, ahead = cuda.local.array(32, out.dtype), cuda.local.array(96, out.dtype)
     near, far = cuda.local.array(16, out.dtype), cuda.local.array(8, out.dtype)
-    # a thread fetches four neighbours at a time: in b where these are so in memory, else in a, or in r
+    # neighbouring threads fetch neighbours: in b where these are so in memory, else in a, or in r
     left_b, right_b = 1 if left_deep == 1 else 0, 1 if right_deep == 1 else 0
-    left_next, right_next = 1 if left_b else left_row, 1 if right_b else right_column
     for top in range(0, height, high):
         for side in range(0, side_by_side, wide):
             for e in range(32):
                 sums[e] = zero
             s, begin = 0, 0  # of the slice that is fetched; the one before is multiplied
             for slices in range(over*((depth + 7)//8) + 1):
-                for e in range(0, 64//columns, 4):
-                    at = e*threads + 4*thread
+                for e in range(64//columns):
+                    at = e*threads + thread
                     a, b = (at//8, at % 8) if left_b else (at % high, at//high)
                     a, b = top + a, begin + b
+                    inside = s < over and a < height and b < depth
                     place = left_start + s*left_over + a*left_row + b*left_deep
-                    for k in range(4):
-                        inside = s < over and a + k*(1 - left_b) < height and b + k*left_b < depth
-                        ahead[e + k] = left.flat[place + k*left_next] if inside else zero
-                for e in range(0, 32//rows, 4):
-                    at = e*threads + 4*thread
+                    ahead[e] = left.flat[place] if inside else zero
+                for e in range(32//rows):
+                    at = e*threads + thread
                     r, b = (at//8, at % 8) if right_b else (at % wide, at//wide)
                     p, r = ((side + r)//each, (side + r) % each) if each else (0, side + r)
                     b = begin + b
+                    inside = s < over and b < depth and p < many and r < width
                     place = right_start + s*right_over + b*right_deep + p*right_many + r*right_column
-                    for k in range(4):
-                        inside = s < over and b + k*right_b < depth and p < many and r + k*(1 - right_b) < width
-                        ahead[64 + e + k] = right.flat[place + k*right_next] if inside else zero
+                    ahead[64 + e] = right.flat[place] if inside else zero
                 if slices > 0:
                     for b in range(0, 8, 2):
                         for a in range(8):
@@ -72,11 +69,11 @@ def product(
                                 sums[4*a + r] += near[8 + a]*far[4 + r]
                 cuda.syncthreads()
                 for e in range(64//columns):
-                    at = e//4*4*threads + 4*thread + e % 4
+                    at = e*threads + thread
                     a, b = (at//8, at % 8) if left_b else (at % high, at//high)
                     staged[b*(high + 4) + a] = ahead[e]
                 for e in range(32//rows):
-                    at = e//4*4*threads + 4*thread + e % 4
+                    at = e*threads + thread
                     r, b = (at//8, at % 8) if right_b else (at % wide, at//wide)
                     staged[aside + b*(wide + 4) + r % columns*4 + r//columns] = ahead[64 + e]
                 cuda.syncthreads()

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 ALIGNMENT = 16  # bytes of shared memory that a thread may read at once
+MOST = 1024  # threads of a block
 PLACES = ("row", "column", "thread")  # where a thread stands, in kernels
 
 
@@ -39,20 +40,20 @@ class _Meaning(ast.NodeTransformer):
         self.generic_visit(node)
         if self.called:
             starts = [argument.arg for argument in node.args.args if argument.arg.endswith("_start")]
-            node.body[:0] = [_new(name) for name in starts]
+            node.body[:0] = [ast.Assign([ast.Name(n, ast.Store())], _anew(ast.Name(n, ast.Load()))) for n in starts]
         return node
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
         said = ast.unparse(node)
         if self.called and said.startswith("cuda.threadIdx"):
-            return _anew(node)
+            return _place(node)
         return ast.Constant(self.shape[said]) if said in self.shape else node
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST | list[ast.stmt]:
         self.generic_visit(node)
         if ast.unparse(node) != "cuda.syncthreads()":
             return node
-        return [node, *map(_new, self.places)]
+        return [node, *(ast.Assign([ast.Name(n, ast.Store())], _place(ast.Name(n, ast.Load()))) for n in self.places)]
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         self.generic_visit(node)
@@ -76,8 +77,9 @@ def _anew(value: ast.expr) -> ast.expr:
     return ast.Call(ast.Name("anew", ast.Load()), [value], [])
 
 
-def _new(name: str) -> ast.stmt:
-    return ast.Assign([ast.Name(name, ast.Store())], _anew(ast.Name(name, ast.Load())))
+def _place(value: ast.expr) -> ast.expr:
+    """The same for where a thread stands, which is known not to be negative."""
+    return ast.BinOp(_anew(value), ast.BitAnd(), ast.Constant(MOST - 1))
 
 
 @cache

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ import sympy as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from derive.emit.tiles import PRODUCT, STAGED
+from derive.emit.tiles import PRODUCT, STAGED, SUMMED
 from numerics.kernels.cuda import CudaBound
 from numerics.kernels.device_tables import alike
 from numerics.kernels.launch import Launch
@@ -130,6 +131,67 @@ def test_pieces_share_the_slices(tmp_path: Path) -> None:
         assert np.array_equal(*both)
         waits.append(found)
     assert waits == [2 * 10] * 4  # the first slice is on its way
+
+
+# --- neighbouring threads, neighbouring numbers ---------------------------------------------------------------
+
+SUMS = f"""\
+from numba import cuda
+
+
+{SUMMED}
+
+def kernel(height, count, given, out, constants):
+    {STAGED}
+    summed(height, count, given, 0, count, out, constants, staged)
+"""
+
+
+def lines_a_read(reads: dict[int, list[int]]) -> float:
+    """Of how many 128 bytes a warp's threads read at once, on average: 1 where they read 32 neighbours in float32.
+
+    reads: thread → places, in its order.
+    """
+    found = []
+    for first in range(0, max(reads) + 1, 32):
+        own = [reads.get(thread, []) for thread in range(first, first + 32)]
+        found += [len({place // 32 for place in at_once}) for at_once in zip(*filter(None, own))]
+    return float(np.mean(found))
+
+
+def read_by(run: Any, size: int) -> dict[int, list[int]]:
+    """Thread → places that it reads of arrays of this size, while something runs."""
+    found: dict[int, list[int]] = {}
+    read = lockstep.Memory.read
+
+    def noted(memory: Any, place: int) -> Any:
+        if memory.values.size == size:
+            found.setdefault(lockstep._Now.thread, []).append(int(place))
+        return read(memory, place)
+
+    with mock.patch.object(lockstep.Memory, "read", noted):
+        run()
+    return found
+
+
+@pytest.mark.parametrize("threads", [(16, 8), (1, 128)])
+def test_sums_over_records_read_neighbours(threads: tuple[int, int], tmp_path: Path) -> None:
+    (tmp_path / "cuda.py").write_text(SUMS, encoding="utf-8")
+    count = 4 * threads[0]
+    values = np.arange(70.0 * count).reshape(70, count)
+    with lockstep.device() as machine:
+        given, out, zero = machine.to_device(values.ravel()), machine.to_device(np.ones(70)), np.zeros(1)
+        run = machine.jit(load_module(tmp_path / "cuda.py").kernel)[1, threads]
+        reads = read_by(lambda: run(70, count, given, out, machine.to_device(zero)), values.size)
+        assert np.array_equal(out.copy_to_host(), 1 + values.sum(axis=1))
+    assert lines_a_read(reads) <= 4 and sum(map(len, reads.values())) == values.size
+
+
+def test_factors_are_fetched_by_neighbours(tmp_path: Path) -> None:
+    """Of a row 8 numbers, four rows at once; of records 32, or as many as there are."""
+    for orders, lines in ((USUAL, 4), (((1, 2, 0), *USUAL[1:]), 1)):
+        reads = read_by(lambda own=orders: multiplied(kernel(tmp_path), (64, 1, 63, 1, 64), own, 0, False, (16, 8)), 4096)
+        assert lines_a_read(reads) <= lines
 
 
 # --- blocks that are alike ------------------------------------------------------------------------------------

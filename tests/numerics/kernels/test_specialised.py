@@ -71,9 +71,9 @@ def test_a_threads_place_is_new_after_a_barrier_and_in_a_function(tmp_path: Path
     (tmp_path / "cuda.py").write_text(PLACED, encoding="utf-8")
     made = load_module(tmp_path / "cuda.py")
     lines = [line.strip() for line in ast.unparse(meaning(made.kernel, None)).splitlines()]
-    assert lines[2:] == ["cuda.syncthreads()", "row = anew(row)", "helper(x, row + k)"]
+    assert lines[2:] == ["cuda.syncthreads()", "row = anew(row) & 1023", "helper(x, row + k)"]
     lines = [line.strip() for line in ast.unparse(meaning(made.helper, None, called=True)).splitlines()]
-    wanted = ["x_start = anew(x_start)", "x[uint64(x_start)] = anew(cuda.threadIdx.x)", "cuda.syncthreads()"]
+    wanted = ["x_start = anew(x_start)", "x[uint64(x_start)] = anew(cuda.threadIdx.x) & 1023", "cuda.syncthreads()"]
     assert lines[1:] == wanted
 
 
