@@ -223,10 +223,10 @@ class Cuda(Forming):
     ) -> Lines:
         """A dense table by all records of a tile, and of every channel. out, given: the first rows."""
         table = self._table(op.table, height).transposed if op.transposed else self._table(op.table, depth)
-        apart, several = ((channels, "1"), {"many": channels, "each": "tile"}) if channels else (("1", "0"), {})
+        apart, several = ((channels, "1"), (channels, "tile")) if channels else (("1", "0"), ("1", "0"))
         factors = table, self._matrix(op.operand, given, *apart), self._matrix(op.out, out, *apart)
         offset = by_rows([f"{self.element(op.out)} = {self.element(op.offset)}"], height) if op.offset else []
-        call = product(height, "count", depth, *factors, bool(offset) or op.accumulate, **several)
+        call = product(height, "count", depth, *factors, bool(offset) or op.accumulate, *several)
         return [*offset, *([SYNC] if offset else []), *call]
 
     def _block_loop(self, op: ops.Contract) -> Lines:
@@ -234,8 +234,9 @@ class Cuda(Forming):
         clear = by_rows([f"{self.element(op.out)} = constants[0]"], self.height(op.out))
         given, made = ("high", "low") if op.transposed else ("low", "high")
         block, sizes = self._table(op.table, "low_count", "origin"), (f"{made}_count", "count", f"{given}_count")
-        factors = (self._matrix(name, at, "1", f"{at}_step") for name, at in ((op.operand, given), (op.out, made)))
-        call = product(*sizes, block.transposed if op.transposed else block, *factors, True, "many", "tile")
+        right = self._matrix(op.operand, given, "1", f"{given}_step")
+        out = self._matrix(op.out, made, "1", f"{made}_step")
+        call = product(*sizes, block.transposed if op.transposed else block, right, out, True, "many", "tile")
         return [*([] if op.accumulate else clear), *self.pieces(op.table, call)]
 
     def outer(self, op: ops.Outer) -> Lines:

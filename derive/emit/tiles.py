@@ -28,10 +28,10 @@ PRODUCT = '''def product(
     right, right_start, right_over, right_deep, right_many, right_column,
     out, out_start, out_row, out_many, out_column, add, constants, staged,
 ):
-    """out_a,pr = Σ_sb left_a,sb right_sb,pr, or adds that, by a block's threads: p < many, r < width; s < over, b < depth.
+    """out_a,pr = Σ_sb left_a,sb right_sb,pr, or adds that, by a block's threads.
 
-    An array is flat; an element's place is the start and so many times each of its distances. A piece p of the columns
-    takes ``each`` of the block's; 0 where there is one alone.
+    a < height, p < many, r < width, s < over, b < depth. An array is flat; an element's place is the start and so many
+    times each of its distances. A piece p of the columns takes ``each`` of the block's; 0 where there is one alone.
     """
     zero = constants[0]
     threads = cuda.blockDim.x*cuda.blockDim.y
@@ -162,7 +162,8 @@ def product(
 ) -> Lines:  # fmt: skip
     """A call: out = left right, or out += left right. many: pieces of columns, over: pieces of what is summed over."""
     deep, beside = (right.pieces, "0") if over != "1" else ("0", right.pieces)
+    last = f"{out.column}, {add}, constants, staged)"
     return [f"product({height}, {many}, {width}, {each}, {over}, {depth},",
             f"        {left.array}, {left.start}, {left.row}, {left.pieces}, {left.column},",
             f"        {right.array}, {right.start}, {deep}, {right.row}, {beside}, {right.column},",
-            f"        {out.array}, {out.start}, {out.row}, {out.pieces}, {out.column}, {add}, constants, staged)"]  # fmt: skip
+            f"        {out.array}, {out.start}, {out.row}, {out.pieces}, {last}"]  # fmt: skip

@@ -18,10 +18,10 @@ def product(
     right, right_start, right_over, right_deep, right_many, right_column,
     out, out_start, out_row, out_many, out_column, add, constants, staged,
 ):
-    """out_a,pr = Σ_sb left_a,sb right_sb,pr, or adds that, by a block's threads: p < many, r < width; s < over, b < depth.
+    """out_a,pr = Σ_sb left_a,sb right_sb,pr, or adds that, by a block's threads.
 
-    An array is flat; an element's place is the start and so many times each of its distances. A piece p of the columns
-    takes ``each`` of the block's; 0 where there is one alone.
+    a < height, p < many, r < width, s < over, b < depth. An array is flat; an element's place is the start and so many
+    times each of its distances. A piece p of the columns takes ``each`` of the block's; 0 where there is one alone.
     """
     zero = constants[0]
     threads = cuda.blockDim.x*cuda.blockDim.y

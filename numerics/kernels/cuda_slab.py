@@ -77,16 +77,15 @@ class CudaSlab(Slab):
         """Launch a kernel that every module holds over ``size`` elements."""
         start(compiled(module(self.tables.module), name, self.launch.line), self.launch, size, *given)
 
-    def call(self, what: str, given: Mapping[str, Any], launch: Launch, grid: int) -> None:
-        """Launch a kernel on so many blocks: its arguments by name, first from ``given``, then from the tables."""
-        kernel = self.kernels[what]
+    def call(self, what: str, given: Mapping[str, Any], launch: Launch | None = None, grid: int = 0) -> None:
+        """Launch a kernel: its arguments by name, first from ``given``, then from the tables.
+
+        grid: how many blocks, where none are given as many as there are stages.
+        """
+        kernel, launch = self.kernels[what], launch or self.launch
         values: dict[str, Any] = {**self.bound, "constants": kernel.constants, **given}
         wanted = (values[argument] for argument in kernel.arguments)
-        start_blocks(kernel.function(launch.threads), launch, grid, *wanted)
-
-    def call_operators(self, what: str, given: Mapping[str, Any]) -> None:
-        """Launch a kernel of operators, on as many blocks as there are stages."""
-        self.call(what, given, self.launch, len(self.bound["theta"]))
+        start_blocks(kernel.function(launch.threads), launch, grid or len(self.bound["theta"]), *wanted)
 
     # --- operators of a step
 
@@ -100,11 +99,11 @@ class CudaSlab(Slab):
         given = together(weights.arrays, self.dtype, self.empty)
         room = self._room("operators", weights, len(self.bound["theta"]))
         found = cut(self.empty(layout(shapes := {**self.shapes, **room})[1]), shapes)
-        self.call_operators("operators", {**given, **found})
+        self.call("operators", {**given, **found})
         if self.meets_arrival:
             found |= self._cut_room("entry_operators", weights)
             entry = {"theta": self.bound["theta_entry"], "operators": found["operator_entry"]}
-            self.call_operators("entry_operators", {**given, **found, **entry})
+            self.call("entry_operators", {**given, **found, **entry})
             found["operator_entry"] = found["operator_entry"][0]
         operators = {name: found[name] for name in self.shapes}
         return self.holding(operators | {name: given[name] for name in AS_THEY_ARE if name in given})
@@ -139,7 +138,7 @@ class CudaSlab(Slab):
     def pull(self, bars: Mapping[str, Any], weights: Weights, found: Mapping[str, Any]) -> None:
         """Add the gradients of w, β and v to ``found``, all on the device."""
         room = self._cut_room("operators_adjoint", weights)
-        self.call_operators("operators_adjoint", {**bars, **room})
+        self.call("operators_adjoint", {**bars, **room})
         self._collect("theta", room["mixed"], found["w"])
         self._collect("vartheta", room["mixed_bias"], found["beta"])
         if "v" in found:
@@ -147,7 +146,7 @@ class CudaSlab(Slab):
         if "bar_operator_entry" in bars:
             entry = bars["bar_operator_entry"]
             room = self._cut_room("entry_operators_adjoint", weights)
-            self.call_operators("entry_operators_adjoint", {"bar_operators": entry.reshape(1, *entry.shape), **room})
+            self.call("entry_operators_adjoint", {"bar_operators": entry.reshape(1, *entry.shape), **room})
             self._collect("theta_entry", room["mixed"], found["w"])
 
     def _collect(self, rows: str, mixed: Any, bar: Any) -> None:

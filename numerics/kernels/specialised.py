@@ -122,8 +122,8 @@ def specialised(
 def meaning(function: Callable[..., Any], threads: tuple[int, int] | None, called: bool = False) -> ast.Module:
     """What is compiled of a function's own text."""
     known = frozenset(function.__code__.co_varnames)
-    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
-    tree = _Meaning(threads, called, known).visit(tree)
+    text = textwrap.dedent(inspect.getsource(function))
+    tree: ast.Module = _Meaning(threads, called, known).visit(ast.parse(text))
     return ast.fix_missing_locations(tree)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -190,7 +191,8 @@ def test_sums_over_records_read_neighbours(threads: tuple[int, int], tmp_path: P
 def test_factors_are_fetched_by_neighbours(tmp_path: Path) -> None:
     """Of a row 8 numbers, four rows at once; of records 32, or as many as there are."""
     for orders, lines in ((USUAL, 4), (((1, 2, 0), *USUAL[1:]), 1)):
-        reads = read_by(lambda own=orders: multiplied(kernel(tmp_path), (64, 1, 63, 1, 64), own, 0, False, (16, 8)), 4096)
+        made, sizes = kernel(tmp_path), (64, 1, 63, 1, 64)
+        reads = read_by(partial(multiplied, made, sizes, orders, 0, False, (16, 8)), 4096)
         assert lines_a_read(reads) <= lines
 
 
