@@ -13,7 +13,8 @@ WIDER = "wider_family"
 KERNELS = "kernels"
 NETWORKS = "whole_networks"
 CUDA = "cuda_simulator"
-DEVICE = tuple(f"kernels/{n}" for n in ("cuda", "cuda_slab", "device_kernels", "launch", "specialised", "sums"))
+ON_DEVICE = ("cuda", "cuda_slab", "device_kernels", "device_tables", "launch", "specialised", "sums")
+DEVICE = tuple(f"kernels/{n}" for n in ON_DEVICE)
 GPU = ("emit/cuda", "emit/forming", "emit/lanes", "emit/tiles")  # what is printed for it alone
 ORDERS = "convergence"
 
@@ -230,7 +231,7 @@ def _derive(module: str) -> tuple[Check, ...]:
     direct = DERIVE.get(module, ("spec", "explain"))
     if module.startswith(GPU):
         cheap = Check("tests", (_path(CUDA), "-k", "constants or generic"), compiled=False)
-        return cheap, *_files([CUDA], compiled=False), Check("bytes", ())
+        return cheap, *_files(["products", CUDA], compiled=False), Check("bytes", ())
     after = [CUDA] if module in SIMULATED else []
     whole = _files([*direct, *RUN_TIME.get(module, ()), *THEN], compiled=False)
     return *whole, Check("bytes", ()), *_files(after, compiled=False)
@@ -240,7 +241,7 @@ def _numerics(module: str) -> tuple[Check, ...]:
     if module.startswith(VERIFIED):
         return _files(["verify_references", "verify"])
     if module in DEVICE:
-        return _files(["device_calls", "bursts", CUDA], compiled=False)
+        return _files(["device_calls", "products", "bursts", CUDA], compiled=False)
     module = _room(module, NUMERICS)
     direct = NUMERICS.get(module, ANY)
     kernels = [KERNELS] if module in COMPILED_KERNELS else []
