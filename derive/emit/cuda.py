@@ -278,19 +278,23 @@ class Cuda(Forming):
         ]
 
     def pointwise(self, op: ops.Pointwise, work: Lines, steps: list[Lines | Total]) -> Lines:
-        """What is summed over records is summed when all is there: by a thread a row, or a channel over the nodes."""
+        """What is summed over records is summed when all is there: by a thread a row, or a channel over the nodes.
+
+        A bias's gradient is so, by neighbouring threads, from what was stored, if all parts of that lie as it does.
+        """
         # parts of an operand: as many rows as those with one a channel
         height = "node" if op.by_channel else self.height(op.spanning)
         find = ["q, c = a//channels, a % channels", ROW_OF_PART.format(parts=op.parts)] if op.by_channel else []
         each = [*work, *(line for step in steps if isinstance(step, list) for line in step)]
         lines = [f"for a in range(row, {height}, rows):", *indent([*find, RECORDS, *indent(each)])]
         sums = [step for step in steps if isinstance(step, tuple)]
-        whole = {ops.base(stored) for out, _, _, stored in sums if stored and ops.base(out) == "bar_e"}
-        if whole and len([out for out, *_ in sums if ops.base(out) == "bar_e"]) == op.parts:
-            (operand,) = whole  # of every part, whose rows lie as those of the bias
+        own = {out: stored or "" for out, _, _, stored in sums if ops.base(out) == "bar_e"}
+        whole = {ops.base(stored) if ops.part(out) == ops.part(stored) else "" for out, stored in own.items()}
+        if len(own) == op.parts and len(whole) == 1 and whole != {""}:
+            (operand,) = whole
             said = f"# {ops.plain('bar_e')}: {ops.plain(operand)}, summed over the tile's records"
             lines += [SYNC, said, *self.recordsum(ops.RecordSum("bar_e", operand))]
-            sums = [step for step in sums if ops.base(step[0]) != "bar_e"]
+            sums = [step for step in sums if step[0] not in own]
         for out, text, _, stored in sums:
             again = [f"total += {self.element(stored)}"] if stored else [*work, f"total += {text}"]
             records = ["for r in range(count):", *indent(again)]

@@ -1,7 +1,7 @@
 """The semi-discrete network on a GPU: the tables of a run live on the device, and so does everything between two calls.
 
-Records go through in launches of a fixed size, tiles of a launch to a fixed number of blocks, and the blocks' sums are
-added in order: the order of sums does not depend on the device. A gradient of host arrays takes two copies to the
+Records go through in launches of a fixed size, in tiles and blocks that their number alone decides, and the sums of the
+blocks are added in order: this order does not depend on the device. A gradient of host arrays takes two copies to the
 device, weights and records, and one back, losses and gradients. One file, though a long one, answers all that ``cpu``
 does.
 """
