@@ -37,9 +37,9 @@ from tests.oracles import cuda_cases
 
 DRY = os.environ.get("NUMBA_ENABLE_CUDASIM") == "1"
 LAUNCH = Launch(records=3, threads=(2, 2), blocks=2) if DRY else Launch()
-RECORDS = 3 if DRY else 300  # of a case: several blocks
+RECORDS = 3 if DRY else 600  # of a case: several blocks of the usual shape; other parts have fewer
 SMALL = ("h nonlinear/formed", "entry, two channels/factors", "gate, translation, local, lift")
-TIMED = ((2, 3),) if DRY else tuple((state, records) for state in (64, 128, 256) for records in (4096, 65536))
+TIMED = ((2, 3),) if DRY else ((64, 32), *((state, records) for state in (64, 128, 256) for records in (4096, 65536)))
 STEPS = 2 if DRY else 8  # which torch.compile unrolls
 REPEATS, ROUNDS = (1, 1) if DRY else (10, 5)
 GRADIENT, STEPPED = 1e-4, 1e-3  # relative differences in float32: of a gradient, and of where an epoch leads
@@ -299,11 +299,12 @@ def training() -> None:
     if wrong:
         raise SystemExit(1)
     base, x, y, options = _trained()["plain"]
-    for device in ("cpu", "cuda"):
-        with mock.patch("numerics.kernels.cuda.Launch", lambda: LAUNCH):
+    for device, launch in (("cpu", LAUNCH), ("cuda", LAUNCH), *([] if DRY else [("cuda", replace(LAUNCH, spread=0))])):
+        with mock.patch("numerics.kernels.cuda.Launch", partial(lambda own: own, launch)):
             model = fit(base.replace(device=device), x, y, **options | {"epochs": 2 if DRY else 6})
         took = statistics.median(row["seconds"] for row in model.history[1:])
-        print(f"{device}: {1e3 * took / -(-len(x) // options['batch']):.3f} ms a step, {options['batch']} records")
+        cut = "" if device == "cpu" else f", {launch.shaped(options['batch']).tile} a block"
+        print(f"{device}: {1e3 * took / -(-len(x) // options['batch']):.3f} ms a step, {options['batch']} records{cut}")
 
 
 def _trained() -> dict[str, tuple[Continuum, Any, Any, dict[str, Any]]]:

@@ -26,7 +26,7 @@ part() { # seconds, then the part's name, perhaps behind a tool
 
 : >"$record" || exit 1
 part 40 "$python" -m benchmarks.gpu ceilings
-part 200 "$python" -m benchmarks.gpu cases
+part 180 "$python" -m benchmarks.gpu cases
 for tool in memcheck racecheck initcheck synccheck; do
     echo "$tool" >>"$record"
     if [ -z "${DRY:-}" ] && command -v compute-sanitizer >/dev/null; then
@@ -37,7 +37,7 @@ for tool in memcheck racecheck initcheck synccheck; do
         break
     fi
 done
-part 110 "$python" -m benchmarks.gpu times
-part 70 "$python" -m benchmarks.gpu training
+part 100 "$python" -m benchmarks.gpu times
+part 100 "$python" -m benchmarks.gpu training
 cat "$record"
 [ -z "$failed" ] || { echo "failed:$failed" >&2 && exit 1; }

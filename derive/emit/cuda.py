@@ -17,13 +17,13 @@ from derive.emit.lanes import BY_ROWS, RECORDS, SYNC, by_all, by_rows, channel_l
 from derive.emit.loops import of_module, of_slab, printed, used
 from derive.emit.scalar import Lines, indent
 from derive.emit.target import USUAL, Total, factor, words
-from derive.emit.tiles import PRODUCT, STAGED, Matrix, plus, product, times
+from derive.emit.tiles import PRODUCT, STAGED, SUMMED, Matrix, plus, product, summed, times
 from derive.program import layout
 from derive.program import operations as ops
 from derive.program.build import Program
 from derive.program.kernels import Kernel, depth_adjoint
 from derive.program.kernels import kernels as of_program
-from derive.program.layout import INDEX, NARROW_TABLES, ROW_OF_PART, WIDE_TABLES
+from derive.program.layout import INDEX, NARROW_TABLES, PIECE, ROW_OF_PART, WIDE_TABLES
 from derive.program.loss import Loss
 
 LANES = [
@@ -51,13 +51,20 @@ ELEMENTS = {
     **dict.fromkeys(("mixed", "left", "turned", "mixed_local", "operators", "bar_operators"), "{name}[s, {a}, d]"),
     **dict.fromkeys(("local_operators", "bar_local_operators"), "{name}[s, ({a})*size + d]"),
 }  # fmt: skip
+# Of blocks that are alike: how many, and how many rows each is behind the one before, in what they make and act on.
+ALIKE = (
+    "many = {blocks}[piece, 5]",
+    "high_step, low_step = {blocks}[piece, 6]*{wide}, {blocks}[piece, 7]*channels",
+)
 # Learned tables, where their numbers lie one after the other.
 LEARNED = {
     "E": "operators[operator]", "w": "operators[operator]", "V": "local_operators[bias]",
     "bar_E": "bar_operators[block, operator]", "bar_w": "bar_operators[block, operator]",
     "bar_V": "bar_local_operators[block, bias]", "bar_operator_entry": "bar_operator_entry[block]",
-    "bar_operator": "bar_operator[block]",
+    "bar_operator": "bar_operator[block]", "bar_lift": "bar_lift[block]",
 }  # fmt: skip
+# Of what all records share, the gradients of a block.
+SHARED = {"bar_e": "bar_biases[block, bias]", "bar_constant": "bar_constant[block]"}
 FLAT = {"w": "operators[operator, {a}]", "bar_w": "bar_operators[block, operator, {a}]"}  # of blocks
 
 
@@ -67,6 +74,7 @@ class Cuda(Forming):
     calls = {name: f"math.{name}" for name in (*USUAL, "atan", "erf")} | {"Abs": "math.fabs"}
     every, barrier = "for s in range(block, {}.shape[0], blocks):", (SYNC,)
     agree = ("wanted = cuda.syncthreads_or(wanted)",)
+    blocks, piece = "_alike", (*PIECE, *ALIKE)
 
     def frame(self, body: Lines) -> Lines:
         """Kernels without sizes go over stages' operators, not over records."""
@@ -116,13 +124,17 @@ class Cuda(Forming):
             row = plus(f"{stage or INDEX[axis]}*{rows}", row)
         return row
 
-    def _matrix(self, operand: str, row: str = "0", step: str = "1") -> Matrix:
-        """Rows of an operand, each ``step`` behind the one before, by the records of a tile."""
+    def _matrix(self, operand: str, row: str = "0", step: str = "1", pieces: str = "0") -> Matrix:
+        """Rows of an operand, each ``step`` behind the one before, by the records of a tile.
+
+        pieces: how many rows behind one piece the next one begins.
+        """
         name = self.lies_in(operand)
         if name in self.memory:
-            return Matrix(name, times(self._row(name, row), "tile"), times(step, "tile"), "1")
+            return Matrix(name, times(self._row(name, row), "tile"), times(step, "tile"), "1", times(pieces, "tile"))
         start = plus(times(row, "records"), "first")
-        return Matrix(f"{name}[slot]" if name in self.kernel.kept else name, start, times(step, "records"), "1")
+        array = f"{name}[slot]" if name in self.kernel.kept else name
+        return Matrix(array, start, times(step, "records"), "1", times(pieces, "records"))
 
     def _table(self, table: str, columns: str, start: str = "0") -> Matrix:
         """A table with so many columns, or a block of it."""
@@ -189,8 +201,7 @@ class Cuda(Forming):
     ) -> Lines:
         """A table acts on every channel alike; out, given: where the rows of results and of operands begin."""
         if op.structure == "dense":
-            product = self._product(op, rows, columns, plus(out, "c"), plus(given, "c"), channels)
-            return [f"for c in range({channels}):", *indent(product)]
+            return self._product(op, rows, columns, out, given, channels)
         table = self.lies_in(op.table)
         elements = (lambda a: self.element(op.out, plus(out, a))), (lambda b: self.element(op.operand, plus(given, b)))
         return channel_loops(op.structure, table, op.transposed, *elements, RECORDS, op.accumulate, BY_ROWS, channels)
@@ -208,22 +219,24 @@ class Cuda(Forming):
         return by_rows(body, self.height(op.out))
 
     def _product(
-        self, op: ops.Contract, height: str, depth: str, out: str = "0", given: str = "0", step: str = "1"
+        self, op: ops.Contract, height: str, depth: str, out: str = "0", given: str = "0", channels: str = ""
     ) -> Lines:
-        """A dense table by all records of a tile. out, given: first rows; step: from one to the next."""
+        """A dense table by all records of a tile, and of every channel. out, given: the first rows."""
         table = self._table(op.table, height).transposed if op.transposed else self._table(op.table, depth)
-        factors = table, self._matrix(op.operand, given, step), self._matrix(op.out, out, step)
+        apart, several = ((channels, "1"), (channels, "tile")) if channels else (("1", "0"), ("1", "0"))
+        factors = table, self._matrix(op.operand, given, *apart), self._matrix(op.out, out, *apart)
         offset = by_rows([f"{self.element(op.out)} = {self.element(op.offset)}"], height) if op.offset else []
-        call = product(height, "count", depth, *factors, bool(offset) or op.accumulate)
+        call = product(height, "count", depth, *factors, bool(offset) or op.accumulate, *several)
         return [*offset, *([SYNC] if offset else []), *call]
 
     def _block_loop(self, op: ops.Contract) -> Lines:
-        """T applied block by block; rows that none meets are zero. Blocks may overlap: products have barriers."""
+        """T applied to blocks that are alike at once; rows that none meets are zero, others may meet several."""
         clear = by_rows([f"{self.element(op.out)} = constants[0]"], self.height(op.out))
         given, made = ("high", "low") if op.transposed else ("low", "high")
         block, sizes = self._table(op.table, "low_count", "origin"), (f"{made}_count", "count", f"{given}_count")
-        factors = self._matrix(op.operand, given), self._matrix(op.out, made)
-        call = product(*sizes, block.transposed if op.transposed else block, *factors, True)
+        right = self._matrix(op.operand, given, "1", f"{given}_step")
+        out = self._matrix(op.out, made, "1", f"{made}_step")
+        call = product(*sizes, block.transposed if op.transposed else block, right, out, True, "many", "tile")
         return [*([] if op.accumulate else clear), *self.pieces(op.table, call)]
 
     def outer(self, op: ops.Outer) -> Lines:
@@ -235,26 +248,21 @@ class Cuda(Forming):
             high, low = self.height(op.out), self.height(op.operand)
             left, right = self._matrix(op.out), self._matrix(op.operand).transposed
             return product(high, low, "count", left, right, self._table(gradient, low), True)
-        left, right = self._matrix(op.out, "high"), self._matrix(op.operand, "low").transposed
-        block = self._table(gradient, "low_count", "origin")
-        return self.pieces(op.table, product("high_count", "low_count", "count", left, right, block, True))
+        left = self._matrix(op.out, "high", "1", "high_step")
+        right = self._matrix(op.operand, "low", "1", "low_step").transposed
+        block, sizes = self._table(gradient, "low_count", "origin"), ("high_count", "low_count", "count")
+        return self.pieces(op.table, product(*sizes, left, right, block, True, over="many"))
 
     def _outer_of_groups(self, op: ops.Outer) -> Lines:
-        """The same table for every function q."""
-        table, rows = op.table, (f"q*{op.table}.shape[0] + a", f"q*{op.table}.shape[1] + b")
-        return [
-            f"for a in range(row, {table}.shape[0], rows):",
-            f"    for b in range(column, {table}.shape[1], columns):",
-            "        total = constants[0]",
-            f"        for q in range({self.height(op.operand)}//{table}.shape[1]):",
-            "            for r in range(count):",
-            f"                total += {self.element(op.out, rows[0])}*{self.element(op.operand, rows[1])}",
-            f"        {self.element(f'bar_{table}', 'a', other='b')} += total",
-        ]
+        """The same table for every function."""
+        made, given = (f"{op.table}.shape[{k}]" for k in (0, 1))
+        left = self._matrix(op.out, "0", "1", made)
+        right = self._matrix(op.operand, "0", "1", given).transposed
+        own, functions = self._table(f"bar_{op.table}", given), f"{self.height(op.operand)}//{given}"
+        return product(made, given, "count", left, right, own, True, over=functions)
 
     def recordsum(self, op: ops.RecordSum) -> Lines:
-        body = in_register(self.element(op.out), "for r in range(count):", self.element(op.operand), "+")
-        return by_all("a", self.height(op.operand), body)
+        return summed(self.height(op.operand), self._matrix(op.operand), SHARED[op.out])
 
     def average(self, op: ops.Average) -> Lines:
         """A thread has all channels of a node, part and record; their number is counted in the kernel's type."""
@@ -270,13 +278,24 @@ class Cuda(Forming):
         ]
 
     def pointwise(self, op: ops.Pointwise, work: Lines, steps: list[Lines | Total]) -> Lines:
-        """What is summed over records is summed when all is there: by a thread a row, or a channel over the nodes."""
+        """What is summed over records is summed when all is there: by a thread a row, or a channel over the nodes.
+
+        A bias's gradient is so, by neighbouring threads, from what was stored, if all parts of that lie as it does.
+        """
         # parts of an operand: as many rows as those with one a channel
         height = "node" if op.by_channel else self.height(op.spanning)
         find = ["q, c = a//channels, a % channels", ROW_OF_PART.format(parts=op.parts)] if op.by_channel else []
         each = [*work, *(line for step in steps if isinstance(step, list) for line in step)]
         lines = [f"for a in range(row, {height}, rows):", *indent([*find, RECORDS, *indent(each)])]
-        for out, text, _, stored in (step for step in steps if isinstance(step, tuple)):
+        sums = [step for step in steps if isinstance(step, tuple)]
+        own = {out: stored or "" for out, _, _, stored in sums if ops.base(out) == "bar_e"}
+        whole = {ops.base(stored) if ops.part(out) == ops.part(stored) else "" for out, stored in own.items()}
+        if len(own) == op.parts and len(whole) == 1 and whole != {""}:
+            (operand,) = whole
+            said = f"# {ops.plain('bar_e')}: {ops.plain(operand)}, summed over the tile's records"
+            lines += [SYNC, said, *self.recordsum(ops.RecordSum("bar_e", operand))]
+            sums = [step for step in sums if step[0] not in own]
+        for out, text, _, stored in sums:
             again = [f"total += {self.element(stored)}"] if stored else [*work, f"total += {text}"]
             records = ["for r in range(count):", *indent(again)]
             start, add = "total = constants[0]", f"{self.element(out)} += total"
@@ -335,7 +354,7 @@ def _room_function(kernel: Kernel, suffix: str) -> str:
 
 def module(title: str, formula: str, programs: Mapping[str, tuple[Program, ...]], loss: Loss) -> str:
     """The text of cuda.py. programs: suffix → those of one signature, one a plan."""
-    texts = [PRODUCT]
+    texts = [PRODUCT, SUMMED]
     for suffix, plans in programs.items():
         texts += [kernel.text() for kernel in of_slab(plans, suffix, Cuda)]
         texts += [_room_function(k, suffix) for plan in plans for k in of_program(plan) if k.sizes]

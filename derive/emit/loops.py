@@ -55,9 +55,12 @@ def _sizes(kernel: Kernel, body: Lines) -> Lines:
 
 
 def used(names: tuple[str, ...], lines: Lines) -> list[str]:
-    """The names that the lines read; a banded table comes with its runs, by rows or by columns."""
-    read = words(lines)
-    both = [(n, f"{n.removesuffix('_runs')}_columns") if n.endswith("_runs") else (n,) for n in names]
+    """The names that the lines read.
+
+    A banded table comes with its runs, by rows or by columns, one of blocks with these, one by one or those alike.
+    """
+    read, other = words(lines), {"_runs": "_columns", "_blocks": "_alike"}
+    both = [(n, *(n.removesuffix(end) + also for end, also in other.items() if n.endswith(end))) for n in names]
     return [one for found in both for one in found if one in read]
 
 

@@ -34,7 +34,7 @@ class Target(ABC):
     calls: names of functions.  tangents: whether tangents are printed, too.  every: the loop over the rows s of an
     array, those of operators of different stages.
     barrier: what separates an operation from the next, which reads its results.  agree: wanted becomes 1 where any of
-    those that work together has a 1.
+    those that work together has a 1.  blocks: where those of a learned table are listed; piece: what is read there.
 
     Beside what stands here, a target has a method of each operation's name, op → its loops: contract, outer, recordsum,
     average, combine, spread, mix, unmix, sandwich, place; and pointwise, with the work of an element, and
@@ -46,6 +46,8 @@ class Target(ABC):
     every: ClassVar[str]
     barrier: ClassVar[tuple[str, ...]] = ()
     agree: ClassVar[tuple[str, ...]] = ()
+    blocks: ClassVar[str] = "_blocks"
+    piece: ClassVar[tuple[str, ...]] = PIECE
 
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
@@ -150,9 +152,9 @@ class Target(ABC):
 
     def pieces(self, table: str, lines: Lines) -> Lines:
         """Lines for every block of a learned table."""
-        own = table.removeprefix("dot_")
-        head = [text.format(table=own, wide=self.wide) for text in PIECE]
-        return [f"for piece in range({own}_blocks.shape[0]):", *indent([*head, *lines])]
+        blocks = table.removeprefix("dot_") + self.blocks
+        head = [text.format(blocks=blocks, wide=self.wide) for text in self.piece]
+        return [f"for piece in range({blocks}.shape[0]):", *indent([*head, *lines])]
 
 
 def factor(text: str) -> str:

@@ -37,10 +37,10 @@ ROW_OF_PART = "a, b = q*channels + c, {parts}*q*channels + c"
 
 # A block of a learned table: its first rows in what it makes and acts on, how many these are, and its first number.
 PIECE = (
-    "high, low = {table}_blocks[piece, 0]*{wide}, {table}_blocks[piece, 2]*channels",
-    "high_count = ({table}_blocks[piece, 1] - {table}_blocks[piece, 0])*{wide}",
-    "low_count = ({table}_blocks[piece, 3] - {table}_blocks[piece, 2])*channels",
-    "origin = {table}_blocks[piece, 4]*{wide}*channels",
+    "high, low = {blocks}[piece, 0]*{wide}, {blocks}[piece, 2]*channels",
+    "high_count = ({blocks}[piece, 1] - {blocks}[piece, 0])*{wide}",
+    "low_count = ({blocks}[piece, 3] - {blocks}[piece, 2])*channels",
+    "origin = {blocks}[piece, 4]*{wide}*channels",
 )
 
 # What a caller chooses for implicit stages: how many Newton steps, GMRES cycles and directions a cycle; and in

@@ -14,44 +14,48 @@ from numba import cuda
 
 
 def product(
-    height, width, depth, left, left_start, left_row, left_deep, right, right_start, right_deep, right_column,
-    out, out_start, out_row, out_column, add, constants, staged,
+    height, many, width, each, over, depth, left, left_start, left_row, left_over, left_deep,
+    right, right_start, right_over, right_deep, right_many, right_column,
+    out, out_start, out_row, out_many, out_column, add, constants, staged,
 ):
-    """out_ar = Σ_b left_ab right_br, or adds that: height × width numbers, depth summands each, by a block's threads.
+    """out_a,pr = Σ_sb left_a,sb right_sb,pr, or adds that, by a block's threads.
 
-    An array is flat; an element's place is the start and so many times each of its two distances.
+    a < height, p < many, r < width, s < over, b < depth. An array is flat; an element's place is the start and so many
+    times each of its distances. A piece p of the columns takes ``each`` of the block's; 0 where there is one alone.
     """
     zero = constants[0]
-    row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
-    thread, threads, high, wide = row*columns + column, rows*columns, 8*rows, 4*columns
+    threads = cuda.blockDim.x*cuda.blockDim.y
+    thread = cuda.threadIdx.y*cuda.blockDim.x + cuda.threadIdx.x
+    columns = 16 if threads > 64 else 8 if threads > 16 else 4 if threads > 4 else 2 if threads > 1 else 1
+    rows, row, column = threads//columns, thread//columns, thread % columns
+    high, wide, side_by_side = 8*rows, 4*columns, many*each if each else width
     aside = 8*(high + 4)  # in ``staged`` are slices of the factors, 8 deep: from 0 on a, b, and from here on b, r
     sums, ahead = cuda.local.array(32, out.dtype), cuda.local.array(96, out.dtype)
     near, far = cuda.local.array(16, out.dtype), cuda.local.array(8, out.dtype)
-    # a thread fetches four neighbours at a time: in b where these are so in memory, else in a, or in r
+    # neighbouring threads fetch neighbours: in b where these are so in memory, else in a, or in r
     left_b, right_b = 1 if left_deep == 1 else 0, 1 if right_deep == 1 else 0
-    left_next, right_next = 1 if left_b else left_row, 1 if right_b else right_column
     for top in range(0, height, high):
-        for side in range(0, width, wide):
+        for side in range(0, side_by_side, wide):
             for e in range(32):
                 sums[e] = zero
-            for past in range(-8, depth, 8):  # the slice behind these is fetched, this one is multiplied
-                for e in range(0, 64//columns, 4):
-                    at = e*threads + 4*thread
+            s, begin = 0, 0  # of the slice that is fetched; the one before is multiplied
+            for slices in range(over*((depth + 7)//8) + 1):
+                for e in range(64//columns):
+                    at = e*threads + thread
                     a, b = (at//8, at % 8) if left_b else (at % high, at//high)
-                    a, b = top + a, past + 8 + b
-                    place = left_start + a*left_row + b*left_deep
-                    for k in range(4):
-                        inside = a + k*(1 - left_b) < height and b + k*left_b < depth
-                        ahead[e + k] = left.flat[place + k*left_next] if inside else zero
-                for e in range(0, 32//rows, 4):
-                    at = e*threads + 4*thread
+                    a, b = top + a, begin + b
+                    inside = s < over and a < height and b < depth
+                    place = left_start + s*left_over + a*left_row + b*left_deep
+                    ahead[e] = left.flat[place] if inside else zero
+                for e in range(32//rows):
+                    at = e*threads + thread
                     r, b = (at//8, at % 8) if right_b else (at % wide, at//wide)
-                    r, b = side + r, past + 8 + b
-                    place = right_start + b*right_deep + r*right_column
-                    for k in range(4):
-                        inside = r + k*(1 - right_b) < width and b + k*right_b < depth
-                        ahead[64 + e + k] = right.flat[place + k*right_next] if inside else zero
-                if past >= 0:
+                    p, r = ((side + r)//each, (side + r) % each) if each else (0, side + r)
+                    b = begin + b
+                    inside = s < over and b < depth and p < many and r < width
+                    place = right_start + s*right_over + b*right_deep + p*right_many + r*right_column
+                    ahead[64 + e] = right.flat[place] if inside else zero
+                if slices > 0:
                     for b in range(0, 8, 2):
                         for a in range(8):
                             near[a] = staged[b*(high + 4) + 8*row + a]
@@ -65,19 +69,44 @@ def product(
                                 sums[4*a + r] += near[8 + a]*far[4 + r]
                 cuda.syncthreads()
                 for e in range(64//columns):
-                    at = e//4*4*threads + 4*thread + e % 4
+                    at = e*threads + thread
                     a, b = (at//8, at % 8) if left_b else (at % high, at//high)
                     staged[b*(high + 4) + a] = ahead[e]
                 for e in range(32//rows):
-                    at = e//4*4*threads + 4*thread + e % 4
+                    at = e*threads + thread
                     r, b = (at//8, at % 8) if right_b else (at % wide, at//wide)
                     staged[aside + b*(wide + 4) + r % columns*4 + r//columns] = ahead[64 + e]
                 cuda.syncthreads()
+                s, begin = (s, begin + 8) if begin + 8 < depth else (s + 1, 0)
             for e in range(32):
                 a, r = top + 8*row + e//4, side + column + e % 4*columns
-                if a < height and r < width:
-                    place = out_start + a*out_row + r*out_column
+                p, r = (r//each, r % each) if each else (0, r)
+                if a < height and p < many and r < width:
+                    place = out_start + a*out_row + p*out_many + r*out_column
                     out.flat[place] = out.flat[place] + sums[e] if add else sums[e]
+
+
+def summed(height, count, given, given_start, given_row, out, constants, staged):
+    """out_a += Σ_r given_ar, by a block's threads, of which neighbours read neighbouring records.
+
+    Each sums the records that are its own, of four rows; then one adds what those of a row have found.
+    """
+    row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
+    for top in range(0, height, 4*rows):
+        for e in range(4):
+            a = top + e*rows + row
+            total = constants[0]
+            if a < height:
+                for r in range(column, count, columns):
+                    total += given.flat[given_start + a*given_row + r]
+            staged[(e*rows + row)*(columns + 1) + column] = total
+        cuda.syncthreads()
+        for a in range(row*columns + column, min(4*rows, height - top), rows*columns):
+            total = out.flat[top + a]
+            for r in range(columns):
+                total += staged[a*(columns + 1) + r]
+            out.flat[top + a] = total
+        cuda.syncthreads()
 
 
 def factors_operators_1(
@@ -87,7 +116,7 @@ def factors_operators_1(
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     thread, threads = row*columns + column, rows*columns
-    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
+    staged = cuda.shared.array(8*cuda.blockDim.x*cuda.blockDim.y + 320, constants.dtype)
     for s in range(block, operators.shape[0], blocks):
         # Σ_k theta_sk w_k
         for a in range(row, w.shape[1], rows):
@@ -134,9 +163,10 @@ def factors_operators_1(
         cuda.syncthreads()
         # V_s = Ψ v_s
         size = mixed_local.shape[2]
-        product(Psi_V.shape[0], size, Psi_V.shape[1], Psi_V, 0, Psi_V.shape[1], 1,
-                mixed_local[s], 0, size, 1,
-                local_operators[s], 0, size, 1, False, constants, staged)
+        product(Psi_V.shape[0], 1, size, 0, 1, Psi_V.shape[1],
+                Psi_V, 0, Psi_V.shape[1], 0, 1,
+                mixed_local[s], 0, 0, size, 0, 1,
+                local_operators[s], 0, size, 0, 1, False, constants, staged)
         cuda.syncthreads()
 
 
@@ -147,7 +177,7 @@ def factors_operators_adjoint_1(
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     thread, threads = row*columns + column, rows*columns
-    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
+    staged = cuda.shared.array(8*cuda.blockDim.x*cuda.blockDim.y + 320, constants.dtype)
     for s in range(block, bar_operators.shape[0], blocks):
         for o in range(row, 2*channels, rows):
             for c in range(column, channels, columns):
@@ -170,14 +200,15 @@ def factors_operators_adjoint_1(
     for s in range(block, bar_local_operators.shape[0], blocks):
         # v_s̄ = Ψᵀ V_s̄
         size = mixed_local.shape[2]
-        product(Psi_V.shape[1], size, Psi_V.shape[0], Psi_V, 0, 1, Psi_V.shape[1],
-                bar_local_operators[s], 0, size, 1,
-                mixed_local[s], 0, size, 1, False, constants, staged)
+        product(Psi_V.shape[1], 1, size, 0, 1, Psi_V.shape[0],
+                Psi_V, 0, 1, 0, Psi_V.shape[1],
+                bar_local_operators[s], 0, 0, size, 0, 1,
+                mixed_local[s], 0, size, 0, 1, False, constants, staged)
         cuda.syncthreads()
 
 
 def factors_forward_1(
-    h, combine, operator_index, bias_index, operators, biases, Phi, C, C_runs, X, A, w_blocks, local_operators, V_blocks, constants, channels, workspace, keep, F1, G, U, Z,
+    h, combine, operator_index, bias_index, operators, biases, Phi, C, C_runs, X, A, w_alike, local_operators, V_alike, constants, channels, workspace, keep, F1, G, U, Z,
 ):
     """h ← h(stop): m_i = A r(u, X h),  u = Φ (w_s (C h)) + e_s + V_s X h   (4), (5), (7)."""
     c0 = constants[0]  # 0
@@ -186,7 +217,7 @@ def factors_forward_1(
     state, node, weight_out = h.shape[0], biases.shape[1]//2, Phi.shape[1]*2*channels
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
+    staged = cuda.shared.array(8*cuda.blockDim.x*cuda.blockDim.y + 320, constants.dtype)
     tile = 4*columns
     room, start = workspace[block], 0  # working memory, array after array
     m, start = room[start:], start + (stages*state)*tile
@@ -220,36 +251,42 @@ def factors_forward_1(
                 for a in range(row, weight_out, rows):
                     for r in range(column, count, columns):
                         T[a*tile + r] = constants[0]
-                for piece in range(w_blocks.shape[0]):
-                    high, low = w_blocks[piece, 0]*2*channels, w_blocks[piece, 2]*channels
-                    high_count = (w_blocks[piece, 1] - w_blocks[piece, 0])*2*channels
-                    low_count = (w_blocks[piece, 3] - w_blocks[piece, 2])*channels
-                    origin = w_blocks[piece, 4]*2*channels*channels
-                    product(high_count, count, low_count, operators[operator], origin, low_count, 1,
-                            G[slot], low*records + first, records, 1,
-                            T, high*tile, tile, 1, True, constants, staged)
+                for piece in range(w_alike.shape[0]):
+                    high, low = w_alike[piece, 0]*2*channels, w_alike[piece, 2]*channels
+                    high_count = (w_alike[piece, 1] - w_alike[piece, 0])*2*channels
+                    low_count = (w_alike[piece, 3] - w_alike[piece, 2])*channels
+                    origin = w_alike[piece, 4]*2*channels*channels
+                    many = w_alike[piece, 5]
+                    high_step, low_step = w_alike[piece, 6]*2*channels, w_alike[piece, 7]*channels
+                    product(high_count, many, count, tile, 1, low_count,
+                            operators[operator], origin, low_count, 0, 1,
+                            G[slot], low*records + first, 0, records, low_step*records, 1,
+                            T, high*tile, tile, high_step*tile, 1, True, constants, staged)
                 cuda.syncthreads()
                 # U = Φ T
-                for c in range(2*channels):
-                    product(Phi.shape[0], count, Phi.shape[1], Phi, 0, Phi.shape[1], 1,
-                            T, c*tile, 2*channels*tile, 1,
-                            U[slot], c*records + first, 2*channels*records, 1, False, constants, staged)
+                product(Phi.shape[0], 2*channels, count, tile, 1, Phi.shape[1],
+                        Phi, 0, Phi.shape[1], 0, 1,
+                        T, 0, 0, 2*channels*tile, tile, 1,
+                        U[slot], first, 2*channels*records, records, 1, False, constants, staged)
                 cuda.syncthreads()
                 # Z = X H_i
-                for c in range(channels):
-                    product(X.shape[0], count, X.shape[1], X, 0, X.shape[1], 1,
-                            H, c*tile, channels*tile, 1,
-                            Z[slot], c*records + first, channels*records, 1, False, constants, staged)
+                product(X.shape[0], channels, count, tile, 1, X.shape[1],
+                        X, 0, X.shape[1], 0, 1,
+                        H, 0, 0, channels*tile, tile, 1,
+                        Z[slot], first, channels*records, records, 1, False, constants, staged)
                 cuda.syncthreads()
                 # U += V Z
-                for piece in range(V_blocks.shape[0]):
-                    high, low = V_blocks[piece, 0]*2*channels, V_blocks[piece, 2]*channels
-                    high_count = (V_blocks[piece, 1] - V_blocks[piece, 0])*2*channels
-                    low_count = (V_blocks[piece, 3] - V_blocks[piece, 2])*channels
-                    origin = V_blocks[piece, 4]*2*channels*channels
-                    product(high_count, count, low_count, local_operators[bias], origin, low_count, 1,
-                            Z[slot], low*records + first, records, 1,
-                            U[slot], high*records + first, records, 1, True, constants, staged)
+                for piece in range(V_alike.shape[0]):
+                    high, low = V_alike[piece, 0]*2*channels, V_alike[piece, 2]*channels
+                    high_count = (V_alike[piece, 1] - V_alike[piece, 0])*2*channels
+                    low_count = (V_alike[piece, 3] - V_alike[piece, 2])*channels
+                    origin = V_alike[piece, 4]*2*channels*channels
+                    many = V_alike[piece, 5]
+                    high_step, low_step = V_alike[piece, 6]*2*channels, V_alike[piece, 7]*channels
+                    product(high_count, many, count, tile, 1, low_count,
+                            local_operators[bias], origin, low_count, 0, 1,
+                            Z[slot], low*records + first, 0, records, low_step*records, 1,
+                            U[slot], high*records + first, records, high_step*records, 1, True, constants, staged)
                 cuda.syncthreads()
                 # R, F1 at every node and record, u1 = U@1 + e_s@1, u2 = U@2 + e_s@2
                 for a in range(row, node, rows):
@@ -265,10 +302,10 @@ def factors_forward_1(
                         F1[slot, a, first + r] = value_F1
                 cuda.syncthreads()
                 # m_i = A R
-                for c in range(channels):
-                    product(A.shape[0], count, A.shape[1], A, 0, A.shape[1], 1,
-                            R, c*tile, channels*tile, 1,
-                            m, (i*state + c)*tile, channels*tile, 1, False, constants, staged)
+                product(A.shape[0], channels, count, tile, 1, A.shape[1],
+                        A, 0, A.shape[1], 0, 1,
+                        R, 0, 0, channels*tile, tile, 1,
+                        m, i*state*tile, channels*tile, tile, 1, False, constants, staged)
                 cuda.syncthreads()
             # h_{n+1} = α h_n + Σ_j γ_j m_j
             for a in range(row, state, rows):
@@ -281,7 +318,7 @@ def factors_forward_1(
 
 
 def factors_adjoint_1(
-    bar, combine, operator_index, bias_index, operators, biases, Phi, C, C_columns, X, A, w_blocks, local_operators, V_blocks, constants, channels, workspace, F1, G, U, Z, bar_operators, bar_biases, bar_local_operators,
+    bar, combine, operator_index, bias_index, operators, biases, Phi, C, C_columns, X, A, w_alike, local_operators, V_alike, constants, channels, workspace, F1, G, U, Z, bar_operators, bar_biases, bar_local_operators,
 ):
     """bar ← dL/dh(start), and the gradients of operators and biases   (10), (11)."""
     c1 = constants[1]  # 1
@@ -291,7 +328,7 @@ def factors_adjoint_1(
     weight_out, weight_in = Phi.shape[1]*2*channels, C.shape[0]*channels
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
+    staged = cuda.shared.array(8*cuda.blockDim.x*cuda.blockDim.y + 320, constants.dtype)
     tile = 4*columns
     room, start = workspace[block], 0  # working memory, array after array
     bar_m, start = room[start:], start + (stages*state)*tile
@@ -316,10 +353,10 @@ def factors_adjoint_1(
                 slot = n*stages + i
                 operator, bias = operator_index[n, i], bias_index[n, i]
                 # R̄ = Aᵀ m_ī
-                for c in range(channels):
-                    product(A.shape[1], count, A.shape[0], A, 0, 1, A.shape[1],
-                            bar_m, (i*state + c)*tile, channels*tile, 1,
-                            bar_R, c*tile, channels*tile, 1, False, constants, staged)
+                product(A.shape[1], channels, count, tile, 1, A.shape[0],
+                        A, 0, 1, 0, A.shape[1],
+                        bar_m, i*state*tile, 0, channels*tile, tile, 1,
+                        bar_R, 0, channels*tile, tile, 1, False, constants, staged)
                 cuda.syncthreads()
                 # U@1̄, e_s@1̄, U@2̄, e_s@2̄ at every node and record, u1 = U@1 + e_s@1, f1 = F1, v = R̄
                 for a in range(row, node, rows):
@@ -336,81 +373,78 @@ def factors_adjoint_1(
                         value_bar_U_1 = t1
                         bar_U[(b + 1*channels)*tile + r] = value_bar_U_1
                 cuda.syncthreads()
-                # e_s@1̄: the same, summed over the tile's records
-                for a in range(row*columns + column, node, rows*columns):
-                    q, c = a//channels, a % channels
-                    a, b = q*channels + c, 2*q*channels + c
-                    total = constants[0]
-                    for r in range(count):
-                        total += bar_U[b*tile + r]
-                    bar_biases[block, bias, b] += total
-                cuda.syncthreads()
-                # e_s@2̄: the same, summed over the tile's records
-                for a in range(row*columns + column, node, rows*columns):
-                    q, c = a//channels, a % channels
-                    a, b = q*channels + c, 2*q*channels + c
-                    total = constants[0]
-                    for r in range(count):
-                        total += bar_U[(b + 1*channels)*tile + r]
-                    bar_biases[block, bias, b + 1*channels] += total
+                # e_s̄: Ū, summed over the tile's records
+                summed(wide, count, bar_U, 0, tile, bar_biases[block, bias], constants, staged)
                 cuda.syncthreads()
                 # gradient of V: += Ū Zᵀ, summed over records
-                for piece in range(V_blocks.shape[0]):
-                    high, low = V_blocks[piece, 0]*2*channels, V_blocks[piece, 2]*channels
-                    high_count = (V_blocks[piece, 1] - V_blocks[piece, 0])*2*channels
-                    low_count = (V_blocks[piece, 3] - V_blocks[piece, 2])*channels
-                    origin = V_blocks[piece, 4]*2*channels*channels
-                    product(high_count, low_count, count, bar_U, high*tile, tile, 1,
-                            Z[slot], low*records + first, 1, records,
-                            bar_local_operators[block, bias], origin, low_count, 1, True, constants, staged)
+                for piece in range(V_alike.shape[0]):
+                    high, low = V_alike[piece, 0]*2*channels, V_alike[piece, 2]*channels
+                    high_count = (V_alike[piece, 1] - V_alike[piece, 0])*2*channels
+                    low_count = (V_alike[piece, 3] - V_alike[piece, 2])*channels
+                    origin = V_alike[piece, 4]*2*channels*channels
+                    many = V_alike[piece, 5]
+                    high_step, low_step = V_alike[piece, 6]*2*channels, V_alike[piece, 7]*channels
+                    product(high_count, 1, low_count, 0, many, count,
+                            bar_U, high*tile, tile, high_step*tile, 1,
+                            Z[slot], low*records + first, low_step*records, 1, 0, records,
+                            bar_local_operators[block, bias], origin, low_count, 0, 1, True, constants, staged)
                 cuda.syncthreads()
                 # Z̄ = Vᵀ Ū
                 for a in range(row, node, rows):
                     for r in range(column, count, columns):
                         bar_Z[a*tile + r] = constants[0]
-                for piece in range(V_blocks.shape[0]):
-                    high, low = V_blocks[piece, 0]*2*channels, V_blocks[piece, 2]*channels
-                    high_count = (V_blocks[piece, 1] - V_blocks[piece, 0])*2*channels
-                    low_count = (V_blocks[piece, 3] - V_blocks[piece, 2])*channels
-                    origin = V_blocks[piece, 4]*2*channels*channels
-                    product(low_count, count, high_count, local_operators[bias], origin, 1, low_count,
-                            bar_U, high*tile, tile, 1,
-                            bar_Z, low*tile, tile, 1, True, constants, staged)
+                for piece in range(V_alike.shape[0]):
+                    high, low = V_alike[piece, 0]*2*channels, V_alike[piece, 2]*channels
+                    high_count = (V_alike[piece, 1] - V_alike[piece, 0])*2*channels
+                    low_count = (V_alike[piece, 3] - V_alike[piece, 2])*channels
+                    origin = V_alike[piece, 4]*2*channels*channels
+                    many = V_alike[piece, 5]
+                    high_step, low_step = V_alike[piece, 6]*2*channels, V_alike[piece, 7]*channels
+                    product(low_count, many, count, tile, 1, high_count,
+                            local_operators[bias], origin, 1, 0, low_count,
+                            bar_U, high*tile, 0, tile, high_step*tile, 1,
+                            bar_Z, low*tile, tile, low_step*tile, 1, True, constants, staged)
                 cuda.syncthreads()
                 # H_ī = Xᵀ Z̄
-                for c in range(channels):
-                    product(X.shape[1], count, X.shape[0], X, 0, 1, X.shape[1],
-                            bar_Z, c*tile, channels*tile, 1,
-                            bar_H, c*tile, channels*tile, 1, False, constants, staged)
+                product(X.shape[1], channels, count, tile, 1, X.shape[0],
+                        X, 0, 1, 0, X.shape[1],
+                        bar_Z, 0, 0, channels*tile, tile, 1,
+                        bar_H, 0, channels*tile, tile, 1, False, constants, staged)
                 cuda.syncthreads()
                 # T̄ = Φᵀ Ū
-                for c in range(2*channels):
-                    product(Phi.shape[1], count, Phi.shape[0], Phi, 0, 1, Phi.shape[1],
-                            bar_U, c*tile, 2*channels*tile, 1,
-                            bar_T, c*tile, 2*channels*tile, 1, False, constants, staged)
+                product(Phi.shape[1], 2*channels, count, tile, 1, Phi.shape[0],
+                        Phi, 0, 1, 0, Phi.shape[1],
+                        bar_U, 0, 0, 2*channels*tile, tile, 1,
+                        bar_T, 0, 2*channels*tile, tile, 1, False, constants, staged)
                 cuda.syncthreads()
                 # gradient of w_s: += T̄ Gᵀ, summed over records
-                for piece in range(w_blocks.shape[0]):
-                    high, low = w_blocks[piece, 0]*2*channels, w_blocks[piece, 2]*channels
-                    high_count = (w_blocks[piece, 1] - w_blocks[piece, 0])*2*channels
-                    low_count = (w_blocks[piece, 3] - w_blocks[piece, 2])*channels
-                    origin = w_blocks[piece, 4]*2*channels*channels
-                    product(high_count, low_count, count, bar_T, high*tile, tile, 1,
-                            G[slot], low*records + first, 1, records,
-                            bar_operators[block, operator], origin, low_count, 1, True, constants, staged)
+                for piece in range(w_alike.shape[0]):
+                    high, low = w_alike[piece, 0]*2*channels, w_alike[piece, 2]*channels
+                    high_count = (w_alike[piece, 1] - w_alike[piece, 0])*2*channels
+                    low_count = (w_alike[piece, 3] - w_alike[piece, 2])*channels
+                    origin = w_alike[piece, 4]*2*channels*channels
+                    many = w_alike[piece, 5]
+                    high_step, low_step = w_alike[piece, 6]*2*channels, w_alike[piece, 7]*channels
+                    product(high_count, 1, low_count, 0, many, count,
+                            bar_T, high*tile, tile, high_step*tile, 1,
+                            G[slot], low*records + first, low_step*records, 1, 0, records,
+                            bar_operators[block, operator], origin, low_count, 0, 1, True, constants, staged)
                 cuda.syncthreads()
                 # Ḡ = w_sᵀ T̄
                 for a in range(row, weight_in, rows):
                     for r in range(column, count, columns):
                         bar_G[a*tile + r] = constants[0]
-                for piece in range(w_blocks.shape[0]):
-                    high, low = w_blocks[piece, 0]*2*channels, w_blocks[piece, 2]*channels
-                    high_count = (w_blocks[piece, 1] - w_blocks[piece, 0])*2*channels
-                    low_count = (w_blocks[piece, 3] - w_blocks[piece, 2])*channels
-                    origin = w_blocks[piece, 4]*2*channels*channels
-                    product(low_count, count, high_count, operators[operator], origin, 1, low_count,
-                            bar_T, high*tile, tile, 1,
-                            bar_G, low*tile, tile, 1, True, constants, staged)
+                for piece in range(w_alike.shape[0]):
+                    high, low = w_alike[piece, 0]*2*channels, w_alike[piece, 2]*channels
+                    high_count = (w_alike[piece, 1] - w_alike[piece, 0])*2*channels
+                    low_count = (w_alike[piece, 3] - w_alike[piece, 2])*channels
+                    origin = w_alike[piece, 4]*2*channels*channels
+                    many = w_alike[piece, 5]
+                    high_step, low_step = w_alike[piece, 6]*2*channels, w_alike[piece, 7]*channels
+                    product(low_count, many, count, tile, 1, high_count,
+                            operators[operator], origin, 1, 0, low_count,
+                            bar_T, high*tile, 0, tile, high_step*tile, 1,
+                            bar_G, low*tile, tile, low_step*tile, 1, True, constants, staged)
                 cuda.syncthreads()
                 # H_ī += Cᵀ Ḡ
                 for c in range(channels):
@@ -467,17 +501,15 @@ def lift_adjoint(bar_h, x, lift, constants, bar_x, bar_lift):
     records = x.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    staged = cuda.shared.array(8*cuda.blockDim.x*cuda.blockDim.y + 320, constants.dtype)
     tile = 4*columns
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         # gradient of P: += h̄ xᵀ, summed over records
-        for a in range(row, lift.shape[0], rows):
-            for b in range(column, lift.shape[1], columns):
-                total = constants[0]
-                for q in range(x.shape[0]//lift.shape[1]):
-                    for r in range(count):
-                        total += bar_h[q*lift.shape[0] + a, first + r]*x[q*lift.shape[1] + b, first + r]
-                bar_lift[block, a, b] += total
+        product(lift.shape[0], 1, lift.shape[1], 0, x.shape[0]//lift.shape[1], count,
+                bar_h, first, records, lift.shape[0]*records, 1,
+                x, first, lift.shape[1]*records, 1, 0, records,
+                bar_lift[block], 0, lift.shape[1], 0, 1, True, constants, staged)
         cuda.syncthreads()
         # x̄ = Pᵀ h̄
         for a in range(row, bar_x.shape[0], rows):
@@ -494,7 +526,7 @@ def readout(y, operator, constant, constants, z):
     records = y.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
+    staged = cuda.shared.array(8*cuda.blockDim.x*cuda.blockDim.y + 320, constants.dtype)
     tile = 4*columns
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
@@ -503,9 +535,10 @@ def readout(y, operator, constant, constants, z):
             for r in range(column, count, columns):
                 z[a, first + r] = constant[a]
         cuda.syncthreads()
-        product(z.shape[0], count, y.shape[0], operator, 0, y.shape[0], 1,
-                y, first, records, 1,
-                z, first, records, 1, True, constants, staged)
+        product(z.shape[0], 1, count, 0, 1, y.shape[0],
+                operator, 0, y.shape[0], 0, 1,
+                y, first, 0, records, 0, 1,
+                z, first, records, 0, 1, True, constants, staged)
         cuda.syncthreads()
 
 
@@ -514,26 +547,24 @@ def readout_adjoint(bar_z, y, operator, constants, bar_y, bar_operator, bar_cons
     records = y.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
+    staged = cuda.shared.array(8*cuda.blockDim.x*cuda.blockDim.y + 320, constants.dtype)
     tile = 4*columns
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         # gradient of R: += z̄ yᵀ, summed over records
-        product(bar_z.shape[0], y.shape[0], count, bar_z, first, records, 1,
-                y, first, 1, records,
-                bar_operator[block], 0, y.shape[0], 1, True, constants, staged)
+        product(bar_z.shape[0], 1, y.shape[0], 0, 1, count,
+                bar_z, first, records, 0, 1,
+                y, first, 0, 1, 0, records,
+                bar_operator[block], 0, y.shape[0], 0, 1, True, constants, staged)
         cuda.syncthreads()
         # constant̄ += z̄, summed over records
-        for a in range(row*columns + column, bar_z.shape[0], rows*columns):
-            total = constants[0]
-            for r in range(count):
-                total += bar_z[a, first + r]
-            bar_constant[block, a] += total
+        summed(bar_z.shape[0], count, bar_z, first, records, bar_constant[block], constants, staged)
         cuda.syncthreads()
         # ȳ = Rᵀ z̄
-        product(bar_y.shape[0], count, bar_z.shape[0], operator, 0, 1, bar_y.shape[0],
-                bar_z, first, records, 1,
-                bar_y, first, records, 1, False, constants, staged)
+        product(bar_y.shape[0], 1, count, 0, 1, bar_z.shape[0],
+                operator, 0, 1, 0, bar_y.shape[0],
+                bar_z, first, 0, records, 0, 1,
+                bar_y, first, records, 0, 1, False, constants, staged)
         cuda.syncthreads()
 
 
@@ -543,15 +574,15 @@ def maximum(y, X, weights, sharpness, constants, at_nodes, features):
     records = y.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
+    staged = cuda.shared.array(8*cuda.blockDim.x*cuda.blockDim.y + 320, constants.dtype)
     tile = 4*columns
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         # at_nodes = X y
-        for c in range(channels):
-            product(X.shape[0], count, X.shape[1], X, 0, X.shape[1], 1,
-                    y, c*records + first, channels*records, 1,
-                    at_nodes, c*records + first, channels*records, 1, False, constants, staged)
+        product(X.shape[0], channels, count, tile, 1, X.shape[1],
+                X, 0, X.shape[1], 0, 1,
+                y, first, 0, channels*records, records, 1,
+                at_nodes, first, channels*records, records, 1, False, constants, staged)
         cuda.syncthreads()
         for a in range(0 + row, state, rows):
             for r in range(column, count, columns):
@@ -579,7 +610,7 @@ def maximum_adjoint(bar_features, X, weights, sharpness, constants, at_nodes, ba
     records = bar_y.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
+    staged = cuda.shared.array(8*cuda.blockDim.x*cuda.blockDim.y + 320, constants.dtype)
     tile = 4*columns
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
@@ -606,10 +637,10 @@ def maximum_adjoint(bar_features, X, weights, sharpness, constants, at_nodes, ba
                 bar_y[a, first + r] = bar_features[a, first + r]
         cuda.syncthreads()
         # ȳ += Xᵀ at_nodes̄
-        for c in range(channels):
-            product(X.shape[1], count, X.shape[0], X, 0, 1, X.shape[1],
-                    at_nodes, c*records + first, channels*records, 1,
-                    bar_y, c*records + first, channels*records, 1, True, constants, staged)
+        product(X.shape[1], channels, count, tile, 1, X.shape[0],
+                X, 0, 1, 0, X.shape[1],
+                at_nodes, first, 0, channels*records, records, 1,
+                bar_y, first, channels*records, records, 1, True, constants, staged)
         cuda.syncthreads()
 
 
@@ -622,15 +653,15 @@ def share(y, X, weights, levels, softness, constants, at_nodes, features):
     records = y.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
+    staged = cuda.shared.array(8*cuda.blockDim.x*cuda.blockDim.y + 320, constants.dtype)
     tile = 4*columns
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         # at_nodes = X y
-        for c in range(channels):
-            product(X.shape[0], count, X.shape[1], X, 0, X.shape[1], 1,
-                    y, c*records + first, channels*records, 1,
-                    at_nodes, c*records + first, channels*records, 1, False, constants, staged)
+        product(X.shape[0], channels, count, tile, 1, X.shape[1],
+                X, 0, X.shape[1], 0, 1,
+                y, first, 0, channels*records, records, 1,
+                at_nodes, first, channels*records, records, 1, False, constants, staged)
         cuda.syncthreads()
         for a in range(0 + row, state, rows):
             for r in range(column, count, columns):
@@ -660,7 +691,7 @@ def share_adjoint(bar_features, X, weights, levels, softness, constants, at_node
     records = bar_y.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
+    staged = cuda.shared.array(8*cuda.blockDim.x*cuda.blockDim.y + 320, constants.dtype)
     tile = 4*columns
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
@@ -683,10 +714,10 @@ def share_adjoint(bar_features, X, weights, levels, softness, constants, at_node
                 bar_y[a, first + r] = bar_features[a, first + r]
         cuda.syncthreads()
         # ȳ += Xᵀ at_nodes̄
-        for c in range(channels):
-            product(X.shape[1], count, X.shape[0], X, 0, 1, X.shape[1],
-                    at_nodes, c*records + first, channels*records, 1,
-                    bar_y, c*records + first, channels*records, 1, True, constants, staged)
+        product(X.shape[1], channels, count, tile, 1, X.shape[0],
+                X, 0, 1, 0, X.shape[1],
+                at_nodes, first, 0, channels*records, records, 1,
+                bar_y, first, channels*records, records, 1, True, constants, staged)
         cuda.syncthreads()
 
 

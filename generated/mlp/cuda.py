@@ -14,44 +14,48 @@ from numba import cuda
 
 
 def product(
-    height, width, depth, left, left_start, left_row, left_deep, right, right_start, right_deep, right_column,
-    out, out_start, out_row, out_column, add, constants, staged,
+    height, many, width, each, over, depth, left, left_start, left_row, left_over, left_deep,
+    right, right_start, right_over, right_deep, right_many, right_column,
+    out, out_start, out_row, out_many, out_column, add, constants, staged,
 ):
-    """out_ar = Σ_b left_ab right_br, or adds that: height × width numbers, depth summands each, by a block's threads.
+    """out_a,pr = Σ_sb left_a,sb right_sb,pr, or adds that, by a block's threads.
 
-    An array is flat; an element's place is the start and so many times each of its two distances.
+    a < height, p < many, r < width, s < over, b < depth. An array is flat; an element's place is the start and so many
+    times each of its distances. A piece p of the columns takes ``each`` of the block's; 0 where there is one alone.
     """
     zero = constants[0]
-    row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
-    thread, threads, high, wide = row*columns + column, rows*columns, 8*rows, 4*columns
+    threads = cuda.blockDim.x*cuda.blockDim.y
+    thread = cuda.threadIdx.y*cuda.blockDim.x + cuda.threadIdx.x
+    columns = 16 if threads > 64 else 8 if threads > 16 else 4 if threads > 4 else 2 if threads > 1 else 1
+    rows, row, column = threads//columns, thread//columns, thread % columns
+    high, wide, side_by_side = 8*rows, 4*columns, many*each if each else width
     aside = 8*(high + 4)  # in ``staged`` are slices of the factors, 8 deep: from 0 on a, b, and from here on b, r
     sums, ahead = cuda.local.array(32, out.dtype), cuda.local.array(96, out.dtype)
     near, far = cuda.local.array(16, out.dtype), cuda.local.array(8, out.dtype)
-    # a thread fetches four neighbours at a time: in b where these are so in memory, else in a, or in r
+    # neighbouring threads fetch neighbours: in b where these are so in memory, else in a, or in r
     left_b, right_b = 1 if left_deep == 1 else 0, 1 if right_deep == 1 else 0
-    left_next, right_next = 1 if left_b else left_row, 1 if right_b else right_column
     for top in range(0, height, high):
-        for side in range(0, width, wide):
+        for side in range(0, side_by_side, wide):
             for e in range(32):
                 sums[e] = zero
-            for past in range(-8, depth, 8):  # the slice behind these is fetched, this one is multiplied
-                for e in range(0, 64//columns, 4):
-                    at = e*threads + 4*thread
+            s, begin = 0, 0  # of the slice that is fetched; the one before is multiplied
+            for slices in range(over*((depth + 7)//8) + 1):
+                for e in range(64//columns):
+                    at = e*threads + thread
                     a, b = (at//8, at % 8) if left_b else (at % high, at//high)
-                    a, b = top + a, past + 8 + b
-                    place = left_start + a*left_row + b*left_deep
-                    for k in range(4):
-                        inside = a + k*(1 - left_b) < height and b + k*left_b < depth
-                        ahead[e + k] = left.flat[place + k*left_next] if inside else zero
-                for e in range(0, 32//rows, 4):
-                    at = e*threads + 4*thread
+                    a, b = top + a, begin + b
+                    inside = s < over and a < height and b < depth
+                    place = left_start + s*left_over + a*left_row + b*left_deep
+                    ahead[e] = left.flat[place] if inside else zero
+                for e in range(32//rows):
+                    at = e*threads + thread
                     r, b = (at//8, at % 8) if right_b else (at % wide, at//wide)
-                    r, b = side + r, past + 8 + b
-                    place = right_start + b*right_deep + r*right_column
-                    for k in range(4):
-                        inside = r + k*(1 - right_b) < width and b + k*right_b < depth
-                        ahead[64 + e + k] = right.flat[place + k*right_next] if inside else zero
-                if past >= 0:
+                    p, r = ((side + r)//each, (side + r) % each) if each else (0, side + r)
+                    b = begin + b
+                    inside = s < over and b < depth and p < many and r < width
+                    place = right_start + s*right_over + b*right_deep + p*right_many + r*right_column
+                    ahead[64 + e] = right.flat[place] if inside else zero
+                if slices > 0:
                     for b in range(0, 8, 2):
                         for a in range(8):
                             near[a] = staged[b*(high + 4) + 8*row + a]
@@ -65,19 +69,44 @@ def product(
                                 sums[4*a + r] += near[8 + a]*far[4 + r]
                 cuda.syncthreads()
                 for e in range(64//columns):
-                    at = e//4*4*threads + 4*thread + e % 4
+                    at = e*threads + thread
                     a, b = (at//8, at % 8) if left_b else (at % high, at//high)
                     staged[b*(high + 4) + a] = ahead[e]
                 for e in range(32//rows):
-                    at = e//4*4*threads + 4*thread + e % 4
+                    at = e*threads + thread
                     r, b = (at//8, at % 8) if right_b else (at % wide, at//wide)
                     staged[aside + b*(wide + 4) + r % columns*4 + r//columns] = ahead[64 + e]
                 cuda.syncthreads()
+                s, begin = (s, begin + 8) if begin + 8 < depth else (s + 1, 0)
             for e in range(32):
                 a, r = top + 8*row + e//4, side + column + e % 4*columns
-                if a < height and r < width:
-                    place = out_start + a*out_row + r*out_column
+                p, r = (r//each, r % each) if each else (0, r)
+                if a < height and p < many and r < width:
+                    place = out_start + a*out_row + p*out_many + r*out_column
                     out.flat[place] = out.flat[place] + sums[e] if add else sums[e]
+
+
+def summed(height, count, given, given_start, given_row, out, constants, staged):
+    """out_a += Σ_r given_ar, by a block's threads, of which neighbours read neighbouring records.
+
+    Each sums the records that are its own, of four rows; then one adds what those of a row have found.
+    """
+    row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
+    for top in range(0, height, 4*rows):
+        for e in range(4):
+            a = top + e*rows + row
+            total = constants[0]
+            if a < height:
+                for r in range(column, count, columns):
+                    total += given.flat[given_start + a*given_row + r]
+            staged[(e*rows + row)*(columns + 1) + column] = total
+        cuda.syncthreads()
+        for a in range(row*columns + column, min(4*rows, height - top), rows*columns):
+            total = out.flat[top + a]
+            for r in range(columns):
+                total += staged[a*(columns + 1) + r]
+            out.flat[top + a] = total
+        cuda.syncthreads()
 
 
 def formed_operators_1(w, theta, C, beta, vartheta, constants, channels, mixed, operators, biases):
@@ -85,7 +114,7 @@ def formed_operators_1(w, theta, C, beta, vartheta, constants, channels, mixed, 
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     thread, threads = row*columns + column, rows*columns
-    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
+    staged = cuda.shared.array(8*cuda.blockDim.x*cuda.blockDim.y + 320, constants.dtype)
     for s in range(block, operators.shape[0], blocks):
         # Σ_k theta_sk w_k
         for a in range(row, w.shape[1], rows):
@@ -97,9 +126,10 @@ def formed_operators_1(w, theta, C, beta, vartheta, constants, channels, mixed, 
         cuda.syncthreads()
         # E_s of mixed by C
         for c in range(channels):
-            product(mixed.shape[1], C.shape[1], C.shape[0], mixed[s], c, mixed.shape[2], channels,
-                    C, 0, C.shape[1], 1,
-                    operators[s], c, operators.shape[2], channels, False, constants, staged)
+            product(mixed.shape[1], 1, C.shape[1], 0, 1, C.shape[0],
+                    mixed[s], c, mixed.shape[2], 0, channels,
+                    C, 0, 0, C.shape[1], 0, 1,
+                    operators[s], c, operators.shape[2], 0, channels, False, constants, staged)
         cuda.syncthreads()
     for s in range(block, biases.shape[0], blocks):
         # Σ_k vartheta_sk beta_k
@@ -116,13 +146,14 @@ def formed_operators_adjoint_1(bar_operators, C, bar_biases, constants, channels
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
     thread, threads = row*columns + column, rows*columns
-    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
+    staged = cuda.shared.array(8*cuda.blockDim.x*cuda.blockDim.y + 320, constants.dtype)
     for s in range(block, bar_operators.shape[0], blocks):
         # mixed of E_s̄ by C
         for c in range(channels):
-            product(bar_operators.shape[1], C.shape[0], C.shape[1], bar_operators[s], c, bar_operators.shape[2], channels,
-                    C, 0, 1, C.shape[1],
-                    mixed[s], c, mixed.shape[2], channels, False, constants, staged)
+            product(bar_operators.shape[1], 1, C.shape[0], 0, 1, C.shape[1],
+                    bar_operators[s], c, bar_operators.shape[2], 0, channels,
+                    C, 0, 0, 1, 0, C.shape[1],
+                    mixed[s], c, mixed.shape[2], 0, channels, False, constants, staged)
         cuda.syncthreads()
     for s in range(block, bar_biases.shape[0], blocks):
         for a in range(thread, mixed_bias.shape[1], threads):
@@ -134,7 +165,7 @@ def formed_entry_operators_1(w, theta, C_entry, constants, channels, mixed, oper
     """E_s = Φ (Σ_k θ_k(δ_s) w_k) C for the state as it arrives   (4)"""
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
+    staged = cuda.shared.array(8*cuda.blockDim.x*cuda.blockDim.y + 320, constants.dtype)
     for s in range(block, operators.shape[0], blocks):
         # Σ_k theta_sk w_k
         for a in range(row, w.shape[1], rows):
@@ -146,9 +177,10 @@ def formed_entry_operators_1(w, theta, C_entry, constants, channels, mixed, oper
         cuda.syncthreads()
         # E_s of mixed by C_entry
         for c in range(channels):
-            product(mixed.shape[1], C_entry.shape[1], C_entry.shape[0], mixed[s], c, mixed.shape[2], channels,
-                    C_entry, 0, C_entry.shape[1], 1,
-                    operators[s], c, operators.shape[2], channels, False, constants, staged)
+            product(mixed.shape[1], 1, C_entry.shape[1], 0, 1, C_entry.shape[0],
+                    mixed[s], c, mixed.shape[2], 0, channels,
+                    C_entry, 0, 0, C_entry.shape[1], 0, 1,
+                    operators[s], c, operators.shape[2], 0, channels, False, constants, staged)
         cuda.syncthreads()
 
 
@@ -156,13 +188,14 @@ def formed_entry_operators_adjoint_1(bar_operators, C_entry, constants, channels
     """The adjoint of: E_s = Φ (Σ_k θ_k(δ_s) w_k) C for the state as it arrives   (4)   (11)"""
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
+    staged = cuda.shared.array(8*cuda.blockDim.x*cuda.blockDim.y + 320, constants.dtype)
     for s in range(block, bar_operators.shape[0], blocks):
         # mixed of E_s̄ by C_entry
         for c in range(channels):
-            product(bar_operators.shape[1], C_entry.shape[0], C_entry.shape[1], bar_operators[s], c, bar_operators.shape[2], channels,
-                    C_entry, 0, 1, C_entry.shape[1],
-                    mixed[s], c, mixed.shape[2], channels, False, constants, staged)
+            product(bar_operators.shape[1], 1, C_entry.shape[0], 0, 1, C_entry.shape[1],
+                    bar_operators[s], c, bar_operators.shape[2], 0, channels,
+                    C_entry, 0, 0, 1, 0, C_entry.shape[1],
+                    mixed[s], c, mixed.shape[2], 0, channels, False, constants, staged)
         cuda.syncthreads()
 
 
@@ -175,7 +208,7 @@ def formed_forward_1(
     state, wide, entry = h.shape[0], biases.shape[1], h_entry.shape[0]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
+    staged = cuda.shared.array(8*cuda.blockDim.x*cuda.blockDim.y + 320, constants.dtype)
     tile = 4*columns
     room, start = workspace[block], 0  # working memory, array after array
     m, start = room[start:], start + (stages*state)*tile
@@ -183,10 +216,10 @@ def formed_forward_1(
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         # h = P h_entry
-        for c in range(channels):
-            product(P_entry.shape[0], count, P_entry.shape[1], P_entry, 0, P_entry.shape[1], 1,
-                    h_entry, c*records + first, channels*records, 1,
-                    h, c*records + first, channels*records, 1, False, constants, staged)
+        product(P_entry.shape[0], channels, count, tile, 1, P_entry.shape[1],
+                P_entry, 0, P_entry.shape[1], 0, 1,
+                h_entry, first, 0, channels*records, records, 1,
+                h, first, channels*records, records, 1, False, constants, staged)
         cuda.syncthreads()
         for n in range(steps):
             for i in range(stages):
@@ -194,9 +227,10 @@ def formed_forward_1(
                 operator, bias = operator_index[n, i], bias_index[n, i]
                 if n == 0 and i == 0:  # the state as it arrives
                     # U = E_s H_i
-                    product(wide, count, entry, operator_entry, 0, entry, 1,
-                            h_entry, first, records, 1,
-                            U, 0, tile, 1, False, constants, staged)
+                    product(wide, 1, count, 0, 1, entry,
+                            operator_entry, 0, entry, 0, 1,
+                            h_entry, first, 0, records, 0, 1,
+                            U, 0, tile, 0, 1, False, constants, staged)
                     cuda.syncthreads()
                     # m_i, F1 at every node and record, u = U + e_s
                     for a in range(row, wide, rows):
@@ -218,9 +252,10 @@ def formed_forward_1(
                             H[slot, a, first + r] = total
                     cuda.syncthreads()
                     # U = E_s H_i
-                    product(wide, count, state, operators[operator], 0, state, 1,
-                            H[slot], first, records, 1,
-                            U, 0, tile, 1, False, constants, staged)
+                    product(wide, 1, count, 0, 1, state,
+                            operators[operator], 0, state, 0, 1,
+                            H[slot], first, 0, records, 0, 1,
+                            U, 0, tile, 0, 1, False, constants, staged)
                     cuda.syncthreads()
                     # m_i, F1 at every node and record, u = U + e_s
                     for a in range(row, wide, rows):
@@ -252,7 +287,7 @@ def formed_adjoint_1(
     state, wide, entry = bar.shape[0], biases.shape[1], h_entry.shape[0]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
+    staged = cuda.shared.array(8*cuda.blockDim.x*cuda.blockDim.y + 320, constants.dtype)
     tile = 4*columns
     room, start = workspace[block], 0  # working memory, array after array
     bar_m, start = room[start:], start + (stages*state)*tile
@@ -283,22 +318,20 @@ def formed_adjoint_1(
                             value_bar_U = t1
                             bar_U[a*tile + r] = value_bar_U
                     cuda.syncthreads()
-                    # e_s̄: the same, summed over the tile's records
-                    for a in range(row*columns + column, state, rows*columns):
-                        total = constants[0]
-                        for r in range(count):
-                            total += bar_U[a*tile + r]
-                        bar_biases[block, bias, a] += total
+                    # e_s̄: Ū, summed over the tile's records
+                    summed(wide, count, bar_U, 0, tile, bar_biases[block, bias], constants, staged)
                     cuda.syncthreads()
                     # gradient of E_s: += Ū H_iᵀ, summed over records
-                    product(wide, entry, count, bar_U, 0, tile, 1,
-                            h_entry, first, 1, records,
-                            bar_operator_entry[block], 0, entry, 1, True, constants, staged)
+                    product(wide, 1, entry, 0, 1, count,
+                            bar_U, 0, tile, 0, 1,
+                            h_entry, first, 0, 1, 0, records,
+                            bar_operator_entry[block], 0, entry, 0, 1, True, constants, staged)
                     cuda.syncthreads()
                     # H_ī = E_sᵀ Ū
-                    product(entry, count, wide, operator_entry, 0, 1, entry,
-                            bar_U, 0, tile, 1,
-                            bar_entry, first, records, 1, False, constants, staged)
+                    product(entry, 1, count, 0, 1, wide,
+                            operator_entry, 0, 1, 0, entry,
+                            bar_U, 0, 0, tile, 0, 1,
+                            bar_entry, first, records, 0, 1, False, constants, staged)
                     cuda.syncthreads()
                 else:
                     # Ū, e_s̄ at every node and record, f1 = F1, v = m_ī
@@ -311,22 +344,20 @@ def formed_adjoint_1(
                             value_bar_U = t1
                             bar_U[a*tile + r] = value_bar_U
                     cuda.syncthreads()
-                    # e_s̄: the same, summed over the tile's records
-                    for a in range(row*columns + column, state, rows*columns):
-                        total = constants[0]
-                        for r in range(count):
-                            total += bar_U[a*tile + r]
-                        bar_biases[block, bias, a] += total
+                    # e_s̄: Ū, summed over the tile's records
+                    summed(wide, count, bar_U, 0, tile, bar_biases[block, bias], constants, staged)
                     cuda.syncthreads()
                     # gradient of E_s: += Ū H_iᵀ, summed over records
-                    product(wide, state, count, bar_U, 0, tile, 1,
-                            H[slot], first, 1, records,
-                            bar_operators[block, operator], 0, state, 1, True, constants, staged)
+                    product(wide, 1, state, 0, 1, count,
+                            bar_U, 0, tile, 0, 1,
+                            H[slot], first, 0, 1, 0, records,
+                            bar_operators[block, operator], 0, state, 0, 1, True, constants, staged)
                     cuda.syncthreads()
                     # H_ī = E_sᵀ Ū
-                    product(state, count, wide, operators[operator], 0, 1, state,
-                            bar_U, 0, tile, 1,
-                            bar_H, 0, tile, 1, False, constants, staged)
+                    product(state, 1, count, 0, 1, wide,
+                            operators[operator], 0, 1, 0, state,
+                            bar_U, 0, 0, tile, 0, 1,
+                            bar_H, 0, tile, 0, 1, False, constants, staged)
                     cuda.syncthreads()
                     # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
                     for a in range(row, state, rows):
@@ -340,10 +371,10 @@ def formed_adjoint_1(
                     bar[a, first + r] = bar_h[a*tile + r]
             cuda.syncthreads()
         # h_entrȳ += Pᵀ h̄
-        for c in range(channels):
-            product(P_entry.shape[1], count, P_entry.shape[0], P_entry, 0, 1, P_entry.shape[1],
-                    bar, c*records + first, channels*records, 1,
-                    bar_entry, c*records + first, channels*records, 1, True, constants, staged)
+        product(P_entry.shape[1], channels, count, tile, 1, P_entry.shape[0],
+                P_entry, 0, 1, 0, P_entry.shape[1],
+                bar, first, 0, channels*records, records, 1,
+                bar_entry, first, channels*records, records, 1, True, constants, staged)
         cuda.syncthreads()
 
 
@@ -396,7 +427,7 @@ def factors_forward_1(
     state, weight_out, weight_in = h.shape[0], operators.shape[1], operators.shape[2]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
+    staged = cuda.shared.array(8*cuda.blockDim.x*cuda.blockDim.y + 320, constants.dtype)
     tile = 4*columns
     room, start = workspace[block], 0  # working memory, array after array
     m, start = room[start:], start + (stages*state)*tile
@@ -405,10 +436,10 @@ def factors_forward_1(
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         # h = P h_entry
-        for c in range(channels):
-            product(P_entry.shape[0], count, P_entry.shape[1], P_entry, 0, P_entry.shape[1], 1,
-                    h_entry, c*records + first, channels*records, 1,
-                    h, c*records + first, channels*records, 1, False, constants, staged)
+        product(P_entry.shape[0], channels, count, tile, 1, P_entry.shape[1],
+                P_entry, 0, P_entry.shape[1], 0, 1,
+                h_entry, first, 0, channels*records, records, 1,
+                h, first, channels*records, records, 1, False, constants, staged)
         cuda.syncthreads()
         for n in range(steps):
             for i in range(stages):
@@ -416,15 +447,16 @@ def factors_forward_1(
                 operator, bias = operator_index[n, i], bias_index[n, i]
                 if n == 0 and i == 0:  # the state as it arrives
                     # G = C H_i
-                    for c in range(channels):
-                        product(C_entry.shape[0], count, C_entry.shape[1], C_entry, 0, C_entry.shape[1], 1,
-                                h_entry, c*records + first, channels*records, 1,
-                                G[slot], c*records + first, channels*records, 1, False, constants, staged)
+                    product(C_entry.shape[0], channels, count, tile, 1, C_entry.shape[1],
+                            C_entry, 0, C_entry.shape[1], 0, 1,
+                            h_entry, first, 0, channels*records, records, 1,
+                            G[slot], first, channels*records, records, 1, False, constants, staged)
                     cuda.syncthreads()
                     # T = w_s G
-                    product(weight_out, count, weight_in, operators[operator], 0, weight_in, 1,
-                            G[slot], first, records, 1,
-                            T, 0, tile, 1, False, constants, staged)
+                    product(weight_out, 1, count, 0, 1, weight_in,
+                            operators[operator], 0, weight_in, 0, 1,
+                            G[slot], first, 0, records, 0, 1,
+                            T, 0, tile, 0, 1, False, constants, staged)
                     cuda.syncthreads()
                     # m_i, F1 at every node and record, u = T + e_s
                     for a in range(row, weight_out, rows):
@@ -446,15 +478,16 @@ def factors_forward_1(
                             H[a*tile + r] = total
                     cuda.syncthreads()
                     # G = C H_i
-                    for c in range(channels):
-                        product(C.shape[0], count, C.shape[1], C, 0, C.shape[1], 1,
-                                H, c*tile, channels*tile, 1,
-                                G[slot], c*records + first, channels*records, 1, False, constants, staged)
+                    product(C.shape[0], channels, count, tile, 1, C.shape[1],
+                            C, 0, C.shape[1], 0, 1,
+                            H, 0, 0, channels*tile, tile, 1,
+                            G[slot], first, channels*records, records, 1, False, constants, staged)
                     cuda.syncthreads()
                     # T = w_s G
-                    product(weight_out, count, weight_in, operators[operator], 0, weight_in, 1,
-                            G[slot], first, records, 1,
-                            T, 0, tile, 1, False, constants, staged)
+                    product(weight_out, 1, count, 0, 1, weight_in,
+                            operators[operator], 0, weight_in, 0, 1,
+                            G[slot], first, 0, records, 0, 1,
+                            T, 0, tile, 0, 1, False, constants, staged)
                     cuda.syncthreads()
                     # m_i, F1 at every node and record, u = T + e_s
                     for a in range(row, weight_out, rows):
@@ -486,7 +519,7 @@ def factors_adjoint_1(
     state, weight_out, weight_in = bar.shape[0], operators.shape[1], operators.shape[2]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
+    staged = cuda.shared.array(8*cuda.blockDim.x*cuda.blockDim.y + 320, constants.dtype)
     tile = 4*columns
     room, start = workspace[block], 0  # working memory, array after array
     bar_m, start = room[start:], start + (stages*state)*tile
@@ -518,28 +551,26 @@ def factors_adjoint_1(
                             value_bar_T = t1
                             bar_T[a*tile + r] = value_bar_T
                     cuda.syncthreads()
-                    # e_s̄: the same, summed over the tile's records
-                    for a in range(row*columns + column, state, rows*columns):
-                        total = constants[0]
-                        for r in range(count):
-                            total += bar_T[a*tile + r]
-                        bar_biases[block, bias, a] += total
+                    # e_s̄: T̄, summed over the tile's records
+                    summed(weight_out, count, bar_T, 0, tile, bar_biases[block, bias], constants, staged)
                     cuda.syncthreads()
                     # gradient of w_s: += T̄ Gᵀ, summed over records
-                    product(weight_out, weight_in, count, bar_T, 0, tile, 1,
-                            G[slot], first, 1, records,
-                            bar_operators[block, operator], 0, weight_in, 1, True, constants, staged)
+                    product(weight_out, 1, weight_in, 0, 1, count,
+                            bar_T, 0, tile, 0, 1,
+                            G[slot], first, 0, 1, 0, records,
+                            bar_operators[block, operator], 0, weight_in, 0, 1, True, constants, staged)
                     cuda.syncthreads()
                     # Ḡ = w_sᵀ T̄
-                    product(weight_in, count, weight_out, operators[operator], 0, 1, weight_in,
-                            bar_T, 0, tile, 1,
-                            bar_G, 0, tile, 1, False, constants, staged)
+                    product(weight_in, 1, count, 0, 1, weight_out,
+                            operators[operator], 0, 1, 0, weight_in,
+                            bar_T, 0, 0, tile, 0, 1,
+                            bar_G, 0, tile, 0, 1, False, constants, staged)
                     cuda.syncthreads()
                     # H_ī = Cᵀ Ḡ
-                    for c in range(channels):
-                        product(C_entry.shape[1], count, C_entry.shape[0], C_entry, 0, 1, C_entry.shape[1],
-                                bar_G, c*tile, channels*tile, 1,
-                                bar_entry, c*records + first, channels*records, 1, False, constants, staged)
+                    product(C_entry.shape[1], channels, count, tile, 1, C_entry.shape[0],
+                            C_entry, 0, 1, 0, C_entry.shape[1],
+                            bar_G, 0, 0, channels*tile, tile, 1,
+                            bar_entry, first, channels*records, records, 1, False, constants, staged)
                     cuda.syncthreads()
                 else:
                     # T̄, e_s̄ at every node and record, f1 = F1, v = m_ī
@@ -552,28 +583,26 @@ def factors_adjoint_1(
                             value_bar_T = t1
                             bar_T[a*tile + r] = value_bar_T
                     cuda.syncthreads()
-                    # e_s̄: the same, summed over the tile's records
-                    for a in range(row*columns + column, state, rows*columns):
-                        total = constants[0]
-                        for r in range(count):
-                            total += bar_T[a*tile + r]
-                        bar_biases[block, bias, a] += total
+                    # e_s̄: T̄, summed over the tile's records
+                    summed(weight_out, count, bar_T, 0, tile, bar_biases[block, bias], constants, staged)
                     cuda.syncthreads()
                     # gradient of w_s: += T̄ Gᵀ, summed over records
-                    product(weight_out, weight_in, count, bar_T, 0, tile, 1,
-                            G[slot], first, 1, records,
-                            bar_operators[block, operator], 0, weight_in, 1, True, constants, staged)
+                    product(weight_out, 1, weight_in, 0, 1, count,
+                            bar_T, 0, tile, 0, 1,
+                            G[slot], first, 0, 1, 0, records,
+                            bar_operators[block, operator], 0, weight_in, 0, 1, True, constants, staged)
                     cuda.syncthreads()
                     # Ḡ = w_sᵀ T̄
-                    product(weight_in, count, weight_out, operators[operator], 0, 1, weight_in,
-                            bar_T, 0, tile, 1,
-                            bar_G, 0, tile, 1, False, constants, staged)
+                    product(weight_in, 1, count, 0, 1, weight_out,
+                            operators[operator], 0, 1, 0, weight_in,
+                            bar_T, 0, 0, tile, 0, 1,
+                            bar_G, 0, tile, 0, 1, False, constants, staged)
                     cuda.syncthreads()
                     # H_ī = Cᵀ Ḡ
-                    for c in range(channels):
-                        product(C.shape[1], count, C.shape[0], C, 0, 1, C.shape[1],
-                                bar_G, c*tile, channels*tile, 1,
-                                bar_H, c*tile, channels*tile, 1, False, constants, staged)
+                    product(C.shape[1], channels, count, tile, 1, C.shape[0],
+                            C, 0, 1, 0, C.shape[1],
+                            bar_G, 0, 0, channels*tile, tile, 1,
+                            bar_H, 0, channels*tile, tile, 1, False, constants, staged)
                     cuda.syncthreads()
                     # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
                     for a in range(row, state, rows):
@@ -587,10 +616,10 @@ def factors_adjoint_1(
                     bar[a, first + r] = bar_h[a*tile + r]
             cuda.syncthreads()
         # h_entrȳ += Pᵀ h̄
-        for c in range(channels):
-            product(P_entry.shape[1], count, P_entry.shape[0], P_entry, 0, 1, P_entry.shape[1],
-                    bar, c*records + first, channels*records, 1,
-                    bar_entry, c*records + first, channels*records, 1, True, constants, staged)
+        product(P_entry.shape[1], channels, count, tile, 1, P_entry.shape[0],
+                P_entry, 0, 1, 0, P_entry.shape[1],
+                bar, first, 0, channels*records, records, 1,
+                bar_entry, first, channels*records, records, 1, True, constants, staged)
         cuda.syncthreads()
 
 
@@ -672,7 +701,7 @@ def formed_entry_operators_2(w, theta, C_entry, constants, channels, mixed, oper
     """E_s = Φ (Σ_k θ_k(δ_s) w_k) C for the state as it arrives   (4)"""
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
+    staged = cuda.shared.array(8*cuda.blockDim.x*cuda.blockDim.y + 320, constants.dtype)
     for s in range(block, operators.shape[0], blocks):
         # Σ_k theta_sk w_k
         for a in range(row, w.shape[1], rows):
@@ -684,9 +713,10 @@ def formed_entry_operators_2(w, theta, C_entry, constants, channels, mixed, oper
         cuda.syncthreads()
         # E_s of mixed by C_entry
         for c in range(channels):
-            product(mixed.shape[1], C_entry.shape[1], C_entry.shape[0], mixed[s], c, mixed.shape[2], channels,
-                    C_entry, 0, C_entry.shape[1], 1,
-                    operators[s], c, operators.shape[2], channels, False, constants, staged)
+            product(mixed.shape[1], 1, C_entry.shape[1], 0, 1, C_entry.shape[0],
+                    mixed[s], c, mixed.shape[2], 0, channels,
+                    C_entry, 0, 0, C_entry.shape[1], 0, 1,
+                    operators[s], c, operators.shape[2], 0, channels, False, constants, staged)
         cuda.syncthreads()
 
 
@@ -694,13 +724,14 @@ def formed_entry_operators_adjoint_2(bar_operators, C_entry, constants, channels
     """The adjoint of: E_s = Φ (Σ_k θ_k(δ_s) w_k) C for the state as it arrives   (4)   (11)"""
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
+    staged = cuda.shared.array(8*cuda.blockDim.x*cuda.blockDim.y + 320, constants.dtype)
     for s in range(block, bar_operators.shape[0], blocks):
         # mixed of E_s̄ by C_entry
         for c in range(channels):
-            product(bar_operators.shape[1], C_entry.shape[0], C_entry.shape[1], bar_operators[s], c, bar_operators.shape[2], channels,
-                    C_entry, 0, 1, C_entry.shape[1],
-                    mixed[s], c, mixed.shape[2], channels, False, constants, staged)
+            product(bar_operators.shape[1], 1, C_entry.shape[0], 0, 1, C_entry.shape[1],
+                    bar_operators[s], c, bar_operators.shape[2], 0, channels,
+                    C_entry, 0, 0, 1, 0, C_entry.shape[1],
+                    mixed[s], c, mixed.shape[2], 0, channels, False, constants, staged)
         cuda.syncthreads()
 
 
@@ -713,7 +744,7 @@ def formed_forward_2(
     state, wide, entry = h.shape[0], biases.shape[1], h_entry.shape[0]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
+    staged = cuda.shared.array(8*cuda.blockDim.x*cuda.blockDim.y + 320, constants.dtype)
     tile = 4*columns
     room, start = workspace[block], 0  # working memory, array after array
     m, start = room[start:], start + (stages*state)*tile
@@ -721,10 +752,10 @@ def formed_forward_2(
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         # h = P h_entry
-        for c in range(channels):
-            product(P_entry.shape[0], count, P_entry.shape[1], P_entry, 0, P_entry.shape[1], 1,
-                    h_entry, c*records + first, channels*records, 1,
-                    h, c*records + first, channels*records, 1, False, constants, staged)
+        product(P_entry.shape[0], channels, count, tile, 1, P_entry.shape[1],
+                P_entry, 0, P_entry.shape[1], 0, 1,
+                h_entry, first, 0, channels*records, records, 1,
+                h, first, channels*records, records, 1, False, constants, staged)
         cuda.syncthreads()
         for n in range(steps):
             for i in range(stages):
@@ -732,9 +763,10 @@ def formed_forward_2(
                 operator, bias = operator_index[n, i], bias_index[n, i]
                 if n == 0 and i == 0:  # the state as it arrives
                     # U = E_s H_i
-                    product(wide, count, entry, operator_entry, 0, entry, 1,
-                            h_entry, first, records, 1,
-                            U, 0, tile, 1, False, constants, staged)
+                    product(wide, 1, count, 0, 1, entry,
+                            operator_entry, 0, entry, 0, 1,
+                            h_entry, first, 0, records, 0, 1,
+                            U, 0, tile, 0, 1, False, constants, staged)
                     cuda.syncthreads()
                     # m_i, F1 at every node and record, u = U + e_s
                     for a in range(row, wide, rows):
@@ -756,9 +788,10 @@ def formed_forward_2(
                             H[slot, a, first + r] = total
                     cuda.syncthreads()
                     # U = E_s H_i
-                    product(wide, count, state, operators[operator], 0, state, 1,
-                            H[slot], first, records, 1,
-                            U, 0, tile, 1, False, constants, staged)
+                    product(wide, 1, count, 0, 1, state,
+                            operators[operator], 0, state, 0, 1,
+                            H[slot], first, 0, records, 0, 1,
+                            U, 0, tile, 0, 1, False, constants, staged)
                     cuda.syncthreads()
                     # m_i, F1 at every node and record, u = U + e_s
                     for a in range(row, wide, rows):
@@ -790,7 +823,7 @@ def formed_adjoint_2(
     state, wide, entry = bar.shape[0], biases.shape[1], h_entry.shape[0]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
+    staged = cuda.shared.array(8*cuda.blockDim.x*cuda.blockDim.y + 320, constants.dtype)
     tile = 4*columns
     room, start = workspace[block], 0  # working memory, array after array
     bar_m, start = room[start:], start + (stages*state)*tile
@@ -821,22 +854,20 @@ def formed_adjoint_2(
                             value_bar_U = t1
                             bar_U[a*tile + r] = value_bar_U
                     cuda.syncthreads()
-                    # e_s̄: the same, summed over the tile's records
-                    for a in range(row*columns + column, state, rows*columns):
-                        total = constants[0]
-                        for r in range(count):
-                            total += bar_U[a*tile + r]
-                        bar_biases[block, bias, a] += total
+                    # e_s̄: Ū, summed over the tile's records
+                    summed(wide, count, bar_U, 0, tile, bar_biases[block, bias], constants, staged)
                     cuda.syncthreads()
                     # gradient of E_s: += Ū H_iᵀ, summed over records
-                    product(wide, entry, count, bar_U, 0, tile, 1,
-                            h_entry, first, 1, records,
-                            bar_operator_entry[block], 0, entry, 1, True, constants, staged)
+                    product(wide, 1, entry, 0, 1, count,
+                            bar_U, 0, tile, 0, 1,
+                            h_entry, first, 0, 1, 0, records,
+                            bar_operator_entry[block], 0, entry, 0, 1, True, constants, staged)
                     cuda.syncthreads()
                     # H_ī = E_sᵀ Ū
-                    product(entry, count, wide, operator_entry, 0, 1, entry,
-                            bar_U, 0, tile, 1,
-                            bar_entry, first, records, 1, False, constants, staged)
+                    product(entry, 1, count, 0, 1, wide,
+                            operator_entry, 0, 1, 0, entry,
+                            bar_U, 0, 0, tile, 0, 1,
+                            bar_entry, first, records, 0, 1, False, constants, staged)
                     cuda.syncthreads()
                 else:
                     # Ū, e_s̄ at every node and record, f1 = F1, v = m_ī
@@ -849,22 +880,20 @@ def formed_adjoint_2(
                             value_bar_U = t1
                             bar_U[a*tile + r] = value_bar_U
                     cuda.syncthreads()
-                    # e_s̄: the same, summed over the tile's records
-                    for a in range(row*columns + column, state, rows*columns):
-                        total = constants[0]
-                        for r in range(count):
-                            total += bar_U[a*tile + r]
-                        bar_biases[block, bias, a] += total
+                    # e_s̄: Ū, summed over the tile's records
+                    summed(wide, count, bar_U, 0, tile, bar_biases[block, bias], constants, staged)
                     cuda.syncthreads()
                     # gradient of E_s: += Ū H_iᵀ, summed over records
-                    product(wide, state, count, bar_U, 0, tile, 1,
-                            H[slot], first, 1, records,
-                            bar_operators[block, operator], 0, state, 1, True, constants, staged)
+                    product(wide, 1, state, 0, 1, count,
+                            bar_U, 0, tile, 0, 1,
+                            H[slot], first, 0, 1, 0, records,
+                            bar_operators[block, operator], 0, state, 0, 1, True, constants, staged)
                     cuda.syncthreads()
                     # H_ī = E_sᵀ Ū
-                    product(state, count, wide, operators[operator], 0, 1, state,
-                            bar_U, 0, tile, 1,
-                            bar_H, 0, tile, 1, False, constants, staged)
+                    product(state, 1, count, 0, 1, wide,
+                            operators[operator], 0, 1, 0, state,
+                            bar_U, 0, 0, tile, 0, 1,
+                            bar_H, 0, tile, 0, 1, False, constants, staged)
                     cuda.syncthreads()
                     # m̄_j += γ_ij H̄_i,  h̄ += α_i H̄_i
                     for a in range(row, state, rows):
@@ -878,10 +907,10 @@ def formed_adjoint_2(
                     bar[a, first + r] = bar_h[a*tile + r]
             cuda.syncthreads()
         # h_entrȳ += Pᵀ h̄
-        for c in range(channels):
-            product(P_entry.shape[1], count, P_entry.shape[0], P_entry, 0, 1, P_entry.shape[1],
-                    bar, c*records + first, channels*records, 1,
-                    bar_entry, c*records + first, channels*records, 1, True, constants, staged)
+        product(P_entry.shape[1], channels, count, tile, 1, P_entry.shape[0],
+                P_entry, 0, 1, 0, P_entry.shape[1],
+                bar, first, 0, channels*records, records, 1,
+                bar_entry, first, channels*records, records, 1, True, constants, staged)
         cuda.syncthreads()
 
 
@@ -934,7 +963,7 @@ def factors_forward_2(
     state, weight_out, weight_in = h.shape[0], operators.shape[1], operators.shape[2]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
+    staged = cuda.shared.array(8*cuda.blockDim.x*cuda.blockDim.y + 320, constants.dtype)
     tile = 4*columns
     room, start = workspace[block], 0  # working memory, array after array
     m, start = room[start:], start + (stages*state)*tile
@@ -943,10 +972,10 @@ def factors_forward_2(
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         # h = P h_entry
-        for c in range(channels):
-            product(P_entry.shape[0], count, P_entry.shape[1], P_entry, 0, P_entry.shape[1], 1,
-                    h_entry, c*records + first, channels*records, 1,
-                    h, c*records + first, channels*records, 1, False, constants, staged)
+        product(P_entry.shape[0], channels, count, tile, 1, P_entry.shape[1],
+                P_entry, 0, P_entry.shape[1], 0, 1,
+                h_entry, first, 0, channels*records, records, 1,
+                h, first, channels*records, records, 1, False, constants, staged)
         cuda.syncthreads()
         for n in range(steps):
             for i in range(stages):
@@ -954,15 +983,16 @@ def factors_forward_2(
                 operator, bias = operator_index[n, i], bias_index[n, i]
                 if n == 0 and i == 0:  # the state as it arrives
                     # G = C H_i
-                    for c in range(channels):
-                        product(C_entry.shape[0], count, C_entry.shape[1], C_entry, 0, C_entry.shape[1], 1,
-                                h_entry, c*records + first, channels*records, 1,
-                                G[slot], c*records + first, channels*records, 1, False, constants, staged)
+                    product(C_entry.shape[0], channels, count, tile, 1, C_entry.shape[1],
+                            C_entry, 0, C_entry.shape[1], 0, 1,
+                            h_entry, first, 0, channels*records, records, 1,
+                            G[slot], first, channels*records, records, 1, False, constants, staged)
                     cuda.syncthreads()
                     # T = w_s G
-                    product(weight_out, count, weight_in, operators[operator], 0, weight_in, 1,
-                            G[slot], first, records, 1,
-                            T, 0, tile, 1, False, constants, staged)
+                    product(weight_out, 1, count, 0, 1, weight_in,
+                            operators[operator], 0, weight_in, 0, 1,
+                            G[slot], first, 0, records, 0, 1,
+                            T, 0, tile, 0, 1, False, constants, staged)
                     cuda.syncthreads()
                     # m_i, F1 at every node and record, u = T + e_s
                     for a in range(row, weight_out, rows):
@@ -993,9 +1023,10 @@ def factors_forward_2(
                                 G[slot, a*channels + c, first + r] = total
                     cuda.syncthreads()
                     # T = w_s G
-                    product(weight_out, count, weight_in, operators[operator], 0, weight_in, 1,
-                            G[slot], first, records, 1,
-                            T, 0, tile, 1, False, constants, staged)
+                    product(weight_out, 1, count, 0, 1, weight_in,
+                            operators[operator], 0, weight_in, 0, 1,
+                            G[slot], first, 0, records, 0, 1,
+                            T, 0, tile, 0, 1, False, constants, staged)
                     cuda.syncthreads()
                     # m_i, F1 at every node and record, u = T + e_s
                     for a in range(row, weight_out, rows):
@@ -1027,7 +1058,7 @@ def factors_adjoint_2(
     state, weight_out, weight_in = bar.shape[0], operators.shape[1], operators.shape[2]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
+    staged = cuda.shared.array(8*cuda.blockDim.x*cuda.blockDim.y + 320, constants.dtype)
     tile = 4*columns
     room, start = workspace[block], 0  # working memory, array after array
     bar_m, start = room[start:], start + (stages*state)*tile
@@ -1059,28 +1090,26 @@ def factors_adjoint_2(
                             value_bar_T = t1
                             bar_T[a*tile + r] = value_bar_T
                     cuda.syncthreads()
-                    # e_s̄: the same, summed over the tile's records
-                    for a in range(row*columns + column, state, rows*columns):
-                        total = constants[0]
-                        for r in range(count):
-                            total += bar_T[a*tile + r]
-                        bar_biases[block, bias, a] += total
+                    # e_s̄: T̄, summed over the tile's records
+                    summed(weight_out, count, bar_T, 0, tile, bar_biases[block, bias], constants, staged)
                     cuda.syncthreads()
                     # gradient of w_s: += T̄ Gᵀ, summed over records
-                    product(weight_out, weight_in, count, bar_T, 0, tile, 1,
-                            G[slot], first, 1, records,
-                            bar_operators[block, operator], 0, weight_in, 1, True, constants, staged)
+                    product(weight_out, 1, weight_in, 0, 1, count,
+                            bar_T, 0, tile, 0, 1,
+                            G[slot], first, 0, 1, 0, records,
+                            bar_operators[block, operator], 0, weight_in, 0, 1, True, constants, staged)
                     cuda.syncthreads()
                     # Ḡ = w_sᵀ T̄
-                    product(weight_in, count, weight_out, operators[operator], 0, 1, weight_in,
-                            bar_T, 0, tile, 1,
-                            bar_G, 0, tile, 1, False, constants, staged)
+                    product(weight_in, 1, count, 0, 1, weight_out,
+                            operators[operator], 0, 1, 0, weight_in,
+                            bar_T, 0, 0, tile, 0, 1,
+                            bar_G, 0, tile, 0, 1, False, constants, staged)
                     cuda.syncthreads()
                     # H_ī = Cᵀ Ḡ
-                    for c in range(channels):
-                        product(C_entry.shape[1], count, C_entry.shape[0], C_entry, 0, 1, C_entry.shape[1],
-                                bar_G, c*tile, channels*tile, 1,
-                                bar_entry, c*records + first, channels*records, 1, False, constants, staged)
+                    product(C_entry.shape[1], channels, count, tile, 1, C_entry.shape[0],
+                            C_entry, 0, 1, 0, C_entry.shape[1],
+                            bar_G, 0, 0, channels*tile, tile, 1,
+                            bar_entry, first, channels*records, records, 1, False, constants, staged)
                     cuda.syncthreads()
                 else:
                     # T̄, e_s̄ at every node and record, f1 = F1, v = m_ī
@@ -1093,22 +1122,20 @@ def factors_adjoint_2(
                             value_bar_T = t1
                             bar_T[a*tile + r] = value_bar_T
                     cuda.syncthreads()
-                    # e_s̄: the same, summed over the tile's records
-                    for a in range(row*columns + column, state, rows*columns):
-                        total = constants[0]
-                        for r in range(count):
-                            total += bar_T[a*tile + r]
-                        bar_biases[block, bias, a] += total
+                    # e_s̄: T̄, summed over the tile's records
+                    summed(weight_out, count, bar_T, 0, tile, bar_biases[block, bias], constants, staged)
                     cuda.syncthreads()
                     # gradient of w_s: += T̄ Gᵀ, summed over records
-                    product(weight_out, weight_in, count, bar_T, 0, tile, 1,
-                            G[slot], first, 1, records,
-                            bar_operators[block, operator], 0, weight_in, 1, True, constants, staged)
+                    product(weight_out, 1, weight_in, 0, 1, count,
+                            bar_T, 0, tile, 0, 1,
+                            G[slot], first, 0, 1, 0, records,
+                            bar_operators[block, operator], 0, weight_in, 0, 1, True, constants, staged)
                     cuda.syncthreads()
                     # Ḡ = w_sᵀ T̄
-                    product(weight_in, count, weight_out, operators[operator], 0, 1, weight_in,
-                            bar_T, 0, tile, 1,
-                            bar_G, 0, tile, 1, False, constants, staged)
+                    product(weight_in, 1, count, 0, 1, weight_out,
+                            operators[operator], 0, 1, 0, weight_in,
+                            bar_T, 0, 0, tile, 0, 1,
+                            bar_G, 0, tile, 0, 1, False, constants, staged)
                     cuda.syncthreads()
                     # H_ī = Cᵀ Ḡ
                     for c in range(channels):
@@ -1131,10 +1158,10 @@ def factors_adjoint_2(
                     bar[a, first + r] = bar_h[a*tile + r]
             cuda.syncthreads()
         # h_entrȳ += Pᵀ h̄
-        for c in range(channels):
-            product(P_entry.shape[1], count, P_entry.shape[0], P_entry, 0, 1, P_entry.shape[1],
-                    bar, c*records + first, channels*records, 1,
-                    bar_entry, c*records + first, channels*records, 1, True, constants, staged)
+        product(P_entry.shape[1], channels, count, tile, 1, P_entry.shape[0],
+                P_entry, 0, 1, 0, P_entry.shape[1],
+                bar, first, 0, channels*records, records, 1,
+                bar_entry, first, channels*records, records, 1, True, constants, staged)
         cuda.syncthreads()
 
 
@@ -1181,17 +1208,15 @@ def lift_adjoint(bar_h, x, lift, constants, bar_x, bar_lift):
     records = x.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
+    staged = cuda.shared.array(8*cuda.blockDim.x*cuda.blockDim.y + 320, constants.dtype)
     tile = 4*columns
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         # gradient of P: += h̄ xᵀ, summed over records
-        for a in range(row, lift.shape[0], rows):
-            for b in range(column, lift.shape[1], columns):
-                total = constants[0]
-                for q in range(x.shape[0]//lift.shape[1]):
-                    for r in range(count):
-                        total += bar_h[q*lift.shape[0] + a, first + r]*x[q*lift.shape[1] + b, first + r]
-                bar_lift[block, a, b] += total
+        product(lift.shape[0], 1, lift.shape[1], 0, x.shape[0]//lift.shape[1], count,
+                bar_h, first, records, lift.shape[0]*records, 1,
+                x, first, lift.shape[1]*records, 1, 0, records,
+                bar_lift[block], 0, lift.shape[1], 0, 1, True, constants, staged)
         cuda.syncthreads()
         # x̄ = Pᵀ h̄
         for a in range(row, bar_x.shape[0], rows):
@@ -1208,7 +1233,7 @@ def readout(y, operator, constant, constants, z):
     records = y.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
+    staged = cuda.shared.array(8*cuda.blockDim.x*cuda.blockDim.y + 320, constants.dtype)
     tile = 4*columns
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
@@ -1217,9 +1242,10 @@ def readout(y, operator, constant, constants, z):
             for r in range(column, count, columns):
                 z[a, first + r] = constant[a]
         cuda.syncthreads()
-        product(z.shape[0], count, y.shape[0], operator, 0, y.shape[0], 1,
-                y, first, records, 1,
-                z, first, records, 1, True, constants, staged)
+        product(z.shape[0], 1, count, 0, 1, y.shape[0],
+                operator, 0, y.shape[0], 0, 1,
+                y, first, 0, records, 0, 1,
+                z, first, records, 0, 1, True, constants, staged)
         cuda.syncthreads()
 
 
@@ -1228,26 +1254,24 @@ def readout_adjoint(bar_z, y, operator, constants, bar_y, bar_operator, bar_cons
     records = y.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
+    staged = cuda.shared.array(8*cuda.blockDim.x*cuda.blockDim.y + 320, constants.dtype)
     tile = 4*columns
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         # gradient of R: += z̄ yᵀ, summed over records
-        product(bar_z.shape[0], y.shape[0], count, bar_z, first, records, 1,
-                y, first, 1, records,
-                bar_operator[block], 0, y.shape[0], 1, True, constants, staged)
+        product(bar_z.shape[0], 1, y.shape[0], 0, 1, count,
+                bar_z, first, records, 0, 1,
+                y, first, 0, 1, 0, records,
+                bar_operator[block], 0, y.shape[0], 0, 1, True, constants, staged)
         cuda.syncthreads()
         # constant̄ += z̄, summed over records
-        for a in range(row*columns + column, bar_z.shape[0], rows*columns):
-            total = constants[0]
-            for r in range(count):
-                total += bar_z[a, first + r]
-            bar_constant[block, a] += total
+        summed(bar_z.shape[0], count, bar_z, first, records, bar_constant[block], constants, staged)
         cuda.syncthreads()
         # ȳ = Rᵀ z̄
-        product(bar_y.shape[0], count, bar_z.shape[0], operator, 0, 1, bar_y.shape[0],
-                bar_z, first, records, 1,
-                bar_y, first, records, 1, False, constants, staged)
+        product(bar_y.shape[0], 1, count, 0, 1, bar_z.shape[0],
+                operator, 0, 1, 0, bar_y.shape[0],
+                bar_z, first, 0, records, 0, 1,
+                bar_y, first, records, 0, 1, False, constants, staged)
         cuda.syncthreads()
 
 
@@ -1257,15 +1281,15 @@ def maximum(y, X, weights, sharpness, constants, at_nodes, features):
     records = y.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
+    staged = cuda.shared.array(8*cuda.blockDim.x*cuda.blockDim.y + 320, constants.dtype)
     tile = 4*columns
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         # at_nodes = X y
-        for c in range(channels):
-            product(X.shape[0], count, X.shape[1], X, 0, X.shape[1], 1,
-                    y, c*records + first, channels*records, 1,
-                    at_nodes, c*records + first, channels*records, 1, False, constants, staged)
+        product(X.shape[0], channels, count, tile, 1, X.shape[1],
+                X, 0, X.shape[1], 0, 1,
+                y, first, 0, channels*records, records, 1,
+                at_nodes, first, channels*records, records, 1, False, constants, staged)
         cuda.syncthreads()
         for a in range(0 + row, state, rows):
             for r in range(column, count, columns):
@@ -1293,7 +1317,7 @@ def maximum_adjoint(bar_features, X, weights, sharpness, constants, at_nodes, ba
     records = bar_y.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
+    staged = cuda.shared.array(8*cuda.blockDim.x*cuda.blockDim.y + 320, constants.dtype)
     tile = 4*columns
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
@@ -1320,10 +1344,10 @@ def maximum_adjoint(bar_features, X, weights, sharpness, constants, at_nodes, ba
                 bar_y[a, first + r] = bar_features[a, first + r]
         cuda.syncthreads()
         # ȳ += Xᵀ at_nodes̄
-        for c in range(channels):
-            product(X.shape[1], count, X.shape[0], X, 0, 1, X.shape[1],
-                    at_nodes, c*records + first, channels*records, 1,
-                    bar_y, c*records + first, channels*records, 1, True, constants, staged)
+        product(X.shape[1], channels, count, tile, 1, X.shape[0],
+                X, 0, 1, 0, X.shape[1],
+                at_nodes, first, 0, channels*records, records, 1,
+                bar_y, first, channels*records, records, 1, True, constants, staged)
         cuda.syncthreads()
 
 
@@ -1336,15 +1360,15 @@ def share(y, X, weights, levels, softness, constants, at_nodes, features):
     records = y.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
+    staged = cuda.shared.array(8*cuda.blockDim.x*cuda.blockDim.y + 320, constants.dtype)
     tile = 4*columns
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
         # at_nodes = X y
-        for c in range(channels):
-            product(X.shape[0], count, X.shape[1], X, 0, X.shape[1], 1,
-                    y, c*records + first, channels*records, 1,
-                    at_nodes, c*records + first, channels*records, 1, False, constants, staged)
+        product(X.shape[0], channels, count, tile, 1, X.shape[1],
+                X, 0, X.shape[1], 0, 1,
+                y, first, 0, channels*records, records, 1,
+                at_nodes, first, channels*records, records, 1, False, constants, staged)
         cuda.syncthreads()
         for a in range(0 + row, state, rows):
             for r in range(column, count, columns):
@@ -1374,7 +1398,7 @@ def share_adjoint(bar_features, X, weights, levels, softness, constants, at_node
     records = bar_y.shape[1]
     row, rows, column, columns = cuda.threadIdx.y, cuda.blockDim.y, cuda.threadIdx.x, cuda.blockDim.x
     block, blocks = cuda.blockIdx.x, cuda.gridDim.x
-    staged = cuda.shared.array(64*(cuda.blockDim.y + 1) + 32*(cuda.blockDim.x + 1), constants.dtype)
+    staged = cuda.shared.array(8*cuda.blockDim.x*cuda.blockDim.y + 320, constants.dtype)
     tile = 4*columns
     for first in range(block*tile, records, blocks*tile):
         count = min(tile, records - first)
@@ -1397,10 +1421,10 @@ def share_adjoint(bar_features, X, weights, levels, softness, constants, at_node
                 bar_y[a, first + r] = bar_features[a, first + r]
         cuda.syncthreads()
         # ȳ += Xᵀ at_nodes̄
-        for c in range(channels):
-            product(X.shape[1], count, X.shape[0], X, 0, 1, X.shape[1],
-                    at_nodes, c*records + first, channels*records, 1,
-                    bar_y, c*records + first, channels*records, 1, True, constants, staged)
+        product(X.shape[1], channels, count, tile, 1, X.shape[0],
+                X, 0, 1, 0, X.shape[1],
+                at_nodes, first, 0, channels*records, records, 1,
+                bar_y, first, channels*records, records, 1, True, constants, staged)
         cuda.syncthreads()
 
 

@@ -1,7 +1,7 @@
 """The semi-discrete network on a GPU: the tables of a run live on the device, and so does everything between two calls.
 
-Records go through in launches of a fixed size, tiles of a launch to a fixed number of blocks, and the blocks' sums are
-added in order: the order of sums does not depend on the device. A gradient of host arrays takes two copies to the
+Records go through in launches of a fixed size, in tiles and blocks that their number alone decides, and the sums of the
+blocks are added in order: this order does not depend on the device. A gradient of host arrays takes two copies to the
 device, weights and records, and one back, losses and gradients. One file, though a long one, answers all that ``cpu``
 does.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -30,6 +30,7 @@ from numerics.kernels.launch import (
     check_memory,
     compiled,
     cuda_kernels,
+    give_back,
     layout,
     module,
     require,
@@ -71,7 +72,7 @@ class CudaBound(Bound):
         self.launch = launch or Launch()
         self.arenas: list[Arena] = []
         self._tables: dict[bytes, Any] = {}
-        spec, zero, find = representation.spec, {"zero": np.zeros(1)}, partial(cuda_kernels, launch=self.launch)
+        spec, zero, find = representation.spec, {"zero": np.zeros(1)}, cuda_kernels
         slabs = [
             CudaSlab.of(s, spec.channels, self.dtype, plan or s.plan, find, spec.pre_activations).bind(zero)
             for s in representation.slabs
@@ -83,13 +84,14 @@ class CudaBound(Bound):
         """A table on the device."""
         return to_device(table, self.dtype)
 
-    def common(self, name: str) -> Callable[..., Any]:
-        """A kernel that no slab has for itself, as ``start`` launches it."""
-        return compiled(module(self.representation.module), name, self.launch.threads)  # type: ignore[no-any-return]
+    def start(self, name: str, records: int, *given: Any, blocks: int = 0) -> None:
+        """Launch a kernel that no slab has for itself, over the tiles of so many records.
 
-    def start(self, name: str, records: int, *given: Any) -> None:
-        """Launch a kernel that no slab has for itself, over the tiles of so many records."""
-        start_blocks(self.common(name), self.launch, self.launch.grid(records), *given)
+        blocks: how many of them work, as many as there are tiles where none are given.
+        """
+        launch = self.launch.shaped(records)
+        kernel = compiled(module(self.representation.module), name, launch.threads)
+        start_blocks(kernel, launch, blocks or launch.grid(records), *given)
 
     def run(self, name: str, size: int, *given: Any) -> None:
         """Launch one of ``device_kernels`` over ``size`` elements."""
@@ -122,6 +124,11 @@ class CudaBound(Bound):
         arena.place = 0
         yield arena
         self.arenas.append(arena)  # after an error it is given back to the device
+
+    def release(self) -> None:
+        """Give back the memory that no call has at present; the next one asks for its own."""
+        self.arenas.clear()
+        give_back()
 
     def check_memory(self, needed: int, what: str) -> None:
         """Raise TrainingError where the device has no room for so many bytes beside tables and weights."""
@@ -307,7 +314,8 @@ class CudaSolver(Solver):
         """How many blocks of a launch have gradients of their own: as many as there are, or there is room for."""
         launch, shapes = self.bound.launch, sum_shapes(self.slabs, self.weights, self._learned(readout), 0, 1)
         largest = max(math.prod(shape) for name, shape in shapes.items() if name.startswith("blocks "))
-        return max(1, min(launch.grid(min(records, launch.records)), PARTIALS // largest))
+        each = min(records, launch.records)
+        return max(1, min(launch.shaped(each).grid(each), PARTIALS // largest))
 
     def add(self, sums: Sums, parts: Iterable[Mapping[str, Any]], of_states: bool = False) -> None:
         """Sweep over records and sum what the blocks have found.
@@ -346,7 +354,7 @@ class CudaSolver(Solver):
         if "operator" in sums.shapes:
             bars = [sums.arrays[f"blocks {name}"] for name in ("operator", "constant")]
             given = source, features, part["operator"], bound.zero, bar, *bars
-            self._by_blocks("readout_adjoint", sums.blocks, *given)
+            bound.start("readout_adjoint", h.shape[1], *given, blocks=sums.blocks)
         else:
             bound.start("readout", h.shape[1], source, *bound.compared_back, bound.zero, bar)
         if values is not None:
@@ -359,13 +367,10 @@ class CudaSolver(Solver):
         if lift is not None:
             bar_x = last.empty(*part["states"].shape)
             own = bar_x, gradient[0]["bar_lift"]
-            self._by_blocks("lift_adjoint", sums.blocks, bar, part["states"], lift, bound.zero, *own)
+            given = bar, part["states"], lift, bound.zero, *own
+            bound.start("lift_adjoint", h.shape[1], *given, blocks=sums.blocks)
             bar = bar_x
         return bar
-
-    def _by_blocks(self, name: str, blocks: int, *given: Any) -> None:
-        """Launch a kernel that no slab has for itself on the blocks that have sums of their own."""
-        start_blocks(self.bound.common(name), self.bound.launch, blocks, *given)
 
     def device_bytes(self, records: int, readout: Mapping[str, Any]) -> int:
         """What a gradient over so many records takes on the device beyond tables and operators."""
@@ -377,7 +382,9 @@ class CudaSolver(Solver):
         rows = 4 * sum(slab.channels * (slab.sizes["state"] + slab.sizes["entry"]) for slab in self.slabs)
         rows += 2 * outputs + (0 if bound.beside is None else self.slabs[-1].channels * len(bound.beside.tables[0]))
         for slab, own in zip(self.slabs, self.weights):
-            forward, adjoint = bound.launch.grid(each) * slab.workspace("forward"), blocks * slab.workspace("adjoint")
+            shaped = bound.launch.shaped(each)
+            forward = shaped.grid(each) * slab.workspace("forward", shaped)
+            adjoint = blocks * slab.workspace("adjoint", shaped)
             numbers += forward + (adjoint if adjoint > forward else 0)  # for which the forward's place is too small
             numbers += slab.room_of("operators_adjoint", own)
         kept = sum(slab.kept_bytes(each) for slab in self.slabs)

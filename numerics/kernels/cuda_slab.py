@@ -10,10 +10,10 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from numerics.kernels.bound import Arrays, BoundSlab, Kernel, arguments, exact_numbers
+from numerics.kernels.device_tables import alike, columns
 from numerics.kernels.launch import (
     Arena,
     Launch,
-    columns,
     compiled,
     copied,
     cut,
@@ -48,8 +48,9 @@ class CudaSlab(Slab):
 
     def _converted(self, given: Mapping[str, Any]) -> dict[str, Any]:
         banded = [name.removesuffix("_runs") for name in given if name.endswith("_runs")]
-        reach = {f"{of}_columns": columns(given[f"{of}_runs"], given[of].shape[1]) for of in banded}
-        arrays = {name: a for name, a in {**given, **reach}.items() if isinstance(a, np.ndarray)}
+        beside = {f"{of}_columns": columns(given[f"{of}_runs"], given[of].shape[1]) for of in banded}
+        beside |= {f"{n.removesuffix('_blocks')}_alike": alike(a) for n, a in given.items() if n.endswith("_blocks")}
+        arrays = {name: a for name, a in {**given, **beside}.items() if isinstance(a, np.ndarray)}
         return {**given, **{name: to_device(a, self.dtype) for name, a in arrays.items()}}
 
     def inside(self, arena: Arena) -> Self:
@@ -76,12 +77,15 @@ class CudaSlab(Slab):
         """Launch a kernel that every module holds over ``size`` elements."""
         start(compiled(module(self.tables.module), name, self.launch.line), self.launch, size, *given)
 
-    def call(self, what: str, given: Mapping[str, Any], grid: int = 0) -> None:
-        """Launch a kernel: its arguments by name, first from ``given``, then from the tables."""
-        kernel = self.kernels[what]
+    def call(self, what: str, given: Mapping[str, Any], launch: Launch | None = None, grid: int = 0) -> None:
+        """Launch a kernel: its arguments by name, first from ``given``, then from the tables.
+
+        grid: how many blocks, where none are given as many as there are stages.
+        """
+        kernel, launch = self.kernels[what], launch or self.launch
         values: dict[str, Any] = {**self.bound, "constants": kernel.constants, **given}
         wanted = (values[argument] for argument in kernel.arguments)
-        start_blocks(kernel.function, self.launch, grid or len(self.bound["theta"]), *wanted)
+        start_blocks(kernel.function(launch.threads), launch, grid or len(self.bound["theta"]), *wanted)
 
     # --- operators of a step
 
@@ -152,7 +156,7 @@ class CudaSlab(Slab):
 
     # --- records
 
-    def workspace(self, kind: str) -> int:
+    def workspace(self, kind: str, launch: Launch) -> int:
         """Numbers of the working memory that a block of a forward or adjoint kernel takes."""
         c, n = self.channels, self.sizes
         stages = self.bound["combine"].shape[1] - 1
@@ -163,7 +167,7 @@ class CudaSlab(Slab):
         sizes |= {f"rows_{name}": rows for name, rows in self.between.items()}
         sizes |= {"krylov": self.bound["krylov"]} if self.implicit else {}
         rows = count(**{name: sizes[name] for name in arguments(count)})
-        return int(rows * self.launch.tile)
+        return int(rows * launch.tile)
 
     def kept_bytes(self, records: int) -> int:
         """What is kept of so many records for the adjoint; with checkpoints also where the steps' runs end anew."""
@@ -179,10 +183,11 @@ class CudaSlab(Slab):
         per_step = self.bound["combine"].shape[1] - 1 if self.implicit else 1
         kept = self._kept_in(room, self.stages if keep else per_step, records)
         unsolved = self.zeros(records) if self.implicit else None
-        grid = self.launch.grid(records)
+        launch = self.launch.shaped(records)
+        grid = launch.grid(records)
         given = {**self.operators, **kept, "h": out, "h_entry": arrived, "keep": keep, "unsolved": unsolved}
-        given["workspace"] = self._held(room, "workspace", grid, self.workspace("forward"))
-        self.call("forward", given, grid)
+        given["workspace"] = self._held(room, "workspace", grid, self.workspace("forward", launch))
+        self.call("forward", given, launch, grid)
         if self.implicit:
             check_stages(to_host(unsolved))
         return out, kept | {"h_entry": arrived}
@@ -190,8 +195,8 @@ class CudaSlab(Slab):
     def _adjoint(self, bar: Any, kept: Mapping[str, Any], gradient: Arrays, room: Arrays) -> Any:
         """By as many blocks as have gradients of their own in ``gradient``."""
         bar_entry = self.zeros(*kept["h_entry"].shape) if self.tables.entry else None
-        grid = len(gradient["bar_biases"])
+        launch, grid = self.launch.shaped(bar.shape[1]), len(gradient["bar_biases"])
         given = {**self.operators, **kept, **gradient, "bar": bar, "bar_entry": bar_entry}
-        given["workspace"] = self._held(room, "workspace", grid, self.workspace("adjoint"))
-        self.call("adjoint", given, grid)
+        given["workspace"] = self._held(room, "workspace", grid, self.workspace("adjoint", launch))
+        self.call("adjoint", given, launch, grid)
         return bar_entry if self.tables.entry else bar

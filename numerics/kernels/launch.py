@@ -14,8 +14,8 @@ import threading
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, replace
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +39,13 @@ CUDA, CUDA_MANAGED, LEGACY = 2, 13, 1  # DLPack's kinds of devices, and its stre
 class Launch:
     """How records are cut: per launch, and by the threads (columns, rows) of a block; at most ``blocks`` blocks.
 
-    The threads' numbers are powers of two, of the columns at most 16 and of the rows at most 8.
+    The threads' numbers are powers of two, together at most 128. Few records are spread over up to ``spread`` blocks.
     """
 
     records: int = 8192
     threads: tuple[int, int] = (16, 8)
     blocks: int = 128
+    spread: int = 32
 
     @property
     def tile(self) -> int:
@@ -55,6 +56,16 @@ class Launch:
     def line(self) -> tuple[int, int]:
         """The threads of a block in a line, for kernels over elements."""
         return math.prod(self.threads), 1
+
+    def shaped(self, records: int) -> Launch:
+        """For so many records: with fewer columns of threads, and so fewer records a block, where these are few.
+
+        A quarter at a time, since kernels are compiled for every shape. Sums depend on it, it on nothing else.
+        """
+        columns, rows = self.threads
+        while columns >= 4 and records <= self.spread * columns:
+            columns, rows = columns // 4, rows * 4
+        return replace(self, threads=(columns, rows))
 
     def grid(self, records: int) -> int:
         return max(1, min(self.blocks, -(-records // self.tile)))
@@ -97,15 +108,21 @@ def require() -> None:
     warnings.filterwarnings("ignore", r"Grid size \d+ will likely result in GPU under-utilization")
 
 
+def give_back() -> None:
+    """Memory that nobody has any more is the driver's again: Numba does so late, and it counts as used until then."""
+    from numba import cuda
+
+    pending = getattr(getattr(cuda.current_context(), "memory_manager", None), "deallocations", None)
+    if pending is not None:  # the simulator has none
+        pending.clear()
+
+
 def check_memory(needed: int, held: int, what: str) -> None:
     """Raise TrainingError where the device has no room for this many bytes. held: what would be used again of ours."""
     from numba import cuda
 
-    context = cuda.current_context()
-    pending = getattr(getattr(context, "memory_manager", None), "deallocations", None)  # the simulator has none
-    if pending is not None:
-        pending.clear()  # Numba gives memory back late, and the driver counts it as used until then
-    free = context.get_memory_info()[0] + held
+    give_back()
+    free = cuda.current_context().get_memory_info()[0] + held
     if needed > free:
         raise TrainingError(
             f"{what}, {needed / 2**30:,.2f} GiB on the GPU", f"the {free / 2**30:,.2f} GiB of its memory that are free",
@@ -184,9 +201,9 @@ def module(path: Path) -> Path:
     return path.with_name("cuda.py")
 
 
-def cuda_kernels(tables: SlabTables, name: str, launch: Launch) -> Callable[..., Any]:
-    """The kernel of a slab."""
-    return compiled(module(tables.module), f"{name}_{tables.suffix}", launch.threads)  # type: ignore[no-any-return]
+def cuda_kernels(tables: SlabTables, name: str) -> Callable[..., Any]:
+    """The kernel of a slab, for the threads of a block that it is called with."""
+    return partial(compiled, module(tables.module), f"{name}_{tables.suffix}")
 
 
 def start(kernel: Any, launch: Launch, size: int, *given: Any) -> None:
@@ -388,13 +405,3 @@ class Arena:
                 held = self._arrays[self.place] = cuda.device_array(size, self.dtype)
         self.place += 1
         return held[: math.prod(shape)].reshape(shape)
-
-
-def columns(runs: np.ndarray, count: int) -> np.ndarray:
-    """(count, 2): first and one past the last row whose run meets each column of a banded table."""
-    reach = np.zeros((count, 2), dtype=np.int64)
-    for b in range(count):
-        (meets,) = np.nonzero((runs[:, 0] <= b) & (b < runs[:, 1]))
-        if len(meets):
-            reach[b] = meets[0], meets[-1] + 1
-    return reach

@@ -4,6 +4,10 @@ Generated kernels run in blocks of any shape, and as plain Python. A device's co
 where the shape is a number: strides and shares of loops are constants then. And what it is told by unsigned indices is
 that they do not count from the end of an array, which it would otherwise look at for each of them; that none does is
 what running the kernels in lockstep shows (``tests/oracles/lockstep.py``).
+
+Where a thread stands is new to the compiler after every barrier of a kernel, and in a function that it calls, where
+arrays begin is, too. What follows from these, addresses and bounds of loops, it would otherwise compute once for all
+operations of a sweep, before the first one, in more registers than there are.
 """
 
 from __future__ import annotations
@@ -18,17 +22,38 @@ from typing import Any
 import numpy as np
 
 ALIGNMENT = 16  # bytes of shared memory that a thread may read at once
+MOST = 1024  # threads of a block
+PLACES = ("row", "column", "thread")  # where a thread stands, in kernels
 
 
 class _Meaning(ast.NodeTransformer):
-    """The shape of a block as numbers, indices unsigned, shared memory aligned."""
+    """The shape of a block as numbers, indices unsigned, shared memory aligned, a thread's place new where it may be.
 
-    def __init__(self, threads: tuple[int, int] | None) -> None:
+    called: a function that kernels call. known: names that it gives values.
+    """
+
+    def __init__(self, threads: tuple[int, int] | None, called: bool, known: frozenset[str]) -> None:
         self.shape = dict(zip(("cuda.blockDim.x", "cuda.blockDim.y"), threads or ()))
+        self.called, self.places = called, [] if called else [name for name in PLACES if name in known]
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        self.generic_visit(node)
+        if self.called:
+            starts = [argument.arg for argument in node.args.args if argument.arg.endswith("_start")]
+            node.body[:0] = [ast.Assign([ast.Name(n, ast.Store())], _anew(ast.Name(n, ast.Load()))) for n in starts]
+        return node
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
-        number = self.shape.get(ast.unparse(node))
-        return node if number is None else ast.Constant(number)
+        said = ast.unparse(node)
+        if self.called and said.startswith("cuda.threadIdx"):
+            return _place(node)
+        return ast.Constant(self.shape[said]) if said in self.shape else node
+
+    def visit_Expr(self, node: ast.Expr) -> ast.AST | list[ast.stmt]:
+        self.generic_visit(node)
+        if ast.unparse(node) != "cuda.syncthreads()":
+            return node
+        return [node, *(ast.Assign([ast.Name(n, ast.Store())], _place(ast.Name(n, ast.Load()))) for n in self.places)]
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         self.generic_visit(node)
@@ -48,26 +73,57 @@ class _Meaning(ast.NodeTransformer):
         return index if isinstance(index, ast.Constant) else ast.Call(ast.Name("uint64", ast.Load()), [index], [])
 
 
+def _anew(value: ast.expr) -> ast.expr:
+    return ast.Call(ast.Name("anew", ast.Load()), [value], [])
+
+
+def _place(value: ast.expr) -> ast.expr:
+    """The same for where a thread stands, which is known not to be negative."""
+    return ast.BinOp(_anew(value), ast.BitAnd(), ast.Constant(MOST - 1))
+
+
 @cache
-def specialised(function: Callable[..., Any], threads: tuple[int, int] | None = None) -> Callable[..., Any]:
+def _intrinsic() -> Any:
+    """anew(x): the number x, of which a compiler knows nothing."""
+    from llvmlite import ir
+    from numba.cuda.extending import intrinsic
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def anew(context: Any, x: Any) -> Any:
+        def code(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+            (own,) = (value.type for value in given)
+            register = "l" if own.width == 64 else "r"
+            return builder.asm(ir.FunctionType(own, [own]), "", f"={register},0", given, True)
+
+        return x(x), code
+
+    return anew
+
+
+@cache
+def specialised(
+    function: Callable[..., Any], threads: tuple[int, int] | None = None, called: bool = False
+) -> Callable[..., Any]:
     """The function as it is compiled for blocks of so many (columns, rows) of threads; None: for blocks of any shape.
 
-    So are the functions of its module that it calls: a device has them as its own.
+    So are the functions of its module that it calls: a device has them as its own. called: it is one of these.
     """
     from numba import cuda
 
-    tree, code = meaning(function, threads), function.__code__
+    tree, code = meaning(function, threads, called), function.__code__
     ast.increment_lineno(tree, code.co_firstlineno - 1)
-    own = {f.__name__: cuda.jit(device=True)(specialised(f, threads)) for f in _called(function)}
-    space = {**function.__globals__, "uint64": np.uint64, **own}
+    own = {f.__name__: cuda.jit(device=True)(specialised(f, threads, True)) for f in _called(function)}
+    space = {**function.__globals__, "uint64": np.uint64, "anew": _intrinsic(), **own}
     exec(compile(tree, code.co_filename, "exec"), space)  # noqa: S102
     made: Callable[..., Any] = space[function.__name__]
     return made
 
 
-def meaning(function: Callable[..., Any], threads: tuple[int, int] | None) -> ast.Module:
+def meaning(function: Callable[..., Any], threads: tuple[int, int] | None, called: bool = False) -> ast.Module:
     """What is compiled of a function's own text."""
-    tree: ast.Module = _Meaning(threads).visit(ast.parse(textwrap.dedent(inspect.getsource(function))))
+    known = frozenset(function.__code__.co_varnames)
+    text = textwrap.dedent(inspect.getsource(function))
+    tree: ast.Module = _Meaning(threads, called, known).visit(ast.parse(text))
     return ast.fix_missing_locations(tree)
 
 

@@ -53,8 +53,11 @@ def advanced(
 
 
 def leave(job: Job) -> None:
-    """Give back what the job has on the device: its run goes on at another level."""
+    """Give back what the job has on the device: its run goes on at another level, or is over."""
     _stations.pop(job, None)
+    bound = getattr(job.model, "bound", None)
+    if isinstance(bound, CudaBound):
+        bound.release()
 
 
 def _possible(job: Job, seen: Prepared, run: Run) -> bool:

@@ -70,8 +70,8 @@ PRODUCTS = [
 ]
 FULLEST = [  # case, kernel, compute capability, numbers, bytes that a thread spills, none of them inside of a product
     ("residual, heun", "formed_forward_1", (9, 0), numba.float32, 0),
-    ("residual, heun", "formed_adjoint_1", (8, 0), numba.float32, 256),
-    ("convolution, gate, local", "factors_forward_1", (9, 0), numba.float64, 1024),
+    ("residual, heun", "formed_adjoint_1", (8, 0), numba.float32, 0),
+    ("convolution, gate, local", "factors_forward_1", (9, 0), numba.float64, 0),
 ]
 GENERIC = re.compile(r"\b(?:ld|st)\.(?:volatile\.)?(?:v[24]\.)?[fub]\d+\b")  # of an address that may be any memory's
 

@@ -25,7 +25,7 @@ from derive.errors import RepresentationError
 from derive.program import build as programs
 from derive.program import loss as losses
 from numerics.kernels import cuda as runner
-from numerics.kernels import launch
+from numerics.kernels import device_tables, launch
 from numerics.kernels.launch import Launch
 from numerics.verify import simulator
 from tests.builders import ROOT, marked
@@ -127,10 +127,10 @@ def test_results_do_not_depend_on_the_order_of_threads_and_blocks(tmp_path: Path
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("threads", [Launch().threads, (4, 8)])
-def test_blocks_of_the_usual_shape_compute_the_same(threads: tuple[int, int], tmp_path: Path) -> None:
+@pytest.mark.parametrize("own", [Launch(spread=0), Launch(), Launch(threads=(4, 8), spread=0)])
+def test_blocks_of_the_usual_shapes_compute_the_same(own: Launch, tmp_path: Path) -> None:
     with lockstep.device():
-        check("residual, heun", "factors", compare("residual, heun", "factors", tmp_path, Launch(threads=threads)))
+        check("residual, heun", "factors", compare("residual, heun", "factors", tmp_path, own))
 
 
 @pytest.mark.slow
@@ -190,7 +190,7 @@ def test_the_printed_text_does_not_depend_on_the_run(tmp_path: Path) -> None:
 
 def test_a_banded_table_knows_the_rows_that_meet_a_column() -> None:
     runs = np.array([[1, 3], [0, 0], [0, 2], [2, 4]])
-    assert launch.columns(runs, 5).tolist() == [[2, 3], [0, 3], [0, 4], [3, 4], [0, 0]]
+    assert device_tables.columns(runs, 5).tolist() == [[2, 3], [0, 3], [0, 4], [3, 4], [0, 0]]
 
 
 @pytest.mark.parametrize(

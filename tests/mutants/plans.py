@@ -13,7 +13,8 @@ WIDER = "wider_family"
 KERNELS = "kernels"
 NETWORKS = "whole_networks"
 CUDA = "cuda_simulator"
-DEVICE = tuple(f"kernels/{n}" for n in ("cuda", "cuda_slab", "device_kernels", "launch", "specialised", "sums"))
+ON_DEVICE = ("cuda", "cuda_slab", "device_kernels", "device_tables", "launch", "specialised", "sums")
+DEVICE = tuple(f"kernels/{n}" for n in ON_DEVICE)
 GPU = ("emit/cuda", "emit/forming", "emit/lanes", "emit/tiles")  # what is printed for it alone
 ORDERS = "convergence"
 
@@ -237,7 +238,7 @@ def _derive(module: str) -> tuple[Check, ...]:
     direct = DERIVE.get(module, ("spec", "explain"))
     if module.startswith(GPU):
         cheap = Check("tests", (_path(CUDA), "-k", "constants or generic"), compiled=False)
-        return cheap, *_files([CUDA], compiled=False), Check("bytes", ())
+        return cheap, *_files(["products", CUDA], compiled=False), Check("bytes", ())
     after = [CUDA] if module in SIMULATED else []
     whole = _files([*direct, *above, *THEN], compiled=False)
     return *whole, Check("bytes", ()), *_files(after, compiled=False)
@@ -247,7 +248,7 @@ def _numerics(module: str) -> tuple[Check, ...]:
     if module.startswith(VERIFIED):
         return _files(["verify_references", "verify"])
     if module in DEVICE:
-        return _files(["device_calls", "bursts", CUDA], compiled=False)
+        return _files(["device_calls", "products", "bursts", CUDA], compiled=False)
     others = _beside(module)
     direct = NUMERICS.get(_room(module, NUMERICS), ANY)
     kernels = [KERNELS] if _room(module, COMPILED_KERNELS) in COMPILED_KERNELS else []

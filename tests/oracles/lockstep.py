@@ -12,6 +12,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import inspect
+import itertools
 import math
 import random
 import sys
@@ -344,7 +345,7 @@ class Kernel:
             inside = [a.inside(id(a.memory) not in written) if isinstance(a, DeviceArray) else a for a in given]
             _Now.count["launches"] += 1
             self.machine.launched.add((self.__name__, tuple(map(kind, given))))
-            self.machine.run(self.threads, launch, inside)
+            self.machine.waits[self.__name__] += self.machine.run(self.threads, launch, inside)
 
         return run
 
@@ -371,6 +372,7 @@ class Machine:
         self.count.clear()
         self.free, self.pending = math.inf, Counter[str]()
         self.launched: set[tuple[str, tuple[Any, ...]]] = set()
+        self.waits = Counter[str]()  # kernel → barriers that the block meets which meets most of them, in all launches
         self.local = Registers()
         self._room: dict[Any, Memory] = {}
 
@@ -431,8 +433,8 @@ class Machine:
         assert dimensions == 1
         return self.blockDim.x * self.gridDim.x
 
-    def run(self, threads: Callable[..., Any], launch: tuple[Any, ...], given: Sequence[Any]) -> None:
-        """All blocks of a launch, one after another in any order: a device promises none."""
+    def run(self, threads: Callable[..., Any], launch: tuple[Any, ...], given: Sequence[Any]) -> int:
+        """All blocks of a launch, one after another in any order: a device promises none. The most barriers of one."""
         grid, block = launch[:2]
         if grid < 1:
             raise Fault("a launch of no blocks")
@@ -440,16 +442,15 @@ class Machine:
         _Now.clock += 1
         _Now.launch = _Now.clock
         with np.errstate(all="ignore"):
-            for number in self._shuffled(self.gridDim.x):
-                self._block(number, threads, given)
+            return max([self._block(number, threads, given) for number in self._shuffled(self.gridDim.x)])
 
-    def _block(self, number: int, threads: Callable[..., Any], given: Sequence[Any]) -> None:
+    def _block(self, number: int, threads: Callable[..., Any], given: Sequence[Any]) -> int:
         _Now.clock += 1
         _Now.block = _Now.clock
         self.blockIdx, self._room = _Indices(number, 0, 0), {}
         running = [threads(*given) for _ in range(self.blockDim.x * self.blockDim.y)]
         answer: Any = None
-        while True:
+        for barriers in itertools.count():
             met = {thread: self._on(thread, running[thread], answer) for thread in self._shuffled(len(running))}
             places = {place for place, _ in met.values()}
             if len(places) > 1:
@@ -457,7 +458,7 @@ class Machine:
                 raise Fault(f"not all threads of a block reach one barrier: {threads.__name__}, lines {lines}")
             _Now.clock += 1
             if places == {None}:
-                return
+                return barriers
             (asked,) = {request[0] for _, request in met.values()}
             answer = ANSWERS[asked]([request[1] for _, request in met.values()]) if asked in ANSWERS else None
 

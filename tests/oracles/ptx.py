@@ -30,12 +30,12 @@ BY_BLOCK = {"bar_operators", "bar_biases", "bar_operator_entry", "bar_operator",
 def types(name: str, function: Any, number: Any) -> tuple[Any, ...]:
     """The types of a kernel's arguments; gradients of blocks have the block as an axis more."""
     found = []
-    blocks = "w_blocks" in inspect.signature(function).parameters
+    blocks = "w_alike" in inspect.signature(function).parameters
     blocks = blocks or "w_entries" in inspect.signature(function).parameters
     for argument in inspect.signature(function).parameters:
         if argument in SCALARS:
             found.append(SCALARS[argument])
-        elif argument in WHOLE or argument.endswith(("_runs", "_columns", "_blocks", "_entries")):
+        elif argument in WHOLE or argument.endswith(("_runs", "_columns", "_alike", "_entries")):
             found.append(numba.int64[:, ::1])
         else:
             base = argument.removeprefix("bar_")

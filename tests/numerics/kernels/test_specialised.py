@@ -51,6 +51,32 @@ def test_a_block_has_a_shape_and_indices_have_no_sign(module: Any) -> None:
     assert ast.unparse(meaning(module.helper, None)).endswith("x[uint64(k)] = cuda.blockDim.y")
 
 
+PLACED = """\
+from numba import cuda
+
+
+def helper(x, x_start):
+    x[x_start] = cuda.threadIdx.x
+    cuda.syncthreads()
+
+
+def kernel(x):
+    row, k = cuda.threadIdx.y, 1
+    cuda.syncthreads()
+    helper(x, row + k)
+"""
+
+
+def test_a_threads_place_is_new_after_a_barrier_and_in_a_function(tmp_path: Path) -> None:
+    (tmp_path / "cuda.py").write_text(PLACED, encoding="utf-8")
+    made = load_module(tmp_path / "cuda.py")
+    lines = [line.strip() for line in ast.unparse(meaning(made.kernel, None)).splitlines()]
+    assert lines[2:] == ["cuda.syncthreads()", "row = anew(row) & 1023", "helper(x, row + k)"]
+    lines = [line.strip() for line in ast.unparse(meaning(made.helper, None, called=True)).splitlines()]
+    wanted = ["x_start = anew(x_start)", "x[uint64(x_start)] = anew(cuda.threadIdx.x) & 1023", "cuda.syncthreads()"]
+    assert lines[1:] == wanted
+
+
 @pytest.mark.skipif(importlib.util.find_spec("numba_cuda") is None, reason="without numba-cuda")
 def test_machine_code_belongs_to_the_shape_and_to_what_is_called(module: Any, tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
