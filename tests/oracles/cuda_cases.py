@@ -47,13 +47,14 @@ MIXED = {"Phi": "dense", "Psi": "diagonal", "C": "identity", "X": "banded", "A":
 # Several launches, tiles and blocks for eleven records; what a thread writes others read. Then, with half the work.
 SMALL = Launch(records=9, threads=(2, 2), blocks=2)
 PAIR = Launch(records=9, threads=(2, 1), blocks=2)
+RECORDS, FEW = 11, 5  # few: of one launch and tile, where stages are solved for or have many nodes
 
 
 @dataclass(frozen=True)
 class Case:
     """rate: ρ(u, h). stages: of the tableau. entry: a second slab whose state arrives in another basis.
 
-    groups: the stages that are solved for together; none for an explicit tableau.
+    groups: the stages that are solved for together; none for an explicit tableau. records: what it is tried on.
     """
 
     rate: Any
@@ -65,6 +66,7 @@ class Case:
     loss: str = "cross-entropy"
     launch: Launch = SMALL
     precision: str = "float64"
+    records: int = RECORDS
 
 
 CASES = {
@@ -84,10 +86,10 @@ CASES = {
         + sp.log(1 + H**2) / (1 + sp.exp(-U)) + sp.sinh(H / 4) * sp.cosh(U / 4) + U**5 / 99,
         SPECTRAL, launch=Launch(records=7, threads=(1, 2)),
     ),
-    "gauss": Case(sp.tanh(U) * H - H / 5, SPECTRAL, stages=2, groups=((0, 2),)),
+    "gauss": Case(sp.tanh(U) * H - H / 5, SPECTRAL, stages=2, groups=((0, 2),), records=FEW),
     "implicit, two groups": Case(
         sp.sin(U) - H**3 / 9, LOCAL, stages=3, channels=2, groups=((0, 1), (1, 3)), entry=True,
-        launch=Launch(records=7, threads=(2, 2), blocks=1),
+        launch=Launch(records=7, threads=(2, 2), blocks=1), records=FEW,
     ),
     "implicit, nodal": Case(2 * (sp.tanh(U) - H), MLP, stages=1, groups=((0, 1),)),
     "single precision": Case(sp.tanh(U) * H, SPECTRAL, stages=2, precision="float32"),
@@ -159,6 +161,7 @@ DECLARED = {
         integration={"tableau": "implicit-midpoint", "steps": 2},
     ),
 }  # fmt: skip
+MANY_NODES = ("square", "cube, implicit", "cube, convolution", "three gates, local cells, implicit")
 
 
 def equation(rate: Any) -> Equation:
@@ -266,9 +269,9 @@ def representation(case: Case, folder: Path, draw: Draw) -> Any:
     )
 
 
-def results(bound: Bound, case: Case, draw: Draw, records: int = 11) -> dict[str, np.ndarray]:
-    """Everything that bound tables compute, by name, for random weights and records."""
-    c, n = case.channels, sizes(case.structures)
+def results(bound: Bound, case: Case, draw: Draw, records: int | None = None) -> dict[str, np.ndarray]:
+    """Everything that bound tables compute, by name, for random weights and records: so many, or the case's own."""
+    c, n, records = case.channels, sizes(case.structures), records or case.records
     weights = [
         Weights(draw.normal(3, c * n["weight_out"], c * n["weight_in"]), draw.normal(2, c * n["bias"]))
         for _ in bound.slabs
@@ -305,11 +308,11 @@ def compare(name: str, plan: str, folder: Path, launch: Launch | None = None) ->
 
 def compare_declared(name: str, launch: Launch = PAIR) -> dict[str, float]:
     """The same for a model of a declared spec: loss, gradients and final state."""
-    model = random_model(DECLARED[name])
+    model, records = random_model(DECLARED[name]), FEW if name in MANY_NODES else RECORDS
     slab = model.solver.slabs[0]
     inputs = model.spec.inputs
-    states = Draw(3).normal((slab.channels if inputs is None else inputs + 1) * slab.sizes["entry"], 11)
-    weights, targets = kernel_weights(model.fields), np.eye(3)[np.arange(11) % 3].T
+    states = Draw(3).normal((slab.channels if inputs is None else inputs + 1) * slab.sizes["entry"], records)
+    weights, targets = kernel_weights(model.fields), np.eye(3)[np.arange(records) % 3].T
     both = []
     for bound in (
         Bound(model.representation, plan=slab.tables.plan, find=plain_kernels),
