@@ -47,7 +47,7 @@ MIXED = {"Phi": "dense", "Psi": "diagonal", "C": "identity", "X": "banded", "A":
 # Several launches, tiles and blocks for eleven records; what a thread writes others read. Then, with half the work.
 SMALL = Launch(records=9, threads=(2, 2), blocks=2)
 PAIR = Launch(records=9, threads=(2, 1), blocks=2)
-RECORDS, FEW = 11, 5  # few: of one launch and tile, where stages are solved for or have many nodes
+RECORDS, FEW = 11, 4  # few: of one launch and tile, where stages are solved for or have many nodes
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ CASES = {
     "gauss": Case(sp.tanh(U) * H - H / 5, SPECTRAL, stages=2, groups=((0, 2),), records=FEW),
     "implicit, two groups": Case(
         sp.sin(U) - H**3 / 9, LOCAL, stages=3, channels=2, groups=((0, 1), (1, 3)), entry=True,
-        launch=Launch(records=7, threads=(2, 2), blocks=1), records=FEW,
+        launch=Launch(records=7, threads=(1, 2), blocks=1), records=FEW,
     ),
     "implicit, nodal": Case(2 * (sp.tanh(U) - H), MLP, stages=1, groups=((0, 1),)),
     "single precision": Case(sp.tanh(U) * H, SPECTRAL, stages=2, precision="float32"),
