@@ -203,6 +203,13 @@ FUNCTIONS = ("functions/random", "functions/fields_from", "functions/integrals")
 KERNELS_OF_A_STEP = ("kernels/bound", "kernels/cpu", "kernels/operators")
 # where orders, and the continuous adjoint along a trajectory, come from
 ALONG_DEPTH = (*KERNELS_OF_A_STEP, "kernels/steps", "model/continuum", "model/layout", *FUNCTIONS)
+BESIDE = {  # name → files of tests that belong to those of the name and follow them
+    "checkpoint": ("files", "damaged_cache"),
+    "cli": ("mistakes",),
+    "fit": ("resuming",),
+    "units": ("gaps_and_targets_elsewhere",),
+    WIDER: ("symmetries",),
+}
 ALWAYS_COMPILED = ("functions",)  # it looks at machine code
 ANY = ("continuum", "fit", "cli")  # of a module that is not named above
 VERIFIED = "verify"  # what `continua verify` is made of, and its tests
@@ -257,4 +264,5 @@ def _path(name: str) -> str:
 
 
 def _files(names: Sequence[str], compiled: bool = True) -> tuple[Check, ...]:
-    return tuple(Check("tests", (_path(name),), compiled or name in ALWAYS_COMPILED) for name in names)
+    every = [file for name in names for file in (name, *BESIDE.get(name, ()))]
+    return tuple(Check("tests", (_path(name),), compiled or name in ALWAYS_COMPILED) for name in every)
