@@ -47,7 +47,7 @@ MIXED = {"Phi": "dense", "Psi": "diagonal", "C": "identity", "X": "banded", "A":
 # Several launches, tiles and blocks for eleven records; what a thread writes others read. Then, with half the work.
 SMALL = Launch(records=9, threads=(2, 2), blocks=2)
 PAIR = Launch(records=9, threads=(2, 1), blocks=2)
-RECORDS, FEW = 11, 4  # few: of one launch and tile, where stages are solved for or have many nodes
+RECORDS, FEW = 11, 4  # few: of one launch, where stages are solved for or have many nodes
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,10 @@ CASES = {
         + sp.log(1 + H**2) / (1 + sp.exp(-U)) + sp.sinh(H / 4) * sp.cosh(U / 4) + U**5 / 99,
         SPECTRAL, launch=Launch(records=7, threads=(1, 2)),
     ),
-    "gauss": Case(sp.tanh(U) * H - H / 5, SPECTRAL, stages=2, groups=((0, 2),), records=FEW),
+    "gauss": Case(
+        sp.tanh(U) * H - H / 5, SPECTRAL, stages=2, groups=((0, 2),),
+        launch=Launch(records=9, threads=(1, 2), blocks=2), records=FEW + 1,
+    ),
     "implicit, two groups": Case(
         sp.sin(U) - H**3 / 9, LOCAL, stages=3, channels=2, groups=((0, 1), (1, 3)), entry=True,
         launch=Launch(records=7, threads=(1, 2), blocks=1), records=FEW,
