@@ -209,6 +209,16 @@ def plain() -> Iterator[None]:
         yield
 
 
+def run(*arguments: str, code: int = 0) -> str:
+    """A command's standard output; it must exit with ``code``, and never with a traceback."""
+    from numerics.command.main import main
+
+    result = CliRunner().invoke(main, list(arguments))
+    assert result.exit_code == code, (result.stdout, result.stderr, result.exception)
+    assert "Traceback" not in result.output
+    return result.stdout if code in (0, 1) else result.stderr
+
+
 def run_examples(page: Path) -> None:
     """What stands in the page's fences of python and sh, in its order; the commands by their names, in this process."""
     from numerics.command.main import main

@@ -108,15 +108,34 @@ def specialised(
 
     So are the functions of its module that it calls: a device has them as its own. called: it is one of these.
     """
-    from numba import cuda
-
     tree, code = meaning(function, threads, called), function.__code__
     ast.increment_lineno(tree, code.co_firstlineno - 1)
-    own = {f.__name__: cuda.jit(device=True)(specialised(f, threads, True)) for f in _called(function)}
+    own = {f.__name__: _on_device(f, threads) for f in _called(function)}
     space = {**function.__globals__, "uint64": np.uint64, "anew": _intrinsic(), **own}
     exec(compile(tree, code.co_filename, "exec"), space)  # noqa: S102
     made: Callable[..., Any] = space[function.__name__]
     return made
+
+
+_shared: dict[tuple[str, tuple[int, int] | None], Any] = {}
+
+
+def _on_device(function: Callable[..., Any], threads: tuple[int, int] | None) -> Any:
+    """A function as kernels call it: one for all modules that have its text, which Numba then types once, not in each.
+
+    Typing the product of two matrices takes most of the time that its callers' compilation does.
+    """
+    from numba import cuda
+
+    key = _source(function), threads
+    if key not in _shared:
+        _shared.setdefault(key, cuda.jit(device=True)(specialised(function, threads, True)))
+    return _shared[key]
+
+
+def _source(function: Callable[..., Any]) -> str:
+    """The text of a function and of those that it calls."""
+    return "\n".join([inspect.getsource(function), *map(_source, _called(function))])
 
 
 def meaning(function: Callable[..., Any], threads: tuple[int, int] | None, called: bool = False) -> ast.Module:

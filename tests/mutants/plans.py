@@ -209,6 +209,13 @@ FUNCTIONS = ("functions/random", "functions/fields_from", "functions/integrals")
 KERNELS_OF_A_STEP = ("kernels/bound", "kernels/cpu", "kernels/operators")
 # where orders, and the continuous adjoint along a trajectory, come from
 ALONG_DEPTH = (*KERNELS_OF_A_STEP, "kernels/steps", "model/continuum", "model/layout", *FUNCTIONS)
+BESIDE = {  # name → files of tests that belong to those of the name and follow them
+    "checkpoint": ("files", "damaged_cache"),
+    "cli": ("mistakes",),
+    "fit": ("resuming",),
+    "units": ("gaps_and_targets_elsewhere",),
+    WIDER: ("symmetries",),
+}
 ALWAYS_COMPILED = ("functions",)  # it looks at machine code
 ANY = ("continuum", "fit", "cli")  # of a module that is not named above
 APART = ("gpu_script", "pytorch")  # a minute of work about another machine; another environment's
@@ -249,12 +256,11 @@ def _numerics(module: str) -> tuple[Check, ...]:
         return _files(["verify_references", "verify"])
     if module in DEVICE:
         return _files(["device_calls", "products", "bursts", CUDA], compiled=False)
-    others = _beside(module)
     direct = NUMERICS.get(_room(module, NUMERICS), ANY)
     kernels = [KERNELS] if _room(module, COMPILED_KERNELS) in COMPILED_KERNELS else []
     gap = (Check("tests", (_path(ORDERS), "-k", "heun or gap and not implicit")),) if module in ALONG_DEPTH else ()
-    named = [*direct, *kernels, *ALSO.get(module, ())]
-    return *_files(named), *gap, *_files([name for name in others if name not in named])
+    first = _files([*direct, *kernels, *ALSO.get(module, ())])
+    return tuple(dict.fromkeys((*first, *gap, *_files(_beside(module)))))
 
 
 @cache
@@ -274,4 +280,5 @@ def _path(name: str) -> str:
 
 
 def _files(names: Sequence[str], compiled: bool = True) -> tuple[Check, ...]:
-    return tuple(Check("tests", (_path(name),), compiled or name in ALWAYS_COMPILED) for name in names)
+    every = [file for name in names for file in (name, *BESIDE.get(name, ()))]
+    return tuple(Check("tests", (_path(name),), compiled or name in ALWAYS_COMPILED) for name in every)

@@ -80,14 +80,17 @@ def functions(path: Path, wanted: str) -> dict[str, Any]:
 
 
 def compiled(
-    path: Path, wanted: str, capability: tuple[int, int], both: bool, optimised: bool = False
+    path: Path, wanted: str, capability: tuple[int, int], both: str = "", optimised: bool = False
 ) -> dict[str, str]:
-    """kernel/type → PTX. Optimising takes a fifth longer and can only remove doubles."""
+    """kernel/type → PTX; both: kernels that are compiled in double precision, too.
+
+    Optimising takes a fifth longer and can only remove doubles.
+    """
     from numba import cuda
 
     found = {}
     for name, function in functions(path, wanted).items():
-        for number in (numba.float64, numba.float32) if both else (numba.float32,):
+        for number in (numba.float64, numba.float32) if re.fullmatch(both, name) else (numba.float32,):
             given = types(name, function, number)
             with on(capability):
                 found[f"{name}/{number}"] = cuda.compile_ptx(function, given, cc=capability, opt=optimised)[0]

@@ -54,14 +54,15 @@ Check = Callable[[int], Outcome]
 class Section:
     """Cases 0 … count − 1 of one kind of input.
 
-    prepare: an empty folder, which is also the working directory → the check of a case. sample: the numbers that
-    pytest runs. known: number → why the product still fails there, for numbers of the sample.
+    prepare: an empty folder, which is also the working directory → the check of a case. sources: the files that the
+    cases are in. sample: the numbers that pytest runs. known: number → why the product still fails there, for numbers
+    of the sample.
     """
 
     name: str
     count: int
     prepare: Callable[[Path], Check]
-    source: str
+    sources: tuple[str, ...]
     sample: tuple[int, ...]
     known: Mapping[int, str] = field(default_factory=dict)
 
@@ -267,7 +268,7 @@ class Progress:
 
 
 def _edition(section: Section) -> str:
-    return hashlib.sha256(Path(section.source).read_bytes()).hexdigest()[:12]
+    return hashlib.sha256(b"".join(Path(source).read_bytes() for source in section.sources)).hexdigest()[:12]
 
 
 def load(section: Section) -> Progress:

@@ -339,7 +339,7 @@ SECTION = Section(
     "kills",
     COUNT,
     prepare,
-    __file__,
+    (__file__,),
     sample=(14, 19, 173),
     known=known.KILLS,
 )

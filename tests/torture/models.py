@@ -305,7 +305,7 @@ SECTION = Section(
     "models",
     COUNT,
     prepare,
-    __file__,
+    (__file__,),
     sample=SAMPLE,
     known=known.numbered(known.MODELS, list(VERSIONS)),
 )

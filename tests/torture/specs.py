@@ -464,7 +464,7 @@ SECTION = Section(
     "specs",
     COUNT,
     prepare,
-    __file__,
+    (__file__,),
     sample=known.sample(LITERALS, 40),
     known=known.numbered(known.SPECS, LITERALS),
 )

@@ -84,3 +84,21 @@ def test_machine_code_belongs_to_the_shape_and_to_what_is_called(module: Any, tm
     other = load_module(tmp_path / "other" / "cuda.py")
     shapes = [text(specialised(module.kernel, shape)) for shape in (None, (16, 8), (8, 16))]
     assert len({*shapes, text(specialised(other.kernel, (16, 8)))}) == 4
+
+
+@pytest.mark.skipif(importlib.util.find_spec("numba_cuda") is None, reason="without numba-cuda")
+def test_a_function_of_one_text_is_compiled_once_for_all_modules_and_kernels(module: Any, tmp_path: Path) -> None:
+    """Another text, and another shape of a block, have functions of their own."""
+    second = "\n\ndef second(x):\n    helper(x, 0)\n"
+    texts = {"again": KERNEL + second, "other": KERNEL.replace("x[k] =", "x[k] = 1 +")}
+    for name, text_ in texts.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "cuda.py").write_text(text_, encoding="utf-8")
+    again, other = (load_module(tmp_path / name / "cuda.py") for name in texts)
+
+    def helper(kernel: Any, shape: tuple[int, int] = (16, 8)) -> Any:
+        return specialised(kernel, shape).__globals__["helper"]
+
+    assert helper(module.kernel) is helper(again.kernel) is helper(again.second)
+    three = helper(module.kernel), helper(other.kernel), helper(module.kernel, (8, 16))
+    assert len({*map(id, three)}) == 3
