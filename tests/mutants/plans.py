@@ -92,6 +92,7 @@ RUN_TIME = {  # and what of ``numerics`` stands directly on it
     "explain": ("cli",),
     "registry": ("cli",),
     "errors": ("cli",),
+    "equation": ("export",),
     "spaces/convolution": ("convolution",),
     "exact/expression": ("torture::test_a_sample_holds[expressions]",),
     "exact/values": ("torture::test_a_sample_holds[expressions]",),

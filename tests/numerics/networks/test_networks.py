@@ -246,3 +246,12 @@ def test_coefficients_of_a_field_that_is_a_polynomial() -> None:
     assert needed("legendre", w) == 6
     assert needed("adapted (SVD)", w) == 128
     assert needed("legendre", np.random.default_rng(0).standard_normal((64, 64))) >= 63**2
+
+
+def test_a_single_affine_layer_is_no_network() -> None:
+    """Without an activation there is nothing between the inputs and a linear map of them."""
+    w, b = [np.eye(3)], [np.zeros(3)]
+    with pytest.raises(DataError, match="a single affine layer") as error:
+        from_layers(w, b)
+    assert "add a layer" in error.value.fix
+    assert from_layers(w, b, "tanh", last="activation")(np.ones((1, 3)))[0, 0, 0] == pytest.approx(np.tanh(1))
