@@ -90,6 +90,7 @@ benchmarks: $(READY)
 	$(BIN)/python benchmarks/projections.py benchmarks/records/projections.txt
 	$(BIN)/python benchmarks/goal.py --out benchmarks/records/goal.txt
 	$(BIN)/python benchmarks/loop.py benchmarks/records/loop.txt --sets GunPoint ItalyPowerDemand --seconds 3 --metrics L2 outputs
+	$(BIN)/python benchmarks/loop.py benchmarks/records/loop-burgers.txt --sets Burgers --seconds 24 --seeds 3
 	$(BIN)/python benchmarks/pockets.py benchmarks/records/pockets.txt
 	$(BIN)/python benchmarks/signals.py benchmarks/records/signals.txt
 	$(BIN)/python benchmarks/shares.py benchmarks/records/shares.txt
