@@ -5,7 +5,7 @@ square or in two, whatever the block's shape is. Slices of both factors, 8 deep,
 thread reads its rows and columns of them four at a time. While one slice is multiplied the next one is on its way in
 registers. Sums are taken in the order of b, on every device.
 
-A thread's columns are as far apart as the block is wide, so that neighbouring threads write neighbouring records; in
+A thread's columns are as far apart as that square is wide, so that neighbouring threads write neighbouring records; in
 the slice they lie side by side. Rows of a slice have four numbers more than they need, which spreads what threads write
 over the banks of the memory.
 

@@ -246,22 +246,26 @@ def parse_rational(text: Any, where: str = "") -> Fraction:
 
     Floats are the shortest decimal numbers that they stand for: 0.1 is 1/10. Raises ExpressionError.
     """
-    if isinstance(text, int) and not isinstance(text, bool) and abs(text) <= INTEGER:
-        return Fraction(text)
+    given, value = text, None
+    if isinstance(text, int) and not isinstance(text, bool):
+        value = Fraction(text)
     if isinstance(text, float) and math.isfinite(text):
+        value = Fraction(text) if abs(text) > INTEGER else None
         text = written(text)
     if isinstance(text, str) and len(text) <= 2 * DIGITS:
         text = f"{Decimal(text.strip()):f}" if POWER_OF_TEN.fullmatch(text) else text
         found = re.fullmatch(r"\s*([-+]?\d+)\s*(?:/\s*(\d+))?\s*|\s*([-+]?\d*\.\d+|[-+]?\d+\.)\s*", text, re.ASCII)
         if found and not (found[2] and int(found[2]) == 0):
             value = Fraction(found[3]) if found[3] else Fraction(int(found[1]), int(found[2] or 1))
-            if abs(value) <= INTEGER:
-                return value
+    if value is not None and abs(value) <= INTEGER:
+        return value
     cause, fix = "something other than a number", 'write it as "1/2" or "0.25"'
-    if isinstance(text, str) and "/" in text:
+    if value is not None:
+        cause, fix = "a number that is too large", "scale what it belongs to"
+    elif isinstance(text, str) and "/" in text:
         cause, fix = "a quotient of something else than two whole numbers, or of a number by 0", 'write it as "1/2"'
     allowed = f'a number such as 3, 0.25 or "1/2", up to {INTEGER:g}'
-    raise refused(repr(text)[:80], allowed, cause, fix, where)
+    raise refused(repr(given)[:80], allowed, cause, fix, where)
 
 
 class Written(float):

@@ -37,7 +37,8 @@ class Rule:
 
     def judged(self, before: Array, after: Array, errors: Array) -> Attempt:
         """From norms (N,) of the states before and after a step, and of the errors."""
-        return Attempt(errors / (self.tolerance * (1 + np.maximum(before, after))), after)
+        with np.errstate(invalid="ignore"):  # ∞/∞ of a step that was too long is told by its NaN
+            return Attempt(errors / (self.tolerance * (1 + np.maximum(before, after))), after)
 
 
 class Whole:
@@ -96,9 +97,10 @@ class Stages:
             part = self.parts[k]
             room = self._room(part.h.shape[1])
             room.begin(part, known)
-            for i in range(known, len(method.c)):
-                room.evaluate(slab, combine[i], i, [rows[i - known] for rows in index])
-            return room.end(slab, combine[-2:], part, self.repeats)
+            with np.errstate(over="ignore", invalid="ignore"):  # which every thread has for itself
+                for i in range(known, len(method.c)):
+                    room.evaluate(slab, combine[i], i, [rows[i - known] for rows in index])
+                return room.end(slab, combine[-2:], part, self.repeats)
 
         with threads.serial_blas():
             self.after, errors = np.concatenate(threads.spread(work, len(self.parts)), axis=1)

@@ -170,7 +170,7 @@ def _code(code: types.CodeType, names: dict[str, Any], seen: set[Any], documente
 
 def _global(value: Any, seen: set[Any]) -> Any:
     """What a function finds under a global name. Raises TypeError for what no text can say."""
-    value = getattr(value, "py_func", value)
+    value = getattr(value, "py_func", getattr(value, "_defn", value))  # what is compiled of it, or makes its code
     if isinstance(value, types.ModuleType):
         return value.__name__
     if isinstance(value, types.FunctionType):

@@ -15,7 +15,8 @@ from __future__ import annotations
 import ast
 import inspect
 import textwrap
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
@@ -23,18 +24,17 @@ import numpy as np
 
 ALIGNMENT = 16  # bytes of shared memory that a thread may read at once
 MOST = 1024  # threads of a block
-PLACES = ("row", "column", "thread")  # where a thread stands, in kernels
 
 
 class _Meaning(ast.NodeTransformer):
     """The shape of a block as numbers, indices unsigned, shared memory aligned, a thread's place new where it may be.
 
-    called: a function that kernels call. known: names that it gives values.
+    called: a function that kernels call. places: the names that say where a thread stands.
     """
 
-    def __init__(self, threads: tuple[int, int] | None, called: bool, known: frozenset[str]) -> None:
+    def __init__(self, threads: tuple[int, int] | None, called: bool, places: Sequence[str]) -> None:
         self.shape = dict(zip(("cuda.blockDim.x", "cuda.blockDim.y"), threads or ()))
-        self.called, self.places = called, [] if called else [name for name in PLACES if name in known]
+        self.called, self.places = called, places
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
         self.generic_visit(node)
@@ -123,6 +123,7 @@ _shared: dict[tuple[str, tuple[int, int] | None], Any] = {}
 def _on_device(function: Callable[..., Any], threads: tuple[int, int] | None) -> Any:
     """A function as kernels call it: one for all modules that have its text, which Numba then types once, not in each.
 
+    Of what a module holds a text may read functions alone, as generated ones do.
     Typing the product of two matrices takes most of the time that its callers' compilation does.
     """
     from numba import cuda
@@ -140,10 +141,31 @@ def _source(function: Callable[..., Any]) -> str:
 
 def meaning(function: Callable[..., Any], threads: tuple[int, int] | None, called: bool = False) -> ast.Module:
     """What is compiled of a function's own text."""
-    known = frozenset(function.__code__.co_varnames)
-    text = textwrap.dedent(inspect.getsource(function))
-    tree: ast.Module = _Meaning(threads, called, known).visit(ast.parse(text))
+    parsed = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    tree: ast.Module = _Meaning(threads, called, () if called else _places(parsed)).visit(parsed)
     return ast.fix_missing_locations(tree)
+
+
+def _places(tree: ast.Module) -> list[str]:
+    """The names that say where in its block a thread stands, and never anything else."""
+    names = (node for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store))
+    stored = Counter(node.id for node in names)
+    pairs: list[tuple[ast.expr, ast.expr]] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign):
+            (target,), value = node.targets, node.value
+            several = isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple)
+            pairs += zip(target.elts, value.elts) if several else [(target, value)]
+    placed = [target.id for target, value in pairs if isinstance(target, ast.Name) and _in_block(value)]
+    return [name for name in placed if stored[name] == 1]
+
+
+def _in_block(value: ast.expr) -> bool:
+    """Whether an expression is made of a thread's place in its block and of the block's shape."""
+    said = {ast.unparse(node) for node in ast.walk(value) if isinstance(node, ast.Attribute)}
+    own = [name for name in said if name.startswith("cuda.threadIdx.")]
+    others = said - {*own, "cuda.threadIdx", "cuda.blockDim", "cuda.blockDim.x", "cuda.blockDim.y"}
+    return bool(own) and not others and not any(isinstance(node, ast.Call | ast.Subscript) for node in ast.walk(value))
 
 
 def _called(function: Callable[..., Any]) -> list[Callable[..., Any]]:

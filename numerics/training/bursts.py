@@ -55,7 +55,7 @@ def advanced(
 def leave(job: Job) -> None:
     """Give back what the job has on the device: its run goes on at another level, or is over."""
     _stations.pop(job, None)
-    bound = getattr(job.model, "bound", None)
+    bound = vars(job.model).get("bound")  # if there is one: none is made to be given back
     if isinstance(bound, CudaBound):
         bound.release()
 

@@ -154,7 +154,7 @@ def job_of(
         model = model.replace(units=learned(model.spec, model.units, data, kept))
     training, validating, kept = _prepared(model, data, options)
     if hasattr(model, "baselines"):
-        model = model.replace(baselines=baselines(training, _unit(data)))
+        model = model.replace(baselines=baselines(training, _unit(data, kept)))
     if not model.classes and training.labels is not None and hasattr(model, "names"):
         y = np.concatenate(list(data.pieces("y")))
         found = labels.learned(y, data.classes, model.spec.outputs or 0, bool(model.history))
@@ -187,15 +187,15 @@ def job_of(
 def on_level(job: Job, level: str, data: Source) -> Job:
     """The job on another level, with the same records."""
     model = moved(job.model, level)
-    training, held, _ = _prepared(model, data, job.options)
+    training, held, kept = _prepared(model, data, job.options)
     if model.baselines is None:
-        model = model.replace(baselines=baselines(training, _unit(data)))
+        model = model.replace(baselines=baselines(training, _unit(data, kept)))
     return replace(job, model=_keeping(model, job.options), training=training, held=held, bound=None)
 
 
-def _unit(data: Source) -> float:
-    """The weight of records that count one when they are prepared."""
-    return 1.0 if data.weights is None else float(np.mean(data.weights))
+def _unit(data: Source, kept: np.ndarray) -> float:
+    """The weight of records that count one among those to train on."""
+    return 1.0 if data.weights is None else float(np.mean(data.weights[kept]))
 
 
 def _prepared(model: Continuum, data: Source, options: Training) -> tuple[Prepared, Prepared | None, np.ndarray]:

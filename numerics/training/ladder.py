@@ -62,6 +62,11 @@ class Ladder:
             self._jobs[place] = made.spread_over(self.client)
         return self._jobs[place]
 
+    @property
+    def jobs(self) -> tuple[Job, ...]:
+        """Those that the run has come to."""
+        return tuple(self._jobs.values())
+
     def at_work(self, place: int) -> list[Job]:
         """The jobs of the levels that take part where a run is on one, which is the last: of a cycle all."""
         return [self.job(k) for k in range(0 if self.cycles else place, place + 1)]
@@ -78,7 +83,7 @@ class Ladder:
 
     def done(self) -> None:
         """Nothing of the run is needed on a cluster any more."""
-        for job in self._jobs.values():
+        for job in self.jobs:
             job.done()
 
     def transfer(self, place: int) -> Transfer:

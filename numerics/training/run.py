@@ -123,8 +123,9 @@ def fit(
         where = f"saved to {out}, where resuming goes on" if out else "nothing was saved: no `out` was given"
         raise KeyboardInterrupt(f"interrupted in epoch {run.epoch + 1}; {where}") from None
     finally:
-        bursts.leave(ladder.job(run.place))
         ladder.done()
+        for job in ladder.jobs:
+            bursts.leave(job)
     keep(run, now=True)
     return trained(ladder, run)
 

@@ -82,6 +82,7 @@ class Kronecker:
 
     def to_arrays(self) -> Arrays:
         flat = np.concatenate([factor.ravel() for own in self.factors for factor in own])
+        # the first version's were called otherwise, and its rate had another meaning: its runs are not resumed
         return {"moment": self.moment, "second": flat, "count": np.array(self.count)}
 
     def from_arrays(self, arrays: Mapping[str, np.ndarray]) -> Kronecker:

@@ -214,7 +214,7 @@ def test_what_others_write_is_told_in_our_words(text: str, fix: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "fix"), [("1e-3/2", '"1/2"'), ("1e13", '"0.25"'), ("1e-300", '"0.25"'), ("1e", '"0.25"'), ("1/0", '"1/2"')]
+    ("value", "fix"), [("1e-3/2", '"1/2"'), ("1e13", "scale"), (1e99, "scale"), (10**13, "scale"), ("1e-300", '"0.25"'), ("1e", '"0.25"'), ("1/0", '"1/2"')]
 )
 def test_a_number_that_is_not_exact_is_told_how_to_be(value: object, fix: str) -> None:
     with pytest.raises(ExpressionError) as caught:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import inspect
+import shutil
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ import pytest
 from numerics.kernels.cache import text
 from numerics.kernels.specialised import meaning, specialised
 from numerics.representation.folders import load_module
+from tests.builders import ROOT
 
 KERNEL = """\
 from numba import cuda
@@ -102,3 +105,39 @@ def test_a_function_of_one_text_is_compiled_once_for_all_modules_and_kernels(mod
     assert helper(module.kernel) is helper(again.kernel) is helper(again.second)
     three = helper(module.kernel), helper(other.kernel), helper(module.kernel, (8, 16))
     assert len({*map(id, three)}) == 3
+
+
+LOOP = """\
+from numba import cuda
+
+
+def kernel(x, y):
+    thread, threads = cuda.threadIdx.y*cuda.blockDim.x + cuda.threadIdx.x, cuda.blockDim.x
+    column = cuda.threadIdx.x
+    first = cuda.blockIdx.x*cuda.blockDim.x + cuda.threadIdx.x
+    found = y[cuda.threadIdx.x]
+    for row in range(cuda.blockIdx.x, 5000, cuda.gridDim.x):
+        cuda.syncthreads()
+        x[row, thread, first] = found
+    for column in range(9):
+        x[column] = threads
+"""
+
+
+def test_only_a_place_in_the_block_is_below_its_size(tmp_path: Path) -> None:
+    """Rows that a loop counts, places in the grid, and names of two meanings keep their numbers."""
+    (tmp_path / "cuda.py").write_text(LOOP, encoding="utf-8")
+    lines = [line.strip() for line in ast.unparse(meaning(load_module(tmp_path / "cuda.py").kernel, None)).splitlines()]
+    assert [line for line in lines if "anew" in line] == ["thread = anew(thread) & 1023"]
+
+
+@pytest.mark.skipif(importlib.util.find_spec("numba_cuda") is None, reason="without numba-cuda")
+@pytest.mark.parametrize(
+    "path", ["numerics/kernels/device_kernels.py", "generated/gunpoint/cuda.py", "generated/motions/cuda.py"]
+)
+def test_every_kernel_has_a_mark_by_which_its_machine_code_is_kept(path: str, tmp_path: Path) -> None:
+    shutil.copy(ROOT / path, tmp_path / "cuda.py")  # others run the modules of that place in lockstep
+    module = load_module(tmp_path / "cuda.py")
+    kernels = [f for f in vars(module).values() if inspect.isfunction(f) and "cuda" in f.__code__.co_names]
+    assert len(kernels) >= 10
+    assert len({text(specialised(f, (16, 8))) for f in kernels}) == len(kernels)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from functools import wraps
 from typing import Any
 
@@ -251,3 +252,14 @@ def test_single_precision_takes_the_same_way(x: np.ndarray) -> None:
     assert len(steps) == len(wanted) and np.abs(np.array(steps) - wanted).max() <= 1e-3
     end = single.final(x)
     assert end.dtype == np.float32 and np.abs(end - model.solver.final(x)).max() <= 1e-4
+
+
+def test_a_step_that_overflows_is_shortened_in_silence(x: np.ndarray) -> None:
+    """Of a trial that is far too long nothing is said: its error is not finite, and the next one is shorter."""
+    spec = {**SPEC, "equation": {**SPEC["equation"], "rate": "u - h**9"}}
+    model = Continuum.from_spec(spec, seed=0)
+    records = 1.8 * np.sign(x)
+    with warnings.catch_warnings(), threads.serial_blas():
+        warnings.simplefilter("error")
+        found = model.solver.final(np.ascontiguousarray(records))
+    assert np.isfinite(found).all() and np.abs(found).max() < 1.8

@@ -221,3 +221,9 @@ def test_a_level_that_was_left_keeps_nothing_on_the_device() -> None:
     with lockstep.device():
         trained(levels, "cuda", epochs=4, strategy="nested", callback=look)
     assert len({level for level, _ in at_once}) > 1 and {count for _, count in at_once} == {1}
+
+
+def test_a_run_without_epochs_asks_for_no_device() -> None:
+    """What is given back at its end is not made for that, and here there is none."""
+    model = Continuum.from_spec(SPEC, seed=0).replace(device="cuda")
+    assert len(fit(model, X, Y, epochs=0).history) == 0

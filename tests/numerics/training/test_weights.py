@@ -122,3 +122,20 @@ def test_the_linear_baseline_counts_records_as_their_weights_say() -> None:
         np.testing.assert_allclose(getattr(weighted, name), getattr(repeated, name), atol=1e-9)
     assert np.abs(once.linear - repeated.linear).max() > 1e-3  # small weights are those of few records
     assert np.abs(once.linear).max() > 1e-3  # and yet of some
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_linear_baseline_counts_the_records_to_train_on(seed: int) -> None:
+    """Those held out may weigh more or less: its penalty is that of the kept ones alone, each as often as it counts."""
+    generator = np.random.default_rng(5)
+    x = generator.standard_normal((40, 9))
+    y = x[:, :2] + 2 * generator.standard_normal((40, 2))
+    counts = np.where(np.arange(40) % 5 == 0, 20, 1)
+    made = Continuum.from_spec({**declare(readout={"outputs": 2}), "loss": {"kind": "l2"}}, seed=0)
+    weighted = fit(made, x, y, weights=counts, epochs=0, validation=0.25, seed=seed).baselines
+    kept, held = split(40, None, 0.25, seed)
+    assert len(held) == 10
+    times = np.repeat(kept, counts[kept])
+    repeated = fit(made, x[times], y[times], epochs=0).baselines
+    for name in ("mean", "linear", "constant"):
+        np.testing.assert_allclose(getattr(weighted, name), getattr(repeated, name), atol=1e-9)
