@@ -77,6 +77,7 @@ SIMULATED = (*GPU, "emit/loops", "emit/newton", "emit/target", "emit/scalar", "p
 RUN_TIME = {  # and what of ``numerics`` stands directly on it
     "spaces/basis": ("projection", "adapted"),
     "declaration": ("continuum", "networks"),
+    "declaration/outputs": ("shares", "maximum", "continuum"),
     "spec": ("continuum", "networks", "projection"),
     "galerkin": ("projection", "networks"),
     "layout": ("projection", "networks"),
