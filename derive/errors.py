@@ -76,5 +76,9 @@ class TrainingError(ContinuumError):
     """Training stopped: a value that is not finite, or an unstable step."""
 
 
+class NewtonError(TrainingError):
+    """Stages of an implicit step that Newton's method has not found."""
+
+
 class CheckpointError(ContinuumError):
     """A model file that cannot be trusted."""

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from derive.errors import NewtonError
 from numerics.functions.basis import evaluate_inside
 from numerics.kernels import threads
 from numerics.kernels.bound import Arrays
@@ -58,8 +59,12 @@ class Whole:
     def attempt(self, start: float, length: float) -> Attempt:
         slab, method = self.rule.slab, self.rule.method
         taken = slab.on_steps(method, [(start, length)]).form(self.weights)
-        self.after = self.advance(taken, self.h)
-        errors = self.advance(taken.combining(method.error(length)[None]), self.h)
+        try:
+            self.after = self.advance(taken, self.h)
+            errors = self.advance(taken.combining(method.error(length)[None]), self.h)
+        except NewtonError:  # too long a step for it: a shorter one is asked for
+            none = np.full(self.h.shape[1], np.inf)
+            return Attempt(none, none)
         return self.rule.judged(*(norms(slab, x) for x in (self.h, self.after, errors)))
 
     def accept(self) -> None:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from derive.errors import TrainingError
+from derive.errors import NewtonError
 from numerics.functions.arrays import along
 from numerics.kernels import threads
 from numerics.kernels.bound import Arrays, BoundSlab
@@ -294,11 +294,11 @@ def norms(slab: BoundSlab, h: np.ndarray) -> np.ndarray:
 
 
 def check_stages(unsolved: np.ndarray) -> None:
-    """Raise TrainingError for a record whose stages could not be solved for; one that is not finite is said later."""
+    """Raise NewtonError for a record whose stages could not be solved for; one that is not finite is said later."""
     limit = float(np.finfo(unsolved.dtype).eps) ** 0.5
     worst = int(np.argmax(np.where(np.isfinite(unsolved), unsolved, 0)))
     if unsolved[worst] > limit:
-        raise TrainingError(
+        raise NewtonError(
             f"stages of an implicit step that are not solved: a relative error of {unsolved[worst]:.1e} is left",
             f"at most {limit:.1e}", "a step too long for Newton's method, or weights that grew without bound",
             "take more steps in [integration], or train with a smaller learning_rate",

@@ -153,9 +153,11 @@ def _places(tree: ast.Module) -> list[str]:
     pairs: list[tuple[ast.expr, ast.expr]] = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Assign):
-            (target,), value = node.targets, node.value
-            several = isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple)
-            pairs += zip(target.elts, value.elts) if several else [(target, value)]
+            target, value = node.targets[0], node.value
+            if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
+                pairs += zip(target.elts, value.elts)
+            else:
+                pairs.append((target, value))
     placed = [target.id for target, value in pairs if isinstance(target, ast.Name) and _in_block(value)]
     return [name for name in placed if stored[name] == 1]
 

@@ -263,3 +263,19 @@ def test_a_step_that_overflows_is_shortened_in_silence(x: np.ndarray) -> None:
         warnings.simplefilter("error")
         found = model.solver.final(np.ascontiguousarray(records))
     assert np.isfinite(found).all() and np.abs(found).max() < 1.8
+
+
+def test_a_step_that_is_too_long_for_newton_is_shortened() -> None:
+    """Squares grow: over the whole depth the implicit stages have no solution, over a part of it they do."""
+    found = {}
+    for name, tableau in {"implicit": TRAPEZIUM, "explicit": "dopri5"}.items():
+        spec = {**SPEC, "equation": {**SPEC["equation"], "rate": "h**2 + u", "channels": 1},
+                "weight": {**SPEC["weight"], "depth": ONE},
+                "integration": {"tableau": tableau, "steps": "adaptive", "tolerance": "1/1000"}}  # fmt: skip
+        model = Continuum.from_spec(spec, seed=0)
+        records = np.linspace(0.3, 0.9, 7)[None]
+        with threads.serial_blas():
+            found[name] = model.with_coordinates(np.zeros(model.size)).solver.final(records)
+    exact = records / (1 - records)  # of h′ = h² at depth 1
+    assert np.abs(found["explicit"] / exact - 1).max() < 0.02
+    assert np.abs(found["implicit"] / exact - 1).max() < 0.05
