@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 import tempfile
+import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -107,7 +108,9 @@ class _Group:
         for part in parts:
             if made is None:
                 own: Any = str if dtype.kind == "U" else dtype  # texts of one length are in no standard of Zarr's
-                made = self.group.create_array(name, shape=shape, dtype=own, chunks=part.shape)
+                with warnings.catch_warnings():  # of the first versions of Zarr 3, where texts had no standard at all
+                    warnings.filterwarnings("ignore", "The codec `vlen-utf8`", UserWarning)
+                    made = self.group.create_array(name, shape=shape, dtype=own, chunks=part.shape)
             made[start : start + len(part)] = part
             start += len(part)
 
