@@ -129,7 +129,7 @@ NUMERICS = {
     "kernels/rehearsal": ("first_use",),
     "kernels/threads": ("calls", "fit", "continuum"),
     "command/doctor": ("cli",),
-    "checks": ("doors", "points", "datasets"),
+    "checks": ("checks", "doors", "points", "datasets"),
     "model/ensemble": ("ensemble",),
     "functions": ("pieces", "quadrature", "field", "adaptive", "projection"),
     "functions/field": ("field", "doors", "optimisers", "projection", "fit"),
