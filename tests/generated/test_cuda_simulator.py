@@ -175,7 +175,7 @@ def test_kernels_are_generic_text(tmp_path: Path) -> None:
     calls = {c for c in re.findall(r"([\w.]+)\(", code) if not re.match(r"(formed|factors)_", c)}
     assert {c for c in calls if "." not in c} <= {
         "range", "min", "lift", "lift_adjoint", "readout", "readout_adjoint", "depth_adjoint", "clear",
-        "loss", "maximum", "maximum_adjoint", "share", "share_adjoint", "product",
+        "loss", "maximum", "maximum_adjoint", "share", "share_adjoint", "product", "summed",
     }  # fmt: skip
     assert {c for c in calls if "." in c and not c.startswith("math.")} <= {
         "cuda.syncthreads", "cuda.shared.array", "cuda.local.array", "cuda.grid", "cuda.gridsize"

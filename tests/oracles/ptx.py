@@ -50,6 +50,7 @@ def types(name: str, function: Any, number: Any) -> tuple[Any, ...]:
     return tuple(found)
 
 
+CALLED = ("product", "summed")  # by kernels: no kernels of their own
 # Where libdevice's sin, cos and tan reduce large single arguments, in a branch that others do not take: a product.
 REDUCTION = re.compile(
     r"cvt\.rn\.f64\.s64\s+(%fd\d+), %rd\d+;\s+mul\.f64\s+(%fd\d+), \1, 0d3BF921FB54442D19;\s+"
@@ -75,7 +76,7 @@ def on(capability: tuple[int, int]) -> Iterator[None]:
 def functions(path: Path, wanted: str) -> dict[str, Any]:
     """The kernels of a cuda.py whose names match a regular expression, as they are compiled for the usual blocks."""
     found = {name: f for name, f in runpy.run_path(str(path)).items() if inspect.isfunction(f)}
-    kernels = {name: f for name, f in sorted(found.items()) if "_rows" not in name and name != "product"}
+    kernels = {name: f for name, f in sorted(found.items()) if "_rows" not in name and name not in CALLED}
     return {name: specialised(f, Launch().threads) for name, f in kernels.items() if re.fullmatch(wanted, name)}
 
 
