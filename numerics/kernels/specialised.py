@@ -22,6 +22,8 @@ from typing import Any
 
 import numpy as np
 
+from numerics.kernels.cache import text
+
 ALIGNMENT = 16  # bytes of shared memory that a thread may read at once
 MOST = 1024  # threads of a block
 
@@ -117,26 +119,20 @@ def specialised(
     return made
 
 
-_shared: dict[tuple[str, tuple[int, int] | None], Any] = {}
+_shared: dict[tuple[Any, ...], Any] = {}
 
 
 def _on_device(function: Callable[..., Any], threads: tuple[int, int] | None) -> Any:
     """A function as kernels call it: one for all modules that have its text, which Numba then types once, not in each.
 
-    Of what a module holds a text may read functions alone, as generated ones do.
     Typing the product of two matrices takes most of the time that its callers' compilation does.
     """
     from numba import cuda
 
-    key = _source(function), threads
+    key = text(function), threads
     if key not in _shared:
         _shared.setdefault(key, cuda.jit(device=True)(specialised(function, threads, True)))
     return _shared[key]
-
-
-def _source(function: Callable[..., Any]) -> str:
-    """The text of a function and of those that it calls."""
-    return "\n".join([inspect.getsource(function), *map(_source, _called(function))])
 
 
 def meaning(function: Callable[..., Any], threads: tuple[int, int] | None, called: bool = False) -> ast.Module:
