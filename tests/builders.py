@@ -231,3 +231,13 @@ def run_examples(page: Path) -> None:
         for line in block.splitlines():
             done = CliRunner().invoke(main, shlex.split(line)[1:])
             assert done.exit_code == 0, (line, done.output)
+
+
+def coefficients(model: Continuum) -> dict[str, np.ndarray]:
+    """Of every field on the first slab."""
+    return {name: f.slabs[0].coefficients for name, f in model.fields.items()}
+
+
+def untimed(history: Any) -> list[dict[str, Any]]:
+    """A run's history without the times that it took."""
+    return [{key: value for key, value in row.items() if key != "seconds"} for row in history]

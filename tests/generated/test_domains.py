@@ -12,13 +12,12 @@ import pytest
 from derive.declaration import load_spec
 from numerics import Continuum
 from numerics.model.prepared import Prepared
-from tests.builders import marked
+from tests.builders import coefficients, marked
 from tests.oracles.domains import (
     CASES,
     FOURIER,
     ONE,
     WIDTH,
-    coefficients,
     model_of,
     network,
     on_the_whole,

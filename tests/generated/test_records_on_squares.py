@@ -17,7 +17,8 @@ from numerics import Continuum, load, project
 from numerics.datasets import read, records, write
 from numerics.datasets.sampling import Augmentation, thinned
 from numerics.levels.adapted import adapt
-from tests.oracles.domains import CASES, HAT, LEGENDRE, ONE, ONES, WIDTH, coefficients, model_of
+from tests.builders import coefficients
+from tests.oracles.domains import CASES, HAT, LEGENDRE, ONE, ONES, WIDTH, model_of
 from tests.oracles.network import basis, breakpoints, gauss
 
 # --- records ------------------------------------------------------------------------------------------------

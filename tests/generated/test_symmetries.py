@@ -15,6 +15,7 @@ from derive.spaces import basis as bases
 from derive.spaces import symmetry
 from derive.spec import SymmetrySpec, from_dict, to_dict
 from numerics import Continuum, project
+from tests.builders import coefficients
 from tests.oracles.network import convolution
 from tests.oracles.wider_cases import (
     CASES,
@@ -26,7 +27,6 @@ from tests.oracles.wider_cases import (
     ONE,
     SWAP,
     Case,
-    coefficients,
     model_of,
 )
 

@@ -11,8 +11,8 @@ from derive.declaration import load_spec
 from numerics import Continuum
 from numerics.datasets import records
 from numerics.model.prepared import Prepared
-from tests.builders import marked
-from tests.oracles.wider_cases import CASES, Arrays, coefficients, final, model_of
+from tests.builders import coefficients, marked
+from tests.oracles.wider_cases import CASES, Arrays, final, model_of
 
 COMPILED = ("translation", "learned, gate", "normalised, gate, local, h")
 SLOW = (*COMPILED, "implicit", "normalised, translation, implicit")

@@ -14,6 +14,7 @@ from derive.spec import Training
 from numerics import datasets
 from numerics.functions.field import Block
 from numerics.model import checkpoint, file_format
+from tests.builders import untimed
 
 Array = np.ndarray
 
@@ -109,10 +110,6 @@ def stand_in_files(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureReque
 
     monkeypatch.setattr("numerics.training.resume.save", save)
     monkeypatch.setattr(checkpoint, "load", load)
-
-
-def untimed(history: Any) -> list[dict[str, Any]]:
-    return [{key: value for key, value in row.items() if key != "seconds"} for row in history]
 
 
 def same(first: Any, second: Any) -> bool:

@@ -121,10 +121,6 @@ def model_of(case: Case, **more: Any) -> Continuum:
     return model.with_coordinates(np.random.default_rng(1).standard_normal(model.size) * 0.5)
 
 
-def coefficients(model: Continuum) -> Arrays:
-    return {name: f.slabs[0].coefficients for name, f in model.fields.items()}
-
-
 def on_the_whole(parts: list[np.ndarray]) -> np.ndarray:
     return functools.reduce(np.kron, parts)
 

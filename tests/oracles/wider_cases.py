@@ -159,10 +159,6 @@ def model_of(case: Case, scale: float = 0.4) -> Continuum:
     return model.with_coordinates(np.random.default_rng(1).standard_normal(model.size) * scale)
 
 
-def coefficients(model: Continuum) -> Arrays:
-    return {name: f.slabs[0].coefficients for name, f in model.fields.items()}
-
-
 def final(case: Case, fields: Arrays, h: Any) -> Any:
     """The state at the end, with everything written out again."""
     declared = case.declared()

@@ -21,7 +21,7 @@ from numerics.training import nested, optimisers
 from numerics.training.ladder import Ladder, names_of
 from numerics.training.run import fit
 from numerics.training.state import Run, Stay, first, plan_of
-from tests.builders import bumps, plain
+from tests.builders import bumps, plain, untimed
 
 SMALL = {"family": "legendre", "size": 3}
 SPEC: dict[str, Any] = {
@@ -63,10 +63,6 @@ def data() -> Any:
 
 def ladder_of(model: Continuum, data: Any, **options: Any) -> Ladder:
     return Ladder.of(model, data, options, None)
-
-
-def untimed(history: Any) -> list[dict[str, Any]]:
-    return [{key: value for key, value in row.items() if key != "seconds"} for row in history]
 
 
 def test_levels_come_in_their_order_and_the_work_is_that_of_the_epochs(model: Continuum, data: Any) -> None:
